@@ -1,0 +1,41 @@
+# Two commands matter: `make demo` shows the whole system at work, `make test` proves it. Neither needs a cloud account.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo sandbox test check format lock clean
+
+$(READY): requirements/dev.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing locked dependencies into $(VENV) (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+demo: $(READY)  ## both stacks deployed to a local stand-in cloud, real files kept the same on both sides
+	@$(BIN)/python -m sandbox demo
+
+sandbox: $(READY)  ## the same, left running for you to play with; Ctrl-C ends it
+	@$(BIN)/python -m sandbox serve
+
+test: $(READY)  ## the whole suite
+	@$(BIN)/python -m pytest -n 2
+
+check: $(READY)  ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock:  ## pin anew what pyproject.toml's ranges allow (hashes, no index addresses)
+	@test -x $(BIN)/uv || { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); $(BIN)/pip install --quiet uv; }
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		--extra dev --extra runtime pyproject.toml -o requirements/dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		requirements/runtime.in -c requirements/dev.lock -o requirements/runtime.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .sandbox build

@@ -1,0 +1,56 @@
+"""What can go wrong, named by what the caller should do about it.
+
+    DualSyncError
+    ├── Retry                 try again later; nothing is wrong with the message
+    │   ├── Throttled         the service asked for fewer requests (503 SlowDown, ProvisionedThroughputExceeded)
+    │   ├── Unavailable       time-outs, resets, 500: whether the call took effect is unknown
+    │   └── Busy              409: another write to the same key was under way; look, then decide
+    ├── Changed               a condition did not hold (412, or 404 for If-Match): look, then decide
+    ├── CredentialRejected    the credential is unknown, expired or revoked: stop receiving, read it anew
+    ├── GiveUp                this message can never succeed: to the dead-letter queue with the reason
+    └── Stop                  this process must not go on (bad settings, or the guard would be wrong)
+
+Vendor errors become these at one boundary, `runtime/edges/translate.py`.
+"""
+
+from __future__ import annotations
+
+
+class DualSyncError(Exception):
+    """Root of everything this program raises on purpose."""
+
+
+class Retry(DualSyncError):
+    """Nothing is wrong with the message: the same call may succeed later."""
+
+
+class Throttled(Retry):
+    """The service asked for fewer requests."""
+
+
+class Unavailable(Retry):
+    """The service did not answer, or answered 5xx. The call may have taken effect."""
+
+
+class Busy(Retry):
+    """409: another conditional write to the key was under way (S3: ConditionalRequestConflict)."""
+
+
+class Changed(DualSyncError):
+    """What a conditional call expected is no longer so (S3: 412 PreconditionFailed, 404 for If-Match)."""
+
+
+class CredentialRejected(DualSyncError):
+    """The credential was refused as such (InvalidAccessKeyId, ExpiredToken …), not the action."""
+
+
+class GiveUp(DualSyncError):
+    """No retry can help; `reason` goes with the message to the dead-letter queue."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class Stop(DualSyncError):
+    """The process must end or refuse to work; the text says what to mend."""

@@ -1,0 +1,75 @@
+"""What the edges say of objects: plain records without behaviour towards any service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from runtime.version import Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What travels with the content. `metadata` is the user's, without our stamp; keys in lower case."""
+
+    content_type: str = ""
+    cache_control: str = ""
+    content_disposition: str = ""
+    content_encoding: str = ""
+    content_language: str = ""
+    expires: str = ""
+    website_redirect: str = ""
+    storage_class: str = ""
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An object as a HEAD, a GET or (without stamp and attributes) a listing showed it.
+
+    `etag` without quotes; `modified` is LastModified in whole seconds since the epoch, for a multipart upload the
+    time of its initiation; `version_id` is empty on an unversioned bucket.
+    """
+
+    etag: str
+    size: int
+    modified: int
+    stamp: Stamp | None = None
+    attributes: Attributes = field(default_factory=Attributes)
+    version_id: str = ""
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a listing; `key` is relative to the side's prefix, in UTF-8 binary order."""
+
+    key: str
+    etag: str
+    size: int
+    modified: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a write expects its target to hold: this ETag, or (`etag` is None) nothing at all."""
+
+    etag: str | None
+
+
+NOTHING = Condition(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write answered."""
+
+    etag: str
+    version_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a multipart upload; `number` from 1."""
+
+    number: int
+    etag: str

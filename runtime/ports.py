@@ -1,0 +1,140 @@
+"""The typed interfaces between the core and the world. Every `await` in the core is a call to one of them.
+
+That is what makes the real code runnable over in-memory fakes by a deterministic scheduler, and stoppable between any
+two calls. Errors are those of `runtime.errors` only. Keys are relative to the side's prefix everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from runtime.entry import Entry
+from runtime.objects import Attributes, Condition, Part, Row, Seen, Written
+from runtime.record import Record
+from runtime.version import Stamp
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Clock(Protocol):
+    """Time, handed in."""
+
+    def now(self) -> float:
+        """Seconds since the epoch (UTC)."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Reading(Protocol):
+    """An object being read: what it is, and its content as chunks. `close` may be called at any time, once or more."""
+
+    @property
+    def seen(self) -> Seen: ...
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+    async def close(self) -> None: ...
+
+
+class Bucket(Protocol):
+    """One bucket under one prefix with one credential.
+
+    Missing objects (and delete markers) are None, never an error. All calls may raise `Retry`, `CredentialRejected`
+    and `GiveUp`; the conditional ones also `Changed` (412, or 404 for If-Match) and `Busy` (409).
+    """
+
+    async def head(self, key: str, version_id: str = "") -> Seen | None: ...
+
+    async def read(self, key: str) -> Reading | None:
+        """GET as a stream; the headers are there before the body."""
+
+    async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
+        """Bytes `start` to `end` (exclusive), If-Match `etag`. Raises `Changed` when it is another version now."""
+
+    async def put(
+        self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
+    ) -> Written: ...
+
+    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
+        """Start a multipart upload; its id."""
+
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part: ...
+
+    async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition) -> Written:
+        """Raises `Changed` or `Busy`; either way the upload is spent and must be aborted."""
+
+    async def abort_upload(self, key: str, upload_id: str) -> None:
+        """Harmless when the upload is no more."""
+
+    async def delete(self, key: str, condition: Condition) -> None:
+        """Delete the current version if it has `condition.etag`. Raises `Changed`; an absent key may or may not."""
+
+    def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
+        """Pages of current objects in UTF-8 binary order, keys greater than `after`. Raises on any failed page."""
+
+
+class Ledger(Protocol):
+    """The side's table of what both sides last agreed on. Reads are strongly consistent."""
+
+    async def get(self, key: str) -> Entry | None: ...
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """At most 100 keys; those without an entry are absent from the answer."""
+
+    async def put(self, entry: Entry, expected_revision: int) -> None:
+        """Write `entry` (its revision is `expected_revision` + 1) if the stored revision is the expected one (0: none).
+
+        Raises `Changed` otherwise.
+        """
+
+    async def record(self, record: Record) -> None:
+        """Keep a conflict, a held deletion or an operator's act. Writing the same id again replaces it."""
+
+    def records(self, kind: str) -> AsyncIterator[Record]:
+        """Records of one kind, oldest first."""
+
+    async def remove_record(self, record: Record) -> None: ...
+
+
+class Message(Protocol):
+    """One received message."""
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def handle(self) -> str:
+        """Receipt handle."""
+
+    @property
+    def receives(self) -> int:
+        """How often it was received, this time included (ApproximateReceiveCount)."""
+
+    @property
+    def sent(self) -> float:
+        """When it was sent, seconds since the epoch."""
+
+
+class Queue(Protocol):
+    """The side's queue and its dead-letter queue."""
+
+    async def receive(self, limit: int, wait_seconds: int) -> Sequence[Message]:
+        """At most `limit` (≤ 10) messages, long polling."""
+
+    async def delete(self, messages: Sequence[Message]) -> None: ...
+
+    async def extend(self, message: Message, seconds: int) -> None: ...
+
+    async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
+        """Any number of messages, durable when it returns. `delay_seconds` ≤ 900."""
+
+    async def bury(self, message: Message, reason: str) -> None:
+        """A copy with the reason to the dead-letter queue, durable when it returns. The caller deletes."""
+
+
+class Parallel(Protocol):
+    """How independent calls are run: together in production, one by one under a deterministic scheduler."""
+
+    async def map(self, function: Callable[[T], Awaitable[U]], items: Sequence[T], limit: int) -> list[U]: ...

@@ -1,0 +1,21 @@
+"""What a person may want to see or decide later: conflicts, held deletions, acts of operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+CONFLICT = "conflict"
+HELD_DELETION = "held-deletion"
+FINDER_RUN = "finder-run"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`id` is unique within `kind`; `time` in seconds since the epoch; `data` holds JSON values."""
+
+    kind: str
+    id: str
+    time: int
+    key: str = ""
+    data: Mapping[str, object] = field(default_factory=dict)

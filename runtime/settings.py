@@ -1,0 +1,216 @@
+"""The runtime settings: every `DUALSYNC_*` environment variable, defined once.
+
+The component builds the worker's and the finder's environment from `Settings.to_environment`; the runtime reads
+it back with `Settings.from_environment`; the documentation's table is `describe()`. Services' endpoints and
+local credentials are the AWS SDK's own variables (`AWS_ENDPOINT_URL_SQS`, `AWS_PROFILE` …), not repeated here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, get_type_hints
+
+from runtime.errors import Stop
+
+PREFIX = "DUALSYNC_"
+
+
+class SideName(StrEnum):
+    """The two sides of a pair. The order is also the tie-break of equal times: `cn` wins."""
+
+    CN = "cn"
+    GLOBAL = "global"
+
+    @property
+    def peer(self) -> SideName:
+        return SideName.GLOBAL if self is SideName.CN else SideName.CN
+
+
+class Events(StrEnum):
+    """Which changes of the local bucket travel."""
+
+    CREATE_AND_DELETE = "CreateAndDelete"
+    CREATE = "Create"
+    NO = "No"
+
+
+class ConflictPolicy(StrEnum):
+    """Who wins when both sides changed a key that neither knew the other had changed."""
+
+    NEWEST = "newest"
+    PREFER_CN = "prefer-cn"
+    PREFER_GLOBAL = "prefer-global"
+
+
+class OnLifecycleExpiry(StrEnum):
+    """What an object's expiry by a lifecycle rule means for the other side."""
+
+    IGNORE = "ignore"
+    PROPAGATE = "propagate"
+
+
+class SettingError(Stop):
+    """A setting is missing or wrong; the text names variable, value and remedy."""
+
+
+def setting(help: str, *, default: Any = dataclasses.MISSING, low: float | None = None) -> Any:
+    """A field of `Settings` with its one-line help and, for numbers, its lowest allowed value."""
+    return field(default=default, metadata={"help": help, "low": low})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a worker or a finder is told. Field `local_bucket` is variable `DUALSYNC_LOCAL_BUCKET`."""
+
+    pair: str = setting("Name of the pair; part of every replica's stamp, the same on both sides.")
+    side: SideName = setting("The side this process works for: cn or global.")
+    local_bucket: str = setting("Bucket of this side.")
+    local_region: str = setting("Region of this side's bucket.")
+    local_prefix: str = setting("Only keys under this prefix are synchronised (this side).", default="")
+    local_endpoint: str = setting("S3 endpoint URL of this side; empty for the region's own.", default="")
+    remote_bucket: str = setting("Bucket of the peer.")
+    remote_region: str = setting("Region of the peer's bucket.")
+    remote_prefix: str = setting("Prefix of the synchronised keys on the peer.", default="")
+    remote_endpoint: str = setting("S3 endpoint URL of the peer; empty for the region's own.", default="")
+    remote_sts_endpoint: str = setting(
+        "STS endpoint URL of the peer's partition; empty for the region's own.", default=""
+    )
+    queue_url: str = setting("Queue with the local bucket's events and the finder's findings.")
+    dead_letter_queue_url: str = setting("Queue for what can never succeed, with the reason.")
+    ledger_table: str = setting("DynamoDB table of this side's ledger.")
+    peer_secret: str = setting(
+        "Name or ARN of the secret (this side's account) with the peer's user's key and user_id."
+    )
+    own_user_ids: tuple[str, ...] = setting(
+        "Ids (AIDA…) of this side's dedicated user, current first, then predecessors; events they cause are echoes."
+    )
+    events: Events = setting("Which changes travel: CreateAndDelete, Create, No.", default=Events.CREATE_AND_DELETE)
+    conflict_policy: ConflictPolicy = setting("newest, prefer-cn or prefer-global.", default=ConflictPolicy.NEWEST)
+    keep_loser: bool = setting("Keep a conflict's loser under a conflict name on both sides.", default=False)
+    on_lifecycle_expiry: OnLifecycleExpiry = setting(
+        "ignore: an expired object is neither deleted at the peer nor copied back; propagate: it is deleted.",
+        default=OnLifecycleExpiry.IGNORE,
+    )
+    include_metadata: bool = setting("Carry user metadata and content headers.", default=True)
+    remote_storage_class: str = setting("Storage class of replicas written to the peer.", default="STANDARD")
+    remote_acl: str = setting("Canned ACL of replicas; empty for none.", default="bucket-owner-full-control")
+    worker_concurrency: int = setting("Messages one worker handles at a time.", default=32, low=1)
+    visibility_seconds: int = setting(
+        "Seconds a received message stays hidden; extended while it is worked on.", default=900, low=10
+    )
+    retry_delay_seconds: int = setting(
+        "Seconds until a contended key is looked at again; longer than an ordinary copy takes.",
+        default=15,
+        low=0,
+    )
+    proof_attempts: int = setting(
+        "How often a deletion waits for the echo that proves it before it is left to the finder.",
+        default=5,
+        low=1,
+    )
+    multipart_threshold: int = setting("Bytes from which objects go in parts.", default=16 << 20, low=5 << 20)
+    part_size: int = setting("Smallest part in bytes; grows so that 10,000 suffice.", default=8 << 20, low=5 << 20)
+    deletion_limit: int = setting("Deletions of one finder run that need no approval.", default=1000, low=0)
+    deletion_limit_percent: int = setting(
+        "Share of the keys in per cent; a finder run with more deletions than both limits holds them.",
+        default=10,
+        low=0,
+    )
+    finder_grace_seconds: int = setting(
+        "Objects younger than this are left to their events by the finder.", default=900, low=0
+    )
+    tombstone_days: int = setting("Days a tombstone is kept; longer than both queues' retention.", default=60, low=1)
+    log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", default="INFO")
+
+    def __post_init__(self) -> None:
+        for name in ("pair", "local_bucket", "remote_bucket", "queue_url", "ledger_table", "peer_secret"):
+            if not getattr(self, name):
+                raise SettingError(f"{variable(name)} is empty: give {help_of(name)}")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", self.pair):
+            raise SettingError(f"{variable('pair')}={self.pair!r}: use 1 to 40 lower-case letters, digits and hyphens")
+        if not self.own_user_ids:
+            raise SettingError(
+                f"{variable('own_user_ids')} is empty: without the dedicated user's id echoes can't be told from"
+                " users' writes; give the id that `aws iam get-user` shows"
+            )
+        for f in dataclasses.fields(self):
+            low = f.metadata["low"]
+            if low is not None and getattr(self, f.name) < low:
+                raise SettingError(f"{variable(f.name)}={getattr(self, f.name)}: must be at least {low}")
+        if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise SettingError(f"{variable('log_level')}={self.log_level!r}: use DEBUG, INFO, WARNING or ERROR")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read and validate. Raises `SettingError` naming the variable; unknown `DUALSYNC_*` are refused too."""
+        known = {variable(f.name): f for f in dataclasses.fields(cls)}
+        for name in environment:
+            if name.startswith(PREFIX) and name not in known:
+                raise SettingError(f"{name} is not a setting of this version: remove it, or mend its spelling")
+        hints = get_type_hints(cls)
+        values: dict[str, Any] = {}
+        for name, f in known.items():
+            text = environment.get(name)
+            if text is not None:
+                values[f.name] = _parse(name, hints[f.name], text)
+            elif f.default is dataclasses.MISSING:
+                raise SettingError(f"{name} is not set: give {f.metadata['help']}")
+        return cls(**values)
+
+    def to_environment(self) -> dict[str, str]:
+        """The same settings as environment variables, defaults included."""
+        return {variable(f.name): render(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+
+def variable(name: str) -> str:
+    """`local_bucket` → `DUALSYNC_LOCAL_BUCKET`."""
+    return PREFIX + name.upper()
+
+
+def help_of(name: str) -> str:
+    """The one-line help of a field of `Settings`."""
+    return str(next(f for f in dataclasses.fields(Settings) if f.name == name).metadata["help"])
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """(variable, default or 'required', help) of every setting, for the documentation."""
+    return [
+        (
+            variable(f.name),
+            "required" if f.default is dataclasses.MISSING else render(f.default),
+            f.metadata["help"],
+        )
+        for f in dataclasses.fields(Settings)
+    ]
+
+
+def render(value: Any) -> str:
+    """A setting's value as the text of its environment variable."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value)
+
+
+def _parse(name: str, kind: Any, text: str) -> Any:
+    if kind is str:
+        return text
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise SettingError(f"{name}={text!r}: use true or false")
+        return text == "true"
+    if kind is int:
+        if not re.fullmatch(r"-?[0-9]+", text):
+            raise SettingError(f"{name}={text!r}: use a whole number")
+        return int(text)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        try:
+            return kind(text)
+        except ValueError:
+            raise SettingError(f"{name}={text!r}: use one of {', '.join(kind)}") from None
+    return tuple(part for part in text.split(",") if part)
