@@ -15,7 +15,7 @@ STAMP_KEY = "dualsync-origin"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A version's name on both sides: where a user wrote it, when (S3's LastModified, whole seconds), its ETag there."""
+    """A version's name on both sides: where a user wrote it, when (LastModified, whole seconds), its ETag there."""
 
     origin: SideName
     modified: int
