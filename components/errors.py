@@ -1,0 +1,12 @@
+"""The one error of the program's own: a value that a person gave and must change."""
+
+from __future__ import annotations
+
+
+class ConfigError(ValueError):
+    """One line that names the key, the value and the remedy. Raised before anything is registered where that can be."""
+
+    def __init__(self, key: str, value: object, problem: str, remedy: str) -> None:
+        shown = "" if value is None else f"={value!r}"
+        super().__init__(f"{key}{shown}: {problem}; {remedy}".replace("\n", " "))
+        self.key = key

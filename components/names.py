@@ -1,0 +1,57 @@
+"""Every physical name of a pair's resources, in one place: `<pair>-<side>-<part>`, or the guide's where they can't collide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtime.settings import SideName
+
+DEFAULT_PAIR = "dth-dual"
+"""The pair whose policy, user and secret are named as in the deployment guide, so that its readers find them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of one side of a pair. `guide` is given where the guide's names are this pair's alone (see `names_of`)."""
+
+    pair: str
+    side: SideName
+    account_id: str
+    peer_region: str
+    guide: bool
+    user_override: str = ""
+    secret_override: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """What every name of this side starts with, the guide's three apart."""
+        return f"{self.pair}-{self.side}"
+
+    def of(self, part: str) -> str:
+        """`queue` → `dth-dual-cn-queue`."""
+        return f"{self.prefix}-{part}"
+
+    @property
+    def policy(self) -> str:
+        """The dedicated user's policy."""
+        return f"{self.pair}-policy" if self.guide else self.of("policy")
+
+    @property
+    def user(self) -> str:
+        """The dedicated user that the peer's worker acts as here."""
+        return self.user_override or (f"{self.pair}-user" if self.guide else self.of("user"))
+
+    @property
+    def secret(self) -> str:
+        """The secret in this side's account with the peer's user's key."""
+        return self.secret_override or (f"dth-credentials-{self.peer_region}" if self.guide else self.of("credentials"))
+
+    @property
+    def artifacts_bucket(self) -> str:
+        """Bucket names are everybody's: the account's number makes it ours. At most 63 characters."""
+        return self.of(f"artifacts-{self.account_id}")
+
+    @property
+    def metrics(self) -> str:
+        """CloudWatch namespace of this side's own metrics."""
+        return f"{self.pair}/{self.side}"
