@@ -1,0 +1,167 @@
+"""`runtime.ports.Bucket` over a `Store`: one credential, one prefix, and two stops a call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from runtime.errors import Busy, Changed, GiveUp
+from runtime.objects import Attributes, Condition, Part, Row, Seen, Written
+from runtime.version import Stamp
+from tests.fakes.gate import Gate, Pair, open_gate
+from tests.fakes.store import Store, Version
+
+PAGE = 1000
+"""Keys a page of a listing ("ListObjectsV2", API Reference)."""
+
+
+class FakeReading:
+    """The version that was current when the GET was answered, whatever happens to the key meanwhile."""
+
+    __slots__ = ("_body", "_step", "seen")
+
+    def __init__(self, version: Version, step: Pair) -> None:
+        self.seen = version.seen
+        self._body = version.body
+        self._step = step
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content in two pieces, if it has as much."""
+        half = (len(self._body) + 1) // 2
+        await self._step[0]
+        if half:
+            yield self._body[:half]
+        await self._step[1]
+        if half < len(self._body):
+            yield self._body[half:]
+
+    async def close(self) -> None:
+        pass
+
+
+class FakeBucket:
+    """`name` (`local`, `remote`) prefixes the names of its calls; `principal` is who its writes are by."""
+
+    def __init__(
+        self,
+        store: Store,
+        principal: str,
+        *,
+        prefix: str = "",
+        name: str = "local",
+        gate: Gate = open_gate,
+        page: int = PAGE,
+    ) -> None:
+        self.store = store
+        self.principal = principal
+        self._prefix = prefix
+        self._page = page
+        self._head, self._get, self._body, self._range, self._put, self._create = (
+            gate(f"{name}.{call}") for call in ("head", "get", "body", "get_range", "put", "create_upload")
+        )
+        self._part, self._complete, self._abort, self._delete, self._list = (
+            gate(f"{name}.{call}") for call in ("put_part", "complete", "abort", "delete", "list")
+        )
+
+    async def head(self, key: str, version_id: str = "") -> Seen | None:
+        await self._head[0]
+        full = self._prefix + key
+        version = self.store.version(full, version_id) if version_id else self.store.current(full)
+        await self._head[1]
+        return version.seen if version else None
+
+    async def read(self, key: str) -> FakeReading | None:
+        await self._get[0]
+        version = self.store.current(self._prefix + key)
+        await self._get[1]
+        return FakeReading(version, self._body) if version else None
+
+    async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
+        await self._range[0]
+        version = self.store.current(self._prefix + key)
+        await self._range[1]
+        if version is None or version.seen.etag != etag:
+            raise Changed(f"GET {key}: not the version with ETag {etag}")
+        return version.body[start:end]
+
+    async def put(
+        self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
+    ) -> Written:
+        await self._put[0]
+        full = self._prefix + key
+        self._check("PUT", full, condition)
+        written = self.store.put(full, bytes(body), self.principal, attributes, stamp)
+        await self._put[1]
+        return written
+
+    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
+        await self._create[0]
+        upload_id = self.store.create_upload(self._prefix + key, attributes, stamp)
+        await self._create[1]
+        return upload_id
+
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
+        await self._part[0]
+        upload = self.store.uploads.get(upload_id)
+        if upload is None or upload.key != self._prefix + key:
+            raise GiveUp("NoSuchUpload", upload_id)
+        part = self.store.put_part(upload_id, number, bytes(body))
+        await self._part[1]
+        return part
+
+    async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition) -> Written:
+        await self._complete[0]
+        full = self._prefix + key
+        upload = self.store.uploads.get(upload_id)
+        if upload is None or upload.key != full or upload.spent:
+            raise GiveUp("NoSuchUpload", upload_id)
+        numbers = [p.number for p in parts]
+        if numbers != sorted(set(numbers)):
+            raise GiveUp("InvalidPartOrder", upload_id)
+        if not parts or any(upload.parts.get(p.number, ("",))[0] != p.etag for p in parts):
+            raise GiveUp("InvalidPart", upload_id)
+        upload.spent = True
+        self._check("CompleteMultipartUpload", full, condition)
+        upload.parts = {n: upload.parts[n] for n in numbers}
+        written = self.store.complete_upload(upload_id, self.principal)
+        await self._complete[1]
+        return written
+
+    async def abort_upload(self, key: str, upload_id: str) -> None:
+        await self._abort[0]
+        self.store.uploads.pop(upload_id, None)
+        await self._abort[1]
+
+    async def delete(self, key: str, condition: Condition) -> None:
+        await self._delete[0]
+        full = self._prefix + key
+        if condition.etag is not None:
+            if self.store.current(full) is not None or self.store.absent_delete_is_404:
+                self._check("DELETE", full, condition)
+            self.store.delete(full, self.principal)
+        await self._delete[1]
+
+    async def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
+        edge = self._prefix + after if after else ""
+        cut = len(self._prefix)
+        while True:
+            await self._list[0]
+            rows = self.store.rows(self._prefix, edge, self._page)
+            await self._list[1]
+            if rows:
+                edge = rows[-1].key
+                yield [Row(r.key[cut:], r.etag, r.size, r.modified) for r in rows] if cut else rows
+            if len(rows) < self._page:
+                return
+
+    def _check(self, call: str, key: str, condition: Condition) -> None:
+        """412, 404 for If-Match on a missing key, 409 ("Add preconditions to S3 operations")."""
+        if self.store.busy and self.store.busy(key):
+            raise Busy(f"{call} {key}: 409 ConditionalRequestConflict")
+        version = self.store.current(key)
+        if condition.etag is None:
+            if version is not None:
+                raise Changed(f"{call} {key}: 412, there is an object")
+        elif version is None:
+            raise Changed(f"{call} {key}: 404, no object to match")
+        elif version.seen.etag != condition.etag:
+            raise Changed(f"{call} {key}: 412, another ETag")

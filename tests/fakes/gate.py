@@ -1,0 +1,82 @@
+"""Where a driver may take hold of a fake call: just before its effect and just after it.
+
+Nothing here needs an event loop: a driver runs a coroutine with `send(None)` and gets back the `Step` it stands at. There
+it may let others run, throw an error into it (throttling before the effect, a lost answer after it), or drop it (a crash).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Killed(BaseException):
+    """The process was killed here. No `except Exception` sees it; further calls are killed too, before their effect."""
+
+
+class Step:
+    """One side of one kind of call. Awaiting it hands it to the driver; it may be awaited any number of times."""
+
+    __slots__ = ("after", "call", "seconds")
+
+    def __init__(self, call: str, after: bool, seconds: float = 0.0) -> None:
+        self.call = call
+        self.after = after
+        self.seconds = seconds
+
+    def __await__(self) -> Generator[Step, None, None]:
+        yield self
+
+    def __repr__(self) -> str:
+        return f"{'after' if self.after else 'before'} {self.call}"
+
+
+class _Open:
+    """A step at which nobody stops."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Iterator[Any]:
+        return iter(())
+
+
+Pair = tuple[Awaitable[None], Awaitable[None]]
+Gate = Callable[[str], Pair]
+"""From a call's name (`remote.put`) to its two steps. Asked once when a fake is made, not at each call."""
+
+_OPEN: Any = (_Open(), _Open())
+
+
+def open_gate(call: str) -> Pair:
+    """No stops: for tests that run under asyncio, or straight through."""
+    return _OPEN  # type: ignore[no-any-return]
+
+
+def stepping_gate(call: str) -> Pair:
+    """Stops at every step, for a driver."""
+    before: Any = Step(call, False)
+    after: Any = Step(call, True)
+    return before, after
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run to the end without stopping anywhere."""
+    try:
+        while True:
+            coroutine.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+
+
+def kill(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """End `coroutine` where it stands without letting it do anything more to the world."""
+    for _ in range(1000):
+        try:
+            coroutine.throw(Killed())
+        except (Killed, StopIteration):
+            return
+        except BaseException:  # what its clean-up raises while dying is nobody's concern
+            return
+    raise AssertionError("a coroutine survives being killed: it catches BaseException in a loop")
