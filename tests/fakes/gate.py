@@ -1,7 +1,7 @@
 """Where a driver may take hold of a fake call: just before its effect and just after it.
 
-Nothing here needs an event loop: a driver runs a coroutine with `send(None)` and gets back the `Step` it stands at. There
-it may let others run, throw an error into it (throttling before the effect, a lost answer after it), or drop it (a crash).
+Nothing here needs an event loop: a driver runs a coroutine with `send(None)` and gets back the `Step` it stands at.
+There it may let others run, throw an error into it (throttling before the effect, a lost answer after it), or kill it.
 """
 
 from __future__ import annotations

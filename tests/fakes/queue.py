@@ -1,4 +1,4 @@
-"""`runtime.ports.Queue` in memory: at least once, in no order, hidden while received, redrive after too many receives."""
+"""`runtime.ports.Queue` in memory: at least once, in no order, hidden while received, redriven when received often."""
 
 from __future__ import annotations
 

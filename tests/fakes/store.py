@@ -147,7 +147,7 @@ class Store:
         principal: str,
         attributes: Attributes | None = None,
     ) -> Written | None:
-        """CopyObject. Metadata comes along, our stamp too, unless `attributes` replace it (x-amz-metadata-directive)."""
+        """CopyObject. Metadata comes along, our stamp too, unless `attributes` replace it (metadata directive)."""
         version = self.current(source)
         if version is None:
             return None
