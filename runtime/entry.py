@@ -29,20 +29,38 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The ledger's item for `key`. `agreed` None with `dead` or `deleted` set is a tombstone.
+    """The ledger's item for `key`. Without `agreed` it is a tombstone, or what is known of a deletion without proof.
 
-    Sequencers are S3's, of events of the local bucket: `sequencer` the highest acted on, `arrived` of the agreed
-    version's first arrival, `deleted` of the last deletion here. `updated` in seconds since the epoch.
-    `lease_owner` holds the key for itself until `lease_until` (contended keys only).
+    Sequencers are S3's, of events of the local bucket, normalised by `runtime.sequencer`: `sequencer` is the highest
+    acted on, `arrived` that of the agreed version's first arrival here, `deleted` that of the last deletion here by a
+    user. `dead` are versions that were deleted, newest last; `died` is when (S3's clock, seconds since the epoch).
+    `expired` is an agreed version that a lifecycle rule took from here and that the peer may keep. `updated` is when
+    the item was written (seconds since the epoch).
     """
 
     key: str
     revision: int = 0
     agreed: Agreement | None = None
+    expired: Agreement | None = None
     dead: tuple[Agreement, ...] = ()
     sequencer: str = ""
     arrived: str = ""
     deleted: str = ""
+    died: int = 0
     updated: int = 0
-    lease_owner: str = ""
-    lease_until: int = 0
+
+    @property
+    def believed(self) -> Held | None:
+        """What the remote bucket holds as far as this side knows: the quiet path's condition."""
+        proof = self.agreed or self.expired
+        return proof.remote if proof else None
+
+    def buried(self, agreement: Agreement | None) -> tuple[Agreement, ...]:
+        """`dead` with one more, the oldest forgotten beyond `DEAD_KEPT`."""
+        if agreement is None or any(d.identity == agreement.identity for d in self.dead):
+            return self.dead
+        return (*self.dead, agreement)[-DEAD_KEPT:]
+
+    def is_dead(self, identity: Identity) -> bool:
+        """Was this version deleted, as far as the entry remembers?"""
+        return any(d.identity == identity for d in self.dead)

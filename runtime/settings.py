@@ -95,6 +95,14 @@ class Settings:
         "ignore: an expired object is neither deleted at the peer nor copied back; propagate: it is deleted.",
         default=OnLifecycleExpiry.IGNORE,
     )
+    local_expires: bool = setting(
+        "A lifecycle rule expires objects of the local bucket: the finder takes no absence here for a deletion.",
+        default=False,
+    )
+    remote_expires: bool = setting(
+        "A lifecycle rule expires objects of the peer's bucket: the finder takes no absence there for a deletion.",
+        default=False,
+    )
     include_metadata: bool = setting("Carry user metadata and content headers.", default=True)
     remote_storage_class: str = setting("Storage class of replicas written to the peer.", default="STANDARD")
     remote_acl: str = setting("Canned ACL of replicas; empty for none.", default="bucket-owner-full-control")
@@ -107,21 +115,23 @@ class Settings:
         default=15,
         low=0,
     )
-    proof_attempts: int = setting(
-        "How often a deletion waits for the echo that proves it before it is left to the finder.",
-        default=5,
+    contention_attempts: int = setting(
+        "How often a contended key is looked at again before its message goes to the dead-letter queue.",
+        default=50,
         low=1,
     )
     multipart_threshold: int = setting("Bytes from which objects go in parts.", default=16 << 20, low=5 << 20)
     part_size: int = setting("Smallest part in bytes; grows so that 10,000 suffice.", default=8 << 20, low=5 << 20)
-    deletion_limit: int = setting("Deletions of one finder run that need no approval.", default=1000, low=0)
+    deletion_limit: int = setting(
+        "Deletions of one finder run that need no approval, as a number.", default=1000, low=0
+    )
     deletion_limit_percent: int = setting(
-        "Share of the keys in per cent; a finder run with more deletions than both limits holds them.",
+        "Deletions of one finder run that need no approval, as a share of all keys in per cent (ten are always free).",
         default=10,
         low=0,
     )
     finder_grace_seconds: int = setting(
-        "Objects younger than this are left to their events by the finder.", default=900, low=0
+        "Objects younger than this are left to their events by the finder.", default=300, low=0
     )
     tombstone_days: int = setting("Days a tombstone is kept; longer than both queues' retention.", default=60, low=1)
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", default="INFO")

@@ -1,0 +1,152 @@
+"""The careful look: see the remote side, then the local one, then decide over both, and act on exactly what was seen.
+
+In that order: what is written is then never older than what it replaces. Every write is conditional on what was seen,
+the ledger's entry on its revision; whoever loses one of these races looks again later.
+"""
+
+from __future__ import annotations
+
+from runtime.context import Context, Result
+from runtime.decide import Decision, Deed, Sighting, View, decide, wins
+from runtime.entry import Agreement, Entry, Held
+from runtime.keep import keep_loser
+from runtime.log import Outcome
+from runtime.look import Actor, Cause, Look
+from runtime.notes import agreed, gone, removal
+from runtime.objects import NOTHING, Condition
+from runtime.ports import Reading
+from runtime.record import CONFLICT, Record
+from runtime.settings import Events
+from runtime.version import key_hash
+
+
+async def careful(context: Context, look: Look, entry: Entry) -> Result:
+    """Look at both sides and bring them together as far as it is this side's business.
+
+    `entry` must have been read before the call. Raises `Changed`, `Busy`, `Retry`: look again later.
+    """
+    theirs = await context.remote.head(look.key)
+    reading = await context.local.read(look.key)
+    try:
+        local = context.sight_local(reading.seen, entry, look) if reading is not None else None
+        remote = context.sight_remote(theirs, entry) if theirs is not None else None
+        settings = context.settings
+        view = View(
+            side=context.side,
+            cause=look.cause,
+            entry=entry,
+            local=local,
+            remote=remote,
+            policy=settings.conflict_policy,
+            deletion=look.deletion,
+            deletions_travel=settings.events is not Events.CREATE,
+            settled=theirs is not None and context.now() - theirs.modified >= 2 * settings.visibility_seconds,
+        )
+        return await _perform(context, look, view, decide(view), reading)
+    finally:
+        if reading is not None:
+            await reading.close()
+
+
+async def _perform(context: Context, look: Look, view: View, decision: Decision, reading: Reading | None) -> Result:
+    entry, local, remote = view.entry, view.local, view.remote
+    if decision.loser is not None:
+        await _note_conflict(context, view, decision)
+    if decision.deed is Deed.AGREE and local is not None and remote is not None:
+        return await _agree(context, look, view, local, remote, decision)
+    if decision.deed is Deed.BURY:
+        if entry.agreed is not None or (_user_removed(look) and entry.deleted < look.sequencer):
+            await context.ledger.put(gone(entry, look, context.now(), by_user=_user_removed(look)), entry.revision)
+        return Result(Outcome.SKIPPED, decision.reason)
+    if decision.deed is Deed.PUSH and local is not None and reading is not None:
+        return await _push(context, look, view, local, decision, reading)
+    if decision.deed is Deed.PULL and remote is not None:
+        return await _pull(context, look, view, remote, decision)
+    if decision.deed is Deed.DELETE_REMOTE and remote is not None:
+        await context.remote.delete(look.key, Condition(remote.seen.etag))
+        await context.ledger.put(gone(entry, look, context.now(), by_user=_user_removed(look)), entry.revision)
+        return Result(Outcome.DELETED, decision.reason)
+    if decision.deed is Deed.DELETE_LOCAL and local is not None:
+        await context.local.delete(look.key, Condition(local.seen.etag))
+        await context.ledger.put(gone(entry, look, context.now(), by_user=False), entry.revision)
+        return Result(Outcome.REMOVED, decision.reason)
+    if _user_removed(look) and entry.deleted < look.sequencer:
+        await context.ledger.put(removal(entry, look, context.now()), entry.revision)
+    return Result(Outcome.SKIPPED, decision.reason, conflict=decision.loser is not None)
+
+
+def _user_removed(look: Look) -> bool:
+    return look.cause is Cause.REMOVED and look.actor is Actor.USER
+
+
+async def _agree(
+    context: Context, look: Look, view: View, local: Sighting, remote: Sighting, decision: Decision
+) -> Result:
+    """Same version, or same content: then the winner's name, so that both sides use one."""
+    entry = view.entry
+    identity = local.identity
+    if identity != remote.identity and not _ours(view, local, remote):
+        identity = remote.identity
+    agreement = Agreement(
+        identity, Held(local.seen.etag, local.seen.modified), Held(remote.seen.etag, remote.seen.modified)
+    )
+    if entry.agreed != agreement or entry.sequencer < look.sequencer:
+        await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+    return Result(Outcome.AGREED, decision.reason)
+
+
+def _ours(view: View, local: Sighting, remote: Sighting) -> bool:
+    return wins(local.identity, remote.identity, view.policy)
+
+
+async def _push(
+    context: Context, look: Look, view: View, local: Sighting, decision: Decision, reading: Reading
+) -> Result:
+    entry, remote = view.entry, view.remote
+    if decision.loser is not None and context.settings.keep_loser and remote is not None:
+        await keep_loser(context, look.key, remote, context.remote)
+    condition = NOTHING if remote is None else Condition(remote.seen.etag)
+    stamp = context.stamp(look.key, local.identity, local.seen.size)
+    written = await context.copier.copy(context.local, reading, context.remote, look.key, stamp, condition)
+    agreement = Agreement(local.identity, Held(local.seen.etag, local.seen.modified), Held(written.etag))
+    await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+    return Result(Outcome.COPIED, decision.reason, bytes=local.seen.size, conflict=decision.loser is not None)
+
+
+async def _pull(context: Context, look: Look, view: View, remote: Sighting, decision: Decision) -> Result:
+    entry, local = view.entry, view.local
+    if decision.loser is not None and context.settings.keep_loser and local is not None:
+        await keep_loser(context, look.key, local, context.local)
+    reading = await context.remote.read(look.key)
+    if reading is None or context.sight_remote(reading.seen, entry).identity != remote.identity:
+        if reading is not None:
+            await reading.close()
+        return Result(Outcome.SKIPPED, "changed at the peer while it was looked at: its own event will say so")
+    condition = NOTHING if local is None else Condition(local.seen.etag)
+    stamp = context.stamp(look.key, remote.identity, remote.seen.size)
+    written = await context.copier.copy(context.remote, reading, context.local, look.key, stamp, condition)
+    agreement = Agreement(remote.identity, Held(written.etag), Held(remote.seen.etag, remote.seen.modified))
+    await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+    return Result(Outcome.PULLED, decision.reason, bytes=remote.seen.size, conflict=decision.loser is not None)
+
+
+async def _note_conflict(context: Context, view: View, decision: Decision) -> None:
+    """The record is durable before the loser is overwritten. The same conflict has the same id, however often seen."""
+    local, remote = view.local, view.remote
+    if local is None or remote is None or decision.loser is None:
+        return
+    winner = local.identity if decision.loser == remote.identity else remote.identity
+    await context.ledger.record(
+        Record(
+            CONFLICT,
+            id=f"{key_hash(view.entry.key)}-{winner}-{decision.loser}",
+            time=context.now(),
+            key=view.entry.key,
+            data={
+                "winner": str(winner),
+                "loser": str(decision.loser),
+                "policy": str(view.policy),
+                "kept": context.settings.keep_loser,
+            },
+        )
+    )

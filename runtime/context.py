@@ -1,0 +1,83 @@
+"""What every part of a worker needs: its settings and its ways to the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtime.copier import Copier
+from runtime.decide import Sighting
+from runtime.entry import Entry
+from runtime.events import Principals
+from runtime.log import Log, Outcome
+from runtime.look import Actor, Cause, Look
+from runtime.naming import name_version
+from runtime.objects import Seen
+from runtime.ports import Bucket, Clock, Ledger, Queue
+from runtime.settings import Settings, SideName
+from runtime.version import Identity, Stamp, key_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a look ended. `again` is a look to be sent, `delay` seconds from now, before this one is acknowledged."""
+
+    outcome: Outcome
+    reason: str = ""
+    bytes: int = 0
+    again: Look | None = None
+    delay: int = 0
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """One side's worker and its surroundings. `local` is read and written with the side's own role, `remote` with the
+    peer's dedicated user's key."""
+
+    settings: Settings
+    clock: Clock
+    local: Bucket
+    remote: Bucket
+    ledger: Ledger
+    queue: Queue
+    copier: Copier
+    principals: Principals
+    log: Log
+
+    @property
+    def side(self) -> SideName:
+        return self.settings.side
+
+    @property
+    def direction(self) -> str:
+        """`cn->global`, for logs and metrics."""
+        return f"{self.side}->{self.side.peer}"
+
+    def now(self) -> int:
+        """Whole seconds since the epoch."""
+        return int(self.clock.now())
+
+    def sight_local(self, seen: Seen, entry: Entry, look: Look) -> Sighting:
+        """Name what the local bucket shows, knowing what the look's event proves."""
+        wrote = look.actor is Actor.USER and look.cause is Cause.CREATED and look.etag == seen.etag
+        identity, replica = name_version(
+            seen,
+            side=self.side,
+            pair=self.settings.pair,
+            key=entry.key,
+            entry=entry,
+            local=True,
+            user_wrote=wrote,
+        )
+        return Sighting(seen, identity, replica)
+
+    def sight_remote(self, seen: Seen, entry: Entry) -> Sighting:
+        """Name what the peer's bucket shows."""
+        identity, replica = name_version(
+            seen, side=self.side.peer, pair=self.settings.pair, key=entry.key, entry=entry, local=False
+        )
+        return Sighting(seen, identity, replica)
+
+    def stamp(self, key: str, identity: Identity, size: int) -> Stamp:
+        """The stamp of a replica of `identity` at `key`; `size` in bytes."""
+        return Stamp(self.settings.pair, key_hash(key), identity, size)

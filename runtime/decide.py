@@ -1,0 +1,185 @@
+"""One decision over what is here now, what is there, and what both sides last agreed on.
+
+Pure: no clock, no service. `decide` is a truth table read from top to bottom; `tests/test_decide.py` names each row.
+A *replica* is an object with a valid stamp: some worker wrote it, no user. *Same* means: what the ledger says that both
+sides agreed on; *new*: anything else. A version is always the other side's business as long as we hold what was agreed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from runtime.entry import Entry
+from runtime.look import Cause
+from runtime.naming import newer
+from runtime.objects import Attributes, Seen
+from runtime.settings import ConflictPolicy, SideName
+from runtime.version import Identity
+
+
+class Deed(StrEnum):
+    """What to do. All writes are conditional on exactly what was seen."""
+
+    NOTHING = "nothing"
+    AGREE = "agree"
+    """Both hold the same version: only the ledger is caught up."""
+    BURY = "bury"
+    """Neither holds anything: the ledger keeps a tombstone."""
+    PUSH = "push"
+    """Write the local version to the peer."""
+    PULL = "pull"
+    """Write the peer's version here, with this side's own role."""
+    DELETE_REMOTE = "delete-remote"
+    DELETE_LOCAL = "delete-local"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An object that one bucket shows, and which version it is."""
+
+    seen: Seen
+    identity: Identity
+    replica: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a decision may look at.
+
+    `cause` is why the key is looked at; `deletion` says that a finding may delete; `deletions_travel` is false when
+    only creations are synchronised. `settled`: what the peer shows is older than any write under way can be.
+    """
+
+    side: SideName
+    cause: Cause
+    entry: Entry
+    local: Sighting | None
+    remote: Sighting | None
+    policy: ConflictPolicy = ConflictPolicy.NEWEST
+    deletion: bool = False
+    deletions_travel: bool = True
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do and why. `loser` is set when users of both sides wrote without knowing of each other."""
+
+    deed: Deed
+    reason: str
+    loser: Identity | None = None
+
+
+def decide(view: View) -> Decision:
+    """The truth table."""
+    local, remote = view.local, view.remote
+    if local is not None and _zombie_here(view, local):
+        return Decision(Deed.DELETE_LOCAL, "a copy that arrived after its deletion")
+    if local is not None and remote is not None:
+        return _both(view, local, remote)
+    if local is not None:
+        return _only_here(view, local)
+    if remote is not None:
+        return _only_there(view, remote)
+    return Decision(Deed.BURY, "gone on both sides")
+
+
+def _only_here(view: View, local: Sighting) -> Decision:
+    if _is_same(view, local):
+        if view.cause is Cause.FINDING and view.deletion and view.deletions_travel:
+            return Decision(Deed.DELETE_LOCAL, "deleted at the peer, unchanged here")
+        return Decision(Deed.NOTHING, "deleted at the peer: the peer's own event will say so")
+    if local.replica:
+        return Decision(Deed.NOTHING, "a replica is never copied back")
+    return Decision(Deed.PUSH, "new here")
+
+
+def _only_there(view: View, remote: Sighting) -> Decision:
+    entry = view.entry
+    by_user = view.cause is Cause.REMOVED or (view.cause is Cause.FINDING and view.deletion)
+    if _zombie_there(view, remote):
+        return Decision(Deed.DELETE_REMOTE, "a copy that arrived after its deletion")
+    if entry.agreed is not None and remote.identity == entry.agreed.identity:
+        if by_user and view.deletions_travel:
+            return Decision(Deed.DELETE_REMOTE, "deleted here, unchanged at the peer")
+        return Decision(Deed.NOTHING, "gone here: the deletion's own event will say so")
+    if entry.expired is not None and remote.identity == entry.expired.identity:
+        return Decision(Deed.NOTHING, "expired here by a lifecycle rule, kept at the peer")
+    if remote.replica and remote.identity.origin is view.side:
+        if entry.deleted and not entry.is_dead(remote.identity) and view.deletions_travel:
+            return Decision(
+                Deed.DELETE_REMOTE, "a version of this side that was deleted here before its copy was recorded"
+            )
+        if view.cause is Cause.FINDING and entry.revision == 0 and view.settled:
+            return Decision(Deed.PULL, "no ledger entry: a version of this side that only the peer has")
+    return Decision(Deed.NOTHING, "new at the peer: the peer's own event will say so")
+
+
+def _both(view: View, local: Sighting, remote: Sighting) -> Decision:
+    if local.identity == remote.identity:
+        return Decision(Deed.AGREE, "both hold this version")
+    if _same_content(local.seen, remote.seen):
+        return Decision(Deed.AGREE, "the same content on both sides")
+    if _is_same(view, local):
+        if remote.replica and remote.identity.origin is view.side:
+            return Decision(Deed.PUSH, "the peer holds a former version of this side")
+        if view.cause is Cause.FINDING:
+            return Decision(Deed.PULL, "changed at the peer, unchanged here")
+        return Decision(Deed.NOTHING, "changed at the peer: the peer's own event will say so")
+    if _is_same(view, remote) and not local.replica:
+        return Decision(Deed.PUSH, "changed here, unchanged at the peer")
+    if _zombie_there(view, remote):
+        return Decision(Deed.PUSH, "over a copy that arrived after its deletion")
+    if local.replica and not remote.replica:
+        return Decision(Deed.NOTHING, "a replica here, newer content at the peer: the peer's own event will say so")
+    if not local.replica and remote.replica and remote.identity.origin is view.side:
+        return Decision(Deed.PUSH, "the peer holds a former version of this side")
+    return _contest(view, local, remote)
+
+
+def _contest(view: View, local: Sighting, remote: Sighting) -> Decision:
+    users = not local.replica and not remote.replica
+    if wins(local.identity, remote.identity, view.policy):
+        return Decision(Deed.PUSH, "conflict: this side's version wins", remote.identity if users else None)
+    loser = local.identity if users else None
+    if view.cause is Cause.FINDING:
+        return Decision(Deed.PULL, "conflict: the peer's version wins", loser)
+    return Decision(Deed.NOTHING, "conflict: the peer's version wins and the peer will write it", loser)
+
+
+def wins(a: Identity, b: Identity, policy: ConflictPolicy) -> bool:
+    """Does `a` win over `b`? Both sides answer alike, as both see the same identities."""
+    if policy is not ConflictPolicy.NEWEST and a.origin is not b.origin:
+        preferred = SideName.CN if policy is ConflictPolicy.PREFER_CN else SideName.GLOBAL
+        return a.origin is preferred
+    return newer(a, b)
+
+
+def _is_same(view: View, sighting: Sighting) -> bool:
+    return view.entry.agreed is not None and sighting.identity == view.entry.agreed.identity
+
+
+def _same_content(a: Seen, b: Seen) -> bool:
+    return a.etag == b.etag and a.size == b.size and _carried(a) == _carried(b)
+
+
+def _carried(seen: Seen) -> Attributes:
+    return replace(seen.attributes, storage_class="")  # each side has its own
+
+
+def _zombie_here(view: View, local: Sighting) -> bool:
+    """A replica of a version that was deleted, with another time than it had then: it was written again.
+
+    With its former time it is the former object, brought back by a user who removed a delete marker.
+    """
+    if not local.replica:
+        return False
+    return any(
+        d.identity == local.identity and d.local.modified not in (None, local.seen.modified) for d in view.entry.dead
+    )
+
+
+def _zombie_there(view: View, remote: Sighting) -> bool:
+    """The same at the peer, told by the time of the deletion: what is older was brought back by a user."""
+    return remote.replica and view.entry.is_dead(remote.identity) and remote.seen.modified >= view.entry.died

@@ -1,0 +1,108 @@
+"""From a message's body to looks: S3 event records (also wrapped by SNS), test events and our own messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote_plus
+
+from runtime.look import Actor, Cause, Look, from_body
+from runtime.sequencer import normalise
+
+
+class Unreadable(ValueError):
+    """The body is nothing that this program knows; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principals:
+    """Who is who in a bucket's events.
+
+    `dedicated` are ids (AIDA…) of this side's dedicated user, present and former; `own_role` is the id (AROA…) of the
+    worker's role, empty when not known.
+    """
+
+    dedicated: frozenset[str]
+    own_role: str = ""
+
+    def actor(self, principal: str) -> Actor:
+        """Classify `userIdentity.principalId`: `AWS:AIDA…`, `AIDA…`, `AWS:AROA…:session` and the like."""
+        bare = principal.removeprefix("AWS:")
+        if bare in self.dedicated:
+            return Actor.ECHO
+        if self.own_role and bare.split(":", 1)[0] == self.own_role:
+            return Actor.OWN
+        return Actor.USER
+
+
+def parse(body: str, principals: Principals, relative: Callable[[str], str | None], sent: float) -> list[Look]:
+    """All looks a message asks for; empty for a test event and for keys outside the prefix.
+
+    `relative` takes a bucket's key to the key below the prefix, None if outside. `sent` is when the message was sent,
+    in seconds. Raises `Unreadable`. (Source: "Event message structure", Amazon S3 User Guide.)
+    """
+    try:
+        document = json.loads(body)
+    except ValueError as e:
+        raise Unreadable(f"not JSON: {e}") from None
+    if not isinstance(document, dict):
+        raise Unreadable("not a JSON object")
+    if "dualsync" in document:
+        try:
+            return [from_body(document["dualsync"])]
+        except (ValueError, TypeError, AttributeError) as e:
+            raise Unreadable(str(e)) from None
+    if document.get("Type") == "Notification" and isinstance(document.get("Message"), str):
+        return parse(document["Message"], principals, relative, sent)
+    if document.get("Event") == "s3:TestEvent":
+        return []
+    records = document.get("Records")
+    if not isinstance(records, list):
+        raise Unreadable("neither S3 event records nor a message of this program")
+    looks = []
+    for record in records:
+        try:
+            look = _from_record(record, principals, relative, sent)
+        except (KeyError, TypeError, ValueError, AttributeError) as e:
+            raise Unreadable(f"a record without {e}") from None
+        if look is not None:
+            looks.append(look)
+    return looks
+
+
+def _from_record(
+    record: Any, principals: Principals, relative: Callable[[str], str | None], sent: float
+) -> Look | None:
+    cause = _cause(record["eventName"])
+    if cause is None:
+        return None
+    s3_object = record["s3"]["object"]
+    key = relative(unquote_plus(s3_object["key"], errors="strict"))
+    if key is None:
+        return None
+    principal = record.get("userIdentity", {}).get("principalId", "")
+    return Look(
+        key=key,
+        cause=cause,
+        actor=principals.actor(principal),
+        sequencer=normalise(s3_object.get("sequencer", "")),
+        etag=s3_object.get("eTag", "").strip('"'),
+        version_id=s3_object.get("versionId", "") or "",
+        size=int(s3_object.get("size", 0)),
+        time=datetime.fromisoformat(record["eventTime"]).timestamp(),
+        since=sent,
+    )
+
+
+def _cause(event_name: str) -> Cause | None:
+    name = event_name.removeprefix("s3:")
+    if name.startswith(("ObjectCreated:", "ObjectTagging:", "ObjectAcl:", "ObjectRestore:Completed")):
+        return Cause.CREATED
+    if name.startswith("ObjectRemoved:"):
+        return Cause.REMOVED
+    if name.startswith("LifecycleExpiration:"):
+        return Cause.EXPIRED
+    return None

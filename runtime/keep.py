@@ -1,0 +1,48 @@
+"""Keeping a conflict's loser: a copy under a conflict name on both sides, which never overwrites anything."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import replace
+
+from runtime.context import Context
+from runtime.decide import Sighting
+from runtime.errors import Changed
+from runtime.objects import NOTHING
+from runtime.ports import Bucket
+from runtime.version import Identity
+
+MAX_KEY_BYTES = 1024
+_CONFLICT_NAME = re.compile(r"\.conflict-(cn|global)-[0-9]+-[0-9a-f]{8}$")
+
+
+def conflict_name(key: str, loser: Identity) -> str:
+    """`report.csv.conflict-cn-1700000000-5d41402a`, the same whoever makes it; empty when too long for S3."""
+    name = f"{key}.conflict-{loser.origin}-{loser.modified}-{loser.etag[:8].lower()}"
+    return name if len(name.encode()) <= MAX_KEY_BYTES else ""
+
+
+def is_conflict_name(key: str) -> bool:
+    """Is this a kept loser? Its own conflicts are resolved without keeping anything more."""
+    return _CONFLICT_NAME.search(key) is not None
+
+
+async def keep_loser(context: Context, key: str, loser: Sighting, holder: Bucket) -> None:
+    """Copy `loser`, which `holder` holds at `key`, to its conflict name on both sides; what is there already stays.
+
+    Raises `Changed` when the loser is no longer there: look again.
+    """
+    name = conflict_name(key, loser.identity)
+    if not name or is_conflict_name(key):
+        context.log.line("WARNING", "conflict", key=key, reason="loser not kept: no conflict name possible")
+        return
+    stamp = context.stamp(name, loser.identity, loser.seen.size)
+    for target in (context.remote, context.local):
+        reading = await holder.read(key)
+        if reading is None or reading.seen.etag != loser.seen.etag:
+            if reading is not None:
+                await reading.close()
+            raise Changed(f"the conflict's loser at {key!r} was replaced while it was kept")
+        with contextlib.suppress(Changed):
+            await context.copier.copy(holder, reading, target, key, replace(stamp), NOTHING, to=name)

@@ -1,0 +1,96 @@
+"""Echoes: events of a worker's writes, the peer's (dedicated user) or ours (own role). They teach, and cause no copy.
+
+An echo says what both sides held at that moment, even when it comes late: a deletion may wait for that proof.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runtime.context import Context, Result
+from runtime.entry import Agreement, Entry, Held
+from runtime.log import ECHO_LINE, Outcome
+from runtime.look import Actor, Cause, Look
+from runtime.naming import valid
+from runtime.notes import agreed, gone
+from runtime.objects import Condition, Seen
+from runtime.settings import Events
+from runtime.version import Identity
+
+
+async def learn(context: Context, look: Look, entry: Entry) -> Result:
+    """Let the ledger know what an echo tells. Raises `Changed`, `Busy`, `Retry`: learn again later."""
+    seen = await context.local.head(look.key)
+    if look.cause is Cause.CREATED:
+        if seen is not None and seen.etag == look.etag and _stamped(context, look, seen):
+            return await _arrived(context, look, entry, seen)
+        return await _arrived_late(context, look, entry, seen)
+    if entry.sequencer < look.sequencer and (entry.agreed is not None or seen is None):
+        await context.ledger.put(gone(entry, look, context.now(), by_user=False), entry.revision)
+    return _echo("the peer's deletion")
+
+
+def _echo(reason: str) -> Result:
+    return Result(Outcome.CANCELLED, f"{ECHO_LINE} {reason}")
+
+
+def _stamped(context: Context, look: Look, seen: Seen) -> bool:
+    return seen.stamp is not None and valid(seen.stamp, context.settings.pair, look.key, seen.size)
+
+
+async def _arrived(context: Context, look: Look, entry: Entry, seen: Seen) -> Result:
+    assert seen.stamp is not None  # noqa: S101 - the caller checked
+    identity = seen.stamp.identity
+    if entry.is_dead(identity) and entry.arrived < entry.deleted < look.sequencer and look.actor is Actor.ECHO:
+        await context.local.delete(look.key, Condition(seen.etag))
+        await context.ledger.put(gone(entry, look, context.now(), by_user=False), entry.revision)
+        return Result(Outcome.REMOVED, "a copy that arrived after its deletion")
+    here = Held(seen.etag, seen.modified)
+    if entry.agreed is not None and entry.agreed.identity == identity:
+        if entry.agreed.local != here or entry.sequencer < look.sequencer:
+            agreement = Agreement(identity, here, entry.agreed.remote)
+            await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+        return _echo("known")
+    if entry.sequencer > look.sequencer and entry.agreed is not None:
+        return _echo("older than what was agreed since")
+    there = await _held_there(context, look, entry, identity)
+    if there is None:
+        return _echo("the peer holds another version by now")
+    await context.ledger.put(agreed(entry, Agreement(identity, here, there), look, context.now()), entry.revision)
+    return _echo("learnt")
+
+
+async def _held_there(context: Context, look: Look, entry: Entry, identity: Identity) -> Held | None:
+    """What the peer held of this version when it wrote it here: for its own versions the stamp says it."""
+    if identity.origin is context.side.peer:
+        return Held(identity.etag, identity.modified)
+    seen = await context.remote.head(look.key)
+    if seen is None or context.sight_remote(seen, entry).identity != identity:
+        return None
+    return Held(seen.etag, seen.modified)
+
+
+async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Seen | None) -> Result:
+    """The echo's version has gone or was replaced. Which one was it, and was it a user who deleted it?"""
+    if entry.sequencer > look.sequencer and (entry.deleted < look.sequencer or now_here is not None):
+        return _echo("late: a later event was acted on")
+    version = await context.local.head(look.key, look.version_id) if look.version_id else None
+    stamped = version is not None and version.stamp is not None and _stamped(context, look, version)
+    theirs = await context.remote.head(look.key)
+    if theirs is None:
+        return _echo("late: gone on the other side as well")
+    there = context.sight_remote(theirs, entry)
+    known = version.stamp.identity if stamped and version is not None and version.stamp is not None else None
+    matches = there.identity == known if known is not None else not there.replica and theirs.etag == look.etag
+    if not matches:
+        return _echo("late: the peer holds another version by now")
+    agreement = Agreement(there.identity, Held(look.etag), Held(theirs.etag, theirs.modified))
+    if now_here is None and look.sequencer < entry.deleted and context.settings.events is not Events.CREATE:
+        # A user here deleted it, and that deletion was waiting for this proof.
+        await context.remote.delete(look.key, Condition(theirs.etag))
+        await context.ledger.put(
+            gone(replace(entry, agreed=agreement), look, context.now(), by_user=False), entry.revision
+        )
+        return Result(Outcome.DELETED, "deleted here before its echo came")
+    await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+    return _echo("learnt late")

@@ -1,0 +1,70 @@
+"""Structured log: one JSON line an outcome, read by metric filters, Logs Insights and people.
+
+Field names are a contract with `components/` (metric filters, saved queries); `tests/` hold both to it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Protocol, TextIO
+
+ECHO_LINE = "Repeated transfer job!"
+"""The line that tells a person the loop guard works (the guide's FAQ has people look for it)."""
+
+
+class Outcome(StrEnum):
+    """How a look ended."""
+
+    COPIED = "copied"
+    DELETED = "deleted"
+    PULLED = "pulled"
+    REMOVED = "removed"
+    """Deleted on this side: proven deletion at the peer, or a copy that arrived after its deletion."""
+    AGREED = "agreed"
+    CANCELLED = "cancelled"
+    """An echo: never copied."""
+    SKIPPED = "skipped"
+    POSTPONED = "postponed"
+    BURIED = "buried"
+    """To the dead-letter queue with the reason."""
+    FAILED = "failed"
+    """Left in the queue, to be received again."""
+
+
+class State(StrEnum):
+    """What a worker is doing as a whole."""
+
+    WAITING_FOR_PEER = "WAITING_FOR_PEER"
+    GUARD_REFUSED = "GUARD_REFUSED"
+    RUNNING = "RUNNING"
+    CIRCUIT_OPEN = "CIRCUIT_OPEN"
+    DRAINING = "DRAINING"
+    STOPPED = "STOPPED"
+
+
+class Log(Protocol):
+    """Where lines go; never a secret among `fields`."""
+
+    def line(self, level: str, event: str, **fields: object) -> None: ...
+
+
+class JsonLog:
+    """JSON lines to a stream, with the time (UTC), pair and side on each."""
+
+    def __init__(self, stream: TextIO, level: str, **always: object) -> None:
+        self._stream = stream
+        self._threshold = logging.getLevelNamesMapping()[level]
+        self._always = always
+
+    def line(self, level: str, event: str, **fields: object) -> None:
+        """Write one line; fields that are None are left out."""
+        if logging.getLevelNamesMapping()[level] < self._threshold:
+            return
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        record = {"time": now, "level": level, "event": event, **self._always, **fields}
+        text = json.dumps({k: v for k, v in record.items() if v is not None}, ensure_ascii=False, default=str)
+        self._stream.write(text + "\n")
+        self._stream.flush()

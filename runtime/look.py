@@ -1,0 +1,106 @@
+"""What a message asks: look at this key. An S3 event, a finder's finding and a postponed look are all looks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+
+class Cause(StrEnum):
+    """Why a key is to be looked at."""
+
+    CREATED = "created"
+    REMOVED = "removed"
+    EXPIRED = "expired"
+    FINDING = "finding"
+
+
+class Actor(StrEnum):
+    """Who caused an event."""
+
+    USER = "user"
+    ECHO = "echo"
+    """This side's dedicated user: the peer's worker wrote here."""
+    OWN = "own"
+    """This side's worker with its own role, pulling or removing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look at `key` (relative to the prefix).
+
+    The fields after `cause` are the event's, empty for a finding: `sequencer` normalised, `etag` of the version the
+    event speaks of, `time` the event's (seconds). `careful` looks see the remote side before they act. `attempt`
+    counts postponements and `since` is when the first message was sent (seconds). `deletion` allows a finding to
+    delete. `reason` is for the log.
+    """
+
+    key: str
+    cause: Cause
+    actor: Actor = Actor.USER
+    sequencer: str = ""
+    etag: str = ""
+    version_id: str = ""
+    size: int = 0
+    time: float = 0.0
+    since: float = 0.0
+    attempt: int = 0
+    careful: bool = False
+    deletion: bool = False
+    reason: str = ""
+
+    def again(self, reason: str) -> Look:
+        """The same look, later and with open eyes."""
+        return replace(self, careful=True, attempt=self.attempt + 1, reason=reason)
+
+    def later(self, reason: str) -> Look:
+        """The same look, when the services answer again; whether the last call took effect is unknown."""
+        return replace(self, careful=True, reason=reason)
+
+    def as_removal(self) -> Look:
+        """An expiry that is to be treated like a user's deletion."""
+        return replace(self, cause=Cause.REMOVED)
+
+    def body(self) -> str:
+        """The message body of a look of our own (a finding or a postponed look)."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps({"dualsync": {n: v for n, v in fields.items() if v}}, ensure_ascii=False)
+
+
+_TYPES: dict[str, type] = {
+    "key": str,
+    "sequencer": str,
+    "etag": str,
+    "version_id": str,
+    "size": int,
+    "time": float,
+    "since": float,
+    "attempt": int,
+    "careful": bool,
+    "deletion": bool,
+    "reason": str,
+}
+
+
+def from_body(fields: dict[str, Any]) -> Look:
+    """The inverse of `Look.body`. Raises ValueError for anything that is not one."""
+    values: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name == "cause":
+            values[name] = Cause(value)
+        elif name == "actor":
+            values[name] = Actor(value)
+        elif name in _TYPES:
+            kind = _TYPES[name]
+            if kind is float and type(value) is int:
+                value = float(value)
+            if type(value) is not kind:
+                raise ValueError(f"field {name!r} of a look is {value!r}")
+            values[name] = value
+        else:
+            raise ValueError(f"unknown field {name!r} in a look")
+    if not values.get("key") or "cause" not in values:
+        raise ValueError("a look without key or cause")
+    return Look(**values)

@@ -1,0 +1,55 @@
+"""Which version is this? The answer for an object that one of the two buckets shows, and the stamp for its replica."""
+
+from __future__ import annotations
+
+from runtime.entry import Entry, Held
+from runtime.objects import Seen
+from runtime.settings import SideName
+from runtime.version import Identity, Stamp, key_hash
+
+
+def same(seen: Seen, held: Held) -> bool:
+    """Is what the bucket shows what it held then? An unknown time is no difference; another time is, with equal bytes:
+    metadata may have changed."""
+    return seen.etag == held.etag and held.modified in (None, seen.modified)
+
+
+def name_version(
+    seen: Seen, *, side: SideName, pair: str, key: str, entry: Entry, local: bool, user_wrote: bool = False
+) -> tuple[Identity, bool]:
+    """The version's identity, and whether it is a replica (a valid stamp says so).
+
+    `side` is the bucket's, `entry` the ledger's of the side that asks, `local` whether they are the same.
+    `user_wrote` says that an event proves a user to have written exactly this, whatever stamp it carries (a copy of a
+    replica carries its stamp along).
+    """
+    stamp = seen.stamp if seen.stamp is not None and valid(seen.stamp, pair, key, seen.size) else None
+    own = Identity(side, seen.modified, seen.etag)
+    agreed = entry.agreed or entry.expired
+    held = None if agreed is None else agreed.local if local else agreed.remote
+    if agreed is not None and held is not None and same(seen, held):
+        return agreed.identity, stamp is not None
+    if stamp is None or user_wrote:
+        return own, False
+    if agreed is not None and held is not None and stamp.identity == agreed.identity and seen.etag != held.etag:
+        return own, False  # other content under the agreed version's stamp: a user kept the metadata
+    if any(d.identity == stamp.identity and d.local == Held(seen.etag, seen.modified) for d in entry.dead) and local:
+        return own, False  # deleted, and here again just as it was: a user removed the delete marker
+    return stamp.identity, True
+
+
+def valid(stamp: Stamp, pair: str, key: str, size: int) -> bool:
+    """Is the stamp of this pair, for this key and for content of this size?"""
+    return stamp.pair == pair and stamp.size == size and stamp.key_hash == key_hash(key)
+
+
+def newer(a: Identity, b: Identity) -> bool:
+    """Does `a` win over `b` by time? Whole seconds of S3's clocks; ties go to `cn`, then to the higher ETag.
+
+    Only what both sides see alike decides, so that both answer alike.
+    """
+    return _rank(a) > _rank(b)
+
+
+def _rank(identity: Identity) -> tuple[int, bool, str]:
+    return identity.modified, identity.origin is SideName.CN, identity.etag

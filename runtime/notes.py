@@ -1,0 +1,68 @@
+"""What the ledger learns: each function takes an entry and gives the next one. Pure; `revision` counts up by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runtime.entry import Agreement, Entry
+from runtime.look import Look
+from runtime.sequencer import latest
+
+
+def agreed(entry: Entry, agreement: Agreement, look: Look, now: int) -> Entry:
+    """Both sides hold this version."""
+    known = entry.agreed is not None and entry.agreed.identity == agreement.identity
+    return replace(
+        entry,
+        revision=entry.revision + 1,
+        agreed=agreement,
+        expired=None,
+        dead=tuple(d for d in entry.dead if d.identity != agreement.identity),
+        sequencer=latest(entry.sequencer, look.sequencer),
+        arrived=entry.arrived if known and entry.arrived else look.sequencer,
+        updated=now,
+    )
+
+
+def gone(entry: Entry, look: Look, now: int, *, by_user: bool) -> Entry:
+    """Neither side holds the key: a tombstone that names what was deleted. `by_user`: deleted here, by a user."""
+    return replace(
+        entry,
+        revision=entry.revision + 1,
+        agreed=None,
+        expired=None,
+        dead=entry.buried(entry.agreed),
+        sequencer=latest(entry.sequencer, look.sequencer),
+        deleted=latest(entry.deleted, look.sequencer) if by_user else entry.deleted,
+        died=max(entry.died, int(look.time) or now),
+        updated=now,
+    )
+
+
+def removal(entry: Entry, look: Look, now: int) -> Entry:
+    """A user deleted something here; what the peer holds is not decided yet, or a later version is here.
+
+    The agreed version, had it arrived before, is what was deleted. It stays the belief of what the peer holds.
+    """
+    hit = entry.agreed if entry.agreed is not None and entry.arrived < look.sequencer else None
+    return replace(
+        entry,
+        revision=entry.revision + 1,
+        dead=entry.buried(hit),
+        sequencer=latest(entry.sequencer, look.sequencer),
+        deleted=latest(entry.deleted, look.sequencer),
+        died=max(entry.died, int(look.time)),
+        updated=now,
+    )
+
+
+def expired(entry: Entry, look: Look, now: int) -> Entry:
+    """A lifecycle rule took the object from here; the peer keeps its own."""
+    return replace(
+        entry,
+        revision=entry.revision + 1,
+        agreed=None,
+        expired=entry.agreed or entry.expired,
+        sequencer=latest(entry.sequencer, look.sequencer),
+        updated=now,
+    )

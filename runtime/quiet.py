@@ -1,0 +1,77 @@
+"""The quiet path: a user's event on a key that nobody contests: one GET, one conditional write, one ledger write.
+
+What the ledger believes of the remote side is the write's condition; when it does not hold, or anything else is
+unusual, the answer is a careful look, later.
+"""
+
+from __future__ import annotations
+
+from runtime.context import Context, Result
+from runtime.entry import Agreement, Entry, Held
+from runtime.log import Outcome
+from runtime.look import Look
+from runtime.notes import agreed, expired, gone, removal
+from runtime.objects import NOTHING, Condition
+from runtime.settings import Events
+
+
+async def created(context: Context, look: Look, entry: Entry) -> Result:
+    """A user wrote: the object that is there now travels, if it is a user's. Raises `Changed`, `Busy`, `Retry`."""
+    reading = await context.local.read(look.key)
+    if reading is None:
+        return Result(Outcome.SKIPPED, "gone again: its deletion's own event will say so")
+    try:
+        local = context.sight_local(reading.seen, entry, look)
+        if entry.agreed is not None and local.identity == entry.agreed.identity:
+            return Result(Outcome.SKIPPED, "both sides hold this version already")
+        if local.replica:
+            return Result(Outcome.SKIPPED, "replaced by the peer's version since: a replica is never copied back")
+        believed = entry.believed
+        condition = NOTHING if believed is None else Condition(believed.etag)
+        stamp = context.stamp(look.key, local.identity, local.seen.size)
+        written = await context.copier.copy(context.local, reading, context.remote, look.key, stamp, condition)
+    finally:
+        await reading.close()
+    agreement = Agreement(local.identity, Held(local.seen.etag, local.seen.modified), Held(written.etag))
+    await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+    return Result(Outcome.COPIED, bytes=local.seen.size)
+
+
+async def removed(context: Context, look: Look, entry: Entry) -> Result | None:
+    """A user deleted: applied at the peer only if the object is still gone and the ledger proves that both held it.
+
+    None means: not quiet, look carefully now. Raises `Changed`, `Busy`, `Retry`.
+    """
+    seen = await context.local.head(look.key)
+    if seen is not None:
+        local = context.sight_local(seen, entry, look)
+        if entry.agreed is not None and local.identity == entry.agreed.identity:
+            return Result(Outcome.SKIPPED, "a former version was removed: the current one is the agreed one")
+        return None
+    if context.settings.events is Events.CREATE:
+        return Result(Outcome.SKIPPED, "deletions do not travel (events=Create)")
+    proof = entry.agreed
+    if proof is None:
+        # Nothing says that the peer holds it. An unrecorded write under way will find this note and look again; a
+        # late echo will bring the proof.
+        await context.ledger.put(removal(entry, look, context.now()), entry.revision)
+        return Result(Outcome.SKIPPED, "deleted before the peer had it, as far as is known")
+    await context.remote.delete(look.key, Condition(proof.remote.etag))
+    await context.ledger.put(gone(entry, look, context.now(), by_user=True), entry.revision)
+    return Result(Outcome.DELETED)
+
+
+async def lifecycle(context: Context, look: Look, entry: Entry) -> Result:
+    """A lifecycle rule took the object and the peer keeps its own."""
+    if await context.local.head(look.key) is not None:
+        return Result(Outcome.SKIPPED, "written again since it expired")
+    if entry.sequencer < look.sequencer or not look.sequencer:
+        await context.ledger.put(expired(entry, look, context.now()), entry.revision)
+    return Result(Outcome.SKIPPED, "expired by a lifecycle rule: kept at the peer")
+
+
+async def stale(context: Context, look: Look, entry: Entry, *, deletion: bool) -> Result:
+    """An event older than what was acted on. A deletion still says that what had arrived before it was deleted."""
+    if deletion and entry.deleted < look.sequencer:
+        await context.ledger.put(removal(entry, look, context.now()), entry.revision)
+    return Result(Outcome.SKIPPED, "stale: a later event of this key was acted on")

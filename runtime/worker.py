@@ -1,0 +1,113 @@
+"""The worker: from a received message to a durable effect, and only then the acknowledgement."""
+
+from __future__ import annotations
+
+from runtime import quiet
+from runtime.careful import careful
+from runtime.context import Context, Result
+from runtime.entry import Entry
+from runtime.errors import Busy, Changed, GiveUp, Retry
+from runtime.events import Unreadable, parse
+from runtime.learn import learn
+from runtime.log import ECHO_LINE, Outcome
+from runtime.look import Actor, Cause, Look
+from runtime.ports import Message
+from runtime.settings import OnLifecycleExpiry
+
+MAX_DELAY = 900
+"""Seconds: SQS's longest delay."""
+
+
+class Worker:
+    """Handles messages one by one; any number may run beside each other, in this process and elsewhere."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def process(self, message: Message) -> None:
+        """Do all that the message asks, then acknowledge it.
+
+        What must wait is sent anew with a delay. What can't be read stays, for the dead-letter queue; so does what
+        can't be sent. Raises `CredentialRejected` and `Stop`: the message is not acknowledged then.
+        """
+        context = self._context
+        try:
+            looks = parse(message.body, context.principals, self._relative, message.sent)
+        except Unreadable as e:
+            context.log.line("ERROR", "outcome", outcome=Outcome.FAILED, reason=f"unreadable message: {e}")
+            return
+        for look in looks:
+            try:
+                result = await self._handle(look, first=message.receives <= 1)
+            except GiveUp as e:
+                await context.queue.bury(message, str(e))
+                result = Result(Outcome.BURIED, str(e))
+            if result.again is not None:
+                await context.queue.send([result.again.body()], result.delay)
+            self._tell(look, result)
+        await context.queue.delete([message])
+
+    def _relative(self, key: str) -> str | None:
+        prefix = self._context.settings.local_prefix
+        return key[len(prefix) :] if key.startswith(prefix) and len(key) > len(prefix) else None
+
+    async def _handle(self, look: Look, *, first: bool) -> Result:
+        settings = self._context.settings
+        try:
+            return await self._look(look, first=first)
+        except (Changed, Busy) as e:
+            again = look.again(str(e))
+            if again.attempt > settings.contention_attempts:
+                raise GiveUp("contended", f"{look.key!r} changed under {again.attempt} looks: {e}") from e
+            delay = min(MAX_DELAY, settings.retry_delay_seconds * 2 ** min(look.attempt, 6))
+            return Result(Outcome.POSTPONED, str(e), again=again, delay=delay)
+        except Retry as e:
+            again = look.later(str(e))
+            waited = self._context.clock.now() - look.since if look.since else 0.0
+            return Result(
+                Outcome.POSTPONED,
+                str(e),
+                again=again,
+                delay=int(min(MAX_DELAY, max(settings.retry_delay_seconds, waited / 4))),
+            )
+
+    async def _look(self, look: Look, *, first: bool) -> Result:
+        context = self._context
+        entry = await context.ledger.get(look.key) or Entry(look.key)
+        if look.actor is not Actor.USER:
+            return await learn(context, look, entry)
+        if look.cause is Cause.EXPIRED:
+            if context.settings.on_lifecycle_expiry is OnLifecycleExpiry.IGNORE:
+                return await quiet.lifecycle(context, look, entry)
+            look = look.as_removal()
+        if look.careful or look.cause is Cause.FINDING or not first:
+            # A message received again may come from a worker that wrote and died: nothing is dropped as stale then.
+            return await careful(context, look, entry)
+        if look.sequencer and look.sequencer <= entry.sequencer:
+            return await quiet.stale(context, look, entry, deletion=look.cause is Cause.REMOVED)
+        if look.cause is Cause.CREATED:
+            return await quiet.created(context, look, entry)
+        result = await quiet.removed(context, look, entry)
+        return result if result is not None else await careful(context, look, entry)
+
+    def _tell(self, look: Look, result: Result) -> None:
+        context = self._context
+        level = "WARNING" if result.outcome in (Outcome.BURIED, Outcome.FAILED) or result.conflict else "INFO"
+        happened = look.time or look.since
+        lag = max(0.0, context.clock.now() - happened) if happened else None
+        done = result.outcome in (Outcome.COPIED, Outcome.DELETED)
+        context.log.line(
+            level,
+            "outcome",
+            outcome=result.outcome,
+            cause=look.cause,
+            key=look.key,
+            bytes=result.bytes if result.outcome in (Outcome.COPIED, Outcome.PULLED) else None,
+            lag_seconds=round(lag, 3) if lag is not None and done else None,
+            direction=context.direction,
+            reason=result.reason or None,
+            conflict=result.conflict or None,
+            attempt=look.attempt or None,
+            correlation=look.sequencer or None,
+            message=ECHO_LINE if result.outcome is Outcome.CANCELLED else None,
+        )
