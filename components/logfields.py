@@ -1,0 +1,49 @@
+"""The words of the log lines that metric filters, saved queries and alarms look for.
+
+One JSON object a line. Outcomes and states are the runtime's own enums (`runtime.log`); here are the field names, the
+events, and what the finder says of itself:
+
+    {"event": "outcome", "outcome": "copied", "key": "a/b", "bytes": 1024, "lag_seconds": 2.5,
+     "direction": "cn->global", "conflict": false, "reason": "", "correlation": "…", "message": "…"}
+    {"event": "state", "state": "RUNNING"}                 on every change, and once a minute
+    {"event": "finder", "state": "finished", "found": 3, "held": 0}
+    {"event": "fatal", "message": "…"}                     the end of a boot or a process that can't go on
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from runtime.log import ECHO_LINE, Outcome, State
+
+__all__ = ["ECHO_LINE", "Event", "Field", "FinderState", "Outcome", "State"]
+
+
+class Field(StrEnum):
+    """Names of fields, with the `$.` by which filter patterns and metric values address them."""
+
+    EVENT = "$.event"
+    OUTCOME = "$.outcome"
+    STATE = "$.state"
+    CONFLICT = "$.conflict"
+    BYTES = "$.bytes"
+    LAG_SECONDS = "$.lag_seconds"
+    FOUND = "$.found"
+    HELD = "$.held"
+
+
+class Event(StrEnum):
+    """Values of `event`."""
+
+    OUTCOME = "outcome"
+    STATE = "state"
+    FINDER = "finder"
+    FATAL = "fatal"
+
+
+class FinderState(StrEnum):
+    """Values of `state` where `event` is `finder`. `skipped`: another finder of this side was still at it."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    SKIPPED = "skipped"

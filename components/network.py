@@ -1,0 +1,199 @@
+"""Where worker and finder run: given subnets or the default VPC's, with a way out, and nothing that lets anybody in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components.context import SideContext
+from components.errors import ConfigError
+
+ANYWHERE = "0.0.0.0/0"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A subnet's default route: to an internet gateway (`public`), to something else that leads out, or none."""
+
+    subnet_id: str
+    route_table_id: str
+    target: str
+
+    @property
+    def public(self) -> bool:
+        """Only machines with a public address get out."""
+        return self.target.startswith("igw-")
+
+    @property
+    def leads_out(self) -> bool:
+        """NAT, transit gateway, peering and appliances are taken at their word; a missing default route isn't."""
+        return bool(self.target)
+
+
+class Network(pulumi.ComponentResource):
+    """Subnets that were checked for a way out at preview, a security group without inbound rules, gateway endpoints.
+
+    A missing way out is the most frequent fault of such a deployment, and shows only as missing logs; so it is an
+    error here, before anything is registered. Raises `ConfigError`.
+    """
+
+    vpc_id: str
+    subnet_ids: tuple[str, ...]
+    public_ip: bool
+    security_group_id: pulumi.Output[str]
+
+    def __init__(self, context: SideContext, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dualsync:index:Network", context.names.of("network"), None, opts)
+        wanted = context.local.network
+        self.vpc_id = _vpc(context)
+        routes = _routes(context, self.vpc_id, self)
+        chosen = choose(context, self.vpc_id, routes)
+        self.subnet_ids = tuple(sorted(route.subnet_id for route in chosen))
+        self.public_ip = wanted.public_ip and any(route.public for route in chosen)
+
+        name = context.names.of("security-group")
+        group = aws.ec2.SecurityGroup(
+            name,
+            name=name,
+            description="Worker and finder: out only, nothing in",
+            vpc_id=self.vpc_id,
+            ingress=[],
+            egress=[
+                {
+                    "description": "HTTPS to AWS in both partitions",
+                    "protocol": "tcp",
+                    "from_port": 443,
+                    "to_port": 443,
+                    "cidr_blocks": [ANYWHERE],
+                },
+            ],
+            tags=context.tags("security-group"),
+            opts=context.options(self),
+        )
+        self.security_group_id = group.id
+        if wanted.gateway_endpoints:
+            self._endpoints(context, sorted({route.route_table_id for route in chosen}))
+        self.register_outputs(
+            {"vpcId": self.vpc_id, "subnetIds": list(self.subnet_ids), "securityGroupId": self.security_group_id}
+        )
+
+    def _endpoints(self, context: SideContext, route_table_ids: list[str]) -> None:
+        """Free of charge, and what this side moves to and from its own bucket no longer passes a NAT's meter.
+
+        The service names are `com.amazonaws.<region>.<service>` in both partitions (VPC guide: Gateway endpoints).
+        """
+        for service in ("s3", "dynamodb"):
+            name = context.names.of(f"{service}-endpoint")
+            aws.ec2.VpcEndpoint(
+                name,
+                vpc_id=self.vpc_id,
+                service_name=f"com.amazonaws.{context.region}.{service}",
+                vpc_endpoint_type="Gateway",
+                route_table_ids=route_table_ids,
+                tags=context.tags(f"{service}-endpoint"),
+                opts=context.options(self),
+            )
+
+
+def choose(context: SideContext, vpc_id: str, routes: dict[str, Route]) -> list[Route]:
+    """The subnets to use of a VPC's `routes`. Raises `ConfigError` for one that is missing or has no way out."""
+    wanted = context.local.network
+    key = f"{context.side}.network"
+    for subnet_id in wanted.subnet_ids:
+        route = routes.get(subnet_id)
+        if route is None:
+            raise ConfigError(
+                f"{key}.subnetIds",
+                subnet_id,
+                f"is no subnet of {vpc_id} in {context.region}",
+                f"give subnets of that VPC, or another {key}.vpcId",
+            )
+        if not usable(route, wanted.public_ip):
+            raise ConfigError(f"{key}.subnetIds", subnet_id, _fault(route), _remedy(key, route))
+    if wanted.subnet_ids:
+        return [routes[subnet_id] for subnet_id in wanted.subnet_ids]
+    chosen = [route for route in routes.values() if usable(route, wanted.public_ip)]
+    if not chosen:
+        raise ConfigError(
+            f"{key}.vpcId",
+            vpc_id,
+            "none of its subnets has a way out, so worker and finder could reach neither AWS nor the peer",
+            f"add an internet gateway or a NAT gateway and a route to it, or give another {key}.vpcId",
+        )
+    return chosen
+
+
+def usable(route: Route, public_ip: bool) -> bool:
+    """Whether a machine there reaches the world."""
+    return route.leads_out and (public_ip or not route.public)
+
+
+def _fault(route: Route) -> str:
+    if route.public:
+        return f"its way out is the internet gateway {route.target}, which needs public addresses, and they are off"
+    return f"has no way out: {route.route_table_id} has no route to {ANYWHERE}"
+
+
+def _remedy(key: str, route: Route) -> str:
+    if route.public:
+        return f"set {key}.publicIp to true, or give a subnet whose route leads to a NAT gateway"
+    return f"add a route to an internet or NAT gateway to {route.route_table_id}, or give another subnet"
+
+
+def _vpc(context: SideContext) -> str:
+    given = context.local.network.vpc_id
+    if given:
+        return given
+    found = aws.ec2.get_vpcs(
+        filters=[aws.ec2.GetVpcsFilterArgs(name="is-default", values=["true"])], opts=context.invoke_options()
+    ).ids
+    if not found:
+        key = f"{context.side}.network.vpcId"
+        raise ConfigError(
+            key,
+            None,
+            f"not given, and account {context.account_id} has no default VPC in {context.region}",
+            "give a VPC whose subnets have a way out, or make one with `aws ec2 create-default-vpc`",
+        )
+    return str(found[0])
+
+
+def _routes(context: SideContext, vpc_id: str, parent: pulumi.Resource) -> dict[str, Route]:
+    """Each subnet's default route; a subnet without a table of its own follows the VPC's main one."""
+    options = context.invoke_options(parent)
+    subnets = aws.ec2.get_subnets(
+        filters=[aws.ec2.GetSubnetsFilterArgs(name="vpc-id", values=[vpc_id])], opts=options
+    ).ids
+    tables = [
+        aws.ec2.get_route_table(route_table_id=table_id, opts=options)
+        for table_id in aws.ec2.get_route_tables(vpc_id=vpc_id, opts=options).ids
+    ]
+    own: dict[str, aws.ec2.GetRouteTableResult] = {}
+    main: aws.ec2.GetRouteTableResult | None = None
+    for table in tables:
+        for association in table.associations:
+            if association.main:
+                main = table
+            if association.subnet_id:
+                own[association.subnet_id] = table
+    routes: dict[str, Route] = {}
+    for subnet_id in subnets:
+        found = own.get(subnet_id, main)
+        if found is not None:
+            routes[subnet_id] = Route(subnet_id, found.route_table_id, _target(found))
+    return routes
+
+
+def _target(table: aws.ec2.GetRouteTableResult) -> str:
+    """What the table's route for everything points to, or nothing."""
+    for route in table.routes:
+        if route.cidr_block != ANYWHERE:
+            continue
+        for kind in ("gateway_id", "nat_gateway_id", "transit_gateway_id", "network_interface_id", "instance_id"):
+            target = getattr(route, kind, None)
+            if target and target != "local":
+                return str(target)
+        return str(route.vpc_peering_connection_id or "")
+    return ""

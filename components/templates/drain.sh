@@ -1,0 +1,24 @@
+#!/bin/bash
+# Watches the instance's metadata for the group's scale-in and for EC2's spot notice; then stops the worker, which
+# finishes or gives back what it has in hand, and lets the group go on. Nothing else would tell the worker in time.
+set -uo pipefail
+region=$1 group=$2 hook=$3
+base=http://169.254.169.254/latest
+
+new_token() { curl -sf -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 21600' "$base/api/token"; }
+imds() { curl -sf -m 5 -H "X-aws-ec2-metadata-token: $token" "$base/meta-data/$1"; }
+
+token=$(new_token)
+while state=$(imds autoscaling/target-lifecycle-state); [[ "$state" != Terminated ]]; do
+  # Always answered in a group, so nothing means that the token's six hours are over.
+  [[ -n "$state" ]] || token=$(new_token)
+  if imds spot/instance-action >/dev/null; then break; fi
+  sleep 10
+done
+
+echo '{"level":"INFO","event":"state","state":"DRAINING","message":"this instance is being taken away"}'
+systemctl stop dualsync-worker
+aws autoscaling complete-lifecycle-action --region "$region" --auto-scaling-group-name "$group" \
+  --lifecycle-hook-name "$hook" --lifecycle-action-result CONTINUE --instance-id "$(imds instance-id)"
+# The machine ends any moment now; ending first would only have this started again.
+sleep infinity
