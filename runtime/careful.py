@@ -40,7 +40,7 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
             policy=settings.conflict_policy,
             deletion=look.deletion,
             deletions_travel=settings.events is not Events.CREATE,
-            settled=theirs is not None and context.now() - theirs.modified >= 2 * settings.visibility_seconds,
+            settled=reading is not None and context.now() - reading.seen.modified >= 2 * settings.visibility_seconds,
         )
         return await _perform(context, look, view, decide(view), reading)
     finally:

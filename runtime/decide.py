@@ -48,7 +48,7 @@ class View:
     """All that a decision may look at.
 
     `cause` is why the key is looked at; `deletion` says that a finding may delete; `deletions_travel` is false when
-    only creations are synchronised. `settled`: what the peer shows is older than any write under way can be.
+    only creations are synchronised. `settled`: what is here is older than any write under way can be.
     """
 
     side: SideName
@@ -91,6 +91,8 @@ def _only_here(view: View, local: Sighting) -> Decision:
             return Decision(Deed.DELETE_LOCAL, "deleted at the peer, unchanged here")
         return Decision(Deed.NOTHING, "deleted at the peer: the peer's own event will say so")
     if local.replica:
+        if view.cause is Cause.FINDING and view.entry.revision == 0 and view.settled:
+            return Decision(Deed.PUSH, "no ledger knows of it: union, for a deletion would need proof")
         return Decision(Deed.NOTHING, "a replica is never copied back")
     return Decision(Deed.PUSH, "new here")
 
@@ -106,13 +108,9 @@ def _only_there(view: View, remote: Sighting) -> Decision:
         return Decision(Deed.NOTHING, "gone here: the deletion's own event will say so")
     if entry.expired is not None and remote.identity == entry.expired.identity:
         return Decision(Deed.NOTHING, "expired here by a lifecycle rule, kept at the peer")
-    if remote.replica and remote.identity.origin is view.side:
-        if entry.deleted and not entry.is_dead(remote.identity) and view.deletions_travel:
-            return Decision(
-                Deed.DELETE_REMOTE, "a version of this side that was deleted here before its copy was recorded"
-            )
-        if view.cause is Cause.FINDING and entry.revision == 0 and view.settled:
-            return Decision(Deed.PULL, "no ledger entry: a version of this side that only the peer has")
+    own_replica = remote.replica and remote.identity.origin is view.side
+    if own_replica and entry.deleted and not entry.is_dead(remote.identity) and view.deletions_travel:
+        return Decision(Deed.DELETE_REMOTE, "a version of this side that was deleted here before its copy was recorded")
     return Decision(Deed.NOTHING, "new at the peer: the peer's own event will say so")
 
 

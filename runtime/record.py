@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 CONFLICT = "conflict"
 HELD_DELETION = "held-deletion"
+DELETION_APPROVAL = "deletion-approval"
 FINDER_RUN = "finder-run"
+SEEDED = "seeded"
 
 
 @dataclass(frozen=True, slots=True)
