@@ -1,0 +1,142 @@
+"""The ledger's entries and records as DynamoDB items.
+
+An agreement is one short JSON text, not a map: items are billed by the KiB, names of attributes included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runtime.entry import Agreement, Entry, Held
+from runtime.record import Record
+from runtime.settings import SideName
+from runtime.version import Identity
+
+KEY = "ObjectKey"
+REVISION = "Revision"
+EXPIRES = "ExpiresAt"
+RECORD_KIND = "RecordKind"
+RECORD_TIME = "RecordTime"
+RECORDS_INDEX = "records"
+
+_ESCAPE = "//dualsync/"
+_OBJECT = _ESCAPE + "object/"
+_RECORD = _ESCAPE + "record/"
+_LONGEST_ID = 900
+
+Value = Mapping[str, Any]
+Item = dict[str, Value]
+
+
+def table_key(key: str) -> str:
+    """An object's key as the table's. Keys that look like ours are escaped, so that no object can pass for a record."""
+    return _OBJECT + key if key.startswith(_ESCAPE) else key
+
+
+def object_key(stored: str) -> str:
+    """The reverse of `table_key`."""
+    return stored[len(_OBJECT) :] if stored.startswith(_OBJECT) else stored
+
+
+def record_key(kind: str, id: str) -> str:
+    """A record's key in the table; long ids are hashed (a table's key has at most 2,048 bytes)."""
+    if len(id.encode()) > _LONGEST_ID:
+        id = "sha256-" + hashlib.sha256(id.encode()).hexdigest()
+    return f"{_RECORD}{kind}/{id}"
+
+
+def of_entry(entry: Entry, tombstone_seconds: int) -> Item:
+    """The whole item of `entry`. With nothing that a side still holds it expires `tombstone_seconds` after its last
+    update."""
+    item: Item = {
+        KEY: {"S": table_key(entry.key)},
+        REVISION: {"N": str(entry.revision)},
+        "Updated": {"N": str(entry.updated)},
+    }
+    texts = {
+        "Sequencer": entry.sequencer,
+        "Arrived": entry.arrived,
+        "Deleted": entry.deleted,
+        "Agreed": _dump(_of_agreement(entry.agreed)) if entry.agreed else "",
+        "Expired": _dump(_of_agreement(entry.expired)) if entry.expired else "",
+        "Dead": _dump([_of_agreement(dead) for dead in entry.dead]) if entry.dead else "",
+    }
+    item.update({name: {"S": text} for name, text in texts.items() if text})
+    if entry.died:
+        item["Died"] = {"N": str(entry.died)}
+    if entry.agreed is None and entry.expired is None:
+        item[EXPIRES] = {"N": str(entry.updated + tombstone_seconds)}
+    return item
+
+
+def to_entry(item: Mapping[str, Any]) -> Entry:
+    """The entry of an item that `of_entry` made."""
+    agreed = _text(item, "Agreed")
+    expired = _text(item, "Expired")
+    dead = _text(item, "Dead")
+    return Entry(
+        key=object_key(_text(item, KEY)),
+        revision=_number(item, REVISION),
+        agreed=_to_agreement(json.loads(agreed)) if agreed else None,
+        expired=_to_agreement(json.loads(expired)) if expired else None,
+        dead=tuple(_to_agreement(row) for row in json.loads(dead)) if dead else (),
+        sequencer=_text(item, "Sequencer"),
+        arrived=_text(item, "Arrived"),
+        deleted=_text(item, "Deleted"),
+        died=_number(item, "Died"),
+        updated=_number(item, "Updated"),
+    )
+
+
+def of_record(record: Record) -> Item:
+    """The item of a record; only records carry the index's attributes, so the index holds nothing else."""
+    item: Item = {
+        KEY: {"S": record_key(record.kind, record.id)},
+        RECORD_KIND: {"S": record.kind},
+        RECORD_TIME: {"N": str(record.time)},
+        "RecordId": {"S": record.id},
+        "RecordData": {"S": _dump(dict(record.data))},
+    }
+    if record.key:
+        item["RecordKey"] = {"S": record.key}
+    return item
+
+
+def to_record(item: Mapping[str, Any]) -> Record:
+    """The record of an item that `of_record` made."""
+    return Record(
+        kind=_text(item, RECORD_KIND),
+        id=_text(item, "RecordId"),
+        time=_number(item, RECORD_TIME),
+        key=_text(item, "RecordKey"),
+        data=json.loads(_text(item, "RecordData") or "{}"),
+    )
+
+
+def _of_agreement(agreement: Agreement) -> Sequence[Any]:
+    i, here, there = agreement.identity, agreement.local, agreement.remote
+    return [str(i.origin), i.modified, i.etag, here.etag, here.modified, there.etag, there.modified]
+
+
+def _to_agreement(row: Sequence[Any]) -> Agreement:
+    origin, modified, etag, local_etag, local_modified, remote_etag, remote_modified = row
+    return Agreement(
+        Identity(SideName(origin), modified, etag),
+        Held(local_etag, local_modified),
+        Held(remote_etag, remote_modified),
+    )
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def _text(item: Mapping[str, Any], name: str) -> str:
+    return str(item[name]["S"]) if name in item else ""
+
+
+def _number(item: Mapping[str, Any], name: str) -> int:
+    return int(item[name]["N"]) if name in item else 0
