@@ -28,7 +28,7 @@ class Architecture(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How the deployment reaches a side's account. `endpoint` replaces all services' addresses (stand-in clouds only)."""
+    """How the deployment reaches a side's account. `endpoint` replaces all services' addresses (stand-ins)."""
 
     profile: str = ""
     role_arn: str = ""
@@ -38,7 +38,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Where worker and finder run. No VPC: the account's default one; no subnets: all of the VPC's that have a way out."""
+    """Where worker and finder run. No VPC: the default one; no subnets: all of the VPC's that have a way out."""
 
     vpc_id: str = ""
     subnet_ids: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class FleetOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinderOptions:
-    """The finder's task. `cpu` in units (1024 = one vCPU), `memory` in MiB. Image "": AWS's public one (not in China)."""
+    """The finder's task. `cpu` in units (1024 = one vCPU), `memory` in MiB. Image "": the stock one."""
 
     interval_minutes: int = 60
     cpu: int = 512

@@ -1,4 +1,4 @@
-"""Every physical name of a pair's resources, in one place: `<pair>-<side>-<part>`, or the guide's where they can't collide."""
+"""Every physical name in one place: `<pair>-<side>-<part>`, or the guide's where they can't collide."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _universal() -> str:
 
 @functools.cache
 def partitions() -> tuple[Partition, ...]:
-    """All partitions that the installed botocore knows (its `partitions.json`), so a new region needs no release of ours."""
+    """All that the installed botocore knows (its `partitions.json`), so that a new region needs no release of ours."""
     table = botocore.session.Session().get_component("data_loader").load_data("partitions")
     return tuple(
         Partition(

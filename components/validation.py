@@ -1,0 +1,250 @@
+"""Every rule that a pair must meet, checked before anything is created. Pure: no cloud, no Pulumi."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from components.errors import ConfigError
+from components.model import HandOver, PairModel, SideModel
+from components.partitions import nearest, partition_of
+from runtime.settings import SideName
+
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+"""Retention that CloudWatch Logs accepts, in days (PutRetentionPolicy)."""
+
+STORAGE_CLASSES = (
+    *("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING"),
+    *("GLACIER_IR", "GLACIER", "DEEP_ARCHIVE", "REDUCED_REDUNDANCY"),
+)
+CANNED_ACLS = (
+    *("bucket-owner-full-control", "bucket-owner-read", "private", "authenticated-read"),
+    *("aws-exec-read", "public-read", "public-read-write"),
+)
+_RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
+_RESERVED_ENDS = ("-s3alias", "--ol-s3", "--x-s3", ".mrap")
+
+DEAD_LETTER_DAYS = 14
+"""SQS keeps a message no longer."""
+
+
+def check(pair: PairModel) -> None:
+    """Raise `ConfigError` for the first rule that does not hold."""
+    _pair(pair)
+    for name in SideName:
+        _place(str(name), pair.side(name))
+    for name in pair.manages:
+        _options(str(name), pair.side(name))
+    _together(pair)
+
+
+def _pair(pair: PairModel) -> None:
+    if not re.fullmatch(r"[a-z](?:[a-z0-9-]{0,22}[a-z0-9])?", pair.name):
+        raise ConfigError(
+            "pair", pair.name, "not a pair's name", "use 1 to 24 lower-case letters, digits and hyphens, a letter first"
+        )
+    for key, value, low, high in (
+        ("deletionLimit", pair.deletion_limit, 0, None),
+        ("deletionLimitPercent", pair.deletion_limit_percent, 0, 100),
+        ("queueRetentionDays", pair.queue_days, 1, DEAD_LETTER_DAYS),
+        # A tombstone that goes before the last message about its key has gone would let that message undo the deletion.
+        ("tombstoneDays", pair.tombstone_days, DEAD_LETTER_DAYS + 1, None),
+        ("keyVersion", pair.key_version, 1, None),
+    ):
+        _range(key, value, low, high)
+    if pair.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ConfigError("logLevel", pair.log_level, "unknown choice", "use one of DEBUG, INFO, WARNING, ERROR")
+    for tag in pair.tags:
+        if tag.startswith("aws:") or not 1 <= len(tag) <= 128:
+            raise ConfigError("tags", tag, "not a tag's key", "use 1 to 128 characters that don't start with aws:")
+    if pair.hand_over is not HandOver.PROVIDER and len(pair.manages) > 1:
+        raise ConfigError(
+            "handOver",
+            str(pair.hand_over),
+            "hands over between two stacks, and this one manages both sides",
+            "use provider",
+        )
+
+
+def _place(side: str, model: SideModel) -> None:
+    """Where a side is; asked of both sides, managed or not."""
+    if not re.fullmatch(r"[0-9]{12}", model.account_id):
+        raise ConfigError(
+            f"{side}.accountId", model.account_id, "not an account's number", "use its 12 digits, in quotes"
+        )
+    partition = partition_of(model.region)
+    if partition is None:
+        raise ConfigError(
+            f"{side}.region", model.region, "unknown region", f"use, for example, {nearest(model.region)}"
+        )
+    _bucket(f"{side}.bucket", model.bucket)
+    _prefix(f"{side}.prefix", model.prefix)
+    role = model.access.role_arn
+    if role:
+        found = re.fullmatch(r"arn:([a-z-]+):iam::([0-9]{12}):role/.+", role)
+        if found is None:
+            raise ConfigError(
+                f"{side}.roleArn", role, "not a role's ARN", f"use arn:{partition.id}:iam::<account>:role/<name>"
+            )
+        if found[1] != partition.id:
+            raise ConfigError(
+                f"{side}.roleArn",
+                role,
+                f"is in partition {found[1]}, and {model.region} in {partition.id}",
+                "give this side a profile or web identity of its own partition: roles can't be assumed across them",
+            )
+        if found[2] != model.account_id:
+            raise ConfigError(
+                f"{side}.roleArn",
+                role,
+                f"is in account {found[2]}",
+                f"use a role of {side}.accountId {model.account_id}",
+            )
+    if model.access.endpoint and not re.fullmatch(r"https?://[^/\s]+/?", model.access.endpoint):
+        raise ConfigError(f"{side}.endpoint", model.access.endpoint, "not an address", "use http://host:port")
+    for key, value, pattern, remedy in (
+        ("userName", model.user_name, r"[\w+=,.@-]{1,64}", "use 1 to 64 letters, digits and +=,.@_-"),
+        ("secretName", model.secret_name, r"[\w/+=.@-]{1,512}", "use up to 512 letters, digits and /_+=.@-"),
+        # A hyphen and six characters at the end read like an ARN's random end (Secrets Manager, CreateSecret).
+        (
+            "secretName",
+            model.secret_name,
+            r"(?!.*-[A-Za-z0-9]{6}\Z).*",
+            "end it without a hyphen and six characters",
+        ),
+    ):
+        if value and not re.fullmatch(pattern, value):
+            raise ConfigError(f"{side}.{key}", value, "not allowed", remedy)
+    for user_id in model.former_user_ids:
+        if not re.fullmatch(r"\w{16,128}", user_id):
+            raise ConfigError(f"{side}.formerUserIds", user_id, "not a user's id", "use AIDA… of `aws iam get-user`")
+    topic = model.events_topic_arn
+    if topic and not topic.startswith(partition.arn("sns", "", region=model.region, account="")[:-1]):
+        raise ConfigError(
+            f"{side}.eventsTopicArn",
+            topic,
+            f"not a topic in {model.region}",
+            "use a topic of the bucket's region",
+        )
+
+
+def _bucket(key: str, name: str) -> None:
+    """General purpose buckets' naming rules (Amazon S3 User Guide, General purpose bucket naming rules)."""
+    remedy = "use an existing bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name) or ".." in name:
+        raise ConfigError(key, name, "not a bucket's name", remedy)
+    if name.startswith(_RESERVED_STARTS) or name.endswith(_RESERVED_ENDS):
+        raise ConfigError(key, name, "a reserved name", remedy)
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return
+    raise ConfigError(key, name, "looks like an address", remedy)
+
+
+def _prefix(key: str, prefix: str) -> None:
+    if len(prefix.encode()) > 512:
+        raise ConfigError(key, prefix[:40] + "…", "too long", "use at most 512 bytes")
+    if re.search(r"[*?]|\$\{|[\x00-\x1f\x7f]", prefix):
+        raise ConfigError(
+            key, prefix, "holds a wildcard or control character, which policies would read otherwise", "use none"
+        )
+
+
+def _options(side: str, model: SideModel) -> None:
+    """How a managed side is built."""
+    fleet, finder, watch = model.fleet, model.finder, model.watch
+    for key, value, low, high in (
+        ("minCapacity", fleet.min_capacity, 0, None),
+        ("desiredCapacity", fleet.desired_capacity, 0, None),
+        ("maxCapacity", fleet.max_capacity, 1, None),
+        ("spotPercent", fleet.spot_percent, 0, 100),
+        ("volumeSize", fleet.volume_gib, 8, 16384),
+        ("workerConcurrency", fleet.concurrency, 1, None),
+        ("finderIntervalMinutes", finder.interval_minutes, 1, None),
+        ("finderCpu", finder.cpu, 256, 16384),
+        ("finderMemory", finder.memory, 512, 122880),
+        ("lagAlarmSeconds", watch.lag_seconds, 60, None),
+    ):
+        _range(key, value, low, high)
+    if not fleet.min_capacity <= fleet.desired_capacity <= fleet.max_capacity:
+        raise ConfigError(
+            "desiredCapacity",
+            fleet.desired_capacity,
+            f"capacities out of order (minCapacity {fleet.min_capacity}, maxCapacity {fleet.max_capacity})",
+            "let minCapacity ≤ desiredCapacity ≤ maxCapacity",
+        )
+    for key, text, choices in (
+        ("storageClass", model.replicas.storage_class, STORAGE_CLASSES),
+        ("acl", model.replicas.acl, ("", *CANNED_ACLS)),
+    ):
+        if text not in choices:
+            raise ConfigError(key, text, "unknown choice", f"use one of {', '.join(c or 'nothing' for c in choices)}")
+    if watch.log_days not in LOG_DAYS:
+        raise ConfigError(
+            "logRetentionDays", watch.log_days, "not offered", f"use one of {', '.join(map(str, LOG_DAYS))}"
+        )
+    for key, texts, pattern, remedy in (
+        ("vpcId", (model.network.vpc_id,), r"vpc-[0-9a-f]{8,17}", "use vpc-…, or nothing for the default VPC"),
+        ("subnetIds", model.network.subnet_ids, r"subnet-[0-9a-f]{8,17}", "use a list of subnet-…"),
+        (
+            "machineImage",
+            (fleet.image_id,),
+            r"ami-[0-9a-f]{8,17}",
+            "use ami-…, or nothing for current Amazon Linux",
+        ),
+        ("instanceType", (fleet.instance_type,), r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "use one like t4g.micro"),
+        ("alarmEmail", (watch.email,), r"[^@\s]+@[^@\s]+\.[^@\s]+", "use one address, or nothing"),
+    ):
+        for text in texts:
+            if text and not re.fullmatch(pattern, text):
+                raise ConfigError(key, text, f"not valid for side {side}", remedy)
+
+
+def _range(key: str, value: int, low: int, high: int | None) -> None:
+    if value < 0:
+        raise ConfigError(key, value, "is negative", f"use {low} or more")
+    if value < low or (high is not None and value > high):
+        raise ConfigError(key, value, "out of range", f"use {low} or more" if high is None else f"use {low} to {high}")
+
+
+def _together(pair: PairModel) -> None:
+    """What only shows with both sides in view."""
+    cn, other = pair.cn, pair.global_
+    if cn.bucket == other.bucket:
+        if cn.region != other.region or cn.account_id != other.account_id:
+            raise ConfigError(
+                "global.bucket",
+                other.bucket,
+                "is cn.bucket too, which has one region and one account",
+                "mend either side",
+            )
+        if cn.prefix.startswith(other.prefix) or other.prefix.startswith(cn.prefix):
+            raise ConfigError(
+                "global.prefix",
+                other.prefix,
+                f"overlaps cn.prefix={cn.prefix!r} in the same bucket {cn.bucket}, which would copy into itself",
+                "use two prefixes of which neither begins with the other, or two buckets",
+            )
+    if cn.account_id == other.account_id and cn.partition.id != other.partition.id:
+        raise ConfigError(
+            "global.accountId",
+            other.account_id,
+            f"is cn's too, but {cn.region} and {other.region} are in different partitions",
+            "give each side its own account",
+        )
+    for key, a, b in _names(pair):
+        if a == b:
+            raise ConfigError(
+                key, b, "is the same on both sides, which share an account", "give another name to one of them"
+            )
+
+
+def _names(pair: PairModel) -> Iterator[tuple[str, str, str]]:
+    """(key, cn's name, global's name) of what would collide in one account."""
+    cn, other = pair.names(SideName.CN), pair.names(SideName.GLOBAL)
+    if pair.cn.account_id == pair.global_.account_id:
+        yield "global.userName", cn.user, other.user
+        if pair.cn.region == pair.global_.region:
+            yield "global.secretName", cn.secret, other.secret
