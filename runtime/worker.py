@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Protocol
+
 from runtime import quiet
 from runtime.careful import careful
 from runtime.context import Context, Result
 from runtime.entry import Entry
 from runtime.errors import Busy, Changed, GiveUp, Retry
 from runtime.events import Unreadable, parse
+from runtime.health import Health
 from runtime.learn import learn
 from runtime.log import ECHO_LINE, Outcome
 from runtime.look import Actor, Cause, Look
@@ -18,11 +22,26 @@ MAX_DELAY = 900
 """Seconds: SQS's longest delay."""
 
 
+class Locks(Protocol):
+    """Keeps looks at one key apart within this process."""
+
+    def hold(self, key: str) -> AbstractAsyncContextManager[None]: ...
+
+
+class NoLocks:
+    """Nothing runs beside: a deterministic scheduler, a test."""
+
+    def hold(self, key: str) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+
 class Worker:
     """Handles messages one by one; any number may run beside each other, in this process and elsewhere."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, health: Health | None = None, locks: Locks | None = None) -> None:
         self._context = context
+        self._health = health or Health()
+        self._locks = locks or NoLocks()
 
     async def process(self, message: Message) -> None:
         """Do all that the message asks, then acknowledge it.
@@ -38,7 +57,8 @@ class Worker:
             return
         for look in looks:
             try:
-                result = await self._handle(look, first=message.receives <= 1)
+                async with self._locks.hold(look.key):
+                    result = await self._handle(look, first=message.receives <= 1)
             except GiveUp as e:
                 await context.queue.bury(message, str(e))
                 result = Result(Outcome.BURIED, str(e))
@@ -54,7 +74,9 @@ class Worker:
     async def _handle(self, look: Look, *, first: bool) -> Result:
         settings = self._context.settings
         try:
-            return await self._look(look, first=first)
+            result = await self._look(look, first=first)
+            self._health.good()
+            return result
         except (Changed, Busy) as e:
             again = look.again(str(e))
             if again.attempt > settings.contention_attempts:
@@ -62,6 +84,7 @@ class Worker:
             delay = min(MAX_DELAY, settings.retry_delay_seconds * 2 ** min(look.attempt, 6))
             return Result(Outcome.POSTPONED, str(e), again=again, delay=delay)
         except Retry as e:
+            self._health.bad()
             again = look.later(str(e))
             waited = self._context.clock.now() - look.since if look.since else 0.0
             return Result(

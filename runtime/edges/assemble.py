@@ -91,6 +91,12 @@ def remote_identity(settings: Settings, secret: PeerSecret, threads: Threads | N
     return StsIdentity(client, threads=threads)
 
 
+def local_identity(settings: Settings, threads: Threads) -> StsIdentity:
+    """Who this process is in its own account."""
+    session = boto3.Session(region_name=settings.local_region)
+    return StsIdentity(session.client("sts", config=client_config(threads.size)), threads=threads)
+
+
 def _remote_session(settings: Settings, secret: PeerSecret) -> boto3.Session:
     return boto3.Session(
         aws_access_key_id=secret.access_key_id,

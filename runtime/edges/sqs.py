@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.edges.threads import LONG_POLL_SECONDS, Threads
 from runtime.edges.translate import Refusal, error_of
 from runtime.errors import DualSyncError, GiveUp, Unavailable
+from runtime.ports import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
@@ -58,11 +59,11 @@ class SqsQueue:
         )
         return [_message(item) for item in answer.get("Messages", ())]
 
-    async def delete(self, messages: Sequence[SqsMessage]) -> None:
+    async def delete(self, messages: Sequence[Message]) -> None:
         entries = [{"ReceiptHandle": message.handle} for message in messages]
         await self._batches("delete_message_batch", self._url, _by_count(entries))
 
-    async def extend(self, message: SqsMessage, seconds: int) -> None:
+    async def extend(self, message: Message, seconds: int) -> None:
         """Hide the message for `seconds` from now. Raises `Changed` when it is no longer this receiver's."""
         await self._threads.ask(
             "sqs",
@@ -77,7 +78,7 @@ class SqsQueue:
         entries = [{"MessageBody": body, "DelaySeconds": delay_seconds} for body in bodies]
         await self._batches("send_message_batch", self._url, _by_bytes(entries))
 
-    async def bury(self, message: SqsMessage, reason: str) -> None:
+    async def bury(self, message: Message, reason: str) -> None:
         await self._threads.ask(
             "sqs",
             self._dead_url,

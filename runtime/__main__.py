@@ -1,0 +1,46 @@
+"""`python -m runtime worker` and `python -m runtime finder`: settings from `DUALSYNC_*`, one JSON line an outcome."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+
+from runtime.errors import Stop
+from runtime.settings import Settings, describe
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code: 0 done, 1 failed or stopped by something a person must mend, 2 wrong usage or settings."""
+    parser = argparse.ArgumentParser(prog="python -m runtime", description=__doc__)
+    parser.add_argument("role", choices=["worker", "finder", "settings"], help="settings: list all variables")
+    role = parser.parse_args(arguments).role
+    if role == "settings":
+        for variable, default, help_text in describe():
+            sys.stdout.write(f"{variable}  [{default or 'empty'}]\n    {help_text}\n")
+        return 0
+    try:
+        settings = Settings.from_environment(os.environ)
+    except Stop as e:
+        sys.stderr.write(f"{e}\n")
+        return 2
+    # boto3 takes most of a second to import: not for --help, not for a wrong setting.
+    from runtime.processes import find, work
+
+    try:
+        if role == "finder":
+            return asyncio.run(find(settings))
+        asyncio.run(work(settings))
+    except Stop as e:
+        sys.stderr.write(f"{e}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A long poll may still sit in a thread for 20 s; nothing is left that waits for its answer.
+    os._exit(code)

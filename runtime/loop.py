@@ -1,0 +1,169 @@
+"""The worker's process: receive, handle side by side, extend visibility, and stop in good order.
+
+It knows no S3: what a message means is the worker's business, how the peer is reached is `runtime.peer`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from runtime.errors import CredentialRejected, DualSyncError, Retry
+from runtime.health import Health
+from runtime.log import Log, State
+from runtime.ports import Clock, Message, Queue
+
+WAIT_SECONDS = 20
+"""SQS's longest poll: an idle worker costs three requests a minute."""
+BATCH = 10
+TROUBLE = 8
+"""So many calls in a row without an answer open the circuit: receiving stops, the peer is probed."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+
+
+class Loop:
+    """Runs until `stop` is called; then finishes what it has."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        clock: Clock,
+        log: Log,
+        process: Callable[[Message], Awaitable[None]],
+        connect: Callable[[], Coroutine[Any, Any, bool]],
+        probe: Callable[[], Awaitable[None]],
+        health: Health,
+        concurrency: int,
+        visibility_seconds: int,
+    ) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._log = log
+        self._process = process
+        self._connect = connect
+        self._probe = probe
+        self._health = health
+        self._concurrency = concurrency
+        self._visibility = visibility_seconds
+        self._busy: dict[asyncio.Task[None], Message] = {}
+        self._stopping = asyncio.Event()
+        self._connecting: asyncio.Task[bool] | None = None
+        self.fatal: BaseException | None = None
+
+    def stop(self) -> None:
+        """Receive no more; `run` returns when what was received is done."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Raises what stopped the worker (`Stop`, or a fault of the program); returns after `stop`."""
+        async with asyncio.TaskGroup() as group:
+            heart = group.create_task(self._heartbeat())
+            ender = group.create_task(self._stopping.wait())
+            await self._until_stopped(self._reconnect())
+            if not self._stopping.is_set():
+                self._log.line("INFO", "state", state=State.RUNNING)
+            while not self._stopping.is_set():
+                await self._close_circuit()
+                await self._receive(ender)
+            self._log.line("INFO", "state", state=State.DRAINING, in_flight=len(self._busy))
+            while self._busy:
+                await asyncio.wait(self._busy)
+            heart.cancel()
+        self._log.line("INFO", "state", state=State.STOPPED)
+        if self.fatal is not None:
+            raise self.fatal
+
+    async def _receive(self, ender: asyncio.Task[bool]) -> None:
+        while len(self._busy) >= self._concurrency:
+            await asyncio.wait({*self._busy, ender}, return_when=asyncio.FIRST_COMPLETED)
+            if self._stopping.is_set():
+                return
+        limit = min(BATCH, self._concurrency - len(self._busy))
+        asking = asyncio.ensure_future(self._queue.receive(limit, WAIT_SECONDS))
+        await asyncio.wait({asking, ender}, return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            # Messages that a cancelled poll was about to bring would stay hidden: a short wait for them.
+            await asyncio.wait({asking}, timeout=1.0)
+        if not asking.done():
+            asking.cancel()
+            return
+        try:
+            messages: Sequence[Message] = asking.result()
+        except (Retry, CredentialRejected) as e:
+            self._log.line("WARNING", "receive", reason=str(e))
+            await self._until_stopped(self._clock.sleep(FIRST_PAUSE * 5))
+            return
+        for message in messages:
+            task = asyncio.create_task(self._handle(message))
+            self._busy[task] = message
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._busy[task]
+        error = None if task.cancelled() else task.exception()
+        if error is not None and self.fatal is None:
+            self.fatal = error
+            self._stopping.set()
+
+    async def _handle(self, message: Message) -> None:
+        """A refused credential spends no receive: the message is kept hidden until there is another one."""
+        while True:
+            try:
+                await self._process(message)
+                return
+            except CredentialRejected as e:
+                self._log.line("WARNING", "credential", reason=str(e))
+                await self._reconnect()
+                if self._stopping.is_set():
+                    return
+            except Retry as e:
+                # Not even the postponed message could be sent: it comes back by itself.
+                self._health.bad()
+                self._log.line("WARNING", "outcome", outcome="failed", reason=str(e))
+                return
+
+    async def _reconnect(self) -> None:
+        """One connection attempt at a time, however many messages ask for it."""
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.create_task(self._connect())
+        await self._until_stopped(asyncio.shield(self._connecting))
+
+    async def _close_circuit(self) -> None:
+        pause = FIRST_PAUSE
+        said = False
+        while self._health.troubles >= TROUBLE and not self._stopping.is_set():
+            if not said:
+                self._log.line("ERROR", "state", state=State.CIRCUIT_OPEN, reason="services do not answer")
+                said = True
+            await self._until_stopped(self._clock.sleep(pause))
+            pause = min(LONGEST_PAUSE, pause * 2)
+            try:
+                await self._probe()
+            except CredentialRejected:
+                await self._reconnect()
+            except Retry:
+                continue
+            self._health.good()
+        if said and not self._stopping.is_set():
+            self._log.line("INFO", "state", state=State.RUNNING)
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await self._clock.sleep(self._visibility / 3)
+            for message in list(self._busy.values()):
+                try:
+                    await self._queue.extend(message, self._visibility)
+                except DualSyncError as e:
+                    self._log.line("WARNING", "heartbeat", reason=str(e))
+
+    async def _until_stopped(self, waiting: Awaitable[object]) -> None:
+        task = asyncio.ensure_future(waiting)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if task.done():
+            task.result()
+        else:
+            task.cancel()

@@ -1,0 +1,136 @@
+"""A worker's and a finder's process, put together from settings."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+from runtime.context import Context
+from runtime.copier import Copier
+from runtime.edges.assemble import (
+    LocalEdges,
+    local_edges,
+    local_identity,
+    remote_bucket,
+    remote_client,
+    remote_identity,
+)
+from runtime.edges.s3 import S3Bucket
+from runtime.edges.secrets import PeerSecret
+from runtime.errors import CredentialRejected, DualSyncError, Unavailable
+from runtime.events import Principals
+from runtime.finder import Finder
+from runtime.health import Health
+from runtime.locks import KeyLocks
+from runtime.log import JsonLog
+from runtime.loop import Loop
+from runtime.peer import wait_for_peer
+from runtime.settings import Settings
+from runtime.worker import Worker
+
+FINDER_TRIES = 6
+"""How often a finder looks for the peer's secret before it leaves it to its next run."""
+PROBE = "dualsync-probe"
+
+
+class PeerCredential:
+    """`runtime.peer.Credential` over the secret in this side's account."""
+
+    def __init__(self, settings: Settings, edges: LocalEdges) -> None:
+        self._settings = settings
+        self._edges = edges
+        self._secret: PeerSecret | None = None
+        self.bucket: S3Bucket = remote_bucket(settings, PeerSecret("none", "none"), edges.threads)
+
+    async def user_id_promised(self) -> str | None:
+        self._secret = await self._edges.secrets.read()
+        return None if self._secret is None else self._secret.user_id
+
+    async def user_id_real(self) -> str:
+        if self._secret is None:
+            raise CredentialRejected("there is no secret")
+        return await remote_identity(self._settings, self._secret, self._edges.threads).user_id()
+
+    async def use(self) -> None:
+        if self._secret is not None:
+            self.bucket.use(remote_client(self._settings, self._secret, self._edges.threads))
+
+
+async def work(settings: Settings) -> None:
+    """Run a worker until SIGTERM or SIGINT, then drain. Raises `Stop` for what only a person can mend."""
+    log = JsonLog(sys.stdout, settings.log_level, pair=settings.pair, side=settings.side)
+    edges = local_edges(settings)
+    credential = PeerCredential(settings, edges)
+    health = Health()
+    context = Context(
+        settings=settings,
+        clock=edges.clock,
+        local=edges.bucket,
+        remote=credential.bucket,
+        ledger=edges.ledger,
+        queue=edges.queue,
+        copier=Copier(
+            threshold=settings.multipart_threshold,
+            part_size=settings.part_size,
+            parallel=edges.parallel,
+            include_metadata=settings.include_metadata,
+        ),
+        principals=Principals(frozenset(settings.own_user_ids), await _own_role(settings, edges)),
+        log=log,
+    )
+
+    async def probe() -> None:
+        await credential.bucket.head(PROBE)
+        await edges.bucket.head(PROBE)
+        await edges.ledger.get(PROBE)
+
+    loop = Loop(
+        queue=edges.queue,
+        clock=edges.clock,
+        log=log,
+        process=Worker(context, health=health, locks=KeyLocks()).process,
+        connect=lambda: wait_for_peer(credential, edges.clock, log),
+        probe=probe,
+        health=health,
+        concurrency=settings.worker_concurrency,
+        visibility_seconds=settings.visibility_seconds,
+    )
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, loop.stop)
+    await loop.run()
+
+
+async def _own_role(settings: Settings, edges: LocalEdges) -> str:
+    """The id by which this worker's own writes are known in the local bucket's events."""
+    for pause in (1, 2, 4, 8, 16):
+        try:
+            return (await local_identity(settings, edges.threads).user_id()).split(":", 1)[0]
+        except (Unavailable, CredentialRejected):
+            await edges.clock.sleep(pause)
+    return (await local_identity(settings, edges.threads).user_id()).split(":", 1)[0]
+
+
+async def find(settings: Settings) -> int:
+    """One run of the finder; the exit code: 0 done (or waiting for the peer), 1 failed."""
+    log = JsonLog(sys.stdout, settings.log_level, pair=settings.pair, side=settings.side)
+    edges = local_edges(settings)
+    credential = PeerCredential(settings, edges)
+    if not await wait_for_peer(credential, edges.clock, log, tries=FINDER_TRIES):
+        log.line("WARNING", "finder", state="waiting", reason="no usable credential of the peer: next run")
+        return 0
+    finder = Finder(
+        settings=settings,
+        clock=edges.clock,
+        local=edges.bucket,
+        remote=credential.bucket,
+        ledger=edges.ledger,
+        queue=edges.queue,
+        log=log,
+    )
+    try:
+        await finder.run()
+    except DualSyncError as e:
+        log.line("ERROR", "finder", state="failed", reason=f"{type(e).__name__}: {e}")
+        return 1
+    return 0
