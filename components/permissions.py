@@ -47,7 +47,7 @@ def assumed_by(principal: str, conditions: Mapping[str, Any] | None = None) -> d
 
 
 def worker(context: SideContext, reach: Reach, group_name: str) -> dict[str, Any]:
-    """The worker: objects of its side, also written (repairs of what its ledger proves act here), queue, ledger, secret."""
+    """The worker: its objects, also written (repairs of what its ledger proves act here), queue, ledger, secret."""
     return document(
         [
             _bucket(context, "s3:ListBucketMultipartUploads"),
@@ -161,7 +161,7 @@ def _secret(context: SideContext) -> Statement:
 
 
 def _bundle(reach: Reach) -> Statement:
-    return allow("Bundle", ["s3:GetObject"], reach.bundle_objects)
+    return allow("Bundle", ["s3:GetObject", "s3:GetObjectVersion"], reach.bundle_objects)
 
 
 def _logs(reach: Reach) -> Statement:

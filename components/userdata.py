@@ -27,6 +27,7 @@ class Boot:
     region: str
     bundle_bucket: str
     bundle_key: str
+    bundle_version: str
     bundle_sha256: str
     log_group: str
     group: str
@@ -43,6 +44,7 @@ def render(boot: Boot) -> str:
             "REGION": word(boot.region),
             "BUNDLE_BUCKET": word(boot.bundle_bucket),
             "BUNDLE_KEY": word(boot.bundle_key),
+            "BUNDLE_VERSION": word(boot.bundle_version) if boot.bundle_version else "",
             "BUNDLE_SHA256": word(boot.bundle_sha256),
             "LOG_GROUP": word(boot.log_group),
             "GROUP": word(boot.group),

@@ -8,6 +8,7 @@ umask 022
 readonly region='@REGION@'
 readonly bucket='@BUNDLE_BUCKET@'
 readonly key='@BUNDLE_KEY@'
+readonly version='@BUNDLE_VERSION@'
 readonly sha256='@BUNDLE_SHA256@'
 readonly log_group='@LOG_GROUP@'
 readonly group='@GROUP@'
@@ -73,7 +74,7 @@ fi
 readonly release="$root/$sha256"
 fetch() {
   if [[ ! -d "$release" ]]; then
-    aws s3 cp --no-progress "s3://$bucket/$key" "$release.tar"
+    aws s3api get-object --bucket "$bucket" --key "$key" ${version:+--version-id "$version"} "$release.tar" >/dev/null
     echo "$sha256  $release.tar" | sha256sum --check --quiet
     rm -rf "$release.new"
     mkdir -p "$release.new"
