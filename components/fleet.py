@@ -252,19 +252,26 @@ def image(architecture: Architecture) -> str:
 def _mixed(
     template: aws.ec2.LaunchTemplate, version: pulumi.Output[str], context: SideContext
 ) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
-    """The minimum stays on demand; of what scaling adds, the configured share is spot, of the type and its next size."""
+    """The minimum stays on demand; of what scaling adds, the configured share is spot, of two sizes."""
     fleet = context.local.fleet
     return aws.autoscaling.GroupMixedInstancesPolicyArgs(
-        launch_template={
-            "launch_template_specification": {"launch_template_id": template.id, "version": version},
-            "overrides": [{"instance_type": kind} for kind in siblings(fleet.instance_type)],
-        },
-        instances_distribution={
-            "on_demand_base_capacity": fleet.min_capacity,
-            "on_demand_percentage_above_base_capacity": 100 - fleet.spot_percent,
-            "on_demand_allocation_strategy": "prioritized",
-            "spot_allocation_strategy": "price-capacity-optimized",
-        },
+        launch_template=aws.autoscaling.GroupMixedInstancesPolicyLaunchTemplateArgs(
+            launch_template_specification=(
+                aws.autoscaling.GroupMixedInstancesPolicyLaunchTemplateLaunchTemplateSpecificationArgs(
+                    launch_template_id=template.id, version=version
+                )
+            ),
+            overrides=[
+                aws.autoscaling.GroupMixedInstancesPolicyLaunchTemplateOverrideArgs(instance_type=kind)
+                for kind in siblings(fleet.instance_type)
+            ],
+        ),
+        instances_distribution=aws.autoscaling.GroupMixedInstancesPolicyInstancesDistributionArgs(
+            on_demand_base_capacity=fleet.min_capacity,
+            on_demand_percentage_above_base_capacity=100 - fleet.spot_percent,
+            on_demand_allocation_strategy="prioritized",
+            spot_allocation_strategy="price-capacity-optimized",
+        ),
     )
 
 

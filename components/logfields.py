@@ -4,9 +4,9 @@ One JSON object a line. Outcomes and states are the runtime's own enums (`runtim
 events, and what the finder says of itself:
 
     {"event": "outcome", "outcome": "copied", "key": "a/b", "bytes": 1024, "lag_seconds": 2.5,
-     "direction": "cn->global", "conflict": false, "reason": "", "correlation": "…", "message": "…"}
+     "direction": "cn->global", "conflict": true, "reason": "", "correlation": "…", "message": "…"}
     {"event": "state", "state": "RUNNING"}                 on every change, and once a minute
-    {"event": "finder", "state": "finished", "found": 3, "held": 0}
+    {"event": "finder", "state": "finished", "queued": 3, "held": 0}
     {"event": "fatal", "message": "…"}                     the end of a boot or a process that can't go on
 """
 
@@ -28,7 +28,7 @@ class Field(StrEnum):
     CONFLICT = "$.conflict"
     BYTES = "$.bytes"
     LAG_SECONDS = "$.lag_seconds"
-    FOUND = "$.found"
+    QUEUED = "$.queued"
     HELD = "$.held"
 
 
@@ -46,4 +46,6 @@ class FinderState(StrEnum):
 
     FINISHED = "finished"
     FAILED = "failed"
+    HELD = "held"
+    WAITING = "waiting"
     SKIPPED = "skipped"
