@@ -4,6 +4,7 @@
     ├── Retry                 try again later; nothing is wrong with the message
     │   ├── Throttled         the service asked for fewer requests (503 SlowDown, ProvisionedThroughputExceeded)
     │   ├── Unavailable       time-outs, resets, 500: whether the call took effect is unknown
+    │   ├── Denied            AccessDenied: for one object or for all; waits for a person, then gives up
     │   └── Busy              409: another write to the same key was under way; look, then decide
     ├── Changed               a condition did not hold (412, or 404 for If-Match): look, then decide
     ├── CredentialRejected    the credential is unknown, expired or revoked: stop receiving, read it anew
@@ -30,6 +31,10 @@ class Throttled(Retry):
 
 class Unavailable(Retry):
     """The service did not answer, or answered 5xx. The call may have taken effect."""
+
+
+class Denied(Retry):
+    """The action was refused. A policy may be on its way or mended soon, so no message is lost over it at once."""
 
 
 class Busy(Retry):

@@ -120,6 +120,11 @@ class Settings:
         default=50,
         low=1,
     )
+    denied_seconds: int = setting(
+        "How long a look that is denied (AccessDenied) waits for a person before it goes to the dead-letter queue.",
+        default=6 * 3600,
+        low=0,
+    )
     multipart_threshold: int = setting("Bytes from which objects go in parts.", default=16 << 20, low=5 << 20)
     part_size: int = setting("Smallest part in bytes; grows so that 10,000 suffice.", default=8 << 20, low=5 << 20)
     deletion_limit: int = setting(

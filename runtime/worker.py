@@ -9,7 +9,7 @@ from runtime import quiet
 from runtime.careful import careful
 from runtime.context import Context, Result
 from runtime.entry import Entry
-from runtime.errors import Busy, Changed, GiveUp, Retry
+from runtime.errors import Busy, Changed, Denied, GiveUp, Retry
 from runtime.events import Unreadable, parse
 from runtime.health import Health
 from runtime.learn import learn
@@ -85,8 +85,10 @@ class Worker:
             return Result(Outcome.POSTPONED, str(e), again=again, delay=delay)
         except Retry as e:
             self._health.bad()
-            again = look.later(str(e))
             waited = self._context.clock.now() - look.since if look.since else 0.0
+            if isinstance(e, Denied) and waited > settings.denied_seconds:
+                raise GiveUp("denied", str(e)) from e
+            again = look.later(str(e))
             return Result(
                 Outcome.POSTPONED,
                 str(e),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -82,6 +83,7 @@ class DynamoLedger:
         return found
 
     async def put(self, entry: Entry, expected_revision: int) -> None:
+        entry = replace(entry, revision=expected_revision + 1)
         item = items.of_entry(entry, self._tombstone_seconds)
         condition: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({items.KEY})"}
         if expected_revision:

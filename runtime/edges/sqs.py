@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runtime.edges.threads import LONG_POLL_SECONDS, Threads
 from runtime.edges.translate import Refusal, error_of
-from runtime.errors import DualSyncError, GiveUp, Unavailable
+from runtime.errors import Changed, DualSyncError, GiveUp, Unavailable
 from runtime.ports import Message
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ REASON_ATTRIBUTE = "DualSyncReason"
 """Message attribute of a buried message: why it can never succeed."""
 
 _ATTEMPTS = 3
+_SPENT_HANDLE = ("ReceiptHandleIsInvalid", "MessageNotInflight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,16 @@ class SqsQueue:
         await self._batches("delete_message_batch", self._url, _by_count(entries))
 
     async def extend(self, message: Message, seconds: int) -> None:
-        """Hide the message for `seconds` from now. Raises `Changed` when it is no longer this receiver's."""
-        await self._threads.ask(
-            "sqs",
-            self._url,
-            self._client.change_message_visibility,
-            QueueUrl=self._url,
-            ReceiptHandle=message.handle,
-            VisibilityTimeout=seconds,
-        )
+        """Hide the message for `seconds` from now; nothing happens when it is no longer this receiver's."""
+        with contextlib.suppress(Changed):
+            await self._threads.ask(
+                "sqs",
+                self._url,
+                self._client.change_message_visibility,
+                QueueUrl=self._url,
+                ReceiptHandle=message.handle,
+                VisibilityTimeout=seconds,
+            )
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         entries = [{"MessageBody": body, "DelaySeconds": delay_seconds} for body in bodies]
@@ -98,7 +101,8 @@ class SqsQueue:
         for _ in range(_ATTEMPTS):
             batch = [{"Id": number, **entry} for number, entry in todo.items()]
             answer = await self._threads.ask("sqs", url, getattr(self._client, method), QueueUrl=url, Entries=batch)
-            failed = answer.get("Failed", [])
+            # A handle that is spent: the message is another receiver's by now, or gone.
+            failed = [item for item in answer.get("Failed", []) if item.get("Code") not in _SPENT_HANDLE]
             todo = {item["Id"]: todo[item["Id"]] for item in failed}
             if not todo or any(item.get("SenderFault") for item in failed):
                 break

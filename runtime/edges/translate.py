@@ -17,6 +17,7 @@ from runtime.errors import (
     Busy,
     Changed,
     CredentialRejected,
+    Denied,
     DualSyncError,
     GiveUp,
     Retry,
@@ -72,7 +73,7 @@ _CHANGED = (
     " PreconditionFailed ReceiptHandleIsInvalid"
 )
 _GIVE_UP = (
-    "AccessDenied AccountProblem AllAccessDisabled EncryptionTypeMismatch EntityTooLarge EntityTooSmall"
+    "AccountProblem AllAccessDisabled EncryptionTypeMismatch EntityTooLarge EntityTooSmall"
     " InvalidArgument InvalidDigest InvalidEncryptionAlgorithmError InvalidObjectState InvalidPart InvalidPartOrder"
     " InvalidRange InvalidRequest InvalidStorageClass InvalidTag InvalidURI InvalidWriteOffset KeyTooLongError"
     " MalformedXML MetadataTooLarge MethodNotAllowed MissingContentLength NoSuchBucket NotImplemented"
@@ -98,6 +99,7 @@ CODES: Mapping[str, Kind] = MappingProxyType(
         for codes, kind in (
             (_CREDENTIAL, CredentialRejected),
             (_THROTTLED, Throttled),
+            ("AccessDenied", Denied),
             (_UNAVAILABLE, Unavailable),
             (_BUSY, Busy),
             (_CHANGED, Changed),
