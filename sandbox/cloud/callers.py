@@ -1,0 +1,84 @@
+"""Who makes a request: from the access key id in its signature to the account and the unique id of the principal.
+
+Source: IAM User Guide, "IAM identifiers" (AIDA… users, AROA… roles) and STS "GetCallerIdentity" (`AROA…:session`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from moto.core.utils import utcnow
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+
+from sandbox.cloud.accounts import ACCOUNTS
+
+_SCOPE = re.compile(r"Credential=([A-Za-z0-9]+)/[0-9]{8}/([a-z0-9-]+)/([a-z0-9.-]+)/aws4_request")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The credential scope of a signature, version 4."""
+
+    access_key_id: str
+    region: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A known principal. `user_id` as GetCallerIdentity gives it, `source_ip` of the connection."""
+
+    account_id: str
+    user_id: str
+    source_ip: str = "127.0.0.1"
+
+
+CALLER: ContextVar[Caller | None] = ContextVar("caller", default=None)
+"""The principal of the request that this thread is serving; None for unsigned ones."""
+
+
+class UnknownKey(Exception):
+    """No account has this access key, or it is inactive."""
+
+
+class ExpiredToken(Exception):
+    """A role session's hour is over."""
+
+
+def scope_of(environ: Mapping[str, Any]) -> Scope | None:
+    """The scope of a header's or a presigned URL's signature; None for an unsigned request."""
+    text = environ.get("HTTP_AUTHORIZATION") or ""
+    if not text and "X-Amz-Credential=" in environ.get("QUERY_STRING", ""):
+        text = unquote(environ["QUERY_STRING"]).replace("X-Amz-Credential=", "Credential=")
+    match = _SCOPE.search(text)
+    return Scope(*match.groups()) if match else None
+
+
+def identify(access_key_id: str, source_ip: str = "127.0.0.1") -> Caller:
+    """The principal whose key this is. Raises `UnknownKey` and `ExpiredToken`."""
+    for account in ACCOUNTS.values():
+        key = iam_backends[account.account_id][account.partition].access_keys.get(access_key_id)
+        if key is None:
+            continue
+        if key.status != "Active":
+            raise UnknownKey(access_key_id)
+        if key.user_name is None:
+            return _session(account.account_id, account.partition, access_key_id, source_ip)
+        user = iam_backends[account.account_id][account.partition].users[key.user_name]
+        return Caller(account.account_id, user.id, source_ip)
+    raise UnknownKey(access_key_id)
+
+
+def _session(account_id: str, partition: str, access_key_id: str, source_ip: str) -> Caller:
+    role = sts_backends[account_id][partition].get_assumed_role_from_access_key(access_key_id)
+    if role is None:
+        raise UnknownKey(access_key_id)
+    if role.expiration < utcnow():
+        raise ExpiredToken(access_key_id)
+    return Caller(account_id, role.user_id, source_ip)

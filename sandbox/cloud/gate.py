@@ -1,0 +1,111 @@
+"""The WSGI application in front of moto: finds the service quickly, knows the caller, refuses unknown keys.
+
+moto runs each request in a thread, checks conditions and writes in separate steps, and shows an object before its
+metadata is set. So one lock a service makes each request atomic, as the services are; SQS, whose receives wait, locks
+for itself (`patches.queues`). `wire` reads the body before, so a slow sender holds up nobody.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+from xml.sax.saxutils import escape
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from sandbox.cloud.callers import CALLER, Caller, ExpiredToken, Scope, UnknownKey, identify, scope_of
+
+Environ = dict[str, Any]
+
+_JSON_SERVICES = {"dynamodb", "sqs", "secretsmanager", "logs", "ssm", "ecs", "events", "kms", "monitoring", "scheduler"}
+_NAMED_BY_SCOPE = _JSON_SERVICES | {"s3", "sts", "iam", "ec2", "autoscaling", "sns"}
+"""Services that the signature's scope alone tells apart; moto looks through all its modules for each request."""
+
+
+class Gate(DomainDispatcherApplication):  # type: ignore[misc]
+    """moto's dispatcher with callers, locks and a shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._apps: dict[str, Any] = {}
+        self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        scope = scope_of(environ)
+        if scope is None or environ["PATH_INFO"].startswith("/moto-api"):
+            return self._serve("", None, super().get_application(environ), environ, start_response)
+        try:
+            caller = identify(scope.access_key_id, environ.get("REMOTE_ADDR", "127.0.0.1"))
+        except UnknownKey:
+            return _refuse(scope, "unknown", start_response)
+        except ExpiredToken:
+            return _refuse(scope, "expired", start_response)
+        return self._serve(scope.service, caller, self._application(scope, environ), environ, start_response)
+
+    def _application(self, scope: Scope, environ: Environ) -> Any:
+        shortcut = scope.service in _NAMED_BY_SCOPE and not environ["PATH_INFO"].startswith("/v20180820/")
+        if not shortcut or environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDBStreams"):
+            return super().get_application(environ)
+        app = self._apps.get(scope.service)
+        if app is None:
+            app = self._apps[scope.service] = super().get_application(environ)
+        return app
+
+    def _serve(
+        self, service: str, caller: Caller | None, app: Any, environ: Environ, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        token = CALLER.set(caller)
+        try:
+            if service == "sqs":
+                return list(app(environ, start_response))
+            with self._locks[service]:
+                return list(app(environ, start_response))
+        finally:
+            CALLER.reset(token)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Refusal:
+    code: str
+    message: str
+    status: str = "403 Forbidden"
+
+
+_REFUSALS = {
+    # Amazon S3 API Reference, "Error responses"; IAM User Guide, "Common errors" of the query and JSON protocols.
+    ("s3", "unknown"): _Refusal(
+        "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."
+    ),
+    ("s3", "expired"): _Refusal("ExpiredToken", "The provided token has expired.", "400 Bad Request"),
+    ("json", "unknown"): _Refusal(
+        "UnrecognizedClientException", "The security token included in the request is invalid.", "400 Bad Request"
+    ),
+    ("json", "expired"): _Refusal(
+        "ExpiredTokenException", "The security token included in the request is expired", "400 Bad Request"
+    ),
+    ("query", "unknown"): _Refusal("InvalidClientTokenId", "The security token included in the request is invalid."),
+    ("query", "expired"): _Refusal("ExpiredToken", "The security token included in the request is expired"),
+}
+
+
+def _refuse(scope: Scope, why: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    protocol = "s3" if scope.service == "s3" else "json" if scope.service in _JSON_SERVICES else "query"
+    refusal = _REFUSALS[protocol, why]
+    code, message = escape(refusal.code), escape(refusal.message)
+    if protocol == "json":
+        body = json.dumps({"__type": f"com.amazonaws#{refusal.code}", "message": refusal.message})
+    elif protocol == "s3":
+        body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    else:
+        body = (
+            f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            "<RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
+        )
+    kind = "application/x-amz-json-1.0" if protocol == "json" else "application/xml"
+    data = body.encode()
+    start_response(refusal.status, [("Content-Type", kind), ("Content-Length", str(len(data)))])
+    return [data]

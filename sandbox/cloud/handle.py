@@ -1,0 +1,90 @@
+"""Starts the stand-in cloud as a process of its own, and gives clients of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from runtime.settings import SideName
+from sandbox.cloud.accounts import ACCOUNTS
+from sandbox.processes import ROOT, leashed
+
+
+class CloudError(Exception):
+    """The stand-in cloud did not start; the text holds its own words."""
+
+
+@dataclass
+class Cloud:
+    """A running stand-in cloud. `endpoint` serves every service of both accounts."""
+
+    endpoint: str
+    process: subprocess.Popen[str] | None = None
+
+    @classmethod
+    def start(cls, port: int = 0, log: Path | None = None) -> Cloud:
+        """Start one and wait until it answers. It dies with this process. Raises `CloudError`."""
+        with open(log, "a") if log else open("/dev/null", "w") as errors:
+            process = subprocess.Popen(
+                leashed([sys.executable, "-m", "sandbox.cloud.server", str(port)]),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=ROOT,
+                text=True,
+                start_new_session=True,
+            )
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            process.wait()
+            words = log.read_text()[-2000:] if log else "run `python -m sandbox.cloud.server` to see why"
+            raise CloudError(f"the stand-in cloud ended with code {process.returncode}: {words}")
+        return cls(json.loads(line)["endpoint"], process)
+
+    def session(self, side: SideName) -> boto3.Session:
+        """The operator's session in a side's account."""
+        account = ACCOUNTS[side]
+        return boto3.Session(
+            aws_access_key_id=account.access_key_id,
+            aws_secret_access_key=account.secret_access_key,
+            region_name=account.region,
+        )
+
+    def client(self, side: SideName, service: str, *, connections: int = 10) -> Any:
+        """The operator's client of a service in a side's account."""
+        return client(self.session(side), service, self.endpoint, connections=connections)
+
+    def stop(self) -> None:
+        """End it. Harmless when it has ended."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+            if self.process.stdout:
+                self.process.stdout.close()
+            self.process = None
+
+    def __enter__(self) -> Cloud:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+
+def client(session: boto3.Session, service: str, endpoint: str, *, connections: int = 10) -> Any:
+    """A client of the stand-in cloud: path-style S3, few retries, no other endpoint."""
+    config = Config(
+        s3={"addressing_style": "path"},
+        max_pool_connections=connections,
+        retries={"total_max_attempts": 2, "mode": "standard"},
+        connect_timeout=5,
+        read_timeout=60,
+    )
+    return session.client(service, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]

@@ -1,0 +1,13 @@
+"""What moto lacks of what AWS documents, a module each: what is missing, which page says so, and the cure."""
+
+from __future__ import annotations
+
+from sandbox.cloud.patches import conditions, destinations, events, identity, images, multipart, queues
+
+ALL = (identity, events, multipart, conditions, destinations, queues, images)
+
+
+def apply() -> None:
+    """Apply every patch to moto's modules in this process. Once."""
+    for module in ALL:
+        module.apply()

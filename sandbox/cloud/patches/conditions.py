@@ -1,0 +1,33 @@
+"""If-Match on CompleteMultipartUpload: moto accepts any.
+
+Source: Amazon S3 User Guide, "Add preconditions to S3 operations with conditional requests": 412 when the ETag is
+another, 404 when there is no object. An upload that moto does not know is 404 NoSuchUpload (moto: 500).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.s3 import responses
+from moto.s3.exceptions import MissingKey, NoSuchUpload, PreconditionFailed
+
+
+def apply() -> None:
+    original = responses.S3Response._key_response_post
+
+    def respond(self: Any, request: Any, body: bytes, bucket_name: str, query: dict[str, Any], key_name: str) -> Any:
+        upload_id = query.get("uploadId", [""])[0]
+        if upload_id:
+            existing = self.backend.get_object(bucket_name, key_name)
+            repeated = existing is not None and existing.multipart and existing.multipart.id == upload_id
+            if not repeated and upload_id not in self.backend.get_bucket(bucket_name).multiparts:
+                raise NoSuchUpload(upload_id=upload_id)
+            expected = self.headers.get("If-Match")
+            if expected and not repeated:
+                if existing is None:
+                    raise MissingKey(key=key_name)
+                if expected.strip('"') != existing.etag.strip('"'):
+                    raise PreconditionFailed("If-Match")
+        return original(self, request, body, bucket_name, query, key_name)
+
+    responses.S3Response._key_response_post = respond
