@@ -26,7 +26,7 @@ _NAMED_BY_SCOPE = _JSON_SERVICES | {"s3", "sts", "iam", "ec2", "autoscaling", "s
 """Services that the signature's scope alone tells apart; moto looks through all its modules for each request."""
 
 
-class Gate(DomainDispatcherApplication):  # type: ignore[misc]
+class Gate(DomainDispatcherApplication):
     """moto's dispatcher with callers, locks and a shortcut."""
 
     def __init__(self) -> None:

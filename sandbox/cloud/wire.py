@@ -89,7 +89,7 @@ class Connection(socketserver.StreamRequestHandler):
             "REQUEST_URI": target,
             "QUERY_STRING": query,
             "SERVER_NAME": "127.0.0.1",
-            "SERVER_PORT": str(self.server.server_address[1]),
+            "SERVER_PORT": str(self.request.getsockname()[1]),
             "SERVER_PROTOCOL": "HTTP/1.1",
             "REMOTE_ADDR": self.client_address[0],
             "wsgi.version": (1, 0),

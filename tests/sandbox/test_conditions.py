@@ -1,4 +1,4 @@
-"""Conditional requests as "Add preconditions to S3 operations with conditional requests" (Amazon S3 User Guide) has them."""
+"""Conditional requests as the Amazon S3 User Guide has them ("Add preconditions to S3 operations …")."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from typing import Any
 from moto.s3 import responses
 from moto.s3.exceptions import MissingKey, NoSuchUpload, PreconditionFailed
 
+from sandbox.cloud.patches.replace import replace
+
 
 def apply() -> None:
     original = responses.S3Response._key_response_post
@@ -30,4 +32,4 @@ def apply() -> None:
                     raise PreconditionFailed("If-Match")
         return original(self, request, body, bucket_name, query, key_name)
 
-    responses.S3Response._key_response_post = respond
+    replace(responses.S3Response, "_key_response_post", respond)

@@ -19,8 +19,10 @@ from moto.s3.exceptions import S3ClientError
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
+from sandbox.cloud.patches.replace import replace
 
-class InvalidArgument(S3ClientError):  # type: ignore[misc]
+
+class InvalidArgument(S3ClientError):
     """400."""
 
     code = "InvalidArgument"
@@ -44,7 +46,7 @@ def apply() -> None:
             raise InvalidArgument("Unable to validate the following destination configurations")
         original(self, bucket_name, notification_config)
 
-    models.S3Backend.put_bucket_notification_configuration = put
+    replace(models.S3Backend, "put_bucket_notification_configuration", put)
 
 
 class Entry:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -22,6 +23,7 @@ from moto.s3 import models, notifications
 from moto.s3.notifications import S3NotificationEvent
 
 from sandbox.cloud.callers import CALLER
+from sandbox.cloud.patches.replace import replace
 
 _EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 _sequence = itertools.count(time.time_ns())
@@ -110,10 +112,8 @@ def _delete_object(
 
 
 def _marker_of_nothing(key_name: str) -> Any:
-    class Name:
-        name = key_name
-
-    return models.FakeDeleteMarker(key=Name())
+    key: Any = SimpleNamespace(name=key_name)
+    return models.FakeDeleteMarker(key=key)
 
 
 _DELETED = S3NotificationEvent.OBJECT_REMOVED_DELETE_EVENT
@@ -128,6 +128,6 @@ def _send(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:
 
 
 def apply() -> None:
-    notifications._get_s3_event = _body
-    notifications.send_event = _send
-    models.S3Backend.delete_object = _delete_object
+    replace(notifications, "_get_s3_event", _body)
+    replace(notifications, "send_event", _send)
+    replace(models.S3Backend, "delete_object", _delete_object)

@@ -12,6 +12,7 @@ from moto.iam import models
 from moto.iam.utils import generate_access_key_id_from_account_id
 
 from sandbox.cloud.accounts import ACCOUNTS, OPERATOR
+from sandbox.cloud.patches.replace import replace
 
 
 def apply() -> None:
@@ -21,7 +22,7 @@ def apply() -> None:
         original(self, account_id, *args, **kwargs)
         self.id = generate_access_key_id_from_account_id(account_id, prefix="AIDA", total_length=21)
 
-    models.User.__init__ = initialise
+    replace(models.User, "__init__", initialise)
     create_profile = models.IAMBackend.create_instance_profile
 
     def create_instance_profile(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -29,7 +30,7 @@ def apply() -> None:
         profile.id = generate_access_key_id_from_account_id(self.account_id, prefix="AIPA", total_length=21)
         return profile
 
-    models.IAMBackend.create_instance_profile = create_instance_profile
+    replace(models.IAMBackend, "create_instance_profile", create_instance_profile)
     for account in ACCOUNTS.values():
         backend = models.iam_backends[account.account_id][account.partition]
         backend.create_user(account.region, OPERATOR)

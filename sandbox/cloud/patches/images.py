@@ -26,7 +26,7 @@ def apply() -> None:
             if parameters.get(name):
                 continue
             parameters[name].append(
-                Parameter(
+                Parameter(  # type: ignore[abstract]
                     account_id=account.account_id,
                     name=name,
                     value=image_id,

@@ -14,12 +14,13 @@ from moto.core.utils import utcnow
 from moto.s3 import models, notifications
 
 from sandbox.cloud.patches.events import muted
+from sandbox.cloud.patches.replace import replace
 
 _EVENT = notifications.S3NotificationEvent.OBJECT_CREATED_COMPLETE_MULTIPART_UPLOAD_EVENT
 
 
 def apply() -> None:
-    create = models.FakeMultipart.__init__
+    create: Any = models.FakeMultipart.__init__
     complete = models.S3Backend.complete_multipart_upload
 
     def initialise(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -30,12 +31,12 @@ def apply() -> None:
         self: Any, bucket_name: str, multipart_id: str, body: Iterator[tuple[int, str]]
     ) -> Any:
         with muted():
-            key = complete(self, bucket_name, multipart_id, body)
+            key: Any = complete(self, bucket_name, multipart_id, body)
         if key is not None:
             key.last_modified = key.multipart.initiated
             bucket = self.get_bucket(bucket_name)
             notifications.send_event(bucket.account_id, _EVENT, bucket, key)
         return key
 
-    models.FakeMultipart.__init__ = initialise
-    models.S3Backend.complete_multipart_upload = complete_multipart_upload
+    replace(models.FakeMultipart, "__init__", initialise)
+    replace(models.S3Backend, "complete_multipart_upload", complete_multipart_upload)

@@ -16,6 +16,8 @@ from typing import Any
 from moto.sqs import models
 from moto.sqs.exceptions import ReceiptHandleIsInvalid
 
+from sandbox.cloud.patches.replace import replace
+
 LOCK = threading.RLock()
 _changed = threading.Condition(LOCK)
 _POLL_SECONDS = 0.2
@@ -110,9 +112,9 @@ def _locked(method: Any) -> Any:
 
 
 def apply() -> None:
-    models.unix_time_millis = lambda *_: time.time() * 1000
-    models.SQSBackend.send_message = _send_message
-    models.SQSBackend.receive_message = _receive_message
-    models.Queue.delete_message = _delete_message
+    replace(models, "unix_time_millis", lambda *_: time.time() * 1000)
+    replace(models.SQSBackend, "send_message", _send_message)
+    replace(models.SQSBackend, "receive_message", _receive_message)
+    replace(models.Queue, "delete_message", _delete_message)
     for name in _LOCKED:
         setattr(models.SQSBackend, name, _locked(getattr(models.SQSBackend, name)))
