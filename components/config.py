@@ -103,7 +103,7 @@ PAIR_OPTIONS = {
 }
 """Keys at the top that both sides must have alike."""
 
-STACK_KEYS = ("cn", "global", "manages", "peerStack", "peerCredential")
+STACK_KEYS = ("cn", "global", "manages", "peerStack", "peerCredential", "bundle")
 """Keys at the top that are neither."""
 
 _GROUPS: dict[str, type[Any]] = {

@@ -1,4 +1,4 @@
-"""What a preview must know of a bucket that is adopted, never owned: that it is there, whose, where, what acts on it."""
+"""What a preview must know of an adopted bucket: that it is there, whose, where, and what else acts on it."""
 
 from __future__ import annotations
 

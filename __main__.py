@@ -1,0 +1,53 @@
+"""Keeps two S3 buckets the same. Config in, the pair, outputs; `Pulumi.yaml` describes every key."""
+
+from pathlib import Path
+
+import pulumi
+
+from components import config, peer
+from components.builder import default_builder
+from components.bundle import Ready
+from components.errors import ConfigError
+from components.pair import DualSyncPair, DualSyncPairArgs
+
+
+def main() -> None:
+    """Register everything that this stack manages, and export where it is."""
+    values = config.read(pulumi.Config(config.PROJECT))
+    model = config.pair_of(values)
+
+    stack = values.get("peerStack", "")
+    if stack and "/" not in stack:
+        stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
+    found = peer.read_outputs(stack) if stack else None
+    outputs = found or {}
+    peer.cross_check(model, outputs, stack)
+
+    bundle = values.get("bundle", "")
+    pair = DualSyncPair(
+        model.name,
+        DualSyncPairArgs(
+            model=model,
+            received=peer.received(model, values.get("peerCredential", ""), outputs),
+            builder=Ready(Path(bundle)) if bundle else default_builder(),
+        ),
+    )
+
+    pulumi.export("pair", model.name)
+    pulumi.export("manages", [str(side) for side in model.manages])
+    pulumi.export("userIds", pair.user_ids)
+    for side, facts in pair.sides.items():
+        pulumi.export(side, facts)
+    if stack:
+        pulumi.export(
+            "peer", {"stack": stack, "deployed": bool(outputs.get("userIds")), "userIds": outputs.get("userIds") or {}}
+        )
+    if pair.hand_over is not None:
+        pulumi.export(peer.HAND_OVER, pair.hand_over)
+
+
+try:
+    main()
+except ConfigError as e:
+    # One line is all a person needs here; a traceback would bury it.
+    raise pulumi.RunError(str(e)) from None

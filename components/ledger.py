@@ -1,0 +1,50 @@
+"""The side's table of what both sides last agreed on. Losing it loses the proof of every deletion."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from components.context import SideContext
+
+RECORDS_INDEX = "records"
+"""Sparse index over conflicts, held deletions and other records, oldest first."""
+
+
+class Ledger(pulumi.ComponentResource):
+    """A DynamoDB table keyed by `ObjectKey`, guarded against deletion while the pair is protected."""
+
+    name: pulumi.Output[str]
+    arn: pulumi.Output[str]
+
+    def __init__(self, context: SideContext, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dualsync:index:Ledger", context.names.of("ledger"), None, opts)
+        table = aws.dynamodb.Table(
+            context.names.of("ledger"),
+            name=context.names.of("ledger"),
+            billing_mode="PAY_PER_REQUEST",
+            hash_key="ObjectKey",
+            attributes=[
+                {"name": "ObjectKey", "type": "S"},
+                {"name": "RecordKind", "type": "S"},
+                {"name": "RecordTime", "type": "N"},
+            ],
+            global_secondary_indexes=[
+                {
+                    "name": RECORDS_INDEX,
+                    "key_schemas": [
+                        {"attribute_name": "RecordKind", "key_type": "HASH"},
+                        {"attribute_name": "RecordTime", "key_type": "RANGE"},
+                    ],
+                    "projection_type": "ALL",
+                }
+            ],
+            ttl={"attribute_name": "ExpiresAt", "enabled": True},
+            point_in_time_recovery={"enabled": True},
+            server_side_encryption={"enabled": True},
+            deletion_protection_enabled=context.pair.protect,
+            tags=context.tags("ledger"),
+            opts=context.options(self, protect=context.pair.protect),
+        )
+        self.name, self.arn = table.name, table.arn
+        self.register_outputs({"name": self.name, "arn": self.arn})

@@ -1,0 +1,70 @@
+"""The only ways into an account: one explicit AWS provider a side, and one of our own beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components.model import PairModel
+from runtime.settings import SideName
+
+SERVICES = (
+    *("autoscaling", "cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "events", "iam", "kms", "logs"),
+    *("s3", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts"),
+)
+"""Services that the program uses, by the provider's names; each is redirected when a side has an `endpoint`."""
+
+
+class SyncProvider(pulumi.ProviderResource):
+    """An instance of the provider in `plugin.py`, for one account."""
+
+    def __init__(self, name: str, props: pulumi.Inputs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dualsync", name, props, opts)
+
+
+@dataclass(frozen=True)
+class SideProviders:
+    """Both providers of one side's account."""
+
+    aws: aws.Provider
+    sync: SyncProvider
+
+
+def side_providers(pair: PairModel, side: SideName, parent: pulumi.Resource | None = None) -> SideProviders:
+    """Providers with the side's own profile or role. Credentials of another account are refused before any write."""
+    model = pair.side(side)
+    access = model.access
+    options = pulumi.ResourceOptions(parent=parent)
+    role = aws.ProviderAssumeRoleArgs(
+        role_arn=access.role_arn or None, external_id=access.external_id or None, session_name="dualsync"
+    )
+    stand_in = bool(access.endpoint)
+    provider = aws.Provider(
+        f"{pair.name}-{side}",
+        region=model.region,
+        profile=access.profile or None,
+        assume_roles=[role] if access.role_arn else None,
+        allowed_account_ids=[model.account_id],
+        default_tags=aws.ProviderDefaultTagsArgs(
+            tags={**pair.tags, "dualsync:pair": pair.name, "dualsync:side": str(side)}
+        ),
+        endpoints=[aws.ProviderEndpointArgs(**dict.fromkeys(SERVICES, access.endpoint))] if stand_in else None,
+        s3_use_path_style=True if stand_in else None,
+        skip_metadata_api_check=True if stand_in else None,
+        opts=options,
+    )
+    sync = SyncProvider(
+        f"{pair.name}-{side}-sync",
+        {
+            "region": model.region,
+            "accountId": model.account_id,
+            "profile": access.profile or None,
+            "roleArn": access.role_arn or None,
+            "externalId": access.external_id or None,
+            "endpoint": access.endpoint or None,
+        },
+        options,
+    )
+    return SideProviders(provider, sync)

@@ -1,0 +1,138 @@
+"""One side of a pair: every part of it, wired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+
+from components import inspection
+from components.builder import default_builder
+from components.bundle import Bundle, BundleArgs, MakesBundles
+from components.context import SideContext
+from components.errors import ConfigError
+from components.fleet import Fleet, FleetArgs
+from components.handover import HandOver, secret_of
+from components.identity import Identity
+from components.ledger import Ledger
+from components.model import HandOver as HandOverMode
+from components.network import Network
+from components.providers import SyncProvider
+from components.queue import Queue
+from components.subscription import Subscription
+from components.worker_settings import environment
+from runtime.settings import OnLifecycleExpiry
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideArgs:
+    """What a side needs of others.
+
+    `peer` is the other side as this program reaches it, or None where it can't. `received` is the peer's hand-over
+    when it does not come through the peer's own program.
+    """
+
+    sync: SyncProvider
+    peer: SideContext | None = None
+    received: pulumi.Input[str] | None = None
+    builder: MakesBundles = field(default_factory=default_builder)
+
+
+class Side(pulumi.ComponentResource):
+    """Identity and hand-over, queue and subscription, ledger, workers, finder, and what watches over them."""
+
+    outputs: dict[str, Any]
+    """Everything a person or the command line needs to find this side's parts. Nothing secret."""
+
+    hand_over: pulumi.Output[str]
+    """This side's key for the peer, secret."""
+
+    def __init__(self, context: SideContext, args: SideArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dualsync:index:Side", context.names.prefix, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        inspect(context, args.sync)
+        identity = Identity(context, child)
+        self.hand_over = secret_of(identity, context.local)
+        self._pass_on(context, args, child)
+        queue = Queue(context, child)
+        ledger = Ledger(context, child)
+        variables = environment(
+            context.pair,
+            context.side,
+            queue_url=queue.url,
+            dead_letter_queue_url=queue.dead_letter_url,
+            ledger_table=ledger.name,
+            user_id=identity.user_id,
+        )
+        network = Network(context, child)
+        architectures = {context.local.fleet.architecture, context.local.finder.architecture}
+        bundle = Bundle(context, BundleArgs(architectures=sorted(architectures), builder=args.builder), child)
+        fleet = Fleet(
+            context,
+            FleetArgs(
+                network=network,
+                bundle=bundle,
+                environment=variables,
+                queue_name=queue.name,
+                queue_arn=queue.arn,
+                dead_letter_queue_arn=queue.dead_letter_arn,
+                table_arn=ledger.arn,
+            ),
+            child,
+        )
+        Subscription(context, queue, args.sync, child)
+        self.outputs = {
+            "accountId": context.account_id,
+            "region": context.region,
+            "bucket": context.local.bucket,
+            "prefix": context.local.prefix,
+            "userId": identity.user_id,
+            "userName": identity.user_name,
+            "keyId": identity.access_key_id,
+            "queueUrl": queue.url,
+            "deadLetterQueueUrl": queue.dead_letter_url,
+            "ledgerTable": ledger.name,
+            "secretName": context.names.secret,
+            "workerGroup": fleet.group_name,
+            "workerLogGroup": fleet.log_group_name,
+        }
+        self.register_outputs(self.outputs)
+
+    def _pass_on(self, context: SideContext, args: SideArgs, child: pulumi.ResourceOptions) -> None:
+        """Own key into the peer's account, or what came from the peer into this one."""
+        if context.pair.hand_over is HandOverMode.PROVIDER:
+            if args.peer is None:
+                raise ValueError("handOver=provider needs the peer's provider")
+            HandOver(args.peer, self.hand_over, child)
+        elif args.received is not None:
+            HandOver(context, args.received, child)
+
+
+def inspect(context: SideContext, sync: SyncProvider) -> None:
+    """Look at the side's bucket at preview, with the side's own provider. Raises `ConfigError`; names expiry rules."""
+    local, key = context.local, f"{context.side}.bucket"
+    result = pulumi.runtime.invoke(
+        inspection.TOKEN,
+        {"bucket": local.bucket, "accountId": local.account_id, "region": local.region, "prefix": local.prefix},
+        pulumi.InvokeOptions(provider=sync),
+    ).value
+    facts = inspection.from_result(result)
+    if facts.problem:
+        problem, _, remedy = facts.problem.partition("; ")
+        raise ConfigError(key, local.bucket, problem, remedy)
+    acl = context.peer.replicas.acl
+    if facts.ownership == "BucketOwnerEnforced" and acl not in ("", "bucket-owner-full-control"):
+        raise ConfigError(
+            f"{context.side.peer}.acl",
+            acl,
+            f"is refused by bucket {local.bucket}, where the owner owns every object",
+            "use bucket-owner-full-control or nothing",
+        )
+    for rule in facts.expiring_rules:
+        meaning = (
+            "deletes the objects on the other side too (onLifecycleExpiry=propagate)"
+            if context.pair.on_lifecycle_expiry is OnLifecycleExpiry.PROPAGATE
+            else "deletes objects here only: they stay on the other side (onLifecycleExpiry=ignore)"
+        )
+        pulumi.log.warn(f"{key}={local.bucket!r}: lifecycle rule {rule!r} {meaning}")

@@ -1,0 +1,78 @@
+"""The environment of worker and finder, made from `runtime.settings`, which defines and checks every variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+
+from components.model import PairModel
+from runtime.settings import Settings, SideName, variable
+
+_LATER = "known-after-deployment"
+
+
+def settings_of(
+    pair: PairModel,
+    side: SideName,
+    *,
+    queue_url: str = _LATER,
+    dead_letter_queue_url: str = _LATER,
+    ledger_table: str = _LATER,
+    user_id: str = _LATER,
+) -> Settings:
+    """Settings of one side. Raises `runtime.settings.SettingError` for what the runtime would refuse."""
+    local, remote = pair.side(side), pair.side(side.peer)
+    return Settings(
+        pair=pair.name,
+        side=side,
+        local_bucket=local.bucket,
+        local_region=local.region,
+        local_prefix=local.prefix,
+        local_endpoint=local.access.endpoint,
+        remote_bucket=remote.bucket,
+        remote_region=remote.region,
+        remote_prefix=remote.prefix,
+        remote_endpoint=remote.access.endpoint,
+        remote_sts_endpoint=remote.access.endpoint,
+        queue_url=queue_url,
+        dead_letter_queue_url=dead_letter_queue_url,
+        ledger_table=ledger_table,
+        peer_secret=pair.names(side).secret,
+        own_user_ids=(user_id, *local.former_user_ids),
+        events=pair.events,
+        conflict_policy=pair.conflict_policy,
+        keep_loser=pair.keep_loser,
+        on_lifecycle_expiry=pair.on_lifecycle_expiry,
+        include_metadata=local.replicas.include_metadata,
+        remote_storage_class=local.replicas.storage_class,
+        remote_acl=local.replicas.acl,
+        worker_concurrency=local.fleet.concurrency,
+        deletion_limit=pair.deletion_limit,
+        deletion_limit_percent=pair.deletion_limit_percent,
+        tombstone_days=pair.tombstone_days,
+        log_level=pair.log_level,
+    )
+
+
+def environment(
+    pair: PairModel,
+    side: SideName,
+    *,
+    queue_url: pulumi.Output[str],
+    dead_letter_queue_url: pulumi.Output[str],
+    ledger_table: pulumi.Output[str],
+    user_id: pulumi.Output[str],
+) -> Mapping[str, pulumi.Input[str]]:
+    """The same as environment variables, with what only the deployment knows as outputs."""
+    known = settings_of(pair, side).to_environment()
+    former = pair.side(side).former_user_ids
+    later: dict[str, pulumi.Input[str]] = {
+        variable("queue_url"): queue_url,
+        variable("dead_letter_queue_url"): dead_letter_queue_url,
+        variable("ledger_table"): ledger_table,
+        variable("own_user_ids"): user_id.apply(lambda current: ",".join((current, *former))),
+    }
+    endpoint = pair.side(side).access.endpoint
+    services = {"AWS_ENDPOINT_URL": endpoint} if endpoint else {}
+    return {**known, **later, **services}
