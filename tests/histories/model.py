@@ -1,0 +1,219 @@
+"""The reference: what every user wrote, and had seen when writing. It judges what is left, and knows no algorithm.
+
+A user's act on a key (a write, a deletion) *replaces* what the user's side showed at that moment. A worker's write
+that settles a conflict rightly makes the loser *replaced* by the winner. What no act replaces is a tip; only tips may
+survive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Failure(StrEnum):
+    """How a history can go wrong."""
+
+    DIVERGED = "diverged"
+    EDIT_LOST = "edit lost"
+    STALE_BACK = "stale version back"
+    UNDONE = "deletion undone"
+    WRONG_WINNER = "wrong winner"
+    FOREIGN = "content that no user wrote"
+    ECHO = "echo written"
+    RESTLESS = "never at rest"
+    DEAD_LETTER = "dead letter"
+    ERROR = "unexpected error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing gone wrong. `excused` names the documented exception it falls under, empty for none."""
+
+    failure: Failure
+    key: str
+    text: str
+    excused: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.failure}: {self.text}" + (f" [{self.excused}]" if self.excused else "")
+
+
+class Act:
+    """What a user did: wrote `content`, or with an empty one deleted. `time` is S3's, in whole seconds."""
+
+    __slots__ = ("body", "by", "content", "etag", "number", "side", "time")
+
+    def __init__(self, number: int, side: str, content: str, body: bytes, time: int, etag: str) -> None:
+        self.number = number
+        self.side = side
+        self.content = content
+        self.body = body
+        self.time = time
+        self.etag = etag
+        self.by: list[Act] = []
+
+    def __repr__(self) -> str:
+        return f"{self.side}:{self.content or 'deletion'}"
+
+
+Rule = Callable[[Act, Act], bool]
+
+
+def newest(a: Act, b: Act) -> bool:
+    """Does `a` win over `b`? By S3's time, ties to `cn`, then to the higher ETag."""
+    return (a.time, a.side == "cn", a.etag) > (b.time, b.side == "cn", b.etag)
+
+
+class KeyModel:
+    """All acts on one key, and which of them each side shows."""
+
+    __slots__ = ("acts", "contents", "echoes", "expired", "key", "present", "rule", "seen", "uploader_saw", "uploading")
+
+    def __init__(self, key: str, rule: Rule) -> None:
+        self.key = key
+        self.rule = rule
+        self.acts: list[Act] = []
+        self.contents: dict[str, list[Act]] = {}
+        self.seen: dict[str, Act | None] = {"cn": None, "global": None}
+        self.present = {"cn": False, "global": False}
+        self.expired: dict[str, set[str]] = {"cn": set(), "global": set()}
+        self.uploading = False
+        self.uploader_saw: Act | None = None
+        self.echoes: list[tuple[str, str]] = []
+
+    def user(self, side: str, content: str, body: bytes, time: int, etag: str) -> None:
+        """A user writes (or, with empty content, deletes) what is on this side now."""
+        act = Act(len(self.acts), side, content, body, time, etag)
+        last = self.seen[side]
+        if self.uploading and last is not None and last.side != side:
+            # An upload bears the time of its start, and its user knew what was there then; what has come from the
+            # other side since is a conflict.
+            last = self.uploader_saw
+        if last is not None:
+            last.by.append(act)
+        if content:
+            self.contents.setdefault(content, []).append(act)
+        self.acts.append(act)
+        self.seen[side] = act
+        self.present[side] = bool(content)
+
+    def expire(self, side: str) -> None:
+        """A lifecycle rule takes the object from this side: no user's act."""
+        seen = self.seen[side]
+        if seen is not None:
+            self.expired[side].add(seen.content)
+        self.present[side] = False
+
+    def worker_wrote(self, side: str, content: str) -> None:
+        """A worker wrote a version over what this side shows."""
+        acts = self.contents.get(content)
+        if not acts:
+            return
+        act = acts[-1]
+        last = self.seen[side]
+        if self.present[side] and last is not None and last is not act:
+            if last.content == content:
+                self.echoes.append((content, side))
+            elif not reaches(last, act) and not reaches(act, last) and self.rule(act, last):
+                last.by.append(act)
+        elif self.present[side] and last is act:
+            self.echoes.append((content, side))
+        self.seen[side] = act
+        self.present[side] = True
+
+    def worker_deleted(self, side: str) -> None:
+        """A worker deleted what this side shows. Who then writes here has seen it gone."""
+        self.present[side] = False
+
+    def tips(self) -> list[Act]:
+        """The acts that nothing replaced (or only what they replace in turn: times of uploads may run in circles)."""
+        return [a for a in self.acts if all(reaches(b, a) for b in descendants(a))]
+
+
+def descendants(act: Act) -> set[Act]:
+    """All acts that replace `act`, directly or not."""
+    found: set[Act] = set()
+    todo = list(act.by)
+    while todo:
+        a = todo.pop()
+        if a not in found:
+            found.add(a)
+            todo.extend(a.by)
+    return found
+
+
+def reaches(a: Act, b: Act) -> bool:
+    """Was `a` replaced by `b`, directly or not?"""
+    if not a.by:
+        return False
+    return b in a.by or b in descendants(a)
+
+
+def judge(model: KeyModel, shown: dict[str, tuple[str, bytes] | None], *, strict: bool) -> list[Finding]:
+    """What is wrong with what the sides show in the end: (content, body) or None.
+
+    `strict`: times are comparable (no skew, no uploads), so that the winner among the tips is known.
+    """
+    key = model.key
+    sides = dict(shown)
+    for side, peer in (("cn", "global"), ("global", "cn")):
+        other = sides[peer]
+        if sides[side] is None and other is not None and other[0] in model.expired[side]:
+            sides[side] = other  # expired here, kept there: what a user asked for
+    tips = model.tips()
+    excused = _excuse(model, tips, shown)
+    story = f"{key!r}: cn={name(shown['cn'])} global={name(shown['global'])}, tips {tips}"
+    found = []
+    if sides["cn"] != sides["global"]:
+        found.append(Finding(Failure.DIVERGED, key, story, excused))
+    for side in ("cn", "global"):
+        left = sides[side]
+        finding = _judge_one(model, tips, left, story, excused, strict)
+        if finding is not None:
+            found.append(finding)
+            break
+    for content, side in model.echoes:
+        bodies = [a.body for a in model.acts]
+        twice = "same bytes written again" if bodies.count(model.contents[content][-1].body) > 1 else ""
+        found.append(Finding(Failure.ECHO, key, f"{key!r}: {content} written to {side}, which held it", twice))
+    return found
+
+
+def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes] | None]) -> str:
+    """Bytes written more than once to a key look alike to a condition on an ETag: no one can tell them apart."""
+    involved = {s[1] for s in shown.values() if s} | {a.body for a in tips if a.content}
+    twice = any(sum(a.body == body for a in model.acts) > 1 for body in involved)
+    return "same bytes written again" if twice else ""
+
+
+def _judge_one(
+    model: KeyModel, tips: list[Act], left: tuple[str, bytes] | None, story: str, excused: str, strict: bool
+) -> Finding | None:
+    key = model.key
+    writes = [a for a in tips if a.content and a.content not in model.expired[a.side]]
+    if left is None:
+        return Finding(Failure.EDIT_LOST, key, story, excused) if writes else None
+    content, body = left
+    acts = model.contents.get(content, [])
+    if not any(a.body == body for a in acts):
+        return Finding(Failure.FOREIGN, key, f"{story}: {content!r} with body {body[:24]!r}", excused)
+    if not any(a.content == content for a in tips):
+        after = descendants(acts[-1])
+        over = [a for a in tips if a in after]
+        gone = over and not any(a.content for a in over)
+        return Finding(Failure.UNDONE if gone else Failure.STALE_BACK, key, story, excused)
+    if strict and writes:
+        best = writes[0]
+        for a in writes[1:]:
+            if model.rule(a, best):
+                best = a
+        if best.content != content:
+            return Finding(Failure.WRONG_WINNER, key, f"{story}: {best} should have won", excused)
+    return None
+
+
+def name(shown: tuple[str, bytes] | None) -> str:
+    """For messages."""
+    return shown[0] if shown else "nothing"

@@ -1,0 +1,193 @@
+"""A history as data: what users do and when, and what the world does to the machines. Drawn from a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+SIDES = ("cn", "global")
+KEYS = ("a", "b", "dir/c d+é", "x//y")
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """At `at` seconds from the start, someone on `side` does `kind` to `key`.
+
+    `content` names what is written (unique in the history, unless bytes are repeated on purpose: `bytes_of` names whose
+    bytes). `seconds` is how long a multipart upload takes. `source` is the key copied from.
+    """
+
+    at: float
+    side: str
+    kind: str
+    key: str = ""
+    content: str = ""
+    bytes_of: str = ""
+    seconds: float = 0.0
+    source: str = ""
+
+
+USER = ("put", "multipart", "copy", "retouch", "delete", "undelete", "unversion", "expire")
+"""What users (and lifecycle rules) do; the other kinds are done to the system: finder, forget, restore."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `start` to `end` (seconds) all remote calls of `side` fail: `kind` is outage or credentials."""
+
+    side: str
+    kind: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """What the world is like. Chances are a call's or an event's; times in seconds."""
+
+    workers: int = 1
+    latency: float = 0.05
+    delivery: float = 0.5
+    late: float = 0.0
+    late_by: float = 60.0
+    duplicate: float = 0.0
+    lose: float = 0.0
+    batch: float = 0.0
+    throttle: float = 0.0
+    unanswered: float = 0.0
+    busy: float = 0.0
+    stall: float = 0.0
+    crash: float = 0.0
+    worker_skew: float = 0.0
+    service_skew: float = 0.0
+    windows: tuple[Window, ...] = ()
+    versioning: tuple[str, str] = ("", "")
+    kms: tuple[bool, bool] = (False, False)
+    parts: bool = False
+    policy: str = "newest"
+    keep_loser: bool = False
+    expiry: str = "ignore"
+    grace: int = 900
+    silent_undelete: bool = False
+    page: int = 1000
+    beside: bool = True
+    """Another object is on both sides from the start: an empty side would make the finder hold deletions."""
+
+    def faults(self) -> list[str]:
+        """Names of what is out of the ordinary here, for the counts."""
+        named = {
+            "late or reordered": self.late,
+            "duplicated": self.duplicate,
+            "lost": self.lose,
+            "several records": self.batch,
+            "throttled": self.throttle,
+            "unanswered": self.unanswered,
+            "409": self.busy,
+            "stalled": self.stall,
+            "killed": self.crash,
+            "skewed clocks": self.worker_skew or self.service_skew,
+            "outage": any(w.kind == "outage" for w in self.windows),
+            "credentials": any(w.kind == "credentials" for w in self.windows),
+            "versioned": any(self.versioning),
+            "kms": any(self.kms),
+            "parts": self.parts,
+            "several workers": self.workers > 1,
+        }
+        return [n for n, v in named.items() if v]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Ops in order of time, the world's modes, and the seed of the schedule."""
+
+    ops: tuple[Op, ...]
+    modes: Modes
+    seed: int
+    keys: tuple[str, ...] = ("a", "b")
+
+
+def draw(seed: int, length: int = 30) -> History:
+    """The history of this seed."""
+    r = Random(seed)
+    span = r.choice((2.0, 5.0, 15.0, 60.0, 300.0))
+    versioning = tuple(r.choice(("", "", "Enabled", "Suspended")) for _ in SIDES) if r.random() < 0.4 else ("", "")
+    versioned = any(versioning)
+    calm = r.random() < 0.12
+
+    def chance(p: float, value: float) -> float:
+        return value if not calm and r.random() < p else 0.0
+
+    modes = Modes(
+        workers=r.choice((1, 1, 2, 3)),
+        latency=r.choice((0.005, 0.03, 0.1, 0.4)),
+        delivery=r.choice((0.05, 0.3, 1.0)),
+        late=chance(0.4, r.choice((0.05, 0.3))),
+        late_by=r.choice((5.0, 60.0, 1200.0)),
+        duplicate=chance(0.4, r.choice((0.1, 0.5))),
+        lose=chance(0.25, r.choice((0.03, 0.2))),
+        batch=chance(0.3, 0.3),
+        throttle=chance(0.25, r.choice((0.005, 0.05))),
+        unanswered=chance(0.25, r.choice((0.003, 0.03))),
+        busy=chance(0.2, 0.1),
+        stall=chance(0.25, r.choice((0.003, 0.01))),
+        crash=chance(0.35, r.choice((0.003, 0.02))),
+        worker_skew=chance(0.15, r.choice((-400.0, 3.0, 90.0))),
+        service_skew=chance(0.1, r.choice((-2.0, 1.0, 2.0))),
+        windows=_windows(r, span) if not calm and r.random() < 0.15 else (),
+        versioning=versioning,  # type: ignore[arg-type]
+        kms=(r.random() < 0.5, r.random() < 0.5) if r.random() < 0.25 else (False, False),
+        parts=r.random() < 0.25,
+        silent_undelete=r.random() < 0.3,
+        grace=r.choice((0, 60, 900)),
+        page=r.choice((1, 2, 1000)),
+    )
+    uploads = r.random() < 0.3
+    repeats = r.random() < 0.12
+    touches = r.random() < 0.12
+    expiry = r.random() < 0.08
+    finders = r.random() < 0.3
+    ledgers = not calm and r.random() < 0.08
+    keys = KEYS[: r.choice((1, 2, 2, 3, 4))]
+    deletions = r.choice((0.1, 0.3, 0.45))
+    both = r.choice((0.5, 0.5, 0.15))
+    gap = r.random() < 0.4
+    ops: list[Op] = []
+    at = 0.0
+    written: list[str] = []
+    for i in range(length):
+        at += r.expovariate(length / span)
+        if gap and r.random() < 0.06:
+            at += r.choice((40.0, 400.0, 4000.0))
+        side = SIDES[r.random() < both]
+        key = r.choice(keys)
+        content = f"w{i}"
+        x = r.random()
+        if x < deletions:
+            ops.append(Op(at, side, "delete", key))
+        elif versioned and x < deletions + 0.08:
+            ops.append(Op(at, side, r.choice(("undelete", "undelete", "unversion")), key))
+        elif expiry and x < deletions + 0.12:
+            ops.append(Op(at, side, "expire", key))
+        elif uploads and x < deletions + 0.3:
+            ops.append(Op(at, side, "multipart", key, content, seconds=r.expovariate(1 / 3.0)))
+        elif x > 0.97 and len(keys) > 1:
+            ops.append(Op(at, side, "copy", key, source=r.choice([k for k in keys if k != key])))
+        elif touches and x > 0.9:
+            ops.append(Op(at, side, "retouch", key, content))
+        elif repeats and written and x > 0.8:
+            ops.append(Op(at, side, "put", key, content, bytes_of=r.choice(written)))
+        else:
+            ops.append(Op(at, side, "put", key, content))
+        written.append(content)
+        if finders and r.random() < 0.08:
+            ops.append(Op(at, r.choice(SIDES), "finder"))
+        if ledgers and r.random() < 0.06:
+            ops.append(Op(at, r.choice(SIDES), r.choice(("forget", "restore"))))
+    return History(tuple(ops), modes, seed, keys)
+
+
+def _windows(r: Random, span: float) -> tuple[Window, ...]:
+    side = r.choice(SIDES)
+    start = r.random() * span
+    length = r.choice((5.0, 60.0, 3 * 3600.0))
+    return (Window(side, r.choice(("outage", "credentials")), start, start + length),)

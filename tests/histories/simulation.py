@@ -1,0 +1,444 @@
+"""One history, run: the real worker and finder over the fakes, in virtual time, every call a point of interruption.
+
+A discrete-event simulation: each coroutine stands at a `Step`, and a heap says who goes on when. All chance comes from
+the history's seed, so that a history always runs the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from random import Random
+from typing import Any
+
+from runtime.errors import CredentialRejected, DualSyncError, Throttled, Unavailable
+from tests.fakes.clock import START
+from tests.fakes.gate import Step, kill, stepping_gate
+from tests.fakes.notification import Event, body
+from tests.fakes.queue import Letter
+from tests.histories.model import Failure, Finding
+from tests.histories.plan import History
+from tests.histories.recorder import Recorder, given
+from tests.histories.users import Users
+from tests.histories.world import MakeFinder, MakeWorker, Processor, World, real_finder, real_worker
+
+MAX_STEPS = 60_000
+"""More than any history needs: who takes more is going round in circles."""
+MAX_KILLS = 6
+IN_FLIGHT = 4
+"""Messages one worker handles at a time here."""
+
+
+@dataclass(slots=True)
+class Result:
+    """How a history went. `healed` names what was wrong until a finder pass; `counts` what happened."""
+
+    findings: list[Finding]
+    healed: list[Finding]
+    counts: Counter[str]
+    steps: int
+    script: list[str] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[Finding]:
+        """Findings under no documented exception."""
+        return [f for f in self.findings if not f.excused]
+
+
+class Machine:
+    """A worker process: what it has in memory dies with it."""
+
+    __slots__ = ("name", "paused", "side", "tasks", "worker")
+
+    def __init__(self, side: str, name: str, worker: Processor) -> None:
+        self.side = side
+        self.name = name
+        self.worker = worker
+        self.tasks: list[Task] = []
+        self.paused = False
+
+
+class Task:
+    """A message being processed, or a finder's run (then without machine)."""
+
+    __slots__ = ("coroutine", "fault", "machine", "name", "side", "step")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], side: str, machine: Machine | None, name: str) -> None:
+        self.coroutine: Coroutine[Any, Any, Any] | None = coroutine
+        self.side = side
+        self.machine = machine
+        self.fault: Exception | None = None
+        self.step: Step | None = None
+        self.name = name
+
+
+class Simulation:
+    """Runs `history` once; see `simulate`."""
+
+    def __init__(self, history: History, make_worker: MakeWorker, make_finder: MakeFinder, *, record: bool) -> None:
+        self.history = history
+        modes = self.modes = history.modes
+        self.random = Random(history.seed ^ 0x5DEECE66D)
+        self.world = World(modes, self.random, stepping_gate)
+        self.time = self.world.time
+        self.make_worker = make_worker
+        self.make_finder = make_finder
+        self.counts: Counter[str] = Counter()
+        self.recorder = Recorder(self.time) if record else None
+        self.errors: list[Finding] = []
+        self.steps = 0
+        self.kills = 0
+        self.calm = False
+        self.must_find = False
+        self._heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
+        self._order = 0
+        self._held: dict[str, list[tuple[int, Event]]] = {"cn": [], "global": []}
+        self._events = {"cn": 0, "global": 0}
+        self._running = ""
+        self._ready: dict[str, list[Letter]] = {"cn": [], "global": []}
+        self._backups = {side: dict[str, Any]() for side in self.world.stores}
+        self.users = Users(self.world, modes)
+        for side, store in self.world.stores.items():
+            store.emit = self._emitter(side)
+            if modes.busy:
+                store.busy = self._busy
+        for side, broker in self.world.brokers.items():
+            broker.wake = self._waker(side)
+        self.machines = [
+            Machine(side, f"{side}.w{n}", make_worker(self.world, side))
+            for side in self.world.stores
+            for n in range(modes.workers)
+        ]
+        self._chance = modes.crash + modes.stall + modes.throttle + modes.unanswered
+
+    # -- the course of time
+
+    def run(self) -> Result:
+        """Everything, then the judgement."""
+        for op in self.history.ops:
+            self._at(START + op.at, self._op, op)
+        last = self.history.ops[-1].at if self.history.ops else 0.0
+        for w in self.modes.windows:
+            last = max(last, w.end)
+        self._at(START + last + 30.0, self._calm, None)
+        at_rest = self._drain()
+        healed: list[Finding] = []
+        findings: list[Finding] = []
+        if at_rest:
+            findings = self.users.judge(strict=self._strict())
+            for _ in range(4):
+                sent = sum(b.sends for b in self.world.brokers.values())
+                at_rest = at_rest and self._finders()
+                if sent == sum(b.sends for b in self.world.brokers.values()):
+                    break
+            after = self.users.judge(strict=self._strict())
+            if not self.must_find and not any(b.dead for b in self.world.brokers.values()):
+                healed = [f for f in findings if f not in after]
+            findings = after
+        if not at_rest:
+            findings = [Finding(Failure.RESTLESS, "", f"still busy after {self.steps} steps")]
+        for side, broker in self.world.brokers.items():
+            for text, reason in broker.dead:
+                self.counts["dead letters"] += 1
+                if not (self.kills or self.modes.stall or self.modes.unanswered or self.modes.throttle):
+                    findings.append(Finding(Failure.DEAD_LETTER, "", f"{side}: {reason}: {text[:200]}"))
+        script = given(self.modes) + self.recorder.lines if self.recorder else []
+        return Result(findings + self.errors, healed, self.counts, self.steps, script)
+
+    def _strict(self) -> bool:
+        m = self.modes
+        return (
+            not m.service_skew
+            and m.policy == "newest"
+            and not any(
+                op.kind in ("multipart", "undelete", "unversion", "expire", "forget", "restore", "copy")
+                for op in self.history.ops
+            )
+        )
+
+    def _at(self, time: float, action: Callable[[Any], None], argument: Any) -> None:
+        self._order += 1
+        heappush(self._heap, (time, self._order, action, argument))
+
+    def _drain(self) -> bool:
+        heap, time = self._heap, self.time
+        while heap:
+            at, _, action, argument = heappop(heap)
+            if at > time.now:
+                time.now = at
+            action(argument)
+            if self.steps > MAX_STEPS:
+                return False
+        return True
+
+    def _finders(self) -> bool:
+        """A pass of both finders, when nothing is young any more."""
+        self.time.now += self.modes.grace + 2000
+        for side in self.world.stores:
+            self._start_finder(side)
+            if self.random.random() < 0.5 and not self._drain():
+                return False
+        return self._drain()
+
+    def _calm(self, _: None) -> None:
+        self.calm = True
+
+    def _spread(self, mean: float) -> float:
+        return -math.log(1.0 - self.random.random()) * mean
+
+    # -- what users do, and what is done to the system
+
+    def _op(self, op: Any) -> None:
+        self.counts[op.kind] += 1
+        if self.recorder and op.kind != "finder":
+            self.recorder.op(op)
+        if op.kind == "finder":
+            self._start_finder(op.side)
+        elif op.kind == "forget":
+            self.must_find = True
+            self.world.tables[op.side].entries.clear()
+        elif op.kind == "restore":
+            self.must_find = True
+            entries = self.world.tables[op.side].entries
+            entries.clear()
+            entries.update(self._backups[op.side])
+        elif op.kind == "multipart":
+            self._at(self.time.now + op.seconds, self._complete, (op, *self.users.begin(op)))
+        else:
+            if self.modes.silent_undelete and op.kind == "undelete":
+                self.must_find = True
+            self.users.do(op)
+        if self.random.random() < 0.1:
+            self._backups[op.side] = dict(self.world.tables[op.side].entries)
+            if self.recorder:
+                self.recorder.other(f"{op.side} backup")
+
+    def _complete(self, begun: Any) -> None:
+        op = begun[0]
+        if self.recorder:
+            self.recorder.other(f"{op.side} complete {op.content}")
+        self.users.complete(*begun)
+
+    # -- events and messages
+
+    def _emitter(self, side: str) -> Callable[[Event], None]:
+        def emit(event: Event) -> None:
+            held = self._held[side]
+            self._events[side] += 1
+            held.append((self._events[side], event))
+            modes = self.modes
+            if len(held) == 1 and modes.batch and self.random.random() < modes.batch:
+                self._at(self.time.now + self._spread(1.0), self._flush, side)
+            elif len(held) == 1 or len(held) > 2 or self.random.random() < 0.7:
+                self._flush(side)
+
+        return emit
+
+    def _flush(self, side: str) -> None:
+        held = self._held[side]
+        if not held:
+            return
+        text = body(*(e for _, e in held))
+        if len(held) > 1:
+            self.counts["several records"] += 1
+        label = "+".join(f"e{n}" for n, _ in held)
+        held.clear()
+        modes, random = self.modes, self.random.random
+        if modes.lose and not self.calm and random() < modes.lose:
+            self.counts["lost"] += 1
+            self.must_find = True
+            if self.recorder:
+                self.recorder.event(side, "lose", label)
+            return
+        times = 1
+        if modes.duplicate and random() < modes.duplicate:
+            self.counts["duplicated"] += 1
+            times = 2
+        for _ in range(times):
+            delay = self._spread(modes.delivery)
+            if modes.late and random() < modes.late:
+                self.counts["late"] += 1
+                delay += self._spread(modes.late_by)
+            self._at(self.time.now + delay, self._deliver, (side, text, label))
+
+    def _deliver(self, what: tuple[str, str, str]) -> None:
+        side, text, label = what
+        if self.recorder:
+            self.recorder.event(side, "deliver", label)
+        self._running = label
+        self.world.brokers[side].send(text)
+
+    def _waker(self, side: str) -> Callable[[Letter], None]:
+        def wake(letter: Letter) -> None:
+            if not letter.label:
+                letter.label = self._running
+            self._at(letter.visible, self._visible, (side, letter))
+
+        return wake
+
+    def _visible(self, what: tuple[str, Letter]) -> None:
+        side, letter = what
+        if not letter.deleted and letter.visible <= self.time.now:
+            self._ready[side].append(letter)
+            self._dispatch(side)
+
+    def _dispatch(self, side: str) -> None:
+        ready = self._ready[side]
+        while ready:
+            free = [m for m in self.machines if m.side == side and not m.paused and len(m.tasks) < IN_FLIGHT]
+            if not free:
+                return
+            letter = ready.pop(int(self.random.random() * len(ready)))
+            message = self.world.brokers[side].take(letter)
+            if message is None:
+                continue
+            machine = free[int(self.random.random() * len(free))]
+            name = letter.label if letter.receives == 1 else f"{letter.label}#{letter.receives}"
+            task = Task(machine.worker.process(message), side, machine, name)
+            machine.tasks.append(task)
+            if self.recorder:
+                self.recorder.take(side, letter.label)
+            self._resume(task)
+
+    # -- machines
+
+    def _start_finder(self, side: str) -> None:
+        self.counts["finder runs"] += 1
+        name = f"f{self.counts['finder runs']}"
+        if self.recorder:
+            self.recorder.finder(side, name)
+        self._resume(Task(self.make_finder(self.world, side).run(), side, None, name))
+
+    def _resume(self, task: Task) -> None:
+        coroutine = task.coroutine
+        if coroutine is None:
+            return
+        self.steps += 1
+        fault = task.fault
+        self._running = task.name + "'"
+        try:
+            if fault is None:
+                step = coroutine.send(None)
+            else:
+                task.fault = None
+                if self.recorder:
+                    self.recorder.fails(task.side, task.name, fault)
+                step = coroutine.throw(fault)
+        except StopIteration:
+            self._end(task, None)
+            return
+        except DualSyncError as e:
+            self._end(task, e)
+            return
+        except Exception as e:
+            self.errors.append(Finding(Failure.ERROR, "", f"{task.name} after {task.step}: {type(e).__name__}: {e}"))
+            self._end(task, e)
+            return
+        task.step = step
+        self._order += 1
+        wait = step.seconds or -math.log(1.0 - self.random.random()) * self.modes.latency
+        if self.recorder:
+            self.recorder.step(task.side, task.name, step)
+        if not self.calm and (self._chance or self.modes.windows):
+            more = self._fault(task, step)
+            if more is None:
+                return
+            wait += more
+        heappush(self._heap, (self.time.now + wait, self._order, self._resume, task))
+
+    def _end(self, task: Task, error: Exception | None) -> None:
+        task.coroutine = None
+        if self.recorder:
+            self.recorder.ends(task.side, task.name)
+        machine = task.machine
+        if machine is None:
+            if error is not None:
+                self.counts["finder failed"] += 1
+            return
+        machine.tasks.remove(task)
+        if isinstance(error, CredentialRejected) and not machine.paused:
+            machine.paused = True
+            self._at(self.time.now + 30.0, self._unpause, machine)
+        self._dispatch(task.side)
+
+    def _unpause(self, machine: Machine) -> None:
+        """A worker whose credential was refused receives nothing until a new one is accepted."""
+        if any(w.side == machine.side and w.start <= self.time.now - START < w.end for w in self.modes.windows):
+            self._at(self.time.now + 30.0, self._unpause, machine)
+            return
+        machine.paused = False
+        self._dispatch(machine.side)
+
+    def _fault(self, task: Task, step: Step) -> float | None:
+        """Something may befall a call. Seconds it takes longer; None when its machine was killed."""
+        modes = self.modes
+        for w in modes.windows:
+            if w.side == task.side and w.start <= self.time.now - START < w.end and step.call.startswith("remote."):
+                self.counts[w.kind] += 1
+                credential = w.kind == "credentials"
+                if not step.after:
+                    task.fault = CredentialRejected("ExpiredToken") if credential else Unavailable("no route")
+                return 0.0
+        x = self.random.random()
+        if x >= self._chance:
+            return 0.0
+        if x < modes.crash:
+            if self.kills < MAX_KILLS:
+                self._kill(task)
+                return None
+            return 0.0
+        x -= modes.crash
+        if x < modes.stall:
+            self.counts["stalled"] += 1
+            return self._spread(self.random.choice((3.0, 60.0, 600.0)))
+        x -= modes.stall
+        if x < modes.throttle:
+            if not step.after and not step.call.endswith(".body"):
+                self.counts["throttled"] += 1
+                task.fault = Throttled("SlowDown")
+            return 0.0
+        self.counts["unanswered"] += 1
+        task.fault = Unavailable("connection reset")
+        return self._spread(2.0)
+
+    def _kill(self, task: Task) -> None:
+        self.kills += 1
+        self.counts["killed"] += 1
+        machine = task.machine
+        for t in list(machine.tasks) if machine else [task]:
+            if t.coroutine is not None:
+                kill(t.coroutine)
+                t.coroutine = None
+                if self.recorder:
+                    self.recorder.dies(t.side, t.name)
+        if machine:
+            machine.tasks.clear()
+            machine.paused = True
+            self._at(self.time.now + self._spread(20.0), self._restore, machine)
+        else:
+            self.must_find = True
+
+    def _restore(self, machine: Machine) -> None:
+        machine.worker = self.make_worker(self.world, machine.side)
+        machine.paused = False
+        self._dispatch(machine.side)
+
+    def _busy(self, key: str) -> bool:
+        if not self.calm and self.random.random() < self.modes.busy:
+            self.counts["409"] += 1
+            return True
+        return False
+
+
+def simulate(
+    history: History,
+    make_worker: MakeWorker = real_worker,
+    make_finder: MakeFinder = real_finder,
+    *,
+    record: bool = False,
+) -> Result:
+    """Run a history and judge it. The same history gives the same result."""
+    return Simulation(history, make_worker, make_finder, record=record).run()

@@ -1,0 +1,140 @@
+"""Those who write to the buckets: they act, and the reference model is told what they saw."""
+
+from __future__ import annotations
+
+from runtime.objects import Attributes
+from tests.fakes.store import Store, Version
+from tests.histories.model import Act, Finding, KeyModel, Rule, judge, newest
+from tests.histories.plan import Modes, Op
+from tests.histories.world import DEDICATED, ROLES, USERS, World
+
+WORKERS = frozenset((*DEDICATED.values(), *(f"{r}:i-0" for r in ROLES.values())))
+
+
+def preferring(side: str) -> Rule:
+    """The rule where a side is preferred."""
+    return lambda a, b: a.side == side if a.side != b.side else newest(a, b)
+
+
+RULES: dict[str, Rule] = {
+    "newest": newest,
+    "prefer-cn": preferring("cn"),
+    "prefer-global": preferring("global"),
+}
+
+
+BESIDE = "~beside"
+
+
+class Users:
+    """Acts of users on both sides. Content is named in the metadata `w`, and its bytes are made of the name."""
+
+    def __init__(self, world: World, modes: Modes) -> None:
+        self.world = world
+        self.rule = RULES[modes.policy]
+        self.models: dict[str, KeyModel] = {}
+        self.writes = 0
+        self.deletes = 0
+        self._copies = 3 if modes.parts else 1
+        for side, store in world.stores.items():
+            store.watch = self._watcher(side, store)
+            if modes.beside:
+                store.put(BESIDE, b"keep", USERS[side], named("keep"))
+
+    def do(self, op: Op) -> None:
+        """One act, in an instant."""
+        store = self.world.stores[op.side]
+        user = USERS[op.side]
+        if op.kind == "put":
+            store.put(op.key, self.body(op), user, named(op.content))
+        elif op.kind == "copy":
+            store.copy(op.source, op.key, user)
+        elif op.kind == "retouch":
+            store.copy(op.key, op.key, user, named(op.content))
+        elif op.kind == "delete":
+            store.delete(op.key, user)
+        elif op.kind == "expire":
+            store.expire(op.key)
+        elif op.kind in ("undelete", "unversion"):
+            versions = store.keys.get(op.key)
+            if versions and versions[-1].marker == (op.kind == "undelete"):
+                store.remove_version(op.key, versions[-1].version_id, user)
+        else:
+            raise ValueError(f"unknown act {op.kind!r}")
+
+    def begin(self, op: Op) -> tuple[str, Act | None]:
+        """Start an upload: its id, and what the uploader saw."""
+        return self.world.stores[op.side].create_upload(op.key, named(op.content)), self.model(op.key).seen[op.side]
+
+    def complete(self, op: Op, upload: str, saw: Act | None) -> None:
+        """Two parts and the completion."""
+        model = self.model(op.key)
+        model.uploading, model.uploader_saw = True, saw
+        store = self.world.stores[op.side]
+        body = self.body(op)
+        half = len(body) // 2
+        store.put_part(upload, 1, body[:half])
+        store.put_part(upload, 2, body[half:])
+        store.complete_upload(upload, USERS[op.side])
+        model.uploading = False
+
+    def body(self, op: Op) -> bytes:
+        """All bodies have one size: nothing can be told from it."""
+        return f"<{op.bytes_of or op.content:>6}>".encode() * self._copies
+
+    def model(self, key: str) -> KeyModel:
+        """What is known of this key."""
+        found = self.models.get(key)
+        if found is None:
+            found = self.models[key] = KeyModel(key, self.rule)
+        return found
+
+    def judge(self, *, strict: bool) -> list[Finding]:
+        """What is wrong now."""
+        findings = []
+        stores = self.world.stores
+        for key in sorted(set().union(*(s.keys for s in stores.values()), self.models)):
+            shown = {side: show(store.current(key)) for side, store in stores.items()}
+            findings.extend(judge(self.model(key), shown, strict=strict))
+        return findings
+
+    def _watcher(self, side: str, store: Store):  # type: ignore[no-untyped-def]
+        propagate = self.world.modes.expiry == "propagate"
+
+        def watch(key: str, before: Version | None, now: Version | None, principal: str) -> None:
+            model = self.model(key)
+            if principal in WORKERS:
+                if now is not None:
+                    self.writes += 1
+                    model.worker_wrote(side, content_of(now))
+                elif before is not None:
+                    self.deletes += 1
+                    model.worker_deleted(side)
+            elif before is now:
+                pass  # a former version or marker was removed: nothing to see
+            elif principal == "s3.amazonaws.com" and not propagate:
+                model.expire(side)
+            elif now is not None:
+                model.user(side, content_of(now), now.body, now.seen.modified, now.seen.etag)
+            elif before is not None:
+                model.user(side, "", b"", store.now(), "")
+
+        return watch
+
+
+def named(content: str) -> Attributes:
+    """Attributes that say which write this is."""
+    return Attributes(content_type="text/plain", metadata=(("w", content),))
+
+
+def content_of(version: Version) -> str:
+    """The write's name."""
+    for name, value in version.seen.attributes.metadata:
+        if name == "w":
+            return value
+    return "?"
+
+
+def show(version: Version | None) -> tuple[str, bytes] | None:
+    """As the model's judge wants it."""
+    return (content_of(version), version.body) if version else None

@@ -1,0 +1,153 @@
+"""The two sides, their buckets, queues and ledgers, and the machines that work on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any, Protocol
+
+from runtime.context import Context
+from runtime.copier import Copier
+from runtime.events import Principals
+from runtime.finder import Finder
+from runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName
+from runtime.worker import Worker
+from tests.fakes.bucket import FakeBucket
+from tests.fakes.clock import FakeClock, Time
+from tests.fakes.gate import Gate
+from tests.fakes.ledger import FakeLedger, Table
+from tests.fakes.parallel import Serial
+from tests.fakes.queue import Broker, FakeMessage, FakeQueue
+from tests.fakes.store import Store, Versioning
+from tests.histories.plan import SIDES, Modes
+
+REGIONS = {"cn": "cn-north-1", "global": "us-west-2"}
+DEDICATED = {"cn": "AIDADEDICATEDUSERCN00", "global": "AIDADEDICATEDUSERGL00"}
+ROLES = {"cn": "AROAWORKERROLEOFCN000", "global": "AROAWORKERROLEOFGL000"}
+USERS = {"cn": "AIDAUSEROFCN000000000", "global": "AIDAUSEROFGLOBAL00000"}
+PEER = {"cn": "global", "global": "cn"}
+PART = 8
+"""Bytes of a part where `Modes.parts` is on: S3's least (5 MiB) would only cost time."""
+
+
+class Processor(Protocol):
+    """A worker, as far as a driver is concerned."""
+
+    def process(self, message: FakeMessage) -> Coroutine[Any, Any, None]: ...
+
+
+class Searcher(Protocol):
+    """A finder, as far as a driver is concerned."""
+
+    def run(self) -> Coroutine[Any, Any, Any]: ...
+
+
+class Silent:
+    """`runtime.log.Log` that keeps nothing, or with `lines` everything."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self, lines: list[str] | None = None) -> None:
+        self.lines = lines
+
+    def line(self, level: str, event: str, **fields: object) -> None:
+        if self.lines is not None:
+            self.lines.append(f"{event} " + " ".join(f"{k}={v}" for k, v in fields.items() if v is not None))
+
+
+class World:
+    """Both sides. `principals` tell a worker's writes from users'."""
+
+    def __init__(self, modes: Modes, random: Random, gate: Gate, *, stop_clock: bool = True) -> None:
+        self.modes = modes
+        self.time = Time()
+        self.gate = gate
+        self.stop_clock = stop_clock
+        self.stores = {
+            side: Store(
+                f"bucket-{side}",
+                REGIONS[side],
+                self.time,
+                versioning=Versioning(modes.versioning[i]),
+                kms=modes.kms[i],
+                skew=modes.service_skew if side == "global" else 0.0,
+                random=random,
+            )
+            for i, side in enumerate(SIDES)
+        }
+        self.brokers = {side: Broker(self.time, random=random) for side in SIDES}
+        self.tables = {side: Table() for side in SIDES}
+        self.settings = {side: settings(modes, side) for side in SIDES}
+        self.log = Silent()
+        for store in self.stores.values():
+            store.marker_removal_raises_event = not modes.silent_undelete
+            store.absent_delete_is_404 = random.random() < 0.5
+
+    def context(self, side: str) -> Context:
+        """A machine of `side`, with clients of its own."""
+        peer = PEER[side]
+        s = self.settings[side]
+        gate, page = self.gate, self.modes.page
+        return Context(
+            settings=s,
+            clock=FakeClock(self.time, self.modes.worker_skew, stop=self.stop_clock),
+            local=FakeBucket(
+                self.stores[side], f"{ROLES[side]}:i-0", prefix=s.local_prefix, name="local", gate=gate, page=page
+            ),
+            remote=FakeBucket(
+                self.stores[peer], DEDICATED[peer], prefix=s.remote_prefix, name="remote", gate=gate, page=page
+            ),
+            ledger=FakeLedger(self.tables[side], gate=gate),
+            queue=FakeQueue(self.brokers[side], gate=gate),
+            copier=Copier(threshold=s.multipart_threshold, part_size=s.part_size, parallel=Serial()),
+            principals=Principals(frozenset((DEDICATED[side],)), ROLES[side]),
+            log=self.log,
+        )
+
+
+MakeWorker = Callable[[World, str], Processor]
+MakeFinder = Callable[[World, str], Searcher]
+
+
+def real_worker(world: World, side: str) -> Processor:
+    """The code that runs in the cloud."""
+    return Worker(world.context(side))
+
+
+def real_finder(world: World, side: str) -> Searcher:
+    """The code that runs in the cloud."""
+    c = world.context(side)
+    return Finder(
+        settings=c.settings,
+        clock=c.clock,
+        local=c.local,
+        remote=c.remote,
+        ledger=c.ledger,
+        queue=c.queue,
+        log=c.log,
+    )
+
+
+def settings(modes: Modes, side: str) -> Settings:
+    """As the component would make them, but with parts of a few bytes where parts are wanted."""
+    s = Settings(
+        pair="p",
+        side=SideName(side),
+        local_bucket=f"bucket-{side}",
+        local_region=REGIONS[side],
+        remote_bucket=f"bucket-{PEER[side]}",
+        remote_region=REGIONS[PEER[side]],
+        queue_url="queue",
+        dead_letter_queue_url="dead",
+        ledger_table="ledger",
+        peer_secret="secret",
+        own_user_ids=(DEDICATED[side],),
+        conflict_policy=ConflictPolicy(modes.policy),
+        keep_loser=modes.keep_loser,
+        on_lifecycle_expiry=OnLifecycleExpiry(modes.expiry),
+        finder_grace_seconds=modes.grace,
+    )
+    if modes.parts:
+        object.__setattr__(s, "multipart_threshold", PART + 1)
+        object.__setattr__(s, "part_size", PART)
+    return s
