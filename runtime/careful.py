@@ -9,6 +9,7 @@ from __future__ import annotations
 from runtime.context import Context, Result
 from runtime.decide import Decision, Deed, Sighting, View, decide, wins
 from runtime.entry import Agreement, Entry, Held
+from runtime.errors import Changed
 from runtime.keep import keep_loser
 from runtime.log import Outcome
 from runtime.look import Actor, Cause, Look
@@ -34,6 +35,7 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
         view = View(
             side=context.side,
             cause=look.cause,
+            attempt=look.attempt,
             entry=entry,
             local=local,
             remote=remote,
@@ -52,6 +54,8 @@ async def _perform(context: Context, look: Look, view: View, decision: Decision,
     entry, local, remote = view.entry, view.local, view.remote
     if decision.loser is not None:
         await _note_conflict(context, view, decision)
+    if decision.deed is Deed.WAIT:
+        raise Changed(decision.reason)
     if decision.deed is Deed.AGREE and local is not None and remote is not None:
         return await _agree(context, look, view, local, remote, decision)
     if decision.deed is Deed.BURY:

@@ -17,6 +17,10 @@ from runtime.objects import Attributes, Seen
 from runtime.settings import ConflictPolicy, SideName
 from runtime.version import Identity
 
+PATIENCE, PATIENCE_IN_A_TIE = 1, 3
+"""So many looks come before a contest is settled: an echo that is still in the queue may say that there is none, that
+one version was written over the other. Within one second that is the only way to tell."""
+
 
 class Deed(StrEnum):
     """What to do. All writes are conditional on exactly what was seen."""
@@ -28,6 +32,8 @@ class Deed(StrEnum):
     """Neither holds anything: the ledger keeps a tombstone."""
     PUSH = "push"
     """Write the local version to the peer."""
+    WAIT = "wait"
+    """Not yet: an event on its way may still say who had seen what."""
     PULL = "pull"
     """Write the peer's version here, with this side's own role."""
     DELETE_REMOTE = "delete-remote"
@@ -47,12 +53,13 @@ class Sighting:
 class View:
     """All that a decision may look at.
 
-    `cause` is why the key is looked at; `deletion` says that a finding may delete; `deletions_travel` is false when
-    only creations are synchronised. `settled`: what is here is older than any write under way can be.
+    `cause` is why the key is looked at; `attempt` counts the looks before this one; `deletion` says that a finding may
+    delete; `deletions_travel` is false when only creations are synchronised. `settled`: what is here is older than any write under way can be.
     """
 
     side: SideName
     cause: Cause
+    attempt: int
     entry: Entry
     local: Sighting | None
     remote: Sighting | None
@@ -138,6 +145,8 @@ def _both(view: View, local: Sighting, remote: Sighting) -> Decision:
 
 def _contest(view: View, local: Sighting, remote: Sighting) -> Decision:
     users = not local.replica and not remote.replica
+    if view.attempt < (PATIENCE_IN_A_TIE if local.identity.modified == remote.identity.modified else PATIENCE):
+        return Decision(Deed.WAIT, "both sides changed: an event on its way may say that one had seen the other")
     if wins(local.identity, remote.identity, view.policy):
         return Decision(Deed.PUSH, "conflict: this side's version wins", remote.identity if users else None)
     loser = local.identity if users else None
