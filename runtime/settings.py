@@ -142,7 +142,7 @@ class Settings:
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", default="INFO")
 
     def __post_init__(self) -> None:
-        for name in ("pair", "local_bucket", "remote_bucket", "queue_url", "ledger_table", "peer_secret"):
+        for name in _NEVER_EMPTY:
             if not getattr(self, name):
                 raise SettingError(f"{variable(name)} is empty: give {help_of(name)}")
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", self.pair):
@@ -179,6 +179,19 @@ class Settings:
     def to_environment(self) -> dict[str, str]:
         """The same settings as environment variables, defaults included."""
         return {variable(f.name): render(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+
+_NEVER_EMPTY = (
+    "pair",
+    "local_bucket",
+    "local_region",
+    "remote_bucket",
+    "remote_region",
+    "queue_url",
+    "dead_letter_queue_url",
+    "ledger_table",
+    "peer_secret",
+)
 
 
 def variable(name: str) -> str:
@@ -228,4 +241,4 @@ def _parse(name: str, kind: Any, text: str) -> Any:
             return kind(text)
         except ValueError:
             raise SettingError(f"{name}={text!r}: use one of {', '.join(kind)}") from None
-    return tuple(part for part in text.split(",") if part)
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,85 @@
+"""Looks of our own, as messages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.look import Actor, Cause, Look, from_body
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
+TIME = st.floats(0, 1e11)
+LOOK = st.builds(
+    Look,
+    key=TEXT.filter(bool),
+    cause=st.sampled_from(Cause),
+    actor=st.sampled_from(Actor),
+    sequencer=TEXT,
+    etag=TEXT,
+    version_id=TEXT,
+    size=st.integers(0, 50 << 40),
+    time=TIME,
+    since=TIME,
+    attempt=st.integers(0, 1000),
+    careful=st.booleans(),
+    deletion=st.booleans(),
+    reason=TEXT,
+)
+
+
+def read(body: str) -> Look:
+    return from_body(json.loads(body)["dualsync"])
+
+
+@given(LOOK)
+def test_a_look_survives_the_queue(look: Look) -> None:
+    assert read(look.body()) == look
+
+
+def test_every_field_can_travel() -> None:
+    look = Look("k", Cause.FINDING, Actor.OWN, "1", "e", "v", 2, 3.5, 4.5, 5, True, True, "r")
+    assert set(json.loads(look.body())["dualsync"]) == {f.name for f in fields(Look)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": "5"}, "field 'size' of a look is '5'"),
+        ({"size": True}, "field 'size' of a look is True"),
+        ({"key": 7}, "field 'key' of a look is 7"),
+        ({"careful": 1}, "field 'careful' of a look is 1"),
+        ({"since": "now"}, "field 'since' of a look is 'now'"),
+        ({"attempt": 1.5}, "field 'attempt' of a look is 1.5"),
+        ({"colour": "red"}, "unknown field 'colour' in a look"),
+        ({"cause": "whim"}, "whim"),
+        ({"cause": ["created"]}, "created"),
+        ({"actor": "god"}, "god"),
+        ({"key": ""}, "without key or cause"),
+    ],
+)
+def test_what_is_no_look_is_refused_by_field(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        from_body({"key": "k", "cause": "created"} | change)
+
+
+@pytest.mark.parametrize("fields", [{}, {"key": "k"}, {"cause": "finding"}])
+def test_key_and_cause_are_needed(fields: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="without key or cause"):
+        from_body(fields)
+
+
+def test_whole_seconds_are_times_too() -> None:
+    assert from_body({"key": "k", "cause": "finding", "since": 5}).since == 5.0
+
+
+def test_contention_counts_an_attempt_and_silence_of_a_service_does_not() -> None:
+    look = Look("k", Cause.CREATED, since=7.0)
+    again, later = look.again("412").again("409"), look.later("503").later("503")
+    assert (again.attempt, again.careful, again.reason, again.since) == (2, True, "409", 7.0)
+    assert (later.attempt, later.careful, later.reason) == (0, True, "503")
+    assert look.as_removal().cause is Cause.REMOVED
