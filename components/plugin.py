@@ -9,7 +9,7 @@ import asyncio
 import json
 from typing import Any
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import (
     CheckFailure,
@@ -73,7 +73,7 @@ class DualSyncProvider(Provider):
             return CheckResponse(inputs=inputs)
         try:
             reasons = await self._call(notifications.overlaps, subscription_of(inputs))
-        except (WrongAccount, BotoCoreError) as e:
+        except (WrongAccount, BotoCoreError, ClientError) as e:
             reasons = [str(e)]
         return CheckResponse(inputs=inputs, failures=[CheckFailure("bucket", r) for r in reasons])
 
@@ -137,7 +137,7 @@ class DualSyncProvider(Provider):
                     prefix=args.get("prefix", ""),
                 )
             )
-        except (WrongAccount, BotoCoreError) as e:
+        except (WrongAccount, BotoCoreError, ClientError) as e:
             facts = inspection.BucketFacts(problem=f"can't be looked at; {e}")
         return InvokeResponse(
             return_value={k: PropertyValue(_plain(v)) for k, v in inspection.to_result(facts).items()}
