@@ -46,14 +46,16 @@ def parse(body: str, principals: Principals, relative: Callable[[str], str | Non
     """
     try:
         document = json.loads(body)
-    except ValueError as e:
+        if "\\u" in body:
+            json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError) as e:
         raise Unreadable(f"not JSON: {e}") from None
     if not isinstance(document, dict):
         raise Unreadable("not a JSON object")
     if "dualsync" in document:
         try:
             return [from_body(document["dualsync"])]
-        except (ValueError, TypeError, AttributeError) as e:
+        except (ValueError, TypeError, AttributeError, OverflowError) as e:
             raise Unreadable(str(e)) from None
     if document.get("Type") == "Notification" and isinstance(document.get("Message"), str):
         return parse(document["Message"], principals, relative, sent)
@@ -66,7 +68,7 @@ def parse(body: str, principals: Principals, relative: Callable[[str], str | Non
     for record in records:
         try:
             look = _from_record(record, principals, relative, sent)
-        except (KeyError, TypeError, ValueError, AttributeError) as e:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
             raise Unreadable(f"a record without {e}") from None
         if look is not None:
             looks.append(look)
