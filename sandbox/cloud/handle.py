@@ -44,7 +44,7 @@ class Cloud:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            process.wait()
+            process.communicate()
             words = log.read_text()[-2000:] if log else "run `python -m sandbox.cloud.server` to see why"
             raise CloudError(f"the stand-in cloud ended with code {process.returncode}: {words}")
         return cls(json.loads(line)["endpoint"], process)

@@ -23,7 +23,10 @@ Make = Callable[..., Watched]
 def code(call: Callable[..., Any], **arguments: Any) -> str:
     with pytest.raises(ClientError) as caught:
         call(**arguments)
-    return str(caught.value.response["Error"]["Code"])
+    answer = caught.value.response
+    if answer["Error"]["Code"] == "AccessDenied":
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 403
+    return str(answer["Error"]["Code"])
 
 
 @pytest.mark.parametrize("side", SideName)
@@ -147,3 +150,23 @@ def test_a_destination_that_does_not_let_s3_send_is_refused(watched: Make) -> No
     w.sqs.delete_queue(QueueUrl=w.queue_url)
     with pytest.raises(ClientError, match="Unable to validate"):
         notify(w, entry)
+
+
+@pytest.mark.parametrize("side", SideName)
+def test_the_default_vpc_leads_out(cloud: Cloud, side: SideName) -> None:
+    (table,) = cloud.client(side, "ec2").describe_route_tables()["RouteTables"]
+    assert [r["GatewayId"][:4] for r in table["Routes"] if r["DestinationCidrBlock"] == "0.0.0.0/0"] == ["igw-"]
+
+
+def test_a_bucket_policys_conditions_count(watched: Make) -> None:
+    w = watched()
+
+    def policy(condition: dict[str, Any]) -> str:
+        resource = f"arn:{ACCOUNTS[w.side].partition}:s3:::{w.bucket}/*"
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": resource, "Condition": condition}
+        return json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+
+    w.s3.put_bucket_policy(Bucket=w.bucket, Policy=policy({"Bool": {"aws:SecureTransport": "false"}}))
+    w.s3.put_object(Bucket=w.bucket, Key="a", Body=b"x")
+    w.s3.put_bucket_policy(Bucket=w.bucket, Policy=policy({}))
+    assert code(w.s3.put_object, Bucket=w.bucket, Key="a", Body=b"x") == "AccessDenied"

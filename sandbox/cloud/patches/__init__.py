@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from sandbox.cloud.patches import conditions, destinations, events, identity, images, multipart, queues
+from sandbox.cloud.patches import (
+    access,
+    conditions,
+    destinations,
+    events,
+    identity,
+    images,
+    multipart,
+    queues,
+    ways_out,
+)
 
-ALL = (identity, events, multipart, conditions, destinations, queues, images)
+ALL = (identity, events, multipart, conditions, destinations, access, queues, images, ways_out)
 
 
 def apply() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
-import json
 from typing import Any
 
 from flask import has_request_context, request
@@ -20,6 +19,7 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 from sandbox.cloud.patches.replace import replace
+from sandbox.cloud.policies import Request, Verdict, evaluate
 
 
 class InvalidArgument(S3ClientError):
@@ -72,45 +72,13 @@ def accepts(arn: str, bucket_arn: str, bucket_account: str) -> bool:
     _, _, service, region, account_id, name = arn.split(":", 5)
     if service == "sqs":
         queue = sqs_backends[account_id][region].queues.get(name)
-        return queue is not None and _allows(queue.policy, "sqs:SendMessage", bucket_arn, bucket_account)
+        return queue is not None and _allows(queue.policy, "sqs:SendMessage", arn, bucket_arn, bucket_account)
     topic = sns_backends[account_id][region].topics.get(arn)
-    return topic is not None and _allows(topic.policy, "sns:Publish", bucket_arn, bucket_account)
+    return topic is not None and _allows(topic.policy, "sns:Publish", arn, bucket_arn, bucket_account)
 
 
-def _allows(policy: str | None, action: str, bucket_arn: str, bucket_account: str) -> bool:
+def _allows(policy: str | None, action: str, arn: str, bucket_arn: str, bucket_account: str) -> bool:
     if not policy:
         return False
     context = {"aws:sourcearn": bucket_arn, "aws:sourceaccount": bucket_account, "aws:securetransport": "true"}
-    matching = [s for s in _list(json.loads(policy)["Statement"]) if _applies(s, action, context)]
-    return any(s["Effect"] == "Allow" for s in matching) and not any(s["Effect"] == "Deny" for s in matching)
-
-
-def _applies(statement: dict[str, Any], action: str, context: dict[str, str]) -> bool:
-    principal = statement.get("Principal")
-    if principal != "*":
-        services = _list((principal or {}).get("Service", []))
-        if "s3.amazonaws.com" not in services and "*" not in _list((principal or {}).get("AWS", [])):
-            return False
-    actions = [a.lower() for a in _list(statement["Action"])]
-    if not any(fnmatch.fnmatchcase(action.lower(), a) for a in actions):
-        return False
-    for operator, conditions in statement.get("Condition", {}).items():
-        for key, values in conditions.items():
-            actual = context.get(key.lower())
-            if actual is None or not any(_holds(operator, actual, str(v)) for v in _list(values)):
-                return False
-    return True
-
-
-def _holds(operator: str, actual: str, wanted: str) -> bool:
-    if operator in ("ArnLike", "ArnEquals", "StringLike"):
-        return fnmatch.fnmatchcase(actual, wanted)
-    if operator in ("StringEquals",):
-        return actual == wanted
-    if operator == "Bool":
-        return actual == wanted.lower()
-    return False
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return evaluate(policy, Request(action, arn, frozenset({"s3.amazonaws.com"}), context)) is Verdict.ALLOWED
