@@ -1,0 +1,37 @@
+"""The worlds that the suite runs in, and coroutine tests."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformity.memory import MemoryWorld
+from tests.conformity.world import World
+from tests.edges.server import Server, ServerWorld
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["moto", "memory"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    made: World = ServerWorld(request.getfixturevalue("server")) if request.param == "moto" else MemoryWorld()
+    yield made
+    made.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that is a coroutine is run to its end."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True

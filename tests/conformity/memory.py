@@ -1,0 +1,47 @@
+"""The in-memory fakes as a world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runtime.ports import Bucket, Ledger, Queue
+from tests.conformity.world import VISIBILITY_SECONDS
+from tests.fakes.bucket import FakeBucket
+from tests.fakes.clock import Time
+from tests.fakes.ledger import FakeLedger
+from tests.fakes.queue import Broker, FakeQueue
+from tests.fakes.store import Store, Versioning
+
+PRINCIPAL = "AWS:AIDAMEMORY"
+
+
+class MemoryWorld:
+    """`World` over `tests.fakes`."""
+
+    name = "memory"
+
+    def __init__(self) -> None:
+        self._time = Time()
+        self._plain = Store("plain", "cn-north-1", self._time)
+        self._versioned = Store("versioned", "cn-north-1", self._time, versioning=Versioning.ENABLED)
+        self._broker = Broker(self._time, visibility=VISIBILITY_SECONDS)
+        self.queue: Queue = FakeQueue(self._broker)
+        self.ledger: Ledger = FakeLedger()
+
+    def bucket(self, prefix: str = "") -> Bucket:
+        return FakeBucket(self._plain, PRINCIPAL, prefix=prefix)
+
+    def versioned(self) -> Bucket:
+        return FakeBucket(self._versioned, PRINCIPAL)
+
+    def remove_version(self, key: str, version_id: str) -> None:
+        self._versioned.remove_version(key, version_id, PRINCIPAL)
+
+    def advance(self, seconds: float) -> None:
+        self._time.now += seconds
+
+    def dead_letters(self) -> Sequence[tuple[str, str]]:
+        return list(self._broker.dead)
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,144 @@
+"""A moto server on loopback in this process, and what is made in it for a test."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import boto3
+import moto.sqs.models
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+from runtime.edges.dynamodb import DynamoLedger
+from runtime.edges.item import KEY, RECORD_KIND, RECORD_TIME, RECORDS_INDEX
+from runtime.edges.s3 import S3Bucket
+from runtime.edges.sqs import REASON_ATTRIBUTE, SqsQueue
+from runtime.edges.threads import Threads, client_config
+from tests.conformity.world import VISIBILITY_SECONDS
+
+REGION = "cn-north-1"
+_numbers = itertools.count(1)
+
+
+class Server:
+    """moto with a queue clock that can be put forward. moto's own clock function costs a search of the call stack."""
+
+    def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+        self.offset = 0.0
+        self._clients: dict[tuple[str, str], Any] = {}
+        moto.sqs.models.unix_time_millis = lambda *_: (time.time() + self.offset) * 1000  # type: ignore[assignment]
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._server.start()
+        host, port = self._server.get_host_and_port()
+        self.url = f"http://{host}:{port}"
+
+    def client(self, service: Any, region: str = REGION) -> Any:
+        """A boto3 client of this server, with a key of moto's default account."""
+        if (service, region) not in self._clients:
+            session = boto3.Session("testing", "testing", region_name=region)
+            self._clients[service, region] = session.client(
+                service, endpoint_url=self.url, config=client_config(16, "path")
+            )
+        return self._clients[service, region]
+
+    def impatient(self, service: Any) -> Any:
+        """A client that never tries again."""
+        session = boto3.Session("testing", "testing", region_name=REGION)
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=5)
+        return session.client(service, endpoint_url=self.url, config=config)
+
+    def make_bucket(self, *, versioned: bool = False) -> str:
+        name = f"bucket-{next(_numbers)}"
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        if versioned:
+            s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    def make_queue(self) -> str:
+        attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
+        answer = self.client("sqs").create_queue(QueueName=f"queue-{next(_numbers)}", Attributes=attributes)
+        return str(answer["QueueUrl"])
+
+    def make_table(self) -> str:
+        name = f"table-{next(_numbers)}"
+        self.client("dynamodb").create_table(TableName=name, **TABLE)
+        return name
+
+    def make_secret(self, values: dict[str, str] | str) -> str:
+        name = f"secret-{next(_numbers)}"
+        text = values if isinstance(values, str) else json.dumps(values)
+        self.client("secretsmanager").create_secret(Name=name, SecretString=text)
+        return name
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+TABLE: dict[str, Any] = {
+    "BillingMode": "PAY_PER_REQUEST",
+    "KeySchema": [{"AttributeName": KEY, "KeyType": "HASH"}],
+    "AttributeDefinitions": [
+        {"AttributeName": KEY, "AttributeType": "S"},
+        {"AttributeName": RECORD_KIND, "AttributeType": "S"},
+        {"AttributeName": RECORD_TIME, "AttributeType": "N"},
+    ],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": RECORDS_INDEX,
+            "KeySchema": [
+                {"AttributeName": RECORD_KIND, "KeyType": "HASH"},
+                {"AttributeName": RECORD_TIME, "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+    ],
+}
+
+
+class ServerWorld:
+    """`World` over the real edges and a moto server."""
+
+    name = "moto"
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.threads = Threads(8)
+        self._plain = ""
+        self._versioned = ""
+        self._url = server.make_queue()
+        self._dead_url = server.make_queue()
+        self.queue = SqsQueue(server.client("sqs"), self._url, self._dead_url, threads=self.threads)
+        self.ledger = DynamoLedger(server.client("dynamodb"), server.make_table(), threads=self.threads)
+
+    def bucket(self, prefix: str = "") -> S3Bucket:
+        self._plain = self._plain or self.server.make_bucket()
+        return S3Bucket(self.server.client("s3"), self._plain, prefix, threads=self.threads)
+
+    def versioned(self) -> S3Bucket:
+        self._versioned = self._versioned or self.server.make_bucket(versioned=True)
+        return S3Bucket(self.server.client("s3"), self._versioned, threads=self.threads)
+
+    def remove_version(self, key: str, version_id: str) -> None:
+        self.server.client("s3").delete_object(Bucket=self._versioned, Key=key, VersionId=version_id)
+
+    def advance(self, seconds: float) -> None:
+        self.server.offset += seconds
+
+    def dead_letters(self) -> Sequence[tuple[str, str]]:
+        answer = self.server.client("sqs").receive_message(
+            QueueUrl=self._dead_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        )
+        return [
+            (item["Body"], item["MessageAttributes"][REASON_ATTRIBUTE]["StringValue"])
+            for item in answer.get("Messages", ())
+        ]
+
+    def close(self) -> None:
+        self.threads.close()
