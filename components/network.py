@@ -100,7 +100,7 @@ class Network(pulumi.ComponentResource):
 def choose(context: SideContext, vpc_id: str, routes: dict[str, Route]) -> list[Route]:
     """The subnets to use of a VPC's `routes`. Raises `ConfigError` for one that is missing or has no way out."""
     wanted = context.local.network
-    key = f"{context.side}.network"
+    key = context.side
     for subnet_id in wanted.subnet_ids:
         route = routes.get(subnet_id)
         if route is None:
@@ -150,7 +150,7 @@ def _vpc(context: SideContext) -> str:
         filters=[aws.ec2.GetVpcsFilterArgs(name="is-default", values=["true"])], opts=context.invoke_options()
     ).ids
     if not found:
-        key = f"{context.side}.network.vpcId"
+        key = f"{context.side}.vpcId"
         raise ConfigError(
             key,
             None,

@@ -107,7 +107,9 @@ class Cloud(mocks.Mocks):
                 made |= {"url": f"https://sqs.{region}.{partition.dns_suffix}/{account}/{name}"}
                 id_ = made["url"]
             case "aws:secretsmanager/secret:Secret":
-                made["arn"] = id_ = partition.arn("secretsmanager", f"secret:{name}-AbCdEf", region=region, account=account)
+                made["arn"] = id_ = partition.arn(
+                    "secretsmanager", f"secret:{name}-AbCdEf", region=region, account=account
+                )
             case "aws:ec2/launchTemplate:LaunchTemplate":
                 made |= {"latestVersion": 1}
             case _ if service == "iam":
