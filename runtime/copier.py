@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 
-from runtime.errors import Changed, GiveUp
+from runtime.errors import Changed, DualSyncError, GiveUp
 from runtime.objects import Attributes, Condition, Part, Written
 from runtime.ports import Bucket, Parallel, Reading
 from runtime.version import Stamp
@@ -45,7 +46,9 @@ class Copier:
         attributes = seen.attributes if self.include_metadata else Attributes(content_type=seen.attributes.content_type)
         if seen.archived:
             await reading.close()
-            raise GiveUp("archived", f"the object is in storage class {attributes.storage_class}: restore it first")
+            raise GiveUp(
+                "archived", f"the object is in storage class {seen.attributes.storage_class}: restore it first"
+            )
         attributes = replace(attributes, storage_class="")
         if seen.size < self.threshold:
             try:
@@ -87,7 +90,8 @@ class Copier:
             parts = await self.parallel.map(carry, numbers, PARTS_AT_ONCE)
             return await target.complete_upload(to, upload, parts, condition)
         except Exception:
-            await target.abort_upload(to, upload)
+            with contextlib.suppress(DualSyncError):  # what went wrong first is what counts
+                await target.abort_upload(to, upload)
             raise
 
 
