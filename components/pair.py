@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 
+from components import preflight
 from components.builder import default_builder
 from components.bundle import MakesBundles
 from components.context import SideContext
@@ -43,6 +44,10 @@ class DualSyncPair(pulumi.ComponentResource):
         reached = list(SideName) if model.hand_over is HandOver.PROVIDER else list(model.manages)
         providers: dict[SideName, SideProviders] = {side: side_providers(model, side, self) for side in reached}
         contexts = {side: SideContext(model, side, p.aws) for side, p in providers.items()}
+        for side, context in contexts.items():
+            preflight.check_bucket(context, providers[side].sync)
+        for side in model.manages:
+            preflight.check_image(contexts[side])
         managed = {
             side: Side(
                 contexts[side],

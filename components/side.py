@@ -7,22 +7,21 @@ from typing import Any
 
 import pulumi
 
-from components import inspection
 from components.builder import default_builder
 from components.bundle import Bundle, BundleArgs, MakesBundles
 from components.context import SideContext
-from components.errors import ConfigError
+from components.finder import Finder, FinderArgs
 from components.fleet import Fleet, FleetArgs
 from components.handover import HandOver, secret_of
 from components.identity import Identity
 from components.ledger import Ledger
 from components.model import HandOver as HandOverMode
 from components.network import Network
+from components.observability import Observability, ObservabilityArgs
 from components.providers import SyncProvider
 from components.queue import Queue
 from components.subscription import Subscription
 from components.worker_settings import environment
-from runtime.settings import OnLifecycleExpiry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,7 @@ class Side(pulumi.ComponentResource):
     def __init__(self, context: SideContext, args: SideArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Side", context.names.prefix, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        inspect(context, args.sync)
+        network = Network(context, child)
         identity = Identity(context, child)
         self.hand_over = secret_of(identity, context.local)
         self._pass_on(context, args, child)
@@ -65,7 +64,6 @@ class Side(pulumi.ComponentResource):
             ledger_table=ledger.name,
             user_id=identity.user_id,
         )
-        network = Network(context, child)
         architectures = {context.local.fleet.architecture, context.local.finder.architecture}
         bundle = Bundle(context, BundleArgs(architectures=sorted(architectures), builder=args.builder), child)
         fleet = Fleet(
@@ -78,6 +76,24 @@ class Side(pulumi.ComponentResource):
                 queue_arn=queue.arn,
                 dead_letter_queue_arn=queue.dead_letter_arn,
                 table_arn=ledger.arn,
+            ),
+            child,
+        )
+        finder = Finder(
+            context,
+            FinderArgs(
+                network=network, bundle=bundle, environment=variables, queue_arn=queue.arn, table_arn=ledger.arn
+            ),
+            child,
+        )
+        watch = Observability(
+            context,
+            ObservabilityArgs(
+                queue_name=queue.name,
+                dead_letter_queue_name=queue.dead_letter_name,
+                group_name=fleet.group_name,
+                worker_log_group=fleet.log_group_name,
+                finder_log_group=finder.log_group_name,
             ),
             child,
         )
@@ -96,6 +112,13 @@ class Side(pulumi.ComponentResource):
             "secretName": context.names.secret,
             "workerGroup": fleet.group_name,
             "workerLogGroup": fleet.log_group_name,
+            "finderCluster": finder.cluster_name,
+            "finderTask": finder.task_family,
+            "finderLogGroup": finder.log_group_name,
+            "dashboard": watch.dashboard_name,
+            "dashboardUrl": watch.dashboard_url,
+            "alarmTopic": watch.topic_arn,
+            "metrics": context.names.metrics,
         }
         self.register_outputs(self.outputs)
 
@@ -107,32 +130,3 @@ class Side(pulumi.ComponentResource):
             HandOver(args.peer, self.hand_over, child)
         elif args.received is not None:
             HandOver(context, args.received, child)
-
-
-def inspect(context: SideContext, sync: SyncProvider) -> None:
-    """Look at the side's bucket at preview, with the side's own provider. Raises `ConfigError`; names expiry rules."""
-    local, key = context.local, f"{context.side}.bucket"
-    result = pulumi.runtime.invoke(
-        inspection.TOKEN,
-        {"bucket": local.bucket, "accountId": local.account_id, "region": local.region, "prefix": local.prefix},
-        pulumi.InvokeOptions(provider=sync),
-    ).value
-    facts = inspection.from_result(result)
-    if facts.problem:
-        problem, _, remedy = facts.problem.partition("; ")
-        raise ConfigError(key, local.bucket, problem, remedy)
-    acl = context.peer.replicas.acl
-    if facts.ownership == "BucketOwnerEnforced" and acl not in ("", "bucket-owner-full-control"):
-        raise ConfigError(
-            f"{context.side.peer}.acl",
-            acl,
-            f"is refused by bucket {local.bucket}, where the owner owns every object",
-            "use bucket-owner-full-control or nothing",
-        )
-    for rule in facts.expiring_rules:
-        meaning = (
-            "deletes the objects on the other side too (onLifecycleExpiry=propagate)"
-            if context.pair.on_lifecycle_expiry is OnLifecycleExpiry.PROPAGATE
-            else "deletes objects here only: they stay on the other side (onLifecycleExpiry=ignore)"
-        )
-        pulumi.log.warn(f"{key}={local.bucket!r}: lifecycle rule {rule!r} {meaning}")
