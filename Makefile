@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo sandbox test check format lock clean
+.PHONY: demo sandbox test histories check format lock clean
 
 $(READY): requirements/dev.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -20,6 +20,10 @@ sandbox: $(READY)  ## the same, left running for you to play with; Ctrl-C ends i
 
 test: $(READY)  ## the whole suite
 	@$(BIN)/python -m pytest -n 2
+
+N ?= 100000
+histories: $(READY)  ## N random histories of users, machines and faults against the reference model
+	@$(BIN)/python -m tests.histories $(N)
 
 check: $(READY)  ## style and types
 	@$(BIN)/ruff check .

@@ -103,17 +103,21 @@ class FakeBucket:
         await self._part[0]
         upload = self.store.uploads.get(upload_id)
         if upload is None or upload.key != self._prefix + key:
-            raise GiveUp("NoSuchUpload", upload_id)
+            raise Changed(f"{upload_id}: NoSuchUpload")
         part = self.store.put_part(upload_id, number, bytes(body))
         await self._part[1]
         return part
 
     async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition) -> Written:
-        await self._complete[0]
         full = self._prefix + key
+        try:
+            await self._complete[0]
+        except Busy:  # a driver's 409: this upload is spent ("CompleteMultipartUpload", API Reference)
+            self.store.uploads.pop(upload_id, None)
+            raise
         upload = self.store.uploads.get(upload_id)
         if upload is None or upload.key != full or upload.spent:
-            raise GiveUp("NoSuchUpload", upload_id)
+            raise Changed(f"{upload_id}: NoSuchUpload")
         numbers = [p.number for p in parts]
         if numbers != sorted(set(numbers)):
             raise GiveUp("InvalidPartOrder", upload_id)

@@ -14,9 +14,9 @@ RETENTION = 14 * 86400
 
 
 class Letter:
-    """A message in the queue. A handle is of one receive."""
+    """A message in the queue. `label` is a driver's name for it. A handle is of one receive."""
 
-    __slots__ = ("body", "deleted", "number", "receives", "sent", "visible")
+    __slots__ = ("body", "deleted", "label", "number", "receives", "sent", "visible")
 
     def __init__(self, number: int, body: str, sent: float, visible: float) -> None:
         self.number = number
@@ -25,6 +25,7 @@ class Letter:
         self.visible = visible
         self.receives = 0
         self.deleted = False
+        self.label = ""
 
 
 class FakeMessage:
@@ -109,10 +110,10 @@ class Broker:
         return taken
 
     def delete(self, handle: str) -> None:
-        """DeleteMessage. With an older receive's handle it succeeds and may do nothing ("DeleteMessage")."""
+        """DeleteMessage. With an older receive's handle it succeeds and need not do anything ("DeleteMessage")."""
         number, _, receive = handle.partition("#")
         letter = self.letters.get(int(number))
-        if letter and (int(receive) == letter.receives or self.random.random() < 0.5):
+        if letter and int(receive) == letter.receives:
             self._drop(letter)
             if self.deleted:
                 self.deleted(letter)

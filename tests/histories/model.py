@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+BESIDE = "~beside"
+"""The object that is on both sides from the start."""
+
 
 class Failure(StrEnum):
     """How a history can go wrong."""
@@ -69,7 +72,7 @@ def newest(a: Act, b: Act) -> bool:
 class KeyModel:
     """All acts on one key, and which of them each side shows."""
 
-    __slots__ = ("acts", "contents", "echoes", "expired", "key", "present", "rule", "seen", "uploader_saw", "uploading")
+    __slots__ = ("acts", "contents", "echoes", "expired", "key", "present", "rule", "seen")
 
     def __init__(self, key: str, rule: Rule) -> None:
         self.key = key
@@ -79,18 +82,12 @@ class KeyModel:
         self.seen: dict[str, Act | None] = {"cn": None, "global": None}
         self.present = {"cn": False, "global": False}
         self.expired: dict[str, set[str]] = {"cn": set(), "global": set()}
-        self.uploading = False
-        self.uploader_saw: Act | None = None
         self.echoes: list[tuple[str, str]] = []
 
     def user(self, side: str, content: str, body: bytes, time: int, etag: str) -> None:
-        """A user writes (or, with empty content, deletes) what is on this side now."""
+        """A user writes (or, with empty content, deletes) what is on this side now (an upload: then)."""
         act = Act(len(self.acts), side, content, body, time, etag)
         last = self.seen[side]
-        if self.uploading and last is not None and last.side != side:
-            # An upload bears the time of its start, and its user knew what was there then; what has come from the
-            # other side since is a conflict.
-            last = self.uploader_saw
         if last is not None:
             last.by.append(act)
         if content:
@@ -174,7 +171,7 @@ def judge(model: KeyModel, shown: dict[str, tuple[str, bytes] | None], *, strict
         if finding is not None:
             found.append(finding)
             break
-    for content, side in model.echoes:
+    for content, side in () if key == BESIDE else model.echoes:
         bodies = [a.body for a in model.acts]
         twice = "same bytes written again" if bodies.count(model.contents[content][-1].body) > 1 else ""
         found.append(Finding(Failure.ECHO, key, f"{key!r}: {content} written to {side}, which held it", twice))
@@ -182,7 +179,13 @@ def judge(model: KeyModel, shown: dict[str, tuple[str, bytes] | None], *, strict
 
 
 def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes] | None]) -> str:
-    """Bytes written more than once to a key look alike to a condition on an ETag: no one can tell them apart."""
+    """The documented exception that a key's history falls under, empty for none.
+
+    Bytes written more than once to a key look alike to a condition on an ETag. What a lifecycle rule took before any
+    worker saw it can't be copied, and what the peer has instead stays.
+    """
+    if any(a.content in model.expired[a.side] for a in tips if a.content):
+        return "expired before its copy was made"
     involved = {s[1] for s in shown.values() if s} | {a.body for a in tips if a.content}
     twice = any(sum(a.body == body for a in model.acts) > 1 for body in involved)
     return "same bytes written again" if twice else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 SIDES = ("cn", "global")
@@ -67,8 +67,11 @@ class Modes:
     policy: str = "newest"
     keep_loser: bool = False
     expiry: str = "ignore"
+    expires: bool = False
+    """A lifecycle rule is there: the finder takes no absence for a deletion, so a lost deletion is not made good."""
     grace: int = 900
     silent_undelete: bool = False
+    absent_204: bool = False
     page: int = 1000
     beside: bool = True
     """Another object is on both sides from the start: an empty side would make the finder hold deletions."""
@@ -139,14 +142,17 @@ def draw(seed: int, length: int = 30) -> History:
         parts=r.random() < 0.25,
         silent_undelete=r.random() < 0.3,
         grace=r.choice((0, 60, 900)),
+        absent_204=r.random() < 0.5,
         page=r.choice((1, 2, 1000)),
     )
     uploads = r.random() < 0.3
     repeats = r.random() < 0.12
     touches = r.random() < 0.12
     expiry = r.random() < 0.08
+    if expiry:
+        modes = replace(modes, expires=True, lose=0.0)
     finders = r.random() < 0.3
-    ledgers = not calm and r.random() < 0.08
+    ledgers = not calm and not expiry and r.random() < 0.08
     keys = KEYS[: r.choice((1, 2, 2, 3, 4))]
     deletions = r.choice((0.1, 0.3, 0.45))
     both = r.choice((0.5, 0.5, 0.15))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+from collections import Counter
 
 from tests.fakes.clock import START, Time
 from tests.fakes.gate import Step
@@ -16,7 +18,9 @@ class Recorder:
         self.lines: list[str] = []
         self._time = time
         self._at = 0.0
-        self._pending: tuple[str, str] | None = None
+        self._starting = False
+        self._pending: tuple[str, str, int] | None = None
+        self._passed: Counter[str] = Counter()
 
     def op(self, op: Op) -> None:
         """A user's act, or something done to the system."""
@@ -29,20 +33,29 @@ class Recorder:
     def take(self, side: str, label: str) -> None:
         """A worker receives a message."""
         self._add(f"{side} take {label}")
+        self._starting = True
 
     def finder(self, side: str, name: str) -> None:
         """A finder starts."""
         self._add(f"{side} finder {name}")
+        self._starting = True
 
     def step(self, side: str, task: str, step: Step) -> None:
-        """A task goes on as far as `step`."""
+        """A task goes on as far as `step`; to its first one it went by being started."""
+        if self._starting:
+            self._starting = False
+            return
         if self._pending and self._pending[0] != f"{side} {task}":
             self._flush()
-        self._pending = (f"{side} {task}", str(step))
+        self._tick()
+        text = str(step)
+        self._passed[text] += 1
+        self._pending = (f"{side} {task}", text, self._passed[text])
 
     def fails(self, side: str, task: str, error: Exception) -> None:
         """The call at which a task stands raises."""
         self._add(f"{side} {task} fails {type(error).__name__}")
+        self._starting = True
 
     def dies(self, side: str, task: str) -> None:
         """A task is killed."""
@@ -50,7 +63,13 @@ class Recorder:
 
     def ends(self, side: str, task: str) -> None:
         """A task ran to its end."""
-        self._pending = None
+        if self._starting:
+            self._starting = False
+            return
+        self._tick()
+        if self._pending and self._pending[0] == f"{side} {task}":
+            self._pending = None
+            self._passed.clear()
         self._add(f"{side} {task} ends")
 
     def other(self, line: str) -> None:
@@ -59,16 +78,48 @@ class Recorder:
 
     def _add(self, line: str) -> None:
         self._flush()
+        self._tick()
+        self.lines.append(line)
+
+    def _tick(self) -> None:
+        """S3 tells whole seconds: that is how exactly time must be kept."""
         now = self._time.now - START
         if now - self._at >= 0.5 or int(now) != int(self._at):
-            self.lines.append(f"at {now:.2f}")
-            self._at = round(now, 2)
-        self.lines.append(line)
+            self._flush()
+            self._at = math.floor(now * 1000) / 1000
+            self.lines.append(f"at {self._at:.3f}")
 
     def _flush(self) -> None:
         if self._pending:
-            self.lines.append(f"{self._pending[0]} until {self._pending[1]}")
+            task, step, times = self._pending
+            self.lines.append(f"{task} until {step}" + (f" {times}" if times > 1 else ""))
             self._pending = None
+            self._passed.clear()
+
+
+def sent_by(task: str) -> str:
+    """The label of a message that `task` sends: `e3~`, then `e3~2`."""
+    stem, mark, n = task.rpartition("~")
+    return f"{stem}~{int(n or 1) + 1}" if mark and (not n or n.isdigit()) else f"{task}~"
+
+
+class Labels:
+    """Names for messages, each given once: `e1`, then `e1b`, `e1c` for further ones of the same origin.
+
+    `events` or `task` is set by the driver to what may be about to send.
+    """
+
+    def __init__(self) -> None:
+        self._given: Counter[tuple[str, str]] = Counter()
+        self.events = ""
+        self.task = ""
+
+    def give(self, side: str) -> str:
+        """The label of what is sent now."""
+        origin = self.events or sent_by(self.task)
+        self._given[side, origin] += 1
+        n = self._given[side, origin]
+        return origin if n == 1 else f"{origin}{chr(ord('a') + n - 1) if n < 26 else n}"
 
 
 def act(op: Op) -> str:
@@ -100,9 +151,13 @@ def given(modes: Modes) -> list[str]:
         "silent_undelete",
         "policy",
         "expiry",
+        "expires",
         "grace",
         "service_skew",
         "worker_skew",
+        "absent_204",
+        "page",
+        "expires",
         "beside",
     ):
         value = getattr(modes, name)

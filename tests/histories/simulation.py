@@ -14,20 +14,21 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
-from runtime.errors import CredentialRejected, DualSyncError, Throttled, Unavailable
+from runtime.errors import Busy, CredentialRejected, DualSyncError, Throttled, Unavailable
 from tests.fakes.clock import START
 from tests.fakes.gate import Step, kill, stepping_gate
 from tests.fakes.notification import Event, body
 from tests.fakes.queue import Letter
 from tests.histories.model import Failure, Finding
 from tests.histories.plan import History
-from tests.histories.recorder import Recorder, given
+from tests.histories.recorder import Labels, Recorder, given
 from tests.histories.users import Users
 from tests.histories.world import MakeFinder, MakeWorker, Processor, World, real_finder, real_worker
 
 MAX_STEPS = 60_000
 """More than any history needs: who takes more is going round in circles."""
 MAX_KILLS = 6
+CONDITIONAL = frozenset(f"{b}.{call}" for b in ("local", "remote") for call in ("put", "delete", "complete"))
 IN_FLIGHT = 4
 """Messages one worker handles at a time here."""
 
@@ -97,14 +98,12 @@ class Simulation:
         self._order = 0
         self._held: dict[str, list[tuple[int, Event]]] = {"cn": [], "global": []}
         self._events = {"cn": 0, "global": 0}
-        self._running = ""
+        self._labels = Labels()
         self._ready: dict[str, list[Letter]] = {"cn": [], "global": []}
         self._backups = {side: dict[str, Any]() for side in self.world.stores}
         self.users = Users(self.world, modes)
         for side, store in self.world.stores.items():
             store.emit = self._emitter(side)
-            if modes.busy:
-                store.busy = self._busy
         for side, broker in self.world.brokers.items():
             broker.wake = self._waker(side)
         self.machines = [
@@ -113,6 +112,7 @@ class Simulation:
             for n in range(modes.workers)
         ]
         self._chance = modes.crash + modes.stall + modes.throttle + modes.unanswered
+        self._faulty = bool(self._chance or modes.windows or modes.busy)
 
     # -- the course of time
 
@@ -206,7 +206,7 @@ class Simulation:
             entries.clear()
             entries.update(self._backups[op.side])
         elif op.kind == "multipart":
-            self._at(self.time.now + op.seconds, self._complete, (op, *self.users.begin(op)))
+            self._at(self.time.now + op.seconds, self._complete, (op, self.users.begin(op)))
         else:
             if self.modes.silent_undelete and op.kind == "undelete":
                 self.must_find = True
@@ -268,13 +268,14 @@ class Simulation:
         side, text, label = what
         if self.recorder:
             self.recorder.event(side, "deliver", label)
-        self._running = label
+        self._labels.events = label
         self.world.brokers[side].send(text)
+        self._labels.events = ""
 
     def _waker(self, side: str) -> Callable[[Letter], None]:
         def wake(letter: Letter) -> None:
-            if not letter.label:
-                letter.label = self._running
+            if not letter.label and self.recorder:
+                letter.label = self._labels.give(side)
             self._at(letter.visible, self._visible, (side, letter))
 
         return wake
@@ -296,7 +297,7 @@ class Simulation:
             if message is None:
                 continue
             machine = free[int(self.random.random() * len(free))]
-            name = letter.label if letter.receives == 1 else f"{letter.label}#{letter.receives}"
+            name = letter.label if letter.receives == 1 else f"{letter.label}.{letter.receives}"
             task = Task(machine.worker.process(message), side, machine, name)
             machine.tasks.append(task)
             if self.recorder:
@@ -318,7 +319,7 @@ class Simulation:
             return
         self.steps += 1
         fault = task.fault
-        self._running = task.name + "'"
+        self._labels.task = task.name
         try:
             if fault is None:
                 step = coroutine.send(None)
@@ -342,7 +343,7 @@ class Simulation:
         wait = step.seconds or -math.log(1.0 - self.random.random()) * self.modes.latency
         if self.recorder:
             self.recorder.step(task.side, task.name, step)
-        if not self.calm and (self._chance or self.modes.windows):
+        if self._faulty and not self.calm:
             more = self._fault(task, step)
             if more is None:
                 return
@@ -383,6 +384,10 @@ class Simulation:
                     task.fault = CredentialRejected("ExpiredToken") if credential else Unavailable("no route")
                 return 0.0
         x = self.random.random()
+        if modes.busy and step.call in CONDITIONAL and not step.after and self.random.random() < modes.busy:
+            self.counts["409"] += 1
+            task.fault = Busy("409 ConditionalRequestConflict")
+            return 0.0
         if x >= self._chance:
             return 0.0
         if x < modes.crash:
@@ -425,12 +430,6 @@ class Simulation:
         machine.worker = self.make_worker(self.world, machine.side)
         machine.paused = False
         self._dispatch(machine.side)
-
-    def _busy(self, key: str) -> bool:
-        if not self.calm and self.random.random() < self.modes.busy:
-            self.counts["409"] += 1
-            return True
-        return False
 
 
 def simulate(

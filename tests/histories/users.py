@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runtime.objects import Attributes
 from tests.fakes.store import Store, Version
-from tests.histories.model import Act, Finding, KeyModel, Rule, judge, newest
+from tests.histories.model import BESIDE, Finding, KeyModel, Rule, judge, newest
 from tests.histories.plan import Modes, Op
 from tests.histories.world import DEDICATED, ROLES, USERS, World
 
@@ -21,9 +21,6 @@ RULES: dict[str, Rule] = {
     "prefer-cn": preferring("cn"),
     "prefer-global": preferring("global"),
 }
-
-
-BESIDE = "~beside"
 
 
 class Users:
@@ -62,21 +59,18 @@ class Users:
         else:
             raise ValueError(f"unknown act {op.kind!r}")
 
-    def begin(self, op: Op) -> tuple[str, Act | None]:
-        """Start an upload: its id, and what the uploader saw."""
-        return self.world.stores[op.side].create_upload(op.key, named(op.content)), self.model(op.key).seen[op.side]
+    def begin(self, op: Op) -> str:
+        """Start an upload: its id."""
+        return self.world.stores[op.side].create_upload(op.key, named(op.content))
 
-    def complete(self, op: Op, upload: str, saw: Act | None) -> None:
-        """Two parts and the completion."""
-        model = self.model(op.key)
-        model.uploading, model.uploader_saw = True, saw
+    def complete(self, op: Op, upload: str) -> None:
+        """Two parts and the completion, which replaces what is there then, as on any bucket."""
         store = self.world.stores[op.side]
         body = self.body(op)
         half = len(body) // 2
         store.put_part(upload, 1, body[:half])
         store.put_part(upload, 2, body[half:])
         store.complete_upload(upload, USERS[op.side])
-        model.uploading = False
 
     def body(self, op: Op) -> bytes:
         """All bodies have one size: nothing can be told from it."""

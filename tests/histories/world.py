@@ -81,7 +81,7 @@ class World:
         self.log = Silent()
         for store in self.stores.values():
             store.marker_removal_raises_event = not modes.silent_undelete
-            store.absent_delete_is_404 = random.random() < 0.5
+            store.absent_delete_is_404 = not modes.absent_204
 
     def context(self, side: str) -> Context:
         """A machine of `side`, with clients of its own."""
@@ -146,6 +146,8 @@ def settings(modes: Modes, side: str) -> Settings:
         keep_loser=modes.keep_loser,
         on_lifecycle_expiry=OnLifecycleExpiry(modes.expiry),
         finder_grace_seconds=modes.grace,
+        local_expires=modes.expires,
+        remote_expires=modes.expires,
     )
     if modes.parts:
         object.__setattr__(s, "multipart_threshold", PART + 1)

@@ -18,9 +18,10 @@ from tests.fakes.clock import START
 from tests.fakes.gate import Step, kill, stepping_gate
 from tests.fakes.notification import Event, body
 from tests.fakes.queue import Letter
-from tests.histories.model import Act, Failure, Finding
+from tests.histories.model import BESIDE, Failure, Finding
 from tests.histories.plan import SIDES, Modes, Op
-from tests.histories.users import BESIDE, Users
+from tests.histories.recorder import Labels
+from tests.histories.users import Users
 from tests.histories.world import MakeFinder, MakeWorker, World, real_finder, real_worker
 
 MAX_STEPS = 20_000
@@ -91,9 +92,9 @@ class Stage:
         self.events: dict[str, dict[str, Event]] = {side: {} for side in SIDES}
         self.told: dict[str, dict[str, Event]] = {side: {} for side in SIDES}
         self.letters: dict[str, list[Letter]] = {side: [] for side in SIDES}
-        self.uploads: dict[str, tuple[Op, str, Act | None]] = {}
+        self.uploads: dict[str, tuple[Op, str]] = {}
         self.backups: dict[str, dict[str, Any]] = {side: {} for side in SIDES}
-        self._running = ""
+        self.labels = Labels()
         self.workers = {side: self.make_worker(world, side) for side in SIDES}
         for side, store in world.stores.items():
             store.emit = self._emitter(side)
@@ -110,7 +111,7 @@ class Stage:
     def _waker(self, side: str) -> Callable[[Letter], None]:
         def wake(letter: Letter) -> None:
             if not letter.label:
-                letter.label = self._running
+                letter.label = self.labels.give(side)
                 self.letters[side].append(letter)
 
         return wake
@@ -166,7 +167,7 @@ class Stage:
             self.users.do(_op(side, verb, words))
         elif verb == "multipart":
             op = _op(side, verb, words)
-            self.uploads[op.content] = (op, *self.users.begin(op))
+            self.uploads[op.content] = (op, self.users.begin(op))
         elif verb == "complete":
             self.users.complete(*self.uploads.pop(words[0]))
         elif verb == "deliver":
@@ -194,8 +195,9 @@ class Stage:
         for name in names:
             self.events[side].pop(name, None)
         if events:
-            self._running = "+".join(names)
+            self.labels.events = "+".join(names)
             self.world.brokers[side].send(body(*events))
+            self.labels.events = ""
 
     def _take(self, side: str, label: str) -> None:
         letter = next((x for x in self.letters[side] if x.label == label and not x.deleted), None)
@@ -207,7 +209,7 @@ class Stage:
     def _receive(self, side: str, letter: Letter) -> None:
         message = self.world.brokers[side].take(letter)
         if message is not None:
-            name = letter.label if letter.receives == 1 else f"{letter.label}#{letter.receives}"
+            name = letter.label if letter.receives == 1 else f"{letter.label}.{letter.receives}"
             self._start(side, name, self.workers[side].process(message))
 
     def _start(self, side: str, name: str, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -217,7 +219,7 @@ class Stage:
 
     def _go(self, side: str, name: str, task: Task, fault: Exception | None = None) -> bool:
         self.steps += 1
-        self._running = name + "'"
+        self.labels.task = name
         goes_on = task.go(fault)
         if not goes_on and task.error is not None and not isinstance(task.error, DualSyncError):
             self.errors.append(Finding(Failure.ERROR, "", f"{side} {name}: {task.error!r}"))
@@ -228,10 +230,11 @@ class Stage:
         if task is None:
             raise ScenarioError(f"no task {name!r} on {side}")
         match words:
-            case ["until", moment, call]:
+            case ["until", moment, call, *times]:
                 wanted = f"{moment} {call}"
-                while self._go(side, name, task) and str(task.step) != wanted:
-                    pass
+                left = int(times[0]) if times else 1
+                while left and self._go(side, name, task):
+                    left -= str(task.step) == wanted
             case ["ends"]:
                 while self._go(side, name, task):
                     pass
