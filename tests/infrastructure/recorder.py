@@ -7,6 +7,7 @@ import json
 import logging
 import runpy
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from pulumi.runtime.settings import set_root_resource
 from components.partitions import partition_of
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRET_SIGNATURE = rpc._special_secret_sig
 KEY_SECRET = "the-secret-access-key-of-"
 
 
@@ -144,6 +144,18 @@ class Cloud(mocks.Mocks):
         raise AssertionError(f"no answer for {args.token}")
 
 
+@contextmanager
+def own_loop() -> Iterator[None]:
+    """An event loop for this thread that is closed again; the SDK's mock monitor would leave one behind."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
 class Monitor(mocks.MockMonitor):
     """The mock monitor, keeping the options that `Mocks` are not told of."""
 
@@ -152,14 +164,15 @@ class Monitor(mocks.MockMonitor):
         self._deployment = deployment
 
     def RegisterResource(self, request: Any) -> Any:
-        answer = super().RegisterResource(request)
+        with own_loop():
+            answer = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
             self._deployment.resources.append(
                 Registered(
                     type=request.type,
                     name=request.name,
                     urn=answer.urn,
-                    inputs=rpc.deserialize_properties(request.object),
+                    inputs=revealed(plain(request.object)),
                     raw=plain(request.object),
                     provider=request.provider,
                     custom=request.custom,
@@ -173,10 +186,14 @@ class Monitor(mocks.MockMonitor):
             )
         return answer
 
+    def Invoke(self, request: Any) -> Any:
+        with own_loop():
+            return super().Invoke(request)
+
     def RegisterResourceOutputs(self, request: Any) -> Any:
         if "pulumi:pulumi:Stack" in request.urn:
             self._deployment.raw_outputs = plain(request.outputs)
-            self._deployment.outputs = rpc.deserialize_properties(request.outputs)
+            self._deployment.outputs = revealed(self._deployment.raw_outputs)
         return super().RegisterResourceOutputs(request)
 
 
@@ -208,10 +225,26 @@ def plain_value(value: Any) -> Any:
             return getattr(value, kind)
 
 
+def is_secret(raw: Any) -> bool:
+    """Whether a raw value is wrapped as a secret."""
+    return isinstance(raw, dict) and raw.get(rpc._special_sig_key) == rpc._special_secret_sig
+
+
+def revealed(raw: Any) -> Any:
+    """A raw value with its secrets out of their wrappers, whole numbers as such."""
+    if is_secret(raw):
+        return revealed(raw["value"])
+    if isinstance(raw, dict):
+        return {k: revealed(v) for k, v in raw.items()}
+    if isinstance(raw, list):
+        return [revealed(v) for v in raw]
+    return int(raw) if isinstance(raw, float) and raw.is_integer() else raw
+
+
 def in_clear(value: Any) -> Iterator[str]:
     """Every text in a raw value that no secret's wrapper covers."""
     if isinstance(value, dict):
-        if SECRET_SIGNATURE not in value:
+        if not is_secret(value):
             for v in value.values():
                 yield from in_clear(v)
     elif isinstance(value, list):
@@ -253,6 +286,7 @@ def deploy(stack: str, bundles: Path, changes: dict[str, Any] | None = None, cal
     try:
         loop.run_until_complete(pulumi.runtime.stack.run_in_stack(program))
     finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
         asyncio.set_event_loop(None)
     return deployment
