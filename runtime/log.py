@@ -41,6 +41,8 @@ class State(StrEnum):
     GUARD_REFUSED = "GUARD_REFUSED"
     RUNNING = "RUNNING"
     CIRCUIT_OPEN = "CIRCUIT_OPEN"
+    PAUSED = "PAUSED"
+    """An operator's wish: nothing is received until the operator says so."""
     DRAINING = "DRAINING"
     STOPPED = "STOPPED"
 

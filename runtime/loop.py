@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from runtime.errors import CredentialRejected, DualSyncError, Retry
 from runtime.health import Health
@@ -20,6 +20,18 @@ BATCH = 10
 TROUBLE = 8
 """So many calls in a row without an answer open the circuit: receiving stops, the peer is probed."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+
+
+class Gate(Protocol):
+    """Whether an operator lets messages through (`runtime.controls`)."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    @property
+    def why(self) -> str: ...
+
+    async def opened(self) -> None: ...
 
 
 class Loop:
@@ -37,7 +49,9 @@ class Loop:
         health: Health,
         concurrency: int,
         visibility_seconds: int,
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate
         self._queue = queue
         self._clock = clock
         self._log = log
@@ -51,6 +65,11 @@ class Loop:
         self._stopping = asyncio.Event()
         self._connecting: asyncio.Task[bool] | None = None
         self.fatal: BaseException | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Messages being worked on."""
+        return len(self._busy)
 
     def stop(self) -> None:
         """Receive no more; `run` returns when what was received is done."""
@@ -66,6 +85,7 @@ class Loop:
                 self._log.line("INFO", "state", state=State.RUNNING)
             while not self._stopping.is_set():
                 await self._close_circuit()
+                await self._wait_at_gate()
                 await self._receive(ender)
             self._log.line("INFO", "state", state=State.DRAINING, in_flight=len(self._busy))
             while self._busy:
@@ -74,6 +94,15 @@ class Loop:
         self._log.line("INFO", "state", state=State.STOPPED)
         if self.fatal is not None:
             raise self.fatal
+
+    async def _wait_at_gate(self) -> None:
+        """What was received is finished meanwhile."""
+        if self._gate is None or not self._gate.closed:
+            return
+        self._log.line("INFO", "state", state=State.PAUSED, reason=self._gate.why, in_flight=len(self._busy))
+        await self._until_stopped(self._gate.opened())
+        if not self._stopping.is_set():
+            self._log.line("INFO", "state", state=State.RUNNING)
 
     async def _receive(self, ender: asyncio.Task[bool]) -> None:
         while len(self._busy) >= self._concurrency:

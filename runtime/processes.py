@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import socket
 import sys
 
 from runtime.context import Context
+from runtime.controls import Controls
 from runtime.copier import Copier
 from runtime.edges.assemble import (
     LocalEdges,
@@ -23,10 +26,12 @@ from runtime.events import Principals
 from runtime.finder import Finder
 from runtime.health import Health
 from runtime.locks import KeyLocks
-from runtime.log import JsonLog
+from runtime.log import JsonLog, State
 from runtime.loop import Loop
 from runtime.peer import wait_for_peer
 from runtime.settings import Settings
+from runtime.throttle import Throttle, ThrottledBucket
+from runtime.vitals import Vitals
 from runtime.worker import Worker
 
 FINDER_TRIES = 6
@@ -41,6 +46,8 @@ class PeerCredential:
         self._settings = settings
         self._edges = edges
         self._secret: PeerSecret | None = None
+        self.user_id = ""
+        """Whose key is in use, as the guard has proven."""
         self.bucket: S3Bucket = remote_bucket(settings, PeerSecret("none", "none"), edges.threads)
 
     async def user_id_promised(self) -> str | None:
@@ -54,20 +61,24 @@ class PeerCredential:
 
     async def use(self) -> None:
         if self._secret is not None:
+            self.user_id = self._secret.user_id
             self.bucket.use(remote_client(self._settings, self._secret, self._edges.threads))
 
 
 async def work(settings: Settings) -> None:
     """Run a worker until SIGTERM or SIGINT, then drain. Raises `Stop` for what only a person can mend."""
-    log = JsonLog(sys.stdout, settings.log_level, pair=settings.pair, side=settings.side)
     edges = local_edges(settings)
+    plain = JsonLog(sys.stdout, settings.log_level, pair=settings.pair, side=settings.side)
+    log = Vitals(plain, edges.clock, f"{socket.gethostname()}-{os.getpid()}")
     credential = PeerCredential(settings, edges)
     health = Health()
+    throttle = Throttle(edges.clock)
+    controls = Controls(edges.ledger, edges.clock, plain, throttle)
     context = Context(
         settings=settings,
         clock=edges.clock,
         local=edges.bucket,
-        remote=credential.bucket,
+        remote=ThrottledBucket(credential.bucket, throttle),
         ledger=edges.ledger,
         queue=edges.queue,
         copier=Copier(
@@ -85,20 +96,39 @@ async def work(settings: Settings) -> None:
         await edges.bucket.head(PROBE)
         await edges.ledger.get(PROBE)
 
+    async def connect() -> bool:
+        ready = await wait_for_peer(credential, edges.clock, log)
+        log.guard = credential.user_id
+        if ready and log.state in (State.WAITING_FOR_PEER, State.GUARD_REFUSED):
+            log.line("INFO", "state", state=State.RUNNING)
+        return ready
+
     loop = Loop(
         queue=edges.queue,
         clock=edges.clock,
         log=log,
         process=Worker(context, health=health, locks=KeyLocks()).process,
-        connect=lambda: wait_for_peer(credential, edges.clock, log),
+        connect=connect,
         probe=probe,
         health=health,
         concurrency=settings.worker_concurrency,
         visibility_seconds=settings.visibility_seconds,
+        gate=controls,
     )
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, loop.stop)
-    await loop.run()
+    await controls.poll()
+    beside = [
+        asyncio.create_task(controls.watch()),
+        asyncio.create_task(log.beat(edges.ledger, lambda: loop.in_flight)),
+    ]
+    try:
+        await loop.run()
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await log.farewell(edges.ledger)
 
 
 async def _own_role(settings: Settings, edges: LocalEdges) -> str:

@@ -10,14 +10,21 @@ HELD_DELETION = "held-deletion"
 DELETION_APPROVAL = "deletion-approval"
 FINDER_RUN = "finder-run"
 SEEDED = "seeded"
+CONTROL = "control"
+WORKER = "worker"
+AUDIT = "audit"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`id` is unique within `kind`; `time` in seconds since the epoch; `data` holds JSON values."""
+    """`id` is unique within `kind`; `time` in seconds since the epoch; `data` holds JSON values.
+
+    From `expires` on (seconds since the epoch, 0: never) the ledger may forget it.
+    """
 
     kind: str
     id: str
     time: int
     key: str = ""
     data: Mapping[str, object] = field(default_factory=dict)
+    expires: int = 0

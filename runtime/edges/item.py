@@ -102,6 +102,8 @@ def of_record(record: Record) -> Item:
     }
     if record.key:
         item["RecordKey"] = {"S": record.key}
+    if record.expires:
+        item[EXPIRES] = {"N": str(record.expires)}
     return item
 
 
@@ -113,6 +115,7 @@ def to_record(item: Mapping[str, Any]) -> Record:
         time=_number(item, RECORD_TIME),
         key=_text(item, "RecordKey"),
         data=json.loads(_text(item, "RecordData") or "{}"),
+        expires=_number(item, EXPIRES),
     )
 
 

@@ -1,0 +1,131 @@
+"""Limits of a direction's speed, which an operator may change while the workers run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from runtime.objects import Attributes, Condition, Part, Row, Seen, Written
+from runtime.ports import Bucket, Clock, Reading
+from runtime.version import Stamp
+
+SLICE = 5.0
+"""Longest sleep in seconds, so that a lifted limit is felt soon."""
+
+
+class _Rate:
+    """So much a second, with a second's worth at once. What is too much pays later: nothing is ever refused."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._paid = 0.0
+        self._change = 0
+        self.rate = 0.0
+
+    def limit(self, rate: float) -> None:
+        if rate != self.rate:
+            self.rate = rate
+            self._paid = 0.0
+            self._change += 1
+
+    async def take(self, amount: float) -> None:
+        if self.rate <= 0:
+            return
+        change = self._change
+        due = max(self._paid, self._clock.now() - 1.0)
+        self._paid = due + amount / self.rate
+        while change == self._change and (wait := due - self._clock.now()) > 0:
+            await self._clock.sleep(min(wait, SLICE))
+
+
+class Throttle:
+    """A worker's share of its direction's limits. 0 means unlimited."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._bytes = _Rate(clock)
+        self._requests = _Rate(clock)
+
+    def limit(self, bytes_per_second: float, requests_per_second: float) -> None:
+        """Set both limits; those who wait under another limit go on at once."""
+        self._bytes.limit(bytes_per_second)
+        self._requests.limit(requests_per_second)
+
+    async def request(self, size: int = 0) -> None:
+        """Wait until one more request to the peer may be sent, with `size` bytes of content."""
+        if self._requests.rate:
+            await self._requests.take(1)
+        if size and self._bytes.rate:
+            await self._bytes.take(size)
+
+    async def received(self, size: int) -> None:
+        """Wait for `size` bytes that have come from the peer: what follows them comes later."""
+        if self._bytes.rate:
+            await self._bytes.take(size)
+
+
+class _ThrottledReading:
+    """An object that is read no faster than allowed."""
+
+    def __init__(self, reading: Reading, throttle: Throttle) -> None:
+        self._reading = reading
+        self._throttle = throttle
+
+    @property
+    def seen(self) -> Seen:
+        return self._reading.seen
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        async for chunk in self._reading.chunks():
+            await self._throttle.received(len(chunk))
+            yield chunk
+
+    async def close(self) -> None:
+        await self._reading.close()
+
+
+class ThrottledBucket:
+    """The peer's bucket (`runtime.ports.Bucket`) as fast as the operator allows. Listings go unhindered."""
+
+    def __init__(self, bucket: Bucket, throttle: Throttle) -> None:
+        self._bucket = bucket
+        self._throttle = throttle
+
+    async def head(self, key: str, version_id: str = "") -> Seen | None:
+        await self._throttle.request()
+        return await self._bucket.head(key, version_id)
+
+    async def read(self, key: str) -> Reading | None:
+        await self._throttle.request()
+        reading = await self._bucket.read(key)
+        return None if reading is None else _ThrottledReading(reading, self._throttle)
+
+    async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
+        await self._throttle.request(end - start)
+        return await self._bucket.read_range(key, start, end, etag)
+
+    async def put(
+        self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
+    ) -> Written:
+        await self._throttle.request(len(body))
+        return await self._bucket.put(key, body, attributes, stamp, condition)
+
+    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
+        await self._throttle.request()
+        return await self._bucket.create_upload(key, attributes, stamp)
+
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
+        await self._throttle.request(len(body))
+        return await self._bucket.put_part(key, upload_id, number, body)
+
+    async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition) -> Written:
+        await self._throttle.request()
+        return await self._bucket.complete_upload(key, upload_id, parts, condition)
+
+    async def abort_upload(self, key: str, upload_id: str) -> None:
+        await self._bucket.abort_upload(key, upload_id)
+
+    async def delete(self, key: str, condition: Condition) -> None:
+        await self._throttle.request()
+        await self._bucket.delete(key, condition)
+
+    def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
+        return self._bucket.list(after)

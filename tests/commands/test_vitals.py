@@ -1,0 +1,106 @@
+"""What a worker tells of itself is what its log told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from runtime import histogram
+from runtime.log import Outcome, State
+from runtime.record import WORKER
+from runtime.vitals import STALE, WINDOW, Vitals, is_alive
+from tests.commands.test_controls import Lines
+from tests.fakes.clock import FakeClock, Time
+from tests.fakes.ledger import FakeLedger
+
+
+def vitals(time: Time, log: Lines | None = None) -> Vitals:
+    return Vitals(log or Lines(), FakeClock(time), "w1")
+
+
+def data(vitals: Vitals) -> Any:
+    return vitals.record(3).data
+
+
+def test_everything_goes_through() -> None:
+    log = Lines()
+    vitals(Time(), log).line("INFO", "outcome", outcome=Outcome.COPIED, key="k")
+    assert log.lines == [{"level": "INFO", "event": "outcome", "outcome": "copied", "key": "k"}]
+
+
+def test_outcomes_are_counted() -> None:
+    v = vitals(Time())
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, key="k", bytes=10, lag_seconds=1.0)
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, key="k", bytes=5, lag_seconds=8, conflict=True)
+    v.line("INFO", "outcome", outcome=Outcome.DELETED, key="k", lag_seconds=2.0)
+    v.line("WARNING", "outcome", outcome=Outcome.BURIED, key="bad", reason="archived: restore it first")
+    found = data(v)
+    assert found["total"] == {"copied": 2, "conflict": 1, "deleted": 1, "buried": 1}
+    assert (found["bytes"], found["in_flight"]) == (15, 3)
+    assert sum(found["put_lags"].values()) == 2
+    assert sum(found["delete_lags"].values()) == 1
+    assert [(p["key"], p["outcome"]) for p in found["problems"]] == [("k", "copied"), ("bad", "buried")]
+
+
+def test_lags_are_of_the_last_minutes() -> None:
+    time = Time()
+    v = vitals(time)
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, lag_seconds=1.0)
+    time.now += WINDOW
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, lag_seconds=1.0)
+    assert sum(data(v)["put_lags"].values()) == 2
+    time.now += WINDOW
+    assert sum(data(v)["put_lags"].values()) == 1
+    time.now += 2 * WINDOW
+    assert data(v)["put_lags"] == {}
+    assert data(v)["total"] == {"copied": 2}
+
+
+def test_the_state_is_the_log_s() -> None:
+    time = Time()
+    v = vitals(time)
+    assert data(v)["state"] == "STARTING"
+    time.now += 5
+    v.line("WARNING", "state", state=State.GUARD_REFUSED, reason="somebody else's key")
+    time.now += 5
+    found = data(v)
+    assert (found["state"], found["reason"], found["state_since"]) == (
+        "GUARD_REFUSED",
+        "somebody else's key",
+        time.now - 5,
+    )
+
+
+def test_the_record_is_small_whatever_happens() -> None:
+    v = vitals(Time())
+    for number in range(2000):
+        v.line("WARNING", "outcome", outcome=Outcome.BURIED, key="k" * 1024, reason="r" * 1000, lag_seconds=1.1**number)
+    assert len(str(data(v))) < 8000
+
+
+def test_alive_until_it_says_otherwise_or_nothing() -> None:
+    time, ledger = Time(), FakeLedger()
+    v = vitals(time)
+    record = v.record(0)
+    assert is_alive(record, time.now + STALE)
+    assert not is_alive(record, time.now + STALE + 1)
+    assert record.expires > record.time
+    asyncio.run(v.farewell(ledger))
+    assert not is_alive(ledger.table.records[WORKER, "w1"], time.now)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.06, 1, 30, 3600, 86400])
+def test_a_percentile_is_nearly_right(seconds: float) -> None:
+    classes = {histogram.class_of(seconds): 1}
+    assert histogram.percentile(classes, 0.5) == pytest.approx(max(seconds, 0.05), rel=0.13)
+
+
+def test_percentiles_of_many() -> None:
+    one = {histogram.class_of(1): 98}
+    other = {histogram.class_of(100): 2}
+    both = histogram.merge((one, other))
+    assert histogram.percentile(both, 0.5) == pytest.approx(1, rel=0.13)
+    assert histogram.percentile(both, 0.99) == pytest.approx(100, rel=0.13)
+    assert histogram.percentile({}, 0.5) is None
