@@ -32,13 +32,14 @@ SAMPLE = 100
 
 @dataclass(slots=True)
 class Report:
-    """What a run saw and did; counts of keys."""
+    """What a run saw and did; counts of keys. `unseeded` are those of the young that are equal and have no entry."""
 
     tally: Tally = field(default_factory=Tally)
     found: Counter[Difference] = field(default_factory=Counter)
     queued: int = 0
     agreed: int = 0
     young: int = 0
+    unseeded: int = 0
     held: int = 0
     reason: str = ""
 
@@ -68,7 +69,7 @@ class _Deletions:
     @property
     def approved(self) -> int:
         value = self.approval.data.get("up_to", 0) if self.approval is not None else 0
-        return value if isinstance(value, int) else 0
+        return max(0, value) if isinstance(value, int) else 0
 
     def add(self, key: str, difference: Difference) -> bool:
         """Remember one; true if it may go at once."""
@@ -118,7 +119,7 @@ class Finder:
                 del batch[:BATCH]
         await self._settle(batch, report, deletions)
         await self._brake(report, deletions)
-        if not seeded:
+        if not seeded and not report.unseeded:
             await self._ledger.record(Record(SEEDED, id="seeded", time=int(self._clock.now())))
         await self._ledger.record(
             Record(FINDER_RUN, id="last", time=int(self._clock.now()), data=report.data() | {"state": "finished"})
@@ -144,6 +145,7 @@ class Finder:
             report.found[difference] += 1
             if self._is_young(pair, entry):
                 report.young += 1
+                report.unseeded += difference is Difference.UNKNOWN
             elif difference is Difference.UNKNOWN:
                 await self._agree(pair, report)
             elif not difference.is_deletion or deletions.add(pair.key, difference):
@@ -189,7 +191,9 @@ class Finder:
             report.queued += len(bodies)
 
     async def _brake(self, report: Report, deletions: _Deletions) -> None:
-        """Send the deletions of this run, or hold them all for a person's yes or no."""
+        """Send the deletions of this run, or hold them all for a person's yes or no. An approval is for one run."""
+        if deletions.approval is not None:
+            await self._ledger.remove_record(deletions.approval)
         waiting = deletions.count - min(deletions.count, deletions.approved)
         report.reason = self._too_much(report, waiting)
         if report.reason:
@@ -203,8 +207,6 @@ class Finder:
         held = await self._first(HELD_DELETION)
         if held is not None:
             await self._ledger.remove_record(held)
-        if deletions.approval is not None:
-            await self._ledger.remove_record(deletions.approval)
 
     def _too_much(self, report: Report, deletions: int) -> str:
         settings, tally = self._settings, report.tally
