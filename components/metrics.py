@@ -69,7 +69,7 @@ def found(value: FinderState) -> str:
 _MOVED = (Outcome.COPIED, Outcome.PULLED)
 _GONE = (Outcome.DELETED, Outcome.REMOVED)
 _LOST = (Outcome.FAILED, Outcome.BURIED)
-_ALIVE = (State.RUNNING, State.WAITING_FOR_PEER, State.CIRCUIT_OPEN)
+_ALIVE = tuple(s for s in State if s not in (State.GUARD_REFUSED, State.DRAINING, State.STOPPED))
 
 METRICS: tuple[Counted, ...] = (
     Counted("CompletedBytes", Source.WORKER, outcome(*_MOVED), Field.BYTES, "Bytes"),

@@ -32,6 +32,7 @@ from runtime.peer import wait_for_peer
 from runtime.settings import Settings
 from runtime.throttle import Throttle, ThrottledBucket
 from runtime.vitals import Vitals
+from runtime.watchdog import feed
 from runtime.worker import Worker
 
 FINDER_TRIES = 6
@@ -121,6 +122,7 @@ async def work(settings: Settings) -> None:
     beside = [
         asyncio.create_task(controls.watch()),
         asyncio.create_task(log.beat(edges.ledger, lambda: loop.in_flight)),
+        asyncio.create_task(feed(os.environ, edges.clock)),
     ]
     try:
         await loop.run()
