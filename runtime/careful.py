@@ -31,51 +31,69 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
     try:
         local = context.sight_local(reading.seen, entry, look) if reading is not None else None
         remote = context.sight_remote(theirs, entry) if theirs is not None else None
+        noted = entry
+        if _user_removed(look) and entry.deleted < look.sequencer and not _as_agreed(local, entry):
+            noted = removal(entry, look, context.now())
         settings = context.settings
         view = View(
             side=context.side,
             cause=look.cause,
             attempt=look.attempt,
-            entry=entry,
+            entry=noted,
             local=local,
             remote=remote,
             policy=settings.conflict_policy,
             deletion=look.deletion,
             deletions_travel=settings.events is not Events.CREATE,
+            spent=look.etag if _spent(look, noted) else "",
             settled=reading is not None and context.now() - reading.seen.modified >= 2 * settings.visibility_seconds,
         )
-        return await _perform(context, look, view, decide(view), reading)
+        return await _perform(context, look, entry, view, decide(view), reading)
     finally:
         if reading is not None:
             await reading.close()
 
 
-async def _perform(context: Context, look: Look, view: View, decision: Decision, reading: Reading | None) -> Result:
+def _as_agreed(local: Sighting | None, entry: Entry) -> bool:
+    return local is not None and entry.agreed is not None and local.identity == entry.agreed.identity
+
+
+def _spent(look: Look, entry: Entry) -> bool:
+    """Was the version that this event speaks of deleted here since?"""
+    created = look.cause is Cause.CREATED and look.actor is Actor.USER
+    return created and bool(look.etag) and look.sequencer < entry.deleted
+
+
+async def _perform(
+    context: Context, look: Look, before: Entry, view: View, decision: Decision, reading: Reading | None
+) -> Result:
     entry, local, remote = view.entry, view.local, view.remote
     if decision.loser is not None:
         await _note_conflict(context, view, decision)
     if decision.deed is Deed.WAIT:
+        if entry != before:
+            await context.write(before, entry)
         raise Changed(decision.reason)
     if decision.deed is Deed.AGREE and local is not None and remote is not None:
-        return await _agree(context, look, view, local, remote, decision)
+        return await _agree(context, look, before, view, local, remote, decision)
     if decision.deed is Deed.BURY:
-        if entry.agreed is not None or (_user_removed(look) and entry.deleted < look.sequencer):
-            await context.ledger.put(gone(entry, look, context.now(), by_user=_user_removed(look)), entry.revision)
+        if entry.agreed is not None or entry != before:
+            await context.write(before, gone(entry, look, context.now(), by_user=_user_removed(look)))
         return Result(Outcome.SKIPPED, decision.reason)
     if decision.deed is Deed.PUSH and local is not None and reading is not None:
-        return await _push(context, look, view, local, decision, reading)
+        return await _push(context, look, before, view, local, decision, reading)
     if decision.deed is Deed.PULL and remote is not None:
-        return await _pull(context, look, view, remote, decision)
+        return await _pull(context, look, before, view, remote, decision)
     if decision.deed is Deed.DELETE_REMOTE and remote is not None:
         await context.remote.delete(look.key, Condition(remote.seen.etag))
-        await context.ledger.put(gone(entry, look, context.now(), by_user=_user_removed(look)), entry.revision)
+        await context.write(before, gone(entry, look, context.now(), by_user=_user_removed(look)))
         return Result(Outcome.DELETED, decision.reason)
     if decision.deed is Deed.DELETE_LOCAL and local is not None:
         await context.local.delete(look.key, Condition(local.seen.etag))
-        await context.ledger.put(gone(entry, look, context.now(), by_user=False), entry.revision)
+        await context.write(before, gone(entry, look, context.now(), by_user=False))
         return Result(Outcome.REMOVED, decision.reason)
-    if _user_removed(look) and entry.deleted < look.sequencer:
-        await context.ledger.put(removal(entry, look, context.now()), entry.revision)
+    if entry != before:
+        await context.write(before, entry)
     return Result(Outcome.SKIPPED, decision.reason, conflict=decision.loser is not None)
 
 
@@ -84,7 +102,7 @@ def _user_removed(look: Look) -> bool:
 
 
 async def _agree(
-    context: Context, look: Look, view: View, local: Sighting, remote: Sighting, decision: Decision
+    context: Context, look: Look, before: Entry, view: View, local: Sighting, remote: Sighting, decision: Decision
 ) -> Result:
     """Same version, or same content: then the winner's name, so that both sides use one."""
     entry = view.entry
@@ -94,8 +112,8 @@ async def _agree(
     agreement = Agreement(
         identity, Held(local.seen.etag, local.seen.modified), Held(remote.seen.etag, remote.seen.modified)
     )
-    if entry.agreed != agreement or entry.sequencer < look.sequencer:
-        await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+    if entry.agreed != agreement or entry.sequencer < look.sequencer or entry != before:
+        await context.write(before, agreed(entry, agreement, look, context.now()))
     return Result(Outcome.AGREED, decision.reason)
 
 
@@ -104,7 +122,7 @@ def _ours(view: View, local: Sighting, remote: Sighting) -> bool:
 
 
 async def _push(
-    context: Context, look: Look, view: View, local: Sighting, decision: Decision, reading: Reading
+    context: Context, look: Look, before: Entry, view: View, local: Sighting, decision: Decision, reading: Reading
 ) -> Result:
     entry, remote = view.entry, view.remote
     if decision.loser is not None and context.settings.keep_loser and remote is not None:
@@ -113,11 +131,13 @@ async def _push(
     stamp = context.stamp(look.key, local.identity, local.seen.size)
     written = await context.copier.copy(context.local, reading, context.remote, look.key, stamp, condition)
     agreement = Agreement(local.identity, Held(local.seen.etag, local.seen.modified), Held(written.etag))
-    await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+    await context.write(before, agreed(entry, agreement, look, context.now()))
     return Result(Outcome.COPIED, decision.reason, bytes=local.seen.size, conflict=decision.loser is not None)
 
 
-async def _pull(context: Context, look: Look, view: View, remote: Sighting, decision: Decision) -> Result:
+async def _pull(
+    context: Context, look: Look, before: Entry, view: View, remote: Sighting, decision: Decision
+) -> Result:
     entry, local = view.entry, view.local
     if decision.loser is not None and context.settings.keep_loser and local is not None:
         await keep_loser(context, look.key, local, context.local)
@@ -130,7 +150,7 @@ async def _pull(context: Context, look: Look, view: View, remote: Sighting, deci
     stamp = context.stamp(look.key, remote.identity, remote.seen.size)
     written = await context.copier.copy(context.remote, reading, context.local, look.key, stamp, condition)
     agreement = Agreement(remote.identity, Held(written.etag), Held(remote.seen.etag, remote.seen.modified))
-    await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+    await context.write(before, agreed(entry, agreement, look, context.now()))
     return Result(Outcome.PULLED, decision.reason, bytes=remote.seen.size, conflict=decision.loser is not None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runtime.copier import Copier
 from runtime.decide import Sighting
@@ -56,6 +56,10 @@ class Context:
     def now(self) -> int:
         """Whole seconds since the epoch."""
         return int(self.clock.now())
+
+    async def write(self, before: Entry, after: Entry) -> None:
+        """Write `after` to the ledger if it still holds `before`. Raises `Changed` otherwise."""
+        await self.ledger.put(replace(after, revision=before.revision + 1), before.revision)
 
     def sight_local(self, seen: Seen, entry: Entry, look: Look) -> Sighting:
         """Name what the local bucket shows, knowing what the look's event proves."""

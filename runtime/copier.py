@@ -12,6 +12,9 @@ from runtime.version import Stamp
 
 MAX_PARTS = 10_000
 PARTS_AT_ONCE = 4
+LONGEST_PART = 64 << 20
+"""Bytes. A source in parts is copied in the same parts, so that its ETag is the same on both sides (which tells both
+sides' versions apart cheaply); but parts longer than this would not fit in memory."""
 
 
 class SourceChanged(Changed):
@@ -50,7 +53,8 @@ class Copier:
                 "archived", f"the object is in storage class {seen.attributes.storage_class}: restore it first"
             )
         attributes = replace(attributes, storage_class="")
-        if seen.size < self.threshold:
+        parts = parts_of(seen.etag) if seen.size else 0
+        if seen.size < self.threshold and not parts:
             try:
                 chunks = [chunk async for chunk in reading.chunks()]
             finally:
@@ -60,7 +64,17 @@ class Copier:
                 raise SourceChanged(f"read {len(body)} of {seen.size} bytes")
             return await target.put(to or key, body, attributes, stamp, condition)
         await reading.close()
-        return await self._in_parts(source, key, seen.size, seen.etag, target, to or key, attributes, stamp, condition)
+        length = part_length(seen.size, self.part_size)
+        if parts:
+            try:
+                theirs = await source.part_size(key, seen.etag)
+            except Changed as e:
+                raise SourceChanged(str(e)) from e
+            if 0 < theirs <= LONGEST_PART and -(-seen.size // theirs) == parts:
+                length = theirs
+        return await self._in_parts(
+            source, key, seen.size, seen.etag, length, target, to or key, attributes, stamp, condition
+        )
 
     async def _in_parts(
         self,
@@ -68,13 +82,13 @@ class Copier:
         key: str,
         size: int,
         etag: str,
+        length: int,
         target: Bucket,
         to: str,
         attributes: Attributes,
         stamp: Stamp,
         condition: Condition,
     ) -> Written:
-        length = part_length(size, self.part_size)
         upload = await target.create_upload(to, attributes, stamp)
 
         async def carry(number: int) -> Part:
@@ -93,6 +107,12 @@ class Copier:
             with contextlib.suppress(DualSyncError):  # what went wrong first is what counts
                 await target.abort_upload(to, upload)
             raise
+
+
+def parts_of(etag: str) -> int:
+    """How many parts an object was uploaded in, 0 if in one piece ("Checking object integrity", S3 User Guide)."""
+    _, dash, count = etag.rpartition("-")
+    return int(count) if dash and count.isdigit() else 0
 
 
 def part_length(size: int, smallest: int) -> int:

@@ -54,7 +54,8 @@ class View:
     """All that a decision may look at.
 
     `cause` is why the key is looked at; `attempt` counts the looks before this one; `deletion` says that a finding may
-    delete; `deletions_travel` is false when only creations are synchronised. `settled`: what is here is older than any write under way can be.
+    delete; `deletions_travel` is false when only creations are synchronised. `settled`: what is here is older than any
+    write under way can be. `spent` is the ETag of a version of this side that a user deleted or replaced since.
     """
 
     side: SideName
@@ -67,6 +68,7 @@ class View:
     deletion: bool = False
     deletions_travel: bool = True
     settled: bool = False
+    spent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ def _both(view: View, local: Sighting, remote: Sighting) -> Decision:
     if _is_same(view, remote) and not local.replica:
         return Decision(Deed.PUSH, "changed here, unchanged at the peer")
     if _zombie_there(view, remote):
+        if local.replica:
+            return Decision(Deed.DELETE_REMOTE, "a copy that arrived after its deletion")
         return Decision(Deed.PUSH, "over a copy that arrived after its deletion")
     if local.replica and not remote.replica:
         return Decision(Deed.NOTHING, "a replica here, newer content at the peer: the peer's own event will say so")
@@ -189,4 +193,8 @@ def _zombie_here(view: View, local: Sighting) -> bool:
 
 def _zombie_there(view: View, remote: Sighting) -> bool:
     """The same at the peer, told by the time of the deletion: what is older was brought back by a user."""
-    return remote.replica and view.entry.is_dead(remote.identity) and remote.seen.modified >= view.entry.died
+    if not remote.replica:
+        return False
+    if remote.identity.origin is view.side and remote.identity.etag == view.spent:
+        return True
+    return view.entry.is_dead(remote.identity) and remote.seen.modified >= view.entry.died

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from dataclasses import replace
 
 from runtime.context import Context
+from runtime.copier import SourceChanged
 from runtime.decide import Sighting
 from runtime.errors import Changed
 from runtime.objects import NOTHING
@@ -17,10 +16,12 @@ MAX_KEY_BYTES = 1024
 _CONFLICT_NAME = re.compile(r"\.conflict-(cn|global)-[0-9]+-[0-9a-f]{8}$")
 
 
-def conflict_name(key: str, loser: Identity) -> str:
-    """`report.csv.conflict-cn-1700000000-5d41402a`, the same whoever makes it; empty when too long for S3."""
+def conflict_name(key: str, loser: Identity, *prefixes: str) -> str:
+    """`report.csv.conflict-cn-1700000000-5d41402a`, the same whoever makes it; empty when too long for S3 under one of
+    the sides' prefixes."""
     name = f"{key}.conflict-{loser.origin}-{loser.modified}-{loser.etag[:8].lower()}"
-    return name if len(name.encode()) <= MAX_KEY_BYTES else ""
+    longest = max((len(prefix.encode()) for prefix in prefixes), default=0)
+    return name if longest + len(name.encode()) <= MAX_KEY_BYTES else ""
 
 
 def is_conflict_name(key: str) -> bool:
@@ -33,7 +34,7 @@ async def keep_loser(context: Context, key: str, loser: Sighting, holder: Bucket
 
     Raises `Changed` when the loser is no longer there: look again.
     """
-    name = conflict_name(key, loser.identity)
+    name = conflict_name(key, loser.identity, context.settings.local_prefix, context.settings.remote_prefix)
     if not name or is_conflict_name(key):
         context.log.line("WARNING", "conflict", key=key, reason="loser not kept: no conflict name possible")
         return
@@ -44,5 +45,9 @@ async def keep_loser(context: Context, key: str, loser: Sighting, holder: Bucket
             if reading is not None:
                 await reading.close()
             raise Changed(f"the conflict's loser at {key!r} was replaced while it was kept")
-        with contextlib.suppress(Changed):
-            await context.copier.copy(holder, reading, target, key, replace(stamp), NOTHING, to=name)
+        try:
+            await context.copier.copy(holder, reading, target, key, stamp, NOTHING, to=name)
+        except SourceChanged:
+            raise
+        except Changed:
+            continue  # kept already

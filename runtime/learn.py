@@ -26,7 +26,7 @@ async def learn(context: Context, look: Look, entry: Entry) -> Result:
             return await _arrived(context, look, entry, seen)
         return await _arrived_late(context, look, entry, seen)
     if entry.sequencer < look.sequencer and (entry.agreed is not None or seen is None):
-        await context.ledger.put(gone(entry, look, context.now(), by_user=False), entry.revision)
+        await context.write(entry, gone(entry, look, context.now(), by_user=False))
     return _echo("the peer's deletion")
 
 
@@ -41,22 +41,22 @@ def _stamped(context: Context, look: Look, seen: Seen) -> bool:
 async def _arrived(context: Context, look: Look, entry: Entry, seen: Seen) -> Result:
     assert seen.stamp is not None  # noqa: S101 - the caller checked
     identity = seen.stamp.identity
-    if entry.is_dead(identity) and entry.arrived < entry.deleted < look.sequencer and look.actor is Actor.ECHO:
+    if entry.is_dead(identity) and "" < entry.deleted < look.sequencer and look.actor is Actor.ECHO:
         await context.local.delete(look.key, Condition(seen.etag))
-        await context.ledger.put(gone(entry, look, context.now(), by_user=False), entry.revision)
+        await context.write(entry, gone(entry, look, context.now(), by_user=False))
         return Result(Outcome.REMOVED, "a copy that arrived after its deletion")
     here = Held(seen.etag, seen.modified)
     if entry.agreed is not None and entry.agreed.identity == identity:
         if entry.agreed.local != here or entry.sequencer < look.sequencer:
             agreement = Agreement(identity, here, entry.agreed.remote)
-            await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+            await context.write(entry, agreed(entry, agreement, look, context.now()))
         return _echo("known")
     if entry.sequencer > look.sequencer and entry.agreed is not None:
         return _echo("older than what was agreed since")
     there = await _held_there(context, look, entry, identity)
     if there is None:
         return _echo("the peer holds another version by now")
-    await context.ledger.put(agreed(entry, Agreement(identity, here, there), look, context.now()), entry.revision)
+    await context.write(entry, agreed(entry, Agreement(identity, here, there), look, context.now()))
     return _echo("learnt")
 
 
@@ -92,5 +92,5 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
             gone(replace(entry, agreed=agreement), look, context.now(), by_user=False), entry.revision
         )
         return Result(Outcome.DELETED, "deleted here before its echo came")
-    await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+    await context.write(entry, agreed(entry, agreement, look, context.now()))
     return _echo("learnt late")

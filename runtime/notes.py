@@ -1,25 +1,25 @@
-"""What the ledger learns: each function takes an entry and gives the next one. Pure; `revision` counts up by one."""
+"""What the ledger learns: each function takes an entry and gives the next one. Pure; revisions are not theirs."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from runtime.entry import Agreement, Entry
-from runtime.look import Look
+from runtime.look import Cause, Look
 from runtime.sequencer import latest
 
 
 def agreed(entry: Entry, agreement: Agreement, look: Look, now: int) -> Entry:
     """Both sides hold this version."""
     known = entry.agreed is not None and entry.agreed.identity == agreement.identity
+    exact = look.cause is Cause.CREATED and look.etag == agreement.local.etag
     return replace(
         entry,
-        revision=entry.revision + 1,
         agreed=agreement,
         expired=None,
         dead=tuple(d for d in entry.dead if d.identity != agreement.identity),
         sequencer=latest(entry.sequencer, look.sequencer),
-        arrived=entry.arrived if known and entry.arrived else look.sequencer,
+        arrived=entry.arrived if known and entry.arrived else look.sequencer if exact else "",
         updated=now,
     )
 
@@ -28,7 +28,6 @@ def gone(entry: Entry, look: Look, now: int, *, by_user: bool) -> Entry:
     """Neither side holds the key: a tombstone that names what was deleted. `by_user`: deleted here, by a user."""
     return replace(
         entry,
-        revision=entry.revision + 1,
         agreed=None,
         expired=None,
         dead=entry.buried(entry.agreed),
@@ -44,10 +43,9 @@ def removal(entry: Entry, look: Look, now: int) -> Entry:
 
     The agreed version, had it arrived before, is what was deleted. It stays the belief of what the peer holds.
     """
-    hit = entry.agreed if entry.agreed is not None and entry.arrived < look.sequencer else None
+    hit = entry.agreed if "" < entry.arrived < look.sequencer else None
     return replace(
         entry,
-        revision=entry.revision + 1,
         dead=entry.buried(hit),
         sequencer=latest(entry.sequencer, look.sequencer),
         deleted=latest(entry.deleted, look.sequencer),
@@ -60,7 +58,6 @@ def expired(entry: Entry, look: Look, now: int) -> Entry:
     """A lifecycle rule took the object from here; the peer keeps its own."""
     return replace(
         entry,
-        revision=entry.revision + 1,
         agreed=None,
         expired=entry.agreed or entry.expired,
         sequencer=latest(entry.sequencer, look.sequencer),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from runtime.errors import CredentialRejected, Retry
+from runtime.errors import CredentialRejected, GiveUp, Retry
 from runtime.log import Log, State
 from runtime.ports import Clock
 
@@ -60,7 +60,7 @@ async def inspect(credential: Credential) -> Answer:
         real = await credential.user_id_real()
     except CredentialRejected as e:
         return Answer(Verdict.NOT_YET, f"the peer's key is not accepted (new keys need up to a minute): {e}")
-    except Retry as e:
+    except (Retry, GiveUp) as e:
         return Answer(Verdict.NOT_YET, str(e))
     if real != promised:
         return Answer(

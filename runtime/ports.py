@@ -53,6 +53,9 @@ class Bucket(Protocol):
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         """Bytes `start` to `end` (exclusive), If-Match `etag`. Raises `Changed` when it is another version now."""
 
+    async def part_size(self, key: str, etag: str) -> int:
+        """Bytes of the first part of the object with `etag` (HEAD with partNumber=1). Raises `Changed`."""
+
     async def put(
         self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
     ) -> Written: ...

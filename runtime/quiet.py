@@ -33,7 +33,7 @@ async def created(context: Context, look: Look, entry: Entry) -> Result:
     finally:
         await reading.close()
     agreement = Agreement(local.identity, Held(local.seen.etag, local.seen.modified), Held(written.etag))
-    await context.ledger.put(agreed(entry, agreement, look, context.now()), entry.revision)
+    await context.write(entry, agreed(entry, agreement, look, context.now()))
     return Result(Outcome.COPIED, bytes=local.seen.size)
 
 
@@ -54,10 +54,10 @@ async def removed(context: Context, look: Look, entry: Entry) -> Result | None:
     if proof is None:
         # Nothing says that the peer holds it. An unrecorded write under way will find this note and look again; a
         # late echo will bring the proof.
-        await context.ledger.put(removal(entry, look, context.now()), entry.revision)
+        await context.write(entry, removal(entry, look, context.now()))
         return Result(Outcome.SKIPPED, "deleted before the peer had it, as far as is known")
     await context.remote.delete(look.key, Condition(proof.remote.etag))
-    await context.ledger.put(gone(entry, look, context.now(), by_user=True), entry.revision)
+    await context.write(entry, gone(entry, look, context.now(), by_user=True))
     return Result(Outcome.DELETED)
 
 
@@ -66,12 +66,12 @@ async def lifecycle(context: Context, look: Look, entry: Entry) -> Result:
     if await context.local.head(look.key) is not None:
         return Result(Outcome.SKIPPED, "written again since it expired")
     if entry.sequencer < look.sequencer or not look.sequencer:
-        await context.ledger.put(expired(entry, look, context.now()), entry.revision)
+        await context.write(entry, expired(entry, look, context.now()))
     return Result(Outcome.SKIPPED, "expired by a lifecycle rule: kept at the peer")
 
 
 async def stale(context: Context, look: Look, entry: Entry, *, deletion: bool) -> Result:
     """An event older than what was acted on. A deletion still says that what had arrived before it was deleted."""
     if deletion and entry.deleted < look.sequencer:
-        await context.ledger.put(removal(entry, look, context.now()), entry.revision)
+        await context.write(entry, removal(entry, look, context.now()))
     return Result(Outcome.SKIPPED, "stale: a later event of this key was acted on")

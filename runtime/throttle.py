@@ -102,6 +102,10 @@ class ThrottledBucket:
         await self._throttle.request(end - start)
         return await self._bucket.read_range(key, start, end, etag)
 
+    async def part_size(self, key: str, etag: str) -> int:
+        await self._throttle.request()
+        return await self._bucket.part_size(key, etag)
+
     async def put(
         self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
     ) -> Written:

@@ -125,6 +125,10 @@ class S3Bucket:
             raise Unavailable(f"s3 GetObject {self._target(key)}: {len(content)} bytes came for {start} to {end}")
         return content
 
+    async def part_size(self, key: str, etag: str) -> int:
+        answer = await self._ask("head_object", key, PartNumber=1, IfMatch=f'"{etag}"')
+        return int(answer["ContentLength"])
+
     async def put(
         self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
     ) -> Written:

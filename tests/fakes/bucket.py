@@ -83,6 +83,14 @@ class FakeBucket:
             raise Changed(f"GET {key}: not the version with ETag {etag}")
         return version.body[start:end]
 
+    async def part_size(self, key: str, etag: str) -> int:
+        await self._head[0]
+        version = self.store.current(self._prefix + key)
+        await self._head[1]
+        if version is None or version.seen.etag != etag:
+            raise Changed(f"HEAD {key}: not the version with ETag {etag}")
+        return version.first_part
+
     async def put(
         self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
     ) -> Written:

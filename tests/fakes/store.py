@@ -34,13 +34,14 @@ class Versioning(StrEnum):
 class Version:
     """One version or delete marker of a key."""
 
-    __slots__ = ("body", "marker", "seen", "version_id")
+    __slots__ = ("body", "first_part", "marker", "seen", "version_id")
 
     def __init__(self, version_id: str, seen: Seen, body: bytes, marker: bool) -> None:
         self.version_id = version_id
         self.seen = seen
         self.body = body
         self.marker = marker
+        self.first_part = len(body)
 
 
 class Upload:
@@ -175,7 +176,17 @@ class Store:
         body = b"".join(b for _, b in parts)
         etag = f"{self._etag(b''.join(e.encode() for e, _ in parts))}-{len(parts)}"
         event = "ObjectCreated:CompleteMultipartUpload"
-        return self._create(upload.key, body, principal, upload.attributes, upload.stamp, event, etag, upload.initiated)
+        return self._create(
+            upload.key,
+            body,
+            principal,
+            upload.attributes,
+            upload.stamp,
+            event,
+            etag,
+            upload.initiated,
+            len(parts[0][1]),
+        )
 
     def delete(self, key: str, principal: str, names: dict[bool, str] = EVENTS_OF_REMOVAL) -> None:
         """DeleteObject without a version: the object goes, or a delete marker comes ("Working with delete markers")."""
@@ -222,11 +233,13 @@ class Store:
         event: str,
         etag: str,
         modified: int,
+        first_part: int = 0,
     ) -> Written:
         before = self.current(key)
         version_id = self._version_id()
         shown = version_id if self.versioning is not Versioning.NEVER else ""
         version = Version(version_id, Seen(etag, len(body), modified, stamp, attributes, shown), body, False)
+        version.first_part = first_part or len(body)
         self._add(key, version)
         self._changed(key, before, version, principal, event, shown)
         return Written(etag, shown)

@@ -116,7 +116,11 @@ def real_worker(world: World, side: str) -> Processor:
 
 def real_finder(world: World, side: str) -> Searcher:
     """The code that runs in the cloud."""
-    c = world.context(side)
+    return finder_of(world.context(side))
+
+
+def finder_of(c: Context) -> Searcher:
+    """A finder with the surroundings of a worker."""
     return Finder(
         settings=c.settings,
         clock=c.clock,

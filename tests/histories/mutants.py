@@ -1,0 +1,298 @@
+"""Deliberate faults, each a mistake that someone could make in the worker or the finder. Every one must be caught.
+
+Most sit between the core and its edges, so that the core can be rewritten without touching them; some replace a
+function of the core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+from unittest.mock import patch
+
+import runtime.decide as decide_module
+from runtime import careful, quiet, worker
+from runtime.context import Context, Result
+from runtime.decide import Decision, Deed, View, decide
+from runtime.entry import Entry
+from runtime.errors import Changed, DualSyncError
+from runtime.events import Principals, parse
+from runtime.log import Outcome
+from runtime.look import Cause, Look
+from runtime.objects import Attributes, Condition, Part, Row, Seen, Written
+from runtime.version import Identity, Stamp
+from runtime.worker import Worker
+from tests.fakes.bucket import FakeBucket, FakeReading
+from tests.fakes.ledger import FakeLedger
+from tests.fakes.queue import FakeMessage, FakeQueue
+from tests.histories.plan import History
+from tests.histories.simulation import Result as Outcomes
+from tests.histories.simulation import simulate
+from tests.histories.world import Processor, Searcher, World, finder_of
+
+
+class Proxy:
+    """Passes everything on to `inner`."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class Unconditional(Proxy):
+    """Writes whatever is there."""
+
+    inner: FakeBucket
+
+    async def put(
+        self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
+    ) -> Written:
+        return await self.inner.put(key, body, attributes, stamp, _Any(self.inner, key))
+
+    async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition) -> Written:
+        return await self.inner.complete_upload(key, upload_id, parts, _Any(self.inner, key))
+
+    async def delete(self, key: str, condition: Condition) -> None:
+        await self.inner.delete(key, _Any(self.inner, key))
+
+
+class _Any(Condition):
+    """A condition that holds whatever there is, asked when the write takes effect."""
+
+    def __init__(self, bucket: FakeBucket, key: str) -> None:
+        object.__setattr__(self, "_bucket", bucket)
+        object.__setattr__(self, "_key", key)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "etag":
+            bucket: FakeBucket = object.__getattribute__(self, "_bucket")
+            version = bucket.store.current(object.__getattribute__(self, "_key"))
+            return version.seen.etag if version else None
+        return object.__getattribute__(self, name)
+
+
+class ChangedIsDone(Proxy):
+    """Takes a 412 for success: someone wrote, so all is well."""
+
+    async def put(self, key: str, *rest: Any) -> Written:
+        try:
+            return await self.inner.put(key, *rest)  # type: ignore[no-any-return]
+        except Changed:
+            seen = await self.inner.head(key)
+            return Written(seen.etag if seen else "")
+
+    async def delete(self, key: str, condition: Condition) -> None:
+        try:
+            await self.inner.delete(key, condition)
+        except Changed:
+            return
+
+
+class StampBlind(Proxy):
+    """Sees no stamps: a replica's own time is taken for its version's."""
+
+    async def head(self, key: str, version_id: str = "") -> Seen | None:
+        seen = await self.inner.head(key, version_id)
+        return replace(seen, stamp=None) if seen else None
+
+    async def read(self, key: str) -> FakeReading | None:
+        reading = await self.inner.read(key)
+        if reading:
+            reading.seen = replace(reading.seen, stamp=None)
+        return reading  # type: ignore[no-any-return]
+
+
+class PartsOfAnyVersion(Proxy):
+    """Reads parts without If-Match."""
+
+    async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
+        seen = await self.inner.head(key)
+        return await self.inner.read_range(key, start, end, seen.etag if seen else etag)  # type: ignore[no-any-return]
+
+
+class TruncatedIsWhole(Proxy):
+    """Takes a listing that breaks off for a whole one, and one page for all of it."""
+
+    async def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
+        try:
+            async for rows in self.inner.list(after):
+                yield rows
+                return
+        except DualSyncError:
+            return
+
+
+class Amnesiac(Proxy):
+    """A ledger that keeps no tombstones."""
+
+    inner: FakeLedger
+
+    async def put(self, entry: Entry, expected_revision: int) -> None:
+        await self.inner.put(replace(entry, dead=(), deleted="", died=0), expected_revision)
+
+
+class LastWriterLedger(Proxy):
+    """A ledger written without condition."""
+
+    inner: FakeLedger
+
+    async def put(self, entry: Entry, expected_revision: int) -> None:
+        stored = self.inner.table.entries.get(entry.key)
+        revision = stored.revision if stored else 0
+        await self.inner.get(entry.key)
+        self.inner.table.entries.pop(entry.key, None)
+        await self.inner.put(replace(entry, revision=1), 0)
+        self.inner.table.entries[entry.key] = replace(entry, revision=revision + 1)
+
+
+class Unproven(Proxy):
+    """A ledger that answers a finder nothing."""
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        await self.inner.get_many(keys)
+        return {}
+
+
+class NothingPostponed(Proxy):
+    """A queue to which nothing is sent anew."""
+
+    inner: FakeQueue
+
+    async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
+        if not delay_seconds:
+            await self.inner.send(bodies, delay_seconds)
+
+
+class AcknowledgesFirst:
+    """Deletes the message, then does what it says."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    async def process(self, message: FakeMessage) -> None:
+        await self.context.queue.delete([message])
+        await Worker(self.context).process(message)
+
+
+# -- replaced functions of the core
+
+
+def without_sequencers(*arguments: Any) -> list[Look]:
+    """No event is ever stale, none is known to be later than another."""
+    return [replace(look, sequencer="") for look in parse(*arguments)]
+
+
+def first_record_only(*arguments: Any) -> list[Look]:
+    """As the guide's worker does with a message of several records."""
+    return parse(*arguments)[:1]
+
+
+def deletes_without_proof(view: View) -> Decision:
+    """What is gone here must go there."""
+    if view.local is None and view.remote is not None and view.cause is Cause.REMOVED:
+        return Decision(Deed.DELETE_REMOTE, "gone here")
+    return decide(view)
+
+
+async def never_quiet(*_: Any) -> None:
+    """A removal without the quiet path."""
+    return
+
+
+def mine_wins_ties(a: Identity, b: Identity, policy: object) -> bool:
+    """Each side gives itself the benefit of the doubt."""
+    return a.modified >= b.modified
+
+
+async def deaf_to_echoes(context: Context, look: Look, entry: Entry) -> Result:
+    """Echoes are dropped and teach nothing."""
+    return Result(Outcome.CANCELLED)
+
+
+async def edge_not_level(context: Context, look: Look, entry: Entry) -> Result | None:
+    """A deletion is applied without looking whether the object is back."""
+    if entry.agreed is None:
+        return Result(Outcome.SKIPPED)
+    await context.remote.delete(look.key, Condition(entry.agreed.remote.etag))
+    await context.ledger.put(replace(entry, agreed=None, revision=entry.revision + 1), entry.revision)
+    return Result(Outcome.DELETED)
+
+
+def always_copy(view: View) -> Decision:
+    """Level-triggered but with no idea of whose version it is: copies what is here, replica or not."""
+    if view.local is not None and (view.remote is None or view.remote.identity != view.local.identity):
+        return Decision(Deed.PUSH, "it is here")
+    return decide(view)
+
+
+ChangeContext = Callable[[Context], Context]
+
+
+def same(context: Context) -> Context:
+    """No change."""
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A fault by name: what it does to a machine's surroundings, which functions it replaces."""
+
+    name: str
+    context: ChangeContext = same
+    finder_context: ChangeContext = same
+    make: Callable[[Context], Processor] = Worker
+    patches: Sequence[tuple[object, str, object]] = field(default_factory=tuple)
+
+    def run(self, history: History) -> Outcomes:
+        """A history with this fault in both sides' machines."""
+
+        def make_worker(world: World, side: str) -> Processor:
+            return self.make(self.context(world.context(side)))
+
+        def make_finder(world: World, side: str) -> Searcher:
+            return finder_of(self.finder_context(world.context(side)))
+
+        with ExitStack() as stack:
+            for target, name, new in self.patches:
+                stack.enter_context(patch.object(target, name, new))
+            return simulate(history, make_worker, make_finder)
+
+
+def swap(**wrappers: Callable[[Any], Any]) -> ChangeContext:
+    """A context with some of its parts wrapped."""
+
+    def change(context: Context) -> Context:
+        return replace(context, **{name: wrap(getattr(context, name)) for name, wrap in wrappers.items()})
+
+    return change
+
+
+NOBODY = Principals(frozenset())
+
+MUTANTS = (
+    Mutant("drop the guard", lambda c: replace(c, principals=NOBODY)),
+    Mutant("drop the condition", swap(remote=Unconditional)),
+    Mutant("take 412 for success", swap(remote=ChangedIsDone)),
+    Mutant("ignore the sequencer", patches=[(worker, "parse", without_sequencers)]),
+    Mutant("acknowledge first", make=AcknowledgesFirst),
+    Mutant("forget tombstones", swap(ledger=Amnesiac)),
+    Mutant("trust replica times", swap(local=StampBlind, remote=StampBlind)),
+    Mutant(
+        "delete without proof",
+        patches=[(careful, "decide", deletes_without_proof), (quiet, "removed", never_quiet)],
+    ),
+    Mutant("skip the second record", patches=[(worker, "parse", first_record_only)]),
+    Mutant("write the ledger blindly", swap(ledger=LastWriterLedger)),
+    Mutant("let echoes teach nothing", patches=[(worker, "learn", deaf_to_echoes)]),
+    Mutant("win every tie", patches=[(careful, "wins", mine_wins_ties), (decide_module, "wins", mine_wins_ties)]),
+    Mutant("lose what is postponed", swap(queue=NothingPostponed)),
+    Mutant("take a broken listing for a whole one", finder_context=swap(remote=TruncatedIsWhole)),
+    Mutant("read parts of any version", swap(local=PartsOfAnyVersion, remote=PartsOfAnyVersion)),
+    Mutant("apply deletions unseen", patches=[(quiet, "removed", edge_not_level)]),
+    Mutant("copy replicas back", patches=[(careful, "decide", always_copy)]),
+    Mutant("search without the ledger", finder_context=swap(ledger=Unproven)),
+)
