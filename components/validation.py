@@ -175,6 +175,14 @@ def _options(side: str, model: SideModel) -> None:
             f"capacities out of order (minCapacity {fleet.min_capacity}, maxCapacity {fleet.max_capacity})",
             "let minCapacity ≤ desiredCapacity ≤ maxCapacity",
         )
+    registry = re.match(r"[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.", finder.image)
+    if registry is not None and partition_of(registry[1]) != model.partition:
+        raise ConfigError(
+            "finderImage",
+            finder.image,
+            f"is in a registry that side {side} can't reach from {model.region}",
+            f"give it under {side}, from a registry of partition {model.partition.id}",
+        )
     for key, text, choices in (
         ("storageClass", model.replicas.storage_class, STORAGE_CLASSES),
         ("acl", model.replicas.acl, ("", *CANNED_ACLS)),
