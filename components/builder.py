@@ -37,6 +37,9 @@ SERVICES = frozenset(
 )
 """botocore's service models that go along: 1 MB instead of 20."""
 
+LAPTOP = frozenset(["commands", "operations"])
+"""Parts of the runtime for operators' machines: a change in them must not roll the fleet."""
+
 FORMAT = 1
 """Changes with the way of building, so that what older versions built is not taken from the cache."""
 
@@ -85,7 +88,10 @@ class Builder:
         return {
             f"{self.runtime.name}/{path.relative_to(self.runtime).as_posix()}": path.read_bytes()
             for path in self.runtime.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+            if path.is_file()
+            and "__pycache__" not in path.parts
+            and path.suffix != ".pyc"
+            and path.relative_to(self.runtime).parts[0] not in LAPTOP
         }
 
     def _dependencies(self, architecture: Architecture, scratch: Path) -> dict[str, bytes]:

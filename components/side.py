@@ -119,6 +119,7 @@ class Side(pulumi.ComponentResource):
             "dashboardUrl": watch.dashboard_url,
             "alarmTopic": watch.topic_arn,
             "metrics": context.names.metrics,
+            "environment": dict(variables),
         }
         self.register_outputs(self.outputs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
@@ -57,6 +57,10 @@ def parse(body: str, principals: Principals, relative: Callable[[str], str | Non
             return [from_body(document["dualsync"])]
         except (ValueError, TypeError, AttributeError, OverflowError) as e:
             raise Unreadable(str(e)) from None
+    if isinstance(document.get("redrive"), str):
+        # A dead letter that an operator sends again: not what it said then counts, but what is there now.
+        looks = parse(document["redrive"], principals, relative, sent)
+        return [replace(look, careful=True, attempt=0, since=sent, reason="redriven") for look in looks]
     if document.get("Type") == "Notification" and isinstance(document.get("Message"), str):
         return parse(document["Message"], principals, relative, sent)
     if document.get("Event") == "s3:TestEvent":
