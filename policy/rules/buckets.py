@@ -1,0 +1,45 @@
+"""Data buckets are adopted: nothing in the plan creates, configures, owns or deletes one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policy.environment import environments
+from policy.plan import Plan
+from policy.rule import Finding, Options, Rule
+from policy.rules.notifications import SUBSCRIPTION
+from runtime.settings import variable
+
+
+def data_buckets(plan: Plan) -> set[str]:
+    """Names of the buckets that are synchronised, from whatever in the plan already knows them."""
+    names = {s.get("bucket") for s in plan.of(SUBSCRIPTION)}
+    for environment in environments(plan):
+        for field in ("local_bucket", "remote_bucket"):
+            names.add((environment.variables or {}).get(variable(field)))
+    return {n for n in names if isinstance(n, str) and n}
+
+
+def adopted(plan: Plan, _: Options) -> Iterator[Finding]:
+    """No S3 resource is about a data bucket."""
+    names = data_buckets(plan)
+    for resource in plan.resources:
+        if not resource.kind.startswith(("s3.", "s3control.")) or resource.kind == "s3.BucketNotification":
+            continue
+        for path in ("bucket", "bucketName", "id"):
+            if resource.get(path) in names:
+                yield Finding(resource, f"{resource.name} ({resource.type}) manages data bucket {resource.get(path)}")
+                break
+
+
+RULES = (
+    Rule(
+        name="data-buckets-adopted",
+        what="No data bucket is created, configured, owned or deleted.",
+        why="The buckets and what is in them were there before this program and stay after it. Whatever a stack owns,"
+        " its destroy takes away, and a deletion would travel to the other side.",
+        remedy="Take the resource out; `pulumi state delete` it if it is already owned. Settings of the bucket are its"
+        " owner's.",
+        all=adopted,
+    ),
+)

@@ -1,0 +1,65 @@
+"""The loop guard is wired to the right user: each side's worker suppresses its own account's dedicated user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policy.environment import Environment, environments
+from policy.plan import UNKNOWN, Plan, Resource
+from policy.rule import Finding, Options, Rule
+from runtime.settings import variable
+
+OWN_USER_IDS = variable("own_user_ids")
+
+
+def knows_own_user(plan: Plan, _: Options) -> Iterator[Finding]:
+    """Worker and finder of a side are told the id of the dedicated user of that side, first and nobody else's.
+
+    At preview, while ids are unknown, by what the environment is made from; afterwards by the ids themselves.
+    """
+    for environment in environments(plan):
+        problem = _problem(plan, environment)
+        if problem:
+            text = f"{environment.process} {environment.holder.name}: {OWN_USER_IDS} {problem}"
+            yield Finding(environment.holder, text)
+
+
+def _problem(plan: Plan, environment: Environment) -> str:
+    holder = environment.holder
+    own = [u for u in plan.of("iam.User") if _same_side(u, holder)]
+    if not own:
+        return "can name nobody: its side has no dedicated user in this stack"
+    made_from = plan.behind(holder, environment.path, "iam.User")
+    for user in made_from:
+        if not _same_side(user, holder):
+            return f"is made from {user.name}, the dedicated user of the other side, not from {own[0].name}"
+    if environment.variables is None:
+        return "" if made_from else f"is not made from {own[0].name}, its side's dedicated user"
+    ids = [i for i in environment.variables.get(OWN_USER_IDS, "").split(",") if i]
+    if not ids:
+        return "is empty"
+    known = {user.get("uniqueId"): user for user in plan.of("iam.User") if user.get("uniqueId") not in (None, UNKNOWN)}
+    for user_id in ids:
+        if user_id in known and not _same_side(known[user_id], holder):
+            return f"names {user_id}, which is {known[user_id].name} of the other side"
+    wanted = own[0].get("uniqueId")
+    if wanted not in (None, UNKNOWN) and ids[0] != wanted:
+        return f"begins with {ids[0]}, and {own[0].name} has {wanted}"
+    return ""
+
+
+def _same_side(a: Resource, b: Resource) -> bool:
+    return a.account is not None and b.account is not None and a.account.urn == b.account.urn
+
+
+RULES = (
+    Rule(
+        name="guard-knows-own-user",
+        what="Worker and finder suppress the dedicated user of their own side, and of no other.",
+        why="The peer's worker writes here as this side's dedicated user. A worker that does not know that user's id"
+        " takes every replica for a user's write and sends it back: the sides copy to each other without end.",
+        remedy=f"Make {OWN_USER_IDS} of each side from `unique_id` of the user that this side's own provider creates"
+        " (earlier users of the same side may follow it).",
+        all=knows_own_user,
+    ),
+)

@@ -1,0 +1,111 @@
+"""The secret in the peer's account holds the key, and the id, of the user that this side suppresses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from policy.environment import environments
+from policy.plan import UNKNOWN, Plan, Resource
+from policy.rule import Finding, Options, Rule
+from policy.rules.guard import OWN_USER_IDS
+
+FIELDS = ("access_key_id", "secret_access_key", "user_id")
+
+
+def key_of_suppressed_user(plan: Plan, _: Options) -> Iterator[Finding]:
+    """Every secret written into an account: whose key, whose id, and whether its side's guard knows that id."""
+    for secret in plan.of("secretsmanager.SecretVersion"):
+        problem = _problem(plan, secret)
+        if problem:
+            yield Finding(secret, f"secret {secret.name} {problem}")
+
+
+def _problem(plan: Plan, secret: Resource) -> str:
+    users = plan.behind(secret, "secretString", "iam.User")
+    keys = plan.behind(secret, "secretString", "iam.AccessKey")
+    if not users and not keys:
+        return _received(plan, secret)
+    if len(users) != 1 or len(keys) != 1:
+        return f"is made from {len(keys)} keys and {len(users)} users: one of each is a hand-over"
+    user, key = users[0], keys[0]
+    if _side(secret) == _side(user):
+        return f"holds {user.name}'s key in that user's own account: it belongs where the peer's worker runs"
+    owner = plan.behind(key, "user", "iam.User")
+    if owner and owner != [user]:
+        return f"holds {key.name}, a key of {owner[0].name}, beside the id of {user.name}"
+    return _values(secret, user, key) or _suppressed(plan, user)
+
+
+def _received(plan: Plan, secret: Resource) -> str:
+    """A hand-over from elsewhere (config, the peer's stack): complete, and not about this side's own user."""
+    content = _content(secret)
+    if content is None:
+        return ""
+    missing = [f for f in FIELDS if not content.get(f)]
+    if missing:
+        return f"lacks {', '.join(missing)}"
+    for user in plan.of("iam.User"):
+        if _side(user) == _side(secret) and content["user_id"] == user.get("uniqueId"):
+            return f"holds the key of {user.name}, this side's own user, not the peer's"
+    return ""
+
+
+def _values(secret: Resource, user: Resource, key: Resource) -> str:
+    content = _content(secret)
+    if content is None:
+        return ""
+    missing = [f for f in FIELDS if not content.get(f)]
+    if missing:
+        return f"lacks {', '.join(missing)}"
+    for field, resource, path in (("user_id", user, "uniqueId"), ("access_key_id", key, "id")):
+        value = resource.get(path)
+        if value not in (None, UNKNOWN) and content[field] != value:
+            return f"has another {field} than {resource.name}"
+    return ""
+
+
+def _suppressed(plan: Plan, user: Resource) -> str:
+    """The side of `user` runs a worker here: does that worker know this very user as its own?"""
+    for environment in environments(plan):
+        if _side(environment.holder) != _side(user):
+            continue
+        made_from = plan.behind(environment.holder, environment.path, "iam.User")
+        if any(_side(u) == _side(user) for u in made_from) and user not in made_from:
+            return f"holds the key of {user.name}, and {environment.holder.name} suppresses another user"
+        ids = (environment.variables or {}).get(OWN_USER_IDS, "").split(",")
+        value = user.get("uniqueId")
+        if environment.variables is not None and value not in (None, UNKNOWN) and ids[0] and value not in ids:
+            return f"names user {value}, which {environment.holder.name} does not suppress"
+    return ""
+
+
+def _content(secret: Resource) -> Mapping[str, Any] | None:
+    """The secret's text as an object; None while unknown. Never shown in a finding."""
+    text = secret.get("secretString")
+    if not isinstance(text, str):
+        return None
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _side(resource: Resource) -> str:
+    return resource.account.urn if resource.account is not None else ""
+
+
+RULES = (
+    Rule(
+        name="hand-over-names-suppressed-user",
+        what="A secret written into the peer's account holds key and id of the user whose echoes this side suppresses.",
+        why="With that key the peer's worker writes here, and the events of its writes name that user. If it is not the"
+        " one that this side's worker suppresses, or the id beside the key is another's, replicas travel back, or the"
+        " peer's worker refuses to start.",
+        remedy="Make the secret from one access key and the `unique_id` of the user that owns it, through the"
+        " provider of the other side; give the same `unique_id` to this side's worker.",
+        all=key_of_suppressed_user,
+    ),
+)
