@@ -31,7 +31,8 @@ def name_version(
         return agreed.identity, stamp is not None
     if stamp is None or user_wrote:
         return own, False
-    if agreed is not None and held is not None and stamp.identity == agreed.identity and seen.etag != held.etag:
+    known = agreed is not None and held is not None and stamp.identity == agreed.identity
+    if known and held is not None and seen.etag != held.etag and not seen.opaque:
         return own, False  # other content under the agreed version's stamp: a user kept the metadata
     if any(d.identity == stamp.identity and d.local == Held(seen.etag, seen.modified) for d in entry.dead) and local:
         return own, False  # deleted, and here again just as it was: a user removed the delete marker

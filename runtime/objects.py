@@ -27,7 +27,8 @@ class Seen:
     """An object as a HEAD, a GET or (without stamp and attributes) a listing showed it.
 
     `etag` without quotes; `modified` is LastModified in whole seconds since the epoch, for a multipart upload the
-    time of its initiation; `version_id` is empty on an unversioned bucket.
+    time of its initiation; `version_id` is empty on an unversioned bucket. `opaque` says that the ETag is no digest of
+    the content (SSE-KMS, SSE-C): the same content written again has another one.
     """
 
     etag: str
@@ -37,6 +38,7 @@ class Seen:
     attributes: Attributes = field(default_factory=Attributes)
     version_id: str = ""
     archived: bool = False
+    opaque: bool = False
 
 
 @dataclass(frozen=True, slots=True)

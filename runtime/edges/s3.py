@@ -269,6 +269,7 @@ def _seen(answer: Mapping[str, Any]) -> Seen:
         ),
         version_id=answer.get("VersionId", ""),
         archived=asleep and 'ongoing-request="false"' not in answer.get("Restore", ""),
+        opaque=answer.get("ServerSideEncryption", "").startswith("aws:kms") or "SSECustomerAlgorithm" in answer,
     )
 
 

@@ -238,7 +238,9 @@ class Store:
         before = self.current(key)
         version_id = self._version_id()
         shown = version_id if self.versioning is not Versioning.NEVER else ""
-        version = Version(version_id, Seen(etag, len(body), modified, stamp, attributes, shown), body, False)
+        version = Version(
+            version_id, Seen(etag, len(body), modified, stamp, attributes, shown, opaque=self.kms), body, False
+        )
         version.first_part = first_part or len(body)
         self._add(key, version)
         self._changed(key, before, version, principal, event, shown)
