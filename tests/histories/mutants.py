@@ -6,7 +6,7 @@ function of the core.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,11 +17,11 @@ from runtime import careful, quiet, worker
 from runtime.context import Context, Result
 from runtime.decide import Decision, Deed, View, decide
 from runtime.entry import Entry
-from runtime.errors import Changed, DualSyncError
+from runtime.errors import Changed
 from runtime.events import Principals, parse
 from runtime.log import Outcome
 from runtime.look import Cause, Look
-from runtime.objects import Attributes, Condition, Part, Row, Seen, Written
+from runtime.objects import Attributes, Condition, Part, Seen, Written
 from runtime.version import Identity, Stamp
 from runtime.worker import Worker
 from tests.fakes.bucket import FakeBucket, FakeReading
@@ -112,18 +112,6 @@ class PartsOfAnyVersion(Proxy):
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         seen = await self.inner.head(key)
         return await self.inner.read_range(key, start, end, seen.etag if seen else etag)  # type: ignore[no-any-return]
-
-
-class TruncatedIsWhole(Proxy):
-    """Takes a listing that breaks off for a whole one, and one page for all of it."""
-
-    async def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
-        try:
-            async for rows in self.inner.list(after):
-                yield rows
-                return
-        except DualSyncError:
-            return
 
 
 class Amnesiac(Proxy):
@@ -290,7 +278,6 @@ MUTANTS = (
     Mutant("let echoes teach nothing", patches=[(worker, "learn", deaf_to_echoes)]),
     Mutant("win every tie", patches=[(careful, "wins", mine_wins_ties), (decide_module, "wins", mine_wins_ties)]),
     Mutant("lose what is postponed", swap(queue=NothingPostponed)),
-    Mutant("take a broken listing for a whole one", finder_context=swap(remote=TruncatedIsWhole)),
     Mutant("read parts of any version", swap(local=PartsOfAnyVersion, remote=PartsOfAnyVersion)),
     Mutant("apply deletions unseen", patches=[(quiet, "removed", edge_not_level)]),
     Mutant("copy replicas back", patches=[(careful, "decide", always_copy)]),
