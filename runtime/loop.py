@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
-from runtime.errors import CredentialRejected, DualSyncError, Retry
+from runtime.errors import Changed, CredentialRejected, DualSyncError, GiveUp, Retry
 from runtime.health import Health
 from runtime.log import Log, State
 from runtime.ports import Clock, Message, Queue
@@ -61,9 +61,10 @@ class Loop:
         self._health = health
         self._concurrency = concurrency
         self._visibility = visibility_seconds
-        self._busy: dict[asyncio.Task[None], Message] = {}
+        self._busy: dict[asyncio.Task[Any], Message] = {}
         self._stopping = asyncio.Event()
         self._connecting: asyncio.Task[bool] | None = None
+        self._rejections = 0
         self.fatal: BaseException | None = None
 
     @property
@@ -77,23 +78,49 @@ class Loop:
 
     async def run(self) -> None:
         """Raises what stopped the worker (`Stop`, or a fault of the program); returns after `stop`."""
-        async with asyncio.TaskGroup() as group:
-            heart = group.create_task(self._heartbeat())
-            ender = group.create_task(self._stopping.wait())
+        heart = self._beside(self._heartbeat())
+        ender = self._beside(self._stopping.wait())
+        try:
+            await self._take(ender)
+            self._log.line("INFO", "state", state=State.DRAINING, in_flight=len(self._busy))
+            while self._busy:
+                await asyncio.wait(self._busy)
+        finally:
+            heart.cancel()
+            ender.cancel()
+        self._log.line("INFO", "state", state=State.STOPPED)
+        if self.fatal is not None:
+            raise self.fatal
+
+    async def _take(self, ender: asyncio.Task[Any]) -> None:
+        """Receive until stopped. What can't be mended stops the worker, but not what it has begun."""
+        try:
             await self._until_stopped(self._reconnect())
             if not self._stopping.is_set():
                 self._log.line("INFO", "state", state=State.RUNNING)
             while not self._stopping.is_set():
                 await self._close_circuit()
                 await self._wait_at_gate()
-                await self._receive(ender)
-            self._log.line("INFO", "state", state=State.DRAINING, in_flight=len(self._busy))
-            while self._busy:
-                await asyncio.wait(self._busy)
-            heart.cancel()
-        self._log.line("INFO", "state", state=State.STOPPED)
-        if self.fatal is not None:
-            raise self.fatal
+                await self._wait_for_credential()
+                if not self._stopping.is_set():
+                    await self._receive(ender)
+        except Exception as e:
+            self._fail(e)
+
+    def _beside(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task whose failure stops the worker."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.fatal = self.fatal or error
+        self._stopping.set()
 
     async def _wait_at_gate(self) -> None:
         """What was received is finished meanwhile."""
@@ -104,7 +131,12 @@ class Loop:
         if not self._stopping.is_set():
             self._log.line("INFO", "state", state=State.RUNNING)
 
-    async def _receive(self, ender: asyncio.Task[bool]) -> None:
+    async def _wait_for_credential(self) -> None:
+        """While there is none that works, what would be received could only wait."""
+        if self._connecting is not None and not self._connecting.done():
+            await self._until_stopped(asyncio.shield(self._connecting))
+
+    async def _receive(self, ender: asyncio.Task[Any]) -> None:
         while len(self._busy) >= self._concurrency:
             await asyncio.wait({*self._busy, ender}, return_when=asyncio.FIRST_COMPLETED)
             if self._stopping.is_set():
@@ -125,22 +157,16 @@ class Loop:
             await self._until_stopped(self._clock.sleep(FIRST_PAUSE * 5))
             return
         for message in messages:
-            task = asyncio.create_task(self._handle(message))
+            task = self._beside(self._handle(message))
             self._busy[task] = message
-            task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        del self._busy[task]
-        error = None if task.cancelled() else task.exception()
-        if error is not None and self.fatal is None:
-            self.fatal = error
-            self._stopping.set()
+            task.add_done_callback(self._busy.pop)
 
     async def _handle(self, message: Message) -> None:
         """A refused credential spends no receive: the message is kept hidden until there is another one."""
         while True:
             try:
                 await self._process(message)
+                self._rejections = 0
                 return
             except CredentialRejected as e:
                 self._log.line("WARNING", "credential", reason=str(e))
@@ -156,8 +182,15 @@ class Loop:
     async def _reconnect(self) -> None:
         """One connection attempt at a time, however many messages ask for it."""
         if self._connecting is None or self._connecting.done():
-            self._connecting = asyncio.create_task(self._connect())
+            self._connecting = asyncio.create_task(self._connect_unhurried(self._rejections))
+            self._rejections += 1
         await self._until_stopped(asyncio.shield(self._connecting))
+
+    async def _connect_unhurried(self, rejections: int) -> bool:
+        """The guard may accept a key that S3 does not (yet): then each try comes later than the one before."""
+        if rejections > 1:
+            await self._clock.sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(rejections - 2, 10)))
+        return await self._connect()
 
     async def _close_circuit(self) -> None:
         pause = FIRST_PAUSE
@@ -174,6 +207,8 @@ class Loop:
                 await self._reconnect()
             except Retry:
                 continue
+            except (Changed, GiveUp):
+                pass  # a refusal is an answer, too
             self._health.good()
         if said and not self._stopping.is_set():
             self._log.line("INFO", "state", state=State.RUNNING)
