@@ -73,6 +73,9 @@ class Modes:
     silent_undelete: bool = False
     absent_204: bool = False
     page: int = 1000
+    prefix: tuple[str, str] = ("", "")
+    settings: tuple[tuple[str, str], ...] = ()
+    """Further settings of both sides by name, as text; `cn.NAME` for one side only."""
     beside: bool = True
     """Another object is on both sides from the start: an empty side would make the finder hold deletions."""
 

@@ -36,7 +36,7 @@ class Users:
         for side, store in world.stores.items():
             store.watch = self._watcher(side, store)
             if modes.beside:
-                store.put(BESIDE, b"keep", USERS[side], named("keep"))
+                store.put(world.prefix(side) + BESIDE, b"keep", USERS[side], named("keep"))
 
     def do(self, op: Op) -> None:
         """One act, in an instant."""
@@ -87,16 +87,21 @@ class Users:
         """What is wrong now."""
         findings = []
         stores = self.world.stores
-        for key in sorted(set().union(*(s.keys for s in stores.values()), self.models)):
-            shown = {side: show(store.current(key)) for side, store in stores.items()}
+        held = (self.world.relative(side, key) for side, store in stores.items() for key in store.keys)
+        for key in sorted({key for key in held if key is not None} | set(self.models)):
+            shown = {side: show(store.current(self.world.prefix(side) + key)) for side, store in stores.items()}
             findings.extend(judge(self.model(key), shown, strict=strict))
         return findings
 
     def _watcher(self, side: str, store: Store):  # type: ignore[no-untyped-def]
-        propagate = self.world.modes.expiry == "propagate"
+        world = self.world
+        propagate = world.modes.expiry == "propagate"
 
         def watch(key: str, before: Version | None, now: Version | None, principal: str) -> None:
-            model = self.model(key)
+            relative = world.relative(side, key)
+            if relative is None:
+                return
+            model = self.model(relative)
             if principal in WORKERS:
                 if now is not None:
                     self.writes += 1

@@ -10,7 +10,7 @@ from runtime.context import Context
 from runtime.copier import Copier
 from runtime.events import Principals
 from runtime.finder import Finder
-from runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName
+from runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName, variable
 from runtime.worker import Worker
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.clock import FakeClock, Time
@@ -83,6 +83,15 @@ class World:
             store.marker_removal_raises_event = not modes.silent_undelete
             store.absent_delete_is_404 = not modes.absent_204
 
+    def prefix(self, side: str) -> str:
+        """Keys under it are synchronised."""
+        return self.modes.prefix[SIDES.index(side)]
+
+    def relative(self, side: str, key: str) -> str | None:
+        """The key below the prefix, by which both sides know it; None outside."""
+        prefix = self.prefix(side)
+        return key[len(prefix) :] if key.startswith(prefix) and key != prefix else None
+
     def context(self, side: str) -> Context:
         """A machine of `side`, with clients of its own."""
         peer = PEER[side]
@@ -150,9 +159,15 @@ def settings(modes: Modes, side: str) -> Settings:
         keep_loser=modes.keep_loser,
         on_lifecycle_expiry=OnLifecycleExpiry(modes.expiry),
         finder_grace_seconds=modes.grace,
+        local_prefix=modes.prefix[SIDES.index(side)],
+        remote_prefix=modes.prefix[SIDES.index(PEER[side])],
         local_expires=modes.expires,
         remote_expires=modes.expires,
     )
+    named = [(n.split(".")[-1], v) for n, v in modes.settings if "." not in n or n.startswith(f"{side}.")]
+    if named:
+        environment = s.to_environment() | {variable(name): value for name, value in named}
+        s = Settings.from_environment(environment)
     if modes.parts:
         object.__setattr__(s, "multipart_threshold", PART + 1)
         object.__setattr__(s, "part_size", PART)

@@ -152,13 +152,16 @@ class Stage:
         if self._world is not None:
             raise ScenarioError("`given` comes first")
         name, values = words[0], words[1:]
-        if name in ("versioning", "kms"):
-            sides = dict(v.split("=") for v in values)
-            both = tuple(sides.get(s, "") for s in SIDES)
-            self.modes = replace(self.modes, **{name: both if name == "versioning" else tuple(map(bool, both))})
-            return
         kind = type(getattr(Modes(), name))
-        value = values[0] == "True" if kind is bool else kind(values[0])
+        value: Any
+        if name == "settings":
+            value = (*self.modes.settings, (values[0], values[1]))
+        elif kind is tuple:
+            sides = dict(v.split("=") for v in values)
+            value = tuple(sides.get(s, "") for s in SIDES)
+            value = tuple(map(bool, value)) if name == "kms" else value
+        else:
+            value = values[0] == "True" if kind is bool else kind(values[0])
         self.modes = replace(self.modes, **{name: value})
 
     def _side(self, side: str, verb: str, words: list[str]) -> None:
@@ -255,9 +258,8 @@ class Stage:
         start = self.steps
         while self.steps - start < MAX_STEPS:
             for side in SIDES:
-                self._deliver(side, "all") if len(self.events[side]) < 2 else [
-                    self._deliver(side, label) for label in list(self.events[side])
-                ]
+                for label in list(self.events[side]):
+                    self._deliver(side, label)
             for (side, name), task in list(self.tasks.items()):
                 while self._go(side, name, task):
                     seconds = task.step.seconds if task.step else 0.0
@@ -295,7 +297,7 @@ class Stage:
 
     def _expect(self, words: list[str]) -> None:
         world = self.world
-        sides = SIDES
+        sides: tuple[str, ...] = SIDES
         if words[0] in SIDES:
             sides, words = (words[0],), words[1:]
         match words:
@@ -314,10 +316,12 @@ class Stage:
                 self._equal("dead letters", sum(len(world.brokers[s].dead) for s in sides), int(count))
             case ["keys", *keys]:
                 for side in sides:
-                    self._equal(f"keys of {side}", [r.key for r in world.stores[side].rows() if r.key != BESIDE], keys)
+                    self._equal(
+                        f"keys of {side}", [r.key for r in world.stores[side].rows() if BESIDE not in r.key], keys
+                    )
             case [key, content]:
                 for side in sides:
-                    version = world.stores[side].current(key)
+                    version = world.stores[side].current(world.prefix(side) + key)
                     shown = dict(version.seen.attributes.metadata).get("w", "?") if version else "nothing"
                     self._equal(f"{key!r} on {side}", shown, content)
             case _:
