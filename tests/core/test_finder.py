@@ -3,86 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 import pytest
 
-from runtime.entry import Agreement, Entry, Held
+from runtime.entry import Entry, Held
 from runtime.errors import Changed, Unavailable
-from runtime.events import Principals, parse
-from runtime.finder import BATCH, FREE_SHARE, Finder, Report
-from runtime.look import Cause, Look
+from runtime.finder import BATCH
+from runtime.look import Cause
 from runtime.objects import Row
-from runtime.record import DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, SEEDED, Record
+from runtime.record import FINDER_RUN, SEEDED
 from runtime.settings import ConflictPolicy, Events
-from runtime.version import Identity
-from tests.core.given import CN, GLOBAL, USER, Side, settings
+from tests.core.finding import OLD, World
+from tests.core.given import CN, GLOBAL, USER
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.gate import run
-
-OLD = 10_000
-"""Seconds after which nothing is young any more."""
-
-
-class World(Side):
-    """Side `cn` with a finder. `seeded`: a run has been before."""
-
-    def __init__(self, *, seeded: bool = True, **changes: Any) -> None:
-        super().__init__(settings(**changes))
-        if seeded:
-            self.ledger.table.records[SEEDED, "seeded"] = Record(SEEDED, "seeded", 0)
-        self.source: Any = self.local
-        self.target: Any = self.remote
-
-    def both(self, *keys: str, known: bool = True) -> None:
-        """The same content on both sides, agreed on (if `known`)."""
-        for key in keys:
-            self.only_here(key, known=known)
-            self.there.put(key, key.encode(), USER)
-
-    def only_here(self, *keys: str, known: bool = False) -> None:
-        for key in keys:
-            etag = self.here.put(key, key.encode(), USER).etag
-            now = self.here.now()
-            if known:
-                held = Held(etag, now)
-                self.ledger.table.entries[key] = Entry(key, 1, Agreement(Identity(CN, now, etag), held, held))
-
-    def only_there(self, *keys: str, known: bool = False) -> None:
-        self.both(*keys, known=known)
-        for key in keys:
-            self.here.delete(key, USER)
-
-    def approve(self, up_to: object) -> None:
-        self.ledger.table.records[DELETION_APPROVAL, "a"] = Record(DELETION_APPROVAL, "a", 0, data={"up_to": up_to})
-
-    def find(self, *, after: float = OLD) -> Report:
-        self.time.now += after
-        self.broker.letters.clear()
-        c = self.context
-        finder = Finder(
-            settings=c.settings,
-            clock=c.clock,
-            local=self.source,
-            remote=self.target,
-            ledger=self.ledger,
-            queue=c.queue,
-            log=self.log,
-        )
-        return run(finder.run())
-
-    def queued(self) -> list[Look]:
-        return [
-            look
-            for letter in self.broker.letters.values()
-            for look in parse(letter.body, Principals(frozenset()), str, letter.sent)
-        ]
-
-    def queued_keys(self) -> list[str]:
-        return [look.key for look in self.queued()]
-
-    def record(self, kind: str) -> Record | None:
-        return next((r for r in self.ledger.table.records.values() if r.kind == kind), None)
 
 
 class Listing(FakeBucket):
@@ -275,128 +208,6 @@ def test_a_failed_first_run_does_not_count_as_seeded() -> None:
     with pytest.raises(Unavailable):
         world.find()
     assert world.record(SEEDED) is None
-
-
-# -- the brake
-
-
-def with_deletions(count: int, of: int, **changes: Any) -> World:
-    """`count` of `of` agreed keys are gone here, and one key is new."""
-    world = World(**changes)
-    keys = [f"k{i:04d}" for i in range(of)]
-    world.both(*keys)
-    for key in keys[:count]:
-        world.here.delete(key, USER)
-    world.only_here("new")
-    return world
-
-
-@pytest.mark.parametrize(
-    ("count", "of", "changes", "reason"),
-    [
-        (3, 100, {"deletion_limit": 2}, "3 deletions, more than 2 (DUALSYNC_DELETION_LIMIT)"),
-        (1, 100, {"deletion_limit": 0}, "1 deletions, more than 0 (DUALSYNC_DELETION_LIMIT)"),
-        (12, 100, {"deletion_limit_percent": 11}, "12 deletions of 100 keys, more than 11 %"),
-    ],
-)
-def test_too_many_deletions_are_held_and_copying_goes_on(
-    count: int, of: int, changes: dict[str, int], reason: str
-) -> None:
-    world = with_deletions(count, of, **changes)
-    report = world.find()
-    assert world.queued_keys() == ["new"]
-    assert report.held == count
-    record = world.record(HELD_DELETION)
-    assert record is not None
-    assert record.data["count"] == count
-    assert str(record.data["reason"]).startswith(reason)
-    sample = record.data["sample"]
-    assert isinstance(sample, list)
-    assert sample[0] == "deleted here: k0000"
-    assert world.log.of("finder")[0]["state"] == "held"
-
-
-@pytest.mark.parametrize(
-    ("count", "of", "changes"),
-    [
-        (2, 100, {"deletion_limit": 2}),
-        (11, 100, {"deletion_limit_percent": 11}),
-        (FREE_SHARE, 12, {"deletion_limit_percent": 0}),
-    ],
-    ids=["the number", "the share", "the free ones"],
-)
-def test_up_to_the_limit_they_go(count: int, of: int, changes: dict[str, int]) -> None:
-    world = with_deletions(count, of, **changes)
-    assert world.find().held == 0
-    assert len(world.queued()) == count + 1
-    assert world.record(HELD_DELETION) is None
-
-
-@pytest.mark.parametrize("here", [True, False])
-def test_an_empty_side_never_reads_as_all_deleted(here: bool) -> None:
-    world = World()
-    world.both("a", "b")
-    for key in "ab":
-        (world.here if here else world.there).delete(key, USER)
-    report = world.find()
-    assert report.held == 2
-    assert "one side is empty" in report.reason
-    assert world.queued() == []
-
-
-def test_a_hold_ends_when_the_deletions_are_few_again() -> None:
-    world = with_deletions(3, 100, deletion_limit=2)
-    world.find()
-    world.here.put("k0000", b"k0000", USER)
-    assert world.find().held == 0
-    assert world.record(HELD_DELETION) is None
-
-
-def test_an_approved_number_goes_once() -> None:
-    world = with_deletions(5, 100, deletion_limit=2)
-    assert world.find().held == 5
-    world.approve(5)
-    assert world.find().held == 0
-    assert len(world.queued()) == 6
-    assert world.record(HELD_DELETION) is None
-    assert world.record(DELETION_APPROVAL) is None
-    assert world.find().held == 5
-
-
-def test_an_approval_goes_no_further_than_its_number() -> None:
-    world = with_deletions(8, 100, deletion_limit=2)
-    world.approve(5)
-    assert world.find().held == 3
-    assert sum(look.deletion for look in world.queued()) == 5
-    assert world.find().held == 8
-
-
-def test_an_empty_side_can_be_approved() -> None:
-    world = World()
-    world.both("a", "b")
-    for key in "ab":
-        world.here.delete(key, USER)
-    world.approve(2)
-    assert world.find().held == 0
-    assert sorted(world.queued_keys()) == ["a", "b"]
-
-
-@pytest.mark.parametrize("up_to", [None, "all", 0, -1])
-def test_what_is_no_number_approves_nothing(up_to: object) -> None:
-    world = with_deletions(3, 100, deletion_limit=2)
-    world.approve(up_to)
-    assert world.find().held == 3
-
-
-def test_the_record_names_a_sample_and_memory_stays_bounded() -> None:
-    world = with_deletions(300, 400, deletion_limit=5)
-    assert world.find().held == 300
-    record = world.record(HELD_DELETION)
-    assert record is not None
-    assert record.data["count"] == 300
-    sample = record.data["sample"]
-    assert isinstance(sample, list)
-    assert len(sample) == 100
 
 
 def test_when_only_creations_travel_an_absence_is_none() -> None:

@@ -1,0 +1,78 @@
+"""A finder over in-memory buckets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runtime.entry import Agreement, Entry, Held
+from runtime.events import Principals, parse
+from runtime.finder import Finder, Report
+from runtime.look import Look
+from runtime.record import DELETION_APPROVAL, SEEDED, Record
+from runtime.version import Identity
+from tests.core.given import CN, USER, Side, settings
+from tests.fakes.gate import run
+
+OLD = 10_000
+"""Seconds after which nothing is young any more."""
+
+
+class World(Side):
+    """Side `cn` with a finder. `seeded`: a run has been before."""
+
+    def __init__(self, *, seeded: bool = True, **changes: Any) -> None:
+        super().__init__(settings(**changes))
+        if seeded:
+            self.ledger.table.records[SEEDED, "seeded"] = Record(SEEDED, "seeded", 0)
+        self.source: Any = self.local
+        self.target: Any = self.remote
+
+    def both(self, *keys: str, known: bool = True) -> None:
+        """The same content on both sides, agreed on (if `known`)."""
+        for key in keys:
+            self.only_here(key, known=known)
+            self.there.put(key, key.encode(), USER)
+
+    def only_here(self, *keys: str, known: bool = False) -> None:
+        for key in keys:
+            etag = self.here.put(key, key.encode(), USER).etag
+            now = self.here.now()
+            if known:
+                held = Held(etag, now)
+                self.ledger.table.entries[key] = Entry(key, 1, Agreement(Identity(CN, now, etag), held, held))
+
+    def only_there(self, *keys: str, known: bool = False) -> None:
+        self.both(*keys, known=known)
+        for key in keys:
+            self.here.delete(key, USER)
+
+    def approve(self, up_to: object) -> None:
+        self.ledger.table.records[DELETION_APPROVAL, "a"] = Record(DELETION_APPROVAL, "a", 0, data={"up_to": up_to})
+
+    def find(self, *, after: float = OLD) -> Report:
+        self.time.now += after
+        self.broker.letters.clear()
+        c = self.context
+        finder = Finder(
+            settings=c.settings,
+            clock=c.clock,
+            local=self.source,
+            remote=self.target,
+            ledger=self.ledger,
+            queue=c.queue,
+            log=self.log,
+        )
+        return run(finder.run())
+
+    def queued(self) -> list[Look]:
+        return [
+            look
+            for letter in self.broker.letters.values()
+            for look in parse(letter.body, Principals(frozenset()), str, letter.sent)
+        ]
+
+    def queued_keys(self) -> list[str]:
+        return [look.key for look in self.queued()]
+
+    def record(self, kind: str) -> Record | None:
+        return next((r for r in self.ledger.table.records.values() if r.kind == kind), None)
