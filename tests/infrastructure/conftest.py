@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pulumi.runtime.mocks import MockMonitor
 
-from tests.infrastructure.recorder import Deployment, config_of, deploy
+from tests.infrastructure.recorder import Deployment, config_of, deploy, own_loop
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tidy_threads() -> Iterator[None]:
+    """The SDK's mock monitor leaves an open event loop behind in every thread that it answers in."""
+
+    def tidy(answer: Callable[[MockMonitor, Any], Any]) -> Callable[[MockMonitor, Any], Any]:
+        def answered(self: MockMonitor, request: Any) -> Any:
+            with own_loop():
+                return answer(self, request)
+
+        return answered
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("RegisterResource", "ReadResource", "Invoke"):
+            patch.setattr(MockMonitor, name, tidy(getattr(MockMonitor, name)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -164,8 +164,7 @@ class Monitor(mocks.MockMonitor):
         self._deployment = deployment
 
     def RegisterResource(self, request: Any) -> Any:
-        with own_loop():
-            answer = super().RegisterResource(request)
+        answer = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
             self._deployment.resources.append(
                 Registered(
@@ -185,10 +184,6 @@ class Monitor(mocks.MockMonitor):
                 )
             )
         return answer
-
-    def Invoke(self, request: Any) -> Any:
-        with own_loop():
-            return super().Invoke(request)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         if "pulumi:pulumi:Stack" in request.urn:
