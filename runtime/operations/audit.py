@@ -1,0 +1,48 @@
+"""The audit trail: what operators did, in the ledger of each side that it concerns."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from runtime.operations.desk import Desk, Side
+from runtime.record import AUDIT, Record
+
+
+@dataclass(slots=True)
+class Act:
+    """What is being done; `result` is written when it is."""
+
+    result: dict[str, object] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def audited(
+    desk: Desk, sides: Iterable[Side], command: str, arguments: Mapping[str, object], key: str = ""
+) -> AsyncIterator[Act]:
+    """Write who does what before it is done, and how it went after. Raises when the ledger can't be written: nothing
+    is done without its record."""
+    now, sides = desk.now(), list(sides)
+    id = f"{now}-{secrets.token_hex(4)}"
+    data: dict[str, object] = {"who": desk.who, "command": command, "arguments": dict(arguments)}
+
+    async def write(state: str, result: Mapping[str, object]) -> None:
+        for side in sides:
+            await side.ledger.record(Record(AUDIT, id, now, key, {**data, "state": state, "result": dict(result)}))
+
+    await write("begun", {})
+    act = Act()
+    try:
+        yield act
+    except BaseException as e:
+        await write("failed", {**act.result, "error": f"{type(e).__name__}: {e}"[:500]})
+        raise
+    await write("done", act.result)
+
+
+async def trail(side: Side, limit: int) -> list[Record]:
+    """The last `limit` acts, newest last."""
+    records = [record async for record in side.ledger.records(AUDIT)]
+    return records[-limit:]

@@ -1,0 +1,1 @@
+"""An operator's own ways to AWS, with one profile an account; `runtime/edges` serves here, too."""

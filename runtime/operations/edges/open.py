@@ -1,0 +1,94 @@
+"""A desk over AWS: each side with its own profile, and proof that each profile is of the right account."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.exceptions import ProfileNotFound
+
+from runtime.edges.clock import SystemClock
+from runtime.edges.dynamodb import DynamoLedger
+from runtime.edges.s3 import S3Bucket
+from runtime.edges.sqs import SqsQueue
+from runtime.edges.threads import Threads, client_config
+from runtime.errors import Stop
+from runtime.operations.desk import Desk, Side
+from runtime.operations.edges.history import CloudWatchHistory
+from runtime.operations.edges.letters import SqsLetters
+from runtime.operations.edges.meters import AwsMeters
+from runtime.operations.edges.store import S3Store
+from runtime.operations.stacks import Pair, Stack
+from runtime.settings import SideName
+
+THREADS = 32
+
+
+async def open_desk(pair: Pair) -> Desk:
+    """All deployed sides. Raises `Stop` for a profile that is unknown, of another account, or the dedicated user's."""
+    opened = await asyncio.gather(*(_open(stack) for stack in pair.stacks.values()))
+    who = " / ".join(dict.fromkeys(name for _, name in opened))
+    return Desk(pair=pair.name, sides={side.name: side for side, _ in opened}, clock=SystemClock(), who=who)
+
+
+def client_maker(stack: Stack) -> Callable[[str], Any]:
+    """Makes the side's clients (one a service) with the operator's profile. Raises `Stop` for an unknown profile."""
+    try:
+        session = boto3.Session(profile_name=stack.profile or None, region_name=stack.settings.local_region)
+    except ProfileNotFound as e:
+        raise Stop(f"{e}: give --profile-{stack.side} NAME of a profile of your own in that account") from None
+    endpoint = stack.services.get("AWS_ENDPOINT_URL") or None
+
+    @functools.cache
+    def make(service: str) -> Any:
+        if service == "s3":
+            own = stack.settings.local_endpoint or endpoint
+            return session.client("s3", config=client_config(THREADS, "path" if own else "auto"), endpoint_url=own)
+        return session.client(service, config=client_config(THREADS), endpoint_url=endpoint)  # type: ignore[call-overload]
+
+    return make
+
+
+async def _open(stack: Stack) -> tuple[Side, str]:
+    settings, threads = stack.settings, Threads(THREADS)
+    client = client_maker(stack)
+    # Clients are made here, before any thread asks: sessions are not thread-safe.
+    for service in ("s3", "sqs", "dynamodb", "sts", "cloudwatch", "autoscaling", "iam", "secretsmanager", "logs"):
+        client(service)
+    who = await _check(stack, client, threads)
+    side = Side(
+        name=SideName(stack.side),
+        settings=settings,
+        bucket=S3Bucket(client("s3"), settings.local_bucket, settings.local_prefix, threads=threads),
+        ledger=DynamoLedger(
+            client("dynamodb"), settings.ledger_table, threads=threads, tombstone_days=settings.tombstone_days
+        ),
+        queue=SqsQueue(client("sqs"), settings.queue_url, settings.dead_letter_queue_url, threads=threads),
+        letters=SqsLetters(client("sqs"), settings.dead_letter_queue_url, threads=threads),
+        store=S3Store(client("s3"), settings.local_bucket, settings.local_prefix, threads=threads),
+        meters=AwsMeters(stack, client, threads),
+        history=CloudWatchHistory(client("logs"), stack.fact("workerLogGroup"), threads=threads),
+        facts=stack.facts,
+    )
+    return side, who
+
+
+async def _check(stack: Stack, client: Callable[[str], Any], threads: Threads) -> str:
+    """Whose credential it is. A wrong account must fail before anything is read or written there."""
+    answer = await threads.ask("sts", f"caller identity for {stack.side}", client("sts").get_caller_identity)
+    wanted = stack.fact("accountId")
+    using = f"profile {stack.profile!r}" if stack.profile else "the shell's credential"
+    if wanted and answer["Account"] != wanted:
+        raise Stop(
+            f"side {stack.side} is in account {wanted}, but {using} is of account {answer['Account']}:"
+            f" give --profile-{stack.side} NAME"
+        )
+    if answer["UserId"] in stack.settings.own_user_ids:
+        raise Stop(
+            f"{using} is the dedicated user of {stack.side}: what it writes counts as an echo; use a credential of"
+            " your own"
+        )
+    return str(answer["Arn"])

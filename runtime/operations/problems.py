@@ -1,0 +1,168 @@
+"""What is wrong with a direction, and the command that mends it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from runtime.log import State
+from runtime.operations.status import Direction, Status
+
+OLD_SECONDS = 900
+"""A change that waits longer than this is worth a person's look; the lag alarm's default."""
+FINDER_SECONDS = 3 * 3600
+"""Three of the finder's usual intervals."""
+KEY_DAYS = 90
+
+
+class Weight(StrEnum):
+    """How much a problem matters."""
+
+    STOPPED = "stopped"
+    """Changes do not travel."""
+    WAITING = "waiting"
+    """A person has to decide or to mend something; the rest goes on."""
+    NOTE = "note"
+    """Good to know; nobody has to get up for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, of which direction, and what to do now."""
+
+    direction: str
+    weight: Weight
+    what: str
+    remedy: str
+
+
+def problems(status: Status) -> list[Problem]:
+    """The worst first."""
+    order = list(Weight)
+    found = [problem for direction in status.directions for problem in _of(direction)]
+    if len(status.directions) < 2:
+        only = status.directions[0].name if status.directions else ""
+        found.append(
+            Problem(only, Weight.WAITING, "the other side's stack was not found", "deploy it: `pulumi up` of its stack")
+        )
+    return sorted(found, key=lambda p: order.index(p.weight))
+
+
+def _of(d: Direction) -> Iterator[Problem]:
+    yield from _of_workers(d)
+    yield from _of_guard(d)
+    if d.oldest is not None and d.oldest > OLD_SECONDS and not d.orders.paused:
+        yield Problem(
+            d.name,
+            Weight.WAITING,
+            f"the oldest message has waited {int(d.oldest)} s",
+            "`dualsync status --watch`: if the backlog falls, wait; else see the workers' problems",
+        )
+    if d.dead.total:
+        why = "; ".join(f"{reason} ({count})" for reason, count in d.dead_reasons.items()) or "see `dlq list`"
+        yield Problem(
+            d.name,
+            Weight.WAITING,
+            f"{d.dead.total} dead letters: {why}",
+            f"`dualsync dlq list {d.name}`; when the cause is mended, `dualsync dlq redrive {d.name}`",
+        )
+    if d.held is not None:
+        if d.approval is not None:
+            yield Problem(
+                d.name,
+                Weight.NOTE,
+                f"{d.held.data.get('count')} deletions are approved and wait for the finder's next run",
+                "`dualsync reconcile` does it now",
+            )
+        else:
+            yield Problem(
+                d.name,
+                Weight.WAITING,
+                f"{d.held.data.get('count')} deletions are held: {d.held.data.get('reason')}",
+                "`dualsync deletions list`, then `dualsync deletions approve` or `dualsync deletions reject`",
+            )
+    if d.conflicts:
+        yield Problem(
+            d.name,
+            Weight.NOTE,
+            f"{d.conflicts} conflicts were resolved by the pair's rule",
+            "`dualsync conflicts list`; `dualsync conflicts undo ID` brings a loser back",
+        )
+    yield from _of_finder(d)
+    if d.keys:
+        age = (d.now - min(key.created for key in d.keys if key.active or len(d.keys) == 1)) // 86400 if d.keys else 0
+        if age > KEY_DAYS:
+            yield Problem(
+                d.name,
+                Weight.NOTE,
+                f"this side's key is {age} days old",
+                f"`dualsync rotate-key {d.name.split('-')[0]}`",
+            )
+
+
+def _of_workers(d: Direction) -> Iterator[Problem]:
+    if d.orders.paused:
+        who = f"paused by {d.orders.by}: {d.orders.reason or 'no reason given'}"
+        yield Problem(d.name, Weight.STOPPED, who, f"`dualsync resume {d.name}`")
+    if not d.alive:
+        gone = ", as far as the ledger knows" if not d.workers else ""
+        wanted = f" (the group wants {d.group[0]}, has {d.group[1]})" if d.group else ""
+        yield Problem(
+            d.name,
+            Weight.STOPPED,
+            f"no worker is alive{gone}{wanted}",
+            "see the worker log group's last lines: instances that die again and again say why there",
+        )
+    states = {worker.state: worker for worker in d.alive}
+    if State.GUARD_REFUSED in states:
+        yield Problem(
+            d.name,
+            Weight.STOPPED,
+            f"the guard refuses the peer's key: {states[State.GUARD_REFUSED].reason}",
+            f"let the peer's stack write the secret again: `pulumi up` of {d.name.split('->')[1]}",
+        )
+    if State.WAITING_FOR_PEER in states:
+        yield Problem(
+            d.name,
+            Weight.STOPPED,
+            f"waiting for the peer: {states[State.WAITING_FOR_PEER].reason}",
+            f"`pulumi up` of stack {d.name.split('->')[1]}; a new key needs up to a minute; see `dualsync rotate-key`",
+        )
+    if State.CIRCUIT_OPEN in states:
+        yield Problem(
+            d.name,
+            Weight.STOPPED,
+            "the peer's services do not answer: nothing is received until they do",
+            "nothing to do here: it goes on by itself; see AWS's health page for the peer's region",
+        )
+    if d.alive and len(d.workers) > 4 * len(d.alive) + 4:
+        yield Problem(
+            d.name,
+            Weight.WAITING,
+            f"{len(d.workers)} workers were seen within a day, {len(d.alive)} live: they die again and again",
+            "see the worker log group for the last lines before each end",
+        )
+
+
+def _of_guard(d: Direction) -> Iterator[Problem]:
+    promised = d.promise.user_id if d.promise else ""
+    if d.expected_guard and promised and promised != d.expected_guard:
+        yield Problem(
+            d.name,
+            Weight.STOPPED,
+            f"the secret promises user {promised}, the peer's stack has {d.expected_guard}",
+            f"`pulumi up` of stack {d.name.split('->')[1]}: it writes the secret",
+        )
+
+
+def _of_finder(d: Direction) -> Iterator[Problem]:
+    if d.finder is None:
+        yield Problem(d.name, Weight.NOTE, "the finder has not run yet", "`dualsync reconcile` runs it now")
+    elif d.now - d.finder.time > FINDER_SECONDS:
+        yield Problem(
+            d.name,
+            Weight.WAITING,
+            f"the finder's last run ended {(d.now - d.finder.time) // 3600} hours ago",
+            "`dualsync reconcile` runs it now; the finder's log group says why it does not by itself",
+        )

@@ -1,0 +1,204 @@
+"""How each direction is: from queue, ledger and what workers say of themselves. `runtime.operations.problems` judges."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime import histogram
+from runtime.controls import Orders, read_orders
+from runtime.operations.desk import AccessKey, Depth, Desk, Promise, Side
+from runtime.record import CONFLICT, DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, WORKER, Record
+from runtime.vitals import is_alive
+
+COUNTED = 10_000
+"""Conflicts are counted up to here: the question is whether there are any, not how many of very many."""
+SAMPLED = 10
+"""Dead letters looked at for their reasons."""
+GLANCE_SECONDS = 2
+"""How long a glance hides them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Seconds from a change to its effect at the peer, over the last minutes."""
+
+    count: int = 0
+    median: float | None = None
+    p99: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One worker, as its last record says; times in seconds since the epoch."""
+
+    name: str
+    alive: bool
+    heard: int
+    state: str
+    reason: str
+    in_flight: int
+    started: int
+    guard: str
+    problems: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Direction:
+    """One side's workers and everything that waits for them."""
+
+    name: str
+    now: int
+    backlog: Depth
+    dead: Depth
+    dead_reasons: Mapping[str, int]
+    oldest: float | None
+    workers: Sequence[Worker]
+    group: tuple[int, int] | None
+    puts: Lag
+    deletes: Lag
+    total: Mapping[str, int]
+    """Outcomes since the living workers started."""
+    recent: Mapping[str, int]
+    """Outcomes of the last `recent_seconds`."""
+    recent_bytes: int
+    recent_seconds: int
+    orders: Orders
+    conflicts: int
+    held: Record | None
+    approval: Record | None
+    finder: Record | None
+    expected_guard: str
+    """The id that the peer's stack gives for its dedicated user; empty when that stack is not there."""
+    promise: Promise | None
+    keys: Sequence[AccessKey] | None
+
+    @property
+    def alive(self) -> list[Worker]:
+        return [worker for worker in self.workers if worker.alive]
+
+    @property
+    def state(self) -> str:
+        """The state of most living workers, PAUSED if so ordered."""
+        states = Counter(worker.state for worker in self.alive)
+        if self.orders.paused:
+            return "PAUSED"
+        return states.most_common(1)[0][0] if states else "NO WORKER"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Both directions at one time."""
+
+    pair: str
+    now: int
+    directions: Sequence[Direction] = field(default_factory=list)
+
+
+async def gather(desk: Desk) -> Status:
+    """Ask everything at once. Raises what queue or ledger raise; what only some operators may see is None."""
+    found = await asyncio.gather(*(_direction(desk, side) for side in desk.sides.values()))
+    return Status(desk.pair, desk.now(), found)
+
+
+async def _direction(desk: Desk, side: Side) -> Direction:
+    peer = desk.sides.get(side.name.peer)
+    meters = side.meters
+    try:
+        async with asyncio.TaskGroup() as group:
+            ask = group.create_task
+            backlog, dead, oldest = ask(meters.depth()), ask(meters.dead()), ask(meters.oldest())
+            size, promise, keys = ask(meters.group()), ask(meters.promise()), ask(meters.keys())
+            orders, reasons = ask(read_orders(side.ledger)), ask(_reasons(side))
+            workers, conflicts = ask(_records(side, WORKER)), ask(_records(side, CONFLICT))
+            held, approval = ask(_records(side, HELD_DELETION)), ask(_records(side, DELETION_APPROVAL))
+            finder = ask(_records(side, FINDER_RUN))
+    except ExceptionGroup as e:
+        raise e.exceptions[0] from None
+    now = desk.now()
+    living = [record for record in workers.result() if is_alive(record, now)]
+    return Direction(
+        name=side.direction,
+        now=now,
+        backlog=backlog.result(),
+        dead=dead.result(),
+        dead_reasons=reasons.result() if dead.result().total else {},
+        oldest=oldest.result(),
+        workers=[_worker(record, now) for record in workers.result()],
+        group=size.result(),
+        puts=_lag(living, "put_lags"),
+        deletes=_lag(living, "delete_lags"),
+        total=_sum(living, "total"),
+        recent=_sum(living, "window"),
+        recent_bytes=sum(_int(record.data.get("window_bytes")) for record in living),
+        recent_seconds=max((_int(record.data.get("window_seconds")) for record in living), default=0),
+        orders=orders.result(),
+        conflicts=len(conflicts.result()),
+        held=next(iter(held.result()), None),
+        approval=next(iter(approval.result()), None),
+        finder=next(iter(finder.result()), None),
+        expected_guard=peer.facts.get("userId", "") if peer is not None else "",
+        promise=promise.result(),
+        keys=keys.result(),
+    )
+
+
+async def _records(side: Side, kind: str) -> list[Record]:
+    found: list[Record] = []
+    async for record in side.ledger.records(kind):
+        found.append(record)
+        if len(found) >= COUNTED:
+            break
+    return found
+
+
+async def _reasons(side: Side) -> dict[str, int]:
+    """Why some of the dead letters are there."""
+    letters = await side.letters.hold(SAMPLED, GLANCE_SECONDS)
+    await side.letters.release(letters)
+    return dict(Counter(letter.reason or UNEXPLAINED for letter in letters))
+
+
+UNEXPLAINED = "received five times without success (a worker died of it, or it can't be read)"
+
+
+def _worker(record: Record, now: int) -> Worker:
+    data = record.data
+    problems = data.get("problems")
+    return Worker(
+        name=record.id,
+        alive=is_alive(record, now),
+        heard=record.time,
+        state=str(data.get("state", "")),
+        reason=str(data.get("reason", "")),
+        in_flight=_int(data.get("in_flight")),
+        started=_int(data.get("started")),
+        guard=str(data.get("guard", "")),
+        problems=problems if isinstance(problems, list) else (),
+    )
+
+
+def _lag(records: Sequence[Record], name: str) -> Lag:
+    parts = []
+    for record in records:
+        classes = record.data.get(name)
+        if isinstance(classes, dict):
+            parts.append({int(number): _int(count) for number, count in classes.items()})
+    classes = histogram.merge(parts)
+    return Lag(sum(classes.values()), histogram.percentile(classes, 0.5), histogram.percentile(classes, 0.99))
+
+
+def _sum(records: Sequence[Record], name: str) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for record in records:
+        counts = record.data.get(name)
+        if isinstance(counts, dict):
+            total.update({str(key): _int(count) for key, count in counts.items()})
+    return dict(total)
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
