@@ -60,19 +60,12 @@ def worker(context: SideContext, reach: Reach, group_name: str) -> dict[str, Any
                     "s3:GetObjectVersion",
                     "s3:ListMultipartUploadParts",
                     "s3:PutObject",
-                    "s3:PutObjectAcl",
                 ],
                 context.local.objects_arn,
             ),
             allow(
                 "Queue",
-                [
-                    "sqs:ChangeMessageVisibility",
-                    "sqs:DeleteMessage",
-                    "sqs:GetQueueAttributes",
-                    "sqs:ReceiveMessage",
-                    "sqs:SendMessage",
-                ],
+                ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"],
                 reach.queue,
             ),
             allow("DeadLetters", ["sqs:SendMessage"], reach.dead_letter_queue),
@@ -93,7 +86,7 @@ def finder(context: SideContext, reach: Reach, cluster_arn: str) -> dict[str, An
         [
             _bucket(context),
             allow("Objects", ["s3:GetObject", "s3:GetObjectVersion"], context.local.objects_arn),
-            allow("Queue", ["sqs:GetQueueAttributes", "sqs:SendMessage"], reach.queue),
+            allow("Queue", ["sqs:SendMessage"], reach.queue),
             _ledger(reach),
             _secret(context),
             _bundle(reach),
@@ -135,7 +128,7 @@ def schedule(task_definition_family_arn: str, cluster_arn: str, role_arns: Seque
 
 def _bucket(context: SideContext, *more: str) -> Statement:
     """Without a prefix condition: HEAD and GET don't meet one, and without ListBucket a missing key reads as 403."""
-    return allow("Bucket", ["s3:GetBucketVersioning", "s3:ListBucket", *more], context.local.bucket_arn)
+    return allow("Bucket", ["s3:ListBucket", *more], context.local.bucket_arn)
 
 
 def _ledger(reach: Reach) -> Statement:
@@ -143,12 +136,10 @@ def _ledger(reach: Reach) -> Statement:
         "Ledger",
         [
             "dynamodb:BatchGetItem",
-            "dynamodb:ConditionCheckItem",
             "dynamodb:DeleteItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",
-            "dynamodb:UpdateItem",
         ],
         [reach.table, f"{reach.table}/index/*"],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,12 +11,14 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-from pulumi.runtime import settings as engine
+from pulumi.runtime import mocks
+from pulumi.runtime.settings import set_root_resource
 
 from components.builder import Built
 from components.context import SideContext
 from components.model import Architecture, FinderOptions, PairModel, SideModel
 from runtime.settings import SideName
+from tests.infrastructure.recorder import own_loop
 
 VPC = "vpc-1"
 IMAGE_CN = "111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn/lambda-python:3.11"
@@ -107,17 +110,34 @@ class World(pulumi.runtime.Mocks):
         return found
 
 
+class Monitor(mocks.MockMonitor):
+    """The mock monitor, whose threads' event loops are closed again."""
+
+    def RegisterResource(self, request: Any) -> Any:
+        with own_loop():
+            return super().RegisterResource(request)
+
+    def Invoke(self, request: Any) -> Any:
+        with own_loop():
+            return super().Invoke(request)
+
+
 def deploy(program: Callable[[SideContext], object], world: World, model: PairModel, side: SideName) -> World:
     """Run a program of one side against `world`; its errors come out as they are."""
-    engine.reset_options()
-    pulumi.runtime.set_mocks(world, project="dualsync", stack="test", preview=False)
 
-    @pulumi.runtime.test
     def run() -> None:
-        provider = aws.Provider(f"aws-{side}", region=model.side(side).region)
-        program(SideContext(model, side, provider))
+        program(SideContext(model, side, aws.Provider(f"aws-{side}", region=model.side(side).region)))
 
-    run()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    mocks.set_mocks(world, "dualsync", "test", False, monitor=Monitor(world))
+    set_root_resource(None)  # type: ignore[arg-type]
+    try:
+        loop.run_until_complete(pulumi.runtime.stack.run_in_stack(run))
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+        asyncio.set_event_loop(None)
     return world
 
 
