@@ -1,4 +1,4 @@
-"""How each direction is: from queue, ledger and what workers say of themselves. `runtime.operations.problems` judges."""
+"""How each direction is, from queue, ledger and workers. `runtime.operations.problems` judges it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,37 @@
+"""How numbers and times are said to people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4 s`, `12 s`, `3 min`, `5 h`, `2 d`; a dash for None."""
+    if seconds is None:
+        return "–"
+    for limit, unit, divisor in ((120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
+        if seconds < limit:
+            value = seconds / divisor
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{seconds / 86400:.0f} d"
+
+
+def size(count: float) -> str:
+    """Bytes with a binary unit."""
+    for unit in _UNITS:
+        if count < 1024 or unit == _UNITS[-1]:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return ""
+
+
+def moment(seconds: float) -> str:
+    """UTC, to the second; a dash for 0."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ") if seconds else "–"
+
+
+def number(count: int) -> str:
+    """Thousands apart."""
+    return f"{count:,}".replace(",", " ")

@@ -1,0 +1,149 @@
+"""`status` answers: is it running, how far behind, what waits for a person, and what mends it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from runtime.controls import Orders
+from runtime.log import Outcome, State
+from runtime.operations.desk import AccessKey, Promise
+from runtime.record import CONFLICT, DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, Record
+from runtime.settings import SideName
+from tests.commands.desk import FakeMeters, Office
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+
+
+@pytest.fixture
+def office() -> Office:
+    office = Office()
+    asyncio.run(office.heartbeat())
+    for side in office.sides.values():
+        asyncio.run(side.ledger.record(Record(FINDER_RUN, "last", int(office.time.now), data={"queued": 0})))
+    return office
+
+
+def record(office: Office, side: SideName, kind: str, id: str, **data: object) -> None:
+    asyncio.run(office.sides[side].ledger.record(Record(kind, id, int(office.time.now), data=data)))
+
+
+def meters(office: Office, side: SideName) -> FakeMeters:
+    found: Any = office.sides[side].meters
+    assert isinstance(found, FakeMeters)
+    return found
+
+
+def problems(office: Office) -> list[str]:
+    return [f"{p['weight']} {p['direction']}: {p['what']}" for p in office.call("status", "--json").data["problems"]]
+
+
+def test_all_is_well(office: Office) -> None:
+    answer = office.call("status")
+    assert answer.code == 0
+    assert "All is well." in answer.out
+    assert "cn->global" in answer.out
+    assert "\x1b[" not in answer.out  # no colours into a pipe
+    data = office.call("status", "--json").data
+    assert data["healthy"] is True
+    assert [d["state"] for d in data["directions"]] == ["RUNNING", "RUNNING"]
+
+
+def test_json_before_and_after_the_command(office: Office) -> None:
+    assert office.call("--json", "status").data["pair"] == office.call("status", "--json").data["pair"] == "p"
+
+
+def test_what_was_done_and_how_fast(office: Office) -> None:
+    office.put(CN, "a")
+    office.put(CN, "b")
+    office.time.now += 8
+    office.settle()
+    office.delete(CN, "a")
+    office.settle()
+    asyncio.run(office.heartbeat())
+    cn, global_ = office.call("status", "--json").data["directions"]
+    assert cn["total"][Outcome.COPIED] == 2
+    assert cn["total"][Outcome.DELETED] == 1
+    assert global_["total"][Outcome.CANCELLED] == 3
+    assert cn["puts"]["count"] == 2
+    assert cn["puts"]["median"] == pytest.approx(8, rel=0.2)
+    assert cn["deletes"]["count"] == 1
+
+
+def test_without_a_worker(office: Office) -> None:
+    office.time.now += 3600
+    answer = office.call("status")
+    assert answer.code == 3
+    assert "NO WORKER" in answer.out
+    assert "no worker is alive" in answer.out
+
+
+def test_each_problem_has_a_way_out(office: Office) -> None:
+    record(office, CN, HELD_DELETION, "held", count=12, reason="one side is empty")
+    record(office, GLOBAL, CONFLICT, "x", winner="w", loser="l")
+    office.brokers[CN].dead.append(("{}", "archived: restore it first"))
+    office.brokers[CN].dead.append(("{}", "received too often"))
+    meters(office, CN).age = 5000
+    meters(office, GLOBAL).access = [AccessKey("AKIA1", int(office.time.now) - 200 * 86400)]
+    meters(office, GLOBAL).promised = Promise("AKIA", "AIDASOMEBODY")
+    answer = office.call("status", "--json")
+    assert answer.code == 3
+    found = answer.data["problems"]
+    assert all(problem["remedy"] for problem in found)
+    texts = " | ".join(problem["what"] for problem in found)
+    assert "12 deletions are held: one side is empty" in texts
+    assert "2 dead letters: archived: restore it first (1); received five times" in texts
+    assert "1 conflicts" in texts
+    assert "has waited 5000 s" in texts
+    assert "200 days old" in texts
+    assert "promises user AIDASOMEBODY, the peer's stack has AIDACN" in texts
+    assert [problem["weight"] for problem in found] == sorted(
+        (problem["weight"] for problem in found), key=["stopped", "waiting", "note"].index
+    )
+    assert len(office.brokers[CN].dead) == 2
+
+
+def test_approved_deletions_are_only_noted(office: Office) -> None:
+    record(office, CN, HELD_DELETION, "held", count=12, reason="too many")
+    record(office, CN, DELETION_APPROVAL, "approval", up_to=12)
+    answer = office.call("status")
+    assert answer.code == 0
+    assert "12 deletions are approved" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (State.GUARD_REFUSED, "the guard refuses the peer's key: why"),
+        (State.WAITING_FOR_PEER, "waiting for the peer: why"),
+        (State.CIRCUIT_OPEN, "do not answer"),
+    ],
+)
+def test_what_stops_a_direction(office: Office, state: State, words: str) -> None:
+    office.vitals[CN].line("ERROR", "state", state=state, reason="why")
+    asyncio.run(office.heartbeat())
+    found = problems(office)
+    assert len(found) == 1
+    assert found[0].startswith("stopped cn->global:")
+    assert words in found[0]
+
+
+def test_a_pause_says_who_and_why(office: Office) -> None:
+    asyncio.run(office.cn.ledger.record(Orders(paused=True, by="ann", reason="moving").record(1)))
+    assert problems(office) == ["stopped cn->global: paused by ann: moving"]
+    assert office.call("status", "--json").data["directions"][0]["state"] == "PAUSED"
+
+
+def test_workers_that_die_again_and_again(office: Office) -> None:
+    for number in range(20):
+        record(office, CN, "worker", f"dead-{number}", state="STOPPED")
+    assert any("die again and again" in problem for problem in problems(office))
+
+
+def test_one_side_alone(office: Office) -> None:
+    answer = office.call("status", "--json", only=CN)
+    assert answer.code == 3
+    assert [d["name"] for d in answer.data["directions"]] == ["cn->global"]
+    assert "the other side's stack was not found" in answer.data["problems"][0]["what"]
