@@ -11,10 +11,11 @@ from sandbox.cloud.patches import (
     images,
     multipart,
     queues,
+    saved_queries,
     ways_out,
 )
 
-ALL = (identity, events, multipart, conditions, destinations, access, queues, images, ways_out)
+ALL = (identity, events, multipart, conditions, destinations, access, queues, images, ways_out, saved_queries)
 
 
 def apply() -> None:

@@ -1,0 +1,118 @@
+"""Are these inputs what pulumi_aws declares? Names and types from its own classes, without the provider's plugin."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import json
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+import pulumi
+import pulumi_aws
+from pulumi import _types
+
+
+@functools.cache
+def _modules() -> dict[str, tuple[str, str]]:
+    """(module, class) by resource token, from the table that pulumi_aws registers itself with."""
+    source = inspect.getsource(pulumi_aws)
+    text = source.split('resource_modules="""', 1)[1].split('"""', 1)[0]
+    return {token: (m["fqn"], name) for m in json.loads(text) for token, name in m["classes"].items()}
+
+
+@functools.cache
+def arguments(token: str) -> type | None:
+    """The class of a resource's inputs, None for a type that pulumi_aws does not have."""
+    found = _modules().get(token)
+    if found is None:
+        return None
+    module, name = found
+    package = importlib.import_module(module)
+    # Where an object of another resource has the name already, the arguments are called so.
+    kind: type = getattr(package, f"{name}InitArgs", None) or getattr(package, f"{name}Args")
+    return kind
+
+
+def problems(token: str, inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(property, reason) for each input that the type does not have, of another type, or required and missing."""
+    kind = arguments(token)
+    return [] if kind is None else list(_object("", kind, inputs))
+
+
+def has(token: str, name: str) -> bool:
+    """Whether the type has this input."""
+    kind = arguments(token)
+    return kind is not None and name in _types.input_type_types(kind)
+
+
+def _object(path: str, kind: type, value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    known = _types.input_type_types(kind)
+    for name, given in value.items():
+        where = f"{path}{name}"
+        if name not in known:
+            yield where, f"is no input of {kind.__name__}"
+        elif given is not None:
+            yield from _value(where, known[name], given)
+    names = _types.input_type_py_to_pulumi_names(kind)
+    for python, parameter in inspect.signature(kind).parameters.items():
+        name = names.get(python, "")
+        if name and parameter.default is inspect.Parameter.empty and value.get(name) is None:
+            yield f"{path}{name}", "is required"
+
+
+def _value(path: str, kind: Any, value: Any) -> Iterator[tuple[str, str]]:
+    if is_unknown(value):
+        return
+    kind = _types.unwrap_type(kind)
+    origin = typing.get_origin(kind)
+    if origin is typing.Union:
+        choices = [list(_value(path, k, value)) for k in typing.get_args(kind) if k is not type(None)]
+        if all(choices):
+            yield choices[0][0]
+    elif origin in (list, Sequence, typing.Sequence):
+        if not isinstance(value, (list, tuple)):
+            yield path, f"must be a list, not {type(value).__name__}"
+        else:
+            for n, item in enumerate(value):
+                yield from _value(f"{path}[{n}]", typing.get_args(kind)[0], item)
+    elif origin in (dict, Mapping, typing.Mapping):
+        if not isinstance(value, Mapping):
+            yield path, f"must be a map, not {type(value).__name__}"
+        else:
+            for name, item in value.items():
+                yield from _value(f"{path}.{name}", typing.get_args(kind)[1], item)
+    elif isinstance(kind, type):
+        yield from _plain(path, kind, value)
+
+
+def _plain(path: str, kind: type, value: Any) -> Iterator[tuple[str, str]]:
+    if _types.is_input_type(kind):
+        if isinstance(value, Mapping):
+            yield from _object(f"{path}.", kind, value)
+        else:
+            yield path, f"must be an object, not {type(value).__name__}"
+    elif issubclass(kind, Enum):
+        if value not in [choice.value for choice in kind]:
+            yield path, f"{value!r} is none of {', '.join(str(choice.value) for choice in kind)}"
+    elif kind in (str, bool, int, float):
+        fits = {
+            str: isinstance(value, str),
+            bool: isinstance(value, bool),
+            int: isinstance(value, int) and not isinstance(value, bool),
+            float: isinstance(value, (int, float)) and not isinstance(value, bool),
+        }[kind]
+        if not fits:
+            yield path, f"must be {kind.__name__}, not {type(value).__name__}"
+    elif issubclass(kind, (pulumi.Asset, pulumi.Archive)) and not isinstance(value, (pulumi.Asset, pulumi.Archive)):
+        yield path, "must be an asset"
+
+
+def is_unknown(value: Any) -> bool:
+    """Whether the engine knows the value only after the deployment."""
+    from pulumi.runtime.rpc import UNKNOWN
+
+    return value == UNKNOWN or isinstance(value, pulumi.output.Unknown)
