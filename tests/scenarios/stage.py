@@ -6,6 +6,7 @@ goes as far as it is told. `settle` lets everything that is left happen.
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any
 
 from runtime import errors
 from runtime.errors import DualSyncError
+from runtime.record import DELETION_APPROVAL, Record
 from tests.fakes.clock import START
 from tests.fakes.gate import Step, kill, stepping_gate
 from tests.fakes.notification import Event, body
@@ -95,6 +97,7 @@ class Stage:
         self.uploads: dict[str, tuple[Op, str]] = {}
         self.backups: dict[str, dict[str, Any]] = {side: {} for side in SIDES}
         self.labels = Labels()
+        self.cut: set[str] = set()
         self.workers = {side: self.make_worker(world, side) for side in SIDES}
         for side, store in world.stores.items():
             store.emit = self._emitter(side)
@@ -139,6 +142,8 @@ class Stage:
             self.world.time.now += float(rest[0])
         elif first == "settle":
             self.settle()
+        elif first == "run":
+            self.settle(self.world.time.now + float(rest[0]))
         elif first == "finders":
             self.finders()
         elif first == "expect":
@@ -182,6 +187,11 @@ class Stage:
             self._take(side, words[0])
         elif verb == "finder":
             self._start(side, words[0] if words else "finder", self.make_finder(world, side).run())
+        elif verb in ("unreachable", "reachable"):
+            (self.cut.add if verb == "unreachable" else self.cut.discard)(side)
+        elif verb == "approve":
+            record = Record(DELETION_APPROVAL, "approval", int(world.time.now), data={"up_to": int(words[0])})
+            world.tables[side].records[record.kind, record.id] = record
         elif verb == "forget":
             world.tables[side].entries.clear()
         elif verb == "backup":
@@ -222,6 +232,8 @@ class Stage:
 
     def _go(self, side: str, name: str, task: Task, fault: Exception | None = None) -> bool:
         self.steps += 1
+        if fault is None and side in self.cut and task.step and task.step.call.startswith("remote."):
+            fault = errors.Unavailable("no route to the peer")
         self.labels.task = name
         goes_on = task.go(fault)
         if not goes_on and task.error is not None and not isinstance(task.error, DualSyncError):
@@ -252,8 +264,8 @@ class Stage:
 
     # -- everything that is left
 
-    def settle(self) -> None:
-        """Deliver all events, take all messages, end all tasks; time passes as it must."""
+    def settle(self, until: float = math.inf) -> None:
+        """Deliver all events, take all messages, end all tasks; time passes as it must, but not past `until`."""
         world = self.world
         start = self.steps
         while self.steps - start < MAX_STEPS:
@@ -271,6 +283,9 @@ class Stage:
                     return
                 continue
             visible, side, letter = min(waiting, key=lambda w: w[0])
+            if visible > until:
+                world.time.now = max(world.time.now, until)
+                return
             world.time.now = max(world.time.now, visible)
             self._receive(side, letter)
             self.letters[side] = [x for x in self.letters[side] if not x.deleted]
