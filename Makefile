@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+WHEELS := build/wheels/.ready
 
 .PHONY: demo sandbox test histories check format lock clean
 
@@ -12,13 +13,20 @@ $(READY): requirements/dev.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@touch $@
 
+# What the bundle is made of, for both architectures: fetched here, so that no test reaches outside the machine.
+$(WHEELS): requirements/runtime.lock | $(READY)
+	@echo "fetching the runtime's wheels into $(@D) (once)"
+	@rm -rf $(@D)
+	@$(BIN)/python -m components.builder wheels $(@D)
+	@touch $@
+
 demo: $(READY)  ## both stacks deployed to a local stand-in cloud, real files kept the same on both sides
 	@$(BIN)/python -m sandbox demo
 
 sandbox: $(READY)  ## the same, left running for you to play with; Ctrl-C ends it
 	@$(BIN)/python -m sandbox serve
 
-test: $(READY)  ## the whole suite
+test: $(READY) $(WHEELS)  ## the whole suite
 	@$(BIN)/python -m pytest -n 2
 
 N ?= 100000

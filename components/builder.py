@@ -8,9 +8,11 @@ change runs no pip and needs no network.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -188,14 +190,20 @@ def _folders(files: Mapping[str, bytes]) -> Iterator[str]:
     yield from sorted(names - {"."})
 
 
-def main(folder: str) -> None:
-    """`python -m components.builder FOLDER`: bundles of all architectures there, for deployments from elsewhere."""
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+def main(arguments: list[str] | None = None) -> None:
+    """`bundles FOLDER`: all bundles, to deploy from elsewhere. `wheels FOLDER`: what they are made of, fetched."""
+    parser = argparse.ArgumentParser(prog="python -m components.builder", description=main.__doc__)
+    parser.add_argument("what", choices=["bundles", "wheels"])
+    parser.add_argument("folder", type=Path)
+    asked = parser.parse_args(arguments)
+    builder = default_builder()
+    asked.folder.mkdir(parents=True, exist_ok=True)
     for architecture in Architecture:
-        built = default_builder().build(architecture)
-        (target / f"{architecture}.tar").write_bytes(built.path.read_bytes())
+        if asked.what == "bundles":
+            shutil.copy(builder.build(architecture).path, asked.folder / f"{architecture}.tar")
+        elif builder.lock is not None:
+            download(builder.lock, architecture, asked.folder)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -43,9 +43,8 @@ class Ready:
         try:
             return Built.at(path)
         except FileNotFoundError:
-            raise ConfigError(
-                "bundle", str(self.folder), f"has no {path.name}", "make it with `python -m components.builder FOLDER`"
-            ) from None
+            remedy = "make it with `python -m components.builder bundles FOLDER`"
+            raise ConfigError("bundle", str(self.folder), f"has no {path.name}", remedy) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,19 +16,20 @@ sys.path.append("/var/runtime")
 import boto3
 
 
-def say(level, state, **more):
+def say(level: str, state: str, **more: str) -> None:
     sys.stdout.write(json.dumps({"level": level, "event": "finder", "state": state, **more}) + "\n")
     sys.stdout.flush()
 
 
-def task():
+def task() -> dict[str, str]:
     """This task's ARN, family and cluster (ECS guide: task metadata endpoint version 4)."""
     address = os.environ["ECS_CONTAINER_METADATA_URI_V4"] + "/task"
     with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - ECS gives the address
-        return json.load(answer)
+        found: dict[str, str] = json.load(answer)
+    return found
 
 
-def busy():
+def busy() -> list[str]:
     """The tasks of this family that run besides this one."""
     me = task()
     pages = boto3.client("ecs").get_paginator("list_tasks")
@@ -40,13 +41,16 @@ def busy():
     return [arn for arn in running if arn != me["TaskARN"]]
 
 
-def fetch(bucket, key, version, sha256, root):
+def fetch(bucket: str, key: str, version: str, sha256: str, root: str) -> None:
     """Unpack the bundle under `root`."""
-    wanted = {"VersionId": version} if version else {}
     path = os.path.join(root, "bundle.tar")
     digest = hashlib.sha256()
+    s3 = boto3.client("s3")
+    found = (
+        s3.get_object(Bucket=bucket, Key=key, VersionId=version) if version else s3.get_object(Bucket=bucket, Key=key)
+    )
     with open(path, "wb") as file:
-        for chunk in boto3.client("s3").get_object(Bucket=bucket, Key=key, **wanted)["Body"].iter_chunks(1 << 20):
+        for chunk in found["Body"].iter_chunks(1 << 20):
             digest.update(chunk)
             file.write(chunk)
     if digest.hexdigest() != sha256:
@@ -55,7 +59,7 @@ def fetch(bucket, key, version, sha256, root):
         archive.extractall(root, filter="data")
 
 
-def main(bucket, key, version, sha256, root):
+def main(bucket: str, key: str, version: str, sha256: str, root: str) -> None:
     try:
         others = busy()
         if others:
