@@ -25,6 +25,7 @@ class Failure(StrEnum):
     WRONG_WINNER = "wrong winner"
     FOREIGN = "content that no user wrote"
     ECHO = "echo written"
+    NOT_KEPT = "loser not kept"
     RESTLESS = "never at rest"
     DEAD_LETTER = "dead letter"
     ERROR = "unexpected error"
@@ -72,7 +73,7 @@ def newest(a: Act, b: Act) -> bool:
 class KeyModel:
     """All acts on one key, and which of them each side shows."""
 
-    __slots__ = ("acts", "contents", "echoes", "expired", "key", "present", "rule", "seen")
+    __slots__ = ("acts", "contents", "echoes", "expired", "key", "losers", "present", "rule", "seen")
 
     def __init__(self, key: str, rule: Rule) -> None:
         self.key = key
@@ -82,6 +83,7 @@ class KeyModel:
         self.seen: dict[str, Act | None] = {"cn": None, "global": None}
         self.present = {"cn": False, "global": False}
         self.expired: dict[str, set[str]] = {"cn": set(), "global": set()}
+        self.losers: set[str] = set()
         self.echoes: list[tuple[str, str]] = []
 
     def user(self, side: str, content: str, body: bytes, time: int, etag: str) -> None:
@@ -115,6 +117,7 @@ class KeyModel:
                 self.echoes.append((content, side))
             elif not reaches(last, act) and not reaches(act, last) and self.rule(act, last):
                 last.by.append(act)
+                self.losers.add(last.content)
         elif self.present[side] and last is act:
             self.echoes.append((content, side))
         self.seen[side] = act
@@ -175,6 +178,18 @@ def judge(model: KeyModel, shown: dict[str, tuple[str, bytes] | None], *, strict
         bodies = [a.body for a in model.acts]
         twice = "same bytes written again" if bodies.count(model.contents[content][-1].body) > 1 else ""
         found.append(Finding(Failure.ECHO, key, f"{key!r}: {content} written to {side}, which held it", twice))
+    return found
+
+
+def judge_kept(base: KeyModel, key: str, shown: dict[str, tuple[str, bytes] | None]) -> list[Finding]:
+    """What is wrong with a conflict's kept loser, which no user wrote under this name."""
+    found = []
+    if shown["cn"] != shown["global"]:
+        text = f"{key!r}: cn={name(shown['cn'])} global={name(shown['global'])}"
+        found.append(Finding(Failure.DIVERGED, key, text))
+    for held in shown.values():
+        if held is not None and not any(a.body == held[1] for a in base.contents.get(held[0], ())):
+            found.append(Finding(Failure.FOREIGN, key, f"{key!r}: {name(held)}"))
     return found
 
 

@@ -98,6 +98,9 @@ class Modes:
             "kms": any(self.kms),
             "parts": self.parts,
             "several workers": self.workers > 1,
+            "a preferred side": self.policy != "newest",
+            "losers kept": self.keep_loser,
+            "prefixes": any(self.prefix),
         }
         return [n for n, v in named.items() if v]
 
@@ -148,6 +151,14 @@ def draw(seed: int, length: int = 30) -> History:
         absent_204=r.random() < 0.5,
         page=r.choice((1, 2, 1000)),
     )
+    more = Random(seed ^ 0xC0FFEE)  # of its own, so that what is drawn here does not change what is drawn below
+    modes = replace(
+        modes,
+        policy=more.choice(("prefer-cn", "prefer-global")) if more.random() < 0.1 else "newest",
+        keep_loser=more.random() < 0.1,
+        expiry="propagate" if more.random() < 0.3 else "ignore",
+        prefix=more.choice((("in/", "out/"), ("", "mirror/"))) if more.random() < 0.08 else ("", ""),
+    )
     uploads = r.random() < 0.3
     repeats = r.random() < 0.12
     touches = r.random() < 0.12
@@ -192,7 +203,14 @@ def draw(seed: int, length: int = 30) -> History:
             ops.append(Op(at, r.choice(SIDES), "finder"))
         if ledgers and r.random() < 0.06:
             ops.append(Op(at, r.choice(SIDES), r.choice(("forget", "restore"))))
-    return History(tuple(ops), modes, seed, keys)
+    return History(tuple(_below(op, modes) for op in ops), modes, seed, keys)
+
+
+def _below(op: Op, modes: Modes) -> Op:
+    prefix = modes.prefix[SIDES.index(op.side)]
+    if not prefix or not op.key:
+        return op
+    return replace(op, key=prefix + op.key, source=prefix + op.source if op.source else "")
 
 
 def _windows(r: Random, span: float) -> tuple[Window, ...]:

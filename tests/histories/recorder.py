@@ -140,7 +140,7 @@ def given(modes: Modes) -> list[str]:
     """What the scenario's world is like, as far as it differs from the plain one."""
     plain = Modes()
     lines = []
-    for name in ("versioning", "kms"):
+    for name in ("versioning", "kms", "prefix"):
         value = getattr(modes, name)
         if value != getattr(plain, name):
             both = (f"{side}={v}" for side, v in zip(("cn", "global"), value, strict=True) if v)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from runtime.keep import is_conflict_name
 from runtime.objects import Attributes
 from tests.fakes.store import Store, Version
-from tests.histories.model import BESIDE, Finding, KeyModel, Rule, judge, newest
+from tests.histories.model import BESIDE, Failure, Finding, KeyModel, Rule, judge, judge_kept, newest
 from tests.histories.plan import Modes, Op
 from tests.histories.world import DEDICATED, ROLES, USERS, World
 
@@ -87,11 +88,27 @@ class Users:
         """What is wrong now."""
         findings = []
         stores = self.world.stores
+        kept: dict[str, set[str]] = {}
         held = (self.world.relative(side, key) for side, store in stores.items() for key in store.keys)
         for key in sorted({key for key in held if key is not None} | set(self.models)):
             shown = {side: show(store.current(self.world.prefix(side) + key)) for side, store in stores.items()}
+            base = self._kept_for(key)
+            if base is not None:
+                kept.setdefault(base.key, set()).update(s[0] for s in shown.values() if s)
+                findings.extend(judge_kept(base, key, shown))
+                continue
             findings.extend(judge(self.model(key), shown, strict=strict))
+        if self.world.modes.keep_loser:
+            for model in self.models.values():
+                missing = model.losers - kept.get(model.key, set())
+                findings.extend(Finding(Failure.NOT_KEPT, model.key, f"{model.key!r}: {c}") for c in sorted(missing))
         return findings
+
+    def _kept_for(self, key: str) -> KeyModel | None:
+        """The model of the key whose conflict's loser this is, if no user ever wrote here."""
+        if not is_conflict_name(key) or (key in self.models and self.models[key].acts):
+            return None
+        return self.models.get(key.rpartition(".conflict-")[0])
 
     def _watcher(self, side: str, store: Store):  # type: ignore[no-untyped-def]
         world = self.world
