@@ -98,10 +98,25 @@ def cloud() -> Iterator[Cloud]:
         yield running
 
 
+@pytest.fixture(scope="module")
 def settings(cloud: Cloud, root: Path) -> dict[str, str]:
-    """A side without a peer: bucket, queues and ledger are there, the peer's secret isn't."""
-    cloud.client(SideName.GLOBAL, "s3").create_bucket(
-        Bucket="bundle-here", CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
+    """A side and its peer's bucket and key; the variables of its processes."""
+    for side, bucket, region in (
+        (SideName.GLOBAL, "bundle-here", "us-west-2"),
+        (SideName.CN, "bundle-there", "cn-north-1"),
+    ):
+        where: Any = {"LocationConstraint": region}
+        cloud.client(side, "s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+    iam = cloud.client(SideName.CN, "iam")
+    user = iam.create_user(UserName="bundle-user")["User"]
+    made = iam.create_access_key(UserName="bundle-user")["AccessKey"]
+    secret = {
+        "access_key_id": made["AccessKeyId"],
+        "secret_access_key": made["SecretAccessKey"],
+        "user_id": user["UserId"],
+    }
+    cloud.client(SideName.GLOBAL, "secretsmanager").create_secret(
+        Name="bundle-credentials", SecretString=json.dumps(secret)
     )
     sqs = cloud.client(SideName.GLOBAL, "sqs")
     queues = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("bundle-queue", "bundle-dead")]
@@ -145,19 +160,25 @@ def settings(cloud: Cloud, root: Path) -> dict[str, str]:
         DUALSYNC_QUEUE_URL=queues[0],
         DUALSYNC_DEAD_LETTER_QUEUE_URL=queues[1],
         DUALSYNC_LEDGER_TABLE="bundle-ledger",
-        DUALSYNC_PEER_SECRET="nowhere",
+        DUALSYNC_REMOTE_STS_ENDPOINT=cloud.endpoint,
+        DUALSYNC_PEER_SECRET="bundle-credentials",
+        DUALSYNC_FINDER_GRACE_SECONDS="0",
         DUALSYNC_OWN_USER_IDS="AIDAEXAMPLE",
     )
 
 
 @runs_here
-def test_worker_starts_waits_for_its_peer_feeds_the_watchdog_and_drains(
-    cloud: Cloud, root: Path, tmp_path: Path
+def test_worker_waits_for_its_peer_feeds_the_watchdog_and_drains(
+    settings: dict[str, str], root: Path, tmp_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as watchdog:
         watchdog.bind(str(tmp_path / "notify"))
         watchdog.settimeout(60)
-        variables = settings(cloud, root) | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "3000000"}
+        variables = settings | {
+            "DUALSYNC_PEER_SECRET": "nowhere",
+            "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            "WATCHDOG_USEC": "3000000",
+        }
         with subprocess.Popen(
             command("-m", "runtime", "worker"), env=variables, cwd=root, stdout=subprocess.PIPE, text=True
         ) as worker:
@@ -171,6 +192,17 @@ def test_worker_starts_waits_for_its_peer_feeds_the_watchdog_and_drains(
                 assert worker.wait(60) == 0
             finally:
                 worker.kill()
+
+
+@runs_here
+def test_finder_runs_to_its_end(cloud: Cloud, settings: dict[str, str], root: Path) -> None:
+    cloud.client(SideName.GLOBAL, "s3").put_object(Bucket="bundle-here", Key="new", Body=b"x")
+    done = subprocess.run(
+        command("-m", "runtime", "finder"), env=settings, cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (last["event"], last["state"], last["queued"], last["held"]) == ("finder", "finished", 1, 0)
 
 
 def elf_machines(path: Path) -> dict[str, str]:
