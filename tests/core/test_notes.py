@@ -1,0 +1,106 @@
+"""What the ledger learns, note by note."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runtime import notes
+from runtime.entry import DEAD_KEPT, Entry, Held
+from runtime.look import Cause, Look
+from runtime.sequencer import normalise
+from runtime.version import Identity
+from tests.core.given import CN, GLOBAL, agreement
+
+ONE, TWO, THREE = normalise("1"), normalise("2"), normalise("3")
+OLD, NEW = agreement(Identity(CN, 10, "old")), agreement(Identity(GLOBAL, 20, "new"))
+AGREED = Entry("k", 3, agreed=OLD, sequencer=TWO, arrived=TWO)
+NOW = 1000
+
+
+def look(sequencer: str, cause: Cause = Cause.CREATED, *, etag: str = "", time: float = 0.0) -> Look:
+    return Look("k", cause, sequencer=sequencer, etag=etag, time=time)
+
+
+def test_an_agreement_replaces_what_was_known_and_takes_the_version_from_the_dead() -> None:
+    before = Entry("k", 3, expired=OLD, dead=(OLD, NEW), sequencer=ONE, deleted=ONE, died=5)
+    after = notes.agreed(before, NEW, look(TWO, etag="new"), NOW)
+    assert (after.agreed, after.expired, after.dead) == (NEW, None, (OLD,))
+    assert (after.sequencer, after.arrived, after.updated) == (TWO, TWO, NOW)
+    assert (after.deleted, after.died) == (ONE, 5)
+
+
+def test_the_sequencer_never_goes_back() -> None:
+    for note in (
+        notes.agreed(AGREED, NEW, look(ONE), NOW),
+        notes.gone(AGREED, look(ONE), NOW, by_user=True),
+        notes.removal(AGREED, look(ONE), NOW),
+        notes.expired(AGREED, look(ONE), NOW),
+        notes.agreed(AGREED, NEW, look(""), NOW),
+    ):
+        assert note.sequencer == TWO
+        assert note.updated == NOW
+
+
+def test_the_first_arrival_is_kept_when_the_same_version_comes_again() -> None:
+    assert notes.agreed(AGREED, OLD, look(THREE, etag="old"), NOW).arrived == TWO
+
+
+def test_the_arrival_of_a_version_is_its_own_events_only() -> None:
+    assert notes.agreed(AGREED, NEW, look(THREE, etag="new"), NOW).arrived == THREE
+    assert notes.agreed(AGREED, NEW, look(THREE, etag="another"), NOW).arrived == ""
+    assert notes.agreed(AGREED, NEW, look(THREE, Cause.REMOVED), NOW).arrived == ""
+
+
+def test_a_tombstone_names_what_was_deleted() -> None:
+    tomb = notes.gone(AGREED, look(THREE, Cause.REMOVED, time=70.9), NOW, by_user=True)
+    assert (tomb.agreed, tomb.expired, tomb.dead) == (None, None, (OLD,))
+    assert (tomb.deleted, tomb.died, tomb.believed) == (THREE, 70, None)
+
+
+def test_a_worker_s_deletion_is_no_user_s() -> None:
+    assert notes.gone(replace(AGREED, deleted=ONE), look(THREE), NOW, by_user=False).deleted == ONE
+
+
+def test_without_the_event_s_time_it_died_now_and_never_earlier_than_before() -> None:
+    assert notes.gone(AGREED, look(""), NOW, by_user=False).died == NOW
+    assert notes.gone(replace(AGREED, died=80), look(THREE, time=70), NOW, by_user=True).died == 80
+
+
+def test_a_removal_without_decision_keeps_the_belief() -> None:
+    after = notes.removal(AGREED, look(THREE, Cause.REMOVED, time=70), NOW)
+    assert (after.agreed, after.dead, after.deleted, after.died) == (OLD, (OLD,), THREE, 70)
+    assert after.believed == OLD.remote
+
+
+def test_a_removal_hits_only_what_had_arrived_before() -> None:
+    assert notes.removal(AGREED, look(ONE, Cause.REMOVED), NOW).dead == ()
+    assert notes.removal(replace(AGREED, arrived=""), look(THREE, Cause.REMOVED), NOW).dead == ()
+
+
+def test_an_expiry_remembers_what_the_peer_may_keep() -> None:
+    after = notes.expired(AGREED, look(THREE, Cause.EXPIRED), NOW)
+    assert (after.agreed, after.expired, after.dead, after.deleted) == (None, OLD, (), "")
+    assert after.believed == OLD.remote
+    assert notes.expired(after, look(THREE, Cause.EXPIRED), NOW).expired == OLD
+
+
+def test_notes_leave_revisions_alone() -> None:
+    assert notes.agreed(AGREED, NEW, look(THREE), NOW).revision == AGREED.revision
+    assert notes.gone(AGREED, look(THREE), NOW, by_user=True).revision == AGREED.revision
+
+
+def test_a_few_dead_are_remembered_newest_last_each_once() -> None:
+    entry = Entry("k")
+    dead = [agreement(Identity(CN, t, "e")) for t in range(DEAD_KEPT + 2)]
+    for d in (*dead, dead[-1]):
+        entry = replace(entry, dead=entry.buried(d))
+    assert entry.dead == tuple(dead[2:])
+    assert entry.is_dead(dead[-1].identity)
+    assert not entry.is_dead(dead[0].identity)
+    assert entry.buried(None) == entry.dead
+
+
+def test_what_is_believed_of_the_peer() -> None:
+    assert Entry("k").believed is None
+    assert Entry("k", agreed=OLD, expired=NEW).believed == Held("old", 10)
+    assert Entry("k", expired=NEW).believed == Held("new", 20)
