@@ -31,9 +31,11 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
     try:
         local = context.sight_local(reading.seen, entry, look) if reading is not None else None
         remote = context.sight_remote(theirs, entry) if theirs is not None else None
-        noted = entry
-        if _user_removed(look) and entry.deleted < look.sequencer and not _as_agreed(local, entry):
-            noted = removal(entry, look, context.now())
+        noted = _with_own_write(entry, look, local)
+        if _user_removed(look) and entry.deleted < look.sequencer:
+            noted = removal(noted, look, context.now(), present=_as_agreed(local, noted))
+        if local is not None and _as_agreed(local, noted) and noted.rewritten:
+            return await _remove_both(context, look, entry, noted, local, remote)
         settings = context.settings
         view = View(
             side=context.side,
@@ -56,6 +58,28 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
 
 def _as_agreed(local: Sighting | None, entry: Entry) -> bool:
     return local is not None and entry.agreed is not None and local.identity == entry.agreed.identity
+
+
+def _with_own_write(entry: Entry, look: Look, local: Sighting | None) -> Entry:
+    """What this look wrote before and could not record, as long as the local version is still that one."""
+    if not look.wrote or local is None:
+        return entry
+    wrote = Agreement.of_row(look.wrote)
+    if local.identity != wrote.identity or (entry.agreed is not None and entry.agreed.identity == wrote.identity):
+        return entry
+    return agreed(entry, wrote, look, entry.updated)
+
+
+async def _remove_both(
+    context: Context, look: Look, before: Entry, entry: Entry, local: Sighting, remote: Sighting | None
+) -> Result:
+    """A user deleted this version here, and a worker that did not know it wrote it again. The peer's first: as long as
+    the local one is here, it is the proof."""
+    if remote is not None and remote.identity == local.identity:
+        await context.remote.delete(look.key, Condition(remote.seen.etag))
+    await context.local.delete(look.key, Condition(local.seen.etag))
+    await context.write(before, gone(entry, look, context.now(), by_user=False))
+    return Result(Outcome.REMOVED, "written again after its deletion here")
 
 
 def _spent(look: Look, entry: Entry) -> bool:
@@ -131,7 +155,7 @@ async def _push(
     stamp = context.stamp(look.key, local.identity, local.seen.size)
     written = await context.copier.copy(context.local, reading, context.remote, look.key, stamp, condition)
     agreement = Agreement(local.identity, Held(local.seen.etag, local.seen.modified), Held(written.etag))
-    await context.write(before, agreed(entry, agreement, look, context.now()))
+    await context.write_agreed(before, agreed(entry, agreement, look, context.now()))
     return Result(Outcome.COPIED, decision.reason, bytes=local.seen.size, conflict=decision.loser is not None)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from runtime.copier import Copier
 from runtime.decide import Sighting
-from runtime.entry import Entry
+from runtime.entry import Agreement, Entry
+from runtime.errors import Changed, DualSyncError, Retry
 from runtime.events import Principals
 from runtime.log import Log, Outcome
 from runtime.look import Actor, Cause, Look
@@ -15,6 +16,15 @@ from runtime.objects import Seen
 from runtime.ports import Bucket, Clock, Ledger, Queue
 from runtime.settings import Settings, SideName
 from runtime.version import Identity, Stamp, key_hash
+
+
+class Unrecorded(DualSyncError):
+    """A write was done at the peer, and the ledger could not be told: the next look must know it."""
+
+    def __init__(self, agreement: Agreement, cause: Changed | Retry) -> None:
+        super().__init__(f"written, but not recorded: {cause}")
+        self.agreement = agreement
+        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,15 @@ class Context:
     async def write(self, before: Entry, after: Entry) -> None:
         """Write `after` to the ledger if it still holds `before`. Raises `Changed` otherwise."""
         await self.ledger.put(replace(after, revision=before.revision + 1), before.revision)
+
+    async def write_agreed(self, before: Entry, after: Entry) -> None:
+        """`write` after the peer's bucket was written. Raises `Unrecorded`."""
+        try:
+            await self.write(before, after)
+        except (Changed, Retry) as e:
+            if after.agreed is None:
+                raise
+            raise Unrecorded(after.agreed, e) from e
 
     def sight_local(self, seen: Seen, entry: Entry, look: Look) -> Sighting:
         """Name what the local bucket shows, knowing what the look's event proves."""

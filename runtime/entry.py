@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from runtime.settings import SideName
 from runtime.version import Identity
 
 DEAD_KEPT = 6
@@ -26,16 +29,27 @@ class Agreement:
     local: Held
     remote: Held
 
+    def row(self) -> list[str | int | None]:
+        """As JSON values, for the ledger's item and for messages."""
+        i, here, there = self.identity, self.local, self.remote
+        return [str(i.origin), i.modified, i.etag, here.etag, here.modified, there.etag, there.modified]
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Agreement:
+        """The inverse of `row`. Raises ValueError or TypeError for anything else."""
+        origin, modified, etag, here, here_modified, there, there_modified = row
+        return cls(Identity(SideName(origin), modified, etag), Held(here, here_modified), Held(there, there_modified))
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """The ledger's item for `key`. Without `agreed` it is a tombstone, or what is known of a deletion without proof.
 
     Sequencers are S3's, of events of the local bucket, normalised by `runtime.sequencer`: `sequencer` is the highest
-    acted on, `arrived` that of the agreed version's first arrival here, `deleted` that of the last deletion here by a
-    user. `dead` are versions that were deleted, newest last; `died` is when (S3's clock, seconds since the epoch).
-    `expired` is an agreed version that a lifecycle rule took from here and that the peer may keep. `updated` is when
-    the item was written (seconds since the epoch).
+    acted on, `arrived` and `landed` those of the agreed version's first and last arrival here (empty when not known),
+    `deleted` that of the last deletion here by a user. `dead` are versions that were deleted, newest last; `died` is
+    when (S3's clock, seconds since the epoch). `expired` is an agreed version that a lifecycle rule took from here and
+    that the peer may keep. `updated` is when the item was written (seconds since the epoch).
     """
 
     key: str
@@ -45,9 +59,15 @@ class Entry:
     dead: tuple[Agreement, ...] = ()
     sequencer: str = ""
     arrived: str = ""
+    landed: str = ""
     deleted: str = ""
     died: int = 0
     updated: int = 0
+
+    @property
+    def rewritten(self) -> bool:
+        """Was the agreed version written here again after a user had deleted it? Arrival < deletion < last arrival."""
+        return "" < self.arrived < self.deleted < self.landed
 
     @property
     def believed(self) -> Held | None:
@@ -57,7 +77,9 @@ class Entry:
 
     def buried(self, agreement: Agreement | None) -> tuple[Agreement, ...]:
         """`dead` with one more, the oldest forgotten beyond `DEAD_KEPT`."""
-        if agreement is None or any(d.identity == agreement.identity for d in self.dead):
+        if agreement is None or any(
+            (d.identity, d.local.etag) == (agreement.identity, agreement.local.etag) for d in self.dead
+        ):
             return self.dead
         return (*self.dead, agreement)[-DEAD_KEPT:]
 

@@ -11,10 +11,10 @@ from runtime.context import Context, Result
 from runtime.entry import Agreement, Entry, Held
 from runtime.log import ECHO_LINE, Outcome
 from runtime.look import Actor, Cause, Look
-from runtime.naming import valid
+from runtime.naming import same, valid
 from runtime.notes import agreed, gone
 from runtime.objects import Condition, Seen
-from runtime.settings import Events
+from runtime.settings import Events, SideName
 from runtime.version import Identity
 
 
@@ -25,7 +25,16 @@ async def learn(context: Context, look: Look, entry: Entry) -> Result:
         if seen is not None and seen.etag == look.etag and _stamped(context, look, seen):
             return await _arrived(context, look, entry, seen)
         return await _arrived_late(context, look, entry, seen)
-    if entry.sequencer < look.sequencer and (entry.agreed is not None or seen is None):
+    return await _departed(context, look, entry, seen)
+
+
+async def _departed(context: Context, look: Look, entry: Entry, seen: Seen | None) -> Result:
+    """A worker deleted. What is here by now came after that; only what had surely arrived before is dead."""
+    stale = entry.sequencer >= look.sequencer
+    later = seen is not None and (
+        entry.agreed is None or same(seen, entry.agreed.local) or not "" < entry.arrived < look.sequencer
+    )
+    if not stale and not later:
         await context.write(entry, gone(entry, look, context.now(), by_user=False))
     return _echo("the peer's deletion")
 
@@ -41,15 +50,19 @@ def _stamped(context: Context, look: Look, seen: Seen) -> bool:
 async def _arrived(context: Context, look: Look, entry: Entry, seen: Seen) -> Result:
     assert seen.stamp is not None  # noqa: S101 - the caller checked
     identity = seen.stamp.identity
+    if _returned(look, entry, seen, identity):
+        return await _remove_both(context, look, entry, seen, identity)
     if entry.is_dead(identity) and "" < entry.deleted < look.sequencer and look.actor is Actor.ECHO:
         await context.local.delete(look.key, Condition(seen.etag))
         await context.write(entry, gone(entry, look, context.now(), by_user=False))
         return Result(Outcome.REMOVED, "a copy that arrived after its deletion")
     here = Held(seen.etag, seen.modified)
     if entry.agreed is not None and entry.agreed.identity == identity:
-        if entry.agreed.local != here or entry.sequencer < look.sequencer:
-            agreement = Agreement(identity, here, entry.agreed.remote)
-            await context.write(entry, agreed(entry, agreement, look, context.now()))
+        known = agreed(entry, Agreement(identity, here, entry.agreed.remote), look, entry.updated)
+        if known.rewritten:
+            return await _remove_both(context, look, entry, seen, identity)
+        if known != entry:
+            await context.write(entry, replace(known, updated=context.now()))
         return _echo("known")
     if entry.sequencer > look.sequencer and entry.agreed is not None:
         return _echo("older than what was agreed since")
@@ -58,6 +71,33 @@ async def _arrived(context: Context, look: Look, entry: Entry, seen: Seen) -> Re
         return _echo("the peer holds another version by now")
     await context.write(entry, agreed(entry, Agreement(identity, here, there), look, context.now()))
     return _echo("learnt")
+
+
+def _returned(look: Look, entry: Entry, seen: Seen, identity: Identity) -> bool:
+    """Is this a second arrival of a version that a user deleted here before the first one could be named?
+
+    Either this is the first arrival's echo, come after the deletion, or the ETag of the first one was kept. What was
+    written at the peer after the deletion is another version, with the same bytes perhaps; what bears a time before
+    the deletion was brought back by a user.
+    """
+    if not entry.deleted or not identity.modified < entry.died <= seen.modified:
+        return False
+    return look.sequencer < entry.deleted or _unnamed(identity.origin, seen.etag) in entry.dead
+
+
+async def _remove_both(context: Context, look: Look, entry: Entry, seen: Seen, identity: Identity) -> Result:
+    """The peer's first: as long as the local one is here, it is the proof."""
+    theirs = await context.remote.head(look.key)
+    if theirs is not None and context.sight_remote(theirs, entry).identity == identity:
+        await context.remote.delete(look.key, Condition(theirs.etag))
+    await context.local.delete(look.key, Condition(seen.etag))
+    await context.write(entry, gone(entry, look, context.now(), by_user=False))
+    return Result(Outcome.REMOVED, "written again after its deletion here")
+
+
+def _unnamed(origin: SideName, etag: str) -> Agreement:
+    """A version of which only the ETag here is known: it was gone before anyone could ask for its stamp."""
+    return Agreement(Identity(origin, 0, ""), Held(etag), Held(""))
 
 
 async def _held_there(context: Context, look: Look, entry: Entry, identity: Identity) -> Held | None:
@@ -84,6 +124,10 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
     known = version.stamp.identity if stamped and version is not None and version.stamp is not None else None
     matches = there.identity == known if known is not None else not there.replica and theirs.etag == look.etag
     if not matches:
+        if now_here is None and known is None and look.sequencer < entry.deleted:
+            note = replace(entry, dead=entry.buried(_unnamed(context.side.peer, look.etag)))
+            if note != entry:
+                await context.write(entry, note)
         return _echo("late: the peer holds another version by now")
     agreement = Agreement(there.identity, Held(look.etag), Held(theirs.etag, theirs.modified))
     if now_here is None and look.sequencer < entry.deleted and context.settings.events is not Events.CREATE:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from runtime.entry import Agreement
+
 
 class Cause(StrEnum):
     """Why a key is to be looked at."""
@@ -34,7 +36,8 @@ class Look:
     The fields after `cause` are the event's, empty for a finding: `sequencer` normalised, `etag` of the version the
     event speaks of, `time` the event's (seconds). `careful` looks see the remote side before they act. `attempt`
     counts postponements and `since` is when the first message was sent (seconds). `deletion` allows a finding to
-    delete. `reason` is for the log.
+    delete. `reason` is for the log. `wrote` is an agreement (`Agreement.row`) that this look brought about and could
+    not record.
     """
 
     key: str
@@ -50,6 +53,7 @@ class Look:
     careful: bool = False
     deletion: bool = False
     reason: str = ""
+    wrote: tuple[str | int | None, ...] = ()
 
     def again(self, reason: str) -> Look:
         """The same look, later and with open eyes."""
@@ -92,6 +96,8 @@ def from_body(fields: dict[str, Any]) -> Look:
             values[name] = Cause(value)
         elif name == "actor":
             values[name] = Actor(value)
+        elif name == "wrote":
+            values[name] = tuple(Agreement.of_row(value).row())
         elif name in _TYPES:
             kind = _TYPES[name]
             if kind is float and type(value) is int:

@@ -12,14 +12,17 @@ from runtime.sequencer import latest
 def agreed(entry: Entry, agreement: Agreement, look: Look, now: int) -> Entry:
     """Both sides hold this version."""
     known = entry.agreed is not None and entry.agreed.identity == agreement.identity
-    exact = look.cause is Cause.CREATED and look.etag == agreement.local.etag
+    first, last = (entry.arrived, entry.landed) if known else ("", "")
+    if look.cause is Cause.CREATED and look.etag == agreement.local.etag:
+        first, last = min(first or look.sequencer, look.sequencer), latest(last, look.sequencer)
     return replace(
         entry,
         agreed=agreement,
         expired=None,
         dead=tuple(d for d in entry.dead if d.identity != agreement.identity),
         sequencer=latest(entry.sequencer, look.sequencer),
-        arrived=entry.arrived if known and entry.arrived else look.sequencer if exact else "",
+        arrived=first,
+        landed=last,
         updated=now,
     )
 
@@ -38,12 +41,13 @@ def gone(entry: Entry, look: Look, now: int, *, by_user: bool) -> Entry:
     )
 
 
-def removal(entry: Entry, look: Look, now: int) -> Entry:
+def removal(entry: Entry, look: Look, now: int, *, present: bool = False) -> Entry:
     """A user deleted something here; what the peer holds is not decided yet, or a later version is here.
 
-    The agreed version, had it arrived before, is what was deleted. It stays the belief of what the peer holds.
+    The agreed version, had it arrived before and is not `present`, is what was deleted. It stays the belief of what the
+    peer holds.
     """
-    hit = entry.agreed if "" < entry.arrived < look.sequencer else None
+    hit = entry.agreed if not present and "" < entry.arrived <= entry.landed < look.sequencer else None
     return replace(
         entry,
         dead=entry.buried(hit),

@@ -9,7 +9,8 @@ from runtime.version import Stamp
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What travels with the content. `metadata` is the user's, without our stamp; keys in lower case."""
+    """What travels with the content. `metadata` is the user's, without our stamp; keys in lower case. `checksum` is
+    S3's own of the whole content (`crc64nvme:` and its text), where it was shown: the target checks it anew."""
 
     content_type: str = ""
     cache_control: str = ""
@@ -20,6 +21,7 @@ class Attributes:
     website_redirect: str = ""
     storage_class: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
+    checksum: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

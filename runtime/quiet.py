@@ -33,7 +33,7 @@ async def created(context: Context, look: Look, entry: Entry) -> Result:
     finally:
         await reading.close()
     agreement = Agreement(local.identity, Held(local.seen.etag, local.seen.modified), Held(written.etag))
-    await context.write(entry, agreed(entry, agreement, look, context.now()))
+    await context.write_agreed(entry, agreed(entry, agreement, look, context.now()))
     return Result(Outcome.COPIED, bytes=local.seen.size)
 
 
@@ -45,9 +45,14 @@ async def removed(context: Context, look: Look, entry: Entry) -> Result | None:
     seen = await context.local.head(look.key)
     if seen is not None:
         local = context.sight_local(seen, entry, look)
-        if entry.agreed is not None and local.identity == entry.agreed.identity:
-            return Result(Outcome.SKIPPED, "a former version was removed: the current one is the agreed one")
-        return None
+        if entry.agreed is None or local.identity != entry.agreed.identity:
+            return None
+        noted = removal(entry, look, context.now(), present=True)
+        if noted.rewritten:
+            return None
+        if entry.deleted < look.sequencer:
+            await context.write(entry, noted)
+        return Result(Outcome.SKIPPED, "a former version was removed: the current one is the agreed one")
     if context.settings.events is Events.CREATE:
         return Result(Outcome.SKIPPED, "deletions do not travel (events=Create)")
     proof = entry.agreed
@@ -70,8 +75,14 @@ async def lifecycle(context: Context, look: Look, entry: Entry) -> Result:
     return Result(Outcome.SKIPPED, "expired by a lifecycle rule: kept at the peer")
 
 
-async def stale(context: Context, look: Look, entry: Entry, *, deletion: bool) -> Result:
-    """An event older than what was acted on. A deletion still says that what had arrived before it was deleted."""
+async def stale(context: Context, look: Look, entry: Entry, *, deletion: bool) -> Result | None:
+    """An event older than what was acted on. A deletion still says that what had arrived before it was deleted.
+
+    None means: look carefully, what is here now was written again after that deletion.
+    """
     if deletion and entry.deleted < look.sequencer:
-        await context.write(entry, removal(entry, look, context.now()))
+        noted = removal(entry, look, context.now())
+        if noted.rewritten:
+            return None
+        await context.write(entry, noted)
     return Result(Outcome.SKIPPED, "stale: a later event of this key was acted on")

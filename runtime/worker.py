@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from typing import Protocol
 
 from runtime import quiet
 from runtime.careful import careful
-from runtime.context import Context, Result
+from runtime.context import Context, Result, Unrecorded
 from runtime.entry import Entry
 from runtime.errors import Busy, Changed, Denied, GiveUp, Retry
 from runtime.events import Unreadable, parse
@@ -72,29 +73,31 @@ class Worker:
         return key[len(prefix) :] if key.startswith(prefix) and len(key) > len(prefix) else None
 
     async def _handle(self, look: Look, *, first: bool) -> Result:
-        settings = self._context.settings
         try:
             result = await self._look(look, first=first)
             self._health.good()
             return result
-        except (Changed, Busy) as e:
-            again = look.again(str(e))
+        except Unrecorded as e:
+            return self._postpone(replace(look, wrote=tuple(e.agreement.row())), e.cause)
+        except (Changed, Retry) as e:
+            return self._postpone(look, e)
+
+    def _postpone(self, look: Look, why: Changed | Retry) -> Result:
+        """The look again, later. Raises `GiveUp` when it has been tried for too long."""
+        settings = self._context.settings
+        if isinstance(why, Changed | Busy):
+            again = look.again(str(why))
             if again.attempt > settings.contention_attempts:
-                raise GiveUp("contended", f"{look.key!r} changed under {again.attempt} looks: {e}") from e
-            delay = min(MAX_DELAY, settings.retry_delay_seconds * 2 ** min(look.attempt, 6))
-            return Result(Outcome.POSTPONED, str(e), again=again, delay=delay)
-        except Retry as e:
+                raise GiveUp("contended", f"{look.key!r} changed under {again.attempt} looks: {why}") from why
+            delay = settings.retry_delay_seconds * 2 ** min(look.attempt, 6)
+        else:
             self._health.bad()
             waited = self._context.clock.now() - look.since if look.since else 0.0
-            if isinstance(e, Denied) and waited > settings.denied_seconds:
-                raise GiveUp("denied", str(e)) from e
-            again = look.later(str(e))
-            return Result(
-                Outcome.POSTPONED,
-                str(e),
-                again=again,
-                delay=int(min(MAX_DELAY, max(settings.retry_delay_seconds, waited / 4))),
-            )
+            if isinstance(why, Denied) and waited > settings.denied_seconds:
+                raise GiveUp("denied", str(why)) from why
+            again = look.later(str(why))
+            delay = int(max(settings.retry_delay_seconds, waited / 4))
+        return Result(Outcome.POSTPONED, str(why), again=again, delay=min(MAX_DELAY, delay))
 
     async def _look(self, look: Look, *, first: bool) -> Result:
         context = self._context
@@ -109,10 +112,11 @@ class Worker:
             # A message received again may come from a worker that wrote and died: nothing is dropped as stale then.
             return await careful(context, look, entry)
         if look.sequencer and look.sequencer <= entry.sequencer:
-            return await quiet.stale(context, look, entry, deletion=look.cause is Cause.REMOVED)
-        if look.cause is Cause.CREATED:
+            result = await quiet.stale(context, look, entry, deletion=look.cause is Cause.REMOVED)
+        elif look.cause is Cause.CREATED:
             return await quiet.created(context, look, entry)
-        result = await quiet.removed(context, look, entry)
+        else:
+            result = await quiet.removed(context, look, entry)
         return result if result is not None else await careful(context, look, entry)
 
     def _tell(self, look: Look, result: Result) -> None:

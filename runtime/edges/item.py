@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from runtime.entry import Agreement, Entry, Held
+from runtime.entry import Agreement, Entry
 from runtime.record import Record
-from runtime.settings import SideName
-from runtime.version import Identity
 
 KEY = "ObjectKey"
 REVISION = "Revision"
@@ -59,10 +57,11 @@ def of_entry(entry: Entry, tombstone_seconds: int) -> Item:
     texts = {
         "Sequencer": entry.sequencer,
         "Arrived": entry.arrived,
+        "Landed": entry.landed,
         "Deleted": entry.deleted,
-        "Agreed": _dump(_of_agreement(entry.agreed)) if entry.agreed else "",
-        "Expired": _dump(_of_agreement(entry.expired)) if entry.expired else "",
-        "Dead": _dump([_of_agreement(dead) for dead in entry.dead]) if entry.dead else "",
+        "Agreed": _dump(entry.agreed.row()) if entry.agreed else "",
+        "Expired": _dump(entry.expired.row()) if entry.expired else "",
+        "Dead": _dump([dead.row() for dead in entry.dead]) if entry.dead else "",
     }
     item.update({name: {"S": text} for name, text in texts.items() if text})
     if entry.died:
@@ -80,11 +79,12 @@ def to_entry(item: Mapping[str, Any]) -> Entry:
     return Entry(
         key=object_key(_text(item, KEY)),
         revision=_number(item, REVISION),
-        agreed=_to_agreement(json.loads(agreed)) if agreed else None,
-        expired=_to_agreement(json.loads(expired)) if expired else None,
-        dead=tuple(_to_agreement(row) for row in json.loads(dead)) if dead else (),
+        agreed=Agreement.of_row(json.loads(agreed)) if agreed else None,
+        expired=Agreement.of_row(json.loads(expired)) if expired else None,
+        dead=tuple(Agreement.of_row(row) for row in json.loads(dead)) if dead else (),
         sequencer=_text(item, "Sequencer"),
         arrived=_text(item, "Arrived"),
+        landed=_text(item, "Landed"),
         deleted=_text(item, "Deleted"),
         died=_number(item, "Died"),
         updated=_number(item, "Updated"),
@@ -116,20 +116,6 @@ def to_record(item: Mapping[str, Any]) -> Record:
         key=_text(item, "RecordKey"),
         data=json.loads(_text(item, "RecordData") or "{}"),
         expires=_number(item, EXPIRES),
-    )
-
-
-def _of_agreement(agreement: Agreement) -> Sequence[Any]:
-    i, here, there = agreement.identity, agreement.local, agreement.remote
-    return [str(i.origin), i.modified, i.etag, here.etag, here.modified, there.etag, there.modified]
-
-
-def _to_agreement(row: Sequence[Any]) -> Agreement:
-    origin, modified, etag, local_etag, local_modified, remote_etag, remote_modified = row
-    return Agreement(
-        Identity(SideName(origin), modified, etag),
-        Held(local_etag, local_modified),
-        Held(remote_etag, remote_modified),
     )
 
 
