@@ -42,9 +42,9 @@ def _problem(plan: Plan, environment: Environment) -> str:
     for user_id in ids:
         if user_id in known and not _same_side(known[user_id], holder):
             return f"names {user_id}, which is {known[user_id].name} of the other side"
-    wanted = own[0].get("uniqueId")
-    if wanted not in (None, UNKNOWN) and ids[0] != wanted:
-        return f"begins with {ids[0]}, and {own[0].name} has {wanted}"
+    wanted = [u.get("uniqueId") for u in own]
+    if UNKNOWN not in wanted and ids[0] not in wanted:
+        return f"begins with {ids[0]}, and {own[0].name} has {wanted[0]}"
     return ""
 
 

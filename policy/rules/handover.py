@@ -67,17 +67,16 @@ def _values(secret: Resource, user: Resource, key: Resource) -> str:
 
 
 def _suppressed(plan: Plan, user: Resource) -> str:
-    """The side of `user` runs a worker here: does that worker know this very user as its own?"""
+    """A side may have more users than one: the worker of this one's side must know this very user as its own."""
+    others = [u for u in plan.of("iam.User") if _side(u) == _side(user) and u != user]
     for environment in environments(plan):
         if _side(environment.holder) != _side(user):
             continue
         made_from = plan.behind(environment.holder, environment.path, "iam.User")
-        if any(_side(u) == _side(user) for u in made_from) and user not in made_from:
-            return f"holds the key of {user.name}, and {environment.holder.name} suppresses another user"
-        ids = (environment.variables or {}).get(OWN_USER_IDS, "").split(",")
-        value = user.get("uniqueId")
-        if environment.variables is not None and value not in (None, UNKNOWN) and ids[0] and value not in ids:
-            return f"names user {value}, which {environment.holder.name} does not suppress"
+        first = (environment.variables or {}).get(OWN_USER_IDS, "").split(",")[0]
+        for other in others:
+            if (other in made_from and user not in made_from) or (first and first == other.get("uniqueId")):
+                return f"holds the key of {user.name}, and {environment.holder.name} suppresses {other.name}"
     return ""
 
 

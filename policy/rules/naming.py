@@ -16,7 +16,7 @@ UNTAGGABLE = frozenset(
         *("cloudwatch.Dashboard", "cloudwatch.LogMetricFilter", "cloudwatch.QueryDefinition"),
         *("iam.AccessKey", "iam.RolePolicy", "iam.UserPolicyAttachment", "iam.RolePolicyAttachment"),
         *("kms.Alias", "secretsmanager.SecretVersion", "scheduler.Schedule"),
-        *("s3.BucketLifecycleConfiguration", "s3.BucketOwnershipControls", "s3.BucketPolicy"),
+        *("s3.BucketLifecycleConfiguration", "s3.BucketNotification", "s3.BucketOwnershipControls", "s3.BucketPolicy"),
         *("s3.BucketPublicAccessBlock", "s3.BucketServerSideEncryptionConfiguration", "s3.BucketVersioning"),
         *("sns.TopicPolicy", "sns.TopicSubscription", "sqs.QueuePolicy"),
     ]

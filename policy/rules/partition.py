@@ -20,7 +20,7 @@ def own_partition(resource: Resource, _: Options) -> Iterator[Finding]:
     """ARNs name the provider's partition, hosts its domain."""
     region = resource.account.region if resource.account is not None else ""
     own = partition_of(region)
-    if own is None or not resource.type.startswith(("aws:", "dualsync:")):
+    if own is None or not resource.type.startswith("aws:"):
         return
     seen: set[tuple[str, str]] = set()
     for path, text in texts(resource.properties):

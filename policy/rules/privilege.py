@@ -19,12 +19,10 @@ USER_ACTIONS = frozenset(
 
 ROLE_ACTIONS = frozenset(
     [
-        *USER_ACTIONS,
-        *("s3:GetBucketVersioning", "s3:GetObjectVersion"),
-        *("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"),
-        "sqs:SendMessage",
-        *("dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem"),
-        *("dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+        *USER_ACTIONS - {"s3:PutObjectAcl"},
+        "s3:GetObjectVersion",
+        *("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"),
+        *("dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
         "secretsmanager:GetSecretValue",
         *("logs:CreateLogStream", "logs:PutLogEvents", "cloudwatch:PutMetricData"),
         *("autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"),

@@ -1,0 +1,52 @@
+"""The program passes its own pack, with no rule waived; each seeded violation is caught by exactly its rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from policy.documents import allowed, is_identity
+from policy.plan import Plan
+from policy.review import review
+from policy.rules import RULES
+from policy.rules.privilege import ROLE_ACTIONS, USER_ACTIONS
+from tests.policy.conftest import both_sides
+from tests.policy.plans import at_first_preview, plan_of
+from tests.policy.seeds import SEEDS, Seed, Sower
+
+
+def test_the_program_passes_with_no_rule_waived(plan: Plan) -> None:
+    assert [str(v) for v in review(plan)] == []
+
+
+def test_the_program_passes_at_its_first_preview_too(plan: Plan) -> None:
+    assert [str(v) for v in review(at_first_preview(plan))] == []
+
+
+def test_the_rules_have_something_to_look_at(both: Plan) -> None:
+    kinds = {r.kind for r in both.resources}
+    assert {"iam.User", "secretsmanager.SecretVersion", "ec2.LaunchTemplate", "ecs.TaskDefinition"} <= kinds
+    assert sum(1 for r in both.resources for _ in allowed(r)) > 20
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda s: s.id)
+def test_a_seeded_violation_is_caught_by_its_rule_alone(seed: Seed, bundles: Path) -> None:
+    sower = Sower(seed)
+    plan = plan_of("cn", bundles, both_sides(), sower.transformation, sower.extra)
+    assert sower.sown == [seed.id], "the program no longer registers what the seed changes"
+    found = review(plan)
+    assert {v.rule.name for v in found} == {seed.rule}, [str(v) for v in found]
+    if not seed.known_later:
+        assert {v.rule.name for v in review(at_first_preview(plan))} == {seed.rule}
+
+
+def test_every_rule_has_a_seed() -> None:
+    assert {r.name for r in RULES} == {s.rule for s in SEEDS}
+    assert len({r.name for r in RULES}) == len(RULES)
+    assert len({s.id for s in SEEDS}) == len(SEEDS)
+
+
+def test_the_list_of_actions_holds_nothing_that_the_program_does_not_ask_for(both: Plan) -> None:
+    asked = {a for r in both.resources if is_identity(r) for s in allowed(r) for a in s.actions}
+    assert asked == USER_ACTIONS | ROLE_ACTIONS
