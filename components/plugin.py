@@ -9,7 +9,10 @@ import asyncio
 import json
 from typing import Any
 
+import grpc
 from botocore.exceptions import BotoCoreError, ClientError
+from google.protobuf.empty_pb2 import Empty
+from pulumi.provider.experimental import server
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import (
     CheckFailure,
@@ -34,12 +37,14 @@ from pulumi.provider.experimental.provider import (
     UpdateRequest,
     UpdateResponse,
 )
+from pulumi.runtime.rpc import UNKNOWN
 
 from components import inspection, notifications
 from components.model import Access
 from components.sessions import Reach, WrongAccount, s3_client
 
 NAME = "dualsync"
+VERSION = "0.1.0"
 SUBSCRIPTION = "dualsync:index:BucketSubscription"
 REPLACING = ("bucket", "owner", "notificationId")
 
@@ -210,7 +215,7 @@ def schema() -> dict[str, Any]:
     }
     return {
         "name": NAME,
-        "version": "0.1.0",
+        "version": VERSION,
         "provider": {"inputProperties": provider, "requiredInputs": ["region", "accountId"]},
         "resources": {
             SUBSCRIPTION: {
@@ -234,9 +239,8 @@ def _plain(value: Any) -> Any:
 
 
 def _is_unknown(value: PropertyValue | None) -> bool:
-    from pulumi.provider.experimental.property_value import Computed
-
-    return value is None or isinstance(value.value, Computed)
+    """The SDK's property values know `Computed`, but what is unknown arrives, and must leave, as this text."""
+    return value is None or value.value == UNKNOWN
 
 
 def _same(key: str, old: PropertyValue | None, new: PropertyValue) -> bool:
@@ -245,3 +249,31 @@ def _same(key: str, old: PropertyValue | None, new: PropertyValue) -> bool:
     if key == "events" and isinstance(old.value, (list, tuple)) and isinstance(new.value, (list, tuple)):
         return sorted(str(v.value) for v in old.value) == sorted(str(v.value) for v in new.value)
     return bool(old.value == new.value)
+
+
+class Servicer(server.ProviderServicer):
+    """The SDK's, with errors in one line instead of a traceback, and open to being attached to."""
+
+    async def Attach(self, request: Any, context: Any) -> Any:
+        return Empty()
+
+
+def _in_one_line(method: Any) -> Any:
+    async def call(self: Servicer, request: Any, context: Any) -> Any:
+        try:
+            return await method(self, request, context)
+        except Exception as e:
+            # The SDK's wrapper puts the traceback on the lines after the message.
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(e).split(":\n")[0])
+
+    return call
+
+
+for _name in ("Check", "Diff", "Create", "Read", "Update", "Delete", "Invoke", "Configure"):
+    setattr(Servicer, _name, _in_one_line(getattr(server.ProviderServicer, _name)))
+
+
+def serve(arguments: list[str]) -> None:
+    """Be the provider's process: one line with the port on standard output, then serve until the engine ends it."""
+    server.ProviderServicer = Servicer  # type: ignore[misc]  # the SDK's main knows no other way in
+    server.main(arguments, VERSION, DualSyncProvider())

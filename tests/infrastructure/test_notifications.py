@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import CheckRequest, CreateRequest, DeleteRequest, DiffRequest, ReadRequest
+from pulumi.runtime.rpc import UNKNOWN
 
 from components import notifications, plugin
 from components.model import Access
@@ -201,7 +202,7 @@ def test_the_resources_whole_life_through_the_provider() -> None:
 def test_overlap_is_seen_at_preview() -> None:
     entry = {"Id": "theirs", "QueueArn": "arn:theirs", "Events": ["s3:ObjectCreated:*"]}
     provider = Provider(S3({"QueueConfigurations": [entry]}))
-    unknown = {**plugin.properties_of(OURS), "queueArn": PropertyValue.computed()}
+    unknown = {**plugin.properties_of(OURS), "queueArn": PropertyValue(UNKNOWN)}
     checked = asyncio.run(provider.check(CheckRequest("urn", {}, unknown, b"")))
     assert checked.failures is not None
     assert "arn:theirs" in checked.failures[0].reason
