@@ -28,7 +28,7 @@ from tests.fakes.bucket import FakeBucket, FakeReading
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.queue import FakeMessage, FakeQueue
 from tests.histories.plan import History
-from tests.histories.simulation import Result as Outcomes
+from tests.histories.result import Result as Outcomes
 from tests.histories.simulation import simulate
 from tests.histories.world import Processor, Searcher, World, finder_of
 

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from tests.histories.model import Failure
 from tests.histories.plan import History, Modes
-from tests.histories.simulation import Result, simulate
+from tests.histories.result import Result
+from tests.histories.simulation import simulate
 from tests.histories.world import MakeFinder, MakeWorker, real_finder, real_worker
 from tests.scenarios.stage import Stage
 

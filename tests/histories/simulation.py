@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from heapq import heappop, heappush
 from random import Random
 from typing import Any
@@ -19,11 +18,13 @@ from tests.fakes.clock import START
 from tests.fakes.gate import Step, kill, stepping_gate
 from tests.fakes.notification import Event, body
 from tests.fakes.queue import Letter
+from tests.histories.machine import Machine, Task
 from tests.histories.model import Failure, Finding
 from tests.histories.plan import History
 from tests.histories.recorder import Labels, Recorder, given
+from tests.histories.result import Result
 from tests.histories.users import Users
-from tests.histories.world import MakeFinder, MakeWorker, Processor, World, real_finder, real_worker
+from tests.histories.world import MakeFinder, MakeWorker, World, real_finder, real_worker
 
 MAX_STEPS = 60_000
 """More than any history needs: who takes more is going round in circles."""
@@ -31,49 +32,6 @@ MAX_KILLS = 6
 CONDITIONAL = frozenset(f"{b}.{call}" for b in ("local", "remote") for call in ("put", "delete", "complete"))
 IN_FLIGHT = 4
 """Messages one worker handles at a time here."""
-
-
-@dataclass(slots=True)
-class Result:
-    """How a history went. `healed` names what was wrong until a finder pass; `counts` what happened."""
-
-    findings: list[Finding]
-    healed: list[Finding]
-    counts: Counter[str]
-    steps: int
-    script: list[str] = field(default_factory=list)
-
-    @property
-    def wrong(self) -> list[Finding]:
-        """Findings under no documented exception."""
-        return [f for f in self.findings if not f.excused]
-
-
-class Machine:
-    """A worker process: what it has in memory dies with it."""
-
-    __slots__ = ("name", "paused", "side", "tasks", "worker")
-
-    def __init__(self, side: str, name: str, worker: Processor) -> None:
-        self.side = side
-        self.name = name
-        self.worker = worker
-        self.tasks: list[Task] = []
-        self.paused = False
-
-
-class Task:
-    """A message being processed, or a finder's run (then without machine)."""
-
-    __slots__ = ("coroutine", "fault", "machine", "name", "side", "step")
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], side: str, machine: Machine | None, name: str) -> None:
-        self.coroutine: Coroutine[Any, Any, Any] | None = coroutine
-        self.side = side
-        self.machine = machine
-        self.fault: Exception | None = None
-        self.step: Step | None = None
-        self.name = name
 
 
 class Simulation:

@@ -1,0 +1,36 @@
+"""What runs in a simulation: machines and the tasks they have in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from tests.fakes.gate import Step
+from tests.histories.world import Processor
+
+
+class Machine:
+    """A worker process: what it has in memory dies with it."""
+
+    __slots__ = ("name", "paused", "side", "tasks", "worker")
+
+    def __init__(self, side: str, name: str, worker: Processor) -> None:
+        self.side = side
+        self.name = name
+        self.worker = worker
+        self.tasks: list[Task] = []
+        self.paused = False
+
+
+class Task:
+    """A message being processed, or a finder's run (then without machine)."""
+
+    __slots__ = ("coroutine", "fault", "machine", "name", "side", "step")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], side: str, machine: Machine | None, name: str) -> None:
+        self.coroutine: Coroutine[Any, Any, Any] | None = coroutine
+        self.side = side
+        self.machine = machine
+        self.fault: Exception | None = None
+        self.step: Step | None = None
+        self.name = name
