@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +11,13 @@ from runtime.context import Context
 from runtime.copier import Copier
 from runtime.entry import Agreement, Entry, Held
 from runtime.events import Principals
+from runtime.health import Health
 from runtime.settings import Settings, SideName
 from runtime.version import Identity, Stamp, key_hash
 from runtime.worker import Worker
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.clock import FakeClock, Time
-from tests.fakes.gate import Gate, open_gate, run
+from tests.fakes.gate import Gate, Pair, open_gate, run
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.notification import Event, body
 from tests.fakes.parallel import Serial
@@ -72,6 +74,30 @@ class Lines:
         return [fields for _, name, fields in self.kept if name == event]
 
 
+class Journal:
+    """A gate that keeps every call that was answered, and lets those in `faults` fail before their effect."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.faults: dict[str, Exception] = {}
+
+    def gate(self, call: str) -> Pair:
+        """For fakes."""
+        return _Moment(self, call, False), _Moment(self, call, True)
+
+
+class _Moment:
+    def __init__(self, journal: Journal, call: str, after: bool) -> None:
+        self._journal, self._call, self._after = journal, call, after
+
+    def __await__(self) -> Iterator[Any]:
+        if self._after:
+            self._journal.calls.append(self._call)
+        elif self._call in self._journal.faults:
+            raise self._journal.faults[self._call]
+        return iter(())
+
+
 @dataclass
 class Side:
     """Side `cn` of a pair, its peer's bucket, and every call to an edge in order (`calls`)."""
@@ -103,7 +129,8 @@ class Side:
             principals=Principals(frozenset(s.own_user_ids), ROLE),
             log=self.log,
         )
-        self.worker = Worker(self.context)
+        self.health = Health()
+        self.worker = Worker(self.context, health=self.health)
 
     def message(self, text: str) -> FakeMessage:
         """Sent and received."""

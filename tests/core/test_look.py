@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.look import Actor, Cause, Look, from_body
+from runtime.version import Identity
+from tests.core.given import CN, agreement
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
 TIME = st.floats(0, 1e11)
+ROW = tuple(agreement(Identity(CN, 5, "e"), remote="f").row())
 LOOK = st.builds(
     Look,
     key=TEXT.filter(bool),
@@ -29,6 +32,7 @@ LOOK = st.builds(
     careful=st.booleans(),
     deletion=st.booleans(),
     reason=TEXT,
+    wrote=st.just(()) | st.just(ROW),
 )
 
 
@@ -42,7 +46,7 @@ def test_a_look_survives_the_queue(look: Look) -> None:
 
 
 def test_every_field_can_travel() -> None:
-    look = Look("k", Cause.FINDING, Actor.OWN, "1", "e", "v", 2, 3.5, 4.5, 5, True, True, "r")
+    look = Look("k", Cause.FINDING, Actor.OWN, "1", "e", "v", 2, 3.5, 4.5, 5, True, True, "r", ROW)
     assert set(json.loads(look.body())["dualsync"]) == {f.name for f in fields(Look)}
 
 
@@ -59,6 +63,8 @@ def test_every_field_can_travel() -> None:
         ({"cause": "whim"}, "whim"),
         ({"cause": ["created"]}, "created"),
         ({"actor": "god"}, "god"),
+        ({"wrote": ["moon", 5, "e", "e", 5, "f", None]}, "moon"),
+        ({"wrote": ["cn"]}, "not enough values"),
         ({"key": ""}, "without key or cause"),
     ],
 )

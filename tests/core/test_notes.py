@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from runtime import notes
-from runtime.entry import DEAD_KEPT, Entry, Held
+from runtime.entry import DEAD_KEPT, Agreement, Entry, Held
 from runtime.look import Cause, Look
 from runtime.sequencer import normalise
 from runtime.version import Identity
@@ -13,7 +14,7 @@ from tests.core.given import CN, GLOBAL, agreement
 
 ONE, TWO, THREE = normalise("1"), normalise("2"), normalise("3")
 OLD, NEW = agreement(Identity(CN, 10, "old")), agreement(Identity(GLOBAL, 20, "new"))
-AGREED = Entry("k", 3, agreed=OLD, sequencer=TWO, arrived=TWO)
+AGREED = Entry("k", 3, agreed=OLD, sequencer=TWO, arrived=TWO, landed=TWO)
 NOW = 1000
 
 
@@ -41,14 +42,28 @@ def test_the_sequencer_never_goes_back() -> None:
         assert note.updated == NOW
 
 
-def test_the_first_arrival_is_kept_when_the_same_version_comes_again() -> None:
-    assert notes.agreed(AGREED, OLD, look(THREE, etag="old"), NOW).arrived == TWO
+def test_first_and_last_arrival_of_the_same_version_whatever_their_order() -> None:
+    for sequencer, first, last in ((THREE, TWO, THREE), (ONE, ONE, TWO), (TWO, TWO, TWO)):
+        after = notes.agreed(AGREED, OLD, look(sequencer, etag="old"), NOW)
+        assert (after.arrived, after.landed) == (first, last)
 
 
-def test_the_arrival_of_a_version_is_its_own_events_only() -> None:
-    assert notes.agreed(AGREED, NEW, look(THREE, etag="new"), NOW).arrived == THREE
-    assert notes.agreed(AGREED, NEW, look(THREE, etag="another"), NOW).arrived == ""
-    assert notes.agreed(AGREED, NEW, look(THREE, Cause.REMOVED), NOW).arrived == ""
+def test_only_a_versions_own_event_says_when_it_arrived() -> None:
+    own = notes.agreed(AGREED, NEW, look(THREE, etag="new"), NOW)
+    assert (own.arrived, own.landed) == (THREE, THREE)
+    for other in (look(THREE, etag="another"), look(THREE, Cause.REMOVED)):
+        after = notes.agreed(AGREED, NEW, other, NOW)
+        assert (after.arrived, after.landed) == ("", "")
+        same = notes.agreed(AGREED, OLD, other, NOW)
+        assert (same.arrived, same.landed) == (TWO, TWO)
+
+
+def test_a_version_deleted_between_two_arrivals_was_written_again() -> None:
+    deleted = replace(AGREED, arrived=ONE, landed=ONE, deleted=TWO)
+    assert not deleted.rewritten
+    assert notes.agreed(deleted, OLD, look(THREE, etag="old"), NOW).rewritten
+    assert not notes.agreed(deleted, NEW, look(THREE, etag="new"), NOW).rewritten
+    assert not replace(deleted, arrived="", landed=THREE).rewritten
 
 
 def test_a_tombstone_names_what_was_deleted() -> None:
@@ -74,7 +89,13 @@ def test_a_removal_without_decision_keeps_the_belief() -> None:
 
 def test_a_removal_hits_only_what_had_arrived_before() -> None:
     assert notes.removal(AGREED, look(ONE, Cause.REMOVED), NOW).dead == ()
-    assert notes.removal(replace(AGREED, arrived=""), look(THREE, Cause.REMOVED), NOW).dead == ()
+    assert notes.removal(replace(AGREED, landed=THREE), look(TWO, Cause.REMOVED), NOW).dead == ()
+    assert notes.removal(replace(AGREED, arrived="", landed=""), look(THREE, Cause.REMOVED), NOW).dead == ()
+
+
+def test_a_removal_does_not_hit_what_is_still_here() -> None:
+    after = notes.removal(AGREED, look(THREE, Cause.REMOVED), NOW, present=True)
+    assert (after.dead, after.deleted) == ((), THREE)
 
 
 def test_an_expiry_remembers_what_the_peer_may_keep() -> None:
@@ -98,6 +119,11 @@ def test_a_few_dead_are_remembered_newest_last_each_once() -> None:
     assert entry.is_dead(dead[-1].identity)
     assert not entry.is_dead(dead[0].identity)
     assert entry.buried(None) == entry.dead
+
+
+def test_an_agreement_survives_as_json_values() -> None:
+    for agreed in (OLD, NEW, replace(NEW, remote=Held("x"))):
+        assert Agreement.of_row(json.loads(json.dumps(agreed.row()))) == agreed
 
 
 def test_what_is_believed_of_the_peer() -> None:
