@@ -116,6 +116,8 @@ def _only_there(view: View, remote: Sighting) -> Decision:
             return Decision(Deed.DELETE_REMOTE, "deleted here, unchanged at the peer")
         return Decision(Deed.NOTHING, "gone here: the deletion's own event will say so")
     if entry.expired is not None and remote.identity == entry.expired.identity:
+        if view.cause is Cause.REMOVED and view.deletions_travel:
+            return Decision(Deed.DELETE_REMOTE, "deleted here after an earlier version expired, unchanged at the peer")
         return Decision(Deed.NOTHING, "expired here by a lifecycle rule, kept at the peer")
     own_replica = remote.replica and remote.identity.origin is view.side
     if own_replica and entry.deleted and not entry.is_dead(remote.identity) and view.deletions_travel:

@@ -112,7 +112,8 @@ async def _held_there(context: Context, look: Look, entry: Entry, identity: Iden
 
 async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Seen | None) -> Result:
     """The echo's version has gone or was replaced. Which one was it, and was it a user who deleted it?"""
-    if entry.sequencer > look.sequencer and (entry.deleted < look.sequencer or now_here is not None):
+    later = entry.sequencer > look.sequencer
+    if later and (entry.agreed is not None or (now_here is None and entry.deleted < look.sequencer)):
         return _echo("late: a later event was acted on")
     version = await context.local.head(look.key, look.version_id) if look.version_id else None
     # On a suspended bucket the id is `null`, and names whatever was written last.
@@ -137,5 +138,12 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
             gone(replace(entry, agreed=agreement), look, context.now(), by_user=False), entry.revision
         )
         return Result(Outcome.DELETED, "deleted here before its echo came")
-    await context.write(entry, agreed(entry, agreement, look, context.now()))
-    return _echo("learnt late")
+    note = agreed(entry, agreement, look, context.now())
+    if look.sequencer < entry.deleted:
+        note = replace(note, dead=note.buried(agreement))
+    await context.write(entry, note)
+    if now_here is None or not later:
+        return _echo("learnt late")
+    # What is here was written over it, and may have been taken for a conflict.
+    again = Look(look.key, Cause.FINDING, since=look.since, careful=True, reason="learnt late")
+    return replace(_echo("learnt late"), again=again)

@@ -33,7 +33,7 @@ def gone(entry: Entry, look: Look, now: int, *, by_user: bool) -> Entry:
         entry,
         agreed=None,
         expired=None,
-        dead=entry.buried(entry.agreed),
+        dead=entry.buried(entry.agreed or entry.expired),
         sequencer=latest(entry.sequencer, look.sequencer),
         deleted=latest(entry.deleted, look.sequencer) if by_user else entry.deleted,
         died=max(entry.died, int(look.time) or now),

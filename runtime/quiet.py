@@ -55,7 +55,7 @@ async def removed(context: Context, look: Look, entry: Entry) -> Result | None:
         return Result(Outcome.SKIPPED, "a former version was removed: the current one is the agreed one")
     if context.settings.events is Events.CREATE:
         return Result(Outcome.SKIPPED, "deletions do not travel (events=Create)")
-    proof = entry.agreed
+    proof = entry.agreed or entry.expired  # what expired here is kept there until a user here deletes the key
     if proof is None:
         # Nothing says that the peer holds it. An unrecorded write under way will find this note and look again; a
         # late echo will bring the proof.
