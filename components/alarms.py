@@ -42,7 +42,7 @@ def alarms(
     peer = context.side.peer
     lag = context.local.watch.lag_seconds
     interval = min(max(context.local.finder.interval_minutes * 60, 300), 6 * 3600)
-    return [
+    found = [
         Alarm(
             part="dead-letters",
             says="What can't be done waits in the dead-letter queue. `dualsync dlq list` shows it with the reasons.",
@@ -144,6 +144,9 @@ def alarms(
             period=interval,
         ),
     ]
+    # A fleet that may rest has neither instances nor signs of life then; the oldest message tells when it should not.
+    resting = {"no-instance", "no-worker"} if context.local.fleet.min_capacity == 0 else set()
+    return [alarm for alarm in found if alarm.part not in resting]
 
 
 def register(

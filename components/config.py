@@ -76,6 +76,7 @@ SIDE_OPTIONS = {
     "finderMemory": "finder.memory",
     "finderArchitecture": "finder.architecture",
     "finderImage": "finder.image",
+    "finderCluster": "finder.cluster",
     "alarmEmail": "watch.email",
     "logRetentionDays": "watch.log_days",
     "lagAlarmSeconds": "watch.lag_seconds",

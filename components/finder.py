@@ -71,6 +71,8 @@ class Finder(pulumi.ComponentResource):
 
     def _cluster(self) -> str:
         context = self._context
+        if context.local.finder.cluster:
+            return context.local.finder.cluster
         name = context.names.of("cluster")
         aws.ecs.Cluster(
             name,

@@ -63,13 +63,17 @@ class FleetOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinderOptions:
-    """The finder's task. `cpu` in units (1024 = one vCPU), `memory` in MiB. Image "": the stock one."""
+    """The finder's task. `cpu` in units (1024 = one vCPU), `memory` in MiB. Image "": the stock one.
+
+    Cluster "": one of its own.
+    """
 
     interval_minutes: int = 60
     cpu: int = 512
     memory: int = 1024
     architecture: Architecture = Architecture.X86_64
     image: str = ""
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def step_adjustments() -> list[Step]:
 
 
 def backlog(context: SideContext, queue_name: pulumi.Input[str]) -> list[Query]:
-    """Metric queries whose result `backlog` is visible plus in-flight messages; 0 while a worker's circuit is open.
+    """Metric queries whose result is visible plus in-flight messages; 0 while a worker's circuit is open.
 
     With the peer away, more workers would only wait beside the first. The circuit's metric has a 0 for every minute
     with any log line (its filter's default value), so it is there whenever a worker is.
@@ -48,13 +48,23 @@ def backlog(context: SideContext, queue_name: pulumi.Input[str]) -> list[Query]:
         _metric("visible", {**queue, "metric_name": "ApproximateNumberOfMessagesVisible"}),
         _metric("inflight", {**queue, "metric_name": "ApproximateNumberOfMessagesNotVisible"}),
         _metric("open", {"namespace": context.names.metrics, "metric_name": "CircuitOpen", "stat": "Sum"}),
-        Query(
-            id="backlog",
-            label="Backlog",
-            expression="IF(FILL(open, 0) > 0, 0, visible + inflight)",
-            return_data=True,
-        ),
+        _result("Backlog", "IF(FILL(open, 0) > 0, 0, visible + inflight)"),
     ]
+
+
+def unattended(queue_name: pulumi.Input[str], group_name: pulumi.Input[str]) -> list[Query]:
+    """Metric queries whose result is the number of messages that wait while no instance is there to see them."""
+    queue = {"namespace": "AWS/SQS", "stat": "Maximum", "dimensions": {"QueueName": queue_name}}
+    group = {"namespace": "AWS/AutoScaling", "stat": "Maximum", "dimensions": {"AutoScalingGroupName": group_name}}
+    return [
+        _metric("visible", {**queue, "metric_name": "ApproximateNumberOfMessagesVisible"}),
+        _metric("instances", {**group, "metric_name": "GroupDesiredCapacity"}),
+        _result("Unattended", "IF(FILL(instances, 0) < 1, visible, 0)"),
+    ]
+
+
+def _result(label: str, expression: str) -> Query:
+    return Query(id="result", label=label, expression=expression, return_data=True)
 
 
 def _metric(id_: str, metric: dict[str, Any]) -> Query:
@@ -69,11 +79,25 @@ def scale(
     parent: pulumi.Resource,
 ) -> None:
     """Register policies and alarms."""
+    if minimum == 0:
+        wake = Step(scaling_adjustment=1, metric_interval_lower_bound="0")
+        _alarm(
+            context,
+            "wake",
+            unattended(queue_name, group_name),
+            _policy(context, "wake", group_name, "ChangeInCapacity", [wake], parent),
+            parent,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            threshold=1,
+            evaluation_periods=1,
+            treat_missing_data="notBreaching",
+            alarm_description="Messages wait and there is no worker: starts one. No action is needed.",
+        )
     out = _policy(context, "scale-out", group_name, "ChangeInCapacity", step_adjustments(), parent)
     _alarm(
         context,
         "scale-out",
-        queue_name,
+        backlog(context, queue_name),
         out,
         parent,
         comparison_operator="GreaterThanOrEqualToThreshold",
@@ -87,7 +111,7 @@ def scale(
     _alarm(
         context,
         "scale-in",
-        queue_name,
+        backlog(context, queue_name),
         in_,
         parent,
         comparison_operator="LessThanOrEqualToThreshold",
@@ -123,7 +147,7 @@ def _policy(
 def _alarm(
     context: SideContext,
     part: str,
-    queue_name: pulumi.Input[str],
+    queries: list[Query],
     policy: aws.autoscaling.Policy,
     parent: pulumi.Resource,
     **settings: Any,
@@ -132,7 +156,7 @@ def _alarm(
     aws.cloudwatch.MetricAlarm(
         f"{name}-alarm",
         name=name,
-        metric_queries=backlog(context, queue_name),
+        metric_queries=queries,
         alarm_actions=[policy.arn],
         tags=context.tags(part),
         opts=context.options(parent),

@@ -203,6 +203,7 @@ def _options(side: str, model: SideModel) -> None:
             "use ami-…, or nothing for current Amazon Linux",
         ),
         ("instanceType", (fleet.instance_type,), r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "use one like t4g.micro"),
+        ("finderCluster", (finder.cluster,), r"[A-Za-z0-9_-]{1,255}", "use an ECS cluster's name, not its ARN"),
         ("alarmEmail", (watch.email,), r"[^@\s]+@[^@\s]+\.[^@\s]+", "use one address, or nothing"),
     ):
         for text in texts:

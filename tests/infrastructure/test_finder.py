@@ -100,6 +100,12 @@ def test_schedule_starts_this_task_only(tmp_path: Path) -> None:
     assert len(found["Roles"]["Resource"]) == 2
 
 
+def test_a_cluster_that_is_there_is_used(tmp_path: Path) -> None:
+    world = finder(tmp_path, cluster="shared")
+    assert world.of("Cluster") == []
+    assert world.one("Schedule").inputs["target"]["arn"] == "arn:aws-cn:ecs:cn-north-1:111111111111:cluster/shared"
+
+
 def test_public_image_where_there_is_a_public_registry(tmp_path: Path) -> None:
     world = finder(tmp_path, SideName.GLOBAL)
     (container,) = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])

@@ -126,8 +126,8 @@ def test_scaling_counts_what_waits_and_what_is_worked_on(world: World) -> None:
     queries = {q["id"]: q for q in out["metricQueries"]}
     assert queries["visible"]["metric"]["metricName"] == "ApproximateNumberOfMessagesVisible"
     assert queries["inflight"]["metric"]["metricName"] == "ApproximateNumberOfMessagesNotVisible"
-    assert "visible + inflight" in queries["backlog"]["expression"]
-    assert [q["id"] for q in out["metricQueries"] if q["returnData"]] == ["backlog"]
+    assert "visible + inflight" in queries["result"]["expression"]
+    assert [q["id"] for q in out["metricQueries"] if q["returnData"]] == ["result"]
     assert out["alarmActions"] == [f"arn:test:{world.one('Policy', 'scale-out').type}:dth-dual-cn-scale-out"]
 
 
@@ -137,6 +137,17 @@ def test_when_all_is_done_the_fleet_goes_back_to_its_minimum(tmp_path: Path) -> 
     assert back["adjustmentType"] == "ExactCapacity"
     assert [s["scalingAdjustment"] for s in back["stepAdjustments"]] == [2]
     assert {p.inputs["estimatedInstanceWarmup"] for p in world.of("Policy")} == {120}
+
+
+def test_a_fleet_that_may_rest_is_woken_by_the_first_message(tmp_path: Path) -> None:
+    assert [p.name for p in fleet(tmp_path).of("Policy") if p.name.endswith("wake")] == []
+    world = fleet(tmp_path, min_capacity=0, desired_capacity=0)
+    alarm = world.one("MetricAlarm", "wake-alarm").inputs
+    assert alarm["threshold"] == 1
+    assert alarm["metricQueries"][-1]["expression"] == "IF(FILL(instances, 0) < 1, visible, 0)"
+    assert world.one("Policy", "wake").inputs["stepAdjustments"] == [
+        {"scalingAdjustment": 1, "metricIntervalLowerBound": "0"}
+    ]
 
 
 def statements(world: World, name: str) -> dict[str, dict[str, Any]]:
