@@ -81,7 +81,7 @@ class Simulation:
         last = self.history.ops[-1].at if self.history.ops else 0.0
         for w in self.modes.windows:
             last = max(last, w.end)
-        self._at(START + last + 30.0, self._calm, None)
+        self._at(START + last + 30.0, lambda _: setattr(self, "calm", True), None)
         at_rest = self._drain()
         healed: list[Finding] = []
         findings: list[Finding] = []
@@ -140,9 +140,6 @@ class Simulation:
             if self.random.random() < 0.5 and not self._drain():
                 return False
         return self._drain()
-
-    def _calm(self, _: None) -> None:
-        self.calm = True
 
     def _spread(self, mean: float) -> float:
         return -math.log(1.0 - self.random.random()) * mean
