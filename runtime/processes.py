@@ -14,9 +14,8 @@ from runtime.copier import Copier
 from runtime.edges.assemble import (
     LocalEdges,
     local_edges,
-    local_identity,
     remote_bucket,
-    remote_client,
+    remote_credentials,
     remote_identity,
 )
 from runtime.edges.s3 import S3Bucket
@@ -49,7 +48,7 @@ class PeerCredential:
         self._secret: PeerSecret | None = None
         self.user_id = ""
         """Whose key is in use, as the guard has proven."""
-        self.bucket: S3Bucket = remote_bucket(settings, PeerSecret("none", "none"), edges.threads)
+        self.bucket: S3Bucket = remote_bucket(settings, PeerSecret("none", "none"), edges.admission)
 
     async def user_id_promised(self) -> str | None:
         self._secret = await self._edges.secrets.read()
@@ -58,12 +57,12 @@ class PeerCredential:
     async def user_id_real(self) -> str:
         if self._secret is None:
             raise CredentialRejected("there is no secret")
-        return await remote_identity(self._settings, self._secret, self._edges.threads).user_id()
+        return await remote_identity(self._settings, self._secret).user_id()
 
     async def use(self) -> None:
         if self._secret is not None:
             self.user_id = self._secret.user_id
-            self.bucket.use(remote_client(self._settings, self._secret, self._edges.threads))
+            self.bucket.use(remote_credentials(self._secret))
 
 
 async def work(settings: Settings) -> None:
@@ -137,10 +136,10 @@ async def _own_role(settings: Settings, edges: LocalEdges) -> str:
     """The id by which this worker's own writes are known in the local bucket's events."""
     for pause in (1, 2, 4, 8, 16):
         try:
-            return (await local_identity(settings, edges.threads).user_id()).split(":", 1)[0]
+            return (await edges.identity.user_id()).split(":", 1)[0]
         except (Unavailable, CredentialRejected):
             await edges.clock.sleep(pause)
-    return (await local_identity(settings, edges.threads).user_id()).split(":", 1)[0]
+    return (await edges.identity.user_id()).split(":", 1)[0]
 
 
 async def find(settings: Settings) -> int:

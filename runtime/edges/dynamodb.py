@@ -6,59 +6,52 @@ on `ExpiresAt` (N).
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import ClientError
+from typing import Any
 
 from runtime.edges import item as items
+from runtime.edges.batch import Together
+from runtime.edges.caller import Caller, Refused
 from runtime.edges.clock import SystemClock
-from runtime.edges.threads import Threads
-from runtime.edges.translate import error_of, refusal_of
+from runtime.edges.translate import error_of
 from runtime.entry import Entry
 from runtime.errors import Throttled
 from runtime.ports import Clock
 from runtime.record import Record
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 MOST_KEYS = 100
 """Most keys of one BatchGetItem (Amazon DynamoDB API reference)."""
 
 _ROUNDS = 6
 _SECONDS_A_DAY = 86400
+_API = "DynamoDB_20120810"
 
 
 class DynamoLedger:
-    """`runtime.ports.Ledger` over boto3. All reads of entries are strongly consistent; those of records, through an
-    index, are not (DynamoDB has no other there)."""
+    """`runtime.ports.Ledger`. All reads of entries are strongly consistent; those of records, through an index, are
+    not (DynamoDB has no other there). Entries that are asked for in the same turn of the event loop (a received
+    batch's) are read by one request."""
 
-    def __init__(
-        self,
-        client: DynamoDBClient,
-        table: str,
-        *,
-        threads: Threads,
-        tombstone_days: int = 60,
-        clock: Clock | None = None,
-    ) -> None:
-        self._client = client
+    def __init__(self, caller: Caller, table: str, *, tombstone_days: int = 60, clock: Clock | None = None) -> None:
+        self._caller = caller
         self._table = table
-        self._threads = threads
         self._tombstone_seconds = tombstone_days * _SECONDS_A_DAY
         self._clock = clock or SystemClock()
+        self._together: Together[str, Entry | None] = Together(self._get_together, MOST_KEYS)
 
     async def get(self, key: str) -> Entry | None:
-        answer = await self._ask(
-            self._client.get_item,
-            TableName=self._table,
-            Key={items.KEY: {"S": items.table_key(key)}},
-            ConsistentRead=True,
-        )
-        return items.to_entry(answer["Item"]) if "Item" in answer else None
+        return await self._together(key)
+
+    async def _get_together(self, keys: Sequence[str]) -> Sequence[Entry | None]:
+        if len(keys) > 1:
+            found = await self.get_many(keys)
+            return [found.get(key) for key in keys]
+        key = {items.KEY: {"S": items.table_key(keys[0])}}
+        answer = await self._ask("GetItem", Key=key, ConsistentRead=True)
+        return [items.to_entry(answer["Item"]) if "Item" in answer else None]
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
         if len(keys) > MOST_KEYS:
@@ -71,9 +64,8 @@ class DynamoLedger:
             if attempt:
                 # Full jitter, as DynamoDB asks for unprocessed keys.
                 await self._clock.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
-            answer = await self._ask(
-                self._client.batch_get_item, RequestItems={self._table: {"Keys": todo, "ConsistentRead": True}}
-            )
+            asked = {self._table: {"Keys": todo, "ConsistentRead": True}}
+            answer = await self._ask("BatchGetItem", TableName=None, RequestItems=asked)
             for stored in answer["Responses"].get(self._table, ()):
                 entry = items.to_entry(stored)
                 found[entry.key] = entry
@@ -84,40 +76,33 @@ class DynamoLedger:
 
     async def put(self, entry: Entry, expected_revision: int) -> None:
         entry = replace(entry, revision=expected_revision + 1)
-        item = items.of_entry(entry, self._tombstone_seconds)
-        condition: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({items.KEY})"}
+        given: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({items.KEY})"}
         if expected_revision:
-            condition = {
+            given = {
                 "ConditionExpression": f"{items.REVISION} = :expected",
                 "ExpressionAttributeValues": {":expected": {"N": str(expected_revision)}},
             }
+        given |= {
+            "TableName": self._table,
+            "Item": items.of_entry(entry, self._tombstone_seconds),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
         try:
-            await self._threads.ask_raw(
-                "dynamodb",
-                self._table,
-                self._client.put_item,
-                TableName=self._table,
-                Item=item,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **condition,
-            )
-        except ClientError as error:
-            refusal = refusal_of(error, "dynamodb", f"{self._table}/{entry.key}")
-            stored: Any = error.response.get("Item")
-            # A first attempt whose answer was lost, and which the client's own retry met: it is written.
-            if refusal.code == "ConditionalCheckFailedException" and stored and items.to_entry(stored) == entry:
+            await self._caller.json("PutItem", _API, f"{self._table}/{entry.key}", "1.0", given)
+        except Refused as refused:
+            # A first attempt whose answer was lost, and which the second met: it is written.
+            if refused.refusal.code == "ConditionalCheckFailedException" and _stored(refused) == entry:
                 return
-            raise error_of(refusal) from None
+            raise error_of(refused.refusal) from None
 
     async def record(self, record: Record) -> None:
-        await self._ask(self._client.put_item, TableName=self._table, Item=items.of_record(record))
+        await self._ask("PutItem", Item=items.of_record(record))
 
     async def records(self, kind: str) -> AsyncIterator[Record]:
         position: dict[str, Any] = {}
         while True:
             answer = await self._ask(
-                self._client.query,
-                TableName=self._table,
+                "Query",
                 IndexName=items.RECORDS_INDEX,
                 KeyConditionExpression=f"{items.RECORD_KIND} = :kind",
                 ExpressionAttributeValues={":kind": {"S": kind}},
@@ -130,11 +115,17 @@ class DynamoLedger:
             position = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     async def remove_record(self, record: Record) -> None:
-        await self._ask(
-            self._client.delete_item,
-            TableName=self._table,
-            Key={items.KEY: {"S": items.record_key(record.kind, record.id)}},
-        )
+        await self._ask("DeleteItem", Key={items.KEY: {"S": items.record_key(record.kind, record.id)}})
 
-    async def _ask(self, function: Any, /, **given: Any) -> Any:
-        return await self._threads.ask("dynamodb", self._table, function, **given)
+    async def _ask(self, operation: str, **given: Any) -> Any:
+        given = {name: value for name, value in ({"TableName": self._table} | given).items() if value is not None}
+        try:
+            return await self._caller.json(operation, _API, self._table, "1.0", given)
+        except Refused as refused:
+            raise error_of(refused.refusal) from None
+
+
+def _stored(refused: Refused) -> Entry | None:
+    """What the table holds instead."""
+    stored = json.loads(refused.body or b"{}").get("Item")
+    return items.to_entry(stored) if stored else None

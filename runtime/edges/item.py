@@ -58,6 +58,8 @@ def of_entry(entry: Entry, tombstone_seconds: int) -> Item:
         "Sequencer": entry.sequencer,
         "Arrived": entry.arrived,
         "Landed": entry.landed,
+        "Left": entry.left,
+        "Former": _dump(entry.former.row()) if entry.former else "",
         "Deleted": entry.deleted,
         "Agreed": _dump(entry.agreed.row()) if entry.agreed else "",
         "Expired": _dump(entry.expired.row()) if entry.expired else "",
@@ -75,6 +77,7 @@ def to_entry(item: Mapping[str, Any]) -> Entry:
     """The entry of an item that `of_entry` made."""
     agreed = _text(item, "Agreed")
     expired = _text(item, "Expired")
+    former = _text(item, "Former")
     dead = _text(item, "Dead")
     return Entry(
         key=object_key(_text(item, KEY)),
@@ -85,6 +88,8 @@ def to_entry(item: Mapping[str, Any]) -> Entry:
         sequencer=_text(item, "Sequencer"),
         arrived=_text(item, "Arrived"),
         landed=_text(item, "Landed"),
+        left=_text(item, "Left"),
+        former=Agreement.of_row(json.loads(former)) if former else None,
         deleted=_text(item, "Deleted"),
         died=_number(item, "Died"),
         updated=_number(item, "Updated"),

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from runtime.edges.threads import Threads
-from runtime.edges.translate import error_of, refusal_of
+from runtime.edges.caller import Caller, Refused
+from runtime.edges.translate import error_of
 from runtime.errors import CredentialRejected
-
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +22,9 @@ class PeerSecret:
 class PeerSecrets:
     """Reads the peer's secret anew at each call, so that a rotated key is found without a restart."""
 
-    def __init__(self, client: SecretsManagerClient, name: str, *, threads: Threads) -> None:
-        self._client = client
+    def __init__(self, caller: Caller, name: str) -> None:
+        self._caller = caller
         self._name = name
-        self._threads = threads
 
     async def read(self) -> PeerSecret | None:
         """The secret, or None while the peer has not put one there (or it is being deleted).
@@ -39,16 +32,15 @@ class PeerSecrets:
         Raises `CredentialRejected` when its text is not the expected JSON, and `Retry`.
         """
         try:
-            answer = await self._threads.ask_raw(
-                "secretsmanager", self._name, self._client.get_secret_value, SecretId=self._name
+            answer = await self._caller.json(
+                "GetSecretValue", "secretsmanager", self._name, "1.1", {"SecretId": self._name}
             )
-        except ClientError as error:
-            refusal = refusal_of(error, "secretsmanager", self._name)
+        except Refused as refused:
             # InvalidRequestException is what a secret marked for deletion answers.
-            if refusal.code in ("ResourceNotFoundException", "InvalidRequestException"):
+            if refused.refusal.code in ("ResourceNotFoundException", "InvalidRequestException"):
                 return None
-            raise error_of(refusal) from None
-        return parse(self._name, answer.get("SecretString", ""))
+            raise error_of(refused.refusal) from None
+        return parse(self._name, answer.get("SecretString") or "")
 
 
 def parse(name: str, text: str) -> PeerSecret:

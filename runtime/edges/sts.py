@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
 
-from runtime.edges.threads import Threads
+from runtime.edges.caller import Caller, Refused
+from runtime.edges.translate import error_of
+from runtime.errors import Unavailable
 
-if TYPE_CHECKING:
-    from mypy_boto3_sts.client import STSClient
+_USER_ID = re.compile(rb"<UserId>\s*([^<]+?)\s*</UserId>")
 
 
 class StsIdentity:
     """Asks STS, which needs no permission for it (AWS STS API reference, GetCallerIdentity)."""
 
-    def __init__(self, client: STSClient, *, threads: Threads) -> None:
-        self._client = client
-        self._threads = threads
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
 
     async def user_id(self) -> str:
         """The caller's unique id: a user's (`AIDA…`), or a role's with its session (`AROA…:name`).
 
         Raises `CredentialRejected` and `Retry`.
         """
-        answer = await self._threads.ask("sts", "caller identity", self._client.get_caller_identity)
-        return answer["UserId"]
+        headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+        body = b"Action=GetCallerIdentity&Version=2011-06-15"
+        try:
+            answer = await self._caller.call("GetCallerIdentity", "caller", "POST", "/", "", headers, body)
+        except Refused as refused:
+            raise error_of(refused.refusal) from None
+        found = _USER_ID.search(answer.body or b"")
+        if found is None:
+            raise Unavailable("sts GetCallerIdentity: the answer names no user")
+        return found[1].decode()

@@ -28,6 +28,7 @@ ODD_KEYS = [
     "a b+c%20d",
     "a\tb\rc\x7f",
     "line\nfeed",
+    "\x01\x1f\x7f",
     "&<>\"'",
     "üñ漢字🎈",
     "ü" * 512,

@@ -11,14 +11,15 @@ from typing import Any
 
 import boto3
 import moto.sqs.models
-from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
+from runtime.edges.credentials import Credential, FixedCredentials
 from runtime.edges.dynamodb import DynamoLedger
 from runtime.edges.item import KEY, RECORD_KIND, RECORD_TIME, RECORDS_INDEX
+from runtime.edges.network import Network
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.sqs import REASON_ATTRIBUTE, SqsQueue
-from runtime.edges.threads import Threads, client_config
+from runtime.edges.threads import client_config
 from tests.conformity.world import VISIBILITY_SECONDS
 
 REGION = "cn-north-1"
@@ -46,12 +47,6 @@ class Server:
                 service, endpoint_url=self.url, config=client_config(16, "path")
             )
         return self._clients[service, region]
-
-    def impatient(self, service: Any) -> Any:
-        """A client that never tries again."""
-        session = boto3.Session("testing", "testing", region_name=REGION)
-        config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=5)
-        return session.client(service, endpoint_url=self.url, config=config)
 
     def make_bucket(self, *, versioned: bool = False) -> str:
         name = f"bucket-{next(_numbers)}"
@@ -109,21 +104,24 @@ class ServerWorld:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.threads = Threads(8)
+        self.network = Network(REGION, FixedCredentials(Credential("testing", "testing")))
         self._plain = ""
         self._versioned = ""
-        self._url = server.make_queue()
         self._dead_url = server.make_queue()
-        self.queue = SqsQueue(server.client("sqs"), self._url, self._dead_url, threads=self.threads)
-        self.ledger = DynamoLedger(server.client("dynamodb"), server.make_table(), threads=self.threads)
+        self.queue = SqsQueue(self.network.caller("sqs", server.url), server.make_queue(), self._dead_url)
+        self.ledger = DynamoLedger(self.network.caller("dynamodb", server.url), server.make_table())
 
     def bucket(self, prefix: str = "") -> S3Bucket:
         self._plain = self._plain or self.server.make_bucket()
-        return S3Bucket(self.server.client("s3"), self._plain, prefix, threads=self.threads)
+        return self._bucket(self._plain, prefix)
 
     def versioned(self) -> S3Bucket:
         self._versioned = self._versioned or self.server.make_bucket(versioned=True)
-        return S3Bucket(self.server.client("s3"), self._versioned, threads=self.threads)
+        return self._bucket(self._versioned)
+
+    def _bucket(self, name: str, prefix: str = "") -> S3Bucket:
+        caller, path_style = self.network.s3(name, self.server.url)
+        return S3Bucket(caller, name, prefix, path_style=path_style)
 
     def remove_version(self, key: str, version_id: str) -> None:
         self.server.client("s3").delete_object(Bucket=self._versioned, Key=key, VersionId=version_id)
@@ -141,4 +139,4 @@ class ServerWorld:
         ]
 
     def close(self) -> None:
-        self.threads.close()
+        pass

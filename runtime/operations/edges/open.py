@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.exceptions import ProfileNotFound
 
 from runtime.edges.clock import SystemClock
 from runtime.edges.dynamodb import DynamoLedger
+from runtime.edges.network import Network
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.sqs import SqsQueue
 from runtime.edges.threads import Threads, client_config
@@ -59,14 +61,17 @@ async def _open(stack: Stack) -> tuple[Side, str]:
     for service in ("s3", "sqs", "dynamodb", "sts", "cloudwatch", "autoscaling", "iam", "secretsmanager", "logs"):
         client(service)
     who = await _check(stack, client, threads)
+    network = Network(settings.local_region, session=botocore.session.Session(profile=stack.profile or None))
+    endpoint = stack.services.get("AWS_ENDPOINT_URL", "")
+    s3, path_style = network.s3(settings.local_bucket, settings.local_endpoint or endpoint)
     side = Side(
         name=SideName(stack.side),
         settings=settings,
-        bucket=S3Bucket(client("s3"), settings.local_bucket, settings.local_prefix, threads=threads),
+        bucket=S3Bucket(s3, settings.local_bucket, settings.local_prefix, path_style=path_style),
         ledger=DynamoLedger(
-            client("dynamodb"), settings.ledger_table, threads=threads, tombstone_days=settings.tombstone_days
+            network.caller("dynamodb", endpoint), settings.ledger_table, tombstone_days=settings.tombstone_days
         ),
-        queue=SqsQueue(client("sqs"), settings.queue_url, settings.dead_letter_queue_url, threads=threads),
+        queue=SqsQueue(network.caller("sqs", endpoint), settings.queue_url, settings.dead_letter_queue_url),
         letters=SqsLetters(client("sqs"), settings.dead_letter_queue_url, threads=threads),
         store=S3Store(client("s3"), settings.local_bucket, settings.local_prefix, threads=threads),
         meters=AwsMeters(stack, client, threads),

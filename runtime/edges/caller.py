@@ -1,0 +1,207 @@
+"""Signed requests to one service: sent, tried again where that can help, and refused with the service's own code."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+import re
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from runtime.edges.connection import Answer, Connection
+from runtime.edges.credentials import Credentials
+from runtime.edges.pool import Pool
+from runtime.edges.sign import EMPTY, UNSIGNED, Signer
+from runtime.edges.translate import Refusal, error_of
+from runtime.errors import CredentialRejected, Throttled, Unavailable
+
+ATTEMPTS = 3
+"""Few: the worker itself tries again, by message."""
+
+T = TypeVar("T", bound=bytearray)
+
+_HASHED_ASIDE = 1 << 20
+_SKEWED = ("RequestTimeTooSkewed", "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired")
+_CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
+_MESSAGE = re.compile(rb"<Message>([^<]{1,500})</Message>")
+
+
+class Refused(Exception):
+    """A service answered with an error: for the edge that asked, which may know better than `error_of`."""
+
+    def __init__(self, refusal: Refusal, answer: Answer) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+        self.headers = answer.headers
+        self.body = answer.body or b""
+
+
+class Caller:
+    """One service at one endpoint. `service` is its name in signatures and in the table of errors."""
+
+    def __init__(self, pool: Pool, service: str, region: str, credentials: Credentials) -> None:
+        self.pool = pool
+        self.service = service
+        self._signer = Signer(service, region)
+        self._credentials = credentials
+        self._secure = pool.endpoint.secure
+
+    def use(self, credentials: Credentials) -> None:
+        """Sign with another key from now on."""
+        self._credentials = credentials
+
+    async def call(
+        self,
+        operation: str,
+        target: str,
+        method: str,
+        path: str,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+        body: Any = b"",
+    ) -> Answer:
+        """The whole answer to one request. Raises `Refused`, `Unavailable`, `CredentialRejected`."""
+        answer, connection = await self.open(operation, target, method, path, query, headers, body)
+        if answer.body is None:
+            answer.body = await self.rest(connection, bytearray(answer.length or 0))
+        else:
+            self.pool.give(connection)
+        return answer
+
+    async def open(
+        self,
+        operation: str,
+        target: str,
+        method: str,
+        path: str,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+        body: Any = b"",
+    ) -> tuple[Answer, Connection]:
+        """The answer, and the connection that a large body is still to come from (`Answer.body` is None then). Give
+        the connection back to the pool."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._once(operation, target, method, path, query, dict(headers or {}), body)
+            except Refused as refused:
+                if attempt >= ATTEMPTS or not await self._may_help(refused):
+                    raise
+                pause = 0.2 if refused.refusal.status in (503, 429) else 0.05
+            except Unavailable as error:
+                if attempt >= ATTEMPTS:
+                    raise Unavailable(f"{self.service} {operation} {target}: {error}") from None
+                pause = 0.05
+            await asyncio.sleep(random.uniform(0, pause * 2**attempt))  # noqa: S311
+
+    async def rest(self, connection: Connection, target: T) -> T:
+        """Receive a large body into `target`, which has its length, and give the connection back."""
+        try:
+            await connection.receive(target)
+        except BaseException:
+            connection.abort()
+            raise
+        finally:
+            self.pool.give(connection)
+        return target
+
+    async def json(self, operation: str, prefix: str, target: str, version: str, given: dict[str, Any]) -> Any:
+        """A call of the AWS JSON protocol (`X-Amz-Target: prefix.operation`), and its answer."""
+        headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": f"{prefix}.{operation}"}
+        answer = await self.call(operation, target, "POST", "/", "", headers, json.dumps(given).encode())
+        return json.loads(answer.body) if answer.body else {}
+
+    async def _once(
+        self, operation: str, target: str, method: str, path: str, query: str, headers: dict[str, str], body: Any
+    ) -> tuple[Answer, Connection]:
+        endpoint = self.pool.endpoint
+        digest = EMPTY
+        if self.service == "s3":
+            digest = headers["x-amz-content-sha256"] = await self._payload(body)
+        elif body:
+            digest = hashlib.sha256(body).hexdigest()
+        headers["host"] = endpoint.authority
+        path = endpoint.base + path
+        self._signer.sign(await self._credentials.get(), method, path, query, headers, digest)
+        if body or method in ("PUT", "POST"):
+            headers["content-length"] = str(len(body))
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        request = f"{method} {path}{'?' if query else ''}{query} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
+        connection, answer = await self._exchange(request, body, method == "HEAD")
+        if answer.status < 300:
+            return answer, connection
+        try:
+            if answer.body is None:
+                raise Unavailable(f"an error of {answer.length} bytes")
+            raise Refused(self._refusal(operation, target, answer), answer)
+        finally:
+            self.pool.give(connection)
+
+    async def _exchange(self, request: bytes, body: Any, headless: bool) -> tuple[Connection, Answer]:
+        while True:
+            connection, used = await self.pool.take()
+            try:
+                return connection, await connection.ask(request, body, headless=headless)
+            except Unavailable:
+                self.pool.give(connection)
+                # A kept connection may have been closed by the other end just now; a new one tells.
+                if not used or connection.answered:
+                    raise
+            except BaseException:
+                connection.abort()
+                self.pool.give(connection)
+                raise
+
+    async def _payload(self, body: Any) -> str:
+        if not body:
+            return EMPTY
+        if self._secure:
+            return UNSIGNED
+        if len(body) < _HASHED_ASIDE:
+            return hashlib.sha256(body).hexdigest()
+        return (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
+
+    async def _may_help(self, refused: Refused) -> bool:
+        """Whether to send it again: the service is at fault or busy, or the key or the clock could be mended."""
+        kind = error_of(refused.refusal)
+        if refused.refusal.code in _SKEWED and self._set_clock(refused.headers.get("date", "")):
+            return True
+        if isinstance(kind, CredentialRejected):
+            return await self._credentials.renew()
+        return isinstance(kind, Throttled | Unavailable)
+
+    def _set_clock(self, date: str) -> bool:
+        """Go by the service's clock when this machine's is far off it."""
+        try:
+            skew = parsedate_to_datetime(date).timestamp() - time.time()
+        except ValueError:
+            return False
+        if abs(skew - self._signer.skew) < 60:
+            return False
+        self._signer.skew = skew
+        return True
+
+    def _refusal(self, operation: str, target: str, answer: Answer) -> Refusal:
+        code, message = _spoken(bytes(answer.body or b""), answer.headers)
+        return Refusal(self.service, operation, target, code or str(answer.status), answer.status, message)
+
+
+def _spoken(body: bytes, headers: dict[str, str]) -> tuple[str, str]:
+    """An error's code and message. Not by an XML parser: S3 quotes keys with control characters, which no XML holds."""
+    if body.startswith(b"{"):
+        try:
+            said = json.loads(body)
+        except ValueError:
+            return "", ""
+        query = headers.get("x-amzn-query-error", "").split(";")[0]
+        code = str(said.get("__type") or said.get("code") or "").rsplit("#", 1)[-1]
+        return code or query, str(said.get("message") or said.get("Message") or "")
+    found, message = _CODE.search(body), _MESSAGE.search(body)
+    return (
+        found[1].decode("latin-1") if found else headers.get("x-amzn-errortype", "").split(":")[0],
+        message[1].decode(errors="replace") if message else "",
+    )
