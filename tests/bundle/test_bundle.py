@@ -79,8 +79,10 @@ def test_settings_are_asked_for_by_name(root: Path) -> None:
 def test_every_service_of_the_runtime_is_in_the_bundle(root: Path) -> None:
     sources = "\n".join(p.read_text() for p in (root / "runtime").rglob("*.py"))
     asked = set(re.findall(r"""\.client\(\s*["'](\w+)["']""", sources))
-    assert {"s3", "sqs", "dynamodb"} <= asked <= SERVICES
-    script = f"import boto3\nfor s in {sorted(SERVICES)}: boto3.client(s, region_name='cn-north-1')"
+    assert asked <= SERVICES
+    # Clients of the core session: boto3 itself is in the bundle only as long as the lock has it.
+    script = "import botocore.session; session = botocore.session.get_session()\n"
+    script += f"for s in {sorted(SERVICES)}: session.create_client(s, region_name='cn-north-1')"
     subprocess.run(command("-c", script), env=environment(root), cwd=root, check=True)
 
 

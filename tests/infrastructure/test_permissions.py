@@ -52,13 +52,13 @@ SPARE = {
 
 
 def called() -> dict[str, set[str]]:
-    """Service → operations whose client methods the runtime names."""
+    """Service → operations that the runtime names, as such or as methods of a client."""
     paths = [path for path in RUNTIME.rglob("*.py") if path.relative_to(RUNTIME).parts[0] not in OPERATORS]
     text = "\n".join(path.read_text() for path in paths)
     found: dict[str, set[str]] = {}
     for service in ("s3", "sqs", "dynamodb", "secretsmanager"):
         names = botocore.session.get_session().get_service_model(service).operation_names
-        found[service] = {n for n in names if re.search(rf"""(?:\.|["']){xform_name(n)}\b""", text)}
+        found[service] = {n for n in names if re.search(rf"""["']{n}["']|(?:\.|["']){xform_name(n)}\b""", text)}
     return found
 
 
