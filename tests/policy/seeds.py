@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,11 @@ Change = Callable[[dict[str, Any], pulumi.ResourceOptions, Seen], None]
 
 @dataclass(frozen=True)
 class Seed:
-    """One violation. `engine` is off where the change would keep a real engine from working at all."""
+    """One violation, found at resource `at` (the changed one, if not said).
+
+    `engine` is off where the change would keep a real engine from working at all; `known_later` where only the
+    deployment itself knows the value.
+    """
 
     id: str
     rule: str
@@ -50,6 +54,12 @@ class Seed:
     extra: Callable[[Seen], None] | None = None
     engine: bool = True
     known_later: bool = False
+    at: str = ""
+
+    @property
+    def caught(self) -> tuple[str, str]:
+        """The rule, and the resource that it must name."""
+        return self.rule, self.at or self.name
 
     def matches(self, type_: str, name: str) -> bool:
         return self.change is not None and type_.endswith(f":{self.kind}") and name == self.name
@@ -196,6 +206,19 @@ def _tags(part: str = "seeded") -> dict[str, str]:
     return {"dualsync:pair": "dth-dual", "dualsync:side": "cn", "dualsync:part": part}
 
 
+def batches(seeds: Iterable[Seed]) -> list[list[Seed]]:
+    """Seeds that can be sown together: no two of them at the same resource, and none with what it would hide."""
+    made: list[list[Seed]] = []
+    for seed in seeds:
+        free = (b for b in made if all(seed.caught[1] != other.caught[1] for other in b))
+        batch = next(free, None)
+        if batch is None:
+            made.append([seed])
+        else:
+            batch.append(seed)
+    return made
+
+
 TEMPLATE = {"kind": "LaunchTemplate", "name": "dth-dual-global-worker-template"}
 WORKER_POLICY = {"kind": "RolePolicy", "name": "dth-dual-cn-worker-policy"}
 QUEUE_POLICY = {"kind": "QueuePolicy", "name": "dth-dual-cn-queue-policy"}
@@ -249,6 +272,7 @@ SEEDS = (
     Seed(
         "whole-notification-document",
         "notifications-kept",
+        at="dth-dual-cn-seeded-notification",
         extra=lambda seen: _ignore(
             aws.s3.BucketNotification(
                 "dth-dual-cn-seeded-notification", bucket=BUCKET_CN, eventbridge=True, opts=_at(seen)
@@ -280,6 +304,7 @@ SEEDS = (
     Seed(
         "data-bucket-configured",
         "data-buckets-adopted",
+        at="dth-dual-cn-seeded-versioning",
         extra=lambda seen: _ignore(
             aws.s3.BucketVersioning(
                 "dth-dual-cn-seeded-versioning",
@@ -299,6 +324,7 @@ SEEDS = (
     Seed(
         "key-in-a-parameter",
         "keys-in-secrets-manager-only",
+        at="dth-dual-cn-seeded-parameter",
         extra=lambda seen: _ignore(
             aws.ssm.Parameter(
                 "dth-dual-cn-seeded-parameter",
@@ -344,6 +370,7 @@ SEEDS = (
     Seed(
         "policy-of-aws",
         "least-privilege",
+        at="dth-dual-cn-seeded-attachment",
         extra=lambda seen: _ignore(
             aws.iam.RolePolicyAttachment(
                 "dth-dual-cn-seeded-attachment",
@@ -453,6 +480,7 @@ SEEDS = (
         kind="Key",
         name="dth-dual-global-alarms-key",
         change=document("policy", lambda d: d["Statement"].pop()),
+        at="dth-dual-global-alarms",
     ),
     Seed(
         "anybody-sends",
