@@ -41,6 +41,7 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
             side=context.side,
             cause=look.cause,
             attempt=look.attempt,
+            unsure=look.unsure,
             entry=noted,
             local=local,
             remote=remote,

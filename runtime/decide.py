@@ -17,9 +17,10 @@ from runtime.objects import Attributes, Seen
 from runtime.settings import ConflictPolicy, SideName
 from runtime.version import Identity
 
-PATIENCE, PATIENCE_IN_A_TIE = 1, 3
+PATIENCE, PATIENCE_IN_A_TIE, PATIENCE_UNSURE = 1, 3, 5
 """So many looks come before a contest is settled: an echo that is still in the queue may say that there is none, that
-one version was written over the other. Within one second that is the only way to tell."""
+one version was written over the other. Within one second that is the only way to tell; and who may have written before
+without knowing it leaves the first word to the other side."""
 
 
 class Deed(StrEnum):
@@ -56,6 +57,7 @@ class View:
     `cause` is why the key is looked at; `attempt` counts the looks before this one; `deletion` says that a finding may
     delete; `deletions_travel` is false when only creations are synchronised. `settled`: what is here is older than any
     write under way can be. `spent` is the ETag of a version of this side that a user deleted or replaced since.
+    `unsure`: this look may have written before.
     """
 
     side: SideName
@@ -69,6 +71,7 @@ class View:
     deletions_travel: bool = True
     settled: bool = False
     spent: str = ""
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,8 @@ def _both(view: View, local: Sighting, remote: Sighting) -> Decision:
 
 def _contest(view: View, local: Sighting, remote: Sighting) -> Decision:
     users = not local.replica and not remote.replica
-    if view.attempt < (PATIENCE_IN_A_TIE if local.identity.modified == remote.identity.modified else PATIENCE):
+    tie = local.identity.modified == remote.identity.modified
+    if view.attempt < (PATIENCE_UNSURE if view.unsure else PATIENCE_IN_A_TIE if tie else PATIENCE):
         return Decision(Deed.WAIT, "both sides changed: an event on its way may say that one had seen the other")
     if wins(local.identity, remote.identity, view.policy):
         return Decision(Deed.PUSH, "conflict: this side's version wins", remote.identity if users else None)

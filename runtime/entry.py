@@ -47,19 +47,22 @@ class Entry:
 
     Sequencers are S3's, of events of the local bucket, normalised by `runtime.sequencer`: `sequencer` is the highest
     acted on, `arrived` and `landed` those of the agreed version's first and last arrival here (empty when not known),
-    `deleted` that of the last deletion here by a user. `dead` are versions that were deleted, newest last; `died` is
-    when (S3's clock, seconds since the epoch). `expired` is an agreed version that a lifecycle rule took from here and
-    that the peer may keep. `updated` is when the item was written (seconds since the epoch).
+    `deleted` that of the last deletion here by a user. `former` is what was agreed before, `left` its last arrival.
+    `dead` are versions that were deleted, newest last; `died` is when (S3's clock, seconds since the epoch). `expired`
+    is an agreed version that a lifecycle rule took from here and that the peer may keep. `updated` is when the item
+    was written (seconds since the epoch).
     """
 
     key: str
     revision: int = 0
     agreed: Agreement | None = None
     expired: Agreement | None = None
+    former: Agreement | None = None
     dead: tuple[Agreement, ...] = ()
     sequencer: str = ""
     arrived: str = ""
     landed: str = ""
+    left: str = ""
     deleted: str = ""
     died: int = 0
     updated: int = 0

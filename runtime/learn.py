@@ -113,7 +113,8 @@ async def _held_there(context: Context, look: Look, entry: Entry, identity: Iden
 async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Seen | None) -> Result:
     """The echo's version has gone or was replaced. Which one was it, and was it a user who deleted it?"""
     later = entry.sequencer > look.sequencer
-    if later and (entry.agreed is not None or (now_here is None and entry.deleted < look.sequencer)):
+    since = entry.agreed is not None and not "" < entry.landed < look.sequencer
+    if later and (since or (now_here is None and entry.deleted < look.sequencer)):
         return _echo("late: a later event was acted on")
     version = await context.local.head(look.key, look.version_id) if look.version_id else None
     # On a suspended bucket the id is `null`, and names whatever was written last.

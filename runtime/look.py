@@ -34,10 +34,10 @@ class Look:
     """Look at `key` (relative to the prefix).
 
     The fields after `cause` are the event's, empty for a finding: `sequencer` normalised, `etag` of the version the
-    event speaks of, `time` the event's (seconds). `careful` looks see the remote side before they act. `attempt`
-    counts postponements and `since` is when the first message was sent (seconds). `deletion` allows a finding to
-    delete. `reason` is for the log. `wrote` is an agreement (`Agreement.row`) that this look brought about and could
-    not record.
+    event speaks of, `time` the event's (seconds). `careful` looks see the remote side before they act; `unsure` ones
+    may have written before without knowing it. `attempt` counts postponements and `since` is when the first message was
+    sent (seconds). `deletion` allows a finding to delete. `reason` is for the log. `wrote` is an agreement
+    (`Agreement.row`) that this look brought about and could not record.
     """
 
     key: str
@@ -51,6 +51,7 @@ class Look:
     since: float = 0.0
     attempt: int = 0
     careful: bool = False
+    unsure: bool = False
     deletion: bool = False
     reason: str = ""
     wrote: tuple[str | int | None, ...] = ()
@@ -61,7 +62,7 @@ class Look:
 
     def later(self, reason: str) -> Look:
         """The same look, when the services answer again; whether the last call took effect is unknown."""
-        return replace(self, careful=True, reason=reason)
+        return replace(self, careful=True, unsure=True, reason=reason)
 
     def as_removal(self) -> Look:
         """An expiry that is to be treated like a user's deletion."""
@@ -83,6 +84,7 @@ _TYPES: dict[str, type] = {
     "since": float,
     "attempt": int,
     "careful": bool,
+    "unsure": bool,
     "deletion": bool,
     "reason": str,
 }

@@ -19,6 +19,8 @@ def agreed(entry: Entry, agreement: Agreement, look: Look, now: int) -> Entry:
         entry,
         agreed=agreement,
         expired=None,
+        former=entry.former if known else entry.agreed,
+        left=entry.left if known else entry.landed,
         dead=tuple(d for d in entry.dead if d.identity != agreement.identity),
         sequencer=latest(entry.sequencer, look.sequencer),
         arrived=first,
@@ -47,7 +49,11 @@ def removal(entry: Entry, look: Look, now: int, *, present: bool = False) -> Ent
     The agreed version, had it arrived before and is not `present`, is what was deleted. It stays the belief of what the
     peer holds.
     """
-    hit = entry.agreed if not present and "" < entry.arrived <= entry.landed < look.sequencer else None
+    hit = None
+    if not present and "" < entry.arrived <= entry.landed < look.sequencer:
+        hit = entry.agreed
+    elif "" < entry.left < look.sequencer:
+        hit = entry.former
     return replace(
         entry,
         dead=entry.buried(hit),

@@ -102,6 +102,8 @@ class Worker:
     async def _look(self, look: Look, *, first: bool) -> Result:
         context = self._context
         entry = await context.ledger.get(look.key) or Entry(look.key)
+        if not first:
+            look = replace(look, unsure=True)
         if look.actor is not Actor.USER:
             return await learn(context, look, entry)
         if look.cause is Cause.EXPIRED:
