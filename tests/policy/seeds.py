@@ -61,6 +61,11 @@ class Seed:
         """The rule, and the resource that it must name."""
         return self.rule, self.at or self.name
 
+    @property
+    def touched(self) -> set[str]:
+        """Resources changed or named."""
+        return {self.name, self.at} - {""}
+
     def matches(self, type_: str, name: str) -> bool:
         return self.change is not None and type_.endswith(f":{self.kind}") and name == self.name
 
@@ -210,7 +215,7 @@ def batches(seeds: Iterable[Seed]) -> list[list[Seed]]:
     """Seeds that can be sown together: no two of them at the same resource, and none with what it would hide."""
     made: list[list[Seed]] = []
     for seed in seeds:
-        free = (b for b in made if all(seed.caught[1] != other.caught[1] for other in b))
+        free = (b for b in made if all(not seed.touched & other.touched for other in b))
         batch = next(free, None)
         if batch is None:
             made.append([seed])
@@ -435,12 +440,13 @@ SEEDS = (
             lambda d: d["Statement"].append({"Effect": "Allow", "NotAction": "iam:*", "Resource": "arn:aws:s3:::x"}),
         ),
     ),
-    Seed("plain-queue", "tls-only", **QUEUE_POLICY, change=document("policy", _without_tls)),
+    Seed("plain-queue", "tls-only", **QUEUE_POLICY, at="dth-dual-cn-queue", change=document("policy", _without_tls)),
     Seed(
         "plain-bucket",
         "tls-only",
         kind="BucketPolicy",
         name="dth-dual-cn-artifacts-policy",
+        at="dth-dual-cn-artifacts",
         change=document("policy", _without_tls),
     ),
     Seed(
