@@ -77,6 +77,13 @@ class Builder:
 
     def build(self, architecture: Architecture) -> Built:
         """The bundle, from the cache if its inputs are those of an earlier one. Raises `ConfigError`."""
+        if self.lock is not None and not self.lock.is_file():
+            raise ConfigError(
+                "bundle",
+                None,
+                f"not given, and there is no {self.lock.name} beside this package to build one from",
+                "set bundle to a folder made by `python -m components.builder bundles FOLDER` in the source tree",
+            )
         target = self.cache / f"{self._inputs(architecture)}.tar"
         if not target.exists():
             self.cache.mkdir(parents=True, exist_ok=True)

@@ -112,7 +112,7 @@ def execution(reach: Reach, repository_arn: str) -> dict[str, Any]:
 
 
 def schedule(task_definition_family_arn: str, cluster_arn: str, role_arns: Sequence[str], tasks: str) -> dict[str, Any]:
-    """What the scheduler needs to start the finder, in one cluster and with its two roles only."""
+    """What the scheduler needs to start the finder with its tags, in one cluster and with its two roles only."""
     return document(
         [
             allow(
@@ -120,6 +120,12 @@ def schedule(task_definition_family_arn: str, cluster_arn: str, role_arns: Seque
                 ["ecs:RunTask"],
                 task_definition_family_arn,
                 Condition={"ArnEquals": {"ecs:cluster": cluster_arn}},
+            ),
+            allow(
+                "Tags",
+                ["ecs:TagResource"],
+                cluster_arn.replace(":cluster/", ":task/") + "/*",
+                Condition={"StringEquals": {"ecs:CreateAction": "RunTask"}},
             ),
             allow("Roles", ["iam:PassRole"], role_arns, Condition={"StringEquals": {"iam:PassedToService": tasks}}),
         ]

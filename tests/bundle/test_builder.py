@@ -94,6 +94,12 @@ def test_wheel_of_other_content_is_refused(project: Builder) -> None:
     assert not list(project.cache.glob("*.tar"))
 
 
+def test_without_a_lock_it_says_what_to_give(project: Builder, tmp_path: Path) -> None:
+    lost = Builder(runtime=project.runtime, lock=tmp_path / "gone.lock", cache=project.cache)
+    with pytest.raises(ConfigError, match=r"bundle: not given, and there is no gone.lock .*; set bundle to a folder"):
+        lost.build(Architecture.ARM64)
+
+
 def test_pip_takes_the_targets_wheel_not_this_machines(tmp_path: Path) -> None:
     lines = []
     for architecture in ("aarch64", "x86_64"):
