@@ -111,7 +111,7 @@ def alarms(
         ),
         Alarm(
             part="fatal",
-            says="A boot or a worker ended in a way that a restart does not mend. Its last log lines say why.",
+            says="A boot or a worker ended by a fault. It is started again by itself; the lines before say why.",
             namespace=ours,
             metric="Fatal",
         ),

@@ -53,6 +53,7 @@ def render(boot: Boot) -> str:
             "AGENT": json.dumps(agent(boot), indent=1),
             "WORKER_UNIT": worker_unit(),
             "DRAIN": template("drain.sh").rstrip("\n"),
+            "ENDED": template("ended.sh").rstrip("\n"),
         },
     )
     size = len(script.encode())

@@ -132,7 +132,10 @@ UNIT
 cat >"$root/drain" <<'DRAIN'
 @DRAIN@
 DRAIN
-chmod 0755 "$root/drain"
+cat >"$root/ended" <<'ENDED'
+@ENDED@
+ENDED
+chmod 0755 "$root/drain" "$root/ended"
 cat >/etc/systemd/system/dualsync-drain.service <<UNIT
 [Unit]
 Description=Drains the dualsync worker before the group or EC2 takes this machine away

