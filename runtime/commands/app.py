@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from runtime.commands.audit import audit, stacks
+from runtime.commands.conflicts import conflicts
+from runtime.commands.deletions import deletions
+from runtime.commands.dlq import dlq
+from runtime.commands.explain import explain
+from runtime.commands.finder import plan, reconcile
+from runtime.commands.flow import drain, limit, pause, resume
 from runtime.commands.session import EXIT_CODES, session, where_of
+from runtime.commands.smoke import smoke
 from runtime.commands.status import status
 from runtime.settings import SideName
 
@@ -56,4 +65,12 @@ def options(
     )
 
 
-app.command(rich_help_panel=LOOK)(status)
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    LOOK: (status, explain, plan, audit, stacks),
+    ACT: (pause, resume, limit, drain, reconcile, smoke),
+}
+for panel, commands in COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+for name, group in (("conflicts", conflicts), ("deletions", deletions), ("dlq", dlq)):
+    app.add_typer(group, name=name, rich_help_panel=DECIDE)

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from runtime.errors import DualSyncError, Stop
-from runtime.operations.stacks import Where
+from runtime.operations.stacks import Pair, Where, find
 from runtime.settings import SideName
 
 if TYPE_CHECKING:
@@ -47,12 +47,19 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 OpenDesk = Callable[[Where], Awaitable["Desk"]]
 
 
-async def _open_at_aws(where: Where) -> Desk:
-    # boto3 takes most of a second to import: not for --help.
-    from runtime.operations.edges.open import open_desk
-    from runtime.operations.stacks import find
+class AtAws:
+    """Opens a desk at AWS; asks Pulumi only once, however often a command opens it."""
 
-    return await open_desk(await asyncio.to_thread(find, where))
+    def __init__(self) -> None:
+        self._pair: Pair | None = None
+
+    async def __call__(self, where: Where) -> Desk:
+        # boto3 takes most of a second to import: not for --help.
+        from runtime.operations.edges.open import open_desk
+
+        if self._pair is None:
+            self._pair = await asyncio.to_thread(find, where)
+        return await open_desk(self._pair)
 
 
 @dataclass(slots=True)
@@ -61,7 +68,7 @@ class Session:
 
     where: Where = field(default_factory=Where)
     json: bool = False
-    open_desk: OpenDesk = _open_at_aws
+    open_desk: OpenDesk = field(default_factory=AtAws)
     out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=not sys.stdout.isatty()))
     err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
 

@@ -65,7 +65,7 @@ def _of(d: Direction) -> Iterator[Problem]:
             d.name,
             Weight.WAITING,
             f"{d.dead.total} dead letters: {why}",
-            f"`dualsync dlq list {d.name}`; when the cause is mended, `dualsync dlq redrive {d.name}`",
+            f"`dualsync dlq list {d.side}`; when the cause is mended, `dualsync dlq redrive {d.side} --all`",
         )
     if d.held is not None:
         if d.approval is not None:
@@ -91,20 +91,20 @@ def _of(d: Direction) -> Iterator[Problem]:
         )
     yield from _of_finder(d)
     if d.keys:
-        age = (d.now - min(key.created for key in d.keys if key.active or len(d.keys) == 1)) // 86400 if d.keys else 0
+        age = (d.now - min(key.created for key in d.keys)) // 86400
         if age > KEY_DAYS:
             yield Problem(
                 d.name,
                 Weight.NOTE,
-                f"this side's key is {age} days old",
-                f"`dualsync rotate-key {d.name.split('-')[0]}`",
+                f"the key of {d.side}'s user is {age} days old",
+                f"`dualsync rotate-key {d.side}`",
             )
 
 
 def _of_workers(d: Direction) -> Iterator[Problem]:
     if d.orders.paused:
         who = f"paused by {d.orders.by}: {d.orders.reason or 'no reason given'}"
-        yield Problem(d.name, Weight.STOPPED, who, f"`dualsync resume {d.name}`")
+        yield Problem(d.name, Weight.STOPPED, who, f"`dualsync resume {d.side}`")
     if not d.alive:
         gone = ", as far as the ledger knows" if not d.workers else ""
         wanted = f" (the group wants {d.group[0]}, has {d.group[1]})" if d.group else ""
@@ -120,14 +120,14 @@ def _of_workers(d: Direction) -> Iterator[Problem]:
             d.name,
             Weight.STOPPED,
             f"the guard refuses the peer's key: {states[State.GUARD_REFUSED].reason}",
-            f"let the peer's stack write the secret again: `pulumi up` of {d.name.split('->')[1]}",
+            f"let the peer's stack write the secret again: `pulumi up` of {d.peer}",
         )
     if State.WAITING_FOR_PEER in states:
         yield Problem(
             d.name,
             Weight.STOPPED,
             f"waiting for the peer: {states[State.WAITING_FOR_PEER].reason}",
-            f"`pulumi up` of stack {d.name.split('->')[1]}; a new key needs up to a minute; see `dualsync rotate-key`",
+            f"`pulumi up` of stack {d.peer}; a new key needs up to a minute; see `dualsync rotate-key`",
         )
     if State.CIRCUIT_OPEN in states:
         yield Problem(
@@ -152,7 +152,7 @@ def _of_guard(d: Direction) -> Iterator[Problem]:
             d.name,
             Weight.STOPPED,
             f"the secret promises user {promised}, the peer's stack has {d.expected_guard}",
-            f"`pulumi up` of stack {d.name.split('->')[1]}: it writes the secret",
+            f"`pulumi up` of stack {d.peer}: it writes the secret",
         )
 
 

@@ -77,6 +77,16 @@ class Direction:
     keys: Sequence[AccessKey] | None
 
     @property
+    def side(self) -> str:
+        """Whose workers carry it."""
+        return self.name.split("->")[0]
+
+    @property
+    def peer(self) -> str:
+        """Where they carry it."""
+        return self.name.split("->")[1]
+
+    @property
     def alive(self) -> list[Worker]:
         return [worker for worker in self.workers if worker.alive]
 

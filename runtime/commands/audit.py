@@ -1,0 +1,89 @@
+"""`dualsync audit` and `dualsync stacks`: what operators did, and where the pair is."""
+
+from __future__ import annotations
+
+import json as texts
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from runtime.commands.session import Direction, Exit, Json, escape, session, sides_of
+from runtime.commands.words import moment
+from runtime.operations.audit import trail
+from runtime.operations.desk import Desk, Side
+from runtime.operations.stacks import document_of, find
+from runtime.record import Record
+
+
+def audit(
+    context: typer.Context,
+    direction: Direction = "all",
+    limit: Annotated[int, typer.Option(min=1, help="The last so many.")] = 50,
+    json: Json = False,
+) -> None:
+    """Who did what, and how it went: every act of an operator, from the ledgers."""
+    here = session(context, json)
+
+    async def work(desk: Desk) -> list[tuple[Side, Record]]:
+        return [(side, record) for side in sides_of(desk, direction) for record in await trail(side, limit)]
+
+    acts: dict[str, tuple[Record, list[str]]] = {}
+    for side, record in here.run(work):
+        acts.setdefault(record.id, (record, []))[1].append(str(side.name))
+    ordered = sorted(acts.values(), key=lambda act: act[0].time)[-limit:]
+    document = {"acts": [{"id": r.id, "time": r.time, "key": r.key, "sides": s, **r.data} for r, s in ordered]}
+
+    def text() -> None:
+        table = Table("time", "who", "command", "sides", "state", "what", box=None, pad_edge=False)
+        for record, sides in ordered:
+            data: dict[str, Any] = dict(record.data)
+            what = {n: v for n, v in {**data.get("arguments", {}), **data.get("result", {})}.items() if v}
+            table.add_row(
+                moment(record.time),
+                escape(str(data.get("who", "")).rsplit(":", 1)[-1]),
+                str(data.get("command", "")),
+                ", ".join(sides),
+                str(data.get("state", "")),
+                escape(texts.dumps(what, ensure_ascii=False)),
+            )
+        here.out.print(table if ordered else "nothing yet")
+
+    here.show(document, text)
+
+
+def stacks(
+    context: typer.Context,
+    save: Annotated[Path | None, typer.Option(help="Write a file for --pair: no Pulumi needed then.")] = None,
+    json: Json = False,
+) -> None:
+    """Where the pair is: its sides' buckets, accounts and stacks' outputs. Nothing secret is in it."""
+    here = session(context, json)
+    pair = here.guard(lambda: find(here.where))
+    document = document_of(pair)
+    if save is not None:
+        try:
+            save.write_text(texts.dumps(document, indent=2) + "\n")
+        except OSError as e:
+            here.fail(f"--save {save}: {e.strerror}", Exit.USAGE)
+
+    def text() -> None:
+        table = Table("", *(str(side) for side in pair.stacks), box=None, pad_edge=False, padding=(0, 3, 0, 0))
+        rows = {
+            "bucket": lambda s: s.settings.local_bucket,
+            "prefix": lambda s: s.settings.local_prefix or "–",
+            "region": lambda s: s.settings.local_region,
+            "account": lambda s: s.fact("accountId"),
+            "your profile": lambda s: s.profile or "the shell's",
+            "queue": lambda s: s.settings.queue_url,
+            "ledger": lambda s: s.settings.ledger_table,
+            "workers": lambda s: s.fact("workerGroup") or "–",
+            "dashboard": lambda s: s.fact("dashboardUrl") or "–",
+        }
+        here.out.print(f"[bold]{pair.name}[/bold]")
+        for name, row in rows.items():
+            table.add_row(f"[dim]{name}[/dim]", *(escape(row(stack)) for stack in pair.stacks.values()))  # type: ignore[no-untyped-call]
+        here.out.print(table)
+
+    here.show(document, text)

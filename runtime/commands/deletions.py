@@ -1,0 +1,180 @@
+"""`dualsync deletions`: those that are held for a person, letting them go, taking them back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from runtime.commands.progress import counting, showing
+from runtime.commands.session import Exit, Json, Session, Yes, escape, session
+from runtime.commands.words import moment, number, size
+from runtime.operations import deletions as operations
+from runtime.operations.deletions import Deletion, Held
+from runtime.operations.desk import Desk
+from runtime.operations.finding import reconcile
+
+deletions = typer.Typer(
+    help="Deletions of a finder run that were too many, held for your yes or no; the copying goes on meanwhile.",
+    no_args_is_help=True,
+)
+
+Prefix = Annotated[str, typer.Option(help="Only keys that start with this.")]
+SHOWN = 200
+
+
+@deletions.command("list")
+def list_(
+    context: typer.Context,
+    live: Annotated[
+        bool, typer.Option("--live", help="Compare both buckets and ledgers now, and name every key.")
+    ] = False,
+    prefix: Prefix = "",
+    json: Json = False,
+) -> None:
+    """What is held, and why. With --live also what waits in a paused direction's queue."""
+    here = session(context, json)
+
+    async def work(desk: Desk) -> tuple[list[Held], list[Deletion]]:
+        found: list[Deletion] = []
+        if live:
+            with counting(here, "comparing") as tell:
+                async for batch in operations.pending(desk, prefix):
+                    found += batch
+                    tell(len(batch))
+        return await operations.held(desk), found
+
+    held, found = here.run(work)
+    document = {
+        "held": [_held(hold) for hold in held],
+        "pending": [_data(deletion) for deletion in found] if live else None,
+    }
+    waiting = any(hold.approval is None for hold in held) or bool(found)
+    here.show(document, lambda: _table(here, held, found, live), Exit.ATTENTION if waiting else Exit.DONE)
+
+
+@deletions.command()
+def approve(
+    context: typer.Context,
+    up_to: Annotated[int | None, typer.Option(min=1, help="So many at most; default: as many as are held.")] = None,
+    now: Annotated[bool, typer.Option("--now", help="Run the finder now instead of waiting for its schedule.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Yes: the finder's next run deletes up to so many. Each is still proven and conditional; new writes survive."""
+    here = session(context, json)
+    held = here.run(operations.held)
+    if not held:
+        here.show({"approved": 0}, lambda: here.out.print("nothing is held"))
+        return
+    count = up_to or max(hold.count for hold in held)
+    here.ask(f"Delete up to {count} objects? Without versioning they can't be brought back.", yes)
+
+    async def work(desk: Desk) -> int:
+        approved = await operations.approve(desk, held, up_to)
+        if now:
+            cn, global_ = desk.both()
+            with counting(here, "comparing") as tell:
+                await reconcile(desk, cn, global_, tell)
+                await reconcile(desk, global_, cn, tell)
+        return approved
+
+    approved = here.run(work)
+    when = "the finder has run" if now else "the finder's next run does it (`dualsync reconcile`: now)"
+    here.show({"approved": approved}, lambda: here.out.print(f"approved up to {approved}; {when}"))
+
+
+@deletions.command()
+def reject(
+    context: typer.Context,
+    prefix: Prefix = "",
+    key: Annotated[str, typer.Option(help="Only this key.")] = "",
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """No: what was deleted on one side comes back from the other.
+
+    Everything that is proven deleted here and still stands there is written there again, by you, and so travels back.
+    Pause the direction first if its workers are still deleting. What they already deleted on both sides only a
+    bucket's versioning has.
+    """
+    here = session(context, json)
+
+    async def survey(desk: Desk) -> tuple[int, int, list[str]]:
+        count = bytes_ = 0
+        sample: list[str] = []
+        with counting(here, "comparing") as tell:
+            async for batch in operations.pending(desk, key or prefix):
+                chosen = [d for d in batch if key in ("", d.key)]
+                count += len(chosen)
+                bytes_ += sum(d.size for d in chosen)
+                sample += [d.key for d in chosen[: 5 - len(sample)]]
+                tell(len(batch))
+        return count, bytes_, sample
+
+    count, bytes_, sample = here.run(survey)
+    if not count:
+        here.show({"kept": 0, "changed": 0}, lambda: here.out.print("no deletion is pending"))
+        return
+    names = ", ".join(escape(name) for name in sample)
+    here.say(f"{number(count)} objects, {size(bytes_)}: {names}{' …' if count > len(sample) else ''}")
+    here.ask(f"Write these {count} objects again where they survive, so that they come back?", yes)
+
+    async def work(desk: Desk) -> operations.Restored:
+        with showing(here, "restoring", count) as tell:
+            return await operations.reject(desk, prefix, key, lambda r: tell(r.kept + r.changed, ""))
+
+    done = here.run(work)
+
+    def text() -> None:
+        here.out.print(f"{done.kept} objects were written again and travel back; `dualsync drain` waits for them")
+        if done.changed:
+            here.out.print(
+                f"{done.changed} were written or deleted by others meanwhile: run it again to see what is left"
+            )
+
+    here.show({"kept": done.kept, "changed": done.changed}, text, Exit.ATTENTION if done.changed else Exit.DONE)
+
+
+def _held(hold: Held) -> dict[str, Any]:
+    return {
+        "direction": hold.side.direction,
+        "time": hold.record.time,
+        **hold.record.data,
+        "approved_up_to": hold.approval.data.get("up_to") if hold.approval is not None else None,
+    }
+
+
+def _data(deletion: Deletion) -> dict[str, Any]:
+    return {
+        "key": deletion.key,
+        "gone_at": str(deletion.gone.name),
+        "kept_at": str(deletion.kept.name),
+        "etag": deletion.etag,
+        "size": deletion.size,
+        "modified": deletion.modified,
+    }
+
+
+def _table(here: Session, held: list[Held], found: list[Deletion], live: bool) -> None:
+    for hold in held:
+        approved = f", approved up to {hold.approval.data.get('up_to')}" if hold.approval is not None else ""
+        here.out.print(
+            f"{hold.side.direction}: [yellow]{hold.count} held[/yellow] since {moment(hold.record.time)}{approved}"
+        )
+        here.out.print(f"  {escape(str(hold.record.data.get('reason', '')))}")
+        sample = hold.record.data.get("sample")
+        for line in (sample if isinstance(sample, list) else [])[:10]:
+            here.out.print(f"  [dim]{escape(str(line))}[/dim]")
+    if not held:
+        here.out.print("no deletion is held")
+    if held:
+        here.out.print("approve: `dualsync deletions approve`; take back: `dualsync deletions reject`")
+    if live:
+        table = Table("key", "gone at", "still at", "size", "written", box=None, pad_edge=False)
+        for d in found[:SHOWN]:
+            table.add_row(escape(d.key), str(d.gone.name), str(d.kept.name), size(d.size), moment(d.modified))
+        here.out.print(f"{number(len(found))} pending now" + (f", the first {SHOWN}:" if len(found) > SHOWN else ""))
+        if found:
+            here.out.print(table)

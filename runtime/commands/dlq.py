@@ -1,0 +1,175 @@
+"""`dualsync dlq`: dead letters, why they are dead, sending them anew, dropping them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from runtime.commands.progress import showing
+from runtime.commands.session import Direction, Exit, Json, Session, Yes, escape, session, sides_of
+from runtime.commands.words import moment
+from runtime.operations import deadletters
+from runtime.operations.audit import audited
+from runtime.operations.deadletters import Opened, Tally, Wanted
+from runtime.operations.desk import Desk, Side
+
+dlq = typer.Typer(
+    help="Dead letters: messages that could not succeed, with the reason. They expire 14 days after the change.",
+    no_args_is_help=True,
+)
+
+Limit = Annotated[int, typer.Option(min=1, help="Look at so many letters at most.")]
+All = Annotated[bool, typer.Option("--all", help="Every letter.")]
+Id = Annotated[str, typer.Option("--id", help="The letter with this id.")]
+Key = Annotated[str, typer.Option("--key", help="Letters about this key (relative to the prefix).")]
+Reason = Annotated[str, typer.Option("--reason", help="Letters whose reason contains this.")]
+
+
+@dlq.command("list")
+def list_(
+    context: typer.Context,
+    direction: Direction = "all",
+    key: Key = "",
+    reason: Reason = "",
+    limit: Limit = 1000,
+    json: Json = False,
+) -> None:
+    """The dead letters, by reason. While they are read, other readers do not see them."""
+    here = session(context, json)
+    wanted = Wanted(key=key, reason=reason)
+
+    async def work(desk: Desk) -> list[tuple[Side, Opened]]:
+        found = []
+        for side in sides_of(desk, direction):
+            async for batch in deadletters.letters(side, limit):
+                found += [(side, opened) for opened in batch if wanted.takes(opened)]
+        return found
+
+    found = here.run(work)
+    document = {"letters": [_data(side, opened) for side, opened in found]}
+    here.show(document, lambda: _table(here, found), Exit.ATTENTION if found else Exit.DONE)
+
+
+@dlq.command()
+def redrive(
+    context: typer.Context,
+    direction: Direction = "all",
+    every: All = False,
+    id: Id = "",
+    key: Key = "",
+    reason: Reason = "",
+    limit: Limit = 1_000_000,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Have the workers look again at what the letters were about.
+
+    Nothing is replayed: a careful look reads both sides as they are now, and only what is still true is done. Mend the
+    cause first, else they come back.
+    """
+    here = session(context, json)
+    wanted = _wanted(here, every, id, key, reason)
+    here.ask(f"Send the wanted dead letters of {direction} anew?", yes)
+
+    async def work(desk: Desk) -> dict[str, Tally]:
+        return await _each(here, desk, direction, "redrive", wanted, limit)
+
+    _result(here, here.run(work), "sent anew")
+
+
+@dlq.command()
+def drop(
+    context: typer.Context,
+    direction: Direction = "all",
+    every: All = False,
+    id: Id = "",
+    key: Key = "",
+    reason: Reason = "",
+    limit: Limit = 1_000_000,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Remove letters for good. What they were about is left to the finder, which finds what still differs."""
+    here = session(context, json)
+    wanted = _wanted(here, every, id, key, reason)
+    here.ask(f"Drop the wanted dead letters of {direction} for good?", yes)
+
+    async def work(desk: Desk) -> dict[str, Tally]:
+        return await _each(here, desk, direction, "drop", wanted, limit)
+
+    _result(here, here.run(work), "dropped")
+
+
+async def _each(here: Session, desk: Desk, direction: str, what: str, wanted: Wanted, limit: int) -> dict[str, Tally]:
+    tallies = {}
+    act = deadletters.redrive if what == "redrive" else deadletters.drop
+    for side in sides_of(desk, direction):
+        total = (await side.meters.dead()).total
+        arguments = {"direction": side.direction, "id": wanted.id, "key": wanted.key, "reason": wanted.reason}
+        async with audited(desk, [side], f"dlq {what}", arguments) as record:
+            with showing(here, f"{what} {side.direction}", total or None) as tell:
+                tally = await act(side, wanted, limit, lambda done, tell=tell: tell(done, ""))  # type: ignore[misc]
+            record.result.update(done=tally.done, unreadable=tally.unreadable)
+        tallies[side.direction] = tally
+    return tallies
+
+
+def _wanted(here: Session, every: bool, id: str, key: str, reason: str) -> Wanted:
+    if not (every or id or key or reason):
+        here.fail("say which letters: --all, --id, --key or --reason (see `dualsync dlq list`)", Exit.USAGE)
+    return Wanted(id=id, key=key, reason=reason)
+
+
+def _result(here: Session, tallies: dict[str, Tally], done: str) -> None:
+    document = {
+        direction: {"done": t.done, "unreadable": t.unreadable, "left": t.left} for direction, t in tallies.items()
+    }
+
+    def text() -> None:
+        for direction, tally in tallies.items():
+            here.out.print(f"{direction}: {tally.done} {done}, {tally.left} left")
+            if tally.unreadable:
+                here.out.print(f"  {tally.unreadable} can't be read by any worker: look at them, then `dlq drop`")
+
+    unreadable = any(tally.unreadable for tally in tallies.values())
+    here.show(document, text, Exit.ATTENTION if unreadable else Exit.DONE)
+
+
+def _data(side: Side, opened: Opened) -> dict[str, Any]:
+    return {
+        "direction": side.direction,
+        "id": opened.letter.id,
+        "sent": opened.letter.sent,
+        "reason": opened.reason,
+        "readable": not opened.unreadable,
+        "keys": [look.key for look in opened.looks],
+        "causes": [str(look.cause) for look in opened.looks],
+        "body": opened.letter.body if opened.unreadable else None,
+    }
+
+
+def _table(here: Session, found: list[tuple[Side, Opened]]) -> None:
+    if not found:
+        here.out.print("no dead letters")
+        return
+    reasons = Counter((side.direction, opened.reason) for side, opened in found)
+    for (direction, reason), count in reasons.most_common():
+        here.out.print(f"{direction}  [yellow]{count}[/yellow] × {escape(reason)}")
+    table = Table("direction", "id", "since", "cause", "key", "reason", box=None, pad_edge=False)
+    for side, opened in found[:100]:
+        look = opened.looks[0] if opened.looks else None
+        table.add_row(
+            side.direction,
+            opened.letter.id[:8],
+            moment(opened.letter.sent),
+            str(look.cause) if look else "–",
+            escape(look.key) if look else escape(opened.letter.body[:60]),
+            escape(opened.reason),
+        )
+    here.out.print()
+    here.out.print(table)
+    if len(found) > 100:
+        here.out.print(f"… and {len(found) - 100} more: --json has all")

@@ -1,0 +1,151 @@
+"""`dualsync explain KEY`: why is this object (not) there?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from runtime.commands.session import Exit, Json, Session, escape, session
+from runtime.commands.words import moment, size
+from runtime.entry import Agreement, Entry
+from runtime.operations.explain import Explanation, Sight
+from runtime.operations.explain import explain as look
+
+
+def explain(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="The object's key, relative to the synchronised prefix.")],
+    json: Json = False,
+) -> None:
+    """Everything that is known of one key, and the verdict in a sentence. Changes nothing.
+
+    Both objects with their versions and stamps, both ledgers' entries, conflicts, dead letters, the last decisions
+    from the logs (14 days), and what each side's worker would do now. A queue's messages can't be looked at without
+    receiving them, so only their number is said. Exit code 3 when the sides differ.
+    """
+    here = session(context, json)
+    found = here.run(lambda desk: look(desk, key))
+    here.show(document(found), lambda: _text(here, found), Exit.DONE if found.same else Exit.ATTENTION)
+
+
+def document(found: Explanation) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "key": found.key,
+        "same": found.same,
+        "verdict": found.verdict,
+        "sides": {str(sight.side.name): _data(sight) for sight in (found.cn, found.global_)},
+        "conflicts": [{"id": r.id, "time": r.time, **r.data} for r in found.conflicts],
+    }
+
+
+def _data(sight: Sight) -> dict[str, Any]:
+    return {
+        "object": dataclasses.asdict(sight.seen) if sight.seen else None,
+        "identity": str(sight.sighting.identity) if sight.sighting else None,
+        "replica": sight.sighting.replica if sight.sighting else None,
+        "versions": [dataclasses.asdict(version) for version in sight.versions],
+        "ledger": dataclasses.asdict(sight.entry) if sight.entry else None,
+        "would": {"deed": sight.decision.deed, "reason": sight.decision.reason},
+        "paused": sight.orders.paused,
+        "workers": sight.alive,
+        "queue": dataclasses.asdict(sight.backlog),
+        "dead_letters": [opened.reason for opened in sight.letters],
+        "decisions": sight.history,
+    }
+
+
+def _text(here: Session, found: Explanation) -> None:
+    colour = "green" if found.same else "yellow"
+    here.out.print(f"[bold]{escape(found.key)}[/bold]")
+    here.out.print(f"[{colour}]{escape(found.verdict)}[/{colour}]\n")
+    table = Table("", "cn", "global", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for name, row in _ROWS.items():
+        table.add_row(f"[dim]{name}[/dim]", *(escape(row(sight)) for sight in (found.cn, found.global_)))
+    here.out.print(table)
+    for record in found.conflicts:
+        winner, loser = record.data.get("winner"), record.data.get("loser")
+        here.out.print(f"\nconflict of {moment(record.time)}: {winner} won over {loser}")
+    for sight in (found.cn, found.global_):
+        _history(here, sight)
+
+
+def _history(here: Session, sight: Sight) -> None:
+    if sight.history is None:
+        here.out.print(f"\n[dim]the logs of {sight.side.name} can't be read by you[/dim]")
+        return
+    for line in sight.history:
+        reason = escape(str(line.get("reason", "")))
+        here.out.print(f"{line.get('time', '')}  {sight.side.name}  {line.get('outcome', '')}  [dim]{reason}[/dim]")
+
+
+def _object(sight: Sight) -> str:
+    seen = sight.seen
+    if seen is None:
+        return "none"
+    archived = ", archived" if seen.archived else ""
+    return f"{size(seen.size)}, written {moment(seen.modified)}, ETag {seen.etag}{archived}"
+
+
+def _which(sight: Sight) -> str:
+    if sight.sighting is None:
+        return "–"
+    identity = sight.sighting.identity
+    what = "copy of" if sight.sighting.replica else "version"
+    return f"{what} {identity.origin}, {moment(identity.modified)}, ETag {identity.etag}"
+
+
+def _stamp(sight: Sight) -> str:
+    stamp = sight.seen.stamp if sight.seen else None
+    return "none: written by a user" if stamp is None else f"pair {stamp.pair}, from {stamp.identity.origin}"
+
+
+def _versions(sight: Sight) -> str:
+    shown = [f"{moment(v.modified)} {'deleted' if v.marker else v.etag[:8]}" for v in sight.versions[:5]]
+    return "; ".join(shown) or "none"
+
+
+def _agreed(sight: Sight) -> str:
+    entry = sight.entry or Entry("")
+    if entry.agreed is not None:
+        return _agreement(entry.agreed)
+    if entry.expired is not None:
+        return f"expired here: {_agreement(entry.expired)}"
+    return "no entry" if sight.entry is None else "nothing"
+
+
+def _agreement(agreement: Agreement) -> str:
+    i = agreement.identity
+    return (
+        f"{i.origin}, {moment(i.modified)}, ETag {i.etag} (here {agreement.local.etag}, there {agreement.remote.etag})"
+    )
+
+
+def _dead(sight: Sight) -> str:
+    dead = sight.entry.dead if sight.entry else ()
+    return "; ".join(str(d.identity) for d in dead) or "none"
+
+
+def _sequencer(sight: Sight) -> str:
+    entry = sight.entry
+    if entry is None or not entry.sequencer:
+        return "–"
+    return f"{entry.sequencer.lstrip('0')}, ledger written {moment(entry.updated)}"
+
+
+_ROWS: dict[str, Callable[[Sight], str]] = {
+    "object": _object,
+    "is": _which,
+    "stamp": _stamp,
+    "versions": _versions,
+    "both held": _agreed,
+    "deleted": _dead,
+    "last event": _sequencer,
+    "would now": lambda s: f"{s.decision.deed}: {s.decision.reason}",
+    "queue": lambda s: f"{s.backlog.total} messages, {s.alive} workers{', paused' if s.orders.paused else ''}",
+    "dead letters": lambda s: "; ".join(opened.reason for opened in s.letters) or "none",
+}

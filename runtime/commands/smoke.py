@@ -1,0 +1,50 @@
+"""`dualsync smoke`: does a change travel, in each direction, both ways of changing?"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from runtime.commands.session import Direction, Exit, Json, escape, session, sides_of
+from runtime.commands.words import duration
+from runtime.operations.desk import Desk
+from runtime.operations.smoke import Trip, trip
+
+
+def smoke(
+    context: typer.Context,
+    direction: Direction = "all",
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each step.")] = 180,
+    json: Json = False,
+) -> None:
+    """Put a small object on each side, wait for it on the other, delete it, wait for that. Exit code 3 if in vain."""
+    here = session(context, json)
+
+    async def work(desk: Desk) -> list[Trip]:
+        desk.both()
+        sides = sides_of(desk, direction)
+        here.say(f"putting an object under dualsync-smoke/ at {' and '.join(str(s.name) for s in sides)} …")
+        trips = [trip(desk, side, desk.sides[side.name.peer], timeout) for side in sides]
+        return list(await asyncio.gather(*trips))
+
+    trips = here.run(work)
+    document = {
+        "fine": all(t.fine for t in trips),
+        "trips": [
+            {"direction": t.direction, "key": t.key, "put": t.put, "deleted": t.deleted, "error": t.error or None}
+            for t in trips
+        ],
+    }
+
+    def text() -> None:
+        for t in trips:
+            if t.fine:
+                here.out.print(
+                    f"{t.direction}: [green]there after {duration(t.put)}, gone after {duration(t.deleted)}[/green]"
+                )
+            else:
+                here.out.print(f"{t.direction}: [red]{escape(t.error)}[/red]; `dualsync status` says why")
+
+    here.show(document, text, Exit.DONE if document["fine"] else Exit.ATTENTION)

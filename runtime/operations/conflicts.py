@@ -1,0 +1,179 @@
+"""Conflicts: users of both sides wrote a key without knowing of each other, and the pair's rule chose one version.
+
+The loser is kept under a conflict name if the pair is set so; else a versioned bucket still has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runtime.errors import Changed, GiveUp
+from runtime.keep import conflict_name
+from runtime.operations.audit import audited
+from runtime.operations.desk import Desk, Side, Version
+from runtime.record import CONFLICT, Record
+from runtime.settings import SideName
+from runtime.version import Identity
+
+VERSIONS = 1000
+"""Most versions of a key that are searched for a loser."""
+_IDENTITY = re.compile(r"(cn|global)@([0-9]+):(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One conflict; `sides` are those whose ledger has it."""
+
+    id: str
+    key: str
+    time: int
+    winner: Identity
+    loser: Identity
+    policy: str
+    kept: bool
+    sides: Sequence[Side]
+
+    @property
+    def name(self) -> str:
+        """Where the loser is kept, if it is."""
+        return conflict_name(self.key, self.loser)
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a loser can be had from: a kept copy, or an old version of the bucket that it was written to."""
+
+    side: Side
+    key: str
+    etag: str
+    version_id: str = ""
+
+
+async def conflicts(desk: Desk, limit: int) -> list[Conflict]:
+    """The conflicts of both ledgers, newest first. The same one seen by both workers is one."""
+    found: dict[str, tuple[Record, list[Side]]] = {}
+    for side in desk.sides.values():
+        async for record in side.ledger.records(CONFLICT):
+            found.setdefault(record.id, (record, []))[1].append(side)
+    parsed = [_parse(record, sides) for record, sides in found.values()]
+    return sorted((c for c in parsed if c is not None), key=lambda c: c.time, reverse=True)[:limit]
+
+
+async def conflict(desk: Desk, id: str) -> Conflict:
+    """The one whose id starts with `id`, or the newest of key `id`. Raises `GiveUp`."""
+    every = await conflicts(desk, 1_000_000)
+    found = [c for c in every if c.id == id] or [c for c in every if c.id.startswith(id)]
+    found = found or [c for c in every if c.key == id][:1]
+    if len(found) != 1:
+        what = "no conflict has" if not found else f"{len(found)} conflicts have"
+        raise GiveUp(f"{what} the id or key {id!r}: see `dualsync conflicts list`")
+    return found[0]
+
+
+def _parse(record: Record, sides: Sequence[Side]) -> Conflict | None:
+    winner, loser = identity(str(record.data.get("winner"))), identity(str(record.data.get("loser")))
+    if winner is None or loser is None:
+        return None
+    return Conflict(
+        id=hashlib.sha256(record.id.encode()).hexdigest()[:10],
+        key=record.key,
+        time=record.time,
+        winner=winner,
+        loser=loser,
+        policy=str(record.data.get("policy", "")),
+        kept=bool(record.data.get("kept")),
+        sides=sides,
+    )
+
+
+def identity(text: str) -> Identity | None:
+    """The inverse of `str(Identity)`."""
+    found = _IDENTITY.fullmatch(text)
+    return None if found is None else Identity(SideName(found[1]), int(found[2]), found[3])
+
+
+async def whereabouts(desk: Desk, conflict: Conflict) -> Whereabouts | None:
+    """Where the loser is, if anywhere."""
+    for side in desk.sides.values():
+        kept = await side.bucket.head(conflict.name) if conflict.name else None
+        if kept is not None:
+            return Whereabouts(side, conflict.name, kept.etag)
+    origin = desk.sides.get(conflict.loser.origin)
+    if origin is None:
+        return None
+    for version in await origin.store.versions(conflict.key, VERSIONS):
+        if _is(version, conflict.loser):
+            return Whereabouts(origin, conflict.key, version.etag, version.version_id)
+    return None
+
+
+def _is(version: Version, loser: Identity) -> bool:
+    return not version.marker and version.etag == loser.etag and abs(version.modified - loser.modified) <= 1
+
+
+async def accept(desk: Desk, conflict: Conflict) -> None:
+    """The winner is right: strike the conflict off the list."""
+    async with audited(desk, conflict.sides, "conflicts resolve", _data(conflict), conflict.key):
+        await _strike(conflict)
+
+
+async def undo(desk: Desk, conflict: Conflict) -> str:
+    """Write the loser again as a user's newest version; it travels like any. Where the winner can be found then.
+
+    Raises `GiveUp` when the loser is nowhere, `Changed` when the key was written meanwhile.
+    """
+    found = await whereabouts(desk, conflict)
+    if found is None:
+        raise GiveUp(
+            f"the loser {conflict.loser} is gone: it was not kept (keepLoser=false) and bucket"
+            f" {_bucket(desk, conflict.loser.origin)} has no such version"
+        )
+    side = found.side
+    now_there = await side.bucket.head(conflict.key)
+    async with audited(desk, conflict.sides, "conflicts undo", _data(conflict), conflict.key) as act:
+        kept = ""
+        if now_there is not None:
+            kept = await _keep(side, conflict.key, now_there.etag, now_there.modified)
+        act.result["replaced_kept_as"] = kept
+        await side.store.write_again(
+            found.key,
+            found.etag,
+            conflict.key,
+            version_id=found.version_id,
+            over=now_there.etag if now_there is not None else "",
+        )
+        await _strike(conflict)
+    return kept
+
+
+async def _keep(side: Side, key: str, etag: str, modified: int) -> str:
+    """What the undo replaces stays to be had: as a version, or under a name of its own."""
+    if await side.store.versioned():
+        return "a version of the bucket"
+    name = conflict_name(key, Identity(side.name, modified, etag))
+    if not name:
+        raise GiveUp(f"{key!r} is too long for a conflict name, and its bucket keeps no versions: copy it away first")
+    try:
+        await side.store.write_again(key, etag, name)
+    except Changed:
+        # There already, or changed meanwhile: the write that follows is conditional on the same version.
+        return name
+    return name
+
+
+async def _strike(conflict: Conflict) -> None:
+    for side in conflict.sides:
+        async for record in side.ledger.records(CONFLICT):
+            if record.key == conflict.key and record.data.get("loser") == str(conflict.loser):
+                await side.ledger.remove_record(record)
+
+
+def _data(conflict: Conflict) -> dict[str, object]:
+    return {"key": conflict.key, "winner": str(conflict.winner), "loser": str(conflict.loser)}
+
+
+def _bucket(desk: Desk, name: SideName) -> str:
+    return desk.sides[name].settings.local_bucket if name in desk.sides else str(name)

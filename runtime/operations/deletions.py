@@ -1,0 +1,179 @@
+"""Deletions that wait for a person: what they are, letting them go, and taking them back.
+
+The finder holds the deletions of a run that are too many; a paused direction holds its own in its queue. Both are seen
+here alike: keys that one side lacks, that the other still has, and that a ledger proves to have been on both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from runtime.entry import Entry
+from runtime.errors import Changed
+from runtime.merge import Pair, Tally, merge
+from runtime.operations.audit import audited
+from runtime.operations.desk import Desk, Side
+from runtime.reconcile import Rules, reconcile
+from runtime.record import DELETION_APPROVAL, HELD_DELETION, Record
+from runtime.settings import Events
+
+BATCH = 100
+"""Keys asked of a ledger at a time."""
+AT_ONCE = 16
+"""Objects written again at a time."""
+ATTEMPTS = 5
+APPROVAL_ID = "approval"
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A key that is gone at one side and still at `kept`; ETag and size are the survivor's."""
+
+    key: str
+    gone: Side
+    kept: Side
+    etag: str
+    size: int
+    modified: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a side's finder holds, and whether it was approved."""
+
+    side: Side
+    record: Record
+    approval: Record | None
+
+    @property
+    def count(self) -> int:
+        """How many deletions the finder's last run held."""
+        value = self.record.data.get("count", 0)
+        return value if isinstance(value, int) else 0
+
+
+async def held(desk: Desk) -> list[Held]:
+    """The held deletions of every side."""
+    found = []
+    for side in desk.sides.values():
+        record = await _first(side, HELD_DELETION)
+        if record is not None:
+            found.append(Held(side, record, await _first(side, DELETION_APPROVAL)))
+    return found
+
+
+async def pending(desk: Desk, prefix: str = "") -> AsyncIterator[list[Deletion]]:
+    """All deletions that have not reached the other side, from both listings and both ledgers as they are now."""
+    cn, global_ = desk.both()
+    lonely: list[Pair] = []
+    async for pairs in merge(cn.bucket.list(), global_.bucket.list(), Tally()):
+        lonely += [p for p in pairs if (p.here is None or p.there is None) and p.key.startswith(prefix)]
+        while len(lonely) >= BATCH:
+            yield await _proven(cn, global_, lonely[:BATCH])
+            del lonely[:BATCH]
+    if lonely:
+        yield await _proven(cn, global_, lonely)
+
+
+async def _proven(cn: Side, global_: Side, pairs: Sequence[Pair]) -> list[Deletion]:
+    keys = [pair.key for pair in pairs]
+    ours, theirs = await asyncio.gather(cn.ledger.get_many(keys), global_.ledger.get_many(keys))
+    found = []
+    for pair in pairs:
+        mirrored = Pair(pair.key, pair.there, pair.here)
+        here = reconcile(pair, ours.get(pair.key), _rules(cn))
+        there = reconcile(mirrored, theirs.get(pair.key), _rules(global_))
+        if any(difference is not None and difference.is_deletion for difference in (here, there)):
+            row = pair.here or pair.there
+            gone, kept = (global_, cn) if pair.here is not None else (cn, global_)
+            if row is not None:
+                found.append(Deletion(pair.key, gone, kept, row.etag, row.size, row.modified))
+    return found
+
+
+def _rules(side: Side) -> Rules:
+    settings = side.settings
+    return Rules(settings.local_expires, settings.remote_expires, settings.events is not Events.CREATE)
+
+
+async def approve(desk: Desk, holds: Sequence[Held], up_to: int | None = None) -> int:
+    """Let the finder's next run do up to so many deletions (default: as many as it held); how many are approved."""
+    most = 0
+    for hold in holds:
+        count = hold.count if up_to is None else up_to
+        async with audited(desk, [hold.side], "deletions approve", {"direction": hold.side.direction, "up_to": count}):
+            data: dict[str, object] = {"up_to": count, "by": desk.who}
+            await hold.side.ledger.record(Record(DELETION_APPROVAL, APPROVAL_ID, desk.now(), data=data))
+        most = max(most, count)
+    return most
+
+
+@dataclass(slots=True)
+class Restored:
+    """How a rejection went, in keys. `changed` were written or deleted by others meanwhile."""
+
+    kept: int = 0
+    changed: int = 0
+
+
+async def reject(desk: Desk, prefix: str, key: str, tell: Callable[[Restored], None]) -> Restored:
+    """Take the deletions back: what still stands at one side is written there again, by you, and travels.
+
+    First the ledger of the side that lost the object forgets what proved the deletion, so that no deletion under way
+    can reach what is written again with the same content. Then the survivor is copied onto itself, as a user's new
+    version. An interruption between the two leaves the deletion held; doing it again completes it.
+    """
+    tally = Restored()
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def restore(deletion: Deletion) -> None:
+        async with slots:
+            done = await _restore(desk, deletion)
+        tally.kept += done
+        tally.changed += not done
+        tell(tally)
+
+    arguments: dict[str, object] = {"prefix": prefix, "key": key}
+    async with audited(desk, desk.sides.values(), "deletions reject", arguments) as act:
+        async for batch in pending(desk, key or prefix):
+            chosen = [deletion for deletion in batch if key in ("", deletion.key)]
+            await asyncio.gather(*(restore(deletion) for deletion in chosen))
+        if not (prefix or key):
+            for hold in await held(desk):
+                await hold.side.ledger.remove_record(hold.record)
+                if hold.approval is not None:
+                    await hold.side.ledger.remove_record(hold.approval)
+        act.result.update(kept=tally.kept, changed=tally.changed)
+    return tally
+
+
+async def _restore(desk: Desk, deletion: Deletion) -> bool:
+    try:
+        await _forget(desk, deletion.gone, deletion.key)
+        await deletion.kept.store.write_again(deletion.key, deletion.etag, deletion.key, over=deletion.etag)
+    except Changed:
+        return False
+    return True
+
+
+async def _forget(desk: Desk, side: Side, key: str) -> None:
+    """Nothing is known of the key any more but how far its events were followed. Raises `Changed`."""
+    for attempt in range(ATTEMPTS):
+        entry = await side.ledger.get(key)
+        if entry is None:
+            return
+        blank = Entry(key, entry.revision + 1, sequencer=entry.sequencer, updated=desk.now())
+        try:
+            await side.ledger.put(blank, entry.revision)
+            return
+        except Changed:
+            if attempt == ATTEMPTS - 1:
+                raise
+
+
+async def _first(side: Side, kind: str) -> Record | None:
+    async for record in side.ledger.records(kind):
+        return record
+    return None

@@ -1,0 +1,200 @@
+"""Why is this object (not) there? Both sides, both ledgers, and what each worker would do about it now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime.controls import Orders, read_orders
+from runtime.decide import Decision, Deed, Sighting, View, decide
+from runtime.entry import Entry
+from runtime.look import Cause
+from runtime.naming import name_version
+from runtime.objects import Seen
+from runtime.operations.deadletters import Opened, letters
+from runtime.operations.desk import Depth, Desk, Side, Version
+from runtime.record import CONFLICT, HELD_DELETION, WORKER, Record
+from runtime.settings import Events
+from runtime.vitals import is_alive
+
+LETTERS = 200
+"""Dead letters searched for the key."""
+PATIENT = 1000
+"""As if looked at often enough: the verdict is how it ends, not that it is still waited for."""
+DAYS = 14
+"""How far back the logs are searched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """One side's part of the answer. `decision` is what its worker would do if asked to look at the key now."""
+
+    side: Side
+    seen: Seen | None
+    sighting: Sighting | None
+    versions: Sequence[Version]
+    entry: Entry | None
+    decision: Decision
+    orders: Orders
+    alive: int
+    backlog: Depth
+    held: bool
+    letters: Sequence[Opened]
+    history: Sequence[Mapping[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The whole answer; `verdict` in one sentence."""
+
+    key: str
+    cn: Sight
+    global_: Sight
+    conflicts: Sequence[Record] = field(default_factory=list)
+    verdict: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Is it as it should be?"""
+        return all(sight.decision.deed in (Deed.AGREE, Deed.BURY) for sight in (self.cn, self.global_))
+
+
+async def explain(desk: Desk, key: str) -> Explanation:
+    """Look at everything that says something of `key`, relative to the prefix. Changes nothing."""
+    cn, global_ = desk.both()
+    seen = await asyncio.gather(cn.bucket.head(key), global_.bucket.head(key))
+    entries = await asyncio.gather(cn.ledger.get(key), global_.ledger.get(key))
+    ours, theirs = await asyncio.gather(
+        _sight(desk, cn, key, seen[0], seen[1], entries[0]), _sight(desk, global_, key, seen[1], seen[0], entries[1])
+    )
+    conflicts = {record.id: record for side in (cn, global_) for record in await _conflicts(side, key)}
+    return Explanation(key, ours, theirs, list(conflicts.values()), verdict(desk.clock.now(), ours, theirs))
+
+
+async def _sight(desk: Desk, side: Side, key: str, here: Seen | None, there: Seen | None, entry: Entry | None) -> Sight:
+    known = entry or Entry(key)
+    settings = side.settings
+    local, remote = _name(side, here, known, local=True), _name(side, there, known, local=False)
+    now = desk.clock.now()
+    view = View(
+        side=side.name,
+        cause=Cause.FINDING,
+        attempt=PATIENT,
+        entry=known,
+        local=local,
+        remote=remote,
+        policy=settings.conflict_policy,
+        deletion=True,
+        deletions_travel=settings.events is not Events.CREATE,
+        settled=here is not None and now - here.modified >= 2 * settings.visibility_seconds,
+    )
+    alive = 0
+    async for record in side.ledger.records(WORKER):
+        alive += is_alive(record, now)
+    return Sight(
+        side=side,
+        seen=here,
+        sighting=local,
+        versions=await side.store.versions(key),
+        entry=entry,
+        decision=decide(view),
+        orders=await read_orders(side.ledger),
+        alive=alive,
+        backlog=await side.meters.depth(),
+        held=await _is_held(side),
+        letters=await _letters(side, key),
+        history=await side.history.decisions(key, now - DAYS * 86400),
+    )
+
+
+def _name(side: Side, seen: Seen | None, entry: Entry, *, local: bool) -> Sighting | None:
+    if seen is None:
+        return None
+    of = side.name if local else side.name.peer
+    identity, replica = name_version(seen, side=of, pair=side.settings.pair, key=entry.key, entry=entry, local=local)
+    return Sighting(seen, identity, replica)
+
+
+async def _letters(side: Side, key: str) -> list[Opened]:
+    found: list[Opened] = []
+    async for batch in letters(side, LETTERS):
+        found += [opened for opened in batch if any(look.key == key for look in opened.looks)]
+    return found
+
+
+async def _is_held(side: Side) -> bool:
+    async for _ in side.ledger.records(HELD_DELETION):
+        return True
+    return False
+
+
+async def _conflicts(side: Side, key: str) -> list[Record]:
+    return [record async for record in side.ledger.records(CONFLICT) if record.key == key]
+
+
+_DOING = {
+    Deed.PUSH: "{side}'s worker has yet to copy it to {peer}",
+    Deed.PULL: "{side}'s worker has yet to fetch it from {peer}",
+    Deed.DELETE_REMOTE: "{side}'s worker has yet to delete it at {peer}",
+    Deed.DELETE_LOCAL: "{side}'s worker has yet to delete it at {side}",
+}
+
+
+def verdict(now: float, cn: Sight, global_: Sight) -> str:
+    """One sentence: what is so, why, and what is in its way. Pure."""
+    sights = (cn, global_)
+    if cn.seen is None and global_.seen is None:
+        return _nowhere(sights)
+    if all(sight.decision.deed is Deed.AGREE for sight in sights):
+        return _same(cn, global_)
+    for sight in sights:
+        if sight.letters:
+            return f"A message about it is a dead letter at {sight.side.name}: {sight.letters[0].reason}."
+    acting = [sight for sight in sights if sight.decision.deed in _DOING]
+    if not acting:
+        reasons = "; ".join(f"{sight.side.name}: {sight.decision.reason}" for sight in sights)
+        return f"Neither worker would act on it ({reasons})."
+    # What deletes goes last: with both acting, the one that copies decides.
+    acting.sort(key=lambda sight: sight.decision.deed in (Deed.DELETE_LOCAL, Deed.DELETE_REMOTE))
+    first = acting[0]
+    doing = _DOING[first.decision.deed].format(side=first.side.name, peer=first.side.name.peer)
+    return f"{doing[0].upper()}{doing[1:]} ({first.decision.reason}); {_obstacle(now, first)}."
+
+
+def _nowhere(sights: Sequence[Sight]) -> str:
+    dead = [sight for sight in sights if sight.entry is not None and sight.entry.dead]
+    if dead:
+        names = " and ".join(str(sight.side.name) for sight in dead)
+        return f"It is on neither side: it was deleted, and the ledger of {names} remembers that."
+    if any(version.marker for sight in sights for version in sight.versions):
+        return "It is on neither side: a delete marker covers it, and no ledger knows the key."
+    return "It is on neither side, and no ledger knows the key: it was never here, or its tombstone has expired."
+
+
+def _same(cn: Sight, global_: Sight) -> str:
+    identity = cn.sighting.identity if cn.sighting is not None else None
+    unknown = [str(s.side.name) for s in (cn, global_) if s.entry is None or s.entry.agreed is None]
+    ledger = f", though the ledger of {' and '.join(unknown)} does not know it yet" if unknown else ""
+    origin = f", written at {identity.origin}" if identity is not None else ""
+    return f"Both sides hold the same version{origin}{ledger}."
+
+
+def _obstacle(now: float, sight: Sight) -> str:
+    settings, seen = sight.side.settings, sight.seen
+    if sight.orders.paused:
+        return f"{sight.side.direction} is paused by {sight.orders.by}: `dualsync resume {sight.side.name}`"
+    if sight.held and sight.decision.deed in (Deed.DELETE_LOCAL, Deed.DELETE_REMOTE):
+        return "the finder holds its deletions for a person: `dualsync deletions list`"
+    if not sight.alive:
+        return f"no worker of {sight.side.name} is alive: see `dualsync status`"
+    if seen is not None and seen.archived:
+        return f"it is in storage class {seen.attributes.storage_class}: restore it first"
+    if settings.events is Events.NO:
+        return "changes do not travel by themselves (events=No): `dualsync reconcile`"
+    if sight.backlog.total:
+        return f"{sight.backlog.total} messages are in {sight.side.name}'s queue, probably one of them is about it"
+    if seen is not None and now - seen.modified < settings.finder_grace_seconds:
+        return "it is so young that its event may still be on its way"
+    return "no message is waiting, so its event was lost: the finder's next run sees to it, or `dualsync reconcile`"

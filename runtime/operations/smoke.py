@@ -1,0 +1,80 @@
+"""A whole trip in each direction: an object is put here, waited for there, deleted here, and waited for again."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from dataclasses import dataclass
+
+from runtime.errors import Changed, DualSyncError
+from runtime.objects import NOTHING, Attributes, Condition
+from runtime.operations.desk import Desk, Side
+
+FOLDER = "dualsync-smoke/"
+LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """One direction's result; seconds until the other side had it, and until it had gone there. None: in vain."""
+
+    direction: str
+    key: str
+    put: float | None = None
+    deleted: float | None = None
+    error: str = ""
+
+    @property
+    def fine(self) -> bool:
+        """Did both come through?"""
+        return self.put is not None and self.deleted is not None
+
+
+async def trip(desk: Desk, here: Side, there: Side, seconds: float) -> Trip:
+    """Go there and back. Both sides are clean afterwards, as far as possible."""
+    key = f"{FOLDER}{here.name}-{secrets.token_hex(8)}"
+    content = secrets.token_bytes(64)
+    direction, put = here.direction, None
+    try:
+        start = desk.clock.now()
+        written = await here.bucket.put(key, content, Attributes("application/octet-stream"), None, NOTHING)
+        if not await _until(desk, there, key, content, start + seconds):
+            return Trip(direction, key, error=f"not at {there.name} after {seconds:.0f} s")
+        put = desk.clock.now() - start
+        start = desk.clock.now()
+        await here.bucket.delete(key, Condition(written.etag))
+        if not await _until(desk, there, key, None, start + seconds):
+            return Trip(direction, key, put, error=f"deleted here, still at {there.name} after {seconds:.0f} s")
+        return Trip(direction, key, put, desk.clock.now() - start)
+    except DualSyncError as e:
+        return Trip(direction, key, put, error=f"{type(e).__name__}: {e}")
+    finally:
+        for side in (here, there):
+            with contextlib.suppress(DualSyncError):
+                await _remove(side, key)
+
+
+async def _until(desk: Desk, side: Side, key: str, content: bytes | None, end: float) -> bool:
+    while True:
+        if await _content(side, key) == content:
+            return True
+        if desk.clock.now() >= end:
+            return False
+        await desk.clock.sleep(LOOK_SECONDS)
+
+
+async def _content(side: Side, key: str) -> bytes | None:
+    reading = await side.bucket.read(key)
+    if reading is None:
+        return None
+    try:
+        return b"".join([chunk async for chunk in reading.chunks()])
+    finally:
+        await reading.close()
+
+
+async def _remove(side: Side, key: str) -> None:
+    seen = await side.bucket.head(key)
+    if seen is not None:
+        with contextlib.suppress(Changed):
+            await side.bucket.delete(key, Condition(seen.etag))
