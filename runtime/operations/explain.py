@@ -135,10 +135,10 @@ async def _conflicts(side: Side, key: str) -> list[Record]:
 
 
 _DOING = {
-    Deed.PUSH: "{side}'s worker has yet to copy it to {peer}",
-    Deed.PULL: "{side}'s worker has yet to fetch it from {peer}",
-    Deed.DELETE_REMOTE: "{side}'s worker has yet to delete it at {peer}",
-    Deed.DELETE_LOCAL: "{side}'s worker has yet to delete it at {side}",
+    Deed.PUSH: "The worker of {side} has yet to copy it to {peer}",
+    Deed.PULL: "The worker of {side} has yet to fetch it from {peer}",
+    Deed.DELETE_REMOTE: "The worker of {side} has yet to delete it at {peer}",
+    Deed.DELETE_LOCAL: "The worker of {side} has yet to delete it at {side}",
 }
 
 
@@ -160,7 +160,7 @@ def verdict(now: float, cn: Sight, global_: Sight) -> str:
     acting.sort(key=lambda sight: sight.decision.deed in (Deed.DELETE_LOCAL, Deed.DELETE_REMOTE))
     first = acting[0]
     doing = _DOING[first.decision.deed].format(side=first.side.name, peer=first.side.name.peer)
-    return f"{doing[0].upper()}{doing[1:]} ({first.decision.reason}); {_obstacle(now, first)}."
+    return f"{doing} ({first.decision.reason}); {_obstacle(now, first)}."
 
 
 def _nowhere(sights: Sequence[Sight]) -> str:

@@ -106,7 +106,7 @@ def test_redriving_twice_wraps_once() -> None:
 
 def test_what_no_worker_can_read_stays() -> None:
     office = Office()
-    bury(office, "poison")
+    bury(office, "poison", "received too often")
     answer = office.call("dlq", "redrive", "--all", "--yes")
     assert answer.code == 3
     assert "can't be read" in answer.out

@@ -1,0 +1,134 @@
+"""`explain` says in a sentence why an object is, or is not, where it should be."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from runtime.controls import Orders
+from runtime.record import HELD_DELETION, Record
+from runtime.settings import SideName
+from tests.commands.desk import FakeHistory, Office
+from tests.fakes.store import Versioning
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+
+
+@pytest.fixture
+def office() -> Office:
+    office = Office()
+    asyncio.run(office.heartbeat())
+    return office
+
+
+def verdict(office: Office, key: str = "k") -> str:
+    asyncio.run(office.heartbeat())
+    return str(office.call("explain", key, "--json").data["verdict"])
+
+
+def forget_events(office: Office) -> None:
+    for broker in office.brokers.values():
+        broker.letters.clear()
+
+
+def test_all_is_as_it_should_be(office: Office) -> None:
+    office.put(CN, "k")
+    office.settle()
+    answer = office.call("explain", "k", "--json")
+    assert answer.code == 0
+    assert answer.data["verdict"] == "Both sides hold the same version, written at cn."
+    cn, global_ = answer.data["sides"]["cn"], answer.data["sides"]["global"]
+    assert (cn["replica"], global_["replica"]) == (False, True)
+    assert cn["identity"] == global_["identity"]
+    assert global_["ledger"]["agreed"]["identity"]["origin"] == "cn"
+    text = office.call("explain", "k").out
+    assert "Both sides hold the same version" in text
+    assert "none: written by a user" in text
+
+
+def test_it_changes_nothing(office: Office) -> None:
+    office.put(CN, "k")
+    before = (len(office.brokers[CN].letters), office.stores[GLOBAL].rows())
+    office.call("explain", "k")
+    assert (len(office.brokers[CN].letters), office.stores[GLOBAL].rows()) == before
+
+
+def test_on_its_way(office: Office) -> None:
+    office.put(CN, "k")
+    answer = office.call("explain", "k")
+    assert answer.code == 3
+    assert "The worker of cn has yet to copy it to global (new here); 1 messages are in cn's queue" in answer.out
+
+
+def test_the_event_was_lost(office: Office) -> None:
+    office.put(CN, "k")
+    forget_events(office)
+    assert "its event may still be on its way" in verdict(office)
+    office.time.now += 3600
+    assert "its event was lost: the finder's next run sees to it" in verdict(office)
+
+
+def test_paused(office: Office) -> None:
+    office.put(CN, "k")
+    asyncio.run(office.cn.ledger.record(Orders(paused=True, by="ann").record(1)))
+    assert "cn->global is paused by ann: `dualsync resume cn`" in verdict(office)
+
+
+def test_no_worker(office: Office) -> None:
+    office.put(CN, "k")
+    office.time.now += 3600
+    assert "no worker of cn is alive" in office.call("explain", "k").out
+
+
+def test_a_dead_letter(office: Office) -> None:
+    office.put(CN, "k")
+    (letter,) = office.brokers[CN].letters.values()
+    office.brokers[CN].dead.append((letter.body, "archived: restore it first"))
+    forget_events(office)
+    assert verdict(office) == "A message about it is a dead letter at cn: archived: restore it first."
+
+
+def test_deleted_and_remembered(office: Office) -> None:
+    office.put(CN, "k")
+    office.settle()
+    office.delete(CN, "k")
+    office.settle()
+    answer = office.call("explain", "k")
+    assert answer.code == 0
+    assert "It is on neither side: it was deleted, and the ledger of" in answer.out
+
+
+def test_never_heard_of(office: Office) -> None:
+    assert "no ledger knows the key" in verdict(office, "nothing/here")
+
+
+def test_a_delete_marker() -> None:
+    office = Office(versioning=Versioning.ENABLED)
+    office.put(CN, "k")
+    office.delete(CN, "k")
+    forget_events(office)
+    assert "a delete marker covers it" in verdict(office)
+    assert len(office.call("explain", "k", "--json").data["sides"]["cn"]["versions"]) == 2
+
+
+def test_a_held_deletion(office: Office) -> None:
+    office.put(CN, "k")
+    office.settle()
+    office.delete(CN, "k")
+    forget_events(office)
+    record = Record(HELD_DELETION, "held", 1, data={"count": 1})
+    asyncio.run(office.cn.ledger.record(record))
+    asyncio.run(office.global_.ledger.record(record))
+    assert "holds its deletions for a person" in verdict(office)
+
+
+def test_the_last_decisions(office: Office) -> None:
+    line = {"event": "outcome", "key": "k", "outcome": "postponed", "reason": "changed under it", "time": "then"}
+    office.change(CN, history=FakeHistory([line]))
+    assert "postponed  changed under it" in office.call("explain", "k").out
+
+
+def test_brackets_and_control_characters_are_shown_as_they_are(office: Office) -> None:
+    out = office.call("explain", "a[bold]b\x1b[31m").out
+    assert "a[bold]b\\x1b[31m" in out
