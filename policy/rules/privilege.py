@@ -28,7 +28,7 @@ ROLE_ACTIONS = frozenset(
         *("autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"),
         *("ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel"),
         *("ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"),
-        *("ecs:ListTasks", "ecs:RunTask", "iam:PassRole"),
+        *("ecs:ListTasks", "ecs:RunTask", "ecs:TagResource", "iam:PassRole"),
         *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken"),
         "ecr:GetDownloadUrlForLayer",
     ]

@@ -66,11 +66,8 @@ def _names_something(arn: str) -> bool:
 
 def _own_key(resource: Resource, statement: Statement) -> bool:
     """A KMS key's policy hands the key to its account's administrators; without it nobody could ever change it."""
-    return (
-        resource.kind == "kms.Key"
-        and all(n.endswith(":root") for kind, n in statement.principals if kind == "AWS")
-        and (bool(statement.principals))
-    )
+    holders = statement.principals
+    return resource.kind == "kms.Key" and bool(holders) and all(k == "AWS" and n.endswith(":root") for k, n in holders)
 
 
 RULES = (

@@ -1,0 +1,298 @@
+"""Rules at their edges, over resources made by hand: what the program itself never does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from policy.plan import UNKNOWN, Account, Plan, Resource
+from policy.review import review
+from policy.rule import Rule
+from policy.rules import RULES
+
+CN = Account(
+    urn="urn:cn",
+    name="dth-dual-cn",
+    properties={
+        "region": "cn-north-1",
+        "allowedAccountIds": '["111122223333"]',
+        "defaultTags": '{"tags": {"dualsync:pair": "dth-dual", "dualsync:side": "cn"}}',
+    },
+)
+GLOBAL = Account(
+    urn="urn:global",
+    name="dth-dual-global",
+    properties={"region": "us-west-2", "allowedAccountIds": '["444455556666"]'},
+)
+
+
+def resource(type_: str, name: str = "it", account: Account | None = CN, **properties: Any) -> Resource:
+    depends = properties.pop("depends", {})
+    return Resource(type=type_, name=name, urn=f"urn:{name}", properties=properties, account=account, depends=depends)
+
+
+def rule(name: str) -> Rule:
+    return next(r for r in RULES if r.name == name)
+
+
+def found(name: str, *resources: Resource, **options: Any) -> list[str]:
+    """Details of what one rule finds."""
+    return [f.detail for f in rule(name).check(Plan(resources), options)]
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(actions: Any, resources: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resources, **more}
+
+
+@pytest.mark.parametrize(
+    ("arn", "fine"),
+    [
+        ("arn:aws:s3:::bucket/prefix*", True),
+        ("arn:aws:s3:::bucket/*", True),
+        ("arn:aws:s3:::bucket*/key", False),
+        ("arn:aws:s3:::*", False),
+        ("arn:aws:sqs:us-west-2:444455556666:queue", True),
+        ("arn:aws:sqs:us-west-2:*:queue", False),
+        ("arn:aws:sqs:*:444455556666:queue", False),
+        ("arn:aws:dynamodb:us-west-2:444455556666:table/*", False),
+        ("arn:aws:dynamodb:us-west-2:444455556666:table/ledger/index/*", True),
+        ("arn:aws:secretsmanager:us-west-2:444455556666:secret:name-??????", True),
+        ("arn:aws:secretsmanager:us-west-2:444455556666:secret:*", False),
+        ("arn:aws:autoscaling:us-west-2:444455556666:autoScalingGroup:*:autoScalingGroupName/workers", True),
+        ("arn:aws:*:us-west-2:444455556666:queue", False),
+        ("anything", False),
+    ],
+)
+def test_a_wildcard_may_stand_behind_a_name_only(arn: str, fine: bool) -> None:
+    made = resource("aws:iam/rolePolicy:RolePolicy", policy=policy(allow("sqs:SendMessage", arn)))
+    assert (found("no-wildcard", made) == []) is fine
+
+
+def test_actions_without_resources_are_confined_by_their_condition() -> None:
+    metrics = allow("cloudwatch:PutMetricData", "*")
+    bare = resource("aws:iam/rolePolicy:RolePolicy", policy=policy(metrics))
+    assert found("no-wildcard", bare) == ["it: statement number 1 allows cloudwatch:PutMetricData on everything"]
+    bound = {**metrics, "Condition": {"StringEquals": {"cloudwatch:Namespace": "dth-dual/cn"}}}
+    assert found("no-wildcard", resource("aws:iam/rolePolicy:RolePolicy", policy=policy(bound))) == []
+
+
+def test_a_key_is_its_accounts_administrators_and_of_nobody_else() -> None:
+    root = {**allow("kms:*", "*"), "Principal": {"AWS": "arn:aws-cn:iam::111122223333:root"}}
+    assert found("no-wildcard", resource("aws:kms/key:Key", policy=policy(root))) == []
+    user = {**root, "Principal": {"AWS": ["arn:aws-cn:iam::111122223333:root", "arn:aws-cn:iam::111122223333:user/x"]}}
+    assert found("no-wildcard", resource("aws:kms/key:Key", policy=policy(user)))
+    service = {**root, "Principal": {"Service": "cloudwatch.amazonaws.com"}}
+    assert found("no-wildcard", resource("aws:kms/key:Key", policy=policy(service)))
+
+
+def test_actions_for_options_are_allowed_by_name() -> None:
+    made = resource("aws:iam/policy:Policy", policy=policy(allow("s3:GetObjectTagging", "arn:aws-cn:s3:::b/*")))
+    assert found("least-privilege", made)
+    assert found("least-privilege", made, moreActions=["s3:GetObjectTagging"]) == []
+
+
+def test_inline_policies_of_roles_are_read_too() -> None:
+    inline = [{"name": "x", "policy": policy(allow("iam:CreateUser", "arn:aws-cn:iam::111122223333:user/x"))}]
+    made = resource("aws:iam/role:Role", inlinePolicies=inline, assumeRolePolicy=policy())
+    assert found("least-privilege", made) == ["it: statement number 1 allows iam:CreateUser, which nothing here calls"]
+
+
+def test_a_role_that_aws_widens_is_found_on_the_role_itself() -> None:
+    made = resource("aws:iam/role:Role", managedPolicyArns=["arn:aws-cn:iam::aws:policy/AmazonS3FullAccess"])
+    assert "which AWS writes" in found("least-privilege", made)[0]
+
+
+def test_a_policy_for_everybody_is_public_unless_bound() -> None:
+    statement = {**allow("sqs:SendMessage", "arn:aws-cn:sqs:cn-north-1:111122223333:q"), "Principal": {"AWS": "*"}}
+    made = resource("aws:sqs/queuePolicy:QueuePolicy", policy=policy(statement))
+    assert found("nothing-public", made) == ["it: statement number 1 allows everybody"]
+    bound = {**statement, "Condition": {"StringEquals": {"aws:SourceAccount": "111122223333"}}}
+    assert found("nothing-public", resource("aws:sqs/queuePolicy:QueuePolicy", policy=policy(bound))) == []
+
+
+def test_a_new_bucket_needs_its_block() -> None:
+    assert found("nothing-public", resource("aws:s3/bucket:Bucket", bucket="b")) == ["it has no public access block"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties"),
+    [
+        ("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", {}),
+        ("aws:ec2/securityGroupRule:SecurityGroupRule", {"type": "ingress"}),
+        ("aws:ec2/securityGroup:SecurityGroup", {"ingress": [{"fromPort": 443}]}),
+    ],
+)
+def test_every_way_of_letting_somebody_in_is_found(type_: str, properties: dict[str, Any]) -> None:
+    assert found("no-inbound-rule", resource(type_, **properties))
+
+
+def test_a_rule_outwards_is_not_one_inwards() -> None:
+    assert found("no-inbound-rule", resource("aws:ec2/securityGroupRule:SecurityGroupRule", type="egress")) == []
+
+
+def test_a_data_bucket_is_not_created_either() -> None:
+    subscription = resource("dualsync:index:BucketSubscription", "events", bucket="data")
+    bucket = resource("aws:s3/bucket:Bucket", "mine", bucket="data")
+    other = resource("aws:s3/bucket:Bucket", "artifacts", bucket="dth-dual-cn-artifacts")
+    assert found("data-buckets-adopted", subscription, bucket, other) == [
+        "mine (aws:s3/bucket:Bucket) manages data bucket data"
+    ]
+
+
+def test_a_data_bucket_is_known_from_the_workers_settings_without_a_subscription() -> None:
+    finder = resource(
+        "aws:ecs/taskDefinition:TaskDefinition",
+        containerDefinitions=json.dumps([{"environment": [{"name": "DUALSYNC_LOCAL_BUCKET", "value": "data"}]}]),
+    )
+    assert found("data-buckets-adopted", finder, resource("aws:s3/bucketPolicy:BucketPolicy", "p", bucket="data"))
+
+
+def test_the_guard_says_what_it_misses() -> None:
+    template = resource("aws:ec2/launchTemplate:LaunchTemplate", "worker", userData=UNKNOWN)
+    assert "no dedicated user in this stack" in found("guard-knows-own-user", template)[0]
+    user = resource("aws:iam/user:User", "user", uniqueId=UNKNOWN)
+    assert "is not made from user" in found("guard-knows-own-user", template, user)[0]
+    wired = resource(
+        "aws:ec2/launchTemplate:LaunchTemplate", "worker", userData=UNKNOWN, depends={"userData": ("urn:user",)}
+    )
+    assert found("guard-knows-own-user", wired, user) == []
+
+
+def test_former_users_may_follow_the_current_one() -> None:
+    user = resource("aws:iam/user:User", "user", uniqueId="AIDANOW")
+    script = 'DUALSYNC_OWN_USER_IDS="AIDANOW,AIDABEFORE"'
+    assert found("guard-knows-own-user", user, resource("aws:ec2/launchTemplate:LaunchTemplate", userData=script)) == []
+    swapped = 'DUALSYNC_OWN_USER_IDS="AIDABEFORE,AIDANOW"'
+    wrong = resource("aws:ec2/launchTemplate:LaunchTemplate", "w", userData=swapped)
+    assert found("guard-knows-own-user", user, wrong) == [
+        "worker w: DUALSYNC_OWN_USER_IDS begins with AIDABEFORE, and user has AIDANOW"
+    ]
+
+
+def hand_over(**content: str) -> Resource:
+    return resource("aws:secretsmanager/secretVersion:SecretVersion", "secret", secretString=json.dumps(content))
+
+
+def test_a_hand_over_from_elsewhere_is_complete_and_not_about_the_own_user() -> None:
+    user = resource("aws:iam/user:User", "user", uniqueId="AIDAOWN")
+    whole = {"access_key_id": "AKIAEXAMPLEEXAMPLE12", "secret_access_key": "s3cr3t", "user_id": "AIDAPEER"}
+    name = "hand-over-names-suppressed-user"
+    assert found(name, user, hand_over(**whole)) == []
+    assert found(name, user, hand_over(access_key_id="AKIA")) == ["secret secret lacks secret_access_key, user_id"]
+    assert "this side's own user" in found(name, user, hand_over(**{**whole, "user_id": "AIDAOWN"}))[0]
+    assert not any("s3cr3t" in text for text in found(name, user, hand_over(**{**whole, "user_id": "AIDAOWN"})))
+
+
+def test_a_finding_never_shows_a_key() -> None:
+    key = resource("aws:iam/accessKey:AccessKey", "key", secret="a-very-secret-access-key", id="AKIAEXAMPLEEXAMPLE12")
+    leak = resource("aws:ssm/parameter:Parameter", "leak", value="x a-very-secret-access-key x")
+    assert found("keys-in-secrets-manager-only", key, leak) == ["leak.value holds an access key"]
+
+
+def test_the_stacks_hand_over_and_the_ids_in_outputs_are_no_leaks() -> None:
+    stack = resource(
+        "pulumi:pulumi:Stack",
+        account=None,
+        handOver='{"access_key_id": "AKIAEXAMPLEEXAMPLE12"}',
+        cn={"keyId": "AKIAEXAMPLEEXAMPLE12"},
+    )
+    assert found("keys-in-secrets-manager-only", stack) == []
+
+
+def test_a_provider_with_a_key_is_found() -> None:
+    made = resource("pulumi:providers:aws", account=None, accessKey="AKIAEXAMPLEEXAMPLE12")
+    assert "provider it is given a long-lived key (accessKey)" in found("keys-in-secrets-manager-only", made)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("arn:aws-cn:sqs:cn-north-1:111122223333:q", ""),
+        ("arn:aws:sqs:us-west-2:444455556666:q", "an ARN of partition aws"),
+        ("https://sqs.cn-north-1.amazonaws.com.cn/111122223333/q", ""),
+        ("https://sqs.cn-north-1.amazonaws.com/111122223333/q", "host sqs.cn-north-1.amazonaws.com does not exist"),
+        ("com.amazonaws.cn-north-1.s3", ""),
+        ("ec2.amazonaws.com.cn", ""),
+    ],
+)
+def test_partitions_are_told_by_arn_and_host(text: str, problem: str) -> None:
+    texts = found("own-partition", resource("aws:sqs/queue:Queue", value=text))
+    assert ([problem] if problem else []) == [t.split(": ", 1)[1].split(", and")[0] for t in texts]
+
+
+def test_user_data_is_read_in_its_encoding() -> None:
+    import base64
+
+    script = base64.b64encode(b"queue=arn:aws:sqs:us-west-2:444455556666:q").decode()
+    assert found("own-partition", resource("aws:ec2/launchTemplate:LaunchTemplate", userData=script))
+
+
+def test_default_providers_are_found() -> None:
+    default = Account(urn="urn:d", name="default_7_0_0")
+    assert found("provider-tied-to-account", resource("aws:sqs/queue:Queue", account=default))
+    assert found("provider-tied-to-account", resource("aws:sqs/queue:Queue", account=None))
+    assert found("provider-tied-to-account", resource("aws:sqs/queue:Queue")) == []
+
+
+def test_a_stand_ins_ledger_has_nothing_to_lose() -> None:
+    stand_in = Account(urn="u", name="n", properties={"endpoints": '[{"sqs": "http://127.0.0.1:5000"}]'})
+    table = {"pointInTimeRecovery": {"enabled": True}, "deletionProtectionEnabled": False}
+    assert found("ledger-recoverable", resource("aws:dynamodb/table:Table", account=stand_in, **table)) == []
+    assert found("ledger-recoverable", resource("aws:dynamodb/table:Table", **table)) == ["it can be deleted"]
+
+
+def test_stand_ins_on_this_machine_may_be_plain() -> None:
+    def provider(url: str) -> Resource:
+        return resource("pulumi:providers:aws", account=None, endpoints=json.dumps([{"sqs": url}]))
+
+    assert found("https-endpoints", provider("http://127.0.0.1:5000")) == []
+    assert found("https-endpoints", provider("https://sqs.example.com")) == []
+    assert found("https-endpoints", provider("http://sqs.example.com")) == [
+        "provider it talks to http://sqs.example.com"
+    ]
+
+
+def test_a_queue_without_dead_letters_is_found_and_a_dead_letter_queue_needs_none() -> None:
+    dead = resource("aws:sqs/queue:Queue", "dead", messageRetentionSeconds=14 * 86400)
+    queue = resource(
+        "aws:sqs/queue:Queue",
+        "queue",
+        messageRetentionSeconds=7 * 86400,
+        redrivePolicy=UNKNOWN,
+        depends={"redrivePolicy": ("urn:dead",)},
+    )
+    lone = resource("aws:sqs/queue:Queue", "lone")
+    assert found("dead-letters-outlive-queue", dead, queue) == []
+    assert found("dead-letters-outlive-queue", dead, queue, lone) == ["lone has no dead-letter queue"]
+
+
+def test_names_of_a_persons_own_are_allowed_by_name() -> None:
+    user = resource("aws:iam/user:User", name_="x")
+    user = Resource(type=user.type, name="u", urn="u", properties={"name": "robot"}, account=CN)
+    assert found("prefixed", user) == ["u is named robot, which does not begin with dth-dual-"]
+    assert found("prefixed", user, otherNames=["robot"]) == []
+
+
+def test_every_rule_says_what_why_and_what_to_do() -> None:
+    for one in RULES:
+        assert one.what.endswith("."), one.name
+        assert one.why.endswith("."), one.name
+        assert one.remedy.endswith("."), one.name
+        assert len(one.why) > 60, one.name
+
+
+def test_a_disabled_rule_is_not_asked() -> None:
+    import dataclasses
+
+    from policy.rule import Level
+
+    off = dataclasses.replace(rule("imdsv2"), level=Level.DISABLED)
+    made = Plan((resource("aws:ec2/launchTemplate:LaunchTemplate", userData=""),))
+    assert review(made, rules=[off]) == []
+    assert review(made, rules=[rule("imdsv2")])
