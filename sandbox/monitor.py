@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pulumi
-from google.protobuf import empty_pb2
 from pulumi.runtime import mocks, rpc
 
 from sandbox.resources import operations
@@ -88,7 +87,7 @@ class Monitor(mocks.MockMonitor):
             raw = rpc.deserialize_properties(request.outputs)
             self.secret_names = sorted(k for k, v in raw.items() if is_secret(v))
             self.outputs = revealed(raw)
-        return empty_pb2.Empty()
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 def is_secret(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""A stack's config as the engine would hand it over: the project's defaults, the stack's file, the sandbox's changes."""
+"""A stack's config as the engine hands it over: the project's defaults, the stack's file, the sandbox's changes."""
 
 from __future__ import annotations
 

@@ -42,6 +42,17 @@ def test_put_if_match(watched: Make) -> None:
     w.s3.put_object(**there, IfMatch=etag)
 
 
+@pytest.mark.parametrize("call", ["head_object", "get_object"])
+def test_reads_take_etags_with_and_without_quotes(watched: Make, call: str) -> None:
+    w = watched()
+    etag = w.s3.put_object(Bucket=w.bucket, Key="a", Body=b"old")["ETag"]
+    read = getattr(w.s3, call)
+    for form in (etag, etag.strip('"')):
+        read(Bucket=w.bucket, Key="a", IfMatch=form)
+        assert refused(read, Bucket=w.bucket, Key="a", IfNoneMatch=form)[0] == 304
+    assert refused(read, Bucket=w.bucket, Key="a", IfMatch=ABSENT)[0] == 412
+
+
 def test_put_if_none_match(watched: Make) -> None:
     w = watched()
     there = {"Bucket": w.bucket, "Key": "a", "Body": b"new", "IfNoneMatch": "*"}
@@ -62,6 +73,14 @@ def test_complete_if_none_match(watched: Make) -> None:
     w = watched()
     w.s3.complete_multipart_upload(**upload(w), IfNoneMatch="*")
     assert refused(w.s3.complete_multipart_upload, **upload(w), IfNoneMatch="*") == (412, "PreconditionFailed")
+
+
+def test_a_parts_head_is_the_objects(watched: Make) -> None:
+    w = watched()
+    etag = w.s3.complete_multipart_upload(**upload(w))["ETag"]
+    head = w.s3.head_object(Bucket=w.bucket, Key="a", PartNumber=1, IfMatch=etag)
+    assert (head["ETag"], head["ContentLength"], head["PartsCount"]) == (etag, 3, 1)
+    assert refused(w.s3.head_object, Bucket=w.bucket, Key="a", PartNumber=1, IfMatch=ABSENT)[0] == 412
 
 
 def test_an_unknown_upload_is_no_such_upload(watched: Make) -> None:

@@ -1,0 +1,112 @@
+"""`make sandbox`: the deployment left running, with what a person or a program needs to use it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from runtime.settings import SideName
+from sandbox.cloud.accounts import ACCOUNTS
+from sandbox.processes import ROOT
+from sandbox.stage import Stage
+
+SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "2", "DUALSYNC_VISIBILITY_SECONDS": "30"}
+DESCRIPTION = ROOT / ".sandbox" / "sandbox.json"
+"""Where the description for programs is written while a sandbox runs."""
+
+CHECK_SECONDS = 1.0
+
+
+def describe(stage: Stage) -> dict[str, Any]:
+    """How to reach everything, as data."""
+    sides = {}
+    for side in SideName:
+        account, outputs = ACCOUNTS[side], stage.fleet.outputs[side]
+        sides[str(side)] = {
+            "accountId": account.account_id,
+            "partition": account.partition,
+            "region": account.region,
+            "profile": account.profile,
+            "accessKeyId": account.access_key_id,
+            "secretAccessKey": account.secret_access_key,
+            "bucket": stage.buckets[side],
+            "queueUrl": outputs["queueUrl"],
+            "deadLetterQueueUrl": outputs["deadLetterQueueUrl"],
+            "ledgerTable": outputs["ledgerTable"],
+            "userId": outputs["userId"],
+            "workerLog": str(stage.workspace.log(f"worker-{side}")),
+            "outputs": outputs,
+        }
+    return {
+        "endpoint": stage.cloud.endpoint,
+        "environment": stage.workspace.environment,
+        "folder": str(stage.workspace.folder),
+        "sides": sides,
+    }
+
+
+def explain(console: Console, stage: Stage, file: Path) -> None:
+    """The same for people."""
+    here, there = (ACCOUNTS[side] for side in SideName)
+    a, b = (stage.buckets[side] for side in SideName)
+    exports = " ".join(f"{k}={shlex.quote(v)}" for k, v in stage.workspace.environment.items())
+    console.print()
+    console.print("[bold]The sandbox is running.[/] Put a file on one side and watch it arrive on the other:")
+    lines = [
+        "",
+        f"  export {exports}",
+        f"  aws --profile {here.profile} s3 cp README.md s3://{a}/hello.md",
+        f"  aws --profile {there.profile} s3 ls s3://{b}/",
+        "",
+        "With boto3, the same exports, then:",
+        "",
+        f'  boto3.Session(profile_name="{there.profile}").client("s3").list_objects_v2(Bucket="{b}")',
+        "",
+        f"Endpoint      {stage.cloud.endpoint} (all services of both accounts)",
+        f"Worker logs   {stage.workspace.folder}/logs/worker-*.log",
+        f"For programs  {file}",
+        "",
+        "Ctrl-C ends all of it.",
+    ]
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def serve(port: int) -> int:
+    """Deploy, describe, wait for Ctrl-C; the exit code. A worker that ends is started again, as a group would."""
+    console = Console(highlight=False)
+    with console.status("starting"), Stage.open("serve", port, SETTINGS) as stage:
+        console.print(f"stand-in cloud at {stage.cloud.endpoint}")
+        stage.make_buckets()
+        stage.build_bundles()
+        for side in SideName:
+            stage.deploy(side)
+            console.print(f"stack {side} deployed")
+        for side in SideName:
+            stage.fleet.start(side)
+        stage.fleet.wait_until_running()
+        _wait(console, stage)
+    return 0
+
+
+def _wait(console: Console, stage: Stage) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    DESCRIPTION.touch(mode=0o600)
+    DESCRIPTION.write_text(json.dumps(describe(stage), indent=1))
+    explain(console, stage, DESCRIPTION)
+    try:
+        while not stop.wait(CHECK_SECONDS):
+            for side in stage.fleet.ended():
+                console.print(f"worker {side} ended; another takes its place")
+                stage.fleet.start(side)
+    finally:
+        DESCRIPTION.unlink(missing_ok=True)
+    console.print("ending")
