@@ -204,6 +204,16 @@ async def test_an_upload_in_parts(world: World) -> None:
     assert await bucket.head("k") is not None
 
 
+async def test_the_size_of_a_first_part(world: World) -> None:
+    differs(world, "moto", "matches the part's ETag", "Amazon S3 API Reference, HeadObject (If-Match, partNumber)")
+    bucket = world.bucket()
+    upload_id, parts = await upload(bucket, "k", b"a" * PART, b"b")
+    written = await bucket.complete_upload("k", upload_id, parts, NOTHING)
+    assert await bucket.part_size("k", written.etag) == PART
+    with pytest.raises(Changed):
+        await bucket.part_size("k", "0123456789abcdef0123456789abcdef-2")
+
+
 async def test_a_completion_for_nothing_never_overwrites(world: World) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "k", b"part")
