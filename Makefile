@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WHEELS := build/wheels/.ready
 
-.PHONY: demo sandbox test histories check format lock clean
+venv: $(READY)  ## the virtual environment that the program and the commands run in
+
+.PHONY: venv demo sandbox test histories check format lock clean
 
 $(READY): requirements/dev.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
