@@ -18,6 +18,7 @@ from runtime.commands.flow import drain, limit, pause, resume
 from runtime.commands.session import EXIT_CODES, session, where_of
 from runtime.commands.smoke import smoke
 from runtime.commands.status import status
+from runtime.commands.verify import verify
 from runtime.settings import SideName
 
 app = typer.Typer(
@@ -66,7 +67,7 @@ def options(
 
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    LOOK: (status, explain, plan, audit, stacks),
+    LOOK: (status, verify, explain, plan, audit, stacks),
     ACT: (pause, resume, limit, drain, reconcile, smoke),
 }
 for panel, commands in COMMANDS.items():

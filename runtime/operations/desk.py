@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from runtime.errors import Stop
+from runtime.operations.verify.census import Census
 from runtime.ports import Bucket, Clock, Ledger, Queue
 from runtime.settings import Settings, SideName
 
@@ -135,6 +136,7 @@ class Side:
     store: Store
     meters: Meters
     history: History
+    census: Census
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,10 +15,11 @@ from runtime.commands.app import app
 from runtime.commands.session import Session
 from runtime.context import Context
 from runtime.copier import Copier
-from runtime.errors import Changed
+from runtime.errors import Changed, Denied
 from runtime.events import Principals
 from runtime.operations.desk import AccessKey, Depth, Desk, Letter, Promise, Side, Version
 from runtime.operations.stacks import Where
+from runtime.operations.verify.census import Facts, Item
 from runtime.settings import Settings, SideName
 from runtime.vitals import Vitals
 from runtime.worker import Worker
@@ -160,6 +162,43 @@ class FakeHistory:
         return [line for line in self.lines if line.get("key") == key][-limit:]
 
 
+class FakeCensus:
+    """The store as a comparison sees it. `tagged` and `rotten` (another digest than the content's) are a test's."""
+
+    def __init__(self, store: Store, page: int = 7) -> None:
+        self.store = store
+        self.page = page
+        self.tagged: dict[str, dict[str, str]] = {}
+        self.denied: set[str] = set()
+        self.read = 0
+
+    async def pages(self, prefix: str) -> AsyncIterator[Sequence[Item]]:
+        rows = [row for row in self.store.rows(limit=10**9) if row.key.startswith(prefix)]
+        for start in range(0, len(rows), self.page):
+            chosen = rows[start : start + self.page]
+            yield [Item(row.key, row.size, row.etag, row.modified) for row in chosen]
+
+    async def facts(self, key: str) -> Facts | None:
+        if key in self.denied:
+            raise Denied(f"s3 HeadObject {key}: AccessDenied (403)")
+        version = self.store.current(key)
+        if version is None:
+            return None
+        seen = version.seen
+        metadata = {f"x-amz-meta-{name}": value for name, value in seen.attributes.metadata}
+        return Facts(seen.etag, seen.size, {"ContentType": seen.attributes.content_type, **metadata})
+
+    async def tags(self, key: str) -> Mapping[str, str]:
+        return self.tagged.get(key, {})
+
+    async def digest(self, key: str, etag: str) -> str | None:
+        version = self.store.current(key)
+        if version is None or version.seen.etag != etag:
+            return None
+        self.read += version.seen.size
+        return hashlib.sha256(version.body).hexdigest()
+
+
 class Answer:
     """What a call of the command line gave."""
 
@@ -214,6 +253,7 @@ class Office:
             store=FakeUserStore(store),
             meters=FakeMeters(broker, letters, promised=Promise("AKIAPEER", IDS[name.peer])),
             history=FakeHistory(),
+            census=FakeCensus(store),
             facts={"userId": IDS[name], "userName": f"user-{name}"},
         )
         vitals = Vitals(self.log, self.clock, f"worker-{name}")

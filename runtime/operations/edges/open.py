@@ -19,6 +19,7 @@ from runtime.edges.sqs import SqsQueue
 from runtime.edges.threads import Threads, client_config
 from runtime.errors import Stop
 from runtime.operations.desk import Desk, Side
+from runtime.operations.edges.census import S3Census
 from runtime.operations.edges.history import CloudWatchHistory
 from runtime.operations.edges.letters import SqsLetters
 from runtime.operations.edges.meters import AwsMeters
@@ -76,6 +77,7 @@ async def _open(stack: Stack) -> tuple[Side, str]:
         store=S3Store(client("s3"), settings.local_bucket, settings.local_prefix, threads=threads),
         meters=AwsMeters(stack, client, threads),
         history=CloudWatchHistory(client("logs"), stack.fact("workerLogGroup"), threads=threads),
+        census=S3Census(client("s3"), settings.local_bucket, settings.local_prefix, threads=threads),
         facts=stack.facts,
     )
     return side, who

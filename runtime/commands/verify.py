@@ -1,0 +1,96 @@
+"""`dualsync verify`: are the two sides the same? With a report to keep."""
+
+from __future__ import annotations
+
+import json as texts
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from runtime.commands.progress import showing
+from runtime.commands.session import Exit, Json, Session, escape, session
+from runtime.operations.desk import Desk
+from runtime.operations.verify import render
+from runtime.operations.verify.compare import Content, Depth, Seen
+from runtime.operations.verify.report import Report
+from runtime.operations.verify.run import verify as run
+
+
+def verify(
+    context: typer.Context,
+    content: Annotated[Content, typer.Option(help="Whose content is read and hashed.")] = Content.UNSURE,
+    metadata: Annotated[bool, typer.Option("--metadata", help="Compare headers and user metadata.")] = False,
+    tags: Annotated[bool, typer.Option("--tags", help="Compare tags.")] = False,
+    sample: Annotated[
+        float, typer.Option(min=0, max=100, help="Per cent of the keys for content, metadata and tags.")
+    ] = 100.0,
+    read_limit: Annotated[int, typer.Option(min=0, help="GiB to read of a side at most.")] = 100,
+    prefix: Annotated[str, typer.Option(help="Only keys that start with this.")] = "",
+    grace: Annotated[float, typer.Option(min=0, help="Younger differences count as on their way; seconds.")] = 900,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for dated reports: text, JSON, a page with plots, all differences.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare both buckets, every key, without the sync's own code. Reads only.
+
+    Keys, sizes and ETags come from the listings. Where ETags can't be compared (multipart, encryption), checksums do;
+    where there are none, the content is read. Each difference gets its likely cause from the ledgers. Memory stays
+    small with millions of keys. Exit code 3 when the sides differ by more than what is on its way.
+    """
+    here = session(context, json)
+    depth = Depth(content=content, metadata=metadata, tags=tags, sample=sample, read_limit=read_limit << 30)
+    name = f"verify-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}"
+    if out is not None:
+        here.guard(lambda: out.mkdir(parents=True, exist_ok=True))
+
+    async def work(desk: Desk) -> Report:
+        with ExitStack() as stack:
+            each = None
+            if out is not None:
+                listed = stack.enter_context((out / f"{name}.differences.jsonl").open("w", encoding="utf-8"))
+
+                def each(data: dict[str, Any]) -> None:
+                    listed.write(texts.dumps(data, ensure_ascii=False) + "\n")
+
+            tell = stack.enter_context(showing(here, "comparing"))
+
+            def note(seen: Seen) -> None:
+                words = f"{seen.cn:,} at cn, {seen.global_:,} at global, {seen.equal:,} equal"
+                tell(max(seen.cn, seen.global_), words)
+
+            return await run(desk, depth, prefix=prefix, grace=grace, tell=note, each=each)
+
+    report = here.run(work)
+    files = _write(here, report, out, name) if out is not None else []
+
+    def text() -> None:
+        colour = "green" if report.same else "yellow"
+        first, _, rest = render.text(report).partition("\n")
+        here.out.print(f"[{colour}]{escape(first)}[/{colour}]")
+        here.out.print(rest, markup=False, end="")
+        for file in files:
+            here.out.print(f"written: {file}", markup=False)
+
+    document = report.data | {"files": [str(file) for file in files]}
+    here.show(document, text, Exit.DONE if report.same else Exit.ATTENTION)
+
+
+def _write(here: Session, report: Report, folder: Path, name: str) -> list[Path]:
+    contents = {
+        "txt": render.text(report, shown=1000),
+        "json": texts.dumps(report.data, indent=2, ensure_ascii=False) + "\n",
+        "html": render.html(report),
+    }
+    files = [folder / f"{name}.differences.jsonl"]
+    for ending, content in contents.items():
+        file = folder / f"{name}.{ending}"
+        try:
+            file.write_text(content, encoding="utf-8")
+        except OSError as e:
+            here.fail(f"{file}: {e.strerror}", Exit.FAILED)
+        files.append(file)
+    return files

@@ -1,0 +1,266 @@
+"""The comparison: two sorted listings as streams, and a closer look where a listing can't tell. Memory stays the same
+whatever the buckets' size."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from runtime.errors import DualSyncError, Stop
+from runtime.operations.verify.census import Census, Facts, Item
+
+AT_ONCE = 32
+"""Objects looked at more closely at a time."""
+
+
+class Kind(StrEnum):
+    """How two sides differ on a key."""
+
+    ONLY_CN = "only at cn"
+    ONLY_GLOBAL = "only at global"
+    SIZE = "other size"
+    CONTENT = "other content"
+    METADATA = "other metadata"
+    TAGS = "other tags"
+    UNSURE = "can't tell"
+    """Equal sizes, ETags that can't be compared (parts, encryption), and the content was not read."""
+    UNREADABLE = "unreadable"
+
+
+class Content(StrEnum):
+    """Whose content is read."""
+
+    NEVER = "never"
+    UNSURE = "unsure"
+    """Where size and ETag can't tell."""
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How closely to look. `sample` in per cent of the keys, for what is looked at beyond the listing."""
+
+    content: Content = Content.UNSURE
+    metadata: bool = False
+    tags: bool = False
+    sample: float = 100.0
+    read_limit: int = 100 << 30
+    """Bytes that are read of a side at most; what would be more is told as `UNSURE`."""
+
+    def wants(self, key: str) -> bool:
+        """Is this key in the sample? Always the same answer for the same key."""
+        if self.sample >= 100:
+            return True
+        number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
+        return number < self.sample / 100 * 2**32
+
+    @property
+    def closer(self) -> bool:
+        """Is anything looked at beyond the listing, for objects that seem equal?"""
+        return self.metadata or self.tags or self.content is Content.ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One key as both listings show it."""
+
+    key: str
+    cn: Item | None
+    global_: Item | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A key on which the sides differ, and in what."""
+
+    pair: Pair
+    kind: Kind
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Seen:
+    """Counts of the comparison under way."""
+
+    cn: int = 0
+    global_: int = 0
+    cn_bytes: int = 0
+    global_bytes: int = 0
+    equal: int = 0
+    looked: int = 0
+    """Keys looked at beyond the listing."""
+    read_bytes: int = 0
+    prefixes: dict[str, int] = field(default_factory=dict)
+
+
+async def pairs(cn: AsyncIterator[Sequence[Item]], global_: AsyncIterator[Sequence[Item]]) -> AsyncIterator[list[Pair]]:
+    """Merge two sorted listings. Raises `Stop` when one is not sorted: a comparison of it would be worth nothing."""
+    left, right = _Reader(cn, "cn"), _Reader(global_, "global")
+    while True:
+        await left.fill()
+        await right.fill()
+        if left.ended and right.ended:
+            return
+        batch: list[Pair] = []
+        while (left.rows or left.ended) and (right.rows or right.ended) and (left.rows or right.rows):
+            if not right.rows or (left.rows and left.first < right.first):
+                item = left.take()
+                batch.append(Pair(item.key, item, None))
+            elif not left.rows or right.first < left.first:
+                item = right.take()
+                batch.append(Pair(item.key, None, item))
+            else:
+                batch.append(Pair(left.rows[-1].key, left.take(), right.take()))
+        if batch:
+            yield batch
+
+
+class _Reader:
+    """A listing's rows, last first, so that taking one costs nothing."""
+
+    def __init__(self, pages: AsyncIterator[Sequence[Item]], name: str) -> None:
+        self._pages = pages
+        self._name = name
+        self._last = b""
+        self.rows: list[Item] = []
+        self.ended = False
+
+    @property
+    def first(self) -> bytes:
+        return self.rows[-1].key.encode()
+
+    def take(self) -> Item:
+        return self.rows.pop()
+
+    async def fill(self) -> None:
+        while not self.rows and not self.ended:
+            try:
+                page = await anext(self._pages)
+            except StopAsyncIteration:
+                self.ended = True
+                return
+            for item in page:
+                key = item.key.encode()
+                if key <= self._last:
+                    raise Stop(f"the listing of {self._name} is not sorted near {item.key!r}: it can't be compared")
+                self._last = key
+            self.rows = list(page)[::-1]
+
+
+class Comparison:
+    """One comparison of two buckets."""
+
+    def __init__(self, cn: Census, global_: Census, depth: Depth, prefix: str = "") -> None:
+        self._cn = cn
+        self._global = global_
+        self._depth = depth
+        self._prefix = prefix
+        self.seen = Seen()
+
+    async def run(self, tell: Callable[[Seen], None]) -> AsyncIterator[list[Difference]]:
+        """All differences, in batches, in the keys' order within a batch."""
+        async for batch in pairs(self._cn.pages(self._prefix), self._global.pages(self._prefix)):
+            found: list[Difference] = []
+            closer: list[Pair] = []
+            for pair in batch:
+                self._count(pair)
+                known = by_listing(pair)
+                if known is not None:
+                    found.append(known)
+                elif self._needs_a_look(pair):
+                    closer.append(pair)
+                else:
+                    self.seen.equal += 1
+            for start in range(0, len(closer), AT_ONCE):
+                looks = [self._look(pair) for pair in closer[start : start + AT_ONCE]]
+                found += [difference for difference in await asyncio.gather(*looks) if difference is not None]
+            tell(self.seen)
+            if found:
+                yield sorted(found, key=lambda d: d.pair.key.encode())
+
+    def _count(self, pair: Pair) -> None:
+        seen = self.seen
+        if pair.cn is not None:
+            seen.cn += 1
+            seen.cn_bytes += pair.cn.size
+        if pair.global_ is not None:
+            seen.global_ += 1
+            seen.global_bytes += pair.global_.size
+
+    def _needs_a_look(self, pair: Pair) -> bool:
+        if pair.cn is not None and pair.global_ is not None and pair.cn.etag != pair.global_.etag:
+            return True
+        return self._depth.closer and self._depth.wants(pair.key)
+
+    async def _look(self, pair: Pair) -> Difference | None:
+        self.seen.looked += 1
+        try:
+            difference = await self._closely(pair)
+        except DualSyncError as e:
+            difference = Difference(pair, Kind.UNREADABLE, f"{type(e).__name__}: {e}")
+        self.seen.equal += difference is None
+        return difference
+
+    async def _closely(self, pair: Pair) -> Difference | None:
+        a, b = pair.cn, pair.global_
+        assert a is not None and b is not None  # noqa: S101, PT018 - by_listing took the others
+        depth, sampled = self._depth, self._depth.wants(pair.key)
+        facts = await asyncio.gather(self._cn.facts(pair.key), self._global.facts(pair.key))
+        if None in facts or facts[0].etag != a.etag or facts[1].etag != b.etag:  # type: ignore[union-attr]
+            return Difference(pair, Kind.UNSURE, "changed while it was compared")
+        ours, theirs = facts[0], facts[1]
+        assert ours is not None and theirs is not None  # noqa: S101, PT018
+        unsure = a.etag != b.etag
+        if unsure and _same_checksum(ours, theirs):
+            unsure = False
+        if unsure or (depth.content is Content.ALL and sampled):
+            difference = await self._content(pair, a, b, unsure)
+            if difference is not None:
+                return difference
+        if depth.metadata and sampled and ours.headers != theirs.headers:
+            return Difference(pair, Kind.METADATA, _names(ours.headers, theirs.headers))
+        if depth.tags and sampled:
+            tags = await asyncio.gather(self._cn.tags(pair.key), self._global.tags(pair.key))
+            if tags[0] != tags[1]:
+                return Difference(pair, Kind.TAGS, _names(tags[0], tags[1]))
+        return None
+
+    async def _content(self, pair: Pair, a: Item, b: Item, unsure: bool) -> Difference | None:
+        if self._depth.content is Content.NEVER:
+            return Difference(pair, Kind.UNSURE, f"ETags {a.etag} and {b.etag}, content not read")
+        if self.seen.read_bytes + a.size > self._depth.read_limit:
+            return Difference(pair, Kind.UNSURE, "content not read: the limit of bytes is reached") if unsure else None
+        self.seen.read_bytes += a.size
+        digests: list[Awaitable[str | None]] = [
+            self._cn.digest(pair.key, a.etag),
+            self._global.digest(pair.key, b.etag),
+        ]
+        ours, theirs = await asyncio.gather(*digests)
+        if ours is None or theirs is None:
+            return Difference(pair, Kind.UNSURE, "changed while it was compared")
+        return None if ours == theirs else Difference(pair, Kind.CONTENT, f"SHA-256 {ours[:12]}… and {theirs[:12]}…")
+
+
+def by_listing(pair: Pair) -> Difference | None:
+    """What the listings alone prove."""
+    if pair.global_ is None:
+        return Difference(pair, Kind.ONLY_CN)
+    if pair.cn is None:
+        return Difference(pair, Kind.ONLY_GLOBAL)
+    if pair.cn.size != pair.global_.size:
+        return Difference(pair, Kind.SIZE, f"{pair.cn.size} and {pair.global_.size} bytes")
+    return None
+
+
+def _same_checksum(a: Facts, b: Facts) -> bool:
+    """Do both have a whole-object checksum of one kind, and is it the same?"""
+    common = a.checksums.keys() & b.checksums.keys()
+    return bool(common) and all(a.checksums[name] == b.checksums[name] for name in common)
+
+
+def _names(a: object, b: object) -> str:
+    ours, theirs = dict(a), dict(b)  # type: ignore[call-overload]
+    return ", ".join(sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)))

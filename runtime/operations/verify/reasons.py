@@ -1,0 +1,105 @@
+"""Why two sides differ on a key, as far as the ledgers, the settings and the orders tell. Pure.
+
+The comparison does not depend on this: a difference is one whatever is said here of its cause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from runtime.entry import Entry, Held
+from runtime.operations.verify.census import Item
+from runtime.operations.verify.compare import Difference, Kind
+from runtime.settings import Events, OnLifecycleExpiry, SideName
+
+_ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+
+
+class Cause(StrEnum):
+    """The likely cause; the first two are no fault."""
+
+    UNDER_WAY = "changed lately: probably on its way"
+    WANTED = "so by the pair's settings"
+    PAUSED = "the direction is paused"
+    DELETED = "deleted on one side, and the deletion has not travelled"
+    CHANGED = "changed on one side since both agreed, and not carried yet"
+    CHANGED_BOTH = "changed on both sides since they agreed"
+    MISSED = "no ledger knows it: its event was lost, is a dead letter, or nobody has looked yet"
+    ARCHIVED = "archived: it can't be read until it is restored"
+    DISAGREED = "both ledgers say that the sides agree on this: the sides were changed without an event"
+    SIMILAR = "the content is equal or unknown: look at the detail"
+
+    @property
+    def is_fault(self) -> bool:
+        """Does it count as wrong? What is under way or wanted does not."""
+        return self not in (Cause.UNDER_WAY, Cause.WANTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What is so for all keys."""
+
+    now: float
+    grace: float
+    events: Events = Events.CREATE_AND_DELETE
+    on_expiry: OnLifecycleExpiry = OnLifecycleExpiry.IGNORE
+    paused: frozenset[SideName] = frozenset()
+    include_metadata: bool = True
+
+
+def reason(difference: Difference, cn: Entry | None, global_: Entry | None, at: Circumstances) -> Cause:
+    """The likely cause of one difference; `cn` and `global_` are the key's ledger entries."""
+    a, b = difference.pair.cn, difference.pair.global_
+    newest = max(item.modified for item in (a, b) if item is not None)
+    touched = max((entry.updated for entry in (cn, global_) if entry is not None), default=0)
+    if at.now - max(newest, touched) < at.grace:
+        return Cause.UNDER_WAY
+    if difference.kind in (Kind.METADATA, Kind.TAGS, Kind.UNSURE, Kind.UNREADABLE):
+        wanted = difference.kind is Kind.METADATA and not at.include_metadata
+        return Cause.WANTED if wanted or difference.kind is Kind.TAGS else Cause.SIMILAR
+    if a is None or b is None:
+        return _alone(a or b, SideName.CN if b is None else SideName.GLOBAL, cn, global_, at)
+    return _both(a, b, cn, global_, at)
+
+
+def _alone(item: Item | None, there: SideName, cn: Entry | None, global_: Entry | None, at: Circumstances) -> Cause:
+    """The key stands at `there` only."""
+    here, gone = (cn, global_) if there is SideName.CN else (global_, cn)
+    if item is None:
+        return Cause.MISSED
+    if gone is not None and gone.expired is not None and at.on_expiry is OnLifecycleExpiry.IGNORE:
+        return Cause.WANTED
+    deleted = (_is(item, here, local=True), _is(item, gone, local=False))
+    if any(deleted):
+        return Cause.WANTED if at.events is Events.CREATE else _or_paused(Cause.DELETED, there.peer, at)
+    if item.storage_class in _ARCHIVES:
+        return Cause.ARCHIVED
+    if here is not None and here.agreed is not None:
+        return _or_paused(Cause.CHANGED, there, at)
+    return _or_paused(Cause.MISSED, there, at)
+
+
+def _both(a: Item, b: Item, cn: Entry | None, global_: Entry | None, at: Circumstances) -> Cause:
+    ours = _is(a, cn, local=True) or _is(a, global_, local=False)
+    theirs = _is(b, cn, local=False) or _is(b, global_, local=True)
+    if ours and theirs:
+        return Cause.DISAGREED
+    if ours:
+        return _or_paused(Cause.CHANGED, SideName.GLOBAL, at)
+    if theirs:
+        return _or_paused(Cause.CHANGED, SideName.CN, at)
+    known = any(entry is not None and entry.agreed is not None for entry in (cn, global_))
+    return Cause.CHANGED_BOTH if known else Cause.MISSED
+
+
+def _is(item: Item, entry: Entry | None, *, local: bool) -> bool:
+    """Is it what the side of `entry` believes that both agreed on?"""
+    if entry is None or entry.agreed is None:
+        return False
+    held: Held = entry.agreed.local if local else entry.agreed.remote
+    return item.etag == held.etag and held.modified in (None, item.modified)
+
+
+def _or_paused(cause: Cause, carrier: SideName, at: Circumstances) -> Cause:
+    return Cause.PAUSED if carrier in at.paused else cause

@@ -1,0 +1,136 @@
+"""A comparison's report: counts of everything, names of some, and the same as data, text and a page."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime.operations.verify.compare import Depth, Difference, Seen
+from runtime.operations.verify.reasons import Cause
+
+KEPT = 1000
+"""So many differences are named in the report; all are counted, and written to the list if one is asked for."""
+PREFIXES = 1000
+"""So many first folders are counted apart."""
+AGES = ((300, "5 min"), (3600, "1 h"), (86400, "1 d"), (604_800, "7 d"), (2_592_000, "30 d"), (math.inf, "older"))
+SIZES = ((1 << 10, "1 KiB"), (1 << 20, "1 MiB"), (1 << 27, "128 MiB"), (1 << 30, "1 GiB"), (math.inf, "more"))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A difference with its likely cause."""
+
+    difference: Difference
+    cause: Cause
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """For programs."""
+        pair = self.difference.pair
+        return {
+            "key": pair.key,
+            "kind": str(self.difference.kind),
+            "why": str(self.cause),
+            "fault": self.cause.is_fault,
+            "detail": self.difference.detail,
+            **{
+                side: None if item is None else {"size": item.size, "etag": item.etag, "modified": item.modified}
+                for side, item in (("cn", pair.cn), ("global", pair.global_))
+            },
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """Everything that a comparison says. Times in seconds since the epoch."""
+
+    pair: str
+    buckets: tuple[str, str]
+    prefix: str
+    depth: Depth
+    started: float
+    finished: float = 0.0
+    seen: Seen = field(default_factory=Seen)
+    kinds: Counter[str] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
+    folders: Counter[str] = field(default_factory=Counter)
+    ages: Counter[str] = field(default_factory=Counter)
+    sizes: Counter[str] = field(default_factory=Counter)
+    progress: list[tuple[float, int]] = field(default_factory=list)
+    """(seconds since the start, keys compared), a point now and then."""
+    faults: int = 0
+    differences: int = 0
+    named: list[Told] = field(default_factory=list)
+
+    @property
+    def same(self) -> bool:
+        """Are both sides the same, but for what is on its way or wanted?"""
+        return not self.faults
+
+    def add(self, told: Told) -> None:
+        """Count one difference."""
+        pair = told.difference.pair
+        items = [item for item in (pair.cn, pair.global_) if item is not None]
+        self.differences += 1
+        self.faults += told.cause.is_fault
+        self.kinds[str(told.difference.kind)] += 1
+        self.causes[str(told.cause)] += 1
+        folder = pair.key.split("/", 1)[0] + "/" if "/" in pair.key else "(no folder)"
+        self.folders[folder if folder in self.folders or len(self.folders) < PREFIXES else "(others)"] += 1
+        age = self.started - max(item.modified for item in items)
+        self.ages[next(name for limit, name in AGES if age <= limit)] += 1
+        size = max(item.size for item in items)
+        self.sizes[next(name for limit, name in SIZES if size <= limit)] += 1
+        if len(self.named) < KEPT:
+            self.named.append(told)
+
+    def mark(self, now: float, seen: Seen) -> None:
+        """A point of the progress; when there are many, every second one is forgotten."""
+        self.seen = seen
+        self.progress.append((now - self.started, max(seen.cn, seen.global_)))
+        if len(self.progress) > 400:
+            self.progress = self.progress[::2]
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if not self.differences:
+            return "Both sides are the same."
+        under_way = self.causes[str(Cause.UNDER_WAY)]
+        wanted = self.causes[str(Cause.WANTED)]
+        rest = f"{under_way} on their way, {wanted} so by the settings"
+        if self.same:
+            return f"Both sides are the same, but for {rest}."
+        return f"{self.faults} keys differ; besides, {rest}."
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """For programs."""
+        seen, depth = self.seen, self.depth
+        return {
+            "pair": self.pair,
+            "buckets": {"cn": self.buckets[0], "global": self.buckets[1]},
+            "prefix": self.prefix,
+            "started": self.started,
+            "finished": self.finished,
+            "looked_at": {
+                "content": str(depth.content),
+                "metadata": depth.metadata,
+                "tags": depth.tags,
+                "sample_percent": depth.sample,
+            },
+            "same": self.same,
+            "verdict": self.verdict,
+            "keys": {"cn": seen.cn, "global": seen.global_, "equal": seen.equal, "looked_at_closely": seen.looked},
+            "bytes": {"cn": seen.cn_bytes, "global": seen.global_bytes, "read": seen.read_bytes},
+            "faults": self.faults,
+            "differences": self.differences,
+            "kinds": dict(self.kinds),
+            "causes": dict(self.causes),
+            "folders": dict(self.folders.most_common(50)),
+            "ages": dict(self.ages),
+            "sizes": dict(self.sizes),
+            "named": [told.data for told in self.named],
+        }

@@ -1,0 +1,68 @@
+"""A whole comparison: the buckets, the likely causes from the ledgers, the report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from runtime.controls import read_orders
+from runtime.operations.desk import Desk, Side
+from runtime.operations.verify.compare import Comparison, Depth, Difference, Seen
+from runtime.operations.verify.reasons import Circumstances, reason
+from runtime.operations.verify.report import Report, Told
+
+BATCH = 100
+"""Keys asked of a ledger at a time."""
+
+
+async def verify(
+    desk: Desk,
+    depth: Depth,
+    *,
+    prefix: str = "",
+    grace: float,
+    tell: Callable[[Seen], None],
+    each: Callable[[dict[str, Any]], None] | None = None,
+) -> Report:
+    """Compare all keys that start with `prefix`. What was written less than `grace` seconds ago counts as on its way.
+
+    `each` gets every difference as data, also those that the report does not name.
+    """
+    cn, global_ = desk.both()
+    report = Report(
+        pair=desk.pair,
+        buckets=(cn.settings.local_bucket, global_.settings.local_bucket),
+        prefix=prefix,
+        depth=depth,
+        started=desk.clock.now(),
+    )
+    at = Circumstances(
+        now=report.started,
+        grace=grace,
+        events=cn.settings.events,
+        on_expiry=cn.settings.on_lifecycle_expiry,
+        paused=frozenset([side.name for side in (cn, global_) if (await read_orders(side.ledger)).paused]),
+        include_metadata=cn.settings.include_metadata and global_.settings.include_metadata,
+    )
+
+    def note(seen: Seen) -> None:
+        report.mark(desk.clock.now(), seen)
+        tell(seen)
+
+    comparison = Comparison(cn.census, global_.census, depth, prefix)
+    async for found in comparison.run(note):
+        for start in range(0, len(found), BATCH):
+            for told in await _told(cn, global_, found[start : start + BATCH], at):
+                report.add(told)
+                if each is not None:
+                    each(told.data)
+    report.finished = desk.clock.now()
+    report.mark(report.finished, comparison.seen)
+    return report
+
+
+async def _told(cn: Side, global_: Side, found: list[Difference], at: Circumstances) -> list[Told]:
+    keys = [difference.pair.key for difference in found]
+    ours, theirs = await asyncio.gather(cn.ledger.get_many(keys), global_.ledger.get_many(keys))
+    return [Told(d, reason(d, ours.get(d.pair.key), theirs.get(d.pair.key), at)) for d in found]
