@@ -20,7 +20,8 @@ from sandbox.scenario import ARCHIVE_KEY, BEFORE, CONFLICT_KEY, A, B, Scenario, 
 from sandbox.stage import Stage
 from sandbox.workers import ProcessFailed
 
-SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "2", "DUALSYNC_VISIBILITY_SECONDS": "10"}
+VISIBILITY_SECONDS = 10
+SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "2", "DUALSYNC_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS)}
 """The runtime's, for this demo: shorter waits, so that a killed worker's messages come back within seconds."""
 
 FIND_NOW = {"DUALSYNC_FINDER_GRACE_SECONDS": "0"}
@@ -67,6 +68,7 @@ class Demo:
         for side in SideName:
             with self._step(f"stack {side} deployed", RESOURCES) as told:
                 stage.deploy(side, told)
+        stage.hide_for(VISIBILITY_SECONDS)
         with self._step("workers running"):
             for side in SideName:
                 stage.fleet.start(side)

@@ -95,6 +95,13 @@ class Stage:
         outputs = deploy(str(side), self.workspace, self.cloud.endpoint, lambda kind, name: told(next(numbers)))
         self.fleet.outputs = {**self.fleet.outputs, side: outputs[str(side)]}
 
+    def hide_for(self, seconds: int) -> None:
+        """Set both queues' visibility timeout, so that what a killed worker held comes back soon."""
+        for side, outputs in self.fleet.outputs.items():
+            self.cloud.client(side, "sqs").set_queue_attributes(
+                QueueUrl=outputs["queueUrl"], Attributes={"VisibilityTimeout": str(seconds)}
+            )
+
     def backlog(self, side: SideName) -> tuple[int, int]:
         """(messages waiting, delayed or in flight; dead letters) of a side."""
         outputs, sqs = self.fleet.outputs[side], self.cloud.client(side, "sqs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.resources import types
 from sandbox.resources.base import Properties, Resource, changed, found, handles, present, retag, tag_list, tag_map
 
 GONE = (
@@ -67,7 +68,8 @@ class LaunchTemplate(Resource):
 
     def update(self, id: str, old: Properties, new: Properties) -> None:
         ec2 = self.account.client("ec2")
-        if any(old.get(k) != new.get(k) for k in {*old, *new} - self.besides):
+        data = {k for k in {*old, *new} - self.besides if types.has(self.token, k)}
+        if any(old.get(k) != new.get(k) for k in data):
             made = ec2.create_launch_template_version(LaunchTemplateId=id, LaunchTemplateData=self._data(new))
             if new.get("updateDefaultVersion"):
                 version = str(made["LaunchTemplateVersion"]["VersionNumber"])

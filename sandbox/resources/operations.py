@@ -13,7 +13,11 @@ from sandbox.resources.catalogue import LOOKUPS
 
 
 class Invalid(Exception):
-    """Inputs that the provider refuses; each problem names property and reason."""
+    """Inputs that the provider refuses; `problems` are (property, reason)."""
+
+    def __init__(self, resource: str, problems: list[tuple[str, str]]) -> None:
+        super().__init__(f"{resource}: " + "; ".join(f"{where} {why}" for where, why in problems))
+        self.problems = problems
 
 
 class UnknownToken(Exception):
@@ -52,7 +56,7 @@ def check(token: str, name: str, inputs: Properties, old: Properties | None = No
             except json.JSONDecodeError as e:
                 found.append((document, f"is not JSON ({e})"))
     if found:
-        raise Invalid(f"{token} {name}: " + "; ".join(f"{where} {why}" for where, why in found))
+        raise Invalid(f"{token} {name}", found)
     return filled
 
 
@@ -117,8 +121,13 @@ def invoke(token: str, account: Account, arguments: Properties) -> Properties:
     return {**arguments, **function(account, arguments)}
 
 
+def all_tags(token: str, account: Account, inputs: Properties) -> dict[str, str] | None:
+    """The provider's default tags and the resource's own; None where the type has no tags of the common form."""
+    if not types.has(token, "tags") or isinstance(inputs.get("tags"), list):
+        return None
+    return {**account.default_tags, **(inputs.get("tags") or {})}
+
+
 def _with_tags(resource: Resource, inputs: Properties) -> Properties:
-    """Inputs with the provider's default tags, where the type has tags of the common form."""
-    if not types.has(resource.token, "tags") or isinstance(inputs.get("tags"), list):
-        return inputs
-    return {**inputs, "tagsAll": {**resource.account.default_tags, **(inputs.get("tags") or {})}}
+    tags = all_tags(resource.token, resource.account, inputs)
+    return inputs if tags is None else {**inputs, "tagsAll": tags}

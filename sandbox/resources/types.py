@@ -37,6 +37,17 @@ def arguments(token: str) -> type | None:
     return kind
 
 
+@functools.cache
+def outputs(token: str) -> frozenset[str]:
+    """Names of all properties that a resource has once it is there; none for a type that pulumi_aws does not have."""
+    found = _modules().get(token)
+    if found is None:
+        return frozenset()
+    module, name = found
+    kind: type = getattr(importlib.import_module(module), name)
+    return frozenset(_types.resource_types(kind)) - {"id", "urn"}
+
+
 def problems(token: str, inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(property, reason) for each input that the type does not have, of another type, or required and missing."""
     kind = arguments(token)
