@@ -15,6 +15,7 @@ from runtime.commands.dlq import dlq
 from runtime.commands.explain import explain
 from runtime.commands.finder import plan, reconcile
 from runtime.commands.flow import drain, limit, pause, resume
+from runtime.commands.keys import rotate_key
 from runtime.commands.session import EXIT_CODES, session, where_of
 from runtime.commands.smoke import smoke
 from runtime.commands.status import status
@@ -68,7 +69,7 @@ def options(
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     LOOK: (status, verify, explain, plan, audit, stacks),
-    ACT: (pause, resume, limit, drain, reconcile, smoke),
+    ACT: (pause, resume, limit, drain, reconcile, rotate_key, smoke),
 }
 for panel, commands in COMMANDS.items():
     for command in commands:

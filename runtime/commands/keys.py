@@ -1,0 +1,91 @@
+"""`dualsync rotate-key`: a new key for a side's dedicated user, and proof that all workers use it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from runtime.commands.session import Exit, Json, Session, Yes, escape, session, sides_of
+from runtime.commands.words import duration
+from runtime.operations import keys
+from runtime.operations.audit import audited
+from runtime.operations.desk import Desk, Side
+from runtime.operations.keys import KeyState, Phase
+from runtime.settings import SideName
+
+
+def rotate_key(
+    context: typer.Context,
+    side: Annotated[SideName, typer.Argument(help="Whose dedicated user gets a new key.")],
+    run: Annotated[bool, typer.Option("--run", help="Run the commands now, then wait for the proof.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another key: the commands run elsewhere.")] = False,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the proof.")] = 600,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Say where the key stands, and what rotates it; with --run do it.
+
+    The order is new key, secret, old key: nothing stops meanwhile, workers wait for a refused key's successor without
+    losing a message. A rotation that broke off is completed by running it again. Exit code 3 unless exactly one key is
+    there, the secret names it, and every living worker of the peer has proven it.
+    """
+    here = session(context, json)
+    stack = here.where.stack_names.get(side, str(side))
+
+    def one(desk: Desk) -> Side:
+        return sides_of(desk, str(side))[0]
+
+    before = here.run(lambda desk: keys.key_state(desk, one(desk)))
+    steps: list[list[str]] = []
+    if not wait:
+        version = here.guard(lambda: keys.present_version(here.where.project, stack)) if run else None
+        steps = keys.commands(stack, "N+1" if version is None else str(version + 1))
+        # A broken-off rotation is completed with the same version: only the update is run again.
+        steps = steps[1:] if before.phase is Phase.ROTATING else steps
+    if run:
+        here.ask(f"Give {side}'s dedicated user a new key? ({' && '.join(' '.join(s) for s in steps)})", yes)
+        here.run(lambda desk: _rotate(here, desk, one(desk), steps))
+    after = before
+    if run or wait:
+        here.say("waiting until every worker has proven the new key …")
+        after = here.run(lambda desk: keys.until_rotated(desk, one(desk), before, timeout))
+    done = after.fine and (not (run or wait) or after.promise != before.promise)
+
+    def text() -> None:
+        here.out.print(_words(after))
+        if not (run or wait):
+            here.out.print("\nto rotate it (or let --run do it):")
+            for step in steps:
+                here.out.print(f"  {escape(' '.join(step))}")
+
+    here.show(_data(after) | {"commands": steps}, text, Exit.DONE if done else Exit.ATTENTION)
+
+
+async def _rotate(here: Session, desk: Desk, side: Side, steps: list[list[str]]) -> None:
+    async with audited(desk, [side], "rotate-key", {"side": str(side.name)}):
+        keys.run(here.where.project, steps)
+
+
+def _words(state: KeyState) -> str:
+    name, peer = state.side.name, state.side.name.peer
+    age = duration(state.age)
+    lines = {
+        Phase.STEADY: f"[green]{name}'s user has one key, {age} old, and the secret at {peer} names it[/green]",
+        Phase.ROTATING: f"[yellow]{name}'s user has two keys: a rotation is under way, or broke off[/yellow]",
+        Phase.BROKEN: f"[red]the secret at {peer} names a key that {name} does not have: `pulumi up` of {name}[/red]",
+        Phase.UNKNOWN: "[yellow]your credentials may not see the user's keys or the secret[/yellow]",
+    }
+    return f"{lines[state.phase]}\n{state.ready} of {state.alive} living workers of {peer} have proven it"
+
+
+def _data(state: KeyState) -> dict[str, Any]:
+    return {
+        "side": str(state.side.name),
+        "phase": str(state.phase),
+        "keys": [{"id": k.id, "created": k.created, "active": k.active} for k in state.keys or ()],
+        "secret_names": state.promise.key_id if state.promise else None,
+        "workers": state.alive,
+        "workers_ready": state.ready,
+        "fine": state.fine,
+    }
