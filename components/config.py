@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from components.errors import ConfigError
 from components.model import (
@@ -54,6 +55,7 @@ SIDE_FACTS = {
     "secretName": "secret_name",
     "formerUserIds": "former_user_ids",
     "eventsTopicArn": "events_topic_arn",
+    "lifecycleExpires": "lifecycle_expires",
 }
 """Keys inside `cn` and `global` only, and the model's fields that they fill."""
 
@@ -72,6 +74,7 @@ SIDE_OPTIONS = {
     "volumeSize": "fleet.volume_gib",
     "workerConcurrency": "fleet.concurrency",
     "finderIntervalMinutes": "finder.interval_minutes",
+    "finderGraceSeconds": "finder.grace_seconds",
     "finderCpu": "finder.cpu",
     "finderMemory": "finder.memory",
     "finderArchitecture": "finder.architecture",
@@ -196,6 +199,8 @@ def _with(model: SideModel, key: str, path: str, value: Any) -> SideModel:
 
 def _field_type(owner: type[Any], name: str) -> type[Any]:
     kind: Any = get_type_hints(owner)[name]
+    if get_origin(kind) is UnionType:
+        kind = next(k for k in get_args(kind) if k is not NoneType)
     plain: type[Any] = get_origin(kind) or kind
     return plain
 

@@ -65,10 +65,11 @@ class FleetOptions:
 class FinderOptions:
     """The finder's task. `cpu` in units (1024 = one vCPU), `memory` in MiB. Image "": the stock one.
 
-    Cluster "": one of its own.
+    Cluster "": one of its own. Objects younger than `grace_seconds` are left to their events.
     """
 
     interval_minutes: int = 60
+    grace_seconds: int = 300
     cpu: int = 512
     memory: int = 1024
     architecture: Architecture = Architecture.X86_64
@@ -83,7 +84,6 @@ class Watch:
     email: str = ""
     log_days: int = 14
     lag_seconds: int = 900
-    lifecycle_rules_ok: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,10 @@ class Replicas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideModel:
-    """One side: its bucket, its account, and how its part of the machinery is built."""
+    """One side: its bucket, its account, and how its part of the machinery is built.
+
+    `lifecycle_expires` None: as the bucket's rules say, and true where they can't be read.
+    """
 
     side: SideName
     account_id: str
@@ -108,6 +111,7 @@ class SideModel:
     secret_name: str = ""
     former_user_ids: tuple[str, ...] = ()
     events_topic_arn: str = ""
+    lifecycle_expires: bool | None = None
     access: Access = field(default_factory=Access)
     network: Network = field(default_factory=Network)
     fleet: FleetOptions = field(default_factory=FleetOptions)

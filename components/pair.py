@@ -44,8 +44,8 @@ class DualSyncPair(pulumi.ComponentResource):
         reached = list(SideName) if model.hand_over is HandOver.PROVIDER else list(model.manages)
         providers: dict[SideName, SideProviders] = {side: side_providers(model, side, self) for side in reached}
         contexts = {side: SideContext(model, side, p.aws) for side, p in providers.items()}
-        for side, context in contexts.items():
-            preflight.check_bucket(context, providers[side].sync)
+        facts = {side: preflight.check_bucket(context, providers[side].sync) for side, context in contexts.items()}
+        expires = preflight.expiring(model, facts)
         for side in model.manages:
             preflight.check_image(contexts[side])
         managed = {
@@ -56,6 +56,7 @@ class DualSyncPair(pulumi.ComponentResource):
                     peer=contexts.get(side.peer),
                     received=args.received,
                     builder=args.builder,
+                    expires=expires,
                 ),
                 pulumi.ResourceOptions(parent=self),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,8 @@ from components.observability import Observability, ObservabilityArgs
 from components.providers import SyncProvider
 from components.queue import Queue
 from components.subscription import Subscription
-from components.worker_settings import environment
+from components.worker_settings import UNKNOWN, environment
+from runtime.settings import SideName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +31,14 @@ class SideArgs:
     """What a side needs of others.
 
     `peer` is the other side as this program reaches it, or None where it can't. `received` is the peer's hand-over
-    when it does not come through the peer's own program.
+    when it does not come through the peer's own program. `expires`: see `worker_settings.settings_of`.
     """
 
     sync: SyncProvider
     peer: SideContext | None = None
     received: pulumi.Input[str] | None = None
     builder: MakesBundles = field(default_factory=default_builder)
+    expires: Mapping[SideName, bool] = field(default_factory=lambda: UNKNOWN)
 
 
 class Side(pulumi.ComponentResource):
@@ -63,6 +66,7 @@ class Side(pulumi.ComponentResource):
             dead_letter_queue_url=queue.dead_letter_url,
             ledger_table=ledger.name,
             user_id=identity.user_id,
+            expires=args.expires,
         )
         architectures = {context.local.fleet.architecture, context.local.finder.architecture}
         bundle = Bundle(context, BundleArgs(architectures=sorted(architectures), builder=args.builder), child)

@@ -163,6 +163,7 @@ def _options(side: str, model: SideModel) -> None:
         ("volumeSize", fleet.volume_gib, 8, 16384),
         ("workerConcurrency", fleet.concurrency, 1, None),
         ("finderIntervalMinutes", finder.interval_minutes, 1, None),
+        ("finderGraceSeconds", finder.grace_seconds, 0, 86400),
         ("finderCpu", finder.cpu, 256, 16384),
         ("finderMemory", finder.memory, 512, 122880),
         ("lagAlarmSeconds", watch.lag_seconds, 60, None),

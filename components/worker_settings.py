@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import pulumi
 
 from components.model import PairModel
-from runtime.settings import Settings, SideName, variable
+from runtime.settings import OnLifecycleExpiry, Settings, SideName, variable
 
 _LATER = "known-after-deployment"
+
+UNKNOWN: Mapping[SideName, bool] = MappingProxyType({})
+"""Nothing is known of either bucket's lifecycle rules."""
 
 
 def settings_of(
@@ -20,9 +24,17 @@ def settings_of(
     dead_letter_queue_url: str = _LATER,
     ledger_table: str = _LATER,
     user_id: str = _LATER,
+    expires: Mapping[SideName, bool] = UNKNOWN,
 ) -> Settings:
-    """Settings of one side. Raises `runtime.settings.SettingError` for what the runtime would refuse."""
+    """Settings of one side. Raises `runtime.settings.SettingError` for what the runtime would refuse.
+
+    `expires` says of each bucket whether a lifecycle rule may have taken what is absent there (`preflight.expiring`);
+    of a bucket that is not in it nothing is known, and the finder then takes no absence there for a deletion. With
+    onLifecycleExpiry=propagate an expiry is to delete at the peer as a user's deletion does: an absence then counts as
+    a deletion whichever it was, so both settings are false and a lost event is made up for.
+    """
     local, remote = pair.side(side), pair.side(side.peer)
+    hold = pair.on_lifecycle_expiry is OnLifecycleExpiry.IGNORE
     return Settings(
         pair=pair.name,
         side=side,
@@ -44,12 +56,15 @@ def settings_of(
         conflict_policy=pair.conflict_policy,
         keep_loser=pair.keep_loser,
         on_lifecycle_expiry=pair.on_lifecycle_expiry,
+        local_expires=hold and expires.get(side, True),
+        remote_expires=hold and expires.get(side.peer, True),
         include_metadata=local.replicas.include_metadata,
         remote_storage_class=local.replicas.storage_class,
         remote_acl=local.replicas.acl,
         worker_concurrency=local.fleet.concurrency,
         deletion_limit=pair.deletion_limit,
         deletion_limit_percent=pair.deletion_limit_percent,
+        finder_grace_seconds=local.finder.grace_seconds,
         tombstone_days=pair.tombstone_days,
         log_level=pair.log_level,
     )
@@ -63,9 +78,10 @@ def environment(
     dead_letter_queue_url: pulumi.Output[str],
     ledger_table: pulumi.Output[str],
     user_id: pulumi.Output[str],
+    expires: Mapping[SideName, bool] = UNKNOWN,
 ) -> Mapping[str, pulumi.Input[str]]:
     """The same as environment variables, with what only the deployment knows as outputs."""
-    known = settings_of(pair, side).to_environment()
+    known = settings_of(pair, side, expires=expires).to_environment()
     former = pair.side(side).former_user_ids
     later: dict[str, pulumi.Input[str]] = {
         variable("queue_url"): queue_url,

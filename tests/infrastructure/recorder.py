@@ -127,7 +127,7 @@ class Cloud(mocks.Mocks):
                 # A failure, not an exception: what a mock raises ends the program even when the program catches it.
                 return {}, [("name", f'unknown stack "{args.args["name"]}"')]
             case "dualsync:index:inspectBucket":
-                return {"problem": "", "versioning": "", "ownership": "", "expiringRules": []}
+                return {"problem": "", "versioning": "", "ownership": "", "expiringRules": [], "rulesRead": True}
             case "aws:ec2/getVpcs:getVpcs":
                 return {"ids": ["vpc-0123456789abcdef0"], "id": "x", "region": "x"}
             case "aws:ec2/getSubnets:getSubnets":

@@ -117,6 +117,7 @@ def test_settings_follow_the_model() -> None:
         "keepLoser": True,
         "workerConcurrency": 8,
         "deletionLimit": 5,
+        "finderGraceSeconds": 60,
         "cn": CN | {"formerUserIds": ["AIDAOLDUSEROLDUSER12"]},
     }
     settings = settings_of(pair(changes), SideName.CN, user_id="AIDANEW")
@@ -124,6 +125,7 @@ def test_settings_follow_the_model() -> None:
     assert (settings.conflict_policy, settings.keep_loser, settings.worker_concurrency) == ("prefer-cn", True, 8)
     assert settings.own_user_ids == ("AIDANEW", "AIDAOLDUSEROLDUSER12")
     assert settings.deletion_limit == 5
+    assert settings.finder_grace_seconds == 60
 
 
 SAME = GLOBAL | {"prefix": "x/"}
@@ -160,6 +162,7 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"cn": CN | {"endpoint": "localhost"}}, "cn.endpoint='localhost': not an address; use http://host:port"),
     ({"cn": CN | {"userName": "a b"}}, "cn.userName='a b': not allowed; use 1 to 64 letters"),
     ({"cn": CN | {"secretName": "a-bcdefg"}}, "cn.secretName='a-bcdefg': not allowed; end it without a hyphen and six"),
+    ({"cn": CN | {"lifecycleExpires": "no"}}, "cn.lifecycleExpires='no': is not true or false; give true or false"),
     ({"cn": CN | {"formerUserIds": ["x"]}}, "cn.formerUserIds='x': not a user's id; use AIDA"),
     ({"cn": CN | {"formerUserIds": "x"}}, "cn.formerUserIds='x': is not a list of texts; give a list, each in quotes"),
     (

@@ -49,6 +49,49 @@ def test_lifecycle_rules_that_delete_are_named(bundles: Path) -> None:
     assert "deletes the objects on the other side too" in warning
 
 
+def held(deployment: Deployment) -> tuple[str, str]:
+    """What a deployed cn's finder knows of the rules: (of its own bucket, of the peer's)."""
+    environment = deployment.outputs["cn"]["environment"]
+    return environment["DUALSYNC_LOCAL_EXPIRES"], environment["DUALSYNC_REMOTE_EXPIRES"]
+
+
+def test_the_finder_is_told_which_buckets_expire_objects(bundles: Path, cn: Deployment) -> None:
+    assert held(cn) == ("false", "false")
+    rule = facts(expiring_rules=("tmp-30-days",), rules_read=True)
+    assert held(deploy("cn", bundles, call=rule)) == ("true", "false")
+    assert held(deploy("cn", bundles, call=facts(rules_read=False))) == ("true", "false"), "unknown is not none"
+    assert held(deploy("cn", bundles, {"onLifecycleExpiry": "propagate"}, rule)) == ("false", "false")
+
+
+def test_what_config_says_of_expiry_counts_more_than_the_rules(bundles: Path) -> None:
+    own = json.loads(config_of("cn")["dualsync:cn"]) | {"lifecycleExpires": False}
+    found = deploy("cn", bundles, {"cn": own}, facts(expiring_rules=("tmp-30-days",), rules_read=True))
+    assert held(found) == ("false", "false")
+    assert any(
+        "cn.lifecycleExpires=false, but bucket dth-dual-dev-cn-north-1 has such rules" in w for w in found.warnings
+    )
+
+
+def test_a_peers_bucket_that_cannot_be_asked_is_taken_for_one_that_expires(bundles: Path) -> None:
+    alone = {"handOver": "config", "peerStack": ""}
+    found = deploy("cn", bundles, alone)
+    assert held(found) == ("false", "true")
+    assert not [
+        a for token, a, _ in found.calls if token == "dualsync:index:inspectBucket" and a["region"] != "cn-north-1"
+    ]
+    peer = json.loads(config_of("cn")["dualsync:global"]) | {"lifecycleExpires": False}
+    assert held(deploy("cn", bundles, alone | {"global": peer})) == ("false", "false")
+
+
+def test_rules_that_may_not_be_read_are_unknown(s3: Any) -> None:
+    with Stubber(s3) as stub:
+        stub.add_response("head_bucket", {"BucketRegion": "us-west-2"})
+        stub.add_client_error("get_bucket_lifecycle_configuration", "AccessDenied", http_status_code=403)
+        stub.add_response("get_bucket_versioning", {})
+        stub.add_client_error("get_bucket_ownership_controls", "AccessDenied", http_status_code=403)
+        assert look(s3) == BucketFacts(rules_read=False)
+
+
 def test_an_acl_that_the_bucket_refuses(bundles: Path) -> None:
     peer = json.loads(config_of("cn")["dualsync:global"]) | {"acl": "public-read"}
     with pytest.raises(Exception, match=r"^global.acl='public-read': is refused by bucket dth-dual-dev-cn-north-1"):
@@ -76,7 +119,7 @@ def look(s3: Any, **changes: Any) -> BucketFacts:
 
 
 def test_a_usable_bucket(s3: Any) -> None:
-    assert look(s3) == BucketFacts()
+    assert look(s3) == BucketFacts(rules_read=True)
 
 
 def test_facts_of_a_bucket(s3: Any) -> None:
@@ -97,7 +140,9 @@ def test_facts_of_a_bucket(s3: Any) -> None:
     ]
     s3.put_bucket_lifecycle_configuration(Bucket="bucket", LifecycleConfiguration={"Rules": rules})
     found = look(s3, prefix="a/")
-    assert found == BucketFacts(versioning="Enabled", ownership="BucketOwnerEnforced", expiring_rules=("all",))
+    assert found == BucketFacts(
+        versioning="Enabled", ownership="BucketOwnerEnforced", expiring_rules=("all",), rules_read=True
+    )
     assert from_result(to_result(found)) == found
 
 
