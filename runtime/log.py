@@ -14,6 +14,9 @@ from typing import Protocol, TextIO
 ECHO_LINE = "Repeated transfer job!"
 """The line that tells a person the loop guard works (the guide's FAQ has people look for it)."""
 
+COUNTED = frozenset(["outcome", "state", "finder", "fatal"])
+"""Events whose lines are written at every level: metrics, and the alarms on them, are counted from these lines."""
+
 
 class Outcome(StrEnum):
     """How a look ended."""
@@ -54,7 +57,7 @@ class Log(Protocol):
 
 
 class JsonLog:
-    """JSON lines to a stream, with the time (UTC), pair and side on each."""
+    """JSON lines to a stream, with the time (UTC), pair and side on each; `level` governs all but `COUNTED` events."""
 
     def __init__(self, stream: TextIO, level: str, **always: object) -> None:
         self._stream = stream
@@ -63,7 +66,7 @@ class JsonLog:
 
     def line(self, level: str, event: str, **fields: object) -> None:
         """Write one line; fields that are None are left out."""
-        if logging.getLevelNamesMapping()[level] < self._threshold:
+        if event not in COUNTED and logging.getLevelNamesMapping()[level] < self._threshold:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         record = {"time": now, "level": level, "event": event, **self._always, **fields}

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from runtime.log import JsonLog, Outcome, State
+from runtime.log import COUNTED, JsonLog, Outcome, State
 
 
 def lines(level: str = "INFO") -> tuple[JsonLog, io.StringIO]:
@@ -37,8 +37,15 @@ def test_a_line_is_one_json_object_with_time_level_event_and_where_it_is_from() 
 def test_what_is_below_the_level_is_not_said(threshold: str, shown: int) -> None:
     log, stream = lines(threshold)
     for level in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        log.line(level, "state", state=State.RUNNING)
+        log.line(level, "controls", reason="x")
     assert len(stream.getvalue().splitlines()) == shown
+
+
+@pytest.mark.parametrize("event", sorted(COUNTED))
+def test_what_metrics_are_counted_from_is_said_at_every_level(event: str) -> None:
+    log, stream = lines("ERROR")
+    log.line("INFO", event, state=State.RUNNING)
+    assert json.loads(stream.getvalue())["event"] == event
 
 
 def test_what_json_does_not_know_is_written_as_text() -> None:

@@ -12,10 +12,10 @@ import pytest
 from components import metrics
 from components.alarms import alarms
 from components.context import SideContext
-from components.logfields import ECHO_LINE, Outcome, State
+from components.logfields import ECHO_LINE, Event, Outcome, State
 from components.model import Watch
 from components.observability import Observability, ObservabilityArgs
-from runtime.log import JsonLog
+from runtime.log import COUNTED, JsonLog
 from runtime.settings import SideName
 from tests.infrastructure.parts import World, deploy, pair
 
@@ -134,6 +134,10 @@ def counted(**fields: Any) -> set[str]:
 )
 def test_lines_are_counted_as_what_they_say(fields: dict[str, Any], names: set[str]) -> None:
     assert counted(**{"event": "outcome", **fields}) == names
+
+
+def test_lines_that_are_counted_are_written_at_every_level() -> None:
+    assert {str(e) for e in Event} == COUNTED
 
 
 def test_filters_are_over_the_right_log_and_only_counts_have_zeroes(world: World) -> None:
