@@ -20,6 +20,9 @@ from runtime.record import CONFLICT, Record
 from runtime.settings import Events
 from runtime.version import key_hash
 
+SETTLED_SECONDS = 3600
+"""What is older is the work of no worker still alive: no message stays hidden for so long."""
+
 
 async def careful(context: Context, look: Look, entry: Entry) -> Result:
     """Look at both sides and bring them together as far as it is this side's business.
@@ -49,7 +52,7 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
             deletion=look.deletion,
             deletions_travel=settings.events is not Events.CREATE,
             spent=look.etag if _spent(look, noted) else "",
-            settled=reading is not None and context.now() - reading.seen.modified >= 2 * settings.visibility_seconds,
+            settled=reading is not None and context.now() - reading.seen.modified >= SETTLED_SECONDS,
         )
         return await _perform(context, look, entry, view, decide(view), reading)
     finally:

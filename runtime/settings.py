@@ -108,7 +108,10 @@ class Settings:
     remote_acl: str = setting("Canned ACL of replicas; empty for none.", default="bucket-owner-full-control")
     worker_concurrency: int = setting("Messages one worker handles at a time.", default=32, low=1)
     visibility_seconds: int = setting(
-        "Seconds a received message stays hidden; extended while it is worked on.", default=900, low=10
+        "Seconds a received message stays hidden; extended while it is worked on, so this is how soon the work of a"
+        " killed worker is taken up again.",
+        default=120,
+        low=10,
     )
     retry_delay_seconds: int = setting(
         "Seconds until a contended key is looked at again; longer than an ordinary copy takes.",

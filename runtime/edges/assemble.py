@@ -41,7 +41,12 @@ def local_edges(settings: Settings) -> LocalEdges:
     s3, path_style = network.s3(settings.local_bucket, settings.local_endpoint)
     return LocalEdges(
         bucket=S3Bucket(s3, settings.local_bucket, settings.local_prefix, path_style=path_style, admission=admission),
-        queue=SqsQueue(network.caller("sqs"), settings.queue_url, settings.dead_letter_queue_url),
+        queue=SqsQueue(
+            network.caller("sqs"),
+            settings.queue_url,
+            settings.dead_letter_queue_url,
+            visibility_seconds=settings.visibility_seconds,
+        ),
         ledger=DynamoLedger(network.caller("dynamodb"), settings.ledger_table, tombstone_days=settings.tombstone_days),
         secrets=PeerSecrets(network.caller("secretsmanager"), settings.peer_secret),
         identity=StsIdentity(network.caller("sts")),

@@ -45,12 +45,19 @@ class SqsMessage:
 
 
 class SqsQueue:
-    """`runtime.ports.Queue` over SQS's JSON protocol."""
+    """`runtime.ports.Queue` over SQS's JSON protocol.
 
-    def __init__(self, caller: Caller, queue_url: str, dead_letter_queue_url: str) -> None:
+    `visibility_seconds` is for how long a received message stays hidden, None for as long as the queue says. The worker
+    extends it while it works, so a short time costs nothing, and what a killed worker held comes back soon.
+    """
+
+    def __init__(
+        self, caller: Caller, queue_url: str, dead_letter_queue_url: str, *, visibility_seconds: int | None = None
+    ) -> None:
         self._caller = caller
         self._url = queue_url
         self._dead_url = dead_letter_queue_url
+        self._hidden = {} if visibility_seconds is None else {"VisibilityTimeout": visibility_seconds}
         self._acknowledge: Together[str, None] = Together(self._delete_together, BATCH, TOGETHER_SECONDS)
 
     async def receive(self, limit: int, wait_seconds: int) -> Sequence[SqsMessage]:
@@ -60,6 +67,7 @@ class SqsQueue:
             MaxNumberOfMessages=min(limit, BATCH),
             WaitTimeSeconds=min(wait_seconds, LONG_POLL_SECONDS),
             MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            **self._hidden,
         )
         return [_message(item) for item in answer.get("Messages", ())]
 
