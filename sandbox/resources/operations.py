@@ -97,15 +97,14 @@ def read(token: str, account: Account, id: str, state: Properties) -> Properties
     return None if live is None else {**state, **live, "id": id}
 
 
-def update(token: str, account: Account, id: str, old: Properties, new: Properties) -> Properties:
-    """Change it in place; the outputs."""
+def update(token: str, account: Account, id: str, state: Properties, old: Properties, new: Properties) -> Properties:
+    """Change it in place, from inputs `old` to inputs `new`; the outputs. `state` is the outputs so far."""
     resource = handler(token)(account)
     full = _with_tags(resource, new)
-    resource.update(id, old, full)
-    gone = set(old) - set(full)
-    live = resource.read(id, {**old, **full}) or {}
-    kept = {k: v for k, v in old.items() if k not in gone or not types.has(token, k)}
-    return {**kept, **live, **full, "id": id}
+    told = {k: v for k, v in state.items() if k == "tagsAll" or not types.has(token, k)}
+    resource.update(id, {**told, **old}, full)
+    live = resource.read(id, {**told, **full}) or {}
+    return {**told, **live, **full, "id": id}
 
 
 def delete(token: str, account: Account, id: str, state: Properties) -> None:

@@ -1,0 +1,47 @@
+"""What inputs a resource would have had to be given to be as it is now: the answer to a refresh, and to an import."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.resources import operations, types
+from sandbox.resources.base import Account, Properties
+
+
+def inputs_now(token: str, account: Account, inputs: Properties, live: Properties) -> Properties:
+    """The inputs with whatever was changed by hand; of an imported resource (no inputs yet), all that is set."""
+    kind = operations.handler(token)
+    has_tags = types.has(token, "tags") and isinstance(live.get("tagsAll"), Mapping)
+    if inputs:
+        now = {
+            name: value
+            if name not in live or operations.same(kind, name, value, live[name])
+            else adopted(value, live[name])
+            for name, value in inputs.items()
+            if name not in ("tags", "tagsAll") or not has_tags
+        }
+    else:
+        now = {k: v for k, v in live.items() if types.has(token, k) and k != "tagsAll" and v not in (None, "", [], {})}
+    if has_tags:
+        default = account.default_tags
+        own = {k: v for k, v in live["tagsAll"].items() if default.get(k) != v or k in (inputs.get("tags") or {})}
+        if own or "tags" in inputs:
+            now["tags"] = own
+    return now
+
+
+def adopted(given: Any, live: Any) -> Any:
+    """The live value in the form of the given one: the service may add members, sort lists and spell numbers as text."""
+    if isinstance(given, Mapping) and isinstance(live, Mapping):
+        return {k: adopted(v, live[k]) if k in live else v for k, v in given.items()}
+    if isinstance(given, list) and isinstance(live, list):
+        return given if _sorted(given) == _sorted(live) else live
+    if isinstance(given, (str, int, float)) and str(given).lower() == str(live).lower():
+        return given
+    return live
+
+
+def _sorted(values: list[Any]) -> list[str]:
+    return sorted(json.dumps(v, sort_keys=True, default=str) for v in values)
