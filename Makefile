@@ -7,7 +7,7 @@ WHEELS := build/wheels/.ready
 
 venv: $(READY)  ## the virtual environment that the program and the commands run in
 
-.PHONY: venv demo sandbox test histories check format lock clean
+.PHONY: venv demo sandbox test histories check format docs lock clean
 
 $(READY): requirements/dev.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -43,6 +43,11 @@ check: $(READY)  ## style and types
 format: $(READY)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(READY)  ## the documentation as pages in build/site; needs no network, and every warning is an error
+	@$(BIN)/python -m docs.generate
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "build/site/index.html"
 
 lock:  ## pin anew what pyproject.toml's ranges allow (hashes, no index addresses)
 	@test -x $(BIN)/uv || { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); $(BIN)/pip install --quiet uv; }
