@@ -46,8 +46,9 @@ class Account:
 class Resource:
     """Handler of one resource type; subclasses say what is AWS's, `operations` does the rest.
 
-    `update` is given inputs, and of the old state also what AWS told. `create` gives the id, or the id and what only the creation tells (a secret key). `read` gives the properties as
-    they are in the account now, None when there is no such thing. `replaces` names the inputs that AWS can't change.
+    `create` gives the id, or the id and what only the creation tells (a secret key). `read` gives the properties as
+    they are in the account now, None when there is no such thing. `update` is given inputs, and of the old state also
+    what AWS told. `replaces` names the inputs that AWS can't change.
     """
 
     token: ClassVar[str]

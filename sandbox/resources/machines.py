@@ -55,6 +55,7 @@ class LaunchTemplate(Resource):
         template = answer["LaunchTemplates"][0]
         latest = ec2.describe_launch_template_versions(LaunchTemplateId=id, Versions=["$Latest"])
         data = latest["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        tags = ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [id]}])["Tags"]
         return present(
             arn=self.account.arn("ec2", f"launch-template/{id}"),
             name=template["LaunchTemplateName"],
@@ -63,7 +64,7 @@ class LaunchTemplate(Resource):
             imageId=data.get("ImageId"),
             instanceType=data.get("InstanceType"),
             userData=data.get("UserData"),
-            tagsAll=tag_map(template.get("Tags")),
+            tagsAll=tag_map(tags),
         )
 
     def update(self, id: str, old: Properties, new: Properties) -> None:

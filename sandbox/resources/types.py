@@ -7,7 +7,7 @@ import importlib
 import inspect
 import json
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -81,7 +81,8 @@ def _value(path: str, kind: Any, value: Any) -> Iterator[tuple[str, str]]:
     kind = _types.unwrap_type(kind)
     origin = typing.get_origin(kind)
     if origin is typing.Union:
-        choices = [list(_value(path, k, value)) for k in typing.get_args(kind) if k is not type(None)]
+        kinds = [k for k in typing.get_args(kind) if k is not type(None) and typing.get_origin(k) not in _LATER]
+        choices = [list(_value(path, k, value)) for k in kinds]
         if all(choices):
             yield choices[0][0]
     elif origin in (list, Sequence, typing.Sequence):
@@ -120,6 +121,10 @@ def _plain(path: str, kind: type, value: Any) -> Iterator[tuple[str, str]]:
             yield path, f"must be {kind.__name__}, not {type(value).__name__}"
     elif issubclass(kind, (pulumi.Asset, pulumi.Archive)) and not isinstance(value, (pulumi.Asset, pulumi.Archive)):
         yield path, "must be an asset"
+
+
+_LATER = (Awaitable, pulumi.Output)
+"""What an input may be besides its value; on the wire it is always the value."""
 
 
 def is_unknown(value: Any) -> bool:

@@ -9,13 +9,13 @@ from sandbox.cloud.patches import (
     events,
     identity,
     images,
+    logs,
     multipart,
     queues,
-    saved_queries,
     ways_out,
 )
 
-ALL = (identity, events, multipart, conditions, destinations, access, queues, images, ways_out, saved_queries)
+ALL = (identity, events, multipart, conditions, destinations, access, queues, images, ways_out, logs)
 
 
 def apply() -> None:

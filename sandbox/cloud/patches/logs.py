@@ -1,6 +1,7 @@
-"""CloudWatch Logs' saved queries, which moto does not have.
+"""CloudWatch Logs' saved queries, which moto does not have, and metric filters, which it adds instead of changing.
 
-Source: Amazon CloudWatch Logs API Reference, "PutQueryDefinition", "DescribeQueryDefinitions", "DeleteQueryDefinition".
+Source: Amazon CloudWatch Logs API Reference, "PutQueryDefinition", "DescribeQueryDefinitions", "DeleteQueryDefinition",
+"PutMetricFilter" (creates or updates).
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from collections import defaultdict
 from typing import Any
 
 from moto.logs.exceptions import ResourceNotFoundException
+from moto.logs.metric_filters import MetricFilters
 from moto.logs.responses import LogsResponse
+
+from sandbox.cloud.patches.replace import replace
 
 _queries: defaultdict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
 
@@ -49,7 +53,17 @@ def _delete(self: Any) -> str:
     return json.dumps({"success": True})
 
 
+def _add_filter(
+    self: Any, filter_name: str, filter_pattern: str, log_group_name: str, metric_transformations: Any
+) -> None:
+    same = {"filterName": filter_name, "logGroupName": log_group_name}
+    others = [f for f in self.metric_filters if not same.items() <= f.items()]
+    entry = {**same, "filterPattern": filter_pattern, "metricTransformations": metric_transformations}
+    self.metric_filters[:] = [*others, entry]
+
+
 def apply() -> None:
+    replace(MetricFilters, "add_filter", _add_filter)
     methods = {
         "put_query_definition": _put,
         "describe_query_definitions": _describe,
