@@ -169,7 +169,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             removed = set(decode(request.old_inputs).plain) - set(given.plain)
             outputs = _preview(token, account, given.plain, {k: v for k, v in state.plain.items() if k not in removed})
         else:
-            outputs = operations.update(token, account, request.id, state.plain, given.plain)
+            before = decode(request.old_inputs).plain
+            outputs = operations.update(token, account, request.id, state.plain, before, given.plain)
         return provider_pb2.UpdateResponse(properties=encode(outputs, _secret(token), given, state))
 
     @_told
