@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from policy.environment import user_data
-from policy.plan import Plan, Resource, texts
+from policy.plan import Plan, Resource, known, texts
 from policy.rule import Finding, Options, Rule
 
 KEY_ID = re.compile(r"(?<![A-Z0-9])AKIA[A-Z0-9]{12,124}(?![A-Z0-9])")
@@ -52,11 +52,11 @@ def new_before_old(resource: Resource, _: Options) -> Iterator[Finding]:
 def _forbidden(resource: Resource) -> Iterator[Finding]:
     if resource.kind in _FORBIDDEN:
         yield Finding(resource, f"{resource.name} {_FORBIDDEN[resource.kind]}")
-    if resource.kind in ("ec2.LaunchTemplate", "ec2.Instance") and resource.get("keyName"):
+    if resource.kind in ("ec2.LaunchTemplate", "ec2.Instance") and known([resource.get("keyName") or None]):
         yield Finding(resource, f"{resource.name} lets the holder of an SSH key in (keyName)")
     if resource.type == "pulumi:providers:aws":
         for path in ("accessKey", "secretKey"):
-            if resource.get(path):
+            if known([resource.get(path) or None]):
                 yield Finding(resource, f"provider {resource.name} is given a long-lived key ({path})")
 
 

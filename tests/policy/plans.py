@@ -86,9 +86,12 @@ def plan(kept: list[tuple[Any, Any]]) -> Plan:
 def at_first_preview(plan: Plan) -> Plan:
     """The same plan while nothing exists: whatever is made from another resource is unknown, and so are outputs."""
     outputs = {"uniqueId", "secret", "id", "arn", "url"}
+    computed = {"ec2.LaunchTemplate": {"keyName"}}
 
     def hidden(resource: Resource) -> Resource:
-        properties = {
+        # The engine shows what AWS may fill in, and nobody set, as unknown too.
+        more = {k: UNKNOWN for k in computed.get(resource.kind, ()) if k not in resource.properties}
+        properties = more | {
             key: UNKNOWN if key in resource.depends or key in outputs else value
             for key, value in resource.properties.items()
         }
