@@ -32,7 +32,7 @@ def audit(
     acts: dict[str, tuple[Record, list[str]]] = {}
     for side, record in here.run(work):
         acts.setdefault(record.id, (record, []))[1].append(str(side.name))
-    ordered = sorted(acts.values(), key=lambda act: act[0].time)[-limit:]
+    ordered = sorted(acts.values(), key=lambda act: (act[0].time, act[0].id))[-limit:]
     document = {"acts": [{"id": r.id, "time": r.time, "key": r.key, "sides": s, **r.data} for r, s in ordered]}
 
     def text() -> None:

@@ -25,7 +25,7 @@ async def audited(
     """Write who does what before it is done, and how it went after. Raises when the ledger can't be written: nothing
     is done without its record."""
     now, sides = desk.now(), list(sides)
-    id = f"{now}-{secrets.token_hex(4)}"
+    id = f"{int(desk.clock.now() * 1000)}-{secrets.token_hex(4)}"
     data: dict[str, object] = {"who": desk.who, "command": command, "arguments": dict(arguments)}
 
     async def write(state: str, result: Mapping[str, object]) -> None:

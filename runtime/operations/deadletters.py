@@ -18,8 +18,6 @@ from runtime.operations.status import UNEXPLAINED
 HOLD_SECONDS = 300
 """How long a letter is hidden from other operators while this one reads."""
 BATCH = 10
-EMPTY_ANSWERS = 2
-"""So many empty answers in a row mean that there are no more (a short poll asks only some of SQS's servers)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +79,13 @@ def anew(body: str) -> str:
 async def letters(side: Side, limit: int) -> AsyncIterator[list[Opened]]:
     """Batches of at most `limit` letters together; all are seen again by others when the iteration ends."""
     held: list[Letter] = []
-    empty = 0
     try:
-        while len(held) < limit and empty < EMPTY_ANSWERS:
+        while len(held) < limit:
             batch = await side.letters.hold(min(BATCH, limit - len(held)), HOLD_SECONDS)
-            empty = 0 if batch else empty + 1
+            if not batch:
+                return
             held += batch
-            if batch:
-                yield [open_letter(letter, side) for letter in batch]
+            yield [open_letter(letter, side) for letter in batch]
     finally:
         await side.letters.release(held)
 

@@ -135,7 +135,7 @@ async def _direction(desk: Desk, side: Side) -> Direction:
         now=now,
         backlog=backlog.result(),
         dead=dead.result(),
-        dead_reasons=reasons.result() if dead.result().total else {},
+        dead_reasons=reasons.result(),
         oldest=oldest.result(),
         workers=[_worker(record, now) for record in workers.result()],
         group=size.result(),
@@ -167,6 +167,8 @@ async def _records(side: Side, kind: str) -> list[Record]:
 
 async def _reasons(side: Side) -> dict[str, int]:
     """Why some of the dead letters are there."""
+    if not (await side.meters.dead()).total:
+        return {}
     letters = await side.letters.hold(SAMPLED, GLANCE_SECONDS)
     await side.letters.release(letters)
     return dict(Counter(letter.reason or UNEXPLAINED for letter in letters))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -26,7 +26,7 @@ _GONE = ("404", "NoSuchKey", "412", "PreconditionFailed")
 class S3Census:
     """One bucket as a comparison sees it."""
 
-    def __init__(self, client: Any, bucket: str, prefix: str, *, threads: Threads) -> None:
+    def __init__(self, client: Callable[[str], Any], bucket: str, prefix: str, *, threads: Threads) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
@@ -39,9 +39,8 @@ class S3Census:
             try:
                 position: dict[str, str] = {}
                 while True:
-                    answer = await self._ask(
-                        self._client.list_objects_v2, Prefix=self._prefix + prefix, EncodingType="url", **position
-                    )
+                    listing = self._client("s3").list_objects_v2
+                    answer = await self._ask(listing, Prefix=self._prefix + prefix, EncodingType="url", **position)
                     await queue.put([item for raw in answer.get("Contents", ()) if (item := self._item(raw)).key])
                     if not answer["IsTruncated"]:
                         break
@@ -70,8 +69,9 @@ class S3Census:
 
     async def facts(self, key: str) -> Facts | None:
         try:
+            head = self._client("s3").head_object
             answer = await self._threads.ask_raw(
-                "s3", key, self._client.head_object, Bucket=self._bucket, Key=self._prefix + key, ChecksumMode="ENABLED"
+                "s3", key, head, Bucket=self._bucket, Key=self._prefix + key, ChecksumMode="ENABLED"
             )
         except ClientError as error:
             if error.response["Error"]["Code"] in _GONE:
@@ -90,12 +90,14 @@ class S3Census:
         )
 
     async def tags(self, key: str) -> Mapping[str, str]:
-        answer = await self._ask(self._client.get_object_tagging, Key=self._prefix + key)
+        answer = await self._ask(self._client("s3").get_object_tagging, Key=self._prefix + key)
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
     async def digest(self, key: str, etag: str) -> str | None:
+        client = self._client("s3")
+
         def read() -> str:
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, IfMatch=f'"{etag}"')
+            answer = client.get_object(Bucket=self._bucket, Key=self._prefix + key, IfMatch=f'"{etag}"')
             digest = hashlib.sha256()
             for chunk in answer["Body"].iter_chunks(CHUNK_BYTES):
                 digest.update(chunk)

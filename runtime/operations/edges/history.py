@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runtime.edges.threads import Threads
@@ -16,7 +16,7 @@ PAGES = 20
 class CloudWatchHistory:
     """`runtime.operations.desk.History` over boto3."""
 
-    def __init__(self, client: Any, log_group: str, *, threads: Threads) -> None:
+    def __init__(self, client: Callable[[str], Any], log_group: str, *, threads: Threads) -> None:
         self._client = client
         self._group = log_group
         self._threads = threads
@@ -31,7 +31,7 @@ class CloudWatchHistory:
                 answer = await self._threads.ask(
                     "logs",
                     self._group,
-                    self._client.filter_log_events,
+                    self._client("logs").filter_log_events,
                     logGroupName=self._group,
                     startTime=int(since * 1000),
                     filterPattern=pattern(key),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runtime.edges.sqs import BATCH, REASON_ATTRIBUTE
@@ -10,23 +10,27 @@ from runtime.edges.threads import Threads
 from runtime.operations.desk import Depth, Letter
 
 if TYPE_CHECKING:
-    from mypy_boto3_sqs.client import SQSClient
+    pass
+
+
+WAIT_SECONDS = 1
+"""Any wait makes SQS ask all its servers, so that an empty answer is one (developer guide, "Long polling")."""
 
 
 class SqsLetters:
     """`runtime.operations.desk.Letters` over boto3. The queue has no dead-letter queue of its own: reading is free."""
 
-    def __init__(self, client: SQSClient, url: str, *, threads: Threads) -> None:
+    def __init__(self, client: Callable[[str], Any], url: str, *, threads: Threads) -> None:
         self._client = client
         self._url = url
         self._threads = threads
 
     async def hold(self, limit: int, seconds: int) -> Sequence[Letter]:
         answer = await self._ask(
-            self._client.receive_message,
+            self._client("sqs").receive_message,
             MaxNumberOfMessages=min(limit, BATCH),
             VisibilityTimeout=seconds,
-            WaitTimeSeconds=1,
+            WaitTimeSeconds=WAIT_SECONDS,
             MessageAttributeNames=[REASON_ATTRIBUTE],
             MessageSystemAttributeNames=["SentTimestamp"],
         )
@@ -38,7 +42,7 @@ class SqsLetters:
                 {"Id": str(number), "ReceiptHandle": letter.handle, "VisibilityTimeout": 0}
                 for number, letter in enumerate(letters[start : start + BATCH])
             ]
-            await self._ask(self._client.change_message_visibility_batch, Entries=entries)
+            await self._ask(self._client("sqs").change_message_visibility_batch, Entries=entries)
 
     async def remove(self, letters: Sequence[Letter]) -> None:
         for start in range(0, len(letters), BATCH):
@@ -46,13 +50,13 @@ class SqsLetters:
                 {"Id": str(number), "ReceiptHandle": letter.handle}
                 for number, letter in enumerate(letters[start : start + BATCH])
             ]
-            await self._ask(self._client.delete_message_batch, Entries=entries)
+            await self._ask(self._client("sqs").delete_message_batch, Entries=entries)
 
     async def _ask(self, function: Any, **given: Any) -> Any:
         return await self._threads.ask("sqs", self._url, function, QueueUrl=self._url, **given)
 
 
-async def depth_of(client: SQSClient, url: str, threads: Threads) -> Depth:
+async def depth_of(client: Any, url: str, threads: Threads) -> Depth:
     """The queue's own counts."""
     answer = await threads.ask(
         "sqs",

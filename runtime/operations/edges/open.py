@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
+import botocore.loaders
 import botocore.session
 from botocore.exceptions import ProfileNotFound
 
@@ -37,12 +38,26 @@ async def open_desk(pair: Pair) -> Desk:
     return Desk(pair=pair.name, sides={side.name: side for side, _ in opened}, clock=SystemClock(), who=who)
 
 
-def client_maker(stack: Stack) -> Callable[[str], Any]:
-    """Makes the side's clients (one a service) with the operator's profile. Raises `Stop` for an unknown profile."""
+@functools.cache
+def _loader() -> Any:
+    return botocore.loaders.create_loader()
+
+
+def _session(stack: Stack) -> botocore.session.Session:
+    session = botocore.session.Session(profile=stack.profile or None)
     try:
-        session = boto3.Session(profile_name=stack.profile or None, region_name=stack.settings.local_region)
+        session.get_scoped_config()
     except ProfileNotFound as e:
         raise Stop(f"{e}: give --profile-{stack.side} NAME of a profile of your own in that account") from None
+    # Services' descriptions are read once for both sides.
+    session.register_component("data_loader", _loader())
+    return session
+
+
+def client_maker(stack: Stack) -> Callable[[str], Any]:
+    """Makes the side's clients, one a service, when they are first asked for: on the event loop's thread, for sessions
+    are not thread-safe. Raises `Stop` for an unknown profile."""
+    session = boto3.Session(botocore_session=_session(stack), region_name=stack.settings.local_region)
     endpoint = stack.services.get("AWS_ENDPOINT_URL") or None
 
     @functools.cache
@@ -58,11 +73,8 @@ def client_maker(stack: Stack) -> Callable[[str], Any]:
 async def _open(stack: Stack) -> tuple[Side, str]:
     settings, threads = stack.settings, Threads(THREADS)
     client = client_maker(stack)
-    # Clients are made here, before any thread asks: sessions are not thread-safe.
-    for service in ("s3", "sqs", "dynamodb", "sts", "cloudwatch", "autoscaling", "iam", "secretsmanager", "logs"):
-        client(service)
     who = await _check(stack, client, threads)
-    network = Network(settings.local_region, session=botocore.session.Session(profile=stack.profile or None))
+    network = Network(settings.local_region, session=_session(stack))
     endpoint = stack.services.get("AWS_ENDPOINT_URL", "")
     s3, path_style = network.s3(settings.local_bucket, settings.local_endpoint or endpoint)
     side = Side(
@@ -73,11 +85,11 @@ async def _open(stack: Stack) -> tuple[Side, str]:
             network.caller("dynamodb", endpoint), settings.ledger_table, tombstone_days=settings.tombstone_days
         ),
         queue=SqsQueue(network.caller("sqs", endpoint), settings.queue_url, settings.dead_letter_queue_url),
-        letters=SqsLetters(client("sqs"), settings.dead_letter_queue_url, threads=threads),
-        store=S3Store(client("s3"), settings.local_bucket, settings.local_prefix, threads=threads),
+        letters=SqsLetters(client, settings.dead_letter_queue_url, threads=threads),
+        store=S3Store(client, settings.local_bucket, settings.local_prefix, threads=threads),
         meters=AwsMeters(stack, client, threads),
-        history=CloudWatchHistory(client("logs"), stack.fact("workerLogGroup"), threads=threads),
-        census=S3Census(client("s3"), settings.local_bucket, settings.local_prefix, threads=threads),
+        history=CloudWatchHistory(client, stack.fact("workerLogGroup"), threads=threads),
+        census=S3Census(client, settings.local_bucket, settings.local_prefix, threads=threads),
         facts=stack.facts,
     )
     return side, who

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -12,9 +12,6 @@ from runtime.edges.threads import Threads, arguments
 from runtime.edges.translate import error_of, refusal_of
 from runtime.errors import Changed
 from runtime.operations.desk import Version
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
 
 COPY_LIMIT = 5 << 30
 """Bytes that one CopyObject takes (Amazon S3 API reference, CopyObject); more goes in parts."""
@@ -26,7 +23,7 @@ _HEADERS = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncodin
 class S3Store:
     """`runtime.operations.desk.Store` over boto3."""
 
-    def __init__(self, client: S3Client, bucket: str, prefix: str, *, threads: Threads) -> None:
+    def __init__(self, client: Callable[[str], Any], bucket: str, prefix: str, *, threads: Threads) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
@@ -123,7 +120,7 @@ class S3Store:
         target = f"{self._bucket}/{self._prefix}{key}"
         try:
             return await self._threads.ask_raw(
-                "s3", target, getattr(self._client, method), Bucket=self._bucket, **given
+                "s3", target, getattr(self._client("s3"), method), Bucket=self._bucket, **given
             )
         except ClientError as error:
             refusal = refusal_of(error, "s3", target)
