@@ -8,6 +8,7 @@ import json
 import random
 import re
 import time
+from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -21,7 +22,8 @@ from runtime.errors import CredentialRejected, Throttled, Unavailable
 ATTEMPTS = 3
 """Few: the worker itself tries again, by message."""
 
-T = TypeVar("T", bound=bytearray)
+T = TypeVar("T")
+B = TypeVar("B", bound=bytearray)
 
 _HASHED_ASIDE = 1 << 20
 _SKEWED = ("RequestTimeTooSkewed", "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired")
@@ -62,32 +64,68 @@ class Caller:
         query: str = "",
         headers: dict[str, str] | None = None,
         body: Any = b"",
+        *,
+        memory: Callable[[int], Awaitable[bytearray]] | None = None,
     ) -> Answer:
-        """The whole answer to one request. Raises `Refused`, `Unavailable`, `CredentialRejected`."""
-        answer, connection = await self.open(operation, target, method, path, query, headers, body)
-        if answer.body is None:
-            answer.body = await self.rest(connection, bytearray(answer.length or 0))
-        else:
-            self.pool.give(connection)
-        return answer
+        """The whole answer to one request. Raises `Refused`, `Unavailable`, `CredentialRejected`.
+
+        `memory` gives room for a large body of so many bytes.
+        """
+
+        async def once() -> Answer:
+            answer, connection = await self._once(operation, target, method, path, query, headers, body)
+            if answer.body is None:
+                answer.body = await self._receive(connection, await self._room(connection, answer.length or 0, memory))
+            else:
+                self.pool.give(connection)
+            return answer
+
+        return await self._again(operation, target, once)
 
     async def open(
-        self,
-        operation: str,
-        target: str,
-        method: str,
-        path: str,
-        query: str = "",
-        headers: dict[str, str] | None = None,
-        body: Any = b"",
+        self, operation: str, target: str, method: str, path: str, headers: dict[str, str]
     ) -> tuple[Answer, Connection]:
-        """The answer, and the connection that a large body is still to come from (`Answer.body` is None then). Give
-        the connection back to the pool."""
+        """The answer, and the connection that a large body is still to come from (`Answer.body` is None then): for
+        `rest`, or back to the pool."""
+        return await self._again(
+            operation, target, lambda: self._once(operation, target, method, path, "", headers, b"")
+        )
+
+    async def rest(self, operation: str, target: str, connection: Connection, memory: B) -> B:
+        """Receive a large body into `memory`, which has its length, and give the connection back."""
+        try:
+            return await self._receive(connection, memory)
+        except Unavailable as error:
+            raise Unavailable(f"{self.service} {operation} {target}: {error}") from None
+
+    async def _room(
+        self, connection: Connection, length: int, memory: Callable[[int], Awaitable[bytearray]] | None
+    ) -> bytearray:
+        if memory is None:
+            return bytearray(length)
+        try:
+            return await memory(length)
+        except BaseException:
+            connection.abort()
+            self.pool.give(connection)
+            raise
+
+    async def _receive(self, connection: Connection, memory: B) -> B:
+        try:
+            await connection.receive(memory)
+        except BaseException:
+            connection.abort()
+            raise
+        finally:
+            self.pool.give(connection)
+        return memory
+
+    async def _again(self, operation: str, target: str, once: Callable[[], Awaitable[T]]) -> T:
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._once(operation, target, method, path, query, dict(headers or {}), body)
+                return await once()
             except Refused as refused:
                 if attempt >= ATTEMPTS or not await self._may_help(refused):
                     raise
@@ -98,17 +136,6 @@ class Caller:
                 pause = 0.05
             await asyncio.sleep(random.uniform(0, pause * 2**attempt))  # noqa: S311
 
-    async def rest(self, connection: Connection, target: T) -> T:
-        """Receive a large body into `target`, which has its length, and give the connection back."""
-        try:
-            await connection.receive(target)
-        except BaseException:
-            connection.abort()
-            raise
-        finally:
-            self.pool.give(connection)
-        return target
-
     async def json(self, operation: str, prefix: str, target: str, version: str, given: dict[str, Any]) -> Any:
         """A call of the AWS JSON protocol (`X-Amz-Target: prefix.operation`), and its answer."""
         headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": f"{prefix}.{operation}"}
@@ -116,9 +143,17 @@ class Caller:
         return json.loads(answer.body) if answer.body else {}
 
     async def _once(
-        self, operation: str, target: str, method: str, path: str, query: str, headers: dict[str, str], body: Any
+        self,
+        operation: str,
+        target: str,
+        method: str,
+        path: str,
+        query: str,
+        given: dict[str, str] | None,
+        body: Any,
     ) -> tuple[Answer, Connection]:
         endpoint = self.pool.endpoint
+        headers = dict(given) if given else {}
         digest = EMPTY
         if self.service == "s3":
             digest = headers["x-amz-content-sha256"] = await self._payload(body)

@@ -49,6 +49,7 @@ class Connection(asyncio.BufferedProtocol):
         self._rest: bytearray | None = None
         self._chunked = False
         self._headless = False
+        self._asked = False
         self.answered = False
         """Whether anything of the present answer has arrived."""
         self.reusable = False
@@ -65,6 +66,7 @@ class Connection(asyncio.BufferedProtocol):
         waiter: asyncio.Future[Answer] = self._loop.create_future()
         self._waiter = waiter
         self._headless = headless
+        self._asked = False
         self._answer = None
         self._filled = 0
         self.answered = False
@@ -88,6 +90,7 @@ class Connection(asyncio.BufferedProtocol):
         rest, self._rest = self._rest, None
         target[: len(rest)] = rest
         self._filled = len(rest)
+        self._asked = True
         self._target = target
         self._body = memoryview(target)
         self.progress = self._loop.time()
@@ -164,7 +167,11 @@ class Connection(asyncio.BufferedProtocol):
                 self._lose("the answer's head is too long")
             return
         lines = self._head[:end].decode("latin-1").split("\r\n")
-        status = int(lines[0][9:12]) if lines[0].startswith("HTTP/1.") else 0
+        first = lines[0]
+        status = int(first[9:12]) if first.startswith("HTTP/1.") and first[9:12].isdigit() else 0
+        if status < 100:
+            self._lose("the answer is no HTTP")
+            return
         start, filled = end + 4, self._filled
         if 100 <= status < 200:
             self._view[: filled - start] = bytes(self._view[start:filled])
@@ -176,7 +183,7 @@ class Connection(asyncio.BufferedProtocol):
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
         answer = self._answer = Answer(status, headers)
-        self.reusable = headers.get("connection", "").lower() != "close" and lines[0].startswith("HTTP/1.1")
+        self.reusable = headers.get("connection", "").lower() != "close" and first.startswith("HTTP/1.1")
         self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
         declared = headers.get("content-length")
         answer.length = None if self._chunked or declared is None else int(declared)
@@ -205,8 +212,11 @@ class Connection(asyncio.BufferedProtocol):
     def _complete(self) -> None:
         answer = self._answer
         if answer is not None:
-            answer.body = self._target
-            self._body = self._target = None
+            if self._asked:
+                # The memory is another's: nothing here may keep it any longer.
+                self._answer = self._body = self._target = None
+            else:
+                answer.body = self._target
             self._finish(answer)
 
     def _accumulate(self) -> None:
@@ -226,6 +236,9 @@ class Connection(asyncio.BufferedProtocol):
             self._finish(answer)
 
     def _finish(self, answer: Answer) -> None:
+        self._filled = 0
+        if answer.body is not None:
+            self._answer = self._body = self._target = None
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(answer)

@@ -61,6 +61,7 @@ def of_entry(entry: Entry, tombstone_seconds: int) -> Item:
         "Left": entry.left,
         "Former": _dump(entry.former.row()) if entry.former else "",
         "Deleted": entry.deleted,
+        "Alone": entry.alone,
         "Agreed": _dump(entry.agreed.row()) if entry.agreed else "",
         "Expired": _dump(entry.expired.row()) if entry.expired else "",
         "Dead": _dump([dead.row() for dead in entry.dead]) if entry.dead else "",
@@ -92,6 +93,7 @@ def to_entry(item: Mapping[str, Any]) -> Entry:
         former=Agreement.of_row(json.loads(former)) if former else None,
         deleted=_text(item, "Deleted"),
         died=_number(item, "Died"),
+        alone=_text(item, "Alone"),
         updated=_number(item, "Updated"),
     )
 

@@ -43,7 +43,7 @@ def parse(body: bytes, prefix: str) -> Page:
         rows = [
             Row(
                 _key(key)[cut:],
-                etag.decode("latin-1").replace("&quot;", "").strip('"'),
+                _etag(etag),
                 int(size),
                 minute(when.decode("latin-1")) + int(second),
             )
@@ -59,6 +59,11 @@ def _key(text: bytes) -> str:
     if "&" in key:
         key = unescape(key)
     return unquote_plus(key) if "%" in key or "+" in key else key
+
+
+def _etag(text: bytes) -> str:
+    etag = text.decode("latin-1").replace("&quot;", "")
+    return (unescape(etag) if "&" in etag else etag).strip('"')
 
 
 def _by_parser(body: bytes, cut: int) -> list[Row]:

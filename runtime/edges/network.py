@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
@@ -53,7 +55,7 @@ class Network:
             raise Stop(f"the AWS profile can't be read: {error}") from None
 
     def _hostname(self, service: str) -> str:
-        found = self._session.get_component("endpoint_resolver").construct_endpoint(service, self._region)
-        if not found:
-            raise Stop(f"region {self._region!r} has no endpoint of {service}: mend the region's name")
-        return str(found["hostname"])
+        for partition in self._session.get_data("endpoints")["partitions"]:
+            if self._region in partition["regions"] or re.fullmatch(partition["regionRegex"], self._region):
+                return f"{service}.{self._region}.{partition['dnsSuffix']}"
+        raise Stop(f"region {self._region!r} is in no partition of AWS: mend the region's name")

@@ -64,6 +64,11 @@ class Pool:
         self._filling: asyncio.Task[None] | None = None
         self._end: AsyncIterator[None] | None = None
 
+    @property
+    def open(self) -> int:
+        """Connections in use or kept."""
+        return len(self._busy) + sum(not connection.lost for connection in self._idle)
+
     async def take(self) -> tuple[Connection, bool]:
         """A connection, and whether it has been used before. Raises `Unavailable`."""
         if self._loop is not asyncio.get_running_loop():

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from runtime.edges import headers as wire
 from runtime.edges import listing
-from runtime.edges.body import Admission
+from runtime.edges.body import Admission, Body
 from runtime.edges.caller import Caller, Refused
 from runtime.edges.connection import Answer, Connection
 from runtime.edges.credentials import Credentials
@@ -57,7 +57,7 @@ class S3Reading:
         elif size <= WHOLE_BYTES and self._connection is not None:
             body = await self._bucket.admission.body(size)
             connection, self._connection = self._connection, None
-            yield _bytes(await self._bucket.caller.rest(connection, body))
+            yield _bytes(await self._bucket.receive(self._key, connection, body))
         else:
             await self.close()
             for start in range(0, size, RANGE_BYTES):
@@ -122,7 +122,7 @@ class S3Bucket:
     async def read(self, key: str) -> S3Reading | None:
         try:
             answer, connection = await self.caller.open(
-                "GetObject", self._target(key), "GET", self._path(key), "", {"x-amz-checksum-mode": "ENABLED"}
+                "GetObject", self._target(key), "GET", self._path(key), {"x-amz-checksum-mode": "ENABLED"}
             )
         except Refused as refused:
             if refused.refusal.code in MISSING_OBJECT:
@@ -134,23 +134,27 @@ class S3Bucket:
         self.caller.pool.give(connection)
         return S3Reading(self, key, seen, answer.body, None)
 
+    async def receive(self, key: str, connection: Connection, memory: Body) -> Body:
+        """The content of an object whose head has come."""
+        return await self.caller.rest("GetObject", self._target(key), connection, memory)
+
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         headers = {"range": f"bytes={start}-{end - 1}", "if-match": f'"{etag}"'}
+
+        async def memory(length: int) -> Body:
+            if length != end - start:
+                raise Unavailable(f"{length} bytes came for {start} to {end}")
+            return await self.admission.body(length)
+
         try:
-            answer, connection = await self.caller.open(
-                "GetObject", self._target(key), "GET", self._path(key), "", headers
+            answer = await self.caller.call(
+                "GetObject", self._target(key), "GET", self._path(key), "", headers, memory=memory
             )
         except Refused as refused:
             raise error_of(refused.refusal) from None
-        content: bytes | bytearray | None = answer.body
         if answer.length != end - start:
-            connection.abort()
-            self.caller.pool.give(connection)
             raise Unavailable(f"s3 GetObject {self._target(key)}: {answer.length} bytes came for {start} to {end}")
-        if content is not None:
-            self.caller.pool.give(connection)
-            return _bytes(content)
-        return _bytes(await self.caller.rest(connection, await self.admission.body(end - start)))
+        return _bytes(answer.body or b"")
 
     async def part_size(self, key: str, etag: str) -> int:
         answer = await self._ask("HeadObject", "HEAD", key, "partNumber=1", {"if-match": f'"{etag}"'})

@@ -1,0 +1,109 @@
+"""Pages of ListObjectsV2."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.edges.listing import parse
+from runtime.errors import Throttled, Unavailable
+from runtime.objects import Row
+from tests.edges.scripted import Asked, answer, error, scripted
+from tests.edges.test_s3_wire import bucket
+
+HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+TAIL = b"</ListBucketResult>"
+
+
+def contents(key: str, size: int = 5, *, etag: str = "&quot;e&quot;") -> bytes:
+    return (
+        f"<Contents><Key>{key}</Key><LastModified>2026-10-21T07:28:01.000Z</LastModified><ETag>{etag}</ETag>"
+        f"<ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType><Size>{size}</Size>"
+        "<StorageClass>STANDARD</StorageClass></Contents>"
+    ).encode()
+
+
+def page(*rows: bytes, token: str = "") -> bytes:
+    more = f"<NextContinuationToken>{token}</NextContinuationToken>" if token else ""
+    return (
+        HEAD
+        + f"<Name>b</Name><IsTruncated>{'true' if token else 'false'}</IsTruncated>{more}".encode()
+        + b"".join(rows)
+        + TAIL
+    )
+
+
+def row(key: str, size: int = 5) -> Row:
+    return Row(key, "e", size, 1_792_567_681)
+
+
+def test_rows_relative_to_the_prefix() -> None:
+    got = parse(page(contents("p/"), contents("p/a%2Fb"), contents("p/a+b%2B%01%C3%BC", 0), token="a&amp;b="), "p/")
+    assert got.rows == [row("a/b"), row("a b+\x01ü", 0)]
+    assert got.token == "a&b="
+
+
+def test_keys_that_are_escaped_twice() -> None:
+    assert parse(page(contents("a&amp;b"), contents("%26amp;")), "").rows == [row("a&b"), row("&amp;")]
+
+
+@pytest.mark.parametrize("etag", ["&quot;e&quot;", '"e"', "e", "&#34;e&#34;"])
+def test_etags_however_quoted(etag: str) -> None:
+    assert parse(page(contents("k", etag=etag)), "").rows == [row("k")]
+
+
+def test_another_order_of_elements() -> None:
+    other = (
+        b"<Contents><Size>5</Size><ETag>&quot;e&quot;</ETag><Key>a%20b</Key>"
+        b"<LastModified>2026-10-21T07:28:01Z</LastModified></Contents>"
+    )
+    assert parse(page(other, contents("c")), "").rows == [row("a b"), row("c")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        HEAD,
+        page(contents("k"))[:-1],
+        page(contents("k"), token="t").replace(b"NextContinuationToken", b"Other"),
+        page(contents("k"), token="t").replace(b"true", b"false"),
+        page(contents("k")).replace(b"IsTruncated", b"Other"),
+    ],
+)
+def test_a_page_that_is_not_whole_is_no_page(body: bytes) -> None:
+    with pytest.raises(Unavailable, match="whole"):
+        parse(body, "")
+
+
+def test_a_row_that_can_not_be_read_is_not_left_out() -> None:
+    with pytest.raises((Unavailable, KeyError)):
+        parse(page(contents("k").replace(b"<Size>5</Size>", b""), contents("l")), "")
+
+
+async def test_pages_follow_each_other() -> None:
+    def serve(asked: Asked) -> bytes:
+        if "continuation-token=t%2B1" in asked.path:
+            return answer(200, page(contents("p/b")))
+        return answer(200, page(contents("p/a"), token="t+1"))
+
+    async with scripted(serve) as script:
+        rows = [row async for rows in bucket(script).list("0 0") for row in rows]
+        assert rows == [row("a"), row("b")]
+        first, second = (asked.path for asked in script.asked)
+        assert first == "/b?encoding-type=url&list-type=2&prefix=p%2F&start-after=p%2F0%200"
+        assert second == "/b?continuation-token=t%2B1&encoding-type=url&list-type=2&prefix=p%2F"
+
+
+async def test_a_listing_that_fails_midway_raises() -> None:
+    async with scripted(answer(200, page(contents("p/a"), token="t")), error(503, "SlowDown")) as script:
+        pages = bucket(script).list()
+        assert await anext(pages) == [row("a")]
+        with pytest.raises(Throttled, match="SlowDown"):
+            await anext(pages)
+
+
+async def test_a_listing_may_be_left() -> None:
+    async with scripted(answer(200, page(contents("p/a"), token="t"))) as script:
+        pages = bucket(script).list()
+        assert await anext(pages) == [row("a")]
+        await pages.aclose()  # type: ignore[attr-defined]
