@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from pathlib import Path
 
 
 def main(arguments: list[str]) -> int:
@@ -16,6 +17,7 @@ def main(arguments: list[str]) -> int:
     demo.add_argument("--kill-worker", action="store_true", help="kill a worker with -9 in the middle of it")
     serve = commands.add_parser("serve", help="the same deployment, left running for you to play with")
     serve.add_argument("--port", type=int, default=0, help="port of the stand-in cloud (default: a free one)")
+    serve.add_argument("--file", type=Path, help="where to describe it for programs (default .sandbox/sandbox.json)")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -25,7 +27,7 @@ def main(arguments: list[str]) -> int:
             return run(given.objects, given.kill_worker)
         from sandbox import serve as sandbox_serve
 
-        return sandbox_serve.serve(given.port)
+        return sandbox_serve.serve(given.port, given.file or sandbox_serve.DESCRIPTION)
     except KeyboardInterrupt:
         return 130
 

@@ -78,7 +78,7 @@ def explain(console: Console, stage: Stage, file: Path) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def serve(port: int) -> int:
+def serve(port: int, file: Path = DESCRIPTION) -> int:
     """Deploy, describe, wait for Ctrl-C; the exit code. A worker that ends is started again, as a group would."""
     console = Console(highlight=False)
     with console.status("starting"), Stage.open("serve", port, SETTINGS) as stage:
@@ -91,22 +91,22 @@ def serve(port: int) -> int:
         for side in SideName:
             stage.fleet.start(side)
         stage.fleet.wait_until_running()
-        _wait(console, stage)
+        _wait(console, stage, file)
     return 0
 
 
-def _wait(console: Console, stage: Stage) -> None:
+def _wait(console: Console, stage: Stage, file: Path) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    DESCRIPTION.touch(mode=0o600)
-    DESCRIPTION.write_text(json.dumps(describe(stage), indent=1))
-    explain(console, stage, DESCRIPTION)
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(describe(stage), indent=1))
+    explain(console, stage, file)
     try:
         while not stop.wait(CHECK_SECONDS):
             for side in stage.fleet.ended():
                 console.print(f"worker {side} ended; another takes its place")
                 stage.fleet.start(side)
     finally:
-        DESCRIPTION.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
     console.print("ending")
