@@ -19,9 +19,18 @@ from components.builder import Built, default_builder
 from components.context import SideContext
 from components.errors import ConfigError
 from components.model import Architecture
+from components.names import OWN_TAGS
 
 EXPIRY_DAYS = 90
 """Days that a bundle outlives its replacement; until then instances of older templates can boot."""
+
+OBJECT_TAGS = 10
+"""Tags that S3 takes on an object (S3 User Guide, Categorizing your objects using tags)."""
+
+_OWN_TAGS_ONLY = aws.s3.BucketObjectv2OverrideProviderArgs(
+    default_tags=aws.s3.BucketObjectv2OverrideProviderDefaultTagsArgs(tags={})
+)
+"""Where the user's tags would be too many on an object; its bucket has them."""
 
 
 class MakesBundles(Protocol):
@@ -94,6 +103,7 @@ class Bundle(pulumi.ComponentResource):
             server_side_encryption="AES256",
             metadata={"sha256": built.sha256},
             tags=self._context.tags(f"bundle-{architecture}"),
+            override_provider=_OWN_TAGS_ONLY if len(self._context.pair.tags) + len(OWN_TAGS) > OBJECT_TAGS else None,
             # An object that is there before its bucket keeps versions has none.
             opts=self._context.options(self, depends_on=[self._versioning]),
         )

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.model import PairModel, SideModel
-from components.names import Names
+from components.names import OWN_TAGS, Names
 from components.partitions import Partition
 from runtime.settings import SideName
 
@@ -63,12 +63,12 @@ class SideContext:
 
     def tags(self, part: str) -> Mapping[str, str]:
         """Tags of one part; costs can be told apart by them. The user's own come with the provider."""
-        return {
-            "Name": self.names.of(part),
-            "dualsync:pair": self.pair.name,
-            "dualsync:side": str(self.side),
-            "dualsync:part": part,
-        }
+        return dict(zip(OWN_TAGS, (self.names.of(part), self.pair.name, str(self.side), part), strict=True))
+
+    def all_tags(self, part: str) -> Mapping[str, str]:
+        """With the user's own, for what the provider's default tags do not reach: a group's, and what a launch template
+        says of the machines to come (AWS provider's guide on default tags)."""
+        return {**self.pair.tags, **self.tags(part)}
 
     def options(self, parent: pulumi.Resource, **more: Any) -> pulumi.ResourceOptions:
         """Options of a resource in this side's account. `more` goes to `ResourceOptions` as it is."""

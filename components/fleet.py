@@ -179,7 +179,7 @@ class Fleet(pulumi.ComponentResource):
             ],
             user_data=self._user_data(log_group),
             tag_specifications=[
-                {"resource_type": kind, "tags": context.tags("worker")}
+                {"resource_type": kind, "tags": context.all_tags("worker")}
                 for kind in ("instance", "volume", "network-interface")
             ],
             update_default_version=True,
@@ -223,7 +223,7 @@ class Fleet(pulumi.ComponentResource):
             wait_for_capacity_timeout="0",
             tags=[
                 aws.autoscaling.GroupTagArgs(key=key, value=value, propagate_at_launch=False)
-                for key, value in sorted(context.tags("workers").items())
+                for key, value in sorted(context.all_tags("workers").items())
             ],
             opts=context.options(
                 self,

@@ -10,6 +10,10 @@ DEFAULT_PAIR = "dth-dual"
 """The pair whose policy, user and secret are named as in the deployment guide, so that its readers find them."""
 
 
+OWN_TAGS = ("Name", "dualsync:pair", "dualsync:side", "dualsync:part")
+"""Tags of every resource, besides the user's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """Names of one side of a pair. `guide` is given where the guide's names are this pair's alone (see `names_of`)."""
@@ -48,8 +52,25 @@ class Names:
 
     @property
     def artifacts_bucket(self) -> str:
-        """Bucket names are everybody's: the account's number makes it ours. At most 63 characters."""
+        """Bucket names are everybody's: the account's number makes it ours."""
         return self.of(f"artifacts-{self.account_id}")
+
+    @property
+    def tightest(self) -> tuple[tuple[str, str, int], ...]:
+        """(kind, longest name of that kind, characters that AWS allows it) where a pair's name could grow too long.
+
+        From each service's reference: CreateBucket, CreateRole, CreateSchedule, CreateQueue, CreateTopic (its display
+        name), CreateInstanceProfile, CreateLaunchTemplate. All other kinds allow 255 or more.
+        """
+        return (
+            ("S3 bucket", self.artifacts_bucket, 63),
+            ("IAM role", self.of("finder-schedule"), 64),
+            ("schedule", self.of("finder-schedule"), 64),
+            ("SQS queue", self.of("dead-letters"), 80),
+            ("topic's display name", self.of("alarms"), 100),
+            ("instance profile", self.of("worker-profile"), 128),
+            ("launch template", self.of("worker-template"), 128),
+        )
 
     @property
     def metrics(self) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from components.errors import ConfigError
 from components.model import HandOver, PairModel, SideModel
+from components.names import OWN_TAGS
 from components.partitions import nearest, partition_of
 from runtime.settings import SideName
 
@@ -23,7 +24,12 @@ CANNED_ACLS = (
     *("aws-exec-read", "public-read", "public-read-write"),
 )
 _RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
+_PAIR_STARTS = (*_RESERVED_STARTS, "sg-")
+"""Of the bucket's name, and of the security group's."""
 _RESERVED_ENDS = ("-s3alias", "--ol-s3", "--x-s3", ".mrap")
+
+MAX_TAGS = 50 - len(OWN_TAGS)
+"""AWS takes 50 tags a resource (S3 objects 10: see `bundle`)."""
 
 DEAD_LETTER_DAYS = 14
 """SQS keeps a message no longer."""
@@ -40,10 +46,7 @@ def check(pair: PairModel) -> None:
 
 
 def _pair(pair: PairModel) -> None:
-    if not re.fullmatch(r"[a-z](?:[a-z0-9-]{0,22}[a-z0-9])?", pair.name):
-        raise ConfigError(
-            "pair", pair.name, "not a pair's name", "use 1 to 24 lower-case letters, digits and hyphens, a letter first"
-        )
+    _name(pair)
     for key, value, low, high in (
         ("deletionLimit", pair.deletion_limit, 0, None),
         ("deletionLimitPercent", pair.deletion_limit_percent, 0, 100),
@@ -55,9 +58,7 @@ def _pair(pair: PairModel) -> None:
         _range(key, value, low, high)
     if pair.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ConfigError("logLevel", pair.log_level, "unknown choice", "use one of DEBUG, INFO, WARNING, ERROR")
-    for tag in pair.tags:
-        if tag.startswith("aws:") or not 1 <= len(tag) <= 128:
-            raise ConfigError("tags", tag, "not a tag's key", "use 1 to 128 characters that don't start with aws:")
+    _tags(pair.tags)
     if pair.hand_over is not HandOver.PROVIDER and len(pair.manages) > 1:
         raise ConfigError(
             "handOver",
@@ -65,6 +66,39 @@ def _pair(pair: PairModel) -> None:
             "hands over between two stacks, and this one manages both sides",
             "use provider",
         )
+
+
+def _name(pair: PairModel) -> None:
+    """It starts the name of everything, so the tightest of AWS's rules for names are its own."""
+    name = pair.name
+    if not re.fullmatch(r"[a-z](?:[a-z0-9-]*[a-z0-9])?", name):
+        raise ConfigError(
+            "pair", name, "not a pair's name", "use lower-case letters, digits and hyphens, a letter first"
+        )
+    if name.startswith(_PAIR_STARTS):
+        raise ConfigError("pair", name, "starts like names that AWS keeps for itself", "start it otherwise")
+    tight = [(*t, len(name) + t[2] - len(t[1])) for side in SideName for t in pair.names(side).tightest]
+    kind, longest, allowed, room = min(tight, key=lambda t: t[3])
+    if len(name) > room:
+        raise ConfigError(
+            "pair",
+            name,
+            f"makes {longest} of {len(longest)} characters, and {kind} names have at most {allowed}",
+            f"use at most {room} characters",
+        )
+
+
+def _tags(tags: Mapping[str, str]) -> None:
+    if len(tags) > MAX_TAGS:
+        remedy = f"give at most {MAX_TAGS}: a resource takes 50, and {len(OWN_TAGS)} are the program's"
+        raise ConfigError("tags", len(tags), "too many", remedy)
+    for key, value in tags.items():
+        if key.lower().startswith(("aws:", "dualsync:")) or not re.fullmatch(r"[\w +\-=.:/@]{1,128}", key):
+            remedy = "use 1 to 128 letters, digits, spaces and +-=._:/@, not starting with aws: or dualsync:"
+            raise ConfigError("tags", key, "not a tag's key", remedy)
+        if not re.fullmatch(r"[\w +\-=.:/@]{0,256}", value):
+            remedy = "use at most 256 letters, digits, spaces and +-=._:/@"
+            raise ConfigError(f"tags.{key}", value, "not a tag's value", remedy)
 
 
 def _place(side: str, model: SideModel) -> None:

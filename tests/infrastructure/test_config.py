@@ -99,10 +99,16 @@ def test_names_are_the_guides_only_where_they_cannot_collide() -> None:
     assert names(cn=CN | {"userName": "mine", "secretName": "its/key"}).secret == "its/key"
 
 
-def test_longest_names_fit() -> None:
-    longest = pair({"pair": "a" * 24}).names(SideName.GLOBAL)
-    assert len(longest.artifacts_bucket) <= 63
-    assert len(longest.of("finder-schedule")) <= 64
+def test_a_pairs_name_is_as_long_as_the_names_made_of_it_allow() -> None:
+    longest = pair({"pair": "a" * 33}).names(SideName.GLOBAL)
+    assert len(longest.artifacts_bucket) == 63
+    message = (
+        f"pair='{'a' * 34}': makes {'a' * 34}-global-artifacts-444455556666 of 64 characters, and S3 bucket names have"
+        " at most 63; use at most 33 characters"
+    )
+    with pytest.raises(ConfigError) as e:
+        pair({"pair": "a" * 34})
+    assert str(e.value) == message
 
 
 def test_one_bucket_with_two_prefixes_and_one_account() -> None:
@@ -196,7 +202,11 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
         "global.userName='u': is the same on both sides",
     ),
     # the pair
-    ({"pair": "Photos!"}, "pair='Photos!': not a pair's name; use 1 to 24 lower-case letters"),
+    (
+        {"pair": "Photos!"},
+        "pair='Photos!': not a pair's name; use lower-case letters, digits and hyphens, a letter first",
+    ),
+    ({"pair": "sg-photos"}, "pair='sg-photos': starts like names that AWS keeps for itself; start it otherwise"),
     ({"manages": []}, "manages=[]: not a choice of sides; use [cn], [global], or both"),
     ({"manages": ["cn", "cn"]}, "manages=['cn', 'cn']: not a choice of sides"),
     ({"manages": ["us"]}, "manages='us': unknown choice; use one of cn, global"),
@@ -215,6 +225,9 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"keyVersion": 0}, "keyVersion=0: out of range; use 1 or more"),
     ({"logLevel": "LOUD"}, "logLevel='LOUD': unknown choice; use one of DEBUG, INFO, WARNING, ERROR"),
     ({"tags": {"aws:x": "y"}}, "tags='aws:x': not a tag's key"),
+    ({"tags": {"Dualsync:pair": "y"}}, "tags='Dualsync:pair': not a tag's key"),
+    ({"tags": {"a": "*"}}, "tags.a='*': not a tag's value; use at most 256 letters"),
+    ({"tags": {f"t{n}": "" for n in range(47)}}, "tags=47: too many; give at most 46: a resource takes 50, and 4 are"),
     ({"tags": {"x": 1}}, "tags={'x': 1}: is not an object of texts; give each value in quotes"),
     # options
     ({"minCapacity": -1}, "minCapacity=-1: is negative; use 0 or more"),
