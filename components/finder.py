@@ -87,7 +87,7 @@ class Finder(pulumi.ComponentResource):
         """The one that ECS starts the task with, and the task's own."""
         context, args = self._context, self._args
         trust = permissions.assumed_by(
-            context.principal("ecs-tasks"), {"StringEquals": {"aws:SourceAccount": context.account_id}}
+            context.partition.trusted("ecs-tasks"), {"StringEquals": {"aws:SourceAccount": context.account_id}}
         )
         repository = repository_arn(context, self._image)
         reach = pulumi.Output.all(args.queue_arn, args.table_arn, log_group.arn).apply(
@@ -167,7 +167,7 @@ class Finder(pulumi.ComponentResource):
         """Without a start date the first run is at once, which covers what was changed before events arrived."""
         context = self._context
         trust = permissions.assumed_by(
-            context.principal("scheduler"), {"StringEquals": {"aws:SourceAccount": context.account_id}}
+            context.partition.trusted("scheduler"), {"StringEquals": {"aws:SourceAccount": context.account_id}}
         )
         family_arn = context.arn("ecs", f"task-definition/{self.task_family}:*")
         starter = self._role(

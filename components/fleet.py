@@ -78,7 +78,7 @@ class Fleet(pulumi.ComponentResource):
             name,
             name=name,
             description="The workers of one side: its bucket, queue, ledger and the peer's key",
-            assume_role_policy=json.dumps(permissions.assumed_by(context.principal("ec2"))),
+            assume_role_policy=json.dumps(permissions.assumed_by(context.partition.trusted("ec2"))),
             tags=context.tags("worker"),
             opts=context.options(self),
         )

@@ -23,12 +23,23 @@ class Partition:
         """The name by which policies know a service: `s3` → `s3.amazonaws.com`, in China too.
 
         Few services go by the partition's own domain, fewer by region (AWS CDK's region-info, default.ts; and the
-        lookup of the Terraform provider's aws_service_principal, where those agree). `region` is for those alone.
+        AWS provider's getServicePrincipal, which agree). `region` is for those alone.
         """
         domain = self.dns_suffix if service in _OWN_DOMAIN.get(self.id, ()) else _universal()
         if service in _REGIONAL:
             return f"{service}.{region}.{domain}"
         return f"{service}.{domain}"
+
+    def trusted(self, service: str) -> tuple[str, ...]:
+        """The names by which a role's trust policy knows a service; EC2 in China has two.
+
+        AWS's own guide for China had EC2 as `.com.cn`, and EKS there still insists on it; CDK and the AWS provider now
+        have `.com`, which IAM there takes as well. A trust policy with both is right whichever of them EC2 goes by.
+        """
+        domains = [_universal()]
+        if service in _TWO_NAMES.get(self.id, ()):
+            domains.append(self.dns_suffix)
+        return tuple(f"{service}.{domain}" for domain in domains)
 
     def arn(self, service: str, resource: str, *, region: str = "", account: str = "") -> str:
         """`arn:<partition>:<service>:<region>:<account>:<resource>`."""
@@ -40,7 +51,8 @@ class Partition:
         return "console.amazonaws.cn" if self.id == "aws-cn" else "console.aws.amazon.com"
 
 
-_OWN_DOMAIN = {"aws-cn": frozenset({"ec2", "logs"})}
+_OWN_DOMAIN = {"aws-cn": frozenset({"logs"})}
+_TWO_NAMES = {"aws-cn": frozenset({"ec2"})}
 _REGIONAL = frozenset({"logs"})
 
 

@@ -38,9 +38,10 @@ def allow(sid: str, actions: Sequence[str], resources: str | Sequence[str], **mo
     }
 
 
-def assumed_by(principal: str, conditions: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A trust policy for one service; `conditions` keep other accounts from having it act for them."""
-    statement: Statement = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
+def assumed_by(principals: Sequence[str], conditions: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A trust policy for one service, by all its names; `conditions` keep other accounts from using it."""
+    service = principals[0] if len(principals) == 1 else list(principals)
+    statement: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     if conditions:
         statement["Condition"] = dict(conditions)
     return document([statement])

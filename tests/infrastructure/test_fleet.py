@@ -179,7 +179,7 @@ def test_log_group_keeps_two_weeks(world: World) -> None:
 
 def test_role_is_for_the_partitions_ec2(world: World) -> None:
     trust = json.loads(world.one("Role").inputs["assumeRolePolicy"])
-    assert trust["Statement"][0]["Principal"] == {"Service": "ec2.amazonaws.com.cn"}
+    assert trust["Statement"][0]["Principal"] == {"Service": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}
 
 
 def test_every_resource_has_the_sides_provider_and_prefix(world: World) -> None:

@@ -49,7 +49,6 @@ def test_nearest_names_what_was_meant() -> None:
         ("scheduler", f"scheduler.{SUFFIX}", f"scheduler.{SUFFIX}"),
         ("cloudwatch", f"cloudwatch.{SUFFIX}", f"cloudwatch.{SUFFIX}"),
         # The partition's own.
-        ("ec2", f"ec2.{SUFFIX}.cn", f"ec2.{SUFFIX}"),
         ("logs", f"logs.cn-north-1.{SUFFIX}.cn", f"logs.us-west-2.{SUFFIX}"),
     ],
 )
@@ -58,6 +57,21 @@ def test_service_principals(service: str, china: str, elsewhere: str) -> None:
         partition = partition_of(region)
         assert partition is not None
         assert partition.principal(service, region) == expected
+
+
+@pytest.mark.parametrize(
+    ("service", "china"),
+    [
+        ("ec2", (f"ec2.{SUFFIX}", f"ec2.{SUFFIX}.cn")),
+        ("ecs-tasks", (f"ecs-tasks.{SUFFIX}",)),
+        ("scheduler", (f"scheduler.{SUFFIX}",)),
+    ],
+)
+def test_who_may_assume_a_role(service: str, china: tuple[str, ...]) -> None:
+    for region, expected in (("cn-north-1", china), ("us-west-2", china[:1])):
+        partition = partition_of(region)
+        assert partition is not None
+        assert partition.trusted(service) == expected
 
 
 def test_no_partition_is_written_out() -> None:
