@@ -67,9 +67,11 @@ def _volumes(resource: Resource) -> str:
 
 
 def _given(resource: Resource, path: str) -> bool:
-    """Set to something, or to something that is only known later."""
+    """Set to something, or made from another resource; an unknown value that nobody set is what AWS may fill in."""
     value = resource.get(path)
-    return value is UNKNOWN or (bool(value) and str(value).lower() != "false")
+    if value is UNKNOWN:
+        return path.split(".")[0] in resource.depends
+    return bool(value) and str(value).lower() != "false"
 
 
 def _lets_cloudwatch(key: Resource) -> bool:

@@ -283,6 +283,8 @@ SEEDS = (
                 "dth-dual-cn-seeded-notification", bucket=BUCKET_CN, eventbridge=True, opts=_at(seen)
             )
         ),
+        # The stand-in cloud knows no such resource, and should not.
+        engine=False,
     ),
     Seed(
         "entry-without-id",
