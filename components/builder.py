@@ -198,18 +198,22 @@ def _folders(files: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """`bundles FOLDER`: all bundles, to deploy from elsewhere. `wheels FOLDER`: what they are made of, fetched."""
+    """`bundles [FOLDER]`: all bundles, to deploy from elsewhere. `wheels [FOLDER]`: what they are made of, fetched.
+
+    Without FOLDER they go under build/, which git ignores.
+    """
     parser = argparse.ArgumentParser(prog="python -m components.builder", description=main.__doc__)
     parser.add_argument("what", choices=["bundles", "wheels"])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", help="default: build/bundles, build/wheels")
     asked = parser.parse_args(arguments)
     builder = default_builder()
-    asked.folder.mkdir(parents=True, exist_ok=True)
+    folder: Path = asked.folder or builder.runtime.parent / "build" / asked.what
+    folder.mkdir(parents=True, exist_ok=True)
     for architecture in Architecture:
         if asked.what == "bundles":
-            shutil.copy(builder.build(architecture).path, asked.folder / f"{architecture}.tar")
+            shutil.copy(builder.build(architecture).path, folder / f"{architecture}.tar")
         elif builder.lock is not None:
-            download(builder.lock, architecture, asked.folder)
+            download(builder.lock, architecture, folder)
 
 
 if __name__ == "__main__":
