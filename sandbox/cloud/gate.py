@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from sandbox.cloud.boundaries import Refusal, refusal
 from sandbox.cloud.callers import CALLER, Caller, ExpiredToken, Scope, UnknownKey, identify, scope_of
 
 Environ = dict[str, Any]
@@ -44,6 +45,9 @@ class Gate(DomainDispatcherApplication):
             return _refuse(scope, "unknown", start_response)
         except ExpiredToken:
             return _refuse(scope, "expired", start_response)
+        refused = refusal(scope, environ) if scope.service == "s3" else None
+        if refused is not None:
+            return _answer_s3(refused, environ, start_response)
         return self._serve(scope.service, caller, self._application(scope, environ), environ, start_response)
 
     def _application(self, scope: Scope, environ: Environ) -> Any:
@@ -90,6 +94,14 @@ _REFUSALS = {
     ("query", "unknown"): _Refusal("InvalidClientTokenId", "The security token included in the request is invalid."),
     ("query", "expired"): _Refusal("ExpiredToken", "The security token included in the request is expired"),
 }
+
+
+def _answer_s3(refused: Refusal, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    body = f"<Error><Code>{escape(refused.code)}</Code><Message>{escape(refused.message)}</Message></Error>"
+    data = b"" if environ["REQUEST_METHOD"] == "HEAD" else body.encode()
+    headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(data))), *refused.headers.items()]
+    start_response(refused.status, headers)
+    return [data]
 
 
 def _refuse(scope: Scope, why: str, start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -12,10 +12,11 @@ from sandbox.cloud.patches import (
     logs,
     multipart,
     queues,
+    versions,
     ways_out,
 )
 
-ALL = (identity, events, multipart, conditions, destinations, access, queues, images, ways_out, logs)
+ALL = (identity, versions, events, multipart, conditions, destinations, access, queues, images, ways_out, logs)
 
 
 def apply() -> None:

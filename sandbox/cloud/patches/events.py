@@ -94,6 +94,8 @@ def _delete_object(
     versions = list(bucket.keys.getlist(key_name, []))
     if bucket.is_versioned and version_id is None and not versions:
         marker = _marker_of_nothing(key_name)
+        if bucket.versioning_status == "Suspended":
+            marker._version_id = "null"
         bucket.keys.setlist(key_name, [marker])
         notifications.send_event(bucket.account_id, _MARKER_CREATED, bucket, marker)
         return True, {"version-id": marker.version_id, "delete-marker": "true"}

@@ -111,7 +111,18 @@ def _locked(method: Any) -> Any:
     return call
 
 
+_set_attributes = models.Queue._set_attributes
+
+
+def _keep_policy(self: Any, attributes: dict[str, Any], now: float | None = None) -> None:
+    """What a SetQueueAttributes does not name stays as it is; moto drops the queue's policy (SQS API Reference)."""
+    before = getattr(self, "policy", None) if hasattr(self, "_policy_json") else None
+    given = attributes if "Policy" in attributes or before is None else {**attributes, "Policy": before}
+    _set_attributes(self, given, now)
+
+
 def apply() -> None:
+    replace(models.Queue, "_set_attributes", _keep_policy)
     replace(models, "unix_time_millis", lambda *_: time.time() * 1000)
     replace(models.SQSBackend, "send_message", _send_message)
     replace(models.SQSBackend, "receive_message", _receive_message)
