@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runtime.context import Context, Result
+from runtime.decide import Sighting
 from runtime.entry import Agreement, Entry, Held
 from runtime.log import ECHO_LINE, Outcome
 from runtime.look import Actor, Cause, Look
@@ -100,10 +101,18 @@ def _unnamed(origin: SideName, etag: str) -> Agreement:
     return Agreement(Identity(origin, 0, ""), Held(etag), Held(""))
 
 
+def _is_version(there: Sighting, known: Identity) -> bool:
+    """Is what the peer holds the version of that name? A restored one bears its old time there, and no stamp."""
+    if there.identity == known:
+        return True
+    seen = there.seen
+    return not there.replica and there.identity.origin is known.origin and (seen.etag, seen.modified) == known.shown
+
+
 async def _held_there(context: Context, look: Look, entry: Entry, identity: Identity) -> Held | None:
     """What the peer held of this version when it wrote it here: for its own versions the stamp says it."""
     if identity.origin is context.side.peer:
-        return Held(identity.etag, identity.modified)
+        return Held(*identity.shown)
     seen = await context.remote.head(look.key)
     if seen is None or context.sight_remote(seen, entry).identity != identity:
         return None
@@ -124,14 +133,14 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
         return _echo("late: gone on the other side as well")
     there = context.sight_remote(theirs, entry)
     known = version.stamp.identity if stamped and version is not None and version.stamp is not None else None
-    matches = there.identity == known if known is not None else not there.replica and theirs.etag == look.etag
+    matches = _is_version(there, known) if known is not None else not there.replica and theirs.etag == look.etag
     if not matches:
         if now_here is None and known is None and look.sequencer < entry.deleted:
             note = replace(entry, dead=entry.buried(_unnamed(context.side.peer, look.etag)))
             if note != entry:
                 await context.write(entry, note)
         return _echo("late: the peer holds another version by now")
-    agreement = Agreement(there.identity, Held(look.etag), Held(theirs.etag, theirs.modified))
+    agreement = Agreement(known or there.identity, Held(look.etag), Held(theirs.etag, theirs.modified))
     if now_here is None and look.sequencer < entry.deleted and context.settings.events is not Events.CREATE:
         # A user here deleted it, and that deletion was waiting for this proof.
         await context.remote.delete(look.key, Condition(theirs.etag))

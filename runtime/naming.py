@@ -29,14 +29,23 @@ def name_version(
     held = None if agreed is None else agreed.local if local else agreed.remote
     if agreed is not None and held is not None and same(seen, held):
         return agreed.identity, stamp is not None
+    if local and any(d.local == Held(seen.etag, seen.modified) for d in entry.dead):
+        # Deleted, and here again just as it was: a user removed the delete marker, which is a new act.
+        return _restored(own, entry), False
     if stamp is None or user_wrote:
         return own, False
     known = agreed is not None and held is not None and stamp.identity == agreed.identity
     if known and held is not None and seen.etag != held.etag and not seen.opaque:
         return own, False  # other content under the agreed version's stamp: a user kept the metadata
-    if any(d.identity == stamp.identity and d.local == Held(seen.etag, seen.modified) for d in entry.dead) and local:
-        return own, False  # deleted, and here again just as it was: a user removed the delete marker
     return stamp.identity, True
+
+
+def _restored(own: Identity, entry: Entry) -> Identity:
+    """Later than its deletion, and the same whenever it is asked for until the next deletion."""
+    at = max(entry.died, own.modified) + 1
+    while entry.is_dead(own.restored(at)):
+        at += 1
+    return own.restored(at)
 
 
 def valid(stamp: Stamp, pair: str, key: str, size: int) -> bool:

@@ -21,6 +21,17 @@ class Identity:
     modified: int
     etag: str
 
+    def restored(self, at: int) -> Identity:
+        """The name of this version when a user brings it back after its deletion: a new act, `at` seconds since the
+        epoch, of content that its bucket still shows with the old time."""
+        return Identity(self.origin, at, f"{self.etag}+{self.modified}")
+
+    @property
+    def shown(self) -> tuple[str, int]:
+        """ETag and LastModified as the bucket of its origin shows them."""
+        etag, plus, modified = self.etag.rpartition("+")
+        return (etag, int(modified)) if plus and modified.isdigit() else (self.etag, self.modified)
+
     def __str__(self) -> str:
         return f"{self.origin}@{self.modified}:{self.etag}"
 

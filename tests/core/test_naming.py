@@ -71,7 +71,8 @@ def test_other_content_under_the_agreed_versions_stamp_is_a_users() -> None:
 def test_a_deleted_replica_that_is_back_just_as_it_was_was_brought_back_by_a_user() -> None:
     dead = replace(agreement(THEIRS), local=Held("eee", 200))
     entry = Entry("k", dead=(dead,))
-    assert name(Seen("eee", 3, 200, stamp(THEIRS)), entry) == (Identity(CN, 200, "eee"), False)
+    assert name(Seen("eee", 3, 200, stamp(THEIRS)), entry) == (Identity(CN, 201, "eee+200"), False)
+    assert name(Seen("eee", 3, 200, stamp(THEIRS)), replace(entry, died=300))[0].modified == 301  # after its deletion
     assert name(Seen("eee", 3, 201, stamp(THEIRS)), entry) == (THEIRS, True)  # written again: a late copy
 
 

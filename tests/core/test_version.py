@@ -90,3 +90,13 @@ def test_keys_hash_alike_on_both_sides_and_unlike_each_other() -> None:
 
 def test_an_identity_reads_as_side_time_and_etag() -> None:
     assert str(GOOD.identity) == "cn@1700000000:5d41402abc4b2a76b9719d911017c592-12"
+
+
+def test_a_restored_version_is_another_and_still_says_what_its_bucket_shows() -> None:
+    first = Identity(SideName.CN, 100, "eee")
+    again = first.restored(200)
+    assert again != first
+    assert again.modified == 200
+    assert again.shown == first.shown == ("eee", 100)
+    stamp = Stamp("p", key_hash("k"), again, 3)
+    assert Stamp.decode(stamp.encode()) == stamp
