@@ -6,6 +6,8 @@ the ledger's entry on its revision; whoever loses one of these races looks again
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runtime.context import Context, Result
 from runtime.decide import Decision, Deed, Sighting, View, decide, wins
 from runtime.entry import Agreement, Entry, Held
@@ -13,8 +15,8 @@ from runtime.errors import Changed
 from runtime.keep import keep_loser
 from runtime.log import Outcome
 from runtime.look import Actor, Cause, Look
-from runtime.notes import agreed, gone, removal
-from runtime.objects import NOTHING, Condition
+from runtime.notes import agreed, arrival, gone, removal
+from runtime.objects import NOTHING, Condition, Seen
 from runtime.ports import Reading
 from runtime.record import CONFLICT, Record
 from runtime.settings import Events
@@ -22,6 +24,9 @@ from runtime.version import key_hash
 
 SETTLED_SECONDS = 3600
 """What is older is the work of no worker still alive: no message stays hidden for so long."""
+ALONE_SECONDS = 900
+"""How long an object without proof must have stood alone before it is copied again: the peer's finder, started at about
+the same time, may hold the proof that it was deleted."""
 
 
 async def careful(context: Context, look: Look, entry: Entry) -> Result:
@@ -34,8 +39,9 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
     try:
         local = context.sight_local(reading.seen, entry, look) if reading is not None else None
         remote = context.sight_remote(theirs, entry) if theirs is not None else None
-        noted = _with_own_write(entry, look, local)
-        if _user_removed(look) and entry.deleted < look.sequencer:
+        noted = arrival(_with_own_write(entry, look, local), look)
+        travels = context.settings.events is not Events.CREATE
+        if _user_removed(look) and travels and entry.deleted < look.sequencer:
             noted = removal(noted, look, context.now(), present=_as_agreed(local, noted))
         if local is not None and _as_agreed(local, noted) and noted.rewritten:
             return await _remove_both(context, look, entry, noted, local, remote)
@@ -50,14 +56,26 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
             remote=remote,
             policy=settings.conflict_policy,
             deletion=look.deletion,
-            deletions_travel=settings.events is not Events.CREATE,
+            deletions_travel=travels,
             spent=look.etag if _spent(look, noted) else "",
             settled=reading is not None and context.now() - reading.seen.modified >= SETTLED_SECONDS,
+            stale="" < look.sequencer < entry.sequencer,
+            alone=reading is not None and entry.alone == alone(reading.seen) and _long_since(context, entry),
         )
         return await _perform(context, look, entry, view, decide(view), reading)
     finally:
         if reading is not None:
             await reading.close()
+
+
+def _long_since(context: Context, entry: Entry) -> bool:
+    """Since then the peer's finder had its turn."""
+    return context.now() - entry.updated >= ALONE_SECONDS
+
+
+def alone(seen: Seen) -> str:
+    """How an entry names the object that stood alone here."""
+    return f"{seen.modified};{seen.etag}"
 
 
 def _as_agreed(local: Sighting | None, entry: Entry) -> bool:
@@ -104,6 +122,10 @@ async def _perform(
         raise Changed(decision.reason)
     if decision.deed is Deed.AGREE and local is not None and remote is not None:
         return await _agree(context, look, before, view, local, remote, decision)
+    if decision.deed is Deed.NOTE and local is not None:
+        if entry.alone != alone(local.seen):
+            await context.write(before, replace(entry, alone=alone(local.seen), updated=context.now()))
+        return Result(Outcome.SKIPPED, decision.reason)
     if decision.deed is Deed.BURY:
         if entry.agreed is not None or entry != before:
             await context.write(before, gone(entry, look, context.now(), by_user=_user_removed(look)))
@@ -116,6 +138,11 @@ async def _perform(
         await context.remote.delete(look.key, Condition(remote.seen.etag))
         await context.write(before, gone(entry, look, context.now(), by_user=_user_removed(look)))
         return Result(Outcome.DELETED, decision.reason)
+    if decision.deed is Deed.DELETE_BOTH and local is not None and remote is not None:
+        await context.remote.delete(look.key, Condition(remote.seen.etag))
+        await context.local.delete(look.key, Condition(local.seen.etag))
+        await context.write(before, gone(entry, look, context.now(), by_user=_user_removed(look)))
+        return Result(Outcome.REMOVED, decision.reason)
     if decision.deed is Deed.DELETE_LOCAL and local is not None:
         await context.local.delete(look.key, Condition(local.seen.etag))
         await context.write(before, gone(entry, look, context.now(), by_user=False))

@@ -39,6 +39,9 @@ class Deed(StrEnum):
     """Write the peer's version here, with this side's own role."""
     DELETE_REMOTE = "delete-remote"
     DELETE_LOCAL = "delete-local"
+    DELETE_BOTH = "delete-both"
+    NOTE = "note"
+    """Only remember that the object here stood alone; the next finder's run that sees it so may act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ class View:
 
     `cause` is why the key is looked at; `attempt` counts the looks before this one; `deletion` says that a finding may
     delete; `deletions_travel` is false when only creations are synchronised. `settled`: what is here is older than any
-    write under way can be. `spent` is the ETag of a version of this side that a user deleted or replaced since.
-    `unsure`: this look may have written before.
+    write under way can be. `stale`: the event is older than what was acted on. `alone`: an earlier run of the finder
+    saw it here and nothing there, too. `spent` is the ETag of a version of this side that a user deleted or replaced
+    since. `unsure`: this look may have written before.
     """
 
     side: SideName
@@ -70,6 +74,8 @@ class View:
     deletion: bool = False
     deletions_travel: bool = True
     settled: bool = False
+    stale: bool = False
+    alone: bool = False
     spent: str = ""
     unsure: bool = False
 
@@ -103,9 +109,11 @@ def _only_here(view: View, local: Sighting) -> Decision:
             return Decision(Deed.DELETE_LOCAL, "deleted at the peer, unchanged here")
         return Decision(Deed.NOTHING, "deleted at the peer: the peer's own event will say so")
     if local.replica:
-        if view.cause is Cause.FINDING and view.entry.revision == 0 and view.settled:
+        if view.cause is not Cause.FINDING or not view.settled or view.entry.agreed is not None:
+            return Decision(Deed.NOTHING, "a replica is never copied back")
+        if view.alone:
             return Decision(Deed.PUSH, "no ledger knows of it: union, for a deletion would need proof")
-        return Decision(Deed.NOTHING, "a replica is never copied back")
+        return Decision(Deed.NOTE, "no ledger here knows of it: the peer's finder may")
     return Decision(Deed.PUSH, "new here")
 
 
@@ -119,7 +127,7 @@ def _only_there(view: View, remote: Sighting) -> Decision:
             return Decision(Deed.DELETE_REMOTE, "deleted here, unchanged at the peer")
         return Decision(Deed.NOTHING, "gone here: the deletion's own event will say so")
     if entry.expired is not None and remote.identity == entry.expired.identity:
-        if view.cause is Cause.REMOVED and view.deletions_travel:
+        if view.cause is Cause.REMOVED and view.deletions_travel and not view.stale:
             return Decision(Deed.DELETE_REMOTE, "deleted here after an earlier version expired, unchanged at the peer")
         return Decision(Deed.NOTHING, "expired here by a lifecycle rule, kept at the peer")
     own_replica = remote.replica and remote.identity.origin is view.side
@@ -135,7 +143,7 @@ def _both(view: View, local: Sighting, remote: Sighting) -> Decision:
         return Decision(Deed.AGREE, "the same content on both sides")
     if _is_same(view, local):
         if remote.replica and remote.identity.origin is view.side:
-            return Decision(Deed.PUSH, "the peer holds a former version of this side")
+            return _crossed(view, local, remote) if local.replica else Decision(Deed.PUSH, _FORMER)
         if view.cause is Cause.FINDING:
             return Decision(Deed.PULL, "changed at the peer, unchanged here")
         return Decision(Deed.NOTHING, "changed at the peer: the peer's own event will say so")
@@ -148,21 +156,56 @@ def _both(view: View, local: Sighting, remote: Sighting) -> Decision:
     if local.replica and not remote.replica:
         return Decision(Deed.NOTHING, "a replica here, newer content at the peer: the peer's own event will say so")
     if not local.replica and remote.replica and remote.identity.origin is view.side:
-        return Decision(Deed.PUSH, "the peer holds a former version of this side")
+        return Decision(Deed.PUSH, _FORMER)
     return _contest(view, local, remote)
+
+
+_FORMER = "the peer holds a former version of this side"
+_BOTH_DELETED = Decision(Deed.DELETE_BOTH, "both were deleted while their copies crossed")
+
+
+def _crossed(view: View, local: Sighting, remote: Sighting) -> Decision:
+    """Each side holds a replica of the other's: both workers wrote when users had moved on.
+
+    The peer's version came here while it was there; ours stands there now, so the peer's was deleted there, or ours
+    was written over it as a conflict's winner. If ours can't have won and was deleted here, both are gone.
+    """
+    if wins(local.identity, remote.identity, view.policy):
+        if _zombie_there(view, remote) or _outlived(view, local, remote):
+            return _BOTH_DELETED
+        patience = PATIENCE_IN_A_TIE
+    else:
+        patience = PATIENCE_UNSURE
+    if view.attempt < patience:
+        return Decision(Deed.WAIT, f"{_FORMER}: a deletion on its way may say more")
+    return Decision(Deed.PUSH, _FORMER)
+
+
+def _outlived(view: View, local: Sighting, remote: Sighting) -> bool:
+    """Was this version of ours, of which only the time is known, gone from here before what is here now arrived?"""
+    died = view.entry.died if view.entry.deleted and view.deletions_travel else 0
+    return remote.identity.modified < died <= local.seen.modified and not _in_parts(remote)
 
 
 def _contest(view: View, local: Sighting, remote: Sighting) -> Decision:
     users = not local.replica and not remote.replica
-    tie = local.identity.modified == remote.identity.modified
+    crossed = local.replica and remote.replica and remote.identity.origin is view.side
+    if crossed and wins(local.identity, remote.identity, view.policy) and _outlived(view, local, remote):
+        return _BOTH_DELETED
+    tie = local.identity.modified == remote.identity.modified or _in_parts(local) or _in_parts(remote) or crossed
     if view.attempt < (PATIENCE_UNSURE if view.unsure else PATIENCE_IN_A_TIE if tie else PATIENCE):
         return Decision(Deed.WAIT, "both sides changed: an event on its way may say that one had seen the other")
     if wins(local.identity, remote.identity, view.policy):
         return Decision(Deed.PUSH, "conflict: this side's version wins", remote.identity if users else None)
     loser = local.identity if users else None
-    if view.cause is Cause.FINDING:
+    if view.cause is Cause.FINDING and remote.replica:
         return Decision(Deed.PULL, "conflict: the peer's version wins", loser)
     return Decision(Deed.NOTHING, "conflict: the peer's version wins and the peer will write it", loser)
+
+
+def _in_parts(sighting: Sighting) -> bool:
+    """An upload in parts bears the time of its beginning, and replaces what it meets at its end."""
+    return "-" in sighting.identity.shown[0]
 
 
 def wins(a: Identity, b: Identity, policy: ConflictPolicy) -> bool:
@@ -190,7 +233,7 @@ def _zombie_here(view: View, local: Sighting) -> bool:
 
     With its former time it is the former object, brought back by a user who removed a delete marker.
     """
-    if not local.replica:
+    if not local.replica or not view.deletions_travel:
         return False
     return any(
         d.identity == local.identity and d.local.modified not in (None, local.seen.modified) for d in view.entry.dead
@@ -199,8 +242,8 @@ def _zombie_here(view: View, local: Sighting) -> bool:
 
 def _zombie_there(view: View, remote: Sighting) -> bool:
     """The same at the peer, told by the time of the deletion: what is older was brought back by a user."""
-    if not remote.replica:
+    if not remote.replica or not view.deletions_travel:
         return False
-    if remote.identity.origin is view.side and remote.identity.etag == view.spent:
+    if remote.identity.origin is view.side and remote.identity.shown[0] == view.spent:
         return True
     return view.entry.is_dead(remote.identity) and remote.seen.modified >= view.entry.died

@@ -48,6 +48,7 @@ class Entry:
     Sequencers are S3's, of events of the local bucket, normalised by `runtime.sequencer`: `sequencer` is the highest
     acted on, `arrived` and `landed` those of the agreed version's first and last arrival here (empty when not known),
     `deleted` that of the last deletion here by a user. `former` is what was agreed before, `left` its last arrival.
+    `alone` names an object that a finder saw here, with nothing there and no proof of anything (`modified;etag`).
     `dead` are versions that were deleted, newest last; `died` is when (S3's clock, seconds since the epoch). `expired`
     is an agreed version that a lifecycle rule took from here and that the peer may keep. `updated` is when the item
     was written (seconds since the epoch).
@@ -65,6 +66,7 @@ class Entry:
     left: str = ""
     deleted: str = ""
     died: int = 0
+    alone: str = ""
     updated: int = 0
 
     @property

@@ -64,6 +64,18 @@ def removal(entry: Entry, look: Look, now: int, *, present: bool = False) -> Ent
     )
 
 
+def arrival(entry: Entry, look: Look) -> Entry:
+    """What a user's creation tells late: when the version before the agreed one had come, and so whether a later
+    deletion here was its."""
+    former, mark = entry.former, look.sequencer
+    if look.cause is not Cause.CREATED or former is None or entry.left or look.etag != former.local.etag or not mark:
+        return entry
+    if entry.arrived and entry.arrived <= mark:
+        return entry
+    hit = former if mark < entry.deleted and (not entry.arrived or entry.deleted < entry.arrived) else None
+    return replace(entry, left=mark, dead=entry.buried(hit))
+
+
 def expired(entry: Entry, look: Look, now: int) -> Entry:
     """A lifecycle rule took the object from here; the peer keeps its own."""
     return replace(

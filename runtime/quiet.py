@@ -10,7 +10,7 @@ from runtime.context import Context, Result
 from runtime.entry import Agreement, Entry, Held
 from runtime.log import Outcome
 from runtime.look import Look
-from runtime.notes import agreed, expired, gone, removal
+from runtime.notes import agreed, arrival, expired, gone, removal
 from runtime.objects import NOTHING, Condition
 from runtime.settings import Events
 
@@ -48,9 +48,10 @@ async def removed(context: Context, look: Look, entry: Entry) -> Result | None:
         if entry.agreed is None or local.identity != entry.agreed.identity:
             return None
         noted = removal(entry, look, context.now(), present=True)
-        if noted.rewritten:
+        travels = context.settings.events is not Events.CREATE
+        if noted.rewritten and travels:
             return None
-        if entry.deleted < look.sequencer:
+        if entry.deleted < look.sequencer and travels:
             await context.write(entry, noted)
         return Result(Outcome.SKIPPED, "a former version was removed: the current one is the agreed one")
     if context.settings.events is Events.CREATE:
@@ -80,9 +81,11 @@ async def stale(context: Context, look: Look, entry: Entry, *, deletion: bool) -
 
     None means: look carefully, what is here now was written again after that deletion.
     """
-    if deletion and entry.deleted < look.sequencer:
+    if deletion and entry.deleted < look.sequencer and context.settings.events is not Events.CREATE:
         noted = removal(entry, look, context.now())
         if noted.rewritten:
             return None
         await context.write(entry, noted)
+    elif not deletion and (known := arrival(entry, look)) != entry:
+        await context.write(entry, known)
     return Result(Outcome.SKIPPED, "stale: a later event of this key was acted on")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.decide import PATIENCE, PATIENCE_IN_A_TIE, Deed, Sighting, View, decide, wins
+from runtime.decide import PATIENCE, PATIENCE_IN_A_TIE, PATIENCE_UNSURE, Deed, Sighting, View, decide, wins
 from runtime.entry import Agreement, Entry, Held
 from runtime.look import Cause
 from runtime.objects import Attributes, Seen
@@ -16,7 +16,7 @@ from runtime.settings import ConflictPolicy, SideName
 from runtime.version import Identity
 from tests.core.given import CN, GLOBAL, stamp
 
-NEVER_WAIT = max(PATIENCE, PATIENCE_IN_A_TIE)
+NEVER_WAIT = max(PATIENCE, PATIENCE_IN_A_TIE, PATIENCE_UNSURE)
 NEWEST = ConflictPolicy.NEWEST
 
 
@@ -46,6 +46,9 @@ AGREED_THEIRS = Entry("k", 1, agreed=proof(THEIRS_HERE, THEIRS))
 EXPIRED = Entry("k", 1, expired=proof(OLD, OLD_THERE))
 DEAD = Entry("k", 1, dead=(proof(OLD, OLD_THERE),), deleted="5", died=50)
 DEAD_THEIRS = Entry("k", 1, dead=(proof(THEIRS_HERE, THEIRS),), deleted="5", died=50)
+KNOWN_DEAD = replace(AGREED_THEIRS, deleted="5", died=25)
+OLDEST_HERE = replica(users(GLOBAL, 15, "oldest"), 31)
+KNOWN_OLDEST = Entry("k", 1, agreed=proof(OLDEST_HERE, users(GLOBAL, 15, "oldest")), deleted="5", died=25)
 UNRECORDED = Entry("k", 1, deleted="5", died=50)
 
 
@@ -60,6 +63,8 @@ class Row:
     deletion: bool = False
     travel: bool = True
     settled: bool = False
+    alone: bool = False
+    stale: bool = False
     attempt: int = NEVER_WAIT
     spent: str = ""
     policy: ConflictPolicy = NEWEST
@@ -92,11 +97,16 @@ ROWS = [
     Row("in a tie longer", D.WAIT, users(CN, 30, "x"), THEIRS, attempt=PATIENCE_IN_A_TIE - 1),
     Row("a conflict won", D.PUSH, LATER, THEIRS, loser=THEIRS),
     Row("a conflict lost, by event", D.NOTHING, MINE, THEIRS, loser=MINE),
-    Row("a conflict lost, by finding", D.PULL, MINE, THEIRS, cause=FINDING, loser=MINE),
+    Row("a conflict lost, by finding: its holder may know better", D.NOTHING, MINE, THEIRS, cause=FINDING, loser=MINE),
+    Row("a conflict lost to a replica of the peer's own", D.PULL, MINE, replica(THEIRS, 31), cause=FINDING),
     Row("a tie goes to cn", D.PUSH, users(CN, 30, "x"), THEIRS, loser=THEIRS),
     Row("cn preferred", D.PUSH, MINE, THEIRS, policy=ConflictPolicy.PREFER_CN, loser=THEIRS),
     Row("global preferred", D.NOTHING, LATER, THEIRS, policy=ConflictPolicy.PREFER_GLOBAL, loser=LATER),
     Row("both changed since agreed", D.PUSH, LATER, THEIRS, AGREED, loser=THEIRS),
+    Row("crossed, both deleted since", D.DELETE_BOTH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD),
+    Row("the same where only creations travel", D.PUSH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD, travel=False),
+    Row("crossed, ours deleted, though it may have won", D.PUSH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST),
+    Row("crossed, not known yet", D.WAIT, THEIRS_HERE, OLD_THERE, AGREED_THEIRS, attempt=0),
     Row("crossed replicas: our holder of the newer writes it", D.PUSH, THEIRS_HERE, OLD_THERE),
     Row("crossed replicas: the peer's holder of the newer writes it", D.NOTHING, THEIRS_HERE, LATER_THERE),
     # only here
@@ -110,8 +120,10 @@ ROWS = [
     Row("new here over a tombstone", D.PUSH, LATER, None, DEAD),
     Row("a replica is never copied back", D.NOTHING, THEIRS_HERE),
     Row("not even by a finding, while it is young", D.NOTHING, THEIRS_HERE, cause=FINDING),
-    Row("but when no ledger knows of it", D.PUSH, THEIRS_HERE, cause=FINDING, settled=True),
-    Row("and not when one does", D.NOTHING, THEIRS_HERE, None, UNRECORDED, FINDING, settled=True),
+    Row("noted when no ledger knows of it", D.NOTE, THEIRS_HERE, cause=FINDING, settled=True),
+    Row("and copied when it is seen so again", D.PUSH, THEIRS_HERE, cause=FINDING, settled=True, alone=True),
+    Row("the same beside a tombstone of another", D.NOTE, THEIRS_HERE, None, UNRECORDED, FINDING, settled=True),
+    Row("not when the ledger holds a proof of another", D.NOTHING, THEIRS_HERE, None, AGREED, FINDING, settled=True),
     Row("a copy after its deletion", D.DELETE_LOCAL, replica(THEIRS, 60), None, DEAD_THEIRS),
     Row("the same beside another version", D.DELETE_LOCAL, replica(THEIRS, 60), LATER_THERE, DEAD_THEIRS),
     # only there
@@ -121,6 +133,8 @@ ROWS = [
     Row("gone here, as agreed there, by finding", D.NOTHING, None, OLD_THERE, AGREED, FINDING),
     Row("deleted here, but only creations travel", D.NOTHING, None, OLD_THERE, AGREED, REMOVED, travel=False),
     Row("deleted here, changed there: an edit beats a deletion", D.NOTHING, None, THEIRS, AGREED, REMOVED),
+    Row("deleted after an expiry here", D.DELETE_REMOTE, None, OLD_THERE, EXPIRED, REMOVED),
+    Row("deleted before what expired here came", D.NOTHING, None, OLD_THERE, EXPIRED, REMOVED, stale=True),
     Row("expired here, kept there", D.NOTHING, None, OLD_THERE, EXPIRED, FINDING, deletion=True),
     Row("deleted here before its copy was recorded", D.DELETE_REMOTE, None, MINE_THERE, UNRECORDED),
     Row("the same where only creations travel", D.NOTHING, None, MINE_THERE, UNRECORDED, travel=False),
@@ -147,6 +161,8 @@ def test_row(row: Row) -> None:
             deletion=row.deletion,
             deletions_travel=row.travel,
             settled=row.settled,
+            alone=row.alone,
+            stale=row.stale,
             spent=row.spent,
         )
     )
