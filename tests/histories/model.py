@@ -15,6 +15,20 @@ BESIDE = "~beside"
 """The object that is on both sides from the start."""
 
 
+class Excuse(StrEnum):
+    """The exceptions that docs/consistency.md shows to be unavoidable, each only for the contents that it befell."""
+
+    SAME_BYTES = "same bytes written again"
+    """A condition on an ETag can't tell them apart."""
+    EXPIRED = "expired before its copy was made"
+    """What a lifecycle rule took before any worker saw it can't be copied; what the peer has instead stays."""
+    UNRECOGNISED = "copy deleted before its echo was read, its ETag another and no version kept"
+    """Nothing then says which version it was that a user deleted or replaced."""
+    EVENT_LOST = "event lost while the version was written twice"
+    """Of its first copy or of its deletion: the second arrival looks like the first."""
+    LEDGERS_LOST = "both ledgers lost the key"
+
+
 class Failure(StrEnum):
     """How a history can go wrong."""
 
@@ -73,7 +87,22 @@ def newest(a: Act, b: Act) -> bool:
 class KeyModel:
     """All acts on one key, and which of them each side shows."""
 
-    __slots__ = ("acts", "contents", "echoes", "expired", "key", "losers", "present", "rule", "seen")
+    __slots__ = (
+        "acts",
+        "contents",
+        "echoes",
+        "expired",
+        "forgotten",
+        "held",
+        "key",
+        "losers",
+        "present",
+        "rule",
+        "seen",
+        "twice",
+        "unheard",
+        "unrecognised",
+    )
 
     def __init__(self, key: str, rule: Rule) -> None:
         self.key = key
@@ -85,6 +114,14 @@ class KeyModel:
         self.expired: dict[str, set[str]] = {"cn": set(), "global": set()}
         self.losers: set[str] = set()
         self.echoes: list[tuple[str, str]] = []
+        self.held: dict[str, set[str]] = {"cn": set(), "global": set()}
+        self.twice: set[str] = set()
+        """Contents that a worker wrote to a side which had held them before."""
+        self.unheard: set[str] = set()
+        """Contents of whose arrival or removal an event was lost."""
+        self.unrecognised: set[str] = set()
+        self.forgotten: set[str] = set()
+        """Sides whose ledger lost what it knew of the key."""
 
     def user(self, side: str, content: str, body: bytes, time: int, etag: str) -> None:
         """A user writes (or, with empty content, deletes) what is on this side now (an upload: then)."""
@@ -94,6 +131,7 @@ class KeyModel:
             last.by.append(act)
         if content:
             self.contents.setdefault(content, []).append(act)
+            self.held[side].add(content)
         self.acts.append(act)
         self.seen[side] = act
         self.present[side] = bool(content)
@@ -110,14 +148,18 @@ class KeyModel:
         acts = self.contents.get(content)
         if not acts:
             return
+        if content in self.held[side]:
+            self.twice.add(content)
+        self.held[side].add(content)
         act = acts[-1]
         last = self.seen[side]
         if self.present[side] and last is not None and last is not act:
             if last.content == content:
                 self.echoes.append((content, side))
             elif not reaches(last, act) and not reaches(act, last) and self.rule(act, last):
+                if not any(reaches(a, act) for a in self.acts if a.body == last.body):
+                    self.losers.add(last.content)  # no one who knew these bytes wrote over them
                 last.by.append(act)
-                self.losers.add(last.content)
         elif self.present[side] and last is act:
             self.echoes.append((content, side))
         self.seen[side] = act
@@ -194,16 +236,20 @@ def judge_kept(base: KeyModel, key: str, shown: dict[str, tuple[str, bytes] | No
 
 
 def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes] | None]) -> str:
-    """The documented exception that a key's history falls under, empty for none.
-
-    Bytes written more than once to a key look alike to a condition on an ETag. What a lifecycle rule took before any
-    worker saw it can't be copied, and what the peer has instead stays.
-    """
+    """The documented exception that a key's history falls under, empty for none."""
     if any(a.content in model.expired[a.side] for a in tips if a.content):
-        return "expired before its copy was made"
+        return Excuse.EXPIRED
     involved = {s[1] for s in shown.values() if s} | {a.body for a in tips if a.content}
-    twice = any(sum(a.body == body for a in model.acts) > 1 for body in involved)
-    return "same bytes written again" if twice else ""
+    if any(sum(a.body == body for a in model.acts) > 1 for body in involved):
+        return Excuse.SAME_BYTES
+    stale = {s[0] for s in shown.values() if s} - {a.content for a in tips}
+    if stale and stale <= model.unrecognised:
+        return Excuse.UNRECOGNISED
+    if stale and stale <= model.unheard & model.twice:
+        return Excuse.EVENT_LOST
+    if stale and len(model.forgotten) == 2:
+        return Excuse.LEDGERS_LOST
+    return ""
 
 
 def _judge_one(

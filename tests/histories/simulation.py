@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
+from runtime.entry import Entry
 from runtime.errors import Busy, CredentialRejected, DualSyncError, Throttled, Unavailable
 from tests.fakes.clock import START
 from tests.fakes.gate import Step, kill, stepping_gate
@@ -58,7 +59,7 @@ class Simulation:
         self._events = {"cn": 0, "global": 0}
         self._labels = Labels()
         self._ready: dict[str, list[Letter]] = {"cn": [], "global": []}
-        self._backups = {side: dict[str, Any]() for side in self.world.stores}
+        self._backups = {side: dict[str, Entry]() for side in self.world.stores}
         self.users = Users(self.world, modes)
         for side, store in self.world.stores.items():
             store.emit = self._emitter(side)
@@ -71,8 +72,6 @@ class Simulation:
         ]
         self._chance = modes.crash + modes.stall + modes.throttle + modes.unanswered
         self._faulty = bool(self._chance or modes.windows or modes.busy)
-
-    # -- the course of time
 
     def run(self) -> Result:
         """Everything, then the judgement."""
@@ -153,13 +152,9 @@ class Simulation:
         if op.kind == "finder":
             self._start_finder(op.side)
         elif op.kind == "forget":
-            self.must_find = True
-            self.world.tables[op.side].entries.clear()
+            self._forget(op.side, {})
         elif op.kind == "restore":
-            self.must_find = True
-            entries = self.world.tables[op.side].entries
-            entries.clear()
-            entries.update(self._backups[op.side])
+            self._forget(op.side, self._backups[op.side])
         elif op.kind == "multipart":
             self._at(self.time.now + op.seconds, self._complete, (op, self.users.begin(op)))
         else:
@@ -171,19 +166,25 @@ class Simulation:
             if self.recorder:
                 self.recorder.other(f"{op.side} backup")
 
+    def _forget(self, side: str, backup: dict[str, Entry]) -> None:
+        self.must_find = True
+        entries = self.world.tables[side].entries
+        self.users.forgot(side, entries, backup)
+        entries.clear()
+        entries.update(backup)
+
     def _complete(self, begun: Any) -> None:
         op = begun[0]
         if self.recorder:
             self.recorder.other(f"{op.side} complete {op.content}")
         self.users.complete(*begun)
 
-    # -- events and messages
-
     def _emitter(self, side: str) -> Callable[[Event], None]:
         def emit(event: Event) -> None:
             held = self._held[side]
             self._events[side] += 1
             held.append((self._events[side], event))
+            self.users.tell(side, event)
             modes = self.modes
             if len(held) == 1 and modes.batch and self.random.random() < modes.batch:
                 self._at(self.time.now + self._spread(1.0), self._flush, side)
@@ -200,11 +201,13 @@ class Simulation:
         if len(held) > 1:
             self.counts["several records"] += 1
         label = "+".join(f"e{n}" for n, _ in held)
+        events = [e for _, e in held]
         held.clear()
         modes, random = self.modes, self.random.random
         if modes.lose and not self.calm and random() < modes.lose:
             self.counts["lost"] += 1
             self.must_find = True
+            self.users.lost(side, events)
             if self.recorder:
                 self.recorder.event(side, "lose", label)
             return
@@ -258,8 +261,6 @@ class Simulation:
             if self.recorder:
                 self.recorder.take(side, letter.label)
             self._resume(task)
-
-    # -- machines
 
     def _start_finder(self, side: str) -> None:
         self.counts["finder runs"] += 1

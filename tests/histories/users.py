@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from runtime.entry import Entry
 from runtime.keep import is_conflict_name
 from runtime.objects import Attributes
+from tests.fakes.notification import Event
 from tests.fakes.store import Store, Version
 from tests.histories.model import BESIDE, Failure, Finding, KeyModel, Rule, judge, judge_kept, newest
 from tests.histories.plan import Modes, Op
@@ -31,6 +35,8 @@ class Users:
         self.world = world
         self.rule = RULES[modes.policy]
         self.models: dict[str, KeyModel] = {}
+        self.changed: dict[str, tuple[str, str]] = {}
+        self.told: dict[tuple[str, str], tuple[str, str]] = {}
         self.writes = 0
         self.deletes = 0
         self._copies = 3 if modes.parts else 1
@@ -110,12 +116,41 @@ class Users:
             return None
         return self.models.get(key.rpartition(".conflict-")[0])
 
+    def _unrecognised(self, side: str, key: str, relative: str, before: Version) -> bool:
+        """Is this a copy that its side's ledger does not know yet, and of which nothing more can be learnt?"""
+        stamp = before.seen.stamp
+        if stamp is None or stamp.identity.shown[0] == before.seen.etag:
+            return False
+        entry = self.world.tables[side].entries.get(relative)
+        if entry is not None and entry.agreed is not None and entry.agreed.local.etag == before.seen.etag:
+            return False
+        return before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
+
+    def lost(self, side: str, events: Iterable[Event]) -> None:
+        """Nobody will hear of these events."""
+        for event in events:
+            key, content = self.told[side, event.sequencer]
+            if key:
+                self.model(key).unheard.add(content)
+
+    def tell(self, side: str, event: Event) -> None:
+        """An event of the change just made: remember which version it is about."""
+        self.told[side, event.sequencer] = self.changed[side]
+
+    def forgot(self, side: str, before: dict[str, Entry], after: dict[str, Entry]) -> None:
+        """A side's ledger was lost, or replaced by an old copy."""
+        for key, entry in before.items():
+            if after.get(key) != entry:
+                self.model(key).forgotten.add(side)
+
     def _watcher(self, side: str, store: Store):  # type: ignore[no-untyped-def]
         world = self.world
         propagate = world.modes.expiry == "propagate"
 
         def watch(key: str, before: Version | None, now: Version | None, principal: str) -> None:
             relative = world.relative(side, key)
+            version = now or before
+            self.changed[side] = (relative or "", content_of(version) if version else "")
             if relative is None:
                 return
             model = self.model(relative)
@@ -126,9 +161,12 @@ class Users:
                 elif before is not None:
                     self.deletes += 1
                     model.worker_deleted(side)
-            elif before is now:
-                pass  # a former version or marker was removed: nothing to see
-            elif principal == "s3.amazonaws.com" and not propagate:
+                return
+            if before is now:
+                return  # a former version or marker was removed: nothing to see
+            if before is not None and self._unrecognised(side, key, relative, before):
+                model.unrecognised.add(content_of(before))
+            if principal == "s3.amazonaws.com" and not propagate:
                 model.expire(side)
             elif now is not None:
                 model.user(side, content_of(now), now.body, now.seen.modified, now.seen.etag)

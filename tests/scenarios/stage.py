@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from runtime import errors
+from runtime.entry import Entry
 from runtime.errors import DualSyncError
 from runtime.record import DELETION_APPROVAL, Record
 from tests.fakes.clock import START
@@ -108,6 +109,7 @@ class Stage:
         def emit(event: Event) -> None:
             label = f"e{len(self.told[side]) + 1}"
             self.told[side][label] = self.events[side][label] = event
+            self.users.tell(side, event)
 
         return emit
 
@@ -181,8 +183,8 @@ class Stage:
         elif verb == "deliver":
             self._deliver(side, words[0])
         elif verb == "lose":
-            for label in words[0].split("+"):
-                self.events[side].pop(label, None)
+            labels = words[0].split("+")
+            self.users.lost(side, [e for label in labels if (e := self.events[side].pop(label, None))])
         elif verb == "take":
             self._take(side, words[0])
         elif verb == "finder":
@@ -193,14 +195,19 @@ class Stage:
             record = Record(DELETION_APPROVAL, "approval", int(world.time.now), data={"up_to": int(words[0])})
             world.tables[side].records[record.kind, record.id] = record
         elif verb == "forget":
-            world.tables[side].entries.clear()
+            self._forget(side, {})
         elif verb == "backup":
             self.backups[side] = dict(world.tables[side].entries)
         elif verb == "restore":
-            world.tables[side].entries.clear()
-            world.tables[side].entries.update(self.backups[side])
+            self._forget(side, self.backups[side])
         else:
             self._task(side, verb, words)
+
+    def _forget(self, side: str, backup: dict[str, Entry]) -> None:
+        entries = self.world.tables[side].entries
+        self.users.forgot(side, entries, backup)
+        entries.clear()
+        entries.update(backup)
 
     def _deliver(self, side: str, labels: str) -> None:
         names = list(self.events[side]) if labels == "all" else labels.split("+")
