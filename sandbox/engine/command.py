@@ -1,4 +1,4 @@
-"""The `pulumi` command on a local file backend, with nothing of the user's: neither login, nor plugins, nor credentials."""
+"""The `pulumi` command on a local file backend, with nothing of the user's: no login, plugins or credentials."""
 
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ class Command:
 
     def refresh(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
         """Take over into the state what was changed by hand."""
-        return self._operate("refresh", stack, "--yes", "--skip-preview", *more, wanted=wanted)
+        sure = () if "--preview-only" in more else ("--yes", "--skip-preview")
+        return self._operate("refresh", stack, *sure, *more, wanted=wanted)
 
     def destroy(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
         """Delete everything of a stack."""

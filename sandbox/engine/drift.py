@@ -9,6 +9,24 @@ from typing import Any
 from sandbox.resources import operations, types
 from sandbox.resources.base import Account, Properties
 
+DEFAULTS: dict[str, Properties] = {
+    "aws:iam/user:User": {"path": "/"},
+    "aws:sqs/queue:Queue": {
+        "visibilityTimeoutSeconds": 30,
+        "messageRetentionSeconds": 345600,
+        "receiveWaitTimeSeconds": 0,
+        "delaySeconds": 0,
+        "maxMessageSize": 1048576,
+        "kmsDataKeyReusePeriodSeconds": 300,
+        "fifoQueue": False,
+    },
+}
+"""What the provider fills in where nothing is given, so that an import must not take it for given.
+
+Source: the provider's pages of these types; IAM and SQS API Reference, CreateUser, CreateQueue. `region` is every
+type's, and the provider's own where nothing is given.
+"""
+
 
 def inputs_now(token: str, account: Account, inputs: Properties, live: Properties) -> Properties:
     """The inputs with whatever was changed by hand; of an imported resource (no inputs yet), all that is set."""
@@ -23,17 +41,22 @@ def inputs_now(token: str, account: Account, inputs: Properties, live: Propertie
             if name not in ("tags", "tagsAll") or not has_tags
         }
     else:
-        now = {k: v for k, v in live.items() if types.has(token, k) and k != "tagsAll" and v not in (None, "", [], {})}
+        default = {"region": account.region, **DEFAULTS.get(token, {})}
+        now = {
+            k: v
+            for k, v in live.items()
+            if types.has(token, k) and v not in (None, "", [], {}) and default.get(k) != v
+        }
     if has_tags:
-        default = account.default_tags
-        own = {k: v for k, v in live["tagsAll"].items() if default.get(k) != v or k in (inputs.get("tags") or {})}
-        if own or "tags" in inputs:
-            now["tags"] = own
+        given = inputs.get("tags") or {}
+        own = {k: v for k, v in live["tagsAll"].items() if account.default_tags.get(k) != v or k in given}
+        now |= {"tags": own} if own or "tags" in inputs else {}
+        now |= {"tagsAll": live["tagsAll"]} if live["tagsAll"] or "tagsAll" in inputs else {}
     return now
 
 
 def adopted(given: Any, live: Any) -> Any:
-    """The live value in the form of the given one: the service may add members, sort lists and spell numbers as text."""
+    """The live value in the given one's form: a service may add members, sort lists and spell numbers as text."""
     if isinstance(given, Mapping) and isinstance(live, Mapping):
         return {k: adopted(v, live[k]) if k in live else v for k, v in given.items()}
     if isinstance(given, list) and isinstance(live, list):

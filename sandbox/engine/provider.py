@@ -65,7 +65,7 @@ def _told(method: _Method[Answer]) -> _Method[Answer]:
     return call
 
 
-class Servicer(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
+class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """Serves every instance of the provider that an engine configures."""
 
     def __init__(self) -> None:
@@ -117,34 +117,35 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
     def Check(self, request: Any, context: Any) -> Any:
         token, name = _token(request.urn), _name(request.urn)
         news, olds = decode(request.news), decode(request.olds)
+        given = {k: v for k, v in news.plain.items() if k != "tagsAll"}
         try:
-            filled = operations.check(token, name, news.plain, olds.plain)
+            filled = operations.check(token, name, given, olds.plain)
         except operations.Invalid as e:
             failures = [provider_pb2.CheckFailure(property=where, reason=why) for where, why in e.problems]
             return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
+        tags = operations.all_tags(token, self._account(context), filled)
+        if tags:
+            # As the real provider does, so that a change of its default tags is a change of the resource's inputs.
+            filled = {**filled, "tagsAll": UNKNOWN if contains_unknown(tags) else tags}
         return provider_pb2.CheckResponse(inputs=encode(filled, (), news))
 
     @_told
     def Diff(self, request: Any, context: Any) -> Any:
         token, kind = _token(request.urn), operations.handler(_token(request.urn))
-        old, new, state = decode(request.old_inputs).plain, decode(request.news).plain, decode(request.olds).plain
+        old, new = decode(request.old_inputs).plain, decode(request.news).plain
         found = operations.diff(token, old, new)
         ignored = {path.partition(".")[0].partition("[")[0] for path in request.ignoreChanges}
-        changed = set(found.changed) - ignored
-        tags = operations.all_tags(token, self._account(context), new)
-        if tags is not None and not contains_unknown(tags) and state.get("tagsAll", {}) != tags:
-            changed.add("tagsAll")
-        replacing = set(found.replacing) & changed
+        changed, replacing = set(found.changed) - ignored, set(found.replacing) - ignored
         first = _name_is_taken(kind.autonamed, _name(request.urn), new) and kind.autonamed not in replacing
         return _difference(changed, replacing, old, new, delete_first=first)
 
     @_told
     def Create(self, request: Any, context: Any) -> Any:
-        token, account, given = _token(request.urn), self._account(context), decode(request.properties)
+        token, given = _token(request.urn), decode(request.properties)
         if request.preview:
-            outputs = _preview(token, account, given.plain)
+            outputs = _preview(token, given.plain)
             return provider_pb2.CreateResponse(properties=encode(outputs, _secret(token), given))
-        id, outputs = operations.create(token, account, given.plain)
+        id, outputs = operations.create(token, self._account(context), given.plain)
         return provider_pb2.CreateResponse(id=id, properties=encode(outputs, _secret(token), given))
 
     @_told
@@ -164,10 +165,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
     @_told
     def Update(self, request: Any, context: Any) -> Any:
         token, account = _token(request.urn), self._account(context)
-        state, given = decode(request.olds), decode(request.news)
+        state, old, given = decode(request.olds), decode(request.old_inputs), decode(request.news)
         if request.preview:
-            removed = set(decode(request.old_inputs).plain) - set(given.plain)
-            outputs = _preview(token, account, given.plain, {k: v for k, v in state.plain.items() if k not in removed})
+            removed = set(old.plain) - set(given.plain)
+            outputs = _preview(token, given.plain, {k: v for k, v in state.plain.items() if k not in removed})
         else:
             before = decode(request.old_inputs).plain
             outputs = operations.update(token, account, request.id, state.plain, before, given.plain)
@@ -196,15 +197,13 @@ def _secret(token: str) -> frozenset[str]:
     return operations.handler(token).secret_outputs
 
 
-def _preview(token: str, account: Account, given: Properties, kept: Properties | None = None) -> Properties:
+def _preview(token: str, given: Properties, kept: Properties | None = None) -> Properties:
     """Outputs before the deployment: what is given, what stays of an existing one, and everything else unknown."""
-    tags = operations.all_tags(token, account, given)
-    known = given if tags is None else {**given, "tagsAll": tags}
     if kept is None:
-        return {**dict.fromkeys(types.outputs(token), UNKNOWN), **known}
+        return {**dict.fromkeys(types.outputs(token), UNKNOWN), **given}
     kind = operations.handler(token)
-    same = all(operations.same(kind, k, kept.get(k), v) for k, v in known.items())
-    return {**kept, **known, **dict.fromkeys(() if same else RECOMPUTED.get(token, ()), UNKNOWN)}
+    same = all(operations.same(kind, k, kept.get(k), v) for k, v in given.items())
+    return {**kept, **given, **dict.fromkeys(() if same else RECOMPUTED.get(token, ()), UNKNOWN)}
 
 
 def _name_is_taken(autonamed: str, logical: str, new: Properties) -> bool:
@@ -220,10 +219,8 @@ def _difference(
     detailed = {}
     for name in sorted(changed):
         kind = "ADD" if name not in old else "DELETE" if name not in new else "UPDATE"
-        if name == "tagsAll":
-            kind = "UPDATE"
         value = kinds.Kind.Value(kind + ("_REPLACE" if name in replacing else ""))
-        detailed[name] = kinds(kind=value, inputDiff=name != "tagsAll")
+        detailed[name] = kinds(kind=value, inputDiff=True)
     return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
         replaces=sorted(replacing),

@@ -36,7 +36,7 @@ class File(pulumi.FileAsset):
 
 @dataclass(frozen=True)
 class Message:
-    """Properties of one request. `plain` has no wrappers, and unknowns as `UNKNOWN`; `secret` names what was wrapped."""
+    """Properties of one request: `plain` without wrappers, unknown ones as `UNKNOWN`; `secret` names the wrapped."""
 
     plain: Properties = field(repr=False)
     secret: frozenset[str]

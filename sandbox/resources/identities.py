@@ -75,7 +75,8 @@ class Policy(Resource):
 
 @handles("aws:iam/user:User")
 class User(Resource):
-    replaces = frozenset({"path"})
+    """Name and path can be changed in place; the id stays (IAM API Reference, UpdateUser)."""
+
     autonamed = "name"
 
     def create(self, inputs: Properties) -> str:
@@ -99,8 +100,9 @@ class User(Resource):
 
     def update(self, id: str, old: Properties, new: Properties) -> None:
         iam = self.account.client("iam")
-        if changed(old, new, "name"):
-            iam.update_user(UserName=id, NewUserName=new["name"])
+        if changed(old, new, "name", "path"):
+            more = present(NewUserName=new["name"] if new["name"] != id else None, NewPath=new.get("path"))
+            iam.update_user(UserName=id, **more)
         added, removed = retag(old, new)
         if added:
             iam.tag_user(UserName=new["name"], Tags=tag_list({"tagsAll": added}))
