@@ -47,7 +47,7 @@ format: $(READY)
 
 docs: $(READY)  ## the documentation as pages in build/site; needs no network, and every warning is an error
 	@$(BIN)/python -m docs.generate
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "build/site/index.html"
 
 lock:  ## pin anew what pyproject.toml's ranges allow (hashes, no index addresses)

@@ -30,6 +30,11 @@ SIDE_FACTS = {
     "userName": ("`dth-dual-user`, or with pair and side", "Name of the dedicated user."),
     "secretName": ("`dth-credentials-<peer's region>`, or with pair and side", "Secret with the peer's key."),
     "formerUserIds": ("none", "Ids of earlier dedicated users, whose events may still be queued."),
+    "lifecycleExpires": (
+        "as the bucket's rules say",
+        "`true`: lifecycle rules expire objects of this bucket, so the finder takes no absence there for a deletion."
+        " `true` also where this stack can't read the rules. Counts with `onLifecycleExpiry: ignore` only.",
+    ),
     "eventsTopicArn": ("none", "SNS topic that gets the bucket's events, where the bucket has another consumer."),
 }
 """Keys inside `cn` and `global`. The program's lists of them are `config.SIDE_FACTS`; a test keeps both alike."""

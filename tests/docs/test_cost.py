@@ -1,0 +1,110 @@
+"""The estimate: its arithmetic, its command, and that it counts what the worker really calls."""
+
+from __future__ import annotations
+
+import ast
+import shlex
+from collections import Counter
+from collections.abc import Generator
+
+import pytest
+
+from docs import cost
+from docs.cost import CALLS, Usage, estimate, prices
+from tests.docs.pages import ROOT, shown
+from tests.fakes.gate import Pair, Step
+from tests.scenarios import stage
+
+FREE = dict.fromkeys((k for k, v in prices("us-west-2").items() if isinstance(v, float)), 0.0)
+
+
+def test_a_change_costs_what_the_worker_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: Counter[str] = Counter()
+
+    class Counted(Step):
+        __slots__ = ()
+
+        def __await__(self) -> Generator[Step, None, None]:
+            if not self.after:
+                calls[self.call] += 1
+            yield self
+
+    def gate(call: str) -> Pair:
+        return Counted(call, False), Counted(call, True)
+
+    monkeypatch.setattr(stage, "stepping_gate", gate)
+    play = stage.Stage()
+    for content in ("one", "two"):  # a new object, and an overwritten one
+        calls.clear()
+        play.perform(f"cn put a {content}")
+        play.perform("settle")
+        counted = {
+            "s3 put": calls.pop("remote.put"),
+            "s3 get": calls.pop("local.get"),
+            "s3 head": calls.pop("local.head"),
+            "ledger read": calls.pop("ledger.get"),
+            "ledger write": calls.pop("ledger.put"),
+            "message": calls.pop("queue.delete"),
+        }
+        assert counted == CALLS
+        assert set(calls) == {"local.body"}  # the answer of the GET, read
+
+
+def test_the_alarms_are_counted() -> None:
+    def times(module: str, called: str) -> int:
+        tree = ast.parse((ROOT / "components" / module).read_text())
+        return sum(isinstance(n, ast.Call) and getattr(n.func, "id", "") == called for n in ast.walk(tree))
+
+    # Of the scaling alarms, `wake` is there only for a fleet that may rest; each looks at three metrics.
+    assert times("alarms.py", "Alarm") + 3 * (times("scaling.py", "_alarm") - 1) == cost.ALARM_METRICS
+
+
+def test_a_hand_made_bill() -> None:
+    bill = estimate(Usage(keys=3_000_000, changes=2_000_000, mib=0.5), FREE | {"put_1000": 0.005, "out_gib": 0.09})
+    runs = 2 * 730  # hourly, each side; 1,060 s each fit into the hour
+    assert bill.total("finder") == pytest.approx(runs * 2 * 3000 * 0.000005)
+    assert bill.total("changes") == pytest.approx(2_000_000 * 0.000005)
+    assert bill.total("transfer") == pytest.approx(2_000_000 * 0.5 / 1024 * 0.09)
+    assert bill.total() == pytest.approx(bill.total("finder", "changes", "transfer"))
+
+
+def test_a_finder_that_takes_longer_than_its_interval_runs_less_often() -> None:
+    price = FREE | {"put_1000": 1.0}
+    month = 2 * 730 * 3600
+    bill = estimate(Usage(keys=100_000_000, changes=0), price)
+    assert bill.total("finder") == pytest.approx(month / (60 + 100_000_000 / 3000) * 2 * 100_000_000 / 1000 / 1000)
+
+
+def test_large_objects_go_in_parts() -> None:
+    price = FREE | {"put_1000": 1000.0}
+    assert estimate(Usage(keys=0, changes=1, mib=15), price).total("changes") == 1
+    assert estimate(Usage(keys=0, changes=1, mib=64), price).total("changes") == 8 + 2
+
+
+def test_nat_and_unequal_etags_add_to_it() -> None:
+    price = prices("us-west-2")
+    plain = estimate(Usage(keys=1_000_000, changes=100_000), price).total()
+    assert estimate(Usage(keys=1_000_000, changes=100_000, nat=True), price).total() > plain
+    reads = estimate(Usage(keys=1_000_000, changes=0, unequal_etags=1), FREE | {"read_million": 1.0})
+    assert reads.total("finder") == pytest.approx(2 * 730)
+
+
+def test_a_region_without_prices_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cost.main(["--keys", "1", "--changes", "1", "--region", "cn-north-1"]) == 2
+    assert "add a table for it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [line for line in shown((ROOT / "docs" / "cost.md").read_text()) if "-m docs.cost" in line and "--keys" in line],
+)
+def test_the_pages_examples_run(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cost.main(shlex.split(line)[3:]) == 0
+    assert "not checked since" in capsys.readouterr().out
+
+
+def test_every_price_is_used_and_the_table_is_dated() -> None:
+    table = prices("us-west-2")
+    assert table["date"].year >= 2026
+    text = (ROOT / "docs" / "cost.py").read_text()
+    assert all(f'"{name}"' in text for name, value in table.items() if isinstance(value, float))

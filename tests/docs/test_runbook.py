@@ -1,0 +1,109 @@
+"""The runbook knows every name that may wake somebody: alarms, states, errors, reasons, keys of the configuration."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import runtime
+from components import config
+from components.logfields import FinderState
+from runtime.errors import DualSyncError
+from runtime.log import State
+from tests.docs.pages import ROOT
+
+TEXT = (ROOT / "docs" / "runbook.md").read_text()
+HEADINGS = {part for line in re.findall(r"^##+ (.+)$", TEXT, re.MULTILINE) for part in line.split(", ")}
+
+
+def section(title: str) -> str:
+    """A chapter's text."""
+    return re.split(rf"^## {title}$", TEXT, flags=re.MULTILINE)[1].split("\n## ")[0]
+
+
+def strings(path: Path) -> set[str]:
+    """Every text in a module's code, the fixed parts of f-strings too."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+def errors(kind: type[Exception] = DualSyncError) -> Iterator[type[Exception]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from errors(child)
+
+
+def test_every_alarm() -> None:
+    for module in ("alarms.py", "scaling.py"):
+        tree = ast.parse((ROOT / "components" / module).read_text())
+        for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
+            called = call.func.id if isinstance(call.func, ast.Name) else ""
+            given = {k.arg: k.value for k in call.keywords}
+            if called == "Alarm":
+                part = given["part"]
+            elif called == "_alarm":
+                part = call.args[1]
+            else:
+                continue
+            assert isinstance(part, ast.Constant)
+            assert str(part.value) in HEADINGS, f"the runbook does not know the alarm {part.value!r}"
+
+
+def test_every_state() -> None:
+    wanted = {*map(str, State), "STARTING", "NO WORKER"}
+    assert wanted <= HEADINGS
+    assert all(f"`{state}`" in section("The finder's words") for state in FinderState)
+
+
+def test_every_error() -> None:
+    for module in pkgutil.walk_packages(runtime.__path__, "runtime."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    wanted = {e.__name__ for e in errors() if e.__module__.startswith("runtime.")}
+    for path in (ROOT / "components").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and any(getattr(b, "id", "") in _BASES for b in node.bases):
+                wanted.add(node.name)
+    assert {"Throttled", "ConfigError", "WrongAccount"} <= wanted
+    assert wanted <= HEADINGS, wanted - HEADINGS
+
+
+_BASES = ("Exception", "ValueError", "RuntimeError", "LookupError")
+
+
+def test_every_reason_of_ours() -> None:
+    reasons: set[str] = set()
+    for path in (ROOT / "runtime").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "GiveUp":
+                first = node.args[0]
+                if isinstance(first, ast.Constant):
+                    reasons.add(str(first.value))
+    assert {"archived", "denied", "contended"} <= reasons
+    chapter = section("Reasons of dead letters")
+    assert all(f"`{reason}`" in chapter for reason in reasons), reasons
+
+
+def test_every_key_that_an_error_may_name() -> None:
+    keys = {*config.all_keys(), *config.SIDE_FACTS}
+    named: set[str] = set()
+    for module in ("config", "validation", "peer", "preflight", "network", "finder", "bundle", "builder"):
+        for text in strings(ROOT / "components" / f"{module}.py"):
+            named |= {text.removeprefix(".")} & keys if module != "config" else {text} & {"manages", "partition"}
+    assert len(named) > 30
+    chapter = section("Configuration errors")
+    missing = {key for key in named - {"cn", "global", "keepLoser"} if f"`{key}`" not in chapter}
+    assert not missing, missing
+
+
+def test_links_within_the_page_lead_somewhere() -> None:
+    anchors = {re.sub(r"[^\w\s-]", "", title.lower()).strip().replace(" ", "-") for title in _titles()}
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
+
+
+def _titles() -> list[str]:
+    return re.findall(r"^##+ (.+)$", TEXT, re.MULTILINE)
