@@ -84,6 +84,7 @@ METRICS: tuple[Counted, ...] = (
     Counted("HealthyReports", Source.WORKER, state(*_ALIVE)),
     Counted("WaitingForPeer", Source.WORKER, state(State.WAITING_FOR_PEER)),
     Counted("CircuitOpen", Source.WORKER, state(State.CIRCUIT_OPEN)),
+    Counted("Paused", Source.WORKER, state(State.PAUSED)),
     Counted("GuardRefused", Source.WORKER, state(State.GUARD_REFUSED)),
     Counted("Fatal", Source.WORKER, lines(equals(Field.EVENT, Event.FATAL))),
     Counted("FinderRuns", Source.FINDER, found(FinderState.FINISHED)),

@@ -38,7 +38,7 @@ def step_adjustments() -> list[Step]:
 
 
 def backlog(context: SideContext, queue_name: pulumi.Input[str]) -> list[Query]:
-    """Metric queries whose result is visible plus in-flight messages; 0 while a worker's circuit is open.
+    """Metric queries whose result is visible plus in-flight messages; 0 while a circuit is open or a worker paused.
 
     With the peer away, more workers would only wait beside the first. The circuit's metric has a 0 for every minute
     with any log line (its filter's default value), so it is there whenever a worker is.
@@ -48,7 +48,8 @@ def backlog(context: SideContext, queue_name: pulumi.Input[str]) -> list[Query]:
         _metric("visible", {**queue, "metric_name": "ApproximateNumberOfMessagesVisible"}),
         _metric("inflight", {**queue, "metric_name": "ApproximateNumberOfMessagesNotVisible"}),
         _metric("open", {"namespace": context.names.metrics, "metric_name": "CircuitOpen", "stat": "Sum"}),
-        _result("Backlog", "IF(FILL(open, 0) > 0, 0, visible + inflight)"),
+        _metric("paused", {"namespace": context.names.metrics, "metric_name": "Paused", "stat": "Sum"}),
+        _result("Backlog", "IF(FILL(open, 0) + FILL(paused, 0) > 0, 0, visible + inflight)"),
     ]
 
 

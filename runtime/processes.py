@@ -129,7 +129,7 @@ async def work(settings: Settings) -> None:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
-        await log.farewell(edges.ledger)
+        await log.farewell(edges.ledger, sys.exception())
 
 
 async def _own_role(settings: Settings, edges: LocalEdges) -> str:

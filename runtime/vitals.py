@@ -146,9 +146,9 @@ class Vitals:
         except DualSyncError as e:
             self._log.line("WARNING", "vitals", reason=f"{type(e).__name__}: {e}")
 
-    async def farewell(self, ledger: Ledger) -> None:
-        """The last record of a worker that ends in good order."""
-        self._turn(State.STOPPED, "")
+    async def farewell(self, ledger: Ledger, error: BaseException | None = None) -> None:
+        """The last record of a worker that can still write one, with what ended it."""
+        self._turn(State.STOPPED, f"{type(error).__name__}: {error}" if error is not None else "")
         with contextlib.suppress(Exception):
             await self.tell(ledger)
 

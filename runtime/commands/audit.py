@@ -40,17 +40,28 @@ def audit(
         for record, sides in ordered:
             data: dict[str, Any] = dict(record.data)
             what = {n: v for n, v in {**data.get("arguments", {}), **data.get("result", {})}.items() if v}
+            what = {n: v for n, v in what.items() if n not in ("direction", "before")}
             table.add_row(
                 moment(record.time),
-                escape(str(data.get("who", "")).rsplit(":", 1)[-1]),
+                escape(_name(str(data.get("who", "")))),
                 str(data.get("command", "")),
                 ", ".join(sides),
                 str(data.get("state", "")),
-                escape(texts.dumps(what, ensure_ascii=False)),
+                escape(_brief(what)),
             )
         here.out.print(table if ordered else "nothing yet")
 
     here.show(document, text)
+
+
+def _name(who: str) -> str:
+    return " / ".join(dict.fromkeys(arn.rsplit(":", 1)[-1] for arn in who.split(" / ")))
+
+
+def _brief(values: dict[str, Any]) -> str:
+    """`a=1, b=x`: what has a value, orders without who gave them."""
+    flat = {**values, **values["orders"]} if isinstance(values.get("orders"), dict) else values
+    return ", ".join(f"{n}={v}" for n, v in flat.items() if v and n not in ("orders", "by", "since"))
 
 
 def stacks(

@@ -100,7 +100,9 @@ def _which(sight: Sight) -> str:
 
 
 def _stamp(sight: Sight) -> str:
-    stamp = sight.seen.stamp if sight.seen else None
+    if sight.seen is None:
+        return "–"
+    stamp = sight.seen.stamp
     return "none: written by a user" if stamp is None else f"pair {stamp.pair}, from {stamp.identity.origin}"
 
 

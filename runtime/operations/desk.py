@@ -154,6 +154,11 @@ class Desk:
     clock: Clock
     who: str
 
+    @property
+    def name(self) -> str:
+        """The operator's name for colleagues: the last part of who they are, once if it is the same on both sides."""
+        return " / ".join(dict.fromkeys(arn.rsplit(":", 1)[-1] for arn in self.who.split(" / ")))
+
     def both(self) -> tuple[Side, Side]:
         """cn and global. Raises `Stop` when one is not deployed."""
         missing = [str(name) for name in SideName if name not in self.sides]

@@ -194,7 +194,7 @@ def _obstacle(now: float, sight: Sight) -> str:
     if settings.events is Events.NO:
         return "changes do not travel by themselves (events=No): `dualsync reconcile`"
     if sight.backlog.total:
-        return f"{sight.backlog.total} messages are in {sight.side.name}'s queue, probably one of them is about it"
+        return f"its message is probably among the {sight.backlog.total} in {sight.side.name}'s queue"
     if seen is not None and now - seen.modified < settings.finder_grace_seconds:
         return "it is so young that its event may still be on its way"
     return "no message is waiting, so its event was lost: the finder's next run sees to it, or `dualsync reconcile`"

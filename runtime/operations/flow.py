@@ -34,7 +34,7 @@ async def pause(desk: Desk, sides: Sequence[Side], reason: str) -> list[Orders]:
     """Stop receiving. What was received is finished; what comes meanwhile waits in the queue."""
     now = desk.now()
     return await give(
-        desk, sides, "pause", lambda orders: replace(orders, paused=True, reason=reason, by=desk.who, since=now)
+        desk, sides, "pause", lambda orders: replace(orders, paused=True, reason=reason, by=desk.name, since=now)
     )
 
 
@@ -42,7 +42,7 @@ async def resume(desk: Desk, sides: Sequence[Side]) -> list[Orders]:
     """Receive again."""
     now = desk.now()
     return await give(
-        desk, sides, "resume", lambda orders: replace(orders, paused=False, reason="", by=desk.who, since=now)
+        desk, sides, "resume", lambda orders: replace(orders, paused=False, reason="", by=desk.name, since=now)
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runtime.log import State
+from runtime.log import Outcome, State
 from runtime.operations.status import Direction, Status
 
 OLD_SECONDS = 900
@@ -14,6 +14,9 @@ OLD_SECONDS = 900
 FINDER_SECONDS = 3 * 3600
 """Three of the finder's usual intervals."""
 KEY_DAYS = 90
+OFTEN = 3
+"""So many workers that died within an hour are no accident."""
+_TROUBLES = (Outcome.FAILED, Outcome.BURIED)
 
 
 class Weight(StrEnum):
@@ -64,7 +67,7 @@ def _of(d: Direction) -> Iterator[Problem]:
         yield Problem(
             d.name,
             Weight.WAITING,
-            f"{d.dead.total} dead letters: {why}",
+            f"{_some(d.dead.total, 'dead letter')}: {why}",
             f"`dualsync dlq list {d.side}`; when the cause is mended, `dualsync dlq redrive {d.side} --all`",
         )
     if d.held is not None:
@@ -86,7 +89,7 @@ def _of(d: Direction) -> Iterator[Problem]:
         yield Problem(
             d.name,
             Weight.NOTE,
-            f"{d.conflicts} conflicts were resolved by the pair's rule",
+            f"{_some(d.conflicts, 'conflict')} resolved by the pair's rule",
             "`dualsync conflicts list`; `dualsync conflicts undo ID` brings a loser back",
         )
     yield from _of_finder(d)
@@ -136,12 +139,24 @@ def _of_workers(d: Direction) -> Iterator[Problem]:
             "the peer's services do not answer: nothing is received until they do",
             "nothing to do here: it goes on by itself; see AWS's health page for the peer's region",
         )
-    if d.alive and len(d.workers) > 4 * len(d.alive) + 4:
+    if len(d.broken) >= OFTEN:
+        said = next((worker.reason for worker in reversed(d.broken) if worker.reason), "without a word")
         yield Problem(
             d.name,
             Weight.WAITING,
-            f"{len(d.workers)} workers were seen within a day, {len(d.alive)} live: they die again and again",
-            "see the worker log group for the last lines before each end",
+            f"{len(d.broken)} workers died within an hour, the last: {said}",
+            "the worker log group has their last lines; what they held comes back by itself",
+        )
+    troubles = [p for worker in d.alive for p in worker.problems if p.get("outcome") in _TROUBLES]
+    lately = [p for p in troubles if d.now - int(p.get("time", 0)) < OLD_SECONDS]
+    if lately:
+        last = max(lately, key=lambda p: int(p.get("time", 0)))
+        key = f" {last['key']!r}" if last.get("key") else ""
+        yield Problem(
+            d.name,
+            Weight.NOTE,
+            f"a message failed lately:{key} {last.get('reason', '')}",
+            "`dualsync explain KEY`; after five tries it is a dead letter: `dualsync dlq list`",
         )
 
 
@@ -166,3 +181,7 @@ def _of_finder(d: Direction) -> Iterator[Problem]:
             f"the finder's last run ended {(d.now - d.finder.time) // 3600} hours ago",
             "`dualsync reconcile` runs it now; the finder's log group says why it does not by itself",
         )
+
+
+def _some(count: int, word: str) -> str:
+    return f"{count} {word}{'s' if count != 1 else ''}"

@@ -10,10 +10,12 @@ from typing import Any
 
 from runtime import histogram
 from runtime.controls import Orders, read_orders
+from runtime.log import State
 from runtime.operations.desk import AccessKey, Depth, Desk, Promise, Side
 from runtime.record import CONFLICT, DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, WORKER, Record
 from runtime.vitals import is_alive
 
+HOUR = 3600
 COUNTED = 10_000
 """Conflicts are counted up to here: the question is whether there are any, not how many of very many."""
 SAMPLED = 10
@@ -89,6 +91,12 @@ class Direction:
     @property
     def alive(self) -> list[Worker]:
         return [worker for worker in self.workers if worker.alive]
+
+    @property
+    def broken(self) -> list[Worker]:
+        """Workers that ended within the hour and should not have: with an error, or without a word."""
+        ended = [w for w in self.workers if not w.alive and self.now - w.heard < HOUR]
+        return [w for w in ended if w.state != State.STOPPED or w.reason]
 
     @property
     def state(self) -> str:

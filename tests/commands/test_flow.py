@@ -23,7 +23,7 @@ def test_pause_one_direction(direction: str) -> None:
     office = Office()
     answer = office.call("pause", direction, "--reason", "moving", "--yes")
     assert answer.code == 0
-    assert orders(office, CN) == Orders(paused=True, reason="moving", by="arn:ann", since=int(office.time.now))
+    assert orders(office, CN) == Orders(paused=True, reason="moving", by="ann", since=int(office.time.now))
     assert not orders(office, GLOBAL).paused
     assert office.call("resume", direction).code == 0
     assert not orders(office, CN).paused

@@ -95,7 +95,7 @@ def test_each_problem_has_a_way_out(office: Office) -> None:
     texts = " | ".join(problem["what"] for problem in found)
     assert "12 deletions are held: one side is empty" in texts
     assert "2 dead letters: archived: restore it first (1); received five times" in texts
-    assert "1 conflicts" in texts
+    assert "1 conflict resolved" in texts
     assert "has waited 5000 s" in texts
     assert "200 days old" in texts
     assert "promises user AIDASOMEBODY, the peer's stack has AIDACN" in texts
@@ -138,8 +138,23 @@ def test_a_pause_says_who_and_why(office: Office) -> None:
 
 def test_workers_that_die_again_and_again(office: Office) -> None:
     for number in range(20):
-        record(office, CN, "worker", f"dead-{number}", state="STOPPED")
-    assert any("die again and again" in problem for problem in problems(office))
+        record(office, CN, "worker", f"done-{number}", state="STOPPED")
+        record(office, CN, "worker", f"old-{number}", state="RUNNING")
+    office.time.now += 4000
+    asyncio.run(office.heartbeat())
+    assert not any("died" in problem for problem in problems(office))
+    record(office, CN, "worker", "killed-1", state="RUNNING")
+    record(office, CN, "worker", "killed-2", state="RUNNING")
+    record(office, CN, "worker", "fatal", state="STOPPED", reason="Stop: the bucket is gone")
+    office.time.now += 300
+    asyncio.run(office.heartbeat())
+    assert "3 workers died within an hour, the last: Stop: the bucket is gone" in problems(office)[0]
+
+
+def test_a_message_that_fails(office: Office) -> None:
+    office.vitals[CN].line("ERROR", "outcome", outcome=Outcome.FAILED, reason="unreadable message: not JSON")
+    asyncio.run(office.heartbeat())
+    assert problems(office) == ["note cn->global: a message failed lately: unreadable message: not JSON"]
 
 
 def test_one_side_alone(office: Office) -> None:

@@ -122,6 +122,7 @@ def counted(**fields: Any) -> set[str]:
         ({"event": "state", "state": State.RUNNING}, {"HealthyReports"}),
         ({"event": "state", "state": State.WAITING_FOR_PEER}, {"HealthyReports", "WaitingForPeer"}),
         ({"event": "state", "state": State.CIRCUIT_OPEN}, {"HealthyReports", "CircuitOpen"}),
+        ({"event": "state", "state": State.PAUSED}, {"HealthyReports", "Paused"}),
         ({"event": "state", "state": State.GUARD_REFUSED}, {"GuardRefused"}),
         (
             {"event": "finder", "state": "finished", "held": 2, "queued": 3},
