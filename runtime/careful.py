@@ -59,7 +59,7 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
             deletions_travel=travels,
             spent=look.etag if _spent(look, noted) else "",
             settled=reading is not None and context.now() - reading.seen.modified >= SETTLED_SECONDS,
-            stale="" < look.sequencer < entry.sequencer,
+            stale="" < look.sequencer < (entry.landed if entry.agreed is not None else entry.sequencer),
             alone=reading is not None and entry.alone == alone(reading.seen) and _long_since(context, entry),
         )
         return await _perform(context, look, entry, view, decide(view), reading)

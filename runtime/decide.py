@@ -59,7 +59,7 @@ class View:
 
     `cause` is why the key is looked at; `attempt` counts the looks before this one; `deletion` says that a finding may
     delete; `deletions_travel` is false when only creations are synchronised. `settled`: what is here is older than any
-    write under way can be. `stale`: the event is older than what was acted on. `alone`: an earlier run of the finder
+    write under way can be. `stale`: the event is older than what it would act on. `alone`: an earlier run of the finder
     saw it here and nothing there, too. `spent` is the ETag of a version of this side that a user deleted or replaced
     since. `unsure`: this look may have written before.
     """
@@ -123,7 +123,7 @@ def _only_there(view: View, remote: Sighting) -> Decision:
     if _zombie_there(view, remote):
         return Decision(Deed.DELETE_REMOTE, "a copy that arrived after its deletion")
     if entry.agreed is not None and remote.identity == entry.agreed.identity:
-        if by_user and view.deletions_travel:
+        if by_user and view.deletions_travel and not view.stale:
             return Decision(Deed.DELETE_REMOTE, "deleted here, unchanged at the peer")
         return Decision(Deed.NOTHING, "gone here: the deletion's own event will say so")
     if entry.expired is not None and remote.identity == entry.expired.identity:
@@ -168,14 +168,11 @@ def _crossed(view: View, local: Sighting, remote: Sighting) -> Decision:
     """Each side holds a replica of the other's: both workers wrote when users had moved on.
 
     The peer's version came here while it was there; ours stands there now, so the peer's was deleted there, or ours
-    was written over it as a conflict's winner. If ours can't have won and was deleted here, both are gone.
+    was written over it as a conflict's winner. If ours was deleted here, then both are gone.
     """
-    if wins(local.identity, remote.identity, view.policy):
-        if _zombie_there(view, remote) or _outlived(view, local, remote):
-            return _BOTH_DELETED
-        patience = PATIENCE_IN_A_TIE
-    else:
-        patience = PATIENCE_UNSURE
+    if _zombie_there(view, remote) or _outlived(view, local, remote):
+        return _BOTH_DELETED
+    patience = PATIENCE_IN_A_TIE if wins(local.identity, remote.identity, view.policy) else PATIENCE_UNSURE
     if view.attempt < patience:
         return Decision(Deed.WAIT, f"{_FORMER}: a deletion on its way may say more")
     return Decision(Deed.PUSH, _FORMER)
@@ -184,13 +181,13 @@ def _crossed(view: View, local: Sighting, remote: Sighting) -> Decision:
 def _outlived(view: View, local: Sighting, remote: Sighting) -> bool:
     """Was this version of ours, of which only the time is known, gone from here before what is here now arrived?"""
     died = view.entry.died if view.entry.deleted and view.deletions_travel else 0
-    return remote.identity.modified < died <= local.seen.modified and not _in_parts(remote)
+    return remote.identity.modified <= died <= local.seen.modified and not _in_parts(remote)
 
 
 def _contest(view: View, local: Sighting, remote: Sighting) -> Decision:
     users = not local.replica and not remote.replica
     crossed = local.replica and remote.replica and remote.identity.origin is view.side
-    if crossed and wins(local.identity, remote.identity, view.policy) and _outlived(view, local, remote):
+    if crossed and _outlived(view, local, remote):
         return _BOTH_DELETED
     tie = local.identity.modified == remote.identity.modified or _in_parts(local) or _in_parts(remote) or crossed
     if view.attempt < (PATIENCE_UNSURE if view.unsure else PATIENCE_IN_A_TIE if tie else PATIENCE):

@@ -119,10 +119,25 @@ async def _held_there(context: Context, look: Look, entry: Entry, identity: Iden
     return Held(seen.etag, seen.modified)
 
 
+async def _first_arrival(context: Context, look: Look, entry: Entry) -> Entry:
+    """is this the late echo of the agreed version's first copy? Each copy has another ETag where it is no digest."""
+    version = await context.local.head(look.key, look.version_id) if look.version_id else None
+    if version is None or version.etag != look.etag or not _stamped(context, look, version):
+        return entry
+    known = version.stamp is not None and entry.agreed is not None and version.stamp.identity == entry.agreed.identity
+    return replace(entry, arrived=min(entry.arrived or look.sequencer, look.sequencer)) if known else entry
+
+
 async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Seen | None) -> Result:
     """The echo's version has gone or was replaced. Which one was it, and was it a user who deleted it?"""
     later = entry.sequencer > look.sequencer
     since = entry.agreed is not None and not "" < entry.landed < look.sequencer
+    if later and since and now_here is not None and now_here.opaque and entry.agreed is not None:
+        first = await _first_arrival(context, look, entry)
+        if first.rewritten:
+            return await _remove_both(context, look, first, now_here, entry.agreed.identity)
+        if first != entry:
+            await context.write(entry, first)
     if later and (since or (now_here is None and entry.deleted < look.sequencer)):
         return _echo("late: a later event was acted on")
     version = await context.local.head(look.key, look.version_id) if look.version_id else None

@@ -105,7 +105,7 @@ ROWS = [
     Row("both changed since agreed", D.PUSH, LATER, THEIRS, AGREED, loser=THEIRS),
     Row("crossed, both deleted since", D.DELETE_BOTH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD),
     Row("the same where only creations travel", D.PUSH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD, travel=False),
-    Row("crossed, ours deleted, though it may have won", D.PUSH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST),
+    Row("crossed, ours deleted after it may have won", D.DELETE_BOTH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST),
     Row("crossed, not known yet", D.WAIT, THEIRS_HERE, OLD_THERE, AGREED_THEIRS, attempt=0),
     Row("crossed replicas: our holder of the newer writes it", D.PUSH, THEIRS_HERE, OLD_THERE),
     Row("crossed replicas: the peer's holder of the newer writes it", D.NOTHING, THEIRS_HERE, LATER_THERE),
@@ -129,6 +129,7 @@ ROWS = [
     # only there
     Row("deleted here, as agreed there", D.DELETE_REMOTE, None, OLD_THERE, AGREED, REMOVED),
     Row("deleted here, as agreed there, proven", D.DELETE_REMOTE, None, OLD_THERE, AGREED, FINDING, deletion=True),
+    Row("deleted here before what is agreed came", D.NOTHING, None, OLD_THERE, AGREED, REMOVED, stale=True),
     Row("gone here, as agreed there, by another event", D.NOTHING, None, OLD_THERE, AGREED),
     Row("gone here, as agreed there, by finding", D.NOTHING, None, OLD_THERE, AGREED, FINDING),
     Row("deleted here, but only creations travel", D.NOTHING, None, OLD_THERE, AGREED, REMOVED, travel=False),

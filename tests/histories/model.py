@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+PEER = {"cn": "global", "global": "cn"}
 BESIDE = "~beside"
 """The object that is on both sides from the start."""
 
@@ -100,6 +101,7 @@ class KeyModel:
         "rule",
         "seen",
         "twice",
+        "uncopied",
         "unheard",
         "unrecognised",
     )
@@ -120,6 +122,8 @@ class KeyModel:
         self.unheard: set[str] = set()
         """Contents of whose arrival or removal an event was lost."""
         self.unrecognised: set[str] = set()
+        self.uncopied: set[str] = set()
+        """Contents that expired while the peer had never held them."""
         self.forgotten: set[str] = set()
         """Sides whose ledger lost what it knew of the key."""
 
@@ -141,6 +145,8 @@ class KeyModel:
         seen = self.seen[side]
         if seen is not None:
             self.expired[side].add(seen.content)
+            if seen.content not in self.held[PEER[side]]:
+                self.uncopied.add(seen.content)
         self.present[side] = False
 
     def worker_wrote(self, side: str, content: str) -> None:
@@ -157,8 +163,9 @@ class KeyModel:
             if last.content == content:
                 self.echoes.append((content, side))
             elif not reaches(last, act) and not reaches(act, last) and self.rule(act, last):
-                if not any(reaches(a, act) for a in self.acts if a.body == last.body):
-                    self.losers.add(last.content)  # no one who knew these bytes wrote over them
+                known = any(reaches(a, act) for a in self.acts if a.body == last.body)
+                if last.side != act.side and not known:
+                    self.losers.add(last.content)  # of the other side, and no one who knew these bytes wrote over them
                 last.by.append(act)
         elif self.present[side] and last is act:
             self.echoes.append((content, side))
@@ -237,12 +244,12 @@ def judge_kept(base: KeyModel, key: str, shown: dict[str, tuple[str, bytes] | No
 
 def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes] | None]) -> str:
     """The documented exception that a key's history falls under, empty for none."""
-    if any(a.content in model.expired[a.side] for a in tips if a.content):
+    stale = {s[0] for s in shown.values() if s} - {a.content for a in tips}
+    if any(a.content in model.uncopied for a in tips) or (stale and stale <= model.uncopied):
         return Excuse.EXPIRED
     involved = {s[1] for s in shown.values() if s} | {a.body for a in tips if a.content}
     if any(sum(a.body == body for a in model.acts) > 1 for body in involved):
         return Excuse.SAME_BYTES
-    stale = {s[0] for s in shown.values() if s} - {a.content for a in tips}
     if stale and stale <= model.unrecognised:
         return Excuse.UNRECOGNISED
     if stale and stale <= model.unheard & model.twice:
