@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from types import NoneType, UnionType
@@ -145,13 +145,13 @@ def pair_of(values: Mapping[str, Any]) -> PairModel:
         for key, field in PAIR_OPTIONS.items()
         if key in values
     }
-    sides = {name: _side(name, values, name in manages) for name in SideName}
+    sides = {name: _side(name, values, manages) for name in SideName}
     model = PairModel(cn=sides[SideName.CN], global_=sides[SideName.GLOBAL], manages=manages, **pair)
     check(model)
     return model
 
 
-def _side(name: SideName, values: Mapping[str, Any], managed: bool) -> SideModel:
+def _side(name: SideName, values: Mapping[str, Any], manages: Sequence[SideName]) -> SideModel:
     own: Mapping[str, Any] = values.get(str(name), {})
     known = {**SIDE_FACTS, **SIDE_OPTIONS}
     for key in own:
@@ -168,9 +168,10 @@ def _side(name: SideName, values: Mapping[str, Any], managed: bool) -> SideModel
                 "is missing",
                 f"give it under {PROJECT}:{name} (which, in a stack's file, replaces Pulumi.yaml's as a whole)",
             )
-    model = SideModel(side=name, account_id="", region="", bucket="")
     # A stack's own options are for what it manages; of the other side it needs only where it is.
-    options = {k: values[k] for k in SIDE_OPTIONS if k in values} if managed else {}
+    options = {k: values[k] for k in SIDE_OPTIONS if k in values} if name in manages else {}
+    at_top = (frozenset(SIDE_OPTIONS) if list(manages) == [name] else frozenset(options)) - frozenset(own)
+    model = SideModel(side=name, account_id="", region="", bucket="", at_top=at_top)
     for key, value in {**options, **own}.items():
         shown = f"{name}.{key}" if key in own else key
         if key == "partition":

@@ -242,7 +242,7 @@ def image(context: SideContext) -> str:
         registry = f"{context.account_id}.dkr.ecr.{context.region}.{context.partition.dns_suffix}"
         copy = f"{registry}/lambda-python:3.11"
         raise ConfigError(
-            f"{context.side}.finderImage",
+            context.local.key("finderImage"),
             None,
             "not given, and China's regions have no public registry to take the finder's image from",
             "copy it into the account's own (`aws ecr create-repository --repository-name lambda-python`, "

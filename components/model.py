@@ -99,7 +99,8 @@ class Replicas:
 class SideModel:
     """One side: its bucket, its account, and how its part of the machinery is built.
 
-    `lifecycle_expires` None: as the bucket's rules say, and true where they can't be read.
+    `lifecycle_expires` None: as the bucket's rules say, and true where they can't be read. `at_top`: options of this
+    side that config has, or would have, at the top instead of inside the side; so that an error names the right key.
     """
 
     side: SideName
@@ -118,6 +119,12 @@ class SideModel:
     finder: FinderOptions = field(default_factory=FinderOptions)
     watch: Watch = field(default_factory=Watch)
     replicas: Replicas = field(default_factory=Replicas)
+
+    at_top: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def key(self, option: str) -> str:
+        """The config key of an option of this side: `subnetIds` or `cn.subnetIds`."""
+        return option if option in self.at_top else f"{self.side}.{option}"
 
     @property
     def partition(self) -> Partition:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pulumi
@@ -100,27 +101,27 @@ class Network(pulumi.ComponentResource):
 def choose(context: SideContext, vpc_id: str, routes: dict[str, Route]) -> list[Route]:
     """The subnets to use of a VPC's `routes`. Raises `ConfigError` for one that is missing or has no way out."""
     wanted = context.local.network
-    key = context.side
+    key = context.local.key
     for subnet_id in wanted.subnet_ids:
         route = routes.get(subnet_id)
         if route is None:
             raise ConfigError(
-                f"{key}.subnetIds",
+                key("subnetIds"),
                 subnet_id,
                 f"is no subnet of {vpc_id} in {context.region}",
-                f"give subnets of that VPC, or another {key}.vpcId",
+                f"give subnets of that VPC, or another {key('vpcId')}",
             )
         if not usable(route, wanted.public_ip):
-            raise ConfigError(f"{key}.subnetIds", subnet_id, _fault(route), _remedy(key, route))
+            raise ConfigError(key("subnetIds"), subnet_id, _fault(route), _remedy(key, route))
     if wanted.subnet_ids:
         return [routes[subnet_id] for subnet_id in wanted.subnet_ids]
     chosen = [route for route in routes.values() if usable(route, wanted.public_ip)]
     if not chosen:
         raise ConfigError(
-            f"{key}.vpcId",
+            key("vpcId"),
             vpc_id,
             "none of its subnets has a way out, so worker and finder could reach neither AWS nor the peer",
-            f"add an internet gateway or a NAT gateway and a route to it, or give another {key}.vpcId",
+            f"add an internet gateway or a NAT gateway and a route to it, or give another {key('vpcId')}",
         )
     return chosen
 
@@ -136,9 +137,9 @@ def _fault(route: Route) -> str:
     return f"has no way out: {route.route_table_id} has no route to {ANYWHERE}"
 
 
-def _remedy(key: str, route: Route) -> str:
+def _remedy(key: Callable[[str], str], route: Route) -> str:
     if route.public:
-        return f"set {key}.publicIp to true, or give a subnet whose route leads to a NAT gateway"
+        return f"set {key('publicIp')} to true, or give a subnet whose route leads to a NAT gateway"
     return f"add a route to an internet or NAT gateway to {route.route_table_id}, or give another subnet"
 
 
@@ -150,9 +151,8 @@ def _vpc(context: SideContext) -> str:
         filters=[aws.ec2.GetVpcsFilterArgs(name="is-default", values=["true"])], opts=context.invoke_options()
     ).ids
     if not found:
-        key = f"{context.side}.vpcId"
         raise ConfigError(
-            key,
+            context.local.key("vpcId"),
             None,
             f"not given, and account {context.account_id} has no default VPC in {context.region}",
             "give a VPC whose subnets have a way out, or make one with `aws ec2 create-default-vpc`",

@@ -30,7 +30,7 @@ def check_bucket(context: SideContext, sync: SyncProvider) -> BucketFacts:
     acl = context.peer.replicas.acl
     if facts.ownership == "BucketOwnerEnforced" and acl not in ("", "bucket-owner-full-control"):
         raise ConfigError(
-            f"{context.side.peer}.acl",
+            context.peer.key("acl"),
             acl,
             f"is refused by bucket {local.bucket}, where the owner owns every object",
             "use bucket-owner-full-control or nothing",

@@ -202,10 +202,10 @@ def _options(side: str, model: SideModel) -> None:
         ("finderMemory", finder.memory, 512, 122880),
         ("lagAlarmSeconds", watch.lag_seconds, 60, None),
     ):
-        _range(key, value, low, high)
+        _range(model.key(key), value, low, high)
     if not fleet.min_capacity <= fleet.desired_capacity <= fleet.max_capacity:
         raise ConfigError(
-            "desiredCapacity",
+            model.key("desiredCapacity"),
             fleet.desired_capacity,
             f"capacities out of order (minCapacity {fleet.min_capacity}, maxCapacity {fleet.max_capacity})",
             "let minCapacity ≤ desiredCapacity ≤ maxCapacity",
@@ -213,7 +213,7 @@ def _options(side: str, model: SideModel) -> None:
     registry = re.match(r"[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.", finder.image)
     if registry is not None and partition_of(registry[1]) != model.partition:
         raise ConfigError(
-            "finderImage",
+            model.key("finderImage"),
             finder.image,
             f"is in a registry that side {side} can't reach from {model.region}",
             f"give it under {side}, from a registry of partition {model.partition.id}",
@@ -223,10 +223,12 @@ def _options(side: str, model: SideModel) -> None:
         ("acl", model.replicas.acl, ("", *CANNED_ACLS)),
     ):
         if text not in choices:
-            raise ConfigError(key, text, "unknown choice", f"use one of {', '.join(c or 'nothing' for c in choices)}")
+            raise ConfigError(
+                model.key(key), text, "unknown choice", f"use one of {', '.join(c or 'nothing' for c in choices)}"
+            )
     if watch.log_days not in LOG_DAYS:
         raise ConfigError(
-            "logRetentionDays", watch.log_days, "not offered", f"use one of {', '.join(map(str, LOG_DAYS))}"
+            model.key("logRetentionDays"), watch.log_days, "not offered", f"use one of {', '.join(map(str, LOG_DAYS))}"
         )
     for key, texts, pattern, remedy in (
         ("vpcId", (model.network.vpc_id,), r"vpc-[0-9a-f]{8,17}", "use vpc-…, or nothing for the default VPC"),
@@ -243,7 +245,7 @@ def _options(side: str, model: SideModel) -> None:
     ):
         for text in texts:
             if text and not re.fullmatch(pattern, text):
-                raise ConfigError(key, text, f"not valid for side {side}", remedy)
+                raise ConfigError(model.key(key), text, f"not valid for side {side}", remedy)
 
 
 def _range(key: str, value: int, low: int, high: int | None) -> None:

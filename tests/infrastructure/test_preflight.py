@@ -99,8 +99,26 @@ def test_an_acl_that_the_bucket_refuses(bundles: Path) -> None:
 
 
 def test_the_finders_image_in_china(bundles: Path) -> None:
-    with pytest.raises(Exception, match=r"^cn.finderImage: not given, and China's regions have no public registry"):
+    with pytest.raises(Exception, match=r"^finderImage: not given, and China's regions have no public registry"):
         deploy("cn", bundles, {"finderImage": ""})
+
+
+def no_vpc(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
+    return {"ids": [], "id": "x", "region": "x"} if token == "aws:ec2/getVpcs:getVpcs" else None
+
+
+def test_an_error_names_the_key_where_it_stands(bundles: Path) -> None:
+    """At the top for the one side that a stack manages, inside the side where it was given there, or for two sides."""
+    with pytest.raises(Exception, match=r"^vpcId: not given, and account 111122223333 has no default VPC"):
+        deploy("cn", bundles, {"vpcId": None}, no_vpc)
+    own = json.loads(config_of("cn")["dualsync:cn"])
+    inside = own | {"subnetIds": ["subnet-00000000"]}
+    with pytest.raises(Exception, match=r"^cn.subnetIds='subnet-00000000': is no subnet of .* or another vpcId$"):
+        deploy("cn", bundles, {"cn": inside})
+    own["finderImage"] = config_of("cn")["dualsync:finderImage"]
+    both = {"manages": ["cn", "global"], "peerStack": "", "cn": own, "vpcId": None, "finderImage": None}
+    with pytest.raises(Exception, match=r"^cn.vpcId: not given"):
+        deploy("cn", bundles, both, no_vpc)
 
 
 @pytest.fixture
