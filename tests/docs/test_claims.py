@@ -1,0 +1,81 @@
+"""What the migration page says of the first run, played by the real worker and finder over the fakes."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from tests.scenarios.stage import Stage
+
+
+def play(story: str) -> None:
+    stage = Stage()
+    for line in textwrap.dedent(story).strip().splitlines():
+        stage.perform(line)
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        pytest.param(
+            """
+            cn put a one
+            cn lose e1
+            finders
+            expect a one
+            expect writes 1
+            """,
+            id="only on one side: copied",
+        ),
+        pytest.param(
+            """
+            cn put a one
+            wait 10
+            global put a copied like one
+            cn lose e1
+            global lose e1
+            finders
+            expect writes 0
+            expect records conflict 0
+            wait 1000
+            cn delete a
+            settle
+            expect a nothing
+            """,
+            id="equal on both: agreed, and a deletion has its proof",
+        ),
+        pytest.param(
+            """
+            given parts True
+            cn put a one
+            wait 10
+            global multipart a copied like one
+            global complete copied
+            cn lose e1
+            global lose e1
+            finders
+            expect writes 1
+            # the same one in both ledgers
+            expect records conflict 2
+            """,
+            id="the same content in other parts: a conflict, and one write",
+        ),
+        pytest.param(
+            """
+            cn put a one
+            wait 10
+            global put a copied like one
+            cn lose e1
+            global lose e1
+            cn delete a
+            cn lose e2
+            finders
+            expect a copied
+            """,
+            id="deleted while nobody watched: comes back",
+        ),
+    ],
+)
+def test_the_first_run_after_the_plugin(story: str) -> None:
+    play(story)
