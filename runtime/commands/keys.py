@@ -73,7 +73,7 @@ def _words(state: KeyState) -> str:
     lines = {
         Phase.STEADY: f"[green]{name}'s user has one key, {age} old, and the secret at {peer} names it[/green]",
         Phase.ROTATING: f"[yellow]{name}'s user has two keys: a rotation is under way, or broke off[/yellow]",
-        Phase.BROKEN: f"[red]the secret at {peer} names a key that {name} does not have: `pulumi up` of {name}[/red]",
+        Phase.BROKEN: f"[red]the secret at {peer} names no active key of {name}'s user: `pulumi up` of {name}[/red]",
         Phase.UNKNOWN: "[yellow]your credentials may not see the user's keys or the secret[/yellow]",
     }
     return f"{lines[state.phase]}\n{state.ready} of {state.alive} living workers of {peer} have proven it"

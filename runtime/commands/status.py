@@ -14,7 +14,7 @@ from rich.text import Text
 
 from runtime.commands.session import Exit, Json, escape, session
 from runtime.commands.words import duration, moment, number, size
-from runtime.log import Outcome
+from runtime.log import Outcome, State
 from runtime.operations.desk import Desk
 from runtime.operations.problems import Problem, Weight, problems
 from runtime.operations.status import Direction, Status, gather
@@ -142,7 +142,8 @@ def _finder(d: Direction) -> str:
 
 
 def _guard(d: Direction) -> str:
-    proven = {worker.guard for worker in d.alive if worker.guard}
+    waiting = (State.WAITING_FOR_PEER, State.GUARD_REFUSED)
+    proven = {worker.guard for worker in d.alive if worker.guard and worker.state not in waiting}
     if not proven:
         return "[yellow]not proven[/yellow]"
     user = ", ".join(sorted(proven))
