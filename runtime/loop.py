@@ -17,6 +17,7 @@ from runtime.ports import Clock, Message, Queue
 WAIT_SECONDS = 20
 """SQS's longest poll: an idle worker costs three requests a minute."""
 BATCH = 10
+GATHER_SECONDS = 0.05
 TROUBLE = 8
 """So many calls in a row without an answer open the circuit: receiving stops, the peer is probed."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -137,10 +138,16 @@ class Loop:
             await self._until_stopped(asyncio.shield(self._connecting))
 
     async def _receive(self, ender: asyncio.Task[Any]) -> None:
-        while len(self._busy) >= self._concurrency:
-            await asyncio.wait({*self._busy, ender}, return_when=asyncio.FIRST_COMPLETED)
+        # A request for one message costs as much as one for ten: where room for a batch is about to come, it waits.
+        enough = self._concurrency - BATCH if self._concurrency > BATCH else self._concurrency - 1
+        patience = None if len(self._busy) >= self._concurrency else GATHER_SECONDS
+        while len(self._busy) > enough:
+            done, _ = await asyncio.wait({*self._busy, ender}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if self._stopping.is_set():
                 return
+            if not done:
+                break
+            patience = GATHER_SECONDS
         limit = min(BATCH, self._concurrency - len(self._busy))
         asking = asyncio.ensure_future(self._queue.receive(limit, WAIT_SECONDS))
         await asyncio.wait({asking, ender}, return_when=asyncio.FIRST_COMPLETED)
