@@ -142,7 +142,8 @@ h1{font-size:1.4rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}
 table{border-collapse:collapse}th{text-align:left;font-weight:600}
 td,th{padding:.25rem .9rem .25rem 0;vertical-align:top}
 .facts th{color:var(--soft);font-weight:400}.rows{width:100%;font-size:.85rem}.rows td,.rows th{border-top:1px solid
-var(--rule)}.rows code{word-break:break-all}.fault td:first-child{border-left:3px solid var(--bad);padding-left:.5rem}
+var(--rule)}.rows td:first-child{min-width:14rem}.rows code{word-break:break-all}
+.fault td:first-child{border-left:3px solid var(--bad);padding-left:.5rem}
 svg{max-width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:var(--ink)}
 .bar{fill:var(--bar)}.line{fill:none;stroke:var(--bar);stroke-width:2}.grid{stroke:var(--rule)}
 """

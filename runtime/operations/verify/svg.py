@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-WIDTH = 640
-ROW, LABEL, BAR = 26, 230, 300
+WIDTH = 820
+ROW, LABEL, BAR = 26, 420, 320
 HEIGHT, LEFT, BOTTOM = 220, 70, 34
 
 
@@ -19,7 +19,7 @@ def bars(title: str, rows: Sequence[tuple[str, int]]) -> str:
     parts = [_open(title, height)]
     for number, (name, count) in enumerate(rows):
         y = number * ROW + 4
-        width = max(2, round(BAR * count / most))
+        width = max(2, round(BAR * count / most)) if count else 0
         parts.append(f'<text x="{LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(_short(name))}</text>')
         parts.append(f'<rect x="{LABEL}" y="{y + 2}" width="{width}" height="18" rx="2" class="bar"/>')
         parts.append(f'<text x="{LABEL + width + 6}" y="{y + 15}">{count:,}</text>')
@@ -56,4 +56,4 @@ def _open(title: str, height: int) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 34 else name[:33] + "…"
+    return name if len(name) <= 66 else name[:65] + "…"
