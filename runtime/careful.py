@@ -57,6 +57,7 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
             policy=settings.conflict_policy,
             deletion=look.deletion,
             deletions_travel=travels,
+            wrote=Agreement.of_row(look.wrote).identity if look.wrote else None,
             spent=look.etag if _spent(look, noted) else "",
             settled=reading is not None and context.now() - reading.seen.modified >= SETTLED_SECONDS,
             stale="" < look.sequencer < (entry.landed if entry.agreed is not None else entry.sequencer),

@@ -61,7 +61,7 @@ class View:
     delete; `deletions_travel` is false when only creations are synchronised. `settled`: what is here is older than any
     write under way can be. `stale`: the event is older than what it would act on. `alone`: an earlier run of the finder
     saw it here and nothing there, too. `spent` is the ETag of a version of this side that a user deleted or replaced
-    since. `unsure`: this look may have written before.
+    since. `unsure`: this look may have written before; `wrote` is what it surely wrote and could not record.
     """
 
     side: SideName
@@ -78,6 +78,7 @@ class View:
     alone: bool = False
     spent: str = ""
     unsure: bool = False
+    wrote: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,4 +244,6 @@ def _zombie_there(view: View, remote: Sighting) -> bool:
         return False
     if remote.identity.origin is view.side and remote.identity.shown[0] == view.spent:
         return True
+    if remote.identity == view.wrote and view.local is None and view.entry.agreed is None:
+        return view.entry.expired is None and remote.identity.modified < view.entry.died
     return view.entry.is_dead(remote.identity) and remote.seen.modified >= view.entry.died

@@ -47,7 +47,8 @@ class Entry:
 
     Sequencers are S3's, of events of the local bucket, normalised by `runtime.sequencer`: `sequencer` is the highest
     acted on, `arrived` and `landed` those of the agreed version's first and last arrival here (empty when not known),
-    `deleted` that of the last deletion here by a user. `former` is what was agreed before, `left` its last arrival.
+    `deleted` that of the last deletion here by a user. `former` is what was agreed before, `left` its last arrival;
+    where the agreed version was here before and had gone, `until` is when what came in between arrived.
     `alone` names an object that a finder saw here, with nothing there and no proof of anything (`modified;etag`).
     `dead` are versions that were deleted, newest last; `died` is when (S3's clock, seconds since the epoch). `expired`
     is an agreed version that a lifecycle rule took from here and that the peer may keep. `updated` is when the item
@@ -64,6 +65,7 @@ class Entry:
     arrived: str = ""
     landed: str = ""
     left: str = ""
+    until: str = ""
     deleted: str = ""
     died: int = 0
     alone: str = ""
@@ -72,7 +74,7 @@ class Entry:
     @property
     def rewritten(self) -> bool:
         """Was the agreed version written here again after a user had deleted it? Arrival < deletion < last arrival."""
-        return "" < self.arrived < self.deleted < self.landed
+        return "" < self.arrived < self.deleted < (self.until or self.landed)
 
     @property
     def believed(self) -> Held | None:

@@ -12,7 +12,9 @@ from runtime.sequencer import latest
 def agreed(entry: Entry, agreement: Agreement, look: Look, now: int) -> Entry:
     """Both sides hold this version."""
     known = entry.agreed is not None and entry.agreed.identity == agreement.identity
-    first, last = (entry.arrived, entry.landed) if known else ("", "")
+    first, last, until = (entry.arrived, entry.landed, entry.until) if known else ("", "", "")
+    if not known and entry.former is not None and entry.former.identity == agreement.identity and entry.arrived:
+        first, until = entry.left, entry.arrived  # here once more
     if look.cause is Cause.CREATED and look.etag == agreement.local.etag:
         first, last = min(first or look.sequencer, look.sequencer), latest(last, look.sequencer)
     return replace(
@@ -25,6 +27,7 @@ def agreed(entry: Entry, agreement: Agreement, look: Look, now: int) -> Entry:
         sequencer=latest(entry.sequencer, look.sequencer),
         arrived=first,
         landed=last,
+        until=until,
         updated=now,
     )
 
