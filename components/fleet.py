@@ -150,7 +150,6 @@ class Fleet(pulumi.ComponentResource):
             instance_type=fleet.instance_type,
             instance_initiated_shutdown_behavior="terminate",
             iam_instance_profile={"arn": profile.arn},
-            ebs_optimized="true",
             monitoring={"enabled": True},
             metadata_options={
                 "http_endpoint": "enabled",

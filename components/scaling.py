@@ -49,7 +49,7 @@ def backlog(context: SideContext, queue_name: pulumi.Input[str]) -> list[Query]:
         _metric("inflight", {**queue, "metric_name": "ApproximateNumberOfMessagesNotVisible"}),
         _metric("open", {"namespace": context.names.metrics, "metric_name": "CircuitOpen", "stat": "Sum"}),
         _metric("paused", {"namespace": context.names.metrics, "metric_name": "Paused", "stat": "Sum"}),
-        _result("Backlog", "IF(FILL(open, 0) + FILL(paused, 0) > 0, 0, visible + inflight)"),
+        _result("Backlog", f"IF({_filled('open')} + {_filled('paused')} > 0, 0, visible + inflight)"),
     ]
 
 
@@ -60,8 +60,17 @@ def unattended(queue_name: pulumi.Input[str], group_name: pulumi.Input[str]) -> 
     return [
         _metric("visible", {**queue, "metric_name": "ApproximateNumberOfMessagesVisible"}),
         _metric("instances", {**group, "metric_name": "GroupDesiredCapacity"}),
-        _result("Unattended", "IF(FILL(instances, 0) < 1, visible, 0)"),
+        _result("Unattended", f"IF({_filled('instances')} < 1, visible, 0)"),
     ]
+
+
+def _filled(id_: str) -> str:
+    """A metric with its last value repeated, and 0 only where it never had one.
+
+    Metrics arrive a minute or two late. Filled with 0 alone, the newest minute would always be that 0, and an alarm
+    over it wrong whenever it matters (CloudWatch User Guide, Using metric math: FILL).
+    """
+    return f"FILL(FILL({id_}, REPEAT), 0)"
 
 
 def _result(label: str, expression: str) -> Query:

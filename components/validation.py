@@ -31,6 +31,18 @@ _RESERVED_ENDS = ("-s3alias", "--ol-s3", "--x-s3", ".mrap")
 MAX_TAGS = 50 - len(OWN_TAGS)
 """AWS takes 50 tags a resource (S3 objects 10: see `bundle`)."""
 
+_GIB = 1024
+FARGATE = {
+    256: (512, *range(1 * _GIB, 2 * _GIB + 1, _GIB)),
+    512: tuple(range(1 * _GIB, 4 * _GIB + 1, _GIB)),
+    1024: tuple(range(2 * _GIB, 8 * _GIB + 1, _GIB)),
+    2048: tuple(range(4 * _GIB, 16 * _GIB + 1, _GIB)),
+    4096: tuple(range(8 * _GIB, 30 * _GIB + 1, _GIB)),
+    8192: tuple(range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB)),
+    16384: tuple(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
+}
+"""CPU units and the memory in MiB that Fargate offers for them (ECS Developer Guide, Task size)."""
+
 DEAD_LETTER_DAYS = 14
 """SQS keeps a message no longer."""
 
@@ -198,8 +210,6 @@ def _options(side: str, model: SideModel) -> None:
         ("workerConcurrency", fleet.concurrency, 1, None),
         ("finderIntervalMinutes", finder.interval_minutes, 1, None),
         ("finderGraceSeconds", finder.grace_seconds, 0, 86400),
-        ("finderCpu", finder.cpu, 256, 16384),
-        ("finderMemory", finder.memory, 512, 122880),
         ("lagAlarmSeconds", watch.lag_seconds, 60, None),
     ):
         _range(model.key(key), value, low, high)
@@ -209,6 +219,15 @@ def _options(side: str, model: SideModel) -> None:
             fleet.desired_capacity,
             f"capacities out of order (minCapacity {fleet.min_capacity}, maxCapacity {fleet.max_capacity})",
             "let minCapacity ≤ desiredCapacity ≤ maxCapacity",
+        )
+    if finder.cpu not in FARGATE:
+        raise ConfigError(
+            model.key("finderCpu"), finder.cpu, "not offered", f"use one of {', '.join(map(str, FARGATE))}"
+        )
+    if finder.memory not in FARGATE[finder.cpu]:
+        offered = ", ".join(map(str, FARGATE[finder.cpu]))
+        raise ConfigError(
+            model.key("finderMemory"), finder.memory, f"not offered for {finder.cpu} CPU units", f"use one of {offered}"
         )
     registry = re.match(r"[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.", finder.image)
     if registry is not None and partition_of(registry[1]) != model.partition:

@@ -245,6 +245,11 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"logRetentionDays": 15}, "logRetentionDays=15: not offered; use one of 1, 3, 5, 7, 14"),
     ({"cn": CN | {"vpcId": "default"}}, "cn.vpcId='default': not valid for side cn; use vpc-"),
     ({"cn": CN | {"spotPercent": 101}}, "cn.spotPercent=101: out of range; use 0 to 100"),
+    ({"finderCpu": 300}, "finderCpu=300: not offered; use one of 256, 512, 1024"),
+    (
+        {"finderCpu": 256, "finderMemory": 3072},
+        "finderMemory=3072: not offered for 256 CPU units; use one of 512, 1024, 2048",
+    ),
     ({"vpcId": "default"}, "vpcId='default': not valid for side cn; use vpc-"),
     ({"subnetIds": ["a"]}, "subnetIds='a': not valid for side cn; use a list of subnet-"),
     ({"machineImage": "latest"}, "machineImage='latest': not valid for side cn; use ami-"),

@@ -144,7 +144,7 @@ def test_a_fleet_that_may_rest_is_woken_by_the_first_message(tmp_path: Path) -> 
     world = fleet(tmp_path, min_capacity=0, desired_capacity=0)
     alarm = world.one("MetricAlarm", "wake-alarm").inputs
     assert alarm["threshold"] == 1
-    assert alarm["metricQueries"][-1]["expression"] == "IF(FILL(instances, 0) < 1, visible, 0)"
+    assert alarm["metricQueries"][-1]["expression"] == "IF(FILL(FILL(instances, REPEAT), 0) < 1, visible, 0)"
     assert world.one("Policy", "wake").inputs["stepAdjustments"] == [
         {"scalingAdjustment": 1, "metricIntervalLowerBound": "0"}
     ]

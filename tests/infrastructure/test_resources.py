@@ -147,3 +147,13 @@ def test_what_proves_deletions_and_echoes_is_protected(both: Deployment, part: s
     found = [r for r in both.aws if r.name in (f"dth-dual-cn-{part}", f"dth-dual-global-{part}")]
     assert len(found) == 2
     assert all(r.protect for r in found)
+
+
+def test_no_alarm_takes_a_late_metric_for_a_zero(deployment: Deployment) -> None:
+    queries = [
+        q for a in deployment.of("aws:cloudwatch/metricAlarm:MetricAlarm") for q in a.inputs.get("metricQueries", ())
+    ]
+    expressions = [q["expression"] for q in queries if q.get("expression")]
+    assert expressions
+    for expression in expressions:
+        assert not re.search(r"FILL\(\w+, 0\)", expression), expression
