@@ -122,10 +122,11 @@ def test_a_deployment_is_never_cut_off_and_drift_does_not_look_meanwhile() -> No
     assert deploy["concurrency"] == drift["concurrency"] == {"group": "deploy", "cancel-in-progress": False}
 
 
-def test_previews_and_drift_use_other_roles_than_deployments() -> None:
-    reading = [load(ROOT / f".github/workflows/{n}.yml")["jobs"][n]["env"] for n in ("preview", "drift")]
-    assert all(env["CN_ROLE"] == "${{ vars.CN_PREVIEW_ROLE }}" for env in reading)
-    assert load(ROOT / ".github/workflows/deploy.yml")["env"]["CN_ROLE"] == "${{ vars.CN_DEPLOY_ROLE }}"
+def test_each_task_has_a_role_of_its_own() -> None:
+    texts = {path.stem: path.read_text() for path in WORKFLOWS}
+    for workflow, roles in (("preview", {"PREVIEW"}), ("drift", {"DRIFT"}), ("deploy", {"DEPLOY", "SMOKE"})):
+        for side in ("CN", "GLOBAL"):
+            assert set(re.findall(rf"vars\.{side}_(\w+)_ROLE", texts[workflow])) == roles
 
 
 def test_shellcheck_has_nothing_to_say() -> None:
