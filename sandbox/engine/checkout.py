@@ -1,11 +1,12 @@
-"""A project folder for the engine: the real program, by links, with stack files of its own.
+"""A project folder for the engine: a copy of the program, as it is at this moment, with stack files of its own.
 
-The engine writes into the stack files that it finds (an encryption salt, at least), and the project's are not ours.
+The engine writes into the stack files that it finds (an encryption salt, at least), and the project's are not ours; and
+who edits the program while a demo runs should not find the edit deployed.
 """
 
 from __future__ import annotations
 
-import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from sandbox.processes import ROOT
 from sandbox.stackconfig import overrides
 from sandbox.workspace import Workspace
 
-LINKED = ("__main__.py", "Pulumi.yaml", "components", "runtime", "requirements", "policy")
+COPIED = ("__main__.py", "Pulumi.yaml", "components", "runtime", "requirements", "policy")
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,14 @@ class Checkout:
 
     @classmethod
     def make(cls, workspace: Workspace) -> Checkout:
-        """Link the program; the interpreter is the one that runs this."""
+        """Copy the program; the interpreter is the one that runs this."""
         folder = workspace.folder / "project"
         folder.mkdir()
-        for name in LINKED:
-            (folder / name).symlink_to(ROOT / name)
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, folder / name)
         (folder / ".venv").symlink_to(Path(sys.prefix))
         return cls(folder)
 
@@ -55,8 +59,3 @@ class Checkout:
     def stack_file(self, stack: str) -> Path:
         """Config of one stack, written by us, and by the engine."""
         return self.folder / f"Pulumi.{stack}.yaml"
-
-
-def interpreter() -> Path:
-    """The Python that the engine starts for the program."""
-    return Path(os.path.abspath(Path(sys.prefix) / "bin" / "python"))

@@ -58,6 +58,10 @@ def _is_component(urn: str) -> bool:
     return kind.startswith(("dualsync:", "pulumi:")) and kind != "dualsync:index:BucketSubscription"
 
 
+def _sure(options: tuple[str, ...]) -> tuple[str, ...]:
+    return () if "--preview-only" in options else ("--yes", "--skip-preview")
+
+
 @dataclass(frozen=True)
 class Command:
     """Runs the engine for the stacks of one checkout."""
@@ -97,12 +101,11 @@ class Command:
 
     def refresh(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
         """Take over into the state what was changed by hand."""
-        sure = () if "--preview-only" in more else ("--yes", "--skip-preview")
-        return self._operate("refresh", stack, *sure, *more, wanted=wanted)
+        return self._operate("refresh", stack, *_sure(more), *more, wanted=wanted)
 
     def destroy(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
         """Delete everything of a stack."""
-        return self._operate("destroy", stack, "--yes", "--skip-preview", *more, wanted=wanted)
+        return self._operate("destroy", stack, *_sure(more), *more, wanted=wanted)
 
     def outputs(self, stack: str, *, secrets: bool = False) -> dict[str, Any]:
         """The stack's outputs; secret ones masked unless asked for."""

@@ -43,9 +43,7 @@ def inputs_now(token: str, account: Account, inputs: Properties, live: Propertie
     else:
         default = {"region": account.region, **DEFAULTS.get(token, {})}
         now = {
-            k: v
-            for k, v in live.items()
-            if types.has(token, k) and v not in (None, "", [], {}) and default.get(k) != v
+            k: v for k, v in live.items() if types.has(token, k) and v not in (None, "", [], {}) and default.get(k) != v
         }
     if has_tags:
         given = inputs.get("tags") or {}

@@ -101,7 +101,7 @@ class EngineStage:
         return found
 
     def leaks(self) -> list[str]:
-        """Where a secret key stands in clear, or in Base64: state and its history, plans, events, logs, what was said."""
+        """Where a secret key stands in clear or Base64: state, its history, plans, events, logs, what was said."""
         spellings = [s for key in self.keys for s in (key.encode(), base64.b64encode(key.encode()).rstrip(b"=")[:-1])]
         folder = self.stage.workspace.folder
         found = [
