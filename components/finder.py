@@ -199,7 +199,7 @@ class Finder(pulumi.ComponentResource):
                     "network_configuration": {
                         "assign_public_ip": self._args.network.public_ip,
                         "security_groups": [self._args.network.security_group_id],
-                        "subnets": list(self._args.network.subnet_ids),
+                        "subnets": list(self._args.network.finder_subnet_ids),
                     },
                 },
             },

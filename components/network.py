@@ -13,6 +13,13 @@ from components.errors import ConfigError
 
 ANYWHERE = "0.0.0.0/0"
 
+FARGATE_ZONES = {
+    "ap-northeast-1": ("apne1-az1", "apne1-az2", "apne1-az4"),
+    "cn-north-1": ("cnn1-az1", "cnn1-az2"),
+    "us-west-1": ("usw1-az1", "usw1-az3"),
+}
+"""Zones that Fargate keeps to, in regions where it is not in all (ECS Developer Guide, Supported Regions)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -42,6 +49,8 @@ class Network(pulumi.ComponentResource):
 
     vpc_id: str
     subnet_ids: tuple[str, ...]
+    finder_subnet_ids: tuple[str, ...]
+    """Those of `subnet_ids` in which Fargate starts tasks."""
     public_ip: bool
     security_group_id: pulumi.Output[str]
 
@@ -52,6 +61,7 @@ class Network(pulumi.ComponentResource):
         routes = _routes(context, self.vpc_id, self)
         chosen = choose(context, self.vpc_id, routes)
         self.subnet_ids = tuple(sorted(route.subnet_id for route in chosen))
+        self.finder_subnet_ids = _for_fargate(context, self.vpc_id, self.subnet_ids, self)
         self.public_ip = wanted.public_ip and any(route.public for route in chosen)
 
         name = context.names.of("security-group")
@@ -184,6 +194,31 @@ def _routes(context: SideContext, vpc_id: str, parent: pulumi.Resource) -> dict[
         if found is not None:
             routes[subnet_id] = Route(subnet_id, found.route_table_id, _target(found))
     return routes
+
+
+def _for_fargate(
+    context: SideContext, vpc_id: str, subnet_ids: tuple[str, ...], parent: pulumi.Resource
+) -> tuple[str, ...]:
+    """Zones go by their ids, as their names differ from account to account. Raises `ConfigError` if none is left."""
+    zones = FARGATE_ZONES.get(context.region)
+    if zones is None:
+        return subnet_ids
+    served = aws.ec2.get_subnets(
+        filters=[
+            aws.ec2.GetSubnetsFilterArgs(name="vpc-id", values=[vpc_id]),
+            aws.ec2.GetSubnetsFilterArgs(name="availability-zone-id", values=list(zones)),
+        ],
+        opts=context.invoke_options(parent),
+    ).ids
+    found = tuple(subnet_id for subnet_id in subnet_ids if subnet_id in served)
+    if not found:
+        raise ConfigError(
+            context.local.key("subnetIds"),
+            list(subnet_ids),
+            f"none is in a zone of {context.region} in which Fargate runs the finder",
+            f"give one in {' or '.join(zones)} besides",
+        )
+    return found
 
 
 def _target(table: aws.ec2.GetRouteTableResult) -> str:

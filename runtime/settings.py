@@ -142,7 +142,9 @@ class Settings:
         "Objects younger than this are left to their events by the finder.", default=300, low=0
     )
     tombstone_days: int = setting("Days a tombstone is kept; longer than both queues' retention.", default=60, low=1)
-    log_level: str = setting("DEBUG, INFO, WARNING or ERROR.", default="INFO")
+    log_level: str = setting(
+        "DEBUG, INFO, WARNING or ERROR; lines that metrics are counted from are written at every level.", default="INFO"
+    )
 
     def __post_init__(self) -> None:
         for name in _NEVER_EMPTY:

@@ -87,8 +87,15 @@ def vpcs(account: Account, args: Properties) -> Properties:
 
 @looks_up("aws:ec2/getSubnets:getSubnets")
 def subnets(account: Account, args: Properties) -> Properties:
-    found = account.client("ec2").describe_subnets(Filters=_filters(args))["Subnets"]
-    return {"id": account.region, "ids": [s["SubnetId"] for s in found]}
+    # moto does not know the filter by a zone's id.
+    filters = _filters(args)
+    zones = [v for f in filters if f["Name"] == "availability-zone-id" for v in f["Values"]]
+    known = [f for f in filters if f["Name"] != "availability-zone-id"]
+    found = account.client("ec2").describe_subnets(Filters=known)["Subnets"]
+    return {
+        "id": account.region,
+        "ids": [s["SubnetId"] for s in found if not zones or s["AvailabilityZoneId"] in zones],
+    }
 
 
 @looks_up("aws:ec2/getRouteTables:getRouteTables")

@@ -74,6 +74,7 @@ class World(pulumi.runtime.Mocks):
 
     vpcs: list[str] = field(default_factory=lambda: [VPC])
     subnets: list[str] = field(default_factory=lambda: ["subnet-a", "subnet-b", "subnet-c"])
+    served: list[str] = field(default_factory=lambda: ["subnet-a", "subnet-b"])
     tables: list[dict[str, Any]] = field(default_factory=lambda: [PUBLIC, PRIVATE, CLOSED])
     registered: list[Registered] = field(default_factory=list)
 
@@ -93,7 +94,8 @@ class World(pulumi.runtime.Mocks):
             case "getVpcs:getVpcs":
                 return {"ids": self.vpcs}
             case "getSubnets:getSubnets":
-                return {"ids": self.subnets}
+                filters = {f["name"]: f["values"] for f in args.args["filters"]}
+                return {"ids": self.served if "availability-zone-id" in filters else self.subnets}
             case "getRouteTables:getRouteTables":
                 return {"ids": [table["routeTableId"] for table in self.tables]}
             case "getRouteTable:getRouteTable":

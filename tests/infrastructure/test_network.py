@@ -31,6 +31,18 @@ def test_without_public_addresses_only_nat_is_a_way_out() -> None:
     assert not made.public_ip
 
 
+def test_the_finder_keeps_to_the_zones_that_fargate_is_in() -> None:
+    made, _ = network(World(served=["subnet-b"]))
+    assert made.subnet_ids == ("subnet-a", "subnet-b")
+    assert made.finder_subnet_ids == ("subnet-b",)
+    with pytest.raises(ConfigError) as e:
+        network(World(served=[]))
+    assert str(e.value) == (
+        "cn.subnetIds=['subnet-a', 'subnet-b']: none is in a zone of cn-north-1 in which Fargate runs the finder; give"
+        " one in cnn1-az1 or cnn1-az2 besides"
+    )
+
+
 def test_nothing_gets_in_and_only_https_gets_out() -> None:
     _, world = network(World())
     group = world.one("SecurityGroup")
