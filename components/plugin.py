@@ -1,6 +1,6 @@
-"""The small provider of our own: the subscription to a bucket's events, and the look at a bucket before adopting it.
+"""Our own package: the subscription to a bucket's events, the look at a bucket before adopting it, and the component.
 
-The engine starts one process for each instance of the provider, that is for each account.
+The engine starts one process for each instance of the provider, that is for each account; and one for the component.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pulumi.provider.experimental.provider import (
     CheckResponse,
     ConfigureRequest,
     ConfigureResponse,
+    ConstructRequest,
+    ConstructResponse,
     CreateRequest,
     CreateResponse,
     DeleteRequest,
@@ -71,6 +73,12 @@ class DualSyncProvider(Provider):
         )
         self._reach = Reach(region=_text(given, "region"), account_id=_text(given, "accountId"), access=access)
         return ConfigureResponse(accept_secrets=True, supports_preview=True, accept_outputs=True, accept_resources=True)
+
+    async def construct(self, request: ConstructRequest) -> ConstructResponse:
+        # The AWS SDK for Pulumi takes seconds to load, and only the component needs it.
+        from components.construct import construct
+
+        return await construct(request)
 
     async def check(self, request: CheckRequest) -> CheckResponse:
         inputs = request.new_inputs
@@ -195,7 +203,9 @@ def id_of(subscription: notifications.Subscription) -> str:
 
 
 def schema() -> dict[str, Any]:
-    """The package's schema, as far as this provider goes."""
+    """The package's schema."""
+    from components.schema import component, types
+
     text = {"type": "string"}
     subscription = {
         "bucket": {**text, "description": "Bucket whose events are wanted. Never created, owned or deleted."},
@@ -216,15 +226,24 @@ def schema() -> dict[str, Any]:
     return {
         "name": NAME,
         "version": VERSION,
-        "provider": {"inputProperties": provider, "requiredInputs": ["region", "accountId"]},
+        "displayName": "DualSync",
+        "description": "Keeps two S3 buckets the same while both are written to, across accounts and partitions.",
+        "keywords": ["aws", "s3", "category/cloud", "kind/component"],
+        "provider": {
+            "description": "One account, as the subscription to its bucket's events reaches it.",
+            "inputProperties": provider,
+            "requiredInputs": ["region", "accountId"],
+        },
+        "types": types(),
         "resources": {
+            **component(),
             SUBSCRIPTION: {
                 "description": "Adds one queue to a bucket's notifications and leaves the others alone.",
                 "properties": subscription,
                 "inputProperties": subscription,
                 "requiredInputs": ["bucket", "owner", "notificationId", "queueArn", "events"],
                 "required": list(subscription),
-            }
+            },
         },
     }
 
