@@ -49,7 +49,7 @@ class World(Side):
     def approve(self, up_to: object) -> None:
         self.ledger.table.records[DELETION_APPROVAL, "a"] = Record(DELETION_APPROVAL, "a", 0, data={"up_to": up_to})
 
-    def find(self, *, after: float = OLD) -> Report:
+    def find(self, *, after: float = OLD, ledger: Any = None) -> Report:
         self.time.now += after
         self.broker.letters.clear()
         c = self.context
@@ -58,7 +58,7 @@ class World(Side):
             clock=c.clock,
             local=self.source,
             remote=self.target,
-            ledger=self.ledger,
+            ledger=ledger or self.ledger,
             queue=c.queue,
             log=self.log,
         )
