@@ -17,10 +17,10 @@ from runtime.objects import Attributes, Seen
 from runtime.settings import ConflictPolicy, SideName
 from runtime.version import Identity
 
-PATIENCE, PATIENCE_IN_A_TIE, PATIENCE_UNSURE = 1, 3, 5
+PATIENCE, PATIENCE_IN_A_TIE, PATIENCE_UNSURE = 1, 4, 5
 """So many looks come before a contest is settled: an echo that is still in the queue may say that there is none, that
-one version was written over the other. Within one second that is the only way to tell; and who may have written before
-without knowing it leaves the first word to the other side."""
+one version was written over the other. Within one second that is the only way to tell, and a killed worker's message
+must come back first; who may have written before without knowing it leaves the first word to the other side."""
 
 
 class Deed(StrEnum):

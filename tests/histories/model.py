@@ -25,6 +25,9 @@ class Excuse(StrEnum):
     """What a lifecycle rule took before any worker saw it can't be copied; what the peer has instead stays."""
     UNRECOGNISED = "copy deleted before its echo was read, its ETag another and no version kept"
     """Nothing then says which version it was that a user deleted or replaced."""
+    NO_LATER = "replaced by what bears no later time, before the echo was read"
+    """An upload bears the time of its beginning, and two versions may have the same second: without the echo, time says
+    the other order."""
     EVENT_LOST = "event lost while the version was written twice"
     """Of its first copy or of its deletion: the second arrival looks like the first."""
     LEDGERS_LOST = "both ledgers lost the key"
@@ -103,6 +106,7 @@ class KeyModel:
         "twice",
         "uncopied",
         "unheard",
+        "unread",
         "unrecognised",
     )
 
@@ -121,6 +125,8 @@ class KeyModel:
         """Contents that a worker wrote to a side which had held them before."""
         self.unheard: set[str] = set()
         """Contents of whose arrival or removal an event was lost."""
+        self.unread: set[str] = set()
+        """Contents whose copy a user replaced or deleted before the side's ledger knew it."""
         self.unrecognised: set[str] = set()
         self.uncopied: set[str] = set()
         """Contents that expired while the peer had never held them."""
@@ -252,11 +258,20 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.SAME_BYTES
     if stale and stale <= model.unrecognised:
         return Excuse.UNRECOGNISED
+    if stale and stale <= model.unread and all(_no_later(model, content, tips) for content in stale):
+        return Excuse.NO_LATER
     if stale and stale <= model.unheard & model.twice:
         return Excuse.EVENT_LOST
     if stale and len(model.forgotten) == 2:
         return Excuse.LEDGERS_LOST
     return ""
+
+
+def _no_later(model: KeyModel, content: str, tips: list[Act]) -> bool:
+    """Do all that replaced it, and are left, bear its time or an earlier one?"""
+    act = model.contents[content][-1]
+    over = [tip for tip in tips if tip.content and reaches(act, tip)]
+    return bool(over) and all(tip.time <= act.time for tip in over)
 
 
 def _judge_one(

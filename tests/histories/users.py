@@ -116,15 +116,17 @@ class Users:
             return None
         return self.models.get(key.rpartition(".conflict-")[0])
 
-    def _unrecognised(self, side: str, key: str, relative: str, before: Version) -> bool:
-        """Is this a copy that its side's ledger does not know yet, and of which nothing more can be learnt?"""
+    def _note_unread(self, side: str, key: str, model: KeyModel, before: Version) -> None:
+        """A user replaced or deleted a copy: did its side's ledger know it, and can anything more be learnt of it?"""
         stamp = before.seen.stamp
-        if stamp is None or stamp.identity.shown[0] == before.seen.etag:
-            return False
-        entry = self.world.tables[side].entries.get(relative)
-        if entry is not None and entry.agreed is not None and entry.agreed.local.etag == before.seen.etag:
-            return False
-        return before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
+        entry = self.world.tables[side].entries.get(model.key)
+        agreed = entry.agreed if entry is not None else None
+        if stamp is None or (agreed is not None and agreed.local.etag == before.seen.etag):
+            return
+        model.unread.add(content_of(before))
+        gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
+        if gone and stamp.identity.shown[0] != before.seen.etag:
+            model.unrecognised.add(content_of(before))
 
     def lost(self, side: str, events: Iterable[Event]) -> None:
         """Nobody will hear of these events."""
@@ -164,8 +166,8 @@ class Users:
                 return
             if before is now:
                 return  # a former version or marker was removed: nothing to see
-            if before is not None and self._unrecognised(side, key, relative, before):
-                model.unrecognised.add(content_of(before))
+            if before is not None:
+                self._note_unread(side, key, model, before)
             if principal == "s3.amazonaws.com" and not propagate:
                 model.expire(side)
             elif now is not None:
