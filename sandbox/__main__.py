@@ -1,4 +1,4 @@
-"""`python -m sandbox demo` and `python -m sandbox serve`."""
+"""`python -m sandbox demo`, `python -m sandbox serve` and `python -m sandbox drill`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def main(arguments: list[str]) -> int:
     serve = commands.add_parser("serve", help="the same deployment, left running for you to play with")
     serve.add_argument("--port", type=int, default=0, help="port of the stand-in cloud (default: a free one)")
     serve.add_argument("--file", type=Path, help="where to describe it for programs (default .sandbox/sandbox.json)")
+    drill = commands.add_parser("drill", help="the night drill: faults, what is shown, what mends them")
+    drill.add_argument("--case", action="append", default=[], help="only this one; may be given again")
+    drill.add_argument("--deletions", type=int, default=10_000, help="deletions by mistake (default 10000)")
+    drill.add_argument("--conflicts", type=int, default=200, help="keys of the conflict storm (default 200)")
+    drill.add_argument("--letters", type=int, default=300, help="dead letters of the full queue (default 300)")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -25,11 +30,25 @@ def main(arguments: list[str]) -> int:
             from sandbox.demo import run
 
             return run(given.objects, given.kill_worker)
+        if given.command == "drill":
+            return _drill(given)
         from sandbox import serve as sandbox_serve
 
         return sandbox_serve.serve(given.port, given.file or sandbox_serve.DESCRIPTION)
     except KeyboardInterrupt:
         return 130
+
+
+def _drill(given: argparse.Namespace) -> int:
+    from sandbox.drill.case import Sizes
+    from sandbox.drill.run import CASES
+    from sandbox.drill.run import run as drill
+
+    unknown = [name for name in given.case if name not in CASES]
+    if unknown:
+        print(f"--case {unknown[0]}: use one of {', '.join(CASES)}", file=sys.stderr)
+        return 2
+    return drill(given.case, Sizes(deletions=given.deletions, conflicts=given.conflicts, letters=given.letters))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -37,7 +38,12 @@ class Journal:
                 except json.JSONDecodeError:
                     line = {"event": "text", "text": text.rstrip()}
                 with self._lock:
-                    self._lines.append({**line, "process": name})
+                    self._lines.append({**line, "process": name, "heard": time.time()})
+
+    def every(self) -> list[Line]:
+        """All lines so far; `heard` is when, in seconds since the epoch."""
+        with self._lock:
+            return list(self._lines)
 
     def lines(self, event: str, **wanted: Any) -> Iterator[Line]:
         """Lines of one event whose fields have the wanted values."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,13 @@ SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "2", "DUALSYNC_VISIBILITY_SECONDS": 
 DESCRIPTION = ROOT / ".sandbox" / "sandbox.json"
 """Where the description for programs is written while a sandbox runs."""
 
+PAIR = "pair.json"
+"""Beside it: where the operator's commands find this pair."""
+
 CHECK_SECONDS = 1.0
 
 
-def describe(stage: Stage) -> dict[str, Any]:
+def describe(stage: Stage, pair: Path) -> dict[str, Any]:
     """How to reach everything, as data."""
     sides = {}
     for side in SideName:
@@ -47,11 +51,12 @@ def describe(stage: Stage) -> dict[str, Any]:
         "endpoint": stage.cloud.endpoint,
         "environment": stage.workspace.environment,
         "folder": str(stage.workspace.folder),
+        "pair": str(pair),
         "sides": sides,
     }
 
 
-def explain(console: Console, stage: Stage, file: Path) -> None:
+def explain(console: Console, stage: Stage, file: Path, pair: Path) -> None:
     """The same for people."""
     here, there = (ACCOUNTS[side] for side in SideName)
     a, b = (stage.buckets[side] for side in SideName)
@@ -68,6 +73,11 @@ def explain(console: Console, stage: Stage, file: Path) -> None:
         "",
         f'  boto3.Session(profile_name="{there.profile}").client("s3").list_objects_v2(Bucket="{b}")',
         "",
+        "With the operator's commands, the same exports, then (`status` first; nearly all the others work, too):",
+        "",
+        f"  {_short(Path(sys.executable).parent / 'dualsync')} --pair {_short(pair)} status",
+        f"  {_short(Path(sys.executable).parent / 'dualsync')} --pair {_short(pair)} explain hello.md",
+        "",
         f"Endpoint      {stage.cloud.endpoint} (all services of both accounts)",
         f"Worker logs   {stage.workspace.folder}/logs/worker-*.log",
         f"For programs  {file}",
@@ -76,6 +86,11 @@ def explain(console: Console, stage: Stage, file: Path) -> None:
     ]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _short(path: Path) -> str:
+    """As it is typed in the project's folder, or in full elsewhere."""
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 def serve(port: int, file: Path = DESCRIPTION) -> int:
@@ -99,14 +114,17 @@ def _wait(console: Console, stage: Stage, file: Path) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    pair = stage.write_pair(file.with_name(PAIR))
     file.touch(mode=0o600)
-    file.write_text(json.dumps(describe(stage), indent=1))
-    explain(console, stage, file)
+    file.write_text(json.dumps(describe(stage, pair), indent=1))
+    explain(console, stage, file, pair)
     try:
         while not stop.wait(CHECK_SECONDS):
             for side in stage.fleet.ended():
                 console.print(f"worker {side} ended; another takes its place")
+                stage.fleet.mourn(side)
                 stage.fleet.start(side)
     finally:
         file.unlink(missing_ok=True)
+        pair.unlink(missing_ok=True)
     console.print("ending")

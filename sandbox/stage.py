@@ -6,12 +6,14 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import yaml
 
 from runtime.settings import SideName
+from sandbox import pairfile
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.cloud.handle import Cloud
 from sandbox.deploy import build_bundles, deploy
@@ -94,6 +96,10 @@ class Stage:
         numbers = itertools.count(1)
         outputs = deploy(str(side), self.workspace, self.cloud.endpoint, lambda kind, name: told(next(numbers)))
         self.fleet.outputs = {**self.fleet.outputs, side: outputs[str(side)]}
+
+    def write_pair(self, file: Path | None = None) -> Path:
+        """Write what the operator's commands need to find this pair (`--pair`); its path."""
+        return pairfile.write(file or self.workspace.folder / "pair.json", self.fleet.outputs, self.fleet.changes)
 
     def hide_for(self, seconds: int) -> None:
         """Set both queues' visibility timeout, so that what a killed worker held comes back soon."""

@@ -69,10 +69,10 @@ class Fleet:
     journal: Journal = field(default_factory=Journal)
     workers: dict[SideName, Running] = field(default_factory=dict)
 
-    def start(self, side: SideName) -> None:
+    def start(self, side: SideName, changes: Mapping[str, str] | None = None) -> None:
         """Start a side's worker as a new instance would: environment from the boot script, role of its profile."""
         job = worker_job(self.cloud, side, self.outputs[side], f"i-{secrets.token_hex(8)}{'0'}")
-        self.workers[side] = self._run(f"worker-{side}", "worker", job, {})
+        self.workers[side] = self._run(f"worker-{side}", "worker", job, changes or {})
 
     def find(self, side: SideName, changes: Mapping[str, str], seconds: float = 60) -> dict[str, Any]:
         """Run a side's finder once; the line it ends with. Raises `ProcessFailed`."""
@@ -113,6 +113,17 @@ class Fleet:
     def ended(self) -> list[SideName]:
         """Sides whose worker is no more."""
         return [side for side, running in self.workers.items() if running.process.poll() is not None]
+
+    def mourn(self, side: SideName) -> None:
+        """What systemd runs after a worker that ended by itself or was killed, so that its end is told and counted."""
+        running = self.workers[side]
+        code = running.process.returncode
+        told = ("signal", "killed", str(-code)) if code < 0 else ("exit-code", "exited", str(code))
+        names = dict(zip(("SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS"), told, strict=True))
+        script = ["bash", str(ROOT / "components" / "templates" / "ended.sh")]
+        done = subprocess.run(script, env=os.environ | names, capture_output=True, text=True, check=True)
+        thread = self.journal.follow(done.stdout.splitlines(True), self.workspace.log(running.name), running.name)
+        thread.join()
 
     def stop(self) -> None:
         """Drain and end all workers."""

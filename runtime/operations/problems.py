@@ -43,7 +43,8 @@ class Problem:
 def problems(status: Status) -> list[Problem]:
     """The worst first."""
     order = list(Weight)
-    found = [problem for direction in status.directions for problem in _of(direction)]
+    sides = {direction.side: direction for direction in status.directions}
+    found = [problem for d in status.directions for problem in _of(d, sides.get(d.peer))]
     if len(status.directions) < 2:
         only = status.directions[0].name if status.directions else ""
         found.append(
@@ -52,9 +53,10 @@ def problems(status: Status) -> list[Problem]:
     return sorted(found, key=lambda p: order.index(p.weight))
 
 
-def _of(d: Direction) -> Iterator[Problem]:
-    yield from _of_workers(d)
-    yield from _of_guard(d)
+def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
+    broken = _key_is_broken(d, peer)
+    yield from _of_workers(d, broken)
+    yield from _of_guard(d, broken)
     if d.oldest is not None and d.oldest > OLD_SECONDS and not d.orders.paused:
         yield Problem(
             d.name,
@@ -104,7 +106,14 @@ def _of(d: Direction) -> Iterator[Problem]:
             )
 
 
-def _of_workers(d: Direction) -> Iterator[Problem]:
+def _key_is_broken(d: Direction, peer: Direction | None) -> bool:
+    """Does the secret name a key that the peer's user does not have (any more), or that was made inactive?"""
+    if d.promise is None or peer is None or peer.keys is None:
+        return False
+    return d.promise.key_id not in {key.id for key in peer.keys if key.active}
+
+
+def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
     if d.orders.paused:
         who = f"paused by {d.orders.by}: {d.orders.reason or 'no reason given'}"
         yield Problem(d.name, Weight.STOPPED, who, f"`dualsync resume {d.side}`")
@@ -130,7 +139,9 @@ def _of_workers(d: Direction) -> Iterator[Problem]:
             d.name,
             Weight.STOPPED,
             f"waiting for the peer: {states[State.WAITING_FOR_PEER].reason}",
-            f"`pulumi up` of stack {d.peer}; a new key needs up to a minute; see `dualsync rotate-key`",
+            f"`dualsync rotate-key {d.peer} --run`: it gives {d.peer}'s user another key"
+            if broken
+            else f"`pulumi up` of stack {d.peer}; a new key needs up to a minute; see `dualsync rotate-key {d.peer}`",
         )
     if State.CIRCUIT_OPEN in states:
         yield Problem(
@@ -160,7 +171,14 @@ def _of_workers(d: Direction) -> Iterator[Problem]:
         )
 
 
-def _of_guard(d: Direction) -> Iterator[Problem]:
+def _of_guard(d: Direction, broken: bool) -> Iterator[Problem]:
+    if broken and d.promise is not None:
+        yield Problem(
+            d.name,
+            Weight.STOPPED,
+            f"the key {d.promise.key_id} that the workers write with is inactive, or gone from {d.peer}'s user",
+            f"`dualsync rotate-key {d.peer} --run`: it gives {d.peer}'s user another key",
+        )
     promised = d.promise.user_id if d.promise else ""
     if d.expected_guard and promised and promised != d.expected_guard:
         yield Problem(

@@ -251,7 +251,12 @@ class Office:
             queue=queue,
             letters=letters,
             store=FakeUserStore(store),
-            meters=FakeMeters(broker, letters, promised=Promise("AKIAPEER", IDS[name.peer])),
+            meters=FakeMeters(
+                broker,
+                letters,
+                access=[AccessKey("AKIAPEER", int(self.time.now))],
+                promised=Promise("AKIAPEER", IDS[name.peer]),
+            ),
             history=FakeHistory(),
             census=FakeCensus(store),
             facts={"userId": IDS[name], "userName": f"user-{name}"},

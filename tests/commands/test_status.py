@@ -130,6 +130,18 @@ def test_what_stops_a_direction(office: Office, state: State, words: str) -> Non
     assert words in found[0]
 
 
+def test_a_key_that_was_revoked_is_told_with_the_command_that_makes_another(office: Office) -> None:
+    meters(office, CN).promised = Promise("AKIA1", "AIDAGLOBAL")
+    meters(office, GLOBAL).access = [AccessKey("AKIA1", int(office.time.now))]
+    assert not problems(office)
+    meters(office, GLOBAL).access = [AccessKey("AKIA1", int(office.time.now), active=False)]
+    (problem,) = office.call("status", "--json").data["problems"]
+    assert problem["weight"] == "stopped"
+    assert problem["direction"] == "cn->global"
+    assert "AKIA1" in problem["what"]
+    assert "`dualsync rotate-key global --run`" in problem["remedy"]
+
+
 def test_a_pause_says_who_and_why(office: Office) -> None:
     asyncio.run(office.cn.ledger.record(Orders(paused=True, by="ann", reason="moving").record(1)))
     assert problems(office) == ["stopped cn->global: paused by ann: moving"]

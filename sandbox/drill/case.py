@@ -1,0 +1,51 @@
+"""A case of the drill, and how it is played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sandbox.cloud.handle import CloudError
+from sandbox.deploy import DeployError
+from sandbox.drill.night import Night, NotInTime, timed
+from sandbox.drill.told import Told
+from sandbox.workers import ProcessFailed
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything."""
+
+    objects: int = 20
+    deletions: int = 10_000
+    conflicts: int = 200
+    letters: int = 300
+
+
+@dataclass(frozen=True)
+class Case:
+    """`play` gets a sandbox that is open and empty; it begins it, and tells."""
+
+    name: str
+    title: str
+    play: Callable[[Night, Sizes], None]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the runtime that differ for this case."""
+
+
+def played(case: Case, sizes: Sizes) -> Told:
+    """Play one case in a sandbox of its own; what it told, also when it failed."""
+    told, passed = Told(case.name, case.title), timed()
+    try:
+        with Night(told, case.settings) as night:
+            try:
+                case.play(night, sizes)
+            except Exception:
+                told.happened.append(f"logs: {night.stage.workspace.folder / 'logs'}")
+                raise
+    except (NotInTime, ProcessFailed, DeployError, CloudError, ClientError, BotoCoreError, OSError) as e:
+        told.failure = f"{type(e).__name__}: {e}"
+    told.seconds = passed()
+    return told

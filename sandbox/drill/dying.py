@@ -1,0 +1,54 @@
+"""A worker that dies again and again, of one message."""
+
+from __future__ import annotations
+
+from runtime.settings import SideName
+from sandbox.drill.case import Case, Sizes
+from sandbox.drill.night import Night
+from sandbox.drill.told import Answer
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+RECEIVES = 5
+"""Receives until a message is dead (the queue's redrive policy)."""
+BYTES = 4 << 20
+SLOW = "1k"
+
+
+def _sent(answer: Answer) -> str:
+    return f"{answer.data['cn->global']['done']} sent"
+
+
+def dying(night: Night, sizes: Sizes) -> None:
+    """Whoever takes the message is killed with it in hand, as the kernel does when memory is short."""
+    night.begin()
+    fleet = night.stage.fleet
+    # Slowed down, so that a worker can be killed in the middle of the copy.
+    night.dualsync("limit", "cn", "--bytes", SLOW, "--yes", told=False)
+    heard = lambda: any(fleet.journal.lines("controls", process="worker-cn", bytes_per_second=1000))  # noqa: E731
+    night.until("the worker has heard of the limit", heard, 30)
+    # The first second's worth is free; this uses it up.
+    night.put(CN, {"bomb.bin": b"\0" * BYTES})
+    for death in range(1, RECEIVES + 1):
+        night.until(f"the message is in hand, {death}", lambda: night.in_hand(CN) > 0, 60)
+        fleet.workers[CN].kill()
+        fleet.mourn(CN)
+        fleet.start(CN)
+    night.told.happened.append(f"a worker is killed with -9 as it copies one object; so are its {RECEIVES - 1} heirs")
+    night.until("the message is a dead letter", lambda: night.stage.backlog(CN)[1] == 1, 90)
+    status = night.status_until("workers that died", lambda s: any("died" in p["what"] for p in s["problems"]), 180)
+    night.told.status = status
+    night.check("status: exit code 3", status.code == 3, status.code)
+    night.alarms(now=["cn-dead-letters", "cn-fatal"])
+    listed = night.dualsync("dlq", "list", "cn", gist=lambda a: a.data["letters"][0]["reason"])
+    night.check("dlq list names the object", listed.code == 3 and listed.data["letters"][0]["keys"] == ["bomb.bin"])
+    told = night.dualsync("explain", "bomb.bin", gist=lambda a: a.data["verdict"])
+    night.check("explain says why it is not there", told.data is not None and "dead letter" in told.data["verdict"])
+    night.told.happened.append("the cause is mended: here the limit that made the copy slow, in life a larger machine")
+    night.dualsync("limit", "cn", "--bytes", "0", "--yes", told=False)
+    sent = night.dualsync("dlq", "redrive", "cn", "--all", "--yes", gist=_sent)
+    night.check("dlq redrive sends it anew", sent.code == 0, sent.err)
+    night.same()
+    night.check("the worker lives", fleet.workers[CN].process.poll() is None)
+
+
+CASES = (Case("dying-worker", "A worker that dies again and again", dying),)
