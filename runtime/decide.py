@@ -110,11 +110,11 @@ def _only_here(view: View, local: Sighting) -> Decision:
             return Decision(Deed.DELETE_LOCAL, "deleted at the peer, unchanged here")
         return Decision(Deed.NOTHING, "deleted at the peer: the peer's own event will say so")
     if local.replica:
-        if view.cause is not Cause.FINDING or not view.settled or view.entry.agreed is not None:
+        if view.cause is not Cause.FINDING or not view.settled:
             return Decision(Deed.NOTHING, "a replica is never copied back")
         if view.alone:
-            return Decision(Deed.PUSH, "no ledger knows of it: union, for a deletion would need proof")
-        return Decision(Deed.NOTE, "no ledger here knows of it: the peer's finder may")
+            return Decision(Deed.PUSH, "no ledger has a proof of it: union, for a deletion would need one")
+        return Decision(Deed.NOTE, "no proof of it here: the peer's finder may have one")
     return Decision(Deed.PUSH, "new here")
 
 

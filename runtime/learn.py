@@ -13,7 +13,7 @@ from runtime.entry import Agreement, Entry, Held
 from runtime.log import ECHO_LINE, Outcome
 from runtime.look import Actor, Cause, Look
 from runtime.naming import same, valid
-from runtime.notes import agreed, gone
+from runtime.notes import agreed, expired, gone
 from runtime.objects import Condition, Seen
 from runtime.settings import Events, SideName
 from runtime.version import Identity
@@ -138,7 +138,8 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
             return await _remove_both(context, look, first, now_here, entry.agreed.identity)
         if first != entry:
             await context.write(entry, first)
-    if later and (since or (now_here is None and entry.deleted < look.sequencer)):
+    gone_since = later and now_here is None and entry.deleted < look.sequencer
+    if later and (since or (gone_since and entry.died)):
         return _echo("late: a later event was acted on")
     version = await context.local.head(look.key, look.version_id) if look.version_id else None
     # On a suspended bucket the id is `null`, and names whatever was written last.
@@ -164,6 +165,8 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
         )
         return Result(Outcome.DELETED, "deleted here before its echo came")
     note = agreed(entry, agreement, look, context.now())
+    if gone_since:  # and no deletion is known: a lifecycle rule took what was here
+        note = expired(note, look, context.now())
     if look.sequencer < entry.deleted:
         note = replace(note, dead=note.buried(agreement))
     await context.write(entry, note)

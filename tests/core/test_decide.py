@@ -123,7 +123,7 @@ ROWS = [
     Row("noted when no ledger knows of it", D.NOTE, THEIRS_HERE, cause=FINDING, settled=True),
     Row("and copied when it is seen so again", D.PUSH, THEIRS_HERE, cause=FINDING, settled=True, alone=True),
     Row("the same beside a tombstone of another", D.NOTE, THEIRS_HERE, None, UNRECORDED, FINDING, settled=True),
-    Row("not when the ledger holds a proof of another", D.NOTHING, THEIRS_HERE, None, AGREED, FINDING, settled=True),
+    Row("the same beside the proof of another", D.NOTE, THEIRS_HERE, None, AGREED, FINDING, settled=True),
     Row("a copy after its deletion", D.DELETE_LOCAL, replica(THEIRS, 60), None, DEAD_THEIRS),
     Row("the same beside another version", D.DELETE_LOCAL, replica(THEIRS, 60), LATER_THERE, DEAD_THEIRS),
     # only there
@@ -227,6 +227,8 @@ def test_a_deed_has_what_it_acts_on(view: View) -> None:
         Deed.PULL: there,
         Deed.DELETE_LOCAL: here,
         Deed.DELETE_REMOTE: there,
+        Deed.DELETE_BOTH: here and there,
+        Deed.NOTE: here and not there,
     }
     assert possible[deed]
 
@@ -238,6 +240,16 @@ def test_a_users_version_is_deleted_only_if_both_sides_held_it_and_deletions_tra
     if gone is not None and not gone.replica:
         assert view.entry.agreed is not None
         assert gone.identity == view.entry.agreed.identity
+        assert view.deletions_travel
+
+
+@given(VIEW)
+def test_only_replicas_are_deleted_on_both_sides_at_once(view: View) -> None:
+    if decide(view).deed is Deed.DELETE_BOTH:
+        assert view.local is not None
+        assert view.remote is not None
+        assert view.local.replica
+        assert view.remote.replica
         assert view.deletions_travel
 
 

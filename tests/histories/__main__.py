@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -97,14 +98,24 @@ def run(start: int, count: int, length: int, processes: int) -> Tally:
     total = Tally()
     jobs = [(range(s, min(s + CHUNK, start + count)), length) for s in range(start, start + count, CHUNK)]
     began = time.monotonic()
-    with multiprocessing.Pool(processes) as pool:
-        for tally in pool.imap_unordered(_chunk, jobs):
-            total.add(tally)
-            rate = total.histories / (time.monotonic() - began)
-            sys.stderr.write(f"\r{total.histories:,} of {count:,}  {rate:.0f}/s  {len(total.failed)} failed ")
-            sys.stderr.flush()
+    with multiprocessing.Pool(processes, initializer=_deaf) as pool:
+        try:
+            for tally in pool.imap_unordered(_chunk, jobs):
+                total.add(tally)
+                for seed, text in tally.failed:
+                    sys.stderr.write(f"\rseed {seed}: {text[:160]}\n")
+                rate = total.histories / (time.monotonic() - began)
+                sys.stderr.write(f"\r{total.histories:,} of {count:,}  {rate:.0f}/s  {len(total.failed)} failed ")
+                sys.stderr.flush()
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted: what follows is of the histories so far")
     sys.stderr.write("\n")
     return total
+
+
+def _deaf() -> None:
+    """Ctrl-C is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def shrink(seed: int, length: int) -> str:
