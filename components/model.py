@@ -58,7 +58,7 @@ class FleetOptions:
     max_capacity: int = 20
     spot_percent: int = 0
     volume_gib: int = 8
-    concurrency: int = 32
+    concurrency: int = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

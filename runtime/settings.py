@@ -106,7 +106,7 @@ class Settings:
     include_metadata: bool = setting("Carry user metadata and content headers.", default=True)
     remote_storage_class: str = setting("Storage class of replicas written to the peer.", default="STANDARD")
     remote_acl: str = setting("Canned ACL of replicas; empty for none.", default="bucket-owner-full-control")
-    worker_concurrency: int = setting("Messages one worker handles at a time.", default=32, low=1)
+    worker_concurrency: int = setting("Messages one worker handles at a time.", default=64, low=1)
     visibility_seconds: int = setting(
         "Seconds a received message stays hidden; extended while it is worked on, so this is how soon the work of a"
         " killed worker is taken up again.",
