@@ -7,7 +7,7 @@ WHEELS := build/wheels/.ready
 
 venv: $(READY)  ## the virtual environment that the program and the commands run in
 
-.PHONY: venv demo sandbox test histories check format docs lock clean
+.PHONY: venv demo sandbox drill test histories bench check format docs lock clean
 
 $(READY): requirements/dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -26,8 +26,14 @@ $(WHEELS): requirements/runtime.lock | $(READY)
 demo: $(READY)  ## both stacks deployed to a local stand-in cloud, real files kept the same on both sides
 	@$(BIN)/python -m sandbox demo
 
+engine-demo: $(READY)  ## a pair's whole life under the real `pulumi` (needs it on PATH); TRANSCRIPT=file writes it down
+	@$(BIN)/python -m sandbox.engine $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
+
 sandbox: $(READY)  ## the same, left running for you to play with; Ctrl-C ends it
 	@$(BIN)/python -m sandbox serve
+
+drill: $(READY)  ## the night drill: faults, what status and the alarms say, what mends them; CASE=NAME for one
+	@$(BIN)/python -m sandbox drill $(if $(CASE),--case $(CASE))
 
 test: $(READY) $(WHEELS)  ## the whole suite
 	@$(BIN)/python -m pytest -n 2
@@ -35,6 +41,9 @@ test: $(READY) $(WHEELS)  ## the whole suite
 N ?= 100000
 histories: $(READY)  ## N random histories of users, machines and faults against the reference model
 	@$(BIN)/python -m tests.histories $(N)
+
+bench: $(READY)  ## speed and cost beside targets and peers, on real servers (they come by go, mvn and java); writes docs/benchmarks.md
+	@$(BIN)/python -m bench --write $(BENCH)
 
 check: $(READY)  ## style and types
 	@$(BIN)/ruff check .

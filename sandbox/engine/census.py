@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
+
 from runtime.settings import SideName
-from sandbox.cloud.handle import Cloud
+from sandbox.cloud.handle import Cloud, client
 
 Counter = Callable[[Any], Iterator[str]]
 
@@ -15,12 +18,23 @@ def census(cloud: Cloud, side: SideName) -> set[str]:
     """`service thing name` of all there is. Keys that await deletion and task definitions retired do not count."""
     found = set()
     for service, counter in _COUNTERS.items():
-        found |= {f"{service} {thing}" for thing in counter(cloud.client(side, service))}
+        found |= {f"{service} {thing}" for thing in counter(_client(cloud.endpoint, side, service))}
     return found
 
 
-def _pages(client: Any, operation: str, member: str, **arguments: Any) -> Iterator[Any]:
-    for page in client.get_paginator(operation).paginate(**arguments):
+@functools.cache
+def _session(side: SideName) -> boto3.Session:
+    """One for all counts: each session reads the services' models anew, which takes longer than all the counting."""
+    return Cloud("").session(side)
+
+
+@functools.cache
+def _client(endpoint: str, side: SideName, service: str) -> Any:
+    return client(_session(side), service, endpoint)
+
+
+def _pages(service: Any, operation: str, member: str, **arguments: Any) -> Iterator[Any]:
+    for page in service.get_paginator(operation).paginate(**arguments):
         yield from page[member]
 
 

@@ -169,6 +169,7 @@ class Life:
         self.users.upload(B, "after-rotation", files[:10], _quietly)
         self._settled("the worker follows the rotation")
         self.page.remark(f"The new key is there, the old one gone; {self._same()} objects are the same on both sides.")
+        hold("neither key stands anywhere in clear", self.engine.leaks(), [])
         dead = {side: self.engine.stage.backlog(side)[1] for side in SideName}
         hold("no message became a dead letter", dead, dict.fromkeys(SideName, 0))
 

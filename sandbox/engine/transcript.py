@@ -65,7 +65,7 @@ def essence(text: str, shown: int) -> list[str]:
 
 
 def _line(match: re.Match[str]) -> str:
-    return f" {match[1] or ' ':<2} {match[2]:<32} {match[3]} {match[4].strip('*')}"
+    return f" {match[1] or ' ':<2} {match[2]:<34} {match[3]} {match[4].strip('*')}"
 
 
 def _is_plumbing(kind: str) -> bool:

@@ -170,3 +170,16 @@ def test_a_bucket_policys_conditions_count(watched: Make) -> None:
     w.s3.put_object(Bucket=w.bucket, Key="a", Body=b"x")
     w.s3.put_bucket_policy(Bucket=w.bucket, Policy=policy({}))
     assert code(w.s3.put_object, Bucket=w.bucket, Key="a", Body=b"x") == "AccessDenied"
+
+
+def test_a_queue_keeps_its_policy_when_another_attribute_is_set(cloud: Cloud) -> None:
+    sqs = cloud.client(SideName.CN, "sqs")
+    url = sqs.create_queue(QueueName="keeps-its-policy")["QueueUrl"]
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "33"})
+    kept = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert json.loads(kept["Policy"])["Statement"] == [statement]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    assert "Policy" not in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
