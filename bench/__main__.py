@@ -1,0 +1,54 @@
+"""`python -m bench [NAME …] [--quick] [--write]`: run benchmarks, print them beside their targets and peers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import far, finder, large, small, start
+from bench.harness import tools
+from bench.harness.report import Section, table, write
+from bench.harness.stage import Stage, stage
+
+BENCHMARKS: dict[str, Callable[..., Section]] = {
+    "small": small.measure,
+    "far": far.measure,
+    "large": large.measure,
+    "finder": finder.measure,
+    "start": start.measure,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 all targets met, 1 one missed, 2 the servers are missing."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all when none is given")
+    parser.add_argument("--quick", action="store_true", help="small numbers: for the harness, not for its figures")
+    parser.add_argument("--write", action="store_true", help="write the page under docs/")
+    given = parser.parse_args(arguments)
+    unknown = [name for name in given.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark {unknown[0]!r}: give some of {', '.join(BENCHMARKS)}")
+    absent = tools.missing()
+    if absent:
+        print(f"missing on this machine: {', '.join(absent)} (they come by go, and by mvn and java): nothing measured")
+        return 2
+    sections = []
+    for name in given.names or BENCHMARKS:
+        with tempfile.TemporaryDirectory(prefix="bench-", dir=tools.HOME) as folder, stage(Path(folder)) as servers:
+            sections.append(_measure(BENCHMARKS[name], servers, given.quick))
+            print(table(sections[-1]), flush=True)
+    if given.write:
+        print(f"written: {write(sections, tools.ROOT / 'docs', quick=given.quick).relative_to(tools.ROOT)}")
+    return 1 if any(figure.met is False for section in sections for figure in section.figures) else 0
+
+
+def _measure(measure: Callable[..., Section], servers: Stage, quick: bool) -> Section:
+    return measure(servers, quick=quick)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

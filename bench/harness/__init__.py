@@ -1,0 +1,1 @@
+"""What the benchmarks share: tools, servers, load, measurement and report."""

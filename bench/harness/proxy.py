@@ -1,0 +1,93 @@
+"""A proxy on loopback that adds a round trip's time and counts requests: `python -m bench.harness.proxy PORT TO MS`.
+
+Each direction delays every byte by half of it and holds none back, so that only distance is added, not a narrower
+path. The first line on its standard output after SIGUSR1 is the number of requests so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+_LINE = b" HTTP/1.1\r\n"
+
+
+class _Half(asyncio.Protocol):
+    """One side of a connection; what comes in goes out at the other side, later."""
+
+    def __init__(self, proxy: Proxy, other: _Half | None = None) -> None:
+        self.proxy = proxy
+        self.other = other
+        self.counts = other is None
+        self.transport: asyncio.Transport | None = None
+        self.early: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        if self.other is None:
+            # A handshake takes a round trip before the first byte.
+            asyncio.get_running_loop().call_later(self.proxy.delay * 2, self._connect)
+            return
+        self.other.other = self
+        for data in self.other.early:
+            asyncio.get_running_loop().call_later(self.proxy.delay, self.send, data)
+        self.other.early.clear()
+
+    def data_received(self, data: bytes) -> None:
+        if self.counts:
+            self.proxy.requests += data.count(_LINE)
+        if self.other is None:
+            self.early.append(data)
+        else:
+            asyncio.get_running_loop().call_later(self.proxy.delay, self.other.send, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.other is not None:
+            asyncio.get_running_loop().call_later(self.proxy.delay, self.other.close)
+
+    def send(self, data: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+    def _connect(self) -> None:
+        self.proxy.keep(asyncio.create_task(self._open()))
+
+    async def _open(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(lambda: _Half(self.proxy, self), "127.0.0.1", self.proxy.to)
+        except OSError:
+            self.close()
+
+
+class Proxy:
+    """Counts and delays."""
+
+    def __init__(self, to: int, round_trip_ms: float) -> None:
+        self.to = to
+        self.delay = round_trip_ms / 2000
+        self.requests = 0
+        self.port = 0
+        """Where it listens, once it does."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def serve(self, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, lambda: print(self.requests, flush=True))
+        server = await loop.create_server(lambda: _Half(self), "127.0.0.1", port, backlog=1024)
+        self.port = server.sockets[0].getsockname()[1]
+        async with server:
+            await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(Proxy(int(sys.argv[2]), float(sys.argv[3])).serve(int(sys.argv[1])))

@@ -1,0 +1,336 @@
+"""Real servers with two buckets, a queue and a table, and the real worker over them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
+from urllib.parse import quote_plus
+
+from bench.harness import tools
+from bench.harness.process import Usage, free_port, reset_peak, running, usage, wait_for_port
+from bench.harness.stub import KEY, SECRET
+from runtime.edges.caller import Caller, Refused
+from runtime.edges.credentials import Credential, FixedCredentials
+from runtime.edges.network import Network
+from runtime.edges.s3 import S3Bucket
+from runtime.edges.sqs import SqsQueue
+from runtime.objects import NOTHING, Attributes
+from runtime.settings import Settings, SideName
+
+REGION = "us-east-1"
+SOURCE, TARGET, TABLE = "bench-source", "bench-target", "ledger"
+EVENT_USER = "AWS:AIDASOMEBODY"
+
+
+@dataclass(slots=True)
+class Measured:
+    """A worker's run over `objects`. CPU seconds and seconds from the first receive to the empty queue."""
+
+    objects: int
+    seconds: float
+    cpu: float
+    rss: int
+    requests: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        return self.objects / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        return self.cpu / self.objects * 1000
+
+
+class Stage:
+    """Servers that run, and clients of them. `folder` is for their data and logs."""
+
+    def __init__(self, folder: Path, s3: int, sqs: int, dynamodb: int, stub: int) -> None:
+        self.folder = folder
+        self.ports = {"s3": s3, "sqs": sqs, "dynamodb": dynamodb, "stub": stub, "peer": s3}
+        self._watched = f"http://127.0.0.1:{sqs}"
+        self._direct = f"http://127.0.0.1:{s3}"
+        self._run = 0
+        self.network = Network(REGION, FixedCredentials(Credential(KEY, SECRET)))
+
+    def url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    def bucket(self, name: str) -> S3Bucket:
+        caller, path_style = self.network.s3(name, self.url("s3"))
+        return S3Bucket(caller, name, path_style=path_style)
+
+    def direct(self, name: str) -> S3Bucket:
+        """A bucket past all proxies."""
+        caller, path_style = self.network.s3(name, self._direct)
+        return S3Bucket(caller, name, path_style=path_style)
+
+    def queue(self) -> SqsQueue:
+        return SqsQueue(self.network.caller("sqs", self.url("sqs")), self.queue_url("work"), self.queue_url("dead"))
+
+    def queue_url(self, name: str) -> str:
+        return f"{self.url('sqs')}/000000000000/{name}-{self._run}"
+
+    def fresh(self) -> None:
+        """Buckets, an empty table, and queues of their own: a worker that was just ended may leave a long poll behind,
+        which would swallow messages of the next."""
+        self._run += 1
+        asyncio.run(self._fresh())
+
+    async def _fresh(self) -> None:
+        s3, _ = self.network.s3(SOURCE, self.url("s3"))
+        for name in (SOURCE, TARGET):
+            with contextlib.suppress(Refused):
+                await s3.call("CreateBucket", name, "PUT", f"/{name}")
+        sqs, dynamodb = (self.network.caller(name, self.url(name)) for name in ("sqs", "dynamodb"))
+        for name in ("work", "dead"):
+            given = {"QueueName": f"{name}-{self._run}", "Attributes": {"VisibilityTimeout": "900"}}
+            await _ask(sqs, "CreateQueue", "AmazonSQS", given)
+        with contextlib.suppress(Refused):
+            await _ask(dynamodb, "DeleteTable", "DynamoDB_20120810", {"TableName": TABLE})
+        await _ask(dynamodb, "CreateTable", "DynamoDB_20120810", {"TableName": TABLE} | _TABLE)
+
+    def fill(self, keys: Sequence[str], body: bytes) -> None:
+        """Objects in the source."""
+
+        async def fill() -> None:
+            bucket = self.bucket(SOURCE)
+            todo = iter(keys)
+
+            async def put() -> None:
+                for key in todo:
+                    with contextlib.suppress(Exception):
+                        await bucket.put(key, body, Attributes(content_type="image/jpeg"), None, NOTHING)
+
+            await asyncio.gather(*(put() for _ in range(16)))
+
+        asyncio.run(fill())
+
+    def announce(self, keys: Sequence[str], size: int) -> None:
+        """The events that S3 would have sent."""
+
+        async def announce() -> None:
+            queue = self.queue()
+            for at in range(0, len(keys), 500):
+                await queue.send([event(key, size, at + n) for n, key in enumerate(keys[at : at + 500])])
+
+        asyncio.run(announce())
+
+    async def waiting(self) -> int:
+        """Messages in the queue, received ones included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        given = {"QueueUrl": f"{self._watched}/000000000000/work-{self._run}", "AttributeNames": names}
+        # Not through a proxy: its requests are none of the worker's.
+        answer = await _ask(self.network.caller("sqs", self._watched), "GetQueueAttributes", "AmazonSQS", given)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def settings(self) -> Settings:
+        return Settings(
+            pair="bench",
+            side=SideName.CN,
+            local_bucket=SOURCE,
+            local_region=REGION,
+            local_endpoint=self.url("s3"),
+            remote_bucket=TARGET,
+            remote_region=REGION,
+            remote_endpoint=self.url("peer"),
+            remote_sts_endpoint=f"{self.url('stub')}/remote",
+            remote_acl="",
+            queue_url=self.queue_url("work"),
+            dead_letter_queue_url=self.queue_url("dead"),
+            ledger_table=TABLE,
+            peer_secret="peer",
+            own_user_ids=("AIDAOWN",),
+            log_level="WARNING",
+        )
+
+    def environment(self, settings: Settings) -> dict[str, str]:
+        """A worker's, and nothing else of this machine's that the SDK would read."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return (
+            kept
+            | settings.to_environment()
+            | {
+                "PYTHONPATH": str(tools.ROOT),
+                "PYTHONDONTWRITEBYTECODE": "",
+                "AWS_ACCESS_KEY_ID": KEY,
+                "AWS_SECRET_ACCESS_KEY": SECRET,
+                "AWS_CONFIG_FILE": "/nonexistent",
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "AWS_ENDPOINT_URL_SQS": self.url("sqs"),
+                "AWS_ENDPOINT_URL_DYNAMODB": self.url("dynamodb"),
+                "AWS_ENDPOINT_URL_STS": self.url("stub"),
+                "AWS_ENDPOINT_URL_SECRETS_MANAGER": self.url("stub"),
+            }
+        )
+
+    @contextlib.contextmanager
+    def worker(self, settings: Settings | None = None) -> Iterator[Popen[bytes]]:
+        """The real worker's process; its log in `worker.log`."""
+        chosen = replace(settings or self.settings(), log_level="INFO")
+        with (
+            (self.folder / "worker.log").open("wb") as out,
+            running(
+                [sys.executable, "-m", "runtime", "worker"],
+                self.folder / "worker.err",
+                self.environment(chosen),
+                output=out,
+            ) as process,
+        ):
+            yield process
+
+    def running_since(self, process: Popen[bytes]) -> None:
+        """Wait until the worker says that it runs."""
+        log = self.folder / "worker.log"
+        end = time.monotonic() + 60
+        while b'"RUNNING"' not in log.read_bytes():
+            if process.poll() is not None or time.monotonic() > end:
+                err = (self.folder / "worker.err").read_text()
+                raise RuntimeError(f"the worker does not run: {log.read_text()[-1000:]}\n{err[-3000:]}")
+            time.sleep(0.01)
+
+    def work_off(self, objects: int, settings: Settings | None = None) -> Measured:
+        """Start a worker over a filled queue; what it used until the queue was empty."""
+        with self.worker(settings) as process:
+            self.running_since(process)
+            start, before = time.monotonic(), usage(process.pid)
+            reset_peak(process.pid)
+            asyncio.run(self._empty(process, start + 600))
+            return _measured(objects, time.monotonic() - start, before, usage(process.pid))
+
+    async def _empty(self, process: Popen[bytes], end: float) -> None:
+        while await self.waiting():
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"the queue does not empty: see {self.folder}/worker.log")
+            await asyncio.sleep(0.1)
+
+    @contextlib.contextmanager
+    def through_proxies(self, services: Sequence[str], round_trip_ms: float = 0) -> Iterator[dict[str, Popen[bytes]]]:
+        """Proxies before these services for the time of a `with`; ask them for their counts by `count`."""
+        before = dict(self.ports)
+        with contextlib.ExitStack() as stack:
+            proxies = {}
+            for service in services:
+                port = free_port()
+                command = [
+                    sys.executable,
+                    "-m",
+                    "bench.harness.proxy",
+                    str(port),
+                    str(before[service]),
+                    str(round_trip_ms),
+                ]
+                log = self.folder / f"proxy-{service}.log"
+                proxies[service] = stack.enter_context(running(command, log, output=PIPE))  # type: ignore[arg-type]
+                wait_for_port(port, proxies[service], log)
+                self.ports[service] = port
+            try:
+                yield proxies
+            finally:
+                self.ports = before
+
+
+def count(proxy: Popen[bytes]) -> int:
+    """How many requests a proxy has passed on."""
+    proxy.send_signal(signal.SIGUSR1)
+    return int(proxy.stdout.readline()) if proxy.stdout else 0
+
+
+def event(key: str, size: int, number: int) -> str:
+    """A message of S3's with one record."""
+    record = {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": REGION,
+        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
+        "eventName": "ObjectCreated:Put",
+        "userIdentity": {"principalId": EVENT_USER},
+        "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+        "responseElements": {"x-amz-request-id": "C3D13FE58DE4C810", "x-amz-id-2": "FMyUVURIY8/IgAtTv8xRjskZQpcIZ9KG"},
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": "dualsync",
+            "bucket": {
+                "name": SOURCE,
+                "ownerIdentity": {"principalId": "A3NL1KOZZKExample"},
+                "arn": f"arn:x:s3:::{SOURCE}",
+            },
+            "object": {"key": quote_plus(key, safe="/"), "size": size, "sequencer": f"0055AED6DC{number:08X}"},
+        },
+    }
+    return json.dumps({"Records": [record]})
+
+
+def _measured(objects: int, seconds: float, before: Usage, after: Usage) -> Measured:
+    return Measured(objects, seconds, after.cpu - before.cpu, after.rss)
+
+
+async def _ask(caller: Caller, operation: str, prefix: str, given: dict[str, Any]) -> Any:
+    return await caller.json(operation, prefix, operation, "1.0", given)
+
+
+@contextlib.contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    """All servers, for the time of a `with`. Raises `RuntimeError` when one does not start."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ports = [free_port() for _ in range(4)]
+    s3, sqs, dynamodb, stub = ports
+    data = folder / "s3"
+    data.mkdir(exist_ok=True)
+    conf = folder / "elasticmq.conf"
+    conf.write_text(
+        'include classpath("application.conf")\n'
+        f'node-address {{ protocol = http, host = 127.0.0.1, port = {sqs}, context-path = "" }}\n'
+        f"rest-sqs {{ enabled = true, bind-hostname = 127.0.0.1, bind-port = {sqs}, sqs-limits = strict }}\n"
+        "rest-stats { enabled = false }\n"
+    )
+    elasticmq, dynamo = tools.jars("elasticmq"), tools.jars("dynamodb")
+    versitygw = str(tools.program("versitygw"))
+    commands = {
+        "s3": [versitygw, "--port", f"127.0.0.1:{s3}", "--keep-alive", "--quiet", "posix", str(data)],
+        "sqs": ["java", "-Xmx1g", f"-Dconfig.file={conf}", "-cp", f"{elasticmq}/*", "org.elasticmq.server.Main"],
+        "dynamodb": [
+            "java", "-Xmx1g", f"-Djava.library.path={dynamo}", "-cp", f"{dynamo}/*",
+            "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-port", str(dynamodb),
+        ],
+        "stub": [sys.executable, "-m", "bench.harness.stub", str(stub)],
+    }  # fmt: skip
+    environment = os.environ | {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET}
+    with contextlib.ExitStack() as stack:
+        started = [
+            (port, stack.enter_context(running(commands[name], folder / f"{name}.log", environment)), name)
+            for name, port in zip(commands, ports, strict=True)
+        ]
+        for port, process, name in started:
+            wait_for_port(port, process, folder / f"{name}.log")
+        yield Stage(folder, *ports)
+
+
+_TABLE: dict[str, Any] = {
+    "BillingMode": "PAY_PER_REQUEST",
+    "KeySchema": [{"AttributeName": "ObjectKey", "KeyType": "HASH"}],
+    "AttributeDefinitions": [
+        {"AttributeName": "ObjectKey", "AttributeType": "S"},
+        {"AttributeName": "RecordKind", "AttributeType": "S"},
+        {"AttributeName": "RecordTime", "AttributeType": "N"},
+    ],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "records",
+            "KeySchema": [
+                {"AttributeName": "RecordKind", "KeyType": "HASH"},
+                {"AttributeName": "RecordTime", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+    ],
+}

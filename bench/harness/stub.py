@@ -1,0 +1,37 @@
+"""Secrets Manager and STS, as much of them as a worker asks: `python -m bench.harness.stub PORT`. They are asked
+once, so they are no part of what is measured."""
+
+from __future__ import annotations
+
+import json
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+KEY = "testing"
+SECRET = "testingtesting"
+USER_ID = "AIDABENCH"
+ROLE = "AROABENCH"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        if "x-amz-target" in self.headers:
+            text = json.dumps({"access_key_id": KEY, "secret_access_key": SECRET, "user_id": USER_ID})
+            body = json.dumps({"Name": "peer", "SecretString": text}).encode()
+        else:
+            who = USER_ID if self.path.startswith("/remote") else f"{ROLE}:worker"
+            body = f"<R><GetCallerIdentityResult><UserId>{who}</UserId></GetCallerIdentityResult></R>".encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), _Handler).serve_forever()
