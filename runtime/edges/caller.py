@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from runtime.edges.connection import Answer, Connection
 from runtime.edges.credentials import Credentials
+from runtime.edges.pace import Pace
 from runtime.edges.pool import Pool
 from runtime.edges.sign import EMPTY, UNSIGNED, Signer
 from runtime.edges.translate import Refusal, error_of
@@ -25,6 +26,7 @@ ATTEMPTS = 3
 T = TypeVar("T")
 B = TypeVar("B", bound=bytearray)
 
+_SLOW = (503, 429)
 _HASHED_ASIDE = 1 << 20
 _SKEWED = ("RequestTimeTooSkewed", "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired")
 _CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
@@ -47,6 +49,7 @@ class Caller:
     def __init__(self, pool: Pool, service: str, region: str, credentials: Credentials) -> None:
         self.pool = pool
         self.service = service
+        self.pace = Pace()
         self._signer = Signer(service, region)
         self._credentials = credentials
         self._secure = pool.endpoint.secure
@@ -129,7 +132,7 @@ class Caller:
             except Refused as refused:
                 if attempt >= ATTEMPTS or not await self._may_help(refused):
                     raise
-                pause = 0.2 if refused.refusal.status in (503, 429) else 0.05
+                pause = 0.2 if refused.refusal.status in _SLOW else 0.05
             except Unavailable as error:
                 if attempt >= ATTEMPTS:
                     raise Unavailable(f"{self.service} {operation} {target}: {error}") from None
@@ -152,8 +155,29 @@ class Caller:
         given: dict[str, str] | None,
         body: Any,
     ) -> tuple[Answer, Connection]:
+        await self.pace.enter()
+        try:
+            request = await self._request(method, path, query, dict(given) if given else {}, body)
+            connection, answer = await self._exchange(request, body, method == "HEAD")
+        except BaseException:
+            self.pace.failed()
+            raise
+        if answer.status in _SLOW:
+            self.pace.refused()
+        else:
+            self.pace.answered()
+        if answer.status < 300:
+            return answer, connection
+        try:
+            if answer.body is None:
+                raise Unavailable(f"an error of {answer.length} bytes")
+            raise Refused(self._refusal(operation, target, answer), answer)
+        finally:
+            self.pool.give(connection)
+
+    async def _request(self, method: str, path: str, query: str, headers: dict[str, str], body: Any) -> bytes:
+        """The head, signed now: a signature ages."""
         endpoint = self.pool.endpoint
-        headers = dict(given) if given else {}
         digest = EMPTY
         if self.service == "s3":
             digest = headers["x-amz-content-sha256"] = await self._payload(body)
@@ -165,16 +189,7 @@ class Caller:
         if body or method in ("PUT", "POST"):
             headers["content-length"] = str(len(body))
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        request = f"{method} {path}{'?' if query else ''}{query} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
-        connection, answer = await self._exchange(request, body, method == "HEAD")
-        if answer.status < 300:
-            return answer, connection
-        try:
-            if answer.body is None:
-                raise Unavailable(f"an error of {answer.length} bytes")
-            raise Refused(self._refusal(operation, target, answer), answer)
-        finally:
-            self.pool.give(connection)
+        return f"{method} {path}{'?' if query else ''}{query} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
 
     async def _exchange(self, request: bytes, body: Any, headless: bool) -> tuple[Connection, Answer]:
         while True:
