@@ -23,6 +23,10 @@ one version was written over the other. Within one second that is the only way t
 must come back first; who may have written before without knowing it leaves the first word to the other side."""
 
 
+CROSSING_SECONDS = 3600
+"""Copies that cross were written at about the same time; a call that takes longer has long been given up."""
+
+
 class Deed(StrEnum):
     """What to do. All writes are conditional on exactly what was seen."""
 
@@ -143,7 +147,7 @@ def _both(view: View, local: Sighting, remote: Sighting) -> Decision:
     if _same_content(local.seen, remote.seen):
         return Decision(Deed.AGREE, "the same content on both sides")
     if _is_same(view, local):
-        if remote.replica and remote.identity.origin is view.side:
+        if remote.replica and remote.identity.origin is view.side and not _long_after(local, remote):
             return _crossed(view, local, remote) if local.replica else Decision(Deed.PUSH, _FORMER)
         if view.cause is Cause.FINDING:
             return Decision(Deed.PULL, "changed at the peer, unchanged here")
@@ -177,6 +181,12 @@ def _crossed(view: View, local: Sighting, remote: Sighting) -> Decision:
     if view.attempt < patience:
         return Decision(Deed.WAIT, f"{_FORMER}: a deletion on its way may say more")
     return Decision(Deed.PUSH, _FORMER)
+
+
+def _long_after(local: Sighting, remote: Sighting) -> bool:
+    """Did it come there so long after ours came here that no worker wrote it? Then a user brought an old version back
+    by copying it, stamp and all: the peer's edit."""
+    return local.replica and remote.seen.modified - local.seen.modified > CROSSING_SECONDS
 
 
 def _outlived(view: View, local: Sighting, remote: Sighting) -> bool:

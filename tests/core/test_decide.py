@@ -106,6 +106,8 @@ ROWS = [
     Row("crossed, both deleted since", D.DELETE_BOTH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD),
     Row("the same where only creations travel", D.PUSH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD, travel=False),
     Row("crossed, ours deleted after it may have won", D.DELETE_BOTH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST),
+    Row("an old version copied back by a user there", D.NOTHING, THEIRS_HERE, replica(OLD, 9_000), KNOWN_DEAD),
+    Row("the same by finding", D.PULL, THEIRS_HERE, replica(OLD, 9_000), KNOWN_DEAD, FINDING),
     Row("crossed, not known yet", D.WAIT, THEIRS_HERE, OLD_THERE, AGREED_THEIRS, attempt=0),
     Row("crossed replicas: our holder of the newer writes it", D.PUSH, THEIRS_HERE, OLD_THERE),
     Row("crossed replicas: the peer's holder of the newer writes it", D.NOTHING, THEIRS_HERE, LATER_THERE),

@@ -222,7 +222,10 @@ def judge(model: KeyModel, shown: dict[str, tuple[str, bytes] | None], *, strict
     story = f"{key!r}: cn={name(shown['cn'])} global={name(shown['global'])}, tips {tips}"
     found = []
     if sides["cn"] != sides["global"]:
-        found.append(Finding(Failure.DIVERGED, key, story, excused))
+        same = len({s[1] if s else None for s in sides.values()}) == 1  # then only metadata differs
+        found.append(
+            Finding(Failure.DIVERGED, key, story, "" if excused == Excuse.SAME_BYTES and not same else excused)
+        )
     for side in ("cn", "global"):
         left = sides[side]
         finding = _judge_one(model, tips, left, story, excused, strict)
