@@ -12,12 +12,13 @@ from pulumi.provider.experimental.property_value import Computed, PropertyValue
 from pulumi.provider.experimental.provider import ConstructRequest, ConstructResponse
 from pulumi.runtime.rpc import UNKNOWN
 
-from components import config
+from components import config, schema
 from components.builder import default_builder
 from components.bundle import Ready
 from components.errors import ConfigError
 from components.pair import DualSyncPair, DualSyncPairArgs
 from components.schema import PAIR
+from runtime.settings import SideName
 
 CREDENTIAL, BUNDLE = "peerCredential", "bundle"
 
@@ -26,9 +27,13 @@ async def construct(request: ConstructRequest) -> ConstructResponse:
     """Register the pair. A wrong input is told by its name, before anything is made."""
     if request.resource_type != PAIR:
         raise InputPropertyError("type", f"{request.resource_type} is no component of this package: use {PAIR}")
-    values = {k: plain(v) for k, v in request.inputs.items() if k not in (CREDENTIAL, BUNDLE)}
+    given = {k: plain(v) for k, v in request.inputs.items() if k not in (CREDENTIAL, BUNDLE)}
+    values = as_texts(given, schema.inputs())
+    for side in SideName:
+        if isinstance(values.get(side), dict):
+            values[side] = as_texts(values[side], schema.side()["properties"])
     try:
-        model = config.pair_of({k: v for k, v in values.items() if v is not None})
+        model = config.pair_of(values)
         bundle = plain(request.inputs.get(BUNDLE, PropertyValue("")))
         pair = DualSyncPair(
             request.name,
@@ -52,6 +57,17 @@ async def construct(request: ConstructRequest) -> ConstructResponse:
     return ConstructResponse(
         urn=urn or "", state={k: await property_value(v) for k, v in state.items()}, state_dependencies={}
     )
+
+
+def as_texts(values: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """What is set, with texts as texts: some languages make a number of one that looks so, as accounts' numbers do."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if type(value) is int and properties.get(name, {}).get("type") == "string":
+            value = f"{value:012}" if name == "accountId" else str(value)
+        if value is not None:
+            found[name] = value
+    return found
 
 
 def received(given: PropertyValue | None) -> pulumi.Output[str] | None:
@@ -82,7 +98,7 @@ async def property_value(value: Any) -> PropertyValue:
     """An output, or anything with outputs inside, as it goes back: with its secrecy and what it was made from."""
     if isinstance(value, pulumi.Output):
         known, secret = await value.is_known(), await value.is_secret()
-        inner = await property_value(await value.future()) if known else PropertyValue(Computed())
+        inner = await property_value(await value.future()) if known else PropertyValue(UNKNOWN)
         urns = {await r.urn.future() for r in await value.resources()}
         return PropertyValue(inner.value, secret, {u for u in urns if u})
     if isinstance(value, Mapping):

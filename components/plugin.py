@@ -229,6 +229,10 @@ def schema() -> dict[str, Any]:
         "displayName": "DualSync",
         "description": "Keeps two S3 buckets the same while both are written to, across accounts and partitions.",
         "keywords": ["aws", "s3", "category/cloud", "kind/component"],
+        "language": {
+            "nodejs": {"respectSchemaVersion": True},
+            "python": {"respectSchemaVersion": True, "pyproject": {"enabled": True}},
+        },
         "provider": {
             "description": "One account, as the subscription to its bucket's events reaches it.",
             "inputProperties": provider,

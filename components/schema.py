@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from components import config
 from components.declared import keys
@@ -28,6 +28,8 @@ SIDE_FACTS: Mapping[str, str] = {
     "secretName": "Name of the secret with the peer's key, instead of the program's own.",
     "formerUserIds": "Ids of earlier dedicated users, whose events may still be queued.",
     "eventsTopicArn": "SNS topic that gets the bucket's events, where the bucket has another consumer.",
+    "lifecycleExpires": "Whether lifecycle rules expire objects of the bucket, so that the finder takes no absence"
+    " there for a deletion; if not given, as the bucket's rules say.",
 }
 """Inputs that a side has alone; Pulumi.yaml tells of them in the description of `cn` and `global`."""
 
@@ -87,13 +89,9 @@ def inputs() -> dict[str, Any]:
 
 def side() -> dict[str, Any]:
     """What can be said of one side."""
-    texts = ("formerUserIds",)
+    hints = get_type_hints(SideModel)
     facts = {
-        name: {
-            **({"type": "array", "items": _plain("string")} if name in texts else {"type": "string"}),
-            "plain": True,
-            "description": text,
-        }
+        name: {**_shape(hints.get(config.SIDE_FACTS[name], str)), "plain": True, "description": text}
         for name, text in SIDE_FACTS.items()
     }
     # Without defaults: generated code would set them, and so hide what is said for both sides.
@@ -168,6 +166,13 @@ def _option(name: str) -> dict[str, Any]:
     if key.default not in (None, "", [], {}):
         found["default"] = key.default
     return {"type": _TYPES[key.type], **found}
+
+
+def _shape(kind: Any) -> dict[str, Any]:
+    """A model's type as the schema has it."""
+    if get_origin(kind) is tuple:
+        return {"type": "array", "items": _plain("string")}
+    return {"type": "boolean" if bool in (kind, *get_args(kind)) else "string"}
 
 
 def _plain(kind: str) -> dict[str, Any]:
