@@ -124,8 +124,9 @@ class Builder:
 
 
 def default_builder() -> Builder:
-    """Bundles the runtime beside this package; the cache follows the XDG base directory rules."""
-    root = Path(__file__).resolve().parents[1]
+    """Bundles the runtime beside this folder, or, installed, the one inside; the cache follows the XDG rules."""
+    here = Path(__file__).resolve().parent
+    root = here / "project" if (here / "project").exists() else here.parent
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dualsync" / "bundles"
     return Builder(runtime=root / "runtime", lock=root / "requirements" / "runtime.lock", cache=cache)
 

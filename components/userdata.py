@@ -125,7 +125,7 @@ def word(value: str) -> str:
 
 def template(name: str) -> str:
     """A file of `templates/`."""
-    return (importlib.resources.files("components") / "templates" / name).read_text(encoding="utf-8")
+    return (importlib.resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
