@@ -133,5 +133,5 @@ class EngineStage:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stage.keep = self.stage.keep or (error is not None and not isinstance(error, KeyboardInterrupt))
+        self.stage.keep = self.stage.keep or isinstance(error, Exception)
         self.close()
