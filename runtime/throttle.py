@@ -12,28 +12,39 @@ SLICE = 5.0
 """Longest sleep in seconds, so that a lifted limit is felt soon."""
 
 
+SHORTEST = 1e-4
+"""Seconds not worth a sleep: less than this may not move a clock at all."""
+
+
 class _Rate:
-    """So much a second, with a second's worth at once. What is too much pays later: nothing is ever refused."""
+    """So much a second, with a second's worth at once. What is too much pays later: nothing is ever refused.
+
+    Debts are kept as amounts, not as times: another rate (workers come and go, and share the limit) forgives none.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._paid = 0.0
-        self._change = 0
+        self._booked = 0.0
+        self._served = 0.0
+        self._at = 0.0
         self.rate = 0.0
 
+    def _now(self) -> float:
+        """How much could have been served until now."""
+        return self._served + (self._clock.now() - self._at) * self.rate
+
     def limit(self, rate: float) -> None:
-        if rate != self.rate:
-            self.rate = rate
-            self._paid = 0.0
-            self._change += 1
+        self._served, self._at = self._now(), self._clock.now()
+        if self.rate <= 0:
+            self._booked = self._served - rate
+        self.rate = rate
 
     async def take(self, amount: float) -> None:
         if self.rate <= 0:
             return
-        change = self._change
-        due = max(self._paid, self._clock.now() - 1.0)
-        self._paid = due + amount / self.rate
-        while change == self._change and (wait := due - self._clock.now()) > 0:
+        start = max(self._booked, self._now() - self.rate)
+        self._booked = start + amount
+        while self.rate > 0 and (wait := (start - self._now()) / self.rate) > SHORTEST:
             await self._clock.sleep(min(wait, SLICE))
 
 
@@ -45,7 +56,7 @@ class Throttle:
         self._requests = _Rate(clock)
 
     def limit(self, bytes_per_second: float, requests_per_second: float) -> None:
-        """Set both limits; those who wait under another limit go on at once."""
+        """Set both limits; those who wait go on at the new ones, at once when a limit is lifted."""
         self._bytes.limit(bytes_per_second)
         self._requests.limit(requests_per_second)
 

@@ -15,6 +15,7 @@ def main(arguments: list[str]) -> int:
     demo = commands.add_parser("demo", help="deploy both stacks, sync real files both ways, compare everything")
     demo.add_argument("--objects", type=int, default=1000, help="files uploaded to A (default 1000); B gets a quarter")
     demo.add_argument("--kill-worker", action="store_true", help="kill a worker with -9 in the middle of it")
+    demo.add_argument("--picture", type=Path, help="draw both dashboards at the end: FILE-cn.png, FILE-global.png")
     serve = commands.add_parser("serve", help="the same deployment, left running for you to play with")
     serve.add_argument("--port", type=int, default=0, help="port of the stand-in cloud (default: a free one)")
     serve.add_argument("--file", type=Path, help="where to describe it for programs (default .sandbox/sandbox.json)")
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
         if given.command == "demo":
             from sandbox.demo import run
 
-            return run(given.objects, given.kill_worker)
+            return run(given.objects, given.kill_worker, given.picture)
         if given.command == "drill":
             return _drill(given)
         from sandbox import serve as sandbox_serve

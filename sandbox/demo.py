@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -18,6 +19,7 @@ from sandbox.comparison import Side, compare, settled, wait_for
 from sandbox.report import Result, Step, show
 from sandbox.scenario import ARCHIVE_KEY, BEFORE, CONFLICT_KEY, A, B, Scenario, library
 from sandbox.stage import Stage
+from sandbox.telemetry.watch import Watch
 from sandbox.workers import ProcessFailed
 
 VISIBILITY_SECONDS = 10
@@ -44,6 +46,9 @@ class Demo:
     console: Console
     objects: int = 1000
     kill_worker: bool = False
+    picture: Path | None = None
+    """Where the dashboards are drawn at the end: `NAME-cn.png` and `NAME-global.png` for `NAME.png`."""
+
     steps: list[Step] = field(default_factory=list)
 
     def run(self) -> Result:
@@ -73,6 +78,9 @@ class Demo:
             for side in SideName:
                 stage.fleet.start(side)
             stage.fleet.wait_until_running()
+        watch = Watch(stage)
+        if self.picture is not None:
+            watch.start()
         started = time.monotonic()
         self._write(stage, scenario)
         self._change(stage, scenario)
@@ -81,6 +89,8 @@ class Demo:
         with self._step("queues empty"):
             self._drained(stage)
         synced = time.monotonic() - started
+        if self.picture is not None:
+            self._draw(watch, self.picture)
         with self._step("compared byte for byte", len(scenario.expected.contents)) as told:
             comparison = compare(sides.values(), scenario.expected, told)
         return Result(
@@ -96,6 +106,14 @@ class Demo:
             seconds=synced,
             steps=self.steps,
         )
+
+    def _draw(self, watch: Watch, file: Path) -> None:
+        from sandbox.dashboard_picture import draw
+
+        watch.stop()
+        for side in SideName:
+            with self._step(f"dashboard {side} drawn"):
+                draw(watch, side, file.with_stem(f"{file.stem}-{side}"))
 
     def _write(self, stage: Stage, scenario: Scenario) -> None:
         files = library(self.objects + self.objects // 4)
@@ -116,6 +134,7 @@ class Demo:
     def _kill(self, stage: Stage) -> None:
         worker = stage.fleet.workers[A]
         worker.kill()
+        stage.fleet.mourn(A)
         stage.fleet.start(A)
         self.console.print(f"  [yellow]killed worker {A} with -9 in the middle, and started another[/]")
 
@@ -197,12 +216,12 @@ class Demo:
         self.console.print(f"  [green]✓[/] {text} [dim]({self.steps[-1].seconds:.1f} s)[/]")
 
 
-def run(objects: int, kill_worker: bool) -> int:
+def run(objects: int, kill_worker: bool, picture: Path | None = None) -> int:
     """The demo as a command; its exit code."""
     console = Console(highlight=False)
     console.print("[bold]Two buckets, two partitions, kept the same[/] (all of it on this machine)")
     try:
-        result = Demo(console, objects, kill_worker).run()
+        result = Demo(console, objects, kill_worker, picture).run()
     except (NotSettled, ProcessFailed) as e:
         console.print("[red bold]failed:[/]", end=" ")
         console.print(str(e), markup=False)

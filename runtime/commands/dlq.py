@@ -15,6 +15,7 @@ from runtime.operations import deadletters
 from runtime.operations.audit import audited
 from runtime.operations.deadletters import Opened, Tally, Wanted
 from runtime.operations.desk import Desk, Side
+from runtime.operations.status import by_kind
 
 dlq = typer.Typer(
     help="Dead letters: messages that could not succeed, with the reason. They expire 14 days after the change.",
@@ -155,9 +156,10 @@ def _table(here: Session, found: list[tuple[Side, Opened]]) -> None:
     if not found:
         here.out.print("no dead letters")
         return
-    reasons = Counter((side.direction, opened.reason) for side, opened in found)
-    for (direction, reason), count in reasons.most_common():
-        here.out.print(f"{direction}  [yellow]{count}[/yellow] × {escape(reason)}")
+    for direction in dict.fromkeys(side.direction for side, _ in found):
+        reasons = Counter(opened.reason for side, opened in found if side.direction == direction)
+        for reason, count in by_kind(reasons):
+            here.out.print(f"{direction}  [yellow]{count}[/yellow] × {escape(reason)}")
     table = Table("direction", "id", "since", "cause", "key", "reason", box=None, pad_edge=False)
     for side, opened in found[:100]:
         look = opened.looks[0] if opened.looks else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from runtime.log import Outcome, State
-from runtime.operations.status import Direction, Status
+from runtime.operations.status import Direction, Status, by_kind
 
 OLD_SECONDS = 900
 """A change that waits longer than this is worth a person's look; the lag alarm's default."""
@@ -65,7 +65,7 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
             "`dualsync status --watch`: if the backlog falls, wait; else see the workers' problems",
         )
     if d.dead.total:
-        why = "; ".join(f"{reason} ({count})" for reason, count in d.dead_reasons.items()) or "see `dlq list`"
+        why = "; ".join(f"{reason} ({count})" for reason, count in by_kind(d.dead_reasons)) or "see `dlq list`"
         yield Problem(
             d.name,
             Weight.WAITING,

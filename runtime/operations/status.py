@@ -185,6 +185,18 @@ async def _reasons(side: Side) -> dict[str, int]:
 UNEXPLAINED = "received five times without success (a worker died of it, or it can't be read)"
 
 
+def by_kind(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Reasons of one kind as one, most often first: `denied, as …` instead of a line for each object."""
+    kinds: dict[str, list[tuple[str, int]]] = {}
+    for reason, count in reasons.items():
+        kinds.setdefault(reason.split(":", 1)[0], []).append((reason, count))
+    found = [
+        (of[0][0] if len(of) == 1 else f"{kind}, as {of[0][0].removeprefix(kind).lstrip(': ')}", sum(n for _, n in of))
+        for kind, of in kinds.items()
+    ]
+    return sorted(found, key=lambda each: -each[1])
+
+
 def _worker(record: Record, now: int) -> Worker:
     data = record.data
     problems = data.get("problems")

@@ -10,12 +10,19 @@ from sandbox.drill.told import Answer
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 RECEIVES = 5
 """Receives until a message is dead (the queue's redrive policy)."""
-BYTES = 4 << 20
+BYTES = 11 << 20
+"""More than two parts: the first goes at once under any limit, the others wait."""
+PARTS = str(5 << 20)
 SLOW = "1k"
 
 
 def _sent(answer: Answer) -> str:
     return f"{answer.data['cn->global']['done']} sent"
+
+
+def _uploads(night: Night) -> int:
+    there = night.sides[GLOBAL]
+    return len(there.s3.list_multipart_uploads(Bucket=there.bucket).get("Uploads", ()))
 
 
 def dying(night: Night, sizes: Sizes) -> None:
@@ -26,10 +33,10 @@ def dying(night: Night, sizes: Sizes) -> None:
     night.dualsync("limit", "cn", "--bytes", SLOW, "--yes", told=False)
     heard = lambda: any(fleet.journal.lines("controls", process="worker-cn", bytes_per_second=1000))  # noqa: E731
     night.until("the worker has heard of the limit", heard, 30)
-    # The first second's worth is free; this uses it up.
     night.put(CN, {"bomb.bin": b"\0" * BYTES})
     for death in range(1, RECEIVES + 1):
-        night.until(f"the message is in hand, {death}", lambda: night.in_hand(CN) > 0, 60)
+        # What a killed worker has begun stays: so many uploads are so many receives.
+        night.until(f"copy {death} has begun", lambda n=death: _uploads(night) >= n, 60)  # type: ignore[misc]
         fleet.workers[CN].kill()
         fleet.mourn(CN)
         fleet.start(CN)
@@ -51,4 +58,6 @@ def dying(night: Night, sizes: Sizes) -> None:
     night.check("the worker lives", fleet.workers[CN].process.poll() is None)
 
 
-CASES = (Case("dying-worker", "A worker that dies again and again", dying),)
+SETTINGS = {"DUALSYNC_MULTIPART_THRESHOLD": PARTS, "DUALSYNC_PART_SIZE": PARTS}
+
+CASES = (Case("dying-worker", "A worker that dies again and again", dying, SETTINGS),)

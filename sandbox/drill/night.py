@@ -32,7 +32,7 @@ SETTINGS = {
 
 WRITERS = 8
 SETTLE_SECONDS = 120.0
-COMMAND_SECONDS = 600.0
+COMMAND_SECONDS = 1800.0
 BASELINE = 10
 """Objects a side before anything happens."""
 
@@ -142,13 +142,6 @@ class Night:
         if not wait_for(condition, seconds, 0.2):
             backlog = {str(side): self.stage.backlog(side) for side in SideName}
             raise NotInTime(f"not in {seconds:.0f} s: {what}; (waiting, dead) {backlog}")
-
-    def in_hand(self, side: SideName) -> int:
-        """Messages that a worker has received and not done."""
-        answer = self.stage.cloud.client(side, "sqs").get_queue_attributes(
-            QueueUrl=self.stage.fleet.outputs[side]["queueUrl"], AttributeNames=["All"]
-        )
-        return int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
 
     def settle(self, seconds: float = SETTLE_SECONDS) -> None:
         """Until both sides hold what users expect and no message waits."""

@@ -120,6 +120,35 @@ def test_workers_share_a_limit() -> None:
     asyncio.run(story())
 
 
+class Yielding(FakeClock):
+    """Its sleepers let others run."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        await asyncio.sleep(0)
+
+
+def test_another_rate_forgives_no_debt() -> None:
+    """Workers come and go, and share the limit: what waited under the old rate waits under the new one."""
+    time = Time()
+    throttle = Throttle(Yielding(time))
+
+    async def story() -> None:
+        throttle.limit(1000, 0)
+        begun = time.now
+        await throttle.request(10_000)
+        waiting = asyncio.create_task(throttle.request(1))
+        await asyncio.sleep(0)
+        throttle.limit(2000, 0)
+        await waiting
+        # Nine seconds to go; five pass at the old rate (its longest sleep), the rest at twice that.
+        assert 6.9 <= time.now - begun <= 7.1
+        throttle.limit(0, 0)
+        await throttle.request(1 << 40)
+
+    asyncio.run(story())
+
+
 def test_bytes_are_limited_in_both_ways() -> None:
     time = Time()
     clock = FakeClock(time)

@@ -105,6 +105,18 @@ def test_each_problem_has_a_way_out(office: Office) -> None:
     assert len(office.brokers[CN].dead) == 2
 
 
+def test_many_dead_letters_of_one_kind_are_one_reason(office: Office) -> None:
+    for number in range(5):
+        office.brokers[CN].dead.append(("{}", f"denied: s3 PutObject b/{number}: AccessDenied"))
+    office.brokers[CN].dead.append(("{}", "archived: restore it first"))
+    (problem,) = office.call("status", "--json").data["problems"]
+    text = problem["what"]
+    assert text.startswith("6 dead letters: denied, as s3 PutObject b/0: AccessDenied (5); archived: restore it first")
+    assert text.count("PutObject") == 1
+    listed = office.call("dlq", "list").out
+    assert "5 × denied, as s3 PutObject b/0" in listed
+
+
 def test_approved_deletions_are_only_noted(office: Office) -> None:
     record(office, CN, HELD_DELETION, "held", count=12, reason="too many")
     record(office, CN, DELETION_APPROVAL, "approval", up_to=12)

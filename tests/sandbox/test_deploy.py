@@ -148,6 +148,19 @@ def test_a_finder_that_can_do_nothing_says_so(stage: Stage) -> None:
         stage.fleet.find(CN, {"DUALSYNC_LOCAL_BUCKET": ""})
 
 
+def test_the_pair_file_is_as_the_commands_save_it(stage: Stage, tmp_path: Path) -> None:
+    file, again = stage.write_pair(), tmp_path / "again.json"
+    command = [sys.executable, "-m", "runtime", "--pair", str(file), "stacks", "--save", str(again), "--json"]
+    subprocess.run(command, env={**os.environ, **stage.workspace.environment}, check=True, capture_output=True)
+    written, saved = json.loads(file.read_text()), json.loads(again.read_text())
+    assert written["cn"]["environment"]["DUALSYNC_RETRY_DELAY_SECONDS"] == "1"
+    for side in SideName:
+        assert saved[side]["profile"] == ACCOUNTS[side].profile
+        facts = {name: value for name, value in saved[side].items() if name != "environment"}
+        assert facts.items() <= {n: v for n, v in written[side].items() if isinstance(v, str)}.items()
+        assert written[side]["environment"].items() <= saved[side]["environment"].items()
+
+
 def test_the_served_sandbox_is_described_and_ends_without_a_trace(tmp_path: Path) -> None:
     file = tmp_path / "sandbox.json"
     command = [sys.executable, "-m", "sandbox", "serve", "--file", str(file)]
@@ -170,11 +183,19 @@ def test_the_served_sandbox_is_described_and_ends_without_a_trace(tmp_path: Path
                 run = [sys.executable, "-c", program, json.dumps(side)]
                 told = subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout
                 assert told.split() == [side["accountId"], "0"]
+            environment = {**os.environ, **described["environment"]}
+            asked = [sys.executable, "-m", "runtime", "--pair", described["pair"], "status", "--json"]
+            status = json.loads(subprocess.run(asked, env=environment, capture_output=True, text=True).stdout)
+            assert [d["state"] for d in status["directions"]] == ["RUNNING", "RUNNING"]
+            assert status["healthy"], status["problems"]
         finally:
             serving.send_signal(signal.SIGINT)
             said, _ = serving.communicate(timeout=60)
     assert serving.returncode == 0, said
-    assert all(name in said for name in ("aws --profile", "boto3", str(file)))
+    assert all(
+        name in said for name in ("aws --profile", "boto3", str(file), f"dualsync --pair {described['pair']} status")
+    )
     assert not file.exists()
+    assert not Path(described["pair"]).exists()
     assert not Path(described["folder"]).exists()
     assert wait_for(lambda: not any(alive(child) for child in children), 10)

@@ -103,7 +103,8 @@ class Report:
         rest = f"{under_way} on their way, {wanted} so by the settings"
         if self.same:
             return f"Both sides are the same, but for {rest}."
-        return f"{self.faults} keys differ; besides, {rest}."
+        differ = "1 key differs" if self.faults == 1 else f"{self.faults} keys differ"
+        return f"{differ}; besides, {rest}."
 
     @property
     def data(self) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""Cases of the night drill with little in them: faults, status, alarms, remedies, both sides the same."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from sandbox.__main__ import main
+from sandbox.drill.case import Case, Sizes, played
+from sandbox.drill.night import Night, NotInTime
+from sandbox.drill.run import CASES
+from sandbox.drill.told import Check, Told, show
+
+SMALL = Sizes(objects=3, deletions=40, conflicts=4, letters=8)
+
+
+@pytest.mark.parametrize("name", ["deletions-lost", "dead-letters"])
+def test_a_case_behaves(name: str) -> None:
+    told = played(CASES[name], SMALL)
+    assert told.good, [told.failure, *(f"{c.text}: {c.detail}" for c in told.checks if not c.good)]
+    out = io.StringIO()
+    show(Console(file=out, width=400), told)
+    assert f"{CASES[name].title} ({name}" in out.getvalue()
+    assert "dualsync status → exit 3" in out.getvalue()
+    assert "verify --grace 0 → exit 0" in out.getvalue()
+
+
+def test_every_fault_of_the_drill_has_its_case() -> None:
+    assert list(CASES) == [
+        "revoked",
+        "peer-down",
+        "poison",
+        "dead-letters",
+        "deletions-lost",
+        "deletions-live",
+        "conflicts",
+        "dying-worker",
+    ]
+
+
+def test_a_case_that_ends_too_late_fails_with_its_reason() -> None:
+    def late(night: Night, sizes: Sizes) -> None:
+        raise NotInTime("not in 3 s: the moon")
+
+    told = played(Case("late", "Late", late), SMALL)
+    assert not told.good
+    assert "the moon" in told.failure
+
+
+@pytest.mark.parametrize("checks", [[], [Check("a", True), Check("b", False, "why")]])
+def test_nothing_seen_and_anything_wrong_is_no_success(checks: list[Check]) -> None:
+    assert not Told("name", "title", checks=checks).good
+
+
+def test_an_unknown_case_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drill", "--case", "flood"]) == 2
+    assert "--case flood: use one of revoked, peer-down" in capsys.readouterr().err
