@@ -86,6 +86,10 @@ SIDE_OPTIONS = {
     "includeMetadata": "replicas.include_metadata",
     "storageClass": "replicas.storage_class",
     "acl": "replicas.acl",
+    "includeTags": "replicas.include_tags",
+    "encryption": "replicas.encryption",
+    "kmsKey": "replicas.kms_key",
+    "requesterPays": "replicas.requester_pays",
 }
 """Keys at the top (for the managed sides) or inside `cn` and `global` (for that side)."""
 

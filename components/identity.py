@@ -76,6 +76,16 @@ def user_policy(context: SideContext) -> dict[str, Any]:
     ]
     if context.peer.replicas.acl:
         objects.append("s3:PutObjectAcl")
+    if context.peer.replicas.include_tags:
+        objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"]
+    key = context.peer.replicas.kms_key
+    encryption = {
+        "Sid": "Key",
+        "Effect": "Allow",
+        # Decrypt, as an upload in parts reads what it has written (KMS developer guide, "How Amazon S3 uses AWS KMS").
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Resource": key,
+    }
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -91,5 +101,6 @@ def user_policy(context: SideContext) -> dict[str, Any]:
                 "Action": sorted(objects),
                 "Resource": context.local.objects_arn,
             },
+            *([encryption] if key else []),
         ],
     }

@@ -88,11 +88,16 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replicas:
-    """How this side's worker writes into the peer's bucket. "" for `acl` sends none."""
+    """How this side's worker writes into the peer's bucket. "" for `acl` sends none, "" for `encryption` leaves it to
+    the bucket. `requester_pays`: it says to both buckets that its account pays."""
 
     include_metadata: bool = True
+    include_tags: bool = False
     storage_class: str = "STANDARD"
     acl: str = "bucket-owner-full-control"
+    encryption: str = ""
+    kms_key: str = ""
+    requester_pays: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ def worker(context: SideContext, reach: Reach, group_name: str) -> dict[str, Any
                     "s3:GetObjectVersion",
                     "s3:ListMultipartUploadParts",
                     "s3:PutObject",
+                    *_tagging(context),
                 ],
                 context.local.objects_arn,
             ),
@@ -156,6 +157,12 @@ def _secret(context: SideContext) -> Statement:
     """The peer's stack writes it, so its ARN's random end isn't known here: six characters, as Secrets Manager adds."""
     arn = context.arn("secretsmanager", f"secret:{context.names.secret}-??????")
     return allow("PeerSecret", ["secretsmanager:GetSecretValue"], arn)
+
+
+def _tagging(context: SideContext) -> list[str]:
+    if not context.local.replicas.include_tags:
+        return []
+    return ["s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"]
 
 
 def _bundle(reach: Reach) -> Statement:

@@ -19,6 +19,7 @@ STORAGE_CLASSES = (
     *("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING"),
     *("GLACIER_IR", "GLACIER", "DEEP_ARCHIVE", "REDUCED_REDUNDANCY"),
 )
+ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 CANNED_ACLS = (
     *("bucket-owner-full-control", "bucket-owner-read", "private", "authenticated-read"),
     *("aws-exec-read", "public-read", "public-read-write"),
@@ -240,6 +241,7 @@ def _options(side: str, model: SideModel) -> None:
     for key, text, choices in (
         ("storageClass", model.replicas.storage_class, STORAGE_CLASSES),
         ("acl", model.replicas.acl, ("", *CANNED_ACLS)),
+        ("encryption", model.replicas.encryption, ("", *ENCRYPTIONS)),
     ):
         if text not in choices:
             raise ConfigError(
@@ -274,9 +276,28 @@ def _range(key: str, value: int, low: int, high: int | None) -> None:
         raise ConfigError(key, value, "out of range", f"use {low} or more" if high is None else f"use {low} to {high}")
 
 
+def _key(model: SideModel, peer: SideModel) -> None:
+    """A key never crosses regions: replicas need one where they are."""
+    replicas = model.replicas
+    if not replicas.kms_key:
+        return
+    if not replicas.encryption.startswith("aws:kms"):
+        raise ConfigError(model.key("kmsKey"), replicas.kms_key, "has no use", "set encryption to aws:kms as well")
+    start = f"arn:{peer.partition.id}:kms:{peer.region}:"
+    if not re.fullmatch(re.escape(start) + r"[0-9]{12}:key/[A-Za-z0-9-]+", replicas.kms_key):
+        raise ConfigError(
+            model.key("kmsKey"),
+            replicas.kms_key,
+            f"is no key where the replicas are, in {peer.region}",
+            f"use {start}…:key/…",
+        )
+
+
 def _together(pair: PairModel) -> None:
     """What only shows with both sides in view."""
     cn, other = pair.cn, pair.global_
+    _key(cn, other)
+    _key(other, cn)
     if cn.bucket == other.bucket:
         if cn.region != other.region or cn.account_id != other.account_id:
             raise ConfigError(

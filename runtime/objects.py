@@ -10,7 +10,8 @@ from runtime.version import Stamp
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """What travels with the content. `metadata` is the user's, without our stamp; keys in lower case. `checksum` is
-    S3's own of the whole content (`crc64nvme:` and its text), where it was shown: the target checks it anew."""
+    S3's own of the whole content (`crc64nvme:` and its text), where it was shown: the target checks it anew. `tags`
+    are there only where they travel (`include_tags`) and the content was read."""
 
     content_type: str = ""
     cache_control: str = ""
@@ -22,6 +23,7 @@ class Attributes:
     storage_class: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
     checksum: str = field(default="", compare=False)
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,8 +104,19 @@ class Settings:
         default=False,
     )
     include_metadata: bool = setting("Carry user metadata and content headers.", default=True)
+    include_tags: bool = setting(
+        "Carry objects' tags with their content: one more request for each object that has some.", default=False
+    )
     remote_storage_class: str = setting("Storage class of replicas written to the peer.", default="STANDARD")
     remote_acl: str = setting("Canned ACL of replicas; empty for none.", default="bucket-owner-full-control")
+    remote_encryption: str = setting(
+        "Server-side encryption of replicas: AES256, aws:kms or aws:kms:dsse; empty for the bucket's own default.",
+        default="",
+    )
+    remote_kms_key: str = setting(
+        "ARN of the key for aws:kms, in the peer's partition; empty for the peer's account's own key.", default=""
+    )
+    requester_pays: bool = setting("This program pays for requests to both buckets.", default=False)
     worker_concurrency: int = setting("Messages one worker handles at a time.", default=64, low=1)
     visibility_seconds: int = setting(
         "Seconds a received message stays hidden; extended while it is worked on, so this is how soon the work of a"
@@ -161,6 +172,14 @@ class Settings:
             low = f.metadata["low"]
             if low is not None and getattr(self, f.name) < low:
                 raise SettingError(f"{variable(f.name)}={getattr(self, f.name)}: must be at least {low}")
+        if self.remote_encryption not in ("", "AES256", "aws:kms", "aws:kms:dsse"):
+            raise SettingError(
+                f"{variable('remote_encryption')}={self.remote_encryption!r}: use AES256, aws:kms or aws:kms:dsse"
+            )
+        if self.remote_kms_key and not self.remote_encryption.startswith("aws:kms"):
+            raise SettingError(
+                f"{variable('remote_kms_key')}={self.remote_kms_key!r}: set {variable('remote_encryption')}=aws:kms"
+            )
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise SettingError(f"{variable('log_level')}={self.log_level!r}: use DEBUG, INFO, WARNING or ERROR")
 

@@ -9,6 +9,7 @@ from runtime.edges.clock import SystemClock
 from runtime.edges.credentials import Credential, FixedCredentials
 from runtime.edges.dynamodb import DynamoLedger
 from runtime.edges.network import Network
+from runtime.edges.options import Options
 from runtime.edges.parallel import LoopParallel
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.secrets import PeerSecret, PeerSecrets
@@ -40,7 +41,14 @@ def local_edges(settings: Settings) -> LocalEdges:
     admission = Admission()
     s3, path_style = network.s3(settings.local_bucket, settings.local_endpoint)
     return LocalEdges(
-        bucket=S3Bucket(s3, settings.local_bucket, settings.local_prefix, path_style=path_style, admission=admission),
+        bucket=S3Bucket(
+            s3,
+            settings.local_bucket,
+            settings.local_prefix,
+            path_style=path_style,
+            admission=admission,
+            options=Options(tags=settings.include_tags, requester_pays=settings.requester_pays),
+        ),
         queue=SqsQueue(
             network.caller("sqs"),
             settings.queue_url,
@@ -66,8 +74,14 @@ def remote_bucket(settings: Settings, secret: PeerSecret, admission: Admission |
         settings.remote_prefix,
         path_style=path_style,
         admission=admission,
-        storage_class=settings.remote_storage_class,
-        acl=settings.remote_acl,
+        options=Options(
+            storage_class=settings.remote_storage_class,
+            acl=settings.remote_acl,
+            encryption=settings.remote_encryption,
+            kms_key=settings.remote_kms_key,
+            tags=settings.include_tags,
+            requester_pays=settings.requester_pays,
+        ),
     )
 
 

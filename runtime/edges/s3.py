@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from html import unescape
 from typing import cast
 from urllib.parse import quote
@@ -16,8 +19,9 @@ from runtime.edges.body import Admission, Body
 from runtime.edges.caller import Caller, Refused
 from runtime.edges.connection import Answer, Connection
 from runtime.edges.credentials import Credentials
+from runtime.edges.options import Options, tags
 from runtime.edges.translate import MISSING_OBJECT, Refusal, error_of
-from runtime.errors import Changed, DualSyncError, Unavailable
+from runtime.errors import Changed, DualSyncError, GiveUp, Unavailable
 from runtime.objects import Attributes, Condition, Part, Row, Seen, Written
 from runtime.version import Stamp
 
@@ -39,18 +43,14 @@ class S3Reading:
     ) -> None:
         self._bucket = bucket
         self._key = key
-        self._seen = seen
+        self.seen = seen
         self._content = content
         self._connection = connection
-
-    @property
-    def seen(self) -> Seen:
-        return self._seen
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The content, once. Raises `Retry`, and `Changed` when it was replaced meanwhile and is too large for one
         request."""
-        size = self._seen.size
+        size = self.seen.size
         if self._content is not None:
             content, self._content = self._content, b""
             yield _bytes(content)
@@ -61,7 +61,7 @@ class S3Reading:
         else:
             await self.close()
             for start in range(0, size, RANGE_BYTES):
-                yield await self._bucket.read_range(self._key, start, min(size, start + RANGE_BYTES), self._seen.etag)
+                yield await self._bucket.read_range(self._key, start, min(size, start + RANGE_BYTES), self.seen.etag)
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -73,9 +73,8 @@ class S3Reading:
 class S3Bucket:
     """`runtime.ports.Bucket` over S3's REST API.
 
-    `path_style` puts the bucket's name into the path, not into the host. `storage_class` is given to everything
-    written here; empty keeps the source's (`Attributes.storage_class`). `acl` is a canned ACL, empty for none. An
-    object whose whole key is the prefix (a console's folder marker) has no relative key and is not seen.
+    `path_style` puts the bucket's name into the path, not into the host. An object whose whole key is the prefix (a
+    console's folder marker) has no relative key and is not seen.
     """
 
     def __init__(
@@ -86,16 +85,18 @@ class S3Bucket:
         *,
         path_style: bool,
         admission: Admission | None = None,
-        storage_class: str = "",
-        acl: str = "",
+        options: Options | None = None,
     ) -> None:
         self.caller = caller
         self.admission = admission or Admission()
         self._bucket = bucket
         self._prefix = prefix
         self._base = f"/{bucket}" if path_style else ""
-        self._storage_class = storage_class
-        self._acl = acl
+        self._options = options or Options()
+        self._asking = self._options.asking()
+        self._digests = False
+        self.unconditional = False
+        """Whether the store has said that it knows no conditional writes: they are approached by looking first."""
         self._checksums: dict[str, str] = {}
 
     def use(self, credentials: Credentials) -> None:
@@ -120,26 +121,40 @@ class S3Bucket:
         raise Unavailable(f"s3 HeadObject {self._target(key)}: HEAD and GET disagree again and again")
 
     async def read(self, key: str) -> S3Reading | None:
+        headers = {"x-amz-checksum-mode": "ENABLED"} | self._asking
         try:
-            answer, connection = await self.caller.open(
-                "GetObject", self._target(key), "GET", self._path(key), {"x-amz-checksum-mode": "ENABLED"}
-            )
+            answer, connection = await self.caller.open("GetObject", self._target(key), "GET", self._path(key), headers)
         except Refused as refused:
             if refused.refusal.code in MISSING_OBJECT:
                 return None
             raise error_of(refused.refusal) from None
         seen = wire.seen(answer.headers, answer.length or 0)
         if answer.body is None:
-            return S3Reading(self, key, seen, None, connection)
-        self.caller.pool.give(connection)
-        return S3Reading(self, key, seen, answer.body, None)
+            reading = S3Reading(self, key, seen, None, connection)
+        else:
+            self.caller.pool.give(connection)
+            reading = S3Reading(self, key, seen, answer.body, None)
+        if self._options.tagged(answer.headers):
+            try:
+                reading.seen = await self._with_tags(key, seen)
+            except BaseException:
+                await reading.close()
+                raise
+        return reading
+
+    async def _with_tags(self, key: str, seen: Seen) -> Seen:
+        """Of the same version, where the bucket keeps versions."""
+        version = seen.version_id
+        query = f"tagging=&versionId={quote(version, safe='')}" if version else "tagging="
+        answer = await self._ask("GetObjectTagging", "GET", key, query)
+        return replace(seen, attributes=replace(seen.attributes, tags=tags(answer.body or b"")))
 
     async def receive(self, key: str, connection: Connection, memory: Body) -> Body:
         """The content of an object whose head has come."""
         return await self.caller.rest("GetObject", self._target(key), connection, memory)
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
-        headers = {"range": f"bytes={start}-{end - 1}", "if-match": f'"{etag}"'}
+        headers = {"range": f"bytes={start}-{end - 1}", "if-match": f'"{etag}"'} | self._asking
 
         async def memory(length: int) -> Body:
             if length != end - start:
@@ -165,8 +180,7 @@ class S3Bucket:
     ) -> Written:
         headers = self._given(attributes, stamp)
         headers |= wire.of_checksum(attributes)
-        headers |= wire.of_condition(condition)
-        answer = await self._ask("PutObject", "PUT", key, "", headers, body)
+        answer = await self._write("PutObject", "PUT", key, "", headers, body, condition)
         return Written(wire.etag(answer.headers), answer.headers.get("x-amz-version-id", ""))
 
     async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
@@ -181,7 +195,7 @@ class S3Bucket:
 
     async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
         query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
-        answer = await self._ask("UploadPart", "PUT", key, query, body=body)
+        answer = await self._write("UploadPart", "PUT", key, query, {}, body)
         return Part(number, wire.etag(answer.headers))
 
     async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition) -> Written:
@@ -189,10 +203,10 @@ class S3Bucket:
             f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{part.etag}&quot;</ETag></Part>" for part in parts
         )
         body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
-        headers = wire.of_condition(condition) | {"content-type": "application/xml"}
+        headers = {"content-type": "application/xml"}
         expected = self._checksums.pop(upload_id, "")
         query = f"uploadId={quote(upload_id, safe='')}"
-        answer = await self._ask("CompleteMultipartUpload", "POST", key, query, headers, body)
+        answer = await self._write("CompleteMultipartUpload", "POST", key, query, headers, body, condition)
         tag = _TAG.search(answer.body or b"")
         etag = unescape(tag[1].decode()).strip('"') if tag else wire.etag(answer.headers)
         if not _agree(expected, answer):
@@ -209,7 +223,7 @@ class S3Bucket:
     async def delete(self, key: str, condition: Condition) -> None:
         if condition.etag is None:
             raise ValueError("a deletion needs the ETag of what it deletes")
-        await self._ask("DeleteObject", "DELETE", key, "", wire.of_condition(condition))
+        await self._write("DeleteObject", "DELETE", key, "", {}, b"", condition)
 
     async def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
         start = {"start-after": self._prefix + after} if after else {}
@@ -233,19 +247,57 @@ class S3Bucket:
         given = {"encoding-type": "url", "list-type": "2", "prefix": self._prefix} | position
         query = "&".join(f"{name}={quote(given[name], safe='')}" for name in sorted(given))
         try:
-            answer = await self.caller.call("ListObjectsV2", self._target(""), "GET", self._base or "/", query)
+            answer = await self.caller.call(
+                "ListObjectsV2", self._target(""), "GET", self._base or "/", query, self._asking
+            )
         except Refused as refused:
             raise error_of(refused.refusal) from None
         return listing.parse(bytes(answer.body or b""), self._prefix)
 
     def _given(self, attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
-        headers = wire.of_attributes(attributes, stamp)
-        storage_class = self._storage_class or attributes.storage_class
-        if storage_class:
-            headers["x-amz-storage-class"] = storage_class
-        if self._acl:
-            headers["x-amz-acl"] = self._acl
-        return headers
+        return wire.of_attributes(attributes, stamp) | self._options.writing(attributes)
+
+    async def _write(
+        self,
+        operation: str,
+        method: str,
+        key: str,
+        query: str,
+        headers: dict[str, str],
+        body: bytes,
+        condition: Condition | None = None,
+    ) -> Answer:
+        """A write that learns what the bucket wants: a digest of the content (Object Lock does), or no conditions
+        (S3-compatible stores may know none)."""
+        while True:
+            given = dict(headers)
+            if self._digests and body:
+                given["content-md5"] = b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+            if condition is not None and self.unconditional:
+                await self._look(key, condition)
+            elif condition is not None:
+                given |= wire.of_condition(condition)
+            try:
+                return await self._ask(operation, method, key, query, given, body)
+            except GiveUp as error:
+                if not self._learn(error, condition):
+                    raise
+
+    def _learn(self, error: GiveUp, condition: Condition | None) -> bool:
+        """Whether a refusal taught something that makes the next try another one."""
+        if error.reason == "InvalidRequest" and "Content-MD5" in str(error) and not self._digests:
+            self._digests = True
+            return True
+        if error.reason == "NotImplemented" and condition is not None and not self.unconditional:
+            self.unconditional = True
+            return True
+        return False
+
+    async def _look(self, key: str, condition: Condition) -> None:
+        """What a condition would have checked, a moment before the write: not safe against one in between."""
+        seen = await self.head(key)
+        if (seen.etag if seen else None) != condition.etag:
+            raise Changed(f"s3 {self._target(key)}: not what was expected")
 
     async def _spoken(self, refusal: Refusal, key: str, query: str) -> Refusal | None:
         """The refusal with a code. A HEAD's answer has no body, so the same is asked as a GET of one byte; None when
@@ -267,7 +319,8 @@ class S3Bucket:
         headers: dict[str, str] | None = None,
         body: bytes = b"",
     ) -> Answer:
-        return await self.caller.call(operation, self._target(key), method, self._path(key), query, headers, body)
+        given = self._asking | headers if headers else self._asking
+        return await self.caller.call(operation, self._target(key), method, self._path(key), query, given, body)
 
     async def _ask(
         self,

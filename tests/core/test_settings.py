@@ -28,6 +28,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3
 SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "pair": st.from_regex(r"[a-z0-9][a-z0-9-]{0,39}", fullmatch=True),
     "own_user_ids": st.lists(st.from_regex(r"AIDA[A-Z0-9]{16}", fullmatch=True), min_size=1, max_size=3).map(tuple),
+    "remote_encryption": st.just("aws:kms"),
     "log_level": st.sampled_from(["DEBUG", "INFO", "WARNING", "ERROR"]),
     "side": st.sampled_from(SideName),
     "events": st.sampled_from(Events),
@@ -95,6 +96,8 @@ def test_what_has_none_must_be_set(name: str) -> None:
         ("ledger_table", "", "DUALSYNC_LEDGER_TABLE is empty: give "),
         ("peer_secret", "", "DUALSYNC_PEER_SECRET is empty: give "),
         ("own_user_ids", " , ", "DUALSYNC_OWN_USER_IDS is empty: without the dedicated user's id echoes"),
+        ("remote_encryption", "none", "DUALSYNC_REMOTE_ENCRYPTION='none': use AES256, aws:kms or aws:kms:dsse"),
+        ("remote_kms_key", "arn:k", "DUALSYNC_REMOTE_KMS_KEY='arn:k': set DUALSYNC_REMOTE_ENCRYPTION=aws:kms"),
         ("log_level", "TRACE", "DUALSYNC_LOG_LEVEL='TRACE': use DEBUG, INFO, WARNING or ERROR"),
     ],
 )

@@ -15,7 +15,7 @@ from runtime.errors import Busy, Changed, CredentialRejected, Denied, GiveUp, Re
 CALLS = {
     "s3": (
         "HeadObject GetObject PutObject CreateMultipartUpload UploadPart CompleteMultipartUpload AbortMultipartUpload"
-        " DeleteObject ListObjectsV2"
+        " DeleteObject ListObjectsV2 GetObjectTagging"
     ),
     "sqs": "ReceiveMessage DeleteMessageBatch ChangeMessageVisibility SendMessage SendMessageBatch",
     "dynamodb": "GetItem BatchGetItem PutItem DeleteItem Query",

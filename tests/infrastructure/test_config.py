@@ -241,6 +241,12 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"volumeSize": 4}, "volumeSize=4: out of range; use 8 to 16384"),
     ({"architecture": "arm"}, "architecture='arm': unknown choice; use one of arm64, x86_64"),
     ({"storageClass": "COLD"}, "storageClass='COLD': unknown choice; use one of STANDARD"),
+    ({"encryption": "DES"}, "encryption='DES': unknown choice; use one of nothing, AES256, aws:kms, aws:kms:dsse"),
+    ({"kmsKey": "arn:x"}, "kmsKey='arn:x': has no use; set encryption to aws:kms as well"),
+    (
+        {"encryption": "aws:kms", "kmsKey": "arn:aws-cn:kms:cn-north-1:111122223333:key/1"},
+        "is no key where the replicas are, in us-west-2; use arn:aws:kms:us-west-2:…:key/…",
+    ),
     ({"acl": "open"}, "acl='open': unknown choice; use one of nothing, bucket-owner-full-control"),
     ({"logRetentionDays": 15}, "logRetentionDays=15: not offered; use one of 1, 3, 5, 7, 14"),
     ({"cn": CN | {"vpcId": "default"}}, "cn.vpcId='default': not valid for side cn; use vpc-"),

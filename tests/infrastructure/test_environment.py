@@ -21,6 +21,7 @@ from tests.infrastructure.recorder import KEY_SECRET, Deployment, config_of, dep
 CN = {"accountId": "111122223333", "region": "cn-north-1", "bucket": "bucket-cn", "profile": "a"}
 GLOBAL = {"accountId": "444455556666", "region": "us-west-2", "bucket": "bucket-global", "profile": "b"}
 
+KEY = "arn:aws:kms:us-west-2:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 OTHERWISE: list[dict[str, Any]] = [
     {"pair": "photos"},
     {"cn": CN | {"bucket": "other", "prefix": "p/", "region": "cn-northwest-1", "endpoint": "http://localhost:1"}},
@@ -29,6 +30,7 @@ OTHERWISE: list[dict[str, Any]] = [
     {"cn": CN | {"lifecycleExpires": False}, "global": GLOBAL | {"lifecycleExpires": False}},
     {"events": "Create", "conflictPolicy": "prefer-cn", "keepLoser": True, "onLifecycleExpiry": "propagate"},
     {"includeMetadata": False, "storageClass": "STANDARD_IA", "acl": "", "workerConcurrency": 8},
+    {"includeTags": True, "encryption": "aws:kms", "kmsKey": KEY, "requesterPays": True},
     {"deletionLimit": 5, "deletionLimitPercent": 5, "finderGraceSeconds": 60, "tombstoneDays": 90, "logLevel": "DEBUG"},
 ]
 """Every key that a setting comes from, with another value than its default."""

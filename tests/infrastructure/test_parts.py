@@ -61,6 +61,21 @@ def test_without_acls_the_user_may_not_set_any(bundles: Path) -> None:
     assert "s3:PutObjectAcl" not in json.dumps(policy(deploy("cn", bundles, {"global": peer})))
 
 
+def test_with_tags_the_user_may_read_and_write_them(bundles: Path) -> None:
+    peer = {"accountId": GLOBAL, "region": "us-west-2", "bucket": "other-bucket", "includeTags": True}
+    (statement,) = (s for s in policy(deploy("cn", bundles, {"global": peer}))["Statement"] if s["Sid"] == "Objects")
+    assert {"s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"} <= set(statement["Action"])
+
+
+def test_the_key_of_replicas_is_the_users_to_encrypt_with(bundles: Path) -> None:
+    key = f"arn:aws-cn:kms:cn-north-1:{CN}:key/1234abcd"
+    peer = {"accountId": GLOBAL, "region": "us-west-2", "bucket": "other-bucket"}
+    with_key = peer | {"encryption": "aws:kms", "kmsKey": key}
+    (statement,) = (s for s in policy(deploy("cn", bundles, {"global": with_key}))["Statement"] if s["Sid"] == "Key")
+    assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt", "kms:GenerateDataKey"], key)
+    assert "kms:" not in json.dumps(policy(deploy("cn", bundles, {"global": peer})))
+
+
 def test_guides_names(cn: Deployment, other: Deployment) -> None:
     for deployment in (cn, other):
         assert deployment.one(POLICY).inputs["name"] == "dth-dual-policy"

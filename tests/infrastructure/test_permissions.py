@@ -11,6 +11,7 @@ import pytest
 from botocore import xform_name
 
 from components import permissions
+from components.model import Replicas
 from components.permissions import Reach
 from runtime.settings import SideName
 from tests.infrastructure.parts import World, deploy, pair
@@ -29,6 +30,7 @@ ACTIONS = {
     "ListMultipartUploads": ["s3:ListBucketMultipartUploads"],
     "ListObjectsV2": ["s3:ListBucket"],
     "ListParts": ["s3:ListMultipartUploadParts"],
+    "GetObjectTagging": [],
     "PutObject": ["s3:PutObject", "s3:GetObject"],
     "UploadPart": ["s3:PutObject"],
     "DeleteMessageBatch": ["sqs:DeleteMessage"],
@@ -36,7 +38,8 @@ ACTIONS = {
 }
 """IAM's actions of a call where they are not its name (S3 User Guide: Required permissions for S3 API operations).
 
-Conditional writes want GetObject too; a HEAD tells a missing key from a forbidden one only with ListBucket.
+GetObjectTagging is called where tags travel, which is an option: `test_tags_are_allowed_when_they_travel`. Conditional
+writes want GetObject too; a HEAD tells a missing key from a forbidden one only with ListBucket.
 """
 
 SPARE = {
@@ -99,6 +102,19 @@ def test_worker_may_make_every_call_of_the_runtime(policies: dict[str, dict[str,
 def test_worker_may_do_little_else(policies: dict[str, dict[str, Any]]) -> None:
     extra = {a for a in actions(policies["worker"]) - needed() - SPARE if not a.startswith("ssm")}
     assert extra == set()
+
+
+def test_tags_are_allowed_when_they_travel() -> None:
+    reach = Reach(queue="q", dead_letter_queue="d", table="t", bundle_objects=("b",), log_group="l")
+    found: list[dict[str, Any]] = []
+    tagging = {"s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"}
+
+    def program(context: Any) -> None:
+        found.append(permissions.worker(context, reach, "workers"))
+
+    for include in (False, True):
+        deploy(program, World(), pair(replicas=Replicas(include_tags=include)), SideName.CN)
+    assert [tagging & actions(policy) for policy in found] == [set(), tagging]
 
 
 def test_finder_may_do_less(policies: dict[str, dict[str, Any]]) -> None:
