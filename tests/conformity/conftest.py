@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Iterator
 
 import pytest
 
 from tests.conformity.memory import MemoryWorld
 from tests.conformity.world import World
+from tests.edges.coroutines import run_if_coroutine
 from tests.edges.server import Server, ServerWorld
 
 
@@ -29,9 +28,4 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """A test that is a coroutine is run to its end."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = pyfuncitem._fixtureinfo.argnames
-    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
-    return True
+    return run_if_coroutine(pyfuncitem)
