@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sandbox.engine.command import Done
@@ -59,9 +59,19 @@ def essence(text: str, shown: int) -> list[str]:
     return [
         *steps[:shown],
         *([f"   … and {more} more"] if more > 0 else []),
-        *([line for line in complaints if line.strip()]),
+        *untraced(line for line in complaints if line.strip()),
         *([line.strip() and f"   {line.strip()}" for line in counts]),
     ]
+
+
+def untraced(complaints: Iterable[str]) -> Iterator[str]:
+    """Without tracebacks: the engine interrupts the program when a resource fails, and it says where it was."""
+    inside = False
+    for line in complaints:
+        # A resource's heading is indented by two, what it says by four.
+        inside = (inside or line.strip().startswith("Traceback ")) and line.startswith("    ")
+        if not inside:
+            yield line
 
 
 def _line(match: re.Match[str]) -> str:

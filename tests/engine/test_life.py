@@ -28,3 +28,4 @@ def test_a_pairs_whole_life(busy: EngineStage) -> None:
     assert said.count("## ") == 10
     assert "/.sandbox/" not in said
     assert not re.search(r"127\.0\.0\.1:\d", said)
+    assert not re.search(r'File "|/home/|/root/', said)

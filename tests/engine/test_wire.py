@@ -98,12 +98,16 @@ def test_a_transcript_keeps_the_essence() -> None:
     text = (
         "Updating (cn):\n +  pulumi:pulumi:Stack x creating (0s) \n +  aws:sqs:Queue a creating (0s) \n"
         " +  aws:sqs:Queue a created (0.1s) \n ~  aws:sqs:Queue b updated (0.1s) \n"
-        "Diagnostics:\n  aws:sqs:Queue (c):\n    error: no\n\nOutputs:\n    x: 1\n\n"
+        "Diagnostics:\n  pulumi:pulumi:Stack (x):\n    error: failed\n    Traceback (most recent call last):\n"
+        '      File "/somewhere/run.py", line 1, in f\n        f()\n    KeyboardInterrupt\n'
+        "  aws:sqs:Queue (c):\n    error: no\n\nOutputs:\n    x: 1\n\n"
         "Resources:\n    + 1 created\n    ~ 1 updated\n\nDuration: 1s\n"
     )
     assert essence(text, 1) == [
         " +  aws:sqs:Queue                      a created",
         "   … and 1 more",
+        "  pulumi:pulumi:Stack (x):",
+        "    error: failed",
         "  aws:sqs:Queue (c):",
         "    error: no",
         "   + 1 created",
