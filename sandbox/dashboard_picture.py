@@ -38,7 +38,7 @@ def draw(watch: Watch, side: SideName, file: Path) -> Path:
     start, end = _span(readings)
     period = max(1.0, (end - start) / POINTS)
     height = max(w["y"] + w["height"] for w in widgets)
-    figure = pyplot.figure(figsize=(24 * COLUMN, height * ROW + 0.6), dpi=110, facecolor="#f4f5f7")
+    figure = pyplot.figure(figsize=(24 * COLUMN, height * ROW + 0.6), dpi=90, facecolor="#f4f5f7")
     figure.text(
         0.01,
         1 - 0.3 / (height * ROW + 0.6),
@@ -183,7 +183,7 @@ class _Panel:
 def _failures(watch: Watch, side: SideName, shown: int = 7) -> list[str]:
     """The last lines that the log widget's query would find."""
     wanted = ("WARNING", "ERROR", "CRITICAL")
-    found = [line for line in watch.stage.fleet.journal.every() if line.get("side") == str(side)]
+    found = [line for line in watch.stage.fleet.journal.every() if line["process"].endswith(f"-{side}")]
     texts = []
     for line in [line for line in found if line.get("level") in wanted][-shown:]:
         parts = [_moment(line["heard"]), *(str(line[n]) for n in ("event", "outcome", "state", "key") if n in line)]

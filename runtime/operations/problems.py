@@ -151,10 +151,11 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             "nothing to do here: it goes on by itself; see AWS's health page for the peer's region",
         )
     if len(d.broken) >= OFTEN:
+        going_on = d.now - max(worker.heard for worker in d.broken) < OLD_SECONDS
         said = next((worker.reason for worker in reversed(d.broken) if worker.reason), "without a word")
         yield Problem(
             d.name,
-            Weight.WAITING,
+            Weight.WAITING if going_on or not d.alive else Weight.NOTE,
             f"{len(d.broken)} workers died within an hour, the last: {said}",
             "the worker log group has their last lines; what they held comes back by itself",
         )

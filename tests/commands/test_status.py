@@ -173,6 +173,10 @@ def test_workers_that_die_again_and_again(office: Office) -> None:
     office.time.now += 300
     asyncio.run(office.heartbeat())
     assert "3 workers died within an hour, the last: Stop: the bucket is gone" in problems(office)[0]
+    assert problems(office)[0].startswith("waiting")
+    office.time.now += 900
+    asyncio.run(office.heartbeat())
+    assert problems(office)[0].startswith("note")
 
 
 def test_a_message_that_fails(office: Office) -> None:
