@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from docs import cost, reference
+from docs import cost, reference, review
 
 FOLDER = Path(__file__).parent
 REGION = "us-west-2"
@@ -86,6 +86,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "command-reference": reference.command_reference,
     "command-table": reference.command_table,
     "common-options": reference.common_options,
+    "component-outputs": review.component_outputs,
     "config-of-pair": reference.config_of_pair,
     "config-of-side": reference.config_of_side,
     "config-of-stack": reference.config_of_stack,
@@ -96,6 +97,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "cost-table": cost_table,
     "decisions": decisions,
     "exit-codes": reference.exit_codes,
+    "policy-options": review.policy_options,
+    "policy-rules": review.policy_rules,
     "prices": prices,
     "settings": reference.settings,
     "side-facts": reference.side_facts,

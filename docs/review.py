@@ -1,0 +1,32 @@
+"""Tables of the policy pack's rules and of the component's inputs and outputs, taken from them."""
+
+from __future__ import annotations
+
+import json
+
+from components import schema
+from docs import reference
+from policy.rules import RULES
+
+
+def policy_rules() -> str:
+    """Every rule: what it looks for, why it matters to a pair, what to do."""
+    rows = [[f"`{rule.name}`", rule.what, rule.why, rule.remedy] for rule in RULES]
+    return reference.table(("rule", "what holds", "why it matters here", "remedy"), rows)
+
+
+def policy_options() -> str:
+    """The rules' settings."""
+    rows = [
+        [f"`{rule.name}`", f"`{name}`", f"`{json.dumps(option.default)}`", option.help]
+        for rule in RULES
+        for name, option in rule.options.items()
+    ]
+    return reference.table(("rule", "option", "default", "what it is"), rows)
+
+
+def component_outputs() -> str:
+    """What the component gives, and what each side among it holds."""
+    facts = [[f"`cn.{name}`, `global.{name}`", text] for name, text in schema.FACT_OUTPUTS.items()]
+    rows = [[f"`{name}`", text] for name, text in schema.OUTPUTS.items() if name not in ("cn", "global")]
+    return reference.table(("output", "what it is"), [*rows, *facts])
