@@ -156,13 +156,13 @@ class Night:
         """Note whether something is as it should be; the case goes on."""
         self.told.check(Check(text, good, "" if good else str(detail)))
 
-    def alarms(self, now: Iterable[str] = (), lasting: Iterable[str] = ()) -> None:
-        """Judge the alarms; exactly these are raised at once, and these, too, if it lasts. Names as `cn-lag`."""
+    def alarms(self, now: Iterable[str] = (), lasting: Iterable[str] | None = None) -> None:
+        """Exactly these alarms are raised at once, and those if it lasts (default: the same). Names as `cn-lag`."""
         told, pair = self.told, "dth-dual-"
         told.now, told.lasting = self.watch.raised(), self.watch.raised(lasting=True)
         for when, verdicts, wanted in (
             ("at once", told.now, {*now}),
-            ("if it lasts", told.lasting, {*now, *lasting}),
+            ("if it lasts", told.lasting, {*(now if lasting is None else lasting)}),
         ):
             found = {verdict.name.removeprefix(pair) for verdict in verdicts}
             self.check(f"alarms {when}: {', '.join(sorted(wanted)) or 'none'}", found == wanted, sorted(found))
