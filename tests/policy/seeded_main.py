@@ -10,7 +10,8 @@ import pulumi
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.policy.seeds import SEEDS, Sower  # noqa: E402
+from tests.policy.seeds import SEEDS  # noqa: E402
+from tests.policy.sowing import Sower  # noqa: E402
 
 wanted = os.environ["SEEDS"].split(",")
 sower = Sower(*[seed for seed in SEEDS if seed.id in wanted])

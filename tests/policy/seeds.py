@@ -1,227 +1,29 @@
-"""Violations put into the program on its way to the engine: each must be caught by its rule, and by no other.
-
-A seed changes one registration of the real program, or adds one, through a stack transformation, so that the same seeds
-serve the mock monitor and the real engine. They are made for a stack that manages both sides.
-"""
+"""Violations, each of which must be caught by its rule, and by no other."""
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
-import pulumi
 import pulumi_aws as aws
+
+from tests.policy.sowing import (
+    Seed,
+    at,
+    document,
+    grant,
+    option,
+    put,
+    registered,
+    tags,
+    user_data,
+    variable,
+    without_tls,
+)
+from tests.policy.wiring import foreign_queue, mixed_up_secret, own_key, second_user, swapped_finder
 
 ACCOUNT_CN, ACCOUNT_GLOBAL = "111122223333", "444455556666"
 BUCKET_CN = "dth-dual-dev-cn-north-1"
 KEY_IN_CLEAR = "AKIA" + "IOSFODNN7EXAMPLE"
-
-
-@dataclass
-class Seen:
-    """What the program has registered so far, by kind and logical name."""
-
-    resources: dict[tuple[str, str], Any] = field(default_factory=dict)
-
-    def __call__(self, kind: str, name: str) -> Any:
-        return next(r for (t, n), r in self.resources.items() if t.endswith(f":{kind}") and n == name)
-
-    def provider(self, side: str) -> Any:
-        return next(
-            r for (t, n), r in self.resources.items() if t == "pulumi:providers:aws" and n == f"dth-dual-{side}"
-        )
-
-
-Change = Callable[[dict[str, Any], pulumi.ResourceOptions, Seen], None]
-
-
-@dataclass(frozen=True)
-class Seed:
-    """One violation, found at resource `at` (the changed one, if not said).
-
-    `engine` is off where the change would keep a real engine from working at all; `known_later` where only the
-    deployment itself knows the value.
-    """
-
-    id: str
-    rule: str
-    kind: str = ""
-    name: str = ""
-    change: Change | None = None
-    extra: Callable[[Seen], None] | None = None
-    engine: bool = True
-    known_later: bool = False
-    at: str = ""
-
-    @property
-    def caught(self) -> tuple[str, str]:
-        """The rule, and the resource that it must name."""
-        return self.rule, self.at or self.name
-
-    @property
-    def touched(self) -> set[str]:
-        """Resources changed or named."""
-        return {self.name, self.at} - {""}
-
-    def matches(self, type_: str, name: str) -> bool:
-        return self.change is not None and type_.endswith(f":{self.kind}") and name == self.name
-
-
-class Sower:
-    """Applies seeds to a program's registrations."""
-
-    def __init__(self, *seeds: Seed) -> None:
-        self._seeds = seeds
-        self._seen = Seen()
-        self.sown: list[str] = []
-
-    def transformation(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
-        self._seen.resources[(args.type_, args.name)] = args.resource
-        hits = [s for s in self._seeds if s.matches(args.type_, args.name)]
-        if not hits:
-            return None
-        props, opts = dict(args.props), args.opts
-        for seed in hits:
-            assert seed.change is not None
-            seed.change(props, opts, self._seen)
-            self.sown.append(seed.id)
-        return pulumi.ResourceTransformationResult(props=props, opts=opts)
-
-    def extra(self) -> None:
-        for seed in self._seeds:
-            if seed.extra is not None:
-                seed.extra(self._seen)
-                self.sown.append(seed.id)
-
-
-def put(**values: Any) -> Change:
-    """Sets properties."""
-
-    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
-        props.update(values)
-
-    return change
-
-
-def document(key: str, edit: Callable[[dict[str, Any]], None]) -> Change:
-    """Edits a policy document, which may be an output."""
-
-    def apply(text: str) -> str:
-        found: dict[str, Any] = json.loads(text)
-        edit(found)
-        return json.dumps(found)
-
-    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
-        value = props[key]
-        props[key] = apply(value) if isinstance(value, str) else value.apply(apply)
-
-    return change
-
-
-def user_data(edit: Callable[[str, Mapping[str, str]], str], *users: str) -> Change:
-    """Edits a launch template's script; `users` are dedicated users whose ids the edit is given."""
-
-    def change(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Seen) -> None:
-        ids = {u: seen("User", u).unique_id for u in users}
-        props["user_data"] = pulumi.Output.all(script=props["user_data"], **ids).apply(
-            lambda v: base64.b64encode(edit(base64.b64decode(v["script"]).decode(), v).encode()).decode()
-        )
-
-    return change
-
-
-def variable(name: str, value: str) -> Callable[[str, Mapping[str, str]], str]:
-    """Another value for one line of the worker's environment."""
-
-    def edit(script: str, _: Mapping[str, str]) -> str:
-        lines = [f'{name}="{value}"' if line.startswith(f"{name}=") else line for line in script.splitlines()]
-        return "\n".join(lines)
-
-    return edit
-
-
-def grant(actions: str | list[str], resources: str | list[str], **more: Any) -> Callable[[dict[str, Any]], None]:
-    """Adds a statement to a document."""
-
-    def edit(found: dict[str, Any]) -> None:
-        found["Statement"].append(
-            {"Sid": "Seeded", "Effect": "Allow", "Action": actions, "Resource": resources, **more}
-        )
-
-    return edit
-
-
-def _without_tls(found: dict[str, Any]) -> None:
-    found["Statement"] = [s for s in found["Statement"] if s["Effect"] == "Allow"] or [
-        {"Effect": "Deny", "Principal": "*", "Action": "sqs:PurgeQueue", "Resource": "*"}
-    ]
-
-
-def _option(**values: Any) -> Change:
-    def change(_: dict[str, Any], opts: pulumi.ResourceOptions, __: Seen) -> None:
-        for key, value in values.items():
-            setattr(opts, key, value)
-
-    return change
-
-
-def _mixed_up_secret(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Seen) -> None:
-    wrong = seen("User", "dth-dual-cn-user").unique_id
-    props["secret_string"] = pulumi.Output.all(props["secret_string"], wrong).apply(
-        lambda v: json.dumps({**json.loads(v[0]), "user_id": v[1]})
-    )
-
-
-def _own_key(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Seen) -> None:
-    user, key = seen("User", "dth-dual-cn-user"), seen("AccessKey", "dth-dual-cn-key")
-    props["secret_string"] = pulumi.Output.all(user.unique_id, key.id, key.secret).apply(
-        lambda v: json.dumps({"user_id": v[0], "access_key_id": v[1], "secret_access_key": v[2]})
-    )
-
-
-def _second_user(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Seen) -> None:
-    opts = _at(seen, "global")
-    tags = {**_tags(), "dualsync:side": "global"}
-    user = aws.iam.User("dth-dual-global-second", name="dth-dual-global-second", tags=tags, opts=opts)
-    key = aws.iam.AccessKey("dth-dual-global-second-key", user=user.name, opts=opts)
-    props["secret_string"] = pulumi.Output.all(user.unique_id, key.id, key.secret).apply(
-        lambda v: json.dumps({"user_id": v[0], "access_key_id": v[1], "secret_access_key": v[2]})
-    )
-
-
-def _swapped_finder(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Seen) -> None:
-    own, other = seen("User", "dth-dual-global-user").unique_id, seen("User", "dth-dual-cn-user").unique_id
-    props["container_definitions"] = pulumi.Output.all(props["container_definitions"], own, other).apply(
-        lambda v: v[0].replace(v[1], v[2])
-    )
-
-
-def _foreign_queue(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Seen) -> None:
-    props["queueArn"] = seen("Queue", "dth-dual-cn-queue").arn
-
-
-def _at(seen: Seen, side: str = "cn") -> pulumi.ResourceOptions:
-    return pulumi.ResourceOptions(provider=seen.provider(side))
-
-
-def _tags(part: str = "seeded") -> dict[str, str]:
-    return {"dualsync:pair": "dth-dual", "dualsync:side": "cn", "dualsync:part": part}
-
-
-def batches(seeds: Iterable[Seed]) -> list[list[Seed]]:
-    """Seeds that can be sown together: no two of them at the same resource, and none with what it would hide."""
-    made: list[list[Seed]] = []
-    for seed in seeds:
-        free = (b for b in made if all(not seed.touched & other.touched for other in b))
-        batch = next(free, None)
-        if batch is None:
-            made.append([seed])
-        else:
-            batch.append(seed)
-    return made
 
 
 TEMPLATE = {"kind": "LaunchTemplate", "name": "dth-dual-global-worker-template"}
@@ -244,7 +46,7 @@ SEEDS = (
         "guard-knows-own-user",
         kind="TaskDefinition",
         name="dth-dual-global-finder",
-        change=_swapped_finder,
+        change=swapped_finder,
     ),
     Seed(
         "worker-suppresses-nobody",
@@ -258,29 +60,29 @@ SEEDS = (
         "hand-over-names-suppressed-user",
         kind="SecretVersion",
         name="dth-dual-cn-credentials-value",
-        change=_mixed_up_secret,
+        change=mixed_up_secret,
     ),
     Seed(
         "own-key-in-own-account",
         "hand-over-names-suppressed-user",
         kind="SecretVersion",
         name="dth-dual-cn-credentials-value",
-        change=_own_key,
+        change=own_key,
     ),
     Seed(
         "key-of-a-user-that-is-not-suppressed",
         "hand-over-names-suppressed-user",
         kind="SecretVersion",
         name="dth-dual-cn-credentials-value",
-        change=_second_user,
+        change=second_user,
     ),
     Seed(
         "whole-notification-document",
         "notifications-kept",
         at="dth-dual-cn-seeded-notification",
-        extra=lambda seen: _ignore(
+        extra=lambda seen: registered(
             aws.s3.BucketNotification(
-                "dth-dual-cn-seeded-notification", bucket=BUCKET_CN, eventbridge=True, opts=_at(seen)
+                "dth-dual-cn-seeded-notification", bucket=BUCKET_CN, eventbridge=True, opts=at(seen)
             )
         ),
         # The stand-in cloud knows no such resource, and should not.
@@ -299,7 +101,7 @@ SEEDS = (
         "events-to-own-queue",
         kind="BucketSubscription",
         name="dth-dual-global-events",
-        change=_foreign_queue,
+        change=foreign_queue,
     ),
     Seed(
         "deaf-to-expiry",
@@ -312,12 +114,12 @@ SEEDS = (
         "data-bucket-configured",
         "data-buckets-adopted",
         at="dth-dual-cn-seeded-versioning",
-        extra=lambda seen: _ignore(
+        extra=lambda seen: registered(
             aws.s3.BucketVersioning(
                 "dth-dual-cn-seeded-versioning",
                 bucket=BUCKET_CN,
                 versioning_configuration={"status": "Enabled"},
-                opts=_at(seen),
+                opts=at(seen),
             )
         ),
     ),
@@ -332,14 +134,14 @@ SEEDS = (
         "key-in-a-parameter",
         "keys-in-secrets-manager-only",
         at="dth-dual-cn-seeded-parameter",
-        extra=lambda seen: _ignore(
+        extra=lambda seen: registered(
             aws.ssm.Parameter(
                 "dth-dual-cn-seeded-parameter",
                 name="/dth-dual-cn-key",
                 type="SecureString",
                 value=seen("AccessKey", "dth-dual-cn-key").secret,
-                tags=_tags(),
-                opts=_at(seen),
+                tags=tags(),
+                opts=at(seen),
             )
         ),
         engine=False,
@@ -350,7 +152,7 @@ SEEDS = (
         "key-renewed-without-gap",
         kind="AccessKey",
         name="dth-dual-cn-key",
-        change=_option(delete_before_replace=True),
+        change=option(delete_before_replace=True),
     ),
     Seed(
         "worker-deletes-buckets",
@@ -378,12 +180,12 @@ SEEDS = (
         "policy-of-aws",
         "least-privilege",
         at="dth-dual-cn-seeded-attachment",
-        extra=lambda seen: _ignore(
+        extra=lambda seen: registered(
             aws.iam.RolePolicyAttachment(
                 "dth-dual-cn-seeded-attachment",
                 role="dth-dual-cn-worker",
                 policy_arn="arn:aws-cn:iam::aws:policy/AmazonSSMManagedInstanceCore",
-                opts=_at(seen),
+                opts=at(seen),
             )
         ),
         engine=False,
@@ -442,14 +244,14 @@ SEEDS = (
             lambda d: d["Statement"].append({"Effect": "Allow", "NotAction": "iam:*", "Resource": "arn:aws:s3:::x"}),
         ),
     ),
-    Seed("plain-queue", "tls-only", **QUEUE_POLICY, at="dth-dual-cn-queue", change=document("policy", _without_tls)),
+    Seed("plain-queue", "tls-only", **QUEUE_POLICY, at="dth-dual-cn-queue", change=document("policy", without_tls)),
     Seed(
         "plain-bucket",
         "tls-only",
         kind="BucketPolicy",
         name="dth-dual-cn-artifacts-policy",
         at="dth-dual-cn-artifacts",
-        change=document("policy", _without_tls),
+        change=document("policy", without_tls),
     ),
     Seed(
         "plain-endpoint",
@@ -561,7 +363,7 @@ SEEDS = (
         "scaling-not-undone",
         kind="Group",
         name="dth-dual-cn-workers",
-        change=_option(ignore_changes=[]),
+        change=option(ignore_changes=[]),
     ),
     Seed(
         "literal-arn",
@@ -592,11 +394,7 @@ SEEDS = (
         "tagged",
         kind="Cluster",
         name="dth-dual-cn-cluster",
-        change=put(tags={**_tags(), "dualsync:side": "global"}),
+        change=put(tags={**tags(), "dualsync:side": "global"}),
     ),
     Seed("unprefixed", "prefixed", kind="LogGroup", name="dth-dual-cn-worker-log", change=put(name="workers")),
 )
-
-
-def _ignore(_: object) -> None:
-    """A resource registers itself by being made."""

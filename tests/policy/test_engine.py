@@ -13,7 +13,8 @@ from sandbox.engine.attached import Attached
 from sandbox.engine.checkout import Checkout
 from sandbox.engine.command import Command, Done, is_available
 from sandbox.stage import Stage
-from tests.policy.seeds import SEEDS, Seed, batches
+from tests.policy.seeds import SEEDS
+from tests.policy.sowing import Seed, batches
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
 

@@ -13,7 +13,8 @@ from policy.rules import RULES
 from policy.rules.privilege import ROLE_ACTIONS, USER_ACTIONS
 from tests.policy.conftest import both_sides
 from tests.policy.plans import at_first_preview, plan_of
-from tests.policy.seeds import SEEDS, Seed, Sower, batches
+from tests.policy.seeds import SEEDS
+from tests.policy.sowing import Seed, Sower, batches
 
 
 def test_the_program_passes_with_no_rule_waived(plan: Plan) -> None:

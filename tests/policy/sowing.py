@@ -1,0 +1,188 @@
+"""How a violation is put into the program on its way to the engine.
+
+A seed changes one registration of the real program, or adds one, through a stack transformation, so that the same seeds
+serve the mock monitor and the real engine. They are made for a stack that manages both sides.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+
+
+@dataclass
+class Seen:
+    """What the program has registered so far, by kind and logical name."""
+
+    resources: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    def __call__(self, kind: str, name: str) -> Any:
+        return next(r for (t, n), r in self.resources.items() if t.endswith(f":{kind}") and n == name)
+
+    def provider(self, side: str) -> Any:
+        return next(
+            r for (t, n), r in self.resources.items() if t == "pulumi:providers:aws" and n == f"dth-dual-{side}"
+        )
+
+
+Change = Callable[[dict[str, Any], pulumi.ResourceOptions, Seen], None]
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One violation, found at resource `at` (the changed one, if not said).
+
+    `engine` is off where the change would keep a real engine from working at all; `known_later` where only the
+    deployment itself knows the value.
+    """
+
+    id: str
+    rule: str
+    kind: str = ""
+    name: str = ""
+    change: Change | None = None
+    extra: Callable[[Seen], None] | None = None
+    engine: bool = True
+    known_later: bool = False
+    at: str = ""
+
+    @property
+    def caught(self) -> tuple[str, str]:
+        """The rule, and the resource that it must name."""
+        return self.rule, self.at or self.name
+
+    @property
+    def touched(self) -> set[str]:
+        """Resources changed or named."""
+        return {self.name, self.at} - {""}
+
+    def matches(self, type_: str, name: str) -> bool:
+        return self.change is not None and type_.endswith(f":{self.kind}") and name == self.name
+
+
+class Sower:
+    """Applies seeds to a program's registrations."""
+
+    def __init__(self, *seeds: Seed) -> None:
+        self._seeds = seeds
+        self._seen = Seen()
+        self.sown: list[str] = []
+
+    def transformation(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+        self._seen.resources[(args.type_, args.name)] = args.resource
+        hits = [s for s in self._seeds if s.matches(args.type_, args.name)]
+        if not hits:
+            return None
+        props, opts = dict(args.props), args.opts
+        for seed in hits:
+            assert seed.change is not None
+            seed.change(props, opts, self._seen)
+            self.sown.append(seed.id)
+        return pulumi.ResourceTransformationResult(props=props, opts=opts)
+
+    def extra(self) -> None:
+        for seed in self._seeds:
+            if seed.extra is not None:
+                seed.extra(self._seen)
+                self.sown.append(seed.id)
+
+
+def put(**values: Any) -> Change:
+    """Sets properties."""
+
+    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
+        props.update(values)
+
+    return change
+
+
+def document(key: str, edit: Callable[[dict[str, Any]], None]) -> Change:
+    """Edits a policy document, which may be an output."""
+
+    def apply(text: str) -> str:
+        found: dict[str, Any] = json.loads(text)
+        edit(found)
+        return json.dumps(found)
+
+    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
+        value = props[key]
+        props[key] = apply(value) if isinstance(value, str) else value.apply(apply)
+
+    return change
+
+
+def user_data(edit: Callable[[str, Mapping[str, str]], str], *users: str) -> Change:
+    """Edits a launch template's script; `users` are dedicated users whose ids the edit is given."""
+
+    def change(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Seen) -> None:
+        ids = {u: seen("User", u).unique_id for u in users}
+        props["user_data"] = pulumi.Output.all(script=props["user_data"], **ids).apply(
+            lambda v: base64.b64encode(edit(base64.b64decode(v["script"]).decode(), v).encode()).decode()
+        )
+
+    return change
+
+
+def variable(name: str, value: str) -> Callable[[str, Mapping[str, str]], str]:
+    """Another value for one line of the worker's environment."""
+
+    def edit(script: str, _: Mapping[str, str]) -> str:
+        lines = [f'{name}="{value}"' if line.startswith(f"{name}=") else line for line in script.splitlines()]
+        return "\n".join(lines)
+
+    return edit
+
+
+def grant(actions: str | list[str], resources: str | list[str], **more: Any) -> Callable[[dict[str, Any]], None]:
+    """Adds a statement to a document."""
+
+    def edit(found: dict[str, Any]) -> None:
+        found["Statement"].append(
+            {"Sid": "Seeded", "Effect": "Allow", "Action": actions, "Resource": resources, **more}
+        )
+
+    return edit
+
+
+def without_tls(found: dict[str, Any]) -> None:
+    found["Statement"] = [s for s in found["Statement"] if s["Effect"] == "Allow"] or [
+        {"Effect": "Deny", "Principal": "*", "Action": "sqs:PurgeQueue", "Resource": "*"}
+    ]
+
+
+def option(**values: Any) -> Change:
+    def change(_: dict[str, Any], opts: pulumi.ResourceOptions, __: Seen) -> None:
+        for key, value in values.items():
+            setattr(opts, key, value)
+
+    return change
+
+
+def at(seen: Seen, side: str = "cn") -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions(provider=seen.provider(side))
+
+
+def tags(part: str = "seeded") -> dict[str, str]:
+    return {"dualsync:pair": "dth-dual", "dualsync:side": "cn", "dualsync:part": part}
+
+
+def batches(seeds: Iterable[Seed]) -> list[list[Seed]]:
+    """Seeds that can be sown together: no two of them at the same resource, and none with what it would hide."""
+    made: list[list[Seed]] = []
+    for seed in seeds:
+        free = (b for b in made if all(not seed.touched & other.touched for other in b))
+        batch = next(free, None)
+        if batch is None:
+            made.append([seed])
+        else:
+            batch.append(seed)
+    return made
+
+
+def registered(_: object) -> None:
+    """A resource registers itself by being made."""
