@@ -18,9 +18,9 @@ PACKAGES = ("components", "runtime")
 def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The wheel's files and, of the text ones that matter here, their content; built from a copy, without a network."""
     source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("made")
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "Pulumi.yaml"):
         shutil.copy(ROOT / name, source)
-    for name in PACKAGES:
+    for name in (*PACKAGES, "requirements"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     command = [
         sys.executable,
@@ -41,19 +41,19 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def test_every_module_and_every_data_file_is_in_the_wheel(names: dict[str, str]) -> None:
     wanted = {
-        path.relative_to(ROOT).as_posix()
+        f"dualsync_{path.relative_to(ROOT).as_posix()}"
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
     }
     assert wanted - set(names) == set()
-    assert "components/templates/boot.sh" in wanted
+    assert "dualsync_components/templates/boot.sh" in wanted
 
 
 def test_nothing_else_is(names: dict[str, str]) -> None:
-    assert {n.split("/")[0] for n in names if ".dist-info/" not in n} == set(PACKAGES)
+    assert {n.split("/")[0] for n in names if ".dist-info/" not in n} == {f"dualsync_{p}" for p in PACKAGES}
 
 
 def test_the_command_is_installed(names: dict[str, str]) -> None:
     (points,) = [content for name, content in names.items() if name.endswith("entry_points.txt")]
-    assert "dualsync = runtime.__main__:console" in points
+    assert "dualsync = dualsync_runtime.__main__:console" in points

@@ -185,9 +185,17 @@ def test_the_served_sandbox_is_described_and_ends_without_a_trace(tmp_path: Path
                 assert told.split() == [side["accountId"], "0"]
             environment = {**os.environ, **described["environment"]}
             asked = [sys.executable, "-m", "runtime", "--pair", described["pair"], "status", "--json"]
-            status = json.loads(subprocess.run(asked, env=environment, capture_output=True, text=True).stdout)
-            assert [d["state"] for d in status["directions"]] == ["RUNNING", "RUNNING"]
-            assert status["healthy"], status["problems"]
+
+            def status() -> dict[str, Any]:
+                told = subprocess.run(asked, env=environment, capture_output=True, text=True).stdout
+                answer: dict[str, Any] = json.loads(told)
+                return answer
+
+            def running() -> bool:
+                now = status()
+                return bool(now["healthy"]) and {d["state"] for d in now["directions"]} == {"RUNNING"}
+
+            assert wait_for(running, 60), status()
         finally:
             serving.send_signal(signal.SIGINT)
             said, _ = serving.communicate(timeout=60)
