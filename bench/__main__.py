@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -36,6 +37,8 @@ def main(arguments: list[str]) -> int:
     if absent:
         print(f"missing on this machine: {', '.join(absent)} (they come by go, and by mvn and java): nothing measured")
         return 2
+    # Ended by a signal, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sections = []
     for name in given.names or BENCHMARKS:
         with tempfile.TemporaryDirectory(prefix="bench-", dir=tools.HOME) as folder, stage(Path(folder)) as servers:

@@ -36,13 +36,22 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, second
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], log: Path, environment: dict[str, str] | None = None, *, output: IO[bytes] | None = None
+    command: Sequence[str],
+    log: Path,
+    environment: dict[str, str] | None = None,
+    *,
+    output: IO[bytes] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process for the time of a `with`, its errors (and output) in `log`."""
+    """A process for the time of a `with`, its errors (and output) in `log`, working in `folder`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
         process = subprocess.Popen(
-            list(command), stdout=output or file, stderr=file, env=None if environment is None else environment
+            list(command),
+            stdout=output or file,
+            stderr=file,
+            env=None if environment is None else environment,
+            cwd=folder,
         )
         try:
             yield process

@@ -281,38 +281,50 @@ async def _ask(caller: Caller, operation: str, prefix: str, given: dict[str, Any
 @contextlib.contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
     """All servers, for the time of a `with`. Raises `RuntimeError` when one does not start."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ports = [free_port() for _ in range(4)]
-    s3, sqs, dynamodb, stub = ports
+    with contextlib.ExitStack() as stack:
+        for attempt in (1, 2, 3):
+            try:
+                ports = _start(stack, folder)
+                break
+            except RuntimeError:
+                # Another process may have taken a port meanwhile.
+                stack.close()
+                if attempt == 3:
+                    raise
+        yield Stage(folder, **ports)
+
+
+def _start(stack: contextlib.ExitStack, folder: Path) -> dict[str, int]:
+    ports = {name: free_port() for name in ("s3", "sqs", "dynamodb", "stub")}
     data = folder / "s3"
-    data.mkdir(exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True)
     conf = folder / "elasticmq.conf"
     conf.write_text(
         'include classpath("application.conf")\n'
-        f'node-address {{ protocol = http, host = 127.0.0.1, port = {sqs}, context-path = "" }}\n'
-        f"rest-sqs {{ enabled = true, bind-hostname = 127.0.0.1, bind-port = {sqs}, sqs-limits = strict }}\n"
+        f'node-address {{ protocol = http, host = 127.0.0.1, port = {ports["sqs"]}, context-path = "" }}\n'
+        f"rest-sqs {{ enabled = true, bind-hostname = 127.0.0.1, bind-port = {ports['sqs']}, sqs-limits = strict }}\n"
         "rest-stats { enabled = false }\n"
     )
     elasticmq, dynamo = tools.jars("elasticmq"), tools.jars("dynamodb")
-    versitygw = str(tools.program("versitygw"))
+    address = f"127.0.0.1:{ports['s3']}"
     commands = {
-        "s3": [versitygw, "--port", f"127.0.0.1:{s3}", "--keep-alive", "--quiet", "posix", str(data)],
+        "s3": [str(tools.program("versitygw")), "--port", address, "--keep-alive", "--quiet", "posix", str(data)],
         "sqs": ["java", "-Xmx1g", f"-Dconfig.file={conf}", "-cp", f"{elasticmq}/*", "org.elasticmq.server.Main"],
         "dynamodb": [
             "java", "-Xmx1g", f"-Djava.library.path={dynamo}", "-cp", f"{dynamo}/*",
-            "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-port", str(dynamodb),
+            "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry",
+            "-port", str(ports["dynamodb"]),
         ],
-        "stub": [sys.executable, "-m", "bench.harness.stub", str(stub)],
+        "stub": [sys.executable, "-m", "bench.harness.stub", str(ports["stub"])],
     }  # fmt: skip
-    environment = os.environ | {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET}
-    with contextlib.ExitStack() as stack:
-        started = [
-            (port, stack.enter_context(running(commands[name], folder / f"{name}.log", environment)), name)
-            for name, port in zip(commands, ports, strict=True)
-        ]
-        for port, process, name in started:
-            wait_for_port(port, process, folder / f"{name}.log")
-        yield Stage(folder, *ports)
+    environment = os.environ | {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET, "PYTHONPATH": str(tools.ROOT)}
+    started = {
+        name: stack.enter_context(running(command, folder / f"{name}.log", environment, folder=folder))
+        for name, command in commands.items()
+    }
+    for name, process in started.items():
+        wait_for_port(ports[name], process, folder / f"{name}.log")
+    return ports
 
 
 _TABLE: dict[str, Any] = {
