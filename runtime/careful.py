@@ -42,7 +42,7 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
         noted = arrival(_with_own_write(entry, look, local), look)
         travels = context.settings.events is not Events.CREATE
         if _user_removed(look) and travels and entry.deleted < look.sequencer:
-            noted = removal(noted, look, context.now(), present=_as_agreed(local, noted))
+            noted = removal(noted, look, context.now(), present=_as_agreed(local, noted), here=local is not None)
         if local is not None and _as_agreed(local, noted) and noted.rewritten:
             return await _remove_both(context, look, entry, noted, local, remote)
         settings = context.settings
@@ -50,6 +50,7 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
             side=context.side,
             cause=look.cause,
             attempt=look.attempt,
+            permanent=look.permanent,
             unsure=look.unsure,
             entry=noted,
             local=local,

@@ -65,7 +65,7 @@ class View:
     delete; `deletions_travel` is false when only creations are synchronised. `settled`: what is here is older than any
     write under way can be. `stale`: the event is older than what it would act on. `alone`: an earlier run of the finder
     saw it here and nothing there, too. `spent` is the ETag of a version of this side that a user deleted or replaced
-    since. `unsure`: this look may have written before; `wrote` is what it surely wrote and could not record.
+    since. `permanent`: one version was removed by its id. `unsure`: this look may have written before; `wrote` is what it surely wrote and could not record.
     """
 
     side: SideName
@@ -82,6 +82,7 @@ class View:
     alone: bool = False
     spent: str = ""
     unsure: bool = False
+    permanent: bool = False
     wrote: Identity | None = None
 
 
@@ -132,7 +133,7 @@ def _only_there(view: View, remote: Sighting) -> Decision:
             return Decision(Deed.DELETE_REMOTE, "deleted here, unchanged at the peer")
         return Decision(Deed.NOTHING, "gone here: the deletion's own event will say so")
     if entry.expired is not None and remote.identity == entry.expired.identity:
-        if view.cause is Cause.REMOVED and view.deletions_travel and not view.stale:
+        if view.cause is Cause.REMOVED and not view.permanent and view.deletions_travel and not view.stale:
             return Decision(Deed.DELETE_REMOTE, "deleted here after an earlier version expired, unchanged at the peer")
         return Decision(Deed.NOTHING, "expired here by a lifecycle rule, kept at the peer")
     own_replica = remote.replica and remote.identity.origin is view.side

@@ -97,10 +97,16 @@ def _from_record(
         sequencer=normalise(s3_object.get("sequencer", "")),
         etag=s3_object.get("eTag", "").strip('"'),
         version_id=s3_object.get("versionId", "") or "",
+        permanent=_is_permanent(record["eventName"], s3_object.get("versionId", "")),
         size=int(s3_object.get("size", 0)),
         time=datetime.fromisoformat(record["eventTime"]).timestamp(),
         since=sent,
     )
+
+
+def _is_permanent(event_name: str, version_id: str | None) -> bool:
+    """A version was removed by its id. The id `null` may be all that an unversioned object had."""
+    return event_name.endswith(":Delete") and version_id not in (None, "", "null")
 
 
 def _cause(event_name: str) -> Cause | None:

@@ -139,7 +139,8 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
         if first != entry:
             await context.write(entry, first)
     gone_since = later and now_here is None and entry.deleted < look.sequencer
-    if later and (since or (gone_since and entry.died)):
+    unknown_before = since and entry.former is None and look.sequencer < entry.arrived
+    if later and (since or (gone_since and entry.died)) and not unknown_before:
         return _echo("late: a later event was acted on")
     version = await context.local.head(look.key, look.version_id) if look.version_id else None
     # On a suspended bucket the id is `null`, and names whatever was written last.
@@ -157,6 +158,18 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
                 await context.write(entry, note)
         return _echo("late: the peer holds another version by now")
     agreement = Agreement(known or there.identity, Held(look.etag), Held(theirs.etag, theirs.modified))
+    if later and since:
+        # It was here before the agreed version. Should it come again, a deletion in between was its.
+        if entry.agreed is not None and agreement.identity == entry.agreed.identity:
+            first = replace(entry, arrived=look.sequencer)
+            if first.rewritten and now_here is not None and same(now_here, entry.agreed.local):
+                return await _remove_both(context, look, first, now_here, agreement.identity)
+            await context.write(entry, first)
+            return _echo("late: its first copy")
+        dead = look.sequencer < entry.deleted < entry.arrived
+        noted = replace(entry, former=agreement, left=look.sequencer)
+        await context.write(entry, replace(noted, dead=noted.buried(agreement)) if dead else noted)
+        return _echo("late: it came before what was agreed since")
     if now_here is None and look.sequencer < entry.deleted and context.settings.events is not Events.CREATE:
         # A user here deleted it, and that deletion was waiting for this proof.
         await context.remote.delete(look.key, Condition(theirs.etag))

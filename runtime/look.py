@@ -34,7 +34,8 @@ class Look:
     """Look at `key` (relative to the prefix).
 
     The fields after `cause` are the event's, empty for a finding: `sequencer` normalised, `etag` of the version the
-    event speaks of, `time` the event's (seconds). `careful` looks see the remote side before they act; `unsure` ones
+    event speaks of, `time` the event's (seconds). `permanent`: a removal of one version by its id, which need not have
+    been the current one. `careful` looks see the remote side before they act; `unsure` ones
     may have written before without knowing it. `attempt` counts postponements and `since` is when the first message was
     sent (seconds). `deletion` allows a finding to delete. `reason` is for the log. `wrote` is an agreement
     (`Agreement.row`) that this look brought about and could not record.
@@ -46,6 +47,7 @@ class Look:
     sequencer: str = ""
     etag: str = ""
     version_id: str = ""
+    permanent: bool = False
     size: int = 0
     time: float = 0.0
     since: float = 0.0
@@ -79,6 +81,7 @@ _TYPES: dict[str, type] = {
     "sequencer": str,
     "etag": str,
     "version_id": str,
+    "permanent": bool,
     "size": int,
     "time": float,
     "since": float,

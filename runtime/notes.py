@@ -46,11 +46,11 @@ def gone(entry: Entry, look: Look, now: int, *, by_user: bool) -> Entry:
     )
 
 
-def removal(entry: Entry, look: Look, now: int, *, present: bool = False) -> Entry:
+def removal(entry: Entry, look: Look, now: int, *, present: bool = False, here: bool = False) -> Entry:
     """A user deleted something here; what the peer holds is not decided yet, or a later version is here.
 
     The agreed version, had it arrived before and is not `present`, is what was deleted. It stays the belief of what the
-    peer holds.
+    peer holds. While anything is `here`, the permanent removal of one version says nothing of the others.
     """
     hit = None
     if not present and "" < entry.arrived <= entry.landed < look.sequencer:
@@ -61,7 +61,7 @@ def removal(entry: Entry, look: Look, now: int, *, present: bool = False) -> Ent
         entry,
         dead=entry.buried(hit),
         sequencer=latest(entry.sequencer, look.sequencer),
-        deleted=latest(entry.deleted, look.sequencer),
+        deleted=entry.deleted if look.permanent and (here or present) else latest(entry.deleted, look.sequencer),
         died=max(entry.died, int(look.time)),
         updated=now,
     )

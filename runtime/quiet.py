@@ -51,12 +51,15 @@ async def removed(context: Context, look: Look, entry: Entry) -> Result | None:
         travels = context.settings.events is not Events.CREATE
         if noted.rewritten and travels:
             return None
-        if entry.deleted < look.sequencer and travels:
+        if entry.deleted < noted.deleted and travels:
             await context.write(entry, noted)
         return Result(Outcome.SKIPPED, "a former version was removed: the current one is the agreed one")
     if context.settings.events is Events.CREATE:
         return Result(Outcome.SKIPPED, "deletions do not travel (events=Create)")
-    proof = entry.agreed or entry.expired  # what expired here is kept there until a user here deletes the key
+    # What expired here is kept there until a user here deletes the key. To clear away old versions is no deletion.
+    proof = entry.agreed or (None if look.permanent else entry.expired)
+    if proof is None and entry.expired is not None:
+        return Result(Outcome.SKIPPED, "a version that had expired was removed: kept at the peer")
     if proof is None:
         # Nothing says that the peer holds it. An unrecorded write under way will find this note and look again; a
         # late echo will bring the proof.
@@ -82,10 +85,11 @@ async def stale(context: Context, look: Look, entry: Entry, *, deletion: bool) -
     None means: look carefully, what is here now was written again after that deletion.
     """
     if deletion and entry.deleted < look.sequencer and context.settings.events is not Events.CREATE:
-        noted = removal(entry, look, context.now())
+        noted = removal(entry, look, context.now(), here=True)
         if noted.rewritten:
             return None
-        await context.write(entry, noted)
+        if noted != entry:
+            await context.write(entry, noted)
     elif not deletion and (known := arrival(entry, look)) != entry:
         await context.write(entry, known)
     return Result(Outcome.SKIPPED, "stale: a later event of this key was acted on")

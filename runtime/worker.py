@@ -107,6 +107,8 @@ class Worker:
         if look.actor is not Actor.USER:
             return await learn(context, look, entry)
         if look.cause is Cause.EXPIRED:
+            if look.permanent:  # a lifecycle rule takes the current version by a delete marker
+                return Result(Outcome.SKIPPED, "a former version expired")
             if context.settings.on_lifecycle_expiry is OnLifecycleExpiry.IGNORE:
                 return await quiet.lifecycle(context, look, entry)
             look = look.as_removal()

@@ -27,7 +27,7 @@ class Op:
     source: str = ""
 
 
-USER = ("put", "multipart", "copy", "retouch", "delete", "undelete", "unversion", "expire")
+USER = ("put", "multipart", "copy", "retouch", "delete", "undelete", "unversion", "purge", "expire")
 """What users (and lifecycle rules) do; the other kinds are done to the system: finder, forget, restore."""
 
 
@@ -203,6 +203,11 @@ def draw(seed: int, length: int = 30) -> History:
             ops.append(Op(at, r.choice(SIDES), "finder"))
         if ledgers and r.random() < 0.06:
             ops.append(Op(at, r.choice(SIDES), r.choice(("forget", "restore"))))
+    if versioned and more.random() < 0.2:
+        for op in [o for o in ops if o.kind == "put" and more.random() < 0.3]:
+            at = op.at + more.expovariate(length / span)
+            ops.append(Op(at, SIDES[more.random() < both], "purge", op.key))
+        ops.sort(key=lambda o: o.at)
     return History(tuple(_below(op, modes) for op in ops), modes, seed, keys)
 
 

@@ -87,6 +87,8 @@ class Shrinker:
         best = history
         plain = Modes()
         for f in fields(Modes):
+            if f.name == "expires" and any(op.kind == "expire" for op in best.ops):
+                continue  # without it the finder may take what a lifecycle rule took for a deletion: another fault
             value = getattr(plain, f.name)
             if getattr(best.modes, f.name) != value:
                 simpler = self._try(replace(best, modes=replace(best.modes, **{f.name: value})))

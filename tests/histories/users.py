@@ -56,7 +56,12 @@ class Users:
         elif op.kind == "retouch":
             store.copy(op.key, op.key, user, named(op.content))
         elif op.kind == "delete":
+            self._delete_expired(op.side, op.key)
             store.delete(op.key, user)
+        elif op.kind == "purge":
+            former = [v for v in store.keys.get(op.key, ())[:-1] if not v.marker]
+            if former:
+                store.remove_version(op.key, former[-1].version_id, user)
         elif op.kind == "expire":
             store.expire(op.key)
         elif op.kind in ("undelete", "unversion"):
@@ -65,6 +70,16 @@ class Users:
                 store.remove_version(op.key, versions[-1].version_id, user)
         else:
             raise ValueError(f"unknown act {op.kind!r}")
+
+    def _delete_expired(self, side: str, key: str) -> None:
+        """Who puts a delete marker over what a lifecycle rule took deletes what the other side still shows."""
+        store, relative = self.world.stores[side], self.world.relative(side, key)
+        if relative is None or store.current(key) is not None or not store.keys.get(key):
+            return
+        model = self.model(relative)
+        seen = model.seen[side]
+        if seen is not None and seen.content in model.expired[side]:
+            model.user(side, "", b"", store.now(), "")
 
     def begin(self, op: Op) -> str:
         """Start an upload: its id."""

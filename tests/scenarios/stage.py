@@ -28,7 +28,7 @@ from tests.histories.users import Users
 from tests.histories.world import MakeFinder, MakeWorker, World, real_finder, real_worker
 
 MAX_STEPS = 20_000
-ACTS = frozenset(("put", "copy", "retouch", "delete", "undelete", "unversion", "expire"))
+ACTS = frozenset(("put", "copy", "retouch", "delete", "undelete", "unversion", "purge", "expire"))
 
 
 class ScenarioError(AssertionError):
