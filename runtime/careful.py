@@ -15,7 +15,7 @@ from runtime.errors import Changed
 from runtime.keep import keep_loser
 from runtime.log import Outcome
 from runtime.look import Actor, Cause, Look
-from runtime.notes import agreed, arrival, gone, removal
+from runtime.notes import agreed, arrival, brought_back, gone, removal
 from runtime.objects import NOTHING, Condition, Seen
 from runtime.ports import Reading
 from runtime.record import CONFLICT, Record
@@ -37,9 +37,10 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
     theirs = await context.remote.head(look.key)
     reading = await context.local.read(look.key)
     try:
-        local = context.sight_local(reading.seen, entry, look) if reading is not None else None
-        remote = context.sight_remote(theirs, entry) if theirs is not None else None
-        noted = arrival(_with_own_write(entry, look, local), look)
+        known = brought_back(entry, look, reading.seen) if reading is not None else entry
+        local = context.sight_local(reading.seen, known, look) if reading is not None else None
+        remote = context.sight_remote(theirs, known) if theirs is not None else None
+        noted = arrival(_with_own_write(known, look, local), look)
         travels = context.settings.events is not Events.CREATE
         if _user_removed(look) and travels and entry.deleted < look.sequencer:
             noted = removal(noted, look, context.now(), present=_as_agreed(local, noted), here=local is not None)

@@ -65,7 +65,8 @@ class View:
     delete; `deletions_travel` is false when only creations are synchronised. `settled`: what is here is older than any
     write under way can be. `stale`: the event is older than what it would act on. `alone`: an earlier run of the finder
     saw it here and nothing there, too. `spent` is the ETag of a version of this side that a user deleted or replaced
-    since. `permanent`: one version was removed by its id. `unsure`: this look may have written before; `wrote` is what it surely wrote and could not record.
+    since. `permanent`: one version was removed by its id. `unsure`: this look may have written before; `wrote` is what
+    it surely wrote and could not record.
     """
 
     side: SideName
@@ -202,9 +203,11 @@ def _contest(view: View, local: Sighting, remote: Sighting) -> Decision:
     if crossed and _outlived(view, local, remote):
         return _BOTH_DELETED
     tie = local.identity.modified == remote.identity.modified or _in_parts(local) or _in_parts(remote) or crossed
-    if view.attempt < (PATIENCE_UNSURE if view.unsure else PATIENCE_IN_A_TIE if tie else PATIENCE):
+    ours = wins(local.identity, remote.identity, view.policy)
+    overruled = ours != newer(local.identity, remote.identity)  # the later one loses: it may have seen the other
+    if view.attempt < (PATIENCE_UNSURE if view.unsure else PATIENCE_IN_A_TIE if tie or overruled else PATIENCE):
         return Decision(Deed.WAIT, "both sides changed: an event on its way may say that one had seen the other")
-    if wins(local.identity, remote.identity, view.policy):
+    if ours:
         return Decision(Deed.PUSH, "conflict: this side's version wins", remote.identity if users else None)
     loser = local.identity if users else None
     if view.cause is Cause.FINDING and remote.replica:

@@ -83,12 +83,14 @@ class Entry:
         return proof.remote if proof else None
 
     def buried(self, agreement: Agreement | None) -> tuple[Agreement, ...]:
-        """`dead` with one more, the oldest forgotten beyond `DEAD_KEPT`."""
-        if agreement is None or any(
-            (d.identity, d.local.etag) == (agreement.identity, agreement.local.etag) for d in self.dead
-        ):
+        """`dead` with one more, the oldest forgotten beyond `DEAD_KEPT`; one that is there learns its time."""
+        if agreement is None:
             return self.dead
-        return (*self.dead, agreement)[-DEAD_KEPT:]
+        name = (agreement.identity, agreement.local.etag)
+        known = next((d for d in self.dead if (d.identity, d.local.etag) == name), None)
+        if known is not None and (known.local.modified is not None or agreement.local.modified is None):
+            return self.dead
+        return (*(d for d in self.dead if d is not known), agreement)[-DEAD_KEPT:]
 
     def is_dead(self, identity: Identity) -> bool:
         """Was this version deleted, as far as the entry remembers?"""

@@ -13,7 +13,7 @@ from runtime.entry import Agreement, Entry, Held
 from runtime.log import ECHO_LINE, Outcome
 from runtime.look import Actor, Cause, Look
 from runtime.naming import same, valid
-from runtime.notes import agreed, expired, gone
+from runtime.notes import agreed, came_before, expired, gone
 from runtime.objects import Condition, Seen
 from runtime.settings import Events, SideName
 from runtime.version import Identity
@@ -66,11 +66,17 @@ async def _arrived(context: Context, look: Look, entry: Entry, seen: Seen) -> Re
             await context.write(entry, replace(known, updated=context.now()))
         return _echo("known")
     if entry.sequencer > look.sequencer and entry.agreed is not None:
+        if entry.former is None and look.sequencer < entry.arrived and identity.origin is context.side.peer:
+            before = Agreement(identity, here, Held(*identity.shown))
+            await context.write(entry, came_before(entry, before, look))
         return _echo("older than what was agreed since")
     there = await _held_there(context, look, entry, identity)
     if there is None:
         return _echo("the peer holds another version by now")
-    await context.write(entry, agreed(entry, Agreement(identity, here, there), look, context.now()))
+    known = agreed(entry, Agreement(identity, here, there), look, context.now())
+    if known.rewritten:
+        return await _remove_both(context, look, entry, seen, identity)
+    await context.write(entry, known)
     return _echo("learnt")
 
 
@@ -140,11 +146,19 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
             await context.write(entry, first)
     gone_since = later and now_here is None and entry.deleted < look.sequencer
     unknown_before = since and entry.former is None and look.sequencer < entry.arrived
-    if later and (since or (gone_since and entry.died)) and not unknown_before:
+    over = later and (since or (gone_since and entry.died)) and not unknown_before
+    if over and not (gone_since and look.version_id):
         return _echo("late: a later event was acted on")
     version = await context.local.head(look.key, look.version_id) if look.version_id else None
     # On a suspended bucket the id is `null`, and names whatever was written last.
     stamped = version is not None and version.etag == look.etag and _stamped(context, look, version)
+    if over:
+        if version is not None and stamped and version.stamp is not None:
+            # A former version now: should a user bring it back, it is known as the one that was deleted.
+            was = Agreement(version.stamp.identity, Held(version.etag, version.modified), Held(""))
+            if (note := replace(entry, dead=entry.buried(was))) != entry:
+                await context.write(entry, note)
+        return _echo("late: a later event was acted on")
     theirs = await context.remote.head(look.key)
     if theirs is None:
         return _echo("late: gone on the other side as well")
@@ -166,9 +180,7 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
                 return await _remove_both(context, look, first, now_here, agreement.identity)
             await context.write(entry, first)
             return _echo("late: its first copy")
-        dead = look.sequencer < entry.deleted < entry.arrived
-        noted = replace(entry, former=agreement, left=look.sequencer)
-        await context.write(entry, replace(noted, dead=noted.buried(agreement)) if dead else noted)
+        await context.write(entry, came_before(entry, agreement, look))
         return _echo("late: it came before what was agreed since")
     if now_here is None and look.sequencer < entry.deleted and context.settings.events is not Events.CREATE:
         # A user here deleted it, and that deletion was waiting for this proof.

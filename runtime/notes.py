@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runtime.entry import Agreement, Entry
-from runtime.look import Cause, Look
+from runtime.entry import Agreement, Entry, Held
+from runtime.look import Actor, Cause, Look
+from runtime.objects import Seen
 from runtime.sequencer import latest
 
 
@@ -77,6 +78,25 @@ def arrival(entry: Entry, look: Look) -> Entry:
         return entry
     hit = former if mark < entry.deleted and (not entry.arrived or entry.deleted < entry.arrived) else None
     return replace(entry, left=mark, dead=entry.buried(hit))
+
+
+def came_before(entry: Entry, agreement: Agreement, look: Look) -> Entry:
+    """A late echo: this version was here before the agreed one. Should it come again, a deletion in between was its."""
+    dead = look.sequencer < entry.deleted < entry.arrived
+    noted = replace(entry, former=agreement, left=look.sequencer)
+    return replace(noted, dead=noted.buried(agreement)) if dead else noted
+
+
+def brought_back(entry: Entry, look: Look, here: Seen) -> Entry:
+    """A user removed the delete marker, or the version, over an older one that is `here` now: had it gone before, then
+    it was dead. Its echo may not have been read yet: then only the times say so."""
+    user = look.actor is Actor.USER and look.cause is Cause.REMOVED and look.permanent
+    if not user or here.stamp is None or not here.modified < entry.died:
+        return entry
+    held = Held(here.etag, here.modified)
+    if any(d.local == held for d in entry.dead) or (entry.agreed is not None and entry.agreed.local == held):
+        return entry
+    return replace(entry, dead=entry.buried(Agreement(here.stamp.identity, held, Held(""))))
 
 
 def expired(entry: Entry, look: Look, now: int) -> Entry:

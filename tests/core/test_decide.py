@@ -102,6 +102,10 @@ ROWS = [
     Row("a tie goes to cn", D.PUSH, users(CN, 30, "x"), THEIRS, loser=THEIRS),
     Row("cn preferred", D.PUSH, MINE, THEIRS, policy=ConflictPolicy.PREFER_CN, loser=THEIRS),
     Row("global preferred", D.NOTHING, LATER, THEIRS, policy=ConflictPolicy.PREFER_GLOBAL, loser=LATER),
+    Row(
+        "the later one loses to the preferred side, if no echo says that it had seen the other",
+        D.WAIT, MINE, THEIRS, policy=ConflictPolicy.PREFER_CN, attempt=PATIENCE_IN_A_TIE - 1,
+    ),
     Row("both changed since agreed", D.PUSH, LATER, THEIRS, AGREED, loser=THEIRS),
     Row("crossed, both deleted since", D.DELETE_BOTH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD),
     Row("the same where only creations travel", D.PUSH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD, travel=False),

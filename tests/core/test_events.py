@@ -238,6 +238,21 @@ def test_quotes_around_an_etag_and_a_null_version_id_are_taken_off() -> None:
     assert (look.etag, look.version_id) == ("abc", "")
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "permanent"),
+    [
+        ("ObjectRemoved:Delete", "v1", True),
+        ("LifecycleExpiration:Delete", "v1", True),
+        ("ObjectRemoved:DeleteMarkerCreated", "v1", False),
+        ("ObjectRemoved:Delete", "", False),
+        ("ObjectRemoved:Delete", "null", False),
+        ("ObjectCreated:Put", "v1", False),
+    ],
+)
+def test_a_version_removed_by_its_id_is_told_from_a_deletion(name: str, version: str, permanent: bool) -> None:
+    assert [look.permanent for look in of(record(name, versionId=version))] == [permanent]
+
+
 def test_the_time_is_the_events() -> None:
     made = record()
     made["eventTime"] = "2026-09-21T14:13:20.250Z"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from runtime import notes
 from runtime.entry import DEAD_KEPT, Agreement, Entry, Held
-from runtime.look import Cause, Look
+from runtime.look import Actor, Cause, Look
+from runtime.objects import Seen
 from runtime.sequencer import normalise
-from runtime.version import Identity
+from runtime.version import Identity, Stamp, key_hash
 from tests.core.given import CN, GLOBAL, agreement
 
 ONE, TWO, THREE = normalise("1"), normalise("2"), normalise("3")
@@ -96,6 +100,49 @@ def test_a_removal_hits_only_what_had_arrived_before() -> None:
 def test_a_removal_does_not_hit_what_is_still_here() -> None:
     after = notes.removal(AGREED, look(THREE, Cause.REMOVED), NOW, present=True)
     assert (after.dead, after.deleted) == ((), THREE)
+
+
+def test_a_version_removed_for_good_says_nothing_of_what_is_here() -> None:
+    event = replace(look(THREE, Cause.REMOVED, time=70), permanent=True)
+    after = notes.removal(AGREED, event, NOW, here=True)
+    assert (after.dead, after.deleted, after.died) == ((OLD,), "", 70)
+    assert notes.removal(AGREED, event, NOW, present=True).deleted == ""
+    assert notes.removal(AGREED, event, NOW).deleted == THREE
+
+
+def test_what_was_here_before_the_agreed_version_is_remembered_and_known_if_it_comes_again() -> None:
+    agreed_later = replace(AGREED, sequencer=THREE, arrived=THREE, landed=THREE)
+    assert notes.came_before(agreed_later, NEW, look(ONE)).dead == ()
+    after = notes.came_before(replace(agreed_later, deleted=TWO), NEW, look(ONE))
+    assert (after.former, after.left, after.dead) == (NEW, ONE, (NEW,))
+    assert notes.agreed(after, NEW, look(normalise("4"), etag="new"), NOW).rewritten
+
+
+@pytest.mark.parametrize(
+    ("change", "known"),
+    [
+        ({}, True),
+        ({"permanent": False}, False),
+        ({"actor": Actor.ECHO}, False),
+        ({"cause": Cause.EXPIRED}, False),
+    ],
+)
+def test_a_copy_that_is_here_again_after_it_had_gone_was_brought_back(change: dict[str, Any], known: bool) -> None:
+    stamp = Stamp("pair", key_hash("k"), NEW.identity, 3)
+    event = replace(replace(look(THREE, Cause.REMOVED), permanent=True), **change)
+    here = Seen("copy", 3, 25, stamp)
+    tomb = Entry("k", 2, died=26)
+    back = notes.brought_back(tomb, event, here)
+    assert [d.local for d in back.dead] == ([Held("copy", 25)] if known else [])
+    assert notes.brought_back(tomb, event, replace(here, modified=26)) == tomb
+    assert notes.brought_back(tomb, event, replace(here, stamp=None)) == tomb
+
+
+def test_a_dead_version_learns_its_time() -> None:
+    first, later = (Agreement(NEW.identity, Held("copy", time), Held("")) for time in (None, 25))
+    entry = Entry("k", dead=(first, OLD))
+    assert entry.buried(later) == (OLD, later)
+    assert replace(entry, dead=(later,)).buried(first) == (later,)
 
 
 def test_an_expiry_remembers_what_the_peer_may_keep() -> None:
