@@ -74,8 +74,9 @@ class Bucket(Protocol):
     async def delete(self, key: str, condition: Condition) -> None:
         """Delete the current version if it has `condition.etag`. Raises `Changed`; an absent key may or may not."""
 
-    def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
-        """Pages of current objects in UTF-8 binary order, keys greater than `after`. Raises on any failed page."""
+    def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        """Pages of current objects in UTF-8 binary order: keys that begin with `prefix`, greater than `after`, up to
+        and with `until` (empty: to the end), beyond which no page is asked for. Raises on any failed page."""
 
 
 class Ledger(Protocol):

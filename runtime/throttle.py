@@ -142,5 +142,5 @@ class ThrottledBucket:
         await self._throttle.request()
         await self._bucket.delete(key, condition)
 
-    def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
-        return self._bucket.list(after)
+    def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        return self._bucket.list(after, until, prefix)

@@ -7,9 +7,11 @@ import contextlib
 import hashlib
 import re
 from base64 import b64encode
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from html import unescape
+from operator import attrgetter
 from typing import cast
 from urllib.parse import quote
 
@@ -30,6 +32,7 @@ WHOLE_BYTES = 32 << 20
 
 RANGE_BYTES = 8 << 20
 
+_KEY = attrgetter("key")
 _TAG = re.compile(rb"<ETag>([^<]*)</ETag>")
 _UPLOAD = re.compile(rb"<UploadId>([^<]*)</UploadId>")
 _SUM = re.compile(rb"<Checksum(CRC64NVME|CRC32C|CRC32|SHA256|SHA1)>([^<]*)</")
@@ -225,17 +228,22 @@ class S3Bucket:
             raise ValueError("a deletion needs the ETag of what it deletes")
         await self._write("DeleteObject", "DELETE", key, "", {}, b"", condition)
 
-    async def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        below = {"prefix": self._prefix + prefix}
         start = {"start-after": self._prefix + after} if after else {}
-        asked = asyncio.create_task(self._page(start))
+        asked = asyncio.create_task(self._page(below | start))
         try:
             while True:
                 page = await asked
-                if page.token:
+                rows, more = page.rows, page.token
+                if until and rows and rows[-1].key >= until:
+                    rows, more = rows[: bisect_right(rows, until, key=_KEY)], ""
+                if more:
                     # The next one travels while this one is looked at.
-                    asked = asyncio.create_task(self._page({"continuation-token": page.token}))
-                yield page.rows
-                if not page.token:
+                    asked = asyncio.create_task(self._page(below | {"continuation-token": more}))
+                if rows:
+                    yield rows
+                if not more:
                     return
         finally:
             if not asked.done():
@@ -244,7 +252,7 @@ class S3Bucket:
 
     async def _page(self, position: dict[str, str]) -> listing.Page:
         # Without the encoding, control characters in keys make the answer no XML.
-        given = {"encoding-type": "url", "list-type": "2", "prefix": self._prefix} | position
+        given = {"encoding-type": "url", "list-type": "2"} | position
         query = "&".join(f"{name}={quote(given[name], safe='')}" for name in sorted(given))
         try:
             answer = await self.caller.call(

@@ -33,8 +33,8 @@ class Counting:
         self._bucket = bucket
         self._tell = tell
 
-    async def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
-        async for page in self._bucket.list(after):
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        async for page in self._bucket.list(after, until, prefix):
             self._tell(len(page))
             yield page
 

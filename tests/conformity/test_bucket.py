@@ -52,8 +52,8 @@ async def head(bucket: Bucket, key: str) -> Seen:
     return seen
 
 
-async def rows(bucket: Bucket, after: str = "") -> list[Row]:
-    return [row async for page in bucket.list(after) for row in page]
+async def rows(bucket: Bucket, after: str = "", until: str = "", prefix: str = "") -> list[Row]:
+    return [row async for page in bucket.list(after, until, prefix) for row in page]
 
 
 async def put(bucket: Bucket, key: str, body: bytes = b"hello", stamp: Stamp | None = None) -> Written:
@@ -273,6 +273,13 @@ async def test_a_listing_is_sorted_by_bytes(world: World) -> None:
     assert [row.key for row in await rows(bucket, "a b")] == keys[3:]
     assert [row.key for row in await rows(bucket, "a c")] == keys[3:]
     assert await rows(bucket, keys[-1]) == []
+    for until in (keys[0], keys[3], "a c", keys[-1]):
+        assert [row.key for row in await rows(bucket, keys[1], until)] == [k for k in keys[2:] if k <= until]
+    for prefix in ("a", keys[2], "nothing"):
+        assert [row.key for row in await rows(bucket, "", "", prefix)] == [k for k in keys if k.startswith(prefix)]
+        assert [row.key for row in await rows(bucket, keys[1], keys[3], prefix)] == [
+            k for k in keys[2:4] if k.startswith(prefix)
+        ]
 
 
 async def test_a_listing_of_many_pages(world: World) -> None:

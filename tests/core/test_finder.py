@@ -23,9 +23,9 @@ class Listing(FakeBucket):
 
     good_pages = 0
 
-    async def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
         left = self.good_pages
-        async for page in super().list(after):
+        async for page in super().list(after, until, prefix):
             if not left:
                 raise Unavailable("page lost")
             left -= 1

@@ -27,7 +27,7 @@ class Listed:
         self._keys = keys
         self._there = there
 
-    async def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
         page: list[Row] = []
         for row in self._rows():
             page.append(row)

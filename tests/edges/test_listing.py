@@ -107,3 +107,17 @@ async def test_a_listing_may_be_left() -> None:
         pages = bucket(script).list()
         assert await anext(pages) == [row("a")]
         await pages.aclose()  # type: ignore[attr-defined]
+
+
+async def test_an_upper_end_asks_for_no_page_beyond_it() -> None:
+    first = answer(200, page(contents("p/a"), contents("p/b"), contents("p/c"), token="t"))
+    for until, wanted in (("b", ["a", "b"]), ("bb", ["a", "b"]), ("c", ["a", "b", "c"])):
+        async with scripted(first) as script:
+            assert [row.key async for rows in bucket(script).list(until=until) for row in rows] == wanted
+            assert len(script.asked) == 1
+
+
+async def test_only_keys_with_a_prefix_below_the_buckets_own() -> None:
+    async with scripted(answer(200, page(contents("p/x/a")))) as script:
+        assert [row.key async for rows in bucket(script).list("w", prefix="x/") for row in rows] == ["x/a"]
+        assert script.asked[0].path == "/b?encoding-type=url&list-type=2&prefix=p%2Fx%2F&start-after=p%2Fw"

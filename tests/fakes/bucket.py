@@ -152,16 +152,19 @@ class FakeBucket:
             self.store.delete(full, self.principal)
         await self._delete[1]
 
-    async def list(self, after: str = "") -> AsyncIterator[Sequence[Row]]:
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
         edge = self._prefix + after if after else ""
         cut = len(self._prefix)
         while True:
             await self._list[0]
-            rows = self.store.rows(self._prefix, edge, self._page)
+            rows = self.store.rows(self._prefix + prefix, edge, self._page)
             await self._list[1]
             if rows:
                 edge = rows[-1].key
-                yield [Row(r.key[cut:], r.etag, r.size, r.modified) for r in rows] if cut else rows
+                wanted = [r for r in rows if r.key <= self._prefix + until] if until else rows
+                yield [Row(r.key[cut:], r.etag, r.size, r.modified) for r in wanted] if cut else wanted
+                if until and edge >= self._prefix + until:
+                    return
             if len(rows) < self._page:
                 return
 
