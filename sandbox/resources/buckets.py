@@ -202,6 +202,7 @@ class BucketOwnershipControls(Setting):
 
 @handles("aws:s3/bucketVersioning:BucketVersioning")
 class BucketVersioning(Setting):
+    replaces = frozenset({"bucket", "expectedBucketOwner"})
     get, put = "get_bucket_versioning", "put_bucket_versioning"
 
     def to_call(self, inputs: Properties) -> dict[str, Any]:
@@ -217,6 +218,7 @@ class BucketVersioning(Setting):
 
 @handles("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
 class BucketEncryption(Setting):
+    replaces = frozenset({"bucket", "expectedBucketOwner"})
     get, put, remove = "get_bucket_encryption", "put_bucket_encryption", "delete_bucket_encryption"
     absent = ("ServerSideEncryptionConfigurationNotFoundError",)
 
@@ -239,6 +241,7 @@ class BucketEncryption(Setting):
 
 @handles("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
 class BucketLifecycle(Setting):
+    replaces = frozenset({"bucket", "expectedBucketOwner"})
     get, put = "get_bucket_lifecycle_configuration", "put_bucket_lifecycle_configuration"
     remove = "delete_bucket_lifecycle"
     absent = ("NoSuchLifecycleConfiguration",)

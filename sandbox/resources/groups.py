@@ -11,7 +11,7 @@ GONE = ("ValidationError",)
 
 @handles("aws:autoscaling/group:Group")
 class Group(Resource):
-    replaces = frozenset({"name", "namePrefix"})
+    replaces = frozenset({"name", "namePrefix", "initialLifecycleHooks"})
     autonamed = "name"
 
     def create(self, inputs: Properties) -> str:
@@ -185,7 +185,9 @@ def _number(value: Any) -> float | None:
 
 @handles("aws:autoscaling/lifecycleHook:LifecycleHook")
 class LifecycleHook(Resource):
-    replaces = frozenset({"name", "autoscalingGroupName"})
+    """With another group's name the provider puts the hook there, and leaves the former group's to that group's end."""
+
+    replaces = frozenset({"name"})
     autonamed = "name"
 
     def create(self, inputs: Properties) -> str:

@@ -18,7 +18,7 @@ def document(value: Any) -> str:
 
 @handles("aws:iam/policy:Policy")
 class Policy(Resource):
-    replaces = frozenset({"name", "path", "description"})
+    replaces = frozenset({"name", "namePrefix", "path", "description"})
     autonamed = "name"
     documents = frozenset({"policy"})
 

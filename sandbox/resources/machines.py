@@ -214,7 +214,9 @@ def _from_permission(permission: dict[str, Any]) -> Properties:
 
 @handles("aws:ec2/vpcEndpoint:VpcEndpoint")
 class VpcEndpoint(Resource):
-    replaces = frozenset({"vpcId", "serviceName", "vpcEndpointType"})
+    replaces = frozenset(
+        {"vpcId", "serviceName", "vpcEndpointType"} | {"serviceRegion", "serviceNetworkArn", "resourceConfigurationArn"}
+    )
     documents = frozenset({"policy"})
 
     def create(self, inputs: Properties) -> str:

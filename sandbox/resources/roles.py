@@ -8,7 +8,7 @@ from sandbox.resources.identities import GONE, document
 
 @handles("aws:iam/role:Role")
 class Role(Resource):
-    replaces = frozenset({"name", "path"})
+    replaces = frozenset({"name", "namePrefix", "path"})
     autonamed = "name"
     documents = frozenset({"assumeRolePolicy"})
 
@@ -63,7 +63,7 @@ class Role(Resource):
 
 @handles("aws:iam/rolePolicy:RolePolicy")
 class RolePolicy(Resource):
-    replaces = frozenset({"role", "name"})
+    replaces = frozenset({"role", "name", "namePrefix"})
     autonamed = "name"
     documents = frozenset({"policy"})
 
@@ -111,7 +111,7 @@ class RolePolicyAttachment(Resource):
 
 @handles("aws:iam/instanceProfile:InstanceProfile")
 class InstanceProfile(Resource):
-    replaces = frozenset({"name", "path"})
+    replaces = frozenset({"name", "namePrefix", "path"})
     autonamed = "name"
 
     def create(self, inputs: Properties) -> str:

@@ -54,7 +54,7 @@ class Secret(Resource):
 class SecretVersion(Resource):
     """A changed value is a new version, which takes the stage AWSCURRENT; a version in use is not removed."""
 
-    replaces = frozenset({"secretId", "secretString", "secretBinary"})
+    replaces = frozenset({"secretId", "secretString", "secretBinary", "secretStringWoVersion"})
     secret_outputs = frozenset({"secretString", "secretBinary"})
 
     def create(self, inputs: Properties) -> str:

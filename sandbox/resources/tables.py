@@ -11,7 +11,10 @@ GONE = ("ResourceNotFoundException",)
 
 @handles("aws:dynamodb/table:Table")
 class Table(Resource):
-    replaces = frozenset({"name", "hashKey", "rangeKey", "localSecondaryIndexes"})
+    replaces = frozenset(
+        {"name", "hashKey", "rangeKey", "localSecondaryIndexes"}
+        | {"restoreSourceName", "restoreToLatestTime", "restoreDateTime"}
+    )
     autonamed = "name"
 
     def create(self, inputs: Properties) -> str:

@@ -65,6 +65,10 @@ class TaskDefinition(Resource):
             "taskRoleArn",
             "volumes",
             "ephemeralStorage",
+            "ipcMode",
+            "pidMode",
+            "placementConstraints",
+            "proxyConfiguration",
         }
     )
     documents = frozenset({"containerDefinitions"})

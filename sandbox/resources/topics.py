@@ -116,7 +116,7 @@ class TopicSubscription(Resource):
 
 @handles("aws:kms/key:Key")
 class Key(Resource):
-    replaces = frozenset({"keyUsage", "customerMasterKeySpec", "multiRegion"})
+    replaces = frozenset({"keyUsage", "customerMasterKeySpec", "multiRegion", "customKeyStoreId", "xksKeyId"})
     documents = frozenset({"policy"})
 
     def create(self, inputs: Properties) -> str:
