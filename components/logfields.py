@@ -5,7 +5,8 @@ events, and what the finder says of itself:
 
     {"event": "outcome", "outcome": "copied", "key": "a/b", "bytes": 1024, "lag_seconds": 2.5,
      "direction": "cn->global", "conflict": true, "reason": "", "correlation": "…", "message": "…"}
-    {"event": "state", "state": "RUNNING"}                 on every change, and once a minute
+    {"event": "started", "settings": {…}}                 a worker's settings, once
+    {"event": "state", "state": "RUNNING", "held": 12}     on every change, and once a minute (then with what is held)
     {"event": "finder", "state": "finished", "queued": 3, "held": 0}
     {"event": "fatal", "message": "…"}                     the end of a boot or a process that can't go on
 """

@@ -69,7 +69,9 @@ async def work(settings: Settings) -> None:
     """Run a worker until SIGTERM or SIGINT, then drain. Raises `Stop` for what only a person can mend."""
     edges = local_edges(settings)
     plain = JsonLog(sys.stdout, settings.log_level, pair=settings.pair, side=settings.side)
-    log = Vitals(plain, edges.clock, f"{socket.gethostname()}-{os.getpid()}")
+    # Once, so that a person sees what a machine really runs with; no setting is a secret.
+    plain.line("INFO", "started", settings=settings.to_environment())
+    log = Vitals(plain, edges.clock, _who())
     credential = PeerCredential(settings, edges)
     health = Health()
     throttle = Throttle(edges.clock)
@@ -132,6 +134,11 @@ async def work(settings: Settings) -> None:
         await log.farewell(edges.ledger, sys.exception())
 
 
+def _who() -> str:
+    """This process, among all of a side."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
 async def _own_role(settings: Settings, edges: LocalEdges) -> str:
     """The id by which this worker's own writes are known in the local bucket's events."""
     for pause in (1, 2, 4, 8, 16):
@@ -157,7 +164,9 @@ async def find(settings: Settings) -> int:
         remote=credential.bucket,
         ledger=edges.ledger,
         queue=edges.queue,
+        parallel=edges.parallel,
         log=log,
+        name=_who(),
     )
     try:
         await finder.run()

@@ -45,10 +45,15 @@ class Journal:
         with self._lock:
             return list(self._lines)
 
-    def lines(self, event: str, **wanted: Any) -> Iterator[Line]:
-        """Lines of one event whose fields have the wanted values."""
+    def mark(self) -> int:
+        """How many lines there are so far: `since` of what comes after."""
         with self._lock:
-            lines = list(self._lines)
+            return len(self._lines)
+
+    def lines(self, event: str, *, since: int = 0, **wanted: Any) -> Iterator[Line]:
+        """Lines of one event whose fields have the wanted values, `since` a mark."""
+        with self._lock:
+            lines = self._lines[since:]
         for line in lines:
             if line.get("event") == event and all(line.get(k) == v for k, v in wanted.items()):
                 yield line

@@ -32,6 +32,8 @@ class Running:
     name: str
     process: subprocess.Popen[str]
     reader: threading.Thread
+    since: int = 0
+    """The journal's mark when it was started: lines before are of another process of that name."""
 
     def stop(self, seconds: float = 30) -> int:
         """SIGTERM, so that it drains; SIGKILL when that takes longer than `seconds`. Its exit code."""
@@ -95,13 +97,18 @@ class Fleet:
         """Until every worker has proven its credential and receives. Raises `ProcessFailed`."""
         deadline = time.monotonic() + seconds
         for side, running in self.workers.items():
-            while not any(self.journal.lines("state", process=running.name, state=State.RUNNING)):
+            while not self.said(side, "state", state=State.RUNNING):
                 self.check()
                 if time.monotonic() > deadline:
                     raise ProcessFailed(
                         f"worker {side} was not running after {seconds:.0f} s: {self._words(running.name)}"
                     )
                 time.sleep(0.05)
+
+    def said(self, side: SideName, event: str, **wanted: Any) -> list[dict[str, Any]]:
+        """Lines of a side's present worker, and of none before it."""
+        running = self.workers[side]
+        return list(self.journal.lines(event, since=running.since, process=running.name, **wanted))
 
     def check(self) -> None:
         """Raises `ProcessFailed` when a worker has ended by itself."""
@@ -151,6 +158,7 @@ class Fleet:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "PYTHONUNBUFFERED": "1",
         }
+        since = self.journal.mark()
         process = subprocess.Popen(
             leashed([sys.executable, "-m", "runtime", role]),
             cwd=ROOT,
@@ -161,7 +169,8 @@ class Fleet:
             start_new_session=True,
         )
         assert process.stdout is not None
-        return Running(name, process, self.journal.follow(process.stdout, self.workspace.log(name), name))
+        reader = self.journal.follow(process.stdout, self.workspace.log(name), name)
+        return Running(name, process, reader, since)
 
     def _words(self, name: str) -> str:
         path = self.workspace.log(name)

@@ -113,9 +113,10 @@ class Command:
         outputs: dict[str, Any] = json.loads(self.run("stack", "output", "--json", "--stack", stack, *more).text)
         return outputs
 
-    def export(self, stack: str) -> dict[str, Any]:
-        """The stack's state, secrets encrypted."""
-        state: dict[str, Any] = json.loads(self.run("stack", "export", "--stack", stack).text)
+    def export(self, stack: str, *, secrets: bool = False) -> dict[str, Any]:
+        """The stack's state; secrets encrypted unless asked for."""
+        more = ("--show-secrets",) if secrets else ()
+        state: dict[str, Any] = json.loads(self.run("stack", "export", "--stack", stack, *more).text)
         return state
 
     def resources(self, stack: str) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.log import State
-from runtime.settings import SideName
+from runtime.settings import SideName, variable
 from sandbox.comparison import Side, compare, settled, wait_for
 from sandbox.engine.stage import EngineStage
 from sandbox.engine.transcript import Transcript
@@ -17,6 +18,9 @@ from sandbox.scenario import A, B, Scenario, library
 
 SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "2", "DUALSYNC_VISIBILITY_SECONDS": "10"}
 """The runtime's, here: shorter waits."""
+
+SECRET = "4dabf18193072939515e22adb298388d"
+"""The member by which state and plans know a secret value (Pulumi's deployment format)."""
 
 SETTLE_SECONDS = 120
 FILES = 60
@@ -115,6 +119,8 @@ class Life:
             done = self.engine.up(stack, "--expect-no-changes")
             self.page.command(f"pulumi up --stack {stack} --expect-no-changes", done)
             hold("a second up changes nothing", done.changed, {})
+            self._sealed(stack)
+        self.page.remark("Each key is in its stack's state and in a plan saved now (`--save-plan`): encrypted.")
         peer = self.engine.pulumi.outputs("global")["peer"]
         hold("a stack sees its peer", (peer["deployed"], set(peer["userIds"])), (True, {"cn"}))
 
@@ -151,7 +157,10 @@ class Life:
         self.fleet.workers.pop(B).stop()
         self.fleet.start(B)
         self.fleet.wait_until_running()
-        self.page.remark("A worker booted from the new template runs with the new settings.")
+        name = variable("worker_concurrency")
+        told = [line["settings"][name] for line in self.fleet.said(B, "started")]
+        hold("the new worker says that it runs with the new settings", told, ["16"])
+        self.page.remark(f"A worker booted from the new template says what it runs with: `{name}={told[0]}`.")
 
     def rotated(self) -> None:
         self.page.chapter("A key is rotated while both sides write")
@@ -221,7 +230,19 @@ class Life:
         return len(self.engine.pulumi.resources(stack))
 
     def _is(self, side: SideName, state: State) -> bool:
-        return any(self.fleet.journal.lines("state", process=f"worker-{side}", state=state))
+        return bool(self.fleet.said(side, "state", state=state))
+
+    def _sealed(self, stack: str) -> None:
+        """What `leaks` looks for is in the state, and in a plan that is saved now: in both encrypted."""
+        plan = self.engine.plan_file(stack)
+        self.engine.preview(stack, "--save-plan", str(plan))
+        in_clear = json.dumps(self.engine.pulumi.export(stack, secrets=True))
+        hold("the state holds this side's key", sum(key in in_clear for key in self.engine.keys), 1)
+        planned = {urn.rsplit("::", 1)[1]: p for urn, p in json.loads(plan.read_text())["resourcePlans"].items()}
+        key = planned[f"dth-dual-{stack}-key"]["state"]["secret"]
+        value = planned[f"dth-dual-{SideName(stack).peer}-credentials-value"]["state"]["secretString"]
+        hold("the plan holds it encrypted", [set(sealed) for sealed in (key, value)], [{SECRET, "ciphertext"}] * 2)
+        hold("and nowhere in clear", self.engine.leaks(), [])
 
     @contextmanager
     def _writing(self, files: list[Any]) -> Iterator[None]:
