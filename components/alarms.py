@@ -40,7 +40,8 @@ def alarms(
     """The side's alarms."""
     ours = context.names.metrics
     peer = context.side.peer
-    lag = context.local.watch.lag_seconds
+    watch, side = context.local.watch, context.side
+    lag = watch.lag_seconds
     interval = min(max(context.local.finder.interval_minutes * 60, 300), 6 * 3600)
     found = [
         Alarm(
@@ -143,10 +144,30 @@ def alarms(
             metric="HeldDeletions",
             period=interval,
         ),
+        Alarm(
+            part="many-deletions",
+            says=f"Workers have deleted more than {watch.deletions} objects within five minutes. Is it no clean-up: "
+            f"`dualsync pause {side} --wait` stops it, `dualsync deletions reject` brings back what still stands on "
+            "one side; what is gone on both only versioning has (runbook: many-deletions).",
+            namespace=ours,
+            metric="DeletedObjects",
+            threshold=watch.deletions,
+        ),
+        Alarm(
+            part="many-conflicts",
+            says=f"More than {watch.conflicts} keys were written on both sides at once within five minutes. The newest "
+            "(or the preferred side) has won: `dualsync conflicts list` shows what lost, `undo` brings it back.",
+            namespace=ours,
+            metric="Conflicts",
+            threshold=watch.conflicts,
+        ),
     ]
     # A fleet that may rest has neither instances nor signs of life then; the oldest message tells when it should not.
     resting = {"no-instance", "no-worker"} if context.local.fleet.min_capacity == 0 else set()
-    return [alarm for alarm in found if alarm.part not in resting]
+    unwanted = {
+        part for part, most in (("many-deletions", watch.deletions), ("many-conflicts", watch.conflicts)) if not most
+    }
+    return [alarm for alarm in found if alarm.part not in resting | unwanted]
 
 
 def register(

@@ -83,6 +83,8 @@ SIDE_OPTIONS = {
     "alarmEmail": "watch.email",
     "logRetentionDays": "watch.log_days",
     "lagAlarmSeconds": "watch.lag_seconds",
+    "deletionsAlarm": "watch.deletions",
+    "conflictsAlarm": "watch.conflicts",
     "includeMetadata": "replicas.include_metadata",
     "storageClass": "replicas.storage_class",
     "acl": "replicas.acl",

@@ -135,6 +135,7 @@ def _ours(shown: Shown) -> list[dict[str, Any]]:
                 ("HealthyReports", "Sum", "Alive"),
                 ("WaitingForPeer", "Sum", "Waiting for the peer"),
                 ("CircuitOpen", "Sum", "Peer down"),
+                ("Paused", "Sum", "Paused"),
                 ("GuardRefused", "Sum", "Guard refused"),
                 ("Fatal", "Sum", "Fatal"),
             ],

@@ -79,11 +79,14 @@ class FinderOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What tells a person: log retention in days, the alarms' address, the lag that is too much in seconds."""
+    """What tells a person: log retention in days, the alarms' address, the lag that is too much in seconds, and how
+    many deletions and conflicts within five minutes are too many (0: however many)."""
 
     email: str = ""
     log_days: int = 14
     lag_seconds: int = 900
+    deletions: int = 1000
+    conflicts: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

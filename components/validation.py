@@ -212,6 +212,8 @@ def _options(side: str, model: SideModel) -> None:
         ("finderIntervalMinutes", finder.interval_minutes, 1, None),
         ("finderGraceSeconds", finder.grace_seconds, 0, 86400),
         ("lagAlarmSeconds", watch.lag_seconds, 60, None),
+        ("deletionsAlarm", watch.deletions, 0, None),
+        ("conflictsAlarm", watch.conflicts, 0, None),
     ):
         _range(model.key(key), value, low, high)
     if not fleet.min_capacity <= fleet.desired_capacity <= fleet.max_capacity:

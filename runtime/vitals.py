@@ -14,7 +14,7 @@ from runtime import histogram
 from runtime.errors import DualSyncError
 from runtime.log import Log, Outcome, State
 from runtime.ports import Clock, Ledger
-from runtime.record import WORKER, Record
+from runtime.record import HELD_DELETION, WORKER, Record
 
 PERIOD = 30.0
 """Seconds between two records of a worker whose state does not change."""
@@ -136,7 +136,10 @@ class Vitals:
                 await self.tell(ledger, in_flight())
             if now - logged >= LOG_PERIOD:
                 logged = now
-                self._log.line("INFO", "state", state=self.state, reason=self.reason or None, in_flight=in_flight())
+                held = await _held(ledger)
+                self._log.line(
+                    "INFO", "state", state=self.state, reason=self.reason or None, in_flight=in_flight(), held=held
+                )
             await self._clock.sleep(TICK)
 
     async def tell(self, ledger: Ledger, in_flight: int = 0) -> None:
@@ -151,6 +154,15 @@ class Vitals:
         self._turn(State.STOPPED, f"{type(error).__name__}: {error}" if error is not None else "")
         with contextlib.suppress(Exception):
             await self.tell(ledger)
+
+
+async def _held(ledger: Ledger) -> int | None:
+    """How many deletions wait for a person; None for none, and when the ledger does not answer."""
+    with contextlib.suppress(DualSyncError):
+        async for record in ledger.records(HELD_DELETION):
+            count = record.data.get("count")
+            return count if isinstance(count, int) else None
+    return None
 
 
 def is_alive(record: Record, now: float) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +14,7 @@ from runtime.commands.progress import counting, showing
 from runtime.commands.session import Exit, Json, Session, Yes, escape, session
 from runtime.commands.words import moment, number, size
 from runtime.operations import deletions as operations
+from runtime.operations import restoring
 from runtime.operations.deletions import Deletion, Held
 from runtime.operations.desk import Desk
 from runtime.operations.finding import reconcile
@@ -135,6 +139,77 @@ def reject(
             )
 
     here.show({"kept": done.kept, "changed": done.changed}, text, Exit.ATTENTION if done.changed else Exit.DONE)
+
+
+@deletions.command()
+def restore(
+    context: typer.Context,
+    since: Annotated[str, typer.Option(help="Deleted since: 2026-11-23T15:00 (UTC), or so long ago: 30m, 4h, 2d.")],
+    until: Annotated[str, typer.Option(help="Deleted before: likewise; default: now.")] = "",
+    prefix: Prefix = "",
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Bring back what is deleted on both sides, from the versions of a versioned bucket.
+
+    The last version of each such key is written again, by you, and travels. What still stands on one side is not
+    touched: that is `deletions reject`. Everything deleted in that time comes back, also what was meant to go.
+    """
+    here = session(context, json)
+    now = datetime.now(UTC)
+    begin = instant("--since", since, now, here)
+    end = instant("--until", until, now, here) if until else math.inf
+    if begin >= end:
+        here.fail(f"--since {since}: is not before --until {until or 'now'}", Exit.USAGE)
+    wanted = restoring.Wanted(since=begin, until=end, prefix=prefix)
+
+    async def survey(desk: Desk) -> tuple[int, int, list[str]]:
+        count = bytes_ = 0
+        sample: list[str] = []
+        with counting(here, "looking for delete markers") as tell:
+            async for batch in restoring.lost(desk, wanted):
+                count += len(batch)
+                bytes_ += sum(one.gone.size for one in batch)
+                sample += [one.gone.key for one in batch[: 5 - len(sample)]]
+                tell(len(batch))
+        return count, bytes_, sample
+
+    count, bytes_, sample = here.run(survey)
+    if not count:
+        nothing = f"nothing was deleted on both sides since {moment(begin)}{f', before {moment(end)}' if until else ''}"
+        here.show({"restored": 0, "changed": 0}, lambda: here.out.print(nothing))
+        return
+    names = ", ".join(escape(name) for name in sample)
+    here.say(f"{number(count)} objects, {size(bytes_)}: {names}{' …' if count > len(sample) else ''}")
+    here.ask(f"Write the last versions of these {count} keys again?", yes)
+
+    async def work(desk: Desk) -> restoring.Restored:
+        with showing(here, "restoring", count) as tell:
+            return await restoring.restore(desk, wanted, lambda r: tell(r.restored + r.changed, ""))
+
+    done = here.run(work)
+
+    def text() -> None:
+        here.out.print(f"{done.restored} objects were written again and travel; `dualsync drain` waits for them")
+        if done.changed:
+            here.out.print(f"{done.changed} were written by others meanwhile, or their version is gone")
+
+    document = {"restored": done.restored, "changed": done.changed}
+    here.show(document, text, Exit.ATTENTION if done.changed else Exit.DONE)
+
+
+def instant(option: str, text: str, now: datetime, here: Session) -> float:
+    """`2026-11-23T15:00` (UTC unless it says otherwise) or `4h` ago, in seconds since the epoch."""
+    ago = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
+    if ago is not None:
+        return now.timestamp() - int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[ago[2]]
+    try:
+        given = datetime.fromisoformat(text.strip())
+    except ValueError:
+        here.fail(
+            f"{option} {text!r}: give a time as 2026-11-23T15:00 (UTC), or so long ago as 30m, 4h, 2d", Exit.USAGE
+        )
+    return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
 
 
 def _held(hold: Held) -> dict[str, Any]:

@@ -5,7 +5,7 @@ What a worker also uses is `runtime.ports`; the rest is here. Each has one fake 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -53,6 +53,17 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """A key under a delete marker since `deleted` (seconds since the epoch), and the version that it covers."""
+
+    key: str
+    deleted: int
+    version_id: str
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class AccessKey:
     """A dedicated user's access key: its id (never its secret) and its age's start, seconds since the epoch."""
 
@@ -88,6 +99,9 @@ class Store(Protocol):
 
     async def versions(self, key: str, limit: int = 20) -> Sequence[Version]:
         """Newest first; without versioning the object alone."""
+
+    def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[Gone]]:
+        """Keys whose latest version is a delete marker of that time; none without versioning."""
 
     async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
         """Copy `source` (which must have `etag`) to `target` as a user's version, without our stamp; its new ETag.

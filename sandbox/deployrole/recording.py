@@ -153,6 +153,7 @@ CHANGES: Mapping[str, Any] = {
     "alarmEmail": "storage@example.com",
     "logRetentionDays": 30,
     "lagAlarmSeconds": 1200,
+    "deletionsAlarm": 500,
     "maxCapacity": 10,
     "instanceType": "t4g.small",
     "volumeSize": 16,

@@ -17,7 +17,7 @@ from runtime.context import Context
 from runtime.copier import Copier
 from runtime.errors import Changed, Denied
 from runtime.events import Principals
-from runtime.operations.desk import AccessKey, Depth, Desk, Letter, Promise, Side, Version
+from runtime.operations.desk import AccessKey, Depth, Desk, Gone, Letter, Promise, Side, Version
 from runtime.operations.stacks import Where
 from runtime.operations.verify.census import Facts, Item
 from runtime.settings import Settings, SideName
@@ -106,6 +106,16 @@ class FakeUserStore:
             for number, v in enumerate(kept)
         ]
         return found[::-1][:limit]
+
+    async def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[Gone]]:
+        found: list[Gone] = []
+        for key, kept in sorted(self.store.keys.items()):
+            versions = [version for version in kept if not version.marker]
+            if key.startswith(prefix) and kept and kept[-1].marker and versions:
+                seen, deleted = versions[-1].seen, kept[-1].seen.modified
+                if since <= deleted < until:
+                    found.append(Gone(key, deleted, versions[-1].version_id, seen.etag, seen.size))
+        yield found
 
     async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
         version = self.store.version(source, version_id) if version_id else self.store.current(source)

@@ -17,7 +17,7 @@ from runtime.commands.session import Session
 from runtime.edges.sqs import REASON_ATTRIBUTE
 from runtime.errors import Stop
 from runtime.look import Cause, Look
-from runtime.operations.edges import letters
+from runtime.operations.edges import letters, store
 from runtime.operations.edges.history import pattern
 from runtime.operations.edges.open import open_desk
 from runtime.operations.stacks import NoPair, Where, document_of, find
@@ -242,6 +242,29 @@ def test_a_rejected_deletion_is_written_again_without_the_stamp(place: Place) ->
     assert place.call("deletions", "reject", "--yes", "--json").data == {"kept": 1, "changed": 0}
     assert place.s3.head_object(Bucket=place.names[GLOBAL], Key="data/k")["Metadata"] == {}
     assert place.call("deletions", "list", "--live", "--json").data["pending"] == []
+
+
+@pytest.mark.parametrize("page", [2, 3, 1000])
+def test_what_delete_markers_cover_is_written_again(place: Place, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
+    """Keys' versions reach over the pages of the listing; a key in use, or with no version left, is none of it."""
+    monkeypatch.setattr(store, "VERSIONS_AT_ONCE", page)
+    for number in range(5):
+        for side in SideName:
+            place.put(side, f"ü {number}", b"old")
+            place.put(side, f"ü {number}", b"newest %d" % number, Metadata={"a": "b", "dualsync-origin": "x"})
+    for side in SideName:
+        for number in range(4):
+            place.s3.delete_object(Bucket=place.names[side], Key=f"data/ü {number}")
+        place.s3.delete_object(Bucket=place.names[side], Key="data/never there")
+    place.put(GLOBAL, "ü 3", b"written again")
+    answer = place.call("deletions", "restore", "--since", "1h", "--yes", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.data == {"restored": 3, "changed": 0}
+    for number in range(3):
+        back = place.s3.get_object(Bucket=place.names[CN], Key=f"data/ü {number}")
+        assert (back["Body"].read(), back["Metadata"]) == (b"newest %d" % number, {"a": "b"})
+    listed = place.s3.list_objects_v2(Bucket=place.names[CN])["Contents"]
+    assert [item["Key"] for item in listed] == ["data/ü 0", "data/ü 1", "data/ü 2", "data/ü 4"]
 
 
 def test_a_smoke_test_in_vain_leaves_nothing(place: Place) -> None:

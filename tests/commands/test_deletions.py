@@ -146,3 +146,67 @@ def _records(office: Office) -> list[tuple[str, str]]:
 
             found += asyncio.run(collect())
     return found
+
+
+def gone(versioning: Versioning = Versioning.ENABLED) -> Office:
+    """Forty objects, all but five deleted by cn's users, on both sides: the deletions have travelled."""
+    office = emptied(versioning=versioning, lost=False)
+    office.settle()
+    assert sum(office.content(GLOBAL, f"k{n:02}") is not None for n in range(MANY)) == 5
+    return office
+
+
+def test_what_is_gone_on_both_sides_comes_back_from_its_versions() -> None:
+    office = gone()
+    answer = office.call("deletions", "restore", "--since", "2026-09-01T00:00", "--yes", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.data == {"restored": 35, "changed": 0}
+    office.settle()
+    assert both(office) == MANY
+    office.time.now += 3600
+    run_finders(office)
+    assert both(office) == MANY
+    again = office.call("deletions", "restore", "--since", "2026-09-01T00:00", "--yes", "--json")
+    assert again.data == {"restored": 0, "changed": 0}
+    acts = office.call("audit", "--json").data["acts"]
+    assert ("deletions restore", {"restored": 35, "changed": 0}) in [(a["command"], a["result"]) for a in acts]
+
+
+def test_only_a_prefix_and_only_a_time_come_back() -> None:
+    office = gone()
+    begun = "2026-09-01T00:00+00:00"
+    call = ("deletions", "restore", "--yes", "--json", "--since")
+    assert office.call(*call, begun, "--prefix", "k1").data["restored"] == 10
+    assert office.call(*call, begun, "--until", "2026-09-02").data["restored"] == 0
+    assert office.call(*call, "2099-01-01").data["restored"] == 0
+    assert "nothing was deleted on both sides" in office.call("deletions", "restore", "--yes", "--since", "1s").out
+
+
+def test_what_still_stands_on_one_side_is_left_to_reject() -> None:
+    office = emptied(versioning=Versioning.ENABLED)
+    assert office.call("deletions", "restore", "--since", "2026-09-01", "--yes", "--json").data["restored"] == 0
+    assert office.call("deletions", "reject", "--yes", "--json").data["kept"] == 35
+
+
+def test_without_versions_nothing_can_be_brought_back() -> None:
+    answer = gone(Versioning.NEVER).call("deletions", "restore", "--since", "4h", "--yes")
+    assert answer.code == 1
+    assert "neither bucket keeps versions" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--since", "yesterday"), "--since 'yesterday': give a time as"),
+        (("--since", "2026-13-01"), "give a time as"),
+        (("--since", "1h", "--until", "2h"), "is not before"),
+        (("--since", "99999999999d"), "give a time as"),
+    ],
+)
+def test_a_time_that_is_none_is_refused(arguments: tuple[str, ...], words: str) -> None:
+    answer = Office().call("deletions", "restore", *arguments, "--yes")
+    assert (answer.code, words in answer.err) == (2, True), answer.err
+
+
+def test_restoring_asks() -> None:
+    assert gone().call("deletions", "restore", "--since", "2026-09-01").code == 2

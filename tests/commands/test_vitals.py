@@ -9,8 +9,8 @@ import pytest
 
 from runtime import histogram
 from runtime.log import Outcome, State
-from runtime.record import WORKER
-from runtime.vitals import STALE, WINDOW, Vitals, is_alive
+from runtime.record import HELD_DELETION, WORKER, Record
+from runtime.vitals import LOG_PERIOD, STALE, TICK, WINDOW, Vitals, is_alive
 from tests.commands.test_controls import Lines
 from tests.fakes.clock import FakeClock, Time
 from tests.fakes.ledger import FakeLedger
@@ -89,6 +89,48 @@ def test_alive_until_it_says_otherwise_or_nothing() -> None:
     assert record.expires > record.time
     asyncio.run(v.farewell(ledger))
     assert not is_alive(ledger.table.records[WORKER, "w1"], time.now)
+
+
+def test_once_a_minute_the_state_is_told_with_what_is_held() -> None:
+    """However the finder was started that holds them: an alarm is on this line."""
+    time, ledger, log = Time(), FakeLedger(), Lines()
+    v = vitals(time, log)
+    v.line("INFO", "state", state=State.RUNNING)
+
+    async def story(beats: int) -> None:
+        beating = v.beat(ledger, lambda: 0)
+        clock = StoppingClock(time, beats)
+        v._clock = clock
+        with pytest.raises(Enough):
+            await beating
+
+    beats = int(LOG_PERIOD / TICK) + 1
+    asyncio.run(story(beats))
+    ledger.table.records[HELD_DELETION, "held"] = Record(HELD_DELETION, "held", int(time.now), data={"count": 12})
+    asyncio.run(story(beats))
+    assert [(line["state"], line.get("held")) for line in log.lines] == [
+        ("RUNNING", None),
+        ("RUNNING", None),
+        ("RUNNING", 12),
+    ]
+
+
+class Enough(Exception):
+    """The story is over."""
+
+
+class StoppingClock(FakeClock):
+    """Ends what sleeps for ever."""
+
+    def __init__(self, time: Time, sleeps: int) -> None:
+        super().__init__(time)
+        self.left = sleeps
+
+    async def sleep(self, seconds: float) -> None:
+        if not self.left:
+            raise Enough
+        self.left -= 1
+        await super().sleep(seconds)
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.06, 1, 30, 3600, 86400])

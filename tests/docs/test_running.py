@@ -11,6 +11,7 @@ from runtime.commands.app import app
 from tests.commands.desk import Office
 from tests.docs.pages import operator_lines
 from tests.docs.test_commands import resolve
+from tests.fakes.store import Versioning
 
 ELSEWHERE = {"--run", "--save", "--pair", "--install-completion", "--wait"}
 """Options that start other programs, write files, or wait for somebody: their own tests run them."""
@@ -38,7 +39,7 @@ def runnable() -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("arguments", runnable(), ids=" ".join)
 def test_a_command_shown_does_its_work(arguments: tuple[str, ...]) -> None:
-    office = Office()
+    office = Office(versioning=Versioning.ENABLED)
     yes = ["--yes"] if "--yes" in option_names(resolve([*arguments])[0]) else []
     answer = office.call(*arguments, *yes)
     assert answer.code in (0, 3), answer.err

@@ -197,7 +197,7 @@ class Store:
                 del self.keys[key]
                 self._changed(key, before, None, principal, names[False], "")
             return
-        marker = Version(self._version_id(), _NO_OBJECT, b"", True)
+        marker = Version(self._version_id(), Seen("", 0, self.now()), b"", True)
         self._add(key, marker)
         self._changed(key, before, None, principal, names[True], marker.version_id)
 

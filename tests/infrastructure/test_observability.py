@@ -70,6 +70,11 @@ def test_dashboard_has_the_guides_widgets_first_then_ours(world: World) -> None:
         assert ours in titles
 
 
+def test_the_dashboard_shows_every_state_that_stops_a_direction(world: World) -> None:
+    lines = next(w["properties"]["metrics"] for w in body(world)["widgets"] if "states" in w["properties"]["title"])
+    assert {"WaitingForPeer", "CircuitOpen", "Paused", "GuardRefused"} <= {line[1] for line in lines}
+
+
 def test_widgets_fill_the_grid_without_overlap(world: World) -> None:
     cells: set[tuple[int, int]] = set()
     for w in body(world)["widgets"]:
@@ -93,9 +98,10 @@ def test_every_metric_shown_or_alarmed_on_is_made(world: World) -> None:
 
 
 def matching(pattern: str, line: dict[str, Any]) -> bool:
-    """CloudWatch's filter language as far as ours use it: `&&`, `||`, `=`, `IS TRUE`, parentheses."""
+    """CloudWatch's filter language as far as ours use it: `&&`, `||`, `=`, `>`, `IS TRUE`, parentheses."""
     text = pattern.strip("{ }")
     text = re.sub(r"\(\$\.(\w+) IS TRUE\)", lambda m: f"(line.get('{m[1]}') is True)", text)
+    text = re.sub(r"\$\.(\w+) > (\d+)", lambda m: f"line.get('{m[1]}', 0) > {m[2]}", text)
     text = re.sub(r'\$\.(\w+) = ("[^"]*")', lambda m: f"line.get('{m[1]}') == {m[2]}", text)
     return bool(eval(text.replace("&&", "and").replace("||", "or"), {"line": line}))
 
@@ -120,6 +126,7 @@ def counted(**fields: Any) -> set[str]:
         ({"outcome": Outcome.SKIPPED}, set()),
         ({"outcome": Outcome.AGREED, "conflict": True}, {"Conflicts"}),
         ({"event": "state", "state": State.RUNNING}, {"HealthyReports"}),
+        ({"event": "state", "state": State.RUNNING, "held": 12}, {"HealthyReports", "HeldDeletions"}),
         ({"event": "state", "state": State.WAITING_FOR_PEER}, {"HealthyReports", "WaitingForPeer"}),
         ({"event": "state", "state": State.CIRCUIT_OPEN}, {"HealthyReports", "CircuitOpen"}),
         ({"event": "state", "state": State.PAUSED}, {"HealthyReports", "Paused"}),
@@ -172,6 +179,29 @@ def test_alarms_tell_the_topic_and_say_what_to_do(world: World) -> None:
     assert made["dth-dual-cn-no-worker-alarm"]["treatMissingData"] == "breaching"
     assert made["dth-dual-cn-lag-alarm"]["extendedStatistic"] == "p99"
     assert "statistic" not in made["dth-dual-cn-lag-alarm"]
+
+
+def test_held_deletions_are_one_metric_of_both_logs(world: World) -> None:
+    """The finder that an operator runs from a laptop writes to no log: the workers tell what it holds."""
+    made = [
+        f.inputs for f in world.of("LogMetricFilter") if f.inputs["metricTransformation"]["name"] == "HeldDeletions"
+    ]
+    assert len({f["name"] for f in made}) == 2
+    assert {f["logGroupName"] for f in made} == {"dth-dual-cn-worker-log", "dth-dual-cn-finder-log"}
+    assert {f["metricTransformation"]["namespace"] for f in made} == {"dth-dual/cn"}
+
+
+def test_how_many_are_too_many_is_config(world: World) -> None:
+    def thresholds(world: World) -> dict[str, float]:
+        return {a.name.removesuffix("-alarm"): a.inputs["threshold"] for a in world.of("MetricAlarm")}
+
+    assert thresholds(world)["dth-dual-cn-many-deletions"] == 1000
+    assert thresholds(world)["dth-dual-cn-many-conflicts"] == 100
+    other = thresholds(watched(deletions=5, conflicts=0))
+    assert other["dth-dual-cn-many-deletions"] == 5
+    assert "dth-dual-cn-many-conflicts" not in other
+    says = next(a.inputs["alarmDescription"] for a in world.of("MetricAlarm") if "many-deletions" in a.name)
+    assert "dualsync pause cn --wait" in says
 
 
 @pytest.mark.parametrize("minutes", [1, 7, 60, 60 * 24 * 7])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,11 +11,13 @@ from runtime.edges import metadata
 from runtime.edges.threads import Threads, arguments
 from runtime.edges.translate import error_of, refusal_of
 from runtime.errors import Changed
-from runtime.operations.desk import Version
+from runtime.operations.desk import Gone, Version
 
 COPY_LIMIT = 5 << 30
 """Bytes that one CopyObject takes (Amazon S3 API reference, CopyObject); more goes in parts."""
 PART_BYTES = 1 << 30
+VERSIONS_AT_ONCE = 1000
+"""Versions and delete markers of one page of a listing (Amazon S3 API Reference, ListObjectVersions: at most)."""
 
 _HEADERS = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage")
 
@@ -49,6 +51,43 @@ class S3Store:
             if item["Key"] == full
         ]
         return sorted(found, key=lambda v: (v.latest, v.modified), reverse=True)[:limit]
+
+    async def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[Gone]]:
+        position: dict[str, str] = {}
+        rest: dict[str, list[Any]] = {}
+        while True:
+            answer = await self._ask(
+                "list_object_versions", prefix, Prefix=self._prefix + prefix, MaxKeys=VERSIONS_AT_ONCE, **position
+            )
+            keys = rest
+            for item in [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]:
+                keys.setdefault(item["Key"], []).append(item)
+            # The last key may go on in the next page.
+            last = max(keys, default="") if answer.get("IsTruncated") else ""
+            rest = {last: keys.pop(last)} if last in keys else {}
+            found = [self._covered(items, since, until) for _, items in sorted(keys.items())]
+            yield [one for one in found if one is not None]
+            if not answer.get("IsTruncated"):
+                return
+            position = {
+                name: answer[f"Next{name}"] for name in ("KeyMarker", "VersionIdMarker") if answer.get(f"Next{name}")
+            }
+
+    def _covered(self, items: list[Any], since: float, until: float) -> Gone | None:
+        """What a delete marker of that time covers, of all versions of one key."""
+        marker = next((item for item in items if "ETag" not in item and item.get("IsLatest")), None)
+        versions = [item for item in items if "ETag" in item]
+        if marker is None or not versions or not since <= marker["LastModified"].timestamp() < until:
+            return None
+        # Versions of one key come newest first (Amazon S3 API Reference, ListObjectVersions).
+        newest = versions[0]
+        return Gone(
+            key=newest["Key"][len(self._prefix) :],
+            deleted=int(marker["LastModified"].timestamp()),
+            version_id=newest["VersionId"],
+            etag=str(newest["ETag"]).strip('"'),
+            size=newest.get("Size", 0),
+        )
 
     async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
         version = arguments(VersionId=version_id)
