@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from pulumi.runtime.mocks import MockMonitor
 from tests.infrastructure.recorder import Deployment, config_of, deploy, own_loop
 
 
-@pytest.fixture(scope="session", autouse=True)
-def tidy_threads() -> Iterator[None]:
-    """The SDK's mock monitor leaves an open event loop behind in every thread that it answers in."""
+@contextmanager
+def tidied() -> Iterator[None]:
+    """The SDK's mock monitor leaves an open event loop behind in every thread that it answers in: not while in this."""
 
     def tidy(answer: Callable[[MockMonitor, Any], Any]) -> Callable[[MockMonitor, Any], Any]:
         def answered(self: MockMonitor, request: Any) -> Any:
@@ -30,13 +31,22 @@ def tidy_threads() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Stand-ins for the bundles, which have tests of their own."""
-    folder = tmp_path_factory.mktemp("bundles")
+def stand_ins(folder: Path) -> Path:
+    """Stand-ins for the bundles, which have tests of their own; the folder."""
     for architecture in ("arm64", "x86_64"):
         (folder / f"{architecture}.tar").write_bytes(architecture.encode())
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tidy_threads() -> Iterator[None]:
+    with tidied():
+        yield
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stand_ins(tmp_path_factory.mktemp("bundles"))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from policy.rules import RULES
 from policy.rules.privilege import ROLE_ACTIONS, USER_ACTIONS
 from tests.policy.conftest import both_sides
 from tests.policy.plans import at_first_preview, plan_of
+from tests.policy.report import PAGE, text
 from tests.policy.seeds import SEEDS
 from tests.policy.sowing import Seed, Sower, batches
 
@@ -54,3 +55,7 @@ def test_every_rule_has_a_seed() -> None:
 def test_the_list_of_actions_holds_nothing_that_the_program_does_not_ask_for(both: Plan) -> None:
     asked = {a for r in both.resources if is_identity(r) for s in allowed(r) for a in s.actions}
     assert asked == USER_ACTIONS | ROLE_ACTIONS
+
+
+def test_the_report_in_the_documentation_is_that_of_this_program(bundles: Path) -> None:
+    assert PAGE.read_text() == text(bundles), "python -m tests.policy.report"
