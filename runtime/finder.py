@@ -1,29 +1,38 @@
 """The finder: both listings and the ledger as streams, and messages for what events missed.
 
 It writes to no bucket. It can run at any time, beside busy workers and beside itself: a message of its only says *look
-at this key*. Deletions beyond the limits are held for a person; the rest goes on.
+at this key*. Deletions beyond the limits are held for a person; the rest goes on. It may compare several ranges of keys
+at once, and goes on where one that died has come.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from runtime.checkpoint import PERIOD, Checkpoints
 from runtime.decide import wins
 from runtime.entry import Agreement, Entry, Held
 from runtime.errors import Changed
+from runtime.leg import Leg
 from runtime.log import Log
 from runtime.look import Cause, Look
-from runtime.merge import Pair, Tally, merge
-from runtime.ports import Bucket, Clock, Ledger, Queue
+from runtime.merge import Pair, merge
+from runtime.ports import Bucket, Clock, Ledger, Parallel, Queue
+from runtime.ranges import Range, divide, spaced
 from runtime.reconcile import Difference, Rules, reconcile
-from runtime.record import DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, SEEDED, Record
+from runtime.record import DELETION_APPROVAL, FINDER_POINTS, FINDER_RUN, HELD_DELETION, SEEDED, Record
+from runtime.report import Report
+from runtime.scope import EVERYTHING, Scope
 from runtime.settings import Events, Settings
 from runtime.version import Identity
 
 BATCH = 100
 """Keys asked of the ledger at a time (DynamoDB: BatchGetItem, at most 100)."""
+AT_ONCE = 32
+"""Entries of a batch that are written to the ledger at a time."""
 FREE_SHARE = 10
 """So many deletions need no approval whatever their share of the keys."""
 SAMPLE = 100
@@ -31,58 +40,40 @@ SAMPLE = 100
 
 
 @dataclass(slots=True)
-class Report:
-    """What a run saw and did; counts of keys. `unseeded` are those of the young that are equal and have no entry."""
+class _Run:
+    """What the ranges of a run share. Its deletions are kept back until the end, unless a person has approved them."""
 
-    tally: Tally = field(default_factory=Tally)
-    found: Counter[Difference] = field(default_factory=Counter)
-    queued: int = 0
-    agreed: int = 0
-    young: int = 0
-    unseeded: int = 0
-    held: int = 0
-    reason: str = ""
-
-    def data(self) -> dict[str, object]:
-        """For the log and the run's record."""
-        return {
-            "here": self.tally.here,
-            "there": self.tally.there,
-            "equal": self.tally.equal,
-            "found": {str(k): v for k, v in self.found.items()},
-            "queued": self.queued,
-            "agreed": self.agreed,
-            "young": self.young,
-            "held": self.held,
-        }
-
-
-@dataclass(slots=True)
-class _Deletions:
-    """The deletions of a run. Kept back until the end, unless a person has approved that many."""
-
+    seeded: bool
     approval: Record | None
-    limit: int
-    keys: list[tuple[str, Difference]] = field(default_factory=list)
-    count: int = 0
+    room: int
+    checkpoints: Checkpoints
+    legs: list[Leg] = field(default_factory=list)
+    resumed: bool = False
 
     @property
     def approved(self) -> int:
+        """As many deletions a person has let go."""
         value = self.approval.data.get("up_to", 0) if self.approval is not None else 0
         return max(0, value) if isinstance(value, int) else 0
 
-    def add(self, key: str, difference: Difference) -> bool:
-        """Remember one; true if it may go at once."""
-        self.count += 1
-        if self.count <= self.approved:
-            return True
-        if len(self.keys) < max(self.limit, SAMPLE, FREE_SHARE):
-            self.keys.append((key, difference))
-        return False
+    def keep_back(self, leg: Leg, key: str, difference: Difference) -> bool:
+        """Remember a deletion; false if it may go at once."""
+        leg.report.deletions += 1
+        if sum(each.report.deletions for each in self.legs) <= self.approved:
+            return False
+        if sum(len(each.kept) for each in self.legs) < self.room:
+            leg.kept.append((key, difference))
+        return True
+
+    @property
+    def kept(self) -> list[tuple[str, Difference]]:
+        """The deletions of all ranges, in order."""
+        return [deletion for leg in self.legs for deletion in leg.kept]
 
 
 class Finder:
-    """One run over both buckets."""
+    """One run over both buckets. `name` tells it from others that run at the same time; with `fresh` it continues none
+    of them. It writes down where it is every `checkpoint_seconds`."""
 
     def __init__(
         self,
@@ -93,7 +84,12 @@ class Finder:
         remote: Bucket,
         ledger: Ledger,
         queue: Queue,
+        parallel: Parallel,
         log: Log,
+        scope: Scope = EVERYTHING,
+        name: str = "",
+        fresh: bool = False,
+        checkpoint_seconds: float = PERIOD,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -101,42 +97,106 @@ class Finder:
         self._remote = remote
         self._ledger = ledger
         self._queue = queue
+        self._parallel = parallel
         self._log = log
+        self._scope = scope
+        self._name = name
+        self._fresh = fresh
+        self._checkpoint_seconds = checkpoint_seconds
         self._rules = Rules(settings.local_expires, settings.remote_expires, settings.events is not Events.CREATE)
 
     async def run(self) -> Report:
         """Compare, queue what differs, hold what is too much. Raises what a listing or the ledger raises: the run then
-        says nothing of what it did not see, and deletes nothing."""
-        report = Report()
-        seeded = await self._first(SEEDED) is not None
-        deletions = _Deletions(await self._first(DELETION_APPROVAL), self._settings.deletion_limit)
-        batch: list[Pair] = []
-        pages = merge(self._local.list(), self._remote.list(), report.tally, equal_too=not seeded)
-        async for pairs in pages:
-            batch.extend(pairs)
-            while len(batch) >= BATCH:
-                await self._settle(batch[:BATCH], report, deletions)
-                del batch[:BATCH]
-        await self._settle(batch, report, deletions)
-        await self._brake(report, deletions)
-        if not seeded and not report.unseeded:
-            await self._ledger.record(Record(SEEDED, id="seeded", time=int(self._clock.now())))
-        await self._ledger.record(
-            Record(FINDER_RUN, id="last", time=int(self._clock.now()), data=report.data() | {"state": "finished"})
-        )
+        says nothing of what it did not see, and deletes nothing; the next one goes on where it was."""
+        run = await self._begin()
+        await self._parallel.map(lambda leg: self._compare(leg, run), run.legs, len(run.legs))
+        report = Report.of(leg.report for leg in run.legs)
+        await self._brake(report, run)
+        now = int(self._clock.now())
+        if not run.seeded and not report.unseeded:
+            await self._ledger.record(Record(SEEDED, id="seeded", time=now, data={"scope": self._scope.name}))
+        if self._settings.finder_number > 1 and not run.resumed:
+            points: dict[str, object] = {"points": spaced(leg.marks for leg in run.legs)}
+            await self._ledger.record(Record(FINDER_POINTS, id="last", time=now, data=points))
+        await self._ledger.record(Record(FINDER_RUN, id="last", time=now, data=report.data() | {"state": "finished"}))
+        await run.checkpoints.clear()
         self._log.line("INFO", "finder", state="finished", **report.data())
         return report
+
+    async def _begin(self) -> _Run:
+        settings = self._settings
+        mark = await self._first(SEEDED)
+        seeded = mark is not None and mark.data.get("scope", "") == self._scope.name
+        approval = await self._first(DELETION_APPROVAL)
+        room = max(settings.deletion_limit, SAMPLE, FREE_SHARE)
+        run = _Run(seeded, approval, room, self._checkpoints(seeded, approval))
+        run.legs = await run.checkpoints.take_up()
+        if run.legs:
+            run.resumed = True
+            seen = sum(leg.settled_keys for leg in run.legs)
+            self._log.line("INFO", "finder", state="resumed", ranges=len(run.legs), keys=seen)
+        else:
+            run.legs = [Leg(within) for within in await self._divide()]
+        return run
+
+    def _checkpoints(self, seeded: bool, approval: Record | None) -> Checkpoints:
+        s = self._settings
+        sides = [s.pair, s.local_bucket, s.local_region, s.local_endpoint, s.local_prefix]
+        sides += [s.remote_bucket, s.remote_region, s.remote_endpoint, s.remote_prefix]
+        rules = [s.events, s.local_expires, s.remote_expires, s.deletion_limit, s.finder_number]
+        person = [approval.time, dict(approval.data)] if approval is not None else []
+        under = json.dumps([sides, rules, self._scope.name, seeded, person], sort_keys=True)
+        return Checkpoints(
+            self._ledger,
+            self._clock,
+            run=f"{int(self._clock.now())}-{self._name}",
+            of=hashlib.sha256(under.encode()).hexdigest()[:32],
+            period=self._checkpoint_seconds,
+            resume=not self._fresh,
+        )
+
+    async def _divide(self) -> list[Range]:
+        number = self._settings.finder_number
+        record = await self._first(FINDER_POINTS) if number > 1 else None
+        points = record.data.get("points") if record is not None else None
+        return divide([str(point) for point in points] if isinstance(points, list) else [], number)
 
     async def _first(self, kind: str) -> Record | None:
         async for record in self._ledger.records(kind):
             return record
         return None
 
-    async def _settle(self, pairs: Sequence[Pair], report: Report, deletions: _Deletions) -> None:
+    async def _compare(self, leg: Leg, run: _Run) -> None:
+        """Compare what is left of a range."""
+        batch: list[Pair] = []
+        tally, rest = leg.report.tally, leg.rest
+        here, there = self._scope.pages(self._local, rest), self._scope.pages(self._remote, rest)
+        seen = tally.here + tally.there
+        leg.settled_at = self._clock.now()
+        async for pairs in merge(here, there, tally, equal_too=not run.seeded):
+            leg.marks.passed(tally.here + tally.there - seen, tally.last)
+            seen = tally.here + tally.there
+            batch.extend(pairs)
+            while len(batch) >= BATCH:
+                await self._settle(batch[:BATCH], leg, run)
+                del batch[:BATCH]
+            now = self._clock.now()
+            if batch and now - leg.settled_at >= self._checkpoint_seconds:
+                await self._settle(batch, leg, run)
+                batch.clear()
+            if not batch:
+                leg.settle(now)
+            await run.checkpoints.save(run.legs)
+        await self._settle(batch, leg, run)
+        leg.settle(self._clock.now())
+
+    async def _settle(self, pairs: Sequence[Pair], leg: Leg, run: _Run) -> None:
         if not pairs:
             return
+        report = leg.report
         entries = await self._ledger.get_many([p.key for p in pairs])
         bodies: list[str] = []
+        unknown: list[Pair] = []
         for pair in pairs:
             entry = entries.get(pair.key)
             difference = reconcile(pair, entry, self._rules)
@@ -147,9 +207,11 @@ class Finder:
                 report.young += 1
                 report.unseeded += difference is Difference.UNKNOWN
             elif difference is Difference.UNKNOWN:
-                await self._agree(pair, report)
-            elif not difference.is_deletion or deletions.add(pair.key, difference):
+                unknown.append(pair)
+            elif not difference.is_deletion or not run.keep_back(leg, pair.key, difference):
                 bodies.append(self._body(pair.key, difference))
+        if unknown:
+            report.agreed += sum(await self._parallel.map(self._agree, unknown, AT_ONCE))
         await self._send(bodies, report)
 
     def _is_young(self, pair: Pair, entry: Entry | None) -> bool:
@@ -158,11 +220,11 @@ class Finder:
             times.append(entry.updated)
         return self._clock.now() - max(times) < self._settings.finder_grace_seconds
 
-    async def _agree(self, pair: Pair, report: Report) -> None:
+    async def _agree(self, pair: Pair) -> bool:
         """Equal on both sides since before the ledger: from now on a deletion has its proof."""
         here, there = pair.here, pair.there
         if here is None or there is None:
-            return
+            return False
         ours = Identity(self._settings.side, here.modified, here.etag)
         theirs = Identity(self._settings.side.peer, there.modified, there.etag)
         identity = ours if wins(ours, theirs, self._settings.conflict_policy) else theirs
@@ -171,8 +233,8 @@ class Finder:
         try:
             await self._ledger.put(entry, 0)
         except Changed:
-            return  # a worker was quicker and knows better
-        report.agreed += 1
+            return False  # a worker was quicker and knows better
+        return True
 
     def _body(self, key: str, difference: Difference) -> str:
         look = Look(
@@ -190,20 +252,20 @@ class Finder:
             await self._queue.send(bodies)
             report.queued += len(bodies)
 
-    async def _brake(self, report: Report, deletions: _Deletions) -> None:
+    async def _brake(self, report: Report, run: _Run) -> None:
         """Send the deletions of this run, or hold them all for a person's yes or no. An approval is for one run."""
-        if deletions.approval is not None:
-            await self._ledger.remove_record(deletions.approval)
-        waiting = deletions.count - min(deletions.count, deletions.approved)
+        if run.approval is not None:
+            await self._ledger.remove_record(run.approval)
+        waiting = report.deletions - min(report.deletions, run.approved)
         report.reason = self._too_much(report, waiting)
         if report.reason:
             report.held = waiting
-            sample = [f"{difference}: {key}" for key, difference in deletions.keys[:SAMPLE]]
+            sample = [f"{difference}: {key}" for key, difference in run.kept[:SAMPLE]]
             data = {"count": waiting, "reason": report.reason, "sample": sample}
             await self._ledger.record(Record(HELD_DELETION, id="held", time=int(self._clock.now()), data=data))
             self._log.line("WARNING", "finder", state="held", held=waiting, reason=report.reason)
             return
-        await self._send([self._body(key, difference) for key, difference in deletions.keys], report)
+        await self._send([self._body(key, difference) for key, difference in run.kept], report)
         held = await self._first(HELD_DELETION)
         if held is not None:
             await self._ledger.remove_record(held)

@@ -21,11 +21,12 @@ class Pair:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of a merge under way."""
+    """Counts of a merge under way: of the keys up to and with `last`, all of which it has given or found equal."""
 
     here: int = 0
     there: int = 0
     equal: int = 0
+    last: str = ""
 
 
 class _Listing:
@@ -39,10 +40,10 @@ class _Listing:
         self.at = 0
         self.done = False
 
-    async def fill(self) -> int:
-        """Get a page when none is left; how many rows came. Raises `Stop` for a listing out of order."""
+    async def fill(self) -> None:
+        """Get a page when none is left. Raises `Stop` for a listing out of order."""
         if self.done or self.at < len(self.rows):
-            return 0
+            return
         try:
             self.rows = await anext(self._pages)
         except StopAsyncIteration:
@@ -56,30 +57,29 @@ class _Listing:
                     " or endpoint can't be compared by streams"
                 )
             self._last = self.rows[-1].key
-        return len(self.rows)
 
 
 async def merge(
     here: AsyncIterator[Sequence[Row]], there: AsyncIterator[Sequence[Row]], tally: Tally, *, equal_too: bool = False
 ) -> AsyncIterator[list[Pair]]:
-    """Pairs that differ in ETag or size or stand on one side only (with `equal_too` all pairs), in lists, in key order.
+    """Pairs that differ in ETag or size or stand on one side only (with `equal_too` all pairs), in key order: a list,
+    which may be empty, after every page.
 
     Raises whatever a listing raises; nothing is said then of what was not seen.
     """
     a, b = _Listing(here, "local"), _Listing(there, "remote")
     while True:
-        tally.here += await a.fill()
-        tally.there += await b.fill()
+        await a.fill()
+        await b.fill()
         if a.done and b.done:
             return
         pairs: list[Pair] = []
-        tally.equal += _zip(a, b, pairs, equal_too)
-        if pairs:
-            yield pairs
+        _zip(a, b, pairs, equal_too, tally)
+        yield pairs
 
 
-def _zip(a: _Listing, b: _Listing, pairs: list[Pair], equal_too: bool) -> int:
-    """Consume both as far as both are known; the number of equal pairs."""
+def _zip(a: _Listing, b: _Listing, pairs: list[Pair], equal_too: bool, tally: Tally) -> None:
+    """Consume both as far as both are known."""
     left, right, i, j, equal = a.rows, b.rows, a.at, b.at, 0
     m, n = len(left), len(right)
     while i < m and j < n:
@@ -104,5 +104,10 @@ def _zip(a: _Listing, b: _Listing, pairs: list[Pair], equal_too: bool) -> int:
     if b.done:
         pairs.extend(Pair(x.key, x, None) for x in left[i:])
         i = m
+    tally.here += i - a.at
+    tally.there += j - b.at
+    tally.equal += equal
+    for rows, at in ((left, i), (right, j)):
+        if at and rows[at - 1].key > tally.last:
+            tally.last = rows[at - 1].key
     a.at, b.at = i, j
-    return equal

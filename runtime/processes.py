@@ -17,6 +17,7 @@ from runtime.edges.assemble import (
     remote_bucket,
     remote_credentials,
     remote_identity,
+    wrong_buckets,
 )
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.secrets import PeerSecret
@@ -27,7 +28,8 @@ from runtime.health import Health
 from runtime.locks import KeyLocks
 from runtime.log import JsonLog, State
 from runtime.loop import Loop
-from runtime.peer import wait_for_peer
+from runtime.peer import Verdict, wait_for_peer
+from runtime.premises import of_other_buckets
 from runtime.settings import Settings
 from runtime.throttle import Throttle, ThrottledBucket
 from runtime.vitals import Vitals
@@ -58,6 +60,12 @@ class PeerCredential:
         if self._secret is None:
             raise CredentialRejected("there is no secret")
         return await remote_identity(self._settings, self._secret).user_id()
+
+    async def premises(self) -> str:
+        if self._secret is None:
+            return ""
+        wrong = await wrong_buckets(self._settings, self._secret)
+        return wrong or await of_other_buckets(self._edges.ledger, self._settings, self._edges.clock)
 
     async def use(self) -> None:
         if self._secret is not None:
@@ -99,7 +107,7 @@ async def work(settings: Settings) -> None:
         await edges.ledger.get(PROBE)
 
     async def connect() -> bool:
-        ready = await wait_for_peer(credential, edges.clock, log)
+        ready = await wait_for_peer(credential, edges.clock, log) is Verdict.READY
         log.guard = credential.user_id
         if ready and log.state in (State.WAITING_FOR_PEER, State.GUARD_REFUSED):
             log.line("INFO", "state", state=State.RUNNING)
@@ -154,7 +162,11 @@ async def find(settings: Settings) -> int:
     log = JsonLog(sys.stdout, settings.log_level, pair=settings.pair, side=settings.side)
     edges = local_edges(settings)
     credential = PeerCredential(settings, edges)
-    if not await wait_for_peer(credential, edges.clock, log, tries=FINDER_TRIES):
+    verdict = await wait_for_peer(credential, edges.clock, log, tries=FINDER_TRIES)
+    if verdict is Verdict.REFUSED:
+        log.line("ERROR", "finder", state="failed", reason="the guard refuses: the line before says what")
+        return 1
+    if verdict is not Verdict.READY:
         log.line("WARNING", "finder", state="waiting", reason="no usable credential of the peer: next run")
         return 0
     finder = Finder(

@@ -9,10 +9,13 @@ CONFLICT = "conflict"
 HELD_DELETION = "held-deletion"
 DELETION_APPROVAL = "deletion-approval"
 FINDER_RUN = "finder-run"
+FINDER_CHECKPOINT = "finder-checkpoint"
+FINDER_POINTS = "finder-points"
 SEEDED = "seeded"
 CONTROL = "control"
 WORKER = "worker"
 AUDIT = "audit"
+PREMISES = "premises"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from typing import Any, get_type_hints
 from runtime.errors import Stop
 
 PREFIX = "DUALSYNC_"
+MOST_RANGES = 32
+"""Ranges of keys of one finder: each holds some pages of both listings, 2 MB in all."""
 
 
 class SideName(StrEnum):
@@ -57,9 +59,11 @@ class SettingError(Stop):
     """A setting is missing or wrong; the text names variable, value and remedy."""
 
 
-def setting(help: str, *, default: Any = dataclasses.MISSING, low: float | None = None) -> Any:
-    """A field of `Settings` with its one-line help and, for numbers, its lowest allowed value."""
-    return field(default=default, metadata={"help": help, "low": low})
+def setting(
+    help: str, *, default: Any = dataclasses.MISSING, low: float | None = None, high: float | None = None
+) -> Any:
+    """A field of `Settings` with its one-line help and, for numbers, its lowest and highest allowed value."""
+    return field(default=default, metadata={"help": help, "low": low, "high": high})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +74,12 @@ class Settings:
     side: SideName = setting("The side this process works for: cn or global.")
     local_bucket: str = setting("Bucket of this side.")
     local_region: str = setting("Region of this side's bucket.")
+    local_account: str = setting("Account that must own this side's bucket; empty: not checked.", default="")
     local_prefix: str = setting("Only keys under this prefix are synchronised (this side).", default="")
     local_endpoint: str = setting("S3 endpoint URL of this side; empty for the region's own.", default="")
     remote_bucket: str = setting("Bucket of the peer.")
     remote_region: str = setting("Region of the peer's bucket.")
+    remote_account: str = setting("Account that must own the peer's bucket; empty: not checked.", default="")
     remote_prefix: str = setting("Prefix of the synchronised keys on the peer.", default="")
     remote_endpoint: str = setting("S3 endpoint URL of the peer; empty for the region's own.", default="")
     remote_sts_endpoint: str = setting(
@@ -152,6 +158,12 @@ class Settings:
     finder_grace_seconds: int = setting(
         "Objects younger than this are left to their events by the finder.", default=300, low=0
     )
+    finder_number: int = setting(
+        "Ranges of keys that the finder compares at once; more than one where a listing's round trips are long.",
+        default=1,
+        low=1,
+        high=MOST_RANGES,
+    )
     tombstone_days: int = setting("Days a tombstone is kept; longer than both queues' retention.", default=60, low=1)
     log_level: str = setting(
         "DEBUG, INFO, WARNING or ERROR; lines that metrics are counted from are written at every level.", default="INFO"
@@ -169,9 +181,11 @@ class Settings:
                 " users' writes; give the id that `aws iam get-user` shows"
             )
         for f in dataclasses.fields(self):
-            low = f.metadata["low"]
-            if low is not None and getattr(self, f.name) < low:
-                raise SettingError(f"{variable(f.name)}={getattr(self, f.name)}: must be at least {low}")
+            low, high, value = f.metadata["low"], f.metadata["high"], getattr(self, f.name)
+            if low is not None and value < low:
+                raise SettingError(f"{variable(f.name)}={value}: must be at least {low}")
+            if high is not None and value > high:
+                raise SettingError(f"{variable(f.name)}={value}: must be at most {high}")
         if self.remote_encryption not in ("", "AES256", "aws:kms", "aws:kms:dsse"):
             raise SettingError(
                 f"{variable('remote_encryption')}={self.remote_encryption!r}: use AES256, aws:kms or aws:kms:dsse"

@@ -11,10 +11,10 @@ from rich.table import Table
 from runtime.commands.progress import counting
 from runtime.commands.session import Direction, Exit, Json, Session, Yes, escape, session, sides_of
 from runtime.commands.words import number
-from runtime.finder import Report
 from runtime.operations import finding
 from runtime.operations.desk import Desk
 from runtime.operations.finding import Plan
+from runtime.report import Report
 
 SHOWN = 100
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from runtime.errors import Stop
 from runtime.operations.verify.census import Census
-from runtime.ports import Bucket, Clock, Ledger, Queue
+from runtime.ports import Bucket, Clock, Ledger, Parallel, Queue
 from runtime.settings import Settings, SideName
 
 
@@ -161,11 +161,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Both sides (or the one that is deployed), the operator's name for the audit trail, and the time."""
+    """Both sides (or the one that is deployed), the operator's name for the audit trail, the time, and how calls are
+    run beside each other."""
 
     pair: str
     sides: Mapping[SideName, Side]
     clock: Clock
+    parallel: Parallel
     who: str
 
     @property

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runtime.entry import Entry
-from runtime.finder import Finder, Report
+from runtime.finder import Finder
 from runtime.look import Look, from_body
 from runtime.objects import Row
 from runtime.operations.audit import audited
 from runtime.operations.desk import Desk, Side
 from runtime.ports import Bucket, Ledger, Message
 from runtime.record import Record
+from runtime.report import Report
 
 KEPT = 1000
 """So many findings are named; all are counted."""
@@ -121,7 +122,9 @@ async def plan(desk: Desk, side: Side, peer: Side, tell: Callable[[int], None]) 
         remote=_counting(peer, tell),
         ledger=ReadOnlyLedger(side.ledger),
         queue=notebook,
+        parallel=desk.parallel,
         log=Silent(),
+        fresh=True,
     )
     return Plan(side, await finder.run(), notebook.looks)
 
@@ -135,7 +138,10 @@ async def reconcile(desk: Desk, side: Side, peer: Side, tell: Callable[[int], No
         remote=_counting(peer, tell),
         ledger=side.ledger,
         queue=side.queue,
+        parallel=desk.parallel,
         log=Silent(),
+        name="reconcile",
+        fresh=True,
     )
     async with audited(desk, [side], "reconcile", {"direction": side.direction}) as act:
         report = await finder.run()

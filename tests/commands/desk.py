@@ -326,7 +326,8 @@ class Office:
 
     def desk(self, *names: SideName) -> Desk:
         wanted = names or tuple(SideName)
-        return Desk(pair="p", sides={n: self.sides[n] for n in wanted}, clock=self.clock, who="arn:ann")
+        sides = {n: self.sides[n] for n in wanted}
+        return Desk(pair="p", sides=sides, clock=self.clock, parallel=Serial(), who="arn:ann")
 
     def change(self, side: SideName, **more: Any) -> None:
         self.sides[side] = replace(self.sides[side], **more)

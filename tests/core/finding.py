@@ -6,12 +6,15 @@ from typing import Any
 
 from runtime.entry import Agreement, Entry, Held
 from runtime.events import Principals, parse
-from runtime.finder import Finder, Report
+from runtime.finder import Finder
 from runtime.look import Look
 from runtime.record import DELETION_APPROVAL, SEEDED, Record
+from runtime.report import Report
+from runtime.scope import EVERYTHING
 from runtime.version import Identity
 from tests.core.given import CN, USER, Side, settings
 from tests.fakes.gate import run
+from tests.fakes.parallel import Serial
 
 OLD = 10_000
 """Seconds after which nothing is young any more."""
@@ -24,6 +27,8 @@ class World(Side):
         super().__init__(settings(**changes))
         if seeded:
             self.ledger.table.records[SEEDED, "seeded"] = Record(SEEDED, "seeded", 0)
+        self.scope = EVERYTHING
+        self.checkpoint_seconds = 0.0
         self.source: Any = self.local
         self.target: Any = self.remote
 
@@ -49,20 +54,27 @@ class World(Side):
     def approve(self, up_to: object) -> None:
         self.ledger.table.records[DELETION_APPROVAL, "a"] = Record(DELETION_APPROVAL, "a", 0, data={"up_to": up_to})
 
-    def find(self, *, after: float = OLD, ledger: Any = None) -> Report:
+    def find(self, *, after: float = OLD, ledger: Any = None, fresh: bool = False) -> Report:
         self.time.now += after
         self.broker.letters.clear()
+        return run(self.finder(ledger=ledger, fresh=fresh).run())
+
+    def finder(self, *, ledger: Any = None, fresh: bool = False, name: str = "f") -> Finder:
         c = self.context
-        finder = Finder(
+        return Finder(
             settings=c.settings,
             clock=c.clock,
             local=self.source,
             remote=self.target,
             ledger=ledger or self.ledger,
             queue=c.queue,
+            parallel=Serial(),
             log=self.log,
+            scope=self.scope,
+            name=name,
+            fresh=fresh,
+            checkpoint_seconds=self.checkpoint_seconds,
         )
-        return run(finder.run())
 
     def queued(self) -> list[Look]:
         return [

@@ -46,7 +46,7 @@ def any_value(field: dataclasses.Field[Any]) -> st.SearchStrategy[Any]:
     if isinstance(field.default, bool):
         return st.booleans()
     if isinstance(field.default, int):
-        return st.integers(min_value=int(field.metadata["low"] or 0), max_value=2**40)
+        return st.integers(min_value=int(field.metadata["low"] or 0), max_value=int(field.metadata["high"] or 2**40))
     return TEXT
 
 
@@ -79,6 +79,7 @@ def test_what_has_none_must_be_set(name: str) -> None:
         ("worker_concurrency", "many", "DUALSYNC_WORKER_CONCURRENCY='many': use a whole number"),
         ("worker_concurrency", "1.5", "DUALSYNC_WORKER_CONCURRENCY='1.5': use a whole number"),
         ("worker_concurrency", "0", "DUALSYNC_WORKER_CONCURRENCY=0: must be at least 1"),
+        ("finder_number", "33", "DUALSYNC_FINDER_NUMBER=33: must be at most 32"),
         ("visibility_seconds", "9", "DUALSYNC_VISIBILITY_SECONDS=9: must be at least 10"),
         ("retry_delay_seconds", "-1", "DUALSYNC_RETRY_DELAY_SECONDS=-1: must be at least 0"),
         ("part_size", "5242879", "DUALSYNC_PART_SIZE=5242879: must be at least 5242880"),

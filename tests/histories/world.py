@@ -137,6 +137,7 @@ def finder_of(c: Context) -> Searcher:
         remote=c.remote,
         ledger=c.ledger,
         queue=c.queue,
+        parallel=Serial(),
         log=c.log,
     )
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runtime.context import Context
+from runtime.edges.parallel import LoopParallel
 from runtime.events import Principals
 from runtime.finder import Finder
 from runtime.record import DELETION_APPROVAL, Record
@@ -187,6 +188,7 @@ class HttpStage:
             remote=c.remote,
             ledger=c.ledger,
             queue=c.queue,
+            parallel=LoopParallel(),
             log=c.log,
         ).run()
 

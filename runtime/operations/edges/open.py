@@ -15,6 +15,7 @@ from botocore.exceptions import ProfileNotFound
 from runtime.edges.clock import SystemClock
 from runtime.edges.dynamodb import DynamoLedger
 from runtime.edges.network import Network
+from runtime.edges.parallel import LoopParallel
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.sqs import SqsQueue
 from runtime.edges.threads import Threads, client_config
@@ -35,7 +36,8 @@ async def open_desk(pair: Pair) -> Desk:
     """All deployed sides. Raises `Stop` for a profile that is unknown, of another account, or the dedicated user's."""
     opened = await asyncio.gather(*(_open(stack) for stack in pair.stacks.values()))
     who = " / ".join(dict.fromkeys(name for _, name in opened))
-    return Desk(pair=pair.name, sides={side.name: side for side, _ in opened}, clock=SystemClock(), who=who)
+    sides = {side.name: side for side, _ in opened}
+    return Desk(pair=pair.name, sides=sides, clock=SystemClock(), parallel=LoopParallel(), who=who)
 
 
 @functools.cache
