@@ -60,6 +60,8 @@ async def removed(context: Context, look: Look, entry: Entry) -> Result | None:
     proof = entry.agreed or (None if look.permanent else entry.expired)
     if proof is None and entry.expired is not None:
         return Result(Outcome.SKIPPED, "a version that had expired was removed: kept at the peer")
+    if proof is None and not entry.revision:
+        return None  # never heard of, or the ledger was lost: a copy of ours at the peer would be the proof
     if proof is None:
         # Nothing says that the peer holds it. An unrecorded write under way will find this note and look again; a
         # late echo will bring the proof.

@@ -265,9 +265,15 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.NO_LATER
     if stale and stale <= model.unheard & model.twice:
         return Excuse.EVENT_LOST
-    if stale and len(model.forgotten) == 2:
+    if stale and len(model.forgotten) == 2 and all(_copy_replaced(model, content) for content in stale):
         return Excuse.LEDGERS_LOST
     return ""
+
+
+def _copy_replaced(model: KeyModel, content: str) -> bool:
+    """Was it the copy that a user replaced or deleted? Of an original the other side's copy bears the proof."""
+    act = model.contents[content][-1]
+    return any(b.side != act.side for b in act.by)
 
 
 def _no_later(model: KeyModel, content: str, tips: list[Act]) -> bool:
