@@ -1,4 +1,5 @@
-"""The way to the peer's bucket: its credential, the guard that checks whose it is, and waiting until it is there."""
+"""The way to the peer's bucket: its credential, the guard that checks whose it is and that both buckets are the right
+ones, and waiting until it is there."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ class Verdict(StrEnum):
     NOT_YET = "not yet"
     """No secret, or its key is not known yet: new keys need up to a minute."""
     REFUSED = "refused"
-    """The key belongs to somebody else than the secret says: its writes would come back as users' writes, for ever."""
+    """The key belongs to somebody else than the secret says: its writes would come back as users' writes, for ever.
+    Or a bucket is not the one that was deployed: its emptiness would read as deletions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class Credential(Protocol):
     async def user_id_real(self) -> str:
         """Whose key it is, as STS says. Raises `CredentialRejected`, `Retry`."""
 
+    async def premises(self) -> str:
+        """What is wrong with the buckets that it leads to (their owner or region), or with taking this ledger for
+        theirs; empty for nothing. Raises `Retry`."""
+
     async def use(self) -> None:
         """From now on the remote bucket is reached with this key."""
 
@@ -58,6 +64,7 @@ async def inspect(credential: Credential) -> Answer:
                 " echoes; let the peer's stack write the secret, or add user_id to it",
             )
         real = await credential.user_id_real()
+        wrong = await credential.premises() if real == promised else ""
     except CredentialRejected as e:
         return Answer(Verdict.NOT_YET, f"the peer's key is not accepted (new keys need up to a minute): {e}")
     except (Retry, GiveUp) as e:
@@ -68,11 +75,13 @@ async def inspect(credential: Credential) -> Answer:
             f"the peer's secret promises user {promised}, but its key belongs to {real}: the peer would take our writes"
             " for users' writes and send them back, for ever; let the peer's stack write the secret again",
         )
+    if wrong:
+        return Answer(Verdict.REFUSED, wrong)
     return Answer(Verdict.READY)
 
 
-async def wait_for_peer(credential: Credential, clock: Clock, log: Log, *, tries: int | None = None) -> bool:
-    """Come back when the credential is there and the guard agrees; False when `tries` looks did not see that.
+async def wait_for_peer(credential: Credential, clock: Clock, log: Log, *, tries: int | None = None) -> Verdict:
+    """Come back when the credential is there and the guard agrees; what it says after `tries` looks if not.
 
     Never raises for a missing or refused credential: it says so, and looks again.
     """
@@ -83,13 +92,13 @@ async def wait_for_peer(credential: Credential, clock: Clock, log: Log, *, tries
         looked += 1
         if answer.verdict is Verdict.READY:
             await credential.use()
-            return True
+            return answer.verdict
         if answer != said:
             refused = answer.verdict is Verdict.REFUSED
             state = State.GUARD_REFUSED if refused else State.WAITING_FOR_PEER
             log.line("ERROR" if refused else "WARNING", "state", state=state, reason=answer.reason)
             said = answer
         if tries is not None and looked >= tries:
-            return False
+            return answer.verdict
         await clock.sleep(pause)
         pause = min(LONGEST_WAIT, pause * 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from runtime.edges.body import Admission
@@ -10,6 +11,7 @@ from runtime.edges.credentials import Credential, FixedCredentials
 from runtime.edges.dynamodb import DynamoLedger
 from runtime.edges.network import Network
 from runtime.edges.options import Options
+from runtime.edges.ownership import wrong_place
 from runtime.edges.parallel import LoopParallel
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.secrets import PeerSecret, PeerSecrets
@@ -47,7 +49,9 @@ def local_edges(settings: Settings) -> LocalEdges:
             settings.local_prefix,
             path_style=path_style,
             admission=admission,
-            options=Options(tags=settings.include_tags, requester_pays=settings.requester_pays),
+            options=Options(
+                tags=settings.include_tags, requester_pays=settings.requester_pays, owner=settings.local_account
+            ),
         ),
         queue=SqsQueue(
             network.caller("sqs"),
@@ -81,8 +85,25 @@ def remote_bucket(settings: Settings, secret: PeerSecret, admission: Admission |
             kms_key=settings.remote_kms_key,
             tags=settings.include_tags,
             requester_pays=settings.requester_pays,
+            owner=settings.remote_account,
         ),
     )
+
+
+async def wrong_buckets(settings: Settings, secret: PeerSecret) -> str:
+    """What is wrong with either bucket's owner or region, in words; empty for nothing. Raises `Retry`."""
+    here, here_by_path = Network(settings.local_region).s3(settings.local_bucket, settings.local_endpoint)
+    network = Network(settings.remote_region, remote_credentials(secret))
+    there, there_by_path = network.s3(settings.remote_bucket, settings.remote_endpoint)
+    found = await asyncio.gather(
+        wrong_place(
+            here, settings.local_bucket, settings.local_region, settings.local_account, path_style=here_by_path
+        ),
+        wrong_place(
+            there, settings.remote_bucket, settings.remote_region, settings.remote_account, path_style=there_by_path
+        ),
+    )
+    return "; ".join(problem for problem in found if problem)
 
 
 def remote_credentials(secret: PeerSecret) -> FixedCredentials:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import urlencode
 
+from runtime.edges.ownership import OWNER
 from runtime.objects import Attributes
 
 _TAG = re.compile(rb"<Tag>\s*<Key>([^<]*)</Key>\s*<Value>([^<]*)</Value>\s*</Tag>")
@@ -19,7 +20,8 @@ class Options:
 
     `storage_class` empty keeps the source's (`Attributes.storage_class`); `acl` is a canned ACL, empty for none;
     `encryption` (`AES256`, `aws:kms` …) and `kms_key` empty for the bucket's own default. `tags`: they are read with
-    the content, and written with it. `requester_pays`: this program's account pays.
+    the content, and written with it. `requester_pays`: this program's account pays. `owner`: the account that must own
+    the bucket, or S3 refuses the request (AccessDenied); empty for any.
     """
 
     storage_class: str = ""
@@ -28,10 +30,12 @@ class Options:
     kms_key: str = ""
     tags: bool = False
     requester_pays: bool = False
+    owner: str = ""
 
     def asking(self) -> dict[str, str]:
         """Headers of every request."""
-        return {"x-amz-request-payer": "requester"} if self.requester_pays else {}
+        given = {"x-amz-request-payer": "requester" if self.requester_pays else "", OWNER: self.owner}
+        return {name: value for name, value in given.items() if value}
 
     def writing(self, attributes: Attributes) -> dict[str, str]:
         """Headers of a new object. A bucket key saves a call to KMS an object; S3 ignores it where it can't be."""

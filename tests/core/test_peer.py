@@ -24,6 +24,7 @@ class Credential:
     answers: Sequence[tuple[Said, Said]]
     looks: int = 0
     used: int = 0
+    wrong: str = ""
 
     async def user_id_promised(self) -> str | None:
         self.looks += 1
@@ -31,6 +32,9 @@ class Credential:
 
     async def user_id_real(self) -> str:
         return self._say(1) or ""
+
+    async def premises(self) -> str:
+        return self.wrong
 
     async def use(self) -> None:
         self.used += 1
@@ -81,13 +85,13 @@ def test_what_the_guard_says(promised: Said, real: Said, verdict: Verdict, reaso
 
 def test_ready_at_once_without_waiting_or_a_word() -> None:
     credential, clock, log = Credential([READY]), Clock(), Lines()
-    assert run(wait_for_peer(credential, clock, log))
+    assert run(wait_for_peer(credential, clock, log)) is Verdict.READY
     assert (credential.used, clock.slept, log.kept) == (1, [], [])
 
 
 def test_it_waits_longer_and_longer_and_says_so_once() -> None:
     credential, clock, log = Credential([MISSING] * 9 + [READY]), Clock(), Lines()
-    assert run(wait_for_peer(credential, clock, log))
+    assert run(wait_for_peer(credential, clock, log)) is Verdict.READY
     assert clock.slept == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert [line["state"] for line in log.of("state")] == [State.WAITING_FOR_PEER]
     assert credential.used == 1
@@ -95,7 +99,7 @@ def test_it_waits_longer_and_longer_and_says_so_once() -> None:
 
 def test_each_new_reason_is_said() -> None:
     credential, log = Credential([MISSING, (PEER, STRANGER), (PEER, STRANGER), MISSING, READY]), Lines()
-    assert run(wait_for_peer(credential, Clock(), log))
+    assert run(wait_for_peer(credential, Clock(), log)) is Verdict.READY
     assert [(level, fields["state"]) for level, _, fields in log.kept] == [
         ("WARNING", State.WAITING_FOR_PEER),
         ("ERROR", State.GUARD_REFUSED),
@@ -105,16 +109,24 @@ def test_each_new_reason_is_said() -> None:
 
 def test_a_refused_credential_is_never_used() -> None:
     credential, clock = Credential([(PEER, STRANGER)]), Clock()
-    assert not run(wait_for_peer(credential, clock, Lines(), tries=20))
+    assert run(wait_for_peer(credential, clock, Lines(), tries=20)) is not Verdict.READY
     assert (credential.used, credential.looks, len(clock.slept)) == (0, 20, 19)
 
 
 def test_a_finder_looks_a_few_times_and_leaves_it() -> None:
     credential, clock = Credential([MISSING]), Clock()
-    assert not run(wait_for_peer(credential, clock, Lines(), tries=3))
+    assert run(wait_for_peer(credential, clock, Lines(), tries=3)) is not Verdict.READY
     assert (credential.looks, clock.slept) == (3, [1, 2])
 
 
 def test_what_only_a_person_can_mend_ends_the_waiting() -> None:
     with pytest.raises(Stop, match="wrong region"):
         run(wait_for_peer(Credential([(Stop("wrong region"), None)]), Clock(), Lines()))
+
+
+def test_the_wrong_buckets_are_refused_and_only_a_proven_key_asks() -> None:
+    wrong = Credential([READY], wrong="bucket b is not account 2's")
+    answer = run(inspect(wrong))
+    assert (answer.verdict, answer.reason) == (Verdict.REFUSED, "bucket b is not account 2's")
+    stranger = Credential([(PEER, STRANGER)], wrong="never asked")
+    assert "belongs to" in run(inspect(stranger)).reason
