@@ -25,12 +25,14 @@ class Machine:
 class Task:
     """A message being processed, or a finder's run (then without machine)."""
 
-    __slots__ = ("coroutine", "fault", "machine", "name", "side", "step")
+    __slots__ = ("coroutine", "fault", "frozen", "machine", "name", "side", "step")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], side: str, machine: Machine | None, name: str) -> None:
         self.coroutine: Coroutine[Any, Any, Any] | None = coroutine
         self.side = side
         self.machine = machine
         self.fault: Exception | None = None
+        self.frozen = False
+        """In a stall in which not even the message's visibility is extended."""
         self.step: Step | None = None
         self.name = name

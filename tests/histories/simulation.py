@@ -25,7 +25,7 @@ from tests.histories.plan import History
 from tests.histories.recorder import Labels, Recorder, given
 from tests.histories.result import Result
 from tests.histories.users import Users
-from tests.histories.world import MakeFinder, MakeWorker, World, real_finder, real_worker
+from tests.histories.world import VISIBILITY, MakeFinder, MakeWorker, World, real_finder, real_worker
 
 MAX_STEPS = 60_000
 """More than any history needs: who takes more is going round in circles."""
@@ -56,6 +56,7 @@ class Simulation:
         self._heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
         self._order = 0
         self._held: dict[str, list[tuple[int, Event]]] = {"cn": [], "global": []}
+        self._working: dict[tuple[str, int], Task] = {}
         self._events = {"cn": 0, "global": 0}
         self._labels = Labels()
         self._ready: dict[str, list[Letter]] = {"cn": [], "global": []}
@@ -241,6 +242,11 @@ class Simulation:
     def _visible(self, what: tuple[str, Letter]) -> None:
         side, letter = what
         if not letter.deleted and letter.visible <= self.time.now:
+            task = self._working.get((side, letter.number))
+            if task is not None and task.coroutine is not None and not task.frozen:
+                letter.visible = self.time.now + VISIBILITY  # the worker's heartbeat
+                self._at(letter.visible, self._visible, what)
+                return
             self._ready[side].append(letter)
             self._dispatch(side)
 
@@ -258,6 +264,7 @@ class Simulation:
             name = letter.label if letter.receives == 1 else f"{letter.label}.{letter.receives}"
             task = Task(machine.worker.process(message), side, machine, name)
             machine.tasks.append(task)
+            self._working[side, letter.number] = task
             if self.recorder:
                 self.recorder.take(side, letter.label)
             self._resume(task)
@@ -274,6 +281,7 @@ class Simulation:
         if coroutine is None:
             return
         self.steps += 1
+        task.frozen = False
         fault = task.fault
         self._labels.task = task.name
         try:
@@ -354,6 +362,7 @@ class Simulation:
         x -= modes.crash
         if x < modes.stall:
             self.counts["stalled"] += 1
+            task.frozen = self.random.random() < 0.5
             return self._spread(self.random.choice((3.0, 60.0, 600.0)))
         x -= modes.stall
         if x < modes.throttle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import fields
 from random import Random
 from typing import Any, Protocol
 
@@ -28,6 +29,8 @@ USERS = {"cn": "AIDAUSEROFCN000000000", "global": "AIDAUSEROFGLOBAL00000"}
 PEER = {"cn": "global", "global": "cn"}
 PART = 8
 """Bytes of a part where `Modes.parts` is on: S3's least (5 MiB) would only cost time."""
+VISIBILITY: int = next(f.default for f in fields(Settings) if f.name == "visibility_seconds")
+"""Seconds, as the worker hides what it receives; it goes on hiding what it works on."""
 
 
 class Processor(Protocol):
@@ -75,7 +78,7 @@ class World:
             )
             for i, side in enumerate(SIDES)
         }
-        self.brokers = {side: Broker(self.time, random=random) for side in SIDES}
+        self.brokers = {side: Broker(self.time, random=random, visibility=VISIBILITY) for side in SIDES}
         self.tables = {side: Table() for side in SIDES}
         self.settings = {side: settings(modes, side) for side in SIDES}
         self.log = Silent()
