@@ -29,7 +29,7 @@ TAGGED = frozenset(
 """Actions of EC2 on one thing that is ours, which its tag says: EC2's ids carry no name. (Keys' ids neither: KMS.)"""
 
 SMOKE = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
-"""What `dualsync smoke` does under its own prefix."""
+"""What `dualsync smoke` does under its own prefix; a test watches it at that."""
 
 SMOKE_PREFIX = "dualsync-smoke/"
 

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from components.partitions import partition_of
+from runtime.settings import SideName
 from sandbox.deployrole.actions import CHANGING, LOOKING, UnknownAction, actions, knows
 from sandbox.deployrole.documents import LIMIT, packed, size
 from sandbox.processes import ROOT
+from tests.commands import test_smoke
 
 FOLDER = ROOT / "docs" / "roles"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -86,6 +88,39 @@ def test_a_deployment_may_not_touch_what_is_in_the_data_bucket(side: str) -> Non
     actions_ = {a for s in about for a in s["Action"]}
     assert "s3:PutBucketNotification" in actions_
     assert not actions_ & {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteBucket", "s3:PutBucketPolicy"}
+
+
+class Watched:
+    """A bucket, or another part of a side, whose every use is noted."""
+
+    def __init__(self, part: Any, name: str, used: set[str]) -> None:
+        self._part, self._name, self._used = part, name, used
+
+    def __getattr__(self, method: str) -> Any:
+        self._used.add(f"{self._name}.{method}")
+        return getattr(self._part, method)
+
+
+ASKED = {
+    "bucket.put": "s3:PutObject",
+    "bucket.read": "s3:GetObject",
+    "bucket.head": "s3:GetObject",
+    "bucket.delete": "s3:DeleteObject",
+}
+"""What the calls behind a bucket's methods need (S3 User Guide, Required permissions for S3 API operations)."""
+
+
+def test_the_smoke_role_may_do_what_the_smoke_test_does_and_no_more() -> None:
+    used: set[str] = set()
+    office = test_smoke.office(*SideName)
+    for side, found in list(office.sides.items()):
+        parts = {n: Watched(getattr(found, n), n, used) for n in ("bucket", "ledger", "queue", "store", "meters")}
+        office.change(side, **parts)
+    assert office.call("smoke").code == 0
+    assert used == {*ASKED}
+    for side in SIDES:
+        # Without leave to list the bucket, a key that is not there is answered as denied.
+        assert granted("smoke", side) == {*ASKED.values(), "s3:ListBucket"}
 
 
 @pytest.mark.parametrize("side", SIDES)
