@@ -97,8 +97,9 @@ def alarms(
         ),
         Alarm(
             part="guard-refused",
-            says="The worker refuses to work: the key in its secret is not that of the peer's dedicated user, and it "
-            f"could not tell echoes from changes. Deploy {peer} again, then `dualsync status`.",
+            says="The worker refuses to work: the key in its secret is not that of the peer's dedicated user, so it "
+            "could not tell echoes from changes; or a bucket is not the one that was deployed. `dualsync status` says "
+            f"which. Of the key: deploy {peer} again.",
             namespace=ours,
             metric="GuardRefused",
         ),

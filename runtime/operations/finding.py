@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runtime.entry import Entry
+from runtime.errors import Stop
 from runtime.finder import Finder
 from runtime.look import Look, from_body
 from runtime.objects import Row
 from runtime.operations.audit import audited
 from runtime.operations.desk import Desk, Side
 from runtime.ports import Bucket, Ledger, Message
+from runtime.premises import of_other_buckets
 from runtime.record import Record
 from runtime.report import Report
 
@@ -113,8 +115,9 @@ class Plan:
 
 
 async def plan(desk: Desk, side: Side, peer: Side, tell: Callable[[int], None]) -> Plan:
-    """Run the side's finder with everything but its effects."""
+    """Run the side's finder with everything but its effects. Raises `Stop` beside a ledger of other buckets."""
     notebook = Notebook()
+    await _right_buckets(desk, side, ReadOnlyLedger(side.ledger))
     finder = Finder(
         settings=side.settings,
         clock=desk.clock,
@@ -130,7 +133,11 @@ async def plan(desk: Desk, side: Side, peer: Side, tell: Callable[[int], None]) 
 
 
 async def reconcile(desk: Desk, side: Side, peer: Side, tell: Callable[[int], None]) -> Report:
-    """Run the side's finder now, from here, with your credentials. Beside another finder it does no harm."""
+    """Run the side's finder now, from here, with your credentials. Beside another finder it does no harm.
+
+    Raises `Stop` beside a ledger of other buckets.
+    """
+    await _right_buckets(desk, side, side.ledger)
     finder = Finder(
         settings=side.settings,
         clock=desk.clock,
@@ -147,6 +154,12 @@ async def reconcile(desk: Desk, side: Side, peer: Side, tell: Callable[[int], No
         report = await finder.run()
         act.result.update(report.data())
     return report
+
+
+async def _right_buckets(desk: Desk, side: Side, ledger: Ledger) -> None:
+    wrong = await of_other_buckets(ledger, side.settings, desk.clock)
+    if wrong:
+        raise Stop(wrong)
 
 
 def _counting(side: Side, tell: Callable[[int], None]) -> Bucket:

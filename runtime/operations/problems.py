@@ -128,11 +128,14 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
         )
     states = {worker.state: worker for worker in d.alive}
     if State.GUARD_REFUSED in states:
+        reason = states[State.GUARD_REFUSED].reason
         yield Problem(
             d.name,
             Weight.STOPPED,
-            f"the guard refuses the peer's key: {states[State.GUARD_REFUSED].reason}",
-            f"let the peer's stack write the secret again: `pulumi up` of {d.peer}",
+            f"the guard refuses: {reason}",
+            f"let the peer's stack write the secret again: `pulumi up` of {d.peer}"
+            if "secret" in reason
+            else "mend bucket, accountId, region or prefix in the configuration, `pulumi up`; runbook: GUARD_REFUSED",
         )
     if State.WAITING_FOR_PEER in states:
         yield Problem(

@@ -128,7 +128,7 @@ def test_approved_deletions_are_only_noted(office: Office) -> None:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        (State.GUARD_REFUSED, "the guard refuses the peer's key: why"),
+        (State.GUARD_REFUSED, "the guard refuses: why"),
         (State.WAITING_FOR_PEER, "waiting for the peer: why"),
         (State.CIRCUIT_OPEN, "do not answer"),
     ],

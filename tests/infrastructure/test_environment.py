@@ -28,6 +28,7 @@ OTHERWISE: list[dict[str, Any]] = [
     {"cn": CN | {"secretName": "its/key", "formerUserIds": ["AIDAOLDUSEROLDUSER12"]}},
     {"global": GLOBAL | {"bucket": "more", "prefix": "p/", "region": "eu-west-1", "endpoint": "http://localhost:1"}},
     {"cn": CN | {"lifecycleExpires": False}, "global": GLOBAL | {"lifecycleExpires": False}},
+    {"cn": CN | {"accountId": "333333333333"}, "global": GLOBAL | {"accountId": "444444444444"}},
     {"events": "Create", "conflictPolicy": "prefer-cn", "keepLoser": True, "onLifecycleExpiry": "propagate"},
     {"includeMetadata": False, "storageClass": "STANDARD_IA", "acl": "", "workerConcurrency": 8},
     {"includeTags": True, "encryption": "aws:kms", "kmsKey": KEY, "requesterPays": True},

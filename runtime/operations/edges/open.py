@@ -15,6 +15,7 @@ from botocore.exceptions import ProfileNotFound
 from runtime.edges.clock import SystemClock
 from runtime.edges.dynamodb import DynamoLedger
 from runtime.edges.network import Network
+from runtime.edges.options import Options
 from runtime.edges.parallel import LoopParallel
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.sqs import SqsQueue
@@ -82,7 +83,13 @@ async def _open(stack: Stack) -> tuple[Side, str]:
     side = Side(
         name=SideName(stack.side),
         settings=settings,
-        bucket=S3Bucket(s3, settings.local_bucket, settings.local_prefix, path_style=path_style),
+        bucket=S3Bucket(
+            s3,
+            settings.local_bucket,
+            settings.local_prefix,
+            path_style=path_style,
+            options=Options(owner=settings.local_account, requester_pays=settings.requester_pays),
+        ),
         ledger=DynamoLedger(
             network.caller("dynamodb", endpoint), settings.ledger_table, tombstone_days=settings.tombstone_days
         ),
