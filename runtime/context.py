@@ -15,6 +15,7 @@ from runtime.naming import name_version
 from runtime.objects import Seen
 from runtime.ports import Bucket, Clock, Ledger, Queue
 from runtime.settings import Settings, SideName
+from runtime.upload import Route
 from runtime.version import Identity, Stamp, key_hash
 
 
@@ -62,6 +63,21 @@ class Context:
     def direction(self) -> str:
         """`cn->global`, for logs and metrics."""
         return f"{self.side}->{self.side.peer}"
+
+    @property
+    def pushing(self) -> Route:
+        """From this side's bucket to the peer's."""
+        return self.route(self.local, self.remote)
+
+    @property
+    def pulling(self) -> Route:
+        """From the peer's bucket to this side's."""
+        return self.route(self.remote, self.local)
+
+    def route(self, source: Bucket, target: Bucket) -> Route:
+        """From one of the two buckets to the other, or within one."""
+        names = ("local" if bucket is self.local else "remote" for bucket in (source, target))
+        return Route(source, target, ">".join(names))
 
     def now(self) -> int:
         """Whole seconds since the epoch."""

@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 
-from runtime.errors import Changed, DualSyncError, GiveUp
-from runtime.objects import Attributes, Condition, Part, Written
-from runtime.ports import Bucket, Parallel, Reading
+from runtime.errors import Changed, GiveUp
+from runtime.objects import Attributes, Condition, Written
+from runtime.parts import Parts, SourceChanged
+from runtime.ports import Clock, Ledger, Parallel, Reading
+from runtime.upload import Route, Upload, digest
 from runtime.version import Stamp
 
 MAX_PARTS = 10_000
-PARTS_AT_ONCE = 4
 LONGEST_PART = 64 << 20
 """Bytes. A source in parts is copied in the same parts, so that its ETag is the same on both sides (which tells both
 sides' versions apart cheaply); but parts longer than this would not fit in memory."""
 
 
-class SourceChanged(Changed):
-    """The source was replaced while it was read; nothing was written."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copier:
-    """Copies an object that is being read. Sizes in bytes. At most `PARTS_AT_ONCE` parts are in memory."""
+    """Copies an object that is being read. Sizes in bytes. Uploads under way are noted in `ledger`."""
 
     threshold: int
     part_size: int
     parallel: Parallel
+    ledger: Ledger
+    clock: Clock
     include_metadata: bool = True
 
     async def copy(
-        self,
-        source: Bucket,
-        reading: Reading,
-        target: Bucket,
-        key: str,
-        stamp: Stamp,
-        condition: Condition,
-        to: str = "",
+        self, route: Route, reading: Reading, key: str, stamp: Stamp, condition: Condition, to: str = ""
     ) -> Written:
-        """Write what `reading` reads from `source` at `key` to `target` (as `to`), if `condition` holds there.
+        """Write what `reading` reads from the route's source at `key` to its target (as `to`), if `condition` holds
+        there.
 
-        Closes `reading`. Raises `SourceChanged`, `Changed`, `Busy` and what the edges raise; a failed multipart upload
-        is aborted.
+        Closes `reading`. Raises `SourceChanged`, `Changed`, `Busy` and what the edges raise. An upload that a service
+        did not let end is left for the next look, which goes on with it.
         """
         seen = reading.seen
         attributes = seen.attributes if self.include_metadata else Attributes(content_type=seen.attributes.content_type)
@@ -62,51 +54,31 @@ class Copier:
             body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             if len(body) != seen.size:
                 raise SourceChanged(f"read {len(body)} of {seen.size} bytes")
-            return await target.put(to or key, body, attributes, stamp, condition)
+            return await route.target.put(to or key, body, attributes, stamp, condition)
         await reading.close()
-        length = part_length(seen.size, self.part_size)
+        upload = Upload(
+            route=route.name,
+            key=key,
+            to=to or key,
+            etag=seen.etag,
+            size=seen.size,
+            length=await self._length(route, key, seen.etag, seen.size, parts),
+            stamp=stamp.encode(),
+            attributes=digest(attributes),
+            begun=int(self.clock.now()),
+        )
+        return await Parts(route, self.ledger, self.parallel).copy(upload, attributes, stamp, condition)
+
+    async def _length(self, route: Route, key: str, etag: str, size: int, parts: int) -> int:
+        """The source's own length of parts where it can be had."""
         if parts:
             try:
-                theirs = await source.part_size(key, seen.etag)
+                theirs = await route.source.part_size(key, etag)
             except Changed as e:
                 raise SourceChanged(str(e)) from e
-            if 0 < theirs <= LONGEST_PART and -(-seen.size // theirs) == parts:
-                length = theirs
-        return await self._in_parts(
-            source, key, seen.size, seen.etag, length, target, to or key, attributes, stamp, condition
-        )
-
-    async def _in_parts(
-        self,
-        source: Bucket,
-        key: str,
-        size: int,
-        etag: str,
-        length: int,
-        target: Bucket,
-        to: str,
-        attributes: Attributes,
-        stamp: Stamp,
-        condition: Condition,
-    ) -> Written:
-        upload = await target.create_upload(to, attributes, stamp)
-
-        async def carry(number: int) -> Part:
-            start = (number - 1) * length
-            try:
-                body = await source.read_range(key, start, min(start + length, size), etag)
-            except Changed as e:
-                raise SourceChanged(str(e)) from e
-            return await target.put_part(to, upload, number, body)
-
-        try:
-            numbers = range(1, -(-size // length) + 1)
-            parts = await self.parallel.map(carry, numbers, PARTS_AT_ONCE)
-            return await target.complete_upload(to, upload, parts, condition)
-        except Exception:
-            with contextlib.suppress(DualSyncError):  # what went wrong first is what counts
-                await target.abort_upload(to, upload)
-            raise
+            if 0 < theirs <= LONGEST_PART and -(-size // theirs) == parts:
+                return theirs
+        return part_length(size, self.part_size)
 
 
 def parts_of(etag: str) -> int:

@@ -7,6 +7,7 @@
     │   ├── Denied            AccessDenied: for one object or for all; waits for a person, then gives up
     │   └── Busy              409: another write to the same key was under way; look, then decide
     ├── Changed               a condition did not hold (412, or 404 for If-Match): look, then decide
+    │   └── UploadGone        the multipart upload is no more: completed, aborted or spent
     ├── CredentialRejected    the credential is unknown, expired or revoked: stop receiving, read it anew
     ├── GiveUp                this message can never succeed: to the dead-letter queue with the reason
     └── Stop                  this process must not go on (bad settings, or the guard would be wrong)
@@ -43,6 +44,10 @@ class Busy(Retry):
 
 class Changed(DualSyncError):
     """What a conditional call expected is no longer so (S3: 412 PreconditionFailed, 404 for If-Match)."""
+
+
+class UploadGone(Changed):
+    """The multipart upload was completed, aborted or spent (S3: NoSuchUpload)."""
 
 
 class CredentialRejected(DualSyncError):

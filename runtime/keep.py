@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from runtime.context import Context
-from runtime.copier import SourceChanged
 from runtime.decide import Sighting
-from runtime.errors import Changed
+from runtime.errors import Changed, UploadGone
 from runtime.objects import NOTHING
+from runtime.parts import SourceChanged
 from runtime.ports import Bucket
 from runtime.version import Identity
 
@@ -46,8 +46,8 @@ async def keep_loser(context: Context, key: str, loser: Sighting, holder: Bucket
                 await reading.close()
             raise Changed(f"the conflict's loser at {key!r} was replaced while it was kept")
         try:
-            await context.copier.copy(holder, reading, target, key, stamp, NOTHING, to=name)
-        except SourceChanged:
+            await context.copier.copy(context.route(holder, target), reading, key, stamp, NOTHING, to=name)
+        except (SourceChanged, UploadGone):
             raise
         except Changed:
             continue  # kept already

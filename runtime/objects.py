@@ -74,8 +74,20 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """A multipart upload under way. `key` is relative to the side's prefix, `initiated` in seconds since the epoch,
+    `initiator` the user's ARN (for an IAM user)."""
+
+    key: str
+    id: str
+    initiated: int
+    initiator: str
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a multipart upload; `number` from 1."""
+    """A part of a multipart upload; `number` from 1. `size` in bytes, where it was listed."""
 
     number: int
     etag: str
+    size: int = field(default=0, compare=False)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from runtime.entry import Entry
-from runtime.objects import Attributes, Condition, Part, Row, Seen, Written
+from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
 from runtime.record import Record
 from runtime.version import Stamp
 
@@ -63,13 +63,26 @@ class Bucket(Protocol):
     async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
         """Start a multipart upload; its id."""
 
-    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part: ...
+    async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
+        """The parts that are there with their sizes, by number. None: this store can't tell. Raises `UploadGone`."""
 
-    async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition) -> Written:
-        """Raises `Changed` or `Busy`; either way the upload is spent and must be aborted."""
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
+        """Raises `UploadGone`."""
+
+    async def complete_upload(
+        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+    ) -> Written:
+        """Make the object of these parts; `checksum` is the source's (`Attributes.checksum`), for the content to have.
+
+        Raises `UploadGone`; `Busy`: the upload is spent and must be aborted; `Changed`: it may be completed later.
+        (Source: "CompleteMultipartUpload", API Reference: after a 409 the upload has to be initiated anew.)
+        """
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         """Harmless when the upload is no more."""
+
+    async def list_uploads(self) -> Sequence[Begun]:
+        """All multipart uploads under way below the prefix, anybody's."""
 
     async def delete(self, key: str, condition: Condition) -> None:
         """Delete the current version if it has `condition.etag`. Raises `Changed`; an absent key may or may not."""
@@ -100,6 +113,15 @@ class Ledger(Protocol):
         """Records of one kind, oldest first."""
 
     async def remove_record(self, record: Record) -> None: ...
+
+    async def get_record(self, kind: str, id: str) -> Record | None:
+        """One record, strongly consistent."""
+
+    async def claim(self, record: Record, instead: Record | None) -> None:
+        """Write `record` where `instead` (None: nothing) is now. Raises `Changed` when something else is there."""
+
+    async def release(self, record: Record) -> None:
+        """Remove exactly this record. Raises `Changed` when another one is there; none at all is fine."""
 
 
 class Message(Protocol):

@@ -24,11 +24,13 @@ from runtime.edges.secrets import PeerSecret
 from runtime.errors import CredentialRejected, DualSyncError, Unavailable
 from runtime.events import Principals
 from runtime.finder import Finder
+from runtime.gate import Gates
 from runtime.health import Health
 from runtime.locks import KeyLocks
 from runtime.log import JsonLog, State
 from runtime.loop import Loop
 from runtime.peer import Verdict, wait_for_peer
+from runtime.prefixlist import PrefixList, Watched
 from runtime.premises import of_other_buckets
 from runtime.settings import Settings
 from runtime.throttle import Throttle, ThrottledBucket
@@ -84,6 +86,7 @@ async def work(settings: Settings) -> None:
     health = Health()
     throttle = Throttle(edges.clock)
     controls = Controls(edges.ledger, edges.clock, plain, throttle)
+    listed = Watched(PrefixList(edges.whole, settings.prefix_list_file), edges.clock, plain)
     context = Context(
         settings=settings,
         clock=edges.clock,
@@ -95,6 +98,8 @@ async def work(settings: Settings) -> None:
             threshold=settings.multipart_threshold,
             part_size=settings.part_size,
             parallel=edges.parallel,
+            ledger=edges.ledger,
+            clock=edges.clock,
             include_metadata=settings.include_metadata,
         ),
         principals=Principals(frozenset(settings.own_user_ids), await _own_role(settings, edges)),
@@ -117,19 +122,20 @@ async def work(settings: Settings) -> None:
         queue=edges.queue,
         clock=edges.clock,
         log=log,
-        process=Worker(context, health=health, locks=KeyLocks()).process,
+        process=Worker(context, health=health, locks=KeyLocks(), covers=listed.covers).process,
         connect=connect,
         probe=probe,
         health=health,
         concurrency=settings.worker_concurrency,
         visibility_seconds=settings.visibility_seconds,
-        gate=controls,
+        gate=Gates([controls, listed]),
     )
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, loop.stop)
-    await controls.poll()
+    await asyncio.gather(controls.poll(), listed.poll())
     beside = [
         asyncio.create_task(controls.watch()),
+        asyncio.create_task(listed.watch()),
         asyncio.create_task(log.beat(edges.ledger, lambda: loop.in_flight)),
         asyncio.create_task(feed(os.environ, edges.clock)),
     ]
@@ -169,18 +175,19 @@ async def find(settings: Settings) -> int:
     if verdict is not Verdict.READY:
         log.line("WARNING", "finder", state="waiting", reason="no usable credential of the peer: next run")
         return 0
-    finder = Finder(
-        settings=settings,
-        clock=edges.clock,
-        local=edges.bucket,
-        remote=credential.bucket,
-        ledger=edges.ledger,
-        queue=edges.queue,
-        parallel=edges.parallel,
-        log=log,
-        name=_who(),
-    )
     try:
+        finder = Finder(
+            settings=settings,
+            clock=edges.clock,
+            local=edges.bucket,
+            remote=credential.bucket,
+            ledger=edges.ledger,
+            queue=edges.queue,
+            parallel=edges.parallel,
+            log=log,
+            scope=await PrefixList(edges.whole, settings.prefix_list_file).read(),
+            name=_who(),
+        )
         await finder.run()
     except DualSyncError as e:
         log.line("ERROR", "finder", state="failed", reason=f"{type(e).__name__}: {e}")

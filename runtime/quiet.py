@@ -29,7 +29,7 @@ async def created(context: Context, look: Look, entry: Entry) -> Result:
         believed = entry.believed
         condition = NOTHING if believed is None else Condition(believed.etag)
         stamp = context.stamp(look.key, local.identity, local.seen.size)
-        written = await context.copier.copy(context.local, reading, context.remote, look.key, stamp, condition)
+        written = await context.copier.copy(context.pushing, reading, look.key, stamp, condition)
     finally:
         await reading.close()
     agreement = Agreement(local.identity, Held(local.seen.etag, local.seen.modified), Held(written.etag))

@@ -16,6 +16,7 @@ CONTROL = "control"
 WORKER = "worker"
 AUDIT = "audit"
 PREMISES = "premises"
+UPLOAD = "upload"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from runtime.objects import Attributes, Condition, Part, Row, Seen, Written
+from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
 from runtime.ports import Bucket, Clock, Reading
 from runtime.version import Stamp
 
@@ -127,16 +127,25 @@ class ThrottledBucket:
         await self._throttle.request()
         return await self._bucket.create_upload(key, attributes, stamp)
 
+    async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
+        await self._throttle.request()
+        return await self._bucket.list_parts(key, upload_id, first, last)
+
     async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
         await self._throttle.request(len(body))
         return await self._bucket.put_part(key, upload_id, number, body)
 
-    async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition) -> Written:
+    async def complete_upload(
+        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+    ) -> Written:
         await self._throttle.request()
-        return await self._bucket.complete_upload(key, upload_id, parts, condition)
+        return await self._bucket.complete_upload(key, upload_id, parts, condition, checksum)
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         await self._bucket.abort_upload(key, upload_id)
+
+    async def list_uploads(self) -> Sequence[Begun]:
+        return await self._bucket.list_uploads()
 
     async def delete(self, key: str, condition: Condition) -> None:
         await self._throttle.request()

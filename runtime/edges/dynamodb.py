@@ -117,6 +117,30 @@ class DynamoLedger:
     async def remove_record(self, record: Record) -> None:
         await self._ask("DeleteItem", Key={items.KEY: {"S": items.record_key(record.kind, record.id)}})
 
+    async def get_record(self, kind: str, id: str) -> Record | None:
+        key = {items.KEY: {"S": items.record_key(kind, id)}}
+        answer = await self._ask("GetItem", Key=key, ConsistentRead=True)
+        return items.to_record(answer["Item"]) if "Item" in answer else None
+
+    async def claim(self, record: Record, instead: Record | None) -> None:
+        given = _only(instead) | {"Item": items.of_record(record)}
+        await self._conditionally("PutItem", given, items.of_record(record))
+
+    async def release(self, record: Record) -> None:
+        given = _only(record) | {"Key": {items.KEY: {"S": items.record_key(record.kind, record.id)}}}
+        await self._conditionally("DeleteItem", given, None)
+
+    async def _conditionally(self, operation: str, given: dict[str, Any], done: items.Item | None) -> None:
+        """A conditional write of a record. Where the condition fails because a first attempt, whose answer was lost,
+        has done it, it is done. Raises `Changed`."""
+        given |= {"TableName": self._table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        try:
+            await self._caller.json(operation, _API, self._table, "1.0", given)
+        except Refused as refused:
+            if refused.refusal.code == "ConditionalCheckFailedException" and _old(refused) == done:
+                return
+            raise error_of(refused.refusal) from None
+
     async def _ask(self, operation: str, **given: Any) -> Any:
         given = {name: value for name, value in ({"TableName": self._table} | given).items() if value is not None}
         try:
@@ -127,5 +151,21 @@ class DynamoLedger:
 
 def _stored(refused: Refused) -> Entry | None:
     """What the table holds instead."""
-    stored = json.loads(refused.body or b"{}").get("Item")
+    stored = _old(refused)
     return items.to_entry(stored) if stored else None
+
+
+def _old(refused: Refused) -> items.Item | None:
+    found: items.Item | None = json.loads(refused.body or b"{}").get("Item")
+    return found or None
+
+
+def _only(record: Record | None) -> dict[str, Any]:
+    """The condition that exactly `record` is there, or nothing."""
+    if record is None:
+        return {"ConditionExpression": f"attribute_not_exists({items.KEY})"}
+    item = items.of_record(record)
+    return {
+        "ConditionExpression": "RecordData = :data AND RecordTime = :time",
+        "ExpressionAttributeValues": {":data": item["RecordData"], ":time": item[items.RECORD_TIME]},
+    }

@@ -10,13 +10,12 @@ from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from html import unescape
 from operator import attrgetter
 from typing import cast
 from urllib.parse import quote
 
 from runtime.edges import headers as wire
-from runtime.edges import listing
+from runtime.edges import listing, uploads
 from runtime.edges.body import Admission, Body
 from runtime.edges.caller import Caller, Refused
 from runtime.edges.connection import Answer, Connection
@@ -24,7 +23,7 @@ from runtime.edges.credentials import Credentials
 from runtime.edges.options import Options, tags
 from runtime.edges.translate import MISSING_OBJECT, Refusal, error_of
 from runtime.errors import Changed, DualSyncError, GiveUp, Unavailable
-from runtime.objects import Attributes, Condition, Part, Row, Seen, Written
+from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
 from runtime.version import Stamp
 
 WHOLE_BYTES = 32 << 20
@@ -33,9 +32,6 @@ WHOLE_BYTES = 32 << 20
 RANGE_BYTES = 8 << 20
 
 _KEY = attrgetter("key")
-_TAG = re.compile(rb"<ETag>([^<]*)</ETag>")
-_UPLOAD = re.compile(rb"<UploadId>([^<]*)</UploadId>")
-_SUM = re.compile(rb"<Checksum(CRC64NVME|CRC32C|CRC32|SHA256|SHA1)>([^<]*)</")
 
 
 class S3Reading:
@@ -100,7 +96,6 @@ class S3Bucket:
         self._digests = False
         self.unconditional = False
         """Whether the store has said that it knows no conditional writes: they are approached by looking first."""
-        self._checksums: dict[str, str] = {}
 
     def use(self, credentials: Credentials) -> None:
         """Go on with another credential; calls under way end with the old one."""
@@ -188,38 +183,68 @@ class S3Bucket:
 
     async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
         answer = await self._ask("CreateMultipartUpload", "POST", key, "uploads=", self._given(attributes, stamp))
-        found = _UPLOAD.search(answer.body or b"")
-        if found is None:
+        upload_id = uploads.text(answer.body or b"", "UploadId")
+        if not upload_id:
             raise Unavailable(f"s3 CreateMultipartUpload {self._target(key)}: the answer names no upload")
-        upload_id = unescape(found[1].decode())
-        if attributes.checksum:
-            self._checksums[upload_id] = attributes.checksum
         return upload_id
+
+    async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
+        found: list[Part] = []
+        marker = str(first - 1)
+        while True:
+            most = min(1000, last - int(marker))
+            query = f"max-parts={most}&part-number-marker={marker}&uploadId={quote(upload_id, safe='')}"
+            try:
+                answer = await self._ask("ListParts", "GET", key, query)
+            except GiveUp as error:
+                if error.reason in uploads.UNKNOWN:
+                    return None
+                raise
+            page = uploads.parts(bytes(answer.body or b""))
+            found += [part for part in page.parts if first <= part.number <= last]
+            marker = page.marker
+            if not marker or int(marker) >= last:
+                return found
+
+    async def list_uploads(self) -> Sequence[Begun]:
+        found: list[Begun] = []
+        position: dict[str, str] = {}
+        while True:
+            answer = await self._listed("ListMultipartUploads", {"prefix": self._prefix, "uploads": ""} | position)
+            page, position = uploads.begun(answer, self._prefix)
+            found += page
+            if not position:
+                return found
 
     async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
         query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
         answer = await self._write("UploadPart", "PUT", key, query, {}, body)
         return Part(number, wire.etag(answer.headers))
 
-    async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition) -> Written:
+    async def complete_upload(
+        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+    ) -> Written:
         listed = "".join(
             f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{part.etag}&quot;</ETag></Part>" for part in parts
         )
         body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
         headers = {"content-type": "application/xml"}
-        expected = self._checksums.pop(upload_id, "")
         query = f"uploadId={quote(upload_id, safe='')}"
-        answer = await self._write("CompleteMultipartUpload", "POST", key, query, headers, body, condition)
-        tag = _TAG.search(answer.body or b"")
-        etag = unescape(tag[1].decode()).strip('"') if tag else wire.etag(answer.headers)
-        if not _agree(expected, answer):
+        try:
+            answer = await self._write("CompleteMultipartUpload", "POST", key, query, headers, body, condition)
+        except GiveUp as error:
+            if error.reason != "InvalidPart":
+                raise
+            raise Unavailable(str(error)) from None  # another worker put a part again: listed anew, it can be
+        said = answer.body or b""
+        etag = uploads.text(said, "ETag").strip('"') or wire.etag(answer.headers)
+        if not uploads.agree(checksum, said):
             with contextlib.suppress(DualSyncError):
                 await self.delete(key, Condition(etag))
             raise Unavailable(f"s3 CompleteMultipartUpload {self._target(key)}: the checksum is not the source's")
         return Written(etag, answer.headers.get("x-amz-version-id", ""))
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
-        self._checksums.pop(upload_id, None)
         with contextlib.suppress(Changed):
             await self._ask("AbortMultipartUpload", "DELETE", key, f"uploadId={quote(upload_id, safe='')}")
 
@@ -251,16 +276,17 @@ class S3Bucket:
             await asyncio.gather(asked, return_exceptions=True)
 
     async def _page(self, position: dict[str, str]) -> listing.Page:
+        return listing.parse(await self._listed("ListObjectsV2", {"list-type": "2"} | position), self._prefix)
+
+    async def _listed(self, operation: str, given: dict[str, str]) -> bytes:
         # Without the encoding, control characters in keys make the answer no XML.
-        given = {"encoding-type": "url", "list-type": "2"} | position
+        given = {"encoding-type": "url"} | given
         query = "&".join(f"{name}={quote(given[name], safe='')}" for name in sorted(given))
         try:
-            answer = await self.caller.call(
-                "ListObjectsV2", self._target(""), "GET", self._base or "/", query, self._asking
-            )
+            answer = await self.caller.call(operation, self._target(""), "GET", self._base or "/", query, self._asking)
         except Refused as refused:
             raise error_of(refused.refusal) from None
-        return listing.parse(bytes(answer.body or b""), self._prefix)
+        return bytes(answer.body or b"")
 
     def _given(self, attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
         return wire.of_attributes(attributes, stamp) | self._options.writing(attributes)
@@ -361,12 +387,3 @@ class S3Bucket:
 def _bytes(content: bytes | bytearray) -> bytes:
     """Nobody changes it any more; a copy would only cost."""
     return cast(bytes, content)
-
-
-def _agree(expected: str, answer: Answer) -> bool:
-    """Whether the checksum that S3 worked out is the source's; true where they can't be compared."""
-    kind, _, value = expected.partition(":")
-    for name, found in _SUM.findall(answer.body or b""):
-        if name.decode().lower() == kind and b"-" not in found:
-            return bool(found.decode() == value)
-    return True

@@ -24,6 +24,7 @@ from runtime.errors import (
     Stop,
     Throttled,
     Unavailable,
+    UploadGone,
 )
 
 
@@ -69,7 +70,7 @@ _UNAVAILABLE = (
 )
 _BUSY = "ConditionalRequestConflict OperationAborted ReplicatedWriteConflictException TransactionConflictException"
 _CHANGED = (
-    "ConditionalCheckFailedException DuplicateItemException MessageNotInflight NoSuchKey NoSuchUpload NoSuchVersion"
+    "ConditionalCheckFailedException DuplicateItemException MessageNotInflight NoSuchKey NoSuchVersion"
     " PreconditionFailed ReceiptHandleIsInvalid"
 )
 _GIVE_UP = (
@@ -103,6 +104,7 @@ CODES: Mapping[str, Kind] = MappingProxyType(
             (_UNAVAILABLE, Unavailable),
             (_BUSY, Busy),
             (_CHANGED, Changed),
+            ("NoSuchUpload", UploadGone),
             (_GIVE_UP, GiveUp),
             (_STOP, Stop),
         )

@@ -69,6 +69,15 @@ class ReadOnlyLedger:
     async def remove_record(self, record: Record) -> None:
         pass
 
+    async def get_record(self, kind: str, id: str) -> Record | None:
+        return await self._ledger.get_record(kind, id)
+
+    async def claim(self, record: Record, instead: Record | None) -> None:
+        pass
+
+    async def release(self, record: Record) -> None:
+        pass
+
 
 @dataclass(slots=True)
 class Notebook:
@@ -127,6 +136,7 @@ async def plan(desk: Desk, side: Side, peer: Side, tell: Callable[[int], None]) 
         queue=notebook,
         parallel=desk.parallel,
         log=Silent(),
+        scope=await side.scope(),
         fresh=True,
     )
     return Plan(side, await finder.run(), notebook.looks)
@@ -147,6 +157,7 @@ async def reconcile(desk: Desk, side: Side, peer: Side, tell: Callable[[int], No
         queue=side.queue,
         parallel=desk.parallel,
         log=Silent(),
+        scope=await side.scope(),
         name="reconcile",
         fresh=True,
     )

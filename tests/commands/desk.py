@@ -257,6 +257,7 @@ class Office:
             name=name,
             settings=values,
             bucket=FakeBucket(store, OPERATOR),
+            whole=FakeBucket(store, OPERATOR),
             ledger=ledger,
             queue=queue,
             letters=letters,
@@ -282,7 +283,7 @@ class Office:
             remote=FakeBucket(self.stores[name.peer], IDS[name.peer], name="remote"),
             ledger=ledger,
             queue=queue,
-            copier=Copier(threshold=16 << 20, part_size=8 << 20, parallel=Serial()),
+            copier=Copier(threshold=16 << 20, part_size=8 << 20, parallel=Serial(), ledger=ledger, clock=self.clock),
             principals=Principals(frozenset(values.own_user_ids), "AROAWORKER"),
             log=vitals,
         )

@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from runtime.errors import Changed
+from runtime.errors import Changed, UploadGone
 from runtime.objects import NOTHING, Attributes, Condition, Part, Row, Seen, Written
 from runtime.ports import Bucket
 from runtime.settings import SideName
@@ -260,6 +260,31 @@ async def test_a_part_for_an_upload_that_is_no_more(world: World) -> None:
     await bucket.abort_upload("k", upload_id)
     with pytest.raises(Changed):
         await bucket.put_part("k", upload_id, 2, b"more")
+
+
+async def test_the_parts_that_are_there(world: World) -> None:
+    bucket = world.bucket()
+    upload_id, parts = await upload(bucket, "k", b"a" * PART, b"b")
+    listed = await bucket.list_parts("k", upload_id)
+    assert listed == parts
+    assert [part.size for part in listed] == [PART, 1]
+    again = await bucket.put_part("k", upload_id, 4, b"four")
+    assert await bucket.list_parts("k", upload_id, 2, 3) == parts[1:]
+    assert await bucket.list_parts("k", upload_id, 3, 9) == [again]
+    await bucket.abort_upload("k", upload_id)
+    with pytest.raises(UploadGone):
+        await bucket.list_parts("k", upload_id)
+
+
+async def test_the_uploads_under_way(world: World) -> None:
+    bucket = world.bucket("p/")
+    upload_id, parts = await upload(bucket, "a &+%é", b"part")
+    await upload(world.bucket("other/"), "b", b"part")
+    listed = await bucket.list_uploads()
+    assert [(begun.key, begun.id) for begun in listed] == [("a &+%é", upload_id)]
+    assert listed[0].initiated > 1_000_000_000
+    await bucket.complete_upload("a &+%é", upload_id, parts, NOTHING)
+    assert await bucket.list_uploads() == []
 
 
 async def test_a_listing_is_sorted_by_bytes(world: World) -> None:

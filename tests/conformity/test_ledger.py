@@ -8,7 +8,7 @@ import pytest
 
 from runtime.entry import Agreement, Entry, Held
 from runtime.errors import Changed
-from runtime.record import CONFLICT, HELD_DELETION, Record
+from runtime.record import CONFLICT, HELD_DELETION, UPLOAD, Record
 from runtime.settings import SideName
 from runtime.version import Identity
 from tests.conformity.world import World
@@ -105,3 +105,24 @@ async def test_a_record_is_replaced_and_removed_by_its_id(world: World) -> None:
     await world.ledger.remove_record(Record(CONFLICT, long, 20))
     await world.ledger.remove_record(Record(CONFLICT, long, 20))
     assert [record.id for record in await records(world, CONFLICT)] == ["1"]
+
+
+async def test_a_record_is_claimed_once_and_released_by_its_claimer(world: World) -> None:
+    first, second = Record(UPLOAD, "a", 10, "k", {"id": "1"}), Record(UPLOAD, "a", 10, "k", {"id": "2"})
+    ledger = world.ledger
+    assert await ledger.get_record(UPLOAD, "a") is None
+    with pytest.raises(Changed):
+        await ledger.claim(first, second)
+    await ledger.claim(first, None)
+    assert await ledger.get_record(UPLOAD, "a") == first
+    with pytest.raises(Changed):
+        await ledger.claim(second, None)
+    with pytest.raises(Changed):
+        await ledger.release(second)
+    await ledger.claim(second, first)
+    with pytest.raises(Changed):
+        await ledger.release(first)
+    assert await records(world, UPLOAD) == [second]
+    await ledger.release(second)
+    await ledger.release(second)
+    assert await ledger.get_record(UPLOAD, "a") is None

@@ -118,14 +118,21 @@ class Side:
         self.local = FakeBucket(self.here, f"{ROLE}:i-0", prefix=s.local_prefix, gate=self.gate)
         self.remote = FakeBucket(self.there, PEERS_USER, prefix=s.remote_prefix, name="remote", gate=self.gate)
         self.ledger = FakeLedger(gate=self.gate)
+        clock = FakeClock(self.time)
         self.context = Context(
             settings=s,
-            clock=FakeClock(self.time),
+            clock=clock,
             local=self.local,
             remote=self.remote,
             ledger=self.ledger,
             queue=FakeQueue(self.broker, gate=self.gate),
-            copier=Copier(threshold=s.multipart_threshold, part_size=s.part_size, parallel=Serial()),
+            copier=Copier(
+                threshold=s.multipart_threshold,
+                part_size=s.part_size,
+                parallel=Serial(),
+                ledger=self.ledger,
+                clock=clock,
+            ),
             principals=Principals(frozenset(s.own_user_ids), ROLE),
             log=self.log,
         )

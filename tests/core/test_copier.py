@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.copier import MAX_PARTS, Copier, SourceChanged, part_length
-from runtime.errors import Changed, GiveUp, Unavailable
+from runtime.copier import MAX_PARTS, Copier, part_length
+from runtime.errors import Busy, Changed, CredentialRejected, GiveUp, Unavailable, UploadGone
 from runtime.objects import NOTHING, Attributes, Condition, Part, Seen, Written
-from runtime.version import Identity
+from runtime.parts import SourceChanged
+from runtime.record import UPLOAD, Record
+from runtime.upload import Route
+from runtime.version import Identity, Stamp
 from tests.core.given import CN, stamp
 from tests.fakes.bucket import FakeBucket
-from tests.fakes.clock import Time
+from tests.fakes.clock import FakeClock, Time
 from tests.fakes.gate import run
+from tests.fakes.ledger import FakeLedger
 from tests.fakes.parallel import Serial
 from tests.fakes.store import Store
 
@@ -52,7 +56,12 @@ class World:
 
     source: Store = field(default_factory=lambda: Store("source", "cn-north-1", Time()))
     target: Store = field(default_factory=lambda: Store("target", "us-west-2", Time()))
-    copier: Copier = field(default_factory=lambda: Copier(threshold=9, part_size=MIB, parallel=Serial()))
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+
+    def __post_init__(self) -> None:
+        clock = FakeClock(Time())
+        self.copier = Copier(threshold=9, part_size=MIB, parallel=Serial(), ledger=self.ledger, clock=clock)
+        self.route = Route(FakeBucket(self.source, "AIDA"), FakeBucket(self.target, "AIDA"), "local>remote")
 
     def reading(self, content: bytes, *chunks: bytes) -> Reading:
         """Put `content` into the source and begin to read it (in `chunks`, if they are given)."""
@@ -62,8 +71,10 @@ class World:
         return Reading(version.seen, chunks or (content,))
 
     def copy(self, reading: Reading, condition: Condition = NOTHING, to: str = "") -> Written:
-        source, target = FakeBucket(self.source, "AIDA"), FakeBucket(self.target, "AIDA")
-        return run(self.copier.copy(source, reading, target, "k", STAMP, condition, to))
+        return run(self.copier.copy(self.route, reading, "k", STAMP, condition, to))
+
+    def noted(self) -> list[str]:
+        return [record.id for record in self.ledger.table.records.values() if record.kind == UPLOAD]
 
     def copied(self, key: str = "k") -> tuple[bytes, Seen] | None:
         version = self.target.current(key)
@@ -121,7 +132,7 @@ def test_the_condition_holds_or_nothing_is_written(content: bytes) -> None:
         with pytest.raises(Changed):
             world.copy(reading, condition)
         assert reading.closed
-    assert world.target.uploads == {}
+    assert len(world.target.uploads) <= 1, "what a 412 left is left only once"
     before = world.copied()
     assert before is not None
     assert before[0] == b"another"
@@ -129,6 +140,7 @@ def test_the_condition_holds_or_nothing_is_written(content: bytes) -> None:
     after = world.copied()
     assert after is not None
     assert after[0] == content
+    assert world.target.uploads == {}
 
 
 @pytest.mark.parametrize("chunks", [(b"ab",), (b"ab", b""), (b"abcd",)])
@@ -162,12 +174,23 @@ def test_a_source_replaced_meanwhile_is_never_mixed() -> None:
 
 
 class Breaking(FakeBucket):
-    """A target where a part, and perhaps the clean-up, fails."""
+    """A target where a part, the completion, or the clean-up fails, as long as it is told to."""
 
+    part: Exception | None = None
+    completion: Exception | None = None
     abort_fails = False
 
     async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
-        raise Changed("the reason")
+        if self.part is not None and number == 2:
+            raise self.part
+        return await super().put_part(key, upload_id, number, body)
+
+    async def complete_upload(
+        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+    ) -> Written:
+        if self.completion is not None:
+            raise self.completion
+        return await super().complete_upload(key, upload_id, parts, condition, checksum)
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         if self.abort_fails:
@@ -175,15 +198,155 @@ class Breaking(FakeBucket):
         await super().abort_upload(key, upload_id)
 
 
-@pytest.mark.parametrize("abort_fails", [False, True])
-def test_a_failed_upload_is_aborted_and_its_own_error_is_what_counts(abort_fails: bool) -> None:
+class Counting(FakeBucket):
+    """A source that counts the ranges read."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, "AIDA")
+        self.starts: list[int] = []
+
+    async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
+        self.starts.append(start)
+        return await super().read_range(key, start, end, etag)
+
+
+THREE = b"x" * (2 * MIB) + b"yz"
+
+
+def broken(**faults: object) -> tuple[World, Breaking, Counting]:
     world = World()
-    target = Breaking(world.target, "AIDA")
-    target.abort_fails = abort_fails
-    source = FakeBucket(world.source, "AIDA")
-    with pytest.raises(Changed, match="the reason"):
-        run(world.copier.copy(source, world.reading(b"larger than nine"), target, "k", STAMP, NOTHING))
-    assert len(world.target.uploads) == abort_fails
+    target, source = Breaking(world.target, "AIDA"), Counting(world.source)
+    world.route = Route(source, target, "local>remote")
+    for name, fault in faults.items():
+        setattr(target, name, fault)
+    return world, target, source
+
+
+@pytest.mark.parametrize("abort_fails", [False, True])
+@pytest.mark.parametrize("when", ["part", "completion"])
+@pytest.mark.parametrize("error", [GiveUp("the reason"), UploadGone("the reason"), Busy("the reason")], ids=repr)
+def test_what_fails_for_good_is_aborted_and_its_own_error_is_what_counts(
+    error: Exception, when: str, abort_fails: bool
+) -> None:
+    world, _, _ = broken(**{when: error, "abort_fails": abort_fails})
+    with pytest.raises(type(error), match="the reason"):
+        world.copy(world.reading(THREE))
+    assert len(world.target.uploads) == len(world.noted()) == abort_fails
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("reset"), CredentialRejected("expired"), Changed("412"), KeyboardInterrupt()], ids=repr
+)
+@pytest.mark.parametrize("when", ["part", "completion"])
+def test_what_may_go_on_is_left_and_gone_on_with(error: BaseException, when: str) -> None:
+    world, target, source = broken(**{when: error})
+    with pytest.raises(type(error)):
+        world.copy(world.reading(THREE))
+    assert world.noted() == ["local>remote/k"]
+    target.part = target.completion = None
+    world.target.put("k", b"written meanwhile", "AIDA")
+    current = world.target.current("k")
+    assert current is not None
+    before, source.starts = source.starts, []
+    version = world.source.current("k")
+    assert version is not None
+    world.copy(Reading(version.seen), Condition(current.seen.etag))
+    copied = world.copied()
+    assert copied is not None
+    assert copied[0] == THREE
+    assert copied[1].etag.endswith("-3")
+    assert sorted(before + source.starts) in ([0, MIB, MIB, 2 * MIB], [0, MIB, 2 * MIB]), "only the lost part again"
+    assert (world.target.uploads, world.noted()) == ({}, [])
+
+
+def left() -> tuple[World, Breaking, Counting]:
+    """An upload left after its first part."""
+    world, target, source = broken(part=Unavailable("reset"))
+    with pytest.raises(Unavailable):
+        world.copy(world.reading(THREE))
+    target.part = None
+    source.starts = []
+    return world, target, source
+
+
+def test_another_version_of_the_source_starts_anew() -> None:
+    world, _, source = left()
+    world.copy(world.reading(b"a" * len(THREE)))
+    copied = world.copied()
+    assert copied is not None
+    assert set(copied[0]) == {ord("a")}
+    assert source.starts == [0, MIB, 2 * MIB]
+    assert (world.target.uploads, world.noted()) == ({}, [])
+
+
+def test_other_parts_or_attributes_start_anew() -> None:
+    for change in ({"part_size": 2 * MIB}, {"include_metadata": False}):
+        world, _, source = left()
+        world.copier = replace(world.copier, **change)  # type: ignore[arg-type]
+        version = world.source.current("k")
+        assert version is not None
+        world.copy(Reading(version.seen))
+        copied = world.copied()
+        assert copied is not None
+        assert copied[0] == THREE
+        assert source.starts[0] == 0
+        assert (world.target.uploads, world.noted()) == ({}, [])
+
+
+def test_an_upload_that_was_aborted_meanwhile_starts_anew() -> None:
+    world, _, source = left()
+    world.target.uploads.clear()
+    version = world.source.current("k")
+    assert version is not None
+    world.copy(Reading(version.seen))
+    assert source.starts == [0, MIB, 2 * MIB]
+    assert world.noted() == []
+
+
+def test_a_part_of_another_length_is_put_again() -> None:
+    world, _, source = left()
+    (upload,) = world.target.uploads
+    world.target.put_part(upload, 1, b"torn")
+    version = world.source.current("k")
+    assert version is not None
+    world.copy(Reading(version.seen))
+    assert source.starts == [0, MIB, 2 * MIB]
+    copied = world.copied()
+    assert copied is not None
+    assert copied[0] == THREE
+
+
+class Blind(Breaking):
+    """A store that can't list parts."""
+
+    async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> None:
+        return None
+
+
+def test_a_store_that_lists_no_parts_starts_anew() -> None:
+    world, _, source = left()
+    world.route = Route(source, Blind(world.target, "AIDA"), "local>remote")
+    version = world.source.current("k")
+    assert version is not None
+    world.copy(Reading(version.seen))
+    assert source.starts == [0, MIB, 2 * MIB]
+    assert (world.target.uploads, world.noted()) == ({}, [])
+
+
+def test_who_comes_second_to_note_an_upload_leaves_none_behind() -> None:
+    world = World()
+
+    class Rival(FakeBucket):
+        async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
+            first = self.store.create_upload(key, attributes, stamp)
+            record = Record(UPLOAD, f"local>remote/{key}", 1, key, {"id": first})
+            world.ledger.table.records[UPLOAD, record.id] = record
+            return await super().create_upload(key, attributes, stamp)
+
+    world.route = Route(world.route.source, Rival(world.target, "AIDA"), "local>remote")
+    with pytest.raises(Busy):
+        world.copy(world.reading(THREE))
+    assert list(world.target.uploads) == ["upload-1"]
 
 
 @pytest.mark.parametrize("include_metadata", [True, False])

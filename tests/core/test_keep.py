@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from runtime.copier import SourceChanged
 from runtime.decide import Sighting
 from runtime.errors import Changed
 from runtime.keep import conflict_name, is_conflict_name, keep_loser
 from runtime.objects import Seen
+from runtime.parts import SourceChanged
 from runtime.version import Identity
 from tests.core.given import CN, GLOBAL, USER, Side, settings
 from tests.fakes.bucket import FakeBucket

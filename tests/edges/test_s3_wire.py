@@ -7,7 +7,7 @@ import pytest
 from runtime.edges.body import Admission
 from runtime.edges.options import Options
 from runtime.edges.s3 import RANGE_BYTES, WHOLE_BYTES, S3Bucket
-from runtime.errors import Changed, Denied, GiveUp, Unavailable
+from runtime.errors import Changed, Denied, GiveUp, Unavailable, UploadGone
 from runtime.objects import NOTHING, Attributes, Condition, Part
 from runtime.settings import SideName
 from runtime.version import STAMP_KEY, Identity, Stamp, key_hash
@@ -161,19 +161,82 @@ async def test_a_hopeful_200_that_fails() -> None:
         assert b"<PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag>" in script.asked[0].body
 
 
+async def test_parts_are_listed_page_by_page() -> None:
+    def page(*numbers: int, more: str = "") -> bytes:
+        parts = "".join(
+            f"<Part><ETag>&quot;e{n}&quot;</ETag><PartNumber>{n}</PartNumber><Size>{n * 10}</Size></Part>"
+            for n in numbers
+        )
+        marker = f"<NextPartNumberMarker>{more or numbers[-1]}</NextPartNumberMarker>"
+        truncated = f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>"
+        return answer(200, f"<ListPartsResult>{marker}{truncated}{parts}</ListPartsResult>\n".encode())
+
+    async with scripted(page(1, 2, more="2"), page(5)) as script:
+        listed = await bucket(script).list_parts("k", "u/")
+        assert listed is not None
+        assert [(p.number, p.etag, p.size) for p in listed] == [(1, "e1", 10), (2, "e2", 20), (5, "e5", 50)]
+        assert [asked.path for asked in script.asked] == [
+            f"/b/p/k?max-parts=1000&part-number-marker={marker}&uploadId=u%2F" for marker in (0, 2)
+        ]
+    async with scripted(page(4, 5, more="5")) as script:
+        assert await bucket(script).list_parts("k", "u", 4, 5) == [Part(4, "e4"), Part(5, "e5")]
+        assert "max-parts=2&part-number-marker=3" in script.asked[0].path
+    for cut in (b"<ListPartsResult><IsTruncated>false", b"<ListPartsResult></ListPartsResult>", b""):
+        async with scripted(answer(200, cut)) as script:
+            with pytest.raises(Unavailable, match="not a whole page"):
+                await bucket(script).list_parts("k", "u")
+    for code in ("NotImplemented", "MethodNotAllowed"):
+        async with scripted(error(501 if code == "NotImplemented" else 405, code)) as script:
+            assert await bucket(script).list_parts("k", "u") is None
+    async with scripted(error(404, "NoSuchUpload")) as script:
+        with pytest.raises(UploadGone):
+            await bucket(script).list_parts("k", "u")
+
+
+async def test_uploads_are_listed_page_by_page() -> None:
+    row = (
+        "<Upload><Key>p/a+b%26{n}</Key><UploadId>u{n}</UploadId><Initiator><ID>arn:i</ID></Initiator>"
+        "<Owner><ID>o</ID></Owner><Initiated>2026-01-31T23:59:0{n}.000Z</Initiated></Upload>"
+    )
+    more = "<EncodingType>url</EncodingType><NextKeyMarker>p/a+b%261</NextKeyMarker><NextUploadIdMarker>u1</NextUploadIdMarker>"
+
+    def page(n: int, *, last: bool) -> bytes:
+        rest = f"<IsTruncated>{'false' if last else 'true'}</IsTruncated>{more}"
+        body = f"<ListMultipartUploadsResult>{rest}{row.format(n=n)}</ListMultipartUploadsResult>"
+        return answer(200, body.encode())
+
+    async with scripted(page(1, last=False), page(2, last=True)) as script:
+        found = await bucket(script).list_uploads()
+        assert [(u.key, u.id, u.initiated - found[0].initiated, u.initiator) for u in found] == [
+            ("a b&1", "u1", 0, "arn:i"),
+            ("a b&2", "u2", 1, "arn:i"),
+        ]
+        assert [asked.path for asked in script.asked] == [
+            "/b?encoding-type=url&prefix=p%2F&uploads=",
+            "/b?encoding-type=url&key-marker=p%2Fa%20b%261&prefix=p%2F&upload-id-marker=u1&uploads=",
+        ]
+
+
+async def test_a_part_that_another_worker_put_again_is_no_reason_to_give_up() -> None:
+    async with scripted(error(400, "InvalidPart")) as script:
+        with pytest.raises(Unavailable, match="InvalidPart"):
+            await bucket(script).complete_upload("k", "u", [Part(1, "e")], NOTHING)
+
+
 @pytest.mark.parametrize(("theirs", "agree"), [("AAAAAAAAAAA=", True), ("BBBBBBBBBBB=", False)])
 async def test_an_upload_is_compared_with_its_sources_checksum(theirs: str, agree: bool) -> None:
     created = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
     done = f'<R><ETag>"e-1"</ETag><ChecksumCRC64NVME>{theirs}</ChecksumCRC64NVME></R>'.encode()
     async with scripted(answer(200, created), answer(200, done), answer(204)) as script:
         b = bucket(script)
-        await b.create_upload("k", Attributes(checksum="crc64nvme:AAAAAAAAAAA="), None)
+        await b.create_upload("k", PLAIN, None)
+        checksum = "crc64nvme:AAAAAAAAAAA="
         if agree:
-            assert (await b.complete_upload("k", "u", [Part(1, "e")], NOTHING)).etag == "e-1"
+            assert (await b.complete_upload("k", "u", [Part(1, "e")], NOTHING, checksum)).etag == "e-1"
             assert len(script.asked) == 2
             return
         with pytest.raises(Unavailable, match="checksum"):
-            await b.complete_upload("k", "u", [Part(1, "e")], NOTHING)
+            await b.complete_upload("k", "u", [Part(1, "e")], NOTHING, checksum)
         assert (script.asked[-1].method, script.asked[-1].headers["if-match"]) == ("DELETE", '"e-1"')
 
 

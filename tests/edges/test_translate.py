@@ -10,12 +10,23 @@ import pytest
 from botocore import exceptions as vendor
 
 from runtime.edges.translate import CODES, OWN_CODES, Refusal, error_of, translate
-from runtime.errors import Busy, Changed, CredentialRejected, Denied, GiveUp, Retry, Stop, Throttled, Unavailable
+from runtime.errors import (
+    Busy,
+    Changed,
+    CredentialRejected,
+    Denied,
+    GiveUp,
+    Retry,
+    Stop,
+    Throttled,
+    Unavailable,
+    UploadGone,
+)
 
 CALLS = {
     "s3": (
         "HeadObject GetObject PutObject CreateMultipartUpload UploadPart CompleteMultipartUpload AbortMultipartUpload"
-        " DeleteObject ListObjectsV2 GetObjectTagging"
+        " DeleteObject ListObjectsV2 GetObjectTagging ListParts ListMultipartUploads"
     ),
     "sqs": "ReceiveMessage DeleteMessageBatch ChangeMessageVisibility SendMessage SendMessageBatch",
     "dynamodb": "GetItem BatchGetItem PutItem DeleteItem Query",
@@ -49,7 +60,7 @@ def test_every_call_in_use_is_listed() -> None:
     texts = [(edges / f"{name}.py").read_text() for name in ("s3", "sqs", "dynamodb", "sts", "secrets")]
     used = {name for text in texts for name in names.findall(text)}
     assert len(used) > 10
-    used -= {"SenderFault"}
+    used -= {"SenderFault", "UploadId"}
     assert used <= {call for calls in CALLS.values() for call in calls.split()}
 
 
@@ -64,7 +75,7 @@ def test_every_call_in_use_is_listed() -> None:
         ("OperationAborted", 409, Busy),
         ("PreconditionFailed", 412, Changed),
         ("NoSuchKey", 404, Changed),
-        ("NoSuchUpload", 404, Changed),
+        ("NoSuchUpload", 404, UploadGone),
         ("InvalidAccessKeyId", 403, CredentialRejected),
         ("SignatureDoesNotMatch", 403, CredentialRejected),
         ("ExpiredToken", 400, CredentialRejected),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from runtime.errors import Busy, Changed, GiveUp
-from runtime.objects import Attributes, Condition, Part, Row, Seen, Written
+from runtime.errors import Busy, Changed, GiveUp, Unavailable, UploadGone
+from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
 from runtime.version import Stamp
 from tests.fakes.gate import Gate, Pair, open_gate
-from tests.fakes.store import Store, Version
+from tests.fakes.store import Store, Upload, Version
 
 PAGE = 1000
 """Keys a page of a listing ("ListObjectsV2", API Reference)."""
@@ -58,8 +58,9 @@ class FakeBucket:
         self._head, self._get, self._body, self._range, self._put, self._create = (
             gate(f"{name}.{call}") for call in ("head", "get", "body", "get_range", "put", "create_upload")
         )
-        self._part, self._complete, self._abort, self._delete, self._list = (
-            gate(f"{name}.{call}") for call in ("put_part", "complete", "abort", "delete", "list")
+        self._uploads = gate(f"{name}.list_uploads")
+        self._part, self._complete, self._abort, self._delete, self._list, self._parts = (
+            gate(f"{name}.{call}") for call in ("put_part", "complete", "abort", "delete", "list", "list_parts")
         )
 
     async def head(self, key: str, version_id: str = "") -> Seen | None:
@@ -103,36 +104,53 @@ class FakeBucket:
 
     async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
         await self._create[0]
-        upload_id = self.store.create_upload(self._prefix + key, attributes, stamp)
+        upload_id = self.store.create_upload(self._prefix + key, attributes, stamp, self.principal)
         await self._create[1]
         return upload_id
 
     async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
         await self._part[0]
-        upload = self.store.uploads.get(upload_id)
-        if upload is None or upload.key != self._prefix + key:
-            raise Changed(f"{upload_id}: NoSuchUpload")
+        self._upload(key, upload_id)
         part = self.store.put_part(upload_id, number, bytes(body))
         await self._part[1]
         return part
 
-    async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition) -> Written:
+    async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
+        await self._parts[0]
+        parts = self._upload(key, upload_id).parts
+        listed = [Part(n, parts[n][0], len(parts[n][1])) for n in sorted(parts) if first <= n <= last]
+        await self._parts[1]
+        return listed
+
+    def _upload(self, key: str, upload_id: str) -> Upload:
+        upload = self.store.uploads.get(upload_id)
+        if upload is None or upload.key != self._prefix + key or upload.spent:
+            raise UploadGone(f"{upload_id}: NoSuchUpload")
+        return upload
+
+    async def complete_upload(
+        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+    ) -> Written:
         full = self._prefix + key
         try:
             await self._complete[0]
         except Busy:  # a driver's 409: this upload is spent ("CompleteMultipartUpload", API Reference)
             self.store.uploads.pop(upload_id, None)
             raise
-        upload = self.store.uploads.get(upload_id)
-        if upload is None or upload.key != full or upload.spent:
-            raise Changed(f"{upload_id}: NoSuchUpload")
+        upload = self._upload(key, upload_id)
         numbers = [p.number for p in parts]
         if numbers != sorted(set(numbers)):
             raise GiveUp("InvalidPartOrder", upload_id)
         if not parts or any(upload.parts.get(p.number, ("",))[0] != p.etag for p in parts):
-            raise GiveUp("InvalidPart", upload_id)
-        upload.spent = True
-        self._check("CompleteMultipartUpload", full, condition)
+            raise Unavailable(f"{upload_id}: InvalidPart")
+        try:
+            self._check("CompleteMultipartUpload", full, condition)
+        except Busy:
+            upload.spent = True
+            raise
+        except Changed:
+            upload.spent = self.store.spent_by_412  # of 412 the documentation does not say whether it may be repeated
+            raise
         upload.parts = {n: upload.parts[n] for n in numbers}
         written = self.store.complete_upload(upload_id, self.principal)
         await self._complete[1]
@@ -142,6 +160,13 @@ class FakeBucket:
         await self._abort[0]
         self.store.uploads.pop(upload_id, None)
         await self._abort[1]
+
+    async def list_uploads(self) -> Sequence[Begun]:
+        await self._uploads[0]
+        cut, found = len(self._prefix), self.store.uploads.items()
+        listed = [Begun(u.key[cut:], id, u.initiated, u.initiator) for id, u in found if u.key.startswith(self._prefix)]
+        await self._uploads[1]
+        return listed
 
     async def delete(self, key: str, condition: Condition) -> None:
         await self._delete[0]

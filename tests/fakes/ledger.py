@@ -26,6 +26,9 @@ class FakeLedger:
 
     def __init__(self, table: Table | None = None, *, gate: Gate = open_gate) -> None:
         self.table = table or Table()
+        self._get_record, self._claim, self._release = (
+            gate(f"ledger.{call}") for call in ("get_record", "claim", "release")
+        )
         self._get, self._get_many, self._put, self._record, self._records, self._remove = (
             gate(f"ledger.{call}") for call in ("get", "get_many", "put", "record", "records", "remove_record")
         )
@@ -71,3 +74,23 @@ class FakeLedger:
         await self._remove[0]
         self.table.records.pop((record.kind, record.id), None)
         await self._remove[1]
+
+    async def get_record(self, kind: str, id: str) -> Record | None:
+        await self._get_record[0]
+        found = self.table.records.get((kind, id))
+        await self._get_record[1]
+        return found
+
+    async def claim(self, record: Record, instead: Record | None) -> None:
+        await self._claim[0]
+        if self.table.records.get((record.kind, record.id)) != instead:
+            raise Changed(f"record {record.kind}/{record.id}: another one is there")
+        self.table.records[record.kind, record.id] = record
+        await self._claim[1]
+
+    async def release(self, record: Record) -> None:
+        await self._release[0]
+        if self.table.records.get((record.kind, record.id), record) != record:
+            raise Changed(f"record {record.kind}/{record.id}: another one is there")
+        self.table.records.pop((record.kind, record.id), None)
+        await self._release[1]

@@ -47,13 +47,14 @@ class Version:
 class Upload:
     """A multipart upload under way."""
 
-    __slots__ = ("attributes", "initiated", "key", "parts", "spent", "stamp")
+    __slots__ = ("attributes", "initiated", "initiator", "key", "parts", "spent", "stamp")
 
-    def __init__(self, key: str, attributes: Attributes, stamp: Stamp | None, initiated: int) -> None:
+    def __init__(self, key: str, attributes: Attributes, stamp: Stamp | None, initiated: int, initiator: str) -> None:
         self.key = key
         self.attributes = attributes
         self.stamp = stamp
         self.initiated = initiated
+        self.initiator = initiator
         self.parts: dict[int, tuple[str, bytes]] = {}
         self.spent = False
 
@@ -86,6 +87,7 @@ class Store:
         self.keys: dict[str, list[Version]] = {}
         self.uploads: dict[str, Upload] = {}
         self.absent_delete_is_404 = True
+        self.spent_by_412 = True
         self.marker_removal_raises_event = True
         self._count = 0
 
@@ -156,11 +158,13 @@ class Store:
         stamp = seen.stamp if attributes is None else None
         return self.put(key, version.body, principal, attributes or seen.attributes, stamp, event="ObjectCreated:Copy")
 
-    def create_upload(self, key: str, attributes: Attributes | None = None, stamp: Stamp | None = None) -> str:
+    def create_upload(
+        self, key: str, attributes: Attributes | None = None, stamp: Stamp | None = None, principal: str = ""
+    ) -> str:
         """CreateMultipartUpload."""
         self._count += 1
         upload_id = f"upload-{self._count}"
-        self.uploads[upload_id] = Upload(key, attributes or Attributes(), stamp, self.now())
+        self.uploads[upload_id] = Upload(key, attributes or Attributes(), stamp, self.now(), principal)
         return upload_id
 
     def put_part(self, upload_id: str, number: int, body: bytes) -> Part:

@@ -53,7 +53,9 @@ class Unconditional(Proxy):
     ) -> Written:
         return await self.inner.put(key, body, attributes, stamp, _Any(self.inner, key))
 
-    async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition) -> Written:
+    async def complete_upload(
+        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+    ) -> Written:
         return await self.inner.complete_upload(key, upload_id, parts, _Any(self.inner, key))
 
     async def delete(self, key: str, condition: Condition) -> None:

@@ -61,9 +61,8 @@ class NaiveWorker:
             return
         identity = Identity(context.side, seen.modified, seen.etag)
         written = await context.copier.copy(
-            context.local,
+            context.pushing,
             reading,
-            context.remote,
             look.key,
             context.stamp(look.key, identity, seen.size),
             NOTHING if remote is None else Condition(remote.etag),

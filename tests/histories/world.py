@@ -100,18 +100,26 @@ class World:
         peer = PEER[side]
         s = self.settings[side]
         gate, page = self.gate, self.modes.page
+        clock = FakeClock(self.time, self.modes.worker_skew, stop=self.stop_clock)
+        ledger = FakeLedger(self.tables[side], gate=gate)
         return Context(
             settings=s,
-            clock=FakeClock(self.time, self.modes.worker_skew, stop=self.stop_clock),
+            clock=clock,
             local=FakeBucket(
                 self.stores[side], f"{ROLES[side]}:i-0", prefix=s.local_prefix, name="local", gate=gate, page=page
             ),
             remote=FakeBucket(
                 self.stores[peer], DEDICATED[peer], prefix=s.remote_prefix, name="remote", gate=gate, page=page
             ),
-            ledger=FakeLedger(self.tables[side], gate=gate),
+            ledger=ledger,
             queue=FakeQueue(self.brokers[side], gate=gate),
-            copier=Copier(threshold=s.multipart_threshold, part_size=s.part_size, parallel=Serial()),
+            copier=Copier(
+                threshold=s.multipart_threshold,
+                part_size=s.part_size,
+                parallel=Serial(),
+                ledger=ledger,
+                clock=clock,
+            ),
             principals=Principals(frozenset((DEDICATED[side],)), ROLES[side]),
             log=self.log,
         )

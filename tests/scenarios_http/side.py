@@ -14,6 +14,7 @@ from runtime.edges.network import Network
 from runtime.edges.parallel import LoopParallel
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.sqs import SqsQueue
+from runtime.ports import Clock, Ledger
 from runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.cloud.handle import Cloud
@@ -103,8 +104,8 @@ class HttpSide:
         return DynamoLedger(network.caller("dynamodb", self.cloud.endpoint), self.table)
 
     @staticmethod
-    def copier() -> Copier:
-        return Copier(threshold=16 << 20, part_size=8 << 20, parallel=LoopParallel())
+    def copier(ledger: Ledger, clock: Clock) -> Copier:
+        return Copier(threshold=16 << 20, part_size=8 << 20, parallel=LoopParallel(), ledger=ledger, clock=clock)
 
     # -- what its users do, as any S3 tool would
 

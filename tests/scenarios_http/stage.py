@@ -129,14 +129,15 @@ class HttpStage:
     async def _make(self) -> None:
         for name in SIDES:
             here, there = self.sides[name], self.sides[name.peer]
+            ledger = here.ledger_edge()
             self.contexts[name] = Context(
                 settings=self._settings(here, there),
                 clock=self.clock,
                 local=Counted(here.bucket_edge(here.worker), self.counts),
                 remote=Counted(there.bucket_edge(there.dedicated), self.counts),
-                ledger=here.ledger_edge(),
+                ledger=ledger,
                 queue=here.queue_edge(),
-                copier=here.copier(),
+                copier=here.copier(ledger, self.clock),
                 principals=Principals(frozenset((here.dedicated.user_id,)), here.worker.user_id),
                 log=Silent(),
             )

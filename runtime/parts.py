@@ -1,0 +1,94 @@
+"""A multipart upload from its beginning, or from where another worker left it, to its completion."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from runtime.errors import Busy, Changed, DualSyncError, GiveUp, UploadGone
+from runtime.objects import Attributes, Condition, Part, Written
+from runtime.ports import Ledger, Parallel
+from runtime.record import UPLOAD
+from runtime.upload import Route, Upload, record_id
+from runtime.version import Stamp
+
+PARTS_AT_ONCE = 4
+
+
+class SourceChanged(Changed):
+    """The source was replaced while it was read; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Carries parts on one route. At most `PARTS_AT_ONCE` are in memory.
+
+    What is there is asked of S3 alone (ListParts); the ledger only says which upload is meant for which version. The
+    write's condition belongs to the completion, so whoever completes gives that of his own look.
+    """
+
+    route: Route
+    ledger: Ledger
+    parallel: Parallel
+
+    async def copy(self, plan: Upload, attributes: Attributes, stamp: Stamp, condition: Condition) -> Written:
+        """Carry out `plan` (without id). What fails for good is aborted; what may go on later is left.
+
+        Raises `SourceChanged`, `Changed`, `Busy`, `Retry`.
+        """
+        upload, present = await self.open(plan, attributes, stamp)
+        try:
+            carried = await self.carry(upload, upload.missing(present))
+            parts = sorted([*present.values(), *carried], key=lambda part: part.number)
+            written = await self.route.target.complete_upload(
+                upload.to, upload.id, parts, condition, attributes.checksum
+            )
+        except (SourceChanged, UploadGone, Busy, GiveUp):
+            await self.drop(upload)
+            raise
+        with contextlib.suppress(DualSyncError):  # it is written; the finder clears the note away
+            await self.ledger.release(upload.record())
+        return written
+
+    async def open(self, plan: Upload, attributes: Attributes, stamp: Stamp) -> tuple[Upload, dict[int, Part]]:
+        """The upload of `plan`, with the parts that are there already: a noted one, or a new one, which is noted.
+
+        Raises `Busy` when another worker was quicker to note one.
+        """
+        noted = await self.ledger.get_record(UPLOAD, record_id(plan.route, plan.to))
+        if noted is not None:
+            upload = Upload.of(noted)
+            if upload.is_of(plan):
+                with contextlib.suppress(UploadGone):
+                    listed = await self.route.target.list_parts(upload.to, upload.id)
+                    if listed is not None:
+                        return upload, upload.present(listed)
+            with contextlib.suppress(DualSyncError):
+                await self.route.target.abort_upload(upload.to, upload.id)
+        upload = replace(plan, id=await self.route.target.create_upload(plan.to, attributes, stamp))
+        try:
+            await self.ledger.claim(upload.record(), noted)
+        except DualSyncError as e:
+            with contextlib.suppress(DualSyncError):
+                await self.route.target.abort_upload(upload.to, upload.id)
+            raise Busy("another worker has just begun to write it") if isinstance(e, Changed) else e from None
+        return upload, {}
+
+    async def carry(self, upload: Upload, numbers: Sequence[int]) -> list[Part]:
+        """Copy these parts of the version that the upload is of. Raises `SourceChanged`, `UploadGone`, `Retry`."""
+
+        async def one(number: int) -> Part:
+            try:
+                body = await self.route.source.read_range(upload.key, *upload.span(number), upload.etag)
+            except Changed as e:
+                raise SourceChanged(str(e)) from e
+            return await self.route.target.put_part(upload.to, upload.id, number, body)
+
+        return await self.parallel.map(one, numbers, PARTS_AT_ONCE)
+
+    async def drop(self, upload: Upload) -> None:
+        """Give it up, note and all. What fails here is left to the finder: what went wrong first is what counts."""
+        with contextlib.suppress(DualSyncError):
+            await self.route.target.abort_upload(upload.to, upload.id)
+            await self.ledger.release(upload.record())
