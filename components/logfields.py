@@ -43,10 +43,12 @@ class Event(StrEnum):
 
 
 class FinderState(StrEnum):
-    """Values of `state` where `event` is `finder`. `skipped`: another finder of this side was still at it."""
+    """Values of `state` where `event` is `finder`. `skipped`: another finder of this side was still at it;
+    `resumed`: it goes on where one that died has come."""
 
     FINISHED = "finished"
     FAILED = "failed"
     HELD = "held"
     WAITING = "waiting"
     SKIPPED = "skipped"
+    RESUMED = "resumed"

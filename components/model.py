@@ -65,11 +65,13 @@ class FleetOptions:
 class FinderOptions:
     """The finder's task. `cpu` in units (1024 = one vCPU), `memory` in MiB. Image "": the stock one.
 
-    Cluster "": one of its own. Objects younger than `grace_seconds` are left to their events.
+    Cluster "": one of its own. Objects younger than `grace_seconds` are left to their events. `number` ranges of keys
+    are compared at once.
     """
 
     interval_minutes: int = 60
     grace_seconds: int = 300
+    number: int = 1
     cpu: int = 512
     memory: int = 1024
     architecture: Architecture = Architecture.X86_64
@@ -107,8 +109,9 @@ class Replicas:
 class SideModel:
     """One side: its bucket, its account, and how its part of the machinery is built.
 
-    `lifecycle_expires` None: as the bucket's rules say, and true where they can't be read. `at_top`: options of this
-    side that config has, or would have, at the top instead of inside the side; so that an error names the right key.
+    `prefix_list_file` is the whole key of an object of the bucket. `lifecycle_expires` None: as the bucket's rules say,
+    and true where they can't be read. `at_top`: options of this side that config has, or would have, at the top instead
+    of inside the side; so that an error names the right key.
     """
 
     side: SideName
@@ -116,6 +119,7 @@ class SideModel:
     region: str
     bucket: str
     prefix: str = ""
+    prefix_list_file: str = ""
     user_name: str = ""
     secret_name: str = ""
     former_user_ids: tuple[str, ...] = ()
@@ -151,6 +155,12 @@ class SideModel:
     def objects_arn(self) -> str:
         """ARN pattern of the synchronised objects."""
         return self.partition.arn("s3", f"{self.bucket}/{self.prefix}*")
+
+    @property
+    def prefix_list_arn(self) -> str:
+        """ARN of the prefix-list file where reading objects does not include it; else nothing."""
+        file = self.prefix_list_file
+        return self.partition.arn("s3", f"{self.bucket}/{file}") if file and not file.startswith(self.prefix) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

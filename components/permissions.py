@@ -73,6 +73,7 @@ def worker(context: SideContext, reach: Reach, group_name: str) -> dict[str, Any
             allow("DeadLetters", ["sqs:SendMessage"], reach.dead_letter_queue),
             _ledger(reach),
             _secret(context),
+            *_prefix_list(context),
             _bundle(reach),
             _logs(reach),
             _metrics(context),
@@ -91,6 +92,7 @@ def finder(context: SideContext, reach: Reach, cluster_arn: str) -> dict[str, An
             allow("Queue", ["sqs:SendMessage"], reach.queue),
             _ledger(reach),
             _secret(context),
+            *_prefix_list(context),
             _bundle(reach),
             # ListTasks knows only container instances as resources; the cluster is its condition.
             allow("Others", ["ecs:ListTasks"], "*", Condition={"ArnEquals": {"ecs:cluster": cluster_arn}}),
@@ -151,6 +153,12 @@ def _ledger(reach: Reach) -> Statement:
         ],
         [reach.table, f"{reach.table}/index/*"],
     )
+
+
+def _prefix_list(context: SideContext) -> list[Statement]:
+    """The file with the prefixes, where it does not lie among the synchronised objects."""
+    arn = context.local.prefix_list_arn
+    return [allow("PrefixList", ["s3:GetObject"], arn)] if arn else []
 
 
 def _secret(context: SideContext) -> Statement:

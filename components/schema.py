@@ -19,6 +19,8 @@ SIDE_FACTS: Mapping[str, str] = {
     "region": "Region of the side's bucket; everything of the side is there.",
     "bucket": "The side's bucket. It must exist; it is never created, owned or deleted.",
     "prefix": "Only keys under it are synchronised.",
+    "prefixListFile": "Key of a text file in the bucket: only keys under one of its lines, below `prefix`, are"
+    " synchronised.",
     "partition": "Partition that the region must be in, as a check: aws, aws-cn …",
     "profile": "AWS profile of the side's account.",
     "roleArn": "Role to assume in the side's account.",

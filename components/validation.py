@@ -10,7 +10,7 @@ from components.errors import ConfigError
 from components.model import HandOver, PairModel, SideModel
 from components.names import OWN_TAGS
 from components.partitions import nearest, partition_of
-from runtime.settings import SideName
+from runtime.settings import MOST_RANGES, SideName
 
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 """Retention that CloudWatch Logs accepts, in days (PutRetentionPolicy)."""
@@ -127,6 +127,7 @@ def _place(side: str, model: SideModel) -> None:
         )
     _bucket(f"{side}.bucket", model.bucket)
     _prefix(f"{side}.prefix", model.prefix)
+    _prefix(f"{side}.prefixListFile", model.prefix_list_file)
     role = model.access.role_arn
     if role:
         found = re.fullmatch(r"arn:([a-z-]+):iam::([0-9]{12}):role/.+", role)
@@ -211,6 +212,7 @@ def _options(side: str, model: SideModel) -> None:
         ("workerConcurrency", fleet.concurrency, 1, None),
         ("finderIntervalMinutes", finder.interval_minutes, 1, None),
         ("finderGraceSeconds", finder.grace_seconds, 0, 86400),
+        ("finderNumber", finder.number, 1, MOST_RANGES),
         ("lagAlarmSeconds", watch.lag_seconds, 60, None),
         ("deletionsAlarm", watch.deletions, 0, None),
         ("conflictsAlarm", watch.conflicts, 0, None),

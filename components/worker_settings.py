@@ -42,6 +42,7 @@ def settings_of(
         local_region=local.region,
         local_account=local.account_id,
         local_prefix=local.prefix,
+        prefix_list_file=local.prefix_list_file,
         local_endpoint=local.access.endpoint,
         remote_bucket=remote.bucket,
         remote_region=remote.region,
@@ -71,6 +72,7 @@ def settings_of(
         deletion_limit=pair.deletion_limit,
         deletion_limit_percent=pair.deletion_limit_percent,
         finder_grace_seconds=local.finder.grace_seconds,
+        finder_number=local.finder.number,
         tombstone_days=pair.tombstone_days,
         log_level=pair.log_level,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from runtime.errors import DualSyncError
-from runtime.log import Log
+from runtime.log import Log, State
 from runtime.ports import Clock, Ledger
 from runtime.record import CONTROL, WORKER, Record
 from runtime.throttle import Throttle
@@ -73,6 +73,11 @@ class Controls:
     def closed(self) -> bool:
         """Is this direction paused?"""
         return self.orders.paused
+
+    @property
+    def state(self) -> State:
+        """What a worker says of itself while it is."""
+        return State.PAUSED
 
     @property
     def why(self) -> str:

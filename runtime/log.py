@@ -44,6 +44,8 @@ class State(StrEnum):
     GUARD_REFUSED = "GUARD_REFUSED"
     RUNNING = "RUNNING"
     CIRCUIT_OPEN = "CIRCUIT_OPEN"
+    WAITING_FOR_LIST = "WAITING_FOR_LIST"
+    """The prefix-list file is missing or names nothing: nothing is received until it does."""
     PAUSED = "PAUSED"
     """An operator's wish: nothing is received until the operator says so."""
     DRAINING = "DRAINING"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from runtime.errors import Changed, CredentialRejected, DualSyncError, GiveUp, Retry
+from runtime.gate import Gate
 from runtime.health import Health
 from runtime.log import Log, State
 from runtime.ports import Clock, Message, Queue
@@ -21,18 +22,6 @@ GATHER_SECONDS = 0.05
 TROUBLE = 8
 """So many calls in a row without an answer open the circuit: receiving stops, the peer is probed."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-
-
-class Gate(Protocol):
-    """Whether an operator lets messages through (`runtime.controls`)."""
-
-    @property
-    def closed(self) -> bool: ...
-
-    @property
-    def why(self) -> str: ...
-
-    async def opened(self) -> None: ...
 
 
 class Loop:
@@ -127,7 +116,9 @@ class Loop:
         """What was received is finished meanwhile."""
         if self._gate is None or not self._gate.closed:
             return
-        self._log.line("INFO", "state", state=State.PAUSED, reason=self._gate.why, in_flight=len(self._busy))
+        state, why = self._gate.state, self._gate.why
+        level = "INFO" if state is State.PAUSED else "ERROR"
+        self._log.line(level, "state", state=state, reason=why, in_flight=len(self._busy))
         await self._until_stopped(self._gate.opened())
         if not self._stopping.is_set():
             self._log.line("INFO", "state", state=State.RUNNING)

@@ -76,6 +76,11 @@ class Settings:
     local_region: str = setting("Region of this side's bucket.")
     local_account: str = setting("Account that must own this side's bucket; empty: not checked.", default="")
     local_prefix: str = setting("Only keys under this prefix are synchronised (this side).", default="")
+    prefix_list_file: str = setting(
+        "Whole key of a text file in the local bucket with a prefix a line: only keys under one of them (below the"
+        " side's prefix) are synchronised; empty for all.",
+        default="",
+    )
     local_endpoint: str = setting("S3 endpoint URL of this side; empty for the region's own.", default="")
     remote_bucket: str = setting("Bucket of the peer.")
     remote_region: str = setting("Region of the peer's bucket.")

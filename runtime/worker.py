@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from typing import Protocol
@@ -17,6 +18,7 @@ from runtime.learn import learn
 from runtime.log import ECHO_LINE, Outcome
 from runtime.look import Actor, Cause, Look
 from runtime.ports import Message
+from runtime.scope import EVERYTHING
 from runtime.settings import OnLifecycleExpiry
 
 MAX_DELAY = 900
@@ -39,10 +41,18 @@ class NoLocks:
 class Worker:
     """Handles messages one by one; any number may run beside each other, in this process and elsewhere."""
 
-    def __init__(self, context: Context, *, health: Health | None = None, locks: Locks | None = None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        health: Health | None = None,
+        locks: Locks | None = None,
+        covers: Callable[[str], bool] = EVERYTHING.covers,
+    ) -> None:
         self._context = context
         self._health = health or Health()
         self._locks = locks or NoLocks()
+        self._covers = covers
 
     async def process(self, message: Message) -> None:
         """Do all that the message asks, then acknowledge it.
@@ -57,6 +67,9 @@ class Worker:
             context.log.line("ERROR", "outcome", outcome=Outcome.FAILED, reason=f"unreadable message: {e}")
             return
         for look in looks:
+            if not self._covers(look.key):
+                self._tell(look, Result(Outcome.SKIPPED, "not in the prefix list"))
+                continue
             try:
                 async with self._locks.hold(look.key):
                     result = await self._handle(look, first=message.receives <= 1)

@@ -28,6 +28,8 @@ class LocalEdges:
     """This side's own services, all with the machine's own credential."""
 
     bucket: S3Bucket
+    whole: S3Bucket
+    """The same without its prefix."""
     queue: SqsQueue
     ledger: DynamoLedger
     secrets: PeerSecrets
@@ -42,17 +44,14 @@ def local_edges(settings: Settings) -> LocalEdges:
     network = Network(settings.local_region)
     admission = Admission()
     s3, path_style = network.s3(settings.local_bucket, settings.local_endpoint)
+    options = Options(tags=settings.include_tags, requester_pays=settings.requester_pays, owner=settings.local_account)
+
+    def bucket(prefix: str) -> S3Bucket:
+        return S3Bucket(s3, settings.local_bucket, prefix, path_style=path_style, admission=admission, options=options)
+
     return LocalEdges(
-        bucket=S3Bucket(
-            s3,
-            settings.local_bucket,
-            settings.local_prefix,
-            path_style=path_style,
-            admission=admission,
-            options=Options(
-                tags=settings.include_tags, requester_pays=settings.requester_pays, owner=settings.local_account
-            ),
-        ),
+        bucket=bucket(settings.local_prefix),
+        whole=bucket(""),
         queue=SqsQueue(
             network.caller("sqs"),
             settings.queue_url,

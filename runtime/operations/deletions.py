@@ -15,6 +15,7 @@ from runtime.errors import Changed
 from runtime.merge import Pair, Tally, merge
 from runtime.operations.audit import audited
 from runtime.operations.desk import Desk, Side
+from runtime.ranges import Range
 from runtime.reconcile import Rules, reconcile
 from runtime.record import DELETION_APPROVAL, HELD_DELETION, Record
 from runtime.settings import Events
@@ -68,8 +69,14 @@ async def pending(desk: Desk, prefix: str = "") -> AsyncIterator[list[Deletion]]
     """All deletions that have not reached the other side, from both listings and both ledgers as they are now."""
     cn, global_ = desk.both()
     lonely: list[Pair] = []
-    async for pairs in merge(cn.bucket.list(), global_.bucket.list(), Tally()):
-        lonely += [p for p in pairs if (p.here is None or p.there is None) and p.key.startswith(prefix)]
+    scope, theirs = await cn.scope(), await global_.scope()
+    here, there = scope.pages(cn.bucket, Range()), scope.pages(global_.bucket, Range())
+    async for pairs in merge(here, there, Tally()):
+        lonely += [
+            p
+            for p in pairs
+            if (p.here is None or p.there is None) and p.key.startswith(prefix) and theirs.covers(p.key)
+        ]
         while len(lonely) >= BATCH:
             yield await _proven(cn, global_, lonely[:BATCH])
             del lonely[:BATCH]

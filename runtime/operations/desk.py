@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from runtime.errors import Stop
 from runtime.operations.verify.census import Census
 from runtime.ports import Bucket, Clock, Ledger, Parallel, Queue
+from runtime.prefixlist import PrefixList
+from runtime.scope import Scope
 from runtime.settings import Settings, SideName
 
 
@@ -144,6 +146,8 @@ class Side:
     name: SideName
     settings: Settings
     bucket: Bucket
+    whole: Bucket
+    """The same without its prefix."""
     ledger: Ledger
     queue: Queue
     letters: Letters
@@ -157,6 +161,10 @@ class Side:
     def direction(self) -> str:
         """What this side's workers carry: `cn->global`."""
         return f"{self.name}->{self.name.peer}"
+
+    async def scope(self) -> Scope:
+        """The keys that are synchronised, as the prefix-list file says now. Raises `Stop` when it says nothing."""
+        return await PrefixList(self.whole, self.settings.prefix_list_file).read()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ FINDER_SECONDS = 3 * 3600
 KEY_DAYS = 90
 OFTEN = 3
 """So many workers that died within an hour are no accident."""
+MANY_DELETIONS = 1000
+"""So many deletions within the last minutes are worth a person's look; the deletions alarm's default."""
 _TROUBLES = (Outcome.FAILED, Outcome.BURIED)
 
 
@@ -63,6 +65,15 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
             Weight.WAITING,
             f"the oldest message has waited {int(d.oldest)} s",
             "`dualsync status --watch`: if the backlog falls, wait; else see the workers' problems",
+        )
+    deleted = d.recent.get(Outcome.DELETED, 0) + d.recent.get(Outcome.REMOVED, 0)
+    if deleted > MANY_DELETIONS:
+        yield Problem(
+            d.name,
+            Weight.WAITING,
+            f"{deleted} objects were deleted within the last {max(1, d.recent_seconds // 60)} minutes",
+            f"if nobody meant it: `dualsync pause {d.side} --wait`, `dualsync deletions reject`, `dualsync deletions"
+            " restore` (runbook: many-deletions)",
         )
     if d.dead.total:
         why = "; ".join(f"{reason} ({count})" for reason, count in by_kind(d.dead_reasons)) or "see `dlq list`"
@@ -145,6 +156,13 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             f"`dualsync rotate-key {d.peer} --run`: it gives {d.peer}'s user another key"
             if broken
             else f"`pulumi up` of stack {d.peer}; a new key needs up to a minute; see `dualsync rotate-key {d.peer}`",
+        )
+    if State.WAITING_FOR_LIST in states:
+        yield Problem(
+            d.name,
+            Weight.STOPPED,
+            f"nothing says what is to be synchronised: {states[State.WAITING_FOR_LIST].reason}",
+            f"put the file there on both sides, or take prefixListFile out and `pulumi up` of {d.side}",
         )
     if State.CIRCUIT_OPEN in states:
         yield Problem(

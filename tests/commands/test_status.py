@@ -130,6 +130,7 @@ def test_approved_deletions_are_only_noted(office: Office) -> None:
     [
         (State.GUARD_REFUSED, "the guard refuses: why"),
         (State.WAITING_FOR_PEER, "waiting for the peer: why"),
+        (State.WAITING_FOR_LIST, "what is to be synchronised: why"),
         (State.CIRCUIT_OPEN, "do not answer"),
     ],
 )

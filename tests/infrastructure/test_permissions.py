@@ -117,6 +117,25 @@ def test_tags_are_allowed_when_they_travel() -> None:
     assert [tagging & actions(policy) for policy in found] == [set(), tagging]
 
 
+@pytest.mark.parametrize(
+    ("prefix", "file", "allowed"), [("", "", False), ("", "l", False), ("p/", "p/l", False), ("p/", "l", True)]
+)
+def test_a_list_of_prefixes_beside_the_objects_may_be_read(prefix: str, file: str, allowed: bool) -> None:
+    reach = Reach(queue="q", dead_letter_queue="d", table="t", bundle_objects=("b",), log_group="l")
+    found: list[dict[str, Any]] = []
+
+    def program(context: Any) -> None:
+        found.append(permissions.worker(context, reach, "workers"))
+        found.append(permissions.finder(context, reach, "cluster"))
+
+    deploy(program, World(), pair(prefix=prefix, prefix_list_file=file), SideName.CN)
+    for policy in found:
+        lists = [s for s in policy["Statement"] if s["Sid"] == "PrefixList"]
+        assert [(s["Action"], s["Resource"].split("/")[1:]) for s in lists] == (
+            [(["s3:GetObject"], ["l"])] if allowed else []
+        )
+
+
 def test_finder_may_do_less(policies: dict[str, dict[str, Any]]) -> None:
     less = actions(policies["worker"]) - actions(policies["finder"])
     assert {"s3:PutObject", "s3:DeleteObject", "sqs:ReceiveMessage", "sqs:DeleteMessage"} <= less

@@ -80,16 +80,12 @@ async def _open(stack: Stack) -> tuple[Side, str]:
     network = Network(settings.local_region, session=_session(stack))
     endpoint = stack.services.get("AWS_ENDPOINT_URL", "")
     s3, path_style = network.s3(settings.local_bucket, settings.local_endpoint or endpoint)
+    options = Options(owner=settings.local_account, requester_pays=settings.requester_pays)
     side = Side(
         name=SideName(stack.side),
         settings=settings,
-        bucket=S3Bucket(
-            s3,
-            settings.local_bucket,
-            settings.local_prefix,
-            path_style=path_style,
-            options=Options(owner=settings.local_account, requester_pays=settings.requester_pays),
-        ),
+        bucket=S3Bucket(s3, settings.local_bucket, settings.local_prefix, path_style=path_style, options=options),
+        whole=S3Bucket(s3, settings.local_bucket, path_style=path_style, options=options),
         ledger=DynamoLedger(
             network.caller("dynamodb", endpoint), settings.ledger_table, tombstone_days=settings.tombstone_days
         ),

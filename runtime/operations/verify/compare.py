@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from runtime.errors import DualSyncError, Stop
 from runtime.operations.verify.census import Census, Facts, Item
+from runtime.scope import EVERYTHING, Scope
 
 AT_ONCE = 32
 """Objects looked at more closely at a time."""
@@ -151,13 +152,16 @@ class _Reader:
 
 
 class Comparison:
-    """One comparison of two buckets."""
+    """One comparison of two buckets: of the keys that all `scopes` cover."""
 
-    def __init__(self, cn: Census, global_: Census, depth: Depth, prefix: str = "") -> None:
+    def __init__(
+        self, cn: Census, global_: Census, depth: Depth, prefix: str = "", scopes: Sequence[Scope] = ()
+    ) -> None:
         self._cn = cn
         self._global = global_
         self._depth = depth
         self._prefix = prefix
+        self._scopes = [scope for scope in scopes if scope != EVERYTHING]
         self.seen = Seen()
 
     async def run(self, tell: Callable[[Seen], None]) -> AsyncIterator[list[Difference]]:
@@ -166,6 +170,8 @@ class Comparison:
             found: list[Difference] = []
             closer: list[Pair] = []
             for pair in batch:
+                if not all(scope.covers(pair.key) for scope in self._scopes):
+                    continue
                 self._count(pair)
                 known = by_listing(pair)
                 if known is not None:

@@ -50,7 +50,7 @@ async def verify(
         report.mark(desk.clock.now(), seen)
         tell(seen)
 
-    comparison = Comparison(cn.census, global_.census, depth, prefix)
+    comparison = Comparison(cn.census, global_.census, depth, prefix, [await cn.scope(), await global_.scope()])
     async for found in comparison.run(note):
         for start in range(0, len(found), BATCH):
             for told in await _told(cn, global_, found[start : start + BATCH], at):
