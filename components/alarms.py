@@ -147,7 +147,7 @@ def alarms(
         ),
         Alarm(
             part="many-deletions",
-            says=f"Workers have deleted more than {watch.deletions} objects within five minutes. Is it no clean-up: "
+            says=f"Workers have deleted more than {watch.deletions} objects within five minutes. If nobody meant it: "
             f"`dualsync pause {side} --wait` stops it, `dualsync deletions reject` brings back what still stands on "
             "one side; what is gone on both only versioning has (runbook: many-deletions).",
             namespace=ours,

@@ -91,10 +91,18 @@ class Stage:
         """What workers and finder would boot from; both stacks upload it."""
         build_bundles(self.workspace)
 
-    def deploy(self, side: SideName, told: Callable[[int], None] = lambda made: None) -> None:
-        """Deploy the stack of one side; `told` hears how many resources were made. Raises `DeployError`."""
+    def deploy(
+        self,
+        side: SideName,
+        told: Callable[[int], None] = lambda made: None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Deploy the stack of one side; `told` hears how many resources were made. `config` is on top of the stack's.
+        Raises `DeployError`."""
         numbers = itertools.count(1)
-        outputs = deploy(str(side), self.workspace, self.cloud.endpoint, lambda kind, name: told(next(numbers)))
+        outputs = deploy(
+            str(side), self.workspace, self.cloud.endpoint, lambda kind, name: told(next(numbers)), dict(config or {})
+        )
         self.fleet.outputs = {**self.fleet.outputs, side: outputs[str(side)]}
 
     def write_pair(self, file: Path | None = None) -> Path:

@@ -70,7 +70,7 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
     if deleted > MANY_DELETIONS:
         yield Problem(
             d.name,
-            Weight.WAITING,
+            Weight.NOTE,  # also a clean-up that was meant looks like this
             f"{deleted} objects were deleted within the last {max(1, d.recent_seconds // 60)} minutes",
             f"if nobody meant it: `dualsync pause {d.side} --wait`, `dualsync deletions reject`, `dualsync deletions"
             " restore` (runbook: many-deletions)",

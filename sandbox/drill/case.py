@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -34,12 +35,15 @@ class Case:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Settings of the runtime that differ for this case."""
 
+    config: Callable[[Sizes], Mapping[str, Any]] = lambda sizes: {}
+    """Config keys that differ: thresholds in proportion to what happens, so that fewer do."""
+
 
 def played(case: Case, sizes: Sizes) -> Told:
     """Play one case in a sandbox of its own; what it told, also when it failed."""
     told, passed = Told(case.name, case.title), timed()
     try:
-        with Night(told, case.settings) as night:
+        with Night(told, case.settings, case.config(sizes)) as night:
             try:
                 case.play(night, sizes)
             except Exception:

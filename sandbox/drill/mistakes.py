@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from runtime.settings import SideName
@@ -62,33 +63,42 @@ def _reject(night: Night, count: int) -> None:
 
 
 def live(night: Night, sizes: Sizes) -> None:
-    """Deletions that travel as events: pausing saves what has not been deleted at the other side yet."""
+    """Deletions that travel as events: an alarm tells, pausing saves the rest, versions have what is gone."""
     count = sizes.deletions
+    s3, bucket = night.stage.cloud.client(GLOBAL, "s3"), night.sides[GLOBAL].bucket
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     keys = _many(night, count)
+    begun = datetime.now(UTC).replace(microsecond=0)
     night.delete(CN, keys)
+    night.woken("cn-many-deletions")
     paused = night.dualsync("pause", "cn", "--yes", "--wait", "--reason", "mass deletion at cn", "--timeout", "120")
     night.check("pause: no worker has anything in hand", paused.code == 0 and paused.data["still"], paused.data)
-    survivors = [key for key in night.sides[GLOBAL].listing() if key.startswith("archive/")]
-    saved = len(survivors)
+    survivors = {key for key in night.sides[GLOBAL].listing() if key.startswith("archive/")}
+    saved, gone = len(survivors), count - len(survivors)
     night.told.happened.append(
-        f"{count} objects are deleted at cn by mistake, and the direction is paused: {count - saved} are deleted at"
-        f" global by then, {saved} are saved"
+        f"{count} objects are deleted at cn by mistake; the alarm wakes somebody, the direction is paused: {gone} are"
+        f" deleted at global, too, by then; its bucket keeps versions"
     )
-    for key in set(keys) - set(survivors):
-        night.expected.delete(key)
     status = night.status_until("cn->global is paused", lambda s: s["directions"][0]["state"] == "PAUSED")
     night.told.status = status
     night.check("status: exit code 3", status.code == 3, status.code)
-    night.alarms(lasting=["cn-oldest-message"])
+    waits = ["cn-oldest-message"] if night.stage.backlog(CN)[0] else []
+    night.alarms(now=["cn-many-deletions"], lasting=waits)
     listed = night.dualsync("deletions", "list", "--live", gist=_pending)
-    night.check("deletions list --live names the saved", _keys(listed) == set(survivors), len(_keys(listed)))
+    night.check("deletions list --live names the saved", _keys(listed) == survivors, len(_keys(listed)))
     _reject(night, saved)
-    back = night.dualsync("resume", "cn")
-    night.check("resume", back.code == 0, back.err)
+    back = night.dualsync(
+        "deletions", "restore", "--since", begun.isoformat(), "--yes", gist=lambda a: f"{a.data['restored']} restored"
+    )
+    night.check(
+        "deletions restore brings back what is gone", back.code == 0 and back.data["restored"] == gone, back.out
+    )
+    resumed = night.dualsync("resume", "cn")
+    night.check("resume", resumed.code == 0, resumed.err)
     night.settle(60 + count * SETTLE_EACH)
     night.same()
-    kept = len(set(survivors) & set(night.sides[CN].listing()))
-    night.check("every saved object is back at cn", kept == saved, f"{kept} of {saved}")
+    kept = len(set(keys) & set(night.sides[CN].listing()))
+    night.check("every object is back at cn", kept == count, f"{kept} of {count}")
     night.well()
 
 
@@ -115,7 +125,7 @@ def storm(night: Night, sizes: Sizes) -> None:
     night.told.status = status
     night.check("status: exit code 0, for all is settled", status.code == 0, status.data["problems"])
     night.check("the later write won everywhere", not night.late(), night.late()[:3])
-    night.alarms()
+    night.alarms(now=["cn-many-conflicts", "global-many-conflicts"], lasting=[])
     listed = night.dualsync("conflicts", "list", gist=lambda a: f"{len(a.data['conflicts'])} conflicts")
     found: list[dict[str, Any]] = listed.data["conflicts"]
     night.check("conflicts list has all", listed.code == 3 and {c["key"] for c in found} == {*keys}, len(found))
@@ -134,6 +144,16 @@ def storm(night: Night, sizes: Sizes) -> None:
 
 CASES = (
     Case("deletions-lost", "Deletions by mistake, found by the finder", lost),
-    Case("deletions-live", "Deletions by mistake, as events", live),
-    Case("conflicts", "A conflict storm", storm),
+    Case(
+        "deletions-live",
+        "Deletions by mistake, as events",
+        live,
+        config=lambda sizes: {"deletionsAlarm": max(1, sizes.deletions // 10)},
+    ),
+    Case(
+        "conflicts",
+        "A conflict storm",
+        storm,
+        config=lambda sizes: {"conflictsAlarm": max(1, sizes.conflicts // 2)},
+    ),
 )

@@ -44,8 +44,9 @@ class NotInTime(Exception):
 class Night:
     """A running pair. Leaving it ends all processes; the folder stays after a failure."""
 
-    def __init__(self, told: Told, settings: Mapping[str, str]) -> None:
+    def __init__(self, told: Told, settings: Mapping[str, str], config: Mapping[str, Any]) -> None:
         self.told = told
+        self._config = config
         self.expected = Expected()
         self.stage = Stage.open("drill", settings={**SETTINGS, **settings})
         self.stage.make_buckets()
@@ -58,7 +59,7 @@ class Night:
         stage = self.stage
         stage.build_bundles()
         for side in SideName:
-            stage.deploy(side)
+            stage.deploy(side, config=self._config)
         stage.hide_for(int(stage.fleet.changes["DUALSYNC_VISIBILITY_SECONDS"]))
         for side in SideName:
             stage.fleet.start(side, (changes or {}).get(side))
@@ -166,6 +167,11 @@ class Night:
         ):
             found = {verdict.name.removeprefix(pair) for verdict in verdicts}
             self.check(f"alarms {when}: {', '.join(sorted(wanted)) or 'none'}", found == wanted, sorted(found))
+
+    def woken(self, alarm: str, seconds: float = 600) -> None:
+        """Wait for an alarm, as the person does whom it wakes. Raises `NotInTime`."""
+        name = f"dth-dual-{alarm}"
+        self.until(f"alarm {alarm}", lambda: any(verdict.name == name for verdict in self.watch.raised()), seconds)
 
     def same(self) -> None:
         """Both sides are the same, and the pair is well again, as the commands say and as users see it."""

@@ -117,6 +117,20 @@ def test_many_dead_letters_of_one_kind_are_one_reason(office: Office) -> None:
     assert "5 × denied, as s3 PutObject b/0" in listed
 
 
+def test_many_deletions_that_have_travelled_are_told_with_the_way_back(office: Office) -> None:
+    for _ in range(1000):
+        office.vitals[CN].line("INFO", "outcome", outcome=Outcome.DELETED, key="k", lag_seconds=1.0)
+    asyncio.run(office.heartbeat())
+    assert not problems(office)
+    office.vitals[CN].line("INFO", "outcome", outcome=Outcome.REMOVED, key="k")
+    asyncio.run(office.heartbeat())
+    (problem,) = office.call("status", "--json").data["problems"]
+    assert (problem["weight"], problem["direction"]) == ("note", "cn->global")
+    assert problem["what"].startswith("1001 objects were deleted within the last")
+    for command in ("`dualsync pause cn --wait`", "`dualsync deletions reject`", "`dualsync deletions restore`"):
+        assert command in problem["remedy"]
+
+
 def test_approved_deletions_are_only_noted(office: Office) -> None:
     record(office, CN, HELD_DELETION, "held", count=12, reason="too many")
     record(office, CN, DELETION_APPROVAL, "approval", up_to=12)
