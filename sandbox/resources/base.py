@@ -11,6 +11,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from sandbox.cloud.handle import client
+from sandbox.resources.shapes import watch
 
 Properties = dict[str, Any]
 
@@ -32,10 +33,10 @@ class Account:
         self._lock = threading.Lock()
 
     def client(self, service: str) -> Any:
-        """A boto3 client in this account and region."""
+        """A boto3 client in this account and region. Raises `Refused` for what AWS's models do not allow."""
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = client(self.session, service, self.endpoint)
+                self._clients[service] = watch(client(self.session, service, self.endpoint))
             return self._clients[service]
 
     def arn(self, service: str, resource: str) -> str:

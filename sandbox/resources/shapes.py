@@ -1,0 +1,81 @@
+"""Requests against AWS's own API models, where boto3 only looks at names and types: enumerations, patterns, ranges.
+
+The service would refuse these, the stand-in cloud mostly does not; so every call of a handler is looked at first.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+# Comes with moto; the standard library's does not know Unicode's classes, which AWS's patterns use.
+import regex
+
+
+class Refused(ValueError):
+    """AWS would not take this request; the text names operation and parameters."""
+
+
+def watch(client: Any) -> Any:
+    """The client, which from now on raises `Refused` for what AWS's model does not allow."""
+    name = client.meta.service_model.service_name
+
+    def look(params: dict[str, Any], model: Any, **_: Any) -> None:
+        shape = model.input_shape
+        found = [] if shape is None else list(problems(shape, params, ""))
+        if found:
+            raise Refused(f"{name} {model.name}: " + "; ".join(f"{where} {why}" for where, why in found))
+
+    client.meta.events.register("provide-client-params.*.*", look)
+    return client
+
+
+def problems(shape: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """(parameter, reason) for each value inside `value` that is not of its shape."""
+    if value is None:
+        return
+    if shape.type_name == "structure" and isinstance(value, dict):
+        for name, inner in value.items():
+            # A name that is no member is boto3's to refuse.
+            if name in shape.members:
+                yield from problems(shape.members[name], inner, f"{path}.{name}" if path else name)
+    elif shape.type_name == "list" and isinstance(value, (list, tuple)):
+        yield from _length(shape, len(value), path, "items")
+        for number, inner in enumerate(value):
+            yield from problems(shape.member, inner, f"{path}[{number}]")
+    elif shape.type_name == "map" and isinstance(value, dict):
+        yield from _length(shape, len(value), path, "entries")
+        for name, inner in value.items():
+            yield from problems(shape.key, name, f"{path} key")
+            yield from problems(shape.value, inner, f"{path}.{name}")
+    elif shape.type_name == "string" and isinstance(value, str):
+        yield from _text(shape, value, path)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield from _length(shape, value, path, "")
+
+
+def _text(shape: Any, value: str, path: str) -> Iterator[tuple[str, str]]:
+    shown = "a secret value" if shape.metadata.get("sensitive") else repr(value[:80])
+    if shape.enum and value not in shape.enum:
+        yield path, f"{shown} is none of {', '.join(shape.enum)}"
+    yield from _length(shape, len(value), path, "characters")
+    pattern = _pattern(shape.metadata.get("pattern", ""))
+    if pattern is not None and not pattern.fullmatch(value):
+        yield path, f"{shown} does not match {pattern.pattern}"
+
+
+def _length(shape: Any, size: float, path: str, what: str) -> Iterator[tuple[str, str]]:
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if low is not None and size < low:
+        yield path, f"{size} {what}".strip() + f" is less than {low}"
+    if high is not None and size > high:
+        yield path, f"{size} {what}".strip() + f" is more than {high}"
+
+
+@functools.cache
+def _pattern(text: str) -> Any:
+    """None for no pattern. Java's classes (`\\p{L}`) are read as they are; whole values are meant, anchored or not."""
+    # Java writes what is beyond 16 bits as pairs of surrogates, which are no characters here.
+    text = text.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+    return regex.compile(text) if text else None
