@@ -84,11 +84,15 @@ def worker(context: SideContext, reach: Reach, group_name: str) -> dict[str, Any
 
 
 def finder(context: SideContext, reach: Reach, cluster_arn: str) -> dict[str, Any]:
-    """The finder looks and queues; it never writes an object."""
+    """The finder looks and queues, and aborts uploads that nobody will end; it never writes an object."""
     return document(
         [
             _bucket(context),
-            allow("Objects", ["s3:GetObject", "s3:GetObjectVersion"], context.local.objects_arn),
+            allow(
+                "Objects",
+                ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion"],
+                context.local.objects_arn,
+            ),
             allow("Queue", ["sqs:SendMessage"], reach.queue),
             _ledger(reach),
             _secret(context),

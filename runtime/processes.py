@@ -33,6 +33,7 @@ from runtime.peer import Verdict, wait_for_peer
 from runtime.prefixlist import PrefixList, Watched
 from runtime.premises import of_other_buckets
 from runtime.settings import Settings
+from runtime.sweep import Sweep
 from runtime.throttle import Throttle, ThrottledBucket
 from runtime.vitals import Vitals
 from runtime.watchdog import feed
@@ -68,6 +69,12 @@ class PeerCredential:
             return ""
         wrong = await wrong_buckets(self._settings, self._secret)
         return wrong or await of_other_buckets(self._edges.ledger, self._settings, self._edges.clock)
+
+    async def arn(self) -> str:
+        """Whose key it is, as S3 names who began an upload. Raises `CredentialRejected`, `Retry`."""
+        if self._secret is None:
+            raise CredentialRejected("there is no secret")
+        return await remote_identity(self._settings, self._secret).arn()
 
     async def use(self) -> None:
         if self._secret is not None:
@@ -189,7 +196,23 @@ async def find(settings: Settings) -> int:
             name=_who(),
         )
         await finder.run()
+        await _sweep(edges, credential, log)
     except DualSyncError as e:
         log.line("ERROR", "finder", state="failed", reason=f"{type(e).__name__}: {e}")
         return 1
     return 0
+
+
+async def _sweep(edges: LocalEdges, credential: PeerCredential, log: JsonLog) -> None:
+    """Uploads under way have nothing to do with what the finder found: whatever fails here fails nothing else."""
+    try:
+        await Sweep(
+            clock=edges.clock,
+            local=edges.bucket,
+            remote=credential.bucket,
+            ledger=edges.ledger,
+            log=log,
+            initiator=await credential.arn(),
+        ).run()
+    except DualSyncError as e:
+        log.line("WARNING", "uploads", reason=f"{type(e).__name__}: {e}")

@@ -8,7 +8,7 @@ from runtime.edges.caller import Caller, Refused
 from runtime.edges.translate import error_of
 from runtime.errors import Unavailable
 
-_USER_ID = re.compile(rb"<UserId>\s*([^<]+?)\s*</UserId>")
+_FOUND = {name: re.compile(rb"<%s>\s*([^<]+?)\s*</" % name.encode()) for name in ("UserId", "Arn")}
 
 
 class StsIdentity:
@@ -22,13 +22,20 @@ class StsIdentity:
 
         Raises `CredentialRejected` and `Retry`.
         """
+        return await self._ask("UserId")
+
+    async def arn(self) -> str:
+        """The caller's ARN. Raises `CredentialRejected` and `Retry`."""
+        return await self._ask("Arn")
+
+    async def _ask(self, name: str) -> str:
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
         body = b"Action=GetCallerIdentity&Version=2011-06-15"
         try:
             answer = await self._caller.call("GetCallerIdentity", "caller", "POST", "/", "", headers, body)
         except Refused as refused:
             raise error_of(refused.refusal) from None
-        found = _USER_ID.search(answer.body or b"")
+        found = _FOUND[name].search(answer.body or b"")
         if found is None:
-            raise Unavailable("sts GetCallerIdentity: the answer names no user")
+            raise Unavailable(f"sts GetCallerIdentity: the answer has no {name}")
         return found[1].decode()

@@ -198,10 +198,10 @@ async def test_uploads_are_listed_page_by_page() -> None:
         "<Upload><Key>p/a+b%26{n}</Key><UploadId>u{n}</UploadId><Initiator><ID>arn:i</ID></Initiator>"
         "<Owner><ID>o</ID></Owner><Initiated>2026-01-31T23:59:0{n}.000Z</Initiated></Upload>"
     )
-    more = "<EncodingType>url</EncodingType><NextKeyMarker>p/a+b%261</NextKeyMarker><NextUploadIdMarker>u1</NextUploadIdMarker>"
+    more = "<NextKeyMarker>p/a+b%261</NextKeyMarker><NextUploadIdMarker>u1</NextUploadIdMarker>"
 
     def page(n: int, *, last: bool) -> bytes:
-        rest = f"<IsTruncated>{'false' if last else 'true'}</IsTruncated>{more}"
+        rest = f"<IsTruncated>{'false' if last else 'true'}</IsTruncated>{more}<EncodingType>url</EncodingType>"
         body = f"<ListMultipartUploadsResult>{rest}{row.format(n=n)}</ListMultipartUploadsResult>"
         return answer(200, body.encode())
 

@@ -26,6 +26,7 @@ ACTIONS = {
     "CreateMultipartUpload": ["s3:PutObject"],
     "DeleteObject": ["s3:DeleteObject", "s3:GetObject"],
     "GetObject": ["s3:GetObject", "s3:GetObjectVersion"],
+    "HeadBucket": ["s3:ListBucket"],
     "HeadObject": ["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"],
     "ListMultipartUploads": ["s3:ListBucketMultipartUploads"],
     "ListObjectsV2": ["s3:ListBucket"],
@@ -43,15 +44,13 @@ writes want GetObject too; a HEAD tells a missing key from a forbidden one only 
 """
 
 SPARE = {
-    "s3:ListBucketMultipartUploads",
-    "s3:ListMultipartUploadParts",
     "cloudwatch:PutMetricData",
     "logs:CreateLogStream",
     "logs:PutLogEvents",
     "autoscaling:CompleteLifecycleAction",
     "autoscaling:RecordLifecycleActionHeartbeat",
 }
-"""Of others on the instance (agent, boot, drain) and of resuming uploads."""
+"""Of others on the instance (agent, boot, drain)."""
 
 
 def called() -> dict[str, set[str]]:

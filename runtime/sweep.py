@@ -1,0 +1,97 @@
+"""Uploads that nobody will end: aborted, for S3 keeps (and bills) their parts for ever.
+
+A noted upload (`runtime.upload`) is of use as long as its source shows the version that it carries, and the ledger does
+not say that both sides hold it. One without a note belongs to a worker that died between the two; only such uploads as
+the dedicated user began are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from runtime.entry import Entry
+from runtime.errors import Changed, CredentialRejected, DualSyncError, GiveUp
+from runtime.log import Log
+from runtime.ports import Bucket, Clock, Ledger
+from runtime.record import UPLOAD
+from runtime.upload import Upload
+from runtime.version import Stamp
+
+QUIET_SECONDS = 3600
+"""Younger than this an upload is left alone: a worker has it in hand."""
+ABANDONED_SECONDS = 7 * 86400
+"""So long without any progress, an upload is given up whatever it carries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """One pass over the uploads under way. `initiator` is the ARN of the user whose key writes to `remote`."""
+
+    clock: Clock
+    local: Bucket
+    remote: Bucket
+    ledger: Ledger
+    log: Log
+    initiator: str
+
+    async def run(self) -> int:
+        """How many were aborted. What fails is said, and left to the next pass. Raises `CredentialRejected`."""
+        now = self.clock.now()
+        noted = [Upload.of(record) async for record in self.ledger.records(UPLOAD)]
+        ended = 0
+        for upload in noted:
+            ended += await self._carefully(self._noted(upload, now), upload.to)
+        return ended + await self._carefully(self._unnoted({upload.id for upload in noted}, now), "")
+
+    async def _carefully(self, work: Awaitable[int], key: str) -> int:
+        try:
+            return await work
+        except CredentialRejected:
+            raise
+        except DualSyncError as e:
+            self.log.line("WARNING", "uploads", key=key or None, reason=f"{type(e).__name__}: {e}")
+            return 0
+
+    async def _noted(self, upload: Upload, now: float) -> int:
+        since = max(upload.begun, upload.moved)
+        if now - since < QUIET_SECONDS:
+            return 0
+        why = "" if now - since < ABANDONED_SECONDS else f"nothing has moved for {ABANDONED_SECONDS // 86400} days"
+        why = why or await self._useless(upload)
+        if not why:
+            return 0
+        await self._bucket(upload.route.partition(">")[2]).abort_upload(upload.to, upload.id)
+        try:
+            await self.ledger.release(upload.record())
+        except Changed:
+            return 0  # replaced by a worker meanwhile
+        self.log.line("INFO", "uploads", key=upload.to, upload=upload.id, reason=f"aborted: {why}")
+        return 1
+
+    async def _useless(self, upload: Upload) -> str:
+        seen = await self._bucket(upload.route.partition(">")[0]).head(upload.key)
+        if seen is None or seen.etag != upload.etag:
+            return "its source has gone or was replaced"
+        agreed = (await self.ledger.get(upload.key) or Entry(upload.key)).agreed
+        stamp = Stamp.decode(upload.stamp)
+        if upload.to == upload.key and agreed is not None and stamp is not None and agreed.identity == stamp.identity:
+            return "both sides hold this version"
+        return ""
+
+    async def _unnoted(self, noted: set[str], now: float) -> int:
+        try:
+            begun = await self.remote.list_uploads()
+        except GiveUp:
+            return 0  # a store without this call
+        ours = [u for u in begun if self.initiator and u.initiator == self.initiator and u.id not in noted]
+        ended = 0
+        for upload in ours:
+            if now - upload.initiated >= ABANDONED_SECONDS:
+                await self.remote.abort_upload(upload.key, upload.id)
+                self.log.line("INFO", "uploads", key=upload.key, upload=upload.id, reason="aborted: nobody's")
+                ended += 1
+        return ended
+
+    def _bucket(self, name: str) -> Bucket:
+        return self.local if name == "local" else self.remote

@@ -1,0 +1,163 @@
+"""Uploads that nobody will end are aborted, and no others."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.entry import Agreement, Entry, Held
+from runtime.errors import CredentialRejected, GiveUp, Unavailable
+from runtime.objects import Attributes
+from runtime.record import UPLOAD
+from runtime.sweep import ABANDONED_SECONDS, QUIET_SECONDS, Sweep
+from runtime.upload import Upload
+from runtime.version import Identity
+from tests.core.given import CN, PEERS_USER, USER, Journal, Side, settings, stamp
+from tests.fakes.gate import run
+
+
+class World(Side):
+    """`k` is here, and an upload of it to the peer was begun and noted."""
+
+    def __init__(self, journal: Journal | None = None) -> None:
+        super().__init__(settings(), **({"gate": journal.gate} if journal else {}))
+        self.put("k", b"content")
+        version = self.here.current("k")
+        assert version is not None
+        self.etag = version.seen.etag
+        self.identity = Identity(CN, version.seen.modified, self.etag)
+        self.begin()
+
+    def begin(self, route: str = "local>remote", to: str = "k") -> str:
+        """Another upload, noted."""
+        store = self.there if route.endswith("remote") else self.here
+        upload_id = store.create_upload(to, Attributes(), None, PEERS_USER)
+        upload = Upload(
+            route=route,
+            key="k",
+            to=to,
+            etag=self.etag,
+            size=7,
+            length=5,
+            stamp=stamp(self.identity).encode(),
+            attributes="",
+            id=upload_id,
+            begun=int(self.time.now),
+        )
+        run(self.ledger.record(upload.record()))
+        return upload_id
+
+    def sweep(self, initiator: str = PEERS_USER) -> int:
+        context = self.context
+        return run(
+            Sweep(
+                clock=context.clock,
+                local=context.local,
+                remote=context.remote,
+                ledger=context.ledger,
+                log=self.log,
+                initiator=initiator,
+            ).run()
+        )
+
+    def left(self) -> tuple[int, int]:
+        """How many uploads and notes there are."""
+        noted = [r for r in self.ledger.table.records.values() if r.kind == UPLOAD]
+        return len(self.here.uploads) + len(self.there.uploads), len(noted)
+
+
+def test_what_is_of_use_stays_until_it_is_abandoned() -> None:
+    world = World()
+    world.time.now += ABANDONED_SECONDS - 1
+    assert world.sweep() == 0
+    assert world.left() == (1, 1)
+    world.time.now += 1
+    assert world.sweep() == 1
+    assert world.left() == (0, 0)
+    assert "nothing has moved for 7 days" in str(world.log.of("uploads")[0]["reason"])
+    assert world.sweep() == 0
+
+
+@pytest.mark.parametrize("act", ["delete", "replace"])
+def test_what_has_no_source_any_more_goes_but_not_under_a_workers_hands(act: str) -> None:
+    world = World()
+    if act == "delete":
+        world.here.delete("k", USER)
+    else:
+        world.here.put("k", b"another", USER)
+    world.time.now += QUIET_SECONDS - 1
+    assert world.sweep() == 0
+    world.time.now += 1
+    assert world.sweep() == 1
+    assert world.left() == (0, 0)
+
+
+def test_what_both_sides_hold_needs_no_upload() -> None:
+    world = World()
+    world.begin(to="k.conflict-cn-1-00000000")
+    agreement = Agreement(world.identity, Held(world.etag, 1), Held(world.etag))
+    run(world.ledger.put(Entry("k", agreed=agreement), 0))
+    world.time.now += QUIET_SECONDS
+    assert world.sweep() == 1
+    assert world.left() == (1, 1), "a kept loser's is another matter"
+
+
+def test_a_pull_is_aborted_here() -> None:
+    world = World()
+    world.begin("remote>local")
+    world.time.now += QUIET_SECONDS
+    assert world.sweep() == 1
+    assert world.here.uploads == {}
+    assert world.left() == (1, 1)
+
+
+def test_what_a_worker_replaced_meanwhile_is_the_workers() -> None:
+    world = World()
+    world.time.now += ABANDONED_SECONDS
+    (record,) = world.ledger.table.records.values()
+    newer = Upload.of(record)
+
+    async def abort(key: str, upload_id: str) -> None:
+        world.ledger.table.records[UPLOAD, record.id] = Upload.of(record).record()
+        run(world.ledger.record(_again(newer).record()))
+
+    world.remote.abort_upload = abort  # type: ignore[method-assign]
+    assert world.sweep() == 0
+    assert world.left() == (1, 1)
+
+
+def _again(upload: Upload) -> Upload:
+    return Upload.of(upload.record().__class__(UPLOAD, upload.record().id, upload.begun + 1, "k", upload.record().data))
+
+
+def test_uploads_without_a_note_are_aborted_when_they_are_ours_and_old() -> None:
+    world = World()
+    world.ledger.table.records.clear()
+    world.there.create_upload("theirs", Attributes(), None, "somebody")
+    assert world.sweep() == 0
+    world.time.now += ABANDONED_SECONDS - 1
+    assert world.sweep() == 0
+    world.time.now += 1
+    assert world.sweep(initiator="") == 0
+    assert world.sweep() == 1
+    assert [upload.key for upload in world.there.uploads.values()] == ["theirs"]
+
+
+def test_what_fails_is_said_and_the_rest_goes_on() -> None:
+    journal = Journal()
+    world = World(journal)
+    world.begin("remote>local")
+    world.time.now += ABANDONED_SECONDS
+    journal.faults["remote.abort"] = Unavailable("reset")
+    assert world.sweep() == 1
+    assert world.here.uploads == {}
+    assert [fields["key"] for fields in world.log.of("uploads") if "Unavailable" in str(fields["reason"])] == ["k"]
+
+
+def test_a_store_that_lists_no_uploads_and_a_credential_that_is_refused() -> None:
+    journal = Journal()
+    world = World(journal)
+    journal.faults["remote.list_uploads"] = GiveUp("NotImplemented")
+    assert world.sweep() == 0
+    journal.faults["remote.list_uploads"] = CredentialRejected("expired")
+    with pytest.raises(CredentialRejected):
+        world.sweep()
