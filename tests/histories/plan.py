@@ -73,6 +73,8 @@ class Modes:
     silent_undelete: bool = False
     absent_204: bool = False
     page: int = 1000
+    ranges: int = 0
+    """Ranges that a finder compares at once; it then also writes down where it is after every page. 0: as usual."""
     prefix: tuple[str, str] = ("", "")
     settings: tuple[tuple[str, str], ...] = ()
     """Further settings of both sides by name, as text; `cn.NAME` for one side only."""
@@ -101,6 +103,7 @@ class Modes:
             "a preferred side": self.policy != "newest",
             "losers kept": self.keep_loser,
             "prefixes": any(self.prefix),
+            "finders that go on": self.ranges,
         }
         return [n for n, v in named.items() if v]
 
@@ -208,6 +211,8 @@ def draw(seed: int, length: int = 30) -> History:
             at = op.at + more.expovariate(length / span)
             ops.append(Op(at, SIDES[more.random() < both], "purge", op.key))
         ops.sort(key=lambda o: o.at)
+    if (finding := Random(seed ^ 0xF1DE2)).random() < 0.25:
+        modes = replace(modes, ranges=finding.choice((1, 2, 3)))
     return History(tuple(_below(op, modes) for op in ops), modes, seed, keys)
 
 

@@ -157,6 +157,7 @@ def given(modes: Modes) -> list[str]:
         "worker_skew",
         "absent_204",
         "page",
+        "ranges",
         "expires",
         "beside",
     ):

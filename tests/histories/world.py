@@ -7,6 +7,7 @@ from dataclasses import fields
 from random import Random
 from typing import Any, Protocol
 
+from runtime.checkpoint import PERIOD
 from runtime.context import Context
 from runtime.copier import Copier
 from runtime.events import Principals
@@ -136,10 +137,10 @@ def real_worker(world: World, side: str) -> Processor:
 
 def real_finder(world: World, side: str) -> Searcher:
     """The code that runs in the cloud."""
-    return finder_of(world.context(side))
+    return finder_of(world.context(side), 0.0 if world.modes.ranges else PERIOD)
 
 
-def finder_of(c: Context) -> Searcher:
+def finder_of(c: Context, checkpoint_seconds: float = PERIOD) -> Searcher:
     """A finder with the surroundings of a worker."""
     return Finder(
         settings=c.settings,
@@ -150,6 +151,7 @@ def finder_of(c: Context) -> Searcher:
         queue=c.queue,
         parallel=Serial(),
         log=c.log,
+        checkpoint_seconds=checkpoint_seconds,
     )
 
 
@@ -171,6 +173,7 @@ def settings(modes: Modes, side: str) -> Settings:
         keep_loser=modes.keep_loser,
         on_lifecycle_expiry=OnLifecycleExpiry(modes.expiry),
         finder_grace_seconds=modes.grace,
+        finder_number=max(1, modes.ranges),
         local_prefix=modes.prefix[SIDES.index(side)],
         remote_prefix=modes.prefix[SIDES.index(PEER[side])],
         local_expires=modes.expires,
