@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components import config, schema
+from components import config, declared, schema
 from components.declared import keys
 from components.plugin import VERSION
 from components.plugin import schema as package
@@ -110,3 +110,10 @@ def test_the_examples_take_the_package_from_this_project(language: str) -> None:
     found = yaml.safe_load((ROOT / "examples" / language / "Pulumi.yaml").read_text())
     assert found["packages"] == {"dualsync": "../../components"}
     assert found["plugins"]["providers"] == [{"name": "dualsync", "path": "../../components"}]
+
+
+def test_a_folder_copied_without_the_project_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(declared, "PLACES", (Path("/nowhere/Pulumi.yaml"),))
+    declared.keys.cache_clear()
+    with pytest.raises(FileNotFoundError, match=r"Pulumi\.yaml is missing: have the whole project beside yours"):
+        declared.keys()
