@@ -36,7 +36,9 @@ def audit(
     document = {"acts": [{"id": r.id, "time": r.time, "key": r.key, "sides": s, **r.data} for r, s in ordered]}
 
     def text() -> None:
-        table = Table("time", "who", "command", "sides", "state", "what", box=None, pad_edge=False)
+        table = Table("time", box=None, pad_edge=False)
+        for column in ("who", "command", "sides", "state", "what"):
+            table.add_column(column, overflow="fold")
         for record, sides in ordered:
             data: dict[str, Any] = dict(record.data)
             what = {n: v for n, v in {**data.get("arguments", {}), **data.get("result", {})}.items() if v}
@@ -80,7 +82,9 @@ def stacks(
             here.fail(f"--save {save}: {e.strerror}", Exit.USAGE)
 
     def text() -> None:
-        table = Table("", *(str(side) for side in pair.stacks), box=None, pad_edge=False, padding=(0, 3, 0, 0))
+        table = Table("", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+        for side in pair.stacks:
+            table.add_column(side, overflow="fold")
         rows = {
             "bucket": lambda s: s.settings.local_bucket,
             "prefix": lambda s: s.settings.local_prefix or "–",

@@ -24,7 +24,7 @@ dlq = typer.Typer(
 
 Limit = Annotated[int, typer.Option(min=1, help="Look at so many letters at most.")]
 All = Annotated[bool, typer.Option("--all", help="Every letter.")]
-Id = Annotated[str, typer.Option("--id", help="The letter with this id.")]
+Id = Annotated[str, typer.Option("--id", help="The letter whose id begins so.")]
 Key = Annotated[str, typer.Option("--key", help="Letters about this key (relative to the prefix).")]
 Reason = Annotated[str, typer.Option("--reason", help="Letters whose reason contains this.")]
 
@@ -78,7 +78,7 @@ def redrive(
     async def work(desk: Desk) -> dict[str, Tally]:
         return await _each(here, desk, direction, "redrive", wanted, limit)
 
-    _result(here, here.run(work), "sent anew")
+    _result(here, here.run(work), "sent anew", every)
 
 
 @dlq.command()
@@ -101,7 +101,7 @@ def drop(
     async def work(desk: Desk) -> dict[str, Tally]:
         return await _each(here, desk, direction, "drop", wanted, limit)
 
-    _result(here, here.run(work), "dropped")
+    _result(here, here.run(work), "dropped", every)
 
 
 async def _each(here: Session, desk: Desk, direction: str, what: str, wanted: Wanted, limit: int) -> dict[str, Tally]:
@@ -124,7 +124,7 @@ def _wanted(here: Session, every: bool, id: str, key: str, reason: str) -> Wante
     return Wanted(id=id, key=key, reason=reason)
 
 
-def _result(here: Session, tallies: dict[str, Tally], done: str) -> None:
+def _result(here: Session, tallies: dict[str, Tally], done: str, every: bool) -> None:
     document = {
         direction: {"done": t.done, "unreadable": t.unreadable, "left": t.left} for direction, t in tallies.items()
     }
@@ -135,8 +135,12 @@ def _result(here: Session, tallies: dict[str, Tally], done: str) -> None:
             if tally.unreadable:
                 here.out.print(f"  {tally.unreadable} can't be read by any worker: look at them, then `dlq drop`")
 
+        if missed:
+            here.out.print("no letter is like that: see `dualsync dlq list`")
+
     unreadable = any(tally.unreadable for tally in tallies.values())
-    here.show(document, text, Exit.ATTENTION if unreadable else Exit.DONE)
+    missed = not every and not unreadable and not any(tally.done for tally in tallies.values())
+    here.show(document, text, Exit.ATTENTION if unreadable or missed else Exit.DONE)
 
 
 def _data(side: Side, opened: Opened) -> dict[str, Any]:

@@ -10,10 +10,12 @@ import typer
 from rich.table import Table
 
 from runtime.commands.session import Exit, Json, Session, escape, session
-from runtime.commands.words import moment, size
+from runtime.commands.words import moment, size, some
+from runtime.decide import Deed
 from runtime.entry import Agreement, Entry
 from runtime.operations.explain import Explanation, Sight
 from runtime.operations.explain import explain as look
+from runtime.settings import SideName
 
 
 def explain(
@@ -28,6 +30,8 @@ def explain(
     receiving them, so only their number is said. Exit code 3 when the sides differ.
     """
     here = session(context, json)
+    if not key:
+        here.fail("the key is empty: give an object's key, relative to the synchronised prefix", Exit.USAGE)
     found = here.run(lambda desk: look(desk, key))
     here.show(document(found), lambda: _text(here, found), Exit.DONE if found.same else Exit.ATTENTION)
 
@@ -63,7 +67,9 @@ def _text(here: Session, found: Explanation) -> None:
     colour = "green" if found.same else "yellow"
     here.out.print(f"[bold]{escape(found.key)}[/bold]")
     here.out.print(f"[{colour}]{escape(found.verdict)}[/{colour}]\n")
-    table = Table("", "cn", "global", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table = Table("", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for side in SideName:
+        table.add_column(side, overflow="fold")
     for name, row in _ROWS.items():
         table.add_row(f"[dim]{name}[/dim]", *(escape(row(sight)) for sight in (found.cn, found.global_)))
     here.out.print(table)
@@ -139,6 +145,14 @@ def _sequencer(sight: Sight) -> str:
     return f"{entry.sequencer.lstrip('0')}, ledger written {moment(entry.updated)}"
 
 
+_DEEDS = {
+    Deed.AGREE: "nothing",
+    Deed.BURY: "nothing",
+    Deed.PUSH: "copy it to the peer",
+    Deed.PULL: "fetch it from the peer",
+    Deed.DELETE_REMOTE: "delete it at the peer",
+    Deed.DELETE_LOCAL: "delete it here",
+}
 _ROWS: dict[str, Callable[[Sight], str]] = {
     "object": _object,
     "is": _which,
@@ -147,7 +161,9 @@ _ROWS: dict[str, Callable[[Sight], str]] = {
     "both held": _agreed,
     "deleted": _dead,
     "last event": _sequencer,
-    "would now": lambda s: f"{s.decision.deed}: {s.decision.reason}",
-    "queue": lambda s: f"{s.backlog.total} messages, {s.alive} workers{', paused' if s.orders.paused else ''}",
+    "would now": lambda s: f"{_DEEDS.get(s.decision.deed, s.decision.deed)}: {s.decision.reason}",
+    "queue": lambda s: (
+        f"{some(s.backlog.total, 'message')}, {some(s.alive, 'worker')}{', paused' if s.orders.paused else ''}"
+    ),
     "dead letters": lambda s: "; ".join(opened.reason for opened in s.letters) or "none",
 }

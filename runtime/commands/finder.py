@@ -86,7 +86,8 @@ def _plans(here: Session, plans: list[Plan]) -> None:
         _report(here, plan.side.direction, plan.report, "to look at")
     looks = [(plan.side.direction, look) for plan in plans for look in plan.looks]
     if not looks:
-        here.out.print("nothing to do")
+        young = any(plan.report.young for plan in plans)
+        here.out.print("nothing to do yet: what is too young is left to its events" if young else "nothing to do")
         return
     table = Table("direction", "key", "why", box=None, pad_edge=False)
     for direction, look in looks[:SHOWN]:

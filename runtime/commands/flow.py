@@ -11,10 +11,11 @@ import typer
 
 from runtime.commands.progress import showing
 from runtime.commands.session import Direction, Exit, Json, Session, Yes, session, sides_of
-from runtime.commands.words import size
-from runtime.controls import PERIOD, Orders
+from runtime.commands.words import rate, some
+from runtime.controls import PERIOD, Orders, read_orders
 from runtime.operations import flow
 from runtime.operations.desk import Desk, Side
+from runtime.settings import SideName
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
 
@@ -99,9 +100,14 @@ def drain(
     if then_pause:
         here.ask(f"Pause {direction} when its queue is empty?", yes)
 
+    paused: list[SideName] = []
+
     async def work(desk: Desk) -> tuple[bool, flow.Stillness]:
         sides = sides_of(desk, direction)
         first = await flow.look(desk, sides)
+        paused.extend([side.name for side in sides if (await read_orders(side.ledger)).paused])
+        if paused:
+            here.say(f"{' and '.join(paused)} paused: nothing goes on there until `dualsync resume`")
         with showing(here, "draining", first.left or None) as tell:
             empty = await flow.until_empty(
                 desk, sides, timeout, lambda now: tell(max(0, first.left - now.left), _words(now))
@@ -115,6 +121,8 @@ def drain(
 
     def text() -> None:
         here.out.print("empty" + (", paused" if then_pause else "") if empty else f"not empty in time: {_words(now)}")
+        for side in paused if not empty else ():
+            here.out.print(f"{side}->{side.peer} is paused: `dualsync resume {side}`")
 
     here.show(document, text, Exit.DONE if empty else Exit.ATTENTION)
 
@@ -130,7 +138,7 @@ def number_of(text: str, here: Session) -> int:
 def _words(now: flow.Stillness) -> str:
     return "; ".join(
         f"{direction}: {depth.visible} waiting, {depth.in_flight} in flight, {depth.delayed} postponed,"
-        f" {now.busy[direction]} workers at it"
+        f" {some(now.busy[direction], 'worker')} at it"
         for direction, depth in now.depths.items()
     )
 
@@ -147,7 +155,7 @@ def _show(here: Session, sides: Sequence[Side], orders: Sequence[Orders], still:
 
     def text() -> None:
         for side, order in zip(sides, orders, strict=True):
-            limits = f"{size(order.bytes_per_second)}/s" if order.bytes_per_second else "no limit of bytes"
+            limits = rate(order.bytes_per_second) if order.bytes_per_second else "no limit of bytes"
             requests = f"{order.requests_per_second} requests/s" if order.requests_per_second else "none of requests"
             here.out.print(f"{side.direction}: {done} (heard within {PERIOD:.0f} s; {limits}, {requests})")
         if still is not None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from runtime.errors import DualSyncError, Stop
+from runtime.errors import DualSyncError, GiveUp, Stop
 from runtime.operations.stacks import Pair, Where, find
 from runtime.settings import SideName
 
@@ -69,7 +69,7 @@ class Session:
     where: Where = field(default_factory=Where)
     json: bool = False
     open_desk: OpenDesk = field(default_factory=AtAws)
-    out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=not sys.stdout.isatty()))
+    out: Console = field(default_factory=lambda: _console())
     err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
 
     def run(self, work: Callable[[Desk], Coroutine[Any, Any, T]]) -> T:
@@ -86,6 +86,8 @@ class Session:
             return function()
         except Stop as e:
             self.fail(str(e), Exit.USAGE)
+        except GiveUp as e:
+            self.fail(str(e))
         except DualSyncError as e:
             self.fail(f"{type(e).__name__}: {e}")
         except KeyboardInterrupt:
@@ -118,6 +120,17 @@ class Session:
             self.fail(f"{question} Say so with --yes.", Exit.USAGE)
         if not typer.confirm(question, default=False, err=True):
             self.fail("nothing was done")
+
+
+PIPE_WIDTH = 1000
+"""Columns where no terminal says how many: a table's row is one line for `grep`, and nothing is cut off."""
+
+
+def _console() -> Console:
+    piped = not sys.stdout.isatty()
+    return Console(
+        highlight=False, soft_wrap=piped, width=PIPE_WIDTH if piped and "COLUMNS" not in os.environ else None
+    )
 
 
 def escape(text: str) -> str:

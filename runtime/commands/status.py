@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runtime.commands.session import Exit, Json, escape, session
-from runtime.commands.words import duration, moment, number, size
+from runtime.commands.words import duration, moment, number, rate, size
 from runtime.log import Outcome, State
 from runtime.operations.desk import Desk
 from runtime.operations.problems import Problem, Weight, problems
@@ -155,7 +155,7 @@ def _guard(d: Direction) -> str:
 def _limits(d: Direction) -> str:
     limits = []
     if d.orders.bytes_per_second:
-        limits.append(f"{size(d.orders.bytes_per_second)}/s")
+        limits.append(rate(d.orders.bytes_per_second))
     if d.orders.requests_per_second:
         limits.append(f"{d.orders.requests_per_second} requests/s")
     return ", ".join(limits) or "none"

@@ -27,6 +27,22 @@ def size(count: float) -> str:
     return ""
 
 
+def rate(count: float) -> str:
+    """Bytes a second as they are given to `limit`: `1M` is a million, `1Mi` is 1,048,576."""
+    step, units = (1024, _UNITS) if count % 1024 == 0 else (1000, ("B", "kB", "MB", "GB", "TB", "PB"))
+    unit = units[0]
+    for unit in units:
+        if count < step or unit == units[-1]:
+            break
+        count /= step
+    return f"{count:g} {unit}/s" if count == round(count, 3) else f"{count:.1f} {unit}/s"
+
+
+def some(count: int, word: str) -> str:
+    """`1 worker`, `2 workers`."""
+    return f"{count} {word}{'s' if count != 1 else ''}"
+
+
 def moment(seconds: float) -> str:
     """UTC, to the second; a dash for 0."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ") if seconds else "–"

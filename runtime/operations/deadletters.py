@@ -36,7 +36,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which letters. Nothing given: all."""
+    """Which letters. Nothing given: all. `id` may be its beginning, as the list shows it."""
 
     id: str = ""
     key: str = ""
@@ -45,7 +45,7 @@ class Wanted:
     def takes(self, opened: Opened) -> bool:
         """Is it one of them? `reason` is part of the letter's."""
         return (
-            self.id in ("", opened.letter.id)
+            opened.letter.id.startswith(self.id)
             and (not self.key or any(look.key == self.key for look in opened.looks))
             and self.reason.lower() in opened.reason.lower()
         )

@@ -156,8 +156,10 @@ def verdict(now: float, cn: Sight, global_: Sight) -> str:
     if not acting:
         reasons = "; ".join(f"{sight.side.name}: {sight.decision.reason}" for sight in sights)
         return f"Neither worker would act on it ({reasons})."
-    # What deletes goes last: with both acting, the one that copies decides.
-    acting.sort(key=lambda sight: sight.decision.deed in (Deed.DELETE_LOCAL, Deed.DELETE_REMOTE))
+    # What deletes goes last: with both acting, the one that copies decides. Of two that do the same the one to whom it
+    # happened comes first: its event is on the way, the other would only be sent by a finder.
+    deeds = (Deed.PUSH, Deed.PULL, Deed.DELETE_REMOTE, Deed.DELETE_LOCAL)
+    acting.sort(key=lambda sight: deeds.index(sight.decision.deed))
     first = acting[0]
     doing = _DOING[first.decision.deed].format(side=first.side.name, peer=first.side.name.peer)
     return f"{doing} ({first.decision.reason}); {_obstacle(now, first)}."

@@ -61,7 +61,7 @@ def find(where: Where) -> Pair:
         answers = list(pool.map(lambda name: _ask_pulumi(where.project, name), dict.fromkeys(names)))
     documents = [document for document, _ in answers if document is not None]
     if not documents:
-        reasons = "; ".join(reason for _, reason in answers)
+        reasons = "; ".join(dict.fromkeys(reason for _, reason in answers))
         raise NoPair(
             f"no stack's outputs can be read ({reasons}): run it in the project's folder or give --project, or a file"
             " made by `dualsync stacks --save FILE` with --pair"
@@ -73,7 +73,8 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         document = json.loads(path.read_text())
     except (OSError, ValueError) as e:
-        raise NoPair(f"--pair {path}: {e}; make it with `dualsync stacks --save {path}`") from None
+        why = e.strerror if isinstance(e, OSError) else e
+        raise NoPair(f"--pair {path}: {why}; make it with `dualsync stacks --save {path}`") from None
     if not isinstance(document, dict):
         raise NoPair(f"--pair {path}: not a JSON object; make it with `dualsync stacks --save {path}`")
     return document

@@ -111,10 +111,21 @@ def test_what_no_worker_can_read_stays() -> None:
     assert answer.code == 3
     assert "can't be read" in answer.out
     assert left(office) == ["poison"]
-    assert office.call("dlq", "drop", "--reason", "archived", "--yes").code == 0
+    assert office.call("dlq", "drop", "--reason", "archived", "--yes").code == 3
+    assert "no letter is like that" in office.call("dlq", "drop", "--id", "zz", "--yes").out
     assert left(office) == ["poison"]
     assert office.call("dlq", "drop", "--reason", "unreadable", "--yes").code == 0
     assert left(office) == []
+
+
+def test_an_id_as_the_list_shows_it_is_enough() -> None:
+    office = Office()
+    bury(office, Look("k", Cause.CREATED).body())
+    (shown,) = [
+        line.split()[1] for line in office.call("dlq", "list").out.splitlines() if line.startswith("cn->global  0-")
+    ]
+    assert len(shown) == 8
+    assert office.call("dlq", "drop", "--id", shown, "--yes", "--json").data["cn->global"]["done"] == 1
 
 
 @pytest.mark.parametrize("command", ["redrive", "drop"])

@@ -115,6 +115,20 @@ def test_a_delete_marker() -> None:
     assert len(office.call("explain", "k", "--json").data["sides"]["cn"]["versions"]) == 2
 
 
+def test_of_two_who_could_delete_the_one_to_whom_it_happened_is_named(office: Office) -> None:
+    office.put(CN, "k")
+    office.settle()
+    office.delete(GLOBAL, "k")
+    assert "The worker of global has yet to delete it at cn" in verdict(office)
+    asyncio.run(office.global_.ledger.record(Orders(paused=True, by="ann").record(1)))
+    assert "`dualsync resume global`" in verdict(office)
+
+
+def test_nothing_to_do_is_called_nothing(office: Office) -> None:
+    assert "nothing: gone on both sides" in office.call("explain", "never").out
+    assert "0 messages, 1 worker " in office.call("explain", "never").out
+
+
 def test_a_held_deletion(office: Office) -> None:
     office.put(CN, "k")
     office.settle()

@@ -85,6 +85,16 @@ def test_every_act_is_in_the_trail() -> None:
     assert "resume" in office.call("audit").out
 
 
+def test_a_paused_direction_is_named_when_its_queue_does_not_empty() -> None:
+    office = Office()
+    office.put(CN, "k")
+    office.call("pause", "cn", "--yes")
+    answer = office.call("drain", "--timeout", "1")
+    assert answer.code == 3
+    assert "cn->global is paused: `dualsync resume cn`" in answer.out
+    assert "cn paused: nothing goes on there" in answer.err
+
+
 def test_drain_waits_for_an_empty_queue() -> None:
     office = Office()
     office.put(CN, "k")

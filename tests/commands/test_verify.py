@@ -105,6 +105,15 @@ def test_a_paused_direction_is_named() -> None:
     assert found(office) == {"new": (Kind.ONLY_CN, Cause.PAUSED)}
 
 
+def test_a_paused_direction_is_the_likely_cause_of_what_both_sides_wrote() -> None:
+    office = synced()
+    office.put(CN, "new", b"cn's own")
+    office.put(GLOBAL, "new", b"global's own")
+    silently(office)
+    asyncio.run(office.cn.ledger.record(Orders(paused=True).record(1)))
+    assert found(office) == {"new": (Kind.SIZE, Cause.PAUSED)}
+
+
 def test_changed_behind_both_ledgers_and_on_both_sides() -> None:
     office = synced()
     office.put(CN, "folder/k001", b"cn's own")

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from runtime.__main__ import main
 from runtime.commands.app import app
 from runtime.commands.session import Session
-from runtime.commands.words import duration, moment, number, size
+from runtime.commands.words import duration, moment, number, rate, size, some
 from runtime.errors import Unavailable
 from runtime.operations.desk import Desk
 from runtime.operations.stacks import NoPair, Where, find
@@ -26,7 +26,7 @@ from runtime.settings import SideName
 from tests.commands.desk import Office
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = {"conflicts": 4, "deletions": 3, "dlq": 3}
+GROUPS = {"conflicts": 4, "deletions": 4, "dlq": 3}
 COMMANDS = (
     *("status", "verify", "explain", "plan", "audit", "stacks", "pause", "resume", "limit", "drain", "reconcile"),
     *("rotate-key", "smoke", *GROUPS),
@@ -91,6 +91,62 @@ def test_every_word_of_a_group_explains_itself(group: str, count: int) -> None:
         answer = Office().call(group, name, "--help")
         assert answer.code == 0
         assert "--json" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "1 B/s"),
+        (1000, "1 kB/s"),
+        (1_000_000, "1 MB/s"),
+        (2_500_000, "2.5 MB/s"),
+        (1024, "1 KiB/s"),
+        (20 << 20, "20 MiB/s"),
+        (1 << 30, "1 GiB/s"),
+        (1_234_567, "1.2 MB/s"),
+    ],
+)
+def test_a_limit_is_said_as_it_was_given(count: int, words: str) -> None:
+    assert rate(count) == words
+
+
+def test_one_and_many() -> None:
+    assert [some(n, "worker") for n in (0, 1, 2)] == ["0 workers", "1 worker", "2 workers"]
+
+
+@pytest.mark.parametrize("columns", ["", "60"])
+def test_a_pipe_gets_every_row_in_one_line_and_nothing_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    office = Office()
+    office.put(SideName.CN, "k")
+    office.settle()
+    etag = office.stores[SideName.CN].rows()[0].etag
+    out = office.call("explain", "k").out
+    assert "…" not in out
+    (row,) = [line for line in out.splitlines() if line.startswith("object")]
+    assert (row.count(etag) == 2) is not bool(columns)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("explain", ""), "the key is empty"),
+        (("conflicts", "show", "xyz"), "error: no conflict has the id or key 'xyz'"),
+    ],
+)
+def test_an_error_names_what_was_wrong_and_no_class(arguments: tuple[str, ...], words: str) -> None:
+    answer = Office().call(*arguments)
+    assert answer.code in (1, 2)
+    assert words in answer.err
+
+
+def test_a_file_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(NoPair, match=r"nope: No such file or directory; make it"):
+        find(Where(file=tmp_path / "nope"))
 
 
 def test_completion() -> None:

@@ -90,7 +90,8 @@ def _both(a: Item, b: Item, cn: Entry | None, global_: Entry | None, at: Circums
     if theirs:
         return _or_paused(Cause.CHANGED, SideName.CN, at)
     known = any(entry is not None and entry.agreed is not None for entry in (cn, global_))
-    return Cause.CHANGED_BOTH if known else Cause.MISSED
+    cause = Cause.CHANGED_BOTH if known else Cause.MISSED
+    return Cause.PAUSED if at.paused else cause
 
 
 def _is(item: Item, entry: Entry | None, *, local: bool) -> bool:

@@ -64,9 +64,9 @@ def html(report: Report) -> str:
         ("How they differ", bars("Differences by kind", report.kinds.most_common())),
         ("Why, probably", bars("Differences by likely cause", report.causes.most_common())),
         ("How long ago they were written", bars("Differences by age", _ordered(report.ages, AGES))),
-        ("How large they are", bars("Differences by size, up to", _ordered(report.sizes, SIZES))),
+        ("How large they are", bars("Differences by size", _ordered(report.sizes, SIZES))),
         ("Where they are", bars("Differences by first folder", report.folders.most_common(15))),
-        ("The comparison", line("Keys compared over time", report.progress, "seconds", "keys compared")),
+        ("The comparison", line("Keys compared over time", [(0.0, 0), *report.progress], "seconds", "keys compared")),
     ]
     return "".join(
         [

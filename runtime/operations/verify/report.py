@@ -14,8 +14,21 @@ KEPT = 1000
 """So many differences are named in the report; all are counted, and written to the list if one is asked for."""
 PREFIXES = 1000
 """So many first folders are counted apart."""
-AGES = ((300, "5 min"), (3600, "1 h"), (86400, "1 d"), (604_800, "7 d"), (2_592_000, "30 d"), (math.inf, "older"))
-SIZES = ((1 << 10, "1 KiB"), (1 << 20, "1 MiB"), (1 << 27, "128 MiB"), (1 << 30, "1 GiB"), (math.inf, "more"))
+AGES = (
+    (300, "up to 5 min"),
+    (3600, "up to 1 h"),
+    (86400, "up to 1 d"),
+    (604_800, "up to 7 d"),
+    (2_592_000, "up to 30 d"),
+    (math.inf, "older"),
+)
+SIZES = (
+    (1 << 10, "up to 1 KiB"),
+    (1 << 20, "up to 1 MiB"),
+    (1 << 27, "up to 128 MiB"),
+    (1 << 30, "up to 1 GiB"),
+    (math.inf, "larger"),
+)
 
 
 @dataclass(frozen=True, slots=True)
