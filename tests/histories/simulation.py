@@ -43,6 +43,7 @@ class Simulation:
         self.history = history
         modes = self.modes = history.modes
         self.random = Random(history.seed ^ 0x5DEECE66D)
+        self._deaths = Random(history.seed ^ 0xDEAD)  # of its own: other histories keep their schedules
         self.world = World(modes, self.random, stepping_gate)
         self.time = self.world.time
         self.make_worker = make_worker
@@ -313,6 +314,10 @@ class Simulation:
         wait = step.seconds or -math.log(1.0 - self.random.random()) * self.modes.latency
         if self.recorder:
             self.recorder.step(task.side, task.name, step)
+        mortal = self.modes.ranges and task.machine is None and not self.calm and self.kills < MAX_KILLS
+        if mortal and self._deaths.random() < 0.05:
+            self._kill(task)
+            return
         if self._faulty and not self.calm:
             more = self._fault(task, step)
             if more is None:

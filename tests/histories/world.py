@@ -12,6 +12,7 @@ from runtime.context import Context
 from runtime.copier import Copier
 from runtime.events import Principals
 from runtime.finder import Finder
+from runtime.record import FINDER_POINTS, Record
 from runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName, variable
 from runtime.worker import Worker
 from tests.fakes.bucket import FakeBucket
@@ -21,7 +22,7 @@ from tests.fakes.ledger import FakeLedger, Table
 from tests.fakes.parallel import Serial
 from tests.fakes.queue import Broker, FakeMessage, FakeQueue
 from tests.fakes.store import Store, Versioning
-from tests.histories.plan import SIDES, Modes
+from tests.histories.plan import KEYS, SIDES, Modes
 
 REGIONS = {"cn": "cn-north-1", "global": "us-west-2"}
 DEDICATED = {"cn": "AIDADEDICATEDUSERCN00", "global": "AIDADEDICATEDUSERGL00"}
@@ -81,6 +82,10 @@ class World:
         }
         self.brokers = {side: Broker(self.time, random=random, visibility=VISIBILITY) for side in SIDES}
         self.tables = {side: Table() for side in SIDES}
+        if modes.ranges:
+            for table in self.tables.values():
+                points = Record(FINDER_POINTS, "last", 0, data={"points": sorted(KEYS)})
+                table.records[points.kind, points.id] = points
         self.settings = {side: settings(modes, side) for side in SIDES}
         self.log = Silent()
         for store in self.stores.values():
