@@ -1,94 +1,177 @@
-"""Many small objects: CPU, rate, memory and requests an object, queue and ledger included."""
+"""Many small objects: CPU, rate, memory, requests and dollars an object, queue and ledger included."""
 
 from __future__ import annotations
 
 import os
-import sys
+import statistics
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from bench.harness import prices, tools
-from bench.harness.process import Finished, run
+from bench.harness import limit, prices
+from bench.harness.peers import BOTO3, DTHCLI, PEERS, RCLONE
+from bench.harness.plot import Chart
 from bench.harness.report import Figure, Section
-from bench.harness.stage import SOURCE, TARGET, Stage, count
-from bench.harness.stub import KEY, SECRET
+from bench.harness.requests import READ_UNITS, WRITE_UNITS
+from bench.harness.stage import SIZE, Measured, Stage, counts
 
-SIZE = 16384
+OURS = "dualsync"
+SERVICES = ("s3", "sqs", "dynamodb")
+
+_SETUP = ("CreateQueue", "CreateTable", "DeleteTable", "PUT", "SendMessageBatch")
+
+Requests = Mapping[str, Counter[str]]
+"""By service and operation: of a whole run."""
 
 
-def measure(stage: Stage, *, quick: bool) -> Section:
-    number = 1000 if quick else 10_000
-    _warm(stage, 500 if quick else 4000)
-    stage.fresh()
-    keys = [f"small/{n:06}" for n in range(number)]
-    stage.fill(keys, os.urandom(SIZE))
-    stage.announce(keys, SIZE)
-    worker = stage.work_off(number)
-    requests = _requests(stage, 500 if quick else 3000)
-    total = sum(requests.values())
-    notes = [
-        "the servers are warmed up first",
-        "requests are counted by proxies before the servers, in a run of its own",
-    ]
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured: objects of ours and rclone's rounds, of the slower peers' (their figures are by the object,
+    too), of the runs that are counted, of the warm-up; and how many rounds."""
+
+    objects: int
+    fewer: int
+    counted: int
+    warm: int
+    rounds: int
+
+
+FULL, QUICK = Plan(10_000, 3000, 2000, 4000, 3), Plan(1000, 500, 500, 500, 1)
+
+
+def measure(stage: Stage, *, quick: bool, plan: Plan | None = None) -> Section:
+    plan = plan or (QUICK if quick else FULL)
+    _warm(stage, plan.warm)
+    runs: dict[str, list[Measured]] = {}
+    for number in range(plan.rounds):
+        _round(stage, plan, number, runs)
+    asked = {name: requests for name in (OURS, *PEERS) if (requests := _requests(stage, name, plan.counted))}
+    ours = runs[OURS]
+    cpu = {name: statistics.median(run.cpu_ms for run in some) for name, some in runs.items()}
+    rate = {name: statistics.median(run.rate for run in some) for name, some in runs.items()}
+    rss = {name: max(run.rss for run in some) / 2**20 for name, some in runs.items()}
+    servers = {name: statistics.median(run.servers_ms for run in some) for name, some in runs.items()}
+    each = {name: _total(requests) / plan.counted for name, requests in asked.items()}
+    dollars = {name: _dollars(requests, plan.counted, cpu[name]) for name, requests in asked.items()}
     figures = [
-        Figure("CPU of the worker, an object", worker.cpu_ms, "ms", 0.8),
-        Figure("requests an object", total, "", 3.4),
-        Figure("  of S3, SQS, DynamoDB", requests["s3"], f"+ {requests['sqs']:.2f} + {requests['dynamodb']:.2f}"),
-        Figure("objects a second", worker.rate, "/s"),
-        Figure("memory of the worker", worker.rss / 2**20, "MiB"),
-        Figure(
-            "a million objects",
-            prices.per_million_objects(requests["sqs"], 1, 1, worker.cpu_ms),
-            "$ (transfer apart)",
-        ),
+        Figure("CPU an object", cpu[OURS], "ms", 0.8, peers=_others(cpu), runs=[run.cpu_ms for run in ours]),
+        Figure("requests an object", each[OURS], "", 3.4, peers=_others(each)),
+        Figure("a million objects", dollars[OURS], "dollars", peers=_others(dollars)),
+        Figure("objects a second", rate[OURS], "/s", peers=_others(rate), runs=[run.rate for run in ours]),
+        *_to_rclone(runs),
+        Figure("largest resident memory", rss[OURS], "MiB", limit.BYTES / 2**20, peers=_others(rss)),
+        Figure("CPU of the servers meanwhile, an object", servers[OURS], "ms", peers=_others(servers)),
     ]
-    bars = [("dualsync, with queue and ledger", worker.rate)]
-    peers = {"rclone copy, 64 transfers": _rclone(stage), "boto3, 32 threads": _boto3(stage, number)}
-    for name, peer in peers.items():
-        if peer is None:
-            notes.append(f"{name}: missing on this machine")
-            continue
-        rate = number / peer.seconds
-        bars.append((name, rate))
-        cpu = peer.usage.cpu / number * 1000
-        if name.startswith("rclone"):
-            figures.append(Figure(f"objects a second, to {name}", worker.rate / rate, "x", 1.0, more=True))
-        else:
-            figures.append(Figure(f"objects a second, to {name}", worker.rate / rate, "x"))
-        figures.append(Figure(f"  CPU of {name}, an object", cpu, "ms"))
-    notes.append("the peers only copy: they have no queue, no ledger and no conditions")
-    return Section(f"{number:,} objects of 16 KiB", figures, bars, "objects of 16 KiB a second", notes)
+    return Section(
+        f"{plan.objects:,} objects of 16 KiB",
+        figures,
+        notes=[*_notes(plan, runs), *(_spelled(name, asked[name], plan.counted) for name in asked)],
+        charts=[
+            Chart("Objects of 16 KiB a second", _bars(rate)),
+            Chart("CPU an object, ms", _bars(cpu), less=True, target=0.8),
+            Chart("Requests an object", _bars(each), less=True, target=3.4),
+            Chart("Dollars a million objects, transfer apart", _bars(dollars), less=True),
+        ],
+    )
+
+
+def _to_rclone(runs: Mapping[str, list[Measured]]) -> list[Figure]:
+    """The ratio of each round, which both ran under the same conditions."""
+    ratios = [mine.rate / theirs.rate for mine, theirs in zip(runs[OURS], runs.get(RCLONE, ()), strict=False)]
+    if not ratios:
+        return []
+    what = f"objects a second, to those of {RCLONE}"
+    return [Figure(what, statistics.median(ratios), "x", 1.0, more=True, runs=ratios)]
 
 
 def _warm(stage: Stage, number: int) -> None:
     """The servers in Java take their time to become what they are."""
-    for _ in range(2):
-        stage.fresh()
-        keys = [f"warm/{n:06}" for n in range(number)]
-        stage.fill(keys, os.urandom(SIZE))
-        stage.announce(keys, SIZE)
-        stage.work_off(number)
+    for n in range(2):
+        _ours(stage, _filled(stage, f"warm-{n}/", number))
 
 
-def _requests(stage: Stage, number: int) -> dict[str, float]:
+def _filled(stage: Stage, prefix: str, number: int) -> list[str]:
     stage.fresh()
-    keys = [f"counted/{n:06}" for n in range(number)]
+    keys = [f"{prefix}{n:06}" for n in range(number)]
     stage.fill(keys, os.urandom(SIZE))
+    return keys
+
+
+def _ours(stage: Stage, keys: list[str]) -> Measured:
+    stage.fresh()
     stage.announce(keys, SIZE)
-    with stage.through_proxies(("s3", "sqs", "dynamodb")) as proxies:
+    return stage.work_off(len(keys))
+
+
+def _round(stage: Stage, plan: Plan, number: int, runs: dict[str, list[Measured]]) -> None:
+    """Everybody once over new objects, each round in another order."""
+    prefixes = {plan.objects: f"many-{number}/", plan.fewer: f"few-{number}/"}
+    keys = {size: _filled(stage, prefix, size) for size, prefix in prefixes.items()}
+    names = [OURS, *PEERS]
+    for name in names[number % len(names) :] + names[: number % len(names)]:
+        size = plan.fewer if name in (BOTO3, DTHCLI) else plan.objects
+        run = _ours(stage, keys[size]) if name == OURS else PEERS[name](stage, prefixes[size], keys[size])
+        if run is not None:
+            runs.setdefault(name, []).append(run)
+
+
+def _requests(stage: Stage, name: str, number: int) -> Requests | None:
+    """Of a run of its own, counted by proxies before the servers. None when the peer is missing."""
+    prefix = f"counted-{name.split(',')[0].split()[0]}/"
+    keys = _filled(stage, prefix, number)
+    with stage.through_proxies(SERVICES) as proxies:
         stage.ports["peer"] = stage.ports["s3"]
-        stage.work_off(number)
-        return {name: count(proxy) / number for name, proxy in proxies.items()}
+        run = _ours(stage, keys) if name == OURS else PEERS[name](stage, prefix, keys)
+        found = {service: counts(proxy) for service, proxy in proxies.items()}
+    return None if run is None else {service: _of_the_run(counter) for service, counter in found.items()}
 
 
-def _rclone(stage: Stage) -> Finished | None:
-    rclone = tools.program("rclone")
-    if rclone is None:
-        return None
-    remote = f":s3,provider=Other,endpoint='{stage.url('s3')}',access_key_id={KEY},secret_access_key={SECRET}:"
-    options = ["--transfers", "64", "--checkers", "64", "--config", os.devnull, "--disable", "copy"]
-    command = [str(rclone), "copy", f"{remote}{SOURCE}/small", f"{remote}{TARGET}/rclone", *options]
-    return run(command, os.environ | {"RCLONE_S3_NO_CHECK_BUCKET": "true"})
+def _of_the_run(counter: Counter[str]) -> Counter[str]:
+    """Without the harness's own: making buckets, queues and table, filling the queue."""
+    return Counter({name: n for name, n in counter.items() if name not in _SETUP})
 
 
-def _boto3(stage: Stage, number: int) -> Finished:
-    command = [sys.executable, "-m", "bench.harness.boto3_copy", stage.url("s3"), SOURCE, TARGET, "small/", str(number)]
-    return run(command)
+def _total(requests: Requests) -> int:
+    units = (READ_UNITS, WRITE_UNITS)
+    return sum(n for counter in requests.values() for name, n in counter.items() if name not in units)
+
+
+def _dollars(requests: Requests, number: int, cpu_ms: float) -> float:
+    s3, sqs, table = ({name: n / number for name, n in requests[service].items()} for service in SERVICES)
+    return prices.per_million(s3, sqs, table, cpu_ms)
+
+
+def _others(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: values.get(name) for name in PEERS}
+
+
+def _bars(values: Mapping[str, float]) -> list[tuple[str, float]]:
+    return [(name, values[name]) for name in (OURS, *PEERS) if name in values]
+
+
+def _spelled(name: str, requests: Requests, number: int) -> str:
+    """Which requests a copy is made of; what is asked once a run is left out."""
+    each = [
+        f"{operation} {n / number:.2f}".rstrip("0").rstrip(".")
+        for counter in requests.values()
+        for operation, n in counter.most_common()
+        if n / number >= 0.01 and operation not in (READ_UNITS, WRITE_UNITS)
+    ]
+    units = {unit: n / number / 2 for unit, n in requests["dynamodb"].items() if unit in (READ_UNITS, WRITE_UNITS)}
+    spent = "".join(f", {n:.2g} {unit}" for unit, n in units.items())
+    return f"requests an object of {name}: {', '.join(each)}{spent}"
+
+
+def _notes(plan: Plan, runs: Mapping[str, list[Measured]]) -> list[str]:
+    missing = [f"{name}: missing on this machine" for name in PEERS if name not in runs]
+    times = "once" if plan.rounds == 1 else f"{plan.rounds} times, medians (and spread)"
+    return [
+        f"the servers are warmed up; then everybody turn about, {times}; {BOTO3.split(',')[0]} and {DTHCLI} over"
+        f" {plan.fewer:,} objects",
+        f"requests are counted by proxies before the servers, in runs of their own over {plan.counted:,} objects",
+        f"dollars: {prices.source()}",
+        "rclone and boto3 only copy: they have no queue, no ledger and no conditions; dthcli's worker has queue and"
+        " table, no conditions, and is run as it is found on the path, with 64 workers",
+        f"memory: the worker runs in {limit.how()}",
+        *missing,
+    ]

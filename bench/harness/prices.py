@@ -1,18 +1,39 @@
-"""Dollars a million objects, from the documentation's table of list prices (`docs/prices.toml`)."""
+"""Dollars a million objects, from the documentation's table of list prices (`docs/prices.toml`, with their date)."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 
+from bench.harness.requests import READ_UNITS, WRITE_UNITS
 from bench.harness.tools import ROOT
 
 REGION = "us-west-2"
+READS = frozenset({"GetObject", "HeadObject", "HeadBucket", "GetBucket"})
+FREE = frozenset({"DeleteObject", "DeleteObjects", "AbortMultipartUpload"})
 
 
-def per_million_objects(sqs_requests: float, dynamodb_reads: float, dynamodb_writes: float, cpu_ms: float) -> float:
-    """Of copying small objects: one GET and one PUT each, and these numbers an object (DynamoDB: request units). CPU is
-    a half of the default instance, which has two cores. Transfer is not in it."""
-    price = tomllib.loads((ROOT / "docs" / "prices.toml").read_text())[REGION]
-    s3 = (price["get_1000"] + price["put_1000"]) * 1000
-    table = dynamodb_reads * price["read_million"] + dynamodb_writes * price["write_million"]
-    return float(s3 + sqs_requests * price["sqs_million"] + table + cpu_ms * 1000 / 3600 * price["instance_hour"] / 2)
+def per_million(s3: Mapping[str, float], sqs: Mapping[str, float], table: Mapping[str, float], cpu_ms: float) -> float:
+    """Of these requests an object, told apart by operation, and `cpu_ms` of CPU an object, which is a half of the
+    default instance with its two cores. The table's units are halves. Transfer between the sides is not in it."""
+    price = prices()
+    reads = sum(number for name, number in s3.items() if name in READS)
+    writes = sum(number for name, number in s3.items() if name not in READS | FREE)
+    units = table.get(READ_UNITS, 0) * price["read_million"] + table.get(WRITE_UNITS, 0) * price["write_million"]
+    return float(
+        (reads * price["get_1000"] + writes * price["put_1000"]) * 1000
+        + sum(sqs.values()) * price["sqs_million"]
+        + units / 2
+        + cpu_ms * 1000 / 3600 * price["instance_hour"] / 2
+    )
+
+
+def prices() -> dict[str, float]:
+    """The table of `REGION`."""
+    found: dict[str, float] = tomllib.loads((ROOT / "docs" / "prices.toml").read_text())[REGION]
+    return found
+
+
+def source() -> str:
+    """Where the prices are from, for a note."""
+    return f"list prices of {REGION} as collected on {prices()['date']} in docs/prices.toml; transfer is not in them"

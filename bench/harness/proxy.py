@@ -1,16 +1,18 @@
 """A proxy on loopback that adds a round trip's time and counts requests: `python -m bench.harness.proxy PORT TO MS`.
 
 Each direction delays every byte by half of it and holds none back, so that only distance is added, not a narrower
-path. The first line on its standard output after SIGUSR1 is the number of requests so far.
+path. The first line on its standard output after SIGUSR1 is a JSON object: how many requests so far, by operation.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
+from collections import Counter
 
-_LINE = b" HTTP/1.1\r\n"
+from bench.harness.requests import Reader
 
 
 class _Half(asyncio.Protocol):
@@ -19,7 +21,7 @@ class _Half(asyncio.Protocol):
     def __init__(self, proxy: Proxy, other: _Half | None = None) -> None:
         self.proxy = proxy
         self.other = other
-        self.counts = other is None
+        self.reader = Reader(proxy.requests) if other is None else None
         self.transport: asyncio.Transport | None = None
         self.early: list[bytes] = []
 
@@ -35,8 +37,8 @@ class _Half(asyncio.Protocol):
         self.other.early.clear()
 
     def data_received(self, data: bytes) -> None:
-        if self.counts:
-            self.proxy.requests += data.count(_LINE)
+        if self.reader is not None:
+            self.reader.feed(data)
         if self.other is None:
             self.early.append(data)
         else:
@@ -71,7 +73,7 @@ class Proxy:
     def __init__(self, to: int, round_trip_ms: float) -> None:
         self.to = to
         self.delay = round_trip_ms / 2000
-        self.requests = 0
+        self.requests: Counter[str] = Counter()
         self.port = 0
         """Where it listens, once it does."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,7 +84,7 @@ class Proxy:
 
     async def serve(self, port: int) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGUSR1, lambda: print(self.requests, flush=True))
+        loop.add_signal_handler(signal.SIGUSR1, lambda: print(json.dumps(self.requests), flush=True))
         server = await loop.create_server(lambda: _Half(self), "127.0.0.1", port, backlog=1024)
         self.port = server.sockets[0].getsockname()[1]
         async with server:

@@ -1,25 +1,30 @@
-"""Figures beside their targets and peers: as a table for people, a page and a plot for the docs."""
+"""Figures beside their targets and peers: as a table for people, and a page for the docs."""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from html import escape
-from os import cpu_count
 from pathlib import Path
+
+from bench.harness import machine
+from bench.harness.plot import Chart, svg, text
+
+_NAMES = ("", "measured", "target", "", "peers, on the same servers")
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number. `target` is a limit: a number that it must not exceed, or with `more` must reach."""
+    """One measured number. `target` is a limit: a number that it must not exceed, or with `more` must reach. `peers`
+    have the same figure by name, None when missing; `runs` are all measurements where there were several."""
 
     what: str
     value: float
     unit: str
     target: float | None = None
     more: bool = False
+    peers: Mapping[str, float | None] = field(default_factory=dict)
+    runs: Sequence[float] = ()
 
     @property
     def met(self) -> bool | None:
@@ -27,88 +32,78 @@ class Figure:
             return None
         return self.value >= self.target if self.more else self.value <= self.target
 
-    def row(self) -> tuple[str, str, str, str]:
+    def row(self) -> tuple[str, str, str, str, str]:
         sign = "≥" if self.more else "≤"
-        target = "" if self.target is None else f"{sign} {_text(self.target)} {self.unit}".rstrip()
+        target = "" if self.target is None else f"{sign} {text(self.target)} {self.unit}".rstrip()
         verdict = {None: "", True: "met", False: "MISSED"}[self.met]
-        return self.what, f"{_text(self.value)} {self.unit}".rstrip(), target, verdict
+        spread = f" ({text(min(self.runs))} to {text(max(self.runs))})" if len(self.runs) > 1 else ""
+        others = (f"{who} {'missing' if value is None else text(value)}" for who, value in self.peers.items())
+        return self.what, f"{text(self.value)} {self.unit}".rstrip() + spread, target, verdict, "; ".join(others)
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A benchmark's figures; `bars` are (who, value) for the plot; `notes` say what was missing or how it was done."""
+    """A benchmark's figures; `bars` are (who, value) for the plot, more is better; `charts` are more of the plot;
+    `notes` say what was missing or how it was done."""
 
     title: str
     figures: Sequence[Figure]
     bars: Sequence[tuple[str, float]] = ()
     bars_title: str = ""
     notes: Sequence[str] = ()
+    charts: Sequence[Chart] = ()
 
-
-def _text(value: float) -> str:
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 10 else f"{value:.1f}"
+    def drawn(self) -> list[Chart]:
+        """All of its charts."""
+        own = [Chart(self.bars_title or self.title, self.bars)] if self.bars else []
+        return [*own, *self.charts]
 
 
 def table(section: Section) -> str:
     """For the terminal."""
-    rows = [("", "measured", "target", "")] + [figure.row() for figure in section.figures]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    rows = [_NAMES, *(figure.row() for figure in section.figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_NAMES))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([section.title, *(f"  {line}" for line in lines), *(f"  ({note})" for note in section.notes), ""])
 
 
-def page(sections: Sequence[Section], plot: str, *, quick: bool) -> str:
-    """A page of Markdown with everything that was measured, and where."""
+def page(sections: Sequence[Section], plot: str, *, quick: bool, command: str) -> str:
+    """A page of Markdown with everything that was measured, how and where."""
+    figures = [figure for section in sections for figure in section.figures if figure.met is not None]
+    missed = [figure.what for figure in figures if not figure.met]
+    verdict = f"{len(figures) - len(missed)} of {len(figures)} targets are met"
     parts = [
         "# Benchmarks",
         "",
-        "Written by `make bench`: do not edit. The real worker and finder, run over real servers of one machine"
-        " (versitygw for S3, ElasticMQ, DynamoDB Local), which share its cores with what is measured. Absolute rates"
-        " say little of another machine; ratios to the peers, CPU and requests an object do.",
+        "The real worker and finder over real servers on one machine: versitygw for S3, ElasticMQ for SQS, DynamoDB"
+        " Local. The peers run in the same session over the same objects and servers, turn about with ours. The servers"
+        " share the machine's cores with what is measured: rates say little of another machine; CPU and requests an"
+        " object, and ratios to the peers, do.",
         "",
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}: {cpu_count()} cores, {platform.machine()}, Python"
-        f" {platform.python_version()}{', the quick version' if quick else ''}.",
-        "",
-        f"![plot]({plot})",
+        f"This page is written by `{command}`: run it again rather than edit it.",
         "",
     ]
+    if quick:
+        parts += ["!!! warning\n    Written by a quick run: for the harness, not for its figures.", ""]
+    parts += [f"**{verdict}.**" + (f" Missed: {'; '.join(missed)}." if missed else ""), ""]
+    parts += [f"![Figures beside those of the peers]({plot})", ""]
     for section in sections:
-        parts += [f"## {section.title}", "", "| | measured | target | |", "|---|---|---|---|"]
-        parts += ["| " + " | ".join(figure.row()) + " |" for figure in section.figures]
-        parts += ["", *(f"- {note}" for note in section.notes), ""]
+        parts += [f"## {section.title}", "", "| " + " | ".join(_NAMES) + " |", "|---|---|---|---|---|"]
+        parts += ["| " + " | ".join(_marked(figure.row())) + " |" for figure in section.figures]
+        parts += ["", *(f"- {note[:1].upper()}{note[1:]}." for note in section.notes), ""]
+    parts += ["## Where and with what", "", f"Measured on {datetime.now(UTC):%Y-%m-%d}.", "", "| | |", "|---|---|"]
+    parts += [f"| {name} | {value} |" for name, value in machine.facts().items()]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def svg(sections: Sequence[Section]) -> str:
-    """Bars of all sections that have some; longer is more."""
-    y, items = 10, []
-    for section in sections:
-        if not section.bars:
-            continue
-        y += 26
-        items.append(f'<text x="10" y="{y}" class="t">{escape(section.bars_title or section.title)}</text>')
-        most = max(value for _, value in section.bars) or 1
-        for who, value in section.bars:
-            y += 24
-            width = max(1.0, 380 * value / most)
-            kind = "ours" if who.startswith("dualsync") else "peer"
-            items.append(f'<text x="200" y="{y}" class="w">{escape(who)}</text>')
-            items.append(f'<rect x="208" y="{y - 13}" width="{width:.0f}" height="17" class="{kind}"/>')
-            items.append(f'<text x="{214 + width:.0f}" y="{y}" class="v">{_text(value)}</text>')
-        y += 10
-    style = "text{font:13px sans-serif;fill:#444}.t{font-weight:bold}.w{text-anchor:end}"
-    style += ".ours{fill:#2a6fb0}.peer{fill:#b9c3cc}"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="680" height="{y + 20}"><style>{style}</style>'
-        '<rect width="100%" height="100%" fill="white"/>' + "".join(items) + "</svg>\n"
-    )
+def _marked(row: Sequence[str]) -> list[str]:
+    return [f"**{cell}**" if cell == "MISSED" else cell.strip().replace("|", "\\|") for cell in row]
 
 
-def write(sections: Sequence[Section], folder: Path, *, quick: bool) -> Path:
+def write(sections: Sequence[Section], folder: Path, *, quick: bool, command: str = "make bench") -> Path:
     """`benchmarks.md` and `benchmarks.svg` in `folder`."""
-    (folder / "benchmarks.svg").write_text(svg(sections))
+    (folder / "images").mkdir(exist_ok=True)
+    (folder / "images" / "benchmarks.svg").write_text(svg([chart for section in sections for chart in section.drawn()]))
     target = folder / "benchmarks.md"
-    target.write_text(page(sections, "benchmarks.svg", quick=quick))
+    target.write_text(page(sections, "images/benchmarks.svg", quick=quick, command=command))
     return target

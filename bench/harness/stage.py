@@ -9,15 +9,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
-from urllib.parse import quote_plus
 
-from bench.harness import tools
-from bench.harness.process import Usage, free_port, reset_peak, running, usage, wait_for_port
+from bench.harness import limit, tools
+from bench.harness.events import event
+from bench.harness.process import free_port, reset_peak, running, usage, wait_for_port
+from bench.harness.requests import READ_UNITS, WRITE_UNITS
+from bench.harness.servers import LEDGER, servers
 from bench.harness.stub import KEY, SECRET
 from runtime.edges.caller import Caller, Refused
 from runtime.edges.credentials import Credential, FixedCredentials
@@ -29,18 +32,22 @@ from runtime.settings import Settings, SideName
 
 REGION = "us-east-1"
 SOURCE, TARGET, TABLE = "bench-source", "bench-target", "ledger"
-EVENT_USER = "AWS:AIDASOMEBODY"
+SIZE = 16384
+"""Bytes of a small object."""
+PATIENCE = 1800
+"""Seconds until a queue that is not empty is given up."""
 
 
 @dataclass(slots=True)
 class Measured:
-    """A worker's run over `objects`. CPU seconds and seconds from the first receive to the empty queue."""
+    """A run over `objects`: seconds and CPU seconds until all was done (a worker's: from the first receive to the empty
+    queue), the largest resident memory in bytes, and the CPU seconds of the servers meanwhile."""
 
     objects: int
     seconds: float
     cpu: float
     rss: int
-    requests: dict[str, int] = field(default_factory=dict)
+    servers: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -50,12 +57,26 @@ class Measured:
     def cpu_ms(self) -> float:
         return self.cpu / self.objects * 1000
 
+    @property
+    def servers_ms(self) -> float:
+        return self.servers / self.objects * 1000
+
 
 class Stage:
     """Servers that run, and clients of them. `folder` is for their data and logs."""
 
-    def __init__(self, folder: Path, s3: int, sqs: int, dynamodb: int, stub: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        s3: int,
+        sqs: int,
+        dynamodb: int,
+        stub: int,
+        processes: Mapping[str, Popen[bytes]] | None = None,
+    ) -> None:
         self.folder = folder
+        self._servers = processes or {}
         self.ports = {"s3": s3, "sqs": sqs, "dynamodb": dynamodb, "stub": stub, "peer": s3}
         self._watched = f"http://127.0.0.1:{sqs}"
         self._direct = f"http://127.0.0.1:{s3}"
@@ -97,7 +118,15 @@ class Stage:
             await _ask(sqs, "CreateQueue", "AmazonSQS", given)
         with contextlib.suppress(Refused):
             await _ask(dynamodb, "DeleteTable", "DynamoDB_20120810", {"TableName": TABLE})
-        await _ask(dynamodb, "CreateTable", "DynamoDB_20120810", {"TableName": TABLE} | _TABLE)
+        await _ask(dynamodb, "CreateTable", "DynamoDB_20120810", {"TableName": TABLE} | LEDGER)
+
+    def servers_cpu(self) -> float:
+        """Seconds that the servers have used so far; the stub's are not worth counting."""
+        return sum(usage(process.pid).cpu for name, process in self._servers.items() if name != "stub")
+
+    def file(self, bucket: str, key: str) -> Path:
+        """Where the S3 server keeps an object."""
+        return self.folder / "s3" / bucket / key
 
     def fill(self, keys: Sequence[str], body: bytes) -> None:
         """Objects in the source."""
@@ -121,7 +150,9 @@ class Stage:
         async def announce() -> None:
             queue = self.queue()
             for at in range(0, len(keys), 500):
-                await queue.send([event(key, size, at + n) for n, key in enumerate(keys[at : at + 500])])
+                await queue.send(
+                    [event(SOURCE, REGION, key, size, at + n) for n, key in enumerate(keys[at : at + 500])]
+                )
 
         asyncio.run(announce())
 
@@ -175,17 +206,18 @@ class Stage:
 
     @contextlib.contextmanager
     def worker(self, settings: Settings | None = None) -> Iterator[Popen[bytes]]:
-        """The real worker's process; its log in `worker.log`."""
+        """The real worker's process, in no more memory than it must live with; its log in `worker.log`."""
         chosen = replace(settings or self.settings(), log_level="INFO")
         with (
             (self.folder / "worker.log").open("wb") as out,
             running(
-                [sys.executable, "-m", "runtime", "worker"],
+                limit.command([sys.executable, "-m", "runtime", "worker"]),
                 self.folder / "worker.err",
                 self.environment(chosen),
                 output=out,
             ) as process,
         ):
+            limit.enforce(process.pid)
             yield process
 
     def running_since(self, process: Popen[bytes]) -> None:
@@ -202,15 +234,21 @@ class Stage:
         """Start a worker over a filled queue; what it used until the queue was empty."""
         with self.worker(settings) as process:
             self.running_since(process)
-            start, before = time.monotonic(), usage(process.pid)
-            reset_peak(process.pid)
-            asyncio.run(self._empty(process, start + 600))
-            return _measured(objects, time.monotonic() - start, before, usage(process.pid))
+            return self.watch(process, objects)
+
+    def watch(self, process: Popen[bytes], objects: int) -> Measured:
+        """What a process uses from now until it has emptied the queue. Raises `RuntimeError` when it ends before."""
+        start, before, servers = time.monotonic(), usage(process.pid), self.servers_cpu()
+        reset_peak(process.pid)
+        asyncio.run(self._empty(process, start + PATIENCE))
+        seconds, after = time.monotonic() - start, usage(process.pid)
+        return Measured(objects, seconds, after.cpu - before.cpu, after.rss, self.servers_cpu() - servers)
 
     async def _empty(self, process: Popen[bytes], end: float) -> None:
         while await self.waiting():
             if process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"the queue does not empty: see {self.folder}/worker.log")
+                state = "runs" if process.poll() is None else f"ended with {process.returncode}"
+                raise RuntimeError(f"{process.args!r} {state}, the queue is not empty: see {self.folder}/*.log")
             await asyncio.sleep(0.1)
 
     @contextlib.contextmanager
@@ -239,39 +277,15 @@ class Stage:
                 self.ports = before
 
 
+def counts(proxy: Popen[bytes]) -> Counter[str]:
+    """How many requests of each operation a proxy has passed on, and how many half units of a table they cost."""
+    proxy.send_signal(signal.SIGUSR1)
+    return Counter(json.loads(proxy.stdout.readline())) if proxy.stdout else Counter()
+
+
 def count(proxy: Popen[bytes]) -> int:
     """How many requests a proxy has passed on."""
-    proxy.send_signal(signal.SIGUSR1)
-    return int(proxy.stdout.readline()) if proxy.stdout else 0
-
-
-def event(key: str, size: int, number: int) -> str:
-    """A message of S3's with one record."""
-    record = {
-        "eventVersion": "2.1",
-        "eventSource": "aws:s3",
-        "awsRegion": REGION,
-        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
-        "eventName": "ObjectCreated:Put",
-        "userIdentity": {"principalId": EVENT_USER},
-        "requestParameters": {"sourceIPAddress": "127.0.0.1"},
-        "responseElements": {"x-amz-request-id": "C3D13FE58DE4C810", "x-amz-id-2": "FMyUVURIY8/IgAtTv8xRjskZQpcIZ9KG"},
-        "s3": {
-            "s3SchemaVersion": "1.0",
-            "configurationId": "dualsync",
-            "bucket": {
-                "name": SOURCE,
-                "ownerIdentity": {"principalId": "A3NL1KOZZKExample"},
-                "arn": f"arn:x:s3:::{SOURCE}",
-            },
-            "object": {"key": quote_plus(key, safe="/"), "size": size, "sequencer": f"0055AED6DC{number:08X}"},
-        },
-    }
-    return json.dumps({"Records": [record]})
-
-
-def _measured(objects: int, seconds: float, before: Usage, after: Usage) -> Measured:
-    return Measured(objects, seconds, after.cpu - before.cpu, after.rss)
+    return sum(number for name, number in counts(proxy).items() if name not in (READ_UNITS, WRITE_UNITS))
 
 
 async def _ask(caller: Caller, operation: str, prefix: str, given: dict[str, Any]) -> Any:
@@ -281,68 +295,5 @@ async def _ask(caller: Caller, operation: str, prefix: str, given: dict[str, Any
 @contextlib.contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
     """All servers, for the time of a `with`. Raises `RuntimeError` when one does not start."""
-    with contextlib.ExitStack() as stack:
-        for attempt in (1, 2, 3):
-            try:
-                ports = _start(stack, folder)
-                break
-            except RuntimeError:
-                # Another process may have taken a port meanwhile.
-                stack.close()
-                if attempt == 3:
-                    raise
-        yield Stage(folder, **ports)
-
-
-def _start(stack: contextlib.ExitStack, folder: Path) -> dict[str, int]:
-    ports = {name: free_port() for name in ("s3", "sqs", "dynamodb", "stub")}
-    data = folder / "s3"
-    data.mkdir(parents=True, exist_ok=True)
-    conf = folder / "elasticmq.conf"
-    conf.write_text(
-        'include classpath("application.conf")\n'
-        f'node-address {{ protocol = http, host = 127.0.0.1, port = {ports["sqs"]}, context-path = "" }}\n'
-        f"rest-sqs {{ enabled = true, bind-hostname = 127.0.0.1, bind-port = {ports['sqs']}, sqs-limits = strict }}\n"
-        "rest-stats { enabled = false }\n"
-    )
-    elasticmq, dynamo = tools.jars("elasticmq"), tools.jars("dynamodb")
-    address = f"127.0.0.1:{ports['s3']}"
-    commands = {
-        "s3": [str(tools.program("versitygw")), "--port", address, "--keep-alive", "--quiet", "posix", str(data)],
-        "sqs": ["java", "-Xmx1g", f"-Dconfig.file={conf}", "-cp", f"{elasticmq}/*", "org.elasticmq.server.Main"],
-        "dynamodb": [
-            "java", "-Xmx1g", f"-Djava.library.path={dynamo}", "-cp", f"{dynamo}/*",
-            "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry",
-            "-port", str(ports["dynamodb"]),
-        ],
-        "stub": [sys.executable, "-m", "bench.harness.stub", str(ports["stub"])],
-    }  # fmt: skip
-    environment = os.environ | {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET, "PYTHONPATH": str(tools.ROOT)}
-    started = {
-        name: stack.enter_context(running(command, folder / f"{name}.log", environment, folder=folder))
-        for name, command in commands.items()
-    }
-    for name, process in started.items():
-        wait_for_port(ports[name], process, folder / f"{name}.log")
-    return ports
-
-
-_TABLE: dict[str, Any] = {
-    "BillingMode": "PAY_PER_REQUEST",
-    "KeySchema": [{"AttributeName": "ObjectKey", "KeyType": "HASH"}],
-    "AttributeDefinitions": [
-        {"AttributeName": "ObjectKey", "AttributeType": "S"},
-        {"AttributeName": "RecordKind", "AttributeType": "S"},
-        {"AttributeName": "RecordTime", "AttributeType": "N"},
-    ],
-    "GlobalSecondaryIndexes": [
-        {
-            "IndexName": "records",
-            "KeySchema": [
-                {"AttributeName": "RecordKind", "KeyType": "HASH"},
-                {"AttributeName": "RecordTime", "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "ALL"},
-        }
-    ],
-}
+    with servers(folder) as (ports, processes):
+        yield Stage(folder, processes=processes, **ports)

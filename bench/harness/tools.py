@@ -18,9 +18,15 @@ GO = {
 }
 JAVA = ("elasticmq", "dynamodb")
 
+peers_wanted = True
+"""Whether peers are built and run; False measures this program alone."""
+
 
 def program(name: str) -> Path | None:
-    """An executable: on the path, or built from its Go module (once, minutes). None when there is no way to it."""
+    """An executable: on the path, or built from its Go module (once, minutes). None when there is no way to it, or when
+    it is a peer and peers are not wanted."""
+    if name == "rclone" and not peers_wanted:
+        return None
     found = shutil.which(name)
     if found:
         return Path(found)
@@ -33,6 +39,12 @@ def program(name: str) -> Path | None:
     target.parent.mkdir(parents=True, exist_ok=True)
     built = subprocess.run(["go", "install", GO[name]], env=os.environ | {"GOBIN": str(target.parent)}, check=False)
     return target if built.returncode == 0 and target.exists() else None
+
+
+def installed(name: str) -> Path | None:
+    """An executable on the path that is nobody's business to build."""
+    found = shutil.which(name) if peers_wanted else None
+    return Path(found) if found else None
 
 
 def jars(name: str) -> Path | None:

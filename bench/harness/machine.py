@@ -1,0 +1,68 @@
+"""What a measurement was made on, and with which versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+from bench.harness import tools
+
+
+def facts() -> dict[str, str]:
+    """Name and value, for a table. What is missing says so."""
+    return {
+        "machine": f"{os.cpu_count()} cores, {_model()}, {_memory()} GiB of memory",
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "Python": f"{platform.python_version()}, boto3 {_package('boto3')}",
+        "versitygw": _go("versitygw"),
+        "ElasticMQ": _jar("elasticmq", "elasticmq-server_2.13"),
+        "DynamoDB Local": _jar("dynamodb", "DynamoDBLocal"),
+        "rclone": _go("rclone"),
+        "dthcli": _dthcli(),
+        "program": _said("git", "-C", str(tools.ROOT), "rev-parse", "--short", "HEAD"),
+    }
+
+
+def _model() -> str:
+    found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return found[1] if found else platform.machine()
+
+
+def _memory() -> int:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+
+
+def _package(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _go(name: str) -> str:
+    """The version that was asked for; one found on the path is asked itself."""
+    if tools.installed(name):
+        return _said(name, "version" if name == "rclone" else "--version")
+    return tools.GO[name].rpartition("@")[2] if (tools.HOME / "bin" / name).exists() else "missing"
+
+
+def _jar(folder: str, name: str) -> str:
+    found = sorted((tools.HOME / "jars" / folder).glob(f"{name}-*.jar"))
+    return found[0].stem.removeprefix(f"{name}-") if found else "missing"
+
+
+def _dthcli() -> str:
+    return _said("dthcli", "version") if tools.installed("dthcli") else "missing"
+
+
+def _said(*command: str) -> str:
+    """The first line that a command prints."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip().partition("\n")[0] or "unknown"

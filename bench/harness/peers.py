@@ -1,0 +1,96 @@
+"""Who else copies objects: run over the same objects and servers. A peer that is not installed is missing, never
+assumed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bench.harness import tools
+from bench.harness.process import Finished, run, running
+from bench.harness.stage import REGION, SIZE, SOURCE, TABLE, TARGET, Measured, Stage
+from bench.harness.stub import KEY, SECRET
+
+RCLONE, BOTO3, DTHCLI = "rclone copy, 64 transfers", "boto3, 32 threads", "dthcli worker"
+DTHCLI_WORKERS = 64
+
+RCLONE_ENVIRONMENT = {"RCLONE_S3_NO_CHECK_BUCKET": "true"}
+
+
+def rclone_remote(url: str) -> str:
+    """A server as rclone's remote, without any file of configuration."""
+    return f":s3,provider=Other,endpoint='{url}',access_key_id={KEY},secret_access_key={SECRET}:"
+
+
+def rclone(stage: Stage, prefix: str, keys: Sequence[str]) -> Measured | None:
+    """`rclone copy` of all below `prefix`, by reading and writing, since the sides do not see each other."""
+    program = tools.program("rclone")
+    if program is None:
+        return None
+    remote = rclone_remote(stage.url("s3"))
+    options = ["--transfers", "64", "--checkers", "64", "--config", os.devnull, "--disable", "copy"]
+    command = [str(program), "copy", f"{remote}{SOURCE}/{prefix}", f"{remote}{TARGET}/rclone/{prefix}", *options]
+    return _timed(stage, len(keys), command, os.environ | RCLONE_ENVIRONMENT)
+
+
+def boto3(stage: Stage, prefix: str, keys: Sequence[str]) -> Measured | None:
+    """GET and PUT in threads."""
+    module = [sys.executable, "-m", "bench.harness.boto3_copy"]
+    return _timed(stage, len(keys), [*module, stage.url("s3"), SOURCE, TARGET, prefix, str(len(keys))], None)
+
+
+def dthcli(stage: Stage, prefix: str, keys: Sequence[str]) -> Measured | None:
+    """The worker that ours replaces (aws-solutions/data-transfer-hub-cli), over a queue and a table like ours. It is
+    used as it is found on the path, and reaches the servers by the SDK's own environment variables."""
+    program = tools.installed("dthcli")
+    if program is None:
+        return None
+    stage.fresh()
+    stage.announce(keys, SIZE)
+    log, folder = stage.folder / "dthcli.log", stage.folder / "dthcli"
+    folder.mkdir(exist_ok=True)
+    with running([str(program), "run", "-t", "Worker"], log, dthcli_environment(stage), folder=folder) as process:
+        return stage.watch(process, len(keys))
+
+
+def dthcli_environment(stage: Stage) -> dict[str, str]:
+    """Its job, as its documentation names it, and where the servers are."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(stage.folder / "dthcli"),
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL_S3": stage.url("s3"),
+        "AWS_ENDPOINT_URL_SQS": stage.url("sqs"),
+        "AWS_ENDPOINT_URL_DYNAMODB": stage.url("dynamodb"),
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": stage.url("stub"),
+        "SRC_BUCKET": SOURCE,
+        "SRC_REGION": REGION,
+        "SRC_IN_CURRENT_ACCOUNT": "true",
+        "DEST_BUCKET": TARGET,
+        "DEST_PREFIX": "dthcli",
+        "DEST_REGION": REGION,
+        "DEST_CREDENTIALS": "peer",
+        "DEST_IN_CURRENT_ACCOUNT": "false",
+        "JOB_TABLE_NAME": TABLE,
+        "SINGLE_PART_TABLE_NAME": TABLE,
+        "JOB_QUEUE_NAME": Path(stage.queue_url("work")).name,
+        "WORKER_NUMBER": str(DTHCLI_WORKERS),
+    }
+
+
+PEERS: Mapping[str, Callable[[Stage, str, Sequence[str]], Measured | None]] = {
+    DTHCLI: dthcli,
+    RCLONE: rclone,
+    BOTO3: boto3,
+}
+
+
+def _timed(stage: Stage, objects: int, command: Sequence[str], environment: dict[str, str] | None) -> Measured:
+    before = stage.servers_cpu()
+    done: Finished = run(command, environment)
+    return Measured(objects, done.seconds, done.usage.cpu, done.usage.rss, stage.servers_cpu() - before)

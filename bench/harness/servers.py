@@ -1,0 +1,85 @@
+"""The real servers, started on free ports of loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+from bench.harness import tools
+from bench.harness.process import free_port, running, wait_for_port
+from bench.harness.stub import KEY, SECRET
+
+
+@contextlib.contextmanager
+def servers(folder: Path) -> Iterator[tuple[dict[str, int], dict[str, Popen[bytes]]]]:
+    """All of them: their ports and processes. Raises `RuntimeError` when one does not start."""
+    with contextlib.ExitStack() as stack:
+        for attempt in (1, 2, 3):
+            try:
+                started = _start(stack, folder)
+                break
+            except RuntimeError:
+                # Another process may have taken a port meanwhile.
+                stack.close()
+                if attempt == 3:
+                    raise
+        yield started
+
+
+def _start(stack: contextlib.ExitStack, folder: Path) -> tuple[dict[str, int], dict[str, Popen[bytes]]]:
+    ports = {name: free_port() for name in ("s3", "sqs", "dynamodb", "stub")}
+    data = folder / "s3"
+    data.mkdir(parents=True, exist_ok=True)
+    conf = folder / "elasticmq.conf"
+    conf.write_text(
+        'include classpath("application.conf")\n'
+        f'node-address {{ protocol = http, host = 127.0.0.1, port = {ports["sqs"]}, context-path = "" }}\n'
+        f"rest-sqs {{ enabled = true, bind-hostname = 127.0.0.1, bind-port = {ports['sqs']}, sqs-limits = strict }}\n"
+        "rest-stats { enabled = false }\n"
+    )
+    elasticmq, dynamo = tools.jars("elasticmq"), tools.jars("dynamodb")
+    address = f"127.0.0.1:{ports['s3']}"
+    commands = {
+        "s3": [str(tools.program("versitygw")), "--port", address, "--keep-alive", "--quiet", "posix", str(data)],
+        "sqs": ["java", "-Xmx1g", f"-Dconfig.file={conf}", "-cp", f"{elasticmq}/*", "org.elasticmq.server.Main"],
+        "dynamodb": [
+            "java", "-Xmx1g", f"-Djava.library.path={dynamo}", "-cp", f"{dynamo}/*",
+            "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry",
+            "-port", str(ports["dynamodb"]),
+        ],
+        "stub": [sys.executable, "-m", "bench.harness.stub", str(ports["stub"])],
+    }  # fmt: skip
+    environment = os.environ | {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET, "PYTHONPATH": str(tools.ROOT)}
+    started = {
+        name: stack.enter_context(running(command, folder / f"{name}.log", environment, folder=folder))
+        for name, command in commands.items()
+    }
+    for name, process in started.items():
+        wait_for_port(ports[name], process, folder / f"{name}.log")
+    return ports, started
+
+
+LEDGER: dict[str, Any] = {
+    "BillingMode": "PAY_PER_REQUEST",
+    "KeySchema": [{"AttributeName": "ObjectKey", "KeyType": "HASH"}],
+    "AttributeDefinitions": [
+        {"AttributeName": "ObjectKey", "AttributeType": "S"},
+        {"AttributeName": "RecordKind", "AttributeType": "S"},
+        {"AttributeName": "RecordTime", "AttributeType": "N"},
+    ],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "records",
+            "KeySchema": [
+                {"AttributeName": "RecordKind", "KeyType": "HASH"},
+                {"AttributeName": "RecordTime", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+    ],
+}
