@@ -26,7 +26,7 @@ class Key:
 
 @functools.cache
 def keys() -> Mapping[str, Key]:
-    """The project's keys, by name. Raises `FileNotFoundError` for a folder that was copied without the project's file."""
+    """The project's keys, by name. Raises `FileNotFoundError` for a folder copied without the project's file."""
     path = next((p for p in PLACES if p.exists()), None)
     if path is None:
         raise FileNotFoundError(f"{PLACES[0]} is missing: have the whole project beside yours, or install it with pip")

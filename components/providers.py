@@ -7,14 +7,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.endpoints import SERVICES
 from components.model import PairModel
 from runtime.settings import SideName
-
-SERVICES = (
-    *("autoscaling", "cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "events", "iam", "kms", "logs"),
-    *("s3", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts"),
-)
-"""Services that the program uses, by the provider's names; each is redirected when a side has an `endpoint`."""
 
 
 class SyncProvider(pulumi.ProviderResource):

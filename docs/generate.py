@@ -100,6 +100,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "policy-options": review.policy_options,
     "policy-rules": review.policy_rules,
     "prices": prices,
+    "provider-arguments": review.provider_arguments,
     "settings": reference.settings,
     "side-facts": reference.side_facts,
 }

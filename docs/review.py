@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from components import schema
+from components import endpoints, schema
 from docs import reference
 from policy.rules import RULES
 
@@ -30,3 +30,16 @@ def component_outputs() -> str:
     facts = [[f"`cn.{name}`, `global.{name}`", text] for name, text in schema.FACT_OUTPUTS.items()]
     rows = [[f"`{name}`", text] for name, text in schema.OUTPUTS.items() if name not in ("cn", "global")]
     return reference.table(("output", "what it is"), [*rows, *facts])
+
+
+def provider_arguments() -> str:
+    """What an `endpoint` makes of the AWS provider."""
+    services = ", ".join(f"`{name}`" for name in endpoints.SERVICES)
+    rows = [["`endpoints`", f"the address, for {services}", "No call leaves for AWS."]]
+    rows += [[f"`{_camel(name)}`", "`true`", why] for name, why in endpoints.FLAGS.items()]
+    return reference.table(("argument", "value", "why"), rows)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -1,4 +1,4 @@
-"""`python -m sandbox demo`, `python -m sandbox serve` and `python -m sandbox drill`."""
+"""`python -m sandbox` with `demo`, `serve`, `empty` or `drill`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ def main(arguments: list[str]) -> int:
     serve = commands.add_parser("serve", help="the same deployment, left running for you to play with")
     serve.add_argument("--port", type=int, default=0, help="port of the stand-in cloud (default: a free one)")
     serve.add_argument("--file", type=Path, help="where to describe it for programs (default .sandbox/sandbox.json)")
+    empty = commands.add_parser("empty", help="two empty accounts, and a project folder to run `pulumi` in yourself")
+    empty.add_argument("--port", type=int, default=0, help="port of the stand-in cloud (default: a free one)")
+    empty.add_argument("--file", type=Path, help="where to describe it for programs (default .sandbox/empty.json)")
     drill = commands.add_parser("drill", help="the night drill: faults, what is shown, what mends them")
     drill.add_argument("--case", action="append", default=[], help="only this one; may be given again")
     drill.add_argument("--deletions", type=int, default=10_000, help="deletions by mistake (default 10000)")
@@ -33,6 +36,10 @@ def main(arguments: list[str]) -> int:
             return run(given.objects, given.kill_worker, given.picture)
         if given.command == "drill":
             return _drill(given)
+        if given.command == "empty":
+            from sandbox import empty as sandbox_empty
+
+            return sandbox_empty.serve(given.port, given.file or sandbox_empty.DESCRIPTION)
         from sandbox import serve as sandbox_serve
 
         return sandbox_serve.serve(given.port, given.file or sandbox_serve.DESCRIPTION)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from components.endpoints import FLAGS
 from tests.infrastructure.recorder import KEY_SECRET, Deployment, deploy, is_secret
 
 CN, GLOBAL = "111122223333", "444455556666"
@@ -234,8 +235,15 @@ def test_an_endpoint_redirects_every_service_and_the_runtime(bundles: Path) -> N
     (endpoints,) = json.loads(inputs["endpoints"])
     used = {r.type.split(":")[1].split("/")[0] for r in deployment.aws}
     assert set(endpoints.values()) == {address}
-    assert used - {"cloudwatch", "lb"} <= {*endpoints}
-    assert "endpoints" not in deployment.one("pulumi:providers:aws", "dth-dual-global").inputs
+    # The provider keeps log groups under CloudWatch, and its API under `logs`; tags of buckets under S3 Control.
+    assert used | {"logs", "s3control", "sts"} <= {*endpoints}
+    flags = {"".join([name.split("_")[0], *map(str.capitalize, name.split("_")[1:])]) for name in FLAGS}
+    assert {name: inputs.get(name) for name in flags} == dict.fromkeys(flags, "true")
+    assert json.loads(inputs["allowedAccountIds"]) == [CN], "the stand-in is asked whose account it is"
+    real = deployment.one("pulumi:providers:aws", "dth-dual-global").inputs
+    assert not {"endpoints", *flags} & {*real}
+    assert inputs["skipCredentialsValidation"] == "false"
+    assert "skipRequestingAccountId" not in inputs
     (container,) = json.loads(deployment.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"])
     environment = {e["name"]: e["value"] for e in container["environment"]}
     assert environment["DUALSYNC_LOCAL_ENDPOINT"] == environment["AWS_ENDPOINT_URL"] == address
