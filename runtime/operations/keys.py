@@ -16,6 +16,7 @@ from runtime.record import WORKER
 from runtime.vitals import is_alive
 
 LOOK_SECONDS = 5.0
+STDERR = 2
 
 
 class Phase(StrEnum):
@@ -117,8 +118,11 @@ def present_version(project: Path, stack: str) -> int:
 
 
 def run(project: Path, steps: Sequence[Sequence[str]]) -> None:
-    """Run them in the program's folder, with their output. Raises `GiveUp` at the first that fails."""
+    """Run them in the program's folder; what they say goes to standard error, as standard output is the result's.
+
+    Raises `GiveUp` at the first that fails.
+    """
     for step in steps:
         command = [*step, "--cwd", str(project), *(["--yes"] if step[1] == "up" else [])]
-        if subprocess.run(command, check=False).returncode:  # noqa: S603
+        if subprocess.run(command, check=False, stdout=STDERR).returncode:  # noqa: S603
             raise GiveUp("rotation", f"`{' '.join(step)}` failed: mend it and run it again; the old key still works")

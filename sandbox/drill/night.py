@@ -110,9 +110,8 @@ class Night:
             timeout=COMMAND_SECONDS,
             check=False,
         )
-        at = done.stdout.find("{")
         try:
-            data = json.loads(done.stdout[at:]) if at >= 0 else None
+            data = json.loads(done.stdout)
         except ValueError:
             data = None
         answer = Answer(arguments, done.returncode, done.stdout, done.stderr, data)

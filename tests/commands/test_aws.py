@@ -283,6 +283,16 @@ def test_the_wrong_account_is_refused_before_anything_is_read(place: Place) -> N
     assert f"side cn is in account 999999999999, but the shell's credential is of account {ACCOUNT}" in answer.err
 
 
+def test_no_credential_at_all_says_what_to_give(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    answer = place.call("status")
+    assert answer.code == 2
+    assert "the shell's credential is not accepted for side" in answer.err
+    assert "--profile-" in answer.err
+
+
 def test_an_unknown_profile(place: Place) -> None:
     answer = place.call("--profile-cn", "nobody", "status")
     assert answer.code == 2

@@ -20,7 +20,7 @@ from runtime.edges.parallel import LoopParallel
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.sqs import SqsQueue
 from runtime.edges.threads import Threads, client_config
-from runtime.errors import Stop
+from runtime.errors import CredentialRejected, Stop
 from runtime.operations.desk import Desk, Side
 from runtime.operations.edges.census import S3Census
 from runtime.operations.edges.history import CloudWatchHistory
@@ -102,9 +102,14 @@ async def _open(stack: Stack) -> tuple[Side, str]:
 
 async def _check(stack: Stack, client: Callable[[str], Any], threads: Threads) -> str:
     """Whose credential it is. A wrong account must fail before anything is read or written there."""
-    answer = await threads.ask("sts", f"caller identity for {stack.side}", client("sts").get_caller_identity)
-    wanted = stack.fact("accountId")
     using = f"profile {stack.profile!r}" if stack.profile else "the shell's credential"
+    try:
+        answer = await threads.ask("sts", f"caller identity for {stack.side}", client("sts").get_caller_identity)
+    except CredentialRejected as e:
+        raise Stop(
+            f"{using} is not accepted for side {stack.side} ({e}): sign in again, or give --profile-{stack.side} NAME"
+        ) from None
+    wanted = stack.fact("accountId")
     if wanted and answer["Account"] != wanted:
         raise Stop(
             f"side {stack.side} is in account {wanted}, but {using} is of account {answer['Account']}:"
