@@ -74,6 +74,7 @@ SIDE_OPTIONS = {
     "spotPercent": "fleet.spot_percent",
     "volumeSize": "fleet.volume_gib",
     "workerConcurrency": "fleet.concurrency",
+    "giantThreshold": "fleet.giant_bytes",
     "finderIntervalMinutes": "finder.interval_minutes",
     "finderGraceSeconds": "finder.grace_seconds",
     "finderNumber": "finder.number",

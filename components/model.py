@@ -59,6 +59,8 @@ class FleetOptions:
     spot_percent: int = 0
     volume_gib: int = 8
     concurrency: int = 64
+    giant_bytes: int = 1 << 30
+    """From so many bytes on, an object's parts go through the queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -210,6 +210,7 @@ def _options(side: str, model: SideModel) -> None:
         ("spotPercent", fleet.spot_percent, 0, 100),
         ("volumeSize", fleet.volume_gib, 8, 16384),
         ("workerConcurrency", fleet.concurrency, 1, None),
+        ("giantThreshold", fleet.giant_bytes, 5 << 20, None),
         ("finderIntervalMinutes", finder.interval_minutes, 1, None),
         ("finderGraceSeconds", finder.grace_seconds, 0, 86400),
         ("finderNumber", finder.number, 1, MOST_RANGES),

@@ -69,6 +69,7 @@ def settings_of(
         remote_kms_key=local.replicas.kms_key,
         requester_pays=local.replicas.requester_pays,
         worker_concurrency=local.fleet.concurrency,
+        giant_threshold=local.fleet.giant_bytes,
         deletion_limit=pair.deletion_limit,
         deletion_limit_percent=pair.deletion_limit_percent,
         finder_grace_seconds=local.finder.grace_seconds,

@@ -79,6 +79,11 @@ class Context:
         names = ("local" if bucket is self.local else "remote" for bucket in (source, target))
         return Route(source, target, ">".join(names))
 
+    def named(self, route: str) -> Route:
+        """The route of this name."""
+        source, _, target = route.partition(">")
+        return self.route(*(self.local if name == "local" else self.remote for name in (source, target)))
+
     def now(self) -> int:
         """Whole seconds since the epoch."""
         return int(self.clock.now())

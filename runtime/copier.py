@@ -27,6 +27,10 @@ class Copier:
     ledger: Ledger
     clock: Clock
     include_metadata: bool = True
+    giant: int = 1 << 30
+    """From here on an object's parts go through the queue."""
+    portion: int = 64 << 20
+    """What one message carries of it."""
 
     async def copy(
         self, route: Route, reading: Reading, key: str, stamp: Stamp, condition: Condition, to: str = ""
@@ -34,8 +38,8 @@ class Copier:
         """Write what `reading` reads from the route's source at `key` to its target (as `to`), if `condition` holds
         there.
 
-        Closes `reading`. Raises `SourceChanged`, `Changed`, `Busy` and what the edges raise. An upload that a service
-        did not let end is left for the next look, which goes on with it.
+        Closes `reading`. Raises `SourceChanged`, `Changed`, `Busy`, `UnderWay` and what the edges raise. An upload that
+        a service did not let end is left for the next look, which goes on with it.
         """
         seen = reading.seen
         attributes = seen.attributes if self.include_metadata else Attributes(content_type=seen.attributes.content_type)
@@ -67,7 +71,9 @@ class Copier:
             attributes=digest(attributes),
             begun=int(self.clock.now()),
         )
-        return await Parts(route, self.ledger, self.parallel).copy(upload, attributes, stamp, condition)
+        return await Parts(route, self.ledger, self.parallel).copy(
+            upload, attributes, stamp, condition, split=seen.size >= self.giant
+        )
 
     async def _length(self, route: Route, key: str, etag: str, size: int, parts: int) -> int:
         """The source's own length of parts where it can be had."""
@@ -90,4 +96,4 @@ def parts_of(etag: str) -> int:
 def part_length(size: int, smallest: int) -> int:
     """The length of all parts but the last: `smallest`, or as many whole MiB more as 10,000 parts need."""
     need = -(-size // MAX_PARTS)
-    return max(smallest, -(-need // (1 << 20)) << 20)
+    return smallest if need <= smallest else -(-need // (1 << 20)) << 20

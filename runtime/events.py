@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from runtime.look import Actor, Cause, Look, from_body
+from runtime.portion import FIELD, Portion, from_fields
 from runtime.sequencer import normalise
 
 
@@ -52,6 +53,11 @@ def parse(body: str, principals: Principals, relative: Callable[[str], str | Non
         raise Unreadable(f"not JSON: {e}") from None
     if not isinstance(document, dict):
         raise Unreadable("not a JSON object")
+    if FIELD in document:
+        # The worker carries such parts itself; this is for who only wants to know the key, and for a dead letter that
+        # is sent again: a look sends whatever is missing by then.
+        portion = portion_of(body)
+        return [] if portion is None else [Look(portion.key, Cause.FINDING, careful=True, since=sent)]
     if "dualsync" in document:
         try:
             return [from_body(document["dualsync"])]
@@ -77,6 +83,16 @@ def parse(body: str, principals: Principals, relative: Callable[[str], str | Non
         if look is not None:
             looks.append(look)
     return looks
+
+
+def portion_of(body: str) -> Portion | None:
+    """The parts that a message asks for; None for any other message. Raises `Unreadable`."""
+    if not body.startswith('{"' + FIELD):
+        return None
+    try:
+        return from_fields(json.loads(body)[FIELD])
+    except (ValueError, TypeError, KeyError, RecursionError) as e:
+        raise Unreadable(str(e)) from None
 
 
 def _from_record(

@@ -27,6 +27,8 @@ class Outcome(StrEnum):
     REMOVED = "removed"
     """Deleted on this side: proven deletion at the peer, or a copy that arrived after its deletion."""
     AGREED = "agreed"
+    CARRIED = "carried"
+    """Some parts of a giant object; the object is `copied` when it is complete."""
     CANCELLED = "cancelled"
     """An echo: never copied."""
     SKIPPED = "skipped"

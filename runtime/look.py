@@ -72,8 +72,13 @@ class Look:
 
     def body(self) -> str:
         """The message body of a look of our own (a finding or a postponed look)."""
-        fields: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        return json.dumps({"dualsync": {n: v for n, v in fields.items() if v}}, ensure_ascii=False)
+        return json.dumps({"dualsync": self.fields()}, ensure_ascii=False)
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON values, what is empty left out."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        given["wrote"] = list(self.wrote)
+        return {name: value for name, value in given.items() if value}
 
 
 _TYPES: dict[str, type] = {

@@ -20,6 +20,16 @@ class SourceChanged(Changed):
     """The source was replaced while it was read; nothing was written."""
 
 
+class UnderWay(DualSyncError):
+    """A giant object's upload, of which parts are missing: they are the queue's business, not the caller's."""
+
+    def __init__(self, upload: Upload, present: int, missing: Sequence[int]) -> None:
+        super().__init__(f"{present} of {upload.count} parts are there")
+        self.upload = upload
+        self.present = present
+        self.missing = missing
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Carries parts on one route. At most `PARTS_AT_ONCE` are in memory.
@@ -32,14 +42,19 @@ class Parts:
     ledger: Ledger
     parallel: Parallel
 
-    async def copy(self, plan: Upload, attributes: Attributes, stamp: Stamp, condition: Condition) -> Written:
+    async def copy(
+        self, plan: Upload, attributes: Attributes, stamp: Stamp, condition: Condition, *, split: bool = False
+    ) -> Written:
         """Carry out `plan` (without id). What fails for good is aborted; what may go on later is left.
 
-        Raises `SourceChanged`, `Changed`, `Busy`, `Retry`.
+        Raises `SourceChanged`, `Changed`, `Busy`, `Retry`, and with `split` `UnderWay` as long as parts are missing.
         """
         upload, present = await self.open(plan, attributes, stamp)
+        missing = upload.missing(present)
+        if split and missing and await self._can_split(upload):
+            raise UnderWay(upload, len(present), missing)
         try:
-            carried = await self.carry(upload, upload.missing(present))
+            carried = await self.carry(upload, missing)
             parts = sorted([*present.values(), *carried], key=lambda part: part.number)
             written = await self.route.target.complete_upload(
                 upload.to, upload.id, parts, condition, attributes.checksum
@@ -50,6 +65,16 @@ class Parts:
         with contextlib.suppress(DualSyncError):  # it is written; the finder clears the note away
             await self.ledger.release(upload.record())
         return written
+
+    async def _can_split(self, upload: Upload) -> bool:
+        """Nobody could tell when the last part is there, where parts can't be listed."""
+        if upload.sent:
+            return True
+        try:
+            return await self.route.target.list_parts(upload.to, upload.id, 1, 1) is not None
+        except UploadGone:
+            await self.drop(upload)
+            raise
 
     async def open(self, plan: Upload, attributes: Attributes, stamp: Stamp) -> tuple[Upload, dict[int, Part]]:
         """The upload of `plan`, with the parts that are there already: a noted one, or a new one, which is noted.

@@ -151,6 +151,9 @@ class Settings:
         low=0,
     )
     multipart_threshold: int = setting("Bytes from which objects go in parts.", default=16 << 20, low=5 << 20)
+    giant_threshold: int = setting(
+        "Bytes from which an object's parts are messages, so that all workers carry it.", default=1 << 30, low=5 << 20
+    )
     part_size: int = setting("Smallest part in bytes; grows so that 10,000 suffice.", default=8 << 20, low=5 << 20)
     deletion_limit: int = setting(
         "Deletions of one finder run that need no approval, as a number.", default=1000, low=0

@@ -12,11 +12,14 @@ from runtime.careful import careful
 from runtime.context import Context, Result, Unrecorded
 from runtime.entry import Entry
 from runtime.errors import Busy, Changed, Denied, GiveUp, Retry
-from runtime.events import Unreadable, parse
+from runtime.events import Unreadable, parse, portion_of
+from runtime.giant import carry, watch
 from runtime.health import Health
 from runtime.learn import learn
 from runtime.log import ECHO_LINE, Outcome
 from runtime.look import Actor, Cause, Look
+from runtime.parts import UnderWay
+from runtime.portion import Portion
 from runtime.ports import Message
 from runtime.scope import EVERYTHING
 from runtime.settings import OnLifecycleExpiry
@@ -62,10 +65,13 @@ class Worker:
         """
         context = self._context
         try:
-            looks = parse(message.body, context.principals, self._relative, message.sent)
+            portion = portion_of(message.body)
+            looks = [] if portion else parse(message.body, context.principals, self._relative, message.sent)
         except Unreadable as e:
             context.log.line("ERROR", "outcome", outcome=Outcome.FAILED, reason=f"unreadable message: {e}")
             return
+        if portion is not None:
+            await self._carry(portion, message)
         for look in looks:
             if not self._covers(look.key):
                 self._tell(look, Result(Outcome.SKIPPED, "not in the prefix list"))
@@ -74,8 +80,7 @@ class Worker:
                 async with self._locks.hold(look.key):
                     result = await self._handle(look, first=message.receives <= 1)
             except GiveUp as e:
-                await context.queue.bury(message, str(e))
-                result = Result(Outcome.BURIED, str(e))
+                result = await self._bury(message, e)
             if result.again is not None:
                 await context.queue.send([result.again.body()], result.delay)
             self._tell(look, result)
@@ -85,9 +90,47 @@ class Worker:
         prefix = self._context.settings.local_prefix
         return key[len(prefix) :] if key.startswith(prefix) and len(key) > len(prefix) else None
 
+    async def _carry(self, portion: Portion, message: Message) -> None:
+        """Parts of a giant object. No lock is held: many of one key are carried at a time."""
+        context = self._context
+        again: Portion | Look | None
+        delay = 0
+        try:
+            result = await carry(context, portion)
+            again = result.again
+            self._health.good()
+        except Retry as e:
+            try:
+                delay = self._wait(portion.since, e)
+                again, result = portion.later(), Result(Outcome.POSTPONED, str(e))
+            except GiveUp as given_up:
+                again, result = None, await self._bury(message, given_up)
+        except GiveUp as e:
+            again, result = None, await self._bury(message, e)
+        if again is not None:
+            await context.queue.send([again.body()], delay)
+        context.log.line(
+            "WARNING" if result.outcome is Outcome.BURIED else "INFO",
+            "outcome",
+            outcome=result.outcome,
+            cause="parts",
+            key=portion.key,
+            parts=f"{portion.first}-{portion.last}",
+            direction=context.direction,
+            reason=result.reason or None,
+            attempt=portion.attempt or None,
+        )
+
+    async def _bury(self, message: Message, why: GiveUp) -> Result:
+        await self._context.queue.bury(message, str(why))
+        return Result(Outcome.BURIED, str(why))
+
     async def _handle(self, look: Look, *, first: bool) -> Result:
         try:
-            result = await self._look(look, first=first)
+            try:
+                result = await self._look(look, first=first)
+            except UnderWay as e:
+                result = await watch(self._context, look, e)
             self._health.good()
             return result
         except Unrecorded as e:
@@ -104,13 +147,18 @@ class Worker:
                 raise GiveUp("contended", f"{look.key!r} changed under {again.attempt} looks: {why}") from why
             delay = settings.retry_delay_seconds * 2 ** min(look.attempt, 6)
         else:
-            self._health.bad()
-            waited = self._context.clock.now() - look.since if look.since else 0.0
-            if isinstance(why, Denied) and waited > settings.denied_seconds:
-                raise GiveUp("denied", str(why)) from why
+            delay = self._wait(look.since, why)
             again = look.later(str(why))
-            delay = int(max(settings.retry_delay_seconds, waited / 4))
         return Result(Outcome.POSTPONED, str(why), again=again, delay=min(MAX_DELAY, delay))
+
+    def _wait(self, since: float, why: Retry) -> int:
+        """Seconds until what was first asked at `since` is worth another try. Raises `GiveUp`."""
+        self._health.bad()
+        settings = self._context.settings
+        waited = self._context.clock.now() - since if since else 0.0
+        if isinstance(why, Denied) and waited > settings.denied_seconds:
+            raise GiveUp("denied", str(why)) from why
+        return int(min(MAX_DELAY, max(settings.retry_delay_seconds, waited / 4)))
 
     async def _look(self, look: Look, *, first: bool) -> Result:
         context = self._context

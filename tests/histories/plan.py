@@ -64,6 +64,8 @@ class Modes:
     versioning: tuple[str, str] = ("", "")
     kms: tuple[bool, bool] = (False, False)
     parts: bool = False
+    giants: bool = False
+    """Parts are messages."""
     policy: str = "newest"
     keep_loser: bool = False
     expiry: str = "ignore"
@@ -99,6 +101,7 @@ class Modes:
             "versioned": any(self.versioning),
             "kms": any(self.kms),
             "parts": self.parts,
+            "giants": self.giants,
             "several workers": self.workers > 1,
             "a preferred side": self.policy != "newest",
             "losers kept": self.keep_loser,
@@ -162,6 +165,7 @@ def draw(seed: int, length: int = 30) -> History:
         expiry="propagate" if more.random() < 0.3 else "ignore",
         prefix=more.choice((("in/", "out/"), ("", "mirror/"))) if more.random() < 0.08 else ("", ""),
     )
+    modes = replace(modes, giants=modes.parts and Random(seed ^ 0x61A47).random() < 0.5)
     uploads = r.random() < 0.3
     repeats = r.random() < 0.12
     touches = r.random() < 0.12

@@ -147,6 +147,7 @@ def given(modes: Modes) -> list[str]:
             lines.append(f"given {name} {' '.join(both)}")
     for name in (
         "parts",
+        "giants",
         "keep_loser",
         "silent_undelete",
         "policy",

@@ -122,6 +122,8 @@ class World:
             copier=Copier(
                 threshold=s.multipart_threshold,
                 part_size=s.part_size,
+                giant=s.giant_threshold,
+                portion=PART,
                 parallel=Serial(),
                 ledger=ledger,
                 clock=clock,
@@ -191,4 +193,6 @@ def settings(modes: Modes, side: str) -> Settings:
     if modes.parts:
         object.__setattr__(s, "multipart_threshold", PART + 1)
         object.__setattr__(s, "part_size", PART)
+    if modes.giants:
+        object.__setattr__(s, "giant_threshold", PART + 1)
     return s

@@ -24,7 +24,16 @@ GLOBAL = {"accountId": "444455556666", "region": "us-west-2", "bucket": "bucket-
 KEY = "arn:aws:kms:us-west-2:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 OTHERWISE: list[dict[str, Any]] = [
     {"pair": "photos"},
-    {"cn": CN | {"bucket": "other", "prefix": "p/", "prefixListFile": "list", "region": "cn-northwest-1", "endpoint": "http://localhost:1"}},
+    {
+        "cn": CN
+        | {
+            "bucket": "other",
+            "prefix": "p/",
+            "prefixListFile": "list",
+            "region": "cn-northwest-1",
+            "endpoint": "http://localhost:1",
+        }
+    },
     {"cn": CN | {"secretName": "its/key", "formerUserIds": ["AIDAOLDUSEROLDUSER12"]}},
     {"global": GLOBAL | {"bucket": "more", "prefix": "p/", "region": "eu-west-1", "endpoint": "http://localhost:1"}},
     {"cn": CN | {"lifecycleExpires": False}, "global": GLOBAL | {"lifecycleExpires": False}},
@@ -33,6 +42,7 @@ OTHERWISE: list[dict[str, Any]] = [
     {"includeMetadata": False, "storageClass": "STANDARD_IA", "acl": "", "workerConcurrency": 8},
     {"includeTags": True, "encryption": "aws:kms", "kmsKey": KEY, "requesterPays": True},
     {"finderNumber": 4},
+    {"giantThreshold": 10 << 30},
     {"deletionLimit": 5, "deletionLimitPercent": 5, "finderGraceSeconds": 60, "tombstoneDays": 90, "logLevel": "DEBUG"},
 ]
 """Every key that a setting comes from, with another value than its default."""
