@@ -8,6 +8,8 @@ from runtime.ports import Bucket, Ledger, Queue
 from tests.conformity.world import VISIBILITY_SECONDS
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.clock import Time
+from tests.fakes.gate import open_gate
+from tests.fakes.identity import Accounts, FakeSecrets, FakeSts, Vault
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.queue import Broker, FakeQueue
 from tests.fakes.store import Store, Versioning
@@ -24,6 +26,9 @@ class MemoryWorld:
         self._time = Time()
         self._plain = Store("plain", "cn-north-1", self._time)
         self._versioned = Store("versioned", "cn-north-1", self._time, versioning=Versioning.ENABLED)
+        self._vault = Vault()
+        self._accounts = Accounts(self._time)
+        self._users = 0
         self._broker = Broker(self._time, visibility=VISIBILITY_SECONDS)
         self.queue: Queue = FakeQueue(self._broker)
         self.ledger: Ledger = FakeLedger()
@@ -42,6 +47,26 @@ class MemoryWorld:
 
     def dead_letters(self) -> Sequence[tuple[str, str]]:
         return list(self._broker.dead)
+
+    def secrets(self) -> FakeSecrets:
+        return FakeSecrets(self._vault)
+
+    def put_secret(self, text: str) -> None:
+        self._vault.text = text
+
+    def delete_secret(self) -> None:
+        self._vault.text = None
+
+    def make_user(self) -> tuple[str, str, str]:
+        self._users += 1
+        user_id = f"AIDAUSER{self._users}"
+        return user_id, self._accounts.create(user_id), "secret"
+
+    def delete_key(self, access_key_id: str) -> None:
+        self._accounts.delete(access_key_id)
+
+    def identity(self, access_key_id: str, secret_access_key: str) -> FakeSts:
+        return FakeSts(self._accounts, access_key_id, open_gate("sts.identity"))
 
     def close(self) -> None:
         pass

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pytest
 
+from runtime.edges.secrets import PeerSecret
 from runtime.ports import Bucket, Ledger, Queue
 
 VISIBILITY_SECONDS = 30
@@ -35,7 +36,37 @@ class World(Protocol):
     def dead_letters(self) -> Sequence[tuple[str, str]]:
         """(body, reason) of what was buried."""
 
+    def secrets(self) -> Secrets:
+        """What reads the world's one secret; there is none at first."""
+
+    def put_secret(self, text: str) -> None:
+        """Create the secret, or give it another text."""
+
+    def delete_secret(self) -> None:
+        """Mark it for deletion, to happen in some days."""
+
+    def make_user(self) -> tuple[str, str, str]:
+        """A new user: its id, and the two parts of an access key of its."""
+
+    def delete_key(self, access_key_id: str) -> None:
+        """DeleteAccessKey."""
+
+    def identity(self, access_key_id: str, secret_access_key: str) -> StsIdentity:
+        """STS, asked with this key."""
+
     def close(self) -> None: ...
+
+
+class Secrets(Protocol):
+    """`runtime.edges.secrets.PeerSecrets`, as it is used."""
+
+    async def read(self) -> PeerSecret | None: ...
+
+
+class StsIdentity(Protocol):
+    """`runtime.edges.sts.StsIdentity`, as it is used."""
+
+    async def user_id(self) -> str: ...
 
 
 def differs(world: World, name: str, how: str, page: str) -> None:

@@ -18,7 +18,9 @@ from runtime.edges.dynamodb import DynamoLedger
 from runtime.edges.item import KEY, RECORD_KIND, RECORD_TIME, RECORDS_INDEX
 from runtime.edges.network import Network
 from runtime.edges.s3 import S3Bucket
+from runtime.edges.secrets import PeerSecrets
 from runtime.edges.sqs import REASON_ATTRIBUTE, SqsQueue
+from runtime.edges.sts import StsIdentity
 from runtime.edges.threads import client_config
 from tests.conformity.world import VISIBILITY_SECONDS
 
@@ -105,6 +107,8 @@ class ServerWorld:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.network = Network(REGION, FixedCredentials(Credential("testing", "testing")))
+        self._secret = f"secret-{next(_numbers)}"
+        self._users: dict[str, str] = {}
         self._plain = ""
         self._versioned = ""
         self._dead_url = server.make_queue()
@@ -137,6 +141,34 @@ class ServerWorld:
             (item["Body"], item["MessageAttributes"][REASON_ATTRIBUTE]["StringValue"])
             for item in answer.get("Messages", ())
         ]
+
+    def secrets(self) -> PeerSecrets:
+        return PeerSecrets(self.network.caller("secretsmanager", self.server.url), self._secret)
+
+    def put_secret(self, text: str) -> None:
+        client = self.server.client("secretsmanager")
+        if any(secret["Name"] == self._secret for secret in client.list_secrets()["SecretList"]):
+            client.put_secret_value(SecretId=self._secret, SecretString=text)
+        else:
+            client.create_secret(Name=self._secret, SecretString=text)
+
+    def delete_secret(self) -> None:
+        self.server.client("secretsmanager").delete_secret(SecretId=self._secret, RecoveryWindowInDays=7)
+
+    def make_user(self) -> tuple[str, str, str]:
+        name = f"user-{next(_numbers)}"
+        iam = self.server.client("iam")
+        user_id = iam.create_user(UserName=name)["User"]["UserId"]
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        self._users[key["AccessKeyId"]] = name
+        return str(user_id), str(key["AccessKeyId"]), str(key["SecretAccessKey"])
+
+    def delete_key(self, access_key_id: str) -> None:
+        self.server.client("iam").delete_access_key(UserName=self._users[access_key_id], AccessKeyId=access_key_id)
+
+    def identity(self, access_key_id: str, secret_access_key: str) -> StsIdentity:
+        network = Network(REGION, FixedCredentials(Credential(access_key_id, secret_access_key)))
+        return StsIdentity(network.caller("sts", self.server.url))
 
     def close(self) -> None:
         pass

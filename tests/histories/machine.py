@@ -6,18 +6,20 @@ from collections.abc import Coroutine
 from typing import Any
 
 from tests.fakes.gate import Step
+from tests.fakes.identity import FakeCredential
 from tests.histories.world import Processor
 
 
 class Machine:
     """A worker process: what it has in memory dies with it."""
 
-    __slots__ = ("name", "paused", "side", "tasks", "worker")
+    __slots__ = ("credential", "name", "paused", "side", "tasks", "worker")
 
-    def __init__(self, side: str, name: str, worker: Processor) -> None:
+    def __init__(self, side: str, name: str, worker: Processor, credential: FakeCredential) -> None:
         self.side = side
         self.name = name
         self.worker = worker
+        self.credential = credential
         self.tasks: list[Task] = []
         self.paused = False
 

@@ -25,9 +25,9 @@ class Excuse(StrEnum):
     """What a lifecycle rule took before any worker saw it can't be copied; what the peer has instead stays."""
     UNRECOGNISED = "copy deleted before its echo was read, its ETag another and no version kept"
     """Nothing then says which version it was that a user deleted or replaced."""
-    NO_LATER = "replaced by what bears no later time, before the echo was read"
+    NO_LATER = "replaced by what would lose a conflict, before the echo was read"
     """An upload bears the time of its beginning, and two versions may have the same second: without the echo, time says
-    the other order."""
+    the other order. Or one side is preferred and has lost its ledger."""
     EVENT_LOST = "event lost while the version was written twice"
     """Of its first copy or of its deletion: the second arrival looks like the first."""
     LEDGERS_LOST = "both ledgers lost the key"
@@ -277,10 +277,10 @@ def _copy_replaced(model: KeyModel, content: str) -> bool:
 
 
 def _no_later(model: KeyModel, content: str, tips: list[Act]) -> bool:
-    """Do all that replaced it, and are left, bear its time or an earlier one?"""
+    """Would all that replaced it, and are left, lose against it had they not known it?"""
     act = model.contents[content][-1]
     over = [tip for tip in tips if tip.content and reaches(act, tip)]
-    return bool(over) and all(tip.time <= act.time for tip in over)
+    return bool(over) and all(tip.time <= act.time or (model.forgotten and model.rule(act, tip)) for tip in over)
 
 
 def _judge_one(

@@ -33,7 +33,8 @@ USER = ("put", "multipart", "copy", "retouch", "delete", "undelete", "unversion"
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `start` to `end` (seconds) all remote calls of `side` fail: `kind` is outage or credentials."""
+    """From `start` to `end` (seconds) all remote calls of `side` fail: `kind` is `outage`, `credentials` (the key was
+    deleted) or `wrong key` (the secret holds somebody else's)."""
 
     side: str
     kind: str
@@ -98,6 +99,7 @@ class Modes:
             "skewed clocks": self.worker_skew or self.service_skew,
             "outage": any(w.kind == "outage" for w in self.windows),
             "credentials": any(w.kind == "credentials" for w in self.windows),
+            "wrong key": any(w.kind == "wrong key" for w in self.windows),
             "versioned": any(self.versioning),
             "kms": any(self.kms),
             "parts": self.parts,
@@ -215,6 +217,8 @@ def draw(seed: int, length: int = 30) -> History:
             at = op.at + more.expovariate(length / span)
             ops.append(Op(at, SIDES[more.random() < both], "purge", op.key))
         ops.sort(key=lambda o: o.at)
+    if any(w.kind == "credentials" for w in modes.windows) and more.random() < 0.4:
+        modes = replace(modes, windows=tuple(replace(w, kind="wrong key") for w in modes.windows))
     if (finding := Random(seed ^ 0xF1DE2)).random() < 0.25:
         modes = replace(modes, ranges=finding.choice((1, 2, 3)))
     return History(tuple(_below(op, modes) for op in ops), modes, seed, keys)

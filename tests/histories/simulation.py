@@ -14,19 +14,30 @@ from random import Random
 from typing import Any
 
 from runtime.entry import Entry
-from runtime.errors import Busy, CredentialRejected, DualSyncError, Throttled, Unavailable
+from runtime.errors import Busy, DualSyncError, Throttled, Unavailable
 from runtime.record import FINDER_CHECKPOINT
 from tests.fakes.clock import START
 from tests.fakes.gate import Step, kill, stepping_gate
+from tests.fakes.identity import FakeCredential
 from tests.fakes.notification import Event, body
 from tests.fakes.queue import Letter
 from tests.histories.machine import Machine, Task
 from tests.histories.model import Failure, Finding
-from tests.histories.plan import History
+from tests.histories.plan import History, Window
 from tests.histories.recorder import Labels, Recorder, given
 from tests.histories.result import Result
 from tests.histories.users import Users
-from tests.histories.world import VISIBILITY, MakeFinder, MakeWorker, World, real_finder, real_worker
+from tests.histories.world import (
+    VISIBILITY,
+    MakeFinder,
+    MakeWorker,
+    Processor,
+    World,
+    find,
+    handle,
+    real_finder,
+    real_worker,
+)
 
 MAX_STEPS = 60_000
 """More than any history needs: who takes more is going round in circles."""
@@ -34,6 +45,8 @@ MAX_KILLS = 6
 CONDITIONAL = frozenset(f"{b}.{call}" for b in ("local", "remote") for call in ("put", "delete", "complete"))
 IN_FLIGHT = 4
 """Messages one worker handles at a time here."""
+KNOWN_IN = 8.0
+"""Seconds until a new key is accepted everywhere."""
 
 
 class Simulation:
@@ -69,12 +82,25 @@ class Simulation:
         for side, broker in self.world.brokers.items():
             broker.wake = self._waker(side)
         self.machines = [
-            Machine(side, f"{side}.w{n}", make_worker(self.world, side))
+            Machine(side, f"{side}.w{n}", *self._worker(side))
             for side in self.world.stores
             for n in range(modes.workers)
         ]
+        self.world.connected = False
         self._chance = modes.crash + modes.stall + modes.throttle + modes.unanswered
         self._faulty = bool(self._chance or modes.windows or modes.busy)
+
+    def _worker(self, side: str) -> tuple[Processor, FakeCredential]:
+        worker = self.make_worker(self.world, side)
+        assert self.world.made is not None
+        return worker, self.world.made
+
+    async def _find(self, side: str) -> None:
+        finder = self.make_finder(self.world, side)
+        assert self.world.made is not None
+        if not await find(self.world, finder, self.world.made):
+            self.counts["finder failed"] += 1
+            self.must_find = True
 
     def run(self) -> Result:
         """Everything, then the judgement."""
@@ -83,6 +109,9 @@ class Simulation:
         last = self.history.ops[-1].at if self.history.ops else 0.0
         for w in self.modes.windows:
             last = max(last, w.end)
+            if w.kind != "outage":
+                self._at(START + w.start, self._take_key, w)
+                self._at(START + w.end, self._give_key, w)
         self._at(START + last + 30.0, lambda _: setattr(self, "calm", True), None)
         at_rest = self._drain()
         healed: list[Finding] = []
@@ -269,7 +298,7 @@ class Simulation:
                 continue
             machine = free[int(self.random.random() * len(free))]
             name = letter.label if letter.receives == 1 else f"{letter.label}.{letter.receives}"
-            task = Task(machine.worker.process(message), side, machine, name)
+            task = Task(handle(self.world, machine.worker, machine.credential, message), side, machine, name)
             machine.tasks.append(task)
             self._working[side, letter.number] = task
             if self.recorder:
@@ -281,7 +310,7 @@ class Simulation:
         name = f"f{self.counts['finder runs']}"
         if self.recorder:
             self.recorder.finder(side, name)
-        self._resume(Task(self.make_finder(self.world, side).run(), side, None, name))
+        self._resume(Task(self._find(side), side, None, name))
 
     def _resume(self, task: Task) -> None:
         coroutine = task.coroutine
@@ -335,28 +364,30 @@ class Simulation:
                 self.counts["finder failed"] += 1
             return
         machine.tasks.remove(task)
-        if isinstance(error, CredentialRejected) and not machine.paused:
-            machine.paused = True
-            self._at(self.time.now + 30.0, self._unpause, machine)
         self._dispatch(task.side)
 
-    def _unpause(self, machine: Machine) -> None:
-        """A worker whose credential was refused receives nothing until a new one is accepted."""
-        if any(w.side == machine.side and w.start <= self.time.now - START < w.end for w in self.modes.windows):
-            self._at(self.time.now + 30.0, self._unpause, machine)
-            return
-        machine.paused = False
-        self._dispatch(machine.side)
+    def _take_key(self, window: Window) -> None:
+        self.counts[window.kind] += 1
+        what = "revoke" if window.kind == "credentials" else "swap"
+        (self.world.revoke if what == "revoke" else self.world.swap)(window.side)
+        if self.recorder:
+            self.recorder.other(f"{window.side} {what}")
+
+    def _give_key(self, window: Window) -> None:
+        self.world.rekey(window.side, KNOWN_IN)
+        if self.recorder:
+            self.recorder.other(f"{window.side} rekey")
 
     def _fault(self, task: Task, step: Step) -> float | None:
         """Something may befall a call. Seconds it takes longer; None when its machine was killed."""
         modes = self.modes
         for w in modes.windows:
-            if w.side == task.side and w.start <= self.time.now - START < w.end and step.call.startswith("remote."):
+            if w.kind != "outage" or w.side != task.side or not w.start <= self.time.now - START < w.end:
+                continue
+            if step.call.startswith("remote."):
                 self.counts[w.kind] += 1
-                credential = w.kind == "credentials"
                 if not step.after:
-                    task.fault = CredentialRejected("ExpiredToken") if credential else Unavailable("no route")
+                    task.fault = Unavailable("no route")
                 return 0.0
         x = self.random.random()
         if modes.busy and step.call in CONDITIONAL and not step.after and self.random.random() < modes.busy:
@@ -405,7 +436,7 @@ class Simulation:
                 self._at(self.time.now + self._spread(20.0), self._start_finder, task.side)
 
     def _restore(self, machine: Machine) -> None:
-        machine.worker = self.make_worker(self.world, machine.side)
+        machine.worker, machine.credential = self._worker(machine.side)
         machine.paused = False
         self._dispatch(machine.side)
 

@@ -10,14 +10,18 @@ from typing import Any, Protocol
 from runtime.checkpoint import PERIOD
 from runtime.context import Context
 from runtime.copier import Copier
+from runtime.errors import CredentialRejected
 from runtime.events import Principals
 from runtime.finder import Finder
+from runtime.peer import Verdict, wait_for_peer
+from runtime.processes import FINDER_TRIES
 from runtime.record import FINDER_POINTS, Record
 from runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName, variable
 from runtime.worker import Worker
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.clock import FakeClock, Time
 from tests.fakes.gate import Gate
+from tests.fakes.identity import Accounts, FakeCredential, Vault, keyed
 from tests.fakes.ledger import FakeLedger, Table
 from tests.fakes.parallel import Serial
 from tests.fakes.queue import Broker, FakeMessage, FakeQueue
@@ -88,6 +92,15 @@ class World:
                 table.records[points.kind, points.id] = points
         self.settings = {side: settings(modes, side) for side in SIDES}
         self.log = Silent()
+        self.accounts = {side: Accounts(self.time) for side in SIDES}
+        self.vaults = {side: Vault() for side in SIDES}
+        self.keys = dict.fromkeys(SIDES, "")
+        for side in SIDES:
+            self.rekey(side)
+        self.connected = True
+        """Machines made now know their key already; those made later look for it first."""
+        self.made: FakeCredential | None = None
+        """The credential of the machine made last."""
         for store in self.stores.values():
             store.marker_removal_raises_event = not modes.silent_undelete
             store.absent_delete_is_404 = not modes.absent_204
@@ -101,11 +114,34 @@ class World:
         prefix = self.prefix(side)
         return key[len(prefix) :] if key.startswith(prefix) and key != prefix else None
 
+    def rekey(self, side: str, known_in: float = 0.0) -> None:
+        """The peer's stack puts a new key of its user into this side's secret; it is accepted after some seconds."""
+        peer = PEER[side]
+        self.keys[side] = self.accounts[peer].create(DEDICATED[peer], known_in)
+        self.vaults[side].put(self.keys[side], DEDICATED[peer])
+
+    def revoke(self, side: str) -> None:
+        """The key that this side's machines use is deleted."""
+        self.accounts[PEER[side]].delete(self.keys[side])
+
+    def swap(self, side: str) -> None:
+        """By mistake the secret holds somebody else's key, and the one in use is deleted."""
+        self.revoke(side)
+        self.vaults[side].put(self.accounts[PEER[side]].create(USERS[PEER[side]]), DEDICATED[PEER[side]])
+
+    def _by_dedicated_user(self, credential: FakeCredential, peer: str) -> None:
+        if credential.principal() != DEDICATED[peer]:
+            raise AssertionError(f"{peer}'s bucket is used with the key of {credential.principal()}")
+
     def context(self, side: str) -> Context:
         """A machine of `side`, with clients of its own."""
         peer = PEER[side]
         s = self.settings[side]
         gate, page = self.gate, self.modes.page
+        key_id = self.keys[side] if self.connected else ""
+        credential = FakeCredential(self.vaults[side], self.accounts[peer], gate=gate, key_id=key_id)
+        self.made = credential
+        remote_gate = keyed(gate, lambda: self._by_dedicated_user(credential, peer))
         clock = FakeClock(self.time, self.modes.worker_skew, stop=self.stop_clock)
         ledger = FakeLedger(self.tables[side], gate=gate)
         return Context(
@@ -115,7 +151,7 @@ class World:
                 self.stores[side], f"{ROLES[side]}:i-0", prefix=s.local_prefix, name="local", gate=gate, page=page
             ),
             remote=FakeBucket(
-                self.stores[peer], DEDICATED[peer], prefix=s.remote_prefix, name="remote", gate=gate, page=page
+                self.stores[peer], DEDICATED[peer], prefix=s.remote_prefix, name="remote", gate=remote_gate, page=page
             ),
             ledger=ledger,
             queue=FakeQueue(self.brokers[side], gate=gate),
@@ -131,6 +167,25 @@ class World:
             principals=Principals(frozenset((DEDICATED[side],)), ROLES[side]),
             log=self.log,
         )
+
+
+async def handle(world: World, worker: Processor, credential: FakeCredential, message: FakeMessage) -> None:
+    """As `runtime.loop` does: a refused credential spends no receive."""
+    while True:
+        try:
+            await worker.process(message)
+            return
+        except CredentialRejected:
+            await wait_for_peer(credential, FakeClock(world.time, stop=world.stop_clock), world.log)
+
+
+async def find(world: World, finder: Searcher, credential: FakeCredential) -> bool:
+    """As `runtime.processes` does: the credential first, or the run is left to the next one."""
+    clock = FakeClock(world.time, stop=world.stop_clock)
+    if await wait_for_peer(credential, clock, world.log, tries=FINDER_TRIES) is not Verdict.READY:
+        return False
+    await finder.run()
+    return True
 
 
 MakeWorker = Callable[[World, str], Processor]

@@ -19,13 +19,23 @@ from runtime.errors import DualSyncError
 from runtime.record import DELETION_APPROVAL, Record
 from tests.fakes.clock import START
 from tests.fakes.gate import Step, kill, stepping_gate
+from tests.fakes.identity import FakeCredential
 from tests.fakes.notification import Event, body
 from tests.fakes.queue import Letter
 from tests.histories.model import BESIDE, Failure, Finding
 from tests.histories.plan import SIDES, Modes, Op
 from tests.histories.recorder import Labels
 from tests.histories.users import Users
-from tests.histories.world import MakeFinder, MakeWorker, World, real_finder, real_worker
+from tests.histories.world import (
+    MakeFinder,
+    MakeWorker,
+    Processor,
+    World,
+    find,
+    handle,
+    real_finder,
+    real_worker,
+)
 
 MAX_STEPS = 20_000
 ACTS = frozenset(("put", "copy", "retouch", "delete", "undelete", "unversion", "purge", "expire"))
@@ -99,11 +109,21 @@ class Stage:
         self.backups: dict[str, dict[str, Any]] = {side: {} for side in SIDES}
         self.labels = Labels()
         self.cut: set[str] = set()
-        self.workers = {side: self.make_worker(world, side) for side in SIDES}
+        self.workers = {side: self._worker(world, side) for side in SIDES}
         for side, store in world.stores.items():
             store.emit = self._emitter(side)
         for side, broker in world.brokers.items():
             broker.wake = self._waker(side)
+
+    def _worker(self, world: World, side: str) -> tuple[Processor, FakeCredential]:
+        worker = self.make_worker(world, side)
+        assert world.made is not None
+        return worker, world.made
+
+    async def _find(self, side: str) -> None:
+        finder = self.make_finder(self.world, side)
+        assert self.world.made is not None
+        await find(self.world, finder, self.world.made)
 
     def _emitter(self, side: str) -> Callable[[Event], None]:
         def emit(event: Event) -> None:
@@ -188,7 +208,9 @@ class Stage:
         elif verb == "take":
             self._take(side, words[0])
         elif verb == "finder":
-            self._start(side, words[0] if words else "finder", self.make_finder(world, side).run())
+            self._start(side, words[0] if words else "finder", self._find(side))
+        elif verb in ("revoke", "rekey", "swap"):
+            getattr(world, verb)(side)
         elif verb in ("unreachable", "reachable"):
             (self.cut.add if verb == "unreachable" else self.cut.discard)(side)
         elif verb == "approve":
@@ -230,7 +252,8 @@ class Stage:
         message = self.world.brokers[side].take(letter)
         if message is not None:
             name = letter.label if letter.receives == 1 else f"{letter.label}.{letter.receives}"
-            self._start(side, name, self.workers[side].process(message))
+            worker, credential = self.workers[side]
+            self._start(side, name, handle(self.world, worker, credential, message))
 
     def _start(self, side: str, name: str, coroutine: Coroutine[Any, Any, Any]) -> None:
         task = Task(coroutine)
@@ -255,8 +278,11 @@ class Stage:
             case ["until", moment, call, *times]:
                 wanted = f"{moment} {call}"
                 left = int(times[0]) if times else 1
+                start = self.steps
                 while left and self._go(side, name, task):
                     left -= str(task.step) == wanted
+                    if self.steps - start > MAX_STEPS:
+                        raise ScenarioError(f"{name} goes round in circles and never comes to {wanted}")
             case ["ends"]:
                 while self._go(side, name, task):
                     pass
@@ -275,15 +301,16 @@ class Stage:
         """Deliver all events, take all messages, end all tasks; time passes as it must, but not past `until`."""
         world = self.world
         start = self.steps
+        asleep: list[Task] = []
         while self.steps - start < MAX_STEPS:
             for side in SIDES:
                 for label in list(self.events[side]):
                     self._deliver(side, label)
             for (side, name), task in list(self.tasks.items()):
-                while self._go(side, name, task):
-                    seconds = task.step.seconds if task.step else 0.0
-                    world.time.now += seconds or 0.01
-                del self.tasks[side, name]
+                if task not in asleep and self._to_its_end(side, name, task, until, start):
+                    del self.tasks[side, name]
+                else:
+                    asleep.append(task)
             waiting = [(x.visible, side, x) for side in SIDES for x in self.letters[side] if not x.deleted]
             if not waiting:
                 if not any(self.events.values()):
@@ -298,12 +325,22 @@ class Stage:
             self.letters[side] = [x for x in self.letters[side] if not x.deleted]
         self.restless = True
 
+    def _to_its_end(self, side: str, name: str, task: Task, until: float, start: int) -> bool:
+        """False when the task sleeps beyond `until`, or never ends."""
+        time = self.world.time
+        while self._go(side, name, task):
+            seconds = task.step.seconds if task.step else 0.0
+            if time.now + seconds > until or self.steps - start >= MAX_STEPS:
+                return False
+            time.now += seconds or 0.01
+        return True
+
     def finders(self) -> None:
         """A pass of both finders when nothing is young any more, and what follows from it."""
         self.settle()
         self.world.time.now += self.modes.grace + 2000
         for side in SIDES:
-            self._start(side, "finder", self.make_finder(self.world, side).run())
+            self._start(side, "finder", self._find(side))
             self.settle()
 
     def verdict(self) -> list[Finding]:
