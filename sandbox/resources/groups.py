@@ -55,6 +55,12 @@ class Group(Resource):
             self._metrics(id, new)
         if changed(old, new, "tags"):
             scaling.create_or_update_tags(Tags=_tags(id, new))
+        refresh = new.get("instanceRefresh")
+        if refresh and changed(old, new, "launchTemplate", "mixedInstancesPolicy"):
+            # As the provider does: it starts the refresh, and does not wait for its end.
+            scaling.start_instance_refresh(
+                AutoScalingGroupName=id, Strategy=refresh["strategy"], Preferences=_preferences(refresh)
+            )
 
     def delete(self, id: str, state: Properties) -> None:
         found(
@@ -98,6 +104,18 @@ def _tags(name: str, inputs: Properties) -> list[dict[str, Any]]:
         }
         for tag in inputs.get("tags") or ()
     ]
+
+
+def _preferences(refresh: Properties) -> dict[str, Any]:
+    given = refresh.get("preferences") or {}
+    warm_up = given.get("instanceWarmup")
+    return present(
+        MinHealthyPercentage=given.get("minHealthyPercentage"),
+        MaxHealthyPercentage=given.get("maxHealthyPercentage"),
+        InstanceWarmup=int(warm_up) if warm_up else None,
+        SkipMatching=given.get("skipMatching"),
+        ScaleInProtectedInstances=given.get("scaleInProtectedInstances"),
+    )
 
 
 def _template(given: Properties | None) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from sandbox.cloud.patches import (
     conditions,
     destinations,
     events,
+    fleets,
     identity,
     images,
     logs,
@@ -16,7 +17,7 @@ from sandbox.cloud.patches import (
     ways_out,
 )
 
-ALL = (identity, versions, events, multipart, conditions, destinations, access, queues, images, ways_out, logs)
+ALL = (identity, versions, events, multipart, conditions, destinations, access, queues, images, ways_out, logs, fleets)
 
 
 def apply() -> None:
