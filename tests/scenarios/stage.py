@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from random import Random
@@ -86,6 +87,7 @@ class Stage:
         self.steps = 0
         self.errors: list[Finding] = []
         self.restless = False
+        self.calls: Counter[str] = Counter()
         self._world: World | None = None
 
     # -- the stage is set at the first line that is no `given`
@@ -266,6 +268,8 @@ class Stage:
             fault = errors.Unavailable("no route to the peer")
         self.labels.task = name
         goes_on = task.go(fault)
+        if goes_on and task.step is not None and task.step.after:
+            self.calls[f"{side} {task.step.call}"] += 1
         if not goes_on and task.error is not None and not isinstance(task.error, DualSyncError):
             self.errors.append(Finding(Failure.ERROR, "", f"{side} {name}: {task.error!r}"))
         return goes_on
@@ -371,6 +375,11 @@ class Stage:
             case ["records", kind, count]:
                 found = sum(r.kind == kind for side in sides for r in world.tables[side].records.values())
                 self._equal(f"records of kind {kind}", found, int(count))
+            case ["calls", call, count]:
+                self._equal(f"answered calls of {call}", sum(self.calls[f"{s} {call}"] for s in sides), int(count))
+            case ["uploads", count]:
+                begun = (u for side in sides for u in world.stores[side].uploads.values())
+                self._equal("uploads of workers under way", sum(u.initiator != "" for u in begun), int(count))
             case ["dead", count]:
                 self._equal("dead letters", sum(len(world.brokers[s].dead) for s in sides), int(count))
             case ["keys", *keys]:

@@ -1,0 +1,47 @@
+"""Histories whose objects go in parts, and as giants: whatever dies, in the end no upload is left that nobody ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.record import UPLOAD
+from runtime.sweep import ABANDONED_SECONDS, Sweep
+from tests.fakes.gate import open_gate, run
+from tests.histories.plan import draw
+from tests.histories.simulation import Simulation
+from tests.histories.world import DEDICATED, PEER, World, real_finder, real_worker
+
+SEEDS = [seed for seed in range(400) if draw(seed).modes.parts][:60]
+
+
+def sweep(world: World, side: str) -> None:
+    world.gate = open_gate
+    context = world.context(side)
+    run(
+        Sweep(
+            clock=context.clock,
+            local=context.local,
+            remote=context.remote,
+            ledger=context.ledger,
+            log=context.log,
+            initiator=DEDICATED[PEER[side]],
+        ).run()
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_upload_is_left(seed: int) -> None:
+    simulation = Simulation(draw(seed), real_worker, real_finder, record=False)
+    assert not simulation.run().wrong
+    world = simulation.world
+    world.time.now += 2 * ABANDONED_SECONDS
+    for side in world.stores:
+        sweep(world, side)
+    for side, store in world.stores.items():
+        ours = [u for u in store.uploads.values() if u.initiator == DEDICATED[side]]
+        assert not ours
+        assert not [r for r in world.tables[side].records.values() if r.kind == UPLOAD]
+
+
+def test_some_of_them_are_giants() -> None:
+    assert 10 < sum(draw(seed).modes.giants for seed in SEEDS) < 50
