@@ -140,6 +140,8 @@ async def work(settings: Settings) -> None:
     )
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, loop.stop)
+    # Those who share the direction's limits count each other: this one before it takes its share.
+    await log.tell(edges.ledger)
     await asyncio.gather(controls.poll(), listed.poll())
     beside = [
         asyncio.create_task(controls.watch()),

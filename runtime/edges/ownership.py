@@ -16,12 +16,17 @@ async def wrong_place(caller: Caller, bucket: str, region: str, owner: str, *, p
 
     A bucket that may not be looked at is not wrong for that: what it is stays open. Raises `Retry`.
     """
-    problem, status = await _head(caller, bucket, region, {OWNER: owner} if owner else {}, path_style)
+    conditional = {OWNER: owner} if owner else {}
+    problem, status = await _head(caller, bucket, region, conditional, path_style)
     if problem or status != 403 or not owner:
         return problem
     # HEAD's 403 has no body: the same without the condition tells another's bucket from a policy.
     problem, status = await _head(caller, bucket, region, {}, path_style)
-    return problem if status == 403 else f"bucket {bucket} is not account {owner}'s"
+    if problem or status == 403:
+        return problem
+    # A new key may have become known between the two.
+    problem, status = await _head(caller, bucket, region, conditional, path_style)
+    return f"bucket {bucket} is not account {owner}'s" if status == 403 else problem
 
 
 async def _head(caller: Caller, bucket: str, region: str, headers: dict[str, str], path_style: bool) -> tuple[str, int]:

@@ -148,14 +148,12 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             if "secret" in reason
             else "mend bucket, accountId, region or prefix in the configuration, `pulumi up`; runbook: GUARD_REFUSED",
         )
-    if State.WAITING_FOR_PEER in states:
+    if State.WAITING_FOR_PEER in states and not broken:  # else the guard's problem says what they wait for
         yield Problem(
             d.name,
             Weight.STOPPED,
             f"waiting for the peer: {states[State.WAITING_FOR_PEER].reason}",
-            f"`dualsync rotate-key {d.peer} --run`: it gives {d.peer}'s user another key"
-            if broken
-            else f"`pulumi up` of stack {d.peer}; a new key needs up to a minute; see `dualsync rotate-key {d.peer}`",
+            f"`pulumi up` of stack {d.peer}; a new key needs up to a minute; see `dualsync rotate-key {d.peer}`",
         )
     if State.WAITING_FOR_LIST in states:
         yield Problem(

@@ -162,6 +162,8 @@ def test_a_key_that_was_revoked_is_told_with_the_command_that_makes_another(offi
     meters(office, GLOBAL).access = [AccessKey("AKIA1", int(office.time.now))]
     assert not problems(office)
     meters(office, GLOBAL).access = [AccessKey("AKIA1", int(office.time.now), active=False)]
+    office.vitals[CN].line("WARNING", "state", state=State.WAITING_FOR_PEER, reason="the key is not accepted")
+    asyncio.run(office.heartbeat())
     (problem,) = office.call("status", "--json").data["problems"]
     assert problem["weight"] == "stopped"
     assert problem["direction"] == "cn->global"
