@@ -59,6 +59,16 @@ def _data(sight: Sight) -> dict[str, Any]:
         "workers": sight.alive,
         "queue": dataclasses.asdict(sight.backlog),
         "dead_letters": [opened.reason for opened in sight.letters],
+        "uploads": [
+            {
+                "route": p.upload.route,
+                "to": p.upload.to,
+                "begun": p.upload.begun,
+                "parts": p.parts,
+                "of": p.upload.count,
+            }
+            for p in sight.uploads
+        ],
         "decisions": sight.history,
     }
 
@@ -161,6 +171,7 @@ _ROWS: dict[str, Callable[[Sight], str]] = {
     "both held": _agreed,
     "deleted": _dead,
     "last event": _sequencer,
+    "upload": lambda s: "; ".join(map(str, s.uploads)) or "none",
     "would now": lambda s: f"{_DEEDS.get(s.decision.deed, s.decision.deed)}: {s.decision.reason}",
     "queue": lambda s: (
         f"{some(s.backlog.total, 'message')}, {some(s.alive, 'worker')}{', paused' if s.orders.paused else ''}"

@@ -10,13 +10,15 @@ from typing import Any
 from runtime.controls import Orders, read_orders
 from runtime.decide import Decision, Deed, Sighting, View, decide
 from runtime.entry import Entry
+from runtime.errors import DualSyncError, UploadGone
 from runtime.look import Cause
 from runtime.naming import name_version
 from runtime.objects import Seen
 from runtime.operations.deadletters import Opened, letters
 from runtime.operations.desk import Depth, Desk, Side, Version
-from runtime.record import CONFLICT, HELD_DELETION, WORKER, Record
+from runtime.record import CONFLICT, HELD_DELETION, UPLOAD, WORKER, Record
 from runtime.settings import Events
+from runtime.upload import Upload
 from runtime.vitals import is_alive
 
 LETTERS = 200
@@ -25,6 +27,19 @@ PATIENT = 1000
 """As if looked at often enough: the verdict is how it ends, not that it is still waited for."""
 DAYS = 14
 """How far back the logs are searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """An upload of the key under way, and how many of its parts are there (None: that can't be seen by you)."""
+
+    upload: Upload
+    parts: int | None
+
+    def __str__(self) -> str:
+        there = "an unknown number" if self.parts is None else str(self.parts)
+        name = "" if self.upload.to == self.upload.key else f" as {self.upload.to}"
+        return f"{there} of {self.upload.count} parts are there{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +58,7 @@ class Sight:
     held: bool
     letters: Sequence[Opened]
     history: Sequence[Mapping[str, Any]] | None
+    uploads: Sequence[Progress] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +122,7 @@ async def _sight(desk: Desk, side: Side, key: str, here: Seen | None, there: See
         held=await _is_held(side),
         letters=await _letters(side, key),
         history=await side.history.decisions(key, now - DAYS * 86400),
+        uploads=await _uploads(desk, side, key),
     )
 
 
@@ -121,6 +138,23 @@ async def _letters(side: Side, key: str) -> list[Opened]:
     found: list[Opened] = []
     async for batch in letters(side, LETTERS):
         found += [opened for opened in batch if any(look.key == key for look in opened.looks)]
+    return found
+
+
+async def _uploads(desk: Desk, side: Side, key: str) -> list[Progress]:
+    found = []
+    async for record in side.ledger.records(UPLOAD):
+        if record.key != key:
+            continue
+        upload = Upload.of(record)
+        target = side if upload.route.endswith(">local") else desk.sides[side.name.peer]
+        try:
+            listed = await target.bucket.list_parts(upload.to, upload.id)
+        except UploadGone:
+            continue  # ended; the finder clears the note away
+        except DualSyncError:
+            listed = None
+        found.append(Progress(upload, None if listed is None else len(upload.present(listed))))
     return found
 
 
@@ -191,6 +225,8 @@ def _obstacle(now: float, sight: Sight) -> str:
         return "the finder holds its deletions for a person: `dualsync deletions list`"
     if not sight.alive:
         return f"no worker of {sight.side.name} is alive: see `dualsync status`"
+    if sight.uploads:
+        return f"it is on its way: {sight.uploads[0]}"
     if seen is not None and seen.archived:
         return f"it is in storage class {seen.attributes.storage_class}: restore it first"
     if settings.events is Events.NO:

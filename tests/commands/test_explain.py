@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from runtime.controls import Orders
 from runtime.record import HELD_DELETION, Record
 from runtime.settings import SideName
+from runtime.upload import Upload
 from tests.commands.desk import FakeHistory, Office
 from tests.fakes.store import Versioning
 
@@ -149,3 +151,27 @@ def test_the_last_decisions(office: Office) -> None:
 def test_brackets_and_control_characters_are_shown_as_they_are(office: Office) -> None:
     out = office.call("explain", "a[bold]b\x1b[31m").out
     assert "a[bold]b\\x1b[31m" in out
+
+
+def test_an_upload_under_way(office: Office) -> None:
+    office.put(CN, "k", b"x" * 30)
+    asyncio.run(_begin(office, "k"))
+    assert verdict(office).endswith("it is on its way: 1 of 3 parts are there.")
+    answer = office.call("explain", "k", "--json")
+    (upload,) = answer.data["sides"]["cn"]["uploads"]
+    assert (upload["route"], upload["parts"], upload["of"]) == ("local>remote", 1, 3)
+    assert answer.data["sides"]["global"]["uploads"] == []
+    assert "1 of 3 parts are there" in office.call("explain", "k").out
+    office.stores[GLOBAL].uploads.clear()
+    assert "parts are there" not in verdict(office)
+
+
+async def _begin(office: Office, key: str) -> None:
+    store = office.stores[GLOBAL]
+    upload_id = store.create_upload(key)
+    store.put_part(upload_id, 2, b"y" * 10)
+    plan = Upload(
+        route="local>remote", key=key, to=key, etag="e", size=30, length=10, stamp="", attributes="", id=upload_id
+    )
+    await office.cn.ledger.record(plan.record())
+    await office.cn.ledger.record(replace(plan, key="other", to="other").record())
