@@ -136,6 +136,20 @@ def act(op: Op) -> str:
     return shlex.join(words)
 
 
+def op_of(side: str, verb: str, words: list[str]) -> Op:
+    """The inverse of `act`. Raises ValueError for words that are none."""
+    like = ""
+    if "like" in words:
+        i = words.index("like")
+        like = words[i + 1]
+        words = words[:i]
+    source = ""
+    if verb == "copy":
+        source, *words = words
+    key, *rest = words
+    return Op(0.0, side, verb, key, rest[0] if rest else "", like, source=source)
+
+
 def given(modes: Modes) -> list[str]:
     """What the scenario's world is like, as far as it differs from the plain one."""
     plain = Modes()

@@ -14,13 +14,13 @@ from random import Random
 from typing import Any
 
 from runtime.entry import Entry
-from runtime.errors import Busy, DualSyncError, Throttled, Unavailable
+from runtime.errors import DualSyncError
 from runtime.record import FINDER_CHECKPOINT
 from tests.fakes.clock import START
-from tests.fakes.gate import Step, kill, stepping_gate
-from tests.fakes.identity import FakeCredential
+from tests.fakes.gate import kill, stepping_gate
 from tests.fakes.notification import Event, body
 from tests.fakes.queue import Letter
+from tests.histories.faults import MAX_KILLS, Faults
 from tests.histories.machine import Machine, Task
 from tests.histories.model import Failure, Finding
 from tests.histories.plan import History, Window
@@ -31,8 +31,8 @@ from tests.histories.world import (
     VISIBILITY,
     MakeFinder,
     MakeWorker,
-    Processor,
     World,
+    equip,
     find,
     handle,
     real_finder,
@@ -41,12 +41,8 @@ from tests.histories.world import (
 
 MAX_STEPS = 60_000
 """More than any history needs: who takes more is going round in circles."""
-MAX_KILLS = 6
-CONDITIONAL = frozenset(f"{b}.{call}" for b in ("local", "remote") for call in ("put", "delete", "complete"))
 IN_FLIGHT = 4
 """Messages one worker handles at a time here."""
-KNOWN_IN = 8.0
-"""Seconds until a new key is accepted everywhere."""
 
 
 class Simulation:
@@ -65,7 +61,6 @@ class Simulation:
         self.recorder = Recorder(self.time) if record else None
         self.errors: list[Finding] = []
         self.steps = 0
-        self.kills = 0
         self.calm = False
         self.must_find = False
         self._heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
@@ -82,23 +77,15 @@ class Simulation:
         for side, broker in self.world.brokers.items():
             broker.wake = self._waker(side)
         self.machines = [
-            Machine(side, f"{side}.w{n}", *self._worker(side))
+            Machine(side, f"{side}.w{n}", *equip(self.world, make_worker, side))
             for side in self.world.stores
             for n in range(modes.workers)
         ]
         self.world.connected = False
-        self._chance = modes.crash + modes.stall + modes.throttle + modes.unanswered
-        self._faulty = bool(self._chance or modes.windows or modes.busy)
-
-    def _worker(self, side: str) -> tuple[Processor, FakeCredential]:
-        worker = self.make_worker(self.world, side)
-        assert self.world.made is not None
-        return worker, self.world.made
+        self._faults = Faults(modes, self.random, self.time, self.counts)
 
     async def _find(self, side: str) -> None:
-        finder = self.make_finder(self.world, side)
-        assert self.world.made is not None
-        if not await find(self.world, finder, self.world.made):
+        if not await find(self.world, self.make_finder, side):
             self.counts["finder failed"] += 1
             self.must_find = True
 
@@ -133,7 +120,7 @@ class Simulation:
         for side, broker in self.world.brokers.items():
             for text, reason in broker.dead:
                 self.counts["dead letters"] += 1
-                if not (self.kills or self.modes.stall or self.modes.unanswered or self.modes.throttle):
+                if not (self._faults.kills or self.modes.stall or self.modes.unanswered or self.modes.throttle):
                     findings.append(Finding(Failure.DEAD_LETTER, "", f"{side}: {reason}: {text[:200]}"))
         script = given(self.modes) + self.recorder.lines if self.recorder else []
         return Result(findings + self.errors, healed, self.counts, self.steps, script)
@@ -176,9 +163,6 @@ class Simulation:
             if self.random.random() < 0.5 and not self._drain():
                 return False
         return self._drain()
-
-    def _spread(self, mean: float) -> float:
-        return -math.log(1.0 - self.random.random()) * mean
 
     # -- what users do, and what is done to the system
 
@@ -224,7 +208,7 @@ class Simulation:
             self.users.tell(side, event)
             modes = self.modes
             if len(held) == 1 and modes.batch and self.random.random() < modes.batch:
-                self._at(self.time.now + self._spread(1.0), self._flush, side)
+                self._at(self.time.now + self._faults.spread(1.0), self._flush, side)
             elif len(held) == 1 or len(held) > 2 or self.random.random() < 0.7:
                 self._flush(side)
 
@@ -253,10 +237,10 @@ class Simulation:
             self.counts["duplicated"] += 1
             times = 2
         for _ in range(times):
-            delay = self._spread(modes.delivery)
+            delay = self._faults.spread(modes.delivery)
             if modes.late and random() < modes.late:
                 self.counts["late"] += 1
-                delay += self._spread(modes.late_by)
+                delay += self._faults.spread(modes.late_by)
             self._at(self.time.now + delay, self._deliver, (side, text, label))
 
     def _deliver(self, what: tuple[str, str, str]) -> None:
@@ -343,13 +327,14 @@ class Simulation:
         wait = step.seconds or -math.log(1.0 - self.random.random()) * self.modes.latency
         if self.recorder:
             self.recorder.step(task.side, task.name, step)
-        mortal = self.modes.ranges and task.machine is None and not self.calm and self.kills < MAX_KILLS
+        mortal = self.modes.ranges and task.machine is None and not self.calm and self._faults.kills < MAX_KILLS
         if mortal and self._deaths.random() < 0.05:
             self._kill(task)
             return
-        if self._faulty and not self.calm:
-            more = self._fault(task, step)
+        if self._faults.any and not self.calm:
+            more = self._faults.befall(task, step)
             if more is None:
+                self._kill(task)
                 return
             wait += more
         heappush(self._heap, (self.time.now + wait, self._order, self._resume, task))
@@ -374,50 +359,12 @@ class Simulation:
             self.recorder.other(f"{window.side} {what}")
 
     def _give_key(self, window: Window) -> None:
-        self.world.rekey(window.side, KNOWN_IN)
+        self.world.rekey(window.side, 8.0)
         if self.recorder:
             self.recorder.other(f"{window.side} rekey")
 
-    def _fault(self, task: Task, step: Step) -> float | None:
-        """Something may befall a call. Seconds it takes longer; None when its machine was killed."""
-        modes = self.modes
-        for w in modes.windows:
-            if w.kind != "outage" or w.side != task.side or not w.start <= self.time.now - START < w.end:
-                continue
-            if step.call.startswith("remote."):
-                self.counts[w.kind] += 1
-                if not step.after:
-                    task.fault = Unavailable("no route")
-                return 0.0
-        x = self.random.random()
-        if modes.busy and step.call in CONDITIONAL and not step.after and self.random.random() < modes.busy:
-            self.counts["409"] += 1
-            task.fault = Busy("409 ConditionalRequestConflict")
-            return 0.0
-        if x >= self._chance:
-            return 0.0
-        if x < modes.crash:
-            if self.kills < MAX_KILLS:
-                self._kill(task)
-                return None
-            return 0.0
-        x -= modes.crash
-        if x < modes.stall:
-            self.counts["stalled"] += 1
-            task.frozen = self.random.random() < 0.5
-            return self._spread(self.random.choice((3.0, 60.0, 600.0)))
-        x -= modes.stall
-        if x < modes.throttle:
-            if not step.after and not step.call.endswith(".body"):
-                self.counts["throttled"] += 1
-                task.fault = Throttled("SlowDown")
-            return 0.0
-        self.counts["unanswered"] += 1
-        task.fault = Unavailable("connection reset")
-        return self._spread(2.0)
-
     def _kill(self, task: Task) -> None:
-        self.kills += 1
+        self._faults.kills += 1
         self.counts["killed"] += 1
         machine = task.machine
         for t in list(machine.tasks) if machine else [task]:
@@ -429,14 +376,14 @@ class Simulation:
         if machine:
             machine.tasks.clear()
             machine.paused = True
-            self._at(self.time.now + self._spread(20.0), self._restore, machine)
+            self._at(self.time.now + self._faults.spread(20.0), self._restore, machine)
         else:
             self.must_find = True
             if self.modes.ranges:
-                self._at(self.time.now + self._spread(20.0), self._start_finder, task.side)
+                self._at(self.time.now + self._faults.spread(20.0), self._start_finder, task.side)
 
     def _restore(self, machine: Machine) -> None:
-        machine.worker, machine.credential = self._worker(machine.side)
+        machine.worker, machine.credential = equip(self.world, self.make_worker, machine.side)
         machine.paused = False
         self._dispatch(machine.side)
 

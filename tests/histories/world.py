@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import fields
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from runtime.checkpoint import PERIOD
 from runtime.context import Context
@@ -37,6 +37,9 @@ PART = 8
 """Bytes of a part where `Modes.parts` is on: S3's least (5 MiB) would only cost time."""
 VISIBILITY: int = next(f.default for f in fields(Settings) if f.name == "visibility_seconds")
 """Seconds, as the worker hides what it receives; it goes on hiding what it works on."""
+
+
+T = TypeVar("T")
 
 
 class Processor(Protocol):
@@ -169,6 +172,10 @@ class World:
         )
 
 
+MakeWorker = Callable[[World, str], Processor]
+MakeFinder = Callable[[World, str], Searcher]
+
+
 async def handle(world: World, worker: Processor, credential: FakeCredential, message: FakeMessage) -> None:
     """As `runtime.loop` does: a refused credential spends no receive."""
     while True:
@@ -179,17 +186,21 @@ async def handle(world: World, worker: Processor, credential: FakeCredential, me
             await wait_for_peer(credential, FakeClock(world.time, stop=world.stop_clock), world.log)
 
 
-async def find(world: World, finder: Searcher, credential: FakeCredential) -> bool:
+def equip(world: World, make: Callable[[World, str], T], side: str) -> tuple[T, FakeCredential]:
+    """A worker or finder, and the credential that its calls to the peer are made with."""
+    made = make(world, side)
+    assert world.made is not None
+    return made, world.made
+
+
+async def find(world: World, make: MakeFinder, side: str) -> bool:
     """As `runtime.processes` does: the credential first, or the run is left to the next one."""
+    finder, credential = equip(world, make, side)
     clock = FakeClock(world.time, stop=world.stop_clock)
     if await wait_for_peer(credential, clock, world.log, tries=FINDER_TRIES) is not Verdict.READY:
         return False
     await finder.run()
     return True
-
-
-MakeWorker = Callable[[World, str], Processor]
-MakeFinder = Callable[[World, str], Searcher]
 
 
 def real_worker(world: World, side: str) -> Processor:

@@ -20,18 +20,17 @@ from runtime.errors import DualSyncError
 from runtime.record import DELETION_APPROVAL, Record
 from tests.fakes.clock import START
 from tests.fakes.gate import Step, kill, stepping_gate
-from tests.fakes.identity import FakeCredential
 from tests.fakes.notification import Event, body
 from tests.fakes.queue import Letter
 from tests.histories.model import BESIDE, Failure, Finding
 from tests.histories.plan import SIDES, Modes, Op
-from tests.histories.recorder import Labels
+from tests.histories.recorder import Labels, op_of
 from tests.histories.users import Users
 from tests.histories.world import (
     MakeFinder,
     MakeWorker,
-    Processor,
     World,
+    equip,
     find,
     handle,
     real_finder,
@@ -111,21 +110,11 @@ class Stage:
         self.backups: dict[str, dict[str, Any]] = {side: {} for side in SIDES}
         self.labels = Labels()
         self.cut: set[str] = set()
-        self.workers = {side: self._worker(world, side) for side in SIDES}
+        self.workers = {side: equip(world, self.make_worker, side) for side in SIDES}
         for side, store in world.stores.items():
             store.emit = self._emitter(side)
         for side, broker in world.brokers.items():
             broker.wake = self._waker(side)
-
-    def _worker(self, world: World, side: str) -> tuple[Processor, FakeCredential]:
-        worker = self.make_worker(world, side)
-        assert world.made is not None
-        return worker, world.made
-
-    async def _find(self, side: str) -> None:
-        finder = self.make_finder(self.world, side)
-        assert self.world.made is not None
-        await find(self.world, finder, self.world.made)
 
     def _emitter(self, side: str) -> Callable[[Event], None]:
         def emit(event: Event) -> None:
@@ -196,9 +185,9 @@ class Stage:
     def _side(self, side: str, verb: str, words: list[str]) -> None:
         world = self.world
         if verb in ACTS:
-            self.users.do(_op(side, verb, words))
+            self.users.do(op_of(side, verb, words))
         elif verb == "multipart":
-            op = _op(side, verb, words)
+            op = op_of(side, verb, words)
             self.uploads[op.content] = (op, self.users.begin(op))
         elif verb == "complete":
             self.users.complete(*self.uploads.pop(words[0]))
@@ -210,7 +199,7 @@ class Stage:
         elif verb == "take":
             self._take(side, words[0])
         elif verb == "finder":
-            self._start(side, words[0] if words else "finder", self._find(side))
+            self._start(side, words[0] if words else "finder", find(self.world, self.make_finder, side))
         elif verb in ("revoke", "rekey", "swap"):
             getattr(world, verb)(side)
         elif verb in ("unreachable", "reachable"):
@@ -344,7 +333,7 @@ class Stage:
         self.settle()
         self.world.time.now += self.modes.grace + 2000
         for side in SIDES:
-            self._start(side, "finder", self._find(side))
+            self._start(side, "finder", find(self.world, self.make_finder, side))
             self.settle()
 
     def verdict(self) -> list[Finding]:
@@ -399,16 +388,3 @@ class Stage:
     def _equal(what: str, is_: object, should: object) -> None:
         if is_ != should:
             raise ScenarioError(f"{what}: {is_}, expected {should}")
-
-
-def _op(side: str, verb: str, words: list[str]) -> Op:
-    like = ""
-    if "like" in words:
-        i = words.index("like")
-        like = words[i + 1]
-        words = words[:i]
-    source = ""
-    if verb == "copy":
-        source, *words = words
-    key, *rest = words
-    return Op(0.0, side, verb, key, rest[0] if rest else "", like, source=source)
