@@ -150,10 +150,13 @@ class Life:
         hold(
             "retention is the queue's", done.touched("create", "update", "replace", "delete"), ["dth-dual-global-queue"]
         )
+        before = self._machines(B)
         done = self.engine.up("global", workerConcurrency=16)
         self.page.command("pulumi config set dualsync:workerConcurrency 16 && pulumi up --stack global", done)
         hold("machines' settings are the template's and its group's", done.touched("update")[-2:], _MACHINES)
         hold("a task definition is replaced", done.touched("replace"), ["dth-dual-global-finder"])
+        hold("the group's machines are others now", (len(before), len(self._machines(B) - before)), (1, 1))
+        self.page.remark("The group replaced its machine by an instance refresh, which `up` started.")
         self.fleet.workers.pop(B).stop()
         self.fleet.start(B)
         self.fleet.wait_until_running()
@@ -231,6 +234,13 @@ class Life:
 
     def _is(self, side: SideName, state: State) -> bool:
         return bool(self.fleet.said(side, "state", state=state))
+
+    def _machines(self, side: SideName) -> set[str]:
+        """Ids of the instances of a side's group."""
+        scaling = self.engine.stage.cloud.client(side, "autoscaling")
+        name = self.fleet.outputs[side]["workerGroup"]
+        (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+        return {i["InstanceId"] for i in group["Instances"]}
 
     def _sealed(self, stack: str) -> None:
         """What `leaks` looks for is in the state, and in a plan that is saved now: in both encrypted."""

@@ -131,8 +131,17 @@ def test_queues(cn: Deployment) -> None:
     redrive = json.loads(queue["redrivePolicy"])
     assert redrive["maxReceiveCount"] == 5
     assert redrive["deadLetterTargetArn"].endswith(":dth-dual-cn-dead-letters")
-    allowed = json.loads(dead["redriveAllowPolicy"])
-    assert allowed["sourceQueueArns"] == ["arn:aws-cn:sqs:cn-north-1:111122223333:dth-dual-cn-queue"]
+
+
+def test_letters_come_from_the_own_queue_alone_and_china_is_not_asked_for_what_it_may_not_know(
+    cn: Deployment, other: Deployment
+) -> None:
+    assert "redriveAllowPolicy" not in cn.one("aws:sqs/queue:Queue", "dth-dual-cn-dead-letters").inputs
+    there = other.one("aws:sqs/queue:Queue", "dth-dual-global-dead-letters").inputs
+    assert json.loads(there["redriveAllowPolicy"]) == {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": ["arn:aws:sqs:us-west-2:444455556666:dth-dual-global-queue"],
+    }
 
 
 def test_only_the_own_bucket_may_send_and_nobody_in_clear(cn: Deployment) -> None:
