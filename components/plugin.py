@@ -292,7 +292,7 @@ def _in_one_line(method: Any) -> Any:
     return call
 
 
-for _name in ("Check", "Diff", "Create", "Read", "Update", "Delete", "Invoke", "Configure"):
+for _name in ("Check", "Diff", "Create", "Read", "Update", "Delete", "Invoke", "Configure", "GetSchema"):
     setattr(Servicer, _name, _in_one_line(getattr(server.ProviderServicer, _name)))
 
 
