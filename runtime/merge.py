@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import lt
 
 from runtime.errors import Stop
 from runtime.objects import Row
@@ -51,12 +51,13 @@ class _Listing:
             self.done = True
         self.at = 0
         if self.rows:
-            if (self._last >= self.rows[0].key and self._last) or any(a.key >= b.key for a, b in pairwise(self.rows)):
+            keys = [row.key for row in self.rows]
+            if (self._last >= keys[0] and self._last) or not all(map(lt, keys, keys[1:])):
                 raise Stop(
-                    f"the {self._name} listing is not in UTF-8 binary order near {self.rows[0].key!r}: this bucket type"
+                    f"the {self._name} listing is not in UTF-8 binary order near {keys[0]!r}: this bucket type"
                     " or endpoint can't be compared by streams"
                 )
-            self._last = self.rows[-1].key
+            self._last = keys[-1]
 
 
 async def merge(

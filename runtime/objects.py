@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from runtime.version import Stamp
 
@@ -45,9 +46,9 @@ class Seen:
     opaque: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a listing; `key` is relative to the side's prefix, in UTF-8 binary order."""
+class Row(NamedTuple):
+    """One line of a listing; `key` is relative to the side's prefix, in UTF-8 binary order. A tuple, as a finder makes
+    millions: it costs two thirds of a dataclass."""
 
     key: str
     etag: str
