@@ -36,12 +36,12 @@ def dying(night: Night, sizes: Sizes) -> None:
     # Slowed down, so that a worker can be killed in the middle of the copy.
     night.dualsync("limit", "cn", "--bytes", SLOW, "--yes", told=False)
     heard = lambda: any(fleet.journal.lines("controls", process="worker-cn", bytes_per_second=1000))  # noqa: E731
-    night.until("the worker has heard of the limit", heard, 30)
+    night.until("the worker has heard of the limit", heard)
     night.put(CN, {"bomb.bin": b"\0" * BYTES})
     deaths = 0
     while not _is_dead(night):
         # What a killed worker has begun stays: another upload is another receive.
-        night.until(f"copy {deaths + 1} has begun", lambda n=deaths: _uploads(night) > n or _is_dead(night), 90)  # type: ignore[misc]
+        night.until(f"copy {deaths + 1} has begun", lambda n=deaths: _uploads(night) > n or _is_dead(night))  # type: ignore[misc]
         if _is_dead(night):
             break
         fleet.workers[CN].kill()
@@ -53,7 +53,7 @@ def dying(night: Night, sizes: Sizes) -> None:
     # Half an hour later nobody has died for long.
     night.alarms(now=["cn-dead-letters", "cn-fatal"], lasting=["cn-dead-letters"])
     status = night.status_until(
-        "workers that died", lambda s: any("workers died" in p["what"] for p in s["problems"]), 180
+        "workers that died", lambda s: any("workers died" in p["what"] for p in s["problems"]), 360
     )
     night.told.status = status
     night.check("status: exit code 3", status.code == 3, status.code)

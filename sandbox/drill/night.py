@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +14,8 @@ from typing import Any
 from runtime.keep import is_conflict_name
 from runtime.settings import SideName
 from sandbox.comparison import Expected, Side, settled, wait_for
-from sandbox.drill import pulumi
+from sandbox.drill import pulumi, shell
 from sandbox.drill.told import Answer, Check, Told
-from sandbox.processes import ROOT
 from sandbox.stage import Stage
 from sandbox.telemetry.watch import Watch
 
@@ -31,8 +28,9 @@ SETTINGS = {
 """Shorter waits than the deployed ones, so that a night fits into minutes."""
 
 WRITERS = 8
-SETTLE_SECONDS = 120.0
-COMMAND_SECONDS = 1800.0
+SETTLE_SECONDS = 240.0
+PATIENCE = 180.0
+"""Seconds until what should be there at once is given up: a machine may have other work."""
 BASELINE = 10
 """Objects a side before anything happens."""
 
@@ -68,10 +66,10 @@ class Night:
         self._path = f"{pulumi.install(stage.workspace.folder)}{os.pathsep}{os.environ['PATH']}"
         self.watch.start()
         for side in SideName:
-            stage.fleet.find(side, {}, COMMAND_SECONDS)
+            stage.fleet.find(side, {}, shell.COMMAND_SECONDS)
             self.put(side, {f"before/{side}/{n}.txt": f"{side} {n}".encode() for n in range(BASELINE)})
         self.settle()
-        self.status_until("all is well before anything happens", lambda status: status["healthy"], 30)
+        self.status_until("all is well before anything happens", lambda status: status["healthy"])
 
     # users
 
@@ -98,29 +96,20 @@ class Night:
 
     def dualsync(self, *arguments: str, gist: Callable[[Answer], str] | None = None, told: bool = True) -> Answer:
         """Call the command line as a person's shell would; `gist` puts its answer into words for the report."""
-        script = Path(sys.executable).parent / "dualsync"
-        start = [str(script)] if script.exists() else [sys.executable, "-m", "runtime"]
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "DUALSYNC", "PULUMI_"))}
-        done = subprocess.run(
-            [*start, "--pair", str(self.pair), *arguments, "--json"],
-            cwd=ROOT,
-            env=keep | self.stage.workspace.environment | {"PATH": self._path, pulumi.PAIR: str(self.pair)},
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+        environment = keep | self.stage.workspace.environment | {"PATH": self._path, pulumi.PAIR: str(self.pair)}
+        done = shell.dualsync(["--pair", str(self.pair), *arguments, "--json"], environment)
         try:
-            data = json.loads(done.stdout)
+            data = json.loads(done.out)
         except ValueError:
             data = None
-        answer = Answer(arguments, done.returncode, done.stdout, done.stderr, data)
+        answer = Answer(arguments, done.code, done.out, done.err, data)
         if told:
             words = gist(answer) if gist is not None and data is not None else ""
-            self.told.asked.append((answer, words or (done.stderr.strip().splitlines() or [""])[-1]))
+            self.told.asked.append((answer, words or (done.err.strip().splitlines() or [""])[-1]))
         return answer
 
-    def status_until(self, what: str, condition: Callable[[Any], bool], seconds: float = 60.0) -> Answer:
+    def status_until(self, what: str, condition: Callable[[Any], bool], seconds: float = PATIENCE) -> Answer:
         """Ask `status` until it shows what it should; the answer. Raises `NotInTime`."""
         answer = self.dualsync("status", told=False)
 
@@ -146,7 +135,7 @@ class Night:
     def settle(self, seconds: float = SETTLE_SECONDS) -> None:
         """Until both sides hold what users expect and no message waits."""
         self.until("the queues are empty", lambda: not any(self.stage.backlog(s)[0] for s in SideName), seconds)
-        self.until("both sides hold what users expect", lambda: not self.late(), 10)
+        self.until("both sides hold what users expect", lambda: not self.late(), 60)
 
     def late(self) -> list[str]:
         """Keys that are not as users expect; kept losers of conflicts are nobody's expectation."""
@@ -181,7 +170,7 @@ class Night:
 
     def well(self) -> None:
         """Status says that nothing is stopped and nobody has to do anything."""
-        answer = self.status_until("all is well at the end", lambda status: status["healthy"], 60)
+        answer = self.status_until("all is well at the end", lambda status: status["healthy"])
         self.check("status at the end: exit code 0", answer.code == 0)
 
     def __enter__(self) -> Night:

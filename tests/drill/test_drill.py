@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Mapping, Sequence
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from runtime.commands.app import app
+from runtime.commands.session import Session
 from sandbox.__main__ import main
+from sandbox.drill import shell
 from sandbox.drill.case import Case, Sizes, played
 from sandbox.drill.night import Night, NotInTime
 from sandbox.drill.run import CASES
+from sandbox.drill.shell import Said
 from sandbox.drill.told import Check, Told, show
 
 SMALL = Sizes(objects=3, deletions=40, conflicts=4, letters=8)
 
 
-@pytest.mark.parametrize("name", ["deletions-lost", "dead-letters"])
-def test_a_case_behaves(name: str) -> None:
+def in_process(arguments: Sequence[str], environment: Mapping[str, str]) -> Said:
+    """As `shell.dualsync`, without the second that a process needs to begin."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(("AWS_", "DUALSYNC", "PULUMI_"))]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        result = CliRunner().invoke(app, list(arguments), obj=Session(), prog_name="dualsync")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Said(result.exit_code, result.stdout, result.stderr)
+
+
+@pytest.mark.parametrize("name", ["deletions-live", "dead-letters"])
+def test_a_case_behaves(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "dualsync", in_process)
     told = played(CASES[name], SMALL)
     assert told.good, [told.failure, *(f"{c.text}: {c.detail}" for c in told.checks if not c.good)]
     out = io.StringIO()
