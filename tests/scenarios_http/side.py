@@ -15,7 +15,7 @@ from runtime.edges.parallel import LoopParallel
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.sqs import SqsQueue
 from runtime.ports import Clock, Ledger
-from runtime.settings import SideName
+from runtime.settings import Settings, SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.cloud.handle import Cloud
 from tests.edges.server import TABLE
@@ -104,8 +104,16 @@ class HttpSide:
         return DynamoLedger(network.caller("dynamodb", self.cloud.endpoint), self.table)
 
     @staticmethod
-    def copier(ledger: Ledger, clock: Clock) -> Copier:
-        return Copier(threshold=16 << 20, part_size=8 << 20, parallel=LoopParallel(), ledger=ledger, clock=clock)
+    def copier(settings: Settings, ledger: Ledger, clock: Clock) -> Copier:
+        return Copier(
+            threshold=settings.multipart_threshold,
+            part_size=settings.part_size,
+            giant=settings.giant_threshold,
+            portion=settings.part_size,
+            parallel=LoopParallel(),
+            ledger=ledger,
+            clock=clock,
+        )
 
     # -- what its users do, as any S3 tool would
 

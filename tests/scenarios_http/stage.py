@@ -130,14 +130,15 @@ class HttpStage:
         for name in SIDES:
             here, there = self.sides[name], self.sides[name.peer]
             ledger = here.ledger_edge()
+            settings = self._settings(here, there)
             self.contexts[name] = Context(
-                settings=self._settings(here, there),
+                settings=settings,
                 clock=self.clock,
                 local=Counted(here.bucket_edge(here.worker), self.counts),
                 remote=Counted(there.bucket_edge(there.dedicated), self.counts),
                 ledger=ledger,
                 queue=here.queue_edge(),
-                copier=here.copier(ledger, self.clock),
+                copier=here.copier(settings, ledger, self.clock),
                 principals=Principals(frozenset((here.dedicated.user_id,)), here.worker.user_id),
                 log=Silent(),
             )

@@ -1,0 +1,176 @@
+"""Large objects over HTTP: real parts, real edges, the stand-in cloud; workers die in the middle of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.context import Context
+from runtime.record import UPLOAD
+from runtime.settings import SideName
+from runtime.worker import Worker
+from tests.fakes.gate import Killed
+from tests.scenarios_http.cloud import StoryClock, start
+from tests.scenarios_http.side import People
+from tests.scenarios_http.stage import HttpStage
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+MIB = 1 << 20
+PARTS = ("given settings multipart_threshold 5242880", "given settings part_size 5242880")
+GIANTS = (*PARTS, "given settings giant_threshold 5242880")
+
+
+def content(letter: bytes) -> bytes:
+    """Three parts, the last of them short."""
+    return letter * (5 * MIB) + b"middle" * (5 * MIB // 6) + b"--" + b"the end"
+
+
+class Spy:
+    """A bucket whose calls are counted, and of which the worker dies after `fatal` ones of a name."""
+
+    def __init__(self, bucket: Any, counts: Counter[str], fatal: Mapping[str, int]) -> None:
+        self._bucket, self._counts, self._fatal = bucket, counts, fatal
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._bucket, name)
+        if name not in ("read_range", "put_part", "create_upload", "complete_upload", "list_parts"):
+            return call
+
+        async def counted(*args: Any, **named: Any) -> Any:
+            answer = await call(*args, **named)
+            self._counts[name] += 1
+            if self._counts[name] == self._fatal.get(name):
+                raise Killed
+            return answer
+
+        return counted
+
+
+class Play:
+    """A stage with one large object at `cn`, and workers that are started by hand."""
+
+    def __init__(self, stage: tuple[Mapping[SideName, People], StoryClock], lines: tuple[str, ...]) -> None:
+        self.http = HttpStage(*stage)
+        for line in (*lines, "settle"):
+            self.http.perform(line)
+        self.counts: Counter[str] = Counter()
+
+    def put(self, body: bytes) -> None:
+        side = self.http.sides[CN]
+        side.s3.put_object(Bucket=side.bucket, Key="k", Body=body, Metadata={"w": "large"})
+
+    def arrived(self) -> bytes | None:
+        side = self.http.sides[GLOBAL]
+        return side.s3.get_object(Bucket=side.bucket, Key="k")["Body"].read() if "k" in side.listed() else None
+
+    def uploads(self) -> int:
+        side = self.http.sides[GLOBAL]
+        return len(side.s3.list_multipart_uploads(Bucket=side.bucket).get("Uploads", ()))
+
+    def worker(self, messages: int = 100, **fatal: int) -> None:
+        """One worker handles so many messages of `cn`, unless it dies."""
+        context = self.http.contexts[CN]
+        counts = Counter[str]() if fatal else self.counts
+        spied = replace(context, local=Spy(context.local, counts, fatal), remote=Spy(context.remote, counts, fatal))
+        self.http._runner.run(self._work(spied, messages))
+        if fatal:
+            self.counts += counts
+
+    @staticmethod
+    async def _work(context: Context, messages: int) -> None:
+        while messages and (received := await context.queue.receive(1, 0)):
+            messages -= 1
+            try:
+                await Worker(context).process(received[0])
+            except Killed:
+                await context.queue.extend(received[0], 0)  # as when its visibility ends
+                return
+
+    def settle(self) -> None:
+        """All that is visible. (A look that watches a giant is not, for minutes; nor is it needed.)"""
+        self.worker()
+        self.http.perform("settle")
+
+    def noted(self) -> int:
+        return sum(item.get("RecordKind") == {"S": UPLOAD} for item in self.http.sides[CN].items())
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mapping[SideName, People], StoryClock]]:
+    file: Path = tmp_path_factory.mktemp("clock") / "ahead"
+    clock = StoryClock(file)
+    with start(file) as cloud:
+        yield {side: People(cloud, side) for side in SideName}, clock
+
+
+Perform = Callable[..., Play]
+
+
+@pytest.fixture
+def perform(stage: tuple[Mapping[SideName, People], StoryClock]) -> Iterator[Perform]:
+    """A play that begins with these lines; closed at the end."""
+    plays: list[Play] = []
+
+    def begin(*lines: str) -> Play:
+        plays.append(Play(stage, lines))
+        return plays[-1]
+
+    yield begin
+    for play in plays:
+        play.http.close()
+
+
+def test_a_worker_killed_between_two_parts_and_another_that_goes_on(perform: Perform) -> None:
+    play = perform(*PARTS)
+    play.put(content(b"a"))
+    play.worker(put_part=2)
+    assert play.arrived() is None
+    assert (play.uploads(), play.noted()) == (1, 1)
+    put = play.counts["put_part"]
+    assert put in (2, 3), "parts go side by side: the third may have been under way"
+    play.settle()
+    assert play.arrived() == content(b"a")
+    assert play.counts["create_upload"] == play.counts["complete_upload"] == 1
+    assert play.counts["put_part"] <= 4
+    assert (play.uploads(), play.noted()) == (0, 0)
+
+
+def test_a_giant_over_two_workers_of_which_one_dies(perform: Perform) -> None:
+    play = perform(*GIANTS)
+    play.put(content(b"b"))
+    play.worker(1)
+    assert play.noted() == 1
+    play.worker(1)
+    play.worker(1, put_part=1)
+    play.settle()
+    assert play.arrived() == content(b"b")
+    assert play.counts["read_range"] == play.counts["put_part"] == 3, "no part twice, not even the dead one's"
+    assert play.counts["complete_upload"] == play.http.counts["writes"] == 1
+    assert (play.uploads(), play.noted()) == (0, 0)
+
+
+def test_a_giant_replaced_midway(perform: Perform) -> None:
+    play = perform(*GIANTS)
+    play.put(content(b"c"))
+    play.worker(2)
+    play.put(content(b"d"))
+    play.worker()
+    play.settle()
+    assert play.arrived() == content(b"d")
+    assert (play.uploads(), play.noted()) == (0, 0)
+    play.http.perform("expect right")
+
+
+def test_a_giant_deleted_midway(perform: Perform) -> None:
+    play = perform(*GIANTS)
+    play.put(content(b"e"))
+    play.worker(2)
+    play.http.perform("cn delete k")
+    play.settle()
+    assert play.arrived() is None
+    assert play.http.counts["writes"] == 0
