@@ -76,7 +76,9 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
             " restore` (runbook: many-deletions)",
         )
     if d.dead.total:
-        why = "; ".join(f"{reason} ({count})" for reason, count in by_kind(d.dead_reasons)) or "see `dlq list`"
+        looked_at = sum(d.dead_reasons.values())
+        of = f" of {looked_at} looked at" if looked_at < d.dead.total else ""
+        why = "; ".join(f"{reason} ({count}{of})" for reason, count in by_kind(d.dead_reasons)) or "see `dlq list`"
         yield Problem(
             d.name,
             Weight.WAITING,
@@ -187,7 +189,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             d.name,
             Weight.NOTE,
             f"a message failed lately:{key} {last.get('reason', '')}",
-            "`dualsync explain KEY`; after five tries it is a dead letter: `dualsync dlq list`",
+            f"{'`dualsync explain KEY`; ' if key else ''}after five tries it is a dead letter: `dualsync dlq list`",
         )
 
 

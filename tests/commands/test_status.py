@@ -131,6 +131,23 @@ def test_many_deletions_that_have_travelled_are_told_with_the_way_back(office: O
         assert command in problem["remedy"]
 
 
+def test_a_sample_of_the_dead_letters_is_told_as_one(office: Office) -> None:
+    for number in range(30):
+        office.brokers[CN].dead.append(("{}", f"denied: s3 PutObject b/{number}: AccessDenied"))
+    (problem,) = office.call("status", "--json").data["problems"]
+    assert problem["what"].startswith("30 dead letters: denied, as s3 PutObject b/0: AccessDenied (10 of 10 looked at)")
+
+
+@pytest.mark.parametrize(("key", "explained"), [("k", True), (None, False)])
+def test_only_a_message_about_a_key_can_be_explained(office: Office, key: str | None, explained: bool) -> None:
+    fields = {"key": key} if key else {}
+    office.vitals[CN].line("ERROR", "outcome", outcome=Outcome.FAILED, reason="unreadable message: not JSON", **fields)
+    asyncio.run(office.heartbeat())
+    (problem,) = office.call("status", "--json").data["problems"]
+    assert ("explain" in problem["remedy"]) is explained
+    assert "`dualsync dlq list`" in problem["remedy"]
+
+
 def test_approved_deletions_are_only_noted(office: Office) -> None:
     record(office, CN, HELD_DELETION, "held", count=12, reason="too many")
     record(office, CN, DELETION_APPROVAL, "approval", up_to=12)
