@@ -7,7 +7,7 @@ WHEELS := build/wheels/.ready
 
 venv: $(READY)  ## the virtual environment that the program and the commands run in
 
-.PHONY: venv demo sandbox drill test histories bench check format docs lock clean
+.PHONY: venv demo sandbox drill test histories bench bench-quick check format docs lock clean
 
 $(READY): requirements/dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -44,6 +44,9 @@ histories: $(READY)  ## N random histories of users, machines and faults against
 
 bench: $(READY)  ## speed and cost beside targets and peers, on real servers (they come by go, mvn and java); writes docs/benchmarks.md
 	@$(BIN)/python -m bench --write $(BENCH)
+
+bench-quick: $(READY)  ## the benchmarks' harness with small numbers and no peers; skipped where the servers can't be had
+	@$(BIN)/python -m bench small start --quick --no-peers --if-possible
 
 check: $(READY)  ## style and types
 	@$(BIN)/ruff check .

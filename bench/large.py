@@ -1,55 +1,131 @@
-"""One large object: how near to what the same servers read and write in parallel, and the memory that it takes."""
+"""Large objects: how near to what the same servers read and write in parallel, and the memory that they take."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import statistics
 import sys
 import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from bench.harness import tools
+from bench.harness import limit, tools
+from bench.harness.peers import DTHCLI, RCLONE_ENVIRONMENT, dthcli, missing, rclone_remote
+from bench.harness.plot import Chart
 from bench.harness.process import run, running
 from bench.harness.report import Figure, Section
-from bench.harness.stage import SOURCE, TARGET, Stage
+from bench.harness.stage import SOURCE, TARGET, Measured, Stage
 from bench.harness.stub import KEY, SECRET
 from runtime.edges.credentials import Credential, FixedCredentials
 from runtime.edges.network import Network
 from runtime.edges.s3 import S3Bucket
 from runtime.objects import NOTHING, Attributes
+from runtime.parts import PARTS_AT_ONCE
 
 PART = 8 << 20
+PARALLEL = PARTS_AT_ONCE
+START_SECONDS = 4.0
+OURS, LIMIT, RCLONE = "dualsync", "servers' limit", "rclone copyto, 4 streams"
+MEMORY = 300e6
+"""Bytes of resident memory that a worker may take, however large the object."""
+KEY_NAME = "large/source"
 
 
 def measure(stage: Stage, *, quick: bool) -> Section:
-    size = (256 << 20) if quick else (1 << 30)
+    size, rounds = (256 << 20, 1) if quick else (1 << 30, 3)
     stage.fresh()
-    asyncio.run(write(stage.bucket(SOURCE), "large/source", size))
-    limit = _limit(stage, size)
-    stage.announce(["large/source"], size)
-    worker = stage.work_off(1)
+    asyncio.run(write(stage.bucket(SOURCE), KEY_NAME, size))
+    contestants: Mapping[str, Callable[[Stage, int], Measured | None]] = {
+        LIMIT: _limit,
+        OURS: _ours,
+        RCLONE: _rclone,
+        DTHCLI: lambda stage, size: dthcli(stage, "", [KEY_NAME], size=size),
+    }
+    runs: dict[str, list[Measured]] = {}
+    for number in range(rounds):
+        names = list(contestants)
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            if (done := contestants[name](stage, size)) is not None:
+                runs.setdefault(name, []).append(done)
+            shutil.rmtree(stage.folder / "s3" / TARGET, ignore_errors=True)
+            stage.fresh()
+    best = {name: min(run.seconds for run in some) for name, some in runs.items()}
+    rate = {name: size / 2**20 / seconds for name, seconds in best.items()}
     gib = size / 2**30
+    cpu = {name: statistics.median(run.cpu for run in some) / gib for name, some in runs.items()}
+    shares = [ceiling.seconds / ours.seconds * 100 for ceiling, ours in zip(runs[LIMIT], runs[OURS], strict=True)]
+    memory = {name: max(run.rss for run in some) / 1e6 for name, some in runs.items()}
     figures = [
-        Figure("of the servers' limit", limit / worker.seconds * 100, "%", 90, more=True),
-        Figure("rate", gib / worker.seconds * 1024, "MiB/s"),
-        Figure("CPU of the worker", worker.cpu / gib, "s/GiB"),
-        Figure("memory of the worker", worker.rss / 1e6, "MB", 300),
+        Figure("of the servers' limit", best[LIMIT] / best[OURS] * 100, "%", 90, more=True, runs=shares),
+        Figure("rate, best", rate[OURS], "MiB/s", peers=_others(rate)),
+        Figure("CPU", cpu[OURS], "s/GiB", peers=_others(cpu)),
+        Figure(f"largest resident memory, {gib:g} GiB", memory[OURS], "MB", MEMORY / 1e6, peers=_others(memory)),
     ]
     notes = [
-        "the limit: one process that reads the object in parts, and beside it one that writes as much, four parts at a"
-        " time each",
+        f"the limit: one process that reads the object in parts of {PART >> 20} MiB, and beside it one that writes as"
+        f" much, {PARALLEL} parts at a time each as the worker has, by the same client, without queue and ledger, from"
+        " when both are ready",
+        "everybody turn about, each time to an empty bucket"
+        + ("" if rounds == 1 else f"; {rounds} rounds, the best of each; in brackets, round by round"),
+        "dthcli's worker with its default of 4 workers, seven parts at a time",
+        f"memory: the worker runs in {limit.how()}",
+        *(missing(name) for name in (RCLONE, DTHCLI) if name not in runs),
     ]
-    bars = [("dualsync, with queue and ledger", gib / worker.seconds * 1024), ("servers' limit", gib / limit * 1024)]
-    seconds = _rclone(stage)
-    if seconds is None:
-        notes.append("rclone: missing on this machine")
-    else:
-        bars.append(("rclone copyto, 4 streams", gib / seconds * 1024))
-        figures.append(Figure("rate, to rclone copyto with 4 streams", seconds / worker.seconds, "x"))
-    return Section(f"One object of {gib:g} GiB", figures, bars, "one large object, MiB a second", notes)
+    _sparse(stage, 512 << 20 if quick else 10 << 30, memory[OURS], figures, notes)
+    bars = [(name, rate[name]) for name in (OURS, LIMIT, RCLONE, DTHCLI) if name in rate]
+    charts = [Chart(f"One object of {gib:g} GiB, MiB a second", bars, target=rate[LIMIT] * 0.9)]
+    return Section(f"One object of {gib:g} GiB", figures, notes=notes, charts=charts)
+
+
+def _others(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: values.get(name) for name in (RCLONE, DTHCLI)}
+
+
+def _ours(stage: Stage, size: int) -> Measured:
+    stage.announce([KEY_NAME], size)
+    return stage.work_off(1)
+
+
+def _sparse(stage: Stage, size: int, before: float, figures: list[Figure], notes: list[str]) -> None:
+    """An object that takes no room in the source: nothing of the worker's may grow with it."""
+    gib = f"{size / 2**30:g} GiB"
+    # The target's parts are there until they are put together: room for both.
+    if shutil.disk_usage(stage.folder).free < size * 2.5:
+        notes.append(f"{gib}: not measured, it needs {size * 2.5 / 2**30:.0f} GiB of disk")
+        return
+    key = "large/sparse"
+    path = sparse(stage.file(SOURCE, key), size)
+    try:
+        stage.announce([key], size)
+        done = stage.work_off(1)
+        arrived = stage.file(TARGET, key).stat().st_size
+        if arrived != size:
+            raise RuntimeError(f"{arrived} of {size} bytes arrived")
+    finally:
+        path.unlink()
+        shutil.rmtree(stage.folder / "s3" / TARGET, ignore_errors=True)
+    memory = done.rss / 1e6
+    figures += [
+        Figure(f"largest resident memory, {gib}", memory, "MB", MEMORY / 1e6),
+        Figure("  to that of the smaller", memory / before, "x", 1.2),
+        Figure(f"rate, {gib}", size / 2**20 / done.seconds, "MiB/s"),
+    ]
+    notes.append(f"{gib}: a sparse file in the source server's folder, copied once")
+
+
+def sparse(path: Path, size: int) -> Path:
+    """An object of zeros in versitygw's folder, which keeps ETags in an extended attribute."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+    os.setxattr(path, "user.etag", b"0123456789abcdef0123456789abcdef")
+    return path
 
 
 async def write(bucket: S3Bucket, key: str, size: int) -> None:
-    """An object of random bytes in parts, four at a time."""
+    """An object of random bytes in parts, some at a time."""
     upload = await bucket.create_upload(key, Attributes(), None)
     numbers = iter(range(1, -(-size // PART) + 1))
     body = os.urandom(PART)
@@ -60,12 +136,12 @@ async def write(bucket: S3Bucket, key: str, size: int) -> None:
             length = min(PART, size - (number - 1) * PART)
             parts.append(await bucket.put_part(key, upload, number, body[:length]))
 
-    await asyncio.gather(*(put() for _ in range(4)))
+    await asyncio.gather(*(put() for _ in range(PARALLEL)))
     await bucket.complete_upload(key, upload, sorted(parts, key=lambda part: part.number), NOTHING)
 
 
 async def read(bucket: S3Bucket, key: str) -> None:
-    """The object in parts, four at a time, thrown away."""
+    """The object in parts, some at a time, thrown away."""
     seen = await bucket.head(key)
     if seen is None:
         raise RuntimeError(f"{key} is not there")
@@ -75,50 +151,46 @@ async def read(bucket: S3Bucket, key: str) -> None:
         for start in starts:
             await bucket.read_range(key, start, min(seen.size, start + PART), seen.etag)
 
-    await asyncio.gather(*(get() for _ in range(4)))
+    await asyncio.gather(*(get() for _ in range(PARALLEL)))
 
 
-def _limit(stage: Stage, size: int) -> float:
-    """Seconds of reading and writing as much side by side, in processes of their own."""
-    commands = [
-        [sys.executable, "-m", "bench.large", stage.url("s3"), "read", SOURCE, "large/source", str(size)],
-        [sys.executable, "-m", "bench.large", stage.url("s3"), "write", TARGET, "large/limit", str(size)],
-    ]
-    start = time.monotonic()
+def _limit(stage: Stage, size: int) -> Measured:
+    """Reading and writing as much side by side, in processes of their own. Their CPU is nobody's figure."""
+    start = time.monotonic() + START_SECONDS
+    logs = [stage.folder / f"limit-{what}.log" for what in ("read", "write")]
+    module = [sys.executable, "-m", "bench.large", stage.url("s3"), str(size), str(start)]
     with (
-        running(commands[0], stage.folder / "limit-read.log") as reader,
-        running(commands[1], stage.folder / "limit-write.log") as writer,
+        running([*module, "read", SOURCE, KEY_NAME], logs[0]) as reader,
+        running([*module, "write", TARGET, "large/limit"], logs[1]) as writer,
     ):
         if reader.wait() or writer.wait():
             raise RuntimeError(f"the servers' limit can't be measured: see {stage.folder}/limit-*.log")
-        return time.monotonic() - start
+    return Measured(1, max(float(log.read_text()) for log in logs) - start, 0.0, 0)
 
 
-def _rclone(stage: Stage) -> float | None:
+def _rclone(stage: Stage, size: int) -> Measured | None:
     rclone = tools.program("rclone")
     if rclone is None:
         return None
-    remote = f":s3,provider=Other,endpoint='{stage.url('s3')}',access_key_id={KEY},secret_access_key={SECRET}:"
-    options = ["--multi-thread-streams", "4", "--s3-upload-concurrency", "4", "--s3-chunk-size", "8M"]
-    options += [
-        "--multi-thread-cutoff",
-        "16M",
-        "--multi-thread-chunk-size",
-        "8M",
-        "--config",
-        os.devnull,
-        "--disable",
-        "copy",
+    remote = rclone_remote(stage.url("s3"))
+    options = [
+        *("--multi-thread-streams", str(PARALLEL), "--s3-upload-concurrency", str(PARALLEL), "--s3-chunk-size", "8M"),
+        *("--multi-thread-cutoff", "16M", "--multi-thread-chunk-size", "8M", "--config", os.devnull),
+        *("--disable", "copy"),
     ]
-    command = [str(rclone), "copyto", f"{remote}{SOURCE}/large/source", f"{remote}{TARGET}/large/rclone", *options]
-    return run(command, os.environ | {"RCLONE_S3_NO_CHECK_BUCKET": "true"}).seconds
+    command = [str(rclone), "copyto", f"{remote}{SOURCE}/{KEY_NAME}", f"{remote}{TARGET}/large/rclone", *options]
+    done = run(command, os.environ | RCLONE_ENVIRONMENT)
+    return Measured(1, done.seconds, done.usage.cpu, done.usage.rss)
 
 
-def _main(url: str, what: str, name: str, key: str, size: int) -> None:
+def _main(url: str, size: str, start: str, what: str, name: str, key: str) -> None:
+    """Begin at `start` of the machine's clock, and print when it was done: starting Python is no part of it."""
     caller, path_style = Network("us-east-1", FixedCredentials(Credential(KEY, SECRET))).s3(name, url)
     bucket = S3Bucket(caller, name, path_style=path_style)
-    asyncio.run(read(bucket, key) if what == "read" else write(bucket, key, size))
+    time.sleep(max(0.0, float(start) - time.monotonic()))
+    asyncio.run(read(bucket, key) if what == "read" else write(bucket, key, int(size)))
+    print(time.monotonic())
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5]))
+    _main(*sys.argv[1:])

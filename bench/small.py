@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.harness import limit, prices
-from bench.harness.peers import BOTO3, DTHCLI, PEERS, RCLONE
+from bench.harness.peers import BOTO3, DTHCLI, PEERS, RCLONE, missing
 from bench.harness.plot import Chart
 from bench.harness.report import Figure, Section
 from bench.harness.requests import READ_UNITS, WRITE_UNITS
@@ -86,7 +86,7 @@ def _to_rclone(runs: Mapping[str, list[Measured]]) -> list[Figure]:
 
 def _warm(stage: Stage, number: int) -> None:
     """The servers in Java take their time to become what they are."""
-    for n in range(2):
+    for n in range(2 if number else 0):
         _ours(stage, _filled(stage, f"warm-{n}/", number))
 
 
@@ -163,7 +163,7 @@ def _spelled(name: str, requests: Requests, number: int) -> str:
 
 
 def _notes(plan: Plan, runs: Mapping[str, list[Measured]]) -> list[str]:
-    missing = [f"{name}: missing on this machine" for name in PEERS if name not in runs]
+    absent = [missing(name) for name in PEERS if name not in runs]
     times = "once" if plan.rounds == 1 else f"{plan.rounds} times, medians (and spread)"
     return [
         f"the servers are warmed up; then everybody turn about, {times}; {BOTO3.split(',')[0]} and {DTHCLI} over"
@@ -173,5 +173,5 @@ def _notes(plan: Plan, runs: Mapping[str, list[Measured]]) -> list[str]:
         "rclone and boto3 only copy: they have no queue, no ledger and no conditions; dthcli's worker has queue and"
         " table, no conditions, and is run as it is found on the path, with 64 workers",
         f"memory: the worker runs in {limit.how()}",
-        *missing,
+        *absent,
     ]

@@ -3,6 +3,7 @@ assumed."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,24 @@ from bench.harness.stage import REGION, SIZE, SOURCE, TABLE, TARGET, Measured, S
 from bench.harness.stub import KEY, SECRET
 
 RCLONE, BOTO3, DTHCLI = "rclone copy, 64 transfers", "boto3, 32 threads", "dthcli worker"
-DTHCLI_WORKERS = 64
+DTHCLI_WORKERS, DTHCLI_DEFAULT = 64, 4
+"""For small objects as many as rclone has; for a large one its own default, whose parts are in memory."""
+
+failed: dict[str, str] = {}
+"""Peers that were there and did not get through, and what they said."""
+
+
+def missing(name: str) -> str:
+    """For a note: why there is no figure of a peer."""
+    why = "missing on this machine" if tools.peers_wanted else "not wanted in this run"
+    return f"{name}: {failed.pop(name, why)}"
+
+
+def _reason(log: str) -> str:
+    """A Go program's last words, else its last line."""
+    lines = [line for line in log.splitlines() if line.strip()]
+    return next((line for line in lines if line.startswith("panic:")), lines[-1] if lines else "without a word")[:200]
+
 
 RCLONE_ENVIRONMENT = {"RCLONE_S3_NO_CHECK_BUCKET": "true"}
 
@@ -29,9 +47,9 @@ def rclone(stage: Stage, prefix: str, keys: Sequence[str]) -> Measured | None:
     program = tools.program("rclone")
     if program is None:
         return None
-    remote = rclone_remote(stage.url("s3"))
+    near, far = rclone_remote(stage.url("s3")), rclone_remote(stage.url("peer"))
     options = ["--transfers", "64", "--checkers", "64", "--config", os.devnull, "--disable", "copy"]
-    command = [str(program), "copy", f"{remote}{SOURCE}/{prefix}", f"{remote}{TARGET}/rclone/{prefix}", *options]
+    command = [str(program), "copy", f"{near}{SOURCE}/{prefix}", f"{far}{TARGET}/rclone/{prefix}", *options]
     return _timed(stage, len(keys), command, os.environ | RCLONE_ENVIRONMENT)
 
 
@@ -41,21 +59,40 @@ def boto3(stage: Stage, prefix: str, keys: Sequence[str]) -> Measured | None:
     return _timed(stage, len(keys), [*module, stage.url("s3"), SOURCE, TARGET, prefix, str(len(keys))], None)
 
 
-def dthcli(stage: Stage, prefix: str, keys: Sequence[str]) -> Measured | None:
+def dthcli(stage: Stage, prefix: str, keys: Sequence[str], *, size: int = SIZE) -> Measured | None:
     """The worker that ours replaces (aws-solutions/data-transfer-hub-cli), over a queue and a table like ours. It is
-    used as it is found on the path, and reaches the servers by the SDK's own environment variables."""
+    used as it is found on the path, and reaches the servers by the SDK's own environment variables. The keys lead it;
+    `prefix` is for the others."""
     program = tools.installed("dthcli")
     if program is None:
         return None
     stage.fresh()
-    stage.announce(keys, SIZE)
+    stage.announce(keys, size)
+    if size > SIZE:
+        asyncio.run(_never_empty(stage))
+    workers = DTHCLI_WORKERS if size == SIZE else DTHCLI_DEFAULT
     log, folder = stage.folder / "dthcli.log", stage.folder / "dthcli"
     folder.mkdir(exist_ok=True)
-    with running([str(program), "run", "-t", "Worker"], log, dthcli_environment(stage), folder=folder) as process:
-        return stage.watch(process, len(keys))
+    with running(
+        [str(program), "run", "-t", "Worker"], log, dthcli_environment(stage, workers), folder=folder
+    ) as process:
+        try:
+            return stage.watch(process, len(keys), delayed=False)
+        except RuntimeError:
+            # A peer's fault is no fault of the benchmark: said, not raised.
+            failed[DTHCLI] = f"failed ({_reason(log.read_text(errors='replace'))})"
+            return None
 
 
-def dthcli_environment(stage: Stage) -> dict[str, str]:
+async def _never_empty(stage: Stage) -> None:
+    """SQS says that a queue is empty by leaving the list of messages out, ElasticMQ by an empty one, which ends dthcli:
+    while it copies for long, there is something to receive that costs it nothing."""
+    queue = stage.queue()
+    for delay in range(12, 900, 12):
+        await queue.send(['{"Event":"s3:TestEvent"}'], delay)
+
+
+def dthcli_environment(stage: Stage, workers: int) -> dict[str, str]:
     """Its job, as its documentation names it, and where the servers are."""
     return {
         "PATH": os.environ["PATH"],
@@ -79,7 +116,10 @@ def dthcli_environment(stage: Stage) -> dict[str, str]:
         "JOB_TABLE_NAME": TABLE,
         "SINGLE_PART_TABLE_NAME": TABLE,
         "JOB_QUEUE_NAME": Path(stage.queue_url("work")).name,
-        "WORKER_NUMBER": str(DTHCLI_WORKERS),
+        "WORKER_NUMBER": str(workers),
+        # Larger ones would wait for a state machine that puts their parts together.
+        "GIANT_FILE_THRESHOLD": "1000000",
+        "CHUNK_SIZE": "8",
     }
 
 

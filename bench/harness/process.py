@@ -63,6 +63,8 @@ def running(
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+            if process.stdout:
+                process.stdout.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,10 +104,11 @@ class Stage:
     def fresh(self) -> None:
         """Buckets, an empty table, and queues of their own: a worker that was just ended may leave a long poll behind,
         which would swallow messages of the next."""
-        self._run += 1
-        asyncio.run(self._fresh())
+        asyncio.run(self.renew())
 
-    async def _fresh(self) -> None:
+    async def renew(self) -> None:
+        """`fresh`, for who is in an event loop already."""
+        self._run += 1
         s3, _ = self.network.s3(SOURCE, self.url("s3"))
         for name in (SOURCE, TARGET):
             with contextlib.suppress(Refused):
@@ -156,9 +157,10 @@ class Stage:
 
         asyncio.run(announce())
 
-    async def waiting(self) -> int:
-        """Messages in the queue, received ones included."""
+    async def waiting(self, *, delayed: bool = True) -> int:
+        """Messages in the queue, received ones included; those that were sent with a delay as well, or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        names += ["ApproximateNumberOfMessagesDelayed"] * delayed
         given = {"QueueUrl": f"{self._watched}/000000000000/work-{self._run}", "AttributeNames": names}
         # Not through a proxy: its requests are none of the worker's.
         answer = await _ask(self.network.caller("sqs", self._watched), "GetQueueAttributes", "AmazonSQS", given)
@@ -236,16 +238,16 @@ class Stage:
             self.running_since(process)
             return self.watch(process, objects)
 
-    def watch(self, process: Popen[bytes], objects: int) -> Measured:
+    def watch(self, process: Popen[bytes], objects: int, *, delayed: bool = True) -> Measured:
         """What a process uses from now until it has emptied the queue. Raises `RuntimeError` when it ends before."""
         start, before, servers = time.monotonic(), usage(process.pid), self.servers_cpu()
         reset_peak(process.pid)
-        asyncio.run(self._empty(process, start + PATIENCE))
+        asyncio.run(self._empty(process, start + PATIENCE, delayed))
         seconds, after = time.monotonic() - start, usage(process.pid)
         return Measured(objects, seconds, after.cpu - before.cpu, after.rss, self.servers_cpu() - servers)
 
-    async def _empty(self, process: Popen[bytes], end: float) -> None:
-        while await self.waiting():
+    async def _empty(self, process: Popen[bytes], end: float, delayed: bool) -> None:
+        while await self.waiting(delayed=delayed):
             if process.poll() is not None or time.monotonic() > end:
                 state = "runs" if process.poll() is None else f"ended with {process.returncode}"
                 raise RuntimeError(f"{process.args!r} {state}, the queue is not empty: see {self.folder}/*.log")
