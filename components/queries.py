@@ -34,6 +34,11 @@ QUERIES: tuple[Query, ...] = (
         "| filter key = 'PUT/THE/KEY/HERE'\n| sort @timestamp desc\n| limit 200",
     ),
     Query(
+        "Way of an event",
+        "fields @timestamp, key, outcome, attempt, lag_seconds, reason\n"
+        "| filter correlation = 'PUT/ITS/CORRELATION/HERE'\n| sort @timestamp asc\n| limit 200",
+    ),
+    Query(
         "Conflicts",
         "fields @timestamp, key, outcome, reason, correlation\n| filter conflict = 1\n"
         "| sort @timestamp desc\n| limit 200",

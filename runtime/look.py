@@ -58,6 +58,12 @@ class Look:
     reason: str = ""
     wrote: tuple[str | int | None, ...] = ()
 
+    @property
+    def correlation(self) -> str:
+        """What all log lines of this look share, however often it is postponed: the event's sequencer, or when the
+        finder found it."""
+        return self.sequencer or (f"finding-{int(self.since)}" if self.since else "")
+
     def again(self, reason: str) -> Look:
         """The same look, later and with open eyes."""
         return replace(self, careful=True, attempt=self.attempt + 1, reason=reason)

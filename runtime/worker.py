@@ -202,6 +202,6 @@ class Worker:
             reason=result.reason or None,
             conflict=result.conflict or None,
             attempt=look.attempt or None,
-            correlation=look.sequencer or None,
+            correlation=look.correlation or None,
             message=ECHO_LINE if result.outcome is Outcome.CANCELLED else None,
         )

@@ -89,3 +89,11 @@ def test_contention_counts_an_attempt_and_silence_of_a_service_does_not() -> Non
     assert (again.attempt, again.careful, again.reason, again.since) == (2, True, "409", 7.0)
     assert (later.attempt, later.careful, later.reason) == (0, True, "503")
     assert look.as_removal().cause is Cause.REMOVED
+
+
+def test_all_lines_of_a_look_share_its_correlation() -> None:
+    event = Look("k", Cause.CREATED, sequencer="00ab", since=5.0)
+    assert event.correlation == event.again("changed").later("503").correlation == "00ab"
+    finding = Look("k", Cause.FINDING, since=1_790_000_000.0)
+    assert finding.correlation == finding.again("changed").correlation == "finding-1790000000"
+    assert Look("k", Cause.CREATED).correlation == ""
