@@ -61,9 +61,9 @@ CHANGING: Mapping[str, tuple[str, ...]] = {
     ),
     "ecs": ("TagResource", "UntagResource", "UpdateCluster"),
     "iam": (
-        *("CreatePolicyVersion", "DeletePolicyVersion", "PassRole", "TagInstanceProfile", "TagPolicy", "TagRole"),
-        *("TagUser", "UntagInstanceProfile", "UntagPolicy", "UntagRole", "UntagUser", "UpdateAccessKey"),
-        *("UpdateAssumeRolePolicy", "UpdateRole", "UpdateRoleDescription"),
+        *("CreatePolicyVersion", "DeletePolicyVersion", "PassRole", "SetDefaultPolicyVersion", "TagInstanceProfile"),
+        *("TagPolicy", "TagRole", "TagUser", "UntagInstanceProfile", "UntagPolicy", "UntagRole", "UntagUser"),
+        *("UpdateAccessKey", "UpdateAssumeRolePolicy", "UpdateRole", "UpdateRoleDescription"),
     ),
     "kms": ("PutKeyPolicy", "TagResource", "UntagResource", "UpdateAlias", "UpdateKeyDescription"),
     "s3": ("DeleteObjectTagging", "DeleteObjectVersion", "PutObjectTagging", "TagResource", "UntagResource"),
