@@ -119,7 +119,7 @@ def estimate(usage: Usage, price: Mapping[str, Any]) -> Bill:
         add("fixed", "NAT gateways", SIDES * HOURS, "hours", price["nat_hour"])
     else:
         add("fixed", "their addresses", hours, "hours", price["address_hour"])
-    metrics = SIDES * (len(METRICS) + AGENT_METRICS + INSTANCE_METRICS * usage.workers)
+    metrics = SIDES * (len({metric.name for metric in METRICS}) + AGENT_METRICS + INSTANCE_METRICS * usage.workers)
     add("fixed", "metrics", metrics, "metrics", price["metric_month"])
     add("fixed", "alarms", SIDES * ALARM_METRICS, "metrics", price["alarm_metric_month"])
     add("fixed", "dashboards", SIDES, "dashboards", price["dashboard_month"])
@@ -128,6 +128,7 @@ def estimate(usage: Usage, price: Mapping[str, Any]) -> Bill:
     polls = hours * 3600 / 20
     add("fixed", "idle polling", polls, "requests", price["sqs_million"] / 1e6)
     add("fixed", "workers' reports", hours * 3600 / 30 * 2, "writes", price["write_million"] / 1e6)
+    add("fixed", "workers' questions", hours * (3600 / 10 + 60), "reads", price["read_million"] / 1e6)
     add("fixed", "workers' lines", hours * 60 * LOG_BYTES / GIB, "GiB", price["log_gib"])
 
     seconds = START_SECONDS + usage.keys / KEYS_A_SECOND
