@@ -12,6 +12,7 @@ _STYLE = (
     "text{font:12.5px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#3d4750}"
     ".t{font-size:14px;font-weight:600;fill:#1d252c}.h{font-size:11.5px;fill:#77828c}.w{text-anchor:end}"
     ".o{font-weight:600;fill:#17538c}.ours{fill:#2a6fb0}.peer{fill:#bcc6cf}"
+    ".halo{stroke:#fff;stroke-width:5px;stroke-linejoin:round}"
     ".line{stroke:#c4552d;stroke-width:1.5;stroke-dasharray:4 3}"
     ".l{font-size:11px;fill:#c4552d}.panel{fill:#fff;stroke:#e1e6ea}"
 )
@@ -20,12 +21,13 @@ _STYLE = (
 @dataclass(frozen=True, slots=True)
 class Chart:
     """Bars of (who, value): a name that begins with `dualsync` is ours. `less` is better, or else more; `target` is
-    drawn as a line."""
+    drawn as a line, `note` stands below the title."""
 
     title: str
     bars: Sequence[tuple[str, float]]
     less: bool = False
     target: float | None = None
+    note: str = ""
 
     @property
     def height(self) -> int:
@@ -60,11 +62,17 @@ def svg(charts: Sequence[Chart]) -> str:
 def _panel(chart: Chart, height: int) -> str:
     room = WIDTH - _LABELS - 72
     most = max([*(value for _, value in chart.bars), chart.target or 0.0]) or 1.0
+    hint = ("less" if chart.less else "more") + " is better" + ("; " if chart.note else "")
     items = [
         f'<rect width="{WIDTH}" height="{height}" rx="6" class="panel"/>',
-        f'<text x="14" y="24" class="t">{escape(chart.title)}</text>',
-        f'<text x="14" y="40" class="h">{"less" if chart.less else "more"} is better</text>',
+        f'<text x="14" y="24" class="t">{escape(chart.title[:1].upper() + chart.title[1:])}</text>',
+        f'<text x="14" y="40" class="h">{hint + escape(chart.note)}</text>',
     ]
+    if chart.target is not None:
+        x, bottom = _LABELS + room * chart.target / most, _HEAD + _ROW * len(chart.bars)
+        items.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_HEAD - 4}" y2="{bottom}" class="line"/>')
+        said = f"target {text(chart.target)}"
+        items.append(f'<text x="{x:.1f}" y="{bottom + 11}" text-anchor="middle" class="l">{said}</text>')
     for number, (who, value) in enumerate(chart.bars):
         y = _HEAD + _ROW * number
         long = max(1.5, room * value / most)
@@ -72,11 +80,7 @@ def _panel(chart: Chart, height: int) -> str:
         bar, font = ("ours", " o") if mine else ("peer", "")
         items.append(f'<text x="{_LABELS - 8}" y="{y + 15}" class="w{font}">{escape(who)}</text>')
         items.append(f'<rect x="{_LABELS}" y="{y + 2}" width="{long:.1f}" height="18" rx="2" class="{bar}"/>')
-        items.append(f'<text x="{_LABELS + long + 6:.1f}" y="{y + 15}" class="v{font}">{text(value)}</text>')
-    if chart.target is not None:
-        x, bottom = _LABELS + room * chart.target / most, _HEAD + _ROW * len(chart.bars)
-        items.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_HEAD - 4}" y2="{bottom}" class="line"/>')
-        items.append(
-            f'<text x="{x:.1f}" y="{bottom + 11}" text-anchor="middle" class="l">target {text(chart.target)}</text>'
-        )
+        # Twice: the first, in white, keeps the second free of the target's line.
+        for kind in ("halo", "v"):
+            items.append(f'<text x="{_LABELS + long + 6:.1f}" y="{y + 15}" class="{kind}{font}">{text(value)}</text>')
     return "".join(items)

@@ -67,11 +67,13 @@ def test_the_page_and_the_plot(tmp_path: Path) -> None:
 
 
 def test_a_target_beyond_all_bars_is_within_the_chart() -> None:
-    drawn = ET.fromstring(svg([Chart("<cost>", [("dualsync", 1.0), ("<a peer>", 2.0)], less=True, target=4.0)]))
+    drawn = ET.fromstring(
+        svg([Chart("<cost>", [("dualsync", 1.0), ("<a peer>", 2.0)], less=True, target=4.0, note="alone")])
+    )
     (line,) = drawn.iter("{http://www.w3.org/2000/svg}line")
     assert float(line.get("x1", "0")) < WIDTH
     texts = {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"<cost>", "<a peer>", "less is better", "target 4"} <= texts
+    assert {"<cost>", "<a peer>", "less is better; alone", "target 4"} <= texts
 
 
 def test_dollars_a_million_objects() -> None:
