@@ -119,7 +119,7 @@ def keyed(gate: Gate, check: Callable[[], object]) -> Gate:
 
     def make(call: str) -> Pair:
         before, after = gate(call)
-        return (_Checked(call, check), after) if isinstance(before, Step) else (before, after)
+        return (_Checked(before, check), after) if isinstance(before, Step) else (before, after)
 
     return make
 
@@ -127,12 +127,13 @@ def keyed(gate: Gate, check: Callable[[], object]) -> Gate:
 class _Checked(Step):
     """A step before a call's effect that ends in a check of the caller's key."""
 
-    __slots__ = ("_check",)
+    __slots__ = ("_before", "_check")
 
-    def __init__(self, call: str, check: Callable[[], object]) -> None:
-        super().__init__(call, False)
+    def __init__(self, before: Step, check: Callable[[], object]) -> None:
+        super().__init__(before.call, False)
+        self._before = before
         self._check = check
 
     def __await__(self):  # type: ignore[no-untyped-def]
-        yield self
+        yield from self._before.__await__()
         self._check()
