@@ -12,9 +12,10 @@ from runtime.upload import Route, Upload, digest
 from runtime.version import Stamp
 
 MAX_PARTS = 10_000
-LONGEST_PART = 64 << 20
-"""Bytes. A source in parts is copied in the same parts, so that its ETag is the same on both sides (which tells both
-sides' versions apart cheaply); but parts longer than this would not fit in memory."""
+LONGEST_PART = 5 << 30
+"""Bytes, S3's limit. A source in parts is copied in the same parts, so that its ETag is the same on both sides (which
+tells both sides' versions apart cheaply). The largest object has 48.8 TiB ("Multipart upload limits", S3 User Guide).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 
 from runtime.errors import Busy, Changed, DualSyncError, GiveUp, UploadGone
 from runtime.objects import Attributes, Condition, Part, Written
+from runtime.pieces import Pieces
 from runtime.ports import Ledger, Parallel
 from runtime.record import UPLOAD
 from runtime.upload import Route, Upload, record_id
 from runtime.version import Stamp
 
 PARTS_AT_ONCE = 4
+LONGEST_WHOLE = 64 << 20
+"""Bytes. A longer part is sent while it is read."""
 
 
 class SourceChanged(Changed):
@@ -32,7 +35,7 @@ class UnderWay(DualSyncError):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Carries parts on one route. At most `PARTS_AT_ONCE` are in memory.
+    """Carries parts on one route. At most `PARTS_AT_ONCE` are in memory, and of a long one only a piece.
 
     What is there is asked of S3 alone (ListParts); the ledger only says which upload is meant for which version. The
     write's condition belongs to the completion, so whoever completes gives that of his own look.
@@ -103,11 +106,16 @@ class Parts:
     async def carry(self, upload: Upload, numbers: Sequence[int]) -> list[Part]:
         """Copy these parts of the version that the upload is of. Raises `SourceChanged`, `UploadGone`, `Retry`."""
 
-        async def one(number: int) -> Part:
+        async def read(start: int, end: int) -> bytes:
             try:
-                body = await self.route.source.read_range(upload.key, *upload.span(number), upload.etag)
+                return await self.route.source.read_range(upload.key, start, end, upload.etag)
             except Changed as e:
                 raise SourceChanged(str(e)) from e
+
+        async def one(number: int) -> Part:
+            start, end = upload.span(number)
+            long = end - start > LONGEST_WHOLE
+            body = Pieces(read, start, end) if long else await read(start, end)
             return await self.route.target.put_part(upload.to, upload.id, number, body)
 
         return await self.parallel.map(one, numbers, PARTS_AT_ONCE)

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from runtime.entry import Entry
 from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
+from runtime.pieces import Pieces
 from runtime.record import Record
 from runtime.version import Stamp
 
@@ -66,7 +67,7 @@ class Bucket(Protocol):
     async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
         """The parts that are there with their sizes, by number. None: this store can't tell. Raises `UploadGone`."""
 
-    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes | Pieces) -> Part:
         """Raises `UploadGone`."""
 
     async def complete_upload(

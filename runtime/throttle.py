@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
+from runtime.pieces import Pieces
 from runtime.ports import Bucket, Clock, Reading
 from runtime.version import Stamp
 
@@ -131,7 +132,7 @@ class ThrottledBucket:
         await self._throttle.request()
         return await self._bucket.list_parts(key, upload_id, first, last)
 
-    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes | Pieces) -> Part:
         await self._throttle.request(len(body))
         return await self._bucket.put_part(key, upload_id, number, body)
 

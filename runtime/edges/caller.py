@@ -19,6 +19,7 @@ from runtime.edges.pool import Pool
 from runtime.edges.sign import EMPTY, UNSIGNED, Signer
 from runtime.edges.translate import Refusal, error_of
 from runtime.errors import CredentialRejected, Throttled, Unavailable
+from runtime.pieces import Pieces
 
 ATTEMPTS = 3
 """Few: the worker itself tries again, by message."""
@@ -209,7 +210,7 @@ class Caller:
     async def _payload(self, body: Any) -> str:
         if not body:
             return EMPTY
-        if self._secure:
+        if self._secure or isinstance(body, Pieces):
             return UNSIGNED
         if len(body) < _HASHED_ASIDE:
             return hashlib.sha256(body).hexdigest()

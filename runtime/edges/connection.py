@@ -7,9 +7,11 @@ boto3 3.1 ms; paths go out byte for byte as S3 keys want it (`a//b`, `..`); erro
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import Any, cast
 
 from runtime.errors import Unavailable
+from runtime.pieces import Pieces
 
 HEAD_BYTES = 1 << 16
 """Most bytes of an answer's head, and most of a body that are received with it, unasked."""
@@ -74,6 +76,9 @@ class Connection(asyncio.BufferedProtocol):
         self.progress = self._loop.time()
         if not body:
             self._transport.write(head)
+        elif isinstance(body, Pieces):
+            self._transport.write(head)
+            await self._send_pieces(body, waiter)
         elif len(body) <= HEAD_BYTES:
             self._transport.write(head + body)
         else:
@@ -112,6 +117,18 @@ class Connection(asyncio.BufferedProtocol):
             self.progress = self._loop.time()
             if self._writable is not None:
                 await self._writable
+
+    async def _send_pieces(self, body: Pieces, waiter: asyncio.Future[Answer]) -> None:
+        try:
+            async with aclosing(body.__aiter__()) as pieces:
+                async for piece in pieces:
+                    await self._send(memoryview(piece), waiter)
+                    del piece  # its room is for the next
+                    if waiter.done():
+                        return
+        except BaseException:
+            self.abort()  # the other end waits for the rest
+            raise
 
     # -- the event loop's calls
 

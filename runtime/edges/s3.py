@@ -24,6 +24,7 @@ from runtime.edges.options import Options, tags
 from runtime.edges.translate import MISSING_OBJECT, Refusal, error_of
 from runtime.errors import Changed, DualSyncError, GiveUp, Unavailable
 from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
+from runtime.pieces import Pieces
 from runtime.version import Stamp
 
 WHOLE_BYTES = 32 << 20
@@ -216,7 +217,7 @@ class S3Bucket:
             if not position:
                 return found
 
-    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes | Pieces) -> Part:
         query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
         answer = await self._write("UploadPart", "PUT", key, query, {}, body)
         return Part(number, wire.etag(answer.headers))
@@ -298,14 +299,14 @@ class S3Bucket:
         key: str,
         query: str,
         headers: dict[str, str],
-        body: bytes,
+        body: bytes | Pieces,
         condition: Condition | None = None,
     ) -> Answer:
         """A write that learns what the bucket wants: a digest of the content (Object Lock does), or no conditions
         (S3-compatible stores may know none)."""
         while True:
             given = dict(headers)
-            if self._digests and body:
+            if self._digests and body and not isinstance(body, Pieces):
                 given["content-md5"] = b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
             if condition is not None and self.unconditional:
                 await self._look(key, condition)
@@ -351,7 +352,7 @@ class S3Bucket:
         key: str,
         query: str = "",
         headers: dict[str, str] | None = None,
-        body: bytes = b"",
+        body: bytes | Pieces = b"",
     ) -> Answer:
         given = self._asking | headers if headers else self._asking
         return await self.caller.call(operation, self._target(key), method, self._path(key), query, given, body)
@@ -363,7 +364,7 @@ class S3Bucket:
         key: str,
         query: str = "",
         headers: dict[str, str] | None = None,
-        body: bytes = b"",
+        body: bytes | Pieces = b"",
     ) -> Answer:
         """`_call` with every refusal translated, also one that comes after a hopeful 200 (long completions)."""
         try:

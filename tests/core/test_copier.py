@@ -13,6 +13,7 @@ from runtime.copier import MAX_PARTS, Copier, part_length
 from runtime.errors import Busy, Changed, CredentialRejected, GiveUp, Unavailable, UploadGone
 from runtime.objects import NOTHING, Attributes, Condition, Part, Seen, Written
 from runtime.parts import SourceChanged
+from runtime.pieces import Pieces
 from runtime.record import UPLOAD, Record
 from runtime.upload import Route
 from runtime.version import Identity, Stamp
@@ -180,7 +181,7 @@ class Breaking(FakeBucket):
     completion: Exception | None = None
     abort_fails = False
 
-    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes | Pieces) -> Part:
         if self.part is not None and number == 2:
             raise self.part
         return await super().put_part(key, upload_id, number, body)
@@ -314,6 +315,33 @@ def test_a_part_of_another_length_is_put_again() -> None:
     copied = world.copied()
     assert copied is not None
     assert copied[0] == THREE
+
+
+def test_a_long_part_is_sent_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.parts.LONGEST_WHOLE", MIB - 1)
+    monkeypatch.setattr("runtime.pieces.PIECE_BYTES", MIB // 2)
+    world, _, source = broken()
+    world.copy(world.reading(THREE))
+    copied = world.copied()
+    assert copied is not None
+    assert copied[0] == THREE
+    assert source.starts == [MIB // 2 * n for n in range(5)]
+
+
+def test_a_source_replaced_within_a_long_part_is_never_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.parts.LONGEST_WHOLE", MIB - 1)
+    monkeypatch.setattr("runtime.pieces.PIECE_BYTES", MIB // 2)
+    world, _, source = broken()
+
+    async def replaced(key: str, start: int, end: int, etag: str) -> bytes:
+        if start:
+            world.source.put("k", b"another" * MIB, "AIDA")
+        return await Counting.read_range(source, key, start, end, etag)
+
+    source.read_range = replaced  # type: ignore[method-assign]
+    with pytest.raises(SourceChanged):
+        world.copy(world.reading(THREE))
+    assert (world.copied(), world.target.uploads, world.noted()) == (None, {}, [])
 
 
 class Blind(Breaking):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from runtime.errors import Busy, Changed, GiveUp, Unavailable, UploadGone
 from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
+from runtime.pieces import Pieces
 from runtime.version import Stamp
 from tests.fakes.gate import Gate, Pair, open_gate
 from tests.fakes.store import Store, Upload, Version
@@ -108,7 +109,9 @@ class FakeBucket:
         await self._create[1]
         return upload_id
 
-    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes | Pieces) -> Part:
+        if isinstance(body, Pieces):
+            body = b"".join([piece async for piece in body])
         await self._part[0]
         self._upload(key, upload_id)
         part = self.store.put_part(upload_id, number, bytes(body))

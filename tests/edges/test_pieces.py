@@ -1,0 +1,103 @@
+"""Parts too long for memory go out while they are read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from runtime.edges.body import Admission
+from runtime.edges.s3 import S3Bucket
+from runtime.errors import Changed, Unavailable
+from runtime.objects import Part
+from runtime.pieces import PIECE_BYTES, Pieces
+from tests.edges.scripted import CLOSE, Asked, Script, answer, error, scripted
+
+SIZE = 2 * PIECE_BYTES + 5
+
+
+class Source:
+    """Bytes that say where they are from; `fails` before a read from that byte on."""
+
+    def __init__(self, fails: int = SIZE, error: Exception | None = None) -> None:
+        self.read_from: list[int] = []
+        self._fails = fails
+        self._error = error
+
+    async def read(self, start: int, end: int) -> bytes:
+        if start >= self._fails and self._error is not None:
+            raise self._error
+        self.read_from.append(start)
+        return bytes([65 + start // PIECE_BYTES]) * (end - start)
+
+    def pieces(self) -> Pieces:
+        return Pieces(self.read, 0, SIZE)
+
+
+WHOLE = b"A" * PIECE_BYTES + b"B" * PIECE_BYTES + b"C" * 5
+
+
+def bucket(script: Script) -> S3Bucket:
+    return S3Bucket(script.caller(), "b", path_style=True)
+
+
+async def test_a_long_part_arrives_whole() -> None:
+    source = Source()
+    assert len(source.pieces()) == SIZE
+    async with scripted(answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        assert await b.put_part("k", "u", 7, source.pieces()) == Part(7, "e")
+        (asked,) = script.asked
+        assert asked.body == WHOLE
+        assert asked.headers["content-length"] == str(SIZE)
+        assert asked.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+        assert source.read_from == [0, PIECE_BYTES, 2 * PIECE_BYTES]
+        assert b.caller.pool.open == 1
+
+
+@pytest.mark.parametrize("first", [error(503, "SlowDown"), error(500, "InternalError"), CLOSE])
+async def test_a_part_that_is_sent_again_is_read_again(first: bytes) -> None:
+    source = Source()
+    async with scripted(first, answer(200, ETag='"e"')) as script:
+        await bucket(script).put_part("k", "u", 7, source.pieces())
+        assert script.asked[-1].body == WHOLE
+        assert source.read_from[-3:] == [0, PIECE_BYTES, 2 * PIECE_BYTES]
+
+
+@pytest.mark.parametrize("error", [Changed("replaced"), Unavailable("reset")], ids=repr)
+async def test_a_source_that_fails_leaves_no_connection_in_the_middle(error: Exception) -> None:
+    answered: list[Asked] = []
+
+    def serve(asked: Asked) -> bytes:
+        answered.append(asked)
+        return answer(200, ETag='"e"')
+
+    async with scripted(serve) as script:
+        b = bucket(script)
+        with pytest.raises(type(error)):
+            await b.put_part("k", "u", 7, Source(PIECE_BYTES, error).pieces())
+        assert b.caller.pool.open == 0
+        assert answered == [], "half a part is none"
+        await b.put_part("k", "u", 7, Source().pieces())
+        assert len(answered) == 1
+
+
+async def test_a_refusal_before_all_is_sent_ends_the_sending() -> None:
+    async with scripted(error(403, "AccessDenied")) as script:
+        with pytest.raises(Exception, match="AccessDenied"):
+            await bucket(script).put_part("k", "u", 7, Source().pieces())
+
+
+async def test_a_piece_is_let_go_before_the_next_is_asked_for() -> None:
+    """Else many parts at once, each with one piece in hand, would wait for each other's for ever."""
+    admission = Admission(PIECE_BYTES)
+
+    async def read(start: int, end: int) -> bytes:
+        return cast(bytes, await admission.body(end - start))
+
+    async with scripted(answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        parts = (b.put_part("k", "u", n, Pieces(read, 0, SIZE)) for n in (1, 2))
+        await asyncio.wait_for(asyncio.gather(*parts), 60)
+        assert admission.held == 0
