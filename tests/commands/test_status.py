@@ -174,6 +174,22 @@ def test_what_stops_a_direction(office: Office, state: State, words: str) -> Non
     assert words in found[0]
 
 
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("the peer's secret promises user A, but its key belongs to B", "`pulumi up` of global"),
+        ("bucket b is not account 222222222222's", "mend bucket, accountId, region or prefix"),
+        ("ledger t is about local prefix 'in/', the settings say ''", "mend bucket, accountId, region or prefix"),
+    ],
+)
+def test_a_wrong_key_and_a_wrong_bucket_have_their_own_remedies(office: Office, reason: str, remedy: str) -> None:
+    office.vitals[CN].line("ERROR", "state", state=State.GUARD_REFUSED, reason=reason)
+    asyncio.run(office.heartbeat())
+    (problem,) = office.call("status", "--json").data["problems"]
+    assert (problem["weight"], problem["what"]) == ("stopped", f"the guard refuses: {reason}")
+    assert remedy in problem["remedy"]
+
+
 def test_a_key_that_was_revoked_is_told_with_the_command_that_makes_another(office: Office) -> None:
     meters(office, CN).promised = Promise("AKIA1", "AIDAGLOBAL")
     meters(office, GLOBAL).access = [AccessKey("AKIA1", int(office.time.now))]
