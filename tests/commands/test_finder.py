@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from runtime.settings import SideName
 from tests.commands.desk import Office
 
@@ -60,3 +64,23 @@ def test_young_keys_are_left_to_their_events() -> None:
     answer = office.call("plan", "cn", "--json")
     assert answer.code == 0
     assert answer.data["plans"][0]["young"] == 1
+
+
+@pytest.mark.parametrize("command", ["plan", "reconcile"])
+def test_beside_a_ledger_of_other_buckets_nothing_is_compared(command: str) -> None:
+    office = Office()
+    office.put(CN, "k")
+    office.settle()
+    yes = ["--yes"] if command == "reconcile" else []
+    assert office.call("reconcile", "--yes").code == 0
+    office.change(CN, settings=replace(office.cn.settings, local_prefix="deeper/"))
+    answer = office.call(command, *yes)
+    assert answer.code == 2
+    assert "ledger ledger-cn is about local prefix ''" in answer.err
+    assert not office.brokers[CN].letters
+
+
+def test_a_plan_writes_down_nothing() -> None:
+    office = Office()
+    assert office.call("plan").code == 0
+    assert not office.cn.ledger.table.records  # type: ignore[attr-defined]
