@@ -1,49 +1,64 @@
-"""A finder's pass over two large buckets that are nearly the same: keys a second of one core, and memory."""
+"""A finder's pass over two large buckets that are the same: keys a second of one core, memory, and requests; then with
+the peer far away, in one range and in several."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 from bench.harness import tools
+from bench.harness.listing_server import PAGE, key
 from bench.harness.process import Finished, free_port, run, running, wait_for_port
 from bench.harness.report import Figure, Section
 from bench.harness.stage import TABLE, Stage, count
 from bench.harness.stub import KEY, SECRET
 from runtime.edges.dynamodb import DynamoLedger
-from runtime.record import SEEDED, Record
+from runtime.ranges import POINTS
+from runtime.record import FINDER_POINTS, SEEDED, Record
+
+ROUND_TRIP_MS = 250
+RANGES = 8
 
 
 def measure(stage: Stage, *, quick: bool) -> Section:
     keys = 200_000 if quick else 10_000_000
-    stage.fresh()
-    ledger = DynamoLedger(stage.network.caller("dynamodb", stage.url("dynamodb")), TABLE)
-    asyncio.run(ledger.record(Record(SEEDED, id="seeded", time=1)))
-    port = free_port()
-    log = stage.folder / "listing.log"
-    with running([sys.executable, "-m", "bench.harness.listing_server", str(port), str(keys)], log) as server:
-        wait_for_port(port, server, log)
-        url = f"http://127.0.0.1:{port}"
+    with _listing(stage, keys) as url:
+        _ledger(stage, keys)
         with stage.through_proxies(("dynamodb",)) as proxies:
-            ours = _finder(stage, url)
+            ours = _finder(stage, url, url)
             reads = count(proxies["dynamodb"])
+        asked = _counts(url)
+        _ledger(stage, keys)
+        divided = _finder(stage, url, url, RANGES)
         few = min(keys, 200_000)
         boto3 = _paginator(url, stage, few)
         rclone = _rclone(stage, url) if keys <= 1_000_000 else None
+    one, several = _far(stage, 100_000 if quick else 400_000)
+    pages = 2 * keys // PAGE
     figures = [
         Figure("keys a second of CPU", keys / ours.usage.cpu, "/s", 100_000, more=True),
         Figure("keys a second", keys / ours.seconds, "/s"),
         Figure("memory of the finder", ours.usage.rss / 1e6, "MB", 150),
+        Figure(f"the same with {RANGES} ranges", divided.usage.rss / 1e6, "MB", 150),
+        Figure("requests for objects (HEAD, GET)", asked["HEAD object"] + asked["GET object"], "", 0),
+        Figure(f"listings beyond the {pages:,} pages", asked["list"] - pages, "", 0),
         Figure("requests to the ledger", reads, "", 20),
         Figure("CPU, to boto3's paginator over both sides", boto3.usage.cpu / few / (ours.usage.cpu / keys), "x less"),
+        Figure(f"{ROUND_TRIP_MS} ms away, keys a second in one range", one, "/s"),
+        Figure(f"{ROUND_TRIP_MS} ms away, {RANGES} ranges, to one", several / one, "x", RANGES * 0.8, more=True),
     ]
     notes = [
         "the listings come from a server of the harness, which shares the cores",
         "boto3 only lists, nothing compared",
+        "far away: a run over one page, which takes as long to start, is taken off",
     ]
     if rclone is None:
         notes.append("rclone check --size-only: missing on this machine, or too many keys for it")
@@ -54,9 +69,58 @@ def measure(stage: Stage, *, quick: bool) -> Section:
     return Section(title, figures, bars, "keys a side, compared a second of CPU", notes)
 
 
-def _finder(stage: Stage, url: str) -> Finished:
+@contextlib.contextmanager
+def _listing(stage: Stage, keys: int) -> Iterator[str]:
+    """The address of a store with so many keys in each bucket."""
+    port = free_port()
+    log = stage.folder / "listing.log"
+    with running([sys.executable, "-m", "bench.harness.listing_server", str(port), str(keys)], log) as server:
+        wait_for_port(port, server, log)
+        yield f"http://127.0.0.1:{port}"
+
+
+def _counts(url: str) -> Counter[str]:
+    with urllib.request.urlopen(f"{url}/counts") as answer:
+        return Counter(json.load(answer))
+
+
+def _ledger(stage: Stage, keys: int) -> None:
+    """A ledger of the buckets that the finder has been over before, and the points that it left."""
+    stage.fresh()
+    ledger = DynamoLedger(stage.network.caller("dynamodb", stage.url("dynamodb")), TABLE)
+    points = [key(keys * n // POINTS) for n in range(1, POINTS)]
+
+    async def write() -> None:
+        await ledger.record(Record(SEEDED, id="seeded", time=1))
+        await ledger.record(Record(FINDER_POINTS, id="last", time=1, data={"points": points}))
+
+    asyncio.run(write())
+
+
+def _far(stage: Stage, keys: int) -> tuple[float, float]:
+    """Keys a second of a finder whose peer is far, in one range and in several."""
+    rates = []
+    with _listing(stage, keys) as url:
+        stage.ports["listing"] = int(url.rsplit(":", 1)[1])
+        with stage.through_proxies(("listing",), ROUND_TRIP_MS):
+            far = stage.url("listing")
+            for ranges in (1, RANGES):
+                _ledger(stage, PAGE)
+                start = _finder(stage, url, far, ranges, bucket="few").seconds
+                _ledger(stage, keys)
+                rates.append(keys / (_finder(stage, url, far, ranges).seconds - start))
+        del stage.ports["listing"]
+    return rates[0], rates[1]
+
+
+def _finder(stage: Stage, here: str, there: str, ranges: int = 1, *, bucket: str = "many") -> Finished:
     settings = replace(
-        stage.settings(), local_endpoint=url, remote_endpoint=url, local_bucket="here", remote_bucket="there"
+        stage.settings(),
+        local_endpoint=here,
+        remote_endpoint=there,
+        local_bucket=f"{bucket}-here",
+        remote_bucket=f"{bucket}-there",
+        finder_number=ranges,
     )
     start = time.monotonic()
     process = run([sys.executable, "-m", "runtime", "finder"], stage.environment(settings))
@@ -67,7 +131,7 @@ def _paginator(url: str, stage: Stage, keys: int) -> Finished:
     code = (
         "import boto3,sys\n"
         f"s=boto3.Session({KEY!r},{SECRET!r},region_name='us-east-1').client('s3',endpoint_url={url!r})\n"
-        "for b in ('here','there'):\n"
+        "for b in ('many-here','many-there'):\n"
         "    n=0\n"
         "    for p in s.get_paginator('list_objects_v2').paginate(Bucket=b):\n"
         "        n+=len(p['Contents'])\n"
@@ -83,5 +147,5 @@ def _rclone(stage: Stage, url: str) -> Finished | None:
     remote = f":s3,provider=Other,endpoint='{url}',access_key_id={KEY},secret_access_key={SECRET},list_version=2:"
     options = ["--size-only", "--fast-list", "--config", os.devnull]
     with contextlib.suppress(RuntimeError):
-        return run([str(rclone), "check", f"{remote}here", f"{remote}there", *options])
+        return run([str(rclone), "check", f"{remote}many-here", f"{remote}many-there", *options])
     return None

@@ -1,12 +1,18 @@
 """ListObjectsV2 over keys that are made up on the way: `python -m bench.harness.listing_server PORT KEYS`. All buckets
-are the same; a bucket named `…-differs` has one key in ten thousand changed."""
+are the same; a bucket named `…-differs` has one key in ten thousand changed, one named `few…` ends with its first page.
+
+A GET of `/counts` tells how many requests of each kind there were so far.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import sys
+from collections import Counter
 from functools import lru_cache
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 PAGE = 1000
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
@@ -26,11 +32,24 @@ def _rows(bucket_differs: bool) -> tuple[str, ...]:
     return tuple(rows)
 
 
-def page(number: int, pages: int, *, differs: bool) -> bytes:
-    """Page `number` of `pages`."""
+def key(number: int) -> str:
+    """The key of that number, from 0."""
+    group, rest = divmod(number, 1000 * PAGE)
+    return f"pictures/{group:05}/{rest // PAGE:03}{rest % PAGE:03}.jpg"
+
+
+def after(text: str) -> int:
+    """The number of the first key that comes after this text, which is a key or nothing."""
+    found = re.fullmatch(r"pictures/(\d{5})/(\d{6})\.jpg", text)
+    return int(found[1]) * 1000 * PAGE + int(found[2]) + 1 if found else 0
+
+
+def page(number: int, pages: int, *, differs: bool, skip: int = 0) -> bytes:
+    """Page `number` of `pages`, without its first `skip` keys."""
     start = f"<Contents><Key>pictures/{number // 1000:05}/{number % 1000:03}"
-    body = "".join([start + row for row in _rows(differs)])
-    if differs and number % 10 == 0:
+    rows = _rows(differs)
+    body = "".join([start + row for row in (rows[skip:] if skip else rows)]) if number < pages else ""
+    if differs and number % 10 == 0 and not skip:
         body = body.replace("<Size>0</Size>", "<Size>1</Size>", 1)
     more = number + 1 < pages
     token = f"<NextContinuationToken>{number + 1}</NextContinuationToken>" if more else ""
@@ -39,8 +58,9 @@ def page(number: int, pages: int, *, differs: bool) -> bytes:
 
 
 class _Server(asyncio.Protocol):
-    def __init__(self, pages: int) -> None:
+    def __init__(self, pages: int, counts: Counter[str]) -> None:
         self._pages = pages
+        self._counts = counts
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -50,14 +70,30 @@ class _Server(asyncio.Protocol):
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
-            url = urlsplit(head.split(b" ", 2)[1].decode())
-            token = parse_qs(url.query).get("continuation-token", ["0"])[0]
-            body = page(int(token), self._pages, differs=url.path.endswith("-differs"))
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)  # type: ignore[attr-defined]
+            method, target, _ = head.split(b" ", 2)
+            body = self._answer(method.decode(), urlsplit(target.decode()))
+            sent = b"" if method == b"HEAD" else body
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + sent)  # type: ignore[attr-defined]
+
+    def _answer(self, method: str, url: SplitResult) -> bytes:
+        if url.path == "/counts":
+            return json.dumps(self._counts).encode()
+        bucket, _, name = url.path[1:].partition("/")
+        self._counts["list" if method == "GET" and not name else f"{method} {'object' if name else 'bucket'}"] += 1
+        if method == "HEAD":
+            return b""
+        query = parse_qs(url.query)
+        pages = 1 if bucket.startswith("few") else self._pages
+        differs = bucket.endswith("-differs")
+        if "continuation-token" in query:
+            return page(int(query["continuation-token"][0]), pages, differs=differs)
+        number, skip = divmod(after(query.get("start-after", [""])[0]), PAGE)
+        return page(number, pages, differs=differs, skip=skip)
 
 
 async def main(port: int, keys: int) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: _Server(keys // PAGE), "127.0.0.1", port)
+    counts: Counter[str] = Counter()
+    server = await asyncio.get_running_loop().create_server(lambda: _Server(keys // PAGE, counts), "127.0.0.1", port)
     async with server:
         await server.serve_forever()
 

@@ -16,7 +16,7 @@ import pytest
 from bench.__main__ import BENCHMARKS, main
 from bench.harness import prices, tools
 from bench.harness.events import event
-from bench.harness.listing_server import PAGE, page
+from bench.harness.listing_server import PAGE, after, key, page
 from bench.harness.plot import WIDTH, Chart, svg
 from bench.harness.process import run
 from bench.harness.proxy import Proxy
@@ -142,6 +142,18 @@ def test_made_up_listings_are_sorted_whole_and_nearly_equal() -> None:
     assert all(a.key < b.key for a, b in pairwise(rows))
     assert [parse(page(number, 3, differs=False), "").token for number in range(3)] == ["1", "2", ""]
     assert sum(a != b for a, b in zip(rows, others, strict=True)) == 1
+
+
+def test_made_up_listings_go_on_after_any_key() -> None:
+    whole = [row.key for number in range(3) for row in parse(page(number, 3, differs=False), "").rows]
+    assert whole == [key(number) for number in range(3 * PAGE)]
+    for at in (0, 1, 998, 999, 1000, 1700):
+        number, skip = divmod(after(whole[at]), PAGE)
+        found = parse(page(number, 3, differs=False, skip=skip), "")
+        assert found.rows[0].key == whole[at + 1]
+        assert found.token == str(number + 1)
+    assert parse(page(3, 3, differs=False), "").rows == []
+    assert after("") == 0
 
 
 def test_announced_events_are_users_creations() -> None:
