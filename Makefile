@@ -32,8 +32,8 @@ engine-demo: $(READY)  ## a pair's whole life under the real `pulumi` (needs it 
 sandbox: $(READY)  ## the same, left running for you to play with; Ctrl-C ends it
 	@$(BIN)/python -m sandbox serve
 
-drill: $(READY)  ## the night drill: faults, what status and the alarms say, what mends them; CASE=NAME for one
-	@$(BIN)/python -m sandbox drill $(if $(CASE),--case $(CASE))
+drill: $(READY)  ## the night drill: faults, what status and the alarms say, what mends them; CASE=NAME for one, SCALE=0.1 for less
+	@$(BIN)/python -m sandbox drill $(if $(CASE),--case $(CASE)) $(if $(SCALE),--scale $(SCALE))
 
 test: $(READY) $(WHEELS)  ## the whole suite
 	@$(BIN)/python -m pytest -n 2

@@ -27,6 +27,7 @@ def main(arguments: list[str]) -> int:
     drill.add_argument("--deletions", type=int, default=10_000, help="deletions by mistake (default 10000)")
     drill.add_argument("--conflicts", type=int, default=200, help="keys of the conflict storm (default 200)")
     drill.add_argument("--letters", type=int, default=300, help="dead letters of the full queue (default 300)")
+    drill.add_argument("--scale", type=float, default=1.0, help="a share of all these numbers: 0.1 for a quick look")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -56,7 +57,10 @@ def _drill(given: argparse.Namespace) -> int:
     if unknown:
         print(f"--case {unknown[0]}: use one of {', '.join(CASES)}", file=sys.stderr)
         return 2
-    return drill(given.case, Sizes(deletions=given.deletions, conflicts=given.conflicts, letters=given.letters))
+    if not 0 < given.scale <= 10:
+        print(f"--scale {given.scale}: use more than 0, at most 10", file=sys.stderr)
+        return 2
+    return drill(given.case, Sizes(given.deletions, given.conflicts, given.letters).scaled(given.scale))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,15 +14,23 @@ from sandbox.drill.night import Night, NotInTime, timed
 from sandbox.drill.told import Told
 from sandbox.workers import ProcessFailed
 
+LEAST = 20
+"""More than the finder lets go without asking."""
+
 
 @dataclass(frozen=True)
 class Sizes:
     """How much of everything."""
 
-    objects: int = 20
     deletions: int = 10_000
     conflicts: int = 200
     letters: int = 300
+    objects: int = 20
+
+    def scaled(self, share: float) -> Sizes:
+        """So much of it, and enough of each to be seen."""
+        given = {name: max(LEAST, round(getattr(self, name) * share)) for name in ("deletions", "conflicts", "letters")}
+        return replace(self, **given)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,18 @@ def test_a_case_behaves(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "verify --grace 0 → exit 0" in out.getvalue()
 
 
+def test_all_numbers_are_scaled_and_enough_is_left_to_be_seen() -> None:
+    assert Sizes().scaled(1) == Sizes()
+    assert Sizes().scaled(0.1) == Sizes(deletions=1000, conflicts=20, letters=30)
+    assert Sizes().scaled(0.001) == Sizes(deletions=20, conflicts=20, letters=20)
+
+
+@pytest.mark.parametrize("scale", ["0", "-1", "11"])
+def test_a_scale_that_is_none_is_refused(scale: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drill", "--scale", scale]) == 2
+    assert "use more than 0" in capsys.readouterr().err
+
+
 def test_every_fault_of_the_drill_has_its_case() -> None:
     assert list(CASES) == [
         "revoked",
