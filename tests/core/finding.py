@@ -8,6 +8,7 @@ from runtime.entry import Agreement, Entry, Held
 from runtime.events import Principals, parse
 from runtime.finder import Finder
 from runtime.look import Look
+from runtime.ports import Parallel
 from runtime.record import DELETION_APPROVAL, SEEDED, Record
 from runtime.report import Report
 from runtime.scope import EVERYTHING
@@ -29,6 +30,7 @@ class World(Side):
             self.ledger.table.records[SEEDED, "seeded"] = Record(SEEDED, "seeded", 0)
         self.scope = EVERYTHING
         self.checkpoint_seconds = 0.0
+        self.parallel: Parallel = Serial()
         self.source: Any = self.local
         self.target: Any = self.remote
 
@@ -68,7 +70,7 @@ class World(Side):
             remote=self.target,
             ledger=ledger or self.ledger,
             queue=c.queue,
-            parallel=Serial(),
+            parallel=self.parallel,
             log=self.log,
             scope=self.scope,
             name=name,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.edges.parallel import LoopParallel
+from runtime.errors import Unavailable
+from runtime.objects import Row
 from runtime.record import FINDER_POINTS, Record
 from runtime.scope import EVERYTHING, Scope
-from tests.core.finding import World
+from tests.core.finding import OLD, World
 from tests.core.given import USER
 from tests.fakes.bucket import FakeBucket
 
@@ -64,6 +70,45 @@ def test_any_division_finds_the_same(
     assert sorted(parts.queued_keys()) == sorted(whole.queued_keys())
     assert parts.ledger.table.entries == whole.ledger.table.entries
     assert {k: r for k, r in parts.ledger.table.records.items() if k[0] != FINDER_POINTS} == whole.ledger.table.records
+
+
+class Slow(FakeBucket):
+    """One whose pages come while others run; it counts how many listings are under way at once."""
+
+    listing = most = 0
+    fails = ""
+
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        self.listing += 1
+        self.most = max(self.most, self.listing)
+        async for rows in super().list(after, until, prefix):
+            await asyncio.sleep(0)
+            if any(row.key == self.fails for row in rows):
+                raise Unavailable("page lost")
+            yield rows
+        self.listing -= 1
+
+
+def test_ranges_are_compared_at_once_and_a_failure_of_one_ends_the_run() -> None:
+    fates = {
+        f"{letter}{n}": "gone there" if n == 3 else "new" if n == 5 else "equal" for letter in "abcd" for n in range(8)
+    }
+    alone = world(fates)
+    one = alone.find()
+    several = divided(world(fates, finder_number=4), ["b", "c", "d"])
+    several.parallel = LoopParallel()
+    several.source = source = Slow(several.here, "role", page=2)
+    several.target = Slow(several.there, "peer", page=2)
+    several.time.now += OLD
+    assert asyncio.run(several.finder().run()).data() == one.data()
+    assert source.most == 4
+    assert sorted(several.queued_keys()) == sorted(alone.queued_keys())
+
+    several.broker.letters.clear()
+    source.fails = "c4"
+    with pytest.raises(Unavailable):
+        asyncio.run(several.finder().run())
+    assert not any(look.deletion for look in several.queued())
 
 
 def test_a_run_leaves_points_to_the_next_only_where_it_divides() -> None:
