@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from runtime.objects import Attributes, Part
@@ -34,11 +34,11 @@ class Upload:
     route: str
     key: str
     to: str
-    etag: str
-    size: int
-    length: int
-    stamp: str
-    attributes: str
+    etag: str = ""
+    size: int = 0
+    length: int = 1
+    stamp: str = ""
+    attributes: str = ""
     id: str = ""
     begun: int = 0
     sent: int = 0
@@ -83,8 +83,8 @@ class Upload:
     def of(cls, record: Record) -> Upload:
         """The inverse of `record`; a field that is not known is left out, so that another version's can be read."""
         known = {f.name for f in fields(cls)}
-        given: dict[str, Any] = {name: value for name, value in record.data.items() if name in known}
-        return replace(cls(**given, key=record.key), begun=record.time)
+        given: dict[str, Any] = {"route": "", "to": "", "key": record.key, "begun": record.time}
+        return cls(**given | {name: value for name, value in record.data.items() if name in known})
 
 
 _WHAT = ("route", "key", "to", "etag", "size", "length", "stamp", "attributes")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import re
-from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -24,7 +22,7 @@ from runtime.edges.options import Options, tags
 from runtime.edges.translate import MISSING_OBJECT, Refusal, error_of
 from runtime.errors import Changed, DualSyncError, GiveUp, Unavailable
 from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
-from runtime.pieces import Pieces
+from runtime.pieces import Pieces, digest
 from runtime.version import Stamp
 
 WHOLE_BYTES = 32 << 20
@@ -306,8 +304,8 @@ class S3Bucket:
         (S3-compatible stores may know none)."""
         while True:
             given = dict(headers)
-            if self._digests and body and not isinstance(body, Pieces):
-                given["content-md5"] = b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+            if self._digests and body:
+                given["content-md5"] = await digest(body)
             if condition is not None and self.unconditional:
                 await self._look(key, condition)
             elif condition is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from base64 import b64encode
 from typing import cast
 
 import pytest
@@ -101,3 +103,14 @@ async def test_a_piece_is_let_go_before_the_next_is_asked_for() -> None:
         parts = (b.put_part("k", "u", n, Pieces(read, 0, SIZE)) for n in (1, 2))
         await asyncio.wait_for(asyncio.gather(*parts), 60)
         assert admission.held == 0
+
+
+async def test_a_bucket_that_wants_a_digest_ahead_gets_it_by_a_first_reading() -> None:
+    wants = error(400, "InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests")
+    source = Source()
+    async with scripted(wants, answer(200, ETag='"e"')) as script:
+        await bucket(script).put_part("k", "u", 7, source.pieces())
+        expected = b64encode(hashlib.md5(WHOLE, usedforsecurity=False).digest()).decode()
+        assert script.asked[-1].headers["content-md5"] == expected
+        assert script.asked[-1].body == WHOLE
+        assert source.read_from[-6:] == [0, PIECE_BYTES, 2 * PIECE_BYTES] * 2

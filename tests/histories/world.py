@@ -107,6 +107,7 @@ class World:
         for store in self.stores.values():
             store.marker_removal_raises_event = not modes.silent_undelete
             store.absent_delete_is_404 = not modes.absent_204
+            store.spent_by_412 = not modes.absent_204
 
     def prefix(self, side: str) -> str:
         """Keys under it are synchronised."""
