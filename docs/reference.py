@@ -24,8 +24,8 @@ SIDE_FACTS = {
     "prefix": ("none", "Only keys under it are synchronised."),
     "prefixListFile": (
         "none",
-        "Whole key of a text file in the bucket with a prefix a line, each below `prefix`: only keys under one of them are"
-        " synchronised. [Both sides' files must say the same](#some-settings-and-when-to-change-them).",
+        "Whole key of a text file in the bucket with a prefix a line, each below `prefix`: only keys under one of them"
+        " are synchronised. [Both sides' files must say the same](#some-settings-and-when-to-change-them).",
     ),
     "partition": ("the region's", "`aws`, `aws-cn` …; the region must be in it."),
     "profile": ("the shell's", "AWS profile by which the deployment reaches the account."),
