@@ -95,6 +95,21 @@ class Stage:
         caller, path_style = self.network.s3(name, self._direct)
         return S3Bucket(caller, name, path_style=path_style)
 
+    def peer(self) -> S3Bucket:
+        """The target as the worker sees it."""
+        caller, path_style = self.network.s3(TARGET, self.url("peer"))
+        return S3Bucket(caller, TARGET, path_style=path_style)
+
+    @contextlib.contextmanager
+    def peer_at(self, port: int) -> Iterator[None]:
+        """Another server for the target, for the time of a `with`."""
+        before = self.ports["peer"]
+        self.ports["peer"] = port
+        try:
+            yield
+        finally:
+            self.ports["peer"] = before
+
     def queue(self) -> SqsQueue:
         return SqsQueue(self.network.caller("sqs", self.url("sqs")), self.queue_url("work"), self.queue_url("dead"))
 
@@ -232,11 +247,12 @@ class Stage:
                 raise RuntimeError(f"the worker does not run: {log.read_text()[-1000:]}\n{err[-3000:]}")
             time.sleep(0.01)
 
-    def work_off(self, objects: int, settings: Settings | None = None) -> Measured:
-        """Start a worker over a filled queue; what it used until the queue was empty."""
+    def work_off(self, objects: int, settings: Settings | None = None, *, delayed: bool = True) -> Measured:
+        """Start a worker over a filled queue; what it used until the queue was empty (`delayed`: also of messages that
+        are to be seen later, such as a giant object's, which looks minutes later whether all went well)."""
         with self.worker(settings) as process:
             self.running_since(process)
-            return self.watch(process, objects)
+            return self.watch(process, objects, delayed=delayed)
 
     def watch(self, process: Popen[bytes], objects: int, *, delayed: bool = True) -> Measured:
         """What a process uses from now until it has emptied the queue. Raises `RuntimeError` when it ends before."""
