@@ -6,14 +6,14 @@ function of the core.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
 import runtime.decide as decide_module
-from runtime import careful, quiet, worker
+from runtime import careful, giant, quiet, worker
 from runtime.context import Context, Result
 from runtime.decide import Decision, Deed, View, decide
 from runtime.entry import Entry
@@ -22,6 +22,8 @@ from runtime.events import Principals, parse
 from runtime.log import Outcome
 from runtime.look import Cause, Look
 from runtime.objects import Attributes, Condition, Part, Seen, Written
+from runtime.parts import UnderWay
+from runtime.upload import Upload
 from runtime.version import Identity, Stamp
 from runtime.worker import Worker
 from tests.fakes.bucket import FakeBucket, FakeReading
@@ -212,6 +214,21 @@ async def edge_not_level(context: Context, look: Look, entry: Entry) -> Result |
     return Result(Outcome.DELETED)
 
 
+def any_upload(self: Upload, other: Upload) -> bool:
+    """An upload is gone on with, whatever version it is of."""
+    return True
+
+
+def nothing_missing(self: Upload, present: Mapping[int, Part]) -> list[int]:
+    """What is there is taken for all."""
+    return []
+
+
+async def not_watched(context: Context, look: Look, under: UnderWay) -> Result:
+    """A giant's messages are sent, and nobody sees to it that they are not lost."""
+    return replace(await giant.watch(context, look, under), again=None)
+
+
 def always_copy(view: View) -> Decision:
     """Level-triggered but with no idea of whose version it is: copies what is here, replica or not."""
     if view.local is not None and (view.remote is None or view.remote.identity != view.local.identity):
@@ -281,6 +298,9 @@ MUTANTS = (
     Mutant("win every tie", patches=[(careful, "wins", mine_wins_ties), (decide_module, "wins", mine_wins_ties)]),
     Mutant("lose what is postponed", swap(queue=NothingPostponed)),
     Mutant("read parts of any version", swap(local=PartsOfAnyVersion, remote=PartsOfAnyVersion)),
+    Mutant("go on with any upload", patches=[(Upload, "is_of", any_upload)]),
+    Mutant("complete what is there", patches=[(Upload, "missing", nothing_missing)]),
+    Mutant("begin a giant and forget it", patches=[(worker, "watch", not_watched)]),
     Mutant("apply deletions unseen", patches=[(quiet, "removed", edge_not_level)]),
     Mutant("copy replicas back", patches=[(careful, "decide", always_copy)]),
     Mutant("search without the ledger", finder_context=swap(ledger=Unproven)),
