@@ -46,7 +46,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif asked.get("uploadId") in self.server.uploads:
             self._answer(200, _XML.format("ListPartsResult", self._parts(asked)))
         else:
-            self._answer(404, "<Error><Code>NoSuchKey</Code><Message>it keeps nothing</Message></Error>")
+            code = "NoSuchUpload" if "uploadId" in asked else "NoSuchKey"
+            self._answer(404, f"<Error><Code>{code}</Code><Message>it keeps nothing</Message></Error>")
 
     def do_PUT(self) -> None:
         asked = self._asked()
