@@ -71,7 +71,7 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
         yield Problem(
             d.name,
             Weight.NOTE,  # also a clean-up that was meant looks like this
-            f"{deleted} objects were deleted within the last {max(1, d.recent_seconds // 60)} minutes",
+            f"{deleted} objects were deleted within the last {_last(d.recent_seconds)}",
             f"if nobody meant it: `dualsync pause {d.side} --wait`, `dualsync deletions reject`, `dualsync deletions"
             " restore` (runbook: many-deletions)",
         )
@@ -221,6 +221,11 @@ def _of_finder(d: Direction) -> Iterator[Problem]:
             f"the finder's last run ended {(d.now - d.finder.time) // 3600} hours ago",
             "`dualsync reconcile` runs it now; the finder's log group says why it does not by itself",
         )
+
+
+def _last(seconds: int) -> str:
+    minutes = seconds // 60
+    return f"{minutes} minutes" if minutes > 1 else "minute"
 
 
 def _some(count: int, word: str) -> str:
