@@ -75,6 +75,16 @@ def identify(access_key_id: str, source_ip: str = "127.0.0.1") -> Caller:
     raise UnknownKey(access_key_id)
 
 
+def arn(caller: Caller) -> str:
+    """The ARN of a user; empty for another principal."""
+    for account in ACCOUNTS.values():
+        if account.account_id == caller.account_id:
+            for user in iam_backends[account.account_id][account.partition].users.values():
+                if user.id == caller.user_id:
+                    return str(user.arn)
+    return ""
+
+
 def _session(account_id: str, partition: str, access_key_id: str, source_ip: str) -> Caller:
     role = sts_backends[account_id][partition].get_assumed_role_from_access_key(access_key_id)
     if role is None:

@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 
 from runtime.context import Context
+from runtime.edges.credentials import FixedCredentials
+from runtime.edges.network import Network
+from runtime.edges.sts import StsIdentity
 from runtime.record import UPLOAD
 from runtime.settings import SideName
+from runtime.sweep import ABANDONED_SECONDS, Sweep
 from runtime.worker import Worker
 from tests.fakes.gate import Killed
 from tests.scenarios_http.cloud import StoryClock, start
@@ -96,6 +100,24 @@ class Play:
         self.worker()
         self.http.perform("settle")
 
+    def sweep(self) -> int:
+        """The finder's last act, with the dedicated user's own key and name."""
+
+        async def sweep() -> int:
+            context, person = self.http.contexts[CN], self.http.sides[GLOBAL].dedicated
+            network = Network(self.http.sides[GLOBAL].region, FixedCredentials(person.credential))
+            initiator = await StsIdentity(network.caller("sts", self.http.sides[GLOBAL].cloud.endpoint)).arn()
+            return await Sweep(
+                clock=context.clock,
+                local=context.local,
+                remote=context.remote,
+                ledger=context.ledger,
+                log=context.log,
+                initiator=initiator,
+            ).run()
+
+        return self.http._runner.run(sweep())
+
     def noted(self) -> int:
         return sum(item.get("RecordKind") == {"S": UPLOAD} for item in self.http.sides[CN].items())
 
@@ -174,3 +196,19 @@ def test_a_giant_deleted_midway(perform: Perform) -> None:
     play.settle()
     assert play.arrived() is None
     assert play.http.counts["writes"] == 0
+
+
+def test_an_upload_that_its_worker_could_not_note_is_known_by_who_began_it(perform: Perform) -> None:
+    play = perform(*PARTS)
+    play.put(content(b"f"))
+    play.worker(create_upload=1)
+    assert (play.uploads(), play.noted()) == (1, 0)
+    play.settle()
+    assert play.arrived() == content(b"f")
+    theirs = play.http.sides[GLOBAL]
+    theirs.s3.create_multipart_upload(Bucket=theirs.bucket, Key="somebody's")
+    assert play.uploads() == 2
+    assert play.sweep() == 0
+    play.http.clock.forward(ABANDONED_SECONDS)
+    assert play.sweep() == 1
+    assert play.uploads() == 1

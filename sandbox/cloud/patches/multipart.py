@@ -1,8 +1,9 @@
-"""A completed upload: one event, and the time of its initiation.
+"""A completed upload: one event, and the time of its initiation. One under way: who began it, and when.
 
-moto sends ObjectCreated:Put besides ObjectCreated:CompleteMultipartUpload, and dates the object by its completion.
+moto sends ObjectCreated:Put besides ObjectCreated:CompleteMultipartUpload, and dates the object by its completion. In
+its answer to ListMultipartUploads all uploads are of one user, and of 2010.
 Sources: Amazon S3 User Guide, "Supported event types", "Working with object metadata" (Last-Modified of a multipart
-upload is the date of its initiation).
+upload is the date of its initiation); API Reference, "Initiator" (for an IAM user the user's ARN).
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from moto.core.utils import utcnow
-from moto.s3 import models, notifications
+from moto.s3 import models, notifications, responses
 
+from sandbox.cloud.callers import CALLER, arn
 from sandbox.cloud.patches.events import muted
 from sandbox.cloud.patches.replace import replace
 
@@ -26,6 +28,8 @@ def apply() -> None:
     def initialise(self: Any, *args: Any, **kwargs: Any) -> None:
         create(self, *args, **kwargs)
         self.initiated = utcnow()
+        caller = CALLER.get()
+        self.initiator = arn(caller) if caller else ""
 
     def complete_multipart_upload(
         self: Any, bucket_name: str, multipart_id: str, body: Iterator[tuple[int, str]]
@@ -38,5 +42,22 @@ def apply() -> None:
             notifications.send_event(bucket.account_id, _EVENT, bucket, key)
         return key
 
+    listed = responses.S3Response.list_multipart_uploads
+
+    def list_multipart_uploads(self: Any) -> Any:
+        known = self.backend.list_multipart_uploads(self.bucket_name)
+        serialized = self.serialized
+
+        def truthfully(answer: Any) -> Any:
+            for shown in answer.result["Uploads"]:
+                upload = known[shown["UploadId"]]
+                shown["Initiator"] = {"ID": upload.initiator, "DisplayName": upload.initiator.rpartition("/")[2]}
+                shown["Initiated"] = upload.initiated.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+            return serialized(answer)
+
+        self.serialized = truthfully
+        return listed(self)
+
+    replace(responses.S3Response, "list_multipart_uploads", list_multipart_uploads)
     replace(models.FakeMultipart, "__init__", initialise)
     replace(models.S3Backend, "complete_multipart_upload", complete_multipart_upload)
