@@ -160,3 +160,35 @@ def test_an_emptied_ledger_takes_the_new_buckets_for_its_own(place: Place) -> No
     assert code == 0
     assert (lines[-1]["here"], lines[-1]["there"], lines[-1]["found"]) == (0, len(KEYS), {})
     assert place.waiting == 0
+
+
+class Heard(io.StringIO):
+    """A log that tells when something was said."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.words = words
+        self.event = asyncio.Event()
+
+    def write(self, text: str) -> int:
+        if self.words in text:
+            self.event.set()
+        return super().write(text)
+
+
+@pytest.mark.parametrize("changes", [{"local_prefix": "deeper/"}, {"remote_account": "999999999999"}])
+def test_a_worker_refuses_too_and_receives_nothing(place: Place, changes: dict[str, str]) -> None:
+    place.cn.delete("k0")
+    assert place.waiting == 1
+
+    async def story() -> None:
+        heard = Heard("GUARD_REFUSED")
+        place.patch.setattr(sys, "stdout", heard)
+        work = asyncio.create_task(processes.work(replace(place.settings, **changes)))
+        await asyncio.wait_for(heard.event.wait(), 60)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    asyncio.run(story())
+    assert place.waiting == 1
+    assert place.global_.shown("k0") == "one"
