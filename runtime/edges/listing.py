@@ -32,7 +32,10 @@ class Page:
 def parse(body: bytes, prefix: str) -> Page:
     """Read an answer asked for with `encoding-type=url`; keys come out relative to `prefix`. Raises `Unavailable` for
     an answer that is not whole: a page that is cut short would look like deletions."""
-    text = body.decode()
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as e:
+        raise Unavailable(f"s3 ListObjectsV2: the answer is not UTF-8: {e.reason}") from None
     end = _TRUNCATED.search(text)
     token = _TOKEN.search(text)
     if end is None or not text.rstrip().endswith("</ListBucketResult>") or (end[1] == "true") != (token is not None):

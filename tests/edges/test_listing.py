@@ -75,6 +75,16 @@ def test_a_page_that_is_not_whole_is_no_page(body: bytes) -> None:
         parse(body, "")
 
 
+def test_an_answer_that_is_not_utf_8_is_no_page() -> None:
+    with pytest.raises(Unavailable, match="not UTF-8"):
+        parse(page(contents("k")).replace(b"<Name>b", b"<Name>\xff"), "")
+
+
+def test_elements_within_elements_are_read_by_the_parser() -> None:
+    nested = b"<Owner><ID>x</ID></Owner><Size>"
+    assert parse(page(contents("k").replace(b"<Size>", nested), contents("l")), "").rows == [row("k"), row("l")]
+
+
 def test_a_row_that_can_not_be_read_is_not_left_out() -> None:
     with pytest.raises((Unavailable, KeyError)):
         parse(page(contents("k").replace(b"<Size>5</Size>", b""), contents("l")), "")
