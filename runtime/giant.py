@@ -24,6 +24,8 @@ WATCH_SECONDS = 300
 STALL_SECONDS = 900
 """Without any progress for so long, messages for what is missing are sent again; then for twice as long, and so on:
 the queue may only be long."""
+AT_ONCE = 4
+"""Messages of parts that one process works on at a time: with the parts of each, 128 MiB are in memory."""
 STALLS = 7
 """So often; then nothing has moved for more than a day, and a person must see why."""
 

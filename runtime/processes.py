@@ -25,6 +25,7 @@ from runtime.errors import CredentialRejected, DualSyncError, Unavailable
 from runtime.events import Principals
 from runtime.finder import Finder
 from runtime.gate import Gates
+from runtime.giant import AT_ONCE
 from runtime.health import Health
 from runtime.locks import KeyLocks
 from runtime.log import JsonLog, State
@@ -126,11 +127,12 @@ async def work(settings: Settings) -> None:
             log.line("INFO", "state", state=State.RUNNING)
         return ready
 
+    worker = Worker(context, health=health, locks=KeyLocks(), covers=listed.covers, lanes=asyncio.Semaphore(AT_ONCE))
     loop = Loop(
         queue=edges.queue,
         clock=edges.clock,
         log=log,
-        process=Worker(context, health=health, locks=KeyLocks(), covers=listed.covers).process,
+        process=worker.process,
         connect=connect,
         probe=probe,
         health=health,

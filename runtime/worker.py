@@ -42,7 +42,10 @@ class NoLocks:
 
 
 class Worker:
-    """Handles messages one by one; any number may run beside each other, in this process and elsewhere."""
+    """Handles messages one by one; any number may run beside each other, in this process and elsewhere.
+
+    `lanes` is held while parts of a giant object are carried: how many messages of parts a process works on at a time.
+    """
 
     def __init__(
         self,
@@ -51,11 +54,13 @@ class Worker:
         health: Health | None = None,
         locks: Locks | None = None,
         covers: Callable[[str], bool] = EVERYTHING.covers,
+        lanes: AbstractAsyncContextManager[None] | None = None,
     ) -> None:
         self._context = context
         self._health = health or Health()
         self._locks = locks or NoLocks()
         self._covers = covers
+        self._lanes = lanes or nullcontext()
 
     async def process(self, message: Message) -> None:
         """Do all that the message asks, then acknowledge it.
@@ -96,7 +101,8 @@ class Worker:
         again: Portion | Look | None
         delay = 0
         try:
-            result = await carry(context, portion)
+            async with self._lanes:
+                result = await carry(context, portion)
             again = result.again
             self._health.good()
         except Retry as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +16,7 @@ from runtime.objects import Part
 from runtime.portion import FIELD, Portion, portions
 from runtime.record import UPLOAD
 from runtime.upload import Upload
+from runtime.worker import Worker
 from tests.core.given import USER, Journal, Side, settings
 from tests.fakes.gate import Step, kill, run, stepping_gate
 from tests.fakes.notification import body
@@ -266,6 +268,32 @@ def test_a_peers_giant_is_fetched_in_parts_too() -> None:
     assert version is not None
     assert version.body == CONTENT
     assert w.outcomes()["pulled"] == 1
+
+
+def test_a_process_carries_few_portions_at_a_time() -> None:
+    w = world()
+    w.begin()
+    reading, most = 0, 0
+    read = w.local.read_range
+
+    async def slow(key: str, start: int, end: int, etag: str) -> bytes:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await asyncio.sleep(0)
+        reading -= 1
+        return await read(key, start, end, etag)
+
+    async def all_at_once() -> None:
+        worker = Worker(w.context, lanes=asyncio.Semaphore(2))
+        messages = [m for letter in w.parts() if (m := w.broker.take(letter)) is not None]
+        await asyncio.gather(*map(worker.process, messages))
+
+    w.local.read_range = slow  # type: ignore[method-assign]
+    asyncio.run(all_at_once())
+    assert most == 2
+    w.do(w.looks()[-1])
+    assert w.arrived() == CONTENT
 
 
 # -- messages
