@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-BUDGET_BYTES = 192 << 20
+BUDGET_BYTES = 160 << 20
 """Most bytes of contents that one process holds at a time, small ones apart. With the process itself that stays below
 300 MB of resident memory, however many parts of giant objects are under way (the benchmarks measure it)."""
 
