@@ -177,7 +177,7 @@ class Heard(io.StringIO):
 
 
 @pytest.mark.parametrize("changes", [{"local_prefix": "deeper/"}, {"remote_account": "999999999999"}])
-def test_a_worker_refuses_too_and_receives_nothing(place: Place, changes: dict[str, str]) -> None:
+def test_a_worker_refuses_too_and_receives_nothing(place: Place, changes: dict[str, Any]) -> None:
     place.cn.delete("k0")
     assert place.waiting == 1
 
