@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from bench.harness import tools
 from bench.harness.listing_server import PAGE, key
+from bench.harness.peers import missing
 from bench.harness.process import Finished, free_port, run, running, wait_for_port
 from bench.harness.report import Figure, Section
 from bench.harness.stage import TABLE, Stage, count
@@ -38,33 +39,35 @@ def measure(stage: Stage, *, quick: bool) -> Section:
         asked = _counts(url)
         _ledger(stage, keys)
         divided = _finder(stage, url, url, RANGES)
-        few = min(keys, 200_000)
-        boto3 = _paginator(url, stage, few)
-        rclone = _rclone(stage, url) if keys <= 1_000_000 else None
+    few = min(keys, 1_000_000)
+    with _listing(stage, few) as url:
+        boto3 = _paginator(url) if tools.peers_wanted else None
+        rclone = _rclone(stage, url)
+    peers = {
+        "boto3's paginator": few / boto3.usage.cpu if boto3 else None,
+        "rclone check": few / rclone.usage.cpu if rclone else None,
+    }
     one, several = _far(stage, 100_000 if quick else 400_000)
     pages = 2 * keys // PAGE
+    rate = keys / ours.usage.cpu
     figures = [
-        Figure("keys a second of CPU", keys / ours.usage.cpu, "/s", 100_000, more=True),
+        Figure("keys a second of CPU", rate, "/s", 100_000, more=True, peers=peers),
         Figure("keys a second", keys / ours.seconds, "/s"),
         Figure("memory of the finder", ours.usage.rss / 1e6, "MB", 150),
         Figure(f"the same with {RANGES} ranges", divided.usage.rss / 1e6, "MB", 150),
         Figure("requests for objects (HEAD, GET)", asked["HEAD object"] + asked["GET object"], "", 0),
         Figure(f"listings beyond the {pages:,} pages", asked["list"] - pages, "", 0),
         Figure("requests to the ledger", reads, "", 20),
-        Figure("CPU, to boto3's paginator over both sides", boto3.usage.cpu / few / (ours.usage.cpu / keys), "x less"),
         Figure(f"{ROUND_TRIP_MS} ms away, keys a second in one range", one, "/s"),
         Figure(f"{ROUND_TRIP_MS} ms away, {RANGES} ranges, to one", several / one, "x", RANGES * 0.8, more=True),
     ]
     notes = [
         "the listings come from a server of the harness, which shares the cores",
-        "boto3 only lists, nothing compared",
+        f"the peers go over {few:,} keys a side; boto3 lists both and compares nothing, rclone by --size-only",
         "far away: a run over one page, which takes as long to start, is taken off",
     ]
-    if rclone is None:
-        notes.append("rclone check --size-only: missing on this machine, or too many keys for it")
-    else:
-        figures.append(Figure("CPU, to rclone check --size-only", rclone.usage.cpu / ours.usage.cpu, "x less"))
-    bars = [("dualsync finder", keys / ours.usage.cpu), ("boto3 paginator", few / boto3.usage.cpu)]
+    notes += [missing(peer) for peer, value in peers.items() if value is None]
+    bars = [("dualsync finder", rate), *((peer, value) for peer, value in peers.items() if value is not None)]
     title = f"A pass over {keys:,} keys a side"
     return Section(title, figures, bars, "keys a side, compared a second of CPU", notes)
 
@@ -127,15 +130,13 @@ def _finder(stage: Stage, here: str, there: str, ranges: int = 1, *, bucket: str
     return Finished(time.monotonic() - start, process.usage)
 
 
-def _paginator(url: str, stage: Stage, keys: int) -> Finished:
+def _paginator(url: str) -> Finished:
     code = (
         "import boto3,sys\n"
         f"s=boto3.Session({KEY!r},{SECRET!r},region_name='us-east-1').client('s3',endpoint_url={url!r})\n"
         "for b in ('many-here','many-there'):\n"
-        "    n=0\n"
         "    for p in s.get_paginator('list_objects_v2').paginate(Bucket=b):\n"
-        "        n+=len(p['Contents'])\n"
-        f"        if n>={keys}: break\n"
+        "        len(p['Contents'])\n"
     )
     return run([sys.executable, "-c", code])
 
