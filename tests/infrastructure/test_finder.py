@@ -78,7 +78,7 @@ def test_stock_image_fetches_the_uploaded_bundle(tmp_path: Path) -> None:
 
 def test_finder_looks_and_queues_and_writes_no_object(tmp_path: Path) -> None:
     found = statements(finder(tmp_path), "dth-dual-cn-finder-task")
-    assert found["Objects"]["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
+    assert found["Objects"]["Action"] == ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion"]
     assert found["Queue"]["Action"] == ["sqs:SendMessage"]
     assert {sid for sid, s in found.items() if s["Resource"] == "*"} == {"Others"}
     assert found["Others"]["Condition"] == {

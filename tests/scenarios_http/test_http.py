@@ -15,7 +15,8 @@ from tests.scenarios_http.side import People
 from tests.scenarios_http.stage import HttpStage
 
 BY_HAND = re.compile(
-    r" (deliver|take|until|fails|dies|unreachable|revoke|rekey|swap|expire|unversion|purge) |given (kms|parts|silent|expiry|expires)|dead"
+    r" (deliver|take|until|fails|dies|unreachable|revoke|rekey|swap|expire|unversion|purge) "
+    r"|given (kms|parts|silent|expiry|expires)|dead"
     r"|\.conflict-|records"
 )
 """What needs a hand on single calls or messages, a lifecycle rule, or the simulation's own seconds."""
