@@ -55,6 +55,8 @@ def rclone(stage: Stage, prefix: str, keys: Sequence[str]) -> Measured | None:
 
 def boto3(stage: Stage, prefix: str, keys: Sequence[str]) -> Measured | None:
     """GET and PUT in threads."""
+    if not tools.peers_wanted:
+        return None
     module = [sys.executable, "-m", "bench.harness.boto3_copy"]
     return _timed(stage, len(keys), [*module, stage.url("s3"), SOURCE, TARGET, prefix, str(len(keys))], None)
 
