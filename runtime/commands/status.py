@@ -99,6 +99,7 @@ def _rows() -> dict[str, Any]:
             f"{number(d.total.get(Outcome.COPIED, 0))}, {number(d.total.get(Outcome.DELETED, 0))}"
         ),
         "speed": _speed,
+        "uploads under way": lambda d: f"{number(len(d.uploads))}, {size(sum(d.uploads))}" if d.uploads else "0",
         "echoes suppressed": lambda d: number(d.total.get(Outcome.CANCELLED, 0)),
         "conflicts": lambda d: number(d.conflicts),
         "held deletions": lambda d: str(d.held.data.get("count")) if d.held is not None else "0",

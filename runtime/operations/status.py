@@ -12,7 +12,7 @@ from runtime import histogram
 from runtime.controls import Orders, read_orders
 from runtime.log import State
 from runtime.operations.desk import AccessKey, Depth, Desk, Promise, Side
-from runtime.record import CONFLICT, DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, WORKER, Record
+from runtime.record import CONFLICT, DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, UPLOAD, WORKER, Record
 from runtime.vitals import is_alive
 
 HOUR = 3600
@@ -70,6 +70,8 @@ class Direction:
     recent_seconds: int
     orders: Orders
     conflicts: int
+    uploads: Sequence[int]
+    """Bytes of each object whose multipart upload is noted: under way, or left for the next worker or the finder."""
     held: Record | None
     approval: Record | None
     finder: Record | None
@@ -133,7 +135,7 @@ async def _direction(desk: Desk, side: Side) -> Direction:
             orders, reasons = ask(read_orders(side.ledger)), ask(_reasons(side))
             workers, conflicts = ask(_records(side, WORKER)), ask(_records(side, CONFLICT))
             held, approval = ask(_records(side, HELD_DELETION)), ask(_records(side, DELETION_APPROVAL))
-            finder = ask(_records(side, FINDER_RUN))
+            finder, uploads = ask(_records(side, FINDER_RUN)), ask(_records(side, UPLOAD))
     except ExceptionGroup as e:
         raise e.exceptions[0] from None
     now = desk.now()
@@ -155,6 +157,7 @@ async def _direction(desk: Desk, side: Side) -> Direction:
         recent_seconds=max((_int(record.data.get("window_seconds")) for record in living), default=0),
         orders=orders.result(),
         conflicts=len(conflicts.result()),
+        uploads=[_int(record.data.get("size")) for record in uploads.result()],
         held=next(iter(held.result()), None),
         approval=next(iter(approval.result()), None),
         finder=next(iter(finder.result()), None),

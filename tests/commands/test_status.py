@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from runtime.log import Outcome, State
 from runtime.operations.desk import AccessKey, Promise
 from runtime.record import CONFLICT, DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, Record
 from runtime.settings import SideName
+from runtime.upload import Upload
 from tests.commands.desk import FakeMeters, Office
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
@@ -240,3 +242,12 @@ def test_one_side_alone(office: Office) -> None:
     assert answer.code == 3
     assert [d["name"] for d in answer.data["directions"]] == ["cn->global"]
     assert "the other side's stack was not found" in answer.data["problems"][0]["what"]
+
+
+def test_uploads_under_way(office: Office) -> None:
+    plan = Upload(route="local>remote", key="k", to="k", size=3 << 30, length=8 << 20, id="u")
+    asyncio.run(office.cn.ledger.record(plan.record()))
+    asyncio.run(office.cn.ledger.record(replace(plan, to="another").record()))
+    answer = office.call("status", "--json")
+    assert answer.data["directions"][0]["uploads"] == [3 << 30, 3 << 30]
+    assert "2, 6.0 GiB" in office.call("status").out
