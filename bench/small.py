@@ -167,8 +167,8 @@ def _notes(plan: Plan, runs: Mapping[str, list[Measured]]) -> list[str]:
     absent = [missing(name) for name in PEERS if name not in runs]
     times = "once" if plan.rounds == 1 else f"{plan.rounds} times, medians (and spread)"
     return [
-        "queue and ledger are Java servers on the same cores: what they take (the last figure) is taken from our rate, and"
-        " not from a plain copier's",
+        "queue and ledger are Java servers on the same cores: what they take (the last figure) is taken from our rate,"
+        " and not from a plain copier's",
         f"the servers are warmed up; then everybody turn about, {times}; {BOTO3.split(',')[0]} and {DTHCLI} over"
         f" {plan.fewer:,} objects",
         f"requests are counted by proxies before the servers, in runs of their own over {plan.counted:,} objects",
