@@ -10,8 +10,9 @@ from sandbox.drill.told import Answer
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 RECEIVES = 5
 """Receives until a message is dead (the queue's redrive policy)."""
-BYTES = 11 << 20
-"""More than two parts: the first goes at once under any limit, the others wait."""
+BYTES = 41 << 20
+"""Nine parts: each worker's first one goes at once under any limit, the others wait. More than there are receives, as a
+worker goes on with what the one before it has begun."""
 PARTS = str(5 << 20)
 SLOW = "1k"
 
@@ -20,9 +21,12 @@ def _sent(answer: Answer) -> str:
     return f"{answer.data['cn->global']['done']} sent"
 
 
-def _uploads(night: Night) -> int:
+def _parts(night: Night) -> int:
+    """Parts of all uploads that are under way at global, whoever began them."""
     there = night.sides[GLOBAL]
-    return len(there.s3.list_multipart_uploads(Bucket=there.bucket).get("Uploads", ()))
+    uploads = there.s3.list_multipart_uploads(Bucket=there.bucket).get("Uploads", ())
+    named = [{"Bucket": there.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]} for upload in uploads]
+    return sum(len(there.s3.list_parts(**upload).get("Parts", ())) for upload in named)
 
 
 def _is_dead(night: Night) -> bool:
@@ -40,8 +44,8 @@ def dying(night: Night, sizes: Sizes) -> None:
     night.put(CN, {"bomb.bin": b"\0" * BYTES})
     deaths = 0
     while not _is_dead(night):
-        # What a killed worker has begun stays: another upload is another receive.
-        night.until(f"copy {deaths + 1} has begun", lambda n=deaths: _uploads(night) > n or _is_dead(night))  # type: ignore[misc]
+        # What a killed worker has sent stays: another part is another receive.
+        night.until(f"copy {deaths + 1} has begun", lambda n=deaths: _parts(night) > n or _is_dead(night))  # type: ignore[misc]
         if _is_dead(night):
             break
         fleet.workers[CN].kill()
