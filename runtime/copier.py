@@ -73,7 +73,12 @@ class Copier:
             begun=int(self.clock.now()),
         )
         return await Parts(route, self.ledger, self.parallel).copy(
-            upload, attributes, stamp, condition, split=seen.size >= self.giant
+            upload,
+            attributes,
+            stamp,
+            condition,
+            split=seen.size >= self.giant,
+            note=seen.size >= self.threshold,
         )
 
     async def _length(self, route: Route, key: str, etag: str, size: int, parts: int) -> int:

@@ -46,12 +46,24 @@ class Parts:
     parallel: Parallel
 
     async def copy(
-        self, plan: Upload, attributes: Attributes, stamp: Stamp, condition: Condition, *, split: bool = False
+        self,
+        plan: Upload,
+        attributes: Attributes,
+        stamp: Stamp,
+        condition: Condition,
+        *,
+        split: bool = False,
+        note: bool = True,
     ) -> Written:
         """Carry out `plan` (without id). What fails for good is aborted; what may go on later is left.
 
+        Without `note` the ledger is not told of it, and whatever fails is aborted: for an object that is small, and in
+        parts only because its source is, the requests would cost more than to begin anew.
+
         Raises `SourceChanged`, `Changed`, `Busy`, `Retry`, and with `split` `UnderWay` as long as parts are missing.
         """
+        if not note:
+            return await self._at_once(plan, attributes, stamp, condition)
         upload, present = await self.open(plan, attributes, stamp)
         missing = upload.missing(present)
         if split and missing and await self._can_split(upload):
@@ -68,6 +80,16 @@ class Parts:
         with contextlib.suppress(DualSyncError):  # it is written; the finder clears the note away
             await self.ledger.release(upload.record())
         return written
+
+    async def _at_once(self, plan: Upload, attributes: Attributes, stamp: Stamp, condition: Condition) -> Written:
+        upload = replace(plan, id=await self.route.target.create_upload(plan.to, attributes, stamp))
+        try:
+            parts = await self.carry(upload, upload.missing({}))
+            return await self.route.target.complete_upload(upload.to, upload.id, parts, condition, attributes.checksum)
+        except DualSyncError:
+            with contextlib.suppress(DualSyncError):
+                await self.route.target.abort_upload(upload.to, upload.id)
+            raise
 
     async def _can_split(self, upload: Upload) -> bool:
         """Nobody could tell when the last part is there, where parts can't be listed."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -315,6 +316,36 @@ def test_a_part_of_another_length_is_put_again() -> None:
     copied = world.copied()
     assert copied is not None
     assert copied[0] == THREE
+
+
+@pytest.mark.parametrize("error", [None, Unavailable("reset"), Changed("412")], ids=repr)
+def test_a_small_object_in_the_sources_parts_is_not_noted(error: Exception | None) -> None:
+    world, _, source = broken(completion=error)
+    upload = world.source.create_upload("k", ATTRIBUTES)
+    world.source.put_part(upload, 1, b"abcd")
+    world.source.put_part(upload, 2, b"ef")
+    etag = world.source.complete_upload(upload, "AIDA").etag
+    version = world.source.current("k")
+    assert version is not None
+    world.ledger = FakeLedger(gate=_never)
+    world.copier = replace(world.copier, ledger=world.ledger)
+    if error is None:
+        assert world.copy(Reading(version.seen)).etag == etag
+    else:
+        with pytest.raises(type(error)):
+            world.copy(Reading(version.seen))
+    assert world.target.uploads == {}
+    assert source.starts == [0, 4]
+
+
+def _never(call: str) -> Any:
+    raise_now: Any = _Never()
+    return raise_now, raise_now
+
+
+class _Never:
+    def __await__(self) -> Iterator[None]:
+        raise AssertionError("the ledger is not asked")
 
 
 def test_a_long_part_is_sent_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
