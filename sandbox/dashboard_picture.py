@@ -6,6 +6,7 @@ one: a sandbox lives for a minute or two, a dashboard's points are a minute apar
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,9 @@ POINTS = 60
 """About so many points a line."""
 COLUMN, ROW = 0.6, 0.42
 """Inches of a grid unit of the dashboard."""
-COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
+COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
+CROWDED = 6
+"""So many lines leave little room beside a title."""
 _NOT_HERE = "not measured here: machines are processes in the sandbox"
 
 
@@ -114,7 +117,7 @@ class _Panel:
         axes, (start, end) = self._axes, self._span
         axes.set_facecolor("white")
         drawn = False
-        for row, colour in zip(self._properties["metrics"], COLOURS, strict=False):
+        for row, colour in zip(self._properties["metrics"], itertools.cycle(COLOURS), strict=False):
             label, points = self._series(row)
             drawn = drawn or bool(points)
             xs, ys = [time - start for time, _ in points], [value for _, value in points]
@@ -131,13 +134,13 @@ class _Panel:
             # Above the axes, beside the title: nothing is hidden behind it.
             columns = len(self._properties["metrics"])
             axes.legend(
-                fontsize=8,
+                fontsize=8 if columns < CROWDED else 7,
                 loc="lower right",
                 bbox_to_anchor=(1.01, 0.98),
                 ncols=columns,
                 frameon=False,
                 handlelength=1.2,
-                columnspacing=1.0,
+                columnspacing=1.0 if columns < CROWDED else 0.6,
             )
         else:
             axes.set_yticks([])
@@ -158,11 +161,11 @@ class _Panel:
         found = [judge(alarm, self._readings, self._span[1]) for alarm in watch.alarms(side)]
         prefix = str(watch.stage.fleet.outputs[side]["dashboard"]).removesuffix("dashboard")
         for number, verdict in enumerate(sorted(found, key=lambda v: v.name)):
-            x, y = (number % 2) * 0.5 + 0.03, 0.88 - (number // 2) * 0.15
+            x, y = (number % 3) / 3 + 0.02, 0.88 - (number // 3) * 0.17
             colour = {"OK": "#2ca02c", "ALARM": "#d62728"}.get(verdict.state, "#888888")
             self._axes.text(x, y, "●", color=colour, fontsize=12, va="center")
             text = f"{verdict.name.removeprefix(prefix)}  {verdict.state}"
-            self._axes.text(x + 0.04, y, text, fontsize=9, va="center")
+            self._axes.text(x + 0.03, y, text, fontsize=9, va="center")
 
     def _lines(self, lines: Sequence[str]) -> None:
         self._blank()
