@@ -66,7 +66,7 @@ async def _arrived(context: Context, look: Look, entry: Entry, seen: Seen) -> Re
             await context.write(entry, replace(known, updated=context.now()))
         return _echo("known")
     if entry.sequencer > look.sequencer and entry.agreed is not None:
-        if entry.former is None and look.sequencer < entry.arrived and identity.origin is context.side.peer:
+        if entry.former is None and look.sequencer < entry.landed and identity.origin is context.side.peer:
             before = Agreement(identity, here, Held(*identity.shown))
             await context.write(entry, came_before(entry, before, look))
         return _echo("older than what was agreed since")
@@ -145,7 +145,7 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
         if first != entry:
             await context.write(entry, first)
     gone_since = later and now_here is None and entry.deleted < look.sequencer
-    unknown_before = since and entry.former is None and look.sequencer < entry.arrived
+    unknown_before = since and entry.former is None and look.sequencer < entry.landed
     over = later and (since or (gone_since and entry.died)) and not unknown_before
     if over and not (gone_since and look.version_id):
         return _echo("late: a later event was acted on")
@@ -175,11 +175,12 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
     if later and since:
         # It was here before the agreed version. Should it come again, a deletion in between was its.
         if entry.agreed is not None and agreement.identity == entry.agreed.identity:
-            first = replace(entry, arrived=look.sequencer)
+            first = replace(entry, arrived=min(entry.arrived or look.sequencer, look.sequencer))
             if first.rewritten and now_here is not None and same(now_here, entry.agreed.local):
                 return await _remove_both(context, look, first, now_here, agreement.identity)
-            await context.write(entry, first)
-            return _echo("late: its first copy")
+            if first != entry:
+                await context.write(entry, first)
+            return _echo("late: one of its copies")
         await context.write(entry, came_before(entry, agreement, look))
         return _echo("late: it came before what was agreed since")
     if now_here is None and look.sequencer < entry.deleted and context.settings.events is not Events.CREATE:

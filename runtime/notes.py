@@ -15,7 +15,7 @@ def agreed(entry: Entry, agreement: Agreement, look: Look, now: int) -> Entry:
     known = entry.agreed is not None and entry.agreed.identity == agreement.identity
     first, last, until = (entry.arrived, entry.landed, entry.until) if known else ("", "", "")
     if not known and entry.former is not None and entry.former.identity == agreement.identity and entry.arrived:
-        first, until = entry.left, entry.arrived  # here once more
+        first, until = entry.left, _next_arrival(entry, entry.left)  # here once more
     if look.cause is Cause.CREATED and look.etag == agreement.local.etag:
         first, last = min(first or look.sequencer, look.sequencer), latest(last, look.sequencer)
     return replace(
@@ -82,9 +82,14 @@ def arrival(entry: Entry, look: Look) -> Entry:
 
 def came_before(entry: Entry, agreement: Agreement, look: Look) -> Entry:
     """A late echo: this version was here before the agreed one. Should it come again, a deletion in between was its."""
-    dead = look.sequencer < entry.deleted < entry.arrived
+    dead = look.sequencer < entry.deleted < _next_arrival(entry, look.sequencer)
     noted = replace(entry, former=agreement, left=look.sequencer)
     return replace(noted, dead=noted.buried(agreement)) if dead else noted
+
+
+def _next_arrival(entry: Entry, mark: str) -> str:
+    """When the agreed version came after what was here at `mark`: its first arrival, or its last."""
+    return entry.arrived if mark < entry.arrived else entry.landed
 
 
 def brought_back(entry: Entry, look: Look, here: Seen) -> Entry:

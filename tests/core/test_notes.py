@@ -118,6 +118,17 @@ def test_what_was_here_before_the_agreed_version_is_remembered_and_known_if_it_c
     assert notes.agreed(after, NEW, look(normalise("4"), etag="new"), NOW).rewritten
 
 
+def test_what_was_here_between_two_arrivals_of_the_agreed_version_is_remembered_too() -> None:
+    twice = replace(AGREED, sequencer=THREE, arrived=ONE, landed=THREE)
+    after = notes.came_before(twice, NEW, look(TWO))
+    assert (after.former, after.left, after.dead) == (NEW, TWO, ())
+    nine = look(normalise("9"), etag="new")
+    long_gone = replace(twice, landed=normalise("7"), sequencer=normalise("7"))
+    after = notes.came_before(long_gone, NEW, look(TWO))
+    assert notes.agreed(replace(after, deleted=THREE), NEW, nine, NOW).rewritten
+    assert not notes.agreed(replace(after, deleted=normalise("8")), NEW, nine, NOW).rewritten  # it was the other's
+
+
 @pytest.mark.parametrize(
     ("change", "known"),
     [

@@ -96,6 +96,7 @@ class KeyModel:
         "contents",
         "echoes",
         "expired",
+        "expires",
         "forgotten",
         "held",
         "key",
@@ -110,9 +111,11 @@ class KeyModel:
         "unrecognised",
     )
 
-    def __init__(self, key: str, rule: Rule) -> None:
+    def __init__(self, key: str, rule: Rule, *, expires: bool = False) -> None:
         self.key = key
         self.rule = rule
+        self.expires = expires
+        """Lifecycle rules forbid the finder to delete."""
         self.acts: list[Act] = []
         self.contents: dict[str, list[Act]] = {}
         self.seen: dict[str, Act | None] = {"cn": None, "global": None}
@@ -222,9 +225,10 @@ def judge(model: KeyModel, shown: dict[str, tuple[str, bytes] | None], *, strict
     story = f"{key!r}: cn={name(shown['cn'])} global={name(shown['global'])}, tips {tips}"
     found = []
     if sides["cn"] != sides["global"]:
-        same = len({s[1] if s else None for s in sides.values()}) == 1  # then only metadata differs
+        # With the same bytes on both only metadata differs; with lifecycle rules no finder removes what stands alone.
+        alike = len({s[1] if s else None for s in sides.values()}) == 1 or (model.expires and None in sides.values())
         found.append(
-            Finding(Failure.DIVERGED, key, story, "" if excused == Excuse.SAME_BYTES and not same else excused)
+            Finding(Failure.DIVERGED, key, story, "" if excused == Excuse.SAME_BYTES and not alike else excused)
         )
     for side in ("cn", "global"):
         left = sides[side]

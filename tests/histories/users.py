@@ -102,7 +102,7 @@ class Users:
         """What is known of this key."""
         found = self.models.get(key)
         if found is None:
-            found = self.models[key] = KeyModel(key, self.rule)
+            found = self.models[key] = KeyModel(key, self.rule, expires=self.world.modes.expires)
         return found
 
     def judge(self, *, strict: bool) -> list[Finding]:
