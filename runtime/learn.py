@@ -13,7 +13,7 @@ from runtime.entry import Agreement, Entry, Held
 from runtime.log import ECHO_LINE, Outcome
 from runtime.look import Actor, Cause, Look
 from runtime.naming import same, valid
-from runtime.notes import agreed, came_before, expired, gone
+from runtime.notes import agreed, came_before, expired, gone, was_in_between
 from runtime.objects import Condition, Seen
 from runtime.settings import Events, SideName
 from runtime.version import Identity
@@ -66,7 +66,7 @@ async def _arrived(context: Context, look: Look, entry: Entry, seen: Seen) -> Re
             await context.write(entry, replace(known, updated=context.now()))
         return _echo("known")
     if entry.sequencer > look.sequencer and entry.agreed is not None:
-        if entry.former is None and look.sequencer < entry.landed and identity.origin is context.side.peer:
+        if was_in_between(entry, look.sequencer) and identity.origin is context.side.peer:
             before = Agreement(identity, here, Held(*identity.shown))
             await context.write(entry, came_before(entry, before, look))
         return _echo("older than what was agreed since")
@@ -145,8 +145,9 @@ async def _arrived_late(context: Context, look: Look, entry: Entry, now_here: Se
         if first != entry:
             await context.write(entry, first)
     gone_since = later and now_here is None and entry.deleted < look.sequencer
-    unknown_before = since and entry.former is None and look.sequencer < entry.landed
-    over = later and (since or (gone_since and entry.died)) and not unknown_before
+    unknown_before = since and was_in_between(entry, look.sequencer)
+    dead_since = gone_since and entry.died >= max(1, int(look.time))  # what died before that was another
+    over = later and (since or dead_since) and not unknown_before
     if over and not (gone_since and look.version_id):
         return _echo("late: a later event was acted on")
     version = await context.local.head(look.key, look.version_id) if look.version_id else None

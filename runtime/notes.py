@@ -80,6 +80,11 @@ def arrival(entry: Entry, look: Look) -> Entry:
     return replace(entry, left=mark, dead=entry.buried(hit))
 
 
+def was_in_between(entry: Entry, mark: str) -> bool:
+    """Was what arrived at `mark` here before the agreed version came (last), and after all else that is known?"""
+    return mark < entry.landed and (entry.former is None or entry.left < mark)
+
+
 def came_before(entry: Entry, agreement: Agreement, look: Look) -> Entry:
     """A late echo: this version was here before the agreed one. Should it come again, a deletion in between was its."""
     dead = look.sequencer < entry.deleted < _next_arrival(entry, look.sequencer)

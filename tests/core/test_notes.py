@@ -129,6 +129,17 @@ def test_what_was_here_between_two_arrivals_of_the_agreed_version_is_remembered_
     assert not notes.agreed(replace(after, deleted=normalise("8")), NEW, nine, NOW).rewritten  # it was the other's
 
 
+def test_only_the_last_of_those_before_the_agreed_version_is_remembered() -> None:
+    for entry, mark, last in (
+        (AGREED, ONE, True),
+        (AGREED, TWO, False),
+        (replace(AGREED, former=NEW, left=ONE, landed=THREE), TWO, True),
+        (replace(AGREED, former=NEW, left=TWO, landed=THREE), TWO, False),
+        (replace(AGREED, former=NEW, left=TWO, landed=THREE), ONE, False),
+    ):
+        assert notes.was_in_between(entry, mark) == last
+
+
 @pytest.mark.parametrize(
     ("change", "known"),
     [
