@@ -28,6 +28,8 @@ class Copier:
     ledger: Ledger
     clock: Clock
     include_metadata: bool = True
+    keep_class: bool = False
+    """Whether a replica gets the storage class of its source; else it is the target bucket's business."""
     giant: int = 1 << 30
     """From here on an object's parts go through the queue."""
     portion: int = 64 << 20
@@ -49,7 +51,7 @@ class Copier:
             raise GiveUp(
                 "archived", f"the object is in storage class {seen.attributes.storage_class}: restore it first"
             )
-        attributes = replace(attributes, storage_class="")
+        attributes = replace(attributes, storage_class=seen.attributes.storage_class if self.keep_class else "")
         parts = parts_of(seen.etag) if seen.size else 0
         if seen.size < self.threshold and not parts:
             try:

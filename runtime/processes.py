@@ -109,6 +109,7 @@ async def work(settings: Settings) -> None:
             ledger=edges.ledger,
             clock=edges.clock,
             include_metadata=settings.include_metadata,
+            keep_class=settings.keep_class,
             giant=settings.giant_threshold,
         ),
         principals=Principals(frozenset(settings.own_user_ids), await _own_role(settings, edges)),

@@ -17,6 +17,8 @@ from typing import Any, get_type_hints
 from runtime.errors import Stop
 
 PREFIX = "DUALSYNC_"
+KEEP_CLASS = "SOURCE"
+"""Instead of a storage class: the original's."""
 MOST_RANGES = 32
 """Ranges of keys of one finder: each holds some pages of both listings, 2 MB in all."""
 
@@ -118,7 +120,9 @@ class Settings:
     include_tags: bool = setting(
         "Carry objects' tags with their content: one more request for each object that has some.", default=False
     )
-    remote_storage_class: str = setting("Storage class of replicas written to the peer.", default="STANDARD")
+    remote_storage_class: str = setting(
+        "Storage class of replicas written to the peer; SOURCE for the original's.", default="STANDARD"
+    )
     remote_acl: str = setting("Canned ACL of replicas; empty for none.", default="bucket-owner-full-control")
     remote_encryption: str = setting(
         "Server-side encryption of replicas: AES256, aws:kms or aws:kms:dsse; empty for the bucket's own default.",
@@ -204,6 +208,11 @@ class Settings:
             )
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise SettingError(f"{variable('log_level')}={self.log_level!r}: use DEBUG, INFO, WARNING or ERROR")
+
+    @property
+    def keep_class(self) -> bool:
+        """Replicas get the storage class of their originals."""
+        return self.remote_storage_class == KEEP_CLASS
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -78,7 +78,7 @@ def remote_bucket(settings: Settings, secret: PeerSecret, admission: Admission |
         path_style=path_style,
         admission=admission,
         options=Options(
-            storage_class=settings.remote_storage_class,
+            storage_class="" if settings.keep_class else settings.remote_storage_class,
             acl=settings.remote_acl,
             encryption=settings.remote_encryption,
             kms_key=settings.remote_kms_key,

@@ -125,6 +125,16 @@ def test_attributes_travel_but_the_storage_class_is_the_targets(content: bytes) 
     assert bare[1].attributes == Attributes(content_type="text/plain")
 
 
+@pytest.mark.parametrize("include_metadata", [True, False])
+def test_the_storage_class_is_the_sources_where_that_is_asked_for(include_metadata: bool) -> None:
+    world = World()
+    world.copier = replace(world.copier, keep_class=True, include_metadata=include_metadata)
+    world.copy(world.reading(b"small"))
+    copied = world.copied()
+    assert copied is not None
+    assert copied[1].attributes.storage_class == "STANDARD_IA"
+
+
 @pytest.mark.parametrize("content", [b"small", b"larger than nine"])
 def test_the_condition_holds_or_nothing_is_written(content: bytes) -> None:
     world = World()

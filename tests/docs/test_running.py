@@ -16,7 +16,7 @@ from tests.fakes.store import Versioning
 ELSEWHERE = {"--run", "--save", "--pair", "--install-completion", "--wait"}
 """Options that start other programs, write files, or wait for somebody: their own tests run them."""
 
-NAMES = ("drop", "limit", "redrive", "resolve")
+NAMES = ("drop", "limit", "redrive", "resolve", "restore")
 """Commands that must be told what to do; alone they are only spoken of."""
 
 
