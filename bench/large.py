@@ -25,7 +25,7 @@ from runtime.objects import NOTHING, Attributes
 from runtime.parts import PARTS_AT_ONCE
 
 PART = 8 << 20
-PARALLEL = PARTS_AT_ONCE
+PARALLEL = PARTS_AT_ONCE // 2
 START_SECONDS = 4.0
 OURS, LIMIT, RCLONE = "dualsync", "servers' limit", "rclone copyto, 4 streams"
 MEMORY = 300e6
@@ -66,8 +66,8 @@ def measure(stage: Stage, *, quick: bool) -> Section:
     ]
     notes = [
         f"the limit: one process that reads the object in parts of {PART >> 20} MiB, and beside it one that writes as"
-        f" much, {PARALLEL} parts at a time each as the worker has, by the same client, without queue and ledger, from"
-        " when both are ready",
+        f" much, {PARALLEL} parts at a time each (the worker has as many in hand: it reads a part, then writes it), by"
+        " the same client, without queue and ledger, from when both are ready",
         "everybody turn about, each time to an empty bucket"
         + ("" if rounds == 1 else f"; {rounds} rounds, the best of each; in brackets, round by round"),
         "dthcli's worker with its default of 4 workers, seven parts at a time",

@@ -14,7 +14,7 @@ from runtime.record import UPLOAD
 from runtime.upload import Route, Upload, record_id
 from runtime.version import Stamp
 
-PARTS_AT_ONCE = 4
+PARTS_AT_ONCE = 8
 LONGEST_WHOLE = 64 << 20
 """Bytes. A longer part is sent while it is read."""
 
