@@ -69,7 +69,7 @@ def _values(secret: Resource, user: Resource, key: Resource) -> str:
 def _suppressed(plan: Plan, user: Resource) -> str:
     """A side may have more users than one: the worker of this one's side must know this very user as its own."""
     others = [u for u in plan.of("iam.User") if _side(u) == _side(user) and u != user]
-    for environment in environments(plan):
+    for environment in sorted(environments(plan), key=lambda e: e.holder.name):  # the same finding each time
         if _side(environment.holder) != _side(user):
             continue
         made_from = plan.behind(environment.holder, environment.path, "iam.User")
