@@ -76,7 +76,7 @@ def page(sections: Sequence[Section], plot: str, *, quick: bool, command: str) -
         "# Benchmarks",
         "",
         "The real worker and finder over real servers on one machine: versitygw for S3, ElasticMQ for SQS, DynamoDB"
-        " Local. The peers run in the same session over the same objects and servers, turn about with ours. The servers"
+        " Local. The peers run over the same objects and servers, turn about with ours. The servers"
         " share the machine's cores with what is measured: rates say little of another machine; CPU and requests an"
         " object, and ratios to the peers, do.",
         "",

@@ -147,10 +147,16 @@ class Night:
 
     def alarms(self, now: Iterable[str] = (), lasting: Iterable[str] | None = None) -> None:
         """Exactly these alarms are raised at once, and those if it lasts (default: the same). Names as `cn-lag`."""
-        told, pair = self.told, "dth-dual-"
+        told, pair, now = self.told, "dth-dual-", {*now}
+
+        def looked() -> bool:
+            """The watch looks once a second; a command that has just read a queue hides its messages for a moment."""
+            return now <= {verdict.name.removeprefix(pair) for verdict in self.watch.raised()}
+
+        wait_for(looked, 15)
         told.now, told.lasting = self.watch.raised(), self.watch.raised(lasting=True)
         for when, verdicts, wanted in (
-            ("at once", told.now, {*now}),
+            ("at once", told.now, now),
             ("if it lasts", told.lasting, {*(now if lasting is None else lasting)}),
         ):
             found = {verdict.name.removeprefix(pair) for verdict in verdicts}
