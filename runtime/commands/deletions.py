@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -26,6 +28,28 @@ deletions = typer.Typer(
 
 Prefix = Annotated[str, typer.Option(help="Only keys that start with this.")]
 SHOWN = 200
+SAMPLE = 5
+"""How many keys are named before a question."""
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What a command is about to write, in words for who must say yes to it."""
+
+    count: int = 0
+    bytes: int = 0
+    sample: list[str] = field(default_factory=list)
+
+    def add(self, objects: Sequence[tuple[str, int]]) -> None:
+        """More objects: (key, bytes)."""
+        self.count += len(objects)
+        self.bytes += sum(length for _, length in objects)
+        self.sample += [key for key, _ in objects[: SAMPLE - len(self.sample)]]
+
+    def __str__(self) -> str:
+        names = ", ".join(escape(name) for name in self.sample)
+        more = " …" if self.count > len(self.sample) else ""
+        return f"{number(self.count)} objects, {size(self.bytes)}: {names}{more}"
 
 
 @deletions.command("list")
@@ -105,24 +129,20 @@ def reject(
     """
     here = session(context, json)
 
-    async def survey(desk: Desk) -> tuple[int, int, list[str]]:
-        count = bytes_ = 0
-        sample: list[str] = []
+    async def survey(desk: Desk) -> _Survey:
         with counting(here, "comparing") as tell:
+            survey = _Survey()
             async for batch in operations.pending(desk, key or prefix):
-                chosen = [d for d in batch if key in ("", d.key)]
-                count += len(chosen)
-                bytes_ += sum(d.size for d in chosen)
-                sample += [d.key for d in chosen[: 5 - len(sample)]]
+                survey.add([(d.key, d.size) for d in batch if key in ("", d.key)])
                 tell(len(batch))
-        return count, bytes_, sample
+        return survey
 
-    count, bytes_, sample = here.run(survey)
+    found = here.run(survey)
+    count = found.count
     if not count:
         here.show({"kept": 0, "changed": 0}, lambda: here.out.print("no deletion is pending"))
         return
-    names = ", ".join(escape(name) for name in sample)
-    here.say(f"{number(count)} objects, {size(bytes_)}: {names}{' …' if count > len(sample) else ''}")
+    here.say(str(found))
     here.ask(f"Write these {count} objects again where they survive, so that they come back?", yes)
 
     async def work(desk: Desk) -> operations.Restored:
@@ -163,24 +183,21 @@ def restore(
         here.fail(f"--since {since}: is not before --until {until or 'now'}", Exit.USAGE)
     wanted = restoring.Wanted(since=begin, until=end, prefix=prefix)
 
-    async def survey(desk: Desk) -> tuple[int, int, list[str]]:
-        count = bytes_ = 0
-        sample: list[str] = []
+    async def survey(desk: Desk) -> _Survey:
         with counting(here, "looking for delete markers") as tell:
+            survey = _Survey()
             async for batch in restoring.lost(desk, wanted):
-                count += len(batch)
-                bytes_ += sum(one.gone.size for one in batch)
-                sample += [one.gone.key for one in batch[: 5 - len(sample)]]
+                survey.add([(one.gone.key, one.gone.size) for one in batch])
                 tell(len(batch))
-        return count, bytes_, sample
+        return survey
 
-    count, bytes_, sample = here.run(survey)
+    found = here.run(survey)
+    count = found.count
     if not count:
         nothing = f"nothing was deleted on both sides since {moment(begin)}{f', before {moment(end)}' if until else ''}"
         here.show({"restored": 0, "changed": 0}, lambda: here.out.print(nothing))
         return
-    names = ", ".join(escape(name) for name in sample)
-    here.say(f"{number(count)} objects, {size(bytes_)}: {names}{' …' if count > len(sample) else ''}")
+    here.say(str(found))
     here.ask(f"Write the last versions of these {count} keys again?", yes)
 
     async def work(desk: Desk) -> restoring.Restored:
