@@ -56,8 +56,10 @@ def parse(body: str, principals: Principals, relative: Callable[[str], str | Non
     if FIELD in document:
         # The worker carries such parts itself; this is for who only wants to know the key, and for a dead letter that
         # is sent again: a look sends whatever is missing by then.
-        portion = portion_of(body)
-        return [] if portion is None else [Look(portion.key, Cause.FINDING, careful=True, since=sent)]
+        try:
+            return [Look(from_fields(document[FIELD]).key, Cause.FINDING, careful=True, since=sent)]
+        except (ValueError, TypeError) as e:
+            raise Unreadable(str(e)) from None
     if "dualsync" in document:
         try:
             return [from_body(document["dualsync"])]
