@@ -8,11 +8,12 @@ from runtime.entry import Agreement, Entry, Held
 from runtime.errors import CredentialRejected, GiveUp, Unavailable
 from runtime.objects import Attributes
 from runtime.record import UPLOAD
-from runtime.sweep import ABANDONED_SECONDS, QUIET_SECONDS, Sweep
+from runtime.sweep import ABANDONED_SECONDS, QUIET_SECONDS
 from runtime.upload import Upload
 from runtime.version import Identity
 from tests.core.given import CN, PEERS_USER, USER, Journal, Side, settings, stamp
 from tests.fakes.gate import run
+from tests.histories.world import sweep_of
 
 
 class World(Side):
@@ -47,17 +48,7 @@ class World(Side):
         return upload_id
 
     def sweep(self, initiator: str = PEERS_USER) -> int:
-        context = self.context
-        return run(
-            Sweep(
-                clock=context.clock,
-                local=context.local,
-                remote=context.remote,
-                ledger=context.ledger,
-                log=self.log,
-                initiator=initiator,
-            ).run()
-        )
+        return run(sweep_of(self.context, initiator).run())
 
     def left(self) -> tuple[int, int]:
         """How many uploads and notes there are."""

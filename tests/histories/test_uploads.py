@@ -5,28 +5,18 @@ from __future__ import annotations
 import pytest
 
 from runtime.record import UPLOAD
-from runtime.sweep import ABANDONED_SECONDS, Sweep
+from runtime.sweep import ABANDONED_SECONDS
 from tests.fakes.gate import open_gate, run
 from tests.histories.plan import draw
 from tests.histories.simulation import Simulation
-from tests.histories.world import DEDICATED, PEER, World, real_finder, real_worker
+from tests.histories.world import DEDICATED, PEER, World, real_finder, real_worker, sweep_of
 
 SEEDS = [seed for seed in range(400) if draw(seed).modes.parts][:60]
 
 
 def sweep(world: World, side: str) -> None:
     world.gate = open_gate
-    context = world.context(side)
-    run(
-        Sweep(
-            clock=context.clock,
-            local=context.local,
-            remote=context.remote,
-            ledger=context.ledger,
-            log=context.log,
-            initiator=DEDICATED[PEER[side]],
-        ).run()
-    )
+    run(sweep_of(world.context(side), DEDICATED[PEER[side]]).run())
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -14,9 +14,11 @@ from runtime.errors import CredentialRejected
 from runtime.events import Principals
 from runtime.finder import Finder
 from runtime.peer import Verdict, wait_for_peer
+from runtime.ports import Parallel
 from runtime.processes import FINDER_TRIES
 from runtime.record import FINDER_POINTS, Record
 from runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName, variable
+from runtime.sweep import Sweep
 from runtime.worker import Worker
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.clock import FakeClock, Time
@@ -214,8 +216,8 @@ def real_finder(world: World, side: str) -> Searcher:
     return finder_of(world.context(side), 0.0 if world.modes.ranges else PERIOD)
 
 
-def finder_of(c: Context, checkpoint_seconds: float = PERIOD) -> Searcher:
-    """A finder with the surroundings of a worker."""
+def finder_of(c: Context, checkpoint_seconds: float = PERIOD, parallel: Parallel | None = None) -> Finder:
+    """A finder with the surroundings of a worker; its ranges one after the other, if nothing else is said."""
     return Finder(
         settings=c.settings,
         clock=c.clock,
@@ -223,10 +225,15 @@ def finder_of(c: Context, checkpoint_seconds: float = PERIOD) -> Searcher:
         remote=c.remote,
         ledger=c.ledger,
         queue=c.queue,
-        parallel=Serial(),
+        parallel=parallel or Serial(),
         log=c.log,
         checkpoint_seconds=checkpoint_seconds,
     )
+
+
+def sweep_of(c: Context, initiator: str) -> Sweep:
+    """A finder's last act, with the surroundings of a worker."""
+    return Sweep(clock=c.clock, local=c.local, remote=c.remote, ledger=c.ledger, log=c.log, initiator=initiator)
 
 
 def settings(modes: Modes, side: str) -> Settings:

@@ -358,33 +358,32 @@ class Stage:
                 if wrong:
                     raise ScenarioError("; ".join(map(str, wrong)))
             case ["writes", count]:
-                self._equal("writes by workers", self.users.writes, int(count))
+                equal("writes by workers", self.users.writes, int(count))
             case ["deletions", count]:
-                self._equal("deletions by workers", self.users.deletes, int(count))
+                equal("deletions by workers", self.users.deletes, int(count))
             case ["records", kind, count]:
                 found = sum(r.kind == kind for side in sides for r in world.tables[side].records.values())
-                self._equal(f"records of kind {kind}", found, int(count))
+                equal(f"records of kind {kind}", found, int(count))
             case ["calls", call, count]:
-                self._equal(f"answered calls of {call}", sum(self.calls[f"{s} {call}"] for s in sides), int(count))
+                equal(f"answered calls of {call}", sum(self.calls[f"{s} {call}"] for s in sides), int(count))
             case ["uploads", count]:
                 begun = (u for side in sides for u in world.stores[side].uploads.values())
-                self._equal("uploads of workers under way", sum(u.initiator != "" for u in begun), int(count))
+                equal("uploads of workers under way", sum(u.initiator != "" for u in begun), int(count))
             case ["dead", count]:
-                self._equal("dead letters", sum(len(world.brokers[s].dead) for s in sides), int(count))
+                equal("dead letters", sum(len(world.brokers[s].dead) for s in sides), int(count))
             case ["keys", *keys]:
                 for side in sides:
-                    self._equal(
-                        f"keys of {side}", [r.key for r in world.stores[side].rows() if BESIDE not in r.key], keys
-                    )
+                    equal(f"keys of {side}", [r.key for r in world.stores[side].rows() if BESIDE not in r.key], keys)
             case [key, content]:
                 for side in sides:
                     version = world.stores[side].current(world.prefix(side) + key)
                     shown = dict(version.seen.attributes.metadata).get("w", "?") if version else "nothing"
-                    self._equal(f"{key!r} on {side}", shown, content)
+                    equal(f"{key!r} on {side}", shown, content)
             case _:
                 raise ScenarioError(f"unknown expectation {words}")
 
-    @staticmethod
-    def _equal(what: str, is_: object, should: object) -> None:
-        if is_ != should:
-            raise ScenarioError(f"{what}: {is_}, expected {should}")
+
+def equal(what: str, is_: object, should: object) -> None:
+    """Raises `ScenarioError` when it is not as it should be."""
+    if is_ != should:
+        raise ScenarioError(f"{what}: {is_}, expected {should}")

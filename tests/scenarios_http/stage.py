@@ -16,12 +16,11 @@ from typing import Any
 from runtime.context import Context
 from runtime.edges.parallel import LoopParallel
 from runtime.events import Principals
-from runtime.finder import Finder
 from runtime.record import DELETION_APPROVAL, Record
 from runtime.settings import ConflictPolicy, Settings, SideName, variable
 from runtime.worker import Worker
-from tests.histories.world import Silent
-from tests.scenarios.stage import ScenarioError
+from tests.histories.world import Silent, finder_of
+from tests.scenarios.stage import ScenarioError, equal
 from tests.scenarios_http.cloud import StoryClock
 from tests.scenarios_http.side import HttpSide, People
 
@@ -182,17 +181,7 @@ class HttpStage:
         raise ScenarioError("never at rest")
 
     async def _find(self, name: SideName) -> None:
-        c = self.contexts[name]
-        await Finder(
-            settings=c.settings,
-            clock=c.clock,
-            local=c.local,
-            remote=c.remote,
-            ledger=c.ledger,
-            queue=c.queue,
-            parallel=LoopParallel(),
-            log=c.log,
-        ).run()
+        await finder_of(self.contexts[name], parallel=LoopParallel()).run()
 
     def _side(self, name: SideName, verb: str, words: list[str]) -> None:
         side = self.sides[name]
@@ -235,23 +224,18 @@ class HttpStage:
         match words:
             case ["right"]:
                 cn, there = ({k: self.sides[n].shown(k) for k in self.sides[n].listed()} for n in SIDES)
-                self._equal("the sides differ", cn, there)
+                equal("the sides differ", cn, there)
             case ["writes" | "deletions" as what, count]:
-                self._equal(f"{what} by workers", self.counts[what], int(count))
+                equal(f"{what} by workers", self.counts[what], int(count))
             case ["records", kind, count]:
                 items = [item for side in sides for item in self.sides[side].items()]
                 found = sum(item.get("RecordKind") == {"S": kind} for item in items)
-                self._equal(f"records of kind {kind}", found, int(count))
+                equal(f"records of kind {kind}", found, int(count))
             case ["keys", *keys]:
                 for side in sides:
-                    self._equal(f"keys of {side}", [k for k in self.sides[side].listed() if k != BESIDE], keys)
+                    equal(f"keys of {side}", [k for k in self.sides[side].listed() if k != BESIDE], keys)
             case [key, content]:
                 for side in sides:
-                    self._equal(f"{key!r} on {side}", self.sides[side].shown(key), content)
+                    equal(f"{key!r} on {side}", self.sides[side].shown(key), content)
             case _:
                 raise ScenarioError(f"not over HTTP: expect {words}")
-
-    @staticmethod
-    def _equal(what: str, is_: object, should: object) -> None:
-        if is_ != should:
-            raise ScenarioError(f"{what}: {is_}, expected {should}")

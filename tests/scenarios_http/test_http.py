@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
 from runtime.settings import SideName
 from tests.scenarios.script import Scenario, expand, scenarios
-from tests.scenarios_http.cloud import StoryClock, start
+from tests.scenarios_http.cloud import StoryClock
 from tests.scenarios_http.side import People
 from tests.scenarios_http.stage import HttpStage
 
@@ -22,14 +21,6 @@ BY_HAND = re.compile(
 """What needs a hand on single calls or messages, a lifecycle rule, or the simulation's own seconds."""
 MIRROR = {"cn": "global", "global": "cn"}
 STORIES = [s for s in scenarios() if not any(BY_HAND.search(f" {line} ") for line in s.lines)]
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mapping[SideName, People], StoryClock]]:
-    file: Path = tmp_path_factory.mktemp("clock") / "ahead"
-    clock = StoryClock(file)
-    with start(file) as cloud:
-        yield {side: People(cloud, side) for side in SideName}, clock
 
 
 def mirrored(line: str) -> str:

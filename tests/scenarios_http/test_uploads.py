@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +15,11 @@ from runtime.edges.network import Network
 from runtime.edges.sts import StsIdentity
 from runtime.record import UPLOAD
 from runtime.settings import SideName
-from runtime.sweep import ABANDONED_SECONDS, Sweep
+from runtime.sweep import ABANDONED_SECONDS
 from runtime.worker import Worker
 from tests.fakes.gate import Killed
-from tests.scenarios_http.cloud import StoryClock, start
+from tests.histories.world import sweep_of
+from tests.scenarios_http.cloud import StoryClock
 from tests.scenarios_http.side import People
 from tests.scenarios_http.stage import HttpStage
 
@@ -104,30 +104,15 @@ class Play:
         """The finder's last act, with the dedicated user's own key and name."""
 
         async def sweep() -> int:
-            context, person = self.http.contexts[CN], self.http.sides[GLOBAL].dedicated
+            person = self.http.sides[GLOBAL].dedicated
             network = Network(self.http.sides[GLOBAL].region, FixedCredentials(person.credential))
             initiator = await StsIdentity(network.caller("sts", self.http.sides[GLOBAL].cloud.endpoint)).arn()
-            return await Sweep(
-                clock=context.clock,
-                local=context.local,
-                remote=context.remote,
-                ledger=context.ledger,
-                log=context.log,
-                initiator=initiator,
-            ).run()
+            return await sweep_of(self.http.contexts[CN], initiator).run()
 
         return self.http._runner.run(sweep())
 
     def noted(self) -> int:
         return sum(item.get("RecordKind") == {"S": UPLOAD} for item in self.http.sides[CN].items())
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mapping[SideName, People], StoryClock]]:
-    file: Path = tmp_path_factory.mktemp("clock") / "ahead"
-    clock = StoryClock(file)
-    with start(file) as cloud:
-        yield {side: People(cloud, side) for side in SideName}, clock
 
 
 Perform = Callable[..., Play]
