@@ -17,6 +17,7 @@ from sandbox.comparison import Expected, Side, settled, wait_for
 from sandbox.drill import pulumi, shell
 from sandbox.drill.told import Answer, Check, Told
 from sandbox.stage import Stage
+from sandbox.telemetry.alarms import Verdict
 from sandbox.telemetry.watch import Watch
 
 SETTINGS = {
@@ -147,25 +148,20 @@ class Night:
 
     def alarms(self, now: Iterable[str] = (), lasting: Iterable[str] | None = None) -> None:
         """Exactly these alarms are raised at once, and those if it lasts (default: the same). Names as `cn-lag`."""
-        told, pair, now = self.told, "dth-dual-", {*now}
-
-        def looked() -> bool:
-            """The watch looks once a second; a command that has just read a queue hides its messages for a moment."""
-            return now <= {verdict.name.removeprefix(pair) for verdict in self.watch.raised()}
-
-        wait_for(looked, 15)
+        told, now = self.told, {*now}
+        # The watch looks once a second, and a command that has just read a queue hides its messages for a moment.
+        wait_for(lambda: now <= _names(self.watch.raised()), 15)
         told.now, told.lasting = self.watch.raised(), self.watch.raised(lasting=True)
         for when, verdicts, wanted in (
             ("at once", told.now, now),
             ("if it lasts", told.lasting, {*(now if lasting is None else lasting)}),
         ):
-            found = {verdict.name.removeprefix(pair) for verdict in verdicts}
+            found = _names(verdicts)
             self.check(f"alarms {when}: {', '.join(sorted(wanted)) or 'none'}", found == wanted, sorted(found))
 
     def woken(self, alarm: str, seconds: float = 600) -> None:
         """Wait for an alarm, as the person does whom it wakes. Raises `NotInTime`."""
-        name = f"dth-dual-{alarm}"
-        self.until(f"alarm {alarm}", lambda: any(verdict.name == name for verdict in self.watch.raised()), seconds)
+        self.until(f"alarm {alarm}", lambda: alarm in _names(self.watch.raised()), seconds)
 
     def same(self) -> None:
         """Both sides are the same, and the pair is well again, as the commands say and as users see it."""
@@ -186,6 +182,11 @@ class Night:
         self.watch.stop()
         self.stage.keep = error is not None and not isinstance(error, KeyboardInterrupt)
         self.stage.close()
+
+
+def _names(verdicts: Iterable[Verdict]) -> set[str]:
+    """Of alarms, without the pair's: `cn-lag`."""
+    return {verdict.name.removeprefix("dth-dual-") for verdict in verdicts}
 
 
 def _verdict(answer: Answer) -> str:
