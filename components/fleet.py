@@ -73,7 +73,7 @@ class Fleet(pulumi.ComponentResource):
 
     def _role(self, log_group: aws.cloudwatch.LogGroup) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
         context, args = self._context, self._args
-        name = context.names.of("worker")
+        name = context.names.worker_role
         role = aws.iam.Role(
             name,
             name=name,

@@ -46,6 +46,11 @@ class Names:
         return self.user_override or (f"{self.pair}-user" if self.guide else self.of("user"))
 
     @property
+    def worker_role(self) -> str:
+        """The role of this side's workers, by which their uploads are known."""
+        return self.of("worker")
+
+    @property
     def secret(self) -> str:
         """The secret in this side's account with the peer's user's key."""
         return self.secret_override or (f"dth-credentials-{self.peer_region}" if self.guide else self.of("credentials"))

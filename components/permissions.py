@@ -87,7 +87,7 @@ def finder(context: SideContext, reach: Reach, cluster_arn: str) -> dict[str, An
     """The finder looks and queues, and aborts uploads that nobody will end; it never writes an object."""
     return document(
         [
-            _bucket(context),
+            _bucket(context, "s3:ListBucketMultipartUploads"),
             allow(
                 "Objects",
                 ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion"],

@@ -55,6 +55,7 @@ def settings_of(
         ledger_table=ledger_table,
         peer_secret=pair.names(side).secret,
         own_user_ids=(user_id, *local.former_user_ids),
+        worker_role=pair.names(side).worker_role,
         events=pair.events,
         conflict_policy=pair.conflict_policy,
         keep_loser=pair.keep_loser,

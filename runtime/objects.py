@@ -77,7 +77,7 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A multipart upload under way. `key` is relative to the side's prefix, `initiated` in seconds since the epoch,
-    `initiator` the user's ARN (for an IAM user)."""
+    `initiator` the user's ARN (for an IAM user; a role's session is not documented)."""
 
     key: str
     id: str

@@ -34,7 +34,7 @@ from runtime.peer import Verdict, wait_for_peer
 from runtime.prefixlist import PrefixList, Watched
 from runtime.premises import of_other_buckets
 from runtime.settings import Settings
-from runtime.sweep import Sweep
+from runtime.sweep import Sweep, sessions_of
 from runtime.throttle import Throttle, ThrottledBucket
 from runtime.vitals import Vitals
 from runtime.watchdog import feed
@@ -54,6 +54,8 @@ class PeerCredential:
         self._secret: PeerSecret | None = None
         self.user_id = ""
         """Whose key is in use, as the guard has proven."""
+        self.arn = ""
+        """The same user, as S3 names who began an upload."""
         self.bucket: S3Bucket = remote_bucket(settings, PeerSecret("none", "none"), edges.admission)
 
     async def user_id_promised(self) -> str | None:
@@ -63,19 +65,15 @@ class PeerCredential:
     async def user_id_real(self) -> str:
         if self._secret is None:
             raise CredentialRejected("there is no secret")
-        return await remote_identity(self._settings, self._secret).user_id()
+        who = await remote_identity(self._settings, self._secret).who()
+        self.arn = who.arn
+        return who.user_id
 
     async def premises(self) -> str:
         if self._secret is None:
             return ""
         wrong = await wrong_buckets(self._settings, self._secret)
         return wrong or await of_other_buckets(self._edges.ledger, self._settings, self._edges.clock)
-
-    async def arn(self) -> str:
-        """Whose key it is, as S3 names who began an upload. Raises `CredentialRejected`, `Retry`."""
-        if self._secret is None:
-            raise CredentialRejected("there is no secret")
-        return await remote_identity(self._settings, self._secret).arn()
 
     async def use(self) -> None:
         if self._secret is not None:
@@ -202,14 +200,14 @@ async def find(settings: Settings) -> int:
             name=_who(),
         )
         await finder.run()
-        await _sweep(edges, credential, log)
+        await _sweep(settings, edges, credential, log)
     except DualSyncError as e:
         log.line("ERROR", "finder", state="failed", reason=f"{type(e).__name__}: {e}")
         return 1
     return 0
 
 
-async def _sweep(edges: LocalEdges, credential: PeerCredential, log: JsonLog) -> None:
+async def _sweep(settings: Settings, edges: LocalEdges, credential: PeerCredential, log: JsonLog) -> None:
     """Uploads under way have nothing to do with what the finder found: whatever fails here fails nothing else."""
     try:
         await Sweep(
@@ -218,7 +216,8 @@ async def _sweep(edges: LocalEdges, credential: PeerCredential, log: JsonLog) ->
             remote=credential.bucket,
             ledger=edges.ledger,
             log=log,
-            initiator=await credential.arn(),
+            initiator=credential.arn,
+            by_worker=sessions_of(settings.local_account, settings.worker_role),
         ).run()
     except DualSyncError as e:
         log.line("WARNING", "uploads", reason=f"{type(e).__name__}: {e}")

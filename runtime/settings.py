@@ -101,6 +101,10 @@ class Settings:
     own_user_ids: tuple[str, ...] = setting(
         "Ids (AIDA…) of this side's dedicated user, current first, then predecessors; events they cause are echoes."
     )
+    worker_role: str = setting(
+        "Name of the role of this side's workers: what they began to upload here and lost, the finder aborts.",
+        default="",
+    )
     events: Events = setting("Which changes travel: CreateAndDelete, Create, No.", default=Events.CREATE_AND_DELETE)
     conflict_policy: ConflictPolicy = setting("newest, prefer-cn or prefer-global.", default=ConflictPolicy.NEWEST)
     keep_loser: bool = setting("Keep a conflict's loser under a conflict name on both sides.", default=False)

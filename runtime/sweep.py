@@ -2,12 +2,13 @@
 
 A noted upload (`runtime.upload`) is of use as long as its source shows the version that it carries, and the ledger does
 not say that both sides hold it. One without a note belongs to a worker that died between the two; only such uploads as
-the dedicated user began are ours.
+the dedicated user began at the peer, and the workers' own role here, are ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from runtime.entry import Entry
@@ -24,9 +25,21 @@ ABANDONED_SECONDS = 7 * 86400
 """So long without any progress, an upload is given up whatever it carries."""
 
 
+def sessions_of(account: str, role: str) -> Callable[[str], bool]:
+    """Whether an initiator is a session of this role of this account, whatever the session is called: an instance's id
+    on EC2. Empty names match nothing.
+
+    "Initiator" (API Reference) tells only of accounts and IAM users. For a role nothing but the ARN that STS gives its
+    sessions ("IAM identifiers", IAM User Guide) is certain to be it; any other form is left alone.
+    """
+    ours = re.compile(rf"arn:[a-z-]+:sts::{re.escape(account)}:assumed-role/{re.escape(role)}/[^/]+")
+    return lambda initiator: bool(account and role and ours.fullmatch(initiator))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """One pass over the uploads under way. `initiator` is the ARN of the user whose key writes to `remote`."""
+    """One pass over the uploads under way. `initiator` is the ARN of the user whose key writes to `remote`; `by_worker`
+    tells which initiators of uploads to `local` are this side's workers."""
 
     clock: Clock
     local: Bucket
@@ -34,6 +47,7 @@ class Sweep:
     ledger: Ledger
     log: Log
     initiator: str
+    by_worker: Callable[[str], bool]
 
     async def run(self) -> int:
         """How many were aborted. What fails is said, and left to the next pass. Raises `CredentialRejected`."""
@@ -42,7 +56,9 @@ class Sweep:
         ended = 0
         for upload in noted:
             ended += await self._carefully(self._noted(upload, now), upload.to)
-        return ended + await self._carefully(self._unnoted({upload.id for upload in noted}, now), "")
+        ids = {upload.id for upload in noted}
+        ended += await self._carefully(self._unnoted(self.remote, self._by_dedicated_user, ids, now), "")
+        return ended + await self._carefully(self._unnoted(self.local, self.by_worker, ids, now), "")
 
     async def _carefully(self, work: Awaitable[int], key: str) -> int:
         try:
@@ -79,16 +95,18 @@ class Sweep:
             return "both sides hold this version"
         return ""
 
-    async def _unnoted(self, noted: set[str], now: float) -> int:
+    def _by_dedicated_user(self, initiator: str) -> bool:
+        return bool(self.initiator) and initiator == self.initiator
+
+    async def _unnoted(self, bucket: Bucket, ours: Callable[[str], bool], noted: set[str], now: float) -> int:
         try:
-            begun = await self.remote.list_uploads()
+            begun = await bucket.list_uploads()
         except GiveUp:
             return 0  # a store without this call
-        ours = [u for u in begun if self.initiator and u.initiator == self.initiator and u.id not in noted]
         ended = 0
-        for upload in ours:
-            if now - upload.initiated >= ABANDONED_SECONDS:
-                await self.remote.abort_upload(upload.key, upload.id)
+        for upload in begun:
+            if ours(upload.initiator) and upload.id not in noted and now - upload.initiated >= ABANDONED_SECONDS:
+                await bucket.abort_upload(upload.key, upload.id)
                 self.log.line("INFO", "uploads", key=upload.key, upload=upload.id, reason="aborted: nobody's")
                 ended += 1
         return ended

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from runtime.edges.caller import Caller, Refused
 from runtime.edges.translate import error_of
 from runtime.errors import Unavailable
 
 _FOUND = {name: re.compile(rb"<%s>\s*([^<]+?)\s*</" % name.encode()) for name in ("UserId", "Arn")}
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A caller: its unique id (a user's `AIDA…`, or a role's with its session, `AROA…:name`), and its ARN."""
+
+    user_id: str
+    arn: str
 
 
 class StsIdentity:
@@ -18,24 +27,22 @@ class StsIdentity:
         self._caller = caller
 
     async def user_id(self) -> str:
-        """The caller's unique id: a user's (`AIDA…`), or a role's with its session (`AROA…:name`).
+        """The caller's unique id. Raises `CredentialRejected` and `Retry`."""
+        return (await self.who()).user_id
 
-        Raises `CredentialRejected` and `Retry`.
-        """
-        return await self._ask("UserId")
-
-    async def arn(self) -> str:
-        """The caller's ARN. Raises `CredentialRejected` and `Retry`."""
-        return await self._ask("Arn")
-
-    async def _ask(self, name: str) -> str:
+    async def who(self) -> Identified:
+        """The caller. Raises `CredentialRejected` and `Retry`."""
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
         body = b"Action=GetCallerIdentity&Version=2011-06-15"
         try:
             answer = await self._caller.call("GetCallerIdentity", "caller", "POST", "/", "", headers, body)
         except Refused as refused:
             raise error_of(refused.refusal) from None
-        found = _FOUND[name].search(answer.body or b"")
-        if found is None:
-            raise Unavailable(f"sts GetCallerIdentity: the answer has no {name}")
-        return found[1].decode()
+        return Identified(_found("UserId", answer.body or b""), _found("Arn", answer.body or b""))
+
+
+def _found(name: str, body: bytes | bytearray) -> str:
+    found = _FOUND[name].search(body)
+    if found is None:
+        raise Unavailable(f"sts GetCallerIdentity: the answer has no {name}")
+    return found[1].decode()

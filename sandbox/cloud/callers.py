@@ -76,12 +76,17 @@ def identify(access_key_id: str, source_ip: str = "127.0.0.1") -> Caller:
 
 
 def arn(caller: Caller) -> str:
-    """The ARN of a user; empty for another principal."""
+    """The ARN of a user, or of a role's session; empty for another principal."""
+    unique_id, _, session = caller.user_id.partition(":")
     for account in ACCOUNTS.values():
         if account.account_id == caller.account_id:
-            for user in iam_backends[account.account_id][account.partition].users.values():
-                if user.id == caller.user_id:
+            known = iam_backends[account.account_id][account.partition]
+            for user in known.users.values():
+                if user.id == unique_id:
                     return str(user.arn)
+            for role in known.roles.values():
+                if role.id == unique_id:
+                    return f"arn:{account.partition}:sts::{account.account_id}:assumed-role/{role.name}/{session}"
     return ""
 
 

@@ -8,10 +8,10 @@ from runtime.entry import Agreement, Entry, Held
 from runtime.errors import CredentialRejected, GiveUp, Unavailable
 from runtime.objects import Attributes
 from runtime.record import UPLOAD
-from runtime.sweep import ABANDONED_SECONDS, QUIET_SECONDS
+from runtime.sweep import ABANDONED_SECONDS, QUIET_SECONDS, sessions_of
 from runtime.upload import Upload
 from runtime.version import Identity
-from tests.core.given import CN, PEERS_USER, USER, Journal, Side, settings, stamp
+from tests.core.given import CN, PEERS_USER, ROLE, USER, Journal, Side, settings, stamp
 from tests.fakes.gate import run
 from tests.histories.world import sweep_of
 
@@ -48,7 +48,7 @@ class World(Side):
         return upload_id
 
     def sweep(self, initiator: str = PEERS_USER) -> int:
-        return run(sweep_of(self.context, initiator).run())
+        return run(sweep_of(self.context, initiator, lambda who: who.startswith(f"{ROLE}:")).run())
 
     def left(self) -> tuple[int, int]:
         """How many uploads and notes there are."""
@@ -131,6 +131,66 @@ def test_uploads_without_a_note_are_aborted_when_they_are_ours_and_old() -> None
     assert world.sweep(initiator="") == 0
     assert world.sweep() == 1
     assert [upload.key for upload in world.there.uploads.values()] == ["theirs"]
+
+
+def test_pulls_without_a_note_are_aborted_when_a_worker_of_this_side_began_them() -> None:
+    world = World()
+    world.ledger.table.records.clear()
+    world.there.uploads.clear()
+    upload_id = run(world.local.create_upload("pulled", Attributes(), None))
+    world.here.create_upload("somebody's", Attributes(), None, USER)
+    world.here.create_upload("nobody's", Attributes(), None, "")
+    world.time.now += ABANDONED_SECONDS - 1
+    assert world.sweep() == 0
+    world.time.now += 1
+    assert world.sweep() == 1
+    assert [upload.key for upload in world.here.uploads.values()] == ["somebody's", "nobody's"]
+    assert [(fields["key"], fields["upload"]) for fields in world.log.of("uploads")] == [("pulled", upload_id)]
+
+
+def test_a_pull_with_a_note_is_no_pull_without_one() -> None:
+    world = World()
+    world.there.uploads.clear()
+    world.ledger.table.records.clear()
+    upload_id = run(world.local.create_upload("k", Attributes(), None))
+    world.time.now += ABANDONED_SECONDS
+    world.begin("remote>local")
+    noted = next(iter(world.ledger.table.records.values()))
+    assert Upload.of(noted).id in world.here.uploads
+    assert world.sweep() == 1
+    assert upload_id not in world.here.uploads
+    assert world.left() == (1, 1)
+
+
+WORKERS = sessions_of("111122223333", "p-cn-worker")
+
+
+@pytest.mark.parametrize(
+    ("initiator", "ours"),
+    [
+        ("arn:aws-cn:sts::111122223333:assumed-role/p-cn-worker/i-0123456789abcdef0", True),
+        ("arn:aws:sts::111122223333:assumed-role/p-cn-worker/a@b=c,d.e-f", True),
+        ("arn:aws:sts::111122223333:assumed-role/p-cn-worker-2/i-0", False),
+        ("arn:aws:sts::111122223333:assumed-role/another-p-cn-worker/i-0", False),
+        ("arn:aws:sts::111122223333:assumed-role/p-cn-finder/task", False),
+        ("arn:aws:sts::999999999999:assumed-role/p-cn-worker/i-0", False),
+        ("arn:aws:sts::111122223333:assumed-role/p-cn-worker", False),
+        ("arn:aws:sts::111122223333:assumed-role/p-cn-worker/", False),
+        ("arn:aws:iam::111122223333:role/p-cn-worker", False),
+        ("arn:aws:iam::111122223333:user/p-cn-worker", False),
+        ("arn:aws:sts::111122223333:federated-user/p-cn-worker", False),
+        ("AROAWORKER:i-0", False),
+        ("79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be", False),
+        ("", False),
+    ],
+)
+def test_which_initiators_are_this_sides_workers(initiator: str, ours: bool) -> None:
+    assert WORKERS(initiator) is ours
+
+
+@pytest.mark.parametrize(("account", "role"), [("", "p-cn-worker"), ("111122223333", "")])
+def test_who_does_not_know_the_workers_aborts_nothing_of_theirs(account: str, role: str) -> None:
+    assert not sessions_of(account, role)(f"arn:aws:sts::{account}:assumed-role/{role}/i-0")
 
 
 def test_what_fails_is_said_and_the_rest_goes_on() -> None:

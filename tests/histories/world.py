@@ -231,9 +231,17 @@ def finder_of(c: Context, checkpoint_seconds: float = PERIOD, parallel: Parallel
     )
 
 
-def sweep_of(c: Context, initiator: str) -> Sweep:
+def sweep_of(c: Context, initiator: str, by_worker: Callable[[str], bool]) -> Sweep:
     """A finder's last act, with the surroundings of a worker."""
-    return Sweep(clock=c.clock, local=c.local, remote=c.remote, ledger=c.ledger, log=c.log, initiator=initiator)
+    return Sweep(
+        clock=c.clock,
+        local=c.local,
+        remote=c.remote,
+        ledger=c.ledger,
+        log=c.log,
+        initiator=initiator,
+        by_worker=by_worker,
+    )
 
 
 def settings(modes: Modes, side: str) -> Settings:

@@ -139,3 +139,5 @@ def test_finder_may_do_less(policies: dict[str, dict[str, Any]]) -> None:
     less = actions(policies["worker"]) - actions(policies["finder"])
     assert {"s3:PutObject", "s3:DeleteObject", "sqs:ReceiveMessage", "sqs:DeleteMessage"} <= less
     assert actions(policies["finder"]) - actions(policies["worker"]) == {"ecs:ListTasks"}
+    sweeps = {"s3:AbortMultipartUpload", "s3:ListBucketMultipartUploads"}
+    assert sweeps <= actions(policies["finder"]), "uploads that a worker lost are found in the own bucket, too"

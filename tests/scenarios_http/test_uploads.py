@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -10,22 +11,25 @@ from typing import Any
 import pytest
 
 from runtime.context import Context
-from runtime.edges.credentials import FixedCredentials
+from runtime.edges.credentials import Credential, FixedCredentials
 from runtime.edges.network import Network
 from runtime.edges.sts import StsIdentity
+from runtime.objects import Attributes
 from runtime.record import UPLOAD
 from runtime.settings import SideName
-from runtime.sweep import ABANDONED_SECONDS
+from runtime.sweep import ABANDONED_SECONDS, sessions_of
 from runtime.worker import Worker
+from sandbox.cloud.accounts import ACCOUNTS
 from tests.fakes.gate import Killed
 from tests.histories.world import sweep_of
 from tests.scenarios_http.cloud import StoryClock
-from tests.scenarios_http.side import People
+from tests.scenarios_http.side import EVERYTHING, People, Person
 from tests.scenarios_http.stage import HttpStage
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 MIB = 1 << 20
 PARTS = ("given settings multipart_threshold 5242880", "given settings part_size 5242880")
+WORKER_ROLE = "story-worker"
 GIANTS = (*PARTS, "given settings giant_threshold 5242880")
 
 
@@ -101,15 +105,32 @@ class Play:
         self.http.perform("settle")
 
     def sweep(self) -> int:
-        """The finder's last act, with the dedicated user's own key and name."""
+        """The finder's last act, with the dedicated user's own key and name, and the name of the workers' role."""
 
         async def sweep() -> int:
             person = self.http.sides[GLOBAL].dedicated
             network = Network(self.http.sides[GLOBAL].region, FixedCredentials(person.credential))
-            initiator = await StsIdentity(network.caller("sts", self.http.sides[GLOBAL].cloud.endpoint)).arn()
-            return await sweep_of(self.http.contexts[CN], initiator).run()
+            who = await StsIdentity(network.caller("sts", self.http.sides[GLOBAL].cloud.endpoint)).who()
+            workers = sessions_of(ACCOUNTS[CN].account_id, WORKER_ROLE)
+            return await sweep_of(self.http.contexts[CN], who.arn, workers).run()
 
         return self.http._runner.run(sweep())
+
+    def pull(self, role: str, key: str) -> None:
+        """A session of this role begins an upload to `cn`'s own bucket, and dies before it notes it."""
+        side = self.http.sides[CN]
+        iam, sts = side.cloud.client(CN, "iam"), side.cloud.client(CN, "sts")
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(RoleName=role, AssumeRolePolicyDocument=EVERYTHING)
+            iam.put_role_policy(RoleName=role, PolicyName="everything", PolicyDocument=EVERYTHING)
+        arn = iam.get_role(RoleName=role)["Role"]["Arn"]
+        given = sts.assume_role(RoleArn=arn, RoleSessionName="i-0123456789abcdef0")["Credentials"]
+        key_of_session = Credential(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+
+        async def begin() -> None:
+            await side.bucket_edge(Person("", key_of_session)).create_upload(key, Attributes(), None)
+
+        self.http._runner.run(begin())
 
     def noted(self) -> int:
         return sum(item.get("RecordKind") == {"S": UPLOAD} for item in self.http.sides[CN].items())
@@ -197,3 +218,18 @@ def test_an_upload_that_its_worker_could_not_note_is_known_by_who_began_it(perfo
     play.http.clock.forward(ABANDONED_SECONDS)
     assert play.sweep() == 1
     assert play.uploads() == 1
+
+
+def test_a_pull_that_its_worker_could_not_note_is_known_by_the_workers_role(perform: Perform) -> None:
+    play = perform("given prefix cn=p/", *PARTS)
+    play.pull(WORKER_ROLE, "lost")
+    play.pull("somebodys-role", "theirs")
+    here = play.http.sides[CN]
+    here.s3.create_multipart_upload(Bucket=here.bucket, Key="p/by-a-user")
+    here.s3.create_multipart_upload(Bucket=here.bucket, Key="outside")
+    play.http.clock.forward(ABANDONED_SECONDS - 60)
+    assert play.sweep() == 0
+    play.http.clock.forward(120)
+    assert play.sweep() == 1
+    left = here.s3.list_multipart_uploads(Bucket=here.bucket)["Uploads"]
+    assert sorted(upload["Key"] for upload in left) == ["outside", "p/by-a-user", "p/theirs"]

@@ -3,7 +3,8 @@
 moto sends ObjectCreated:Put besides ObjectCreated:CompleteMultipartUpload, and dates the object by its completion. In
 its answer to ListMultipartUploads all uploads are of one user, and of 2010.
 Sources: Amazon S3 User Guide, "Supported event types", "Working with object metadata" (Last-Modified of a multipart
-upload is the date of its initiation); API Reference, "Initiator" (for an IAM user the user's ARN).
+upload is the date of its initiation); API Reference, "Initiator" (for an IAM user the user's ARN; of roles it says
+nothing: here their sessions' ARN, as STS gives it).
 """
 
 from __future__ import annotations
