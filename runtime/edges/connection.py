@@ -198,7 +198,7 @@ class Connection(asyncio.BufferedProtocol):
         headers = {}
         for line in lines[1:]:
             name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
+            headers[name.lower()] = value.strip(" \t")  # RFC 9110: not what Unicode takes for blanks
         answer = self._answer = Answer(status, headers)
         self.reusable = headers.get("connection", "").lower() != "close" and first.startswith("HTTP/1.1")
         self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()

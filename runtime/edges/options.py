@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from runtime.edges.ownership import OWNER
 from runtime.objects import Attributes
 
-_TAG = re.compile(rb"<Tag>\s*<Key>([^<]*)</Key>\s*<Value>([^<]*)</Value>\s*</Tag>")
+_TAG = re.compile(rb"<Tag>\s*<Key>([^<]*)</Key>\s*<Value\s*(?:/>|>([^<]*)</Value>)\s*</Tag>")
 
 
 @dataclass(frozen=True, slots=True)

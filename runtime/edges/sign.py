@@ -66,4 +66,7 @@ class Signer:
 
 
 def _trimmed(value: str) -> str:
-    return " ".join(value.split()) if "  " in value or value[:1] == " " or value[-1:] == " " else value
+    """Blanks only: UTF-8 in Latin-1's guise holds other signs that Unicode takes for white space."""
+    if "  " in value or value[:1] == " " or value[-1:] == " ":
+        return " ".join([word for word in value.split(" ") if word])
+    return value

@@ -75,7 +75,9 @@ class Script:
 async def _request(reader: asyncio.StreamReader) -> Asked:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, path, _ = head[0].split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+    headers = {
+        name.lower(): value.strip(" \t") for name, _, value in (line.partition(":") for line in head[1:] if line)
+    }
     return Asked(method, path, headers, await reader.readexactly(int(headers.get("content-length", 0))))
 
 

@@ -11,6 +11,7 @@ import pytest
 from runtime.edges.caller import ATTEMPTS, Caller, Refused
 from runtime.edges.connection import HEAD_BYTES
 from runtime.edges.credentials import Credential
+from runtime.edges.sign import _trimmed
 from runtime.errors import CredentialRejected, Unavailable
 from tests.edges.scripted import CLOSE, Asked, Last, answer, chunked, error, scripted
 
@@ -37,6 +38,24 @@ async def test_a_request_is_signed_whole_and_byte_for_byte() -> None:
     authorization = asked.headers["authorization"]
     assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert "/us-west-2/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=" in authorization
+
+
+@pytest.mark.parametrize("value", ["\xc3\xa0", "\x85", "a\xa0", "\x1c"])
+async def test_only_blanks_and_tabs_are_around_a_value(value: str) -> None:
+    """RFC 9110, 5.5. A name in UTF-8 that ends with "à" ends with what Latin-1 takes for a blank."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Name: \t {value} \t\r\n\r\n".encode("latin-1")
+    async with scripted(head) as script:
+        answered = await script.caller().call("GetObject", "b/k", "GET", "/b/k")
+    assert answered.headers["x-name"] == value
+
+
+@pytest.mark.parametrize(
+    ("value", "signed"),
+    [("a  b\xc3\xa0", "a b\xc3\xa0"), (" \x85 ", "\x85"), ("a   b  c", "a b c"), ("\xc3\xa0", "\xc3\xa0")],
+)
+def test_a_signature_trims_blanks_and_nothing_else(value: str, signed: str) -> None:
+    """IAM User Guide, "Create a signed AWS API request": sequential spaces become one. Other signs are the value's."""
+    assert _trimmed(value) == signed
 
 
 @pytest.mark.parametrize("size", [0, 1, HEAD_BYTES - 200, HEAD_BYTES, HEAD_BYTES + 1, 3_000_000])

@@ -54,6 +54,17 @@ async def test_tags_travel_when_they_are_to() -> None:
         assert "x-amz-tagging" not in script.asked[-1].headers
 
 
+@pytest.mark.parametrize("value", ["<Value></Value>", "<Value/>", "<Value />"])
+async def test_a_tag_without_a_value_is_a_tag(value: str) -> None:
+    listed = (
+        f"<Tagging><TagSet><Tag><Key>a</Key>{value}</Tag><Tag><Key>b</Key><Value>c</Value></Tag></TagSet></Tagging>"
+    )
+    async with scripted(answer(200, b"", **DATE, x_amz_tagging_count="2"), answer(200, listed.encode())) as script:
+        reading = await bucket(script, Options(tags=True)).read("k")
+        assert reading is not None
+        assert reading.seen.attributes.tags == (("a", ""), ("b", "c"))
+
+
 async def test_tags_that_are_refused_leave_no_connection_in_the_middle() -> None:
     def serve(asked: Asked) -> bytes:
         if "tagging" in asked.path:
