@@ -128,7 +128,7 @@ def sparse(path: Path, size: int) -> Path:
 
 async def write(bucket: S3Bucket, key: str, size: int) -> None:
     """An object of random bytes in parts, some at a time."""
-    upload = await bucket.create_upload(key, Attributes(), None)
+    upload = (await bucket.create_upload(key, Attributes(), None)).id
     numbers = iter(range(1, -(-size // PART) + 1))
     body = os.urandom(PART)
     parts = []

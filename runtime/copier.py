@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from runtime.errors import Changed, GiveUp
-from runtime.objects import Attributes, Condition, Written
-from runtime.parts import Parts, SourceChanged
+from runtime.checksum import COMPUTABLE, composite, kind, linear, value
+from runtime.errors import GiveUp
+from runtime.objects import Attributes, Condition, Seen, Written
+from runtime.parts import Parts, SourceChanged, of_version, whole_of
 from runtime.ports import Clock, Ledger, Parallel, Reading
 from runtime.upload import Route, Upload, digest
 from runtime.version import Stamp
 
 MAX_PARTS = 10_000
 LONGEST_PART = 5 << 30
-"""Bytes, S3's limit. A source in parts is copied in the same parts, so that its ETag is the same on both sides (which
-tells both sides' versions apart cheaply). The largest object has 48.8 TiB ("Multipart upload limits", S3 User Guide).
+"""Bytes, S3's limit for a part, and for an object in one request. A source in parts is copied in the same parts, so
+that its ETag is the same on both sides (which tells both sides' versions apart cheaply), and a composite checksum, too.
+The largest object has 48.8 TiB ("Multipart upload limits", S3 User Guide).
 """
 
 
@@ -45,7 +47,9 @@ class Copier:
         a service did not let end is left for the next look, which goes on with it.
         """
         seen = reading.seen
-        attributes = seen.attributes if self.include_metadata else Attributes(content_type=seen.attributes.content_type)
+        attributes = theirs = seen.attributes
+        if not self.include_metadata:
+            attributes = Attributes(content_type=theirs.content_type, checksum=theirs.checksum)
         if seen.archived:
             await reading.close()
             raise GiveUp(
@@ -63,13 +67,19 @@ class Copier:
                 raise SourceChanged(f"read {len(body)} of {seen.size} bytes")
             return await route.target.put(to or key, body, attributes, stamp, condition)
         await reading.close()
+        if not parts and seen.size <= LONGEST_PART and value(attributes.checksum) and not linear(attributes.checksum):
+            # S3 makes no such checksum of parts, but compares it with one request, however long.
+            whole = whole_of(route.source, key, seen.etag, 0, seen.size)
+            return await route.target.put(to or key, whole, attributes, stamp, condition)
+        length, checksum = await self._layout(route, key, seen, parts)
         upload = Upload(
             route=route.name,
             key=key,
             to=to or key,
             etag=seen.etag,
             size=seen.size,
-            length=await self._length(route, key, seen.etag, seen.size, parts),
+            length=length,
+            checksum=checksum,
             stamp=stamp.encode(),
             attributes=digest(attributes),
             begun=int(self.clock.now()),
@@ -83,16 +93,17 @@ class Copier:
             note=seen.size >= self.threshold,
         )
 
-    async def _length(self, route: Route, key: str, etag: str, size: int, parts: int) -> int:
-        """The source's own length of parts where it can be had."""
+    async def _layout(self, route: Route, key: str, seen: Seen, parts: int) -> tuple[int, str]:
+        """The source's own length of parts where it can be had, and the checksum that the target is to make of them: a
+        composite one only of parts that lie as the source's."""
+        checksum = seen.attributes.checksum
+        whole = checksum if linear(checksum) else ""
         if parts:
-            try:
-                theirs = await route.source.part_size(key, etag)
-            except Changed as e:
-                raise SourceChanged(str(e)) from e
-            if 0 < theirs <= LONGEST_PART and -(-size // theirs) == parts:
-                return theirs
-        return part_length(size, self.part_size)
+            first = await of_version(route.source.head_part(key, 1, seen.etag))
+            if 0 < first.size <= LONGEST_PART and -(-seen.size // first.size) == parts:
+                can = kind(first.checksum) == kind(checksum) or kind(checksum) in COMPUTABLE
+                return first.size, checksum if composite(checksum) == parts and can else whole
+        return part_length(seen.size, self.part_size), whole
 
 
 def parts_of(etag: str) -> int:

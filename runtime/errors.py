@@ -4,10 +4,12 @@
     ├── Retry                 try again later; nothing is wrong with the message
     │   ├── Throttled         the service asked for fewer requests (503 SlowDown, ProvisionedThroughputExceeded)
     │   ├── Unavailable       time-outs, resets, 500: whether the call took effect is unknown
+    │   │   └── Corrupt       what arrived has not the checksum that it was sent with
     │   ├── Denied            AccessDenied: for one object or for all; waits for a person, then gives up
     │   └── Busy              409: another write to the same key was under way; look, then decide
     ├── Changed               a condition did not hold (412, or 404 for If-Match): look, then decide
-    │   └── UploadGone        the multipart upload is no more: completed, aborted or spent
+    │   ├── UploadGone        the multipart upload is no more: completed, aborted or spent
+    │   └── Unfit             the upload can't carry its source's checksums: begin anew without them
     ├── CredentialRejected    the credential is unknown, expired or revoked: stop receiving, read it anew
     ├── GiveUp                this message can never succeed: to the dead-letter queue with the reason
     └── Stop                  this process must not go on (bad settings, or the guard would be wrong)
@@ -42,12 +44,21 @@ class Busy(Retry):
     """409: another conditional write to the key was under way (S3: ConditionalRequestConflict)."""
 
 
+class Corrupt(Unavailable):
+    """What arrived has not the checksum that it was sent with (S3: BadDigest). Nothing wrong was kept."""
+
+
 class Changed(DualSyncError):
     """What a conditional call expected is no longer so (S3: 412 PreconditionFailed, 404 for If-Match)."""
 
 
 class UploadGone(Changed):
     """The multipart upload was completed, aborted or spent (S3: NoSuchUpload)."""
+
+
+class Unfit(Changed):
+    """An upload can't carry its source's checksums: the store refuses them, or the source's parts are of unlike
+    length. Begin anew without them."""
 
 
 class CredentialRejected(DualSyncError):

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runtime.context import Context, Result
-from runtime.errors import Changed, GiveUp, UploadGone
+from runtime.errors import Changed, Corrupt, GiveUp, Unfit, UploadGone
 from runtime.log import Outcome
 from runtime.look import Look, from_body
-from runtime.parts import Parts, SourceChanged, UnderWay
+from runtime.parts import CORRUPT_ATTEMPTS, Parts, SourceChanged, UnderWay
 from runtime.portion import Portion, portions
 from runtime.record import UPLOAD
 from runtime.upload import Upload, record_id
@@ -81,16 +81,24 @@ async def carry(context: Context, portion: Portion) -> Result:
     if upload is None or upload.id != portion.upload:
         return Result(Outcome.SKIPPED, "its upload is no more: whoever ended it has looked, or will")
     route = context.named(upload.route)
+    carrier = Parts(route, context.ledger, context.copier.parallel)
     try:
         listed = await route.target.list_parts(upload.to, upload.id, portion.first, portion.last) or ()
         there = upload.present(listed)
         missing = [n for n in range(portion.first, min(portion.last, upload.count) + 1) if n not in there]
-        await Parts(route, context.ledger, context.copier.parallel).carry(upload, missing)
+        await carrier.carry(upload, missing)
         present = upload.present(await route.target.list_parts(upload.to, upload.id) or ())
     except SourceChanged:
         return Result(Outcome.SKIPPED, "its source was replaced or deleted: that event looks for itself")
     except UploadGone:
         return Result(Outcome.SKIPPED, "its upload was ended meanwhile")
+    except Unfit as e:
+        await carrier.plainly(upload)
+        return Result(Outcome.SKIPPED, f"its upload begins anew: {e}")
+    except Corrupt as e:
+        if portion.attempt < CORRUPT_ATTEMPTS:
+            raise
+        return Result(Outcome.SKIPPED, f"left to the look that watches: {e}")
     carried = sum(end - start for start, end in map(upload.span, missing))
     if len(present) < upload.count or not upload.look:
         return Result(Outcome.CARRIED, f"{len(present)} of {upload.count} parts are there", bytes=carried)

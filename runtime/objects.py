@@ -11,8 +11,8 @@ from runtime.version import Stamp
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """What travels with the content. `metadata` is the user's, without our stamp; keys in lower case. `checksum` is
-    S3's own of the whole content (`crc64nvme:` and its text), where it was shown: the target checks it anew. `tags`
-    are there only where they travel (`include_tags`) and the content was read."""
+    S3's own (`runtime.checksum`), where it was shown: the target checks it anew. `tags` are there only where they
+    travel (`include_tags`) and the content was read."""
 
     content_type: str = ""
     cache_control: str = ""
@@ -86,9 +86,20 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """A multipart upload that was just begun, and the checksum that it is to have: empty where the store did not say
+    that it will see to it."""
+
+    id: str
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a multipart upload; `number` from 1. `size` in bytes, where it was listed."""
+    """A part of a multipart upload, or of an object; `number` from 1. `size` in bytes and `checksum` (of this part)
+    where they were shown."""
 
     number: int
     etag: str
     size: int = field(default=0, compare=False)
+    checksum: str = field(default="", compare=False)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from runtime.errors import Busy, Changed, DualSyncError, GiveUp, UploadGone
+from runtime.checksum import COMPUTABLE, composite, kind
+from runtime.errors import Busy, Changed, Corrupt, DualSyncError, GiveUp, Unfit, UploadGone
 from runtime.objects import Attributes, Condition, Part, Written
 from runtime.pieces import Pieces
-from runtime.ports import Ledger, Parallel
+from runtime.ports import Bucket, Ledger, Parallel
 from runtime.record import UPLOAD
 from runtime.upload import Route, Upload, record_id
 from runtime.version import Stamp
 
+T = TypeVar("T")
+
 PARTS_AT_ONCE = 8
 LONGEST_WHOLE = 64 << 20
 """Bytes. A longer part is sent while it is read."""
+CORRUPT_ATTEMPTS = 8
+"""Looks, or tries of a message of parts. What does not arrive whole may be terabytes."""
 
 
 class SourceChanged(Changed):
@@ -62,6 +68,14 @@ class Parts:
 
         Raises `SourceChanged`, `Changed`, `Busy`, `Retry`, and with `split` `UnderWay` as long as parts are missing.
         """
+        try:
+            return await self._copy(plan, attributes, stamp, condition, split, note)
+        except Unfit:
+            return await self._copy(replace(plan, checksum=""), attributes, stamp, condition, split, note)
+
+    async def _copy(
+        self, plan: Upload, attributes: Attributes, stamp: Stamp, condition: Condition, split: bool, note: bool
+    ) -> Written:
         if not note:
             return await self._at_once(plan, attributes, stamp, condition)
         upload, present = await self.open(plan, attributes, stamp)
@@ -71,10 +85,12 @@ class Parts:
         try:
             carried = await self.carry(upload, missing)
             parts = sorted([*present.values(), *carried], key=lambda part: part.number)
-            written = await self.route.target.complete_upload(
-                upload.to, upload.id, parts, condition, attributes.checksum
-            )
-        except (SourceChanged, UploadGone, Busy, GiveUp):
+            try:
+                written = await self._complete(upload, parts, condition, attributes)
+            except Corrupt:  # by which part nobody knows: all are read again
+                await self.drop(upload)
+                raise
+        except (SourceChanged, UploadGone, Unfit, Busy, GiveUp):
             await self.drop(upload)
             raise
         with contextlib.suppress(DualSyncError):  # it is written; the finder clears the note away
@@ -82,14 +98,28 @@ class Parts:
         return written
 
     async def _at_once(self, plan: Upload, attributes: Attributes, stamp: Stamp, condition: Condition) -> Written:
-        upload = replace(plan, id=await self.route.target.create_upload(plan.to, attributes, stamp))
+        upload = await self._begin(plan, attributes, stamp)
         try:
             parts = await self.carry(upload, upload.missing({}))
-            return await self.route.target.complete_upload(upload.to, upload.id, parts, condition, attributes.checksum)
+            return await self._complete(upload, parts, condition, attributes)
         except DualSyncError:
-            with contextlib.suppress(DualSyncError):
-                await self.route.target.abort_upload(upload.to, upload.id)
+            await self._abort(upload)
             raise
+
+    async def _begin(self, plan: Upload, attributes: Attributes, stamp: Stamp) -> Upload:
+        opened = await self.route.target.create_upload(plan.to, attributes, stamp, plan.checksum)
+        return replace(plan, id=opened.id, checksum=opened.checksum)
+
+    async def _complete(
+        self, upload: Upload, parts: Sequence[Part], condition: Condition, attributes: Attributes
+    ) -> Written:
+        return await self.route.target.complete_upload(
+            upload.to, upload.id, parts, condition, attributes.checksum, upload.checksum
+        )
+
+    async def _abort(self, upload: Upload) -> None:
+        with contextlib.suppress(DualSyncError):
+            await self.route.target.abort_upload(upload.to, upload.id)
 
     async def _can_split(self, upload: Upload) -> bool:
         """Nobody could tell when the last part is there, where parts can't be listed."""
@@ -110,40 +140,80 @@ class Parts:
         if noted is not None:
             upload = Upload.of(noted)
             if upload.is_of(plan):
+                plan = plan if upload.checksum else replace(plan, checksum="")
                 with contextlib.suppress(UploadGone):
                     listed = await self.route.target.list_parts(upload.to, upload.id)
                     if listed is not None:
                         return upload, upload.present(listed)
-            with contextlib.suppress(DualSyncError):
-                await self.route.target.abort_upload(upload.to, upload.id)
-        upload = replace(plan, id=await self.route.target.create_upload(plan.to, attributes, stamp))
+            await self._abort(upload)
+        upload = await self._begin(plan, attributes, stamp)
         try:
             await self.ledger.claim(upload.record(), noted)
         except DualSyncError as e:
-            with contextlib.suppress(DualSyncError):
-                await self.route.target.abort_upload(upload.to, upload.id)
+            await self._abort(upload)
             raise Busy("another worker has just begun to write it") if isinstance(e, Changed) else e from None
         return upload, {}
 
     async def carry(self, upload: Upload, numbers: Sequence[int]) -> list[Part]:
-        """Copy these parts of the version that the upload is of. Raises `SourceChanged`, `UploadGone`, `Retry`."""
-
-        async def read(start: int, end: int) -> bytes:
-            try:
-                return await self.route.source.read_range(upload.key, start, end, upload.etag)
-            except Changed as e:
-                raise SourceChanged(str(e)) from e
+        """Copy these parts of the version that the upload is of. Raises `SourceChanged`, `UploadGone`, `Unfit`,
+        `Corrupt`, `Retry`."""
+        source, target = self.route.source, self.route.target
+        of = kind(upload.checksum) if composite(upload.checksum) else ""
 
         async def one(number: int) -> Part:
             start, end = upload.span(number)
-            long = end - start > LONGEST_WHOLE
-            body = Pieces(read, start, end) if long else await read(start, end)
-            return await self.route.target.put_part(upload.to, upload.id, number, body)
+            shown = ""
+            body: bytes | Pieces
+            if end - start > LONGEST_WHOLE:
+                if of:
+                    part = await of_version(source.head_part(upload.key, number, upload.etag))
+                    shown = part.checksum
+                    if part.size != end - start:
+                        raise Unfit(f"{part.size} bytes are part {number}, not {end - start}")
+                body = whole_of(source, upload.key, upload.etag, start, end)
+            elif of:
+                body, shown = await of_version(source.read_part(upload.key, number, end - start, upload.etag))
+            else:
+                body = await of_version(source.read_range(upload.key, start, end, upload.etag))
+            return await target.put_part(upload.to, upload.id, number, body, _sent(of, shown), upload.checksum)
 
         return await self.parallel.map(one, numbers, PARTS_AT_ONCE)
+
+    async def plainly(self, upload: Upload) -> None:
+        """End a giant's upload that is `Unfit`; the next one of this version is begun without its checksums."""
+        await self._abort(upload)
+        with contextlib.suppress(Changed):
+            await self.ledger.claim(replace(upload, checksum="", sent=0).record(), upload.record())
 
     async def drop(self, upload: Upload) -> None:
         """Give it up, note and all. What fails here is left to the finder: what went wrong first is what counts."""
         with contextlib.suppress(DualSyncError):
             await self.route.target.abort_upload(upload.to, upload.id)
             await self.ledger.release(upload.record())
+
+
+async def of_version(reading: Awaitable[T]) -> T:
+    """What is read of one version. Raises `SourceChanged` when it is another one now."""
+    try:
+        return await reading
+    except Unfit:
+        raise
+    except Changed as e:
+        raise SourceChanged(str(e)) from e
+
+
+def whole_of(source: Bucket, key: str, etag: str, start: int, end: int) -> Pieces:
+    """These bytes of one version, to be sent while they are read. Raises `SourceChanged` then."""
+    return Pieces(lambda at, to: of_version(source.read_range(key, at, to, etag)), start, end)
+
+
+def _sent(of: str, shown: str) -> str:
+    """The checksum that a part of a composite one goes with: the source's own, or as the target's edge works it out. Of
+    the whole, where it is shown instead (a dash), it says nothing of the part."""
+    if not of:
+        return ""
+    if kind(shown) == of and not composite(shown):
+        return shown
+    if of not in COMPUTABLE:
+        raise Unfit(f"the store shows no checksum of a part, and {of} can't be worked out here")
+    return f"{of}:"

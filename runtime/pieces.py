@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 PIECE_BYTES = 8 << 20
@@ -24,15 +22,3 @@ class Pieces:
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         for at in range(self._start, self._end, PIECE_BYTES):
             yield await self._read(at, min(at + PIECE_BYTES, self._end))
-
-
-async def digest(body: bytes | bytearray | Pieces) -> str:
-    """The MD5 of a content in Base64 (Content-MD5). One in pieces is read for it, and once more to be sent."""
-    md5 = hashlib.md5(usedforsecurity=False)
-    if isinstance(body, Pieces):
-        async for piece in body:
-            md5.update(piece)
-            del piece  # its room is for the next
-    else:
-        md5.update(body)
-    return b64encode(md5.digest()).decode()

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from runtime.entry import Entry
-from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
+from runtime.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
 from runtime.pieces import Pieces
 from runtime.record import Record
 from runtime.version import Stamp
@@ -54,28 +54,44 @@ class Bucket(Protocol):
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         """Bytes `start` to `end` (exclusive), If-Match `etag`. Raises `Changed` when it is another version now."""
 
-    async def part_size(self, key: str, etag: str) -> int:
-        """Bytes of the first part of the object with `etag` (HEAD with partNumber=1). Raises `Changed`."""
+    async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+        """A part as it was uploaded, and its checksum where the store shows it. Raises `Changed`, and `Unfit` when it
+        has another `length`. (Source: "GetObject", API Reference, partNumber; of composite checksums only, as "Using
+        part-level checksums for multipart upload", User Guide, has it.)"""
+
+    async def head_part(self, key: str, number: int, etag: str) -> Part:
+        """Size and checksum of a part of the object with `etag`. Raises `Changed`."""
 
     async def put(
-        self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
+        self, key: str, body: bytes | Pieces, attributes: Attributes, stamp: Stamp | None, condition: Condition
     ) -> Written: ...
 
-    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
-        """Start a multipart upload; its id."""
+    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
+        """Start a multipart upload that is to have `checksum`, if the store knows such."""
 
     async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
         """The parts that are there with their sizes, by number. None: this store can't tell. Raises `UploadGone`."""
 
-    async def put_part(self, key: str, upload_id: str, number: int, body: bytes | Pieces) -> Part:
-        """Raises `UploadGone`."""
+    async def put_part(
+        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+    ) -> Part:
+        """`checksum` is the part's, for the store to compare; one without a value is worked out. `declared` is that of
+        `Opened`. Raises `UploadGone`, `Corrupt`, and `Unfit` when the store will not have it so."""
 
     async def complete_upload(
-        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        condition: Condition,
+        checksum: str = "",
+        declared: str = "",
     ) -> Written:
-        """Make the object of these parts; `checksum` is the source's (`Attributes.checksum`), for the content to have.
+        """Make the object of these parts; `checksum` is the source's (`Attributes.checksum`), for the content to have,
+        `declared` that of `Opened`.
 
-        Raises `UploadGone`; `Busy`: the upload is spent and must be aborted; `Changed`: it may be completed later.
+        Raises `UploadGone`, `Unfit`; `Corrupt`: the content has another checksum, and the upload must be aborted;
+        `Busy`: the upload is spent and must be aborted; `Changed`: it may be completed later.
         (Source: "CompleteMultipartUpload", API Reference: after a 409 the upload has to be initiated anew.)
         """
 

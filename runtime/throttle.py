@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
+from runtime.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
 from runtime.pieces import Pieces
 from runtime.ports import Bucket, Clock, Reading
 from runtime.version import Stamp
@@ -114,33 +114,45 @@ class ThrottledBucket:
         await self._throttle.request(end - start)
         return await self._bucket.read_range(key, start, end, etag)
 
-    async def part_size(self, key: str, etag: str) -> int:
+    async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+        await self._throttle.request(length)
+        return await self._bucket.read_part(key, number, length, etag)
+
+    async def head_part(self, key: str, number: int, etag: str) -> Part:
         await self._throttle.request()
-        return await self._bucket.part_size(key, etag)
+        return await self._bucket.head_part(key, number, etag)
 
     async def put(
-        self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
+        self, key: str, body: bytes | Pieces, attributes: Attributes, stamp: Stamp | None, condition: Condition
     ) -> Written:
         await self._throttle.request(len(body))
         return await self._bucket.put(key, body, attributes, stamp, condition)
 
-    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
+    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
         await self._throttle.request()
-        return await self._bucket.create_upload(key, attributes, stamp)
+        return await self._bucket.create_upload(key, attributes, stamp, checksum)
 
     async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
         await self._throttle.request()
         return await self._bucket.list_parts(key, upload_id, first, last)
 
-    async def put_part(self, key: str, upload_id: str, number: int, body: bytes | Pieces) -> Part:
+    async def put_part(
+        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+    ) -> Part:
         await self._throttle.request(len(body))
-        return await self._bucket.put_part(key, upload_id, number, body)
+        return await self._bucket.put_part(key, upload_id, number, body, checksum, declared)
 
     async def complete_upload(
-        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        condition: Condition,
+        checksum: str = "",
+        declared: str = "",
     ) -> Written:
         await self._throttle.request()
-        return await self._bucket.complete_upload(key, upload_id, parts, condition, checksum)
+        return await self._bucket.complete_upload(key, upload_id, parts, condition, checksum, declared)
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         await self._bucket.abort_upload(key, upload_id)

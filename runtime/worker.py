@@ -11,14 +11,14 @@ from runtime import quiet
 from runtime.careful import careful
 from runtime.context import Context, Result, Unrecorded
 from runtime.entry import Entry
-from runtime.errors import Busy, Changed, Denied, GiveUp, Retry
+from runtime.errors import Busy, Changed, Corrupt, Denied, GiveUp, Retry
 from runtime.events import Unreadable, parse, portion_of
 from runtime.giant import carry, watch
 from runtime.health import Health
 from runtime.learn import learn
 from runtime.log import ECHO_LINE, Outcome
 from runtime.look import Actor, Cause, Look
-from runtime.parts import UnderWay
+from runtime.parts import CORRUPT_ATTEMPTS, UnderWay
 from runtime.portion import Portion
 from runtime.ports import Message
 from runtime.scope import EVERYTHING
@@ -147,8 +147,10 @@ class Worker:
     def _postpone(self, look: Look, why: Changed | Retry) -> Result:
         """The look again, later. Raises `GiveUp` when it has been tried for too long."""
         settings = self._context.settings
-        if isinstance(why, Changed | Busy):
+        if isinstance(why, Changed | Busy | Corrupt):
             again = look.again(str(why))
+            if isinstance(why, Corrupt) and again.attempt > CORRUPT_ATTEMPTS:
+                raise GiveUp("corrupt", f"{look.key!r} did not arrive whole in {again.attempt} looks: {why}") from why
             if again.attempt > settings.contention_attempts:
                 raise GiveUp("contended", f"{look.key!r} changed under {again.attempt} looks: {why}") from why
             delay = settings.retry_delay_seconds * 2 ** min(look.attempt, 6)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
-from runtime.edges import metadata
+from runtime.checksum import composite
+from runtime.edges import checksums, metadata
 from runtime.objects import Attributes, Condition, Seen
 from runtime.version import Stamp
 
@@ -22,7 +23,6 @@ _PLAIN = (
 )
 _USER = "x-amz-meta-"
 _ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
-_CHECKSUMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
 
 def of_attributes(attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
@@ -38,9 +38,9 @@ def of_attributes(attributes: Attributes, stamp: Stamp | None) -> dict[str, str]
 
 
 def of_checksum(attributes: Attributes) -> dict[str, str]:
-    """The source's own checksum, for S3 to compare with what arrives: end to end, and nothing is computed here."""
-    kind, _, value = attributes.checksum.partition(":")
-    return {f"x-amz-checksum-{kind}": value} if value else {}
+    """The source's own checksum, for S3 to compare with what arrives: end to end, and nothing is computed here. A
+    composite one says nothing of the same content in one piece."""
+    return {} if composite(attributes.checksum) else checksums.giving(attributes.checksum)
 
 
 def of_condition(condition: Condition) -> dict[str, str]:
@@ -75,7 +75,7 @@ def seen(headers: Mapping[str, str], size: int) -> Seen:
             website_redirect=get("x-amz-website-redirect-location", ""),
             storage_class=storage_class,
             metadata=users,
-            checksum=_checksum(headers),
+            checksum=checksums.whole(headers),
         ),
         version_id=get("x-amz-version-id", ""),
         archived=asleep and 'ongoing-request="false"' not in get("x-amz-restore", ""),
@@ -97,17 +97,6 @@ def seconds(date: str) -> int:
 def minute(text: str) -> int:
     """`2026-01-31T23:59` in seconds since the epoch: a listing repeats its minutes."""
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
-
-
-def _checksum(headers: Mapping[str, str]) -> str:
-    """A composite one (of a multipart upload's parts) says nothing of the same content in another layout."""
-    if headers.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":
-        return ""
-    for kind in _CHECKSUMS:
-        value = headers.get(f"x-amz-checksum-{kind}", "")
-        if value and "-" not in value:
-            return f"{kind}:{value}"
-    return ""
 
 
 def _wire(value: str) -> str:

@@ -9,63 +9,24 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
-from typing import cast
 from urllib.parse import quote
 
+from runtime.checksum import kind, value
+from runtime.edges import checksums, listing, uploads
 from runtime.edges import headers as wire
-from runtime.edges import listing, uploads
 from runtime.edges.body import Admission, Body
 from runtime.edges.caller import Caller, Refused
 from runtime.edges.connection import Answer, Connection
 from runtime.edges.credentials import Credentials
 from runtime.edges.options import Options, tags
+from runtime.edges.reading import S3Reading, as_bytes
 from runtime.edges.translate import MISSING_OBJECT, Refusal, error_of
-from runtime.errors import Changed, DualSyncError, GiveUp, Unavailable
-from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
-from runtime.pieces import Pieces, digest
+from runtime.errors import Changed, Corrupt, DualSyncError, GiveUp, Unavailable, Unfit
+from runtime.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
+from runtime.pieces import Pieces
 from runtime.version import Stamp
 
-WHOLE_BYTES = 32 << 20
-"""Content of up to this many bytes is read in one request; larger content in ranges of one version."""
-
-RANGE_BYTES = 8 << 20
-
 _KEY = attrgetter("key")
-
-
-class S3Reading:
-    """An object being read (`runtime.ports.Reading`). What is large is received when it is asked for."""
-
-    def __init__(
-        self, bucket: S3Bucket, key: str, seen: Seen, content: bytes | bytearray | None, connection: Connection | None
-    ) -> None:
-        self._bucket = bucket
-        self._key = key
-        self.seen = seen
-        self._content = content
-        self._connection = connection
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The content, once. Raises `Retry`, and `Changed` when it was replaced meanwhile and is too large for one
-        request."""
-        size = self.seen.size
-        if self._content is not None:
-            content, self._content = self._content, b""
-            yield _bytes(content)
-        elif size <= WHOLE_BYTES and self._connection is not None:
-            body = await self._bucket.admission.body(size)
-            connection, self._connection = self._connection, None
-            yield _bytes(await self._bucket.receive(self._key, connection, body))
-        else:
-            await self.close()
-            for start in range(0, size, RANGE_BYTES):
-                yield await self._bucket.read_range(self._key, start, min(size, start + RANGE_BYTES), self.seen.etag)
-
-    async def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.abort()
-            self._bucket.caller.pool.give(connection)
 
 
 class S3Bucket:
@@ -93,6 +54,7 @@ class S3Bucket:
         self._options = options or Options()
         self._asking = self._options.asking()
         self._digests = False
+        self._unchecked: set[str] = set()
         self.unconditional = False
         """Whether the store has said that it knows no conditional writes: they are approached by looking first."""
 
@@ -118,7 +80,7 @@ class S3Bucket:
         raise Unavailable(f"s3 HeadObject {self._target(key)}: HEAD and GET disagree again and again")
 
     async def read(self, key: str) -> S3Reading | None:
-        headers = {"x-amz-checksum-mode": "ENABLED"} | self._asking
+        headers = checksums.ENABLED | self._asking
         try:
             answer, connection = await self.caller.open("GetObject", self._target(key), "GET", self._path(key), headers)
         except Refused as refused:
@@ -151,41 +113,70 @@ class S3Bucket:
         return await self.caller.rest("GetObject", self._target(key), connection, memory)
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
-        headers = {"range": f"bytes={start}-{end - 1}", "if-match": f'"{etag}"'} | self._asking
+        headers = {"range": f"bytes={start}-{end - 1}"}
+        answer = await self._piece(key, "", headers, etag, end - start, Unavailable, f"came for {start} to {end}")
+        return as_bytes(answer.body or b"")
 
-        async def memory(length: int) -> Body:
-            if length != end - start:
-                raise Unavailable(f"{length} bytes came for {start} to {end}")
-            return await self.admission.body(length)
+    async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+        query, what = f"partNumber={number}", f"are part {number}, not {length}"
+        answer = await self._piece(key, query, checksums.ENABLED, etag, length, Unfit, what)
+        return as_bytes(answer.body or b""), checksums.shown(answer.headers)
 
+    async def _piece(
+        self,
+        key: str,
+        query: str,
+        headers: dict[str, str],
+        etag: str,
+        length: int,
+        wrong: type[DualSyncError],
+        what: str,
+    ) -> Answer:
+        """GetObject of so many bytes of one version. Raises `Changed`, and `wrong` for another length."""
+
+        def check(coming: int | None) -> None:
+            if coming != length:
+                raise wrong(f"s3 GetObject {self._target(key)}: {coming} bytes {what}")
+
+        async def memory(coming: int) -> Body:
+            check(coming)
+            return await self.admission.body(coming)
+
+        given = headers | {"if-match": f'"{etag}"'} | self._asking
         try:
             answer = await self.caller.call(
-                "GetObject", self._target(key), "GET", self._path(key), "", headers, memory=memory
+                "GetObject", self._target(key), "GET", self._path(key), query, given, memory=memory
             )
         except Refused as refused:
             raise error_of(refused.refusal) from None
-        if answer.length != end - start:
-            raise Unavailable(f"s3 GetObject {self._target(key)}: {answer.length} bytes came for {start} to {end}")
-        return _bytes(answer.body or b"")
+        check(answer.length)
+        return answer
 
-    async def part_size(self, key: str, etag: str) -> int:
-        answer = await self._ask("HeadObject", "HEAD", key, "partNumber=1", {"if-match": f'"{etag}"'})
-        return answer.length or 0
+    async def head_part(self, key: str, number: int, etag: str) -> Part:
+        headers = checksums.ENABLED | {"if-match": f'"{etag}"'}
+        answer = await self._ask("HeadObject", "HEAD", key, f"partNumber={number}", headers)
+        return Part(number, "", answer.length or 0, checksums.shown(answer.headers))
 
     async def put(
-        self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
+        self, key: str, body: bytes | Pieces, attributes: Attributes, stamp: Stamp | None, condition: Condition
     ) -> Written:
-        headers = self._given(attributes, stamp)
-        headers |= wire.of_checksum(attributes)
-        answer = await self._write("PutObject", "PUT", key, "", headers, body, condition)
+        headers = self._given(attributes, stamp) | wire.of_checksum(attributes)
+        answer = await self._write("PutObject", "PUT", key, "", headers, body, condition, attributes.checksum)
         return Written(wire.etag(answer.headers), answer.headers.get("x-amz-version-id", ""))
 
-    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
-        answer = await self._ask("CreateMultipartUpload", "POST", key, "uploads=", self._given(attributes, stamp))
-        upload_id = uploads.text(answer.body or b"", "UploadId")
-        if not upload_id:
-            raise Unavailable(f"s3 CreateMultipartUpload {self._target(key)}: the answer names no upload")
-        return upload_id
+    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
+        while True:
+            headers = self._given(attributes, stamp) | checksums.declaring(checksum)
+            answer = await self._write("CreateMultipartUpload", "POST", key, "uploads=", headers, checksum=checksum)
+            upload_id = uploads.text(answer.body or b"", "UploadId")
+            if not upload_id:
+                raise Unavailable(f"s3 CreateMultipartUpload {self._target(key)}: the answer names no upload")
+            declared = checksums.declared(checksum, answer.headers)
+            if declared is not None:
+                return Opened(upload_id, checksum if declared else "")
+            self._unchecked.add(kind(checksum))
+            checksum = ""
+            await self.abort_upload(key, upload_id)
 
     async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
         found: list[Part] = []
@@ -215,22 +206,38 @@ class S3Bucket:
             if not position:
                 return found
 
-    async def put_part(self, key: str, upload_id: str, number: int, body: bytes | Pieces) -> Part:
+    async def put_part(
+        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+    ) -> Part:
+        if checksum and not value(checksum):
+            checksum += await checksums.digest(body, kind(checksum))
         query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
-        answer = await self._write("UploadPart", "PUT", key, query, {}, body)
-        return Part(number, wire.etag(answer.headers))
+        headers = checksums.giving(checksum)
+        answer = await self._write("UploadPart", "PUT", key, query, headers, body, checksum=declared, bound=True)
+        return Part(number, wire.etag(answer.headers), len(body), checksum or checksums.shown(answer.headers))
 
     async def complete_upload(
-        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        condition: Condition,
+        checksum: str = "",
+        declared: str = "",
     ) -> Written:
+        beside = checksums.beside(parts, declared)
         listed = "".join(
-            f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{part.etag}&quot;</ETag></Part>" for part in parts
+            f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{part.etag}&quot;</ETag>"
+            f"{beside.get(part.number, '')}</Part>"
+            for part in parts
         )
         body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
-        headers = {"content-type": "application/xml"}
+        headers = {"content-type": "application/xml"} | checksums.completing(declared)
         query = f"uploadId={quote(upload_id, safe='')}"
         try:
-            answer = await self._write("CompleteMultipartUpload", "POST", key, query, headers, body, condition)
+            answer = await self._write(
+                "CompleteMultipartUpload", "POST", key, query, headers, body, condition, declared, bound=True
+            )
         except GiveUp as error:
             if error.reason != "InvalidPart":
                 raise
@@ -240,7 +247,7 @@ class S3Bucket:
         if not uploads.agree(checksum, said):
             with contextlib.suppress(DualSyncError):
                 await self.delete(key, Condition(etag))
-            raise Unavailable(f"s3 CompleteMultipartUpload {self._target(key)}: the checksum is not the source's")
+            raise Corrupt(f"s3 CompleteMultipartUpload {self._target(key)}: the checksum is not the source's")
         return Written(etag, answer.headers.get("x-amz-version-id", ""))
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
@@ -297,15 +304,21 @@ class S3Bucket:
         key: str,
         query: str,
         headers: dict[str, str],
-        body: bytes | Pieces,
+        body: bytes | Pieces = b"",
         condition: Condition | None = None,
+        checksum: str = "",
+        bound: bool = False,
     ) -> Answer:
-        """A write that learns what the bucket wants: a digest of the content (Object Lock does), or no conditions
-        (S3-compatible stores may know none)."""
+        """A write that learns what the bucket wants: a digest of the content (Object Lock does), or no conditions, or
+        none of a kind of checksums (S3-compatible stores may not know them). Raises `Unfit` where the write is `bound`
+        to its `checksum`."""
+        of = kind(checksum)
         while True:
             given = dict(headers)
+            if of in self._unchecked and not bound:
+                given = {name: text for name, text in headers.items() if not name.startswith(checksums.PREFIX)}
             if self._digests and body:
-                given["content-md5"] = await digest(body)
+                given["content-md5"] = await checksums.digest(body, "md5")
             if condition is not None and self.unconditional:
                 await self._look(key, condition)
             elif condition is not None:
@@ -313,13 +326,18 @@ class S3Bucket:
             try:
                 return await self._ask(operation, method, key, query, given, body)
             except GiveUp as error:
-                if not self._learn(error, condition):
+                if not self._learn(error, condition, of):
                     raise
+                if of in self._unchecked and bound:
+                    raise Unfit(str(error)) from None
 
-    def _learn(self, error: GiveUp, condition: Condition | None) -> bool:
+    def _learn(self, error: GiveUp, condition: Condition | None, checksum: str) -> bool:
         """Whether a refusal taught something that makes the next try another one."""
         if error.reason == "InvalidRequest" and "Content-MD5" in str(error) and not self._digests:
             self._digests = True
+            return True
+        if checksum and error.reason in checksums.REFUSING and "checksum" in str(error).lower():
+            self._unchecked.add(checksum)
             return True
         if error.reason == "NotImplemented" and condition is not None and not self.unconditional:
             self.unconditional = True
@@ -371,9 +389,8 @@ class S3Bucket:
             raise error_of(refused.refusal) from None
         if answer.body and b"<Error>" in answer.body:
             code = re.search(rb"<Code>([^<]*)</Code>", answer.body)
-            raise error_of(
-                Refusal("s3", operation, self._target(key), code[1].decode() if code else "InternalError", 500)
-            )
+            name = code[1].decode() if code else "InternalError"
+            raise error_of(Refusal("s3", operation, self._target(key), name, 500))
         return answer
 
     def _path(self, key: str) -> str:
@@ -381,8 +398,3 @@ class S3Bucket:
 
     def _target(self, key: str) -> str:
         return f"{self._bucket}/{self._prefix}{key}"
-
-
-def _bytes(content: bytes | bytearray) -> bytes:
-    """Nobody changes it any more; a copy would only cost."""
-    return cast(bytes, content)

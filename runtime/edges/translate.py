@@ -16,6 +16,7 @@ from botocore import exceptions as vendor
 from runtime.errors import (
     Busy,
     Changed,
+    Corrupt,
     CredentialRejected,
     Denied,
     DualSyncError,
@@ -63,11 +64,11 @@ _THROTTLED = (
     " ThrottlingException TooManyRequests TooManyRequestsException TransactionInProgressException"
 )
 _UNAVAILABLE = (
-    "BadDigest IncompleteBody InternalError InternalFailure InternalServerError InternalServiceError"
+    "IncompleteBody InternalError InternalFailure InternalServerError InternalServiceError"
     " InternalServiceErrorException RequestTimeout RequestTimeoutException RequestTimeTooSkewed"
-    " RequestExpired ServiceFailure ServiceUnavailable TemporaryRedirect XAmzContentChecksumMismatch"
-    " XAmzContentSHA256Mismatch"
+    " RequestExpired ServiceFailure ServiceUnavailable TemporaryRedirect"
 )
+_CORRUPT = "BadDigest XAmzContentChecksumMismatch XAmzContentSHA256Mismatch"
 _BUSY = "ConditionalRequestConflict OperationAborted ReplicatedWriteConflictException TransactionConflictException"
 _CHANGED = (
     "ConditionalCheckFailedException DuplicateItemException MessageNotInflight NoSuchKey NoSuchVersion"
@@ -102,6 +103,7 @@ CODES: Mapping[str, Kind] = MappingProxyType(
             (_THROTTLED, Throttled),
             ("AccessDenied", Denied),
             (_UNAVAILABLE, Unavailable),
+            (_CORRUPT, Corrupt),
             (_BUSY, Busy),
             (_CHANGED, Changed),
             ("NoSuchUpload", UploadGone),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import unquote_plus
 
+from runtime.checksum import composite, kind, value
+from runtime.edges.checksums import listed
 from runtime.edges.headers import minute
 from runtime.errors import Unavailable
 from runtime.objects import Begun, Part
@@ -32,7 +34,7 @@ def parts(body: bytes) -> Page:
     """Read an answer to ListParts. Raises `Unavailable` for one that is not whole."""
     more = _is_truncated(body, "ListParts")
     found = [
-        Part(int(text(row, "PartNumber")), text(row, "ETag").strip('"'), int(text(row, "Size") or 0))
+        Part(int(text(row, "PartNumber")), text(row, "ETag").strip('"'), int(text(row, "Size") or 0), listed(row))
         for row in _PART.findall(body)
     ]
     marker = text(_PART.sub(b"", body), "NextPartNumberMarker") if more else ""
@@ -76,10 +78,9 @@ def _is_truncated(body: bytes, call: str) -> bool:
 
 def agree(expected: str, body: bytes | bytearray) -> bool:
     """Whether the checksum that S3 worked out of the whole content is the source's (`Attributes.checksum`); true where
-    they can't be compared."""
-    kind, _, value = expected.partition(":")
-    found = text(body, f"Checksum{kind.upper()}") if value else ""
-    return not found or "-" in found or found == value
+    they can't be compared: other kinds, or composites of another number of parts."""
+    found = f"{kind(expected)}:{text(body, f'Checksum{kind(expected).upper()}')}"
+    return not value(found) or composite(found) != composite(expected) or found == expected
 
 
 def text(row: bytes | bytearray, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runtime.errors import Busy, Changed, CredentialRejected, GiveUp, Unavailable, UploadGone
-from runtime.objects import Attributes, Condition, Part, Written
+from runtime.objects import Attributes, Condition, Opened, Part, Written
 from runtime.parts import SourceChanged
 from runtime.pieces import Pieces
 from runtime.record import UPLOAD, Record
@@ -28,17 +28,25 @@ class Breaking(FakeBucket):
     completion: Exception | None = None
     abort_fails = False
 
-    async def put_part(self, key: str, upload_id: str, number: int, body: bytes | Pieces) -> Part:
+    async def put_part(
+        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+    ) -> Part:
         if self.part is not None and number == 2:
             raise self.part
-        return await super().put_part(key, upload_id, number, body)
+        return await super().put_part(key, upload_id, number, body, checksum, declared)
 
     async def complete_upload(
-        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        condition: Condition,
+        checksum: str = "",
+        declared: str = "",
     ) -> Written:
         if self.completion is not None:
             raise self.completion
-        return await super().complete_upload(key, upload_id, parts, condition, checksum)
+        return await super().complete_upload(key, upload_id, parts, condition, checksum, declared)
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         if self.abort_fails:
@@ -242,7 +250,9 @@ def test_who_comes_second_to_note_an_upload_leaves_none_behind() -> None:
     world = World()
 
     class Rival(FakeBucket):
-        async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
+        async def create_upload(
+            self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
+        ) -> Opened:
             first = self.store.create_upload(key, attributes, stamp)
             record = Record(UPLOAD, f"local>remote/{key}", 1, key, {"id": first})
             world.ledger.table.records[UPLOAD, record.id] = record

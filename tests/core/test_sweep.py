@@ -137,7 +137,7 @@ def test_pulls_without_a_note_are_aborted_when_a_worker_of_this_side_began_them(
     world = World()
     world.ledger.table.records.clear()
     world.there.uploads.clear()
-    upload_id = run(world.local.create_upload("pulled", Attributes(), None))
+    upload_id = run(world.local.create_upload("pulled", Attributes(), None)).id
     world.here.create_upload("somebody's", Attributes(), None, USER)
     world.here.create_upload("nobody's", Attributes(), None, "")
     world.time.now += ABANDONED_SECONDS - 1
@@ -152,7 +152,7 @@ def test_a_pull_with_a_note_is_no_pull_without_one() -> None:
     world = World()
     world.there.uploads.clear()
     world.ledger.table.records.clear()
-    upload_id = run(world.local.create_upload("k", Attributes(), None))
+    upload_id = run(world.local.create_upload("k", Attributes(), None)).id
     world.time.now += ABANDONED_SECONDS
     world.begin("remote>local")
     noted = next(iter(world.ledger.table.records.values()))

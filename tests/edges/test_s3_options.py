@@ -84,7 +84,7 @@ async def test_the_requester_pays_for_every_request() -> None:
         b = bucket(script, Options(requester_pays=True))
         await b.head("k")
         await b.read("k")
-        await b.part_size("k", "e")
+        await b.head_part("k", 1, "e")
         await b.put("k", b"x", PLAIN, None, NOTHING)
         await b.create_upload("k", PLAIN, None)
         await b.put_part("k", "u", 1, b"x")

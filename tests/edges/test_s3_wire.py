@@ -6,7 +6,8 @@ import pytest
 
 from runtime.edges.body import Admission
 from runtime.edges.options import Options
-from runtime.edges.s3 import RANGE_BYTES, WHOLE_BYTES, S3Bucket
+from runtime.edges.reading import RANGE_BYTES, WHOLE_BYTES
+from runtime.edges.s3 import S3Bucket
 from runtime.errors import Changed, Denied, GiveUp, Unavailable, UploadGone
 from runtime.objects import NOTHING, Attributes, Condition, Part
 from runtime.version import STAMP_KEY
@@ -79,16 +80,27 @@ async def test_what_is_archived(headers: dict[str, str], archived: bool) -> None
         assert seen.archived is archived
 
 
-@pytest.mark.parametrize("kind", ["crc64nvme", "crc32c", "sha256"])
-async def test_a_composite_checksum_is_not_taken_for_the_contents(kind: str) -> None:
-    for headers in (
-        {f"x_amz_checksum_{kind}": "AA==-2"},
-        {f"x_amz_checksum_{kind}": "AA==", "x_amz_checksum_type": "COMPOSITE"},
-    ):
-        async with scripted(answer(200, **DATE, **headers)) as script:
-            seen = await bucket(script).head("k")
-            assert seen is not None
-            assert seen.attributes.checksum == ""
+@pytest.mark.parametrize("kind", ["crc64nvme", "crc32c", "sha256", "xxhash128", "any1"])
+@pytest.mark.parametrize(
+    ("value", "type", "shown"),
+    [
+        ("AA==-2", "COMPOSITE", True),
+        ("AA==-2", None, True),
+        ("AA==", "COMPOSITE", False),
+        ("AA==", "FULL_OBJECT", True),
+    ],
+)
+async def test_a_composite_checksum_is_not_taken_for_the_contents(
+    kind: str, value: str, type: str | None, shown: bool
+) -> None:
+    headers = {f"x_amz_checksum_{kind}": value} | ({"x_amz_checksum_type": type} if type else {})
+    async with scripted(answer(200, b"hello", **DATE, **headers), answer(200, ETag='"e"')) as script:
+        seen = await bucket(script).head("k")
+        assert seen is not None
+        assert seen.attributes.checksum == (f"{kind}:{value}" if shown else "")
+        await bucket(script).put("k", b"hello", seen.attributes, None, NOTHING)
+        sent = {name: text for name, text in script.asked[-1].headers.items() if "checksum" in name}
+        assert sent == ({f"x-amz-checksum-{kind}": value} if type == "FULL_OBJECT" else {})
 
 
 async def test_a_missing_object_is_told_from_a_missing_bucket() -> None:

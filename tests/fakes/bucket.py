@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
-from runtime.errors import Busy, Changed, GiveUp, Unavailable, UploadGone
-from runtime.objects import Attributes, Begun, Condition, Part, Row, Seen, Written
+from runtime.checksum import composite, kind, linear, value
+from runtime.errors import Busy, Changed, Corrupt, GiveUp, Unavailable, Unfit, UploadGone
+from runtime.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
 from runtime.pieces import Pieces
 from runtime.version import Stamp
 from tests.fakes.gate import Gate, Pair, open_gate
-from tests.fakes.store import Store, Upload, Version
+from tests.fakes.store import Store, Upload, Version, checksum_of
 
 PAGE = 1000
 """Keys a page of a listing ("ListObjectsV2", API Reference)."""
@@ -85,43 +87,72 @@ class FakeBucket:
             raise Changed(f"GET {key}: not the version with ETag {etag}")
         return version.body[start:end]
 
-    async def part_size(self, key: str, etag: str) -> int:
-        await self._head[0]
+    async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+        body, checksum = await self._part_of(self._range, key, number, etag)
+        if len(body) != length:
+            raise Unfit(f"GET {key}: part {number} has another length")
+        return body, checksum
+
+    async def head_part(self, key: str, number: int, etag: str) -> Part:
+        body, checksum = await self._part_of(self._head, key, number, etag)
+        return Part(number, "", len(body), checksum)
+
+    async def _part_of(self, step: Pair, key: str, number: int, etag: str) -> tuple[bytes, str]:
+        await step[0]
         version = self.store.current(self._prefix + key)
-        await self._head[1]
+        await step[1]
         if version is None or version.seen.etag != etag:
-            raise Changed(f"HEAD {key}: not the version with ETag {etag}")
-        return version.first_part
+            raise Changed(f"{key}: not the version with ETag {etag}")
+        body, checksum = version.part(number)
+        return body, checksum if self.store.shows_parts else ""
 
     async def put(
-        self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
+        self, key: str, body: bytes | Pieces, attributes: Attributes, stamp: Stamp | None, condition: Condition
     ) -> Written:
+        content = await _content(body)
         await self._put[0]
         full = self._prefix + key
         self._check("PUT", full, condition)
-        written = self.store.put(full, bytes(body), self.principal, attributes, stamp)
+        checksum = attributes.checksum
+        if composite(checksum) or kind(checksum) in self.store.unknown:
+            attributes = replace(attributes, checksum="")
+        elif checksum and checksum != checksum_of(kind(checksum), content):
+            raise Corrupt(f"PUT {key}: BadDigest")
+        written = self.store.put(full, content, self.principal, attributes, stamp)
         await self._put[1]
         return written
 
-    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None) -> str:
+    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
         await self._create[0]
-        upload_id = self.store.create_upload(self._prefix + key, attributes, stamp, self.principal)
+        declared = "" if kind(checksum) in self.store.unknown else checksum
+        wanted = kind(declared) + ("-" if composite(declared) else "")
+        if declared and not composite(declared) and not linear(declared):
+            raise GiveUp("InvalidRequest", f"The FULL_OBJECT checksum type can't be used with {kind(declared)}")
+        upload_id = self.store.create_upload(self._prefix + key, attributes, stamp, self.principal, wanted)
         await self._create[1]
-        return upload_id
+        return Opened(upload_id, declared)
 
-    async def put_part(self, key: str, upload_id: str, number: int, body: bytes | Pieces) -> Part:
-        if isinstance(body, Pieces):
-            body = b"".join([piece async for piece in body])
+    async def put_part(
+        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+    ) -> Part:
+        content = await _content(body)
         await self._part[0]
-        self._upload(key, upload_id)
-        part = self.store.put_part(upload_id, number, bytes(body))
+        wanted, dash, _ = self._upload(key, upload_id).checksum.partition("-")
+        if wanted and self.store.picky:
+            raise Unfit(f"{upload_id}: InvalidArgument")
+        if dash and kind(checksum) != wanted:
+            raise GiveUp("InvalidRequest", f"expected checksum Type: {wanted}, actual checksum Type: {checksum}")
+        if value(checksum) and checksum != checksum_of(kind(checksum), content):
+            raise Corrupt(f"{upload_id}: BadDigest of part {number}")
+        part = self.store.put_part(upload_id, number, content)
         await self._part[1]
         return part
 
     async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
         await self._parts[0]
         parts = self._upload(key, upload_id).parts
-        listed = [Part(n, parts[n][0], len(parts[n][1])) for n in sorted(parts) if first <= n <= last]
+        sums = self._upload(key, upload_id).checksums
+        listed = [Part(n, parts[n][0], len(parts[n][1]), sums[n]) for n in sorted(parts) if first <= n <= last]
         await self._parts[1]
         return listed
 
@@ -132,7 +163,13 @@ class FakeBucket:
         return upload
 
     async def complete_upload(
-        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        condition: Condition,
+        checksum: str = "",
+        declared: str = "",
     ) -> Written:
         full = self._prefix + key
         try:
@@ -146,6 +183,8 @@ class FakeBucket:
             raise GiveUp("InvalidPartOrder", upload_id)
         if not parts or any(upload.parts.get(p.number, ("",))[0] != p.etag for p in parts):
             raise Unavailable(f"{upload_id}: InvalidPart")
+        if any(upload.checksums[p.number] != p.checksum for p in parts):
+            raise GiveUp("InvalidRequest", "The complete request must include the checksum for each part.")
         try:
             self._check("CompleteMultipartUpload", full, condition)
         except Busy:
@@ -155,6 +194,8 @@ class FakeBucket:
             upload.spent = self.store.spent_by_412  # of 412 the documentation does not say whether it may be repeated
             raise
         upload.parts = {n: upload.parts[n] for n in numbers}
+        if declared and declared != self.store.checksum(upload):
+            raise Corrupt(f"{upload_id}: BadDigest")
         written = self.store.complete_upload(upload_id, self.principal)
         await self._complete[1]
         return written
@@ -208,3 +249,7 @@ class FakeBucket:
             raise Changed(f"{call} {key}: 404, no object to match")
         elif version.seen.etag != condition.etag:
             raise Changed(f"{call} {key}: 412, another ETag")
+
+
+async def _content(body: bytes | Pieces) -> bytes:
+    return b"".join([piece async for piece in body]) if isinstance(body, Pieces) else bytes(body)

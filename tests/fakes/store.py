@@ -7,7 +7,9 @@ S3 User Guide and API Reference; the page is named where one decides.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from random import Random
@@ -34,20 +36,27 @@ class Versioning(StrEnum):
 class Version:
     """One version or delete marker of a key."""
 
-    __slots__ = ("body", "first_part", "marker", "seen", "version_id")
+    __slots__ = ("body", "marker", "parts", "seen", "version_id")
 
     def __init__(self, version_id: str, seen: Seen, body: bytes, marker: bool) -> None:
         self.version_id = version_id
         self.seen = seen
         self.body = body
         self.marker = marker
-        self.first_part = len(body)
+        self.parts: Sequence[tuple[int, str]] = ((len(body), ""),)
+        """Length and checksum of each."""
+
+    def part(self, number: int) -> tuple[bytes, str]:
+        """Its content, and its checksum if the version has a composite one."""
+        start = sum(length for length, _ in self.parts[: number - 1])
+        length, checksum = self.parts[number - 1]
+        return self.body[start : start + length], checksum
 
 
 class Upload:
     """A multipart upload under way."""
 
-    __slots__ = ("attributes", "initiated", "initiator", "key", "parts", "spent", "stamp")
+    __slots__ = ("attributes", "checksum", "checksums", "initiated", "initiator", "key", "parts", "spent", "stamp")
 
     def __init__(self, key: str, attributes: Attributes, stamp: Stamp | None, initiated: int, initiator: str) -> None:
         self.key = key
@@ -57,6 +66,9 @@ class Upload:
         self.initiator = initiator
         self.parts: dict[int, tuple[str, bytes]] = {}
         self.spent = False
+        self.checksum = ""
+        """Which is to be made of the content (`crc32`) or of the parts' (`crc32-`)."""
+        self.checksums: dict[int, str] = {}
 
 
 class Store:
@@ -89,6 +101,12 @@ class Store:
         self.absent_delete_is_404 = True
         self.spent_by_412 = True
         self.marker_removal_raises_event = True
+        self.shows_parts = True
+        """Whether a part's own checksum is told."""
+        self.unknown: set[str] = set()
+        """Kinds of checksums that it does not know."""
+        self.picky = False
+        """Whether it takes checksums at an upload's beginning, and refuses its parts then."""
         self._count = 0
 
     # -- what anyone sees
@@ -138,10 +156,11 @@ class Store:
         *,
         event: str = "ObjectCreated:Put",
     ) -> Written:
-        """PutObject."""
-        return self._create(
-            key, body, principal, attributes or Attributes(), stamp, event, self._etag(body), self.now()
-        )
+        """PutObject. Of a checksum only the kind counts."""
+        given = attributes or Attributes()
+        kind = given.checksum.partition(":")[0]
+        given = replace(given, checksum=checksum_of(kind, body) if kind else "")
+        return self._create(key, body, principal, given, stamp, event, self._etag(body), self.now())
 
     def copy(
         self,
@@ -159,19 +178,28 @@ class Store:
         return self.put(key, version.body, principal, attributes or seen.attributes, stamp, event="ObjectCreated:Copy")
 
     def create_upload(
-        self, key: str, attributes: Attributes | None = None, stamp: Stamp | None = None, principal: str = ""
+        self,
+        key: str,
+        attributes: Attributes | None = None,
+        stamp: Stamp | None = None,
+        principal: str = "",
+        checksum: str = "",
     ) -> str:
-        """CreateMultipartUpload."""
+        """CreateMultipartUpload; `checksum` as in `Upload`."""
         self._count += 1
         upload_id = f"upload-{self._count}"
         self.uploads[upload_id] = Upload(key, attributes or Attributes(), stamp, self.now(), principal)
+        self.uploads[upload_id].checksum = checksum
         return upload_id
 
     def put_part(self, upload_id: str, number: int, body: bytes) -> Part:
         """UploadPart."""
         etag = self._etag(body)
-        self.uploads[upload_id].parts[number] = (etag, body)
-        return Part(number, etag)
+        upload = self.uploads[upload_id]
+        upload.parts[number] = (etag, body)
+        kind, dash, _ = upload.checksum.partition("-")
+        upload.checksums[number] = checksum_of(kind, body) if dash else ""
+        return Part(number, etag, len(body), upload.checksums[number])
 
     def complete_upload(self, upload_id: str, principal: str) -> Written:
         """CompleteMultipartUpload of all parts. LastModified is the initiation ("HeadObject", API Reference)."""
@@ -184,13 +212,22 @@ class Store:
             upload.key,
             body,
             principal,
-            upload.attributes,
+            replace(upload.attributes, checksum=self.checksum(upload)),
             upload.stamp,
             event,
             etag,
             upload.initiated,
-            len(parts[0][1]),
+            [(len(upload.parts[n][1]), upload.checksums[n]) for n in sorted(upload.parts)],
         )
+
+    def checksum(self, upload: Upload) -> str:
+        """Of the parts that are there. ("Checking object integrity for data uploads": a composite one is that of the
+        parts' checksums, as bytes, one after the other.)"""
+        kind, dash, _ = upload.checksum.partition("-")
+        if not dash:
+            return checksum_of(kind, b"".join(upload.parts[n][1] for n in sorted(upload.parts))) if kind else ""
+        sums = [b64decode(upload.checksums[n].partition(":")[2]) for n in sorted(upload.parts)]
+        return f"{checksum_of(kind, b''.join(sums))}-{len(sums)}"
 
     def delete(self, key: str, principal: str, names: dict[bool, str] = EVENTS_OF_REMOVAL) -> None:
         """DeleteObject without a version: the object goes, or a delete marker comes ("Working with delete markers")."""
@@ -237,7 +274,7 @@ class Store:
         event: str,
         etag: str,
         modified: int,
-        first_part: int = 0,
+        parts: Sequence[tuple[int, str]] = (),
     ) -> Written:
         before = self.current(key)
         version_id = self._version_id()
@@ -245,7 +282,7 @@ class Store:
         version = Version(
             version_id, Seen(etag, len(body), modified, stamp, attributes, shown, opaque=self.kms), body, False
         )
-        version.first_part = first_part or len(body)
+        version.parts = parts or version.parts
         self._add(key, version)
         self._changed(key, before, version, principal, event, shown)
         return Written(etag, shown)
@@ -310,6 +347,17 @@ class Store:
         for versions in self.keys.values():
             for version in versions:
                 version.seen = replace(version.seen, version_id=version.version_id)
+
+
+def checksum_of(kind: str, body: bytes) -> str:
+    """As text. A kind that Python does not know has something else for it: nothing here works it out again."""
+    if kind == "crc32":
+        digest = zlib.crc32(body).to_bytes(4, "big")
+    elif kind in ("md5", "sha1", "sha256", "sha512"):
+        digest = hashlib.new(kind, body, usedforsecurity=False).digest()
+    else:
+        digest = hashlib.sha256(kind.encode() + body).digest()[:8]
+    return f"{kind}:{b64encode(digest).decode()}"
 
 
 _NO_OBJECT = Seen("", 0, 0)

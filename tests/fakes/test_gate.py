@@ -50,7 +50,7 @@ def test_what_is_killed_cleans_nothing_up() -> None:
     store, bucket = make()
 
     async def upload() -> None:
-        upload_id = await bucket.create_upload("a", Attributes(), None)
+        upload_id = (await bucket.create_upload("a", Attributes(), None)).id
         try:
             await bucket.put_part("a", upload_id, 1, b"x")
         except Exception:

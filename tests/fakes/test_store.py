@@ -156,7 +156,7 @@ def test_a_missing_key_is_404_for_if_match_and_either_answer_for_a_deletion() ->
 
 def test_a_conditional_write_that_meets_another_is_409_and_spends_an_upload() -> None:
     bench = Bench()
-    upload = run(bench.bucket.create_upload("a", Attributes(), None))
+    upload = run(bench.bucket.create_upload("a", Attributes(), None)).id
     part = run(bench.bucket.put_part("a", upload, 1, b"x"))
     bench.store.busy = lambda key: True
     with pytest.raises(Busy):

@@ -56,7 +56,13 @@ class Unconditional(Proxy):
         return await self.inner.put(key, body, attributes, stamp, _Any(self.inner, key))
 
     async def complete_upload(
-        self, key: str, upload_id: str, parts: Sequence[Part], condition: Condition, checksum: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        condition: Condition,
+        checksum: str = "",
+        declared: str = "",
     ) -> Written:
         return await self.inner.complete_upload(key, upload_id, parts, _Any(self.inner, key))
 

@@ -1,0 +1,32 @@
+"""Checksums as S3 keeps them: of the whole content, or composite, that is of the checksums of its parts.
+
+As text: the kind in lower case, a colon, S3's Base64, and for a composite one a dash and the number of parts
+(`crc32c:4waSgw==`, `sha256:rVWt…=-3`). Source: "Checking object integrity for data uploads", Amazon S3 User Guide.
+"""
+
+from __future__ import annotations
+
+COMPUTABLE = frozenset({"crc32", "md5", "sha1", "sha256", "sha512"})
+"""Kinds that Python's own library knows. The others only travel, from one store to the other."""
+
+
+def kind(text: str) -> str:
+    """Which algorithm; empty for none."""
+    return text.partition(":")[0]
+
+
+def value(text: str) -> str:
+    """What S3 writes, with the number of parts of a composite one."""
+    return text.partition(":")[2]
+
+
+def composite(text: str) -> int:
+    """Of how many parts' checksums it is made; 0 for one of the whole content. Base64 has no dash."""
+    _, dash, count = value(text).partition("-")
+    return int(count) if dash and count.isdigit() else 0
+
+
+def linear(text: str) -> bool:
+    """Whether S3 can make it of an upload's parts: of the whole content, and a CRC. ("Full object checksums in
+    multipart uploads are only available for CRC-based checksums", User Guide, on the same page.)"""
+    return bool(value(text)) and not composite(text) and text.startswith("crc")

@@ -1,0 +1,57 @@
+"""An object of a bucket while it is read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, cast
+
+from runtime.edges.connection import Connection
+from runtime.objects import Seen
+
+if TYPE_CHECKING:
+    from runtime.edges.s3 import S3Bucket
+
+WHOLE_BYTES = 32 << 20
+"""Content of up to this many bytes is read in one request; larger content in ranges of one version."""
+
+RANGE_BYTES = 8 << 20
+
+
+class S3Reading:
+    """An object being read (`runtime.ports.Reading`). What is large is received when it is asked for."""
+
+    def __init__(
+        self, bucket: S3Bucket, key: str, seen: Seen, content: bytes | bytearray | None, connection: Connection | None
+    ) -> None:
+        self._bucket = bucket
+        self._key = key
+        self.seen = seen
+        self._content = content
+        self._connection = connection
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content, once. Raises `Retry`, and `Changed` when it was replaced meanwhile and is too large for one
+        request."""
+        size = self.seen.size
+        if self._content is not None:
+            content, self._content = self._content, b""
+            yield as_bytes(content)
+        elif size <= WHOLE_BYTES and self._connection is not None:
+            body = await self._bucket.admission.body(size)
+            connection, self._connection = self._connection, None
+            yield as_bytes(await self._bucket.receive(self._key, connection, body))
+        else:
+            await self.close()
+            for start in range(0, size, RANGE_BYTES):
+                yield await self._bucket.read_range(self._key, start, min(size, start + RANGE_BYTES), self.seen.etag)
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort()
+            self._bucket.caller.pool.give(connection)
+
+
+def as_bytes(content: bytes | bytearray) -> bytes:
+    """Nobody changes it any more; a copy would only cost."""
+    return cast(bytes, content)
