@@ -44,7 +44,7 @@ def local_edges(settings: Settings) -> LocalEdges:
     network = Network(settings.local_region)
     admission = Admission()
     s3, path_style = network.s3(settings.local_bucket, settings.local_endpoint)
-    options = Options(tags=settings.include_tags, requester_pays=settings.requester_pays, owner=settings.local_account)
+    options = local_options(settings)
 
     def bucket(prefix: str) -> S3Bucket:
         return S3Bucket(s3, settings.local_bucket, prefix, path_style=path_style, admission=admission, options=options)
@@ -77,15 +77,25 @@ def remote_bucket(settings: Settings, secret: PeerSecret, admission: Admission |
         settings.remote_prefix,
         path_style=path_style,
         admission=admission,
-        options=Options(
-            storage_class="" if settings.keep_class else settings.remote_storage_class,
-            acl=settings.remote_acl,
-            encryption=settings.remote_encryption,
-            kms_key=settings.remote_kms_key,
-            tags=settings.include_tags,
-            requester_pays=settings.requester_pays,
-            owner=settings.remote_account,
-        ),
+        options=remote_options(settings),
+    )
+
+
+def local_options(settings: Settings) -> Options:
+    """How this side's bucket is asked. What is written there follows its own defaults."""
+    return Options(tags=settings.include_tags, requester_pays=settings.requester_pays, owner=settings.local_account)
+
+
+def remote_options(settings: Settings) -> Options:
+    """How the peer's bucket is asked, and what replicas get there."""
+    return Options(
+        storage_class="" if settings.keep_class else settings.remote_storage_class,
+        acl=settings.remote_acl,
+        encryption=settings.remote_encryption,
+        kms_key=settings.remote_kms_key,
+        tags=settings.include_tags,
+        requester_pays=settings.requester_pays,
+        owner=settings.remote_account,
     )
 
 

@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from runtime.checksum import composite
 from runtime.edges import checksums, metadata
-from runtime.objects import Attributes, Condition, Seen
+from runtime.errors import Unavailable
+from runtime.objects import Attributes, Condition, Seen, Written
 from runtime.version import Stamp
 
 _PLAIN = (
@@ -51,6 +52,14 @@ def of_condition(condition: Condition) -> dict[str, str]:
 def etag(headers: Mapping[str, str]) -> str:
     """The ETag without its quotes."""
     return headers.get("etag", "").strip('"')
+
+
+def written(headers: Mapping[str, str], etag_of_body: str = "") -> Written:
+    """What a write answered. Raises `Unavailable` for an answer without an ETag: whatever it is, it proves nothing."""
+    found = etag_of_body.strip('"') or etag(headers)
+    if not found:
+        raise Unavailable("s3: a write was answered without an ETag")
+    return Written(found, headers.get("x-amz-version-id", ""))
 
 
 def seen(headers: Mapping[str, str], size: int) -> Seen:

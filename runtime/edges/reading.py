@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from runtime.edges.connection import Connection
@@ -15,6 +16,9 @@ WHOLE_BYTES = 32 << 20
 """Content of up to this many bytes is read in one request; larger content in ranges of one version."""
 
 RANGE_BYTES = 8 << 20
+
+ARCHIVED = "InvalidObjectState"
+"""S3's code for a GET of an object in an archive ("Error responses", API Reference)."""
 
 
 class S3Reading:
@@ -50,6 +54,12 @@ class S3Reading:
         if connection is not None:
             connection.abort()
             self._bucket.caller.pool.give(connection)
+
+
+async def asleep(bucket: S3Bucket, key: str) -> S3Reading | None:
+    """An object whose content S3 refuses as `ARCHIVED`: what it is can still be seen, and may be all that is wanted."""
+    seen = await bucket.head(key)
+    return S3Reading(bucket, key, replace(seen, archived=True), None, None) if seen is not None else None
 
 
 def as_bytes(content: bytes | bytearray) -> bytes:

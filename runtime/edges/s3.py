@@ -19,7 +19,7 @@ from runtime.edges.caller import Caller, Refused
 from runtime.edges.connection import Answer, Connection
 from runtime.edges.credentials import Credentials
 from runtime.edges.options import Options, tags
-from runtime.edges.reading import S3Reading, as_bytes
+from runtime.edges.reading import ARCHIVED, S3Reading, as_bytes, asleep
 from runtime.edges.translate import MISSING_OBJECT, Refusal, error_of
 from runtime.errors import Changed, Corrupt, DualSyncError, GiveUp, Unavailable, Unfit
 from runtime.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
@@ -86,13 +86,13 @@ class S3Bucket:
         except Refused as refused:
             if refused.refusal.code in MISSING_OBJECT:
                 return None
+            if refused.refusal.code == ARCHIVED:
+                return await asleep(self, key)
             raise error_of(refused.refusal) from None
         seen = wire.seen(answer.headers, answer.length or 0)
-        if answer.body is None:
-            reading = S3Reading(self, key, seen, None, connection)
-        else:
+        if answer.body is not None:
             self.caller.pool.give(connection)
-            reading = S3Reading(self, key, seen, answer.body, None)
+        reading = S3Reading(self, key, seen, answer.body, connection if answer.body is None else None)
         if self._options.tagged(answer.headers):
             try:
                 reading.seen = await self._with_tags(key, seen)
@@ -162,7 +162,7 @@ class S3Bucket:
     ) -> Written:
         headers = self._given(attributes, stamp) | wire.of_checksum(attributes)
         answer = await self._write("PutObject", "PUT", key, "", headers, body, condition, attributes.checksum)
-        return Written(wire.etag(answer.headers), answer.headers.get("x-amz-version-id", ""))
+        return wire.written(answer.headers)
 
     async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
         while True:
@@ -214,7 +214,7 @@ class S3Bucket:
         query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
         headers = checksums.giving(checksum)
         answer = await self._write("UploadPart", "PUT", key, query, headers, body, checksum=declared, bound=True)
-        return Part(number, wire.etag(answer.headers), len(body), checksum or checksums.shown(answer.headers))
+        return Part(number, wire.written(answer.headers).etag, len(body), checksum or checksums.shown(answer.headers))
 
     async def complete_upload(
         self,
@@ -243,12 +243,12 @@ class S3Bucket:
                 raise
             raise Unavailable(str(error)) from None  # another worker put a part again: listed anew, it can be
         said = answer.body or b""
-        etag = uploads.text(said, "ETag").strip('"') or wire.etag(answer.headers)
+        written = wire.written(answer.headers, uploads.text(said, "ETag"))
         if not uploads.agree(checksum, said):
             with contextlib.suppress(DualSyncError):
-                await self.delete(key, Condition(etag))
+                await self.delete(key, Condition(written.etag))
             raise Corrupt(f"s3 CompleteMultipartUpload {self._target(key)}: the checksum is not the source's")
-        return Written(etag, answer.headers.get("x-amz-version-id", ""))
+        return written
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         with contextlib.suppress(Changed):
@@ -317,7 +317,7 @@ class S3Bucket:
             given = dict(headers)
             if of in self._unchecked and not bound:
                 given = {name: text for name, text in headers.items() if not name.startswith(checksums.PREFIX)}
-            if self._digests and body:
+            if self._digests and operation in ("PutObject", "UploadPart"):
                 given["content-md5"] = await checksums.digest(body, "md5")
             if condition is not None and self.unconditional:
                 await self._look(key, condition)
@@ -333,7 +333,7 @@ class S3Bucket:
 
     def _learn(self, error: GiveUp, condition: Condition | None, checksum: str) -> bool:
         """Whether a refusal taught something that makes the next try another one."""
-        if error.reason == "InvalidRequest" and "Content-MD5" in str(error) and not self._digests:
+        if "Content-MD5" in str(error) and not self._digests:
             self._digests = True
             return True
         if checksum and error.reason in checksums.REFUSING and "checksum" in str(error).lower():

@@ -104,6 +104,9 @@ async def test_a_bucket_with_object_lock_gets_the_digest_that_it_wants() -> None
         for _ in range(2):
             await b.put("k", b"hello", PLAIN, None, NOTHING)
         assert [asked.headers.get("content-md5") for asked in script.asked] == [None, *["XUFAKrxLKna5cZ2REBfFkg=="] * 2]
+    async with scripted(wants, answer(200, ETag='"e"')) as script:
+        await bucket(script).put("k", b"", PLAIN, None, NOTHING)
+        assert script.asked[1].headers["content-md5"] == "1B2M2Y8AsgTpgAmY7PhCfg==", "of nothing, too"
     async with scripted(wants) as script:
         with pytest.raises(GiveUp, match="InvalidRequest"):
             await bucket(script).put("k", b"hello", PLAIN, None, NOTHING)

@@ -11,6 +11,7 @@ from runtime.copier import Copier
 from runtime.edges.credentials import Credential, FixedCredentials
 from runtime.edges.dynamodb import DynamoLedger
 from runtime.edges.network import Network
+from runtime.edges.options import Options
 from runtime.edges.parallel import LoopParallel
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.sqs import SqsQueue
@@ -90,10 +91,10 @@ class HttpSide:
 
     # -- edges, made inside the loop that uses them
 
-    def bucket_edge(self, person: Person) -> S3Bucket:
+    def bucket_edge(self, person: Person, options: Options | None = None) -> S3Bucket:
         network = Network(self.region, FixedCredentials(person.credential))
         caller, path_style = network.s3(self.bucket, self.cloud.endpoint)
-        return S3Bucket(caller, self.bucket, self.prefix, path_style=path_style)
+        return S3Bucket(caller, self.bucket, self.prefix, path_style=path_style, options=options)
 
     def queue_edge(self) -> SqsQueue:
         network = Network(self.region, FixedCredentials(self.worker.credential))
@@ -113,6 +114,8 @@ class HttpSide:
             parallel=LoopParallel(),
             ledger=ledger,
             clock=clock,
+            include_metadata=settings.include_metadata,
+            keep_class=settings.keep_class,
         )
 
     # -- what its users do, as any S3 tool would

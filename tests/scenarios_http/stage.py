@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runtime.context import Context
+from runtime.edges.assemble import local_options, remote_options
 from runtime.edges.parallel import LoopParallel
 from runtime.events import Principals
 from runtime.record import DELETION_APPROVAL, Record
@@ -133,8 +134,8 @@ class HttpStage:
             self.contexts[name] = Context(
                 settings=settings,
                 clock=self.clock,
-                local=Counted(here.bucket_edge(here.worker), self.counts),
-                remote=Counted(there.bucket_edge(there.dedicated), self.counts),
+                local=Counted(here.bucket_edge(here.worker, local_options(settings)), self.counts),
+                remote=Counted(there.bucket_edge(there.dedicated, remote_options(settings)), self.counts),
                 ledger=ledger,
                 queue=here.queue_edge(),
                 copier=here.copier(settings, ledger, self.clock),
