@@ -1,4 +1,4 @@
-"""Objects with all that S3 says of them, after they have travelled: from either side, whole, in parts, and as giants."""
+"""Objects with all that S3 says of them, after they have travelled: either way, whole, in parts, and as giants."""
 
 from __future__ import annotations
 
