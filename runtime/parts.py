@@ -22,7 +22,9 @@ PARTS_AT_ONCE = 8
 LONGEST_WHOLE = 64 << 20
 """Bytes. A longer part is sent while it is read."""
 CORRUPT_ATTEMPTS = 8
-"""Looks, or tries of a message of parts. What does not arrive whole may be terabytes."""
+"""Looks, uploads of one version, or tries of a message of parts. What does not arrive whole may be terabytes."""
+CORRUPT_SECONDS = 3600
+"""From then on a version that was given up may be tried again: no look of then is under way any more."""
 
 
 class SourceChanged(Changed):
@@ -88,7 +90,7 @@ class Parts:
             try:
                 written = await self._complete(upload, parts, condition, attributes)
             except Corrupt:  # by which part nobody knows: all are read again
-                await self.drop(upload)
+                await self._end(upload, replace(upload, corrupt=upload.corrupt + 1, moved=plan.begun))
                 raise
         except (SourceChanged, UploadGone, Unfit, Busy, GiveUp):
             await self.drop(upload)
@@ -140,7 +142,7 @@ class Parts:
         if noted is not None:
             upload = Upload.of(noted)
             if upload.is_of(plan):
-                plan = plan if upload.checksum else replace(plan, checksum="")
+                plan = _after(upload, plan)
                 with contextlib.suppress(UploadGone):
                     listed = await self.route.target.list_parts(upload.to, upload.id)
                     if listed is not None:
@@ -181,15 +183,29 @@ class Parts:
 
     async def plainly(self, upload: Upload) -> None:
         """End a giant's upload that is `Unfit`; the next one of this version is begun without its checksums."""
+        await self._end(upload, replace(upload, checksum=""))
+
+    async def _end(self, upload: Upload, known: Upload) -> None:
+        """Abort it, and note what is known now for the next one of this version."""
         await self._abort(upload)
-        with contextlib.suppress(Changed):
-            await self.ledger.claim(replace(upload, checksum="", sent=0).record(), upload.record())
+        with contextlib.suppress(DualSyncError):
+            await self.ledger.claim(replace(known, sent=0, parts=0, stalls=0).record(), upload.record())
 
     async def drop(self, upload: Upload) -> None:
         """Give it up, note and all. What fails here is left to the finder: what went wrong first is what counts."""
         with contextlib.suppress(DualSyncError):
             await self.route.target.abort_upload(upload.to, upload.id)
             await self.ledger.release(upload.record())
+
+
+def _after(ended: Upload, plan: Upload) -> Upload:
+    """`plan`, knowing what became of an upload of the same. Raises `GiveUp` when that did not arrive whole again and
+    again: a giant has several looks, each of which would try as often."""
+    if ended.corrupt >= CORRUPT_ATTEMPTS:
+        if plan.begun - ended.moved < CORRUPT_SECONDS:
+            raise GiveUp("corrupt", f"{plan.key!r} did not arrive whole in {ended.corrupt} uploads")
+        ended = replace(ended, corrupt=0)
+    return replace(plan, checksum=plan.checksum if ended.checksum else "", corrupt=ended.corrupt)
 
 
 async def of_version(reading: Awaitable[T]) -> T:

@@ -27,8 +27,8 @@ class Upload:
 
     What is copied (`etag`, `size`, `stamp`, `attributes`) and how (`length` of all parts but the last; bytes) must be
     the same for an upload to be gone on with. `id` is S3's, `begun` in seconds since the epoch, `checksum` what the
-    store was told to see to (`Opened`; a record of an upload that can't have any keeps the next one from trying). The
-    rest is of giants,
+    store was told to see to (`Opened`; a record of an upload that can't have any keeps the next one from trying), and
+    `corrupt` how often it did not arrive whole. The rest is of giants,
     whose parts are messages: `sent` is when they were sent (0: not yet), `parts` how many were there at `moved`,
     `stalls` how often nothing had moved since, and `look` the fields of the look that asks for all this.
     """
@@ -44,6 +44,7 @@ class Upload:
     id: str = ""
     begun: int = 0
     checksum: str = ""
+    corrupt: int = 0
     sent: int = 0
     parts: int = 0
     moved: int = 0
