@@ -34,6 +34,7 @@ from runtime.peer import Verdict, wait_for_peer
 from runtime.prefixlist import PrefixList, Watched
 from runtime.premises import of_other_buckets
 from runtime.settings import Settings
+from runtime.shortcomings import tell
 from runtime.sweep import Sweep, sessions_of
 from runtime.throttle import Throttle, ThrottledBucket
 from runtime.vitals import Vitals
@@ -149,6 +150,7 @@ async def work(settings: Settings) -> None:
         asyncio.create_task(listed.watch()),
         asyncio.create_task(log.beat(edges.ledger, lambda: loop.in_flight)),
         asyncio.create_task(feed(os.environ, edges.clock)),
+        asyncio.create_task(tell({"local": edges.bucket, "remote": credential.bucket}, edges.clock, log)),
     ]
     try:
         await loop.run()

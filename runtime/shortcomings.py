@@ -1,0 +1,34 @@
+"""A store that knows no conditional writes: the first one that it refuses tells, and the worker says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from runtime.log import Log
+from runtime.ports import Clock
+
+PERIOD = 60.0
+"""Seconds between two looks at what the buckets have learnt."""
+
+
+class Store(Protocol):
+    """A bucket that learns what its store lacks (`runtime.edges.s3.S3Bucket`)."""
+
+    unconditional: bool
+
+
+async def tell(stores: Mapping[str, Store], clock: Clock, log: Log) -> None:
+    """Say it once of each store, by its name; return when it has been said of all."""
+    silent = dict(stores)
+    while silent:
+        for name in [name for name, store in silent.items() if store.unconditional]:
+            del silent[name]
+            log.line(
+                "WARNING",
+                "store",
+                store=name,
+                reason="knows no conditional writes: each is made after a look, and a write of another program in"
+                " between is lost; use a store that knows If-Match and If-None-Match (Limits: stores that are not S3)",
+            )
+        await clock.sleep(PERIOD)
