@@ -195,6 +195,41 @@ def test_what_can_not_be_checked_is_copied_all_the_same(
     assert copied[0] == CONTENT
     assert copied[1].attributes.checksum == ""
     assert (c.world.target.uploads, c.world.noted()) == ({}, [])
+    if but is _hides:
+        assert len(c.source.reads) == 3, "known before anything is read"
+
+
+@pytest.mark.parametrize("nth", [-1, 2])
+def test_a_store_that_only_makes_its_own_is_compared_afterwards(nth: int) -> None:
+    c = case("crc64nvme", *EVEN, nth=nth)
+    c.world.target.own = "crc64nvme"
+    if nth >= 0:
+        with pytest.raises(Corrupt):
+            c.copy()
+        assert c.world.copied() is None
+    c.copy()
+    assert c.arrived()
+
+
+def test_a_store_that_shows_the_wholes_checksum_for_a_part_is_not_believed() -> None:
+    c = case("sha256-", *EVEN)
+
+    class Whole(FakeBucket):
+        async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+            return (await super().read_part(key, number, length, etag))[0], c.seen.attributes.checksum
+
+    c.world.route = Route(Whole(c.world.source, "AIDA"), Computing(c.world.target, "AIDA"), "local>remote")
+    c.copy()
+    assert c.arrived()
+
+
+def test_a_composite_checksum_of_another_number_of_parts_says_nothing() -> None:
+    c = case("sha256-", *EVEN)
+    odd = replace(c.seen.attributes, checksum=c.seen.attributes.checksum[:-1] + "4")
+    c.world.copy(Reading(replace(c.seen, attributes=odd)))
+    copied = c.world.copied()
+    assert copied is not None
+    assert (copied[0], copied[1].attributes.checksum, len(c.source.reads)) == (CONTENT, "", 3)
 
 
 @pytest.mark.parametrize("checksum", ["sha256", "md5"])
@@ -257,8 +292,9 @@ def test_an_upload_that_was_left_is_gone_on_with_and_keeps_its_checksums(checksu
     assert c.arrived()
 
 
-def test_attributes_that_do_not_travel_take_no_checksum_with_them() -> None:
-    c = case("sha256-", *EVEN)
+@pytest.mark.parametrize(("checksum", "parts"), [("sha256-", EVEN), ("sha256", ()), ("crc32c", ())])
+def test_attributes_that_do_not_travel_take_no_checksum_with_them(checksum: str, parts: tuple[bytes, ...]) -> None:
+    c = case(checksum, *parts)
     c.world.copier = replace(c.world.copier, include_metadata=False)
     c.copy()
     assert c.arrived()

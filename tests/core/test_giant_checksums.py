@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from runtime.errors import Corrupt
 from runtime.events import portion_of
 from runtime.giant import STALL_SECONDS
 from runtime.parts import CORRUPT_ATTEMPTS, CORRUPT_SECONDS
@@ -123,6 +124,23 @@ def test_what_never_arrives_whole_comes_to_an_end(checksum: str, reason: str) ->
         w.work(w.events[-1])
         w.all_done()
         assert (w.arrived(), w.checksum()) == (CONTENT, w.sources()), "redriven later it has another chance"
+
+
+def test_a_small_object_that_never_arrives_whole_is_given_up() -> None:
+    w = Giants(settings())
+    event = w.put("k", b"small")
+    looks = 0
+
+    async def put(*_: object) -> None:
+        nonlocal looks
+        looks += 1
+        raise Corrupt("BadDigest")
+
+    w.remote.put = put  # type: ignore[method-assign,assignment]
+    w.work(event)
+    w.all_done()
+    assert looks == CORRUPT_ATTEMPTS + 1
+    assert [text.split(":")[0] for text in dead(w)] == ["corrupt"]
 
 
 def test_a_part_that_never_arrives_whole_is_left_to_the_look_that_watches() -> None:

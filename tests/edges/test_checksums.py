@@ -99,8 +99,11 @@ async def test_a_store_without_a_kind_takes_whole_objects_without_it_and_keeps_i
         assert not b.unconditional
 
 
-async def test_a_refusal_that_does_not_speak_of_checksums_teaches_nothing() -> None:
-    async with scripted(error(400, "InvalidRequest", "Something about the storage class")) as script:
+@pytest.mark.parametrize(
+    ("code", "message"), [("InvalidRequest", "The storage class"), ("EntityTooLarge", "Too large for a checksum")]
+)
+async def test_a_refusal_that_means_something_else_teaches_nothing(code: str, message: str) -> None:
+    async with scripted(error(400, code, message)) as script:
         with pytest.raises(GiveUp):
             await bucket(script).create_upload("k", PLAIN, None, WHOLE)
         assert len(script.asked) == 1
@@ -150,6 +153,15 @@ async def test_a_store_that_refuses_the_parts_is_not_told_again(code: str, check
         assert len(script.asked) == 1
         assert await b.create_upload("k", PLAIN, None, checksum) == Opened("u")
         assert sent(script) == {}
+
+
+async def test_an_upload_that_was_begun_with_them_goes_on_with_them() -> None:
+    async with scripted(error(400, "InvalidRequest", MISMATCH), answer(200, ETag='"p"')) as script:
+        b = bucket(script)
+        with pytest.raises(Unfit):
+            await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
+        await b.put_part("k", "another", 1, b"x", "sha256:AA==", OF_PARTS)
+        assert sent(script) == {"sha256": "AA=="}
 
 
 async def test_a_part_of_an_upload_without_checksums_is_refused_as_ever() -> None:

@@ -124,8 +124,8 @@ class FakeBucket:
 
     async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
         await self._create[0]
-        declared = "" if kind(checksum) in self.store.unknown else checksum
-        wanted = kind(declared) + ("-" if composite(declared) else "")
+        declared = "" if self.store.own or kind(checksum) in self.store.unknown else checksum
+        wanted = self.store.own or kind(declared) + ("-" if composite(declared) else "")
         if declared and not composite(declared) and not linear(declared):
             raise GiveUp("InvalidRequest", f"The FULL_OBJECT checksum type can't be used with {kind(declared)}")
         upload_id = self.store.create_upload(self._prefix + key, attributes, stamp, self.principal, wanted)
@@ -196,8 +196,12 @@ class FakeBucket:
         upload.parts = {n: upload.parts[n] for n in numbers}
         if declared and declared != self.store.checksum(upload):
             raise Corrupt(f"{upload_id}: BadDigest")
+        made = self.store.checksum(upload)
         written = self.store.complete_upload(upload_id, self.principal)
         await self._complete[1]
+        if kind(made) == kind(checksum) and composite(made) == composite(checksum) and made != checksum:
+            self.store.delete(full, self.principal)
+            raise Corrupt(f"{upload_id}: the checksum is not the source's")
         return written
 
     async def abort_upload(self, key: str, upload_id: str) -> None:

@@ -105,6 +105,8 @@ class Store:
         """Whether a part's own checksum is told."""
         self.unknown: set[str] = set()
         """Kinds of checksums that it does not know."""
+        self.own = ""
+        """The kind of checksum that it makes of every upload, whatever it is told."""
         self.picky = False
         """Whether it takes checksums at an upload's beginning, and refuses its parts then."""
         self._count = 0
