@@ -101,16 +101,7 @@ async def work(settings: Settings) -> None:
         remote=ThrottledBucket(credential.bucket, throttle),
         ledger=edges.ledger,
         queue=edges.queue,
-        copier=Copier(
-            threshold=settings.multipart_threshold,
-            part_size=settings.part_size,
-            parallel=edges.parallel,
-            ledger=edges.ledger,
-            clock=edges.clock,
-            include_metadata=settings.include_metadata,
-            keep_class=settings.keep_class,
-            giant=settings.giant_threshold,
-        ),
+        copier=copier_of(settings, edges),
         principals=Principals(frozenset(settings.own_user_ids), await _own_role(settings, edges)),
         log=log,
     )
@@ -159,6 +150,20 @@ async def work(settings: Settings) -> None:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
         await log.farewell(edges.ledger, sys.exception())
+
+
+def copier_of(settings: Settings, edges: LocalEdges) -> Copier:
+    """What carries objects, as the settings want them."""
+    return Copier(
+        threshold=settings.multipart_threshold,
+        part_size=settings.part_size,
+        parallel=edges.parallel,
+        ledger=edges.ledger,
+        clock=edges.clock,
+        include_metadata=settings.include_metadata,
+        keep_class=settings.keep_class,
+        giant=settings.giant_threshold,
+    )
 
 
 def _who() -> str:

@@ -119,6 +119,15 @@ async def test_faults_are_tried_again_and_not_for_ever(fault: bytes) -> None:
         assert len(script.asked) == ATTEMPTS
 
 
+async def test_pauses_are_drawn_by_lot_and_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[float, float]] = []
+    monkeypatch.setattr("random.uniform", lambda low, high: drawn.append((low, high)) or 0)
+    async with scripted(error(503, "SlowDown")) as script:
+        with pytest.raises(Refused):
+            await get(script.caller())
+    assert drawn == [(0, 0.4), (0, 0.8)]
+
+
 async def test_refusals_are_not_tried_again() -> None:
     async with scripted(error(412, "PreconditionFailed", "At least one.")) as script:
         with pytest.raises(Refused) as caught:

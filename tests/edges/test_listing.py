@@ -39,6 +39,7 @@ def row(key: str, size: int = 5) -> Row:
 def test_rows_relative_to_the_prefix() -> None:
     got = parse(page(contents("p/"), contents("p/a%2Fb"), contents("p/a+b%2B%01%C3%BC", 0), token="a&amp;b="), "p/")
     assert got.rows == [row("a/b"), row("a b+\x01ü", 0)]
+    assert parse(page(contents("a+b")), "").rows == [row("a b")], "S3 writes a blank so, and nothing else may be there"
     assert got.token == "a&b="
 
 

@@ -30,6 +30,26 @@ async def test_replicas_get_class_and_acl_of_the_bucket() -> None:
         assert not [name for name in asked.headers if "class" in name or "meta" in name]
 
 
+@pytest.mark.parametrize(
+    ("key", "path"),
+    [
+        ("a+b c", "a%2Bb%20c"),
+        ("a//../b/.", "a//../b/."),
+        ("100%", "100%25"),
+        ("%2F", "%252F"),
+        ("~-._", "~-._"),
+        ("?a=b#c&d;e:f@g!$'()*,", "%3Fa%3Db%23c%26d%3Be%3Af%40g%21%24%27%28%29%2A%2C"),
+        ("\ufffd\U0001f388\n", "%EF%BF%BD%F0%9F%8E%88%0A"),
+        ("folder/", "folder/"),
+    ],
+)
+async def test_a_key_is_encoded_as_signatures_want_it(key: str, path: str) -> None:
+    """IAM User Guide, "Create a signed AWS API request": all but A-Z a-z 0-9 - . _ ~ and, in a key, the slash."""
+    async with scripted(answer(200, **DATE)) as script:
+        await bucket(script).head(key)
+        assert script.asked[0].path == f"/b/p/{path}"
+
+
 async def test_an_object_as_its_headers_tell() -> None:
     headers = DATE | {
         "Content_Type": "text/plain; charset=utf-8",
