@@ -10,14 +10,14 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
 from runtime.checksum import composite, kind, linear, value
+from runtime.errors import GiveUp
 from runtime.objects import Part
 from runtime.pieces import Pieces
 
 PREFIX = "x-amz-checksum-"
 ENABLED = {PREFIX + "mode": "ENABLED"}
-REFUSING = frozenset({"InvalidArgument", "InvalidRequest", "MethodNotAllowed", "NotImplemented", "XNotImplemented"})
-"""How a store says that it does not know a kind of checksum, or not in this way, if it speaks of checksums at all."""
 
+_REFUSING = frozenset({"InvalidArgument", "InvalidRequest", "MethodNotAllowed", "NotImplemented", "XNotImplemented"})
 _NO_KIND = frozenset({"algorithm", "mode", "type"})
 _ASIDE = 1 << 20
 _ELEMENT = re.compile(rb"<Checksum([A-Z0-9]+)>([^<]+)</Checksum")
@@ -78,6 +78,11 @@ def beside(parts: Sequence[Part], text: str) -> dict[int, str]:
         return {}
     name = f"Checksum{of.upper()}"
     return {part.number: f"<{name}>{value(part.checksum)}</{name}>" for part in parts}
+
+
+def refused(error: GiveUp) -> bool:
+    """Whether a store says that it does not know a kind of checksum, or not in this way."""
+    return error.reason in _REFUSING and "checksum" in str(error).lower()
 
 
 async def digest(body: bytes | bytearray | Pieces, kind: str) -> str:

@@ -103,8 +103,7 @@ class S3Bucket:
 
     async def _with_tags(self, key: str, seen: Seen) -> Seen:
         """Of the same version, where the bucket keeps versions."""
-        version = seen.version_id
-        query = f"tagging=&versionId={quote(version, safe='')}" if version else "tagging="
+        query = f"tagging=&versionId={quote(seen.version_id, safe='')}" if seen.version_id else "tagging="
         answer = await self._ask("GetObjectTagging", "GET", key, query)
         return replace(seen, attributes=replace(seen.attributes, tags=tags(answer.body or b"")))
 
@@ -326,19 +325,20 @@ class S3Bucket:
             try:
                 return await self._ask(operation, method, key, query, given, body)
             except GiveUp as error:
-                if not self._learn(error, condition, of):
+                if not self._learn(error, condition, of, bound):
                     raise
-                if of in self._unchecked and bound:
-                    raise Unfit(str(error)) from None
 
-    def _learn(self, error: GiveUp, condition: Condition | None, checksum: str) -> bool:
+    def _learn(self, error: GiveUp, condition: Condition | None, checksum: str, bound: bool) -> bool:
         """Whether a refusal taught something that makes the next try another one."""
         if "Content-MD5" in str(error) and not self._digests:
             self._digests = True
             return True
-        if checksum and error.reason in checksums.REFUSING and "checksum" in str(error).lower():
+        if checksum and checksums.refused(error):
+            new = checksum not in self._unchecked
             self._unchecked.add(checksum)
-            return True
+            if bound:
+                raise Unfit(str(error)) from None
+            return new
         if error.reason == "NotImplemented" and condition is not None and not self.unconditional:
             self.unconditional = True
             return True

@@ -155,6 +155,21 @@ async def test_a_store_that_refuses_the_parts_is_not_told_again(code: str, check
         assert sent(script) == {}
 
 
+async def test_a_bucket_with_object_lock_gets_the_digest_that_it_wants_before_anything_else() -> None:
+    lock = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests with Object Lock parameters"
+    async with scripted(error(400, "InvalidRequest", lock), answer(200, ETag='"p"')) as script:
+        await bucket(script).put_part("k", "u", 1, b"x", "", WHOLE)
+        assert script.asked[-1].headers["content-md5"]
+
+
+async def test_a_store_that_refuses_with_and_without_is_not_asked_for_ever() -> None:
+    async with scripted(error(400, "InvalidRequest", "No checksum pleases me")) as script:
+        with pytest.raises(GiveUp):
+            await bucket(script).put("k", b"x", Attributes(checksum="sha1:AA=="), None, NOTHING)
+        assert [sent(script, n) for n in range(2)] == [{"sha1": "AA=="}, {}]
+        assert len(script.asked) == 2
+
+
 async def test_an_upload_that_was_begun_with_them_goes_on_with_them() -> None:
     async with scripted(error(400, "InvalidRequest", MISMATCH), answer(200, ETag='"p"')) as script:
         b = bucket(script)
