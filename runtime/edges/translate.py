@@ -101,7 +101,7 @@ CODES: Mapping[str, Kind] = MappingProxyType(
         for codes, kind in (
             (_CREDENTIAL, CredentialRejected),
             (_THROTTLED, Throttled),
-            ("AccessDenied", Denied),
+            ("403 AccessDenied", Denied),
             (_UNAVAILABLE, Unavailable),
             (_CORRUPT, Corrupt),
             (_BUSY, Busy),
@@ -136,7 +136,7 @@ def error_of(refusal: Refusal) -> DualSyncError:
 def _by_status(status: int) -> Kind:
     if status == 429:
         return Throttled
-    if status >= 500 or status == 408:
+    if status >= 500 or status in (307, 408):
         return Unavailable
     if status == 409:
         return Busy

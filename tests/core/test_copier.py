@@ -29,6 +29,17 @@ def test_small_objects_go_whole(chunks: tuple[bytes, ...]) -> None:
     assert reading.closed
 
 
+def test_nothing_in_one_part_goes_whole() -> None:
+    """A multipart upload of one empty part makes an empty object, which no upload of `size` bytes could."""
+    world = World()
+    reading = world.reading(b"")
+    reading.seen = replace(reading.seen, etag="d41d8cd98f00b204e9800998ecf8427e-1")
+    world.copy(reading)
+    copied = world.copied()
+    assert copied is not None
+    assert copied[0] == b""
+
+
 @pytest.mark.parametrize("size", [9, MIB - 1, MIB, MIB + 1, 2 * MIB, 2 * MIB + 1])
 def test_large_objects_go_in_parts(size: int) -> None:
     world = World()

@@ -38,6 +38,14 @@ async def test_what_is_wrong_with_a_bucket(answers: list[bytes], problem: str) -
         assert owners == ["222222222222", "", "222222222222"][: len(answers)]
 
 
+@pytest.mark.parametrize(("where", "problem"), [(ELSEWHERE, "bucket b is in eu-west-1, not in us-west-2"), (RIGHT, "")])
+async def test_a_bucket_that_is_so_new_that_names_lead_elsewhere(where: dict[str, str], problem: str) -> None:
+    async with scripted(answer(307, **where)) as script:
+        assert await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True) == problem
+    async with scripted(answer(307, **where), answer(200, **RIGHT)) as script:
+        assert await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True) == ""
+
+
 async def test_whose_it_is_may_be_nobody_s_business() -> None:
     async with scripted(answer(403)) as script:
         assert await wrong_place(script.caller(), "b", "us-west-2", "", path_style=False) == ""

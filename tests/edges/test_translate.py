@@ -80,6 +80,8 @@ def test_every_call_in_use_is_listed() -> None:
         ("SignatureDoesNotMatch", 403, CredentialRejected),
         ("ExpiredToken", 400, CredentialRejected),
         ("AccessDenied", 403, Denied),
+        ("403", 403, Denied),
+        ("TemporaryRedirect", 307, Unavailable),
         ("InvalidObjectState", 403, GiveUp),
         ("NoSuchBucket", 404, GiveUp),
         ("KMS.DisabledException", 400, GiveUp),
@@ -93,7 +95,16 @@ def test_codes_decide_not_the_status(code: str, status: int, kind: type[Exceptio
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, GiveUp), (403, GiveUp), (404, GiveUp), (409, Busy), (412, Changed), (429, Throttled), (500, Unavailable)],
+    [
+        (307, Unavailable),
+        (400, GiveUp),
+        (403, GiveUp),
+        (404, GiveUp),
+        (409, Busy),
+        (412, Changed),
+        (429, Throttled),
+        (500, Unavailable),
+    ],
 )
 def test_the_status_speaks_for_unknown_codes(status: int, kind: type[Exception]) -> None:
     assert type(error_of(refusal("NeverHeardOf", status))) is kind
