@@ -84,7 +84,10 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.write(head)
             await self._send(memoryview(body), waiter)
-        return await waiter
+        try:
+            return await waiter
+        finally:
+            del waiter  # with its error it would hold this frame, and so the body, until cycles are collected
 
     async def receive(self, target: bytearray) -> None:
         """Receive the rest of an answer whose body `ask` left out, into `target` of `Answer.length` bytes."""
@@ -100,7 +103,10 @@ class Connection(asyncio.BufferedProtocol):
         self._body = memoryview(target)
         self.progress = self._loop.time()
         self._transport.resume_reading()
-        await waiter
+        try:
+            await waiter
+        finally:
+            del waiter  # as above
 
     def abort(self) -> None:
         """Close at once; whoever waits gets `Unavailable`."""
@@ -267,7 +273,7 @@ class Connection(asyncio.BufferedProtocol):
             if waiter is not None and not waiter.done():
                 waiter.set_exception(Unavailable(why))
                 waiter.exception()  # Whoever was cancelled does not ask any more.
-        self._waiter = None
+        self._waiter = self._writable = None
         self._body = self._target = self._rest = None
         if self._transport is not None and not self._transport.is_closing():
             self._transport.abort()

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from runtime.checksum import composite
 from runtime.edges import checksums, metadata
-from runtime.errors import Unavailable
+from runtime.errors import GiveUp, Unavailable
 from runtime.objects import Attributes, Condition, Seen, Written
 from runtime.version import Stamp
 
@@ -62,8 +62,11 @@ def written(headers: Mapping[str, str], etag_of_body: str = "") -> Written:
     return Written(found, headers.get("x-amz-version-id", ""))
 
 
-def seen(headers: Mapping[str, str], size: int) -> Seen:
-    """The object that the answer to a HEAD or a GET is about."""
+def seen(headers: Mapping[str, str], size: int | None) -> Seen:
+    """The object that the answer to a HEAD or a GET is about. Raises `GiveUp` where it does not tell how long that is:
+    no stamp could be believed then, and no content be known as whole."""
+    if size is None:
+        raise GiveUp("MissingContentLength", "the store does not tell the object's length")
     get = headers.get
     user = {name[len(_USER) :]: value for name, value in headers.items() if name.startswith(_USER)}
     users, stamp = metadata.incoming(user) if user else ((), None)

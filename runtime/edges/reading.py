@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from runtime.edges.connection import Connection
+from runtime.errors import Unavailable
 from runtime.objects import Seen
 
 if TYPE_CHECKING:
@@ -41,13 +43,22 @@ class S3Reading:
             content, self._content = self._content, b""
             yield as_bytes(content)
         elif size <= WHOLE_BYTES and self._connection is not None:
-            body = await self._bucket.admission.body(size)
-            connection, self._connection = self._connection, None
-            yield as_bytes(await self._bucket.receive(self._key, connection, body))
+            yield await self._rest(size)
         else:
             await self.close()
             for start in range(0, size, RANGE_BYTES):
                 yield await self._bucket.read_range(self._key, start, min(size, start + RANGE_BYTES), self.seen.etag)
+
+    async def _rest(self, size: int) -> bytes:
+        """From the connection that the head came on; if that was lost meanwhile (room for the content may come late, on
+        a slow way), the same version from another."""
+        body = await self._bucket.admission.body(size)
+        connection, self._connection = self._connection, None
+        with contextlib.suppress(Unavailable):
+            if connection is not None:
+                return as_bytes(await self._bucket.receive(self._key, connection, body))
+        del body  # its room is for the second try
+        return await self._bucket.read_range(self._key, 0, size, self.seen.etag)
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -76,7 +76,7 @@ class S3Bucket:
                 if refusal.code in MISSING_OBJECT:
                     return None
                 raise error_of(refusal) from None
-            return wire.seen(answer.headers, answer.length or 0)
+            return wire.seen(answer.headers, answer.length)
         raise Unavailable(f"s3 HeadObject {self._target(key)}: HEAD and GET disagree again and again")
 
     async def read(self, key: str) -> S3Reading | None:
@@ -89,9 +89,9 @@ class S3Bucket:
             if refused.refusal.code == ARCHIVED:
                 return await asleep(self, key)
             raise error_of(refused.refusal) from None
-        seen = wire.seen(answer.headers, answer.length or 0)
         if answer.body is not None:
             self.caller.pool.give(connection)
+        seen = wire.seen(answer.headers, answer.length)
         reading = S3Reading(self, key, seen, answer.body, connection if answer.body is None else None)
         if self._options.tagged(answer.headers):
             try:

@@ -100,27 +100,6 @@ async def test_what_is_archived(headers: dict[str, str], archived: bool) -> None
         assert seen.archived is archived
 
 
-async def test_an_archived_object_is_seen_though_it_cant_be_read() -> None:
-    """S3 refuses its GET, not its HEAD; INTELLIGENT_TIERING's archives may not even be told by the class."""
-    refused = error(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
-
-    def serve(asked: Asked) -> bytes:
-        return refused if asked.method == "GET" else answer(200, **DATE, x_amz_storage_class="DEEP_ARCHIVE")
-
-    async with scripted(serve) as script:
-        reading = await bucket(script).read("k")
-        assert reading is not None
-        assert (reading.seen.etag, reading.seen.archived) == ("e", True)
-        assert reading.seen.attributes.storage_class == "DEEP_ARCHIVE"
-        await reading.close()
-    async with scripted(refused, answer(200, **DATE)) as script:
-        reading = await bucket(script).read("k")
-        assert reading is not None
-        assert reading.seen.archived
-    async with scripted(refused, answer(404), error(404, "NoSuchKey")) as script:
-        assert await bucket(script).read("k") is None, "deleted meanwhile"
-
-
 async def test_a_write_that_is_answered_without_an_etag_is_not_believed() -> None:
     nothing = b"<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"
     async with scripted(answer(200)) as script:
