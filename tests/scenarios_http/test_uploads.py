@@ -46,17 +46,24 @@ class Spy:
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._bucket, name)
-        if name not in ("read_range", "put_part", "create_upload", "complete_upload", "list_parts"):
+        if name not in ("read_range", "read_part", "put_part", "create_upload", "complete_upload", "list_parts"):
             return call
 
         async def counted(*args: Any, **named: Any) -> Any:
             answer = await call(*args, **named)
+            if name.startswith("read_") and self._counts["flip"]:
+                self._counts["flip"] -= 1
+                answer = (_flipped(answer[0]), answer[1]) if name == "read_part" else _flipped(answer)
             self._counts[name] += 1
             if self._counts[name] == self._fatal.get(name):
                 raise Killed
             return answer
 
         return counted
+
+
+def _flipped(body: bytes) -> bytes:
+    return bytes([body[0] ^ 1]) + body[1:]
 
 
 class Play:
@@ -233,3 +240,42 @@ def test_a_pull_that_its_worker_could_not_note_is_known_by_the_workers_role(perf
     assert play.sweep() == 1
     left = here.s3.list_multipart_uploads(Bucket=here.bucket)["Uploads"]
     assert sorted(upload["Key"] for upload in left) == ["outside", "p/by-a-user", "p/theirs"]
+
+
+def by_parts(play: Play, kind: str, body: bytes) -> None:
+    """The user's own upload, with a checksum of its parts."""
+    side = play.http.sides[CN]
+    where = {"Bucket": side.bucket, "Key": "k"}
+    upload = side.s3.create_multipart_upload(**where, ChecksumAlgorithm=kind, ChecksumType="COMPOSITE")["UploadId"]
+    parts = []
+    for number, at in enumerate(range(0, len(body), 5 * MIB), 1):
+        part = side.s3.upload_part(
+            **where, UploadId=upload, PartNumber=number, Body=body[at : at + 5 * MIB], ChecksumAlgorithm=kind
+        )
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    side.s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
+
+
+@pytest.mark.parametrize("lines", [PARTS, GIANTS], ids=["parts", "giant"])
+@pytest.mark.parametrize("kind", ["CRC32", "SHA256", "of parts CRC32", "of parts SHA256"])
+def test_a_byte_that_is_flipped_on_the_way(perform: Perform, kind: str, lines: tuple[str, ...]) -> None:
+    play = perform(*lines)
+    source, target = (play.http.sides[name] for name in (CN, GLOBAL))
+    algorithm = kind.removeprefix("of parts ")
+    if kind.startswith("of"):
+        by_parts(play, algorithm, content(b"f"))
+    else:
+        source.s3.put_object(Bucket=source.bucket, Key="k", Body=content(b"f"), ChecksumAlgorithm=algorithm)
+    play.counts["flip"] = 1
+    for _ in range(10):
+        play.worker(1)
+        assert play.arrived() in (None, content(b"f")), "nothing wrong is ever seen"
+    play.settle()
+    assert play.counts["flip"] == 0
+    assert play.arrived() == content(b"f")
+    shown = [
+        side.s3.get_object(Bucket=side.bucket, Key="k", ChecksumMode="ENABLED")[f"Checksum{algorithm}"]
+        for side in (source, target)
+    ]
+    assert shown[0] == shown[1]
+    assert (play.uploads(), play.noted()) == (0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox.cloud.patches import (
     access,
+    checksums,
     conditions,
     destinations,
     events,
@@ -17,7 +18,21 @@ from sandbox.cloud.patches import (
     ways_out,
 )
 
-ALL = (identity, versions, events, multipart, conditions, destinations, access, queues, images, ways_out, logs, fleets)
+ALL = (
+    identity,
+    versions,
+    events,
+    multipart,
+    conditions,
+    checksums,
+    destinations,
+    access,
+    queues,
+    images,
+    ways_out,
+    logs,
+    fleets,
+)
 
 
 def apply() -> None:
