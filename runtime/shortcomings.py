@@ -1,8 +1,9 @@
-"""A store that knows no conditional writes: the first one that it refuses tells, and the worker says so."""
+"""A store that knows no conditional writes, or not a kind of checksums: the first one that it refuses tells, and the
+worker says so."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Protocol
 
 from runtime.log import Log
@@ -17,11 +18,22 @@ class Store(Protocol):
 
     unconditional: bool
 
+    @property
+    def unchecked(self) -> Set[str]:
+        """Kinds of checksums."""
+
 
 async def tell(stores: Mapping[str, Store], clock: Clock, log: Log) -> None:
-    """Say it once of each store, by its name; return when it has been said of all."""
+    """Say it once of each store, by its name; return when none of them knows conditional writes, and that is said."""
     silent = dict(stores)
+    said: set[tuple[str, str]] = set()
     while silent:
+        for name, store in stores.items():
+            for kind in sorted(store.unchecked):
+                if (name, kind) not in said:
+                    said.add((name, kind))
+                    reason = f"refuses checksums of the kind {kind}: its objects are not compared with their source's"
+                    log.line("WARNING", "store", store=name, reason=f"{reason} (Limits: large objects)")
         for name in [name for name, store in silent.items() if store.unconditional]:
             del silent[name]
             log.line(

@@ -54,7 +54,7 @@ class S3Bucket:
         self._options = options or Options()
         self._asking = self._options.asking()
         self._digests = False
-        self._unchecked: set[str] = set()
+        self.unchecked: set[str] = set()
         self.unconditional = False
         """Whether the store has said that it knows no conditional writes: they are approached by looking first."""
 
@@ -173,7 +173,7 @@ class S3Bucket:
             declared = checksums.declared(checksum, answer.headers)
             if declared is not None:
                 return Opened(upload_id, checksum if declared else "")
-            self._unchecked.add(kind(checksum))
+            self.unchecked.add(kind(checksum))
             checksum = ""
             await self.abort_upload(key, upload_id)
 
@@ -314,7 +314,7 @@ class S3Bucket:
         of = kind(checksum)
         while True:
             given = dict(headers)
-            if of in self._unchecked and not bound:
+            if of in self.unchecked and not bound:
                 given = {name: text for name, text in headers.items() if not name.startswith(checksums.PREFIX)}
             if self._digests and operation in ("PutObject", "UploadPart"):
                 given["content-md5"] = await checksums.digest(body, "md5")
@@ -334,8 +334,8 @@ class S3Bucket:
             self._digests = True
             return True
         if checksum and checksums.refused(error):
-            new = checksum not in self._unchecked
-            self._unchecked.add(checksum)
+            new = checksum not in self.unchecked
+            self.unchecked.add(checksum)
             if bound:
                 raise Unfit(str(error)) from None
             return new

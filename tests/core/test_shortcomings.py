@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runtime.shortcomings import PERIOD, tell
 from tests.core.given import Lines
@@ -13,6 +13,7 @@ from tests.fakes.gate import run
 @dataclass
 class Store:
     unconditional: bool = False
+    unchecked: set[str] = field(default_factory=set)
 
 
 def test_a_store_without_conditional_writes_is_named_once() -> None:
@@ -35,3 +36,21 @@ def test_a_store_without_conditional_writes_is_named_once() -> None:
         (3 * PERIOD, ["remote", "local"]),
     ]
     assert "If-Match" in str(log.of("store")[0]["reason"])
+
+
+def test_a_kind_of_checksums_that_a_store_refuses_is_named_once() -> None:
+    here, there, log, time = Store(), Store(), Lines(), Time()
+    seen: list[int] = []
+
+    class Clock(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            seen.append(len(log.of("store")))
+            there.unchecked |= {"sha1", "crc32"} if len(seen) >= 2 else {"sha1"}
+            here.unconditional = there.unconditional = len(seen) == 4
+
+    run(tell({"local": here, "remote": there}, Clock(time), log))
+    assert seen == [0, 1, 2, 2, 4]
+    assert [str(fields["reason"]).split(":")[0] for fields in log.of("store")[:2]] == [
+        "refuses checksums of the kind sha1",
+        "refuses checksums of the kind crc32",
+    ]
