@@ -28,7 +28,7 @@ from runtime.gate import Gates
 from runtime.giant import AT_ONCE
 from runtime.health import Health
 from runtime.locks import KeyLocks
-from runtime.log import JsonLog, State
+from runtime.log import JsonLog, Log, State
 from runtime.loop import Loop
 from runtime.peer import Verdict, wait_for_peer
 from runtime.prefixlist import PrefixList, Watched
@@ -214,17 +214,22 @@ async def find(settings: Settings) -> int:
     return 0
 
 
+def sweep_of(settings: Settings, edges: LocalEdges, credential: PeerCredential, log: Log) -> Sweep:
+    """A finder's last act, as the settings and the guard name who began what."""
+    return Sweep(
+        clock=edges.clock,
+        local=edges.bucket,
+        remote=credential.bucket,
+        ledger=edges.ledger,
+        log=log,
+        initiator=credential.arn,
+        by_worker=sessions_of(settings.local_account, settings.worker_role),
+    )
+
+
 async def _sweep(settings: Settings, edges: LocalEdges, credential: PeerCredential, log: JsonLog) -> None:
     """Uploads under way have nothing to do with what the finder found: whatever fails here fails nothing else."""
     try:
-        await Sweep(
-            clock=edges.clock,
-            local=edges.bucket,
-            remote=credential.bucket,
-            ledger=edges.ledger,
-            log=log,
-            initiator=credential.arn,
-            by_worker=sessions_of(settings.local_account, settings.worker_role),
-        ).run()
+        await sweep_of(settings, edges, credential, log).run()
     except DualSyncError as e:
         log.line("WARNING", "uploads", reason=f"{type(e).__name__}: {e}")

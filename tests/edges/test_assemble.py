@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from runtime.edges.assemble import LocalEdges, local_edges, local_options, remote_bucket, remote_options
 from runtime.edges.options import Options
 from runtime.edges.secrets import PeerSecret
-from runtime.processes import copier_of
-from tests.core.given import settings
+from runtime.processes import PeerCredential, copier_of, sweep_of
+from tests.core.given import Lines, settings
+from tests.edges.scripted import answer, scripted
 
 ALL = settings(
     local_account="111122223333",
@@ -70,3 +73,24 @@ async def test_how_objects_are_carried(edges: LocalEdges) -> None:
     )
     assert (odd.include_metadata, odd.keep_class) == (False, True)
     assert (odd.threshold, odd.part_size, odd.giant) == (6 << 20, 7 << 20, 9 << 20)
+
+
+class Secrets:
+    """There is one, and it is read."""
+
+    async def read(self) -> PeerSecret:
+        return PeerSecret("AKIA", "secret", "AIDAPEER")
+
+
+async def test_who_began_what_is_known_to_the_sweep_and_sts_is_asked_once(edges: LocalEdges) -> None:
+    arn = "arn:aws:iam::444455556666:user/p-user"
+    body = f"<R><Arn>{arn}</Arn><UserId>AIDAPEER</UserId></R>".encode()
+    async with scripted(answer(200, body)) as script:
+        s = replace(ALL, remote_sts_endpoint=script.url, worker_role="p-cn-worker")
+        credential = PeerCredential(s, replace(edges, secrets=Secrets()))  # type: ignore[arg-type]
+        assert await credential.user_id_promised() == await credential.user_id_real() == "AIDAPEER"
+        sweep = sweep_of(s, edges, credential, Lines())
+        assert len(script.asked) == 1
+    assert (sweep.initiator, sweep.local, sweep.remote) == (arn, edges.bucket, credential.bucket)
+    assert sweep.by_worker("arn:aws:sts::111122223333:assumed-role/p-cn-worker/i-0123456789abcdef0")
+    assert not sweep.by_worker("arn:aws:sts::444455556666:assumed-role/p-cn-worker/i-0123456789abcdef0")
