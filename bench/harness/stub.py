@@ -23,7 +23,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.dumps({"Name": "peer", "SecretString": text}).encode()
         else:
             who = USER_ID if self.path.startswith("/remote") else f"{ROLE}:worker"
-            body = f"<R><GetCallerIdentityResult><UserId>{who}</UserId></GetCallerIdentityResult></R>".encode()
+            told = f"<UserId>{who}</UserId><Arn>arn:aws:sts::000000000000:assumed-role/worker/{who}</Arn>"
+            body = f"<R><GetCallerIdentityResult>{told}</GetCallerIdentityResult></R>".encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
