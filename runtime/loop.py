@@ -6,7 +6,7 @@ It knows no S3: what a message means is the worker's business, how the peer is r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from runtime.errors import Changed, CredentialRejected, DualSyncError, GiveUp, Retry
@@ -19,6 +19,11 @@ WAIT_SECONDS = 20
 """SQS's longest poll: an idle worker costs three requests a minute."""
 BATCH = 10
 GATHER_SECONDS = 0.05
+RECEIVERS = 3
+"""So many requests for messages at a time while they come back full: one alone brings ten in a round trip."""
+LAST_POLL_SECONDS = 1.0
+"""So long a request under way may still take when the worker is to stop: what it was about to bring would stay hidden.
+"""
 TROUBLE = 8
 """So many calls in a row without an answer open the circuit: receiving stops, the peer is probed."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -52,6 +57,9 @@ class Loop:
         self._concurrency = concurrency
         self._visibility = visibility_seconds
         self._busy: dict[asyncio.Task[Any], Message] = {}
+        self._asking: dict[asyncio.Task[Any], int] = {}
+        self._plenty = False
+        self._moved = asyncio.Event()
         self._stopping = asyncio.Event()
         self._connecting: asyncio.Task[bool] | None = None
         self._rejections = 0
@@ -65,24 +73,24 @@ class Loop:
     def stop(self) -> None:
         """Receive no more; `run` returns when what was received is done."""
         self._stopping.set()
+        self._moved.set()
 
     async def run(self) -> None:
         """Raises what stopped the worker (`Stop`, or a fault of the program); returns after `stop`."""
         heart = self._beside(self._heartbeat())
-        ender = self._beside(self._stopping.wait())
         try:
-            await self._take(ender)
+            await self._take()
+            await self._end_polls()
             self._log.line("INFO", "state", state=State.DRAINING, in_flight=len(self._busy))
             while self._busy:
                 await asyncio.wait(self._busy)
         finally:
             heart.cancel()
-            ender.cancel()
         self._log.line("INFO", "state", state=State.STOPPED)
         if self.fatal is not None:
             raise self.fatal
 
-    async def _take(self, ender: asyncio.Task[Any]) -> None:
+    async def _take(self) -> None:
         """Receive until stopped. What can't be mended stops the worker, but not what it has begun."""
         try:
             await self._until_stopped(self._reconnect())
@@ -93,7 +101,7 @@ class Loop:
                 await self._wait_at_gate()
                 await self._wait_for_credential()
                 if not self._stopping.is_set():
-                    await self._receive(ender)
+                    await self._receive()
         except Exception as e:
             self._fail(e)
 
@@ -110,7 +118,7 @@ class Loop:
 
     def _fail(self, error: BaseException) -> None:
         self.fatal = self.fatal or error
-        self._stopping.set()
+        self.stop()
 
     async def _wait_at_gate(self) -> None:
         """What was received is finished meanwhile."""
@@ -128,36 +136,57 @@ class Loop:
         if self._connecting is not None and not self._connecting.done():
             await self._until_stopped(asyncio.shield(self._connecting))
 
-    async def _receive(self, ender: asyncio.Task[Any]) -> None:
+    async def _receive(self) -> None:
+        """Ask for messages if there is room for them, else wait until something has moved."""
+        self._moved.clear()
+        room = self._concurrency - len(self._busy) - sum(self._asking.values())
         # A request for one message costs as much as one for ten: where room for a batch is about to come, it waits.
-        enough = self._concurrency - BATCH if self._concurrency > BATCH else self._concurrency - 1
-        patience = None if len(self._busy) >= self._concurrency else GATHER_SECONDS
-        while len(self._busy) > enough:
-            done, _ = await asyncio.wait({*self._busy, ender}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-            if self._stopping.is_set():
+        enough = BATCH if self._concurrency > BATCH else 1
+        if room < enough or len(self._asking) >= (RECEIVERS if self._plenty else 1):
+            patience = GATHER_SECONDS if room > 0 and not self._asking else None
+            if await self._movement(patience):
                 return
-            if not done:
-                break
-            patience = GATHER_SECONDS
-        limit = min(BATCH, self._concurrency - len(self._busy))
-        asking = asyncio.ensure_future(self._queue.receive(limit, WAIT_SECONDS))
-        await asyncio.wait({asking, ender}, return_when=asyncio.FIRST_COMPLETED)
-        if not asking.done():
-            # Messages that a cancelled poll was about to bring would stay hidden: a short wait for them.
-            await asyncio.wait({asking}, timeout=1.0)
-        if not asking.done():
-            asking.cancel()
-            return
+        limit = min(BATCH, room)
+        task = self._beside(self._ask(limit))
+        self._asking[task] = limit
+        task.add_done_callback(self._answered)
+
+    async def _movement(self, patience: float | None) -> bool:
+        """Until a message is done, a request answered or the worker to stop; False when `patience` (s) ended before."""
         try:
-            messages: Sequence[Message] = asking.result()
+            async with asyncio.timeout(patience):
+                await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _ask(self, limit: int) -> None:
+        try:
+            messages = await self._queue.receive(limit, WAIT_SECONDS)
         except (Retry, CredentialRejected) as e:
+            self._plenty = False
             self._log.line("WARNING", "receive", reason=str(e))
             await self._until_stopped(self._clock.sleep(FIRST_PAUSE * 5))
             return
+        self._plenty = len(messages) >= limit
         for message in messages:
             task = self._beside(self._handle(message))
             self._busy[task] = message
-            task.add_done_callback(self._busy.pop)
+            task.add_done_callback(self._finished)
+
+    def _answered(self, task: asyncio.Task[Any]) -> None:
+        del self._asking[task]
+        self._moved.set()
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        del self._busy[task]
+        self._moved.set()
+
+    async def _end_polls(self) -> None:
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=LAST_POLL_SECONDS)
+        for task in self._asking:
+            task.cancel()
 
     async def _handle(self, message: Message) -> None:
         """A refused credential spends no receive: the message is kept hidden until there is another one."""

@@ -72,9 +72,15 @@ class Queue:
 
     def __post_init__(self) -> None:
         self._news = asyncio.Event()
+        self._polls = 0
 
     def add(self, *bodies: str) -> None:
         self.waiting.extend(bodies)
+        self._news.set()
+
+    def empty(self) -> None:
+        """The polls under way come back without anything."""
+        self._polls += 1
         self._news.set()
 
     def close(self) -> None:
@@ -85,7 +91,8 @@ class Queue:
         assert 1 <= limit <= BATCH
         assert wait_seconds == 20
         self.limits.append(limit)
-        while not (self.waiting or self.errors or self.closed):
+        polls = self._polls
+        while not (self.waiting or self.errors or self.closed or self._polls > polls):
             self._news.clear()
             await self._news.wait()
         if self.errors:

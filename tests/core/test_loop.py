@@ -8,7 +8,7 @@ import pytest
 
 from runtime.errors import GiveUp, Stop, Unavailable
 from runtime.log import State
-from runtime.loop import BATCH
+from runtime.loop import BATCH, RECEIVERS
 from tests.core.rig import VISIBILITY, Rig, play, settle
 
 
@@ -89,6 +89,51 @@ def test_a_poll_asks_for_ten_at_most() -> None:
         await settle()
         assert len(rig.done) == 25
         assert set(rig.queue.limits) == {BATCH}
+
+    play(story, concurrency=64)
+
+
+def test_while_polls_come_back_full_several_are_under_way() -> None:
+    async def story(rig: Rig) -> None:
+        await settle()
+        assert len(rig.queue.limits) == 1
+        rig.queue.add(*(f"m{i}" for i in range(BATCH)))
+        await settle()
+        assert len(rig.queue.limits) == 1 + RECEIVERS
+        rig.queue.add("last")
+        await settle()
+        rig.queue.empty()
+        await settle()
+        assert len(rig.queue.limits) == 2 + RECEIVERS  # not full any more: one is enough
+
+    play(story, concurrency=64)
+
+
+def test_polls_under_way_have_their_room() -> None:
+    async def story(rig: Rig) -> None:
+        bodies = [f"m{i}" for i in range(60)]
+        rig.hold(*bodies)
+        rig.queue.add(*bodies)
+        await settle()
+        assert len(rig.running) == 20
+        assert rig.most == 20
+        await rig.finish(*bodies)
+        assert sorted(rig.done) == sorted(bodies)
+        assert rig.most == 20
+
+    play(story, concurrency=20)
+
+
+def test_all_polls_under_way_are_heard_at_the_end() -> None:
+    async def story(rig: Rig) -> None:
+        rig.queue.add(*(f"m{i}" for i in range(BATCH)))
+        await settle()
+        rig.loop.stop()
+        rig.queue.add("late", "later")
+        rig.queue.close()
+        await settle()
+        assert sorted(rig.done)[:2] == ["late", "later"]
+        assert rig.task.done()
 
     play(story, concurrency=64)
 
