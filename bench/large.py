@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bench import small
 from bench.harness import limit, tools
 from bench.harness.peers import DTHCLI, RCLONE_ENVIRONMENT, dthcli, missing, rclone_remote
 from bench.harness.plot import Chart
@@ -35,7 +36,8 @@ KEY_NAME = "large/source"
 
 
 def measure(stage: Stage, *, quick: bool) -> Section:
-    size, rounds = (256 << 20, 1) if quick else (1 << 30, 3)
+    size, rounds = (256 << 20, 1) if quick else (1 << 30, 5)
+    small.warm(stage, 500 if quick else 10_000, 2)
     stage.fresh()
     asyncio.run(write(stage.bucket(SOURCE), KEY_NAME, size))
     contestants: Mapping[str, Callable[[Stage, int], Measured | None]] = {
@@ -68,7 +70,7 @@ def measure(stage: Stage, *, quick: bool) -> Section:
         f"the limit: one process that reads the object in parts of {PART >> 20} MiB, and beside it one that writes as"
         f" much, {PARALLEL} parts at a time each (the worker has as many in hand: it reads a part, then writes it), by"
         " the same client, without queue and ledger, from when both are ready",
-        "everybody turn about, each time to an empty bucket"
+        "the queue's and the table's servers are warmed up; everybody turn about, each time to an empty bucket"
         + ("" if rounds == 1 else f"; {rounds} rounds, the best of each; in brackets, round by round"),
         "dthcli's worker with its default of 4 workers, seven parts at a time",
         f"memory: the worker runs in {limit.how()}",

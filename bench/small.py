@@ -28,21 +28,22 @@ Requests = Mapping[str, Counter[str]]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How much is measured: objects of ours and rclone's rounds, of the slower peers' (their figures are by the object,
-    too), of the runs that are counted, of the warm-up; and how many rounds."""
+    too), of the runs that are counted, of a warm-up round; how many rounds warm up, and how many are measured."""
 
     objects: int
     fewer: int
     counted: int
     warm: int
+    warming: int
     rounds: int
 
 
-FULL, QUICK = Plan(10_000, 3000, 2000, 10_000, 3), Plan(1000, 500, 500, 500, 1)
+FULL, QUICK = Plan(10_000, 3000, 2000, 10_000, 6, 5), Plan(1000, 500, 500, 500, 2, 1)
 
 
 def measure(stage: Stage, *, quick: bool, plan: Plan | None = None) -> Section:
     plan = plan or (QUICK if quick else FULL)
-    _warm(stage, plan.warm)
+    warm(stage, plan.warm, plan.warming)
     runs: dict[str, list[Measured]] = {}
     for number in range(plan.rounds):
         _round(stage, plan, number, runs)
@@ -85,10 +86,10 @@ def _to_rclone(runs: Mapping[str, list[Measured]]) -> list[Figure]:
     return [Figure(what, statistics.median(ratios), "x", 1.0, more=True, runs=ratios)]
 
 
-def _warm(stage: Stage, number: int) -> None:
-    """The servers in Java take their time to become what they are."""
-    for n in range(2 if number else 0):
-        _ours(stage, _filled(stage, f"warm-{n}/", number))
+def warm(stage: Stage, objects: int, rounds: int) -> None:
+    """The servers in Java take their time to become what they are: they need half the CPU after 50,000 objects."""
+    for n in range(rounds):
+        _ours(stage, _filled(stage, f"warm-{n}/", objects))
 
 
 def _filled(stage: Stage, prefix: str, number: int) -> list[str]:

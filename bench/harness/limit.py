@@ -2,17 +2,63 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import os
 import resource
 import shutil
 import subprocess
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 BYTES = 900 << 20
 """What a worker must live with: a machine of 1 GiB, less what its system takes."""
 
 _SCOPE = ("systemd-run", "--user", "--scope", "--quiet", "-p", f"MemoryMax={BYTES}", "-p", "MemorySwapMax=0", "--")
+_JOIN = ("/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"')
+_BOUNDS = {"memory.limit_in_bytes": BYTES, "memory.memsw.limit_in_bytes": BYTES}
+"""Of a control group, version 1: memory, and memory and swap together. Without swap the second may be missing."""
+_BOUNDS_2 = {"memory.max": BYTES, "memory.swap.max": 0}
+
+
+@cache
+def group() -> Path | None:
+    """A memory control group below this process's own, for the time of this process; None where none may be made."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "memory":
+            made = _made(Path(f"/sys/fs/cgroup/memory{path}"), _BOUNDS)
+        elif not controllers:
+            made = _made(Path(f"/sys/fs/cgroup{path}"), _BOUNDS_2)
+        else:
+            continue
+        if made is not None:
+            return made
+    return None
+
+
+def _made(parent: Path, bounds: dict[str, int]) -> Path | None:
+    folder = parent / f"dualsync-bench-{os.getpid()}"
+    first, second = bounds
+    try:
+        folder.mkdir()
+    except OSError:
+        return None
+    atexit.register(_gone, folder)
+    try:
+        (folder / first).write_text(str(bounds[first]))
+        with contextlib.suppress(OSError):
+            (folder / second).write_text(str(bounds[second]))
+        held = int((folder / first).read_text()) <= BYTES
+    except (OSError, ValueError):
+        held = False
+    return folder if held else None
+
+
+def _gone(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 @cache
@@ -27,19 +73,22 @@ def by_scope() -> bool:
 
 def command(plain: Sequence[str]) -> list[str]:
     """`plain` in a control group of `BYTES`, where one can be had; the process keeps its id."""
+    made = group()
+    if made is not None:
+        return [*_JOIN, str(made / "cgroup.procs"), *plain]
     return [*_SCOPE, *plain] if by_scope() else list(plain)
 
 
 def enforce(pid: int) -> None:
     """The stand-in where there is no control group: the kernel refuses more private writable memory, touched or not."""
-    if not by_scope():
+    if group() is None and not by_scope():
         resource.prlimit(pid, resource.RLIMIT_DATA, (BYTES, BYTES))
 
 
 def how() -> str:
     """For a note."""
-    if by_scope():
-        return f"a control group of {BYTES >> 20} MiB without swap"
+    if group() is not None or by_scope():
+        return f"a control group of {BYTES >> 20} MiB, swap included: it would be killed beyond"
     return (
         f"RLIMIT_DATA of {BYTES >> 20} MiB, since no control group could be had: it counts what is asked for, touched"
         " or not, so it is the stricter one, but for shared and file pages"

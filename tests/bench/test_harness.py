@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
+import sys
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -14,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import BENCHMARKS, main
-from bench.harness import prices, tools
+from bench.harness import limit, prices, tools
 from bench.harness.events import event
 from bench.harness.listing_server import PAGE, after, key, page
 from bench.harness.plot import WIDTH, Chart, svg
@@ -219,3 +221,14 @@ def test_a_small_run_over_real_servers(tmp_path: Path) -> None:
 
 async def _keys(servers: Stage) -> list[str]:
     return [row.key async for rows in servers.bucket(TARGET).list() for row in rows]
+
+
+def test_a_worker_has_no_more_memory_than_the_limit() -> None:
+    """In whatever way this machine allows."""
+    told = f"import sys; x = bytearray(b'1' * {limit.BYTES // 2}); sys.stdin.read(1); x += x; x += x"
+    process = subprocess.Popen(
+        limit.command([sys.executable, "-c", told]), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    limit.enforce(process.pid)
+    process.communicate(b".", timeout=60)
+    assert process.returncode != 0

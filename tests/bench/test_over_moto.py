@@ -16,7 +16,7 @@ from bench.harness.report import page
 from bench.harness.stage import TARGET, Stage
 from tests.edges.server import Server
 
-PLAN = small.Plan(objects=12, fewer=5, counted=12, warm=0, rounds=2)
+PLAN = small.Plan(objects=12, fewer=5, counted=12, warm=0, warming=0, rounds=2)
 
 
 @pytest.fixture
