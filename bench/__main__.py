@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from bench import far, finder, large, small, start
-from bench.harness import tools
+from bench.harness import place, tools
 from bench.harness.report import Section, table, write
 from bench.harness.stage import Stage, stage
 
@@ -44,7 +42,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sections = []
     for name in given.names or BENCHMARKS:
-        with tempfile.TemporaryDirectory(prefix="bench-", dir=tools.HOME) as folder, stage(Path(folder)) as servers:
+        with place.data() as folder, stage(folder) as servers:
             sections.append(_measure(BENCHMARKS[name], servers, given.quick))
             print(table(sections[-1]), flush=True)
     if given.write and given.names:

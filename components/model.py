@@ -58,7 +58,7 @@ class FleetOptions:
     max_capacity: int = 20
     spot_percent: int = 0
     volume_gib: int = 8
-    concurrency: int = 64
+    concurrency: int = 128
     giant_bytes: int = 1 << 30
     """From so many bytes on, an object's parts go through the queue."""
 

@@ -136,7 +136,7 @@ class Settings:
         "ARN of the key for aws:kms, in the peer's partition; empty for the peer's account's own key.", default=""
     )
     requester_pays: bool = setting("This program pays for requests to both buckets.", default=False)
-    worker_concurrency: int = setting("Messages one worker handles at a time.", default=64, low=1)
+    worker_concurrency: int = setting("Messages one worker handles at a time.", default=128, low=1)
     visibility_seconds: int = setting(
         "Seconds a received message stays hidden; extended while it is worked on, so this is how soon the work of a"
         " killed worker is taken up again.",

@@ -9,7 +9,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from bench.harness import tools
+from bench.harness import place, tools
 
 
 def facts() -> dict[str, str]:
@@ -17,6 +17,7 @@ def facts() -> dict[str, str]:
     return {
         "machine": f"{os.cpu_count()} cores, {_model()}, {_memory()} GiB of memory",
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "servers' data": place.how(),
         "Python": f"{platform.python_version()}, boto3 {_package('boto3')}",
         "versitygw": _go("versitygw"),
         "ElasticMQ": _jar("elasticmq", "elasticmq-server_2.13"),

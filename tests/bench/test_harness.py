@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import BENCHMARKS, main
-from bench.harness import limit, prices, tools
+from bench.harness import limit, place, prices, tools
 from bench.harness.events import event
 from bench.harness.listing_server import PAGE, after, key, page
 from bench.harness.plot import WIDTH, Chart, svg
@@ -232,3 +232,14 @@ def test_a_worker_has_no_more_memory_than_the_limit() -> None:
     limit.enforce(process.pid)
     process.communicate(b".", timeout=60)
     assert process.returncode != 0
+
+
+def test_the_servers_data_is_gone_afterwards_wherever_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tools, "HOME", tmp_path)
+    for room in (0, 1 << 60):
+        monkeypatch.setattr(place, "ROOM", room)
+        with place.data() as folder:
+            (folder / "object").write_bytes(b"content")
+            assert (folder.parent == tmp_path) is not place.in_memory()
+        assert not folder.exists()
+    assert place.how() == "on disk"
