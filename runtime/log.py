@@ -17,6 +17,8 @@ ECHO_LINE = "Repeated transfer job!"
 COUNTED = frozenset(["outcome", "state", "finder", "fatal"])
 """Events whose lines are written at every level: metrics, and the alarms on them, are counted from these lines."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+
 
 class Outcome(StrEnum):
     """How a look ended."""
@@ -74,6 +76,5 @@ class JsonLog:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         record = {"time": now, "level": level, "event": event, **self._always, **fields}
-        text = json.dumps({k: v for k, v in record.items() if v is not None}, ensure_ascii=False, default=str)
-        self._stream.write(text + "\n")
+        self._stream.write(_ENCODER.encode({k: v for k, v in record.items() if v is not None}) + "\n")
         self._stream.flush()
