@@ -68,7 +68,7 @@ QUERIES: tuple[Query, ...] = (
     ),
     Query(
         "Finder's runs",
-        "fields @timestamp, state, here, there, queued, held, reason\n| filter event = 'finder'\n"
+        "fields @timestamp, state, here, there, queued, archived, held, reason\n| filter event = 'finder'\n"
         "| sort @timestamp desc\n| limit 100",
         worker=False,
         finder=True,

@@ -27,6 +27,7 @@ from runtime.record import DELETION_APPROVAL, FINDER_POINTS, FINDER_RUN, HELD_DE
 from runtime.report import Report
 from runtime.scope import EVERYTHING, Scope
 from runtime.settings import Events, Settings
+from runtime.unreadable import unreadable
 from runtime.version import Identity
 
 BATCH = 100
@@ -208,6 +209,8 @@ class Finder:
                 report.unseeded += difference is Difference.UNKNOWN
             elif difference is Difference.UNKNOWN:
                 unknown.append(pair)
+            elif unreadable(pair, entry, difference):
+                report.archived += 1
             elif not difference.is_deletion or not run.keep_back(leg, pair.key, difference):
                 bodies.append(self._body(pair.key, difference))
         if unknown:

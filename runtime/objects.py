@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from runtime.version import Stamp
 
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+"""Storage classes whose content S3 gives only after a restore ("Working with archived objects", User Guide)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
@@ -47,13 +50,15 @@ class Seen:
 
 
 class Row(NamedTuple):
-    """One line of a listing; `key` is relative to the side's prefix, in UTF-8 binary order. A tuple, as a finder makes
-    millions: it costs two thirds of a dataclass."""
+    """One line of a listing; `key` is relative to the side's prefix, in UTF-8 binary order. `archived` only where the
+    listing proves that the content can't be read now. A tuple, as a finder makes millions: it costs two thirds of a
+    dataclass."""
 
     key: str
     etag: str
     size: int
     modified: int
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

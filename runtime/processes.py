@@ -35,7 +35,7 @@ from runtime.peer import Verdict, wait_for_peer
 from runtime.prefixlist import PrefixList, Watched
 from runtime.premises import of_other_buckets
 from runtime.settings import Settings
-from runtime.shortcomings import tell
+from runtime.shortcomings import tell, tell_of_archives
 from runtime.sweep import Sweep, sessions_of
 from runtime.throttle import Throttle, ThrottledBucket
 from runtime.vitals import Vitals
@@ -210,6 +210,11 @@ async def find(settings: Settings) -> int:
             name=_who(),
         )
         await finder.run()
+        listings = {
+            "local": (edges.bucket.pages, not settings.local_endpoint),
+            "remote": (credential.bucket.pages, not settings.remote_endpoint),
+        }
+        tell_of_archives(listings, log)
         await _sweep(settings, edges, credential, log)
     except DualSyncError as e:
         log.line("ERROR", "finder", state="failed", reason=f"{type(e).__name__}: {e}")

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from runtime.merge import Tally
 from runtime.reconcile import Difference
 
-COUNTS = ("queued", "agreed", "young", "unseeded", "deletions")
+COUNTS = ("queued", "agreed", "young", "unseeded", "archived", "deletions")
 TALLY = ("here", "there", "equal")
 
 
 @dataclass(slots=True)
 class Report:
     """What a run saw and did; counts of keys. `unseeded` are those of the young that are equal and have no entry;
-    `deletions` are all that were found, `held` those that wait for a person."""
+    `archived` are differences that wait for a restore (`runtime.unreadable`); `deletions` are all that were found,
+    `held` those that wait for a person."""
 
     tally: Tally = field(default_factory=Tally)
     found: Counter[Difference] = field(default_factory=Counter)
@@ -24,6 +25,7 @@ class Report:
     agreed: int = 0
     young: int = 0
     unseeded: int = 0
+    archived: int = 0
     deletions: int = 0
     held: int = 0
     reason: str = ""
@@ -38,6 +40,7 @@ class Report:
             "queued": self.queued,
             "agreed": self.agreed,
             "young": self.young,
+            "archived": self.archived,
             "held": self.held,
         }
 

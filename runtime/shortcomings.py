@@ -1,5 +1,5 @@
-"""A store that knows no conditional writes, or not a kind of checksums: the first one that it refuses tells, and the
-worker says so."""
+"""A store that knows no conditional writes, or not a kind of checksums, or can't tell what is archived: the first one
+that it refuses tells, and worker and finder say so."""
 
 from __future__ import annotations
 
@@ -21,6 +21,20 @@ class Store(Protocol):
     @property
     def unchecked(self) -> Set[str]:
         """Kinds of checksums."""
+
+
+class Listed(Protocol):
+    """What asks a bucket for its listing (`runtime.edges.listing.Pages`)."""
+
+    restores: bool
+
+
+def tell_of_archives(listings: Mapping[str, tuple[Listed, bool]], log: Log) -> None:
+    """Say which stores were asked what is archived, as the flag beside each says, and refused."""
+    for name, (listed, asked) in listings.items():
+        if asked and not listed.restores:
+            reason = "can't tell which archived objects are restored: a look is sent for each that the peer lacks"
+            log.line("WARNING", "store", store=name, reason=f"{reason} (Limits: archived objects)")
 
 
 async def tell(stores: Mapping[str, Store], clock: Clock, log: Log) -> None:

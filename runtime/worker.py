@@ -26,6 +26,8 @@ from runtime.settings import OnLifecycleExpiry
 
 MAX_DELAY = 900
 """Seconds: SQS's longest delay."""
+ARCHIVED = "archived"
+"""The copier's reason for content that waits for a restore."""
 
 
 class Locks(Protocol):
@@ -85,7 +87,9 @@ class Worker:
                 async with self._locks.hold(look.key):
                     result = await self._handle(look, first=message.receives <= 1)
             except GiveUp as e:
-                result = await self._bury(message, e)
+                # The next finder's run finds it again as long as it can't be read: a letter each run says nothing new.
+                known = look.cause is Cause.FINDING and e.reason == ARCHIVED
+                result = Result(Outcome.SKIPPED, str(e)) if known else await self._bury(message, e)
             if result.again is not None:
                 await context.queue.send([result.again.body()], result.delay)
             self._tell(look, result)

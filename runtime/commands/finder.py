@@ -76,6 +76,10 @@ def _report(here: Session, direction: str, report: Report, verb: str) -> None:
     )
     for difference, count in report.found.most_common():
         here.out.print(f"  {number(count)} {difference}")
+    if report.archived:
+        here.out.print(
+            f"  [yellow]{number(report.archived)} archived[/yellow]: of these, copied once they are restored"
+        )
     if report.held:
         here.out.print(f"  [yellow]{number(report.held)} deletions held[/yellow]: {escape(report.reason)}")
         here.out.print("  `dualsync deletions list`, then approve or reject")
@@ -87,7 +91,9 @@ def _plans(here: Session, plans: list[Plan]) -> None:
     looks = [(plan.side.direction, look) for plan in plans for look in plan.looks]
     if not looks:
         young = any(plan.report.young for plan in plans)
-        here.out.print("nothing to do yet: what is too young is left to its events" if young else "nothing to do")
+        archived = any(plan.report.archived for plan in plans)
+        yet = "what is too young is left to its events" if young else "what is archived waits for its restore"
+        here.out.print(f"nothing to do yet: {yet}" if young or archived else "nothing to do")
         return
     table = Table("direction", "key", "why", box=None, pad_edge=False)
     for direction, look in looks[:SHOWN]:

@@ -139,7 +139,10 @@ def _finder(d: Direction) -> str:
         return "has not run yet"
     data = d.finder.data
     ago = duration(d.now - d.finder.time)
-    return f"{ago} ago: {data.get('here', 0)} here, {data.get('there', 0)} there, {data.get('queued', 0)} queued"
+    archived = f", [yellow]{data['archived']} archived[/yellow]" if data.get("archived") else ""
+    return (
+        f"{ago} ago: {data.get('here', 0)} here, {data.get('there', 0)} there, {data.get('queued', 0)} queued{archived}"
+    )
 
 
 def _guard(d: Direction) -> str:

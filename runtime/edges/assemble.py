@@ -83,7 +83,12 @@ def remote_bucket(settings: Settings, secret: PeerSecret, admission: Admission |
 
 def local_options(settings: Settings) -> Options:
     """How this side's bucket is asked. What is written there follows its own defaults."""
-    return Options(tags=settings.include_tags, requester_pays=settings.requester_pays, owner=settings.local_account)
+    return Options(
+        tags=settings.include_tags,
+        requester_pays=settings.requester_pays,
+        owner=settings.local_account,
+        restores=not settings.local_endpoint,
+    )
 
 
 def remote_options(settings: Settings) -> Options:
@@ -96,6 +101,7 @@ def remote_options(settings: Settings) -> Options:
         tags=settings.include_tags,
         requester_pays=settings.requester_pays,
         owner=settings.remote_account,
+        restores=not settings.remote_endpoint,
     )
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from runtime.checksum import composite
 from runtime.edges import checksums, metadata
 from runtime.errors import GiveUp, Unavailable
-from runtime.objects import Attributes, Condition, Seen, Written
+from runtime.objects import ARCHIVES, Attributes, Condition, Seen, Written
 from runtime.version import Stamp
 
 _PLAIN = (
@@ -23,7 +23,6 @@ _PLAIN = (
     ("website_redirect", "x-amz-website-redirect-location"),
 )
 _USER = "x-amz-meta-"
-_ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 
 
 def of_attributes(attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
@@ -71,7 +70,7 @@ def seen(headers: Mapping[str, str], size: int | None) -> Seen:
     user = {name[len(_USER) :]: value for name, value in headers.items() if name.startswith(_USER)}
     users, stamp = metadata.incoming(user) if user else ((), None)
     storage_class = get("x-amz-storage-class", "")
-    asleep = storage_class in _ARCHIVES or "x-amz-archive-status" in headers
+    asleep = storage_class in ARCHIVES or "x-amz-archive-status" in headers
     return Seen(
         etag=etag(headers),
         size=size,

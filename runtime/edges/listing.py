@@ -1,17 +1,24 @@
 """A page of ListObjectsV2. An XML parser costs many times as much a key, so rows are taken by one expression, and
-counted against the page's own number."""
+counted against the page's own number.
+
+Which objects are archived is looked for once a page, and row by row only where there is one. S3 tells a restored one
+from others if it is asked to, which needs no permission beyond s3:ListBucket ("ListObjectsV2", API Reference). A store
+that does not know the question leaves its answer out just as S3 does of an object that was never restored. So
+the question, and the belief in its answer, are for S3 itself (`Options.restores`).
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from html import unescape
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
 from runtime.edges.headers import minute
-from runtime.errors import Unavailable
-from runtime.objects import Row
+from runtime.errors import GiveUp, Unavailable
+from runtime.objects import ARCHIVES, Row
 
 _ROW = re.compile(
     r"<Contents>\s*<Key>([^<]*)</Key>\s*<LastModified>([^<]{16}):(\d\d)[^<]*</LastModified>"
@@ -19,6 +26,9 @@ _ROW = re.compile(
 )
 _TOKEN = re.compile(r"<NextContinuationToken>([^<]*)</NextContinuationToken>")
 _TRUNCATED = re.compile(r"<IsTruncated>\s*(true|false)\s*</IsTruncated>")
+_ASLEEP = tuple(f"<StorageClass>{name}</StorageClass>" for name in ARCHIVES)
+_RESTORING = re.compile(r"<IsRestoreInProgress>\s*true\s*<", re.IGNORECASE)
+_ASKING = {"x-amz-optional-object-attributes": "RestoreStatus"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +39,40 @@ class Page:
     token: str
 
 
-def parse(body: bytes, prefix: str) -> Page:
-    """Read an answer asked for with `encoding-type=url`; keys come out relative to `prefix`. Raises `Unavailable` for
-    an answer that is not whole: a page that is cut short would look like deletions."""
+class Pages:
+    """Asks for pages through `listed`, with `restores` also for what is archived. A store that refuses that is not
+    asked again: `restores` is false from then on, and no row is called archived."""
+
+    def __init__(
+        self,
+        listed: Callable[[str, dict[str, str], dict[str, str]], Awaitable[bytes]],
+        prefix: str,
+        *,
+        restores: bool,
+    ) -> None:
+        self._listed = listed
+        self._prefix = prefix
+        self.restores = restores
+
+    async def get(self, position: dict[str, str]) -> Page:
+        """One page. Raises what the listing raises, and `Unavailable`."""
+        given = {"list-type": "2"} | position
+        asked = self.restores
+        if asked:
+            try:
+                return parse(await self._listed("ListObjectsV2", given, _ASKING), self._prefix, archives=True)
+            except GiveUp:
+                pass  # for this, or for anything: without it the store says which
+        body = await self._listed("ListObjectsV2", given, {})
+        if asked:
+            self.restores = False
+        return parse(body, self._prefix)
+
+
+def parse(body: bytes, prefix: str, *, archives: bool = False) -> Page:
+    """Read an answer asked for with `encoding-type=url`; keys come out relative to `prefix`. With `archives` rows say
+    whether they are archived. Raises `Unavailable` for an answer that is not whole: a page that is cut short would look
+    like deletions."""
     try:
         text = body.decode()
     except UnicodeDecodeError as e:
@@ -48,6 +89,8 @@ def parse(body: bytes, prefix: str) -> Page:
         ]
     else:
         rows = _by_parser(body, cut)
+    if archives and any(name in text for name in _ASLEEP):
+        rows = _with_archives(rows, text)
     return Page([row for row in rows if row.key] if prefix else rows, unescape(token[1]) if token else "")
 
 
@@ -55,6 +98,22 @@ def _key(text: str) -> str:
     if "&" in text:
         text = unescape(text)
     return unquote_plus(text) if "%" in text or "+" in text else text
+
+
+def _with_archives(rows: list[Row], text: str) -> list[Row]:
+    """What S3 says to be in an archive, and neither restored nor anything else that is not understood here."""
+    told = text.split("<Contents>")[1:]
+    if len(told) != len(rows):
+        return rows
+    return [
+        row._replace(archived=True) if _is_asleep(element) else row for row, element in zip(rows, told, strict=True)
+    ]
+
+
+def _is_asleep(element: str) -> bool:
+    if not any(name in element for name in _ASLEEP):
+        return False
+    return "<RestoreStatus" not in element or _RESTORING.search(element) is not None
 
 
 def _by_parser(body: bytes, cut: int) -> list[Row]:

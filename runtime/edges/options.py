@@ -21,7 +21,8 @@ class Options:
     `storage_class` empty keeps the source's (`Attributes.storage_class`); `acl` is a canned ACL, empty for none;
     `encryption` (`AES256`, `aws:kms` …) and `kms_key` empty for the bucket's own default. `tags`: they are read with
     the content, and written with it. `requester_pays`: this program's account pays. `owner`: the account that must own
-    the bucket, or S3 refuses the request (AccessDenied); empty for any.
+    the bucket, or S3 refuses the request (AccessDenied); empty for any. `restores`: it is S3 itself, whose listings
+    tell which archived objects have been restored; of other stores no row is taken for archived.
     """
 
     storage_class: str = ""
@@ -31,6 +32,7 @@ class Options:
     tags: bool = False
     requester_pays: bool = False
     owner: str = ""
+    restores: bool = False
 
     def asking(self) -> dict[str, str]:
         """Headers of every request."""

@@ -12,12 +12,13 @@ from operator import attrgetter
 from urllib.parse import quote
 
 from runtime.checksum import kind, value
-from runtime.edges import checksums, listing, uploads
+from runtime.edges import checksums, uploads
 from runtime.edges import headers as wire
 from runtime.edges.body import Admission, Body
 from runtime.edges.caller import Caller, Refused
 from runtime.edges.connection import Answer, Connection
 from runtime.edges.credentials import Credentials
+from runtime.edges.listing import Pages
 from runtime.edges.options import Options, tags
 from runtime.edges.reading import ARCHIVED, S3Reading, as_bytes, asleep
 from runtime.edges.translate import MISSING_OBJECT, Refusal, error_of
@@ -53,6 +54,7 @@ class S3Bucket:
         self._base = f"/{bucket}" if path_style else ""
         self._options = options or Options()
         self._asking = self._options.asking()
+        self.pages = Pages(self._listed, prefix, restores=self._options.restores)
         self._digests = False
         self.unchecked: set[str] = set()
         self.unconditional = False
@@ -261,7 +263,7 @@ class S3Bucket:
     async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
         below = {"prefix": self._prefix + prefix}
         start = {"start-after": self._prefix + after} if after else {}
-        asked = asyncio.create_task(self._page(below | start))
+        asked = asyncio.create_task(self.pages.get(below | start))
         try:
             while True:
                 page = await asked
@@ -270,7 +272,7 @@ class S3Bucket:
                     rows, more = rows[: bisect_right(rows, until, key=_KEY)], ""
                 if more:
                     # The next one travels while this one is looked at.
-                    asked = asyncio.create_task(self._page(below | {"continuation-token": more}))
+                    asked = asyncio.create_task(self.pages.get(below | {"continuation-token": more}))
                 if rows:
                     yield rows
                 if not more:
@@ -280,15 +282,13 @@ class S3Bucket:
                 asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
 
-    async def _page(self, position: dict[str, str]) -> listing.Page:
-        return listing.parse(await self._listed("ListObjectsV2", {"list-type": "2"} | position), self._prefix)
-
-    async def _listed(self, operation: str, given: dict[str, str]) -> bytes:
+    async def _listed(self, operation: str, given: dict[str, str], more: dict[str, str] | None = None) -> bytes:
         # Without the encoding, control characters in keys make the answer no XML.
         given = {"encoding-type": "url"} | given
         query = "&".join(f"{name}={quote(given[name], safe='')}" for name in sorted(given))
+        headers = self._asking | (more or {})
         try:
-            answer = await self.caller.call(operation, self._target(""), "GET", self._base or "/", query, self._asking)
+            answer = await self.caller.call(operation, self._target(""), "GET", self._base or "/", query, headers)
         except Refused as refused:
             raise error_of(refused.refusal) from None
         return bytes(answer.body or b"")

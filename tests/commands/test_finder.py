@@ -84,3 +84,17 @@ def test_a_plan_writes_down_nothing() -> None:
     office = Office()
     assert office.call("plan").code == 0
     assert not office.cn.ledger.table.records  # type: ignore[attr-defined]
+
+
+def test_what_is_archived_is_said_and_waits() -> None:
+    office = Office()
+    office.put(CN, "k")
+    office.stores[CN].archive("k")
+    office.brokers[CN].letters.clear()
+    office.time.now += 3600
+    answer = office.call("plan")
+    assert answer.code == 0
+    assert "1 archived" in answer.out
+    assert "waits for its restore" in answer.out
+    assert office.call("reconcile", "--yes", "--json").data["cn->global"]["archived"] == 1
+    assert "1 archived" in office.call("status").out

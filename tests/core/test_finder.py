@@ -64,6 +64,7 @@ def test_it_counts_what_it_saw_and_leaves_a_record() -> None:
         "queued": 2,
         "agreed": 0,
         "young": 0,
+        "archived": 0,
         "held": 0,
     }
     assert report.data() == data

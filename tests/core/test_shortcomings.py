@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from runtime.shortcomings import PERIOD, tell
+from runtime.shortcomings import PERIOD, tell, tell_of_archives
 from tests.core.given import Lines
 from tests.fakes.clock import FakeClock, Time
 from tests.fakes.gate import run
@@ -54,3 +54,21 @@ def test_a_kind_of_checksums_that_a_store_refuses_is_named_once() -> None:
         "refuses checksums of the kind sha1",
         "refuses checksums of the kind crc32",
     ]
+
+
+@dataclass
+class Listing:
+    restores: bool
+
+
+def test_a_store_that_refused_to_tell_what_is_archived_is_named() -> None:
+    log = Lines()
+    listings = {
+        "local": (Listing(True), True),
+        "remote": (Listing(False), True),
+        "one that was not asked": (Listing(False), False),
+    }
+    tell_of_archives(listings, log)
+    [said] = log.of("store")
+    assert said["store"] == "remote"
+    assert "archived" in str(said["reason"])

@@ -26,8 +26,8 @@ ALL = settings(
 
 
 def test_how_the_own_bucket_is_asked() -> None:
-    assert local_options(ALL) == Options(tags=True, requester_pays=True, owner="111122223333")
-    assert local_options(settings()) == Options()
+    assert local_options(ALL) == Options(tags=True, requester_pays=True, owner="111122223333", restores=True)
+    assert local_options(settings()) == Options(restores=True)
 
 
 def test_what_replicas_get() -> None:
@@ -39,9 +39,18 @@ def test_what_replicas_get() -> None:
         tags=True,
         requester_pays=True,
         owner="444455556666",
+        restores=True,
     )
     assert remote_options(settings(remote_storage_class="SOURCE")).storage_class == ""
-    assert remote_options(settings()) == Options(storage_class="STANDARD", acl="bucket-owner-full-control")
+    assert remote_options(settings()) == Options(
+        storage_class="STANDARD", acl="bucket-owner-full-control", restores=True
+    )
+
+
+def test_only_s3_itself_is_believed_what_is_archived() -> None:
+    elsewhere = settings(local_endpoint="http://127.0.0.1:1", remote_endpoint="http://127.0.0.1:1")
+    assert not local_options(elsewhere).restores
+    assert not remote_options(elsewhere).restores
 
 
 @pytest.fixture

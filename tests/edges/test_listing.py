@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from runtime.edges.listing import parse
-from runtime.errors import Throttled, Unavailable
+from runtime.edges.options import Options
+from runtime.errors import Denied, GiveUp, Throttled, Unavailable
 from runtime.objects import Row
 from tests.edges.scripted import Asked, answer, error, scripted
 from tests.edges.test_s3_wire import bucket
@@ -132,3 +133,91 @@ async def test_only_keys_with_a_prefix_below_the_buckets_own() -> None:
     async with scripted(answer(200, page(contents("p/x/a")))) as script:
         assert [row.key async for rows in bucket(script).list("w", prefix="x/") for row in rows] == ["x/a"]
         assert script.asked[0].path == "/b?encoding-type=url&list-type=2&prefix=p%2Fx%2F&start-after=p%2Fw"
+
+
+# -- what is archived
+
+STATUS = "<RestoreStatus><IsRestoreInProgress>{}</IsRestoreInProgress>{}</RestoreStatus>"
+RESTORED = STATUS.format("false", "<RestoreExpiryDate>2026-12-21T00:00:00.000Z</RestoreExpiryDate>")
+S3 = Options(restores=True)
+ASKING = "x-amz-optional-object-attributes"
+
+
+def kept(key: str, storage_class: str, status: str = "") -> bytes:
+    """A row in this class, with what S3 tells of its restore."""
+    told = f"<StorageClass>{storage_class}</StorageClass>{status}".encode()
+    return contents(key).replace(b"<StorageClass>STANDARD</StorageClass>", told)
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "status", "archived"),
+    [
+        ("GLACIER", "", True),
+        ("DEEP_ARCHIVE", "", True),
+        ("GLACIER", STATUS.format("true", ""), True),
+        ("GLACIER", RESTORED, False),
+        ("DEEP_ARCHIVE", RESTORED, False),
+        ("GLACIER", STATUS.format("perhaps", ""), False),
+        ("GLACIER", "<RestoreStatus/>", False),
+        ("GLACIER_IR", "", False),
+        ("INTELLIGENT_TIERING", "", False),
+        ("STANDARD", "", False),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True], ids=["by expression", "by parser"])
+def test_what_a_listing_tells_of_archives(storage_class: str, status: str, archived: bool, nested: bool) -> None:
+    asleep = kept("k", storage_class, status)
+    if nested:
+        asleep = asleep.replace(b"<Size>", b"<Owner><ID>x</ID></Owner><Size>")
+    body = page(contents("p/"), contents("GLACIER"), asleep, kept("z", "DEEP_ARCHIVE", RESTORED), contents("zz"))
+    rows = parse(body, "", archives=True).rows
+    assert [(row.key, row.archived) for row in rows] == [
+        ("p/", False),
+        ("GLACIER", False),
+        ("k", archived),
+        ("z", False),
+        ("zz", False),
+    ]
+    assert not any(row.archived for row in parse(body, "").rows), "not asked, not believed"
+
+
+def test_archived_rows_below_a_prefix() -> None:
+    body = page(contents("p/"), kept("p/a", "GLACIER"), contents("p/b"), kept("p/c", "DEEP_ARCHIVE"))
+    rows = parse(body, "p/", archives=True).rows
+    assert [(row.key, row.archived) for row in rows] == [("a", True), ("b", False), ("c", True)]
+
+
+async def test_only_s3_itself_is_asked_what_is_restored() -> None:
+    async with scripted(answer(200, page(kept("p/a", "GLACIER")))) as script:
+        assert [row.archived async for rows in bucket(script, S3).list() for row in rows] == [True]
+        assert script.asked[0].headers[ASKING] == "RestoreStatus"
+        assert [row.archived async for rows in bucket(script).list() for row in rows] == [False]
+        assert ASKING not in script.asked[1].headers
+
+
+async def test_a_store_that_refuses_the_question_is_not_asked_again() -> None:
+    def serve(asked: Asked) -> bytes:
+        if ASKING in asked.headers:
+            return error(501, "NotImplemented")
+        token = "" if "continuation-token" in asked.path else "t"
+        return answer(200, page(kept("p/b" if not token else "p/a", "GLACIER"), token=token))
+
+    async with scripted(serve) as script:
+        asking = bucket(script, S3)
+        rows = [row async for rows in asking.list() for row in rows]
+        assert [(row.key, row.archived) for row in rows] == [("a", False), ("b", False)]
+        assert [ASKING in asked.headers for asked in script.asked] == [True, False, False]
+        assert not asking.pages.restores
+
+
+async def test_what_fails_without_the_question_too_says_nothing_of_it() -> None:
+    async with scripted(error(404, "NoSuchBucket")) as script:
+        asking = bucket(script, S3)
+        with pytest.raises(GiveUp, match="NoSuchBucket"):
+            await anext(asking.list())
+        assert asking.pages.restores
+    async with scripted(error(403, "AccessDenied")) as script:
+        asking = bucket(script, S3)
+        with pytest.raises(Denied):
+            await anext(asking.list())
+        assert len(script.asked) == 1

@@ -235,7 +235,7 @@ class FakeBucket:
             if rows:
                 edge = rows[-1].key
                 wanted = [r for r in rows if r.key <= self._prefix + until] if until else rows
-                yield [Row(r.key[cut:], r.etag, r.size, r.modified) for r in wanted] if cut else wanted
+                yield [r._replace(key=r.key[cut:]) for r in wanted] if cut else wanted
                 if until and edge >= self._prefix + until:
                     return
             if len(rows) < self._page:

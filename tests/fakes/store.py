@@ -141,10 +141,27 @@ class Store:
         for key in keys:
             if key.encode() > edge or not after:
                 seen = self.keys[key][-1].seen
-                found.append(Row(key, seen.etag, seen.size, seen.modified))
+                found.append(Row(key, seen.etag, seen.size, seen.modified, seen.archived))
                 if len(found) == limit:
                     break
         return found
+
+    # -- archives
+
+    def archive(self, key: str) -> None:
+        """A lifecycle rule's transition: no new version, no event that anybody here listens to, the same time."""
+        self._asleep(key, True)
+
+    def thaw(self, key: str) -> None:
+        """RestoreObject, completed: the class stays, the content can be read."""
+        self._asleep(key, False)
+
+    def _asleep(self, key: str, archived: bool) -> None:
+        version = self.current(key)
+        if version is None:
+            raise ValueError(f"there is no {key!r}")
+        attributes = replace(version.seen.attributes, storage_class="GLACIER")
+        version.seen = replace(version.seen, attributes=attributes, archived=archived)
 
     # -- requests that change something
 

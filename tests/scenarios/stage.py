@@ -186,6 +186,8 @@ class Stage:
         world = self.world
         if verb in ACTS:
             self.users.do(op_of(side, verb, words))
+        elif verb in ("archive", "thaw"):
+            getattr(world.stores[side], verb)(world.prefix(side) + words[0])
         elif verb == "multipart":
             op = op_of(side, verb, words)
             self.uploads[op.content] = (op, self.users.begin(op))

@@ -14,11 +14,11 @@ from tests.scenarios_http.side import People
 from tests.scenarios_http.stage import HttpStage
 
 BY_HAND = re.compile(
-    r" (deliver|take|until|fails|dies|unreachable|revoke|rekey|swap|expire|unversion|purge) "
+    r" (deliver|take|until|fails|dies|unreachable|revoke|rekey|swap|expire|unversion|purge|archive|thaw) "
     r"|given (kms|parts|silent|expiry|expires)|dead"
     r"|\.conflict-|records"
 )
-"""What needs a hand on single calls or messages, a lifecycle rule, or the simulation's own seconds."""
+"""What needs a hand on single calls or messages, a lifecycle rule, an archive, or the simulation's own seconds."""
 MIRROR = {"cn": "global", "global": "cn"}
 STORIES = [s for s in scenarios() if not any(BY_HAND.search(f" {line} ") for line in s.lines)]
 

@@ -79,8 +79,9 @@ async def _open(stack: Stack) -> tuple[Side, str]:
     who = await _check(stack, client, threads)
     network = Network(settings.local_region, session=_session(stack))
     endpoint = stack.services.get("AWS_ENDPOINT_URL", "")
-    s3, path_style = network.s3(settings.local_bucket, settings.local_endpoint or endpoint)
-    options = Options(owner=settings.local_account, requester_pays=settings.requester_pays)
+    own = settings.local_endpoint or endpoint
+    s3, path_style = network.s3(settings.local_bucket, own)
+    options = Options(owner=settings.local_account, requester_pays=settings.requester_pays, restores=not own)
     side = Side(
         name=SideName(stack.side),
         settings=settings,

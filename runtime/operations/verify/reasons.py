@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from runtime.entry import Entry, Held
+from runtime.objects import ARCHIVES
 from runtime.operations.verify.census import Item
 from runtime.operations.verify.compare import Difference, Kind
 from runtime.settings import Events, OnLifecycleExpiry, SideName
-
-_ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 
 
 class Cause(StrEnum):
@@ -73,7 +72,7 @@ def _alone(item: Item | None, there: SideName, cn: Entry | None, global_: Entry 
     deleted = (_is(item, here, local=True), _is(item, gone, local=False))
     if any(deleted):
         return Cause.WANTED if at.events is Events.CREATE else _or_paused(Cause.DELETED, there.peer, at)
-    if item.storage_class in _ARCHIVES:
+    if item.storage_class in ARCHIVES:
         return Cause.ARCHIVED
     if here is not None and here.agreed is not None:
         return _or_paused(Cause.CHANGED, there, at)
