@@ -171,6 +171,7 @@ class Caller:
             return answer, connection
         try:
             if answer.body is None:
+                connection.abort()  # with a body that nobody reads, the next request would wait behind it
                 raise Unavailable(f"an error of {answer.length} bytes")
             raise Refused(self._refusal(operation, target, answer), answer)
         finally:
@@ -199,8 +200,9 @@ class Caller:
                 return connection, await connection.ask(request, body, headless=headless)
             except Unavailable:
                 self.pool.give(connection)
-                # A kept connection may have been closed by the other end just now; a new one tells.
-                if not used or connection.answered:
+                # A kept connection may have been closed by the other end just now; a new one tells. What is sent while
+                # it is read may also have failed for its source: to try that on every kept one would never end.
+                if not used or connection.answered or isinstance(body, Pieces):
                     raise
             except BaseException:
                 connection.abort()

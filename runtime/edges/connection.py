@@ -125,12 +125,16 @@ class Connection(asyncio.BufferedProtocol):
                 await self._writable
 
     async def _send_pieces(self, body: Pieces, waiter: asyncio.Future[Answer]) -> None:
+        left = len(body)
         try:
             async with aclosing(body.__aiter__()) as pieces:
                 async for piece in pieces:
                     await self._send(memoryview(piece), waiter)
+                    left -= len(piece)
                     del piece  # its room is for the next
                     if waiter.done():
+                        if left:
+                            self.reusable = False  # The other end would take the next request for the rest.
                         return
         except BaseException:
             self.abort()  # the other end waits for the rest

@@ -16,6 +16,7 @@ from runtime.edges import checksums, uploads
 from runtime.edges import headers as wire
 from runtime.edges.body import Admission, Body
 from runtime.edges.caller import Caller, Refused
+from runtime.edges.checks import Checks
 from runtime.edges.connection import Answer, Connection
 from runtime.edges.credentials import Credentials
 from runtime.edges.listing import Pages
@@ -56,7 +57,8 @@ class S3Bucket:
         self._asking = self._options.asking()
         self.pages = Pages(self._listed, prefix, restores=self._options.restores)
         self._digests = False
-        self.unchecked: set[str] = set()
+        self._checks = Checks()
+        self.unchecked = self._checks.unchecked
         self.unconditional = False
         """Whether the store has said that it knows no conditional writes: they are approached by looking first."""
 
@@ -151,18 +153,30 @@ class S3Bucket:
         except Refused as refused:
             raise error_of(refused.refusal) from None
         check(answer.length)
+        if wire.etag(answer.headers) not in ("", etag):
+            raise Changed(f"s3 GetObject {self._target(key)}: the store does not heed If-Match, and it was replaced")
         return answer
 
     async def head_part(self, key: str, number: int, etag: str) -> Part:
         headers = checksums.ENABLED | {"if-match": f'"{etag}"'}
-        answer = await self._ask("HeadObject", "HEAD", key, f"partNumber={number}", headers)
+        try:
+            answer = await self._call("HeadObject", "HEAD", key, f"partNumber={number}", headers)
+        except Refused as refused:
+            said = refused.refusal
+            if said.status in (404, 412):
+                raise Changed(str(said)) from None
+            spoken = None if said.status == 501 else await self._spoken(said, key, "")
+            if spoken is not None:
+                raise error_of(spoken) from None
+            return Part(number, "")  # the object can be read: it is its parts that the store does not tell of
         return Part(number, "", answer.length or 0, checksums.shown(answer.headers))
 
     async def put(
         self, key: str, body: bytes | Pieces, attributes: Attributes, stamp: Stamp | None, condition: Condition
     ) -> Written:
-        headers = self._given(attributes, stamp) | wire.of_checksum(attributes)
-        answer = await self._write("PutObject", "PUT", key, "", headers, body, condition, attributes.checksum)
+        checksum = wire.of_checksum(attributes)
+        headers = self._given(attributes, stamp) | checksums.giving(checksum)
+        answer = await self._write("PutObject", "PUT", key, "", headers, body, condition, checksum)
         return wire.written(answer.headers)
 
     async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
@@ -175,7 +189,7 @@ class S3Bucket:
             declared = checksums.declared(checksum, answer.headers)
             if declared is not None:
                 return Opened(upload_id, checksum if declared else "")
-            self.unchecked.add(kind(checksum))
+            self._checks.unknown("CreateMultipartUpload", checksum)
             checksum = ""
             await self.abort_upload(key, upload_id)
 
@@ -226,13 +240,7 @@ class S3Bucket:
         checksum: str = "",
         declared: str = "",
     ) -> Written:
-        beside = checksums.beside(parts, declared)
-        listed = "".join(
-            f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{part.etag}&quot;</ETag>"
-            f"{beside.get(part.number, '')}</Part>"
-            for part in parts
-        )
-        body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+        body = uploads.completion(parts, checksums.beside(parts, declared))
         headers = {"content-type": "application/xml"} | checksums.completing(declared)
         query = f"uploadId={quote(upload_id, safe='')}"
         try:
@@ -309,12 +317,11 @@ class S3Bucket:
         bound: bool = False,
     ) -> Answer:
         """A write that learns what the bucket wants: a digest of the content (Object Lock does), or no conditions, or
-        none of a kind of checksums (S3-compatible stores may not know them). Raises `Unfit` where the write is `bound`
-        to its `checksum`."""
-        of = kind(checksum)
+        none of a kind of checksums (`Checks`). Raises `Unfit` where the write is `bound` to its `checksum`."""
+        plain = not bound and self._checks.plain(operation, checksum)
         while True:
             given = dict(headers)
-            if of in self.unchecked and not bound:
+            if plain:
                 given = {name: text for name, text in headers.items() if not name.startswith(checksums.PREFIX)}
             if self._digests and operation in ("PutObject", "UploadPart"):
                 given["content-md5"] = await checksums.digest(body, "md5")
@@ -323,26 +330,19 @@ class S3Bucket:
             elif condition is not None:
                 given |= wire.of_condition(condition)
             try:
-                return await self._ask(operation, method, key, query, given, body)
+                answer = await self._ask(operation, method, key, query, given, body)
+                if not plain:
+                    self._checks.accepted(operation, checksum)
+                return answer
             except GiveUp as error:
-                if not self._learn(error, condition, of, bound):
+                if "Content-MD5" in str(error) and not self._digests:
+                    self._digests = True
+                elif not plain and self._checks.refused(error, operation, checksum, bound):
+                    plain = True
+                elif error.reason == "NotImplemented" and condition is not None and not self.unconditional:
+                    self.unconditional = True
+                else:
                     raise
-
-    def _learn(self, error: GiveUp, condition: Condition | None, checksum: str, bound: bool) -> bool:
-        """Whether a refusal taught something that makes the next try another one."""
-        if "Content-MD5" in str(error) and not self._digests:
-            self._digests = True
-            return True
-        if checksum and checksums.refused(error):
-            new = checksum not in self.unchecked
-            self.unchecked.add(checksum)
-            if bound:
-                raise Unfit(str(error)) from None
-            return new
-        if error.reason == "NotImplemented" and condition is not None and not self.unconditional:
-            self.unconditional = True
-            return True
-        return False
 
     async def _look(self, key: str, condition: Condition) -> None:
         """What a condition would have checked, a moment before the write: not safe against one in between."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
 from urllib.parse import unquote_plus
@@ -74,6 +75,16 @@ def _is_truncated(body: bytes, call: str) -> bool:
     if truncated is None or not body[body.rfind(b"<") :].startswith(b"</" + call.encode()):
         raise Unavailable(f"s3 {call}: the answer is not a whole page")
     return truncated[1] == b"true"
+
+
+def completion(parts: Sequence[Part], beside: Mapping[int, str]) -> bytes:
+    """What CompleteMultipartUpload lists; `beside` the elements of checksums by number."""
+    rows = "".join(
+        f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{part.etag}&quot;</ETag>"
+        f"{beside.get(part.number, '')}</Part>"
+        for part in parts
+    )
+    return f"<CompleteMultipartUpload>{rows}</CompleteMultipartUpload>".encode()
 
 
 def agree(expected: str, body: bytes | bytearray) -> bool:

@@ -99,6 +99,13 @@ async def test_a_kept_connection_that_was_closed_costs_no_attempt() -> None:
         assert await get(caller) == b"y"
 
 
+async def test_a_connection_with_an_error_that_is_not_read_is_not_kept() -> None:
+    """The next request would wait behind it."""
+    async with scripted(answer(404, b"x" * 100_000), answer(200, b"hello")) as script:
+        assert await get(script.caller()) == b"hello"
+        assert script.connections == 2
+
+
 async def test_closed_while_idle() -> None:
     async with scripted(answer(200, b"x")) as script:
         caller = script.caller()

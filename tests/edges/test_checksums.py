@@ -9,7 +9,7 @@ from base64 import b64encode
 import pytest
 
 from runtime.edges.checksums import digest
-from runtime.errors import Changed, Corrupt, GiveUp, Unfit
+from runtime.errors import Changed, Corrupt, CredentialRejected, GiveUp, Unfit
 from runtime.objects import NOTHING, Attributes, Opened, Part
 from runtime.pieces import Pieces
 from tests.edges.scripted import Script, answer, error, scripted
@@ -107,6 +107,43 @@ async def test_a_refusal_that_means_something_else_teaches_nothing(code: str, me
         with pytest.raises(GiveUp):
             await bucket(script).create_upload("k", PLAIN, None, WHOLE)
         assert len(script.asked) == 1
+
+
+async def test_what_a_store_does_not_know_in_parts_it_may_know_in_one_piece() -> None:
+    refusal = error(400, "InvalidRequest", "Checksum algorithm provided is unsupported.")
+    async with scripted(refusal, answer(200, CREATED), answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        assert await b.create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+        await b.put("k", b"hello", Attributes(checksum=WHOLE), None, NOTHING)
+        assert sent(script) == {"crc32": "AAAAAA=="}
+        assert b.unchecked == {"crc32 in parts"}
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["its value is refused", "its kind is known"])
+async def test_one_odd_object_does_not_end_the_checks_of_all_others(known: bool) -> None:
+    message = "A checksum that I do not like." if known else "Value for x-amz-checksum-sha1 header is invalid."
+    taken = answer(200, ETag='"e"')
+    before = [taken] if known else []
+    async with scripted(*before, error(400, "InvalidRequest", message), taken) as script:
+        b = bucket(script)
+        for _ in before:
+            await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, NOTHING)
+        await b.put("k", b"hello", Attributes(checksum="sha1:odd"), None, NOTHING)
+        assert sent(script) == {}, "this one goes without"
+        await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, NOTHING)
+        assert sent(script) == {"sha1": "AA=="}
+        assert b.unchecked == set()
+
+
+async def test_a_kind_that_uploads_have_ended_with_is_not_unlearnt_by_one_that_is_unfit() -> None:
+    done = answer(200, DONE % b"<ChecksumSHA256>AAAA-2</ChecksumSHA256>")
+    async with scripted(done, error(400, "InvalidRequest", MISMATCH)) as script:
+        b = bucket(script)
+        parts = [Part(n, "e", 1, "sha256:P==") for n in (1, 2)]
+        await b.complete_upload("k", "u", parts, NOTHING, OF_PARTS, OF_PARTS)
+        with pytest.raises(Unfit):
+            await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
+        assert b.unchecked == set()
 
 
 # -- parts
@@ -231,6 +268,35 @@ async def test_the_head_of_a_part_shows_length_and_checksum() -> None:
         assert (asked.method, asked.path, asked.headers["x-amz-checksum-mode"]) == (
             "HEAD", "/b/p/k?partNumber=1", "ENABLED",
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [404, 412])
+async def test_an_object_that_is_gone_has_changed(status: int) -> None:
+    async with scripted(answer(status)) as script:
+        with pytest.raises(Changed):
+            await bucket(script).head_part("k", 1, "e")
+
+
+@pytest.mark.parametrize("status", [400, 405, 416, 501])
+async def test_a_store_that_does_not_tell_of_parts_has_none_of_any_length(status: int) -> None:
+    async with scripted(lambda asked: answer(status if asked.method == "HEAD" else 206)) as script:
+        assert (await bucket(script).head_part("k", 1, "e")).size == 0
+
+
+async def test_a_credential_that_is_refused_for_a_part_says_so() -> None:
+    async with scripted(answer(400), error(400, "ExpiredToken")) as script:
+        with pytest.raises(CredentialRejected):
+            await bucket(script).head_part("k", 1, "e")
+
+
+@pytest.mark.parametrize("size", [5, 200_000])
+async def test_a_store_that_does_not_heed_a_condition_can_not_mix_two_versions(size: int) -> None:
+    async with scripted(answer(206, b"x" * size, ETag='"another"')) as script:
+        b = bucket(script)
+        with pytest.raises(Changed):
+            await b.read_range("k", 0, size, "e")
+        with pytest.raises(Changed):
+            await b.read_part("k", 1, size, "e")
 
 
 async def test_parts_are_listed_with_their_checksums() -> None:

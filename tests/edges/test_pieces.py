@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from base64 import b64encode
 from typing import cast
@@ -10,9 +11,11 @@ from typing import cast
 import pytest
 
 from runtime.edges.body import Admission
+from runtime.edges.caller import ATTEMPTS
+from runtime.edges.connection import Answer, Connection
 from runtime.edges.s3 import S3Bucket
 from runtime.errors import Changed, Unavailable
-from runtime.objects import Part
+from runtime.objects import NOTHING, Attributes, Part
 from runtime.pieces import PIECE_BYTES, Pieces
 from tests.edges.scripted import CLOSE, Asked, Script, answer, error, scripted
 
@@ -114,3 +117,55 @@ async def test_a_bucket_that_wants_a_digest_ahead_gets_it_by_a_first_reading() -
         assert script.asked[-1].headers["content-md5"] == expected
         assert script.asked[-1].body == WHOLE
         assert source.read_from[-6:] == [0, PIECE_BYTES, 2 * PIECE_BYTES] * 2
+
+
+async def test_a_refusal_between_two_pieces_leaves_no_connection_in_the_middle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other end would take the next request for the rest of the content."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(PIECE_BYTES)
+            writer.write(error(403, "AccessDenied"))
+            await reader.read()
+        writer.close()
+        ended.set()
+
+    ended = asyncio.Event()
+    send = Connection._send
+
+    async def send_and_be_answered(self: Connection, body: memoryview, waiter: asyncio.Future[Answer]) -> None:
+        await send(self, body, waiter)
+        await asyncio.wait({waiter})
+
+    monkeypatch.setattr(Connection, "_send", send_and_be_answered)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    b = bucket(Script([], url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    try:
+        with pytest.raises(Exception, match="AccessDenied"):
+            await b.put_part("k", "u", 7, Source().pieces())
+        assert b.caller.pool.open == 0
+        await ended.wait()
+    finally:
+        server.close()
+
+
+async def test_a_source_that_fails_is_not_tried_on_every_kept_connection() -> None:
+    source = Source(0, Unavailable("silent"))
+    tries = 0
+
+    async def read(start: int, end: int) -> bytes:
+        nonlocal tries
+        tries += 1
+        return await source.read(start, end)
+
+    async with scripted(answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        await asyncio.gather(*[b.put("k", b"x", Attributes(), None, NOTHING) for _ in range(8)])
+        assert b.caller.pool.open == 8
+        with pytest.raises(Unavailable, match="silent"):
+            await b.put_part("k", "u", 7, Pieces(read, 0, SIZE))
+        assert tries == ATTEMPTS
+        await b.put("k", b"x", Attributes(), None, NOTHING)
