@@ -6,7 +6,7 @@ import re
 
 from runtime.context import Context
 from runtime.decide import Sighting
-from runtime.errors import Changed, UploadGone
+from runtime.errors import Changed, GiveUp, UploadGone
 from runtime.objects import NOTHING
 from runtime.parts import SourceChanged
 from runtime.ports import Bucket
@@ -32,7 +32,7 @@ def is_conflict_name(key: str) -> bool:
 async def keep_loser(context: Context, key: str, loser: Sighting, holder: Bucket) -> None:
     """Copy `loser`, which `holder` holds at `key`, to its conflict name on both sides; what is there already stays.
 
-    Raises `Changed` when the loser is no longer there: look again.
+    Raises `Changed` when the loser is no longer there: look again. Raises `GiveUp` for one that is archived.
     """
     name = conflict_name(key, loser.identity, context.settings.local_prefix, context.settings.remote_prefix)
     if not name or is_conflict_name(key):
@@ -45,6 +45,9 @@ async def keep_loser(context: Context, key: str, loser: Sighting, holder: Bucket
             if reading is not None:
                 await reading.close()
             raise Changed(f"the conflict's loser at {key!r} was replaced while it was kept")
+        if reading.seen.archived:
+            await reading.close()
+            raise GiveUp("loser archived", f"the conflict's loser at {key!r} can't be kept: restore it first")
         try:
             await context.copier.copy(context.route(holder, target), reading, key, stamp, NOTHING, to=name)
         except (SourceChanged, UploadGone):

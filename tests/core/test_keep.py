@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from runtime.decide import Sighting
-from runtime.errors import Changed
+from runtime.errors import Changed, GiveUp
 from runtime.keep import conflict_name, is_conflict_name, keep_loser
 from runtime.objects import Seen
 from runtime.parts import SourceChanged
@@ -143,3 +143,12 @@ def test_where_there_is_no_name_it_is_said_and_not_kept(key: str) -> None:
     assert list(world.here.keys) == []
     assert list(world.there.keys) == ["k"]
     assert "not kept" in str(world.log.of("conflict")[0]["reason"])
+
+
+def test_an_archived_loser_is_a_dead_letter_of_its_own_kind() -> None:
+    """The winner could travel: unlike an archived object that is found anew in each run, this waits for a person."""
+    world = World()
+    world.there.archive("k")
+    with pytest.raises(GiveUp) as e:
+        world.keep()
+    assert e.value.reason == "loser archived"
