@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import ContextVar
 
 BUDGET_BYTES = 160 << 20
 """Most bytes of contents that one process holds at a time, small ones apart. With the process itself that stays below
 300 MB of resident memory, however many parts of giant objects are under way (the benchmarks measure it)."""
 
+HURRY: ContextVar[bool] = ContextVar("hurry", default=False)
+"""Whether what is read now is a piece of a request under way: S3 ends one on which nothing moves (RequestTimeout).
+So it does not wait behind bodies for which no request has begun."""
+
 
 class Admission:
-    """Hands out `Body`s of at most `budget` bytes together, first come, first served.
+    """Hands out `Body`s of at most `budget` bytes together, first come, first served, those in a `HURRY` before all.
 
     A body larger than the budget gets in when it is alone. What a body took is free again when the body is: nobody
     has to remember to give it back.
@@ -21,6 +26,7 @@ class Admission:
         self._budget = budget
         self._held = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._hurrying: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
     def held(self) -> int:
@@ -29,9 +35,10 @@ class Admission:
 
     async def body(self, size: int) -> Body:
         """Memory for `size` bytes, when there is room for it."""
-        if self._waiting or not self._fits(size):
+        hurry = HURRY.get()
+        if self._hurrying or (self._waiting and not hurry) or not self._fits(size):
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((size, turn))
+            (self._hurrying if hurry else self._waiting).append((size, turn))
             try:
                 await turn
             except asyncio.CancelledError:
@@ -45,12 +52,12 @@ class Admission:
     def release(self, size: int) -> None:
         """Called by a `Body` that ends."""
         self._held -= size
-        while self._waiting:
-            size, turn = self._waiting[0]
+        while queue := self._hurrying or self._waiting:
+            size, turn = queue[0]
             if turn.done():
-                self._waiting.popleft()
+                queue.popleft()
             elif self._fits(size):
-                self._waiting.popleft()
+                queue.popleft()
                 self._held += size
                 turn.set_result(None)
             else:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
+from runtime.edges.body import HURRY
 from runtime.edges.connection import Answer, Connection
 from runtime.edges.credentials import Credentials
 from runtime.edges.pace import Pace
@@ -23,6 +24,10 @@ from runtime.pieces import Pieces
 
 ATTEMPTS = 3
 """Few: the worker itself tries again, by message."""
+
+STREAMS = 8
+"""So many contents at a time are sent while they are read. Hundreds that share the memory for pieces would each get one
+in a minute, and S3 ends a request on which nothing moves for some 20 s (RequestTimeout): none would ever end."""
 
 T = TypeVar("T")
 B = TypeVar("B", bound=bytearray)
@@ -51,6 +56,7 @@ class Caller:
         self.pool = pool
         self.service = service
         self.pace = Pace()
+        self._streams = asyncio.Semaphore(STREAMS)
         self._signer = Signer(service, region)
         self._credentials = credentials
         self._secure = pool.endpoint.secure
@@ -77,7 +83,10 @@ class Caller:
         """
 
         async def once() -> Answer:
-            answer, connection = await self._once(operation, target, method, path, query, headers, body)
+            if isinstance(body, Pieces):
+                answer, connection = await self._stream(operation, target, method, path, query, headers, body)
+            else:
+                answer, connection = await self._once(operation, target, method, path, query, headers, body)
             if answer.body is None:
                 answer.body = await self._receive(connection, await self._room(connection, answer.length or 0, memory))
             else:
@@ -145,6 +154,15 @@ class Caller:
         headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": f"{prefix}.{operation}"}
         answer = await self.call(operation, target, "POST", "/", "", headers, json.dumps(given).encode())
         return json.loads(answer.body) if answer.body else {}
+
+    async def _stream(self, *request: Any) -> tuple[Answer, Connection]:
+        """`_once` in its turn; no piece of it waits for anything but memory."""
+        async with self._streams:
+            before = HURRY.set(True)
+            try:
+                return await self._once(*request)
+            finally:
+                HURRY.reset(before)
 
     async def _once(
         self,

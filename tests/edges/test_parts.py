@@ -11,7 +11,7 @@ from botocore.session import Session
 
 from runtime.edges import metadata
 from runtime.edges.batch import Together
-from runtime.edges.body import Admission, Body
+from runtime.edges.body import HURRY, Admission, Body
 from runtime.edges.credentials import MachineCredentials
 from runtime.edges.dynamodb import DynamoLedger
 from runtime.edges.network import Network
@@ -82,6 +82,32 @@ async def test_bodies_are_admitted_in_turn() -> None:
     assert large.done()
     assert small.done()
     assert admission.held == 100
+
+
+async def test_a_piece_of_a_request_under_way_goes_first() -> None:
+    async def hurrying(size: int) -> Body:
+        HURRY.set(True)
+        return await admission.body(size)
+
+    admission = Admission(100)
+    first = await admission.body(60)
+    large = asyncio.create_task(admission.body(90))
+    await asyncio.sleep(0)
+    piece = await asyncio.create_task(hurrying(40))
+    pieces = [asyncio.create_task(hurrying(n)) for n in (60, 40)]
+    await asyncio.sleep(0)
+    small = asyncio.create_task(admission.body(1))
+    await asyncio.sleep(0)
+    del first
+    await asyncio.sleep(0)
+    assert [waiting.done() for waiting in (*pieces, large, small)] == [True, False, False, False]
+    del piece
+    await asyncio.sleep(0)
+    assert [waiting.done() for waiting in (*pieces, large, small)] == [True, True, False, False]
+    del pieces[:]
+    await asyncio.sleep(0)
+    assert large.done()
+    assert small.done()
 
 
 async def test_a_body_beyond_the_budget_gets_in_alone() -> None:

@@ -10,8 +10,8 @@ from typing import cast
 
 import pytest
 
-from runtime.edges.body import Admission
-from runtime.edges.caller import ATTEMPTS
+from runtime.edges.body import HURRY, Admission
+from runtime.edges.caller import ATTEMPTS, STREAMS
 from runtime.edges.connection import Answer, Connection
 from runtime.edges.s3 import S3Bucket
 from runtime.errors import Changed, Unavailable
@@ -169,3 +169,33 @@ async def test_a_source_that_fails_is_not_tried_on_every_kept_connection() -> No
             await b.put_part("k", "u", 7, Pieces(read, 0, SIZE))
         assert tries == ATTEMPTS
         await b.put("k", b"x", Attributes(), None, NOTHING)
+
+
+async def test_only_so_many_go_out_at_a_time_that_each_keeps_moving() -> None:
+    """S3 ends a request on which nothing moves, and each is begun when its turn comes."""
+    begun: set[int] = set()
+    go_on = asyncio.Event()
+    full = asyncio.Event()
+
+    def pieces(number: int) -> Pieces:
+        async def read(start: int, end: int) -> bytes:
+            begun.add(number)
+            assert HURRY.get()
+            if len(begun) == STREAMS:
+                full.set()
+            await go_on.wait()
+            return b"x" * (end - start)
+
+        return Pieces(read, 0, 5)
+
+    async with scripted(answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        parts = [asyncio.create_task(b.put_part("k", "u", n, pieces(n))) for n in range(STREAMS + 3)]
+        await full.wait()
+        small = asyncio.create_task(b.put("k", b"x", Attributes(), None, NOTHING))
+        await small
+        assert len(begun) == STREAMS, "what is small does not wait, nor do others begin"
+        go_on.set()
+        await asyncio.gather(*parts)
+        assert len(begun) == STREAMS + 3
+        assert not HURRY.get()
