@@ -182,7 +182,11 @@ class Parts:
         return await self.parallel.map(one, numbers, PARTS_AT_ONCE)
 
     async def plainly(self, upload: Upload) -> None:
-        """End a giant's upload that is `Unfit`; the next one of this version is begun without its checksums."""
+        """End a giant's upload that is `Unfit`; the next one of this version is begun without its checksums. As noted
+        now: while the part was read, the look may have noted that the messages were sent. Raises `Retry`."""
+        noted = await self.ledger.get_record(UPLOAD, record_id(upload.route, upload.to))
+        if noted is not None and Upload.of(noted).id == upload.id:
+            upload = Upload.of(noted)
         await self._end(upload, replace(upload, checksum=""))
 
     async def _end(self, upload: Upload, known: Upload) -> None:

@@ -173,6 +173,29 @@ def test_parts_of_unlike_length_are_begun_anew_without(checksum: str) -> None:
     assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
 
 
+def test_what_was_noted_while_a_part_was_found_unfit_does_not_hide_it() -> None:
+    """Else the next upload would be begun with what it can't carry, again and again."""
+    w = giants()
+    w.begin_with("sha256-", UNEVEN)
+    read_part = w.local.read_part
+
+    async def meanwhile(key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+        upload = w.upload()
+        assert upload is not None
+        await w.ledger.claim(replace(upload, sent=upload.sent + 1).record(), upload.record())
+        return await read_part(key, number, length, etag)
+
+    w.local.read_part = meanwhile  # type: ignore[method-assign]
+    for letter in w.parts():
+        w.do(letter)
+    plain = w.upload()
+    assert plain is not None
+    assert not plain.checksum
+    w.all_done()
+    assert (w.arrived(), w.checksum()) == (CONTENT, "")
+    assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
+
+
 @pytest.mark.parametrize("checksum", KINDS)
 def test_a_store_that_refuses_the_parts_gets_them_without(checksum: str) -> None:
     w = giants()
