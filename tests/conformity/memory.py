@@ -42,6 +42,12 @@ class MemoryWorld:
     def remove_version(self, key: str, version_id: str) -> None:
         self._versioned.remove_version(key, version_id, PRINCIPAL)
 
+    def archive(self, key: str) -> None:
+        self._plain.archive(key)
+
+    def thaw(self, key: str) -> None:
+        self._plain.thaw(key)
+
     def advance(self, seconds: float) -> None:
         self._time.now += seconds
 

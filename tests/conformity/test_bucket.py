@@ -95,6 +95,19 @@ async def test_reading_shows_what_heading_shows(world: World) -> None:
     await reading.close()
 
 
+async def test_what_is_archived_is_seen_and_listed_so(world: World) -> None:
+    bucket = world.bucket()
+    await put(bucket, "asleep")
+    await put(bucket, "awake")
+    world.archive("asleep")
+    assert (await head(bucket, "asleep")).archived
+    assert [(row.key, row.archived) for row in await rows(bucket)] == [("asleep", True), ("awake", False)]
+    world.thaw("asleep")
+    assert not (await head(bucket, "asleep")).archived
+    differs(world, "moto", "does not list what is restored", "Amazon S3 API Reference, ListObjectsV2 (RestoreStatus)")
+    assert [row.archived for row in await rows(bucket)] == [False, False]
+
+
 async def test_what_is_not_there_is_none(world: World) -> None:
     bucket = world.bucket()
     assert await bucket.head("k") is None

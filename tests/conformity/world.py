@@ -30,6 +30,12 @@ class World(Protocol):
     def remove_version(self, key: str, version_id: str) -> None:
         """A user deletes a version of the versioned bucket."""
 
+    def archive(self, key: str) -> None:
+        """An object of the world's bucket moves to GLACIER."""
+
+    def thaw(self, key: str) -> None:
+        """It is restored, and that is done at once."""
+
     def advance(self, seconds: float) -> None:
         """Let the queue's time pass."""
 

@@ -17,6 +17,7 @@ from runtime.edges.credentials import Credential, FixedCredentials
 from runtime.edges.dynamodb import DynamoLedger
 from runtime.edges.item import KEY, RECORD_KIND, RECORD_TIME, RECORDS_INDEX
 from runtime.edges.network import Network
+from runtime.edges.options import Options
 from runtime.edges.s3 import S3Bucket
 from runtime.edges.secrets import PeerSecrets
 from runtime.edges.sqs import REASON_ATTRIBUTE, SqsQueue
@@ -125,10 +126,17 @@ class ServerWorld:
 
     def _bucket(self, name: str, prefix: str = "") -> S3Bucket:
         caller, path_style = self.network.s3(name, self.server.url)
-        return S3Bucket(caller, name, prefix, path_style=path_style)
+        return S3Bucket(caller, name, prefix, path_style=path_style, options=Options(restores=True))
 
     def remove_version(self, key: str, version_id: str) -> None:
         self.server.client("s3").delete_object(Bucket=self._versioned, Key=key, VersionId=version_id)
+
+    def archive(self, key: str) -> None:
+        source = {"Bucket": self._plain, "Key": key}
+        self.server.client("s3").copy_object(Bucket=self._plain, Key=key, CopySource=source, StorageClass="GLACIER")
+
+    def thaw(self, key: str) -> None:
+        self.server.client("s3").restore_object(Bucket=self._plain, Key=key, RestoreRequest={"Days": 1})
 
     def advance(self, seconds: float) -> None:
         self.server.offset += seconds
