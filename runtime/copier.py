@@ -70,7 +70,11 @@ class Copier:
         if not parts and seen.size <= LONGEST_PART and value(attributes.checksum) and not linear(attributes.checksum):
             # S3 makes no such checksum of parts, but compares it with one request, however long.
             whole = whole_of(route.source, key, seen.etag, 0, seen.size)
-            return await route.target.put(to or key, whole, attributes, stamp, condition)
+            try:
+                return await route.target.put(to or key, whole, attributes, stamp, condition)
+            except GiveUp as e:
+                if e.reason != "EntityTooLarge":  # a store may take less than S3; it can still have the object in parts
+                    raise
         length, checksum = await self._layout(route, key, seen, parts)
         upload = Upload(
             route=route.name,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runtime.checksum import composite, kind, linear, value
-from runtime.errors import Corrupt, Unavailable
+from runtime.errors import Corrupt, GiveUp, Unavailable
 from runtime.objects import Attributes, Seen, Written
 from runtime.upload import Route
 from tests.core.copying import ATTRIBUTES, Reading, World
@@ -245,6 +245,19 @@ def test_one_piece_whose_kind_needs_one_piece_is_sent_while_it_is_read(
     copied = c.world.copied()
     assert copied is not None
     assert "-" not in copied[1].etag
+
+
+def test_it_goes_in_parts_where_a_store_takes_less_in_one_request() -> None:
+    c = case("sha256")
+
+    async def put(*_: object) -> None:
+        raise GiveUp("EntityTooLarge", "s3 PutObject: EntityTooLarge (400)")
+
+    c.world.route.target.put = put  # type: ignore[method-assign,assignment]
+    c.copy()
+    copied = c.world.copied()
+    assert copied is not None
+    assert copied[0] == CONTENT
 
 
 def test_it_goes_in_parts_where_it_is_too_long_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
