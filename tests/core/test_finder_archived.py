@@ -7,19 +7,23 @@ from dataclasses import replace
 
 import pytest
 
+from runtime.decide import Deed, Sighting, View, decide
 from runtime.entry import Agreement, Entry, Held
 from runtime.finder import BATCH
 from runtime.leg import Leg
 from runtime.log import Outcome
+from runtime.look import Cause
 from runtime.merge import Pair
-from runtime.objects import Row
+from runtime.naming import name_version
+from runtime.objects import Row, Seen
 from runtime.ranges import Range
 from runtime.reconcile import Difference, Rules, reconcile
 from runtime.record import FINDER_RUN
+from runtime.settings import ConflictPolicy
 from runtime.unreadable import unreadable
-from runtime.version import Identity
+from runtime.version import Identity, Stamp, key_hash
 from tests.core.finding import World
-from tests.core.given import CN, USER
+from tests.core.given import CN, GLOBAL, USER
 from tests.fakes.gate import run
 
 OLD, NEW, OTHER, LONGER = ("old", 3, 10), ("new", 3, 20), ("other", 4, 30), ("longer", 5, 40)
@@ -160,3 +164,59 @@ def test_a_finding_of_what_is_archived_makes_no_dead_letter() -> None:
     run(world.worker.process(world.message(look.body())))
     assert not world.broker.dead
     assert world.outcomes() == {Outcome.SKIPPED: 1}
+
+
+LENGTHS = {"old": 3} | {f"{name}-{size}": size for name in ("early", "late") for size in (3, 4, 5)}
+TIMES = {"old": 10, "early": 5, "late": 25}
+STAMPS = (
+    None,
+    *(Identity(side, TIMES[name.split("-")[0]], name) for side in (CN, GLOBAL) for name in LENGTHS),
+)
+"""Whose replica an object may be: nobody's, of what was agreed, of another version of either side."""
+
+
+def stamps(version: Version | None) -> list[Identity | None]:
+    """Those that are valid for content of this length."""
+    return [stamp for stamp in STAMPS if stamp is None or (version is not None and LENGTHS[stamp.etag] == version[1])]
+
+
+def sighting(version: Version, stamp_of: Identity | None, archived: bool, entry: Entry, *, local: bool) -> Sighting:
+    etag, size, modified = version
+    stamp = None if stamp_of is None else Stamp("p", key_hash("k"), stamp_of, LENGTHS[stamp_of.etag])
+    seen = Seen(etag, size, modified, stamp, archived=archived)
+    identity, replica = name_version(seen, side=CN if local else GLOBAL, pair="p", key="k", entry=entry, local=local)
+    return Sighting(seen, identity, replica)
+
+
+def test_no_look_that_is_left_out_could_have_done_anything() -> None:
+    """Whatever the stamps say, which no listing shows: the worker would only have met content that can't be read."""
+    agreed_by_both = [Agreement(Identity(side, 10, "old"), Held("old", 10), Held("old", 10)) for side in (CN, GLOBAL)]
+    entries = [Entry("k"), *(Entry("k", 1, agreed=a) for a in agreed_by_both)]
+    entries += [Entry("k", 1, expired=a) for a in agreed_by_both]
+    versions = [None, OLD, NEW, OTHER, LONGER]
+    deeds: set[Deed] = set()
+    for here, there, asleep, entry in itertools.product(
+        (OLD, NEW, OTHER, LONGER), versions, ["here", "here peer"], entries
+    ):
+        rows = pair(here, there, asleep)
+        difference = reconcile(rows, entry if entry.revision else None, Rules())
+        if difference is None or not unreadable(rows, entry, difference):
+            continue
+        for mine, theirs, attempt, settled, policy in itertools.product(
+            stamps(here), stamps(there), (0, 9), (False, True), ConflictPolicy
+        ):
+            local = sighting(here, mine, True, entry, local=True)
+            remote = None if there is None else sighting(there, theirs, "peer" in asleep, entry, local=False)
+            crossed = local.replica and remote is not None and remote.replica
+            if crossed and difference is D.CHANGED_HERE:
+                # Workers leave no replica beside what both agreed on. A user may, by copying a former one with its
+                # stamp; if that event was lost, the agreed version comes back over it: that waits for the restore, too.
+                continue
+            view = View(
+                CN, Cause.FINDING, attempt, entry, local, remote, policy, settled=settled, alone=settled, deletion=False
+            )
+            deed = decide(view).deed
+            deeds.add(deed)
+            assert deed in (Deed.PUSH, Deed.PULL, Deed.WAIT, Deed.NOTHING, Deed.NOTE), (rows, entry, mine, theirs)
+            assert deed is not Deed.PULL or "peer" in asleep, (rows, entry, mine, theirs)
+    assert {Deed.PUSH, Deed.WAIT, Deed.NOTHING} <= deeds
