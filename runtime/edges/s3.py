@@ -153,8 +153,8 @@ class S3Bucket:
         except Refused as refused:
             raise error_of(refused.refusal) from None
         check(answer.length)
-        if wire.etag(answer.headers) not in ("", etag):
-            raise Changed(f"s3 GetObject {self._target(key)}: the store does not heed If-Match, and it was replaced")
+        if wire.etag(answer.headers) not in ("", etag):  # the store heeds no If-Match, or shows a part's own ETag
+            raise (Unfit if wrong is Unfit else Changed)(f"s3 GetObject {self._target(key)}: another ETag")
         return answer
 
     async def head_part(self, key: str, number: int, etag: str) -> Part:
