@@ -192,6 +192,16 @@ async def test_a_store_that_refuses_the_parts_is_not_told_again(code: str, check
         assert sent(script) == {}
 
 
+async def test_to_begin_an_upload_with_a_kind_is_not_yet_to_know_it() -> None:
+    refusal = error(400, "InvalidRequest", MISMATCH)
+    async with scripted(echo("SHA256", "COMPOSITE"), refusal, answer(200, CREATED)) as script:
+        b = bucket(script)
+        assert await b.create_upload("k", PLAIN, None, OF_PARTS) == Opened("u", OF_PARTS)
+        with pytest.raises(Unfit):
+            await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
+        assert b.unchecked == {"sha256 in parts"}
+
+
 async def test_a_bucket_with_object_lock_gets_the_digest_that_it_wants_before_anything_else() -> None:
     lock = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests with Object Lock parameters"
     async with scripted(error(400, "InvalidRequest", lock), answer(200, ETag='"p"')) as script:

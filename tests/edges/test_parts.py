@@ -93,7 +93,7 @@ async def test_a_piece_of_a_request_under_way_goes_first() -> None:
     first = await admission.body(60)
     large = asyncio.create_task(admission.body(90))
     await asyncio.sleep(0)
-    piece = await asyncio.create_task(hurrying(40))
+    piece = await asyncio.wait_for(asyncio.create_task(hurrying(40)), 10)
     pieces = [asyncio.create_task(hurrying(n)) for n in (60, 40)]
     await asyncio.sleep(0)
     small = asyncio.create_task(admission.body(1))
