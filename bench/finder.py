@@ -62,7 +62,8 @@ def measure(stage: Stage, *, quick: bool) -> Section:
         Figure(f"{ROUND_TRIP_MS} ms away, {RANGES} ranges, to one", several / one, "x", RANGES * 0.8, more=True),
     ]
     notes = [
-        "the listings come from a server of the harness, which shares the cores",
+        "the listings come from a server of the harness, which shares the cores; uploads under way are asked for once a"
+        " side besides",
         f"the peers go over {few:,} keys a side; boto3 lists both and compares nothing, rclone by --size-only",
         "far away: a run over one page, which takes as long to start, is taken off",
     ]

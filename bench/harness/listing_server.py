@@ -79,10 +79,13 @@ class _Server(asyncio.Protocol):
         if url.path == "/counts":
             return json.dumps(self._counts).encode()
         bucket, _, name = url.path[1:].partition("/")
+        query = parse_qs(url.query, keep_blank_values=True)
+        if "uploads" in query:
+            self._counts["uploads"] += 1
+            return b"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
         self._counts["list" if method == "GET" and not name else f"{method} {'object' if name else 'bucket'}"] += 1
         if method == "HEAD":
             return b""
-        query = parse_qs(url.query)
         pages = 1 if bucket.startswith("few") else self._pages
         differs = bucket.endswith("-differs")
         if "continuation-token" in query:
