@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 import time
 
@@ -19,9 +18,9 @@ OURS = "dualsync"
 
 def measure(stage: Stage, *, quick: bool) -> Section:
     number, fewer, singles = (1000, 200, 5) if quick else (5000, 1000, 25)
-    _warm(stage, fewer)
-    keys = _filled(stage, "far/", number)
-    some = _filled(stage, "few/", fewer)
+    stage.warm(fewer, 1)
+    keys = stage.filled("far/", number)
+    some = stage.filled("few/", fewer)
     stage.fresh()
     stage.announce(keys, SIZE)
     with stage.through_proxies(("peer",), ROUND_TRIP_MS):
@@ -58,22 +57,9 @@ def measure(stage: Stage, *, quick: bool) -> Section:
     return Section(f"{ROUND_TRIP_MS} ms between the sides", figures, notes=notes, charts=charts)
 
 
-def _warm(stage: Stage, number: int) -> None:
-    keys = _filled(stage, "warm/", number)
-    stage.announce(keys, SIZE)
-    stage.work_off(number)
-
-
-def _filled(stage: Stage, prefix: str, number: int) -> list[str]:
-    stage.fresh()
-    keys = [f"{prefix}{n:06}" for n in range(number)]
-    stage.fill(keys, os.urandom(SIZE))
-    return keys
-
-
 def _visible(stage: Stage, number: int) -> list[float]:
     """Seconds from an event's sending until the object is in the target, one after the other."""
-    keys = _filled(stage, f"single-{time.monotonic_ns()}/", number)
+    keys = stage.filled(f"single-{time.monotonic_ns()}/", number)
     seconds = []
     with stage.worker() as process:
         stage.running_since(process)

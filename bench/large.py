@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import small
 from bench.harness import limit, tools
 from bench.harness.peers import DTHCLI, RCLONE_ENVIRONMENT, dthcli, missing, rclone_remote
 from bench.harness.plot import Chart
@@ -37,7 +36,7 @@ KEY_NAME = "large/source"
 
 def measure(stage: Stage, *, quick: bool) -> Section:
     size, rounds = (256 << 20, 1) if quick else (1 << 30, 5)
-    small.warm(stage, 500 if quick else 10_000, 2)
+    stage.warm(500 if quick else 10_000, 2)
     stage.fresh()
     asyncio.run(write(stage.bucket(SOURCE), KEY_NAME, size))
     contestants: Mapping[str, Callable[[Stage, int], Measured | None]] = {

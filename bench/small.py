@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections import Counter
 from collections.abc import Mapping
@@ -43,7 +42,7 @@ FULL, QUICK = Plan(10_000, 3000, 2000, 10_000, 6, 5), Plan(1000, 500, 500, 500, 
 
 def measure(stage: Stage, *, quick: bool, plan: Plan | None = None) -> Section:
     plan = plan or (QUICK if quick else FULL)
-    warm(stage, plan.warm, plan.warming)
+    stage.warm(plan.warm, plan.warming)
     runs: dict[str, list[Measured]] = {}
     for number in range(plan.rounds):
         _round(stage, plan, number, runs)
@@ -86,19 +85,6 @@ def _to_rclone(runs: Mapping[str, list[Measured]]) -> list[Figure]:
     return [Figure(what, statistics.median(ratios), "x", 1.0, more=True, runs=ratios)]
 
 
-def warm(stage: Stage, objects: int, rounds: int) -> None:
-    """The servers in Java take their time to become what they are: they need half the CPU after 50,000 objects."""
-    for n in range(rounds):
-        _ours(stage, _filled(stage, f"warm-{n}/", objects))
-
-
-def _filled(stage: Stage, prefix: str, number: int) -> list[str]:
-    stage.fresh()
-    keys = [f"{prefix}{n:06}" for n in range(number)]
-    stage.fill(keys, os.urandom(SIZE))
-    return keys
-
-
 def _ours(stage: Stage, keys: list[str]) -> Measured:
     stage.fresh()
     stage.announce(keys, SIZE)
@@ -108,7 +94,7 @@ def _ours(stage: Stage, keys: list[str]) -> Measured:
 def _round(stage: Stage, plan: Plan, number: int, runs: dict[str, list[Measured]]) -> None:
     """Everybody once over new objects, each round in another order."""
     prefixes = {plan.objects: f"many-{number}/", plan.fewer: f"few-{number}/"}
-    keys = {size: _filled(stage, prefix, size) for size, prefix in prefixes.items()}
+    keys = {size: stage.filled(prefix, size) for size, prefix in prefixes.items()}
     names = [OURS, *PEERS]
     for name in names[number % len(names) :] + names[: number % len(names)]:
         size = plan.fewer if name in (BOTO3, DTHCLI) else plan.objects
@@ -120,7 +106,7 @@ def _round(stage: Stage, plan: Plan, number: int, runs: dict[str, list[Measured]
 def _requests(stage: Stage, name: str, number: int) -> Requests | None:
     """Of a run of its own, counted by proxies before the servers. None when the peer is missing."""
     prefix = f"counted-{name.split(',')[0].split()[0]}/"
-    keys = _filled(stage, prefix, number)
+    keys = stage.filled(prefix, number)
     with stage.through_proxies(SERVICES) as proxies:
         stage.ports["peer"] = stage.ports["s3"]
         run = _ours(stage, keys) if name == OURS else PEERS[name](stage, prefix, keys)

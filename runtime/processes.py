@@ -210,11 +210,7 @@ async def find(settings: Settings) -> int:
             name=_who(),
         )
         await finder.run()
-        listings = {
-            "local": (edges.bucket.pages, not settings.local_endpoint),
-            "remote": (credential.bucket.pages, not settings.remote_endpoint),
-        }
-        tell_of_archives(listings, log)
+        tell_of_archives({"local": edges.bucket.pages, "remote": credential.bucket.pages}, log)
         await _sweep(settings, edges, credential, log)
     except DualSyncError as e:
         log.line("ERROR", "finder", state="failed", reason=f"{type(e).__name__}: {e}")

@@ -26,13 +26,13 @@ class Store(Protocol):
 class Listed(Protocol):
     """What asks a bucket for its listing (`runtime.edges.listing.Pages`)."""
 
-    restores: bool
+    refused: bool
 
 
-def tell_of_archives(listings: Mapping[str, tuple[Listed, bool]], log: Log) -> None:
-    """Say which stores were asked what is archived, as the flag beside each says, and refused."""
-    for name, (listed, asked) in listings.items():
-        if asked and not listed.restores:
+def tell_of_archives(listings: Mapping[str, Listed], log: Log) -> None:
+    """Say which stores were asked what is archived, and refused."""
+    for name, listed in listings.items():
+        if listed.refused:
             reason = "can't tell which archived objects are restored: a look is sent for each that the peer lacks"
             log.line("WARNING", "store", store=name, reason=f"{reason} (Limits: archived objects)")
 

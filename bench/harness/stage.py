@@ -162,6 +162,19 @@ class Stage:
 
         asyncio.run(fill())
 
+    def filled(self, prefix: str, number: int) -> list[str]:
+        """New small objects in the source, of a fresh stage: their keys."""
+        self.fresh()
+        keys = [f"{prefix}{n:06}" for n in range(number)]
+        self.fill(keys, os.urandom(SIZE))
+        return keys
+
+    def warm(self, objects: int, rounds: int) -> None:
+        """The servers in Java take their time to become what they are: they need half the CPU after 50,000 objects."""
+        for number in range(rounds):
+            self.announce(self.filled(f"warm-{number}/", objects), SIZE)
+            self.work_off(objects)
+
     def announce(self, keys: Sequence[str], size: int) -> None:
         """The events that S3 would have sent."""
 

@@ -41,7 +41,7 @@ class Page:
 
 class Pages:
     """Asks for pages through `listed`, with `restores` also for what is archived. A store that refuses that is not
-    asked again: `restores` is false from then on, and no row is called archived."""
+    asked again: it has `refused`, and from then on no row is called archived."""
 
     def __init__(
         self,
@@ -52,7 +52,13 @@ class Pages:
     ) -> None:
         self._listed = listed
         self._prefix = prefix
-        self.restores = restores
+        self._restores = restores
+        self.refused = False
+
+    @property
+    def restores(self) -> bool:
+        """Whether the next page is asked for what is archived."""
+        return self._restores and not self.refused
 
     async def get(self, position: dict[str, str]) -> Page:
         """One page. Raises what the listing raises, and `Unavailable`."""
@@ -65,7 +71,7 @@ class Pages:
                 pass  # for this, or for anything: without it the store says which
         body = await self._listed("ListObjectsV2", given, {})
         if asked:
-            self.restores = False
+            self.refused = True
         return parse(body, self._prefix)
 
 

@@ -58,16 +58,12 @@ def test_a_kind_of_checksums_that_a_store_refuses_is_named_once() -> None:
 
 @dataclass
 class Listing:
-    restores: bool
+    refused: bool
 
 
 def test_a_store_that_refused_to_tell_what_is_archived_is_named() -> None:
     log = Lines()
-    listings = {
-        "local": (Listing(True), True),
-        "remote": (Listing(False), True),
-        "one that was not asked": (Listing(False), False),
-    }
+    listings = {"local": Listing(False), "remote": Listing(True)}
     tell_of_archives(listings, log)
     [said] = log.of("store")
     assert said["store"] == "remote"

@@ -208,6 +208,7 @@ async def test_a_store_that_refuses_the_question_is_not_asked_again() -> None:
         assert [(row.key, row.archived) for row in rows] == [("a", False), ("b", False)]
         assert [ASKING in asked.headers for asked in script.asked] == [True, False, False]
         assert not asking.pages.restores
+        assert asking.pages.refused
 
 
 async def test_what_fails_without_the_question_too_says_nothing_of_it() -> None:
@@ -216,6 +217,7 @@ async def test_what_fails_without_the_question_too_says_nothing_of_it() -> None:
         with pytest.raises(GiveUp, match="NoSuchBucket"):
             await anext(asking.list())
         assert asking.pages.restores
+        assert not asking.pages.refused
     async with scripted(error(403, "AccessDenied")) as script:
         asking = bucket(script, S3)
         with pytest.raises(Denied):
