@@ -12,6 +12,8 @@ from components.context import SideContext
 
 ABOVE = "GreaterThanThreshold"
 BELOW = "LessThanThreshold"
+DENIED_PERIOD = 1800
+"""Seconds, twice the longest pause between two tries: while it lasts, each period has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,16 @@ def alarms(
             namespace=ours,
             metric="CircuitOpen",
             periods=3,
+        ),
+        Alarm(
+            part="access-denied",
+            says=f"A change has been refused (AccessDenied) for more than {lag} s: by a policy of the bucket, the user "
+            "or a KMS key. `dualsync status` names key and call. It waits for hours, then it is a dead letter.",
+            namespace=ours,
+            metric="DeniedSeconds",
+            statistic="Maximum",
+            threshold=lag,
+            period=DENIED_PERIOD,
         ),
         Alarm(
             part="fatal",

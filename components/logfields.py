@@ -5,6 +5,7 @@ events, and what the finder says of itself:
 
     {"event": "outcome", "outcome": "copied", "key": "a/b", "bytes": 1024, "lag_seconds": 2.5,
      "direction": "cn->global", "conflict": true, "reason": "", "correlation": "…", "message": "…"}
+    {"event": "outcome", "outcome": "postponed", "denied_seconds": 930, "reason": "…: AccessDenied (403)", …}
     {"event": "started", "settings": {…}}                 a worker's settings, once
     {"event": "state", "state": "RUNNING", "held": 12}     on every change, and once a minute (then with what is held)
     {"event": "finder", "state": "finished", "queued": 3, "held": 0}
@@ -31,6 +32,7 @@ class Field(StrEnum):
     LAG_SECONDS = "$.lag_seconds"
     QUEUED = "$.queued"
     HELD = "$.held"
+    DENIED_SECONDS = "$.denied_seconds"
 
 
 class Event(StrEnum):

@@ -82,6 +82,13 @@ METRICS: tuple[Counted, ...] = (
     Counted("PutLag", Source.WORKER, outcome(Outcome.COPIED), Field.LAG_SECONDS, "Seconds"),
     Counted("DeleteLag", Source.WORKER, outcome(Outcome.DELETED), Field.LAG_SECONDS, "Seconds"),
     Counted("HealthyReports", Source.WORKER, state(*_ALIVE)),
+    Counted(
+        "DeniedSeconds",
+        Source.WORKER,
+        lines(equals(Field.EVENT, Event.OUTCOME), f"({Field.DENIED_SECONDS} > 0)"),
+        Field.DENIED_SECONDS,
+        "Seconds",
+    ),
     Counted("WaitingForPeer", Source.WORKER, state(State.WAITING_FOR_PEER)),
     Counted("CircuitOpen", Source.WORKER, state(State.CIRCUIT_OPEN)),
     Counted("Paused", Source.WORKER, state(State.PAUSED)),

@@ -41,7 +41,7 @@ LOG_BYTES = 316
 ENTRY_BYTES = 500
 """An entry of the ledger for a key of 50 characters."""
 
-ALARM_METRICS = 19
+ALARM_METRICS = 20
 """What a side's alarms look at: thirteen on one metric each, two for scaling on three each."""
 
 INSTANCE_METRICS = 7

@@ -30,7 +30,8 @@ class Unrecorded(DualSyncError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a look ended. `again` is a look to be sent, `delay` seconds from now, before this one is acknowledged."""
+    """How a look ended. `again` is a look to be sent, `delay` seconds from now, before this one is acknowledged.
+    `denied`: for how many seconds it has been refused and waited for a person."""
 
     outcome: Outcome
     reason: str = ""
@@ -38,6 +39,7 @@ class Result:
     again: Look | None = None
     delay: int = 0
     conflict: bool = False
+    denied: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,7 @@ def parse(body: str, principals: Principals, relative: Callable[[str], str | Non
     if isinstance(document.get("redrive"), str):
         # A dead letter that an operator sends again: not what it said then counts, but what is there now.
         looks = parse(document["redrive"], principals, relative, sent)
-        return [replace(look, careful=True, attempt=0, since=sent, reason="redriven") for look in looks]
+        return [replace(look, careful=True, attempt=0, since=sent, denied=0.0, reason="redriven") for look in looks]
     if document.get("Type") == "Notification" and isinstance(document.get("Message"), str):
         return parse(document["Message"], principals, relative, sent)
     if document.get("Event") == "s3:TestEvent":

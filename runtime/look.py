@@ -37,8 +37,9 @@ class Look:
     event speaks of, `time` the event's (seconds). `permanent`: a removal of one version by its id, which need not have
     been the current one. `careful` looks see the remote side before they act; `unsure` ones
     may have written before without knowing it. `attempt` counts postponements and `since` is when the first message was
-    sent (seconds). `deletion` allows a finding to delete. `reason` is for the log. `wrote` is an agreement
-    (`Agreement.row`) that this look brought about and could not record.
+    sent (seconds). `denied`: since when (seconds) each try has been refused, for a person to mend. `deletion` allows
+    a finding to delete. `reason` is for the log. `wrote` is an agreement (`Agreement.row`) that this look brought about
+    and could not record.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Look:
     size: int = 0
     time: float = 0.0
     since: float = 0.0
+    denied: float = 0.0
     attempt: int = 0
     careful: bool = False
     unsure: bool = False
@@ -66,11 +68,12 @@ class Look:
 
     def again(self, reason: str) -> Look:
         """The same look, later and with open eyes."""
-        return replace(self, careful=True, attempt=self.attempt + 1, reason=reason)
+        return replace(self, careful=True, attempt=self.attempt + 1, denied=0.0, reason=reason)
 
-    def later(self, reason: str) -> Look:
-        """The same look, when the services answer again; whether the last call took effect is unknown."""
-        return replace(self, careful=True, unsure=True, reason=reason)
+    def later(self, reason: str, denied: float = 0.0) -> Look:
+        """The same look, when the services answer again, or do not refuse it any more; whether the last call took
+        effect is unknown."""
+        return replace(self, careful=True, unsure=True, denied=denied, reason=reason)
 
     def as_removal(self) -> Look:
         """An expiry that is to be treated like a user's deletion."""
@@ -96,6 +99,7 @@ _TYPES: dict[str, type] = {
     "size": int,
     "time": float,
     "since": float,
+    "denied": float,
     "attempt": int,
     "careful": bool,
     "unsure": bool,

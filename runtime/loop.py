@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from runtime.errors import Changed, CredentialRejected, DualSyncError, GiveUp, Retry
+from runtime.errors import Changed, CredentialRejected, Denied, DualSyncError, GiveUp, Retry
 from runtime.gate import Gate
 from runtime.health import Health
 from runtime.log import Log, State
@@ -202,7 +202,7 @@ class Loop:
                     return
             except Retry as e:
                 # Not even the postponed message could be sent: it comes back by itself.
-                self._health.bad()
+                self._health.bad(str(e))
                 self._log.line("WARNING", "outcome", outcome="failed", reason=str(e))
                 return
 
@@ -224,7 +224,8 @@ class Loop:
         said = False
         while self._health.troubles >= TROUBLE and not self._stopping.is_set():
             if not said:
-                self._log.line("ERROR", "state", state=State.CIRCUIT_OPEN, reason="services do not answer")
+                reason = f"no answer {TROUBLE} times in a row; the last: {self._health.last}"
+                self._log.line("ERROR", "state", state=State.CIRCUIT_OPEN, reason=reason)
                 said = True
             await self._until_stopped(self._clock.sleep(pause))
             pause = min(LONGEST_PAUSE, pause * 2)
@@ -232,10 +233,11 @@ class Loop:
                 await self._probe()
             except CredentialRejected:
                 await self._reconnect()
-            except Retry:
-                continue
-            except (Changed, GiveUp):
+            except (Changed, GiveUp, Denied):
                 pass  # a refusal is an answer, too
+            except Retry as e:
+                self._health.last = str(e)
+                continue
             self._health.good()
         if said and not self._stopping.is_set():
             self._log.line("INFO", "state", state=State.RUNNING)

@@ -16,7 +16,8 @@ FIELD = "dualsync-parts"
 class Portion:
     """Parts `first` to `last` of upload `upload`, by which `key` is written as `to` on `route`.
 
-    All else is noted in the ledger. `attempt` counts postponements, `since` is when it was first sent (seconds).
+    All else is noted in the ledger. `attempt` counts postponements, `since` is when it was first sent, `denied` since
+    when each try has been refused (seconds).
     """
 
     key: str
@@ -27,10 +28,11 @@ class Portion:
     last: int
     attempt: int = 0
     since: float = 0.0
+    denied: float = 0.0
 
-    def later(self) -> Portion:
+    def later(self, denied: float = 0.0) -> Portion:
         """The same, after a service did not do its part."""
-        return replace(self, attempt=self.attempt + 1)
+        return replace(self, attempt=self.attempt + 1, denied=denied)
 
     def body(self) -> str:
         """The message's body."""
@@ -47,6 +49,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "last": (int,),
     "attempt": (int,),
     "since": (float, int),
+    "denied": (float, int),
 }
 _NEEDED = ("key", "route", "to", "upload", "first", "last")
 

@@ -60,6 +60,8 @@ class Vitals:
         self._bytes = 0
         self._now, self._before = _Window(self._started), _Window(self._started)
         self._problems: deque[dict[str, object]] = deque(maxlen=PROBLEMS_KEPT)
+        self._denied: dict[str, object] = {}
+        """What was refused last and waits for a person; empty when it was not refused any more."""
 
     def line(self, level: str, event: str, **fields: object) -> None:
         """`runtime.log.Log`: count, and pass on."""
@@ -88,14 +90,20 @@ class Vitals:
         if kind is not None and isinstance(lag, int | float):
             self._now.lags[kind][histogram.class_of(float(lag))] += 1
         if outcome in _TROUBLES or "conflict" in names:
-            self._problems.append(
-                {
-                    "time": int(self._clock.now()),
-                    "outcome": outcome,
-                    "key": str(fields.get("key", ""))[:256],
-                    "reason": str(fields.get("reason") or "")[:256],
-                }
-            )
+            self._problems.append(self._problem(outcome, fields))
+        seconds = fields.get("denied_seconds")
+        if isinstance(seconds, int | float):
+            self._denied = {**self._problem(outcome, fields), "seconds": int(seconds)}
+        elif self._denied.get("key") == str(fields.get("key", ""))[:256]:
+            self._denied = {}
+
+    def _problem(self, outcome: str, fields: dict[str, object]) -> dict[str, object]:
+        return {
+            "time": int(self._clock.now()),
+            "outcome": outcome,
+            "key": str(fields.get("key", ""))[:256],
+            "reason": str(fields.get("reason") or "")[:256],
+        }
 
     def _roll(self) -> None:
         now = self._clock.now()
@@ -120,6 +128,7 @@ class Vitals:
             "window": dict(self._before.outcomes + self._now.outcomes),
             "window_bytes": self._before.bytes + self._now.bytes,
             "problems": list(self._problems),
+            "denied": self._denied,
         }
         for kind in ("put", "delete"):
             lags = histogram.merge((self._before.lags[kind], self._now.lags[kind]))

@@ -111,8 +111,9 @@ class Worker:
             self._health.good()
         except Retry as e:
             try:
-                delay = self._wait(portion.since, e)
-                again, result = portion.later(), Result(Outcome.POSTPONED, str(e))
+                denied = self._denied_since(portion.denied, e)
+                delay = self._wait(denied or portion.since)
+                again, result = portion.later(denied), self._postponed(str(e), denied)
             except GiveUp as given_up:
                 again, result = None, await self._bury(message, given_up)
         except GiveUp as e:
@@ -120,7 +121,7 @@ class Worker:
         if again is not None:
             await context.queue.send([again.body()], delay)
         context.log.line(
-            "WARNING" if result.outcome is Outcome.BURIED else "INFO",
+            "WARNING" if result.outcome is Outcome.BURIED or result.denied is not None else "INFO",
             "outcome",
             outcome=result.outcome,
             cause="parts",
@@ -129,6 +130,7 @@ class Worker:
             direction=context.direction,
             reason=result.reason or None,
             attempt=portion.attempt or None,
+            denied_seconds=result.denied,
         )
 
     async def _bury(self, message: Message, why: GiveUp) -> Result:
@@ -157,20 +159,30 @@ class Worker:
                 raise GiveUp("corrupt", f"{look.key!r} did not arrive whole in {again.attempt} looks: {why}") from why
             if again.attempt > settings.contention_attempts:
                 raise GiveUp("contended", f"{look.key!r} changed under {again.attempt} looks: {why}") from why
-            delay = settings.retry_delay_seconds * 2 ** min(look.attempt, 6)
-        else:
-            delay = self._wait(look.since, why)
-            again = look.later(str(why))
-        return Result(Outcome.POSTPONED, str(why), again=again, delay=min(MAX_DELAY, delay))
+            delay = min(MAX_DELAY, settings.retry_delay_seconds * 2 ** min(look.attempt, 6))
+            return Result(Outcome.POSTPONED, str(why), again=again, delay=delay)
+        denied = self._denied_since(look.denied, why)
+        again, delay = look.later(str(why), denied), self._wait(denied or look.since)
+        return replace(self._postponed(str(why), denied), again=again, delay=delay)
 
-    def _wait(self, since: float, why: Retry) -> int:
-        """Seconds until what was first asked at `since` is worth another try. Raises `GiveUp`."""
-        self._health.bad()
-        settings = self._context.settings
-        waited = self._context.clock.now() - since if since else 0.0
-        if isinstance(why, Denied) and waited > settings.denied_seconds:
+    def _denied_since(self, before: float, why: Retry) -> float:
+        """Since when this is refused; 0 if it is not, but without an answer. Raises `GiveUp` after too long."""
+        if not isinstance(why, Denied):
+            self._health.bad(str(why))
+            return 0.0
+        first = before or self._context.clock.now()
+        if self._context.clock.now() - first > self._context.settings.denied_seconds:
             raise GiveUp("denied", str(why)) from why
-        return int(min(MAX_DELAY, max(settings.retry_delay_seconds, waited / 4)))
+        return first
+
+    def _wait(self, since: float) -> int:
+        """Seconds until what has waited since then is worth another try."""
+        waited = self._context.clock.now() - since if since else 0.0
+        return int(min(MAX_DELAY, max(self._context.settings.retry_delay_seconds, waited / 4)))
+
+    def _postponed(self, why: str, denied: float) -> Result:
+        seconds = round(self._context.clock.now() - denied, 1) if denied else None
+        return Result(Outcome.POSTPONED, why, denied=seconds)
 
     async def _look(self, look: Look, *, first: bool) -> Result:
         context = self._context
@@ -198,7 +210,8 @@ class Worker:
 
     def _tell(self, look: Look, result: Result) -> None:
         context = self._context
-        level = "WARNING" if result.outcome in (Outcome.BURIED, Outcome.FAILED) or result.conflict else "INFO"
+        bad = result.outcome in (Outcome.BURIED, Outcome.FAILED) or result.conflict or result.denied is not None
+        level = "WARNING" if bad else "INFO"
         happened = look.time or look.since
         lag = max(0.0, context.clock.now() - happened) if happened else None
         done = result.outcome in (Outcome.COPIED, Outcome.DELETED)
@@ -214,6 +227,7 @@ class Worker:
             reason=result.reason or None,
             conflict=result.conflict or None,
             attempt=look.attempt or None,
+            denied_seconds=result.denied,
             correlation=look.correlation or None,
             message=ECHO_LINE if result.outcome is Outcome.CANCELLED else None,
         )

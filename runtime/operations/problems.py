@@ -11,6 +11,8 @@ from runtime.operations.status import Direction, Status, by_kind
 
 OLD_SECONDS = 900
 """A change that waits longer than this is worth a person's look; the lag alarm's default."""
+DENIED_KEPT_SECONDS = 1800
+"""What is denied is tried again within a quarter of an hour; what was not denied again is mended, or another's."""
 FINDER_SECONDS = 3 * 3600
 """Three of the finder's usual intervals."""
 KEY_DAYS = 90
@@ -168,8 +170,8 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
         yield Problem(
             d.name,
             Weight.STOPPED,
-            "the peer's services do not answer: nothing is received until they do",
-            "nothing to do here: it goes on by itself; see AWS's health page for the peer's region",
+            f"services do not answer, nothing is received until they do: {states[State.CIRCUIT_OPEN].reason}",
+            "nothing to do here: it goes on by itself; see AWS's health page for the region of that service",
         )
     if len(d.broken) >= OFTEN:
         going_on = d.now - max(worker.heard for worker in d.broken) < OLD_SECONDS
@@ -180,6 +182,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             f"{len(d.broken)} workers died within an hour, the last: {said}",
             "the worker log group has their last lines; what they held comes back by itself",
         )
+    yield from _of_denials(d)
     troubles = [p for worker in d.alive for p in worker.problems if p.get("outcome") in _TROUBLES]
     lately = [p for p in troubles if d.now - int(p.get("time", 0)) < OLD_SECONDS]
     if lately:
@@ -191,6 +194,22 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             f"a message failed lately:{key} {last.get('reason', '')}",
             f"{'`dualsync explain KEY`; ' if key else ''}after five tries it is a dead letter: `dualsync dlq list`",
         )
+
+
+def _of_denials(d: Direction) -> Iterator[Problem]:
+    """The one that has waited longest; a policy that is on its way is nobody's business yet."""
+    denied = [w.denied for w in d.alive if d.now - int(w.denied.get("time", 0)) <= DENIED_KEPT_SECONDS]
+    if not denied:
+        return
+    first = max(denied, key=lambda p: int(p.get("seconds", 0)))
+    seconds = int(first.get("seconds", 0))
+    yield Problem(
+        d.name,
+        Weight.WAITING if seconds > OLD_SECONDS else Weight.NOTE,
+        f"access is denied, for {seconds} s now: {first.get('key', '')!r} {first.get('reason', '')}",
+        "mend the policy (of the bucket, the user, the object or its KMS key): it goes on by itself; after hours it is"
+        " a dead letter (runbook: Denied)",
+    )
 
 
 def _of_guard(d: Direction, broken: bool) -> Iterator[Problem]:

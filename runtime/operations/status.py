@@ -46,6 +46,8 @@ class Worker:
     started: int
     guard: str
     problems: Sequence[Mapping[str, Any]] = ()
+    denied: Mapping[str, Any] = field(default_factory=dict)
+    """What was refused last and waits for a person; empty for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +204,7 @@ def by_kind(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
 
 def _worker(record: Record, now: int) -> Worker:
     data = record.data
-    problems = data.get("problems")
+    problems, denied = data.get("problems"), data.get("denied")
     return Worker(
         name=record.id,
         alive=is_alive(record, now),
@@ -213,6 +215,7 @@ def _worker(record: Record, now: int) -> Worker:
         started=_int(data.get("started")),
         guard=str(data.get("guard", "")),
         problems=problems if isinstance(problems, list) else (),
+        denied=denied if isinstance(denied, dict) else {},
     )
 
 

@@ -164,7 +164,7 @@ def test_approved_deletions_are_only_noted(office: Office) -> None:
         (State.GUARD_REFUSED, "the guard refuses: why"),
         (State.WAITING_FOR_PEER, "waiting for the peer: why"),
         (State.WAITING_FOR_LIST, "what is to be synchronised: why"),
-        (State.CIRCUIT_OPEN, "do not answer"),
+        (State.CIRCUIT_OPEN, "services do not answer, nothing is received until they do: why"),
     ],
 )
 def test_what_stops_a_direction(office: Office, state: State, words: str) -> None:
@@ -174,6 +174,19 @@ def test_what_stops_a_direction(office: Office, state: State, words: str) -> Non
     assert len(found) == 1
     assert found[0].startswith("stopped cn->global:")
     assert words in found[0]
+
+
+@pytest.mark.parametrize(("seconds", "weight"), [(5.0, "note"), (930.0, "waiting")])
+def test_what_is_denied_names_key_and_call(office: Office, seconds: float, weight: str) -> None:
+    why = "s3 PutObject there/k: AccessDenied (403)"
+    line = {"outcome": Outcome.POSTPONED, "key": "k", "reason": why, "denied_seconds": seconds}
+    office.vitals[CN].line("WARNING", "outcome", **line)
+    asyncio.run(office.heartbeat())
+    assert problems(office) == [f"{weight} cn->global: access is denied, for {seconds:.0f} s now: 'k' {why}"]
+    assert office.call("status").code == (3 if weight == "waiting" else 0)
+    office.time.now += 1801  # nobody was refused since: mended, or another worker's
+    asyncio.run(office.heartbeat())
+    assert problems(office) == []
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,21 @@ def test_outcomes_are_counted() -> None:
     assert [(p["key"], p["outcome"]) for p in found["problems"]] == [("k", "copied"), ("bad", "buried")]
 
 
+def test_what_is_denied_is_told_until_it_is_not() -> None:
+    v = vitals(Time())
+    for key, seconds in (("a", 0.0), ("k", 930.4)):
+        v.line("WARNING", "outcome", outcome=Outcome.POSTPONED, key=key, reason="AccessDenied", denied_seconds=seconds)
+    assert {name: data(v)["denied"][name] for name in ("key", "seconds", "reason")} == {
+        "key": "k",
+        "seconds": 930,
+        "reason": "AccessDenied",
+    }
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, key="a")
+    assert data(v)["denied"]["key"] == "k"
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, key="k")
+    assert data(v)["denied"] == {}
+
+
 def test_lags_are_of_the_last_minutes() -> None:
     time = Time()
     v = vitals(time)

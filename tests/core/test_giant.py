@@ -234,8 +234,11 @@ def test_a_part_that_is_refused_waits_and_is_buried_with_its_reason() -> None:
     again = w.parts()[-1]
     assert portion_of(again.body) == replace(portion_of(first.body) or Portion("", "", "", "", 1, 1), attempt=1)
     journal.faults["remote.put_part"] = Denied("AccessDenied")
+    w.time.now += 1000
+    w.do(again)  # only from now on is it refused
     w.time.now += 101
-    w.do(again)
+    assert w.broker.dead == []
+    w.do(w.parts()[-1])
     assert w.broker.dead[0][1] == "denied: AccessDenied"
     journal.faults["remote.put_part"] = GiveUp("KMS.DisabledException")
     w.do(w.parts()[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.errors import Changed, CredentialRejected, DualSyncError, GiveUp, Throttled, Unavailable
+from runtime.errors import Changed, CredentialRejected, Denied, DualSyncError, GiveUp, Throttled, Unavailable
 from runtime.log import State
 from runtime.loop import TROUBLE
 from tests.core.rig import VISIBILITY, Rig, play, settle
@@ -98,7 +98,7 @@ def test_what_could_not_even_be_postponed_is_left_and_counted() -> None:
         rig.queue.add("a", "b")
         await settle()
         assert rig.done == ["b"]
-        assert rig.health.troubles == 1
+        assert (rig.health.troubles, rig.health.last) == (1, "no answer")
         assert rig.tries.count("a") == 1
 
     play(story)
@@ -119,10 +119,11 @@ def test_a_poll_that_fails_is_made_again_after_a_while(error: Exception) -> None
 
 async def open_circuit(rig: Rig) -> None:
     """The services stop answering while a poll is under way."""
-    rig.health.troubles = TROUBLE
+    rig.health.troubles, rig.health.last = TROUBLE, "s3 PutObject b/k: timed out"
     rig.queue.add("last")
     await settle()
     assert rig.states()[-1] is State.CIRCUIT_OPEN
+    assert "s3 PutObject b/k: timed out" in str(rig.log.of("state")[-1]["reason"])
 
 
 def test_the_circuit_opens_and_closes() -> None:
@@ -152,7 +153,7 @@ def test_an_open_circuit_can_be_stopped() -> None:
     play(story)
 
 
-@pytest.mark.parametrize("error", [GiveUp("NoSuchBucket"), Changed("412")])
+@pytest.mark.parametrize("error", [GiveUp("NoSuchBucket"), Changed("412"), Denied("AccessDenied")])
 def test_a_refusal_is_an_answer_too(error: DualSyncError) -> None:
     async def story(rig: Rig) -> None:
         rig.probe_error = error

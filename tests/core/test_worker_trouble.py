@@ -131,7 +131,7 @@ def test_silence_of_a_service_is_nobodys_attempt_and_is_never_buried_for_being_l
         assert message is not None
         run(world.worker.process(message))
     assert world.broker.dead == []
-    assert world.health.troubles == 6
+    assert world.health.troubles == (0 if isinstance(error, Denied) else 6)  # a refusal is an answer
     del journal.faults["remote.put"]
     [(_, delay)] = postponed(world)
     world.time.now += delay
@@ -157,10 +157,38 @@ def test_a_denial_that_nobody_mends_is_buried_in_the_end() -> None:
     journal = Journal()
     world = side(journal)
     journal.faults["remote.head"] = Denied("AccessDenied")
-    look = Look("k", Cause.CREATED, since=world.time.now - world.settings.denied_seconds - 1, careful=True)
+    look = Look("k", Cause.CREATED, denied=world.time.now - world.settings.denied_seconds - 1, careful=True)
     run(world.worker.process(world.message(look.body())))
     [(_, reason)] = world.broker.dead
     assert reason.startswith("denied: ")
+
+
+def test_a_denial_after_days_of_silence_still_has_its_hours() -> None:
+    journal = Journal()
+    world = side(journal)
+    journal.faults["remote.head"] = Denied("AccessDenied")
+    days_ago = world.time.now - 5 * 86400
+    first = Look("k", Cause.CREATED, since=days_ago, careful=True)
+    run(world.worker.process(world.message(first.body())))
+    [(look, delay)] = postponed(world)
+    assert (look.since, look.denied, delay) == (days_ago, world.time.now, world.settings.retry_delay_seconds)
+    assert world.broker.dead == []
+
+
+def test_what_is_denied_says_for_how_long_and_begins_anew_after_another_trouble() -> None:
+    journal = Journal()
+    world = side(journal)
+    journal.faults["remote.head"] = Denied("AccessDenied")
+    look = Look("k", Cause.CREATED, since=world.time.now, denied=world.time.now - 1000, careful=True)
+    run(world.worker.process(world.message(look.body())))
+    [(level, _, line)] = [kept for kept in world.log.kept if kept[1] == "outcome"]
+    assert (level, line["outcome"], line["denied_seconds"]) == ("WARNING", "postponed", 1000.0)
+    for error, denied in ((Unavailable("time-out"), 0.0), (Changed("412"), 0.0), (Denied("no"), look.denied)):
+        journal.faults["remote.head"] = error
+        world.broker.letters.clear()
+        run(world.worker.process(world.message(look.body())))
+        [(again, _)] = postponed(world)
+        assert again.denied == denied
 
 
 @pytest.mark.parametrize("error", [CredentialRejected("ExpiredToken"), Stop("no such table"), ZeroDivisionError()])

@@ -17,6 +17,7 @@ from components.model import Watch
 from components.observability import Observability, ObservabilityArgs
 from runtime.log import COUNTED, JsonLog
 from runtime.settings import SideName
+from runtime.worker import MAX_DELAY
 from tests.infrastructure.parts import World, deploy, pair
 
 GUIDES = [
@@ -125,6 +126,8 @@ def counted(**fields: Any) -> set[str]:
         ({"outcome": Outcome.FAILED}, {"FailedObjects"}),
         ({"outcome": Outcome.SKIPPED}, set()),
         ({"outcome": Outcome.AGREED, "conflict": True}, {"Conflicts"}),
+        ({"outcome": Outcome.POSTPONED}, {"Postponed"}),
+        ({"outcome": Outcome.POSTPONED, "denied_seconds": 930.4}, {"Postponed", "DeniedSeconds"}),
         ({"event": "state", "state": State.RUNNING}, {"HealthyReports"}),
         ({"event": "state", "state": State.RUNNING, "held": 12}, {"HealthyReports", "HeldDeletions"}),
         ({"event": "state", "state": State.WAITING_FOR_PEER}, {"HealthyReports", "WaitingForPeer"}),
@@ -156,6 +159,7 @@ def test_filters_are_over_the_right_log_and_only_counts_have_zeroes(world: World
     assert filters["FinderQueued"]["metricTransformation"]["value"] == "$.queued"
     assert filters["TransferredObjects"]["metricTransformation"]["defaultValue"] == "0"
     assert "defaultValue" not in filters["PutLag"]["metricTransformation"]
+    assert filters["DeniedSeconds"]["metricTransformation"]["value"] == "$.denied_seconds"
 
 
 def test_alarms_tell_the_topic_and_say_what_to_do(world: World) -> None:
@@ -179,6 +183,12 @@ def test_alarms_tell_the_topic_and_say_what_to_do(world: World) -> None:
     assert made["dth-dual-cn-no-worker-alarm"]["treatMissingData"] == "breaching"
     assert made["dth-dual-cn-lag-alarm"]["extendedStatistic"] == "p99"
     assert "statistic" not in made["dth-dual-cn-lag-alarm"]
+
+
+def test_what_is_refused_for_long_wakes_somebody_before_it_is_a_dead_letter(world: World) -> None:
+    alarm = world.one("MetricAlarm", "dth-dual-cn-access-denied-alarm").inputs
+    assert (alarm["metricName"], alarm["statistic"], alarm["threshold"]) == ("DeniedSeconds", "Maximum", 900)
+    assert alarm["period"] * alarm["evaluationPeriods"] > MAX_DELAY  # as long as it is refused, some try is within
 
 
 def test_held_deletions_are_one_metric_of_both_logs(world: World) -> None:
