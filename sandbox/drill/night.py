@@ -149,13 +149,16 @@ class Night:
     def alarms(self, now: Iterable[str] = (), lasting: Iterable[str] | None = None) -> None:
         """Exactly these alarms are raised at once, and those if it lasts (default: the same). Names as `cn-lag`."""
         told, now = self.told, {*now}
-        # The watch looks once a second, and a command that has just read a queue hides its messages for a moment.
-        wait_for(lambda: now <= _names(self.watch.raised()), 15)
-        told.now, told.lasting = self.watch.raised(), self.watch.raised(lasting=True)
-        for when, verdicts, wanted in (
-            ("at once", told.now, now),
-            ("if it lasts", told.lasting, {*(now if lasting is None else lasting)}),
-        ):
+        later = now if lasting is None else {*lasting}
+
+        def raised() -> bool:
+            told.now, told.lasting = self.watch.raised(), self.watch.raised(lasting=True)
+            return now <= _names(told.now) and later == _names(told.lasting)
+
+        # The watch looks once a second: what it saw last may be a queue on its way to empty, or one whose messages a
+        # command that reads it hides for a moment.
+        wait_for(raised, 15)
+        for when, verdicts, wanted in (("at once", told.now, now), ("if it lasts", told.lasting, later)):
             found = _names(verdicts)
             self.check(f"alarms {when}: {', '.join(sorted(wanted)) or 'none'}", found == wanted, sorted(found))
 
