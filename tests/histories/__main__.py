@@ -18,6 +18,8 @@ from tests.histories.shrink import Shrinker
 from tests.histories.simulation import simulate
 
 CHUNK = 50
+LOGGED = 5000
+"""Histories between two lines of progress where they are not overwritten: in a log file."""
 FIXED = Path(__file__).parent / "seeds.txt"
 """Seeds that failed once. They are run for ever, before all others."""
 
@@ -94,7 +96,7 @@ def _chunk(job: tuple[range, int]) -> Tally:
 
 
 def run(start: int, count: int, length: int, processes: int) -> Tally:
-    """The seeds from `start` on, with progress on stderr."""
+    """The seeds from `start` on, with progress on stderr: in place on a terminal, else a line each `LOGGED`."""
     total = Tally()
     jobs = [(range(s, min(s + CHUNK, start + count)), length) for s in range(start, start + count, CHUNK)]
     began = time.monotonic()
@@ -105,7 +107,11 @@ def run(start: int, count: int, length: int, processes: int) -> Tally:
                 for seed, text in tally.failed:
                     sys.stderr.write(f"\rseed {seed}: {text[:160]}\n")
                 rate = total.histories / (time.monotonic() - began)
-                sys.stderr.write(f"\r{total.histories:,} of {count:,}  {rate:.0f}/s  {len(total.failed)} failed ")
+                done = f"{total.histories:,} of {count:,}  {rate:.0f}/s  {len(total.failed)} failed "
+                if sys.stderr.isatty():
+                    sys.stderr.write(f"\r{done}")
+                elif total.histories // LOGGED > (total.histories - tally.histories) // LOGGED:
+                    sys.stderr.write(f"{done}\n")
                 sys.stderr.flush()
         except KeyboardInterrupt:
             sys.stderr.write("interrupted: what follows is of the histories so far")
