@@ -87,7 +87,7 @@ def _others(values: Mapping[str, float]) -> dict[str, float | None]:
 
 def _ours(stage: Stage, size: int) -> Measured:
     stage.announce([KEY_NAME], size)
-    return stage.work_off(1, delayed=False)
+    return stage.work_off(1, delayed=False, last=stage.file(TARGET, KEY_NAME))
 
 
 def _sparse(stage: Stage, size: int, before: float, figures: list[Figure], notes: list[str]) -> None:

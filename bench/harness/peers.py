@@ -79,7 +79,8 @@ def dthcli(stage: Stage, prefix: str, keys: Sequence[str], *, size: int = SIZE) 
         [str(program), "run", "-t", "Worker"], log, dthcli_environment(stage, workers), folder=folder
     ) as process:
         try:
-            return stage.watch(process, len(keys), delayed=False)
+            last = stage.file(TARGET, keys[0]) if len(keys) == 1 else None
+            return stage.watch(process, len(keys), delayed=False, last=last)
         except RuntimeError:
             # A peer's fault is no fault of the benchmark: said, not raised.
             failed[DTHCLI] = f"failed ({_reason(log.read_text(errors='replace'))})"

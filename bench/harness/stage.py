@@ -262,27 +262,39 @@ class Stage:
                 raise RuntimeError(f"the worker does not run: {log.read_text()[-1000:]}\n{err[-3000:]}")
             time.sleep(0.01)
 
-    def work_off(self, objects: int, settings: Settings | None = None, *, delayed: bool = True) -> Measured:
+    def work_off(
+        self, objects: int, settings: Settings | None = None, *, delayed: bool = True, last: Path | None = None
+    ) -> Measured:
         """Start a worker over a filled queue; what it used until the queue was empty (`delayed`: also of messages that
         are to be seen later, such as a giant object's, which looks minutes later whether all went well)."""
         with self.worker(settings) as process:
             self.running_since(process)
-            return self.watch(process, objects, delayed=delayed)
+            return self.watch(process, objects, delayed=delayed, last=last)
 
-    def watch(self, process: Popen[bytes], objects: int, *, delayed: bool = True) -> Measured:
-        """What a process uses from now until it has emptied the queue. Raises `RuntimeError` when it ends before."""
+    def watch(
+        self, process: Popen[bytes], objects: int, *, delayed: bool = True, last: Path | None = None
+    ) -> Measured:
+        """What a process uses from now until it has emptied the queue; it is not counted before the file `last` is
+        there, of the object that comes last. Raises `RuntimeError` when it ends before."""
         start, before, servers = time.monotonic(), usage(process.pid), self.servers_cpu()
         reset_peak(process.pid)
-        asyncio.run(self._empty(process, start + PATIENCE, delayed))
+        asyncio.run(self._empty(process, start + PATIENCE, delayed, last))
         seconds, after = time.monotonic() - start, usage(process.pid)
         return Measured(objects, seconds, after.cpu - before.cpu, after.rss, self.servers_cpu() - servers)
 
-    async def _empty(self, process: Popen[bytes], end: float, delayed: bool) -> None:
-        while left := await self.waiting(delayed=delayed):
+    async def _empty(self, process: Popen[bytes], end: float, delayed: bool, last: Path | None) -> None:
+        def goes_on() -> None:
             if process.poll() is not None or time.monotonic() > end:
                 state = "runs" if process.poll() is None else f"ended with {process.returncode}"
                 raise RuntimeError(f"{process.args!r} {state}, the queue is not empty: see {self.folder}/*.log")
-            # Counting a long queue takes its server's time, which is the worker's here.
+
+        # Counting takes the queue's server's time, which is the worker's here: a long queue is counted seldom, and none
+        # as long as there is something to be seen without it.
+        while last is not None and not last.exists():
+            goes_on()
+            await asyncio.sleep(0.01)
+        while left := await self.waiting(delayed=delayed):
+            goes_on()
             await asyncio.sleep(0.5 if left > MANY else 0.05)
 
     @contextlib.contextmanager
