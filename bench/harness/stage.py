@@ -271,31 +271,28 @@ class Stage:
             self.running_since(process)
             return self.watch(process, objects, delayed=delayed, last=last)
 
-    def watch(
-        self, process: Popen[bytes], objects: int, *, delayed: bool = True, last: Path | None = None
-    ) -> Measured:
+    def watch(self, process: Popen[bytes], objects: int, *, delayed: bool = True, last: Path | None = None) -> Measured:
         """What a process uses from now until it has emptied the queue; it is not counted before the file `last` is
         there, of the object that comes last. Raises `RuntimeError` when it ends before."""
         start, before, servers = time.monotonic(), usage(process.pid), self.servers_cpu()
         reset_peak(process.pid)
-        asyncio.run(self._empty(process, start + PATIENCE, delayed, last))
+        # Counting takes the queue's server's time, which is the worker's here: not while something else can be seen.
+        while last is not None and not last.exists():
+            self._goes_on(process, start + PATIENCE)
+            time.sleep(0.01)
+        asyncio.run(self._empty(process, start + PATIENCE, delayed))
         seconds, after = time.monotonic() - start, usage(process.pid)
         return Measured(objects, seconds, after.cpu - before.cpu, after.rss, self.servers_cpu() - servers)
 
-    async def _empty(self, process: Popen[bytes], end: float, delayed: bool, last: Path | None) -> None:
-        def goes_on() -> None:
-            if process.poll() is not None or time.monotonic() > end:
-                state = "runs" if process.poll() is None else f"ended with {process.returncode}"
-                raise RuntimeError(f"{process.args!r} {state}, the queue is not empty: see {self.folder}/*.log")
-
-        # Counting takes the queue's server's time, which is the worker's here: a long queue is counted seldom, and none
-        # as long as there is something to be seen without it.
-        while last is not None and not last.exists():
-            goes_on()
-            await asyncio.sleep(0.01)
+    async def _empty(self, process: Popen[bytes], end: float, delayed: bool) -> None:
         while left := await self.waiting(delayed=delayed):
-            goes_on()
+            self._goes_on(process, end)
             await asyncio.sleep(0.5 if left > MANY else 0.05)
+
+    def _goes_on(self, process: Popen[bytes], end: float) -> None:
+        if process.poll() is not None or time.monotonic() > end:
+            state = "runs" if process.poll() is None else f"ended with {process.returncode}"
+            raise RuntimeError(f"{process.args!r} {state}, the queue is not empty: see {self.folder}/*.log")
 
     @contextlib.contextmanager
     def through_proxies(self, services: Sequence[str], round_trip_ms: float = 0) -> Iterator[dict[str, Popen[bytes]]]:
