@@ -20,14 +20,14 @@ $(READY): requirements/dev.lock pyproject.toml
 $(WHEELS): requirements/runtime.lock | $(READY)
 	@echo "fetching the runtime's wheels into $(@D) (once)"
 	@rm -rf $(@D)
-	@$(BIN)/python -m components.builder wheels $(@D)
+	@$(BIN)/python -m dualsync.components.bundle.builder wheels $(@D)
 	@touch $@
 
 demo: $(READY)  ## both stacks deployed to a local stand-in cloud, real files kept the same on both sides
 	@$(BIN)/python -m sandbox demo
 
 engine-demo: $(READY)  ## a pair's whole life under the real `pulumi` (needs it on PATH); TRANSCRIPT=file writes it down
-	@$(BIN)/python -m sandbox.engine $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
+	@$(BIN)/python -m tests.e2e.pulumi_lifecycle $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
 
 sandbox: $(READY)  ## the same, left running for you to play with; Ctrl-C ends it
 	@$(BIN)/python -m sandbox serve
@@ -40,7 +40,7 @@ test: $(READY) $(WHEELS)  ## the whole suite
 
 N ?= 100000
 histories: $(READY)  ## N random histories of users, machines and faults against the reference model
-	@$(BIN)/python -m tests.histories $(N)
+	@$(BIN)/python -m tests.simulation.histories $(N)
 
 bench: $(READY)  ## speed and cost beside targets and peers, on real servers (they come by go, mvn and java); writes docs/benchmarks.md
 	@$(BIN)/python -m bench --write $(BENCH)
@@ -58,7 +58,7 @@ format: $(READY)
 	@$(BIN)/ruff format .
 
 docs: $(READY)  ## the documentation as pages in build/site; needs no network, and every warning is an error
-	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m tools.docs.generate
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "build/site/index.html"
 

@@ -4,31 +4,32 @@ from pathlib import Path
 
 import pulumi
 
-from components import config, peer
-from components.builder import default_builder
-from components.bundle import Ready
-from components.errors import ConfigError
-from components.pair import DualSyncPair, DualSyncPairArgs
+from dualsync.components import peer_stack
+from dualsync.components.bundle.builder import default_builder
+from dualsync.components.bundle.bundle import Ready
+from dualsync.components.config import stack_config
+from dualsync.components.config.errors import ConfigError
+from dualsync.components.pair import DualSyncPair, DualSyncPairArgs
 
 
 def main() -> None:
     """Register everything that this stack manages, and export where it is."""
-    values = config.read(pulumi.Config(config.PROJECT))
-    model = config.pair_of(values)
+    values = stack_config.read(pulumi.Config(stack_config.PROJECT))
+    model = stack_config.pair_of(values)
 
     stack = values.get("peerStack", "")
     if stack and "/" not in stack:
         stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
-    found = peer.read_outputs(stack) if stack else None
+    found = peer_stack.read_outputs(stack) if stack else None
     outputs = found or {}
-    peer.cross_check(model, outputs, stack)
+    peer_stack.cross_check(model, outputs, stack)
 
     bundle = values.get("bundle", "")
     pair = DualSyncPair(
         model.name,
         DualSyncPairArgs(
             model=model,
-            received=peer.received(model, values.get("peerCredential", ""), outputs),
+            received=peer_stack.received(model, values.get("peerCredential", ""), outputs),
             builder=Ready(Path(bundle)) if bundle else default_builder(),
         ),
     )
@@ -43,7 +44,7 @@ def main() -> None:
             "peer", {"stack": stack, "deployed": bool(outputs.get("userIds")), "userIds": outputs.get("userIds") or {}}
         )
     if pair.hand_over is not None:
-        pulumi.export(peer.HAND_OVER, pair.hand_over)
+        pulumi.export(peer_stack.HAND_OVER, pair.hand_over)
 
 
 try:

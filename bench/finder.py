@@ -21,9 +21,9 @@ from bench.harness.process import Finished, free_port, run, running, wait_for_po
 from bench.harness.report import Figure, Section
 from bench.harness.stage import TABLE, Stage, count
 from bench.harness.stub import KEY, SECRET
-from runtime.edges.dynamodb import DynamoLedger
-from runtime.ranges import POINTS
-from runtime.record import FINDER_POINTS, SEEDED, Record
+from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
+from dualsync.runtime.finder.key_ranges import POINTS
+from dualsync.runtime.model.records import FINDER_POINTS, SEEDED, Record
 
 ROUND_TRIP_MS = 250
 RANGES = 8
@@ -127,7 +127,7 @@ def _finder(stage: Stage, here: str, there: str, ranges: int = 1, *, bucket: str
         finder_number=ranges,
     )
     start = time.monotonic()
-    process = run([sys.executable, "-m", "runtime", "finder"], stage.environment(settings))
+    process = run([sys.executable, "-m", "dualsync.runtime", "finder"], stage.environment(settings))
     return Finished(time.monotonic() - start, process.usage)
 
 

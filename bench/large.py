@@ -18,11 +18,11 @@ from bench.harness.process import free_port, run, running, wait_for_port
 from bench.harness.report import Figure, Section
 from bench.harness.stage import SOURCE, TARGET, Measured, Stage
 from bench.harness.stub import KEY, SECRET
-from runtime.edges.credentials import Credential, FixedCredentials
-from runtime.edges.network import Network
-from runtime.edges.s3 import S3Bucket
-from runtime.objects import NOTHING, Attributes
-from runtime.parts import PARTS_AT_ONCE
+from dualsync.runtime.aws.credentials import Credential, FixedCredentials
+from dualsync.runtime.aws.endpoints import Network
+from dualsync.runtime.aws.s3.bucket import S3Bucket
+from dualsync.runtime.model.objects import NOTHING, Attributes
+from dualsync.runtime.transfer.multipart import PARTS_AT_ONCE
 
 PART = 8 << 20
 PARALLEL = PARTS_AT_ONCE // 2

@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 # Python puts the folder it runs first on its path, where `queue.py` and others would hide the standard library's.
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
+ABOVE = Path(__file__).resolve().parent.parent
+sys.path[0] = str(ABOVE if (ABOVE / "dualsync").exists() else ABOVE.parent)
 
-from components.plugin import serve  # noqa: E402
+from dualsync.components.plugin.plugin import serve  # noqa: E402
 
 if __name__ == "__main__":
     serve(sys.argv[1:])

@@ -9,10 +9,10 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from components.model import PairModel, SideModel
-from components.names import OWN_TAGS, Names
-from components.partitions import Partition
-from runtime.settings import SideName
+from dualsync.components.config.model import PairModel, SideModel
+from dualsync.components.config.names import OWN_TAGS, Names
+from dualsync.components.config.partitions import Partition
+from dualsync.runtime.settings import SideName
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import permissions
-from components.bundle import Bundle, BundleObject
-from components.context import SideContext
-from components.errors import ConfigError
-from components.model import Architecture
-from components.network import Network
-from components.userdata import template
+from dualsync.components import permissions
+from dualsync.components.bundle.bundle import Bundle, BundleObject
+from dualsync.components.config.errors import ConfigError
+from dualsync.components.config.model import Architecture
+from dualsync.components.context import SideContext
+from dualsync.components.network import Network
+from dualsync.components.workers.userdata import template
 
 PUBLIC_IMAGE = "public.ecr.aws/lambda/python:3.11.2024.11.22.15"
 """AWS's own Python image, for both architectures; the bundle brings everything else. Pin another by `finderImage`."""

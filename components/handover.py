@@ -7,9 +7,9 @@ import json
 import pulumi
 import pulumi_aws as aws
 
-from components.context import SideContext
-from components.identity import Identity
-from components.model import SideModel
+from dualsync.components.config.model import SideModel
+from dualsync.components.context import SideContext
+from dualsync.components.identity import Identity
 
 
 class HandOver(pulumi.ComponentResource):

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from components.context import SideContext
+from dualsync.components.context import SideContext
 
 
 class Identity(pulumi.ComponentResource):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from components.context import SideContext
+from dualsync.components.context import SideContext
 
 RECORDS_INDEX = "records"
 """Sparse index over conflicts, held deletions and other records, oldest first."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.context import SideContext
-from components.errors import ConfigError
+from dualsync.components.config.errors import ConfigError
+from dualsync.components.context import SideContext
 
 ANYWHERE = "0.0.0.0/0"
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pulumi
 
-from components import preflight
-from components.builder import default_builder
-from components.bundle import MakesBundles
-from components.context import SideContext
-from components.model import HandOver, PairModel
-from components.providers import SideProviders, side_providers
-from components.side import Side, SideArgs
-from runtime.settings import SideName
+from dualsync.components import preflight
+from dualsync.components.bundle.builder import default_builder
+from dualsync.components.bundle.bundle import MakesBundles
+from dualsync.components.config.model import HandOver, PairModel
+from dualsync.components.context import SideContext
+from dualsync.components.providers import SideProviders, side_providers
+from dualsync.components.side import Side, SideArgs
+from dualsync.runtime.settings import SideName
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.context import SideContext
+from dualsync.components.context import SideContext
 
 Statement = dict[str, Any]
 

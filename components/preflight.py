@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import pulumi
 
-from components import finder, inspection
-from components.context import SideContext
-from components.errors import ConfigError
-from components.inspection import BucketFacts
-from components.model import PairModel
-from components.providers import SyncProvider
-from runtime.settings import OnLifecycleExpiry, SideName
+from dualsync.components import finder
+from dualsync.components.bucket_access import inspection
+from dualsync.components.bucket_access.inspection import BucketFacts
+from dualsync.components.config.errors import ConfigError
+from dualsync.components.config.model import PairModel
+from dualsync.components.context import SideContext
+from dualsync.components.providers import SyncProvider
+from dualsync.runtime.settings import OnLifecycleExpiry, SideName
 
 
 def check_bucket(context: SideContext, sync: SyncProvider) -> BucketFacts:

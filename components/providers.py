@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.endpoints import SERVICES
-from components.model import PairModel
-from runtime.settings import SideName
+from dualsync.components.bucket_access.endpoints import SERVICES
+from dualsync.components.config.model import PairModel
+from dualsync.runtime.settings import SideName
 
 
 class SyncProvider(pulumi.ProviderResource):

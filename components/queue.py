@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from components.context import SideContext
-from components.validation import DEAD_LETTER_DAYS
+from dualsync.components.config.validation import DEAD_LETTER_DAYS
+from dualsync.components.context import SideContext
 
 VISIBILITY_SECONDS = 900
 """15 minutes, as in the guide's system; a worker extends it while it works."""

@@ -8,22 +8,22 @@ from typing import Any
 
 import pulumi
 
-from components.builder import default_builder
-from components.bundle import Bundle, BundleArgs, MakesBundles
-from components.context import SideContext
-from components.finder import Finder, FinderArgs
-from components.fleet import Fleet, FleetArgs
-from components.handover import HandOver, secret_of
-from components.identity import Identity
-from components.ledger import Ledger
-from components.model import HandOver as HandOverMode
-from components.network import Network
-from components.observability import Observability, ObservabilityArgs
-from components.providers import SyncProvider
-from components.queue import Queue
-from components.subscription import Subscription
-from components.worker_settings import UNKNOWN, environment
-from runtime.settings import SideName
+from dualsync.components.bundle.builder import default_builder
+from dualsync.components.bundle.bundle import Bundle, BundleArgs, MakesBundles
+from dualsync.components.config.model import HandOver as HandOverMode
+from dualsync.components.context import SideContext
+from dualsync.components.finder import Finder, FinderArgs
+from dualsync.components.handover import HandOver, secret_of
+from dualsync.components.identity import Identity
+from dualsync.components.ledger import Ledger
+from dualsync.components.monitoring.observability import Observability, ObservabilityArgs
+from dualsync.components.network import Network
+from dualsync.components.providers import SyncProvider
+from dualsync.components.queue import Queue
+from dualsync.components.subscription import Subscription
+from dualsync.components.workers.fleet import Fleet, FleetArgs
+from dualsync.components.workers.worker_settings import UNKNOWN, environment
+from dualsync.runtime.settings import SideName
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from components.context import SideContext
-from components.model import PairModel
-from components.providers import SyncProvider
-from components.queue import Queue
-from runtime.settings import Events
+from dualsync.components.config.model import PairModel
+from dualsync.components.context import SideContext
+from dualsync.components.providers import SyncProvider
+from dualsync.components.queue import Queue
+from dualsync.runtime.settings import Events
 
 CREATED = ("s3:ObjectCreated:*",)
 REMOVED = ("s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dualsync.runtime.settings import PREFIX
 from policy.plan import UNKNOWN, Plan, Resource
-from runtime.settings import PREFIX
 
 HOLDERS = {"ec2.LaunchTemplate": "userData", "ecs.TaskDefinition": "containerDefinitions"}
 """Kinds that start worker and finder, and the property with their environment."""

@@ -1,4 +1,4 @@
-"""`python -m runtime worker` and `python -m runtime finder`: settings from `DUALSYNC_*`, one JSON line an outcome.
+"""`python -m dualsync.runtime worker` and `python -m dualsync.runtime finder`: settings from `DUALSYNC_*`, one JSON line an outcome.
 
 All other words are the operator's commands (`dualsync`), which a worker never imports.
 """
@@ -10,8 +10,8 @@ import asyncio
 import os
 import sys
 
-from runtime.errors import Stop
-from runtime.settings import Settings, describe
+from dualsync.runtime.errors import Stop
+from dualsync.runtime.settings import Settings, describe
 
 ROLES = ("worker", "finder", "settings")
 
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] not in ROLES:
         return operate(arguments)
-    parser = argparse.ArgumentParser(prog="python -m runtime", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dualsync.runtime", description=__doc__)
     parser.add_argument("role", choices=ROLES, help="settings: list all variables")
     role = parser.parse_args(arguments).role
     if role == "settings":
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{e}\n")
         return 2
     # boto3 takes most of a second to import: not for --help, not for a wrong setting.
-    from runtime.processes import find, work
+    from dualsync.runtime.app.processes import find, work
 
     try:
         if role == "finder":
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 def operate(arguments: list[str]) -> int:
     """The operator's commands; their exit code."""
     try:
-        from runtime.commands.app import app
+        from dualsync.runtime.commands.app import app
     except ModuleNotFoundError as e:
         sys.stderr.write(f"{e}: the operator's commands need `pip install 'dualsync[cli]'`\n")
         return 2

@@ -1,19 +1,20 @@
 """The typed interfaces between the core and the world. Every `await` in the core is a call to one of them.
 
 That is what makes the real code runnable over in-memory fakes by a deterministic scheduler, and stoppable between any
-two calls. Errors are those of `runtime.errors` only. Keys are relative to the side's prefix everywhere.
+two calls. Errors are those of `dualsync.runtime.errors` only. Keys are relative to the side's prefix everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from runtime.entry import Entry
-from runtime.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
-from runtime.pieces import Pieces
-from runtime.record import Record
-from runtime.version import Stamp
+from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
+from dualsync.runtime.model.origin_version import Stamp
+from dualsync.runtime.model.records import Record
+from dualsync.runtime.model.streamed_body import Pieces
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -181,3 +182,12 @@ class Parallel(Protocol):
     """How independent calls are run: together in production, one by one under a deterministic scheduler."""
 
     async def map(self, function: Callable[[T], Awaitable[U]], items: Sequence[T], limit: int) -> list[U]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """From which bucket to which. `name` (`local>remote`) is how the ledger knows it."""
+
+    source: Bucket
+    target: Bucket
+    name: str

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, get_type_hints
 
-from runtime.errors import Stop
+from dualsync.runtime.errors import Stop
 
 PREFIX = "DUALSYNC_"
 KEEP_CLASS = "SOURCE"

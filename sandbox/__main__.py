@@ -32,16 +32,16 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if given.command == "demo":
-            from sandbox.demo import run
+            from sandbox.demo.demo import run
 
             return run(given.objects, given.kill_worker, given.picture)
         if given.command == "drill":
             return _drill(given)
         if given.command == "empty":
-            from sandbox import empty as sandbox_empty
+            from sandbox.demo import empty as sandbox_empty
 
             return sandbox_empty.serve(given.port, given.file or sandbox_empty.DESCRIPTION)
-        from sandbox import serve as sandbox_serve
+        from sandbox.demo import serve as sandbox_serve
 
         return sandbox_serve.serve(given.port, given.file or sandbox_serve.DESCRIPTION)
     except KeyboardInterrupt:
@@ -49,9 +49,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _drill(given: argparse.Namespace) -> int:
-    from sandbox.drill.case import Sizes
-    from sandbox.drill.run import CASES
-    from sandbox.drill.run import run as drill
+    from tests.e2e.drill.case import Sizes
+    from tests.e2e.drill.run import CASES
+    from tests.e2e.drill.run import run as drill
 
     unknown = [name for name in given.case if name not in CASES]
     if unknown:

@@ -22,13 +22,13 @@ from bench.harness.process import free_port, reset_peak, running, usage, wait_fo
 from bench.harness.requests import READ_UNITS, WRITE_UNITS
 from bench.harness.servers import LEDGER, servers
 from bench.harness.stub import KEY, SECRET
-from runtime.edges.caller import Caller, Refused
-from runtime.edges.credentials import Credential, FixedCredentials
-from runtime.edges.network import Network
-from runtime.edges.s3 import S3Bucket
-from runtime.edges.sqs import SqsQueue
-from runtime.objects import NOTHING, Attributes
-from runtime.settings import Settings, SideName
+from dualsync.runtime.aws.credentials import Credential, FixedCredentials
+from dualsync.runtime.aws.endpoints import Network
+from dualsync.runtime.aws.http.client import Caller, Refused
+from dualsync.runtime.aws.s3.bucket import S3Bucket
+from dualsync.runtime.aws.sqs import SqsQueue
+from dualsync.runtime.model.objects import NOTHING, Attributes
+from dualsync.runtime.settings import Settings, SideName
 
 REGION = "us-east-1"
 SOURCE, TARGET, TABLE = "bench-source", "bench-target", "ledger"
@@ -243,7 +243,7 @@ class Stage:
         with (
             (self.folder / "worker.log").open("wb") as out,
             running(
-                limit.command([sys.executable, "-m", "runtime", "worker"]),
+                limit.command([sys.executable, "-m", "dualsync.runtime", "worker"]),
                 self.folder / "worker.err",
                 self.environment(chosen),
                 output=out,

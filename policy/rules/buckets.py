@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dualsync.runtime.settings import variable
 from policy.environment import environments
 from policy.plan import Plan
 from policy.rule import Finding, Options, Rule
 from policy.rules.notifications import SUBSCRIPTION
-from runtime.settings import variable
 
 
 def data_buckets(plan: Plan) -> set[str]:

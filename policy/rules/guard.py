@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dualsync.runtime.settings import variable
 from policy.environment import Environment, environments
 from policy.plan import UNKNOWN, Plan, Resource
 from policy.rule import Finding, Options, Rule
-from runtime.settings import variable
 
 OWN_USER_IDS = variable("own_user_ids")
 

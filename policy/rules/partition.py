@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from components.partitions import partition_of, partitions
+from dualsync.components.config.partitions import partition_of, partitions
 from policy.environment import user_data
 from policy.plan import Resource, texts
 from policy.rule import Finding, Options, Rule

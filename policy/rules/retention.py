@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dualsync.runtime.settings import variable
 from policy.environment import environments
 from policy.plan import UNKNOWN, Plan, Resource, known
 from policy.rule import Finding, Option, Options, Rule
-from runtime.settings import variable
 
 _DAY = 86400
 _DEFAULT_SECONDS = 4 * _DAY

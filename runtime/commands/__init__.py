@@ -1,1 +1,1 @@
-"""The operator's command line, one group of commands a file. The doing is in `runtime.operations`."""
+"""The operator's command line, one group of commands a file. The doing is in `dualsync.runtime.operations`."""

@@ -8,19 +8,19 @@ from typing import Annotated
 
 import typer
 
-from runtime.commands.audit import audit, stacks
-from runtime.commands.conflicts import conflicts
-from runtime.commands.deletions import deletions
-from runtime.commands.dlq import dlq
-from runtime.commands.explain import explain
-from runtime.commands.finder import plan, reconcile
-from runtime.commands.flow import drain, limit, pause, resume
-from runtime.commands.keys import rotate_key
-from runtime.commands.session import EXIT_CODES, session, where_of
-from runtime.commands.smoke import smoke
-from runtime.commands.status import status
-from runtime.commands.verify import verify
-from runtime.settings import SideName
+from dualsync.runtime.commands.audit import audit, stacks
+from dualsync.runtime.commands.conflicts import conflicts
+from dualsync.runtime.commands.deletions import deletions
+from dualsync.runtime.commands.direction_controls import drain, limit, pause, resume
+from dualsync.runtime.commands.dlq import dlq
+from dualsync.runtime.commands.explain import explain
+from dualsync.runtime.commands.finder import plan, reconcile
+from dualsync.runtime.commands.keys import rotate_key
+from dualsync.runtime.commands.session import EXIT_CODES, session, where_of
+from dualsync.runtime.commands.smoke import smoke
+from dualsync.runtime.commands.status import status
+from dualsync.runtime.commands.verify import verify
+from dualsync.runtime.settings import SideName
 
 app = typer.Typer(
     name="dualsync",

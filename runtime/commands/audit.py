@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from runtime.commands.session import Direction, Exit, Json, escape, session, sides_of
-from runtime.commands.words import moment
-from runtime.operations.audit import trail
-from runtime.operations.desk import Desk, Side
-from runtime.operations.stacks import document_of, find
-from runtime.record import Record
+from dualsync.runtime.commands.formatting import moment
+from dualsync.runtime.commands.session import Direction, Exit, Json, escape, session, sides_of
+from dualsync.runtime.model.records import Record
+from dualsync.runtime.operations.audit import trail
+from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.stacks import document_of, find
 
 
 def audit(

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from runtime.commands.session import Exit, Json, Yes, escape, session
-from runtime.commands.words import moment
-from runtime.operations import conflicts as operations
-from runtime.operations.conflicts import Conflict, Whereabouts
-from runtime.operations.desk import Desk
+from dualsync.runtime.commands.formatting import moment
+from dualsync.runtime.commands.session import Exit, Json, Yes, escape, session
+from dualsync.runtime.operations import conflicts as operations
+from dualsync.runtime.operations.conflicts import Conflict, Whereabouts
+from dualsync.runtime.operations.context import Desk
 
 conflicts = typer.Typer(
     help="Keys that users of both sides wrote without knowing of each other; the pair's rule chose one version.",

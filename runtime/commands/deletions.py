@@ -12,14 +12,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from runtime.commands.progress import counting, showing
-from runtime.commands.session import Exit, Json, Session, Yes, escape, session
-from runtime.commands.words import moment, number, size
-from runtime.operations import deletions as operations
-from runtime.operations import restoring
-from runtime.operations.deletions import Deletion, Held
-from runtime.operations.desk import Desk
-from runtime.operations.finding import reconcile
+from dualsync.runtime.commands.formatting import moment, number, size
+from dualsync.runtime.commands.progress import counting, showing
+from dualsync.runtime.commands.session import Exit, Json, Session, Yes, escape, session
+from dualsync.runtime.operations import deletions as operations
+from dualsync.runtime.operations import restoration
+from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.deletions import Deletion, Held
+from dualsync.runtime.operations.finder_run import reconcile
 
 deletions = typer.Typer(
     help="Deletions of a finder run that were too many, held for your yes or no; the copying goes on meanwhile.",
@@ -181,12 +181,12 @@ def restore(
     end = instant("--until", until, now, here) if until else math.inf
     if begin >= end:
         here.fail(f"--since {since}: is not before --until {until or 'now'}", Exit.USAGE)
-    wanted = restoring.Wanted(since=begin, until=end, prefix=prefix)
+    wanted = restoration.Wanted(since=begin, until=end, prefix=prefix)
 
     async def survey(desk: Desk) -> _Survey:
         with counting(here, "looking for delete markers") as tell:
             survey = _Survey()
-            async for batch in restoring.lost(desk, wanted):
+            async for batch in restoration.lost(desk, wanted):
                 survey.add([(one.gone.key, one.gone.size) for one in batch])
                 tell(len(batch))
         return survey
@@ -200,9 +200,9 @@ def restore(
     here.say(str(found))
     here.ask(f"Write the last versions of these {count} keys again?", yes)
 
-    async def work(desk: Desk) -> restoring.Restored:
+    async def work(desk: Desk) -> restoration.Restored:
         with showing(here, "restoring", count) as tell:
-            return await restoring.restore(desk, wanted, lambda r: tell(r.restored + r.changed, ""))
+            return await restoration.restore(desk, wanted, lambda r: tell(r.restored + r.changed, ""))
 
     done = here.run(work)
 

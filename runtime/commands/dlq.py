@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from runtime.commands.progress import showing
-from runtime.commands.session import Direction, Exit, Json, Session, Yes, escape, session, sides_of
-from runtime.commands.words import moment
-from runtime.operations import deadletters
-from runtime.operations.audit import audited
-from runtime.operations.deadletters import Opened, Tally, Wanted
-from runtime.operations.desk import Desk, Side
-from runtime.operations.status import by_kind
+from dualsync.runtime.commands.formatting import moment
+from dualsync.runtime.commands.progress import showing
+from dualsync.runtime.commands.session import Direction, Exit, Json, Session, Yes, escape, session, sides_of
+from dualsync.runtime.operations import dead_letters
+from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.dead_letters import Opened, Tally, Wanted
+from dualsync.runtime.operations.status import by_kind
 
 dlq = typer.Typer(
     help="Dead letters: messages that could not succeed, with the reason. They expire 14 days after the change.",
@@ -45,7 +45,7 @@ def list_(
     async def work(desk: Desk) -> list[tuple[Side, Opened]]:
         found = []
         for side in sides_of(desk, direction):
-            async for batch in deadletters.letters(side, limit):
+            async for batch in dead_letters.letters(side, limit):
                 found += [(side, opened) for opened in batch if wanted.takes(opened)]
         return found
 
@@ -106,7 +106,7 @@ def drop(
 
 async def _each(here: Session, desk: Desk, direction: str, what: str, wanted: Wanted, limit: int) -> dict[str, Tally]:
     tallies = {}
-    act = deadletters.redrive if what == "redrive" else deadletters.drop
+    act = dead_letters.redrive if what == "redrive" else dead_letters.drop
     for side in sides_of(desk, direction):
         total = (await side.meters.dead()).total
         arguments = {"direction": side.direction, "id": wanted.id, "key": wanted.key, "reason": wanted.reason}

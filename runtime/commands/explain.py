@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from runtime.commands.session import Exit, Json, Session, escape, session
-from runtime.commands.words import moment, size, some
-from runtime.decide import Deed
-from runtime.entry import Agreement, Entry
-from runtime.operations.explain import Explanation, Sight
-from runtime.operations.explain import explain as look
-from runtime.settings import SideName
+from dualsync.runtime.commands.formatting import moment, size, some
+from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
+from dualsync.runtime.model.ledger_entry import Agreement, Entry
+from dualsync.runtime.operations.explain import Explanation, Sight
+from dualsync.runtime.operations.explain import explain as look
+from dualsync.runtime.settings import SideName
+from dualsync.runtime.sync.decision import Deed
 
 
 def explain(

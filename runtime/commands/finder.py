@@ -8,13 +8,13 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from runtime.commands.progress import counting
-from runtime.commands.session import Direction, Exit, Json, Session, Yes, escape, session, sides_of
-from runtime.commands.words import number
-from runtime.operations import finding
-from runtime.operations.desk import Desk
-from runtime.operations.finding import Plan
-from runtime.report import Report
+from dualsync.runtime.commands.formatting import number
+from dualsync.runtime.commands.progress import counting
+from dualsync.runtime.commands.session import Direction, Exit, Json, Session, Yes, escape, session, sides_of
+from dualsync.runtime.finder.report import Report
+from dualsync.runtime.operations import finder_run
+from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.finder_run import Plan
 
 SHOWN = 100
 
@@ -31,7 +31,7 @@ def plan(context: typer.Context, direction: Direction = "all", json: Json = Fals
         plans = []
         with counting(here, "comparing") as tell:
             for side in sides_of(desk, direction):
-                plans.append(await finding.plan(desk, side, desk.sides[side.name.peer], tell))
+                plans.append(await finder_run.plan(desk, side, desk.sides[side.name.peer], tell))
         return plans
 
     plans = here.run(work)
@@ -53,7 +53,9 @@ def reconcile(context: typer.Context, direction: Direction = "all", yes: Yes = F
         reports = []
         with counting(here, "comparing") as tell:
             for side in sides_of(desk, direction):
-                reports.append((side.direction, await finding.reconcile(desk, side, desk.sides[side.name.peer], tell)))
+                reports.append(
+                    (side.direction, await finder_run.reconcile(desk, side, desk.sides[side.name.peer], tell))
+                )
         return reports
 
     reports = here.run(work)
@@ -100,7 +102,7 @@ def _plans(here: Session, plans: list[Plan]) -> None:
         table.add_row(direction, escape(look.key), escape(look.reason))
     here.out.print(table)
     if len(looks) > SHOWN:
-        here.out.print(f"… and {len(looks) - SHOWN} more: --json has up to {finding.KEPT} a direction")
+        here.out.print(f"… and {len(looks) - SHOWN} more: --json has up to {finder_run.KEPT} a direction")
     counts: Counter[Any] = Counter(look.deletion for _, look in looks)
     if counts[True]:
         here.out.print(f"{counts[True]} of them delete")

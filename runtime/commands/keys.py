@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from runtime.commands.session import Exit, Json, Session, Yes, escape, session, sides_of
-from runtime.commands.words import duration
-from runtime.operations import keys
-from runtime.operations.audit import audited
-from runtime.operations.desk import Desk, Side
-from runtime.operations.keys import KeyState, Phase
-from runtime.settings import SideName
+from dualsync.runtime.commands.formatting import duration
+from dualsync.runtime.commands.session import Exit, Json, Session, Yes, escape, session, sides_of
+from dualsync.runtime.operations import keys
+from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.keys import KeyState, Phase
+from dualsync.runtime.settings import SideName
 
 
 def rotate_key(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from runtime.commands.session import Session
+from dualsync.runtime.commands.session import Session
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from runtime.errors import DualSyncError, GiveUp, Stop
-from runtime.operations.stacks import Pair, Where, find
-from runtime.settings import SideName
+from dualsync.runtime.errors import DualSyncError, GiveUp, Stop
+from dualsync.runtime.operations.stacks import Pair, Where, find
+from dualsync.runtime.settings import SideName
 
 if TYPE_CHECKING:
-    from runtime.operations.desk import Desk, Side
+    from dualsync.runtime.operations.context import Desk, Side
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class AtAws:
 
     async def __call__(self, where: Where) -> Desk:
         # boto3 takes most of a second to import: not for --help.
-        from runtime.operations.edges.open import open_desk
+        from dualsync.runtime.operations.aws.open import open_desk
 
         if self._pair is None:
             self._pair = await asyncio.to_thread(find, where)

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from runtime.commands.session import Direction, Exit, Json, escape, session, sides_of
-from runtime.commands.words import duration
-from runtime.operations.desk import Desk
-from runtime.operations.smoke import Trip, trip
+from dualsync.runtime.commands.formatting import duration
+from dualsync.runtime.commands.session import Direction, Exit, Json, escape, session, sides_of
+from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.smoke import Trip, trip
 
 
 def smoke(

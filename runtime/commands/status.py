@@ -12,12 +12,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from runtime.commands.session import Exit, Json, escape, session
-from runtime.commands.words import duration, moment, number, rate, size
-from runtime.log import Outcome, State
-from runtime.operations.desk import Desk
-from runtime.operations.problems import Problem, Weight, problems
-from runtime.operations.status import Direction, Status, gather
+from dualsync.runtime.commands.formatting import duration, moment, number, rate, size
+from dualsync.runtime.commands.session import Exit, Json, escape, session
+from dualsync.runtime.log import Outcome, State
+from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.problems import Problem, Weight, problems
+from dualsync.runtime.operations.status import Direction, Status, gather
 
 _COLOURS = {Weight.STOPPED: "bold red", Weight.WAITING: "yellow", Weight.NOTE: "cyan"}
 

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from runtime.commands.progress import showing
-from runtime.commands.session import Exit, Json, Session, escape, session
-from runtime.operations.desk import Desk
-from runtime.operations.verify import render
-from runtime.operations.verify.compare import Content, Depth, Seen
-from runtime.operations.verify.report import Report
-from runtime.operations.verify.run import verify as run
+from dualsync.runtime.commands.progress import showing
+from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
+from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.verify import render
+from dualsync.runtime.operations.verify.compare import Content, Depth, Seen
+from dualsync.runtime.operations.verify.report import Report
+from dualsync.runtime.operations.verify.run import verify as run
 
 
 def verify(

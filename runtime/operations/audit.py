@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from runtime.operations.desk import Desk, Side
-from runtime.record import AUDIT, Record
+from dualsync.runtime.model.records import AUDIT, Record
+from dualsync.runtime.operations.context import Desk, Side
 
 
 @dataclass(slots=True)

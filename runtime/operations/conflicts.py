@@ -10,13 +10,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runtime.errors import Changed, GiveUp
-from runtime.keep import conflict_name
-from runtime.operations.audit import audited
-from runtime.operations.desk import Desk, Side, Version
-from runtime.record import CONFLICT, Record
-from runtime.settings import SideName
-from runtime.version import Identity
+from dualsync.runtime.errors import Changed, GiveUp
+from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.records import CONFLICT, Record
+from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.context import Desk, Side, Version
+from dualsync.runtime.settings import SideName
+from dualsync.runtime.sync.conflict_copy import conflict_name
 
 VERSIONS = 1000
 """Most versions of a key that are searched for a loser."""

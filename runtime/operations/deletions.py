@@ -10,15 +10,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from runtime.entry import Entry
-from runtime.errors import Changed
-from runtime.merge import Pair, Tally, merge
-from runtime.operations.audit import audited
-from runtime.operations.desk import Desk, Side
-from runtime.ranges import Range
-from runtime.reconcile import Rules, reconcile
-from runtime.record import DELETION_APPROVAL, HELD_DELETION, Record
-from runtime.settings import Events
+from dualsync.runtime.errors import Changed
+from dualsync.runtime.finder.classify import Rules, reconcile
+from dualsync.runtime.finder.merge import Pair, Tally, merge
+from dualsync.runtime.finder.scoped_listing import list_scope
+from dualsync.runtime.model.key_filter import Range
+from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.records import DELETION_APPROVAL, HELD_DELETION, Record
+from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.settings import Events
 
 BATCH = 100
 """Keys asked of a ledger at a time."""
@@ -70,7 +71,7 @@ async def pending(desk: Desk, prefix: str = "") -> AsyncIterator[list[Deletion]]
     cn, global_ = desk.both()
     lonely: list[Pair] = []
     scope, theirs = await cn.scope(), await global_.scope()
-    here, there = scope.pages(cn.bucket, Range()), scope.pages(global_.bucket, Range())
+    here, there = list_scope(scope, cn.bucket, Range()), list_scope(scope, global_.bucket, Range())
     async for pairs in merge(here, there, Tally()):
         lonely += [
             p

@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.controls import Orders, read_orders
-from runtime.decide import Decision, Deed, Sighting, View, decide
-from runtime.entry import Entry
-from runtime.errors import DualSyncError, UploadGone
-from runtime.look import Cause
-from runtime.naming import name_version
-from runtime.objects import Seen
-from runtime.operations.deadletters import Opened, letters
-from runtime.operations.desk import Depth, Desk, Side, Version
-from runtime.record import CONFLICT, HELD_DELETION, UPLOAD, WORKER, Record
-from runtime.settings import Events
-from runtime.upload import Upload
-from runtime.vitals import is_alive
+from dualsync.runtime.errors import DualSyncError, UploadGone
+from dualsync.runtime.messages.sync_request import Cause
+from dualsync.runtime.model.identify import name_version
+from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.objects import Seen
+from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, UPLOAD, WORKER, Record, is_alive
+from dualsync.runtime.operations.context import Depth, Desk, Side, Version
+from dualsync.runtime.operations.dead_letters import Opened, letters
+from dualsync.runtime.service.operator_controls import Orders, read_orders
+from dualsync.runtime.settings import Events
+from dualsync.runtime.sync.decision import Decision, Deed, Sighting, View, decide
+from dualsync.runtime.transfer.upload_record import Upload
 
 LETTERS = 200
 """Dead letters searched for the key."""

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from runtime.errors import GiveUp, Stop
-from runtime.log import State
-from runtime.operations.desk import AccessKey, Desk, Promise, Side
-from runtime.record import WORKER
-from runtime.vitals import is_alive
+from dualsync.runtime.errors import GiveUp, Stop
+from dualsync.runtime.log import State
+from dualsync.runtime.model.records import WORKER, is_alive
+from dualsync.runtime.operations.context import AccessKey, Desk, Promise, Side
 
 LOOK_SECONDS = 5.0
 STDERR = 2

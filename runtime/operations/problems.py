@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runtime.log import Outcome, State
-from runtime.operations.status import Direction, Status, by_kind
+from dualsync.runtime.log import Outcome, State
+from dualsync.runtime.operations.status import Direction, Status, by_kind
 
 OLD_SECONDS = 900
 """A change that waits longer than this is worth a person's look; the lag alarm's default."""

@@ -6,9 +6,9 @@ import contextlib
 import secrets
 from dataclasses import dataclass
 
-from runtime.errors import Changed, DualSyncError
-from runtime.objects import NOTHING, Attributes, Condition
-from runtime.operations.desk import Desk, Side
+from dualsync.runtime.errors import Changed, DualSyncError
+from dualsync.runtime.model.objects import NOTHING, Attributes, Condition
+from dualsync.runtime.operations.context import Desk, Side
 
 FOLDER = "dualsync-smoke/"
 LOOK_SECONDS = 1.0

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import Stop
-from runtime.settings import PREFIX, Settings, SideName
+from dualsync.runtime.errors import Stop
+from dualsync.runtime.settings import PREFIX, Settings, SideName
 
 
 class NoPair(Stop):

@@ -1,4 +1,4 @@
-"""How each direction is, from queue, ledger and workers. `runtime.operations.problems` judges it."""
+"""How each direction is, from queue, ledger and workers. `dualsync.runtime.operations.problems` judges it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime import histogram
-from runtime.controls import Orders, read_orders
-from runtime.log import State
-from runtime.operations.desk import AccessKey, Depth, Desk, Promise, Side
-from runtime.record import CONFLICT, DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, UPLOAD, WORKER, Record
-from runtime.vitals import is_alive
+from dualsync.runtime.log import State
+from dualsync.runtime.model.records import (
+    CONFLICT,
+    DELETION_APPROVAL,
+    FINDER_RUN,
+    HELD_DELETION,
+    UPLOAD,
+    WORKER,
+    Record,
+    is_alive,
+)
+from dualsync.runtime.operations.context import AccessKey, Depth, Desk, Promise, Side
+from dualsync.runtime.service import latency_histogram
+from dualsync.runtime.service.operator_controls import Orders, read_orders
 
 HOUR = 3600
 COUNTED = 10_000
@@ -225,8 +233,10 @@ def _lag(records: Sequence[Record], name: str) -> Lag:
         classes = record.data.get(name)
         if isinstance(classes, dict):
             parts.append({int(number): _int(count) for number, count in classes.items()})
-    classes = histogram.merge(parts)
-    return Lag(sum(classes.values()), histogram.percentile(classes, 0.5), histogram.percentile(classes, 0.99))
+    classes = latency_histogram.merge(parts)
+    return Lag(
+        sum(classes.values()), latency_histogram.percentile(classes, 0.5), latency_histogram.percentile(classes, 0.99)
+    )
 
 
 def _sum(records: Sequence[Record], name: str) -> dict[str, int]:

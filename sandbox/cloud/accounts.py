@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from runtime.settings import SideName
+from dualsync.runtime.settings import SideName
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from runtime.settings import SideName
+from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
-from sandbox.processes import ROOT, leashed
+from sandbox.environment.processes import ROOT, leashed
 
 
 class CloudError(Exception):

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs.generate import FOLDER
+from tools.docs.generate import FOLDER
 
 ROOT = FOLDER.parent
 
@@ -49,7 +49,12 @@ def operator_lines() -> list[tuple[str, list[str]]]:
     calls = []
     for page in sources():
         for line in shown(page.read_text()):
-            for start in ("dualsync ", ".venv/bin/dualsync ", ".venv/bin/python -m runtime ", "python -m runtime "):
+            for start in (
+                "dualsync ",
+                ".venv/bin/dualsync ",
+                ".venv/bin/python -m dualsync.runtime ",
+                "python -m dualsync.runtime ",
+            ):
                 if line.startswith(start):
                     calls.append((name(page), words(line)[start.count(" ") :]))
     return calls

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from tests.scenarios.stage import Stage
+from tests.simulation.scenarios.stage import Stage
 
 
 def play(story: str) -> None:

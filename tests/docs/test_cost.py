@@ -9,11 +9,11 @@ from collections.abc import Generator
 
 import pytest
 
-from docs import cost
-from docs.cost import CALLS, Usage, estimate, prices
 from tests.docs.pages import ROOT, shown
-from tests.fakes.gate import Pair, Step
-from tests.scenarios import stage
+from tests.simulation.scenarios import stage
+from tests.support.fakes.gate import Pair, Step
+from tools.docs import cost
+from tools.docs.cost import CALLS, Usage, estimate, prices
 
 FREE = dict.fromkeys((k for k, v in prices("us-west-2").items() if isinstance(v, float)), 0.0)
 
@@ -56,7 +56,9 @@ def test_the_alarms_are_counted() -> None:
         return sum(isinstance(n, ast.Call) and getattr(n.func, "id", "") == called for n in ast.walk(tree))
 
     # Of the scaling alarms, `wake` is there only for a fleet that may rest; each looks at three metrics.
-    assert times("alarms.py", "Alarm") + 3 * (times("scaling.py", "_alarm") - 1) == cost.ALARM_METRICS
+    assert (
+        times("monitoring/alarms.py", "Alarm") + 3 * (times("workers/scaling.py", "_alarm") - 1) == cost.ALARM_METRICS
+    )
 
 
 def test_a_hand_made_bill() -> None:
@@ -96,7 +98,11 @@ def test_a_region_without_prices_is_said(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize(
     "line",
-    [line for line in shown((ROOT / "docs" / "cost.md").read_text()) if "-m docs.cost" in line and "--keys" in line],
+    [
+        line
+        for line in shown((ROOT / "docs" / "cost.md").read_text())
+        if "-m tools.docs.cost" in line and "--keys" in line
+    ],
 )
 def test_the_pages_examples_run(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cost.main(shlex.split(line)[3:]) == 0
@@ -106,5 +112,5 @@ def test_the_pages_examples_run(line: str, capsys: pytest.CaptureFixture[str]) -
 def test_every_price_is_used_and_the_table_is_dated() -> None:
     table = prices("us-west-2")
     assert table["date"].year >= 2026
-    text = (ROOT / "docs" / "cost.py").read_text()
+    text = (ROOT / "tools" / "docs" / "cost.py").read_text()
     assert all(f'"{name}"' in text for name, value in table.items() if isinstance(value, float))

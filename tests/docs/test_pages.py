@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from components import config
-from docs import generate, reference
+from dualsync.components.config import stack_config
 from tests.docs.pages import ROOT
+from tools.docs import generate, reference
 
 
 @pytest.mark.parametrize("page", generate.pages(), ids=lambda page: page.name)
 def test_what_is_generated_is_up_to_date(page: Path) -> None:
-    assert generate.render(page.read_text()) == page.read_text(), "run `python -m docs.generate`"
+    assert generate.render(page.read_text()) == page.read_text(), "run `python -m tools.docs.generate`"
 
 
 def test_every_block_is_somewhere_and_a_stale_one_is_found(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_every_block_is_somewhere_and_a_stale_one_is_found(tmp_path: Path) -> No
 
 
 def test_the_sides_keys_are_all_described() -> None:
-    assert set(reference.SIDE_FACTS) == set(config.SIDE_FACTS)
+    assert set(reference.SIDE_FACTS) == set(stack_config.SIDE_FACTS)
 
 
 def test_a_cell_keeps_its_line() -> None:

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import runtime
-from components import config
-from components.logfields import FinderState
-from runtime.errors import DualSyncError
-from runtime.log import State
+from dualsync import runtime
+from dualsync.components.config import stack_config
+from dualsync.components.monitoring.log_fields import FinderState
+from dualsync.runtime.errors import DualSyncError
+from dualsync.runtime.log import State
 from tests.docs.pages import ROOT
 
 TEXT = (ROOT / "docs" / "runbook.md").read_text()
@@ -38,7 +38,7 @@ def errors(kind: type[Exception] = DualSyncError) -> Iterator[type[Exception]]:
 
 
 def test_every_alarm() -> None:
-    for module in ("alarms.py", "scaling.py"):
+    for module in ("monitoring/alarms.py", "workers/scaling.py"):
         tree = ast.parse((ROOT / "components" / module).read_text())
         for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
             called = call.func.id if isinstance(call.func, ast.Name) else ""
@@ -60,10 +60,10 @@ def test_every_state() -> None:
 
 
 def test_every_error() -> None:
-    for module in pkgutil.walk_packages(runtime.__path__, "runtime."):
+    for module in pkgutil.walk_packages(runtime.__path__, "dualsync.runtime."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    wanted = {e.__name__ for e in errors() if e.__module__.startswith("runtime.")}
+    wanted = {e.__name__ for e in errors() if e.__module__.startswith("dualsync.runtime.")}
     for path in (ROOT / "components").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and any(getattr(b, "id", "") in _BASES for b in node.bases):
@@ -77,7 +77,8 @@ _BASES = ("Exception", "ValueError", "RuntimeError", "LookupError")
 
 def test_every_reason_of_ours() -> None:
     reasons: set[str] = set()
-    for path in (ROOT / "runtime").glob("*.py"):
+    core = ("finder", "messages", "service", "sync", "transfer")
+    for path in (p for name in core for p in (ROOT / "runtime" / name).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "GiveUp":
                 first = node.args[0]
@@ -89,11 +90,16 @@ def test_every_reason_of_ours() -> None:
 
 
 def test_every_key_that_an_error_may_name() -> None:
-    keys = {*config.all_keys(), *config.SIDE_FACTS}
+    keys = {*stack_config.all_keys(), *stack_config.SIDE_FACTS}
     named: set[str] = set()
-    for module in ("config", "validation", "peer", "preflight", "network", "finder", "bundle", "builder"):
+    modules = ("config/stack_config", "config/validation", "peer_stack", "preflight", "network", "finder")
+    for module in (*modules, "bundle/bundle", "bundle/builder"):
         for text in strings(ROOT / "components" / f"{module}.py"):
-            named |= {text.removeprefix(".")} & keys if module != "config" else {text} & {"manages", "partition"}
+            named |= (
+                {text.removeprefix(".")} & keys
+                if module != "config/stack_config"
+                else {text} & {"manages", "partition"}
+            )
     assert len(named) > 30
     chapter = section("Configuration errors")
     missing = {key for key in named - {"cn", "global", "keepLoser"} if f"`{key}`" not in chapter}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from docs.reference import option_names, walk
-from runtime.__main__ import ROLES
-from runtime.commands.app import app
-from tests.commands.desk import Office
+from dualsync.runtime.__main__ import ROLES
+from dualsync.runtime.commands.app import app
 from tests.docs.pages import operator_lines
 from tests.docs.test_commands import resolve
-from tests.fakes.store import Versioning
+from tests.support.fakes.store import Versioning
+from tests.support.operator_harness import Office
+from tools.docs.reference import option_names, walk
 
 ELSEWHERE = {"--run", "--save", "--pair", "--install-completion", "--wait"}
 """Options that start other programs, write files, or wait for somebody: their own tests run them."""

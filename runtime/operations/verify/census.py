@@ -30,7 +30,7 @@ class Facts:
 
 
 class Census(Protocol):
-    """One bucket under its prefix. Errors are those of `runtime.errors`."""
+    """One bucket under its prefix. Errors are those of `dualsync.runtime.errors`."""
 
     def pages(self, prefix: str) -> AsyncIterator[Sequence[Item]]:
         """All objects whose key (relative to the side's prefix) starts with `prefix`, in UTF-8 binary order."""

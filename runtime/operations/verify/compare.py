@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from runtime.errors import DualSyncError, Stop
-from runtime.operations.verify.census import Census, Facts, Item
-from runtime.scope import EVERYTHING, Scope
+from dualsync.runtime.errors import DualSyncError, Stop
+from dualsync.runtime.model.key_filter import EVERYTHING, Scope
+from dualsync.runtime.operations.verify.census import Census, Facts, Item
 
 AT_ONCE = 32
 """Objects looked at more closely at a time."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runtime.entry import Entry, Held
-from runtime.objects import ARCHIVES
-from runtime.operations.verify.census import Item
-from runtime.operations.verify.compare import Difference, Kind
-from runtime.settings import Events, OnLifecycleExpiry, SideName
+from dualsync.runtime.model.ledger_entry import Entry, Held
+from dualsync.runtime.model.objects import ARCHIVES
+from dualsync.runtime.operations.verify.census import Item
+from dualsync.runtime.operations.verify.compare import Difference, Kind
+from dualsync.runtime.settings import Events, OnLifecycleExpiry, SideName
 
 
 class Cause(StrEnum):

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 
-from runtime.operations.verify.report import AGES, SIZES, Report
-from runtime.operations.verify.svg import bars, line
+from dualsync.runtime.operations.verify.report import AGES, SIZES, Report
+from dualsync.runtime.operations.verify.svg import bars, line
 
 SHOWN = 500
 """So many differences are in the page's table."""

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.operations.verify.compare import Depth, Difference, Seen
-from runtime.operations.verify.reasons import Cause
+from dualsync.runtime.operations.verify.compare import Depth, Difference, Seen
+from dualsync.runtime.operations.verify.reasons import Cause
 
 KEPT = 1000
 """So many differences are named in the report; all are counted, and written to the list if one is asked for."""

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from runtime.controls import read_orders
-from runtime.operations.desk import Desk, Side
-from runtime.operations.verify.compare import Comparison, Depth, Difference, Seen
-from runtime.operations.verify.reasons import Circumstances, reason
-from runtime.operations.verify.report import Report, Told
+from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.verify.compare import Comparison, Depth, Difference, Seen
+from dualsync.runtime.operations.verify.reasons import Circumstances, reason
+from dualsync.runtime.operations.verify.report import Report, Told
+from dualsync.runtime.service.operator_controls import read_orders
 
 BATCH = 100
 """Keys asked of a ledger at a time."""

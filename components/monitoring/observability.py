@@ -1,0 +1,169 @@
+"""What a person sees and is told: metrics, alarms to an encrypted topic, the dashboard, saved queries."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from dualsync.components.context import SideContext
+from dualsync.components.monitoring import alarms, dashboard, metrics, queries
+from dualsync.components.monitoring.metrics import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservabilityArgs:
+    """What is watched."""
+
+    queue_name: pulumi.Input[str]
+    dead_letter_queue_name: pulumi.Input[str]
+    group_name: pulumi.Input[str]
+    worker_log_group: pulumi.Input[str]
+    finder_log_group: pulumi.Input[str]
+
+
+class Observability(pulumi.ComponentResource):
+    """Metric filters, key, topic, alarms, dashboard, queries."""
+
+    topic_arn: pulumi.Output[str]
+    dashboard_name: str
+    dashboard_url: str
+
+    def __init__(
+        self, context: SideContext, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("dualsync:index:Observability", context.names.of("observability"), None, opts)
+        groups = {Source.WORKER: args.worker_log_group, Source.FINDER: args.finder_log_group}
+        metrics.register(context, groups, self)
+        queries.register(context, args.worker_log_group, args.finder_log_group, self)
+        topic = self._topic(context)
+        wanted = alarms.alarms(context, args.queue_name, args.dead_letter_queue_name, args.group_name)
+        made = alarms.register(context, wanted, topic.arn, self)
+        self.topic_arn = topic.arn
+        self.dashboard_name = context.names.of("dashboard")
+        self.dashboard_url = (
+            f"https://{context.partition.console}/cloudwatch/home?region={context.region}"
+            f"#dashboards:name={self.dashboard_name}"
+        )
+        self._dashboard(context, args, [alarm.arn for alarm in made.values()])
+        self.register_outputs({"topicArn": self.topic_arn, "dashboardUrl": self.dashboard_url})
+
+    def _topic(self, context: SideContext) -> aws.sns.Topic:
+        """With a key of our own: alarms to a topic under AWS's key vanish, as CloudWatch may not use that one."""
+        name = context.names.of("alarms-key")
+        key = aws.kms.Key(
+            name,
+            description=f"Encrypts the alarms of {context.names.prefix}",
+            enable_key_rotation=True,
+            deletion_window_in_days=7,
+            policy=json.dumps(key_policy(context)),
+            tags=context.tags("alarms-key"),
+            opts=context.options(self),
+        )
+        aws.kms.Alias(f"{name}-alias", name=f"alias/{name}", target_key_id=key.key_id, opts=context.options(self))
+        name = context.names.of("alarms")
+        topic = aws.sns.Topic(
+            name,
+            name=name,
+            display_name=name,
+            kms_master_key_id=key.arn,
+            tags=context.tags("alarms"),
+            opts=context.options(self),
+        )
+        aws.sns.TopicPolicy(
+            f"{name}-policy",
+            arn=topic.arn,
+            policy=topic.arn.apply(lambda arn: json.dumps(topic_policy(context, arn))),
+            opts=context.options(self),
+        )
+        if context.local.watch.email:
+            aws.sns.TopicSubscription(
+                f"{name}-email",
+                topic=topic.arn,
+                protocol="email",
+                endpoint=context.local.watch.email,
+                opts=context.options(self),
+            )
+        return topic
+
+    def _dashboard(self, context: SideContext, args: ObservabilityArgs, alarm_arns: list[pulumi.Output[str]]) -> None:
+        def render(values: list[Any]) -> str:
+            queue, dead, group, worker_log, finder_log, arns = values
+            shown = dashboard.Shown(
+                region=context.region,
+                namespace=context.names.metrics,
+                direction=f"{context.side}->{context.side.peer}",
+                queue=queue,
+                dead_letter_queue=dead,
+                group=group,
+                worker_log=worker_log,
+                finder_log=finder_log,
+                alarm_arns=arns,
+            )
+            return json.dumps(dashboard.body(shown))
+
+        aws.cloudwatch.Dashboard(
+            self.dashboard_name,
+            dashboard_name=self.dashboard_name,
+            dashboard_body=pulumi.Output.all(
+                args.queue_name,
+                args.dead_letter_queue_name,
+                args.group_name,
+                args.worker_log_group,
+                args.finder_log_group,
+                pulumi.Output.all(*alarm_arns),
+            ).apply(render),
+            opts=context.options(self),
+        )
+
+
+def key_policy(context: SideContext) -> dict[str, Any]:
+    """The account's administrators as with any key, and CloudWatch for this account's alarms. `*` is this key."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Account",
+                "Effect": "Allow",
+                "Principal": {"AWS": context.partition.arn("iam", "root", account=context.account_id)},
+                "Action": "kms:*",
+                "Resource": "*",
+            },
+            {
+                "Sid": "Alarms",
+                "Effect": "Allow",
+                "Principal": {"Service": context.principal("cloudwatch")},
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                "Resource": "*",
+                "Condition": {"StringEquals": {"aws:SourceAccount": context.account_id}},
+            },
+        ],
+    }
+
+
+def topic_policy(context: SideContext, topic_arn: str) -> dict[str, Any]:
+    """This account's alarms publish; nobody does so unencrypted."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Alarms",
+                "Effect": "Allow",
+                "Principal": {"Service": context.principal("cloudwatch")},
+                "Action": "sns:Publish",
+                "Resource": topic_arn,
+                "Condition": {"StringEquals": {"aws:SourceAccount": context.account_id}},
+            },
+            {
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sns:Publish",
+                "Resource": topic_arn,
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+        ],
+    }

@@ -1,0 +1,302 @@
+"""Our own package: the subscription to a bucket's events, the look at a bucket before adopting it, and the component.
+
+The engine starts one process for each instance of the provider, that is for each account; and one for the component.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import grpc
+from botocore.exceptions import BotoCoreError, ClientError
+from google.protobuf.empty_pb2 import Empty
+from pulumi.provider.experimental import server
+from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.provider.experimental.provider import (
+    CheckFailure,
+    CheckRequest,
+    CheckResponse,
+    ConfigureRequest,
+    ConfigureResponse,
+    ConstructRequest,
+    ConstructResponse,
+    CreateRequest,
+    CreateResponse,
+    DeleteRequest,
+    DiffRequest,
+    DiffResponse,
+    GetSchemaRequest,
+    GetSchemaResponse,
+    InvokeRequest,
+    InvokeResponse,
+    PropertyDiff,
+    PropertyDiffKind,
+    Provider,
+    ReadRequest,
+    ReadResponse,
+    UpdateRequest,
+    UpdateResponse,
+)
+from pulumi.runtime.rpc import UNKNOWN
+
+from dualsync.components.bucket_access import inspection, notifications
+from dualsync.components.bucket_access.sessions import Reach, WrongAccount, s3_client
+from dualsync.components.config.model import Access
+
+NAME = "dualsync"
+VERSION = "0.1.0"
+SUBSCRIPTION = "dualsync:index:BucketSubscription"
+REPLACING = ("bucket", "owner", "notificationId")
+
+Properties = dict[str, PropertyValue]
+
+
+class DualSyncProvider(Provider):
+    """Serves `BucketSubscription` and `inspectBucket` for one account."""
+
+    def __init__(self) -> None:
+        self._reach: Reach | None = None
+        self._client: Any = None
+
+    async def get_schema(self, request: GetSchemaRequest) -> GetSchemaResponse:
+        return GetSchemaResponse(schema=json.dumps(schema()))
+
+    async def configure(self, request: ConfigureRequest) -> ConfigureResponse:
+        given = {k: v.value for k, v in request.args.items()}
+        access = Access(
+            profile=_text(given, "profile"),
+            role_arn=_text(given, "roleArn"),
+            external_id=_text(given, "externalId"),
+            endpoint=_text(given, "endpoint"),
+        )
+        self._reach = Reach(region=_text(given, "region"), account_id=_text(given, "accountId"), access=access)
+        return ConfigureResponse(accept_secrets=True, supports_preview=True, accept_outputs=True, accept_resources=True)
+
+    async def construct(self, request: ConstructRequest) -> ConstructResponse:
+        # The AWS SDK for Pulumi takes seconds to load, and only the component needs it.
+        from dualsync.components.plugin.construct import construct
+
+        return await construct(request)
+
+    async def check(self, request: CheckRequest) -> CheckResponse:
+        inputs = request.new_inputs
+        if any(_is_unknown(inputs.get(k)) for k in ("bucket", "owner", "notificationId", "events", "prefix")):
+            return CheckResponse(inputs=inputs)
+        try:
+            reasons = await self._call(notifications.overlaps, subscription_of(inputs))
+        except (WrongAccount, BotoCoreError, ClientError) as e:
+            reasons = [str(e)]
+        return CheckResponse(inputs=inputs, failures=[CheckFailure("bucket", r) for r in reasons])
+
+    async def diff(self, request: DiffRequest) -> DiffResponse:
+        old, new = request.old_state, request.new_inputs
+        changed = [k for k in new if not _same(k, old.get(k), new[k])]
+        replacing = [k for k in changed if k in REPLACING]
+        return DiffResponse(
+            changes=bool(changed),
+            replaces=replacing,
+            diffs=changed,
+            # S3 refuses two entries for the same events, so the old one goes first.
+            delete_before_replace=True,
+            detailed_diff={
+                k: PropertyDiff(
+                    PropertyDiffKind.UPDATE_REPLACE if k in REPLACING else PropertyDiffKind.UPDATE, input_diff=True
+                )
+                for k in changed
+            },
+        )
+
+    async def create(self, request: CreateRequest) -> CreateResponse:
+        if request.preview:
+            return CreateResponse(resource_id="", properties=request.properties)
+        subscription = subscription_of(request.properties)
+        await self._call(notifications.put, subscription)
+        return CreateResponse(resource_id=id_of(subscription), properties=properties_of(subscription))
+
+    async def update(self, request: UpdateRequest) -> UpdateResponse:
+        if request.preview:
+            return UpdateResponse(properties=request.news)
+        subscription = subscription_of(request.news)
+        await self._call(notifications.put, subscription)
+        return UpdateResponse(properties=properties_of(subscription))
+
+    async def read(self, request: ReadRequest) -> ReadResponse:
+        bucket, _, name = request.resource_id.partition("/")
+        wanted = notifications.Subscription(
+            bucket=bucket, owner=self._configured().account_id, id=name, queue_arn="", events=()
+        )
+        found = await self._call(notifications.get, wanted)
+        if found is None:
+            return ReadResponse(resource_id="")
+        properties = properties_of(found)
+        return ReadResponse(resource_id=request.resource_id, properties=properties, inputs=properties)
+
+    async def delete(self, request: DeleteRequest) -> None:
+        await self._call(notifications.remove, subscription_of(request.properties))
+
+    async def invoke(self, request: InvokeRequest) -> InvokeResponse:
+        if request.tok != inspection.TOKEN:
+            return InvokeResponse(failures=[CheckFailure("token", f"unknown function {request.tok}")])
+        args = {k: str(v.value) for k, v in request.args.items()}
+        try:
+            facts = await self._call(
+                lambda s3: inspection.inspect(
+                    s3,
+                    bucket=args["bucket"],
+                    account_id=args["accountId"],
+                    region=args["region"],
+                    prefix=args.get("prefix", ""),
+                )
+            )
+        except (WrongAccount, BotoCoreError, ClientError) as e:
+            facts = inspection.BucketFacts(problem=f"can't be looked at; {e}")
+        return InvokeResponse(
+            return_value={k: PropertyValue(_plain(v)) for k, v in inspection.to_result(facts).items()}
+        )
+
+    async def _call(self, function: Any, *args: Any) -> Any:
+        """Run blocking work off the event loop, which also answers the engine's other calls."""
+        return await asyncio.to_thread(lambda: function(self._s3(), *args))
+
+    def _configured(self) -> Reach:
+        if self._reach is None:
+            raise RuntimeError("the engine calls Configure first")
+        return self._reach
+
+    def _s3(self) -> Any:
+        if self._client is None:
+            self._client = s3_client(self._configured())
+        return self._client
+
+
+def subscription_of(properties: Properties) -> notifications.Subscription:
+    """The resource's inputs (or outputs) as the logic's record."""
+    events = properties["events"].value
+    prefix = properties.get("prefix")
+    return notifications.Subscription(
+        bucket=str(properties["bucket"].value),
+        owner=str(properties["owner"].value),
+        id=str(properties["notificationId"].value),
+        queue_arn="" if _is_unknown(properties.get("queueArn")) else str(properties["queueArn"].value),
+        events=tuple(sorted(str(e.value) for e in events)) if isinstance(events, (list, tuple)) else (),
+        prefix="" if prefix is None or prefix.value is None else str(prefix.value),
+    )
+
+
+def properties_of(subscription: notifications.Subscription) -> Properties:
+    """And back."""
+    return {
+        "bucket": PropertyValue(subscription.bucket),
+        "owner": PropertyValue(subscription.owner),
+        "notificationId": PropertyValue(subscription.id),
+        "queueArn": PropertyValue(subscription.queue_arn),
+        "events": PropertyValue([PropertyValue(e) for e in sorted(subscription.events)]),
+        "prefix": PropertyValue(subscription.prefix),
+    }
+
+
+def id_of(subscription: notifications.Subscription) -> str:
+    """The resource's id; also what an import is given."""
+    return f"{subscription.bucket}/{subscription.id}"
+
+
+def schema() -> dict[str, Any]:
+    """The package's schema."""
+    from dualsync.components.plugin.schema import component, types
+
+    text = {"type": "string"}
+    subscription = {
+        "bucket": {**text, "description": "Bucket whose events are wanted. Never created, owned or deleted."},
+        "owner": {**text, "description": "Account that must own the bucket."},
+        "notificationId": {**text, "description": "Id of our entry among the bucket's notifications."},
+        "queueArn": {**text, "description": "Queue that gets the events."},
+        "events": {"type": "array", "items": text, "description": "Event types, like s3:ObjectCreated:*."},
+        "prefix": {**text, "description": "Only keys under this prefix."},
+    }
+    provider = {
+        "region": {**text, "description": "Region of the account's bucket."},
+        "accountId": {**text, "description": "Account that the credentials must be of."},
+        "profile": {**text, "description": "AWS profile."},
+        "roleArn": {**text, "description": "Role to assume."},
+        "externalId": {**text, "description": "External id for the role."},
+        "endpoint": {**text, "description": "Address instead of AWS's, for stand-in clouds."},
+    }
+    return {
+        "name": NAME,
+        "version": VERSION,
+        "displayName": "DualSync",
+        "description": "Keeps two S3 buckets the same while both are written to, across accounts and partitions.",
+        "keywords": ["aws", "s3", "category/cloud", "kind/component"],
+        "language": {
+            "nodejs": {"respectSchemaVersion": True},
+            "python": {"respectSchemaVersion": True, "pyproject": {"enabled": True}},
+        },
+        "provider": {
+            "description": "One account, as the subscription to its bucket's events reaches it.",
+            "inputProperties": provider,
+            "requiredInputs": ["region", "accountId"],
+        },
+        "types": types(),
+        "resources": {
+            **component(),
+            SUBSCRIPTION: {
+                "description": "Adds one queue to a bucket's notifications and leaves the others alone.",
+                "properties": subscription,
+                "inputProperties": subscription,
+                "requiredInputs": ["bucket", "owner", "notificationId", "queueArn", "events"],
+                "required": list(subscription),
+            },
+        },
+    }
+
+
+def _text(given: dict[str, Any], key: str) -> str:
+    value = given.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _plain(value: Any) -> Any:
+    return [PropertyValue(v) for v in value] if isinstance(value, list) else value
+
+
+def _is_unknown(value: PropertyValue | None) -> bool:
+    """The SDK's property values know `Computed`, but what is unknown arrives, and must leave, as this text."""
+    return value is None or value.value == UNKNOWN
+
+
+def _same(key: str, old: PropertyValue | None, new: PropertyValue) -> bool:
+    if old is None:
+        return key == "prefix" and new.value == ""
+    if key == "events" and isinstance(old.value, (list, tuple)) and isinstance(new.value, (list, tuple)):
+        return sorted(str(v.value) for v in old.value) == sorted(str(v.value) for v in new.value)
+    return bool(old.value == new.value)
+
+
+class Servicer(server.ProviderServicer):
+    """The SDK's, with errors in one line instead of a traceback, and open to being attached to."""
+
+    async def Attach(self, request: Any, context: Any) -> Any:
+        return Empty()
+
+
+def _in_one_line(method: Any) -> Any:
+    async def call(self: Servicer, request: Any, context: Any) -> Any:
+        try:
+            return await method(self, request, context)
+        except Exception as e:
+            # The SDK's wrapper puts the traceback on the lines after the message.
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(e).split(":\n")[0])
+
+    return call
+
+
+for _name in ("Check", "Diff", "Create", "Read", "Update", "Delete", "Invoke", "Configure", "GetSchema"):
+    setattr(Servicer, _name, _in_one_line(getattr(server.ProviderServicer, _name)))
+
+
+def serve(arguments: list[str]) -> None:
+    """Be the provider's process: one line with the port on standard output, then serve until the engine ends it."""
+    server.ProviderServicer = Servicer  # type: ignore[misc]  # the SDK's main knows no other way in
+    server.main(arguments, VERSION, DualSyncProvider())

@@ -1,0 +1,104 @@
+"""The environment of worker and finder, made from `dualsync.runtime.settings`, which defines and checks every variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import pulumi
+
+from dualsync.components.config.model import PairModel
+from dualsync.runtime.settings import OnLifecycleExpiry, Settings, SideName, variable
+
+_LATER = "known-after-deployment"
+
+UNKNOWN: Mapping[SideName, bool] = MappingProxyType({})
+"""Nothing is known of either bucket's lifecycle rules."""
+
+
+def settings_of(
+    pair: PairModel,
+    side: SideName,
+    *,
+    queue_url: str = _LATER,
+    dead_letter_queue_url: str = _LATER,
+    ledger_table: str = _LATER,
+    user_id: str = _LATER,
+    expires: Mapping[SideName, bool] = UNKNOWN,
+) -> Settings:
+    """Settings of one side. Raises `dualsync.runtime.settings.SettingError` for what the runtime would refuse.
+
+    `expires` says of each bucket whether a lifecycle rule may have taken what is absent there (`preflight.expiring`);
+    of a bucket that is not in it nothing is known, and the finder then takes no absence there for a deletion. With
+    onLifecycleExpiry=propagate an expiry is to delete at the peer as a user's deletion does: an absence then counts as
+    a deletion whichever it was, so both settings are false and a lost event is made up for.
+    """
+    local, remote = pair.side(side), pair.side(side.peer)
+    hold = pair.on_lifecycle_expiry is OnLifecycleExpiry.IGNORE
+    return Settings(
+        pair=pair.name,
+        side=side,
+        local_bucket=local.bucket,
+        local_region=local.region,
+        local_account=local.account_id,
+        local_prefix=local.prefix,
+        prefix_list_file=local.prefix_list_file,
+        local_endpoint=local.access.endpoint,
+        remote_bucket=remote.bucket,
+        remote_region=remote.region,
+        remote_account=remote.account_id,
+        remote_prefix=remote.prefix,
+        remote_endpoint=remote.access.endpoint,
+        remote_sts_endpoint=remote.access.endpoint,
+        queue_url=queue_url,
+        dead_letter_queue_url=dead_letter_queue_url,
+        ledger_table=ledger_table,
+        peer_secret=pair.names(side).secret,
+        own_user_ids=(user_id, *local.former_user_ids),
+        worker_role=pair.names(side).worker_role,
+        events=pair.events,
+        conflict_policy=pair.conflict_policy,
+        keep_loser=pair.keep_loser,
+        on_lifecycle_expiry=pair.on_lifecycle_expiry,
+        local_expires=hold and expires.get(side, True),
+        remote_expires=hold and expires.get(side.peer, True),
+        include_metadata=local.replicas.include_metadata,
+        remote_storage_class=local.replicas.storage_class,
+        remote_acl=local.replicas.acl,
+        include_tags=local.replicas.include_tags,
+        remote_encryption=local.replicas.encryption,
+        remote_kms_key=local.replicas.kms_key,
+        requester_pays=local.replicas.requester_pays,
+        worker_concurrency=local.fleet.concurrency,
+        giant_threshold=local.fleet.giant_bytes,
+        deletion_limit=pair.deletion_limit,
+        deletion_limit_percent=pair.deletion_limit_percent,
+        finder_grace_seconds=local.finder.grace_seconds,
+        finder_number=local.finder.number,
+        tombstone_days=pair.tombstone_days,
+        log_level=pair.log_level,
+    )
+
+
+def environment(
+    pair: PairModel,
+    side: SideName,
+    *,
+    queue_url: pulumi.Output[str],
+    dead_letter_queue_url: pulumi.Output[str],
+    ledger_table: pulumi.Output[str],
+    user_id: pulumi.Output[str],
+    expires: Mapping[SideName, bool] = UNKNOWN,
+) -> Mapping[str, pulumi.Input[str]]:
+    """The same as environment variables, with what only the deployment knows as outputs."""
+    known = settings_of(pair, side, expires=expires).to_environment()
+    former = pair.side(side).former_user_ids
+    later: dict[str, pulumi.Input[str]] = {
+        variable("queue_url"): queue_url,
+        variable("dead_letter_queue_url"): dead_letter_queue_url,
+        variable("ledger_table"): ledger_table,
+        variable("own_user_ids"): user_id.apply(lambda current: ",".join((current, *former))),
+    }
+    endpoint = pair.side(side).access.endpoint
+    services = {"AWS_ENDPOINT_URL": endpoint} if endpoint else {}
+    return {**known, **later, **services}

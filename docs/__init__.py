@@ -1,1 +1,0 @@
-"""The documentation, and what of it is made from the program itself (`python -m docs.generate`)."""

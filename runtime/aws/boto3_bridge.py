@@ -1,0 +1,69 @@
+"""boto3 from an event loop: each call in a thread, its errors translated, time-outs and retries bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, ParamSpec, TypeVar
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from dualsync.runtime.aws.errors import translate
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LONG_POLL_SECONDS = 20
+"""SQS's longest wait; a read time-out must be longer."""
+
+
+def client_config(connections: int, style: Literal["auto", "path"] = "auto") -> Config:
+    """botocore's settings for every client of ours: few attempts, since the worker itself retries by message."""
+    return Config(
+        connect_timeout=5,
+        read_timeout=LONG_POLL_SECONDS + 40,
+        max_pool_connections=connections,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        s3={"addressing_style": style},
+        user_agent_extra="dualsync",
+    )
+
+
+class Threads:
+    """A bounded pool of threads. Thread-safe clients only (boto3's clients are; its sessions are not)."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix="edge")
+
+    async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, functools.partial(function, *args, **kwargs))
+
+    async def ask_raw(
+        self, service: str, target: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """`call` with every error translated but a service's own answer, which comes as botocore's `ClientError`."""
+        try:
+            return await self.call(function, *args, **kwargs)
+        except (BotoCoreError, HTTPError, OSError) as error:
+            raise translate(error, service, target) from None
+
+    async def ask(self, service: str, target: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """`call` with all errors translated to `dualsync.runtime.errors`."""
+        try:
+            return await self.ask_raw(service, target, function, *args, **kwargs)
+        except ClientError as error:
+            raise translate(error, service, target) from None
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def arguments(**given: Any) -> dict[str, Any]:
+    """Only those arguments that have a value: boto3 sends empty ones as they are."""
+    return {name: value for name, value in given.items() if value not in ("", None)}

@@ -1,0 +1,140 @@
+"""The ledger's entries and records as DynamoDB items.
+
+An agreement is one short JSON text, not a map: items are billed by the KiB, names of attributes included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dualsync.runtime.model.ledger_entry import Agreement, Entry
+from dualsync.runtime.model.records import Record
+
+KEY = "ObjectKey"
+REVISION = "Revision"
+EXPIRES = "ExpiresAt"
+RECORD_KIND = "RecordKind"
+RECORD_TIME = "RecordTime"
+RECORDS_INDEX = "records"
+
+_ESCAPE = "//dualsync/"
+_OBJECT = _ESCAPE + "object/"
+_RECORD = _ESCAPE + "record/"
+_LONGEST_ID = 900
+
+Value = Mapping[str, Any]
+Item = dict[str, Value]
+
+
+def table_key(key: str) -> str:
+    """An object's key as the table's. Keys that look like ours are escaped, so that no object can pass for a record."""
+    return _OBJECT + key if key.startswith(_ESCAPE) else key
+
+
+def object_key(stored: str) -> str:
+    """The reverse of `table_key`."""
+    return stored[len(_OBJECT) :] if stored.startswith(_OBJECT) else stored
+
+
+def record_key(kind: str, id: str) -> str:
+    """A record's key in the table; long ids are hashed (a table's key has at most 2,048 bytes)."""
+    if len(id.encode()) > _LONGEST_ID:
+        id = "sha256-" + hashlib.sha256(id.encode()).hexdigest()
+    return f"{_RECORD}{kind}/{id}"
+
+
+def of_entry(entry: Entry, tombstone_seconds: int) -> Item:
+    """The whole item of `entry`. With nothing that a side still holds it expires `tombstone_seconds` after its last
+    update."""
+    item: Item = {
+        KEY: {"S": table_key(entry.key)},
+        REVISION: {"N": str(entry.revision)},
+        "Updated": {"N": str(entry.updated)},
+    }
+    texts = {
+        "Sequencer": entry.sequencer,
+        "Arrived": entry.arrived,
+        "Landed": entry.landed,
+        "Left": entry.left,
+        "Until": entry.until,
+        "Former": _dump(entry.former.row()) if entry.former else "",
+        "Deleted": entry.deleted,
+        "Alone": entry.alone,
+        "Agreed": _dump(entry.agreed.row()) if entry.agreed else "",
+        "Expired": _dump(entry.expired.row()) if entry.expired else "",
+        "Dead": _dump([dead.row() for dead in entry.dead]) if entry.dead else "",
+    }
+    item.update({name: {"S": text} for name, text in texts.items() if text})
+    if entry.died:
+        item["Died"] = {"N": str(entry.died)}
+    if entry.agreed is None and entry.expired is None:
+        item[EXPIRES] = {"N": str(entry.updated + tombstone_seconds)}
+    return item
+
+
+def to_entry(item: Mapping[str, Any]) -> Entry:
+    """The entry of an item that `of_entry` made."""
+    agreed = _text(item, "Agreed")
+    expired = _text(item, "Expired")
+    former = _text(item, "Former")
+    dead = _text(item, "Dead")
+    return Entry(
+        key=object_key(_text(item, KEY)),
+        revision=_number(item, REVISION),
+        agreed=Agreement.of_row(json.loads(agreed)) if agreed else None,
+        expired=Agreement.of_row(json.loads(expired)) if expired else None,
+        dead=tuple(Agreement.of_row(row) for row in json.loads(dead)) if dead else (),
+        sequencer=_text(item, "Sequencer"),
+        arrived=_text(item, "Arrived"),
+        landed=_text(item, "Landed"),
+        left=_text(item, "Left"),
+        until=_text(item, "Until"),
+        former=Agreement.of_row(json.loads(former)) if former else None,
+        deleted=_text(item, "Deleted"),
+        died=_number(item, "Died"),
+        alone=_text(item, "Alone"),
+        updated=_number(item, "Updated"),
+    )
+
+
+def of_record(record: Record) -> Item:
+    """The item of a record; only records carry the index's attributes, so the index holds nothing else."""
+    item: Item = {
+        KEY: {"S": record_key(record.kind, record.id)},
+        RECORD_KIND: {"S": record.kind},
+        RECORD_TIME: {"N": str(record.time)},
+        "RecordId": {"S": record.id},
+        "RecordData": {"S": _dump(dict(record.data))},
+    }
+    if record.key:
+        item["RecordKey"] = {"S": record.key}
+    if record.expires:
+        item[EXPIRES] = {"N": str(record.expires)}
+    return item
+
+
+def to_record(item: Mapping[str, Any]) -> Record:
+    """The record of an item that `of_record` made."""
+    return Record(
+        kind=_text(item, RECORD_KIND),
+        id=_text(item, "RecordId"),
+        time=_number(item, RECORD_TIME),
+        key=_text(item, "RecordKey"),
+        data=json.loads(_text(item, "RecordData") or "{}"),
+        expires=_number(item, EXPIRES),
+    )
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def _text(item: Mapping[str, Any], name: str) -> str:
+    return str(item[name]["S"]) if name in item else ""
+
+
+def _number(item: Mapping[str, Any], name: str) -> int:
+    return int(item[name]["N"]) if name in item else 0

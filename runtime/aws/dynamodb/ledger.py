@@ -1,0 +1,171 @@
+"""The side's ledger: one DynamoDB table with an item a key, and the records that a person may want to see.
+
+Hash key `ObjectKey` (S); sparse global index `records` (`RecordKind` S, `RecordTime` N, all attributes); time to live
+on `ExpiresAt` (N).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dualsync.runtime.aws.dynamodb import items as items
+from dualsync.runtime.aws.errors import error_of
+from dualsync.runtime.aws.http.client import Caller, Refused
+from dualsync.runtime.aws.request_batching import Together
+from dualsync.runtime.errors import Throttled
+from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.records import Record
+from dualsync.runtime.platform import SystemClock
+from dualsync.runtime.ports import Clock
+
+MOST_KEYS = 100
+"""Most keys of one BatchGetItem (Amazon DynamoDB API reference)."""
+
+_ROUNDS = 6
+_SECONDS_A_DAY = 86400
+_API = "DynamoDB_20120810"
+
+
+class DynamoLedger:
+    """`dualsync.runtime.ports.Ledger`. All reads of entries are strongly consistent; those of records, through an index, are
+    not (DynamoDB has no other there). Entries that are asked for in the same turn of the event loop (a received
+    batch's) are read by one request."""
+
+    def __init__(self, caller: Caller, table: str, *, tombstone_days: int = 60, clock: Clock | None = None) -> None:
+        self._caller = caller
+        self._table = table
+        self._tombstone_seconds = tombstone_days * _SECONDS_A_DAY
+        self._clock = clock or SystemClock()
+        self._together: Together[str, Entry | None] = Together(self._get_together, MOST_KEYS)
+
+    async def get(self, key: str) -> Entry | None:
+        return await self._together(key)
+
+    async def _get_together(self, keys: Sequence[str]) -> Sequence[Entry | None]:
+        if len(keys) > 1:
+            found = await self.get_many(keys)
+            return [found.get(key) for key in keys]
+        key = {items.KEY: {"S": items.table_key(keys[0])}}
+        answer = await self._ask("GetItem", Key=key, ConsistentRead=True)
+        return [items.to_entry(answer["Item"]) if "Item" in answer else None]
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        if len(keys) > MOST_KEYS:
+            raise ValueError(f"{len(keys)} keys asked at once: at most {MOST_KEYS}")
+        found: dict[str, Entry] = {}
+        todo = [{items.KEY: {"S": items.table_key(key)}} for key in dict.fromkeys(keys)]
+        for attempt in range(_ROUNDS):
+            if not todo:
+                return found
+            if attempt:
+                # Full jitter, as DynamoDB asks for unprocessed keys.
+                await self._clock.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
+            asked = {self._table: {"Keys": todo, "ConsistentRead": True}}
+            answer = await self._ask("BatchGetItem", TableName=None, RequestItems=asked)
+            for stored in answer["Responses"].get(self._table, ()):
+                entry = items.to_entry(stored)
+                found[entry.key] = entry
+            todo = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+        if todo:
+            raise Throttled(f"dynamodb BatchGetItem {self._table}: {len(todo)} keys stay unprocessed")
+        return found
+
+    async def put(self, entry: Entry, expected_revision: int) -> None:
+        entry = replace(entry, revision=expected_revision + 1)
+        given: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({items.KEY})"}
+        if expected_revision:
+            given = {
+                "ConditionExpression": f"{items.REVISION} = :expected",
+                "ExpressionAttributeValues": {":expected": {"N": str(expected_revision)}},
+            }
+        given |= {
+            "TableName": self._table,
+            "Item": items.of_entry(entry, self._tombstone_seconds),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        try:
+            await self._caller.json("PutItem", _API, f"{self._table}/{entry.key}", "1.0", given)
+        except Refused as refused:
+            # A first attempt whose answer was lost, and which the second met: it is written.
+            if refused.refusal.code == "ConditionalCheckFailedException" and _stored(refused) == entry:
+                return
+            raise error_of(refused.refusal) from None
+
+    async def record(self, record: Record) -> None:
+        await self._ask("PutItem", Item=items.of_record(record))
+
+    async def records(self, kind: str) -> AsyncIterator[Record]:
+        position: dict[str, Any] = {}
+        while True:
+            answer = await self._ask(
+                "Query",
+                IndexName=items.RECORDS_INDEX,
+                KeyConditionExpression=f"{items.RECORD_KIND} = :kind",
+                ExpressionAttributeValues={":kind": {"S": kind}},
+                **position,
+            )
+            for stored in answer["Items"]:
+                yield items.to_record(stored)
+            if "LastEvaluatedKey" not in answer:
+                return
+            position = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    async def remove_record(self, record: Record) -> None:
+        await self._ask("DeleteItem", Key={items.KEY: {"S": items.record_key(record.kind, record.id)}})
+
+    async def get_record(self, kind: str, id: str) -> Record | None:
+        key = {items.KEY: {"S": items.record_key(kind, id)}}
+        answer = await self._ask("GetItem", Key=key, ConsistentRead=True)
+        return items.to_record(answer["Item"]) if "Item" in answer else None
+
+    async def claim(self, record: Record, instead: Record | None) -> None:
+        given = _only(instead) | {"Item": items.of_record(record)}
+        await self._conditionally("PutItem", given, items.of_record(record))
+
+    async def release(self, record: Record) -> None:
+        given = _only(record) | {"Key": {items.KEY: {"S": items.record_key(record.kind, record.id)}}}
+        await self._conditionally("DeleteItem", given, None)
+
+    async def _conditionally(self, operation: str, given: dict[str, Any], done: items.Item | None) -> None:
+        """A conditional write of a record. Where the condition fails because a first attempt, whose answer was lost,
+        has done it, it is done. Raises `Changed`."""
+        given |= {"TableName": self._table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        try:
+            await self._caller.json(operation, _API, self._table, "1.0", given)
+        except Refused as refused:
+            if refused.refusal.code == "ConditionalCheckFailedException" and _old(refused) == done:
+                return
+            raise error_of(refused.refusal) from None
+
+    async def _ask(self, operation: str, **given: Any) -> Any:
+        given = {name: value for name, value in ({"TableName": self._table} | given).items() if value is not None}
+        try:
+            return await self._caller.json(operation, _API, self._table, "1.0", given)
+        except Refused as refused:
+            raise error_of(refused.refusal) from None
+
+
+def _stored(refused: Refused) -> Entry | None:
+    """What the table holds instead."""
+    stored = _old(refused)
+    return items.to_entry(stored) if stored else None
+
+
+def _old(refused: Refused) -> items.Item | None:
+    found: items.Item | None = json.loads(refused.body or b"{}").get("Item")
+    return found or None
+
+
+def _only(record: Record | None) -> dict[str, Any]:
+    """The condition that exactly `record` is there, or nothing."""
+    if record is None:
+        return {"ConditionExpression": f"attribute_not_exists({items.KEY})"}
+    item = items.of_record(record)
+    return {
+        "ConditionExpression": "RecordData = :data AND RecordTime = :time",
+        "ExpressionAttributeValues": {":data": item["RecordData"], ":time": item[items.RECORD_TIME]},
+    }

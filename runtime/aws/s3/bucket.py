@@ -1,0 +1,400 @@
+"""An S3 bucket under one prefix."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from urllib.parse import quote
+
+from dualsync.runtime.aws.credentials import Credentials
+from dualsync.runtime.aws.errors import MISSING_OBJECT, Refusal, error_of
+from dualsync.runtime.aws.http.body_memory import Admission, Body
+from dualsync.runtime.aws.http.client import Caller, Refused
+from dualsync.runtime.aws.http.connection import Answer, Connection
+from dualsync.runtime.aws.s3 import checksums, multipart
+from dualsync.runtime.aws.s3 import headers as wire
+from dualsync.runtime.aws.s3.checks import Checks
+from dualsync.runtime.aws.s3.listing import Pages
+from dualsync.runtime.aws.s3.object_reader import ARCHIVED, S3Reading, as_bytes, asleep
+from dualsync.runtime.aws.s3.options import Options, tags
+from dualsync.runtime.errors import Changed, Corrupt, DualSyncError, GiveUp, Unavailable, Unfit
+from dualsync.runtime.model.checksums import kind, value
+from dualsync.runtime.model.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
+from dualsync.runtime.model.origin_version import Stamp
+from dualsync.runtime.model.streamed_body import Pieces
+
+_KEY = attrgetter("key")
+
+
+class S3Bucket:
+    """`dualsync.runtime.ports.Bucket` over S3's REST API.
+
+    `path_style` puts the bucket's name into the path, not into the host. An object whose whole key is the prefix (a
+    console's folder marker) has no relative key and is not seen.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        bucket: str,
+        prefix: str = "",
+        *,
+        path_style: bool,
+        admission: Admission | None = None,
+        options: Options | None = None,
+    ) -> None:
+        self.caller = caller
+        self.admission = admission or Admission()
+        self._bucket = bucket
+        self._prefix = prefix
+        self._base = f"/{bucket}" if path_style else ""
+        self._options = options or Options()
+        self._asking = self._options.asking()
+        self.pages = Pages(self._listed, prefix, restores=self._options.restores)
+        self._digests = False
+        self._checks = Checks()
+        self.unchecked = self._checks.unchecked
+        self.unconditional = False
+        """Whether the store has said that it knows no conditional writes: they are approached by looking first."""
+
+    def use(self, credentials: Credentials) -> None:
+        """Go on with another credential; calls under way end with the old one."""
+        self.caller.use(credentials)
+
+    async def head(self, key: str, version_id: str = "") -> Seen | None:
+        query = f"versionId={quote(version_id, safe='')}" if version_id else ""
+        for _ in range(3):
+            try:
+                answer = await self._call("HeadObject", "HEAD", key, query)
+            except Refused as refused:
+                if refused.headers.get("x-amz-delete-marker") == "true":
+                    return None
+                refusal = await self._spoken(refused.refusal, key, query)
+                if refusal is None:
+                    continue
+                if refusal.code in MISSING_OBJECT:
+                    return None
+                raise error_of(refusal) from None
+            return wire.seen(answer.headers, answer.length)
+        raise Unavailable(f"s3 HeadObject {self._target(key)}: HEAD and GET disagree again and again")
+
+    async def read(self, key: str) -> S3Reading | None:
+        headers = checksums.ENABLED | self._asking
+        try:
+            answer, connection = await self.caller.open("GetObject", self._target(key), "GET", self._path(key), headers)
+        except Refused as refused:
+            if refused.refusal.code in MISSING_OBJECT:
+                return None
+            if refused.refusal.code == ARCHIVED:
+                return await asleep(self, key)
+            raise error_of(refused.refusal) from None
+        if answer.body is not None:
+            self.caller.pool.give(connection)
+        seen = wire.seen(answer.headers, answer.length)
+        reading = S3Reading(self, key, seen, answer.body, connection if answer.body is None else None)
+        if self._options.tagged(answer.headers):
+            try:
+                reading.seen = await self._with_tags(key, seen)
+            except BaseException:
+                await reading.close()
+                raise
+        return reading
+
+    async def _with_tags(self, key: str, seen: Seen) -> Seen:
+        """Of the same version, where the bucket keeps versions."""
+        query = f"tagging=&versionId={quote(seen.version_id, safe='')}" if seen.version_id else "tagging="
+        answer = await self._ask("GetObjectTagging", "GET", key, query)
+        return replace(seen, attributes=replace(seen.attributes, tags=tags(answer.body or b"")))
+
+    async def receive(self, key: str, connection: Connection, memory: Body) -> Body:
+        """The content of an object whose head has come."""
+        return await self.caller.rest("GetObject", self._target(key), connection, memory)
+
+    async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
+        headers = {"range": f"bytes={start}-{end - 1}"}
+        answer = await self._piece(key, "", headers, etag, end - start, Unavailable, f"came for {start} to {end}")
+        return as_bytes(answer.body or b"")
+
+    async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+        query, what = f"partNumber={number}", f"are part {number}, not {length}"
+        answer = await self._piece(key, query, checksums.ENABLED, etag, length, Unfit, what)
+        return as_bytes(answer.body or b""), checksums.shown(answer.headers)
+
+    async def _piece(
+        self,
+        key: str,
+        query: str,
+        headers: dict[str, str],
+        etag: str,
+        length: int,
+        wrong: type[DualSyncError],
+        what: str,
+    ) -> Answer:
+        """GetObject of so many bytes of one version. Raises `Changed`, and `wrong` for another length."""
+
+        def check(coming: int | None) -> None:
+            if coming != length:
+                raise wrong(f"s3 GetObject {self._target(key)}: {coming} bytes {what}")
+
+        async def memory(coming: int) -> Body:
+            check(coming)
+            return await self.admission.body(coming)
+
+        given = headers | {"if-match": f'"{etag}"'} | self._asking
+        try:
+            answer = await self.caller.call(
+                "GetObject", self._target(key), "GET", self._path(key), query, given, memory=memory
+            )
+        except Refused as refused:
+            raise error_of(refused.refusal) from None
+        check(answer.length)
+        if wire.etag(answer.headers) not in ("", etag):  # the store heeds no If-Match, or shows a part's own ETag
+            raise (Unfit if wrong is Unfit else Changed)(f"s3 GetObject {self._target(key)}: another ETag")
+        return answer
+
+    async def head_part(self, key: str, number: int, etag: str) -> Part:
+        headers = checksums.ENABLED | {"if-match": f'"{etag}"'}
+        try:
+            answer = await self._call("HeadObject", "HEAD", key, f"partNumber={number}", headers)
+        except Refused as refused:
+            said = refused.refusal
+            if said.status in (404, 412):
+                raise Changed(str(said)) from None
+            spoken = None if said.status == 501 else await self._spoken(said, key, "")
+            if spoken is not None:
+                raise error_of(spoken) from None
+            return Part(number, "")  # the object can be read: it is its parts that the store does not tell of
+        return Part(number, "", answer.length or 0, checksums.shown(answer.headers))
+
+    async def put(
+        self, key: str, body: bytes | Pieces, attributes: Attributes, stamp: Stamp | None, condition: Condition
+    ) -> Written:
+        checksum = wire.of_checksum(attributes)
+        headers = self._given(attributes, stamp) | checksums.giving(checksum)
+        answer = await self._write("PutObject", "PUT", key, "", headers, body, condition, checksum)
+        return wire.written(answer.headers)
+
+    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
+        while True:
+            headers = self._given(attributes, stamp) | checksums.declaring(checksum)
+            answer = await self._write("CreateMultipartUpload", "POST", key, "uploads=", headers, checksum=checksum)
+            upload_id = multipart.text(answer.body or b"", "UploadId")
+            if not upload_id:
+                raise Unavailable(f"s3 CreateMultipartUpload {self._target(key)}: the answer names no upload")
+            declared = checksums.declared(checksum, answer.headers)
+            if declared is not None:
+                return Opened(upload_id, checksum if declared else "")
+            self._checks.unknown("CreateMultipartUpload", checksum)
+            checksum = ""
+            await self.abort_upload(key, upload_id)
+
+    async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
+        found: list[Part] = []
+        marker = str(first - 1)
+        while True:
+            most = min(1000, last - int(marker))
+            query = f"max-parts={most}&part-number-marker={marker}&uploadId={quote(upload_id, safe='')}"
+            try:
+                answer = await self._ask("ListParts", "GET", key, query)
+            except GiveUp as error:
+                if error.reason in multipart.UNKNOWN:
+                    return None
+                raise
+            page = multipart.parts(bytes(answer.body or b""))
+            found += [part for part in page.parts if first <= part.number <= last]
+            marker = page.marker
+            if not marker or int(marker) >= last:
+                return found
+
+    async def list_uploads(self) -> Sequence[Begun]:
+        found: list[Begun] = []
+        position: dict[str, str] = {}
+        while True:
+            answer = await self._listed("ListMultipartUploads", {"prefix": self._prefix, "uploads": ""} | position)
+            page, position = multipart.begun(answer, self._prefix)
+            found += page
+            if not position:
+                return found
+
+    async def put_part(
+        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+    ) -> Part:
+        if checksum and not value(checksum):
+            checksum += await checksums.digest(body, kind(checksum))
+        query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
+        headers = checksums.giving(checksum)
+        answer = await self._write("UploadPart", "PUT", key, query, headers, body, checksum=declared, bound=True)
+        return Part(number, wire.written(answer.headers).etag, len(body), checksum or checksums.shown(answer.headers))
+
+    async def complete_upload(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        condition: Condition,
+        checksum: str = "",
+        declared: str = "",
+    ) -> Written:
+        body = multipart.completion(parts, checksums.beside(parts, declared))
+        headers = {"content-type": "application/xml"} | checksums.completing(declared)
+        query = f"uploadId={quote(upload_id, safe='')}"
+        try:
+            answer = await self._write(
+                "CompleteMultipartUpload", "POST", key, query, headers, body, condition, declared, bound=True
+            )
+        except GiveUp as error:
+            if error.reason != "InvalidPart":
+                raise
+            raise Unavailable(str(error)) from None  # another worker put a part again: listed anew, it can be
+        said = answer.body or b""
+        written = wire.written(answer.headers, multipart.text(said, "ETag"))
+        if not multipart.agree(checksum, said):
+            with contextlib.suppress(DualSyncError):
+                await self.delete(key, Condition(written.etag))
+            raise Corrupt(f"s3 CompleteMultipartUpload {self._target(key)}: the checksum is not the source's")
+        return written
+
+    async def abort_upload(self, key: str, upload_id: str) -> None:
+        with contextlib.suppress(Changed):
+            await self._ask("AbortMultipartUpload", "DELETE", key, f"uploadId={quote(upload_id, safe='')}")
+
+    async def delete(self, key: str, condition: Condition) -> None:
+        if condition.etag is None:
+            raise ValueError("a deletion needs the ETag of what it deletes")
+        await self._write("DeleteObject", "DELETE", key, "", {}, b"", condition)
+
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        below = {"prefix": self._prefix + prefix}
+        start = {"start-after": self._prefix + after} if after else {}
+        asked = asyncio.create_task(self.pages.get(below | start))
+        try:
+            while True:
+                page = await asked
+                rows, more = page.rows, page.token
+                if until and rows and rows[-1].key >= until:
+                    rows, more = rows[: bisect_right(rows, until, key=_KEY)], ""
+                if more:
+                    # The next one travels while this one is looked at.
+                    asked = asyncio.create_task(self.pages.get(below | {"continuation-token": more}))
+                if rows:
+                    yield rows
+                if not more:
+                    return
+        finally:
+            if not asked.done():
+                asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+
+    async def _listed(self, operation: str, given: dict[str, str], more: dict[str, str] | None = None) -> bytes:
+        # Without the encoding, control characters in keys make the answer no XML.
+        given = {"encoding-type": "url"} | given
+        query = "&".join(f"{name}={quote(given[name], safe='')}" for name in sorted(given))
+        headers = self._asking | (more or {})
+        try:
+            answer = await self.caller.call(operation, self._target(""), "GET", self._base or "/", query, headers)
+        except Refused as refused:
+            raise error_of(refused.refusal) from None
+        return bytes(answer.body or b"")
+
+    def _given(self, attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
+        return wire.of_attributes(attributes, stamp) | self._options.writing(attributes)
+
+    async def _write(
+        self,
+        operation: str,
+        method: str,
+        key: str,
+        query: str,
+        headers: dict[str, str],
+        body: bytes | Pieces = b"",
+        condition: Condition | None = None,
+        checksum: str = "",
+        bound: bool = False,
+    ) -> Answer:
+        """A write that learns what the bucket wants: a digest of the content (Object Lock does), or no conditions, or
+        none of a kind of checksums (`Checks`). Raises `Unfit` where the write is `bound` to its `checksum`."""
+        plain = not bound and self._checks.plain(operation, checksum)
+        while True:
+            given = dict(headers)
+            if plain:
+                given = {name: text for name, text in headers.items() if not name.startswith(checksums.PREFIX)}
+            if self._digests and operation in ("PutObject", "UploadPart"):
+                given["content-md5"] = await checksums.digest(body, "md5")
+            if condition is not None and self.unconditional:
+                await self._look(key, condition)
+            elif condition is not None:
+                given |= wire.of_condition(condition)
+            try:
+                answer = await self._ask(operation, method, key, query, given, body)
+                if not plain:
+                    self._checks.accepted(operation, checksum)
+                return answer
+            except GiveUp as error:
+                if "Content-MD5" in str(error) and not self._digests:
+                    self._digests = True
+                elif not plain and self._checks.refused(error, operation, checksum, bound):
+                    plain = True
+                elif error.reason == "NotImplemented" and condition is not None and not self.unconditional:
+                    self.unconditional = True
+                else:
+                    raise
+
+    async def _look(self, key: str, condition: Condition) -> None:
+        """What a condition would have checked, a moment before the write: not safe against one in between."""
+        seen = await self.head(key)
+        if (seen.etag if seen else None) != condition.etag:
+            raise Changed(f"s3 {self._target(key)}: not what was expected")
+
+    async def _spoken(self, refusal: Refusal, key: str, query: str) -> Refusal | None:
+        """The refusal with a code. A HEAD's answer has no body, so the same is asked as a GET of one byte; None when
+        that finds the object after all."""
+        if not refusal.code.isdigit() or refusal.status >= 500:
+            return refusal
+        try:
+            await self._call("GetObject", "GET", key, query, {"range": "bytes=0-0"})
+        except Refused as refused:
+            return None if refused.refusal.code == "InvalidRange" else refused.refusal
+        return None
+
+    async def _call(
+        self,
+        operation: str,
+        method: str,
+        key: str,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+        body: bytes | Pieces = b"",
+    ) -> Answer:
+        given = self._asking | headers if headers else self._asking
+        return await self.caller.call(operation, self._target(key), method, self._path(key), query, given, body)
+
+    async def _ask(
+        self,
+        operation: str,
+        method: str,
+        key: str,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+        body: bytes | Pieces = b"",
+    ) -> Answer:
+        """`_call` with every refusal translated, also one that comes after a hopeful 200 (long completions)."""
+        try:
+            answer = await self._call(operation, method, key, query, headers, body)
+        except Refused as refused:
+            raise error_of(refused.refusal) from None
+        if answer.body and b"<Error>" in answer.body:
+            code = re.search(rb"<Code>([^<]*)</Code>", answer.body)
+            name = code[1].decode() if code else "InternalError"
+            raise error_of(Refusal("s3", operation, self._target(key), name, 500))
+        return answer
+
+    def _path(self, key: str) -> str:
+        return f"{self._base}/{quote(self._prefix + key, safe='/-._~')}"
+
+    def _target(self, key: str) -> str:
+        return f"{self._bucket}/{self._prefix}{key}"

@@ -1,0 +1,42 @@
+"""Whose bucket it is and where: S3's own word, before anything in it is believed."""
+
+from __future__ import annotations
+
+from dualsync.runtime.aws.errors import error_of
+from dualsync.runtime.aws.http.client import Caller, Refused
+
+OWNER = "x-amz-expected-bucket-owner"
+"""Header by which S3 refuses a request to another account's bucket (Amazon S3 User Guide, "Verifying bucket ownership
+with bucket owner condition")."""
+_REGION = "x-amz-bucket-region"
+
+
+async def wrong_place(caller: Caller, bucket: str, region: str, owner: str, *, path_style: bool) -> str:
+    """What is wrong with the bucket, in words; empty when it is `owner`'s (empty: anybody's) and in `region`.
+
+    A bucket that may not be looked at is not wrong for that: what it is stays open. Raises `Retry`.
+    """
+    conditional = {OWNER: owner} if owner else {}
+    problem, status = await _head(caller, bucket, region, conditional, path_style)
+    if problem or status != 403 or not owner:
+        return problem
+    # HEAD's 403 has no body: the same without the condition tells another's bucket from a policy.
+    problem, status = await _head(caller, bucket, region, {}, path_style)
+    if problem or status == 403:
+        return problem
+    # A new key may have become known between the two.
+    problem, status = await _head(caller, bucket, region, conditional, path_style)
+    return f"bucket {bucket} is not account {owner}'s" if status == 403 else problem
+
+
+async def _head(caller: Caller, bucket: str, region: str, headers: dict[str, str], path_style: bool) -> tuple[str, int]:
+    try:
+        answer = await caller.call("HeadBucket", bucket, "HEAD", f"/{bucket}" if path_style else "/", "", headers)
+        status, actual = 200, answer.headers.get(_REGION, "")
+    except Refused as refused:
+        status, actual = refused.refusal.status, refused.headers.get(_REGION, "")
+        if status == 404:
+            return f"bucket {bucket} does not exist", status
+        if status not in (301, 307, 400, 403):
+            raise error_of(refused.refusal) from None
+    return f"bucket {bucket} is in {actual}, not in {region}" if actual and actual != region else "", status

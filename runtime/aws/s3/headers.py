@@ -1,0 +1,119 @@
+"""An object's attributes as S3's headers, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+
+from dualsync.runtime.aws.s3 import checksums, metadata
+from dualsync.runtime.errors import GiveUp, Unavailable
+from dualsync.runtime.model.checksums import composite
+from dualsync.runtime.model.objects import ARCHIVES, Attributes, Condition, Seen, Written
+from dualsync.runtime.model.origin_version import Stamp
+
+_PLAIN = (
+    ("content_type", "content-type"),
+    ("cache_control", "cache-control"),
+    ("content_disposition", "content-disposition"),
+    ("content_encoding", "content-encoding"),
+    ("content_language", "content-language"),
+    ("expires", "expires"),
+    ("website_redirect", "x-amz-website-redirect-location"),
+)
+_USER = "x-amz-meta-"
+
+
+def of_attributes(attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
+    """Content headers and user metadata of a new object."""
+    headers = {}
+    for field, name in _PLAIN:
+        value: str = getattr(attributes, field)
+        if value:
+            headers[name] = _wire(value)
+    for key, value in metadata.outgoing(attributes.metadata, stamp).items():
+        headers[_USER + key] = value
+    return headers
+
+
+def of_checksum(attributes: Attributes) -> str:
+    """The source's own checksum, for S3 to compare with what arrives: end to end, and nothing is computed here. A
+    composite one says nothing of the same content in one piece."""
+    return "" if composite(attributes.checksum) else attributes.checksum
+
+
+def of_condition(condition: Condition) -> dict[str, str]:
+    """If-Match, or If-None-Match for nothing."""
+    return {"if-none-match": "*"} if condition.etag is None else {"if-match": f'"{condition.etag}"'}
+
+
+def etag(headers: Mapping[str, str]) -> str:
+    """The ETag without its quotes."""
+    return headers.get("etag", "").strip('"')
+
+
+def written(headers: Mapping[str, str], etag_of_body: str = "") -> Written:
+    """What a write answered. Raises `Unavailable` for an answer without an ETag: whatever it is, it proves nothing."""
+    found = etag_of_body.strip('"') or etag(headers)
+    if not found:
+        raise Unavailable("s3: a write was answered without an ETag")
+    return Written(found, headers.get("x-amz-version-id", ""))
+
+
+def seen(headers: Mapping[str, str], size: int | None) -> Seen:
+    """The object that the answer to a HEAD or a GET is about. Raises `GiveUp` where it does not tell how long that is:
+    no stamp could be believed then, and no content be known as whole."""
+    if size is None:
+        raise GiveUp("MissingContentLength", "the store does not tell the object's length")
+    get = headers.get
+    user = {name[len(_USER) :]: value for name, value in headers.items() if name.startswith(_USER)}
+    users, stamp = metadata.incoming(user) if user else ((), None)
+    storage_class = get("x-amz-storage-class", "")
+    asleep = storage_class in ARCHIVES or "x-amz-archive-status" in headers
+    return Seen(
+        etag=etag(headers),
+        size=size,
+        modified=seconds(get("last-modified", "")),
+        stamp=stamp,
+        attributes=Attributes(
+            content_type=get("content-type", ""),
+            cache_control=get("cache-control", ""),
+            content_disposition=get("content-disposition", ""),
+            content_encoding=get("content-encoding", ""),
+            content_language=get("content-language", ""),
+            expires=get("expires", ""),
+            website_redirect=get("x-amz-website-redirect-location", ""),
+            storage_class=storage_class,
+            metadata=users,
+            checksum=checksums.whole(headers),
+        ),
+        version_id=get("x-amz-version-id", ""),
+        archived=asleep and 'ongoing-request="false"' not in get("x-amz-restore", ""),
+        opaque=get("x-amz-server-side-encryption", "").startswith("aws:kms")
+        or "x-amz-server-side-encryption-customer-algorithm" in headers,
+    )
+
+
+@lru_cache(4096)
+def seconds(date: str) -> int:
+    """An HTTP date in seconds since the epoch; 0 for none."""
+    try:
+        return int(parsedate_to_datetime(date).timestamp())
+    except ValueError:
+        return 0
+
+
+@lru_cache(4096)
+def minute(text: str) -> int:
+    """`2026-01-31T23:59` in seconds since the epoch: a listing repeats its minutes."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+def _wire(value: str) -> str:
+    """Text as Latin-1 characters, which go out as bytes: what was read is sent as it was, anything else as UTF-8."""
+    try:
+        value.encode("latin-1")
+    except UnicodeError:
+        return value.encode().decode("latin-1")
+    return value

@@ -1,0 +1,141 @@
+"""A page of ListObjectsV2. An XML parser costs many times as much a key, so rows are taken by one expression, and
+counted against the page's own number.
+
+Which objects are archived is looked for once a page, and row by row only where there is one. S3 tells a restored one
+from others if it is asked to, which needs no permission beyond s3:ListBucket ("ListObjectsV2", API Reference). A store
+that does not know the question leaves its answer out just as S3 does of an object that was never restored. So
+the question, and the belief in its answer, are for S3 itself (`Options.restores`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from html import unescape
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree
+
+from dualsync.runtime.aws.s3.headers import minute
+from dualsync.runtime.errors import GiveUp, Unavailable
+from dualsync.runtime.model.objects import ARCHIVES, Row
+
+_ROW = re.compile(
+    r"<Contents>\s*<Key>([^<]*)</Key>\s*<LastModified>([^<]{16}):(\d\d)[^<]*</LastModified>"
+    r'\s*<ETag>(?:&quot;|")?([^<"&]*)(?:&quot;|")?</ETag>(?:\s*<(?!Size>|/)[^>]*>[^<]*</[^>]*>)*\s*<Size>(\d+)</Size>'
+)
+_TOKEN = re.compile(r"<NextContinuationToken>([^<]*)</NextContinuationToken>")
+_TRUNCATED = re.compile(r"<IsTruncated>\s*(true|false)\s*</IsTruncated>")
+_ASLEEP = tuple(f"<StorageClass>{name}</StorageClass>" for name in ARCHIVES)
+_RESTORING = re.compile(r"<IsRestoreInProgress>\s*true\s*<", re.IGNORECASE)
+_ASKING = {"x-amz-optional-object-attributes": "RestoreStatus"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows with whole keys; `token` is empty on the last page."""
+
+    rows: list[Row]
+    token: str
+
+
+class Pages:
+    """Asks for pages through `listed`, with `restores` also for what is archived. A store that refuses that is not
+    asked again: it has `refused`, and from then on no row is called archived."""
+
+    def __init__(
+        self,
+        listed: Callable[[str, dict[str, str], dict[str, str]], Awaitable[bytes]],
+        prefix: str,
+        *,
+        restores: bool,
+    ) -> None:
+        self._listed = listed
+        self._prefix = prefix
+        self._restores = restores
+        self.refused = False
+
+    @property
+    def restores(self) -> bool:
+        """Whether the next page is asked for what is archived."""
+        return self._restores and not self.refused
+
+    async def get(self, position: dict[str, str]) -> Page:
+        """One page. Raises what the listing raises, and `Unavailable`."""
+        given = {"list-type": "2"} | position
+        asked = self.restores
+        if asked:
+            try:
+                return parse(await self._listed("ListObjectsV2", given, _ASKING), self._prefix, archives=True)
+            except GiveUp:
+                pass  # for this, or for anything: without it the store says which
+        body = await self._listed("ListObjectsV2", given, {})
+        if asked:
+            self.refused = True
+        return parse(body, self._prefix)
+
+
+def parse(body: bytes, prefix: str, *, archives: bool = False) -> Page:
+    """Read an answer asked for with `encoding-type=url`; keys come out relative to `prefix`. With `archives` rows say
+    whether they are archived. Raises `Unavailable` for an answer that is not whole: a page that is cut short would look
+    like deletions."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as e:
+        raise Unavailable(f"s3 ListObjectsV2: the answer is not UTF-8: {e.reason}") from None
+    end = _TRUNCATED.search(text)
+    token = _TOKEN.search(text)
+    if end is None or not text.rstrip().endswith("</ListBucketResult>") or (end[1] == "true") != (token is not None):
+        raise Unavailable("s3 ListObjectsV2: the answer is not a whole page")
+    cut = len(prefix)
+    found = _ROW.findall(text)
+    if len(found) == text.count("<Contents>"):
+        rows = [
+            Row(_key(key)[cut:], etag, int(size), minute(when) + int(second)) for key, when, second, etag, size in found
+        ]
+    else:
+        rows = _by_parser(body, cut)
+    if archives and any(name in text for name in _ASLEEP):
+        rows = _with_archives(rows, text)
+    return Page([row for row in rows if row.key] if prefix else rows, unescape(token[1]) if token else "")
+
+
+def _key(text: str) -> str:
+    if "&" in text:
+        text = unescape(text)
+    return unquote_plus(text) if "%" in text or "+" in text else text
+
+
+def _with_archives(rows: list[Row], text: str) -> list[Row]:
+    """What S3 says to be in an archive, and neither restored nor anything else that is not understood here."""
+    told = text.split("<Contents>")[1:]
+    if len(told) != len(rows):
+        return rows
+    return [
+        row._replace(archived=True) if _is_asleep(element) else row for row, element in zip(rows, told, strict=True)
+    ]
+
+
+def _is_asleep(element: str) -> bool:
+    if not any(name in element for name in _ASLEEP):
+        return False
+    return "<RestoreStatus" not in element or _RESTORING.search(element) is not None
+
+
+def _by_parser(body: bytes, cut: int) -> list[Row]:
+    """For answers of another shape than S3's own. The document comes from the store that is being synchronised."""
+    rows = []
+    for element in ElementTree.fromstring(body):  # noqa: S314
+        if element.tag.rpartition("}")[2] != "Contents":
+            continue
+        given = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
+        when = given["LastModified"]
+        rows.append(
+            Row(
+                unquote_plus(given["Key"])[cut:],
+                given["ETag"].strip('"'),
+                int(given["Size"]),
+                minute(when[:16]) + int(when[17:19]),
+            )
+        )
+    return rows

@@ -1,0 +1,100 @@
+"""What S3 says of multipart uploads under way: pages of ListParts and ListMultipartUploads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import unescape
+from urllib.parse import unquote_plus
+
+from dualsync.runtime.aws.s3.checksums import listed
+from dualsync.runtime.aws.s3.headers import minute
+from dualsync.runtime.errors import Unavailable
+from dualsync.runtime.model.checksums import composite, kind, value
+from dualsync.runtime.model.objects import Begun, Part
+
+UNKNOWN = frozenset({"MethodNotAllowed", "NotImplemented", "XNotImplemented"})
+"""How a store says that it has no such call."""
+
+_PART = re.compile(rb"<Part>(.*?)</Part>", re.DOTALL)
+_UPLOAD = re.compile(rb"<Upload>(.*?)</Upload>", re.DOTALL)
+_INITIATOR = re.compile(rb"<Initiator>(.*?)</Initiator>", re.DOTALL)
+_TRUNCATED = re.compile(rb"<IsTruncated>\s*(true|false)\s*</IsTruncated>")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of parts; `marker` is empty on the last one."""
+
+    parts: list[Part]
+    marker: str
+
+
+def parts(body: bytes) -> Page:
+    """Read an answer to ListParts. Raises `Unavailable` for one that is not whole."""
+    more = _is_truncated(body, "ListParts")
+    found = [
+        Part(int(text(row, "PartNumber")), text(row, "ETag").strip('"'), int(text(row, "Size") or 0), listed(row))
+        for row in _PART.findall(body)
+    ]
+    marker = text(_PART.sub(b"", body), "NextPartNumberMarker") if more else ""
+    if more and not marker:
+        raise Unavailable("s3 ListParts: a page without its end")
+    return Page(found, marker)
+
+
+def begun(body: bytes, prefix: str) -> tuple[list[Begun], dict[str, str]]:
+    """Read an answer to ListMultipartUploads, asked for with `encoding-type=url`: the uploads, keys relative to
+    `prefix`, and what to ask the next page with (nothing after the last). Raises `Unavailable`."""
+    more = _is_truncated(body, "ListMultipartUploads")
+    key = unquote_plus if text(body, "EncodingType") == "url" else str
+    found = []
+    for row in _UPLOAD.findall(body):
+        initiator = _INITIATOR.search(row)
+        when = text(row, "Initiated")
+        found.append(
+            Begun(
+                key(text(row, "Key"))[len(prefix) :],
+                text(row, "UploadId"),
+                minute(when[:16]) + int(when[17:19]),
+                text(initiator[1], "ID") if initiator else "",
+            )
+        )
+    if not more:
+        return found, {}
+    rest = _UPLOAD.sub(b"", body)
+    marker = key(text(rest, "NextKeyMarker"))
+    if not marker:
+        raise Unavailable("s3 ListMultipartUploads: a page without its end")
+    return found, {"key-marker": marker, "upload-id-marker": text(rest, "NextUploadIdMarker")}
+
+
+def _is_truncated(body: bytes, call: str) -> bool:
+    truncated = _TRUNCATED.search(body)
+    if truncated is None or not body[body.rfind(b"<") :].startswith(b"</" + call.encode()):
+        raise Unavailable(f"s3 {call}: the answer is not a whole page")
+    return truncated[1] == b"true"
+
+
+def completion(parts: Sequence[Part], beside: Mapping[int, str]) -> bytes:
+    """What CompleteMultipartUpload lists; `beside` the elements of checksums by number."""
+    rows = "".join(
+        f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{part.etag}&quot;</ETag>"
+        f"{beside.get(part.number, '')}</Part>"
+        for part in parts
+    )
+    return f"<CompleteMultipartUpload>{rows}</CompleteMultipartUpload>".encode()
+
+
+def agree(expected: str, body: bytes | bytearray) -> bool:
+    """Whether the checksum that S3 worked out of the whole content is the source's (`Attributes.checksum`); true where
+    they can't be compared: other kinds, or composites of another number of parts."""
+    found = f"{kind(expected)}:{text(body, f'Checksum{kind(expected).upper()}')}"
+    return not value(found) or composite(found) != composite(expected) or found == expected
+
+
+def text(row: bytes | bytearray, name: str) -> str:
+    """What stands in the first element of this name; empty when there is none."""
+    found = re.search(rb"<%s>([^<]*)</%s>" % (name.encode(), name.encode()), row)
+    return unescape(found[1].decode()) if found else ""

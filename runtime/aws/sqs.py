@@ -1,0 +1,156 @@
+"""The side's queue and its dead-letter queue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dualsync.runtime.aws.errors import Refusal, error_of
+from dualsync.runtime.aws.http.client import Caller, Refused
+from dualsync.runtime.aws.request_batching import Together
+from dualsync.runtime.errors import Changed, DualSyncError, GiveUp, Unavailable
+from dualsync.runtime.ports import Message
+
+BATCH = 10
+"""Most entries of a batch call (Amazon SQS API reference, SendMessageBatch)."""
+
+BATCH_BYTES = 256 * 1024
+"""Most bytes of a batch's bodies that every SQS-like service takes; SQS itself takes 1 MiB now."""
+
+LONG_POLL_SECONDS = 20
+"""SQS's longest wait."""
+
+REASON_ATTRIBUTE = "DualSyncReason"
+"""Message attribute of a buried message: why it can never succeed."""
+
+TOGETHER_SECONDS = 0.05
+"""So long an acknowledgement waits for others, to be one request with them."""
+
+_API = "AmazonSQS"
+_ATTEMPTS = 3
+_SPENT_HANDLE = ("ReceiptHandleIsInvalid", "MessageNotInflight")
+
+
+@dataclass(frozen=True, slots=True)
+class SqsMessage:
+    """One received message (`dualsync.runtime.ports.Message`)."""
+
+    body: str
+    handle: str
+    receives: int
+    sent: float
+
+
+class SqsQueue:
+    """`dualsync.runtime.ports.Queue` over SQS's JSON protocol.
+
+    `visibility_seconds` is for how long a received message stays hidden, None for as long as the queue says. The worker
+    extends it while it works, so a short time costs nothing, and what a killed worker held comes back soon.
+    """
+
+    def __init__(
+        self, caller: Caller, queue_url: str, dead_letter_queue_url: str, *, visibility_seconds: int | None = None
+    ) -> None:
+        self._caller = caller
+        self._url = queue_url
+        self._dead_url = dead_letter_queue_url
+        self._hidden = {} if visibility_seconds is None else {"VisibilityTimeout": visibility_seconds}
+        self._acknowledge: Together[str, None] = Together(self._delete_together, BATCH, TOGETHER_SECONDS)
+
+    async def receive(self, limit: int, wait_seconds: int) -> Sequence[SqsMessage]:
+        answer = await self._ask(
+            "ReceiveMessage",
+            self._url,
+            MaxNumberOfMessages=min(limit, BATCH),
+            WaitTimeSeconds=min(wait_seconds, LONG_POLL_SECONDS),
+            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            **self._hidden,
+        )
+        return [_message(item) for item in answer.get("Messages", ())]
+
+    async def delete(self, messages: Sequence[Message]) -> None:
+        if len(messages) == 1:
+            await self._acknowledge(messages[0].handle)
+            return
+        handles = [message.handle for message in messages]
+        await asyncio.gather(*(self._delete_together(handles[at : at + BATCH]) for at in range(0, len(handles), BATCH)))
+
+    async def _delete_together(self, handles: Sequence[str]) -> Sequence[None]:
+        await self._batch("DeleteMessageBatch", self._url, [{"ReceiptHandle": handle} for handle in handles])
+        return [None] * len(handles)
+
+    async def extend(self, message: Message, seconds: int) -> None:
+        """Hide the message for `seconds` from now; nothing happens when it is no longer this receiver's."""
+        with contextlib.suppress(Changed):
+            await self._ask(
+                "ChangeMessageVisibility", self._url, ReceiptHandle=message.handle, VisibilityTimeout=seconds
+            )
+
+    async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
+        entries = [{"MessageBody": body, "DelaySeconds": delay_seconds} for body in bodies]
+        await asyncio.gather(*(self._batch("SendMessageBatch", self._url, batch) for batch in _by_bytes(entries)))
+
+    async def bury(self, message: Message, reason: str) -> None:
+        attributes = {REASON_ATTRIBUTE: {"DataType": "String", "StringValue": printable(reason)}}
+        await self._ask("SendMessage", self._dead_url, MessageBody=message.body, MessageAttributes=attributes)
+
+    async def _batch(self, operation: str, url: str, entries: Sequence[dict[str, Any]]) -> None:
+        """All entries or an error: a batch call answers 200 also when some of its entries failed."""
+        todo = {str(number): entry for number, entry in enumerate(entries)}
+        failed: list[Any] = []
+        for _ in range(_ATTEMPTS):
+            batch = [{"Id": number, **entry} for number, entry in todo.items()]
+            answer = await self._ask(operation, url, Entries=batch)
+            # A handle that is spent: the message is another receiver's by now, or gone.
+            failed = [item for item in answer.get("Failed", ()) if item.get("Code") not in _SPENT_HANDLE]
+            todo = {item["Id"]: todo[item["Id"]] for item in failed}
+            if not todo or any(item.get("SenderFault") for item in failed):
+                break
+        if todo:
+            raise _failure(operation, url, failed)
+
+    async def _ask(self, operation: str, url: str, **given: Any) -> Any:
+        try:
+            return await self._caller.json(operation, _API, url, "1.0", {"QueueUrl": url, **given})
+        except Refused as refused:
+            raise error_of(refused.refusal) from None
+
+
+def _failure(operation: str, url: str, failed: Sequence[Any]) -> DualSyncError:
+    worst = max(failed, key=lambda item: bool(item.get("SenderFault")))
+    status = 400 if worst.get("SenderFault") else 503
+    refusal = Refusal("sqs", operation, url, str(worst.get("Code", "")), status, str(worst.get("Message", "")))
+    error = error_of(refusal)
+    return error if worst.get("SenderFault") or not isinstance(error, GiveUp) else Unavailable(str(refusal))
+
+
+def _message(item: Any) -> SqsMessage:
+    attributes = item.get("Attributes", {})
+    return SqsMessage(
+        body=item["Body"],
+        handle=item["ReceiptHandle"],
+        receives=int(attributes.get("ApproximateReceiveCount", 1)),
+        sent=int(attributes.get("SentTimestamp", 0)) / 1000,
+    )
+
+
+def _by_bytes(entries: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    batches: list[list[dict[str, Any]]] = []
+    room = 0
+    for entry in entries:
+        size = len(entry["MessageBody"].encode())
+        if not batches or len(batches[-1]) == BATCH or size > room:
+            batches.append([])
+            room = BATCH_BYTES
+        batches[-1].append(entry)
+        room -= size
+    return batches
+
+
+def printable(reason: str) -> str:
+    """A reason as SQS takes it: no control characters, not empty, at most 1 KiB."""
+    text = "".join(character if character.isprintable() else " " for character in reason)
+    return text.encode()[:1024].decode(errors="ignore").strip() or "unknown"

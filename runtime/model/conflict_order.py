@@ -1,0 +1,26 @@
+"""Order two versions of one key that users of both sides wrote without knowing of each other."""
+
+from __future__ import annotations
+
+from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.settings import ConflictPolicy, SideName
+
+
+def wins(a: Identity, b: Identity, policy: ConflictPolicy) -> bool:
+    """Does `a` win over `b`? Both sides answer alike, as both see the same identities."""
+    if policy is not ConflictPolicy.NEWEST and a.origin is not b.origin:
+        preferred = SideName.CN if policy is ConflictPolicy.PREFER_CN else SideName.GLOBAL
+        return a.origin is preferred
+    return newer(a, b)
+
+
+def newer(a: Identity, b: Identity) -> bool:
+    """Does `a` win over `b` by time? Whole seconds of S3's clocks; ties go to `cn`, then to the higher ETag.
+
+    Only what both sides see alike decides, so that both answer alike.
+    """
+    return _rank(a) > _rank(b)
+
+
+def _rank(identity: Identity) -> tuple[int, bool, str]:
+    return identity.modified, identity.origin is SideName.CN, identity.etag

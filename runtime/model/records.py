@@ -1,0 +1,47 @@
+"""What a person may want to see or decide later: conflicts, held deletions, acts of operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dualsync.runtime.log import State
+
+CONFLICT = "conflict"
+HELD_DELETION = "held-deletion"
+DELETION_APPROVAL = "deletion-approval"
+FINDER_RUN = "finder-run"
+FINDER_CHECKPOINT = "finder-checkpoint"
+FINDER_POINTS = "finder-points"
+SEEDED = "seeded"
+CONTROL = "control"
+WORKER = "worker"
+AUDIT = "audit"
+PREMISES = "premises"
+UPLOAD = "upload"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`id` is unique within `kind`; `time` in seconds since the epoch; `data` holds JSON values.
+
+    From `expires` on (seconds since the epoch, 0: never) the ledger may forget it.
+    """
+
+    kind: str
+    id: str
+    time: int
+    key: str = ""
+    data: Mapping[str, object] = field(default_factory=dict)
+    expires: int = 0
+
+
+HEARTBEAT_INTERVAL_SECONDS = 30.0
+"""Seconds between two records of a worker whose state does not change."""
+WORKER_STALE_SECONDS = 4 * HEARTBEAT_INTERVAL_SECONDS
+"""Seconds after which a worker without a new record counts as gone."""
+
+
+def is_alive(record: Record, now: float) -> bool:
+    """Does this worker's record say that it still runs? `now` in seconds since the epoch."""
+    return now - record.time <= WORKER_STALE_SECONDS and record.data.get("state") != State.STOPPED

@@ -1,0 +1,60 @@
+"""A side's outcomes in CloudWatch Logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dualsync.runtime.aws.boto3_bridge import Threads
+from dualsync.runtime.errors import DualSyncError
+
+PAGES = 20
+"""Most pages of log that one question reads."""
+
+
+class CloudWatchHistory:
+    """`dualsync.runtime.operations.context.History` over boto3."""
+
+    def __init__(self, client: Callable[[str], Any], log_group: str, *, threads: Threads) -> None:
+        self._client = client
+        self._group = log_group
+        self._threads = threads
+
+    async def decisions(self, key: str, since: float, limit: int = 20) -> Sequence[Mapping[str, Any]] | None:
+        if not self._group:
+            return None
+        found: list[Mapping[str, Any]] = []
+        position: dict[str, Any] = {}
+        try:
+            for _ in range(PAGES):
+                answer = await self._threads.ask(
+                    "logs",
+                    self._group,
+                    self._client("logs").filter_log_events,
+                    logGroupName=self._group,
+                    startTime=int(since * 1000),
+                    filterPattern=pattern(key),
+                    **position,
+                )
+                found += [line for event in answer["events"] if (line := _line(event["message"], key)) is not None]
+                if "nextToken" not in answer:
+                    break
+                position = {"nextToken": answer["nextToken"]}
+        except DualSyncError:
+            return None
+        return found[-limit:]
+
+
+def pattern(key: str) -> str:
+    """A filter pattern for the key's lines; quotes and backslashes match any character, which the caller sorts out."""
+    text = "".join("*" if character in '"\\*' or not character.isprintable() else character for character in key)
+    return f'{{ $.key = "{text}" }}'
+
+
+def _line(text: str, key: str) -> Mapping[str, Any] | None:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and line.get("key") == key and line.get("event") == "outcome" else None

@@ -1,0 +1,123 @@
+"""A desk over AWS: each side with its own profile, and proof that each profile is of the right account."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import botocore.loaders
+import botocore.session
+from botocore.exceptions import ProfileNotFound
+
+from dualsync.runtime.aws.boto3_bridge import Threads, client_config
+from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
+from dualsync.runtime.aws.endpoints import Network
+from dualsync.runtime.aws.s3.bucket import S3Bucket
+from dualsync.runtime.aws.s3.options import Options
+from dualsync.runtime.aws.sqs import SqsQueue
+from dualsync.runtime.errors import CredentialRejected, Stop
+from dualsync.runtime.operations.aws.bucket_listing import S3Census
+from dualsync.runtime.operations.aws.dead_letter_queue import SqsLetters
+from dualsync.runtime.operations.aws.history import CloudWatchHistory
+from dualsync.runtime.operations.aws.metrics import AwsMeters
+from dualsync.runtime.operations.aws.store import S3Store
+from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.stacks import Pair, Stack
+from dualsync.runtime.platform import LoopParallel, SystemClock
+from dualsync.runtime.settings import SideName
+
+THREADS = 32
+
+
+async def open_desk(pair: Pair) -> Desk:
+    """All deployed sides. Raises `Stop` for a profile that is unknown, of another account, or the dedicated user's."""
+    opened = await asyncio.gather(*(_open(stack) for stack in pair.stacks.values()))
+    who = " / ".join(dict.fromkeys(name for _, name in opened))
+    sides = {side.name: side for side, _ in opened}
+    return Desk(pair=pair.name, sides=sides, clock=SystemClock(), parallel=LoopParallel(), who=who)
+
+
+@functools.cache
+def _loader() -> Any:
+    return botocore.loaders.create_loader()
+
+
+def _session(stack: Stack) -> botocore.session.Session:
+    session = botocore.session.Session(profile=stack.profile or None)
+    try:
+        session.get_scoped_config()
+    except ProfileNotFound as e:
+        raise Stop(f"{e}: give --profile-{stack.side} NAME of a profile of your own in that account") from None
+    # Services' descriptions are read once for both sides.
+    session.register_component("data_loader", _loader())
+    return session
+
+
+def client_maker(stack: Stack) -> Callable[[str], Any]:
+    """Makes the side's clients, one a service, when they are first asked for: on the event loop's thread, for sessions
+    are not thread-safe. Raises `Stop` for an unknown profile."""
+    session = boto3.Session(botocore_session=_session(stack), region_name=stack.settings.local_region)
+    endpoint = stack.services.get("AWS_ENDPOINT_URL") or None
+
+    @functools.cache
+    def make(service: str) -> Any:
+        if service == "s3":
+            own = stack.settings.local_endpoint or endpoint
+            return session.client("s3", config=client_config(THREADS, "path" if own else "auto"), endpoint_url=own)
+        return session.client(service, config=client_config(THREADS), endpoint_url=endpoint)  # type: ignore[call-overload]
+
+    return make
+
+
+async def _open(stack: Stack) -> tuple[Side, str]:
+    settings, threads = stack.settings, Threads(THREADS)
+    client = client_maker(stack)
+    who = await _check(stack, client, threads)
+    network = Network(settings.local_region, session=_session(stack))
+    endpoint = stack.services.get("AWS_ENDPOINT_URL", "")
+    own = settings.local_endpoint or endpoint
+    s3, path_style = network.s3(settings.local_bucket, own)
+    options = Options(owner=settings.local_account, requester_pays=settings.requester_pays, restores=not own)
+    side = Side(
+        name=SideName(stack.side),
+        settings=settings,
+        bucket=S3Bucket(s3, settings.local_bucket, settings.local_prefix, path_style=path_style, options=options),
+        whole=S3Bucket(s3, settings.local_bucket, path_style=path_style, options=options),
+        ledger=DynamoLedger(
+            network.caller("dynamodb", endpoint), settings.ledger_table, tombstone_days=settings.tombstone_days
+        ),
+        queue=SqsQueue(network.caller("sqs", endpoint), settings.queue_url, settings.dead_letter_queue_url),
+        letters=SqsLetters(client, settings.dead_letter_queue_url, threads=threads),
+        store=S3Store(client, settings.local_bucket, settings.local_prefix, threads=threads),
+        meters=AwsMeters(stack, client, threads),
+        history=CloudWatchHistory(client, stack.fact("workerLogGroup"), threads=threads),
+        census=S3Census(client, settings.local_bucket, settings.local_prefix, threads=threads),
+        facts=stack.facts,
+    )
+    return side, who
+
+
+async def _check(stack: Stack, client: Callable[[str], Any], threads: Threads) -> str:
+    """Whose credential it is. A wrong account must fail before anything is read or written there."""
+    using = f"profile {stack.profile!r}" if stack.profile else "the shell's credential"
+    try:
+        answer = await threads.ask("sts", f"caller identity for {stack.side}", client("sts").get_caller_identity)
+    except CredentialRejected as e:
+        raise Stop(
+            f"{using} is not accepted for side {stack.side} ({e}): sign in again, or give --profile-{stack.side} NAME"
+        ) from None
+    wanted = stack.fact("accountId")
+    if wanted and answer["Account"] != wanted:
+        raise Stop(
+            f"side {stack.side} is in account {wanted}, but {using} is of account {answer['Account']}:"
+            f" give --profile-{stack.side} NAME"
+        )
+    if answer["UserId"] in stack.settings.own_user_ids:
+        raise Stop(
+            f"{using} is the dedicated user of {stack.side}: what it writes counts as an echo; use a credential of"
+            " your own"
+        )
+    return str(answer["Arn"])

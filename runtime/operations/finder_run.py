@@ -1,0 +1,178 @@
+"""The finder from an operator's desk: what it would do, and doing it now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dualsync.runtime.errors import Stop
+from dualsync.runtime.finder.report import Report
+from dualsync.runtime.finder.run import Finder
+from dualsync.runtime.messages.sync_request import Look, from_body
+from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.objects import Row
+from dualsync.runtime.model.records import Record
+from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.ports import Bucket, Ledger, Message
+from dualsync.runtime.service.bucket_guard import of_other_buckets
+
+KEPT = 1000
+"""So many findings are named; all are counted."""
+
+
+class Silent:
+    """A log that nobody reads: the report says it all."""
+
+    def line(self, level: str, event: str, **fields: object) -> None:
+        pass
+
+
+class Counting:
+    """A bucket that tells how many keys were listed; only listing is possible."""
+
+    def __init__(self, bucket: Bucket, tell: Callable[[int], None]) -> None:
+        self._bucket = bucket
+        self._tell = tell
+
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        async for page in self._bucket.list(after, until, prefix):
+            self._tell(len(page))
+            yield page
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._bucket, name)
+
+
+class ReadOnlyLedger:
+    """Answers as the ledger does, and writes nothing."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def get(self, key: str) -> Entry | None:
+        return await self._ledger.get(key)
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        return await self._ledger.get_many(keys)
+
+    async def put(self, entry: Entry, expected_revision: int) -> None:
+        pass
+
+    async def record(self, record: Record) -> None:
+        pass
+
+    def records(self, kind: str) -> AsyncIterator[Record]:
+        return self._ledger.records(kind)
+
+    async def remove_record(self, record: Record) -> None:
+        pass
+
+    async def get_record(self, kind: str, id: str) -> Record | None:
+        return await self._ledger.get_record(kind, id)
+
+    async def claim(self, record: Record, instead: Record | None) -> None:
+        pass
+
+    async def release(self, record: Record) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class Notebook:
+    """A queue that keeps what it should send; the first `KEPT` are kept by name."""
+
+    looks: list[Look] = field(default_factory=list)
+    count: int = 0
+
+    async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
+        self.count += len(bodies)
+        for body in bodies[: max(0, KEPT - len(self.looks))]:
+            self.looks.append(from_body(json.loads(body)["dualsync"]))
+
+    async def receive(self, limit: int, wait_seconds: int) -> Sequence[Message]:
+        return []
+
+    async def delete(self, messages: Sequence[Message]) -> None:
+        pass
+
+    async def extend(self, message: Message, seconds: int) -> None:
+        pass
+
+    async def bury(self, message: Message, reason: str) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a side's finder would queue, with the reason of each look."""
+
+    side: Side
+    report: Report
+    looks: Sequence[Look]
+
+    @property
+    def data(self) -> Mapping[str, object]:
+        """For programs."""
+        return {
+            "direction": self.side.direction,
+            **self.report.data(),
+            "held_reason": self.report.reason,
+            "findings": [{"key": look.key, "why": look.reason, "deletion": look.deletion} for look in self.looks],
+        }
+
+
+async def plan(desk: Desk, side: Side, peer: Side, tell: Callable[[int], None]) -> Plan:
+    """Run the side's finder with everything but its effects. Raises `Stop` beside a ledger of other buckets."""
+    notebook = Notebook()
+    await _right_buckets(desk, side, ReadOnlyLedger(side.ledger))
+    finder = Finder(
+        settings=side.settings,
+        clock=desk.clock,
+        local=_counting(side, tell),
+        remote=_counting(peer, tell),
+        ledger=ReadOnlyLedger(side.ledger),
+        queue=notebook,
+        parallel=desk.parallel,
+        log=Silent(),
+        scope=await side.scope(),
+        fresh=True,
+    )
+    return Plan(side, await finder.run(), notebook.looks)
+
+
+async def reconcile(desk: Desk, side: Side, peer: Side, tell: Callable[[int], None]) -> Report:
+    """Run the side's finder now, from here, with your credentials. Beside another finder it does no harm.
+
+    Raises `Stop` beside a ledger of other buckets.
+    """
+    await _right_buckets(desk, side, side.ledger)
+    finder = Finder(
+        settings=side.settings,
+        clock=desk.clock,
+        local=_counting(side, tell),
+        remote=_counting(peer, tell),
+        ledger=side.ledger,
+        queue=side.queue,
+        parallel=desk.parallel,
+        log=Silent(),
+        scope=await side.scope(),
+        name="reconcile",
+        fresh=True,
+    )
+    async with audited(desk, [side], "reconcile", {"direction": side.direction}) as act:
+        report = await finder.run()
+        act.result.update(report.data())
+    return report
+
+
+async def _right_buckets(desk: Desk, side: Side, ledger: Ledger) -> None:
+    wrong = await of_other_buckets(ledger, side.settings, desk.clock)
+    if wrong:
+        raise Stop(wrong)
+
+
+def _counting(side: Side, tell: Callable[[int], None]) -> Bucket:
+    bucket: Bucket = Counting(side.bucket, tell)  # type: ignore[assignment]
+    return bucket

@@ -1,0 +1,48 @@
+"""The operating system's clock and the event loop's tasks, behind the interfaces of `ports`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class SystemClock:
+    """`dualsync.runtime.ports.Clock` over the operating system's clock and the event loop."""
+
+    def now(self) -> float:
+        """Seconds since the epoch (UTC)."""
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class LoopParallel:
+    """`dualsync.runtime.ports.Parallel` with tasks: at most `limit` at a time, answers in the items' order.
+
+    The first error ends the others (cancelled and awaited) and is raised as it is, not in a group.
+    """
+
+    async def map(self, function: Callable[[T], Awaitable[U]], items: Sequence[T], limit: int) -> list[U]:
+        if len(items) < 2:
+            return [await function(item) for item in items]
+        answers: dict[int, U] = {}
+        pending = iter(enumerate(items))
+
+        async def work() -> None:
+            for index, item in pending:
+                answers[index] = await function(item)
+
+        tasks = [asyncio.create_task(work()) for _ in range(min(max(limit, 1), len(items)))]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return [answers[index] for index in range(len(items))]

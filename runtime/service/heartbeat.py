@@ -1,0 +1,170 @@
+"""How a worker is: what it says of itself in the ledger every half minute, for `dualsync status`.
+
+It counts the log's own lines, so it can't tell anything else than the log. One small item a worker; it expires after a
+day, so that machines that are no more are forgotten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter, deque
+from collections.abc import Callable
+
+from dualsync.runtime.errors import DualSyncError
+from dualsync.runtime.log import Log, Outcome, State
+from dualsync.runtime.model.records import HEARTBEAT_INTERVAL_SECONDS, HELD_DELETION, WORKER, Record
+from dualsync.runtime.ports import Clock, Ledger
+from dualsync.runtime.service import latency_histogram
+
+TICK = 5.0
+"""Seconds until a change of state is told."""
+LOG_INTERVAL_SECONDS = 60.0
+"""Seconds between two lines that tell the state though it did not change: metric filters count them."""
+WINDOW = 300.0
+"""Seconds of one window; lags and rates are those of the present window and the one before."""
+KEPT_SECONDS = 86400
+PROBLEMS_KEPT = 8
+
+_TROUBLES = (Outcome.BURIED, Outcome.FAILED)
+_LAGS: dict[str, str] = {Outcome.COPIED: "put", Outcome.DELETED: "delete"}
+
+
+class _Window:
+    """What was counted since `start`, in seconds."""
+
+    def __init__(self, start: float) -> None:
+        self.start = start
+        self.outcomes: Counter[str] = Counter()
+        self.bytes = 0
+        self.lags: dict[str, Counter[int]] = {"put": Counter(), "delete": Counter()}
+
+
+class Vitals:
+    """A log that counts what goes through it."""
+
+    def __init__(self, log: Log, clock: Clock, worker: str) -> None:
+        self._log = log
+        self._clock = clock
+        self.worker = worker
+        self.state = "STARTING"
+        self.reason = ""
+        self.guard = ""
+        """The id of the user that the peer's key was proven to belong to; empty until then."""
+        self._started = clock.now()
+        self._since = self._started
+        self._total: Counter[str] = Counter()
+        self._bytes = 0
+        self._now, self._before = _Window(self._started), _Window(self._started)
+        self._problems: deque[dict[str, object]] = deque(maxlen=PROBLEMS_KEPT)
+        self._denied: dict[str, object] = {}
+        """What was refused last and waits for a person; empty when it was not refused any more."""
+
+    def line(self, level: str, event: str, **fields: object) -> None:
+        """`dualsync.runtime.log.Log`: count, and pass on."""
+        if event == "outcome":
+            self._count(fields)
+        elif event == "state":
+            self._turn(str(fields.get("state", "")), str(fields.get("reason") or ""))
+        self._log.line(level, event, **fields)
+
+    def _turn(self, state: str, reason: str) -> None:
+        if state != self.state:
+            self._since = self._clock.now()
+        self.state, self.reason = state, reason
+
+    def _count(self, fields: dict[str, object]) -> None:
+        self._roll()
+        outcome = str(fields.get("outcome", ""))
+        names = [outcome, "conflict"] if fields.get("conflict") else [outcome]
+        size, lag = fields.get("bytes"), fields.get("lag_seconds")
+        moved = size if isinstance(size, int) else 0
+        self._total.update(names)
+        self._now.outcomes.update(names)
+        self._bytes += moved
+        self._now.bytes += moved
+        kind = _LAGS.get(outcome)
+        if kind is not None and isinstance(lag, int | float):
+            self._now.lags[kind][latency_histogram.class_of(float(lag))] += 1
+        if outcome in _TROUBLES or "conflict" in names:
+            self._problems.append(self._problem(outcome, fields))
+        seconds = fields.get("denied_seconds")
+        if isinstance(seconds, int | float):
+            self._denied = {**self._problem(outcome, fields), "seconds": int(seconds)}
+        elif self._denied.get("key") == str(fields.get("key", ""))[:256]:
+            self._denied = {}
+
+    def _problem(self, outcome: str, fields: dict[str, object]) -> dict[str, object]:
+        return {
+            "time": int(self._clock.now()),
+            "outcome": outcome,
+            "key": str(fields.get("key", ""))[:256],
+            "reason": str(fields.get("reason") or "")[:256],
+        }
+
+    def _roll(self) -> None:
+        now = self._clock.now()
+        if now - self._now.start >= WINDOW:
+            self._before = self._now if now - self._now.start < 2 * WINDOW else _Window(now - WINDOW)
+            self._now = _Window(now)
+
+    def record(self, in_flight: int) -> Record:
+        """The present state as the ledger keeps it."""
+        self._roll()
+        now = self._clock.now()
+        data: dict[str, object] = {
+            "state": self.state,
+            "reason": self.reason[:512],
+            "state_since": int(self._since),
+            "started": int(self._started),
+            "in_flight": in_flight,
+            "guard": self.guard,
+            "total": dict(self._total),
+            "bytes": self._bytes,
+            "window_seconds": max(1, int(now - self._before.start)),
+            "window": dict(self._before.outcomes + self._now.outcomes),
+            "window_bytes": self._before.bytes + self._now.bytes,
+            "problems": list(self._problems),
+            "denied": self._denied,
+        }
+        for kind in ("put", "delete"):
+            lags = latency_histogram.merge((self._before.lags[kind], self._now.lags[kind]))
+            data[f"{kind}_lags"] = {str(number): count for number, count in sorted(lags.items())}
+        return Record(WORKER, id=self.worker, time=int(now), data=data, expires=int(now) + KEPT_SECONDS)
+
+    async def beat(self, ledger: Ledger, in_flight: Callable[[], int]) -> None:
+        """Tell, for ever. A ledger that does not answer is no reason to stop working."""
+        told, last, logged = "", 0.0, self._clock.now()
+        while True:
+            now = self._clock.now()
+            if self.state != told or now - last >= HEARTBEAT_INTERVAL_SECONDS:
+                told, last = self.state, now
+                await self.tell(ledger, in_flight())
+            if now - logged >= LOG_INTERVAL_SECONDS:
+                logged = now
+                held = await _held(ledger)
+                self._log.line(
+                    "INFO", "state", state=self.state, reason=self.reason or None, in_flight=in_flight(), held=held
+                )
+            await self._clock.sleep(TICK)
+
+    async def tell(self, ledger: Ledger, in_flight: int = 0) -> None:
+        """Write the record once; errors are logged."""
+        try:
+            await ledger.record(self.record(in_flight))
+        except DualSyncError as e:
+            self._log.line("WARNING", "vitals", reason=f"{type(e).__name__}: {e}")
+
+    async def farewell(self, ledger: Ledger, error: BaseException | None = None) -> None:
+        """The last record of a worker that can still write one, with what ended it."""
+        self._turn(State.STOPPED, f"{type(error).__name__}: {error}" if error is not None else "")
+        with contextlib.suppress(Exception):
+            await self.tell(ledger)
+
+
+async def _held(ledger: Ledger) -> int | None:
+    """How many deletions wait for a person; None for none, and when the ledger does not answer."""
+    with contextlib.suppress(DualSyncError):
+        async for record in ledger.records(HELD_DELETION):
+            count = record.data.get("count")
+            return count if isinstance(count, int) else None
+    return None

@@ -1,0 +1,133 @@
+"""The prefix-list file: an object of the side's own bucket that says which keys are synchronised, one prefix a line.
+
+Without a list that can be read nothing is synchronised: never everything, and nothing is taken for deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from dualsync.runtime.errors import Denied, DualSyncError, GiveUp, Stop
+from dualsync.runtime.log import Log, State
+from dualsync.runtime.model.key_filter import EVERYTHING, Scope
+from dualsync.runtime.ports import Bucket, Clock
+
+PERIOD = 120.0
+"""Seconds until a worker goes by a file that was changed."""
+SOON = 15.0
+"""Seconds until a worker without a list looks again."""
+LARGEST = 1 << 20
+"""Bytes of a file at most: thousands of prefixes, each of which costs the finder a listing."""
+
+
+def parse(text: bytes) -> Scope:
+    """The prefixes of a file in UTF-8, exactly as they stand there; empty lines are none. Raises ValueError."""
+    try:
+        lines = text.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
+    prefixes = [line.removesuffix("\r") for line in lines]
+    scope = Scope.of([prefix for prefix in prefixes if prefix])
+    if not scope.prefixes:
+        raise ValueError("names no prefix")
+    return scope
+
+
+class PrefixList:
+    """The file. `bucket` is the side's, without its prefix; without a `key` there is no list, and all keys count."""
+
+    def __init__(self, bucket: Bucket, key: str) -> None:
+        self._bucket = bucket
+        self.key = key
+        self._etag = ""
+        self._scope = EVERYTHING
+
+    async def read(self) -> Scope:
+        """What it says now; unchanged, it is not read again. Raises `Stop` when it is not there or no list, and `Retry`
+        and `CredentialRejected` when that can't be told."""
+        if not self.key:
+            return EVERYTHING
+        try:
+            seen = await self._bucket.head(self.key)
+            if seen is None:
+                raise self._no_list("is not in the bucket")
+            if not self._etag or seen.etag != self._etag:
+                if seen.size > LARGEST:
+                    raise self._no_list(f"has {seen.size} bytes, more than {LARGEST}")
+                await self._load()
+        except (Denied, GiveUp) as e:
+            raise self._no_list(f"can't be read ({e})") from None
+        return self._scope
+
+    async def _load(self) -> None:
+        reading = await self._bucket.read(self.key)
+        if reading is None:
+            raise self._no_list("is not in the bucket")
+        try:
+            text = b"".join([chunk async for chunk in reading.chunks()])
+        finally:
+            await reading.close()
+        try:
+            self._scope = parse(text)
+        except ValueError as e:
+            raise self._no_list(str(e)) from None
+        self._etag = reading.seen.etag
+
+    def _no_list(self, why: str) -> Stop:
+        self._etag = ""
+        return Stop(
+            f"DUALSYNC_PREFIX_LIST_FILE={self.key!r} {why}: put a text file there with a prefix a line; nothing is"
+            " synchronised until then"
+        )
+
+
+class Watched:
+    """A worker's view of the list: read again every few minutes; while there is none, the worker receives nothing."""
+
+    def __init__(self, file: PrefixList, clock: Clock, log: Log) -> None:
+        self._file = file
+        self._clock = clock
+        self._log = log
+        self._open = asyncio.Event()
+        self.scope = EVERYTHING
+        self.why = "the prefix-list file was not read yet"
+
+    @property
+    def closed(self) -> bool:
+        """Is it unknown what is to be synchronised?"""
+        return not self._open.is_set()
+
+    @property
+    def state(self) -> State:
+        """What a worker says of itself while it is."""
+        return State.WAITING_FOR_LIST
+
+    async def opened(self) -> None:
+        """Wait until there is a list."""
+        await self._open.wait()
+
+    def covers(self, key: str) -> bool:
+        """Is this key synchronised?"""
+        return self.scope.covers(key)
+
+    async def poll(self) -> None:
+        """Read once. A bucket that does not answer says nothing of the list: the last known one stands."""
+        try:
+            scope = await self._file.read()
+        except Stop as e:
+            self.why = str(e)
+            self._open.clear()
+            return
+        except DualSyncError as e:
+            self._log.line("WARNING", "prefix-list", reason=f"{type(e).__name__}: {e}")
+            return
+        if scope != self.scope:
+            self._log.line("INFO", "prefix-list", prefixes=len(scope.prefixes), scope=scope.name)
+        self.scope = scope
+        self._open.set()
+
+    async def watch(self) -> None:
+        """Read for ever; where there is no file, once."""
+        while self._file.key:
+            await self._clock.sleep(SOON if self.closed else PERIOD)
+            await self.poll()

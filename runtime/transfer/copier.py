@@ -1,0 +1,122 @@
+"""Bytes from one bucket to the other: whole, or in parts that never mix two versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dualsync.runtime.errors import GiveUp
+from dualsync.runtime.model.checksums import COMPUTABLE, composite, kind, linear, value
+from dualsync.runtime.model.objects import Attributes, Condition, Seen, Written
+from dualsync.runtime.model.origin_version import Stamp
+from dualsync.runtime.ports import Clock, Ledger, Parallel, Reading, Route
+from dualsync.runtime.transfer.multipart import Parts, SourceChanged, of_version, whole_of
+from dualsync.runtime.transfer.upload_record import Upload, digest
+
+MAX_PARTS = 10_000
+LONGEST_PART = 5 << 30
+"""Bytes, S3's limit for a part, and for an object in one request. A source in parts is copied in the same parts, so
+that its ETag is the same on both sides (which tells both sides' versions apart cheaply), and a composite checksum, too.
+The largest object has 48.8 TiB ("Multipart upload limits", S3 User Guide).
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copier:
+    """Copies an object that is being read. Sizes in bytes. Uploads under way are noted in `ledger`."""
+
+    threshold: int
+    part_size: int
+    parallel: Parallel
+    ledger: Ledger
+    clock: Clock
+    include_metadata: bool = True
+    keep_class: bool = False
+    """Whether a replica gets the storage class of its source; else it is the target bucket's business."""
+    giant: int = 1 << 30
+    """From here on an object's parts go through the queue."""
+    portion: int = 64 << 20
+    """What one message carries of it."""
+
+    async def copy(
+        self, route: Route, reading: Reading, key: str, stamp: Stamp, condition: Condition, to: str = ""
+    ) -> Written:
+        """Write what `reading` reads from the route's source at `key` to its target (as `to`), if `condition` holds
+        there.
+
+        Closes `reading`. Raises `SourceChanged`, `Changed`, `Busy`, `UnderWay` and what the edges raise. An upload that
+        a service did not let end is left for the next look, which goes on with it.
+        """
+        seen = reading.seen
+        attributes = theirs = seen.attributes
+        if not self.include_metadata:
+            attributes = Attributes(content_type=theirs.content_type, checksum=theirs.checksum)
+        if seen.archived:
+            await reading.close()
+            raise GiveUp(
+                "archived", f"the object is in storage class {seen.attributes.storage_class}: restore it first"
+            )
+        attributes = replace(attributes, storage_class=seen.attributes.storage_class if self.keep_class else "")
+        parts = parts_of(seen.etag) if seen.size else 0
+        if seen.size < self.threshold and not parts:
+            try:
+                chunks = [chunk async for chunk in reading.chunks()]
+            finally:
+                await reading.close()
+            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            if len(body) != seen.size:
+                raise SourceChanged(f"read {len(body)} of {seen.size} bytes")
+            return await route.target.put(to or key, body, attributes, stamp, condition)
+        await reading.close()
+        if not parts and seen.size <= LONGEST_PART and value(attributes.checksum) and not linear(attributes.checksum):
+            # S3 makes no such checksum of parts, but compares it with one request, however long.
+            whole = whole_of(route.source, key, seen.etag, 0, seen.size)
+            try:
+                return await route.target.put(to or key, whole, attributes, stamp, condition)
+            except GiveUp as e:
+                if e.reason != "EntityTooLarge":  # a store may take less than S3; it can still have the object in parts
+                    raise
+        length, checksum = await self._layout(route, key, seen, parts)
+        upload = Upload(
+            route=route.name,
+            key=key,
+            to=to or key,
+            etag=seen.etag,
+            size=seen.size,
+            length=length,
+            checksum=checksum,
+            stamp=stamp.encode(),
+            attributes=digest(attributes),
+            begun=int(self.clock.now()),
+        )
+        return await Parts(route, self.ledger, self.parallel).copy(
+            upload,
+            attributes,
+            stamp,
+            condition,
+            split=seen.size >= self.giant,
+            note=seen.size >= self.threshold,
+        )
+
+    async def _layout(self, route: Route, key: str, seen: Seen, parts: int) -> tuple[int, str]:
+        """The source's own length of parts where it can be had, and the checksum that the target is to make of them: a
+        composite one only of parts that lie as the source's."""
+        checksum = seen.attributes.checksum
+        whole = checksum if linear(checksum) else ""
+        if parts:
+            first = await of_version(route.source.head_part(key, 1, seen.etag))
+            if 0 < first.size <= LONGEST_PART and -(-seen.size // first.size) == parts:
+                can = kind(first.checksum) == kind(checksum) or kind(checksum) in COMPUTABLE
+                return first.size, checksum if composite(checksum) == parts and can else whole
+        return part_length(seen.size, self.part_size), whole
+
+
+def parts_of(etag: str) -> int:
+    """How many parts an object was uploaded in, 0 if in one piece ("Checking object integrity", S3 User Guide)."""
+    _, dash, count = etag.rpartition("-")
+    return int(count) if dash and count.isdigit() else 0
+
+
+def part_length(size: int, smallest: int) -> int:
+    """The length of all parts but the last: `smallest`, or as many whole MiB more as 10,000 parts need."""
+    need = -(-size // MAX_PARTS)
+    return smallest if need <= smallest else -(-need // (1 << 20)) << 20

@@ -1,0 +1,115 @@
+"""Uploads that nobody will end: aborted, for S3 keeps (and bills) their parts for ever.
+
+A noted upload (`dualsync.runtime.transfer.upload_record`) is of use as long as its source shows the version that it carries, and the ledger does
+not say that both sides hold it. One without a note belongs to a worker that died between the two; only such uploads as
+the dedicated user began at the peer, and the workers' own role here, are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from dualsync.runtime.errors import Changed, CredentialRejected, DualSyncError, GiveUp
+from dualsync.runtime.log import Log
+from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.origin_version import Stamp
+from dualsync.runtime.model.records import UPLOAD
+from dualsync.runtime.ports import Bucket, Clock, Ledger
+from dualsync.runtime.transfer.upload_record import Upload
+
+QUIET_SECONDS = 3600
+"""Younger than this an upload is left alone: a worker has it in hand."""
+ABANDONED_SECONDS = 7 * 86400
+"""So long without any progress, an upload is given up whatever it carries."""
+
+
+def sessions_of(account: str, role: str) -> Callable[[str], bool]:
+    """Whether an initiator is a session of this role of this account, whatever the session is called: an instance's id
+    on EC2. Empty names match nothing.
+
+    "Initiator" (API Reference) tells only of accounts and IAM users. For a role nothing but the ARN that STS gives its
+    sessions ("IAM identifiers", IAM User Guide) is certain to be it; any other form is left alone.
+    """
+    ours = re.compile(rf"arn:[a-z-]+:sts::{re.escape(account)}:assumed-role/{re.escape(role)}/[^/]+")
+    return lambda initiator: bool(account and role and ours.fullmatch(initiator))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """One pass over the uploads under way. `initiator` is the ARN of the user whose key writes to `remote`; `by_worker`
+    tells which initiators of uploads to `local` are this side's workers."""
+
+    clock: Clock
+    local: Bucket
+    remote: Bucket
+    ledger: Ledger
+    log: Log
+    initiator: str
+    by_worker: Callable[[str], bool]
+
+    async def run(self) -> int:
+        """How many were aborted. What fails is said, and left to the next pass. Raises `CredentialRejected`."""
+        now = self.clock.now()
+        noted = [Upload.of(record) async for record in self.ledger.records(UPLOAD)]
+        ended = 0
+        for upload in noted:
+            ended += await self._carefully(self._noted(upload, now), upload.to)
+        ids = {upload.id for upload in noted}
+        ended += await self._carefully(self._unnoted(self.remote, self._by_dedicated_user, ids, now), "")
+        return ended + await self._carefully(self._unnoted(self.local, self.by_worker, ids, now), "")
+
+    async def _carefully(self, work: Awaitable[int], key: str) -> int:
+        try:
+            return await work
+        except CredentialRejected:
+            raise
+        except DualSyncError as e:
+            self.log.line("WARNING", "uploads", key=key or None, reason=f"{type(e).__name__}: {e}")
+            return 0
+
+    async def _noted(self, upload: Upload, now: float) -> int:
+        since = max(upload.begun, upload.moved)
+        if now - since < QUIET_SECONDS:
+            return 0
+        why = "" if now - since < ABANDONED_SECONDS else f"nothing has moved for {ABANDONED_SECONDS // 86400} days"
+        why = why or await self._useless(upload)
+        if not why:
+            return 0
+        await self._bucket(upload.route.partition(">")[2]).abort_upload(upload.to, upload.id)
+        try:
+            await self.ledger.release(upload.record())
+        except Changed:
+            return 0  # replaced by a worker meanwhile
+        self.log.line("INFO", "uploads", key=upload.to, upload=upload.id, reason=f"aborted: {why}")
+        return 1
+
+    async def _useless(self, upload: Upload) -> str:
+        seen = await self._bucket(upload.route.partition(">")[0]).head(upload.key)
+        if seen is None or seen.etag != upload.etag:
+            return "its source has gone or was replaced"
+        agreed = (await self.ledger.get(upload.key) or Entry(upload.key)).agreed
+        stamp = Stamp.decode(upload.stamp)
+        if upload.to == upload.key and agreed is not None and stamp is not None and agreed.identity == stamp.identity:
+            return "both sides hold this version"
+        return ""
+
+    def _by_dedicated_user(self, initiator: str) -> bool:
+        return bool(self.initiator) and initiator == self.initiator
+
+    async def _unnoted(self, bucket: Bucket, ours: Callable[[str], bool], noted: set[str], now: float) -> int:
+        try:
+            begun = await bucket.list_uploads()
+        except GiveUp:
+            return 0  # a store without this call
+        ended = 0
+        for upload in begun:
+            if ours(upload.initiator) and upload.id not in noted and now - upload.initiated >= ABANDONED_SECONDS:
+                await bucket.abort_upload(upload.key, upload.id)
+                self.log.line("INFO", "uploads", key=upload.key, upload=upload.id, reason="aborted: nobody's")
+                ended += 1
+        return ended
+
+    def _bucket(self, name: str) -> Bucket:
+        return self.local if name == "local" else self.remote

@@ -1,0 +1,94 @@
+"""A multipart upload under way: what is noted of it in the ledger, so that any worker can go on with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from dualsync.runtime.model.objects import Attributes, Part
+from dualsync.runtime.model.records import UPLOAD, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """An upload of `key` as the route's source shows it, to be written as `to`.
+
+    What is copied (`etag`, `size`, `stamp`, `attributes`) and how (`length` of all parts but the last; bytes) must be
+    the same for an upload to be gone on with. `id` is S3's, `begun` in seconds since the epoch, `checksum` what the
+    store was told to see to (`Opened`; a record of an upload that can't have any keeps the next one from trying), and
+    `corrupt` how often it did not arrive whole. The rest is of giants,
+    whose parts are messages: `sent` is when they were sent (0: not yet), `parts` how many were there at `moved`,
+    `stalls` how often nothing had moved since, and `look` the fields of the look that asks for all this.
+    """
+
+    route: str
+    key: str
+    to: str
+    etag: str = ""
+    size: int = 0
+    length: int = 1
+    stamp: str = ""
+    attributes: str = ""
+    id: str = ""
+    begun: int = 0
+    checksum: str = ""
+    corrupt: int = 0
+    sent: int = 0
+    parts: int = 0
+    moved: int = 0
+    stalls: int = 0
+    look: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Of how many parts it consists."""
+        return -(-self.size // self.length)
+
+    def span(self, number: int) -> tuple[int, int]:
+        """From which byte to which (exclusive) part `number` (from 1) goes."""
+        start = (number - 1) * self.length
+        return start, min(start + self.length, self.size)
+
+    def present(self, listed: Sequence[Part]) -> dict[int, Part]:
+        """Of the parts that S3 lists those that are right, by number."""
+        found = {}
+        for part in listed:
+            start, end = self.span(part.number)
+            if part.number <= self.count and part.size == end - start:
+                found[part.number] = part
+        return found
+
+    def missing(self, present: Mapping[int, Part]) -> list[int]:
+        """The numbers of the parts that are not there."""
+        return [number for number in range(1, self.count + 1) if number not in present]
+
+    def is_of(self, other: Upload) -> bool:
+        """Do both carry the same version, with the same attributes, in the same parts, the same way?"""
+        return all(getattr(self, name) == getattr(other, name) for name in _WHAT)
+
+    def record(self) -> Record:
+        """As the ledger keeps it: one for each way and target."""
+        data = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("key", "begun")}
+        return Record(UPLOAD, id=record_id(self.route, self.to), time=self.begun, key=self.key, data=data)
+
+    @classmethod
+    def of(cls, record: Record) -> Upload:
+        """The inverse of `record`; a field that is not known is left out, so that another version's can be read."""
+        known = {f.name for f in fields(cls)}
+        given: dict[str, Any] = {"route": "", "to": "", "key": record.key, "begun": record.time}
+        return cls(**given | {name: value for name, value in record.data.items() if name in known})
+
+
+_WHAT = ("route", "key", "to", "etag", "size", "length", "stamp", "attributes")
+
+
+def record_id(route: str, to: str) -> str:
+    """The id of the record of an upload on `route` to the key `to`."""
+    return f"{route}/{to}"
+
+
+def digest(attributes: Attributes) -> str:
+    """Tells attributes apart: an upload has got them at its beginning."""
+    return hashlib.sha256(repr(attributes).encode()).hexdigest()[:16]

@@ -1,0 +1,66 @@
+"""The verdict of a deployed alarm on readings.
+
+Source: Amazon CloudWatch User Guide, "Alarm evaluation", "Configuring how CloudWatch alarms treat missing data".
+Each evaluation here looks at the periods that end at that moment; CloudWatch's own fill gaps from a few older points.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sandbox.cloudwatch.metrics import Metric, Readings
+
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanThreshold": operator.gt,
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "LessThanThreshold": operator.lt,
+    "LessThanOrEqualToThreshold": operator.le,
+}
+
+
+class AlarmState(StrEnum):
+    """As CloudWatch names them."""
+
+    OK = "OK"
+    ALARM = "ALARM"
+    INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An alarm's state, and what it tells people."""
+
+    name: str
+    state: AlarmState
+    says: str
+
+
+def judge(alarm: Mapping[str, Any], readings: Readings, now: float) -> Verdict:
+    """The state of an alarm (as DescribeAlarms gives it) at `now`."""
+    compare = _COMPARISONS[alarm["ComparisonOperator"]]
+    metric = Metric(
+        alarm["Namespace"],
+        alarm["MetricName"],
+        tuple(sorted((d["Name"], d["Value"]) for d in alarm.get("Dimensions", ()))),
+    )
+    name = alarm.get("Statistic") or alarm["ExtendedStatistic"]
+    period, threshold = float(alarm["Period"]), float(alarm["Threshold"])
+    treat = alarm.get("TreatMissingData", "missing")
+    breaching = missing = 0
+    for number in range(int(alarm["EvaluationPeriods"])):
+        end = now - number * period
+        value = readings.statistic(metric, name, end - period, end)
+        if value is None:
+            missing += 1
+            breaching += treat == "breaching"
+        else:
+            breaching += compare(value, threshold)
+    needed = int(alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"])
+    state = AlarmState.ALARM if breaching >= needed else AlarmState.OK
+    if missing == alarm["EvaluationPeriods"] and treat in ("missing", "ignore"):
+        state = AlarmState.INSUFFICIENT_DATA
+    return Verdict(alarm["AlarmName"], state, alarm.get("AlarmDescription", ""))

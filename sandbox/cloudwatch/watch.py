@@ -1,0 +1,170 @@
+"""CloudWatch's part in a sandbox: it looks at queues and groups, reads the logs, and judges the deployed alarms."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from dualsync.runtime.log import State
+from dualsync.runtime.service.heartbeat import LOG_PERIOD
+from dualsync.runtime.settings import SideName
+from sandbox.cloudwatch.alarms import AlarmState, Verdict, judge
+from sandbox.cloudwatch.metrics import Metric, Readings, derived
+from sandbox.environment.environment import Stage
+
+EVERY = 1.0
+PUBLISHED_EVERY = 5.0
+"""Seconds until the oldest message's age is told to the stand-in's CloudWatch, where `dualsync status` reads it."""
+LASTING = 1800.0
+"""Seconds of the foresight: longer than any alarm but the finder's needs to be sure."""
+NOT_FOR_PEOPLE = ("scale-out", "scale-in", "wake")
+_AGE = "ApproximateAgeOfOldestMessage"
+
+
+@dataclass
+class Watch:
+    """Samples from `start` to `stop`. What it saw is `readings`."""
+
+    stage: Stage
+    _sampled: Readings = field(default_factory=Readings)
+    _filled: dict[str, float] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self) -> None:
+        """Look at everything once a second, in a thread."""
+        self._clients = {
+            (side, service): self.stage.cloud.client(side, service)
+            for side in SideName
+            for service in ("sqs", "autoscaling", "cloudwatch", "logs")
+        }
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; harmless when it has."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _sample(self) -> None:
+        published = 0.0
+        while not self._stop.wait(EVERY):
+            now = time.time()
+            tell = now - published >= PUBLISHED_EVERY
+            published = now if tell else published
+            for side, outputs in self.stage.fleet.outputs.items():
+                self._queues(side, outputs, now, tell)
+                self._group(side, outputs, now)
+
+    def _queues(self, side: SideName, outputs: Any, now: float, tell: bool) -> None:
+        for url in (outputs["queueUrl"], outputs["deadLetterQueueUrl"]):
+            answer = self._clients[side, "sqs"].get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+            counts = {name: int(value) for name, value in answer["Attributes"].items() if name.startswith(_COUNT)}
+            name = url.rsplit("/", 1)[-1]
+            # The stand-in does not tell a message's age: it is at most the time since the queue was last empty.
+            since = self._filled.setdefault(name, now) if sum(counts.values()) else now
+            if not sum(counts.values()):
+                self._filled.pop(name, None)
+            dimensions = (("QueueName", name),)
+            with self._lock:
+                for source, metric in _QUEUE_METRICS.items():
+                    self._sampled.add(Metric("AWS/SQS", metric, dimensions), now, counts[source])
+                self._sampled.add(Metric("AWS/SQS", _AGE, dimensions), now, now - since)
+            if tell and url == outputs["queueUrl"]:
+                self._clients[side, "cloudwatch"].put_metric_data(
+                    Namespace="AWS/SQS",
+                    MetricData=[
+                        {
+                            "MetricName": _AGE,
+                            "Dimensions": [{"Name": "QueueName", "Value": name}],
+                            "Value": now - since,
+                        }
+                    ],
+                )
+
+    def _group(self, side: SideName, outputs: Any, now: float) -> None:
+        name = outputs["workerGroup"]
+        answer = self._clients[side, "autoscaling"].describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+        group = answer["AutoScalingGroups"][0]
+        serving = sum(instance["LifecycleState"] == "InService" for instance in group["Instances"])
+        dimensions = (("AutoScalingGroupName", name),)
+        with self._lock:
+            for metric, value in (
+                ("GroupInServiceInstances", serving),
+                ("GroupDesiredCapacity", group["DesiredCapacity"]),
+            ):
+                self._sampled.add(Metric("AWS/AutoScaling", metric, dimensions), now, value)
+
+    def readings(
+        self, side: SideName, more: Readings | None = None, lines: list[dict[str, Any]] | None = None
+    ) -> Readings:
+        """Everything measured of a side so far; `more` and `lines` are what is imagined on top."""
+        outputs = self.stage.fleet.outputs[side]
+        groups = {f"worker-{side}": outputs["workerLogGroup"], f"finder-{side}": outputs["finderLogGroup"]}
+        logged: dict[str, list[tuple[float, Any]]] = {group: [] for group in groups.values()}
+        for line in [*self.stage.fleet.journal.every(), *(lines or ())]:
+            if line["process"] in groups:
+                logged[groups[line["process"]]].append((line["heard"], line))
+        found = derived(self._filters(side, groups.values()), logged)
+        with self._lock:
+            for metric, points in (more or self._sampled).points.items():
+                found.points[metric] = list(points)
+        return found
+
+    def _filters(self, side: SideName, groups: Any) -> Iterator[Any]:
+        logs = self._clients[side, "logs"]
+        for group in groups:
+            yield from logs.describe_metric_filters(logGroupName=group)["metricFilters"]
+
+    def alarms(self, side: SideName) -> list[dict[str, Any]]:
+        """The side's deployed alarms for people, as CloudWatch gives them."""
+        found: list[dict[str, Any]] = self._clients[side, "cloudwatch"].describe_alarms()["MetricAlarms"]
+        return [alarm for alarm in found if not alarm["AlarmName"].endswith(NOT_FOR_PEOPLE)]
+
+    def raised(self, lasting: bool = False) -> list[Verdict]:
+        """The alarms that are in ALARM now; with `lasting`, those of half an hour later if nothing changes.
+
+        Lasting is: living workers go on saying the state that they said last, once a minute, as they do; dead ones say
+        nothing; queues stay as full as they are, and their oldest messages grow older.
+        """
+        now = time.time()
+        found = []
+        for side in SideName:
+            lines = self._foreseen(side, now) if lasting else None
+            readings = self.readings(side, self._grown(now) if lasting else None, lines)
+            at = now + LASTING if lasting else now
+            verdicts = [judge(alarm, readings, at) for alarm in self.alarms(side)]
+            found += [verdict for verdict in verdicts if verdict.state is AlarmState.ALARM]
+        return found
+
+    def _foreseen(self, side: SideName, now: float) -> list[dict[str, Any]]:
+        running = self.stage.fleet.workers.get(side)
+        if running is None or running.process.poll() is not None:
+            return []
+        states = list(self.stage.fleet.journal.lines("state", process=running.name))
+        last = states[-1] if states and states[-1]["state"] != State.STOPPED else None
+        times = range(int(LOG_PERIOD), int(LASTING) + 1, int(LOG_PERIOD))
+        return [{**last, "heard": now + seconds} for seconds in times] if last else []
+
+    def _grown(self, now: float) -> Readings:
+        with self._lock:
+            grown = self._sampled.copy()
+        for metric, points in grown.points.items():
+            _, last = points[-1]
+            ages = metric.name == _AGE and last > 0
+            points += [(now + t, last + t if ages else last) for t in range(60, int(LASTING) + 1, 60)]
+        return grown
+
+
+_COUNT = "ApproximateNumberOfMessages"
+_QUEUE_METRICS = {
+    "ApproximateNumberOfMessages": "ApproximateNumberOfMessagesVisible",
+    "ApproximateNumberOfMessagesNotVisible": "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed": "ApproximateNumberOfMessagesDelayed",
+}
+"""SQS's attributes and the metrics of the same meaning (Amazon SQS Developer Guide, "Available CloudWatch metrics")."""

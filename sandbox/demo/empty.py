@@ -1,0 +1,93 @@
+"""`python -m sandbox empty`: two empty accounts and a project folder pointed at them, to run `pulumi` in oneself."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from dualsync.runtime.settings import SideName
+from sandbox.environment.environment import Stage
+from sandbox.environment.processes import ROOT
+from sandbox.provider.attached import Attached
+from tests.e2e.pulumi_lifecycle.checkout import Checkout
+
+DESCRIPTION = ROOT / ".sandbox" / "empty.json"
+"""Where the description for programs is written while it runs."""
+
+PASSPHRASE = "sandbox"
+
+
+def describe(stage: Stage, checkout: Checkout, attached: Attached) -> dict[str, Any]:
+    """What to export, where to go, and what to type there; `instead` is for who has no plugin of the provider."""
+    state = stage.workspace.folder / "state"
+    state.mkdir(exist_ok=True)
+    stacks = [str(side) for side in SideName]
+    return {
+        "environment": {
+            **stage.workspace.environment,
+            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+        },
+        "instead": attached.variables,
+        "folder": str(checkout.folder),
+        "commands": [*(f"pulumi stack init {s}" for s in stacks), *(f"pulumi up --stack {s}" for s in stacks)],
+        "endpoint": stage.cloud.endpoint,
+    }
+
+
+def explain(console: Console, found: dict[str, Any]) -> None:
+    """The same for people."""
+    exports = " ".join(f"{k}={shlex.quote(v)}" for k, v in found["environment"].items())
+    instead = " ".join(f"{k}={shlex.quote(v)}" for k, v in found["instead"].items())
+    lines = [
+        "",
+        "Two empty accounts, each with its data bucket. In another shell:",
+        "",
+        "  unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION",
+        f"  export {exports}",
+        f"  cd {shlex.quote(found['folder'])}",
+        *(f"  {command}" for command in found["commands"]),
+        "",
+        "Without the provider's plugin, the sandbox's own answers in its place:",
+        "",
+        f"  export {instead}",
+        "",
+        "Ctrl-C ends all of it.",
+    ]
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def serve(port: int, file: Path) -> int:
+    """Start, describe, wait for Ctrl-C; the exit code."""
+    console = Console(highlight=False)
+    with console.status("starting"), Stage.open("empty", port) as stage:
+        stage.make_buckets()
+        stage.build_bundles()
+        checkout = Checkout.make(stage.workspace)
+        for side in SideName:
+            checkout.configure(str(side), stage.cloud.endpoint, stage.workspace.folder / "bundles", {})
+        with Attached.start(stage.workspace) as attached:
+            _wait(console, describe(stage, checkout, attached), file)
+    return 0
+
+
+def _wait(console: Console, found: dict[str, Any], file: Path) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    file.parent.mkdir(exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(found, indent=1))
+    explain(console, found)
+    try:
+        stop.wait()
+    finally:
+        file.unlink(missing_ok=True)
+    console.print("ending")

@@ -1,0 +1,141 @@
+"""A stand-in cloud with both stacks deployed into it: what the demo plays on, and `serve` leaves open."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+
+from dualsync.runtime.settings import SideName
+from sandbox.cloud.accounts import ACCOUNTS
+from sandbox.cloud.handle import Cloud
+from sandbox.environment import pair_file
+from sandbox.environment.deploy import build_bundles, deploy
+from sandbox.environment.processes import ROOT
+from sandbox.environment.workers import Fleet
+from sandbox.environment.workspace import Workspace
+
+FOREIGN_ID = "another-teams-restores"
+"""Id of the notification that was on the cn bucket before us and must survive."""
+
+
+def bucket_names() -> dict[SideName, str]:
+    """The buckets that the project's config names."""
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    return {side: declared[str(side)]["default"]["bucket"] for side in SideName}
+
+
+@dataclass
+class Stage:
+    """Everything that runs; leaving it ends all processes. `keep` leaves the folder for a look."""
+
+    workspace: Workspace
+    cloud: Cloud
+    fleet: Fleet
+    keep: bool = False
+    buckets: dict[SideName, str] = field(default_factory=bucket_names)
+
+    @classmethod
+    def open(cls, name: str, port: int = 0, settings: Mapping[str, str] | None = None) -> Stage:
+        """Start an empty stand-in cloud. `settings` change the runtime's (variables) in this sandbox."""
+        workspace = Workspace.new(name)
+        cloud = Cloud.start(port, workspace.log("cloud"))
+        workspace.write_profiles(cloud.endpoint)
+        return cls(workspace, cloud, Fleet(cloud, workspace, {}, settings or {}))
+
+    def s3(self, side: SideName) -> Any:
+        """The S3 client of a user on this side, for many threads."""
+        return self.cloud.client(side, "s3", connections=32)
+
+    def make_buckets(self) -> None:
+        """The two buckets, which are the user's: they are there before the program is, with another's notification."""
+        for side, bucket in self.buckets.items():
+            region = {"LocationConstraint": ACCOUNTS[side].region}
+            self.cloud.client(side, "s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
+        self._foreign_notification()
+
+    def _foreign_notification(self) -> None:
+        side, bucket = SideName.CN, self.buckets[SideName.CN]
+        account, sqs = ACCOUNTS[side], self.cloud.client(side, "sqs")
+        url = sqs.create_queue(QueueName="another-teams-queue")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "s3.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": f"arn:{account.partition}:s3:::{bucket}"}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        entry = {"Id": FOREIGN_ID, "QueueArn": arn, "Events": ["s3:ObjectRestore:Completed"]}
+        self.cloud.client(side, "s3").put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [entry]}
+        )
+
+    def foreign_notification_is_there(self) -> bool:
+        """Whether the other team's notification is still as it was."""
+        got = self.cloud.client(SideName.CN, "s3").get_bucket_notification_configuration(
+            Bucket=self.buckets[SideName.CN]
+        )
+        mine = [e for e in got.get("QueueConfigurations", ()) if e["Id"] == FOREIGN_ID]
+        return [e["Events"] for e in mine] == [["s3:ObjectRestore:Completed"]]
+
+    def build_bundles(self) -> None:
+        """What workers and finder would boot from; both stacks upload it."""
+        build_bundles(self.workspace)
+
+    def deploy(
+        self,
+        side: SideName,
+        told: Callable[[int], None] = lambda made: None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Deploy the stack of one side; `told` hears how many resources were made. `config` is on top of the stack's.
+        Raises `DeployError`."""
+        numbers = itertools.count(1)
+        outputs = deploy(
+            str(side), self.workspace, self.cloud.endpoint, lambda kind, name: told(next(numbers)), dict(config or {})
+        )
+        self.fleet.outputs = {**self.fleet.outputs, side: outputs[str(side)]}
+
+    def write_pair(self, file: Path | None = None) -> Path:
+        """Write what the operator's commands need to find this pair (`--pair`); its path."""
+        return pair_file.write(file or self.workspace.folder / "pair.json", self.fleet.outputs, self.fleet.changes)
+
+    def hide_for(self, seconds: int) -> None:
+        """Set both queues' visibility timeout, so that what a killed worker held comes back soon."""
+        for side, outputs in self.fleet.outputs.items():
+            self.cloud.client(side, "sqs").set_queue_attributes(
+                QueueUrl=outputs["queueUrl"], Attributes={"VisibilityTimeout": str(seconds)}
+            )
+
+    def backlog(self, side: SideName) -> tuple[int, int]:
+        """(messages waiting, delayed or in flight; dead letters) of a side."""
+        outputs, sqs = self.fleet.outputs[side], self.cloud.client(side, "sqs")
+
+        def depth(url: str) -> int:
+            got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            return sum(int(v) for k, v in got.items() if k.startswith("ApproximateNumberOfMessages"))
+
+        return depth(outputs["queueUrl"]), depth(outputs["deadLetterQueueUrl"])
+
+    def close(self) -> None:
+        """End everything."""
+        self.fleet.stop()
+        self.cloud.stop()
+        if not self.keep:
+            self.workspace.remove()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.keep = self.keep or (error is not None and not isinstance(error, KeyboardInterrupt))
+        self.close()

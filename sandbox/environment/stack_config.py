@@ -1,0 +1,53 @@
+"""A stack's config as the engine hands it over: the project's defaults, the stack's file, the sandbox's changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dualsync.components.config.stack_config import PROJECT
+from dualsync.runtime.settings import SideName
+from sandbox.cloud.accounts import ACCOUNTS
+from sandbox.environment.processes import ROOT
+
+
+def config_of(stack: str, endpoint: str, bundles: Path, changes: dict[str, Any] | None = None) -> dict[str, str]:
+    """Every key with its value as text, lists and objects as JSON."""
+    values = {**_declared(), **_stack_file(stack)}
+    for key, value in {**overrides(endpoint, bundles, values), **(changes or {})}.items():
+        values[f"{PROJECT}:{key}"] = value
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+
+
+def overrides(endpoint: str, bundles: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """What the sandbox changes: where the accounts are, a bundle made here, and that all of it may be torn down."""
+    sides = {}
+    for side in SideName:
+        account = ACCOUNTS[side]
+        declared = dict(values[f"{PROJECT}:{side}"])
+        image = f"{account.account_id}.dkr.ecr.{account.region}.{account.dns_suffix}/lambda-python:3.11"
+        sides[str(side)] = declared | {
+            "accountId": account.account_id,
+            "region": account.region,
+            "profile": account.profile,
+            "endpoint": endpoint,
+            "finderImage": image,
+        }
+    return {**sides, "bundle": str(bundles), "protect": False}
+
+
+def _declared() -> dict[str, Any]:
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    return {
+        key if ":" in key else f"{PROJECT}:{key}": entry.get("default", entry.get("value"))
+        for key, entry in declared.items()
+        if "default" in entry or "value" in entry
+    }
+
+
+def _stack_file(stack: str) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return values

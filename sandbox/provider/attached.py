@@ -1,0 +1,66 @@
+"""Starts the provider's process, for engines to attach to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from types import TracebackType
+
+from sandbox.environment.processes import ROOT, leashed
+from sandbox.environment.workspace import Workspace
+from sandbox.provider.grpc_provider import NAME
+
+
+class ProviderError(Exception):
+    """The provider's process did not start; the text holds its last words."""
+
+
+@dataclass
+class Attached:
+    """A running provider. It knows the sandbox's profiles and no other credentials."""
+
+    port: int
+    process: subprocess.Popen[str]
+
+    @classmethod
+    def start(cls, workspace: Workspace) -> Attached:
+        """Start it and wait for its port. It dies with this process. Raises `ProviderError`."""
+        log = workspace.log("provider")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
+        with log.open("a") as errors:
+            process = subprocess.Popen(
+                leashed([sys.executable, "-m", "sandbox.provider.server"]),
+                cwd=ROOT,
+                env=environment | workspace.environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            process.communicate()
+            raise ProviderError(f"the provider ended with code {process.returncode}: {log.read_text()[-2000:]}")
+        return cls(json.loads(line)["port"], process)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What makes an engine attach to it instead of starting a plugin."""
+        return {"PULUMI_DEBUG_PROVIDERS": f"{NAME}:{self.port}"}
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+
+    def __enter__(self) -> Attached:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()

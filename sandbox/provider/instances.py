@@ -1,0 +1,39 @@
+"""Which account a call is for. The engine's calls do not name their provider instance, their connections do.
+
+The engine opens one connection for each provider instance, and Configure, which says region and profile, comes through
+it before anything else (`plugin.NewProvider` of Pulumi's SDK). A call on a connection without one is refused.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from sandbox.provider.access import account_of
+from sandbox.provider.base import Account, Properties
+
+
+class NotConfigured(Exception):
+    """A call came before its provider instance was configured, or through another connection."""
+
+
+class Instances:
+    """Accounts by connection. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, Account] = {}
+        self._lock = threading.Lock()
+
+    def configure(self, peer: str, config: Properties) -> Account:
+        """Remember whose connection this is. Raises `AccessError` for credentials that lead elsewhere."""
+        account = account_of(config)
+        with self._lock:
+            self._accounts[peer] = account
+        return account
+
+    def of(self, peer: str) -> Account:
+        """The account of a connection. Raises `NotConfigured`."""
+        with self._lock:
+            account = self._accounts.get(peer)
+        if account is None:
+            raise NotConfigured("this connection's provider instance was never configured")
+        return account

@@ -1,0 +1,154 @@
+"""The provider's functions that the program calls, by token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sandbox.provider.base import Account, Properties
+
+Lookup = Callable[[Account, Properties], Properties]
+LOOKUPS: dict[str, Lookup] = {}
+"""Functions by token."""
+
+
+def looks_up(token: str) -> Callable[[Lookup], Lookup]:
+    """Registers a function as the answer to `token`."""
+
+    def register(function: Lookup) -> Lookup:
+        LOOKUPS[token] = function
+        return function
+
+    return register
+
+
+def _filters(args: Properties) -> list[dict[str, Any]]:
+    filters = [{"Name": f["name"], "Values": list(f["values"])} for f in args.get("filters") or ()]
+    return filters + [{"Name": f"tag:{k}", "Values": [v]} for k, v in (args.get("tags") or {}).items()]
+
+
+@looks_up("aws:index/getCallerIdentity:getCallerIdentity")
+def caller_identity(account: Account, args: Properties) -> Properties:
+    who = account.client("sts").get_caller_identity()
+    return {"accountId": who["Account"], "arn": who["Arn"], "userId": who["UserId"], "id": who["Account"]}
+
+
+@looks_up("aws:index/getRegion:getRegion")
+def region(account: Account, args: Properties) -> Properties:
+    return {"id": account.region, "region": account.region, "name": account.region, "description": account.region}
+
+
+@looks_up("aws:index/getPartition:getPartition")
+def partition(account: Account, args: Properties) -> Properties:
+    reverse = ".".join(reversed(account.dns_suffix.split(".")))
+    return {
+        "id": account.partition,
+        "partition": account.partition,
+        "dnsSuffix": account.dns_suffix,
+        "reverseDnsPrefix": reverse,
+    }
+
+
+@looks_up("aws:s3/getBucket:getBucket")
+def bucket(account: Account, args: Properties) -> Properties:
+    name = args["bucket"]
+    try:
+        account.client("s3").head_bucket(Bucket=name)
+    except ClientError as e:
+        raise LookupError(f"reading S3 Bucket ({name}): couldn't find resource ({e})") from None
+    domain = f"{name}.s3.{account.dns_suffix}"
+    arn = f"arn:{account.partition}:s3:::{name}"
+    return {"id": name, "bucket": name, "arn": arn, "bucketDomainName": domain, "bucketRegion": account.region}
+
+
+@looks_up("aws:ssm/getParameter:getParameter")
+def parameter(account: Account, args: Properties) -> Properties:
+    found = account.client("ssm").get_parameter(Name=args["name"], WithDecryption=args.get("withDecryption", True))[
+        "Parameter"
+    ]
+    return {
+        "id": found["Name"],
+        "name": found["Name"],
+        "arn": found["ARN"],
+        "type": found["Type"],
+        "value": found["Value"],
+        "insecureValue": found["Value"],
+        "version": found["Version"],
+    }
+
+
+@looks_up("aws:ec2/getVpcs:getVpcs")
+def vpcs(account: Account, args: Properties) -> Properties:
+    found = account.client("ec2").describe_vpcs(Filters=_filters(args))["Vpcs"]
+    return {"id": account.region, "ids": [v["VpcId"] for v in found]}
+
+
+@looks_up("aws:ec2/getSubnets:getSubnets")
+def subnets(account: Account, args: Properties) -> Properties:
+    # moto does not know the filter by a zone's id.
+    filters = _filters(args)
+    zones = [v for f in filters if f["Name"] == "availability-zone-id" for v in f["Values"]]
+    known = [f for f in filters if f["Name"] != "availability-zone-id"]
+    found = account.client("ec2").describe_subnets(Filters=known)["Subnets"]
+    return {
+        "id": account.region,
+        "ids": [s["SubnetId"] for s in found if not zones or s["AvailabilityZoneId"] in zones],
+    }
+
+
+@looks_up("aws:ec2/getRouteTables:getRouteTables")
+def route_tables(account: Account, args: Properties) -> Properties:
+    filters = _filters(args)
+    if args.get("vpcId"):
+        filters.append({"Name": "vpc-id", "Values": [args["vpcId"]]})
+    found = account.client("ec2").describe_route_tables(Filters=filters)["RouteTables"]
+    return {"id": account.region, "ids": [t["RouteTableId"] for t in found]}
+
+
+@looks_up("aws:ec2/getRouteTable:getRouteTable")
+def route_table(account: Account, args: Properties) -> Properties:
+    (found,) = account.client("ec2").describe_route_tables(RouteTableIds=[args["routeTableId"]])["RouteTables"]
+    id = found["RouteTableId"]
+    return {
+        "id": id,
+        "arn": account.arn("ec2", f"route-table/{id}"),
+        "routeTableId": id,
+        "vpcId": found["VpcId"],
+        "ownerId": account.account_id,
+        "associations": [
+            {
+                "main": a.get("Main", False),
+                "gatewayId": a.get("GatewayId", ""),
+                "routeTableAssociationId": a["RouteTableAssociationId"],
+                "routeTableId": id,
+                "subnetId": a.get("SubnetId", ""),
+            }
+            for a in found["Associations"]
+        ],
+        # The provider leaves the local route out.
+        "routes": [_route(r) for r in found["Routes"] if r.get("GatewayId") != "local"],
+        "tags": {t["Key"]: t["Value"] for t in found.get("Tags", ())},
+    }
+
+
+_TARGETS = {
+    "cidrBlock": "DestinationCidrBlock",
+    "ipv6CidrBlock": "DestinationIpv6CidrBlock",
+    "destinationPrefixListId": "DestinationPrefixListId",
+    "gatewayId": "GatewayId",
+    "natGatewayId": "NatGatewayId",
+    "transitGatewayId": "TransitGatewayId",
+    "instanceId": "InstanceId",
+    "networkInterfaceId": "NetworkInterfaceId",
+    "vpcPeeringConnectionId": "VpcPeeringConnectionId",
+    "egressOnlyGatewayId": "EgressOnlyInternetGatewayId",
+    "carrierGatewayId": "CarrierGatewayId",
+    "localGatewayId": "LocalGatewayId",
+    "coreNetworkArn": "CoreNetworkArn",
+}
+
+
+def _route(route: dict[str, Any]) -> Properties:
+    return {"vpcEndpointId": ""} | {name: route.get(key, "") for name, key in _TARGETS.items()}

@@ -1,0 +1,192 @@
+"""SNS and KMS: where alarms go."""
+
+from __future__ import annotations
+
+from sandbox.provider.base import Properties, Resource, changed, found, handles, present, retag, tag_list, tag_map
+
+GONE = ("NotFound", "NotFoundException", "ResourceNotFoundException")
+
+
+_ATTRIBUTES = {"displayName": "DisplayName", "kmsMasterKeyId": "KmsMasterKeyId", "policy": "Policy"}
+
+
+@handles("aws:sns/topic:Topic")
+class Topic(Resource):
+    replaces = frozenset({"name", "namePrefix", "fifoTopic"})
+    autonamed = "name"
+    documents = frozenset({"policy", "deliveryPolicy"})
+
+    def create(self, inputs: Properties) -> str:
+        attributes = {a: str(inputs[n]) for n, a in _ATTRIBUTES.items() if inputs.get(n)}
+        made = self.account.client("sns").create_topic(
+            Name=inputs["name"], Attributes=attributes, Tags=tag_list(inputs)
+        )
+        return str(made["TopicArn"])
+
+    def read(self, id: str, state: Properties) -> Properties | None:
+        sns = self.account.client("sns")
+        answer = found(sns.get_topic_attributes, GONE, TopicArn=id)
+        if answer is None:
+            return None
+        given = answer["Attributes"]
+        return present(
+            arn=id,
+            name=id.rsplit(":", 1)[1],
+            owner=given["Owner"],
+            displayName=given.get("DisplayName"),
+            kmsMasterKeyId=given.get("KmsMasterKeyId"),
+            tagsAll=tag_map(sns.list_tags_for_resource(ResourceArn=id)["Tags"]),
+        )
+
+    def update(self, id: str, old: Properties, new: Properties) -> None:
+        sns = self.account.client("sns")
+        for name, attribute in _ATTRIBUTES.items():
+            if changed(old, new, name):
+                sns.set_topic_attributes(TopicArn=id, AttributeName=attribute, AttributeValue=str(new.get(name) or ""))
+        added, removed = retag(old, new)
+        if added:
+            sns.tag_resource(ResourceArn=id, Tags=tag_list({"tagsAll": added}))
+        if removed:
+            sns.untag_resource(ResourceArn=id, TagKeys=removed)
+
+    def delete(self, id: str, state: Properties) -> None:
+        found(self.account.client("sns").delete_topic, GONE, TopicArn=id)
+
+
+@handles("aws:sns/topicPolicy:TopicPolicy")
+class TopicPolicy(Resource):
+    replaces = frozenset({"arn"})
+    documents = frozenset({"policy"})
+
+    def create(self, inputs: Properties) -> str:
+        self._put(inputs)
+        return str(inputs["arn"])
+
+    def read(self, id: str, state: Properties) -> Properties | None:
+        answer = found(self.account.client("sns").get_topic_attributes, GONE, TopicArn=id)
+        if answer is None:
+            return None
+        return {"arn": id, "owner": answer["Attributes"]["Owner"], "policy": answer["Attributes"]["Policy"]}
+
+    def update(self, id: str, old: Properties, new: Properties) -> None:
+        self._put(new)
+
+    def delete(self, id: str, state: Properties) -> None:
+        """Nothing: a topic without a policy of its own has AWS's default one again when the topic itself goes."""
+
+    def _put(self, inputs: Properties) -> None:
+        self.account.client("sns").set_topic_attributes(
+            TopicArn=inputs["arn"], AttributeName="Policy", AttributeValue=inputs["policy"]
+        )
+
+
+@handles("aws:sns/topicSubscription:TopicSubscription")
+class TopicSubscription(Resource):
+    replaces = frozenset({"topic", "protocol", "endpoint"})
+
+    def create(self, inputs: Properties) -> str:
+        attributes = {"RawMessageDelivery": "true"} if inputs.get("rawMessageDelivery") else {}
+        made = self.account.client("sns").subscribe(
+            TopicArn=inputs["topic"],
+            Protocol=inputs["protocol"],
+            Endpoint=inputs["endpoint"],
+            Attributes=attributes,
+            ReturnSubscriptionArn=True,
+        )
+        return str(made["SubscriptionArn"])
+
+    def read(self, id: str, state: Properties) -> Properties | None:
+        answer = found(self.account.client("sns").get_subscription_attributes, GONE, SubscriptionArn=id)
+        if answer is None:
+            return None
+        given = answer["Attributes"]
+        return {
+            "arn": id,
+            "topic": given["TopicArn"],
+            "protocol": given["Protocol"],
+            "endpoint": given["Endpoint"],
+            "ownerId": given["Owner"],
+            "pendingConfirmation": given.get("PendingConfirmation") == "true",
+            "rawMessageDelivery": given.get("RawMessageDelivery") == "true",
+        }
+
+    def delete(self, id: str, state: Properties) -> None:
+        found(self.account.client("sns").unsubscribe, GONE, SubscriptionArn=id)
+
+
+@handles("aws:kms/key:Key")
+class Key(Resource):
+    replaces = frozenset({"keyUsage", "customerMasterKeySpec", "multiRegion", "customKeyStoreId", "xksKeyId"})
+    documents = frozenset({"policy"})
+
+    def create(self, inputs: Properties) -> str:
+        kms = self.account.client("kms")
+        tags = tag_list(inputs, "TagKey", "TagValue")
+        made = kms.create_key(Tags=tags, **present(Description=inputs.get("description"), Policy=inputs.get("policy")))
+        id = str(made["KeyMetadata"]["KeyId"])
+        if inputs.get("enableKeyRotation"):
+            kms.enable_key_rotation(KeyId=id)
+        return id
+
+    def read(self, id: str, state: Properties) -> Properties | None:
+        kms = self.account.client("kms")
+        answer = found(kms.describe_key, GONE, KeyId=id)
+        if answer is None or answer["KeyMetadata"]["KeyState"] == "PendingDeletion":
+            return None
+        key = answer["KeyMetadata"]
+        return {
+            "arn": key["Arn"],
+            "keyId": id,
+            "description": key["Description"],
+            "isEnabled": key["Enabled"],
+            "enableKeyRotation": kms.get_key_rotation_status(KeyId=id)["KeyRotationEnabled"],
+            "policy": kms.get_key_policy(KeyId=id, PolicyName="default")["Policy"],
+            "tagsAll": tag_map(kms.list_resource_tags(KeyId=id).get("Tags"), "TagKey", "TagValue"),
+        }
+
+    def update(self, id: str, old: Properties, new: Properties) -> None:
+        kms = self.account.client("kms")
+        if changed(old, new, "description"):
+            kms.update_key_description(KeyId=id, Description=new.get("description", ""))
+        if changed(old, new, "policy"):
+            kms.put_key_policy(KeyId=id, PolicyName="default", Policy=new["policy"])
+        if changed(old, new, "enableKeyRotation"):
+            (kms.enable_key_rotation if new.get("enableKeyRotation") else kms.disable_key_rotation)(KeyId=id)
+        added, removed = retag(old, new)
+        if added:
+            kms.tag_resource(KeyId=id, Tags=tag_list({"tagsAll": added}, "TagKey", "TagValue"))
+        if removed:
+            kms.untag_resource(KeyId=id, TagKeys=removed)
+
+    def delete(self, id: str, state: Properties) -> None:
+        days = state.get("deletionWindowInDays", 30)
+        schedule = self.account.client("kms").schedule_key_deletion
+        found(schedule, (*GONE, "KMSInvalidStateException"), KeyId=id, PendingWindowInDays=days)
+
+
+@handles("aws:kms/alias:Alias")
+class Alias(Resource):
+    replaces = frozenset({"name", "namePrefix"})
+
+    def create(self, inputs: Properties) -> str:
+        self.account.client("kms").create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
+        return str(inputs["name"])
+
+    def read(self, id: str, state: Properties) -> Properties | None:
+        for page in self.account.client("kms").get_paginator("list_aliases").paginate():
+            for alias in page["Aliases"]:
+                if alias["AliasName"] == id:
+                    key = alias["TargetKeyId"]
+                    return {
+                        "arn": alias["AliasArn"],
+                        "name": id,
+                        "targetKeyId": key,
+                        "targetKeyArn": self.account.arn("kms", f"key/{key}"),
+                    }
+        return None
+
+    def update(self, id: str, old: Properties, new: Properties) -> None:
+        self.account.client("kms").update_alias(AliasName=id, TargetKeyId=new["targetKeyId"])
+
+    def delete(self, id: str, state: Properties) -> None:
+        found(self.account.client("kms").delete_alias, GONE, AliasName=id)

@@ -1,0 +1,89 @@
+"""Checksums of objects and of uploads (Amazon S3 User Guide, "Checking object integrity for data uploads")."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualsync.runtime.errors import Corrupt, Unfit
+from dualsync.runtime.model.objects import NOTHING, Part
+from dualsync.runtime.ports import Bucket
+from tests.contract.adapters import World, differs
+from tests.contract.test_bucket import PART, PLAIN, STAMP
+from tests.support.fakes.store import checksum_of
+
+WHOLE, OF_PARTS = "crc32:cX+/tw==", "sha256:02fcpk5/QKJNsvzEdkeBlFeIWeYNwKJOAWPjbe9fHIs=-2"
+WRONG = {WHOLE: "crc32:AAAAAA==", OF_PARTS: "sha256:AAfcpk5/QKJNsvzEdkeBlFeIWeYNwKJOAWPjbe9fHIs=-2"}
+"""Of five MiB of "a" in one part, and "tail" in another."""
+INTEGRITY = "Amazon S3 User Guide, Checking object integrity for data uploads"
+
+
+async def upload_with(world: World, bucket: Bucket, checksum: str) -> tuple[str, list[Part]]:
+    opened = await bucket.create_upload("k", PLAIN, STAMP, checksum)
+    assert opened.checksum == checksum
+    parts = []
+    for number, body in enumerate((b"a" * PART, b"tail"), 1):
+        own = checksum_of("sha256", body) if checksum.endswith("-2") else ""
+        parts.append(await bucket.put_part("k", opened.id, number, body, own, checksum))
+    return opened.id, parts
+
+
+@pytest.mark.parametrize("checksum", [WHOLE, OF_PARTS])
+async def test_an_upload_has_the_checksum_that_it_was_begun_with(world: World, checksum: str) -> None:
+    bucket = world.bucket()
+    upload_id, _ = await upload_with(world, bucket, checksum)
+    listed = await bucket.list_parts("k", upload_id)
+    assert listed is not None
+    if checksum is OF_PARTS:
+        differs(world, "moto", "lists parts without theirs", "Amazon S3 API Reference, ListParts")
+        assert [part.checksum for part in listed] == [checksum_of("sha256", b) for b in (b"a" * PART, b"tail")]
+    written = await bucket.complete_upload("k", upload_id, listed, NOTHING, checksum, checksum)
+    reading = await bucket.read("k")
+    assert reading is not None
+    assert reading.seen.attributes.checksum == checksum
+    await reading.close()
+    differs(world, "moto", "takes no notice of partNumber", "Amazon S3 API Reference, GetObject")
+    shown = checksum_of("sha256", b"tail") if checksum is OF_PARTS else ""
+    assert await bucket.read_part("k", 2, 4, written.etag) == (b"tail", shown)
+    assert (await bucket.head_part("k", 2, written.etag)).checksum == shown
+    with pytest.raises(Unfit):
+        await bucket.read_part("k", 2, 5, written.etag)
+
+
+@pytest.mark.parametrize("checksum", [WHOLE, OF_PARTS])
+async def test_an_upload_of_another_content_does_not_come_into_being(world: World, checksum: str) -> None:
+    bucket = world.bucket()
+    upload_id, parts = await upload_with(world, bucket, WRONG[checksum])
+    differs(world, "moto", "believes any checksum", INTEGRITY)
+    with pytest.raises(Corrupt):
+        await bucket.complete_upload("k", upload_id, parts, NOTHING, WRONG[checksum], WRONG[checksum])
+    assert await bucket.head("k") is None
+
+
+async def test_a_part_of_another_content_is_refused(world: World) -> None:
+    bucket = world.bucket()
+    upload_id, _ = await upload_with(world, bucket, OF_PARTS)
+    differs(world, "moto", "believes any checksum", INTEGRITY)
+    with pytest.raises(Corrupt):
+        await bucket.put_part("k", upload_id, 2, b"tale", checksum_of("sha256", b"tail"), OF_PARTS)
+
+
+@pytest.mark.parametrize("kind", ["crc32", "sha1", "sha256"])
+async def test_an_object_of_another_content_is_refused(world: World, kind: str) -> None:
+    bucket = world.bucket()
+    differs(world, "moto", "believes any checksum", INTEGRITY)
+    with pytest.raises(Corrupt):
+        await bucket.put("k", b"tale", replace(PLAIN, checksum=checksum_of(kind, b"tail")), STAMP, NOTHING)
+    assert await bucket.head("k") is None
+
+
+@pytest.mark.parametrize("kind", ["crc32", "sha1", "sha256"])
+async def test_an_object_keeps_the_checksum_that_it_came_with(world: World, kind: str) -> None:
+    bucket = world.bucket()
+    await bucket.put("k", b"tail", replace(PLAIN, checksum=checksum_of(kind, b"tail")), STAMP, NOTHING)
+    differs(world, "moto", "keeps only those of which an SDK speaks", "Amazon S3 API Reference, PutObject")
+    reading = await bucket.read("k")
+    assert reading is not None
+    assert reading.seen.attributes.checksum == checksum_of(kind, b"tail")
+    await reading.close()

@@ -1,0 +1,128 @@
+"""Ledgers (Amazon DynamoDB Developer Guide: conditional writes, strongly consistent reads, BatchGetItem)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualsync.runtime.errors import Changed
+from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
+from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, UPLOAD, Record
+from dualsync.runtime.settings import SideName
+from tests.contract.adapters import World
+
+AGREED = Agreement(Identity(SideName.CN, 1_790_000_000, "e1"), Held("e1", 1_790_000_000), Held("e2-7", None))
+OTHER = Agreement(Identity(SideName.GLOBAL, 1_790_000_009, "e3"), Held("e4", 1_790_000_010), Held("e3", 1_790_000_009))
+FULL = Entry(
+    key="k",
+    revision=1,
+    agreed=AGREED,
+    expired=OTHER,
+    dead=(OTHER, AGREED),
+    sequencer="0000000000000055aed6dcd90281e5",
+    arrived="0055aed6dcd90281e4",
+    deleted="0055aed6dcd90281e3",
+    died=1_790_000_011,
+    updated=1_790_000_012,
+)
+
+
+async def records(world: World, kind: str) -> list[Record]:
+    return [record async for record in world.ledger.records(kind)]
+
+
+async def test_nothing(world: World) -> None:
+    assert await world.ledger.get("k") is None
+    assert await world.ledger.get_many([]) == {}
+    assert await world.ledger.get_many(["k"]) == {}
+    assert await records(world, CONFLICT) == []
+
+
+@pytest.mark.parametrize("entry", [FULL, Entry(key="k", revision=1), replace(FULL, agreed=None, expired=None)])
+async def test_what_is_put_is_there(world: World, entry: Entry) -> None:
+    await world.ledger.put(entry, 0)
+    assert await world.ledger.get("k") == entry
+    assert await world.ledger.get_many(["k", "j"]) == {"k": entry}
+
+
+@pytest.mark.parametrize(
+    "key", ["//dualsync/record/conflict/1", "//dualsync/object/k", "ü" * 512, "\x01 \n", ".", "/"], ids=list("123456")
+)
+async def test_any_key(world: World, key: str) -> None:
+    await world.ledger.record(Record(CONFLICT, "1", 5))
+    entry = replace(FULL, key=key)
+    await world.ledger.put(entry, 0)
+    assert await world.ledger.get(key) == entry
+    assert await world.ledger.get_many([key]) == {key: entry}
+    assert await records(world, CONFLICT) == [Record(CONFLICT, "1", 5)]
+
+
+async def test_a_put_needs_the_revision_that_it_was_made_from(world: World) -> None:
+    await world.ledger.put(FULL, 0)
+    for expected in (0, 2):
+        with pytest.raises(Changed):
+            await world.ledger.put(replace(FULL, revision=expected + 1, updated=1), expected)
+    newer = replace(FULL, revision=2, agreed=None, sequencer="", updated=7)
+    await world.ledger.put(newer, 1)
+    assert await world.ledger.get("k") == newer
+    with pytest.raises(Changed):
+        await world.ledger.put(replace(FULL, revision=2), 1)
+    with pytest.raises(Changed):
+        await world.ledger.put(replace(FULL, key="other", revision=6), 5)
+    assert await world.ledger.get("other") is None
+
+
+async def test_many_at_once(world: World) -> None:
+    for number in range(0, 100, 3):
+        await world.ledger.put(replace(FULL, key=f"k{number}"), 0)
+    found = await world.ledger.get_many([f"k{number}" for number in range(100)])
+    assert found == {f"k{number}": replace(FULL, key=f"k{number}") for number in range(0, 100, 3)}
+    assert list(await world.ledger.get_many(["k3", "k3"])) == ["k3"]
+
+
+async def test_more_than_a_hundred_are_refused(world: World) -> None:
+    with pytest.raises(ValueError, match="100"):
+        await world.ledger.get_many([str(number) for number in range(101)])
+
+
+async def test_records_of_a_kind_oldest_first(world: World) -> None:
+    kept = [Record(CONFLICT, str(time), time, "key", {"a": [1, "ü"], "b": None}) for time in (30, 10, 20)]
+    for record in kept:
+        await world.ledger.record(record)
+    await world.ledger.record(Record(HELD_DELETION, "10", 5))
+    assert await records(world, CONFLICT) == sorted(kept, key=lambda record: record.time)
+    assert await records(world, HELD_DELETION) == [Record(HELD_DELETION, "10", 5)]
+
+
+async def test_a_record_is_replaced_and_removed_by_its_id(world: World) -> None:
+    long = "k" * 1024 + "@1"
+    for id in ("1", long):
+        await world.ledger.record(Record(CONFLICT, id, 10, "old"))
+        await world.ledger.record(Record(CONFLICT, id, 20, "new"))
+    assert {(record.id, record.key) for record in await records(world, CONFLICT)} == {("1", "new"), (long, "new")}
+    await world.ledger.remove_record(Record(CONFLICT, long, 20))
+    await world.ledger.remove_record(Record(CONFLICT, long, 20))
+    assert [record.id for record in await records(world, CONFLICT)] == ["1"]
+
+
+async def test_a_record_is_claimed_once_and_released_by_its_claimer(world: World) -> None:
+    first, second = Record(UPLOAD, "a", 10, "k", {"id": "1"}), Record(UPLOAD, "a", 10, "k", {"id": "2"})
+    ledger = world.ledger
+    assert await ledger.get_record(UPLOAD, "a") is None
+    with pytest.raises(Changed):
+        await ledger.claim(first, second)
+    await ledger.claim(first, None)
+    assert await ledger.get_record(UPLOAD, "a") == first
+    with pytest.raises(Changed):
+        await ledger.claim(second, None)
+    with pytest.raises(Changed):
+        await ledger.release(second)
+    await ledger.claim(second, first)
+    with pytest.raises(Changed):
+        await ledger.release(first)
+    assert await records(world, UPLOAD) == [second]
+    await ledger.release(second)
+    await ledger.release(second)
+    assert await ledger.get_record(UPLOAD, "a") is None

@@ -1,0 +1,31 @@
+"""What `make engine-demo` shows, as a test: the life checks each of its promises itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.pulumi_lifecycle.command import is_available
+from tests.e2e.pulumi_lifecycle.life import SETTINGS, Life
+from tests.e2e.pulumi_lifecycle.stage import EngineStage
+from tests.e2e.pulumi_lifecycle.transcript import Transcript
+
+
+@pytest.fixture
+def busy() -> Iterator[EngineStage]:
+    if not is_available():
+        pytest.skip("needs `pulumi` and `pulumi-language-python` on PATH")
+    with EngineStage.open("engine-life", SETTINGS) as stage:
+        yield stage
+
+
+def test_a_pairs_whole_life(busy: EngineStage) -> None:
+    page = Transcript()
+    Life(busy, page, files=12).play()
+    said = page.text()
+    assert said.count("## ") == 10
+    assert "/.sandbox/" not in said
+    assert not re.search(r"127\.0\.0\.1:\d", said)
+    assert not re.search(r'File "|/home/|/root/', said)

@@ -1,0 +1,195 @@
+"""The pipelines' steps, run as they stand."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.e2e.pipelines.conftest import Runner
+
+CN_ROLE = "arn:aws-cn:iam::111122223333:role/dualsync-deploy"
+GLOBAL_ROLE = "arn:aws:iam::444455556666:role/dualsync-deploy"
+
+
+class Tokens(BaseHTTPRequestHandler):
+    """The pipeline's own service: a token for an audience, to whom has the request's token."""
+
+    def do_GET(self) -> None:
+        audience = parse_qs(urlsplit(self.path).query)["audience"][0]
+        known = self.headers["Authorization"] == "bearer request-token"
+        self.send_response(200 if known else 401)
+        self.end_headers()
+        self.wfile.write(json.dumps({"value": f"token-for-{audience}"}).encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def service() -> Iterator[dict[str, str]]:
+    """What a pipeline's job finds in its environment."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Tokens)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield {
+        "ACTIONS_ID_TOKEN_REQUEST_URL": f"http://127.0.0.1:{server.server_port}/?api-version=2",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token",
+    }
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def profiles(run: Runner, service: dict[str, str], **more: str) -> configparser.ConfigParser:
+    env = run.folder / "env"
+    done = run("login", **service, GITHUB_ENV=str(env), RUNNER_TEMP=str(run.folder), **more)
+    assert done.returncode == 0, done.stderr
+    assert "token-for" not in done.stdout + done.stderr
+    path = env.read_text().strip().removeprefix("AWS_CONFIG_FILE=")
+    assert Path(path).stat().st_mode & 0o077 == 0
+    found = configparser.ConfigParser()
+    found.read(path)
+    return found
+
+
+def test_each_partition_gets_the_token_of_its_audience(run: Runner, service: dict[str, str]) -> None:
+    found = profiles(
+        run, service, CN_ROLE=CN_ROLE, GLOBAL_ROLE=GLOBAL_ROLE, PULUMI_BACKEND_URL="s3://state?region=us-west-2"
+    )
+    cn, other = found["profile dualsync-cn"], found["profile dualsync-global"]
+    assert (cn["role_arn"], cn["region"]) == (CN_ROLE, "cn-north-1")
+    assert (other["role_arn"], other["region"]) == (GLOBAL_ROLE, "us-west-2")
+    assert Path(cn["web_identity_token_file"]).read_text() == "token-for-sts.amazonaws.com.cn"
+    assert Path(other["web_identity_token_file"]).read_text() == "token-for-sts.amazonaws.com"
+    assert [c.arguments for c in run.calls] == [["login", "s3://state?region=us-west-2"]]
+
+
+def test_the_profiles_are_what_boto3_understands(run: Runner, service: dict[str, str]) -> None:
+    import botocore.session
+
+    env = run.folder / "env"
+    run(
+        "login",
+        **service,
+        GITHUB_ENV=str(env),
+        RUNNER_TEMP=str(run.folder),
+        CN_ROLE=CN_ROLE,
+        PULUMI_BACKEND_URL="s3://x",
+    )
+    session = botocore.session.Session(profile="dualsync-cn")
+    session.set_config_variable("config_file", env.read_text().strip().removeprefix("AWS_CONFIG_FILE="))
+    assert session.get_scoped_config()["role_arn"] == CN_ROLE
+    assert session.get_config_variable("region") == "cn-north-1"
+
+
+def test_a_company_with_one_account_signs_in_to_that_one(run: Runner, service: dict[str, str]) -> None:
+    found = profiles(run, service, GLOBAL_ROLE=GLOBAL_ROLE, PULUMI_BACKEND_URL="file://state")
+    assert found.sections() == ["profile dualsync-global"]
+
+
+def test_pulumi_cloud_takes_a_token_too(run: Runner, service: dict[str, str]) -> None:
+    profiles(run, service, CN_ROLE=CN_ROLE, PULUMI_ORG="acme")
+    (call,) = run.calls
+    assert call.arguments[:4] == ["login", "--oidc-org", "acme", "--oidc-token"]
+    assert Path(call.arguments[4].removeprefix("file://")).read_text() == "token-for-urn:pulumi:org:acme"
+
+
+def test_a_role_of_neither_partition_is_refused(run: Runner, service: dict[str, str]) -> None:
+    done = run("login", **service, RUNNER_TEMP=str(run.folder), CN_ROLE="dualsync-deploy", PULUMI_BACKEND_URL="s3://x")
+    assert done.returncode != 0
+    assert "dualsync-deploy: not the ARN of a role" in done.stderr
+    assert run.calls == []
+
+
+def test_a_refused_token_ends_the_sign_in(run: Runner, service: dict[str, str]) -> None:
+    wrong = {**service, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "another"}
+    done = run("login", **wrong, RUNNER_TEMP=str(run.folder), CN_ROLE=CN_ROLE, PULUMI_BACKEND_URL="s3://x")
+    assert done.returncode != 0
+    assert run.calls == []
+
+
+def test_on_a_laptop_the_profiles_are_left_alone(run: Runner) -> None:
+    done = run("login", PULUMI_BACKEND_URL="file://state")
+    assert done.returncode == 0
+    assert "taking the profiles that are there" in done.stderr
+    assert [c.arguments for c in run.calls] == [["login", "file://state"]]
+
+
+def test_without_a_state_it_says_what_to_do(run: Runner) -> None:
+    run.stand_in("pulumi", code=1)
+    done = run("login")
+    assert done.returncode == 1
+    assert "PULUMI_BACKEND_URL or PULUMI_ORG" in done.stderr
+
+
+def test_both_stacks_are_previewed_with_the_pack_onto_one_page(run: Runner) -> None:
+    run.stand_in("pulumi", says="+ aws:sqs/queue:Queue ```")
+    page = run.folder / "page.md"
+    done = run("preview", "-o", str(page))
+    assert done.returncode == 0, done.stderr
+    assert [c.arguments[:5] for c in run.calls] == [
+        ["preview", "--stack", stack, "--policy-pack", "policy"] for stack in ("cn", "global")
+    ]
+    text = page.read_text()
+    assert text.count("### Stack") == 2
+    assert "### Stack `cn`: as follows" in text
+    # Nothing in the plan may close the page's own block.
+    assert text.count("```") == 4
+
+
+def test_a_refused_preview_is_on_the_page_too(run: Runner) -> None:
+    run.stand_in("pulumi", code=255, says="[mandatory] guard-knows-own-user")
+    page = run.folder / "page.md"
+    done = run("preview", "-o", str(page), STACKS="cn", PULUMI_STACK_PREFIX="acme/")
+    assert done.returncode == 1
+    assert "### Stack `cn`: **fails or is refused**" in page.read_text()
+    assert "guard-knows-own-user" in page.read_text()
+    assert [c.arguments[2] for c in run.calls] == ["acme/cn"]
+
+
+def test_a_long_preview_still_fits_into_a_comment(run: Runner) -> None:
+    run.stand_in("pulumi", says="x" * 200_000 + "the end")
+    page = run.folder / "page.md"
+    assert run("preview", "-o", str(page)).returncode == 0
+    text = page.read_text()
+    assert len(text) < 65_536
+    assert text.count("the end") == 2
+
+
+def test_the_comment_replaces_the_one_from_before(run: Runner) -> None:
+    assert run("comment", "17", "preview.md").returncode == 0
+    (call,) = run.calls
+    assert call.program == "gh"
+    assert call.arguments == ["pr", "comment", "17", "--body-file", "preview.md", "--edit-last", "--create-if-none"]
+
+
+def test_a_deployment_is_reviewed_by_the_pack(run: Runner) -> None:
+    assert run("up", "cn").returncode == 0
+    (call,) = run.calls
+    assert call.arguments[:6] == ["up", "--stack", "cn", "--policy-pack", "policy", "--yes"]
+    run.stand_in("pulumi", code=255)
+    assert run("up", "cn").returncode == 255
+
+
+def test_drift_in_one_stack_is_drift_and_the_other_is_looked_at_all_the_same(run: Runner) -> None:
+    assert run("drift").returncode == 0
+    assert all({"--refresh", "--expect-no-changes"} <= set(c.arguments) for c in run.calls)
+    run.stand_in("pulumi", code=1)
+    assert run("drift").returncode == 1
+    assert len(run.calls) == 4
+
+
+@pytest.mark.parametrize(("script", "arguments"), [("up", []), ("comment", ["17"])])
+def test_wrong_usage_is_told_before_anything_happens(run: Runner, script: str, arguments: list[str]) -> None:
+    done = run(script, *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"usage: .ci/{script}")
+    assert run.calls == []

@@ -1,0 +1,88 @@
+"""State without Pulumi Cloud: a bucket and a KMS key in one partition serve the stack of the other, by profile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from dualsync.runtime.settings import SideName
+from sandbox.cloud.accounts import GLOBAL
+from tests.e2e.pulumi_lifecycle.command import is_available
+from tests.e2e.pulumi_lifecycle.stage import EngineStage
+
+pytestmark = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
+
+
+@dataclass
+class State:
+    """The state's bucket and key, in global's account, and an engine that knows no other state and no passphrase."""
+
+    stage: EngineStage
+    bucket: str = "my-state"
+    alias: str = "alias/my-state"
+
+    @property
+    def where(self) -> str:
+        return f"region={GLOBAL.region}&profile={GLOBAL.profile}&endpoint={self.stage.stage.cloud.endpoint}"
+
+    def run(self, *arguments: str) -> str:
+        environment = self.stage.pulumi.environment()
+        del environment["PULUMI_CONFIG_PASSPHRASE"]
+        environment["PULUMI_BACKEND_URL"] = f"s3://{self.bucket}?{self.where}&s3ForcePathStyle=true"
+        done = subprocess.run(
+            [
+                "pulumi",
+                "-C",
+                str(self.stage.pulumi.checkout.folder),
+                "--non-interactive",
+                "--color",
+                "never",
+                *arguments,
+            ],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def client(self, service: str) -> Any:
+        return self.stage.stage.cloud.client(SideName.GLOBAL, service)
+
+
+@pytest.fixture
+def state() -> Iterator[State]:
+    with EngineStage.open("state") as stage:
+        made = State(stage)
+        made.client("s3").create_bucket(
+            Bucket=made.bucket, CreateBucketConfiguration={"LocationConstraint": GLOBAL.region}
+        )
+        key = made.client("kms").create_key()["KeyMetadata"]["KeyId"]
+        made.client("kms").create_alias(AliasName=made.alias, TargetKeyId=key)
+        yield made
+
+
+def test_one_bucket_and_one_key_in_one_partition_serve_a_stack_in_the_other(state: State) -> None:
+    state.stage.configure("cn")
+    state.run("stack", "init", "cn", "--secrets-provider", f"awskms://{state.alias}?{state.where}")
+    state.run("up", "--stack", "cn", "--yes", "--skip-preview", "--suppress-progress", "--policy-pack", "policy")
+    # The stack's file names the key and holds what only the key opens.
+    file = yaml.safe_load(state.stage.pulumi.checkout.stack_file("cn").read_text())
+    assert file["secretsprovider"].startswith(f"awskms://{state.alias}?")
+    assert file["encryptedkey"]
+    objects = state.client("s3").list_objects_v2(Bucket=state.bucket)["Contents"]
+    assert ".pulumi/stacks/dualsync/cn.json" in {o["Key"] for o in objects}
+    keys = {k.encode() for k in state.stage.current_keys()}
+    assert keys
+    for one in objects:
+        text = state.client("s3").get_object(Bucket=state.bucket, Key=one["Key"])["Body"].read()
+        assert not [k for k in keys if k in text], one["Key"]
+    assert set(json.loads(state.run("stack", "output", "--stack", "cn", "--json", "userIds"))) == {"cn"}
+    state.run("preview", "--stack", "cn", "--expect-no-changes", "--suppress-progress")

@@ -1,0 +1,147 @@
+"""What holds of every workflow: pinned, with the least permissions, no long-lived key, and only scripts as steps."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    # YAML 1.1 reads the key `on` as true.
+    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    return {("on" if k is True else k): v for k, v in found.items()}
+
+
+def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path in WORKFLOWS:
+        for name, job in load(path)["jobs"].items():
+            yield path.stem, name, job
+
+
+JOBS = list(jobs())
+each_job = pytest.mark.parametrize(("workflow", "name", "job"), JOBS, ids=[f"{w}-{n}" for w, n, _ in JOBS])
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+def test_every_action_is_pinned_by_its_commit_and_says_which_release_that_is(path: Path) -> None:
+    uses = re.findall(r"uses: (\S+)(.*)", path.read_text())
+    assert uses
+    for action, rest in uses:
+        if not action.startswith("./"):
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action
+            assert re.fullmatch(r" # v\d+\.\d+\.\d+", rest), action
+
+
+def test_one_action_has_one_pin() -> None:
+    pins: dict[str, set[str]] = {}
+    for path in WORKFLOWS:
+        for action, commit in re.findall(r"uses: ([\w/-]+)@([0-9a-f]{40})", path.read_text()):
+            pins.setdefault(action, set()).add(commit)
+    assert all(len(commits) == 1 for commits in pins.values()), pins
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+def test_no_workflow_knows_a_long_lived_key(path: Path) -> None:
+    text = path.read_text()
+    assert "secrets." not in text
+    assert "access-key" not in text.lower()
+    assert "pull_request_target" not in text
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+def test_permissions_are_none_but_reading_until_a_job_says_otherwise(path: Path) -> None:
+    assert load(path)["permissions"] == {"contents": "read"}
+
+
+@each_job
+def test_a_job_may_do_what_its_steps_need(workflow: str, name: str, job: dict[str, Any]) -> None:
+    scripts = [step.get("run", "").split(" ")[0] for step in job.get("steps", ())]
+    wanted = {"contents": "read"}
+    if ".ci/login" in scripts:
+        wanted["id-token"] = "write"
+    if ".ci/comment" in scripts:
+        wanted["pull-requests"] = "write"
+    assert job.get("permissions", {"contents": "read"}) == wanted
+
+
+@each_job
+def test_every_step_is_an_action_or_a_script_of_ours_with_arguments(
+    workflow: str, name: str, job: dict[str, Any]
+) -> None:
+    for step in job.get("steps", ()):
+        if "run" in step:
+            words = step["run"].split(" ")
+            script = ROOT / words[0]
+            assert words[0].startswith(".ci/"), step["run"]
+            assert script.stat().st_mode & 0o100, f"{script} can't be run"
+            assert not re.search(r"[;&|`\n]|\$\{\{", step["run"]), step["run"]
+
+
+@each_job
+def test_no_checkout_leaves_a_token_behind(workflow: str, name: str, job: dict[str, Any]) -> None:
+    for step in job.get("steps", ()):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+@each_job
+def test_no_job_runs_for_ever(workflow: str, name: str, job: dict[str, Any]) -> None:
+    assert "uses" in job or job["timeout-minutes"] <= 60
+
+
+def test_a_forks_pull_request_never_reaches_the_accounts() -> None:
+    preview = load(ROOT / ".github/workflows/preview.yml")["jobs"]["preview"]
+    assert preview["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+
+
+def test_main_is_deployed_in_order_and_each_side_waits_for_its_reviewers() -> None:
+    found = load(ROOT / ".github/workflows/deploy.yml")["jobs"]
+    assert found["checks"]["uses"] == "./.github/workflows/checks.yml"
+    assert found["cn"]["needs"] == "checks"
+    assert found["cn"]["environment"] == "cn"
+    assert found["global"]["needs"] == ["checks", "cn"]
+    assert found["global"]["environment"] == "global"
+    assert "needs.cn.result == 'success'" in found["global"]["if"]
+    assert found["smoke"]["needs"] == ["cn", "global"]
+    assert found["cn"]["steps"][-1]["run"] == '.ci/up "$GITHUB_JOB"'
+    assert found["smoke"]["steps"][-1]["run"] == ".ci/smoke"
+
+
+def test_a_deployment_is_never_cut_off_and_drift_does_not_look_meanwhile() -> None:
+    deploy, drift = (load(ROOT / f".github/workflows/{n}.yml") for n in ("deploy", "drift"))
+    assert deploy["concurrency"] == drift["concurrency"] == {"group": "deploy", "cancel-in-progress": False}
+
+
+def test_each_task_has_a_role_of_its_own() -> None:
+    texts = {path.stem: path.read_text() for path in WORKFLOWS}
+    for workflow, roles in (("preview", {"PREVIEW"}), ("drift", {"DRIFT"}), ("deploy", {"DEPLOY", "SMOKE"})):
+        for side in ("CN", "GLOBAL"):
+            assert set(re.findall(rf"vars\.{side}_(\w+)_ROLE", texts[workflow])) == roles
+
+
+def test_shellcheck_has_nothing_to_say() -> None:
+    shellcheck = shutil.which("shellcheck", path=str(ROOT / ".venv/bin")) or shutil.which("shellcheck")
+    if shellcheck is None:
+        pytest.skip("no shellcheck here: `make test` brings one")
+    scripts = sorted(str(p) for p in (ROOT / ".ci").iterdir())
+    done = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+def test_actionlint_has_nothing_to_say() -> None:
+    actionlint = shutil.which("actionlint")
+    if actionlint is None:
+        pytest.skip("no actionlint on the path: `go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12`")
+    done = subprocess.run([actionlint, *map(str, WORKFLOWS)], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout == ""
+    assert done.returncode == 0

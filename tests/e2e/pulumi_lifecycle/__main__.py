@@ -1,0 +1,53 @@
+"""`make engine-demo`: a pair's whole life under the real `pulumi`, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sandbox.environment.workers import ProcessFailed
+from tests.e2e.pulumi_lifecycle.command import EngineFailed, is_available
+from tests.e2e.pulumi_lifecycle.life import FILES, SETTINGS, Life, NotAsPromised
+from tests.e2e.pulumi_lifecycle.stage import EngineStage
+from tests.e2e.pulumi_lifecycle.transcript import Transcript
+
+HEAD = """# A pair's life under the real engine
+
+The transcript of `make engine-demo`, written by it on {date}: the `pulumi` command with the real program, on a local
+file backend, against the sandbox's two accounts; workers and finder are the real ones. Every remark was checked;
+lines are trimmed.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 when every promise held, 3 when there is no engine to run."""
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.pulumi_lifecycle", description=__doc__)
+    parser.add_argument("--files", type=int, default=FILES, help=f"files a side and step (default {FILES})")
+    parser.add_argument("--transcript", type=Path, help="write what happened to this file, as Markdown")
+    given = parser.parse_args(arguments)
+    if not is_available():
+        print("engine-demo needs `pulumi` and `pulumi-language-python` on PATH: https://www.pulumi.com/docs/install/")
+        return 3
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    begun = time.monotonic()
+    page = Transcript(lambda line: print(line, flush=True))
+    try:
+        with EngineStage.open("engine", SETTINGS) as engine:
+            Life(engine, page, given.files).play()
+    except (NotAsPromised, EngineFailed, ProcessFailed) as e:
+        print(f"failed: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"\nAll of it held ({time.monotonic() - begun:.0f} s).")
+    if given.transcript:
+        given.transcript.write_text(HEAD.format(date=datetime.now(UTC).date()) + "\n" + page.text())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,164 @@
+"""The `pulumi` command on a local file backend, with nothing of the user's: no login, plugins or credentials."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox.environment.workspace import Workspace
+from tests.e2e.pulumi_lifecycle.checkout import Checkout
+
+NAME = "pulumi"
+PASSPHRASE = "the sandbox's passphrase"
+_QUIET = frozenset({"same", "read", "read-discard", "refresh", "delete-replaced", "create-replacement"})
+
+
+class EngineFailed(Exception):
+    """The command ended with another code than wanted; the text is what it said."""
+
+
+def is_available() -> bool:
+    """Whether the engine and its Python host are on PATH."""
+    return bool(shutil.which(NAME) and shutil.which("pulumi-language-python"))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command said. `changes` counts resources by what became of them (create, update, same …)."""
+
+    code: int
+    text: str
+    errors: str
+    changes: Mapping[str, int] = field(default_factory=dict)
+    steps: tuple[tuple[str, str], ...] = ()
+    """(operation, URN) of every resource that was not left alone; a replacement is one step."""
+
+    def touched(self, *operations: str) -> list[str]:
+        """Logical names of the resources of AWS (or of our own) to which these operations were done, sorted."""
+        return sorted(
+            urn.rsplit("::", 1)[1]
+            for operation, urn in self.steps
+            if operation in operations and "pulumi:providers:" not in urn and not _is_component(urn)
+        )
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """Without those that stayed the same."""
+        return {k: v for k, v in self.changes.items() if k != "same" and v}
+
+
+def _is_component(urn: str) -> bool:
+    kind = urn.split("::")[2].rpartition("$")[2]
+    return kind.startswith(("dualsync:", "pulumi:")) and kind != "dualsync:index:BucketSubscription"
+
+
+def _sure(options: tuple[str, ...]) -> tuple[str, ...]:
+    return () if "--preview-only" in options else ("--yes", "--skip-preview")
+
+
+@dataclass(frozen=True)
+class Command:
+    """Runs the engine for the stacks of one checkout."""
+
+    workspace: Workspace
+    checkout: Checkout
+    attached: Mapping[str, str]
+    """Variables that name the providers to attach."""
+
+    passphrase: str = PASSPHRASE
+
+    def run(self, *arguments: str, wanted: Iterable[int] = (0,), text: str | None = None) -> Done:
+        """Run it; what it said. Raises `EngineFailed` when it ends with another code than one of `wanted`."""
+        done = subprocess.run(
+            [NAME, "-C", str(self.checkout.folder), "--non-interactive", "--color", "never", *arguments],
+            env=self.environment(),
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in wanted:
+            raise EngineFailed(f"pulumi {' '.join(arguments)}: code {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def init(self, stack: str) -> None:
+        """Create a stack without resources."""
+        self.run("stack", "init", stack)
+
+    def preview(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
+        """What `up` would do."""
+        return self._operate("preview", stack, *more, wanted=wanted)
+
+    def up(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
+        """Deploy."""
+        return self._operate("up", stack, "--yes", "--skip-preview", *more, wanted=wanted)
+
+    def refresh(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
+        """Take over into the state what was changed by hand."""
+        return self._operate("refresh", stack, *_sure(more), *more, wanted=wanted)
+
+    def destroy(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
+        """Delete everything of a stack."""
+        return self._operate("destroy", stack, *_sure(more), *more, wanted=wanted)
+
+    def outputs(self, stack: str, *, secrets: bool = False) -> dict[str, Any]:
+        """The stack's outputs; secret ones masked unless asked for."""
+        more = ("--show-secrets",) if secrets else ()
+        outputs: dict[str, Any] = json.loads(self.run("stack", "output", "--json", "--stack", stack, *more).text)
+        return outputs
+
+    def export(self, stack: str, *, secrets: bool = False) -> dict[str, Any]:
+        """The stack's state; secrets encrypted unless asked for."""
+        more = ("--show-secrets",) if secrets else ()
+        state: dict[str, Any] = json.loads(self.run("stack", "export", "--stack", stack, *more).text)
+        return state
+
+    def resources(self, stack: str) -> list[dict[str, Any]]:
+        """The resources of its state."""
+        resources: list[dict[str, Any]] = self.export(stack)["deployment"].get("resources", [])
+        return resources
+
+    def environment(self) -> dict[str, str]:
+        """The whole environment of the engine."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_", "DUALSYNC_"))}
+        return {
+            **clean,
+            **self.workspace.environment,
+            **self.attached,
+            "PULUMI_HOME": str(self._folder("home")),
+            "PULUMI_BACKEND_URL": f"file://{self._folder('state')}",
+            "PULUMI_CONFIG_PASSPHRASE": self.passphrase,
+            "PULUMI_DEBUG_COMMANDS": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
+        }
+
+    def _folder(self, name: str) -> Path:
+        folder = self.workspace.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _operate(self, operation: str, stack: str, *arguments: str, wanted: Iterable[int]) -> Done:
+        log = self.workspace.folder / f"events-{stack}.jsonl"
+        log.unlink(missing_ok=True)
+        done = self.run(
+            operation, "--stack", stack, "--event-log", str(log), "--suppress-progress", *arguments, wanted=wanted
+        )
+        events = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        changes: dict[str, int] = {}
+        steps: list[tuple[str, str]] = []
+        for event in events:
+            if "summaryEvent" in event:
+                changes = event["summaryEvent"].get("resourceChanges") or {}
+            metadata = (event.get("resOutputsEvent") or event.get("resourcePreEvent") or {}).get("metadata") or {}
+            step = (metadata.get("op", "same"), metadata.get("urn", ""))
+            if step[0] not in _QUIET and step not in steps:
+                steps.append(step)
+        return Done(done.code, done.text, done.errors, changes, tuple(steps))

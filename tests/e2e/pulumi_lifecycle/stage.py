@@ -1,0 +1,137 @@
+"""A stand-in cloud with the engine beside it: stacks that `pulumi` deploys, and the secrets it must never show."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from dualsync.runtime.settings import SideName
+from sandbox.environment.environment import Stage
+from sandbox.provider.attached import Attached
+from tests.e2e.pulumi_lifecycle.census import census
+from tests.e2e.pulumi_lifecycle.checkout import Checkout
+from tests.e2e.pulumi_lifecycle.command import Command, Done
+
+
+@dataclass
+class EngineStage:
+    """Everything that runs; leaving it ends all processes. No stack is there at first."""
+
+    stage: Stage
+    attached: Attached
+    pulumi: Command
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set, repr=False)
+    """Every secret key that was handed over so far."""
+
+    said: list[str] = field(default_factory=list, repr=False)
+    """All that the engine has said."""
+
+    @classmethod
+    def open(cls, name: str, settings: Mapping[str, str] | None = None) -> EngineStage:
+        """Cloud, the user's two buckets, bundles, the provider to attach to."""
+        stage = Stage.open(name, settings=settings)
+        try:
+            stage.make_buckets()
+            stage.build_bundles()
+            attached = Attached.start(stage.workspace)
+        except BaseException:
+            stage.close()
+            raise
+        return cls(stage, attached, Command(stage.workspace, Checkout.make(stage.workspace), attached.variables))
+
+    def configure(self, stack: str, *, like: str | None = None, **changes: Any) -> None:
+        """Write a stack's config: the project's, the sandbox's, and all changes so far."""
+        self.changes[stack] = {**self.changes.get(stack, {}), **changes}
+        bundles = self.stage.workspace.folder / "bundles"
+        self.pulumi.checkout.configure(stack, self.stage.cloud.endpoint, bundles, self.changes[stack], like)
+
+    def create(self, stack: str, *, like: str | None = None, **changes: Any) -> None:
+        """A new stack, configured, without resources."""
+        self.configure(stack, like=like, **changes)
+        self.pulumi.init(stack)
+
+    def preview(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
+        return self._heard(self.pulumi.preview(stack, *more, wanted=wanted))
+
+    def up(self, stack: str, *more: str, wanted: Iterable[int] = (0,), **changes: Any) -> Done:
+        """Deploy, after `changes` of the config; the workers' machines then boot from what was deployed."""
+        if changes:
+            self.configure(stack, **changes)
+        done = self._heard(self.pulumi.up(stack, *more, wanted=wanted))
+        self.keys |= self.current_keys()
+        if done.code == 0:
+            outputs = self.pulumi.outputs(stack)
+            ours = {SideName(side): outputs[side] for side in outputs["manages"]}
+            self.stage.fleet.outputs = {**self.stage.fleet.outputs, **ours}
+        return done
+
+    def refresh(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
+        return self._heard(self.pulumi.refresh(stack, *more, wanted=wanted))
+
+    def destroy(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
+        return self._heard(self.pulumi.destroy(stack, *more, wanted=wanted))
+
+    def adopt(self, stack: str, token: str, name: str, id: str) -> Done:
+        """Import what exists as the resource of that name, whose parent and provider the state has already."""
+        resources = self.pulumi.resources(stack)
+        provider = next(r["urn"] for r in resources if r["urn"].endswith(f"$pulumi:providers:aws::dth-dual-{stack}"))
+        parent = next(r["urn"] for r in resources if r["type"] == "dualsync:index:Identity")
+        path = self.stage.workspace.folder / "import.json"
+        entry = {"type": token, "name": name, "id": id, "parent": "parent", "provider": "provider"}
+        path.write_text(json.dumps({"nameTable": {"parent": parent, "provider": provider}, "resources": [entry]}))
+        # Not protected by the import: the program says what is.
+        more = ("--yes", "--skip-preview", "--generate-code=false", "--protect=false", "--suppress-progress")
+        return self._heard(self.pulumi.run("import", "--stack", stack, "--file", str(path), *more))
+
+    def current_keys(self) -> set[str]:
+        """The secret keys that the two accounts' hand-over secrets hold now."""
+        found = set()
+        for side in SideName:
+            manager = self.stage.cloud.client(side, "secretsmanager")
+            for secret in manager.list_secrets()["SecretList"]:
+                if manager.describe_secret(SecretId=secret["ARN"]).get("VersionIdsToStages"):
+                    text = manager.get_secret_value(SecretId=secret["ARN"])["SecretString"]
+                    found.add(json.loads(text)["secret_access_key"])
+        return found
+
+    def leaks(self) -> list[str]:
+        """Where a secret key stands in clear or Base64: state, its history, plans, events, logs, what was said."""
+        spellings = [s for key in self.keys for s in (key.encode(), base64.b64encode(key.encode()).rstrip(b"=")[:-1])]
+        folder = self.stage.workspace.folder
+        found = [
+            str(path.relative_to(folder))
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and not path.is_symlink() and any(s in path.read_bytes() for s in spellings)
+        ]
+        text = "\n".join(self.said).encode()
+        return found + ["what the engine said" for s in spellings if s in text]
+
+    def census(self) -> dict[SideName, set[str]]:
+        """What is in both accounts."""
+        return {side: census(self.stage.cloud, side) for side in SideName}
+
+    def plan_file(self, stack: str) -> Path:
+        """Where `preview --save-plan` may write."""
+        return self.stage.workspace.folder / f"plan-{stack}.json"
+
+    def _heard(self, done: Done) -> Done:
+        self.said += [done.text, done.errors]
+        return done
+
+    def close(self) -> None:
+        """End everything."""
+        self.attached.stop()
+        self.stage.close()
+
+    def __enter__(self) -> EngineStage:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stage.keep = self.stage.keep or isinstance(error, Exception)
+        self.close()

@@ -1,0 +1,88 @@
+"""What a run of the life looks like on paper: each command with what the engine said, trimmed, without this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from sandbox.environment.processes import ROOT
+from tests.e2e.pulumi_lifecycle.command import Done
+
+SHOWN = 12
+"""Resource lines shown of one command."""
+
+_STEP = re.compile(
+    r"^ ([+~=-]|\+-|\+\+|--)? *([a-z]+:[\w:]+) (\S.*?) "
+    r"(created|updated|deleted|replaced|imported|create|update|delete|replace|\*\*\w+ failed\*\*)\b.*$"
+)
+_PORT = re.compile(r"127\.0\.0\.1:\d+")
+
+
+@dataclass
+class Transcript:
+    """Chapters in Markdown. `told` hears each line too."""
+
+    told: Callable[[str], None] = lambda line: None
+    lines: list[str] = field(default_factory=list)
+
+    def chapter(self, title: str) -> None:
+        """Begin one."""
+        self._add("", f"## {title}", "")
+
+    def remark(self, text: str) -> None:
+        """A sentence on what was seen to hold."""
+        self._add(f"- {text}")
+
+    def command(self, line: str, done: Done, shown: int = SHOWN) -> None:
+        """A command and the essence of its answer."""
+        self._add("", "```console", f"$ {line}", *(clean(text) for text in essence(done.text, shown)), "```", "")
+
+    def text(self) -> str:
+        """The page's body."""
+        return "\n".join(self.lines).strip() + "\n"
+
+    def _add(self, *lines: str) -> None:
+        self.lines += lines
+        for line in lines:
+            self.told(line)
+
+
+def essence(text: str, shown: int) -> list[str]:
+    """The engine's lines on what changed, the first `shown` of them; what it complains of; its count."""
+    head, _, tail = text.partition("\nResources:\n")
+    body, _, diagnostics = head.partition("\nDiagnostics:\n")
+    steps = [_line(match) for match in map(_STEP.match, body.splitlines()) if match and not _is_plumbing(match[2])]
+    more = len(steps) - shown
+    complaints = diagnostics.partition("\nOutputs:\n")[0].rstrip().splitlines()
+    counts = tail.partition("\n\n")[0].rstrip().splitlines()
+    return [
+        *steps[:shown],
+        *([f"   … and {more} more"] if more > 0 else []),
+        *untraced(line for line in complaints if line.strip()),
+        *([line.strip() and f"   {line.strip()}" for line in counts]),
+    ]
+
+
+def untraced(complaints: Iterable[str]) -> Iterator[str]:
+    """Without tracebacks: the engine interrupts the program when a resource fails, and it says where it was."""
+    inside = False
+    for line in complaints:
+        # A resource's heading is indented by two, what it says by four.
+        inside = (inside or line.strip().startswith("Traceback ")) and line.startswith("    ")
+        if not inside:
+            yield line
+
+
+def _line(match: re.Match[str]) -> str:
+    return f" {match[1] or ' ':<2} {match[2]:<34} {match[3]} {match[4].strip('*')}"
+
+
+def _is_plumbing(kind: str) -> bool:
+    return kind.startswith(("pulumi:", "dualsync:")) and not kind.endswith("BucketSubscription")
+
+
+def clean(line: str) -> str:
+    """Without ports and folders of this machine."""
+    line = _PORT.sub("127.0.0.1:PORT", line)
+    return re.sub(re.escape(str(ROOT)) + r"(/\.sandbox/[^/\s]+/project)?", ".", line)

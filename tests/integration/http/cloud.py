@@ -1,0 +1,74 @@
+"""The stand-in cloud with a clock that stories can put forward: S3's LastModified and the events' times go by it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dualsync.runtime.platform import SystemClock
+from sandbox.cloud.handle import Cloud
+from sandbox.environment.processes import ROOT, leashed
+
+VARIABLE = "STORY_CLOCK"
+"""Environment variable: the file that says by how many seconds the cloud's clock is ahead."""
+
+
+class StoryClock(SystemClock):
+    """The machines' clock, ahead as far as the cloud's."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._ahead = 0
+        self.forward(0)
+
+    def forward(self, seconds: int) -> None:
+        """Let that much time pass."""
+        self._ahead += seconds
+        self._file.write_text(str(self._ahead))
+
+    def now(self) -> float:
+        return super().now() + self._ahead
+
+
+def start(file: Path) -> Cloud:
+    """A cloud that reads the clock's file."""
+    process = subprocess.Popen(
+        leashed([sys.executable, "-m", "tests.integration.http.cloud"]),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        env=os.environ | {VARIABLE: str(file)},
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    return Cloud(json.loads(process.stdout.readline())["endpoint"], process)
+
+
+def _serve() -> None:
+    from moto.s3 import models
+
+    from sandbox.cloud import server
+    from sandbox.cloud.patches import events, multipart
+    from sandbox.cloud.patches.replace import replace
+
+    file = Path(os.environ[VARIABLE])
+
+    def now(*_: object) -> datetime:
+        return datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=int(file.read_text() or 0))
+
+    def text(*_: object) -> str:
+        return now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+    for module in (models, multipart):
+        replace(module, "utcnow", now)
+    replace(events, "iso_8601_datetime_with_milliseconds", text)
+    server.main([])
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,194 @@
+"""A finder that finds another owner, region, bucket or prefix than the deployed one stops, and deletes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.app import processes
+from dualsync.runtime.settings import Settings, SideName
+from sandbox.cloud.accounts import ACCOUNTS
+from tests.integration.http.cloud import StoryClock, start
+from tests.integration.http.side import HttpSide, People
+from tests.support.moto_server import TABLE
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+KEYS = [f"k{n}" for n in range(5)]
+"""Fewer than what the brake lets go without asking."""
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[SideName, People]]:
+    file: Path = tmp_path_factory.mktemp("clock") / "ahead"
+    StoryClock(file)
+    with start(file) as cloud:
+        yield {side: People(cloud, side) for side in SideName}
+
+
+class Place:
+    """A pair whose ledger at cn knows five objects on both sides."""
+
+    def __init__(self, people: Mapping[SideName, People], patch: pytest.MonkeyPatch) -> None:
+        self.people = people
+        self.cn, self.global_ = (HttpSide(people[side]) for side in SideName)
+        for key in KEYS:
+            for side in (self.cn, self.global_):
+                side.put(key, "one", "one")
+        self.cn.lose_events()
+        dedicated = self.global_.dedicated
+        secret = {
+            "access_key_id": dedicated.credential.access_key_id,
+            "secret_access_key": dedicated.credential.secret_access_key,
+            "user_id": dedicated.user_id,
+        }
+        name = f"secret-{self.cn.bucket}"
+        self.cn.cloud.client(CN, "secretsmanager").create_secret(Name=name, SecretString=json.dumps(secret))
+        for variable in [v for v in os.environ if v.startswith("AWS_")]:
+            patch.delenv(variable)
+        worker = self.cn.worker.credential
+        patch.setenv("AWS_ACCESS_KEY_ID", worker.access_key_id)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", worker.secret_access_key)
+        patch.setenv("AWS_ENDPOINT_URL", self.cn.cloud.endpoint)
+        patch.setattr(processes, "FINDER_TRIES", 1)
+        self.patch = patch
+        self.settings = Settings(
+            pair="p",
+            side=CN,
+            local_bucket=self.cn.bucket,
+            local_region=self.cn.region,
+            local_account=ACCOUNTS[CN].account_id,
+            remote_bucket=self.global_.bucket,
+            remote_region=self.global_.region,
+            remote_account=ACCOUNTS[GLOBAL].account_id,
+            queue_url=self.cn.queue_url,
+            dead_letter_queue_url=self.cn.dead_url,
+            ledger_table=self.cn.table,
+            peer_secret=name,
+            own_user_ids=(self.cn.dedicated.user_id,),
+            finder_grace_seconds=0,
+        )
+
+    def find(self, **changes: Any) -> tuple[int, list[dict[str, Any]]]:
+        out = io.StringIO()
+        self.patch.setattr(sys, "stdout", out)
+        code = asyncio.run(processes.find(replace(self.settings, **changes)))
+        return code, [json.loads(line) for line in out.getvalue().splitlines()]
+
+    @property
+    def waiting(self) -> int:
+        answer = self.cn.sqs.get_queue_attributes(
+            QueueUrl=self.cn.queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+
+@pytest.fixture
+def place(people: Mapping[SideName, People], monkeypatch: pytest.MonkeyPatch) -> Place:
+    place = Place(people, monkeypatch)
+    code, lines = place.find()
+    assert (code, lines[-1]["agreed"]) == (0, len(KEYS)), lines
+    return place
+
+
+def refused(place: Place, words: str, **changes: Any) -> None:
+    code, lines = place.find(**changes)
+    assert code == 1, lines
+    assert [(line["event"], line["state"]) for line in lines] == [("state", "GUARD_REFUSED"), ("finder", "failed")]
+    assert words in lines[0]["reason"]
+    assert place.waiting == 0
+
+
+def test_the_right_ones_are_compared(place: Place) -> None:
+    place.cn.delete("k0")
+    place.cn.lose_events()
+    assert place.find()[0] == 0
+    assert place.waiting == 1
+
+
+@pytest.mark.parametrize("side", SideName)
+def test_another_owner(place: Place, side: SideName) -> None:
+    name = "local" if side is CN else "remote"
+    stranger = {f"{name}_account": "999999999999"}
+    bucket = getattr(place.settings, f"{name}_bucket")
+    refused(place, f"bucket {bucket} is not account 999999999999's", **stranger)
+
+
+@pytest.mark.parametrize("side", SideName)
+def test_no_bucket(place: Place, side: SideName) -> None:
+    name = "local" if side is CN else "remote"
+    refused(place, "bucket gone-away does not exist", **{f"{name}_bucket": "gone-away"})
+
+
+def test_another_region(place: Place) -> None:
+    bucket = place.global_.bucket
+    refused(place, f"bucket {bucket} is in {place.global_.region}, not in eu-west-1", remote_region="eu-west-1")
+
+
+def test_another_partition(place: Place) -> None:
+    """The peer's name stands for a bucket of this side's own partition: there the peer's key finds none."""
+    refused(place, f"bucket {place.cn.bucket} does not exist", remote_bucket=place.cn.bucket)
+
+
+@pytest.mark.parametrize("side", SideName)
+def test_another_bucket_of_the_same_owner(place: Place, side: SideName) -> None:
+    other = HttpSide(place.people[side])
+    other.put("k0", "one", "one")
+    name = "local" if side is CN else "remote"
+    refused(place, f"{name} bucket", **{f"{name}_bucket": other.bucket})
+
+
+@pytest.mark.parametrize("name", ["local", "remote"])
+def test_another_prefix(place: Place, name: str) -> None:
+    refused(place, f"{name} prefix ''", **{f"{name}_prefix": "deeper/"})
+
+
+def test_an_emptied_ledger_takes_the_new_buckets_for_its_own(place: Place) -> None:
+    """The way out when the change is meant: without proofs nothing is deleted."""
+    place.cn.dynamodb.delete_table(TableName=place.cn.table)
+    place.cn.dynamodb.create_table(TableName=place.cn.table, **TABLE)
+    other = HttpSide(place.people[CN])
+    code, lines = place.find(local_bucket=other.bucket)
+    assert code == 0
+    assert (lines[-1]["here"], lines[-1]["there"], lines[-1]["found"]) == (0, len(KEYS), {})
+    assert place.waiting == 0
+
+
+class Heard(io.StringIO):
+    """A log that tells when something was said."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.words = words
+        self.event = asyncio.Event()
+
+    def write(self, text: str) -> int:
+        if self.words in text:
+            self.event.set()
+        return super().write(text)
+
+
+@pytest.mark.parametrize("changes", [{"local_prefix": "deeper/"}, {"remote_account": "999999999999"}])
+def test_a_worker_refuses_too_and_receives_nothing(place: Place, changes: dict[str, Any]) -> None:
+    place.cn.delete("k0")
+    assert place.waiting == 1
+
+    async def story() -> None:
+        heard = Heard("GUARD_REFUSED")
+        place.patch.setattr(sys, "stdout", heard)
+        work = asyncio.create_task(processes.work(replace(place.settings, **changes)))
+        await asyncio.wait_for(heard.event.wait(), 60)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    asyncio.run(story())
+    assert place.waiting == 1
+    assert place.global_.shown("k0") == "one"

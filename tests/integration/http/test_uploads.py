@@ -1,0 +1,281 @@
+"""Large objects over HTTP: real parts, real edges, the stand-in cloud; workers die in the middle of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.aws.credentials import Credential, FixedCredentials
+from dualsync.runtime.aws.endpoints import Network
+from dualsync.runtime.aws.sts import StsIdentity
+from dualsync.runtime.model.objects import Attributes
+from dualsync.runtime.model.records import UPLOAD
+from dualsync.runtime.settings import SideName
+from dualsync.runtime.sync.context import Context
+from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.transfer.stale_uploads import ABANDONED_SECONDS, sessions_of
+from sandbox.cloud.accounts import ACCOUNTS
+from tests.integration.http.cloud import StoryClock
+from tests.integration.http.side import EVERYTHING, People, Person
+from tests.integration.http.stage import HttpStage
+from tests.simulation.histories.world import sweep_of
+from tests.support.fakes.gate import Killed
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+MIB = 1 << 20
+PARTS = ("given settings multipart_threshold 5242880", "given settings part_size 5242880")
+WORKER_ROLE = "story-worker"
+GIANTS = (*PARTS, "given settings giant_threshold 5242880")
+
+
+def content(letter: bytes) -> bytes:
+    """Three parts, the last of them short."""
+    return letter * (5 * MIB) + b"middle" * (5 * MIB // 6) + b"--" + b"the end"
+
+
+class Spy:
+    """A bucket whose calls are counted, and of which the worker dies after `fatal` ones of a name."""
+
+    def __init__(self, bucket: Any, counts: Counter[str], fatal: Mapping[str, int]) -> None:
+        self._bucket, self._counts, self._fatal = bucket, counts, fatal
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._bucket, name)
+        if name not in ("read_range", "read_part", "put_part", "create_upload", "complete_upload", "list_parts"):
+            return call
+
+        async def counted(*args: Any, **named: Any) -> Any:
+            answer = await call(*args, **named)
+            if name.startswith("read_") and self._counts["flip"]:
+                self._counts["flip"] -= 1
+                answer = (_flipped(answer[0]), answer[1]) if name == "read_part" else _flipped(answer)
+            self._counts[name] += 1
+            if self._counts[name] == self._fatal.get(name):
+                raise Killed
+            return answer
+
+        return counted
+
+
+def _flipped(body: bytes) -> bytes:
+    return bytes([body[0] ^ 1]) + body[1:]
+
+
+class Play:
+    """A stage with one large object at `cn`, and workers that are started by hand."""
+
+    def __init__(self, stage: tuple[Mapping[SideName, People], StoryClock], lines: tuple[str, ...]) -> None:
+        self.http = HttpStage(*stage)
+        for line in (*lines, "settle"):
+            self.http.perform(line)
+        self.counts: Counter[str] = Counter()
+
+    def put(self, body: bytes) -> None:
+        side = self.http.sides[CN]
+        side.s3.put_object(Bucket=side.bucket, Key="k", Body=body, Metadata={"w": "large"})
+
+    def arrived(self) -> bytes | None:
+        side = self.http.sides[GLOBAL]
+        return side.s3.get_object(Bucket=side.bucket, Key="k")["Body"].read() if "k" in side.listed() else None
+
+    def uploads(self) -> int:
+        side = self.http.sides[GLOBAL]
+        return len(side.s3.list_multipart_uploads(Bucket=side.bucket).get("Uploads", ()))
+
+    def worker(self, messages: int = 100, **fatal: int) -> None:
+        """One worker handles so many messages of `cn`, unless it dies."""
+        context = self.http.contexts[CN]
+        counts = Counter[str]() if fatal else self.counts
+        spied = replace(context, local=Spy(context.local, counts, fatal), remote=Spy(context.remote, counts, fatal))
+        self.http._runner.run(self._work(spied, messages))
+        if fatal:
+            self.counts += counts
+
+    @staticmethod
+    async def _work(context: Context, messages: int) -> None:
+        while messages and (received := await context.queue.receive(1, 0)):
+            messages -= 1
+            try:
+                await Worker(context).process(received[0])
+            except Killed:
+                await context.queue.extend(received[0], 0)  # as when its visibility ends
+                return
+
+    def settle(self) -> None:
+        """All that is visible. (A look that watches a giant is not, for minutes; nor is it needed.)"""
+        self.worker()
+        self.http.perform("settle")
+
+    def sweep(self) -> int:
+        """The finder's last act, with the dedicated user's own key and name, and the name of the workers' role."""
+
+        async def sweep() -> int:
+            person = self.http.sides[GLOBAL].dedicated
+            network = Network(self.http.sides[GLOBAL].region, FixedCredentials(person.credential))
+            who = await StsIdentity(network.caller("sts", self.http.sides[GLOBAL].cloud.endpoint)).who()
+            workers = sessions_of(ACCOUNTS[CN].account_id, WORKER_ROLE)
+            return await sweep_of(self.http.contexts[CN], who.arn, workers).run()
+
+        return self.http._runner.run(sweep())
+
+    def pull(self, role: str, key: str) -> None:
+        """A session of this role begins an upload to `cn`'s own bucket, and dies before it notes it."""
+        side = self.http.sides[CN]
+        iam, sts = side.cloud.client(CN, "iam"), side.cloud.client(CN, "sts")
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(RoleName=role, AssumeRolePolicyDocument=EVERYTHING)
+            iam.put_role_policy(RoleName=role, PolicyName="everything", PolicyDocument=EVERYTHING)
+        arn = iam.get_role(RoleName=role)["Role"]["Arn"]
+        given = sts.assume_role(RoleArn=arn, RoleSessionName="i-0123456789abcdef0")["Credentials"]
+        key_of_session = Credential(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+
+        async def begin() -> None:
+            await side.bucket_edge(Person("", key_of_session)).create_upload(key, Attributes(), None)
+
+        self.http._runner.run(begin())
+
+    def noted(self) -> int:
+        return sum(item.get("RecordKind") == {"S": UPLOAD} for item in self.http.sides[CN].items())
+
+
+Perform = Callable[..., Play]
+
+
+@pytest.fixture
+def perform(stage: tuple[Mapping[SideName, People], StoryClock]) -> Iterator[Perform]:
+    """A play that begins with these lines; closed at the end."""
+    plays: list[Play] = []
+
+    def begin(*lines: str) -> Play:
+        plays.append(Play(stage, lines))
+        return plays[-1]
+
+    yield begin
+    for play in plays:
+        play.http.close()
+
+
+def test_a_worker_killed_between_two_parts_and_another_that_goes_on(perform: Perform) -> None:
+    play = perform(*PARTS)
+    play.put(content(b"a"))
+    play.worker(put_part=2)
+    assert play.arrived() is None
+    assert (play.uploads(), play.noted()) == (1, 1)
+    put = play.counts["put_part"]
+    assert put in (2, 3), "parts go side by side: the third may have been under way"
+    play.settle()
+    assert play.arrived() == content(b"a")
+    assert play.counts["create_upload"] == play.counts["complete_upload"] == 1
+    assert play.counts["put_part"] <= 4
+    assert (play.uploads(), play.noted()) == (0, 0)
+
+
+def test_a_giant_over_two_workers_of_which_one_dies(perform: Perform) -> None:
+    play = perform(*GIANTS)
+    play.put(content(b"b"))
+    play.worker(1)
+    assert play.noted() == 1
+    play.worker(1)
+    play.worker(1, put_part=1)
+    play.settle()
+    assert play.arrived() == content(b"b")
+    assert play.counts["read_range"] == play.counts["put_part"] == 3, "no part twice, not even the dead one's"
+    assert play.counts["complete_upload"] == play.http.counts["writes"] == 1
+    assert (play.uploads(), play.noted()) == (0, 0)
+
+
+def test_a_giant_replaced_midway(perform: Perform) -> None:
+    play = perform(*GIANTS)
+    play.put(content(b"c"))
+    play.worker(2)
+    play.put(content(b"d"))
+    play.worker()
+    play.settle()
+    assert play.arrived() == content(b"d")
+    assert (play.uploads(), play.noted()) == (0, 0)
+    play.http.perform("expect right")
+
+
+def test_a_giant_deleted_midway(perform: Perform) -> None:
+    play = perform(*GIANTS)
+    play.put(content(b"e"))
+    play.worker(2)
+    play.http.perform("cn delete k")
+    play.settle()
+    assert play.arrived() is None
+    assert play.http.counts["writes"] == 0
+
+
+def test_an_upload_that_its_worker_could_not_note_is_known_by_who_began_it(perform: Perform) -> None:
+    play = perform(*PARTS)
+    play.put(content(b"f"))
+    play.worker(create_upload=1)
+    assert (play.uploads(), play.noted()) == (1, 0)
+    play.settle()
+    assert play.arrived() == content(b"f")
+    theirs = play.http.sides[GLOBAL]
+    theirs.s3.create_multipart_upload(Bucket=theirs.bucket, Key="somebody's")
+    assert play.uploads() == 2
+    assert play.sweep() == 0
+    play.http.clock.forward(ABANDONED_SECONDS)
+    assert play.sweep() == 1
+    assert play.uploads() == 1
+
+
+def test_a_pull_that_its_worker_could_not_note_is_known_by_the_workers_role(perform: Perform) -> None:
+    play = perform("given prefix cn=p/", *PARTS)
+    play.pull(WORKER_ROLE, "lost")
+    play.pull("somebodys-role", "theirs")
+    here = play.http.sides[CN]
+    here.s3.create_multipart_upload(Bucket=here.bucket, Key="p/by-a-user")
+    here.s3.create_multipart_upload(Bucket=here.bucket, Key="outside")
+    play.http.clock.forward(ABANDONED_SECONDS - 60)
+    assert play.sweep() == 0
+    play.http.clock.forward(120)
+    assert play.sweep() == 1
+    left = here.s3.list_multipart_uploads(Bucket=here.bucket)["Uploads"]
+    assert sorted(upload["Key"] for upload in left) == ["outside", "p/by-a-user", "p/theirs"]
+
+
+def by_parts(play: Play, kind: str, body: bytes) -> None:
+    """The user's own upload, with a checksum of its parts."""
+    side = play.http.sides[CN]
+    where = {"Bucket": side.bucket, "Key": "k"}
+    upload = side.s3.create_multipart_upload(**where, ChecksumAlgorithm=kind, ChecksumType="COMPOSITE")["UploadId"]
+    parts = []
+    for number, at in enumerate(range(0, len(body), 5 * MIB), 1):
+        part = side.s3.upload_part(
+            **where, UploadId=upload, PartNumber=number, Body=body[at : at + 5 * MIB], ChecksumAlgorithm=kind
+        )
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    side.s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
+
+
+@pytest.mark.parametrize("lines", [PARTS, GIANTS], ids=["parts", "giant"])
+@pytest.mark.parametrize("kind", ["CRC32", "SHA256", "of parts CRC32", "of parts SHA256"])
+def test_a_byte_that_is_flipped_on_the_way(perform: Perform, kind: str, lines: tuple[str, ...]) -> None:
+    play = perform(*lines)
+    source, target = (play.http.sides[name] for name in (CN, GLOBAL))
+    algorithm = kind.removeprefix("of parts ")
+    if kind.startswith("of"):
+        by_parts(play, algorithm, content(b"f"))
+    else:
+        source.s3.put_object(Bucket=source.bucket, Key="k", Body=content(b"f"), ChecksumAlgorithm=algorithm)
+    play.counts["flip"] = 1
+    for _ in range(10):
+        play.worker(1)
+        assert play.arrived() in (None, content(b"f")), "nothing wrong is ever seen"
+    play.settle()
+    assert play.counts["flip"] == 0
+    assert play.arrived() == content(b"f")
+    shown = [
+        side.s3.get_object(Bucket=side.bucket, Key="k", ChecksumMode="ENABLED")[f"Checksum{algorithm}"]
+        for side in (source, target)
+    ]
+    assert shown[0] == shown[1]
+    assert (play.uploads(), play.noted()) == (0, 0)

@@ -1,0 +1,91 @@
+"""`pulumi package add` and `pulumi install` out of the folder, as a user does it, without a network.
+
+The engine wants to see every plugin that the component needs installed before it asks the component for its schema; it
+does not start them for that. So the `aws` plugin may be a stand-in here: one that fails if it is run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sysconfig
+import venv
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sandbox.environment.processes import ROOT
+from tests.e2e.pulumi_lifecycle.command import is_available
+
+pytestmark = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
+
+
+@dataclass
+class Place:
+    """A checkout of the project beside a user's program, and an engine of its own."""
+
+    folder: Path
+
+    def run(self, where: str, *arguments: str) -> str:
+        """Run the engine there; what it printed. Raises `AssertionError` with all it said when it fails."""
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_", "PIP_"))}
+        done = subprocess.run(
+            ["pulumi", "-C", str(self.folder / where), "--non-interactive", "--color", "never", *arguments],
+            env={
+                **keep,
+                "PULUMI_HOME": str(self.folder / "home"),
+                "PULUMI_BACKEND_URL": f"file://{self.folder / 'home'}",
+                "PULUMI_CONFIG_PASSPHRASE": "x",
+                "PULUMI_SKIP_UPDATE_CHECK": "true",
+                "PIP_NO_INDEX": "1",
+                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    project = tmp_path / "dualsync"
+    for name in ("components", "runtime", "dualsync", "requirements"):
+        shutil.copytree(ROOT / name, project / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Pulumi.yaml", project)
+    # An environment that sees what is installed in this one.
+    venv.create(project / ".venv", with_pip=False)
+    packages = Path(sysconfig.get_paths(vars={"base": str(project / ".venv")})["purelib"])
+    (packages / "here.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    # The engine has pip bring this one up to date, which nothing here needs; a note of it will do.
+    note = packages / "wheel-1.dist-info"
+    note.mkdir()
+    (note / "METADATA").write_text("Metadata-Version: 2.1\nName: wheel\nVersion: 1\n")
+    plugin = tmp_path / "home" / "plugins" / f"resource-aws-v{version('pulumi-aws')}" / "pulumi-resource-aws"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text("#!/bin/sh\necho 'the aws plugin was run' >&2\nexit 1\n")
+    plugin.chmod(0o755)
+    program = tmp_path / "program"
+    program.mkdir()
+    (program / "Pulumi.yaml").write_text("name: mine\nruntime: yaml\n")
+    return Place(tmp_path)
+
+
+def test_the_package_is_added_to_a_program_by_its_folder(place: Place) -> None:
+    if shutil.which("pulumi-language-yaml") is None:
+        pytest.skip("needs the engine's host for YAML (pulumi-language-yaml) on the path")
+    said = place.run("program", "package", "add", "../dualsync/components")
+    assert "dualsync" in said.lower()
+    program = yaml.safe_load((place.folder / "program" / "Pulumi.yaml").read_text())
+    assert program["packages"] == {"dualsync": "../dualsync/components"}
+    place.run("program", "install")
+
+
+def test_the_engine_gets_the_schema_from_the_folder(place: Place) -> None:
+    said = place.run("program", "package", "get-schema", "../dualsync/components")
+    assert '"dualsync:index:DualSyncPair"' in said

@@ -1,0 +1,90 @@
+"""The component's inputs on their way in, its outputs on their way out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.errors import InputPropertyError
+from pulumi.provider.experimental.property_value import Computed, PropertyValue
+from pulumi.provider.experimental.provider import ConstructRequest
+from pulumi.runtime.rpc import UNKNOWN
+
+from dualsync.components.plugin.construct import as_texts, construct, plain, property_value
+from dualsync.components.plugin.schema import PAIR, side
+
+
+def value(given: Any) -> PropertyValue:
+    if isinstance(given, dict):
+        return PropertyValue({k: value(v) for k, v in given.items()})
+    if isinstance(given, list):
+        return PropertyValue([value(v) for v in given])
+    return PropertyValue(float(given) if isinstance(given, int) and not isinstance(given, bool) else given)
+
+
+SIDES = {
+    "cn": {"accountId": "111122223333", "region": "cn-north-1", "bucket": "a-bucket"},
+    "global": {"accountId": "444455556666", "region": "us-west-2", "bucket": "b-bucket"},
+    "manages": ["cn"],
+}
+
+
+def constructed(inputs: dict[str, Any], kind: str = PAIR) -> None:
+    request = ConstructRequest(kind, "pair", {k: value(v) for k, v in inputs.items()}, pulumi.ResourceOptions())
+    asyncio.run(construct(request))
+
+
+def test_inputs_come_as_config_has_them() -> None:
+    given = {"a": 3, "b": [True, "x"], "c": {"d": 1.5, "e": None}}
+    assert plain(value(given)) == given
+
+
+@pytest.mark.parametrize("unknown", [PropertyValue(UNKNOWN), PropertyValue(Computed())])
+def test_what_is_not_known_yet_is_refused_by_name(unknown: PropertyValue) -> None:
+    with pytest.raises(InputPropertyError, match="known before the deployment"):
+        plain(PropertyValue({"bucket": unknown}))
+
+
+def test_a_number_that_is_a_text_becomes_one_again() -> None:
+    given = {"accountId": 12345678901, "bucket": 2024, "maxCapacity": 3, "prefix": None}
+    assert as_texts(given, side()["properties"]) == {"accountId": "012345678901", "bucket": "2024", "maxCapacity": 3}
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "why"),
+    [
+        ({"manages": ["both"]}, "manages", "unknown choice"),
+        ({"manages": []}, "manages", r"use \[cn\]"),
+        ({"conflictPolicy": "mine"}, "conflictPolicy", "newest, prefer-cn, prefer-global"),
+        ({"cn": {**SIDES["cn"], "regoin": "x"}}, "cn.regoin", "use region"),  # type: ignore[dict-item]
+        ({"cn": {}}, "cn.accountId", "is missing"),
+    ],
+)
+def test_a_wrong_input_is_told_by_its_name_before_anything_is_made(
+    change: dict[str, Any], where: str, why: str
+) -> None:
+    with pytest.raises(InputPropertyError, match=why) as told:
+        constructed({**SIDES, **change})
+    assert told.value.property_path == where
+
+
+def test_another_type_is_refused() -> None:
+    with pytest.raises(InputPropertyError, match="is no component of this package"):
+        constructed(SIDES, "dualsync:index:Other")
+
+
+def test_outputs_go_with_their_secrecy_and_unknowns_as_such() -> None:
+    async def given() -> PropertyValue:
+        return await property_value(
+            {"plain": 3, "secret": pulumi.Output.secret("s"), "list": [pulumi.Output.from_input("x")], "no": False}
+        )
+
+    found = asyncio.run(given())
+    assert isinstance(found.value, dict) or hasattr(found.value, "items")
+    inner: Any = found.value
+    assert inner["plain"] == PropertyValue(3.0)
+    assert inner["secret"] == PropertyValue("s", is_secret=True)
+    assert inner["list"].value[0] == PropertyValue("x")
+    assert inner["no"] == PropertyValue(False)

@@ -1,0 +1,120 @@
+"""The package's schema says what the component takes and gives, all of it, with a description each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dualsync.components.config import declared, stack_config
+from dualsync.components.config.declared import keys
+from dualsync.components.plugin import schema
+from dualsync.components.plugin.plugin import VERSION
+from dualsync.components.plugin.plugin import schema as package
+from tests.unit.components.conftest import both, bundles, tidy_threads
+from tests.unit.components.recorder import Deployment
+
+__all__ = ["both", "bundles", "tidy_threads"]
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def properties() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    found = package()
+    for token, resource in found["resources"].items():
+        for kind in ("inputProperties", "properties"):
+            for name, described in resource[kind].items():
+                yield f"{token}.{kind}.{name}", described
+    for token, described in found["types"].items():
+        for name, inner in described.get("properties", {}).items():
+            yield f"{token}.{name}", inner
+    for name, described in found["provider"]["inputProperties"].items():
+        yield f"provider.{name}", described
+
+
+def test_every_input_and_output_has_a_description() -> None:
+    for name, described in properties():
+        text = described.get("description", "")
+        assert re.fullmatch(r"[A-Z\"].{10,}[.…]", text) or len(text) > 10, name
+
+
+def test_every_reference_leads_somewhere() -> None:
+    types = package()["types"]
+    for name, described in properties():
+        if "$ref" in described:
+            assert described["$ref"].removeprefix("#/types/") in types, name
+
+
+def test_the_inputs_are_the_configs_keys() -> None:
+    assert set(schema.inputs()) == set(stack_config.all_keys()) - {"peerStack"}
+    assert set(schema.side()["properties"]) == {*stack_config.SIDE_FACTS, *stack_config.SIDE_OPTIONS}
+    assert set(schema.SIDE_FACTS) == set(stack_config.SIDE_FACTS)
+
+
+def test_defaults_and_types_are_the_configs() -> None:
+    declared, inputs = keys(), schema.inputs()
+    for name, described in inputs.items():
+        if "default" in described:
+            assert described["default"] == declared[name].default
+        if "type" in described:
+            assert described["type"] == declared[name].type
+
+
+def test_a_sides_options_have_no_defaults_that_would_hide_what_is_said_for_both() -> None:
+    assert not [n for n, p in schema.side()["properties"].items() if "default" in p]
+
+
+def test_only_the_hand_over_may_be_known_later_and_is_secret() -> None:
+    inputs = schema.inputs()
+    assert [n for n, p in inputs.items() if not p.get("plain")] == ["peerCredential"]
+    assert inputs["peerCredential"]["secret"] is True
+    assert schema.outputs()["handOver"]["secret"] is True
+
+
+def test_closed_choices_are_enumerations() -> None:
+    found = package()["types"]
+    assert [e["value"] for e in found["dualsync:index:ConflictPolicy"]["enum"]] == [
+        "newest",
+        "prefer-cn",
+        "prefer-global",
+    ]
+    assert schema.inputs()["conflictPolicy"]["$ref"] == "#/types/dualsync:index:ConflictPolicy"
+
+
+def test_what_a_side_tells_is_what_the_schema_says(both: Deployment) -> None:
+    for side in ("cn", "global"):
+        assert set(both.outputs[side]) == set(schema.FACT_OUTPUTS)
+
+
+def test_the_versions_are_one() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    assert f'version = "{VERSION}"' in project
+    assert package()["version"] == VERSION
+    assert yaml.safe_load((ROOT / "policy/PulumiPolicy.yaml").read_text())["version"] == VERSION
+    assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_what_the_package_needs_is_what_the_project_needs() -> None:
+    lines = (ROOT / "components" / "requirements.txt").read_text().splitlines()
+    wanted = {line for line in lines if line and not line.startswith("#")}
+    text = (ROOT / "pyproject.toml").read_text()
+    declared = re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)
+    assert declared is not None
+    assert wanted == set(re.findall(r'"(.+?)"', declared[1]))
+
+
+@pytest.mark.parametrize("language", ["python", "typescript", "yaml"])
+def test_the_examples_take_the_package_from_this_project(language: str) -> None:
+    found = yaml.safe_load((ROOT / "examples" / language / "Pulumi.yaml").read_text())
+    assert found["packages"] == {"dualsync": "../../components"}
+    assert found["plugins"]["providers"] == [{"name": "dualsync", "path": "../../components"}]
+
+
+def test_a_folder_copied_without_the_project_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(declared, "PLACES", (Path("/nowhere/Pulumi.yaml"),))
+    declared.keys.cache_clear()
+    with pytest.raises(FileNotFoundError, match=r"Pulumi\.yaml is missing: have the whole project beside yours"):
+        declared.keys()

@@ -1,0 +1,86 @@
+"""Every handler's whole life against the stand-in cloud: create, read, change, read, delete, gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from dualsync.runtime.settings import SideName
+from sandbox.cloud.accounts import ACCOUNTS
+from sandbox.cloud.handle import Cloud
+from sandbox.provider import operations
+from sandbox.provider.base import Account
+from sandbox.provider.catalogue import REGISTRY
+from tests.integration.sandbox.lives import LIVES, Inputs, Life, Makes
+
+
+@pytest.fixture(scope="module", params=list(SideName))
+def account(cloud: Cloud, request: pytest.FixtureRequest) -> Account:
+    a = ACCOUNTS[request.param]
+    default = {"from": "the provider"}
+    return Account(cloud.session(a.side), cloud.endpoint, a.account_id, a.region, a.partition, a.dns_suffix, default)
+
+
+@pytest.mark.parametrize("life", LIVES, ids=lambda life: life.token.split(":")[1])
+def test_life(account: Account, life: Life) -> None:
+    makes = Makes(account)
+    inputs = operations.check(life.token, makes.name(), life.inputs(makes))
+    id, made = operations.create(life.token, account, inputs)
+    assert id
+    for name in life.outputs:
+        assert name in made
+        if name == "arn" and ":" in str(made["arn"]):
+            assert made["arn"].startswith((f"arn:{account.partition}:", "arn:aws:sqs"))
+    state = operations.read(life.token, account, id, made)
+    assert state is not None
+    if "tags" in inputs and isinstance(inputs["tags"], dict) and "tagsAll" in state:
+        assert state["tagsAll"] == {"from": "the provider", **inputs["tags"]}
+    assert all(state[name] == made[name] for name in life.outputs)
+    if life.change is not None:
+        news = operations.check(life.token, makes.name(), {**inputs, **life.change}, inputs)
+        assert not operations.diff(life.token, inputs, news).replacing
+        after = operations.update(life.token, account, id, made, inputs, news)
+        read = operations.read(life.token, account, id, after)
+        assert read is not None
+        for name, value in life.change.items():
+            if name in read and not isinstance(value, pulumi.Asset) and name not in ("tags", "rules"):
+                assert operations.same(operations.handler(life.token), name, read[name], value)
+        if "tags" in life.change and "tagsAll" in read:
+            assert read["tagsAll"] == {"from": "the provider", **life.change["tags"]}
+        made = after
+    operations.delete(life.token, account, id, made)
+    if not life.stays:
+        assert operations.read(life.token, account, id, made) is None
+    operations.delete(life.token, account, id, made)
+
+
+def test_every_handler_has_its_life() -> None:
+    tested = {life.token for life in LIVES} | {"dualsync:index:BucketSubscription"}
+    assert tested == set(REGISTRY)
+
+
+def test_what_has_no_handler_says_where_to_add_one(account: Account) -> None:
+    with pytest.raises(operations.UnknownToken, match="sandbox/resources"):
+        operations.create("aws:lambda/function:Function", account, {})
+    with pytest.raises(operations.UnknownToken, match=r"lookups\.py"):
+        operations.invoke("aws:lambda/getFunction:getFunction", account, {})
+
+
+def test_lookups(account: Account) -> None:
+    def ask(token: str, **arguments: Any) -> Inputs:
+        return operations.invoke(token, account, arguments)
+
+    assert ask("aws:index/getCallerIdentity:getCallerIdentity")["accountId"] == account.account_id
+    assert ask("aws:index/getRegion:getRegion")["region"] == account.region
+    assert ask("aws:index/getPartition:getPartition")["dnsSuffix"] == account.dns_suffix
+    (table,) = ask("aws:ec2/getRouteTables:getRouteTables", vpcId=Makes(account).vpc())["ids"]
+    routes = ask("aws:ec2/getRouteTable:getRouteTable", routeTableId=table)["routes"]
+    assert [r["cidrBlock"] for r in routes] == ["0.0.0.0/0"]
+    parameter = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
+    assert ask("aws:ssm/getParameter:getParameter", name=parameter)["value"].startswith("ami-")
+    bucket = Makes(account).bucket()
+    assert ask("aws:s3/getBucket:getBucket", bucket=bucket)["arn"] == f"arn:{account.partition}:s3:::{bucket}"
+    with pytest.raises(LookupError, match="couldn't find resource"):
+        ask("aws:s3/getBucket:getBucket", bucket="nowhere-to-be-seen")

@@ -1,0 +1,41 @@
+"""Nothing is left behind: children die with their parent, however it dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.demo.comparison import wait_for
+from sandbox.environment.processes import ROOT
+
+PARENT = """
+import subprocess, sys, time
+from sandbox.environment.processes import leashed
+child = subprocess.Popen(leashed([sys.executable, "-c", "import time; time.sleep(300)"]), start_new_session=True)
+print(child.pid, flush=True)
+time.sleep(300)
+"""
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process that is not just waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_leashed_child_dies_with_its_parent(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert wait_for(lambda: alive(child), 10, 0.02)
+        os.kill(parent.pid, number)
+    assert wait_for(lambda: not alive(child), 10, 0.02)

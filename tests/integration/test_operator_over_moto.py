@@ -1,0 +1,345 @@
+"""The operator's commands over the real AWS edges, against a moto server on loopback: one account plays both."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dualsync.runtime.operations.edges.history import pattern
+from typer.testing import CliRunner
+
+from dualsync.runtime.aws.sqs import REASON_ATTRIBUTE
+from dualsync.runtime.commands.app import app
+from dualsync.runtime.commands.session import Session
+from dualsync.runtime.errors import Stop
+from dualsync.runtime.messages.sync_request import Cause, Look
+from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, Record
+from dualsync.runtime.operations.aws import dead_letter_queue, store
+from dualsync.runtime.operations.aws.open import open_desk
+from dualsync.runtime.operations.stacks import NoPair, Where, document_of, find
+from dualsync.runtime.settings import SideName
+from tests.support.moto_server import REGION, Server
+from tests.support.operator_harness import Answer, settings
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+ACCOUNT = "123456789012"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.stop()
+
+
+class Place:
+    """Both sides' buckets, queues, tables, users, secrets and logs, and the file that says where."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = server
+        self.s3 = server.client("s3")
+        self.names = {side: server.make_bucket(versioned=True) for side in SideName}
+        self.queues = {side: server.make_queue() for side in SideName}
+        self.dead = {side: server.make_queue() for side in SideName}
+        self.tables = {side: server.make_table() for side in SideName}
+        self.users = {side: self._user(side) for side in SideName}
+        document: dict[str, Any] = {"pair": "p"}
+        for side in SideName:
+            user_id, key_id = self.users[side.peer]
+            secret = server.make_secret({"access_key_id": key_id, "secret_access_key": "hush", "user_id": user_id})
+            values = settings(
+                side,
+                local_bucket=self.names[side],
+                remote_bucket=self.names[side.peer],
+                local_region=REGION,
+                local_prefix="data/",
+                queue_url=self.queues[side],
+                dead_letter_queue_url=self.dead[side],
+                ledger_table=self.tables[side],
+                peer_secret=secret,
+                own_user_ids=(self.users[side][0],),
+            )
+            document[str(side)] = {
+                "accountId": ACCOUNT,
+                "userId": self.users[side][0],
+                "userName": f"{self.names[side]}-user",
+                "workerGroup": "none-such",
+                "workerLogGroup": self._logs(side),
+                "environment": {**values.to_environment(), "AWS_ENDPOINT_URL": server.url},
+            }
+        self.file = folder / "pair.json"
+        self.file.write_text(json.dumps(document))
+
+    def _user(self, side: SideName) -> tuple[str, str]:
+        iam = self.server.client("iam")
+        name = f"{self.names[side]}-user"
+        user_id = iam.create_user(UserName=name)["User"]["UserId"]
+        return user_id, iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+
+    def _logs(self, side: SideName) -> str:
+        logs = self.server.client("logs")
+        group = f"/logs/{self.names[side]}"
+        logs.create_log_group(logGroupName=group)
+        logs.create_log_stream(logGroupName=group, logStreamName="i-1")
+        line = {"event": "outcome", "key": 'odd "key"', "outcome": "copied", "time": "then"}
+        logs.put_log_events(
+            logGroupName=group,
+            logStreamName="i-1",
+            logEvents=[{"timestamp": int(time.time() * 1000), "message": json.dumps(line)}],
+        )
+        return group
+
+    def put(self, side: SideName, key: str, body: bytes = b"hello", **more: Any) -> str:
+        answer = self.s3.put_object(Bucket=self.names[side], Key=f"data/{key}", Body=body, **more)
+        return str(answer["ETag"]).strip('"')
+
+    def bury(self, side: SideName, body: str, reason: str) -> None:
+        attributes = {REASON_ATTRIBUTE: {"DataType": "String", "StringValue": reason}} if reason else {}
+        self.server.client("sqs").send_message(QueueUrl=self.dead[side], MessageBody=body, MessageAttributes=attributes)
+
+    def received(self, side: SideName) -> list[str]:
+        answer = self.server.client("sqs").receive_message(QueueUrl=self.queues[side], MaxNumberOfMessages=10)
+        return [item["Body"] for item in answer.get("Messages", ())]
+
+    def call(self, *arguments: str) -> Answer:
+        return Answer(
+            CliRunner().invoke(app, ["--pair", str(self.file), *arguments], obj=Session(), prog_name="dualsync")
+        )
+
+    def record(self, side: SideName, record: Record) -> None:
+        async def write() -> None:
+            desk = await open_desk(find(Where(file=self.file)))
+            await desk.sides[side].ledger.record(record)
+
+        asyncio.run(write())
+
+
+@pytest.fixture
+def place(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(dead_letter_queue, "WAIT_SECONDS", 0)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    return Place(server, tmp_path)
+
+
+def test_status_of_a_place_without_workers(place: Place) -> None:
+    place.server.client("sqs").send_message(QueueUrl=place.queues[CN], MessageBody="{}")
+    place.bury(CN, "{}", "archived: restore it first")
+    place.record(GLOBAL, Record(HELD_DELETION, "held", 1, data={"count": 7, "reason": "too many"}))
+    answer = place.call("status", "--json")
+    assert answer.code == 3
+    cn, global_ = answer.data["directions"]
+    assert (cn["backlog"]["visible"], cn["dead"]["visible"]) == (1, 1)
+    assert cn["dead_reasons"] == {"archived: restore it first": 1}
+    assert cn["state"] == "NO WORKER"
+    assert cn["group"] is None
+    assert cn["promise"]["user_id"] == cn["expected_guard"]
+    assert len(cn["keys"]) == 1
+    assert global_["held"]["data"]["count"] == 7
+    assert "hush" not in answer.out
+    assert len(place.call("dlq", "list", "--json").data["letters"]) == 1
+
+
+def test_verify_reads_everything_it_is_asked_for(place: Place, tmp_path: Path) -> None:
+    for side in SideName:
+        for number in range(7):
+            place.put(side, f"a b/ü+{number}", Metadata={"a": "b"}, ContentType="text/plain")
+    assert place.call("verify", "--metadata", "--tags", "--content", "all").code == 0
+    place.put(CN, "a b/ü+3", b"other")
+    place.put(GLOBAL, "a b/ü+4", Metadata={"a": "c"}, ContentType="text/plain")
+    place.s3.put_object_tagging(
+        Bucket=place.names[CN], Key="data/a b/ü+5", Tagging={"TagSet": [{"Key": "colour", "Value": "red"}]}
+    )
+    place.s3.delete_object(Bucket=place.names[CN], Key="data/a b/ü+6")
+    answer = place.call("verify", "--metadata", "--tags", "--grace", "0", "--out", str(tmp_path / "out"), "--json")
+    assert answer.code == 3
+    assert {d["key"]: d["kind"] for d in answer.data["named"]} == {
+        "a b/ü+3": "other content",
+        "a b/ü+4": "other metadata",
+        "a b/ü+5": "other tags",
+        "a b/ü+6": "only at global",
+    }
+    assert len(answer.data["files"]) == 4
+
+
+def test_explain_with_logs_and_versions(place: Place) -> None:
+    place.put(CN, 'odd "key"', b"1")
+    place.put(CN, 'odd "key"', b"2")
+    answer = place.call("explain", 'odd "key"', "--json")
+    assert answer.code == 3
+    cn = answer.data["sides"]["cn"]
+    assert len(cn["versions"]) == 2
+    assert cn["versions"][0]["latest"] is True
+    assert [line["outcome"] for line in cn["decisions"]] == ["copied"]
+    assert "no worker of cn is alive" in answer.data["verdict"]
+
+
+def test_dead_letters_are_sent_anew(place: Place) -> None:
+    place.bury(GLOBAL, Look("k", Cause.CREATED).body(), "contended")
+    place.bury(GLOBAL, "poison", "")
+    answer = place.call("dlq", "redrive", "global", "--all", "--yes", "--json")
+    assert answer.code == 3
+    assert answer.data["global->cn"] == {"done": 1, "unreadable": 1, "left": 0}
+    (body,) = place.received(GLOBAL)
+    assert json.loads(json.loads(body)["redrive"])["dualsync"]["key"] == "k"
+    (left,) = place.call("dlq", "list", "--json").data["letters"]
+    assert left["readable"] is False
+    assert place.call("dlq", "drop", "--id", left["id"], "--yes", "--json").data["global->cn"]["done"] == 1
+    assert place.call("dlq", "list").code == 0
+
+
+def test_orders_and_their_trail(place: Place) -> None:
+    assert place.call("pause", "cn", "--reason", "why", "--yes").code == 0
+    assert place.call("limit", "cn", "--bytes", "5M", "--yes").code == 0
+    data = place.call("status", "--json").data["directions"][0]
+    assert data["state"] == "PAUSED"
+    assert data["orders"]["bytes_per_second"] == 5_000_000
+    acts = place.call("audit", "--json").data["acts"]
+    assert [act["command"] for act in acts] == ["pause", "limit"]
+    assert acts[0]["who"].startswith("arn:")
+
+
+def test_an_undo_writes_the_old_version_again(place: Place) -> None:
+    etag = place.put(CN, "k", b"cn's", Metadata={"a": "b", "dualsync-origin": "x"}, ContentType="text/x")
+    seen = place.s3.head_object(Bucket=place.names[CN], Key="data/k")
+    loser = f"cn@{int(seen['LastModified'].timestamp())}:{etag}"
+    place.put(CN, "k", b"global's")
+    data = {"winner": "global@1:e", "loser": loser, "policy": "newest", "kept": False}
+    place.record(CN, Record(CONFLICT, "h-global@1:e-x", 5, "k", data))
+    assert place.call("conflicts", "undo", "k", "--yes").code == 0
+    now = place.s3.get_object(Bucket=place.names[CN], Key="data/k")
+    assert now["Body"].read() == b"cn's"
+    assert now["ContentType"] == "text/x"
+    assert now["Metadata"] == {"a": "b"}
+    assert place.call("conflicts", "list").code == 0
+
+
+def test_a_rejected_deletion_is_written_again_without_the_stamp(place: Place) -> None:
+    """The ledger proves that both held it, and cn lost it."""
+    from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
+    from dualsync.runtime.model.origin_version import Identity
+
+    etag = place.put(GLOBAL, "k", Metadata={"dualsync-origin": "1;p;x"})
+    at = int(place.s3.head_object(Bucket=place.names[GLOBAL], Key="data/k")["LastModified"].timestamp())
+    entry = Entry("k", 1, Agreement(Identity(CN, at, etag), Held(etag, at), Held(etag, None)), updated=at)
+
+    async def teach() -> None:
+        desk = await open_desk(find(Where(file=place.file)))
+        await desk.sides[CN].ledger.put(entry, 0)
+
+    asyncio.run(teach())
+    (pending,) = place.call("deletions", "list", "--live", "--json").data["pending"]
+    assert (pending["key"], pending["gone_at"]) == ("k", "cn")
+    assert place.call("deletions", "reject", "--yes", "--json").data == {"kept": 1, "changed": 0}
+    assert place.s3.head_object(Bucket=place.names[GLOBAL], Key="data/k")["Metadata"] == {}
+    assert place.call("deletions", "list", "--live", "--json").data["pending"] == []
+
+
+@pytest.mark.parametrize("page", [2, 3, 1000])
+def test_what_delete_markers_cover_is_written_again(place: Place, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
+    """Keys' versions reach over the pages of the listing; a key in use, or with no version left, is none of it."""
+    monkeypatch.setattr(store, "VERSIONS_AT_ONCE", page)
+    for number in range(5):
+        for side in SideName:
+            place.put(side, f"ü {number}", b"old")
+            place.put(side, f"ü {number}", b"newest %d" % number, Metadata={"a": "b", "dualsync-origin": "x"})
+    for side in SideName:
+        for number in range(4):
+            place.s3.delete_object(Bucket=place.names[side], Key=f"data/ü {number}")
+        place.s3.delete_object(Bucket=place.names[side], Key="data/never there")
+    place.put(GLOBAL, "ü 3", b"written again")
+    answer = place.call("deletions", "restore", "--since", "1h", "--yes", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.data == {"restored": 3, "changed": 0}
+    for number in range(3):
+        back = place.s3.get_object(Bucket=place.names[CN], Key=f"data/ü {number}")
+        assert (back["Body"].read(), back["Metadata"]) == (b"newest %d" % number, {"a": "b"})
+    listed = place.s3.list_objects_v2(Bucket=place.names[CN])["Contents"]
+    assert [item["Key"] for item in listed] == ["data/ü 0", "data/ü 1", "data/ü 2", "data/ü 4"]
+
+
+def test_a_smoke_test_in_vain_leaves_nothing(place: Place) -> None:
+    answer = place.call("smoke", "cn", "--timeout", "1", "--json")
+    assert answer.code == 3
+    assert answer.data["fine"] is False
+    assert place.s3.list_objects_v2(Bucket=place.names[CN]).get("Contents", []) == []
+
+
+def test_the_wrong_account_is_refused_before_anything_is_read(place: Place) -> None:
+    document = json.loads(place.file.read_text())
+    document["cn"]["accountId"] = "999999999999"
+    place.file.write_text(json.dumps(document))
+    answer = place.call("status")
+    assert answer.code == 2
+    assert f"side cn is in account 999999999999, but the shell's credential is of account {ACCOUNT}" in answer.err
+
+
+def test_no_credential_at_all_says_what_to_give(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    answer = place.call("status")
+    assert answer.code == 2
+    assert "the shell's credential is not accepted for side" in answer.err
+    assert "--profile-" in answer.err
+
+
+def test_an_unknown_profile(place: Place) -> None:
+    answer = place.call("--profile-cn", "nobody", "status")
+    assert answer.code == 2
+    assert "--profile-cn" in answer.err
+
+
+def test_the_dedicated_user_is_no_operator(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = json.loads(place.file.read_text())
+    identity = place.server.client("sts").get_caller_identity()["UserId"]
+    document["cn"]["environment"]["DUALSYNC_OWN_USER_IDS"] = identity
+    place.file.write_text(json.dumps(document))
+    answer = place.call("status")
+    assert answer.code == 2
+    assert "is the dedicated user of cn" in answer.err
+
+
+def test_stacks(place: Place, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.json"
+    assert place.call("stacks", "--save", str(saved)).code == 0
+    assert find(Where(file=saved)) == find(Where(file=place.file))
+    assert document_of(find(Where(file=saved)))["cn"]["environment"]["AWS_ENDPOINT_URL"] == place.server.url
+    assert place.names[CN] in place.call("stacks").out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense", "make it with"),
+        ("[]", "not a JSON object"),
+        ("{}", "neither cn nor global is in it"),
+        ('{"cn": {"bucket": "b"}}', "has no output `environment`"),
+    ],
+)
+def test_a_bad_file(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "pair.json"
+    file.write_text(text)
+    with pytest.raises(NoPair, match=words):
+        find(Where(file=file))
+
+
+def test_sides_the_wrong_way_round(place: Place) -> None:
+    document = json.loads(place.file.read_text())
+    document["cn"], document["global"] = document["global"], document["cn"]
+    place.file.write_text(json.dumps(document))
+    with pytest.raises(Stop, match="what stands under cn is of side global"):
+        find(Where(file=place.file))
+
+
+def test_a_filter_pattern_survives_any_key() -> None:
+    assert pattern('a"b\\c\n*') == '{ $.key = "a*b*c**" }'

@@ -1,0 +1,165 @@
+"""`python -m tests.simulation.histories N` runs the seeds 0 to N-1 on all cores; `--seed S` shrinks one seed to a scenario."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.simulation.histories.plan import draw
+from tests.simulation.histories.shrink import Shrinker
+from tests.simulation.histories.simulation import simulate
+
+CHUNK = 50
+LOGGED = 5000
+"""Histories between two lines of progress where they are not overwritten: in a log file."""
+FIXED = Path(__file__).parent / "seeds.txt"
+"""Seeds that failed once. They are run for ever, before all others."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a number of histories came to. `failures` counts histories, not findings."""
+
+    histories: int = 0
+    operations: int = 0
+    steps: int = 0
+    healed: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    happened: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    excused: Counter[str] = field(default_factory=Counter)
+    failed: list[tuple[int, str]] = field(default_factory=list)
+
+    def run(self, seed: int, length: int) -> None:
+        """One history more."""
+        history = draw(seed, length)
+        result = simulate(history)
+        self.histories += 1
+        self.operations += len(history.ops)
+        self.steps += result.steps
+        self.healed += bool(result.healed)
+        self.faults.update(history.modes.faults() or ["none"])
+        self.happened.update(result.counts)
+        wrong = result.wrong
+        self.failures.update({str(f.failure) for f in wrong})
+        self.excused.update({f"{f.failure}, {f.excused}" for f in result.findings if f.excused})
+        if wrong:
+            self.failed.append((seed, str(wrong[0])))
+
+    def add(self, other: Tally) -> None:
+        """Both together."""
+        for name in ("histories", "operations", "steps", "healed"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("faults", "happened", "failures", "excused"):
+            getattr(self, name).update(getattr(other, name))
+        self.failed.extend(other.failed)
+
+    def lines(self, seconds: float) -> Iterator[str]:
+        """For people."""
+        yield f"{self.histories:,} histories, {self.operations:,} operations, {self.steps:,} calls interrupted,"
+        yield f"{seconds:.0f} s, {self.histories / max(seconds, 1e-9):.0f} histories a second"
+        yield from _table("histories with", self.faults)
+        yield from _table("what happened", self.happened)
+        yield f"\nmade good only by the finder, without a lost event: {self.healed}"
+        yield from _table("counted apart (docs/consistency.md)", self.excused)
+        yield from _table("failures", self.failures)
+        if not self.failed:
+            yield "  none"
+        for seed, text in sorted(self.failed)[:20]:
+            yield f"  seed {seed}: {text[:160]}"
+
+
+def _table(title: str, counts: Counter[str]) -> Iterator[str]:
+    yield f"\n{title}:"
+    for name, count in counts.most_common():
+        yield f"  {count:>12,}  {name}"
+
+
+def fixed_seeds() -> list[int]:
+    """Once-failing seeds; a line is a seed and, after `#`, what it showed."""
+    return [int(line.split("#")[0]) for line in FIXED.read_text().splitlines() if line.split("#")[0].strip()]
+
+
+def _chunk(job: tuple[range, int]) -> Tally:
+    tally = Tally()
+    for seed in job[0]:
+        tally.run(seed, job[1])
+    return tally
+
+
+def run(start: int, count: int, length: int, processes: int) -> Tally:
+    """The seeds from `start` on, with progress on stderr: in place on a terminal, else a line each `LOGGED`."""
+    total = Tally()
+    jobs = [(range(s, min(s + CHUNK, start + count)), length) for s in range(start, start + count, CHUNK)]
+    began = time.monotonic()
+    with multiprocessing.Pool(processes, initializer=_deaf) as pool:
+        try:
+            for tally in pool.imap_unordered(_chunk, jobs):
+                total.add(tally)
+                for seed, text in tally.failed:
+                    sys.stderr.write(f"\rseed {seed}: {text[:160]}\n")
+                rate = total.histories / (time.monotonic() - began)
+                done = f"{total.histories:,} of {count:,}  {rate:.0f}/s  {len(total.failed)} failed "
+                if sys.stderr.isatty():
+                    sys.stderr.write(f"\r{done}")
+                elif total.histories // LOGGED > (total.histories - tally.histories) // LOGGED:
+                    sys.stderr.write(f"{done}\n")
+                sys.stderr.flush()
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted: what follows is of the histories so far")
+    sys.stderr.write("\n")
+    return total
+
+
+def _deaf() -> None:
+    """Ctrl-C is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def shrink(seed: int, length: int) -> str:
+    """The scenario to paste into `tests/scenarios/`."""
+    history = draw(seed, length)
+    wrong = simulate(history).wrong
+    if not wrong:
+        return f"# seed {seed} does not fail"
+    shrinker = Shrinker(wrong[0].failure)
+    small = shrinker.history(history)
+    lines = shrinker.scenario(small)
+    return "\n".join((f"# seed {seed}: {wrong[0]}", *lines, "finders", "expect right"))
+
+
+def main() -> int:
+    """0 when no history failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.histories", description=__doc__)
+    parser.add_argument("count", nargs="?", type=int, default=1000, help="how many histories")
+    parser.add_argument("--start", type=int, default=0, help="the first seed")
+    parser.add_argument("--length", type=int, default=30, help="operations in a history")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--seed", type=int, help="shrink this seed and print its scenario")
+    options = parser.parse_args()
+    write = sys.stdout.write
+    if options.seed is not None:
+        write(shrink(options.seed, options.length) + "\n")
+        return 0
+    began = time.monotonic()
+    tally = Tally()
+    for seed in fixed_seeds():
+        tally.run(seed, options.length)
+    tally.add(run(options.start, options.count, options.length, options.processes))
+    for line in tally.lines(time.monotonic() - began):
+        write(line + "\n")
+    if tally.failed:
+        write("\nthe first failing seed, shrunk:\n" + shrink(min(tally.failed)[0], options.length) + "\n")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,72 @@
+"""What befalls the calls of a simulation's machines."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from random import Random
+
+from dualsync.runtime.errors import Busy, Throttled, Unavailable
+from tests.simulation.histories.machine import Task
+from tests.simulation.histories.plan import Modes
+from tests.support.fakes.clock import START, Time
+from tests.support.fakes.gate import Step
+
+MAX_KILLS = 6
+CONDITIONAL = frozenset(f"{b}.{call}" for b in ("local", "remote") for call in ("put", "delete", "complete"))
+
+
+class Faults:
+    """Draws them, by the chances that `modes` gives. `kills` counts the machines killed, `counts` all by kind."""
+
+    __slots__ = ("_chance", "_modes", "_random", "_time", "any", "counts", "kills")
+
+    def __init__(self, modes: Modes, random: Random, time: Time, counts: Counter[str]) -> None:
+        self._modes = modes
+        self._random = random
+        self._time = time
+        self._chance = modes.crash + modes.stall + modes.throttle + modes.unanswered
+        self.counts = counts
+        self.kills = 0
+        self.any = bool(self._chance or modes.windows or modes.busy)
+
+    def spread(self, mean: float) -> float:
+        """Seconds, mostly few."""
+        return -math.log(1.0 - self._random.random()) * mean
+
+    def befall(self, task: Task, step: Step) -> float | None:
+        """Something may befall a call. Seconds it takes longer; None when its machine is to be killed."""
+        modes = self._modes
+        for w in modes.windows:
+            if w.kind != "outage" or w.side != task.side or not w.start <= self._time.now - START < w.end:
+                continue
+            if step.call.startswith("remote."):
+                self.counts[w.kind] += 1
+                if not step.after:
+                    task.fault = Unavailable("no route")
+                return 0.0
+        x = self._random.random()
+        if modes.busy and step.call in CONDITIONAL and not step.after and self._random.random() < modes.busy:
+            self.counts["409"] += 1
+            task.fault = Busy("409 ConditionalRequestConflict")
+            return 0.0
+        if x >= self._chance:
+            return 0.0
+        if x < modes.crash:
+            return None if self.kills < MAX_KILLS else 0.0
+        if step.call == "clock.sleep":
+            return 0.0  # to sleep is no call
+        x -= modes.crash
+        if x < modes.stall:
+            self.counts["stalled"] += 1
+            task.frozen = self._random.random() < 0.5
+            return self.spread(self._random.choice((3.0, 60.0, 600.0)))
+        x -= modes.stall
+        if x < modes.throttle:
+            if not step.after and not step.call.endswith(".body"):
+                self.counts["throttled"] += 1
+                task.fault = Throttled("SlowDown")
+            return 0.0
+        self.counts["unanswered"] += 1
+        task.fault = Unavailable("connection reset")
+        return self.spread(2.0)

@@ -1,0 +1,313 @@
+"""Deliberate faults, each a mistake that someone could make in the worker or the finder. Every one must be caught.
+
+Most sit between the core and its edges, so that the core can be rewritten without touching them; some replace a
+function of the core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+from unittest.mock import patch
+
+import dualsync.runtime.sync.decision as decide_module
+from dualsync.runtime.errors import Changed
+from dualsync.runtime.log import Outcome
+from dualsync.runtime.messages.parser import Principals, parse
+from dualsync.runtime.messages.sync_request import Cause, Look
+from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.objects import Attributes, Condition, Part, Seen, Written
+from dualsync.runtime.model.origin_version import Identity, Stamp
+from dualsync.runtime.sync import fast_path, fleet_upload, full_sync, handler
+from dualsync.runtime.sync.context import Context, Result
+from dualsync.runtime.sync.decision import Decision, Deed, View, decide
+from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.transfer.multipart import UnderWay
+from dualsync.runtime.transfer.upload_record import Upload
+from tests.simulation.histories.plan import History
+from tests.simulation.histories.result import Result as Outcomes
+from tests.simulation.histories.simulation import simulate
+from tests.simulation.histories.world import Processor, Searcher, World, finder_of
+from tests.support.fakes.bucket import FakeBucket, FakeReading
+from tests.support.fakes.ledger import FakeLedger
+from tests.support.fakes.queue import FakeMessage, FakeQueue
+
+
+class Proxy:
+    """Passes everything on to `inner`."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class Unconditional(Proxy):
+    """Writes whatever is there."""
+
+    inner: FakeBucket
+
+    async def put(
+        self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
+    ) -> Written:
+        return await self.inner.put(key, body, attributes, stamp, _Any(self.inner, key))
+
+    async def complete_upload(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        condition: Condition,
+        checksum: str = "",
+        declared: str = "",
+    ) -> Written:
+        return await self.inner.complete_upload(key, upload_id, parts, _Any(self.inner, key))
+
+    async def delete(self, key: str, condition: Condition) -> None:
+        await self.inner.delete(key, _Any(self.inner, key))
+
+
+class _Any(Condition):
+    """A condition that holds whatever there is, asked when the write takes effect."""
+
+    def __init__(self, bucket: FakeBucket, key: str) -> None:
+        object.__setattr__(self, "_bucket", bucket)
+        object.__setattr__(self, "_key", key)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "etag":
+            bucket: FakeBucket = object.__getattribute__(self, "_bucket")
+            version = bucket.store.current(object.__getattribute__(self, "_key"))
+            return version.seen.etag if version else None
+        return object.__getattribute__(self, name)
+
+
+class ChangedIsDone(Proxy):
+    """Takes a 412 for success: someone wrote, so all is well."""
+
+    async def put(self, key: str, *rest: Any) -> Written:
+        try:
+            return await self.inner.put(key, *rest)  # type: ignore[no-any-return]
+        except Changed:
+            seen = await self.inner.head(key)
+            return Written(seen.etag if seen else "")
+
+    async def delete(self, key: str, condition: Condition) -> None:
+        try:
+            await self.inner.delete(key, condition)
+        except Changed:
+            return
+
+
+class StampBlind(Proxy):
+    """Sees no stamps: a replica's own time is taken for its version's."""
+
+    async def head(self, key: str, version_id: str = "") -> Seen | None:
+        seen = await self.inner.head(key, version_id)
+        return replace(seen, stamp=None) if seen else None
+
+    async def read(self, key: str) -> FakeReading | None:
+        reading = await self.inner.read(key)
+        if reading:
+            reading.seen = replace(reading.seen, stamp=None)
+        return reading  # type: ignore[no-any-return]
+
+
+class PartsOfAnyVersion(Proxy):
+    """Reads parts without If-Match."""
+
+    async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
+        seen = await self.inner.head(key)
+        return await self.inner.read_range(key, start, end, seen.etag if seen else etag)  # type: ignore[no-any-return]
+
+
+class Amnesiac(Proxy):
+    """A ledger that keeps no tombstones."""
+
+    inner: FakeLedger
+
+    async def put(self, entry: Entry, expected_revision: int) -> None:
+        await self.inner.put(replace(entry, dead=(), deleted="", died=0), expected_revision)
+
+
+class LastWriterLedger(Proxy):
+    """A ledger written without condition."""
+
+    inner: FakeLedger
+
+    async def put(self, entry: Entry, expected_revision: int) -> None:
+        stored = self.inner.table.entries.get(entry.key)
+        revision = stored.revision if stored else 0
+        await self.inner.get(entry.key)
+        self.inner.table.entries.pop(entry.key, None)
+        await self.inner.put(replace(entry, revision=1), 0)
+        self.inner.table.entries[entry.key] = replace(entry, revision=revision + 1)
+
+
+class Unproven(Proxy):
+    """A ledger that answers a finder nothing."""
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        await self.inner.get_many(keys)
+        return {}
+
+
+class NothingPostponed(Proxy):
+    """A queue to which nothing is sent anew."""
+
+    inner: FakeQueue
+
+    async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
+        if not delay_seconds:
+            await self.inner.send(bodies, delay_seconds)
+
+
+class AcknowledgesFirst:
+    """Deletes the message, then does what it says."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    async def process(self, message: FakeMessage) -> None:
+        await self.context.queue.delete([message])
+        await Worker(self.context).process(message)
+
+
+# -- replaced functions of the core
+
+
+def without_sequencers(*arguments: Any) -> list[Look]:
+    """No event is ever stale, none is known to be later than another."""
+    return [replace(look, sequencer="") for look in parse(*arguments)]
+
+
+def first_record_only(*arguments: Any) -> list[Look]:
+    """As the guide's worker does with a message of several records."""
+    return parse(*arguments)[:1]
+
+
+def deletes_without_proof(view: View) -> Decision:
+    """What is gone here must go there."""
+    if view.local is None and view.remote is not None and view.cause is Cause.REMOVED:
+        return Decision(Deed.DELETE_REMOTE, "gone here")
+    return decide(view)
+
+
+async def never_quiet(*_: Any) -> None:
+    """A removal without the quiet path."""
+    return
+
+
+def mine_wins_ties(a: Identity, b: Identity, policy: object) -> bool:
+    """Each side gives itself the benefit of the doubt."""
+    return a.modified >= b.modified
+
+
+async def deaf_to_echoes(context: Context, look: Look, entry: Entry) -> Result:
+    """Echoes are dropped and teach nothing."""
+    return Result(Outcome.CANCELLED)
+
+
+async def edge_not_level(context: Context, look: Look, entry: Entry) -> Result | None:
+    """A deletion is applied without looking whether the object is back."""
+    if entry.agreed is None:
+        return Result(Outcome.SKIPPED)
+    await context.remote.delete(look.key, Condition(entry.agreed.remote.etag))
+    await context.ledger.put(replace(entry, agreed=None, revision=entry.revision + 1), entry.revision)
+    return Result(Outcome.DELETED)
+
+
+def any_upload(self: Upload, other: Upload) -> bool:
+    """An upload is gone on with, whatever version it is of."""
+    return True
+
+
+def nothing_missing(self: Upload, present: Mapping[int, Part]) -> list[int]:
+    """What is there is taken for all."""
+    return []
+
+
+async def not_watched(context: Context, look: Look, under: UnderWay) -> Result:
+    """A giant's messages are sent, and nobody sees to it that they are not lost."""
+    return replace(await fleet_upload.watch(context, look, under), again=None)
+
+
+def always_copy(view: View) -> Decision:
+    """Level-triggered but with no idea of whose version it is: copies what is here, replica or not."""
+    if view.local is not None and (view.remote is None or view.remote.identity != view.local.identity):
+        return Decision(Deed.PUSH, "it is here")
+    return decide(view)
+
+
+ChangeContext = Callable[[Context], Context]
+
+
+def same(context: Context) -> Context:
+    """No change."""
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A fault by name: what it does to a machine's surroundings, which functions it replaces."""
+
+    name: str
+    context: ChangeContext = same
+    finder_context: ChangeContext = same
+    make: Callable[[Context], Processor] = Worker
+    patches: Sequence[tuple[object, str, object]] = field(default_factory=tuple)
+
+    def run(self, history: History) -> Outcomes:
+        """A history with this fault in both sides' machines."""
+
+        def make_worker(world: World, side: str) -> Processor:
+            return self.make(self.context(world.context(side)))
+
+        def make_finder(world: World, side: str) -> Searcher:
+            return finder_of(self.finder_context(world.context(side)))
+
+        with ExitStack() as stack:
+            for target, name, new in self.patches:
+                stack.enter_context(patch.object(target, name, new))
+            return simulate(history, make_worker, make_finder)
+
+
+def swap(**wrappers: Callable[[Any], Any]) -> ChangeContext:
+    """A context with some of its parts wrapped."""
+
+    def change(context: Context) -> Context:
+        return replace(context, **{name: wrap(getattr(context, name)) for name, wrap in wrappers.items()})
+
+    return change
+
+
+NOBODY = Principals(frozenset())
+
+MUTANTS = (
+    Mutant("drop the guard", lambda c: replace(c, principals=NOBODY)),
+    Mutant("drop the condition", swap(remote=Unconditional)),
+    Mutant("take 412 for success", swap(remote=ChangedIsDone)),
+    Mutant("ignore the sequencer", patches=[(handler, "parse", without_sequencers)]),
+    Mutant("acknowledge first", make=AcknowledgesFirst),
+    Mutant("forget tombstones", swap(ledger=Amnesiac)),
+    Mutant("trust replica times", swap(local=StampBlind, remote=StampBlind)),
+    Mutant(
+        "delete without proof",
+        patches=[(full_sync, "decide", deletes_without_proof), (fast_path, "removed", never_quiet)],
+    ),
+    Mutant("skip the second record", patches=[(handler, "parse", first_record_only)]),
+    Mutant("write the ledger blindly", swap(ledger=LastWriterLedger)),
+    Mutant("let echoes teach nothing", patches=[(handler, "learn", deaf_to_echoes)]),
+    Mutant("win every tie", patches=[(full_sync, "wins", mine_wins_ties), (decide_module, "wins", mine_wins_ties)]),
+    Mutant("lose what is postponed", swap(queue=NothingPostponed)),
+    Mutant("read parts of any version", swap(local=PartsOfAnyVersion, remote=PartsOfAnyVersion)),
+    Mutant("go on with any upload", patches=[(Upload, "is_of", any_upload)]),
+    Mutant("complete what is there", patches=[(Upload, "missing", nothing_missing)]),
+    Mutant("begin a giant and forget it", patches=[(handler, "watch", not_watched)]),
+    Mutant("apply deletions unseen", patches=[(fast_path, "removed", edge_not_level)]),
+    Mutant("copy replicas back", patches=[(full_sync, "decide", always_copy)]),
+    Mutant("search without the ledger", finder_context=swap(ledger=Unproven)),
+)

@@ -1,0 +1,211 @@
+"""Those who write to the buckets: they act, and the reference model is told what they saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.objects import Attributes
+from dualsync.runtime.sync.conflict_copy import is_conflict_name
+from tests.simulation.histories.model import BESIDE, Failure, Finding, KeyModel, Rule, judge, judge_kept, newest
+from tests.simulation.histories.plan import Modes, Op
+from tests.simulation.histories.world import DEDICATED, ROLES, USERS, World
+from tests.support.fakes.notification import Event
+from tests.support.fakes.store import Store, Version
+
+WORKERS = frozenset((*DEDICATED.values(), *(f"{r}:i-0" for r in ROLES.values())))
+
+
+def preferring(side: str) -> Rule:
+    """The rule where a side is preferred."""
+    return lambda a, b: a.side == side if a.side != b.side else newest(a, b)
+
+
+RULES: dict[str, Rule] = {
+    "newest": newest,
+    "prefer-cn": preferring("cn"),
+    "prefer-global": preferring("global"),
+}
+
+
+class Users:
+    """Acts of users on both sides. Content is named in the metadata `w`, and its bytes are made of the name."""
+
+    def __init__(self, world: World, modes: Modes) -> None:
+        self.world = world
+        self.rule = RULES[modes.policy]
+        self.models: dict[str, KeyModel] = {}
+        self.changed: dict[str, tuple[str, str]] = {}
+        self.told: dict[tuple[str, str], tuple[str, str]] = {}
+        self.writes = 0
+        self.deletes = 0
+        self._copies = 3 if modes.parts else 1
+        for side, store in world.stores.items():
+            store.watch = self._watcher(side, store)
+            if modes.beside:
+                store.put(world.prefix(side) + BESIDE, b"keep", USERS[side], named("keep"))
+
+    def do(self, op: Op) -> None:
+        """One act, in an instant."""
+        store = self.world.stores[op.side]
+        user = USERS[op.side]
+        if op.kind == "put":
+            store.put(op.key, self.body(op), user, named(op.content))
+        elif op.kind == "copy":
+            store.copy(op.source, op.key, user)
+        elif op.kind == "retouch":
+            store.copy(op.key, op.key, user, named(op.content))
+        elif op.kind == "delete":
+            self._delete_expired(op.side, op.key)
+            store.delete(op.key, user)
+        elif op.kind == "purge":
+            former = [v for v in store.keys.get(op.key, ())[:-1] if not v.marker]
+            if former:
+                store.remove_version(op.key, former[-1].version_id, user)
+        elif op.kind == "expire":
+            store.expire(op.key)
+        elif op.kind in ("undelete", "unversion"):
+            versions = store.keys.get(op.key)
+            if versions and versions[-1].marker == (op.kind == "undelete"):
+                store.remove_version(op.key, versions[-1].version_id, user)
+        else:
+            raise ValueError(f"unknown act {op.kind!r}")
+
+    def _delete_expired(self, side: str, key: str) -> None:
+        """Who puts a delete marker over what a lifecycle rule took deletes what the other side still shows."""
+        store, relative = self.world.stores[side], self.world.relative(side, key)
+        if relative is None or store.current(key) is not None or not store.keys.get(key):
+            return
+        model = self.model(relative)
+        seen = model.seen[side]
+        if seen is not None and seen.content in model.expired[side]:
+            model.user(side, "", b"", store.now(), "")
+
+    def begin(self, op: Op) -> str:
+        """Start an upload: its id."""
+        return self.world.stores[op.side].create_upload(op.key, named(op.content))
+
+    def complete(self, op: Op, upload: str) -> None:
+        """Two parts and the completion, which replaces what is there then, as on any bucket."""
+        store = self.world.stores[op.side]
+        body = self.body(op)
+        half = len(body) // 2
+        store.put_part(upload, 1, body[:half])
+        store.put_part(upload, 2, body[half:])
+        store.complete_upload(upload, USERS[op.side])
+
+    def body(self, op: Op) -> bytes:
+        """All bodies have one size: nothing can be told from it."""
+        return f"<{op.bytes_of or op.content:>6}>".encode() * self._copies
+
+    def model(self, key: str) -> KeyModel:
+        """What is known of this key."""
+        found = self.models.get(key)
+        if found is None:
+            found = self.models[key] = KeyModel(key, self.rule, expires=self.world.modes.expires)
+        return found
+
+    def judge(self, *, strict: bool) -> list[Finding]:
+        """What is wrong now."""
+        findings = []
+        stores = self.world.stores
+        kept: dict[str, set[str]] = {}
+        held = (self.world.relative(side, key) for side, store in stores.items() for key in store.keys)
+        for key in sorted({key for key in held if key is not None} | set(self.models)):
+            shown = {side: show(store.current(self.world.prefix(side) + key)) for side, store in stores.items()}
+            base = self._kept_for(key)
+            if base is not None:
+                kept.setdefault(base.key, set()).update(s[0] for s in shown.values() if s)
+                findings.extend(judge_kept(base, key, shown))
+                continue
+            findings.extend(judge(self.model(key), shown, strict=strict))
+        if self.world.modes.keep_loser:
+            for model in self.models.values():
+                missing = model.losers - kept.get(model.key, set())
+                findings.extend(Finding(Failure.NOT_KEPT, model.key, f"{model.key!r}: {c}") for c in sorted(missing))
+        return findings
+
+    def _kept_for(self, key: str) -> KeyModel | None:
+        """The model of the key whose conflict's loser this is, if no user ever wrote here."""
+        if not is_conflict_name(key) or (key in self.models and self.models[key].acts):
+            return None
+        return self.models.get(key.rpartition(".conflict-")[0])
+
+    def _note_unread(self, side: str, key: str, model: KeyModel, before: Version) -> None:
+        """A user replaced or deleted a copy: did its side's ledger know it, and can anything more be learnt of it?"""
+        stamp = before.seen.stamp
+        entry = self.world.tables[side].entries.get(model.key)
+        agreed = entry.agreed if entry is not None else None
+        if stamp is None or (agreed is not None and agreed.local.etag == before.seen.etag):
+            return
+        model.unread.add(content_of(before))
+        gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
+        if gone and stamp.identity.shown[0] != before.seen.etag:
+            model.unrecognised.add(content_of(before))
+
+    def lost(self, side: str, events: Iterable[Event]) -> None:
+        """Nobody will hear of these events."""
+        for event in events:
+            key, content = self.told[side, event.sequencer]
+            if key:
+                self.model(key).unheard.add(content)
+
+    def tell(self, side: str, event: Event) -> None:
+        """An event of the change just made: remember which version it is about."""
+        self.told[side, event.sequencer] = self.changed[side]
+
+    def forgot(self, side: str, before: dict[str, Entry], after: dict[str, Entry]) -> None:
+        """A side's ledger was lost, or replaced by an old copy."""
+        for key, entry in before.items():
+            if after.get(key) != entry:
+                self.model(key).forgotten.add(side)
+
+    def _watcher(self, side: str, store: Store):  # type: ignore[no-untyped-def]
+        world = self.world
+        propagate = world.modes.expiry == "propagate"
+
+        def watch(key: str, before: Version | None, now: Version | None, principal: str) -> None:
+            relative = world.relative(side, key)
+            version = now or before
+            self.changed[side] = (relative or "", content_of(version) if version else "")
+            if relative is None:
+                return
+            model = self.model(relative)
+            if principal in WORKERS:
+                if now is not None:
+                    self.writes += 1
+                    model.worker_wrote(side, content_of(now))
+                elif before is not None:
+                    self.deletes += 1
+                    model.worker_deleted(side)
+                return
+            if before is now:
+                return  # a former version or marker was removed: nothing to see
+            if before is not None:
+                self._note_unread(side, key, model, before)
+            if principal == "s3.amazonaws.com" and not propagate:
+                model.expire(side)
+            elif now is not None:
+                model.user(side, content_of(now), now.body, now.seen.modified, now.seen.etag)
+            elif before is not None:
+                model.user(side, "", b"", store.now(), "")
+
+        return watch
+
+
+def named(content: str) -> Attributes:
+    """Attributes that say which write this is."""
+    return Attributes(content_type="text/plain", metadata=(("w", content),))
+
+
+def content_of(version: Version) -> str:
+    """The write's name."""
+    for name, value in version.seen.attributes.metadata:
+        if name == "w":
+            return value
+    return "?"
+
+
+def show(version: Version | None) -> tuple[str, bytes] | None:
+    """As the model's judge wants it."""
+    return (content_of(version), version.body) if version else None

@@ -1,0 +1,280 @@
+"""The two sides, their buckets, queues and ledgers, and the machines that work on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import fields
+from random import Random
+from typing import Any, Protocol, TypeVar
+
+from dualsync.runtime.app.processes import FINDER_TRIES
+from dualsync.runtime.errors import CredentialRejected
+from dualsync.runtime.finder.checkpoint import PERIOD
+from dualsync.runtime.finder.run import Finder
+from dualsync.runtime.messages.parser import Principals
+from dualsync.runtime.model.records import FINDER_POINTS, Record
+from dualsync.runtime.ports import Parallel
+from dualsync.runtime.service.peer_credential import Verdict, wait_for_peer
+from dualsync.runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName, variable
+from dualsync.runtime.sync.context import Context
+from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.transfer.copier import Copier
+from dualsync.runtime.transfer.stale_uploads import Sweep
+from tests.simulation.histories.plan import KEYS, SIDES, Modes
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.fakes.clock import FakeClock, Time
+from tests.support.fakes.gate import Gate
+from tests.support.fakes.identity import Accounts, FakeCredential, Vault, keyed
+from tests.support.fakes.ledger import FakeLedger, Table
+from tests.support.fakes.parallel import Serial
+from tests.support.fakes.queue import Broker, FakeMessage, FakeQueue
+from tests.support.fakes.store import Store, Versioning
+
+REGIONS = {"cn": "cn-north-1", "global": "us-west-2"}
+DEDICATED = {"cn": "AIDADEDICATEDUSERCN00", "global": "AIDADEDICATEDUSERGL00"}
+ROLES = {"cn": "AROAWORKERROLEOFCN000", "global": "AROAWORKERROLEOFGL000"}
+USERS = {"cn": "AIDAUSEROFCN000000000", "global": "AIDAUSEROFGLOBAL00000"}
+PEER = {"cn": "global", "global": "cn"}
+PART = 8
+"""Bytes of a part where `Modes.parts` is on: S3's least (5 MiB) would only cost time."""
+VISIBILITY: int = next(f.default for f in fields(Settings) if f.name == "visibility_seconds")
+"""Seconds, as the worker hides what it receives; it goes on hiding what it works on."""
+
+
+T = TypeVar("T")
+
+
+class Processor(Protocol):
+    """A worker, as far as a driver is concerned."""
+
+    def process(self, message: FakeMessage) -> Coroutine[Any, Any, None]: ...
+
+
+class Searcher(Protocol):
+    """A finder, as far as a driver is concerned."""
+
+    def run(self) -> Coroutine[Any, Any, Any]: ...
+
+
+class Silent:
+    """`dualsync.runtime.log.Log` that keeps nothing, or with `lines` everything."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self, lines: list[str] | None = None) -> None:
+        self.lines = lines
+
+    def line(self, level: str, event: str, **fields: object) -> None:
+        if self.lines is not None:
+            self.lines.append(f"{event} " + " ".join(f"{k}={v}" for k, v in fields.items() if v is not None))
+
+
+class World:
+    """Both sides. `principals` tell a worker's writes from users'."""
+
+    def __init__(self, modes: Modes, random: Random, gate: Gate, *, stop_clock: bool = True) -> None:
+        self.modes = modes
+        self.time = Time()
+        self.gate = gate
+        self.stop_clock = stop_clock
+        self.stores = {
+            side: Store(
+                f"bucket-{side}",
+                REGIONS[side],
+                self.time,
+                versioning=Versioning(modes.versioning[i]),
+                kms=modes.kms[i],
+                skew=modes.service_skew if side == "global" else 0.0,
+                random=random,
+            )
+            for i, side in enumerate(SIDES)
+        }
+        self.brokers = {side: Broker(self.time, random=random, visibility=VISIBILITY) for side in SIDES}
+        self.tables = {side: Table() for side in SIDES}
+        if modes.ranges:
+            for table in self.tables.values():
+                points = Record(FINDER_POINTS, "last", 0, data={"points": sorted(KEYS)})
+                table.records[points.kind, points.id] = points
+        self.settings = {side: settings(modes, side) for side in SIDES}
+        self.log = Silent()
+        self.accounts = {side: Accounts(self.time) for side in SIDES}
+        self.vaults = {side: Vault() for side in SIDES}
+        self.keys = dict.fromkeys(SIDES, "")
+        for side in SIDES:
+            self.rekey(side)
+        self.connected = True
+        """Machines made now know their key already; those made later look for it first."""
+        self.made: FakeCredential | None = None
+        """The credential of the machine made last."""
+        for store in self.stores.values():
+            store.marker_removal_raises_event = not modes.silent_undelete
+            store.absent_delete_is_404 = not modes.absent_204
+            store.spent_by_412 = not modes.absent_204
+
+    def prefix(self, side: str) -> str:
+        """Keys under it are synchronised."""
+        return self.modes.prefix[SIDES.index(side)]
+
+    def relative(self, side: str, key: str) -> str | None:
+        """The key below the prefix, by which both sides know it; None outside."""
+        prefix = self.prefix(side)
+        return key[len(prefix) :] if key.startswith(prefix) and key != prefix else None
+
+    def rekey(self, side: str, known_in: float = 0.0) -> None:
+        """The peer's stack puts a new key of its user into this side's secret; it is accepted after some seconds."""
+        peer = PEER[side]
+        self.keys[side] = self.accounts[peer].create(DEDICATED[peer], known_in)
+        self.vaults[side].put(self.keys[side], DEDICATED[peer])
+
+    def revoke(self, side: str) -> None:
+        """The key that this side's machines use is deleted."""
+        self.accounts[PEER[side]].delete(self.keys[side])
+
+    def swap(self, side: str) -> None:
+        """By mistake the secret holds somebody else's key, and the one in use is deleted."""
+        self.revoke(side)
+        self.vaults[side].put(self.accounts[PEER[side]].create(USERS[PEER[side]]), DEDICATED[PEER[side]])
+
+    def _by_dedicated_user(self, credential: FakeCredential, peer: str) -> None:
+        if credential.principal() != DEDICATED[peer]:
+            raise AssertionError(f"{peer}'s bucket is used with the key of {credential.principal()}")
+
+    def context(self, side: str) -> Context:
+        """A machine of `side`, with clients of its own."""
+        peer = PEER[side]
+        s = self.settings[side]
+        gate, page = self.gate, self.modes.page
+        key_id = self.keys[side] if self.connected else ""
+        credential = FakeCredential(self.vaults[side], self.accounts[peer], gate=gate, key_id=key_id)
+        self.made = credential
+        remote_gate = keyed(gate, lambda: self._by_dedicated_user(credential, peer))
+        clock = FakeClock(self.time, self.modes.worker_skew, stop=self.stop_clock)
+        ledger = FakeLedger(self.tables[side], gate=gate)
+        return Context(
+            settings=s,
+            clock=clock,
+            local=FakeBucket(
+                self.stores[side], f"{ROLES[side]}:i-0", prefix=s.local_prefix, name="local", gate=gate, page=page
+            ),
+            remote=FakeBucket(
+                self.stores[peer], DEDICATED[peer], prefix=s.remote_prefix, name="remote", gate=remote_gate, page=page
+            ),
+            ledger=ledger,
+            queue=FakeQueue(self.brokers[side], gate=gate),
+            copier=Copier(
+                threshold=s.multipart_threshold,
+                part_size=s.part_size,
+                giant=s.giant_threshold,
+                portion=PART,
+                parallel=Serial(),
+                ledger=ledger,
+                clock=clock,
+            ),
+            principals=Principals(frozenset((DEDICATED[side],)), ROLES[side]),
+            log=self.log,
+        )
+
+
+MakeWorker = Callable[[World, str], Processor]
+MakeFinder = Callable[[World, str], Searcher]
+
+
+async def handle(world: World, worker: Processor, credential: FakeCredential, message: FakeMessage) -> None:
+    """As `dualsync.runtime.service.consumer` does: a refused credential spends no receive."""
+    while True:
+        try:
+            await worker.process(message)
+            return
+        except CredentialRejected:
+            await wait_for_peer(credential, FakeClock(world.time, stop=world.stop_clock), world.log)
+
+
+def equip(world: World, make: Callable[[World, str], T], side: str) -> tuple[T, FakeCredential]:
+    """A worker or finder, and the credential that its calls to the peer are made with."""
+    made = make(world, side)
+    assert world.made is not None
+    return made, world.made
+
+
+async def find(world: World, make: MakeFinder, side: str) -> bool:
+    """As `dualsync.runtime.app.processes` does: the credential first, or the run is left to the next one."""
+    finder, credential = equip(world, make, side)
+    clock = FakeClock(world.time, stop=world.stop_clock)
+    if await wait_for_peer(credential, clock, world.log, tries=FINDER_TRIES) is not Verdict.READY:
+        return False
+    await finder.run()
+    return True
+
+
+def real_worker(world: World, side: str) -> Processor:
+    """The code that runs in the cloud."""
+    return Worker(world.context(side))
+
+
+def real_finder(world: World, side: str) -> Searcher:
+    """The code that runs in the cloud."""
+    return finder_of(world.context(side), 0.0 if world.modes.ranges else PERIOD)
+
+
+def finder_of(c: Context, checkpoint_seconds: float = PERIOD, parallel: Parallel | None = None) -> Finder:
+    """A finder with the surroundings of a worker; its ranges one after the other, if nothing else is said."""
+    return Finder(
+        settings=c.settings,
+        clock=c.clock,
+        local=c.local,
+        remote=c.remote,
+        ledger=c.ledger,
+        queue=c.queue,
+        parallel=parallel or Serial(),
+        log=c.log,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+
+
+def sweep_of(c: Context, initiator: str, by_worker: Callable[[str], bool]) -> Sweep:
+    """A finder's last act, with the surroundings of a worker."""
+    return Sweep(
+        clock=c.clock,
+        local=c.local,
+        remote=c.remote,
+        ledger=c.ledger,
+        log=c.log,
+        initiator=initiator,
+        by_worker=by_worker,
+    )
+
+
+def settings(modes: Modes, side: str) -> Settings:
+    """As the component would make them, but with parts of a few bytes where parts are wanted."""
+    s = Settings(
+        pair="p",
+        side=SideName(side),
+        local_bucket=f"bucket-{side}",
+        local_region=REGIONS[side],
+        remote_bucket=f"bucket-{PEER[side]}",
+        remote_region=REGIONS[PEER[side]],
+        queue_url="queue",
+        dead_letter_queue_url="dead",
+        ledger_table="ledger",
+        peer_secret="secret",
+        own_user_ids=(DEDICATED[side],),
+        conflict_policy=ConflictPolicy(modes.policy),
+        keep_loser=modes.keep_loser,
+        on_lifecycle_expiry=OnLifecycleExpiry(modes.expiry),
+        finder_grace_seconds=modes.grace,
+        finder_number=max(1, modes.ranges),
+        local_prefix=modes.prefix[SIDES.index(side)],
+        remote_prefix=modes.prefix[SIDES.index(PEER[side])],
+        local_expires=modes.expires,
+        remote_expires=modes.expires,
+    )
+    named = [(n.split(".")[-1], v) for n, v in modes.settings if "." not in n or n.startswith(f"{side}.")]
+    if named:
+        environment = s.to_environment() | {variable(name): value for name, value in named}
+        s = Settings.from_environment(environment)
+    if modes.parts:
+        object.__setattr__(s, "multipart_threshold", PART + 1)
+        object.__setattr__(s, "part_size", PART)
+    if modes.giants:
+        object.__setattr__(s, "giant_threshold", PART + 1)
+    return s

@@ -1,0 +1,171 @@
+"""What the core's tests start from: settings, sightings, entries, and one side with everything around it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from dualsync.runtime.messages.parser import Principals
+from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
+from dualsync.runtime.model.origin_version import Identity, Stamp, key_hash
+from dualsync.runtime.settings import Settings, SideName
+from dualsync.runtime.sync.context import Context
+from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.sync.service_health import Health
+from dualsync.runtime.transfer.copier import Copier
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.fakes.clock import FakeClock, Time
+from tests.support.fakes.gate import Gate, Pair, open_gate, run
+from tests.support.fakes.ledger import FakeLedger
+from tests.support.fakes.notification import Event, body
+from tests.support.fakes.parallel import Serial
+from tests.support.fakes.queue import Broker, FakeMessage, FakeQueue
+from tests.support.fakes.store import Store, Versioning
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+DEDICATED = "AIDADEDICATEDUSERCN00"
+PEERS_USER = "AIDADEDICATEDUSERGL00"
+ROLE = "AROAWORKERROLEOFCN000"
+USER = "AIDAUSEROFCN000000000"
+REQUIRED: dict[str, Any] = {
+    "pair": "p",
+    "side": CN,
+    "local_bucket": "bucket-cn",
+    "local_region": "cn-north-1",
+    "remote_bucket": "bucket-global",
+    "remote_region": "us-west-2",
+    "queue_url": "https://queue",
+    "dead_letter_queue_url": "https://dead",
+    "ledger_table": "ledger",
+    "peer_secret": "secret",
+    "own_user_ids": (DEDICATED,),
+}
+
+
+def settings(**changes: Any) -> Settings:
+    """Valid settings of side `cn`."""
+    return Settings(**REQUIRED | changes)
+
+
+def stamp(identity: Identity, size: int = 3, *, key: str = "k", pair: str = "p") -> Stamp:
+    """The stamp of a replica of `identity`."""
+    return Stamp(pair, key_hash(key), identity, size)
+
+
+def agreement(identity: Identity, *, local: str = "", remote: str = "", modified: int | None = None) -> Agreement:
+    """Both sides hold `identity`, by default with its own ETag."""
+    time = identity.modified if modified is None else modified
+    return Agreement(identity, Held(local or identity.etag, time), Held(remote or identity.etag, time))
+
+
+class Lines:
+    """A log that keeps (event, fields)."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, str, dict[str, object]]] = []
+
+    def line(self, level: str, event: str, **fields: object) -> None:
+        self.kept.append((level, event, fields))
+
+    def of(self, event: str) -> list[dict[str, object]]:
+        """The fields of all lines of one kind."""
+        return [fields for _, name, fields in self.kept if name == event]
+
+
+class Journal:
+    """A gate that keeps every call that was answered, and lets those in `faults` fail before their effect."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.faults: dict[str, Exception] = {}
+
+    def gate(self, call: str) -> Pair:
+        """For fakes."""
+        return _Moment(self, call, False), _Moment(self, call, True)
+
+
+class _Moment:
+    def __init__(self, journal: Journal, call: str, after: bool) -> None:
+        self._journal, self._call, self._after = journal, call, after
+
+    def __await__(self) -> Iterator[Any]:
+        if self._after:
+            self._journal.calls.append(self._call)
+        elif self._call in self._journal.faults:
+            raise self._journal.faults[self._call]
+        return iter(())
+
+
+@dataclass
+class Side:
+    """Side `cn` of a pair, its peer's bucket, and every call to an edge in order (`calls`)."""
+
+    settings: Settings
+    gate: Gate = open_gate
+    versioning: Versioning = Versioning.NEVER
+    time: Time = field(default_factory=Time)
+    log: Lines = field(default_factory=Lines)
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        s = self.settings
+        self.here = Store(s.local_bucket, s.local_region, self.time, versioning=self.versioning)
+        self.there = Store(s.remote_bucket, s.remote_region, self.time)
+        self.here.emit = self.events.append
+        self.broker = Broker(self.time)
+        self.local = FakeBucket(self.here, f"{ROLE}:i-0", prefix=s.local_prefix, gate=self.gate)
+        self.remote = FakeBucket(self.there, PEERS_USER, prefix=s.remote_prefix, name="remote", gate=self.gate)
+        self.ledger = FakeLedger(gate=self.gate)
+        clock = FakeClock(self.time)
+        self.context = Context(
+            settings=s,
+            clock=clock,
+            local=self.local,
+            remote=self.remote,
+            ledger=self.ledger,
+            queue=FakeQueue(self.broker, gate=self.gate),
+            copier=Copier(
+                threshold=s.multipart_threshold,
+                part_size=s.part_size,
+                parallel=Serial(),
+                ledger=self.ledger,
+                clock=clock,
+            ),
+            principals=Principals(frozenset(s.own_user_ids), ROLE),
+            log=self.log,
+        )
+        self.health = Health()
+        self.worker = Worker(self.context, health=self.health)
+
+    def message(self, text: str) -> FakeMessage:
+        """Sent and received."""
+        letter = self.broker.send(text)
+        message = self.broker.take(letter)
+        assert message is not None
+        return message
+
+    def work(self, *events: Event) -> None:
+        """One message with these events (by default the last one), processed to its end."""
+        run(self.worker.process(self.message(body(*events or self.events[-1:]))))
+
+    def put(self, key: str, content: bytes, *, by: str = USER) -> Event:
+        """A write here, a second later; its event."""
+        self.time.now += 1
+        self.here.put(key, content, by)
+        return self.events[-1]
+
+    def delete(self, key: str, *, by: str = USER) -> Event:
+        """A deletion here, a second later; its event."""
+        self.time.now += 1
+        self.here.delete(key, by)
+        return self.events[-1]
+
+    def entry(self, key: str = "k") -> Entry:
+        """What the ledger holds of `key`."""
+        return self.ledger.table.entries.get(key, Entry(key))
+
+    def outcomes(self) -> Counter[str]:
+        """How many looks ended how."""
+        return Counter(str(fields["outcome"]) for fields in self.log.of("outcome"))

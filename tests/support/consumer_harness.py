@@ -1,0 +1,210 @@
+"""The worker's loop under asyncio, with time that is moved by hand and a queue that is filled by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dualsync.runtime.ports import Message
+from dualsync.runtime.service.consumer import BATCH, Loop
+from dualsync.runtime.sync.service_health import Health
+from tests.support.builders import Lines
+
+VISIBILITY = 90
+
+
+async def settle() -> None:
+    """Let everything happen that can happen without time passing."""
+    for _ in range(60):
+        await asyncio.sleep(0)
+
+
+class Clock:
+    """Sleepers wake when `pass_` moves the time to their moment."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = 0
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self._count += 1
+        future = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now + seconds, self._count, future))
+        await future
+
+    async def pass_(self, seconds: float) -> None:
+        await settle()
+        end = self._now + seconds
+        while self._sleepers and self._sleepers[0][0] <= end:
+            self._now, _, future = heapq.heappop(self._sleepers)
+            if not future.done():
+                future.set_result(None)
+                await settle()
+        self._now = end
+        await settle()
+
+
+@dataclass(frozen=True)
+class Letter:
+    body: str
+    handle: str = ""
+    receives: int = 1
+    sent: float = 0.0
+
+
+@dataclass
+class Queue:
+    """A long poll waits until there is a message, an error, or `close`."""
+
+    waiting: list[str] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    limits: list[int] = field(default_factory=list)
+    extended: list[tuple[str, int]] = field(default_factory=list)
+    extend_error: Exception | None = None
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        self._news = asyncio.Event()
+        self._polls = 0
+
+    def add(self, *bodies: str) -> None:
+        self.waiting.extend(bodies)
+        self._news.set()
+
+    def empty(self) -> None:
+        """The polls under way come back without anything."""
+        self._polls += 1
+        self._news.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self._news.set()
+
+    async def receive(self, limit: int, wait_seconds: int) -> Sequence[Letter]:
+        assert 1 <= limit <= BATCH
+        assert wait_seconds == 20
+        self.limits.append(limit)
+        polls = self._polls
+        while not (self.waiting or self.errors or self.closed or self._polls > polls):
+            self._news.clear()
+            await self._news.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        return [Letter(body) for body in taken]
+
+    async def extend(self, message: Message, seconds: int) -> None:
+        if self.extend_error is not None:
+            raise self.extend_error
+        self.extended.append((message.body, seconds))
+
+    async def delete(self, messages: Sequence[Message]) -> None:
+        raise AssertionError("the worker's business")
+
+    async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
+        raise AssertionError("the worker's business")
+
+    async def bury(self, message: Message, reason: str) -> None:
+        raise AssertionError("the worker's business")
+
+
+class Rig:
+    """A loop and all around it. `gates` hold back messages until `finish`; `fails` are raised by the next tries."""
+
+    def __init__(self, *, concurrency: int = 4, connected: bool = True) -> None:
+        self.clock, self.log, self.health, self.queue = Clock(), Lines(), Health(), Queue()
+        self.running: set[str] = set()
+        self.most = 0
+        self.tries: list[str] = []
+        self.done: list[str] = []
+        self.gates: dict[str, asyncio.Event] = {}
+        self.fails: dict[str, list[Exception]] = {}
+        self.connects = 0
+        self.connecting = asyncio.Event()
+        if connected:
+            self.connecting.set()
+        self.connect_error: Exception | None = None
+        self.probes: list[float] = []
+        self.probe_error: Exception | None = None
+        self.loop = Loop(
+            queue=self.queue,
+            clock=self.clock,
+            log=self.log,
+            process=self.process,
+            connect=self.connect,
+            probe=self.probe,
+            health=self.health,
+            concurrency=concurrency,
+            visibility_seconds=VISIBILITY,
+        )
+        self.task = asyncio.create_task(self.loop.run())
+
+    def hold(self, *bodies: str) -> None:
+        for body in bodies:
+            self.gates[body] = asyncio.Event()
+
+    async def finish(self, *bodies: str) -> None:
+        for body in bodies:
+            self.gates[body].set()
+        await settle()
+
+    async def process(self, message: Message) -> None:
+        self.tries.append(message.body)
+        self.running.add(message.body)
+        self.most = max(self.most, len(self.running))
+        try:
+            await asyncio.sleep(0)
+            if self.fails.get(message.body):
+                raise self.fails[message.body].pop(0)
+            if message.body in self.gates:
+                await self.gates[message.body].wait()
+            self.done.append(message.body)
+        finally:
+            self.running.discard(message.body)
+
+    async def connect(self) -> bool:
+        self.connects += 1
+        if self.connect_error is not None:
+            raise self.connect_error
+        await self.connecting.wait()
+        return True
+
+    async def probe(self) -> None:
+        self.probes.append(self.clock.now())
+        if self.probe_error is not None:
+            raise self.probe_error
+
+    async def stop(self) -> None:
+        """As SIGTERM does; the long poll comes back empty."""
+        self.loop.stop()
+        self.queue.close()
+        await settle()
+
+    def states(self) -> list[object]:
+        return [line["state"] for line in self.log.of("state")]
+
+
+def play(story: Callable[[Rig], Coroutine[Any, Any, None]], *, concurrency: int = 4, connected: bool = True) -> None:
+    """Run a story from the start of the loop to its end, with a guard against hanging."""
+
+    async def all_of_it() -> None:
+        rig = Rig(concurrency=concurrency, connected=connected)
+        await settle()
+        await story(rig)
+        if not rig.task.done():
+            await rig.stop()
+            for gate in rig.gates.values():
+                gate.set()
+        await rig.task
+
+    async def guarded() -> None:
+        await asyncio.wait_for(all_of_it(), 20)
+
+    asyncio.run(guarded())

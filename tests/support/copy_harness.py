@@ -1,0 +1,75 @@
+"""What tests of the copier copy, from where and to where."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from dualsync.runtime.model.objects import NOTHING, Attributes, Condition, Seen, Written
+from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.records import UPLOAD
+from dualsync.runtime.ports import Route
+from dualsync.runtime.transfer.copier import Copier
+from tests.support.builders import CN, stamp
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.fakes.clock import FakeClock, Time
+from tests.support.fakes.gate import run
+from tests.support.fakes.ledger import FakeLedger
+from tests.support.fakes.parallel import Serial
+from tests.support.fakes.store import Store
+
+MIB = 1 << 20
+ATTRIBUTES = Attributes(
+    content_type="text/plain", cache_control="no-store", storage_class="STANDARD_IA", metadata=(("a", "b"),)
+)
+STAMP = stamp(Identity(CN, 5, "e"))
+
+
+@dataclass
+class Reading:
+    """An object being read; `closed` counts."""
+
+    seen: Seen
+    content: tuple[bytes, ...] = ()
+    closed: int = 0
+    error: Exception | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for chunk in self.content:
+            yield chunk
+        if self.error is not None:
+            raise self.error
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass
+class World:
+    """A source and a target bucket and a copier that goes in parts from nine bytes."""
+
+    source: Store = field(default_factory=lambda: Store("source", "cn-north-1", Time()))
+    target: Store = field(default_factory=lambda: Store("target", "us-west-2", Time()))
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+
+    def __post_init__(self) -> None:
+        clock = FakeClock(Time())
+        self.copier = Copier(threshold=9, part_size=MIB, parallel=Serial(), ledger=self.ledger, clock=clock)
+        self.route = Route(FakeBucket(self.source, "AIDA"), FakeBucket(self.target, "AIDA"), "local>remote")
+
+    def reading(self, content: bytes, *chunks: bytes) -> Reading:
+        """Put `content` into the source and begin to read it (in `chunks`, if they are given)."""
+        self.source.put("k", content, "AIDA", ATTRIBUTES)
+        version = self.source.current("k")
+        assert version is not None
+        return Reading(version.seen, chunks or (content,))
+
+    def copy(self, reading: Reading, condition: Condition = NOTHING, to: str = "") -> Written:
+        return run(self.copier.copy(self.route, reading, "k", STAMP, condition, to))
+
+    def noted(self) -> list[str]:
+        return [record.id for record in self.ledger.table.records.values() if record.kind == UPLOAD]
+
+    def copied(self, key: str = "k") -> tuple[bytes, Seen] | None:
+        version = self.target.current(key)
+        return None if version is None else (version.body, version.seen)

@@ -1,0 +1,259 @@
+"""`dualsync.runtime.ports.Bucket` over a `Store`: one credential, one prefix, and two stops a call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from dualsync.runtime.errors import Busy, Changed, Corrupt, GiveUp, Unavailable, Unfit, UploadGone
+from dualsync.runtime.model.checksums import composite, kind, linear, value
+from dualsync.runtime.model.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
+from dualsync.runtime.model.origin_version import Stamp
+from dualsync.runtime.model.streamed_body import Pieces
+from tests.support.fakes.gate import Gate, Pair, open_gate
+from tests.support.fakes.store import Store, Upload, Version, checksum_of
+
+PAGE = 1000
+"""Keys a page of a listing ("ListObjectsV2", API Reference)."""
+
+
+class FakeReading:
+    """The version that was current when the GET was answered, whatever happens to the key meanwhile."""
+
+    __slots__ = ("_body", "_step", "seen")
+
+    def __init__(self, version: Version, step: Pair) -> None:
+        self.seen = version.seen
+        self._body = version.body
+        self._step = step
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content in two pieces, if it has as much."""
+        half = (len(self._body) + 1) // 2
+        await self._step[0]
+        if half:
+            yield self._body[:half]
+        await self._step[1]
+        if half < len(self._body):
+            yield self._body[half:]
+
+    async def close(self) -> None:
+        pass
+
+
+class FakeBucket:
+    """`name` (`local`, `remote`) prefixes the names of its calls; `principal` is who its writes are by."""
+
+    def __init__(
+        self,
+        store: Store,
+        principal: str,
+        *,
+        prefix: str = "",
+        name: str = "local",
+        gate: Gate = open_gate,
+        page: int = PAGE,
+    ) -> None:
+        self.store = store
+        self.principal = principal
+        self._prefix = prefix
+        self._page = page
+        self._head, self._get, self._body, self._range, self._put, self._create = (
+            gate(f"{name}.{call}") for call in ("head", "get", "body", "get_range", "put", "create_upload")
+        )
+        self._uploads = gate(f"{name}.list_uploads")
+        self._part, self._complete, self._abort, self._delete, self._list, self._parts = (
+            gate(f"{name}.{call}") for call in ("put_part", "complete", "abort", "delete", "list", "list_parts")
+        )
+
+    async def head(self, key: str, version_id: str = "") -> Seen | None:
+        await self._head[0]
+        full = self._prefix + key
+        version = self.store.version(full, version_id) if version_id else self.store.current(full)
+        await self._head[1]
+        return version.seen if version else None
+
+    async def read(self, key: str) -> FakeReading | None:
+        await self._get[0]
+        version = self.store.current(self._prefix + key)
+        await self._get[1]
+        return FakeReading(version, self._body) if version else None
+
+    async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
+        await self._range[0]
+        version = self.store.current(self._prefix + key)
+        await self._range[1]
+        if version is None or version.seen.etag != etag:
+            raise Changed(f"GET {key}: not the version with ETag {etag}")
+        return version.body[start:end]
+
+    async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+        body, checksum = await self._part_of(self._range, key, number, etag)
+        if len(body) != length:
+            raise Unfit(f"GET {key}: part {number} has another length")
+        return body, checksum
+
+    async def head_part(self, key: str, number: int, etag: str) -> Part:
+        body, checksum = await self._part_of(self._head, key, number, etag)
+        return Part(number, "", len(body), checksum)
+
+    async def _part_of(self, step: Pair, key: str, number: int, etag: str) -> tuple[bytes, str]:
+        await step[0]
+        version = self.store.current(self._prefix + key)
+        await step[1]
+        if version is None or version.seen.etag != etag:
+            raise Changed(f"{key}: not the version with ETag {etag}")
+        body, checksum = version.part(number)
+        return body, checksum if self.store.shows_parts else ""
+
+    async def put(
+        self, key: str, body: bytes | Pieces, attributes: Attributes, stamp: Stamp | None, condition: Condition
+    ) -> Written:
+        content = await _content(body)
+        await self._put[0]
+        full = self._prefix + key
+        self._check("PUT", full, condition)
+        checksum = attributes.checksum
+        if composite(checksum) or kind(checksum) in self.store.unknown:
+            attributes = replace(attributes, checksum="")
+        elif checksum and checksum != checksum_of(kind(checksum), content):
+            raise Corrupt(f"PUT {key}: BadDigest")
+        written = self.store.put(full, content, self.principal, attributes, stamp)
+        await self._put[1]
+        return written
+
+    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
+        await self._create[0]
+        declared = "" if self.store.own or kind(checksum) in self.store.unknown else checksum
+        wanted = self.store.own or kind(declared) + ("-" if composite(declared) else "")
+        if declared and not composite(declared) and not linear(declared):
+            raise GiveUp("InvalidRequest", f"The FULL_OBJECT checksum type can't be used with {kind(declared)}")
+        upload_id = self.store.create_upload(self._prefix + key, attributes, stamp, self.principal, wanted)
+        await self._create[1]
+        return Opened(upload_id, declared)
+
+    async def put_part(
+        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+    ) -> Part:
+        content = await _content(body)
+        await self._part[0]
+        wanted, dash, _ = self._upload(key, upload_id).checksum.partition("-")
+        if wanted and self.store.picky:
+            raise Unfit(f"{upload_id}: InvalidArgument")
+        if dash and kind(checksum) != wanted:
+            raise GiveUp("InvalidRequest", f"expected checksum Type: {wanted}, actual checksum Type: {checksum}")
+        if value(checksum) and checksum != checksum_of(kind(checksum), content):
+            raise Corrupt(f"{upload_id}: BadDigest of part {number}")
+        part = self.store.put_part(upload_id, number, content)
+        await self._part[1]
+        return part
+
+    async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
+        await self._parts[0]
+        parts = self._upload(key, upload_id).parts
+        sums = self._upload(key, upload_id).checksums
+        listed = [Part(n, parts[n][0], len(parts[n][1]), sums[n]) for n in sorted(parts) if first <= n <= last]
+        await self._parts[1]
+        return listed
+
+    def _upload(self, key: str, upload_id: str) -> Upload:
+        upload = self.store.uploads.get(upload_id)
+        if upload is None or upload.key != self._prefix + key or upload.spent:
+            raise UploadGone(f"{upload_id}: NoSuchUpload")
+        return upload
+
+    async def complete_upload(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        condition: Condition,
+        checksum: str = "",
+        declared: str = "",
+    ) -> Written:
+        full = self._prefix + key
+        try:
+            await self._complete[0]
+        except Busy:  # a driver's 409: this upload is spent ("CompleteMultipartUpload", API Reference)
+            self.store.uploads.pop(upload_id, None)
+            raise
+        upload = self._upload(key, upload_id)
+        numbers = [p.number for p in parts]
+        if numbers != sorted(set(numbers)):
+            raise GiveUp("InvalidPartOrder", upload_id)
+        if not parts or any(upload.parts.get(p.number, ("",))[0] != p.etag for p in parts):
+            raise Unavailable(f"{upload_id}: InvalidPart")
+        if any(upload.checksums[p.number] != p.checksum for p in parts):
+            raise GiveUp("InvalidRequest", "The complete request must include the checksum for each part.")
+        try:
+            self._check("CompleteMultipartUpload", full, condition)
+        except Busy:
+            upload.spent = True
+            raise
+        except Changed:
+            upload.spent = self.store.spent_by_412  # of 412 the documentation does not say whether it may be repeated
+            raise
+        upload.parts = {n: upload.parts[n] for n in numbers}
+        if declared and declared != self.store.checksum(upload):
+            raise Corrupt(f"{upload_id}: BadDigest")
+        made = self.store.checksum(upload)
+        written = self.store.complete_upload(upload_id, self.principal)
+        await self._complete[1]
+        if kind(made) == kind(checksum) and composite(made) == composite(checksum) and made != checksum:
+            self.store.delete(full, self.principal)
+            raise Corrupt(f"{upload_id}: the checksum is not the source's")
+        return written
+
+    async def abort_upload(self, key: str, upload_id: str) -> None:
+        await self._abort[0]
+        self.store.uploads.pop(upload_id, None)
+        await self._abort[1]
+
+    async def list_uploads(self) -> Sequence[Begun]:
+        await self._uploads[0]
+        cut, found = len(self._prefix), self.store.uploads.items()
+        listed = [Begun(u.key[cut:], id, u.initiated, u.initiator) for id, u in found if u.key.startswith(self._prefix)]
+        await self._uploads[1]
+        return listed
+
+    async def delete(self, key: str, condition: Condition) -> None:
+        await self._delete[0]
+        full = self._prefix + key
+        if condition.etag is not None:
+            if self.store.current(full) is not None or self.store.absent_delete_is_404:
+                self._check("DELETE", full, condition)
+            self.store.delete(full, self.principal)
+        await self._delete[1]
+
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        edge = self._prefix + after if after else ""
+        cut = len(self._prefix)
+        while True:
+            await self._list[0]
+            rows = self.store.rows(self._prefix + prefix, edge, self._page)
+            await self._list[1]
+            if rows:
+                edge = rows[-1].key
+                wanted = [r for r in rows if r.key <= self._prefix + until] if until else rows
+                yield [r._replace(key=r.key[cut:]) for r in wanted] if cut else wanted
+                if until and edge >= self._prefix + until:
+                    return
+            if len(rows) < self._page:
+                return
+
+    def _check(self, call: str, key: str, condition: Condition) -> None:
+        """412, 404 for If-Match on a missing key, 409 ("Add preconditions to S3 operations")."""
+        if self.store.busy and self.store.busy(key):
+            raise Busy(f"{call} {key}: 409 ConditionalRequestConflict")
+        version = self.store.current(key)
+        if condition.etag is None:
+            if version is not None:
+                raise Changed(f"{call} {key}: 412, there is an object")
+        elif version is None:
+            raise Changed(f"{call} {key}: 404, no object to match")
+        elif version.seen.etag != condition.etag:
+            raise Changed(f"{call} {key}: 412, another ETag")
+
+
+async def _content(body: bytes | Pieces) -> bytes:
+    return b"".join([piece async for piece in body]) if isinstance(body, Pieces) else bytes(body)

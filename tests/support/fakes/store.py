@@ -1,0 +1,382 @@
+"""What a bucket holds, and what its users do to it: versions, delete markers, uploads, and an event for each change.
+
+Nothing here waits: a user's request is one instant. `FakeBucket` is how the runtime reaches it. Facts from the Amazon
+S3 User Guide and API Reference; the page is named where one decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from random import Random
+
+from dualsync.runtime.model.objects import Attributes, Part, Row, Seen, Written
+from dualsync.runtime.model.origin_version import Stamp
+from tests.support.fakes.clock import Time
+from tests.support.fakes.notification import Event
+
+EVENTS_OF_REMOVAL = {True: "ObjectRemoved:DeleteMarkerCreated", False: "ObjectRemoved:Delete"}
+EVENTS_OF_EXPIRY = {True: "LifecycleExpiration:DeleteMarkerCreated", False: "LifecycleExpiration:Delete"}
+LIFECYCLE = "s3.amazonaws.com"
+"""Who caused an expiry ("Supported event types", Amazon S3 User Guide)."""
+
+
+class Versioning(StrEnum):
+    """A bucket's state, named as GetBucketVersioning does; a bucket that never had it answers nothing."""
+
+    NEVER = ""
+    ENABLED = "Enabled"
+    SUSPENDED = "Suspended"
+
+
+class Version:
+    """One version or delete marker of a key."""
+
+    __slots__ = ("body", "marker", "parts", "seen", "version_id")
+
+    def __init__(self, version_id: str, seen: Seen, body: bytes, marker: bool) -> None:
+        self.version_id = version_id
+        self.seen = seen
+        self.body = body
+        self.marker = marker
+        self.parts: Sequence[tuple[int, str]] = ((len(body), ""),)
+        """Length and checksum of each."""
+
+    def part(self, number: int) -> tuple[bytes, str]:
+        """Its content, and its checksum if the version has a composite one."""
+        start = sum(length for length, _ in self.parts[: number - 1])
+        length, checksum = self.parts[number - 1]
+        return self.body[start : start + length], checksum
+
+
+class Upload:
+    """A multipart upload under way."""
+
+    __slots__ = ("attributes", "checksum", "checksums", "initiated", "initiator", "key", "parts", "spent", "stamp")
+
+    def __init__(self, key: str, attributes: Attributes, stamp: Stamp | None, initiated: int, initiator: str) -> None:
+        self.key = key
+        self.attributes = attributes
+        self.stamp = stamp
+        self.initiated = initiated
+        self.initiator = initiator
+        self.parts: dict[int, tuple[str, bytes]] = {}
+        self.spent = False
+        self.checksum = ""
+        """Which is to be made of the content (`crc32`) or of the parts' (`crc32-`)."""
+        self.checksums: dict[int, str] = {}
+
+
+class Store:
+    """A bucket. `emit` gets every event; `busy` says whether a conditional write meets another one under way (409)."""
+
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        time: Time,
+        *,
+        versioning: Versioning = Versioning.NEVER,
+        kms: bool = False,
+        skew: float = 0.0,
+        random: Random | None = None,
+        emit: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.region = region
+        self.time = time
+        self.versioning = versioning
+        self.kms = kms
+        self.skew = skew
+        self.random = random or Random(0)
+        self.emit = emit
+        self.busy: Callable[[str], bool] | None = None
+        self.watch: Callable[[str, Version | None, Version | None, str], None] | None = None
+        self.keys: dict[str, list[Version]] = {}
+        self.uploads: dict[str, Upload] = {}
+        self.absent_delete_is_404 = True
+        self.spent_by_412 = True
+        self.marker_removal_raises_event = True
+        self.shows_parts = True
+        """Whether a part's own checksum is told."""
+        self.unknown: set[str] = set()
+        """Kinds of checksums that it does not know."""
+        self.own = ""
+        """The kind of checksum that it makes of every upload, whatever it is told."""
+        self.picky = False
+        """Whether it takes checksums at an upload's beginning, and refuses its parts then."""
+        self._count = 0
+
+    # -- what anyone sees
+
+    def now(self) -> int:
+        """The service's clock in whole seconds, as LastModified shows it."""
+        return int(self.time.now + self.skew)
+
+    def current(self, key: str) -> Version | None:
+        """The current version, None when there is none or it is a delete marker."""
+        versions = self.keys.get(key)
+        if not versions:
+            return None
+        newest = versions[-1]
+        return None if newest.marker else newest
+
+    def version(self, key: str, version_id: str) -> Version | None:
+        """That version, None when there is none or it is a delete marker."""
+        for version in self.keys.get(key, ()):
+            if version.version_id == version_id and not version.marker:
+                return version
+        return None
+
+    def rows(self, prefix: str = "", after: str = "", limit: int = 1000) -> list[Row]:
+        """One page of ListObjectsV2: current objects in UTF-8 binary order, keys greater than `after`."""
+        keys = [k for k in self.keys if k.startswith(prefix) and self.current(k)]
+        keys.sort(key=str.encode)
+        edge = after.encode()
+        found = []
+        for key in keys:
+            if key.encode() > edge or not after:
+                seen = self.keys[key][-1].seen
+                found.append(Row(key, seen.etag, seen.size, seen.modified, seen.archived))
+                if len(found) == limit:
+                    break
+        return found
+
+    # -- archives
+
+    def archive(self, key: str) -> None:
+        """A lifecycle rule's transition: no new version, no event that anybody here listens to, the same time."""
+        self._asleep(key, True)
+
+    def thaw(self, key: str) -> None:
+        """RestoreObject, completed: the class stays, the content can be read."""
+        self._asleep(key, False)
+
+    def _asleep(self, key: str, archived: bool) -> None:
+        version = self.current(key)
+        if version is None:
+            raise ValueError(f"there is no {key!r}")
+        attributes = replace(version.seen.attributes, storage_class="GLACIER")
+        version.seen = replace(version.seen, attributes=attributes, archived=archived)
+
+    # -- requests that change something
+
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        principal: str,
+        attributes: Attributes | None = None,
+        stamp: Stamp | None = None,
+        *,
+        event: str = "ObjectCreated:Put",
+    ) -> Written:
+        """PutObject. Of a checksum only the kind counts."""
+        given = attributes or Attributes()
+        kind = given.checksum.partition(":")[0]
+        given = replace(given, checksum=checksum_of(kind, body) if kind else "")
+        return self._create(key, body, principal, given, stamp, event, self._etag(body), self.now())
+
+    def copy(
+        self,
+        source: str,
+        key: str,
+        principal: str,
+        attributes: Attributes | None = None,
+    ) -> Written | None:
+        """CopyObject. Metadata comes along, our stamp too, unless `attributes` replace it (metadata directive)."""
+        version = self.current(source)
+        if version is None:
+            return None
+        seen = version.seen
+        stamp = seen.stamp if attributes is None else None
+        return self.put(key, version.body, principal, attributes or seen.attributes, stamp, event="ObjectCreated:Copy")
+
+    def create_upload(
+        self,
+        key: str,
+        attributes: Attributes | None = None,
+        stamp: Stamp | None = None,
+        principal: str = "",
+        checksum: str = "",
+    ) -> str:
+        """CreateMultipartUpload; `checksum` as in `Upload`."""
+        self._count += 1
+        upload_id = f"upload-{self._count}"
+        self.uploads[upload_id] = Upload(key, attributes or Attributes(), stamp, self.now(), principal)
+        self.uploads[upload_id].checksum = checksum
+        return upload_id
+
+    def put_part(self, upload_id: str, number: int, body: bytes) -> Part:
+        """UploadPart."""
+        etag = self._etag(body)
+        upload = self.uploads[upload_id]
+        upload.parts[number] = (etag, body)
+        kind, dash, _ = upload.checksum.partition("-")
+        upload.checksums[number] = checksum_of(kind, body) if dash else ""
+        return Part(number, etag, len(body), upload.checksums[number])
+
+    def complete_upload(self, upload_id: str, principal: str) -> Written:
+        """CompleteMultipartUpload of all parts. LastModified is the initiation ("HeadObject", API Reference)."""
+        upload = self.uploads.pop(upload_id)
+        parts = [upload.parts[n] for n in sorted(upload.parts)]
+        body = b"".join(b for _, b in parts)
+        etag = f"{self._etag(b''.join(e.encode() for e, _ in parts))}-{len(parts)}"
+        event = "ObjectCreated:CompleteMultipartUpload"
+        return self._create(
+            upload.key,
+            body,
+            principal,
+            replace(upload.attributes, checksum=self.checksum(upload)),
+            upload.stamp,
+            event,
+            etag,
+            upload.initiated,
+            [(len(upload.parts[n][1]), upload.checksums[n]) for n in sorted(upload.parts)],
+        )
+
+    def checksum(self, upload: Upload) -> str:
+        """Of the parts that are there. ("Checking object integrity for data uploads": a composite one is that of the
+        parts' checksums, as bytes, one after the other.)"""
+        kind, dash, _ = upload.checksum.partition("-")
+        if not dash:
+            return checksum_of(kind, b"".join(upload.parts[n][1] for n in sorted(upload.parts))) if kind else ""
+        sums = [b64decode(upload.checksums[n].partition(":")[2]) for n in sorted(upload.parts)]
+        return f"{checksum_of(kind, b''.join(sums))}-{len(sums)}"
+
+    def delete(self, key: str, principal: str, names: dict[bool, str] = EVENTS_OF_REMOVAL) -> None:
+        """DeleteObject without a version: the object goes, or a delete marker comes ("Working with delete markers")."""
+        versions = self.keys.get(key)
+        before = self.current(key)
+        if self.versioning is Versioning.NEVER:
+            if versions:
+                del self.keys[key]
+                self._changed(key, before, None, principal, names[False], "")
+            return
+        marker = Version(self._version_id(), Seen("", 0, self.now()), b"", True)
+        self._add(key, marker)
+        self._changed(key, before, None, principal, names[True], marker.version_id)
+
+    def expire(self, key: str) -> None:
+        """A lifecycle rule expires the current version."""
+        if self.current(key):
+            self.delete(key, LIFECYCLE, EVENTS_OF_EXPIRY)
+
+    def remove_version(self, key: str, version_id: str, principal: str) -> bool:
+        """DeleteObject with a version: permanent; removing the newest, marker or not, brings back the one below."""
+        versions = self.keys.get(key, [])
+        for i, version in enumerate(versions):
+            if version.version_id == version_id:
+                before = self.current(key)
+                del versions[i]
+                if not versions:
+                    del self.keys[key]
+                raised = not version.marker or self.marker_removal_raises_event
+                event = "ObjectRemoved:Delete" if raised else ""
+                self._changed(key, before, self.current(key), principal, event, version_id)
+                return True
+        return False
+
+    # -- how it is kept
+
+    def _create(
+        self,
+        key: str,
+        body: bytes,
+        principal: str,
+        attributes: Attributes,
+        stamp: Stamp | None,
+        event: str,
+        etag: str,
+        modified: int,
+        parts: Sequence[tuple[int, str]] = (),
+    ) -> Written:
+        before = self.current(key)
+        version_id = self._version_id()
+        shown = version_id if self.versioning is not Versioning.NEVER else ""
+        version = Version(
+            version_id, Seen(etag, len(body), modified, stamp, attributes, shown, opaque=self.kms), body, False
+        )
+        version.parts = parts or version.parts
+        self._add(key, version)
+        self._changed(key, before, version, principal, event, shown)
+        return Written(etag, shown)
+
+    def _add(self, key: str, version: Version) -> None:
+        versions = self.keys.get(key)
+        if versions is None:
+            self.keys[key] = [version]
+            return
+        if version.version_id == "null":
+            versions[:] = [v for v in versions if v.version_id != "null"]
+        versions.append(version)
+
+    def _changed(
+        self, key: str, before: Version | None, now: Version | None, principal: str, event: str, version_id: str
+    ) -> None:
+        if self.watch:
+            self.watch(key, before, now, principal)
+        if event and self.emit:
+            seen = now.seen if now else _NO_OBJECT
+            who = principal if principal == LIFECYCLE else f"AWS:{principal}"
+            self.emit(
+                Event(
+                    event,
+                    self.time.now + self.skew,
+                    who,
+                    self.name,
+                    self.region,
+                    key,
+                    self._sequencer(),
+                    seen.etag,
+                    seen.size,
+                    version_id if self.versioning is not Versioning.NEVER else "",
+                )
+            )
+
+    def _etag(self, body: bytes) -> str:
+        """MD5 of the content, or with SSE-KMS something else ("Common response headers", ETag)."""
+        if self.kms:
+            return f"{self.random.getrandbits(128):032x}"
+        return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+    def _version_id(self) -> str:
+        if self.versioning is Versioning.ENABLED:
+            self._count += 1
+            return f"v{self._count:05d}"
+        return "null"
+
+    def _sequencer(self) -> str:
+        """Grows with every event; now and then written longer ("Event message structure": compare padded)."""
+        self._count += 1
+        digits = f"{0x5A17C3B2D5F60000 + self._count * 0x11:X}"
+        return "00" + digits if self._count % 7 == 3 else digits
+
+    def suspend(self) -> None:
+        """PutBucketVersioning: Suspended."""
+        self.versioning = Versioning.SUSPENDED
+
+    def enable(self) -> None:
+        """PutBucketVersioning: Enabled. What is there keeps the version id `null`."""
+        self.versioning = Versioning.ENABLED
+        for versions in self.keys.values():
+            for version in versions:
+                version.seen = replace(version.seen, version_id=version.version_id)
+
+
+def checksum_of(kind: str, body: bytes) -> str:
+    """As text. A kind that Python does not know has something else for it: nothing here works it out again."""
+    if kind == "crc32":
+        digest = zlib.crc32(body).to_bytes(4, "big")
+    elif kind in ("md5", "sha1", "sha256", "sha512"):
+        digest = hashlib.new(kind, body, usedforsecurity=False).digest()
+    else:
+        digest = hashlib.sha256(kind.encode() + body).digest()[:8]
+    return f"{kind}:{b64encode(digest).decode()}"
+
+
+_NO_OBJECT = Seen("", 0, 0)

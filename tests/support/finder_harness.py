@@ -1,0 +1,92 @@
+"""A finder over in-memory buckets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dualsync.runtime.finder.report import Report
+from dualsync.runtime.finder.run import Finder
+from dualsync.runtime.messages.parser import Principals, parse
+from dualsync.runtime.messages.sync_request import Look
+from dualsync.runtime.model.key_filter import EVERYTHING
+from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
+from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.records import DELETION_APPROVAL, SEEDED, Record
+from dualsync.runtime.ports import Parallel
+from tests.support.builders import CN, USER, Side, settings
+from tests.support.fakes.gate import run
+from tests.support.fakes.parallel import Serial
+
+OLD = 10_000
+"""Seconds after which nothing is young any more."""
+
+
+class World(Side):
+    """Side `cn` with a finder. `seeded`: a run has been before."""
+
+    def __init__(self, *, seeded: bool = True, **changes: Any) -> None:
+        super().__init__(settings(**changes))
+        if seeded:
+            self.ledger.table.records[SEEDED, "seeded"] = Record(SEEDED, "seeded", 0)
+        self.scope = EVERYTHING
+        self.checkpoint_seconds = 0.0
+        self.parallel: Parallel = Serial()
+        self.source: Any = self.local
+        self.target: Any = self.remote
+
+    def both(self, *keys: str, known: bool = True) -> None:
+        """The same content on both sides, agreed on (if `known`)."""
+        for key in keys:
+            self.only_here(key, known=known)
+            self.there.put(key, key.encode(), USER)
+
+    def only_here(self, *keys: str, known: bool = False) -> None:
+        for key in keys:
+            etag = self.here.put(key, key.encode(), USER).etag
+            now = self.here.now()
+            if known:
+                held = Held(etag, now)
+                self.ledger.table.entries[key] = Entry(key, 1, Agreement(Identity(CN, now, etag), held, held))
+
+    def only_there(self, *keys: str, known: bool = False) -> None:
+        self.both(*keys, known=known)
+        for key in keys:
+            self.here.delete(key, USER)
+
+    def approve(self, up_to: object) -> None:
+        self.ledger.table.records[DELETION_APPROVAL, "a"] = Record(DELETION_APPROVAL, "a", 0, data={"up_to": up_to})
+
+    def find(self, *, after: float = OLD, ledger: Any = None, fresh: bool = False) -> Report:
+        self.time.now += after
+        self.broker.letters.clear()
+        return run(self.finder(ledger=ledger, fresh=fresh).run())
+
+    def finder(self, *, ledger: Any = None, fresh: bool = False, name: str = "f") -> Finder:
+        c = self.context
+        return Finder(
+            settings=c.settings,
+            clock=c.clock,
+            local=self.source,
+            remote=self.target,
+            ledger=ledger or self.ledger,
+            queue=c.queue,
+            parallel=self.parallel,
+            log=self.log,
+            scope=self.scope,
+            name=name,
+            fresh=fresh,
+            checkpoint_seconds=self.checkpoint_seconds,
+        )
+
+    def queued(self) -> list[Look]:
+        return [
+            look
+            for letter in self.broker.letters.values()
+            for look in parse(letter.body, Principals(frozenset()), str, letter.sent)
+        ]
+
+    def queued_keys(self) -> list[str]:
+        return [look.key for look in self.queued()]
+
+    def record(self, kind: str) -> Record | None:
+        return next((r for r in self.ledger.table.records.values() if r.kind == kind), None)

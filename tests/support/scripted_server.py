@@ -1,0 +1,111 @@
+"""An HTTP server that answers what a test tells it to, byte for byte, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from dualsync.runtime.aws.credentials import Credential, Credentials, FixedCredentials
+from dualsync.runtime.aws.http.client import Caller
+from dualsync.runtime.aws.http.pool import Endpoint, Pool
+
+KEY = FixedCredentials(Credential("AKIDEXAMPLE", "secret-of-the-example"))
+CLOSE = b""
+"""As an answer: the connection is closed without one."""
+
+
+class Last(bytes):
+    """An answer after which the connection is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request; header names in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Script:
+    """Answers in order; a callable makes its answer from the request. The last one is for all that follow."""
+
+    answers: list[bytes | Callable[[Asked], bytes]]
+    asked: list[Asked] = field(default_factory=list)
+    connections: int = 0
+    url: str = ""
+    _writers: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    def caller(self, service: str = "s3", credentials: Credentials = KEY, *, spare: int = 0) -> Caller:
+        return Caller(Pool(Endpoint.of(self.url), spare=spare), service, "us-west-2", credentials)
+
+    def hang_up(self) -> None:
+        """Close all connections, as a server does with idle ones."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._writers.append(writer)
+        try:
+            while True:
+                answer = self._answer(await _request(reader))
+                if answer == CLOSE:
+                    return
+                writer.write(answer)
+                await writer.drain()
+                if isinstance(answer, Last):
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    def _answer(self, asked: Asked) -> bytes:
+        self.asked.append(asked)
+        answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
+        return answer(asked) if callable(answer) else answer
+
+
+async def _request(reader: asyncio.StreamReader) -> Asked:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    method, path, _ = head[0].split(" ")
+    headers = {
+        name.lower(): value.strip(" \t") for name, _, value in (line.partition(":") for line in head[1:] if line)
+    }
+    return Asked(method, path, headers, await reader.readexactly(int(headers.get("content-length", 0))))
+
+
+@asynccontextmanager
+async def scripted(*answers: bytes | Callable[[Asked], bytes]) -> AsyncIterator[Script]:
+    """A server on loopback for the time of a `with`."""
+    script = Script(list(answers))
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+    script.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield script
+    finally:
+        server.close()
+        script.hang_up()
+
+
+def answer(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
+    """An answer with its length. `x_amz_version_id="1"` is header `x-amz-version-id: 1`."""
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status} Some Words\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode() + body
+
+
+def chunked(*chunks: bytes, status: int = 200) -> bytes:
+    """An answer in chunks, as S3 sends lists and completions."""
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
+    return f"HTTP/1.1 {status} Some Words\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + body
+
+
+def error(status: int, code: str, message: str = "Something.") -> bytes:
+    """An error as S3 says it."""
+    return answer(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode())

@@ -1,0 +1,156 @@
+"""Parts of a side registered with Pulumi's mock monitor, and a network for them to find."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+from pulumi.runtime import mocks
+from pulumi.runtime.settings import set_root_resource
+
+from dualsync.components.bundle.builder import Built
+from dualsync.components.config.model import Architecture, FinderOptions, PairModel, SideModel
+from dualsync.components.context import SideContext
+from dualsync.runtime.settings import SideName
+from tests.unit.components.recorder import own_loop
+
+VPC = "vpc-1"
+IMAGE_CN = "111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn/lambda-python:3.11"
+ENVIRONMENT = {"DUALSYNC_PAIR": "dth-dual", "DUALSYNC_SIDE": "cn", "DUALSYNC_LOCAL_PREFIX": 'a "b" $c'}
+
+
+def pair(**cn: Any) -> PairModel:
+    """The guide's pair; `cn` are fields of its Chinese side."""
+    chinese = SideModel(
+        side=SideName.CN,
+        account_id="111111111111",
+        region="cn-north-1",
+        bucket="dth-dual-dev-cn-north-1",
+        finder=FinderOptions(image=IMAGE_CN),
+    )
+    return PairModel(
+        cn=dataclasses.replace(chinese, **cn),
+        global_=SideModel(
+            side=SideName.GLOBAL, account_id="222222222222", region="us-west-2", bucket="dth-dual-dev-us-west-2"
+        ),
+        manages=tuple(SideName),
+    )
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One resource as the engine got it."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    provider: str
+
+
+def route(table: str, target: dict[str, str] | None, *, subnet: str = "", main: bool = False) -> dict[str, Any]:
+    """A route table: its default route, and the subnet that it belongs to (or all without one of their own)."""
+    routes = [{"cidrBlock": "10.0.0.0/16", "gatewayId": "local"}]
+    return {
+        "routeTableId": table,
+        "routes": [*routes, {"cidrBlock": "0.0.0.0/0", **target}] if target else routes,
+        "associations": [{"subnetId": subnet, "main": main, "routeTableId": table}],
+    }
+
+
+PUBLIC = route("rtb-main", {"gatewayId": "igw-1"}, main=True)
+PRIVATE = route("rtb-nat", {"natGatewayId": "nat-1"}, subnet="subnet-b")
+CLOSED = route("rtb-closed", None, subnet="subnet-c")
+
+
+@dataclass
+class World(pulumi.runtime.Mocks):
+    """What lookups find, and what was registered."""
+
+    vpcs: list[str] = field(default_factory=lambda: [VPC])
+    subnets: list[str] = field(default_factory=lambda: ["subnet-a", "subnet-b", "subnet-c"])
+    served: list[str] = field(default_factory=lambda: ["subnet-a", "subnet-b"])
+    tables: list[dict[str, Any]] = field(default_factory=lambda: [PUBLIC, PRIVATE, CLOSED])
+    registered: list[Registered] = field(default_factory=list)
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        self.registered.append(Registered(args.typ, args.name, dict(args.inputs), args.provider or ""))
+        outputs = {
+            "arn": f"arn:test:{args.typ}:{args.name}",
+            "latestVersion": 7,
+            "versionId": "v-1",
+            "keyId": "key-1",
+            **args.inputs,
+        }
+        return f"{args.name}-id", outputs
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        match args.token.rsplit("/", 1)[-1]:
+            case "getVpcs:getVpcs":
+                return {"ids": self.vpcs}
+            case "getSubnets:getSubnets":
+                filters = {f["name"]: f["values"] for f in args.args["filters"]}
+                return {"ids": self.served if "availability-zone-id" in filters else self.subnets}
+            case "getRouteTables:getRouteTables":
+                return {"ids": [table["routeTableId"] for table in self.tables]}
+            case "getRouteTable:getRouteTable":
+                return next(t for t in self.tables if t["routeTableId"] == args.args["routeTableId"])
+        raise AssertionError(args.token)
+
+    def of(self, kind: str) -> list[Registered]:
+        """Resources whose type ends so (`LaunchTemplate`)."""
+        return [r for r in self.registered if r.type.rsplit(":", 1)[-1] == kind]
+
+    def one(self, kind: str, part: str = "") -> Registered:
+        """The only resource of that type whose name ends so."""
+        (found,) = [r for r in self.of(kind) if r.name.endswith(part)]
+        return found
+
+
+class Monitor(mocks.MockMonitor):
+    """The mock monitor, whose threads' event loops are closed again."""
+
+    def RegisterResource(self, request: Any) -> Any:
+        with own_loop():
+            return super().RegisterResource(request)
+
+    def Invoke(self, request: Any) -> Any:
+        with own_loop():
+            return super().Invoke(request)
+
+
+def deploy(program: Callable[[SideContext], object], world: World, model: PairModel, side: SideName) -> World:
+    """Run a program of one side against `world`; its errors come out as they are."""
+
+    def run() -> None:
+        program(SideContext(model, side, aws.Provider(f"aws-{side}", region=model.side(side).region)))
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    mocks.set_mocks(world, "dualsync", "test", False, monitor=Monitor(world))
+    set_root_resource(None)  # type: ignore[arg-type]
+    try:
+        loop.run_until_complete(pulumi.runtime.stack.run_in_stack(run))
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+        asyncio.set_event_loop(None)
+    return world
+
+
+@dataclass(frozen=True)
+class TinyBundles:
+    """Bundles that need no building."""
+
+    folder: Path
+
+    def build(self, architecture: Architecture) -> Built:
+        """A file with the architecture's name in it."""
+        path = self.folder / f"{architecture}.tar"
+        path.write_text(architecture)
+        return Built.at(path)

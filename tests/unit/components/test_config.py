@@ -1,0 +1,314 @@
+"""Config: the declarations, what comes of the values, and every error by its message."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dualsync.components.config import stack_config
+from dualsync.components.config.errors import ConfigError
+from dualsync.components.config.model import PairModel
+from dualsync.components.config.names import Names
+from dualsync.components.workers.worker_settings import settings_of
+from dualsync.runtime.settings import SideName
+from tests.unit.components.recorder import ROOT, config_of, deploy
+
+CN = {"accountId": "111122223333", "region": "cn-north-1", "bucket": "bucket-cn", "profile": "a"}
+GLOBAL = {"accountId": "444455556666", "region": "us-west-2", "bucket": "bucket-global", "profile": "b"}
+
+
+def project() -> dict[str, Any]:
+    declared: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+    return declared
+
+
+def stack_file(stack: str) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return values
+
+
+def pair(changes: dict[str, Any] | None = None) -> PairModel:
+    return stack_config.pair_of({"manages": ["cn"], "cn": CN, "global": GLOBAL} | (changes or {}))
+
+
+def test_every_key_is_declared_with_type_description_and_default() -> None:
+    declared = {k: v for k, v in project()["config"].items() if not k.startswith("pulumi:")}
+    assert set(declared) == set(stack_config.all_keys())
+    for key, declaration in declared.items():
+        assert declaration["type"] in ("string", "integer", "boolean", "array", "object"), key
+        assert declaration["description"].strip(), key
+        assert "default" in declaration, key
+
+
+def test_default_providers_are_off_and_our_own_is_found() -> None:
+    assert project()["config"]["pulumi:disable-default-providers"] == {"value": ["aws"]}
+    (plugin,) = project()["plugins"]["providers"]
+    assert plugin["name"] == "dualsync"
+    assert (ROOT / plugin["path"] / "PulumiPlugin.yaml").is_file()
+
+
+def test_both_stacks_have_the_same_keys() -> None:
+    assert list(stack_file("cn")) == list(stack_file("global"))
+    assert all(key.removeprefix("dualsync:") in stack_config.all_keys() for key in stack_file("cn"))
+
+
+def test_declared_defaults_are_the_models() -> None:
+    class Given:
+        def get(self, key: str) -> str | None:
+            return config_of("cn").get(f"dualsync:{key}")
+
+    model = stack_config.pair_of(stack_config.read(Given()))
+    bare = pair({"manages": ["cn"]})
+    same = {f.name for f in dataclasses.fields(PairModel)} - {"cn", "global_"}
+    assert {f: getattr(model, f) for f in same} == {f: getattr(bare, f) for f in same}
+    for group in ("network", "fleet", "watch", "replicas"):
+        assert getattr(model.cn, group) == getattr(bare.cn, group), group
+    assert dataclasses.replace(model.cn.finder, image="") == bare.cn.finder
+
+
+def test_the_guides_example() -> None:
+    declared = project()["config"]
+    assert declared["cn"]["default"]["bucket"] == "dth-dual-dev-cn-north-1"
+    assert declared["global"]["default"]["bucket"] == "dth-dual-dev-us-west-2"
+
+
+def test_an_option_in_a_side_wins_and_one_at_the_top_is_the_managed_sides() -> None:
+    model = pair({"maxCapacity": 5, "manages": ["cn", "global"], "global": GLOBAL | {"maxCapacity": 7}})
+    assert (model.cn.fleet.max_capacity, model.global_.fleet.max_capacity) == (5, 7)
+    assert pair({"maxCapacity": 5}).global_.fleet.max_capacity == 20
+
+
+def test_names_are_the_guides_only_where_they_cannot_collide() -> None:
+    def names(**changes: Any) -> Names:
+        return pair(changes).names(SideName.CN)
+
+    assert (names().policy, names().user, names().secret) == (
+        "dth-dual-policy",
+        "dth-dual-user",
+        "dth-credentials-us-west-2",
+    )
+    assert names(pair="photos").user == "photos-cn-user"
+    assert names(pair="photos").secret == "photos-cn-credentials"
+    same_account = names(cn=CN | {"region": "us-east-1", "accountId": GLOBAL["accountId"]})
+    assert same_account.user == "dth-dual-cn-user"
+    assert names(cn=CN | {"userName": "mine", "secretName": "its/key"}).secret == "its/key"
+
+
+def test_a_pairs_name_is_as_long_as_the_names_made_of_it_allow() -> None:
+    longest = pair({"pair": "a" * 33}).names(SideName.GLOBAL)
+    assert len(longest.artifacts_bucket) == 63
+    message = (
+        f"pair='{'a' * 34}': makes {'a' * 34}-global-artifacts-444455556666 of 64 characters, and S3 bucket names have"
+        " at most 63; use at most 33 characters"
+    )
+    with pytest.raises(ConfigError) as e:
+        pair({"pair": "a" * 34})
+    assert str(e.value) == message
+
+
+def test_one_bucket_with_two_prefixes_and_one_account() -> None:
+    a = GLOBAL | {"prefix": "a/"}
+    model = pair({"manages": ["cn", "global"], "cn": a, "global": GLOBAL | {"prefix": "b/"}})
+    assert model.names(SideName.CN).secret != model.names(SideName.GLOBAL).secret
+
+
+def test_settings_follow_the_model() -> None:
+    changes = {
+        "conflictPolicy": "prefer-cn",
+        "keepLoser": True,
+        "workerConcurrency": 8,
+        "deletionLimit": 5,
+        "finderGraceSeconds": 60,
+        "cn": CN | {"formerUserIds": ["AIDAOLDUSEROLDUSER12"]},
+    }
+    settings = settings_of(pair(changes), SideName.CN, user_id="AIDANEW")
+    assert (settings.local_bucket, settings.remote_bucket) == ("bucket-cn", "bucket-global")
+    assert (settings.conflict_policy, settings.keep_loser, settings.worker_concurrency) == ("prefer-cn", True, 8)
+    assert settings.own_user_ids == ("AIDANEW", "AIDAOLDUSEROLDUSER12")
+    assert settings.deletion_limit == 5
+    assert settings.finder_grace_seconds == 60
+
+
+SAME = GLOBAL | {"prefix": "x/"}
+
+ERRORS: list[tuple[dict[str, Any], str]] = [
+    # where
+    ({"cn": {}}, "cn.accountId='': is missing; give it under dualsync:cn (which, in a stack's file, replaces"),
+    ({"cn": CN | {"accountId": "12"}}, "cn.accountId='12': not an account's number; use its 12 digits, in quotes"),
+    ({"cn": CN | {"accountId": 111122223333}}, "cn.accountId=111122223333: is not text; put it in quotes"),
+    (
+        {"global": GLOBAL | {"region": "us-wast-2"}},
+        "global.region='us-wast-2': unknown region; use, for example, us-west-2",
+    ),
+    (
+        {"cn": CN | {"partition": "aws-cn", "region": "us-east-1"}},
+        "cn.region='us-east-1': is in partition aws, not in aws-cn; mend it, or cn.partition",
+    ),
+    ({"cn": CN | {"bucket": "No_Bucket"}}, "cn.bucket='No_Bucket': not a bucket's name; use an existing bucket's name"),
+    ({"cn": CN | {"bucket": "192.168.0.1"}}, "cn.bucket='192.168.0.1': looks like an address; use an existing"),
+    ({"cn": CN | {"bucket": "xn--bucket"}}, "cn.bucket='xn--bucket': a reserved name; use an existing bucket's name"),
+    ({"cn": CN | {"prefix": "a*"}}, "cn.prefix='a*': holds a wildcard"),
+    ({"cn": CN | {"prefix": "a" * 600}}, "cn.prefix="),
+    ({"cn": CN | {"buckets": "x"}}, "cn.buckets='x': no such key; use bucket"),
+    (
+        {"cn": CN | {"roleArn": "arn:aws:iam::111122223333:role/x"}},
+        "cn.roleArn='arn:aws:iam::111122223333:role/x': is in partition aws, and cn-north-1 in aws-cn; give this side a"
+        " profile or web identity of its own partition: roles can't be assumed across them",
+    ),
+    ({"cn": CN | {"roleArn": "x"}}, "cn.roleArn='x': not a role's ARN; use arn:aws-cn:iam::"),
+    (
+        {"cn": CN | {"roleArn": "arn:aws-cn:iam::000000000000:role/x"}},
+        "is in account 000000000000; use a role of",
+    ),
+    ({"cn": CN | {"endpoint": "localhost"}}, "cn.endpoint='localhost': not an address; use http://host:port"),
+    ({"cn": CN | {"userName": "a b"}}, "cn.userName='a b': not allowed; use 1 to 64 letters"),
+    ({"cn": CN | {"secretName": "a-bcdefg"}}, "cn.secretName='a-bcdefg': not allowed; end it without a hyphen and six"),
+    ({"cn": CN | {"lifecycleExpires": "no"}}, "cn.lifecycleExpires='no': is not true or false; give true or false"),
+    ({"cn": CN | {"formerUserIds": ["x"]}}, "cn.formerUserIds='x': not a user's id; use AIDA"),
+    ({"cn": CN | {"formerUserIds": "x"}}, "cn.formerUserIds='x': is not a list of texts; give a list, each in quotes"),
+    (
+        {"cn": CN | {"eventsTopicArn": "arn:aws:sns:us-west-2:111122223333:t"}},
+        "not a topic in cn-north-1; use a topic of the bucket's region",
+    ),
+    # together
+    (
+        {"cn": SAME, "global": GLOBAL | {"prefix": "x/y/"}},
+        "global.prefix='x/y/': overlaps cn.prefix='x/' in the same bucket bucket-global, which would copy into itself;"
+        " use two prefixes of which neither begins with the other, or two buckets",
+    ),
+    ({"cn": GLOBAL}, "global.prefix='': overlaps cn.prefix='' in the same bucket"),
+    (
+        {"global": GLOBAL | {"bucket": "bucket-cn"}},
+        "global.bucket='bucket-cn': is cn.bucket too, which has one region and one account; mend either side",
+    ),
+    (
+        {"cn": CN | {"accountId": GLOBAL["accountId"]}},
+        "global.accountId='444455556666': is cn's too, but cn-north-1 and us-west-2 are in different partitions",
+    ),
+    (
+        {
+            "cn": GLOBAL | {"bucket": "bucket-a", "secretName": "key"},
+            "global": GLOBAL | {"secretName": "key"},
+        },
+        "global.secretName='key': is the same on both sides, which share an account; give another name to",
+    ),
+    (
+        {"cn": GLOBAL | {"bucket": "bucket-a", "userName": "u"}, "global": GLOBAL | {"userName": "u"}},
+        "global.userName='u': is the same on both sides",
+    ),
+    # the pair
+    (
+        {"pair": "Photos!"},
+        "pair='Photos!': not a pair's name; use lower-case letters, digits and hyphens, a letter first",
+    ),
+    ({"pair": "sg-photos"}, "pair='sg-photos': starts like names that AWS keeps for itself; start it otherwise"),
+    ({"manages": []}, "manages=[]: not a choice of sides; use [cn], [global], or both"),
+    ({"manages": ["cn", "cn"]}, "manages=['cn', 'cn']: not a choice of sides"),
+    ({"manages": ["us"]}, "manages='us': unknown choice; use one of cn, global"),
+    ({"events": "Delete"}, "events='Delete': unknown choice; use one of CreateAndDelete, Create, No"),
+    ({"conflictPolicy": "oldest"}, "conflictPolicy='oldest': unknown choice; use one of newest, prefer-cn"),
+    ({"onLifecycleExpiry": "x"}, "onLifecycleExpiry='x': unknown choice; use one of ignore, propagate"),
+    ({"handOver": "mail"}, "handOver='mail': unknown choice; use one of provider, stack-reference, config"),
+    (
+        {"handOver": "config", "manages": ["cn", "global"]},
+        "handOver='config': hands over between two stacks, and this one manages both sides; use provider",
+    ),
+    ({"deletionLimit": -1}, "deletionLimit=-1: is negative; use 0 or more"),
+    ({"deletionLimitPercent": 101}, "deletionLimitPercent=101: out of range; use 0 to 100"),
+    ({"queueRetentionDays": 15}, "queueRetentionDays=15: out of range; use 1 to 14"),
+    ({"tombstoneDays": 14}, "tombstoneDays=14: out of range; use 15 or more"),
+    ({"keyVersion": 0}, "keyVersion=0: out of range; use 1 or more"),
+    ({"logLevel": "LOUD"}, "logLevel='LOUD': unknown choice; use one of DEBUG, INFO, WARNING, ERROR"),
+    ({"tags": {"aws:x": "y"}}, "tags='aws:x': not a tag's key"),
+    ({"tags": {"Dualsync:pair": "y"}}, "tags='Dualsync:pair': not a tag's key"),
+    ({"tags": {"a": "*"}}, "tags.a='*': not a tag's value; use at most 256 letters"),
+    ({"tags": {f"t{n}": "" for n in range(47)}}, "tags=47: too many; give at most 46: a resource takes 50, and 4 are"),
+    ({"tags": {"x": 1}}, "tags={'x': 1}: is not an object of texts; give each value in quotes"),
+    # options
+    ({"minCapacity": -1}, "minCapacity=-1: is negative; use 0 or more"),
+    (
+        {"minCapacity": 3, "desiredCapacity": 2},
+        "desiredCapacity=2: capacities out of order (minCapacity 3, maxCapacity 20);"
+        " let minCapacity ≤ desiredCapacity ≤ maxCapacity",
+    ),
+    ({"desiredCapacity": 21}, "desiredCapacity=21: capacities out of order"),
+    ({"spotPercent": 200}, "spotPercent=200: out of range; use 0 to 100"),
+    ({"volumeSize": 4}, "volumeSize=4: out of range; use 8 to 16384"),
+    ({"architecture": "arm"}, "architecture='arm': unknown choice; use one of arm64, x86_64"),
+    ({"storageClass": "COLD"}, "storageClass='COLD': unknown choice; use one of STANDARD"),
+    ({"encryption": "DES"}, "encryption='DES': unknown choice; use one of nothing, AES256, aws:kms, aws:kms:dsse"),
+    ({"kmsKey": "arn:x"}, "kmsKey='arn:x': has no use; set encryption to aws:kms as well"),
+    (
+        {"encryption": "aws:kms", "kmsKey": "arn:aws-cn:kms:cn-north-1:111122223333:key/1"},
+        "is no key where the replicas are, in us-west-2; use arn:aws:kms:us-west-2:…:key/…",
+    ),
+    ({"acl": "open"}, "acl='open': unknown choice; use one of nothing, bucket-owner-full-control"),
+    ({"logRetentionDays": 15}, "logRetentionDays=15: not offered; use one of 1, 3, 5, 7, 14"),
+    ({"cn": CN | {"vpcId": "default"}}, "cn.vpcId='default': not valid for side cn; use vpc-"),
+    ({"cn": CN | {"spotPercent": 101}}, "cn.spotPercent=101: out of range; use 0 to 100"),
+    ({"finderCpu": 300}, "finderCpu=300: not offered; use one of 256, 512, 1024"),
+    (
+        {"finderCpu": 256, "finderMemory": 3072},
+        "finderMemory=3072: not offered for 256 CPU units; use one of 512, 1024, 2048",
+    ),
+    ({"vpcId": "default"}, "vpcId='default': not valid for side cn; use vpc-"),
+    ({"subnetIds": ["a"]}, "subnetIds='a': not valid for side cn; use a list of subnet-"),
+    ({"machineImage": "latest"}, "machineImage='latest': not valid for side cn; use ami-"),
+    ({"instanceType": "big"}, "instanceType='big': not valid for side cn; use one like t4g.micro"),
+    ({"alarmEmail": "me"}, "alarmEmail='me': not valid for side cn; use one address, or nothing"),
+    (
+        {"finderImage": "444455556666.dkr.ecr.us-west-2.amazonaws.com/x:1"},
+        "is in a registry that side cn can't reach from cn-north-1; give it under cn, from a registry of partition",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), ERRORS, ids=[e[1][:40] for e in ERRORS])
+def test_errors_are_one_line_naming_key_value_and_remedy(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        pair(changes)
+    text = str(caught.value)
+    assert message in text
+    assert "\n" not in text
+    assert "; " in text, "a remedy follows the problem"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "message"),
+    [
+        ("minCapacity", "many", "minCapacity='many': is not a whole number; give a whole number"),
+        ("protect", "yes", "protect='yes': is not true or false; give true or false"),
+        ("manages", "cn", "manages='cn': is not a list; give a list"),
+        ("cn", "[]", "cn='[]': is not an object; give an object"),
+        ("minCapacity", "true", "minCapacity='true': is not a whole number"),
+    ],
+)
+def test_texts_of_another_type(key: str, text: str, message: str) -> None:
+    class Given:
+        def get(self, name: str) -> str | None:
+            return text if name == key else None
+
+    with pytest.raises(ConfigError) as caught:
+        stack_config.read(Given())
+    assert message in str(caught.value)
+
+
+def test_a_config_error_ends_the_program_before_anything_is_registered(bundles: Path) -> None:
+    seen: list[str] = []
+
+    def call(token: str, args: dict[str, Any]) -> None:
+        seen.append(token)
+
+    with pytest.raises(Exception, match=r"^maxCapacity=-3: is negative; use 1 or more$"):
+        deploy("cn", bundles, {"maxCapacity": -3}, call)
+    assert not seen
+
+
+def test_config_texts_are_what_the_engine_hands_over() -> None:
+    assert json.loads(config_of("cn")["dualsync:manages"]) == ["cn"]
+    assert config_of("cn")["dualsync:pair"] == "dth-dual"

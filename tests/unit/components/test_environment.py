@@ -1,0 +1,127 @@
+"""What worker and finder are told: everything by config, or left out on purpose; and nothing secret."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dualsync.components.config import stack_config
+from dualsync.components.preflight import expiring
+from dualsync.components.queue import VISIBILITY_SECONDS
+from dualsync.components.workers.worker_settings import settings_of
+from dualsync.runtime.settings import Settings, SideName, variable
+from tests.unit.components.recorder import KEY_SECRET, Deployment, config_of, deploy
+
+CN = {"accountId": "111122223333", "region": "cn-north-1", "bucket": "bucket-cn", "profile": "a"}
+GLOBAL = {"accountId": "444455556666", "region": "us-west-2", "bucket": "bucket-global", "profile": "b"}
+
+KEY = "arn:aws:kms:us-west-2:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+OTHERWISE: list[dict[str, Any]] = [
+    {"pair": "photos"},
+    {
+        "cn": CN
+        | {
+            "bucket": "other",
+            "prefix": "p/",
+            "prefixListFile": "list",
+            "region": "cn-northwest-1",
+            "endpoint": "http://localhost:1",
+        }
+    },
+    {"cn": CN | {"secretName": "its/key", "formerUserIds": ["AIDAOLDUSEROLDUSER12"]}},
+    {"global": GLOBAL | {"bucket": "more", "prefix": "p/", "region": "eu-west-1", "endpoint": "http://localhost:1"}},
+    {"cn": CN | {"lifecycleExpires": False}, "global": GLOBAL | {"lifecycleExpires": False}},
+    {"cn": CN | {"accountId": "333333333333"}, "global": GLOBAL | {"accountId": "444444444444"}},
+    {"events": "Create", "conflictPolicy": "prefer-cn", "keepLoser": True, "onLifecycleExpiry": "propagate"},
+    {"includeMetadata": False, "storageClass": "STANDARD_IA", "acl": "", "workerConcurrency": 8},
+    {"includeTags": True, "encryption": "aws:kms", "kmsKey": KEY, "requesterPays": True},
+    {"finderNumber": 4},
+    {"giantThreshold": 10 << 30},
+    {"deletionLimit": 5, "deletionLimitPercent": 5, "finderGraceSeconds": 60, "tombstoneDays": 90, "logLevel": "DEBUG"},
+]
+"""Every key that a setting comes from, with another value than its default."""
+
+DEPLOYMENTS = {"queue_url", "dead_letter_queue_url", "ledger_table", "own_user_ids", "side"}
+"""Known by deploying."""
+
+NOBODYS = {
+    "visibility_seconds": "a worker extends it while it works; it only says how soon a killed worker's work is redone",
+    "retry_delay_seconds": "follows from how long a copy takes, not from a user's wish",
+    "contention_attempts": "a bound against endless looks, far beyond what happens",
+    "denied_seconds": "a person's time to mend a policy, before its letters are dead",
+    "multipart_threshold": "sized to the memory of the smallest instance; ETags follow the source's own parts",
+    "part_size": "sized to the memory of the smallest instance; ETags follow the source's own parts",
+}
+"""Settings that no config key sets, and why."""
+
+
+def settings(changes: dict[str, Any] | None = None) -> Settings:
+    model = stack_config.pair_of({"manages": ["cn"], "cn": CN, "global": GLOBAL} | (changes or {}))
+    return settings_of(model, SideName.CN, expires=expiring(model, {}))
+
+
+def test_every_setting_has_a_key_or_a_reason_to_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pulumi.log.info", lambda *_: None)
+    usual = settings()
+    reached = {
+        field.name
+        for changes in OTHERWISE
+        for field in dataclasses.fields(Settings)
+        if getattr(settings(changes), field.name) != getattr(usual, field.name)
+    }
+    assert reached | DEPLOYMENTS | set(NOBODYS) == {field.name for field in dataclasses.fields(Settings)}
+    assert not set(NOBODYS) & (reached | DEPLOYMENTS)
+
+
+def test_a_message_is_hidden_no_longer_than_the_queue_would_hide_it() -> None:
+    assert settings_visibility() <= VISIBILITY_SECONDS
+
+
+def settings_visibility() -> int:
+    return int(next(f.default for f in dataclasses.fields(Settings) if f.name == "visibility_seconds"))
+
+
+def user_data(deployment: Deployment) -> str:
+    return base64.b64decode(deployment.one("aws:ec2/launchTemplate:LaunchTemplate").inputs["userData"]).decode()
+
+
+def workers(deployment: Deployment) -> dict[str, str]:
+    """The environment file of the boot script, read as systemd does."""
+    lines = re.findall(r'^([A-Z][A-Z0-9_]*)="(.*)"$', user_data(deployment), re.MULTILINE)
+    return {name: re.sub(r'\\(["\\$`])', r"\1", value) for name, value in lines}
+
+
+def finders(deployment: Deployment) -> dict[str, str]:
+    definition = deployment.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"]
+    (container,) = json.loads(definition)
+    return {v["name"]: v["value"] for v in container["environment"]}
+
+
+@pytest.mark.parametrize("stack", ["cn", "global"])
+def test_worker_and_finder_start_from_what_they_are_given(bundles: Path, stack: str) -> None:
+    side = json.loads(config_of(stack)[f"dualsync:{stack}"])
+    former = ["AIDAOLDUSEROLDUSER12", "AIDAOLDERUSEROLDER12"]
+    found = deploy(stack, bundles, {stack: side | {"formerUserIds": former, "prefix": 'a "b" $c/'}})
+    worker, finder = workers(found), finders(found)
+    assert Settings.from_environment(worker) == Settings.from_environment(finder)
+    assert set(worker) >= {variable(f.name) for f in dataclasses.fields(Settings)}
+    assert Settings.from_environment(worker).own_user_ids == (f"AIDA{side['accountId']}USER", *former)
+    for environment in (worker, finder):
+        assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == side["region"]
+        assert "AWS_ENDPOINT_URL" not in environment
+
+
+def test_no_secret_is_told_by_environment(deployment: Deployment) -> None:
+    for template in deployment.of("aws:ec2/launchTemplate:LaunchTemplate"):
+        text = base64.b64decode(template.inputs["userData"]).decode()
+        assert KEY_SECRET not in text
+        assert "AKIA" not in text
+    for definition in deployment.of("aws:ecs/taskDefinition:TaskDefinition"):
+        assert KEY_SECRET not in definition.inputs["containerDefinitions"]
+        assert "AKIA" not in definition.inputs["containerDefinitions"]

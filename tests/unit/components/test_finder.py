@@ -1,0 +1,156 @@
+"""The finder as registered: a task that ECS accepts, on time, with rights to look and to queue and no more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+from dualsync.components.bundle.bundle import Bundle, BundleArgs
+from dualsync.components.config.errors import ConfigError
+from dualsync.components.config.model import Architecture, FinderOptions
+from dualsync.components.context import SideContext
+from dualsync.components.finder import PUBLIC_IMAGE, Finder, FinderArgs, rate, repository_arn
+from dualsync.components.network import Network
+from dualsync.runtime.settings import SideName
+from tests.unit.components.parts import ENVIRONMENT, IMAGE_CN, TinyBundles, World, deploy, pair
+
+
+def finder(folder: Path, side: SideName = SideName.CN, **options: Any) -> World:
+    def program(context: SideContext) -> None:
+        bundle = Bundle(context, BundleArgs(architectures=list(Architecture), builder=TinyBundles(folder)))
+        Finder(
+            context,
+            FinderArgs(
+                network=Network(context),
+                bundle=bundle,
+                environment=ENVIRONMENT,
+                queue_arn=context.arn("sqs", "queue"),
+                table_arn=context.arn("dynamodb", "table/ledger"),
+            ),
+        )
+
+    return deploy(program, World(), pair(finder=FinderOptions(**{"image": IMAGE_CN, **options})), side)
+
+
+def statements(world: World, name: str) -> dict[str, dict[str, Any]]:
+    (policy,) = [r for r in world.of("RolePolicy") if r.inputs["name"] == name]
+    return {s["Sid"]: s for s in json.loads(policy.inputs["policy"])["Statement"]}
+
+
+@pytest.mark.parametrize("side", SideName)
+def test_ecs_takes_the_definition(tmp_path: Path, side: SideName) -> None:
+    definition = finder(tmp_path, side).one("TaskDefinition").inputs
+    containers = json.loads(definition["containerDefinitions"])
+    request = {
+        "family": definition["family"],
+        "cpu": definition["cpu"],
+        "memory": definition["memory"],
+        "networkMode": definition["networkMode"],
+        "requiresCompatibilities": definition["requiresCompatibilities"],
+        "runtimePlatform": definition["runtimePlatform"],
+        "volumes": definition["volumes"],
+        "containerDefinitions": containers,
+    }
+    # The provider's keys inside a runtime platform are AWS's; the values must be the model's too.
+    model = botocore.session.get_session().get_service_model("ecs").operation_model("RegisterTaskDefinition")
+    assert ParamValidator().validate(request, model.input_shape).generate_report() == ""
+    assert len(json.dumps(request)) < 64 * 1024
+    assert definition["runtimePlatform"]["cpuArchitecture"] in model.service_model.shape_for("CPUArchitecture").enum
+
+
+def test_stock_image_fetches_the_uploaded_bundle(tmp_path: Path) -> None:
+    world = finder(tmp_path)
+    (container,) = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])
+    stored = world.one("BucketObjectv2", "bundle-x86_64").inputs
+    assert container["image"] == IMAGE_CN
+    assert container["command"] == [stored["bucket"], stored["key"], "v-1", stored["sourceHash"], "/work"]
+    assert container["entryPoint"][:2] == ["python3", "-c"]
+    compile(container["entryPoint"][2], "start_finder", "exec")
+    assert container["readonlyRootFilesystem"]
+    assert container["logConfiguration"]["options"]["awslogs-group"] == "dth-dual-cn-finder-log"
+    assert {"name": "DUALSYNC_SIDE", "value": "cn"} in container["environment"]
+
+
+def test_finder_looks_and_queues_and_writes_no_object(tmp_path: Path) -> None:
+    found = statements(finder(tmp_path), "dth-dual-cn-finder-task")
+    assert found["Objects"]["Action"] == ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion"]
+    assert found["Queue"]["Action"] == ["sqs:SendMessage"]
+    assert {sid for sid, s in found.items() if s["Resource"] == "*"} == {"Others"}
+    assert found["Others"]["Condition"] == {
+        "ArnEquals": {"ecs:cluster": "arn:aws-cn:ecs:cn-north-1:111111111111:cluster/dth-dual-cn-cluster"}
+    }
+
+
+def test_schedule_starts_this_task_only(tmp_path: Path) -> None:
+    world = finder(tmp_path)
+    schedule = world.one("Schedule").inputs
+    assert schedule["scheduleExpression"] == "rate(1 hour)"
+    assert "startDate" not in schedule
+    network = schedule["target"]["ecsParameters"]["networkConfiguration"]
+    assert network["assignPublicIp"] is True
+    assert network["subnets"] == ["subnet-a", "subnet-b"]
+    found = statements(world, "dth-dual-cn-finder-schedule")
+    assert found["Start"]["Resource"].endswith(":task-definition/dth-dual-cn-finder:*")
+    assert found["Roles"]["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    assert len(found["Roles"]["Resource"]) == 2
+
+
+def test_a_cluster_that_is_there_is_used(tmp_path: Path) -> None:
+    world = finder(tmp_path, cluster="shared")
+    assert world.of("Cluster") == []
+    assert world.one("Schedule").inputs["target"]["arn"] == "arn:aws-cn:ecs:cn-north-1:111111111111:cluster/shared"
+
+
+def test_public_image_where_there_is_a_public_registry(tmp_path: Path) -> None:
+    world = finder(tmp_path, SideName.GLOBAL)
+    (container,) = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])
+    assert container["image"] == PUBLIC_IMAGE
+    assert set(statements(world, "dth-dual-global-finder-start")) == {"Logs"}
+
+
+def test_china_needs_a_private_copy_and_says_how(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        finder(tmp_path, image="")
+    text = str(raised.value)
+    assert text.startswith("cn.finderImage: not given")
+    assert f"imagetools create -t {IMAGE_CN} {PUBLIC_IMAGE}" in text
+
+
+def test_private_image_may_be_pulled(tmp_path: Path) -> None:
+    found = statements(finder(tmp_path), "dth-dual-cn-finder-start")
+    assert found["Image"]["Resource"] == "arn:aws-cn:ecr:cn-north-1:111111111111:repository/lambda-python"
+    assert found["Registry"]["Resource"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("image", "repository"),
+    [
+        (PUBLIC_IMAGE, ""),
+        ("docker.io/library/python:3.11", ""),
+        (f"{IMAGE_CN.split(':')[0]}@sha256:{'a' * 64}", "lambda-python"),
+        ("333333333333.dkr.ecr.cn-northwest-1.amazonaws.com.cn/team/python:1", "team/python"),
+    ],
+)
+def test_repository_of_an_image(image: str, repository: str) -> None:
+    found: list[str] = []
+    deploy(lambda context: found.append(repository_arn(context, image)), World(), pair(), SideName.CN)
+    assert found[0].partition("repository/")[2] == repository
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [
+        (1, "rate(1 minute)"),
+        (30, "rate(30 minutes)"),
+        (60, "rate(1 hour)"),
+        (90, "rate(90 minutes)"),
+        (120, "rate(2 hours)"),
+    ],
+)
+def test_rate(minutes: int, text: str) -> None:
+    assert rate(minutes) == text

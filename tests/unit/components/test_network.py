@@ -1,0 +1,103 @@
+"""The network: what is chosen, what is refused, and that nothing gets in."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualsync.components.config.errors import ConfigError
+from dualsync.components.config.model import Network as NetworkOptions
+from dualsync.components.network import Network
+from dualsync.runtime.settings import SideName
+from tests.unit.components.parts import CLOSED, PRIVATE, VPC, World, deploy, pair
+
+
+def network(world: World, **options: object) -> tuple[Network, World]:
+    made: list[Network] = []
+    model = pair(network=NetworkOptions(**options))  # type: ignore[arg-type]
+    deploy(lambda context: made.append(Network(context)), world, model, SideName.CN)
+    return made[0], world
+
+
+def test_default_vpc_takes_every_subnet_with_a_way_out() -> None:
+    made, _ = network(World())
+    assert made.vpc_id == VPC
+    assert made.subnet_ids == ("subnet-a", "subnet-b")
+    assert made.public_ip
+
+
+def test_without_public_addresses_only_nat_is_a_way_out() -> None:
+    made, _ = network(World(), public_ip=False)
+    assert made.subnet_ids == ("subnet-b",)
+    assert not made.public_ip
+
+
+def test_the_finder_keeps_to_the_zones_that_fargate_is_in() -> None:
+    made, _ = network(World(served=["subnet-b"]))
+    assert made.subnet_ids == ("subnet-a", "subnet-b")
+    assert made.finder_subnet_ids == ("subnet-b",)
+    with pytest.raises(ConfigError) as e:
+        network(World(served=[]))
+    assert str(e.value) == (
+        "cn.subnetIds=['subnet-a', 'subnet-b']: none is in a zone of cn-north-1 in which Fargate runs the finder; give"
+        " one in cnn1-az1 or cnn1-az2 besides"
+    )
+
+
+def test_nothing_gets_in_and_only_https_gets_out() -> None:
+    _, world = network(World())
+    group = world.one("SecurityGroup")
+    assert group.inputs["ingress"] == []
+    assert [(rule["protocol"], rule["fromPort"], rule["toPort"]) for rule in group.inputs["egress"]] == [
+        ("tcp", 443, 443)
+    ]
+    assert group.name == "dth-dual-cn-security-group"
+
+
+def test_gateway_endpoints_are_offered_for_the_chosen_subnets_tables() -> None:
+    assert network(World())[1].of("VpcEndpoint") == []
+    _, world = network(World(), gateway_endpoints=True, subnet_ids=("subnet-b",))
+    assert {(e.inputs["serviceName"], *e.inputs["routeTableIds"]) for e in world.of("VpcEndpoint")} == {
+        ("com.amazonaws.cn-north-1.s3", "rtb-nat"),
+        ("com.amazonaws.cn-north-1.dynamodb", "rtb-nat"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("world", "options", "words"),
+    [
+        pytest.param(
+            World(vpcs=[]), {}, ["cn.vpcId", "no default VPC in cn-north-1", "create-default-vpc"], id="no vpc"
+        ),
+        pytest.param(
+            World(),
+            {"subnet_ids": ("subnet-c",)},
+            ["cn.subnetIds='subnet-c'", "rtb-closed has no route to 0.0.0.0/0", "add a route"],
+            id="no way out",
+        ),
+        pytest.param(
+            World(),
+            {"subnet_ids": ("subnet-a",), "public_ip": False},
+            ["internet gateway igw-1", "set cn.publicIp to true"],
+            id="public subnet without addresses",
+        ),
+        pytest.param(
+            World(), {"subnet_ids": ("subnet-z",)}, ["subnet-z", f"no subnet of {VPC}", "give subnets"], id="stranger"
+        ),
+        pytest.param(
+            World(tables=[CLOSED], subnets=["subnet-c"]),
+            {},
+            [f"cn.vpcId='{VPC}'", "none of its subnets has a way out", "NAT gateway"],
+            id="closed vpc",
+        ),
+        pytest.param(
+            World(tables=[PRIVATE], subnets=["subnet-a"]), {}, ["none of its subnets has a way out"], id="no table"
+        ),
+    ],
+)
+def test_refused_before_anything_is_registered(world: World, options: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        network(world, **options)
+    assert "\n" not in str(raised.value)
+    for word in words:
+        assert word in str(raised.value)
+    assert world.of("SecurityGroup") == []

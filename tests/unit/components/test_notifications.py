@@ -1,0 +1,209 @@
+"""The bucket's notifications: ours in and out, the others' never touched, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.provider.experimental.provider import CheckRequest, CreateRequest, DeleteRequest, DiffRequest, ReadRequest
+from pulumi.runtime.rpc import UNKNOWN
+
+from dualsync.components.bucket_access import notifications
+from dualsync.components.bucket_access.notifications import NotificationError, Subscription
+from dualsync.components.bucket_access.sessions import Reach
+from dualsync.components.config.model import Access
+from dualsync.components.plugin import plugin
+
+OURS = Subscription(
+    bucket="bucket",
+    owner="111122223333",
+    id="ours",
+    queue_arn="arn:aws-cn:sqs:cn-north-1:111122223333:ours",
+    events=("s3:ObjectCreated:*", "s3:ObjectRemoved:*"),
+    prefix="photos/",
+)
+OTHERS: dict[str, Any] = {
+    "QueueConfigurations": [{"Id": "a", "QueueArn": "arn:a", "Events": ["s3:ObjectTagging:*"]}],
+    "TopicConfigurations": [{"Id": "b", "TopicArn": "arn:b", "Events": ["s3:ReducedRedundancyLostObject"]}],
+    "LambdaFunctionConfigurations": [{"Id": "c", "LambdaFunctionArn": "arn:c", "Events": ["s3:ObjectRestore:*"]}],
+    "EventBridgeConfiguration": {},
+}
+
+
+class S3:
+    """A bucket's notification document, with whatever S3 or others may do at each write."""
+
+    def __init__(self, document: dict[str, Any], *happenings: Callable[[S3, dict[str, Any]], None]) -> None:
+        self.document = copy.deepcopy(document)
+        self.happenings = list(happenings)
+        self.puts: list[dict[str, Any]] = []
+
+    def get_bucket_notification_configuration(self, *, Bucket: str, ExpectedBucketOwner: str) -> dict[str, Any]:
+        assert (Bucket, ExpectedBucketOwner) == (OURS.bucket, OURS.owner)
+        return {"ResponseMetadata": {}, **copy.deepcopy(self.document)}
+
+    def put_bucket_notification_configuration(self, **request: Any) -> None:
+        self.puts.append(request)
+        if self.happenings:
+            self.happenings.pop(0)(self, request)
+        else:
+            self.document = copy.deepcopy(request["NotificationConfiguration"])
+
+
+def lost(s3: S3, request: dict[str, Any]) -> None:
+    """Another program's write, made from what it read before ours, lands on top."""
+
+
+def added(s3: S3, request: dict[str, Any]) -> None:
+    """The same, and that program added an entry of its own."""
+    s3.document["QueueConfigurations"] = [
+        *s3.document.get("QueueConfigurations", []),
+        {"Id": "late", "QueueArn": "arn:late", "Events": ["s3:ObjectAcl:Put"]},
+    ]
+
+
+def fault(code: str, message: str) -> Callable[[S3, dict[str, Any]], None]:
+    def raising(s3: S3, request: dict[str, Any]) -> None:
+        error = {"Error": {"Code": code, "Message": message}}
+        raise ClientError(error, "PutBucketNotificationConfiguration")  # type: ignore[arg-type]
+
+    return raising
+
+
+UNVERIFIED = "Unable to validate the following destination configurations"
+
+
+def test_ours_is_added_and_everything_else_stays() -> None:
+    s3 = S3(OTHERS)
+    notifications.put(s3, OURS)
+    assert {k: v for k, v in s3.document.items() if k != "QueueConfigurations"} == {
+        k: v for k, v in OTHERS.items() if k != "QueueConfigurations"
+    }
+    assert s3.document["QueueConfigurations"] == [*OTHERS["QueueConfigurations"], OURS.entry()]
+    assert notifications.get(s3, OURS) == OURS
+
+
+def test_put_again_changes_nothing_but_ours_and_remove_takes_only_ours() -> None:
+    s3 = S3(OTHERS)
+    notifications.put(s3, OURS)
+    changed = Subscription(bucket="bucket", owner=OURS.owner, id="ours", queue_arn="arn:new", events=OURS.events)
+    notifications.put(s3, changed)
+    assert notifications.get(s3, OURS) == changed
+    notifications.remove(s3, OURS)
+    assert s3.document == OTHERS
+    assert notifications.get(s3, OURS) is None
+
+
+def test_a_write_that_was_overwritten_is_done_again_with_what_came_meanwhile() -> None:
+    pauses: list[float] = []
+    s3 = S3(OTHERS, lost, added)
+    notifications.put(s3, OURS, pauses.append)
+    assert [e["Id"] for e in s3.document["QueueConfigurations"]] == ["a", "late", "ours"]
+    assert len(pauses) == 2
+
+
+def test_the_own_queues_policy_is_waited_for() -> None:
+    s3 = S3(OTHERS, fault("InvalidArgument", UNVERIFIED), fault("InvalidArgument", f"{UNVERIFIED}: {OURS.queue_arn}"))
+    notifications.put(s3, OURS, lambda seconds: None)
+    assert notifications.get(s3, OURS) == OURS
+    assert not any("SkipDestinationValidation" in put for put in s3.puts)
+
+
+def test_anothers_dead_destination_does_not_keep_ours_out() -> None:
+    s3 = S3(OTHERS, fault("InvalidArgument", f"{UNVERIFIED}: arn:aws-cn:sqs:cn-north-1:1:dead"))
+    notifications.put(s3, OURS, lambda seconds: None)
+    assert [put.get("SkipDestinationValidation") for put in s3.puts] == [None, True]
+
+
+def test_never_settling_ends_in_one_line() -> None:
+    s3 = S3(OTHERS, *[lost] * notifications.ATTEMPTS)
+    with pytest.raises(NotificationError, match=r"notifications of bucket bucket: another program changed .*run again"):
+        notifications.put(s3, OURS, lambda seconds: None)
+
+
+def test_other_errors_are_not_retried() -> None:
+    with pytest.raises(ClientError):
+        notifications.put(S3(OTHERS, fault("AccessDenied", "no")), OURS, lambda seconds: None)
+
+
+def test_removing_from_a_bucket_that_is_gone_is_harmless() -> None:
+    notifications.remove(S3(OTHERS, fault("NoSuchBucket", "gone")), OURS, lambda seconds: None)
+
+
+@pytest.mark.parametrize(
+    ("events", "prefix", "overlapping"),
+    [
+        (["s3:ObjectCreated:*"], "", True),
+        (["s3:ObjectCreated:Put"], "photos/2024/", True),
+        (["s3:ObjectRemoved:Delete"], "pho", True),
+        (["s3:ObjectCreated:*"], "videos/", False),
+        (["s3:ObjectTagging:*"], "", False),
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("QueueConfigurations", "QueueArn"),
+        ("TopicConfigurations", "TopicArn"),
+        ("LambdaFunctionConfigurations", "LambdaFunctionArn"),
+    ],
+)
+def test_another_consumer_is_named(events: list[str], prefix: str, overlapping: bool, kind: str, target: str) -> None:
+    rules = [{"Name": "Prefix", "Value": prefix}, {"Name": "Suffix", "Value": ".jpg"}]
+    entry = {"Id": "theirs", target: "arn:theirs", "Events": events, "Filter": {"Key": {"FilterRules": rules}}}
+    found = notifications.overlaps(S3({kind: [entry, OURS.entry()] if target == "QueueArn" else [entry]}), OURS)
+    assert len(found) == overlapping
+    if overlapping:
+        assert "arn:theirs (notification 'theirs')" in found[0]
+        assert "eventsTopicArn" in found[0]
+
+
+class Provider(plugin.DualSyncProvider):
+    """The provider over a bucket of the test's."""
+
+    def __init__(self, s3: S3) -> None:
+        super().__init__()
+        self._client = s3
+        self._reach = Reach(region="cn-north-1", account_id=OURS.owner, access=Access())
+
+
+def test_the_resources_whole_life_through_the_provider() -> None:
+    s3 = S3(OTHERS)
+    provider = Provider(s3)
+    properties = plugin.properties_of(OURS)
+    urn = "urn:pulumi:s::p::dualsync:index:BucketSubscription::n"
+
+    async def life() -> None:
+        checked = await provider.check(CheckRequest(urn, {}, properties, b""))
+        assert not checked.failures
+        made = await provider.create(CreateRequest(urn, properties, 0, preview=True))
+        assert s3.document == OTHERS
+        made = await provider.create(CreateRequest(urn, properties, 0, preview=False))
+        assert made.resource_id == "bucket/ours"
+        read = await provider.read(ReadRequest(urn, "bucket/ours", {}, {}))
+        assert read.properties == made.properties
+        same = await provider.diff(DiffRequest(urn, "bucket/ours", made.properties, properties, []))
+        assert same.changes is False
+        moved = await provider.diff(
+            DiffRequest(urn, "bucket/ours", made.properties, {**properties, "bucket": PropertyValue("b2")}, [])
+        )
+        assert (moved.replaces, moved.delete_before_replace) == (["bucket"], True)
+        await provider.delete(DeleteRequest(urn, "bucket/ours", made.properties, 0))
+        assert s3.document == OTHERS
+        assert (await provider.read(ReadRequest(urn, "bucket/ours", {}, {}))).resource_id == ""
+
+    asyncio.run(life())
+
+
+def test_overlap_is_seen_at_preview() -> None:
+    entry = {"Id": "theirs", "QueueArn": "arn:theirs", "Events": ["s3:ObjectCreated:*"]}
+    provider = Provider(S3({"QueueConfigurations": [entry]}))
+    unknown = {**plugin.properties_of(OURS), "queueArn": PropertyValue(UNKNOWN)}
+    checked = asyncio.run(provider.check(CheckRequest("urn", {}, unknown, b"")))
+    assert checked.failures is not None
+    assert "arn:theirs" in checked.failures[0].reason

@@ -1,0 +1,268 @@
+"""Each part of a side, as registered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dualsync.components.bucket_access.endpoints import FLAGS
+from tests.unit.components.recorder import KEY_SECRET, Deployment, deploy, is_secret
+
+CN, GLOBAL = "111122223333", "444455556666"
+POLICY = "aws:iam/policy:Policy"
+SECRET = "aws:secretsmanager/secret:Secret"
+VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
+SUBSCRIPTION = "dualsync:index:BucketSubscription"
+
+
+def policy(deployment: Deployment) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(deployment.one(POLICY).inputs["policy"])
+    return document
+
+
+def test_the_users_policy_is_exactly_the_guides_actions_on_its_bucket(cn: Deployment) -> None:
+    assert policy(cn)["Statement"] == [
+        {
+            "Sid": "Bucket",
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket", "s3:ListBucketMultipartUploads"],
+            "Resource": "arn:aws-cn:s3:::dth-dual-dev-cn-north-1",
+        },
+        {
+            "Sid": "Objects",
+            "Effect": "Allow",
+            "Action": [
+                "s3:AbortMultipartUpload",
+                "s3:DeleteObject",
+                "s3:GetObject",
+                "s3:ListMultipartUploadParts",
+                "s3:PutObject",
+                "s3:PutObjectAcl",
+            ],
+            "Resource": "arn:aws-cn:s3:::dth-dual-dev-cn-north-1/*",
+        },
+    ]
+
+
+def test_with_a_prefix_objects_are_narrowed_and_listing_is_not(bundles: Path) -> None:
+    side = {"accountId": CN, "region": "cn-north-1", "bucket": "some-bucket", "prefix": "photos/"}
+    document = policy(deploy("cn", bundles, {"cn": side}))
+    assert [s["Resource"] for s in document["Statement"]] == [
+        "arn:aws-cn:s3:::some-bucket",
+        "arn:aws-cn:s3:::some-bucket/photos/*",
+    ]
+    assert not any("Condition" in s for s in document["Statement"])
+
+
+def test_without_acls_the_user_may_not_set_any(bundles: Path) -> None:
+    peer = {"accountId": GLOBAL, "region": "us-west-2", "bucket": "other-bucket", "acl": ""}
+    assert "s3:PutObjectAcl" not in json.dumps(policy(deploy("cn", bundles, {"global": peer})))
+
+
+def test_with_tags_the_user_may_read_and_write_them(bundles: Path) -> None:
+    peer = {"accountId": GLOBAL, "region": "us-west-2", "bucket": "other-bucket", "includeTags": True}
+    (statement,) = (s for s in policy(deploy("cn", bundles, {"global": peer}))["Statement"] if s["Sid"] == "Objects")
+    assert {"s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"} <= set(statement["Action"])
+
+
+def test_the_key_of_replicas_is_the_users_to_encrypt_with(bundles: Path) -> None:
+    key = f"arn:aws-cn:kms:cn-north-1:{CN}:key/1234abcd"
+    peer = {"accountId": GLOBAL, "region": "us-west-2", "bucket": "other-bucket"}
+    with_key = peer | {"encryption": "aws:kms", "kmsKey": key}
+    (statement,) = (s for s in policy(deploy("cn", bundles, {"global": with_key}))["Statement"] if s["Sid"] == "Key")
+    assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt", "kms:GenerateDataKey"], key)
+    assert "kms:" not in json.dumps(policy(deploy("cn", bundles, {"global": peer})))
+
+
+def test_guides_names(cn: Deployment, other: Deployment) -> None:
+    for deployment in (cn, other):
+        assert deployment.one(POLICY).inputs["name"] == "dth-dual-policy"
+        assert deployment.one("aws:iam/user:User").inputs["name"] == "dth-dual-user"
+    assert other.one(SECRET).inputs["name"] == "dth-credentials-us-west-2"
+    assert cn.one(SECRET).inputs["name"] == "dth-credentials-cn-north-1"
+
+
+def test_the_key_is_handed_over_into_the_peers_account(cn: Deployment) -> None:
+    version = cn.one(VERSION)
+    assert cn.provider_of(cn.one(SECRET)).inputs["region"] == "us-west-2"
+    assert cn.provider_of(version).inputs["region"] == "us-west-2"
+    assert json.loads(version.inputs["secretString"]) == {
+        "access_key_id": f"AKIA{CN}",
+        "secret_access_key": KEY_SECRET + CN,
+        "user_id": f"AIDA{CN}USER",
+        "bucket": "dth-dual-dev-cn-north-1",
+        "region": "cn-north-1",
+    }
+    assert is_secret(version.raw["secretString"])
+    assert cn.one(SECRET).inputs["recoveryWindowInDays"] == 0
+
+
+def test_the_worker_suppresses_the_user_whose_key_was_handed_over(both: Deployment) -> None:
+    """The guard's wiring: what the peer writes with, this side knows as its own."""
+    handed = {
+        v.name.removesuffix("-credentials-value"): json.loads(v.inputs["secretString"])["user_id"]
+        for v in both.of(VERSION)
+    }
+    assert handed == {"dth-dual-global": f"AIDA{CN}USER", "dth-dual-cn": f"AIDA{GLOBAL}USER"}
+    assert both.outputs["userIds"] == {"cn": f"AIDA{CN}USER", "global": f"AIDA{GLOBAL}USER"}
+    for definition in both.of("aws:ecs/taskDefinition:TaskDefinition"):
+        (container,) = json.loads(definition.inputs["containerDefinitions"])
+        environment = {e["name"]: e["value"] for e in container["environment"]}
+        assert environment["DUALSYNC_OWN_USER_IDS"] == both.outputs["userIds"][environment["DUALSYNC_SIDE"]]
+        assert environment["DUALSYNC_PEER_SECRET"] == both.outputs[environment["DUALSYNC_SIDE"]]["secretName"]
+
+
+def test_a_raised_key_version_replaces_the_key_and_deletes_the_old_one_last(cn: Deployment, bundles: Path) -> None:
+    key, raised = (d.one("aws:iam/accessKey:AccessKey") for d in (cn, deploy("cn", bundles, {"keyVersion": 2})))
+    assert (key.replacement_trigger, raised.replacement_trigger) == (1, 2)
+    assert not key.delete_before_replace
+    assert key.inputs == raised.inputs
+
+
+def test_queues(cn: Deployment) -> None:
+    queue = cn.one("aws:sqs/queue:Queue", "dth-dual-cn-queue").inputs
+    dead = cn.one("aws:sqs/queue:Queue", "dth-dual-cn-dead-letters").inputs
+    assert queue["visibilityTimeoutSeconds"] == 15 * 60
+    assert queue["messageRetentionSeconds"] == 7 * 86400
+    assert dead["messageRetentionSeconds"] == 14 * 86400
+    redrive = json.loads(queue["redrivePolicy"])
+    assert redrive["maxReceiveCount"] == 5
+    assert redrive["deadLetterTargetArn"].endswith(":dth-dual-cn-dead-letters")
+
+
+def test_letters_come_from_the_own_queue_alone_and_china_is_not_asked_for_what_it_may_not_know(
+    cn: Deployment, other: Deployment
+) -> None:
+    assert "redriveAllowPolicy" not in cn.one("aws:sqs/queue:Queue", "dth-dual-cn-dead-letters").inputs
+    there = other.one("aws:sqs/queue:Queue", "dth-dual-global-dead-letters").inputs
+    assert json.loads(there["redriveAllowPolicy"]) == {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": ["arn:aws:sqs:us-west-2:444455556666:dth-dual-global-queue"],
+    }
+
+
+def test_only_the_own_bucket_may_send_and_nobody_in_clear(cn: Deployment) -> None:
+    document = json.loads(cn.one("aws:sqs/queuePolicy:QueuePolicy", "dth-dual-cn-queue-policy").inputs["policy"])
+    deny, allow = document["Statement"]
+    assert deny["Effect"] == "Deny"
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert allow["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert allow["Action"] == "sqs:SendMessage"
+    assert allow["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": "arn:aws-cn:s3:::dth-dual-dev-cn-north-1"},
+        "StringEquals": {"aws:SourceAccount": CN},
+    }
+
+
+def test_the_subscription_comes_after_the_queues_policy(cn: Deployment) -> None:
+    subscription = cn.one(SUBSCRIPTION)
+    assert subscription.inputs == {
+        "bucket": "dth-dual-dev-cn-north-1",
+        "owner": CN,
+        "notificationId": "dth-dual-cn-events",
+        "queueArn": "arn:aws-cn:sqs:cn-north-1:111122223333:dth-dual-cn-queue",
+        "events": ["s3:LifecycleExpiration:*", "s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
+        "prefix": "",
+    }
+    assert any(d.endswith("QueuePolicy::dth-dual-cn-queue-policy") for d in subscription.dependencies)
+
+
+@pytest.mark.parametrize(("choice", "events"), [("Create", ["s3:ObjectCreated:*"]), ("No", None)])
+def test_events_by_choice(bundles: Path, choice: str, events: list[str] | None) -> None:
+    found = deploy("cn", bundles, {"events": choice}).of(SUBSCRIPTION)
+    assert [s.inputs["events"] for s in found] == ([events] if events else [])
+
+
+def test_a_topic_instead_of_the_bucket_where_it_has_another_consumer(bundles: Path) -> None:
+    topic = f"arn:aws-cn:sns:cn-north-1:{CN}:their-topic"
+    side = {"accountId": CN, "region": "cn-north-1", "bucket": "some-bucket", "eventsTopicArn": topic}
+    deployment = deploy("cn", bundles, {"cn": side})
+    assert not deployment.of(SUBSCRIPTION)
+    subscription = deployment.one("aws:sns/topicSubscription:TopicSubscription", "dth-dual-cn-events").inputs
+    assert (subscription["topic"], subscription["protocol"], subscription["rawMessageDelivery"]) == (topic, "sqs", True)
+    document = json.loads(
+        deployment.one("aws:sqs/queuePolicy:QueuePolicy", "dth-dual-cn-queue-policy").inputs["policy"]
+    )
+    assert document["Statement"][1]["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert document["Statement"][1]["Condition"] == {"ArnEquals": {"aws:SourceArn": topic}}
+
+
+def test_ledger(cn: Deployment) -> None:
+    table = cn.one("aws:dynamodb/table:Table").inputs
+    assert (table["hashKey"], table["billingMode"]) == ("ObjectKey", "PAY_PER_REQUEST")
+    assert table["pointInTimeRecovery"]["enabled"]
+    assert table["deletionProtectionEnabled"]
+    assert table["ttl"] == {"attributeName": "ExpiresAt", "enabled": True}
+    (index,) = table["globalSecondaryIndexes"]
+    assert index["name"] == "records"
+    assert [(k["attributeName"], k["keyType"]) for k in index["keySchemas"]] == [
+        ("RecordKind", "HASH"),
+        ("RecordTime", "RANGE"),
+    ]
+    assert {(a["name"], a["type"]) for a in table["attributes"]} == {
+        ("ObjectKey", "S"),
+        ("RecordKind", "S"),
+        ("RecordTime", "N"),
+    }
+
+
+def test_protection_can_be_lifted(bundles: Path) -> None:
+    deployment = deploy("cn", bundles, {"protect": False})
+    assert not any(r.protect for r in deployment.resources)
+    assert deployment.one("aws:dynamodb/table:Table").inputs["deletionProtectionEnabled"] is False
+    assert deployment.one("aws:iam/user:User").inputs["forceDestroy"] is True
+
+
+def test_providers_carry_profile_role_and_tags(bundles: Path) -> None:
+    role = f"arn:aws-cn:iam::{CN}:role/deploy"
+    side = {
+        "accountId": CN,
+        "region": "cn-north-1",
+        "bucket": "some-bucket",
+        "profile": "china",
+        "roleArn": role,
+        "externalId": "who",
+    }
+    deployment = deploy("cn", bundles, {"cn": side, "tags": {"team": "storage"}})
+    inputs = deployment.one("pulumi:providers:aws", "dth-dual-cn").inputs
+    assert inputs["profile"] == "china"
+    (assumed,) = json.loads(inputs["assumeRoles"])
+    assert (assumed["roleArn"], assumed["externalId"]) == (role, "who")
+    assert json.loads(inputs["defaultTags"])["tags"]["team"] == "storage"
+    ours = deployment.one("pulumi:providers:dualsync", "dth-dual-cn-sync").inputs
+    assert (ours["profile"], ours["roleArn"], ours["externalId"]) == ("china", role, "who")
+
+
+def test_an_endpoint_redirects_every_service_and_the_runtime(bundles: Path) -> None:
+    address = "http://127.0.0.1:4566"
+    side = {"accountId": CN, "region": "cn-north-1", "bucket": "some-bucket", "endpoint": address}
+    deployment = deploy("cn", bundles, {"cn": side})
+    inputs = deployment.one("pulumi:providers:aws", "dth-dual-cn").inputs
+    (endpoints,) = json.loads(inputs["endpoints"])
+    used = {r.type.split(":")[1].split("/")[0] for r in deployment.aws}
+    assert set(endpoints.values()) == {address}
+    # The provider keeps log groups under CloudWatch, and its API under `logs`; tags of buckets under S3 Control.
+    assert used | {"logs", "s3control", "sts"} <= {*endpoints}
+    flags = {"".join([name.split("_")[0], *map(str.capitalize, name.split("_")[1:])]) for name in FLAGS}
+    assert {name: inputs.get(name) for name in flags} == dict.fromkeys(flags, "true")
+    assert json.loads(inputs["allowedAccountIds"]) == [CN], "the stand-in is asked whose account it is"
+    real = deployment.one("pulumi:providers:aws", "dth-dual-global").inputs
+    assert not {"endpoints", *flags} & {*real}
+    assert inputs["skipCredentialsValidation"] == "false"
+    assert "skipRequestingAccountId" not in inputs
+    (container,) = json.loads(deployment.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"])
+    environment = {e["name"]: e["value"] for e in container["environment"]}
+    assert environment["DUALSYNC_LOCAL_ENDPOINT"] == environment["AWS_ENDPOINT_URL"] == address
+    assert environment["DUALSYNC_REMOTE_ENDPOINT"] == ""
+
+
+def test_outputs_for_a_person_and_the_command_line(cn: Deployment) -> None:
+    assert cn.outputs["manages"] == ["cn"]
+    assert {
+        *("accountId", "region", "bucket", "prefix", "userId", "userName", "keyId", "queueUrl", "deadLetterQueueUrl"),
+        *("ledgerTable", "secretName", "workerGroup", "workerLogGroup", "finderLogGroup", "dashboard", "alarmTopic"),
+    } <= {*cn.outputs["cn"]}
+    assert "handOver" not in cn.outputs

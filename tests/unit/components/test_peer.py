@@ -1,0 +1,110 @@
+"""The peer's stack: absent, initialised, deployed, contradictory; and the ways of handing over without its provider."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.components.recorder import KEY_SECRET, Call, Deployment, deploy, in_clear
+
+READ = "pulumi:pulumi:readStackOutputs"
+VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
+HANDED = json.dumps({"access_key_id": "AKIAPEER", "secret_access_key": KEY_SECRET + "peer", "user_id": "AIDAPEER"})
+FACTS = {"bucket": "dth-dual-dev-us-west-2", "region": "us-west-2", "prefix": "", "accountId": "444455556666"}
+DEPLOYED = {"pair": "dth-dual", "manages": ["global"], "userIds": {"global": "AIDAPEER"}, "global": FACTS}
+
+
+def answering(outputs: dict[str, Any], secret: list[str] | None = None) -> Call:
+    def call(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        if token != READ:
+            return None
+        assert args["name"] == "organization/dualsync/global"
+        return {"name": args["name"], "outputs": outputs, "secretOutputNames": secret or []}
+
+    return call
+
+
+def test_an_absent_peer_is_no_hindrance(cn: Deployment) -> None:
+    assert cn.outputs["peer"] == {"stack": "organization/dualsync/global", "deployed": False, "userIds": {}}
+
+
+def test_a_stack_that_was_only_initialised_or_destroyed(bundles: Path) -> None:
+    assert deploy("cn", bundles, call=answering({})).outputs["peer"]["deployed"] is False
+
+
+def test_a_deployed_peer_shows_in_the_outputs_and_changes_no_resource(cn: Deployment, bundles: Path) -> None:
+    """Or the second stack's deployment would roll the first one's fleet."""
+    later = deploy("cn", bundles, call=answering(DEPLOYED))
+    assert later.outputs["peer"] == {
+        "stack": "organization/dualsync/global",
+        "deployed": True,
+        "userIds": {"global": "AIDAPEER"},
+    }
+    assert {r.urn: r.raw for r in later.resources} == {r.urn: r.raw for r in cn.resources}
+
+
+def test_any_other_failure_is_not_an_absent_peer(bundles: Path) -> None:
+    def call(token: str, args: dict[str, Any]) -> Any:
+        return ({}, [("name", "access denied to the backend")]) if token == READ else None
+
+    with pytest.raises(Exception, match="access denied to the backend"):
+        deploy("cn", bundles, call=call)
+
+
+def test_no_peer_stack_is_read_when_none_is_named(both: Deployment) -> None:
+    assert READ not in [c[0] for c in both.calls]
+    assert "peer" not in both.outputs
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"pair": "photos"},
+            "pair='dth-dual': stack organization/dualsync/global has pair 'photos'; give both",
+        ),
+        ({"manages": ["cn", "global"]}, "manages=['cn']: stack organization/dualsync/global manages cn too; let one"),
+        (
+            {"global": FACTS | {"bucket": "another"}},
+            "global.bucket='dth-dual-dev-us-west-2': stack organization/dualsync/global deployed 'another'; give both",
+        ),
+    ],
+)
+def test_contradictions(bundles: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the engine's RunError, whose text is the point
+        deploy("cn", bundles, call=answering(DEPLOYED | change))
+    assert message in str(caught.value)
+
+
+def test_by_stack_reference_the_own_stack_keeps_the_peers_key(bundles: Path) -> None:
+    given = DEPLOYED | {"handOver": HANDED}
+    deployment = deploy("cn", bundles, {"handOver": "stack-reference"}, answering(given, ["handOver"]))
+    version = deployment.one(VERSION)
+    assert version.inputs["secretString"] == HANDED
+    assert deployment.provider_of(version).inputs["region"] == "cn-north-1"
+    assert not [r for r in deployment.resources if r.name.startswith("dth-dual-global")]
+    assert json.loads(deployment.outputs["handOver"])["user_id"] == "AIDA111122223333USER"
+    everything = [deployment.raw_outputs, *(r.raw for r in deployment.resources)]
+    assert not [t for raw in everything for t in in_clear(raw) if KEY_SECRET in t]
+
+
+def test_without_the_peers_key_yet_its_secret_waits(bundles: Path) -> None:
+    assert not deploy("cn", bundles, {"handOver": "stack-reference"}).of(VERSION)
+    assert not deploy("cn", bundles, {"handOver": "config"}).of(VERSION)
+
+
+@pytest.mark.parametrize("arrived", [{}, "", "[secret]", '{"access_key_id": "x"}'])
+def test_a_key_that_cannot_be_decrypted_is_refused(bundles: Path, arrived: Any) -> None:
+    with pytest.raises(Exception, match="can't be decrypted here; give both stacks one secrets provider"):
+        deploy("cn", bundles, {"handOver": "stack-reference"}, answering(DEPLOYED | {"handOver": arrived}))
+
+
+def test_by_config(bundles: Path) -> None:
+    deployment = deploy("cn", bundles, {"handOver": "config", "peerCredential": HANDED})
+    assert deployment.one(VERSION).inputs["secretString"] == HANDED
+    with pytest.raises(Exception, match="peerCredential: is not a hand-over; set it with --secret") as caught:
+        deploy("cn", bundles, {"handOver": "config", "peerCredential": "some-secret-text"})
+    assert "some-secret-text" not in str(caught.value)

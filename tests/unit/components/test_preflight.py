@@ -1,0 +1,172 @@
+"""What the program asks the cloud before it registers a side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+
+from dualsync.components.bucket_access.inspection import BucketFacts, from_result, inspect, to_result
+from tests.unit.components.recorder import Call, Deployment, config_of, deploy
+
+SIDE_TYPES = {"aws:sqs/queue:Queue", "aws:iam/user:User", "aws:dynamodb/table:Table"}
+
+
+def facts(**changes: Any) -> Call:
+    found = to_result(BucketFacts(**changes))
+
+    def call(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        return found if token == "dualsync:index:inspectBucket" and args["region"] == "cn-north-1" else None
+
+    return call
+
+
+def test_both_buckets_are_looked_at_through_their_own_account(cn: Deployment) -> None:
+    looks = [(args, provider) for token, args, provider in cn.calls if token == "dualsync:index:inspectBucket"]
+    assert {(a["bucket"], a["accountId"], p.split("::")[-2]) for a, p in looks} == {
+        ("dth-dual-dev-cn-north-1", "111122223333", "dth-dual-cn-sync"),
+        ("dth-dual-dev-us-west-2", "444455556666", "dth-dual-global-sync"),
+    }
+
+
+def test_a_missing_bucket_ends_the_preview(bundles: Path) -> None:
+    message = r"^cn.bucket='dth-dual-dev-cn-north-1': does not exist; create it, or mend its name"
+    with pytest.raises(Exception, match=message):
+        deploy("cn", bundles, call=facts(problem="does not exist; create it, or mend its name: buckets are adopted"))
+
+
+def test_lifecycle_rules_that_delete_are_named(bundles: Path) -> None:
+    (warning,) = deploy("cn", bundles, call=facts(expiring_rules=("tmp-30-days",))).warnings
+    assert "lifecycle rule 'tmp-30-days' deletes objects here only" in warning
+    changes = {"onLifecycleExpiry": "propagate"}
+    (warning,) = deploy("cn", bundles, changes, facts(expiring_rules=("tmp-30-days",))).warnings
+    assert "deletes the objects on the other side too" in warning
+
+
+def held(deployment: Deployment) -> tuple[str, str]:
+    """What a deployed cn's finder knows of the rules: (of its own bucket, of the peer's)."""
+    environment = deployment.outputs["cn"]["environment"]
+    return environment["DUALSYNC_LOCAL_EXPIRES"], environment["DUALSYNC_REMOTE_EXPIRES"]
+
+
+def test_the_finder_is_told_which_buckets_expire_objects(bundles: Path, cn: Deployment) -> None:
+    assert held(cn) == ("false", "false")
+    rule = facts(expiring_rules=("tmp-30-days",), rules_read=True)
+    assert held(deploy("cn", bundles, call=rule)) == ("true", "false")
+    assert held(deploy("cn", bundles, call=facts(rules_read=False))) == ("true", "false"), "unknown is not none"
+    assert held(deploy("cn", bundles, {"onLifecycleExpiry": "propagate"}, rule)) == ("false", "false")
+
+
+def test_what_config_says_of_expiry_counts_more_than_the_rules(bundles: Path) -> None:
+    own = json.loads(config_of("cn")["dualsync:cn"]) | {"lifecycleExpires": False}
+    found = deploy("cn", bundles, {"cn": own}, facts(expiring_rules=("tmp-30-days",), rules_read=True))
+    assert held(found) == ("false", "false")
+    assert any(
+        "cn.lifecycleExpires=false, but bucket dth-dual-dev-cn-north-1 has such rules" in w for w in found.warnings
+    )
+
+
+def test_a_peers_bucket_that_cannot_be_asked_is_taken_for_one_that_expires(bundles: Path) -> None:
+    alone = {"handOver": "config", "peerStack": ""}
+    found = deploy("cn", bundles, alone)
+    assert held(found) == ("false", "true")
+    assert not [
+        a for token, a, _ in found.calls if token == "dualsync:index:inspectBucket" and a["region"] != "cn-north-1"
+    ]
+    peer = json.loads(config_of("cn")["dualsync:global"]) | {"lifecycleExpires": False}
+    assert held(deploy("cn", bundles, alone | {"global": peer})) == ("false", "false")
+
+
+def test_rules_that_may_not_be_read_are_unknown(s3: Any) -> None:
+    with Stubber(s3) as stub:
+        stub.add_response("head_bucket", {"BucketRegion": "us-west-2"})
+        stub.add_client_error("get_bucket_lifecycle_configuration", "AccessDenied", http_status_code=403)
+        stub.add_response("get_bucket_versioning", {})
+        stub.add_client_error("get_bucket_ownership_controls", "AccessDenied", http_status_code=403)
+        assert look(s3) == BucketFacts(rules_read=False)
+
+
+def test_an_acl_that_the_bucket_refuses(bundles: Path) -> None:
+    peer = json.loads(config_of("cn")["dualsync:global"]) | {"acl": "public-read"}
+    with pytest.raises(Exception, match=r"^global.acl='public-read': is refused by bucket dth-dual-dev-cn-north-1"):
+        deploy("cn", bundles, {"global": peer}, facts(ownership="BucketOwnerEnforced"))
+
+
+def test_the_finders_image_in_china(bundles: Path) -> None:
+    with pytest.raises(Exception, match=r"^finderImage: not given, and China's regions have no public registry"):
+        deploy("cn", bundles, {"finderImage": ""})
+
+
+def no_vpc(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
+    return {"ids": [], "id": "x", "region": "x"} if token == "aws:ec2/getVpcs:getVpcs" else None
+
+
+def test_an_error_names_the_key_where_it_stands(bundles: Path) -> None:
+    """At the top for the one side that a stack manages, inside the side where it was given there, or for two sides."""
+    with pytest.raises(Exception, match=r"^vpcId: not given, and account 111122223333 has no default VPC"):
+        deploy("cn", bundles, {"vpcId": None}, no_vpc)
+    own = json.loads(config_of("cn")["dualsync:cn"])
+    inside = own | {"subnetIds": ["subnet-00000000"]}
+    with pytest.raises(Exception, match=r"^cn.subnetIds='subnet-00000000': is no subnet of .* or another vpcId$"):
+        deploy("cn", bundles, {"cn": inside})
+    own["finderImage"] = config_of("cn")["dualsync:finderImage"]
+    both = {"manages": ["cn", "global"], "peerStack": "", "cn": own, "vpcId": None, "finderImage": None}
+    with pytest.raises(Exception, match=r"^cn.vpcId: not given"):
+        deploy("cn", bundles, both, no_vpc)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-west-2")
+        client.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+        yield client
+
+
+def look(s3: Any, **changes: Any) -> BucketFacts:
+    asked = {"bucket": "bucket", "account_id": DEFAULT_ACCOUNT_ID, "region": "us-west-2", **changes}
+    return inspect(s3, **asked)
+
+
+def test_a_usable_bucket(s3: Any) -> None:
+    assert look(s3) == BucketFacts(rules_read=True)
+
+
+def test_facts_of_a_bucket(s3: Any) -> None:
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_ownership_controls(
+        Bucket="bucket", OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    )
+    rules: list[dict[str, Any]] = [
+        {"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 3}},
+        {"ID": "off", "Status": "Disabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 3}},
+        {"ID": "elsewhere", "Status": "Enabled", "Filter": {"Prefix": "z/"}, "Expiration": {"Days": 3}},
+        {
+            "ID": "uploads",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 3},
+        },
+    ]
+    s3.put_bucket_lifecycle_configuration(Bucket="bucket", LifecycleConfiguration={"Rules": rules})
+    found = look(s3, prefix="a/")
+    assert found == BucketFacts(
+        versioning="Enabled", ownership="BucketOwnerEnforced", expiring_rules=("all",), rules_read=True
+    )
+    assert from_result(to_result(found)) == found
+
+
+def test_unusable_buckets(s3: Any) -> None:
+    assert look(s3, bucket="nothing").problem.startswith("does not exist; create it")
+    assert look(s3, region="eu-west-1").problem == "is in us-west-2, not in eu-west-1; mend region"
+    with Stubber(s3) as stub:  # moto lets every account in
+        stub.add_client_error("head_bucket", "403", http_status_code=403)
+        assert look(s3).problem.startswith(f"is not account {DEFAULT_ACCOUNT_ID}'s, or this deployment may not see it")

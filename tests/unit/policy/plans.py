@@ -1,0 +1,100 @@
+"""The program's plan without the engine: what the mock monitor is told, as the rules read it."""
+
+from __future__ import annotations
+
+import dataclasses
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pulumi
+
+from policy.plan import UNKNOWN, Account, Plan, Resource, as_account
+from tests.unit.components import recorder
+
+Transformation = Callable[[pulumi.ResourceTransformationArgs], pulumi.ResourceTransformationResult | None]
+Extra = Callable[[], None]
+
+
+class _Monitor(recorder.Monitor):
+    """Keeps each registration as the engine would hand it to a policy pack after the resource is made."""
+
+    kept: list[tuple[Any, Any]]
+
+    def RegisterResource(self, request: Any) -> Any:
+        answer = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            self.kept.append((request, answer))
+        return answer
+
+
+def plan_of(
+    stack: str,
+    bundles: Path,
+    changes: dict[str, Any] | None = None,
+    transformation: Transformation | None = None,
+    extra: Extra | None = None,
+) -> Plan:
+    """The plan of `__main__.py` as `stack`, with every value known; changed on the way as a seed wants it."""
+    kept: list[tuple[Any, Any]] = []
+    run = runpy.run_path
+
+    def seeded(path: str, **more: Any) -> Any:
+        if transformation is not None:
+            pulumi.runtime.register_stack_transformation(transformation)
+        done = run(path, **more)
+        if extra is not None:
+            extra()
+        return done
+
+    def monitor(*args: Any) -> _Monitor:
+        made = _Monitor(*args)
+        made.kept = kept
+        return made
+
+    with mock.patch.object(recorder, "Monitor", monitor), mock.patch.object(recorder.runpy, "run_path", seeded):
+        recorder.deploy(stack, bundles, changes)
+    return plan(kept)
+
+
+def plan(kept: list[tuple[Any, Any]]) -> Plan:
+    """Registrations as a plan."""
+    resources: list[Resource] = []
+    accounts: dict[str, Account] = {}
+    for request, answer in kept:
+        inputs = recorder.revealed(recorder.plain(request.object))
+        outputs = recorder.revealed(recorder.plain(answer.object)) if answer.HasField("object") else {}
+        resource = Resource(
+            type=request.type,
+            name=request.name,
+            urn=answer.urn,
+            properties={**outputs, **inputs, **({"id": answer.id} if answer.id else {})},
+            account=accounts.get(request.provider.rpartition("::")[0]),
+            depends={key: tuple(found.urns) for key, found in request.propertyDependencies.items() if found.urns},
+            protect=request.protect,
+            ignore_changes=tuple(request.ignoreChanges),
+            delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
+        )
+        if request.type.startswith("pulumi:providers:"):
+            accounts[resource.urn] = as_account(resource)
+        resources.append(resource)
+    return Plan(tuple(resources))
+
+
+def at_first_preview(plan: Plan) -> Plan:
+    """The same plan while nothing exists: whatever is made from another resource is unknown, and so are outputs."""
+    outputs = {"uniqueId", "secret", "id", "arn", "url"}
+    computed = {"ec2.LaunchTemplate": {"keyName"}}
+
+    def hidden(resource: Resource) -> Resource:
+        # The engine shows what AWS may fill in, and nobody set, as unknown too.
+        more = {k: UNKNOWN for k in computed.get(resource.kind, ()) if k not in resource.properties}
+        properties = more | {
+            key: UNKNOWN if key in resource.depends or key in outputs else value
+            for key, value in resource.properties.items()
+        }
+        return dataclasses.replace(resource, properties=properties)
+
+    return Plan(tuple(hidden(r) for r in plan.resources))

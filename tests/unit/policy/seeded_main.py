@@ -1,0 +1,20 @@
+"""The program with the violations that SEEDS names sown into it; stands in for `__main__.py` under the real engine."""
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+import pulumi
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+
+from tests.unit.policy.seeds import SEEDS  # noqa: E402
+from tests.unit.policy.sowing import Sower  # noqa: E402
+
+wanted = os.environ["SEEDS"].split(",")
+sower = Sower(*[seed for seed in SEEDS if seed.id in wanted])
+pulumi.runtime.register_stack_transformation(sower.transformation)
+runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+sower.extra()

@@ -1,0 +1,105 @@
+"""The pack as the real engine runs it: over both stacks, and over the program with violations sown into it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from policy.rules import RULES
+from sandbox.environment.environment import Stage
+from sandbox.provider.attached import Attached
+from tests.e2e.pulumi_lifecycle.checkout import Checkout
+from tests.e2e.pulumi_lifecycle.command import Command, Done, is_available
+from tests.unit.policy.seeds import SEEDS
+from tests.unit.policy.sowing import Seed, batches
+
+pytestmark = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
+
+SOWN = [s for s in SEEDS if s.engine]
+_VIOLATION = re.compile(r"- \[(\w+)\]\s+(\S+)\s+\((\S+?): (.+)\)")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Command]:
+    """An engine at a stand-in cloud of its own, with the two stacks of the project and one that manages both sides."""
+    with Stage.open("policy") as stage:
+        stage.make_buckets()
+        stage.build_bundles()
+        bundles = stage.workspace.folder / "bundles"
+        with Attached.start(stage.workspace) as attached:
+            checkout = Checkout.make(stage.workspace)
+            command = Command(stage.workspace, checkout, attached.variables)
+            for stack, changes in (
+                ("cn", {}),
+                ("global", {}),
+                ("both", {"manages": ["cn", "global"], "peerStack": ""}),
+            ):
+                checkout.configure(
+                    stack, stage.cloud.endpoint, bundles, changes, like="cn" if stack == "both" else None
+                )
+                command.init(stack)
+            yield command
+
+
+def violations(done: Done) -> set[tuple[str, str]]:
+    """(rule, resource's name) of every violation that the engine printed."""
+    return {(rule, name) for _, rule, _, name in _VIOLATION.findall(done.text)}
+
+
+@pytest.mark.parametrize("stack", ["cn", "global"])
+def test_both_stacks_pass_at_their_first_preview_and_when_they_are_deployed(engine: Command, stack: str) -> None:
+    preview = engine.preview(stack, "--policy-pack", "policy")
+    assert "✅ dualsync@v" in preview.text, preview.text
+    assert violations(preview) == set()
+    deployed = engine.up(stack, "--policy-pack", "policy")
+    assert violations(deployed) == set()
+    again = engine.preview(stack, "--policy-pack", "policy", "--expect-no-changes")
+    assert violations(again) == set()
+    # What is deployed next has the same names.
+    engine.destroy(stack)
+
+
+@pytest.mark.parametrize("seeds", batches(s for s in SOWN if not s.known_later), ids=lambda seeds: seeds[0].id)
+def test_a_preview_reports_each_sown_violation_and_nothing_else(
+    engine: Command, seeds: list[Seed], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sow(engine, seeds, monkeypatch)
+    # A mandatory rule ends the preview at the first resource that it refuses; for the whole report all only advise.
+    config = tmp_path / "levels.json"
+    config.write_text('{"all": "advisory"}')
+    done = engine.preview("both", "--policy-pack", "policy", "--policy-pack-config", str(config))
+    assert violations(done) == {s.caught for s in seeds}
+    for rule in RULES:
+        if rule.name in {s.rule for s in seeds}:
+            assert f"Remedy: {rule.remedy}" in done.text
+
+
+def test_a_violation_that_only_the_deployment_knows_is_refused_before_the_resource_is_made(
+    engine: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (seed,) = (s for s in SEEDS if s.id == "worker-deletes-buckets")
+    sow(engine, [seed], monkeypatch)
+    done = engine.up("both", "--policy-pack", "policy", wanted=(1, 255))
+    assert violations(done) == {seed.caught}
+    assert seed.name not in {r["urn"].rpartition("::")[2] for r in engine.resources("both")}
+
+
+def test_a_level_is_changed_by_configuration(engine: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (seed,) = (s for s in SEEDS if s.id == "open-port")
+    sow(engine, [seed], monkeypatch)
+    config = tmp_path / "levels.json"
+    config.write_text('{"no-inbound-rule": "advisory"}')
+    done = engine.preview("both", "--policy-pack", "policy", "--policy-pack-config", str(config))
+    assert violations(done) == {seed.caught}
+    assert "[advisory]  no-inbound-rule" in done.text
+
+
+def sow(engine: Command, seeds: list[Seed], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the seeded program in the place of the program; only stack `both` is run with it."""
+    main = engine.checkout.folder / "__main__.py"
+    main.unlink()
+    main.symlink_to(Path(__file__).with_name("seeded_main.py"))
+    monkeypatch.setenv("SEEDS", ",".join(s.id for s in seeds))

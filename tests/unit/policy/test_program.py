@@ -1,0 +1,61 @@
+"""The program passes its own pack, with no rule waived; each seeded violation is caught by exactly its rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from policy.documents import allowed, is_identity
+from policy.plan import Plan
+from policy.review import review
+from policy.rules import RULES
+from policy.rules.privilege import ROLE_ACTIONS, USER_ACTIONS
+from tests.unit.policy.conftest import both_sides
+from tests.unit.policy.plans import at_first_preview, plan_of
+from tests.unit.policy.report import PAGE, text
+from tests.unit.policy.seeds import SEEDS
+from tests.unit.policy.sowing import Seed, Sower, batches
+
+
+def test_the_program_passes_with_no_rule_waived(plan: Plan) -> None:
+    assert [str(v) for v in review(plan)] == []
+
+
+def test_the_program_passes_at_its_first_preview_too(plan: Plan) -> None:
+    assert [str(v) for v in review(at_first_preview(plan))] == []
+
+
+def test_the_rules_have_something_to_look_at(both: Plan) -> None:
+    kinds = {r.kind for r in both.resources}
+    assert {"iam.User", "secretsmanager.SecretVersion", "ec2.LaunchTemplate", "ecs.TaskDefinition"} <= kinds
+    assert sum(1 for r in both.resources for _ in allowed(r)) > 20
+
+
+@pytest.mark.parametrize("seeds", batches(SEEDS), ids=lambda seeds: seeds[0].id)
+def test_seeded_violations_are_caught_each_by_exactly_its_rule(seeds: list[Seed], bundles: Path) -> None:
+    sower = Sower(*seeds)
+    plan = plan_of("cn", bundles, both_sides(), sower.transformation, sower.extra)
+    assert sorted(sower.sown) == sorted(s.id for s in seeds), "the program no longer registers what a seed changes"
+    assert caught(plan) == sorted(s.caught for s in seeds)
+    assert caught(at_first_preview(plan)) == sorted(s.caught for s in seeds if not s.known_later)
+
+
+def caught(plan: Plan) -> list[tuple[str, str]]:
+    """(rule, resource) of every violation, each once."""
+    return sorted({(v.rule.name, v.finding.resource.name) for v in review(plan)})
+
+
+def test_every_rule_has_a_seed() -> None:
+    assert {r.name for r in RULES} == {s.rule for s in SEEDS}
+    assert len({r.name for r in RULES}) == len(RULES)
+    assert len({s.id for s in SEEDS}) == len(SEEDS)
+
+
+def test_the_list_of_actions_holds_nothing_that_the_program_does_not_ask_for(both: Plan) -> None:
+    asked = {a for r in both.resources if is_identity(r) for s in allowed(r) for a in s.actions}
+    assert asked == USER_ACTIONS | ROLE_ACTIONS
+
+
+def test_the_report_in_the_documentation_is_that_of_this_program(bundles: Path) -> None:
+    assert PAGE.read_text() == text(bundles), "python -m tests.unit.policy.report"

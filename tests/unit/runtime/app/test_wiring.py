@@ -1,0 +1,105 @@
+"""Every setting of what is written, and how it is asked for, reaches the buckets and the copier."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualsync.runtime.app.processes import PeerCredential, copier_of, sweep_of
+from dualsync.runtime.app.wiring import LocalEdges, local_edges, local_options, remote_bucket, remote_options
+from dualsync.runtime.aws.s3.options import Options
+from dualsync.runtime.aws.secrets_manager import PeerSecret
+from tests.support.builders import Lines, settings
+from tests.support.scripted_server import answer, scripted
+
+ALL = settings(
+    local_account="111122223333",
+    remote_account="444455556666",
+    remote_storage_class="STANDARD_IA",
+    remote_acl="private",
+    remote_encryption="aws:kms",
+    remote_kms_key="arn:of:a-key",
+    include_tags=True,
+    requester_pays=True,
+)
+
+
+def test_how_the_own_bucket_is_asked() -> None:
+    assert local_options(ALL) == Options(tags=True, requester_pays=True, owner="111122223333", restores=True)
+    assert local_options(settings()) == Options(restores=True)
+
+
+def test_what_replicas_get() -> None:
+    assert remote_options(ALL) == Options(
+        storage_class="STANDARD_IA",
+        acl="private",
+        encryption="aws:kms",
+        kms_key="arn:of:a-key",
+        tags=True,
+        requester_pays=True,
+        owner="444455556666",
+        restores=True,
+    )
+    assert remote_options(settings(remote_storage_class="SOURCE")).storage_class == ""
+    assert remote_options(settings()) == Options(
+        storage_class="STANDARD", acl="bucket-owner-full-control", restores=True
+    )
+
+
+def test_only_s3_itself_is_believed_what_is_archived() -> None:
+    elsewhere = settings(local_endpoint="http://127.0.0.1:1", remote_endpoint="http://127.0.0.1:1")
+    assert not local_options(elsewhere).restores
+    assert not remote_options(elsewhere).restores
+
+
+@pytest.fixture
+def edges(monkeypatch: pytest.MonkeyPatch) -> LocalEdges:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    return local_edges(ALL)
+
+
+async def test_the_buckets_are_made_with_them(edges: LocalEdges) -> None:
+    theirs = remote_bucket(ALL, PeerSecret("AKIA", "secret"), edges.admission)
+    assert edges.bucket._options == edges.whole._options == local_options(ALL)
+    assert theirs._options == remote_options(ALL)
+    assert edges.bucket.admission is edges.whole.admission is theirs.admission, "one bound for all"
+
+
+async def test_how_objects_are_carried(edges: LocalEdges) -> None:
+    plain = copier_of(settings(), edges)
+    assert (plain.include_metadata, plain.keep_class) == (True, False)
+    assert (plain.threshold, plain.part_size, plain.giant) == (16 << 20, 8 << 20, 1 << 30)
+    odd = copier_of(
+        settings(
+            include_metadata=False,
+            remote_storage_class="SOURCE",
+            multipart_threshold=6 << 20,
+            part_size=7 << 20,
+            giant_threshold=9 << 20,
+        ),
+        edges,
+    )
+    assert (odd.include_metadata, odd.keep_class) == (False, True)
+    assert (odd.threshold, odd.part_size, odd.giant) == (6 << 20, 7 << 20, 9 << 20)
+
+
+class Secrets:
+    """There is one, and it is read."""
+
+    async def read(self) -> PeerSecret:
+        return PeerSecret("AKIA", "secret", "AIDAPEER")
+
+
+async def test_who_began_what_is_known_to_the_sweep_and_sts_is_asked_once(edges: LocalEdges) -> None:
+    arn = "arn:aws:iam::444455556666:user/p-user"
+    body = f"<R><Arn>{arn}</Arn><UserId>AIDAPEER</UserId></R>".encode()
+    async with scripted(answer(200, body)) as script:
+        s = replace(ALL, remote_sts_endpoint=script.url, worker_role="p-cn-worker")
+        credential = PeerCredential(s, replace(edges, secrets=Secrets()))  # type: ignore[arg-type]
+        assert await credential.user_id_promised() == await credential.user_id_real() == "AIDAPEER"
+        sweep = sweep_of(s, edges, credential, Lines())
+        assert len(script.asked) == 1
+    assert (sweep.initiator, sweep.local, sweep.remote) == (arn, edges.bucket, credential.bucket)
+    assert sweep.by_worker("arn:aws:sts::111122223333:assumed-role/p-cn-worker/i-0123456789abcdef0")
+    assert not sweep.by_worker("arn:aws:sts::444455556666:assumed-role/p-cn-worker/i-0123456789abcdef0")

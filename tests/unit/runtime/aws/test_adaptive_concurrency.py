@@ -1,0 +1,84 @@
+"""How many requests at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dualsync.runtime.aws.http.adaptive_concurrency import FIRST, Pace
+from dualsync.runtime.aws.http.client import Refused
+from tests.support.scripted_server import answer, error, scripted
+
+
+async def fill(pace: Pace) -> int:
+    """As many as get in at once."""
+    number = 0
+    while True:
+        task = asyncio.create_task(pace.enter())
+        await asyncio.sleep(0)
+        if not task.done():
+            task.cancel()
+            return number
+        number += 1
+
+
+async def test_it_doubles_until_the_first_refusal_and_then_creeps() -> None:
+    pace = Pace(4)
+    assert await fill(pace) == 4
+    for _ in range(2):
+        pace.answered()
+    assert pace.window == 6
+    pace.refused()
+    pace.refused()
+    assert pace.window == 3, "refusals of one moment count once"
+    for _ in range(3):
+        await pace.enter()
+    for _ in range(2):
+        pace.answered()
+    assert pace.window == 3
+    for _ in range(1):
+        pace.answered()
+    assert pace.window <= 4
+
+
+async def test_an_idle_window_does_not_grow() -> None:
+    pace = Pace(8)
+    for _ in range(100):
+        await pace.enter()
+        pace.answered()
+    assert pace.window == 8
+
+
+async def test_it_never_closes() -> None:
+    pace = Pace(1)
+    await pace.enter()
+    pace.refused()
+    assert pace.window == 1
+    await pace.enter()
+
+
+async def test_who_is_cancelled_gives_the_place_to_the_next() -> None:
+    pace = Pace(1)
+    await pace.enter()
+    first, second = (asyncio.create_task(pace.enter()) for _ in range(2))
+    await asyncio.sleep(0)
+    pace.failed()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await asyncio.wait_for(second, 1)
+
+
+async def test_a_caller_slows_down_when_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: 0)
+    async with scripted(error(503, "SlowDown")) as script:
+        caller = script.caller()
+        with pytest.raises(Refused):
+            await caller.call("GetObject", "b/k", "GET", "/b/k")
+        assert caller.pace.window == FIRST // 2
+    async with scripted(answer(200)) as script:
+        caller = script.caller()
+        await asyncio.gather(*(caller.call("GetObject", "b/k", "GET", "/b/k") for _ in range(3 * FIRST)))
+        assert caller.pace.window > FIRST
+        assert script.connections <= caller.pace.window

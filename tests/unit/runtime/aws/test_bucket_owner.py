@@ -1,0 +1,69 @@
+"""Whose bucket it is and where, as S3 says it."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualsync.runtime.aws.s3.bucket import S3Bucket
+from dualsync.runtime.aws.s3.bucket_owner import OWNER, wrong_place
+from dualsync.runtime.aws.s3.options import Options
+from dualsync.runtime.errors import Denied, Unavailable
+from tests.support.scripted_server import answer, error, scripted
+
+RIGHT = {"x_amz_bucket_region": "us-west-2"}
+ELSEWHERE = {"x_amz_bucket_region": "eu-west-1"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "problem"),
+    [
+        ([answer(200, **RIGHT)], ""),
+        ([answer(200)], ""),
+        ([answer(200, **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
+        ([answer(301, **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
+        ([answer(400, **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
+        ([answer(403, **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
+        ([answer(404)], "bucket b does not exist"),
+        ([answer(403), answer(200, **RIGHT), answer(403)], "bucket b is not account 222222222222's"),
+        ([answer(403), answer(200, **RIGHT), answer(200, **RIGHT)], ""),
+        ([answer(403, **RIGHT), answer(403, **RIGHT)], ""),
+    ],
+)
+async def test_what_is_wrong_with_a_bucket(answers: list[bytes], problem: str) -> None:
+    async with scripted(*answers) as script:
+        found = await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True)
+        assert found == problem
+        assert [(asked.method, asked.path) for asked in script.asked] == [("HEAD", "/b")] * len(answers)
+        owners = [asked.headers.get(OWNER, "") for asked in script.asked]
+        assert owners == ["222222222222", "", "222222222222"][: len(answers)]
+
+
+@pytest.mark.parametrize(("where", "problem"), [(ELSEWHERE, "bucket b is in eu-west-1, not in us-west-2"), (RIGHT, "")])
+async def test_a_bucket_that_is_so_new_that_names_lead_elsewhere(where: dict[str, str], problem: str) -> None:
+    async with scripted(answer(307, **where)) as script:
+        assert await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True) == problem
+    async with scripted(answer(307, **where), answer(200, **RIGHT)) as script:
+        assert await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True) == ""
+
+
+async def test_whose_it_is_may_be_nobody_s_business() -> None:
+    async with scripted(answer(403)) as script:
+        assert await wrong_place(script.caller(), "b", "us-west-2", "", path_style=False) == ""
+        assert (len(script.asked), script.asked[0].path) == (1, "/")
+
+
+async def test_no_answer_says_nothing() -> None:
+    async with scripted(answer(503)) as script:
+        with pytest.raises(Unavailable):
+            await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True)
+
+
+async def test_every_request_names_the_owner_and_a_refusal_is_no_absence() -> None:
+    denied = error(403, "AccessDenied")
+    async with scripted(denied) as script:
+        bucket = S3Bucket(script.caller(), "b", path_style=True, options=Options(owner="222222222222"))
+        with pytest.raises(Denied):
+            await anext(aiter(bucket.list()))
+        with pytest.raises(Denied):
+            await bucket.read("k")
+        assert all(asked.headers[OWNER] == "222222222222" for asked in script.asked)

@@ -1,0 +1,392 @@
+"""Checksums on the wire: what S3 is told, what it answers, and stores that know only some of it."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from base64 import b64encode
+
+import pytest
+
+from dualsync.runtime.aws.s3.checksums import digest
+from dualsync.runtime.errors import Changed, Corrupt, CredentialRejected, GiveUp, Unfit
+from dualsync.runtime.model.objects import NOTHING, Attributes, Opened, Part
+from dualsync.runtime.model.streamed_body import Pieces
+from tests.support.scripted_server import Script, answer, error, scripted
+from tests.support.wire import PLAIN, bucket
+
+CREATED = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+DONE = b'<CompleteMultipartUploadResult><ETag>"e-2"</ETag>%s</CompleteMultipartUploadResult>'
+MISMATCH = "Checksum Type mismatch occurred, expected checksum Type: crc32, actual checksum Type: null"
+"""S3's words for a part without the checksum of its upload."""
+WHOLE, OF_PARTS = "crc32:AAAAAA==", "sha256:AAAA-2"
+
+
+def echo(algorithm: str, type: str) -> bytes:
+    """An answer to CreateMultipartUpload."""
+    given = {"x_amz_checksum_algorithm": algorithm, "x_amz_checksum_type": type}
+    return answer(200, CREATED, **{name: text for name, text in given.items() if text})
+
+
+def sent(script: Script, at: int = -1) -> dict[str, str]:
+    """The headers about checksums of a request."""
+    return {name[15:]: text for name, text in script.asked[at].headers.items() if name.startswith("x-amz-checksum-")}
+
+
+@pytest.mark.parametrize(
+    ("checksum", "told"),
+    [
+        ("", {}),
+        (WHOLE, {"algorithm": "CRC32", "type": "FULL_OBJECT"}),
+        ("crc64nvme:AA==", {"algorithm": "CRC64NVME", "type": "FULL_OBJECT"}),
+        (OF_PARTS, {"algorithm": "SHA256", "type": "COMPOSITE"}),
+        ("xxhash128:AA==-3", {"algorithm": "XXHASH128", "type": "COMPOSITE"}),
+    ],
+)
+async def test_an_upload_is_begun_with_its_checksums_kind_and_type(checksum: str, told: dict[str, str]) -> None:
+    async with scripted(echo(told.get("algorithm", ""), told.get("type", ""))) as script:
+        assert await bucket(script).create_upload("k", PLAIN, None, checksum) == Opened("u", checksum)
+        assert sent(script) == told
+        assert len(script.asked) == 1
+
+
+async def test_a_store_that_does_not_echo_it_gets_parts_as_ever() -> None:
+    async with scripted(answer(200, CREATED)) as script:
+        assert await bucket(script).create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+
+
+@pytest.mark.parametrize("echoed", [("CRC32", ""), ("CRC32", "COMPOSITE"), ("CRC32C", "FULL_OBJECT")])
+async def test_a_store_that_makes_something_else_of_it_is_not_told_again(echoed: tuple[str, str]) -> None:
+    async with scripted(echo(*echoed), answer(204), answer(200, CREATED)) as script:
+        b = bucket(script)
+        assert await b.create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+        assert [asked.method for asked in script.asked] == ["POST", "DELETE", "POST"]
+        assert sent(script) == {}
+        assert await b.create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+        assert sent(script) == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("InvalidRequest", "Checksum algorithm provided is unsupported."),
+        ("NotImplemented", "Only COMPOSITE checksum type is supported"),
+        ("InvalidArgument", "Value for x-amz-checksum-type header is invalid."),
+    ],
+)
+async def test_a_store_that_knows_no_such_kind_is_asked_without_and_other_kinds_with(code: str, message: str) -> None:
+    refusal, knowing = error(400, code, message), echo("SHA256", "COMPOSITE")
+    async with scripted(refusal, answer(200, CREATED), answer(200, CREATED), knowing) as script:
+        b = bucket(script)
+        assert await b.create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+        assert [sent(script, n) != {} for n in range(2)] == [True, False]
+        assert await b.create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+        assert sent(script) == {}
+        assert await b.create_upload("k", PLAIN, None, OF_PARTS) == Opened("u", OF_PARTS)
+        assert not b.unconditional
+
+
+async def test_a_store_without_a_kind_takes_whole_objects_without_it_and_keeps_its_conditions() -> None:
+    refusal = error(501, "NotImplemented", "The checksum crc64nvme is not supported")
+    async with scripted(refusal, answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        await b.put("k", b"hello", Attributes(checksum="crc64nvme:AA=="), None, NOTHING)
+        assert [sent(script, n) for n in range(2)] == [{"crc64nvme": "AA=="}, {}]
+        assert script.asked[-1].headers["if-none-match"] == "*"
+        await b.put("k", b"hello", Attributes(checksum="crc64nvme:AA=="), None, NOTHING)
+        await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, NOTHING)
+        assert [sent(script, n) for n in (2, 3)] == [{}, {"sha1": "AA=="}]
+        assert not b.unconditional
+
+
+@pytest.mark.parametrize(
+    ("code", "message"), [("InvalidRequest", "The storage class"), ("EntityTooLarge", "Too large for a checksum")]
+)
+async def test_a_refusal_that_means_something_else_teaches_nothing(code: str, message: str) -> None:
+    async with scripted(error(400, code, message)) as script:
+        with pytest.raises(GiveUp):
+            await bucket(script).create_upload("k", PLAIN, None, WHOLE)
+        assert len(script.asked) == 1
+
+
+async def test_what_a_store_does_not_know_in_parts_it_may_know_in_one_piece() -> None:
+    refusal = error(400, "InvalidRequest", "Checksum algorithm provided is unsupported.")
+    async with scripted(refusal, answer(200, CREATED), answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        assert await b.create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+        await b.put("k", b"hello", Attributes(checksum=WHOLE), None, NOTHING)
+        assert sent(script) == {"crc32": "AAAAAA=="}
+        assert b.unchecked == {"crc32 in parts"}
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["its value is refused", "its kind is known"])
+async def test_one_odd_object_does_not_end_the_checks_of_all_others(known: bool) -> None:
+    message = "A checksum that I do not like." if known else "Value for x-amz-checksum-sha1 header is invalid."
+    taken = answer(200, ETag='"e"')
+    before = [taken] if known else []
+    async with scripted(*before, error(400, "InvalidRequest", message), taken) as script:
+        b = bucket(script)
+        for _ in before:
+            await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, NOTHING)
+        await b.put("k", b"hello", Attributes(checksum="sha1:odd"), None, NOTHING)
+        assert sent(script) == {}, "this one goes without"
+        await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, NOTHING)
+        assert sent(script) == {"sha1": "AA=="}
+        assert b.unchecked == set()
+
+
+async def test_a_kind_that_uploads_have_ended_with_is_not_unlearnt_by_one_that_is_unfit() -> None:
+    done = answer(200, DONE % b"<ChecksumSHA256>AAAA-2</ChecksumSHA256>")
+    async with scripted(done, error(400, "InvalidRequest", MISMATCH)) as script:
+        b = bucket(script)
+        parts = [Part(n, "e", 1, "sha256:P==") for n in (1, 2)]
+        await b.complete_upload("k", "u", parts, NOTHING, OF_PARTS, OF_PARTS)
+        with pytest.raises(Unfit):
+            await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
+        assert b.unchecked == set()
+
+
+# -- parts
+
+
+async def test_a_part_goes_with_its_own_checksum_and_is_listed_with_it() -> None:
+    done = DONE % b"<ChecksumSHA256>AAAA-2</ChecksumSHA256>"
+    async with scripted(answer(200, ETag='"p"'), answer(200, ETag='"p"'), answer(200, done)) as script:
+        b = bucket(script)
+        parts = [await b.put_part("k", "u", n, b"x", f"sha256:S{n}==", OF_PARTS) for n in (1, 2)]
+        assert sent(script) == {"sha256": "S2=="}
+        assert [part.checksum for part in parts] == ["sha256:S1==", "sha256:S2=="]
+        assert (await b.complete_upload("k", "u", parts, NOTHING, OF_PARTS, OF_PARTS)).etag == "e-2"
+        assert sent(script) == {"sha256": "AAAA-2", "type": "COMPOSITE"}
+        assert b"<PartNumber>2</PartNumber><ETag>&quot;p&quot;</ETag><ChecksumSHA256>S2==</ChecksumSHA256></Part>" in (
+            script.asked[-1].body
+        )
+
+
+@pytest.mark.parametrize("kind", ["crc32", "md5", "sha1", "sha256", "sha512"])
+@pytest.mark.parametrize("size", [5, 1 << 20])
+async def test_what_nobody_shows_is_worked_out(kind: str, size: int) -> None:
+    body = b"x" * size
+    digest_of = zlib.crc32(body).to_bytes(4, "big") if kind == "crc32" else hashlib.new(kind, body).digest()
+    expected = b64encode(digest_of).decode()
+
+    async def read(start: int, end: int) -> bytes:
+        return body[start:end]
+
+    assert await digest(Pieces(read, 0, size), kind) == expected
+    async with scripted(answer(200, ETag='"p"')) as script:
+        part = await bucket(script).put_part("k", "u", 1, body, f"{kind}:", f"{kind}:AAAA-1")
+        assert part.checksum == f"{kind}:{expected}"
+        assert sent(script) == {kind: expected}
+
+
+@pytest.mark.parametrize("checksum", [WHOLE, OF_PARTS])
+@pytest.mark.parametrize("code", ["InvalidRequest", "InvalidArgument", "NotImplemented"])
+async def test_a_store_that_refuses_the_parts_is_not_told_again(code: str, checksum: str) -> None:
+    async with scripted(error(400, code, MISMATCH), answer(200, CREATED)) as script:
+        b = bucket(script)
+        with pytest.raises(Unfit, match="mismatch"):
+            await b.put_part("k", "u", 1, b"x", "sha256:AA==" if checksum is OF_PARTS else "", checksum)
+        assert len(script.asked) == 1
+        assert await b.create_upload("k", PLAIN, None, checksum) == Opened("u")
+        assert sent(script) == {}
+
+
+async def test_to_begin_an_upload_with_a_kind_is_not_yet_to_know_it() -> None:
+    refusal = error(400, "InvalidRequest", MISMATCH)
+    async with scripted(echo("SHA256", "COMPOSITE"), refusal, answer(200, CREATED)) as script:
+        b = bucket(script)
+        assert await b.create_upload("k", PLAIN, None, OF_PARTS) == Opened("u", OF_PARTS)
+        with pytest.raises(Unfit):
+            await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
+        assert b.unchecked == {"sha256 in parts"}
+
+
+async def test_a_bucket_with_object_lock_gets_the_digest_that_it_wants_before_anything_else() -> None:
+    lock = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests with Object Lock parameters"
+    async with scripted(error(400, "InvalidRequest", lock), answer(200, ETag='"p"')) as script:
+        await bucket(script).put_part("k", "u", 1, b"x", "", WHOLE)
+        assert script.asked[-1].headers["content-md5"]
+
+
+async def test_a_store_that_refuses_with_and_without_is_not_asked_for_ever() -> None:
+    async with scripted(error(400, "InvalidRequest", "No checksum pleases me")) as script:
+        with pytest.raises(GiveUp):
+            await bucket(script).put("k", b"x", Attributes(checksum="sha1:AA=="), None, NOTHING)
+        assert [sent(script, n) for n in range(2)] == [{"sha1": "AA=="}, {}]
+        assert len(script.asked) == 2
+
+
+async def test_an_upload_that_was_begun_with_them_goes_on_with_them() -> None:
+    async with scripted(error(400, "InvalidRequest", MISMATCH), answer(200, ETag='"p"')) as script:
+        b = bucket(script)
+        with pytest.raises(Unfit):
+            await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
+        await b.put_part("k", "another", 1, b"x", "sha256:AA==", OF_PARTS)
+        assert sent(script) == {"sha256": "AA=="}
+
+
+async def test_a_part_of_an_upload_without_checksums_is_refused_as_ever() -> None:
+    async with scripted(error(400, "InvalidRequest", MISMATCH)) as script:
+        with pytest.raises(GiveUp):
+            await bucket(script).put_part("k", "u", 1, b"x")
+
+
+@pytest.mark.parametrize("code", ["BadDigest", "XAmzContentChecksumMismatch"])
+async def test_what_arrives_otherwise_is_sent_again_and_then_corrupt(code: str) -> None:
+    async with scripted(error(400, code)) as script:
+        b = bucket(script)
+        with pytest.raises(Corrupt, match=code):
+            await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
+        assert len(script.asked) == 3
+        with pytest.raises(Corrupt, match=code):
+            await b.put("k", b"x", Attributes(checksum="sha1:AA=="), None, NOTHING)
+
+
+async def test_a_part_is_read_as_it_was_uploaded() -> None:
+    shown = {"x_amz_checksum_sha256": "S2==", "x_amz_checksum_type": "COMPOSITE"}
+    async with scripted(answer(206, b"hello", **shown)) as script:
+        b = bucket(script)
+        assert await b.read_part("k", 2, 5, "e") == (b"hello", "sha256:S2==")
+        asked = script.asked[-1]
+        assert asked.path == "/b/p/k?partNumber=2"
+        assert (asked.headers["if-match"], asked.headers["x-amz-checksum-mode"]) == ('"e"', "ENABLED")
+        assert "range" not in asked.headers
+
+
+@pytest.mark.parametrize("length", [4, 200_000])
+async def test_a_part_of_another_length_is_not_taken(length: int) -> None:
+    async with scripted(answer(206, b"x" * length)) as script:
+        b = bucket(script)
+        with pytest.raises(Unfit, match=f"{length} bytes are part 2, not 5"):
+            await b.read_part("k", 2, 5, "e")
+        assert b.admission.held == 0
+
+
+async def test_a_part_of_another_version_is_told() -> None:
+    async with scripted(error(412, "PreconditionFailed")) as script:
+        with pytest.raises(Changed):
+            await bucket(script).read_part("k", 2, 5, "e")
+
+
+async def test_the_head_of_a_part_shows_length_and_checksum() -> None:
+    head = b"HTTP/1.1 206 OK\r\nContent-Length: 9\r\nx-amz-checksum-crc32c: S1==\r\nx-amz-mp-parts-count: 2\r\n\r\n"
+    async with scripted(head) as script:
+        part = await bucket(script).head_part("k", 1, "e")
+        assert (part.size, part.checksum) == (9, "crc32c:S1==")
+        asked = script.asked[-1]
+        assert (asked.method, asked.path, asked.headers["x-amz-checksum-mode"]) == (
+            "HEAD", "/b/p/k?partNumber=1", "ENABLED",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [404, 412])
+async def test_an_object_that_is_gone_has_changed(status: int) -> None:
+    async with scripted(answer(status)) as script:
+        with pytest.raises(Changed):
+            await bucket(script).head_part("k", 1, "e")
+
+
+@pytest.mark.parametrize("status", [400, 405, 416, 501])
+async def test_a_store_that_does_not_tell_of_parts_has_none_of_any_length(status: int) -> None:
+    async with scripted(lambda asked: answer(status if asked.method == "HEAD" else 206)) as script:
+        assert (await bucket(script).head_part("k", 1, "e")).size == 0
+
+
+async def test_a_credential_that_is_refused_for_a_part_says_so() -> None:
+    async with scripted(answer(400), error(400, "ExpiredToken")) as script:
+        with pytest.raises(CredentialRejected):
+            await bucket(script).head_part("k", 1, "e")
+
+
+@pytest.mark.parametrize("size", [5, 200_000])
+async def test_a_store_that_does_not_heed_a_condition_can_not_mix_two_versions(size: int) -> None:
+    async with scripted(answer(206, b"x" * size, ETag='"another"')) as script:
+        b = bucket(script)
+        with pytest.raises(Changed):
+            await b.read_range("k", 0, size, "e")
+        with pytest.raises(Unfit):  # it may be the part's own; by ranges it will be seen
+            await b.read_part("k", 1, size, "e")
+
+
+async def test_parts_are_listed_with_their_checksums() -> None:
+    row = b"<Part><PartNumber>%d</PartNumber><ETag>e</ETag><Size>5</Size>%s</Part>"
+    rows = row % (1, b"<ChecksumSHA256>S1==</ChecksumSHA256>") + row % (2, b"")
+    page = b"<ListPartsResult><ChecksumAlgorithm>SHA256</ChecksumAlgorithm><IsTruncated>false</IsTruncated>%s%s"
+    async with scripted(answer(200, page % (rows, b"</ListPartsResult>"))) as script:
+        listed = await bucket(script).list_parts("k", "u")
+        assert listed is not None
+        assert [(part.number, part.checksum) for part in listed] == [(1, "sha256:S1=="), (2, "")]
+
+
+# -- completions
+
+
+PARTS = [Part(1, "e", 1, "crc32:P1=="), Part(2, "e", 1, "crc32:P2==")]
+
+
+async def complete(script: Script, checksum: str, declared: str, parts: list[Part] = PARTS) -> str:
+    written = await bucket(script).complete_upload("k", "u", parts, NOTHING, checksum, declared)
+    return written.etag
+
+
+@pytest.mark.parametrize(
+    ("checksum", "said"),
+    [
+        (WHOLE, b"<ChecksumCRC32>AAAAAA==</ChecksumCRC32>"),
+        (WHOLE, b""),
+        (WHOLE, b"<ChecksumCRC64NVME>BBBB</ChecksumCRC64NVME>"),
+        (WHOLE, b"<ChecksumCRC32>BBBBBB==-2</ChecksumCRC32>"),
+        (OF_PARTS, b"<ChecksumSHA256>AAAA-2</ChecksumSHA256>"),
+        (OF_PARTS, b"<ChecksumSHA256>BBBB-3</ChecksumSHA256>"),
+        ("", b"<ChecksumCRC32>BBBBBB==</ChecksumCRC32>"),
+    ],
+)
+async def test_an_answer_that_agrees_or_can_not_be_compared_is_taken(checksum: str, said: bytes) -> None:
+    async with scripted(answer(200, DONE % said)) as script:
+        assert await complete(script, checksum, "") == "e-2"
+        assert sent(script) == {}
+        assert b"Checksum" not in script.asked[-1].body, "S3 takes parts for wrong that name what was not declared"
+
+
+@pytest.mark.parametrize(
+    ("checksum", "said"),
+    [
+        (WHOLE, b"<ChecksumCRC32>BBBBBB==</ChecksumCRC32>"),
+        (OF_PARTS, b"<ChecksumSHA256>BBBB-2</ChecksumSHA256>"),
+        ("crc64nvme:AA==", b"<ChecksumCRC64NVME>BBBB</ChecksumCRC64NVME>"),
+        ("xxhash3:AA==", b"<ChecksumXXHASH3>BBBB</ChecksumXXHASH3>"),
+    ],
+)
+async def test_an_answer_with_another_checksum_is_taken_back(checksum: str, said: bytes) -> None:
+    async with scripted(answer(200, DONE % said), answer(204)) as script:
+        with pytest.raises(Corrupt, match="checksum"):
+            await complete(script, checksum, "")
+        assert (script.asked[-1].method, script.asked[-1].headers["if-match"]) == ("DELETE", '"e-2"')
+
+
+async def test_a_whole_checksum_is_told_at_the_end_and_the_parts_if_all_are_known() -> None:
+    done = answer(200, DONE % b"<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")
+    async with scripted(done) as script:
+        assert await complete(script, WHOLE, WHOLE) == "e-2"
+        assert sent(script) == {"crc32": "AAAAAA==", "type": "FULL_OBJECT"}
+        assert script.asked[-1].body.count(b"<ChecksumCRC32>P") == 2
+        for other in ("", "sha1:P2=="):
+            await complete(script, WHOLE, WHOLE, [PARTS[0], Part(2, "e", 1, other)])
+            assert b"Checksum" not in script.asked[-1].body
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["status", "after a 200"])
+async def test_a_completion_that_s3_refuses_for_its_content_is_corrupt(late: bool) -> None:
+    body = b"<Error><Code>BadDigest</Code><Message>The CRC32 you specified did not match</Message></Error>"
+    async with scripted(answer(200, body) if late else answer(400, body)) as script:
+        with pytest.raises(Corrupt, match="BadDigest"):
+            await complete(script, WHOLE, WHOLE)
+        assert not [asked for asked in script.asked if asked.method == "DELETE"], "nothing came into being"
+
+
+async def test_a_completion_that_wants_what_is_not_known_is_unfit() -> None:
+    message = "The complete request must include the checksum for each part. It was missing for part 1 in the request."
+    async with scripted(error(400, "InvalidRequest", message)) as script:
+        with pytest.raises(Unfit):
+            await complete(script, OF_PARTS, OF_PARTS)

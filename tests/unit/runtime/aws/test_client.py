@@ -1,0 +1,282 @@
+"""Requests over the wire: what is sent, what comes back, and what is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from email.utils import formatdate
+
+import pytest
+
+from dualsync.runtime.aws.credentials import Credential
+from dualsync.runtime.aws.http.client import ATTEMPTS, Caller, Refused
+from dualsync.runtime.aws.http.connection import HEAD_BYTES
+from dualsync.runtime.aws.http.signing import _trimmed
+from dualsync.runtime.errors import CredentialRejected, Unavailable
+from tests.support.scripted_server import CLOSE, Asked, Last, answer, chunked, error, scripted
+
+
+async def get(caller: Caller, path: str = "/b/k") -> bytes:
+    return bytes((await caller.call("GetObject", "b/k", "GET", path)).body or b"")
+
+
+async def put(caller: Caller, body: bytes) -> None:
+    await caller.call("PutObject", "b/k", "PUT", "/b/k", "", {"if-none-match": "*"}, body)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: 0)
+
+
+async def test_a_request_is_signed_whole_and_byte_for_byte() -> None:
+    async with scripted(answer(200, b"hello")) as script:
+        assert await get(script.caller(), "/b/a//../%2E/x%20y") == b"hello"
+    (asked,) = script.asked
+    assert (asked.method, asked.path) == ("GET", "/b/a//../%2E/x%20y")
+    assert asked.headers["host"] == script.url.removeprefix("http://")
+    authorization = asked.headers["authorization"]
+    assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert "/us-west-2/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=" in authorization
+
+
+@pytest.mark.parametrize("value", ["\xc3\xa0", "\x85", "a\xa0", "\x1c"])
+async def test_only_blanks_and_tabs_are_around_a_value(value: str) -> None:
+    """RFC 9110, 5.5. A name in UTF-8 that ends with "à" ends with what Latin-1 takes for a blank."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Name: \t {value} \t\r\n\r\n".encode("latin-1")
+    async with scripted(head) as script:
+        answered = await script.caller().call("GetObject", "b/k", "GET", "/b/k")
+    assert answered.headers["x-name"] == value
+
+
+@pytest.mark.parametrize(
+    ("value", "signed"),
+    [("a  b\xc3\xa0", "a b\xc3\xa0"), (" \x85 ", "\x85"), ("a   b  c", "a b c"), ("\xc3\xa0", "\xc3\xa0")],
+)
+def test_a_signature_trims_blanks_and_nothing_else(value: str, signed: str) -> None:
+    """IAM User Guide, "Create a signed AWS API request": sequential spaces become one. Other signs are the value's."""
+    assert _trimmed(value) == signed
+
+
+@pytest.mark.parametrize("size", [0, 1, HEAD_BYTES - 200, HEAD_BYTES, HEAD_BYTES + 1, 3_000_000])
+async def test_bodies_of_any_size_both_ways(size: int) -> None:
+    body = bytes(range(256)) * (size // 256 + 1)
+    async with scripted(answer(200, body[:size])) as script:
+        caller = script.caller()
+        await put(caller, body[:size])
+        assert await get(caller) == body[:size]
+    assert script.asked[0].body == body[:size]
+    assert script.connections == 1
+
+
+async def test_answers_in_chunks_and_until_the_end() -> None:
+    end = Last(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end")
+    async with scripted(chunked(b"one", b"two" * 100_000, b"\r\n"), end) as script:
+        caller = script.caller()
+        assert await get(caller) == b"one" + b"two" * 100_000 + b"\r\n"
+        assert await get(caller) == b"until the end"
+
+
+async def test_a_provisional_answer_is_not_the_answer() -> None:
+    async with scripted(b"HTTP/1.1 100 Continue\r\n\r\n" + answer(200, b"hello")) as script:
+        assert await get(script.caller()) == b"hello"
+
+
+async def test_connections_are_kept() -> None:
+    async with scripted(answer(200, b"x")) as script:
+        caller = script.caller()
+        for _ in range(5):
+            await get(caller)
+        assert script.connections == 1
+        await asyncio.gather(*(get(caller) for _ in range(5)))
+        assert script.connections == 5
+
+
+async def test_a_kept_connection_that_was_closed_costs_no_attempt() -> None:
+    async with scripted(answer(200, b"x"), CLOSE, CLOSE, answer(200, b"y")) as script:
+        caller = script.caller()
+        await asyncio.gather(get(caller))
+        assert await get(caller) == b"y"
+
+
+async def test_a_connection_with_an_error_that_is_not_read_is_not_kept() -> None:
+    """The next request would wait behind it."""
+    async with scripted(answer(404, b"x" * 100_000), answer(200, b"hello")) as script:
+        assert await get(script.caller()) == b"hello"
+        assert script.connections == 2
+
+
+async def test_closed_while_idle() -> None:
+    async with scripted(answer(200, b"x")) as script:
+        caller = script.caller()
+        for _ in range(3):
+            assert await get(caller) == b"x"
+            script.hang_up()
+            await asyncio.sleep(0)
+        assert len(script.asked) == 3
+
+
+@pytest.mark.parametrize("fault", [CLOSE, error(500, "InternalError"), error(503, "SlowDown"), answer(502)])
+async def test_faults_are_tried_again_and_not_for_ever(fault: bytes) -> None:
+    async with scripted(*[fault] * (ATTEMPTS - 1), answer(200, b"x")) as script:
+        assert await get(script.caller()) == b"x"
+    async with scripted(fault) as script:
+        with pytest.raises((Refused, Unavailable)):
+            await get(script.caller())
+        assert len(script.asked) == ATTEMPTS
+
+
+async def test_pauses_are_drawn_by_lot_and_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[float, float]] = []
+    monkeypatch.setattr("random.uniform", lambda low, high: drawn.append((low, high)) or 0)
+    async with scripted(error(503, "SlowDown")) as script:
+        with pytest.raises(Refused):
+            await get(script.caller())
+    assert drawn == [(0, 0.4), (0, 0.8)]
+
+
+async def test_refusals_are_not_tried_again() -> None:
+    async with scripted(error(412, "PreconditionFailed", "At least one.")) as script:
+        with pytest.raises(Refused) as caught:
+            await put(script.caller(), b"x" * 100_000)
+        assert len(script.asked) == 1
+    refusal = caught.value.refusal
+    assert (refusal.code, refusal.status, refusal.message) == ("PreconditionFailed", 412, "At least one.")
+
+
+async def test_a_code_is_read_from_what_is_no_xml() -> None:
+    body = b"<Error><Code>NoSuchKey</Code><Message>m</Message><Key>\x01&#x1;</Key></Error>"
+    async with scripted(answer(404, body)) as script:
+        with pytest.raises(Refused) as caught:
+            await get(script.caller())
+    assert caught.value.refusal.code == "NoSuchKey"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "code"),
+    [
+        (b'{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"m"}', {}, "QueueDoesNotExist"),
+        (b'{"__type":"ResourceNotFoundException","Message":"m"}', {}, "ResourceNotFoundException"),
+        (
+            b"{}",
+            {"x_amzn_query_error": "AWS.SimpleQueueService.NonExistentQueue;Sender"},
+            "AWS.SimpleQueueService.NonExistentQueue",
+        ),
+        (b"{broken", {}, "400"),
+        (b"", {}, "400"),
+    ],
+)
+async def test_codes_of_the_json_services(body: bytes, headers: dict[str, str], code: str) -> None:
+    async with scripted(answer(400, body, **headers)) as script:
+        with pytest.raises(Refused) as caught:
+            await script.caller("sqs").json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {})
+    assert caught.value.refusal.code == code
+
+
+async def test_json_calls() -> None:
+    async with scripted(answer(200, b'{"a": 1}'), answer(200)) as script:
+        caller = script.caller("dynamodb")
+        assert await caller.json("GetItem", "DynamoDB_20120810", "table", "1.0", {"ü": [1]}) == {"a": 1}
+        assert await caller.json("GetItem", "DynamoDB_20120810", "table", "1.0", {}) == {}
+    asked = script.asked[0]
+    assert (asked.method, asked.path) == ("POST", "/")
+    assert asked.headers["x-amz-target"] == "DynamoDB_20120810.GetItem"
+    assert asked.headers["content-type"] == "application/x-amz-json-1.0"
+    assert asked.body == b'{"\\u00fc": [1]}'
+
+
+async def test_a_truncated_answer_is_no_answer() -> None:
+    for cut in (answer(200, b"x" * 1000)[:-10], answer(200, b"x" * 1_000_000)[:-10], chunked(b"x" * 10)[:-10]):
+        async with scripted(Last(cut)) as script:
+            with pytest.raises(Unavailable, match="s3 GetObject b/k"):
+                await get(script.caller())
+
+
+@pytest.mark.parametrize("garbage", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * HEAD_BYTES])
+async def test_garbage_is_no_answer(garbage: bytes) -> None:
+    async with scripted(garbage) as script:
+        with pytest.raises((Refused, Unavailable)):
+            await get(script.caller())
+
+
+async def test_nobody_there() -> None:
+    async with scripted(answer()) as script:
+        pass
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1"):
+        await get(script.caller())
+
+
+async def test_a_cancelled_request_leaves_no_connection_in_the_middle() -> None:
+    asked = asyncio.Event()
+
+    def half(_: Asked) -> bytes:
+        asked.set()
+        return answer(200, b"x" * 1000)[:-10]
+
+    async with scripted(half) as script:
+        caller = script.caller()
+        asking = asyncio.create_task(get(caller))
+        await asked.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert caller.pool.open == 0
+
+
+async def test_a_wrong_clock_is_set_by_the_services() -> None:
+    late = formatdate(time.time() + 3600, usegmt=True)
+    refused = answer(403, b"<Error><Code>RequestTimeTooSkewed</Code></Error>", Date=late)
+    async with scripted(refused, answer(200, b"x")) as script:
+        assert await get(script.caller()) == b"x"
+    first, second = (asked.headers["x-amz-date"] for asked in script.asked)
+    assert second > first
+
+
+class Rotating:
+    """Credentials of which the second is good."""
+
+    def __init__(self) -> None:
+        self.keys = ["AKIAOLD", "AKIANEW"]
+
+    async def get(self) -> Credential:
+        return Credential(self.keys[0], "secret", "token")
+
+    async def renew(self) -> bool:
+        if len(self.keys) == 1:
+            return False
+        self.keys.pop(0)
+        return True
+
+
+async def test_a_refused_key_is_looked_up_anew_once() -> None:
+    async with scripted(error(403, "ExpiredToken"), answer(200, b"x")) as script:
+        assert await get(script.caller(credentials=Rotating())) == b"x"
+    assert "AKIAOLD" in script.asked[0].headers["authorization"]
+    assert "AKIANEW" in script.asked[1].headers["authorization"]
+    assert script.asked[1].headers["x-amz-security-token"] == "token"
+    async with scripted(error(403, "InvalidAccessKeyId")) as script:
+        with pytest.raises(Refused):
+            await get(script.caller())
+        assert len(script.asked) == 1
+
+
+async def test_no_key_at_all() -> None:
+    class Nothing(Rotating):
+        async def get(self) -> Credential:
+            raise CredentialRejected("none")
+
+    async with scripted(answer()) as script:
+        with pytest.raises(CredentialRejected):
+            await get(script.caller(credentials=Nothing()))
+        assert script.asked == []
+
+
+async def test_spare_connections_are_opened_ahead() -> None:
+    async with scripted(answer(200, b"x")) as script:
+        caller = script.caller(spare=3)
+        await get(caller)
+        async with asyncio.timeout(10):
+            while caller.pool.open < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await asyncio.gather(*(get(caller) for _ in range(3)))
+        assert script.connections == 3

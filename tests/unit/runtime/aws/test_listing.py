@@ -1,0 +1,225 @@
+"""Pages of ListObjectsV2."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualsync.runtime.aws.s3.listing import parse
+from dualsync.runtime.aws.s3.options import Options
+from dualsync.runtime.errors import Denied, GiveUp, Throttled, Unavailable
+from dualsync.runtime.model.objects import Row
+from tests.support.scripted_server import Asked, answer, error, scripted
+from tests.unit.runtime.aws.test_s3_wire import bucket
+
+HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+TAIL = b"</ListBucketResult>"
+
+
+def contents(key: str, size: int = 5, *, etag: str = "&quot;e&quot;") -> bytes:
+    return (
+        f"<Contents><Key>{key}</Key><LastModified>2026-10-21T07:28:01.000Z</LastModified><ETag>{etag}</ETag>"
+        f"<ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType><Size>{size}</Size>"
+        "<StorageClass>STANDARD</StorageClass></Contents>"
+    ).encode()
+
+
+def page(*rows: bytes, token: str = "") -> bytes:
+    more = f"<NextContinuationToken>{token}</NextContinuationToken>" if token else ""
+    return (
+        HEAD
+        + f"<Name>b</Name><IsTruncated>{'true' if token else 'false'}</IsTruncated>{more}".encode()
+        + b"".join(rows)
+        + TAIL
+    )
+
+
+def row(key: str, size: int = 5) -> Row:
+    return Row(key, "e", size, 1_792_567_681)
+
+
+def test_rows_relative_to_the_prefix() -> None:
+    got = parse(page(contents("p/"), contents("p/a%2Fb"), contents("p/a+b%2B%01%C3%BC", 0), token="a&amp;b="), "p/")
+    assert got.rows == [row("a/b"), row("a b+\x01ü", 0)]
+    assert parse(page(contents("a+b")), "").rows == [row("a b")], "S3 writes a blank so, and nothing else may be there"
+    assert got.token == "a&b="
+
+
+def test_keys_that_are_escaped_twice() -> None:
+    assert parse(page(contents("a&amp;b"), contents("%26amp;")), "").rows == [row("a&b"), row("&amp;")]
+
+
+@pytest.mark.parametrize("etag", ["&quot;e&quot;", '"e"', "e", "&#34;e&#34;"])
+def test_etags_however_quoted(etag: str) -> None:
+    assert parse(page(contents("k", etag=etag)), "").rows == [row("k")]
+
+
+def test_another_order_of_elements() -> None:
+    other = (
+        b"<Contents><Size>5</Size><ETag>&quot;e&quot;</ETag><Key>a%20b</Key>"
+        b"<LastModified>2026-10-21T07:28:01Z</LastModified></Contents>"
+    )
+    assert parse(page(other, contents("c")), "").rows == [row("a b"), row("c")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        HEAD,
+        page(contents("k"))[:-1],
+        page(contents("k"), token="t").replace(b"NextContinuationToken", b"Other"),
+        page(contents("k"), token="t").replace(b"true", b"false"),
+        page(contents("k")).replace(b"IsTruncated", b"Other"),
+    ],
+)
+def test_a_page_that_is_not_whole_is_no_page(body: bytes) -> None:
+    with pytest.raises(Unavailable, match="whole"):
+        parse(body, "")
+
+
+def test_an_answer_that_is_not_utf_8_is_no_page() -> None:
+    with pytest.raises(Unavailable, match="not UTF-8"):
+        parse(page(contents("k")).replace(b"<Name>b", b"<Name>\xff"), "")
+
+
+def test_elements_within_elements_are_read_by_the_parser() -> None:
+    nested = b"<Owner><ID>x</ID></Owner><Size>"
+    assert parse(page(contents("k").replace(b"<Size>", nested), contents("l")), "").rows == [row("k"), row("l")]
+
+
+def test_a_row_that_can_not_be_read_is_not_left_out() -> None:
+    with pytest.raises((Unavailable, KeyError)):
+        parse(page(contents("k").replace(b"<Size>5</Size>", b""), contents("l")), "")
+
+
+async def test_pages_follow_each_other() -> None:
+    def serve(asked: Asked) -> bytes:
+        if "continuation-token=t%2B1" in asked.path:
+            return answer(200, page(contents("p/b")))
+        return answer(200, page(contents("p/a"), token="t+1"))
+
+    async with scripted(serve) as script:
+        rows = [row async for rows in bucket(script).list("0 0") for row in rows]
+        assert rows == [row("a"), row("b")]
+        first, second = (asked.path for asked in script.asked)
+        assert first == "/b?encoding-type=url&list-type=2&prefix=p%2F&start-after=p%2F0%200"
+        assert second == "/b?continuation-token=t%2B1&encoding-type=url&list-type=2&prefix=p%2F"
+
+
+async def test_a_listing_that_fails_midway_raises() -> None:
+    async with scripted(answer(200, page(contents("p/a"), token="t")), error(503, "SlowDown")) as script:
+        pages = bucket(script).list()
+        assert await anext(pages) == [row("a")]
+        with pytest.raises(Throttled, match="SlowDown"):
+            await anext(pages)
+
+
+async def test_a_listing_may_be_left() -> None:
+    async with scripted(answer(200, page(contents("p/a"), token="t"))) as script:
+        pages = bucket(script).list()
+        assert await anext(pages) == [row("a")]
+        await pages.aclose()  # type: ignore[attr-defined]
+
+
+async def test_an_upper_end_asks_for_no_page_beyond_it() -> None:
+    first = answer(200, page(contents("p/a"), contents("p/b"), contents("p/c"), token="t"))
+    for until, wanted in (("b", ["a", "b"]), ("bb", ["a", "b"]), ("c", ["a", "b", "c"])):
+        async with scripted(first) as script:
+            assert [row.key async for rows in bucket(script).list(until=until) for row in rows] == wanted
+            assert len(script.asked) == 1
+
+
+async def test_only_keys_with_a_prefix_below_the_buckets_own() -> None:
+    async with scripted(answer(200, page(contents("p/x/a")))) as script:
+        assert [row.key async for rows in bucket(script).list("w", prefix="x/") for row in rows] == ["x/a"]
+        assert script.asked[0].path == "/b?encoding-type=url&list-type=2&prefix=p%2Fx%2F&start-after=p%2Fw"
+
+
+# -- what is archived
+
+STATUS = "<RestoreStatus><IsRestoreInProgress>{}</IsRestoreInProgress>{}</RestoreStatus>"
+RESTORED = STATUS.format("false", "<RestoreExpiryDate>2026-12-21T00:00:00.000Z</RestoreExpiryDate>")
+S3 = Options(restores=True)
+ASKING = "x-amz-optional-object-attributes"
+
+
+def kept(key: str, storage_class: str, status: str = "") -> bytes:
+    """A row in this class, with what S3 tells of its restore."""
+    told = f"<StorageClass>{storage_class}</StorageClass>{status}".encode()
+    return contents(key).replace(b"<StorageClass>STANDARD</StorageClass>", told)
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "status", "archived"),
+    [
+        ("GLACIER", "", True),
+        ("DEEP_ARCHIVE", "", True),
+        ("GLACIER", STATUS.format("true", ""), True),
+        ("GLACIER", RESTORED, False),
+        ("DEEP_ARCHIVE", RESTORED, False),
+        ("GLACIER", STATUS.format("perhaps", ""), False),
+        ("GLACIER", "<RestoreStatus/>", False),
+        ("GLACIER_IR", "", False),
+        ("INTELLIGENT_TIERING", "", False),
+        ("STANDARD", "", False),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True], ids=["by expression", "by parser"])
+def test_what_a_listing_tells_of_archives(storage_class: str, status: str, archived: bool, nested: bool) -> None:
+    asleep = kept("k", storage_class, status)
+    if nested:
+        asleep = asleep.replace(b"<Size>", b"<Owner><ID>x</ID></Owner><Size>")
+    body = page(contents("p/"), contents("GLACIER"), asleep, kept("z", "DEEP_ARCHIVE", RESTORED), contents("zz"))
+    rows = parse(body, "", archives=True).rows
+    assert [(row.key, row.archived) for row in rows] == [
+        ("p/", False),
+        ("GLACIER", False),
+        ("k", archived),
+        ("z", False),
+        ("zz", False),
+    ]
+    assert not any(row.archived for row in parse(body, "").rows), "not asked, not believed"
+
+
+def test_archived_rows_below_a_prefix() -> None:
+    body = page(contents("p/"), kept("p/a", "GLACIER"), contents("p/b"), kept("p/c", "DEEP_ARCHIVE"))
+    rows = parse(body, "p/", archives=True).rows
+    assert [(row.key, row.archived) for row in rows] == [("a", True), ("b", False), ("c", True)]
+
+
+async def test_only_s3_itself_is_asked_what_is_restored() -> None:
+    async with scripted(answer(200, page(kept("p/a", "GLACIER")))) as script:
+        assert [row.archived async for rows in bucket(script, S3).list() for row in rows] == [True]
+        assert script.asked[0].headers[ASKING] == "RestoreStatus"
+        assert [row.archived async for rows in bucket(script).list() for row in rows] == [False]
+        assert ASKING not in script.asked[1].headers
+
+
+async def test_a_store_that_refuses_the_question_is_not_asked_again() -> None:
+    def serve(asked: Asked) -> bytes:
+        if ASKING in asked.headers:
+            return error(501, "NotImplemented")
+        token = "" if "continuation-token" in asked.path else "t"
+        return answer(200, page(kept("p/b" if not token else "p/a", "GLACIER"), token=token))
+
+    async with scripted(serve) as script:
+        asking = bucket(script, S3)
+        rows = [row async for rows in asking.list() for row in rows]
+        assert [(row.key, row.archived) for row in rows] == [("a", False), ("b", False)]
+        assert [ASKING in asked.headers for asked in script.asked] == [True, False, False]
+        assert not asking.pages.restores
+        assert asking.pages.refused
+
+
+async def test_what_fails_without_the_question_too_says_nothing_of_it() -> None:
+    async with scripted(error(404, "NoSuchBucket")) as script:
+        asking = bucket(script, S3)
+        with pytest.raises(GiveUp, match="NoSuchBucket"):
+            await anext(asking.list())
+        assert asking.pages.restores
+        assert not asking.pages.refused
+    async with scripted(error(403, "AccessDenied")) as script:
+        asking = bucket(script, S3)
+        with pytest.raises(Denied):
+            await anext(asking.list())
+        assert len(script.asked) == 1

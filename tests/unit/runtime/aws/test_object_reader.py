@@ -1,0 +1,105 @@
+"""An object's content on its way: archived, cut off, waiting for room, of unknown length."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+from typing import cast
+
+import pytest
+
+from dualsync.runtime.aws.http.body_memory import Admission
+from dualsync.runtime.aws.s3.bucket import S3Bucket
+from dualsync.runtime.errors import GiveUp, Unavailable
+from tests.support.scripted_server import CLOSE, Asked, Last, answer, error, scripted
+from tests.support.wire import DATE, bucket
+
+
+async def test_an_archived_object_is_seen_though_it_cant_be_read() -> None:
+    """S3 refuses its GET, not its HEAD; INTELLIGENT_TIERING's archives may not even be told by the class."""
+    refused = error(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
+
+    def serve(asked: Asked) -> bytes:
+        return refused if asked.method == "GET" else answer(200, **DATE, x_amz_storage_class="DEEP_ARCHIVE")
+
+    async with scripted(serve) as script:
+        reading = await bucket(script).read("k")
+        assert reading is not None
+        assert (reading.seen.etag, reading.seen.archived) == ("e", True)
+        assert reading.seen.attributes.storage_class == "DEEP_ARCHIVE"
+        await reading.close()
+    async with scripted(refused, answer(200, **DATE)) as script:
+        reading = await bucket(script).read("k")
+        assert reading is not None
+        assert reading.seen.archived
+    async with scripted(refused, answer(404), error(404, "NoSuchKey")) as script:
+        assert await bucket(script).read("k") is None, "deleted meanwhile"
+
+
+@pytest.mark.parametrize("when", ["while it waits for room", "in the middle"])
+async def test_a_content_whose_connection_is_lost_is_read_again_from_the_same_version(when: str) -> None:
+    content = b"x" * 200_000
+    whole = answer(200, content, **DATE)
+    admission = Admission(len(content))
+    others = await admission.body(1)
+
+    def serve(asked: Asked) -> bytes:
+        if "range" in asked.headers:
+            return answer(206, content, **DATE)
+        return whole if when.startswith("while") else Last(whole[:-10])
+
+    async with scripted(serve) as script:
+        b = S3Bucket(script.caller(), "b", "p/", path_style=True, admission=admission)
+        reading = await b.read("k")
+        assert reading is not None
+        reading_it = asyncio.create_task(anext(aiter(reading.chunks())))
+        await asyncio.sleep(0)
+        if when.startswith("while"):
+            script.hang_up()
+            connection = reading._connection
+            assert connection is not None
+            connection.abort()  # as the pool does with what is silent for a minute
+        del others
+        assert await asyncio.wait_for(reading_it, 60) == content
+        assert [asked.headers.get("if-match") for asked in script.asked] == [None, '"e"']
+        del reading_it
+    assert admission.held == 0
+
+
+@pytest.mark.parametrize("size", [200_000, 20 << 20])
+async def test_what_failed_lets_its_room_go_at_once(size: int) -> None:
+    """Not when the collector of cycles comes by: others wait for it."""
+    admission = Admission(size)
+    gc.disable()
+    try:
+        async with scripted(Last(answer(200, b"x" * size, **DATE)[:-10])) as script:
+            b = S3Bucket(script.caller(), "b", "p/", path_style=True, admission=admission)
+            reading = await b.read("k")
+            assert reading is not None
+            connection = reading._connection
+            assert connection is not None
+            with contextlib.suppress(Unavailable):  # pytest.raises would keep the error, and all that it has seen
+                await b.receive("k", connection, await admission.body(size))
+                pytest.fail("it came")
+            await asyncio.sleep(0)
+            assert admission.held == 0
+        async with scripted(CLOSE) as script:
+            b = S3Bucket(script.caller(), "b", "p/", path_style=True)
+            with contextlib.suppress(Unavailable):
+                await b.put_part("k", "u", 1, cast(bytes, await admission.body(size)))
+                pytest.fail("it was put")
+            await asyncio.sleep(0)
+            assert admission.held == 0
+    finally:
+        gc.enable()
+
+
+async def test_an_object_of_unknown_length_is_given_up() -> None:
+    head = b'HTTP/1.1 200 OK\r\nETag: "e"\r\nTransfer-Encoding: chunked\r\n\r\n'
+    async with scripted(head + b"5\r\nhello\r\n0\r\n\r\n") as script:
+        with pytest.raises(GiveUp, match="MissingContentLength"):
+            await bucket(script).read("k")
+    async with scripted(head) as script:
+        with pytest.raises(GiveUp, match="MissingContentLength"):
+            await bucket(script).head("k")

@@ -1,0 +1,361 @@
+"""The small parts: metadata, memory, batches, side by side, keys, endpoints, secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from email.header import decode_header, make_header
+
+import pytest
+from botocore.session import Session
+
+from dualsync.runtime.aws.credentials import MachineCredentials
+from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
+from dualsync.runtime.aws.endpoints import Network
+from dualsync.runtime.aws.http.body_memory import HURRY, Admission, Body
+from dualsync.runtime.aws.http.pool import Endpoint
+from dualsync.runtime.aws.request_batching import Together
+from dualsync.runtime.aws.s3 import metadata
+from dualsync.runtime.aws.secrets_manager import PeerSecret, PeerSecrets
+from dualsync.runtime.aws.sqs import SqsQueue, printable
+from dualsync.runtime.aws.sts import StsIdentity
+from dualsync.runtime.errors import Changed, CredentialRejected, GiveUp, Stop, Throttled, Unavailable
+from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.origin_version import STAMP_KEY, Stamp
+from dualsync.runtime.platform import LoopParallel
+from tests.support.moto_server import Server
+from tests.support.scripted_server import KEY, answer, error, scripted
+from tests.unit.runtime.aws.test_s3_wire import STAMP
+
+
+def text(value: object) -> bytes:
+    return answer(200, json.dumps(value).encode())
+
+
+# -- metadata
+
+
+@pytest.mark.parametrize("value", ["grün", "漢字" * 100, "🎈", "a" * 60 + "ü", "Ã¤ is not ä"])
+def test_what_is_not_ascii_travels_as_rfc_2047_words(value: str) -> None:
+    sent = metadata.ascii_value(value)
+    assert sent.isascii()
+    assert all(len(word) <= 75 for word in sent.split(" "))
+    try:
+        meant = value.encode("latin-1").decode()
+    except UnicodeError:
+        meant = value
+    assert str(make_header(decode_header(sent))) == meant
+
+
+def test_what_came_as_words_goes_as_it_came() -> None:
+    assert metadata.outgoing([("k", "=?UTF-8?Q?gr=C3=BCn?=")], None) == {"k": "=?UTF-8?Q?gr=C3=BCn?="}
+
+
+def test_the_users_metadata_comes_before_the_stamp() -> None:
+    room = metadata.LIMIT_BYTES - len(STAMP_KEY) - len(STAMP.encode())
+    assert STAMP_KEY in metadata.outgoing([("k", "v" * (room - 1))], STAMP)
+    assert metadata.outgoing([("k", "v" * room)], STAMP) == {"k": "v" * room}
+
+
+def test_what_looks_like_a_stamp_and_is_none_is_the_users() -> None:
+    assert metadata.incoming({STAMP_KEY: "mine", "B": "1", "a": "2"}) == (
+        (("a", "2"), ("b", "1"), (STAMP_KEY, "mine")),
+        None,
+    )
+    assert metadata.incoming({STAMP_KEY: STAMP.encode()}) == ((), STAMP)
+    assert Stamp.decode(STAMP.encode()) == STAMP
+
+
+# -- memory
+
+
+async def test_bodies_are_admitted_in_turn() -> None:
+    admission = Admission(100)
+    first = await admission.body(60)
+    large = asyncio.create_task(admission.body(90))
+    small = asyncio.create_task(admission.body(10))
+    await asyncio.sleep(0)
+    assert not large.done()
+    assert not small.done(), "a small one does not overtake: the large one would wait for ever"
+    del first
+    await asyncio.sleep(0)
+    assert large.done()
+    assert small.done()
+    assert admission.held == 100
+
+
+async def test_a_piece_of_a_request_under_way_goes_first() -> None:
+    async def hurrying(size: int) -> Body:
+        HURRY.set(True)
+        return await admission.body(size)
+
+    admission = Admission(100)
+    first = await admission.body(60)
+    large = asyncio.create_task(admission.body(90))
+    await asyncio.sleep(0)
+    piece = await asyncio.wait_for(asyncio.create_task(hurrying(40)), 10)
+    pieces = [asyncio.create_task(hurrying(n)) for n in (60, 40)]
+    await asyncio.sleep(0)
+    small = asyncio.create_task(admission.body(1))
+    await asyncio.sleep(0)
+    del first
+    await asyncio.sleep(0)
+    assert [waiting.done() for waiting in (*pieces, large, small)] == [True, False, False, False]
+    del piece
+    await asyncio.sleep(0)
+    assert [waiting.done() for waiting in (*pieces, large, small)] == [True, True, False, False]
+    del pieces[:]
+    await asyncio.sleep(0)
+    assert large.done()
+    assert small.done()
+
+
+async def test_a_body_beyond_the_budget_gets_in_alone() -> None:
+    admission = Admission(100)
+    first = await admission.body(1)
+    huge = asyncio.create_task(admission.body(1000))
+    await asyncio.sleep(0)
+    assert not huge.done()
+    del first
+    assert len(await huge) == 1000
+
+
+async def test_who_is_cancelled_while_waiting_takes_nothing() -> None:
+    admission = Admission(100)
+    first: Body | None = await admission.body(100)
+    waiting = [asyncio.create_task(admission.body(50)) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    first = None
+    waiting[1].cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert first is None
+    assert admission.held == 50
+
+
+# -- batches
+
+
+async def test_who_asks_together_is_answered_together() -> None:
+    asked: list[list[int]] = []
+
+    async def ask(items: object) -> list[int]:
+        asked.append(list(items))  # type: ignore[call-overload]
+        return [item * 2 for item in asked[-1]]
+
+    together: Together[int, int] = Together(ask, 3)
+    assert await asyncio.gather(*(together(number) for number in range(7))) == [0, 2, 4, 6, 8, 10, 12]
+    assert asked == [[0, 1, 2], [3, 4, 5], [6]]
+    assert await together(9) == 18
+
+
+async def test_an_error_of_a_batch_is_everybodys_and_the_cancelled_are_left_out() -> None:
+    asked: list[list[int]] = []
+
+    async def ask(items: object) -> list[int]:
+        asked.append(list(items))  # type: ignore[call-overload]
+        raise Throttled("no")
+
+    together: Together[int, int] = Together(ask, 10)
+    tasks = [asyncio.create_task(together(number)) for number in range(3)]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Throttled, asyncio.CancelledError, Throttled]
+    assert asked == [[0, 2]]
+
+
+# -- side by side
+
+
+async def test_side_by_side_keeps_order_and_limit() -> None:
+    running = most = 0
+
+    async def double(number: int) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return number * 2
+
+    parallel = LoopParallel()
+    assert await parallel.map(double, range(20), 4) == [number * 2 for number in range(20)]
+    assert most == 4
+    assert await parallel.map(double, [], 4) == []
+    assert await parallel.map(double, [3], 0) == [6]
+
+
+async def test_the_first_error_ends_the_others() -> None:
+    ended = []
+
+    async def work(number: int) -> None:
+        if number == 1:
+            raise Changed("this one")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(number)
+
+    with pytest.raises(Changed, match="this one"):
+        await LoopParallel().map(work, range(3), 3)
+    assert sorted(ended) == [0, 2]
+
+
+# -- queue and ledger
+
+
+async def test_what_failed_of_a_batch_is_sent_again() -> None:
+    failed = {"Failed": [{"Id": "1", "SenderFault": False, "Code": "InternalError"}]}
+    async with scripted(text(failed), text({"Successful": []})) as script:
+        await SqsQueue(script.caller("sqs"), "q", "d").send(["a", "b", "c"], 7)
+        second = json.loads(script.asked[1].body)
+        assert second == {"QueueUrl": "q", "Entries": [{"Id": "1", "MessageBody": "b", "DelaySeconds": 7}]}
+
+
+@pytest.mark.parametrize(
+    ("item", "kind"),
+    [
+        ({"SenderFault": True, "Code": "InvalidMessageContents"}, GiveUp),
+        ({"SenderFault": True, "Code": "NeverHeardOf"}, GiveUp),
+        ({"SenderFault": False, "Code": "NeverHeardOf"}, Unavailable),
+    ],
+)
+async def test_a_batch_that_stays_failed_raises(item: dict[str, object], kind: type[Exception]) -> None:
+    async with scripted(text({"Failed": [{"Id": "0", **item}]})) as script:
+        with pytest.raises(kind):
+            await SqsQueue(script.caller("sqs"), "q", "d").send(["a"])
+
+
+@pytest.mark.parametrize(("reason", "sent"), [("a\nb\x00c", "a b c"), ("", "unknown"), ("ü" * 600, "ü" * 512)])
+def test_reasons_are_printable(reason: str, sent: str) -> None:
+    assert printable(reason) == sent
+
+
+async def test_entries_asked_for_at_once_are_one_request() -> None:
+    async with scripted(text({"Responses": {"t": [{"ObjectKey": {"S": "b"}, "Revision": {"N": "1"}}]}})) as script:
+        ledger = DynamoLedger(script.caller("dynamodb"), "t")
+        got = await asyncio.gather(*(ledger.get(key) for key in "abb"))
+        assert [entry.key if entry else None for entry in got] == [None, "b", "b"]
+        (asked,) = script.asked
+        assert asked.headers["x-amz-target"].endswith(".BatchGetItem")
+        keys = json.loads(asked.body)["RequestItems"]["t"]
+        assert keys == {"Keys": [{"ObjectKey": {"S": "a"}}, {"ObjectKey": {"S": "b"}}], "ConsistentRead": True}
+
+
+async def test_keys_that_stay_unprocessed_are_not_taken_for_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: 0)
+    again = {"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [{"ObjectKey": {"S": "a"}}]}}}
+    done = {"Responses": {"t": [{"ObjectKey": {"S": "a"}, "Revision": {"N": "3"}}]}}
+    async with scripted(text(again), text(again), text(done)) as script:
+        ledger = DynamoLedger(script.caller("dynamodb"), "t")
+        assert (await ledger.get_many(["a", "b"]))["a"].revision == 3
+        assert len(json.loads(script.asked[1].body)["RequestItems"]["t"]["Keys"]) == 1
+    async with scripted(text(again)) as script:
+        with pytest.raises(Throttled, match="unprocessed"):
+            await DynamoLedger(script.caller("dynamodb"), "t").get_many(["a"])
+
+
+async def test_a_write_whose_answer_was_lost_is_known_again(server: Server) -> None:
+    caller = Network("cn-north-1", KEY).caller("dynamodb", server.url)
+    ledger = DynamoLedger(caller, server.make_table())
+    entry = Entry("k", 1, updated=5)
+    await ledger.put(entry, 0)
+    await ledger.put(entry, 0)
+    with pytest.raises(Changed):
+        await ledger.put(Entry("k", 1, updated=6), 0)
+
+
+# -- secret and identity
+
+
+async def test_the_peers_secret(server: Server) -> None:
+    caller = Network("cn-north-1", KEY).caller("secretsmanager", server.url)
+    values = {"access_key_id": "AKIA", "secret_access_key": "very secret", "user_id": "AIDA"}
+    secret = await PeerSecrets(caller, server.make_secret(values)).read()
+    assert secret == PeerSecret("AKIA", "very secret", "AIDA")
+    assert "very" not in repr(secret)
+    assert await PeerSecrets(caller, "none").read() is None
+    assert (await PeerSecrets(caller, server.make_secret({**values, "user_id": ""})).read()) == PeerSecret(
+        "AKIA", "very secret"
+    )
+    for wrong in (
+        "very secret",
+        "[]",
+        '{"access_key_id": "very secret"}',
+        '{"access_key_id": 1, "secret_access_key": "x"}',
+    ):
+        with pytest.raises(CredentialRejected, match="secret_access_key") as caught:
+            await PeerSecrets(caller, server.make_secret(wrong)).read()
+        assert "very" not in str(caught.value)
+
+
+async def test_a_secret_marked_for_deletion_is_absent() -> None:
+    body = b'{"__type":"InvalidRequestException","Message":"marked for deletion"}'
+    async with scripted(answer(400, body)) as script:
+        assert await PeerSecrets(script.caller("secretsmanager"), "s").read() is None
+
+
+async def test_the_callers_user_id(server: Server) -> None:
+    identity = StsIdentity(Network("cn-north-1", KEY).caller("sts", server.url))
+    assert await identity.user_id() == server.client("sts").get_caller_identity()["UserId"]
+    async with scripted(error(403, "InvalidClientTokenId")) as script:
+        with pytest.raises(CredentialRejected):
+            await StsIdentity(script.caller("sts")).user_id()
+
+
+# -- endpoints and keys
+
+
+@pytest.fixture
+def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    import os
+
+    for name in os.environ:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/config")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/credentials")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.mark.usefixtures("_bare")
+@pytest.mark.parametrize(("region", "suffix"), [("cn-north-1", "amazonaws.com.cn"), ("us-west-2", "amazonaws.com")])
+def test_endpoints_of_both_partitions(region: str, suffix: str) -> None:
+    network = Network(region)
+    assert network.caller("sqs").pool.endpoint == Endpoint(f"sqs.{region}.{suffix}", 443, True)
+    caller, path_style = network.s3("bucket")
+    assert (caller.pool.endpoint.host, path_style) == (f"bucket.s3.{region}.{suffix}", False)
+    caller, path_style = network.s3("a.b")
+    assert (caller.pool.endpoint.host, path_style) == (f"s3.{region}.{suffix}", True)
+
+
+@pytest.mark.usefixtures("_bare")
+def test_endpoints_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:5000")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:6000/base/")
+    network = Network("us-west-2")
+    assert network.caller("sqs").pool.endpoint == Endpoint("127.0.0.1", 6000, False, "/base")
+    assert network.caller("dynamodb").pool.endpoint.authority == "127.0.0.1:5000"
+    assert network.caller("sts", "https://sts.example").pool.endpoint.authority == "sts.example"
+    caller, path_style = network.s3("bucket", "http://[::1]:7000")
+    assert (caller.pool.endpoint.authority, path_style) == ("[::1]:7000", True)
+
+
+@pytest.mark.usefixtures("_bare")
+def test_no_such_region() -> None:
+    with pytest.raises(Stop, match="nowhere"):
+        Network("nowhere").caller("sqs")
+
+
+@pytest.mark.usefixtures("_bare")
+async def test_the_machines_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CredentialRejected, match="no AWS credential"):
+        await MachineCredentials(Session()).get()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    credentials = MachineCredentials(Session())
+    key = await credentials.get()
+    assert (key.access_key_id, key.token) == ("AKIA", "")
+    assert "secret" not in repr(key).replace("secret_access_key", "")
+    assert await credentials.renew() is False

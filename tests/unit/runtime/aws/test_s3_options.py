@@ -1,0 +1,135 @@
+"""What a bucket sends beyond an object's own attributes: encryption, tags, who pays, what a store wants or lacks."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualsync.runtime.aws.s3.options import Options
+from dualsync.runtime.errors import Changed, Denied, GiveUp
+from dualsync.runtime.model.objects import NOTHING, Condition, Part
+from tests.support.scripted_server import Asked, answer, error, scripted
+from tests.support.wire import DATE, PLAIN, bucket, put
+
+
+async def test_encryption_of_replicas() -> None:
+    async with scripted(answer(200, ETag='"e"')) as script:
+        for options, expected in (
+            (Options(encryption="AES256"), {"": "AES256"}),
+            (Options(encryption="aws:kms"), {"": "aws:kms", "-bucket-key-enabled": "true"}),
+            (
+                Options(encryption="aws:kms", kms_key="arn:k"),
+                {"": "aws:kms", "-aws-kms-key-id": "arn:k", "-bucket-key-enabled": "true"},
+            ),
+            (Options(encryption="aws:kms:dsse", kms_key="arn:k"), {"": "aws:kms:dsse", "-aws-kms-key-id": "arn:k"}),
+            (Options(kms_key="arn:k"), {}),
+        ):
+            sent = (await put(script, PLAIN, options=options)).headers
+            base = "x-amz-server-side-encryption"
+            assert {name.removeprefix(base): value for name, value in sent.items() if base in name} == expected
+
+
+async def test_tags_travel_when_they_are_to() -> None:
+    listed = (
+        b"<Tagging><TagSet><Tag><Key>b &amp; c</Key><Value>1+1=2</Value></Tag>"
+        b"<Tag><Key>a</Key><Value></Value></Tag></TagSet></Tagging>"
+    )
+
+    def serve(asked: Asked) -> bytes:
+        if "tagging" in asked.path:
+            return answer(200, listed)
+        return answer(200, b"x", **DATE, x_amz_tagging_count="2", x_amz_version_id="v/1")
+
+    async with scripted(serve) as script:
+        plain = await bucket(script).read("k")
+        assert plain is not None
+        assert (plain.seen.attributes.tags, len(script.asked)) == ((), 1)
+        b = bucket(script, Options(tags=True))
+        reading = await b.read("k")
+        assert reading is not None
+        assert reading.seen.attributes.tags == (("a", ""), ("b & c", "1+1=2"))
+        assert script.asked[-1].path == "/b/p/k?tagging=&versionId=v%2F1"
+        await b.put("k", b"x", reading.seen.attributes, None, NOTHING)
+        assert script.asked[-1].headers["x-amz-tagging"] == "a=&b+%26+c=1%2B1%3D2"
+        await bucket(script).put("k", b"x", reading.seen.attributes, None, NOTHING)
+        assert "x-amz-tagging" not in script.asked[-1].headers
+
+
+@pytest.mark.parametrize("value", ["<Value></Value>", "<Value/>", "<Value />"])
+async def test_a_tag_without_a_value_is_a_tag(value: str) -> None:
+    listed = (
+        f"<Tagging><TagSet><Tag><Key>a</Key>{value}</Tag><Tag><Key>b</Key><Value>c</Value></Tag></TagSet></Tagging>"
+    )
+    async with scripted(answer(200, b"", **DATE, x_amz_tagging_count="2"), answer(200, listed.encode())) as script:
+        reading = await bucket(script, Options(tags=True)).read("k")
+        assert reading is not None
+        assert reading.seen.attributes.tags == (("a", ""), ("b", "c"))
+
+
+async def test_tags_that_are_refused_leave_no_connection_in_the_middle() -> None:
+    def serve(asked: Asked) -> bytes:
+        if "tagging" in asked.path:
+            return error(403, "AccessDenied")
+        return answer(200, b"x" * 200_000, **DATE, x_amz_tagging_count="2")
+
+    async with scripted(serve) as script:
+        b = bucket(script, Options(tags=True))
+        with pytest.raises(Denied, match="GetObjectTagging"):
+            await b.read("k")
+        assert b.caller.pool.open == 1
+
+
+async def test_the_requester_pays_for_every_request() -> None:
+    done = b'<R><UploadId>u</UploadId><ETag>"e"</ETag></R>'
+    async with scripted(answer(200, done, **DATE)) as script:
+        b = bucket(script, Options(requester_pays=True))
+        await b.head("k")
+        await b.read("k")
+        await b.head_part("k", 1, "e")
+        await b.put("k", b"x", PLAIN, None, NOTHING)
+        await b.create_upload("k", PLAIN, None)
+        await b.put_part("k", "u", 1, b"x")
+        await b.complete_upload("k", "u", [Part(1, "e")], NOTHING)
+        await b.abort_upload("k", "u")
+        await b.delete("k", Condition("e"))
+        await b.read_range("k", 0, len(done), "e")
+        assert {asked.headers.get("x-amz-request-payer") for asked in script.asked} == {"requester"}
+
+
+async def test_a_bucket_with_object_lock_gets_the_digest_that_it_wants() -> None:
+    wants = error(
+        400, "InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests"
+    )
+    async with scripted(wants, answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        for _ in range(2):
+            await b.put("k", b"hello", PLAIN, None, NOTHING)
+        assert [asked.headers.get("content-md5") for asked in script.asked] == [None, *["XUFAKrxLKna5cZ2REBfFkg=="] * 2]
+    async with scripted(wants, answer(200, ETag='"e"')) as script:
+        await bucket(script).put("k", b"", PLAIN, None, NOTHING)
+        assert script.asked[1].headers["content-md5"] == "1B2M2Y8AsgTpgAmY7PhCfg==", "of nothing, too"
+    async with scripted(wants) as script:
+        with pytest.raises(GiveUp, match="InvalidRequest"):
+            await bucket(script).put("k", b"hello", PLAIN, None, NOTHING)
+        assert len(script.asked) == 2
+
+
+async def test_a_store_without_conditional_writes_is_looked_at_first() -> None:
+    there = {"k"}
+
+    def serve(asked: Asked) -> bytes:
+        if "if-match" in asked.headers or "if-none-match" in asked.headers:
+            return error(501, "NotImplemented", "A header you provided implies functionality that is not implemented.")
+        if asked.method in ("HEAD", "GET"):
+            return answer(200, b"", **DATE) if asked.path[-1] in there else error(404, "NoSuchKey")
+        return answer(200, **DATE)
+
+    async with scripted(serve) as script:
+        b = bucket(script)
+        assert b.unconditional is False
+        assert (await b.put("n", b"x", PLAIN, None, NOTHING)).etag == "e"
+        assert b.unconditional is True
+        for key, condition in (("k", NOTHING), ("k", Condition("other")), ("n", Condition("e"))):
+            with pytest.raises(Changed):
+                await b.put(key, b"x", PLAIN, None, condition)
+        await b.delete("k", Condition("e"))
+        assert [asked.method for asked in script.asked[-2:]] == ["HEAD", "DELETE"]

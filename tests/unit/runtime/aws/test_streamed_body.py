@@ -1,0 +1,201 @@
+"""Parts too long for memory go out while they are read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from base64 import b64encode
+from typing import cast
+
+import pytest
+
+from dualsync.runtime.aws.http.body_memory import HURRY, Admission
+from dualsync.runtime.aws.http.client import ATTEMPTS, STREAMS
+from dualsync.runtime.aws.http.connection import Answer, Connection
+from dualsync.runtime.aws.s3.bucket import S3Bucket
+from dualsync.runtime.errors import Changed, Unavailable
+from dualsync.runtime.model.objects import NOTHING, Attributes, Part
+from dualsync.runtime.model.streamed_body import PIECE_BYTES, Pieces
+from tests.support.scripted_server import CLOSE, Asked, Script, answer, error, scripted
+
+SIZE = 2 * PIECE_BYTES + 5
+
+
+class Source:
+    """Bytes that say where they are from; `fails` before a read from that byte on."""
+
+    def __init__(self, fails: int = SIZE, error: Exception | None = None) -> None:
+        self.read_from: list[int] = []
+        self._fails = fails
+        self._error = error
+
+    async def read(self, start: int, end: int) -> bytes:
+        if start >= self._fails and self._error is not None:
+            raise self._error
+        self.read_from.append(start)
+        return bytes([65 + start // PIECE_BYTES]) * (end - start)
+
+    def pieces(self) -> Pieces:
+        return Pieces(self.read, 0, SIZE)
+
+
+WHOLE = b"A" * PIECE_BYTES + b"B" * PIECE_BYTES + b"C" * 5
+
+
+def bucket(script: Script) -> S3Bucket:
+    return S3Bucket(script.caller(), "b", path_style=True)
+
+
+async def test_a_long_part_arrives_whole() -> None:
+    source = Source()
+    assert len(source.pieces()) == SIZE
+    async with scripted(answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        assert await b.put_part("k", "u", 7, source.pieces()) == Part(7, "e")
+        (asked,) = script.asked
+        assert asked.body == WHOLE
+        assert asked.headers["content-length"] == str(SIZE)
+        assert asked.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+        assert source.read_from == [0, PIECE_BYTES, 2 * PIECE_BYTES]
+        assert b.caller.pool.open == 1
+
+
+@pytest.mark.parametrize("first", [error(503, "SlowDown"), error(500, "InternalError"), CLOSE])
+async def test_a_part_that_is_sent_again_is_read_again(first: bytes) -> None:
+    source = Source()
+    async with scripted(first, answer(200, ETag='"e"')) as script:
+        await bucket(script).put_part("k", "u", 7, source.pieces())
+        assert script.asked[-1].body == WHOLE
+        assert source.read_from[-3:] == [0, PIECE_BYTES, 2 * PIECE_BYTES]
+
+
+@pytest.mark.parametrize("error", [Changed("replaced"), Unavailable("reset")], ids=repr)
+async def test_a_source_that_fails_leaves_no_connection_in_the_middle(error: Exception) -> None:
+    answered: list[Asked] = []
+
+    def serve(asked: Asked) -> bytes:
+        answered.append(asked)
+        return answer(200, ETag='"e"')
+
+    async with scripted(serve) as script:
+        b = bucket(script)
+        with pytest.raises(type(error)):
+            await b.put_part("k", "u", 7, Source(PIECE_BYTES, error).pieces())
+        assert b.caller.pool.open == 0
+        assert answered == [], "half a part is none"
+        await b.put_part("k", "u", 7, Source().pieces())
+        assert len(answered) == 1
+
+
+async def test_a_refusal_before_all_is_sent_ends_the_sending() -> None:
+    async with scripted(error(403, "AccessDenied")) as script:
+        with pytest.raises(Exception, match="AccessDenied"):
+            await bucket(script).put_part("k", "u", 7, Source().pieces())
+
+
+async def test_a_piece_is_let_go_before_the_next_is_asked_for() -> None:
+    """Else many parts at once, each with one piece in hand, would wait for each other's for ever."""
+    admission = Admission(PIECE_BYTES)
+
+    async def read(start: int, end: int) -> bytes:
+        return cast(bytes, await admission.body(end - start))
+
+    async with scripted(answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        parts = (b.put_part("k", "u", n, Pieces(read, 0, SIZE)) for n in (1, 2))
+        await asyncio.wait_for(asyncio.gather(*parts), 60)
+        assert admission.held == 0
+
+
+async def test_a_bucket_that_wants_a_digest_ahead_gets_it_by_a_first_reading() -> None:
+    wants = error(400, "InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests")
+    source = Source()
+    async with scripted(wants, answer(200, ETag='"e"')) as script:
+        await bucket(script).put_part("k", "u", 7, source.pieces())
+        expected = b64encode(hashlib.md5(WHOLE, usedforsecurity=False).digest()).decode()
+        assert script.asked[-1].headers["content-md5"] == expected
+        assert script.asked[-1].body == WHOLE
+        assert source.read_from[-6:] == [0, PIECE_BYTES, 2 * PIECE_BYTES] * 2
+
+
+async def test_a_refusal_between_two_pieces_leaves_no_connection_in_the_middle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other end would take the next request for the rest of the content."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(PIECE_BYTES)
+            writer.write(error(403, "AccessDenied"))
+            await reader.read()
+        writer.close()
+        ended.set()
+
+    ended = asyncio.Event()
+    send = Connection._send
+
+    async def send_and_be_answered(self: Connection, body: memoryview, waiter: asyncio.Future[Answer]) -> None:
+        await send(self, body, waiter)
+        await asyncio.wait({waiter})
+
+    monkeypatch.setattr(Connection, "_send", send_and_be_answered)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    b = bucket(Script([], url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    try:
+        with pytest.raises(Exception, match="AccessDenied"):
+            await b.put_part("k", "u", 7, Source().pieces())
+        assert b.caller.pool.open == 0
+        await ended.wait()
+    finally:
+        server.close()
+
+
+async def test_a_source_that_fails_is_not_tried_on_every_kept_connection() -> None:
+    source = Source(0, Unavailable("silent"))
+    tries = 0
+
+    async def read(start: int, end: int) -> bytes:
+        nonlocal tries
+        tries += 1
+        return await source.read(start, end)
+
+    async with scripted(answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        await asyncio.gather(*[b.put("k", b"x", Attributes(), None, NOTHING) for _ in range(8)])
+        assert b.caller.pool.open == 8
+        with pytest.raises(Unavailable, match="silent"):
+            await b.put_part("k", "u", 7, Pieces(read, 0, SIZE))
+        assert tries == ATTEMPTS
+        await b.put("k", b"x", Attributes(), None, NOTHING)
+
+
+async def test_only_so_many_go_out_at_a_time_that_each_keeps_moving() -> None:
+    """S3 ends a request on which nothing moves, and each is begun when its turn comes."""
+    begun: set[int] = set()
+    go_on = asyncio.Event()
+    full = asyncio.Event()
+
+    def pieces(number: int) -> Pieces:
+        async def read(start: int, end: int) -> bytes:
+            begun.add(number)
+            assert HURRY.get()
+            if len(begun) == STREAMS:
+                full.set()
+            await go_on.wait()
+            return b"x" * (end - start)
+
+        return Pieces(read, 0, 5)
+
+    async with scripted(answer(200, ETag='"e"')) as script:
+        b = bucket(script)
+        parts = [asyncio.create_task(b.put_part("k", "u", n, pieces(n))) for n in range(STREAMS + 3)]
+        await full.wait()
+        small = asyncio.create_task(b.put("k", b"x", Attributes(), None, NOTHING))
+        await small
+        assert len(begun) == STREAMS, "what is small does not wait, nor do others begin"
+        go_on.set()
+        await asyncio.gather(*parts)
+        assert len(begun) == STREAMS + 3
+        assert not HURRY.get()

@@ -1,0 +1,241 @@
+"""The command line itself: who imports what, help that teaches, completion, colours, errors in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from dualsync.runtime.__main__ import main
+from dualsync.runtime.commands.app import app
+from dualsync.runtime.commands.formatting import duration, moment, number, rate, size, some
+from dualsync.runtime.commands.session import Session
+from dualsync.runtime.errors import Unavailable
+from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.stacks import NoPair, Where, find
+from dualsync.runtime.settings import SideName
+from tests.support.operator_harness import Office
+
+ROOT = Path(__file__).resolve().parents[4]
+GROUPS = {"conflicts": 4, "deletions": 4, "dlq": 3}
+COMMANDS = (
+    *("status", "verify", "explain", "plan", "audit", "stacks", "pause", "resume", "limit", "drain", "reconcile"),
+    *("rotate-key", "smoke", *GROUPS),
+)
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("role", ["settings", "worker", "finder"])
+def test_services_start_without_the_command_line(role: str) -> None:
+    code = (
+        "import sys, runtime.__main__ as m\n"
+        f"code = m.main(['{role}'])\n"
+        "import dualsync.runtime.app.processes\n"
+        "bad = [n for n in sys.modules if n.split('.')[0] in ('typer', 'rich', 'click')"
+        " or n.startswith(('dualsync.runtime.commands', 'dualsync.runtime.operations'))]\n"
+        "sys.exit(repr(bad) if bad else 0)"
+    )
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_needs_no_boto3() -> None:
+    code = (
+        "import sys, dualsync.runtime.commands.app\n"
+        "sys.exit(repr([n for n in sys.modules if n.split('.')[0] in ('boto3', 'botocore')]) if 'boto3' in sys.modules"
+        " or 'botocore' in sys.modules else 0)"
+    )
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    answer = Office().call(command, "--help")
+    assert answer.code == 0
+    assert f"dualsync {command}" in answer.out
+
+
+def test_the_help_names_every_command_and_the_exit_codes() -> None:
+    out = Office().call("--help").out
+    assert all(command in out for command in COMMANDS)
+    assert "Exit codes: 0 done" in out
+
+
+@pytest.mark.parametrize(("group", "count"), GROUPS.items())
+def test_every_word_of_a_group_explains_itself(group: str, count: int) -> None:
+    found = next(g for g in app.registered_groups if g.name == group).typer_instance
+    assert found is not None
+    names = [c.name or c.callback.__name__ for c in found.registered_commands if c.callback]
+    assert len(names) == count
+    for name in names:
+        answer = Office().call(group, name, "--help")
+        assert answer.code == 0
+        assert "--json" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "1 B/s"),
+        (1000, "1 kB/s"),
+        (1_000_000, "1 MB/s"),
+        (2_500_000, "2.5 MB/s"),
+        (1024, "1 KiB/s"),
+        (20 << 20, "20 MiB/s"),
+        (1 << 30, "1 GiB/s"),
+        (1_234_567, "1.2 MB/s"),
+    ],
+)
+def test_a_limit_is_said_as_it_was_given(count: int, words: str) -> None:
+    assert rate(count) == words
+
+
+def test_one_and_many() -> None:
+    assert [some(n, "worker") for n in (0, 1, 2)] == ["0 workers", "1 worker", "2 workers"]
+
+
+@pytest.mark.parametrize("columns", ["", "60"])
+def test_a_pipe_gets_every_row_in_one_line_and_nothing_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    office = Office()
+    office.put(SideName.CN, "k")
+    office.settle()
+    etag = office.stores[SideName.CN].rows()[0].etag
+    out = office.call("explain", "k").out
+    assert "…" not in out
+    (row,) = [line for line in out.splitlines() if line.startswith("object")]
+    assert (row.count(etag) == 2) is not bool(columns)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("explain", ""), "the key is empty"),
+        (("conflicts", "show", "xyz"), "error: no conflict has the id or key 'xyz'"),
+    ],
+)
+def test_an_error_names_what_was_wrong_and_no_class(arguments: tuple[str, ...], words: str) -> None:
+    answer = Office().call(*arguments)
+    assert answer.code in (1, 2)
+    assert words in answer.err
+
+
+def test_a_file_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(NoPair, match=r"nope: No such file or directory; make it"):
+        find(Where(file=tmp_path / "nope"))
+
+
+def test_completion() -> None:
+    environment = {"_DUALSYNC_COMPLETE": "complete_bash", "COMP_WORDS": "dualsync pa", "COMP_CWORD": "1"}
+    done = python("from runtime.__main__ import console; import sys; sys.argv[1:] = []; console()", **environment)
+    assert done.stdout.split() == ["pause"], done.stderr
+
+
+def test_words_that_are_none() -> None:
+    assert main(["no-such-command"]) == 2
+    assert Office().call("status", "--no-such-option").code == 2
+
+
+GREEN = "\x1b\\[[0-9;]*32m"
+
+
+def live(monkeypatch: pytest.MonkeyPatch, **console: Any) -> str:
+    """The live screen's first picture; then Ctrl-C."""
+    office = Office()
+    asyncio.run(office.heartbeat())
+    out = Console(file=io.StringIO(), force_terminal=True, width=160, height=50, **console)
+
+    async def open_desk(where: Where) -> Desk:
+        return office.desk()
+
+    async def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dualsync.runtime.commands.status.asyncio.sleep", interrupted)
+    result = CliRunner().invoke(app, ["status", "--watch"], obj=Session(open_desk=open_desk, out=out))
+    assert result.exit_code == 130
+    file: Any = out.file
+    text: str = file.getvalue()
+    return text
+
+
+def test_the_live_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = live(monkeypatch)
+    assert "RUNNING" in text
+    assert re.search(GREEN, text)
+
+
+def test_no_colours_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(GREEN, live(monkeypatch))
+
+
+def test_an_error_is_one_line() -> None:
+    async def open_desk(where: Where) -> Desk:
+        raise Unavailable("dynamodb ledger: no answer")
+
+    result = CliRunner().invoke(app, ["status"], obj=Session(open_desk=open_desk))
+    assert result.exit_code == 1
+    assert result.stderr == "error: Unavailable: dynamodb ledger: no answer\n"
+
+
+def test_without_pulumi_and_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoPair, match=r"pulumi is not installed here.*--pair"):
+        find(Where(project=tmp_path))
+
+
+def test_pulumis_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the CLI that knows one stack."""
+    script = tmp_path / "pulumi"
+    from tests.support.operator_harness import settings
+
+    environment = settings(SideName.CN).to_environment()
+    script.write_text(
+        f"#!{sys.executable}\nimport json, sys\n"
+        "stack = sys.argv[sys.argv.index('--stack') + 1]\n"
+        "if stack != 'cn': sys.exit(\"error: no stack named '%s' found\" % stack)\n"
+        f"print(json.dumps({{'pair': 'p', 'cn': {{'accountId': '1', 'environment': {environment!r}}}}}))\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    pair = find(Where(project=tmp_path, profiles={SideName.CN: "me"}))
+    assert pair.name == "p"
+    assert list(pair.stacks) == [SideName.CN]
+    assert pair.stacks[SideName.CN].profile == "me"
+    with pytest.raises(NoPair, match="no stack named 'other' found"):
+        find(Where(project=tmp_path, stack_names=dict.fromkeys(SideName, "other")))
+
+
+def test_numbers_for_people() -> None:
+    assert [duration(s) for s in (None, 0.44, 12, 300, 36_000, 864_000)] == [
+        *("–", "0.4 s", "12 s", "5.0 min", "10 h", "10 d"),
+    ]
+    assert [size(n) for n in (5, 2048, 3 << 30)] == ["5 B", "2.0 KiB", "3.0 GiB"]
+    assert number(1234567) == "1 234 567"
+    assert moment(0) == "–"
+    assert moment(1_790_000_000) == "2026-09-21 14:13:20Z"

@@ -1,0 +1,111 @@
+"""`rotate-key` says where a key stands, and proves a rotation by the workers' own word."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.operations import keys
+from dualsync.runtime.operations.context import AccessKey, Promise
+from dualsync.runtime.settings import SideName
+from tests.support.fakes.clock import FakeClock
+from tests.support.operator_harness import IDS, FakeMeters, Office
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+
+
+def meters(office: Office, side: SideName) -> FakeMeters:
+    found: Any = office.sides[side].meters
+    assert isinstance(found, FakeMeters)
+    return found
+
+
+def keyed(*ids: str, secret: str = "AKIA1") -> Office:
+    """cn's user has these keys, the secret at global names `secret`, and global's worker has proven it."""
+    office = Office()
+    asyncio.run(office.heartbeat())
+    meters(office, CN).access = [AccessKey(id, int(office.time.now) - 86400 * 40) for id in ids]
+    meters(office, GLOBAL).promised = Promise(secret, IDS[CN])
+    return office
+
+
+def test_steady() -> None:
+    answer = keyed("AKIA1").call("rotate-key", "cn")
+    assert answer.code == 0
+    assert "one key, 40 d old" in answer.out
+    assert "1 of 1 living workers of global have proven it" in answer.out
+    assert "pulumi config set dualsync:keyVersion N+1 --stack cn" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("ids", "secret", "phase"),
+    [
+        (("AKIA1", "AKIA2"), "AKIA1", "rotating"),
+        (("AKIA2",), "AKIA1", "broken"),
+    ],
+)
+def test_what_is_not_steady(ids: tuple[str, ...], secret: str, phase: str) -> None:
+    answer = keyed(*ids, secret=secret).call("rotate-key", "cn", "--json")
+    assert answer.code == 3
+    assert answer.data["phase"] == phase
+    assert answer.data["commands"][-1] == ["pulumi", "up", "--stack", "cn"]
+
+
+def test_not_visible() -> None:
+    office = keyed()
+    meters(office, CN).access = None
+    assert office.call("rotate-key", "cn", "--json").data["phase"] == "unknown"
+
+
+def test_a_worker_that_has_not_proven_it() -> None:
+    office = keyed("AKIA1")
+    office.vitals[GLOBAL].guard = "AIDASOMEBODY"
+    asyncio.run(office.heartbeat())
+    assert office.call("rotate-key", "cn").code == 3
+
+
+class Rotating(FakeClock):
+    """While somebody waits, the rotation goes on."""
+
+    def __init__(self, office: Office) -> None:
+        super().__init__(office.time)
+        self._office = office
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        meters(self._office, CN).access = [AccessKey("AKIA2", int(self.now()))]
+        meters(self._office, GLOBAL).promised = Promise("AKIA2", IDS[CN])
+        await self._office.heartbeat()
+
+
+def test_waiting_for_the_proof() -> None:
+    office = keyed("AKIA1")
+    office.clock = Rotating(office)
+    answer = office.call("rotate-key", "cn", "--wait", "--json")
+    assert answer.code == 0
+    assert answer.data["secret_names"] == "AKIA2"
+    assert keyed("AKIA1").call("rotate-key", "cn", "--wait", "--timeout", "10").code == 3
+
+
+def test_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = keyed("AKIA1")
+    office.clock = Rotating(office)
+    ran: list[Any] = []
+    monkeypatch.setattr(keys, "present_version", lambda project, stack: 4)
+    monkeypatch.setattr(keys, "run", lambda project, steps: ran.extend(steps))
+    assert office.call("rotate-key", "cn", "--run").code == 2
+    assert office.call("rotate-key", "cn", "--run", "--yes").code == 0
+    assert ran == [
+        ["pulumi", "config", "set", "dualsync:keyVersion", "5", "--stack", "cn"],
+        ["pulumi", "up", "--stack", "cn"],
+    ]
+    (act,) = office.call("audit", "--json").data["acts"]
+    assert act["command"] == "rotate-key"
+
+
+def test_nothing_secret_is_shown() -> None:
+    for more in ((), ("--json",)):
+        out = keyed("AKIA1").call("rotate-key", "cn", *more).out
+        assert "secret_access_key" not in out

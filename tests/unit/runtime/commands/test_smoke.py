@@ -1,0 +1,72 @@
+"""A smoke test goes there and back, says where it ended in vain, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from dualsync.runtime.operations.smoke import trip
+from dualsync.runtime.settings import SideName
+from tests.support.fakes.clock import FakeClock
+from tests.support.operator_harness import Office
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+
+
+class Working(FakeClock):
+    """While somebody waits, these workers work."""
+
+    def __init__(self, office: Office, *sides: SideName) -> None:
+        super().__init__(office.time)
+        self._office = office
+        self._sides = sides
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        await self._office.work(*self._sides, rounds=1)
+
+
+def office(*sides: SideName) -> Office:
+    found = Office()
+    found.clock = Working(found, *sides)
+    return found
+
+
+def test_both_directions_work() -> None:
+    answer = office(CN, GLOBAL).call("smoke", "--json")
+    assert answer.code == 0
+    assert answer.data["fine"] is True
+    assert [t["direction"] for t in answer.data["trips"]] == ["cn->global", "global->cn"]
+    assert all(t["put"] > 0 and t["deleted"] > 0 for t in answer.data["trips"])
+
+
+def test_nothing_is_left_behind() -> None:
+    at = office(CN, GLOBAL)
+    at.call("smoke")
+    at.settle()
+    assert at.stores[CN].rows() == at.stores[GLOBAL].rows() == []
+
+
+def test_a_direction_that_stands_still() -> None:
+    at = office(GLOBAL)
+    answer = at.call("smoke", "--timeout", "5")
+    assert answer.code == 3
+    assert "not at global after 5 s" in answer.out
+    assert "global->cn: there after" in answer.out
+    assert at.stores[CN].rows() == []
+
+
+def test_deletions_that_do_not_travel() -> None:
+    at = office(CN, GLOBAL)
+    work = at.workers[CN].process
+
+    async def only_puts(message: Any) -> None:
+        if "ObjectRemoved" not in message.body:
+            await work(message)
+
+    at.workers[CN].process = only_puts  # type: ignore[method-assign]
+    found = asyncio.run(trip(at.desk(), at.cn, at.global_, 5))
+    assert found.put is not None
+    assert found.deleted is None
+    assert "deleted here, still at global" in found.error
+    assert at.stores[GLOBAL].rows() == []

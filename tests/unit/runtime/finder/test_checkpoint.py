@@ -1,0 +1,264 @@
+"""A finder that dies: the next one goes on where it was, and its brake counts both parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dualsync.runtime.errors import Unavailable
+from dualsync.runtime.finder import checkpoint
+from dualsync.runtime.finder.checkpoint import ALIVE, OLDEST, PERIOD, TRIES
+from dualsync.runtime.model.key_filter import Scope
+from dualsync.runtime.model.objects import Row
+from dualsync.runtime.model.records import DELETION_APPROVAL, FINDER_CHECKPOINT, FINDER_POINTS, SEEDED, Record
+from tests.support.builders import USER
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.finder_harness import World
+
+KEYS = [f"k{n}" for n in range(8)]
+
+
+class Fragile(FakeBucket):
+    """A bucket in pages of one row that breaks after so many of them, and notes where listings began."""
+
+    left = 10**9
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given, page=1)
+        self.begun: list[str] = []
+
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        self.begun.append(after)
+        async for page in super().list(after, until, prefix):
+            if self.left <= 0:
+                raise Unavailable("page lost")
+            self.left -= 1
+            yield page
+
+
+class Dying(World):
+    """A world whose finders die of their listing here."""
+
+    def __init__(self, **changes: Any) -> None:
+        super().__init__(**changes)
+        self.bucket = self.source = Fragile(self.here, "role")
+        self.target = FakeBucket(self.there, "peer", page=3)
+
+    def dies(self, pages: int, *, after: float = 10_000, fresh: bool = False) -> None:
+        """A run that sees so many keys."""
+        self.bucket.left = pages
+        with pytest.raises(Unavailable):
+            self.find(after=after, fresh=fresh)
+        self.bucket.left = 10**9
+        self.bucket.begun.clear()
+
+    @property
+    def checkpoints(self) -> list[Record]:
+        return [r for r in self.ledger.table.records.values() if r.kind == FINDER_CHECKPOINT]
+
+
+def dying(**changes: Any) -> Dying:
+    """Eight agreed keys: 1, 3 and 6 were deleted here, 0 and 7 are new."""
+    made = Dying(**changes)
+    made.both(*KEYS[1:7])
+    made.only_here(KEYS[0], KEYS[7])
+    for n in (1, 3, 6):
+        made.here.delete(KEYS[n], USER)
+    return made
+
+
+def test_the_next_run_goes_on_and_reports_the_whole() -> None:
+    whole, made = dying(), dying()
+    expected = whole.find().data()
+    made.dies(2)
+    assert made.queued_keys() == ["k0"]
+    report = made.find()
+    assert made.bucket.begun == ["k2"]
+    assert report.data() == expected
+    assert made.queued_keys() == ["k7", "k1", "k3", "k6"]
+    assert made.checkpoints == []
+    resumed = next(line for line in made.log.of("finder") if line["state"] == "resumed")
+    assert resumed["keys"] == 4
+
+
+@given(
+    st.lists(st.integers(0, 6), min_size=1, max_size=4), st.integers(0, 4), st.lists(st.sampled_from(KEYS), max_size=3)
+)
+def test_however_often_it_dies_nothing_is_deleted_before_the_end_and_the_brake_counts_all(
+    deaths: list[int], limit: int, points: list[str]
+) -> None:
+    whole, made = dying(deletion_limit=limit), dying(deletion_limit=limit, finder_number=1 + len(points))
+    made.ledger.table.records[FINDER_POINTS, "last"] = Record(FINDER_POINTS, "last", 0, data={"points": points})
+    one = whole.find()
+    queued: list[str] = []
+    for pages in deaths:
+        made.bucket.left = pages
+        try:
+            made.find()
+        except Unavailable:
+            assert not any(look.deletion for look in made.queued())
+            queued += made.queued_keys()
+        else:  # few pages were left
+            queued.clear()
+    made.bucket.left = 10**9
+    many = made.find()
+    queued += made.queued_keys()
+    assert (many.tally.here, many.tally.there, many.tally.equal) == (one.tally.here, one.tally.there, one.tally.equal)
+    assert (many.deletions, many.held, many.reason) == (one.deletions, one.held, one.reason)
+    assert set(queued) >= set(whole.queued_keys())
+    assert made.checkpoints == []
+
+
+def test_seeding_goes_on_and_counts_as_done_only_as_a_whole() -> None:
+    made = Dying(seeded=False)
+    made.both(*KEYS, known=False)
+    made.dies(5)
+    assert made.record(SEEDED) is None
+    assert made.find().agreed == 8
+    assert made.record(SEEDED) is not None
+    assert all(made.entry(key).agreed for key in KEYS)
+
+
+def test_young_equals_of_the_first_part_keep_it_from_counting_as_seeded() -> None:
+    made = Dying(seeded=False)
+    made.both("k0", "k1", known=False)
+    made.dies(1, after=10)
+    assert made.find().agreed == 1
+    assert made.record(SEEDED) is None
+
+
+def test_a_run_that_is_done_soon_leaves_no_record() -> None:
+    made = dying()
+    made.checkpoint_seconds = PERIOD
+    made.dies(4)
+    assert made.checkpoints == []
+
+
+def test_one_that_may_live_is_left_alone() -> None:
+    made = dying()
+    made.dies(4)
+    made.checkpoint_seconds = PERIOD
+    made.find(after=ALIVE * PERIOD - 1)
+    assert made.bucket.begun == [""]
+    assert len(made.checkpoints) == 1
+
+
+def test_one_that_is_too_old_is_no_good_and_forgotten() -> None:
+    made = dying()
+    made.dies(4)
+    made.find(after=OLDEST + 1)
+    assert made.bucket.begun == [""]
+    assert made.checkpoints == []
+
+
+def test_a_person_who_asks_for_a_run_gets_a_whole_one() -> None:
+    made = dying()
+    made.dies(4)
+    made.find(fresh=True)
+    assert made.bucket.begun == [""]
+
+
+def test_under_another_configuration_it_begins_again() -> None:
+    made = dying()
+    made.dies(4)
+    made.scope = Scope.of(["k"])
+    made.find()
+    assert made.bucket.begun == [""]
+
+
+def test_what_a_person_has_approved_meanwhile_is_for_a_whole_run() -> None:
+    made = dying(deletion_limit=1)
+    made.dies(4)
+    made.approve(3)
+    assert made.find().held == 0
+    assert made.bucket.begun == [""]
+    assert sum(look.deletion for look in made.queued()) == 3
+    assert made.record(DELETION_APPROVAL) is None
+
+
+def test_where_it_can_get_no_further_it_begins_again_after_some_tries() -> None:
+    made = dying()
+    made.dies(2)
+    begun = []
+    for _ in range(TRIES + 2):
+        made.bucket.left = 0
+        with pytest.raises(Unavailable):
+            made.find()
+        begun += made.bucket.begun
+        made.bucket.begun.clear()
+    assert begun == ["k2"] * TRIES + [""] * 2
+
+
+def test_a_run_that_gets_on_may_be_taken_up_any_number_of_times() -> None:
+    made = Dying()
+    keys = [f"k{n:02}" for n in range(3 * TRIES)]
+    made.both(*keys)
+    for _ in range(len(keys) - 1):
+        made.dies(1)
+    made.find()
+    assert made.bucket.begun == [keys[-2]]
+
+
+def test_the_furthest_of_several_is_taken_up_and_all_are_forgotten() -> None:
+    made = dying()
+    made.dies(3)
+    other = made.checkpoints[0]
+    made.ledger.table.records.clear()
+    made.ledger.table.records[SEEDED, "seeded"] = Record(SEEDED, "seeded", 0)
+    made.dies(2)
+    made.ledger.table.records[FINDER_CHECKPOINT, "other"] = Record(
+        FINDER_CHECKPOINT, "other", other.time, data=other.data
+    )
+    made.find()
+    assert made.bucket.begun == ["k4"]
+    assert made.checkpoints == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"format": 0},
+        {"of": "other"},
+        {"tries": None},
+        {"legs": [{}]},
+        {"legs": None},
+        {"legs": [{"after": "", "until": "", "last": "k2", "kept": [["no such difference", "k"]]}]},
+    ],
+)
+def test_what_can_not_be_read_is_no_checkpoint(damage: dict[str, object]) -> None:
+    made = dying()
+    made.dies(2)
+    (record,) = made.checkpoints
+    changed = Record(record.kind, record.id, record.time, data=dict(record.data) | damage)
+    made.ledger.table.records[record.kind, record.id] = changed
+    made.find()
+    assert made.bucket.begun == [""]
+
+
+def test_a_record_that_would_be_too_large_leaves_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, made = dying(), dying()
+    small.dies(2)
+    monkeypatch.setattr(checkpoint, "LARGEST", len(json.dumps(dict(small.checkpoints[0].data))) + 5)
+    made.dies(4)
+    assert made.find().data() == dying().find().data()
+    assert made.bucket.begun == ["k2"]
+
+
+@pytest.mark.parametrize(("deletions", "begun"), [(300, "~"), (400, "0329")])
+def test_deletions_of_the_longest_keys_fit_or_are_found_again(deletions: int, begun: str) -> None:
+    made = Dying(deletion_limit=1000)
+    keys = [f"{n:04}" + "x" * 1020 for n in range(deletions)]
+    made.both(*keys)
+    for key in keys:
+        made.here.delete(key, USER)
+    made.only_here("~", "~~")
+    made.target = FakeBucket(made.there, "peer", page=10)
+    made.dies(1)
+    assert len(json.dumps(dict(made.checkpoints[0].data))) < 400_000
+    assert made.find().deletions == deletions
+    assert made.bucket.begun[0][:4] == begun

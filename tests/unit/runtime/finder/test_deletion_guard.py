@@ -1,0 +1,131 @@
+"""The brake: too many deletions of one finder run wait for a person, and nothing else does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.finder.run import FREE_SHARE
+from dualsync.runtime.model.records import DELETION_APPROVAL, HELD_DELETION
+from tests.support.builders import USER
+from tests.support.finder_harness import World
+
+
+def with_deletions(count: int, of: int, **changes: Any) -> World:
+    """`count` of `of` agreed keys are gone here, and one key is new."""
+    world = World(**changes)
+    keys = [f"k{i:04d}" for i in range(of)]
+    world.both(*keys)
+    for key in keys[:count]:
+        world.here.delete(key, USER)
+    world.only_here("new")
+    return world
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "changes", "reason"),
+    [
+        (3, 100, {"deletion_limit": 2}, "3 deletions, more than 2 (DUALSYNC_DELETION_LIMIT)"),
+        (1, 100, {"deletion_limit": 0}, "1 deletions, more than 0 (DUALSYNC_DELETION_LIMIT)"),
+        (12, 100, {"deletion_limit_percent": 11}, "12 deletions of 100 keys, more than 11 %"),
+    ],
+)
+def test_too_many_deletions_are_held_and_copying_goes_on(
+    count: int, of: int, changes: dict[str, int], reason: str
+) -> None:
+    world = with_deletions(count, of, **changes)
+    report = world.find()
+    assert world.queued_keys() == ["new"]
+    assert report.held == count
+    record = world.record(HELD_DELETION)
+    assert record is not None
+    assert record.data["count"] == count
+    assert str(record.data["reason"]).startswith(reason)
+    sample = record.data["sample"]
+    assert isinstance(sample, list)
+    assert sample[0] == "deleted here: k0000"
+    assert world.log.of("finder")[0]["state"] == "held"
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "changes"),
+    [
+        (2, 100, {"deletion_limit": 2}),
+        (11, 100, {"deletion_limit_percent": 11}),
+        (FREE_SHARE, 12, {"deletion_limit_percent": 0}),
+    ],
+    ids=["the number", "the share", "the free ones"],
+)
+def test_up_to_the_limit_they_go(count: int, of: int, changes: dict[str, int]) -> None:
+    world = with_deletions(count, of, **changes)
+    assert world.find().held == 0
+    assert len(world.queued()) == count + 1
+    assert world.record(HELD_DELETION) is None
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_an_empty_side_never_reads_as_all_deleted(here: bool) -> None:
+    world = World()
+    world.both("a", "b")
+    for key in "ab":
+        (world.here if here else world.there).delete(key, USER)
+    report = world.find()
+    assert report.held == 2
+    assert "one side is empty" in report.reason
+    assert world.queued() == []
+
+
+def test_a_hold_ends_when_the_deletions_are_few_again() -> None:
+    world = with_deletions(3, 100, deletion_limit=2)
+    world.find()
+    world.here.put("k0000", b"k0000", USER)
+    assert world.find().held == 0
+    assert world.record(HELD_DELETION) is None
+
+
+def test_an_approved_number_goes_once() -> None:
+    world = with_deletions(5, 100, deletion_limit=2)
+    assert world.find().held == 5
+    world.approve(5)
+    assert world.find().held == 0
+    assert len(world.queued()) == 6
+    assert world.record(HELD_DELETION) is None
+    assert world.record(DELETION_APPROVAL) is None
+    assert world.find().held == 5
+
+
+def test_an_approval_goes_no_further_than_its_number() -> None:
+    world = with_deletions(8, 100, deletion_limit=2)
+    world.approve(5)
+    assert world.find().held == 3
+    assert sum(look.deletion for look in world.queued()) == 5
+    assert world.find().held == 8
+
+
+def test_an_empty_side_can_be_approved() -> None:
+    world = World()
+    world.both("a", "b")
+    for key in "ab":
+        world.here.delete(key, USER)
+    world.approve(2)
+    assert world.find().held == 0
+    assert sorted(world.queued_keys()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("up_to", [None, "all", 0, -1])
+def test_what_is_no_number_approves_nothing(up_to: object) -> None:
+    world = with_deletions(3, 100, deletion_limit=2)
+    world.approve(up_to)
+    assert world.find().held == 3
+
+
+def test_the_record_names_a_sample_and_memory_stays_bounded() -> None:
+    world = with_deletions(300, 400, deletion_limit=5)
+    assert world.find().held == 300
+    record = world.record(HELD_DELETION)
+    assert record is not None
+    assert record.data["count"] == 300
+    sample = record.data["sample"]
+    assert isinstance(sample, list)
+    assert len(sample) == 100

@@ -1,0 +1,83 @@
+"""Ranges of keys: together they are everything, each key in one of them; marks are evenly spaced and few."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dualsync.runtime.finder.key_ranges import LONGEST_POINT, POINTS, Marks, divide, spaced
+from dualsync.runtime.model.key_filter import Range
+
+KEY = st.text(st.sampled_from("ab/é😀\uffff\x01"), min_size=1, max_size=4)
+
+
+def within(key: str, range: Range) -> bool:
+    """In bytes, as S3 orders keys."""
+    encoded = key.encode()
+    return range.after.encode() < encoded and (not range.until or encoded <= range.until.encode())
+
+
+@given(st.lists(KEY), st.integers(1, 32), st.lists(KEY))
+def test_every_key_is_in_one_range(points: list[str], number: int, keys: list[str]) -> None:
+    ranges = divide(points, number)
+    assert len(ranges) <= number
+    assert len(ranges) == min(number, len(set(points)) + 1)
+    for key in [*keys, *points]:
+        assert sum(within(key, range) for range in ranges) == 1
+
+
+@given(KEY, KEY, st.text(st.sampled_from("ab/é😀\uffff\x01"), max_size=3), KEY)
+def test_a_prefix_that_does_not_meet_a_range_has_no_key_in_it(after: str, until: str, prefix: str, key: str) -> None:
+    for range in (Range(after, until), Range("", until), Range(after, "")):
+        if key.startswith(prefix) and within(key, range):
+            assert range.meets(prefix)
+
+
+def test_what_lies_beside_is_not_met() -> None:
+    assert not Range("b", "").meets("a")
+    assert not Range("", "b").meets("c")
+    assert not Range("ab", "").meets("aa")
+    assert Range("ab", "").meets("a")
+    assert Range("ab", "ac").meets("a")
+
+
+def passed(keys: int, page: int = 1) -> Marks:
+    marks = Marks()
+    for n in range(page, keys + 1, page):
+        marks.passed(page, f"{n:09}")
+    return marks
+
+
+def test_marks_are_few_and_evenly_spaced() -> None:
+    for keys, page in ((10, 1), (1000, 1), (10_000_000, 1000)):
+        marks = passed(keys, page)
+        numbers = [int(key) for key in marks.keys]
+        assert len(numbers) < 2 * POINTS
+        gaps = {b - a for a, b in pairwise(numbers)}
+        assert max(gaps) <= 2 * min(gaps)
+
+
+def test_points_of_ranges_of_unlike_size_divide_the_whole_evenly() -> None:
+    small, large = passed(1000), Marks()
+    for n in range(1, 100_001):
+        large.passed(1, f"9{n:08}")
+    points = spaced([small, large])
+    assert len(points) <= POINTS
+    assert sum(point < "9" for point in points) <= 2
+    ranges = divide(points, 4)
+    edges = [int(range.until[1:]) for range in ranges if range.until]
+    assert [round(edge / 25_000) for edge in edges] == [1, 2, 3]
+
+
+def test_few_keys_divide_as_far_as_they_go() -> None:
+    assert spaced([]) == []
+    assert spaced([passed(1)]) == []
+    assert len(divide(spaced([passed(2)]), 8)) == 2
+
+
+def test_a_point_is_cut_so_that_records_stay_small() -> None:
+    marks = Marks()
+    marks.passed(1, "x" * 1024)
+    assert [len(key) for key in marks.keys] == [LONGEST_POINT]

@@ -1,0 +1,232 @@
+"""A finder's run over in-memory listings: what it queues, what it holds, what it never does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from dualsync.runtime.errors import Changed, Unavailable
+from dualsync.runtime.finder.run import BATCH
+from dualsync.runtime.messages.sync_request import Cause
+from dualsync.runtime.model.ledger_entry import Entry, Held
+from dualsync.runtime.model.objects import Row
+from dualsync.runtime.model.records import FINDER_RUN, SEEDED
+from dualsync.runtime.settings import ConflictPolicy, Events
+from tests.support.builders import CN, GLOBAL, USER
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.finder_harness import OLD, World
+
+
+class Listing(FakeBucket):
+    """A bucket whose listing ends in an error after so many pages of one row."""
+
+    good_pages = 0
+
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        left = self.good_pages
+        async for page in super().list(after, until, prefix):
+            if not left:
+                raise Unavailable("page lost")
+            left -= 1
+            yield page
+
+
+def test_findings_are_careful_looks_with_their_reason() -> None:
+    world = World()
+    world.both("same")
+    world.only_here("new")
+    world.both("gone here", "gone there")
+    world.here.delete("gone here", USER)
+    world.there.delete("gone there", USER)
+    world.find()
+    looks = {look.key: look for look in world.queued()}
+    assert {k: (look.deletion, look.reason) for k, look in looks.items()} == {
+        "new": (False, "new here"),
+        "gone here": (True, "deleted here"),
+        "gone there": (True, "deleted at the peer"),
+    }
+    assert all(look.careful and look.cause is Cause.FINDING for look in looks.values())
+    assert {look.since for look in looks.values()} == {float(world.time.now)}
+
+
+def test_it_counts_what_it_saw_and_leaves_a_record() -> None:
+    world = World()
+    world.both("same", "gone")
+    world.there.delete("gone", USER)
+    world.only_here("new")
+    report = world.find()
+    data = {
+        "here": 3,
+        "there": 1,
+        "equal": 1,
+        "found": {"new here": 1, "deleted at the peer": 1},
+        "queued": 2,
+        "agreed": 0,
+        "young": 0,
+        "archived": 0,
+        "held": 0,
+    }
+    assert report.data() == data
+    record = world.record(FINDER_RUN)
+    assert record is not None
+    assert record.data == data | {"state": "finished"}
+    assert {k: v for k, v in world.log.of("finder")[-1].items() if k != "state"} == data
+
+
+def test_all_of_many_differences_are_queued_once() -> None:
+    world = World()
+    keys = [f"k{i:04d}" for i in range(2 * BATCH + 7)]
+    world.only_here(*keys)
+    report = world.find()
+    assert sorted(world.queued_keys()) == keys
+    assert report.queued == len(keys)
+
+
+def test_it_writes_to_no_bucket_and_to_no_entry_it_knows() -> None:
+    world = World(seeded=False)
+    world.both("a", known=True)
+    world.only_here("b")
+    entries = dict(world.ledger.table.entries)
+    events = list(world.events)
+    world.find()
+    assert world.events == events
+    assert world.ledger.table.entries == entries
+
+
+# -- first contact
+
+
+def test_first_contact_is_a_union_nothing_is_deleted() -> None:
+    world = World(seeded=False)
+    world.only_here("here")
+    world.only_there("there")
+    world.both("equal", known=False)
+    world.here.put("unequal", b"1", USER)
+    world.there.put("unequal", b"2", USER)
+    report = world.find()
+    assert {look.key: look.deletion for look in world.queued()} == {"here": False, "unequal": False}
+    assert report.agreed == 1
+    assert world.record(SEEDED) is not None
+
+
+@pytest.mark.parametrize("policy", list(ConflictPolicy))
+def test_equal_since_before_the_ledger_gets_its_proof_under_the_winners_name(policy: ConflictPolicy) -> None:
+    world = World(seeded=False, conflict_policy=policy)
+    world.here.put("k", b"x", USER)
+    world.time.now += 5
+    world.there.put("k", b"x", USER)
+    world.find()
+    here, there = world.here.current("k"), world.there.current("k")
+    assert here is not None
+    assert there is not None
+    proof = world.entry("k").agreed
+    assert proof is not None
+    assert proof.identity.origin is (CN if policy is ConflictPolicy.PREFER_CN else GLOBAL)
+    assert (proof.local, proof.remote) == (
+        Held(here.seen.etag, here.seen.modified),
+        Held(there.seen.etag, there.seen.modified),
+    )
+    assert world.queued() == []
+
+
+def test_once_seeded_equal_keys_cost_no_ledger_read() -> None:
+    world = World(seeded=False)
+    world.both("k", known=False)
+    world.find()
+    world.ledger.get_many = None  # type: ignore[method-assign,assignment]
+    assert world.find().tally.equal == 1
+
+
+def test_equal_keys_too_young_to_be_seeded_are_seeded_by_a_later_run() -> None:
+    world = World(seeded=False)
+    world.both("k", known=False)
+    assert world.find(after=10).young == 1
+    assert world.find().agreed == 1
+    assert world.entry("k").agreed is not None
+
+
+def test_a_worker_that_was_quicker_knows_better() -> None:
+    world = World(seeded=False)
+    world.both("k", known=False)
+
+    async def put(entry: Entry, expected_revision: int) -> None:
+        raise Changed("there is an entry by now")
+
+    world.ledger.put = put  # type: ignore[method-assign]
+    assert world.find().agreed == 0
+
+
+# -- young objects
+
+
+def test_what_is_young_is_left_to_its_events() -> None:
+    world = World(finder_grace_seconds=300)
+    world.only_here("k")
+    assert world.find(after=299).young == 1
+    assert world.queued() == []
+    assert world.find(after=1).young == 0
+    assert world.queued_keys() == ["k"]
+
+
+def test_what_the_ledger_learnt_just_now_is_young_too() -> None:
+    world = World()
+    world.both("k")
+    world.there.delete("k", USER)
+    proof = world.entry("k").agreed
+    world.ledger.table.entries["k"] = Entry("k", 2, proof, updated=int(world.time.now) + OLD)
+    assert world.find().young == 1
+    assert world.queued() == []
+
+
+# -- a listing that fails
+
+
+@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize("pages", [0, 1, 2])
+def test_a_listing_that_fails_midway_deletes_nothing_and_ends_the_run(local: bool, pages: int) -> None:
+    world = World()
+    world.both("a", "b", "c")
+    store, who = (world.here, "role") if local else (world.there, "peer")
+    broken = Listing(store, who, page=1)
+    broken.good_pages = pages
+    if local:
+        world.source = broken
+    else:
+        world.target = broken
+    with pytest.raises(Unavailable):
+        world.find()
+    assert world.queued() == []
+    assert world.record(FINDER_RUN) is None
+
+
+def test_a_failed_first_run_does_not_count_as_seeded() -> None:
+    world = World(seeded=False)
+    world.both("a", "b", known=False)
+    broken = Listing(world.there, "peer", page=1)
+    broken.good_pages = 1
+    world.target = broken
+    with pytest.raises(Unavailable):
+        world.find()
+    assert world.record(SEEDED) is None
+
+
+def test_when_only_creations_travel_an_absence_is_none() -> None:
+    world = World(events=Events.CREATE)
+    world.both("a", "b")
+    world.here.delete("a", USER)
+    world.there.delete("b", USER)
+    report = world.find()
+    assert world.queued() == []
+    assert report.held == 0
+
+
+@pytest.mark.parametrize(("prefix", "other"), [("in/", ""), ("", "out/"), ("in/", "out/")])
+def test_prefixes_are_taken_off_on_both_sides(prefix: str, other: str) -> None:
+    world = World(local_prefix=prefix, remote_prefix=other)
+    for key in ("a", "b"):
+        world.here.put(prefix + key, b"x", USER)
+    world.there.put(other + "b", b"x", USER)
+    world.here.put("zz/elsewhere" if prefix else "c", b"x", USER)
+    world.find()
+    assert world.queued_keys() == (["a"] if prefix else ["a", "c"])

@@ -1,0 +1,150 @@
+"""A finder that compares several ranges at once finds what one does that compares all in one go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dualsync.runtime.errors import Unavailable
+from dualsync.runtime.model.key_filter import EVERYTHING, Scope
+from dualsync.runtime.model.objects import Row
+from dualsync.runtime.model.records import FINDER_POINTS, Record
+from dualsync.runtime.platform import LoopParallel
+from tests.support.builders import USER
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.finder_harness import OLD, World
+
+KEY = st.text(st.sampled_from("ab/é"), min_size=1, max_size=3)
+FATE = st.sampled_from(["equal", "new", "there", "gone here", "gone there", "changed", "unknown"])
+
+
+def world(fates: dict[str, str], **changes: Any) -> World:
+    made = World(**changes)
+    made.both("~beside")
+    for key, fate in sorted(fates.items()):
+        if fate == "new":
+            made.only_here(key)
+        elif fate == "there":
+            made.only_there(key)
+        else:
+            made.both(key, known=fate != "unknown")
+        if fate == "gone here":
+            made.here.delete(key, USER)
+        elif fate == "gone there":
+            made.there.delete(key, USER)
+        elif fate == "changed":
+            made.here.put(key, b"changed", USER)
+    made.source = FakeBucket(made.here, "role", page=2)
+    made.target = FakeBucket(made.there, "peer", page=2)
+    return made
+
+
+def divided(made: World, points: list[str]) -> World:
+    data: dict[str, object] = {"points": sorted(points)}
+    made.ledger.table.records[FINDER_POINTS, "last"] = Record(FINDER_POINTS, "last", 0, data=data)
+    return made
+
+
+@given(
+    st.dictionaries(KEY, FATE, max_size=12),
+    st.lists(KEY, max_size=6),
+    st.integers(2, 5),
+    st.booleans(),
+    st.integers(0, 2),
+    st.lists(KEY, max_size=2),
+)
+def test_any_division_finds_the_same(
+    fates: dict[str, str], points: list[str], number: int, seeded: bool, limit: int, prefixes: list[str]
+) -> None:
+    whole = world(fates, seeded=seeded, deletion_limit=limit)
+    parts = divided(world(fates, seeded=seeded, deletion_limit=limit, finder_number=number), points)
+    whole.scope = parts.scope = Scope.of(prefixes) if prefixes else EVERYTHING
+    one, many = whole.find(), parts.find()
+    assert many.data() == one.data()
+    assert many.reason == one.reason
+    assert sorted(parts.queued_keys()) == sorted(whole.queued_keys())
+    assert parts.ledger.table.entries == whole.ledger.table.entries
+    assert {k: r for k, r in parts.ledger.table.records.items() if k[0] != FINDER_POINTS} == whole.ledger.table.records
+
+
+class Slow(FakeBucket):
+    """One whose pages come while others run; it counts how many listings are under way at once."""
+
+    listing = most = 0
+    fails = ""
+
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        self.listing += 1
+        self.most = max(self.most, self.listing)
+        async for rows in super().list(after, until, prefix):
+            await asyncio.sleep(0)
+            if any(row.key == self.fails for row in rows):
+                raise Unavailable("page lost")
+            yield rows
+        self.listing -= 1
+
+
+def test_ranges_are_compared_at_once_and_a_failure_of_one_ends_the_run() -> None:
+    fates = {
+        f"{letter}{n}": "gone there" if n == 3 else "new" if n == 5 else "equal" for letter in "abcd" for n in range(8)
+    }
+    alone = world(fates)
+    one = alone.find()
+    several = divided(world(fates, finder_number=4), ["b", "c", "d"])
+    several.parallel = LoopParallel()
+    several.source = source = Slow(several.here, "role", page=2)
+    several.target = Slow(several.there, "peer", page=2)
+    several.time.now += OLD
+    assert asyncio.run(several.finder().run()).data() == one.data()
+    assert source.most == 4
+    assert sorted(several.queued_keys()) == sorted(alone.queued_keys())
+
+    several.broker.letters.clear()
+    source.fails = "c4"
+    with pytest.raises(Unavailable):
+        asyncio.run(several.finder().run())
+    assert not any(look.deletion for look in several.queued())
+
+
+def test_a_run_leaves_points_to_the_next_only_where_it_divides() -> None:
+    alone, several = world({}), world({}, finder_number=3)
+    for made in (alone, several):
+        made.both(*(f"k{n:03}" for n in range(100)))
+        made.find()
+    assert alone.record(FINDER_POINTS) is None
+    record = several.record(FINDER_POINTS)
+    assert record is not None
+    points = record.data["points"]
+    assert isinstance(points, list)
+    assert len(points) > 40
+    assert points == sorted(points)
+    several.only_here("k050x")
+    several.find()
+    assert several.queued_keys() == ["k050x"]
+
+
+def test_a_list_keeps_to_its_prefixes_and_what_leaves_it_is_no_deletion() -> None:
+    made = World()
+    made.both("a/1", "b/1", "c/1")
+    made.here.delete("b/1", USER)
+    made.only_here("a/2", "b/2")
+    made.scope = Scope.of(["a/"])
+    report = made.find()
+    assert made.queued_keys() == ["a/2"]
+    assert (report.tally.here, report.tally.there, report.held) == (2, 1, 0)
+
+
+def test_another_list_is_seeded_anew() -> None:
+    made = World(seeded=False)
+    made.both("a/1", "b/1", known=False)
+    made.scope = Scope.of(["a/"])
+    assert made.find().agreed == 1
+    assert made.find().agreed == 0
+    made.scope = Scope.of(["a/", "b/"])
+    assert made.find().agreed == 1
+    assert made.entry("b/1").agreed is not None

@@ -1,0 +1,95 @@
+"""A finder over a million keys: streams, so that memory does not grow with the buckets."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
+from dualsync.runtime.model.objects import Row
+from dualsync.runtime.model.origin_version import Identity
+from tests.support.builders import CN
+from tests.support.finder_harness import World
+
+PAGE = 1000
+OLD = 1_700_000_000
+CHANGED, GONE, NEW = 9_973, 99_991, 49_999
+"""Every so-manieth key has changed at the peer, is gone there, or is only there."""
+
+
+class Listed:
+    """A bucket that only lists: `keys` numbered keys, made page by page. `there` is the peer's view."""
+
+    def __init__(self, keys: int, *, there: bool) -> None:
+        self._keys = keys
+        self._there = there
+
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+        page: list[Row] = []
+        for row in self._rows():
+            page.append(row)
+            if len(page) == PAGE:
+                yield page
+                page = []
+        yield page
+
+    def _rows(self) -> Iterator[Row]:
+        for i in range(1, self._keys + 1):
+            if i % GONE == 0 and self._there:
+                continue
+            if i % NEW == 0 and not self._there:
+                continue
+            etag = "new" if self._there and i % CHANGED == 0 else "etag"
+            yield Row(f"key-{i:09}", etag, 10, OLD)
+
+
+class Proven:
+    """A ledger that knows every key as agreed upon, and keeps none in memory."""
+
+    def __init__(self, ledger: Any) -> None:
+        self._ledger = ledger
+        self.asked = 0
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        self.asked += len(keys)
+        held = Held("etag", OLD)
+        return {k: Entry(k, 1, Agreement(Identity(CN, OLD, "etag"), held, held)) for k in keys}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+
+def find(keys: int, *, seeded: bool = True) -> None:
+    """A run over that many keys, in a process of its own: prints what it saw, and how far its memory grew, in KiB."""
+    world = World(seeded=seeded)
+    ledger = Proven(world.ledger)
+    world.source, world.target = Listed(keys, there=False), Listed(keys, there=True)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    report = world.find(ledger=ledger)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    sys.stdout.write(f"{report.tally.here} {report.queued} {len(world.broker.letters)} {ledger.asked} {grown}")
+
+
+def found(keys: int, *, seeded: bool = True) -> list[int]:
+    """What `find` prints."""
+    code = f"from tests.unit.runtime.finder.test_run_scale import find; find({keys}, seeded={seeded})"
+    return [int(n) for n in subprocess.check_output([sys.executable, "-c", code], text=True).split()]
+
+
+def test_a_million_keys_in_a_few_megabytes() -> None:
+    here, queued, letters, asked, grown = found(1_000_000)
+    assert here == 1_000_000 - 1_000_000 // NEW
+    differing = 1_000_000 // CHANGED + 1_000_000 // GONE + 1_000_000 // NEW
+    assert asked == differing, "the ledger is asked about what differs only"
+    assert queued == letters == differing
+    assert grown < 16 << 10, "memory must not grow with the buckets"
+
+
+def test_nor_does_it_grow_when_every_key_is_to_be_learnt() -> None:
+    _, queued, _, asked, grown = found(100_000, seeded=False)
+    assert asked >= 99_000
+    assert queued
+    assert grown < 16 << 10

@@ -1,0 +1,368 @@
+"""From a message's body to looks. The records are those of "Event message structure", Amazon S3 User Guide."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dualsync.runtime.messages.parser import Principals, Unreadable, parse
+from dualsync.runtime.messages.sync_request import Actor, Cause, Look
+from dualsync.runtime.model.sequencer import normalise
+from tests.support.builders import DEDICATED, ROLE, USER
+from tests.support.fakes.notification import TEST_EVENT
+
+RECORD: dict[str, Any] = {
+    "eventVersion": "2.1",
+    "eventSource": "aws:s3",
+    "awsRegion": "us-west-2",
+    "eventTime": "1970-01-01T00:00:00.000Z",
+    "eventName": "ObjectCreated:Put",
+    "userIdentity": {"principalId": f"AWS:{USER}"},
+    "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+    "responseElements": {
+        "x-amz-request-id": "C3D13FE58DE4C810",
+        "x-amz-id-2": "FMyUVURIY8/IgAtTv8xRjskZQpcIZ9KG4V5Wp6S7S/JRWeUWerMUE5JgHvANOjpD",
+    },
+    "s3": {
+        "s3SchemaVersion": "1.0",
+        "configurationId": "testConfigRule",
+        "bucket": {
+            "name": "amzn-s3-demo-bucket",
+            "ownerIdentity": {"principalId": "A3NL1KOZZKExample"},
+            "arn": "arn:aws:s3:::amzn-s3-demo-bucket",
+        },
+        "object": {
+            "key": "HappyFace.jpg",
+            "size": 1024,
+            "eTag": "d41d8cd98f00b204e9800998ecf8427e",
+            "versionId": "096fKKXTRTtl3on89fVO.nfljtsv6qko",
+            "sequencer": "0055AED6DCD90281E5",
+        },
+    },
+}
+EXPIRY: dict[str, Any] = {
+    "eventVersion": "2.3",
+    "eventSource": "aws:s3",
+    "awsRegion": "us-west-2",
+    "eventTime": "1970-01-01T00:00:00.000Z",
+    "eventName": "LifecycleExpiration:Delete",
+    "userIdentity": {"principalId": "s3.amazonaws.com"},
+    "requestParameters": {"sourceIPAddress": "s3.amazonaws.com"},
+    "responseElements": {"x-amz-request-id": "C3D13FE58DE4C810", "x-amz-id-2": "FMyUVURIY8"},
+    "s3": {
+        "s3SchemaVersion": "1.0",
+        "configurationId": "testConfigRule",
+        "bucket": {
+            "name": "amzn-s3-demo-bucket",
+            "ownerIdentity": {"principalId": "A3NL1KOZZKExample"},
+            "arn": "arn:aws:s3:::amzn-s3-demo-bucket",
+        },
+        "object": {"key": "expiration/delete", "sequencer": "0059EA41DE6A9B1D7A"},
+    },
+}
+PRINCIPALS = Principals(frozenset({DEDICATED, "AIDAFORMERUSER0000000"}), ROLE)
+
+
+def looks(body: str, prefix: str = "") -> list[Look]:
+    return parse(body, PRINCIPALS, lambda key: key[len(prefix) :] if key.startswith(prefix) else None, 50.0)
+
+
+def record(name: str = "ObjectCreated:Put", *, principal: str = f"AWS:{USER}", **changes: Any) -> dict[str, Any]:
+    """A record; `changes` are of its object, None takes a field out."""
+    made = copy.deepcopy(RECORD)
+    made["eventName"] = name
+    made["userIdentity"]["principalId"] = principal
+    fields = made["s3"]["object"] | changes
+    made["s3"]["object"] = {k: v for k, v in fields.items() if v is not None}
+    return made
+
+
+def of(*records: Any) -> list[Look]:
+    return looks(json.dumps({"Records": records}))
+
+
+def test_the_documented_record() -> None:
+    assert of(RECORD) == [
+        Look(
+            key="HappyFace.jpg",
+            cause=Cause.CREATED,
+            actor=Actor.USER,
+            sequencer=normalise("0055AED6DCD90281E5"),
+            etag="d41d8cd98f00b204e9800998ecf8427e",
+            version_id="096fKKXTRTtl3on89fVO.nfljtsv6qko",
+            size=1024,
+            time=0.0,
+            since=50.0,
+        )
+    ]
+
+
+def test_the_documented_expiry() -> None:
+    assert of(EXPIRY) == [
+        Look("expiration/delete", Cause.EXPIRED, sequencer=normalise("0059EA41DE6A9B1D7A"), since=50.0)
+    ]
+
+
+def test_every_record_of_a_message_is_taken_in_order() -> None:
+    names = ["ObjectCreated:Put", "ObjectRemoved:Delete", "ObjectCreated:Copy"]
+    found = of(*(record(name, key=f"k{i}") for i, name in enumerate(names)))
+    assert [(look.key, look.cause) for look in found] == [
+        ("k0", Cause.CREATED),
+        ("k1", Cause.REMOVED),
+        ("k2", Cause.CREATED),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("ObjectCreated:Put", Cause.CREATED),
+        ("ObjectCreated:Post", Cause.CREATED),
+        ("ObjectCreated:Copy", Cause.CREATED),
+        ("ObjectCreated:CompleteMultipartUpload", Cause.CREATED),
+        ("s3:ObjectCreated:Put", Cause.CREATED),
+        ("ObjectTagging:Put", Cause.CREATED),
+        ("ObjectTagging:Delete", Cause.CREATED),
+        ("ObjectAcl:Put", Cause.CREATED),
+        ("ObjectRestore:Completed", Cause.CREATED),
+        ("ObjectRemoved:Delete", Cause.REMOVED),
+        ("ObjectRemoved:DeleteMarkerCreated", Cause.REMOVED),
+        ("LifecycleExpiration:Delete", Cause.EXPIRED),
+        ("LifecycleExpiration:DeleteMarkerCreated", Cause.EXPIRED),
+    ],
+)
+def test_what_an_event_means(name: str, cause: Cause) -> None:
+    assert [look.cause for look in of(record(name))] == [cause]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ReducedRedundancyLostObject",
+        "ObjectRestore:Post",
+        "Replication:OperationMissedThreshold",
+        "LifecycleTransition",
+    ],
+)
+def test_events_that_change_nothing_are_no_looks(name: str) -> None:
+    assert of(record(name), record(key="next")) == of(record(key="next"))
+
+
+def test_a_test_event_is_acknowledged_without_a_look() -> None:
+    assert looks(TEST_EVENT) == []
+
+
+@pytest.mark.parametrize("quoted", [quote_plus, lambda key: quote(key, safe="/")], ids=["plus", "percent"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a key with  spaces ",
+        "1+1=2",
+        "100%",
+        "%41",
+        "dir/file name+plus%percent.txt",
+        "报告/二〇二六.csv",
+        "naïve/e\u0301.txt",
+        "😀.png",
+        "\x01\x1f\x7f",
+        "line\nbreak\ttab",
+        "a//b",
+        "/a",
+        "a/",
+        "folder/",
+        ".",
+        "..",
+        'quote"back\\slash',
+        "é" * 512,
+        "k" * 1024,
+    ],
+)
+def test_keys_are_url_decoded(key: str, quoted: Any) -> None:
+    assert [look.key for look in of(record(key=quoted(key)))] == [key]
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=200))
+def test_any_key_arrives_as_it_is(key: str) -> None:
+    assert [look.key for look in of(record(key=quote_plus(key)))] == [key]
+
+
+@pytest.mark.parametrize(
+    ("principal", "actor"),
+    [
+        (f"AWS:{DEDICATED}", Actor.ECHO),
+        (DEDICATED, Actor.ECHO),
+        ("AWS:AIDAFORMERUSER0000000", Actor.ECHO),
+        (f"AWS:{ROLE}:i-0abc", Actor.OWN),
+        (f"{ROLE}:finder", Actor.OWN),
+        (f"AWS:{ROLE}", Actor.OWN),
+        (f"AWS:{USER}", Actor.USER),
+        (USER, Actor.USER),
+        (f"AWS:AROAOTHERROLE0000000:{DEDICATED}", Actor.USER),
+        (f"AWS:{DEDICATED}0", Actor.USER),
+        (f"AWS:AROAOTHERROLE0000000:{ROLE}", Actor.USER),
+        ("AWS:", Actor.USER),
+        ("", Actor.USER),
+        ("s3.amazonaws.com", Actor.USER),
+    ],
+)
+def test_who_did_it(principal: str, actor: Actor) -> None:
+    assert [look.actor for look in of(record(principal=principal))] == [actor]
+
+
+def test_without_a_known_role_nobody_passes_for_us() -> None:
+    assert Principals(frozenset({DEDICATED})).actor("AWS:") is Actor.USER
+    assert Principals(frozenset({DEDICATED})).actor(":session") is Actor.USER
+
+
+def test_without_identity_it_was_a_user() -> None:
+    bare = record()
+    del bare["userIdentity"]
+    assert [look.actor for look in of(bare)] == [Actor.USER]
+
+
+def test_missing_fields_of_a_deletion_are_empty() -> None:
+    [look] = of(record("ObjectRemoved:Delete", size=None, eTag=None, versionId=None, sequencer=None))
+    assert (look.size, look.etag, look.version_id, look.sequencer) == (0, "", "", "")
+
+
+def test_quotes_around_an_etag_and_a_null_version_id_are_taken_off() -> None:
+    made = record(eTag='"abc"')
+    made["s3"]["object"]["versionId"] = None
+    [look] = of(made)
+    assert (look.etag, look.version_id) == ("abc", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "permanent"),
+    [
+        ("ObjectRemoved:Delete", "v1", True),
+        ("LifecycleExpiration:Delete", "v1", True),
+        ("ObjectRemoved:DeleteMarkerCreated", "v1", False),
+        ("ObjectRemoved:Delete", "", False),
+        ("ObjectRemoved:Delete", "null", False),
+        ("ObjectCreated:Put", "v1", False),
+    ],
+)
+def test_a_version_removed_by_its_id_is_told_from_a_deletion(name: str, version: str, permanent: bool) -> None:
+    assert [look.permanent for look in of(record(name, versionId=version))] == [permanent]
+
+
+def test_the_time_is_the_events() -> None:
+    made = record()
+    made["eventTime"] = "2026-09-21T14:13:20.250Z"
+    assert [look.time for look in of(made)] == [1_790_000_000.25]
+
+
+def test_through_sns_wrapped_or_raw() -> None:
+    inner = json.dumps({"Records": [record(key="a+b"), record(key="c")]})
+    envelope = {
+        "Type": "Notification",
+        "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
+        "TopicArn": "arn:aws:sns:us-west-2:123456789012:MyTopic",
+        "Subject": "Amazon S3 Notification",
+        "Message": inner,
+        "Timestamp": "2012-05-02T00:54:06.655Z",
+        "SignatureVersion": "1",
+        "Signature": "EXAMPLE",
+    }
+    assert looks(json.dumps(envelope)) == looks(inner)
+    assert [look.key for look in looks(inner)] == ["a b", "c"]
+    assert looks(json.dumps(envelope | {"Message": TEST_EVENT})) == []
+
+
+def test_keys_outside_the_prefix_are_nobodys_business_here() -> None:
+    body = json.dumps({"Records": [record(key="in/a"), record(key="out/b"), record(key="in/")]})
+    assert [look.key for look in looks(body, "in/") if look.key] == ["a"]
+
+
+def test_a_message_of_our_own() -> None:
+    look = Look("k", Cause.FINDING, since=5.0, careful=True, deletion=True, reason="deleted here")
+    assert looks(look.body()) == [look]
+
+
+def without(path: str) -> dict[str, Any]:
+    made = copy.deepcopy(RECORD)
+    *way, last = path.split(".")
+    inner = made
+    for name in way:
+        inner = inner[name]
+    del inner[last]
+    return made
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "hello",
+        "null",
+        "[]",
+        "7",
+        '"text"',
+        "{}",
+        '{"Records": {}}',
+        '{"Records": null}',
+        '{"Records": [null]}',
+        '{"Records": ["x"]}',
+        '{"Records": [{}]}',
+        '{"Type": "Notification", "Message": "no json"}',
+        '{"Type": "Notification", "Message": {}}',
+        '{"detail-type": "Object Created", "source": "aws.s3", "detail": {}}',
+        '{"dualsync": null}',
+        '{"dualsync": []}',
+        '{"dualsync": {"key": "k"}}',
+        '{"dualsync": {"key": "k", "cause": "created", "since": 1' + "0" * 400 + "}}",
+        '{"dualsync": {"key": "\\ud800", "cause": "created"}}',
+        "[" * 100_000,
+        *(
+            json.dumps({"Records": [made]})
+            for made in (
+                without("eventName"),
+                without("eventTime"),
+                without("s3"),
+                without("s3.object"),
+                without("s3.object.key"),
+                record(key="%ff"),
+                record(key=7),
+                record(key="\ud800"),
+                record(size="big"),
+                record(size=float("inf")),
+                record(eTag=5),
+                record(sequencer=5),
+                {**RECORD, "eventTime": "yesterday"},
+                {**RECORD, "eventName": 5},
+                {**RECORD, "userIdentity": "me"},
+            )
+        ),
+    ],
+    ids=lambda body: body[-60:],
+)
+def test_the_rest_is_unreadable(body: str) -> None:
+    with pytest.raises(Unreadable, match=r"."):
+        looks(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+FIELD = st.sampled_from(["eventName", "eventTime", "userIdentity", "s3", "object", "key", "size", "eTag", "versionId"])
+
+
+@given(FIELD, JSON)
+def test_nothing_else_ever_comes_out_of_a_broken_record(name: str, value: Any) -> None:
+    made = record()
+    target = made if name in made else made["s3"] if name in made["s3"] else made["s3"]["object"]
+    target[name] = value
+    try:
+        found = of(made)
+    except Unreadable:
+        return
+    assert all(isinstance(look, Look) for look in found)

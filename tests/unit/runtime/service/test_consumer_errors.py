@@ -1,0 +1,176 @@
+"""The worker's process when a credential is refused or services do not answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualsync.runtime.errors import Changed, CredentialRejected, Denied, DualSyncError, GiveUp, Throttled, Unavailable
+from dualsync.runtime.log import State
+from dualsync.runtime.service.consumer import TROUBLE
+from tests.support.consumer_harness import VISIBILITY, Rig, play, settle
+
+# -- the credential
+
+
+def test_nothing_is_received_before_the_peer_is_there() -> None:
+    async def story(rig: Rig) -> None:
+        rig.queue.add("a")
+        await settle()
+        assert rig.queue.limits == []
+        assert rig.states() == []
+        rig.connecting.set()
+        await settle()
+        assert rig.done == ["a"]
+
+    play(story, connected=False)
+
+
+def test_stopping_while_waiting_for_the_peer() -> None:
+    async def story(rig: Rig) -> None:
+        await rig.stop()
+        assert rig.task.done()
+        assert rig.queue.limits == []
+        assert State.RUNNING not in rig.states()
+
+    play(story, connected=False)
+
+
+def test_a_rejected_credential_spends_no_receive_and_stops_receiving() -> None:
+    async def story(rig: Rig) -> None:
+        rig.connecting.clear()
+        rig.fails = {b: [CredentialRejected("ExpiredToken")] for b in ("a", "b", "c")}
+        rig.queue.add("a", "b", "c")
+        await settle()
+        assert rig.connects == 2  # one for the start, one for all three
+        polls = len(rig.queue.limits)
+        rig.queue.add("d")
+        await settle()
+        rig.queue.add("e")
+        await settle()
+        assert len(rig.queue.limits) == polls
+        assert rig.queue.waiting == ["d", "e"]
+        await rig.clock.pass_(VISIBILITY / 3)
+        assert {body for body, _ in rig.queue.extended} >= {"a", "b", "c"}
+        rig.connecting.set()
+        await settle()
+        assert sorted(rig.done) == ["a", "b", "c", "d", "e"]
+        assert sorted(rig.tries) == ["a", "a", "b", "b", "c", "c", "d", "e"]
+
+    play(story, concurrency=8)
+
+
+def test_a_credential_that_stays_rejected_is_tried_less_and_less() -> None:
+    async def story(rig: Rig) -> None:
+        rig.fails = {"a": [CredentialRejected("SignatureDoesNotMatch") for _ in range(1000)]}
+        rig.queue.add("a")
+        await settle()
+        assert len(rig.tries) <= 3
+        await rig.clock.pass_(600)
+        assert 8 <= len(rig.tries) <= 30
+        assert rig.connects <= 30
+        del rig.fails["a"]
+        await rig.clock.pass_(61)
+        assert rig.done == ["a"]
+
+    play(story)
+
+
+def test_stopping_while_the_credential_is_rejected_leaves_the_message() -> None:
+    async def story(rig: Rig) -> None:
+        rig.connecting.clear()
+        rig.fails = {"a": [CredentialRejected("ExpiredToken")]}
+        rig.queue.add("a")
+        await settle()
+        await rig.stop()
+        assert rig.task.done()
+        assert rig.tries == ["a"]
+        assert rig.done == []
+
+    play(story)
+
+
+# -- trouble
+
+
+def test_what_could_not_even_be_postponed_is_left_and_counted() -> None:
+    async def story(rig: Rig) -> None:
+        rig.fails = {"a": [Unavailable("no answer")]}
+        rig.queue.add("a", "b")
+        await settle()
+        assert rig.done == ["b"]
+        assert (rig.health.troubles, rig.health.last) == (1, "no answer")
+        assert rig.tries.count("a") == 1
+
+    play(story)
+
+
+@pytest.mark.parametrize("error", [Throttled("slow down"), Unavailable("reset"), CredentialRejected("expired")])
+def test_a_poll_that_fails_is_made_again_after_a_while(error: Exception) -> None:
+    async def story(rig: Rig) -> None:
+        rig.queue.errors.append(error)
+        rig.queue.add("a")
+        await settle()
+        assert rig.done == []
+        await rig.clock.pass_(5)
+        assert rig.done == ["a"]
+
+    play(story)
+
+
+async def open_circuit(rig: Rig) -> None:
+    """The services stop answering while a poll is under way."""
+    rig.health.troubles, rig.health.last = TROUBLE, "s3 PutObject b/k: timed out"
+    rig.queue.add("last")
+    await settle()
+    assert rig.states()[-1] is State.CIRCUIT_OPEN
+    assert "s3 PutObject b/k: timed out" in str(rig.log.of("state")[-1]["reason"])
+
+
+def test_the_circuit_opens_and_closes() -> None:
+    async def story(rig: Rig) -> None:
+        rig.probe_error = Unavailable("nobody there")
+        await open_circuit(rig)
+        rig.queue.add("a")
+        await rig.clock.pass_(300)
+        assert rig.done == ["last"]
+        assert rig.probes == [1, 3, 7, 15, 31, 63, 123, 183, 243]
+        rig.probe_error = None
+        await rig.clock.pass_(60)
+        assert rig.done == ["last", "a"]
+        assert rig.health.troubles == 0
+        assert rig.states() == [State.RUNNING, State.CIRCUIT_OPEN, State.RUNNING]
+
+    play(story)
+
+
+def test_an_open_circuit_can_be_stopped() -> None:
+    async def story(rig: Rig) -> None:
+        rig.probe_error = Unavailable("nobody there")
+        await open_circuit(rig)
+        await rig.stop()
+        assert rig.task.done()
+
+    play(story)
+
+
+@pytest.mark.parametrize("error", [GiveUp("NoSuchBucket"), Changed("412"), Denied("AccessDenied")])
+def test_a_refusal_is_an_answer_too(error: DualSyncError) -> None:
+    async def story(rig: Rig) -> None:
+        rig.probe_error = error
+        await open_circuit(rig)
+        rig.queue.add("a")
+        await rig.clock.pass_(1)
+        assert rig.done == ["last", "a"]
+
+    play(story)
+
+
+def test_a_probe_that_finds_the_credential_rejected_reads_it_anew() -> None:
+    async def story(rig: Rig) -> None:
+        rig.probe_error = CredentialRejected("expired")
+        await open_circuit(rig)
+        connects = rig.connects
+        await rig.clock.pass_(1)
+        assert rig.connects == connects + 1
+
+    play(story)

@@ -1,0 +1,163 @@
+"""What a worker tells of itself is what its log told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.log import Outcome, State
+from dualsync.runtime.model.records import HELD_DELETION, WORKER, WORKER_STALE_SECONDS, Record, is_alive
+from dualsync.runtime.service import latency_histogram
+from dualsync.runtime.service.heartbeat import LOG_INTERVAL_SECONDS, TICK, WINDOW, Vitals
+from tests.support.fakes.clock import FakeClock, Time
+from tests.support.fakes.ledger import FakeLedger
+from tests.unit.runtime.service.test_operator_controls import Lines
+
+
+def vitals(time: Time, log: Lines | None = None) -> Vitals:
+    return Vitals(log or Lines(), FakeClock(time), "w1")
+
+
+def data(vitals: Vitals) -> Any:
+    return vitals.record(3).data
+
+
+def test_everything_goes_through() -> None:
+    log = Lines()
+    vitals(Time(), log).line("INFO", "outcome", outcome=Outcome.COPIED, key="k")
+    assert log.lines == [{"level": "INFO", "event": "outcome", "outcome": "copied", "key": "k"}]
+
+
+def test_outcomes_are_counted() -> None:
+    v = vitals(Time())
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, key="k", bytes=10, lag_seconds=1.0)
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, key="k", bytes=5, lag_seconds=8, conflict=True)
+    v.line("INFO", "outcome", outcome=Outcome.DELETED, key="k", lag_seconds=2.0)
+    v.line("WARNING", "outcome", outcome=Outcome.BURIED, key="bad", reason="archived: restore it first")
+    found = data(v)
+    assert found["total"] == {"copied": 2, "conflict": 1, "deleted": 1, "buried": 1}
+    assert (found["bytes"], found["in_flight"]) == (15, 3)
+    assert sum(found["put_lags"].values()) == 2
+    assert sum(found["delete_lags"].values()) == 1
+    assert [(p["key"], p["outcome"]) for p in found["problems"]] == [("k", "copied"), ("bad", "buried")]
+
+
+def test_what_is_denied_is_told_until_it_is_not() -> None:
+    v = vitals(Time())
+    for key, seconds in (("a", 0.0), ("k", 930.4)):
+        v.line("WARNING", "outcome", outcome=Outcome.POSTPONED, key=key, reason="AccessDenied", denied_seconds=seconds)
+    assert {name: data(v)["denied"][name] for name in ("key", "seconds", "reason")} == {
+        "key": "k",
+        "seconds": 930,
+        "reason": "AccessDenied",
+    }
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, key="a")
+    assert data(v)["denied"]["key"] == "k"
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, key="k")
+    assert data(v)["denied"] == {}
+
+
+def test_lags_are_of_the_last_minutes() -> None:
+    time = Time()
+    v = vitals(time)
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, lag_seconds=1.0)
+    time.now += WINDOW
+    v.line("INFO", "outcome", outcome=Outcome.COPIED, lag_seconds=1.0)
+    assert sum(data(v)["put_lags"].values()) == 2
+    time.now += WINDOW
+    assert sum(data(v)["put_lags"].values()) == 1
+    time.now += 2 * WINDOW
+    assert data(v)["put_lags"] == {}
+    assert data(v)["total"] == {"copied": 2}
+
+
+def test_the_state_is_the_log_s() -> None:
+    time = Time()
+    v = vitals(time)
+    assert data(v)["state"] == "STARTING"
+    time.now += 5
+    v.line("WARNING", "state", state=State.GUARD_REFUSED, reason="somebody else's key")
+    time.now += 5
+    found = data(v)
+    assert (found["state"], found["reason"], found["state_since"]) == (
+        "GUARD_REFUSED",
+        "somebody else's key",
+        time.now - 5,
+    )
+
+
+def test_the_record_is_small_whatever_happens() -> None:
+    v = vitals(Time())
+    for number in range(2000):
+        v.line("WARNING", "outcome", outcome=Outcome.BURIED, key="k" * 1024, reason="r" * 1000, lag_seconds=1.1**number)
+    assert len(str(data(v))) < 8000
+
+
+def test_alive_until_it_says_otherwise_or_nothing() -> None:
+    time, ledger = Time(), FakeLedger()
+    v = vitals(time)
+    record = v.record(0)
+    assert is_alive(record, time.now + WORKER_STALE_SECONDS)
+    assert not is_alive(record, time.now + WORKER_STALE_SECONDS + 1)
+    assert record.expires > record.time
+    asyncio.run(v.farewell(ledger))
+    assert not is_alive(ledger.table.records[WORKER, "w1"], time.now)
+
+
+def test_once_a_minute_the_state_is_told_with_what_is_held() -> None:
+    """However the finder was started that holds them: an alarm is on this line."""
+    time, ledger, log = Time(), FakeLedger(), Lines()
+    v = vitals(time, log)
+    v.line("INFO", "state", state=State.RUNNING)
+
+    async def story(beats: int) -> None:
+        beating = v.beat(ledger, lambda: 0)
+        clock = StoppingClock(time, beats)
+        v._clock = clock
+        with pytest.raises(Enough):
+            await beating
+
+    beats = int(LOG_INTERVAL_SECONDS / TICK) + 1
+    asyncio.run(story(beats))
+    ledger.table.records[HELD_DELETION, "held"] = Record(HELD_DELETION, "held", int(time.now), data={"count": 12})
+    asyncio.run(story(beats))
+    assert [(line["state"], line.get("held")) for line in log.lines] == [
+        ("RUNNING", None),
+        ("RUNNING", None),
+        ("RUNNING", 12),
+    ]
+
+
+class Enough(Exception):
+    """The story is over."""
+
+
+class StoppingClock(FakeClock):
+    """Ends what sleeps for ever."""
+
+    def __init__(self, time: Time, sleeps: int) -> None:
+        super().__init__(time)
+        self.left = sleeps
+
+    async def sleep(self, seconds: float) -> None:
+        if not self.left:
+            raise Enough
+        self.left -= 1
+        await super().sleep(seconds)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.06, 1, 30, 3600, 86400])
+def test_a_percentile_is_nearly_right(seconds: float) -> None:
+    classes = {latency_histogram.class_of(seconds): 1}
+    assert latency_histogram.percentile(classes, 0.5) == pytest.approx(max(seconds, 0.05), rel=0.13)
+
+
+def test_percentiles_of_many() -> None:
+    one = {latency_histogram.class_of(1): 98}
+    other = {latency_histogram.class_of(100): 2}
+    both = latency_histogram.merge((one, other))
+    assert latency_histogram.percentile(both, 0.5) == pytest.approx(1, rel=0.13)
+    assert latency_histogram.percentile(both, 0.99) == pytest.approx(100, rel=0.13)
+    assert latency_histogram.percentile({}, 0.5) is None

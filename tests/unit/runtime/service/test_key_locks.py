@@ -1,0 +1,54 @@
+"""One worker process handles one key at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dualsync.runtime.service.key_locks import KeyLocks
+
+
+def test_one_key_is_held_by_one_at_a_time_and_in_order() -> None:
+    async def story() -> list[str]:
+        locks, said = KeyLocks(), list[str]()
+
+        async def work(name: str, key: str) -> None:
+            async with locks.hold(key):
+                said.append(f"{name} begins")
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                said.append(f"{name} ends")
+
+        await asyncio.gather(work("a1", "a"), work("a2", "a"), work("b", "b"), work("a3", "a"))
+        return said
+
+    said = asyncio.run(story())
+    a = [line for line in said if line.startswith("a")]
+    assert a == ["a1 begins", "a1 ends", "a2 begins", "a2 ends", "a3 begins", "a3 ends"]
+    assert said.index("b begins") < said.index("a1 ends")
+
+
+def test_nothing_is_remembered_of_keys_that_nobody_wants() -> None:
+    async def story() -> KeyLocks:
+        locks = KeyLocks()
+
+        async def fail(key: str) -> None:
+            async with locks.hold(key):
+                await asyncio.sleep(0)
+                raise ZeroDivisionError
+
+        async def wait(key: str) -> None:
+            async with locks.hold(key):
+                await asyncio.sleep(0)
+
+        cancelled = asyncio.create_task(wait("k"))
+        results = asyncio.gather(fail("k"), wait("k"), wait("k"), return_exceptions=True)
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        assert [type(r) for r in await results] == [ZeroDivisionError, type(None), type(None)]
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        return locks
+
+    assert not vars(asyncio.run(story()))["_locks"]

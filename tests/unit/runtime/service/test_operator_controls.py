@@ -1,0 +1,239 @@
+"""An operator's orders reach the workers: pauses, limits shared by those alive, and what happens without a ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from dualsync.runtime.errors import Unavailable
+from dualsync.runtime.log import State
+from dualsync.runtime.model.objects import NOTHING, Attributes
+from dualsync.runtime.model.records import CONTROL, WORKER_STALE_SECONDS, Record
+from dualsync.runtime.service.consumer import Loop
+from dualsync.runtime.service.heartbeat import Vitals
+from dualsync.runtime.service.operator_controls import Controls, Orders, read_orders
+from dualsync.runtime.sync.service_health import Health
+from dualsync.runtime.transfer.throttle import Throttle, ThrottledBucket
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.fakes.clock import FakeClock, Time
+from tests.support.fakes.ledger import FakeLedger
+from tests.support.fakes.store import Store
+
+
+class Lines:
+    """A log that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, object]] = []
+
+    def line(self, level: str, event: str, **fields: object) -> None:
+        self.lines.append({"level": level, "event": event, **fields})
+
+    @property
+    def states(self) -> list[object]:
+        return [line["state"] for line in self.lines if line["event"] == "state"]
+
+
+def controls(ledger: FakeLedger, time: Time, log: Lines, throttle: Throttle | None = None) -> Controls:
+    clock = FakeClock(time)
+    return Controls(ledger, clock, log, throttle or Throttle(clock))
+
+
+def test_orders_survive_the_ledger_and_strangers() -> None:
+    orders = Orders(paused=True, reason="night", by="ann", since=5, bytes_per_second=1000)
+    assert Orders.of(orders.record(7)) == orders
+    odd = Record(CONTROL, "orders", 1, data={"paused": "yes", "limit": 3, "bytes_per_second": 9, "since": True})
+    assert Orders.of(odd) == Orders(bytes_per_second=9)
+
+
+def test_no_orders_mean_work() -> None:
+    assert asyncio.run(read_orders(FakeLedger())) == Orders()
+
+
+def test_a_pause_is_heard_and_lifted() -> None:
+    ledger, time, log = FakeLedger(), Time(), Lines()
+
+    async def story() -> None:
+        ear = controls(ledger, time, log)
+        await ear.poll()
+        assert not ear.closed
+        await ledger.record(Orders(paused=True, by="ann", reason="moving house").record(1))
+        await ear.poll()
+        assert ear.closed
+        assert ear.why == "paused by ann: moving house"
+        waiting = asyncio.create_task(ear.opened())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await ledger.record(Orders().record(2))
+        await ear.poll()
+        await waiting
+
+    asyncio.run(story())
+
+
+def test_without_a_ledger_the_last_orders_stand() -> None:
+    class Broken(FakeLedger):
+        broken = False
+
+        async def records(self, kind: str) -> AsyncIterator[Record]:
+            if self.broken:
+                raise Unavailable("dynamodb: no answer")
+            async for record in super().records(kind):
+                yield record
+
+    ledger, time, log = Broken(), Time(), Lines()
+
+    async def story() -> None:
+        ear = controls(ledger, time, log)
+        await ledger.record(Orders(paused=True).record(1))
+        await ear.poll()
+        ledger.broken = True
+        await ear.poll()
+        assert ear.closed
+
+    asyncio.run(story())
+    assert log.lines[-1]["event"] == "controls"
+    assert "no answer" in str(log.lines[-1]["reason"])
+
+
+def test_workers_share_a_limit() -> None:
+    ledger, time, log = FakeLedger(), Time(), Lines()
+    clock = FakeClock(time)
+    throttle = Throttle(clock)
+
+    async def story() -> None:
+        for name in ("a", "b", "gone"):
+            await Vitals(Lines(), clock, name).tell(ledger)
+            if name == "gone":
+                record = ledger.table.records["worker", "gone"]
+                ledger.table.records["worker", "gone"] = Record(
+                    record.kind, record.id, int(record.time - WORKER_STALE_SECONDS - 1), data=record.data
+                )
+        await ledger.record(Orders(requests_per_second=10).record(1))
+        await controls(ledger, time, log, throttle).poll()
+        start = time.now
+        for _ in range(51):
+            await throttle.request()
+        assert 8.9 <= time.now - start <= 10.1  # five a second each, the first second's worth at once
+
+    asyncio.run(story())
+
+
+class Yielding(FakeClock):
+    """Its sleepers let others run."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        await asyncio.sleep(0)
+
+
+def test_another_rate_forgives_no_debt() -> None:
+    """Workers come and go, and share the limit: what waited under the old rate waits under the new one."""
+    time = Time()
+    throttle = Throttle(Yielding(time))
+
+    async def story() -> None:
+        throttle.limit(1000, 0)
+        begun = time.now
+        await throttle.request(10_000)
+        waiting = asyncio.create_task(throttle.request(1))
+        await asyncio.sleep(0)
+        throttle.limit(2000, 0)
+        await waiting
+        # Nine seconds to go; five pass at the old rate (its longest sleep), the rest at twice that.
+        assert 6.9 <= time.now - begun <= 7.1
+        throttle.limit(0, 0)
+        await throttle.request(1 << 40)
+
+    asyncio.run(story())
+
+
+def test_bytes_are_limited_in_both_ways() -> None:
+    time = Time()
+    clock = FakeClock(time)
+    throttle = Throttle(clock)
+    throttle.limit(1000, 0)
+    bucket = ThrottledBucket(FakeBucket(Store("b", "cn-north-1", time), "user"), throttle)
+
+    async def story() -> None:
+        start = time.now
+        for number in range(5):
+            await bucket.put(str(number), b"x" * 1000, Attributes(), None, NOTHING)
+        assert 2.9 <= time.now - start <= 4.1
+        start = time.now
+        reading = await bucket.read("1")
+        assert reading is not None
+        assert b"".join([chunk async for chunk in reading.chunks()]) == b"x" * 1000
+        await reading.close()
+        assert time.now - start >= 0.5
+        throttle.limit(0, 0)
+        start = time.now
+        await bucket.put("more", b"x" * 100_000, Attributes(), None, NOTHING)
+        assert time.now == start
+
+    asyncio.run(story())
+
+
+class Waits:
+    """A queue with nothing in it that lets others run."""
+
+    def __init__(self) -> None:
+        self.receives = 0
+
+    async def receive(self, limit: int, wait_seconds: int) -> Sequence[Any]:
+        self.receives += 1
+        await asyncio.sleep(0)
+        return []
+
+
+class Slow:
+    """Real turns of the event loop, no real time."""
+
+    def now(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+def test_a_paused_loop_receives_nothing() -> None:
+    ledger, time, log = FakeLedger(), Time(), Lines()
+
+    async def story() -> None:
+        ear = controls(ledger, time, log)
+        await ledger.record(Orders(paused=True, by="ann", reason="tests").record(1))
+        await ear.poll()
+        queue: Any = Waits()
+
+        async def nothing(*_: object) -> None:
+            return None
+
+        async def ready() -> bool:
+            return True
+
+        loop = Loop(
+            queue=queue,
+            clock=Slow(),
+            log=log,
+            process=nothing,
+            connect=ready,
+            probe=nothing,
+            health=Health(),
+            concurrency=4,
+            visibility_seconds=30,
+            gate=ear,
+        )
+        running = asyncio.create_task(loop.run())
+        while State.PAUSED not in log.states:  # noqa: ASYNC110 - turns of the loop, no time
+            await asyncio.sleep(0)
+        assert queue.receives == 0
+        await ledger.record(Orders().record(2))
+        await ear.poll()
+        while not queue.receives:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        loop.stop()
+        await running
+
+    asyncio.run(story())
+    assert log.states == [State.RUNNING, State.PAUSED, State.RUNNING, State.DRAINING, State.STOPPED]

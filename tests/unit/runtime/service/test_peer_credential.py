@@ -1,0 +1,132 @@
+"""The guard over the peer's credential, and the waiting for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from dualsync.runtime.errors import CredentialRejected, DualSyncError, GiveUp, Stop, Throttled, Unavailable
+from dualsync.runtime.log import State
+from dualsync.runtime.service.peer_credential import Verdict, inspect, wait_for_peer
+from tests.support.builders import Lines
+from tests.support.fakes.gate import run
+
+PEER, STRANGER = "AIDAPEER", "AIDASTRANGER"
+Said = str | None | DualSyncError
+
+
+@dataclass
+class Credential:
+    """Answers (promised, real), one after the other; the last one for ever."""
+
+    answers: Sequence[tuple[Said, Said]]
+    looks: int = 0
+    used: int = 0
+    wrong: str = ""
+
+    async def user_id_promised(self) -> str | None:
+        self.looks += 1
+        return self._say(0)
+
+    async def user_id_real(self) -> str:
+        return self._say(1) or ""
+
+    async def premises(self) -> str:
+        return self.wrong
+
+    async def use(self) -> None:
+        self.used += 1
+
+    def _say(self, which: int) -> str | None:
+        said = self.answers[min(self.looks, len(self.answers)) - 1][which]
+        if isinstance(said, DualSyncError):
+            raise said
+        return said
+
+
+@dataclass
+class Clock:
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> float:
+        return sum(self.slept)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+READY: tuple[Said, Said] = (PEER, PEER)
+MISSING: tuple[Said, Said] = (None, None)
+
+
+@pytest.mark.parametrize(
+    ("promised", "real", "verdict", "reason"),
+    [
+        (PEER, PEER, Verdict.READY, ""),
+        (None, None, Verdict.NOT_YET, "secret is not there yet"),
+        (PEER, CredentialRejected("InvalidClientTokenId"), Verdict.NOT_YET, "InvalidClientTokenId"),
+        (CredentialRejected("no JSON"), None, Verdict.NOT_YET, "no JSON"),
+        (Unavailable("time-out"), None, Verdict.NOT_YET, "time-out"),
+        (PEER, Throttled("slow down"), Verdict.NOT_YET, "slow down"),
+        (PEER, GiveUp("RegionDisabled", "sts"), Verdict.NOT_YET, "RegionDisabled"),
+        ("", PEER, Verdict.REFUSED, "names no user_id"),
+        (PEER, STRANGER, Verdict.REFUSED, f"promises user {PEER}, but its key belongs to {STRANGER}"),
+        (PEER, f"{PEER}:session", Verdict.REFUSED, "belongs to"),
+        (PEER, "", Verdict.REFUSED, "belongs to"),
+    ],
+)
+def test_what_the_guard_says(promised: Said, real: Said, verdict: Verdict, reason: str) -> None:
+    answer = run(inspect(Credential([(promised, real)])))
+    assert answer.verdict is verdict
+    assert reason in answer.reason
+
+
+def test_ready_at_once_without_waiting_or_a_word() -> None:
+    credential, clock, log = Credential([READY]), Clock(), Lines()
+    assert run(wait_for_peer(credential, clock, log)) is Verdict.READY
+    assert (credential.used, clock.slept, log.kept) == (1, [], [])
+
+
+def test_it_waits_longer_and_longer_and_says_so_once() -> None:
+    credential, clock, log = Credential([MISSING] * 9 + [READY]), Clock(), Lines()
+    assert run(wait_for_peer(credential, clock, log)) is Verdict.READY
+    assert clock.slept == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert [line["state"] for line in log.of("state")] == [State.WAITING_FOR_PEER]
+    assert credential.used == 1
+
+
+def test_each_new_reason_is_said() -> None:
+    credential, log = Credential([MISSING, (PEER, STRANGER), (PEER, STRANGER), MISSING, READY]), Lines()
+    assert run(wait_for_peer(credential, Clock(), log)) is Verdict.READY
+    assert [(level, fields["state"]) for level, _, fields in log.kept] == [
+        ("WARNING", State.WAITING_FOR_PEER),
+        ("ERROR", State.GUARD_REFUSED),
+        ("WARNING", State.WAITING_FOR_PEER),
+    ]
+
+
+def test_a_refused_credential_is_never_used() -> None:
+    credential, clock = Credential([(PEER, STRANGER)]), Clock()
+    assert run(wait_for_peer(credential, clock, Lines(), tries=20)) is not Verdict.READY
+    assert (credential.used, credential.looks, len(clock.slept)) == (0, 20, 19)
+
+
+def test_a_finder_looks_a_few_times_and_leaves_it() -> None:
+    credential, clock = Credential([MISSING]), Clock()
+    assert run(wait_for_peer(credential, clock, Lines(), tries=3)) is not Verdict.READY
+    assert (credential.looks, clock.slept) == (3, [1, 2])
+
+
+def test_what_only_a_person_can_mend_ends_the_waiting() -> None:
+    with pytest.raises(Stop, match="wrong region"):
+        run(wait_for_peer(Credential([(Stop("wrong region"), None)]), Clock(), Lines()))
+
+
+def test_the_wrong_buckets_are_refused_and_only_a_proven_key_asks() -> None:
+    wrong = Credential([READY], wrong="bucket b is not account 2's")
+    answer = run(inspect(wrong))
+    assert (answer.verdict, answer.reason) == (Verdict.REFUSED, "bucket b is not account 2's")
+    stranger = Credential([(PEER, STRANGER)], wrong="never asked")
+    assert "belongs to" in run(inspect(stranger)).reason

@@ -1,0 +1,239 @@
+"""The prefix-list file: what it says, and that without it nothing is synchronised."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from dualsync.runtime.errors import CredentialRejected, Denied, DualSyncError, GiveUp, Stop, Unavailable
+from dualsync.runtime.log import Outcome, State
+from dualsync.runtime.model.key_filter import EVERYTHING, Scope
+from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.service.prefix_list import LARGEST, PERIOD, SOON, PrefixList, Watched, parse
+from dualsync.runtime.service.receive_gate import Gates
+from dualsync.runtime.sync.handler import Worker
+from tests.support.builders import PEERS_USER, USER, Journal, Lines, Side, settings
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.fakes.gate import run
+from tests.support.fakes.notification import body
+
+FILE = "lists/synchronised.txt"
+
+
+class Given:
+    """A side with a prefix, a file beside it, and a journal of the calls that read it."""
+
+    def __init__(self, text: bytes | None = b"a/\n") -> None:
+        self.side = Side(settings(local_prefix="in/"))
+        self.journal = Journal()
+        self.file = PrefixList(FakeBucket(self.side.here, "role", gate=self.journal.gate), FILE)
+        self.log = Lines()
+        self.watched = Watched(self.file, self.side.context.clock, self.log)
+        if text is not None:
+            self.write(text)
+
+    def write(self, text: bytes) -> None:
+        self.side.here.put(FILE, text, USER)
+
+    def poll(self) -> State | None:
+        """What the worker says of itself then; None: it works."""
+        run(self.watched.poll())
+        return self.watched.state if self.watched.closed else None
+
+
+@pytest.mark.parametrize(
+    ("text", "prefixes"),
+    [
+        (b"a/\nb/\n", ("a/", "b/")),
+        (b"b/\r\na/", ("a/", "b/")),
+        (b"\xef\xbb\xbfa/\n\n\n", ("a/",)),
+        (b"a/b/\na/\na/c\n", ("a/",)),
+        (b" a \n#b\n/c\n", ("#b", "/c", " a ")[::-1]),
+        ("ü/\n".encode(), ("ü/",)),
+    ],
+)
+def test_a_prefix_a_line_exactly_as_it_stands(text: bytes, prefixes: tuple[str, ...]) -> None:
+    assert parse(text) == Scope(tuple(sorted(prefixes)))
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"\r\n\n", b"\xef\xbb\xbf\n"])
+def test_nothing_is_not_everything(text: bytes) -> None:
+    with pytest.raises(ValueError, match="names no prefix"):
+        parse(text)
+
+
+def test_without_a_key_all_keys_count_and_nothing_is_asked() -> None:
+    given = Given()
+    assert run(PrefixList(FakeBucket(given.side.here, "role", gate=given.journal.gate), "").read()) is EVERYTHING
+    assert given.journal.calls == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "is not in the bucket"),
+        (b"", "names no prefix"),
+        (b"\xff", "is not UTF-8"),
+        (b"x" * (LARGEST + 1), f"has {LARGEST + 1} bytes"),
+    ],
+)
+def test_what_is_no_list_stops_the_finder_and_keeps_the_worker_waiting(text: bytes | None, why: str) -> None:
+    given = Given(text)
+    with pytest.raises(Stop, match=rf"^DUALSYNC_PREFIX_LIST_FILE='{FILE}' {why}.*: put a text file there"):
+        run(given.file.read())
+    assert given.poll() is State.WAITING_FOR_LIST
+    assert why in given.watched.why
+
+
+@pytest.mark.parametrize("error", [Denied("AccessDenied"), GiveUp("InvalidObjectState")])
+@pytest.mark.parametrize("call", ["local.head", "local.get"])
+def test_what_may_not_be_read_is_no_list(error: DualSyncError, call: str) -> None:
+    given = Given()
+    given.journal.faults[call] = error
+    with pytest.raises(Stop, match="can't be read"):
+        run(given.file.read())
+    assert given.poll() is State.WAITING_FOR_LIST
+
+
+@pytest.mark.parametrize("error", [Unavailable("500"), CredentialRejected("ExpiredToken")])
+def test_a_bucket_that_does_not_answer_says_nothing_of_the_list(error: DualSyncError) -> None:
+    given = Given()
+    given.journal.faults["local.head"] = error
+    with pytest.raises(type(error)):
+        run(given.file.read())
+    assert given.poll() is State.WAITING_FOR_LIST, "no list is known yet"
+    given.journal.faults.clear()
+    assert given.poll() is None
+    given.journal.faults["local.head"] = error
+    assert given.poll() is None
+    assert given.watched.covers("a/x")
+
+
+def test_an_unchanged_file_is_not_read_again_a_changed_one_is() -> None:
+    given = Given()
+    for _ in range(3):
+        assert given.poll() is None
+    assert given.journal.calls.count("local.get") == 1
+    given.write(b"b/\n")
+    assert given.poll() is None
+    assert (given.watched.covers("a/x"), given.watched.covers("b/x")) == (False, True)
+    assert given.log.of("prefix-list")[-1]["prefixes"] == 1
+
+
+def test_a_file_that_goes_closes_and_one_that_comes_opens() -> None:
+    given = Given()
+    assert given.poll() is None
+    given.side.here.delete(FILE, USER)
+    assert given.poll() is State.WAITING_FOR_LIST
+    given.write(b"a/\n")
+    assert given.poll() is None
+
+
+class Sleeps:
+    """A clock that ends a watch after so many naps."""
+
+    def __init__(self, naps: int) -> None:
+        self.slept: list[float] = []
+        self._naps = naps
+
+    def now(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        if len(self.slept) == self._naps:
+            raise Unavailable("enough")
+
+
+def test_it_looks_again_by_and_by_and_sooner_while_there_is_none() -> None:
+    given, clock = Given(None), Sleeps(3)
+    watched = Watched(given.file, clock, given.log)
+
+    async def story() -> None:
+        await watched.poll()
+        given.write(b"a/\n")
+        with pytest.raises(Unavailable):
+            await watched.watch()
+
+    run(story())
+    assert clock.slept == [SOON, PERIOD, PERIOD]
+
+
+# -- the worker
+
+
+def worker(side: Side, *prefixes: str) -> Worker:
+    return Worker(side.context, covers=Scope.of(prefixes).covers)
+
+
+def test_a_worker_leaves_what_the_list_does_not_name() -> None:
+    side = Side(settings())
+    side.put("a/1", b"1")
+    side.put("b/1", b"2")
+    run(worker(side, "a/").process(side.message(body(*side.events))))
+    assert side.there.current("a/1") is not None
+    assert side.there.current("b/1") is None
+    assert side.outcomes() == {Outcome.COPIED: 1, Outcome.SKIPPED: 1}
+    assert side.log.of("outcome")[1]["reason"] == "not in the prefix list"
+    assert side.entry("b/1") == Entry("b/1")
+
+
+def test_what_left_the_list_is_not_deleted_nor_are_its_findings_acted_on() -> None:
+    side = Side(settings())
+    side.put("b/1", b"2")
+    side.work()
+    side.delete("b/1")
+    run(worker(side, "a/").process(side.message(body(side.events[-1]))))
+    finding = {"key": "b/1", "cause": "finding", "careful": True, "deletion": True}
+    run(worker(side, "a/").process(side.message(json.dumps({"dualsync": finding}))))
+    assert side.there.current("b/1") is not None
+
+
+def test_an_echo_beyond_the_list_teaches_nothing() -> None:
+    side = Side(settings())
+    event = side.put("b/1", b"x", by=PEERS_USER)
+    run(worker(side, "a/").process(side.message(body(event))))
+    assert side.ledger.table.entries == {}
+
+
+# -- gates in a row
+
+
+class Door:
+    """A gate by hand."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.event = asyncio.Event()
+
+    @property
+    def closed(self) -> bool:
+        return not self.event.is_set()
+
+    @property
+    def why(self) -> str:
+        return f"because of {self.state}"
+
+    async def opened(self) -> None:
+        await self.event.wait()
+
+
+def test_gates_are_open_when_all_are() -> None:
+    async def story() -> None:
+        doors = Door(State.PAUSED), Door(State.WAITING_FOR_LIST)
+        gates = Gates(doors)
+        for door in doors:
+            assert gates.closed
+            assert (gates.state, gates.why) == (door.state, door.why)
+            waiting = asyncio.create_task(gates.opened())
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            door.event.set()
+            await waiting
+        assert not gates.closed
+        assert (gates.state, gates.why) == (State.RUNNING, "")
+        await gates.opened()
+
+    asyncio.run(story())

@@ -1,0 +1,70 @@
+"""What a store lacks is said once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dualsync.runtime.service.store_warnings import PERIOD, tell, tell_of_archives
+from tests.support.builders import Lines
+from tests.support.fakes.clock import FakeClock, Time
+from tests.support.fakes.gate import run
+
+
+@dataclass
+class Store:
+    unconditional: bool = False
+    unchecked: set[str] = field(default_factory=set)
+
+
+def test_a_store_without_conditional_writes_is_named_once() -> None:
+    here, there, log, time = Store(), Store(), Lines(), Time()
+    said: list[tuple[float, object]] = []
+
+    class Clock(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            said.append((time.now, [fields["store"] for fields in log.of("store")]))
+            time.now += seconds
+            there.unconditional = len(said) >= 2
+            here.unconditional = len(said) >= 3
+
+    start = time.now
+    run(tell({"local": here, "remote": there}, Clock(time), log))
+    assert [(at - start, names) for at, names in said] == [
+        (0, []),
+        (PERIOD, []),
+        (2 * PERIOD, ["remote"]),
+        (3 * PERIOD, ["remote", "local"]),
+    ]
+    assert "If-Match" in str(log.of("store")[0]["reason"])
+
+
+def test_a_kind_of_checksums_that_a_store_refuses_is_named_once() -> None:
+    here, there, log, time = Store(), Store(), Lines(), Time()
+    seen: list[int] = []
+
+    class Clock(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            seen.append(len(log.of("store")))
+            there.unchecked |= {"sha1", "crc32"} if len(seen) >= 2 else {"sha1"}
+            here.unconditional = there.unconditional = len(seen) == 4
+
+    run(tell({"local": here, "remote": there}, Clock(time), log))
+    assert seen == [0, 1, 2, 2, 4]
+    assert [str(fields["reason"]).split(":")[0] for fields in log.of("store")[:2]] == [
+        "refuses checksums of the kind sha1",
+        "refuses checksums of the kind crc32",
+    ]
+
+
+@dataclass
+class Listing:
+    refused: bool
+
+
+def test_a_store_that_refused_to_tell_what_is_archived_is_named() -> None:
+    log = Lines()
+    listings = {"local": Listing(False), "remote": Listing(True)}
+    tell_of_archives(listings, log)
+    [said] = log.of("store")
+    assert said["store"] == "remote"
+    assert "archived" in str(said["reason"])

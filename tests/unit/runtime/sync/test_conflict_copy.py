@@ -1,0 +1,154 @@
+"""Keeping a conflict's loser under another name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from dualsync.runtime.errors import Changed, GiveUp
+from dualsync.runtime.model.objects import Seen
+from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.sync.conflict_copy import conflict_name, is_conflict_name, keep_loser
+from dualsync.runtime.sync.decision import Sighting
+from dualsync.runtime.transfer.multipart import SourceChanged
+from tests.support.builders import CN, GLOBAL, USER, Side, settings
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.fakes.gate import run
+
+LOSER = Identity(CN, 1_700_000_000, "5D41402abc4b2a76b9719d911017c592-3")
+
+
+def test_the_name_says_side_time_and_content() -> None:
+    assert conflict_name("dir/report.csv", LOSER) == "dir/report.csv.conflict-cn-1700000000-5d41402a"
+
+
+def test_names_of_other_losers_differ() -> None:
+    others = [
+        Identity(GLOBAL, LOSER.modified, LOSER.etag),
+        Identity(CN, LOSER.modified + 1, LOSER.etag),
+        Identity(CN, LOSER.modified, "0" * 32),
+    ]
+    assert len({conflict_name("k", i) for i in (LOSER, *others)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "fits"), [("k" * 992, True), ("é" * 496, True), ("k" * 993, False), ("é" * 497, False)]
+)
+def test_a_name_too_long_for_s3_is_none(key: str, fits: bool) -> None:
+    name = conflict_name(key, LOSER)
+    assert bool(name) is fits
+    assert len(name.encode()) <= 1024
+
+
+def test_the_longer_prefix_counts_too() -> None:
+    assert conflict_name("k" * 982, LOSER, "", "p" * 10)
+    assert not conflict_name("k" * 983, LOSER, "", "p" * 10)
+    assert not conflict_name("k" * 983, LOSER, "p" * 10, "")
+
+
+@pytest.mark.parametrize(
+    ("key", "kept"),
+    [
+        (conflict_name("k", LOSER), True),
+        (conflict_name(conflict_name("k", LOSER), LOSER), True),
+        ("k", False),
+        ("k.conflict-cn-5-5d41402a.txt", False),
+        ("k.conflict-us-5-5d41402a", False),
+        ("k.conflict-cn-5-5d4", False),
+    ],
+)
+def test_a_kept_loser_is_known_by_its_name(key: str, kept: bool) -> None:
+    assert is_conflict_name(key) is kept
+
+
+class World(Side):
+    """The loser is at the peer; a winner is here."""
+
+    def __init__(self) -> None:
+        super().__init__(settings(keep_loser=True))
+        self.there.put("k", b"loser", USER)
+        version = self.there.current("k")
+        assert version is not None
+        self.seen = version.seen
+        self.loser = Sighting(version.seen, Identity(GLOBAL, version.seen.modified, version.seen.etag), False)
+        self.name = conflict_name("k", self.loser.identity)
+
+    def keep(self, key: str = "k") -> None:
+        run(keep_loser(self.context, key, self.loser, self.context.remote))
+
+    def held(self, key: str) -> list[bytes | None]:
+        versions = [store.current(key) for store in (self.here, self.there)]
+        return [None if v is None else v.body for v in versions]
+
+
+def test_it_is_kept_on_both_sides_as_a_replica() -> None:
+    world = World()
+    world.keep()
+    assert world.held(world.name) == [b"loser", b"loser"]
+    for store in (world.here, world.there):
+        version = store.current(world.name)
+        assert version is not None
+        assert version.seen.stamp == world.context.stamp(world.name, world.loser.identity, 5)
+
+
+def test_kept_twice_it_is_as_kept_once() -> None:
+    world = World()
+    world.keep()
+    before = world.here.current(world.name)
+    world.keep()
+    assert world.here.current(world.name) is before
+
+
+def test_it_overwrites_nothing() -> None:
+    world = World()
+    world.here.put(world.name, b"something else", USER)
+    world.keep()
+    assert world.held(world.name) == [b"something else", b"loser"]
+
+
+def test_a_loser_replaced_meanwhile_is_looked_at_again() -> None:
+    world = World()
+    for change in (lambda: world.there.put("k", b"newer", USER), lambda: world.there.delete("k", USER)):
+        change()
+        with pytest.raises(Changed, match="was replaced while it was kept"):
+            world.keep()
+    assert world.held(world.name) == [None, None]
+
+
+def test_a_loser_not_read_to_its_end_is_not_taken_for_kept() -> None:
+    world = World()
+
+    class Torn:
+        seen: Seen = world.seen
+
+        async def chunks(self) -> AsyncIterator[bytes]:
+            yield b"los"
+
+        async def close(self) -> None:
+            pass
+
+    class Holder(FakeBucket):
+        async def read(self, key: str) -> Torn:  # type: ignore[override]
+            return Torn()
+
+    with pytest.raises(SourceChanged):
+        run(keep_loser(world.context, "k", world.loser, Holder(world.there, USER)))
+
+
+@pytest.mark.parametrize("key", ["k" * 1000, "k.conflict-cn-5-5d41402a"], ids=["too long", "a kept loser itself"])
+def test_where_there_is_no_name_it_is_said_and_not_kept(key: str) -> None:
+    world = World()
+    world.keep(key)
+    assert list(world.here.keys) == []
+    assert list(world.there.keys) == ["k"]
+    assert "not kept" in str(world.log.of("conflict")[0]["reason"])
+
+
+def test_an_archived_loser_is_a_dead_letter_of_its_own_kind() -> None:
+    """The winner could travel: unlike an archived object that is found anew in each run, this waits for a person."""
+    world = World()
+    world.there.archive("k")
+    with pytest.raises(GiveUp) as e:
+        world.keep()
+    assert e.value.reason == "loser archived"

@@ -1,0 +1,310 @@
+"""The decision's truth table, a row a test, from side `cn`'s point of view; and what holds for every row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dualsync.runtime.messages.sync_request import Cause
+from dualsync.runtime.model.conflict_order import wins
+from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
+from dualsync.runtime.model.objects import Attributes, Seen
+from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.settings import ConflictPolicy, SideName
+from dualsync.runtime.sync.decision import PATIENCE, PATIENCE_IN_A_TIE, PATIENCE_UNSURE, Deed, Sighting, View, decide
+from tests.support.builders import CN, GLOBAL, stamp
+
+NEVER_WAIT = max(PATIENCE, PATIENCE_IN_A_TIE, PATIENCE_UNSURE)
+NEWEST = ConflictPolicy.NEWEST
+
+
+def users(side: SideName, modified: int, etag: str) -> Sighting:
+    """Written by a user in that side's bucket."""
+    return Sighting(Seen(etag, 3, modified), Identity(side, modified, etag), False)
+
+
+def replica(of: Sighting, modified: int) -> Sighting:
+    """Written by a worker, then."""
+    return Sighting(Seen(of.seen.etag, 3, modified, stamp(of.identity)), of.identity, True)
+
+
+def proof(local: Sighting, remote: Sighting) -> Agreement:
+    return Agreement(
+        local.identity, Held(local.seen.etag, local.seen.modified), Held(remote.seen.etag, remote.seen.modified)
+    )
+
+
+OLD, MINE, LATER = users(CN, 10, "old"), users(CN, 20, "mine"), users(CN, 40, "later")
+THEIRS = users(GLOBAL, 30, "theirs")
+OLD_THERE, MINE_THERE, LATER_THERE = replica(OLD, 11), replica(MINE, 21), replica(LATER, 41)
+THEIRS_HERE = replica(THEIRS, 31)
+NEVER = Entry("k")
+AGREED = Entry("k", 1, agreed=proof(OLD, OLD_THERE))
+AGREED_THEIRS = Entry("k", 1, agreed=proof(THEIRS_HERE, THEIRS))
+EXPIRED = Entry("k", 1, expired=proof(OLD, OLD_THERE))
+DEAD = Entry("k", 1, dead=(proof(OLD, OLD_THERE),), deleted="5", died=50)
+DEAD_THEIRS = Entry("k", 1, dead=(proof(THEIRS_HERE, THEIRS),), deleted="5", died=50)
+KNOWN_DEAD = replace(AGREED_THEIRS, deleted="5", died=25)
+OLDEST_HERE = replica(users(GLOBAL, 15, "oldest"), 31)
+KNOWN_OLDEST = Entry("k", 1, agreed=proof(OLDEST_HERE, users(GLOBAL, 15, "oldest")), deleted="5", died=25)
+UNRECORDED = Entry("k", 1, deleted="5", died=50)
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    deed: Deed
+    local: Sighting | None = None
+    remote: Sighting | None = None
+    entry: Entry = NEVER
+    cause: Cause = Cause.CREATED
+    deletion: bool = False
+    travel: bool = True
+    settled: bool = False
+    alone: bool = False
+    stale: bool = False
+    attempt: int = NEVER_WAIT
+    spent: str = ""
+    policy: ConflictPolicy = NEWEST
+    loser: Sighting | None = None
+
+
+D, FINDING, REMOVED = Deed, Cause.FINDING, Cause.REMOVED
+COPY_OF_THEIRS = Sighting(Seen("theirs", 3, 35), Identity(CN, 35, "theirs"), False)
+RELABELLED = replace(
+    COPY_OF_THEIRS, seen=replace(COPY_OF_THEIRS.seen, attributes=Attributes(content_type="text/plain"))
+)
+ROWS = [
+    Row("nothing anywhere", D.BURY, cause=REMOVED),
+    # here and there
+    Row("the same version", D.AGREE, MINE, MINE_THERE),
+    Row("the same content by users of both", D.AGREE, COPY_OF_THEIRS, THEIRS),
+    Row("the same bytes with other metadata are a conflict", D.PUSH, RELABELLED, THEIRS, loser=THEIRS),
+    Row("as agreed here, a former version of ours there", D.PUSH, MINE, OLD_THERE, Entry("k", 1, proof(MINE, MINE))),
+    Row("as agreed here, changed there, by event", D.NOTHING, OLD, THEIRS, AGREED),
+    Row("as agreed here, changed there, by finding", D.PULL, OLD, THEIRS, AGREED, FINDING),
+    Row("changed here, as agreed there", D.PUSH, MINE, OLD_THERE, AGREED),
+    Row("changed here, as agreed there, by finding", D.PUSH, MINE, OLD_THERE, AGREED, FINDING),
+    Row("written here over a replica, as agreed there", D.PUSH, LATER, THEIRS, AGREED_THEIRS),
+    Row("written here, a late copy of the dead there", D.PUSH, LATER, replica(OLD, 55), DEAD),
+    Row("a replica here, a late copy of the dead there", D.DELETE_REMOTE, THEIRS_HERE, replica(OLD, 55), DEAD),
+    Row("a replica here, a user's version there", D.NOTHING, THEIRS_HERE, users(GLOBAL, 60, "x")),
+    Row("a user's version here, a former one of ours there", D.PUSH, LATER, OLD_THERE),
+    # conflicts
+    Row("a conflict waits for echoes", D.WAIT, MINE, THEIRS, attempt=PATIENCE - 1),
+    Row("in a tie longer", D.WAIT, users(CN, 30, "x"), THEIRS, attempt=PATIENCE_IN_A_TIE - 1),
+    Row("a conflict won", D.PUSH, LATER, THEIRS, loser=THEIRS),
+    Row("a conflict lost, by event", D.NOTHING, MINE, THEIRS, loser=MINE),
+    Row("a conflict lost, by finding: its holder may know better", D.NOTHING, MINE, THEIRS, cause=FINDING, loser=MINE),
+    Row("a conflict lost to a replica of the peer's own", D.PULL, MINE, replica(THEIRS, 31), cause=FINDING),
+    Row("a tie goes to cn", D.PUSH, users(CN, 30, "x"), THEIRS, loser=THEIRS),
+    Row("cn preferred", D.PUSH, MINE, THEIRS, policy=ConflictPolicy.PREFER_CN, loser=THEIRS),
+    Row("global preferred", D.NOTHING, LATER, THEIRS, policy=ConflictPolicy.PREFER_GLOBAL, loser=LATER),
+    Row(
+        "the later one loses to the preferred side, if no echo says that it had seen the other",
+        D.WAIT, MINE, THEIRS, policy=ConflictPolicy.PREFER_CN, attempt=PATIENCE_IN_A_TIE - 1,
+    ),
+    Row("both changed since agreed", D.PUSH, LATER, THEIRS, AGREED, loser=THEIRS),
+    Row("crossed, both deleted since", D.DELETE_BOTH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD),
+    Row("the same where only creations travel", D.PUSH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD, travel=False),
+    Row("crossed, ours deleted after it may have won", D.DELETE_BOTH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST),
+    Row("an old version copied back by a user there", D.NOTHING, THEIRS_HERE, replica(OLD, 9_000), KNOWN_DEAD),
+    Row("the same by finding", D.PULL, THEIRS_HERE, replica(OLD, 9_000), KNOWN_DEAD, FINDING),
+    Row("crossed, not known yet", D.WAIT, THEIRS_HERE, OLD_THERE, AGREED_THEIRS, attempt=0),
+    Row("crossed replicas: our holder of the newer writes it", D.PUSH, THEIRS_HERE, OLD_THERE),
+    Row("crossed replicas: the peer's holder of the newer writes it", D.NOTHING, THEIRS_HERE, LATER_THERE),
+    # only here
+    Row("as agreed here, gone there, by event", D.NOTHING, OLD, None, AGREED),
+    Row("as agreed here, gone there, by finding", D.NOTHING, OLD, None, AGREED, FINDING),
+    Row("as agreed here, gone there, proven", D.DELETE_LOCAL, OLD, None, AGREED, FINDING, deletion=True),
+    Row("proven, but only creations travel", D.NOTHING, OLD, None, AGREED, FINDING, deletion=True, travel=False),
+    Row("changed here, gone there: an edit beats a deletion", D.PUSH, MINE, None, AGREED),
+    Row("changed here, gone there, proven too", D.PUSH, MINE, None, AGREED, FINDING, deletion=True),
+    Row("new here", D.PUSH, MINE),
+    Row("new here over a tombstone", D.PUSH, LATER, None, DEAD),
+    Row("a replica is never copied back", D.NOTHING, THEIRS_HERE),
+    Row("not even by a finding, while it is young", D.NOTHING, THEIRS_HERE, cause=FINDING),
+    Row("noted when no ledger knows of it", D.NOTE, THEIRS_HERE, cause=FINDING, settled=True),
+    Row("and copied when it is seen so again", D.PUSH, THEIRS_HERE, cause=FINDING, settled=True, alone=True),
+    Row("the same beside a tombstone of another", D.NOTE, THEIRS_HERE, None, UNRECORDED, FINDING, settled=True),
+    Row("the same beside the proof of another", D.NOTE, THEIRS_HERE, None, AGREED, FINDING, settled=True),
+    Row("a copy after its deletion", D.DELETE_LOCAL, replica(THEIRS, 60), None, DEAD_THEIRS),
+    Row("the same beside another version", D.DELETE_LOCAL, replica(THEIRS, 60), LATER_THERE, DEAD_THEIRS),
+    # only there
+    Row("deleted here, as agreed there", D.DELETE_REMOTE, None, OLD_THERE, AGREED, REMOVED),
+    Row("deleted here, as agreed there, proven", D.DELETE_REMOTE, None, OLD_THERE, AGREED, FINDING, deletion=True),
+    Row("deleted here before what is agreed came", D.NOTHING, None, OLD_THERE, AGREED, REMOVED, stale=True),
+    Row("gone here, as agreed there, by another event", D.NOTHING, None, OLD_THERE, AGREED),
+    Row("gone here, as agreed there, by finding", D.NOTHING, None, OLD_THERE, AGREED, FINDING),
+    Row("deleted here, but only creations travel", D.NOTHING, None, OLD_THERE, AGREED, REMOVED, travel=False),
+    Row("deleted here, changed there: an edit beats a deletion", D.NOTHING, None, THEIRS, AGREED, REMOVED),
+    Row("deleted after an expiry here", D.DELETE_REMOTE, None, OLD_THERE, EXPIRED, REMOVED),
+    Row("deleted before what expired here came", D.NOTHING, None, OLD_THERE, EXPIRED, REMOVED, stale=True),
+    Row("expired here, kept there", D.NOTHING, None, OLD_THERE, EXPIRED, FINDING, deletion=True),
+    Row("deleted here before its copy was recorded", D.DELETE_REMOTE, None, MINE_THERE, UNRECORDED),
+    Row("the same where only creations travel", D.NOTHING, None, MINE_THERE, UNRECORDED, travel=False),
+    Row("our version there, no deletion known here", D.NOTHING, None, MINE_THERE),
+    Row("a late copy of the dead there", D.DELETE_REMOTE, None, replica(OLD, 55), DEAD),
+    Row("brought back there by a user", D.NOTHING, None, replica(OLD, 45), DEAD),
+    Row("a copy of what this event's version was, deleted since", D.DELETE_REMOTE, None, MINE_THERE, spent="mine"),
+    Row("new there", D.NOTHING, None, THEIRS, cause=FINDING),
+    Row("new there over a tombstone", D.NOTHING, None, THEIRS, DEAD, REMOVED),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_row(row: Row) -> None:
+    decision = decide(
+        View(
+            side=CN,
+            cause=row.cause,
+            attempt=row.attempt,
+            entry=row.entry,
+            local=row.local,
+            remote=row.remote,
+            policy=row.policy,
+            deletion=row.deletion,
+            deletions_travel=row.travel,
+            settled=row.settled,
+            alone=row.alone,
+            stale=row.stale,
+            spent=row.spent,
+        )
+    )
+    assert (decision.deed, decision.loser) == (row.deed, row.loser.identity if row.loser else None)
+
+
+# -- what holds for every row
+
+ETAG, TIME = st.sampled_from(["a", "b", "c"]), st.integers(1, 4)
+IDENTITY = st.builds(Identity, st.sampled_from(SideName), TIME, ETAG)
+AGREEMENT = st.builds(Agreement, IDENTITY, *[st.builds(Held, ETAG, st.none() | TIME)] * 2)
+ENTRY = st.builds(
+    Entry,
+    st.just("k"),
+    revision=st.integers(0, 1),
+    agreed=st.none() | AGREEMENT,
+    expired=st.none() | AGREEMENT,
+    dead=st.lists(AGREEMENT, max_size=2).map(tuple),
+    deleted=st.sampled_from(["", "5"]),
+    died=TIME,
+)
+
+
+@st.composite
+def sightings(draw: st.DrawFn, side: SideName) -> Sighting:
+    """Any object in that side's bucket."""
+    etag, modified = draw(ETAG), draw(TIME)
+    if draw(st.booleans()):
+        return users(side, modified, etag)
+    identity = draw(IDENTITY)
+    return Sighting(Seen(etag, 3, modified, stamp(identity)), identity, True)
+
+
+HERE, THERE = sightings(CN), sightings(GLOBAL)
+VIEW = st.builds(
+    View,
+    side=st.just(CN),
+    cause=st.sampled_from(Cause),
+    attempt=st.integers(0, 4),
+    entry=ENTRY,
+    local=st.none() | HERE,
+    remote=st.none() | THERE,
+    policy=st.sampled_from(ConflictPolicy),
+    deletion=st.booleans(),
+    deletions_travel=st.booleans(),
+    settled=st.booleans(),
+    spent=st.just("") | ETAG,
+)
+
+
+@given(VIEW)
+def test_a_deed_has_what_it_acts_on(view: View) -> None:
+    deed = decide(view).deed
+    here, there = view.local is not None, view.remote is not None
+    possible = {
+        Deed.NOTHING: here or there,
+        Deed.AGREE: here and there,
+        Deed.WAIT: here and there and view.attempt < NEVER_WAIT,
+        Deed.BURY: not here and not there,
+        Deed.PUSH: here,
+        Deed.PULL: there,
+        Deed.DELETE_LOCAL: here,
+        Deed.DELETE_REMOTE: there,
+        Deed.DELETE_BOTH: here and there,
+        Deed.NOTE: here and not there,
+    }
+    assert possible[deed]
+
+
+@given(VIEW)
+def test_a_users_version_is_deleted_only_if_both_sides_held_it_and_deletions_travel(view: View) -> None:
+    deed = decide(view).deed
+    gone = {Deed.DELETE_LOCAL: view.local, Deed.DELETE_REMOTE: view.remote}.get(deed)
+    if gone is not None and not gone.replica:
+        assert view.entry.agreed is not None
+        assert gone.identity == view.entry.agreed.identity
+        assert view.deletions_travel
+
+
+@given(VIEW)
+def test_only_replicas_are_deleted_on_both_sides_at_once(view: View) -> None:
+    if decide(view).deed is Deed.DELETE_BOTH:
+        assert view.local is not None
+        assert view.remote is not None
+        assert view.local.replica
+        assert view.remote.replica
+        assert view.deletions_travel
+
+
+@given(VIEW)
+def test_nothing_is_deleted_that_no_entry_and_no_event_knows_of(view: View) -> None:
+    deed = decide(replace(view, entry=NEVER, spent="")).deed
+    assert deed not in (Deed.DELETE_LOCAL, Deed.DELETE_REMOTE)
+
+
+@given(VIEW)
+def test_only_a_finding_pulls(view: View) -> None:
+    if view.cause is not Cause.FINDING:
+        assert decide(view).deed is not Deed.PULL
+
+
+@given(VIEW)
+def test_a_loser_is_a_users_and_the_other_one_wins(view: View) -> None:
+    loser = decide(view).loser
+    if loser is not None:
+        assert view.local is not None
+        assert view.remote is not None
+        assert not view.local.replica
+        assert not view.remote.replica
+        ours, theirs = view.local.identity, view.remote.identity
+        winner = theirs if loser == ours else ours
+        assert wins(winner, loser, view.policy)
+
+
+@given(HERE, THERE, st.sampled_from(ConflictPolicy), st.sampled_from(Cause), st.sampled_from(Cause))
+def test_without_a_ledger_both_sides_decide_for_the_same_version(
+    here: Sighting, there: Sighting, policy: ConflictPolicy, cause: Cause, peers_cause: Cause
+) -> None:
+    ours = decide(View(CN, cause, NEVER_WAIT, NEVER, here, there, policy))
+    theirs = decide(View(GLOBAL, peers_cause, NEVER_WAIT, NEVER, there, here, policy))
+    assert (ours.deed is Deed.AGREE) == (theirs.deed is Deed.AGREE)
+    kept = {
+        side
+        for decision, own, other in ((ours, CN, GLOBAL), (theirs, GLOBAL, CN))
+        for deed, side in ((Deed.PUSH, own), (Deed.PULL, other))
+        if decision.deed is deed
+    }
+    assert len(kept) <= 1
+    if cause is Cause.FINDING and peers_cause is Cause.FINDING and ours.deed is not Deed.AGREE:
+        assert kept  # two findings bring any two versions together
+    if ours.loser and theirs.loser:
+        assert ours.loser == theirs.loser
+
+
+@given(IDENTITY, IDENTITY, st.sampled_from(ConflictPolicy))
+def test_of_two_versions_one_wins(a: Identity, b: Identity, policy: ConflictPolicy) -> None:
+    assert wins(a, b, policy) + wins(b, a, policy) == (a != b)

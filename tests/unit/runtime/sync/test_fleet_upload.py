@@ -1,0 +1,358 @@
+"""Giant objects: parts are messages; any worker may lose any of them; the object comes into being once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from dualsync.runtime.errors import Denied, GiveUp, Throttled
+from dualsync.runtime.messages.parser import Unreadable, parse, portion_of
+from dualsync.runtime.messages.part_request import FIELD, Portion
+from dualsync.runtime.model.objects import Part
+from dualsync.runtime.model.records import UPLOAD
+from dualsync.runtime.sync.fleet_upload import STALL_SECONDS, STALLS, WATCH_SECONDS, portions
+from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.transfer.upload_record import Upload
+from tests.support.builders import USER, Journal, Side, settings
+from tests.support.fakes.gate import Step, kill, run, stepping_gate
+from tests.support.fakes.notification import body
+from tests.support.fakes.queue import Letter
+
+LENGTH = 8
+CONTENT = b"eight by" * 3 + b"four"
+"""Four parts."""
+
+
+class World(Side):
+    """Objects from nine bytes on are giants, each part of theirs is a message."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        copier = replace(self.context.copier, threshold=9, giant=9, part_size=LENGTH, portion=LENGTH)
+        self.context = replace(self.context, copier=copier)
+        self.worker = type(self.worker)(self.context, health=self.health)
+
+    def begin(self) -> None:
+        """Written here, and seen by a worker: the messages are out."""
+        self.work(self.put("k", CONTENT))
+
+    def waiting(self) -> list[Letter]:
+        return sorted(self.broker.letters.values(), key=lambda letter: letter.number)
+
+    def parts(self) -> list[Letter]:
+        return [letter for letter in self.waiting() if FIELD in letter.body]
+
+    def looks(self) -> list[Letter]:
+        return [letter for letter in self.waiting() if FIELD not in letter.body]
+
+    def do(self, letter: Letter) -> None:
+        """A worker takes this message, whenever it comes."""
+        self.time.now = max(self.time.now, letter.visible)
+        message = self.broker.take(letter)
+        assert message is not None
+        run(self.worker.process(message))
+
+    def upload(self) -> Upload | None:
+        for record in self.ledger.table.records.values():
+            if record.kind == UPLOAD:
+                return Upload.of(record)
+        return None
+
+    def arrived(self) -> bytes | None:
+        version = self.there.current("k")
+        return None if version is None else version.body
+
+
+def world(**changes: object) -> World:
+    return World(settings(**changes))
+
+
+def test_every_part_is_a_message_and_the_last_calls_for_the_completion() -> None:
+    w = world()
+    w.begin()
+    assert [(p.first, p.last) for p in map(portion_of, (x.body for x in w.parts())) if p] == [
+        (n, n) for n in range(1, 5)
+    ]
+    (look,) = w.looks()
+    assert look.visible - w.time.now == WATCH_SECONDS
+    for letter in reversed(w.parts()):
+        assert w.arrived() is None
+        w.do(letter)
+    assert w.arrived() is None, "parts decide nothing"
+    called = w.looks()[-1]
+    assert called.visible <= w.time.now
+    w.do(called)
+    assert w.arrived() == CONTENT
+    version = w.there.current("k")
+    assert version is not None
+    assert version.seen.etag.endswith("-4")
+    assert (w.there.uploads, w.upload()) == ({}, None)
+    w.do(look)
+    assert not w.broker.letters
+    assert w.outcomes() == {"postponed": 1, "carried": 4, "copied": 1, "agreed": 1}
+    assert w.entry().agreed is not None
+
+
+def test_two_looks_that_find_all_parts_write_once() -> None:
+    w = world()
+    w.begin()
+    for letter in w.parts():
+        w.do(letter)
+    for _ in range(2):
+        for letter in w.looks():
+            w.do(letter)
+    assert w.arrived() == CONTENT
+    assert w.outcomes()["copied"] == 1
+    assert [event.name for event in w.events] == ["ObjectCreated:Put"]
+
+
+def test_parts_that_are_there_are_not_read_again() -> None:
+    journal = Journal()
+    w = World(settings(), gate=journal.gate)
+    w.begin()
+    first = w.parts()[0]
+    w.do(first)
+    again = w.broker.send(first.body)
+    assert journal.calls.count("local.get_range") == 1
+    w.do(again)
+    assert journal.calls.count("local.get_range") == 1
+
+
+@pytest.mark.parametrize("step", range(1, 40))
+def test_a_worker_may_die_anywhere_in_a_part(step: int) -> None:
+    w = World(settings(), gate=stepping_gate)
+    event = w.put("k", CONTENT)
+    run(w.worker.process(w.message(body(event))))
+    victim = w.parts()[1]
+    message = w.broker.take(victim)
+    assert message is not None
+    task = w.worker.process(message)
+    try:
+        for _ in range(step):
+            stood = task.send(None)
+            assert isinstance(stood, Step)
+    except StopIteration:
+        return  # it was done before
+    kill(task)
+    w.time.now += w.broker.visibility
+    for _ in range(3):
+        for letter in w.waiting():
+            if not letter.deleted and letter.visible <= w.time.now:
+                w.do(letter)
+    assert w.arrived() == CONTENT
+    assert w.upload() is None
+
+
+@pytest.mark.parametrize("act", ["replace", "delete"])
+def test_a_source_that_changes_midway_is_never_mixed(act: str) -> None:
+    w = world()
+    w.begin()
+    letters = w.parts()
+    w.do(letters[0])
+    event = w.put("k", b"other by" * 3 + b"end") if act == "replace" else w.delete("k")
+    w.do(letters[1])
+    assert w.outcomes() == {"postponed": 1, "carried": 1, "skipped": 1}
+    w.work(event)
+    for _ in range(8):
+        for letter in w.waiting():
+            if not letter.deleted:
+                w.do(letter)
+    assert not w.broker.letters
+    assert w.arrived() == (b"other by" * 3 + b"end" if act == "replace" else None)
+    assert len(w.there.uploads) == (act == "delete"), "the finder's sweep takes it"
+
+
+def test_what_does_not_move_is_sent_again_ever_more_seldom_and_then_given_up() -> None:
+    w = world()
+    w.begin()
+    w.do(w.parts()[0])
+    sent = {letter.number for letter in w.parts()}
+    times = [w.time.now]
+    while not w.broker.dead:
+        for letter in w.parts():
+            w.broker.delete(f"{letter.number}#{letter.receives}")  # lost, as to a worker that always dies
+        (look,) = w.looks()
+        w.do(look)
+        new = {letter.number for letter in w.parts()} - sent
+        if new:
+            assert len(new) == 3, "only what is missing"
+            sent |= new
+            times.append(w.time.now)
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert len(gaps) == STALLS
+    assert all(gap >= STALL_SECONDS for gap in gaps)
+    assert gaps[1:] == sorted(gaps[1:])
+    assert times[-1] - times[0] < 2 * 86400
+    assert w.broker.dead[0][1].startswith("stuck: 1 of 4 parts")
+    (dead,) = w.broker.dead
+    w.do(w.broker.send(json.dumps({"redrive": dead[0]})))
+    assert len(w.parts()) == 3, "an operator's redrive goes on where it was"
+    for letter in (*w.parts(), *w.looks()):
+        w.do(letter)
+    assert w.arrived() == CONTENT
+
+
+def test_progress_forgives_the_stalls() -> None:
+    w = world()
+    w.begin()
+    for _ in range(2 + STALL_SECONDS // WATCH_SECONDS):
+        (look,) = w.looks()
+        w.do(look)
+    stalled = w.upload()
+    assert stalled is not None
+    assert stalled.stalls == 1
+    w.do(w.parts()[0])
+    (look,) = w.looks()
+    w.do(look)
+    moving = w.upload()
+    assert moving is not None
+    assert (moving.stalls, moving.parts) == (0, 1)
+
+
+def test_a_part_of_an_upload_that_is_no_more_is_nothing() -> None:
+    w = world()
+    w.begin()
+    first, second, *_ = w.parts()
+    w.there.uploads.clear()
+    w.do(first)
+    w.ledger.table.records.clear()
+    w.do(second)
+    assert w.outcomes() == {"postponed": 1, "skipped": 2}
+
+
+def test_a_part_that_is_refused_waits_and_is_buried_with_its_reason() -> None:
+    journal = Journal()
+    w = World(settings(denied_seconds=100), gate=journal.gate)
+    w.begin()
+    first = w.parts()[0]
+    journal.faults["remote.put_part"] = Throttled("SlowDown")
+    w.do(first)
+    again = w.parts()[-1]
+    assert portion_of(again.body) == replace(portion_of(first.body) or Portion("", "", "", "", 1, 1), attempt=1)
+    journal.faults["remote.put_part"] = Denied("AccessDenied")
+    w.time.now += 1000
+    w.do(again)  # only from now on is it refused
+    w.time.now += 101
+    assert w.broker.dead == []
+    w.do(w.parts()[-1])
+    assert w.broker.dead[0][1] == "denied: AccessDenied"
+    journal.faults["remote.put_part"] = GiveUp("KMS.DisabledException")
+    w.do(w.parts()[0])
+    assert w.broker.dead[1][1] == "KMS.DisabledException"
+
+
+def test_a_store_that_lists_no_parts_gets_them_from_one_worker() -> None:
+    w = world()
+
+    async def blind(key: str, upload_id: str, first: int = 1, last: int = 10_000) -> list[Part] | None:
+        return None
+
+    w.remote.list_parts = blind  # type: ignore[assignment, method-assign]
+    w.begin()
+    assert w.arrived() == CONTENT
+    assert w.outcomes() == {"copied": 1}
+
+
+def test_a_peers_giant_is_fetched_in_parts_too() -> None:
+    w = world()
+    w.put("k", b"small")
+    w.work()
+    w.time.now += 10_000
+    w.there.put("k", CONTENT, USER)
+    w.do(w.broker.send('{"dualsync": {"key": "k", "cause": "finding", "careful": true}}'))
+    assert {p.route for p in (portion_of(x.body) for x in w.parts()) if p} == {"remote>local"}
+    for letter in (*w.parts(), *w.looks()):
+        w.do(letter)
+    version = w.here.current("k")
+    assert version is not None
+    assert version.body == CONTENT
+    assert w.outcomes()["pulled"] == 1
+
+
+def test_a_process_carries_few_portions_at_a_time() -> None:
+    w = world()
+    w.begin()
+    reading, most = 0, 0
+    read = w.local.read_range
+
+    async def slow(key: str, start: int, end: int, etag: str) -> bytes:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await asyncio.sleep(0)
+        reading -= 1
+        return await read(key, start, end, etag)
+
+    async def all_at_once() -> None:
+        worker = Worker(w.context, lanes=asyncio.Semaphore(2))
+        messages = [m for letter in w.parts() if (m := w.broker.take(letter)) is not None]
+        await asyncio.gather(*map(worker.process, messages))
+
+    w.local.read_range = slow  # type: ignore[method-assign]
+    asyncio.run(all_at_once())
+    assert most == 2
+    w.do(w.looks()[-1])
+    assert w.arrived() == CONTENT
+
+
+# -- messages
+
+
+UPLOAD_OF_NINE = Upload(
+    route="local>remote", key="k", to="t", etag="e", size=90, length=10, stamp="", attributes="", id="u"
+)
+
+
+@pytest.mark.parametrize(
+    ("missing", "size", "runs"),
+    [
+        (range(1, 10), 1, [(n, n) for n in range(1, 10)]),
+        (range(1, 10), 40, [(1, 4), (5, 8), (9, 9)]),
+        (range(1, 10), 1000, [(1, 9)]),
+        ((1, 2, 4, 7, 8, 9), 25, [(1, 2), (4, 4), (7, 8), (9, 9)]),
+        ((), 25, []),
+    ],
+)
+def test_missing_parts_go_side_by_side(missing: tuple[int, ...], size: int, runs: list[tuple[int, int]]) -> None:
+    made = list(portions(UPLOAD_OF_NINE, list(missing), size, 5.0))
+    assert [(p.first, p.last) for p in made] == runs
+    assert all((p.key, p.to, p.upload, p.route, p.since) == ("k", "t", "u", "local>remote", 5.0) for p in made)
+    assert [portion_of(p.body()) for p in made] == made
+
+
+GOOD = {"key": "k", "route": "local>remote", "to": "k", "upload": "u", "first": 1, "last": 2}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        [],
+        None,
+        {**GOOD, "first": 3},
+        {**GOOD, "first": -1},
+        {**GOOD, "last": "2"},
+        {**GOOD, "first": True},
+        {**GOOD, "more": 1},
+        {**GOOD, "key": ""},
+        {n: v for n, v in GOOD.items() if n != "upload"},
+    ],
+    ids=str,
+)
+def test_what_is_no_message_of_parts_is_unreadable(fields: object) -> None:
+    with pytest.raises(Unreadable):
+        portion_of(json.dumps({FIELD: fields}))
+    w = world()
+    w.do(w.broker.send(json.dumps({FIELD: fields})))
+    assert w.outcomes() == {"failed": 1}
+
+
+def test_whoever_only_wants_the_key_gets_a_look() -> None:
+    w = world()
+    (look,) = parse(json.dumps({FIELD: GOOD}), w.context.principals, lambda key: key, 7.0)
+    assert (look.key, look.careful, look.since) == ("k", True, 7.0)
+    assert portion_of('{"Records": []}') is None

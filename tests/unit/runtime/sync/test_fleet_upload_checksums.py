@@ -1,0 +1,220 @@
+"""Giant objects whose parts carry their source's checksums: any worker, any part, and nothing wrong becomes visible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualsync.runtime.errors import Corrupt
+from dualsync.runtime.messages.parser import portion_of
+from dualsync.runtime.messages.part_request import FIELD
+from dualsync.runtime.sync.fleet_upload import STALL_SECONDS
+from dualsync.runtime.transfer.multipart import CORRUPT_ATTEMPTS, CORRUPT_SECONDS
+from dualsync.runtime.transfer.upload_record import Upload
+from tests.support.builders import USER, settings
+from tests.support.fakes.queue import Letter
+from tests.unit.runtime.sync.test_fleet_upload import CONTENT, LENGTH, World
+
+KINDS = ["crc32", "crc64nvme", "crc32-", "crc32c-", "sha256-", "xxhash128-"]
+EVEN = tuple(CONTENT[at : at + LENGTH] for at in range(0, len(CONTENT), LENGTH))
+UNEVEN = (CONTENT[:8], CONTENT[8:15], CONTENT[15:24], CONTENT[24:])
+
+
+class Giants(World):
+    """A giant in its users' parts, and a source that goes wrong while `flipped`."""
+
+    flipped = 0
+
+    def begin_with(self, checksum: str, parts: tuple[bytes, ...] = EVEN) -> None:
+        upload = self.here.create_upload("k", checksum=checksum)
+        for number, part in enumerate(parts, 1):
+            self.here.put_part(upload, number, part)
+        self.time.now += 1
+        self.here.complete_upload(upload, USER)
+        source = self.local
+        read_range, read_part = source.read_range, source.read_part
+
+        def through(body: bytes) -> bytes:
+            self.flipped -= self.flipped > 0
+            return bytes([body[0] ^ (self.flipped >= 0 and self._wrong)]) + body[1:]
+
+        async def a_range(key: str, start: int, end: int, etag: str) -> bytes:
+            self._wrong = self.flipped > 0
+            return through(await read_range(key, start, end, etag))
+
+        async def a_part(key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+            self._wrong = self.flipped > 0
+            body, shown = await read_part(key, number, length, etag)
+            return through(body), shown
+
+        source.read_range, source.read_part = a_range, a_part  # type: ignore[method-assign]
+        self.work(self.events[-1])
+
+    _wrong = False
+
+    def all_done(self) -> None:
+        """Workers take whatever comes, until nothing does."""
+        for _ in range(200):
+            waiting = sorted(self.waiting(), key=lambda letter: letter.visible)
+            if not waiting:
+                return
+            self.do(waiting[0])
+        raise AssertionError("it goes on for ever")
+
+    def checksum(self) -> str:
+        version = self.there.current("k")
+        assert version is not None
+        return version.seen.attributes.checksum
+
+    def sources(self) -> str:
+        version = self.here.current("k")
+        assert version is not None
+        return version.seen.attributes.checksum
+
+
+def giants() -> Giants:
+    return Giants(settings())
+
+
+def dead(w: Giants) -> list[str]:
+    return [str(fields["reason"]) for fields in w.log.of("outcome") if fields["outcome"] == "buried"]
+
+
+@pytest.mark.parametrize("checksum", KINDS)
+def test_its_parts_go_through_the_queue_with_their_checksums(checksum: str) -> None:
+    w = giants()
+    w.begin_with(checksum)
+    assert len(w.parts()) == 4
+    w.all_done()
+    assert (w.arrived(), w.checksum()) == (CONTENT, w.sources())
+    assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
+
+
+@pytest.mark.parametrize("flips", [1, 3])
+@pytest.mark.parametrize("checksum", KINDS)
+def test_a_flipped_byte_is_never_seen_and_the_good_copy_arrives(checksum: str, flips: int) -> None:
+    w = giants()
+    w.begin_with(checksum)
+    w.flipped = flips
+    w.all_done()
+    assert w.flipped == 0
+    assert (w.arrived(), w.checksum()) == (CONTENT, w.sources())
+    assert [event.name for event in w.events] == ["ObjectCreated:CompleteMultipartUpload"]
+    assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
+
+
+@pytest.mark.parametrize(("checksum", "reason"), [("crc32-", "stuck"), ("crc32", "corrupt")])
+def test_what_never_arrives_whole_comes_to_an_end(checksum: str, reason: str) -> None:
+    w = giants()
+    w.begin_with(checksum)
+    w.flipped = 1 << 30
+    for _ in range(2000):
+        waiting = sorted(w.waiting(), key=lambda letter: letter.visible)
+        if not waiting:
+            break
+        w.do(waiting[0])
+    assert w.waiting() == []
+    assert w.arrived() is None
+    assert {text.split(":")[0] for text in dead(w)} == {reason}
+    assert len(dead(w)) < 10
+    if reason == "corrupt":
+        w.flipped = 0
+        w.time.now += CORRUPT_SECONDS
+        w.work(w.events[-1])
+        w.all_done()
+        assert (w.arrived(), w.checksum()) == (CONTENT, w.sources()), "redriven later it has another chance"
+
+
+def test_a_small_object_that_never_arrives_whole_is_given_up() -> None:
+    w = Giants(settings())
+    event = w.put("k", b"small")
+    looks = 0
+
+    async def put(*_: object) -> None:
+        nonlocal looks
+        looks += 1
+        raise Corrupt("BadDigest")
+
+    w.remote.put = put  # type: ignore[method-assign,assignment]
+    w.work(event)
+    w.all_done()
+    assert looks == CORRUPT_ATTEMPTS + 1
+    assert [text.split(":")[0] for text in dead(w)] == ["corrupt"]
+
+
+def test_a_part_that_never_arrives_whole_is_left_to_the_look_that_watches() -> None:
+    w = giants()
+    w.begin_with("sha256-")
+    w.flipped = 1 << 30
+    tries = 0
+    letter: Letter | None = w.parts()[0]
+    first = portion_of(w.parts()[0].body)
+    while letter is not None:
+        w.do(letter)
+        tries += 1
+        letter = next((x for x in w.parts() if (p := portion_of(x.body)) and first and p.first == first.first), None)
+    assert tries == CORRUPT_ATTEMPTS + 1
+    w.flipped = 0
+    w.time.now += STALL_SECONDS
+    w.all_done()
+    assert (w.arrived(), w.checksum()) == (CONTENT, w.sources())
+
+
+@pytest.mark.parametrize("checksum", ["sha256-", "crc32c-"])
+def test_parts_of_unlike_length_are_begun_anew_without(checksum: str) -> None:
+    w = giants()
+    w.begin_with(checksum, UNEVEN)
+    before = w.upload()
+    w.all_done()
+    assert before is not None
+    assert before.checksum
+    assert (w.arrived(), w.checksum()) == (CONTENT, "")
+    assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
+
+
+def test_what_was_noted_while_a_part_was_found_unfit_does_not_hide_it() -> None:
+    """Else the next upload would be begun with what it can't carry, again and again."""
+    w = giants()
+    w.begin_with("sha256-", UNEVEN)
+    read_part = w.local.read_part
+
+    async def meanwhile(key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+        upload = w.upload()
+        assert upload is not None
+        await w.ledger.claim(replace(upload, sent=upload.sent + 1).record(), upload.record())
+        return await read_part(key, number, length, etag)
+
+    w.local.read_part = meanwhile  # type: ignore[method-assign]
+    for letter in w.parts():
+        w.do(letter)
+    plain = w.upload()
+    assert plain is not None
+    assert not plain.checksum
+    w.all_done()
+    assert (w.arrived(), w.checksum()) == (CONTENT, "")
+    assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
+
+
+@pytest.mark.parametrize("checksum", KINDS)
+def test_a_store_that_refuses_the_parts_gets_them_without(checksum: str) -> None:
+    w = giants()
+    w.there.picky = True
+    w.begin_with(checksum)
+    w.all_done()
+    assert (w.arrived(), w.checksum()) == (CONTENT, "")
+    assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
+
+
+def test_the_next_upload_of_another_version_may_have_them_again() -> None:
+    w = giants()
+    w.begin_with("sha256-", UNEVEN)
+    for letter in w.parts():
+        w.do(letter)
+    plain = w.upload()
+    assert plain is not None
+    assert not plain.checksum
+    other = replace(plain, etag="another-4", checksum="sha256:AA==-4")
+    assert Upload.of(plain.record()) == plain
+    assert not plain.is_of(other)
+    assert all(FIELD not in letter.body for letter in w.looks())

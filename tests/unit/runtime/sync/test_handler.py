@@ -1,0 +1,260 @@
+"""One message from receipt to acknowledgement: every record is done, and no effect comes after the acknowledgement."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.log import ECHO_LINE
+from dualsync.runtime.model.objects import Attributes
+from dualsync.runtime.settings import Events, OnLifecycleExpiry
+from tests.support.builders import DEDICATED, USER, Journal, Side, settings
+from tests.support.fakes.gate import Step, kill, run, stepping_gate
+from tests.support.fakes.notification import TEST_EVENT, body
+from tests.support.fakes.store import Store
+
+
+def side(journal: Journal | None = None, **changes: Any) -> Side:
+    return Side(settings(**changes)) if journal is None else Side(settings(**changes), gate=journal.gate)
+
+
+def held(store: Store, key: str = "k") -> bytes | None:
+    version = store.current(key)
+    return None if version is None else version.body
+
+
+# -- what a message asks is done
+
+
+def test_a_users_write_arrives_with_its_stamp_and_the_ledger_knows() -> None:
+    world = side()
+    event = world.put("k", b"abc")
+    world.work()
+    here, there = world.here.current("k"), world.there.current("k")
+    assert here is not None
+    assert there is not None
+    assert there.body == b"abc"
+    proof = world.entry().agreed
+    assert proof is not None
+    assert there.seen.stamp == world.context.stamp("k", proof.identity, 3)
+    assert (proof.identity.etag, proof.local.etag, proof.remote.etag) == (event.etag, event.etag, there.seen.etag)
+    assert world.outcomes() == {"copied": 1}
+    assert not world.broker.letters
+
+
+def test_a_users_deletion_arrives_and_leaves_a_tombstone() -> None:
+    world = side()
+    world.put("k", b"abc")
+    world.work()
+    world.delete("k")
+    world.work()
+    assert held(world.there) is None
+    assert world.entry().agreed is None
+    assert len(world.entry().dead) == 1
+    assert world.outcomes() == {"copied": 1, "deleted": 1}
+
+
+def test_every_record_of_a_message_is_done() -> None:
+    world = side()
+    world.put("gone", b"x")
+    world.work()
+    events = [world.put("a b", b"1"), world.put("é/+", b"2"), world.delete("gone"), world.put("c", b"3")]
+    world.work(*events)
+    assert {key: held(world.there, key) for key in ("a b", "é/+", "gone", "c")} == {
+        "a b": b"1",
+        "é/+": b"2",
+        "gone": None,
+        "c": b"3",
+    }
+    assert not world.broker.letters
+
+
+def test_an_event_says_look_and_what_is_there_now_travels() -> None:
+    world = side()
+    first = world.put("k", b"old")
+    world.put("k", b"new")
+    world.work(first)
+    assert held(world.there) == b"new"
+
+
+def test_an_event_older_than_what_was_acted_on_changes_nothing() -> None:
+    journal = Journal()
+    world = side(journal)
+    first = world.put("k", b"old")
+    world.work(world.put("k", b"new"))
+    journal.calls.clear()
+    world.work(first)
+    assert [c for c in journal.calls if not c.startswith(("ledger.get", "queue."))] == []
+    assert held(world.there) == b"new"
+
+
+def test_a_message_received_again_writes_nothing_twice() -> None:
+    journal = Journal()
+    world = side(journal)
+    message = world.message(body(world.put("k", b"abc")))
+    run(world.worker.process(message))
+    journal.calls.clear()
+    message.receives = 2
+    run(world.worker.process(message))
+    assert "remote.put" not in journal.calls
+    assert world.outcomes()["copied"] == 1
+
+
+def test_a_deletion_that_nothing_proves_deletes_nothing() -> None:
+    world = side()
+    world.there.put("k", b"theirs", USER)
+    world.here.put("k", b"mine", USER)
+    world.work(world.delete("k"))
+    assert held(world.there) == b"theirs"
+
+
+def test_a_deletion_of_what_is_there_again_deletes_nothing() -> None:
+    world = side()
+    world.work(world.put("k", b"1"))
+    deletion = world.delete("k")
+    world.put("k", b"2")
+    world.work(deletion)
+    assert held(world.there) in (b"1", b"2")
+
+
+def test_when_only_creations_travel_the_peer_keeps_it() -> None:
+    world = side(events=Events.CREATE)
+    world.work(world.put("k", b"1"))
+    world.work(world.delete("k"))
+    assert held(world.there) == b"1"
+
+
+@pytest.mark.parametrize(
+    ("choice", "kept"), [(OnLifecycleExpiry.IGNORE, b"1"), (OnLifecycleExpiry.PROPAGATE, None)], ids=str
+)
+def test_an_expiry_travels_only_if_asked(choice: OnLifecycleExpiry, kept: bytes | None) -> None:
+    world = side(on_lifecycle_expiry=choice)
+    world.work(world.put("k", b"1"))
+    world.time.now += 1
+    world.here.expire("k")
+    world.work()
+    assert held(world.there) == kept
+
+
+# -- what is no work
+
+
+@pytest.mark.parametrize("named", ["AWS:", ""])
+def test_an_echo_writes_nothing_and_says_the_line_people_look_for(named: str) -> None:
+    journal = Journal()
+    world = side(journal)
+    world.there.put("k", b"abc", USER)
+    theirs = world.there.current("k")
+    assert theirs is not None
+    identity = world.context.sight_remote(theirs.seen, world.entry()).identity
+    world.here.put("k", b"abc", DEDICATED, Attributes(), world.context.stamp("k", identity, 3))
+    event = world.events[-1]
+    world.work(replace(event, principal=named + DEDICATED))
+    writes = ("local.put", "local.delete", "remote.put", "remote.delete", "queue.send")
+    assert not set(journal.calls) & set(writes)
+    assert world.outcomes() == {"cancelled": 1}
+    assert world.log.of("outcome")[0]["message"] == ECHO_LINE
+    proof = world.entry().agreed
+    assert proof is not None
+    assert proof.identity == identity
+
+
+def test_a_test_event_is_acknowledged() -> None:
+    world = side()
+    run(world.worker.process(world.message(TEST_EVENT)))
+    assert not world.broker.letters
+    assert world.log.kept == []
+
+
+@pytest.mark.parametrize("key", ["out/k", "in/", "in"])
+def test_a_key_outside_the_prefix_is_acknowledged_and_nothing_else(key: str) -> None:
+    journal = Journal()
+    world = side(journal, local_prefix="in/")
+    world.here.put(key, b"x", USER)
+    world.work()
+    assert journal.calls == ["queue.delete"]
+
+
+def test_prefixes_are_exchanged() -> None:
+    world = side(local_prefix="in/", remote_prefix="copy/of/")
+    world.work(world.put("in/k", b"x"))
+    assert held(world.there, "copy/of/k") == b"x"
+    assert world.entry("k").agreed is not None
+
+
+@pytest.mark.parametrize("text", ["garbage", "{}", '{"Records": [{}]}'])
+def test_what_cant_be_read_stays_for_the_dead_letter_queue_and_says_why(text: str) -> None:
+    journal = Journal()
+    world = side(journal)
+    run(world.worker.process(world.message(text)))
+    assert len(world.broker.letters) == 1
+    assert journal.calls == []
+    [line] = world.log.of("outcome")
+    assert line["outcome"] == "failed"
+    assert "unreadable" in str(line["reason"])
+
+
+def test_one_unreadable_record_keeps_the_whole_message() -> None:
+    world = side()
+    good = json.loads(body(world.put("k", b"x")))
+    good["Records"].append({"eventName": "ObjectCreated:Put"})
+    run(world.worker.process(world.message(json.dumps(good))))
+    assert len(world.broker.letters) == 1
+
+
+# -- nothing is acknowledged before its effect
+
+
+def test_the_order_of_effects() -> None:
+    journal = Journal()
+    world = side(journal)
+    world.work(world.put("k", b"x"))
+    wanted = ["remote.put", "ledger.put", "queue.delete"]
+    assert [c for c in journal.calls if c in wanted] == wanted
+    journal.calls.clear()
+    world.work(world.delete("k"))
+    wanted = ["remote.delete", "ledger.put", "queue.delete"]
+    assert [c for c in journal.calls if c in wanted] == wanted
+
+
+@pytest.mark.parametrize("deletion", [False, True])
+def test_killed_anywhere_the_message_is_there_until_all_is_durable(deletion: bool) -> None:
+    for steps in range(100):
+        world = Side(settings(), gate=stepping_gate)
+        world.put("k", b"x")
+        if deletion:
+            run(world.worker.process(world.message(body(world.events[-1]))))
+            world.delete("k")
+        coroutine = world.worker.process(world.message(body(world.events[-1])))
+        ended = False
+        try:
+            for _ in range(steps + 1):
+                assert isinstance(coroutine.send(None), Step)
+        except StopIteration:
+            ended = True
+        else:
+            kill(coroutine)
+        done = held(world.there) == (None if deletion else b"x") and (world.entry().agreed is None) is deletion
+        assert done or world.broker.letters
+        if ended:
+            assert done
+            assert not world.broker.letters
+            return
+        [letter] = world.broker.letters.values() or [None]
+        if letter is not None:
+            world.time.now += 1000
+            again = world.broker.take(letter)
+            assert again is not None
+            run(world.worker.process(again))
+            while world.broker.letters:
+                world.time.now += 1000
+                for left in list(world.broker.letters.values()):
+                    later = world.broker.take(left)
+                    assert later is not None
+                    run(world.worker.process(later))
+        assert held(world.there) == (None if deletion else b"x")
+        assert world.broker.dead == []
+    raise AssertionError("it never ends")

@@ -1,0 +1,215 @@
+"""One message that can't be done now, or ever: nothing is lost, nothing is handed back, nothing is tried to death."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.errors import Busy, Changed, CredentialRejected, Denied, GiveUp, Stop, Throttled, Unavailable
+from dualsync.runtime.messages.sync_request import Cause, Look, from_body
+from dualsync.runtime.model.ledger_entry import Agreement
+from tests.support.builders import Journal, Side, settings
+from tests.support.fakes.gate import run
+from tests.support.fakes.store import Store, Version
+
+
+def side(journal: Journal | None = None, **changes: Any) -> Side:
+    return Side(settings(**changes)) if journal is None else Side(settings(**changes), gate=journal.gate)
+
+
+def held(store: Store, key: str = "k") -> bytes | None:
+    version = store.current(key)
+    return None if version is None else version.body
+
+
+def postponed(world: Side) -> list[tuple[Look, float]]:
+    """Looks that wait in the queue, and for how many seconds more."""
+    found = []
+    for letter in world.broker.letters.values():
+        fields = json.loads(letter.body).get("dualsync")
+        if fields:
+            found.append((from_body(fields), letter.visible - world.time.now))
+    return found
+
+
+# -- what can't be done
+
+
+def test_what_can_never_succeed_is_buried_with_its_reason_and_the_rest_goes_on() -> None:
+    journal = Journal()
+    world = side(journal)
+    world.put("k", b"x")
+    archived: Version | None = world.here.current("k")
+    assert archived is not None
+    archived.seen = replace(archived.seen, archived=True)
+    world.work(world.events[-1], world.put("other", b"y"))
+    [(_, reason)] = world.broker.dead
+    assert reason.startswith("archived: ")
+    assert held(world.there, "other") == b"y"
+    assert world.outcomes() == {"buried": 1, "copied": 1}
+    assert journal.calls.index("queue.bury") < journal.calls.index("queue.delete")
+    assert not world.broker.letters
+
+
+@pytest.mark.parametrize("error", [Changed("412"), Busy("409")])
+def test_a_contended_key_is_looked_at_again_later_with_open_eyes(error: Exception) -> None:
+    journal = Journal()
+    world = side(journal)
+    journal.faults["remote.put"] = error
+    world.work(world.put("k", b"x"))
+    [(look, delay)] = postponed(world)
+    assert (look.key, look.cause, look.careful, look.attempt) == ("k", Cause.CREATED, True, 1)
+    assert delay == world.settings.retry_delay_seconds
+    assert journal.calls[-2:] == ["queue.send", "queue.delete"]
+    assert world.outcomes() == {"postponed": 1}
+
+
+@pytest.mark.parametrize("error", [Changed("revision"), Unavailable("no answer")])
+def test_what_was_written_but_not_recorded_is_told_to_the_next_look(error: Exception) -> None:
+    journal = Journal()
+    world = side(journal)
+    journal.faults["ledger.put"] = error
+    world.work(world.put("k", b"x"))
+    assert held(world.there) == b"x"
+    [(look, delay)] = postponed(world)
+    there = world.there.current("k")
+    assert there is not None
+    assert Agreement.of_row(look.wrote).remote.etag == there.seen.etag
+    del journal.faults["ledger.put"]
+    journal.calls.clear()
+    world.time.now += delay
+    message = world.broker.take(next(iter(world.broker.letters.values())))
+    assert message is not None
+    run(world.worker.process(message))
+    assert "remote.put" not in journal.calls
+    assert world.entry().agreed is not None
+
+
+def test_it_waits_longer_each_time_but_never_longer_than_the_queue_can() -> None:
+    journal = Journal()
+    journal.faults["remote.head"] = Busy("409")
+    delays = []
+    for attempt in range(12):
+        world = side(journal)
+        look = replace(Look("k", Cause.CREATED, since=world.time.now, careful=True), attempt=attempt)
+        run(world.worker.process(world.message(look.body())))
+        delays += [delay for _, delay in postponed(world)]
+    assert delays == sorted(delays)
+    assert delays[0] == 15
+    assert delays[-1] == 900
+
+
+def test_a_key_that_stays_contended_is_buried_after_so_many_looks() -> None:
+    journal = Journal()
+    journal.faults["remote.head"] = Changed("412")
+    world = side(journal, contention_attempts=3)
+    world.put("k", b"x")
+    for attempt, outcome in ((2, "postponed"), (3, "buried")):
+        look = replace(Look("k", Cause.CREATED, careful=True), attempt=attempt)
+        run(world.worker.process(world.message(look.body())))
+        assert world.outcomes()[outcome] == 1
+    [(_, reason)] = world.broker.dead
+    assert reason.startswith("contended: ")
+
+
+@pytest.mark.parametrize("error", [Unavailable("time-out"), Throttled("slow down"), Denied("AccessDenied")])
+def test_silence_of_a_service_is_nobodys_attempt_and_is_never_buried_for_being_late(error: Exception) -> None:
+    journal = Journal()
+    world = side(journal, contention_attempts=1)
+    journal.faults["remote.put"] = error
+    world.work(world.put("k", b"x"))
+    for _ in range(5):
+        [(look, delay)] = postponed(world)
+        assert (look.attempt, look.careful) == (0, True)
+        assert 15 <= delay <= 900
+        world.time.now += delay
+        [letter] = world.broker.letters.values()
+        message = world.broker.take(letter)
+        assert message is not None
+        run(world.worker.process(message))
+    assert world.broker.dead == []
+    assert world.health.troubles == (0 if isinstance(error, Denied) else 6)  # a refusal is an answer
+    del journal.faults["remote.put"]
+    [(_, delay)] = postponed(world)
+    world.time.now += delay
+    message = world.broker.take(next(iter(world.broker.letters.values())))
+    assert message is not None
+    run(world.worker.process(message))
+    assert held(world.there) == b"x"
+    assert world.health.troubles == 0
+
+
+def test_the_peer_away_for_days_loses_nothing() -> None:
+    journal = Journal()
+    world = side(journal)
+    journal.faults["remote.head"] = Unavailable("no route")
+    look = Look("k", Cause.CREATED, since=world.time.now - 5 * 86400, careful=True)
+    run(world.worker.process(world.message(look.body())))
+    [(again, delay)] = postponed(world)
+    assert (again.since, delay) == (look.since, 900)
+    assert world.broker.dead == []
+
+
+def test_a_denial_that_nobody_mends_is_buried_in_the_end() -> None:
+    journal = Journal()
+    world = side(journal)
+    journal.faults["remote.head"] = Denied("AccessDenied")
+    look = Look("k", Cause.CREATED, denied=world.time.now - world.settings.denied_seconds - 1, careful=True)
+    run(world.worker.process(world.message(look.body())))
+    [(_, reason)] = world.broker.dead
+    assert reason.startswith("denied: ")
+
+
+def test_a_denial_after_days_of_silence_still_has_its_hours() -> None:
+    journal = Journal()
+    world = side(journal)
+    journal.faults["remote.head"] = Denied("AccessDenied")
+    days_ago = world.time.now - 5 * 86400
+    first = Look("k", Cause.CREATED, since=days_ago, careful=True)
+    run(world.worker.process(world.message(first.body())))
+    [(look, delay)] = postponed(world)
+    assert (look.since, look.denied, delay) == (days_ago, world.time.now, world.settings.retry_delay_seconds)
+    assert world.broker.dead == []
+
+
+def test_what_is_denied_says_for_how_long_and_begins_anew_after_another_trouble() -> None:
+    journal = Journal()
+    world = side(journal)
+    journal.faults["remote.head"] = Denied("AccessDenied")
+    look = Look("k", Cause.CREATED, since=world.time.now, denied=world.time.now - 1000, careful=True)
+    run(world.worker.process(world.message(look.body())))
+    [(level, _, line)] = [kept for kept in world.log.kept if kept[1] == "outcome"]
+    assert (level, line["outcome"], line["denied_seconds"]) == ("WARNING", "postponed", 1000.0)
+    for error, denied in ((Unavailable("time-out"), 0.0), (Changed("412"), 0.0), (Denied("no"), look.denied)):
+        journal.faults["remote.head"] = error
+        world.broker.letters.clear()
+        run(world.worker.process(world.message(look.body())))
+        [(again, _)] = postponed(world)
+        assert again.denied == denied
+
+
+@pytest.mark.parametrize("error", [CredentialRejected("ExpiredToken"), Stop("no such table"), ZeroDivisionError()])
+def test_what_is_the_process_s_business_leaves_the_message(error: Exception) -> None:
+    journal = Journal()
+    world = side(journal)
+    journal.faults["remote.put"] = error
+    event = world.put("k", b"x")
+    with pytest.raises(type(error)):
+        world.work(event)
+    assert len(world.broker.letters) == 1
+    assert not {"queue.delete", "queue.send", "queue.bury"} & set(journal.calls)
+
+
+@pytest.mark.parametrize(("fault", "call"), [(Changed("412"), "queue.send"), (GiveUp("never"), "queue.bury")])
+def test_what_cant_even_be_sent_stays(fault: Exception, call: str) -> None:
+    journal = Journal()
+    world = side(journal)
+    journal.faults = {"remote.put": fault, call: Unavailable("no queue")}
+    event = world.put("k", b"x")
+    with pytest.raises(Unavailable):
+        world.work(event)
+    assert len(world.broker.letters) == 1
+    assert "queue.delete" not in journal.calls

@@ -1,0 +1,54 @@
+"""One JSON line an outcome."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import datetime
+
+import pytest
+
+from dualsync.runtime.log import COUNTED, JsonLog, Outcome, State
+
+
+def lines(level: str = "INFO") -> tuple[JsonLog, io.StringIO]:
+    stream = io.StringIO()
+    return JsonLog(stream, level, pair="p", side="cn"), stream
+
+
+def test_a_line_is_one_json_object_with_time_level_event_and_where_it_is_from() -> None:
+    log, stream = lines()
+    log.line("INFO", "outcome", outcome=Outcome.COPIED, key="a\nb/é", bytes=3, reason=None)
+    [text] = stream.getvalue().splitlines()
+    fields = json.loads(text)
+    assert datetime.fromisoformat(fields.pop("time")).utcoffset() is not None
+    assert fields == {
+        "level": "INFO",
+        "event": "outcome",
+        "pair": "p",
+        "side": "cn",
+        "outcome": "copied",
+        "key": "a\nb/é",
+        "bytes": 3,
+    }
+
+
+@pytest.mark.parametrize(("threshold", "shown"), [("DEBUG", 4), ("INFO", 3), ("WARNING", 2), ("ERROR", 1)])
+def test_what_is_below_the_level_is_not_said(threshold: str, shown: int) -> None:
+    log, stream = lines(threshold)
+    for level in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        log.line(level, "controls", reason="x")
+    assert len(stream.getvalue().splitlines()) == shown
+
+
+@pytest.mark.parametrize("event", sorted(COUNTED))
+def test_what_metrics_are_counted_from_is_said_at_every_level(event: str) -> None:
+    log, stream = lines("ERROR")
+    log.line("INFO", event, state=State.RUNNING)
+    assert json.loads(stream.getvalue())["event"] == event
+
+
+def test_what_json_does_not_know_is_written_as_text() -> None:
+    log, stream = lines()
+    log.line("INFO", "x", what={1}, error=ValueError("v"))
+    assert json.loads(stream.getvalue())["error"] == "v"

@@ -1,0 +1,334 @@
+"""Checksums end to end, kind by kind: the target has what the source has, and nothing else becomes visible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.errors import Corrupt, GiveUp, Unavailable
+from dualsync.runtime.model.checksums import composite, kind, linear, value
+from dualsync.runtime.model.objects import Attributes, Seen, Written
+from dualsync.runtime.ports import Route
+from tests.support.copy_harness import ATTRIBUTES, Reading, World
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.fakes.store import Store, checksum_of
+
+CRC = ("crc32", "crc32c", "crc64nvme")
+OTHERS = ("md5", "sha1", "sha256", "sha512", "xxhash64", "xxhash128", "some-day")
+COMPOSITE = tuple(kind for kind in CRC + OTHERS if kind != "crc64nvme")
+"""crc64nvme has no composite type ("Full object and composite checksum types", User Guide)."""
+COMPUTED = ("crc32", "md5", "sha1", "sha256", "sha512")
+EVEN = (b"abcdefgh", b"ABCDEFGH", b"ab")
+UNEVEN = (b"abcdefgh", b"ABCDEFG", b"Hab")
+CONTENT = b"".join(EVEN)
+
+
+class Flipping(FakeBucket):
+    """A source of which the given reading (from 0) goes wrong by one bit, or all from there on."""
+
+    def __init__(self, store: Store, nth: int, always: bool = False) -> None:
+        super().__init__(store, "AIDA")
+        self.nth, self.always = nth, always
+        self.reads: list[object] = []
+
+    def _flip(self, what: object, body: bytes) -> bytes:
+        self.reads.append(what)
+        wrong = len(self.reads) > self.nth if self.always else len(self.reads) == self.nth + 1
+        return bytes([body[0] ^ 1]) + body[1:] if wrong else body
+
+    async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
+        return self._flip((start, end), await super().read_range(key, start, end, etag))
+
+    async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+        body, checksum = await super().read_part(key, number, length, etag)
+        return self._flip(number, body), checksum
+
+
+@dataclass
+class Case:
+    """A source, and the copier that is to copy it."""
+
+    world: World
+    source: Flipping
+
+    @property
+    def seen(self) -> Seen:
+        version = self.world.source.current("k")
+        assert version is not None
+        return version.seen
+
+    def copy(self) -> Written:
+        return self.world.copy(Reading(self.seen))
+
+    def arrived(self) -> bool:
+        """Whole, and with the source's checksum; else nothing may be there."""
+        copied = self.world.copied()
+        if copied is None:
+            return False
+        assert copied[0] == CONTENT
+        assert copied[1].attributes.checksum == self.seen.attributes.checksum != ""
+        assert (self.world.target.uploads, self.world.noted()) == ({}, [])
+        return True
+
+
+def case(checksum: str, *parts: bytes, nth: int = -1, always: bool = False, threshold: int = 9) -> Case:
+    """A source with that checksum (as `Upload.checksum` of the fake store has it) in these parts, or in one piece."""
+    world = World()
+    source = Flipping(world.source, nth, always)
+    world.route = Route(source, world.route.target, "local>remote")
+    world.copier = replace(world.copier, threshold=threshold, part_size=8)
+    if parts:
+        upload = world.source.create_upload("k", ATTRIBUTES, checksum=checksum)
+        for number, part in enumerate(parts, 1):
+            world.source.put_part(upload, number, part)
+        world.source.complete_upload(upload, "AIDA")
+    else:
+        world.source.put("k", CONTENT, "AIDA", replace(ATTRIBUTES, checksum=f"{checksum}:"))
+    return Case(world, source)
+
+
+NOTED, SMALL = 9, 1000
+"""Thresholds: what is in parts is noted, or copied at once because only its source is."""
+ONE = [(name, (), NOTED) for name in CRC + OTHERS]
+WHOLE = [(name, EVEN, threshold) for name in CRC for threshold in (NOTED, SMALL)]
+OF_PARTS = [(f"{name}-", EVEN, threshold) for name in COMPOSITE for threshold in (NOTED, SMALL)]
+
+
+def _name(value: object) -> str | None:
+    return "parts" if isinstance(value, tuple) else None
+
+
+@pytest.mark.parametrize(("checksum", "parts", "threshold"), ONE + WHOLE + OF_PARTS, ids=_name)
+def test_a_replica_has_its_sources_checksum(checksum: str, parts: tuple[bytes, ...], threshold: int) -> None:
+    c = case(checksum, *parts, threshold=threshold)
+    c.copy()
+    assert c.arrived()
+
+
+@pytest.mark.parametrize(
+    ("checksum", "parts", "threshold", "nth"),
+    [
+        (*shape, nth)
+        for shape in ONE + WHOLE + OF_PARTS
+        for nth in (range(3) if shape[1] or shape[0] in CRC else range(1))
+    ],
+    ids=_name,
+)
+def test_a_byte_that_is_flipped_on_the_way_is_never_seen(
+    checksum: str, parts: tuple[bytes, ...], threshold: int, nth: int
+) -> None:
+    c = case(checksum, *parts, nth=nth, threshold=threshold)
+    with pytest.raises(Corrupt):
+        c.copy()
+    assert c.world.copied() is None
+    c.copy()
+    assert c.arrived()
+    if composite(c.seen.attributes.checksum) and threshold == NOTED:
+        assert len(c.source.reads) == 4, "the wrong part only, once more"
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+@pytest.mark.parametrize("nth", [-1, 1])
+def test_where_no_part_shows_its_checksum_it_is_worked_out(kind: str, nth: int) -> None:
+    c = case(f"{kind}-", *EVEN, nth=nth)
+    c.world.source.shows_parts = False
+    c.world.route = Route(c.source, Computing(c.world.target, "AIDA"), "local>remote")
+    if nth >= 0:
+        with pytest.raises(Corrupt):
+            c.copy()
+        assert c.world.copied() is None
+    c.copy()
+    assert c.arrived()
+
+
+class Computing(FakeBucket):
+    """A target whose edge works out what is asked for."""
+
+    async def put_part(
+        self, key: str, upload_id: str, number: int, body: Any, checksum: str = "", declared: str = ""
+    ) -> Any:
+        if checksum and not value(checksum):
+            checksum = checksum_of(kind(checksum), bytes(body))
+        return await super().put_part(key, upload_id, number, body, checksum, declared)
+
+
+def _hides(c: Case) -> None:
+    c.world.source.shows_parts = False
+
+
+def _picky(c: Case) -> None:
+    c.world.target.picky = True
+
+
+def _unknowing(c: Case) -> None:
+    c.world.target.unknown.add(kind(c.seen.attributes.checksum))
+
+
+@pytest.mark.parametrize("threshold", [NOTED, SMALL])
+@pytest.mark.parametrize(
+    ("checksum", "parts", "but"),
+    [
+        ("xxhash64-", EVEN, _hides),
+        ("crc32c-", EVEN, _hides),
+        ("sha256-", EVEN, _picky),
+        ("crc32", EVEN, _picky),
+        ("crc64nvme", EVEN, _unknowing),
+        ("sha1-", EVEN, _unknowing),
+        ("sha512-", UNEVEN, None),
+        ("crc32c-", UNEVEN, None),
+        ("", EVEN, None),
+    ],
+)
+def test_what_can_not_be_checked_is_copied_all_the_same(
+    checksum: str, parts: tuple[bytes, ...], but: Callable[[Case], None] | None, threshold: int
+) -> None:
+    c = case(checksum, *parts, threshold=threshold)
+    if but is not None:
+        but(c)
+    c.copy()
+    copied = c.world.copied()
+    assert copied is not None
+    assert copied[0] == CONTENT
+    assert copied[1].attributes.checksum == ""
+    assert (c.world.target.uploads, c.world.noted()) == ({}, [])
+    if but is _hides:
+        assert len(c.source.reads) == 3, "known before anything is read"
+
+
+@pytest.mark.parametrize("nth", [-1, 2])
+def test_a_store_that_only_makes_its_own_is_compared_afterwards(nth: int) -> None:
+    c = case("crc64nvme", *EVEN, nth=nth)
+    c.world.target.own = "crc64nvme"
+    if nth >= 0:
+        with pytest.raises(Corrupt):
+            c.copy()
+        assert c.world.copied() is None
+    c.copy()
+    assert c.arrived()
+
+
+def test_a_store_that_shows_the_wholes_checksum_for_a_part_is_not_believed() -> None:
+    c = case("sha256-", *EVEN)
+
+    class Whole(FakeBucket):
+        async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+            return (await super().read_part(key, number, length, etag))[0], c.seen.attributes.checksum
+
+    c.world.route = Route(Whole(c.world.source, "AIDA"), Computing(c.world.target, "AIDA"), "local>remote")
+    c.copy()
+    assert c.arrived()
+
+
+def test_a_composite_checksum_of_another_number_of_parts_says_nothing() -> None:
+    c = case("sha256-", *EVEN)
+    odd = replace(c.seen.attributes, checksum=c.seen.attributes.checksum[:-1] + "4")
+    c.world.copy(Reading(replace(c.seen, attributes=odd)))
+    copied = c.world.copied()
+    assert copied is not None
+    assert (copied[0], copied[1].attributes.checksum, len(c.source.reads)) == (CONTENT, "", 3)
+
+
+@pytest.mark.parametrize("checksum", ["sha256", "md5"])
+def test_one_piece_whose_kind_needs_one_piece_is_sent_while_it_is_read(
+    checksum: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dualsync.runtime.model.streamed_body.PIECE_BYTES", 7)
+    c = case(checksum)
+    c.world.copier = replace(c.world.copier, giant=10)
+    c.copy()
+    assert c.arrived()
+    assert c.source.reads == [(0, 7), (7, 14), (14, 18)]
+    copied = c.world.copied()
+    assert copied is not None
+    assert "-" not in copied[1].etag
+
+
+def test_it_goes_in_parts_where_a_store_takes_less_in_one_request() -> None:
+    c = case("sha256")
+
+    async def put(*_: object) -> None:
+        raise GiveUp("EntityTooLarge", "s3 PutObject: EntityTooLarge (400)")
+
+    c.world.route.target.put = put  # type: ignore[method-assign,assignment]
+    c.copy()
+    copied = c.world.copied()
+    assert copied is not None
+    assert copied[0] == CONTENT
+
+
+def test_it_goes_in_parts_where_it_is_too_long_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dualsync.runtime.transfer.copier.LONGEST_PART", 17)
+    c = case("sha256")
+    c.copy()
+    copied = c.world.copied()
+    assert copied is not None
+    assert (copied[0], copied[1].attributes.checksum, copied[1].etag[-2:]) == (CONTENT, "", "-3")
+
+
+@pytest.mark.parametrize("parts", [EVEN, UNEVEN], ids=["even", "uneven"])
+def test_a_long_part_goes_with_the_checksum_that_its_head_shows(
+    parts: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dualsync.runtime.transfer.multipart.LONGEST_WHOLE", 7)
+    c = case("crc32c-", *parts, nth=1)
+    with pytest.raises(Corrupt) if parts is EVEN else nullcontext():
+        c.copy()
+    if parts is UNEVEN:
+        assert c.world.copied() is not None
+        return
+    assert c.world.copied() is None
+    c.copy()
+    assert c.arrived()
+
+
+@pytest.mark.parametrize("checksum", ["crc32-", "xxhash3-", "crc32c"])
+def test_an_upload_that_was_left_is_gone_on_with_and_keeps_its_checksums(checksum: str) -> None:
+    c = case(checksum, *EVEN)
+
+    class Breaking(FakeBucket):
+        async def put_part(self, key: str, upload_id: str, number: int, *rest: Any) -> Any:
+            if number == 2 and not c.source.nth:
+                raise Unavailable("reset")
+            return await super().put_part(key, upload_id, number, *rest)
+
+    c.source.nth, c.source._flip = 0, lambda what, body: body  # type: ignore[method-assign]
+    c.world.route = Route(c.source, Breaking(c.world.target, "AIDA"), "local>remote")
+    with pytest.raises(Unavailable):
+        c.copy()
+    assert c.world.noted() == ["local>remote/k"]
+    c.source.nth = 1
+    c.copy()
+    assert c.arrived()
+
+
+@pytest.mark.parametrize(("checksum", "parts"), [("sha256-", EVEN), ("sha256", ()), ("crc32c", ())])
+def test_attributes_that_do_not_travel_take_no_checksum_with_them(checksum: str, parts: tuple[bytes, ...]) -> None:
+    c = case(checksum, *parts)
+    c.world.copier = replace(c.world.copier, include_metadata=False)
+    c.copy()
+    assert c.arrived()
+
+
+def test_what_has_another_checksum_for_ever_never_arrives() -> None:
+    for checksum, parts in (("crc32", EVEN), ("sha256-", EVEN), ("sha256", ())):
+        c = case(checksum, *parts, nth=0, always=True)
+        for _ in range(3):
+            with pytest.raises(Corrupt):
+                c.copy()
+            assert c.world.copied() is None
+
+
+def test_kinds_are_told_apart() -> None:
+    assert (kind("sha256:a=-3"), value("sha256:a=-3"), composite("sha256:a=-3")) == ("sha256", "a=-3", 3)
+    assert (kind(""), value(""), composite(""), linear("")) == ("", "", 0, False)
+    assert [linear(text) for text in ("crc32:AA==", "crc32:AA==-2", "sha1:AA==", "crc32:")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert Attributes(checksum="a:b") == Attributes(), "nothing compares objects by it"

@@ -1,0 +1,156 @@
+"""Bytes from one bucket to the other: whole or in parts, never a mixture, never a torso."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dualsync.runtime.errors import Changed, GiveUp, Unavailable
+from dualsync.runtime.model.objects import NOTHING, Attributes, Condition
+from dualsync.runtime.transfer.copier import MAX_PARTS, part_length
+from dualsync.runtime.transfer.multipart import SourceChanged
+from tests.support.copy_harness import ATTRIBUTES, MIB, STAMP, World
+
+
+@pytest.mark.parametrize("chunks", [(b"",), (), (b"abc",), (b"a", b"b", b"c")])
+def test_small_objects_go_whole(chunks: tuple[bytes, ...]) -> None:
+    world = World()
+    reading = world.reading(b"".join(chunks))
+    reading.content = chunks
+    written = world.copy(reading)
+    copied = world.copied()
+    assert copied is not None
+    assert copied[0] == b"".join(chunks)
+    assert copied[1].etag == written.etag
+    assert copied[1].stamp == STAMP
+    assert reading.closed
+
+
+def test_nothing_in_one_part_goes_whole() -> None:
+    """A multipart upload of one empty part makes an empty object, which no upload of `size` bytes could."""
+    world = World()
+    reading = world.reading(b"")
+    reading.seen = replace(reading.seen, etag="d41d8cd98f00b204e9800998ecf8427e-1")
+    world.copy(reading)
+    copied = world.copied()
+    assert copied is not None
+    assert copied[0] == b""
+
+
+@pytest.mark.parametrize("size", [9, MIB - 1, MIB, MIB + 1, 2 * MIB, 2 * MIB + 1])
+def test_large_objects_go_in_parts(size: int) -> None:
+    world = World()
+    content = bytes(i % 251 for i in range(size))
+    reading = world.reading(content)
+    world.copy(reading)
+    copied = world.copied()
+    assert copied is not None
+    assert copied[0] == content
+    assert copied[1].etag.endswith(f"-{-(-size // MIB)}")
+    assert copied[1].stamp == STAMP
+    assert reading.closed
+    assert world.target.uploads == {}
+
+
+@pytest.mark.parametrize("content", [b"small", b"larger than nine"])
+def test_attributes_travel_but_the_storage_class_is_the_targets(content: bytes) -> None:
+    world = World()
+    world.copy(world.reading(content))
+    world.copier = replace(world.copier, include_metadata=False)
+    world.copy(world.reading(content), to="bare")
+    full, bare = world.copied(), world.copied("bare")
+    assert full is not None
+    assert bare is not None
+    assert full[1].attributes == replace(ATTRIBUTES, storage_class="")
+    assert bare[1].attributes == Attributes(content_type="text/plain")
+
+
+@pytest.mark.parametrize("include_metadata", [True, False])
+def test_the_storage_class_is_the_sources_where_that_is_asked_for(include_metadata: bool) -> None:
+    world = World()
+    world.copier = replace(world.copier, keep_class=True, include_metadata=include_metadata)
+    world.copy(world.reading(b"small"))
+    copied = world.copied()
+    assert copied is not None
+    assert copied[1].attributes.storage_class == "STANDARD_IA"
+
+
+@pytest.mark.parametrize("content", [b"small", b"larger than nine"])
+def test_the_condition_holds_or_nothing_is_written(content: bytes) -> None:
+    world = World()
+    world.target.put("k", b"another", "AIDA")
+    for condition in (NOTHING, Condition("no such etag")):
+        reading = world.reading(content)
+        with pytest.raises(Changed):
+            world.copy(reading, condition)
+        assert reading.closed
+    assert len(world.target.uploads) <= 1, "what a 412 left is left only once"
+    before = world.copied()
+    assert before is not None
+    assert before[0] == b"another"
+    world.copy(world.reading(content), Condition(before[1].etag))
+    after = world.copied()
+    assert after is not None
+    assert after[0] == content
+    assert world.target.uploads == {}
+
+
+@pytest.mark.parametrize("chunks", [(b"ab",), (b"ab", b""), (b"abcd",)])
+def test_a_read_of_another_length_is_not_written(chunks: tuple[bytes, ...]) -> None:
+    world = World()
+    reading = world.reading(b"abc", *chunks)
+    with pytest.raises(SourceChanged, match="of 3 bytes"):
+        world.copy(reading)
+    assert world.copied() is None
+    assert reading.closed
+
+
+def test_a_read_that_breaks_off_is_closed() -> None:
+    world = World()
+    reading = world.reading(b"abc", b"a")
+    reading.error = Unavailable("reset")
+    with pytest.raises(Unavailable):
+        world.copy(reading)
+    assert reading.closed
+    assert world.copied() is None
+
+
+def test_a_source_replaced_meanwhile_is_never_mixed() -> None:
+    world = World()
+    reading = world.reading(b"the first version")
+    world.source.put("k", b"the later version", "AIDA")
+    with pytest.raises(SourceChanged):
+        world.copy(reading)
+    assert world.copied() is None
+    assert world.target.uploads == {}
+
+
+@pytest.mark.parametrize("include_metadata", [True, False])
+def test_an_archived_object_is_given_up_with_its_storage_class(include_metadata: bool) -> None:
+    world = World()
+    world.copier = replace(world.copier, include_metadata=include_metadata)
+    reading = world.reading(b"abc")
+    glacier = replace(ATTRIBUTES, storage_class="GLACIER")
+    reading.seen = replace(reading.seen, archived=True, attributes=glacier)
+    with pytest.raises(GiveUp, match="storage class GLACIER: restore it first") as e:
+        world.copy(reading)
+    assert e.value.reason == "archived"
+    assert reading.closed
+
+
+@given(st.integers(1, 50 << 40), st.integers(5, 512).map(lambda m: m * MIB))
+def test_parts_are_whole_mebibytes_few_enough_and_no_smaller_than_told(size: int, smallest: int) -> None:
+    length = part_length(size, smallest)
+    assert length >= smallest
+    assert length % MIB == 0
+    assert -(-size // length) <= MAX_PARTS
+    assert length == smallest or -(-size // (length - MIB)) > MAX_PARTS
+
+
+def test_part_length_at_its_limits() -> None:
+    assert part_length(1, 5 * MIB) == 5 * MIB
+    assert part_length(MAX_PARTS * 5 * MIB, 5 * MIB) == 5 * MIB
+    assert part_length(MAX_PARTS * 5 * MIB + 1, 5 * MIB) == 6 * MIB

@@ -1,0 +1,214 @@
+"""Uploads that nobody will end are aborted, and no others."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualsync.runtime.errors import CredentialRejected, GiveUp, Unavailable
+from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
+from dualsync.runtime.model.objects import Attributes
+from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.records import UPLOAD
+from dualsync.runtime.transfer.stale_uploads import ABANDONED_SECONDS, QUIET_SECONDS, sessions_of
+from dualsync.runtime.transfer.upload_record import Upload
+from tests.simulation.histories.world import sweep_of
+from tests.support.builders import CN, PEERS_USER, ROLE, USER, Journal, Side, settings, stamp
+from tests.support.fakes.gate import run
+
+
+class World(Side):
+    """`k` is here, and an upload of it to the peer was begun and noted."""
+
+    def __init__(self, journal: Journal | None = None) -> None:
+        super().__init__(settings(), **({"gate": journal.gate} if journal else {}))
+        self.put("k", b"content")
+        version = self.here.current("k")
+        assert version is not None
+        self.etag = version.seen.etag
+        self.identity = Identity(CN, version.seen.modified, self.etag)
+        self.begin()
+
+    def begin(self, route: str = "local>remote", to: str = "k") -> str:
+        """Another upload, noted."""
+        store = self.there if route.endswith("remote") else self.here
+        upload_id = store.create_upload(to, Attributes(), None, PEERS_USER)
+        upload = Upload(
+            route=route,
+            key="k",
+            to=to,
+            etag=self.etag,
+            size=7,
+            length=5,
+            stamp=stamp(self.identity).encode(),
+            attributes="",
+            id=upload_id,
+            begun=int(self.time.now),
+        )
+        run(self.ledger.record(upload.record()))
+        return upload_id
+
+    def sweep(self, initiator: str = PEERS_USER) -> int:
+        return run(sweep_of(self.context, initiator, lambda who: who.startswith(f"{ROLE}:")).run())
+
+    def left(self) -> tuple[int, int]:
+        """How many uploads and notes there are."""
+        noted = [r for r in self.ledger.table.records.values() if r.kind == UPLOAD]
+        return len(self.here.uploads) + len(self.there.uploads), len(noted)
+
+
+def test_what_is_of_use_stays_until_it_is_abandoned() -> None:
+    world = World()
+    world.time.now += ABANDONED_SECONDS - 1
+    assert world.sweep() == 0
+    assert world.left() == (1, 1)
+    world.time.now += 1
+    assert world.sweep() == 1
+    assert world.left() == (0, 0)
+    assert "nothing has moved for 7 days" in str(world.log.of("uploads")[0]["reason"])
+    assert world.sweep() == 0
+
+
+@pytest.mark.parametrize("act", ["delete", "replace"])
+def test_what_has_no_source_any_more_goes_but_not_under_a_workers_hands(act: str) -> None:
+    world = World()
+    if act == "delete":
+        world.here.delete("k", USER)
+    else:
+        world.here.put("k", b"another", USER)
+    world.time.now += QUIET_SECONDS - 1
+    assert world.sweep() == 0
+    world.time.now += 1
+    assert world.sweep() == 1
+    assert world.left() == (0, 0)
+
+
+def test_what_both_sides_hold_needs_no_upload() -> None:
+    world = World()
+    world.begin(to="k.conflict-cn-1-00000000")
+    agreement = Agreement(world.identity, Held(world.etag, 1), Held(world.etag))
+    run(world.ledger.put(Entry("k", agreed=agreement), 0))
+    world.time.now += QUIET_SECONDS
+    assert world.sweep() == 1
+    assert world.left() == (1, 1), "a kept loser's is another matter"
+
+
+def test_a_pull_is_aborted_here() -> None:
+    world = World()
+    world.begin("remote>local")
+    world.time.now += QUIET_SECONDS
+    assert world.sweep() == 1
+    assert world.here.uploads == {}
+    assert world.left() == (1, 1)
+
+
+def test_what_a_worker_replaced_meanwhile_is_the_workers() -> None:
+    world = World()
+    world.time.now += ABANDONED_SECONDS
+    (record,) = world.ledger.table.records.values()
+    newer = Upload.of(record)
+
+    async def abort(key: str, upload_id: str) -> None:
+        world.ledger.table.records[UPLOAD, record.id] = Upload.of(record).record()
+        run(world.ledger.record(_again(newer).record()))
+
+    world.remote.abort_upload = abort  # type: ignore[method-assign]
+    assert world.sweep() == 0
+    assert world.left() == (1, 1)
+
+
+def _again(upload: Upload) -> Upload:
+    return Upload.of(upload.record().__class__(UPLOAD, upload.record().id, upload.begun + 1, "k", upload.record().data))
+
+
+def test_uploads_without_a_note_are_aborted_when_they_are_ours_and_old() -> None:
+    world = World()
+    world.ledger.table.records.clear()
+    world.there.create_upload("theirs", Attributes(), None, "somebody")
+    assert world.sweep() == 0
+    world.time.now += ABANDONED_SECONDS - 1
+    assert world.sweep() == 0
+    world.time.now += 1
+    assert world.sweep(initiator="") == 0
+    assert world.sweep() == 1
+    assert [upload.key for upload in world.there.uploads.values()] == ["theirs"]
+
+
+def test_pulls_without_a_note_are_aborted_when_a_worker_of_this_side_began_them() -> None:
+    world = World()
+    world.ledger.table.records.clear()
+    world.there.uploads.clear()
+    upload_id = run(world.local.create_upload("pulled", Attributes(), None)).id
+    world.here.create_upload("somebody's", Attributes(), None, USER)
+    world.here.create_upload("nobody's", Attributes(), None, "")
+    world.time.now += ABANDONED_SECONDS - 1
+    assert world.sweep() == 0
+    world.time.now += 1
+    assert world.sweep() == 1
+    assert [upload.key for upload in world.here.uploads.values()] == ["somebody's", "nobody's"]
+    assert [(fields["key"], fields["upload"]) for fields in world.log.of("uploads")] == [("pulled", upload_id)]
+
+
+def test_a_pull_with_a_note_is_no_pull_without_one() -> None:
+    world = World()
+    world.there.uploads.clear()
+    world.ledger.table.records.clear()
+    upload_id = run(world.local.create_upload("k", Attributes(), None)).id
+    world.time.now += ABANDONED_SECONDS
+    world.begin("remote>local")
+    noted = next(iter(world.ledger.table.records.values()))
+    assert Upload.of(noted).id in world.here.uploads
+    assert world.sweep() == 1
+    assert upload_id not in world.here.uploads
+    assert world.left() == (1, 1)
+
+
+WORKERS = sessions_of("111122223333", "p-cn-worker")
+
+
+@pytest.mark.parametrize(
+    ("initiator", "ours"),
+    [
+        ("arn:aws-cn:sts::111122223333:assumed-role/p-cn-worker/i-0123456789abcdef0", True),
+        ("arn:aws:sts::111122223333:assumed-role/p-cn-worker/a@b=c,d.e-f", True),
+        ("arn:aws:sts::111122223333:assumed-role/p-cn-worker-2/i-0", False),
+        ("arn:aws:sts::111122223333:assumed-role/another-p-cn-worker/i-0", False),
+        ("arn:aws:sts::111122223333:assumed-role/p-cn-finder/task", False),
+        ("arn:aws:sts::999999999999:assumed-role/p-cn-worker/i-0", False),
+        ("arn:aws:sts::111122223333:assumed-role/p-cn-worker", False),
+        ("arn:aws:sts::111122223333:assumed-role/p-cn-worker/", False),
+        ("arn:aws:iam::111122223333:role/p-cn-worker", False),
+        ("arn:aws:iam::111122223333:user/p-cn-worker", False),
+        ("arn:aws:sts::111122223333:federated-user/p-cn-worker", False),
+        ("AROAWORKER:i-0", False),
+        ("79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be", False),
+        ("", False),
+    ],
+)
+def test_which_initiators_are_this_sides_workers(initiator: str, ours: bool) -> None:
+    assert WORKERS(initiator) is ours
+
+
+@pytest.mark.parametrize(("account", "role"), [("", "p-cn-worker"), ("111122223333", "")])
+def test_who_does_not_know_the_workers_aborts_nothing_of_theirs(account: str, role: str) -> None:
+    assert not sessions_of(account, role)(f"arn:aws:sts::{account}:assumed-role/{role}/i-0")
+
+
+def test_what_fails_is_said_and_the_rest_goes_on() -> None:
+    journal = Journal()
+    world = World(journal)
+    world.begin("remote>local")
+    world.time.now += ABANDONED_SECONDS
+    journal.faults["remote.abort"] = Unavailable("reset")
+    assert world.sweep() == 1
+    assert world.here.uploads == {}
+    assert [fields["key"] for fields in world.log.of("uploads") if "Unavailable" in str(fields["reason"])] == ["k"]
+
+
+def test_a_store_that_lists_no_uploads_and_a_credential_that_is_refused() -> None:
+    journal = Journal()
+    world = World(journal)
+    journal.faults["remote.list_uploads"] = GiveUp("NotImplemented")
+    assert world.sweep() == 0
+    journal.faults["remote.list_uploads"] = CredentialRejected("expired")
+    with pytest.raises(CredentialRejected):
+        world.sweep()

@@ -1,0 +1,147 @@
+"""Limits under load: many at once, changed while they wait, shared by a fleet, beside the bound on memory."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.aws.http.body_memory import Admission
+from dualsync.runtime.transfer.throttle import SLICE, Throttle
+
+
+class Agenda:
+    """A clock of which everybody sleeps on at once; `play` lets the time pass that they need."""
+
+    def __init__(self) -> None:
+        self._now = 1_000.0
+        self._numbers = itertools.count()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now + seconds, next(self._numbers), turn))
+        await turn
+
+    def play(self, *stories: Coroutine[Any, Any, None]) -> float:
+        """All of them to their ends; how many seconds that took."""
+
+        async def all_of_it() -> None:
+            tasks = [asyncio.create_task(story) for story in stories]
+            while not all(task.done() for task in tasks):
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                if self._sleepers:
+                    self._now, _, turn = heapq.heappop(self._sleepers)
+                    turn.set_result(None)
+            for task in tasks:
+                task.result()
+
+        begun = self._now
+        asyncio.run(asyncio.wait_for(all_of_it(), 30))
+        return self._now - begun
+
+
+def limited(bytes_per_second: float = 0, requests_per_second: float = 0) -> tuple[Agenda, Throttle]:
+    agenda = Agenda()
+    throttle = Throttle(agenda)
+    throttle.limit(bytes_per_second, requests_per_second)
+    return agenda, throttle
+
+
+async def many(take: Callable[[], Awaitable[None]], count: int) -> None:
+    for _ in range(count):
+        await take()
+
+
+@pytest.mark.parametrize("at_once", [1, 4, 64])
+def test_the_rate_is_kept_however_many_ask_at_once(at_once: int) -> None:
+    agenda, throttle = limited(bytes_per_second=1000)
+    seconds = agenda.play(*(many(lambda: throttle.request(100), 640 // at_once) for _ in range(at_once)))
+    assert 61 <= seconds <= 64, "64,000 bytes, of which a second's worth goes at once"
+
+
+def test_those_who_wait_are_served_in_their_order() -> None:
+    agenda, throttle = limited(bytes_per_second=1000)
+    served: list[int] = []
+
+    async def one(number: int) -> None:
+        await throttle.request(5000 if number == 3 else 500)
+        served.append(number)
+
+    agenda.play(*(one(number) for number in range(8)))
+    assert served == list(range(8)), "a large one neither waits for ever nor goes before others"
+
+
+def test_both_limits_hold() -> None:
+    agenda, throttle = limited(bytes_per_second=1000, requests_per_second=5)
+    seconds = agenda.play(*(many(lambda: throttle.request(10), 10) for _ in range(10)))
+    assert 18 <= seconds <= 20, "100 requests, 5 a second; their 1,000 bytes are no matter"
+
+
+def test_a_change_is_felt_within_seconds_by_those_who_wait() -> None:
+    agenda, throttle = limited(bytes_per_second=10)
+
+    async def lift() -> None:
+        await agenda.sleep(30)
+        throttle.limit(0, 0)
+
+    seconds = agenda.play(many(lambda: throttle.request(10_000), 3), lift())
+    assert 30 <= seconds <= 30 + SLICE
+
+    async def lower() -> None:
+        await agenda.sleep(1)
+        throttle.limit(100, 0)
+
+    throttle.limit(1_000_000, 0)
+    done: list[float] = []
+
+    async def steady() -> None:
+        for _ in range(50):
+            await throttle.request(1000)
+            done.append(agenda.now())
+            await agenda.sleep(0.1)
+
+    begun = agenda.now()
+    agenda.play(steady(), lower())
+    later = [at for at in done if at > begun + 1 + SLICE]
+    assert len(later) >= 30, "what came after the change waits at the new rate"
+    assert later[-1] - later[0] >= (len(later) - 2) * 10
+
+
+def test_a_fleet_keeps_the_limit_together() -> None:
+    agenda = Agenda()
+    fleet = [Throttle(agenda) for _ in range(4)]
+    for throttle in fleet:
+        throttle.limit(1000 / len(fleet), 0)
+    seconds = agenda.play(*(many(lambda each=each: each.request(250), 40) for each in fleet))  # type: ignore[misc]
+    assert 38 <= seconds <= 41, "40,000 bytes at 1,000 a second"
+
+
+def test_a_limit_beside_the_bound_on_memory_is_no_deadlock() -> None:
+    """Whoever waits for its turn to send holds its content meanwhile, and time alone gives the turns."""
+    agenda, throttle = limited(bytes_per_second=1000)
+    admission = Admission(budget=2500)
+
+    async def copy(size: int) -> None:
+        body = await admission.body(size)
+        await throttle.request(len(body))
+        del body
+
+    async def pull(size: int) -> None:
+        await throttle.request(size)
+        body = await admission.body(size)
+        await throttle.received(0)
+        del body
+
+    sizes = [1000, 2500, 10, 9000, 700] * 4
+    seconds = agenda.play(*(copy(size) for size in sizes), *(pull(size) for size in sizes))
+    assert admission.held == 0
+    assert 2 * sum(sizes) / 1000 - 12 <= seconds <= 2 * sum(sizes) / 1000 + SLICE

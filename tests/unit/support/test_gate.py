@@ -1,0 +1,83 @@
+"""Drivers can hold, fail and kill a call on both sides of its effect."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualsync.runtime.errors import Throttled, Unavailable
+from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.objects import NOTHING, Attributes, Written
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.fakes.clock import FakeClock, Time
+from tests.support.fakes.gate import Step, kill, run, stepping_gate
+from tests.support.fakes.ledger import FakeLedger
+from tests.support.fakes.store import Store
+
+
+def make() -> tuple[Store, FakeBucket]:
+    store = Store("b", "cn-north-1", Time())
+    return store, FakeBucket(store, "AIDA", gate=stepping_gate)
+
+
+def test_a_call_stops_before_and_after_its_effect() -> None:
+    store, bucket = make()
+    call = bucket.put("a", b"x", Attributes(), None, NOTHING)
+    assert str(call.send(None)) == "before local.put"
+    assert not store.keys
+    assert str(call.send(None)) == "after local.put"
+    assert store.keys
+    with pytest.raises(StopIteration) as done:
+        call.send(None)
+    assert isinstance(done.value.value, Written)
+
+
+def test_a_fault_before_leaves_no_effect_and_a_lost_answer_after_leaves_one() -> None:
+    store, bucket = make()
+    throttled = bucket.put("a", b"x", Attributes(), None, NOTHING)
+    throttled.send(None)
+    with pytest.raises(Throttled):
+        throttled.throw(Throttled())
+    assert not store.keys
+    unanswered = bucket.put("a", b"x", Attributes(), None, NOTHING)
+    unanswered.send(None)
+    unanswered.send(None)
+    with pytest.raises(Unavailable):
+        unanswered.throw(Unavailable())
+    assert store.keys
+
+
+def test_what_is_killed_cleans_nothing_up() -> None:
+    store, bucket = make()
+
+    async def upload() -> None:
+        upload_id = (await bucket.create_upload("a", Attributes(), None)).id
+        try:
+            await bucket.put_part("a", upload_id, 1, b"x")
+        except Exception:
+            await bucket.abort_upload("a", upload_id)
+            raise
+        finally:
+            await bucket.abort_upload("a", upload_id)
+
+    call = upload()
+    for _ in range(3):
+        call.send(None)
+    kill(call)
+    assert list(store.uploads) == ["upload-1"]
+
+
+def test_a_ledger_write_is_conditional() -> None:
+    ledger = FakeLedger()
+    run(ledger.put(Entry("a", revision=1), 0))
+    assert run(ledger.get("a")) == Entry("a", revision=1)
+
+
+def test_a_clock_moves_when_told() -> None:
+    time = Time(100.0)
+    clock = FakeClock(time, 5.0)
+    run(clock.sleep(10))
+    assert clock.now() == 115.0
+    stopping = FakeClock(time, stop=True).sleep(7)
+    step = stopping.send(None)
+    assert isinstance(step, Step)
+    assert step.seconds == 7

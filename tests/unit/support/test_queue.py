@@ -1,0 +1,79 @@
+"""The fake queue against what SQS documents of standard queues."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.fakes.clock import Time
+from tests.support.fakes.gate import run
+from tests.support.fakes.queue import MAX_RECEIVES, RETENTION, VISIBILITY, Broker, FakeQueue
+
+
+@pytest.fixture
+def broker() -> Broker:
+    return Broker(Time())
+
+
+def test_a_received_message_is_hidden_and_comes_again(broker: Broker) -> None:
+    broker.send("x")
+    (first,) = broker.receive(10)
+    assert broker.receive(10) == []
+    broker.time.now += VISIBILITY
+    (second,) = broker.receive(10)
+    assert (first.receives, second.receives) == (1, 2)
+    assert first.handle != second.handle
+
+
+def test_an_older_handle_deletes_nothing_and_extends_nothing(broker: Broker) -> None:
+    broker.send("x")
+    (first,) = broker.receive(10)
+    broker.time.now += VISIBILITY
+    (second,) = broker.receive(10)
+    broker.delete(first.handle)
+    broker.extend(first.handle, 0)
+    assert broker.receive(10) == []
+    broker.delete(second.handle)
+    broker.time.now += VISIBILITY
+    assert broker.receive(10) == []
+
+
+def test_too_many_receives_end_among_the_dead_letters(broker: Broker) -> None:
+    broker.send("x")
+    for _ in range(MAX_RECEIVES):
+        assert broker.receive(1)
+        broker.time.now += VISIBILITY
+    assert broker.receive(1) == []
+    assert [text for text, _ in broker.dead] == ["x"]
+
+
+def test_delayed_messages_wait(broker: Broker) -> None:
+    queue = FakeQueue(broker)
+    run(queue.send(["x"], 900))
+    assert run(queue.receive(10, 20)) == []
+    broker.time.now += 900
+    assert len(run(queue.receive(10, 20))) == 1
+    with pytest.raises(ValueError, match="900"):
+        run(queue.send(["x"], 901))
+
+
+def test_messages_end_with_the_retention(broker: Broker) -> None:
+    broker.send("x")
+    broker.time.now += RETENTION + 1
+    assert broker.receive(10) == []
+
+
+def test_extending_hides_for_longer_from_now(broker: Broker) -> None:
+    broker.send("x")
+    (message,) = broker.receive(10)
+    broker.time.now += VISIBILITY - 1
+    broker.extend(message.handle, VISIBILITY)
+    broker.time.now += 2
+    assert broker.receive(10) == []
+
+
+def test_no_order_is_kept(broker: Broker) -> None:
+    for i in range(50):
+        broker.send(str(i))
+    received = [m.body for _ in range(5) for m in broker.receive(10)]
+    assert sorted(received, key=int) == [str(i) for i in range(50)]
+    assert received != sorted(received, key=int)

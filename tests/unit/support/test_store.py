@@ -1,0 +1,177 @@
+"""The fake bucket's service side against what AWS documents; `tests/conformity` covers what the ports can reach."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from dualsync.runtime.errors import Busy, Changed
+from dualsync.runtime.model.objects import NOTHING, Attributes, Condition
+from dualsync.runtime.model.origin_version import Identity, Stamp, key_hash
+from dualsync.runtime.settings import SideName
+from tests.support.fakes.bucket import FakeBucket
+from tests.support.fakes.clock import START, Time
+from tests.support.fakes.gate import run
+from tests.support.fakes.notification import Event, body
+from tests.support.fakes.store import LIFECYCLE, Store, Versioning
+
+USER = "AIDAUSER"
+STAMP = Stamp("p", key_hash("a"), Identity(SideName.CN, 1, "e"), 1)
+
+
+class Bench:
+    """A store, its events, and its clock."""
+
+    def __init__(self, versioning: Versioning = Versioning.NEVER, *, kms: bool = False) -> None:
+        self.time = Time(START + 0.9)
+        self.events: list[Event] = []
+        self.store = Store("b", "cn-north-1", self.time, versioning=versioning, kms=kms, emit=self.events.append)
+        self.bucket = FakeBucket(self.store, "AIDADEDICATED")
+
+    def names(self) -> list[str]:
+        return [e.name for e in self.events]
+
+
+def test_last_modified_has_whole_seconds_and_an_upload_that_of_its_start() -> None:
+    bench = Bench()
+    upload = bench.store.create_upload("a")
+    bench.time.now += 100
+    bench.store.put_part(upload, 1, b"x")
+    bench.store.put_part(upload, 2, b"y")
+    bench.store.complete_upload(upload, USER)
+    seen = run(bench.bucket.head("a"))
+    assert seen is not None
+    assert seen.modified == START
+    assert seen.etag.endswith("-2")
+    assert bench.events[0].time == START + 100.9, "the event has the completion's time"
+
+
+def test_etag_is_the_md5_unless_encrypted_with_kms() -> None:
+    plain, encrypted = Bench(), Bench(kms=True)
+    assert plain.store.put("a", b"x", USER).etag == "9dd4e461268c8034f5c8564e155c67a6"
+    one, two = encrypted.store.put("a", b"x", USER), encrypted.store.put("a", b"x", USER)
+    assert one.etag != two.etag
+
+
+@pytest.mark.parametrize(
+    ("versioning", "names"),
+    [
+        (Versioning.NEVER, ["ObjectCreated:Put", "ObjectRemoved:Delete"]),
+        (Versioning.ENABLED, ["ObjectCreated:Put", "ObjectRemoved:DeleteMarkerCreated"]),
+        (Versioning.SUSPENDED, ["ObjectCreated:Put", "ObjectRemoved:DeleteMarkerCreated"]),
+    ],
+)
+def test_a_deletion_removes_or_leaves_a_marker(versioning: Versioning, names: list[str]) -> None:
+    bench = Bench(versioning)
+    bench.store.put("a", b"x", USER)
+    bench.store.delete("a", USER)
+    assert run(bench.bucket.head("a")) is None
+    assert bench.names() == names
+
+
+def test_a_deletion_of_nothing_says_nothing_without_versioning_and_leaves_a_marker_with_it() -> None:
+    plain, versioned = Bench(), Bench(Versioning.ENABLED)
+    plain.store.delete("a", USER)
+    versioned.store.delete("a", USER)
+    assert plain.names() == []
+    assert versioned.names() == ["ObjectRemoved:DeleteMarkerCreated"]
+
+
+def test_removing_the_marker_brings_the_object_back() -> None:
+    bench = Bench(Versioning.ENABLED)
+    written = bench.store.put("a", b"x", USER)
+    bench.store.delete("a", USER)
+    marker = bench.store.keys["a"][-1].version_id
+    assert bench.store.remove_version("a", marker, USER)
+    seen = run(bench.bucket.head("a"))
+    assert seen is not None
+    assert seen.version_id == written.version_id
+    assert (bench.events[-1].name, bench.events[-1].version_id) == ("ObjectRemoved:Delete", marker)
+
+
+def test_a_suspended_bucket_keeps_old_versions_and_one_null_version() -> None:
+    bench = Bench(Versioning.ENABLED)
+    first = bench.store.put("a", b"1", USER)
+    bench.store.suspend()
+    bench.store.put("a", b"2", USER)
+    bench.store.put("a", b"3", USER)
+    assert [v.version_id for v in bench.store.keys["a"]] == [first.version_id, "null"]
+    bench.store.delete("a", USER)
+    assert [(v.version_id, v.marker) for v in bench.store.keys["a"]] == [(first.version_id, False), ("null", True)]
+
+
+def test_expiry_has_its_own_events_and_principal() -> None:
+    bench = Bench()
+    bench.store.put("a", b"x", USER)
+    bench.store.expire("a")
+    assert (bench.events[-1].name, bench.events[-1].principal) == ("LifecycleExpiration:Delete", LIFECYCLE)
+
+
+def test_a_copy_takes_metadata_and_stamp_along_unless_they_are_replaced() -> None:
+    bench = Bench()
+    attributes = Attributes(metadata=(("w", "1"),))
+    run(bench.bucket.put("a", b"x", attributes, STAMP, NOTHING))
+    bench.store.copy("a", "b", USER)
+    bench.store.copy("a", "c", USER, Attributes())
+    with_all, without = run(bench.bucket.head("b")), run(bench.bucket.head("c"))
+    assert with_all is not None
+    assert without is not None
+    assert (with_all.stamp, with_all.attributes) == (STAMP, attributes)
+    assert (without.stamp, without.attributes) == (None, Attributes())
+    assert bench.names()[1:] == ["ObjectCreated:Copy", "ObjectCreated:Copy"]
+
+
+def test_sequencers_of_a_key_grow_padded_on_the_left_and_differ_in_length() -> None:
+    bench = Bench()
+    for i in range(40):
+        bench.store.put("a", b"%d" % i, USER)
+    found = [e.sequencer for e in bench.events]
+    assert [int(s, 16) for s in found] == sorted({int(s, 16) for s in found})
+    assert len({len(s) for s in found}) > 1
+
+
+def test_an_event_is_the_documented_json() -> None:
+    bench = Bench(Versioning.ENABLED)
+    bench.store.put("red flower+é.jpg", b"x", USER)
+    record = json.loads(body(bench.events[0]))["Records"][0]
+    assert record["s3"]["object"]["key"] == "red+flower%2B%C3%A9.jpg"
+    assert record["userIdentity"]["principalId"] == "AWS:AIDAUSER"
+    assert record["eventTime"] == "2026-09-21T14:13:20.900Z"
+    assert record["s3"]["object"]["size"] == 1
+    assert record["s3"]["object"]["versionId"] == bench.events[0].version_id
+    assert len(json.loads(body(bench.events[0], bench.events[0]))["Records"]) == 2
+
+
+def test_a_missing_key_is_404_for_if_match_and_either_answer_for_a_deletion() -> None:
+    bench = Bench()
+    with pytest.raises(Changed):
+        run(bench.bucket.put("a", b"x", Attributes(), None, Condition("e")))
+    with pytest.raises(Changed):
+        run(bench.bucket.delete("a", Condition("e")))
+    bench.store.absent_delete_is_404 = False
+    run(bench.bucket.delete("a", Condition("e")))
+
+
+def test_a_conditional_write_that_meets_another_is_409_and_spends_an_upload() -> None:
+    bench = Bench()
+    upload = run(bench.bucket.create_upload("a", Attributes(), None)).id
+    part = run(bench.bucket.put_part("a", upload, 1, b"x"))
+    bench.store.busy = lambda key: True
+    with pytest.raises(Busy):
+        run(bench.bucket.complete_upload("a", upload, [part], NOTHING))
+    bench.store.busy = None
+    with pytest.raises(Changed, match="NoSuchUpload"):
+        run(bench.bucket.complete_upload("a", upload, [part], NOTHING))
+
+
+def test_versioning_shows_version_ids_only_once_it_was_enabled() -> None:
+    bench = Bench()
+    bench.store.put("a", b"x", USER)
+    before = run(bench.bucket.head("a"))
+    bench.store.enable()
+    after = run(bench.bucket.head("a"))
+    assert before is not None
+    assert before.version_id == ""
+    assert after == replace(before, version_id="null")

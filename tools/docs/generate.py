@@ -1,0 +1,139 @@
+"""Writes what pages take from the program between their `<!-- begin NAME -->` and `<!-- end NAME -->` lines.
+
+python -m tools.docs.generate            write
+python -m tools.docs.generate --check    exit code 1 and the pages' names when one is out of date
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tools.docs import cost, reference, review
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs"
+REGION = "us-west-2"
+
+_BLOCK = re.compile(r"(<!-- begin ([a-z-]+) -->\n)(.*?)(<!-- end \2 -->)", re.DOTALL)
+
+
+def cost_table() -> str:
+    """Estimates by bucket size and change rate."""
+    price = cost.prices(REGION)
+    rows = []
+    for keys in (100_000, 1_000_000, 10_000_000, 100_000_000):
+        for changes in (10_000, 1_000_000):
+            bill = cost.estimate(cost.Usage(keys=keys, changes=changes), price)
+            groups = ("fixed", "finder", "changes", "ledger", "transfer")
+            sums = [f"{bill.total(group):,.2f}" for group in groups]
+            rows.append([f"{keys:,}", f"{changes:,}", *sums, f"**{bill.total():,.0f}**"])
+    head = ("keys", "changes a month", "fixed", "finder", "changes", "ledger", "transfer", "sum")
+    return reference.table(head, rows)
+
+
+def cost_of_interval() -> str:
+    """What the finder's schedule costs."""
+    price = cost.prices(REGION)
+    minutes = (60, 360, 1440)
+    rows = []
+    for keys in (1_000_000, 10_000_000, 100_000_000):
+        sums = [
+            cost.estimate(cost.Usage(keys=keys, changes=0, interval_minutes=m), price).total("finder") for m in minutes
+        ]
+        rows.append([f"{keys:,}", *(f"{amount:,.2f}" for amount in sums)])
+    return reference.table(("keys", *(f"`finderIntervalMinutes: {m}`" for m in minutes)), rows)
+
+
+def cost_of_fixed() -> str:
+    """The lines of a pair that does nothing."""
+    bill = cost.estimate(cost.Usage(keys=0, changes=0), cost.prices(REGION))
+    rows = [[line.what, f"{line.quantity:,.0f} {line.unit}", f"{line.amount:,.2f}"] for line in bill.lines]
+    rows = [row for row, line in zip(rows, bill.lines, strict=True) if line.group == "fixed"]
+    return reference.table(("part", "a month, both sides", "USD"), rows)
+
+
+def cost_of_calls() -> str:
+    """What the worker calls for one change."""
+    rows = [[name, str(count)] for name, count in cost.CALLS.items()]
+    return reference.table(("call", "for one change, both sides together"), rows)
+
+
+def cost_assumptions() -> str:
+    """What the estimate takes for granted."""
+    return "".join(f"- {text};\n" for text in cost.ASSUMPTIONS.values())
+
+
+def prices() -> str:
+    """The price table."""
+    table = cost.prices(REGION)
+    rows = [[f"`{name}`", f"{value:g}"] for name, value in table.items() if isinstance(value, float)]
+    return f"{REGION}, {table['currency']}, {table['date']}:\n\n" + reference.table(("price", table["currency"]), rows)
+
+
+def decisions() -> str:
+    """The decisions' titles, newest last."""
+    pages = sorted(path for path in (FOLDER / "decisions").glob("*.md") if path.name != "index.md")
+    return "".join(f"- [{_title(page)}]({page.name}) ({page.name[:10]})\n" for page in pages)
+
+
+def _title(page: Path) -> str:
+    return page.read_text().split("\n", 1)[0].removeprefix("# ")
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "command-reference": reference.command_reference,
+    "command-table": reference.command_table,
+    "common-options": reference.common_options,
+    "component-outputs": review.component_outputs,
+    "config-of-pair": reference.config_of_pair,
+    "config-of-side": reference.config_of_side,
+    "config-of-stack": reference.config_of_stack,
+    "cost-assumptions": cost_assumptions,
+    "cost-of-calls": cost_of_calls,
+    "cost-of-fixed": cost_of_fixed,
+    "cost-of-interval": cost_of_interval,
+    "cost-table": cost_table,
+    "decisions": decisions,
+    "exit-codes": reference.exit_codes,
+    "policy-options": review.policy_options,
+    "policy-rules": review.policy_rules,
+    "prices": prices,
+    "provider-arguments": review.provider_arguments,
+    "settings": reference.settings,
+    "side-facts": reference.side_facts,
+}
+"""What each block holds."""
+
+
+def render(text: str) -> str:
+    """The page with its blocks anew. Raises `KeyError` for a block that nobody makes."""
+    return _BLOCK.sub(lambda m: f"{m[1]}\n{BLOCKS[m[2]]().strip()}\n\n{m[4]}", text)
+
+
+def stale(pages: Sequence[Path]) -> list[Path]:
+    """Pages whose blocks are not what the program says now."""
+    return [page for page in pages if render(page.read_text()) != page.read_text()]
+
+
+def pages() -> list[Path]:
+    """Every page of the site."""
+    return sorted(FOLDER.rglob("*.md"))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code: 0 done or up to date, 1 out of date."""
+    found = stale(pages())
+    if "--check" in arguments:
+        for page in found:
+            sys.stderr.write(f"docs/{page.relative_to(FOLDER)} is out of date: run `python -m tools.docs.generate`\n")
+        return 1 if found else 0
+    for page in found:
+        page.write_text(render(page.read_text()))
+        sys.stdout.write(f"docs/{page.relative_to(FOLDER)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,157 @@
+"""Reference pages out of what they describe: config from `Pulumi.yaml`, settings and commands from the code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from typer.main import get_command
+
+from dualsync.components.config import stack_config
+from dualsync.runtime.commands.app import app
+from dualsync.runtime.commands.session import EXIT_CODES
+from dualsync.runtime.settings import describe
+
+ROOT = Path(__file__).parents[2]
+
+SIDE_FACTS = {
+    "accountId": ("required", "Account number, 12 digits, in quotes."),
+    "region": ("required", "Region of the bucket; decides the partition."),
+    "bucket": ("required", "An existing bucket. It is adopted: never created, changed or deleted."),
+    "prefix": ("none", "Only keys under it are synchronised."),
+    "prefixListFile": (
+        "none",
+        "Whole key of a text file in the bucket with a prefix a line, each below `prefix`: only keys under one of them"
+        " are synchronised. [Both sides' files must say the same](#some-settings-and-when-to-change-them).",
+    ),
+    "partition": ("the region's", "`aws`, `aws-cn` …; the region must be in it."),
+    "profile": ("the shell's", "AWS profile by which the deployment reaches the account."),
+    "roleArn": ("none", "Role to assume, of the same account and partition."),
+    "externalId": ("none", "External id for that role."),
+    "endpoint": ("AWS's", "Address instead of AWS's, for stand-in clouds and development only."),
+    "userName": ("`dth-dual-user`, or with pair and side", "Name of the dedicated user."),
+    "secretName": ("`dth-credentials-<peer's region>`, or with pair and side", "Secret with the peer's key."),
+    "formerUserIds": ("none", "Ids of earlier dedicated users, whose events may still be queued."),
+    "lifecycleExpires": (
+        "as the bucket's rules say",
+        "`true`: lifecycle rules expire objects of this bucket, so the finder takes no absence there for a deletion."
+        " `true` also where this stack can't read the rules. Counts with `onLifecycleExpiry: ignore` only.",
+    ),
+    "eventsTopicArn": ("none", "SNS topic that gets the bucket's events, where the bucket has another consumer."),
+}
+"""Keys inside `cn` and `global`. The program's lists of them are `config.SIDE_FACTS`; a test keeps both alike."""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table. Cells keep their line: what would end a cell is escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _shown(value: object) -> str:
+    return "none" if value in ("", [], {}) else f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+def declared() -> dict[str, Any]:
+    """`Pulumi.yaml`'s own keys."""
+    document = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+    return {key: value for key, value in document["config"].items() if ":" not in key}
+
+
+def config_of_pair() -> str:
+    """Keys that both stacks must have alike."""
+    return _config(stack_config.PAIR_OPTIONS)
+
+
+def config_of_stack() -> str:
+    """Keys that say what a stack does."""
+    return _config(key for key in stack_config.STACK_KEYS if key not in ("cn", "global"))
+
+
+def config_of_side() -> str:
+    """Keys that may stand at the top or inside a side."""
+    return _config(stack_config.SIDE_OPTIONS)
+
+
+def _config(keys: Iterable[str]) -> str:
+    known = declared()
+    rows = [(f"`{k}`", known[k]["type"], _shown(known[k]["default"]), known[k]["description"]) for k in keys]
+    return table(("key", "type", "default", "what it decides"), rows)
+
+
+def side_facts() -> str:
+    """Keys inside `cn` and `global` only."""
+    return table(("key", "default", "what it is"), [(f"`{k}`", d, text) for k, (d, text) in SIDE_FACTS.items()])
+
+
+def settings() -> str:
+    """The environment of worker and finder."""
+    rows = [(f"`{name}`", "required" if d == "required" else _shown(d), text) for name, d, text in describe()]
+    return table(("variable", "default", "what it is"), rows)
+
+
+def walk(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, by its words (`deletions list`), groups left out."""
+    command = command or get_command(app)
+    subcommands = getattr(command, "commands", None)
+    if not subcommands:
+        yield " ".join(path), command
+        return
+    for name, sub in subcommands.items():
+        yield from walk(sub, (*path, name))
+
+
+def option_names(command: Any) -> set[str]:
+    """The options of a command, long and short."""
+    return {name for p in command.params for name in (*p.opts, *p.secondary_opts) if name.startswith("-")}
+
+
+def common_options() -> str:
+    """Options that stand before the command's name."""
+    return _parameters(get_command(app))
+
+
+def exit_codes() -> str:
+    """What the command line's exit codes mean, in its own words."""
+    return EXIT_CODES + "\n"
+
+
+def command_reference() -> str:
+    """Every command's help."""
+    parts = []
+    for words, command in sorted(walk()):
+        usage = [f"<{p.name}>" for p in command.params if not p.opts[0].startswith("-")]
+        parts.append(f"## {words}\n\n```text\n{' '.join(['dualsync', words, '[options]', *usage])}\n```\n")
+        parts.append("\n\n".join(" ".join(p.split()) for p in (command.help or "").split("\n\n")) + "\n")
+        parts.append(_parameters(command))
+    return "\n".join(parts)
+
+
+def _parameters(command: Any) -> str:
+    rows = []
+    for p in command.params:
+        if getattr(p, "hidden", False) or p.name in ("help", "install_completion", "show_completion"):
+            continue
+        names = ", ".join(f"`{name}`" for name in p.opts if name.startswith("-")) or f"`<{p.name}>`"
+        variable = f" Or variable `{p.envvar}`." if getattr(p, "envvar", None) else ""
+        default = p.default if isinstance(p.default, str | int | float) and not isinstance(p.default, bool) else ""
+        rows.append((names, f"`{default}`" if default != "" else "", f"{getattr(p, 'help', '') or ''}{variable}"))
+    return table(("option", "default", ""), rows)
+
+
+def command_table() -> str:
+    """Every command on one line: what it is for, and whether it asks before it does."""
+    rows = []
+    for words, command in sorted(walk()):
+        asks = "yes" if "--yes" in option_names(command) else ""
+        first = " ".join((command.help or "").split("\n\n")[0].split())
+        anchor = words.replace(" ", "-")
+        rows.append((f"[`{words}`](commands.md#{anchor})", first, asks))
+    return table(("command", "what it does", "asks first"), rows)

@@ -1,0 +1,46 @@
+"""Tables of the policy pack's rules and of the component's inputs and outputs, taken from them."""
+
+from __future__ import annotations
+
+import json
+
+from dualsync.components.bucket_access import endpoints
+from dualsync.components.plugin import schema
+from policy.rules import RULES
+from tools.docs import reference
+
+
+def policy_rules() -> str:
+    """Every rule: what it looks for, why it matters to a pair, what to do."""
+    rows = [[f"`{rule.name}`", rule.what, rule.why, rule.remedy] for rule in RULES]
+    return reference.table(("rule", "what holds", "why it matters here", "remedy"), rows)
+
+
+def policy_options() -> str:
+    """The rules' settings."""
+    rows = [
+        [f"`{rule.name}`", f"`{name}`", f"`{json.dumps(option.default)}`", option.help]
+        for rule in RULES
+        for name, option in rule.options.items()
+    ]
+    return reference.table(("rule", "option", "default", "what it is"), rows)
+
+
+def component_outputs() -> str:
+    """What the component gives, and what each side among it holds."""
+    facts = [[f"`cn.{name}`, `global.{name}`", text] for name, text in schema.FACT_OUTPUTS.items()]
+    rows = [[f"`{name}`", text] for name, text in schema.OUTPUTS.items() if name not in ("cn", "global")]
+    return reference.table(("output", "what it is"), [*rows, *facts])
+
+
+def provider_arguments() -> str:
+    """What an `endpoint` makes of the AWS provider."""
+    services = ", ".join(f"`{name}`" for name in endpoints.SERVICES)
+    rows = [["`endpoints`", f"the address, for {services}", "No call leaves for AWS."]]
+    rows += [[f"`{_camel(name)}`", "`true`", why] for name, why in endpoints.FLAGS.items()]
+    return reference.table(("argument", "value", "why"), rows)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

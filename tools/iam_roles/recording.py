@@ -1,0 +1,220 @@
+"""A pair's whole life in the sandbox, with every call to AWS written down: deployed, looked at, changed, taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from unittest import mock
+
+import pulumi
+from botocore.client import BaseClient
+
+from dualsync.runtime.settings import SideName
+from sandbox.cloud.accounts import ACCOUNTS
+from sandbox.environment.environment import Stage
+from sandbox.environment.stack_config import config_of
+from sandbox.provider import operations
+from sandbox.provider.mock_monitor import Monitor, Sandboxed, revealed, wrapped
+
+
+class Phase(StrEnum):
+    """What was under way when a call was made."""
+
+    PREVIEW = "preview"
+    """The program's own lookups: all that a preview needs."""
+
+    REFRESH = "refresh"
+    """Every resource is read, as a refresh and a drift check do."""
+
+    CHANGE = "change"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Call:
+    """One operation of one service in one side's account. `bucket` is the data bucket, where it is about that."""
+
+    side: str
+    service: str
+    operation: str
+    bucket: str = ""
+
+
+@dataclass
+class Recorder:
+    """The calls of each phase."""
+
+    data_buckets: frozenset[str]
+    calls: dict[Phase, set[Call]] = field(default_factory=lambda: {phase: set() for phase in Phase})
+    phase: Phase = Phase.CHANGE
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, service: str, operation: str, region: str, parameters: Mapping[str, Any]) -> None:
+        side = next((str(s) for s, a in ACCOUNTS.items() if a.region == region), "")
+        bucket = str(parameters.get("Bucket", "")) if service == "s3" else ""
+        with self._lock:
+            self.calls[self.phase].add(Call(side, service, operation, bucket if bucket in self.data_buckets else ""))
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Every call of every client in this process is noted."""
+        make = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+        def noted(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+            model = client.meta.service_model
+            self.note(model.service_name, operation, client.meta.region_name, parameters)
+            return make(client, operation, parameters)
+
+        with mock.patch.object(BaseClient, "_make_api_call", noted):
+            yield
+
+
+@dataclass
+class _Made:
+    """A resource that is there."""
+
+    token: str
+    account: Any
+    id: str
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
+
+class _Life(Sandboxed):
+    """Creates what is not there, changes what is there otherwise, and knows what the last run no longer wanted."""
+
+    def __init__(self, stage: Stage, recorder: Recorder) -> None:
+        super().__init__(stage.workspace, lambda kind, name: None)
+        self._recorder = recorder
+        self.made: dict[tuple[str, str], _Made] = {}
+        self.wanted: set[tuple[str, str]] = set()
+
+    def new_resource(self, args: Any) -> tuple[str | None, dict[Any, Any]]:
+        if args.typ.startswith("pulumi:providers:") or not args.custom:
+            return super().new_resource(args)
+        key = (args.typ, args.name)
+        with self._lock:
+            self.wanted.add(key)
+        account = self._account(args.provider)
+        inputs = operations.check(args.typ, args.name, revealed(args.inputs))
+        old = self.made.get(key)
+        made = old if old is not None and _same(old, inputs) else self._made(args, account, old, inputs)
+        with self._lock:
+            self.made[key] = made
+        hidden = operations.handler(args.typ).secret_outputs
+        shown = {k: wrapped(v) if k in hidden and v else v for k, v in made.outputs.items() if k != "id"}
+        return made.id, shown
+
+    def _made(self, args: Any, account: Any, old: _Made | None, inputs: dict[str, Any]) -> _Made:
+        if old is not None:
+            if not operations.diff(args.typ, old.inputs, inputs).replacing:
+                outputs = operations.update(args.typ, account, old.id, old.outputs, old.inputs, inputs)
+                return _Made(args.typ, account, old.id, inputs, outputs)
+            operations.delete(args.typ, account, old.id, old.outputs)
+        id, outputs = operations.create(args.typ, account, inputs)
+        return _Made(args.typ, account, id, inputs, outputs)
+
+    def call(self, args: Any) -> Any:
+        before, self._recorder.phase = self._recorder.phase, Phase.PREVIEW
+        try:
+            return super().call(args)
+        finally:
+            self._recorder.phase = before
+
+    def look(self) -> None:
+        """What a refresh reads."""
+        self._recorder.phase = Phase.REFRESH
+        for made in self.made.values():
+            operations.read(made.token, made.account, made.id, made.outputs)
+        self._recorder.phase = Phase.CHANGE
+
+    def forget_unwanted(self) -> None:
+        """Take away, latest first, what the last run did not register."""
+        for key in reversed([k for k in self.made if k not in self.wanted]):
+            made = self.made.pop(key)
+            operations.delete(made.token, made.account, made.id, made.outputs)
+        self.wanted.clear()
+
+
+def _same(old: _Made, inputs: dict[str, Any]) -> bool:
+    tags = operations.all_tags(old.token, old.account, inputs)
+    unchanged = not operations.diff(old.token, old.inputs, inputs).changed
+    return unchanged and (tags is None or tags == old.outputs.get("tagsAll", {}))
+
+
+CHANGES: Mapping[str, Any] = {
+    "tags": {"team": "storage"},
+    "alarmEmail": "storage@example.com",
+    "logRetentionDays": 30,
+    "lagAlarmSeconds": 1200,
+    "deletionsAlarm": 500,
+    "maxCapacity": 10,
+    "instanceType": "t4g.small",
+    "volumeSize": 16,
+    "workerConcurrency": 16,
+    "finderIntervalMinutes": 120,
+    "finderMemory": 2048,
+    "queueRetentionDays": 5,
+    "gatewayEndpoints": True,
+    "events": "Create",
+    "acl": "",
+}
+"""A change of every kind that config allows while a pair lives."""
+
+
+def record() -> Recorder:
+    """Both stacks deployed, refreshed, changed, refreshed and destroyed; every call."""
+    with Stage.open("deployrole") as stage:
+        stage.make_buckets()
+        stage.build_bundles()
+        recorder = Recorder(frozenset(stage.buckets.values()))
+        with mock.patch.dict(os.environ, stage.workspace.environment), recorder.listening():
+            lives = {side: _Life(stage, recorder) for side in SideName}
+            for changes in ({}, CHANGES, {}):
+                for side, life in lives.items():
+                    _run(str(side), stage, life, changes)
+                    life.forget_unwanted()
+                    life.look()
+            for life in lives.values():
+                life.forget_unwanted()
+    return recorder
+
+
+def _run(stack: str, stage: Stage, life: _Life, changes: Mapping[str, Any]) -> None:
+    from pulumi.runtime import mocks
+    from pulumi.runtime.settings import set_root_resource
+    from pulumi.runtime.stack import run_in_stack
+
+    from sandbox.environment.deploy import ORGANIZATION, PROJECT
+
+    config = config_of(stack, stage.cloud.endpoint, stage.workspace.folder / "bundles", dict(changes))
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    monitor = Monitor(life)
+    mocks.set_mocks(life, PROJECT, stack, False, logging.getLogger("sandbox.program"), monitor, ORGANIZATION)
+    pulumi.runtime.set_all_config(config)
+    set_root_resource(None)  # type: ignore[arg-type]
+    try:
+        loop.run_until_complete(run_in_stack(program()))
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def program() -> Callable[[], None]:
+    """The project's program."""
+    import runpy
+
+    from sandbox.environment.processes import ROOT
+
+    def run() -> None:
+        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+    return run
