@@ -164,10 +164,10 @@ class Settings:
     )
     part_size: int = setting("Smallest part in bytes; grows so that 10,000 suffice.", default=8 << 20, low=5 << 20)
     deletion_limit: int = setting(
-        "Deletions of one finder run that need no approval, as a number.", default=1000, low=0
+        "Maximum deletions in one finder run; above it, all deletions of the run are held.", default=1000, low=0
     )
     deletion_limit_percent: int = setting(
-        "Deletions of one finder run that need no approval, as a share of all keys in per cent (ten are always free).",
+        "Maximum deletions in one finder run, as a percentage of all keys; ten are always free.",
         default=10,
         low=0,
     )
