@@ -1,4 +1,5 @@
-"""`python -m dualsync.runtime worker` and `python -m dualsync.runtime finder`: settings from `DUALSYNC_*`, one JSON line an outcome.
+"""`python -m dualsync.runtime worker` and `python -m dualsync.runtime finder`: settings from `DUALSYNC_*`, one JSON
+line an outcome.
 
 All other words are the operator's commands (`dualsync`), which a worker never imports.
 """

@@ -87,7 +87,8 @@ class Builder:
                 "bundle",
                 None,
                 f"not given, and there is no {self.lock.name} beside this package to build one from",
-                "set bundle to a folder made by `python -m dualsync.components.bundle.builder bundles FOLDER` in the source tree",
+                "set bundle to a folder made by `python -m dualsync.components.bundle.builder bundles FOLDER`"
+                " in the source tree",
             )
         target = self.cache / f"{self._inputs(architecture)}.tar"
         if not target.exists():

@@ -1,6 +1,7 @@
 """The words of the log lines that metric filters, saved queries and alarms look for.
 
-One JSON object a line. Outcomes and states are the runtime's own enums (`dualsync.runtime.log`); here are the field names, the
+One JSON object a line. Outcomes and states are the runtime's own enums (`dualsync.runtime.log`); here are the field
+names, the
 events, and what the finder says of itself:
 
     {"event": "outcome", "outcome": "copied", "key": "a/b", "bytes": 1024, "lag_seconds": 2.5,

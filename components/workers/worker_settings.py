@@ -1,4 +1,5 @@
-"""The environment of worker and finder, made from `dualsync.runtime.settings`, which defines and checks every variable."""
+"""The environment of worker and finder, made from `dualsync.runtime.settings`, which defines and checks every
+variable."""
 
 from __future__ import annotations
 

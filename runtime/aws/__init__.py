@@ -1,1 +1,2 @@
-"""The only modules that talk to AWS; each implements an interface of `dualsync.runtime.ports`, faked in `tests/fakes`."""
+"""The only modules that talk to AWS; each implements an interface of `dualsync.runtime.ports`, faked in
+`tests/fakes`."""

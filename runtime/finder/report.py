@@ -16,7 +16,8 @@ TALLY = ("here", "there", "equal")
 @dataclass(slots=True)
 class Report:
     """What a run saw and did; counts of keys. `unseeded` are those of the young that are equal and have no entry;
-    `archived` are differences that wait for a restore (`dualsync.runtime.finder.archived`); `deletions` are all that were found,
+    `archived` are differences that wait for a restore (`dualsync.runtime.finder.archived`); `deletions` are all that
+    were found,
     `held` those that wait for a person."""
 
     tally: Tally = field(default_factory=Tally)

@@ -45,7 +45,8 @@ class Agreement:
 class Entry:
     """The ledger's item for `key`. Without `agreed` it is a tombstone, or what is known of a deletion without proof.
 
-    Sequencers are S3's, of events of the local bucket, normalised by `dualsync.runtime.model.sequencer`: `sequencer` is the highest
+    Sequencers are S3's, of events of the local bucket, normalised by `dualsync.runtime.model.sequencer`: `sequencer`
+    is the highest
     acted on, `arrived` and `landed` those of the agreed version's first and last arrival here (empty when not known),
     `deleted` that of the last deletion here by a user. `former` is what was agreed before, `left` its last arrival;
     where the agreed version was here before and had gone, `until` is when what came in between arrived.

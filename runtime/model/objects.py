@@ -14,7 +14,8 @@ ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """What travels with the content. `metadata` is the user's, without our stamp; keys in lower case. `checksum` is
-    S3's own (`dualsync.runtime.model.checksums`), where it was shown: the target checks it anew. `tags` are there only where they
+    S3's own (`dualsync.runtime.model.checksums`), where it was shown: the target checks it anew. `tags` are there
+    only where they
     travel (`include_tags`) and the content was read."""
 
     content_type: str = ""

@@ -1,6 +1,7 @@
 """The worker's process: receive, handle side by side, extend visibility, and stop in good order.
 
-It knows no S3: what a message means is the worker's business, how the peer is reached is `dualsync.runtime.service.peer_credential`'s.
+It knows no S3: what a message means is the worker's business, how the peer is reached is
+`dualsync.runtime.service.peer_credential`'s.
 """
 
 from __future__ import annotations

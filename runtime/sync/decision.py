@@ -1,6 +1,7 @@
 """One decision over what is here now, what is there, and what both sides last agreed on.
 
-Pure: no clock, no service. `decide` is a truth table read from top to bottom; `tests/unit/runtime/sync/test_decision.py` names each row.
+Pure: no clock, no service. `decide` is a truth table read from top to bottom;
+`tests/unit/runtime/sync/test_decision.py` names each row.
 A *replica* is an object with a valid stamp: some worker wrote it, no user. *Same* means: what the ledger says that both
 sides agreed on; *new*: anything else. A version is always the other side's business as long as we hold what was agreed.
 """

@@ -1,6 +1,7 @@
 """Uploads that nobody will end: aborted, for S3 keeps (and bills) their parts for ever.
 
-A noted upload (`dualsync.runtime.transfer.upload_record`) is of use as long as its source shows the version that it carries, and the ledger does
+A noted upload (`dualsync.runtime.transfer.upload_record`) is of use as long as its source shows the version that it
+carries, and the ledger does
 not say that both sides hold it. One without a note belongs to a worker that died between the two; only such uploads as
 the dedicated user began at the peer, and the workers' own role here, are ours.
 """

@@ -1,4 +1,5 @@
-"""Deploys a stack of the real program into the stand-in cloud, without the Pulumi CLI: `python -m sandbox.environment.deploy`."""
+"""Deploys a stack of the real program into the stand-in cloud, without the Pulumi CLI: `python -m
+sandbox.environment.deploy`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Runs a command that dies with its parent, even when the parent is killed with -9.
 
-`python -m sandbox.environment.die_with_parent PARENT_PID COMMAND ...` asks the kernel for the parent's death as a signal (prctl(2),
+`python -m sandbox.environment.die_with_parent PARENT_PID COMMAND ...` asks the kernel for the parent's death as a
+signal (prctl(2),
 PR_SET_PDEATHSIG), which outlives exec. Only Linux has it; elsewhere the command is run as it is.
 The kernel means the parent's *thread*: start leashed commands from a thread that lives as long as they may.
 """

@@ -31,7 +31,8 @@ _API = "DynamoDB_20120810"
 
 
 class DynamoLedger:
-    """`dualsync.runtime.ports.Ledger`. All reads of entries are strongly consistent; those of records, through an index, are
+    """`dualsync.runtime.ports.Ledger`. All reads of entries are strongly consistent; those of records, through an
+    index, are
     not (DynamoDB has no other there). Entries that are asked for in the same turn of the event loop (a received
     batch's) are read by one request."""
 

@@ -18,7 +18,8 @@ WAIT_SECONDS = 1
 
 
 class SqsLetters:
-    """`dualsync.runtime.operations.context.Letters` over boto3. The queue has no dead-letter queue of its own: reading is free."""
+    """`dualsync.runtime.operations.context.Letters` over boto3. The queue has no dead-letter queue of its own:
+    reading is free."""
 
     def __init__(self, client: Callable[[str], Any], url: str, *, threads: Threads) -> None:
         self._client = client

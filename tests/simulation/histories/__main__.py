@@ -1,4 +1,5 @@
-"""`python -m tests.simulation.histories N` runs the seeds 0 to N-1 on all cores; `--seed S` shrinks one seed to a scenario."""
+"""`python -m tests.simulation.histories N` runs the seeds 0 to N-1 on all cores; `--seed S` shrinks one seed to a
+scenario."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""IAM's keys, STS and Secrets Manager in memory, and the way from the secret to the peer's bucket (`dualsync.runtime.service.peer_credential`)."""
+"""IAM's keys, STS and Secrets Manager in memory, and the way from the secret to the peer's bucket
+(`dualsync.runtime.service.peer_credential`)."""
 
 from __future__ import annotations
 
@@ -84,7 +85,8 @@ class FakeSts:
 
 
 class FakeCredential:
-    """`dualsync.runtime.service.peer_credential.Credential` of one machine. What is written with it is written by whom the key belongs to."""
+    """`dualsync.runtime.service.peer_credential.Credential` of one machine. What is written with it is written by
+    whom the key belongs to."""
 
     def __init__(self, vault: Vault, accounts: Accounts, *, gate: Gate = open_gate, key_id: str = "") -> None:
         self._secrets = FakeSecrets(vault, gate=gate)

@@ -1,4 +1,5 @@
-"""`dualsync.runtime.ports.Queue` in memory: at least once, in no order, hidden while received, redriven when received often."""
+"""`dualsync.runtime.ports.Queue` in memory: at least once, in no order, hidden while received, redriven when
+received often."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "policy-report.md"
 HEAD = """# What the policy pack reports
 
 Over this project's own two stacks, and over the same program with one violation after the other sown into it. Written
-by `python -m tests.unit.policy.report` from the pack's own functions over what the program registers; a test fails when it
+by `python -m tests.unit.policy.report` from the pack's own functions over what the program registers; a test fails
+when it
 is no longer so. The real engine is given the same seeds (`pulumi preview --policy-pack policy`) by
 `tests/policy/test_engine.py`, which wants these violations and no other.
 
