@@ -99,7 +99,7 @@ def user_policy(context: SideContext) -> dict[str, Any]:
                 "Sid": "Objects",
                 "Effect": "Allow",
                 "Action": sorted(objects),
-                "Resource": context.local.objects_arn,
+                "Resource": context.local.objects_arns,
             },
             *([encryption] if key else []),
         ],

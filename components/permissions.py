@@ -63,7 +63,7 @@ def worker(context: SideContext, reach: Reach, group_name: str) -> dict[str, Any
                     "s3:PutObject",
                     *_tagging(context),
                 ],
-                context.local.objects_arn,
+                context.local.objects_arns,
             ),
             allow(
                 "Queue",
@@ -91,7 +91,7 @@ def finder(context: SideContext, reach: Reach, cluster_arn: str) -> dict[str, An
             allow(
                 "Objects",
                 ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion"],
-                context.local.objects_arn,
+                context.local.objects_arns,
             ),
             allow("Queue", ["sqs:SendMessage"], reach.queue),
             _ledger(reach),
@@ -161,8 +161,8 @@ def _ledger(reach: Reach) -> Statement:
 
 def _prefix_list(context: SideContext) -> list[Statement]:
     """The file with the prefixes, where it does not lie among the synchronised objects."""
-    arn = context.local.prefix_list_arn
-    return [allow("PrefixList", ["s3:GetObject"], arn)] if arn else []
+    arns = context.local.prefix_list_arns
+    return [allow("PrefixList", ["s3:GetObject"], arns)] if arns else []
 
 
 def _secret(context: SideContext) -> Statement:

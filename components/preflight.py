@@ -11,6 +11,7 @@ from dualsync.components.bucket_access import inspection
 from dualsync.components.bucket_access.inspection import BucketFacts
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.model import PairModel
+from dualsync.components.config.prefixes import is_exact_in_policies
 from dualsync.components.context import SideContext
 from dualsync.components.providers import SyncProvider
 from dualsync.runtime.settings import OnLifecycleExpiry, SideName
@@ -35,6 +36,12 @@ def check_bucket(context: SideContext, sync: SyncProvider) -> BucketFacts:
             acl,
             f"is refused by bucket {local.bucket}, where the owner owns every object",
             "use bucket-owner-full-control or nothing",
+        )
+    if not is_exact_in_policies(local.prefix):
+        pulumi.log.warn(
+            f"{context.side}.prefix={local.prefix!r}: IAM policies take no characters above U+00FF, so the policies of"
+            " worker, finder and the peer's user name each of them as `?` and also reach keys that differ only there;"
+            " to bound them exactly, use a prefix of Latin-1 characters or a bucket of its own"
         )
     for rule in facts.expiring_rules:
         meaning = (

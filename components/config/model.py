@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from dualsync.components.config.names import DEFAULT_PAIR, Names
 from dualsync.components.config.partitions import Partition, partition_of
+from dualsync.components.config.prefixes import policy_patterns
 from dualsync.runtime.settings import ConflictPolicy, Events, OnLifecycleExpiry, SideName
 
 
@@ -154,15 +155,17 @@ class SideModel:
         return self.partition.arn("s3", self.bucket)
 
     @property
-    def objects_arn(self) -> str:
-        """ARN pattern of the synchronised objects."""
-        return self.partition.arn("s3", f"{self.bucket}/{self.prefix}*")
+    def objects_arns(self) -> list[str]:
+        """ARN patterns of the synchronised objects, as a policy names them."""
+        return [self.partition.arn("s3", f"{self.bucket}/{p}*") for p in policy_patterns(self.prefix)]
 
     @property
-    def prefix_list_arn(self) -> str:
-        """ARN of the prefix-list file where reading objects does not include it; else nothing."""
+    def prefix_list_arns(self) -> list[str]:
+        """ARN patterns of the prefix-list file if the objects' patterns do not include it; else empty."""
         file = self.prefix_list_file
-        return self.partition.arn("s3", f"{self.bucket}/{file}") if file and not file.startswith(self.prefix) else ""
+        if not file or file.startswith(self.prefix):
+            return []
+        return [self.partition.arn("s3", f"{self.bucket}/{p}") for p in policy_patterns(file)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -260,11 +261,13 @@ def _cast(key: str, value: Any, kind: type[Any]) -> Any:
     if kind is tuple:
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise ConfigError(key, value, "is not a list of texts", "give a list, each in quotes")
-        return tuple(value)
+        return tuple(_cast(key, v, str) for v in value)
     if issubclass(kind, Mapping):
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
             raise ConfigError(key, value, "is not an object of texts", "give each value in quotes")
-        return dict(value)
+        return {_cast(key, k, str): _cast(f"{key}.{k}", v, str) for k, v in value.items()}
+    if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+        raise ConfigError(key, value, "holds a lone surrogate, which is no character", "remove it")
     if type(value) is not kind:
         remedy = "put it in quotes" if kind is str and isinstance(value, (int, float)) else f"give {_A[kind]}"
         raise ConfigError(key, value, f"is not {_A[kind]}", remedy)

@@ -10,6 +10,7 @@ from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.model import HandOver, PairModel, SideModel
 from dualsync.components.config.names import OWN_TAGS
 from dualsync.components.config.partitions import nearest, partition_of
+from dualsync.components.config.prefixes import FILTER_LENGTH, filter_value
 from dualsync.runtime.settings import MOST_RANGES, SideName
 
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
@@ -43,6 +44,9 @@ FARGATE = {
     16384: tuple(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
 }
 """CPU units and the memory in MiB that Fargate offers for them (ECS Developer Guide, Task size)."""
+
+MAX_PREFIX_BYTES = 512
+"""Half of what a key may have, so that keys under the prefix have room for names of their own."""
 
 DEAD_LETTER_DAYS = 14
 """SQS keeps a message no longer."""
@@ -127,7 +131,7 @@ def _place(side: str, model: SideModel) -> None:
         )
     _bucket(f"{side}.bucket", model.bucket)
     _prefix(f"{side}.prefix", model.prefix)
-    _prefix(f"{side}.prefixListFile", model.prefix_list_file)
+    _key_text(f"{side}.prefixListFile", model.prefix_list_file)
     role = model.access.role_arn
     if role:
         found = re.fullmatch(r"arn:([a-z-]+):iam::([0-9]{12}):role/.+", role)
@@ -192,12 +196,22 @@ def _bucket(key: str, name: str) -> None:
 
 
 def _prefix(key: str, prefix: str) -> None:
-    if len(prefix.encode()) > 512:
-        raise ConfigError(key, prefix[:40] + "…", "too long", "use at most 512 bytes")
-    if re.search(r"[*?]|\$\{|[\x00-\x1f\x7f]", prefix):
-        raise ConfigError(
-            key, prefix, "holds a wildcard or control character, which policies would read otherwise", "use none"
-        )
+    """Check a side's prefix. Its characters are encoded or escaped where it is used (`prefixes`)."""
+    _key_text(key, prefix)
+    if "*" in prefix:
+        remedy = "use a prefix without it"
+        raise ConfigError(key, prefix, "holds a wildcard, which S3's notification filters do not take", remedy)
+    encoded = len(filter_value(prefix))
+    if encoded > FILTER_LENGTH:
+        remedy = f"use at most {FILTER_LENGTH} characters, URL-encoded"
+        raise ConfigError(key, prefix[:40] + "…", f"too long for a notification filter ({encoded})", remedy)
+
+
+def _key_text(key: str, text: str) -> None:
+    if len(text.encode()) > MAX_PREFIX_BYTES:
+        raise ConfigError(key, text[:40] + "…", "too long", f"use at most {MAX_PREFIX_BYTES} bytes")
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise ConfigError(key, text, "holds a control character, which policies do not take", "use none")
 
 
 def _options(side: str, model: SideModel) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import grpc
@@ -44,11 +45,15 @@ from pulumi.runtime.rpc import UNKNOWN
 from dualsync.components.bucket_access import inspection, notifications
 from dualsync.components.bucket_access.sessions import Reach, WrongAccount, s3_client
 from dualsync.components.config.model import Access
+from dualsync.components.config.prefixes import filter_value
 
 NAME = "dualsync"
 VERSION = "0.1.0"
 SUBSCRIPTION = "dualsync:index:BucketSubscription"
 REPLACING = ("bucket", "owner", "notificationId")
+"""Properties whose change needs another entry."""
+FILTER = "filter"
+"""Output: the filter's value as the bucket's document holds it."""
 
 Properties = dict[str, PropertyValue]
 
@@ -56,7 +61,8 @@ Properties = dict[str, PropertyValue]
 class DualSyncProvider(Provider):
     """Serves `BucketSubscription` and `inspectBucket` for one account."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause: notifications.Pause = time.sleep) -> None:
+        self._pause = pause
         self._reach: Reach | None = None
         self._client: Any = None
 
@@ -84,8 +90,12 @@ class DualSyncProvider(Provider):
         inputs = request.new_inputs
         if any(_is_unknown(inputs.get(k)) for k in ("bucket", "owner", "notificationId", "events", "prefix")):
             return CheckResponse(inputs=inputs)
+        subscription = subscription_of(inputs)
         try:
-            reasons = await self._call(notifications.overlaps, subscription_of(inputs))
+            reasons = list(await self._call(notifications.overlaps, subscription))
+            if not request.old_inputs:
+                reason = await self._call(notifications.belongs_to_another_state, subscription)
+                reasons += [reason] if reason else []
         except (WrongAccount, BotoCoreError, ClientError) as e:
             reasons = [str(e)]
         return CheckResponse(inputs=inputs, failures=[CheckFailure("bucket", r) for r in reasons])
@@ -93,6 +103,11 @@ class DualSyncProvider(Provider):
     async def diff(self, request: DiffRequest) -> DiffResponse:
         old, new = request.old_state, request.new_inputs
         changed = [k for k in new if not _same(k, old.get(k), new[k])]
+        if "prefix" not in changed and _text_of(old.get(FILTER, old.get("prefix"))) != filter_value(
+            _text_of(new.get("prefix"))
+        ):
+            # Version 0.1 wrote the prefix as it is; S3 matches nothing with one that has special characters.
+            changed.append("prefix")
         replacing = [k for k in changed if k in REPLACING]
         return DiffResponse(
             changes=bool(changed),
@@ -112,14 +127,14 @@ class DualSyncProvider(Provider):
         if request.preview:
             return CreateResponse(resource_id="", properties=request.properties)
         subscription = subscription_of(request.properties)
-        await self._call(notifications.put, subscription)
+        await self._call(notifications.put, subscription, self._pause)
         return CreateResponse(resource_id=id_of(subscription), properties=properties_of(subscription))
 
     async def update(self, request: UpdateRequest) -> UpdateResponse:
         if request.preview:
             return UpdateResponse(properties=request.news)
         subscription = subscription_of(request.news)
-        await self._call(notifications.put, subscription)
+        await self._call(notifications.put, subscription, self._pause)
         return UpdateResponse(properties=properties_of(subscription))
 
     async def read(self, request: ReadRequest) -> ReadResponse:
@@ -131,10 +146,11 @@ class DualSyncProvider(Provider):
         if found is None:
             return ReadResponse(resource_id="")
         properties = properties_of(found)
-        return ReadResponse(resource_id=request.resource_id, properties=properties, inputs=properties)
+        inputs = {k: v for k, v in properties.items() if k != FILTER}
+        return ReadResponse(resource_id=request.resource_id, properties=properties, inputs=inputs)
 
     async def delete(self, request: DeleteRequest) -> None:
-        await self._call(notifications.remove, subscription_of(request.properties))
+        await self._call(notifications.remove, subscription_of(request.properties), self._pause)
 
     async def invoke(self, request: InvokeRequest) -> InvokeResponse:
         if request.tok != inspection.TOKEN:
@@ -194,6 +210,7 @@ def properties_of(subscription: notifications.Subscription) -> Properties:
         "queueArn": PropertyValue(subscription.queue_arn),
         "events": PropertyValue([PropertyValue(e) for e in sorted(subscription.events)]),
         "prefix": PropertyValue(subscription.prefix),
+        FILTER: PropertyValue(subscription.filter),
     }
 
 
@@ -243,10 +260,13 @@ def schema() -> dict[str, Any]:
             **component(),
             SUBSCRIPTION: {
                 "description": "Adds one queue to a bucket's notifications and leaves the others alone.",
-                "properties": subscription,
+                "properties": {
+                    **subscription,
+                    FILTER: {**text, "description": "The filter's value as the bucket's document holds it."},
+                },
                 "inputProperties": subscription,
                 "requiredInputs": ["bucket", "owner", "notificationId", "queueArn", "events"],
-                "required": list(subscription),
+                "required": [*subscription, FILTER],
             },
         },
     }
@@ -255,6 +275,10 @@ def schema() -> dict[str, Any]:
 def _text(given: dict[str, Any], key: str) -> str:
     value = given.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _text_of(value: PropertyValue | None) -> str:
+    return value.value if value is not None and isinstance(value.value, str) else ""
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dualsync.components.config.model import PairModel
+from dualsync.components.config.prefixes import policy_patterns
 from dualsync.runtime.settings import SideName
 from tools.iam_roles.actions import CHANGING, LOOKING, actions, knows
 from tools.iam_roles.recording import Call, Phase, Recorder
@@ -172,9 +173,10 @@ def _passing(scopes: Scopes) -> list[Statement]:
 
 def _smoke(scopes: Scopes) -> list[Statement]:
     model = scopes.pair.side(scopes.side)
-    objects = model.partition.arn("s3", f"{model.bucket}/{model.prefix}{SMOKE_PREFIX}*")
+    patterns = policy_patterns(model.prefix + SMOKE_PREFIX)
+    objects = tuple(model.partition.arn("s3", f"{model.bucket}/{pattern}*") for pattern in patterns)
     return [
-        _allow("Objects", set(SMOKE), (objects,)),
+        _allow("Objects", set(SMOKE), objects),
         _allow("Bucket", {"s3:ListBucket"}, (scopes.data_bucket,)),
     ]
 

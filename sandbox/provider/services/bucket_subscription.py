@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 from dualsync.components.bucket_access import inspection, notifications
 from sandbox.provider.base import Account, Properties, Resource, handles
 from sandbox.provider.services.data_sources import looks_up
+
+
+def _pause(seconds: float) -> None:
+    """Wait for a moment instead of seconds: the emulator's documents and policies are there at once."""
+    time.sleep(min(seconds, 0.05))
 
 
 def _record(properties: Properties) -> notifications.Subscription:
@@ -26,7 +33,7 @@ class BucketSubscription(Resource):
         subscription = _record(inputs)
         if reasons := notifications.overlaps(self.account.client("s3"), subscription):
             raise ValueError("; ".join(reasons))
-        notifications.put(self.account.client("s3"), subscription)
+        notifications.put(self.account.client("s3"), subscription, _pause)
         return f"{subscription.bucket}/{subscription.id}"
 
     def read(self, id: str, state: Properties) -> Properties | None:
@@ -44,13 +51,14 @@ class BucketSubscription(Resource):
             "queueArn": live.queue_arn,
             "events": sorted(live.events),
             "prefix": live.prefix,
+            "filter": live.filter,
         }
 
     def update(self, id: str, old: Properties, new: Properties) -> None:
-        notifications.put(self.account.client("s3"), _record(new))
+        notifications.put(self.account.client("s3"), _record(new), _pause)
 
     def delete(self, id: str, state: Properties) -> None:
-        notifications.remove(self.account.client("s3"), _record(state))
+        notifications.remove(self.account.client("s3"), _record(state), _pause)
 
 
 @looks_up(inspection.TOKEN)

@@ -154,6 +154,11 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"cn": CN | {"bucket": "xn--bucket"}}, "cn.bucket='xn--bucket': a reserved name; use an existing bucket's name"),
     ({"cn": CN | {"prefix": "a*"}}, "cn.prefix='a*': holds a wildcard"),
     ({"cn": CN | {"prefix": "a" * 600}}, "cn.prefix="),
+    (
+        {"cn": CN | {"prefix": "\ud800"}},
+        "cn.prefix='\\ud800': holds a lone surrogate, which",
+    ),
+    ({"tags": {"a": "\udfff"}}, "tags.a='\\udfff': holds a lone surrogate"),
     ({"cn": CN | {"buckets": "x"}}, "cn.buckets='x': no such key; use bucket"),
     (
         {"cn": CN | {"roleArn": "arn:aws:iam::111122223333:role/x"}},

@@ -157,7 +157,7 @@ def statements(world: World, name: str) -> dict[str, dict[str, Any]]:
 
 def test_worker_may_do_what_it_does_and_no_more(tmp_path: Path) -> None:
     found = statements(fleet(tmp_path), "dth-dual-cn-worker")
-    assert found["Objects"]["Resource"] == "arn:aws-cn:s3:::dth-dual-dev-cn-north-1/*"
+    assert found["Objects"]["Resource"] == ["arn:aws-cn:s3:::dth-dual-dev-cn-north-1/*"]
     assert found["Bucket"]["Resource"] == "arn:aws-cn:s3:::dth-dual-dev-cn-north-1"
     assert "Condition" not in found["Bucket"]
     assert found["DeadLetters"]["Action"] == ["sqs:SendMessage"]

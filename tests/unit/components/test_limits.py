@@ -48,7 +48,7 @@ def largest(bundles: Path) -> Deployment:
     config = config_of("global")
     changes = {
         side: json.loads(config[f"dualsync:{side}"])
-        | {"prefix": side + "ü" * 253, "formerUserIds": ["AIDA" + "X" * 17] * 8}
+        | {"prefix": side + "ü" * 169, "formerUserIds": ["AIDA" + "X" * 17] * 8}
         for side in ("cn", "global")
     }
     tags = {f"team-{n}": "value" for n in range(46)}

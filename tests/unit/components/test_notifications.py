@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from pulumi.provider.experimental.property_value import PropertyValue
-from pulumi.provider.experimental.provider import CheckRequest, CreateRequest, DeleteRequest, DiffRequest, ReadRequest
+from pulumi.provider.experimental.provider import (
+    CheckRequest,
+    CreateRequest,
+    DeleteRequest,
+    DiffRequest,
+    ReadRequest,
+    UpdateRequest,
+)
 from pulumi.runtime.rpc import UNKNOWN
 
 from dualsync.components.bucket_access import notifications
@@ -104,7 +112,39 @@ def test_a_write_that_was_overwritten_is_done_again_with_what_came_meanwhile() -
     s3 = S3(OTHERS, lost, added)
     notifications.put(s3, OURS, pauses.append)
     assert [e["Id"] for e in s3.document["QueueConfigurations"]] == ["a", "late", "ours"]
-    assert len(pauses) == 2
+    assert pauses == [0.5, 1.0, notifications.SETTLE_SECONDS]
+
+
+def test_an_entry_lost_after_it_was_read_back_is_written_again() -> None:
+    """Two programs write at one bucket: what one read before the other's write comes back over it a moment later."""
+    s3 = S3(OTHERS)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        if not pauses:
+            s3.document = copy.deepcopy(OTHERS)
+        pauses.append(seconds)
+
+    notifications.put(s3, OURS, pause)
+    assert notifications.get(s3, OURS) == OURS
+    assert pauses.count(notifications.SETTLE_SECONDS) == 2
+
+
+def test_two_programs_that_read_before_either_wrote_both_stay() -> None:
+    """Each replaces the whole document; with the settled read both entries are there in the end."""
+    theirs = Subscription(bucket="bucket", owner=OURS.owner, id="theirs", queue_arn="arn:b", events=OURS.events)
+    s3 = S3(OTHERS)
+    stale = copy.deepcopy(s3.document)
+
+    def pause(seconds: float) -> None:
+        if seconds == notifications.SETTLE_SECONDS and not turns:
+            turns.append(1)
+            s3.document = {**stale, "QueueConfigurations": [*stale["QueueConfigurations"], theirs.entry()]}
+
+    turns: list[int] = []
+    notifications.put(s3, OURS, pause)
+    assert notifications.get(s3, OURS) == OURS
+    assert notifications.get(s3, theirs) == theirs
 
 
 def test_the_own_queues_policy_is_waited_for() -> None:
@@ -143,6 +183,9 @@ def test_removing_from_a_bucket_that_is_gone_is_harmless() -> None:
         (["s3:ObjectRemoved:Delete"], "pho", True),
         (["s3:ObjectCreated:*"], "videos/", False),
         (["s3:ObjectTagging:*"], "", False),
+        (["s3:ObjectCreated:*"], "photos%2F", True),
+        (["s3:ObjectCreated:*"], "photos%2Fdt%3D1/", True),
+        (["s3:ObjectCreated:*"], "photos+/", False),
     ],
 )
 @pytest.mark.parametrize(
@@ -167,7 +210,7 @@ class Provider(plugin.DualSyncProvider):
     """The provider over a bucket of the test's."""
 
     def __init__(self, s3: S3) -> None:
-        super().__init__()
+        super().__init__(pause=lambda seconds: None)
         self._client = s3
         self._reach = Reach(region="cn-north-1", account_id=OURS.owner, access=Access())
 
@@ -198,6 +241,67 @@ def test_the_resources_whole_life_through_the_provider() -> None:
         assert (await provider.read(ReadRequest(urn, "bucket/ours", {}, {}))).resource_id == ""
 
     asyncio.run(life())
+
+
+def test_a_raw_filter_of_an_earlier_version_is_written_again_encoded() -> None:
+    """Version 0.1 wrote `dt=1/` as it is, which S3 never matches; its state has no filter."""
+    ours = dataclasses.replace(OURS, prefix="dt=1/")
+    raw = ours.entry()
+    raw["Filter"]["Key"]["FilterRules"][0]["Value"] = "dt=1/"
+    s3 = S3({"QueueConfigurations": [raw]})
+    provider = Provider(s3)
+    new = {k: v for k, v in plugin.properties_of(ours).items() if k != plugin.FILTER}
+
+    async def life() -> None:
+        for old in (new, (await provider.read(ReadRequest("urn", "bucket/ours", {}, {}))).properties):
+            diff = await provider.diff(DiffRequest("urn", "bucket/ours", old, new, []))
+            assert (diff.changes, diff.diffs, diff.replaces) == (True, ["prefix"], [])
+        await provider.update(UpdateRequest("urn", "bucket/ours", new, new, 0, [], False))
+        assert s3.document["QueueConfigurations"] == [ours.entry()]
+        read = await provider.read(ReadRequest("urn", "bucket/ours", {}, {}))
+        assert read.inputs == new
+        assert (await provider.diff(DiffRequest("urn", "bucket/ours", read.properties, new, []))).changes is False
+        plain = {k: v for k, v in plugin.properties_of(OURS).items() if k != plugin.FILTER}
+        assert (await provider.diff(DiffRequest("urn", "bucket/ours", plain, plain, []))).changes is False
+
+    asyncio.run(life())
+
+
+def test_a_bucket_that_is_gone_is_gone_from_the_state() -> None:
+    class Gone(S3):
+        def get_bucket_notification_configuration(self, *, Bucket: str, ExpectedBucketOwner: str) -> dict[str, Any]:
+            fault("NoSuchBucket", "The specified bucket does not exist")(self, {})
+            raise AssertionError
+
+    read = asyncio.run(Provider(Gone({})).read(ReadRequest("urn", "bucket/ours", {}, {})))
+    assert read.resource_id == ""
+
+
+def test_another_pairs_entry_is_called_by_its_pair() -> None:
+    """Its names are this program's own: a rename, or a second pair in the same bucket."""
+    queue = "arn:aws-cn:sqs:cn-north-1:111122223333:old-cn-queue"
+    entry = {"Id": "old-cn-events", "QueueArn": queue, "Events": ["s3:ObjectCreated:*"]}
+    (found,) = notifications.overlaps(S3({"QueueConfigurations": [entry]}), OURS)
+    assert "the queue of pair 'old'" in found
+    assert "can't be renamed: to keep it, set pair to 'old' again" in found
+    stranger = {**entry, "QueueArn": "arn:aws-cn:sqs:cn-north-1:111122223333:another"}
+    (found,) = notifications.overlaps(S3({"QueueConfigurations": [stranger]}), OURS)
+    assert "pair" not in found
+
+
+def test_a_second_state_over_a_live_pair_is_refused_at_preview() -> None:
+    provider = Provider(S3({"QueueConfigurations": [OURS.entry()]}))
+    known = plugin.properties_of(OURS)
+    unknown = {**known, "queueArn": PropertyValue(UNKNOWN)}
+
+    def reasons(old: dict[str, PropertyValue], new: dict[str, PropertyValue]) -> list[str]:
+        checked = asyncio.run(provider.check(CheckRequest("urn", old, new, b"")))
+        return [f.reason for f in checked.failures or ()]
+
+    (reason,) = reasons({}, unknown)
+    assert "another state deploys this pair: select its backend and stack" in reason
+    assert reasons(known, unknown) == [], "the own state replaces its queue"
+    assert reasons({}, known) == [], "an `up` that was interrupted after it had written the entry"
 
 
 def test_overlap_is_seen_at_preview() -> None:

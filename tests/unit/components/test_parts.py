@@ -42,7 +42,7 @@ def test_the_users_policy_is_exactly_the_guides_actions_on_its_bucket(cn: Deploy
                 "s3:PutObject",
                 "s3:PutObjectAcl",
             ],
-            "Resource": "arn:aws-cn:s3:::dth-dual-dev-cn-north-1/*",
+            "Resource": ["arn:aws-cn:s3:::dth-dual-dev-cn-north-1/*"],
         },
     ]
 
@@ -52,7 +52,7 @@ def test_with_a_prefix_objects_are_narrowed_and_listing_is_not(bundles: Path) ->
     document = policy(deploy("cn", bundles, {"cn": side}))
     assert [s["Resource"] for s in document["Statement"]] == [
         "arn:aws-cn:s3:::some-bucket",
-        "arn:aws-cn:s3:::some-bucket/photos/*",
+        ["arn:aws-cn:s3:::some-bucket/photos/*"],
     ]
     assert not any("Condition" in s for s in document["Statement"])
 

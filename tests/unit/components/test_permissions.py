@@ -130,7 +130,7 @@ def test_a_list_of_prefixes_beside_the_objects_may_be_read(prefix: str, file: st
     deploy(program, World(), pair(prefix=prefix, prefix_list_file=file), SideName.CN)
     for policy in found:
         lists = [s for s in policy["Statement"] if s["Sid"] == "PrefixList"]
-        assert [(s["Action"], s["Resource"].split("/")[1:]) for s in lists] == (
+        assert [(s["Action"], s["Resource"][0].split("/")[1:]) for s in lists] == (
             [(["s3:GetObject"], ["l"])] if allowed else []
         )
 

@@ -1,0 +1,60 @@
+"""List prefixes that some place has read as something else: filters, policies, URLs, patterns, shells, XML, JSON."""
+
+from __future__ import annotations
+
+PREFIXES = (
+    "",
+    "photos/",
+    "dt=2026-11-27/",
+    "year=2024/month=01/",
+    "my data/",
+    " leading and trailing /",
+    "a+b/",
+    "a%2Fb/",
+    "100%/",
+    "R&D/",
+    "mail@x/",
+    "x@y:z/",
+    "a;b,c/",
+    "what?/",
+    "?/",
+    "${aws:username}/",
+    "$HOME/",
+    "a$/",
+    "(draft)!'quoted'/",
+    'a "b" $c `id`/',
+    "back\\slash/",
+    "a#b|c^d~e[f]g{h}i<j>/",
+    "../up/",
+    "//double/",
+    ".hidden/",
+    "-rf/",
+    "&amp;]]>/",
+    "@REGION@%i/",
+    "für/",
+    "ü",
+    "ÿ/",
+    "Ā/",
+    "数据/",
+    "数据/year=2024 年/",
+    "ｆｕｌｌ/",
+    "データ/",
+    "emoji😀/",
+    "e\u0301/",
+    "\u202ebidi/",
+    "\ufffd/",
+    "no-slash",
+)
+"""Prefixes that configuration accepts. `*` is not among them: S3 refuses it in a filter."""
+
+REFUSED = {
+    "a*/": "wildcard",
+    "${*}/": "wildcard",
+    "a\x00/": "control character",
+    "a\n/": "control character",
+    "a\x7f/": "control character",
+    "\ud800/": "surrogate",
+    "a" * 513: "too long",
+    "数" * 150: "too long",
+}
+"""Prefixes that configuration refuses, and a word of the reason."""
