@@ -23,17 +23,17 @@ $(WHEELS): requirements/runtime.lock | $(READY)
 	@$(BIN)/python -m dualsync.components.bundle.builder wheels $(@D)
 	@touch $@
 
-demo: $(READY)  ## both stacks deployed to a local stand-in cloud, real files kept the same on both sides
+demo: $(READY)  ## both stacks deployed to a local cloud emulator, real files synced both ways
 	@$(BIN)/python -m sandbox demo
 
 engine-demo: $(READY)  ## a pair's whole life under the real `pulumi` (needs it on PATH); TRANSCRIPT=file writes it down
 	@$(BIN)/python -m tests.e2e.pulumi_lifecycle $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
 
-sandbox: $(READY)  ## the same, left running for you to play with; Ctrl-C ends it
+sandbox: $(READY)  ## the same, left running until Ctrl-C
 	@$(BIN)/python -m sandbox serve
 
-drill: $(READY)  ## the night drill: faults, what status and the alarms say, what mends them; CASE=NAME for one, SCALE=0.1 for less
-	@$(BIN)/python -m sandbox drill $(if $(CASE),--case $(CASE)) $(if $(SCALE),--scale $(SCALE))
+drill: $(READY)  ## the failure drill: inject faults, check status and alarms, apply the remedies; CASE=NAME for one, SCALE=0.1 for less
+	@$(BIN)/python -m tests.e2e.drill $(if $(CASE),--case $(CASE)) $(if $(SCALE),--scale $(SCALE))
 
 test: $(READY) $(WHEELS)  ## the whole suite
 	@$(BIN)/python -m pytest -n 2

@@ -1,1 +1,1 @@
-"""The local stand-in cloud, the program deployed into it, and the commands `demo` and `serve`."""
+"""The local cloud emulator, the emulated aws provider, and the commands `demo`, `serve` and `empty`."""

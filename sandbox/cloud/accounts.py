@@ -1,4 +1,4 @@
-"""The two accounts that the stand-in cloud plays, each with one operator (an administrator's IAM user)."""
+"""The two accounts that the local cloud emulator plays, each with one operator (an administrator's IAM user)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dualsync.runtime.settings import SideName
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account. The operator's key is fixed and public: it opens nothing but this machine's stand-in cloud."""
+    """One account. The operator's key is fixed and public: it opens nothing but this machine's local cloud emulator."""
 
     side: SideName
     account_id: str

@@ -43,11 +43,11 @@ CALLER: ContextVar[Caller | None] = ContextVar("caller", default=None)
 """The principal of the request that this thread is serving; None for unsigned ones."""
 
 
-class UnknownKey(Exception):
+class UnknownKeyError(Exception):
     """No account has this access key, or it is inactive."""
 
 
-class ExpiredToken(Exception):
+class ExpiredTokenError(Exception):
     """A role session's hour is over."""
 
 
@@ -61,18 +61,18 @@ def scope_of(environ: Mapping[str, Any]) -> Scope | None:
 
 
 def identify(access_key_id: str, source_ip: str = "127.0.0.1") -> Caller:
-    """The principal whose key this is. Raises `UnknownKey` and `ExpiredToken`."""
+    """The principal whose key this is. Raises `UnknownKeyError` and `ExpiredTokenError`."""
     for account in ACCOUNTS.values():
         key = iam_backends[account.account_id][account.partition].access_keys.get(access_key_id)
         if key is None:
             continue
         if key.status != "Active":
-            raise UnknownKey(access_key_id)
+            raise UnknownKeyError(access_key_id)
         if key.user_name is None:
             return _session(account.account_id, account.partition, access_key_id, source_ip)
         user = iam_backends[account.account_id][account.partition].users[key.user_name]
         return Caller(account.account_id, user.id, source_ip)
-    raise UnknownKey(access_key_id)
+    raise UnknownKeyError(access_key_id)
 
 
 def arn(caller: Caller) -> str:
@@ -93,7 +93,7 @@ def arn(caller: Caller) -> str:
 def _session(account_id: str, partition: str, access_key_id: str, source_ip: str) -> Caller:
     role = sts_backends[account_id][partition].get_assumed_role_from_access_key(access_key_id)
     if role is None:
-        raise UnknownKey(access_key_id)
+        raise UnknownKeyError(access_key_id)
     if role.expiration < utcnow():
-        raise ExpiredToken(access_key_id)
+        raise ExpiredTokenError(access_key_id)
     return Caller(account_id, role.user_id, source_ip)

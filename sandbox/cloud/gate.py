@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from sandbox.cloud.boundaries import Refusal, refusal
-from sandbox.cloud.callers import CALLER, Caller, ExpiredToken, Scope, UnknownKey, identify, scope_of
+from sandbox.cloud.callers import CALLER, Caller, ExpiredTokenError, Scope, UnknownKeyError, identify, scope_of
 
 Environ = dict[str, Any]
 
@@ -41,9 +41,9 @@ class Gate(DomainDispatcherApplication):
             return self._serve("", None, super().get_application(environ), environ, start_response)
         try:
             caller = identify(scope.access_key_id, environ.get("REMOTE_ADDR", "127.0.0.1"))
-        except UnknownKey:
+        except UnknownKeyError:
             return _refuse(scope, "unknown", start_response)
-        except ExpiredToken:
+        except ExpiredTokenError:
             return _refuse(scope, "expired", start_response)
         refused = refusal(scope, environ) if scope.service == "s3" else None
         if refused is not None:

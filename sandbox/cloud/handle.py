@@ -1,4 +1,4 @@
-"""Starts the stand-in cloud as a process of its own, and gives clients of it."""
+"""Starts the local cloud emulator as a process of its own, and gives clients of it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from botocore.config import Config
 
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
-from sandbox.environment.processes import ROOT, leashed
+from sandbox.environment.processes import ROOT, tied_to_parent
 
 
 class CloudError(Exception):
-    """The stand-in cloud did not start; the text holds its own words."""
+    """The local cloud emulator did not start; the text holds its own words."""
 
 
 @dataclass
 class Cloud:
-    """A running stand-in cloud. `endpoint` serves every service of both accounts."""
+    """A running local cloud emulator. `endpoint` serves every service of both accounts."""
 
     endpoint: str
     process: subprocess.Popen[str] | None = None
@@ -34,7 +34,7 @@ class Cloud:
         """Start one and wait until it answers. It dies with this process. Raises `CloudError`."""
         with open(log, "a") if log else open("/dev/null", "w") as errors:
             process = subprocess.Popen(
-                leashed([sys.executable, "-m", "sandbox.cloud.server", str(port)]),
+                tied_to_parent([sys.executable, "-m", "sandbox.cloud.server", str(port)]),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=ROOT,
@@ -46,7 +46,7 @@ class Cloud:
         if not line:
             process.communicate()
             words = log.read_text()[-2000:] if log else "run `python -m sandbox.cloud.server` to see why"
-            raise CloudError(f"the stand-in cloud ended with code {process.returncode}: {words}")
+            raise CloudError(f"the local cloud emulator ended with code {process.returncode}: {words}")
         return cls(json.loads(line)["endpoint"], process)
 
     def session(self, side: SideName) -> boto3.Session:
@@ -79,7 +79,7 @@ class Cloud:
 
 
 def client(session: boto3.Session, service: str, endpoint: str, *, connections: int = 10) -> Any:
-    """A client of the stand-in cloud: path-style S3, few retries, no other endpoint."""
+    """A client of the local cloud emulator: path-style S3, few retries, no other endpoint."""
     config = Config(
         s3={"addressing_style": "path"},
         max_pool_connections=connections,

@@ -109,7 +109,7 @@ class Watch:
         logged: dict[str, list[tuple[float, Any]]] = {group: [] for group in groups.values()}
         for line in [*self.stage.fleet.journal.every(), *(lines or ())]:
             if line["process"] in groups:
-                logged[groups[line["process"]]].append((line["heard"], line))
+                logged[groups[line["process"]]].append((line["received_at"], line))
         found = derived(self._filters(side, groups.values()), logged)
         with self._lock:
             for metric, points in (more or self._sampled).points.items():
@@ -149,7 +149,7 @@ class Watch:
         states = list(self.stage.fleet.journal.lines("state", process=running.name))
         last = states[-1] if states and states[-1]["state"] != State.STOPPED else None
         times = range(int(LOG_PERIOD), int(LASTING) + 1, int(LOG_PERIOD))
-        return [{**last, "heard": now + seconds} for seconds in times] if last else []
+        return [{**last, "received_at": now + seconds} for seconds in times] if last else []
 
     def _grown(self, now: float) -> Readings:
         with self._lock:

@@ -1,4 +1,4 @@
-"""Are two buckets the same? Every object of both is read and compared with the other and with what users wrote."""
+"""Compares two buckets object by object with each other and with what users wrote."""
 
 from __future__ import annotations
 
@@ -14,28 +14,34 @@ from botocore.exceptions import ClientError
 from dualsync.runtime.settings import SideName
 
 THREADS = 12
+"""Objects that are read at a time."""
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 of a content."""
+    """Return the SHA-256 of a content."""
     return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True)
 class Side:
-    """One bucket and who reads it."""
+    """One bucket with a client that reads it."""
 
     name: SideName
+    """The side."""
+
     bucket: str
+    """Name of the bucket."""
+
     s3: Any
+    """S3 client of a user in the side's account."""
 
     def listing(self) -> dict[str, tuple[str, int]]:
-        """(ETag, size) of every current object."""
+        """Return ETag and size of every current object."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
         return {o["Key"]: (o["ETag"], o["Size"]) for page in pages for o in page.get("Contents", ())}
 
     def read(self, key: str) -> bytes | None:
-        """An object's content, None when there is none."""
+        """Return an object's content, None when there is no object."""
         try:
             return bytes(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
         except ClientError as e:
@@ -46,47 +52,55 @@ class Side:
 
 @dataclass
 class Expected:
-    """What users have written and deleted so far: SHA-256 and size by key."""
+    """What users have written and deleted so far."""
 
     contents: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """SHA-256 and size by key."""
+
     deleted: set[str] = field(default_factory=set)
+    """Keys whose last change was a deletion."""
 
     def write(self, key: str, content: bytes) -> None:
-        """A user wrote."""
+        """Record that a user wrote an object."""
         self.contents[key] = (digest(content), len(content))
         self.deleted.discard(key)
 
     def delete(self, key: str) -> None:
-        """A user deleted."""
+        """Record that a user deleted an object."""
         self.contents.pop(key, None)
         self.deleted.add(key)
 
 
 @dataclass
 class Comparison:
-    """The answer. `differences` names every key that is not as it should be, and why."""
+    """The result of a comparison."""
 
     objects: dict[SideName, int]
+    """Number of objects per side."""
+
     bytes: int
+    """Bytes read on the first side."""
+
     differences: list[str]
+    """One line per key that is not as expected, with the reason."""
 
 
-def compare(sides: Iterable[Side], expected: Expected, told: Callable[[int], None] = lambda n: None) -> Comparison:
-    """Read everything on both sides, byte for byte."""
+def compare(sides: Iterable[Side], expected: Expected, report: Callable[[int], None] = lambda n: None) -> Comparison:
+    """Read and compare every object of both sides; `report` is called with the number of keys so far."""
     one, other = sides
     listings = {side.name: side.listing() for side in (one, other)}
     keys = sorted({*listings[one.name], *listings[other.name], *expected.contents})
     total = 0
     differences: list[str] = []
 
-    def look(key: str) -> tuple[str | None, int]:
+    def compare_key(key: str) -> tuple[str | None, int]:
         here, there = one.read(key), other.read(key)
         return _difference(key, (one, here), (other, there), expected), 0 if here is None else len(here)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for n, (difference, size) in enumerate(pool.map(look, keys), 1):
+        for n, (difference, size) in enumerate(pool.map(compare_key, keys), 1):
             total += size
-            told(n)
+            report(n)
             if difference:
                 differences.append(difference)
     return Comparison({s: len(listing) for s, listing in listings.items()}, total, differences)
@@ -96,19 +110,19 @@ def _difference(key: str, one: tuple[Side, bytes | None], other: tuple[Side, byt
     wanted = expected.contents.get(key)
     for side, content in (one, other):
         if wanted is None and content is not None:
-            why = "a user deleted it" if key in expected.deleted else "nobody wrote it"
-            return f"{key}: is on {side.name}, though {why}"
+            why = "a user deleted it" if key in expected.deleted else "no user wrote it"
+            return f"{key}: is on {side.name}, although {why}"
         if wanted is not None and content is None:
             return f"{key}: is missing on {side.name}"
         if wanted is not None and content is not None and digest(content) != wanted[0]:
-            return f"{key}: {side.name} holds {len(content)} bytes that are not what the last writer wrote"
+            return f"{key}: {side.name} holds {len(content)} bytes that differ from the last write"
     if one[1] != other[1]:
         return f"{key}: {one[0].name} and {other[0].name} hold different bytes"
     return ""
 
 
-def settled(sides: Iterable[Side], expected: Expected) -> list[str]:
-    """Keys that the listings show to be not yet as expected: a quick look by size and equal ETags."""
+def unsettled(sides: Iterable[Side], expected: Expected) -> list[str]:
+    """Return the keys whose sizes and ETags in the listings are not yet as expected."""
     one, other = sides
     here, there = one.listing(), other.listing()
     sizes = {key: size for key, (_, size) in expected.contents.items()}
@@ -126,7 +140,7 @@ def _alike(here: Mapping[str, tuple[str, int]], there: Mapping[str, tuple[str, i
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, every: float = 0.1) -> bool:
-    """Look until it holds or the time is over; whether it holds."""
+    """Poll until `condition` holds or `seconds` have passed, and return whether it holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,98 +1,109 @@
-"""`make demo`: the real program deployed for both sides, the real runtime at work, everything checked at the end."""
+"""`make demo`: deploy both stacks, run workers and finders, sync real files both ways, compare everything."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from dualsync.runtime.log import Outcome
 from dualsync.runtime.settings import SideName
-from sandbox.cloudwatch.watch import Watch
-from sandbox.demo.comparison import Side, compare, settled, wait_for
-from sandbox.demo.report import Result, Step, show
-from sandbox.demo.scenario import ARCHIVE_KEY, BEFORE, CONFLICT_KEY, A, B, Scenario, library
-from sandbox.environment.environment import Stage
-from sandbox.environment.workers import ProcessFailed
+from sandbox.cloud.handle import CloudError
+from sandbox.demo.comparison import Side, compare, unsettled, wait_for
+from sandbox.demo.report import Result, show
+from sandbox.demo.scenario import BEFORE, CONFLICT_KEY, A, B, Scenario, library
+from sandbox.demo.steps import Steps
+from sandbox.environment.deploy import DeployError
+from sandbox.environment.environment import ESTIMATED_RESOURCES, Stage
+from sandbox.environment.workers import ProcessFailedError
 
 VISIBILITY_SECONDS = 10
+"""Visibility timeout of the queues: a killed worker's messages are received again after this time."""
+
 SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "2", "DUALSYNC_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS)}
-"""The runtime's, for this demo: shorter waits, so that a killed worker's messages come back within seconds."""
+"""Settings of the runtime (variables) for the demo: shorter delays than the deployed ones."""
 
 FIND_NOW = {"DUALSYNC_FINDER_GRACE_SECONDS": "0"}
-"""The finder leaves young objects to their events; here everything is young."""
+"""Settings of the finder, which by default skips young objects because their events may be under way."""
 
 SETTLE_SECONDS = 90
+"""Deadline for both sides to become equal after a step, in seconds."""
+
 ARCHIVE_BYTES = 20 << 20
-RESOURCES = 62
-"""About how many resources a stack has, for the progress bar."""
+"""Size of the object that is copied in parts."""
 
 
-class NotSettled(Exception):
-    """The two sides did not come to agree in time; the text says which keys and what was said of them."""
+class NotSettledError(Exception):
+    """The two sides did not become equal in time; the text holds the keys and what was logged about them."""
 
 
 @dataclass
 class Demo:
-    """One run. `objects` are uploaded to A, a quarter as many to B."""
+    """One run of the demo."""
 
     console: Console
-    objects: int = 1000
-    kill_worker: bool = False
-    picture: Path | None = None
-    """Where the dashboards are drawn at the end: `NAME-cn.png` and `NAME-global.png` for `NAME.png`."""
+    """Where progress is printed."""
 
-    steps: list[Step] = field(default_factory=list)
+    objects: int = 1000
+    """Files uploaded to A; B gets a quarter as many."""
+
+    kill_worker: bool = False
+    """Kill a worker with SIGKILL during the uploads."""
+
+    at_start: Callable[[Stage], None] = lambda stage: None
+    """Called when the workers run, before the first upload."""
+
+    at_end: Callable[[Stage], None] = lambda stage: None
+    """Called when the queues are empty, before the comparison."""
+
+    steps: Steps = field(init=False)
+    """Steps so far."""
+
+    def __post_init__(self) -> None:
+        self.steps = Steps(self.console)
 
     def run(self) -> Result:
-        """Play everything; what came of it. Raises `NotSettled`, `ProcessFailed`, `DeployError`, `CloudError`."""
-        with self._step("stand-in cloud"):
+        """Run every step. Raises `NotSettledError`, `ProcessFailedError`, `DeployError` and `CloudError`."""
+        with self.steps.run("local cloud emulator"):
             stage = Stage.open("demo", settings=SETTINGS)
         with stage:
             try:
                 return self._play(stage)
             except Exception:
-                self.console.print(f"logs: {stage.workspace.folder / 'logs'}", style="yellow")
+                self.console.print(f"logs: {stage.workspace.folder / 'logs'}", style="yellow", soft_wrap=True)
                 raise
 
     def _play(self, stage: Stage) -> Result:
         sides = {side: Side(side, bucket, stage.s3(side)) for side, bucket in stage.buckets.items()}
         scenario = Scenario(sides)
-        with self._step("two buckets, with an object each and another team's notification"):
+        with self.steps.run("two buckets, each with an object, one with another team's notification"):
             stage.make_buckets()
             scenario.before_set_up()
-        with self._step("bundle"):
+        with self.steps.run("runtime packed into bundles"):
             stage.build_bundles()
         for side in SideName:
-            with self._step(f"stack {side} deployed", RESOURCES) as told:
-                stage.deploy(side, told)
+            with self.steps.run(f"stack {side} deployed", ESTIMATED_RESOURCES, "resources") as report:
+                stage.deploy(side, report)
         stage.hide_for(VISIBILITY_SECONDS)
-        with self._step("workers running"):
+        with self.steps.run("workers running"):
             for side in SideName:
                 stage.fleet.start(side)
             stage.fleet.wait_until_running()
-        watch = Watch(stage)
-        if self.picture is not None:
-            watch.start()
+        self.at_start(stage)
         started = time.monotonic()
         self._write(stage, scenario)
         self._change(stage, scenario)
         self._conflict(stage, scenario)
         self._find(stage, scenario)
-        with self._step("queues empty"):
+        with self.steps.run("queues empty"):
             self._drained(stage)
         synced = time.monotonic() - started
-        if self.picture is not None:
-            self._draw(watch, self.picture)
-        with self._step("compared byte for byte", len(scenario.expected.contents)) as told:
-            comparison = compare(sides.values(), scenario.expected, told)
+        self.at_end(stage)
+        with self.steps.run("compared byte for byte", len(scenario.expected.contents)) as report:
+            comparison = compare(sides.values(), scenario.expected, report)
         return Result(
             comparison=comparison,
             expected=scenario.expected,
@@ -104,29 +115,21 @@ class Demo:
             dead_letters={side: stage.backlog(side)[1] for side in SideName},
             killed=self.kill_worker,
             seconds=synced,
-            steps=self.steps,
+            steps=self.steps.finished,
         )
-
-    def _draw(self, watch: Watch, file: Path) -> None:
-        from tools.docs.dashboard_picture import draw
-
-        watch.stop()
-        for side in SideName:
-            with self._step(f"dashboard {side} drawn"):
-                draw(watch, side, file.with_stem(f"{file.stem}-{side}"))
 
     def _write(self, stage: Stage, scenario: Scenario) -> None:
         files = library(self.objects + self.objects // 4)
         to_a, to_b = files[: self.objects], files[self.objects :] or files[: self.objects // 4]
         half = len(to_a) // 2
-        with self._step(f"{len(to_a)} files uploaded to A", len(to_a)) as told:
-            scenario.upload(A, "library", to_a[:half], told)
+        with self.steps.run(f"{len(to_a)} files uploaded to A", len(to_a)) as report:
+            scenario.upload(A, "library", to_a[:half], report)
             if self.kill_worker:
                 self._kill(stage)
-            scenario.upload(A, "library", to_a[half:], lambda n: told(half + n))
-        with self._step(f"{len(to_b)} files uploaded to B", len(to_b)) as told:
-            scenario.upload(B, "tools", to_b, told)
-        with self._step("an object in parts, odd keys, empty objects"):
+            scenario.upload(A, "library", to_a[half:], lambda n: report(half + n))
+        with self.steps.run(f"{len(to_b)} files uploaded to B", len(to_b)) as report:
+            scenario.upload(B, "tools", to_b, report)
+        with self.steps.run("an object in parts, odd keys, empty objects"):
             scenario.upload_archive(A, to_a, ARCHIVE_BYTES)
             scenario.odd_keys()
         self._settle(stage, scenario, "everything arrived")
@@ -134,9 +137,9 @@ class Demo:
     def _kill(self, stage: Stage) -> None:
         worker = stage.fleet.workers[A]
         worker.kill()
-        stage.fleet.mourn(A)
+        stage.fleet.log_exit(A)
         stage.fleet.start(A)
-        self.console.print(f"  [yellow]killed worker {A} with -9 in the middle, and started another[/]")
+        self.console.print(f"  [yellow]worker {A} killed (SIGKILL) during the uploads, another one started[/]")
 
     def _change(self, stage: Stage, scenario: Scenario) -> None:
         n = max(1, self.objects // 20)
@@ -144,11 +147,11 @@ class Demo:
         edited_b = scenario.pick(n, 2, edited_a)
         gone_a = scenario.pick(n, 3, [*edited_a, *edited_b])
         gone_b = scenario.pick(n, 4, [*edited_a, *edited_b, *gone_a])
-        with self._step(f"{2 * n} edits on both sides, {2 * n} deletions on both sides", 4 * n) as told:
-            scenario.edit(A, edited_a, told)
-            scenario.edit(B, edited_b, lambda k: told(n + k))
-            scenario.delete(A, gone_a, lambda k: told(2 * n + k))
-            scenario.delete(B, gone_b, lambda k: told(3 * n + k))
+        with self.steps.run(f"{2 * n} edits on both sides, {2 * n} deletions on both sides", 4 * n) as report:
+            scenario.edit(A, edited_a, report)
+            scenario.edit(B, edited_b, lambda k: report(n + k))
+            scenario.delete(A, gone_a, lambda k: report(2 * n + k))
+            scenario.delete(B, gone_b, lambda k: report(3 * n + k))
         self._settle(stage, scenario, "edits and deletions arrived")
 
     def _conflict(self, stage: Stage, scenario: Scenario) -> None:
@@ -156,29 +159,29 @@ class Demo:
             for running in stage.fleet.workers.values():
                 os.kill(running.process.pid, number)
 
-        with self._step("one key written on both sides at once"):
+        with self.steps.run("one key written on both sides at once"):
             scenario.conflict(signal_workers)
         self._settle(stage, scenario, "conflict settled")
 
     def _find(self, stage: Stage, scenario: Scenario) -> None:
         for side in SideName:
-            with self._step(f"finder {side} compared the buckets"):
+            with self.steps.run(f"finder {side} compared the buckets"):
                 stage.fleet.find(side, FIND_NOW)
         self._settle(stage, scenario, "objects from before set-up arrived", before=True)
 
     def _settle(self, stage: Stage, scenario: Scenario, text: str, before: bool = False) -> None:
-        """Until both listings are as the users expect; what was there before set-up counts once the finder has run."""
+        """Wait until both listings are as users expect. With `before`, objects from before set-up count too."""
         ignored = set() if before else set(BEFORE.values())
         late: list[str] = []
 
         def done() -> bool:
             stage.fleet.check()
-            late[:] = [k for k in settled(scenario.sides.values(), scenario.expected) if k not in ignored]
+            late[:] = [k for k in unsettled(scenario.sides.values(), scenario.expected) if k not in ignored]
             return not late
 
-        with self._step(text):
+        with self.steps.run(text):
             if not wait_for(done, SETTLE_SECONDS):
-                raise NotSettled(self._why(stage, scenario, late))
+                raise NotSettledError(self._why(stage, scenario, late))
 
     def _why(self, stage: Stage, scenario: Scenario, late: list[str]) -> str:
         lines = [f"{len(late)} keys are not the same after {SETTLE_SECONDS} s:"]
@@ -186,48 +189,33 @@ class Demo:
             wanted = scenario.expected.contents.get(key)
             lines.append(f"  {key}: wanted {f'{wanted[1]} bytes' if wanted else 'nothing'}")
             lines += [f"    {s} holds {side.listing().get(key) or 'nothing'}" for s, side in scenario.sides.items()]
-            said = stage.fleet.journal.of_key(key)[-4:]
-            lines += [f"    {line['side']} said: {line['outcome']}, {line.get('reason', '')}" for line in said]
+            logged = stage.fleet.journal.of_key(key)[-4:]
+            lines += [f"    worker {line['side']}: {line['outcome']}, {line.get('reason', '')}" for line in logged]
         for side in SideName:
             waiting, dead = stage.backlog(side)
-            lines.append(f"  queue {side}: {waiting} waiting or in flight, {dead} dead")
+            lines.append(f"  queue {side}: {waiting} messages waiting or in flight, {dead} dead letters")
         return "\n".join(lines)
 
     def _drained(self, stage: Stage) -> None:
         if not wait_for(lambda: not any(stage.backlog(side)[0] for side in SideName), SETTLE_SECONDS, 0.2):
-            raise NotSettled(f"messages are left: {[stage.backlog(side) for side in SideName]}")
-
-    @contextmanager
-    def _step(self, text: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        begun = time.monotonic()
-        with Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        ) as progress:
-            task = progress.add_task(text, total=total)
-            yield lambda done: progress.update(task, completed=done)
-        self.steps.append(Step(text, time.monotonic() - begun))
-        self.console.print(f"  [green]✓[/] {text} [dim]({self.steps[-1].seconds:.1f} s)[/]")
+            left = ", ".join(f"{side} {stage.backlog(side)[0]}" for side in SideName)
+            raise NotSettledError(f"messages are left in the queues after {SETTLE_SECONDS} s: {left}")
 
 
-def run(objects: int, kill_worker: bool, picture: Path | None = None) -> int:
-    """The demo as a command; its exit code."""
+def run(objects: int, kill_worker: bool) -> int:
+    """Run the demo as a command and return its exit code: 0 when both sides are equal at the end."""
     console = Console(highlight=False)
-    console.print("[bold]Two buckets, two partitions, kept the same[/] (all of it on this machine)")
+    console.print("[bold]Two buckets in two AWS partitions, kept identical[/] (all of it on this machine)")
+    return play(Demo(console, objects, kill_worker))
+
+
+def play(demo: Demo) -> int:
+    """Run a demo, print its result or why it failed, and return the exit code."""
     try:
-        result = Demo(console, objects, kill_worker, picture).run()
-    except (NotSettled, ProcessFailed) as e:
-        console.print("[red bold]failed:[/]", end=" ")
-        console.print(str(e), markup=False)
+        result = demo.run()
+    except (NotSettledError, ProcessFailedError, DeployError, CloudError) as e:
+        demo.console.print("[red bold]failed:[/]", end=" ")
+        demo.console.print(str(e), markup=False, soft_wrap=True)
         return 1
-    show(console, result)
+    show(demo.console, result)
     return 0 if not result.failures() else 1
-
-
-__all__ = ["ARCHIVE_KEY", "Demo", "NotSettled", "Outcome", "run"]

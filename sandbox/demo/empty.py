@@ -1,4 +1,4 @@
-"""`python -m sandbox empty`: two empty accounts and a project folder pointed at them, to run `pulumi` in oneself."""
+"""`python -m sandbox empty`: two empty accounts and a project folder whose stacks point at them, for `pulumi up`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from typing import Any
 from rich.console import Console
 
 from dualsync.runtime.settings import SideName
+from sandbox.demo.steps import Steps
+from sandbox.environment.checkout import Checkout
 from sandbox.environment.environment import Stage
 from sandbox.environment.processes import ROOT
 from sandbox.provider.attached import Attached
-from tests.e2e.pulumi_lifecycle.checkout import Checkout
 
 DESCRIPTION = ROOT / ".sandbox" / "empty.json"
 """Where the description for programs is written while it runs."""
 
 PASSPHRASE = "sandbox"
+"""Passphrase of the state's encryption; it protects nothing but this machine's local cloud emulator."""
 
 
 def describe(stage: Stage, checkout: Checkout, attached: Attached) -> dict[str, Any]:
-    """What to export, where to go, and what to type there; `instead` is for who has no plugin of the provider."""
+    """Describe the environment, the folder and the commands; `instead` replaces the provider's plugin."""
     state = stage.workspace.folder / "state"
     state.mkdir(exist_ok=True)
     stacks = [str(side) for side in SideName]
@@ -42,7 +44,7 @@ def describe(stage: Stage, checkout: Checkout, attached: Attached) -> dict[str, 
 
 
 def explain(console: Console, found: dict[str, Any]) -> None:
-    """The same for people."""
+    """Print how to run `pulumi` in the project folder."""
     exports = " ".join(f"{k}={shlex.quote(v)}" for k, v in found["environment"].items())
     instead = " ".join(f"{k}={shlex.quote(v)}" for k, v in found["instead"].items())
     lines = [
@@ -54,7 +56,7 @@ def explain(console: Console, found: dict[str, Any]) -> None:
         f"  cd {shlex.quote(found['folder'])}",
         *(f"  {command}" for command in found["commands"]),
         "",
-        "Without the provider's plugin, the sandbox's own answers in its place:",
+        "Without the plugin of the aws provider, use the sandbox's own provider:",
         "",
         f"  export {instead}",
         "",
@@ -65,15 +67,21 @@ def explain(console: Console, found: dict[str, Any]) -> None:
 
 
 def serve(port: int, file: Path) -> int:
-    """Start, describe, wait for Ctrl-C; the exit code."""
+    """Start, describe, wait for Ctrl-C, and return the exit code. Raises `CloudError`."""
     console = Console(highlight=False)
-    with console.status("starting"), Stage.open("empty", port) as stage:
-        stage.make_buckets()
-        stage.build_bundles()
-        checkout = Checkout.make(stage.workspace)
-        for side in SideName:
-            checkout.configure(str(side), stage.cloud.endpoint, stage.workspace.folder / "bundles", {})
-        with Attached.start(stage.workspace) as attached:
+    steps = Steps(console)
+    with steps.run("local cloud emulator"):
+        stage = Stage.open("empty", port)
+    with stage:
+        with steps.run("two buckets, bundles of the runtime, a project folder"):
+            stage.make_buckets()
+            stage.build_bundles()
+            checkout = Checkout.make(stage.workspace)
+            for side in SideName:
+                checkout.configure(str(side), stage.cloud.endpoint, stage.workspace.folder / "bundles", {})
+        with steps.run("the sandbox's own provider"):
+            attached = Attached.start(stage.workspace)
+        with attached:
             _wait(console, describe(stage, checkout, attached), file)
     return 0
 

@@ -1,4 +1,4 @@
-"""What the demo's users do: real files on both sides, edits, deletions, a conflict on purpose."""
+"""The users of the demo: uploads of real files, edits and deletions on both sides, a deliberate conflict."""
 
 from __future__ import annotations
 
@@ -20,17 +20,24 @@ from sandbox.demo.comparison import Expected, Side
 
 A, B = SideName.CN, SideName.GLOBAL
 T = TypeVar("T")
-Told = Callable[[int], None]
+Report = Callable[[int], None]
+"""Called with the number of objects so far."""
+
 CONFLICT_KEY = "shared/plan.txt"
+"""Key that both sides write at once."""
+
 ARCHIVE_KEY = "archive/library.tar"
+"""Key of the object that is uploaded and copied in parts."""
+
 BEFORE = {A: "from-before/china.txt", B: "from-before/global.txt"}
-"""Objects that were there before set-up, one a side."""
+"""Objects that exist before deployment, one per side."""
 
 WRITERS = 6
+"""Threads that upload."""
 
 
 def library(count: int) -> list[Path]:
-    """That many files of Python's standard library, which every machine has; fewer where it is smaller."""
+    """Return `count` files of Python's standard library, or all of them if it has fewer."""
     root = Path(sysconfig.get_path("stdlib"))
     files = (p for p in sorted(root.rglob("*.py")) if "site-packages" not in p.parts and p.stat().st_size < 512 * 1024)
     return [path for path, _ in zip(files, range(count), strict=False)]
@@ -41,28 +48,37 @@ class Scenario:
     """The users of both sides, and what they expect to find."""
 
     sides: dict[SideName, Side]
+    """The two buckets."""
+
     expected: Expected = field(default_factory=Expected)
+    """What both buckets must hold once everything is copied."""
+
     winner: bytes = b""
+    """Content of the newer version of the conflict."""
+
     writes: int = 0
+    """Objects written so far."""
+
     deletions: int = 0
+    """Objects deleted so far."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def before_set_up(self) -> None:
-        """One object on each side that no event will ever tell of."""
+        """Write one object on each side, for which no event is sent."""
         for side, key in BEFORE.items():
             self._put(side, key, f"written on {side} before anything was set up\n".encode())
 
-    def upload(self, side: SideName, prefix: str, files: Sequence[Path], told: Told) -> None:
-        """Upload files under a prefix, by several writers at once."""
+    def upload(self, side: SideName, prefix: str, files: Sequence[Path], report: Report) -> None:
+        """Upload files under a prefix, several at a time."""
         root = Path(sysconfig.get_path("stdlib"))
 
         def one(path: Path) -> None:
             self._put(side, f"{prefix}/{path.relative_to(root).as_posix()}", path.read_bytes())
 
-        self._each(one, files, told)
+        self._each(one, files, report)
 
     def upload_archive(self, side: SideName, files: Sequence[Path], size: int) -> None:
-        """One object in parts: a tar of files, repeated until it has that many bytes."""
+        """Upload one object in parts: a tar of files, repeated up to `size` bytes."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             for path in files:
@@ -73,22 +89,22 @@ class Scenario:
         self.writes += 1
 
     def odd_keys(self) -> None:
-        """Keys that a careless program gets wrong, and an object of no bytes, on both sides."""
+        """Write keys with blanks, `+`, `%`, `=`, `&` and non-ASCII letters, and an empty object, on both sides."""
         for side in SideName:
             for name in ("with space + plus.txt", "späte Grüße/文件.txt", "percent%20sign", "empty-folder/", "a=b&c"):
                 self._put(side, f"odd/{side}/{name}", b"" if name.endswith("/") else name.encode())
 
-    def edit(self, side: SideName, keys: Iterable[str], told: Told) -> None:
-        """Append a line to objects, wherever they came from."""
+    def edit(self, side: SideName, keys: Iterable[str], report: Report) -> None:
+        """Append a line to objects of either origin."""
 
         def one(key: str) -> None:
             content = self._place(side).read(key)
             self._put(side, key, (content or b"") + f"# edited on {side}\n".encode())
 
-        self._each(one, list(keys), told)
+        self._each(one, list(keys), report)
 
-    def delete(self, side: SideName, keys: Iterable[str], told: Told) -> None:
-        """Delete objects, wherever they came from."""
+    def delete(self, side: SideName, keys: Iterable[str], report: Report) -> None:
+        """Delete objects of either origin."""
 
         def one(key: str) -> None:
             self._place(side).s3.delete_object(Bucket=self._place(side).bucket, Key=key)
@@ -96,15 +112,15 @@ class Scenario:
                 self.expected.delete(key)
                 self.deletions += 1
 
-        self._each(one, list(keys), told)
+        self._each(one, list(keys), report)
 
     def conflict(self, pause: Callable[[signal.Signals], None]) -> None:
-        """Both sides write one key while no worker looks; the one on B is a second later and must win."""
+        """Write one key on both sides while the workers are paused; B writes one second later and must win."""
         pause(signal.SIGSTOP)
         try:
             self._put(A, CONFLICT_KEY, b"the plan, as seen from A\n")
             second = int(time.time())
-            # S3's times have whole seconds; the next one must have begun.
+            # S3's times are whole seconds, so wait for the next one.
             while int(time.time()) <= second:
                 time.sleep(0.02)
             self.winner = b"the plan, as seen from B, a second later\n"
@@ -113,7 +129,7 @@ class Scenario:
             pause(signal.SIGCONT)
 
     def pick(self, count: int, seed: int, exclude: Iterable[str] = ()) -> list[str]:
-        """Some of the objects that should be there, the same at each run."""
+        """Choose `count` of the expected keys, the same in each run."""
         keys = sorted(set(self.expected.contents) - set(exclude) - {ARCHIVE_KEY, *BEFORE.values()})
         return random.Random(seed).sample(keys, min(count, len(keys)))
 
@@ -127,7 +143,7 @@ class Scenario:
     def _place(self, side: SideName) -> Side:
         return self.sides[side]
 
-    def _each(self, act: Callable[[T], None], items: Sequence[T], told: Told) -> None:
+    def _each(self, act: Callable[[T], None], items: Sequence[T], report: Report) -> None:
         with ThreadPoolExecutor(WRITERS) as pool:
             for n, _ in enumerate(pool.map(act, items), 1):
-                told(n)
+                report(n)

@@ -1,4 +1,4 @@
-"""`make sandbox`: the deployment left running, with what a person or a program needs to use it."""
+"""`make sandbox`: the deployment left running, with what an operator or a program needs to use it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,25 @@ from rich.console import Console
 
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
-from sandbox.environment.environment import Stage
+from sandbox.demo.steps import Steps
+from sandbox.environment.environment import ESTIMATED_RESOURCES, Stage
 from sandbox.environment.processes import ROOT
 
 SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "2", "DUALSYNC_VISIBILITY_SECONDS": "30"}
+"""Settings of the runtime (variables): shorter delays than the deployed ones."""
+
 DESCRIPTION = ROOT / ".sandbox" / "sandbox.json"
 """Where the description for programs is written while a sandbox runs."""
 
 PAIR = "pair.json"
-"""Beside it: where the operator's commands find this pair."""
+"""Name of the pair file, which is written beside the description."""
 
 CHECK_SECONDS = 1.0
+"""Interval at which ended workers are restarted."""
 
 
 def describe(stage: Stage, pair: Path) -> dict[str, Any]:
-    """How to reach everything, as data."""
+    """Describe the sandbox for programs: endpoint, environment, and per side its account, bucket, queue and ledger."""
     sides = {}
     for side in SideName:
         account, outputs = ACCOUNTS[side], stage.fleet.outputs[side]
@@ -56,27 +60,49 @@ def describe(stage: Stage, pair: Path) -> dict[str, Any]:
     }
 
 
+def pair_variable() -> str:
+    """Return the environment variable from which the command line reads the pair file."""
+    import typer.main
+
+    from dualsync.runtime.commands.app import app
+
+    (option,) = (p for p in typer.main.get_command(app).params if p.name == "pair")
+    names = option.envvar
+    assert names, "the option --pair has an environment variable"
+    return names if isinstance(names, str) else names[0]
+
+
+def exports(stage: Stage, pair: Path) -> list[str]:
+    """Return the shell commands after which `aws`, boto3 and `dualsync` use this sandbox."""
+    variables = {**stage.workspace.environment, pair_variable(): str(pair.resolve())}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    commands = Path(sys.executable).parent
+    return [*lines, f"export PATH={shlex.quote(str(commands))}:$PATH"]
+
+
 def explain(console: Console, stage: Stage, file: Path, pair: Path) -> None:
-    """The same for people."""
+    """Print how to use the sandbox in a shell."""
     here, there = (ACCOUNTS[side] for side in SideName)
     a, b = (stage.buckets[side] for side in SideName)
-    exports = " ".join(f"{k}={shlex.quote(v)}" for k, v in stage.workspace.environment.items())
     console.print()
-    console.print("[bold]The sandbox is running.[/] Put a file on one side and watch it arrive on the other:")
+    console.print("[bold]The sandbox is running.[/] In another shell:")
     lines = [
         "",
-        f"  export {exports}",
+        *(f"  {line}" for line in exports(stage, pair)),
+        "",
+        "Copy a file to one side; it arrives on the other within seconds:",
+        "",
         f"  aws --profile {here.profile} s3 cp README.md s3://{a}/hello.md",
         f"  aws --profile {there.profile} s3 ls s3://{b}/",
         "",
-        "With boto3, the same exports, then:",
+        "The same with boto3:",
         "",
         f'  boto3.Session(profile_name="{there.profile}").client("s3").list_objects_v2(Bucket="{b}")',
         "",
-        "With the operator's commands, the same exports, then (`status` first; nearly all the others work, too):",
+        "The operator's commands:",
         "",
-        f"  {_short(Path(sys.executable).parent / 'dualsync')} --pair {_short(pair)} status",
-        f"  {_short(Path(sys.executable).parent / 'dualsync')} --pair {_short(pair)} explain hello.md",
+        "  dualsync status",
+        "  dualsync explain hello.md",
         "",
         f"Endpoint      {stage.cloud.endpoint} (all services of both accounts)",
         f"Worker logs   {stage.workspace.folder}/logs/worker-*.log",
@@ -88,24 +114,27 @@ def explain(console: Console, stage: Stage, file: Path, pair: Path) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _short(path: Path) -> str:
-    """As it is typed in the project's folder, or in full elsewhere."""
-    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
-
-
 def serve(port: int, file: Path = DESCRIPTION) -> int:
-    """Deploy, describe, wait for Ctrl-C; the exit code. A worker that ends is started again, as a group would."""
+    """Deploy, describe, wait for Ctrl-C, and return the exit code.
+
+    A worker that ends is started again, as its Auto Scaling group does. Raises `DeployError`, `CloudError` and
+    `ProcessFailedError`.
+    """
     console = Console(highlight=False)
-    with console.status("starting"), Stage.open("serve", port, SETTINGS) as stage:
-        console.print(f"stand-in cloud at {stage.cloud.endpoint}")
-        stage.make_buckets()
-        stage.build_bundles()
+    steps = Steps(console)
+    with steps.run("local cloud emulator"):
+        stage = Stage.open("serve", port, SETTINGS)
+    with stage:
+        with steps.run("two buckets, bundles of the runtime"):
+            stage.make_buckets()
+            stage.build_bundles()
         for side in SideName:
-            stage.deploy(side)
-            console.print(f"stack {side} deployed")
-        for side in SideName:
-            stage.fleet.start(side)
-        stage.fleet.wait_until_running()
+            with steps.run(f"stack {side} deployed", ESTIMATED_RESOURCES, "resources") as report:
+                stage.deploy(side, report)
+        with steps.run("workers running"):
+            for side in SideName:
+                stage.fleet.start(side)
+            stage.fleet.wait_until_running()
         _wait(console, stage, file)
     return 0
 
@@ -121,8 +150,8 @@ def _wait(console: Console, stage: Stage, file: Path) -> None:
     try:
         while not stop.wait(CHECK_SECONDS):
             for side in stage.fleet.ended():
-                console.print(f"worker {side} ended; another takes its place")
-                stage.fleet.mourn(side)
+                console.print(f"worker {side} ended; starting another one")
+                stage.fleet.log_exit(side)
                 stage.fleet.start(side)
     finally:
         file.unlink(missing_ok=True)

@@ -1,5 +1,7 @@
-"""Deploys a stack of the real program into the stand-in cloud, without the Pulumi CLI: `python -m
-sandbox.environment.deploy`."""
+"""Deploys a stack of the real program into the local cloud emulator without the Pulumi CLI.
+
+`python -m sandbox.environment.deploy STACK FOLDER ENDPOINT [CHANGES]` does it in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from typing import Any
 
 from dualsync.components.bundle.builder import Builder
 from dualsync.components.config.model import Architecture
-from sandbox.environment.processes import ROOT, leashed
+from sandbox.environment.processes import ROOT, tied_to_parent
 from sandbox.environment.stack_config import config_of
 from sandbox.environment.workspace import Workspace
 
@@ -27,11 +29,11 @@ ORGANIZATION = "organization"
 
 
 class DeployError(Exception):
-    """The program or a handler refused; the text is what a person needs."""
+    """The program or a resource handler refused; the text is its error in one line."""
 
 
 def build_bundles(workspace: Workspace) -> Path:
-    """Bundles of the runtime alone, quick to make: what runs here has its dependencies installed already."""
+    """Pack the runtime without its dependencies, which are installed on this machine, and return the folder."""
     folder = workspace.folder / "bundles"
     builder = Builder(runtime=ROOT / "runtime", lock=None, cache=folder / "cache")
     for architecture in Architecture:
@@ -42,7 +44,7 @@ def build_bundles(workspace: Workspace) -> Path:
 def run_program(
     stack: str, workspace: Workspace, config: dict[str, str], progress: Callable[[str, str], None]
 ) -> dict[str, Any]:
-    """Run `__main__.py` as `stack`; its outputs. The state goes to the workspace. Raises what the program does."""
+    """Run `__main__.py` as `stack`, write the state, return the outputs. Raises what the program raises."""
     import pulumi
     from pulumi.runtime import mocks
     from pulumi.runtime.settings import set_root_resource
@@ -84,10 +86,21 @@ def deploy(
     progress: Callable[[str, str], None] = lambda kind, name: None,
     changes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Deploy in a process of its own, with no credentials but the sandbox's; the outputs. Raises `DeployError`."""
+    """Deploy in a process without other credentials than the sandbox's, and return the outputs.
+
+    Args:
+        stack: Name of the stack.
+        workspace: Folder of the sandbox.
+        endpoint: Address of the local cloud emulator.
+        progress: Called with type and name of each resource that was created.
+        changes: Config keys that override the stack's.
+
+    Raises:
+        DeployError: The program or a resource handler refused.
+    """
     command = [sys.executable, "-m", "sandbox.environment.deploy", stack, str(workspace.folder), endpoint]
     process = subprocess.Popen(
-        leashed([*command, json.dumps(changes or {})]),
+        tied_to_parent([*command, json.dumps(changes or {})]),
         cwd=ROOT,
         env=_clean_environment() | workspace.environment,
         stdout=subprocess.PIPE,
@@ -96,12 +109,12 @@ def deploy(
     )
     assert process.stdout is not None
     for line in process.stdout:
-        told = json.loads(line)
-        progress(told["type"], told["name"])
+        made = json.loads(line)
+        progress(made["type"], made["name"])
     _, errors = process.communicate()
     workspace.log(f"deploy-{stack}").write_text(errors)
     if process.returncode:
-        raise DeployError(f"stack {stack}: {_last_words(errors)}")
+        raise DeployError(f"stack {stack}: {_last_line(errors)}; details: {workspace.log(f'deploy-{stack}')}")
     state = workspace.stack(stack)
     assert state is not None
     outputs: dict[str, Any] = state["outputs"]
@@ -112,13 +125,13 @@ def _clean_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_", "DUALSYNC_"))}
 
 
-def _last_words(errors: str) -> str:
+def _last_line(errors: str) -> str:
     lines = [line for line in errors.strip().splitlines() if line.strip()]
-    return re.sub(r"^[\w.]+: ", "", lines[-1]) if lines else "no word of why"
+    return re.sub(r"^[\w.]+: ", "", lines[-1]) if lines else "the process ended without an error message"
 
 
 def main(arguments: list[str]) -> int:
-    """One JSON line a resource to standard output; what went wrong to standard error."""
+    """Deploy one stack; print one JSON line per resource to standard output and errors to standard error."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.environment.deploy", description=__doc__)
     parser.add_argument("stack")
     parser.add_argument("folder", type=Path)
@@ -129,11 +142,11 @@ def main(arguments: list[str]) -> int:
     config = config_of(given.stack, given.endpoint, workspace.folder / "bundles", json.loads(given.changes))
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
 
-    def tell(kind: str, name: str) -> None:
+    def report(kind: str, name: str) -> None:
         sys.stdout.write(json.dumps({"type": kind, "name": name}) + "\n")
         sys.stdout.flush()
 
-    run_program(given.stack, workspace, config, tell)
+    run_program(given.stack, workspace, config, report)
     return 0
 
 

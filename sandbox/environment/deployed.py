@@ -1,6 +1,6 @@
-"""What a side's deployment tells its machines: read from the launch template and the task definition, not from us.
+"""Reads a side's worker and finder from its deployment: the launch template and the task definition.
 
-So a sandbox's worker runs with exactly the environment and the role that an instance would boot with.
+So a worker in the sandbox runs with exactly the environment and the role of an instance.
 """
 
 from __future__ import annotations
@@ -20,16 +20,23 @@ _LINE = re.compile(r'([A-Z][A-Z0-9_]*)="(.*)"')
 
 @dataclass(frozen=True)
 class Job:
-    """Environment and credentials of one process, as its instance or task would have them."""
+    """One process as its instance or task runs it."""
 
     side: SideName
+    """The side."""
+
     environment: Mapping[str, str]
+    """Environment variables."""
+
     role_arn: str
+    """Role of the instance profile or task."""
+
     credentials: Mapping[str, str] = field(repr=False)
+    """Environment variables with a session of that role."""
 
 
 def worker_job(cloud: Cloud, side: SideName, outputs: Mapping[str, Any], instance: str) -> Job:
-    """From the group's launch template: its user data and the role of its instance profile."""
+    """Read the worker from the group's launch template: its user data and the role of its instance profile."""
     groups = cloud.client(side, "autoscaling").describe_auto_scaling_groups(
         AutoScalingGroupNames=[outputs["workerGroup"]]
     )
@@ -46,19 +53,19 @@ def worker_job(cloud: Cloud, side: SideName, outputs: Mapping[str, Any], instanc
 
 
 def finder_job(cloud: Cloud, side: SideName, outputs: Mapping[str, Any]) -> Job:
-    """From the task definition: its container's environment and the task's role."""
+    """Read the finder from the task definition: its container's environment and the task's role."""
     family = outputs["finderTask"]
     answer = cloud.client(side, "ecs").describe_task_definition(taskDefinition=family)
     definition = answer["taskDefinition"]
     environment = {e["name"]: e["value"] for e in definition["containerDefinitions"][0]["environment"]}
-    # Where the container unpacks its bundle is no place on this machine.
+    # The container's folder for the bundle does not exist on this machine.
     environment.pop("TMPDIR", None)
     role = definition["taskRoleArn"]
     return Job(side, environment, role, _assume(cloud, side, role, "finder"))
 
 
 def boot_environment(script: str) -> dict[str, str]:
-    """The `EnvironmentFile` that a boot script writes. Raises `ValueError` when it writes none."""
+    """Parse the `EnvironmentFile` that a boot script writes. Raises `ValueError` when it writes none."""
     found = _ENVIRONMENT.search(script)
     if found is None:
         raise ValueError("the boot script writes no /etc/dualsync/worker.env")

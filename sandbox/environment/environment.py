@@ -1,4 +1,4 @@
-"""A stand-in cloud with both stacks deployed into it: what the demo plays on, and `serve` leaves open."""
+"""A local cloud emulator with both stacks deployed into it: the demo runs in it, `serve` leaves it running."""
 
 from __future__ import annotations
 
@@ -22,39 +22,51 @@ from sandbox.environment.workers import Fleet
 from sandbox.environment.workspace import Workspace
 
 FOREIGN_ID = "another-teams-restores"
-"""Id of the notification that was on the cn bucket before us and must survive."""
+"""Id of a notification that the cn bucket has before deployment and must keep."""
+
+ESTIMATED_RESOURCES = 93
+"""Number of resources per stack, as the size of progress bars; a test compares it with a deployed stack."""
 
 
 def bucket_names() -> dict[SideName, str]:
-    """The buckets that the project's config names."""
+    """Return the buckets that the project's config names."""
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     return {side: declared[str(side)]["default"]["bucket"] for side in SideName}
 
 
 @dataclass
 class Stage:
-    """Everything that runs; leaving it ends all processes. `keep` leaves the folder for a look."""
+    """A running sandbox. Its exit ends all processes and deletes the folder."""
 
     workspace: Workspace
+    """Folder of the sandbox."""
+
     cloud: Cloud
+    """The local cloud emulator."""
+
     fleet: Fleet
+    """Workers and finders."""
+
     keep: bool = False
+    """Leave the folder at exit; set after an error."""
+
     buckets: dict[SideName, str] = field(default_factory=bucket_names)
+    """The data bucket of each side."""
 
     @classmethod
     def open(cls, name: str, port: int = 0, settings: Mapping[str, str] | None = None) -> Stage:
-        """Start an empty stand-in cloud. `settings` change the runtime's (variables) in this sandbox."""
+        """Start an empty local cloud emulator. `settings` (variables) override those of the deployed runtime."""
         workspace = Workspace.new(name)
         cloud = Cloud.start(port, workspace.log("cloud"))
         workspace.write_profiles(cloud.endpoint)
         return cls(workspace, cloud, Fleet(cloud, workspace, {}, settings or {}))
 
     def s3(self, side: SideName) -> Any:
-        """The S3 client of a user on this side, for many threads."""
+        """Return the S3 client of a user on this side, for many threads."""
         return self.cloud.client(side, "s3", connections=32)
 
     def make_buckets(self) -> None:
-        """The two buckets, which are the user's: they are there before the program is, with another's notification."""
+        """Create the two data buckets, which exist before deployment, one with another team's notification."""
         for side, bucket in self.buckets.items():
             region = {"LocationConstraint": ACCOUNTS[side].region}
             self.cloud.client(side, "s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
@@ -80,44 +92,52 @@ class Stage:
         )
 
     def foreign_notification_is_there(self) -> bool:
-        """Whether the other team's notification is still as it was."""
+        """Return whether the other team's notification is unchanged."""
         got = self.cloud.client(SideName.CN, "s3").get_bucket_notification_configuration(
             Bucket=self.buckets[SideName.CN]
         )
-        mine = [e for e in got.get("QueueConfigurations", ()) if e["Id"] == FOREIGN_ID]
-        return [e["Events"] for e in mine] == [["s3:ObjectRestore:Completed"]]
+        theirs = [e for e in got.get("QueueConfigurations", ()) if e["Id"] == FOREIGN_ID]
+        return [e["Events"] for e in theirs] == [["s3:ObjectRestore:Completed"]]
 
     def build_bundles(self) -> None:
-        """What workers and finder would boot from; both stacks upload it."""
+        """Pack the runtime into the bundles that both stacks upload."""
         build_bundles(self.workspace)
 
     def deploy(
         self,
         side: SideName,
-        told: Callable[[int], None] = lambda made: None,
+        report: Callable[[int], None] = lambda count: None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        """Deploy the stack of one side; `told` hears how many resources were made. `config` is on top of the stack's.
-        Raises `DeployError`."""
+        """Deploy the stack of one side.
+
+        Args:
+            side: The stack.
+            report: Called with the number of resources so far.
+            config: Config keys that override the stack's.
+
+        Raises:
+            DeployError: The program or a resource handler refused.
+        """
         numbers = itertools.count(1)
         outputs = deploy(
-            str(side), self.workspace, self.cloud.endpoint, lambda kind, name: told(next(numbers)), dict(config or {})
+            str(side), self.workspace, self.cloud.endpoint, lambda kind, name: report(next(numbers)), dict(config or {})
         )
         self.fleet.outputs = {**self.fleet.outputs, side: outputs[str(side)]}
 
     def write_pair(self, file: Path | None = None) -> Path:
-        """Write what the operator's commands need to find this pair (`--pair`); its path."""
+        """Write the pair file that the operator's commands read (`--pair`), and return its path."""
         return pair_file.write(file or self.workspace.folder / "pair.json", self.fleet.outputs, self.fleet.changes)
 
     def hide_for(self, seconds: int) -> None:
-        """Set both queues' visibility timeout, so that what a killed worker held comes back soon."""
+        """Set both queues' visibility timeout, after which a killed worker's messages are received again."""
         for side, outputs in self.fleet.outputs.items():
             self.cloud.client(side, "sqs").set_queue_attributes(
                 QueueUrl=outputs["queueUrl"], Attributes={"VisibilityTimeout": str(seconds)}
             )
 
     def backlog(self, side: SideName) -> tuple[int, int]:
-        """(messages waiting, delayed or in flight; dead letters) of a side."""
+        """Return two counts of a side: messages waiting, delayed or in flight; dead letters."""
         outputs, sqs = self.fleet.outputs[side], self.cloud.client(side, "sqs")
 
         def depth(url: str) -> int:
@@ -127,7 +147,7 @@ class Stage:
         return depth(outputs["queueUrl"]), depth(outputs["deadLetterQueueUrl"])
 
     def close(self) -> None:
-        """End everything."""
+        """End all processes; delete the folder unless `keep` is set."""
         self.fleet.stop()
         self.cloud.stop()
         if not self.keep:

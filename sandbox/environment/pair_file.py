@@ -1,4 +1,4 @@
-"""The file that the operator's commands take with `--pair`, as `dualsync stacks --save` writes it."""
+"""The pair file (`--pair`) of the operator's commands, in the form that `dualsync stacks --save` writes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.cloud.accounts import ACCOUNTS
 
 
 def pair_of(outputs: Mapping[SideName, Mapping[str, Any]], changes: Mapping[str, str]) -> dict[str, Any]:
-    """Both stacks' outputs with the operator's profiles; `changes` are the settings that a sandbox changes."""
+    """Join both stacks' outputs, the operator's profiles, and the settings that the sandbox changes."""
     return {
         str(side): {
             **facts,
@@ -24,6 +24,6 @@ def pair_of(outputs: Mapping[SideName, Mapping[str, Any]], changes: Mapping[str,
 
 
 def write(file: Path, outputs: Mapping[SideName, Mapping[str, Any]], changes: Mapping[str, str]) -> Path:
-    """Write the file; its path. Nothing secret is in it."""
+    """Write the file, which contains no secret, and return its path."""
     file.write_text(json.dumps(pair_of(outputs, changes), indent=2) + "\n")
     return file

@@ -1,4 +1,4 @@
-"""Child processes that leave nothing behind."""
+"""Child processes that end with this one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ ROOT = Path(__file__).resolve().parents[2]
 """The project's folder."""
 
 
-def leashed(command: list[str]) -> list[str]:
-    """The command line that runs `command` so that it dies with this process, also by kill -9 (Linux)."""
+def tied_to_parent(command: list[str]) -> list[str]:
+    """Return the command line that runs `command` until this process ends, also by SIGKILL (Linux only)."""
     return [sys.executable, "-m", "sandbox.environment.die_with_parent", str(os.getpid()), *command]

@@ -1,4 +1,4 @@
-"""A stack's config as the engine hands it over: the project's defaults, the stack's file, the sandbox's changes."""
+"""A stack's config as the engine passes it: the project's defaults, the stack's file, the sandbox's changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.environment.processes import ROOT
 
 
 def config_of(stack: str, endpoint: str, bundles: Path, changes: dict[str, Any] | None = None) -> dict[str, str]:
-    """Every key with its value as text, lists and objects as JSON."""
+    """Return every key with its value as text; lists and objects as JSON."""
     values = {**_declared(), **_stack_file(stack)}
     for key, value in {**overrides(endpoint, bundles, values), **(changes or {})}.items():
         values[f"{PROJECT}:{key}"] = value
@@ -23,7 +23,7 @@ def config_of(stack: str, endpoint: str, bundles: Path, changes: dict[str, Any] 
 
 
 def overrides(endpoint: str, bundles: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """What the sandbox changes: where the accounts are, a bundle made here, and that all of it may be torn down."""
+    """Return the keys that the sandbox sets: accounts and endpoint, a local bundle, no deletion protection."""
     sides = {}
     for side in SideName:
         account = ACCOUNTS[side]

@@ -1,4 +1,4 @@
-"""The real runtime as processes: workers that run until they are stopped, finders that run once."""
+"""The real runtime as processes: workers run until they are stopped, finders run once."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 from dualsync.runtime.log import State
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.handle import Cloud
-from sandbox.demo.journal import Journal
 from sandbox.environment.deployed import Job, finder_job, worker_job
-from sandbox.environment.processes import ROOT, leashed
+from sandbox.environment.journal import Journal
+from sandbox.environment.processes import ROOT, tied_to_parent
 from sandbox.environment.workspace import Workspace
 
 
-class ProcessFailed(Exception):
-    """A worker or finder ended when it should not have; the text holds its last words."""
+class ProcessFailedError(Exception):
+    """A worker or finder ended unexpectedly; the text holds its last output line."""
 
 
 @dataclass
@@ -30,13 +30,19 @@ class Running:
     """One process of the runtime."""
 
     name: str
+    """`worker-SIDE` or `finder-SIDE`."""
+
     process: subprocess.Popen[str]
+    """The process."""
+
     reader: threading.Thread
+    """Reads its output into the journal."""
+
     since: int = 0
-    """The journal's mark when it was started: lines before are of another process of that name."""
+    """The journal's mark at its start: earlier lines are of another process of that name."""
 
     def stop(self, seconds: float = 30) -> int:
-        """SIGTERM, so that it drains; SIGKILL when that takes longer than `seconds`. Its exit code."""
+        """Send SIGTERM, and SIGKILL after `seconds`; return the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -46,7 +52,7 @@ class Running:
         return self._reap()
 
     def kill(self) -> int:
-        """As `kill -9`."""
+        """Send SIGKILL and return the exit code."""
         self.process.kill()
         return self._reap()
 
@@ -60,24 +66,33 @@ class Running:
 
 @dataclass
 class Fleet:
-    """The workers of both sides, one each, and what they say."""
+    """The workers of both sides, one each, and their log lines."""
 
     cloud: Cloud
+    """Where they were deployed."""
+
     workspace: Workspace
+    """Where log files are written."""
+
     outputs: Mapping[SideName, Mapping[str, Any]]
+    """Outputs of the deployed stacks."""
+
     changes: Mapping[str, str] = field(default_factory=dict)
     """Runtime settings (variables) that differ from the deployed ones in this sandbox."""
 
     journal: Journal = field(default_factory=Journal)
+    """Log lines of all processes."""
+
     workers: dict[SideName, Running] = field(default_factory=dict)
+    """The current worker of each side."""
 
     def start(self, side: SideName, changes: Mapping[str, str] | None = None) -> None:
-        """Start a side's worker as a new instance would: environment from the boot script, role of its profile."""
+        """Start a side's worker with the environment of the boot script and the role of the instance profile."""
         job = worker_job(self.cloud, side, self.outputs[side], f"i-{secrets.token_hex(8)}{'0'}")
         self.workers[side] = self._run(f"worker-{side}", "worker", job, changes or {})
 
     def find(self, side: SideName, changes: Mapping[str, str], seconds: float = 60) -> dict[str, Any]:
-        """Run a side's finder once; the line it ends with. Raises `ProcessFailed`."""
+        """Run a side's finder once and return its last line. Raises `ProcessFailedError`."""
         job = finder_job(self.cloud, side, self.outputs[side])
         name = f"finder-{side}"
         before = len(list(self.journal.lines("finder", process=name)))
@@ -86,54 +101,56 @@ class Fleet:
             running.process.wait(seconds)
         except subprocess.TimeoutExpired:
             running.kill()
-            raise ProcessFailed(f"{name} was still running after {seconds:.0f} s: {self._words(name)}") from None
+            raise ProcessFailedError(
+                f"{name} was still running after {seconds:.0f} s: {self._last_line(name)}"
+            ) from None
         code = running.stop()
-        said = list(self.journal.lines("finder", process=name))[before:]
-        if code or not said:
-            raise ProcessFailed(f"{name} ended with code {code}: {self._words(name)}")
-        return said[-1]
+        logged = list(self.journal.lines("finder", process=name))[before:]
+        if code or not logged:
+            raise ProcessFailedError(f"{name} ended with code {code}: {self._last_line(name)}")
+        return logged[-1]
 
     def wait_until_running(self, seconds: float = 60) -> None:
-        """Until every worker has proven its credential and receives. Raises `ProcessFailed`."""
+        """Wait until every worker has verified its credential and receives. Raises `ProcessFailedError`."""
         deadline = time.monotonic() + seconds
         for side, running in self.workers.items():
-            while not self.said(side, "state", state=State.RUNNING):
+            while not self.lines(side, "state", state=State.RUNNING):
                 self.check()
                 if time.monotonic() > deadline:
-                    raise ProcessFailed(
-                        f"worker {side} was not running after {seconds:.0f} s: {self._words(running.name)}"
+                    raise ProcessFailedError(
+                        f"worker {side} was not running after {seconds:.0f} s: {self._last_line(running.name)}"
                     )
                 time.sleep(0.05)
 
-    def said(self, side: SideName, event: str, **wanted: Any) -> list[dict[str, Any]]:
-        """Lines of a side's present worker, and of none before it."""
+    def lines(self, side: SideName, event: str, **wanted: Any) -> list[dict[str, Any]]:
+        """Return the lines of a side's current worker, without those of earlier ones."""
         running = self.workers[side]
         return list(self.journal.lines(event, since=running.since, process=running.name, **wanted))
 
     def check(self) -> None:
-        """Raises `ProcessFailed` when a worker has ended by itself."""
+        """Raise `ProcessFailedError` when a worker has ended by itself."""
         for running in self.workers.values():
             code = running.process.poll()
             if code is not None:
-                raise ProcessFailed(f"{running.name} ended with code {code}: {self._words(running.name)}")
+                raise ProcessFailedError(f"{running.name} ended with code {code}: {self._last_line(running.name)}")
 
     def ended(self) -> list[SideName]:
-        """Sides whose worker is no more."""
+        """Return the sides whose worker has ended."""
         return [side for side, running in self.workers.items() if running.process.poll() is not None]
 
-    def mourn(self, side: SideName) -> None:
-        """What systemd runs after a worker that ended by itself or was killed, so that its end is told and counted."""
+    def log_exit(self, side: SideName) -> None:
+        """Run the script that systemd runs after a worker ended, which logs the end for the metric filter."""
         running = self.workers[side]
         code = running.process.returncode
-        told = ("signal", "killed", str(-code)) if code < 0 else ("exit-code", "exited", str(code))
-        names = dict(zip(("SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS"), told, strict=True))
+        values = ("signal", "killed", str(-code)) if code < 0 else ("exit-code", "exited", str(code))
+        names = dict(zip(("SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS"), values, strict=True))
         script = ["bash", str(ROOT / "components" / "workers" / "templates" / "ended.sh")]
         done = subprocess.run(script, env=os.environ | names, capture_output=True, text=True, check=True)
         thread = self.journal.follow(done.stdout.splitlines(True), self.workspace.log(running.name), running.name)
         thread.join()
 
     def stop(self) -> None:
-        """Drain and end all workers."""
+        """Stop all workers."""
         for running in self.workers.values():
             if running.process.poll() is None:
                 running.process.terminate()
@@ -160,7 +177,7 @@ class Fleet:
         }
         since = self.journal.mark()
         process = subprocess.Popen(
-            leashed([sys.executable, "-m", "dualsync.runtime", role]),
+            tied_to_parent([sys.executable, "-m", "dualsync.runtime", role]),
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -172,7 +189,7 @@ class Fleet:
         reader = self.journal.follow(process.stdout, self.workspace.log(name), name)
         return Running(name, process, reader, since)
 
-    def _words(self, name: str) -> str:
+    def _last_line(self, name: str) -> str:
         path = self.workspace.log(name)
         lines = path.read_text().strip().splitlines() if path.exists() else []
-        return lines[-1][:500] if lines else "it said nothing"
+        return lines[-1][:500] if lines else "no output"

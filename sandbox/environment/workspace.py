@@ -1,4 +1,4 @@
-"""The folder of one sandbox: credentials of both accounts, stacks' state, logs, the bundle."""
+"""The folder of one sandbox: credentials of both accounts, state of the stacks, logs, bundles."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from sandbox.environment.processes import ROOT
 
 @dataclass(frozen=True)
 class Workspace:
-    """Everything that a sandbox writes lies under `folder`."""
+    """The folder that holds everything a sandbox writes."""
 
     folder: Path
+    """Its path."""
 
     @classmethod
     def new(cls, name: str) -> Workspace:
-        """A fresh folder under `.sandbox/`."""
+        """Create a new folder under `.sandbox/`."""
         base = ROOT / ".sandbox"
         base.mkdir(exist_ok=True)
         made = cls(Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base)))
@@ -32,12 +33,12 @@ class Workspace:
 
     @property
     def config_file(self) -> Path:
-        """AWS SDK configuration: one profile an account, with its operator's key and the stand-in's address."""
+        """AWS SDK configuration: one profile per account, with its operator's key and the emulator's address."""
         return self.folder / "aws-config"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes the AWS SDK and CLI use this sandbox and nothing else."""
+        """Environment variables with which the AWS SDK and CLI use only this sandbox."""
         return {
             "AWS_CONFIG_FILE": str(self.config_file),
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -45,11 +46,11 @@ class Workspace:
         }
 
     def log(self, name: str) -> Path:
-        """A process's log file."""
+        """Return the log file of a process."""
         return self.folder / "logs" / f"{name}.log"
 
     def write_profiles(self, endpoint: str) -> None:
-        """Write the configuration file for a stand-in cloud at `endpoint`."""
+        """Write the configuration file for a local cloud emulator at `endpoint`."""
         text = ""
         for account in ACCOUNTS.values():
             text += (
@@ -63,13 +64,13 @@ class Workspace:
         self.config_file.write_text(text)
 
     def stack(self, name: str) -> dict[str, Any] | None:
-        """A stack's state, None for one that was never deployed."""
+        """Read a stack's state; None for one that was never deployed."""
         path = self._stack_file(name)
         state: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
         return state
 
     def write_stack(self, name: str, state: dict[str, Any]) -> None:
-        """Keep a stack's state: outputs, and its resources for those who want to look."""
+        """Write a stack's state: outputs and resources."""
         path = self._stack_file(name)
         path.touch(mode=0o600)
         path.write_text(json.dumps(state, indent=1, sort_keys=True, default=str))

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from types import TracebackType
 
-from sandbox.environment.processes import ROOT, leashed
+from sandbox.environment.processes import ROOT, tied_to_parent
 from sandbox.environment.workspace import Workspace
 from sandbox.provider.grpc_provider import NAME
 
@@ -32,7 +32,7 @@ class Attached:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
         with log.open("a") as errors:
             process = subprocess.Popen(
-                leashed([sys.executable, "-m", "sandbox.provider.server"]),
+                tied_to_parent([sys.executable, "-m", "sandbox.provider.server"]),
                 cwd=ROOT,
                 env=environment | workspace.environment,
                 stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Pulumi's mock monitor with the resource handlers behind it: each resource really is made in the stand-in cloud."""
+"""Pulumi's mock monitor in front of the resource handlers, which create each resource in the local cloud emulator."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Requests against AWS's own API models, where boto3 only looks at names and types: enumerations, patterns, ranges.
 
-The service would refuse these, the stand-in cloud mostly does not; so every call of a handler is looked at first.
+The service would refuse these, the local cloud emulator mostly does not; so every call of a handler is looked at first.
 """
 
 from __future__ import annotations

@@ -189,7 +189,10 @@ def _failures(watch: Watch, side: SideName, shown: int = 7) -> list[str]:
     found = [line for line in watch.stage.fleet.journal.every() if line["process"].endswith(f"-{side}")]
     texts = []
     for line in [line for line in found if line.get("level") in wanted][-shown:]:
-        parts = [_moment(line["heard"]), *(str(line[n]) for n in ("event", "outcome", "state", "key") if n in line)]
+        parts = [
+            _moment(line["received_at"]),
+            *(str(line[n]) for n in ("event", "outcome", "state", "key") if n in line),
+        ]
         why = str(line.get("reason") or line.get("message") or "")
         texts.append(f"{'  '.join(parts)}  {why}"[:150].encode("ascii", "replace").decode())
     return texts[::-1]

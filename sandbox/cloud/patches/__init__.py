@@ -1,41 +1,42 @@
-"""What moto lacks of what AWS documents, a module each: what is missing, which page says so, and the cure."""
+"""What moto lacks of what AWS documents: one module per service and subject, each with its AWS page as source."""
 
 from __future__ import annotations
 
 from sandbox.cloud.patches import (
-    access,
-    checksums,
-    conditions,
-    destinations,
-    events,
-    fleets,
-    identity,
-    images,
+    autoscaling,
+    ec2,
+    iam,
     logs,
-    multipart,
-    queues,
-    versions,
-    ways_out,
+    s3_bucket_policy,
+    s3_checksums,
+    s3_conditions,
+    s3_events,
+    s3_multipart,
+    s3_notifications,
+    s3_versioning,
+    sqs,
+    ssm,
 )
 
 ALL = (
-    identity,
-    versions,
-    events,
-    multipart,
-    conditions,
-    checksums,
-    destinations,
-    access,
-    queues,
-    images,
-    ways_out,
+    iam,
+    s3_versioning,
+    s3_events,
+    s3_multipart,
+    s3_conditions,
+    s3_checksums,
+    s3_notifications,
+    s3_bucket_policy,
+    sqs,
+    ssm,
+    ec2,
     logs,
-    fleets,
+    autoscaling,
 )
+"""Every patch, in the order of application: a later one may wrap what an earlier one put in place."""
 
 
 def apply() -> None:
-    """Apply every patch to moto's modules in this process. Once."""
+    """Apply every patch to moto's modules in this process; call it once."""
     for module in ALL:
         module.apply()

@@ -1,5 +1,5 @@
-"""The night drill: what goes wrong, what is shown, what mends it, and both sides the same at the end.
+"""The failure drill: inject a fault, check status and alarms, apply the documented remedy, compare both sides.
 
-Real worker processes on a sandbox, the real command line as a process of its own, the deployed alarms judged on what
-was logged. Each case has a sandbox to itself, so that it begins and ends with a pair that is well.
+Each case has a sandbox of its own with real worker processes. The command line runs as a process of its own, and the
+deployed alarms are evaluated on what the workers logged. A case starts and ends with a healthy pair.
 """

@@ -1,4 +1,4 @@
-"""A case of the drill, and how it is played."""
+"""A case of the drill, and how it runs."""
 
 from __future__ import annotations
 
@@ -10,54 +10,67 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.cloud.handle import CloudError
 from sandbox.environment.deploy import DeployError
-from sandbox.environment.workers import ProcessFailed
-from tests.e2e.drill.case_report import Told
-from tests.e2e.drill.environment import Night, NotInTime, timed
+from sandbox.environment.workers import ProcessFailedError
+from tests.e2e.drill.case_report import CaseReport
+from tests.e2e.drill.environment import DeadlineError, Drill, timed
 
 LEAST = 20
-"""More than the finder lets go without asking."""
+"""Smallest number of deletions, conflicts and dead letters: above the finder's limit of deletions per run."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of everything."""
+    """How many of everything a case uses."""
 
     deletions: int = 10_000
+    """Objects that are deleted by mistake."""
+
     conflicts: int = 200
+    """Keys that are written on both sides."""
+
     letters: int = 300
+    """Messages in the full dead-letter queue."""
+
     objects: int = 20
+    """Objects that users write on each side during an outage."""
 
     def scaled(self, share: float) -> Sizes:
-        """So much of it, and enough of each to be seen."""
+        """Multiply the numbers by `share`, but keep at least `LEAST` of each."""
         given = {name: max(LEAST, round(getattr(self, name) * share)) for name in ("deletions", "conflicts", "letters")}
         return replace(self, **given)
 
 
 @dataclass(frozen=True)
 class Case:
-    """`play` gets a sandbox that is open and empty; it begins it, and tells."""
+    """One fault with its remedy."""
 
     name: str
+    """Name on the command line."""
+
     title: str
-    play: Callable[[Night, Sizes], None]
+    """Heading of the report."""
+
+    play: Callable[[Drill, Sizes], None]
+    """Starts the pair in an empty sandbox, injects the fault, checks and repairs."""
+
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Settings of the runtime that differ for this case."""
+    """Settings of the runtime (variables) that differ for this case."""
 
     config: Callable[[Sizes], Mapping[str, Any]] = lambda sizes: {}
-    """Config keys that differ: thresholds in proportion to what happens, so that fewer do."""
+    """Config keys that differ: alarm thresholds in proportion to the sizes."""
 
 
-def played(case: Case, sizes: Sizes) -> Told:
-    """Play one case in a sandbox of its own; what it told, also when it failed."""
-    told, passed = Told(case.name, case.title), timed()
+def play_case(case: Case, sizes: Sizes) -> CaseReport:
+    """Run one case in a sandbox of its own and return its report, also after a failure."""
+    report, passed = CaseReport(case.name, case.title), timed()
     try:
-        with Night(told, case.settings, case.config(sizes)) as night:
+        with Drill(report, case.settings, case.config(sizes)) as drill:
             try:
-                case.play(night, sizes)
+                case.play(drill, sizes)
             except Exception:
-                told.happened.append(f"logs: {night.stage.workspace.folder / 'logs'}")
+                drill.note(f"logs: {drill.stage.workspace.folder / 'logs'}")
                 raise
-    except (NotInTime, ProcessFailed, DeployError, CloudError, ClientError, BotoCoreError, OSError) as e:
-        told.failure = f"{type(e).__name__}: {e}"
-    told.seconds = passed()
-    return told
+    except (DeadlineError, ProcessFailedError, DeployError, CloudError, ClientError, BotoCoreError, OSError) as e:
+        report.failure = f"{type(e).__name__}: {e}"
+    report.seconds = passed()
+    return report

@@ -1,4 +1,4 @@
-"""Dead letters: one that no worker can read, and very many of one cause."""
+"""Dead letters: one that no worker can decode, and hundreds with one cause."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.demo.comparison import wait_for
 from tests.e2e.drill.case import Case, Sizes
 from tests.e2e.drill.case_report import Answer
-from tests.e2e.drill.environment import Night, NotInTime
+from tests.e2e.drill.environment import DeadlineError, Drill
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 def _letters(answer: Answer) -> str:
-    return f"{len(answer.data['letters'])} letters"
+    count = len(answer.data["letters"])
+    return f"{count} dead letter{'' if count == 1 else 's'}"
 
 
 def _moved(answer: Answer) -> str:
@@ -23,36 +24,36 @@ def _moved(answer: Answer) -> str:
     return f"{counts['done']} done, {counts['unreadable']} unreadable, {counts['left']} left"
 
 
-def poison(night: Night, sizes: Sizes) -> None:
-    """The event of a write arrives mangled: no worker can read it, however often it is received."""
-    night.begin()
-    _mangle_one(night)
-    night.told.happened.append("the event of one new object arrives cut in half; five receives later it is dead")
-    night.until("the message is a dead letter", lambda: night.stage.backlog(CN)[1] == 1)
-    status = night.status_until("a dead letter", lambda s: s["directions"][0]["dead"]["visible"] == 1)
-    night.told.status = status
-    night.check("status: exit code 3", status.code == 3, status.code)
-    night.alarms(now=["cn-dead-letters"])
-    listed = night.dualsync("dlq", "list", "cn", gist=_letters)
+def poison(drill: Drill, sizes: Sizes) -> None:
+    """Cut the event of a write in half: no worker can decode it."""
+    drill.begin()
+    _mangle_one(drill)
+    drill.note("the event of one new object arrives cut in half; after five receives it is a dead letter")
+    drill.until("the message is a dead letter", lambda: drill.stage.backlog(CN)[1] == 1)
+    status = drill.status_until("a dead letter", lambda s: s["directions"][0]["dead"]["visible"] == 1)
+    drill.report.status = status
+    drill.check("status: exit code 3", status.code == 3, status.code)
+    drill.alarms(now=["cn-dead-letters"])
+    listed = drill.dualsync("dlq", "list", "cn", gist=_letters)
     unreadable = listed.data["letters"][0]
-    night.check("dlq list shows the body that can't be read", not unreadable["readable"] and bool(unreadable["body"]))
-    again = night.dualsync("dlq", "redrive", "cn", "--all", "--yes", gist=_moved)
-    night.check("dlq redrive refuses what can't be read", again.code == 3 and night.stage.backlog(CN)[1] == 1)
-    verified = night.dualsync("verify", "--grace", "0", gist=lambda a: a.data["verdict"])
-    night.check("verify finds the object that did not travel", verified.code == 3 and verified.data["faults"] == 1)
-    dropped = night.dualsync("dlq", "drop", "cn", "--all", "--yes", gist=_moved)
-    night.check("dlq drop removes it", dropped.code == 0 and night.stage.backlog(CN)[1] == 0, dropped.err)
-    night.dualsync("reconcile", "--yes", gist=lambda a: f"{a.data['cn->global']['queued']} queued")
-    night.same()
-    night.well()
+    drill.check("dlq list shows the unreadable body", not unreadable["readable"] and bool(unreadable["body"]))
+    again = drill.dualsync("dlq", "redrive", "cn", "--all", "--yes", gist=_moved)
+    drill.check("dlq redrive refuses an unreadable message", again.code == 3 and drill.stage.backlog(CN)[1] == 1)
+    verified = drill.dualsync("verify", "--grace", "0", gist=lambda a: a.data["verdict"])
+    drill.check("verify finds the object that was not copied", verified.code == 3 and verified.data["faults"] == 1)
+    dropped = drill.dualsync("dlq", "drop", "cn", "--all", "--yes", gist=_moved)
+    drill.check("dlq drop removes it", dropped.code == 0 and drill.stage.backlog(CN)[1] == 0, dropped.err)
+    drill.dualsync("reconcile", "--yes", gist=lambda a: f"{a.data['cn->global']['queued']} queued")
+    drill.check_same()
+    drill.check_healthy()
 
 
-def _mangle_one(night: Night) -> None:
-    """With no worker at it, take an event out of the queue, and put half of it back."""
-    fleet, sqs = night.stage.fleet, night.stage.cloud.client(CN, "sqs")
+def _mangle_one(drill: Drill) -> None:
+    """While no worker runs, replace an event in the queue by its first half."""
+    fleet, sqs = drill.stage.fleet, drill.stage.cloud.client(CN, "sqs")
     url = fleet.outputs[CN]["queueUrl"]
     fleet.workers[CN].stop()
-    night.put(CN, {"poison.txt": b"its event arrives mangled"})
+    drill.put(CN, {"poison.txt": b"its event arrives cut in half"})
     body = ""
 
     def received() -> bool:
@@ -63,15 +64,15 @@ def _mangle_one(night: Night) -> None:
         return bool(body)
 
     if not wait_for(received, 10):
-        raise NotInTime("the event of poison.txt did not come")
+        raise DeadlineError("the event of poison.txt did not arrive in 10 s")
     sqs.send_message(QueueUrl=url, MessageBody=body[: len(body) // 2])
     fleet.start(CN)
 
 
-def full(night: Night, sizes: Sizes) -> None:
-    """A policy of the other bucket refuses every write, for longer than a worker waits."""
-    night.begin()
-    s3, bucket = night.stage.cloud.client(GLOBAL, "s3"), night.sides[GLOBAL].bucket
+def full(drill: Drill, sizes: Sizes) -> None:
+    """Refuse every write by a policy of the other bucket, for longer than a worker retries."""
+    drill.begin()
+    s3, bucket = drill.stage.cloud.client(GLOBAL, "s3"), drill.sides[GLOBAL].bucket
     statement = {
         "Effect": "Deny",
         "Principal": "*",
@@ -80,23 +81,25 @@ def full(night: Night, sizes: Sizes) -> None:
     }
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     count = sizes.letters
-    night.told.happened.append(f"global's bucket refuses writes (six hours pass); {count} objects are written at cn")
-    night.put(CN, {f"refused/{n}.txt": f"{n}".encode() for n in range(count)})
-    night.until(f"{count} dead letters", lambda: night.stage.backlog(CN)[1] == count, 60 + count)
-    status = night.status_until("dead letters", lambda s: s["directions"][0]["dead"]["visible"] == count)
-    night.told.status = status
-    night.check("status: exit code 3, and says denied", status.code == 3 and "denied" in _all(status), _all(status))
-    night.alarms(now=["cn-dead-letters"])
-    listed = night.dualsync("dlq", "list", "cn", "--limit", "100000", gist=_letters)
+    drill.note(f"global's bucket refuses writes for longer than workers retry; {count} objects are written at cn")
+    drill.put(CN, {f"refused/{n}.txt": f"{n}".encode() for n in range(count)})
+    drill.until(f"{count} dead letters", lambda: drill.stage.backlog(CN)[1] == count, 60 + count)
+    status = drill.status_until("dead letters", lambda s: s["directions"][0]["dead"]["visible"] == count)
+    drill.report.status = status
+    drill.check(
+        "status: exit code 3, and names the reason denied", status.code == 3 and "denied" in _all(status), _all(status)
+    )
+    drill.alarms(now=["cn-dead-letters"])
+    listed = drill.dualsync("dlq", "list", "cn", "--limit", "100000", gist=_letters)
     reasons = {letter["reason"].split(":")[0] for letter in listed.data["letters"]}
-    night.check("dlq list has all, with the reason", len(listed.data["letters"]) == count and reasons == {"denied"})
+    drill.check("dlq list has all, with the reason", len(listed.data["letters"]) == count and reasons == {"denied"})
     s3.delete_bucket_policy(Bucket=bucket)
-    night.told.happened.append("the policy is mended")
-    sent = night.dualsync("dlq", "redrive", "cn", "--all", "--yes", gist=_moved)
-    night.check("dlq redrive sends all anew", sent.code == 0 and sent.data["cn->global"]["done"] == count, sent.data)
-    night.same()
-    night.check("the dead-letter queue is empty", not any(night.stage.backlog(side)[1] for side in SideName))
-    night.well()
+    drill.note("the policy is removed")
+    sent = drill.dualsync("dlq", "redrive", "cn", "--all", "--yes", gist=_moved)
+    drill.check("dlq redrive sends all again", sent.code == 0 and sent.data["cn->global"]["done"] == count, sent.data)
+    drill.check_same()
+    drill.check("the dead-letter queue is empty", not any(drill.stage.backlog(side)[1] for side in SideName))
+    drill.check_healthy()
 
 
 def _all(status: Answer) -> str:
@@ -104,6 +107,6 @@ def _all(status: Answer) -> str:
 
 
 CASES = (
-    Case("poison", "A poison message", poison),
+    Case("poison", "A message that no worker can decode", poison),
     Case("dead-letters", "A full dead-letter queue", full, {"DUALSYNC_DENIED_SECONDS": "0"}),
 )

@@ -1,4 +1,4 @@
-"""One case's sandbox, and what its author needs: users, the command line, the alarms, and waiting with an end."""
+"""The sandbox of one case, with users, the command line, the alarms, and waits that have a deadline."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dualsync.runtime.settings import SideName
 from dualsync.runtime.sync.conflict_copy import is_conflict_name
 from sandbox.cloudwatch.alarms import Verdict
 from sandbox.cloudwatch.watch import Watch
-from sandbox.demo.comparison import Expected, Side, settled, wait_for
+from sandbox.demo.comparison import Expected, Side, unsettled, wait_for
 from sandbox.environment.environment import Stage
 from tests.e2e.drill import pulumi, shell
-from tests.e2e.drill.case_report import Answer, Check, Told
+from tests.e2e.drill.case_report import Answer, CaseReport, Check
 
 SETTINGS = {
     "DUALSYNC_RETRY_DELAY_SECONDS": "2",
@@ -26,25 +26,30 @@ SETTINGS = {
     "DUALSYNC_FINDER_GRACE_SECONDS": "0",
     "DUALSYNC_KEEP_LOSER": "true",
 }
-"""Shorter waits than the deployed ones, so that a night fits into minutes."""
+"""Shorter delays than the deployed ones, so that a case takes minutes."""
 
 WRITERS = 8
+"""Threads that upload for a user."""
+
 SETTLE_SECONDS = 240.0
-PATIENCE = 180.0
-"""Seconds until what should be there at once is given up: a machine may have other work."""
+"""Deadline for empty queues, in seconds."""
+
+STATUS_SECONDS = 180.0
+"""Deadline for a status, in seconds. Generous, because the machine may be busy with other work."""
+
 BASELINE = 10
-"""Objects a side before anything happens."""
+"""Objects per side that are written and copied before the fault."""
 
 
-class NotInTime(Exception):
-    """Something that had to happen did not; the text says what, and how it stood."""
+class DeadlineError(Exception):
+    """An expected change did not happen in time; the text holds the expectation and the last state."""
 
 
-class Night:
-    """A running pair. Leaving it ends all processes; the folder stays after a failure."""
+class Drill:
+    """A pair in a sandbox. Its exit ends all processes; after a failure the folder stays."""
 
-    def __init__(self, told: Told, settings: Mapping[str, str], config: Mapping[str, Any]) -> None:
-        self.told = told
+    def __init__(self, report: CaseReport, settings: Mapping[str, str], config: Mapping[str, Any]) -> None:
+        self.report = report
         self._config = config
         self.expected = Expected()
         self.stage = Stage.open("drill", settings={**SETTINGS, **settings})
@@ -54,7 +59,7 @@ class Night:
         self.pair = Path()
 
     def begin(self, changes: Mapping[SideName, Mapping[str, str]] | None = None) -> None:
-        """Deploy both stacks, start the workers (`changes` of their settings), and see that all is well."""
+        """Deploy both stacks, start the workers with `changes` of their settings, wait until the pair is healthy."""
         stage = self.stage
         stage.build_bundles()
         for side in SideName:
@@ -70,12 +75,10 @@ class Night:
             stage.fleet.find(side, {}, shell.COMMAND_SECONDS)
             self.put(side, {f"before/{side}/{n}.txt": f"{side} {n}".encode() for n in range(BASELINE)})
         self.settle()
-        self.status_until("all is well before anything happens", lambda status: status["healthy"])
-
-    # users
+        self.status_until("healthy before the fault", lambda status: status["healthy"])
 
     def put(self, side: SideName, objects: Mapping[str, bytes]) -> None:
-        """A user of that side writes."""
+        """Write objects as a user of that side."""
         place = self.sides[side]
 
         def one(item: tuple[str, bytes]) -> None:
@@ -87,16 +90,14 @@ class Night:
             self.expected.write(key, content)
 
     def delete(self, side: SideName, keys: Iterable[str]) -> None:
-        """A user of that side deletes, a thousand a request. What should be there then is the caller's to say."""
+        """Delete objects as a user of that side, 1,000 per request. The caller updates `expected`."""
         place, names = self.sides[side], list(keys)
         for at in range(0, len(names), 1000):
             objects = [{"Key": key} for key in names[at : at + 1000]]
             place.s3.delete_objects(Bucket=place.bucket, Delete={"Objects": objects, "Quiet": True})
 
-    # the command line
-
-    def dualsync(self, *arguments: str, gist: Callable[[Answer], str] | None = None, told: bool = True) -> Answer:
-        """Call the command line as a person's shell would; `gist` puts its answer into words for the report."""
+    def dualsync(self, *arguments: str, gist: Callable[[Answer], str] | None = None, reported: bool = True) -> Answer:
+        """Run the command line as an operator's shell does; `gist` summarises the answer for the report."""
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "DUALSYNC", "PULUMI_"))}
         environment = keep | self.stage.workspace.environment | {"PATH": self._path, pulumi.PAIR: str(self.pair)}
         done = shell.dualsync(["--pair", str(self.pair), *arguments, "--json"], environment)
@@ -105,80 +106,85 @@ class Night:
         except ValueError:
             data = None
         answer = Answer(arguments, done.code, done.out, done.err, data)
-        if told:
+        if reported:
             words = gist(answer) if gist is not None and data is not None else ""
-            self.told.asked.append((answer, words or (done.err.strip().splitlines() or [""])[-1]))
+            self.report.commands.append((answer, words or (done.err.strip().splitlines() or [""])[-1]))
         return answer
 
-    def status_until(self, what: str, condition: Callable[[Any], bool], seconds: float = PATIENCE) -> Answer:
-        """Ask `status` until it shows what it should; the answer. Raises `NotInTime`."""
-        answer = self.dualsync("status", told=False)
+    def status_until(self, what: str, condition: Callable[[Any], bool], seconds: float = STATUS_SECONDS) -> Answer:
+        """Run `status` until `condition` holds for its document, and return it. Raises `DeadlineError`."""
+        answer = self.dualsync("status", reported=False)
 
         def shown() -> bool:
             nonlocal answer
-            answer = self.dualsync("status", told=False)
+            answer = self.dualsync("status", reported=False)
             return answer.data is not None and condition(answer.data)
 
         if not wait_for(shown, seconds, 0.5):
             problems = [p["what"] for p in (answer.data or {}).get("problems", ())]
             states = [d["state"] for d in (answer.data or {}).get("directions", ())]
-            raise NotInTime(f"status did not show in {seconds:.0f} s: {what}; {states} {problems} {answer.err}")
+            raise DeadlineError(f"status after {seconds:.0f} s is not {what!r}: {states} {problems} {answer.err}")
         return answer
 
-    # looking
+    def note(self, text: str) -> None:
+        """Add an event to the report."""
+        self.report.happened.append(text)
 
     def until(self, what: str, condition: Callable[[], bool], seconds: float = SETTLE_SECONDS) -> None:
-        """Wait, but not for ever. Raises `NotInTime`."""
+        """Wait until `condition` holds. Raises `DeadlineError` after `seconds`."""
         if not wait_for(condition, seconds, 0.2):
             backlog = {str(side): self.stage.backlog(side) for side in SideName}
-            raise NotInTime(f"not in {seconds:.0f} s: {what}; (waiting, dead) {backlog}")
+            raise DeadlineError(f"not within {seconds:.0f} s: {what}; messages (waiting, dead): {backlog}")
 
     def settle(self, seconds: float = SETTLE_SECONDS) -> None:
-        """Until both sides hold what users expect and no message waits."""
+        """Wait until no message waits and both sides hold what users expect."""
         self.until("the queues are empty", lambda: not any(self.stage.backlog(s)[0] for s in SideName), seconds)
         self.until("both sides hold what users expect", lambda: not self.late(), 60)
 
     def late(self) -> list[str]:
-        """Keys that are not as users expect; kept losers of conflicts are nobody's expectation."""
-        return [key for key in settled(self.sides.values(), self.expected) if not is_conflict_name(key)]
+        """Return the keys that are not as users expect; conflict copies do not count."""
+        return [key for key in unsettled(self.sides.values(), self.expected) if not is_conflict_name(key)]
 
     def check(self, text: str, good: bool, detail: object = "") -> None:
-        """Note whether something is as it should be; the case goes on."""
-        self.told.check(Check(text, good, "" if good else str(detail)))
+        """Record whether an expectation holds; the case continues either way."""
+        self.report.check(Check(text, good, "" if good else str(detail)))
 
     def alarms(self, now: Iterable[str] = (), lasting: Iterable[str] | None = None) -> None:
-        """Exactly these alarms are raised at once, and those if it lasts (default: the same). Names as `cn-lag`."""
-        told, now = self.told, {*now}
+        """Check that exactly these alarms are raised at once, and `lasting` if the fault lasts (default: the same).
+
+        Names are those of the deployed alarms without the pair's: `cn-lag`.
+        """
+        report, now = self.report, {*now}
         later = now if lasting is None else {*lasting}
 
         def raised() -> bool:
-            told.now, told.lasting = self.watch.raised(), self.watch.raised(lasting=True)
-            return now <= _names(told.now) and later == _names(told.lasting)
+            report.now, report.lasting = self.watch.raised(), self.watch.raised(lasting=True)
+            return now <= _names(report.now) and later == _names(report.lasting)
 
-        # The watch looks once a second: what it saw last may be a queue on its way to empty, or one whose messages a
-        # command that reads it hides for a moment.
+        # The watch samples once per second. Its last sample may be of a queue that is about to be empty, or whose
+        # messages are hidden for a moment by a command that reads them.
         wait_for(raised, 15)
-        for when, verdicts, wanted in (("at once", told.now, now), ("if it lasts", told.lasting, later)):
+        for when, verdicts, wanted in (("at once", report.now, now), ("if it lasts", report.lasting, later)):
             found = _names(verdicts)
             self.check(f"alarms {when}: {', '.join(sorted(wanted)) or 'none'}", found == wanted, sorted(found))
 
-    def woken(self, alarm: str, seconds: float = 600) -> None:
-        """Wait for an alarm, as the person does whom it wakes. Raises `NotInTime`."""
+    def wait_for_alarm(self, alarm: str, seconds: float = 600) -> None:
+        """Wait until an alarm is raised. Raises `DeadlineError`."""
         self.until(f"alarm {alarm}", lambda: alarm in _names(self.watch.raised()), seconds)
 
-    def same(self) -> None:
-        """Both sides are the same, and the pair is well again, as the commands say and as users see it."""
+    def check_same(self) -> None:
+        """Check that both sides are equal, by `dualsync verify` and by what users expect."""
         self.settle()
         answer = self.dualsync("verify", "--grace", "0", gist=_verdict)
-        self.check("verify: both sides are the same", answer.code == 0, answer.out[-300:] + answer.err)
-        self.check("users find everything as they left it", not self.late(), self.late()[:5])
+        self.check("verify: both sides are equal", answer.code == 0, answer.out[-300:] + answer.err)
+        self.check("users find what they wrote last", not self.late(), self.late()[:5])
 
-    def well(self) -> None:
-        """Status says that nothing is stopped and nobody has to do anything."""
-        answer = self.status_until("all is well at the end", lambda status: status["healthy"])
+    def check_healthy(self) -> None:
+        """Check that `dualsync status` reports a healthy pair."""
+        answer = self.status_until("healthy at the end", lambda status: status["healthy"])
         self.check("status at the end: exit code 0", answer.code == 0)
 
-    def __enter__(self) -> Night:
+    def __enter__(self) -> Drill:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -188,7 +194,7 @@ class Night:
 
 
 def _names(verdicts: Iterable[Verdict]) -> set[str]:
-    """Of alarms, without the pair's: `cn-lag`."""
+    """Return the alarms' names without the pair's: `cn-lag`."""
     return {verdict.name.removeprefix("dth-dual-") for verdict in verdicts}
 
 
@@ -197,6 +203,6 @@ def _verdict(answer: Answer) -> str:
 
 
 def timed() -> Callable[[], float]:
-    """A stopwatch, in seconds."""
+    """Start a stopwatch and return a function that reads it, in seconds."""
     begun = time.monotonic()
     return lambda: time.monotonic() - begun

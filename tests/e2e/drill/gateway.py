@@ -1,4 +1,4 @@
-"""A way to the peer that can be cut: TCP on loopback, passed on to the stand-in cloud."""
+"""A TCP relay on loopback in front of the local cloud emulator, which a case can cut and restore."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHUNK = 1 << 16
 
 
 class Gateway:
-    """Listens until `close`; while it is down, nobody listens and every open connection is reset."""
+    """Relay between `up` and `down`. While it is down, connections are refused and the open ones are reset."""
 
     def __init__(self, endpoint: str) -> None:
         parts = urlsplit(endpoint)
@@ -24,11 +24,11 @@ class Gateway:
 
     @property
     def endpoint(self) -> str:
-        """Where clients reach it."""
+        """Return the address for clients; it stays the same after `down` and `up`."""
         return f"http://127.0.0.1:{self._port}"
 
     def up(self) -> None:
-        """Pass connections on (again)."""
+        """Start to relay connections."""
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self._port))
@@ -38,7 +38,7 @@ class Gateway:
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def down(self) -> None:
-        """Cut everything; harmless when it is down."""
+        """Close every connection and stop listening. Does nothing while it is down."""
         with self._lock:
             listener, self._listener = self._listener, None
             sockets = {*self._open, *([listener] if listener else [])}

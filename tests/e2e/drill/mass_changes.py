@@ -1,4 +1,4 @@
-"""What users do to the pair: very many deletions by mistake, and very many conflicts."""
+"""Thousands of deletions by mistake, and hundreds of conflicts."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from dualsync.runtime.settings import SideName
 from tests.e2e.drill.case import Case, Sizes
 from tests.e2e.drill.case_report import Answer
-from tests.e2e.drill.environment import Night
+from tests.e2e.drill.environment import Drill
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 SETTLE_EACH = 0.1
-"""Seconds that an object may take, besides the usual ones, where there are very many."""
+"""Seconds per object that are added to a deadline."""
 
 
-def _many(night: Night, count: int) -> list[str]:
-    """A bucket in use: objects on both sides before anything is deployed; the first finder run learns of them."""
+def _many(drill: Drill, count: int) -> list[str]:
+    """Create objects on both sides before deployment; the first finder run records them."""
     objects = {f"archive/{n % 100:02}/{n:06}.txt": f"document {n}".encode() for n in range(count)}
     for side in SideName:
-        night.put(side, objects)
-    night.begin()
+        drill.put(side, objects)
+    drill.begin()
     return list(objects)
 
 
@@ -29,130 +29,130 @@ def _pending(answer: Answer) -> str:
     return f"{len(answer.data['pending'])} pending, {sum(hold['count'] for hold in answer.data['held'])} held"
 
 
-def lost(night: Night, sizes: Sizes) -> None:
-    """Deletions whose events never came: the finder finds them all at once, and holds them."""
+def lost(drill: Drill, sizes: Sizes) -> None:
+    """Lose the events of deletions: the finder finds all of them in one run and holds them."""
     count = sizes.deletions
-    keys = _many(night, count)
-    s3, bucket = night.stage.cloud.client(CN, "s3"), night.sides[CN].bucket
+    keys = _many(drill, count)
+    s3, bucket = drill.stage.cloud.client(CN, "s3"), drill.sides[CN].bucket
     notification = s3.get_bucket_notification_configuration(Bucket=bucket)
     notification.pop("ResponseMetadata")
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
-    night.delete(CN, keys)
+    drill.delete(CN, keys)
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=notification)
-    night.told.happened.append(f"{count} objects are deleted at cn by mistake while its notification is gone")
+    drill.note(f"{count} objects are deleted at cn by mistake while its notification is gone")
     for side in SideName:
-        night.stage.fleet.find(side, {}, 60 + count * SETTLE_EACH)
-    there = len(night.sides[GLOBAL].listing())
-    night.check("the finder has deleted nothing", there == len(night.expected.contents), there)
-    status = night.status_until("deletions are held", lambda s: any("held" in p["what"] for p in s["problems"]))
-    night.told.status = status
-    night.check("status: exit code 3", status.code == 3, status.code)
-    night.alarms(now=["cn-held-deletions", "global-held-deletions"])
-    listed = night.dualsync("deletions", "list", gist=lambda a: f"{[hold['count'] for hold in a.data['held']]} held")
+        drill.stage.fleet.find(side, {}, 60 + count * SETTLE_EACH)
+    there = len(drill.sides[GLOBAL].listing())
+    drill.check("the finder has deleted nothing", there == len(drill.expected.contents), there)
+    status = drill.status_until("deletions are held", lambda s: any("held" in p["what"] for p in s["problems"]))
+    drill.report.status = status
+    drill.check("status: exit code 3", status.code == 3, status.code)
+    drill.alarms(now=["cn-held-deletions", "global-held-deletions"])
+    listed = drill.dualsync("deletions", "list", gist=lambda a: f"{[hold['count'] for hold in a.data['held']]} held")
     counts = [hold["count"] for hold in listed.data["held"]]
-    night.check("deletions list has all", listed.code == 3 and counts == [count, count], counts)
-    _reject(night, count)
-    night.settle(60 + count * SETTLE_EACH)
-    night.same()
-    night.well()
+    drill.check("deletions list has all", listed.code == 3 and counts == [count, count], counts)
+    _reject(drill, count)
+    drill.settle(60 + count * SETTLE_EACH)
+    drill.check_same()
+    drill.check_healthy()
 
 
-def _reject(night: Night, count: int) -> None:
-    taken = night.dualsync("deletions", "reject", "--yes", gist=lambda a: f"{a.data['kept']} written again")
-    night.check("deletions reject brings them back", taken.code == 0 and taken.data["kept"] == count, taken.data)
+def _reject(drill: Drill, count: int) -> None:
+    taken = drill.dualsync("deletions", "reject", "--yes", gist=lambda a: f"{a.data['kept']} written again")
+    drill.check("deletions reject brings them back", taken.code == 0 and taken.data["kept"] == count, taken.data)
 
 
-def live(night: Night, sizes: Sizes) -> None:
-    """Deletions that travel as events: an alarm tells, pausing saves the rest, versions have what is gone."""
+def live(drill: Drill, sizes: Sizes) -> None:
+    """Delete with events: an alarm fires, a pause saves the rest, versions restore what is gone."""
     count = sizes.deletions
-    s3, bucket = night.stage.cloud.client(GLOBAL, "s3"), night.sides[GLOBAL].bucket
+    s3, bucket = drill.stage.cloud.client(GLOBAL, "s3"), drill.sides[GLOBAL].bucket
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    keys = _many(night, count)
+    keys = _many(drill, count)
     begun = datetime.now(UTC).replace(microsecond=0)
-    night.delete(CN, keys)
-    night.woken("cn-many-deletions")
-    paused = night.dualsync("pause", "cn", "--yes", "--wait", "--reason", "mass deletion at cn", "--timeout", "120")
-    night.check("pause: no worker has anything in hand", paused.code == 0 and paused.data["still"], paused.data)
-    survivors = {key for key in night.sides[GLOBAL].listing() if key.startswith("archive/")}
+    drill.delete(CN, keys)
+    drill.wait_for_alarm("cn-many-deletions")
+    paused = drill.dualsync("pause", "cn", "--yes", "--wait", "--reason", "mass deletion at cn", "--timeout", "120")
+    drill.check("pause: no worker is processing a message", paused.code == 0 and paused.data["still"], paused.data)
+    survivors = {key for key in drill.sides[GLOBAL].listing() if key.startswith("archive/")}
     saved, gone = len(survivors), count - len(survivors)
-    night.told.happened.append(
-        f"{count} objects are deleted at cn by mistake; the alarm wakes somebody, the direction is paused: {gone} are"
-        f" deleted at global, too, by then; its bucket keeps versions"
+    drill.note(
+        f"{count} objects are deleted at cn by mistake; the operator pauses the direction when the alarm fires;"
+        f" by then {gone} are deleted at global too; its bucket keeps versions"
     )
-    status = night.status_until("cn->global is paused", lambda s: s["directions"][0]["state"] == "PAUSED")
-    night.told.status = status
-    night.check("status: exit code 3", status.code == 3, status.code)
-    waits = ["cn-oldest-message"] if night.stage.backlog(CN)[0] else []
-    night.alarms(now=["cn-many-deletions"], lasting=waits)
-    listed = night.dualsync("deletions", "list", "--live", gist=_pending)
-    night.check("deletions list --live names the saved", _keys(listed) == survivors, len(_keys(listed)))
-    _reject(night, saved)
-    back = night.dualsync(
+    status = drill.status_until("cn->global is paused", lambda s: s["directions"][0]["state"] == "PAUSED")
+    drill.report.status = status
+    drill.check("status: exit code 3", status.code == 3, status.code)
+    waits = ["cn-oldest-message"] if drill.stage.backlog(CN)[0] else []
+    drill.alarms(now=["cn-many-deletions"], lasting=waits)
+    listed = drill.dualsync("deletions", "list", "--live", gist=_pending)
+    drill.check("deletions list --live names the saved", _keys(listed) == survivors, len(_keys(listed)))
+    _reject(drill, saved)
+    back = drill.dualsync(
         "deletions", "restore", "--since", begun.isoformat(), "--yes", gist=lambda a: f"{a.data['restored']} restored"
     )
-    night.check(
+    drill.check(
         "deletions restore brings back what is gone", back.code == 0 and back.data["restored"] == gone, back.out
     )
-    resumed = night.dualsync("resume", "cn")
-    night.check("resume", resumed.code == 0, resumed.err)
-    night.settle(60 + count * SETTLE_EACH)
-    night.same()
-    kept = len(set(keys) & set(night.sides[CN].listing()))
-    night.check("every object is back at cn", kept == count, f"{kept} of {count}")
-    night.well()
+    resumed = drill.dualsync("resume", "cn")
+    drill.check("resume", resumed.code == 0, resumed.err)
+    drill.settle(60 + count * SETTLE_EACH)
+    drill.check_same()
+    kept = len(set(keys) & set(drill.sides[CN].listing()))
+    drill.check("every object is back at cn", kept == count, f"{kept} of {count}")
+    drill.check_healthy()
 
 
 def _keys(answer: Answer) -> set[str]:
     return {deletion["key"] for deletion in answer.data["pending"]}
 
 
-def storm(night: Night, sizes: Sizes) -> None:
-    """Users of both sides write the same keys while no worker looks."""
-    night.begin()
-    count, fleet = sizes.conflicts, night.stage.fleet
+def storm(drill: Drill, sizes: Sizes) -> None:
+    """Write the same keys on both sides while no worker runs."""
+    drill.begin()
+    count, fleet = sizes.conflicts, drill.stage.fleet
     for side in SideName:
         fleet.workers[side].stop()
     keys = [f"shared/{n}.txt" for n in range(count)]
-    night.put(CN, {key: f"cn's {key}".encode() for key in keys})
+    drill.put(CN, {key: f"cn's {key}".encode() for key in keys})
     second = int(time.time())
-    night.until("S3's next second", lambda: int(time.time()) > second, 5)
-    night.put(GLOBAL, {key: f"global's {key}".encode() for key in keys})
+    drill.until("S3's next second", lambda: int(time.time()) > second, 5)
+    drill.put(GLOBAL, {key: f"global's {key}".encode() for key in keys})
     for side in SideName:
         fleet.start(side)
-    night.told.happened.append(f"{count} keys are written on both sides while no worker runs, later at global")
-    night.settle()
-    status = night.status_until("conflicts are told", lambda s: s["directions"][0]["conflicts"] > 0)
-    night.told.status = status
-    night.check("status: exit code 0, for all is settled", status.code == 0, status.data["problems"])
-    night.check("the later write won everywhere", not night.late(), night.late()[:3])
-    night.alarms(now=["cn-many-conflicts", "global-many-conflicts"], lasting=[])
-    listed = night.dualsync("conflicts", "list", gist=lambda a: f"{len(a.data['conflicts'])} conflicts")
+    drill.note(f"{count} keys are written on both sides while no worker runs, later at global")
+    drill.settle()
+    status = drill.status_until("conflicts are listed", lambda s: s["directions"][0]["conflicts"] > 0)
+    drill.report.status = status
+    drill.check("status: exit code 0, because all are settled", status.code == 0, status.data["problems"])
+    drill.check("the later write won everywhere", not drill.late(), drill.late()[:3])
+    drill.alarms(now=["cn-many-conflicts", "global-many-conflicts"], lasting=[])
+    listed = drill.dualsync("conflicts", "list", gist=lambda a: f"{len(a.data['conflicts'])} conflicts")
     found: list[dict[str, Any]] = listed.data["conflicts"]
-    night.check("conflicts list has all", listed.code == 3 and {c["key"] for c in found} == {*keys}, len(found))
-    undone = night.dualsync("conflicts", "undo", keys[0], "--yes", gist=lambda a: f"{a.data['undone']} undone")
-    night.check("conflicts undo brings a loser back", undone.code == 0, undone.err)
-    night.expected.write(keys[0], f"cn's {keys[0]}".encode())
-    night.settle()
-    # Listings tell sizes; these contents differ in size by side.
-    night.check("the loser is back on both sides", not night.late(), night.late()[:3])
-    struck = night.dualsync("conflicts", "resolve", "--all", "--yes", gist=lambda a: f"{a.data['resolved']} resolved")
-    night.check("conflicts resolve accepts the rest", struck.code == 0, struck.err)
-    night.check("no conflict is left on the list", night.dualsync("conflicts", "list").code == 0)
-    night.same()
-    night.well()
+    drill.check("conflicts list has all", listed.code == 3 and {c["key"] for c in found} == {*keys}, len(found))
+    undone = drill.dualsync("conflicts", "undo", keys[0], "--yes", gist=lambda a: f"{a.data['undone']} undone")
+    drill.check("conflicts undo brings a loser back", undone.code == 0, undone.err)
+    drill.expected.write(keys[0], f"cn's {keys[0]}".encode())
+    drill.settle()
+    # A listing holds sizes; the two sides' contents differ in size.
+    drill.check("the loser is back on both sides", not drill.late(), drill.late()[:3])
+    struck = drill.dualsync("conflicts", "resolve", "--all", "--yes", gist=lambda a: f"{a.data['resolved']} resolved")
+    drill.check("conflicts resolve accepts the rest", struck.code == 0, struck.err)
+    drill.check("no conflict is left on the list", drill.dualsync("conflicts", "list").code == 0)
+    drill.check_same()
+    drill.check_healthy()
 
 
 CASES = (
-    Case("deletions-lost", "Deletions by mistake, found by the finder", lost),
+    Case("deletions-lost", "Deletions by mistake whose events were lost", lost),
     Case(
         "deletions-live",
-        "Deletions by mistake, as events",
+        "Deletions by mistake, with their events",
         live,
         config=lambda sizes: {"deletionsAlarm": max(1, sizes.deletions // 10)},
     ),
     Case(
         "conflicts",
-        "A conflict storm",
+        "Many conflicts at once",
         storm,
         config=lambda sizes: {"conflictsAlarm": max(1, sizes.conflicts // 2)},
     ),

@@ -1,6 +1,6 @@
-"""`pulumi` as the drill plays it: of a deployment with another `keyVersion` only what it does to the key.
+"""A substitute for `pulumi` that performs only what a changed `keyVersion` does: it replaces the access key.
 
-The order is the deployment's: a new key, the secret in the peer's account, and only then the old key.
+The order is the deployment's: create a key, update the secret in the peer's account, delete the old key.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dualsync.runtime.settings import SideName
 from sandbox.cloud.handle import Cloud
 
 PAIR = "DUALSYNC_DRILL_PAIR"
-"""Variable with the pair file's path."""
+"""Environment variable with the pair file's path."""
 
 
 def install(folder: Path) -> Path:
-    """Write the program `pulumi` into a folder of its own; that folder."""
+    """Write the program `pulumi` into a folder of its own and return that folder."""
     bin = folder / "bin"
     bin.mkdir(exist_ok=True)
     script = bin / "pulumi"
@@ -28,7 +28,7 @@ def install(folder: Path) -> Path:
 
 
 def main(arguments: list[str]) -> int:
-    """`config get`, `config set` and `up`, of one stack."""
+    """Run `config get`, `config set` or `up` of one stack."""
     pair = Path(os.environ[PAIR])
     stack = arguments[arguments.index("--stack") + 1]
     file = pair.with_name(f"version-{stack}.json")
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
 
 
 def replace_key(pair: dict[str, dict[str, str]], side: SideName) -> None:
-    """Another key for the side's dedicated user."""
+    """Replace the access key of the side's dedicated user."""
     facts, peer = pair[side], pair[side.peer]
     environment: dict[str, str] = json.loads(json.dumps(facts["environment"]))
     cloud = Cloud(environment["AWS_ENDPOINT_URL"])

@@ -1,4 +1,4 @@
-"""`python -m sandbox drill`: every case, or those that are named; a report, and an exit code that judges."""
+"""Runs every case, or those that are named; prints a report per case and a summary."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tests.e2e.drill import crash_loop, dead_letters, mass_changes, outages
-from tests.e2e.drill.case import Case, Sizes, played
-from tests.e2e.drill.case_report import Told, show
+from tests.e2e.drill.case import Case, Sizes, play_case
+from tests.e2e.drill.case_report import CaseReport, show
 
 CASES: dict[str, Case] = {
     case.name: case for case in (*outages.CASES, *dead_letters.CASES, *mass_changes.CASES, *crash_loop.CASES)
@@ -16,19 +16,21 @@ CASES: dict[str, Case] = {
 
 
 def run(names: Sequence[str], sizes: Sizes) -> int:
-    """Play the cases; 0 when every one behaved."""
+    """Run the cases and return the exit code: 0 when every one passed."""
     console = Console(highlight=False, soft_wrap=True)
-    told: list[Told] = []
+    reports: list[CaseReport] = []
     for name in names or CASES:
         case = CASES[name]
         with console.status(f"{case.title} …") if console.is_terminal else console.capture():
-            told.append(played(case, sizes))
-        show(console, told[-1])
-    bad = [one.name for one in told if not one.good]
-    seconds = sum(one.seconds for one in told)
+            reports.append(play_case(case, sizes))
+        show(console, reports[-1])
+    bad = [one.name for one in reports if not one.good]
+    seconds = sum(one.seconds for one in reports)
     console.print()
     if bad:
-        console.print(f"[bold red]{len(bad)} of {len(told)} did not behave: {', '.join(bad)}[/] ({seconds:.0f} s)")
+        console.print(f"[bold red]{len(bad)} of {len(reports)} cases failed: {', '.join(bad)}[/] ({seconds:.0f} s)")
     else:
-        console.print(f"[bold green]All {len(told)} behaved; both sides are the same after each.[/] ({seconds:.0f} s)")
+        console.print(
+            f"[bold green]{_passed(len(reports))} passed; both sides were equal afterwards.[/] ({seconds:.0f} s)"
+        )
     return 1 if bad else 0

@@ -1,4 +1,4 @@
-"""The command line as a person's shell would start it."""
+"""Starts the command line as an operator's shell does."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from pathlib import Path
 from sandbox.environment.processes import ROOT
 
 COMMAND_SECONDS = 1800.0
+"""Seconds after which a command is stopped."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """How a command ended, and what it wrote."""
+class CommandResult:
+    """Exit code and output of a command."""
 
     code: int
+    """Exit code."""
+
     out: str
+    """Standard output."""
+
     err: str
+    """Standard error."""
 
 
-def dualsync(arguments: Sequence[str], environment: Mapping[str, str]) -> Said:
-    """A process of its own, with this environment and no other."""
+def dualsync(arguments: Sequence[str], environment: Mapping[str, str]) -> CommandResult:
+    """Run `dualsync` as a process whose environment is exactly `environment`."""
     script = Path(sys.executable).parent / "dualsync"
     start = [str(script)] if script.exists() else [sys.executable, "-m", "dualsync.runtime"]
     done = subprocess.run(
@@ -35,4 +41,4 @@ def dualsync(arguments: Sequence[str], environment: Mapping[str, str]) -> Said:
         timeout=COMMAND_SECONDS,
         check=False,
     )
-    return Said(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)

@@ -1,4 +1,4 @@
-"""Cases of the night drill with little in them: faults, status, alarms, remedies, both sides the same."""
+"""The failure drill with small numbers: faults, status, alarms, remedies, both sides equal."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typer.testing import CliRunner
 
 from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import Session
-from sandbox.__main__ import main
 from tests.e2e.drill import shell
-from tests.e2e.drill.case import Case, Sizes, played
-from tests.e2e.drill.case_report import Check, Told, show
-from tests.e2e.drill.environment import Night, NotInTime
+from tests.e2e.drill.__main__ import main
+from tests.e2e.drill.case import Case, Sizes, play_case
+from tests.e2e.drill.case_report import CaseReport, Check, show
+from tests.e2e.drill.environment import DeadlineError, Drill
 from tests.e2e.drill.run import CASES
-from tests.e2e.drill.shell import Said
+from tests.e2e.drill.shell import CommandResult
 
 SMALL = Sizes(objects=3, deletions=40, conflicts=4, letters=8)
 
 
-def in_process(arguments: Sequence[str], environment: Mapping[str, str]) -> Said:
-    """As `shell.dualsync`, without the second that a process needs to begin."""
+def in_process(arguments: Sequence[str], environment: Mapping[str, str]) -> CommandResult:
+    """Run as `shell.dualsync` does, without the second that a process needs to start."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith(("AWS_", "DUALSYNC", "PULUMI_"))]:
             patch.delenv(name)
@@ -33,22 +33,22 @@ def in_process(arguments: Sequence[str], environment: Mapping[str, str]) -> Said
         result = CliRunner().invoke(app, list(arguments), obj=Session(), prog_name="dualsync")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return Said(result.exit_code, result.stdout, result.stderr)
+    return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.mark.parametrize("name", ["deletions-live", "dead-letters"])
-def test_a_case_behaves(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_passes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shell, "dualsync", in_process)
-    told = played(CASES[name], SMALL)
-    assert told.good, [told.failure, *(f"{c.text}: {c.detail}" for c in told.checks if not c.good)]
+    report = play_case(CASES[name], SMALL)
+    assert report.good, [report.failure, *(f"{c.text}: {c.detail}" for c in report.checks if not c.good)]
     out = io.StringIO()
-    show(Console(file=out, width=400), told)
+    show(Console(file=out, width=400), report)
     assert f"{CASES[name].title} ({name}" in out.getvalue()
     assert "dualsync status → exit 3" in out.getvalue()
     assert "verify --grace 0 → exit 0" in out.getvalue()
 
 
-def test_all_numbers_are_scaled_and_enough_is_left_to_be_seen() -> None:
+def test_all_numbers_are_scaled_and_keep_a_minimum() -> None:
     assert Sizes().scaled(1) == Sizes()
     assert Sizes().scaled(0.1) == Sizes(deletions=1000, conflicts=20, letters=30)
     assert Sizes().scaled(0.001) == Sizes(deletions=20, conflicts=20, letters=20)
@@ -56,8 +56,8 @@ def test_all_numbers_are_scaled_and_enough_is_left_to_be_seen() -> None:
 
 @pytest.mark.parametrize("scale", ["0", "-1", "11"])
 def test_a_scale_that_is_none_is_refused(scale: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["drill", "--scale", scale]) == 2
-    assert "use more than 0" in capsys.readouterr().err
+    assert main(["--scale", scale]) == 2
+    assert "use a number above 0" in capsys.readouterr().err
 
 
 def test_every_fault_of_the_drill_has_its_case() -> None:
@@ -74,19 +74,19 @@ def test_every_fault_of_the_drill_has_its_case() -> None:
 
 
 def test_a_case_that_ends_too_late_fails_with_its_reason() -> None:
-    def late(night: Night, sizes: Sizes) -> None:
-        raise NotInTime("not in 3 s: the moon")
+    def late(drill: Drill, sizes: Sizes) -> None:
+        raise DeadlineError("not within 3 s: the moon")
 
-    told = played(Case("late", "Late", late), SMALL)
-    assert not told.good
-    assert "the moon" in told.failure
+    report = play_case(Case("late", "Late", late), SMALL)
+    assert not report.good
+    assert "the moon" in report.failure
 
 
 @pytest.mark.parametrize("checks", [[], [Check("a", True), Check("b", False, "why")]])
-def test_nothing_seen_and_anything_wrong_is_no_success(checks: list[Check]) -> None:
-    assert not Told("name", "title", checks=checks).good
+def test_a_case_without_checks_or_with_a_failed_one_is_no_success(checks: list[Check]) -> None:
+    assert not CaseReport("name", "title", checks=checks).good
 
 
 def test_an_unknown_case_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["drill", "--case", "flood"]) == 2
-    assert "--case flood: use one of revoked, peer-down" in capsys.readouterr().err
+    assert main(["--case", "flood"]) == 2
+    assert "--case flood: unknown case; use one of revoked, peer-down" in capsys.readouterr().err

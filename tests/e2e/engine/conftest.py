@@ -22,6 +22,6 @@ def engine() -> Iterator[EngineStage]:
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
-    """A stand-in cloud alone, for what needs no engine."""
+    """A local cloud emulator alone, for what needs no engine."""
     with Cloud.start() as running:
         yield running

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.environment.processes import ROOT, leashed
+from sandbox.environment.processes import ROOT, tied_to_parent
 from tests.e2e.pulumi_lifecycle.command import is_available
 
 
@@ -22,7 +22,7 @@ def empty(tmp_path: Path) -> Iterator[dict[str, Any]]:
     if not is_available():
         pytest.skip("needs `pulumi` and `pulumi-language-python` on PATH")
     file = tmp_path / "empty.json"
-    command = leashed([sys.executable, "-m", "sandbox", "empty", "--file", str(file)])
+    command = tied_to_parent([sys.executable, "-m", "sandbox", "empty", "--file", str(file)])
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert running.stdout is not None
     said = ""

@@ -13,10 +13,10 @@ import pytest
 
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
+from sandbox.environment.checkout import Checkout
 from sandbox.environment.environment import Stage
 from sandbox.environment.workspace import Workspace
 from sandbox.provider.attached import Attached
-from tests.e2e.pulumi_lifecycle.checkout import Checkout
 from tests.e2e.pulumi_lifecycle.command import Command, is_available
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")

@@ -9,9 +9,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sandbox.environment.workers import ProcessFailed
-from tests.e2e.pulumi_lifecycle.command import EngineFailed, is_available
-from tests.e2e.pulumi_lifecycle.life import FILES, SETTINGS, Life, NotAsPromised
+from sandbox.environment.workers import ProcessFailedError
+from tests.e2e.pulumi_lifecycle.command import EngineError, is_available
+from tests.e2e.pulumi_lifecycle.life import FILES, SETTINGS, Life, LifecycleError
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
 
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     try:
         with EngineStage.open("engine", SETTINGS) as engine:
             Life(engine, page, given.files).play()
-    except (NotAsPromised, EngineFailed, ProcessFailed) as e:
+    except (LifecycleError, EngineError, ProcessFailedError) as e:
         print(f"failed: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox.environment.checkout import Checkout
 from sandbox.environment.workspace import Workspace
-from tests.e2e.pulumi_lifecycle.checkout import Checkout
 
 NAME = "pulumi"
 PASSPHRASE = "the sandbox's passphrase"
 _QUIET = frozenset({"same", "read", "read-discard", "refresh", "delete-replaced", "create-replacement"})
 
 
-class EngineFailed(Exception):
+class EngineError(Exception):
     """The command ended with another code than wanted; the text is what it said."""
 
 
@@ -74,7 +74,7 @@ class Command:
     passphrase: str = PASSPHRASE
 
     def run(self, *arguments: str, wanted: Iterable[int] = (0,), text: str | None = None) -> Done:
-        """Run it; what it said. Raises `EngineFailed` when it ends with another code than one of `wanted`."""
+        """Run it; what it said. Raises `EngineError` when it ends with another code than one of `wanted`."""
         done = subprocess.run(
             [NAME, "-C", str(self.checkout.folder), "--non-interactive", "--color", "never", *arguments],
             env=self.environment(),
@@ -84,7 +84,7 @@ class Command:
             check=False,
         )
         if done.returncode not in wanted:
-            raise EngineFailed(f"pulumi {' '.join(arguments)}: code {done.returncode}\n{done.stdout}\n{done.stderr}")
+            raise EngineError(f"pulumi {' '.join(arguments)}: code {done.returncode}\n{done.stdout}\n{done.stderr}")
         return Done(done.returncode, done.stdout, done.stderr)
 
     def init(self, stack: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dualsync.runtime.log import State
 from dualsync.runtime.settings import SideName, variable
-from sandbox.demo.comparison import Side, compare, settled, wait_for
+from sandbox.demo.comparison import Side, compare, unsettled, wait_for
 from sandbox.demo.scenario import A, B, Scenario, library
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
@@ -26,14 +26,14 @@ SETTLE_SECONDS = 120
 FILES = 60
 
 
-class NotAsPromised(Exception):
+class LifecycleError(Exception):
     """A promise did not hold; the text says which, and what was seen."""
 
 
 def hold(promise: str, seen: object, wanted: object = True) -> None:
-    """Raises `NotAsPromised` unless what was seen is what was wanted."""
+    """Raises `LifecycleError` unless what was seen is what was wanted."""
     if seen != wanted:
-        raise NotAsPromised(f"{promise}: wanted {wanted!r}, saw {seen!r}")
+        raise LifecycleError(f"{promise}: wanted {wanted!r}, saw {seen!r}")
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Life:
         self.fleet = stage.fleet
 
     def play(self) -> None:
-        """From nothing to nothing. Raises `NotAsPromised`, and whatever fails."""
+        """From nothing to nothing. Raises `LifecycleError`, and whatever fails."""
         self.users.before_set_up()
         self.before = self.engine.census()
         self.previewed()
@@ -161,7 +161,7 @@ class Life:
         self.fleet.start(B)
         self.fleet.wait_until_running()
         name = variable("worker_concurrency")
-        told = [line["settings"][name] for line in self.fleet.said(B, "started")]
+        told = [line["settings"][name] for line in self.fleet.lines(B, "started")]
         hold("the new worker says that it runs with the new settings", told, ["16"])
         self.page.remark(f"A worker booted from the new template says what it runs with: `{name}={told[0]}`.")
 
@@ -233,7 +233,7 @@ class Life:
         return len(self.engine.pulumi.resources(stack))
 
     def _is(self, side: SideName, state: State) -> bool:
-        return bool(self.fleet.said(side, "state", state=state))
+        return bool(self.fleet.lines(side, "state", state=state))
 
     def _machines(self, side: SideName) -> set[str]:
         """Ids of the instances of a side's group."""
@@ -276,7 +276,7 @@ class Life:
 
         def done() -> bool:
             self.fleet.check()
-            late[:] = settled(self.users.sides.values(), self.users.expected)
+            late[:] = unsettled(self.users.sides.values(), self.users.expected)
             return not late
 
         wait_for(done, SETTLE_SECONDS)

@@ -1,4 +1,4 @@
-"""A stand-in cloud with the engine beside it: stacks that `pulumi` deploys, and the secrets it must never show."""
+"""A local cloud emulator with the engine: stacks that `pulumi` deploys, and the secrets that it must never show."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any
 
 from dualsync.runtime.settings import SideName
+from sandbox.environment.checkout import Checkout
 from sandbox.environment.environment import Stage
 from sandbox.provider.attached import Attached
 from tests.e2e.pulumi_lifecycle.census import census
-from tests.e2e.pulumi_lifecycle.checkout import Checkout
 from tests.e2e.pulumi_lifecycle.command import Command, Done
 
 

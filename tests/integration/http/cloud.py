@@ -1,4 +1,4 @@
-"""The stand-in cloud with a clock that stories can put forward: S3's LastModified and the events' times go by it."""
+"""The local cloud emulator with a clock that tests advance; S3's LastModified and the events' times follow it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dualsync.runtime.platform import SystemClock
 from sandbox.cloud.handle import Cloud
-from sandbox.environment.processes import ROOT, leashed
+from sandbox.environment.processes import ROOT, tied_to_parent
 
 VARIABLE = "STORY_CLOCK"
 """Environment variable: the file that says by how many seconds the cloud's clock is ahead."""
@@ -37,7 +37,7 @@ class StoryClock(SystemClock):
 def start(file: Path) -> Cloud:
     """A cloud that reads the clock's file."""
     process = subprocess.Popen(
-        leashed([sys.executable, "-m", "tests.integration.http.cloud"]),
+        tied_to_parent([sys.executable, "-m", "tests.integration.http.cloud"]),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=ROOT,
@@ -53,7 +53,7 @@ def _serve() -> None:
     from moto.s3 import models
 
     from sandbox.cloud import server
-    from sandbox.cloud.patches import events, multipart
+    from sandbox.cloud.patches import s3_events, s3_multipart
     from sandbox.cloud.patches.replace import replace
 
     file = Path(os.environ[VARIABLE])
@@ -64,9 +64,9 @@ def _serve() -> None:
     def text(*_: object) -> str:
         return now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
-    for module in (models, multipart):
+    for module in (models, s3_multipart):
         replace(module, "utcnow", now)
-    replace(events, "iso_8601_datetime_with_milliseconds", text)
+    replace(s3_events, "iso_8601_datetime_with_milliseconds", text)
     server.main([])
 
 

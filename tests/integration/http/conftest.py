@@ -1,4 +1,4 @@
-"""The stand-in cloud that a module's stories share."""
+"""The local cloud emulator that a module's stories share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One side in the stand-in cloud: bucket, queue and ledger as its users and its worker's real edges see them."""
+"""One side in the local cloud emulator: bucket, queue and ledger as its users and its worker's real edges see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios over HTTP: the real worker and finder over the real edges, against the stand-in cloud.
+"""Scenarios over HTTP: the real worker and finder over the real edges, against the local cloud emulator.
 
 It performs the lines of `tests/scenarios/README.md` that need no hand on single calls, events and messages. `wait` puts
 the cloud's clock forward; messages that must wait come back at once.

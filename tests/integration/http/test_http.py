@@ -1,4 +1,4 @@
-"""The stories of `tests/scenarios` again, over HTTP: real edges against the stand-in cloud, and each one mirrored."""
+"""The scenarios of `tests/simulation/scenarios` over HTTP, each of them mirrored: real adapters against the emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large objects over HTTP: real parts, real edges, the stand-in cloud; workers die in the middle of them."""
+"""Large objects over HTTP: real parts, real edges, the local cloud emulator; workers die in the middle of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One stand-in cloud a test process; each test makes buckets and queues of its own."""
+"""One local cloud emulator a test process; each test makes buckets and queues of its own."""
 
 from __future__ import annotations
 

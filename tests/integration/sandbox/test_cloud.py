@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.cloud.handle import Cloud, client
-from sandbox.cloud.patches.images import parameter_name
+from sandbox.cloud.patches.ssm import parameter_name
 from tests.integration.sandbox.conftest import Watched, queue_policy
 
 Make = Callable[..., Watched]

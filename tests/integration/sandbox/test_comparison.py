@@ -10,9 +10,9 @@ import pytest
 
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.handle import Cloud
-from sandbox.demo.comparison import Comparison, Expected, Side, compare, settled
-from sandbox.demo.journal import Journal
+from sandbox.demo.comparison import Comparison, Expected, Side, compare, unsettled
 from sandbox.demo.report import Result
+from sandbox.environment.journal import Journal
 from tests.integration.sandbox.conftest import Watched
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
@@ -39,7 +39,7 @@ def test_equal_sides_are_equal(sides: dict[SideName, Side]) -> None:
     both(sides, expected, "b/ü +", b"")
     found = compare(sides.values(), expected)
     assert found == Comparison({CN: 2, GLOBAL: 2}, 1, [])
-    assert settled(sides.values(), expected) == []
+    assert unsettled(sides.values(), expected) == []
 
 
 def test_each_kind_of_difference_is_named(sides: dict[SideName, Side]) -> None:
@@ -59,7 +59,7 @@ def test_each_kind_of_difference_is_named(sides: dict[SideName, Side]) -> None:
         "one-sided: is missing on global",
         "stale: cn holds 3 bytes that are not what the last writer wrote",
     ]
-    assert set(settled(sides.values(), expected)) == {"back", "nobody's", "one-sided"}
+    assert set(unsettled(sides.values(), expected)) == {"back", "nobody's", "one-sided"}
 
 
 def journal(tmp_path: Path, *lines: str) -> Journal:

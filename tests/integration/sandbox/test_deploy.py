@@ -1,4 +1,4 @@
-"""The real program deployed into the stand-in cloud, either stack first, and its runtime at work."""
+"""The real program deployed into the local cloud emulator, either stack first, and its runtime at work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sandbox.environment.deploy import DeployError, deploy
 from sandbox.environment.deployed import boot_environment, finder_job, worker_job
 from sandbox.environment.environment import Stage
 from sandbox.environment.processes import ROOT
-from sandbox.environment.workers import ProcessFailed
+from sandbox.environment.workers import ProcessFailedError
 from tests.integration.sandbox.test_processes import alive
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
@@ -144,7 +144,7 @@ def _side_config(stage: Stage, side: SideName) -> dict[str, Any]:
 
 
 def test_a_finder_that_can_do_nothing_says_so(stage: Stage) -> None:
-    with pytest.raises(ProcessFailed, match="DUALSYNC_LOCAL_BUCKET"):
+    with pytest.raises(ProcessFailedError, match="DUALSYNC_LOCAL_BUCKET"):
         stage.fleet.find(CN, {"DUALSYNC_LOCAL_BUCKET": ""})
 
 

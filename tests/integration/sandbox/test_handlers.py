@@ -1,4 +1,4 @@
-"""Every handler's whole life against the stand-in cloud: create, read, change, read, delete, gone."""
+"""Every handler's whole life against the local cloud emulator: create, read, change, read, delete, gone."""
 
 from __future__ import annotations
 

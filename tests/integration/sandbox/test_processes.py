@@ -15,8 +15,8 @@ from sandbox.environment.processes import ROOT
 
 PARENT = """
 import subprocess, sys, time
-from sandbox.environment.processes import leashed
-child = subprocess.Popen(leashed([sys.executable, "-c", "import time; time.sleep(300)"]), start_new_session=True)
+from sandbox.environment.processes import tied_to_parent
+child = subprocess.Popen(tied_to_parent([sys.executable, "-c", "import time; time.sleep(300)"]), start_new_session=True)
 print(child.pid, flush=True)
 time.sleep(300)
 """

@@ -1,4 +1,4 @@
-"""What AWS's models do not allow is refused before the stand-in cloud, which would take it, is asked."""
+"""What AWS's models do not allow is refused before the local cloud emulator, which would take it, is asked."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from policy.rules import RULES
+from sandbox.environment.checkout import Checkout
 from sandbox.environment.environment import Stage
 from sandbox.provider.attached import Attached
-from tests.e2e.pulumi_lifecycle.checkout import Checkout
 from tests.e2e.pulumi_lifecycle.command import Command, Done, is_available
 from tests.unit.policy.seeds import SEEDS
 from tests.unit.policy.sowing import Seed, batches

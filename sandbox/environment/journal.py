@@ -1,4 +1,4 @@
-"""What the workers and finders said: their JSON lines, kept in memory and in a log file."""
+"""The JSON log lines of workers and finders, kept in memory and in log files."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from typing import Any
 from dualsync.runtime.log import Outcome
 
 Line = dict[str, Any]
+"""One log line with two more fields: `process`, and `received_at` in seconds since the epoch."""
 
 
 class Journal:
-    """Lines of all processes of both sides; written by reader threads, read by anyone."""
+    """Lines of all processes of both sides. Safe for threads."""
 
     def __init__(self) -> None:
         self._lines: list[Line] = []
         self._lock = threading.Lock()
 
     def follow(self, stream: Iterable[str], log: Path, name: str) -> threading.Thread:
-        """Read a process's output to its end, in a thread."""
+        """Start a thread that reads a process's output to its end, and return it."""
         thread = threading.Thread(target=self._read, args=(stream, log, name), daemon=True)
         thread.start()
         return thread
@@ -38,20 +39,20 @@ class Journal:
                 except json.JSONDecodeError:
                     line = {"event": "text", "text": text.rstrip()}
                 with self._lock:
-                    self._lines.append({**line, "process": name, "heard": time.time()})
+                    self._lines.append({**line, "process": name, "received_at": time.time()})
 
     def every(self) -> list[Line]:
-        """All lines so far; `heard` is when, in seconds since the epoch."""
+        """Return all lines so far."""
         with self._lock:
             return list(self._lines)
 
     def mark(self) -> int:
-        """How many lines there are so far: `since` of what comes after."""
+        """Return the number of lines so far, as `since` for later lines."""
         with self._lock:
             return len(self._lines)
 
     def lines(self, event: str, *, since: int = 0, **wanted: Any) -> Iterator[Line]:
-        """Lines of one event whose fields have the wanted values, `since` a mark."""
+        """Yield the lines of one event whose fields have the wanted values, after the mark `since`."""
         with self._lock:
             lines = self._lines[since:]
         for line in lines:
@@ -59,21 +60,21 @@ class Journal:
                 yield line
 
     def outcomes(self, *kinds: Outcome) -> list[Line]:
-        """Outcome lines, of the given kinds or all."""
+        """Return the outcome lines of the given kinds; all without kinds."""
         return [line for line in self.lines("outcome") if not kinds or line.get("outcome") in kinds]
 
     def counts(self) -> Counter[str]:
-        """How often each outcome came."""
+        """Count the outcome lines per outcome."""
         return Counter(str(line.get("outcome")) for line in self.lines("outcome"))
 
     def conflicts(self) -> list[Line]:
-        """Outcome lines that settled a conflict."""
+        """Return the outcome lines that settled a conflict."""
         return [line for line in self.lines("outcome") if line.get("conflict")]
 
     def of_key(self, key: str) -> list[Line]:
-        """Everything said of one key."""
+        """Return the outcome lines of one key."""
         return list(self.lines("outcome", key=key))
 
     def lags(self) -> list[float]:
-        """Seconds from event to effect at the peer, of everything copied or deleted."""
+        """Return the seconds from event to effect at the peer, per object copied or deleted."""
         return [float(line["lag_seconds"]) for line in self.lines("outcome") if "lag_seconds" in line]

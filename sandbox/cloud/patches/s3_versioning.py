@@ -12,8 +12,8 @@ from typing import Any
 from moto.s3 import models, notifications
 from moto.s3.notifications import S3NotificationEvent
 
-from sandbox.cloud.patches.events import muted
 from sandbox.cloud.patches.replace import replace
+from sandbox.cloud.patches.s3_events import muted
 
 NULL = "null"
 

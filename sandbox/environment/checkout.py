@@ -1,7 +1,7 @@
-"""A project folder for the engine: a copy of the program, as it is at this moment, with stack files of its own.
+"""A project folder for the engine: a copy of the program with stack files of its own.
 
-The engine writes into the stack files that it finds (an encryption salt, at least), and the project's are not ours; and
-who edits the program while a demo runs should not find the edit deployed.
+The engine writes into the stack files that it finds (at least an encryption salt), so the project's own files are
+copied. An edit of the program during a run is not deployed.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from sandbox.environment.stack_config import overrides
 from sandbox.environment.workspace import Workspace
 
 COPIED = ("__main__.py", "Pulumi.yaml", "components", "runtime", "dualsync", "requirements", "policy")
+"""Files and folders that `pulumi up` reads."""
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """The folder that `pulumi -C` is given."""
+    """A copy of the program."""
 
     folder: Path
+    """The folder for `pulumi -C`."""
 
     @classmethod
     def make(cls, workspace: Workspace) -> Checkout:
-        """Copy the program; the interpreter is the one that runs this."""
+        """Copy the program; its interpreter is the current one."""
         folder = workspace.folder / "project"
         folder.mkdir()
         for name in COPIED:
@@ -44,7 +46,7 @@ class Checkout:
     def configure(
         self, stack: str, endpoint: str, bundles: Path, changes: dict[str, Any], like: str | None = None
     ) -> None:
-        """Write a stack's file: the project's of that name (or `like`), where the sandbox is, and `changes`."""
+        """Write a stack's file from the project's one of that name (or `like`), the sandbox's keys and `changes`."""
         path = self.stack_file(stack)
         kept = yaml.safe_load(path.read_text()) if path.exists() else {}
         declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
@@ -57,5 +59,5 @@ class Checkout:
         path.write_text(yaml.safe_dump({**kept, "config": config}, sort_keys=True))
 
     def stack_file(self, stack: str) -> Path:
-        """Config of one stack, written by us, and by the engine."""
+        """Return the config file of one stack."""
         return self.folder / f"Pulumi.{stack}.yaml"

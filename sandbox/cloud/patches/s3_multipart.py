@@ -16,8 +16,8 @@ from moto.core.utils import utcnow
 from moto.s3 import models, notifications, responses
 
 from sandbox.cloud.callers import CALLER, arn
-from sandbox.cloud.patches.events import muted
 from sandbox.cloud.patches.replace import replace
+from sandbox.cloud.patches.s3_events import muted
 
 _EVENT = notifications.S3NotificationEvent.OBJECT_CREATED_COMPLETE_MULTIPART_UPLOAD_EVENT
 
