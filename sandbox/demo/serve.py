@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,9 @@ def pair_variable() -> str:
     return names if isinstance(names, str) else names[0]
 
 
-def exports(stage: Stage, pair: Path) -> list[str]:
+def export_lines(environment: Mapping[str, str], pair: Path) -> list[str]:
     """Return the shell commands after which `aws`, boto3 and `dualsync` use this sandbox."""
-    variables = {**stage.workspace.environment, pair_variable(): str(pair.resolve())}
+    variables = {**environment, pair_variable(): str(pair.resolve())}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     commands = Path(sys.executable).parent
     return [*lines, f"export PATH={shlex.quote(str(commands))}:$PATH"]
@@ -88,7 +89,7 @@ def explain(console: Console, stage: Stage, file: Path, pair: Path) -> None:
     console.print("[bold]The sandbox is running.[/] In another shell:")
     lines = [
         "",
-        *(f"  {line}" for line in exports(stage, pair)),
+        *(f"  {line}" for line in export_lines(stage.workspace.environment, pair)),
         "",
         "Copy a file to one side; it arrives on the other within seconds:",
         "",

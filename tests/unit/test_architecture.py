@@ -121,6 +121,11 @@ def test_components_share_only_settings_and_log_fields_with_the_runtime(file: Pa
     assert not tops(file) & {"sandbox", "policy", "tests", "tools"}
 
 
+@pytest.mark.parametrize("file", files("sandbox"), ids=name)
+def test_the_sandbox_needs_neither_tests_nor_tools(file: Path) -> None:
+    assert not tops(file) & {"tests", "tools", "policy", "bench", "docs"}
+
+
 def test_the_program_imports_components_only() -> None:
     program = ROOT / "__main__.py"
     assert not tops(program) & {"sandbox", "policy", "tests", "tools", *VENDORS}

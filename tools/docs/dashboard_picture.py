@@ -1,14 +1,17 @@
-"""The deployed dashboard as a picture: its own document, drawn from what was measured in the sandbox.
+"""Draws the deployed dashboards from their own documents and from what was measured in a sandbox.
 
-Widgets stand where the document places them, with its titles, lines, labels and statistics. Only the period is another
-one: a sandbox lives for a minute or two, a dashboard's points are a minute apart.
+`python -m tools.docs.dashboard_picture FILE.png` runs the demo, kills a worker during it, and writes `FILE-cn.png` and
+`FILE-global.png`. Widgets have the document's places, titles, lines, labels and statistics. Only the period differs,
+because a sandbox runs for a minute or two and a dashboard has one point per minute.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,17 +23,21 @@ from sandbox.cloudwatch.metrics import Metric, Readings
 from sandbox.cloudwatch.watch import Watch
 
 POINTS = 60
-"""About so many points a line."""
+"""Approximate number of points per line."""
+
 COLUMN, ROW = 0.6, 0.42
-"""Inches of a grid unit of the dashboard."""
+"""Width and height of the dashboard's grid unit, in inches."""
+
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
+"""Colours of lines, in order."""
+
 CROWDED = 6
-"""So many lines leave little room beside a title."""
+"""Number of lines from which the legend leaves little room for a title."""
 _NOT_HERE = "not measured here: machines are processes in the sandbox"
 
 
 def draw(watch: Watch, side: SideName, file: Path) -> Path:
-    """Draw one side's dashboard; the file (PNG by its ending). Needs matplotlib."""
+    """Draw one side's dashboard into a PNG file and return its path. Needs matplotlib."""
     os.environ.setdefault("MPLBACKEND", "Agg")
     from matplotlib import pyplot
 
@@ -184,7 +191,7 @@ class _Panel:
 
 
 def _failures(watch: Watch, side: SideName, shown: int = 7) -> list[str]:
-    """The last lines that the log widget's query would find."""
+    """Return the last lines that the log widget's query finds."""
     wanted = ("WARNING", "ERROR", "CRITICAL")
     found = [line for line in watch.stage.fleet.journal.every() if line["process"].endswith(f"-{side}")]
     texts = []
@@ -199,8 +206,39 @@ def _failures(watch: Watch, side: SideName, shown: int = 7) -> list[str]:
 
 
 def _short(value: float) -> str:
-    """`1.2M`, `340k`, `12`, `0.4`."""
+    """Format a number as `1.2M`, `340k`, `12` or `0.4`."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if value >= limit:
             return f"{value / (1e3 if letter == 'k' else limit):.3g}{letter}"
     return f"{value:.0f}" if value == int(value) else f"{value:.2g}"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the demo, draw both dashboards, and return the exit code: 0 after success."""
+    from rich.console import Console
+
+    from sandbox.demo.demo import Demo, play
+    from sandbox.environment.environment import Stage
+
+    parser = argparse.ArgumentParser(prog="python -m tools.docs.dashboard_picture", description="Draw the dashboards.")
+    parser.add_argument("file", type=Path, help="NAME.png: writes NAME-cn.png and NAME-global.png")
+    parser.add_argument("--objects", type=int, default=1000, help="files that the demo uploads (default 1000)")
+    given = parser.parse_args(arguments)
+    watches: list[Watch] = []
+
+    def start(stage: Stage) -> None:
+        watches.append(Watch(stage))
+        watches[0].start()
+
+    def finish(stage: Stage) -> None:
+        watches[0].stop()
+        for side in SideName:
+            with demo.steps.run(f"dashboard {side} drawn"):
+                draw(watches[0], side, given.file.with_stem(f"{given.file.stem}-{side}"))
+
+    demo = Demo(Console(highlight=False), given.objects, kill_worker=True, at_start=start, at_end=finish)
+    return play(demo)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""The scenarios of `tests/simulation/scenarios` over HTTP, each of them mirrored: real adapters against the emulator."""
+"""The scenarios of `tests/simulation/scenarios` over HTTP and mirrored: real adapters against the emulator."""
 
 from __future__ import annotations
 

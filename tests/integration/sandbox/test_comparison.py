@@ -54,10 +54,10 @@ def test_each_kind_of_difference_is_named(sides: dict[SideName, Side]) -> None:
     expected.write("stale", b"new")
     found = compare(sides.values(), expected).differences
     assert found == [
-        "back: is on cn, though a user deleted it",
-        "nobody's: is on global, though nobody wrote it",
+        "back: is on cn, although a user deleted it",
+        "nobody's: is on global, although no user wrote it",
         "one-sided: is missing on global",
-        "stale: cn holds 3 bytes that are not what the last writer wrote",
+        "stale: cn holds 3 bytes that differ from the last write",
     ]
     assert set(unsettled(sides.values(), expected)) == {"back", "nobody's", "one-sided"}
 
@@ -103,10 +103,10 @@ def test_a_good_run_has_no_failures(good: Result) -> None:
     [
         ({"comparison": Comparison({CN: 1, GLOBAL: 1}, 1, ["a: is missing on cn"])}, "a: is missing"),
         ({"comparison": Comparison({CN: 2, GLOBAL: 1}, 1, [])}, "expected on each side"),
-        ({"conflict_won": False}, "not won by the newer"),
+        ({"conflict_won": False}, "the newer version of the conflict is not on both sides"),
         ({"foreign_kept": False}, "another team"),
         ({"dead_letters": {CN: 0, GLOBAL: 2}}, "dead letters"),
-        ({"writes": 0}, "something was copied back"),
+        ({"writes": 0}, "an echo was copied back"),
     ],
 )
 def test_each_reason_to_fail(good: Result, change: dict[str, object], says: str) -> None:
@@ -117,4 +117,4 @@ def test_each_reason_to_fail(good: Result, change: dict[str, object], says: str)
 def test_a_run_without_echo_or_conflict_proves_nothing(good: Result, tmp_path: Path) -> None:
     failures = dataclasses.replace(good, journal=journal(tmp_path, COPY)).failures()
     assert any("no echo" in f for f in failures)
-    assert any("was not seen as one" in f for f in failures)
+    assert any("was not detected" in f for f in failures)

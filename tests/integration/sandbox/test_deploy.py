@@ -17,9 +17,10 @@ from botocore.exceptions import ClientError
 from dualsync.runtime.settings import Settings, SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.demo.comparison import wait_for
+from sandbox.demo.serve import export_lines
 from sandbox.environment.deploy import DeployError, deploy
 from sandbox.environment.deployed import boot_environment, finder_job, worker_job
-from sandbox.environment.environment import Stage
+from sandbox.environment.environment import ESTIMATED_RESOURCES, Stage
 from sandbox.environment.processes import ROOT
 from sandbox.environment.workers import ProcessFailedError
 from tests.integration.sandbox.test_processes import alive
@@ -196,14 +197,28 @@ def test_the_served_sandbox_is_described_and_ends_without_a_trace(tmp_path: Path
                 return bool(now["healthy"]) and {d["state"] for d in now["directions"]} == {"RUNNING"}
 
             assert wait_for(running, 60), status()
+            assert _typed("dualsync status --json", described, Path(described["pair"])) in (0, 3)
         finally:
             serving.send_signal(signal.SIGINT)
             said, _ = serving.communicate(timeout=60)
     assert serving.returncode == 0, said
-    assert all(
-        name in said for name in ("aws --profile", "boto3", str(file), f"dualsync --pair {described['pair']} status")
-    )
+    assert all(name in said for name in ("aws --profile", "boto3", str(file), "dualsync status"))
+    assert "starting" not in said
     assert not file.exists()
     assert not Path(described["pair"]).exists()
     assert not Path(described["folder"]).exists()
     assert wait_for(lambda: not any(alive(child) for child in children), 10)
+
+
+def _typed(command: str, described: dict[str, Any], pair: Path) -> int:
+    """Type the printed exports and a command into a shell that has no other variables; return its exit code."""
+    lines = [*export_lines(described["environment"], pair), command]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_", "DUALSYNC"))}
+    return subprocess.run(["sh", "-c", "\n".join(lines)], env=clean, capture_output=True, check=False).returncode
+
+
+def test_progress_bars_have_the_size_of_a_stack(stage: Stage) -> None:
+    for side in SideName:
+        state = stage.workspace.stack(str(side))
+        assert state is not None
+        assert abs(len(state["resources"]) - ESTIMATED_RESOURCES) <= ESTIMATED_RESOURCES // 10
