@@ -1,13 +1,17 @@
-# Two commands matter: `make demo` shows the whole system at work, `make test` proves it. Neither needs a cloud account.
+# `make demo` shows the whole system, `make test` tests it. Neither needs a cloud account. `make help` lists all targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WHEELS := build/wheels/.ready
 
-venv: $(READY)  ## the virtual environment that the program and the commands run in
+.DEFAULT_GOAL := help
+.PHONY: help venv demo engine-demo sandbox drill test histories bench bench-quick check format docs lock clean
 
-.PHONY: venv demo sandbox drill test histories bench bench-quick check format docs lock clean
+help:  ## print this list
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(READY)  ## create the virtual environment that the program and the commands run in
 
 $(READY): requirements/dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -16,58 +20,58 @@ $(READY): requirements/dev.lock pyproject.toml
 	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
-# What the bundle is made of, for both architectures: fetched here, so that no test reaches outside the machine.
+# The bundle's wheels for both architectures. They are downloaded here, so that no test leaves the machine.
 $(WHEELS): requirements/runtime.lock | $(READY)
-	@echo "fetching the runtime's wheels into $(@D) (once)"
+	@echo "downloading the runtime's wheels into $(@D) (once)"
 	@rm -rf $(@D)
 	@$(BIN)/python -m dualsync.components.bundle.builder wheels $(@D)
 	@touch $@
 
-demo: $(READY)  ## both stacks deployed to a local cloud emulator, real files synced both ways
+demo: $(READY)  ## deploy both stacks to a local cloud emulator, sync real files both ways, compare everything
 	@$(BIN)/python -m sandbox demo
 
-engine-demo: $(READY)  ## a pair's whole life under the real `pulumi` (needs it on PATH); TRANSCRIPT=file writes it down
+engine-demo: $(READY)  ## run a pair's whole life under the real `pulumi` (must be on PATH); TRANSCRIPT=FILE writes a transcript
 	@$(BIN)/python -m tests.e2e.pulumi_lifecycle $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
 
-sandbox: $(READY)  ## the same, left running until Ctrl-C
+sandbox: $(READY)  ## start the same environment and leave it running; Ctrl-C removes it
 	@$(BIN)/python -m sandbox serve
 
-drill: $(READY)  ## the failure drill: inject faults, check status and alarms, apply the remedies; CASE=NAME for one, SCALE=0.1 for less
+drill: $(READY)  ## run the failure drill: failures, their alarms and remedies; CASE=NAME for one, SCALE=0.1 for smaller numbers
 	@$(BIN)/python -m tests.e2e.drill $(if $(CASE),--case $(CASE)) $(if $(SCALE),--scale $(SCALE))
 
-test: $(READY) $(WHEELS)  ## the whole suite
+test: $(READY) $(WHEELS)  ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2
 
 N ?= 100000
-histories: $(READY)  ## N random histories of users, machines and faults against the reference model
+histories: $(READY)  ## run N=100000 random histories of users, machines and faults against the reference model
 	@$(BIN)/python -m tests.simulation.histories $(N)
 
-bench: $(READY)  ## speed and cost beside targets and peers, on real servers (they come by go, mvn and java); writes docs/benchmarks.md
+bench: $(READY)  ## run the benchmarks against targets and peers on real servers (needs go, mvn, java); writes docs/benchmarks.md
 	@$(BIN)/python -m bench --write $(BENCH)
 
-bench-quick: $(READY)  ## the benchmarks' harness with small numbers and no peers; skipped where the servers can't be had
+bench-quick: $(READY)  ## run the benchmarks' harness with small numbers and no peers; skipped if the servers are not available
 	@$(BIN)/python -m bench small start --quick --no-peers --if-possible
 
-check: $(READY)  ## style and types
+check: $(READY)  ## check style, types and prose
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: $(READY)
+format: $(READY)  ## fix style where ruff can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(READY)  ## the documentation as pages in build/site; needs no network, and every warning is an error
+docs: $(READY)  ## build the documentation in build/site, without network; each warning is an error
 	@$(BIN)/python -m tools.docs.generate
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "build/site/index.html"
 
-lock:  ## pin anew what pyproject.toml's ranges allow (hashes, no index addresses)
+lock:  ## update the lock files to the newest versions that pyproject.toml's ranges allow (hashes, no index addresses)
 	@test -x $(BIN)/uv || { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); $(BIN)/pip install --quiet uv; }
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		--extra dev --extra runtime pyproject.toml -o requirements/dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		requirements/runtime.in -c requirements/dev.lock -o requirements/runtime.lock
 
-clean:
+clean:  ## remove everything that make created
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .sandbox build

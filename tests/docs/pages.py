@@ -7,14 +7,17 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.docs.generate import FOLDER
+from tools.docs.generate import FOLDER as FOLDER
 
 ROOT = FOLDER.parent
 
+OUTSIDE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "tests/README.md", "examples/README.md")
+"""Markdown files outside `docs/` that are held to the code as well."""
+
 
 def sources() -> list[Path]:
-    """README, changelog and every page."""
-    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(FOLDER.rglob("*.md"))]
+    """Return every page of the site, and the Markdown files outside `docs/` that users and contributors read."""
+    return [*(ROOT / file for file in OUTSIDE), *sorted(FOLDER.rglob("*.md"))]
 
 
 def name(page: Path) -> str:

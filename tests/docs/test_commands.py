@@ -61,7 +61,7 @@ def test_commands_are_found_at_all() -> None:
 
 def test_operations_tell_of_every_command_that_changes_something() -> None:
     text = (ROOT / "docs" / "operations.md").read_text()
-    changing = text[text.index("## What each act changes") : text.index("## Pausing")]
+    changing = text[text.index("## What each command changes") : text.index("## Pause a direction")]
     acts = {command for command, c in COMMANDS.items() if "--yes" in option_names(c)}
     for command in acts:
         assert f"`{command}" in changing, command
@@ -98,7 +98,7 @@ def test_every_file_of_the_virtual_environment_shown_is_there(page: Path) -> Non
 def test_readmes_configuration_exists_with_these_defaults() -> None:
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     text = (ROOT / "README.md").read_text()
-    table = text[text.index("### Configuration") : text.index("## How to know")]
+    table = text[text.index("### Configuration") : text.index("## Verify the deployment")]
     rows = re.findall(r"^\| (`.+?) \| (.+?) \|", table, re.MULTILINE)
     assert len(rows) > 8
     for keys, defaults in rows:

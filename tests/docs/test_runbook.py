@@ -56,7 +56,7 @@ def test_every_alarm() -> None:
 def test_every_state() -> None:
     wanted = {*map(str, State), "STARTING", "NO WORKER"}
     assert wanted <= HEADINGS
-    assert all(f"`{state}`" in section("The finder's words") for state in FinderState)
+    assert all(f"`{state}`" in section("Finder states") for state in FinderState)
 
 
 def test_every_error() -> None:
@@ -85,7 +85,7 @@ def test_every_reason_of_ours() -> None:
                 if isinstance(first, ast.Constant):
                     reasons.add(str(first.value))
     assert {"archived", "denied", "contended"} <= reasons
-    chapter = section("Reasons of dead letters")
+    chapter = section("Dead-letter reasons")
     assert all(f"`{reason}`" in chapter for reason in reasons), reasons
 
 

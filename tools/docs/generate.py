@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools.docs import cost, reference, review
+from tools.docs import architecture, cost, reference, review
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
 REGION = "us-west-2"
@@ -101,6 +101,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "policy-rules": review.policy_rules,
     "prices": prices,
     "provider-arguments": review.provider_arguments,
+    "runtime-layers": architecture.runtime_layers,
     "settings": reference.settings,
     "side-facts": reference.side_facts,
 }

@@ -19,28 +19,29 @@ ROOT = Path(__file__).parents[2]
 
 SIDE_FACTS = {
     "accountId": ("required", "Account number, 12 digits, in quotes."),
-    "region": ("required", "Region of the bucket; decides the partition."),
+    "region": ("required", "Region of the bucket. It determines the partition."),
     "bucket": ("required", "An existing bucket. It is adopted: never created, changed or deleted."),
-    "prefix": ("none", "Only keys under it are synchronised."),
+    "prefix": ("none", "Only keys under this prefix are synchronised."),
     "prefixListFile": (
         "none",
-        "Whole key of a text file in the bucket with a prefix a line, each below `prefix`: only keys under one of them"
-        " are synchronised. [Both sides' files must say the same](#some-settings-and-when-to-change-them).",
+        "Whole key of a text file in the bucket with one prefix per line, each relative to `prefix`. Only keys under"
+        " one of them are synchronised. [Both sides' files must be equal](#only-some-folders-of-a-bucket).",
     ),
-    "partition": ("the region's", "`aws`, `aws-cn` …; the region must be in it."),
-    "profile": ("the shell's", "AWS profile by which the deployment reaches the account."),
-    "roleArn": ("none", "Role to assume, of the same account and partition."),
+    "partition": ("the region's", "`aws`, `aws-cn` …; must be the region's."),
+    "profile": ("the shell's", "AWS profile that the deployment uses for the account."),
+    "roleArn": ("none", "Role to assume. It must be in the same account and partition."),
     "externalId": ("none", "External id for that role."),
-    "endpoint": ("AWS's", "Address instead of AWS's, for stand-in clouds and development only."),
+    "endpoint": ("AWS's", "Service address to use instead of AWS's. For local cloud emulators and development only."),
     "userName": ("`dth-dual-user`, or with pair and side", "Name of the dedicated user."),
     "secretName": ("`dth-credentials-<peer's region>`, or with pair and side", "Secret with the peer's key."),
-    "formerUserIds": ("none", "Ids of earlier dedicated users, whose events may still be queued."),
+    "formerUserIds": ("none", "Ids of earlier dedicated users whose events may still be queued."),
     "lifecycleExpires": (
-        "as the bucket's rules say",
-        "`true`: lifecycle rules expire objects of this bucket, so the finder takes no absence there for a deletion."
-        " `true` also where this stack can't read the rules. Counts with `onLifecycleExpiry: ignore` only.",
+        "as the bucket's rules are",
+        "`true`: lifecycle rules expire objects of this bucket, so the finder does not treat a missing object as a"
+        " deletion. The default is `true` if this stack can't read the rules. It matters only with"
+        " `onLifecycleExpiry: ignore`.",
     ),
-    "eventsTopicArn": ("none", "SNS topic that gets the bucket's events, where the bucket has another consumer."),
+    "eventsTopicArn": ("none", "SNS topic that receives the bucket's events, if the bucket has another consumer."),
 }
 """Keys inside `cn` and `global`. The program's lists of them are `config.SIDE_FACTS`; a test keeps both alike."""
 

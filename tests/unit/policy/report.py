@@ -28,7 +28,7 @@ Over this project's own two stacks, and over the same program with one violation
 by `python -m tests.unit.policy.report` from the pack's own functions over what the program registers; a test fails
 when it
 is no longer so. The real engine is given the same seeds (`pulumi preview --policy-pack policy`) by
-`tests/policy/test_engine.py`, which wants these violations and no other.
+`tests/unit/policy/test_engine.py`, which wants these violations and no other.
 
 """
 

@@ -1,0 +1,67 @@
+"""The prose check: what counts as prose, what is found, and that allowed counts only shrink."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools import prose_check
+
+
+def found(tmp_path: Path, name: str, text: str) -> list[str]:
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    return [str(finding) for finding in prose_check.findings(file, tmp_path)]
+
+
+def test_texts_and_comments_of_python_are_read_names_are_not(tmp_path: Path) -> None:
+    text = '"""It goes\non."""\n\nmend = "mend"  # mended later\nsays = f"send {mend} anew"\n'
+    assert sorted(found(tmp_path, "a.py", text)) == [
+        "a.py:1: 'goes on': write continue, resume",
+        "a.py:4: 'mended': write fix",
+        "a.py:5: 'anew': write again",
+    ]
+
+
+def test_code_and_links_in_markdown_are_left_out(tmp_path: Path) -> None:
+    text = "# Anew\n\n`mend`\n\n```shell\nmend\n```\n\n[page](mend.md) in vain\n"
+    assert found(tmp_path, "a.md", text) == ["a.md:1: 'Anew': write again", "a.md:9: 'in vain': write without success"]
+
+
+def test_parts_of_words_are_no_findings(tmp_path: Path) -> None:
+    assert found(tmp_path, "a.md", "A recommendation and an amended renewal stand in the way.") == []
+
+
+@pytest.mark.parametrize(
+    "phrase", ["stands in", "a quarter of an hour", "can be had", "somebody", "so many", "stand-in"]
+)
+def test_each_phrase_is_found(tmp_path: Path, phrase: str) -> None:
+    assert len(found(tmp_path, "a.md", f"It {phrase} here.")) == 1
+
+
+def test_no_file_has_more_findings_than_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert prose_check.main([]) == 0, capsys.readouterr().out
+
+
+def test_an_allowed_count_is_an_upper_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.md"
+    allowed = tmp_path / "allowed.toml"
+    monkeypatch.setattr(prose_check, "ALLOWED", allowed)
+    monkeypatch.setattr(prose_check, "files", lambda: [file])
+    monkeypatch.setattr(prose_check, "findings", lambda path: [*_findings(path, tmp_path)])
+    monkeypatch.setattr(prose_check, "allowed", lambda: _allowed(allowed))
+    file.write_text("mend, anew")
+    assert prose_check.main([]) == 1
+    assert prose_check.main(["--update"]) == 0
+    assert "not yet rewritten" in allowed.read_text()
+    assert prose_check.main([]) == 0
+    file.write_text("mend, anew, in vain")
+    capsys.readouterr()
+    assert prose_check.main([]) == 1
+    assert "a.md:1: 'in vain'" in capsys.readouterr().out
+
+
+_findings, _allowed = prose_check.findings, prose_check.allowed

@@ -1,0 +1,186 @@
+"""Finds words that the style guide in CONTRIBUTING.md replaces, in documentation, docstrings, texts and comments.
+
+python -m tools.prose_check             exit code 1 and one line per finding
+python -m tools.prose_check --count     findings per file
+python -m tools.prose_check --update    write the allowed counts, for files that are still to be rewritten
+
+`tools/prose_allowed.toml` allows a number of findings per file, with a reason. A count may only shrink.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import re
+import sys
+import tokenize
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ALLOWED = ROOT / "tools" / "prose_allowed.toml"
+
+WORDS: dict[str, str] = {
+    r"mend(s|ed|ing)?": "fix",
+    r"anew": "again",
+    r"stands? in\b(?! the way)|stood in": "is in, is written in",
+    r"stand-ins?": "local cloud emulator, fake",
+    r"so many": "N, a number",
+    r"so often": "N times",
+    r"(go|goes|going|gone|went) on": "continue, resume",
+    r"(can|could|may|to) be had": "is available, can be recovered",
+    r"in vain": "without success",
+    r"turn about|turn and turn": "alternating",
+    r"quarter of an hour": "15 minutes",
+    r"somebody|someone|nobody|no one": "an operator, a user, another program",
+    r"whoever": "the process that, the user who",
+    r"a person": "an operator, a user",
+    r"night drill": "failure drill",
+    r"ways? out": "internet egress",
+    r"is no matter": "is harmless",
+    r"work(s|ed|ing)? off": "process",
+    r"strikes? off|struck off": "remove from the list",
+    r"sown": "seeded, put",
+    r"by and by": "periodically",
+    r"careful looks?": "full check",
+    r"quiet path": "fast path",
+    r"in good order": "cleanly",
+}
+"""What is not written, as a regular expression for whole words, and what to write."""
+
+FOLDERS = (
+    "bench",
+    "components",
+    "docs",
+    "examples",
+    "policy",
+    "runtime",
+    "sandbox",
+    "tests",
+    "tools",
+    ".ci",
+    ".github",
+)
+SUFFIXES = (".md", ".py", ".yaml", ".yml", ".toml", ".sh", ".scenario")
+NOT_PROSE = ("tools/prose_check.py", "tools/prose_allowed.toml", "tests/unit/tools/test_prose_check.py")
+"""Files that have to spell the words out."""
+
+_PATTERN = re.compile(
+    "|".join(f"(?P<w{i}>\\b(?:{word})\\b)" for i, word in enumerate(WORDS)).replace(" ", "\\s+"), re.IGNORECASE
+)
+_MIN_SPACES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One phrase in one file."""
+
+    path: str
+    """Path from the project's root."""
+    line: int
+    """Line number, from 1."""
+    phrase: str
+    """The text as written."""
+    instead: str
+    """What to write."""
+
+    def __str__(self) -> str:
+        """Return the finding as one line that editors can follow."""
+        return f"{self.path}:{self.line}: '{self.phrase}': write {self.instead}"
+
+
+def prose(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield a file's prose, with the line where each text begins."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        yield from _python(text)
+    elif path.suffix == ".md":
+        yield from _markdown(text)
+    else:
+        yield from enumerate(text.splitlines(), 1)
+
+
+def findings(path: Path, root: Path = ROOT) -> Iterator[Finding]:
+    """Yield what is wrong in a file."""
+    instead = list(WORDS.values())
+    for start, text in prose(path):
+        for match in _PATTERN.finditer(text):
+            line = start + text.count("\n", 0, match.start())
+            which = int((match.lastgroup or "w0")[1:])
+            yield Finding(str(path.relative_to(root)), line, " ".join(match[0].split()), instead[which])
+
+
+def files(root: Path = ROOT) -> list[Path]:
+    """Return every file with prose."""
+    found = [p for folder in FOLDERS for p in (root / folder).rglob("*") if p.suffix in SUFFIXES and p.is_file()]
+    found += [p for p in root.iterdir() if p.suffix in SUFFIXES or p.name == "Makefile"]
+    names = {str(p.relative_to(root)): p for p in found if "node_modules" not in p.parts}
+    return [path for name, path in sorted(names.items()) if name not in NOT_PROSE]
+
+
+def allowed(file: Path = ALLOWED) -> dict[str, tuple[int, str]]:
+    """Return the allowed number of findings and the reason, per file."""
+    if not file.exists():
+        return {}
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    return {path: (int(entry["count"]), str(entry["reason"])) for path, entry in table.items()}
+
+
+def _python(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the texts (docstrings, messages, help) and comments of a module. One word alone is a name, not prose."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.count(" ") >= _MIN_SPACES:
+            yield node.lineno, node.value
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def _markdown(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the text without code; the line numbers stay."""
+
+    def blank(match: re.Match[str]) -> str:
+        return re.sub(r"[^\n]", " ", match[0])
+
+    text = re.sub(r"^ *```.*?^ *```", blank, text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"`[^`\n]+`", blank, text)
+    yield 1, re.sub(r"\]\([^)]*\)", blank, text)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return the exit code: 1 if a file has more findings than allowed."""
+    parser = argparse.ArgumentParser(prog="python -m tools.prose_check", description=__doc__.split("\n")[0])
+    parser.add_argument("--count", action="store_true", help="print findings per file and the sum")
+    parser.add_argument("--update", action="store_true", help="write the allowed counts")
+    given = parser.parse_args(arguments)
+    found = [finding for path in files() for finding in findings(path)]
+    counts = Counter(finding.path for finding in found)
+    limits = allowed()
+    if given.count:
+        for path, count in counts.most_common():
+            sys.stdout.write(f"{count:4d} {path}\n")
+        sys.stdout.write(f"{len(found):4d} in all\n")
+        return 0
+    if given.update:
+        _write(counts, limits)
+        return 0
+    bad = [finding for finding in found if counts[finding.path] > limits.get(finding.path, (0, ""))[0]]
+    for finding in bad:
+        sys.stdout.write(f"{finding}\n")
+    return 1 if bad else 0
+
+
+def _write(counts: Counter[str], limits: dict[str, tuple[int, str]]) -> None:
+    lines = ["# Findings that `tools/prose_check.py` allows, per file, with the reason. A count may only shrink.\n"]
+    for path, count in sorted(counts.items()):
+        reason = limits.get(path, (0, "not yet rewritten"))[1]
+        lines.append(f'["{path}"]\ncount = {count}\nreason = "{reason}"\n')
+    ALLOWED.write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
