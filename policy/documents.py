@@ -1,4 +1,4 @@
-"""Policy documents inside resources, read the way IAM reads them: one value or a list, either is allowed anywhere."""
+"""Policy documents inside resources, read as IAM reads them: an element may hold one value or a list."""
 
 from __future__ import annotations
 
@@ -10,23 +10,34 @@ from typing import Any
 from policy.plan import UNKNOWN, Resource
 
 IDENTITY = ("iam.Policy", "iam.RolePolicy", "iam.UserPolicy", "iam.GroupPolicy")
-"""Kinds whose policy says what its holder may do; all other policies say who may do something to the resource."""
+"""Kinds whose policy says what its holder may do. All other policies say who may use the resource."""
+
+POSITIVE = ("stringequals", "stringequalsignorecase", "arnequals", "stringlike", "arnlike")
+"""Operators that hold only if the key is present and has one of the values (IAM User Guide, condition operators).
+Their `IfExists` and `ForAllValues` variants also hold without the key, so they bind nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One statement. `negated` are the elements that allow everything but what they name."""
+    """One statement of a policy document."""
 
     sid: str
+    """Its name, or its number where it has none."""
     allows: bool
+    """Whether it allows. Otherwise it denies."""
     actions: tuple[str, ...]
+    """Actions, as written."""
     resources: tuple[str, ...]
+    """ARNs or patterns, as written."""
     principals: tuple[tuple[str, str], ...] = ()
+    """Kind and name of each principal; `*` alone is of kind `*`."""
     conditions: Mapping[str, Any] = field(default_factory=dict)
+    """The condition block: values by key by operator."""
     negated: tuple[str, ...] = ()
+    """Elements that stand for everything but what they name: `NotAction`, `NotResource`, `NotPrincipal`."""
 
     def condition(self, operator: str, key: str) -> tuple[str, ...]:
-        """Values of one condition; operators and keys are read without regard to case, as IAM does."""
+        """Return the values of one condition. Operators and keys are compared without regard to case, as in IAM."""
         for name, block in self.conditions.items():
             if name.lower() == operator.lower() and isinstance(block, Mapping):
                 for found, value in block.items():
@@ -34,18 +45,25 @@ class Statement:
                         return _many(value)
         return ()
 
-    def has_condition_key(self, key: str) -> bool:
-        """Whether any operator asks for this key."""
-        return any(
-            found.lower() == key.lower()
-            for block in self.conditions.values()
-            if isinstance(block, Mapping)
-            for found in block
-        )
+    def bound(self, key: str, *, patterns: bool = False) -> tuple[str, ...]:
+        """Return the values of which the request's `key` must have one; nothing where the key binds nothing.
+
+        Values with wildcards count only if `patterns` is set; the caller then judges them.
+        """
+        for operator in POSITIVE:
+            values = self.condition(operator, key)
+            if values and (patterns or not any(has_wildcard(v) for v in values)):
+                return values
+        return ()
+
+
+def has_wildcard(text: str) -> bool:
+    """Return whether IAM would read the text as a pattern."""
+    return "*" in text or "?" in text
 
 
 def documents(resource: Resource) -> Iterator[tuple[str, Any]]:
-    """(property, document) of every policy in the resource, trust policies apart; unknown ones are left out."""
+    """Yield (property, document) of every known policy in the resource, trust policies apart."""
     if resource.kind == "iam.Role":
         for inline in resource.items("inlinePolicies"):
             if isinstance(inline, Mapping):
@@ -54,30 +72,46 @@ def documents(resource: Resource) -> Iterator[tuple[str, Any]]:
         yield from _document("policy", resource.get("policy"))
 
 
+def unreadable(resource: Resource) -> Iterator[str]:
+    """Yield the properties that should hold a policy document and hold something else."""
+    if not resource.type.startswith("aws:"):
+        return
+    for path in ("policy", "assumeRolePolicy"):
+        value = resource.get(path)
+        if value not in (None, UNKNOWN, "") and not list(_document(path, value)):
+            yield path
+
+
 def trust(resource: Resource) -> Iterator[Statement]:
-    """Statements of a role's trust policy."""
+    """Yield the statements of a role's trust policy."""
     for _, document in _document("assumeRolePolicy", resource.get("assumeRolePolicy")):
         yield from statements(document)
 
 
 def is_identity(resource: Resource) -> bool:
-    """Whether its policy is about what its holder may do."""
+    """Return whether the resource's policy is about what its holder may do."""
     return resource.kind in IDENTITY or resource.kind == "iam.Role"
 
 
 def allowed(resource: Resource) -> Iterator[Statement]:
-    """All statements of the resource's policies that allow something."""
+    """Yield all statements of the resource's policies that allow something."""
     for _, document in documents(resource):
         yield from (s for s in statements(document) if s.allows)
 
 
+def denied(resource: Resource) -> Iterator[Statement]:
+    """Yield all statements of the resource's policies that deny something."""
+    for _, document in documents(resource):
+        yield from (s for s in statements(document) if not s.allows)
+
+
 def statements(document: Any) -> Iterator[Statement]:
-    """Statements of a document."""
+    """Yield the statements of a document."""
     found = document.get("Statement", []) if isinstance(document, Mapping) else []
     for number, raw in enumerate([found] if isinstance(found, Mapping) else found):
         yield Statement(
             sid=str(raw.get("Sid") or f"number {number + 1}"),
-            allows=raw.get("Effect") == "Allow",
+            allows=raw.get("Effect") != "Deny",
             actions=_many(raw.get("Action")),
             resources=_many(raw.get("Resource")),
             principals=tuple(_principals(raw.get("Principal"))),

@@ -1,4 +1,4 @@
-"""The rules as CrossGuard policies: what the engine hands over becomes a `Plan`, findings become its reports."""
+"""The rules as CrossGuard policies: the engine's resources become a `Plan`, findings become its reports."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ NAME = "dualsync"
 
 
 def start() -> None:
-    """Serve the pack to the engine that started this process; returns when it is done with it."""
+    """Serve the pack to the engine that started this process, until the engine has finished."""
     PolicyPack(
         name=NAME,
-        description="Reviews what a pair of synchronised buckets is about to become, before it does.",
+        description="Reviews the plan of a pair of synchronised buckets before it is carried out.",
         enforcement_level=EnforcementLevel.MANDATORY,
         policies=[policy(rule) for rule in RULES],
     )
 
 
 def policy(rule: Rule) -> Policy:
-    """One rule as CrossGuard wants it."""
+    """Return one rule as a CrossGuard policy."""
     common: dict[str, Any] = {
         "name": rule.name,
         "description": rule.what,
@@ -63,7 +63,7 @@ def policy(rule: Rule) -> Policy:
 
 
 def resource_of(given: ResourceValidationArgs | PolicyResource) -> Resource:
-    """The engine's view of a resource as ours."""
+    """Convert the engine's view of a resource."""
     provider = given.provider
     depends = getattr(given, "property_dependencies", {})
     return Resource(
@@ -82,7 +82,7 @@ def resource_of(given: ResourceValidationArgs | PolicyResource) -> Resource:
 
 
 def plain(value: Any) -> Any:
-    """Copies of the proxies that raise on unknown values, with `UNKNOWN` there instead."""
+    """Copy a value of the engine; where its proxies would raise for an unknown value, the copy has `UNKNOWN`."""
     if isinstance(value, Mapping):
         return {key: _item(value, key) for key in value}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):

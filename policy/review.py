@@ -1,4 +1,4 @@
-"""The whole pack over a plan, without the engine."""
+"""Run the whole pack over a plan, without the engine."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from policy.rules import RULES
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule and where it does not hold."""
+    """A rule and a place where it does not hold."""
 
     rule: Rule
+    """The rule."""
     finding: Finding
+    """The place."""
 
     def __str__(self) -> str:
         return f"[{self.rule.level}] {self.rule.name}: {self.finding.resource.name}: {self.rule.message(self.finding)}"
 
 
 def review(plan: Plan, options: Mapping[str, Options] | None = None, rules: Iterable[Rule] = RULES) -> list[Violation]:
-    """Every violation, in the order of the rules. `options` are those of each rule, by its name."""
+    """Return every violation, in the order of the rules. `options` holds each rule's options by its name."""
     return [
         Violation(rule, finding)
         for rule in rules

@@ -1,35 +1,29 @@
-"""All rules, in the order in which a report names them."""
+"""All rules, in the order of reports."""
 
 from policy.rule import Rule
-from policy.rules import (
-    buckets,
-    encryption,
-    exposure,
-    guard,
-    handover,
-    keys,
-    naming,
-    notifications,
-    partition,
-    privilege,
-    providers,
-    retention,
-    scaling,
-    transport,
-    wildcards,
-)
+from policy.rules.access import keys, own_resources, principals, privilege, wildcards
+from policy.rules.hardening import boot, container, encryption, exposure, transport
+from policy.rules.operations import inventory, naming, partition, providers, retention, scaling
+from policy.rules.wiring import buckets, guard, handover, notifications, parts, settings
 
 RULES: tuple[Rule, ...] = (
     *guard.RULES,
     *handover.RULES,
     *notifications.RULES,
     *buckets.RULES,
+    *settings.RULES,
+    *parts.RULES,
     *keys.RULES,
     *privilege.RULES,
+    *own_resources.RULES,
     *wildcards.RULES,
+    *principals.RULES,
     *transport.RULES,
     *encryption.RULES,
     *exposure.RULES,
+    *boot.RULES,
+    *container.RULES,
+    *inventory.RULES,
     *retention.RULES,
     *scaling.RULES,
     *partition.RULES,

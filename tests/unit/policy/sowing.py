@@ -17,9 +17,10 @@ import pulumi
 
 @dataclass
 class Seen:
-    """What the program has registered so far, by kind and logical name."""
+    """What the program has registered so far."""
 
     resources: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """Resources by type and logical name."""
 
     def __call__(self, kind: str, name: str) -> Any:
         return next(r for (t, n), r in self.resources.items() if t.endswith(f":{kind}") and n == name)
@@ -35,21 +36,32 @@ Change = Callable[[dict[str, Any], pulumi.ResourceOptions, Seen], None]
 
 @dataclass(frozen=True)
 class Seed:
-    """One violation, found at resource `at` (the changed one, if not said).
-
-    `engine` is off where the change would keep a real engine from working at all; `known_later` where only the
-    deployment itself knows the value.
-    """
+    """One violation."""
 
     id: str
+    """Its name in reports."""
     rule: str
+    """The rule that names it."""
     kind: str = ""
+    """Kind of the resource that `change` applies to."""
     name: str = ""
+    """Logical name of that resource."""
     change: Change | None = None
+    """Changes one registration of the program."""
     extra: Callable[[Seen], None] | None = None
+    """Registers something more."""
     engine: bool = True
+    """Whether the real engine plays it too: not where the change would keep it from working, or adds nothing to it."""
     known_later: bool = False
+    """Whether only the deployment itself knows the value."""
     at: str = ""
+    """The resource that the rule blames, where it is not the changed one."""
+    also: tuple[str, ...] = ()
+    """Further rules that blame the same resource."""
+    also_at: tuple[str, ...] = ()
+    """Further resources that the same rule blames."""
+    besides: tuple[tuple[str, str], ...] = ()
+    """Further (rule, resource) that the change violates."""
 
     @property
     def caught(self) -> tuple[str, str]:
@@ -57,16 +69,27 @@ class Seed:
         return self.rule, self.at or self.name
 
     @property
+    def found(self) -> set[tuple[str, str]]:
+        """All (rule, resource) that must be found, and no other."""
+        at = self.at or self.name
+        return {
+            self.caught,
+            *((rule, at) for rule in self.also),
+            *((self.rule, name) for name in self.also_at),
+            *self.besides,
+        }
+
+    @property
     def touched(self) -> set[str]:
         """Resources changed or named."""
-        return {self.name, self.at} - {""}
+        return {self.name, self.at, *(name for _, name in self.found)} - {""}
 
     def matches(self, type_: str, name: str) -> bool:
         return self.change is not None and type_.endswith(f":{self.kind}") and name == self.name
 
 
 class Sower:
-    """Applies seeds to a program's registrations."""
+    """Apply seeds to a program's registrations."""
 
     def __init__(self, *seeds: Seed) -> None:
         self._seeds = seeds
@@ -93,7 +116,7 @@ class Sower:
 
 
 def put(**values: Any) -> Change:
-    """Sets properties."""
+    """Set properties."""
 
     def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
         props.update(values)
@@ -102,7 +125,7 @@ def put(**values: Any) -> Change:
 
 
 def document(key: str, edit: Callable[[dict[str, Any]], None]) -> Change:
-    """Edits a policy document, which may be an output."""
+    """Edit a policy document, which may be an output."""
 
     def apply(text: str) -> str:
         found: dict[str, Any] = json.loads(text)
@@ -117,7 +140,7 @@ def document(key: str, edit: Callable[[dict[str, Any]], None]) -> Change:
 
 
 def user_data(edit: Callable[[str, Mapping[str, str]], str], *users: str) -> Change:
-    """Edits a launch template's script; `users` are dedicated users whose ids the edit is given."""
+    """Edit a launch template's script; `users` are dedicated users whose ids the edit is given."""
 
     def change(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Seen) -> None:
         ids = {u: seen("User", u).unique_id for u in users}
@@ -129,17 +152,17 @@ def user_data(edit: Callable[[str, Mapping[str, str]], str], *users: str) -> Cha
 
 
 def variable(name: str, value: str) -> Callable[[str, Mapping[str, str]], str]:
-    """Another value for one line of the worker's environment."""
+    """Give one line of the worker's environment another value."""
 
     def edit(script: str, _: Mapping[str, str]) -> str:
         lines = [f'{name}="{value}"' if line.startswith(f"{name}=") else line for line in script.splitlines()]
-        return "\n".join(lines)
+        return "\n".join(lines) + "\n"
 
     return edit
 
 
 def grant(actions: str | list[str], resources: str | list[str], **more: Any) -> Callable[[dict[str, Any]], None]:
-    """Adds a statement to a document."""
+    """Add a statement to a document."""
 
     def edit(found: dict[str, Any]) -> None:
         found["Statement"].append(
@@ -172,7 +195,7 @@ def tags(part: str = "seeded") -> dict[str, str]:
 
 
 def batches(seeds: Iterable[Seed]) -> list[list[Seed]]:
-    """Seeds that can be sown together: no two of them at the same resource, and none with what it would hide."""
+    """Group seeds that can be sown together: no two of them touch the same resource."""
     made: list[list[Seed]] = []
     for seed in seeds:
         free = (b for b in made if all(not seed.touched & other.touched for other in b))
@@ -185,4 +208,4 @@ def batches(seeds: Iterable[Seed]) -> list[list[Seed]]:
 
 
 def registered(_: object) -> None:
-    """A resource registers itself by being made."""
+    """Do nothing: a resource registers itself when it is made."""

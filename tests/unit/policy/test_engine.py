@@ -71,7 +71,7 @@ def test_a_preview_reports_each_sown_violation_and_nothing_else(
     config = tmp_path / "levels.json"
     config.write_text('{"all": "advisory"}')
     done = engine.preview("both", "--policy-pack", "policy", "--policy-pack-config", str(config))
-    assert violations(done) == {s.caught for s in seeds}
+    assert violations(done) == {found for s in seeds for found in s.found}
     for rule in RULES:
         if rule.name in {s.rule for s in seeds}:
             assert f"Remedy: {rule.remedy}" in done.text

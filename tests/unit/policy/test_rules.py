@@ -103,16 +103,16 @@ def test_inline_policies_of_roles_are_read_too() -> None:
     assert found("least-privilege", made) == ["it: statement number 1 allows iam:CreateUser, which nothing here calls"]
 
 
-def test_a_role_that_aws_widens_is_found_on_the_role_itself() -> None:
+def test_a_policy_that_is_attached_on_the_role_itself_is_found() -> None:
     made = resource("aws:iam/role:Role", managedPolicyArns=["arn:aws-cn:iam::aws:policy/AmazonS3FullAccess"])
-    assert "which AWS writes" in found("least-privilege", made)[0]
+    assert "not a policy of this plan" in found("own-policies-only", made)[0]
 
 
 def test_a_policy_for_everybody_is_public_unless_bound() -> None:
     statement = {**allow("sqs:SendMessage", "arn:aws-cn:sqs:cn-north-1:111122223333:q"), "Principal": {"AWS": "*"}}
     made = resource("aws:sqs/queuePolicy:QueuePolicy", policy=policy(statement))
     assert found("nothing-public", made) == ["it: statement number 1 allows everybody"]
-    bound = {**statement, "Condition": {"StringEquals": {"aws:SourceAccount": "111122223333"}}}
+    bound = {**statement, "Condition": {"StringEquals": {"aws:PrincipalAccount": "111122223333"}}}
     assert found("nothing-public", resource("aws:sqs/queuePolicy:QueuePolicy", policy=policy(bound))) == []
 
 
@@ -254,7 +254,7 @@ def test_stand_ins_on_this_machine_may_be_plain() -> None:
     assert found("https-endpoints", provider("http://127.0.0.1:5000")) == []
     assert found("https-endpoints", provider("https://sqs.example.com")) == []
     assert found("https-endpoints", provider("http://sqs.example.com")) == [
-        "provider it talks to http://sqs.example.com"
+        "provider it sends requests to http://sqs.example.com"
     ]
 
 

@@ -6,6 +6,7 @@ import json
 
 import pulumi_aws as aws
 
+from tests.unit.policy.seeds.wiring import foreign_queue, mixed_up_secret, own_key, second_user, swapped_finder
 from tests.unit.policy.sowing import (
     Seed,
     at,
@@ -19,10 +20,10 @@ from tests.unit.policy.sowing import (
     variable,
     without_tls,
 )
-from tests.unit.policy.wiring import foreign_queue, mixed_up_secret, own_key, second_user, swapped_finder
 
 ACCOUNT_CN, ACCOUNT_GLOBAL = "111122223333", "444455556666"
 BUCKET_CN = "dth-dual-dev-cn-north-1"
+BUCKET_GLOBAL = "arn:aws:s3:::dth-dual-dev-us-west-2"
 KEY_IN_CLEAR = "AKIA" + "IOSFODNN7EXAMPLE"
 
 
@@ -75,6 +76,10 @@ SEEDS = (
         kind="SecretVersion",
         name="dth-dual-cn-credentials-value",
         change=second_user,
+        besides=(
+            ("nothing-besides", "dth-dual-global-user"),
+            ("nothing-besides", "dth-dual-global-key"),
+        ),
     ),
     Seed(
         "whole-notification-document",
@@ -128,6 +133,7 @@ SEEDS = (
         "keys-in-secrets-manager-only",
         **TEMPLATE,
         change=user_data(lambda script, _: f"{script}\n# {KEY_IN_CLEAR}\n"),
+        also=("boot-as-built",),
         known_later=True,
     ),
     Seed(
@@ -144,6 +150,7 @@ SEEDS = (
                 opts=at(seen),
             )
         ),
+        also=("known-types",),
         engine=False,
     ),
     Seed("ssh-key", "keys-in-secrets-manager-only", **TEMPLATE, change=put(key_name="admin")),
@@ -175,20 +182,6 @@ SEEDS = (
         name="dth-dual-cn-finder-schedule-policy",
         change=document("policy", grant("iam:PassRole", f"arn:aws-cn:iam::{ACCOUNT_CN}:role/dth-dual-cn-finder-task")),
         known_later=True,
-    ),
-    Seed(
-        "policy-of-aws",
-        "least-privilege",
-        at="dth-dual-cn-seeded-attachment",
-        extra=lambda seen: registered(
-            aws.iam.RolePolicyAttachment(
-                "dth-dual-cn-seeded-attachment",
-                role="dth-dual-cn-worker",
-                policy_arn="arn:aws-cn:iam::aws:policy/AmazonSSMManagedInstanceCore",
-                opts=at(seen),
-            )
-        ),
-        engine=False,
     ),
     Seed(
         "role-for-another-account",
@@ -241,7 +234,7 @@ SEEDS = (
         name="dth-dual-global-policy",
         change=document(
             "policy",
-            lambda d: d["Statement"].append({"Effect": "Allow", "NotAction": "iam:*", "Resource": "arn:aws:s3:::x"}),
+            lambda d: d["Statement"].append({"Effect": "Allow", "NotAction": "iam:*", "Resource": BUCKET_GLOBAL}),
         ),
     ),
     Seed("plain-queue", "tls-only", **QUEUE_POLICY, at="dth-dual-cn-queue", change=document("policy", without_tls)),
@@ -386,6 +379,11 @@ SEEDS = (
         kind="aws",
         name="dth-dual-cn",
         change=put(allowed_account_ids=json.dumps([ACCOUNT_CN, ACCOUNT_GLOBAL])),
+        # Without one account nothing is the account's own.
+        besides=tuple(
+            ("own-resources-only", f"dth-dual-cn-{part}-policy")
+            for part in ("finder-start", "finder-schedule", "finder-task", "worker")
+        ),
         engine=False,
     ),
     Seed("untagged", "tagged", kind="Secret", name="dth-dual-cn-credentials", change=put(tags=None)),

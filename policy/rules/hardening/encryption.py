@@ -1,10 +1,10 @@
-"""Everything that rests is encrypted, and alarms still get through."""
+"""Everything is encrypted at rest, and alarms still arrive."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from policy.documents import documents, statements
+from policy.documents import allowed
 from policy.plan import UNKNOWN, Plan, Resource
 from policy.rule import Finding, Options, Rule
 
@@ -12,7 +12,7 @@ _AWS_KEY = "alias/aws/sns"
 
 
 def at_rest(plan: Plan, _: Options) -> Iterator[Finding]:
-    """Queues, topics, tables, volumes and buckets."""
+    """Yield queues, topics, tables, volumes, keys and buckets without encryption or rotation."""
     for resource in plan.resources:
         problem = _problem(plan, resource)
         if problem:
@@ -20,7 +20,7 @@ def at_rest(plan: Plan, _: Options) -> Iterator[Finding]:
 
 
 def alarms_arrive(plan: Plan, _: Options) -> Iterator[Finding]:
-    """A topic's key lets CloudWatch use it."""
+    """Yield topics whose key CloudWatch may not use."""
     for topic in plan.of("sns.Topic"):
         key = topic.get("kmsMasterKeyId")
         if key == _AWS_KEY:
@@ -67,7 +67,10 @@ def _volumes(resource: Resource) -> str:
 
 
 def _given(resource: Resource, path: str) -> bool:
-    """Set to something, or made from another resource; an unknown value that nobody set is what AWS may fill in."""
+    """Return whether a value is set, or made from another resource.
+
+    The engine shows a value that nobody set, and that AWS may fill in, as unknown too.
+    """
     value = resource.get(path)
     if value is UNKNOWN:
         return path.split(".")[0] in resource.depends
@@ -76,9 +79,7 @@ def _given(resource: Resource, path: str) -> bool:
 
 def _lets_cloudwatch(key: Resource) -> bool:
     return any(
-        s.allows and any(kind == "Service" and name.startswith("cloudwatch.") for kind, name in s.principals)
-        for _, document in documents(key)
-        for s in statements(document)
+        any(kind == "Service" and name.startswith("cloudwatch.") for kind, name in s.principals) for s in allowed(key)
     )
 
 
@@ -86,8 +87,8 @@ RULES = (
     Rule(
         name="encrypted-at-rest",
         what="Queues, topics, tables, volumes and buckets are encrypted.",
-        why="Messages and ledger hold the keys of everybody's objects, a worker's disk parts of their content; what is"
-        " encrypted in the bucket must not lie in clear beside it.",
+        why="Messages and ledger hold the keys of objects, and an attacker who gets the storage beneath them gets the"
+        " keys too. What is encrypted in the bucket must not be in clear text beside it.",
         remedy="Turn encryption on: sqsManagedSseEnabled, kmsMasterKeyId, serverSideEncryption, ebs.encrypted, a"
         " BucketServerSideEncryptionConfiguration; and rotation for keys.",
         all=at_rest,
@@ -95,8 +96,8 @@ RULES = (
     Rule(
         name="alarms-arrive",
         what="The alarms' topic is encrypted with a key that CloudWatch may use.",
-        why="CloudWatch drops what it may not encrypt, without a word: a guard that refuses or a dead letter would be"
-        " seen by nobody.",
+        why="CloudWatch drops a notification that it may not encrypt, without an error: no operator would see a guard"
+        " that refuses, or a dead letter.",
         remedy="Use a key of your own whose policy allows CloudWatch's service principal kms:Decrypt and"
         " kms:GenerateDataKey*.",
         all=alarms_arrive,

@@ -1,4 +1,4 @@
-"""The loop guard is wired to the right user: each side's worker suppresses its own account's dedicated user."""
+"""The loop guard has the right user: each side's worker suppresses its own account's dedicated user."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ OWN_USER_IDS = variable("own_user_ids")
 
 
 def knows_own_user(plan: Plan, _: Options) -> Iterator[Finding]:
-    """Worker and finder of a side are told the id of the dedicated user of that side, first and nobody else's.
+    """Yield workers and finders whose first own user id is not that of their side's dedicated user.
 
-    At preview, while ids are unknown, by what the environment is made from; afterwards by the ids themselves.
+    At preview, while ids are unknown, the resources that the environment is made from decide.
     """
     for environment in environments(plan):
         problem = _problem(plan, environment)
@@ -28,7 +28,7 @@ def _problem(plan: Plan, environment: Environment) -> str:
     holder = environment.holder
     own = [u for u in plan.of("iam.User") if _same_side(u, holder)]
     if not own:
-        return "can name nobody: its side has no dedicated user in this stack"
+        return "has no id to name: its side has no dedicated user in this stack"
     made_from = plan.behind(holder, environment.path, "iam.User")
     for user in made_from:
         if not _same_side(user, holder):
@@ -56,8 +56,8 @@ RULES = (
     Rule(
         name="guard-knows-own-user",
         what="Worker and finder suppress the dedicated user of their own side, and of no other.",
-        why="The peer's worker writes here as this side's dedicated user. A worker that does not know that user's id"
-        " takes every replica for a user's write and sends it back: the sides copy to each other without end.",
+        why="The peer's worker writes here as this side's dedicated user. A worker without that user's id takes every"
+        " replica for a user's write and sends it back: the sides copy to each other without end.",
         remedy=f"Make {OWN_USER_IDS} of each side from `unique_id` of the user that this side's own provider creates"
         " (earlier users of the same side may follow it).",
         all=knows_own_user,

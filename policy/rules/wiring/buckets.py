@@ -1,4 +1,4 @@
-"""Data buckets are adopted: nothing in the plan creates, configures, owns or deletes one."""
+"""Data buckets exist before the plan: nothing in it creates, configures, owns or deletes one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from dualsync.runtime.settings import variable
 from policy.environment import environments
+from policy.ownership import SUBSCRIPTION
 from policy.plan import Plan
 from policy.rule import Finding, Options, Rule
-from policy.rules.notifications import SUBSCRIPTION
 
 
 def data_buckets(plan: Plan) -> set[str]:
-    """Names of the buckets that are synchronised, from whatever in the plan already knows them."""
+    """Return the names of the synchronised buckets, as far as the plan knows them."""
     names = {s.get("bucket") for s in plan.of(SUBSCRIPTION)}
     for environment in environments(plan):
         for field in ("local_bucket", "remote_bucket"):
@@ -21,7 +21,7 @@ def data_buckets(plan: Plan) -> set[str]:
 
 
 def adopted(plan: Plan, _: Options) -> Iterator[Finding]:
-    """No S3 resource is about a data bucket."""
+    """Yield S3 resources about a data bucket."""
     names = data_buckets(plan)
     for resource in plan.resources:
         if not resource.kind.startswith(("s3.", "s3control.")) or resource.kind == "s3.BucketNotification":
@@ -36,10 +36,10 @@ RULES = (
     Rule(
         name="data-buckets-adopted",
         what="No data bucket is created, configured, owned or deleted.",
-        why="The buckets and what is in them were there before this program and stay after it. Whatever a stack owns,"
-        " its destroy takes away, and a deletion would travel to the other side.",
-        remedy="Take the resource out; `pulumi state delete` it if it is already owned. Settings of the bucket are its"
-        " owner's.",
+        why="The buckets and their objects exist before this program and stay after it. A stack's destroy deletes what"
+        " the stack owns, and a deletion would travel to the other side.",
+        remedy="Take the resource out; `pulumi state delete` it if it is already owned. The bucket's settings are"
+        " its owner's.",
         all=adopted,
     ),
 )

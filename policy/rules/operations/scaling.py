@@ -1,4 +1,4 @@
-"""A deployment does not undo what scaling did."""
+"""A deployment leaves the size of the fleet as scaling set it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from policy.rule import Finding, Options, Rule
 
 
 def not_undone(resource: Resource, _: Options) -> Iterator[Finding]:
-    """The group's desired capacity is scaling's."""
+    """Yield groups whose desired capacity each deployment would set."""
     if resource.kind != "autoscaling.Group" or resource.get("desiredCapacity") is None:
         return
     if not {"desiredCapacity", "desired_capacity"} & set(resource.ignore_changes):
@@ -20,7 +20,7 @@ RULES = (
     Rule(
         name="scaling-not-undone",
         what="A deployment leaves the fleet's size to scaling.",
-        why="In the middle of a backlog a deployment would end all workers but the first.",
+        why="During a backlog a deployment would end all workers but the first.",
         remedy="Add desiredCapacity to the group's ignoreChanges, or leave it unset.",
         each=not_undone,
     ),

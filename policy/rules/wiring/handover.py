@@ -9,13 +9,13 @@ from typing import Any
 from policy.environment import environments
 from policy.plan import UNKNOWN, Plan, Resource
 from policy.rule import Finding, Options, Rule
-from policy.rules.guard import OWN_USER_IDS
+from policy.rules.wiring.guard import OWN_USER_IDS
 
 FIELDS = ("access_key_id", "secret_access_key", "user_id")
 
 
 def key_of_suppressed_user(plan: Plan, _: Options) -> Iterator[Finding]:
-    """Every secret written into an account: whose key, whose id, and whether its side's guard knows that id."""
+    """Yield secrets whose key, id and suppressed user do not belong together."""
     for secret in plan.of("secretsmanager.SecretVersion"):
         problem = _problem(plan, secret)
         if problem:
@@ -39,7 +39,7 @@ def _problem(plan: Plan, secret: Resource) -> str:
 
 
 def _received(plan: Plan, secret: Resource) -> str:
-    """A hand-over from elsewhere (config, the peer's stack): complete, and not about this side's own user."""
+    """Return what is wrong with a hand-over from elsewhere (config, the peer's stack)."""
     content = _content(secret)
     if content is None:
         return ""
@@ -67,9 +67,9 @@ def _values(secret: Resource, user: Resource, key: Resource) -> str:
 
 
 def _suppressed(plan: Plan, user: Resource) -> str:
-    """A side may have more users than one: the worker of this one's side must know this very user as its own."""
+    """Return what is wrong if the user's side suppresses another user than this one."""
     others = [u for u in plan.of("iam.User") if _side(u) == _side(user) and u != user]
-    for environment in sorted(environments(plan), key=lambda e: e.holder.name):  # the same finding each time
+    for environment in sorted(environments(plan), key=lambda e: e.holder.name):  # a stable order of findings
         if _side(environment.holder) != _side(user):
             continue
         made_from = plan.behind(environment.holder, environment.path, "iam.User")
@@ -81,7 +81,7 @@ def _suppressed(plan: Plan, user: Resource) -> str:
 
 
 def _content(secret: Resource) -> Mapping[str, Any] | None:
-    """The secret's text as an object; None while unknown. Never shown in a finding."""
+    """Return the secret's text as an object; None while unknown. Findings never contain it."""
     text = secret.get("secretString")
     if not isinstance(text, str):
         return None

@@ -17,7 +17,7 @@ _HOST = re.compile(
 
 
 def own_partition(resource: Resource, _: Options) -> Iterator[Finding]:
-    """ARNs name the provider's partition, hosts its domain."""
+    """Yield ARNs of another partition than the provider's, and hosts of another domain."""
     region = resource.account.region if resource.account is not None else ""
     own = partition_of(region)
     if own is None or not resource.type.startswith("aws:"):

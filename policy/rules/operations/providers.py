@@ -1,4 +1,4 @@
-"""Every resource goes where its side's provider goes, and nowhere by accident."""
+"""Every resource goes through its side's provider, in that provider's region and account."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from policy.rule import Finding, Options, Rule
 
 
 def same_region(resource: Resource, _: Options) -> Iterator[Finding]:
-    """No resource sets another region than its provider's."""
+    """Yield resources with another region than their provider's."""
     own = resource.account.region if resource.account is not None else ""
     region = resource.get("region")
     if resource.type.startswith("aws:") and own and region not in (None, "", UNKNOWN, own):
@@ -17,7 +17,7 @@ def same_region(resource: Resource, _: Options) -> Iterator[Finding]:
 
 
 def explicit(resource: Resource, _: Options) -> Iterator[Finding]:
-    """Every resource names its provider, and the provider the one account that it may be in."""
+    """Yield resources without an explicit provider, and providers that are not bound to one account."""
     if resource.type.startswith("aws:") and (resource.account is None or resource.account.default):
         yield Finding(resource, f"{resource.name} goes to whatever account the shell has (default provider)")
     ours = resource.type == "pulumi:providers:aws" and not resource.name.startswith("default")
@@ -29,9 +29,9 @@ RULES = (
     Rule(
         name="region-of-the-provider",
         what="No resource overrides its provider's region.",
-        why="A side is one region: queue, ledger and bucket elsewhere are not found by the worker, and an event"
-        " notification across regions is refused by S3.",
-        remedy="Remove `region` from the resource; mend the side's region in the config if that is what is wrong.",
+        why="A side is one region: the worker does not find a queue or a ledger elsewhere, and S3 refuses an event"
+        " notification across regions.",
+        remedy="Remove `region` from the resource; correct the side's region in the config if that is wrong.",
         each=same_region,
     ),
     Rule(

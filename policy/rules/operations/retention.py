@@ -1,4 +1,4 @@
-"""What must be kept is kept long enough, what need not be is not kept for ever."""
+"""Data is kept long enough, and log lines are not kept for ever."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from policy.rule import Finding, Option, Options, Rule
 
 _DAY = 86400
 _DEFAULT_SECONDS = 4 * _DAY
-"""What SQS keeps messages for if not told otherwise (SetQueueAttributes)."""
+"""How long SQS keeps messages by default (SetQueueAttributes)."""
 
 
 def logs_limited(resource: Resource, options: Options) -> Iterator[Finding]:
-    """Log groups keep lines for a limited time, and for long enough to look into a fault."""
+    """Yield log groups that keep lines for ever, or not long enough to investigate a fault."""
     if resource.kind != "cloudwatch.LogGroup" or not resource.knows("retentionInDays"):
         return
     days = resource.get("retentionInDays")
@@ -27,7 +27,7 @@ def logs_limited(resource: Resource, options: Options) -> Iterator[Finding]:
 
 
 def dead_letters_outlive(plan: Plan, _: Options) -> Iterator[Finding]:
-    """A dead-letter queue keeps messages for longer than the queue that they come from; and that has one."""
+    """Yield queues without a dead-letter queue, and dead-letter queues that keep messages no longer than theirs."""
     queues = list(plan.of("sqs.Queue"))
     dead = {d.urn for q in queues for d in plan.behind(q, "redrivePolicy", "sqs.Queue")}
     for queue in queues:
@@ -44,7 +44,7 @@ def dead_letters_outlive(plan: Plan, _: Options) -> Iterator[Finding]:
 
 
 def tombstones_outlive(plan: Plan, _: Options) -> Iterator[Finding]:
-    """Deletions are remembered for longer than any message about them can be under way."""
+    """Yield processes that forget deletions while messages about them can still arrive."""
     for environment in environments(plan):
         days = (environment.variables or {}).get(variable("tombstone_days"))
         own = environment.holder.account
@@ -52,23 +52,23 @@ def tombstones_outlive(plan: Plan, _: Options) -> Iterator[Finding]:
         if days and kept and int(days) * _DAY <= max(kept):
             yield Finding(
                 environment.holder,
-                f"{environment.process} {environment.holder.name} remembers deletions for {days} days,"
+                f"{environment.process} {environment.holder.name} keeps deletions for {days} days,"
                 f" and messages live for {max(kept) // _DAY}",
             )
 
 
 def ledger_recoverable(resource: Resource, _: Options) -> Iterator[Finding]:
-    """The ledger can be brought back, and is not deleted by accident (a stand-in's has nothing to lose)."""
+    """Yield ledgers that cannot be restored or can be deleted (in a local cloud they may be)."""
     if resource.kind != "dynamodb.Table":
         return
     if resource.get("pointInTimeRecovery.enabled") not in (True, UNKNOWN):
         yield Finding(resource, f"{resource.name} has no point-in-time recovery")
-    if not _stand_in(resource) and resource.get("deletionProtectionEnabled") not in (True, UNKNOWN):
+    if not _is_local_cloud(resource) and resource.get("deletionProtectionEnabled") not in (True, UNKNOWN):
         yield Finding(resource, f"{resource.name} can be deleted")
 
 
 def bundle_stays(resource: Resource, _: Options) -> Iterator[Finding]:
-    """No rule deletes what new instances boot from because of its age."""
+    """Yield lifecycle rules that delete current objects of the artifacts bucket by age."""
     if resource.kind != "s3.BucketLifecycleConfiguration":
         return
     for rule in resource.items("rules"):
@@ -85,7 +85,7 @@ def _kept(queue: Resource) -> int | None:
     return None if value is UNKNOWN else int(value) if value else _DEFAULT_SECONDS
 
 
-def _stand_in(resource: Resource) -> bool:
+def _is_local_cloud(resource: Resource) -> bool:
     return resource.account is not None and bool(resource.account.endpoints)
 
 
@@ -93,7 +93,7 @@ RULES = (
     Rule(
         name="logs-limited",
         what="Log groups keep their lines for a limited time, and for long enough.",
-        why="Lines name the keys of objects; they are evidence for a while, and a cost and a risk after it.",
+        why="Lines name the keys of objects. They are evidence for some days, and after that a cost and a risk.",
         remedy="Set retentionInDays (config key logRetentionDays).",
         each=logs_limited,
         options={
@@ -108,29 +108,29 @@ RULES = (
         name="dead-letters-outlive-queue",
         what="A queue has a dead-letter queue, which keeps messages for longer.",
         why="SQS counts a dead letter's age from when it was first sent. With equal retention a message that failed"
-        " late is gone at once, and with it the change that nobody made.",
-        remedy="Keep the queue's messages for 7 days, say, and the dead letters for 14.",
+        " late is deleted at once, and nobody learns of the change that was not made.",
+        remedy="Keep the queue's messages for 7 days, for example, and the dead letters for 14.",
         all=dead_letters_outlive,
     ),
     Rule(
         name="tombstones-outlive-messages",
-        what="A deletion is remembered for longer than any message about its key can live.",
-        why="A late message about a key whose tombstone has gone looks like news, and the deleted object comes back.",
+        what="A deletion is recorded for longer than any message about its key can live.",
+        why="A late message about a key without a tombstone looks like a new object, and the deleted one comes back.",
         remedy="Raise tombstoneDays above the retention of both queues.",
         all=tombstones_outlive,
     ),
     Rule(
         name="ledger-recoverable",
         what="The ledger has point-in-time recovery and deletion protection.",
-        why="It holds the proof that both sides once had a version; without it no deletion can be told from an object"
-        " that never came.",
+        why="It holds the proof that both sides once had a version. Without it a deletion cannot be told from an object"
+        " that was never copied.",
         remedy="Turn on pointInTimeRecovery and deletionProtectionEnabled (config key protect).",
         each=ledger_recoverable,
     ),
     Rule(
         name="bundle-stays",
         what="No lifecycle rule deletes current objects of the artifacts bucket.",
-        why="The bundle may be as old as the last release; the day that it expires, no new instance boots.",
+        why="The bundle may be as old as the last release. When it has expired, no new instance boots.",
         remedy="Expire noncurrent versions only.",
         each=bundle_stays,
     ),

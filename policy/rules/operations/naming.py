@@ -1,4 +1,4 @@
-"""Everything can be told apart by name and by tag: which pair, which side, which part."""
+"""Names and tags say of every resource which pair, side and part it belongs to."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ PAIR, SIDE, PART = "dualsync:pair", "dualsync:side", "dualsync:part"
 
 UNTAGGABLE = frozenset(
     [
-        *("autoscaling.LifecycleHook", "autoscaling.Policy"),
+        *("autoscaling.LifecycleHook", "autoscaling.Policy", "secretsmanager.SecretPolicy"),
         *("cloudwatch.Dashboard", "cloudwatch.LogMetricFilter", "cloudwatch.QueryDefinition"),
         *("iam.AccessKey", "iam.RolePolicy", "iam.UserPolicyAttachment", "iam.RolePolicyAttachment"),
+        *("iam.GroupMembership", "iam.GroupPolicyAttachment", "iam.PolicyAttachment", "iam.UserGroupMembership"),
         *("kms.Alias", "secretsmanager.SecretVersion", "scheduler.Schedule"),
         *("s3.BucketLifecycleConfiguration", "s3.BucketNotification", "s3.BucketOwnershipControls", "s3.BucketPolicy"),
         *("s3.BucketPublicAccessBlock", "s3.BucketServerSideEncryptionConfiguration", "s3.BucketVersioning"),
+        "s3.BucketReplicationConfig",
         *("sns.TopicPolicy", "sns.TopicSubscription", "sqs.QueuePolicy"),
     ]
 )
-"""Kinds for which the provider knows no tags."""
+"""Kinds that have no tags at the provider."""
 
 NAMES = ("name", "bucket", "family", "dashboardName")
 """Properties that hold a resource's physical name."""
@@ -37,7 +39,7 @@ NAMED_BY_OTHERS = frozenset(
 
 
 def tagged(resource: Resource, _: Options) -> Iterator[Finding]:
-    """Pair, side and part on everything that takes tags, alike with the provider's."""
+    """Yield resources without tags for pair, side and part, or with other values than their provider's."""
     if not resource.type.startswith("aws:") or resource.kind in UNTAGGABLE:
         return
     defaults = resource.account.default_tags if resource.account is not None else {}
@@ -54,7 +56,7 @@ def tagged(resource: Resource, _: Options) -> Iterator[Finding]:
 
 
 def prefixed(resource: Resource, options: Options) -> Iterator[Finding]:
-    """Names begin with the pair's, but for those that the guide or a person gave."""
+    """Yield names that neither begin with the pair's nor come from the guide or the options."""
     pair = resource.account.default_tags.get(PAIR) if resource.account is not None else None
     if not pair or not resource.type.startswith("aws:") or resource.kind in NAMED_BY_OTHERS:
         return
@@ -69,7 +71,7 @@ def prefixed(resource: Resource, options: Options) -> Iterator[Finding]:
 
 
 def _tags(resource: Resource) -> Mapping[str, object] | None:
-    """Own tags; a group's are a list. None while unknown."""
+    """Return own tags (a group's are a list); None while unknown."""
     value = resource.get("tags")
     if value is UNKNOWN:
         return None
@@ -84,15 +86,16 @@ RULES = (
     Rule(
         name="tagged",
         what="Every resource carries the tags of its pair, side and part.",
-        why="Costs, permissions and a person's search go by them, and two pairs may share an account.",
-        remedy=f"Set {PAIR}, {SIDE} and {PART}; add a kind that knows no tags to UNTAGGABLE in policy/rules/naming.py.",
+        why="Costs, permissions and searches use them, and two pairs may share an account.",
+        remedy=f"Set {PAIR}, {SIDE} and {PART}; add a kind without tags to UNTAGGABLE in policy/rules/operations/"
+        "naming.py.",
         each=tagged,
     ),
     Rule(
         name="prefixed",
         what="Every name begins with the pair's.",
-        why="It is how a person finds what belongs to a pair, and what keeps two pairs in one account apart.",
-        remedy="Take the name from the side's names; give names of your own (userName, secretName) as `otherNames`.",
+        why="The name shows what belongs to a pair, and keeps two pairs in one account apart.",
+        remedy="Take the name from the side's names; give names of your own (userName, secretName) in `otherNames`.",
         each=prefixed,
         options={
             "otherNames": Option(

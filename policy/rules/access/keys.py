@@ -1,4 +1,4 @@
-"""Long-lived keys: one user's, in Secrets Manager, and renewed without a gap."""
+"""Long-lived keys belong to the dedicated users, are kept in Secrets Manager, and are renewed without a gap."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from policy.plan import Plan, Resource, known, texts
 from policy.rule import Finding, Options, Rule
 
 KEY_ID = re.compile(r"(?<![A-Z0-9])AKIA[A-Z0-9]{12,124}(?![A-Z0-9])")
-"""Ids of long-lived keys begin so (IAM guide: unique identifiers)."""
+"""Ids of long-lived keys begin with AKIA (IAM User Guide, unique identifiers)."""
 
 KEEPER = ("secretsmanager.SecretVersion", "secretString")
+"""The one kind and property that may hold a key."""
+
 HAND_OVER = "handOver"
 """The stack's secret output, where the two sides' stacks have no provider for each other."""
 
 _FORBIDDEN = {
     "iam.UserLoginProfile": "gives a user a password",
     "iam.SshKey": "gives a user a key for code repositories",
-    "ec2.KeyPair": "is a key to log in to machines with",
+    "ec2.KeyPair": "is a key for logging in to machines",
     "iam.ServiceSpecificCredential": "gives a user another password",
 }
 
 
 def in_secrets_manager_only(plan: Plan, _: Options) -> Iterator[Finding]:
-    """No property but a secret's is made from an access key, and none holds one in clear."""
+    """Yield properties, other than a secret's, that are made from an access key or hold one in clear text."""
     keys = [k for k in plan.of("iam.AccessKey") if k.kind == "iam.AccessKey"]
     secrets = {s for k in keys if isinstance(s := k.get("secret"), str) and len(s) > 16}
     for resource in plan.resources:
@@ -44,7 +46,7 @@ def in_secrets_manager_only(plan: Plan, _: Options) -> Iterator[Finding]:
 
 
 def new_before_old(resource: Resource, _: Options) -> Iterator[Finding]:
-    """A key that is replaced stays until its successor is handed over."""
+    """Yield keys that a replacement deletes before their successor exists."""
     if resource.kind == "iam.AccessKey" and resource.delete_before_replace:
         yield Finding(resource, f"{resource.name} is deleted before its successor is made")
 
@@ -61,17 +63,17 @@ def _forbidden(resource: Resource) -> Iterator[Finding]:
 
 
 def _names_only(resource: Resource, path: str) -> bool:
-    """A key's id is no secret: outputs of stack and components name it, so that a person can find the key."""
+    """Return whether the path holds a key's id, which is no secret: outputs name it, so that operators find the key."""
     return not resource.type.startswith("aws:") and path.endswith("keyId")
 
 
 RULES = (
     Rule(
         name="keys-in-secrets-manager-only",
-        what="The only long-lived keys are the dedicated users', and they lie in Secrets Manager alone.",
-        why="Partitions know no common identity, so the peer needs a key that lives long. Whoever has it can write"
-        " into the bucket in a way that the loop guard takes for the worker's. Anywhere else (user data, an"
-        " environment, a provider's settings) it can be read by those who may only look.",
+        what="The only long-lived keys are the dedicated users', and they are kept in Secrets Manager alone.",
+        why="With a dedicated user's key anybody can write into the bucket in a way that the loop guard takes for the"
+        " worker's. Anywhere else (user data, an environment, a provider's settings) those who may only read the"
+        " configuration could read it too.",
         remedy="Take it out; the worker reads the secret itself. For providers use a profile, a role or web identity;"
         " for machines Session Manager.",
         all=in_secrets_manager_only,
@@ -79,7 +81,7 @@ RULES = (
     Rule(
         name="key-renewed-without-gap",
         what="A renewed key is made before the old one is deleted.",
-        why="Between deletion and hand-over of the next key the peer's worker is refused, and every change waits.",
+        why="From the deletion to the hand-over of the next key the peer's worker is refused, and every change waits.",
         remedy="Leave deleteBeforeReplace of access keys off.",
         each=new_before_old,
     ),

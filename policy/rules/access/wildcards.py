@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policy.documents import Statement, allowed, is_identity
+from policy.documents import Statement, allowed, is_identity, unreadable
 from policy.plan import Resource
 from policy.rule import Finding, Options, Rule
 
@@ -15,14 +15,16 @@ UNSCOPED = frozenset(
         *("ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"),
     ]
 )
-"""Actions that know no resources (Service Authorization Reference): `*` is all that can stand there."""
+"""Actions without resources (Service Authorization Reference): only `*` can be their resource."""
 
 UNSCOPED_IF = {"cloudwatch:PutMetricData": "cloudwatch:namespace", "ecs:ListTasks": "ecs:cluster"}
-"""The same, and the condition that confines them."""
+"""Further actions without resources, and the condition key that confines each."""
 
 
 def none(resource: Resource, _: Options) -> Iterator[Finding]:
-    """No `*` for actions, no `Not…`, and resources that name something of ours."""
+    """Yield wildcards for actions, `Not…` elements, and resources without a name."""
+    for path in unreadable(resource):
+        yield Finding(resource, f"{resource.name}.{path} holds no policy document that can be read")
     for statement in allowed(resource):
         where = f"{resource.name}: statement {statement.sid}"
         for element in statement.negated:
@@ -41,18 +43,22 @@ def _resources(resource: Resource, statement: Statement, where: str) -> Iterator
             wide = [a for a in statement.actions if "*" not in a and not _unscoped(a, statement)]
             if wide:
                 yield Finding(resource, f"{where} allows {', '.join(wide)} on everything")
-        elif not _names_something(arn):
+        elif not names_something(arn):
             yield Finding(resource, f"{where} reaches {arn}")
 
 
 def _unscoped(action: str, statement: Statement) -> bool:
     if action in UNSCOPED:
         return True
-    return action in UNSCOPED_IF and statement.has_condition_key(UNSCOPED_IF[action])
+    return action in UNSCOPED_IF and bool(statement.bound(UNSCOPED_IF[action]))
 
 
-def _names_something(arn: str) -> bool:
-    """Wildcards only after a name: `bucket/prefix*`, `secret:name-??????`; never in service, region or account."""
+def names_something(arn: str) -> bool:
+    """Return whether an ARN names something.
+
+    Wildcards may follow a name (`bucket/prefix*`, `secret:name-??????`); they may not replace the service, the region
+    or the account.
+    """
     parts = arn.split(":", 5)
     if len(parts) < 6 or any("*" in p or "?" in p for p in parts[:5]):
         return False
@@ -65,9 +71,14 @@ def _names_something(arn: str) -> bool:
 
 
 def _own_key(resource: Resource, statement: Statement) -> bool:
-    """A KMS key's policy hands the key to its account's administrators; without it nobody could ever change it."""
+    """Return whether the statement hands a KMS key to its own account's administrators.
+
+    Without such a statement nobody could change the key again (KMS Developer Guide, default key policy).
+    """
+    ids = resource.account.account_ids if resource.account is not None else ()
+    own = {("AWS", name) for i in ids for name in (i, f"arn:aws:iam::{i}:root", f"arn:aws-cn:iam::{i}:root")}
     holders = statement.principals
-    return resource.kind == "kms.Key" and bool(holders) and all(k == "AWS" and n.endswith(":root") for k, n in holders)
+    return resource.kind in ("kms.Key", "kms.KeyPolicy") and bool(holders) and set(holders) <= own
 
 
 RULES = (
@@ -76,8 +87,8 @@ RULES = (
         what="No policy allows all actions of a service, or reaches resources that it does not name.",
         why="Other pairs, other buckets and the other side's resources live in the same accounts; a wildcard joins"
         " them.",
-        remedy="Name the actions, and the resource by its ARN; a wildcard may stand only behind a name of this pair, or"
-        " where AWS knows no resource, with the condition that confines the action.",
+        remedy="Name the actions, and the resource by its ARN. A wildcard may follow a name of this pair. Where AWS has"
+        " no resource for the action, add the condition that confines it, with exact values.",
         each=none,
     ),
 )

@@ -1,0 +1,105 @@
+"""The finder's container: a known image, no privileges, nothing to write to but its work folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from policy.environment import containers
+from policy.ownership import REGISTRY
+from policy.plan import UNKNOWN, Resource
+from policy.rule import Finding, Option, Options, Rule
+
+PUBLIC = "public.ecr.aws/lambda/python"
+"""AWS's own Python image in its public registry."""
+
+_DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
+
+_MORE_POWER = {
+    "privileged": "is privileged",
+    "dockerSecurityOptions": "changes its security options",
+    "credentialSpecs": "takes credentials of a domain",
+    "repositoryCredentials": "logs in to another registry",
+    "environmentFiles": "takes its environment from a file",
+    "secrets": "takes secrets from elsewhere",
+    "extraHosts": "redirects host names",
+    "portMappings": "opens ports",
+    "interactive": "takes input",
+    "pseudoTerminal": "has a terminal",
+    "volumesFrom": "mounts the volumes of another container",
+    "firelensConfiguration": "routes its log elsewhere",
+}
+"""Properties of a container definition that the finder does not need (ECS API Reference, ContainerDefinition)."""
+
+
+def confined(resource: Resource, options: Options) -> Iterator[Finding]:
+    """Yield containers with a foreign image, privileges, or a file system that can be written to."""
+    if resource.kind != "ecs.TaskDefinition" or resource.get("containerDefinitions") is UNKNOWN:
+        return
+    for container in containers(resource):
+        for problem in _problems(resource, container, options):
+            yield Finding(resource, f"{resource.name}: container {container.get('name')} {problem}")
+    if resource.get("networkMode") not in ("awsvpc", UNKNOWN):
+        yield Finding(resource, f"{resource.name} shares the host's network")
+    for path in ("pidMode", "ipcMode"):
+        if resource.get(path) == "host":
+            yield Finding(resource, f"{resource.name} shares the host's processes ({path})")
+    for volume in resource.items("volumes"):
+        if isinstance(volume, Mapping) and any(volume.get(k) for k in volume if k != "name"):
+            yield Finding(resource, f"{resource.name} mounts {volume.get('name')} from outside the task")
+
+
+def _problems(resource: Resource, container: Mapping[str, Any], options: Options) -> Iterator[str]:
+    image = str(container.get("image"))
+    if not _known_image(resource, image, options):
+        yield f"runs {image}, which is from neither AWS's public Python image nor the account's own registry"
+    if options["strict"] and not _DIGEST.fullmatch(image):
+        yield f"runs {image}, which is not named by its digest"
+    for path, problem in _MORE_POWER.items():
+        if container.get(path):
+            yield problem
+    if container.get("readonlyRootFilesystem") is not True:
+        yield "can write to its root file system"
+    if options["strict"] and str(container.get("user") or "root").partition(":")[0] in ("root", "0"):
+        yield "runs as root"
+    capabilities = (container.get("linuxParameters") or {}).get("capabilities") or {}
+    if capabilities.get("add") or (options["strict"] and "ALL" not in (capabilities.get("drop") or ())):
+        yield "keeps Linux capabilities"
+    log = (container.get("logConfiguration") or {}).get("logDriver")
+    if log != "awslogs":
+        yield f"writes its log with {log}, not to CloudWatch"
+
+
+def _known_image(resource: Resource, image: str, options: Options) -> bool:
+    if any(image.startswith((f"{i}@", f"{i}:")) or image == i for i in (PUBLIC, *options["otherImages"])):
+        return True
+    match = REGISTRY.fullmatch(image)
+    ids = resource.account.account_ids if resource.account is not None else ()
+    return match is not None and match["account"] in ids
+
+
+RULES = (
+    Rule(
+        name="container-confined",
+        what="The finder's container runs a known image by digest, without root, privileges or capabilities, on a"
+        " read-only root file system.",
+        why="The task's role reads the peer's key. A tag can be moved to another image tomorrow, and an intruder into"
+        " an unconfined container keeps the rights of root.",
+        remedy="Take the image from AWS's public Python image or from the account's own registry, by digest (config key"
+        " finderImage), or name yours in `otherImages`. Set user, readonlyRootFilesystem and capabilities.drop ALL.",
+        each=confined,
+        options={
+            "strict": Option(
+                default=False,
+                help="Whether the image must be named by its digest and run without root and capabilities.",
+                schema={"type": "boolean"},
+            ),
+            "otherImages": Option(
+                default=[],
+                help="Repositories of images besides AWS's Python image and the account's own registry.",
+                schema={"type": "array", "items": {"type": "string"}},
+            ),
+        },
+    ),
+)

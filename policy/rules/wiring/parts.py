@@ -1,0 +1,91 @@
+"""Machines, tasks and schedules are joined to the plan's own profiles, roles, templates and clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from policy.plan import UNKNOWN, Plan, Resource
+from policy.rule import Finding, Options, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """One property that names another resource of the plan."""
+
+    kind: str
+    """Kind of the resource with the property."""
+    path: str
+    """The property."""
+    wanted: str
+    """Kind of the resource that it names."""
+    own: tuple[str, ...]
+    """Properties of that resource, of which it holds one."""
+    optional: bool = False
+    """Whether the property may be left out."""
+
+
+JOINTS = (
+    Joint("iam.InstanceProfile", "role", "iam.Role", ("name",)),
+    Joint("ec2.LaunchTemplate", "iamInstanceProfile.arn", "iam.InstanceProfile", ("arn",), optional=True),
+    Joint("ec2.LaunchTemplate", "iamInstanceProfile.name", "iam.InstanceProfile", ("name",), optional=True),
+    Joint("ecs.TaskDefinition", "executionRoleArn", "iam.Role", ("arn",)),
+    Joint("ecs.TaskDefinition", "taskRoleArn", "iam.Role", ("arn",)),
+    Joint("autoscaling.Group", "launchTemplate.id", "ec2.LaunchTemplate", ("id",), optional=True),
+    Joint("autoscaling.Group", "launchTemplate.name", "ec2.LaunchTemplate", ("name",), optional=True),
+    Joint(
+        "autoscaling.Group",
+        "mixedInstancesPolicy.launchTemplate.launchTemplateSpecification.launchTemplateId",
+        "ec2.LaunchTemplate",
+        ("id",),
+        optional=True,
+    ),
+    Joint("scheduler.Schedule", "target.roleArn", "iam.Role", ("arn",)),
+    Joint(
+        "scheduler.Schedule",
+        "target.ecsParameters.taskDefinitionArn",
+        "ecs.TaskDefinition",
+        ("arn", "arnWithoutRevision"),
+    ),
+    Joint("sns.TopicPolicy", "arn", "sns.Topic", ("arn",)),
+    Joint("sqs.QueuePolicy", "queueUrl", "sqs.Queue", ("url", "id")),
+    Joint("s3.BucketPolicy", "bucket", "s3.Bucket", ("bucket", "id")),
+    Joint("secretsmanager.SecretVersion", "secretId", "secretsmanager.Secret", ("id", "arn")),
+    Joint("secretsmanager.SecretPolicy", "secretArn", "secretsmanager.Secret", ("id", "arn")),
+)
+"""All joints of the program that decide with which rights something runs, or whose policy is written."""
+
+
+def joined_to_own(plan: Plan, _: Options) -> Iterator[Finding]:
+    """Yield properties that name a resource which is not of the plan's same account."""
+    for joint in JOINTS:
+        for resource in plan.of(joint.kind):
+            value = resource.get(joint.path)
+            if value is None and joint.optional:
+                continue
+            behind = plan.behind(resource, joint.path.partition(".")[0], joint.wanted)
+            if value is UNKNOWN or value is None:
+                if not any(_same_side(b, resource) for b in behind):
+                    yield Finding(
+                        resource, f"{resource.name}.{joint.path} is not made from a {joint.wanted} of its side"
+                    )
+                continue
+            side = [r for r in plan.of(joint.wanted) if _same_side(r, resource)]
+            own = {r.get(path) for r in side for path in joint.own}
+            if value not in own and not (behind and UNKNOWN in own):
+                yield Finding(resource, f"{resource.name}.{joint.path} is {value}, not a {joint.wanted} of this plan")
+
+
+def _same_side(a: Resource, b: Resource) -> bool:
+    return a.account is not None and b.account is not None and a.account.urn == b.account.urn
+
+
+RULES = (
+    Rule(
+        name="joined-to-own-parts",
+        what="Machines, tasks, schedules and policies are joined to roles, templates and resources of this plan.",
+        why="A task with another role has that role's rights, whatever the policies of this plan say.",
+        remedy="Give the property the resource of this plan.",
+        all=joined_to_own,
+    ),
+)
