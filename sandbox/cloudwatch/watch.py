@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualsync.runtime.log import State
-from dualsync.runtime.service.heartbeat import LOG_PERIOD
+from dualsync.runtime.service.heartbeat import LOG_INTERVAL_SECONDS
 from dualsync.runtime.settings import SideName
 from sandbox.cloudwatch.alarms import AlarmState, Verdict, judge
 from sandbox.cloudwatch.metrics import Metric, Readings, derived
@@ -148,7 +148,7 @@ class Watch:
             return []
         states = list(self.stage.fleet.journal.lines("state", process=running.name))
         last = states[-1] if states and states[-1]["state"] != State.STOPPED else None
-        times = range(int(LOG_PERIOD), int(LASTING) + 1, int(LOG_PERIOD))
+        times = range(int(LOG_INTERVAL_SECONDS), int(LASTING) + 1, int(LOG_INTERVAL_SECONDS))
         return [{**last, "received_at": now + seconds} for seconds in times] if last else []
 
     def _grown(self, now: float) -> Readings:
