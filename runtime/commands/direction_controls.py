@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -146,8 +145,7 @@ def _words(now: direction_controls.Stillness) -> str:
 def _show(here: Session, sides: Sequence[Side], orders: Sequence[Orders], still: bool | None, *, done: str) -> None:
     document: dict[str, Any] = {
         "directions": [
-            {"direction": side.direction, **dataclasses.asdict(order)}
-            for side, order in zip(sides, orders, strict=True)
+            {"direction": side.direction, **order.fields()} for side, order in zip(sides, orders, strict=True)
         ]
     }
     if still is not None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from dualsync.runtime.commands.documents import entry_document, object_document
 from dualsync.runtime.commands.formatting import moment, size, some
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
 from dualsync.runtime.model.ledger_entry import Agreement, Entry
@@ -49,11 +50,11 @@ def document(found: Explanation) -> dict[str, Any]:
 
 def _data(sight: Sight) -> dict[str, Any]:
     return {
-        "object": dataclasses.asdict(sight.seen) if sight.seen else None,
+        "object": object_document(sight.seen) if sight.seen else None,
         "identity": str(sight.sighting.identity) if sight.sighting else None,
         "replica": sight.sighting.replica if sight.sighting else None,
         "versions": [dataclasses.asdict(version) for version in sight.versions],
-        "ledger": dataclasses.asdict(sight.entry) if sight.entry else None,
+        "ledger": entry_document(sight.entry) if sight.entry else None,
         "would": {"deed": sight.decision.deed, "reason": sight.decision.reason},
         "paused": sight.orders.paused,
         "workers": sight.alive,

@@ -7,7 +7,8 @@ from typing import Any
 
 from dualsync.runtime.finder.classify import Difference
 from dualsync.runtime.finder.key_ranges import Marks
-from dualsync.runtime.finder.report import COUNTS, TALLY, Report
+from dualsync.runtime.finder.report import Report
+from dualsync.runtime.model.field_reader import MAX_COUNT, FieldError, FieldReader
 from dualsync.runtime.model.key_filter import Range
 
 
@@ -42,8 +43,15 @@ class Leg:
             "last": tally.last,
             "kept": len(self.kept),
             "found": {str(k): v for k, v in report.found.items()},
-            **{name: getattr(tally, name) for name in TALLY},
-            **{name: getattr(report, name) for name in COUNTS},
+            "here": tally.here,
+            "there": tally.there,
+            "equal": tally.equal,
+            "queued": report.queued,
+            "agreed": report.agreed,
+            "young": report.young,
+            "unseeded": report.unseeded,
+            "archived": report.archived,
+            "deletions": report.deletions,
         }
 
     def data(self) -> dict[str, Any]:
@@ -53,15 +61,20 @@ class Leg:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Leg:
-        """The inverse of `data`. Raises KeyError, TypeError or ValueError for anything else."""
-        leg = cls(Range(str(data["after"]), str(data["until"])))
-        report = leg.report
-        report.tally.last = str(data["last"])
-        for name in TALLY:
-            setattr(report.tally, name, int(data[name]))
-        for name in COUNTS:
-            setattr(report, name, int(data[name]))
-        report.found.update({Difference(name): int(count) for name, count in data["found"].items()})
-        leg.kept = [(str(key), Difference(name)) for name, key in data["kept"]]
+        """Return the progress of what `data` made. Raises ValueError for anything else."""
+        fields = FieldReader(data, "range of a checkpoint")
+        leg = cls(Range(fields.text("after"), fields.text("until")))
+        report, tally = leg.report, leg.report.tally
+        tally.last = fields.text("last")
+        tally.here, tally.there, tally.equal = (fields.integer(name) for name in ("here", "there", "equal"))
+        report.queued, report.agreed = fields.integer("queued"), fields.integer("agreed")
+        report.young, report.unseeded = fields.integer("young"), fields.integer("unseeded")
+        report.archived, report.deletions = fields.integer("archived"), fields.integer("deletions")
+        found = FieldReader(fields.mapping("found"), "differences of a checkpoint")
+        report.found.update({Difference(name): found.integer(name) for name in fields.mapping("found")})
+        for row in fields.sequence("kept", longest=MAX_COUNT):
+            if not isinstance(row, (list, tuple)) or len(row) != 2 or type(row[1]) is not str:
+                raise FieldError("range of a checkpoint: a kept deletion is not a pair of difference and key")
+            leg.kept.append((row[1], Difference(row[0])))
         leg.settle(0.0)
         return leg

@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from dualsync.runtime.finder.classify import Difference
 from dualsync.runtime.finder.merge import Tally
 
-COUNTS = ("queued", "agreed", "young", "unseeded", "archived", "deletions")
-TALLY = ("here", "there", "equal")
-
 
 @dataclass(slots=True)
 class Report:
@@ -50,9 +47,14 @@ class Report:
         """All of them together."""
         whole = cls()
         for part in parts:
-            for name in TALLY:
-                setattr(whole.tally, name, getattr(whole.tally, name) + getattr(part.tally, name))
-            for name in COUNTS:
-                setattr(whole, name, getattr(whole, name) + getattr(part, name))
+            whole.tally.here += part.tally.here
+            whole.tally.there += part.tally.there
+            whole.tally.equal += part.tally.equal
+            whole.queued += part.queued
+            whole.agreed += part.agreed
+            whole.young += part.young
+            whole.unseeded += part.unseeded
+            whole.archived += part.archived
+            whole.deletions += part.deletions
             whole.found.update(part.found)
         return whole

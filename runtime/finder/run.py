@@ -22,6 +22,7 @@ from dualsync.runtime.finder.range_progress import Leg
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.finder.scoped_listing import list_scope
 from dualsync.runtime.log import Log
+from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.sync_request import Cause, Look
 from dualsync.runtime.model.conflict_order import wins
 from dualsync.runtime.model.key_filter import EVERYTHING, Range, Scope
@@ -249,7 +250,7 @@ class Finder:
             deletion=difference.is_deletion,
             reason=str(difference),
         )
-        return look.body()
+        return sync_request_codec.encode(look)
 
     async def _send(self, bodies: Sequence[str], report: Report) -> None:
         if bodies:

@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
-from dualsync.runtime.messages.part_request import FIELD, Portion, from_fields
-from dualsync.runtime.messages.sync_request import Actor, Cause, Look, from_body
+from dualsync.runtime.messages import part_request_codec, sync_request_codec
+from dualsync.runtime.messages.part_request import Portion
+from dualsync.runtime.messages.sync_request import Actor, Cause, Look
+from dualsync.runtime.model.field_reader import parse_json
 from dualsync.runtime.model.sequencer import normalise
 
 
@@ -46,24 +48,26 @@ def parse(body: str, principals: Principals, relative: Callable[[str], str | Non
     in seconds. Raises `Unreadable`. (Source: "Event message structure", Amazon S3 User Guide.)
     """
     try:
-        document = json.loads(body)
+        document = parse_json(body)
         if "\\u" in body:
             json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no text
-    except (ValueError, RecursionError) as e:
+    except ValueError as e:
         raise Unreadable(f"not JSON: {e}") from None
     if not isinstance(document, dict):
         raise Unreadable("not a JSON object")
-    if FIELD in document:
+    if part_request_codec.MEMBER in document:
         # The worker carries such parts itself; this is for who only wants to know the key, and for a dead letter that
         # is sent again: a look sends whatever is missing by then.
         try:
-            return [Look(from_fields(document[FIELD]).key, Cause.FINDING, careful=True, since=sent)]
-        except (ValueError, TypeError) as e:
+            portion = part_request_codec.decode_fields(document[part_request_codec.MEMBER])
+            return [Look(portion.key, Cause.FINDING, careful=True, since=sent)]
+        except ValueError as e:
             raise Unreadable(str(e)) from None
-    if "dualsync" in document:
+    if sync_request_codec.MEMBER in document:
         try:
-            return [from_body(document["dualsync"])]
-        except (ValueError, TypeError, AttributeError, OverflowError) as e:
+            sync_request_codec.check_format(document)
+            return [sync_request_codec.decode_fields(document[sync_request_codec.MEMBER])]
+        except ValueError as e:
             raise Unreadable(str(e)) from None
     if isinstance(document.get("redrive"), str):
         # A dead letter that an operator sends again: not what it said then counts, but what is there now.
@@ -89,11 +93,13 @@ def parse(body: str, principals: Principals, relative: Callable[[str], str | Non
 
 def portion_of(body: str) -> Portion | None:
     """The parts that a message asks for; None for any other message. Raises `Unreadable`."""
-    if not body.startswith('{"' + FIELD):
+    if not body.startswith(part_request_codec.START):
         return None
     try:
-        return from_fields(json.loads(body)[FIELD])
-    except (ValueError, TypeError, KeyError, RecursionError) as e:
+        document = parse_json(body)
+        sync_request_codec.check_format(document)
+        return part_request_codec.decode_fields(document[part_request_codec.MEMBER])
+    except (ValueError, KeyError) as e:
         raise Unreadable(str(e)) from None
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 from dualsync.runtime.model.ledger_entry import Agreement
 
@@ -38,7 +36,7 @@ class Look:
     been the current one. `careful` looks see the remote side before they act; `unsure` ones
     may have written before without knowing it. `attempt` counts postponements and `since` is when the first message was
     sent (seconds). `denied`: since when (seconds) each try has been refused, for a person to mend. `deletion` allows
-    a finding to delete. `reason` is for the log. `wrote` is an agreement (`Agreement.row`) that this look brought about
+    a finding to delete. `reason` is for the log. `wrote` is an agreement that this look brought about
     and could not record.
     """
 
@@ -58,7 +56,7 @@ class Look:
     unsure: bool = False
     deletion: bool = False
     reason: str = ""
-    wrote: tuple[str | int | None, ...] = ()
+    wrote: Agreement | None = None
 
     @property
     def correlation(self) -> str:
@@ -78,55 +76,3 @@ class Look:
     def as_removal(self) -> Look:
         """An expiry that is to be treated like a user's deletion."""
         return replace(self, cause=Cause.REMOVED)
-
-    def body(self) -> str:
-        """The message body of a look of our own (a finding or a postponed look)."""
-        return json.dumps({"dualsync": self.fields()}, ensure_ascii=False)
-
-    def fields(self) -> dict[str, Any]:
-        """As JSON values, what is empty left out."""
-        given: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        given["wrote"] = list(self.wrote)
-        return {name: value for name, value in given.items() if value}
-
-
-_TYPES: dict[str, type] = {
-    "key": str,
-    "sequencer": str,
-    "etag": str,
-    "version_id": str,
-    "permanent": bool,
-    "size": int,
-    "time": float,
-    "since": float,
-    "denied": float,
-    "attempt": int,
-    "careful": bool,
-    "unsure": bool,
-    "deletion": bool,
-    "reason": str,
-}
-
-
-def from_body(fields: dict[str, Any]) -> Look:
-    """The inverse of `Look.body`. Raises ValueError for anything that is not one."""
-    values: dict[str, Any] = {}
-    for name, value in fields.items():
-        if name == "cause":
-            values[name] = Cause(value)
-        elif name == "actor":
-            values[name] = Actor(value)
-        elif name == "wrote":
-            values[name] = tuple(Agreement.of_row(value).row())
-        elif name in _TYPES:
-            kind = _TYPES[name]
-            if kind is float and type(value) is int:
-                value = float(value)
-            if type(value) is not kind:
-                raise ValueError(f"field {name!r} of a look is {value!r}")
-            values[name] = value
-        else:
-            raise ValueError(f"unknown field {name!r} in a look")
-    if not values.get("key") or "cause" not in values:
-        raise ValueError("a look without key or cause")
-    return Look(**values)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dualsync.runtime.model.origin_version import Identity
-from dualsync.runtime.settings import SideName
 
 DEAD_KEPT = 6
 """How many dead versions an entry remembers, newest last."""
@@ -28,17 +25,6 @@ class Agreement:
     identity: Identity
     local: Held
     remote: Held
-
-    def row(self) -> list[str | int | None]:
-        """As JSON values, for the ledger's item and for messages."""
-        i, here, there = self.identity, self.local, self.remote
-        return [str(i.origin), i.modified, i.etag, here.etag, here.modified, there.etag, there.modified]
-
-    @classmethod
-    def of_row(cls, row: Sequence[Any]) -> Agreement:
-        """The inverse of `row`. Raises ValueError or TypeError for anything else."""
-        origin, modified, etag, here, here_modified, there, there_modified = row
-        return cls(Identity(SideName(origin), modified, etag), Held(here, here_modified), Held(there, there_modified))
 
 
 @dataclass(frozen=True, slots=True)

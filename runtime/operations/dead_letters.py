@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from dualsync.runtime.messages.parser import Principals, Unreadable, parse
 from dualsync.runtime.messages.sync_request import Look
+from dualsync.runtime.messages.sync_request_codec import message_body
 from dualsync.runtime.operations.context import Letter, Side
 from dualsync.runtime.operations.status import UNEXPLAINED
 
@@ -72,7 +73,7 @@ def anew(body: str) -> str:
         document = json.loads(body)
         inner = document.get("redrive")
         if not isinstance(inner, str):
-            return json.dumps({"redrive": body}, ensure_ascii=False)
+            return message_body({"redrive": body})
         body = inner
 
 

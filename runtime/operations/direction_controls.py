@@ -61,7 +61,7 @@ async def limit(
 
 
 def _data(orders: Orders) -> dict[str, object]:
-    return {name: getattr(orders, name) for name in Orders.__slots__}
+    return dict(orders.fields())
 
 
 @dataclass(frozen=True, slots=True)

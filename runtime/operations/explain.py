@@ -18,6 +18,7 @@ from dualsync.runtime.operations.dead_letters import Opened, letters
 from dualsync.runtime.service.operator_controls import Orders, read_orders
 from dualsync.runtime.settings import Events
 from dualsync.runtime.sync.decision import Decision, Deed, Sighting, View, decide
+from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import Upload
 
 LETTERS = 200
@@ -145,7 +146,7 @@ async def _uploads(desk: Desk, side: Side, key: str) -> list[Progress]:
     async for record in side.ledger.records(UPLOAD):
         if record.key != key:
             continue
-        upload = Upload.of(record)
+        upload = upload_record_codec.decode(record)
         target = side if upload.route.endswith(">local") else desk.sides[side.name.peer]
         try:
             listed = await target.bucket.list_parts(upload.to, upload.id)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from dualsync.runtime.errors import Stop
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.finder.run import Finder
-from dualsync.runtime.messages.sync_request import Look, from_body
+from dualsync.runtime.messages import sync_request_codec
+from dualsync.runtime.messages.sync_request import Look
 from dualsync.runtime.model.ledger_entry import Entry
 from dualsync.runtime.model.objects import Row
 from dualsync.runtime.model.records import Record
@@ -89,7 +90,7 @@ class Notebook:
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         self.count += len(bodies)
         for body in bodies[: max(0, KEPT - len(self.looks))]:
-            self.looks.append(from_body(json.loads(body)["dualsync"]))
+            self.looks.append(sync_request_codec.decode_fields(json.loads(body)[sync_request_codec.MEMBER]))
 
     async def receive(self, limit: int, wait_seconds: int) -> Sequence[Message]:
         return []

@@ -6,8 +6,7 @@ A side's workers carry its bucket's changes to the peer, so to pause the directi
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.log import Log, State
@@ -31,21 +30,42 @@ class Orders:
     bytes_per_second: int = 0
     requests_per_second: int = 0
 
+    def fields(self) -> dict[str, str | int | bool]:
+        """Return the orders under the names that the ledger, the log and `--json` use for them."""
+        return {
+            "paused": self.paused,
+            "reason": self.reason,
+            "by": self.by,
+            "since": self.since,
+            "bytes_per_second": self.bytes_per_second,
+            "requests_per_second": self.requests_per_second,
+        }
+
     def record(self, now: int) -> Record:
-        """As the ledger keeps it."""
-        data: dict[str, object] = {name: getattr(self, name) for name in self.__slots__}
-        return Record(CONTROL, id=ORDERS_ID, time=now, data=data)
+        """Return the orders as the ledger keeps them. `now` in seconds since the epoch."""
+        return Record(CONTROL, id=ORDERS_ID, time=now, data=dict(self.fields()))
 
     @classmethod
     def of(cls, record: Record) -> Orders:
-        """The orders of a record; what is of the wrong type counts as not said."""
-        default = cls()
-        given: dict[str, Any] = {
-            name: value
-            for name, value in record.data.items()
-            if name in cls.__slots__ and type(value) is type(getattr(default, name))
-        }
-        return replace(default, **given)
+        """Return the orders of a record; a value of the wrong type counts as not given."""
+        data = record.data
+
+        def text(name: str) -> str:
+            value = data.get(name)
+            return value if type(value) is str else ""
+
+        def number(name: str) -> int:
+            value = data.get(name)
+            return value if type(value) is int and value >= 0 else 0
+
+        return cls(
+            paused=data.get("paused") is True,
+            reason=text("reason"),
+            by=text("by"),
+            since=number("since"),
+            bytes_per_second=number("bytes_per_second"),
+            requests_per_second=number("requests_per_second"),
+        )
 
 
 async def read_orders(ledger: Ledger) -> Orders:
@@ -103,7 +123,7 @@ class Controls:
             return
         self._throttle.limit(orders.bytes_per_second / workers, orders.requests_per_second / workers)
         if orders != self.orders:
-            self._log.line("INFO", "controls", **{name: getattr(orders, name) for name in Orders.__slots__})
+            self._log.line("INFO", "controls", **orders.fields())
         self.orders = orders
         if orders.paused:
             self._open.clear()

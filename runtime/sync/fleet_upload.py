@@ -13,10 +13,12 @@ from dataclasses import replace
 
 from dualsync.runtime.errors import Changed, Corrupt, GiveUp, Unfit, UploadGone
 from dualsync.runtime.log import Outcome
+from dualsync.runtime.messages import part_request_codec, sync_request_codec
 from dualsync.runtime.messages.part_request import Portion
-from dualsync.runtime.messages.sync_request import Look, from_body
+from dualsync.runtime.messages.sync_request import Look
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.sync.context import Context, Result
+from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.multipart import CORRUPT_ATTEMPTS, Parts, SourceChanged, UnderWay
 from dualsync.runtime.transfer.upload_record import Upload, record_id
 
@@ -55,7 +57,7 @@ async def watch(context: Context, look: Look, under: UnderWay) -> Result:
 async def _send(context: Context, look: Look, under: UnderWay, now: int) -> None:
     """First the note of who is to be called at the end, then the messages, then that they were sent: who dies in
     between leaves a look that sends them again."""
-    told = replace(under.upload, look=look.fields(), parts=under.present, moved=now)
+    told = replace(under.upload, look=sync_request_codec.encode_fields(look), parts=under.present, moved=now)
     if await _note(context, under.upload, told):
         await _queue(context, under, now)
         await _note(context, told, replace(told, sent=now))
@@ -64,7 +66,7 @@ async def _send(context: Context, look: Look, under: UnderWay, now: int) -> None
 async def _note(context: Context, before: Upload, after: Upload) -> bool:
     """False: another look has noted something, and sees to it."""
     try:
-        await context.ledger.claim(after.record(), before.record())
+        await context.ledger.claim(upload_record_codec.encode(after), upload_record_codec.encode(before))
     except Changed:
         return False
     return True
@@ -72,13 +74,13 @@ async def _note(context: Context, before: Upload, after: Upload) -> bool:
 
 async def _queue(context: Context, under: UnderWay, now: int) -> None:
     wanted = portions(under.upload, under.missing, context.copier.portion, float(now))
-    await context.queue.send([portion.body() for portion in wanted])
+    await context.queue.send([part_request_codec.encode(portion) for portion in wanted])
 
 
 async def carry(context: Context, portion: Portion) -> Result:
     """Put the parts that a message names, as far as they are missing. Raises `Retry`, `GiveUp`."""
     record = await context.ledger.get_record(UPLOAD, record_id(portion.route, portion.to))
-    upload = None if record is None else Upload.of(record)
+    upload = None if record is None else upload_record_codec.decode(record)
     if upload is None or upload.id != portion.upload:
         return Result(Outcome.SKIPPED, "its upload is no more: whoever ended it has looked, or will")
     route = context.named(upload.route)
@@ -103,7 +105,9 @@ async def carry(context: Context, portion: Portion) -> Result:
     carried = sum(end - start for start, end in map(upload.span, missing))
     if len(present) < upload.count or not upload.look:
         return Result(Outcome.CARRIED, f"{len(present)} of {upload.count} parts are there", bytes=carried)
-    last = replace(from_body(dict(upload.look)).later("all parts are there"), since=float(context.now()))
+    last = replace(
+        sync_request_codec.decode_fields(upload.look).later("all parts are there"), since=float(context.now())
+    )
     return Result(Outcome.CARRIED, "all parts are there", bytes=carried, again=last)
 
 

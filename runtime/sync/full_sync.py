@@ -60,7 +60,7 @@ async def careful(context: Context, look: Look, entry: Entry) -> Result:
             policy=settings.conflict_policy,
             deletion=look.deletion,
             deletions_travel=travels,
-            wrote=Agreement.of_row(look.wrote).identity if look.wrote else None,
+            wrote=look.wrote.identity if look.wrote else None,
             spent=look.etag if _spent(look, noted) else "",
             settled=reading is not None and context.now() - reading.seen.modified >= SETTLED_SECONDS,
             stale="" < look.sequencer < (entry.landed if entry.agreed is not None else entry.sequencer),
@@ -88,9 +88,9 @@ def _as_agreed(local: Sighting | None, entry: Entry) -> bool:
 
 def _with_own_write(entry: Entry, look: Look, local: Sighting | None) -> Entry:
     """What this look wrote before and could not record, as long as the local version is still that one."""
-    if not look.wrote or local is None:
+    if look.wrote is None or local is None:
         return entry
-    wrote = Agreement.of_row(look.wrote)
+    wrote = look.wrote
     if local.identity != wrote.identity or (entry.agreed is not None and entry.agreed.identity == wrote.identity):
         return entry
     return agreed(entry, wrote, look, entry.updated)

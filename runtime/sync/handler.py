@@ -9,6 +9,7 @@ from typing import Protocol
 
 from dualsync.runtime.errors import Busy, Changed, Corrupt, Denied, GiveUp, Retry
 from dualsync.runtime.log import ECHO_LINE, Outcome
+from dualsync.runtime.messages import part_request_codec, sync_request_codec
 from dualsync.runtime.messages.parser import Unreadable, parse, portion_of
 from dualsync.runtime.messages.part_request import Portion
 from dualsync.runtime.messages.sync_request import Actor, Cause, Look
@@ -91,7 +92,7 @@ class Worker:
                 known = look.cause is Cause.FINDING and e.reason == ARCHIVED
                 result = Result(Outcome.SKIPPED, str(e)) if known else await self._bury(message, e)
             if result.again is not None:
-                await context.queue.send([result.again.body()], result.delay)
+                await context.queue.send([sync_request_codec.encode(result.again)], result.delay)
             self._tell(look, result)
         await context.queue.delete([message])
 
@@ -119,7 +120,8 @@ class Worker:
         except GiveUp as e:
             again, result = None, await self._bury(message, e)
         if again is not None:
-            await context.queue.send([again.body()], delay)
+            body = part_request_codec.encode(again) if isinstance(again, Portion) else sync_request_codec.encode(again)
+            await context.queue.send([body], delay)
         context.log.line(
             "WARNING" if result.outcome is Outcome.BURIED or result.denied is not None else "INFO",
             "outcome",
@@ -146,7 +148,7 @@ class Worker:
             self._health.good()
             return result
         except Unrecorded as e:
-            return self._postpone(replace(look, wrote=tuple(e.agreement.row())), e.cause)
+            return self._postpone(replace(look, wrote=e.agreement), e.cause)
         except (Changed, Retry) as e:
             return self._postpone(look, e)
 

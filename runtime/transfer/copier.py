@@ -10,7 +10,8 @@ from dualsync.runtime.model.objects import Attributes, Condition, Seen, Written
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.ports import Clock, Ledger, Parallel, Reading, Route
 from dualsync.runtime.transfer.multipart import Parts, SourceChanged, of_version, whole_of
-from dualsync.runtime.transfer.upload_record import Upload, digest
+from dualsync.runtime.transfer.upload_record import Upload
+from dualsync.runtime.transfer.upload_record_codec import digest_attributes
 
 MAX_PARTS = 10_000
 LONGEST_PART = 5 << 30
@@ -85,7 +86,7 @@ class Copier:
             length=length,
             checksum=checksum,
             stamp=stamp.encode(),
-            attributes=digest(attributes),
+            attributes=digest_attributes(attributes),
             begun=int(self.clock.now()),
         )
         return await Parts(route, self.ledger, self.parallel).copy(

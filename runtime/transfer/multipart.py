@@ -14,6 +14,7 @@ from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.model.streamed_body import Pieces
 from dualsync.runtime.ports import Bucket, Ledger, Parallel, Route
+from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import Upload, record_id
 
 T = TypeVar("T")
@@ -96,7 +97,7 @@ class Parts:
             await self.drop(upload)
             raise
         with contextlib.suppress(DualSyncError):  # it is written; the finder clears the note away
-            await self.ledger.release(upload.record())
+            await self.ledger.release(upload_record_codec.encode(upload))
         return written
 
     async def _at_once(self, plan: Upload, attributes: Attributes, stamp: Stamp, condition: Condition) -> Written:
@@ -140,7 +141,7 @@ class Parts:
         """
         noted = await self.ledger.get_record(UPLOAD, record_id(plan.route, plan.to))
         if noted is not None:
-            upload = Upload.of(noted)
+            upload = upload_record_codec.decode(noted)
             if upload.is_of(plan):
                 plan = _after(upload, plan)
                 with contextlib.suppress(UploadGone):
@@ -150,7 +151,7 @@ class Parts:
             await self._abort(upload)
         upload = await self._begin(plan, attributes, stamp)
         try:
-            await self.ledger.claim(upload.record(), noted)
+            await self.ledger.claim(upload_record_codec.encode(upload), noted)
         except DualSyncError as e:
             await self._abort(upload)
             raise Busy("another worker has just begun to write it") if isinstance(e, Changed) else e from None
@@ -185,21 +186,24 @@ class Parts:
         """End a giant's upload that is `Unfit`; the next one of this version is begun without its checksums. As noted
         now: while the part was read, the look may have noted that the messages were sent. Raises `Retry`."""
         noted = await self.ledger.get_record(UPLOAD, record_id(upload.route, upload.to))
-        if noted is not None and Upload.of(noted).id == upload.id:
-            upload = Upload.of(noted)
+        if noted is not None and upload_record_codec.decode(noted).id == upload.id:
+            upload = upload_record_codec.decode(noted)
         await self._end(upload, replace(upload, checksum=""))
 
     async def _end(self, upload: Upload, known: Upload) -> None:
         """Abort it, and note what is known now for the next one of this version."""
         await self._abort(upload)
         with contextlib.suppress(DualSyncError):
-            await self.ledger.claim(replace(known, sent=0, parts=0, stalls=0).record(), upload.record())
+            await self.ledger.claim(
+                upload_record_codec.encode(replace(known, sent=0, parts=0, stalls=0)),
+                upload_record_codec.encode(upload),
+            )
 
     async def drop(self, upload: Upload) -> None:
         """Give it up, note and all. What fails here is left to the finder: what went wrong first is what counts."""
         with contextlib.suppress(DualSyncError):
             await self.route.target.abort_upload(upload.to, upload.id)
-            await self.ledger.release(upload.record())
+            await self.ledger.release(upload_record_codec.encode(upload))
 
 
 def _after(ended: Upload, plan: Upload) -> Upload:

@@ -18,6 +18,7 @@ from dualsync.runtime.model.ledger_entry import Entry
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.ports import Bucket, Clock, Ledger
+from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import Upload
 
 QUIET_SECONDS = 3600
@@ -53,7 +54,7 @@ class Sweep:
     async def run(self) -> int:
         """How many were aborted. What fails is said, and left to the next pass. Raises `CredentialRejected`."""
         now = self.clock.now()
-        noted = [Upload.of(record) async for record in self.ledger.records(UPLOAD)]
+        noted = [upload_record_codec.decode(record) async for record in self.ledger.records(UPLOAD)]
         ended = 0
         for upload in noted:
             ended += await self._carefully(self._noted(upload, now), upload.to)
@@ -80,7 +81,7 @@ class Sweep:
             return 0
         await self._bucket(upload.route.partition(">")[2]).abort_upload(upload.to, upload.id)
         try:
-            await self.ledger.release(upload.record())
+            await self.ledger.release(upload_record_codec.encode(upload))
         except Changed:
             return 0  # replaced by a worker meanwhile
         self.log.line("INFO", "uploads", key=upload.to, upload=upload.id, reason=f"aborted: {why}")

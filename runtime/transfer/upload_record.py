@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-from dualsync.runtime.model.objects import Attributes, Part
-from dualsync.runtime.model.records import UPLOAD, Record
+from dualsync.runtime.model.objects import Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,30 +63,14 @@ class Upload:
         return [number for number in range(1, self.count + 1) if number not in present]
 
     def is_of(self, other: Upload) -> bool:
-        """Do both carry the same version, with the same attributes, in the same parts, the same way?"""
-        return all(getattr(self, name) == getattr(other, name) for name in _WHAT)
+        """Return True if both carry the same version, with the same attributes, in the same parts, on the same route."""
+        return self._plan == other._plan
 
-    def record(self) -> Record:
-        """As the ledger keeps it: one for each way and target."""
-        data = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("key", "begun")}
-        return Record(UPLOAD, id=record_id(self.route, self.to), time=self.begun, key=self.key, data=data)
-
-    @classmethod
-    def of(cls, record: Record) -> Upload:
-        """The inverse of `record`; a field that is not known is left out, so that another version's can be read."""
-        known = {f.name for f in fields(cls)}
-        given: dict[str, Any] = {"route": "", "to": "", "key": record.key, "begun": record.time}
-        return cls(**given | {name: value for name, value in record.data.items() if name in known})
-
-
-_WHAT = ("route", "key", "to", "etag", "size", "length", "stamp", "attributes")
+    @property
+    def _plan(self) -> tuple[str | int, ...]:
+        return (self.route, self.key, self.to, self.etag, self.size, self.length, self.stamp, self.attributes)
 
 
 def record_id(route: str, to: str) -> str:
     """The id of the record of an upload on `route` to the key `to`."""
     return f"{route}/{to}"
-
-
-def digest(attributes: Attributes) -> str:
-    """Tells attributes apart: an upload has got them at its beginning."""
-    return hashlib.sha256(repr(attributes).encode()).hexdigest()[:16]

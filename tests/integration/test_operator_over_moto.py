@@ -17,6 +17,7 @@ from dualsync.runtime.aws.sqs import REASON_ATTRIBUTE
 from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import Stop
+from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.sync_request import Cause, Look
 from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, Record
 from dualsync.runtime.operations.aws import dead_letter_queue, store
@@ -184,7 +185,7 @@ def test_explain_with_logs_and_versions(place: Place) -> None:
 
 
 def test_dead_letters_are_sent_anew(place: Place) -> None:
-    place.bury(GLOBAL, Look("k", Cause.CREATED).body(), "contended")
+    place.bury(GLOBAL, sync_request_codec.encode(Look("k", Cause.CREATED)), "contended")
     place.bury(GLOBAL, "poison", "")
     answer = place.call("dlq", "redrive", "global", "--all", "--yes", "--json")
     assert answer.code == 3

@@ -10,7 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dualsync.runtime.model.ledger_entry import Agreement, Entry
+from dualsync.runtime.model import synced_version_codec
+from dualsync.runtime.model.field_reader import parse_json
+from dualsync.runtime.model.ledger_entry import Entry
 from dualsync.runtime.model.records import Record
 
 KEY = "ObjectKey"
@@ -60,12 +62,12 @@ def of_entry(entry: Entry, tombstone_seconds: int) -> Item:
         "Landed": entry.landed,
         "Left": entry.left,
         "Until": entry.until,
-        "Former": _dump(entry.former.row()) if entry.former else "",
+        "Former": _dump(synced_version_codec.encode(entry.former)) if entry.former else "",
         "Deleted": entry.deleted,
         "Alone": entry.alone,
-        "Agreed": _dump(entry.agreed.row()) if entry.agreed else "",
-        "Expired": _dump(entry.expired.row()) if entry.expired else "",
-        "Dead": _dump([dead.row() for dead in entry.dead]) if entry.dead else "",
+        "Agreed": _dump(synced_version_codec.encode(entry.agreed)) if entry.agreed else "",
+        "Expired": _dump(synced_version_codec.encode(entry.expired)) if entry.expired else "",
+        "Dead": _dump([synced_version_codec.encode(dead) for dead in entry.dead]) if entry.dead else "",
     }
     item.update({name: {"S": text} for name, text in texts.items() if text})
     if entry.died:
@@ -84,15 +86,15 @@ def to_entry(item: Mapping[str, Any]) -> Entry:
     return Entry(
         key=object_key(_text(item, KEY)),
         revision=_number(item, REVISION),
-        agreed=Agreement.of_row(json.loads(agreed)) if agreed else None,
-        expired=Agreement.of_row(json.loads(expired)) if expired else None,
-        dead=tuple(Agreement.of_row(row) for row in json.loads(dead)) if dead else (),
+        agreed=synced_version_codec.decode(parse_json(agreed)) if agreed else None,
+        expired=synced_version_codec.decode(parse_json(expired)) if expired else None,
+        dead=tuple(synced_version_codec.decode(row) for row in parse_json(dead)) if dead else (),
         sequencer=_text(item, "Sequencer"),
         arrived=_text(item, "Arrived"),
         landed=_text(item, "Landed"),
         left=_text(item, "Left"),
         until=_text(item, "Until"),
-        former=Agreement.of_row(json.loads(former)) if former else None,
+        former=synced_version_codec.decode(parse_json(former)) if former else None,
         deleted=_text(item, "Deleted"),
         died=_number(item, "Died"),
         alone=_text(item, "Alone"),
@@ -123,7 +125,7 @@ def to_record(item: Mapping[str, Any]) -> Record:
         id=_text(item, "RecordId"),
         time=_number(item, RECORD_TIME),
         key=_text(item, "RecordKey"),
-        data=json.loads(_text(item, "RecordData") or "{}"),
+        data=parse_json(_text(item, "RecordData") or "{}"),
         expires=_number(item, EXPIRES),
     )
 

@@ -10,6 +10,7 @@ import pytest
 from dualsync.runtime.model.records import HELD_DELETION, Record
 from dualsync.runtime.service.operator_controls import Orders
 from dualsync.runtime.settings import SideName
+from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import Upload
 from tests.support.fakes.store import Versioning
 from tests.support.operator_harness import FakeHistory, Office
@@ -173,5 +174,5 @@ async def _begin(office: Office, key: str) -> None:
     plan = Upload(
         route="local>remote", key=key, to=key, etag="e", size=30, length=10, stamp="", attributes="", id=upload_id
     )
-    await office.cn.ledger.record(plan.record())
-    await office.cn.ledger.record(replace(plan, key="other", to="other").record())
+    await office.cn.ledger.record(upload_record_codec.encode(plan))
+    await office.cn.ledger.record(upload_record_codec.encode(replace(plan, key="other", to="other")))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.parser import Principals, Unreadable, parse
 from dualsync.runtime.messages.sync_request import Actor, Cause, Look
 from dualsync.runtime.model.sequencer import normalise
@@ -283,7 +284,7 @@ def test_keys_outside_the_prefix_are_nobodys_business_here() -> None:
 
 def test_a_message_of_our_own() -> None:
     look = Look("k", Cause.FINDING, since=5.0, careful=True, deletion=True, reason="deleted here")
-    assert looks(look.body()) == [look]
+    assert looks(sync_request_codec.encode(look)) == [look]
 
 
 def without(path: str) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from itertools import pairwise
 import pytest
 
 from dualsync.runtime.errors import Denied, GiveUp, Throttled
+from dualsync.runtime.messages import part_request_codec
 from dualsync.runtime.messages.parser import Unreadable, parse, portion_of
-from dualsync.runtime.messages.part_request import FIELD, Portion
+from dualsync.runtime.messages.part_request import Portion
 from dualsync.runtime.model.objects import Part
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.sync.fleet_upload import STALL_SECONDS, STALLS, WATCH_SECONDS, portions
 from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import Upload
 from tests.support.builders import USER, Journal, Side, settings
 from tests.support.fakes.gate import Step, kill, run, stepping_gate
@@ -44,10 +46,10 @@ class World(Side):
         return sorted(self.broker.letters.values(), key=lambda letter: letter.number)
 
     def parts(self) -> list[Letter]:
-        return [letter for letter in self.waiting() if FIELD in letter.body]
+        return [letter for letter in self.waiting() if part_request_codec.MEMBER in letter.body]
 
     def looks(self) -> list[Letter]:
-        return [letter for letter in self.waiting() if FIELD not in letter.body]
+        return [letter for letter in self.waiting() if part_request_codec.MEMBER not in letter.body]
 
     def do(self, letter: Letter) -> None:
         """A worker takes this message, whenever it comes."""
@@ -59,7 +61,7 @@ class World(Side):
     def upload(self) -> Upload | None:
         for record in self.ledger.table.records.values():
             if record.kind == UPLOAD:
-                return Upload.of(record)
+                return upload_record_codec.decode(record)
         return None
 
     def arrived(self) -> bytes | None:
@@ -321,7 +323,7 @@ def test_missing_parts_go_side_by_side(missing: tuple[int, ...], size: int, runs
     made = list(portions(UPLOAD_OF_NINE, list(missing), size, 5.0))
     assert [(p.first, p.last) for p in made] == runs
     assert all((p.key, p.to, p.upload, p.route, p.since) == ("k", "t", "u", "local>remote", 5.0) for p in made)
-    assert [portion_of(p.body()) for p in made] == made
+    assert [portion_of(part_request_codec.encode(p)) for p in made] == made
 
 
 GOOD = {"key": "k", "route": "local>remote", "to": "k", "upload": "u", "first": 1, "last": 2}
@@ -337,7 +339,6 @@ GOOD = {"key": "k", "route": "local>remote", "to": "k", "upload": "u", "first": 
         {**GOOD, "first": -1},
         {**GOOD, "last": "2"},
         {**GOOD, "first": True},
-        {**GOOD, "more": 1},
         {**GOOD, "key": ""},
         {n: v for n, v in GOOD.items() if n != "upload"},
     ],
@@ -345,14 +346,14 @@ GOOD = {"key": "k", "route": "local>remote", "to": "k", "upload": "u", "first": 
 )
 def test_what_is_no_message_of_parts_is_unreadable(fields: object) -> None:
     with pytest.raises(Unreadable):
-        portion_of(json.dumps({FIELD: fields}))
+        portion_of(json.dumps({part_request_codec.MEMBER: fields}))
     w = world()
-    w.do(w.broker.send(json.dumps({FIELD: fields})))
+    w.do(w.broker.send(json.dumps({part_request_codec.MEMBER: fields})))
     assert w.outcomes() == {"failed": 1}
 
 
 def test_whoever_only_wants_the_key_gets_a_look() -> None:
     w = world()
-    (look,) = parse(json.dumps({FIELD: GOOD}), w.context.principals, lambda key: key, 7.0)
+    (look,) = parse(json.dumps({part_request_codec.MEMBER: GOOD}), w.context.principals, lambda key: key, 7.0)
     assert (look.key, look.careful, look.since) == ("k", True, 7.0)
     assert portion_of('{"Records": []}') is None

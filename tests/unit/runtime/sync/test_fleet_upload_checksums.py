@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from dualsync.runtime.errors import Corrupt
+from dualsync.runtime.messages import part_request_codec
 from dualsync.runtime.messages.parser import portion_of
-from dualsync.runtime.messages.part_request import FIELD
 from dualsync.runtime.sync.fleet_upload import STALL_SECONDS
+from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.multipart import CORRUPT_ATTEMPTS, CORRUPT_SECONDS
-from dualsync.runtime.transfer.upload_record import Upload
 from tests.support.builders import USER, settings
 from tests.support.fakes.queue import Letter
 from tests.unit.runtime.sync.test_fleet_upload import CONTENT, LENGTH, World
@@ -182,7 +182,9 @@ def test_what_was_noted_while_a_part_was_found_unfit_does_not_hide_it() -> None:
     async def meanwhile(key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
         upload = w.upload()
         assert upload is not None
-        await w.ledger.claim(replace(upload, sent=upload.sent + 1).record(), upload.record())
+        await w.ledger.claim(
+            upload_record_codec.encode(replace(upload, sent=upload.sent + 1)), upload_record_codec.encode(upload)
+        )
         return await read_part(key, number, length, etag)
 
     w.local.read_part = meanwhile  # type: ignore[method-assign]
@@ -215,6 +217,6 @@ def test_the_next_upload_of_another_version_may_have_them_again() -> None:
     assert plain is not None
     assert not plain.checksum
     other = replace(plain, etag="another-4", checksum="sha256:AA==-4")
-    assert Upload.of(plain.record()) == plain
+    assert upload_record_codec.decode(upload_record_codec.encode(plain)) == plain
     assert not plain.is_of(other)
-    assert all(FIELD not in letter.body for letter in w.looks())
+    assert all(part_request_codec.MEMBER not in letter.body for letter in w.looks())

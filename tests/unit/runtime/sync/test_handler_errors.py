@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.errors import Busy, Changed, CredentialRejected, Denied, GiveUp, Stop, Throttled, Unavailable
-from dualsync.runtime.messages.sync_request import Cause, Look, from_body
-from dualsync.runtime.model.ledger_entry import Agreement
+from dualsync.runtime.messages import sync_request_codec
+from dualsync.runtime.messages.sync_request import Cause, Look
 from tests.support.builders import Journal, Side, settings
 from tests.support.fakes.gate import run
 from tests.support.fakes.store import Store, Version
@@ -31,7 +31,7 @@ def postponed(world: Side) -> list[tuple[Look, float]]:
     for letter in world.broker.letters.values():
         fields = json.loads(letter.body).get("dualsync")
         if fields:
-            found.append((from_body(fields), letter.visible - world.time.now))
+            found.append((sync_request_codec.decode_fields(fields), letter.visible - world.time.now))
     return found
 
 
@@ -77,7 +77,7 @@ def test_what_was_written_but_not_recorded_is_told_to_the_next_look(error: Excep
     [(look, delay)] = postponed(world)
     there = world.there.current("k")
     assert there is not None
-    assert Agreement.of_row(look.wrote).remote.etag == there.seen.etag
+    assert look.wrote.remote.etag == there.seen.etag
     del journal.faults["ledger.put"]
     journal.calls.clear()
     world.time.now += delay
@@ -95,7 +95,7 @@ def test_it_waits_longer_each_time_but_never_longer_than_the_queue_can() -> None
     for attempt in range(12):
         world = side(journal)
         look = replace(Look("k", Cause.CREATED, since=world.time.now, careful=True), attempt=attempt)
-        run(world.worker.process(world.message(look.body())))
+        run(world.worker.process(world.message(sync_request_codec.encode(look))))
         delays += [delay for _, delay in postponed(world)]
     assert delays == sorted(delays)
     assert delays[0] == 15
@@ -109,7 +109,7 @@ def test_a_key_that_stays_contended_is_buried_after_so_many_looks() -> None:
     world.put("k", b"x")
     for attempt, outcome in ((2, "postponed"), (3, "buried")):
         look = replace(Look("k", Cause.CREATED, careful=True), attempt=attempt)
-        run(world.worker.process(world.message(look.body())))
+        run(world.worker.process(world.message(sync_request_codec.encode(look))))
         assert world.outcomes()[outcome] == 1
     [(_, reason)] = world.broker.dead
     assert reason.startswith("contended: ")
@@ -147,7 +147,7 @@ def test_the_peer_away_for_days_loses_nothing() -> None:
     world = side(journal)
     journal.faults["remote.head"] = Unavailable("no route")
     look = Look("k", Cause.CREATED, since=world.time.now - 5 * 86400, careful=True)
-    run(world.worker.process(world.message(look.body())))
+    run(world.worker.process(world.message(sync_request_codec.encode(look))))
     [(again, delay)] = postponed(world)
     assert (again.since, delay) == (look.since, 900)
     assert world.broker.dead == []
@@ -158,7 +158,7 @@ def test_a_denial_that_nobody_mends_is_buried_in_the_end() -> None:
     world = side(journal)
     journal.faults["remote.head"] = Denied("AccessDenied")
     look = Look("k", Cause.CREATED, denied=world.time.now - world.settings.denied_seconds - 1, careful=True)
-    run(world.worker.process(world.message(look.body())))
+    run(world.worker.process(world.message(sync_request_codec.encode(look))))
     [(_, reason)] = world.broker.dead
     assert reason.startswith("denied: ")
 
@@ -169,7 +169,7 @@ def test_a_denial_after_days_of_silence_still_has_its_hours() -> None:
     journal.faults["remote.head"] = Denied("AccessDenied")
     days_ago = world.time.now - 5 * 86400
     first = Look("k", Cause.CREATED, since=days_ago, careful=True)
-    run(world.worker.process(world.message(first.body())))
+    run(world.worker.process(world.message(sync_request_codec.encode(first))))
     [(look, delay)] = postponed(world)
     assert (look.since, look.denied, delay) == (days_ago, world.time.now, world.settings.retry_delay_seconds)
     assert world.broker.dead == []
@@ -180,13 +180,13 @@ def test_what_is_denied_says_for_how_long_and_begins_anew_after_another_trouble(
     world = side(journal)
     journal.faults["remote.head"] = Denied("AccessDenied")
     look = Look("k", Cause.CREATED, since=world.time.now, denied=world.time.now - 1000, careful=True)
-    run(world.worker.process(world.message(look.body())))
+    run(world.worker.process(world.message(sync_request_codec.encode(look))))
     [(level, _, line)] = [kept for kept in world.log.kept if kept[1] == "outcome"]
     assert (level, line["outcome"], line["denied_seconds"]) == ("WARNING", "postponed", 1000.0)
     for error, denied in ((Unavailable("time-out"), 0.0), (Changed("412"), 0.0), (Denied("no"), look.denied)):
         journal.faults["remote.head"] = error
         world.broker.letters.clear()
-        run(world.worker.process(world.message(look.body())))
+        run(world.worker.process(world.message(sync_request_codec.encode(look))))
         [(again, _)] = postponed(world)
         assert again.denied == denied
 

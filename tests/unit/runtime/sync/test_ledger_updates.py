@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.messages.sync_request import Actor, Cause, Look
+from dualsync.runtime.model import synced_version_codec
 from dualsync.runtime.model.ledger_entry import DEAD_KEPT, Agreement, Entry, Held
 from dualsync.runtime.model.objects import Seen
 from dualsync.runtime.model.origin_version import Identity, Stamp, key_hash
@@ -194,7 +195,7 @@ def test_a_few_dead_are_remembered_newest_last_each_once() -> None:
 
 def test_an_agreement_survives_as_json_values() -> None:
     for agreed in (OLD, NEW, replace(NEW, remote=Held("x"))):
-        assert Agreement.of_row(json.loads(json.dumps(agreed.row()))) == agreed
+        assert synced_version_codec.decode(json.loads(json.dumps(synced_version_codec.encode(agreed)))) == agreed
 
 
 def test_what_is_believed_of_the_peer() -> None:

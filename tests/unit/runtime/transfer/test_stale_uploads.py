@@ -9,6 +9,7 @@ from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.origin_version import Identity
 from dualsync.runtime.model.records import UPLOAD
+from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.stale_uploads import ABANDONED_SECONDS, QUIET_SECONDS, sessions_of
 from dualsync.runtime.transfer.upload_record import Upload
 from tests.simulation.histories.world import sweep_of
@@ -44,7 +45,7 @@ class World(Side):
             id=upload_id,
             begun=int(self.time.now),
         )
-        run(self.ledger.record(upload.record()))
+        run(self.ledger.record(upload_record_codec.encode(upload)))
         return upload_id
 
     def sweep(self, initiator: str = PEERS_USER) -> int:
@@ -105,11 +106,11 @@ def test_what_a_worker_replaced_meanwhile_is_the_workers() -> None:
     world = World()
     world.time.now += ABANDONED_SECONDS
     (record,) = world.ledger.table.records.values()
-    newer = Upload.of(record)
+    newer = upload_record_codec.decode(record)
 
     async def abort(key: str, upload_id: str) -> None:
-        world.ledger.table.records[UPLOAD, record.id] = Upload.of(record).record()
-        run(world.ledger.record(_again(newer).record()))
+        world.ledger.table.records[UPLOAD, record.id] = upload_record_codec.encode(upload_record_codec.decode(record))
+        run(world.ledger.record(upload_record_codec.encode(_again(newer))))
 
     world.remote.abort_upload = abort  # type: ignore[method-assign]
     assert world.sweep() == 0
@@ -117,7 +118,15 @@ def test_what_a_worker_replaced_meanwhile_is_the_workers() -> None:
 
 
 def _again(upload: Upload) -> Upload:
-    return Upload.of(upload.record().__class__(UPLOAD, upload.record().id, upload.begun + 1, "k", upload.record().data))
+    return upload_record_codec.decode(
+        upload_record_codec.encode(upload).__class__(
+            UPLOAD,
+            upload_record_codec.encode(upload).id,
+            upload.begun + 1,
+            "k",
+            upload_record_codec.encode(upload).data,
+        )
+    )
 
 
 def test_uploads_without_a_note_are_aborted_when_they_are_ours_and_old() -> None:
@@ -156,7 +165,7 @@ def test_a_pull_with_a_note_is_no_pull_without_one() -> None:
     world.time.now += ABANDONED_SECONDS
     world.begin("remote>local")
     noted = next(iter(world.ledger.table.records.values()))
-    assert Upload.of(noted).id in world.here.uploads
+    assert upload_record_codec.decode(noted).id in world.here.uploads
     assert world.sweep() == 1
     assert upload_id not in world.here.uploads
     assert world.left() == (1, 1)

@@ -1,0 +1,82 @@
+"""Objects and ledger entries as the `--json` output shows them. The names are part of the command line's contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
+from dualsync.runtime.model.objects import Seen
+from dualsync.runtime.model.origin_version import Identity
+
+
+def object_document(seen: Seen) -> dict[str, Any]:
+    """Return an object as S3 shows it."""
+    a, stamp = seen.attributes, seen.stamp
+    return {
+        "etag": seen.etag,
+        "size": seen.size,
+        "modified": seen.modified,
+        "stamp": None
+        if stamp is None
+        else {
+            "pair": stamp.pair,
+            "key_hash": stamp.key_hash,
+            "identity": _identity(stamp.identity),
+            "size": stamp.size,
+        },
+        "attributes": {
+            "content_type": a.content_type,
+            "cache_control": a.cache_control,
+            "content_disposition": a.content_disposition,
+            "content_encoding": a.content_encoding,
+            "content_language": a.content_language,
+            "expires": a.expires,
+            "website_redirect": a.website_redirect,
+            "storage_class": a.storage_class,
+            "metadata": a.metadata,
+            "checksum": a.checksum,
+            "tags": a.tags,
+        },
+        "version_id": seen.version_id,
+        "archived": seen.archived,
+        "opaque": seen.opaque,
+    }
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    """Return an entry of the ledger."""
+    return {
+        "key": entry.key,
+        "revision": entry.revision,
+        "agreed": _synced(entry.agreed),
+        "expired": _synced(entry.expired),
+        "former": _synced(entry.former),
+        "dead": [_synced(version) for version in entry.dead],
+        "sequencer": entry.sequencer,
+        "arrived": entry.arrived,
+        "landed": entry.landed,
+        "left": entry.left,
+        "until": entry.until,
+        "deleted": entry.deleted,
+        "died": entry.died,
+        "alone": entry.alone,
+        "updated": entry.updated,
+    }
+
+
+def _synced(version: Agreement | None) -> dict[str, Any] | None:
+    if version is None:
+        return None
+    return {
+        "identity": _identity(version.identity),
+        "local": _copy(version.local),
+        "remote": _copy(version.remote),
+    }
+
+
+def _identity(identity: Identity) -> dict[str, Any]:
+    return {"origin": str(identity.origin), "modified": identity.modified, "etag": identity.etag}
+
+
+def _copy(held: Held) -> dict[str, Any]:
+    return {"etag": held.etag, "modified": held.modified}

@@ -1,0 +1,64 @@
+"""Encode and decode a synced version: a list of seven values by position, in ledger items and in sync requests.
+
+| position | value |
+| --- | --- |
+| 0 | side where a user wrote the version: `cn` or `global` |
+| 1 | its LastModified there, whole seconds since the epoch |
+| 2 | its ETag there; empty if only the local ETag is known |
+| 3, 4 | ETag and LastModified of the local copy; null for an unknown time |
+| 5, 6 | ETag and LastModified of the remote copy; null for an unknown time |
+
+Positions keep their meaning for ever. Version 0.1 refuses a list of another length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dualsync.runtime.model.field_reader import MAX_ETAG_CHARACTERS, MAX_SECONDS, FieldError, is_encodable, shortened
+from dualsync.runtime.model.ledger_entry import Agreement, Held
+from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.settings import SideName
+
+LENGTH = 7
+
+
+def encode(version: Agreement) -> list[str | int | None]:
+    """Return the version as a list of JSON values."""
+    origin, local, remote = version.identity, version.local, version.remote
+    return [
+        str(origin.origin),
+        origin.modified,
+        origin.etag,
+        local.etag,
+        local.modified,
+        remote.etag,
+        remote.modified,
+    ]
+
+
+def decode(row: object) -> Agreement:
+    """Return the version that `encode` made a list of. Raises `FieldError` for anything else."""
+    if not isinstance(row, (list, tuple)) or len(row) != LENGTH:
+        raise FieldError(f"synced version: {shortened(row)} is not a list of {LENGTH}")
+    origin, modified, etag = row[0], row[1], row[2]
+    if origin not in tuple(SideName):
+        raise FieldError(f"synced version: {shortened(origin)} is not a side")
+    if type(modified) is not int or not 0 <= modified <= MAX_SECONDS:
+        raise FieldError(f"synced version: {shortened(modified)} is not a time")
+    identity = Identity(SideName(origin), modified, _etag(etag))
+    return Agreement(identity, _copy(row[3:5]), _copy(row[5:7]))
+
+
+def _copy(pair: Sequence[Any]) -> Held:
+    etag, modified = pair
+    if modified is not None and (type(modified) is not int or not 0 <= modified <= MAX_SECONDS):
+        raise FieldError(f"synced version: {shortened(modified)} is not a time")
+    return Held(_etag(etag), modified)
+
+
+def _etag(value: object) -> str:
+    if type(value) is not str or len(value) > MAX_ETAG_CHARACTERS or not is_encodable(value):
+        raise FieldError(f"synced version: {shortened(value)} is not an ETag")
+    return value

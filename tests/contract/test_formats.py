@@ -1,0 +1,218 @@
+"""Bytes that version 0.1 wrote are read for ever, and what this version writes can be read by version 0.1.
+
+`formats/v0_1` holds the bytes, made by version 0.1 itself; its README explains the files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.aws.dynamodb.items import of_entry, of_record, to_entry, to_record
+from dualsync.runtime.finder.range_progress import Leg
+from dualsync.runtime.messages import part_request_codec, sync_request_codec
+from dualsync.runtime.messages.parser import Principals, Unreadable, parse, portion_of
+from dualsync.runtime.model.ledger_entry import Agreement
+from dualsync.runtime.model.origin_version import Stamp
+from dualsync.runtime.service.operator_controls import Orders
+from dualsync.runtime.transfer import upload_record_codec
+
+FOLDER = Path(__file__).parent / "formats" / "v0_1"
+TOMBSTONE_SECONDS = 60 * 86400
+NOBODY = Principals(frozenset())
+GROWN = {"unknown field", "a version beside"}
+"""Cases that version 0.1 refuses and this version reads: a decoder ignores fields that it does not know."""
+
+
+def cases(name: str, part: str = "cases") -> list[Any]:
+    """The cases of one fixture file, as parameters named after them."""
+    document = json.loads((FOLDER / f"{name}.json").read_text())
+    assert document["cases"]
+    return [pytest.param(case, id=case["name"]) for case in document.get(part, [])]
+
+
+def synced(version: Agreement | None) -> dict[str, Any] | None:
+    """A synced version in the words of the fixtures."""
+    if version is None:
+        return None
+    origin, here, there = version.identity, version.local, version.remote
+    return {
+        "written at side": str(origin.origin),
+        "written at time": origin.modified,
+        "etag where written": origin.etag,
+        "here": {"etag": here.etag, "time": here.modified},
+        "there": {"etag": there.etag, "time": there.modified},
+    }
+
+
+@pytest.mark.parametrize("case", cases("queue-look"))
+def test_a_sync_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
+    (request,) = parse(case["bytes"], NOBODY, lambda key: key, 0.0)
+    assert case["decoded"] == {
+        "key": request.key,
+        "why to look": str(request.cause),
+        "who caused it": str(request.actor),
+        "order of the event": request.sequencer,
+        "etag": request.etag,
+        "version": request.version_id,
+        "one version removed by id": request.permanent,
+        "size": request.size,
+        "time of the event": request.time,
+        "first sent": request.since,
+        "refused since": request.denied,
+        "tries": request.attempt,
+        "see both sides first": request.careful,
+        "may have acted unknowingly": request.unsure,
+        "may delete": request.deletion,
+        "reason": request.reason,
+        "unrecorded agreement": synced(request.wrote),
+    }
+
+
+@pytest.mark.parametrize("case", cases("queue-look"))
+def test_a_sync_request_is_written_as_version_0_1_reads_it(case: dict[str, Any]) -> None:
+    """Version 0.1 refuses unknown fields, and ignores members beside its own."""
+    (request,) = parse(case["bytes"], NOBODY, lambda key: key, 0.0)
+    written = json.loads(sync_request_codec.encode(request))
+    assert next(iter(written)) == sync_request_codec.MEMBER
+    assert written[sync_request_codec.MEMBER] == json.loads(case["bytes"])[sync_request_codec.MEMBER]
+
+
+@pytest.mark.parametrize("case", [c for c in cases("queue-look", "refused") if c.id not in GROWN])
+def test_a_malformed_sync_request_is_refused(case: dict[str, Any]) -> None:
+    if case["name"] == "an empty agreement":
+        pytest.skip("an empty list is read like an absent one")
+    with pytest.raises(Unreadable):
+        parse(case["bytes"], NOBODY, lambda key: key, 0.0)
+
+
+@pytest.mark.parametrize("case", [c for c in cases("queue-look", "refused") if c.id in GROWN])
+def test_unknown_fields_of_a_sync_request_are_ignored(case: dict[str, Any]) -> None:
+    (request,) = parse(case["bytes"], NOBODY, lambda key: key, 0.0)
+    assert request.key == "k"
+
+
+def test_a_message_of_a_later_format_is_refused() -> None:
+    body = json.dumps({"dualsync": {"key": "k", "cause": "finding"}, "format": sync_request_codec.FORMAT + 1})
+    with pytest.raises(Unreadable, match="format"):
+        parse(body, NOBODY, lambda key: key, 0.0)
+
+
+@pytest.mark.parametrize("case", [*cases("queue-parts"), *cases("queue-parts", "also_read")])
+def test_a_part_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
+    if not case["bytes"].startswith(part_request_codec.START):
+        (request,) = parse(case["bytes"], NOBODY, lambda key: key, 0.0)
+        assert request.careful
+        return
+    part = portion_of(case["bytes"])
+    assert part is not None
+    assert case["decoded"] == {
+        "key": part.key,
+        "way": part.route,
+        "target key": part.to,
+        "upload": part.upload,
+        "first part": part.first,
+        "last part": part.last,
+        "tries": part.attempt,
+        "first sent": part.since,
+        "refused since": part.denied,
+    }
+    written = json.loads(part_request_codec.encode(part))
+    assert written[part_request_codec.MEMBER] == json.loads(case["bytes"])[part_request_codec.MEMBER]
+    assert part_request_codec.encode(part).startswith(part_request_codec.START)
+
+
+@pytest.mark.parametrize("case", [c for c in cases("queue-parts", "refused") if c.id not in GROWN])
+def test_a_malformed_part_request_is_refused(case: dict[str, Any]) -> None:
+    with pytest.raises(Unreadable):
+        portion_of(case["bytes"])
+
+
+@pytest.mark.parametrize("case", cases("ledger-entry"))
+def test_a_ledger_entry_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
+    entry = to_entry(case["bytes"])
+    read = {
+        "key": entry.key,
+        "revision": entry.revision,
+        "both hold": synced(entry.agreed),
+        "expired here": synced(entry.expired),
+        "held before": synced(entry.former),
+        "deleted versions": [synced(version) for version in entry.dead],
+        "highest event acted on": entry.sequencer,
+        "first arrival": entry.arrived,
+        "last arrival": entry.landed,
+        "last arrival of the one before": entry.left,
+        "arrival of what came in between": entry.until,
+        "last deletion by a user here": entry.deleted,
+        "time of the last death": entry.died,
+        "stood alone": entry.alone,
+    }
+    assert {name: case["decoded"][name] for name in read} == read
+    assert of_entry(entry, TOMBSTONE_SECONDS) == case["bytes"]
+
+
+@pytest.mark.parametrize("case", cases("ledger-entry", "refused"))
+def test_a_malformed_ledger_entry_is_refused(case: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, KeyError)):
+        to_entry(case["bytes"])
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("record-*.json")))
+def test_records_of_version_0_1_are_written_back_byte_for_byte(name: str) -> None:
+    """Version 0.1 compares the text of the data when it replaces or removes a record."""
+    for parameter in cases(name):
+        item = parameter.values[0]["bytes"]
+        assert of_record(to_record(item)) == item, parameter.id
+
+
+@pytest.mark.parametrize("case", cases("record-upload"))
+def test_an_upload_of_version_0_1_is_continued(case: dict[str, Any]) -> None:
+    record = to_record(case["bytes"])
+    upload = upload_record_codec.decode(record)
+    assert upload_record_codec.encode(upload) == record
+    if upload.look:
+        request = sync_request_codec.decode_fields(upload.look)
+        assert sync_request_codec.encode_fields(request) == upload.look
+
+
+@pytest.mark.parametrize("case", [*cases("record-control"), *cases("record-control", "also_read")])
+def test_controls_of_version_0_1_mean_the_same(case: dict[str, Any]) -> None:
+    orders, wanted = Orders.of(to_record(case["bytes"])), case["decoded"]["data"]
+    assert wanted == {
+        "paused": orders.paused,
+        "reason": orders.reason,
+        "by whom": orders.by,
+        "since": orders.since,
+        "most bytes a second": orders.bytes_per_second,
+        "most requests a second": orders.requests_per_second,
+    }
+
+
+@pytest.mark.parametrize("case", cases("record-finder-checkpoint"))
+def test_a_checkpoint_of_version_0_1_is_continued(case: dict[str, Any]) -> None:
+    data: Any = to_record(case["bytes"]).data
+    for progress in data["legs"]:
+        assert Leg.of(progress).data() == progress
+
+
+@pytest.mark.parametrize("case", [c for c in cases("stamp") if c.values[0]["bytes"]])
+def test_a_stamp_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
+    stamp = Stamp.decode(case["bytes"])
+    assert stamp is not None
+    assert stamp.encode() == case["bytes"]
+    assert case["decoded"] == {
+        "pair": stamp.pair,
+        "hash of the key": stamp.key_hash,
+        "written at side": str(stamp.identity.origin),
+        "written at time": stamp.identity.modified,
+        "etag where written": stamp.identity.etag,
+        "size": stamp.size,
+    }
+
+
+@pytest.mark.parametrize("case", cases("stamp", "refused"))
+def test_no_other_text_is_a_stamp(case: dict[str, Any]) -> None:
+    assert Stamp.decode(case["bytes"]) is None
