@@ -21,7 +21,7 @@ from bench.harness.stub import KEY, SECRET
 from dualsync.runtime.aws.credentials import Credential, FixedCredentials
 from dualsync.runtime.aws.endpoints import Network
 from dualsync.runtime.aws.s3.bucket import S3Bucket
-from dualsync.runtime.model.objects import NOTHING, Attributes
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes
 from dualsync.runtime.transfer.multipart import PARTS_AT_ONCE
 
 PART = 8 << 20
@@ -140,7 +140,7 @@ async def write(bucket: S3Bucket, key: str, size: int) -> None:
             parts.append(await bucket.put_part(key, upload, number, body[:length]))
 
     await asyncio.gather(*(put() for _ in range(PARALLEL)))
-    await bucket.complete_upload(key, upload, sorted(parts, key=lambda part: part.number), NOTHING)
+    await bucket.complete_upload(key, upload, sorted(parts, key=lambda part: part.number), MUST_NOT_EXIST)
 
 
 async def read(bucket: S3Bucket, key: str) -> None:

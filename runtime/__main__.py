@@ -11,7 +11,7 @@ import asyncio
 import os
 import sys
 
-from dualsync.runtime.errors import Stop
+from dualsync.runtime.errors import FatalError
 from dualsync.runtime.settings import Settings, describe
 
 ROLES = ("worker", "finder", "settings")
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         settings = Settings.from_environment(os.environ)
-    except Stop as e:
+    except FatalError as e:
         sys.stderr.write(f"{e}\n")
         return 2
     # boto3 takes most of a second to import: not for --help, not for a wrong setting.
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         if role == "finder":
             return asyncio.run(find(settings))
         asyncio.run(work(settings))
-    except Stop as e:
+    except FatalError as e:
         sys.stderr.write(f"{e}\n")
         return 1
     return 0

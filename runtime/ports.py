@@ -10,11 +10,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from dualsync.runtime.model.ledger_entry import Entry
-from dualsync.runtime.model.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
+from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.model.objects import (
+    Attributes,
+    ListedObject,
+    ListedUpload,
+    ObjectHead,
+    Part,
+    Precondition,
+    PutResult,
+    StartedUpload,
+)
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.records import Record
-from dualsync.runtime.model.streamed_body import Pieces
+from dualsync.runtime.model.streamed_body import StreamedBody
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -29,11 +38,11 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-class Reading(Protocol):
+class ObjectReader(Protocol):
     """An object being read: what it is, and its content as chunks. `close` may be called at any time, once or more."""
 
     @property
-    def seen(self) -> Seen: ...
+    def head(self) -> ObjectHead: ...
 
     def chunks(self) -> AsyncIterator[bytes]: ...
 
@@ -43,69 +52,80 @@ class Reading(Protocol):
 class Bucket(Protocol):
     """One bucket under one prefix with one credential.
 
-    Missing objects (and delete markers) are None, never an error. All calls may raise `Retry`, `CredentialRejected`
-    and `GiveUp`; the conditional ones also `Changed` (412, or 404 for If-Match) and `Busy` (409).
+    Missing objects (and delete markers) are None, never an error. All calls may raise `RetryableError`,
+    `CredentialRejectedError`
+    and `PermanentError`; the conditional ones also `PreconditionFailedError` (412, or 404 for If-Match) and
+    `ConcurrentWriteError` (409).
     """
 
-    async def head(self, key: str, version_id: str = "") -> Seen | None: ...
+    async def head(self, key: str, version_id: str = "") -> ObjectHead | None: ...
 
-    async def read(self, key: str) -> Reading | None:
+    async def read(self, key: str) -> ObjectReader | None:
         """GET as a stream; the headers are there before the body."""
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
-        """Bytes `start` to `end` (exclusive), If-Match `etag`. Raises `Changed` when it is another version now."""
+        """Bytes `start` to `end` (exclusive), If-Match `etag`. Raises `PreconditionFailedError` when it is another
+        version now."""
 
     async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
-        """A part as it was uploaded, and its checksum where the store shows it. Raises `Changed`, and `Unfit` when it
+        """A part as it was uploaded, and its checksum where the store shows it. Raises `PreconditionFailedError`, and
+        `ChecksumUnsupportedError` when it
         has another `length`. (Source: "GetObject", API Reference, partNumber; of composite checksums only, as "Using
         part-level checksums for multipart upload", User Guide, has it.)"""
 
     async def head_part(self, key: str, number: int, etag: str) -> Part:
-        """Size and checksum of a part of the object with `etag`. Raises `Changed`."""
+        """Size and checksum of a part of the object with `etag`. Raises `PreconditionFailedError`."""
 
     async def put(
-        self, key: str, body: bytes | Pieces, attributes: Attributes, stamp: Stamp | None, condition: Condition
-    ) -> Written: ...
+        self, key: str, body: bytes | StreamedBody, attributes: Attributes, stamp: Stamp | None, condition: Precondition
+    ) -> PutResult: ...
 
-    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
+    async def create_upload(
+        self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
+    ) -> StartedUpload:
         """Start a multipart upload that is to have `checksum`, if the store knows such."""
 
     async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
-        """The parts that are there with their sizes, by number. None: this store can't tell. Raises `UploadGone`."""
+        """The parts that are there with their sizes, by number. None: this store can't tell. Raises
+        `UploadGoneError`."""
 
     async def put_part(
-        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+        self, key: str, upload_id: str, number: int, body: bytes | StreamedBody, checksum: str = "", declared: str = ""
     ) -> Part:
         """`checksum` is the part's, for the store to compare; one without a value is worked out. `declared` is that of
-        `Opened`. Raises `UploadGone`, `Corrupt`, and `Unfit` when the store will not have it so."""
+        `StartedUpload`. Raises `UploadGoneError`, `ChecksumMismatchError`, and `ChecksumUnsupportedError` when the
+        store will not have it so."""
 
     async def complete_upload(
         self,
         key: str,
         upload_id: str,
         parts: Sequence[Part],
-        condition: Condition,
+        condition: Precondition,
         checksum: str = "",
         declared: str = "",
-    ) -> Written:
+    ) -> PutResult:
         """Make the object of these parts; `checksum` is the source's (`Attributes.checksum`), for the content to have,
-        `declared` that of `Opened`.
+        `declared` that of `StartedUpload`.
 
-        Raises `UploadGone`, `Unfit`; `Corrupt`: the content has another checksum, and the upload must be aborted;
-        `Busy`: the upload is spent and must be aborted; `Changed`: it may be completed later.
+        Raises `UploadGoneError`, `ChecksumUnsupportedError`; `ChecksumMismatchError`: the content has another
+        checksum, and the upload must be aborted;
+        `ConcurrentWriteError`: the upload is spent and must be aborted; `PreconditionFailedError`: it may be
+        completed later.
         (Source: "CompleteMultipartUpload", API Reference: after a 409 the upload has to be initiated anew.)
         """
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         """Harmless when the upload is no more."""
 
-    async def list_uploads(self) -> Sequence[Begun]:
+    async def list_uploads(self) -> Sequence[ListedUpload]:
         """All multipart uploads under way below the prefix, anybody's."""
 
-    async def delete(self, key: str, condition: Condition) -> None:
-        """Delete the current version if it has `condition.etag`. Raises `Changed`; an absent key may or may not."""
+    async def delete(self, key: str, condition: Precondition) -> None:
+        """Delete the current version if it has `condition.etag`. Raises `PreconditionFailedError`; an absent key may
+        or may not."""
 
-    def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+    def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
         """Pages of current objects in UTF-8 binary order: keys that begin with `prefix`, greater than `after`, up to
         and with `until` (empty: to the end), beyond which no page is asked for. Raises on any failed page."""
 
@@ -113,15 +133,15 @@ class Bucket(Protocol):
 class Ledger(Protocol):
     """The side's table of what both sides last agreed on. Reads are strongly consistent."""
 
-    async def get(self, key: str) -> Entry | None: ...
+    async def get(self, key: str) -> LedgerEntry | None: ...
 
-    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+    async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
         """At most 100 keys; those without an entry are absent from the answer."""
 
-    async def put(self, entry: Entry, expected_revision: int) -> None:
+    async def put(self, entry: LedgerEntry, expected_revision: int) -> None:
         """Write `entry` (its revision is `expected_revision` + 1) if the stored revision is the expected one (0: none).
 
-        Raises `Changed` otherwise.
+        Raises `PreconditionFailedError` otherwise.
         """
 
     async def record(self, record: Record) -> None:
@@ -136,10 +156,12 @@ class Ledger(Protocol):
         """One record, strongly consistent."""
 
     async def claim(self, record: Record, instead: Record | None) -> None:
-        """Write `record` where `instead` (None: nothing) is now. Raises `Changed` when something else is there."""
+        """Write `record` where `instead` (None: nothing) is now. Raises `PreconditionFailedError` when something else
+        is there."""
 
     async def release(self, record: Record) -> None:
-        """Remove exactly this record. Raises `Changed` when another one is there; none at all is fine."""
+        """Remove exactly this record. Raises `PreconditionFailedError` when another one is there; none at all is
+        fine."""
 
 
 class Message(Protocol):
@@ -174,7 +196,7 @@ class Queue(Protocol):
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         """Any number of messages, durable when it returns. `delay_seconds` ≤ 900."""
 
-    async def bury(self, message: Message, reason: str) -> None:
+    async def send_to_dlq(self, message: Message, reason: str) -> None:
         """A copy with the reason to the dead-letter queue, durable when it returns. The caller deletes."""
 
 

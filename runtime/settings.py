@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, get_type_hints
 
-from dualsync.runtime.errors import Stop
+from dualsync.runtime.errors import FatalError
 
 PREFIX = "DUALSYNC_"
 KEEP_CLASS = "SOURCE"
@@ -57,7 +57,7 @@ class OnLifecycleExpiry(StrEnum):
     PROPAGATE = "propagate"
 
 
-class SettingError(Stop):
+class SettingError(FatalError):
     """A setting is missing or wrong; the text names variable, value and remedy."""
 
 

@@ -24,10 +24,10 @@ from bench.harness.servers import LEDGER, servers
 from bench.harness.stub import KEY, SECRET
 from dualsync.runtime.aws.credentials import Credential, FixedCredentials
 from dualsync.runtime.aws.endpoints import Network
-from dualsync.runtime.aws.http.client import Caller, Refused
+from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.sqs import SqsQueue
-from dualsync.runtime.model.objects import NOTHING, Attributes
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes
 from dualsync.runtime.settings import Settings, SideName
 
 REGION = "us-east-1"
@@ -128,13 +128,13 @@ class Stage:
         self._run += 1
         s3, _ = self.network.s3(SOURCE, self.url("s3"))
         for name in (SOURCE, TARGET):
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(ServiceError):
                 await s3.call("CreateBucket", name, "PUT", f"/{name}")
         sqs, dynamodb = (self.network.caller(name, self.url(name)) for name in ("sqs", "dynamodb"))
         for name in ("work", "dead"):
             given = {"QueueName": f"{name}-{self._run}", "Attributes": {"VisibilityTimeout": "900"}}
             await _ask(sqs, "CreateQueue", "AmazonSQS", given)
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(ServiceError):
             await _ask(dynamodb, "DeleteTable", "DynamoDB_20120810", {"TableName": TABLE})
         await _ask(dynamodb, "CreateTable", "DynamoDB_20120810", {"TableName": TABLE} | LEDGER)
 
@@ -156,7 +156,7 @@ class Stage:
             async def put() -> None:
                 for key in todo:
                     with contextlib.suppress(Exception):
-                        await bucket.put(key, body, Attributes(content_type="image/jpeg"), None, NOTHING)
+                        await bucket.put(key, body, Attributes(content_type="image/jpeg"), None, MUST_NOT_EXIST)
 
             await asyncio.gather(*(put() for _ in range(16)))
 
@@ -331,7 +331,7 @@ def count(proxy: Popen[bytes]) -> int:
     return sum(number for name, number in counts(proxy).items() if name not in (READ_UNITS, WRITE_UNITS))
 
 
-async def _ask(caller: Caller, operation: str, prefix: str, given: dict[str, Any]) -> Any:
+async def _ask(caller: ServiceClient, operation: str, prefix: str, given: dict[str, Any]) -> Any:
     return await caller.json(operation, prefix, operation, "1.0", given)
 
 

@@ -19,27 +19,27 @@ from dualsync.runtime.app.wiring import (
 )
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.secrets_manager import PeerSecret
-from dualsync.runtime.errors import CredentialRejected, DualSyncError, Unavailable
+from dualsync.runtime.errors import CredentialRejectedError, DualSyncError, UnavailableError
 from dualsync.runtime.finder.run import Finder
 from dualsync.runtime.log import JsonLog, Log, State
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.service.bucket_guard import of_other_buckets
-from dualsync.runtime.service.consumer import Loop
-from dualsync.runtime.service.heartbeat import Vitals
+from dualsync.runtime.service.consumer import Consumer
+from dualsync.runtime.service.heartbeat import HeartbeatLog
 from dualsync.runtime.service.key_locks import KeyLocks
-from dualsync.runtime.service.operator_controls import Controls
-from dualsync.runtime.service.peer_credential import Verdict, wait_for_peer
-from dualsync.runtime.service.prefix_list import PrefixList, Watched
-from dualsync.runtime.service.receive_gate import Gates
+from dualsync.runtime.service.operator_controls import OperatorControls
+from dualsync.runtime.service.peer_credential import GuardStatus, wait_for_peer
+from dualsync.runtime.service.prefix_list import PrefixList, PrefixListWatcher
+from dualsync.runtime.service.receive_gate import ReceiveGates
 from dualsync.runtime.service.store_warnings import tell, tell_of_archives
 from dualsync.runtime.service.systemd_watchdog import feed
 from dualsync.runtime.settings import Settings
-from dualsync.runtime.sync.context import Context
-from dualsync.runtime.sync.fleet_upload import AT_ONCE
-from dualsync.runtime.sync.handler import Worker
-from dualsync.runtime.sync.service_health import Health
+from dualsync.runtime.sync.context import SyncContext
+from dualsync.runtime.sync.fleet_upload import PART_REQUESTS_AT_ONCE
+from dualsync.runtime.sync.handler import MessageHandler
+from dualsync.runtime.sync.service_health import ServiceHealth
 from dualsync.runtime.transfer.copier import Copier
-from dualsync.runtime.transfer.stale_uploads import Sweep, sessions_of
+from dualsync.runtime.transfer.stale_uploads import StaleUploadSweep, sessions_of
 from dualsync.runtime.transfer.throttle import Throttle, ThrottledBucket
 
 FINDER_TRIES = 6
@@ -66,7 +66,7 @@ class PeerCredential:
 
     async def user_id_real(self) -> str:
         if self._secret is None:
-            raise CredentialRejected("there is no secret")
+            raise CredentialRejectedError("there is no secret")
         who = await remote_identity(self._settings, self._secret).who()
         self.arn = who.arn
         return who.user_id
@@ -84,18 +84,18 @@ class PeerCredential:
 
 
 async def work(settings: Settings) -> None:
-    """Run a worker until SIGTERM or SIGINT, then drain. Raises `Stop` for what only a person can mend."""
+    """Run a worker until SIGTERM or SIGINT, then drain. Raises `FatalError` for what only a person can mend."""
     edges = local_edges(settings)
     plain = JsonLog(sys.stdout, settings.log_level, pair=settings.pair, side=settings.side)
     # Once, so that a person sees what a machine really runs with; no setting is a secret.
     plain.line("INFO", "started", settings=settings.to_environment())
-    log = Vitals(plain, edges.clock, _who())
+    log = HeartbeatLog(plain, edges.clock, _who())
     credential = PeerCredential(settings, edges)
-    health = Health()
+    health = ServiceHealth()
     throttle = Throttle(edges.clock)
-    controls = Controls(edges.ledger, edges.clock, plain, throttle)
-    listed = Watched(PrefixList(edges.whole, settings.prefix_list_file), edges.clock, plain)
-    context = Context(
+    controls = OperatorControls(edges.ledger, edges.clock, plain, throttle)
+    listed = PrefixListWatcher(PrefixList(edges.whole, settings.prefix_list_file), edges.clock, plain)
+    context = SyncContext(
         settings=settings,
         clock=edges.clock,
         local=edges.bucket,
@@ -113,14 +113,16 @@ async def work(settings: Settings) -> None:
         await edges.ledger.get(PROBE)
 
     async def connect() -> bool:
-        ready = await wait_for_peer(credential, edges.clock, log) is Verdict.READY
+        ready = await wait_for_peer(credential, edges.clock, log) is GuardStatus.READY
         log.guard = credential.user_id
         if ready and log.state in (State.WAITING_FOR_PEER, State.GUARD_REFUSED):
             log.line("INFO", "state", state=State.RUNNING)
         return ready
 
-    worker = Worker(context, health=health, locks=KeyLocks(), covers=listed.covers, lanes=asyncio.Semaphore(AT_ONCE))
-    loop = Loop(
+    worker = MessageHandler(
+        context, health=health, locks=KeyLocks(), covers=listed.covers, lanes=asyncio.Semaphore(PART_REQUESTS_AT_ONCE)
+    )
+    loop = Consumer(
         queue=edges.queue,
         clock=edges.clock,
         log=log,
@@ -130,7 +132,7 @@ async def work(settings: Settings) -> None:
         health=health,
         concurrency=settings.worker_concurrency,
         visibility_seconds=settings.visibility_seconds,
-        gate=Gates([controls, listed]),
+        gate=ReceiveGates([controls, listed]),
     )
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, loop.stop)
@@ -179,7 +181,7 @@ async def _own_role(settings: Settings, edges: LocalEdges) -> str:
     for pause in (1, 2, 4, 8, 16):
         try:
             return (await edges.identity.user_id()).split(":", 1)[0]
-        except (Unavailable, CredentialRejected):
+        except (UnavailableError, CredentialRejectedError):
             await edges.clock.sleep(pause)
     return (await edges.identity.user_id()).split(":", 1)[0]
 
@@ -190,10 +192,10 @@ async def find(settings: Settings) -> int:
     edges = local_edges(settings)
     credential = PeerCredential(settings, edges)
     verdict = await wait_for_peer(credential, edges.clock, log, tries=FINDER_TRIES)
-    if verdict is Verdict.REFUSED:
+    if verdict is GuardStatus.REFUSED:
         log.line("ERROR", "finder", state="failed", reason="the guard refuses: the line before says what")
         return 1
-    if verdict is not Verdict.READY:
+    if verdict is not GuardStatus.READY:
         log.line("WARNING", "finder", state="waiting", reason="no usable credential of the peer: next run")
         return 0
     try:
@@ -218,9 +220,9 @@ async def find(settings: Settings) -> int:
     return 0
 
 
-def sweep_of(settings: Settings, edges: LocalEdges, credential: PeerCredential, log: Log) -> Sweep:
+def sweep_of(settings: Settings, edges: LocalEdges, credential: PeerCredential, log: Log) -> StaleUploadSweep:
     """A finder's last act, as the settings and the guard name who began what."""
-    return Sweep(
+    return StaleUploadSweep(
         clock=edges.clock,
         local=edges.bucket,
         remote=credential.bucket,

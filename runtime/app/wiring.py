@@ -105,7 +105,7 @@ def remote_options(settings: Settings) -> Options:
 
 
 async def wrong_buckets(settings: Settings, secret: PeerSecret) -> str:
-    """What is wrong with either bucket's owner or region, in words; empty for nothing. Raises `Retry`."""
+    """What is wrong with either bucket's owner or region, in words; empty for nothing. Raises `RetryableError`."""
     here, here_by_path = Network(settings.local_region).s3(settings.local_bucket, settings.local_endpoint)
     network = Network(settings.remote_region, remote_credentials(secret))
     there, there_by_path = network.s3(settings.remote_bucket, settings.remote_endpoint)

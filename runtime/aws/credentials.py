@@ -10,7 +10,7 @@ from typing import Protocol
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
-from dualsync.runtime.errors import CredentialRejected
+from dualsync.runtime.errors import CredentialRejectedError
 
 _KEPT_SECONDS = 60.0
 
@@ -28,7 +28,7 @@ class Credentials(Protocol):
     """Where a caller's key comes from."""
 
     async def get(self) -> Credential:
-        """The key to use now. Raises `CredentialRejected` when there is none."""
+        """The key to use now. Raises `CredentialRejectedError` when there is none."""
 
     async def renew(self) -> bool:
         """The key was refused: look for another one; false if there is no other."""
@@ -70,7 +70,7 @@ class MachineCredentials:
             found = self._session.get_credentials()
             frozen = found.get_frozen_credentials() if found else None
         except BotoCoreError as error:
-            raise CredentialRejected(f"this machine's credential: {type(error).__name__}") from None
+            raise CredentialRejectedError(f"this machine's credential: {type(error).__name__}") from None
         if frozen is None or not frozen.access_key or not frozen.secret_key:
-            raise CredentialRejected("this machine has no AWS credential: give it a role, a profile or variables")
+            raise CredentialRejectedError("this machine has no AWS credential: give it a role, a profile or variables")
         return Credential(frozen.access_key, frozen.secret_key, frozen.token or "")

@@ -9,9 +9,9 @@ from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
 from dualsync.runtime.aws.credentials import Credentials, MachineCredentials
-from dualsync.runtime.aws.http.client import Caller
+from dualsync.runtime.aws.http.client import ServiceClient
 from dualsync.runtime.aws.http.pool import Endpoint, Pool
-from dualsync.runtime.errors import Stop
+from dualsync.runtime.errors import FatalError
 
 
 class Network:
@@ -24,12 +24,12 @@ class Network:
         self._region = region
         self.credentials = credentials or MachineCredentials(self._session)
 
-    def caller(self, service: str, endpoint: str = "") -> Caller:
+    def caller(self, service: str, endpoint: str = "") -> ServiceClient:
         """Of a service named as in signatures (`sqs`, `dynamodb`, `sts`, `secretsmanager`)."""
         url = endpoint or self._configured(service) or f"https://{self._hostname(service)}"
         return self._caller(service, Endpoint.of(url))
 
-    def s3(self, bucket: str, endpoint: str = "", *, spare: int = 0) -> tuple[Caller, bool]:
+    def s3(self, bucket: str, endpoint: str = "", *, spare: int = 0) -> tuple[ServiceClient, bool]:
         """A caller for one bucket, and whether the bucket goes into the path: at given endpoints, and where its dots
         would not fit the certificate."""
         url = endpoint or self._configured("s3")
@@ -40,8 +40,8 @@ class Network:
             return self._caller("s3", Endpoint.of(f"https://{hostname}"), spare), True
         return self._caller("s3", Endpoint.of(f"https://{bucket}.{hostname}"), spare), False
 
-    def _caller(self, service: str, endpoint: Endpoint, spare: int = 0) -> Caller:
-        return Caller(Pool(endpoint, spare=spare), service, self._region, self.credentials)
+    def _caller(self, service: str, endpoint: Endpoint, spare: int = 0) -> ServiceClient:
+        return ServiceClient(Pool(endpoint, spare=spare), service, self._region, self.credentials)
 
     def _configured(self, service: str) -> str:
         try:
@@ -52,10 +52,10 @@ class Network:
             )
             return provider.provide() or ""
         except BotoCoreError as error:
-            raise Stop(f"the AWS profile can't be read: {error}") from None
+            raise FatalError(f"the AWS profile can't be read: {error}") from None
 
     def _hostname(self, service: str) -> str:
         for partition in self._session.get_data("endpoints")["partitions"]:
             if self._region in partition["regions"] or re.fullmatch(partition["regionRegex"], self._region):
                 return f"{service}.{self._region}.{partition['dnsSuffix']}"
-        raise Stop(f"region {self._region!r} is in no partition of AWS: mend the region's name")
+        raise FatalError(f"region {self._region!r} is in no partition of AWS: mend the region's name")

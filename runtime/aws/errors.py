@@ -14,18 +14,18 @@ from types import MappingProxyType
 from botocore import exceptions as vendor
 
 from dualsync.runtime.errors import (
-    Busy,
-    Changed,
-    Corrupt,
-    CredentialRejected,
-    Denied,
+    AccessDeniedError,
+    ChecksumMismatchError,
+    ConcurrentWriteError,
+    CredentialRejectedError,
     DualSyncError,
-    GiveUp,
-    Retry,
-    Stop,
-    Throttled,
-    Unavailable,
-    UploadGone,
+    FatalError,
+    PermanentError,
+    PreconditionFailedError,
+    RetryableError,
+    ThrottledError,
+    UnavailableError,
+    UploadGoneError,
 )
 
 
@@ -99,23 +99,23 @@ CODES: Mapping[str, Kind] = MappingProxyType(
     {
         code: kind
         for codes, kind in (
-            (_CREDENTIAL, CredentialRejected),
-            (_THROTTLED, Throttled),
-            ("403 AccessDenied", Denied),
-            (_UNAVAILABLE, Unavailable),
-            (_CORRUPT, Corrupt),
-            (_BUSY, Busy),
-            (_CHANGED, Changed),
-            ("NoSuchUpload", UploadGone),
-            (_GIVE_UP, GiveUp),
-            (_STOP, Stop),
+            (_CREDENTIAL, CredentialRejectedError),
+            (_THROTTLED, ThrottledError),
+            ("403 AccessDenied", AccessDeniedError),
+            (_UNAVAILABLE, UnavailableError),
+            (_CORRUPT, ChecksumMismatchError),
+            (_BUSY, ConcurrentWriteError),
+            (_CHANGED, PreconditionFailedError),
+            ("NoSuchUpload", UploadGoneError),
+            (_GIVE_UP, PermanentError),
+            (_STOP, FatalError),
         )
         for code in codes.split()
     }
 )
 """What every known code asks of the caller."""
 
-OWN_CODES: Mapping[str, Kind] = MappingProxyType(dict.fromkeys(_OWN_DENIED.split(), Retry))
+OWN_CODES: Mapping[str, Kind] = MappingProxyType(dict.fromkeys(_OWN_DENIED.split(), RetryableError))
 """Codes that mean something else from this side's own queue, table and secret: a role that is denied (or whose
 permissions have not arrived yet) is no fault of any message, so none may be buried for it."""
 
@@ -125,24 +125,24 @@ def error_of(refusal: Refusal) -> DualSyncError:
     kind = None if refusal.service == "s3" else OWN_CODES.get(refusal.code)
     kind = kind or CODES.get(refusal.code)
     if kind is None and refusal.code.startswith("KMS."):
-        kind = GiveUp
+        kind = PermanentError
     if kind is None:
         kind = _by_status(refusal.status)
-    if kind is GiveUp:
-        return GiveUp(refusal.code, str(refusal))
+    if kind is PermanentError:
+        return PermanentError(refusal.code, str(refusal))
     return kind(str(refusal))
 
 
 def _by_status(status: int) -> Kind:
     if status == 429:
-        return Throttled
+        return ThrottledError
     if status >= 500 or status in (307, 408):
-        return Unavailable
+        return UnavailableError
     if status == 409:
-        return Busy
+        return ConcurrentWriteError
     if status == 412:
-        return Changed
-    return GiveUp
+        return PreconditionFailedError
+    return PermanentError
 
 
 def refusal_of(error: vendor.ClientError, service: str, target: str) -> Refusal:
@@ -155,7 +155,8 @@ def refusal_of(error: vendor.ClientError, service: str, target: str) -> Refusal:
 
 
 def translate(error: Exception, service: str, target: str) -> DualSyncError:
-    """Any error of boto3 as one of ours. Unknown exceptions come back as `Unavailable`: their effect is unknown."""
+    """Any error of boto3 as one of ours. Unknown exceptions come back as `UnavailableError`: their effect is
+    unknown."""
     if isinstance(error, DualSyncError):
         return error
     if isinstance(error, vendor.ClientError):
@@ -170,7 +171,7 @@ def translate(error: Exception, service: str, target: str) -> DualSyncError:
         | vendor.UnauthorizedSSOTokenError
         | vendor.ProfileNotFound,
     ):
-        return CredentialRejected(text)
+        return CredentialRejectedError(text)
     if isinstance(error, vendor.ParamValidationError):
-        return GiveUp("InvalidArgument", f"{text}: {' '.join(str(error).split())[:200]}")
-    return Unavailable(f"{text}: {' '.join(str(error).split())[:200]}")
+        return PermanentError("InvalidArgument", f"{text}: {' '.join(str(error).split())[:200]}")
+    return UnavailableError(f"{text}: {' '.join(str(error).split())[:200]}")

@@ -10,7 +10,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-class Together(Generic[T, U]):
+class RequestBatcher(Generic[T, U]):
     """Collects what is asked for until `limit` is reached or `seconds` are over, and asks once.
 
     With `seconds` 0 only those are together who ask in the same turn of the event loop: nobody waits. `ask` answers

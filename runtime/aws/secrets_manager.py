@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 
 from dualsync.runtime.aws.errors import error_of
-from dualsync.runtime.aws.http.client import Caller, Refused
-from dualsync.runtime.errors import CredentialRejected
+from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
+from dualsync.runtime.errors import CredentialRejectedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +22,20 @@ class PeerSecret:
 class PeerSecrets:
     """Reads the peer's secret anew at each call, so that a rotated key is found without a restart."""
 
-    def __init__(self, caller: Caller, name: str) -> None:
+    def __init__(self, caller: ServiceClient, name: str) -> None:
         self._caller = caller
         self._name = name
 
     async def read(self) -> PeerSecret | None:
         """The secret, or None while the peer has not put one there (or it is being deleted).
 
-        Raises `CredentialRejected` when its text is not the expected JSON, and `Retry`.
+        Raises `CredentialRejectedError` when its text is not the expected JSON, and `RetryableError`.
         """
         try:
             answer = await self._caller.json(
                 "GetSecretValue", "secretsmanager", self._name, "1.1", {"SecretId": self._name}
             )
-        except Refused as refused:
+        except ServiceError as refused:
             # InvalidRequestException is what a secret marked for deletion answers.
             if refused.refusal.code in ("ResourceNotFoundException", "InvalidRequestException"):
                 return None
@@ -51,7 +51,7 @@ def parse(name: str, text: str) -> PeerSecret:
         values = None
     wanted = ("access_key_id", "secret_access_key")
     if not isinstance(values, dict) or not all(isinstance(values.get(key), str) and values[key] for key in wanted):
-        raise CredentialRejected(
+        raise CredentialRejectedError(
             f"secret {name} is not a JSON object with access_key_id and secret_access_key: let the peer's stack write"
             " it again"
         )

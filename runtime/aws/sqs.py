@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dualsync.runtime.aws.errors import Refusal, error_of
-from dualsync.runtime.aws.http.client import Caller, Refused
-from dualsync.runtime.aws.request_batching import Together
-from dualsync.runtime.errors import Changed, DualSyncError, GiveUp, Unavailable
+from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
+from dualsync.runtime.aws.request_batching import RequestBatcher
+from dualsync.runtime.errors import DualSyncError, PermanentError, PreconditionFailedError, UnavailableError
 from dualsync.runtime.ports import Message
 
 BATCH = 10
@@ -52,13 +52,18 @@ class SqsQueue:
     """
 
     def __init__(
-        self, caller: Caller, queue_url: str, dead_letter_queue_url: str, *, visibility_seconds: int | None = None
+        self,
+        caller: ServiceClient,
+        queue_url: str,
+        dead_letter_queue_url: str,
+        *,
+        visibility_seconds: int | None = None,
     ) -> None:
         self._caller = caller
         self._url = queue_url
         self._dead_url = dead_letter_queue_url
         self._hidden = {} if visibility_seconds is None else {"VisibilityTimeout": visibility_seconds}
-        self._acknowledge: Together[str, None] = Together(self._delete_together, BATCH, TOGETHER_SECONDS)
+        self._acknowledge: RequestBatcher[str, None] = RequestBatcher(self._delete_together, BATCH, TOGETHER_SECONDS)
 
     async def receive(self, limit: int, wait_seconds: int) -> Sequence[SqsMessage]:
         answer = await self._ask(
@@ -84,7 +89,7 @@ class SqsQueue:
 
     async def extend(self, message: Message, seconds: int) -> None:
         """Hide the message for `seconds` from now; nothing happens when it is no longer this receiver's."""
-        with contextlib.suppress(Changed):
+        with contextlib.suppress(PreconditionFailedError):
             await self._ask(
                 "ChangeMessageVisibility", self._url, ReceiptHandle=message.handle, VisibilityTimeout=seconds
             )
@@ -93,7 +98,7 @@ class SqsQueue:
         entries = [{"MessageBody": body, "DelaySeconds": delay_seconds} for body in bodies]
         await asyncio.gather(*(self._batch("SendMessageBatch", self._url, batch) for batch in _by_bytes(entries)))
 
-    async def bury(self, message: Message, reason: str) -> None:
+    async def send_to_dlq(self, message: Message, reason: str) -> None:
         attributes = {REASON_ATTRIBUTE: {"DataType": "String", "StringValue": printable(reason)}}
         await self._ask("SendMessage", self._dead_url, MessageBody=message.body, MessageAttributes=attributes)
 
@@ -115,7 +120,7 @@ class SqsQueue:
     async def _ask(self, operation: str, url: str, **given: Any) -> Any:
         try:
             return await self._caller.json(operation, _API, url, "1.0", {"QueueUrl": url, **given})
-        except Refused as refused:
+        except ServiceError as refused:
             raise error_of(refused.refusal) from None
 
 
@@ -124,7 +129,9 @@ def _failure(operation: str, url: str, failed: Sequence[Any]) -> DualSyncError:
     status = 400 if worst.get("SenderFault") else 503
     refusal = Refusal("sqs", operation, url, str(worst.get("Code", "")), status, str(worst.get("Message", "")))
     error = error_of(refusal)
-    return error if worst.get("SenderFault") or not isinstance(error, GiveUp) else Unavailable(str(refusal))
+    return (
+        error if worst.get("SenderFault") or not isinstance(error, PermanentError) else UnavailableError(str(refusal))
+    )
 
 
 def _message(item: Any) -> SqsMessage:

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from dualsync.runtime.aws.errors import error_of
-from dualsync.runtime.aws.http.client import Caller, Refused
-from dualsync.runtime.errors import Unavailable
+from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
+from dualsync.runtime.errors import UnavailableError
 
 _FOUND = {name: re.compile(rb"<%s>\s*([^<]+?)\s*</" % name.encode()) for name in ("UserId", "Arn")}
 
@@ -23,20 +23,20 @@ class Identified:
 class StsIdentity:
     """Asks STS, which needs no permission for it (AWS STS API reference, GetCallerIdentity)."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: ServiceClient) -> None:
         self._caller = caller
 
     async def user_id(self) -> str:
-        """The caller's unique id. Raises `CredentialRejected` and `Retry`."""
+        """The caller's unique id. Raises `CredentialRejectedError` and `RetryableError`."""
         return (await self.who()).user_id
 
     async def who(self) -> Identified:
-        """The caller. Raises `CredentialRejected` and `Retry`."""
+        """The caller. Raises `CredentialRejectedError` and `RetryableError`."""
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
         body = b"Action=GetCallerIdentity&Version=2011-06-15"
         try:
             answer = await self._caller.call("GetCallerIdentity", "caller", "POST", "/", "", headers, body)
-        except Refused as refused:
+        except ServiceError as refused:
             raise error_of(refused.refusal) from None
         return Identified(_found("UserId", answer.body or b""), _found("Arn", answer.body or b""))
 
@@ -44,5 +44,5 @@ class StsIdentity:
 def _found(name: str, body: bytes | bytearray) -> str:
     found = _FOUND[name].search(body)
     if found is None:
-        raise Unavailable(f"sts GetCallerIdentity: the answer has no {name}")
+        raise UnavailableError(f"sts GetCallerIdentity: the answer has no {name}")
     return found[1].decode()

@@ -13,7 +13,7 @@ from dualsync.runtime.commands.formatting import moment
 from dualsync.runtime.commands.session import Direction, Exit, Json, escape, session, sides_of
 from dualsync.runtime.model.records import Record
 from dualsync.runtime.operations.audit import trail
-from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.operations.stacks import document_of, find
 
 
@@ -26,7 +26,7 @@ def audit(
     """Who did what, and how it went: every act of an operator, from the ledgers."""
     here = session(context, json)
 
-    async def work(desk: Desk) -> list[tuple[Side, Record]]:
+    async def work(desk: OperatorContext) -> list[tuple[Side, Record]]:
         return [(side, record) for side in sides_of(desk, direction) for record in await trail(side, limit)]
 
     acts: dict[str, tuple[Record, list[str]]] = {}

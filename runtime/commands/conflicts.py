@@ -11,7 +11,7 @@ from dualsync.runtime.commands.formatting import moment
 from dualsync.runtime.commands.session import Exit, Json, Yes, escape, session
 from dualsync.runtime.operations import conflicts as operations
 from dualsync.runtime.operations.conflicts import Conflict, Whereabouts
-from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.context import OperatorContext
 
 conflicts = typer.Typer(
     help="Keys that users of both sides wrote without knowing of each other; the pair's rule chose one version.",
@@ -54,7 +54,7 @@ def show(context: typer.Context, id: Id, json: Json = False) -> None:
     """One conflict: both versions, the rule, and whether the loser can still be had."""
     here = session(context, json)
 
-    async def work(desk: Desk) -> tuple[Conflict, Whereabouts | None]:
+    async def work(desk: OperatorContext) -> tuple[Conflict, Whereabouts | None]:
         found = await operations.conflict(desk, id)
         return found, await operations.whereabouts(desk, found)
 
@@ -83,7 +83,7 @@ def resolve(
         here.fail("give an id, or --all", Exit.USAGE)
     here.ask("Strike every conflict off the list?" if every else f"Strike conflict {id} off the list?", yes)
 
-    async def work(desk: Desk) -> int:
+    async def work(desk: OperatorContext) -> int:
         found = await operations.conflicts(desk, 1_000_000) if every else [await operations.conflict(desk, id)]
         for one in found:
             await operations.accept(desk, one)
@@ -102,7 +102,7 @@ def undo(context: typer.Context, id: Id, yes: Yes = False, json: Json = False) -
     """
     here = session(context, json)
 
-    async def look(desk: Desk) -> tuple[Conflict, Whereabouts | None]:
+    async def look(desk: OperatorContext) -> tuple[Conflict, Whereabouts | None]:
         found = await operations.conflict(desk, id)
         return found, await operations.whereabouts(desk, found)
 
@@ -116,7 +116,7 @@ def undo(context: typer.Context, id: Id, yes: Yes = False, json: Json = False) -
     here.show({"undone": found.id, "replaced_kept_as": kept}, lambda: here.out.print(escape(f"undone{kept_as}")))
 
 
-async def _undo(desk: Desk, id: str) -> str:
+async def _undo(desk: OperatorContext, id: str) -> str:
     return await operations.undo(desk, await operations.conflict(desk, id))
 
 

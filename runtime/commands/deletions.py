@@ -17,7 +17,7 @@ from dualsync.runtime.commands.progress import counting, showing
 from dualsync.runtime.commands.session import Exit, Json, Session, Yes, escape, session
 from dualsync.runtime.operations import deletions as operations
 from dualsync.runtime.operations import restoration
-from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.deletions import Deletion, Held
 from dualsync.runtime.operations.finder_run import reconcile
 
@@ -64,7 +64,7 @@ def list_(
     """What is held, and why. With --live also what waits in a paused direction's queue."""
     here = session(context, json)
 
-    async def work(desk: Desk) -> tuple[list[Held], list[Deletion]]:
+    async def work(desk: OperatorContext) -> tuple[list[Held], list[Deletion]]:
         found: list[Deletion] = []
         if live:
             with counting(here, "comparing") as tell:
@@ -99,7 +99,7 @@ def approve(
     count = up_to or max(hold.count for hold in held)
     here.ask(f"Delete up to {count} objects? Without versioning they can't be brought back.", yes)
 
-    async def work(desk: Desk) -> int:
+    async def work(desk: OperatorContext) -> int:
         approved = await operations.approve(desk, held, up_to)
         if now:
             cn, global_ = desk.both()
@@ -129,7 +129,7 @@ def reject(
     """
     here = session(context, json)
 
-    async def survey(desk: Desk) -> _Survey:
+    async def survey(desk: OperatorContext) -> _Survey:
         with counting(here, "comparing") as tell:
             survey = _Survey()
             async for batch in operations.pending(desk, key or prefix):
@@ -145,7 +145,7 @@ def reject(
     here.say(str(found))
     here.ask(f"Write these {count} objects again where they survive, so that they come back?", yes)
 
-    async def work(desk: Desk) -> operations.Restored:
+    async def work(desk: OperatorContext) -> operations.Restored:
         with showing(here, "restoring", count) as tell:
             return await operations.reject(desk, prefix, key, lambda r: tell(r.kept + r.changed, ""))
 
@@ -183,7 +183,7 @@ def restore(
         here.fail(f"--since {since}: is not before --until {until or 'now'}", Exit.USAGE)
     wanted = restoration.Wanted(since=begin, until=end, prefix=prefix)
 
-    async def survey(desk: Desk) -> _Survey:
+    async def survey(desk: OperatorContext) -> _Survey:
         with counting(here, "looking for delete markers") as tell:
             survey = _Survey()
             async for batch in restoration.lost(desk, wanted):
@@ -200,7 +200,7 @@ def restore(
     here.say(str(found))
     here.ask(f"Write the last versions of these {count} keys again?", yes)
 
-    async def work(desk: Desk) -> restoration.Restored:
+    async def work(desk: OperatorContext) -> restoration.Restored:
         with showing(here, "restoring", count) as tell:
             return await restoration.restore(desk, wanted, lambda r: tell(r.restored + r.changed, ""))
 

@@ -12,8 +12,8 @@ from dualsync.runtime.commands.formatting import rate, some
 from dualsync.runtime.commands.progress import showing
 from dualsync.runtime.commands.session import Direction, Exit, Json, Session, Yes, session, sides_of
 from dualsync.runtime.operations import direction_controls
-from dualsync.runtime.operations.context import Desk, Side
-from dualsync.runtime.service.operator_controls import PERIOD, Orders, read_orders
+from dualsync.runtime.operations.context import OperatorContext, Side
+from dualsync.runtime.service.operator_controls import CONTROL_POLL_SECONDS, Orders, read_orders
 from dualsync.runtime.settings import SideName
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
@@ -37,7 +37,7 @@ def pause(
     here = session(context, json)
     here.ask(f"Pause {direction}? Changes wait until `dualsync resume {direction}`.", yes)
 
-    async def work(desk: Desk) -> tuple[list[Side], list[Orders], bool | None]:
+    async def work(desk: OperatorContext) -> tuple[list[Side], list[Orders], bool | None]:
         sides = sides_of(desk, direction)
         orders = await direction_controls.pause(desk, sides, reason)
         still = None
@@ -53,7 +53,7 @@ def resume(context: typer.Context, direction: Direction = "all", json: Json = Fa
     """Carry changes again, first what has waited."""
     here = session(context, json)
 
-    async def work(desk: Desk) -> tuple[list[Side], list[Orders], bool | None]:
+    async def work(desk: OperatorContext) -> tuple[list[Side], list[Orders], bool | None]:
         sides = sides_of(desk, direction)
         return sides, await direction_controls.resume(desk, sides), None
 
@@ -79,7 +79,7 @@ def limit(
     count = None if rate is None else here.guard(lambda: number_of(rate, here))
     here.ask(f"Change the limits of {direction}?", yes)
 
-    async def work(desk: Desk) -> tuple[list[Side], list[Orders], bool | None]:
+    async def work(desk: OperatorContext) -> tuple[list[Side], list[Orders], bool | None]:
         sides = sides_of(desk, direction)
         return sides, await direction_controls.limit(desk, sides, count, requests), None
 
@@ -101,7 +101,7 @@ def drain(
 
     paused: list[SideName] = []
 
-    async def work(desk: Desk) -> tuple[bool, direction_controls.Stillness]:
+    async def work(desk: OperatorContext) -> tuple[bool, direction_controls.Stillness]:
         sides = sides_of(desk, direction)
         first = await direction_controls.look(desk, sides)
         paused.extend([side.name for side in sides if (await read_orders(side.ledger)).paused])
@@ -155,7 +155,9 @@ def _show(here: Session, sides: Sequence[Side], orders: Sequence[Orders], still:
         for side, order in zip(sides, orders, strict=True):
             limits = rate(order.bytes_per_second) if order.bytes_per_second else "no limit of bytes"
             requests = f"{order.requests_per_second} requests/s" if order.requests_per_second else "none of requests"
-            here.out.print(f"{side.direction}: {done} (heard within {PERIOD:.0f} s; {limits}, {requests})")
+            here.out.print(
+                f"{side.direction}: {done} (heard within {CONTROL_POLL_SECONDS:.0f} s; {limits}, {requests})"
+            )
         if still is not None:
             here.out.print("no worker has anything in hand" if still else "[yellow]some still work[/yellow]")
 

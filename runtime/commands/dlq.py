@@ -13,7 +13,7 @@ from dualsync.runtime.commands.progress import showing
 from dualsync.runtime.commands.session import Direction, Exit, Json, Session, Yes, escape, session, sides_of
 from dualsync.runtime.operations import dead_letters
 from dualsync.runtime.operations.audit import audited
-from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.operations.dead_letters import Opened, Tally, Wanted
 from dualsync.runtime.operations.status import by_kind
 
@@ -42,7 +42,7 @@ def list_(
     here = session(context, json)
     wanted = Wanted(key=key, reason=reason)
 
-    async def work(desk: Desk) -> list[tuple[Side, Opened]]:
+    async def work(desk: OperatorContext) -> list[tuple[Side, Opened]]:
         found = []
         for side in sides_of(desk, direction):
             async for batch in dead_letters.letters(side, limit):
@@ -75,7 +75,7 @@ def redrive(
     wanted = _wanted(here, every, id, key, reason)
     here.ask(f"Send the wanted dead letters of {direction} anew?", yes)
 
-    async def work(desk: Desk) -> dict[str, Tally]:
+    async def work(desk: OperatorContext) -> dict[str, Tally]:
         return await _each(here, desk, direction, "redrive", wanted, limit)
 
     _result(here, here.run(work), "sent anew", every)
@@ -98,13 +98,15 @@ def drop(
     wanted = _wanted(here, every, id, key, reason)
     here.ask(f"Drop the wanted dead letters of {direction} for good?", yes)
 
-    async def work(desk: Desk) -> dict[str, Tally]:
+    async def work(desk: OperatorContext) -> dict[str, Tally]:
         return await _each(here, desk, direction, "drop", wanted, limit)
 
     _result(here, here.run(work), "dropped", every)
 
 
-async def _each(here: Session, desk: Desk, direction: str, what: str, wanted: Wanted, limit: int) -> dict[str, Tally]:
+async def _each(
+    here: Session, desk: OperatorContext, direction: str, what: str, wanted: Wanted, limit: int
+) -> dict[str, Tally]:
     tallies = {}
     act = dead_letters.redrive if what == "redrive" else dead_letters.drop
     for side in sides_of(desk, direction):

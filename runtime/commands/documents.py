@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
-from dualsync.runtime.model.objects import Seen
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.objects import ObjectHead
+from dualsync.runtime.model.origin_version import OriginVersion
 
 
-def object_document(seen: Seen) -> dict[str, Any]:
+def object_document(seen: ObjectHead) -> dict[str, Any]:
     """Return an object as S3 shows it."""
     a, stamp = seen.attributes, seen.stamp
     return {
@@ -21,7 +21,7 @@ def object_document(seen: Seen) -> dict[str, Any]:
         else {
             "pair": stamp.pair,
             "key_hash": stamp.key_hash,
-            "identity": _identity(stamp.identity),
+            "identity": _identity(stamp.version),
             "size": stamp.size,
         },
         "attributes": {
@@ -43,40 +43,40 @@ def object_document(seen: Seen) -> dict[str, Any]:
     }
 
 
-def entry_document(entry: Entry) -> dict[str, Any]:
+def entry_document(entry: LedgerEntry) -> dict[str, Any]:
     """Return an entry of the ledger."""
     return {
         "key": entry.key,
         "revision": entry.revision,
-        "agreed": _synced(entry.agreed),
+        "agreed": _synced(entry.synced),
         "expired": _synced(entry.expired),
-        "former": _synced(entry.former),
-        "dead": [_synced(version) for version in entry.dead],
+        "former": _synced(entry.previous),
+        "dead": [_synced(version) for version in entry.deleted_versions],
         "sequencer": entry.sequencer,
-        "arrived": entry.arrived,
-        "landed": entry.landed,
-        "left": entry.left,
-        "until": entry.until,
-        "deleted": entry.deleted,
-        "died": entry.died,
-        "alone": entry.alone,
+        "arrived": entry.first_event,
+        "landed": entry.last_event,
+        "left": entry.previous_last_event,
+        "until": entry.interval_end,
+        "deleted": entry.last_deletion,
+        "died": entry.deleted_at,
+        "alone": entry.unmatched,
         "updated": entry.updated,
     }
 
 
-def _synced(version: Agreement | None) -> dict[str, Any] | None:
+def _synced(version: SyncedVersion | None) -> dict[str, Any] | None:
     if version is None:
         return None
     return {
-        "identity": _identity(version.identity),
+        "identity": _identity(version.version),
         "local": _copy(version.local),
         "remote": _copy(version.remote),
     }
 
 
-def _identity(identity: Identity) -> dict[str, Any]:
+def _identity(identity: OriginVersion) -> dict[str, Any]:
     return {"origin": str(identity.origin), "modified": identity.modified, "etag": identity.etag}
 
 
-def _copy(held: Held) -> dict[str, Any]:
+def _copy(held: CopyState) -> dict[str, Any]:
     return {"etag": held.etag, "modified": held.modified}

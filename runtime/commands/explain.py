@@ -12,11 +12,11 @@ from rich.table import Table
 from dualsync.runtime.commands.documents import entry_document, object_document
 from dualsync.runtime.commands.formatting import moment, size, some
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
-from dualsync.runtime.model.ledger_entry import Agreement, Entry
+from dualsync.runtime.model.ledger_entry import LedgerEntry, SyncedVersion
 from dualsync.runtime.operations.explain import Explanation, Sight
 from dualsync.runtime.operations.explain import explain as look
 from dualsync.runtime.settings import SideName
-from dualsync.runtime.sync.decision import Deed
+from dualsync.runtime.sync.decision import Action
 
 
 def explain(
@@ -51,11 +51,11 @@ def document(found: Explanation) -> dict[str, Any]:
 def _data(sight: Sight) -> dict[str, Any]:
     return {
         "object": object_document(sight.seen) if sight.seen else None,
-        "identity": str(sight.sighting.identity) if sight.sighting else None,
-        "replica": sight.sighting.replica if sight.sighting else None,
+        "identity": str(sight.sighting.version) if sight.sighting else None,
+        "replica": sight.sighting.is_replica if sight.sighting else None,
         "versions": [dataclasses.asdict(version) for version in sight.versions],
         "ledger": entry_document(sight.entry) if sight.entry else None,
-        "would": {"deed": sight.decision.deed, "reason": sight.decision.reason},
+        "would": {"deed": sight.decision.action, "reason": sight.decision.reason},
         "paused": sight.orders.paused,
         "workers": sight.alive,
         "queue": dataclasses.asdict(sight.backlog),
@@ -63,8 +63,8 @@ def _data(sight: Sight) -> dict[str, Any]:
         "uploads": [
             {
                 "route": p.upload.route,
-                "to": p.upload.to,
-                "begun": p.upload.begun,
+                "to": p.upload.target_key,
+                "begun": p.upload.started,
                 "parts": p.parts,
                 "of": p.upload.count,
             }
@@ -111,8 +111,8 @@ def _object(sight: Sight) -> str:
 def _which(sight: Sight) -> str:
     if sight.sighting is None:
         return "–"
-    identity = sight.sighting.identity
-    what = "copy of" if sight.sighting.replica else "version"
+    identity = sight.sighting.version
+    what = "copy of" if sight.sighting.is_replica else "version"
     return f"{what} {identity.origin}, {moment(identity.modified)}, ETag {identity.etag}"
 
 
@@ -120,7 +120,7 @@ def _stamp(sight: Sight) -> str:
     if sight.seen is None:
         return "–"
     stamp = sight.seen.stamp
-    return "none: written by a user" if stamp is None else f"pair {stamp.pair}, from {stamp.identity.origin}"
+    return "none: written by a user" if stamp is None else f"pair {stamp.pair}, from {stamp.version.origin}"
 
 
 def _versions(sight: Sight) -> str:
@@ -129,24 +129,24 @@ def _versions(sight: Sight) -> str:
 
 
 def _agreed(sight: Sight) -> str:
-    entry = sight.entry or Entry("")
-    if entry.agreed is not None:
-        return _agreement(entry.agreed)
+    entry = sight.entry or LedgerEntry("")
+    if entry.synced is not None:
+        return _agreement(entry.synced)
     if entry.expired is not None:
         return f"expired here: {_agreement(entry.expired)}"
     return "no entry" if sight.entry is None else "nothing"
 
 
-def _agreement(agreement: Agreement) -> str:
-    i = agreement.identity
+def _agreement(agreement: SyncedVersion) -> str:
+    i = agreement.version
     return (
         f"{i.origin}, {moment(i.modified)}, ETag {i.etag} (here {agreement.local.etag}, there {agreement.remote.etag})"
     )
 
 
 def _dead(sight: Sight) -> str:
-    dead = sight.entry.dead if sight.entry else ()
-    return "; ".join(str(d.identity) for d in dead) or "none"
+    dead = sight.entry.deleted_versions if sight.entry else ()
+    return "; ".join(str(d.version) for d in dead) or "none"
 
 
 def _sequencer(sight: Sight) -> str:
@@ -157,12 +157,12 @@ def _sequencer(sight: Sight) -> str:
 
 
 _DEEDS = {
-    Deed.AGREE: "nothing",
-    Deed.BURY: "nothing",
-    Deed.PUSH: "copy it to the peer",
-    Deed.PULL: "fetch it from the peer",
-    Deed.DELETE_REMOTE: "delete it at the peer",
-    Deed.DELETE_LOCAL: "delete it here",
+    Action.RECORD_SYNCED: "nothing",
+    Action.RECORD_TOMBSTONE: "nothing",
+    Action.PUSH: "copy it to the peer",
+    Action.PULL: "fetch it from the peer",
+    Action.DELETE_REMOTE: "delete it at the peer",
+    Action.DELETE_LOCAL: "delete it here",
 }
 _ROWS: dict[str, Callable[[Sight], str]] = {
     "object": _object,
@@ -173,7 +173,7 @@ _ROWS: dict[str, Callable[[Sight], str]] = {
     "deleted": _dead,
     "last event": _sequencer,
     "upload": lambda s: "; ".join(map(str, s.uploads)) or "none",
-    "would now": lambda s: f"{_DEEDS.get(s.decision.deed, s.decision.deed)}: {s.decision.reason}",
+    "would now": lambda s: f"{_DEEDS.get(s.decision.action, s.decision.action)}: {s.decision.reason}",
     "queue": lambda s: (
         f"{some(s.backlog.total, 'message')}, {some(s.alive, 'worker')}{', paused' if s.orders.paused else ''}"
     ),

@@ -13,7 +13,7 @@ from dualsync.runtime.commands.progress import counting
 from dualsync.runtime.commands.session import Direction, Exit, Json, Session, Yes, escape, session, sides_of
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.operations import finder_run
-from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.finder_run import Plan
 
 SHOWN = 100
@@ -26,7 +26,7 @@ def plan(context: typer.Context, direction: Direction = "all", json: Json = Fals
     """
     here = session(context, json)
 
-    async def work(desk: Desk) -> list[Plan]:
+    async def work(desk: OperatorContext) -> list[Plan]:
         desk.both()
         plans = []
         with counting(here, "comparing") as tell:
@@ -48,7 +48,7 @@ def reconcile(context: typer.Context, direction: Direction = "all", yes: Yes = F
     here = session(context, json)
     here.ask(f"Compare both buckets and queue what differs ({direction})?", yes)
 
-    async def work(desk: Desk) -> list[tuple[str, Report]]:
+    async def work(desk: OperatorContext) -> list[tuple[str, Report]]:
         desk.both()
         reports = []
         with counting(here, "comparing") as tell:
@@ -103,6 +103,6 @@ def _plans(here: Session, plans: list[Plan]) -> None:
     here.out.print(table)
     if len(looks) > SHOWN:
         here.out.print(f"… and {len(looks) - SHOWN} more: --json has up to {finder_run.KEPT} a direction")
-    counts: Counter[Any] = Counter(look.deletion for _, look in looks)
+    counts: Counter[Any] = Counter(look.may_delete for _, look in looks)
     if counts[True]:
         here.out.print(f"{counts[True]} of them delete")

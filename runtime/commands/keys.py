@@ -10,7 +10,7 @@ from dualsync.runtime.commands.formatting import duration
 from dualsync.runtime.commands.session import Exit, Json, Session, Yes, escape, session, sides_of
 from dualsync.runtime.operations import keys
 from dualsync.runtime.operations.audit import audited
-from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.operations.keys import KeyState, Phase
 from dualsync.runtime.settings import SideName
 
@@ -33,7 +33,7 @@ def rotate_key(
     here = session(context, json)
     stack = here.where.stack_names.get(side, str(side))
 
-    def one(desk: Desk) -> Side:
+    def one(desk: OperatorContext) -> Side:
         return sides_of(desk, str(side))[0]
 
     before = here.run(lambda desk: keys.key_state(desk, one(desk)))
@@ -62,7 +62,7 @@ def rotate_key(
     here.show(_data(after) | {"commands": steps}, text, Exit.DONE if done else Exit.ATTENTION)
 
 
-async def _rotate(here: Session, desk: Desk, side: Side, steps: list[list[str]]) -> None:
+async def _rotate(here: Session, desk: OperatorContext, side: Side, steps: list[list[str]]) -> None:
     async with audited(desk, [side], "rotate-key", {"side": str(side.name)}):
         keys.run(here.where.project, steps)
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from dualsync.runtime.errors import DualSyncError, GiveUp, Stop
+from dualsync.runtime.errors import DualSyncError, FatalError, PermanentError
 from dualsync.runtime.operations.stacks import Pair, Where, find
 from dualsync.runtime.settings import SideName
 
 if TYPE_CHECKING:
-    from dualsync.runtime.operations.context import Desk, Side
+    from dualsync.runtime.operations.context import OperatorContext, Side
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ EXIT_CODES = (
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-OpenDesk = Callable[[Where], Awaitable["Desk"]]
+OpenDesk = Callable[[Where], Awaitable["OperatorContext"]]
 
 
 class AtAws:
@@ -53,7 +53,7 @@ class AtAws:
     def __init__(self) -> None:
         self._pair: Pair | None = None
 
-    async def __call__(self, where: Where) -> Desk:
+    async def __call__(self, where: Where) -> OperatorContext:
         # boto3 takes most of a second to import: not for --help.
         from dualsync.runtime.operations.aws.open import open_desk
 
@@ -72,7 +72,7 @@ class Session:
     out: Console = field(default_factory=lambda: _console())
     err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
 
-    def run(self, work: Callable[[Desk], Coroutine[Any, Any, T]]) -> T:
+    def run(self, work: Callable[[OperatorContext], Coroutine[Any, Any, T]]) -> T:
         """Open the desk, do the work; errors become one line and an exit code."""
 
         async def all_of_it() -> T:
@@ -84,9 +84,9 @@ class Session:
         """Do it; a known error becomes one line on stderr and an exit code."""
         try:
             return function()
-        except Stop as e:
+        except FatalError as e:
             self.fail(str(e), Exit.USAGE)
-        except GiveUp as e:
+        except PermanentError as e:
             self.fail(str(e))
         except DualSyncError as e:
             self.fail(f"{type(e).__name__}: {e}")
@@ -149,17 +149,19 @@ def session(context: typer.Context, json_too: bool = False) -> Session:
     return found
 
 
-def sides_of(desk: Desk, direction: str) -> list[Side]:
-    """`cn`, `cn->global` or `all`: the sides whose workers carry it. Raises `Stop`."""
+def sides_of(desk: OperatorContext, direction: str) -> list[Side]:
+    """`cn`, `cn->global` or `all`: the sides whose workers carry it. Raises `FatalError`."""
     if direction == "all":
         return list(desk.sides.values())
     name = direction.split("->")[0]
     try:
         return [desk.sides[SideName(name)]]
     except ValueError:
-        raise Stop(f"direction {direction!r}: use cn (or 'cn->global'), global (or 'global->cn'), or all") from None
+        raise FatalError(
+            f"direction {direction!r}: use cn (or 'cn->global'), global (or 'global->cn'), or all"
+        ) from None
     except KeyError:
-        raise Stop(f"side {name} is not deployed, or its stack was not found") from None
+        raise FatalError(f"side {name} is not deployed, or its stack was not found") from None
 
 
 Direction = Annotated[

@@ -9,7 +9,7 @@ import typer
 
 from dualsync.runtime.commands.formatting import duration
 from dualsync.runtime.commands.session import Direction, Exit, Json, escape, session, sides_of
-from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.smoke import Trip, trip
 
 
@@ -22,7 +22,7 @@ def smoke(
     """Put a small object on each side, wait for it on the other, delete it, wait for that. Exit code 3 if in vain."""
     here = session(context, json)
 
-    async def work(desk: Desk) -> list[Trip]:
+    async def work(desk: OperatorContext) -> list[Trip]:
         desk.both()
         sides = sides_of(desk, direction)
         here.say(f"putting an object under dualsync-smoke/ at {' and '.join(str(s.name) for s in sides)} …")

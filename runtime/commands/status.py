@@ -15,7 +15,7 @@ from rich.text import Text
 from dualsync.runtime.commands.formatting import duration, moment, number, rate, size
 from dualsync.runtime.commands.session import Exit, Json, escape, session
 from dualsync.runtime.log import Outcome, State
-from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.problems import Problem, Weight, problems
 from dualsync.runtime.operations.status import Direction, Status, gather
 
@@ -46,7 +46,7 @@ def status(
     )
 
 
-async def _watch(desk: Desk, every: float, out: Any) -> None:
+async def _watch(desk: OperatorContext, every: float, out: Any) -> None:
     with Live(Text("looking …"), console=out, screen=True, auto_refresh=False) as live:
         while True:
             found = await gather(desk)

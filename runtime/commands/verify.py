@@ -12,7 +12,7 @@ import typer
 
 from dualsync.runtime.commands.progress import showing
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
-from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.verify import render
 from dualsync.runtime.operations.verify.compare import Content, Depth, Seen
 from dualsync.runtime.operations.verify.report import Report
@@ -47,7 +47,7 @@ def verify(
     if out is not None:
         here.guard(lambda: out.mkdir(parents=True, exist_ok=True))
 
-    async def work(desk: Desk) -> Report:
+    async def work(desk: OperatorContext) -> Report:
         with ExitStack() as stack:
             each = None
             if out is not None:

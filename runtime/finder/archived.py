@@ -8,16 +8,16 @@ agreement on what turns out to be the same, need no content.
 from __future__ import annotations
 
 from dualsync.runtime.finder.classify import Difference
-from dualsync.runtime.finder.merge import Pair
-from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.finder.merge import ListedPair
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 
 
-def unreadable(pair: Pair, entry: Entry | None, difference: Difference) -> bool:
+def unreadable(pair: ListedPair, entry: LedgerEntry | None, difference: Difference) -> bool:
     """Would a look at this do nothing but read archived content?"""
     here, there = pair.here, pair.there
     if here is None or not here.archived or difference.is_deletion:
         return False  # of what is there only, nothing is copied by this side
-    if entry is not None and (entry.dead or entry.deleted):
+    if entry is not None and (entry.deleted_versions or entry.last_deletion):
         return False  # one of them may be a copy that came after its deletion: it goes, unread
     if there is None:
         return True

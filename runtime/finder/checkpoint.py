@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dualsync.runtime.finder.range_progress import Leg
+from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.model.records import FINDER_CHECKPOINT, Record
 from dualsync.runtime.ports import Clock, Ledger
 
-PERIOD = 30.0
+CHECKPOINT_INTERVAL_SECONDS = 30.0
 """Seconds between two records of a run; shorter runs leave none."""
-ALIVE = 3
+LIVENESS_PERIODS = 3
 """So many periods after a record its run counts as living, and the record is left alone."""
-OLDEST = 86400
+MAX_AGE_SECONDS = 86400
 """Seconds after which a record is too old to go on from: what was compared would be out of date."""
-TRIES = 3
+MAX_RESUMPTIONS = 3
 """How often a run is taken up without getting on. Then it begins again, so that what stops it in one place does not
 keep the others from being compared."""
-LARGEST = 350_000
+MAX_RECORD_CHARACTERS = 350_000
 """Characters of a record at most (DynamoDB's largest item has 400 KB); a larger one is not written, and the one before
 stands."""
 FORMAT = 1
@@ -39,7 +39,7 @@ class Checkpoints:
     clock: Clock
     run: str
     of: str
-    period: float = PERIOD
+    period: float = CHECKPOINT_INTERVAL_SECONDS
     resume: bool = True
     _tries: int = 0
     _taken: int = 0
@@ -48,12 +48,12 @@ class Checkpoints:
     _own: Record | None = None
     _dead: list[Record] = field(default_factory=list)
 
-    async def take_up(self) -> list[Leg]:
+    async def take_up(self) -> list[RangeProgress]:
         """The ranges of the run that died and had come furthest; none when there is nothing to continue."""
         now = self._written = self.clock.now()
-        best: tuple[tuple[int, int], Record, list[Leg]] | None = None
+        best: tuple[tuple[int, int], Record, list[RangeProgress]] | None = None
         async for record in self.ledger.records(FINDER_CHECKPOINT):
-            if now - record.time < ALIVE * self.period:
+            if now - record.time < LIVENESS_PERIODS * self.period:
                 continue
             self._dead.append(record)
             legs = self._usable(record, now) if self.resume else []
@@ -69,21 +69,21 @@ class Checkpoints:
         await self._forget(record)
         return legs
 
-    def _usable(self, record: Record, now: float) -> list[Leg]:
+    def _usable(self, record: Record, now: float) -> list[RangeProgress]:
         data: Any = record.data
-        if data.get("format") != FORMAT or data.get("of") != self.of or now - record.time > OLDEST:
+        if data.get("format") != FORMAT or data.get("of") != self.of or now - record.time > MAX_AGE_SECONDS:
             return []
         try:
-            return [Leg.of(leg) for leg in data["legs"]] if int(data["tries"]) < TRIES else []
+            return [RangeProgress.of(leg) for leg in data["legs"]] if int(data["tries"]) < MAX_RESUMPTIONS else []
         except (KeyError, TypeError, ValueError):
             return []
 
-    async def save(self, legs: Sequence[Leg]) -> None:
+    async def save(self, legs: Sequence[RangeProgress]) -> None:
         """Write down what is settled, if it is time to. One range writes for all."""
         if self.clock.now() - self._written >= self.period:
             await self._write(legs)
 
-    async def _write(self, legs: Sequence[Leg]) -> None:
+    async def _write(self, legs: Sequence[RangeProgress]) -> None:
         now = self._written = self.clock.now()
         if sum(leg.settled_keys for leg in legs) > self._taken:
             self._tries = 0
@@ -93,9 +93,11 @@ class Checkpoints:
             "tries": self._tries,
             "legs": [leg.data() for leg in legs],
         }
-        if len(json.dumps(data)) > LARGEST:
+        if len(json.dumps(data)) > MAX_RECORD_CHARACTERS:
             return
-        self._own = Record(FINDER_CHECKPOINT, id=self.run, time=int(now), data=data, expires=int(now) + 2 * OLDEST)
+        self._own = Record(
+            FINDER_CHECKPOINT, id=self.run, time=int(now), data=data, expires=int(now) + 2 * MAX_AGE_SECONDS
+        )
         await self.ledger.record(self._own)
 
     async def clear(self) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dualsync.runtime.finder.merge import Pair
-from dualsync.runtime.model.ledger_entry import Entry, Held
-from dualsync.runtime.model.objects import Row
+from dualsync.runtime.finder.merge import ListedPair
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
+from dualsync.runtime.model.objects import ListedObject
 
 
 class Difference(StrEnum):
@@ -41,10 +41,10 @@ class Rules:
     deletions_travel: bool = True
 
 
-def reconcile(pair: Pair, entry: Entry | None, rules: Rules) -> Difference | None:
+def classify(pair: ListedPair, entry: LedgerEntry | None, rules: Rules) -> Difference | None:
     """None: as agreed, or the peer's business."""
     here, there = pair.here, pair.there
-    agreed = entry.agreed if entry is not None else None
+    agreed = entry.synced if entry is not None else None
     here_same = here is not None and agreed is not None and _same(here, agreed.local)
     there_same = there is not None and agreed is not None and _same(there, agreed.remote)
     if here is not None and there is not None:
@@ -69,5 +69,5 @@ def reconcile(pair: Pair, entry: Entry | None, rules: Rules) -> Difference | Non
     return Difference.CHANGED_THERE if agreed is not None else Difference.NEW_THERE
 
 
-def _same(row: Row, held: Held) -> bool:
+def _same(row: ListedObject, held: CopyState) -> bool:
     return row.etag == held.etag and held.modified in (None, row.modified)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from dualsync.runtime.model.key_filter import Range
+from dualsync.runtime.model.key_filter import KeyRange
 
 POINTS = 64
 """Evenly spaced keys that a run leaves for the next to divide at."""
@@ -16,16 +16,16 @@ LONGEST_POINT = 200
 """Characters of such a key: it need not exist, and a record has room for 400 KB only (DynamoDB's largest item)."""
 
 
-def divide(points: Sequence[str], number: int) -> list[Range]:
+def divide(points: Sequence[str], number: int) -> list[KeyRange]:
     """At most `number` ranges that follow each other and leave nothing out, divided at some of the points, which are
     evenly spaced. Without points it is one."""
     usable = sorted({point for point in points if point})
     number = min(number, len(usable) + 1)
     edges = ["", *(usable[len(usable) * n // number] for n in range(1, number)), ""]
-    return [Range(after, until) for after, until in pairwise(edges)]
+    return [KeyRange(after, until) for after, until in pairwise(edges)]
 
 
-class Marks:
+class KeySampler:
     """Evenly spaced keys of a range while it goes by, few however many keys it has."""
 
     __slots__ = ("_since", "every", "keys")
@@ -47,7 +47,7 @@ class Marks:
             self.every *= 2
 
 
-def spaced(ranges: Iterable[Marks]) -> list[str]:
+def spaced(ranges: Iterable[KeySampler]) -> list[str]:
     """At most `POINTS` keys, evenly spaced over all ranges, which are in order."""
     weighed = [(key, marks.every) for marks in ranges for key in marks.keys]
     total = sum(weight for _, weight in weighed)

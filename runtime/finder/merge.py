@@ -6,21 +6,21 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from operator import lt
 
-from dualsync.runtime.errors import Stop
-from dualsync.runtime.model.objects import Row
+from dualsync.runtime.errors import FatalError
+from dualsync.runtime.model.objects import ListedObject
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ListedPair:
     """One key as the two listings show it; at least one row is there."""
 
     key: str
-    here: Row | None
-    there: Row | None
+    here: ListedObject | None
+    there: ListedObject | None
 
 
 @dataclass(slots=True)
-class Tally:
+class MergeCounters:
     """Counts of a merge under way: of the keys up to and with `last`, all of which it has given or found equal."""
 
     here: int = 0
@@ -32,16 +32,16 @@ class Tally:
 class _Listing:
     """One listing's unread rows: `rows[at:]`. `done` only after the listing has ended by itself."""
 
-    def __init__(self, pages: AsyncIterator[Sequence[Row]], name: str) -> None:
+    def __init__(self, pages: AsyncIterator[Sequence[ListedObject]], name: str) -> None:
         self._pages = pages
         self._name = name
         self._last = ""
-        self.rows: Sequence[Row] = ()
+        self.rows: Sequence[ListedObject] = ()
         self.at = 0
         self.done = False
 
     async def fill(self) -> None:
-        """Get a page when none is left. Raises `Stop` for a listing out of order."""
+        """Get a page when none is left. Raises `FatalError` for a listing out of order."""
         if self.done or self.at < len(self.rows):
             return
         try:
@@ -53,7 +53,7 @@ class _Listing:
         if self.rows:
             keys = [row.key for row in self.rows]
             if (self._last >= keys[0] and self._last) or not all(map(lt, keys, keys[1:])):
-                raise Stop(
+                raise FatalError(
                     f"the {self._name} listing is not in UTF-8 binary order near {keys[0]!r}: this bucket type"
                     " or endpoint can't be compared by streams"
                 )
@@ -61,8 +61,12 @@ class _Listing:
 
 
 async def merge(
-    here: AsyncIterator[Sequence[Row]], there: AsyncIterator[Sequence[Row]], tally: Tally, *, equal_too: bool = False
-) -> AsyncIterator[list[Pair]]:
+    here: AsyncIterator[Sequence[ListedObject]],
+    there: AsyncIterator[Sequence[ListedObject]],
+    tally: MergeCounters,
+    *,
+    equal_too: bool = False,
+) -> AsyncIterator[list[ListedPair]]:
     """Pairs that differ in ETag or size or stand on one side only (with `equal_too` all pairs), in key order: a list,
     which may be empty, after every page.
 
@@ -74,12 +78,12 @@ async def merge(
         await b.fill()
         if a.done and b.done:
             return
-        pairs: list[Pair] = []
+        pairs: list[ListedPair] = []
         _zip(a, b, pairs, equal_too, tally)
         yield pairs
 
 
-def _zip(a: _Listing, b: _Listing, pairs: list[Pair], equal_too: bool, tally: Tally) -> None:
+def _zip(a: _Listing, b: _Listing, pairs: list[ListedPair], equal_too: bool, tally: MergeCounters) -> None:
     """Consume both as far as both are known."""
     left, right, i, j, equal = a.rows, b.rows, a.at, b.at, 0
     m, n = len(left), len(right)
@@ -92,18 +96,18 @@ def _zip(a: _Listing, b: _Listing, pairs: list[Pair], equal_too: bool, tally: Ta
                 equal += 1
                 if not equal_too:
                     continue
-            pairs.append(Pair(x.key, x, y))
+            pairs.append(ListedPair(x.key, x, y))
         elif x.key < y.key:
             i += 1
-            pairs.append(Pair(x.key, x, None))
+            pairs.append(ListedPair(x.key, x, None))
         else:
             j += 1
-            pairs.append(Pair(y.key, None, y))
+            pairs.append(ListedPair(y.key, None, y))
     if a.done:
-        pairs.extend(Pair(y.key, None, y) for y in right[j:])
+        pairs.extend(ListedPair(y.key, None, y) for y in right[j:])
         j = n
     if b.done:
-        pairs.extend(Pair(x.key, x, None) for x in left[i:])
+        pairs.extend(ListedPair(x.key, x, None) for x in left[i:])
         i = m
     tally.here += i - a.at
     tally.there += j - b.at

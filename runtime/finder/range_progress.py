@@ -6,29 +6,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from dualsync.runtime.finder.classify import Difference
-from dualsync.runtime.finder.key_ranges import Marks
+from dualsync.runtime.finder.key_ranges import KeySampler
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.model.field_reader import MAX_COUNT, FieldError, FieldReader
-from dualsync.runtime.model.key_filter import Range
+from dualsync.runtime.model.key_filter import KeyRange
 
 
-class Leg:
+class RangeProgress:
     """A range under way. `kept` are its deletions that wait for the end of the run."""
 
     __slots__ = ("_settled", "kept", "marks", "range", "report", "settled_at")
 
-    def __init__(self, range: Range) -> None:
+    def __init__(self, range: KeyRange) -> None:
         self.range = range
         self.report = Report()
         self.kept: list[tuple[str, Difference]] = []
-        self.marks = Marks()
+        self.marks = KeySampler()
         self.settled_at = 0.0
         self.settle(0.0)
 
     @property
-    def rest(self) -> Range:
+    def rest(self) -> KeyRange:
         """What of the range is still to be compared."""
-        return Range(max(self.range.after, self.report.tally.last), self.range.until)
+        return KeyRange(max(self.range.after, self.report.tally.last), self.range.until)
 
     @property
     def settled_keys(self) -> int:
@@ -60,10 +60,10 @@ class Leg:
         return self._settled | {"kept": kept, "after": self.range.after, "until": self.range.until}
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Leg:
+    def of(cls, data: Mapping[str, Any]) -> RangeProgress:
         """Return the progress of what `data` made. Raises ValueError for anything else."""
         fields = FieldReader(data, "range of a checkpoint")
-        leg = cls(Range(fields.text("after"), fields.text("until")))
+        leg = cls(KeyRange(fields.text("after"), fields.text("until")))
         report, tally = leg.report, leg.report.tally
         tally.last = fields.text("last")
         tally.here, tally.there, tally.equal = (fields.integer(name) for name in ("here", "there", "equal"))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dualsync.runtime.finder.classify import Difference
-from dualsync.runtime.finder.merge import Tally
+from dualsync.runtime.finder.merge import MergeCounters
 
 
 @dataclass(slots=True)
@@ -17,7 +17,7 @@ class Report:
     were found,
     `held` those that wait for a person."""
 
-    tally: Tally = field(default_factory=Tally)
+    tally: MergeCounters = field(default_factory=MergeCounters)
     found: Counter[Difference] = field(default_factory=Counter)
     queued: int = 0
     agreed: int = 0

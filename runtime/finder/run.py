@@ -12,22 +12,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dualsync.runtime.errors import Changed
+from dualsync.runtime.errors import PreconditionFailedError
 from dualsync.runtime.finder.archived import unreadable
-from dualsync.runtime.finder.checkpoint import PERIOD, Checkpoints
-from dualsync.runtime.finder.classify import Difference, Rules, reconcile
+from dualsync.runtime.finder.checkpoint import CHECKPOINT_INTERVAL_SECONDS, Checkpoints
+from dualsync.runtime.finder.classify import Difference, Rules, classify
 from dualsync.runtime.finder.key_ranges import divide, spaced
-from dualsync.runtime.finder.merge import Pair, merge
-from dualsync.runtime.finder.range_progress import Leg
+from dualsync.runtime.finder.merge import ListedPair, merge
+from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.finder.scoped_listing import list_scope
 from dualsync.runtime.log import Log
 from dualsync.runtime.messages import sync_request_codec
-from dualsync.runtime.messages.sync_request import Cause, Look
+from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.conflict_order import wins
-from dualsync.runtime.model.key_filter import EVERYTHING, Range, Scope
-from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter, KeyRange
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.records import DELETION_APPROVAL, FINDER_POINTS, FINDER_RUN, HELD_DELETION, SEEDED, Record
 from dualsync.runtime.ports import Bucket, Clock, Ledger, Parallel, Queue
 from dualsync.runtime.settings import Events, Settings
@@ -50,7 +50,7 @@ class _Run:
     approval: Record | None
     room: int
     checkpoints: Checkpoints
-    legs: list[Leg] = field(default_factory=list)
+    legs: list[RangeProgress] = field(default_factory=list)
     resumed: bool = False
 
     @property
@@ -59,7 +59,7 @@ class _Run:
         value = self.approval.data.get("up_to", 0) if self.approval is not None else 0
         return max(0, value) if isinstance(value, int) else 0
 
-    def keep_back(self, leg: Leg, key: str, difference: Difference) -> bool:
+    def keep_back(self, leg: RangeProgress, key: str, difference: Difference) -> bool:
         """Remember a deletion; false if it may go at once."""
         leg.report.deletions += 1
         if sum(each.report.deletions for each in self.legs) <= self.approved:
@@ -89,10 +89,10 @@ class Finder:
         queue: Queue,
         parallel: Parallel,
         log: Log,
-        scope: Scope = EVERYTHING,
+        scope: KeyFilter = EVERYTHING,
         name: str = "",
         fresh: bool = False,
-        checkpoint_seconds: float = PERIOD,
+        checkpoint_seconds: float = CHECKPOINT_INTERVAL_SECONDS,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -139,7 +139,7 @@ class Finder:
             seen = sum(leg.settled_keys for leg in run.legs)
             self._log.line("INFO", "finder", state="resumed", ranges=len(run.legs), keys=seen)
         else:
-            run.legs = [Leg(within) for within in await self._divide()]
+            run.legs = [RangeProgress(within) for within in await self._divide()]
         return run
 
     def _checkpoints(self, seeded: bool, approval: Record | None) -> Checkpoints:
@@ -158,7 +158,7 @@ class Finder:
             resume=not self._fresh,
         )
 
-    async def _divide(self) -> list[Range]:
+    async def _divide(self) -> list[KeyRange]:
         number = self._settings.finder_number
         record = await self._first(FINDER_POINTS) if number > 1 else None
         points = record.data.get("points") if record is not None else None
@@ -169,9 +169,9 @@ class Finder:
             return record
         return None
 
-    async def _compare(self, leg: Leg, run: _Run) -> None:
+    async def _compare(self, leg: RangeProgress, run: _Run) -> None:
         """Compare what is left of a range."""
-        batch: list[Pair] = []
+        batch: list[ListedPair] = []
         tally, rest = leg.report.tally, leg.rest
         here, there = list_scope(self._scope, self._local, rest), list_scope(self._scope, self._remote, rest)
         seen = tally.here + tally.there
@@ -193,16 +193,16 @@ class Finder:
         await self._settle(batch, leg, run)
         leg.settle(self._clock.now())
 
-    async def _settle(self, pairs: Sequence[Pair], leg: Leg, run: _Run) -> None:
+    async def _settle(self, pairs: Sequence[ListedPair], leg: RangeProgress, run: _Run) -> None:
         if not pairs:
             return
         report = leg.report
         entries = await self._ledger.get_many([p.key for p in pairs])
         bodies: list[str] = []
-        unknown: list[Pair] = []
+        unknown: list[ListedPair] = []
         for pair in pairs:
             entry = entries.get(pair.key)
-            difference = reconcile(pair, entry, self._rules)
+            difference = classify(pair, entry, self._rules)
             if difference is None:
                 continue
             report.found[difference] += 1
@@ -219,35 +219,35 @@ class Finder:
             report.agreed += sum(await self._parallel.map(self._agree, unknown, AT_ONCE))
         await self._send(bodies, report)
 
-    def _is_young(self, pair: Pair, entry: Entry | None) -> bool:
+    def _is_young(self, pair: ListedPair, entry: LedgerEntry | None) -> bool:
         times = [row.modified for row in (pair.here, pair.there) if row is not None]
         if entry is not None:
             times.append(entry.updated)
         return self._clock.now() - max(times) < self._settings.finder_grace_seconds
 
-    async def _agree(self, pair: Pair) -> bool:
+    async def _agree(self, pair: ListedPair) -> bool:
         """Equal on both sides since before the ledger: from now on a deletion has its proof."""
         here, there = pair.here, pair.there
         if here is None or there is None:
             return False
-        ours = Identity(self._settings.side, here.modified, here.etag)
-        theirs = Identity(self._settings.side.peer, there.modified, there.etag)
+        ours = OriginVersion(self._settings.side, here.modified, here.etag)
+        theirs = OriginVersion(self._settings.side.peer, there.modified, there.etag)
         identity = ours if wins(ours, theirs, self._settings.conflict_policy) else theirs
-        agreement = Agreement(identity, Held(here.etag, here.modified), Held(there.etag, there.modified))
-        entry = Entry(pair.key, revision=1, agreed=agreement, updated=int(self._clock.now()))
+        agreement = SyncedVersion(identity, CopyState(here.etag, here.modified), CopyState(there.etag, there.modified))
+        entry = LedgerEntry(pair.key, revision=1, synced=agreement, updated=int(self._clock.now()))
         try:
             await self._ledger.put(entry, 0)
-        except Changed:
+        except PreconditionFailedError:
             return False  # a worker was quicker and knows better
         return True
 
     def _body(self, key: str, difference: Difference) -> str:
-        look = Look(
+        look = SyncRequest(
             key,
-            Cause.FINDING,
-            since=float(int(self._clock.now())),
-            careful=True,
-            deletion=difference.is_deletion,
+            Cause.FINDER,
+            first_sent=float(int(self._clock.now())),
+            full_check=True,
+            may_delete=difference.is_deletion,
             reason=str(difference),
         )
         return sync_request_codec.encode(look)

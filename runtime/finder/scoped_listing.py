@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from dualsync.runtime.model.key_filter import Range, Scope
-from dualsync.runtime.model.objects import Row
+from dualsync.runtime.model.key_filter import KeyFilter, KeyRange
+from dualsync.runtime.model.objects import ListedObject
 from dualsync.runtime.ports import Bucket
 
 
-async def list_scope(scope: Scope, bucket: Bucket, within: Range) -> AsyncIterator[Sequence[Row]]:
+async def list_scope(scope: KeyFilter, bucket: Bucket, within: KeyRange) -> AsyncIterator[Sequence[ListedObject]]:
     """Yield the bucket's synchronised objects in this range, in key order, one page at a time.
 
     Prefixes outside the range are not listed.

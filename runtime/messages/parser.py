@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from dualsync.runtime.messages import part_request_codec, sync_request_codec
-from dualsync.runtime.messages.part_request import Portion
-from dualsync.runtime.messages.sync_request import Actor, Cause, Look
+from dualsync.runtime.messages.part_request import PartRequest
+from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.field_reader import parse_json
 from dualsync.runtime.model.sequencer import normalise
 
 
-class Unreadable(ValueError):
+class UnreadableMessageError(ValueError):
     """The body is nothing that this program knows; the text says why."""
 
 
@@ -37,62 +37,67 @@ class Principals:
         if bare in self.dedicated:
             return Actor.ECHO
         if self.own_role and bare.split(":", 1)[0] == self.own_role:
-            return Actor.OWN
+            return Actor.OWN_ROLE
         return Actor.USER
 
 
-def parse(body: str, principals: Principals, relative: Callable[[str], str | None], sent: float) -> list[Look]:
+def parse_message(
+    body: str, principals: Principals, relative: Callable[[str], str | None], sent: float
+) -> list[SyncRequest]:
     """All looks a message asks for; empty for a test event and for keys outside the prefix.
 
     `relative` takes a bucket's key to the key below the prefix, None if outside. `sent` is when the message was sent,
-    in seconds. Raises `Unreadable`. (Source: "Event message structure", Amazon S3 User Guide.)
+    in seconds. Raises `UnreadableMessageError`. (Source: "Event message structure", Amazon S3 User Guide.)
     """
     try:
         document = parse_json(body)
         if "\\u" in body:
             json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except ValueError as e:
-        raise Unreadable(f"not JSON: {e}") from None
+        raise UnreadableMessageError(f"not JSON: {e}") from None
     if not isinstance(document, dict):
-        raise Unreadable("not a JSON object")
+        raise UnreadableMessageError("not a JSON object")
     if part_request_codec.MEMBER in document:
         # The worker carries such parts itself; this is for who only wants to know the key, and for a dead letter that
         # is sent again: a look sends whatever is missing by then.
         try:
             portion = part_request_codec.decode_fields(document[part_request_codec.MEMBER])
-            return [Look(portion.key, Cause.FINDING, careful=True, since=sent)]
+            return [SyncRequest(portion.key, Cause.FINDER, full_check=True, first_sent=sent)]
         except ValueError as e:
-            raise Unreadable(str(e)) from None
+            raise UnreadableMessageError(str(e)) from None
     if sync_request_codec.MEMBER in document:
         try:
             sync_request_codec.check_format(document)
             return [sync_request_codec.decode_fields(document[sync_request_codec.MEMBER])]
         except ValueError as e:
-            raise Unreadable(str(e)) from None
+            raise UnreadableMessageError(str(e)) from None
     if isinstance(document.get("redrive"), str):
         # A dead letter that an operator sends again: not what it said then counts, but what is there now.
-        looks = parse(document["redrive"], principals, relative, sent)
-        return [replace(look, careful=True, attempt=0, since=sent, denied=0.0, reason="redriven") for look in looks]
+        looks = parse_message(document["redrive"], principals, relative, sent)
+        return [
+            replace(look, full_check=True, attempt=0, first_sent=sent, denied_since=0.0, reason="redriven")
+            for look in looks
+        ]
     if document.get("Type") == "Notification" and isinstance(document.get("Message"), str):
-        return parse(document["Message"], principals, relative, sent)
+        return parse_message(document["Message"], principals, relative, sent)
     if document.get("Event") == "s3:TestEvent":
         return []
     records = document.get("Records")
     if not isinstance(records, list):
-        raise Unreadable("neither S3 event records nor a message of this program")
+        raise UnreadableMessageError("neither S3 event records nor a message of this program")
     looks = []
     for record in records:
         try:
             look = _from_record(record, principals, relative, sent)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
-            raise Unreadable(f"a record without {e}") from None
+            raise UnreadableMessageError(f"a record without {e}") from None
         if look is not None:
             looks.append(look)
     return looks
 
 
-def portion_of(body: str) -> Portion | None:
-    """The parts that a message asks for; None for any other message. Raises `Unreadable`."""
+def parse_part_request(body: str) -> PartRequest | None:
+    """The parts that a message asks for; None for any other message. Raises `UnreadableMessageError`."""
     if not body.startswith(part_request_codec.START):
         return None
     try:
@@ -100,12 +105,12 @@ def portion_of(body: str) -> Portion | None:
         sync_request_codec.check_format(document)
         return part_request_codec.decode_fields(document[part_request_codec.MEMBER])
     except (ValueError, KeyError) as e:
-        raise Unreadable(str(e)) from None
+        raise UnreadableMessageError(str(e)) from None
 
 
 def _from_record(
     record: Any, principals: Principals, relative: Callable[[str], str | None], sent: float
-) -> Look | None:
+) -> SyncRequest | None:
     cause = _cause(record["eventName"])
     if cause is None:
         return None
@@ -114,17 +119,17 @@ def _from_record(
     if key is None:
         return None
     principal = record.get("userIdentity", {}).get("principalId", "")
-    return Look(
+    return SyncRequest(
         key=key,
         cause=cause,
         actor=principals.actor(principal),
         sequencer=normalise(s3_object.get("sequencer", "")),
         etag=s3_object.get("eTag", "").strip('"'),
         version_id=s3_object.get("versionId", "") or "",
-        permanent=_is_permanent(record["eventName"], s3_object.get("versionId", "")),
+        version_removed=_is_permanent(record["eventName"], s3_object.get("versionId", "")),
         size=int(s3_object.get("size", 0)),
-        time=datetime.fromisoformat(record["eventTime"]).timestamp(),
-        since=sent,
+        event_time=datetime.fromisoformat(record["eventTime"]).timestamp(),
+        first_sent=sent,
     )
 
 

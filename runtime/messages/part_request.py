@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
-class Portion:
+class PartRequest:
     """Parts `first` to `last` of upload `upload`, by which `key` is written as `to` on `route`.
 
     All else is noted in the ledger. `attempt` counts postponements, `since` is when it was first sent, `denied` since
@@ -15,14 +15,14 @@ class Portion:
 
     key: str
     route: str
-    to: str
-    upload: str
+    target_key: str
+    upload_id: str
     first: int
     last: int
     attempt: int = 0
-    since: float = 0.0
-    denied: float = 0.0
+    first_sent: float = 0.0
+    denied_since: float = 0.0
 
-    def later(self, denied: float = 0.0) -> Portion:
+    def retry_after_error(self, denied: float = 0.0) -> PartRequest:
         """The same, after a service did not do its part."""
-        return replace(self, attempt=self.attempt + 1, denied=denied)
+        return replace(self, attempt=self.attempt + 1, denied_since=denied)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dualsync.runtime.messages.part_request import Portion
+from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.messages.sync_request_codec import FORMAT, message_body
 from dualsync.runtime.model.field_reader import FieldError, FieldReader
 
@@ -21,23 +21,23 @@ MAX_PARTS = 10_000
 ROUTES = frozenset(f"{source}>{target}" for source in ("local", "remote") for target in ("local", "remote"))
 
 
-def encode(request: Portion) -> str:
+def encode(request: PartRequest) -> str:
     """Return the message body."""
     fields: dict[str, Any] = {
         "key": request.key,
         "route": request.route,
-        "to": request.to,
-        "upload": request.upload,
+        "to": request.target_key,
+        "upload": request.upload_id,
         "first": request.first,
         "last": request.last,
         "attempt": request.attempt,
-        "since": request.since,
-        "denied": request.denied,
+        "since": request.first_sent,
+        "denied": request.denied_since,
     }
     return message_body({MEMBER: {name: value for name, value in fields.items() if value}, "format": FORMAT})
 
 
-def decode_fields(document: object) -> Portion:
+def decode_fields(document: object) -> PartRequest:
     """Return the part request of the fields that `encode` made. Raises `FieldError` for anything else."""
     fields = FieldReader(document, "part request")
     route = fields.text("route")
@@ -47,14 +47,14 @@ def decode_fields(document: object) -> Portion:
     if not upload:
         raise FieldError("part request: field 'upload' is empty")
     first = fields.integer("first", low=1, high=MAX_PARTS)
-    return Portion(
+    return PartRequest(
         key=fields.key("key"),
         route=route,
-        to=fields.key("to"),
-        upload=upload,
+        target_key=fields.key("to"),
+        upload_id=upload,
         first=first,
         last=fields.integer("last", low=first, high=MAX_PARTS),
         attempt=fields.integer("attempt", 0),
-        since=fields.seconds("since", 0.0),
-        denied=fields.seconds("denied", 0.0),
+        first_sent=fields.seconds("since", 0.0),
+        denied_since=fields.seconds("denied", 0.0),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from dualsync.runtime.model.ledger_entry import Agreement
+from dualsync.runtime.model.ledger_entry import SyncedVersion
 
 
 class Cause(StrEnum):
@@ -14,7 +14,7 @@ class Cause(StrEnum):
     CREATED = "created"
     REMOVED = "removed"
     EXPIRED = "expired"
-    FINDING = "finding"
+    FINDER = "finding"
 
 
 class Actor(StrEnum):
@@ -23,12 +23,12 @@ class Actor(StrEnum):
     USER = "user"
     ECHO = "echo"
     """This side's dedicated user: the peer's worker wrote here."""
-    OWN = "own"
+    OWN_ROLE = "own"
     """This side's worker with its own role, pulling or removing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SyncRequest:
     """Look at `key` (relative to the prefix).
 
     The fields after `cause` are the event's, empty for a finding: `sequencer` normalised, `etag` of the version the
@@ -46,33 +46,33 @@ class Look:
     sequencer: str = ""
     etag: str = ""
     version_id: str = ""
-    permanent: bool = False
+    version_removed: bool = False
     size: int = 0
-    time: float = 0.0
-    since: float = 0.0
-    denied: float = 0.0
+    event_time: float = 0.0
+    first_sent: float = 0.0
+    denied_since: float = 0.0
     attempt: int = 0
-    careful: bool = False
-    unsure: bool = False
-    deletion: bool = False
+    full_check: bool = False
+    may_have_written: bool = False
+    may_delete: bool = False
     reason: str = ""
-    wrote: Agreement | None = None
+    unrecorded: SyncedVersion | None = None
 
     @property
     def correlation(self) -> str:
         """What all log lines of this look share, however often it is postponed: the event's sequencer, or when the
         finder found it."""
-        return self.sequencer or (f"finding-{int(self.since)}" if self.since else "")
+        return self.sequencer or (f"finding-{int(self.first_sent)}" if self.first_sent else "")
 
-    def again(self, reason: str) -> Look:
+    def retry_after_conflict(self, reason: str) -> SyncRequest:
         """The same look, later and with open eyes."""
-        return replace(self, careful=True, attempt=self.attempt + 1, denied=0.0, reason=reason)
+        return replace(self, full_check=True, attempt=self.attempt + 1, denied_since=0.0, reason=reason)
 
-    def later(self, reason: str, denied: float = 0.0) -> Look:
+    def retry_after_error(self, reason: str, denied: float = 0.0) -> SyncRequest:
         """The same look, when the services answer again, or do not refuse it any more; whether the last call took
         effect is unknown."""
-        return replace(self, careful=True, unsure=True, denied=denied, reason=reason)
+        return replace(self, full_check=True, may_have_written=True, denied_since=denied, reason=reason)
 
-    def as_removal(self) -> Look:
+    def as_deletion(self) -> SyncRequest:
         """An expiry that is to be treated like a user's deletion."""
         return replace(self, cause=Cause.REMOVED)

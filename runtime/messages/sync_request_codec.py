@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dualsync.runtime.messages.sync_request import Actor, Cause, Look
+from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model import synced_version_codec
 from dualsync.runtime.model.field_reader import MAX_BYTES, MAX_ETAG_CHARACTERS, FieldError, FieldReader
 
@@ -21,7 +21,7 @@ MAX_REASON_CHARACTERS = 1024
 """Characters of a reason that are kept; the rest is cut off, since a reason is only for the log."""
 
 
-def encode(request: Look) -> str:
+def encode(request: SyncRequest) -> str:
     """Return the message body."""
     return message_body({MEMBER: encode_fields(request), "format": FORMAT})
 
@@ -36,7 +36,7 @@ def message_body(document: Mapping[str, object]) -> str:
     return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
-def encode_fields(request: Look) -> dict[str, Any]:
+def encode_fields(request: SyncRequest) -> dict[str, Any]:
     """Return the fields as JSON values; empty ones are left out."""
     fields: dict[str, Any] = {
         "key": request.key,
@@ -45,46 +45,46 @@ def encode_fields(request: Look) -> dict[str, Any]:
         "sequencer": request.sequencer,
         "etag": request.etag,
         "version_id": request.version_id,
-        "permanent": request.permanent,
+        "permanent": request.version_removed,
         "size": request.size,
-        "time": request.time,
-        "since": request.since,
-        "denied": request.denied,
+        "time": request.event_time,
+        "since": request.first_sent,
+        "denied": request.denied_since,
         "attempt": request.attempt,
-        "careful": request.careful,
-        "unsure": request.unsure,
-        "deletion": request.deletion,
+        "careful": request.full_check,
+        "unsure": request.may_have_written,
+        "deletion": request.may_delete,
         "reason": request.reason[:MAX_REASON_CHARACTERS],
-        "wrote": [] if request.wrote is None else synced_version_codec.encode(request.wrote),
+        "wrote": [] if request.unrecorded is None else synced_version_codec.encode(request.unrecorded),
     }
     return {name: value for name, value in fields.items() if value}
 
 
-def decode_fields(document: object) -> Look:
+def decode_fields(document: object) -> SyncRequest:
     """Return the sync request of the fields that `encode_fields` made. Raises `FieldError` for anything else."""
     fields = FieldReader(document, "sync request")
     reason = document.get("reason", "") if isinstance(document, Mapping) else ""
     if type(reason) is not str:
         raise FieldError("sync request: field 'reason' is not a text")
     wrote = fields.sequence("wrote", (), longest=synced_version_codec.LENGTH)
-    return Look(
+    return SyncRequest(
         key=fields.key("key"),
         cause=fields.member("cause", Cause),
         actor=fields.member("actor", Actor, Actor.USER),
         sequencer=fields.sequencer("sequencer"),
         etag=fields.text("etag", "", longest=MAX_ETAG_CHARACTERS),
         version_id=fields.text("version_id", ""),
-        permanent=fields.flag("permanent", False),
+        version_removed=fields.flag("permanent", False),
         size=fields.integer("size", 0, high=MAX_BYTES),
-        time=fields.seconds("time", 0.0),
-        since=fields.seconds("since", 0.0),
-        denied=fields.seconds("denied", 0.0),
+        event_time=fields.seconds("time", 0.0),
+        first_sent=fields.seconds("since", 0.0),
+        denied_since=fields.seconds("denied", 0.0),
         attempt=fields.integer("attempt", 0),
-        careful=fields.flag("careful", False),
-        unsure=fields.flag("unsure", False),
-        deletion=fields.flag("deletion", False),
+        full_check=fields.flag("careful", False),
+        may_have_written=fields.flag("unsure", False),
+        may_delete=fields.flag("deletion", False),
         reason=reason[:MAX_REASON_CHARACTERS].encode(errors="replace").decode(),
-        wrote=synced_version_codec.decode(wrote) if wrote else None,
+        unrecorded=synced_version_codec.decode(wrote) if wrote else None,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import ConflictPolicy, SideName
 
 
-def wins(a: Identity, b: Identity, policy: ConflictPolicy) -> bool:
+def wins(a: OriginVersion, b: OriginVersion, policy: ConflictPolicy) -> bool:
     """Does `a` win over `b`? Both sides answer alike, as both see the same identities."""
     if policy is not ConflictPolicy.NEWEST and a.origin is not b.origin:
         preferred = SideName.CN if policy is ConflictPolicy.PREFER_CN else SideName.GLOBAL
@@ -14,7 +14,7 @@ def wins(a: Identity, b: Identity, policy: ConflictPolicy) -> bool:
     return newer(a, b)
 
 
-def newer(a: Identity, b: Identity) -> bool:
+def newer(a: OriginVersion, b: OriginVersion) -> bool:
     """Does `a` win over `b` by time? Whole seconds of S3's clocks; ties go to `cn`, then to the higher ETag.
 
     Only what both sides see alike decides, so that both answer alike.
@@ -22,5 +22,5 @@ def newer(a: Identity, b: Identity) -> bool:
     return _rank(a) > _rank(b)
 
 
-def _rank(identity: Identity) -> tuple[int, bool, str]:
+def _rank(identity: OriginVersion) -> tuple[int, bool, str]:
     return identity.modified, identity.origin is SideName.CN, identity.etag

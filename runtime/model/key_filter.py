@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class KeyRange:
     """Keys greater than `after`, up to and with `until`, in UTF-8 binary order (which is Python's order of texts).
     Empty means without bound."""
 
@@ -24,13 +24,13 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class KeyFilter:
     """`prefixes` of keys relative to the side's prefix, sorted, none of which begins with another."""
 
     prefixes: tuple[str, ...] = ("",)
 
     @classmethod
-    def of(cls, prefixes: Sequence[str]) -> Scope:
+    def of(cls, prefixes: Sequence[str]) -> KeyFilter:
         """Of prefixes in any order; what another one has in it is left out."""
         kept: list[str] = []
         for prefix in sorted(prefixes):
@@ -51,4 +51,4 @@ class Scope:
         return at > 0 and key.startswith(self.prefixes[at - 1])
 
 
-EVERYTHING = Scope()
+EVERYTHING = KeyFilter()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.origin_version import OriginVersion
 
-DEAD_KEPT = 6
+MAX_DELETED_VERSIONS = 6
 """How many dead versions an entry remembers, newest last."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CopyState:
     """A version as one bucket holds it. `modified` is None where only a write's answer is known (it has no time)."""
 
     etag: str
@@ -19,16 +19,16 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class SyncedVersion:
     """A version that both sides held at the same time: the proof that a deletion needs."""
 
-    identity: Identity
-    local: Held
-    remote: Held
+    version: OriginVersion
+    local: CopyState
+    remote: CopyState
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """The ledger's item for `key`. Without `agreed` it is a tombstone, or what is known of a deletion without proof.
 
     Sequencers are S3's, of events of the local bucket, normalised by `dualsync.runtime.model.sequencer`: `sequencer`
@@ -44,41 +44,42 @@ class Entry:
 
     key: str
     revision: int = 0
-    agreed: Agreement | None = None
-    expired: Agreement | None = None
-    former: Agreement | None = None
-    dead: tuple[Agreement, ...] = ()
+    synced: SyncedVersion | None = None
+    expired: SyncedVersion | None = None
+    previous: SyncedVersion | None = None
+    deleted_versions: tuple[SyncedVersion, ...] = ()
     sequencer: str = ""
-    arrived: str = ""
-    landed: str = ""
-    left: str = ""
-    until: str = ""
-    deleted: str = ""
-    died: int = 0
-    alone: str = ""
+    first_event: str = ""
+    last_event: str = ""
+    previous_last_event: str = ""
+    interval_end: str = ""
+    last_deletion: str = ""
+    deleted_at: int = 0
+    unmatched: str = ""
     updated: int = 0
 
     @property
-    def rewritten(self) -> bool:
+    def rewritten_after_deletion(self) -> bool:
         """Was the agreed version written here again after a user had deleted it? Arrival < deletion < last arrival."""
-        return "" < self.arrived < self.deleted < (self.until or self.landed)
+        return "" < self.first_event < self.last_deletion < (self.interval_end or self.last_event)
 
     @property
-    def believed(self) -> Held | None:
+    def expected_remote(self) -> CopyState | None:
         """What the remote bucket holds as far as this side knows: the quiet path's condition."""
-        proof = self.agreed or self.expired
+        proof = self.synced or self.expired
         return proof.remote if proof else None
 
-    def buried(self, agreement: Agreement | None) -> tuple[Agreement, ...]:
-        """`dead` with one more, the oldest forgotten beyond `DEAD_KEPT`; one that is there learns its time."""
+    def with_deleted(self, agreement: SyncedVersion | None) -> tuple[SyncedVersion, ...]:
+        """`dead` with one more, the oldest forgotten beyond `MAX_DELETED_VERSIONS`; one that is there learns its
+        time."""
         if agreement is None:
-            return self.dead
-        name = (agreement.identity, agreement.local.etag)
-        known = next((d for d in self.dead if (d.identity, d.local.etag) == name), None)
+            return self.deleted_versions
+        name = (agreement.version, agreement.local.etag)
+        known = next((d for d in self.deleted_versions if (d.version, d.local.etag) == name), None)
         if known is not None and (known.local.modified is not None or agreement.local.modified is None):
-            return self.dead
-        return (*(d for d in self.dead if d is not known), agreement)[-DEAD_KEPT:]
+            return self.deleted_versions
+        return (*(d for d in self.deleted_versions if d is not known), agreement)[-MAX_DELETED_VERSIONS:]
 
-    def is_dead(self, identity: Identity) -> bool:
+    def was_deleted(self, identity: OriginVersion) -> bool:
         """Was this version deleted, as far as the entry remembers?"""
-        return any(d.identity == identity for d in self.dead)
+        return any(d.version == identity for d in self.deleted_versions)

@@ -32,7 +32,7 @@ class Attributes:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObjectHead:
     """An object as a HEAD, a GET or (without stamp and attributes) a listing showed it.
 
     `etag` without quotes; `modified` is LastModified in whole seconds since the epoch, for a multipart upload the
@@ -50,7 +50,7 @@ class Seen:
     opaque: bool = False
 
 
-class Row(NamedTuple):
+class ListedObject(NamedTuple):
     """One line of a listing; `key` is relative to the side's prefix, in UTF-8 binary order. `archived` only where the
     listing proves that the content can't be read now. A tuple, as a finder makes millions: it costs two thirds of a
     dataclass."""
@@ -63,17 +63,17 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class Precondition:
     """What a write expects its target to hold: this ETag, or (`etag` is None) nothing at all."""
 
     etag: str | None
 
 
-NOTHING = Condition(None)
+MUST_NOT_EXIST = Precondition(None)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class PutResult:
     """What a write answered."""
 
     etag: str
@@ -81,7 +81,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class ListedUpload:
     """A multipart upload under way. `key` is relative to the side's prefix, `initiated` in seconds since the epoch,
     `initiator` the user's ARN (for an IAM user; a role's session is not documented)."""
 
@@ -92,7 +92,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class StartedUpload:
     """A multipart upload that was just begun, and the checksum that it is to have: empty where the store did not say
     that it will see to it."""
 

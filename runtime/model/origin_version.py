@@ -14,17 +14,17 @@ STAMP_KEY = "dualsync-origin"
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class OriginVersion:
     """A version's name on both sides: where a user wrote it, when (LastModified, whole seconds), its ETag there."""
 
     origin: SideName
     modified: int
     etag: str
 
-    def restored(self, at: int) -> Identity:
+    def restored(self, at: int) -> OriginVersion:
         """The name of this version when a user brings it back after its deletion: a new act, `at` seconds since the
         epoch, of content that its bucket still shows with the old time."""
-        return Identity(self.origin, at, f"{self.etag}+{self.modified}")
+        return OriginVersion(self.origin, at, f"{self.etag}+{self.modified}")
 
     @property
     def shown(self) -> tuple[str, int]:
@@ -45,12 +45,12 @@ class Stamp:
 
     pair: str
     key_hash: str
-    identity: Identity
+    version: OriginVersion
     size: int
 
     def encode(self) -> str:
         """Printable ASCII, as user metadata wants it; at most 160 bytes."""
-        i = self.identity
+        i = self.version
         return f"1;{self.pair};{self.key_hash};{i.origin};{i.modified};{i.etag};{self.size}"
 
     @classmethod
@@ -60,7 +60,7 @@ class Stamp:
         if m is None:
             return None
         pair, key_hash, origin, modified, etag, size = m.groups()
-        return cls(pair, key_hash, Identity(SideName(origin), int(modified), etag), int(size))
+        return cls(pair, key_hash, OriginVersion(SideName(origin), int(modified), etag), int(size))
 
 
 _STAMP = re.compile(

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 PIECE_BYTES = 8 << 20
 
 
-class Pieces:
+class StreamedBody:
     """Bytes `start` to `end` (exclusive) by `read`, in order; from the beginning each time they are gone through, for
     a request that is sent again."""
 

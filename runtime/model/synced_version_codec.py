@@ -17,16 +17,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from dualsync.runtime.model.field_reader import MAX_ETAG_CHARACTERS, MAX_SECONDS, FieldError, is_encodable, shortened
-from dualsync.runtime.model.ledger_entry import Agreement, Held
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.ledger_entry import CopyState, SyncedVersion
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import SideName
 
 LENGTH = 7
 
 
-def encode(version: Agreement) -> list[str | int | None]:
+def encode(version: SyncedVersion) -> list[str | int | None]:
     """Return the version as a list of JSON values."""
-    origin, local, remote = version.identity, version.local, version.remote
+    origin, local, remote = version.version, version.local, version.remote
     return [
         str(origin.origin),
         origin.modified,
@@ -38,7 +38,7 @@ def encode(version: Agreement) -> list[str | int | None]:
     ]
 
 
-def decode(row: object) -> Agreement:
+def decode(row: object) -> SyncedVersion:
     """Return the version that `encode` made a list of. Raises `FieldError` for anything else."""
     if not isinstance(row, (list, tuple)) or len(row) != LENGTH:
         raise FieldError(f"synced version: {shortened(row)} is not a list of {LENGTH}")
@@ -47,15 +47,15 @@ def decode(row: object) -> Agreement:
         raise FieldError(f"synced version: {shortened(origin)} is not a side")
     if type(modified) is not int or not 0 <= modified <= MAX_SECONDS:
         raise FieldError(f"synced version: {shortened(modified)} is not a time")
-    identity = Identity(SideName(origin), modified, _etag(etag))
-    return Agreement(identity, _copy(row[3:5]), _copy(row[5:7]))
+    identity = OriginVersion(SideName(origin), modified, _etag(etag))
+    return SyncedVersion(identity, _copy(row[3:5]), _copy(row[5:7]))
 
 
-def _copy(pair: Sequence[Any]) -> Held:
+def _copy(pair: Sequence[Any]) -> CopyState:
     etag, modified = pair
     if modified is not None and (type(modified) is not int or not 0 <= modified <= MAX_SECONDS):
         raise FieldError(f"synced version: {shortened(modified)} is not a time")
-    return Held(_etag(etag), modified)
+    return CopyState(_etag(etag), modified)
 
 
 def _etag(value: object) -> str:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from dualsync.runtime.model.records import AUDIT, Record
-from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.context import OperatorContext, Side
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Act:
 
 @asynccontextmanager
 async def audited(
-    desk: Desk, sides: Iterable[Side], command: str, arguments: Mapping[str, object], key: str = ""
+    desk: OperatorContext, sides: Iterable[Side], command: str, arguments: Mapping[str, object], key: str = ""
 ) -> AsyncIterator[Act]:
     """Write who does what before it is done, and how it went after. Raises when the ledger can't be written: nothing
     is done without its record."""

@@ -10,11 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dualsync.runtime.errors import Changed, GiveUp
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.errors import PermanentError, PreconditionFailedError
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.records import CONFLICT, Record
 from dualsync.runtime.operations.audit import audited
-from dualsync.runtime.operations.context import Desk, Side, Version
+from dualsync.runtime.operations.context import OperatorContext, Side, Version
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.sync.conflict_copy import conflict_name
 
@@ -30,8 +30,8 @@ class Conflict:
     id: str
     key: str
     time: int
-    winner: Identity
-    loser: Identity
+    winner: OriginVersion
+    loser: OriginVersion
     policy: str
     kept: bool
     sides: Sequence[Side]
@@ -52,7 +52,7 @@ class Whereabouts:
     version_id: str = ""
 
 
-async def conflicts(desk: Desk, limit: int) -> list[Conflict]:
+async def conflicts(desk: OperatorContext, limit: int) -> list[Conflict]:
     """The conflicts of both ledgers, newest first. The same one seen by both workers is one."""
     found: dict[str, tuple[Record, list[Side]]] = {}
     for side in desk.sides.values():
@@ -62,14 +62,14 @@ async def conflicts(desk: Desk, limit: int) -> list[Conflict]:
     return sorted((c for c in parsed if c is not None), key=lambda c: c.time, reverse=True)[:limit]
 
 
-async def conflict(desk: Desk, id: str) -> Conflict:
-    """The one whose id starts with `id`, or the newest of key `id`. Raises `GiveUp`."""
+async def conflict(desk: OperatorContext, id: str) -> Conflict:
+    """The one whose id starts with `id`, or the newest of key `id`. Raises `PermanentError`."""
     every = await conflicts(desk, 1_000_000)
     found = [c for c in every if c.id == id] or [c for c in every if c.id.startswith(id)]
     found = found or [c for c in every if c.key == id][:1]
     if len(found) != 1:
         what = "no conflict has" if not found else f"{len(found)} conflicts have"
-        raise GiveUp(f"{what} the id or key {id!r}: see `dualsync conflicts list`")
+        raise PermanentError(f"{what} the id or key {id!r}: see `dualsync conflicts list`")
     return found[0]
 
 
@@ -89,13 +89,13 @@ def _parse(record: Record, sides: Sequence[Side]) -> Conflict | None:
     )
 
 
-def identity(text: str) -> Identity | None:
+def identity(text: str) -> OriginVersion | None:
     """The inverse of `str(Identity)`."""
     found = _IDENTITY.fullmatch(text)
-    return None if found is None else Identity(SideName(found[1]), int(found[2]), found[3])
+    return None if found is None else OriginVersion(SideName(found[1]), int(found[2]), found[3])
 
 
-async def whereabouts(desk: Desk, conflict: Conflict) -> Whereabouts | None:
+async def whereabouts(desk: OperatorContext, conflict: Conflict) -> Whereabouts | None:
     """Where the loser is, if anywhere."""
     for side in desk.sides.values():
         kept = await side.bucket.head(conflict.name) if conflict.name else None
@@ -110,24 +110,24 @@ async def whereabouts(desk: Desk, conflict: Conflict) -> Whereabouts | None:
     return None
 
 
-def _is(version: Version, loser: Identity) -> bool:
+def _is(version: Version, loser: OriginVersion) -> bool:
     return not version.marker and version.etag == loser.etag and abs(version.modified - loser.modified) <= 1
 
 
-async def accept(desk: Desk, conflict: Conflict) -> None:
+async def accept(desk: OperatorContext, conflict: Conflict) -> None:
     """The winner is right: strike the conflict off the list."""
     async with audited(desk, conflict.sides, "conflicts resolve", _data(conflict), conflict.key):
         await _strike(conflict)
 
 
-async def undo(desk: Desk, conflict: Conflict) -> str:
+async def undo(desk: OperatorContext, conflict: Conflict) -> str:
     """Write the loser again as a user's newest version; it travels like any. Where the winner can be found then.
 
-    Raises `GiveUp` when the loser is nowhere, `Changed` when the key was written meanwhile.
+    Raises `PermanentError` when the loser is nowhere, `PreconditionFailedError` when the key was written meanwhile.
     """
     found = await whereabouts(desk, conflict)
     if found is None:
-        raise GiveUp(
+        raise PermanentError(
             f"the loser {conflict.loser} is gone: it was not kept (keepLoser=false) and bucket"
             f" {_bucket(desk, conflict.loser.origin)} has no such version"
         )
@@ -153,12 +153,14 @@ async def _keep(side: Side, key: str, etag: str, modified: int) -> str:
     """What the undo replaces stays to be had: as a version, or under a name of its own."""
     if await side.store.versioned():
         return "a version of the bucket"
-    name = conflict_name(key, Identity(side.name, modified, etag))
+    name = conflict_name(key, OriginVersion(side.name, modified, etag))
     if not name:
-        raise GiveUp(f"{key!r} is too long for a conflict name, and its bucket keeps no versions: copy it away first")
+        raise PermanentError(
+            f"{key!r} is too long for a conflict name, and its bucket keeps no versions: copy it away first"
+        )
     try:
         await side.store.write_again(key, etag, name)
-    except Changed:
+    except PreconditionFailedError:
         # There already, or changed meanwhile: the write that follows is conditional on the same version.
         return name
     return name
@@ -175,5 +177,5 @@ def _data(conflict: Conflict) -> dict[str, object]:
     return {"key": conflict.key, "winner": str(conflict.winner), "loser": str(conflict.loser)}
 
 
-def _bucket(desk: Desk, name: SideName) -> str:
+def _bucket(desk: OperatorContext, name: SideName) -> str:
     return desk.sides[name].settings.local_bucket if name in desk.sides else str(name)

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dualsync.runtime.errors import Stop
-from dualsync.runtime.model.key_filter import Scope
-from dualsync.runtime.operations.verify.census import Census
+from dualsync.runtime.errors import FatalError
+from dualsync.runtime.model.key_filter import KeyFilter
+from dualsync.runtime.operations.verify.census import BucketLister
 from dualsync.runtime.ports import Bucket, Clock, Ledger, Parallel, Queue
 from dualsync.runtime.service.prefix_list import PrefixList
 from dualsync.runtime.settings import Settings, SideName
@@ -82,7 +82,7 @@ class Promise:
     user_id: str
 
 
-class Letters(Protocol):
+class DeadLetterQueue(Protocol):
     """The dead-letter queue."""
 
     async def hold(self, limit: int, seconds: int) -> Sequence[Letter]:
@@ -108,11 +108,11 @@ class Store(Protocol):
     async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
         """Copy `source` (which must have `etag`) to `target` as a user's version, without our stamp; its new ETag.
 
-        `over` is the ETag that the target must have, empty: it must not exist. Raises `Changed`.
+        `over` is the ETag that the target must have, empty: it must not exist. Raises `PreconditionFailedError`.
         """
 
 
-class Meters(Protocol):
+class SideMetrics(Protocol):
     """What the side's services count. Anything that this operator may not see, or that is not there, is None."""
 
     async def depth(self) -> Depth: ...
@@ -150,11 +150,11 @@ class Side:
     """The same without its prefix."""
     ledger: Ledger
     queue: Queue
-    letters: Letters
+    letters: DeadLetterQueue
     store: Store
-    meters: Meters
+    meters: SideMetrics
     history: History
-    census: Census
+    census: BucketLister
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -162,13 +162,14 @@ class Side:
         """What this side's workers carry: `cn->global`."""
         return f"{self.name}->{self.name.peer}"
 
-    async def scope(self) -> Scope:
-        """The keys that are synchronised, as the prefix-list file says now. Raises `Stop` when it says nothing."""
+    async def scope(self) -> KeyFilter:
+        """The keys that are synchronised, as the prefix-list file says now. Raises `FatalError` when it says
+        nothing."""
         return await PrefixList(self.whole, self.settings.prefix_list_file).read()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class OperatorContext:
     """Both sides (or the one that is deployed), the operator's name for the audit trail, the time, and how calls are
     run beside each other."""
 
@@ -184,10 +185,12 @@ class Desk:
         return " / ".join(dict.fromkeys(arn.rsplit(":", 1)[-1] for arn in self.who.split(" / ")))
 
     def both(self) -> tuple[Side, Side]:
-        """cn and global. Raises `Stop` when one is not deployed."""
+        """cn and global. Raises `FatalError` when one is not deployed."""
         missing = [str(name) for name in SideName if name not in self.sides]
         if missing:
-            raise Stop(f"side {missing[0]} is not deployed, or its stack was not found: deploy it, or give its stack")
+            raise FatalError(
+                f"side {missing[0]} is not deployed, or its stack was not found: deploy it, or give its stack"
+            )
         return self.sides[SideName.CN], self.sides[SideName.GLOBAL]
 
     def now(self) -> int:

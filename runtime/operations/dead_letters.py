@@ -10,8 +10,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from dualsync.runtime.messages.parser import Principals, Unreadable, parse
-from dualsync.runtime.messages.sync_request import Look
+from dualsync.runtime.messages.parser import Principals, UnreadableMessageError, parse_message
+from dualsync.runtime.messages.sync_request import SyncRequest
 from dualsync.runtime.messages.sync_request_codec import message_body
 from dualsync.runtime.operations.context import Letter, Side
 from dualsync.runtime.operations.status import UNEXPLAINED
@@ -26,7 +26,7 @@ class Opened:
     """A letter and the looks that it asks for; `unreadable` says why there are none."""
 
     letter: Letter
-    looks: Sequence[Look] = ()
+    looks: Sequence[SyncRequest] = ()
     unreadable: str = ""
 
     @property
@@ -61,8 +61,8 @@ def open_letter(letter: Letter, side: Side) -> Opened:
         return key[len(prefix) :] if key.startswith(prefix) and len(key) > len(prefix) else None
 
     try:
-        looks = parse(letter.body, Principals(frozenset(settings.own_user_ids)), relative, letter.sent)
-    except Unreadable as e:
+        looks = parse_message(letter.body, Principals(frozenset(settings.own_user_ids)), relative, letter.sent)
+    except UnreadableMessageError as e:
         return Opened(letter, unreadable=str(e))
     return Opened(letter, tuple(looks))
 

@@ -10,15 +10,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from dualsync.runtime.errors import Changed
-from dualsync.runtime.finder.classify import Rules, reconcile
-from dualsync.runtime.finder.merge import Pair, Tally, merge
+from dualsync.runtime.errors import PreconditionFailedError
+from dualsync.runtime.finder.classify import Rules, classify
+from dualsync.runtime.finder.merge import ListedPair, MergeCounters, merge
 from dualsync.runtime.finder.scoped_listing import list_scope
-from dualsync.runtime.model.key_filter import Range
-from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.key_filter import KeyRange
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import DELETION_APPROVAL, HELD_DELETION, Record
 from dualsync.runtime.operations.audit import audited
-from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.settings import Events
 
 BATCH = 100
@@ -56,7 +56,7 @@ class Held:
         return value if isinstance(value, int) else 0
 
 
-async def held(desk: Desk) -> list[Held]:
+async def held(desk: OperatorContext) -> list[Held]:
     """The held deletions of every side."""
     found = []
     for side in desk.sides.values():
@@ -66,13 +66,13 @@ async def held(desk: Desk) -> list[Held]:
     return found
 
 
-async def pending(desk: Desk, prefix: str = "") -> AsyncIterator[list[Deletion]]:
+async def pending(desk: OperatorContext, prefix: str = "") -> AsyncIterator[list[Deletion]]:
     """All deletions that have not reached the other side, from both listings and both ledgers as they are now."""
     cn, global_ = desk.both()
-    lonely: list[Pair] = []
+    lonely: list[ListedPair] = []
     scope, theirs = await cn.scope(), await global_.scope()
-    here, there = list_scope(scope, cn.bucket, Range()), list_scope(scope, global_.bucket, Range())
-    async for pairs in merge(here, there, Tally()):
+    here, there = list_scope(scope, cn.bucket, KeyRange()), list_scope(scope, global_.bucket, KeyRange())
+    async for pairs in merge(here, there, MergeCounters()):
         lonely += [
             p
             for p in pairs
@@ -85,14 +85,14 @@ async def pending(desk: Desk, prefix: str = "") -> AsyncIterator[list[Deletion]]
         yield await _proven(cn, global_, lonely)
 
 
-async def _proven(cn: Side, global_: Side, pairs: Sequence[Pair]) -> list[Deletion]:
+async def _proven(cn: Side, global_: Side, pairs: Sequence[ListedPair]) -> list[Deletion]:
     keys = [pair.key for pair in pairs]
     ours, theirs = await asyncio.gather(cn.ledger.get_many(keys), global_.ledger.get_many(keys))
     found = []
     for pair in pairs:
-        mirrored = Pair(pair.key, pair.there, pair.here)
-        here = reconcile(pair, ours.get(pair.key), _rules(cn))
-        there = reconcile(mirrored, theirs.get(pair.key), _rules(global_))
+        mirrored = ListedPair(pair.key, pair.there, pair.here)
+        here = classify(pair, ours.get(pair.key), _rules(cn))
+        there = classify(mirrored, theirs.get(pair.key), _rules(global_))
         if any(difference is not None and difference.is_deletion for difference in (here, there)):
             row = pair.here or pair.there
             gone, kept = (global_, cn) if pair.here is not None else (cn, global_)
@@ -106,7 +106,7 @@ def _rules(side: Side) -> Rules:
     return Rules(settings.local_expires, settings.remote_expires, settings.events is not Events.CREATE)
 
 
-async def approve(desk: Desk, holds: Sequence[Held], up_to: int | None = None) -> int:
+async def approve(desk: OperatorContext, holds: Sequence[Held], up_to: int | None = None) -> int:
     """Let the finder's next run do up to so many deletions (default: as many as it held); how many are approved."""
     most = 0
     for hold in holds:
@@ -126,7 +126,7 @@ class Restored:
     changed: int = 0
 
 
-async def reject(desk: Desk, prefix: str, key: str, tell: Callable[[Restored], None]) -> Restored:
+async def reject(desk: OperatorContext, prefix: str, key: str, tell: Callable[[Restored], None]) -> Restored:
     """Take the deletions back: what still stands at one side is written there again, by you, and travels.
 
     First the ledger of the side that lost the object forgets what proved the deletion, so that no deletion under way
@@ -157,26 +157,26 @@ async def reject(desk: Desk, prefix: str, key: str, tell: Callable[[Restored], N
     return tally
 
 
-async def _restore(desk: Desk, deletion: Deletion) -> bool:
+async def _restore(desk: OperatorContext, deletion: Deletion) -> bool:
     try:
         await _forget(desk, deletion.gone, deletion.key)
         await deletion.kept.store.write_again(deletion.key, deletion.etag, deletion.key, over=deletion.etag)
-    except Changed:
+    except PreconditionFailedError:
         return False
     return True
 
 
-async def _forget(desk: Desk, side: Side, key: str) -> None:
-    """Nothing is known of the key any more but how far its events were followed. Raises `Changed`."""
+async def _forget(desk: OperatorContext, side: Side, key: str) -> None:
+    """Nothing is known of the key any more but how far its events were followed. Raises `PreconditionFailedError`."""
     for attempt in range(ATTEMPTS):
         entry = await side.ledger.get(key)
         if entry is None:
             return
-        blank = Entry(key, entry.revision + 1, sequencer=entry.sequencer, updated=desk.now())
+        blank = LedgerEntry(key, entry.revision + 1, sequencer=entry.sequencer, updated=desk.now())
         try:
             await side.ledger.put(blank, entry.revision)
             return
-        except Changed:
+        except PreconditionFailedError:
             if attempt == ATTEMPTS - 1:
                 raise
 

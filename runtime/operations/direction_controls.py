@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from dualsync.runtime.log import State
 from dualsync.runtime.model.records import WORKER, is_alive
 from dualsync.runtime.operations.audit import audited
-from dualsync.runtime.operations.context import Depth, Desk, Side
+from dualsync.runtime.operations.context import Depth, OperatorContext, Side
 from dualsync.runtime.service.operator_controls import Orders, read_orders
 
 LOOK_SECONDS = 5.0
@@ -16,7 +16,9 @@ QUIET_LOOKS = 3
 """So many looks in a row must see an empty queue: its counts are approximate for about a minute."""
 
 
-async def give(desk: Desk, sides: Sequence[Side], command: str, change: Callable[[Orders], Orders]) -> list[Orders]:
+async def give(
+    desk: OperatorContext, sides: Sequence[Side], command: str, change: Callable[[Orders], Orders]
+) -> list[Orders]:
     """Change the orders of each side; the audit trail keeps the old and the new ones."""
     given = []
     for side in sides:
@@ -29,7 +31,7 @@ async def give(desk: Desk, sides: Sequence[Side], command: str, change: Callable
     return given
 
 
-async def pause(desk: Desk, sides: Sequence[Side], reason: str) -> list[Orders]:
+async def pause(desk: OperatorContext, sides: Sequence[Side], reason: str) -> list[Orders]:
     """Stop receiving. What was received is finished; what comes meanwhile waits in the queue."""
     now = desk.now()
     return await give(
@@ -37,7 +39,7 @@ async def pause(desk: Desk, sides: Sequence[Side], reason: str) -> list[Orders]:
     )
 
 
-async def resume(desk: Desk, sides: Sequence[Side]) -> list[Orders]:
+async def resume(desk: OperatorContext, sides: Sequence[Side]) -> list[Orders]:
     """Receive again."""
     now = desk.now()
     return await give(
@@ -46,7 +48,7 @@ async def resume(desk: Desk, sides: Sequence[Side]) -> list[Orders]:
 
 
 async def limit(
-    desk: Desk, sides: Sequence[Side], bytes_per_second: int | None, requests_per_second: int | None
+    desk: OperatorContext, sides: Sequence[Side], bytes_per_second: int | None, requests_per_second: int | None
 ) -> list[Orders]:
     """Set limits of the direction as a whole; None leaves one as it is, 0 lifts it."""
 
@@ -77,13 +79,13 @@ class Stillness:
         return sum(depth.total for depth in self.depths.values())
 
 
-async def look(desk: Desk, sides: Sequence[Side]) -> Stillness:
+async def look(desk: OperatorContext, sides: Sequence[Side]) -> Stillness:
     """Queues and workers now."""
     depths = {side.direction: await side.meters.depth() for side in sides}
     return Stillness(depths, {side.direction: await _busy(desk, side) for side in sides})
 
 
-async def _busy(desk: Desk, side: Side) -> int:
+async def _busy(desk: OperatorContext, side: Side) -> int:
     """Living workers that are not known to be paused with nothing in hand."""
     busy = 0
     async for record in side.ledger.records(WORKER):
@@ -93,7 +95,7 @@ async def _busy(desk: Desk, side: Side) -> int:
 
 
 async def until_empty(
-    desk: Desk, sides: Sequence[Side], seconds: float, tell: Callable[[Stillness], Awaitable[None] | None]
+    desk: OperatorContext, sides: Sequence[Side], seconds: float, tell: Callable[[Stillness], Awaitable[None] | None]
 ) -> bool:
     """Wait until the queues are empty; False after `seconds` without that."""
     end, quiet = desk.clock.now() + seconds, 0
@@ -109,7 +111,7 @@ async def until_empty(
 
 
 async def until_still(
-    desk: Desk, sides: Sequence[Side], seconds: float, tell: Callable[[Stillness], Awaitable[None] | None]
+    desk: OperatorContext, sides: Sequence[Side], seconds: float, tell: Callable[[Stillness], Awaitable[None] | None]
 ) -> bool:
     """Wait until every living worker is paused and has nothing in hand; False after `seconds` without that."""
     end = desk.clock.now() + seconds

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dualsync.runtime.errors import DualSyncError, UploadGone
+from dualsync.runtime.errors import DualSyncError, UploadGoneError
 from dualsync.runtime.messages.sync_request import Cause
-from dualsync.runtime.model.identify import name_version
-from dualsync.runtime.model.ledger_entry import Entry
-from dualsync.runtime.model.objects import Seen
+from dualsync.runtime.model.identify import identify_version
+from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, UPLOAD, WORKER, Record, is_alive
-from dualsync.runtime.operations.context import Depth, Desk, Side, Version
+from dualsync.runtime.operations.context import Depth, OperatorContext, Side, Version
 from dualsync.runtime.operations.dead_letters import Opened, letters
 from dualsync.runtime.service.operator_controls import Orders, read_orders
 from dualsync.runtime.settings import Events
-from dualsync.runtime.sync.decision import Decision, Deed, Sighting, View, decide
+from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion, decide
 from dualsync.runtime.transfer import upload_record_codec
-from dualsync.runtime.transfer.upload_record import Upload
+from dualsync.runtime.transfer.upload_record import UploadRecord
 
 LETTERS = 200
 """Dead letters searched for the key."""
@@ -33,12 +33,12 @@ DAYS = 14
 class Progress:
     """An upload of the key under way, and how many of its parts are there (None: that can't be seen by you)."""
 
-    upload: Upload
+    upload: UploadRecord
     parts: int | None
 
     def __str__(self) -> str:
         there = "an unknown number" if self.parts is None else str(self.parts)
-        name = "" if self.upload.to == self.upload.key else f" as {self.upload.to}"
+        name = "" if self.upload.target_key == self.upload.key else f" as {self.upload.target_key}"
         return f"{there} of {self.upload.count} parts are there{name}"
 
 
@@ -47,10 +47,10 @@ class Sight:
     """One side's part of the answer. `decision` is what its worker would do if asked to look at the key now."""
 
     side: Side
-    seen: Seen | None
-    sighting: Sighting | None
+    seen: ObjectHead | None
+    sighting: ObservedVersion | None
     versions: Sequence[Version]
-    entry: Entry | None
+    entry: LedgerEntry | None
     decision: Decision
     orders: Orders
     alive: int
@@ -74,10 +74,13 @@ class Explanation:
     @property
     def same(self) -> bool:
         """Is it as it should be?"""
-        return all(sight.decision.deed in (Deed.AGREE, Deed.BURY) for sight in (self.cn, self.global_))
+        return all(
+            sight.decision.action in (Action.RECORD_SYNCED, Action.RECORD_TOMBSTONE)
+            for sight in (self.cn, self.global_)
+        )
 
 
-async def explain(desk: Desk, key: str) -> Explanation:
+async def explain(desk: OperatorContext, key: str) -> Explanation:
     """Look at everything that says something of `key`, relative to the prefix. Changes nothing."""
     cn, global_ = desk.both()
     seen = await asyncio.gather(cn.bucket.head(key), global_.bucket.head(key))
@@ -89,20 +92,27 @@ async def explain(desk: Desk, key: str) -> Explanation:
     return Explanation(key, ours, theirs, list(conflicts.values()), verdict(desk.clock.now(), ours, theirs))
 
 
-async def _sight(desk: Desk, side: Side, key: str, here: Seen | None, there: Seen | None, entry: Entry | None) -> Sight:
-    known = entry or Entry(key)
+async def _sight(
+    desk: OperatorContext,
+    side: Side,
+    key: str,
+    here: ObjectHead | None,
+    there: ObjectHead | None,
+    entry: LedgerEntry | None,
+) -> Sight:
+    known = entry or LedgerEntry(key)
     settings = side.settings
     local, remote = _name(side, here, known, local=True), _name(side, there, known, local=False)
     now = desk.clock.now()
-    view = View(
+    view = KeyState(
         side=side.name,
-        cause=Cause.FINDING,
+        cause=Cause.FINDER,
         attempt=PATIENT,
         entry=known,
         local=local,
         remote=remote,
         policy=settings.conflict_policy,
-        deletion=True,
+        may_delete=True,
         deletions_travel=settings.events is not Events.CREATE,
         settled=here is not None and now - here.modified >= 2 * settings.visibility_seconds,
     )
@@ -126,12 +136,14 @@ async def _sight(desk: Desk, side: Side, key: str, here: Seen | None, there: See
     )
 
 
-def _name(side: Side, seen: Seen | None, entry: Entry, *, local: bool) -> Sighting | None:
+def _name(side: Side, seen: ObjectHead | None, entry: LedgerEntry, *, local: bool) -> ObservedVersion | None:
     if seen is None:
         return None
     of = side.name if local else side.name.peer
-    identity, replica = name_version(seen, side=of, pair=side.settings.pair, key=entry.key, entry=entry, local=local)
-    return Sighting(seen, identity, replica)
+    identity, replica = identify_version(
+        seen, side=of, pair=side.settings.pair, key=entry.key, entry=entry, local=local
+    )
+    return ObservedVersion(seen, identity, replica)
 
 
 async def _letters(side: Side, key: str) -> list[Opened]:
@@ -141,7 +153,7 @@ async def _letters(side: Side, key: str) -> list[Opened]:
     return found
 
 
-async def _uploads(desk: Desk, side: Side, key: str) -> list[Progress]:
+async def _uploads(desk: OperatorContext, side: Side, key: str) -> list[Progress]:
     found = []
     async for record in side.ledger.records(UPLOAD):
         if record.key != key:
@@ -149,8 +161,8 @@ async def _uploads(desk: Desk, side: Side, key: str) -> list[Progress]:
         upload = upload_record_codec.decode(record)
         target = side if upload.route.endswith(">local") else desk.sides[side.name.peer]
         try:
-            listed = await target.bucket.list_parts(upload.to, upload.id)
-        except UploadGone:
+            listed = await target.bucket.list_parts(upload.target_key, upload.upload_id)
+        except UploadGoneError:
             continue  # ended; the finder clears the note away
         except DualSyncError:
             listed = None
@@ -169,10 +181,10 @@ async def _conflicts(side: Side, key: str) -> list[Record]:
 
 
 _DOING = {
-    Deed.PUSH: "The worker of {side} has yet to copy it to {peer}",
-    Deed.PULL: "The worker of {side} has yet to fetch it from {peer}",
-    Deed.DELETE_REMOTE: "The worker of {side} has yet to delete it at {peer}",
-    Deed.DELETE_LOCAL: "The worker of {side} has yet to delete it at {side}",
+    Action.PUSH: "The worker of {side} has yet to copy it to {peer}",
+    Action.PULL: "The worker of {side} has yet to fetch it from {peer}",
+    Action.DELETE_REMOTE: "The worker of {side} has yet to delete it at {peer}",
+    Action.DELETE_LOCAL: "The worker of {side} has yet to delete it at {side}",
 }
 
 
@@ -181,26 +193,26 @@ def verdict(now: float, cn: Sight, global_: Sight) -> str:
     sights = (cn, global_)
     if cn.seen is None and global_.seen is None:
         return _nowhere(sights)
-    if all(sight.decision.deed is Deed.AGREE for sight in sights):
+    if all(sight.decision.action is Action.RECORD_SYNCED for sight in sights):
         return _same(cn, global_)
     for sight in sights:
         if sight.letters:
             return f"A message about it is a dead letter at {sight.side.name}: {sight.letters[0].reason}."
-    acting = [sight for sight in sights if sight.decision.deed in _DOING]
+    acting = [sight for sight in sights if sight.decision.action in _DOING]
     if not acting:
         reasons = "; ".join(f"{sight.side.name}: {sight.decision.reason}" for sight in sights)
         return f"Neither worker would act on it ({reasons})."
     # What deletes goes last: with both acting, the one that copies decides. Of two that do the same the one to whom it
     # happened comes first: its event is on the way, the other would only be sent by a finder.
-    deeds = (Deed.PUSH, Deed.PULL, Deed.DELETE_REMOTE, Deed.DELETE_LOCAL)
-    acting.sort(key=lambda sight: deeds.index(sight.decision.deed))
+    deeds = (Action.PUSH, Action.PULL, Action.DELETE_REMOTE, Action.DELETE_LOCAL)
+    acting.sort(key=lambda sight: deeds.index(sight.decision.action))
     first = acting[0]
-    doing = _DOING[first.decision.deed].format(side=first.side.name, peer=first.side.name.peer)
+    doing = _DOING[first.decision.action].format(side=first.side.name, peer=first.side.name.peer)
     return f"{doing} ({first.decision.reason}); {_obstacle(now, first)}."
 
 
 def _nowhere(sights: Sequence[Sight]) -> str:
-    dead = [sight for sight in sights if sight.entry is not None and sight.entry.dead]
+    dead = [sight for sight in sights if sight.entry is not None and sight.entry.deleted_versions]
     if dead:
         names = " and ".join(str(sight.side.name) for sight in dead)
         return f"It is on neither side: it was deleted, and the ledger of {names} remembers that."
@@ -210,8 +222,8 @@ def _nowhere(sights: Sequence[Sight]) -> str:
 
 
 def _same(cn: Sight, global_: Sight) -> str:
-    identity = cn.sighting.identity if cn.sighting is not None else None
-    unknown = [str(s.side.name) for s in (cn, global_) if s.entry is None or s.entry.agreed is None]
+    identity = cn.sighting.version if cn.sighting is not None else None
+    unknown = [str(s.side.name) for s in (cn, global_) if s.entry is None or s.entry.synced is None]
     ledger = f", though the ledger of {' and '.join(unknown)} does not know it yet" if unknown else ""
     origin = f", written at {identity.origin}" if identity is not None else ""
     return f"Both sides hold the same version{origin}{ledger}."
@@ -221,7 +233,7 @@ def _obstacle(now: float, sight: Sight) -> str:
     settings, seen = sight.side.settings, sight.seen
     if sight.orders.paused:
         return f"{sight.side.direction} is paused by {sight.orders.by}: `dualsync resume {sight.side.name}`"
-    if sight.held and sight.decision.deed in (Deed.DELETE_LOCAL, Deed.DELETE_REMOTE):
+    if sight.held and sight.decision.action in (Action.DELETE_LOCAL, Action.DELETE_REMOTE):
         return "the finder holds its deletions for a person: `dualsync deletions list`"
     if not sight.alive:
         return f"no worker of {sight.side.name} is alive: see `dualsync status`"

@@ -6,16 +6,16 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dualsync.runtime.errors import Stop
+from dualsync.runtime.errors import FatalError
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.finder.run import Finder
 from dualsync.runtime.messages import sync_request_codec
-from dualsync.runtime.messages.sync_request import Look
-from dualsync.runtime.model.ledger_entry import Entry
-from dualsync.runtime.model.objects import Row
+from dualsync.runtime.messages.sync_request import SyncRequest
+from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.model.objects import ListedObject
 from dualsync.runtime.model.records import Record
 from dualsync.runtime.operations.audit import audited
-from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.ports import Bucket, Ledger, Message
 from dualsync.runtime.service.bucket_guard import of_other_buckets
 
@@ -37,7 +37,7 @@ class Counting:
         self._bucket = bucket
         self._tell = tell
 
-    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
         async for page in self._bucket.list(after, until, prefix):
             self._tell(len(page))
             yield page
@@ -52,13 +52,13 @@ class ReadOnlyLedger:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def get(self, key: str) -> Entry | None:
+    async def get(self, key: str) -> LedgerEntry | None:
         return await self._ledger.get(key)
 
-    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+    async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
         return await self._ledger.get_many(keys)
 
-    async def put(self, entry: Entry, expected_revision: int) -> None:
+    async def put(self, entry: LedgerEntry, expected_revision: int) -> None:
         pass
 
     async def record(self, record: Record) -> None:
@@ -81,10 +81,10 @@ class ReadOnlyLedger:
 
 
 @dataclass(slots=True)
-class Notebook:
+class RecordingQueue:
     """A queue that keeps what it should send; the first `KEPT` are kept by name."""
 
-    looks: list[Look] = field(default_factory=list)
+    looks: list[SyncRequest] = field(default_factory=list)
     count: int = 0
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
@@ -101,7 +101,7 @@ class Notebook:
     async def extend(self, message: Message, seconds: int) -> None:
         pass
 
-    async def bury(self, message: Message, reason: str) -> None:
+    async def send_to_dlq(self, message: Message, reason: str) -> None:
         pass
 
 
@@ -111,7 +111,7 @@ class Plan:
 
     side: Side
     report: Report
-    looks: Sequence[Look]
+    looks: Sequence[SyncRequest]
 
     @property
     def data(self) -> Mapping[str, object]:
@@ -120,13 +120,13 @@ class Plan:
             "direction": self.side.direction,
             **self.report.data(),
             "held_reason": self.report.reason,
-            "findings": [{"key": look.key, "why": look.reason, "deletion": look.deletion} for look in self.looks],
+            "findings": [{"key": look.key, "why": look.reason, "deletion": look.may_delete} for look in self.looks],
         }
 
 
-async def plan(desk: Desk, side: Side, peer: Side, tell: Callable[[int], None]) -> Plan:
-    """Run the side's finder with everything but its effects. Raises `Stop` beside a ledger of other buckets."""
-    notebook = Notebook()
+async def plan(desk: OperatorContext, side: Side, peer: Side, tell: Callable[[int], None]) -> Plan:
+    """Run the side's finder with everything but its effects. Raises `FatalError` beside a ledger of other buckets."""
+    notebook = RecordingQueue()
     await _right_buckets(desk, side, ReadOnlyLedger(side.ledger))
     finder = Finder(
         settings=side.settings,
@@ -143,10 +143,10 @@ async def plan(desk: Desk, side: Side, peer: Side, tell: Callable[[int], None]) 
     return Plan(side, await finder.run(), notebook.looks)
 
 
-async def reconcile(desk: Desk, side: Side, peer: Side, tell: Callable[[int], None]) -> Report:
+async def reconcile(desk: OperatorContext, side: Side, peer: Side, tell: Callable[[int], None]) -> Report:
     """Run the side's finder now, from here, with your credentials. Beside another finder it does no harm.
 
-    Raises `Stop` beside a ledger of other buckets.
+    Raises `FatalError` beside a ledger of other buckets.
     """
     await _right_buckets(desk, side, side.ledger)
     finder = Finder(
@@ -168,10 +168,10 @@ async def reconcile(desk: Desk, side: Side, peer: Side, tell: Callable[[int], No
     return report
 
 
-async def _right_buckets(desk: Desk, side: Side, ledger: Ledger) -> None:
+async def _right_buckets(desk: OperatorContext, side: Side, ledger: Ledger) -> None:
     wrong = await of_other_buckets(ledger, side.settings, desk.clock)
     if wrong:
-        raise Stop(wrong)
+        raise FatalError(wrong)
 
 
 def _counting(side: Side, tell: Callable[[int], None]) -> Bucket:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from dualsync.runtime.errors import GiveUp, Stop
+from dualsync.runtime.errors import FatalError, PermanentError
 from dualsync.runtime.log import State
 from dualsync.runtime.model.records import WORKER, is_alive
-from dualsync.runtime.operations.context import AccessKey, Desk, Promise, Side
+from dualsync.runtime.operations.context import AccessKey, OperatorContext, Promise, Side
 
 LOOK_SECONDS = 5.0
 STDERR = 2
@@ -71,7 +71,7 @@ class KeyState:
         return self.phase is Phase.STEADY and 0 < self.alive == self.ready
 
 
-async def key_state(desk: Desk, side: Side) -> KeyState:
+async def key_state(desk: OperatorContext, side: Side) -> KeyState:
     """Look at the user's keys here, and at the secret and the workers there."""
     cn, global_ = desk.both()
     peer = global_ if side is cn else cn
@@ -85,7 +85,7 @@ async def key_state(desk: Desk, side: Side) -> KeyState:
     return KeyState(side=side, keys=keys, promise=promise, alive=alive, ready=ready, now=desk.now())
 
 
-async def until_rotated(desk: Desk, side: Side, before: KeyState, seconds: float) -> KeyState:
+async def until_rotated(desk: OperatorContext, side: Side, before: KeyState, seconds: float) -> KeyState:
     """Wait for another key than before, in use by all workers; the last state after `seconds` without that."""
     end = desk.clock.now() + seconds
     former = before.promise.key_id if before.promise else ""
@@ -106,12 +106,12 @@ def commands(stack: str, version: str) -> list[list[str]]:
 
 
 def present_version(project: Path, stack: str) -> int:
-    """The stack's `keyVersion`; 1 when it is not set there. Raises `Stop` without Pulumi."""
+    """The stack's `keyVersion`; 1 when it is not set there. Raises `FatalError` without Pulumi."""
     command = ["pulumi", "config", "get", "dualsync:keyVersion", "--stack", stack, "--cwd", str(project)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
     except (FileNotFoundError, subprocess.TimeoutExpired):
-        raise Stop("pulumi is not installed here, or does not answer: run this in the program's folder") from None
+        raise FatalError("pulumi is not installed here, or does not answer: run this in the program's folder") from None
     text = done.stdout.strip()
     return int(text) if done.returncode == 0 and text.isdigit() else 1
 
@@ -119,9 +119,11 @@ def present_version(project: Path, stack: str) -> int:
 def run(project: Path, steps: Sequence[Sequence[str]]) -> None:
     """Run them in the program's folder; what they say goes to standard error, as standard output is the result's.
 
-    Raises `GiveUp` at the first that fails.
+    Raises `PermanentError` at the first that fails.
     """
     for step in steps:
         command = [*step, "--cwd", str(project), *(["--yes"] if step[1] == "up" else [])]
         if subprocess.run(command, check=False, stdout=STDERR).returncode:  # noqa: S603
-            raise GiveUp("rotation", f"`{' '.join(step)}` failed: mend it and run it again; the old key still works")
+            raise PermanentError(
+                "rotation", f"`{' '.join(step)}` failed: mend it and run it again; the old key still works"
+            )

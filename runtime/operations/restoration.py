@@ -11,9 +11,9 @@ import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from dualsync.runtime.errors import Changed, GiveUp
+from dualsync.runtime.errors import PermanentError, PreconditionFailedError
 from dualsync.runtime.operations.audit import audited
-from dualsync.runtime.operations.context import Desk, Gone, Side
+from dualsync.runtime.operations.context import Gone, OperatorContext, Side
 
 AT_ONCE = 16
 """Objects asked for, or written, at a time."""
@@ -44,11 +44,12 @@ class Restored:
     changed: int = 0
 
 
-async def lost(desk: Desk, wanted: Wanted) -> AsyncIterator[list[Lost]]:
-    """Keys on neither side now that a versioned bucket can give back. Raises `GiveUp` when neither keeps versions."""
+async def lost(desk: OperatorContext, wanted: Wanted) -> AsyncIterator[list[Lost]]:
+    """Keys on neither side now that a versioned bucket can give back. Raises `PermanentError` when neither keeps
+    versions."""
     keeping = [side for side in desk.both() if await side.store.versioned()]
     if not keeping:
-        raise GiveUp("neither bucket keeps versions", "what is deleted on both sides can't be brought back")
+        raise PermanentError("neither bucket keeps versions", "what is deleted on both sides can't be brought back")
     named: set[str] = set()
     for side in keeping:
         async for batch in side.store.gone(wanted.prefix, wanted.since, wanted.until):
@@ -71,7 +72,7 @@ async def _exist(side: Side, batch: Sequence[Gone]) -> frozenset[str]:
     return frozenset(key for key in found if key is not None)
 
 
-async def restore(desk: Desk, wanted: Wanted, tell: Callable[[Restored], None]) -> Restored:
+async def restore(desk: OperatorContext, wanted: Wanted, tell: Callable[[Restored], None]) -> Restored:
     """Write the last version of each again, as you: it travels like any write, and no deletion under way reaches it."""
     tally, slots = Restored(), asyncio.Semaphore(AT_ONCE)
 
@@ -81,7 +82,7 @@ async def restore(desk: Desk, wanted: Wanted, tell: Callable[[Restored], None]) 
                 gone = lost.gone
                 await lost.side.store.write_again(gone.key, gone.etag, gone.key, version_id=gone.version_id)
                 tally.restored += 1
-            except Changed:
+            except PreconditionFailedError:
                 tally.changed += 1
         tell(tally)
 

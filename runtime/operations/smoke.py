@@ -6,9 +6,9 @@ import contextlib
 import secrets
 from dataclasses import dataclass
 
-from dualsync.runtime.errors import Changed, DualSyncError
-from dualsync.runtime.model.objects import NOTHING, Attributes, Condition
-from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.errors import DualSyncError, PreconditionFailedError
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Precondition
+from dualsync.runtime.operations.context import OperatorContext, Side
 
 FOLDER = "dualsync-smoke/"
 LOOK_SECONDS = 1.0
@@ -30,19 +30,19 @@ class Trip:
         return self.put is not None and self.deleted is not None
 
 
-async def trip(desk: Desk, here: Side, there: Side, seconds: float) -> Trip:
+async def trip(desk: OperatorContext, here: Side, there: Side, seconds: float) -> Trip:
     """Go there and back. Both sides are clean afterwards, as far as possible."""
     key = f"{FOLDER}{here.name}-{secrets.token_hex(8)}"
     content = secrets.token_bytes(64)
     direction, put = here.direction, None
     try:
         start = desk.clock.now()
-        written = await here.bucket.put(key, content, Attributes("application/octet-stream"), None, NOTHING)
+        written = await here.bucket.put(key, content, Attributes("application/octet-stream"), None, MUST_NOT_EXIST)
         if not await _until(desk, there, key, content, start + seconds):
             return Trip(direction, key, error=f"not at {there.name} after {seconds:.0f} s")
         put = desk.clock.now() - start
         start = desk.clock.now()
-        await here.bucket.delete(key, Condition(written.etag))
+        await here.bucket.delete(key, Precondition(written.etag))
         if not await _until(desk, there, key, None, start + seconds):
             return Trip(direction, key, put, error=f"deleted here, still at {there.name} after {seconds:.0f} s")
         return Trip(direction, key, put, desk.clock.now() - start)
@@ -54,7 +54,7 @@ async def trip(desk: Desk, here: Side, there: Side, seconds: float) -> Trip:
                 await _remove(side, key)
 
 
-async def _until(desk: Desk, side: Side, key: str, content: bytes | None, end: float) -> bool:
+async def _until(desk: OperatorContext, side: Side, key: str, content: bytes | None, end: float) -> bool:
     while True:
         if await _content(side, key) == content:
             return True
@@ -76,5 +76,5 @@ async def _content(side: Side, key: str) -> bytes | None:
 async def _remove(side: Side, key: str) -> None:
     seen = await side.bucket.head(key)
     if seen is not None:
-        with contextlib.suppress(Changed):
-            await side.bucket.delete(key, Condition(seen.etag))
+        with contextlib.suppress(PreconditionFailedError):
+            await side.bucket.delete(key, Precondition(seen.etag))

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dualsync.runtime.errors import Stop
+from dualsync.runtime.errors import FatalError
 from dualsync.runtime.settings import PREFIX, Settings, SideName
 
 
-class NoPair(Stop):
+class NoPair(FatalError):
     """The stacks can't be found; the text says where was looked and what to give instead."""
 
 

@@ -19,7 +19,7 @@ from dualsync.runtime.model.records import (
     Record,
     is_alive,
 )
-from dualsync.runtime.operations.context import AccessKey, Depth, Desk, Promise, Side
+from dualsync.runtime.operations.context import AccessKey, Depth, OperatorContext, Promise, Side
 from dualsync.runtime.service import latency_histogram
 from dualsync.runtime.service.operator_controls import Orders, read_orders
 
@@ -128,13 +128,13 @@ class Status:
     directions: Sequence[Direction] = field(default_factory=list)
 
 
-async def gather(desk: Desk) -> Status:
+async def gather(desk: OperatorContext) -> Status:
     """Ask everything at once. Raises what queue or ledger raise; what only some operators may see is None."""
     found = await asyncio.gather(*(_direction(desk, side) for side in desk.sides.values()))
     return Status(desk.pair, desk.now(), found)
 
 
-async def _direction(desk: Desk, side: Side) -> Direction:
+async def _direction(desk: OperatorContext, side: Side) -> Direction:
     peer = desk.sides.get(side.name.peer)
     meters = side.meters
     try:

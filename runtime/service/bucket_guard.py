@@ -45,7 +45,7 @@ def premises(settings: Settings) -> dict[str, object]:
 
 async def of_other_buckets(ledger: Ledger, settings: Settings, clock: Clock) -> str:
     """Why this ledger's proofs are not about these buckets; empty when they are, or when it had none yet: then it is
-    written down now. Raises `Retry`."""
+    written down now. Raises `RetryableError`."""
     now = premises(settings)
     async for record in ledger.records(PREMISES):
         if record.id == RECORD_ID:

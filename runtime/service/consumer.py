@@ -10,11 +10,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from dualsync.runtime.errors import Changed, CredentialRejected, Denied, DualSyncError, GiveUp, Retry
+from dualsync.runtime.errors import (
+    AccessDeniedError,
+    CredentialRejectedError,
+    DualSyncError,
+    PermanentError,
+    PreconditionFailedError,
+    RetryableError,
+)
 from dualsync.runtime.log import Log, State
 from dualsync.runtime.ports import Clock, Message, Queue
-from dualsync.runtime.service.receive_gate import Gate
-from dualsync.runtime.sync.service_health import Health
+from dualsync.runtime.service.receive_gate import ReceiveGate
+from dualsync.runtime.sync.service_health import ServiceHealth
 
 WAIT_SECONDS = 20
 """SQS's longest poll: an idle worker costs three requests a minute."""
@@ -25,12 +32,12 @@ RECEIVERS = 3
 LAST_POLL_SECONDS = 1.0
 """So long a request under way may still take when the worker is to stop: what it was about to bring would stay hidden.
 """
-TROUBLE = 8
+CIRCUIT_THRESHOLD = 8
 """So many calls in a row without an answer open the circuit: receiving stops, the peer is probed."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 
-class Loop:
+class Consumer:
     """Runs until `stop` is called; then finishes what it has."""
 
     def __init__(
@@ -42,10 +49,10 @@ class Loop:
         process: Callable[[Message], Awaitable[None]],
         connect: Callable[[], Coroutine[Any, Any, bool]],
         probe: Callable[[], Awaitable[None]],
-        health: Health,
+        health: ServiceHealth,
         concurrency: int,
         visibility_seconds: int,
-        gate: Gate | None = None,
+        gate: ReceiveGate | None = None,
     ) -> None:
         self._gate = gate
         self._queue = queue
@@ -77,7 +84,7 @@ class Loop:
         self._moved.set()
 
     async def run(self) -> None:
-        """Raises what stopped the worker (`Stop`, or a fault of the program); returns after `stop`."""
+        """Raises what stopped the worker (`FatalError`, or a fault of the program); returns after `stop`."""
         heart = self._beside(self._heartbeat())
         try:
             await self._take()
@@ -164,7 +171,7 @@ class Loop:
     async def _ask(self, limit: int) -> None:
         try:
             messages = await self._queue.receive(limit, WAIT_SECONDS)
-        except (Retry, CredentialRejected) as e:
+        except (RetryableError, CredentialRejectedError) as e:
             self._plenty = False
             self._log.line("WARNING", "receive", reason=str(e))
             await self._until_stopped(self._clock.sleep(FIRST_PAUSE * 5))
@@ -196,14 +203,14 @@ class Loop:
                 await self._process(message)
                 self._rejections = 0
                 return
-            except CredentialRejected as e:
+            except CredentialRejectedError as e:
                 self._log.line("WARNING", "credential", reason=str(e))
                 await self._reconnect()
                 if self._stopping.is_set():
                     return
-            except Retry as e:
+            except RetryableError as e:
                 # Not even the postponed message could be sent: it comes back by itself.
-                self._health.bad(str(e))
+                self._health.record_no_answer(str(e))
                 self._log.line("WARNING", "outcome", outcome="failed", reason=str(e))
                 return
 
@@ -223,23 +230,23 @@ class Loop:
     async def _close_circuit(self) -> None:
         pause = FIRST_PAUSE
         said = False
-        while self._health.troubles >= TROUBLE and not self._stopping.is_set():
+        while self._health.failures_in_a_row >= CIRCUIT_THRESHOLD and not self._stopping.is_set():
             if not said:
-                reason = f"no answer {TROUBLE} times in a row; the last: {self._health.last}"
+                reason = f"no answer {CIRCUIT_THRESHOLD} times in a row; the last: {self._health.last_failure}"
                 self._log.line("ERROR", "state", state=State.CIRCUIT_OPEN, reason=reason)
                 said = True
             await self._until_stopped(self._clock.sleep(pause))
             pause = min(LONGEST_PAUSE, pause * 2)
             try:
                 await self._probe()
-            except CredentialRejected:
+            except CredentialRejectedError:
                 await self._reconnect()
-            except (Changed, GiveUp, Denied):
+            except (PreconditionFailedError, PermanentError, AccessDeniedError):
                 pass  # a refusal is an answer, too
-            except Retry as e:
-                self._health.last = str(e)
+            except RetryableError as e:
+                self._health.last_failure = str(e)
                 continue
-            self._health.good()
+            self._health.record_answer()
         if said and not self._stopping.is_set():
             self._log.line("INFO", "state", state=State.RUNNING)
 

@@ -39,7 +39,7 @@ class _Window:
         self.lags: dict[str, Counter[int]] = {"put": Counter(), "delete": Counter()}
 
 
-class Vitals:
+class HeartbeatLog:
     """A log that counts what goes through it."""
 
     def __init__(self, log: Log, clock: Clock, worker: str) -> None:

@@ -14,7 +14,7 @@ from dualsync.runtime.model.records import CONTROL, WORKER, Record, is_alive
 from dualsync.runtime.ports import Clock, Ledger
 from dualsync.runtime.transfer.throttle import Throttle
 
-PERIOD = 10.0
+CONTROL_POLL_SECONDS = 10.0
 """Seconds until an order is known to every worker (and at most one long poll more until it is obeyed)."""
 ORDERS_ID = "orders"
 
@@ -76,7 +76,7 @@ async def read_orders(ledger: Ledger) -> Orders:
     return Orders()
 
 
-class Controls:
+class OperatorControls:
     """A worker's ear. `closed` and `opened` are the loop's gate."""
 
     def __init__(self, ledger: Ledger, clock: Clock, log: Log, throttle: Throttle) -> None:
@@ -110,7 +110,7 @@ class Controls:
     async def watch(self) -> None:
         """Listen for ever."""
         while True:
-            await self._clock.sleep(PERIOD)
+            await self._clock.sleep(CONTROL_POLL_SECONDS)
             await self.poll()
 
     async def poll(self) -> None:

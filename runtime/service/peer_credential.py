@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from dualsync.runtime.errors import CredentialRejected, GiveUp, Retry
+from dualsync.runtime.errors import CredentialRejectedError, PermanentError, RetryableError
 from dualsync.runtime.log import Log, State
 from dualsync.runtime.ports import Clock
 
@@ -15,7 +15,7 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 """Seconds between two looks for the peer's secret: doubling from the first to the longest."""
 
 
-class Verdict(StrEnum):
+class GuardStatus(StrEnum):
     """What the guard says of the peer's credential."""
 
     READY = "ready"
@@ -27,10 +27,10 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GuardResult:
     """A verdict with its reason for people."""
 
-    verdict: Verdict
+    verdict: GuardStatus
     reason: str = ""
 
 
@@ -41,46 +41,46 @@ class Credential(Protocol):
         """The `user_id` in the secret; None while there is no secret, empty when it names none."""
 
     async def user_id_real(self) -> str:
-        """Whose key it is, as STS says. Raises `CredentialRejected`, `Retry`."""
+        """Whose key it is, as STS says. Raises `CredentialRejectedError`, `RetryableError`."""
 
     async def premises(self) -> str:
         """What is wrong with the buckets that it leads to (their owner or region), or with taking this ledger for
-        theirs; empty for nothing. Raises `Retry`."""
+        theirs; empty for nothing. Raises `RetryableError`."""
 
     async def use(self) -> None:
         """From now on the remote bucket is reached with this key."""
 
 
-async def inspect(credential: Credential) -> Answer:
+async def inspect(credential: Credential) -> GuardResult:
     """One look: is there a credential, and is it the peer's dedicated user's?"""
     try:
         promised = await credential.user_id_promised()
         if promised is None:
-            return Answer(Verdict.NOT_YET, "the peer's secret is not there yet: deploy the peer's stack")
+            return GuardResult(GuardStatus.NOT_YET, "the peer's secret is not there yet: deploy the peer's stack")
         if not promised:
-            return Answer(
-                Verdict.REFUSED,
+            return GuardResult(
+                GuardStatus.REFUSED,
                 "the peer's secret names no user_id: without it nothing proves that the peer knows our writes as"
                 " echoes; let the peer's stack write the secret, or add user_id to it",
             )
         real = await credential.user_id_real()
         wrong = await credential.premises() if real == promised else ""
-    except CredentialRejected as e:
-        return Answer(Verdict.NOT_YET, f"the peer's key is not accepted (new keys need up to a minute): {e}")
-    except (Retry, GiveUp) as e:
-        return Answer(Verdict.NOT_YET, str(e))
+    except CredentialRejectedError as e:
+        return GuardResult(GuardStatus.NOT_YET, f"the peer's key is not accepted (new keys need up to a minute): {e}")
+    except (RetryableError, PermanentError) as e:
+        return GuardResult(GuardStatus.NOT_YET, str(e))
     if real != promised:
-        return Answer(
-            Verdict.REFUSED,
+        return GuardResult(
+            GuardStatus.REFUSED,
             f"the peer's secret promises user {promised}, but its key belongs to {real}: the peer would take our writes"
             " for users' writes and send them back, for ever; let the peer's stack write the secret again",
         )
     if wrong:
-        return Answer(Verdict.REFUSED, wrong)
-    return Answer(Verdict.READY)
+        return GuardResult(GuardStatus.REFUSED, wrong)
+    return GuardResult(GuardStatus.READY)
 
 
-async def wait_for_peer(credential: Credential, clock: Clock, log: Log, *, tries: int | None = None) -> Verdict:
+async def wait_for_peer(credential: Credential, clock: Clock, log: Log, *, tries: int | None = None) -> GuardStatus:
     """Come back when the credential is there and the guard agrees; what it says after `tries` looks if not.
 
     Never raises for a missing or refused credential: it says so, and looks again.
@@ -90,11 +90,11 @@ async def wait_for_peer(credential: Credential, clock: Clock, log: Log, *, tries
     while True:
         answer = await inspect(credential)
         looked += 1
-        if answer.verdict is Verdict.READY:
+        if answer.verdict is GuardStatus.READY:
             await credential.use()
             return answer.verdict
         if answer != said:
-            refused = answer.verdict is Verdict.REFUSED
+            refused = answer.verdict is GuardStatus.REFUSED
             state = State.GUARD_REFUSED if refused else State.WAITING_FOR_PEER
             log.line("ERROR" if refused else "WARNING", "state", state=state, reason=answer.reason)
             said = answer

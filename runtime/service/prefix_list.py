@@ -7,27 +7,27 @@ from __future__ import annotations
 
 import asyncio
 
-from dualsync.runtime.errors import Denied, DualSyncError, GiveUp, Stop
+from dualsync.runtime.errors import AccessDeniedError, DualSyncError, FatalError, PermanentError
 from dualsync.runtime.log import Log, State
-from dualsync.runtime.model.key_filter import EVERYTHING, Scope
+from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter
 from dualsync.runtime.ports import Bucket, Clock
 
-PERIOD = 120.0
+PREFIX_LIST_POLL_SECONDS = 120.0
 """Seconds until a worker goes by a file that was changed."""
 SOON = 15.0
 """Seconds until a worker without a list looks again."""
-LARGEST = 1 << 20
+MAX_LIST_BYTES = 1 << 20
 """Bytes of a file at most: thousands of prefixes, each of which costs the finder a listing."""
 
 
-def parse(text: bytes) -> Scope:
+def parse(text: bytes) -> KeyFilter:
     """The prefixes of a file in UTF-8, exactly as they stand there; empty lines are none. Raises ValueError."""
     try:
         lines = text.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8") from None
     prefixes = [line.removesuffix("\r") for line in lines]
-    scope = Scope.of([prefix for prefix in prefixes if prefix])
+    scope = KeyFilter.of([prefix for prefix in prefixes if prefix])
     if not scope.prefixes:
         raise ValueError("names no prefix")
     return scope
@@ -42,9 +42,10 @@ class PrefixList:
         self._etag = ""
         self._scope = EVERYTHING
 
-    async def read(self) -> Scope:
-        """What it says now; unchanged, it is not read again. Raises `Stop` when it is not there or no list, and `Retry`
-        and `CredentialRejected` when that can't be told."""
+    async def read(self) -> KeyFilter:
+        """What it says now; unchanged, it is not read again. Raises `FatalError` when it is not there or no list,
+        and `RetryableError`
+        and `CredentialRejectedError` when that can't be told."""
         if not self.key:
             return EVERYTHING
         try:
@@ -52,10 +53,10 @@ class PrefixList:
             if seen is None:
                 raise self._no_list("is not in the bucket")
             if not self._etag or seen.etag != self._etag:
-                if seen.size > LARGEST:
-                    raise self._no_list(f"has {seen.size} bytes, more than {LARGEST}")
+                if seen.size > MAX_LIST_BYTES:
+                    raise self._no_list(f"has {seen.size} bytes, more than {MAX_LIST_BYTES}")
                 await self._load()
-        except (Denied, GiveUp) as e:
+        except (AccessDeniedError, PermanentError) as e:
             raise self._no_list(f"can't be read ({e})") from None
         return self._scope
 
@@ -71,17 +72,17 @@ class PrefixList:
             self._scope = parse(text)
         except ValueError as e:
             raise self._no_list(str(e)) from None
-        self._etag = reading.seen.etag
+        self._etag = reading.head.etag
 
-    def _no_list(self, why: str) -> Stop:
+    def _no_list(self, why: str) -> FatalError:
         self._etag = ""
-        return Stop(
+        return FatalError(
             f"DUALSYNC_PREFIX_LIST_FILE={self.key!r} {why}: put a text file there with a prefix a line; nothing is"
             " synchronised until then"
         )
 
 
-class Watched:
+class PrefixListWatcher:
     """A worker's view of the list: read again every few minutes; while there is none, the worker receives nothing."""
 
     def __init__(self, file: PrefixList, clock: Clock, log: Log) -> None:
@@ -114,7 +115,7 @@ class Watched:
         """Read once. A bucket that does not answer says nothing of the list: the last known one stands."""
         try:
             scope = await self._file.read()
-        except Stop as e:
+        except FatalError as e:
             self.why = str(e)
             self._open.clear()
             return
@@ -129,5 +130,5 @@ class Watched:
     async def watch(self) -> None:
         """Read for ever; where there is no file, once."""
         while self._file.key:
-            await self._clock.sleep(SOON if self.closed else PERIOD)
+            await self._clock.sleep(SOON if self.closed else PREFIX_LIST_POLL_SECONDS)
             await self.poll()

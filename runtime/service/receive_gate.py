@@ -8,7 +8,7 @@ from typing import Protocol
 from dualsync.runtime.log import State
 
 
-class Gate(Protocol):
+class ReceiveGate(Protocol):
     """Lets messages through, or not."""
 
     @property
@@ -25,14 +25,14 @@ class Gate(Protocol):
         """Wait until it is not closed."""
 
 
-class Gates:
+class ReceiveGates:
     """Several in a row: open when all are."""
 
-    def __init__(self, gates: Sequence[Gate]) -> None:
+    def __init__(self, gates: Sequence[ReceiveGate]) -> None:
         self._gates = gates
 
     @property
-    def _first_closed(self) -> Gate | None:
+    def _first_closed(self) -> ReceiveGate | None:
         return next((gate for gate in self._gates if gate.closed), None)
 
     @property

@@ -9,7 +9,7 @@ from typing import Protocol
 from dualsync.runtime.log import Log
 from dualsync.runtime.ports import Clock
 
-PERIOD = 60.0
+STORE_POLL_SECONDS = 60.0
 """Seconds between two looks at what the buckets have learnt."""
 
 
@@ -57,4 +57,4 @@ async def tell(stores: Mapping[str, Store], clock: Clock, log: Log) -> None:
                 reason="knows no conditional writes: each is made after a look, and a write of another program in"
                 " between is lost; use a store that knows If-Match and If-None-Match (Limits: stores that are not S3)",
             )
-        await clock.sleep(PERIOD)
+        await clock.sleep(STORE_POLL_SECONDS)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 
-from dualsync.runtime.errors import Changed, GiveUp, UploadGone
-from dualsync.runtime.model.objects import NOTHING
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.errors import PermanentError, PreconditionFailedError, UploadGoneError
+from dualsync.runtime.model.objects import MUST_NOT_EXIST
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.ports import Bucket
-from dualsync.runtime.sync.context import Context
-from dualsync.runtime.sync.decision import Sighting
-from dualsync.runtime.transfer.multipart import SourceChanged
+from dualsync.runtime.sync.context import SyncContext
+from dualsync.runtime.sync.decision import ObservedVersion
+from dualsync.runtime.transfer.multipart import SourceChangedError
 
 MAX_KEY_BYTES = 1024
 _CONFLICT_NAME = re.compile(r"\.conflict-(cn|global)-[0-9]+-[0-9a-f]{8}$")
 
 
-def conflict_name(key: str, loser: Identity, *prefixes: str) -> str:
+def conflict_name(key: str, loser: OriginVersion, *prefixes: str) -> str:
     """`report.csv.conflict-cn-1700000000-5d41402a`, the same whoever makes it; empty when too long for S3 under one of
     the sides' prefixes."""
     name = f"{key}.conflict-{loser.origin}-{loser.modified}-{loser.etag[:8].lower()}"
@@ -29,28 +29,29 @@ def is_conflict_name(key: str) -> bool:
     return _CONFLICT_NAME.search(key) is not None
 
 
-async def keep_loser(context: Context, key: str, loser: Sighting, holder: Bucket) -> None:
+async def keep_loser(context: SyncContext, key: str, loser: ObservedVersion, holder: Bucket) -> None:
     """Copy `loser`, which `holder` holds at `key`, to its conflict name on both sides; what is there already stays.
 
-    Raises `Changed` when the loser is no longer there: look again. Raises `GiveUp` for one that is archived.
+    Raises `PreconditionFailedError` when the loser is no longer there: look again. Raises `PermanentError` for one
+    that is archived.
     """
-    name = conflict_name(key, loser.identity, context.settings.local_prefix, context.settings.remote_prefix)
+    name = conflict_name(key, loser.version, context.settings.local_prefix, context.settings.remote_prefix)
     if not name or is_conflict_name(key):
         context.log.line("WARNING", "conflict", key=key, reason="loser not kept: no conflict name possible")
         return
-    stamp = context.stamp(name, loser.identity, loser.seen.size)
+    stamp = context.stamp(name, loser.version, loser.head.size)
     for target in (context.remote, context.local):
         reading = await holder.read(key)
-        if reading is None or reading.seen.etag != loser.seen.etag:
+        if reading is None or reading.head.etag != loser.head.etag:
             if reading is not None:
                 await reading.close()
-            raise Changed(f"the conflict's loser at {key!r} was replaced while it was kept")
-        if reading.seen.archived:
+            raise PreconditionFailedError(f"the conflict's loser at {key!r} was replaced while it was kept")
+        if reading.head.archived:
             await reading.close()
-            raise GiveUp("loser archived", f"the conflict's loser at {key!r} can't be kept: restore it first")
+            raise PermanentError("loser archived", f"the conflict's loser at {key!r} can't be kept: restore it first")
         try:
-            await context.copier.copy(context.route(holder, target), reading, key, stamp, NOTHING, to=name)
-        except (SourceChanged, UploadGone):
+            await context.copier.copy(context.route(holder, target), reading, key, stamp, MUST_NOT_EXIST, to=name)
+        except (SourceChangedError, UploadGoneError):
             raise
-        except Changed:
+        except PreconditionFailedError:
             continue  # kept already

@@ -4,45 +4,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dualsync.runtime.errors import Changed, DualSyncError, Retry
+from dualsync.runtime.errors import DualSyncError, PreconditionFailedError, RetryableError
 from dualsync.runtime.log import Log, Outcome
 from dualsync.runtime.messages.parser import Principals
-from dualsync.runtime.messages.sync_request import Actor, Cause, Look
-from dualsync.runtime.model.identify import name_version
-from dualsync.runtime.model.ledger_entry import Agreement, Entry
-from dualsync.runtime.model.objects import Seen
-from dualsync.runtime.model.origin_version import Identity, Stamp, key_hash
+from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
+from dualsync.runtime.model.identify import identify_version
+from dualsync.runtime.model.ledger_entry import LedgerEntry, SyncedVersion
+from dualsync.runtime.model.objects import ObjectHead
+from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.ports import Bucket, Clock, Ledger, Queue, Route
 from dualsync.runtime.settings import Settings, SideName
-from dualsync.runtime.sync.decision import Sighting
+from dualsync.runtime.sync.decision import ObservedVersion
 from dualsync.runtime.transfer.copier import Copier
 
 
-class Unrecorded(DualSyncError):
+class LedgerWriteFailedError(DualSyncError):
     """A write was done at the peer, and the ledger could not be told: the next look must know it."""
 
-    def __init__(self, agreement: Agreement, cause: Changed | Retry) -> None:
+    def __init__(self, synced: SyncedVersion, cause: PreconditionFailedError | RetryableError) -> None:
         super().__init__(f"written, but not recorded: {cause}")
-        self.agreement = agreement
+        self.agreement = synced
         self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class SyncResult:
     """How a look ended. `again` is a look to be sent, `delay` seconds from now, before this one is acknowledged.
     `denied`: for how many seconds it has been refused and waited for a person."""
 
     outcome: Outcome
     reason: str = ""
     bytes: int = 0
-    again: Look | None = None
+    follow_up: SyncRequest | None = None
     delay: int = 0
     conflict: bool = False
-    denied: float | None = None
+    denied_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class SyncContext:
     """One side's worker and its surroundings. `local` is read and written with the side's own role, `remote` with the
     peer's dedicated user's key."""
 
@@ -66,12 +66,12 @@ class Context:
         return f"{self.side}->{self.side.peer}"
 
     @property
-    def pushing(self) -> Route:
+    def push_route(self) -> Route:
         """From this side's bucket to the peer's."""
         return self.route(self.local, self.remote)
 
     @property
-    def pulling(self) -> Route:
+    def pull_route(self) -> Route:
         """From the peer's bucket to this side's."""
         return self.route(self.remote, self.local)
 
@@ -80,7 +80,7 @@ class Context:
         names = ("local" if bucket is self.local else "remote" for bucket in (source, target))
         return Route(source, target, ">".join(names))
 
-    def named(self, route: str) -> Route:
+    def route_named(self, route: str) -> Route:
         """The route of this name."""
         source, _, target = route.partition(">")
         return self.route(*(self.local if name == "local" else self.remote for name in (source, target)))
@@ -89,23 +89,23 @@ class Context:
         """Whole seconds since the epoch."""
         return int(self.clock.now())
 
-    async def write(self, before: Entry, after: Entry) -> None:
-        """Write `after` to the ledger if it still holds `before`. Raises `Changed` otherwise."""
+    async def write(self, before: LedgerEntry, after: LedgerEntry) -> None:
+        """Write `after` to the ledger if it still holds `before`. Raises `PreconditionFailedError` otherwise."""
         await self.ledger.put(replace(after, revision=before.revision + 1), before.revision)
 
-    async def write_agreed(self, before: Entry, after: Entry) -> None:
-        """`write` after the peer's bucket was written. Raises `Unrecorded`."""
+    async def write_synced(self, before: LedgerEntry, after: LedgerEntry) -> None:
+        """`write` after the peer's bucket was written. Raises `LedgerWriteFailedError`."""
         try:
             await self.write(before, after)
-        except (Changed, Retry) as e:
-            if after.agreed is None:
+        except (PreconditionFailedError, RetryableError) as e:
+            if after.synced is None:
                 raise
-            raise Unrecorded(after.agreed, e) from e
+            raise LedgerWriteFailedError(after.synced, e) from e
 
-    def sight_local(self, seen: Seen, entry: Entry, look: Look) -> Sighting:
+    def observe_local(self, seen: ObjectHead, entry: LedgerEntry, look: SyncRequest) -> ObservedVersion:
         """Name what the local bucket shows, knowing what the look's event proves."""
         wrote = look.actor is Actor.USER and look.cause is Cause.CREATED and look.etag == seen.etag
-        identity, replica = name_version(
+        identity, replica = identify_version(
             seen,
             side=self.side,
             pair=self.settings.pair,
@@ -114,15 +114,15 @@ class Context:
             local=True,
             user_wrote=wrote,
         )
-        return Sighting(seen, identity, replica)
+        return ObservedVersion(seen, identity, replica)
 
-    def sight_remote(self, seen: Seen, entry: Entry) -> Sighting:
+    def observe_remote(self, seen: ObjectHead, entry: LedgerEntry) -> ObservedVersion:
         """Name what the peer's bucket shows."""
-        identity, replica = name_version(
+        identity, replica = identify_version(
             seen, side=self.side.peer, pair=self.settings.pair, key=entry.key, entry=entry, local=False
         )
-        return Sighting(seen, identity, replica)
+        return ObservedVersion(seen, identity, replica)
 
-    def stamp(self, key: str, identity: Identity, size: int) -> Stamp:
+    def stamp(self, key: str, identity: OriginVersion, size: int) -> Stamp:
         """The stamp of a replica of `identity` at `key`; `size` in bytes."""
         return Stamp(self.settings.pair, key_hash(key), identity, size)

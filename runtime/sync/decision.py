@@ -13,12 +13,12 @@ from enum import StrEnum
 
 from dualsync.runtime.messages.sync_request import Cause
 from dualsync.runtime.model.conflict_order import newer, wins
-from dualsync.runtime.model.ledger_entry import Entry
-from dualsync.runtime.model.objects import Attributes, Seen
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.model.objects import Attributes, ObjectHead
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import ConflictPolicy, SideName
 
-PATIENCE, PATIENCE_IN_A_TIE, PATIENCE_UNSURE = 1, 4, 5
+WAIT_ATTEMPTS, WAIT_ATTEMPTS_IN_A_TIE, WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN = 1, 4, 5
 """So many looks come before a contest is settled: an echo that is still in the queue may say that there is none, that
 one version was written over the other. Within one second that is the only way to tell, and a killed worker's message
 must come back first; who may have written before without knowing it leaves the first word to the other side."""
@@ -28,13 +28,13 @@ CROSSING_SECONDS = 3600
 """Copies that cross were written at about the same time; a call that takes longer has long been given up."""
 
 
-class Deed(StrEnum):
+class Action(StrEnum):
     """What to do. All writes are conditional on exactly what was seen."""
 
     NOTHING = "nothing"
-    AGREE = "agree"
+    RECORD_SYNCED = "agree"
     """Both hold the same version: only the ledger is caught up."""
-    BURY = "bury"
+    RECORD_TOMBSTONE = "bury"
     """Neither holds anything: the ledger keeps a tombstone."""
     PUSH = "push"
     """Write the local version to the peer."""
@@ -45,21 +45,21 @@ class Deed(StrEnum):
     DELETE_REMOTE = "delete-remote"
     DELETE_LOCAL = "delete-local"
     DELETE_BOTH = "delete-both"
-    NOTE = "note"
+    MARK_UNMATCHED = "note"
     """Only remember that the object here stood alone; the next finder's run that sees it so may act."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class ObservedVersion:
     """An object that one bucket shows, and which version it is."""
 
-    seen: Seen
-    identity: Identity
-    replica: bool
+    head: ObjectHead
+    version: OriginVersion
+    is_replica: bool
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class KeyState:
     """All that a decision may look at.
 
     `cause` is why the key is looked at; `attempt` counts the looks before this one; `deletion` says that a finding may
@@ -73,106 +73,110 @@ class View:
     side: SideName
     cause: Cause
     attempt: int
-    entry: Entry
-    local: Sighting | None
-    remote: Sighting | None
+    entry: LedgerEntry
+    local: ObservedVersion | None
+    remote: ObservedVersion | None
     policy: ConflictPolicy = ConflictPolicy.NEWEST
-    deletion: bool = False
+    may_delete: bool = False
     deletions_travel: bool = True
     settled: bool = False
     stale: bool = False
-    alone: bool = False
-    spent: str = ""
-    unsure: bool = False
-    permanent: bool = False
-    wrote: Identity | None = None
+    unmatched: bool = False
+    superseded_etag: str = ""
+    may_have_written: bool = False
+    version_removed: bool = False
+    unrecorded: OriginVersion | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What to do and why. `loser` is set when users of both sides wrote without knowing of each other."""
 
-    deed: Deed
+    action: Action
     reason: str
-    loser: Identity | None = None
+    loser: OriginVersion | None = None
 
 
-def decide(view: View) -> Decision:
+def decide(view: KeyState) -> Decision:
     """The truth table."""
     local, remote = view.local, view.remote
     if local is not None and _zombie_here(view, local):
-        return Decision(Deed.DELETE_LOCAL, "a copy that arrived after its deletion")
+        return Decision(Action.DELETE_LOCAL, "a copy that arrived after its deletion")
     if local is not None and remote is not None:
         return _both(view, local, remote)
     if local is not None:
         return _only_here(view, local)
     if remote is not None:
         return _only_there(view, remote)
-    return Decision(Deed.BURY, "gone on both sides")
+    return Decision(Action.RECORD_TOMBSTONE, "gone on both sides")
 
 
-def _only_here(view: View, local: Sighting) -> Decision:
+def _only_here(view: KeyState, local: ObservedVersion) -> Decision:
     if _is_same(view, local):
-        if view.cause is Cause.FINDING and view.deletion and view.deletions_travel:
-            return Decision(Deed.DELETE_LOCAL, "deleted at the peer, unchanged here")
-        return Decision(Deed.NOTHING, "deleted at the peer: the peer's own event will say so")
-    if local.replica:
-        if view.cause is not Cause.FINDING or not view.settled:
-            return Decision(Deed.NOTHING, "a replica is never copied back")
-        if view.alone:
-            return Decision(Deed.PUSH, "no ledger has a proof of it: union, for a deletion would need one")
-        return Decision(Deed.NOTE, "no proof of it here: the peer's finder may have one")
-    return Decision(Deed.PUSH, "new here")
+        if view.cause is Cause.FINDER and view.may_delete and view.deletions_travel:
+            return Decision(Action.DELETE_LOCAL, "deleted at the peer, unchanged here")
+        return Decision(Action.NOTHING, "deleted at the peer: the peer's own event will say so")
+    if local.is_replica:
+        if view.cause is not Cause.FINDER or not view.settled:
+            return Decision(Action.NOTHING, "a replica is never copied back")
+        if view.unmatched:
+            return Decision(Action.PUSH, "no ledger has a proof of it: union, for a deletion would need one")
+        return Decision(Action.MARK_UNMATCHED, "no proof of it here: the peer's finder may have one")
+    return Decision(Action.PUSH, "new here")
 
 
-def _only_there(view: View, remote: Sighting) -> Decision:
+def _only_there(view: KeyState, remote: ObservedVersion) -> Decision:
     entry = view.entry
-    by_user = view.cause is Cause.REMOVED or (view.cause is Cause.FINDING and view.deletion)
+    by_user = view.cause is Cause.REMOVED or (view.cause is Cause.FINDER and view.may_delete)
     if _zombie_there(view, remote):
-        return Decision(Deed.DELETE_REMOTE, "a copy that arrived after its deletion")
-    if entry.agreed is not None and remote.identity == entry.agreed.identity:
+        return Decision(Action.DELETE_REMOTE, "a copy that arrived after its deletion")
+    if entry.synced is not None and remote.version == entry.synced.version:
         if by_user and view.deletions_travel and not view.stale:
-            return Decision(Deed.DELETE_REMOTE, "deleted here, unchanged at the peer")
-        return Decision(Deed.NOTHING, "gone here: the deletion's own event will say so")
-    if entry.expired is not None and remote.identity == entry.expired.identity:
-        if view.cause is Cause.REMOVED and not view.permanent and view.deletions_travel and not view.stale:
-            return Decision(Deed.DELETE_REMOTE, "deleted here after an earlier version expired, unchanged at the peer")
-        return Decision(Deed.NOTHING, "expired here by a lifecycle rule, kept at the peer")
-    own_replica = remote.replica and remote.identity.origin is view.side
-    if own_replica and entry.deleted and not entry.is_dead(remote.identity) and view.deletions_travel:
-        return Decision(Deed.DELETE_REMOTE, "a version of this side that was deleted here before its copy was recorded")
-    return Decision(Deed.NOTHING, "new at the peer: the peer's own event will say so")
+            return Decision(Action.DELETE_REMOTE, "deleted here, unchanged at the peer")
+        return Decision(Action.NOTHING, "gone here: the deletion's own event will say so")
+    if entry.expired is not None and remote.version == entry.expired.version:
+        if view.cause is Cause.REMOVED and not view.version_removed and view.deletions_travel and not view.stale:
+            return Decision(
+                Action.DELETE_REMOTE, "deleted here after an earlier version expired, unchanged at the peer"
+            )
+        return Decision(Action.NOTHING, "expired here by a lifecycle rule, kept at the peer")
+    own_replica = remote.is_replica and remote.version.origin is view.side
+    if own_replica and entry.last_deletion and not entry.was_deleted(remote.version) and view.deletions_travel:
+        return Decision(
+            Action.DELETE_REMOTE, "a version of this side that was deleted here before its copy was recorded"
+        )
+    return Decision(Action.NOTHING, "new at the peer: the peer's own event will say so")
 
 
-def _both(view: View, local: Sighting, remote: Sighting) -> Decision:
-    if local.identity == remote.identity:
-        return Decision(Deed.AGREE, "both hold this version")
-    if _same_content(local.seen, remote.seen):
-        return Decision(Deed.AGREE, "the same content on both sides")
+def _both(view: KeyState, local: ObservedVersion, remote: ObservedVersion) -> Decision:
+    if local.version == remote.version:
+        return Decision(Action.RECORD_SYNCED, "both hold this version")
+    if _same_content(local.head, remote.head):
+        return Decision(Action.RECORD_SYNCED, "the same content on both sides")
     if _is_same(view, local):
-        if remote.replica and remote.identity.origin is view.side and not _long_after(local, remote):
-            return _crossed(view, local, remote) if local.replica else Decision(Deed.PUSH, _FORMER)
-        if view.cause is Cause.FINDING:
-            return Decision(Deed.PULL, "changed at the peer, unchanged here")
-        return Decision(Deed.NOTHING, "changed at the peer: the peer's own event will say so")
-    if _is_same(view, remote) and not local.replica:
-        return Decision(Deed.PUSH, "changed here, unchanged at the peer")
+        if remote.is_replica and remote.version.origin is view.side and not _long_after(local, remote):
+            return _crossed(view, local, remote) if local.is_replica else Decision(Action.PUSH, _FORMER)
+        if view.cause is Cause.FINDER:
+            return Decision(Action.PULL, "changed at the peer, unchanged here")
+        return Decision(Action.NOTHING, "changed at the peer: the peer's own event will say so")
+    if _is_same(view, remote) and not local.is_replica:
+        return Decision(Action.PUSH, "changed here, unchanged at the peer")
     if _zombie_there(view, remote):
-        if local.replica:
-            return Decision(Deed.DELETE_REMOTE, "a copy that arrived after its deletion")
-        return Decision(Deed.PUSH, "over a copy that arrived after its deletion")
-    if local.replica and not remote.replica:
-        return Decision(Deed.NOTHING, "a replica here, newer content at the peer: the peer's own event will say so")
-    if not local.replica and remote.replica and remote.identity.origin is view.side:
-        return Decision(Deed.PUSH, _FORMER)
+        if local.is_replica:
+            return Decision(Action.DELETE_REMOTE, "a copy that arrived after its deletion")
+        return Decision(Action.PUSH, "over a copy that arrived after its deletion")
+    if local.is_replica and not remote.is_replica:
+        return Decision(Action.NOTHING, "a replica here, newer content at the peer: the peer's own event will say so")
+    if not local.is_replica and remote.is_replica and remote.version.origin is view.side:
+        return Decision(Action.PUSH, _FORMER)
     return _contest(view, local, remote)
 
 
 _FORMER = "the peer holds a former version of this side"
-_BOTH_DELETED = Decision(Deed.DELETE_BOTH, "both were deleted while their copies crossed")
+_BOTH_DELETED = Decision(Action.DELETE_BOTH, "both were deleted while their copies crossed")
 
 
-def _crossed(view: View, local: Sighting, remote: Sighting) -> Decision:
+def _crossed(view: KeyState, local: ObservedVersion, remote: ObservedVersion) -> Decision:
     """Each side holds a replica of the other's: both workers wrote when users had moved on.
 
     The peer's version came here while it was there; ours stands there now, so the peer's was deleted there, or ours
@@ -180,77 +184,88 @@ def _crossed(view: View, local: Sighting, remote: Sighting) -> Decision:
     """
     if _zombie_there(view, remote) or _outlived(view, local, remote):
         return _BOTH_DELETED
-    patience = PATIENCE_IN_A_TIE if wins(local.identity, remote.identity, view.policy) else PATIENCE_UNSURE
+    patience = (
+        WAIT_ATTEMPTS_IN_A_TIE
+        if wins(local.version, remote.version, view.policy)
+        else WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN
+    )
     if view.attempt < patience:
-        return Decision(Deed.WAIT, f"{_FORMER}: a deletion on its way may say more")
-    return Decision(Deed.PUSH, _FORMER)
+        return Decision(Action.WAIT, f"{_FORMER}: a deletion on its way may say more")
+    return Decision(Action.PUSH, _FORMER)
 
 
-def _long_after(local: Sighting, remote: Sighting) -> bool:
+def _long_after(local: ObservedVersion, remote: ObservedVersion) -> bool:
     """Did it come there so long after ours came here that no worker wrote it? Then a user brought an old version back
     by copying it, stamp and all: the peer's edit."""
-    return local.replica and remote.seen.modified - local.seen.modified > CROSSING_SECONDS
+    return local.is_replica and remote.head.modified - local.head.modified > CROSSING_SECONDS
 
 
-def _outlived(view: View, local: Sighting, remote: Sighting) -> bool:
+def _outlived(view: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
     """Was this version of ours, of which only the time is known, gone from here before what is here now arrived?"""
-    died = view.entry.died if view.entry.deleted and view.deletions_travel else 0
-    return remote.identity.modified <= died <= local.seen.modified and not _in_parts(remote)
+    died = view.entry.deleted_at if view.entry.last_deletion and view.deletions_travel else 0
+    return remote.version.modified <= died <= local.head.modified and not _in_parts(remote)
 
 
-def _contest(view: View, local: Sighting, remote: Sighting) -> Decision:
-    users = not local.replica and not remote.replica
-    crossed = local.replica and remote.replica and remote.identity.origin is view.side
+def _contest(view: KeyState, local: ObservedVersion, remote: ObservedVersion) -> Decision:
+    users = not local.is_replica and not remote.is_replica
+    crossed = local.is_replica and remote.is_replica and remote.version.origin is view.side
     if crossed and _outlived(view, local, remote):
         return _BOTH_DELETED
-    tie = local.identity.modified == remote.identity.modified or _in_parts(local) or _in_parts(remote) or crossed
-    ours = wins(local.identity, remote.identity, view.policy)
-    overruled = ours != newer(local.identity, remote.identity)  # the later one loses: it may have seen the other
-    if view.attempt < (PATIENCE_UNSURE if view.unsure else PATIENCE_IN_A_TIE if tie or overruled else PATIENCE):
-        return Decision(Deed.WAIT, "both sides changed: an event on its way may say that one had seen the other")
+    tie = local.version.modified == remote.version.modified or _in_parts(local) or _in_parts(remote) or crossed
+    ours = wins(local.version, remote.version, view.policy)
+    overruled = ours != newer(local.version, remote.version)  # the later one loses: it may have seen the other
+    if view.attempt < (
+        WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN
+        if view.may_have_written
+        else WAIT_ATTEMPTS_IN_A_TIE
+        if tie or overruled
+        else WAIT_ATTEMPTS
+    ):
+        return Decision(Action.WAIT, "both sides changed: an event on its way may say that one had seen the other")
     if ours:
-        return Decision(Deed.PUSH, "conflict: this side's version wins", remote.identity if users else None)
-    loser = local.identity if users else None
-    if view.cause is Cause.FINDING and remote.replica:
-        return Decision(Deed.PULL, "conflict: the peer's version wins", loser)
-    return Decision(Deed.NOTHING, "conflict: the peer's version wins and the peer will write it", loser)
+        return Decision(Action.PUSH, "conflict: this side's version wins", remote.version if users else None)
+    loser = local.version if users else None
+    if view.cause is Cause.FINDER and remote.is_replica:
+        return Decision(Action.PULL, "conflict: the peer's version wins", loser)
+    return Decision(Action.NOTHING, "conflict: the peer's version wins and the peer will write it", loser)
 
 
-def _in_parts(sighting: Sighting) -> bool:
+def _in_parts(sighting: ObservedVersion) -> bool:
     """An upload in parts bears the time of its beginning, and replaces what it meets at its end."""
-    return "-" in sighting.identity.shown[0]
+    return "-" in sighting.version.shown[0]
 
 
-def _is_same(view: View, sighting: Sighting) -> bool:
-    return view.entry.agreed is not None and sighting.identity == view.entry.agreed.identity
+def _is_same(view: KeyState, sighting: ObservedVersion) -> bool:
+    return view.entry.synced is not None and sighting.version == view.entry.synced.version
 
 
-def _same_content(a: Seen, b: Seen) -> bool:
+def _same_content(a: ObjectHead, b: ObjectHead) -> bool:
     return a.etag == b.etag and a.size == b.size and _carried(a) == _carried(b)
 
 
-def _carried(seen: Seen) -> Attributes:
+def _carried(seen: ObjectHead) -> Attributes:
     return replace(seen.attributes, storage_class="")  # each side has its own
 
 
-def _zombie_here(view: View, local: Sighting) -> bool:
+def _zombie_here(view: KeyState, local: ObservedVersion) -> bool:
     """A replica of a version that was deleted, with another time than it had then: it was written again.
 
     With its former time it is the former object, brought back by a user who removed a delete marker.
     """
-    if not local.replica or not view.deletions_travel:
+    if not local.is_replica or not view.deletions_travel:
         return False
     return any(
-        d.identity == local.identity and d.local.modified not in (None, local.seen.modified) for d in view.entry.dead
+        d.version == local.version and d.local.modified not in (None, local.head.modified)
+        for d in view.entry.deleted_versions
     )
 
 
-def _zombie_there(view: View, remote: Sighting) -> bool:
+def _zombie_there(view: KeyState, remote: ObservedVersion) -> bool:
     """The same at the peer, told by the time of the deletion: what is older was brought back by a user."""
-    if not remote.replica or not view.deletions_travel:
+    if not remote.is_replica or not view.deletions_travel:
         return False
-    if remote.identity.origin is view.side and remote.identity.shown[0] == view.spent:
+    if remote.version.origin is view.side and remote.version.shown[0] == view.superseded_etag:
         return True
-    if remote.identity == view.wrote and view.local is None and view.entry.agreed is None:
-        return view.entry.expired is None and remote.identity.modified < view.entry.died
-    return view.entry.is_dead(remote.identity) and remote.seen.modified >= view.entry.died
+    if remote.version == view.unrecorded and view.local is None and view.entry.synced is None:
+        return view.entry.expired is None and remote.version.modified < view.entry.deleted_at
+    return view.entry.was_deleted(remote.version) and remote.head.modified >= view.entry.deleted_at

@@ -11,112 +11,133 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from dualsync.runtime.errors import Changed, Corrupt, GiveUp, Unfit, UploadGone
+from dualsync.runtime.errors import (
+    ChecksumMismatchError,
+    ChecksumUnsupportedError,
+    PermanentError,
+    PreconditionFailedError,
+    UploadGoneError,
+)
 from dualsync.runtime.log import Outcome
 from dualsync.runtime.messages import part_request_codec, sync_request_codec
-from dualsync.runtime.messages.part_request import Portion
-from dualsync.runtime.messages.sync_request import Look
+from dualsync.runtime.messages.part_request import PartRequest
+from dualsync.runtime.messages.sync_request import SyncRequest
 from dualsync.runtime.model.records import UPLOAD
-from dualsync.runtime.sync.context import Context, Result
+from dualsync.runtime.sync.context import SyncContext, SyncResult
 from dualsync.runtime.transfer import upload_record_codec
-from dualsync.runtime.transfer.multipart import CORRUPT_ATTEMPTS, Parts, SourceChanged, UnderWay
-from dualsync.runtime.transfer.upload_record import Upload, record_id
+from dualsync.runtime.transfer.multipart import (
+    CORRUPT_ATTEMPTS,
+    MultipartCopier,
+    SourceChangedError,
+    UploadInProgressError,
+)
+from dualsync.runtime.transfer.upload_record import UploadRecord, record_id
 
 WATCH_SECONDS = 300
 """Between two looks at an upload under way."""
 STALL_SECONDS = 900
 """Without any progress for so long, messages for what is missing are sent again; then for twice as long, and so on:
 the queue may only be long."""
-AT_ONCE = 4
+PART_REQUESTS_AT_ONCE = 4
 """Messages of parts that one process works on at a time: with the parts of each, 128 MiB are in memory."""
-STALLS = 7
+MAX_STALLS = 7
 """So often; then nothing has moved for more than a day, and a person must see why."""
 
 
-async def watch(context: Context, look: Look, under: UnderWay) -> Result:
+async def watch_upload(context: SyncContext, look: SyncRequest, under: UploadInProgressError) -> SyncResult:
     """An upload that is not all there: see that its parts are on their way, and look again later.
 
-    Raises `GiveUp` when nothing has moved for too long, and `Retry`.
+    Raises `PermanentError` when nothing has moved for too long, and `RetryableError`.
     """
     upload, now = under.upload, context.now()
-    if not upload.sent:
+    if not upload.requests_sent:
         await _send(context, look, under, now)
     elif under.present != upload.parts:
-        await _note(context, upload, replace(upload, parts=under.present, moved=now, stalls=0))
-    elif now - upload.moved >= STALL_SECONDS << upload.stalls:
-        if upload.stalls >= STALLS:
-            await _note(context, upload, replace(upload, sent=0, stalls=0))
-            raise GiveUp("stuck", f"{under.present} of {upload.count} parts, and none more for {now - upload.moved} s")
+        await _note(context, upload, replace(upload, parts=under.present, last_progress=now, stalls=0))
+    elif now - upload.last_progress >= STALL_SECONDS << upload.stalls:
+        if upload.stalls >= MAX_STALLS:
+            await _note(context, upload, replace(upload, requests_sent=0, stalls=0))
+            raise PermanentError(
+                "stuck", f"{under.present} of {upload.count} parts, and none more for {now - upload.last_progress} s"
+            )
         context.log.line("WARNING", "parts", key=look.key, present=under.present, of=upload.count, stalls=upload.stalls)
         await _note(context, upload, replace(upload, stalls=upload.stalls + 1))
         await _queue(context, under, now)
     reason = f"in parts: {under.present} of {upload.count} are there"
-    return Result(Outcome.POSTPONED, reason, again=replace(look.later(reason), since=float(now)), delay=WATCH_SECONDS)
+    return SyncResult(
+        Outcome.POSTPONED,
+        reason,
+        follow_up=replace(look.retry_after_error(reason), first_sent=float(now)),
+        delay=WATCH_SECONDS,
+    )
 
 
-async def _send(context: Context, look: Look, under: UnderWay, now: int) -> None:
+async def _send(context: SyncContext, look: SyncRequest, under: UploadInProgressError, now: int) -> None:
     """First the note of who is to be called at the end, then the messages, then that they were sent: who dies in
     between leaves a look that sends them again."""
-    told = replace(under.upload, look=sync_request_codec.encode_fields(look), parts=under.present, moved=now)
+    told = replace(under.upload, request=sync_request_codec.encode_fields(look), parts=under.present, last_progress=now)
     if await _note(context, under.upload, told):
         await _queue(context, under, now)
-        await _note(context, told, replace(told, sent=now))
+        await _note(context, told, replace(told, requests_sent=now))
 
 
-async def _note(context: Context, before: Upload, after: Upload) -> bool:
+async def _note(context: SyncContext, before: UploadRecord, after: UploadRecord) -> bool:
     """False: another look has noted something, and sees to it."""
     try:
         await context.ledger.claim(upload_record_codec.encode(after), upload_record_codec.encode(before))
-    except Changed:
+    except PreconditionFailedError:
         return False
     return True
 
 
-async def _queue(context: Context, under: UnderWay, now: int) -> None:
-    wanted = portions(under.upload, under.missing, context.copier.portion, float(now))
+async def _queue(context: SyncContext, under: UploadInProgressError, now: int) -> None:
+    wanted = part_requests(under.upload, under.missing, context.copier.portion, float(now))
     await context.queue.send([part_request_codec.encode(portion) for portion in wanted])
 
 
-async def carry(context: Context, portion: Portion) -> Result:
-    """Put the parts that a message names, as far as they are missing. Raises `Retry`, `GiveUp`."""
-    record = await context.ledger.get_record(UPLOAD, record_id(portion.route, portion.to))
+async def carry_parts(context: SyncContext, portion: PartRequest) -> SyncResult:
+    """Put the parts that a message names, as far as they are missing. Raises `RetryableError`, `PermanentError`."""
+    record = await context.ledger.get_record(UPLOAD, record_id(portion.route, portion.target_key))
     upload = None if record is None else upload_record_codec.decode(record)
-    if upload is None or upload.id != portion.upload:
-        return Result(Outcome.SKIPPED, "its upload is no more: whoever ended it has looked, or will")
-    route = context.named(upload.route)
-    carrier = Parts(route, context.ledger, context.copier.parallel)
+    if upload is None or upload.upload_id != portion.upload_id:
+        return SyncResult(Outcome.SKIPPED, "its upload is no more: whoever ended it has looked, or will")
+    route = context.route_named(upload.route)
+    carrier = MultipartCopier(route, context.ledger, context.copier.parallel)
     try:
-        listed = await route.target.list_parts(upload.to, upload.id, portion.first, portion.last) or ()
+        listed = await route.target.list_parts(upload.target_key, upload.upload_id, portion.first, portion.last) or ()
         there = upload.present(listed)
         missing = [n for n in range(portion.first, min(portion.last, upload.count) + 1) if n not in there]
         await carrier.carry(upload, missing)
-        present = upload.present(await route.target.list_parts(upload.to, upload.id) or ())
-    except SourceChanged:
-        return Result(Outcome.SKIPPED, "its source was replaced or deleted: that event looks for itself")
-    except UploadGone:
-        return Result(Outcome.SKIPPED, "its upload was ended meanwhile")
-    except Unfit as e:
+        present = upload.present(await route.target.list_parts(upload.target_key, upload.upload_id) or ())
+    except SourceChangedError:
+        return SyncResult(Outcome.SKIPPED, "its source was replaced or deleted: that event looks for itself")
+    except UploadGoneError:
+        return SyncResult(Outcome.SKIPPED, "its upload was ended meanwhile")
+    except ChecksumUnsupportedError as e:
         await carrier.plainly(upload)
-        return Result(Outcome.SKIPPED, f"its upload begins anew: {e}")
-    except Corrupt as e:
+        return SyncResult(Outcome.SKIPPED, f"its upload begins anew: {e}")
+    except ChecksumMismatchError as e:
         if portion.attempt < CORRUPT_ATTEMPTS:
             raise
-        return Result(Outcome.SKIPPED, f"left to the look that watches: {e}")
+        return SyncResult(Outcome.SKIPPED, f"left to the look that watches: {e}")
     carried = sum(end - start for start, end in map(upload.span, missing))
-    if len(present) < upload.count or not upload.look:
-        return Result(Outcome.CARRIED, f"{len(present)} of {upload.count} parts are there", bytes=carried)
+    if len(present) < upload.count or not upload.request:
+        return SyncResult(Outcome.CARRIED, f"{len(present)} of {upload.count} parts are there", bytes=carried)
     last = replace(
-        sync_request_codec.decode_fields(upload.look).later("all parts are there"), since=float(context.now())
+        sync_request_codec.decode_fields(upload.request).retry_after_error("all parts are there"),
+        first_sent=float(context.now()),
     )
-    return Result(Outcome.CARRIED, "all parts are there", bytes=carried, again=last)
+    return SyncResult(Outcome.CARRIED, "all parts are there", bytes=carried, follow_up=last)
 
 
-def portions(upload: Upload, missing: Sequence[int], size: int, now: float) -> Iterator[Portion]:
+def part_requests(upload: UploadRecord, missing: Sequence[int], size: int, now: float) -> Iterator[PartRequest]:
     """Messages for the missing parts, each for about `size` bytes that lie side by side."""
-    most = max(1, size // upload.length)
+    most = max(1, size // upload.part_length)
     run: list[int] = []
     for number in (*missing, 0):
         if run and (number != run[-1] + 1 or len(run) == most):
-            yield Portion(upload.key, upload.route, upload.to, upload.id, run[0], run[-1], since=now)
+            yield PartRequest(
+                upload.key, upload.route, upload.target_key, upload.upload_id, run[0], run[-1], first_sent=now
+            )
             run = []
         run.append(number)

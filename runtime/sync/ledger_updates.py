@@ -4,117 +4,133 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dualsync.runtime.messages.sync_request import Actor, Cause, Look
-from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
-from dualsync.runtime.model.objects import Seen
+from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.sequencer import latest
 
 
-def agreed(entry: Entry, agreement: Agreement, look: Look, now: int) -> Entry:
+def record_synced(entry: LedgerEntry, agreement: SyncedVersion, look: SyncRequest, now: int) -> LedgerEntry:
     """Both sides hold this version."""
-    known = entry.agreed is not None and entry.agreed.identity == agreement.identity
-    first, last, until = (entry.arrived, entry.landed, entry.until) if known else ("", "", "")
-    if not known and entry.former is not None and entry.former.identity == agreement.identity and entry.arrived:
-        first, until = entry.left, _next_arrival(entry, entry.left)  # here once more
+    known = entry.synced is not None and entry.synced.version == agreement.version
+    first, last, until = (entry.first_event, entry.last_event, entry.interval_end) if known else ("", "", "")
+    if not known and entry.previous is not None and entry.previous.version == agreement.version and entry.first_event:
+        first, until = entry.previous_last_event, _next_arrival(entry, entry.previous_last_event)  # here once more
     if look.cause is Cause.CREATED and look.etag == agreement.local.etag:
         first, last = min(first or look.sequencer, look.sequencer), latest(last, look.sequencer)
     return replace(
         entry,
-        agreed=agreement,
+        synced=agreement,
         expired=None,
-        former=entry.former if known else entry.agreed,
-        left=entry.left if known else entry.landed,
-        dead=tuple(d for d in entry.dead if d.identity != agreement.identity),
+        previous=entry.previous if known else entry.synced,
+        previous_last_event=entry.previous_last_event if known else entry.last_event,
+        deleted_versions=tuple(d for d in entry.deleted_versions if d.version != agreement.version),
         sequencer=latest(entry.sequencer, look.sequencer),
-        arrived=first,
-        landed=last,
-        until=until,
+        first_event=first,
+        last_event=last,
+        interval_end=until,
         updated=now,
     )
 
 
-def gone(entry: Entry, look: Look, now: int, *, by_user: bool) -> Entry:
+def record_tombstone(entry: LedgerEntry, look: SyncRequest, now: int, *, by_user: bool) -> LedgerEntry:
     """Neither side holds the key: a tombstone that names what was deleted. `by_user`: deleted here, by a user."""
     return replace(
         entry,
-        agreed=None,
+        synced=None,
         expired=None,
-        dead=entry.buried(entry.agreed or entry.expired),
+        deleted_versions=entry.with_deleted(entry.synced or entry.expired),
         sequencer=latest(entry.sequencer, look.sequencer),
-        deleted=latest(entry.deleted, look.sequencer) if by_user else entry.deleted,
-        died=max(entry.died, int(look.time) or now),
+        last_deletion=latest(entry.last_deletion, look.sequencer) if by_user else entry.last_deletion,
+        deleted_at=max(entry.deleted_at, int(look.event_time) or now),
         updated=now,
     )
 
 
-def removal(entry: Entry, look: Look, now: int, *, present: bool = False, here: bool = False) -> Entry:
+def record_user_deletion(
+    entry: LedgerEntry, look: SyncRequest, now: int, *, present: bool = False, here: bool = False
+) -> LedgerEntry:
     """A user deleted something here; what the peer holds is not decided yet, or a later version is here.
 
     The agreed version, had it arrived before and is not `present`, is what was deleted. It stays the belief of what the
     peer holds. While anything is `here`, the permanent removal of one version says nothing of the others.
     """
     hit = None
-    if not present and "" < entry.arrived <= entry.landed < look.sequencer:
-        hit = entry.agreed
-    elif "" < entry.left < look.sequencer:
-        hit = entry.former
+    if not present and "" < entry.first_event <= entry.last_event < look.sequencer:
+        hit = entry.synced
+    elif "" < entry.previous_last_event < look.sequencer:
+        hit = entry.previous
     return replace(
         entry,
-        dead=entry.buried(hit),
+        deleted_versions=entry.with_deleted(hit),
         sequencer=latest(entry.sequencer, look.sequencer),
-        deleted=entry.deleted if look.permanent and (here or present) else latest(entry.deleted, look.sequencer),
-        died=max(entry.died, int(look.time)),
+        last_deletion=entry.last_deletion
+        if look.version_removed and (here or present)
+        else latest(entry.last_deletion, look.sequencer),
+        deleted_at=max(entry.deleted_at, int(look.event_time)),
         updated=now,
     )
 
 
-def arrival(entry: Entry, look: Look) -> Entry:
+def record_late_creation(entry: LedgerEntry, look: SyncRequest) -> LedgerEntry:
     """What a user's creation tells late: when the version before the agreed one had come, and so whether a later
     deletion here was its."""
-    former, mark = entry.former, look.sequencer
-    if look.cause is not Cause.CREATED or former is None or entry.left or look.etag != former.local.etag or not mark:
+    former, mark = entry.previous, look.sequencer
+    if (
+        look.cause is not Cause.CREATED
+        or former is None
+        or entry.previous_last_event
+        or look.etag != former.local.etag
+        or not mark
+    ):
         return entry
-    if entry.arrived and entry.arrived <= mark:
+    if entry.first_event and entry.first_event <= mark:
         return entry
-    hit = former if mark < entry.deleted and (not entry.arrived or entry.deleted < entry.arrived) else None
-    return replace(entry, left=mark, dead=entry.buried(hit))
+    hit = (
+        former
+        if mark < entry.last_deletion and (not entry.first_event or entry.last_deletion < entry.first_event)
+        else None
+    )
+    return replace(entry, previous_last_event=mark, deleted_versions=entry.with_deleted(hit))
 
 
-def was_in_between(entry: Entry, mark: str) -> bool:
+def was_current_in_between(entry: LedgerEntry, mark: str) -> bool:
     """Was what arrived at `mark` here before the agreed version came (last), and after all else that is known?"""
-    return mark < entry.landed and (entry.former is None or entry.left < mark)
+    return mark < entry.last_event and (entry.previous is None or entry.previous_last_event < mark)
 
 
-def came_before(entry: Entry, agreement: Agreement, look: Look) -> Entry:
+def record_earlier_version(entry: LedgerEntry, agreement: SyncedVersion, look: SyncRequest) -> LedgerEntry:
     """A late echo: this version was here before the agreed one. Should it come again, a deletion in between was its."""
-    dead = look.sequencer < entry.deleted < _next_arrival(entry, look.sequencer)
-    noted = replace(entry, former=agreement, left=look.sequencer)
-    return replace(noted, dead=noted.buried(agreement)) if dead else noted
+    dead = look.sequencer < entry.last_deletion < _next_arrival(entry, look.sequencer)
+    noted = replace(entry, previous=agreement, previous_last_event=look.sequencer)
+    return replace(noted, deleted_versions=noted.with_deleted(agreement)) if dead else noted
 
 
-def _next_arrival(entry: Entry, mark: str) -> str:
+def _next_arrival(entry: LedgerEntry, mark: str) -> str:
     """When the agreed version came after what was here at `mark`: its first arrival, or its last."""
-    return entry.arrived if mark < entry.arrived else entry.landed
+    return entry.first_event if mark < entry.first_event else entry.last_event
 
 
-def brought_back(entry: Entry, look: Look, here: Seen) -> Entry:
+def record_undelete(entry: LedgerEntry, look: SyncRequest, here: ObjectHead) -> LedgerEntry:
     """A user removed the delete marker, or the version, over an older one that is `here` now: had it gone before, then
     it was dead. Its echo may not have been read yet: then only the times say so."""
-    user = look.actor is Actor.USER and look.cause is Cause.REMOVED and look.permanent
-    if not user or here.stamp is None or not here.modified < entry.died:
+    user = look.actor is Actor.USER and look.cause is Cause.REMOVED and look.version_removed
+    if not user or here.stamp is None or not here.modified < entry.deleted_at:
         return entry
-    held = Held(here.etag, here.modified)
-    if any(d.local == held for d in entry.dead) or (entry.agreed is not None and entry.agreed.local == held):
+    held = CopyState(here.etag, here.modified)
+    if any(d.local == held for d in entry.deleted_versions) or (
+        entry.synced is not None and entry.synced.local == held
+    ):
         return entry
-    return replace(entry, dead=entry.buried(Agreement(here.stamp.identity, held, Held(""))))
+    return replace(entry, deleted_versions=entry.with_deleted(SyncedVersion(here.stamp.version, held, CopyState(""))))
 
 
-def expired(entry: Entry, look: Look, now: int) -> Entry:
+def record_expiration(entry: LedgerEntry, look: SyncRequest, now: int) -> LedgerEntry:
     """A lifecycle rule took the object from here; the peer keeps its own."""
     return replace(
         entry,
-        agreed=None,
-        expired=entry.agreed or entry.expired,
+        synced=None,
+        expired=entry.synced or entry.expired,
         sequencer=latest(entry.sequencer, look.sequencer),
         updated=now,
     )

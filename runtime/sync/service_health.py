@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Health:
+class ServiceHealth:
     """How many looks in a row ended without an answer from a service, and what the last of them met; kept by the
     worker, read by the loop. A refusal is an answer."""
 
-    troubles: int = 0
-    last: str = ""
+    failures_in_a_row: int = 0
+    last_failure: str = ""
 
-    def good(self) -> None:
-        self.troubles = 0
+    def record_answer(self) -> None:
+        self.failures_in_a_row = 0
 
-    def bad(self, why: str) -> None:
-        self.troubles += 1
-        self.last = why
+    def record_no_answer(self, why: str) -> None:
+        self.failures_in_a_row += 1
+        self.last_failure = why

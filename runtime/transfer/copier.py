@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dualsync.runtime.errors import GiveUp
+from dualsync.runtime.errors import PermanentError
 from dualsync.runtime.model.checksums import COMPUTABLE, composite, kind, linear, value
-from dualsync.runtime.model.objects import Attributes, Condition, Seen, Written
+from dualsync.runtime.model.objects import Attributes, ObjectHead, Precondition, PutResult
 from dualsync.runtime.model.origin_version import Stamp
-from dualsync.runtime.ports import Clock, Ledger, Parallel, Reading, Route
-from dualsync.runtime.transfer.multipart import Parts, SourceChanged, of_version, whole_of
-from dualsync.runtime.transfer.upload_record import Upload
+from dualsync.runtime.ports import Clock, Ledger, ObjectReader, Parallel, Route
+from dualsync.runtime.transfer.multipart import MultipartCopier, SourceChangedError, of_version, whole_of
+from dualsync.runtime.transfer.upload_record import UploadRecord
 from dualsync.runtime.transfer.upload_record_codec import digest_attributes
 
 MAX_PARTS = 10_000
@@ -39,21 +39,22 @@ class Copier:
     """What one message carries of it."""
 
     async def copy(
-        self, route: Route, reading: Reading, key: str, stamp: Stamp, condition: Condition, to: str = ""
-    ) -> Written:
+        self, route: Route, reading: ObjectReader, key: str, stamp: Stamp, condition: Precondition, to: str = ""
+    ) -> PutResult:
         """Write what `reading` reads from the route's source at `key` to its target (as `to`), if `condition` holds
         there.
 
-        Closes `reading`. Raises `SourceChanged`, `Changed`, `Busy`, `UnderWay` and what the edges raise. An upload that
+        Closes `reading`. Raises `SourceChangedError`, `PreconditionFailedError`, `ConcurrentWriteError`,
+        `UploadInProgressError` and what the edges raise. An upload that
         a service did not let end is left for the next look, which goes on with it.
         """
-        seen = reading.seen
+        seen = reading.head
         attributes = theirs = seen.attributes
         if not self.include_metadata:
             attributes = Attributes(content_type=theirs.content_type, checksum=theirs.checksum)
         if seen.archived:
             await reading.close()
-            raise GiveUp(
+            raise PermanentError(
                 "archived", f"the object is in storage class {seen.attributes.storage_class}: restore it first"
             )
         attributes = replace(attributes, storage_class=seen.attributes.storage_class if self.keep_class else "")
@@ -65,7 +66,7 @@ class Copier:
                 await reading.close()
             body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             if len(body) != seen.size:
-                raise SourceChanged(f"read {len(body)} of {seen.size} bytes")
+                raise SourceChangedError(f"read {len(body)} of {seen.size} bytes")
             return await route.target.put(to or key, body, attributes, stamp, condition)
         await reading.close()
         if not parts and seen.size <= LONGEST_PART and value(attributes.checksum) and not linear(attributes.checksum):
@@ -73,23 +74,23 @@ class Copier:
             whole = whole_of(route.source, key, seen.etag, 0, seen.size)
             try:
                 return await route.target.put(to or key, whole, attributes, stamp, condition)
-            except GiveUp as e:
+            except PermanentError as e:
                 if e.reason != "EntityTooLarge":  # a store may take less than S3; it can still have the object in parts
                     raise
         length, checksum = await self._layout(route, key, seen, parts)
-        upload = Upload(
+        upload = UploadRecord(
             route=route.name,
             key=key,
-            to=to or key,
+            target_key=to or key,
             etag=seen.etag,
             size=seen.size,
-            length=length,
+            part_length=length,
             checksum=checksum,
             stamp=stamp.encode(),
             attributes=digest_attributes(attributes),
-            begun=int(self.clock.now()),
+            started=int(self.clock.now()),
         )
-        return await Parts(route, self.ledger, self.parallel).copy(
+        return await MultipartCopier(route, self.ledger, self.parallel).copy(
             upload,
             attributes,
             stamp,
@@ -98,7 +99,7 @@ class Copier:
             note=seen.size >= self.threshold,
         )
 
-    async def _layout(self, route: Route, key: str, seen: Seen, parts: int) -> tuple[int, str]:
+    async def _layout(self, route: Route, key: str, seen: ObjectHead, parts: int) -> tuple[int, str]:
         """The source's own length of parts where it can be had, and the checksum that the target is to make of them: a
         composite one only of parts that lie as the source's."""
         checksum = seen.attributes.checksum

@@ -12,14 +12,14 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from dualsync.runtime.errors import Changed, CredentialRejected, DualSyncError, GiveUp
+from dualsync.runtime.errors import CredentialRejectedError, DualSyncError, PermanentError, PreconditionFailedError
 from dualsync.runtime.log import Log
-from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.ports import Bucket, Clock, Ledger
 from dualsync.runtime.transfer import upload_record_codec
-from dualsync.runtime.transfer.upload_record import Upload
+from dualsync.runtime.transfer.upload_record import UploadRecord
 
 QUIET_SECONDS = 3600
 """Younger than this an upload is left alone: a worker has it in hand."""
@@ -39,7 +39,7 @@ def sessions_of(account: str, role: str) -> Callable[[str], bool]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class StaleUploadSweep:
     """One pass over the uploads under way. `initiator` is the ARN of the user whose key writes to `remote`; `by_worker`
     tells which initiators of uploads to `local` are this side's workers."""
 
@@ -52,48 +52,53 @@ class Sweep:
     by_worker: Callable[[str], bool]
 
     async def run(self) -> int:
-        """How many were aborted. What fails is said, and left to the next pass. Raises `CredentialRejected`."""
+        """How many were aborted. What fails is said, and left to the next pass. Raises `CredentialRejectedError`."""
         now = self.clock.now()
         noted = [upload_record_codec.decode(record) async for record in self.ledger.records(UPLOAD)]
         ended = 0
         for upload in noted:
-            ended += await self._carefully(self._noted(upload, now), upload.to)
-        ids = {upload.id for upload in noted}
+            ended += await self._carefully(self._noted(upload, now), upload.target_key)
+        ids = {upload.upload_id for upload in noted}
         ended += await self._carefully(self._unnoted(self.remote, self._by_dedicated_user, ids, now), "")
         return ended + await self._carefully(self._unnoted(self.local, self.by_worker, ids, now), "")
 
     async def _carefully(self, work: Awaitable[int], key: str) -> int:
         try:
             return await work
-        except CredentialRejected:
+        except CredentialRejectedError:
             raise
         except DualSyncError as e:
             self.log.line("WARNING", "uploads", key=key or None, reason=f"{type(e).__name__}: {e}")
             return 0
 
-    async def _noted(self, upload: Upload, now: float) -> int:
-        since = max(upload.begun, upload.moved)
+    async def _noted(self, upload: UploadRecord, now: float) -> int:
+        since = max(upload.started, upload.last_progress)
         if now - since < QUIET_SECONDS:
             return 0
         why = "" if now - since < ABANDONED_SECONDS else f"nothing has moved for {ABANDONED_SECONDS // 86400} days"
         why = why or await self._useless(upload)
         if not why:
             return 0
-        await self._bucket(upload.route.partition(">")[2]).abort_upload(upload.to, upload.id)
+        await self._bucket(upload.route.partition(">")[2]).abort_upload(upload.target_key, upload.upload_id)
         try:
             await self.ledger.release(upload_record_codec.encode(upload))
-        except Changed:
+        except PreconditionFailedError:
             return 0  # replaced by a worker meanwhile
-        self.log.line("INFO", "uploads", key=upload.to, upload=upload.id, reason=f"aborted: {why}")
+        self.log.line("INFO", "uploads", key=upload.target_key, upload=upload.upload_id, reason=f"aborted: {why}")
         return 1
 
-    async def _useless(self, upload: Upload) -> str:
+    async def _useless(self, upload: UploadRecord) -> str:
         seen = await self._bucket(upload.route.partition(">")[0]).head(upload.key)
         if seen is None or seen.etag != upload.etag:
             return "its source has gone or was replaced"
-        agreed = (await self.ledger.get(upload.key) or Entry(upload.key)).agreed
+        agreed = (await self.ledger.get(upload.key) or LedgerEntry(upload.key)).synced
         stamp = Stamp.decode(upload.stamp)
-        if upload.to == upload.key and agreed is not None and stamp is not None and agreed.identity == stamp.identity:
+        if (
+            upload.target_key == upload.key
+            and agreed is not None
+            and stamp is not None
+            and agreed.version == stamp.version
+        ):
             return "both sides hold this version"
         return ""
 
@@ -103,7 +108,7 @@ class Sweep:
     async def _unnoted(self, bucket: Bucket, ours: Callable[[str], bool], noted: set[str], now: float) -> int:
         try:
             begun = await bucket.list_uploads()
-        except GiveUp:
+        except PermanentError:
             return 0  # a store without this call
         ended = 0
         for upload in begun:

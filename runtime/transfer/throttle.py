@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from dualsync.runtime.model.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
+from dualsync.runtime.model.objects import (
+    Attributes,
+    ListedObject,
+    ListedUpload,
+    ObjectHead,
+    Part,
+    Precondition,
+    PutResult,
+    StartedUpload,
+)
 from dualsync.runtime.model.origin_version import Stamp
-from dualsync.runtime.model.streamed_body import Pieces
-from dualsync.runtime.ports import Bucket, Clock, Reading
+from dualsync.runtime.model.streamed_body import StreamedBody
+from dualsync.runtime.ports import Bucket, Clock, ObjectReader
 
 SLICE = 5.0
 """Longest sleep in seconds, so that a lifted limit is felt soon."""
@@ -74,16 +83,16 @@ class Throttle:
             await self._bytes.take(size)
 
 
-class _ThrottledReading:
+class _ThrottledReader:
     """An object that is read no faster than allowed."""
 
-    def __init__(self, reading: Reading, throttle: Throttle) -> None:
+    def __init__(self, reading: ObjectReader, throttle: Throttle) -> None:
         self._reading = reading
         self._throttle = throttle
 
     @property
-    def seen(self) -> Seen:
-        return self._reading.seen
+    def head(self) -> ObjectHead:
+        return self._reading.head
 
     async def chunks(self) -> AsyncIterator[bytes]:
         async for chunk in self._reading.chunks():
@@ -101,14 +110,14 @@ class ThrottledBucket:
         self._bucket = bucket
         self._throttle = throttle
 
-    async def head(self, key: str, version_id: str = "") -> Seen | None:
+    async def head(self, key: str, version_id: str = "") -> ObjectHead | None:
         await self._throttle.request()
         return await self._bucket.head(key, version_id)
 
-    async def read(self, key: str) -> Reading | None:
+    async def read(self, key: str) -> ObjectReader | None:
         await self._throttle.request()
         reading = await self._bucket.read(key)
-        return None if reading is None else _ThrottledReading(reading, self._throttle)
+        return None if reading is None else _ThrottledReader(reading, self._throttle)
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         await self._throttle.request(end - start)
@@ -123,12 +132,14 @@ class ThrottledBucket:
         return await self._bucket.head_part(key, number, etag)
 
     async def put(
-        self, key: str, body: bytes | Pieces, attributes: Attributes, stamp: Stamp | None, condition: Condition
-    ) -> Written:
+        self, key: str, body: bytes | StreamedBody, attributes: Attributes, stamp: Stamp | None, condition: Precondition
+    ) -> PutResult:
         await self._throttle.request(len(body))
         return await self._bucket.put(key, body, attributes, stamp, condition)
 
-    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
+    async def create_upload(
+        self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
+    ) -> StartedUpload:
         await self._throttle.request()
         return await self._bucket.create_upload(key, attributes, stamp, checksum)
 
@@ -137,7 +148,7 @@ class ThrottledBucket:
         return await self._bucket.list_parts(key, upload_id, first, last)
 
     async def put_part(
-        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+        self, key: str, upload_id: str, number: int, body: bytes | StreamedBody, checksum: str = "", declared: str = ""
     ) -> Part:
         await self._throttle.request(len(body))
         return await self._bucket.put_part(key, upload_id, number, body, checksum, declared)
@@ -147,22 +158,22 @@ class ThrottledBucket:
         key: str,
         upload_id: str,
         parts: Sequence[Part],
-        condition: Condition,
+        condition: Precondition,
         checksum: str = "",
         declared: str = "",
-    ) -> Written:
+    ) -> PutResult:
         await self._throttle.request()
         return await self._bucket.complete_upload(key, upload_id, parts, condition, checksum, declared)
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         await self._bucket.abort_upload(key, upload_id)
 
-    async def list_uploads(self) -> Sequence[Begun]:
+    async def list_uploads(self) -> Sequence[ListedUpload]:
         return await self._bucket.list_uploads()
 
-    async def delete(self, key: str, condition: Condition) -> None:
+    async def delete(self, key: str, condition: Precondition) -> None:
         await self._throttle.request()
         await self._bucket.delete(key, condition)
 
-    def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+    def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
         return self._bucket.list(after, until, prefix)

@@ -11,52 +11,52 @@ import hashlib
 from dualsync.runtime.model.field_reader import MAX_BYTES, MAX_ETAG_CHARACTERS, MAX_SECONDS, FieldReader
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.records import UPLOAD, Record
-from dualsync.runtime.transfer.upload_record import Upload, record_id
+from dualsync.runtime.transfer.upload_record import UploadRecord, record_id
 
 
-def encode(upload: Upload) -> Record:
+def encode(upload: UploadRecord) -> Record:
     """Return the record."""
     data: dict[str, object] = {
         "route": upload.route,
-        "to": upload.to,
+        "to": upload.target_key,
         "etag": upload.etag,
         "size": upload.size,
-        "length": upload.length,
+        "length": upload.part_length,
         "stamp": upload.stamp,
         "attributes": upload.attributes,
-        "id": upload.id,
+        "id": upload.upload_id,
         "checksum": upload.checksum,
-        "corrupt": upload.corrupt,
-        "sent": upload.sent,
+        "corrupt": upload.checksum_failures,
+        "sent": upload.requests_sent,
         "parts": upload.parts,
-        "moved": upload.moved,
+        "moved": upload.last_progress,
         "stalls": upload.stalls,
-        "look": upload.look,
+        "look": upload.request,
     }
-    return Record(UPLOAD, id=record_id(upload.route, upload.to), time=upload.begun, key=upload.key, data=data)
+    return Record(UPLOAD, id=record_id(upload.route, upload.target_key), time=upload.started, key=upload.key, data=data)
 
 
-def decode(record: Record) -> Upload:
+def decode(record: Record) -> UploadRecord:
     """Return the upload of a record that `encode` made. Raises `FieldError` for wrong types and ranges."""
     data = FieldReader(record.data, "upload record")
-    return Upload(
+    return UploadRecord(
         route=data.text("route", ""),
         key=record.key,
-        to=data.text("to", ""),
+        target_key=data.text("to", ""),
         etag=data.text("etag", "", longest=MAX_ETAG_CHARACTERS),
         size=data.integer("size", 0, high=MAX_BYTES),
-        length=data.integer("length", 1, low=1, high=MAX_BYTES),
+        part_length=data.integer("length", 1, low=1, high=MAX_BYTES),
         stamp=data.text("stamp", ""),
         attributes=data.text("attributes", ""),
-        id=data.text("id", ""),
-        begun=record.time,
+        upload_id=data.text("id", ""),
+        started=record.time,
         checksum=data.text("checksum", ""),
-        corrupt=data.integer("corrupt", 0),
-        sent=data.integer("sent", 0, high=MAX_SECONDS),
+        checksum_failures=data.integer("corrupt", 0),
+        requests_sent=data.integer("sent", 0, high=MAX_SECONDS),
         parts=data.integer("parts", 0),
-        moved=data.integer("moved", 0, high=MAX_SECONDS),
+        last_progress=data.integer("moved", 0, high=MAX_SECONDS),
         stalls=data.integer("stalls", 0, high=63),
-        look=data.mapping("look", {}),
+        request=data.mapping("look", {}),
     )
 
 

@@ -33,7 +33,7 @@ class Account:
         self._lock = threading.Lock()
 
     def client(self, service: str) -> Any:
-        """A boto3 client in this account and region. Raises `Refused` for what AWS's models do not allow."""
+        """A boto3 client in this account and region. Raises `ServiceError` for what AWS's models do not allow."""
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = watch(client(self.session, service, self.endpoint))

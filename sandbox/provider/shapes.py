@@ -18,7 +18,7 @@ class Refused(ValueError):
 
 
 def watch(client: Any) -> Any:
-    """The client, which from now on raises `Refused` for what AWS's model does not allow."""
+    """The client, which from now on raises `ServiceError` for what AWS's model does not allow."""
     name = client.meta.service_model.service_name
 
     def look(params: dict[str, Any], model: Any, **_: Any) -> None:

@@ -14,7 +14,7 @@ VISIBILITY_SECONDS = 30
 """Visibility time-out of every world's queue."""
 
 
-class World(Protocol):
+class AdapterWorld(Protocol):
     """An empty bucket, queue and ledger. Nothing is shared between two worlds."""
 
     name: str
@@ -75,7 +75,7 @@ class StsIdentity(Protocol):
     async def user_id(self) -> str: ...
 
 
-def differs(world: World, name: str, how: str, page: str) -> None:
+def differs(world: AdapterWorld, name: str, how: str, page: str) -> None:
     """Skip a test for a stand-in that is known to be wrong, naming the page of AWS's documentation that decides."""
     if world.name == name:
         pytest.skip(f"{name} {how}; decided by: {page}")

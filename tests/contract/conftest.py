@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.adapters import World
+from tests.contract.adapters import AdapterWorld
 from tests.contract.memory import MemoryWorld
 from tests.support.coroutines import run_if_coroutine
 from tests.support.moto_server import Server, ServerWorld
@@ -20,8 +20,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(params=["moto", "memory"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    made: World = ServerWorld(request.getfixturevalue("server")) if request.param == "moto" else MemoryWorld()
+def world(request: pytest.FixtureRequest) -> Iterator[AdapterWorld]:
+    made: AdapterWorld = ServerWorld(request.getfixturevalue("server")) if request.param == "moto" else MemoryWorld()
     yield made
     made.close()
 

@@ -7,15 +7,23 @@ import hashlib
 
 import pytest
 
-from dualsync.runtime.errors import Changed, UploadGone
-from dualsync.runtime.model.objects import NOTHING, Attributes, Condition, Part, Row, Seen, Written
-from dualsync.runtime.model.origin_version import Identity, Stamp, key_hash
+from dualsync.runtime.errors import PreconditionFailedError, UploadGoneError
+from dualsync.runtime.model.objects import (
+    MUST_NOT_EXIST,
+    Attributes,
+    ListedObject,
+    ObjectHead,
+    Part,
+    Precondition,
+    PutResult,
+)
+from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.ports import Bucket
 from dualsync.runtime.settings import SideName
-from tests.contract.adapters import World, differs
+from tests.contract.adapters import AdapterWorld, differs
 
 PLAIN = Attributes(content_type="text/plain")
-STAMP = Stamp("pair", key_hash("k"), Identity(SideName.CN, 1_790_000_000, "0123456789abcdef"), 5)
+STAMP = Stamp("pair", key_hash("k"), OriginVersion(SideName.CN, 1_790_000_000, "0123456789abcdef"), 5)
 PART = 5 << 20
 ODD_KEYS = [
     "a//b",
@@ -46,18 +54,18 @@ async def content(bucket: Bucket, key: str) -> bytes | None:
         await reading.close()
 
 
-async def head(bucket: Bucket, key: str) -> Seen:
+async def head(bucket: Bucket, key: str) -> ObjectHead:
     seen = await bucket.head(key)
     assert seen is not None
     return seen
 
 
-async def rows(bucket: Bucket, after: str = "", until: str = "", prefix: str = "") -> list[Row]:
+async def rows(bucket: Bucket, after: str = "", until: str = "", prefix: str = "") -> list[ListedObject]:
     return [row async for page in bucket.list(after, until, prefix) for row in page]
 
 
-async def put(bucket: Bucket, key: str, body: bytes = b"hello", stamp: Stamp | None = None) -> Written:
-    return await bucket.put(key, body, PLAIN, stamp, NOTHING)
+async def put(bucket: Bucket, key: str, body: bytes = b"hello", stamp: Stamp | None = None) -> PutResult:
+    return await bucket.put(key, body, PLAIN, stamp, MUST_NOT_EXIST)
 
 
 async def upload(bucket: Bucket, key: str, *bodies: bytes) -> tuple[str, list[Part]]:
@@ -65,7 +73,7 @@ async def upload(bucket: Bucket, key: str, *bodies: bytes) -> tuple[str, list[Pa
     return upload_id, [await bucket.put_part(key, upload_id, n, body) for n, body in enumerate(bodies, 1)]
 
 
-async def test_what_is_put_is_there(world: World) -> None:
+async def test_what_is_put_is_there(world: AdapterWorld) -> None:
     bucket = world.bucket()
     attributes = Attributes(
         content_type="text/css",
@@ -76,26 +84,26 @@ async def test_what_is_put_is_there(world: World) -> None:
         expires="Wed, 21 Oct 2026 07:28:00 GMT",
         metadata=(("colour", "green"), ("size", "")),
     )
-    written = await bucket.put("k", b"hello", attributes, STAMP, NOTHING)
+    written = await bucket.put("k", b"hello", attributes, STAMP, MUST_NOT_EXIST)
     seen = await head(bucket, "k")
     assert written.etag == seen.etag == hashlib.md5(b"hello").hexdigest()
     assert (seen.size, seen.stamp, seen.version_id, seen.archived) == (5, STAMP, "", False)
     assert seen.attributes == attributes
     assert await content(bucket, "k") == b"hello"
-    assert await rows(bucket) == [Row("k", seen.etag, 5, seen.modified)]
+    assert await rows(bucket) == [ListedObject("k", seen.etag, 5, seen.modified)]
 
 
-async def test_reading_shows_what_heading_shows(world: World) -> None:
+async def test_reading_shows_what_heading_shows(world: AdapterWorld) -> None:
     bucket = world.bucket()
     await put(bucket, "k", stamp=STAMP)
     reading = await bucket.read("k")
     assert reading is not None
-    assert reading.seen == await bucket.head("k")
+    assert reading.head == await bucket.head("k")
     await reading.close()
     await reading.close()
 
 
-async def test_what_is_archived_is_seen_and_listed_so(world: World) -> None:
+async def test_what_is_archived_is_seen_and_listed_so(world: AdapterWorld) -> None:
     bucket = world.bucket()
     await put(bucket, "asleep")
     await put(bucket, "awake")
@@ -108,7 +116,7 @@ async def test_what_is_archived_is_seen_and_listed_so(world: World) -> None:
     assert [row.archived for row in await rows(bucket)] == [False, False]
 
 
-async def test_what_is_not_there_is_none(world: World) -> None:
+async def test_what_is_not_there_is_none(world: AdapterWorld) -> None:
     bucket = world.bucket()
     assert await bucket.head("k") is None
     assert await bucket.read("k") is None
@@ -116,7 +124,7 @@ async def test_what_is_not_there_is_none(world: World) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (2 << 20) + 7])
-async def test_any_size(world: World, size: int) -> None:
+async def test_any_size(world: AdapterWorld, size: int) -> None:
     body = bytes(range(251)) * (size // 251 + 1)
     bucket = world.bucket()
     await put(bucket, "k", body[:size])
@@ -126,7 +134,7 @@ async def test_any_size(world: World, size: int) -> None:
 
 @pytest.mark.parametrize("key", ODD_KEYS, ids=lambda key: ascii(key[:9]))
 @pytest.mark.parametrize("prefix", ["", "data/x y+z/"])
-async def test_any_key(world: World, key: str, prefix: str) -> None:
+async def test_any_key(world: AdapterWorld, key: str, prefix: str) -> None:
     if "\n" in key:
         differs(world, "moto", "has no route for a key with a line feed", "Amazon S3 User Guide, Naming objects")
     bucket = world.bucket(prefix)
@@ -138,75 +146,75 @@ async def test_any_key(world: World, key: str, prefix: str) -> None:
     assert await content(bucket, key) == b"hello"
     assert await bucket.read_range(key, 1, 3, written.etag) == b"el"
     assert [row.key for row in await rows(bucket)] == [key]
-    with pytest.raises(Changed):
+    with pytest.raises(PreconditionFailedError):
         await put(bucket, key)
     upload_id, parts = await upload(bucket, key, b"part")
-    written = await bucket.complete_upload(key, upload_id, parts, Condition(written.etag))
-    await bucket.delete(key, Condition(written.etag))
+    written = await bucket.complete_upload(key, upload_id, parts, Precondition(written.etag))
+    await bucket.delete(key, Precondition(written.etag))
     assert await bucket.head(key) is None
     assert await rows(bucket) == []
 
 
-async def test_a_put_for_nothing_never_overwrites(world: World) -> None:
+async def test_a_put_for_nothing_never_overwrites(world: AdapterWorld) -> None:
     bucket = world.bucket()
     await put(bucket, "k", b"first")
-    with pytest.raises(Changed):
+    with pytest.raises(PreconditionFailedError):
         await put(bucket, "k", b"second")
     assert await content(bucket, "k") == b"first"
 
 
-async def test_a_put_overwrites_only_what_it_names(world: World) -> None:
+async def test_a_put_overwrites_only_what_it_names(world: AdapterWorld) -> None:
     bucket = world.bucket()
     first = await put(bucket, "k", b"first")
-    second = await bucket.put("k", b"second", PLAIN, None, Condition(first.etag))
-    with pytest.raises(Changed):
-        await bucket.put("k", b"third", PLAIN, None, Condition(first.etag))
+    second = await bucket.put("k", b"second", PLAIN, None, Precondition(first.etag))
+    with pytest.raises(PreconditionFailedError):
+        await bucket.put("k", b"third", PLAIN, None, Precondition(first.etag))
     assert (await head(bucket, "k")).etag == second.etag
     assert await content(bucket, "k") == b"second"
 
 
-async def test_a_put_over_what_has_gone(world: World) -> None:
-    with pytest.raises(Changed):
-        await world.bucket().put("k", b"x", PLAIN, None, Condition("0123456789abcdef0123456789abcdef"))
+async def test_a_put_over_what_has_gone(world: AdapterWorld) -> None:
+    with pytest.raises(PreconditionFailedError):
+        await world.bucket().put("k", b"x", PLAIN, None, Precondition("0123456789abcdef0123456789abcdef"))
 
 
-async def test_a_deletion_takes_only_what_it_names(world: World) -> None:
+async def test_a_deletion_takes_only_what_it_names(world: AdapterWorld) -> None:
     bucket = world.bucket()
     first = await put(bucket, "k", b"first")
-    second = await bucket.put("k", b"second", PLAIN, None, Condition(first.etag))
-    with pytest.raises(Changed):
-        await bucket.delete("k", Condition(first.etag))
+    second = await bucket.put("k", b"second", PLAIN, None, Precondition(first.etag))
+    with pytest.raises(PreconditionFailedError):
+        await bucket.delete("k", Precondition(first.etag))
     assert await content(bucket, "k") == b"second"
-    await bucket.delete("k", Condition(second.etag))
+    await bucket.delete("k", Precondition(second.etag))
     assert await bucket.head("k") is None
 
 
-async def test_a_deletion_of_what_has_gone_makes_nothing(world: World) -> None:
+async def test_a_deletion_of_what_has_gone_makes_nothing(world: AdapterWorld) -> None:
     """Whether it is an error is not documented ("How to perform conditional deletes")."""
     bucket = world.bucket()
-    with contextlib.suppress(Changed):
-        await bucket.delete("k", Condition("0123456789abcdef0123456789abcdef"))
+    with contextlib.suppress(PreconditionFailedError):
+        await bucket.delete("k", Precondition("0123456789abcdef0123456789abcdef"))
     assert await bucket.head("k") is None
 
 
-async def test_ranges_are_of_one_version(world: World) -> None:
+async def test_ranges_are_of_one_version(world: AdapterWorld) -> None:
     bucket = world.bucket()
     first = await put(bucket, "k", b"0123456789")
     assert await bucket.read_range("k", 0, 10, first.etag) == b"0123456789"
     assert await bucket.read_range("k", 9, 10, first.etag) == b"9"
-    second = await bucket.put("k", b"abcdefghij", PLAIN, None, Condition(first.etag))
-    with pytest.raises(Changed):
+    second = await bucket.put("k", b"abcdefghij", PLAIN, None, Precondition(first.etag))
+    with pytest.raises(PreconditionFailedError):
         await bucket.read_range("k", 0, 4, first.etag)
-    await bucket.delete("k", Condition(second.etag))
-    with pytest.raises(Changed):
+    await bucket.delete("k", Precondition(second.etag))
+    with pytest.raises(PreconditionFailedError):
         await bucket.read_range("k", 0, 4, second.etag)
 
 
-async def test_an_upload_in_parts(world: World) -> None:
+async def test_an_upload_in_parts(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "k", b"a" * PART, b"b")
     assert await bucket.head("k") is None
-    written = await bucket.complete_upload("k", upload_id, parts, NOTHING)
+    written = await bucket.complete_upload("k", upload_id, parts, MUST_NOT_EXIST)
     seen = await head(bucket, "k")
     # Only the number of parts is documented of it ("Checking object integrity").
     assert written.etag == seen.etag
@@ -217,65 +225,65 @@ async def test_an_upload_in_parts(world: World) -> None:
     assert await bucket.head("k") is not None
 
 
-async def test_the_size_of_a_first_part(world: World) -> None:
+async def test_the_size_of_a_first_part(world: AdapterWorld) -> None:
     differs(world, "moto", "matches the part's ETag", "Amazon S3 API Reference, HeadObject (If-Match, partNumber)")
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "k", b"a" * PART, b"b")
-    written = await bucket.complete_upload("k", upload_id, parts, NOTHING)
+    written = await bucket.complete_upload("k", upload_id, parts, MUST_NOT_EXIST)
     assert (await bucket.head_part("k", 1, written.etag)).size == PART
-    with pytest.raises(Changed):
+    with pytest.raises(PreconditionFailedError):
         await bucket.head_part("k", 1, "0123456789abcdef0123456789abcdef-2")
 
 
-async def test_a_completion_for_nothing_never_overwrites(world: World) -> None:
+async def test_a_completion_for_nothing_never_overwrites(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "k", b"part")
     await put(bucket, "k")
-    with pytest.raises(Changed):
-        await bucket.complete_upload("k", upload_id, parts, NOTHING)
+    with pytest.raises(PreconditionFailedError):
+        await bucket.complete_upload("k", upload_id, parts, MUST_NOT_EXIST)
     assert await content(bucket, "k") == b"hello"
     await bucket.abort_upload("k", upload_id)
 
 
-async def test_a_completion_overwrites_what_it_names(world: World) -> None:
+async def test_a_completion_overwrites_what_it_names(world: AdapterWorld) -> None:
     bucket = world.bucket()
     first = await put(bucket, "k")
     upload_id, parts = await upload(bucket, "k", b"part")
-    await bucket.complete_upload("k", upload_id, parts, Condition(first.etag))
+    await bucket.complete_upload("k", upload_id, parts, Precondition(first.etag))
     assert await content(bucket, "k") == b"part"
 
 
-async def test_a_completion_overwrites_nothing_else(world: World) -> None:
+async def test_a_completion_overwrites_nothing_else(world: AdapterWorld) -> None:
     differs(world, "moto", "completes with a wrong If-Match", "Amazon S3 API Reference, CompleteMultipartUpload")
     bucket = world.bucket()
     await put(bucket, "k")
     upload_id, parts = await upload(bucket, "k", b"part")
-    with pytest.raises(Changed):
-        await bucket.complete_upload("k", upload_id, parts, Condition("0123456789abcdef0123456789abcdef"))
+    with pytest.raises(PreconditionFailedError):
+        await bucket.complete_upload("k", upload_id, parts, Precondition("0123456789abcdef0123456789abcdef"))
     assert await content(bucket, "k") == b"hello"
 
 
-async def test_an_upload_that_is_no_more(world: World) -> None:
+async def test_an_upload_that_is_no_more(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "k", b"part")
     await bucket.abort_upload("k", upload_id)
     await bucket.abort_upload("k", upload_id)
     differs(world, "moto", "answers 500 to its completion", "Amazon S3 API Reference, CompleteMultipartUpload")
-    with pytest.raises(Changed):
-        await bucket.complete_upload("k", upload_id, parts, NOTHING)
+    with pytest.raises(PreconditionFailedError):
+        await bucket.complete_upload("k", upload_id, parts, MUST_NOT_EXIST)
     assert await bucket.head("k") is None
 
 
-async def test_a_part_for_an_upload_that_is_no_more(world: World) -> None:
+async def test_a_part_for_an_upload_that_is_no_more(world: AdapterWorld) -> None:
     differs(world, "moto", "answers 500 for it", "Amazon S3 API Reference, UploadPart (NoSuchUpload)")
     bucket = world.bucket()
     upload_id, _ = await upload(bucket, "k", b"part")
     await bucket.abort_upload("k", upload_id)
-    with pytest.raises(Changed):
+    with pytest.raises(PreconditionFailedError):
         await bucket.put_part("k", upload_id, 2, b"more")
 
 
-async def test_the_parts_that_are_there(world: World) -> None:
+async def test_the_parts_that_are_there(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "k", b"a" * PART, b"b")
     listed = await bucket.list_parts("k", upload_id)
@@ -285,22 +293,22 @@ async def test_the_parts_that_are_there(world: World) -> None:
     assert await bucket.list_parts("k", upload_id, 2, 3) == parts[1:]
     assert await bucket.list_parts("k", upload_id, 3, 9) == [again]
     await bucket.abort_upload("k", upload_id)
-    with pytest.raises(UploadGone):
+    with pytest.raises(UploadGoneError):
         await bucket.list_parts("k", upload_id)
 
 
-async def test_the_uploads_under_way(world: World) -> None:
+async def test_the_uploads_under_way(world: AdapterWorld) -> None:
     bucket = world.bucket("p/")
     upload_id, parts = await upload(bucket, "a &+%é", b"part")
     await upload(world.bucket("other/"), "b", b"part")
     listed = await bucket.list_uploads()
     assert [(begun.key, begun.id) for begun in listed] == [("a &+%é", upload_id)]
     assert listed[0].initiated > 1_000_000_000
-    await bucket.complete_upload("a &+%é", upload_id, parts, NOTHING)
+    await bucket.complete_upload("a &+%é", upload_id, parts, MUST_NOT_EXIST)
     assert await bucket.list_uploads() == []
 
 
-async def test_a_listing_is_sorted_by_bytes(world: World) -> None:
+async def test_a_listing_is_sorted_by_bytes(world: AdapterWorld) -> None:
     bucket = world.bucket("p/")
     keys = ["B", "a", "a b", "a/b", "ab", "é", "\uff5e", "\U0001f388"]
     for key in reversed(keys):
@@ -320,7 +328,7 @@ async def test_a_listing_is_sorted_by_bytes(world: World) -> None:
         ]
 
 
-async def test_a_listing_of_many_pages(world: World) -> None:
+async def test_a_listing_of_many_pages(world: AdapterWorld) -> None:
     bucket = world.bucket()
     keys = [f"{number:05}" for number in range(1003)]
     for key in keys:
@@ -329,10 +337,10 @@ async def test_a_listing_of_many_pages(world: World) -> None:
     assert [row.key for row in await rows(bucket, "00001")] == keys[2:]
 
 
-async def test_a_listing_shows_what_heading_shows(world: World) -> None:
+async def test_a_listing_shows_what_heading_shows(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "m", b"a" * PART, b"b")
-    await bucket.complete_upload("m", upload_id, parts, NOTHING)
+    await bucket.complete_upload("m", upload_id, parts, MUST_NOT_EXIST)
     await put(bucket, "s")
     seen = [await head(bucket, key) for key in ("m", "s")]
     assert [(row.etag, row.size, row.modified) for row in await rows(bucket)] == [
@@ -340,10 +348,10 @@ async def test_a_listing_shows_what_heading_shows(world: World) -> None:
     ]
 
 
-async def test_versions(world: World) -> None:
+async def test_versions(world: AdapterWorld) -> None:
     bucket = world.versioned()
     first = await put(bucket, "k", b"first")
-    second = await bucket.put("k", b"second!", PLAIN, None, Condition(first.etag))
+    second = await bucket.put("k", b"second!", PLAIN, None, Precondition(first.etag))
     assert first.version_id
     assert second.version_id not in ("", first.version_id)
     assert (await head(bucket, "k")).version_id == second.version_id
@@ -353,24 +361,24 @@ async def test_versions(world: World) -> None:
     assert await bucket.head("k", "") == await bucket.head("k", second.version_id)
 
 
-async def test_a_delete_marker_is_nothing(world: World) -> None:
+async def test_a_delete_marker_is_nothing(world: AdapterWorld) -> None:
     bucket = world.versioned()
     first = await put(bucket, "k", b"first")
-    await bucket.delete("k", Condition(first.etag))
+    await bucket.delete("k", Precondition(first.etag))
     assert await bucket.head("k") is None
     assert await bucket.read("k") is None
     assert await rows(bucket) == []
-    with pytest.raises(Changed):
+    with pytest.raises(PreconditionFailedError):
         await bucket.read_range("k", 0, 1, first.etag)
     assert await bucket.head("k", first.version_id) is not None
     again = await put(bucket, "k", b"again")
     assert (await head(bucket, "k")).etag == again.etag
 
 
-async def test_a_removed_version_uncovers_the_one_before(world: World) -> None:
+async def test_a_removed_version_uncovers_the_one_before(world: AdapterWorld) -> None:
     bucket = world.versioned()
     first = await put(bucket, "k", b"first")
-    second = await bucket.put("k", b"second", PLAIN, None, Condition(first.etag))
+    second = await bucket.put("k", b"second", PLAIN, None, Precondition(first.etag))
     world.remove_version("k", second.version_id)
     assert await content(bucket, "k") == b"first"
     assert await bucket.head("k", second.version_id) is None

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from dualsync.runtime.errors import Corrupt, Unfit
-from dualsync.runtime.model.objects import NOTHING, Part
+from dualsync.runtime.errors import ChecksumMismatchError, ChecksumUnsupportedError
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Part
 from dualsync.runtime.ports import Bucket
-from tests.contract.adapters import World, differs
+from tests.contract.adapters import AdapterWorld, differs
 from tests.contract.test_bucket import PART, PLAIN, STAMP
 from tests.support.fakes.store import checksum_of
 
@@ -19,7 +19,7 @@ WRONG = {WHOLE: "crc32:AAAAAA==", OF_PARTS: "sha256:AAfcpk5/QKJNsvzEdkeBlFeIWeYN
 INTEGRITY = "Amazon S3 User Guide, Checking object integrity for data uploads"
 
 
-async def upload_with(world: World, bucket: Bucket, checksum: str) -> tuple[str, list[Part]]:
+async def upload_with(world: AdapterWorld, bucket: Bucket, checksum: str) -> tuple[str, list[Part]]:
     opened = await bucket.create_upload("k", PLAIN, STAMP, checksum)
     assert opened.checksum == checksum
     parts = []
@@ -30,7 +30,7 @@ async def upload_with(world: World, bucket: Bucket, checksum: str) -> tuple[str,
 
 
 @pytest.mark.parametrize("checksum", [WHOLE, OF_PARTS])
-async def test_an_upload_has_the_checksum_that_it_was_begun_with(world: World, checksum: str) -> None:
+async def test_an_upload_has_the_checksum_that_it_was_begun_with(world: AdapterWorld, checksum: str) -> None:
     bucket = world.bucket()
     upload_id, _ = await upload_with(world, bucket, checksum)
     listed = await bucket.list_parts("k", upload_id)
@@ -38,52 +38,52 @@ async def test_an_upload_has_the_checksum_that_it_was_begun_with(world: World, c
     if checksum is OF_PARTS:
         differs(world, "moto", "lists parts without theirs", "Amazon S3 API Reference, ListParts")
         assert [part.checksum for part in listed] == [checksum_of("sha256", b) for b in (b"a" * PART, b"tail")]
-    written = await bucket.complete_upload("k", upload_id, listed, NOTHING, checksum, checksum)
+    written = await bucket.complete_upload("k", upload_id, listed, MUST_NOT_EXIST, checksum, checksum)
     reading = await bucket.read("k")
     assert reading is not None
-    assert reading.seen.attributes.checksum == checksum
+    assert reading.head.attributes.checksum == checksum
     await reading.close()
     differs(world, "moto", "takes no notice of partNumber", "Amazon S3 API Reference, GetObject")
     shown = checksum_of("sha256", b"tail") if checksum is OF_PARTS else ""
     assert await bucket.read_part("k", 2, 4, written.etag) == (b"tail", shown)
     assert (await bucket.head_part("k", 2, written.etag)).checksum == shown
-    with pytest.raises(Unfit):
+    with pytest.raises(ChecksumUnsupportedError):
         await bucket.read_part("k", 2, 5, written.etag)
 
 
 @pytest.mark.parametrize("checksum", [WHOLE, OF_PARTS])
-async def test_an_upload_of_another_content_does_not_come_into_being(world: World, checksum: str) -> None:
+async def test_an_upload_of_another_content_does_not_come_into_being(world: AdapterWorld, checksum: str) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload_with(world, bucket, WRONG[checksum])
     differs(world, "moto", "believes any checksum", INTEGRITY)
-    with pytest.raises(Corrupt):
-        await bucket.complete_upload("k", upload_id, parts, NOTHING, WRONG[checksum], WRONG[checksum])
+    with pytest.raises(ChecksumMismatchError):
+        await bucket.complete_upload("k", upload_id, parts, MUST_NOT_EXIST, WRONG[checksum], WRONG[checksum])
     assert await bucket.head("k") is None
 
 
-async def test_a_part_of_another_content_is_refused(world: World) -> None:
+async def test_a_part_of_another_content_is_refused(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, _ = await upload_with(world, bucket, OF_PARTS)
     differs(world, "moto", "believes any checksum", INTEGRITY)
-    with pytest.raises(Corrupt):
+    with pytest.raises(ChecksumMismatchError):
         await bucket.put_part("k", upload_id, 2, b"tale", checksum_of("sha256", b"tail"), OF_PARTS)
 
 
 @pytest.mark.parametrize("kind", ["crc32", "sha1", "sha256"])
-async def test_an_object_of_another_content_is_refused(world: World, kind: str) -> None:
+async def test_an_object_of_another_content_is_refused(world: AdapterWorld, kind: str) -> None:
     bucket = world.bucket()
     differs(world, "moto", "believes any checksum", INTEGRITY)
-    with pytest.raises(Corrupt):
-        await bucket.put("k", b"tale", replace(PLAIN, checksum=checksum_of(kind, b"tail")), STAMP, NOTHING)
+    with pytest.raises(ChecksumMismatchError):
+        await bucket.put("k", b"tale", replace(PLAIN, checksum=checksum_of(kind, b"tail")), STAMP, MUST_NOT_EXIST)
     assert await bucket.head("k") is None
 
 
 @pytest.mark.parametrize("kind", ["crc32", "sha1", "sha256"])
-async def test_an_object_keeps_the_checksum_that_it_came_with(world: World, kind: str) -> None:
+async def test_an_object_keeps_the_checksum_that_it_came_with(world: AdapterWorld, kind: str) -> None:
     bucket = world.bucket()
-    await bucket.put("k", b"tail", replace(PLAIN, checksum=checksum_of(kind, b"tail")), STAMP, NOTHING)
+    await bucket.put("k", b"tail", replace(PLAIN, checksum=checksum_of(kind, b"tail")), STAMP, MUST_NOT_EXIST)
     differs(world, "moto", "keeps only those of which an SDK speaks", "Amazon S3 API Reference, PutObject")
     reading = await bucket.read("k")
     assert reading is not None
-    assert reading.seen.attributes.checksum == checksum_of(kind, b"tail")
+    assert reading.head.attributes.checksum == checksum_of(kind, b"tail")
     await reading.close()

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.aws.dynamodb.items import of_entry, of_record, to_entry, to_record
-from dualsync.runtime.finder.range_progress import Leg
+from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.messages import part_request_codec, sync_request_codec
-from dualsync.runtime.messages.parser import Principals, Unreadable, parse, portion_of
-from dualsync.runtime.model.ledger_entry import Agreement
+from dualsync.runtime.messages.parser import Principals, UnreadableMessageError, parse_message, parse_part_request
+from dualsync.runtime.model.ledger_entry import SyncedVersion
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.service.operator_controls import Orders
 from dualsync.runtime.transfer import upload_record_codec
@@ -34,11 +34,11 @@ def cases(name: str, part: str = "cases") -> list[Any]:
     return [pytest.param(case, id=case["name"]) for case in document.get(part, [])]
 
 
-def synced(version: Agreement | None) -> dict[str, Any] | None:
+def synced(version: SyncedVersion | None) -> dict[str, Any] | None:
     """A synced version in the words of the fixtures."""
     if version is None:
         return None
-    origin, here, there = version.identity, version.local, version.remote
+    origin, here, there = version.version, version.local, version.remote
     return {
         "written at side": str(origin.origin),
         "written at time": origin.modified,
@@ -50,7 +50,7 @@ def synced(version: Agreement | None) -> dict[str, Any] | None:
 
 @pytest.mark.parametrize("case", cases("queue-look"))
 def test_a_sync_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
-    (request,) = parse(case["bytes"], NOBODY, lambda key: key, 0.0)
+    (request,) = parse_message(case["bytes"], NOBODY, lambda key: key, 0.0)
     assert case["decoded"] == {
         "key": request.key,
         "why to look": str(request.cause),
@@ -58,24 +58,24 @@ def test_a_sync_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> N
         "order of the event": request.sequencer,
         "etag": request.etag,
         "version": request.version_id,
-        "one version removed by id": request.permanent,
+        "one version removed by id": request.version_removed,
         "size": request.size,
-        "time of the event": request.time,
-        "first sent": request.since,
-        "refused since": request.denied,
+        "time of the event": request.event_time,
+        "first sent": request.first_sent,
+        "refused since": request.denied_since,
         "tries": request.attempt,
-        "see both sides first": request.careful,
-        "may have acted unknowingly": request.unsure,
-        "may delete": request.deletion,
+        "see both sides first": request.full_check,
+        "may have acted unknowingly": request.may_have_written,
+        "may delete": request.may_delete,
         "reason": request.reason,
-        "unrecorded agreement": synced(request.wrote),
+        "unrecorded agreement": synced(request.unrecorded),
     }
 
 
 @pytest.mark.parametrize("case", cases("queue-look"))
 def test_a_sync_request_is_written_as_version_0_1_reads_it(case: dict[str, Any]) -> None:
     """Version 0.1 refuses unknown fields, and ignores members beside its own."""
-    (request,) = parse(case["bytes"], NOBODY, lambda key: key, 0.0)
+    (request,) = parse_message(case["bytes"], NOBODY, lambda key: key, 0.0)
     written = json.loads(sync_request_codec.encode(request))
     assert next(iter(written)) == sync_request_codec.MEMBER
     assert written[sync_request_codec.MEMBER] == json.loads(case["bytes"])[sync_request_codec.MEMBER]
@@ -85,40 +85,40 @@ def test_a_sync_request_is_written_as_version_0_1_reads_it(case: dict[str, Any])
 def test_a_malformed_sync_request_is_refused(case: dict[str, Any]) -> None:
     if case["name"] == "an empty agreement":
         pytest.skip("an empty list is read like an absent one")
-    with pytest.raises(Unreadable):
-        parse(case["bytes"], NOBODY, lambda key: key, 0.0)
+    with pytest.raises(UnreadableMessageError):
+        parse_message(case["bytes"], NOBODY, lambda key: key, 0.0)
 
 
 @pytest.mark.parametrize("case", [c for c in cases("queue-look", "refused") if c.id in GROWN])
 def test_unknown_fields_of_a_sync_request_are_ignored(case: dict[str, Any]) -> None:
-    (request,) = parse(case["bytes"], NOBODY, lambda key: key, 0.0)
+    (request,) = parse_message(case["bytes"], NOBODY, lambda key: key, 0.0)
     assert request.key == "k"
 
 
 def test_a_message_of_a_later_format_is_refused() -> None:
     body = json.dumps({"dualsync": {"key": "k", "cause": "finding"}, "format": sync_request_codec.FORMAT + 1})
-    with pytest.raises(Unreadable, match="format"):
-        parse(body, NOBODY, lambda key: key, 0.0)
+    with pytest.raises(UnreadableMessageError, match="format"):
+        parse_message(body, NOBODY, lambda key: key, 0.0)
 
 
 @pytest.mark.parametrize("case", [*cases("queue-parts"), *cases("queue-parts", "also_read")])
 def test_a_part_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
     if not case["bytes"].startswith(part_request_codec.START):
-        (request,) = parse(case["bytes"], NOBODY, lambda key: key, 0.0)
-        assert request.careful
+        (request,) = parse_message(case["bytes"], NOBODY, lambda key: key, 0.0)
+        assert request.full_check
         return
-    part = portion_of(case["bytes"])
+    part = parse_part_request(case["bytes"])
     assert part is not None
     assert case["decoded"] == {
         "key": part.key,
         "way": part.route,
-        "target key": part.to,
-        "upload": part.upload,
+        "target key": part.target_key,
+        "upload": part.upload_id,
         "first part": part.first,
         "last part": part.last,
         "tries": part.attempt,
-        "first sent": part.since,
-        "refused since": part.denied,
+        "first sent": part.first_sent,
+        "refused since": part.denied_since,
     }
     written = json.loads(part_request_codec.encode(part))
     assert written[part_request_codec.MEMBER] == json.loads(case["bytes"])[part_request_codec.MEMBER]
@@ -127,8 +127,8 @@ def test_a_part_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("case", [c for c in cases("queue-parts", "refused") if c.id not in GROWN])
 def test_a_malformed_part_request_is_refused(case: dict[str, Any]) -> None:
-    with pytest.raises(Unreadable):
-        portion_of(case["bytes"])
+    with pytest.raises(UnreadableMessageError):
+        parse_part_request(case["bytes"])
 
 
 @pytest.mark.parametrize("case", cases("ledger-entry"))
@@ -137,18 +137,18 @@ def test_a_ledger_entry_of_version_0_1_means_the_same(case: dict[str, Any]) -> N
     read = {
         "key": entry.key,
         "revision": entry.revision,
-        "both hold": synced(entry.agreed),
+        "both hold": synced(entry.synced),
         "expired here": synced(entry.expired),
-        "held before": synced(entry.former),
-        "deleted versions": [synced(version) for version in entry.dead],
+        "held before": synced(entry.previous),
+        "deleted versions": [synced(version) for version in entry.deleted_versions],
         "highest event acted on": entry.sequencer,
-        "first arrival": entry.arrived,
-        "last arrival": entry.landed,
-        "last arrival of the one before": entry.left,
-        "arrival of what came in between": entry.until,
-        "last deletion by a user here": entry.deleted,
-        "time of the last death": entry.died,
-        "stood alone": entry.alone,
+        "first arrival": entry.first_event,
+        "last arrival": entry.last_event,
+        "last arrival of the one before": entry.previous_last_event,
+        "arrival of what came in between": entry.interval_end,
+        "last deletion by a user here": entry.last_deletion,
+        "time of the last death": entry.deleted_at,
+        "stood alone": entry.unmatched,
     }
     assert {name: case["decoded"][name] for name in read} == read
     assert of_entry(entry, TOMBSTONE_SECONDS) == case["bytes"]
@@ -173,9 +173,9 @@ def test_an_upload_of_version_0_1_is_continued(case: dict[str, Any]) -> None:
     record = to_record(case["bytes"])
     upload = upload_record_codec.decode(record)
     assert upload_record_codec.encode(upload) == record
-    if upload.look:
-        request = sync_request_codec.decode_fields(upload.look)
-        assert sync_request_codec.encode_fields(request) == upload.look
+    if upload.request:
+        request = sync_request_codec.decode_fields(upload.request)
+        assert sync_request_codec.encode_fields(request) == upload.request
 
 
 @pytest.mark.parametrize("case", [*cases("record-control"), *cases("record-control", "also_read")])
@@ -195,7 +195,7 @@ def test_controls_of_version_0_1_mean_the_same(case: dict[str, Any]) -> None:
 def test_a_checkpoint_of_version_0_1_is_continued(case: dict[str, Any]) -> None:
     data: Any = to_record(case["bytes"]).data
     for progress in data["legs"]:
-        assert Leg.of(progress).data() == progress
+        assert RangeProgress.of(progress).data() == progress
 
 
 @pytest.mark.parametrize("case", [c for c in cases("stamp") if c.values[0]["bytes"]])
@@ -206,9 +206,9 @@ def test_a_stamp_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
     assert case["decoded"] == {
         "pair": stamp.pair,
         "hash of the key": stamp.key_hash,
-        "written at side": str(stamp.identity.origin),
-        "written at time": stamp.identity.modified,
-        "etag where written": stamp.identity.etag,
+        "written at side": str(stamp.version.origin),
+        "written at time": stamp.version.modified,
+        "etag where written": stamp.version.etag,
         "size": stamp.size,
     }
 

@@ -6,19 +6,19 @@ import json
 
 import pytest
 
-from dualsync.runtime.errors import CredentialRejected
-from tests.contract.adapters import World, differs
+from dualsync.runtime.errors import CredentialRejectedError
+from tests.contract.adapters import AdapterWorld, differs
 
 
 def text(user_id: str = "AIDA1", key_id: str = "AKIA1") -> str:
     return json.dumps({"access_key_id": key_id, "secret_access_key": "sEcReT", "user_id": user_id})
 
 
-async def test_no_secret_yet(world: World) -> None:
+async def test_no_secret_yet(world: AdapterWorld) -> None:
     assert await world.secrets().read() is None
 
 
-async def test_a_secret_and_its_next_text(world: World) -> None:
+async def test_a_secret_and_its_next_text(world: AdapterWorld) -> None:
     secrets = world.secrets()
     world.put_secret(text())
     first = await secrets.read()
@@ -30,29 +30,29 @@ async def test_a_secret_and_its_next_text(world: World) -> None:
     assert (second.user_id, second.access_key_id) == ("AIDA2", "AKIA2")
 
 
-async def test_a_secret_that_is_being_deleted_is_none(world: World) -> None:
+async def test_a_secret_that_is_being_deleted_is_none(world: AdapterWorld) -> None:
     world.put_secret(text())
     world.delete_secret()
     assert await world.secrets().read() is None
 
 
 @pytest.mark.parametrize("wrong", ["sEcReT", "[]", '{"access_key_id": "sEcReT"}', '{"secret_access_key": "sEcReT"}'])
-async def test_another_text_is_refused_without_being_told(world: World, wrong: str) -> None:
+async def test_another_text_is_refused_without_being_told(world: AdapterWorld, wrong: str) -> None:
     world.put_secret(wrong)
-    with pytest.raises(CredentialRejected) as refused:
+    with pytest.raises(CredentialRejectedError) as refused:
         await world.secrets().read()
     assert "sEcReT" not in str(refused.value)
 
 
-async def test_whose_key_it_is(world: World) -> None:
+async def test_whose_key_it_is(world: AdapterWorld) -> None:
     for _ in range(2):
         user_id, key_id, secret = world.make_user()
         assert await world.identity(key_id, secret).user_id() == user_id
 
 
-async def test_a_deleted_key_is_refused(world: World) -> None:
+async def test_a_deleted_key_is_refused(world: AdapterWorld) -> None:
     differs(world, "moto", "lets any key in", "IAM User Guide, Troubleshooting: InvalidClientTokenId")
     _, key_id, secret = world.make_user()
     world.delete_key(key_id)
-    with pytest.raises(CredentialRejected):
+    with pytest.raises(CredentialRejectedError):
         await world.identity(key_id, secret).user_id()

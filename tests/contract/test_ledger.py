@@ -6,42 +6,46 @@ from dataclasses import replace
 
 import pytest
 
-from dualsync.runtime.errors import Changed
-from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.errors import PreconditionFailedError
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, UPLOAD, Record
 from dualsync.runtime.settings import SideName
-from tests.contract.adapters import World
+from tests.contract.adapters import AdapterWorld
 
-AGREED = Agreement(Identity(SideName.CN, 1_790_000_000, "e1"), Held("e1", 1_790_000_000), Held("e2-7", None))
-OTHER = Agreement(Identity(SideName.GLOBAL, 1_790_000_009, "e3"), Held("e4", 1_790_000_010), Held("e3", 1_790_000_009))
-FULL = Entry(
+AGREED = SyncedVersion(
+    OriginVersion(SideName.CN, 1_790_000_000, "e1"), CopyState("e1", 1_790_000_000), CopyState("e2-7", None)
+)
+OTHER = SyncedVersion(
+    OriginVersion(SideName.GLOBAL, 1_790_000_009, "e3"), CopyState("e4", 1_790_000_010), CopyState("e3", 1_790_000_009)
+)
+FULL = LedgerEntry(
     key="k",
     revision=1,
-    agreed=AGREED,
+    synced=AGREED,
     expired=OTHER,
-    dead=(OTHER, AGREED),
+    deleted_versions=(OTHER, AGREED),
     sequencer="0000000000000055aed6dcd90281e5",
-    arrived="0055aed6dcd90281e4",
-    deleted="0055aed6dcd90281e3",
-    died=1_790_000_011,
+    first_event="0055aed6dcd90281e4",
+    last_deletion="0055aed6dcd90281e3",
+    deleted_at=1_790_000_011,
     updated=1_790_000_012,
 )
 
 
-async def records(world: World, kind: str) -> list[Record]:
+async def records(world: AdapterWorld, kind: str) -> list[Record]:
     return [record async for record in world.ledger.records(kind)]
 
 
-async def test_nothing(world: World) -> None:
+async def test_nothing(world: AdapterWorld) -> None:
     assert await world.ledger.get("k") is None
     assert await world.ledger.get_many([]) == {}
     assert await world.ledger.get_many(["k"]) == {}
     assert await records(world, CONFLICT) == []
 
 
-@pytest.mark.parametrize("entry", [FULL, Entry(key="k", revision=1), replace(FULL, agreed=None, expired=None)])
-async def test_what_is_put_is_there(world: World, entry: Entry) -> None:
+@pytest.mark.parametrize("entry", [FULL, LedgerEntry(key="k", revision=1), replace(FULL, synced=None, expired=None)])
+async def test_what_is_put_is_there(world: AdapterWorld, entry: LedgerEntry) -> None:
     await world.ledger.put(entry, 0)
     assert await world.ledger.get("k") == entry
     assert await world.ledger.get_many(["k", "j"]) == {"k": entry}
@@ -50,7 +54,7 @@ async def test_what_is_put_is_there(world: World, entry: Entry) -> None:
 @pytest.mark.parametrize(
     "key", ["//dualsync/record/conflict/1", "//dualsync/object/k", "ü" * 512, "\x01 \n", ".", "/"], ids=list("123456")
 )
-async def test_any_key(world: World, key: str) -> None:
+async def test_any_key(world: AdapterWorld, key: str) -> None:
     await world.ledger.record(Record(CONFLICT, "1", 5))
     entry = replace(FULL, key=key)
     await world.ledger.put(entry, 0)
@@ -59,22 +63,22 @@ async def test_any_key(world: World, key: str) -> None:
     assert await records(world, CONFLICT) == [Record(CONFLICT, "1", 5)]
 
 
-async def test_a_put_needs_the_revision_that_it_was_made_from(world: World) -> None:
+async def test_a_put_needs_the_revision_that_it_was_made_from(world: AdapterWorld) -> None:
     await world.ledger.put(FULL, 0)
     for expected in (0, 2):
-        with pytest.raises(Changed):
+        with pytest.raises(PreconditionFailedError):
             await world.ledger.put(replace(FULL, revision=expected + 1, updated=1), expected)
-    newer = replace(FULL, revision=2, agreed=None, sequencer="", updated=7)
+    newer = replace(FULL, revision=2, synced=None, sequencer="", updated=7)
     await world.ledger.put(newer, 1)
     assert await world.ledger.get("k") == newer
-    with pytest.raises(Changed):
+    with pytest.raises(PreconditionFailedError):
         await world.ledger.put(replace(FULL, revision=2), 1)
-    with pytest.raises(Changed):
+    with pytest.raises(PreconditionFailedError):
         await world.ledger.put(replace(FULL, key="other", revision=6), 5)
     assert await world.ledger.get("other") is None
 
 
-async def test_many_at_once(world: World) -> None:
+async def test_many_at_once(world: AdapterWorld) -> None:
     for number in range(0, 100, 3):
         await world.ledger.put(replace(FULL, key=f"k{number}"), 0)
     found = await world.ledger.get_many([f"k{number}" for number in range(100)])
@@ -82,12 +86,12 @@ async def test_many_at_once(world: World) -> None:
     assert list(await world.ledger.get_many(["k3", "k3"])) == ["k3"]
 
 
-async def test_more_than_a_hundred_are_refused(world: World) -> None:
+async def test_more_than_a_hundred_are_refused(world: AdapterWorld) -> None:
     with pytest.raises(ValueError, match="100"):
         await world.ledger.get_many([str(number) for number in range(101)])
 
 
-async def test_records_of_a_kind_oldest_first(world: World) -> None:
+async def test_records_of_a_kind_oldest_first(world: AdapterWorld) -> None:
     kept = [Record(CONFLICT, str(time), time, "key", {"a": [1, "ü"], "b": None}) for time in (30, 10, 20)]
     for record in kept:
         await world.ledger.record(record)
@@ -96,7 +100,7 @@ async def test_records_of_a_kind_oldest_first(world: World) -> None:
     assert await records(world, HELD_DELETION) == [Record(HELD_DELETION, "10", 5)]
 
 
-async def test_a_record_is_replaced_and_removed_by_its_id(world: World) -> None:
+async def test_a_record_is_replaced_and_removed_by_its_id(world: AdapterWorld) -> None:
     long = "k" * 1024 + "@1"
     for id in ("1", long):
         await world.ledger.record(Record(CONFLICT, id, 10, "old"))
@@ -107,20 +111,20 @@ async def test_a_record_is_replaced_and_removed_by_its_id(world: World) -> None:
     assert [record.id for record in await records(world, CONFLICT)] == ["1"]
 
 
-async def test_a_record_is_claimed_once_and_released_by_its_claimer(world: World) -> None:
+async def test_a_record_is_claimed_once_and_released_by_its_claimer(world: AdapterWorld) -> None:
     first, second = Record(UPLOAD, "a", 10, "k", {"id": "1"}), Record(UPLOAD, "a", 10, "k", {"id": "2"})
     ledger = world.ledger
     assert await ledger.get_record(UPLOAD, "a") is None
-    with pytest.raises(Changed):
+    with pytest.raises(PreconditionFailedError):
         await ledger.claim(first, second)
     await ledger.claim(first, None)
     assert await ledger.get_record(UPLOAD, "a") == first
-    with pytest.raises(Changed):
+    with pytest.raises(PreconditionFailedError):
         await ledger.claim(second, None)
-    with pytest.raises(Changed):
+    with pytest.raises(PreconditionFailedError):
         await ledger.release(second)
     await ledger.claim(second, first)
-    with pytest.raises(Changed):
+    with pytest.raises(PreconditionFailedError):
         await ledger.release(first)
     assert await records(world, UPLOAD) == [second]
     await ledger.release(second)

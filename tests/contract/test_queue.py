@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dualsync.runtime.ports import Message, Queue
-from tests.contract.adapters import VISIBILITY_SECONDS, World
+from tests.contract.adapters import VISIBILITY_SECONDS, AdapterWorld
 
 
 async def drain(queue: Queue) -> list[Message]:
@@ -20,14 +20,14 @@ def bodies(messages: Sequence[Message]) -> Counter[str]:
     return Counter(message.body for message in messages)
 
 
-async def test_nothing(world: World) -> None:
+async def test_nothing(world: AdapterWorld) -> None:
     assert list(await world.queue.receive(10, 0)) == []
     await world.queue.send([])
     await world.queue.delete([])
     assert list(await world.queue.receive(10, 0)) == []
 
 
-async def test_what_is_sent_arrives(world: World) -> None:
+async def test_what_is_sent_arrives(world: AdapterWorld) -> None:
     sent = [f'{{"n": {number}, "text": "ü\\u0001"}}' for number in range(23)]
     await world.queue.send(sent)
     messages = await drain(world.queue)
@@ -37,18 +37,18 @@ async def test_what_is_sent_arrives(world: World) -> None:
     assert max(m.sent for m in messages) - min(m.sent for m in messages) < 60
 
 
-async def test_never_more_than_asked_for(world: World) -> None:
+async def test_never_more_than_asked_for(world: AdapterWorld) -> None:
     await world.queue.send(["a", "b", "c"])
     assert len(await world.queue.receive(2, 0)) <= 2
 
 
-async def test_large_messages_are_sent_apart(world: World) -> None:
+async def test_large_messages_are_sent_apart(world: AdapterWorld) -> None:
     sent = [str(number) * 60_000 for number in range(10)]
     await world.queue.send(sent)
     assert bodies(await drain(world.queue)) == Counter(sent)
 
 
-async def test_a_received_message_comes_back_unless_deleted(world: World) -> None:
+async def test_a_received_message_comes_back_unless_deleted(world: AdapterWorld) -> None:
     await world.queue.send(["kept", "deleted"])
     messages = await drain(world.queue)
     await world.queue.delete([message for message in messages if message.body == "deleted"])
@@ -62,14 +62,14 @@ async def test_a_received_message_comes_back_unless_deleted(world: World) -> Non
     assert await drain(world.queue) == []
 
 
-async def test_many_are_deleted_at_once(world: World) -> None:
+async def test_many_are_deleted_at_once(world: AdapterWorld) -> None:
     await world.queue.send([str(number) for number in range(25)])
     await world.queue.delete(await drain(world.queue))
     world.advance(VISIBILITY_SECONDS + 1)
     assert await drain(world.queue) == []
 
 
-async def test_an_extended_message_stays_hidden(world: World) -> None:
+async def test_an_extended_message_stays_hidden(world: AdapterWorld) -> None:
     await world.queue.send(["a"])
     (message,) = await drain(world.queue)
     await world.queue.extend(message, 5 * VISIBILITY_SECONDS)
@@ -79,7 +79,7 @@ async def test_an_extended_message_stays_hidden(world: World) -> None:
     assert len(await drain(world.queue)) == 1
 
 
-async def test_a_message_handed_back_is_received_again(world: World) -> None:
+async def test_a_message_handed_back_is_received_again(world: AdapterWorld) -> None:
     await world.queue.send(["a"])
     (message,) = await drain(world.queue)
     await world.queue.extend(message, 0)
@@ -87,7 +87,7 @@ async def test_a_message_handed_back_is_received_again(world: World) -> None:
     assert again.receives == 2
 
 
-async def test_extending_what_is_deleted_does_nothing(world: World) -> None:
+async def test_extending_what_is_deleted_does_nothing(world: AdapterWorld) -> None:
     await world.queue.send(["a"])
     (message,) = await drain(world.queue)
     await world.queue.delete([message])
@@ -95,7 +95,7 @@ async def test_extending_what_is_deleted_does_nothing(world: World) -> None:
     assert await drain(world.queue) == []
 
 
-async def test_a_delayed_message_waits(world: World) -> None:
+async def test_a_delayed_message_waits(world: AdapterWorld) -> None:
     await world.queue.send(["later"], delay_seconds=900)
     world.advance(880)
     assert await drain(world.queue) == []
@@ -103,10 +103,10 @@ async def test_a_delayed_message_waits(world: World) -> None:
     assert bodies(await drain(world.queue)) == {"later": 1}
 
 
-async def test_a_buried_message_is_a_dead_letter_with_its_reason(world: World) -> None:
+async def test_a_buried_message_is_a_dead_letter_with_its_reason(world: AdapterWorld) -> None:
     await world.queue.send(["bad"])
     (message,) = await drain(world.queue)
-    await world.queue.bury(message, "NoSuchBucket: it is gone")
+    await world.queue.send_to_dlq(message, "NoSuchBucket: it is gone")
     assert list(world.dead_letters()) == [("bad", "NoSuchBucket: it is gone")]
     await world.queue.delete([message])
     world.advance(VISIBILITY_SECONDS + 1)

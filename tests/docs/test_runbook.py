@@ -68,7 +68,7 @@ def test_every_error() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and any(getattr(b, "id", "") in _BASES for b in node.bases):
                 wanted.add(node.name)
-    assert {"Throttled", "ConfigError", "WrongAccount"} <= wanted
+    assert {"ThrottledError", "ConfigError", "WrongAccount"} <= wanted
     assert wanted <= HEADINGS, wanted - HEADINGS
 
 
@@ -80,7 +80,7 @@ def test_every_reason_of_ours() -> None:
     core = ("finder", "messages", "service", "sync", "transfer")
     for path in (p for name in core for p in (ROOT / "runtime" / name).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "GiveUp":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "PermanentError":
                 first = node.args[0]
                 if isinstance(first, ast.Constant):
                     reasons.add(str(first.value))

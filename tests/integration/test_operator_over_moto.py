@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dualsync.runtime.operations.edges.history import pattern
 from typer.testing import CliRunner
 
 from dualsync.runtime.aws.sqs import REASON_ATTRIBUTE
 from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import Session
-from dualsync.runtime.errors import Stop
+from dualsync.runtime.errors import FatalError
 from dualsync.runtime.messages import sync_request_codec
-from dualsync.runtime.messages.sync_request import Cause, Look
+from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, Record
 from dualsync.runtime.operations.aws import dead_letter_queue, store
+from dualsync.runtime.operations.aws.history import pattern
 from dualsync.runtime.operations.aws.open import open_desk
 from dualsync.runtime.operations.stacks import NoPair, Where, document_of, find
 from dualsync.runtime.settings import SideName
@@ -185,7 +185,7 @@ def test_explain_with_logs_and_versions(place: Place) -> None:
 
 
 def test_dead_letters_are_sent_anew(place: Place) -> None:
-    place.bury(GLOBAL, sync_request_codec.encode(Look("k", Cause.CREATED)), "contended")
+    place.bury(GLOBAL, sync_request_codec.encode(SyncRequest("k", Cause.CREATED)), "contended")
     place.bury(GLOBAL, "poison", "")
     answer = place.call("dlq", "redrive", "global", "--all", "--yes", "--json")
     assert answer.code == 3
@@ -226,12 +226,14 @@ def test_an_undo_writes_the_old_version_again(place: Place) -> None:
 
 def test_a_rejected_deletion_is_written_again_without_the_stamp(place: Place) -> None:
     """The ledger proves that both held it, and cn lost it."""
-    from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
-    from dualsync.runtime.model.origin_version import Identity
+    from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+    from dualsync.runtime.model.origin_version import OriginVersion
 
     etag = place.put(GLOBAL, "k", Metadata={"dualsync-origin": "1;p;x"})
     at = int(place.s3.head_object(Bucket=place.names[GLOBAL], Key="data/k")["LastModified"].timestamp())
-    entry = Entry("k", 1, Agreement(Identity(CN, at, etag), Held(etag, at), Held(etag, None)), updated=at)
+    entry = LedgerEntry(
+        "k", 1, SyncedVersion(OriginVersion(CN, at, etag), CopyState(etag, at), CopyState(etag, None)), updated=at
+    )
 
     async def teach() -> None:
         desk = await open_desk(find(Where(file=place.file)))
@@ -338,7 +340,7 @@ def test_sides_the_wrong_way_round(place: Place) -> None:
     document = json.loads(place.file.read_text())
     document["cn"], document["global"] = document["global"], document["cn"]
     place.file.write_text(json.dumps(document))
-    with pytest.raises(Stop, match="what stands under cn is of side global"):
+    with pytest.raises(FatalError, match="what stands under cn is of side global"):
         find(Where(file=place.file))
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualsync.runtime.messages.parser import Principals
-from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
-from dualsync.runtime.model.origin_version import Identity, Stamp, key_hash
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.settings import Settings, SideName
-from dualsync.runtime.sync.context import Context
-from dualsync.runtime.sync.handler import Worker
-from dualsync.runtime.sync.service_health import Health
+from dualsync.runtime.sync.context import SyncContext
+from dualsync.runtime.sync.handler import MessageHandler
+from dualsync.runtime.sync.service_health import ServiceHealth
 from dualsync.runtime.transfer.copier import Copier
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.clock import FakeClock, Time
@@ -49,15 +49,17 @@ def settings(**changes: Any) -> Settings:
     return Settings(**REQUIRED | changes)
 
 
-def stamp(identity: Identity, size: int = 3, *, key: str = "k", pair: str = "p") -> Stamp:
+def stamp(identity: OriginVersion, size: int = 3, *, key: str = "k", pair: str = "p") -> Stamp:
     """The stamp of a replica of `identity`."""
     return Stamp(pair, key_hash(key), identity, size)
 
 
-def agreement(identity: Identity, *, local: str = "", remote: str = "", modified: int | None = None) -> Agreement:
+def agreement(
+    identity: OriginVersion, *, local: str = "", remote: str = "", modified: int | None = None
+) -> SyncedVersion:
     """Both sides hold `identity`, by default with its own ETag."""
     time = identity.modified if modified is None else modified
-    return Agreement(identity, Held(local or identity.etag, time), Held(remote or identity.etag, time))
+    return SyncedVersion(identity, CopyState(local or identity.etag, time), CopyState(remote or identity.etag, time))
 
 
 class Lines:
@@ -119,7 +121,7 @@ class Side:
         self.remote = FakeBucket(self.there, PEERS_USER, prefix=s.remote_prefix, name="remote", gate=self.gate)
         self.ledger = FakeLedger(gate=self.gate)
         clock = FakeClock(self.time)
-        self.context = Context(
+        self.context = SyncContext(
             settings=s,
             clock=clock,
             local=self.local,
@@ -136,8 +138,8 @@ class Side:
             principals=Principals(frozenset(s.own_user_ids), ROLE),
             log=self.log,
         )
-        self.health = Health()
-        self.worker = Worker(self.context, health=self.health)
+        self.health = ServiceHealth()
+        self.worker = MessageHandler(self.context, health=self.health)
 
     def message(self, text: str) -> FakeMessage:
         """Sent and received."""
@@ -162,9 +164,9 @@ class Side:
         self.here.delete(key, by)
         return self.events[-1]
 
-    def entry(self, key: str = "k") -> Entry:
+    def entry(self, key: str = "k") -> LedgerEntry:
         """What the ledger holds of `key`."""
-        return self.ledger.table.entries.get(key, Entry(key))
+        return self.ledger.table.entries.get(key, LedgerEntry(key))
 
     def outcomes(self) -> Counter[str]:
         """How many looks ended how."""

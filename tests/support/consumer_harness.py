@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualsync.runtime.ports import Message
-from dualsync.runtime.service.consumer import BATCH, Loop
-from dualsync.runtime.sync.service_health import Health
+from dualsync.runtime.service.consumer import BATCH, Consumer
+from dualsync.runtime.sync.service_health import ServiceHealth
 from tests.support.builders import Lines
 
 VISIBILITY = 90
@@ -60,7 +60,7 @@ class Letter:
 
 
 @dataclass
-class Queue:
+class ScriptedQueue:
     """A long poll waits until there is a message, an error, or `close`."""
 
     waiting: list[str] = field(default_factory=list)
@@ -111,15 +111,15 @@ class Queue:
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         raise AssertionError("the worker's business")
 
-    async def bury(self, message: Message, reason: str) -> None:
+    async def send_to_dlq(self, message: Message, reason: str) -> None:
         raise AssertionError("the worker's business")
 
 
-class Rig:
+class ConsumerHarness:
     """A loop and all around it. `gates` hold back messages until `finish`; `fails` are raised by the next tries."""
 
     def __init__(self, *, concurrency: int = 4, connected: bool = True) -> None:
-        self.clock, self.log, self.health, self.queue = Clock(), Lines(), Health(), Queue()
+        self.clock, self.log, self.health, self.queue = Clock(), Lines(), ServiceHealth(), ScriptedQueue()
         self.running: set[str] = set()
         self.most = 0
         self.tries: list[str] = []
@@ -133,7 +133,7 @@ class Rig:
         self.connect_error: Exception | None = None
         self.probes: list[float] = []
         self.probe_error: Exception | None = None
-        self.loop = Loop(
+        self.loop = Consumer(
             queue=self.queue,
             clock=self.clock,
             log=self.log,
@@ -191,11 +191,13 @@ class Rig:
         return [line["state"] for line in self.log.of("state")]
 
 
-def play(story: Callable[[Rig], Coroutine[Any, Any, None]], *, concurrency: int = 4, connected: bool = True) -> None:
+def play(
+    story: Callable[[ConsumerHarness], Coroutine[Any, Any, None]], *, concurrency: int = 4, connected: bool = True
+) -> None:
     """Run a story from the start of the loop to its end, with a guard against hanging."""
 
     async def all_of_it() -> None:
-        rig = Rig(concurrency=concurrency, connected=connected)
+        rig = ConsumerHarness(concurrency=concurrency, connected=connected)
         await settle()
         await story(rig)
         if not rig.task.done():

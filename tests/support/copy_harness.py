@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from dualsync.runtime.model.objects import NOTHING, Attributes, Condition, Seen, Written
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, ObjectHead, Precondition, PutResult
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.ports import Route
 from dualsync.runtime.transfer.copier import Copier
@@ -22,14 +22,14 @@ MIB = 1 << 20
 ATTRIBUTES = Attributes(
     content_type="text/plain", cache_control="no-store", storage_class="STANDARD_IA", metadata=(("a", "b"),)
 )
-STAMP = stamp(Identity(CN, 5, "e"))
+STAMP = stamp(OriginVersion(CN, 5, "e"))
 
 
 @dataclass
-class Reading:
+class MemoryObjectReader:
     """An object being read; `closed` counts."""
 
-    seen: Seen
+    head: ObjectHead
     content: tuple[bytes, ...] = ()
     closed: int = 0
     error: Exception | None = None
@@ -45,7 +45,7 @@ class Reading:
 
 
 @dataclass
-class World:
+class CopyHarness:
     """A source and a target bucket and a copier that goes in parts from nine bytes."""
 
     source: Store = field(default_factory=lambda: Store("source", "cn-north-1", Time()))
@@ -57,19 +57,19 @@ class World:
         self.copier = Copier(threshold=9, part_size=MIB, parallel=Serial(), ledger=self.ledger, clock=clock)
         self.route = Route(FakeBucket(self.source, "AIDA"), FakeBucket(self.target, "AIDA"), "local>remote")
 
-    def reading(self, content: bytes, *chunks: bytes) -> Reading:
+    def reading(self, content: bytes, *chunks: bytes) -> MemoryObjectReader:
         """Put `content` into the source and begin to read it (in `chunks`, if they are given)."""
         self.source.put("k", content, "AIDA", ATTRIBUTES)
         version = self.source.current("k")
         assert version is not None
-        return Reading(version.seen, chunks or (content,))
+        return MemoryObjectReader(version.seen, chunks or (content,))
 
-    def copy(self, reading: Reading, condition: Condition = NOTHING, to: str = "") -> Written:
+    def copy(self, reading: MemoryObjectReader, condition: Precondition = MUST_NOT_EXIST, to: str = "") -> PutResult:
         return run(self.copier.copy(self.route, reading, "k", STAMP, condition, to))
 
     def noted(self) -> list[str]:
         return [record.id for record in self.ledger.table.records.values() if record.kind == UPLOAD]
 
-    def copied(self, key: str = "k") -> tuple[bytes, Seen] | None:
+    def copied(self, key: str = "k") -> tuple[bytes, ObjectHead] | None:
         version = self.target.current(key)
         return None if version is None else (version.body, version.seen)

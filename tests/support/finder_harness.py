@@ -6,11 +6,11 @@ from typing import Any
 
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.finder.run import Finder
-from dualsync.runtime.messages.parser import Principals, parse
-from dualsync.runtime.messages.sync_request import Look
+from dualsync.runtime.messages.parser import Principals, parse_message
+from dualsync.runtime.messages.sync_request import SyncRequest
 from dualsync.runtime.model.key_filter import EVERYTHING
-from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.records import DELETION_APPROVAL, SEEDED, Record
 from dualsync.runtime.ports import Parallel
 from tests.support.builders import CN, USER, Side, settings
@@ -21,7 +21,7 @@ OLD = 10_000
 """Seconds after which nothing is young any more."""
 
 
-class World(Side):
+class FinderHarness(Side):
     """Side `cn` with a finder. `seeded`: a run has been before."""
 
     def __init__(self, *, seeded: bool = True, **changes: Any) -> None:
@@ -45,8 +45,10 @@ class World(Side):
             etag = self.here.put(key, key.encode(), USER).etag
             now = self.here.now()
             if known:
-                held = Held(etag, now)
-                self.ledger.table.entries[key] = Entry(key, 1, Agreement(Identity(CN, now, etag), held, held))
+                held = CopyState(etag, now)
+                self.ledger.table.entries[key] = LedgerEntry(
+                    key, 1, SyncedVersion(OriginVersion(CN, now, etag), held, held)
+                )
 
     def only_there(self, *keys: str, known: bool = False) -> None:
         self.both(*keys, known=known)
@@ -78,11 +80,11 @@ class World(Side):
             checkpoint_seconds=self.checkpoint_seconds,
         )
 
-    def queued(self) -> list[Look]:
+    def queued(self) -> list[SyncRequest]:
         return [
             look
             for letter in self.broker.letters.values()
-            for look in parse(letter.body, Principals(frozenset()), str, letter.sent)
+            for look in parse_message(letter.body, Principals(frozenset()), str, letter.sent)
         ]
 
     def queued_keys(self) -> list[str]:

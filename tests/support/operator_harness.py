@@ -13,15 +13,15 @@ from typer.testing import CliRunner
 
 from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import Session
-from dualsync.runtime.errors import Changed, Denied
+from dualsync.runtime.errors import AccessDeniedError, PreconditionFailedError
 from dualsync.runtime.messages.parser import Principals
-from dualsync.runtime.operations.context import AccessKey, Depth, Desk, Gone, Letter, Promise, Side, Version
+from dualsync.runtime.operations.context import AccessKey, Depth, Gone, Letter, OperatorContext, Promise, Side, Version
 from dualsync.runtime.operations.stacks import Where
 from dualsync.runtime.operations.verify.census import Facts, Item
-from dualsync.runtime.service.heartbeat import Vitals
+from dualsync.runtime.service.heartbeat import HeartbeatLog
 from dualsync.runtime.settings import Settings, SideName
-from dualsync.runtime.sync.context import Context
-from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.sync.context import SyncContext
+from dualsync.runtime.sync.handler import MessageHandler
 from dualsync.runtime.transfer.copier import Copier
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.clock import FakeClock, Time
@@ -120,10 +120,10 @@ class FakeUserStore:
     async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
         version = self.store.version(source, version_id) if version_id else self.store.current(source)
         if version is None or version.seen.etag != etag:
-            raise Changed("source")
+            raise PreconditionFailedError("source")
         there = self.store.current(target)
         if (there.seen.etag if there else "") != over:
-            raise Changed("target")
+            raise PreconditionFailedError("target")
         written = self.store.put(target, version.body, OPERATOR, version.seen.attributes, event="ObjectCreated:Copy")
         return written.etag
 
@@ -190,7 +190,7 @@ class FakeCensus:
 
     async def facts(self, key: str) -> Facts | None:
         if key in self.denied:
-            raise Denied(f"s3 HeadObject {key}: AccessDenied (403)")
+            raise AccessDeniedError(f"s3 HeadObject {key}: AccessDenied (403)")
         version = self.store.current(key)
         if version is None:
             return None
@@ -233,8 +233,8 @@ class Office:
         self.stores: dict[SideName, Store] = {}
         self.brokers: dict[SideName, Broker] = {}
         self.sides: dict[SideName, Side] = {}
-        self.workers: dict[SideName, Worker] = {}
-        self.vitals: dict[SideName, Vitals] = {}
+        self.workers: dict[SideName, MessageHandler] = {}
+        self.vitals: dict[SideName, HeartbeatLog] = {}
         self.log = Lines()
         for name in SideName:
             broker = Broker(self.time)
@@ -272,11 +272,11 @@ class Office:
             census=FakeCensus(store),
             facts={"userId": IDS[name], "userName": f"user-{name}"},
         )
-        vitals = Vitals(self.log, self.clock, f"worker-{name}")
+        vitals = HeartbeatLog(self.log, self.clock, f"worker-{name}")
         vitals.guard = IDS[name.peer]
         vitals.line("INFO", "state", state="RUNNING")
         self.vitals[name] = vitals
-        context = Context(
+        context = SyncContext(
             settings=values,
             clock=self.clock,
             local=FakeBucket(store, "AROAWORKER:i-1"),
@@ -287,7 +287,7 @@ class Office:
             principals=Principals(frozenset(values.own_user_ids), "AROAWORKER"),
             log=vitals,
         )
-        self.workers[name] = Worker(context)
+        self.workers[name] = MessageHandler(context)
 
     @property
     def cn(self) -> Side:
@@ -325,10 +325,10 @@ class Office:
         for name, vitals in self.vitals.items():
             await vitals.tell(self.sides[name].ledger)
 
-    def desk(self, *names: SideName) -> Desk:
+    def desk(self, *names: SideName) -> OperatorContext:
         wanted = names or tuple(SideName)
         sides = {n: self.sides[n] for n in wanted}
-        return Desk(pair="p", sides=sides, clock=self.clock, parallel=Serial(), who="arn:ann")
+        return OperatorContext(pair="p", sides=sides, clock=self.clock, parallel=Serial(), who="arn:ann")
 
     def change(self, side: SideName, **more: Any) -> None:
         self.sides[side] = replace(self.sides[side], **more)
@@ -336,7 +336,7 @@ class Office:
     def call(self, *arguments: str, input: str | None = None, only: SideName | None = None) -> Answer:
         """`dualsync ARGUMENTS`."""
 
-        async def open_desk(where: Where) -> Desk:
+        async def open_desk(where: Where) -> OperatorContext:
             return self.desk(*([only] if only else []))
 
         runner = CliRunner()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from dualsync.runtime.aws.credentials import Credential, Credentials, FixedCredentials
-from dualsync.runtime.aws.http.client import Caller
+from dualsync.runtime.aws.http.client import ServiceClient
 from dualsync.runtime.aws.http.pool import Endpoint, Pool
 
 KEY = FixedCredentials(Credential("AKIDEXAMPLE", "secret-of-the-example"))
@@ -40,8 +40,8 @@ class Script:
     url: str = ""
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
-    def caller(self, service: str = "s3", credentials: Credentials = KEY, *, spare: int = 0) -> Caller:
-        return Caller(Pool(Endpoint.of(self.url), spare=spare), service, "us-west-2", credentials)
+    def caller(self, service: str = "s3", credentials: Credentials = KEY, *, spare: int = 0) -> ServiceClient:
+        return ServiceClient(Pool(Endpoint.of(self.url), spare=spare), service, "us-west-2", credentials)
 
     def hang_up(self) -> None:
         """Close all connections, as a server does with idle ones."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.s3.options import Options
-from dualsync.runtime.model.objects import NOTHING, Attributes
-from dualsync.runtime.model.origin_version import Identity, Stamp, key_hash
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes
+from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.settings import SideName
 from tests.support.scripted_server import Asked, Script
 
-STAMP = Stamp("pair", key_hash("k"), Identity(SideName.CN, 1_790_000_000, "0123456789abcdef"), 5)
+STAMP = Stamp("pair", key_hash("k"), OriginVersion(SideName.CN, 1_790_000_000, "0123456789abcdef"), 5)
 MODIFIED = "Wed, 21 Oct 2026 07:28:00 GMT"
 DATE = {"Last_Modified": MODIFIED, "ETag": '"e"'}
 PLAIN = Attributes()
@@ -22,5 +22,5 @@ def bucket(script: Script, options: Options | None = None) -> S3Bucket:
 async def put(
     script: Script, attributes: Attributes, stamp: Stamp | None = STAMP, options: Options | None = None
 ) -> Asked:
-    await bucket(script, options).put("k", b"hello", attributes, stamp, NOTHING)
+    await bucket(script, options).put("k", b"hello", attributes, stamp, MUST_NOT_EXIST)
     return script.asked[-1]

@@ -12,7 +12,7 @@ from typing import Any
 
 from dualsync.runtime.model import synced_version_codec
 from dualsync.runtime.model.field_reader import parse_json
-from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import Record
 
 KEY = "ObjectKey"
@@ -48,7 +48,7 @@ def record_key(kind: str, id: str) -> str:
     return f"{_RECORD}{kind}/{id}"
 
 
-def of_entry(entry: Entry, tombstone_seconds: int) -> Item:
+def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
     """The whole item of `entry`. With nothing that a side still holds it expires `tombstone_seconds` after its last
     update."""
     item: Item = {
@@ -58,46 +58,48 @@ def of_entry(entry: Entry, tombstone_seconds: int) -> Item:
     }
     texts = {
         "Sequencer": entry.sequencer,
-        "Arrived": entry.arrived,
-        "Landed": entry.landed,
-        "Left": entry.left,
-        "Until": entry.until,
-        "Former": _dump(synced_version_codec.encode(entry.former)) if entry.former else "",
-        "Deleted": entry.deleted,
-        "Alone": entry.alone,
-        "Agreed": _dump(synced_version_codec.encode(entry.agreed)) if entry.agreed else "",
+        "Arrived": entry.first_event,
+        "Landed": entry.last_event,
+        "Left": entry.previous_last_event,
+        "Until": entry.interval_end,
+        "Former": _dump(synced_version_codec.encode(entry.previous)) if entry.previous else "",
+        "Deleted": entry.last_deletion,
+        "Alone": entry.unmatched,
+        "Agreed": _dump(synced_version_codec.encode(entry.synced)) if entry.synced else "",
         "Expired": _dump(synced_version_codec.encode(entry.expired)) if entry.expired else "",
-        "Dead": _dump([synced_version_codec.encode(dead) for dead in entry.dead]) if entry.dead else "",
+        "Dead": _dump([synced_version_codec.encode(dead) for dead in entry.deleted_versions])
+        if entry.deleted_versions
+        else "",
     }
     item.update({name: {"S": text} for name, text in texts.items() if text})
-    if entry.died:
-        item["Died"] = {"N": str(entry.died)}
-    if entry.agreed is None and entry.expired is None:
+    if entry.deleted_at:
+        item["Died"] = {"N": str(entry.deleted_at)}
+    if entry.synced is None and entry.expired is None:
         item[EXPIRES] = {"N": str(entry.updated + tombstone_seconds)}
     return item
 
 
-def to_entry(item: Mapping[str, Any]) -> Entry:
+def to_entry(item: Mapping[str, Any]) -> LedgerEntry:
     """The entry of an item that `of_entry` made."""
     agreed = _text(item, "Agreed")
     expired = _text(item, "Expired")
     former = _text(item, "Former")
     dead = _text(item, "Dead")
-    return Entry(
+    return LedgerEntry(
         key=object_key(_text(item, KEY)),
         revision=_number(item, REVISION),
-        agreed=synced_version_codec.decode(parse_json(agreed)) if agreed else None,
+        synced=synced_version_codec.decode(parse_json(agreed)) if agreed else None,
         expired=synced_version_codec.decode(parse_json(expired)) if expired else None,
-        dead=tuple(synced_version_codec.decode(row) for row in parse_json(dead)) if dead else (),
+        deleted_versions=tuple(synced_version_codec.decode(row) for row in parse_json(dead)) if dead else (),
         sequencer=_text(item, "Sequencer"),
-        arrived=_text(item, "Arrived"),
-        landed=_text(item, "Landed"),
-        left=_text(item, "Left"),
-        until=_text(item, "Until"),
-        former=synced_version_codec.decode(parse_json(former)) if former else None,
-        deleted=_text(item, "Deleted"),
-        died=_number(item, "Died"),
-        alone=_text(item, "Alone"),
+        first_event=_text(item, "Arrived"),
+        last_event=_text(item, "Landed"),
+        previous_last_event=_text(item, "Left"),
+        interval_end=_text(item, "Until"),
+        previous=synced_version_codec.decode(parse_json(former)) if former else None,
+        last_deletion=_text(item, "Deleted"),
+        deleted_at=_number(item, "Died"),
+        unmatched=_text(item, "Alone"),
         updated=_number(item, "Updated"),
     )
 

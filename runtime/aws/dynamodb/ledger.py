@@ -14,10 +14,10 @@ from typing import Any
 
 from dualsync.runtime.aws.dynamodb import items as items
 from dualsync.runtime.aws.errors import error_of
-from dualsync.runtime.aws.http.client import Caller, Refused
-from dualsync.runtime.aws.request_batching import Together
-from dualsync.runtime.errors import Throttled
-from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
+from dualsync.runtime.aws.request_batching import RequestBatcher
+from dualsync.runtime.errors import ThrottledError
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import Record
 from dualsync.runtime.platform import SystemClock
 from dualsync.runtime.ports import Clock
@@ -36,17 +36,19 @@ class DynamoLedger:
     not (DynamoDB has no other there). Entries that are asked for in the same turn of the event loop (a received
     batch's) are read by one request."""
 
-    def __init__(self, caller: Caller, table: str, *, tombstone_days: int = 60, clock: Clock | None = None) -> None:
+    def __init__(
+        self, caller: ServiceClient, table: str, *, tombstone_days: int = 60, clock: Clock | None = None
+    ) -> None:
         self._caller = caller
         self._table = table
         self._tombstone_seconds = tombstone_days * _SECONDS_A_DAY
         self._clock = clock or SystemClock()
-        self._together: Together[str, Entry | None] = Together(self._get_together, MOST_KEYS)
+        self._together: RequestBatcher[str, LedgerEntry | None] = RequestBatcher(self._get_together, MOST_KEYS)
 
-    async def get(self, key: str) -> Entry | None:
+    async def get(self, key: str) -> LedgerEntry | None:
         return await self._together(key)
 
-    async def _get_together(self, keys: Sequence[str]) -> Sequence[Entry | None]:
+    async def _get_together(self, keys: Sequence[str]) -> Sequence[LedgerEntry | None]:
         if len(keys) > 1:
             found = await self.get_many(keys)
             return [found.get(key) for key in keys]
@@ -54,10 +56,10 @@ class DynamoLedger:
         answer = await self._ask("GetItem", Key=key, ConsistentRead=True)
         return [items.to_entry(answer["Item"]) if "Item" in answer else None]
 
-    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+    async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
         if len(keys) > MOST_KEYS:
             raise ValueError(f"{len(keys)} keys asked at once: at most {MOST_KEYS}")
-        found: dict[str, Entry] = {}
+        found: dict[str, LedgerEntry] = {}
         todo = [{items.KEY: {"S": items.table_key(key)}} for key in dict.fromkeys(keys)]
         for attempt in range(_ROUNDS):
             if not todo:
@@ -72,10 +74,10 @@ class DynamoLedger:
                 found[entry.key] = entry
             todo = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
         if todo:
-            raise Throttled(f"dynamodb BatchGetItem {self._table}: {len(todo)} keys stay unprocessed")
+            raise ThrottledError(f"dynamodb BatchGetItem {self._table}: {len(todo)} keys stay unprocessed")
         return found
 
-    async def put(self, entry: Entry, expected_revision: int) -> None:
+    async def put(self, entry: LedgerEntry, expected_revision: int) -> None:
         entry = replace(entry, revision=expected_revision + 1)
         given: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({items.KEY})"}
         if expected_revision:
@@ -90,7 +92,7 @@ class DynamoLedger:
         }
         try:
             await self._caller.json("PutItem", _API, f"{self._table}/{entry.key}", "1.0", given)
-        except Refused as refused:
+        except ServiceError as refused:
             # A first attempt whose answer was lost, and which the second met: it is written.
             if refused.refusal.code == "ConditionalCheckFailedException" and _stored(refused) == entry:
                 return
@@ -133,11 +135,11 @@ class DynamoLedger:
 
     async def _conditionally(self, operation: str, given: dict[str, Any], done: items.Item | None) -> None:
         """A conditional write of a record. Where the condition fails because a first attempt, whose answer was lost,
-        has done it, it is done. Raises `Changed`."""
+        has done it, it is done. Raises `PreconditionFailedError`."""
         given |= {"TableName": self._table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
             await self._caller.json(operation, _API, self._table, "1.0", given)
-        except Refused as refused:
+        except ServiceError as refused:
             if refused.refusal.code == "ConditionalCheckFailedException" and _old(refused) == done:
                 return
             raise error_of(refused.refusal) from None
@@ -146,17 +148,17 @@ class DynamoLedger:
         given = {name: value for name, value in ({"TableName": self._table} | given).items() if value is not None}
         try:
             return await self._caller.json(operation, _API, self._table, "1.0", given)
-        except Refused as refused:
+        except ServiceError as refused:
             raise error_of(refused.refusal) from None
 
 
-def _stored(refused: Refused) -> Entry | None:
+def _stored(refused: ServiceError) -> LedgerEntry | None:
     """What the table holds instead."""
     stored = _old(refused)
     return items.to_entry(stored) if stored else None
 
 
-def _old(refused: Refused) -> items.Item | None:
+def _old(refused: ServiceError) -> items.Item | None:
     found: items.Item | None = json.loads(refused.body or b"{}").get("Item")
     return found or None
 

@@ -10,7 +10,7 @@ CALM_SECONDS = 1.0
 """Refusals within so long after one are of the same moment: they count once."""
 
 
-class Pace:
+class AdaptiveConcurrency:
     """A window of requests under way. Each answer widens it by one, until the first refusal (503, SlowDown); that
     halves it, and from then on it takes a whole window of answers to widen it by one."""
 

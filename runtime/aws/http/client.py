@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 from dualsync.runtime.aws.credentials import Credentials
 from dualsync.runtime.aws.errors import Refusal, error_of
-from dualsync.runtime.aws.http.adaptive_concurrency import Pace
+from dualsync.runtime.aws.http.adaptive_concurrency import AdaptiveConcurrency
 from dualsync.runtime.aws.http.body_memory import HURRY
 from dualsync.runtime.aws.http.connection import Answer, Connection
 from dualsync.runtime.aws.http.pool import Pool
 from dualsync.runtime.aws.http.signing import EMPTY, UNSIGNED, Signer
-from dualsync.runtime.errors import CredentialRejected, Throttled, Unavailable
-from dualsync.runtime.model.streamed_body import Pieces
+from dualsync.runtime.errors import CredentialRejectedError, ThrottledError, UnavailableError
+from dualsync.runtime.model.streamed_body import StreamedBody
 
 ATTEMPTS = 3
 """Few: the worker itself tries again, by message."""
@@ -39,7 +39,7 @@ _CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
 _MESSAGE = re.compile(rb"<Message>([^<]{1,500})</Message>")
 
 
-class Refused(Exception):
+class ServiceError(Exception):
     """A service answered with an error: for the edge that asked, which may know better than `error_of`."""
 
     def __init__(self, refusal: Refusal, answer: Answer) -> None:
@@ -49,13 +49,13 @@ class Refused(Exception):
         self.body = answer.body or b""
 
 
-class Caller:
+class ServiceClient:
     """One service at one endpoint. `service` is its name in signatures and in the table of errors."""
 
     def __init__(self, pool: Pool, service: str, region: str, credentials: Credentials) -> None:
         self.pool = pool
         self.service = service
-        self.pace = Pace()
+        self.pace = AdaptiveConcurrency()
         self._streams = asyncio.Semaphore(STREAMS)
         self._signer = Signer(service, region)
         self._credentials = credentials
@@ -77,13 +77,13 @@ class Caller:
         *,
         memory: Callable[[int], Awaitable[bytearray]] | None = None,
     ) -> Answer:
-        """The whole answer to one request. Raises `Refused`, `Unavailable`, `CredentialRejected`.
+        """The whole answer to one request. Raises `ServiceError`, `UnavailableError`, `CredentialRejectedError`.
 
         `memory` gives room for a large body of so many bytes.
         """
 
         async def once() -> Answer:
-            if isinstance(body, Pieces):
+            if isinstance(body, StreamedBody):
                 answer, connection = await self._stream(operation, target, method, path, query, headers, body)
             else:
                 answer, connection = await self._once(operation, target, method, path, query, headers, body)
@@ -108,8 +108,8 @@ class Caller:
         """Receive a large body into `memory`, which has its length, and give the connection back."""
         try:
             return await self._receive(connection, memory)
-        except Unavailable as error:
-            raise Unavailable(f"{self.service} {operation} {target}: {error}") from None
+        except UnavailableError as error:
+            raise UnavailableError(f"{self.service} {operation} {target}: {error}") from None
 
     async def _room(
         self, connection: Connection, length: int, memory: Callable[[int], Awaitable[bytearray]] | None
@@ -139,13 +139,13 @@ class Caller:
             attempt += 1
             try:
                 return await once()
-            except Refused as refused:
+            except ServiceError as refused:
                 if attempt >= ATTEMPTS or not await self._may_help(refused):
                     raise
                 pause = 0.2 if refused.refusal.status in _SLOW else 0.05
-            except Unavailable as error:
+            except UnavailableError as error:
                 if attempt >= ATTEMPTS:
-                    raise Unavailable(f"{self.service} {operation} {target}: {error}") from None
+                    raise UnavailableError(f"{self.service} {operation} {target}: {error}") from None
                 pause = 0.05
             await asyncio.sleep(random.uniform(0, pause * 2**attempt))  # noqa: S311
 
@@ -190,8 +190,8 @@ class Caller:
         try:
             if answer.body is None:
                 connection.abort()  # with a body that nobody reads, the next request would wait behind it
-                raise Unavailable(f"an error of {answer.length} bytes")
-            raise Refused(self._refusal(operation, target, answer), answer)
+                raise UnavailableError(f"an error of {answer.length} bytes")
+            raise ServiceError(self._refusal(operation, target, answer), answer)
         finally:
             self.pool.give(connection)
 
@@ -216,11 +216,11 @@ class Caller:
             connection, used = await self.pool.take()
             try:
                 return connection, await connection.ask(request, body, headless=headless)
-            except Unavailable:
+            except UnavailableError:
                 self.pool.give(connection)
                 # A kept connection may have been closed by the other end just now; a new one tells. What is sent while
                 # it is read may also have failed for its source: to try that on every kept one would never end.
-                if not used or connection.answered or isinstance(body, Pieces):
+                if not used or connection.answered or isinstance(body, StreamedBody):
                     raise
             except BaseException:
                 connection.abort()
@@ -230,20 +230,20 @@ class Caller:
     async def _payload(self, body: Any) -> str:
         if not body:
             return EMPTY
-        if self._secure or isinstance(body, Pieces):
+        if self._secure or isinstance(body, StreamedBody):
             return UNSIGNED
         if len(body) < _HASHED_ASIDE:
             return hashlib.sha256(body).hexdigest()
         return (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
 
-    async def _may_help(self, refused: Refused) -> bool:
+    async def _may_help(self, refused: ServiceError) -> bool:
         """Whether to send it again: the service is at fault or busy, or the key or the clock could be mended."""
         kind = error_of(refused.refusal)
         if refused.refusal.code in _SKEWED and self._set_clock(refused.headers.get("date", "")):
             return True
-        if isinstance(kind, CredentialRejected):
+        if isinstance(kind, CredentialRejectedError):
             return await self._credentials.renew()
-        return isinstance(kind, Throttled | Unavailable)
+        return isinstance(kind, ThrottledError | UnavailableError)
 
     def _set_clock(self, date: str) -> bool:
         """Go by the service's clock when this machine's is far off it."""

@@ -10,8 +10,8 @@ import asyncio
 from contextlib import aclosing
 from typing import Any, cast
 
-from dualsync.runtime.errors import Unavailable
-from dualsync.runtime.model.streamed_body import Pieces
+from dualsync.runtime.errors import UnavailableError
+from dualsync.runtime.model.streamed_body import StreamedBody
 
 HEAD_BYTES = 1 << 16
 """Most bytes of an answer's head, and most of a body that are received with it, unasked."""
@@ -35,7 +35,7 @@ class Answer:
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Failures are `Unavailable`. Never used by two requests at once; a cancelled request must `abort` it."""
+    """Failures are `UnavailableError`. Never used by two requests at once; a cancelled request must `abort` it."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -64,7 +64,7 @@ class Connection(asyncio.BufferedProtocol):
     async def ask(self, head: bytes, body: Any, *, headless: bool) -> Answer:
         """Send a request; its answer, with the body if that is small or of unknown length. `headless`: a HEAD."""
         if self.lost:
-            raise Unavailable("the connection was closed")
+            raise UnavailableError("the connection was closed")
         waiter: asyncio.Future[Answer] = self._loop.create_future()
         self._waiter = waiter
         self._headless = headless
@@ -76,7 +76,7 @@ class Connection(asyncio.BufferedProtocol):
         self.progress = self._loop.time()
         if not body:
             self._transport.write(head)
-        elif isinstance(body, Pieces):
+        elif isinstance(body, StreamedBody):
             self._transport.write(head)
             await self._send_pieces(body, waiter)
         elif len(body) <= HEAD_BYTES:
@@ -93,7 +93,7 @@ class Connection(asyncio.BufferedProtocol):
         """Receive the rest of an answer whose body `ask` left out, into `target` of `Answer.length` bytes."""
         answer = self._answer
         if answer is None or self._rest is None:
-            raise Unavailable("the connection has no body to receive")
+            raise UnavailableError("the connection has no body to receive")
         waiter = self._waiter = self._loop.create_future()
         rest, self._rest = self._rest, None
         target[: len(rest)] = rest
@@ -109,7 +109,7 @@ class Connection(asyncio.BufferedProtocol):
             del waiter  # as above
 
     def abort(self) -> None:
-        """Close at once; whoever waits gets `Unavailable`."""
+        """Close at once; whoever waits gets `UnavailableError`."""
         self.reusable = False
         self._transport.abort()
         self._lose("the connection was given up")
@@ -124,7 +124,7 @@ class Connection(asyncio.BufferedProtocol):
             if self._writable is not None:
                 await self._writable
 
-    async def _send_pieces(self, body: Pieces, waiter: asyncio.Future[Answer]) -> None:
+    async def _send_pieces(self, body: StreamedBody, waiter: asyncio.Future[Answer]) -> None:
         left = len(body)
         try:
             async with aclosing(body.__aiter__()) as pieces:
@@ -275,7 +275,7 @@ class Connection(asyncio.BufferedProtocol):
         self.reusable = False
         for waiter in (self._waiter, self._writable):
             if waiter is not None and not waiter.done():
-                waiter.set_exception(Unavailable(why))
+                waiter.set_exception(UnavailableError(why))
                 waiter.exception()  # Whoever was cancelled does not ask any more.
         self._waiter = self._writable = None
         self._body = self._target = self._rest = None

@@ -12,7 +12,7 @@ from os import environ
 from urllib.parse import urlsplit
 
 from dualsync.runtime.aws.http.connection import Connection
-from dualsync.runtime.errors import Unavailable
+from dualsync.runtime.errors import UnavailableError
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
@@ -70,7 +70,7 @@ class Pool:
         return len(self._busy) + sum(not connection.lost for connection in self._idle)
 
     async def take(self) -> tuple[Connection, bool]:
-        """A connection, and whether it has been used before. Raises `Unavailable`."""
+        """A connection, and whether it has been used before. Raises `UnavailableError`."""
         if self._loop is not asyncio.get_running_loop():
             await self._begin()
         while self._idle:
@@ -129,9 +129,9 @@ class Pool:
                     Connection, e.host, e.port, ssl=_tls() if e.secure else None
                 )
         except TimeoutError:
-            raise Unavailable(f"{e.authority}: no connection within {CONNECT_SECONDS:.0f} s") from None
+            raise UnavailableError(f"{e.authority}: no connection within {CONNECT_SECONDS:.0f} s") from None
         except OSError as error:
-            raise Unavailable(f"{e.authority}: {type(error).__name__}: {error}") from None
+            raise UnavailableError(f"{e.authority}: {type(error).__name__}: {error}") from None
         connection.progress = loop.time()
         return connection
 
@@ -149,7 +149,7 @@ class Pool:
         self._sweeping = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     async def _fill(self) -> None:
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(UnavailableError):
             while len(self._idle) + len(self._busy) < self._spare:
                 self._idle.insert(0, await self._open())
         await asyncio.sleep(_SPARE_PAUSE_SECONDS)

@@ -14,19 +14,35 @@ from urllib.parse import quote
 from dualsync.runtime.aws.credentials import Credentials
 from dualsync.runtime.aws.errors import MISSING_OBJECT, Refusal, error_of
 from dualsync.runtime.aws.http.body_memory import Admission, Body
-from dualsync.runtime.aws.http.client import Caller, Refused
+from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.http.connection import Answer, Connection
 from dualsync.runtime.aws.s3 import checksums, multipart
 from dualsync.runtime.aws.s3 import headers as wire
 from dualsync.runtime.aws.s3.checks import Checks
 from dualsync.runtime.aws.s3.listing import Pages
-from dualsync.runtime.aws.s3.object_reader import ARCHIVED, S3Reading, as_bytes, asleep
+from dualsync.runtime.aws.s3.object_reader import ARCHIVED, S3ObjectReader, as_bytes, asleep
 from dualsync.runtime.aws.s3.options import Options, tags
-from dualsync.runtime.errors import Changed, Corrupt, DualSyncError, GiveUp, Unavailable, Unfit
+from dualsync.runtime.errors import (
+    ChecksumMismatchError,
+    ChecksumUnsupportedError,
+    DualSyncError,
+    PermanentError,
+    PreconditionFailedError,
+    UnavailableError,
+)
 from dualsync.runtime.model.checksums import kind, value
-from dualsync.runtime.model.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
+from dualsync.runtime.model.objects import (
+    Attributes,
+    ListedObject,
+    ListedUpload,
+    ObjectHead,
+    Part,
+    Precondition,
+    PutResult,
+    StartedUpload,
+)
 from dualsync.runtime.model.origin_version import Stamp
-from dualsync.runtime.model.streamed_body import Pieces
+from dualsync.runtime.model.streamed_body import StreamedBody
 
 _KEY = attrgetter("key")
 
@@ -40,7 +56,7 @@ class S3Bucket:
 
     def __init__(
         self,
-        caller: Caller,
+        caller: ServiceClient,
         bucket: str,
         prefix: str = "",
         *,
@@ -66,12 +82,12 @@ class S3Bucket:
         """Go on with another credential; calls under way end with the old one."""
         self.caller.use(credentials)
 
-    async def head(self, key: str, version_id: str = "") -> Seen | None:
+    async def head(self, key: str, version_id: str = "") -> ObjectHead | None:
         query = f"versionId={quote(version_id, safe='')}" if version_id else ""
         for _ in range(3):
             try:
                 answer = await self._call("HeadObject", "HEAD", key, query)
-            except Refused as refused:
+            except ServiceError as refused:
                 if refused.headers.get("x-amz-delete-marker") == "true":
                     return None
                 refusal = await self._spoken(refused.refusal, key, query)
@@ -81,13 +97,13 @@ class S3Bucket:
                     return None
                 raise error_of(refusal) from None
             return wire.seen(answer.headers, answer.length)
-        raise Unavailable(f"s3 HeadObject {self._target(key)}: HEAD and GET disagree again and again")
+        raise UnavailableError(f"s3 HeadObject {self._target(key)}: HEAD and GET disagree again and again")
 
-    async def read(self, key: str) -> S3Reading | None:
+    async def read(self, key: str) -> S3ObjectReader | None:
         headers = checksums.ENABLED | self._asking
         try:
             answer, connection = await self.caller.open("GetObject", self._target(key), "GET", self._path(key), headers)
-        except Refused as refused:
+        except ServiceError as refused:
             if refused.refusal.code in MISSING_OBJECT:
                 return None
             if refused.refusal.code == ARCHIVED:
@@ -96,16 +112,16 @@ class S3Bucket:
         if answer.body is not None:
             self.caller.pool.give(connection)
         seen = wire.seen(answer.headers, answer.length)
-        reading = S3Reading(self, key, seen, answer.body, connection if answer.body is None else None)
+        reading = S3ObjectReader(self, key, seen, answer.body, connection if answer.body is None else None)
         if self._options.tagged(answer.headers):
             try:
-                reading.seen = await self._with_tags(key, seen)
+                reading.head = await self._with_tags(key, seen)
             except BaseException:
                 await reading.close()
                 raise
         return reading
 
-    async def _with_tags(self, key: str, seen: Seen) -> Seen:
+    async def _with_tags(self, key: str, seen: ObjectHead) -> ObjectHead:
         """Of the same version, where the bucket keeps versions."""
         query = f"tagging=&versionId={quote(seen.version_id, safe='')}" if seen.version_id else "tagging="
         answer = await self._ask("GetObjectTagging", "GET", key, query)
@@ -117,12 +133,12 @@ class S3Bucket:
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         headers = {"range": f"bytes={start}-{end - 1}"}
-        answer = await self._piece(key, "", headers, etag, end - start, Unavailable, f"came for {start} to {end}")
+        answer = await self._piece(key, "", headers, etag, end - start, UnavailableError, f"came for {start} to {end}")
         return as_bytes(answer.body or b"")
 
     async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
         query, what = f"partNumber={number}", f"are part {number}, not {length}"
-        answer = await self._piece(key, query, checksums.ENABLED, etag, length, Unfit, what)
+        answer = await self._piece(key, query, checksums.ENABLED, etag, length, ChecksumUnsupportedError, what)
         return as_bytes(answer.body or b""), checksums.shown(answer.headers)
 
     async def _piece(
@@ -135,7 +151,8 @@ class S3Bucket:
         wrong: type[DualSyncError],
         what: str,
     ) -> Answer:
-        """GetObject of so many bytes of one version. Raises `Changed`, and `wrong` for another length."""
+        """GetObject of so many bytes of one version. Raises `PreconditionFailedError`, and `wrong` for another
+        length."""
 
         def check(coming: int | None) -> None:
             if coming != length:
@@ -150,21 +167,23 @@ class S3Bucket:
             answer = await self.caller.call(
                 "GetObject", self._target(key), "GET", self._path(key), query, given, memory=memory
             )
-        except Refused as refused:
+        except ServiceError as refused:
             raise error_of(refused.refusal) from None
         check(answer.length)
         if wire.etag(answer.headers) not in ("", etag):  # the store heeds no If-Match, or shows a part's own ETag
-            raise (Unfit if wrong is Unfit else Changed)(f"s3 GetObject {self._target(key)}: another ETag")
+            raise (ChecksumUnsupportedError if wrong is ChecksumUnsupportedError else PreconditionFailedError)(
+                f"s3 GetObject {self._target(key)}: another ETag"
+            )
         return answer
 
     async def head_part(self, key: str, number: int, etag: str) -> Part:
         headers = checksums.ENABLED | {"if-match": f'"{etag}"'}
         try:
             answer = await self._call("HeadObject", "HEAD", key, f"partNumber={number}", headers)
-        except Refused as refused:
+        except ServiceError as refused:
             said = refused.refusal
             if said.status in (404, 412):
-                raise Changed(str(said)) from None
+                raise PreconditionFailedError(str(said)) from None
             spoken = None if said.status == 501 else await self._spoken(said, key, "")
             if spoken is not None:
                 raise error_of(spoken) from None
@@ -172,23 +191,25 @@ class S3Bucket:
         return Part(number, "", answer.length or 0, checksums.shown(answer.headers))
 
     async def put(
-        self, key: str, body: bytes | Pieces, attributes: Attributes, stamp: Stamp | None, condition: Condition
-    ) -> Written:
+        self, key: str, body: bytes | StreamedBody, attributes: Attributes, stamp: Stamp | None, condition: Precondition
+    ) -> PutResult:
         checksum = wire.of_checksum(attributes)
         headers = self._given(attributes, stamp) | checksums.giving(checksum)
         answer = await self._write("PutObject", "PUT", key, "", headers, body, condition, checksum)
         return wire.written(answer.headers)
 
-    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
+    async def create_upload(
+        self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
+    ) -> StartedUpload:
         while True:
             headers = self._given(attributes, stamp) | checksums.declaring(checksum)
             answer = await self._write("CreateMultipartUpload", "POST", key, "uploads=", headers, checksum=checksum)
             upload_id = multipart.text(answer.body or b"", "UploadId")
             if not upload_id:
-                raise Unavailable(f"s3 CreateMultipartUpload {self._target(key)}: the answer names no upload")
+                raise UnavailableError(f"s3 CreateMultipartUpload {self._target(key)}: the answer names no upload")
             declared = checksums.declared(checksum, answer.headers)
             if declared is not None:
-                return Opened(upload_id, checksum if declared else "")
+                return StartedUpload(upload_id, checksum if declared else "")
             self._checks.unknown("CreateMultipartUpload", checksum)
             checksum = ""
             await self.abort_upload(key, upload_id)
@@ -201,7 +222,7 @@ class S3Bucket:
             query = f"max-parts={most}&part-number-marker={marker}&uploadId={quote(upload_id, safe='')}"
             try:
                 answer = await self._ask("ListParts", "GET", key, query)
-            except GiveUp as error:
+            except PermanentError as error:
                 if error.reason in multipart.UNKNOWN:
                     return None
                 raise
@@ -211,8 +232,8 @@ class S3Bucket:
             if not marker or int(marker) >= last:
                 return found
 
-    async def list_uploads(self) -> Sequence[Begun]:
-        found: list[Begun] = []
+    async def list_uploads(self) -> Sequence[ListedUpload]:
+        found: list[ListedUpload] = []
         position: dict[str, str] = {}
         while True:
             answer = await self._listed("ListMultipartUploads", {"prefix": self._prefix, "uploads": ""} | position)
@@ -222,7 +243,7 @@ class S3Bucket:
                 return found
 
     async def put_part(
-        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+        self, key: str, upload_id: str, number: int, body: bytes | StreamedBody, checksum: str = "", declared: str = ""
     ) -> Part:
         if checksum and not value(checksum):
             checksum += await checksums.digest(body, kind(checksum))
@@ -236,10 +257,10 @@ class S3Bucket:
         key: str,
         upload_id: str,
         parts: Sequence[Part],
-        condition: Condition,
+        condition: Precondition,
         checksum: str = "",
         declared: str = "",
-    ) -> Written:
+    ) -> PutResult:
         body = multipart.completion(parts, checksums.beside(parts, declared))
         headers = {"content-type": "application/xml"} | checksums.completing(declared)
         query = f"uploadId={quote(upload_id, safe='')}"
@@ -247,28 +268,30 @@ class S3Bucket:
             answer = await self._write(
                 "CompleteMultipartUpload", "POST", key, query, headers, body, condition, declared, bound=True
             )
-        except GiveUp as error:
+        except PermanentError as error:
             if error.reason != "InvalidPart":
                 raise
-            raise Unavailable(str(error)) from None  # another worker put a part again: listed anew, it can be
+            raise UnavailableError(str(error)) from None  # another worker put a part again: listed anew, it can be
         said = answer.body or b""
         written = wire.written(answer.headers, multipart.text(said, "ETag"))
         if not multipart.agree(checksum, said):
             with contextlib.suppress(DualSyncError):
-                await self.delete(key, Condition(written.etag))
-            raise Corrupt(f"s3 CompleteMultipartUpload {self._target(key)}: the checksum is not the source's")
+                await self.delete(key, Precondition(written.etag))
+            raise ChecksumMismatchError(
+                f"s3 CompleteMultipartUpload {self._target(key)}: the checksum is not the source's"
+            )
         return written
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
-        with contextlib.suppress(Changed):
+        with contextlib.suppress(PreconditionFailedError):
             await self._ask("AbortMultipartUpload", "DELETE", key, f"uploadId={quote(upload_id, safe='')}")
 
-    async def delete(self, key: str, condition: Condition) -> None:
+    async def delete(self, key: str, condition: Precondition) -> None:
         if condition.etag is None:
             raise ValueError("a deletion needs the ETag of what it deletes")
         await self._write("DeleteObject", "DELETE", key, "", {}, b"", condition)
 
-    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
         below = {"prefix": self._prefix + prefix}
         start = {"start-after": self._prefix + after} if after else {}
         asked = asyncio.create_task(self.pages.get(below | start))
@@ -297,7 +320,7 @@ class S3Bucket:
         headers = self._asking | (more or {})
         try:
             answer = await self.caller.call(operation, self._target(""), "GET", self._base or "/", query, headers)
-        except Refused as refused:
+        except ServiceError as refused:
             raise error_of(refused.refusal) from None
         return bytes(answer.body or b"")
 
@@ -311,13 +334,16 @@ class S3Bucket:
         key: str,
         query: str,
         headers: dict[str, str],
-        body: bytes | Pieces = b"",
-        condition: Condition | None = None,
+        body: bytes | StreamedBody = b"",
+        condition: Precondition | None = None,
         checksum: str = "",
         bound: bool = False,
     ) -> Answer:
-        """A write that learns what the bucket wants: a digest of the content (Object Lock does), or no conditions, or
-        none of a kind of checksums (`Checks`). Raises `Unfit` where the write is `bound` to its `checksum`."""
+        """Send a write, and repeat it the way the bucket wants it: with a digest of the content (Object Lock does),
+        without conditions, or without a kind of checksums (`Checks`).
+
+        Raises `ChecksumUnsupportedError` if the write is `bound` to its `checksum`.
+        """
         plain = not bound and self._checks.plain(operation, checksum)
         while True:
             given = dict(headers)
@@ -334,7 +360,7 @@ class S3Bucket:
                 if not plain:
                     self._checks.accepted(operation, checksum)
                 return answer
-            except GiveUp as error:
+            except PermanentError as error:
                 if "Content-MD5" in str(error) and not self._digests:
                     self._digests = True
                 elif not plain and self._checks.refused(error, operation, checksum, bound):
@@ -344,11 +370,11 @@ class S3Bucket:
                 else:
                     raise
 
-    async def _look(self, key: str, condition: Condition) -> None:
+    async def _look(self, key: str, condition: Precondition) -> None:
         """What a condition would have checked, a moment before the write: not safe against one in between."""
         seen = await self.head(key)
         if (seen.etag if seen else None) != condition.etag:
-            raise Changed(f"s3 {self._target(key)}: not what was expected")
+            raise PreconditionFailedError(f"s3 {self._target(key)}: not what was expected")
 
     async def _spoken(self, refusal: Refusal, key: str, query: str) -> Refusal | None:
         """The refusal with a code. A HEAD's answer has no body, so the same is asked as a GET of one byte; None when
@@ -357,7 +383,7 @@ class S3Bucket:
             return refusal
         try:
             await self._call("GetObject", "GET", key, query, {"range": "bytes=0-0"})
-        except Refused as refused:
+        except ServiceError as refused:
             return None if refused.refusal.code == "InvalidRange" else refused.refusal
         return None
 
@@ -368,7 +394,7 @@ class S3Bucket:
         key: str,
         query: str = "",
         headers: dict[str, str] | None = None,
-        body: bytes | Pieces = b"",
+        body: bytes | StreamedBody = b"",
     ) -> Answer:
         given = self._asking | headers if headers else self._asking
         return await self.caller.call(operation, self._target(key), method, self._path(key), query, given, body)
@@ -380,12 +406,12 @@ class S3Bucket:
         key: str,
         query: str = "",
         headers: dict[str, str] | None = None,
-        body: bytes | Pieces = b"",
+        body: bytes | StreamedBody = b"",
     ) -> Answer:
         """`_call` with every refusal translated, also one that comes after a hopeful 200 (long completions)."""
         try:
             answer = await self._call(operation, method, key, query, headers, body)
-        except Refused as refused:
+        except ServiceError as refused:
             raise error_of(refused.refusal) from None
         if answer.body and b"<Error>" in answer.body:
             code = re.search(rb"<Code>([^<]*)</Code>", answer.body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dualsync.runtime.aws.errors import error_of
-from dualsync.runtime.aws.http.client import Caller, Refused
+from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 
 OWNER = "x-amz-expected-bucket-owner"
 """Header by which S3 refuses a request to another account's bucket (Amazon S3 User Guide, "Verifying bucket ownership
@@ -11,10 +11,10 @@ with bucket owner condition")."""
 _REGION = "x-amz-bucket-region"
 
 
-async def wrong_place(caller: Caller, bucket: str, region: str, owner: str, *, path_style: bool) -> str:
+async def wrong_place(caller: ServiceClient, bucket: str, region: str, owner: str, *, path_style: bool) -> str:
     """What is wrong with the bucket, in words; empty when it is `owner`'s (empty: anybody's) and in `region`.
 
-    A bucket that may not be looked at is not wrong for that: what it is stays open. Raises `Retry`.
+    A bucket that may not be looked at is not wrong for that: what it is stays open. Raises `RetryableError`.
     """
     conditional = {OWNER: owner} if owner else {}
     problem, status = await _head(caller, bucket, region, conditional, path_style)
@@ -29,11 +29,13 @@ async def wrong_place(caller: Caller, bucket: str, region: str, owner: str, *, p
     return f"bucket {bucket} is not account {owner}'s" if status == 403 else problem
 
 
-async def _head(caller: Caller, bucket: str, region: str, headers: dict[str, str], path_style: bool) -> tuple[str, int]:
+async def _head(
+    caller: ServiceClient, bucket: str, region: str, headers: dict[str, str], path_style: bool
+) -> tuple[str, int]:
     try:
         answer = await caller.call("HeadBucket", bucket, "HEAD", f"/{bucket}" if path_style else "/", "", headers)
         status, actual = 200, answer.headers.get(_REGION, "")
-    except Refused as refused:
+    except ServiceError as refused:
         status, actual = refused.refusal.status, refused.headers.get(_REGION, "")
         if status == 404:
             return f"bucket {bucket} does not exist", status

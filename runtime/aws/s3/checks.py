@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dualsync.runtime.aws.s3.checksums import PREFIX, refused
-from dualsync.runtime.errors import GiveUp, Unfit
+from dualsync.runtime.errors import ChecksumUnsupportedError, PermanentError
 from dualsync.runtime.model.checksums import kind
 
 _COMPARED = frozenset({"PutObject", "CompleteMultipartUpload"})
@@ -32,14 +32,15 @@ class Checks:
         """It makes something else of it than it was told."""
         self.unchecked.add(way(operation, checksum))
 
-    def refused(self, error: GiveUp, operation: str, checksum: str, bound: bool) -> bool:
-        """Whether a refusal is for the checksum: the object goes without. Raises `Unfit` where it can't (`bound`)."""
+    def refused(self, error: PermanentError, operation: str, checksum: str, bound: bool) -> bool:
+        """Whether a refusal is for the checksum: the object goes without. Raises `ChecksumUnsupportedError` where it
+        can't (`bound`)."""
         if not checksum or not refused(error):
             return False
         if way(operation, checksum) not in self._known and not _malformed(error, checksum):
             self.unknown(operation, checksum)
         if bound:
-            raise Unfit(str(error)) from None
+            raise ChecksumUnsupportedError(str(error)) from None
         return True
 
 
@@ -49,6 +50,6 @@ def way(operation: str, text: str) -> str:
     return of if not of or operation == "PutObject" else f"{of} in parts"
 
 
-def _malformed(error: GiveUp, text: str) -> bool:
+def _malformed(error: PermanentError, text: str) -> bool:
     """Whether it is this value that is refused, not its kind (S3: "Value for x-amz-checksum-… header is invalid.")."""
     return f"{PREFIX}{kind(text)} header is invalid" in str(error).lower()

@@ -9,10 +9,10 @@ import zlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
-from dualsync.runtime.errors import GiveUp
+from dualsync.runtime.errors import PermanentError
 from dualsync.runtime.model.checksums import composite, kind, linear, value
 from dualsync.runtime.model.objects import Part
-from dualsync.runtime.model.streamed_body import Pieces
+from dualsync.runtime.model.streamed_body import StreamedBody
 
 PREFIX = "x-amz-checksum-"
 ENABLED = {PREFIX + "mode": "ENABLED"}
@@ -80,16 +80,16 @@ def beside(parts: Sequence[Part], text: str) -> dict[int, str]:
     return {part.number: f"<{name}>{value(part.checksum)}</{name}>" for part in parts}
 
 
-def refused(error: GiveUp) -> bool:
+def refused(error: PermanentError) -> bool:
     """Whether a store says that it does not know a kind of checksum, or not in this way."""
     return error.reason in _REFUSING and "checksum" in str(error).lower()
 
 
-async def digest(body: bytes | bytearray | Pieces, kind: str) -> str:
+async def digest(body: bytes | bytearray | StreamedBody, kind: str) -> str:
     """A content's checksum in Base64, of one of the kinds that are `COMPUTABLE`. One in pieces is read for it, and once
     more to be sent."""
     working = _Crc32() if kind == "crc32" else hashlib.new(kind, usedforsecurity=False)
-    if isinstance(body, Pieces):
+    if isinstance(body, StreamedBody):
         async for piece in body:
             working.update(piece)
             del piece  # its room is for the next

@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 from dualsync.runtime.aws.s3 import checksums, metadata
-from dualsync.runtime.errors import GiveUp, Unavailable
+from dualsync.runtime.errors import PermanentError, UnavailableError
 from dualsync.runtime.model.checksums import composite
-from dualsync.runtime.model.objects import ARCHIVES, Attributes, Condition, Seen, Written
+from dualsync.runtime.model.objects import ARCHIVES, Attributes, ObjectHead, Precondition, PutResult
 from dualsync.runtime.model.origin_version import Stamp
 
 _PLAIN = (
@@ -43,7 +43,7 @@ def of_checksum(attributes: Attributes) -> str:
     return "" if composite(attributes.checksum) else attributes.checksum
 
 
-def of_condition(condition: Condition) -> dict[str, str]:
+def of_condition(condition: Precondition) -> dict[str, str]:
     """If-Match, or If-None-Match for nothing."""
     return {"if-none-match": "*"} if condition.etag is None else {"if-match": f'"{condition.etag}"'}
 
@@ -53,25 +53,28 @@ def etag(headers: Mapping[str, str]) -> str:
     return headers.get("etag", "").strip('"')
 
 
-def written(headers: Mapping[str, str], etag_of_body: str = "") -> Written:
-    """What a write answered. Raises `Unavailable` for an answer without an ETag: whatever it is, it proves nothing."""
+def written(headers: Mapping[str, str], etag_of_body: str = "") -> PutResult:
+    """What a write answered. Raises `UnavailableError` for an answer without an ETag: whatever it is, it proves
+    nothing."""
     found = etag_of_body.strip('"') or etag(headers)
     if not found:
-        raise Unavailable("s3: a write was answered without an ETag")
-    return Written(found, headers.get("x-amz-version-id", ""))
+        raise UnavailableError("s3: a write was answered without an ETag")
+    return PutResult(found, headers.get("x-amz-version-id", ""))
 
 
-def seen(headers: Mapping[str, str], size: int | None) -> Seen:
-    """The object that the answer to a HEAD or a GET is about. Raises `GiveUp` where it does not tell how long that is:
-    no stamp could be believed then, and no content be known as whole."""
+def seen(headers: Mapping[str, str], size: int | None) -> ObjectHead:
+    """Return the object that the answer to a HEAD or a GET describes.
+
+    Raises `PermanentError` for an answer without the object's length: neither its stamp nor its content can be checked.
+    """
     if size is None:
-        raise GiveUp("MissingContentLength", "the store does not tell the object's length")
+        raise PermanentError("MissingContentLength", "the store does not tell the object's length")
     get = headers.get
     user = {name[len(_USER) :]: value for name, value in headers.items() if name.startswith(_USER)}
     users, stamp = metadata.incoming(user) if user else ((), None)
     storage_class = get("x-amz-storage-class", "")
     asleep = storage_class in ARCHIVES or "x-amz-archive-status" in headers
-    return Seen(
+    return ObjectHead(
         etag=etag(headers),
         size=size,
         modified=seconds(get("last-modified", "")),

@@ -17,8 +17,8 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
 from dualsync.runtime.aws.s3.headers import minute
-from dualsync.runtime.errors import GiveUp, Unavailable
-from dualsync.runtime.model.objects import ARCHIVES, Row
+from dualsync.runtime.errors import PermanentError, UnavailableError
+from dualsync.runtime.model.objects import ARCHIVES, ListedObject
 
 _ROW = re.compile(
     r"<Contents>\s*<Key>([^<]*)</Key>\s*<LastModified>([^<]{16}):(\d\d)[^<]*</LastModified>"
@@ -35,7 +35,7 @@ _ASKING = {"x-amz-optional-object-attributes": "RestoreStatus"}
 class Page:
     """Rows with whole keys; `token` is empty on the last page."""
 
-    rows: list[Row]
+    rows: list[ListedObject]
     token: str
 
 
@@ -61,13 +61,13 @@ class Pages:
         return self._restores and not self.refused
 
     async def get(self, position: dict[str, str]) -> Page:
-        """One page. Raises what the listing raises, and `Unavailable`."""
+        """One page. Raises what the listing raises, and `UnavailableError`."""
         given = {"list-type": "2"} | position
         asked = self.restores
         if asked:
             try:
                 return parse(await self._listed("ListObjectsV2", given, _ASKING), self._prefix, archives=True)
-            except GiveUp:
+            except PermanentError:
                 pass  # for this, or for anything: without it the store says which
         body = await self._listed("ListObjectsV2", given, {})
         if asked:
@@ -77,21 +77,23 @@ class Pages:
 
 def parse(body: bytes, prefix: str, *, archives: bool = False) -> Page:
     """Read an answer asked for with `encoding-type=url`; keys come out relative to `prefix`. With `archives` rows say
-    whether they are archived. Raises `Unavailable` for an answer that is not whole: a page that is cut short would look
+    whether they are archived. Raises `UnavailableError` for an answer that is not whole: a page that is cut short
+    would look
     like deletions."""
     try:
         text = body.decode()
     except UnicodeDecodeError as e:
-        raise Unavailable(f"s3 ListObjectsV2: the answer is not UTF-8: {e.reason}") from None
+        raise UnavailableError(f"s3 ListObjectsV2: the answer is not UTF-8: {e.reason}") from None
     end = _TRUNCATED.search(text)
     token = _TOKEN.search(text)
     if end is None or not text.rstrip().endswith("</ListBucketResult>") or (end[1] == "true") != (token is not None):
-        raise Unavailable("s3 ListObjectsV2: the answer is not a whole page")
+        raise UnavailableError("s3 ListObjectsV2: the answer is not a whole page")
     cut = len(prefix)
     found = _ROW.findall(text)
     if len(found) == text.count("<Contents>"):
         rows = [
-            Row(_key(key)[cut:], etag, int(size), minute(when) + int(second)) for key, when, second, etag, size in found
+            ListedObject(_key(key)[cut:], etag, int(size), minute(when) + int(second))
+            for key, when, second, etag, size in found
         ]
     else:
         rows = _by_parser(body, cut)
@@ -106,7 +108,7 @@ def _key(text: str) -> str:
     return unquote_plus(text) if "%" in text or "+" in text else text
 
 
-def _with_archives(rows: list[Row], text: str) -> list[Row]:
+def _with_archives(rows: list[ListedObject], text: str) -> list[ListedObject]:
     """What S3 says to be in an archive, and neither restored nor anything else that is not understood here."""
     told = text.split("<Contents>")[1:]
     if len(told) != len(rows):
@@ -122,7 +124,7 @@ def _is_asleep(element: str) -> bool:
     return "<RestoreStatus" not in element or _RESTORING.search(element) is not None
 
 
-def _by_parser(body: bytes, cut: int) -> list[Row]:
+def _by_parser(body: bytes, cut: int) -> list[ListedObject]:
     """For answers of another shape than S3's own. The document comes from the store that is being synchronised."""
     rows = []
     for element in ElementTree.fromstring(body):  # noqa: S314
@@ -131,7 +133,7 @@ def _by_parser(body: bytes, cut: int) -> list[Row]:
         given = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
         when = given["LastModified"]
         rows.append(
-            Row(
+            ListedObject(
                 unquote_plus(given["Key"])[cut:],
                 given["ETag"].strip('"'),
                 int(given["Size"]),

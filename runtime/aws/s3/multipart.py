@@ -10,9 +10,9 @@ from urllib.parse import unquote_plus
 
 from dualsync.runtime.aws.s3.checksums import listed
 from dualsync.runtime.aws.s3.headers import minute
-from dualsync.runtime.errors import Unavailable
+from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.model.checksums import composite, kind, value
-from dualsync.runtime.model.objects import Begun, Part
+from dualsync.runtime.model.objects import ListedUpload, Part
 
 UNKNOWN = frozenset({"MethodNotAllowed", "NotImplemented", "XNotImplemented"})
 """How a store says that it has no such call."""
@@ -32,7 +32,7 @@ class Page:
 
 
 def parts(body: bytes) -> Page:
-    """Read an answer to ListParts. Raises `Unavailable` for one that is not whole."""
+    """Read an answer to ListParts. Raises `UnavailableError` for one that is not whole."""
     more = _is_truncated(body, "ListParts")
     found = [
         Part(int(text(row, "PartNumber")), text(row, "ETag").strip('"'), int(text(row, "Size") or 0), listed(row))
@@ -40,13 +40,13 @@ def parts(body: bytes) -> Page:
     ]
     marker = text(_PART.sub(b"", body), "NextPartNumberMarker") if more else ""
     if more and not marker:
-        raise Unavailable("s3 ListParts: a page without its end")
+        raise UnavailableError("s3 ListParts: a page without its end")
     return Page(found, marker)
 
 
-def begun(body: bytes, prefix: str) -> tuple[list[Begun], dict[str, str]]:
+def begun(body: bytes, prefix: str) -> tuple[list[ListedUpload], dict[str, str]]:
     """Read an answer to ListMultipartUploads, asked for with `encoding-type=url`: the uploads, keys relative to
-    `prefix`, and what to ask the next page with (nothing after the last). Raises `Unavailable`."""
+    `prefix`, and what to ask the next page with (nothing after the last). Raises `UnavailableError`."""
     more = _is_truncated(body, "ListMultipartUploads")
     key = unquote_plus if text(body, "EncodingType") == "url" else str
     found = []
@@ -54,7 +54,7 @@ def begun(body: bytes, prefix: str) -> tuple[list[Begun], dict[str, str]]:
         initiator = _INITIATOR.search(row)
         when = text(row, "Initiated")
         found.append(
-            Begun(
+            ListedUpload(
                 key(text(row, "Key"))[len(prefix) :],
                 text(row, "UploadId"),
                 minute(when[:16]) + int(when[17:19]),
@@ -66,14 +66,14 @@ def begun(body: bytes, prefix: str) -> tuple[list[Begun], dict[str, str]]:
     rest = _UPLOAD.sub(b"", body)
     marker = key(text(rest, "NextKeyMarker"))
     if not marker:
-        raise Unavailable("s3 ListMultipartUploads: a page without its end")
+        raise UnavailableError("s3 ListMultipartUploads: a page without its end")
     return found, {"key-marker": marker, "upload-id-marker": text(rest, "NextUploadIdMarker")}
 
 
 def _is_truncated(body: bytes, call: str) -> bool:
     truncated = _TRUNCATED.search(body)
     if truncated is None or not body[body.rfind(b"<") :].startswith(b"</" + call.encode()):
-        raise Unavailable(f"s3 {call}: the answer is not a whole page")
+        raise UnavailableError(f"s3 {call}: the answer is not a whole page")
     return truncated[1] == b"true"
 
 

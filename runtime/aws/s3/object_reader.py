@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from dualsync.runtime.aws.http.connection import Connection
-from dualsync.runtime.errors import Unavailable
-from dualsync.runtime.model.objects import Seen
+from dualsync.runtime.errors import UnavailableError
+from dualsync.runtime.model.objects import ObjectHead
 
 if TYPE_CHECKING:
     from dualsync.runtime.aws.s3.bucket import S3Bucket
@@ -23,22 +23,28 @@ ARCHIVED = "InvalidObjectState"
 """S3's code for a GET of an object in an archive ("Error responses", API Reference)."""
 
 
-class S3Reading:
+class S3ObjectReader:
     """An object being read (`dualsync.runtime.ports.Reading`). What is large is received when it is asked for."""
 
     def __init__(
-        self, bucket: S3Bucket, key: str, seen: Seen, content: bytes | bytearray | None, connection: Connection | None
+        self,
+        bucket: S3Bucket,
+        key: str,
+        head: ObjectHead,
+        content: bytes | bytearray | None,
+        connection: Connection | None,
     ) -> None:
         self._bucket = bucket
         self._key = key
-        self.seen = seen
+        self.head = head
         self._content = content
         self._connection = connection
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The content, once. Raises `Retry`, and `Changed` when it was replaced meanwhile and is too large for one
+        """The content, once. Raises `RetryableError`, and `PreconditionFailedError` when it was replaced meanwhile
+        and is too large for one
         request."""
-        size = self.seen.size
+        size = self.head.size
         if self._content is not None:
             content, self._content = self._content, b""
             yield as_bytes(content)
@@ -47,18 +53,18 @@ class S3Reading:
         else:
             await self.close()
             for start in range(0, size, RANGE_BYTES):
-                yield await self._bucket.read_range(self._key, start, min(size, start + RANGE_BYTES), self.seen.etag)
+                yield await self._bucket.read_range(self._key, start, min(size, start + RANGE_BYTES), self.head.etag)
 
     async def _rest(self, size: int) -> bytes:
         """From the connection that the head came on; if that was lost meanwhile (room for the content may come late, on
         a slow way), the same version from another."""
         body = await self._bucket.admission.body(size)
         connection, self._connection = self._connection, None
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(UnavailableError):
             if connection is not None:
                 return as_bytes(await self._bucket.receive(self._key, connection, body))
         del body  # its room is for the second try
-        return await self._bucket.read_range(self._key, 0, size, self.seen.etag)
+        return await self._bucket.read_range(self._key, 0, size, self.head.etag)
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -67,10 +73,10 @@ class S3Reading:
             self._bucket.caller.pool.give(connection)
 
 
-async def asleep(bucket: S3Bucket, key: str) -> S3Reading | None:
+async def asleep(bucket: S3Bucket, key: str) -> S3ObjectReader | None:
     """An object whose content S3 refuses as `ARCHIVED`: what it is can still be seen, and may be all that is wanted."""
     seen = await bucket.head(key)
-    return S3Reading(bucket, key, replace(seen, archived=True), None, None) if seen is not None else None
+    return S3ObjectReader(bucket, key, replace(seen, archived=True), None, None) if seen is not None else None
 
 
 def as_bytes(content: bytes | bytearray) -> bytes:

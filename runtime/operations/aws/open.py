@@ -18,13 +18,13 @@ from dualsync.runtime.aws.endpoints import Network
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.aws.sqs import SqsQueue
-from dualsync.runtime.errors import CredentialRejected, Stop
+from dualsync.runtime.errors import CredentialRejectedError, FatalError
 from dualsync.runtime.operations.aws.bucket_listing import S3Census
 from dualsync.runtime.operations.aws.dead_letter_queue import SqsLetters
 from dualsync.runtime.operations.aws.history import CloudWatchHistory
 from dualsync.runtime.operations.aws.metrics import AwsMeters
 from dualsync.runtime.operations.aws.store import S3Store
-from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.operations.stacks import Pair, Stack
 from dualsync.runtime.platform import LoopParallel, SystemClock
 from dualsync.runtime.settings import SideName
@@ -32,12 +32,13 @@ from dualsync.runtime.settings import SideName
 THREADS = 32
 
 
-async def open_desk(pair: Pair) -> Desk:
-    """All deployed sides. Raises `Stop` for a profile that is unknown, of another account, or the dedicated user's."""
+async def open_desk(pair: Pair) -> OperatorContext:
+    """All deployed sides. Raises `FatalError` for a profile that is unknown, of another account, or the dedicated
+    user's."""
     opened = await asyncio.gather(*(_open(stack) for stack in pair.stacks.values()))
     who = " / ".join(dict.fromkeys(name for _, name in opened))
     sides = {side.name: side for side, _ in opened}
-    return Desk(pair=pair.name, sides=sides, clock=SystemClock(), parallel=LoopParallel(), who=who)
+    return OperatorContext(pair=pair.name, sides=sides, clock=SystemClock(), parallel=LoopParallel(), who=who)
 
 
 @functools.cache
@@ -50,7 +51,7 @@ def _session(stack: Stack) -> botocore.session.Session:
     try:
         session.get_scoped_config()
     except ProfileNotFound as e:
-        raise Stop(f"{e}: give --profile-{stack.side} NAME of a profile of your own in that account") from None
+        raise FatalError(f"{e}: give --profile-{stack.side} NAME of a profile of your own in that account") from None
     # Services' descriptions are read once for both sides.
     session.register_component("data_loader", _loader())
     return session
@@ -58,7 +59,7 @@ def _session(stack: Stack) -> botocore.session.Session:
 
 def client_maker(stack: Stack) -> Callable[[str], Any]:
     """Makes the side's clients, one a service, when they are first asked for: on the event loop's thread, for sessions
-    are not thread-safe. Raises `Stop` for an unknown profile."""
+    are not thread-safe. Raises `FatalError` for an unknown profile."""
     session = boto3.Session(botocore_session=_session(stack), region_name=stack.settings.local_region)
     endpoint = stack.services.get("AWS_ENDPOINT_URL") or None
 
@@ -105,18 +106,18 @@ async def _check(stack: Stack, client: Callable[[str], Any], threads: Threads) -
     using = f"profile {stack.profile!r}" if stack.profile else "the shell's credential"
     try:
         answer = await threads.ask("sts", f"caller identity for {stack.side}", client("sts").get_caller_identity)
-    except CredentialRejected as e:
-        raise Stop(
+    except CredentialRejectedError as e:
+        raise FatalError(
             f"{using} is not accepted for side {stack.side} ({e}): sign in again, or give --profile-{stack.side} NAME"
         ) from None
     wanted = stack.fact("accountId")
     if wanted and answer["Account"] != wanted:
-        raise Stop(
+        raise FatalError(
             f"side {stack.side} is in account {wanted}, but {using} is of account {answer['Account']}:"
             f" give --profile-{stack.side} NAME"
         )
     if answer["UserId"] in stack.settings.own_user_ids:
-        raise Stop(
+        raise FatalError(
             f"{using} is the dedicated user of {stack.side}: what it writes counts as an echo; use a credential of"
             " your own"
         )

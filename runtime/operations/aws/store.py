@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from dualsync.runtime.aws.boto3_bridge import Threads, arguments
 from dualsync.runtime.aws.errors import error_of, refusal_of
 from dualsync.runtime.aws.s3 import metadata
-from dualsync.runtime.errors import Changed
+from dualsync.runtime.errors import PreconditionFailedError
 from dualsync.runtime.operations.context import Gone, Version
 
 COPY_LIMIT = 5 << 30
@@ -93,7 +93,7 @@ class S3Store:
         version = arguments(VersionId=version_id)
         seen = await self._ask("head_object", source, Key=self._prefix + source, **version)
         if str(seen["ETag"]).strip('"') != etag:
-            raise Changed(f"{source!r} is another version by now")
+            raise PreconditionFailedError(f"{source!r} is another version by now")
         users, _ = metadata.incoming(seen.get("Metadata", {}))
         given = arguments(
             Metadata=metadata.outgoing(users, None),
@@ -164,5 +164,5 @@ class S3Store:
         except ClientError as error:
             refusal = refusal_of(error, "s3", target)
             if refusal.status in (404, 412):
-                raise Changed(str(refusal)) from None
+                raise PreconditionFailedError(str(refusal)) from None
             raise error_of(refusal) from None

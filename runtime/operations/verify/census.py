@@ -29,7 +29,7 @@ class Facts:
     stamped: bool = False
 
 
-class Census(Protocol):
+class BucketLister(Protocol):
     """One bucket under its prefix. Errors are those of `dualsync.runtime.errors`."""
 
     def pages(self, prefix: str) -> AsyncIterator[Sequence[Item]]:

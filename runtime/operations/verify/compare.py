@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dualsync.runtime.errors import DualSyncError, Stop
-from dualsync.runtime.model.key_filter import EVERYTHING, Scope
-from dualsync.runtime.operations.verify.census import Census, Facts, Item
+from dualsync.runtime.errors import DualSyncError, FatalError
+from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter
+from dualsync.runtime.operations.verify.census import BucketLister, Facts, Item
 
 AT_ONCE = 32
 """Objects looked at more closely at a time."""
@@ -98,7 +98,8 @@ class Seen:
 
 
 async def pairs(cn: AsyncIterator[Sequence[Item]], global_: AsyncIterator[Sequence[Item]]) -> AsyncIterator[list[Pair]]:
-    """Merge two sorted listings. Raises `Stop` when one is not sorted: a comparison of it would be worth nothing."""
+    """Merge two sorted listings. Raises `FatalError` when one is not sorted: a comparison of it would be worth
+    nothing."""
     left, right = _Reader(cn, "cn"), _Reader(global_, "global")
     while True:
         await left.fill()
@@ -146,7 +147,9 @@ class _Reader:
             for item in page:
                 key = item.key.encode()
                 if key <= self._last:
-                    raise Stop(f"the listing of {self._name} is not sorted near {item.key!r}: it can't be compared")
+                    raise FatalError(
+                        f"the listing of {self._name} is not sorted near {item.key!r}: it can't be compared"
+                    )
                 self._last = key
             self.rows = list(page)[::-1]
 
@@ -155,7 +158,7 @@ class Comparison:
     """One comparison of two buckets: of the keys that all `scopes` cover."""
 
     def __init__(
-        self, cn: Census, global_: Census, depth: Depth, prefix: str = "", scopes: Sequence[Scope] = ()
+        self, cn: BucketLister, global_: BucketLister, depth: Depth, prefix: str = "", scopes: Sequence[KeyFilter] = ()
     ) -> None:
         self._cn = cn
         self._global = global_

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dualsync.runtime.model.ledger_entry import Entry, Held
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
 from dualsync.runtime.model.objects import ARCHIVES
 from dualsync.runtime.operations.verify.census import Item
 from dualsync.runtime.operations.verify.compare import Difference, Kind
@@ -47,7 +47,7 @@ class Circumstances:
     include_metadata: bool = True
 
 
-def reason(difference: Difference, cn: Entry | None, global_: Entry | None, at: Circumstances) -> Cause:
+def reason(difference: Difference, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances) -> Cause:
     """The likely cause of one difference; `cn` and `global_` are the key's ledger entries."""
     a, b = difference.pair.cn, difference.pair.global_
     newest = max(item.modified for item in (a, b) if item is not None)
@@ -62,7 +62,9 @@ def reason(difference: Difference, cn: Entry | None, global_: Entry | None, at: 
     return _both(a, b, cn, global_, at)
 
 
-def _alone(item: Item | None, there: SideName, cn: Entry | None, global_: Entry | None, at: Circumstances) -> Cause:
+def _alone(
+    item: Item | None, there: SideName, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances
+) -> Cause:
     """The key stands at `there` only."""
     here, gone = (cn, global_) if there is SideName.CN else (global_, cn)
     if item is None:
@@ -74,12 +76,12 @@ def _alone(item: Item | None, there: SideName, cn: Entry | None, global_: Entry 
         return Cause.WANTED if at.events is Events.CREATE else _or_paused(Cause.DELETED, there.peer, at)
     if item.storage_class in ARCHIVES:
         return Cause.ARCHIVED
-    if here is not None and here.agreed is not None:
+    if here is not None and here.synced is not None:
         return _or_paused(Cause.CHANGED, there, at)
     return _or_paused(Cause.MISSED, there, at)
 
 
-def _both(a: Item, b: Item, cn: Entry | None, global_: Entry | None, at: Circumstances) -> Cause:
+def _both(a: Item, b: Item, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances) -> Cause:
     ours = _is(a, cn, local=True) or _is(a, global_, local=False)
     theirs = _is(b, cn, local=False) or _is(b, global_, local=True)
     if ours and theirs:
@@ -88,16 +90,16 @@ def _both(a: Item, b: Item, cn: Entry | None, global_: Entry | None, at: Circums
         return _or_paused(Cause.CHANGED, SideName.GLOBAL, at)
     if theirs:
         return _or_paused(Cause.CHANGED, SideName.CN, at)
-    known = any(entry is not None and entry.agreed is not None for entry in (cn, global_))
+    known = any(entry is not None and entry.synced is not None for entry in (cn, global_))
     cause = Cause.CHANGED_BOTH if known else Cause.MISSED
     return Cause.PAUSED if at.paused else cause
 
 
-def _is(item: Item, entry: Entry | None, *, local: bool) -> bool:
+def _is(item: Item, entry: LedgerEntry | None, *, local: bool) -> bool:
     """Is it what the side of `entry` believes that both agreed on?"""
-    if entry is None or entry.agreed is None:
+    if entry is None or entry.synced is None:
         return False
-    held: Held = entry.agreed.local if local else entry.agreed.remote
+    held: CopyState = entry.synced.local if local else entry.synced.remote
     return item.etag == held.etag and held.modified in (None, item.modified)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.operations.verify.compare import Comparison, Depth, Difference, Seen
 from dualsync.runtime.operations.verify.reasons import Circumstances, reason
 from dualsync.runtime.operations.verify.report import Report, Told
@@ -17,7 +17,7 @@ BATCH = 100
 
 
 async def verify(
-    desk: Desk,
+    desk: OperatorContext,
     depth: Depth,
     *,
     prefix: str = "",

@@ -27,7 +27,7 @@ from bench.harness.requests import READ_UNITS, WRITE_UNITS, Reader, operation
 from bench.harness.stage import REGION, SIZE, SOURCE, TARGET, Stage, stage
 from dualsync.runtime.aws.s3.listing import parse
 from dualsync.runtime.messages.parser import Principals
-from dualsync.runtime.messages.parser import parse as read_event
+from dualsync.runtime.messages.parser import parse_message as read_event
 from dualsync.runtime.messages.sync_request import Actor, Cause
 from tests.support.scripted_server import Asked, answer, scripted
 

@@ -12,8 +12,8 @@ from bench.harness.stub import KEY, SECRET
 from dualsync.runtime.aws.credentials import Credential, FixedCredentials
 from dualsync.runtime.aws.endpoints import Network
 from dualsync.runtime.aws.s3.bucket import S3Bucket
-from dualsync.runtime.errors import UploadGone
-from dualsync.runtime.model.objects import NOTHING, Attributes
+from dualsync.runtime.errors import UploadGoneError
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ async def test_an_upload_in_parts_leaves_an_object_of_their_size(bucket: S3Bucke
     upload = (await bucket.create_upload("a/k", Attributes(metadata=(("x", "y"),)), None)).id
     parts = [await bucket.put_part("a/k", upload, number, b"z" * size) for number, size in ((1, 9), (2, 5), (3, 1))]
     assert await bucket.list_parts("a/k", upload, 2) == parts[1:]
-    written = await bucket.complete_upload("a/k", upload, parts, NOTHING)
+    written = await bucket.complete_upload("a/k", upload, parts, MUST_NOT_EXIST)
     seen = await bucket.head("a/k")
     assert seen is not None
     assert (seen.size, seen.etag, seen.attributes.metadata) == (15, written.etag, (("x", "y"),))
-    with pytest.raises(UploadGone):
+    with pytest.raises(UploadGoneError):
         await bucket.list_parts("a/k", upload)

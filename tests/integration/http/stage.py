@@ -18,8 +18,8 @@ from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.model.records import DELETION_APPROVAL, Record
 from dualsync.runtime.platform import LoopParallel
 from dualsync.runtime.settings import ConflictPolicy, Settings, SideName, variable
-from dualsync.runtime.sync.context import Context
-from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.sync.context import SyncContext
+from dualsync.runtime.sync.handler import MessageHandler
 from tests.integration.http.cloud import StoryClock
 from tests.integration.http.side import HttpSide, People
 from tests.simulation.histories.world import Silent, finder_of
@@ -63,7 +63,7 @@ class HttpStage:
         self.given: dict[str, list[str]] = {}
         self.settings: list[tuple[str, str]] = []
         self.sides: dict[SideName, HttpSide] = {}
-        self.contexts: dict[SideName, Context] = {}
+        self.contexts: dict[SideName, SyncContext] = {}
         self.uploads: dict[str, tuple[SideName, str, str]] = {}
         self.backups: dict[SideName, list[dict[str, Any]]] = {}
         self.counts: Counter[str] = Counter()
@@ -131,7 +131,7 @@ class HttpStage:
             here, there = self.sides[name], self.sides[name.peer]
             ledger = here.ledger_edge()
             settings = self._settings(here, there)
-            self.contexts[name] = Context(
+            self.contexts[name] = SyncContext(
                 settings=settings,
                 clock=self.clock,
                 local=Counted(here.bucket_edge(here.worker, local_options(settings)), self.counts),
@@ -176,7 +176,7 @@ class HttpStage:
                 context = self.contexts[name]
                 for message in await context.queue.receive(10, 0):
                     busy = True
-                    await Worker(context).process(message)
+                    await MessageHandler(context).process(message)
             if not busy:
                 return
         raise ScenarioError("never at rest")

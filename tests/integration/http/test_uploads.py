@@ -16,8 +16,8 @@ from dualsync.runtime.aws.sts import StsIdentity
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.settings import SideName
-from dualsync.runtime.sync.context import Context
-from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.sync.context import SyncContext
+from dualsync.runtime.sync.handler import MessageHandler
 from dualsync.runtime.transfer.stale_uploads import ABANDONED_SECONDS, sessions_of
 from sandbox.cloud.accounts import ACCOUNTS
 from tests.integration.http.cloud import StoryClock
@@ -97,11 +97,11 @@ class Play:
             self.counts += counts
 
     @staticmethod
-    async def _work(context: Context, messages: int) -> None:
+    async def _work(context: SyncContext, messages: int) -> None:
         while messages and (received := await context.queue.receive(1, 0)):
             messages -= 1
             try:
-                await Worker(context).process(received[0])
+                await MessageHandler(context).process(received[0])
             except Killed:
                 await context.queue.extend(received[0], 0)  # as when its visibility ends
                 return

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from random import Random
 
-from dualsync.runtime.errors import Busy, Throttled, Unavailable
+from dualsync.runtime.errors import ConcurrentWriteError, ThrottledError, UnavailableError
 from tests.simulation.histories.machine import Task
 from tests.simulation.histories.plan import Modes
 from tests.support.fakes.clock import START, Time
@@ -43,12 +43,12 @@ class Faults:
             if step.call.startswith("remote."):
                 self.counts[w.kind] += 1
                 if not step.after:
-                    task.fault = Unavailable("no route")
+                    task.fault = UnavailableError("no route")
                 return 0.0
         x = self._random.random()
         if modes.busy and step.call in CONDITIONAL and not step.after and self._random.random() < modes.busy:
             self.counts["409"] += 1
-            task.fault = Busy("409 ConditionalRequestConflict")
+            task.fault = ConcurrentWriteError("409 ConditionalRequestConflict")
             return 0.0
         if x >= self._chance:
             return 0.0
@@ -65,8 +65,8 @@ class Faults:
         if x < modes.throttle:
             if not step.after and not step.call.endswith(".body"):
                 self.counts["throttled"] += 1
-                task.fault = Throttled("SlowDown")
+                task.fault = ThrottledError("SlowDown")
             return 0.0
         self.counts["unanswered"] += 1
-        task.fault = Unavailable("connection reset")
+        task.fault = UnavailableError("connection reset")
         return self.spread(2.0)

@@ -13,24 +13,24 @@ from typing import Any
 from unittest.mock import patch
 
 import dualsync.runtime.sync.decision as decide_module
-from dualsync.runtime.errors import Changed
+from dualsync.runtime.errors import PreconditionFailedError
 from dualsync.runtime.log import Outcome
-from dualsync.runtime.messages.parser import Principals, parse
-from dualsync.runtime.messages.sync_request import Cause, Look
-from dualsync.runtime.model.ledger_entry import Entry
-from dualsync.runtime.model.objects import Attributes, Condition, Part, Seen, Written
-from dualsync.runtime.model.origin_version import Identity, Stamp
+from dualsync.runtime.messages.parser import Principals, parse_message
+from dualsync.runtime.messages.sync_request import Cause, SyncRequest
+from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.model.objects import Attributes, ObjectHead, Part, Precondition, PutResult
+from dualsync.runtime.model.origin_version import OriginVersion, Stamp
 from dualsync.runtime.sync import fast_path, fleet_upload, full_sync, handler
-from dualsync.runtime.sync.context import Context, Result
-from dualsync.runtime.sync.decision import Decision, Deed, View, decide
-from dualsync.runtime.sync.handler import Worker
-from dualsync.runtime.transfer.multipart import UnderWay
-from dualsync.runtime.transfer.upload_record import Upload
+from dualsync.runtime.sync.context import SyncContext, SyncResult
+from dualsync.runtime.sync.decision import Action, Decision, KeyState, decide
+from dualsync.runtime.sync.handler import MessageHandler
+from dualsync.runtime.transfer.multipart import UploadInProgressError
+from dualsync.runtime.transfer.upload_record import UploadRecord
 from tests.simulation.histories.plan import History
 from tests.simulation.histories.result import Result as Outcomes
 from tests.simulation.histories.simulation import simulate
-from tests.simulation.histories.world import Processor, Searcher, World, finder_of
-from tests.support.fakes.bucket import FakeBucket, FakeReading
+from tests.simulation.histories.world import Processor, Searcher, SimulatedWorld, finder_of
+from tests.support.fakes.bucket import FakeBucket, FakeObjectReader
 from tests.support.fakes.ledger import FakeLedger
 from tests.support.fakes.queue import FakeMessage, FakeQueue
 
@@ -51,8 +51,8 @@ class Unconditional(Proxy):
     inner: FakeBucket
 
     async def put(
-        self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Condition
-    ) -> Written:
+        self, key: str, body: bytes, attributes: Attributes, stamp: Stamp | None, condition: Precondition
+    ) -> PutResult:
         return await self.inner.put(key, body, attributes, stamp, _Any(self.inner, key))
 
     async def complete_upload(
@@ -60,17 +60,17 @@ class Unconditional(Proxy):
         key: str,
         upload_id: str,
         parts: Sequence[Part],
-        condition: Condition,
+        condition: Precondition,
         checksum: str = "",
         declared: str = "",
-    ) -> Written:
+    ) -> PutResult:
         return await self.inner.complete_upload(key, upload_id, parts, _Any(self.inner, key))
 
-    async def delete(self, key: str, condition: Condition) -> None:
+    async def delete(self, key: str, condition: Precondition) -> None:
         await self.inner.delete(key, _Any(self.inner, key))
 
 
-class _Any(Condition):
+class _Any(Precondition):
     """A condition that holds whatever there is, asked when the write takes effect."""
 
     def __init__(self, bucket: FakeBucket, key: str) -> None:
@@ -88,31 +88,31 @@ class _Any(Condition):
 class ChangedIsDone(Proxy):
     """Takes a 412 for success: someone wrote, so all is well."""
 
-    async def put(self, key: str, *rest: Any) -> Written:
+    async def put(self, key: str, *rest: Any) -> PutResult:
         try:
             return await self.inner.put(key, *rest)  # type: ignore[no-any-return]
-        except Changed:
+        except PreconditionFailedError:
             seen = await self.inner.head(key)
-            return Written(seen.etag if seen else "")
+            return PutResult(seen.etag if seen else "")
 
-    async def delete(self, key: str, condition: Condition) -> None:
+    async def delete(self, key: str, condition: Precondition) -> None:
         try:
             await self.inner.delete(key, condition)
-        except Changed:
+        except PreconditionFailedError:
             return
 
 
 class StampBlind(Proxy):
     """Sees no stamps: a replica's own time is taken for its version's."""
 
-    async def head(self, key: str, version_id: str = "") -> Seen | None:
+    async def head(self, key: str, version_id: str = "") -> ObjectHead | None:
         seen = await self.inner.head(key, version_id)
         return replace(seen, stamp=None) if seen else None
 
-    async def read(self, key: str) -> FakeReading | None:
+    async def read(self, key: str) -> FakeObjectReader | None:
         reading = await self.inner.read(key)
         if reading:
-            reading.seen = replace(reading.seen, stamp=None)
+            reading.head = replace(reading.head, stamp=None)
         return reading  # type: ignore[no-any-return]
 
 
@@ -129,8 +129,8 @@ class Amnesiac(Proxy):
 
     inner: FakeLedger
 
-    async def put(self, entry: Entry, expected_revision: int) -> None:
-        await self.inner.put(replace(entry, dead=(), deleted="", died=0), expected_revision)
+    async def put(self, entry: LedgerEntry, expected_revision: int) -> None:
+        await self.inner.put(replace(entry, deleted_versions=(), last_deletion="", deleted_at=0), expected_revision)
 
 
 class LastWriterLedger(Proxy):
@@ -138,7 +138,7 @@ class LastWriterLedger(Proxy):
 
     inner: FakeLedger
 
-    async def put(self, entry: Entry, expected_revision: int) -> None:
+    async def put(self, entry: LedgerEntry, expected_revision: int) -> None:
         stored = self.inner.table.entries.get(entry.key)
         revision = stored.revision if stored else 0
         await self.inner.get(entry.key)
@@ -150,7 +150,7 @@ class LastWriterLedger(Proxy):
 class Unproven(Proxy):
     """A ledger that answers a finder nothing."""
 
-    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+    async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
         await self.inner.get_many(keys)
         return {}
 
@@ -168,31 +168,31 @@ class NothingPostponed(Proxy):
 class AcknowledgesFirst:
     """Deletes the message, then does what it says."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: SyncContext) -> None:
         self.context = context
 
     async def process(self, message: FakeMessage) -> None:
         await self.context.queue.delete([message])
-        await Worker(self.context).process(message)
+        await MessageHandler(self.context).process(message)
 
 
 # -- replaced functions of the core
 
 
-def without_sequencers(*arguments: Any) -> list[Look]:
+def without_sequencers(*arguments: Any) -> list[SyncRequest]:
     """No event is ever stale, none is known to be later than another."""
-    return [replace(look, sequencer="") for look in parse(*arguments)]
+    return [replace(look, sequencer="") for look in parse_message(*arguments)]
 
 
-def first_record_only(*arguments: Any) -> list[Look]:
+def first_record_only(*arguments: Any) -> list[SyncRequest]:
     """As the guide's worker does with a message of several records."""
-    return parse(*arguments)[:1]
+    return parse_message(*arguments)[:1]
 
 
-def deletes_without_proof(view: View) -> Decision:
+def deletes_without_proof(view: KeyState) -> Decision:
     """What is gone here must go there."""
     if view.local is None and view.remote is not None and view.cause is Cause.REMOVED:
-        return Decision(Deed.DELETE_REMOTE, "gone here")
+        return Decision(Action.DELETE_REMOTE, "gone here")
     return decide(view)
 
 
@@ -201,51 +201,51 @@ async def never_quiet(*_: Any) -> None:
     return
 
 
-def mine_wins_ties(a: Identity, b: Identity, policy: object) -> bool:
+def mine_wins_ties(a: OriginVersion, b: OriginVersion, policy: object) -> bool:
     """Each side gives itself the benefit of the doubt."""
     return a.modified >= b.modified
 
 
-async def deaf_to_echoes(context: Context, look: Look, entry: Entry) -> Result:
+async def deaf_to_echoes(context: SyncContext, look: SyncRequest, entry: LedgerEntry) -> SyncResult:
     """Echoes are dropped and teach nothing."""
-    return Result(Outcome.CANCELLED)
+    return SyncResult(Outcome.CANCELLED)
 
 
-async def edge_not_level(context: Context, look: Look, entry: Entry) -> Result | None:
+async def edge_not_level(context: SyncContext, look: SyncRequest, entry: LedgerEntry) -> SyncResult | None:
     """A deletion is applied without looking whether the object is back."""
-    if entry.agreed is None:
-        return Result(Outcome.SKIPPED)
-    await context.remote.delete(look.key, Condition(entry.agreed.remote.etag))
-    await context.ledger.put(replace(entry, agreed=None, revision=entry.revision + 1), entry.revision)
-    return Result(Outcome.DELETED)
+    if entry.synced is None:
+        return SyncResult(Outcome.SKIPPED)
+    await context.remote.delete(look.key, Precondition(entry.synced.remote.etag))
+    await context.ledger.put(replace(entry, synced=None, revision=entry.revision + 1), entry.revision)
+    return SyncResult(Outcome.DELETED)
 
 
-def any_upload(self: Upload, other: Upload) -> bool:
+def any_upload(self: UploadRecord, other: UploadRecord) -> bool:
     """An upload is gone on with, whatever version it is of."""
     return True
 
 
-def nothing_missing(self: Upload, present: Mapping[int, Part]) -> list[int]:
+def nothing_missing(self: UploadRecord, present: Mapping[int, Part]) -> list[int]:
     """What is there is taken for all."""
     return []
 
 
-async def not_watched(context: Context, look: Look, under: UnderWay) -> Result:
+async def not_watched(context: SyncContext, look: SyncRequest, under: UploadInProgressError) -> SyncResult:
     """A giant's messages are sent, and nobody sees to it that they are not lost."""
-    return replace(await fleet_upload.watch(context, look, under), again=None)
+    return replace(await fleet_upload.watch_upload(context, look, under), follow_up=None)
 
 
-def always_copy(view: View) -> Decision:
+def always_copy(view: KeyState) -> Decision:
     """Level-triggered but with no idea of whose version it is: copies what is here, replica or not."""
-    if view.local is not None and (view.remote is None or view.remote.identity != view.local.identity):
-        return Decision(Deed.PUSH, "it is here")
+    if view.local is not None and (view.remote is None or view.remote.version != view.local.version):
+        return Decision(Action.PUSH, "it is here")
     return decide(view)
 
 
-ChangeContext = Callable[[Context], Context]
+ChangeContext = Callable[[SyncContext], SyncContext]
 
 
-def same(context: Context) -> Context:
+def same(context: SyncContext) -> SyncContext:
     """No change."""
     return context
 
@@ -257,16 +257,16 @@ class Mutant:
     name: str
     context: ChangeContext = same
     finder_context: ChangeContext = same
-    make: Callable[[Context], Processor] = Worker
+    make: Callable[[SyncContext], Processor] = MessageHandler
     patches: Sequence[tuple[object, str, object]] = field(default_factory=tuple)
 
     def run(self, history: History) -> Outcomes:
         """A history with this fault in both sides' machines."""
 
-        def make_worker(world: World, side: str) -> Processor:
+        def make_worker(world: SimulatedWorld, side: str) -> Processor:
             return self.make(self.context(world.context(side)))
 
-        def make_finder(world: World, side: str) -> Searcher:
+        def make_finder(world: SimulatedWorld, side: str) -> Searcher:
             return finder_of(self.finder_context(world.context(side)))
 
         with ExitStack() as stack:
@@ -278,7 +278,7 @@ class Mutant:
 def swap(**wrappers: Callable[[Any], Any]) -> ChangeContext:
     """A context with some of its parts wrapped."""
 
-    def change(context: Context) -> Context:
+    def change(context: SyncContext) -> SyncContext:
         return replace(context, **{name: wrap(getattr(context, name)) for name, wrap in wrappers.items()})
 
     return change
@@ -290,24 +290,24 @@ MUTANTS = (
     Mutant("drop the guard", lambda c: replace(c, principals=NOBODY)),
     Mutant("drop the condition", swap(remote=Unconditional)),
     Mutant("take 412 for success", swap(remote=ChangedIsDone)),
-    Mutant("ignore the sequencer", patches=[(handler, "parse", without_sequencers)]),
+    Mutant("ignore the sequencer", patches=[(handler, "parse_message", without_sequencers)]),
     Mutant("acknowledge first", make=AcknowledgesFirst),
     Mutant("forget tombstones", swap(ledger=Amnesiac)),
     Mutant("trust replica times", swap(local=StampBlind, remote=StampBlind)),
     Mutant(
         "delete without proof",
-        patches=[(full_sync, "decide", deletes_without_proof), (fast_path, "removed", never_quiet)],
+        patches=[(full_sync, "decide", deletes_without_proof), (fast_path, "propagate_deletion", never_quiet)],
     ),
-    Mutant("skip the second record", patches=[(handler, "parse", first_record_only)]),
+    Mutant("skip the second record", patches=[(handler, "parse_message", first_record_only)]),
     Mutant("write the ledger blindly", swap(ledger=LastWriterLedger)),
-    Mutant("let echoes teach nothing", patches=[(handler, "learn", deaf_to_echoes)]),
+    Mutant("let echoes teach nothing", patches=[(handler, "handle_echo", deaf_to_echoes)]),
     Mutant("win every tie", patches=[(full_sync, "wins", mine_wins_ties), (decide_module, "wins", mine_wins_ties)]),
     Mutant("lose what is postponed", swap(queue=NothingPostponed)),
     Mutant("read parts of any version", swap(local=PartsOfAnyVersion, remote=PartsOfAnyVersion)),
-    Mutant("go on with any upload", patches=[(Upload, "is_of", any_upload)]),
-    Mutant("complete what is there", patches=[(Upload, "missing", nothing_missing)]),
-    Mutant("begin a giant and forget it", patches=[(handler, "watch", not_watched)]),
-    Mutant("apply deletions unseen", patches=[(fast_path, "removed", edge_not_level)]),
+    Mutant("go on with any upload", patches=[(UploadRecord, "is_of", any_upload)]),
+    Mutant("complete what is there", patches=[(UploadRecord, "missing", nothing_missing)]),
+    Mutant("begin a giant and forget it", patches=[(handler, "watch_upload", not_watched)]),
+    Mutant("apply deletions unseen", patches=[(fast_path, "propagate_deletion", edge_not_level)]),
     Mutant("copy replicas back", patches=[(full_sync, "decide", always_copy)]),
     Mutant("search without the ledger", finder_context=swap(ledger=Unproven)),
 )

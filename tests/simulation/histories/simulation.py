@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from dualsync.runtime.errors import DualSyncError
-from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import FINDER_CHECKPOINT
 from tests.simulation.histories.faults import MAX_KILLS, Faults
 from tests.simulation.histories.machine import Machine, Task
@@ -27,7 +27,7 @@ from tests.simulation.histories.world import (
     VISIBILITY,
     MakeFinder,
     MakeWorker,
-    World,
+    SimulatedWorld,
     equip,
     find,
     handle,
@@ -53,7 +53,7 @@ class Simulation:
         modes = self.modes = history.modes
         self.random = Random(history.seed ^ 0x5DEECE66D)
         self._deaths = Random(history.seed ^ 0xDEAD)  # of its own: other histories keep their schedules
-        self.world = World(modes, self.random, stepping_gate)
+        self.world = SimulatedWorld(modes, self.random, stepping_gate)
         self.time = self.world.time
         self.make_worker = make_worker
         self.make_finder = make_finder
@@ -70,7 +70,7 @@ class Simulation:
         self._events = {"cn": 0, "global": 0}
         self._labels = Labels()
         self._ready: dict[str, list[Letter]] = {"cn": [], "global": []}
-        self._backups = {side: dict[str, Entry]() for side in self.world.stores}
+        self._backups = {side: dict[str, LedgerEntry]() for side in self.world.stores}
         self.users = Users(self.world, modes)
         for side, store in self.world.stores.items():
             store.emit = self._emitter(side)
@@ -187,7 +187,7 @@ class Simulation:
             if self.recorder:
                 self.recorder.other(f"{op.side} backup")
 
-    def _forget(self, side: str, backup: dict[str, Entry]) -> None:
+    def _forget(self, side: str, backup: dict[str, LedgerEntry]) -> None:
         self.must_find = True
         entries = self.world.tables[side].entries
         self.users.forgot(side, entries, backup)

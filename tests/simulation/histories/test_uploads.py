@@ -8,13 +8,13 @@ from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.transfer.stale_uploads import ABANDONED_SECONDS
 from tests.simulation.histories.plan import draw
 from tests.simulation.histories.simulation import Simulation
-from tests.simulation.histories.world import DEDICATED, PEER, ROLES, World, real_finder, real_worker, sweep_of
+from tests.simulation.histories.world import DEDICATED, PEER, ROLES, SimulatedWorld, real_finder, real_worker, sweep_of
 from tests.support.fakes.gate import open_gate, run
 
 SEEDS = [seed for seed in range(400) if draw(seed).modes.parts][:60]
 
 
-def sweep(world: World, side: str) -> None:
+def sweep(world: SimulatedWorld, side: str) -> None:
     world.gate = open_gate
     run(sweep_of(world.context(side), DEDICATED[PEER[side]], lambda who: who.startswith(f"{ROLES[side]}:")).run())
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.sync.conflict_copy import is_conflict_name
 from tests.simulation.histories.model import BESIDE, Failure, Finding, KeyModel, Rule, judge, judge_kept, newest
 from tests.simulation.histories.plan import Modes, Op
-from tests.simulation.histories.world import DEDICATED, ROLES, USERS, World
+from tests.simulation.histories.world import DEDICATED, ROLES, USERS, SimulatedWorld
 from tests.support.fakes.notification import Event
 from tests.support.fakes.store import Store, Version
 
@@ -31,7 +31,7 @@ RULES: dict[str, Rule] = {
 class Users:
     """Acts of users on both sides. Content is named in the metadata `w`, and its bytes are made of the name."""
 
-    def __init__(self, world: World, modes: Modes) -> None:
+    def __init__(self, world: SimulatedWorld, modes: Modes) -> None:
         self.world = world
         self.rule = RULES[modes.policy]
         self.models: dict[str, KeyModel] = {}
@@ -135,12 +135,12 @@ class Users:
         """A user replaced or deleted a copy: did its side's ledger know it, and can anything more be learnt of it?"""
         stamp = before.seen.stamp
         entry = self.world.tables[side].entries.get(model.key)
-        agreed = entry.agreed if entry is not None else None
+        agreed = entry.synced if entry is not None else None
         if stamp is None or (agreed is not None and agreed.local.etag == before.seen.etag):
             return
         model.unread.add(content_of(before))
         gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
-        if gone and stamp.identity.shown[0] != before.seen.etag:
+        if gone and stamp.version.shown[0] != before.seen.etag:
             model.unrecognised.add(content_of(before))
 
     def lost(self, side: str, events: Iterable[Event]) -> None:
@@ -154,7 +154,7 @@ class Users:
         """An event of the change just made: remember which version it is about."""
         self.told[side, event.sequencer] = self.changed[side]
 
-    def forgot(self, side: str, before: dict[str, Entry], after: dict[str, Entry]) -> None:
+    def forgot(self, side: str, before: dict[str, LedgerEntry], after: dict[str, LedgerEntry]) -> None:
         """A side's ledger was lost, or replaced by an old copy."""
         for key, entry in before.items():
             if after.get(key) != entry:

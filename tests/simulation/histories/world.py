@@ -8,18 +8,18 @@ from random import Random
 from typing import Any, Protocol, TypeVar
 
 from dualsync.runtime.app.processes import FINDER_TRIES
-from dualsync.runtime.errors import CredentialRejected
-from dualsync.runtime.finder.checkpoint import PERIOD
+from dualsync.runtime.errors import CredentialRejectedError
+from dualsync.runtime.finder.checkpoint import CHECKPOINT_INTERVAL_SECONDS
 from dualsync.runtime.finder.run import Finder
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.model.records import FINDER_POINTS, Record
 from dualsync.runtime.ports import Parallel
-from dualsync.runtime.service.peer_credential import Verdict, wait_for_peer
+from dualsync.runtime.service.peer_credential import GuardStatus, wait_for_peer
 from dualsync.runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName, variable
-from dualsync.runtime.sync.context import Context
-from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.sync.context import SyncContext
+from dualsync.runtime.sync.handler import MessageHandler
 from dualsync.runtime.transfer.copier import Copier
-from dualsync.runtime.transfer.stale_uploads import Sweep
+from dualsync.runtime.transfer.stale_uploads import StaleUploadSweep
 from tests.simulation.histories.plan import KEYS, SIDES, Modes
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.clock import FakeClock, Time
@@ -69,7 +69,7 @@ class Silent:
             self.lines.append(f"{event} " + " ".join(f"{k}={v}" for k, v in fields.items() if v is not None))
 
 
-class World:
+class SimulatedWorld:
     """Both sides. `principals` tell a worker's writes from users'."""
 
     def __init__(self, modes: Modes, random: Random, gate: Gate, *, stop_clock: bool = True) -> None:
@@ -139,7 +139,7 @@ class World:
         if credential.principal() != DEDICATED[peer]:
             raise AssertionError(f"{peer}'s bucket is used with the key of {credential.principal()}")
 
-    def context(self, side: str) -> Context:
+    def context(self, side: str) -> SyncContext:
         """A machine of `side`, with clients of its own."""
         peer = PEER[side]
         s = self.settings[side]
@@ -150,7 +150,7 @@ class World:
         remote_gate = keyed(gate, lambda: self._by_dedicated_user(credential, peer))
         clock = FakeClock(self.time, self.modes.worker_skew, stop=self.stop_clock)
         ledger = FakeLedger(self.tables[side], gate=gate)
-        return Context(
+        return SyncContext(
             settings=s,
             clock=clock,
             local=FakeBucket(
@@ -175,48 +175,50 @@ class World:
         )
 
 
-MakeWorker = Callable[[World, str], Processor]
-MakeFinder = Callable[[World, str], Searcher]
+MakeWorker = Callable[[SimulatedWorld, str], Processor]
+MakeFinder = Callable[[SimulatedWorld, str], Searcher]
 
 
-async def handle(world: World, worker: Processor, credential: FakeCredential, message: FakeMessage) -> None:
+async def handle(world: SimulatedWorld, worker: Processor, credential: FakeCredential, message: FakeMessage) -> None:
     """As `dualsync.runtime.service.consumer` does: a refused credential spends no receive."""
     while True:
         try:
             await worker.process(message)
             return
-        except CredentialRejected:
+        except CredentialRejectedError:
             await wait_for_peer(credential, FakeClock(world.time, stop=world.stop_clock), world.log)
 
 
-def equip(world: World, make: Callable[[World, str], T], side: str) -> tuple[T, FakeCredential]:
+def equip(world: SimulatedWorld, make: Callable[[SimulatedWorld, str], T], side: str) -> tuple[T, FakeCredential]:
     """A worker or finder, and the credential that its calls to the peer are made with."""
     made = make(world, side)
     assert world.made is not None
     return made, world.made
 
 
-async def find(world: World, make: MakeFinder, side: str) -> bool:
+async def find(world: SimulatedWorld, make: MakeFinder, side: str) -> bool:
     """As `dualsync.runtime.app.processes` does: the credential first, or the run is left to the next one."""
     finder, credential = equip(world, make, side)
     clock = FakeClock(world.time, stop=world.stop_clock)
-    if await wait_for_peer(credential, clock, world.log, tries=FINDER_TRIES) is not Verdict.READY:
+    if await wait_for_peer(credential, clock, world.log, tries=FINDER_TRIES) is not GuardStatus.READY:
         return False
     await finder.run()
     return True
 
 
-def real_worker(world: World, side: str) -> Processor:
+def real_worker(world: SimulatedWorld, side: str) -> Processor:
     """The code that runs in the cloud."""
-    return Worker(world.context(side))
+    return MessageHandler(world.context(side))
 
 
-def real_finder(world: World, side: str) -> Searcher:
+def real_finder(world: SimulatedWorld, side: str) -> Searcher:
     """The code that runs in the cloud."""
-    return finder_of(world.context(side), 0.0 if world.modes.ranges else PERIOD)
+    return finder_of(world.context(side), 0.0 if world.modes.ranges else CHECKPOINT_INTERVAL_SECONDS)
 
 
-def finder_of(c: Context, checkpoint_seconds: float = PERIOD, parallel: Parallel | None = None) -> Finder:
+def finder_of(
+    c: SyncContext, checkpoint_seconds: float = CHECKPOINT_INTERVAL_SECONDS, parallel: Parallel | None = None
+) -> Finder:
     """A finder with the surroundings of a worker; its ranges one after the other, if nothing else is said."""
     return Finder(
         settings=c.settings,
@@ -231,9 +233,9 @@ def finder_of(c: Context, checkpoint_seconds: float = PERIOD, parallel: Parallel
     )
 
 
-def sweep_of(c: Context, initiator: str, by_worker: Callable[[str], bool]) -> Sweep:
+def sweep_of(c: SyncContext, initiator: str, by_worker: Callable[[str], bool]) -> StaleUploadSweep:
     """A finder's last act, with the surroundings of a worker."""
-    return Sweep(
+    return StaleUploadSweep(
         clock=c.clock,
         local=c.local,
         remote=c.remote,

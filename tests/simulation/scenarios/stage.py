@@ -16,7 +16,7 @@ from typing import Any
 
 from dualsync.runtime import errors
 from dualsync.runtime.errors import DualSyncError
-from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import DELETION_APPROVAL, Record
 from tests.simulation.histories.model import BESIDE, Failure, Finding
 from tests.simulation.histories.plan import SIDES, Modes, Op
@@ -25,7 +25,7 @@ from tests.simulation.histories.users import Users
 from tests.simulation.histories.world import (
     MakeFinder,
     MakeWorker,
-    World,
+    SimulatedWorld,
     equip,
     find,
     handle,
@@ -87,12 +87,12 @@ class Stage:
         self.errors: list[Finding] = []
         self.restless = False
         self.calls: Counter[str] = Counter()
-        self._world: World | None = None
+        self._world: SimulatedWorld | None = None
 
     # -- the stage is set at the first line that is no `given`
 
     @property
-    def world(self) -> World:
+    def world(self) -> SimulatedWorld:
         """Both sides, made when first needed."""
         if self._world is None:
             self._set()
@@ -100,7 +100,7 @@ class Stage:
         return self._world
 
     def _set(self) -> None:
-        world = self._world = World(self.modes, Random(1), stepping_gate)
+        world = self._world = SimulatedWorld(self.modes, Random(1), stepping_gate)
         self.users = Users(world, self.modes)
         self.tasks: dict[tuple[str, str], Task] = {}
         self.events: dict[str, dict[str, Event]] = {side: {} for side in SIDES}
@@ -218,7 +218,7 @@ class Stage:
         else:
             self._task(side, verb, words)
 
-    def _forget(self, side: str, backup: dict[str, Entry]) -> None:
+    def _forget(self, side: str, backup: dict[str, LedgerEntry]) -> None:
         entries = self.world.tables[side].entries
         self.users.forgot(side, entries, backup)
         entries.clear()
@@ -256,7 +256,7 @@ class Stage:
     def _go(self, side: str, name: str, task: Task, fault: Exception | None = None) -> bool:
         self.steps += 1
         if fault is None and side in self.cut and task.step and task.step.call.startswith("remote."):
-            fault = errors.Unavailable("no route to the peer")
+            fault = errors.UnavailableError("no route to the peer")
         self.labels.task = name
         goes_on = task.go(fault)
         if goes_on and task.step is not None and task.step.after:
@@ -282,7 +282,7 @@ class Stage:
                 while self._go(side, name, task):
                     pass
             case ["fails", error]:
-                self._go(side, name, task, getattr(errors, error)("in this scenario"))
+                self._go(side, name, task, getattr(errors, f"{error}Error")("in this scenario"))
             case ["dies"]:
                 if task.coroutine is not None:
                     kill(task.coroutine)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.operations import deletions
-from dualsync.runtime.operations.context import Desk, Side
+from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.settings import SideName
 from tests.simulation.scenarios.script import expand
 from tests.simulation.scenarios.stage import Stage
@@ -43,7 +43,7 @@ class Prefixed(FakeUserStore):
         return await super().write_again(*names, version_id=version_id, over=over)
 
 
-def desk(stage: Stage) -> Desk:
+def desk(stage: Stage) -> OperatorContext:
     """A person's desk in the world of a scenario."""
     world, nobody = stage.world, Any
     missing: Any = nobody
@@ -63,7 +63,7 @@ def desk(stage: Stage) -> Desk:
         )
         for name in SideName
     }
-    return Desk(pair="p", sides=sides, clock=FakeClock(world.time), who="arn:ann", parallel=Serial())
+    return OperatorContext(pair="p", sides=sides, clock=FakeClock(world.time), who="arn:ann", parallel=Serial())
 
 
 def play(stage: Stage, side: str, *lines: str) -> None:

@@ -5,11 +5,28 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from dualsync.runtime.errors import Busy, Changed, Corrupt, GiveUp, Unavailable, Unfit, UploadGone
+from dualsync.runtime.errors import (
+    ChecksumMismatchError,
+    ChecksumUnsupportedError,
+    ConcurrentWriteError,
+    PermanentError,
+    PreconditionFailedError,
+    UnavailableError,
+    UploadGoneError,
+)
 from dualsync.runtime.model.checksums import composite, kind, linear, value
-from dualsync.runtime.model.objects import Attributes, Begun, Condition, Opened, Part, Row, Seen, Written
+from dualsync.runtime.model.objects import (
+    Attributes,
+    ListedObject,
+    ListedUpload,
+    ObjectHead,
+    Part,
+    Precondition,
+    PutResult,
+    StartedUpload,
+)
 from dualsync.runtime.model.origin_version import Stamp
-from dualsync.runtime.model.streamed_body import Pieces
+from dualsync.runtime.model.streamed_body import StreamedBody
 from tests.support.fakes.gate import Gate, Pair, open_gate
 from tests.support.fakes.store import Store, Upload, Version, checksum_of
 
@@ -17,13 +34,13 @@ PAGE = 1000
 """Keys a page of a listing ("ListObjectsV2", API Reference)."""
 
 
-class FakeReading:
+class FakeObjectReader:
     """The version that was current when the GET was answered, whatever happens to the key meanwhile."""
 
-    __slots__ = ("_body", "_step", "seen")
+    __slots__ = ("_body", "_step", "head")
 
     def __init__(self, version: Version, step: Pair) -> None:
-        self.seen = version.seen
+        self.head = version.seen
         self._body = version.body
         self._step = step
 
@@ -66,31 +83,31 @@ class FakeBucket:
             gate(f"{name}.{call}") for call in ("put_part", "complete", "abort", "delete", "list", "list_parts")
         )
 
-    async def head(self, key: str, version_id: str = "") -> Seen | None:
+    async def head(self, key: str, version_id: str = "") -> ObjectHead | None:
         await self._head[0]
         full = self._prefix + key
         version = self.store.version(full, version_id) if version_id else self.store.current(full)
         await self._head[1]
         return version.seen if version else None
 
-    async def read(self, key: str) -> FakeReading | None:
+    async def read(self, key: str) -> FakeObjectReader | None:
         await self._get[0]
         version = self.store.current(self._prefix + key)
         await self._get[1]
-        return FakeReading(version, self._body) if version else None
+        return FakeObjectReader(version, self._body) if version else None
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         await self._range[0]
         version = self.store.current(self._prefix + key)
         await self._range[1]
         if version is None or version.seen.etag != etag:
-            raise Changed(f"GET {key}: not the version with ETag {etag}")
+            raise PreconditionFailedError(f"GET {key}: not the version with ETag {etag}")
         return version.body[start:end]
 
     async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
         body, checksum = await self._part_of(self._range, key, number, etag)
         if len(body) != length:
-            raise Unfit(f"GET {key}: part {number} has another length")
+            raise ChecksumUnsupportedError(f"GET {key}: part {number} has another length")
         return body, checksum
 
     async def head_part(self, key: str, number: int, etag: str) -> Part:
@@ -102,13 +119,13 @@ class FakeBucket:
         version = self.store.current(self._prefix + key)
         await step[1]
         if version is None or version.seen.etag != etag:
-            raise Changed(f"{key}: not the version with ETag {etag}")
+            raise PreconditionFailedError(f"{key}: not the version with ETag {etag}")
         body, checksum = version.part(number)
         return body, checksum if self.store.shows_parts else ""
 
     async def put(
-        self, key: str, body: bytes | Pieces, attributes: Attributes, stamp: Stamp | None, condition: Condition
-    ) -> Written:
+        self, key: str, body: bytes | StreamedBody, attributes: Attributes, stamp: Stamp | None, condition: Precondition
+    ) -> PutResult:
         content = await _content(body)
         await self._put[0]
         full = self._prefix + key
@@ -117,33 +134,37 @@ class FakeBucket:
         if composite(checksum) or kind(checksum) in self.store.unknown:
             attributes = replace(attributes, checksum="")
         elif checksum and checksum != checksum_of(kind(checksum), content):
-            raise Corrupt(f"PUT {key}: BadDigest")
+            raise ChecksumMismatchError(f"PUT {key}: BadDigest")
         written = self.store.put(full, content, self.principal, attributes, stamp)
         await self._put[1]
         return written
 
-    async def create_upload(self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = "") -> Opened:
+    async def create_upload(
+        self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
+    ) -> StartedUpload:
         await self._create[0]
         declared = "" if self.store.own or kind(checksum) in self.store.unknown else checksum
         wanted = self.store.own or kind(declared) + ("-" if composite(declared) else "")
         if declared and not composite(declared) and not linear(declared):
-            raise GiveUp("InvalidRequest", f"The FULL_OBJECT checksum type can't be used with {kind(declared)}")
+            raise PermanentError("InvalidRequest", f"The FULL_OBJECT checksum type can't be used with {kind(declared)}")
         upload_id = self.store.create_upload(self._prefix + key, attributes, stamp, self.principal, wanted)
         await self._create[1]
-        return Opened(upload_id, declared)
+        return StartedUpload(upload_id, declared)
 
     async def put_part(
-        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+        self, key: str, upload_id: str, number: int, body: bytes | StreamedBody, checksum: str = "", declared: str = ""
     ) -> Part:
         content = await _content(body)
         await self._part[0]
         wanted, dash, _ = self._upload(key, upload_id).checksum.partition("-")
         if wanted and self.store.picky:
-            raise Unfit(f"{upload_id}: InvalidArgument")
+            raise ChecksumUnsupportedError(f"{upload_id}: InvalidArgument")
         if dash and kind(checksum) != wanted:
-            raise GiveUp("InvalidRequest", f"expected checksum Type: {wanted}, actual checksum Type: {checksum}")
+            raise PermanentError(
+                "InvalidRequest", f"expected checksum Type: {wanted}, actual checksum Type: {checksum}"
+            )
         if value(checksum) and checksum != checksum_of(kind(checksum), content):
-            raise Corrupt(f"{upload_id}: BadDigest of part {number}")
+            raise ChecksumMismatchError(f"{upload_id}: BadDigest of part {number}")
         part = self.store.put_part(upload_id, number, content)
         await self._part[1]
         return part
@@ -159,7 +180,7 @@ class FakeBucket:
     def _upload(self, key: str, upload_id: str) -> Upload:
         upload = self.store.uploads.get(upload_id)
         if upload is None or upload.key != self._prefix + key or upload.spent:
-            raise UploadGone(f"{upload_id}: NoSuchUpload")
+            raise UploadGoneError(f"{upload_id}: NoSuchUpload")
         return upload
 
     async def complete_upload(
@@ -167,41 +188,41 @@ class FakeBucket:
         key: str,
         upload_id: str,
         parts: Sequence[Part],
-        condition: Condition,
+        condition: Precondition,
         checksum: str = "",
         declared: str = "",
-    ) -> Written:
+    ) -> PutResult:
         full = self._prefix + key
         try:
             await self._complete[0]
-        except Busy:  # a driver's 409: this upload is spent ("CompleteMultipartUpload", API Reference)
+        except ConcurrentWriteError:  # a driver's 409: this upload is spent ("CompleteMultipartUpload", API Reference)
             self.store.uploads.pop(upload_id, None)
             raise
         upload = self._upload(key, upload_id)
         numbers = [p.number for p in parts]
         if numbers != sorted(set(numbers)):
-            raise GiveUp("InvalidPartOrder", upload_id)
+            raise PermanentError("InvalidPartOrder", upload_id)
         if not parts or any(upload.parts.get(p.number, ("",))[0] != p.etag for p in parts):
-            raise Unavailable(f"{upload_id}: InvalidPart")
+            raise UnavailableError(f"{upload_id}: InvalidPart")
         if any(upload.checksums[p.number] != p.checksum for p in parts):
-            raise GiveUp("InvalidRequest", "The complete request must include the checksum for each part.")
+            raise PermanentError("InvalidRequest", "The complete request must include the checksum for each part.")
         try:
             self._check("CompleteMultipartUpload", full, condition)
-        except Busy:
+        except ConcurrentWriteError:
             upload.spent = True
             raise
-        except Changed:
+        except PreconditionFailedError:
             upload.spent = self.store.spent_by_412  # of 412 the documentation does not say whether it may be repeated
             raise
         upload.parts = {n: upload.parts[n] for n in numbers}
         if declared and declared != self.store.checksum(upload):
-            raise Corrupt(f"{upload_id}: BadDigest")
+            raise ChecksumMismatchError(f"{upload_id}: BadDigest")
         made = self.store.checksum(upload)
         written = self.store.complete_upload(upload_id, self.principal)
         await self._complete[1]
         if kind(made) == kind(checksum) and composite(made) == composite(checksum) and made != checksum:
             self.store.delete(full, self.principal)
-            raise Corrupt(f"{upload_id}: the checksum is not the source's")
+            raise ChecksumMismatchError(f"{upload_id}: the checksum is not the source's")
         return written
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
@@ -209,14 +230,16 @@ class FakeBucket:
         self.store.uploads.pop(upload_id, None)
         await self._abort[1]
 
-    async def list_uploads(self) -> Sequence[Begun]:
+    async def list_uploads(self) -> Sequence[ListedUpload]:
         await self._uploads[0]
         cut, found = len(self._prefix), self.store.uploads.items()
-        listed = [Begun(u.key[cut:], id, u.initiated, u.initiator) for id, u in found if u.key.startswith(self._prefix)]
+        listed = [
+            ListedUpload(u.key[cut:], id, u.initiated, u.initiator) for id, u in found if u.key.startswith(self._prefix)
+        ]
         await self._uploads[1]
         return listed
 
-    async def delete(self, key: str, condition: Condition) -> None:
+    async def delete(self, key: str, condition: Precondition) -> None:
         await self._delete[0]
         full = self._prefix + key
         if condition.etag is not None:
@@ -225,7 +248,7 @@ class FakeBucket:
             self.store.delete(full, self.principal)
         await self._delete[1]
 
-    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
         edge = self._prefix + after if after else ""
         cut = len(self._prefix)
         while True:
@@ -241,19 +264,19 @@ class FakeBucket:
             if len(rows) < self._page:
                 return
 
-    def _check(self, call: str, key: str, condition: Condition) -> None:
+    def _check(self, call: str, key: str, condition: Precondition) -> None:
         """412, 404 for If-Match on a missing key, 409 ("Add preconditions to S3 operations")."""
         if self.store.busy and self.store.busy(key):
-            raise Busy(f"{call} {key}: 409 ConditionalRequestConflict")
+            raise ConcurrentWriteError(f"{call} {key}: 409 ConditionalRequestConflict")
         version = self.store.current(key)
         if condition.etag is None:
             if version is not None:
-                raise Changed(f"{call} {key}: 412, there is an object")
+                raise PreconditionFailedError(f"{call} {key}: 412, there is an object")
         elif version is None:
-            raise Changed(f"{call} {key}: 404, no object to match")
+            raise PreconditionFailedError(f"{call} {key}: 404, no object to match")
         elif version.seen.etag != condition.etag:
-            raise Changed(f"{call} {key}: 412, another ETag")
+            raise PreconditionFailedError(f"{call} {key}: 412, another ETag")
 
 
-async def _content(body: bytes | Pieces) -> bytes:
-    return b"".join([piece async for piece in body]) if isinstance(body, Pieces) else bytes(body)
+async def _content(body: bytes | StreamedBody) -> bytes:
+    return b"".join([piece async for piece in body]) if isinstance(body, StreamedBody) else bytes(body)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 
 from dualsync.runtime.aws.secrets_manager import PeerSecret, parse
-from dualsync.runtime.errors import CredentialRejected
+from dualsync.runtime.errors import CredentialRejectedError
 from tests.support.fakes.clock import Time
 from tests.support.fakes.gate import Gate, Pair, Step, open_gate
 
@@ -35,10 +35,10 @@ class Accounts:
         self._keys.pop(key_id, None)
 
     def user_of(self, key_id: str) -> str:
-        """Whose key this is. Raises `CredentialRejected` for one that is not known, or not yet."""
+        """Whose key this is. Raises `CredentialRejectedError` for one that is not known, or not yet."""
         user_id, since = self._keys.get(key_id, ("", 0.0))
         if not user_id or self._time.now < since:
-            raise CredentialRejected(f"InvalidClientTokenId: {key_id}")
+            raise CredentialRejectedError(f"InvalidClientTokenId: {key_id}")
         return user_id
 
 
@@ -101,7 +101,7 @@ class FakeCredential:
 
     async def user_id_real(self) -> str:
         if self._secret is None:
-            raise CredentialRejected("there is no secret")
+            raise CredentialRejectedError("there is no secret")
         return await FakeSts(self._accounts, self._secret.access_key_id, self._identity).user_id()
 
     async def premises(self) -> str:
@@ -112,7 +112,7 @@ class FakeCredential:
             self._key_id = self._secret.access_key_id
 
     def principal(self) -> str:
-        """Who calls with the key in use. Raises `CredentialRejected`."""
+        """Who calls with the key in use. Raises `CredentialRejectedError`."""
         return self._accounts.user_of(self._key_id)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from dualsync.runtime.errors import Changed
-from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.errors import PreconditionFailedError
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import Record
 from tests.support.fakes.gate import Gate, open_gate
 
@@ -17,7 +17,7 @@ class Table:
     __slots__ = ("entries", "records")
 
     def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, LedgerEntry] = {}
         self.records: dict[tuple[str, str], Record] = {}
 
 
@@ -33,13 +33,13 @@ class FakeLedger:
             gate(f"ledger.{call}") for call in ("get", "get_many", "put", "record", "records", "remove_record")
         )
 
-    async def get(self, key: str) -> Entry | None:
+    async def get(self, key: str) -> LedgerEntry | None:
         await self._get[0]
         entry = self.table.entries.get(key)
         await self._get[1]
         return entry
 
-    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+    async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
         if len(keys) > 100:
             raise ValueError(f"get_many of {len(keys)} keys: BatchGetItem takes 100")
         await self._get_many[0]
@@ -48,11 +48,11 @@ class FakeLedger:
         await self._get_many[1]
         return found
 
-    async def put(self, entry: Entry, expected_revision: int) -> None:
+    async def put(self, entry: LedgerEntry, expected_revision: int) -> None:
         await self._put[0]
         stored = self.table.entries.get(entry.key)
         if (stored.revision if stored else 0) != expected_revision:
-            raise Changed(f"ledger entry {entry.key}: revision is not {expected_revision}")
+            raise PreconditionFailedError(f"ledger entry {entry.key}: revision is not {expected_revision}")
         if entry.revision != expected_revision + 1:
             entry = replace(entry, revision=expected_revision + 1)
         self.table.entries[entry.key] = entry
@@ -84,13 +84,13 @@ class FakeLedger:
     async def claim(self, record: Record, instead: Record | None) -> None:
         await self._claim[0]
         if self.table.records.get((record.kind, record.id)) != instead:
-            raise Changed(f"record {record.kind}/{record.id}: another one is there")
+            raise PreconditionFailedError(f"record {record.kind}/{record.id}: another one is there")
         self.table.records[record.kind, record.id] = record
         await self._claim[1]
 
     async def release(self, record: Record) -> None:
         await self._release[0]
         if self.table.records.get((record.kind, record.id), record) != record:
-            raise Changed(f"record {record.kind}/{record.id}: another one is there")
+            raise PreconditionFailedError(f"record {record.kind}/{record.id}: another one is there")
         self.table.records.pop((record.kind, record.id), None)
         await self._release[1]

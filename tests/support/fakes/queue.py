@@ -167,7 +167,7 @@ class FakeQueue:
             self.broker.send(body, delay_seconds)
         await self._send[1]
 
-    async def bury(self, message: object, reason: str) -> None:
+    async def send_to_dlq(self, message: object, reason: str) -> None:
         await self._bury[0]
         self.broker.dead.append((message.body, reason))  # type: ignore[attr-defined]
         await self._bury[1]

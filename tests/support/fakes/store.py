@@ -14,7 +14,7 @@ from dataclasses import replace
 from enum import StrEnum
 from random import Random
 
-from dualsync.runtime.model.objects import Attributes, Part, Row, Seen, Written
+from dualsync.runtime.model.objects import Attributes, ListedObject, ObjectHead, Part, PutResult
 from dualsync.runtime.model.origin_version import Stamp
 from tests.support.fakes.clock import Time
 from tests.support.fakes.notification import Event
@@ -38,9 +38,9 @@ class Version:
 
     __slots__ = ("body", "marker", "parts", "seen", "version_id")
 
-    def __init__(self, version_id: str, seen: Seen, body: bytes, marker: bool) -> None:
+    def __init__(self, version_id: str, head: ObjectHead, body: bytes, marker: bool) -> None:
         self.version_id = version_id
-        self.seen = seen
+        self.seen = head
         self.body = body
         self.marker = marker
         self.parts: Sequence[tuple[int, str]] = ((len(body), ""),)
@@ -132,7 +132,7 @@ class Store:
                 return version
         return None
 
-    def rows(self, prefix: str = "", after: str = "", limit: int = 1000) -> list[Row]:
+    def rows(self, prefix: str = "", after: str = "", limit: int = 1000) -> list[ListedObject]:
         """One page of ListObjectsV2: current objects in UTF-8 binary order, keys greater than `after`."""
         keys = [k for k in self.keys if k.startswith(prefix) and self.current(k)]
         keys.sort(key=str.encode)
@@ -141,7 +141,7 @@ class Store:
         for key in keys:
             if key.encode() > edge or not after:
                 seen = self.keys[key][-1].seen
-                found.append(Row(key, seen.etag, seen.size, seen.modified, seen.archived))
+                found.append(ListedObject(key, seen.etag, seen.size, seen.modified, seen.archived))
                 if len(found) == limit:
                     break
         return found
@@ -174,7 +174,7 @@ class Store:
         stamp: Stamp | None = None,
         *,
         event: str = "ObjectCreated:Put",
-    ) -> Written:
+    ) -> PutResult:
         """PutObject. Of a checksum only the kind counts."""
         given = attributes or Attributes()
         kind = given.checksum.partition(":")[0]
@@ -187,7 +187,7 @@ class Store:
         key: str,
         principal: str,
         attributes: Attributes | None = None,
-    ) -> Written | None:
+    ) -> PutResult | None:
         """CopyObject. Metadata comes along, our stamp too, unless `attributes` replace it (metadata directive)."""
         version = self.current(source)
         if version is None:
@@ -204,7 +204,7 @@ class Store:
         principal: str = "",
         checksum: str = "",
     ) -> str:
-        """CreateMultipartUpload; `checksum` as in `Upload`."""
+        """CreateMultipartUpload; `checksum` as in `UploadRecord`."""
         self._count += 1
         upload_id = f"upload-{self._count}"
         self.uploads[upload_id] = Upload(key, attributes or Attributes(), stamp, self.now(), principal)
@@ -220,7 +220,7 @@ class Store:
         upload.checksums[number] = checksum_of(kind, body) if dash else ""
         return Part(number, etag, len(body), upload.checksums[number])
 
-    def complete_upload(self, upload_id: str, principal: str) -> Written:
+    def complete_upload(self, upload_id: str, principal: str) -> PutResult:
         """CompleteMultipartUpload of all parts. LastModified is the initiation ("HeadObject", API Reference)."""
         upload = self.uploads.pop(upload_id)
         parts = [upload.parts[n] for n in sorted(upload.parts)]
@@ -257,7 +257,7 @@ class Store:
                 del self.keys[key]
                 self._changed(key, before, None, principal, names[False], "")
             return
-        marker = Version(self._version_id(), Seen("", 0, self.now()), b"", True)
+        marker = Version(self._version_id(), ObjectHead("", 0, self.now()), b"", True)
         self._add(key, marker)
         self._changed(key, before, None, principal, names[True], marker.version_id)
 
@@ -294,17 +294,17 @@ class Store:
         etag: str,
         modified: int,
         parts: Sequence[tuple[int, str]] = (),
-    ) -> Written:
+    ) -> PutResult:
         before = self.current(key)
         version_id = self._version_id()
         shown = version_id if self.versioning is not Versioning.NEVER else ""
         version = Version(
-            version_id, Seen(etag, len(body), modified, stamp, attributes, shown, opaque=self.kms), body, False
+            version_id, ObjectHead(etag, len(body), modified, stamp, attributes, shown, opaque=self.kms), body, False
         )
         version.parts = parts or version.parts
         self._add(key, version)
         self._changed(key, before, version, principal, event, shown)
-        return Written(etag, shown)
+        return PutResult(etag, shown)
 
     def _add(self, key: str, version: Version) -> None:
         versions = self.keys.get(key)
@@ -379,4 +379,4 @@ def checksum_of(kind: str, body: bytes) -> str:
     return f"{kind}:{b64encode(digest).decode()}"
 
 
-_NO_OBJECT = Seen("", 0, 0)
+_NO_OBJECT = ObjectHead("", 0, 0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dualsync.runtime.errors import Throttled, Unavailable
-from dualsync.runtime.model.ledger_entry import Entry
-from dualsync.runtime.model.objects import NOTHING, Attributes, Written
+from dualsync.runtime.errors import ThrottledError, UnavailableError
+from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, PutResult
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.clock import FakeClock, Time
 from tests.support.fakes.gate import Step, kill, run, stepping_gate
@@ -21,28 +21,28 @@ def make() -> tuple[Store, FakeBucket]:
 
 def test_a_call_stops_before_and_after_its_effect() -> None:
     store, bucket = make()
-    call = bucket.put("a", b"x", Attributes(), None, NOTHING)
+    call = bucket.put("a", b"x", Attributes(), None, MUST_NOT_EXIST)
     assert str(call.send(None)) == "before local.put"
     assert not store.keys
     assert str(call.send(None)) == "after local.put"
     assert store.keys
     with pytest.raises(StopIteration) as done:
         call.send(None)
-    assert isinstance(done.value.value, Written)
+    assert isinstance(done.value.value, PutResult)
 
 
 def test_a_fault_before_leaves_no_effect_and_a_lost_answer_after_leaves_one() -> None:
     store, bucket = make()
-    throttled = bucket.put("a", b"x", Attributes(), None, NOTHING)
+    throttled = bucket.put("a", b"x", Attributes(), None, MUST_NOT_EXIST)
     throttled.send(None)
-    with pytest.raises(Throttled):
-        throttled.throw(Throttled())
+    with pytest.raises(ThrottledError):
+        throttled.throw(ThrottledError())
     assert not store.keys
-    unanswered = bucket.put("a", b"x", Attributes(), None, NOTHING)
+    unanswered = bucket.put("a", b"x", Attributes(), None, MUST_NOT_EXIST)
     unanswered.send(None)
     unanswered.send(None)
-    with pytest.raises(Unavailable):
-        unanswered.throw(Unavailable())
+    with pytest.raises(UnavailableError):
+        unanswered.throw(UnavailableError())
     assert store.keys
 
 
@@ -68,8 +68,8 @@ def test_what_is_killed_cleans_nothing_up() -> None:
 
 def test_a_ledger_write_is_conditional() -> None:
     ledger = FakeLedger()
-    run(ledger.put(Entry("a", revision=1), 0))
-    assert run(ledger.get("a")) == Entry("a", revision=1)
+    run(ledger.put(LedgerEntry("a", revision=1), 0))
+    assert run(ledger.get("a")) == LedgerEntry("a", revision=1)
 
 
 def test_a_clock_moves_when_told() -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from dualsync.runtime.errors import Busy, Changed
-from dualsync.runtime.model.objects import NOTHING, Attributes, Condition
-from dualsync.runtime.model.origin_version import Identity, Stamp, key_hash
+from dualsync.runtime.errors import ConcurrentWriteError, PreconditionFailedError
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Precondition
+from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.settings import SideName
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.clock import START, Time
@@ -18,7 +18,7 @@ from tests.support.fakes.notification import Event, body
 from tests.support.fakes.store import LIFECYCLE, Store, Versioning
 
 USER = "AIDAUSER"
-STAMP = Stamp("p", key_hash("a"), Identity(SideName.CN, 1, "e"), 1)
+STAMP = Stamp("p", key_hash("a"), OriginVersion(SideName.CN, 1, "e"), 1)
 
 
 class Bench:
@@ -112,7 +112,7 @@ def test_expiry_has_its_own_events_and_principal() -> None:
 def test_a_copy_takes_metadata_and_stamp_along_unless_they_are_replaced() -> None:
     bench = Bench()
     attributes = Attributes(metadata=(("w", "1"),))
-    run(bench.bucket.put("a", b"x", attributes, STAMP, NOTHING))
+    run(bench.bucket.put("a", b"x", attributes, STAMP, MUST_NOT_EXIST))
     bench.store.copy("a", "b", USER)
     bench.store.copy("a", "c", USER, Attributes())
     with_all, without = run(bench.bucket.head("b")), run(bench.bucket.head("c"))
@@ -146,12 +146,12 @@ def test_an_event_is_the_documented_json() -> None:
 
 def test_a_missing_key_is_404_for_if_match_and_either_answer_for_a_deletion() -> None:
     bench = Bench()
-    with pytest.raises(Changed):
-        run(bench.bucket.put("a", b"x", Attributes(), None, Condition("e")))
-    with pytest.raises(Changed):
-        run(bench.bucket.delete("a", Condition("e")))
+    with pytest.raises(PreconditionFailedError):
+        run(bench.bucket.put("a", b"x", Attributes(), None, Precondition("e")))
+    with pytest.raises(PreconditionFailedError):
+        run(bench.bucket.delete("a", Precondition("e")))
     bench.store.absent_delete_is_404 = False
-    run(bench.bucket.delete("a", Condition("e")))
+    run(bench.bucket.delete("a", Precondition("e")))
 
 
 def test_a_conditional_write_that_meets_another_is_409_and_spends_an_upload() -> None:
@@ -159,11 +159,11 @@ def test_a_conditional_write_that_meets_another_is_409_and_spends_an_upload() ->
     upload = run(bench.bucket.create_upload("a", Attributes(), None)).id
     part = run(bench.bucket.put_part("a", upload, 1, b"x"))
     bench.store.busy = lambda key: True
-    with pytest.raises(Busy):
-        run(bench.bucket.complete_upload("a", upload, [part], NOTHING))
+    with pytest.raises(ConcurrentWriteError):
+        run(bench.bucket.complete_upload("a", upload, [part], MUST_NOT_EXIST))
     bench.store.busy = None
-    with pytest.raises(Changed, match="NoSuchUpload"):
-        run(bench.bucket.complete_upload("a", upload, [part], NOTHING))
+    with pytest.raises(PreconditionFailedError, match="NoSuchUpload"):
+        run(bench.bucket.complete_upload("a", upload, [part], MUST_NOT_EXIST))
 
 
 def test_versioning_shows_version_ids_only_once_it_was_enabled() -> None:

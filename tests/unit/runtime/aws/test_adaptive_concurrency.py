@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from dualsync.runtime.aws.http.adaptive_concurrency import FIRST, Pace
-from dualsync.runtime.aws.http.client import Refused
+from dualsync.runtime.aws.http.adaptive_concurrency import FIRST, AdaptiveConcurrency
+from dualsync.runtime.aws.http.client import ServiceError
 from tests.support.scripted_server import answer, error, scripted
 
 
-async def fill(pace: Pace) -> int:
+async def fill(pace: AdaptiveConcurrency) -> int:
     """As many as get in at once."""
     number = 0
     while True:
@@ -24,7 +24,7 @@ async def fill(pace: Pace) -> int:
 
 
 async def test_it_doubles_until_the_first_refusal_and_then_creeps() -> None:
-    pace = Pace(4)
+    pace = AdaptiveConcurrency(4)
     assert await fill(pace) == 4
     for _ in range(2):
         pace.answered()
@@ -43,7 +43,7 @@ async def test_it_doubles_until_the_first_refusal_and_then_creeps() -> None:
 
 
 async def test_an_idle_window_does_not_grow() -> None:
-    pace = Pace(8)
+    pace = AdaptiveConcurrency(8)
     for _ in range(100):
         await pace.enter()
         pace.answered()
@@ -51,7 +51,7 @@ async def test_an_idle_window_does_not_grow() -> None:
 
 
 async def test_it_never_closes() -> None:
-    pace = Pace(1)
+    pace = AdaptiveConcurrency(1)
     await pace.enter()
     pace.refused()
     assert pace.window == 1
@@ -59,7 +59,7 @@ async def test_it_never_closes() -> None:
 
 
 async def test_who_is_cancelled_gives_the_place_to_the_next() -> None:
-    pace = Pace(1)
+    pace = AdaptiveConcurrency(1)
     await pace.enter()
     first, second = (asyncio.create_task(pace.enter()) for _ in range(2))
     await asyncio.sleep(0)
@@ -74,7 +74,7 @@ async def test_a_caller_slows_down_when_told_to(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("random.uniform", lambda low, high: 0)
     async with scripted(error(503, "SlowDown")) as script:
         caller = script.caller()
-        with pytest.raises(Refused):
+        with pytest.raises(ServiceError):
             await caller.call("GetObject", "b/k", "GET", "/b/k")
         assert caller.pace.window == FIRST // 2
     async with scripted(answer(200)) as script:

@@ -7,7 +7,7 @@ import pytest
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.s3.bucket_owner import OWNER, wrong_place
 from dualsync.runtime.aws.s3.options import Options
-from dualsync.runtime.errors import Denied, Unavailable
+from dualsync.runtime.errors import AccessDeniedError, UnavailableError
 from tests.support.scripted_server import answer, error, scripted
 
 RIGHT = {"x_amz_bucket_region": "us-west-2"}
@@ -54,7 +54,7 @@ async def test_whose_it_is_may_be_nobody_s_business() -> None:
 
 async def test_no_answer_says_nothing() -> None:
     async with scripted(answer(503)) as script:
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True)
 
 
@@ -62,8 +62,8 @@ async def test_every_request_names_the_owner_and_a_refusal_is_no_absence() -> No
     denied = error(403, "AccessDenied")
     async with scripted(denied) as script:
         bucket = S3Bucket(script.caller(), "b", path_style=True, options=Options(owner="222222222222"))
-        with pytest.raises(Denied):
+        with pytest.raises(AccessDeniedError):
             await anext(aiter(bucket.list()))
-        with pytest.raises(Denied):
+        with pytest.raises(AccessDeniedError):
             await bucket.read("k")
         assert all(asked.headers[OWNER] == "222222222222" for asked in script.asked)

@@ -9,9 +9,15 @@ from base64 import b64encode
 import pytest
 
 from dualsync.runtime.aws.s3.checksums import digest
-from dualsync.runtime.errors import Changed, Corrupt, CredentialRejected, GiveUp, Unfit
-from dualsync.runtime.model.objects import NOTHING, Attributes, Opened, Part
-from dualsync.runtime.model.streamed_body import Pieces
+from dualsync.runtime.errors import (
+    ChecksumMismatchError,
+    ChecksumUnsupportedError,
+    CredentialRejectedError,
+    PermanentError,
+    PreconditionFailedError,
+)
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Part, StartedUpload
+from dualsync.runtime.model.streamed_body import StreamedBody
 from tests.support.scripted_server import Script, answer, error, scripted
 from tests.support.wire import PLAIN, bucket
 
@@ -45,24 +51,24 @@ def sent(script: Script, at: int = -1) -> dict[str, str]:
 )
 async def test_an_upload_is_begun_with_its_checksums_kind_and_type(checksum: str, told: dict[str, str]) -> None:
     async with scripted(echo(told.get("algorithm", ""), told.get("type", ""))) as script:
-        assert await bucket(script).create_upload("k", PLAIN, None, checksum) == Opened("u", checksum)
+        assert await bucket(script).create_upload("k", PLAIN, None, checksum) == StartedUpload("u", checksum)
         assert sent(script) == told
         assert len(script.asked) == 1
 
 
 async def test_a_store_that_does_not_echo_it_gets_parts_as_ever() -> None:
     async with scripted(answer(200, CREATED)) as script:
-        assert await bucket(script).create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+        assert await bucket(script).create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
 
 
 @pytest.mark.parametrize("echoed", [("CRC32", ""), ("CRC32", "COMPOSITE"), ("CRC32C", "FULL_OBJECT")])
 async def test_a_store_that_makes_something_else_of_it_is_not_told_again(echoed: tuple[str, str]) -> None:
     async with scripted(echo(*echoed), answer(204), answer(200, CREATED)) as script:
         b = bucket(script)
-        assert await b.create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+        assert await b.create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
         assert [asked.method for asked in script.asked] == ["POST", "DELETE", "POST"]
         assert sent(script) == {}
-        assert await b.create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+        assert await b.create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
         assert sent(script) == {}
 
 
@@ -78,11 +84,11 @@ async def test_a_store_that_knows_no_such_kind_is_asked_without_and_other_kinds_
     refusal, knowing = error(400, code, message), echo("SHA256", "COMPOSITE")
     async with scripted(refusal, answer(200, CREATED), answer(200, CREATED), knowing) as script:
         b = bucket(script)
-        assert await b.create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+        assert await b.create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
         assert [sent(script, n) != {} for n in range(2)] == [True, False]
-        assert await b.create_upload("k", PLAIN, None, WHOLE) == Opened("u")
+        assert await b.create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
         assert sent(script) == {}
-        assert await b.create_upload("k", PLAIN, None, OF_PARTS) == Opened("u", OF_PARTS)
+        assert await b.create_upload("k", PLAIN, None, OF_PARTS) == StartedUpload("u", OF_PARTS)
         assert not b.unconditional
 
 
@@ -90,11 +96,11 @@ async def test_a_store_without_a_kind_takes_whole_objects_without_it_and_keeps_i
     refusal = error(501, "NotImplemented", "The checksum crc64nvme is not supported")
     async with scripted(refusal, answer(200, ETag='"e"')) as script:
         b = bucket(script)
-        await b.put("k", b"hello", Attributes(checksum="crc64nvme:AA=="), None, NOTHING)
+        await b.put("k", b"hello", Attributes(checksum="crc64nvme:AA=="), None, MUST_NOT_EXIST)
         assert [sent(script, n) for n in range(2)] == [{"crc64nvme": "AA=="}, {}]
         assert script.asked[-1].headers["if-none-match"] == "*"
-        await b.put("k", b"hello", Attributes(checksum="crc64nvme:AA=="), None, NOTHING)
-        await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, NOTHING)
+        await b.put("k", b"hello", Attributes(checksum="crc64nvme:AA=="), None, MUST_NOT_EXIST)
+        await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
         assert [sent(script, n) for n in (2, 3)] == [{}, {"sha1": "AA=="}]
         assert not b.unconditional
 
@@ -104,7 +110,7 @@ async def test_a_store_without_a_kind_takes_whole_objects_without_it_and_keeps_i
 )
 async def test_a_refusal_that_means_something_else_teaches_nothing(code: str, message: str) -> None:
     async with scripted(error(400, code, message)) as script:
-        with pytest.raises(GiveUp):
+        with pytest.raises(PermanentError):
             await bucket(script).create_upload("k", PLAIN, None, WHOLE)
         assert len(script.asked) == 1
 
@@ -113,8 +119,8 @@ async def test_what_a_store_does_not_know_in_parts_it_may_know_in_one_piece() ->
     refusal = error(400, "InvalidRequest", "Checksum algorithm provided is unsupported.")
     async with scripted(refusal, answer(200, CREATED), answer(200, ETag='"e"')) as script:
         b = bucket(script)
-        assert await b.create_upload("k", PLAIN, None, WHOLE) == Opened("u")
-        await b.put("k", b"hello", Attributes(checksum=WHOLE), None, NOTHING)
+        assert await b.create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
+        await b.put("k", b"hello", Attributes(checksum=WHOLE), None, MUST_NOT_EXIST)
         assert sent(script) == {"crc32": "AAAAAA=="}
         assert b.unchecked == {"crc32 in parts"}
 
@@ -127,10 +133,10 @@ async def test_one_odd_object_does_not_end_the_checks_of_all_others(known: bool)
     async with scripted(*before, error(400, "InvalidRequest", message), taken) as script:
         b = bucket(script)
         for _ in before:
-            await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, NOTHING)
-        await b.put("k", b"hello", Attributes(checksum="sha1:odd"), None, NOTHING)
+            await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
+        await b.put("k", b"hello", Attributes(checksum="sha1:odd"), None, MUST_NOT_EXIST)
         assert sent(script) == {}, "this one goes without"
-        await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, NOTHING)
+        await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
         assert sent(script) == {"sha1": "AA=="}
         assert b.unchecked == set()
 
@@ -140,8 +146,8 @@ async def test_a_kind_that_uploads_have_ended_with_is_not_unlearnt_by_one_that_i
     async with scripted(done, error(400, "InvalidRequest", MISMATCH)) as script:
         b = bucket(script)
         parts = [Part(n, "e", 1, "sha256:P==") for n in (1, 2)]
-        await b.complete_upload("k", "u", parts, NOTHING, OF_PARTS, OF_PARTS)
-        with pytest.raises(Unfit):
+        await b.complete_upload("k", "u", parts, MUST_NOT_EXIST, OF_PARTS, OF_PARTS)
+        with pytest.raises(ChecksumUnsupportedError):
             await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
         assert b.unchecked == set()
 
@@ -156,7 +162,7 @@ async def test_a_part_goes_with_its_own_checksum_and_is_listed_with_it() -> None
         parts = [await b.put_part("k", "u", n, b"x", f"sha256:S{n}==", OF_PARTS) for n in (1, 2)]
         assert sent(script) == {"sha256": "S2=="}
         assert [part.checksum for part in parts] == ["sha256:S1==", "sha256:S2=="]
-        assert (await b.complete_upload("k", "u", parts, NOTHING, OF_PARTS, OF_PARTS)).etag == "e-2"
+        assert (await b.complete_upload("k", "u", parts, MUST_NOT_EXIST, OF_PARTS, OF_PARTS)).etag == "e-2"
         assert sent(script) == {"sha256": "AAAA-2", "type": "COMPOSITE"}
         assert b"<PartNumber>2</PartNumber><ETag>&quot;p&quot;</ETag><ChecksumSHA256>S2==</ChecksumSHA256></Part>" in (
             script.asked[-1].body
@@ -173,7 +179,7 @@ async def test_what_nobody_shows_is_worked_out(kind: str, size: int) -> None:
     async def read(start: int, end: int) -> bytes:
         return body[start:end]
 
-    assert await digest(Pieces(read, 0, size), kind) == expected
+    assert await digest(StreamedBody(read, 0, size), kind) == expected
     async with scripted(answer(200, ETag='"p"')) as script:
         part = await bucket(script).put_part("k", "u", 1, body, f"{kind}:", f"{kind}:AAAA-1")
         assert part.checksum == f"{kind}:{expected}"
@@ -185,10 +191,10 @@ async def test_what_nobody_shows_is_worked_out(kind: str, size: int) -> None:
 async def test_a_store_that_refuses_the_parts_is_not_told_again(code: str, checksum: str) -> None:
     async with scripted(error(400, code, MISMATCH), answer(200, CREATED)) as script:
         b = bucket(script)
-        with pytest.raises(Unfit, match="mismatch"):
+        with pytest.raises(ChecksumUnsupportedError, match="mismatch"):
             await b.put_part("k", "u", 1, b"x", "sha256:AA==" if checksum is OF_PARTS else "", checksum)
         assert len(script.asked) == 1
-        assert await b.create_upload("k", PLAIN, None, checksum) == Opened("u")
+        assert await b.create_upload("k", PLAIN, None, checksum) == StartedUpload("u")
         assert sent(script) == {}
 
 
@@ -196,8 +202,8 @@ async def test_to_begin_an_upload_with_a_kind_is_not_yet_to_know_it() -> None:
     refusal = error(400, "InvalidRequest", MISMATCH)
     async with scripted(echo("SHA256", "COMPOSITE"), refusal, answer(200, CREATED)) as script:
         b = bucket(script)
-        assert await b.create_upload("k", PLAIN, None, OF_PARTS) == Opened("u", OF_PARTS)
-        with pytest.raises(Unfit):
+        assert await b.create_upload("k", PLAIN, None, OF_PARTS) == StartedUpload("u", OF_PARTS)
+        with pytest.raises(ChecksumUnsupportedError):
             await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
         assert b.unchecked == {"sha256 in parts"}
 
@@ -211,8 +217,8 @@ async def test_a_bucket_with_object_lock_gets_the_digest_that_it_wants_before_an
 
 async def test_a_store_that_refuses_with_and_without_is_not_asked_for_ever() -> None:
     async with scripted(error(400, "InvalidRequest", "No checksum pleases me")) as script:
-        with pytest.raises(GiveUp):
-            await bucket(script).put("k", b"x", Attributes(checksum="sha1:AA=="), None, NOTHING)
+        with pytest.raises(PermanentError):
+            await bucket(script).put("k", b"x", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
         assert [sent(script, n) for n in range(2)] == [{"sha1": "AA=="}, {}]
         assert len(script.asked) == 2
 
@@ -220,7 +226,7 @@ async def test_a_store_that_refuses_with_and_without_is_not_asked_for_ever() -> 
 async def test_an_upload_that_was_begun_with_them_goes_on_with_them() -> None:
     async with scripted(error(400, "InvalidRequest", MISMATCH), answer(200, ETag='"p"')) as script:
         b = bucket(script)
-        with pytest.raises(Unfit):
+        with pytest.raises(ChecksumUnsupportedError):
             await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
         await b.put_part("k", "another", 1, b"x", "sha256:AA==", OF_PARTS)
         assert sent(script) == {"sha256": "AA=="}
@@ -228,7 +234,7 @@ async def test_an_upload_that_was_begun_with_them_goes_on_with_them() -> None:
 
 async def test_a_part_of_an_upload_without_checksums_is_refused_as_ever() -> None:
     async with scripted(error(400, "InvalidRequest", MISMATCH)) as script:
-        with pytest.raises(GiveUp):
+        with pytest.raises(PermanentError):
             await bucket(script).put_part("k", "u", 1, b"x")
 
 
@@ -236,11 +242,11 @@ async def test_a_part_of_an_upload_without_checksums_is_refused_as_ever() -> Non
 async def test_what_arrives_otherwise_is_sent_again_and_then_corrupt(code: str) -> None:
     async with scripted(error(400, code)) as script:
         b = bucket(script)
-        with pytest.raises(Corrupt, match=code):
+        with pytest.raises(ChecksumMismatchError, match=code):
             await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
         assert len(script.asked) == 3
-        with pytest.raises(Corrupt, match=code):
-            await b.put("k", b"x", Attributes(checksum="sha1:AA=="), None, NOTHING)
+        with pytest.raises(ChecksumMismatchError, match=code):
+            await b.put("k", b"x", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
 
 
 async def test_a_part_is_read_as_it_was_uploaded() -> None:
@@ -258,14 +264,14 @@ async def test_a_part_is_read_as_it_was_uploaded() -> None:
 async def test_a_part_of_another_length_is_not_taken(length: int) -> None:
     async with scripted(answer(206, b"x" * length)) as script:
         b = bucket(script)
-        with pytest.raises(Unfit, match=f"{length} bytes are part 2, not 5"):
+        with pytest.raises(ChecksumUnsupportedError, match=f"{length} bytes are part 2, not 5"):
             await b.read_part("k", 2, 5, "e")
         assert b.admission.held == 0
 
 
 async def test_a_part_of_another_version_is_told() -> None:
     async with scripted(error(412, "PreconditionFailed")) as script:
-        with pytest.raises(Changed):
+        with pytest.raises(PreconditionFailedError):
             await bucket(script).read_part("k", 2, 5, "e")
 
 
@@ -283,7 +289,7 @@ async def test_the_head_of_a_part_shows_length_and_checksum() -> None:
 @pytest.mark.parametrize("status", [404, 412])
 async def test_an_object_that_is_gone_has_changed(status: int) -> None:
     async with scripted(answer(status)) as script:
-        with pytest.raises(Changed):
+        with pytest.raises(PreconditionFailedError):
             await bucket(script).head_part("k", 1, "e")
 
 
@@ -295,7 +301,7 @@ async def test_a_store_that_does_not_tell_of_parts_has_none_of_any_length(status
 
 async def test_a_credential_that_is_refused_for_a_part_says_so() -> None:
     async with scripted(answer(400), error(400, "ExpiredToken")) as script:
-        with pytest.raises(CredentialRejected):
+        with pytest.raises(CredentialRejectedError):
             await bucket(script).head_part("k", 1, "e")
 
 
@@ -303,9 +309,9 @@ async def test_a_credential_that_is_refused_for_a_part_says_so() -> None:
 async def test_a_store_that_does_not_heed_a_condition_can_not_mix_two_versions(size: int) -> None:
     async with scripted(answer(206, b"x" * size, ETag='"another"')) as script:
         b = bucket(script)
-        with pytest.raises(Changed):
+        with pytest.raises(PreconditionFailedError):
             await b.read_range("k", 0, size, "e")
-        with pytest.raises(Unfit):  # it may be the part's own; by ranges it will be seen
+        with pytest.raises(ChecksumUnsupportedError):  # it may be the part's own; by ranges it will be seen
             await b.read_part("k", 1, size, "e")
 
 
@@ -326,7 +332,7 @@ PARTS = [Part(1, "e", 1, "crc32:P1=="), Part(2, "e", 1, "crc32:P2==")]
 
 
 async def complete(script: Script, checksum: str, declared: str, parts: list[Part] = PARTS) -> str:
-    written = await bucket(script).complete_upload("k", "u", parts, NOTHING, checksum, declared)
+    written = await bucket(script).complete_upload("k", "u", parts, MUST_NOT_EXIST, checksum, declared)
     return written.etag
 
 
@@ -360,7 +366,7 @@ async def test_an_answer_that_agrees_or_can_not_be_compared_is_taken(checksum: s
 )
 async def test_an_answer_with_another_checksum_is_taken_back(checksum: str, said: bytes) -> None:
     async with scripted(answer(200, DONE % said), answer(204)) as script:
-        with pytest.raises(Corrupt, match="checksum"):
+        with pytest.raises(ChecksumMismatchError, match="checksum"):
             await complete(script, checksum, "")
         assert (script.asked[-1].method, script.asked[-1].headers["if-match"]) == ("DELETE", '"e-2"')
 
@@ -380,7 +386,7 @@ async def test_a_whole_checksum_is_told_at_the_end_and_the_parts_if_all_are_know
 async def test_a_completion_that_s3_refuses_for_its_content_is_corrupt(late: bool) -> None:
     body = b"<Error><Code>BadDigest</Code><Message>The CRC32 you specified did not match</Message></Error>"
     async with scripted(answer(200, body) if late else answer(400, body)) as script:
-        with pytest.raises(Corrupt, match="BadDigest"):
+        with pytest.raises(ChecksumMismatchError, match="BadDigest"):
             await complete(script, WHOLE, WHOLE)
         assert not [asked for asked in script.asked if asked.method == "DELETE"], "nothing came into being"
 
@@ -388,5 +394,5 @@ async def test_a_completion_that_s3_refuses_for_its_content_is_corrupt(late: boo
 async def test_a_completion_that_wants_what_is_not_known_is_unfit() -> None:
     message = "The complete request must include the checksum for each part. It was missing for part 1 in the request."
     async with scripted(error(400, "InvalidRequest", message)) as script:
-        with pytest.raises(Unfit):
+        with pytest.raises(ChecksumUnsupportedError):
             await complete(script, OF_PARTS, OF_PARTS)

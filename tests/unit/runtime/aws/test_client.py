@@ -9,18 +9,18 @@ from email.utils import formatdate
 import pytest
 
 from dualsync.runtime.aws.credentials import Credential
-from dualsync.runtime.aws.http.client import ATTEMPTS, Caller, Refused
+from dualsync.runtime.aws.http.client import ATTEMPTS, ServiceClient, ServiceError
 from dualsync.runtime.aws.http.connection import HEAD_BYTES
 from dualsync.runtime.aws.http.signing import _trimmed
-from dualsync.runtime.errors import CredentialRejected, Unavailable
+from dualsync.runtime.errors import CredentialRejectedError, UnavailableError
 from tests.support.scripted_server import CLOSE, Asked, Last, answer, chunked, error, scripted
 
 
-async def get(caller: Caller, path: str = "/b/k") -> bytes:
+async def get(caller: ServiceClient, path: str = "/b/k") -> bytes:
     return bytes((await caller.call("GetObject", "b/k", "GET", path)).body or b"")
 
 
-async def put(caller: Caller, body: bytes) -> None:
+async def put(caller: ServiceClient, body: bytes) -> None:
     await caller.call("PutObject", "b/k", "PUT", "/b/k", "", {"if-none-match": "*"}, body)
 
 
@@ -121,7 +121,7 @@ async def test_faults_are_tried_again_and_not_for_ever(fault: bytes) -> None:
     async with scripted(*[fault] * (ATTEMPTS - 1), answer(200, b"x")) as script:
         assert await get(script.caller()) == b"x"
     async with scripted(fault) as script:
-        with pytest.raises((Refused, Unavailable)):
+        with pytest.raises((ServiceError, UnavailableError)):
             await get(script.caller())
         assert len(script.asked) == ATTEMPTS
 
@@ -130,14 +130,14 @@ async def test_pauses_are_drawn_by_lot_and_grow(monkeypatch: pytest.MonkeyPatch)
     drawn: list[tuple[float, float]] = []
     monkeypatch.setattr("random.uniform", lambda low, high: drawn.append((low, high)) or 0)
     async with scripted(error(503, "SlowDown")) as script:
-        with pytest.raises(Refused):
+        with pytest.raises(ServiceError):
             await get(script.caller())
     assert drawn == [(0, 0.4), (0, 0.8)]
 
 
 async def test_refusals_are_not_tried_again() -> None:
     async with scripted(error(412, "PreconditionFailed", "At least one.")) as script:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(ServiceError) as caught:
             await put(script.caller(), b"x" * 100_000)
         assert len(script.asked) == 1
     refusal = caught.value.refusal
@@ -147,7 +147,7 @@ async def test_refusals_are_not_tried_again() -> None:
 async def test_a_code_is_read_from_what_is_no_xml() -> None:
     body = b"<Error><Code>NoSuchKey</Code><Message>m</Message><Key>\x01&#x1;</Key></Error>"
     async with scripted(answer(404, body)) as script:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(ServiceError) as caught:
             await get(script.caller())
     assert caught.value.refusal.code == "NoSuchKey"
 
@@ -168,7 +168,7 @@ async def test_a_code_is_read_from_what_is_no_xml() -> None:
 )
 async def test_codes_of_the_json_services(body: bytes, headers: dict[str, str], code: str) -> None:
     async with scripted(answer(400, body, **headers)) as script:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(ServiceError) as caught:
             await script.caller("sqs").json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {})
     assert caught.value.refusal.code == code
 
@@ -188,21 +188,21 @@ async def test_json_calls() -> None:
 async def test_a_truncated_answer_is_no_answer() -> None:
     for cut in (answer(200, b"x" * 1000)[:-10], answer(200, b"x" * 1_000_000)[:-10], chunked(b"x" * 10)[:-10]):
         async with scripted(Last(cut)) as script:
-            with pytest.raises(Unavailable, match="s3 GetObject b/k"):
+            with pytest.raises(UnavailableError, match="s3 GetObject b/k"):
                 await get(script.caller())
 
 
 @pytest.mark.parametrize("garbage", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * HEAD_BYTES])
 async def test_garbage_is_no_answer(garbage: bytes) -> None:
     async with scripted(garbage) as script:
-        with pytest.raises((Refused, Unavailable)):
+        with pytest.raises((ServiceError, UnavailableError)):
             await get(script.caller())
 
 
 async def test_nobody_there() -> None:
     async with scripted(answer()) as script:
         pass
-    with pytest.raises(Unavailable, match=r"127\.0\.0\.1"):
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1"):
         await get(script.caller())
 
 
@@ -255,7 +255,7 @@ async def test_a_refused_key_is_looked_up_anew_once() -> None:
     assert "AKIANEW" in script.asked[1].headers["authorization"]
     assert script.asked[1].headers["x-amz-security-token"] == "token"
     async with scripted(error(403, "InvalidAccessKeyId")) as script:
-        with pytest.raises(Refused):
+        with pytest.raises(ServiceError):
             await get(script.caller())
         assert len(script.asked) == 1
 
@@ -263,10 +263,10 @@ async def test_a_refused_key_is_looked_up_anew_once() -> None:
 async def test_no_key_at_all() -> None:
     class Nothing(Rotating):
         async def get(self) -> Credential:
-            raise CredentialRejected("none")
+            raise CredentialRejectedError("none")
 
     async with scripted(answer()) as script:
-        with pytest.raises(CredentialRejected):
+        with pytest.raises(CredentialRejectedError):
             await get(script.caller(credentials=Nothing()))
         assert script.asked == []
 

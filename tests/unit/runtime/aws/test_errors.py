@@ -11,16 +11,16 @@ from botocore import exceptions as vendor
 
 from dualsync.runtime.aws.errors import CODES, OWN_CODES, Refusal, error_of, translate
 from dualsync.runtime.errors import (
-    Busy,
-    Changed,
-    CredentialRejected,
-    Denied,
-    GiveUp,
-    Retry,
-    Stop,
-    Throttled,
-    Unavailable,
-    UploadGone,
+    AccessDeniedError,
+    ConcurrentWriteError,
+    CredentialRejectedError,
+    FatalError,
+    PermanentError,
+    PreconditionFailedError,
+    RetryableError,
+    ThrottledError,
+    UnavailableError,
+    UploadGoneError,
 )
 
 CALLS = {
@@ -69,26 +69,26 @@ def test_every_call_in_use_is_listed() -> None:
 @pytest.mark.parametrize(
     ("code", "status", "kind"),
     [
-        ("SlowDown", 503, Throttled),
-        ("InternalError", 500, Unavailable),
-        ("RequestTimeout", 400, Unavailable),
-        ("RequestTimeTooSkewed", 403, Unavailable),
-        ("ConditionalRequestConflict", 409, Busy),
-        ("OperationAborted", 409, Busy),
-        ("PreconditionFailed", 412, Changed),
-        ("NoSuchKey", 404, Changed),
-        ("NoSuchUpload", 404, UploadGone),
-        ("InvalidAccessKeyId", 403, CredentialRejected),
-        ("SignatureDoesNotMatch", 403, CredentialRejected),
-        ("ExpiredToken", 400, CredentialRejected),
-        ("AccessDenied", 403, Denied),
-        ("403", 403, Denied),
-        ("TemporaryRedirect", 307, Unavailable),
-        ("InvalidObjectState", 403, GiveUp),
-        ("NoSuchBucket", 404, GiveUp),
-        ("KMS.DisabledException", 400, GiveUp),
-        ("PermanentRedirect", 301, Stop),
-        ("AuthorizationHeaderMalformed", 400, Stop),
+        ("SlowDown", 503, ThrottledError),
+        ("InternalError", 500, UnavailableError),
+        ("RequestTimeout", 400, UnavailableError),
+        ("RequestTimeTooSkewed", 403, UnavailableError),
+        ("ConditionalRequestConflict", 409, ConcurrentWriteError),
+        ("OperationAborted", 409, ConcurrentWriteError),
+        ("PreconditionFailed", 412, PreconditionFailedError),
+        ("NoSuchKey", 404, PreconditionFailedError),
+        ("NoSuchUpload", 404, UploadGoneError),
+        ("InvalidAccessKeyId", 403, CredentialRejectedError),
+        ("SignatureDoesNotMatch", 403, CredentialRejectedError),
+        ("ExpiredToken", 400, CredentialRejectedError),
+        ("AccessDenied", 403, AccessDeniedError),
+        ("403", 403, AccessDeniedError),
+        ("TemporaryRedirect", 307, UnavailableError),
+        ("InvalidObjectState", 403, PermanentError),
+        ("NoSuchBucket", 404, PermanentError),
+        ("KMS.DisabledException", 400, PermanentError),
+        ("PermanentRedirect", 301, FatalError),
+        ("AuthorizationHeaderMalformed", 400, FatalError),
     ],
 )
 def test_codes_decide_not_the_status(code: str, status: int, kind: type[Exception]) -> None:
@@ -98,14 +98,14 @@ def test_codes_decide_not_the_status(code: str, status: int, kind: type[Exceptio
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (307, Unavailable),
-        (400, GiveUp),
-        (403, GiveUp),
-        (404, GiveUp),
-        (409, Busy),
-        (412, Changed),
-        (429, Throttled),
-        (500, Unavailable),
+        (307, UnavailableError),
+        (400, PermanentError),
+        (403, PermanentError),
+        (404, PermanentError),
+        (409, ConcurrentWriteError),
+        (412, PreconditionFailedError),
+        (429, ThrottledError),
+        (500, UnavailableError),
     ],
 )
 def test_the_status_speaks_for_unknown_codes(status: int, kind: type[Exception]) -> None:
@@ -115,12 +115,12 @@ def test_the_status_speaks_for_unknown_codes(status: int, kind: type[Exception])
 @pytest.mark.parametrize("service", ["sqs", "dynamodb", "secretsmanager"])
 def test_a_denial_of_our_own_services_is_no_fault_of_a_message(service: str) -> None:
     error = error_of(refusal("AccessDeniedException", 400, service))
-    assert isinstance(error, Retry)
+    assert isinstance(error, RetryableError)
 
 
 def test_an_error_names_service_call_target_and_code_in_one_line() -> None:
     error = error_of(Refusal("s3", "PutObject", "bucket/k", "NoSuchBucket", 404, "The bucket\nis gone. " + "x" * 500))
-    assert isinstance(error, GiveUp)
+    assert isinstance(error, PermanentError)
     assert error.reason == "NoSuchBucket"
     assert str(error).startswith("NoSuchBucket: s3 PutObject bucket/k: NoSuchBucket (404): The bucket is gone. xxx")
     assert "\n" not in str(error)
@@ -130,13 +130,13 @@ def test_an_error_names_service_call_target_and_code_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (vendor.NoCredentialsError(), CredentialRejected),
-        (vendor.EndpointConnectionError(endpoint_url="http://x"), Unavailable),
-        (vendor.ReadTimeoutError(endpoint_url="http://x"), Unavailable),
-        (vendor.ParamValidationError(report="no"), GiveUp),
-        (OSError("reset"), Unavailable),
-        (Throttled("ours"), Throttled),
-        (vendor.ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject"), Changed),
+        (vendor.NoCredentialsError(), CredentialRejectedError),
+        (vendor.EndpointConnectionError(endpoint_url="http://x"), UnavailableError),
+        (vendor.ReadTimeoutError(endpoint_url="http://x"), UnavailableError),
+        (vendor.ParamValidationError(report="no"), PermanentError),
+        (OSError("reset"), UnavailableError),
+        (ThrottledError("ours"), ThrottledError),
+        (vendor.ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject"), PreconditionFailedError),
     ],
 )
 def test_boto3s_exceptions(error: Exception, kind: type[Exception]) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from dualsync.runtime.aws.s3.listing import parse
 from dualsync.runtime.aws.s3.options import Options
-from dualsync.runtime.errors import Denied, GiveUp, Throttled, Unavailable
-from dualsync.runtime.model.objects import Row
+from dualsync.runtime.errors import AccessDeniedError, PermanentError, ThrottledError, UnavailableError
+from dualsync.runtime.model.objects import ListedObject
 from tests.support.scripted_server import Asked, answer, error, scripted
 from tests.unit.runtime.aws.test_s3_wire import bucket
 
@@ -33,8 +33,8 @@ def page(*rows: bytes, token: str = "") -> bytes:
     )
 
 
-def row(key: str, size: int = 5) -> Row:
-    return Row(key, "e", size, 1_792_567_681)
+def row(key: str, size: int = 5) -> ListedObject:
+    return ListedObject(key, "e", size, 1_792_567_681)
 
 
 def test_rows_relative_to_the_prefix() -> None:
@@ -73,12 +73,12 @@ def test_another_order_of_elements() -> None:
     ],
 )
 def test_a_page_that_is_not_whole_is_no_page(body: bytes) -> None:
-    with pytest.raises(Unavailable, match="whole"):
+    with pytest.raises(UnavailableError, match="whole"):
         parse(body, "")
 
 
 def test_an_answer_that_is_not_utf_8_is_no_page() -> None:
-    with pytest.raises(Unavailable, match="not UTF-8"):
+    with pytest.raises(UnavailableError, match="not UTF-8"):
         parse(page(contents("k")).replace(b"<Name>b", b"<Name>\xff"), "")
 
 
@@ -88,7 +88,7 @@ def test_elements_within_elements_are_read_by_the_parser() -> None:
 
 
 def test_a_row_that_can_not_be_read_is_not_left_out() -> None:
-    with pytest.raises((Unavailable, KeyError)):
+    with pytest.raises((UnavailableError, KeyError)):
         parse(page(contents("k").replace(b"<Size>5</Size>", b""), contents("l")), "")
 
 
@@ -110,7 +110,7 @@ async def test_a_listing_that_fails_midway_raises() -> None:
     async with scripted(answer(200, page(contents("p/a"), token="t")), error(503, "SlowDown")) as script:
         pages = bucket(script).list()
         assert await anext(pages) == [row("a")]
-        with pytest.raises(Throttled, match="SlowDown"):
+        with pytest.raises(ThrottledError, match="SlowDown"):
             await anext(pages)
 
 
@@ -214,12 +214,12 @@ async def test_a_store_that_refuses_the_question_is_not_asked_again() -> None:
 async def test_what_fails_without_the_question_too_says_nothing_of_it() -> None:
     async with scripted(error(404, "NoSuchBucket")) as script:
         asking = bucket(script, S3)
-        with pytest.raises(GiveUp, match="NoSuchBucket"):
+        with pytest.raises(PermanentError, match="NoSuchBucket"):
             await anext(asking.list())
         assert asking.pages.restores
         assert not asking.pages.refused
     async with scripted(error(403, "AccessDenied")) as script:
         asking = bucket(script, S3)
-        with pytest.raises(Denied):
+        with pytest.raises(AccessDeniedError):
             await anext(asking.list())
         assert len(script.asked) == 1

@@ -11,7 +11,7 @@ import pytest
 
 from dualsync.runtime.aws.http.body_memory import Admission
 from dualsync.runtime.aws.s3.bucket import S3Bucket
-from dualsync.runtime.errors import GiveUp, Unavailable
+from dualsync.runtime.errors import PermanentError, UnavailableError
 from tests.support.scripted_server import CLOSE, Asked, Last, answer, error, scripted
 from tests.support.wire import DATE, bucket
 
@@ -26,13 +26,13 @@ async def test_an_archived_object_is_seen_though_it_cant_be_read() -> None:
     async with scripted(serve) as script:
         reading = await bucket(script).read("k")
         assert reading is not None
-        assert (reading.seen.etag, reading.seen.archived) == ("e", True)
-        assert reading.seen.attributes.storage_class == "DEEP_ARCHIVE"
+        assert (reading.head.etag, reading.head.archived) == ("e", True)
+        assert reading.head.attributes.storage_class == "DEEP_ARCHIVE"
         await reading.close()
     async with scripted(refused, answer(200, **DATE)) as script:
         reading = await bucket(script).read("k")
         assert reading is not None
-        assert reading.seen.archived
+        assert reading.head.archived
     async with scripted(refused, answer(404), error(404, "NoSuchKey")) as script:
         assert await bucket(script).read("k") is None, "deleted meanwhile"
 
@@ -79,14 +79,14 @@ async def test_what_failed_lets_its_room_go_at_once(size: int) -> None:
             assert reading is not None
             connection = reading._connection
             assert connection is not None
-            with contextlib.suppress(Unavailable):  # pytest.raises would keep the error, and all that it has seen
+            with contextlib.suppress(UnavailableError):  # pytest.raises would keep the error, and all that it has seen
                 await b.receive("k", connection, await admission.body(size))
                 pytest.fail("it came")
             await asyncio.sleep(0)
             assert admission.held == 0
         async with scripted(CLOSE) as script:
             b = S3Bucket(script.caller(), "b", "p/", path_style=True)
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(UnavailableError):
                 await b.put_part("k", "u", 1, cast(bytes, await admission.body(size)))
                 pytest.fail("it was put")
             await asyncio.sleep(0)
@@ -98,8 +98,8 @@ async def test_what_failed_lets_its_room_go_at_once(size: int) -> None:
 async def test_an_object_of_unknown_length_is_given_up() -> None:
     head = b'HTTP/1.1 200 OK\r\nETag: "e"\r\nTransfer-Encoding: chunked\r\n\r\n'
     async with scripted(head + b"5\r\nhello\r\n0\r\n\r\n") as script:
-        with pytest.raises(GiveUp, match="MissingContentLength"):
+        with pytest.raises(PermanentError, match="MissingContentLength"):
             await bucket(script).read("k")
     async with scripted(head) as script:
-        with pytest.raises(GiveUp, match="MissingContentLength"):
+        with pytest.raises(PermanentError, match="MissingContentLength"):
             await bucket(script).head("k")

@@ -14,13 +14,20 @@ from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
 from dualsync.runtime.aws.endpoints import Network
 from dualsync.runtime.aws.http.body_memory import HURRY, Admission, Body
 from dualsync.runtime.aws.http.pool import Endpoint
-from dualsync.runtime.aws.request_batching import Together
+from dualsync.runtime.aws.request_batching import RequestBatcher
 from dualsync.runtime.aws.s3 import metadata
 from dualsync.runtime.aws.secrets_manager import PeerSecret, PeerSecrets
 from dualsync.runtime.aws.sqs import SqsQueue, printable
 from dualsync.runtime.aws.sts import StsIdentity
-from dualsync.runtime.errors import Changed, CredentialRejected, GiveUp, Stop, Throttled, Unavailable
-from dualsync.runtime.model.ledger_entry import Entry
+from dualsync.runtime.errors import (
+    CredentialRejectedError,
+    FatalError,
+    PermanentError,
+    PreconditionFailedError,
+    ThrottledError,
+    UnavailableError,
+)
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.origin_version import STAMP_KEY, Stamp
 from dualsync.runtime.platform import LoopParallel
 from tests.support.moto_server import Server
@@ -143,7 +150,7 @@ async def test_who_asks_together_is_answered_together() -> None:
         asked.append(list(items))  # type: ignore[call-overload]
         return [item * 2 for item in asked[-1]]
 
-    together: Together[int, int] = Together(ask, 3)
+    together: RequestBatcher[int, int] = RequestBatcher(ask, 3)
     assert await asyncio.gather(*(together(number) for number in range(7))) == [0, 2, 4, 6, 8, 10, 12]
     assert asked == [[0, 1, 2], [3, 4, 5], [6]]
     assert await together(9) == 18
@@ -154,14 +161,14 @@ async def test_an_error_of_a_batch_is_everybodys_and_the_cancelled_are_left_out(
 
     async def ask(items: object) -> list[int]:
         asked.append(list(items))  # type: ignore[call-overload]
-        raise Throttled("no")
+        raise ThrottledError("no")
 
-    together: Together[int, int] = Together(ask, 10)
+    together: RequestBatcher[int, int] = RequestBatcher(ask, 10)
     tasks = [asyncio.create_task(together(number)) for number in range(3)]
     await asyncio.sleep(0)
     tasks[1].cancel()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(answer) for answer in answers] == [Throttled, asyncio.CancelledError, Throttled]
+    assert [type(answer) for answer in answers] == [ThrottledError, asyncio.CancelledError, ThrottledError]
     assert asked == [[0, 2]]
 
 
@@ -191,13 +198,13 @@ async def test_the_first_error_ends_the_others() -> None:
 
     async def work(number: int) -> None:
         if number == 1:
-            raise Changed("this one")
+            raise PreconditionFailedError("this one")
         try:
             await asyncio.Event().wait()
         finally:
             ended.append(number)
 
-    with pytest.raises(Changed, match="this one"):
+    with pytest.raises(PreconditionFailedError, match="this one"):
         await LoopParallel().map(work, range(3), 3)
     assert sorted(ended) == [0, 2]
 
@@ -216,9 +223,9 @@ async def test_what_failed_of_a_batch_is_sent_again() -> None:
 @pytest.mark.parametrize(
     ("item", "kind"),
     [
-        ({"SenderFault": True, "Code": "InvalidMessageContents"}, GiveUp),
-        ({"SenderFault": True, "Code": "NeverHeardOf"}, GiveUp),
-        ({"SenderFault": False, "Code": "NeverHeardOf"}, Unavailable),
+        ({"SenderFault": True, "Code": "InvalidMessageContents"}, PermanentError),
+        ({"SenderFault": True, "Code": "NeverHeardOf"}, PermanentError),
+        ({"SenderFault": False, "Code": "NeverHeardOf"}, UnavailableError),
     ],
 )
 async def test_a_batch_that_stays_failed_raises(item: dict[str, object], kind: type[Exception]) -> None:
@@ -252,18 +259,18 @@ async def test_keys_that_stay_unprocessed_are_not_taken_for_missing(monkeypatch:
         assert (await ledger.get_many(["a", "b"]))["a"].revision == 3
         assert len(json.loads(script.asked[1].body)["RequestItems"]["t"]["Keys"]) == 1
     async with scripted(text(again)) as script:
-        with pytest.raises(Throttled, match="unprocessed"):
+        with pytest.raises(ThrottledError, match="unprocessed"):
             await DynamoLedger(script.caller("dynamodb"), "t").get_many(["a"])
 
 
 async def test_a_write_whose_answer_was_lost_is_known_again(server: Server) -> None:
     caller = Network("cn-north-1", KEY).caller("dynamodb", server.url)
     ledger = DynamoLedger(caller, server.make_table())
-    entry = Entry("k", 1, updated=5)
+    entry = LedgerEntry("k", 1, updated=5)
     await ledger.put(entry, 0)
     await ledger.put(entry, 0)
-    with pytest.raises(Changed):
-        await ledger.put(Entry("k", 1, updated=6), 0)
+    with pytest.raises(PreconditionFailedError):
+        await ledger.put(LedgerEntry("k", 1, updated=6), 0)
 
 
 # -- secret and identity
@@ -285,7 +292,7 @@ async def test_the_peers_secret(server: Server) -> None:
         '{"access_key_id": "very secret"}',
         '{"access_key_id": 1, "secret_access_key": "x"}',
     ):
-        with pytest.raises(CredentialRejected, match="secret_access_key") as caught:
+        with pytest.raises(CredentialRejectedError, match="secret_access_key") as caught:
             await PeerSecrets(caller, server.make_secret(wrong)).read()
         assert "very" not in str(caught.value)
 
@@ -300,7 +307,7 @@ async def test_the_callers_user_id(server: Server) -> None:
     identity = StsIdentity(Network("cn-north-1", KEY).caller("sts", server.url))
     assert await identity.user_id() == server.client("sts").get_caller_identity()["UserId"]
     async with scripted(error(403, "InvalidClientTokenId")) as script:
-        with pytest.raises(CredentialRejected):
+        with pytest.raises(CredentialRejectedError):
             await StsIdentity(script.caller("sts")).user_id()
 
 
@@ -344,13 +351,13 @@ def test_endpoints_given(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_bare")
 def test_no_such_region() -> None:
-    with pytest.raises(Stop, match="nowhere"):
+    with pytest.raises(FatalError, match="nowhere"):
         Network("nowhere").caller("sqs")
 
 
 @pytest.mark.usefixtures("_bare")
 async def test_the_machines_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(CredentialRejected, match="no AWS credential"):
+    with pytest.raises(CredentialRejectedError, match="no AWS credential"):
         await MachineCredentials(Session()).get()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dualsync.runtime.aws.s3.options import Options
-from dualsync.runtime.errors import Changed, Denied, GiveUp
-from dualsync.runtime.model.objects import NOTHING, Condition, Part
+from dualsync.runtime.errors import AccessDeniedError, PermanentError, PreconditionFailedError
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Part, Precondition
 from tests.support.scripted_server import Asked, answer, error, scripted
 from tests.support.wire import DATE, PLAIN, bucket, put
 
@@ -42,15 +42,15 @@ async def test_tags_travel_when_they_are_to() -> None:
     async with scripted(serve) as script:
         plain = await bucket(script).read("k")
         assert plain is not None
-        assert (plain.seen.attributes.tags, len(script.asked)) == ((), 1)
+        assert (plain.head.attributes.tags, len(script.asked)) == ((), 1)
         b = bucket(script, Options(tags=True))
         reading = await b.read("k")
         assert reading is not None
-        assert reading.seen.attributes.tags == (("a", ""), ("b & c", "1+1=2"))
+        assert reading.head.attributes.tags == (("a", ""), ("b & c", "1+1=2"))
         assert script.asked[-1].path == "/b/p/k?tagging=&versionId=v%2F1"
-        await b.put("k", b"x", reading.seen.attributes, None, NOTHING)
+        await b.put("k", b"x", reading.head.attributes, None, MUST_NOT_EXIST)
         assert script.asked[-1].headers["x-amz-tagging"] == "a=&b+%26+c=1%2B1%3D2"
-        await bucket(script).put("k", b"x", reading.seen.attributes, None, NOTHING)
+        await bucket(script).put("k", b"x", reading.head.attributes, None, MUST_NOT_EXIST)
         assert "x-amz-tagging" not in script.asked[-1].headers
 
 
@@ -62,7 +62,7 @@ async def test_a_tag_without_a_value_is_a_tag(value: str) -> None:
     async with scripted(answer(200, b"", **DATE, x_amz_tagging_count="2"), answer(200, listed.encode())) as script:
         reading = await bucket(script, Options(tags=True)).read("k")
         assert reading is not None
-        assert reading.seen.attributes.tags == (("a", ""), ("b", "c"))
+        assert reading.head.attributes.tags == (("a", ""), ("b", "c"))
 
 
 async def test_tags_that_are_refused_leave_no_connection_in_the_middle() -> None:
@@ -73,7 +73,7 @@ async def test_tags_that_are_refused_leave_no_connection_in_the_middle() -> None
 
     async with scripted(serve) as script:
         b = bucket(script, Options(tags=True))
-        with pytest.raises(Denied, match="GetObjectTagging"):
+        with pytest.raises(AccessDeniedError, match="GetObjectTagging"):
             await b.read("k")
         assert b.caller.pool.open == 1
 
@@ -85,12 +85,12 @@ async def test_the_requester_pays_for_every_request() -> None:
         await b.head("k")
         await b.read("k")
         await b.head_part("k", 1, "e")
-        await b.put("k", b"x", PLAIN, None, NOTHING)
+        await b.put("k", b"x", PLAIN, None, MUST_NOT_EXIST)
         await b.create_upload("k", PLAIN, None)
         await b.put_part("k", "u", 1, b"x")
-        await b.complete_upload("k", "u", [Part(1, "e")], NOTHING)
+        await b.complete_upload("k", "u", [Part(1, "e")], MUST_NOT_EXIST)
         await b.abort_upload("k", "u")
-        await b.delete("k", Condition("e"))
+        await b.delete("k", Precondition("e"))
         await b.read_range("k", 0, len(done), "e")
         assert {asked.headers.get("x-amz-request-payer") for asked in script.asked} == {"requester"}
 
@@ -102,14 +102,14 @@ async def test_a_bucket_with_object_lock_gets_the_digest_that_it_wants() -> None
     async with scripted(wants, answer(200, ETag='"e"')) as script:
         b = bucket(script)
         for _ in range(2):
-            await b.put("k", b"hello", PLAIN, None, NOTHING)
+            await b.put("k", b"hello", PLAIN, None, MUST_NOT_EXIST)
         assert [asked.headers.get("content-md5") for asked in script.asked] == [None, *["XUFAKrxLKna5cZ2REBfFkg=="] * 2]
     async with scripted(wants, answer(200, ETag='"e"')) as script:
-        await bucket(script).put("k", b"", PLAIN, None, NOTHING)
+        await bucket(script).put("k", b"", PLAIN, None, MUST_NOT_EXIST)
         assert script.asked[1].headers["content-md5"] == "1B2M2Y8AsgTpgAmY7PhCfg==", "of nothing, too"
     async with scripted(wants) as script:
-        with pytest.raises(GiveUp, match="InvalidRequest"):
-            await bucket(script).put("k", b"hello", PLAIN, None, NOTHING)
+        with pytest.raises(PermanentError, match="InvalidRequest"):
+            await bucket(script).put("k", b"hello", PLAIN, None, MUST_NOT_EXIST)
         assert len(script.asked) == 2
 
 
@@ -126,10 +126,10 @@ async def test_a_store_without_conditional_writes_is_looked_at_first() -> None:
     async with scripted(serve) as script:
         b = bucket(script)
         assert b.unconditional is False
-        assert (await b.put("n", b"x", PLAIN, None, NOTHING)).etag == "e"
+        assert (await b.put("n", b"x", PLAIN, None, MUST_NOT_EXIST)).etag == "e"
         assert b.unconditional is True
-        for key, condition in (("k", NOTHING), ("k", Condition("other")), ("n", Condition("e"))):
-            with pytest.raises(Changed):
+        for key, condition in (("k", MUST_NOT_EXIST), ("k", Precondition("other")), ("n", Precondition("e"))):
+            with pytest.raises(PreconditionFailedError):
                 await b.put(key, b"x", PLAIN, None, condition)
-        await b.delete("k", Condition("e"))
+        await b.delete("k", Precondition("e"))
         assert [asked.method for asked in script.asked[-2:]] == ["HEAD", "DELETE"]

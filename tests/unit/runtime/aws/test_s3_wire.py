@@ -8,8 +8,14 @@ from dualsync.runtime.aws.http.body_memory import Admission
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.s3.object_reader import RANGE_BYTES, WHOLE_BYTES
 from dualsync.runtime.aws.s3.options import Options
-from dualsync.runtime.errors import Changed, Denied, GiveUp, Unavailable, UploadGone
-from dualsync.runtime.model.objects import NOTHING, Attributes, Condition, Part
+from dualsync.runtime.errors import (
+    AccessDeniedError,
+    PermanentError,
+    PreconditionFailedError,
+    UnavailableError,
+    UploadGoneError,
+)
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Part, Precondition
 from dualsync.runtime.model.origin_version import STAMP_KEY
 from tests.support.scripted_server import Asked, answer, chunked, error, scripted
 from tests.support.wire import DATE, MODIFIED, PLAIN, STAMP, bucket, put
@@ -68,13 +74,13 @@ async def test_an_object_as_its_headers_tell() -> None:
         b = bucket(script)
         reading = await b.read("k")
         assert reading is not None
-        seen = reading.seen
+        seen = reading.head
         assert script.asked[0].headers["x-amz-checksum-mode"] == "ENABLED"
         assert (seen.etag, seen.size, seen.modified, seen.version_id) == ("e", 5, 1_792_567_680, "v1")
         assert (seen.stamp, seen.archived, seen.opaque) == (STAMP, True, True)
         assert seen.attributes.metadata == (("colour", "=?UTF-8?Q?gr=C3=BCn?="),)
         assert seen.attributes.checksum == "crc64nvme:AAAAAAAAAAA="
-        await b.put("k", b"hello", seen.attributes, None, NOTHING)
+        await b.put("k", b"hello", seen.attributes, None, MUST_NOT_EXIST)
     sent = script.asked[1].headers
     for name, value in headers.items():
         wire = name.replace("_", "-").lower()
@@ -103,13 +109,13 @@ async def test_what_is_archived(headers: dict[str, str], archived: bool) -> None
 async def test_a_write_that_is_answered_without_an_etag_is_not_believed() -> None:
     nothing = b"<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"
     async with scripted(answer(200)) as script:
-        with pytest.raises(Unavailable, match="without an ETag"):
-            await bucket(script).put("k", b"x", PLAIN, None, NOTHING)
-        with pytest.raises(Unavailable, match="without an ETag"):
+        with pytest.raises(UnavailableError, match="without an ETag"):
+            await bucket(script).put("k", b"x", PLAIN, None, MUST_NOT_EXIST)
+        with pytest.raises(UnavailableError, match="without an ETag"):
             await bucket(script).put_part("k", "u", 1, b"x")
     async with scripted(answer(200, nothing)) as script:
-        with pytest.raises(Unavailable, match="without an ETag"):
-            await bucket(script).complete_upload("k", "u", [Part(1, "e")], NOTHING)
+        with pytest.raises(UnavailableError, match="without an ETag"):
+            await bucket(script).complete_upload("k", "u", [Part(1, "e")], MUST_NOT_EXIST)
 
 
 @pytest.mark.parametrize("kind", ["crc64nvme", "crc32c", "sha256", "xxhash128", "any1"])
@@ -130,7 +136,7 @@ async def test_a_composite_checksum_is_not_taken_for_the_contents(
         seen = await bucket(script).head("k")
         assert seen is not None
         assert seen.attributes.checksum == (f"{kind}:{value}" if shown else "")
-        await bucket(script).put("k", b"hello", seen.attributes, None, NOTHING)
+        await bucket(script).put("k", b"hello", seen.attributes, None, MUST_NOT_EXIST)
         sent = {name: text for name, text in script.asked[-1].headers.items() if "checksum" in name}
         assert sent == ({f"x-amz-checksum-{kind}": value} if type == "FULL_OBJECT" else {})
 
@@ -143,16 +149,16 @@ async def test_a_missing_object_is_told_from_a_missing_bucket() -> None:
             ("GET", "bytes=0-0"),
         ]
     async with scripted(answer(404), error(404, "NoSuchBucket")) as script:
-        with pytest.raises(GiveUp, match="NoSuchBucket"):
+        with pytest.raises(PermanentError, match="NoSuchBucket"):
             await bucket(script).head("k")
     async with scripted(error(404, "NoSuchBucket")) as script:
-        with pytest.raises(GiveUp, match="NoSuchBucket"):
+        with pytest.raises(PermanentError, match="NoSuchBucket"):
             await bucket(script).read("k")
 
 
 async def test_forbidden_never_means_gone() -> None:
     async with scripted(answer(403), error(403, "AccessDenied")) as script:
-        with pytest.raises(Denied):
+        with pytest.raises(AccessDeniedError):
             await bucket(script).head("k")
 
 
@@ -175,15 +181,15 @@ async def test_a_hopeful_200_that_fails() -> None:
     parts = [Part(1, "e")]
     done = b" \n<CompleteMultipartUploadResult><ETag>&quot;e-1&quot;</ETag></CompleteMultipartUploadResult>"
     for body, kind in (
-        (b"<Error><Code>InternalError</Code></Error>", Unavailable),
-        (b"<Error><Code>PreconditionFailed</Code></Error>", Changed),
+        (b"<Error><Code>InternalError</Code></Error>", UnavailableError),
+        (b"<Error><Code>PreconditionFailed</Code></Error>", PreconditionFailedError),
     ):
         async with scripted(chunked(b"  ", body)) as script:
             with pytest.raises(kind):
-                await bucket(script).complete_upload("k", "u+/=", parts, NOTHING)
+                await bucket(script).complete_upload("k", "u+/=", parts, MUST_NOT_EXIST)
             assert script.asked[0].path == "/b/p/k?uploadId=u%2B%2F%3D"
     async with scripted(chunked(done)) as script:
-        written = await bucket(script).complete_upload("k", "u", parts, Condition("x"))
+        written = await bucket(script).complete_upload("k", "u", parts, Precondition("x"))
         assert written.etag == "e-1"
         assert script.asked[0].headers["if-match"] == '"x"'
         assert b"<PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag>" in script.asked[0].body
@@ -211,13 +217,13 @@ async def test_parts_are_listed_page_by_page() -> None:
         assert "max-parts=2&part-number-marker=3" in script.asked[0].path
     for cut in (b"<ListPartsResult><IsTruncated>false", b"<ListPartsResult></ListPartsResult>", b""):
         async with scripted(answer(200, cut)) as script:
-            with pytest.raises(Unavailable, match="not a whole page"):
+            with pytest.raises(UnavailableError, match="not a whole page"):
                 await bucket(script).list_parts("k", "u")
     for code in ("NotImplemented", "MethodNotAllowed"):
         async with scripted(error(501 if code == "NotImplemented" else 405, code)) as script:
             assert await bucket(script).list_parts("k", "u") is None
     async with scripted(error(404, "NoSuchUpload")) as script:
-        with pytest.raises(UploadGone):
+        with pytest.raises(UploadGoneError):
             await bucket(script).list_parts("k", "u")
 
 
@@ -247,8 +253,8 @@ async def test_uploads_are_listed_page_by_page() -> None:
 
 async def test_a_part_that_another_worker_put_again_is_no_reason_to_give_up() -> None:
     async with scripted(error(400, "InvalidPart")) as script:
-        with pytest.raises(Unavailable, match="InvalidPart"):
-            await bucket(script).complete_upload("k", "u", [Part(1, "e")], NOTHING)
+        with pytest.raises(UnavailableError, match="InvalidPart"):
+            await bucket(script).complete_upload("k", "u", [Part(1, "e")], MUST_NOT_EXIST)
 
 
 @pytest.mark.parametrize(("theirs", "agree"), [("AAAAAAAAAAA=", True), ("BBBBBBBBBBB=", False)])
@@ -260,11 +266,11 @@ async def test_an_upload_is_compared_with_its_sources_checksum(theirs: str, agre
         await b.create_upload("k", PLAIN, None)
         checksum = "crc64nvme:AAAAAAAAAAA="
         if agree:
-            assert (await b.complete_upload("k", "u", [Part(1, "e")], NOTHING, checksum)).etag == "e-1"
+            assert (await b.complete_upload("k", "u", [Part(1, "e")], MUST_NOT_EXIST, checksum)).etag == "e-1"
             assert len(script.asked) == 2
             return
-        with pytest.raises(Unavailable, match="checksum"):
-            await b.complete_upload("k", "u", [Part(1, "e")], NOTHING, checksum)
+        with pytest.raises(UnavailableError, match="checksum"):
+            await b.complete_upload("k", "u", [Part(1, "e")], MUST_NOT_EXIST, checksum)
         assert (script.asked[-1].method, script.asked[-1].headers["if-match"]) == ("DELETE", '"e-1"')
 
 
@@ -315,9 +321,9 @@ async def test_a_reading_that_is_closed_unread_leaves_no_connection_in_the_middl
 async def test_a_store_that_ignores_ranges_is_not_swallowed_whole() -> None:
     async with scripted(answer(200, b"x" * 200_000)) as script:
         b = bucket(script)
-        with pytest.raises(Unavailable, match="200000 bytes came for 0 to 100000"):
+        with pytest.raises(UnavailableError, match="200000 bytes came for 0 to 100000"):
             await b.read_range("k", 0, 100_000, "e")
-        with pytest.raises(Unavailable, match="200000 bytes came for 0 to 10"):
+        with pytest.raises(UnavailableError, match="200000 bytes came for 0 to 10"):
             await b.read_range("k", 0, 10, "e")
         assert b.caller.pool.open == 0
 
@@ -325,5 +331,5 @@ async def test_a_store_that_ignores_ranges_is_not_swallowed_whole() -> None:
 async def test_a_deletion_without_a_name_is_a_fault_of_ours() -> None:
     async with scripted(answer(204)) as script:
         with pytest.raises(ValueError, match="ETag"):
-            await bucket(script).delete("k", NOTHING)
+            await bucket(script).delete("k", MUST_NOT_EXIST)
         assert script.asked == []

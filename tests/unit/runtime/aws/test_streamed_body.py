@@ -14,9 +14,9 @@ from dualsync.runtime.aws.http.body_memory import HURRY, Admission
 from dualsync.runtime.aws.http.client import ATTEMPTS, STREAMS
 from dualsync.runtime.aws.http.connection import Answer, Connection
 from dualsync.runtime.aws.s3.bucket import S3Bucket
-from dualsync.runtime.errors import Changed, Unavailable
-from dualsync.runtime.model.objects import NOTHING, Attributes, Part
-from dualsync.runtime.model.streamed_body import PIECE_BYTES, Pieces
+from dualsync.runtime.errors import PreconditionFailedError, UnavailableError
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Part
+from dualsync.runtime.model.streamed_body import PIECE_BYTES, StreamedBody
 from tests.support.scripted_server import CLOSE, Asked, Script, answer, error, scripted
 
 SIZE = 2 * PIECE_BYTES + 5
@@ -36,8 +36,8 @@ class Source:
         self.read_from.append(start)
         return bytes([65 + start // PIECE_BYTES]) * (end - start)
 
-    def pieces(self) -> Pieces:
-        return Pieces(self.read, 0, SIZE)
+    def pieces(self) -> StreamedBody:
+        return StreamedBody(self.read, 0, SIZE)
 
 
 WHOLE = b"A" * PIECE_BYTES + b"B" * PIECE_BYTES + b"C" * 5
@@ -70,7 +70,7 @@ async def test_a_part_that_is_sent_again_is_read_again(first: bytes) -> None:
         assert source.read_from[-3:] == [0, PIECE_BYTES, 2 * PIECE_BYTES]
 
 
-@pytest.mark.parametrize("error", [Changed("replaced"), Unavailable("reset")], ids=repr)
+@pytest.mark.parametrize("error", [PreconditionFailedError("replaced"), UnavailableError("reset")], ids=repr)
 async def test_a_source_that_fails_leaves_no_connection_in_the_middle(error: Exception) -> None:
     answered: list[Asked] = []
 
@@ -103,7 +103,7 @@ async def test_a_piece_is_let_go_before_the_next_is_asked_for() -> None:
 
     async with scripted(answer(200, ETag='"e"')) as script:
         b = bucket(script)
-        parts = (b.put_part("k", "u", n, Pieces(read, 0, SIZE)) for n in (1, 2))
+        parts = (b.put_part("k", "u", n, StreamedBody(read, 0, SIZE)) for n in (1, 2))
         await asyncio.wait_for(asyncio.gather(*parts), 60)
         assert admission.held == 0
 
@@ -153,7 +153,7 @@ async def test_a_refusal_between_two_pieces_leaves_no_connection_in_the_middle(
 
 
 async def test_a_source_that_fails_is_not_tried_on_every_kept_connection() -> None:
-    source = Source(0, Unavailable("silent"))
+    source = Source(0, UnavailableError("silent"))
     tries = 0
 
     async def read(start: int, end: int) -> bytes:
@@ -163,12 +163,12 @@ async def test_a_source_that_fails_is_not_tried_on_every_kept_connection() -> No
 
     async with scripted(answer(200, ETag='"e"')) as script:
         b = bucket(script)
-        await asyncio.gather(*[b.put("k", b"x", Attributes(), None, NOTHING) for _ in range(8)])
+        await asyncio.gather(*[b.put("k", b"x", Attributes(), None, MUST_NOT_EXIST) for _ in range(8)])
         assert b.caller.pool.open == 8
-        with pytest.raises(Unavailable, match="silent"):
-            await b.put_part("k", "u", 7, Pieces(read, 0, SIZE))
+        with pytest.raises(UnavailableError, match="silent"):
+            await b.put_part("k", "u", 7, StreamedBody(read, 0, SIZE))
         assert tries == ATTEMPTS
-        await b.put("k", b"x", Attributes(), None, NOTHING)
+        await b.put("k", b"x", Attributes(), None, MUST_NOT_EXIST)
 
 
 async def test_only_so_many_go_out_at_a_time_that_each_keeps_moving() -> None:
@@ -177,7 +177,7 @@ async def test_only_so_many_go_out_at_a_time_that_each_keeps_moving() -> None:
     go_on = asyncio.Event()
     full = asyncio.Event()
 
-    def pieces(number: int) -> Pieces:
+    def pieces(number: int) -> StreamedBody:
         async def read(start: int, end: int) -> bytes:
             begun.add(number)
             assert HURRY.get()
@@ -186,13 +186,13 @@ async def test_only_so_many_go_out_at_a_time_that_each_keeps_moving() -> None:
             await go_on.wait()
             return b"x" * (end - start)
 
-        return Pieces(read, 0, 5)
+        return StreamedBody(read, 0, 5)
 
     async with scripted(answer(200, ETag='"e"')) as script:
         b = bucket(script)
         parts = [asyncio.create_task(b.put_part("k", "u", n, pieces(n))) for n in range(STREAMS + 3)]
         await full.wait()
-        small = asyncio.create_task(b.put("k", b"x", Attributes(), None, NOTHING))
+        small = asyncio.create_task(b.put("k", b"x", Attributes(), None, MUST_NOT_EXIST))
         await small
         assert len(begun) == STREAMS, "what is small does not wait, nor do others begin"
         go_on.set()

@@ -19,8 +19,8 @@ from dualsync.runtime.__main__ import main
 from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.formatting import duration, moment, number, rate, size, some
 from dualsync.runtime.commands.session import Session
-from dualsync.runtime.errors import Unavailable
-from dualsync.runtime.operations.context import Desk
+from dualsync.runtime.errors import UnavailableError
+from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.stacks import NoPair, Where, find
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Office
@@ -169,7 +169,7 @@ def live(monkeypatch: pytest.MonkeyPatch, **console: Any) -> str:
     asyncio.run(office.heartbeat())
     out = Console(file=io.StringIO(), force_terminal=True, width=160, height=50, **console)
 
-    async def open_desk(where: Where) -> Desk:
+    async def open_desk(where: Where) -> OperatorContext:
         return office.desk()
 
     async def interrupted(seconds: float) -> None:
@@ -195,12 +195,12 @@ def test_no_colours_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_error_is_one_line() -> None:
-    async def open_desk(where: Where) -> Desk:
-        raise Unavailable("dynamodb ledger: no answer")
+    async def open_desk(where: Where) -> OperatorContext:
+        raise UnavailableError("dynamodb ledger: no answer")
 
     result = CliRunner().invoke(app, ["status"], obj=Session(open_desk=open_desk))
     assert result.exit_code == 1
-    assert result.stderr == "error: Unavailable: dynamodb ledger: no answer\n"
+    assert result.stderr == "error: UnavailableError: dynamodb ledger: no answer\n"
 
 
 def test_without_pulumi_and_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

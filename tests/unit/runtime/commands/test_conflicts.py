@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.operations.conflicts import identity
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.sync.conflict_copy import conflict_name
@@ -113,7 +113,7 @@ def test_an_unknown_one(id: str) -> None:
 
 
 def test_names() -> None:
-    version = Identity(CN, 5, "e-2")
+    version = OriginVersion(CN, 5, "e-2")
     assert identity(str(version)) == version
     assert identity("nobody") is None
     assert conflict_name("k", version)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.messages import sync_request_codec
-from dualsync.runtime.messages.sync_request import Cause, Look
+from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.operations.dead_letters import anew
 from dualsync.runtime.settings import SideName
 from tests.support.fakes.notification import Event, body
@@ -35,7 +35,7 @@ def test_the_list_says_why() -> None:
     office = Office()
     assert office.call("dlq", "list").code == 0
     bury(office, event(office, "a/b"))
-    bury(office, sync_request_codec.encode(Look("c", Cause.FINDING)), "received too often")
+    bury(office, sync_request_codec.encode(SyncRequest("c", Cause.FINDER)), "received too often")
     bury(office, "not json", "received too often")
     answer = office.call("dlq", "list", "cn", "--json")
     assert answer.code == 3
@@ -121,7 +121,7 @@ def test_what_no_worker_can_read_stays() -> None:
 
 def test_an_id_as_the_list_shows_it_is_enough() -> None:
     office = Office()
-    bury(office, sync_request_codec.encode(Look("k", Cause.CREATED)))
+    bury(office, sync_request_codec.encode(SyncRequest("k", Cause.CREATED)))
     (shown,) = [
         line.split()[1] for line in office.call("dlq", "list").out.splitlines() if line.startswith("cn->global  0-")
     ]
@@ -141,7 +141,7 @@ def test_dangerous_words_need_a_selection_and_a_yes(command: str) -> None:
 def test_ten_thousand_letters_go_in_batches() -> None:
     office = Office()
     for number in range(250):
-        bury(office, sync_request_codec.encode(Look(f"k{number}", Cause.FINDING)))
+        bury(office, sync_request_codec.encode(SyncRequest(f"k{number}", Cause.FINDER)))
     answer = office.call("dlq", "redrive", "cn", "--all", "--yes", "--json")
     assert answer.data["cn->global"] == {"done": 250, "unreadable": 0, "left": 0}
     assert len(office.brokers[CN].letters) == 250

@@ -11,7 +11,7 @@ from dualsync.runtime.model.records import HELD_DELETION, Record
 from dualsync.runtime.service.operator_controls import Orders
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.transfer import upload_record_codec
-from dualsync.runtime.transfer.upload_record import Upload
+from dualsync.runtime.transfer.upload_record import UploadRecord
 from tests.support.fakes.store import Versioning
 from tests.support.operator_harness import FakeHistory, Office
 
@@ -171,8 +171,16 @@ async def _begin(office: Office, key: str) -> None:
     store = office.stores[GLOBAL]
     upload_id = store.create_upload(key)
     store.put_part(upload_id, 2, b"y" * 10)
-    plan = Upload(
-        route="local>remote", key=key, to=key, etag="e", size=30, length=10, stamp="", attributes="", id=upload_id
+    plan = UploadRecord(
+        route="local>remote",
+        key=key,
+        target_key=key,
+        etag="e",
+        size=30,
+        part_length=10,
+        stamp="",
+        attributes="",
+        upload_id=upload_id,
     )
     await office.cn.ledger.record(upload_record_codec.encode(plan))
-    await office.cn.ledger.record(upload_record_codec.encode(replace(plan, key="other", to="other")))
+    await office.cn.ledger.record(upload_record_codec.encode(replace(plan, key="other", target_key="other")))

@@ -14,7 +14,7 @@ from dualsync.runtime.operations.context import AccessKey, Promise
 from dualsync.runtime.service.operator_controls import Orders
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.transfer import upload_record_codec
-from dualsync.runtime.transfer.upload_record import Upload
+from dualsync.runtime.transfer.upload_record import UploadRecord
 from tests.support.operator_harness import FakeMeters, Office
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
@@ -259,9 +259,9 @@ def test_one_side_alone(office: Office) -> None:
 
 
 def test_uploads_under_way(office: Office) -> None:
-    plan = Upload(route="local>remote", key="k", to="k", size=3 << 30, length=8 << 20, id="u")
+    plan = UploadRecord(route="local>remote", key="k", target_key="k", size=3 << 30, part_length=8 << 20, upload_id="u")
     asyncio.run(office.cn.ledger.record(upload_record_codec.encode(plan)))
-    asyncio.run(office.cn.ledger.record(upload_record_codec.encode(replace(plan, to="another"))))
+    asyncio.run(office.cn.ledger.record(upload_record_codec.encode(replace(plan, target_key="another"))))
     answer = office.call("status", "--json")
     assert answer.data["directions"][0]["uploads"] == [3 << 30, 3 << 30]
     assert "2, 6.0 GiB" in office.call("status").out

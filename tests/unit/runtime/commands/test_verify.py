@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualsync.runtime.errors import Stop
+from dualsync.runtime.errors import FatalError
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.operations.verify.census import Item
 from dualsync.runtime.operations.verify.compare import Kind, Pair, pairs
@@ -237,7 +237,7 @@ def test_the_merge_loses_nothing(a: set[str], b: set[str], page: int) -> None:
 
 
 def test_an_unsorted_listing_proves_nothing() -> None:
-    with pytest.raises(Stop, match="global is not sorted"):
+    with pytest.raises(FatalError, match="global is not sorted"):
         asyncio.run(merged(items(["a"]), items(["a", "b"])[::-1], 3))
 
 
@@ -246,7 +246,7 @@ def test_a_listing_that_fails_ends_the_comparison() -> None:
 
     async def broken(prefix: str) -> AsyncIterator[Sequence[Item]]:
         yield items(["folder/k000"])
-        raise Stop("s3 ListObjectsV2: NoSuchBucket (404)")
+        raise FatalError("s3 ListObjectsV2: NoSuchBucket (404)")
 
     census(office, CN).pages = broken  # type: ignore[method-assign]
     answer = office.call("verify")

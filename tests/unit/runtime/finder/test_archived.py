@@ -8,49 +8,56 @@ from dataclasses import replace
 import pytest
 
 from dualsync.runtime.finder.archived import unreadable
-from dualsync.runtime.finder.classify import Difference, Rules, reconcile
-from dualsync.runtime.finder.merge import Pair
-from dualsync.runtime.finder.range_progress import Leg
+from dualsync.runtime.finder.classify import Difference, Rules, classify
+from dualsync.runtime.finder.merge import ListedPair
+from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.finder.run import BATCH
 from dualsync.runtime.log import Outcome
 from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.sync_request import Cause
-from dualsync.runtime.model.identify import name_version
-from dualsync.runtime.model.key_filter import Range
-from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
-from dualsync.runtime.model.objects import Row, Seen
-from dualsync.runtime.model.origin_version import Identity, Stamp, key_hash
+from dualsync.runtime.model.identify import identify_version
+from dualsync.runtime.model.key_filter import KeyRange
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.objects import ListedObject, ObjectHead
+from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.model.records import FINDER_RUN
 from dualsync.runtime.settings import ConflictPolicy
-from dualsync.runtime.sync.decision import Deed, Sighting, View, decide
+from dualsync.runtime.sync.decision import Action, KeyState, ObservedVersion, decide
 from tests.support.builders import CN, GLOBAL, USER
 from tests.support.fakes.gate import run
-from tests.support.finder_harness import World
+from tests.support.finder_harness import FinderHarness
 
 OLD, NEW, OTHER, LONGER = ("old", 3, 10), ("new", 3, 20), ("other", 4, 30), ("longer", 5, 40)
-PROOF = Agreement(Identity(CN, 10, "old"), Held("old", 10), Held("old", 10))
-AGREED = Entry("k", 1, agreed=PROOF)
+PROOF = SyncedVersion(OriginVersion(CN, 10, "old"), CopyState("old", 10), CopyState("old", 10))
+AGREED = LedgerEntry("k", 1, synced=PROOF)
 Version = tuple[str, int, int]
 D = Difference
 
 
-def pair(here: Version | None, there: Version | None, asleep: str) -> Pair:
-    return Pair(
+def pair(here: Version | None, there: Version | None, asleep: str) -> ListedPair:
+    return ListedPair(
         "k",
-        None if here is None else Row("k", *here, archived="here" in asleep),
-        None if there is None else Row("k", *there, archived="peer" in asleep),
+        None if here is None else ListedObject("k", *here, archived="here" in asleep),
+        None if there is None else ListedObject("k", *there, archived="peer" in asleep),
     )
 
 
-ROWS: list[tuple[str, Version | None, Version | None, str, Entry | None, bool]] = [
+ROWS: list[tuple[str, Version | None, Version | None, str, LedgerEntry | None, bool]] = [
     ("new here, in an archive", NEW, None, "here", None, True),
     ("new here, and readable", NEW, None, "", None, False),
     ("changed here, gone there", NEW, None, "here", AGREED, True),
     ("deleted there: needs no content", OLD, None, "here", AGREED, False),
     ("deleted here: needs no content", None, OLD, "peer", AGREED, False),
-    ("new here over a tombstone: may be a copy that came late", NEW, None, "here", Entry("k", 1, dead=(PROOF,)), False),
-    ("new here after a deletion without proof", NEW, None, "here", Entry("k", 1, deleted="1"), False),
-    ("new here after an expiry", NEW, None, "here", Entry("k", 1, expired=PROOF), True),
+    (
+        "new here over a tombstone: may be a copy that came late",
+        NEW,
+        None,
+        "here",
+        LedgerEntry("k", 1, deleted_versions=(PROOF,)),
+        False,
+    ),
+    ("new here after a deletion without proof", NEW, None, "here", LedgerEntry("k", 1, last_deletion="1"), False),
+    ("new here after an expiry", NEW, None, "here", LedgerEntry("k", 1, expired=PROOF), True),
     ("changed at the peer, gone here: the peer's business", None, NEW, "peer", AGREED, False),
     ("changed here, of another length", OTHER, OLD, "here", AGREED, True),
     ("changed here, of the same length: may be the same", NEW, OLD, "here", AGREED, False),
@@ -69,21 +76,23 @@ ROWS: list[tuple[str, Version | None, Version | None, str, Entry | None, bool]] 
 @pytest.mark.parametrize(
     ("here", "there", "asleep", "entry", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
 )
-def test_row(here: Version | None, there: Version | None, asleep: str, entry: Entry | None, expected: bool) -> None:
+def test_row(
+    here: Version | None, there: Version | None, asleep: str, entry: LedgerEntry | None, expected: bool
+) -> None:
     rows = pair(here, there, asleep)
-    difference = reconcile(rows, entry, Rules())
+    difference = classify(rows, entry, Rules())
     assert difference is not None
     assert unreadable(rows, entry, difference) is expected
 
 
 def test_never_without_an_archived_row_and_never_a_deletion() -> None:
-    entries = [None, AGREED, replace(AGREED, dead=(PROOF,)), Entry("k", 1, expired=PROOF)]
+    entries = [None, AGREED, replace(AGREED, deleted_versions=(PROOF,)), LedgerEntry("k", 1, expired=PROOF)]
     versions = [None, OLD, NEW, OTHER, LONGER]
     for here, there, entry, asleep in itertools.product(versions, versions, entries, ["", "here", "peer", "here peer"]):
         if here is None and there is None:
             continue
         rows = pair(here, there, asleep)
-        difference = reconcile(rows, entry, Rules())
+        difference = classify(rows, entry, Rules())
         if difference is not None and unreadable(rows, entry, difference):
             assert not difference.is_deletion
             assert rows.here is not None
@@ -92,7 +101,7 @@ def test_never_without_an_archived_row_and_never_a_deletion() -> None:
 
 
 def test_archived_objects_make_no_message_and_are_counted_and_said_once() -> None:
-    world = World()
+    world = FinderHarness()
     keys = [f"k{i:04d}" for i in range(BATCH + 7)]
     world.only_here(*keys, "readable")
     for key in keys:
@@ -108,7 +117,7 @@ def test_archived_objects_make_no_message_and_are_counted_and_said_once() -> Non
 
 
 def test_a_restored_one_is_found_and_archived_again_not_lost() -> None:
-    world = World()
+    world = FinderHarness()
     world.only_here("k")
     world.here.archive("k")
     assert world.find().archived == 1
@@ -119,7 +128,7 @@ def test_a_restored_one_is_found_and_archived_again_not_lost() -> None:
 
 
 def test_deletions_of_archived_objects_are_sent() -> None:
-    world = World()
+    world = FinderHarness()
     world.both("gone here", "gone there")
     for store in (world.here, world.there):
         store.archive("gone here")
@@ -127,12 +136,12 @@ def test_deletions_of_archived_objects_are_sent() -> None:
     world.here.delete("gone here", USER)
     world.there.delete("gone there", USER)
     report = world.find()
-    assert {look.key: look.deletion for look in world.queued()} == {"gone here": True, "gone there": True}
+    assert {look.key: look.may_delete for look in world.queued()} == {"gone here": True, "gone there": True}
     assert report.archived == 0
 
 
 def test_what_is_young_is_not_counted_as_archived() -> None:
-    world = World(finder_grace_seconds=300)
+    world = FinderHarness(finder_grace_seconds=300)
     world.only_here("k")
     world.here.archive("k")
     report = world.find(after=10)
@@ -140,24 +149,24 @@ def test_what_is_young_is_not_counted_as_archived() -> None:
 
 
 def test_equal_ones_get_their_proof_wherever_they_sleep() -> None:
-    world = World(seeded=False)
+    world = FinderHarness(seeded=False)
     world.both("k", known=False)
     world.here.archive("k")
     world.there.archive("k")
     assert world.find().agreed == 1
-    assert world.entry("k").agreed is not None
+    assert world.entry("k").synced is not None
 
 
 def test_a_checkpoint_keeps_the_count() -> None:
-    leg = Leg(Range("", ""))
+    leg = RangeProgress(KeyRange("", ""))
     leg.report.archived = 5
     leg.settle(0.0)
-    assert Leg.of(leg.data()).report.archived == 5
+    assert RangeProgress.of(leg.data()).report.archived == 5
 
 
 def test_a_finding_of_what_is_archived_makes_no_dead_letter() -> None:
     """Where the listing left a doubt: the next run asks again anyway."""
-    world = World()
+    world = FinderHarness()
     world.only_here("k")
     assert world.find().queued == 1
     world.here.archive("k")
@@ -171,36 +180,43 @@ LENGTHS = {"old": 3} | {f"{name}-{size}": size for name in ("early", "late") for
 TIMES = {"old": 10, "early": 5, "late": 25}
 STAMPS = (
     None,
-    *(Identity(side, TIMES[name.split("-")[0]], name) for side in (CN, GLOBAL) for name in LENGTHS),
+    *(OriginVersion(side, TIMES[name.split("-")[0]], name) for side in (CN, GLOBAL) for name in LENGTHS),
 )
 """Whose replica an object may be: nobody's, of what was agreed, of another version of either side."""
 
 
-def stamps(version: Version | None) -> list[Identity | None]:
+def stamps(version: Version | None) -> list[OriginVersion | None]:
     """Those that are valid for content of this length."""
     return [stamp for stamp in STAMPS if stamp is None or (version is not None and LENGTHS[stamp.etag] == version[1])]
 
 
-def sighting(version: Version, stamp_of: Identity | None, archived: bool, entry: Entry, *, local: bool) -> Sighting:
+def sighting(
+    version: Version, stamp_of: OriginVersion | None, archived: bool, entry: LedgerEntry, *, local: bool
+) -> ObservedVersion:
     etag, size, modified = version
     stamp = None if stamp_of is None else Stamp("p", key_hash("k"), stamp_of, LENGTHS[stamp_of.etag])
-    seen = Seen(etag, size, modified, stamp, archived=archived)
-    identity, replica = name_version(seen, side=CN if local else GLOBAL, pair="p", key="k", entry=entry, local=local)
-    return Sighting(seen, identity, replica)
+    seen = ObjectHead(etag, size, modified, stamp, archived=archived)
+    identity, replica = identify_version(
+        seen, side=CN if local else GLOBAL, pair="p", key="k", entry=entry, local=local
+    )
+    return ObservedVersion(seen, identity, replica)
 
 
 def test_no_look_that_is_left_out_could_have_done_anything() -> None:
     """Whatever the stamps say, which no listing shows: the worker would only have met content that can't be read."""
-    agreed_by_both = [Agreement(Identity(side, 10, "old"), Held("old", 10), Held("old", 10)) for side in (CN, GLOBAL)]
-    entries = [Entry("k"), *(Entry("k", 1, agreed=a) for a in agreed_by_both)]
-    entries += [Entry("k", 1, expired=a) for a in agreed_by_both]
+    agreed_by_both = [
+        SyncedVersion(OriginVersion(side, 10, "old"), CopyState("old", 10), CopyState("old", 10))
+        for side in (CN, GLOBAL)
+    ]
+    entries = [LedgerEntry("k"), *(LedgerEntry("k", 1, synced=a) for a in agreed_by_both)]
+    entries += [LedgerEntry("k", 1, expired=a) for a in agreed_by_both]
     versions = [None, OLD, NEW, OTHER, LONGER]
-    deeds: set[Deed] = set()
+    deeds: set[Action] = set()
     for here, there, asleep, entry in itertools.product(
         (OLD, NEW, OTHER, LONGER), versions, ["here", "here peer"], entries
     ):
         rows = pair(here, there, asleep)
-        difference = reconcile(rows, entry if entry.revision else None, Rules())
+        difference = classify(rows, entry if entry.revision else None, Rules())
         if difference is None or not unreadable(rows, entry, difference):
             continue
         for mine, theirs, attempt, settled, policy in itertools.product(
@@ -208,16 +224,30 @@ def test_no_look_that_is_left_out_could_have_done_anything() -> None:
         ):
             local = sighting(here, mine, True, entry, local=True)
             remote = None if there is None else sighting(there, theirs, "peer" in asleep, entry, local=False)
-            crossed = local.replica and remote is not None and remote.replica
+            crossed = local.is_replica and remote is not None and remote.is_replica
             if crossed and difference is D.CHANGED_HERE:
                 # Workers leave no replica beside what both agreed on. A user may, by copying a former one with its
                 # stamp; if that event was lost, the agreed version comes back over it: that waits for the restore, too.
                 continue
-            view = View(
-                CN, Cause.FINDING, attempt, entry, local, remote, policy, settled=settled, alone=settled, deletion=False
+            view = KeyState(
+                CN,
+                Cause.FINDER,
+                attempt,
+                entry,
+                local,
+                remote,
+                policy,
+                settled=settled,
+                unmatched=settled,
+                may_delete=False,
             )
-            deed = decide(view).deed
+            deed = decide(view).action
             deeds.add(deed)
-            assert deed in (Deed.PUSH, Deed.PULL, Deed.WAIT, Deed.NOTHING, Deed.NOTE), (rows, entry, mine, theirs)
-            assert deed is not Deed.PULL or "peer" in asleep, (rows, entry, mine, theirs)
-    assert {Deed.PUSH, Deed.WAIT, Deed.NOTHING} <= deeds
+            assert deed in (Action.PUSH, Action.PULL, Action.WAIT, Action.NOTHING, Action.MARK_UNMATCHED), (
+                rows,
+                entry,
+                mine,
+                theirs,
+            )
+            assert deed is not Action.PULL or "peer" in asleep, (rows, entry, mine, theirs)
+    assert {Action.PUSH, Action.WAIT, Action.NOTHING} <= deeds

@@ -10,15 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualsync.runtime.errors import Unavailable
+from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.finder import checkpoint
-from dualsync.runtime.finder.checkpoint import ALIVE, OLDEST, PERIOD, TRIES
-from dualsync.runtime.model.key_filter import Scope
-from dualsync.runtime.model.objects import Row
+from dualsync.runtime.finder.checkpoint import (
+    CHECKPOINT_INTERVAL_SECONDS,
+    LIVENESS_PERIODS,
+    MAX_AGE_SECONDS,
+    MAX_RESUMPTIONS,
+)
+from dualsync.runtime.model.key_filter import KeyFilter
+from dualsync.runtime.model.objects import ListedObject
 from dualsync.runtime.model.records import DELETION_APPROVAL, FINDER_CHECKPOINT, FINDER_POINTS, SEEDED, Record
 from tests.support.builders import USER
 from tests.support.fakes.bucket import FakeBucket
-from tests.support.finder_harness import World
+from tests.support.finder_harness import FinderHarness
 
 KEYS = [f"k{n}" for n in range(8)]
 
@@ -32,16 +37,16 @@ class Fragile(FakeBucket):
         super().__init__(*given, page=1)
         self.begun: list[str] = []
 
-    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
         self.begun.append(after)
         async for page in super().list(after, until, prefix):
             if self.left <= 0:
-                raise Unavailable("page lost")
+                raise UnavailableError("page lost")
             self.left -= 1
             yield page
 
 
-class Dying(World):
+class Dying(FinderHarness):
     """A world whose finders die of their listing here."""
 
     def __init__(self, **changes: Any) -> None:
@@ -52,7 +57,7 @@ class Dying(World):
     def dies(self, pages: int, *, after: float = 10_000, fresh: bool = False) -> None:
         """A run that sees so many keys."""
         self.bucket.left = pages
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             self.find(after=after, fresh=fresh)
         self.bucket.left = 10**9
         self.bucket.begun.clear()
@@ -100,8 +105,8 @@ def test_however_often_it_dies_nothing_is_deleted_before_the_end_and_the_brake_c
         made.bucket.left = pages
         try:
             made.find()
-        except Unavailable:
-            assert not any(look.deletion for look in made.queued())
+        except UnavailableError:
+            assert not any(look.may_delete for look in made.queued())
             queued += made.queued_keys()
         else:  # few pages were left
             queued.clear()
@@ -121,7 +126,7 @@ def test_seeding_goes_on_and_counts_as_done_only_as_a_whole() -> None:
     assert made.record(SEEDED) is None
     assert made.find().agreed == 8
     assert made.record(SEEDED) is not None
-    assert all(made.entry(key).agreed for key in KEYS)
+    assert all(made.entry(key).synced for key in KEYS)
 
 
 def test_young_equals_of_the_first_part_keep_it_from_counting_as_seeded() -> None:
@@ -134,7 +139,7 @@ def test_young_equals_of_the_first_part_keep_it_from_counting_as_seeded() -> Non
 
 def test_a_run_that_is_done_soon_leaves_no_record() -> None:
     made = dying()
-    made.checkpoint_seconds = PERIOD
+    made.checkpoint_seconds = CHECKPOINT_INTERVAL_SECONDS
     made.dies(4)
     assert made.checkpoints == []
 
@@ -142,8 +147,8 @@ def test_a_run_that_is_done_soon_leaves_no_record() -> None:
 def test_one_that_may_live_is_left_alone() -> None:
     made = dying()
     made.dies(4)
-    made.checkpoint_seconds = PERIOD
-    made.find(after=ALIVE * PERIOD - 1)
+    made.checkpoint_seconds = CHECKPOINT_INTERVAL_SECONDS
+    made.find(after=LIVENESS_PERIODS * CHECKPOINT_INTERVAL_SECONDS - 1)
     assert made.bucket.begun == [""]
     assert len(made.checkpoints) == 1
 
@@ -151,7 +156,7 @@ def test_one_that_may_live_is_left_alone() -> None:
 def test_one_that_is_too_old_is_no_good_and_forgotten() -> None:
     made = dying()
     made.dies(4)
-    made.find(after=OLDEST + 1)
+    made.find(after=MAX_AGE_SECONDS + 1)
     assert made.bucket.begun == [""]
     assert made.checkpoints == []
 
@@ -166,7 +171,7 @@ def test_a_person_who_asks_for_a_run_gets_a_whole_one() -> None:
 def test_under_another_configuration_it_begins_again() -> None:
     made = dying()
     made.dies(4)
-    made.scope = Scope.of(["k"])
+    made.scope = KeyFilter.of(["k"])
     made.find()
     assert made.bucket.begun == [""]
 
@@ -177,7 +182,7 @@ def test_what_a_person_has_approved_meanwhile_is_for_a_whole_run() -> None:
     made.approve(3)
     assert made.find().held == 0
     assert made.bucket.begun == [""]
-    assert sum(look.deletion for look in made.queued()) == 3
+    assert sum(look.may_delete for look in made.queued()) == 3
     assert made.record(DELETION_APPROVAL) is None
 
 
@@ -185,18 +190,18 @@ def test_where_it_can_get_no_further_it_begins_again_after_some_tries() -> None:
     made = dying()
     made.dies(2)
     begun = []
-    for _ in range(TRIES + 2):
+    for _ in range(MAX_RESUMPTIONS + 2):
         made.bucket.left = 0
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             made.find()
         begun += made.bucket.begun
         made.bucket.begun.clear()
-    assert begun == ["k2"] * TRIES + [""] * 2
+    assert begun == ["k2"] * MAX_RESUMPTIONS + [""] * 2
 
 
 def test_a_run_that_gets_on_may_be_taken_up_any_number_of_times() -> None:
     made = Dying()
-    keys = [f"k{n:02}" for n in range(3 * TRIES)]
+    keys = [f"k{n:02}" for n in range(3 * MAX_RESUMPTIONS)]
     made.both(*keys)
     for _ in range(len(keys) - 1):
         made.dies(1)
@@ -243,7 +248,7 @@ def test_what_can_not_be_read_is_no_checkpoint(damage: dict[str, object]) -> Non
 def test_a_record_that_would_be_too_large_leaves_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     small, made = dying(), dying()
     small.dies(2)
-    monkeypatch.setattr(checkpoint, "LARGEST", len(json.dumps(dict(small.checkpoints[0].data))) + 5)
+    monkeypatch.setattr(checkpoint, "MAX_RECORD_CHARACTERS", len(json.dumps(dict(small.checkpoints[0].data))) + 5)
     made.dies(4)
     assert made.find().data() == dying().find().data()
     assert made.bucket.begun == ["k2"]

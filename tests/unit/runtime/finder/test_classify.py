@@ -8,30 +8,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualsync.runtime.finder.classify import Difference, Rules, reconcile
-from dualsync.runtime.finder.merge import Pair
-from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
-from dualsync.runtime.model.objects import Row
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.finder.classify import Difference, Rules, classify
+from dualsync.runtime.finder.merge import ListedPair
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.objects import ListedObject
+from dualsync.runtime.model.origin_version import OriginVersion
 from tests.support.builders import CN
 
 OLD, NEW, OTHER = ("old", 10), ("new", 20), ("other", 30)
 TOUCHED = ("old", 11)
 """The agreed ETag at another time: metadata may have changed."""
-PROOF = Agreement(Identity(CN, 10, "old"), Held(*OLD), Held(*OLD))
-AGREED = Entry("k", 1, agreed=PROOF)
-EXPIRED = Entry("k", 1, expired=PROOF)
-TOMB = Entry("k", 1, dead=(PROOF,))
+PROOF = SyncedVersion(OriginVersion(CN, 10, "old"), CopyState(*OLD), CopyState(*OLD))
+AGREED = LedgerEntry("k", 1, synced=PROOF)
+EXPIRED = LedgerEntry("k", 1, expired=PROOF)
+TOMB = LedgerEntry("k", 1, deleted_versions=(PROOF,))
 Version = tuple[str, int]
 
 
-def look(here: Version | None, there: Version | None, entry: Entry | None, rules: Rules | None = None) -> object:
-    rows = [None if v is None else Row("k", v[0], 3, v[1]) for v in (here, there)]
-    return reconcile(Pair("k", *rows), entry, rules or Rules())
+def look(here: Version | None, there: Version | None, entry: LedgerEntry | None, rules: Rules | None = None) -> object:
+    rows = [None if v is None else ListedObject("k", v[0], 3, v[1]) for v in (here, there)]
+    return classify(ListedPair("k", *rows), entry, rules or Rules())
 
 
 D = Difference
-ROWS: list[tuple[str, Version | None, Version | None, Entry | None, Difference | None]] = [
+ROWS: list[tuple[str, Version | None, Version | None, LedgerEntry | None, Difference | None]] = [
     ("as agreed", OLD, OLD, AGREED, None),
     ("changed here", NEW, OLD, AGREED, D.CHANGED_HERE),
     ("metadata changed here", TOUCHED, OLD, AGREED, D.CHANGED_HERE),
@@ -59,13 +59,15 @@ ROWS: list[tuple[str, Version | None, Version | None, Entry | None, Difference |
 
 
 @pytest.mark.parametrize(("here", "there", "entry", "expected"), [row[1:] for row in ROWS], ids=[r[0] for r in ROWS])
-def test_row(here: Version | None, there: Version | None, entry: Entry | None, expected: Difference | None) -> None:
+def test_row(
+    here: Version | None, there: Version | None, entry: LedgerEntry | None, expected: Difference | None
+) -> None:
     assert look(here, there, entry) is expected
 
 
 def test_an_unknown_time_is_no_difference() -> None:
-    written = Agreement(Identity(CN, 10, "old"), Held("old", 10), Held("replica"))
-    assert look(OLD, ("replica", 99), Entry("k", 1, agreed=written)) is None
+    written = SyncedVersion(OriginVersion(CN, 10, "old"), CopyState("old", 10), CopyState("replica"))
+    assert look(OLD, ("replica", 99), LedgerEntry("k", 1, synced=written)) is None
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import pytest
 from dualsync.runtime.finder.run import FREE_SHARE
 from dualsync.runtime.model.records import DELETION_APPROVAL, HELD_DELETION
 from tests.support.builders import USER
-from tests.support.finder_harness import World
+from tests.support.finder_harness import FinderHarness
 
 
-def with_deletions(count: int, of: int, **changes: Any) -> World:
+def with_deletions(count: int, of: int, **changes: Any) -> FinderHarness:
     """`count` of `of` agreed keys are gone here, and one key is new."""
-    world = World(**changes)
+    world = FinderHarness(**changes)
     keys = [f"k{i:04d}" for i in range(of)]
     world.both(*keys)
     for key in keys[:count]:
@@ -66,7 +66,7 @@ def test_up_to_the_limit_they_go(count: int, of: int, changes: dict[str, int]) -
 
 @pytest.mark.parametrize("here", [True, False])
 def test_an_empty_side_never_reads_as_all_deleted(here: bool) -> None:
-    world = World()
+    world = FinderHarness()
     world.both("a", "b")
     for key in "ab":
         (world.here if here else world.there).delete(key, USER)
@@ -99,12 +99,12 @@ def test_an_approval_goes_no_further_than_its_number() -> None:
     world = with_deletions(8, 100, deletion_limit=2)
     world.approve(5)
     assert world.find().held == 3
-    assert sum(look.deletion for look in world.queued()) == 5
+    assert sum(look.may_delete for look in world.queued()) == 5
     assert world.find().held == 8
 
 
 def test_an_empty_side_can_be_approved() -> None:
-    world = World()
+    world = FinderHarness()
     world.both("a", "b")
     for key in "ab":
         world.here.delete(key, USER)

@@ -7,13 +7,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualsync.runtime.finder.key_ranges import LONGEST_POINT, POINTS, Marks, divide, spaced
-from dualsync.runtime.model.key_filter import Range
+from dualsync.runtime.finder.key_ranges import LONGEST_POINT, POINTS, KeySampler, divide, spaced
+from dualsync.runtime.model.key_filter import KeyRange
 
 KEY = st.text(st.sampled_from("ab/é😀\uffff\x01"), min_size=1, max_size=4)
 
 
-def within(key: str, range: Range) -> bool:
+def within(key: str, range: KeyRange) -> bool:
     """In bytes, as S3 orders keys."""
     encoded = key.encode()
     return range.after.encode() < encoded and (not range.until or encoded <= range.until.encode())
@@ -30,21 +30,21 @@ def test_every_key_is_in_one_range(points: list[str], number: int, keys: list[st
 
 @given(KEY, KEY, st.text(st.sampled_from("ab/é😀\uffff\x01"), max_size=3), KEY)
 def test_a_prefix_that_does_not_meet_a_range_has_no_key_in_it(after: str, until: str, prefix: str, key: str) -> None:
-    for range in (Range(after, until), Range("", until), Range(after, "")):
+    for range in (KeyRange(after, until), KeyRange("", until), KeyRange(after, "")):
         if key.startswith(prefix) and within(key, range):
             assert range.meets(prefix)
 
 
 def test_what_lies_beside_is_not_met() -> None:
-    assert not Range("b", "").meets("a")
-    assert not Range("", "b").meets("c")
-    assert not Range("ab", "").meets("aa")
-    assert Range("ab", "").meets("a")
-    assert Range("ab", "ac").meets("a")
+    assert not KeyRange("b", "").meets("a")
+    assert not KeyRange("", "b").meets("c")
+    assert not KeyRange("ab", "").meets("aa")
+    assert KeyRange("ab", "").meets("a")
+    assert KeyRange("ab", "ac").meets("a")
 
 
-def passed(keys: int, page: int = 1) -> Marks:
-    marks = Marks()
+def passed(keys: int, page: int = 1) -> KeySampler:
+    marks = KeySampler()
     for n in range(page, keys + 1, page):
         marks.passed(page, f"{n:09}")
     return marks
@@ -60,7 +60,7 @@ def test_marks_are_few_and_evenly_spaced() -> None:
 
 
 def test_points_of_ranges_of_unlike_size_divide_the_whole_evenly() -> None:
-    small, large = passed(1000), Marks()
+    small, large = passed(1000), KeySampler()
     for n in range(1, 100_001):
         large.passed(1, f"9{n:08}")
     points = spaced([small, large])
@@ -78,6 +78,6 @@ def test_few_keys_divide_as_far_as_they_go() -> None:
 
 
 def test_a_point_is_cut_so_that_records_stay_small() -> None:
-    marks = Marks()
+    marks = KeySampler()
     marks.passed(1, "x" * 1024)
     assert [len(key) for key in marks.keys] == [LONGEST_POINT]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualsync.runtime.errors import DualSyncError, Stop, Unavailable
-from dualsync.runtime.finder.merge import Pair, Tally, merge
-from dualsync.runtime.model.objects import Row
+from dualsync.runtime.errors import DualSyncError, FatalError, UnavailableError
+from dualsync.runtime.finder.merge import ListedPair, MergeCounters, merge
+from dualsync.runtime.model.objects import ListedObject
 from tests.support.fakes.gate import run
 
 KEY = st.text(st.sampled_from("ab/é😀\uffff\x01"), min_size=1, max_size=4)
@@ -18,14 +18,14 @@ LISTING = st.dictionaries(KEY, st.tuples(st.sampled_from("xyz"), st.integers(0, 
 CUTS = st.lists(st.integers(0, 4), max_size=12)
 
 
-def rows(objects: dict[str, tuple[str, int]]) -> list[Row]:
+def rows(objects: dict[str, tuple[str, int]]) -> list[ListedObject]:
     """In S3's order."""
-    return [Row(key, *objects[key], 5) for key in sorted(objects, key=str.encode)]
+    return [ListedObject(key, *objects[key], 5) for key in sorted(objects, key=str.encode)]
 
 
 async def pages(
-    listed: Sequence[Row], cuts: Sequence[int] = (), error: Exception | None = None
-) -> AsyncIterator[Sequence[Row]]:
+    listed: Sequence[ListedObject], cuts: Sequence[int] = (), error: Exception | None = None
+) -> AsyncIterator[Sequence[ListedObject]]:
     """Pages of the given lengths (also empty ones), the rest in one; then perhaps an error."""
     at = 0
     for cut in cuts:
@@ -38,11 +38,14 @@ async def pages(
 
 
 def merged(
-    here: AsyncIterator[Sequence[Row]], there: AsyncIterator[Sequence[Row]], *, equal_too: bool = False
-) -> tuple[list[Pair], Tally, Exception | None]:
+    here: AsyncIterator[Sequence[ListedObject]],
+    there: AsyncIterator[Sequence[ListedObject]],
+    *,
+    equal_too: bool = False,
+) -> tuple[list[ListedPair], MergeCounters, Exception | None]:
     """What was said until the end or the error."""
-    tally = Tally()
-    said: list[Pair] = []
+    tally = MergeCounters()
+    said: list[ListedPair] = []
 
     async def collect() -> None:
         async for some in merge(here, there, tally, equal_too=equal_too):
@@ -60,7 +63,7 @@ def test_it_says_what_sets_say(
     a: dict[str, tuple[str, int]], b: dict[str, tuple[str, int]], cuts_a: list[int], cuts_b: list[int], equal: bool
 ) -> None:
     here, there = {r.key: r for r in rows(a)}, {r.key: r for r in rows(b)}
-    everything = [Pair(k, here.get(k), there.get(k)) for k in sorted(here.keys() | there.keys(), key=str.encode)]
+    everything = [ListedPair(k, here.get(k), there.get(k)) for k in sorted(here.keys() | there.keys(), key=str.encode)]
     same = [p for p in everything if p.here == p.there]
     said, tally, error = merged(pages(rows(a), cuts_a), pages(rows(b), cuts_b), equal_too=equal)
     assert error is None
@@ -69,7 +72,7 @@ def test_it_says_what_sets_say(
 
 
 def test_equal_is_etag_and_size_not_time() -> None:
-    said, tally, _ = merged(pages([Row("k", "e", 1, 5)]), pages([Row("k", "e", 1, 9)]))
+    said, tally, _ = merged(pages([ListedObject("k", "e", 1, 5)]), pages([ListedObject("k", "e", 1, 9)]))
     assert (said, tally.equal) == ([], 1)
 
 
@@ -77,18 +80,18 @@ def test_equal_is_etag_and_size_not_time() -> None:
 def test_a_listing_that_fails_says_nothing_of_what_it_did_not_show(page: int) -> None:
     listed = rows(dict.fromkeys("abc", ("x", 1)))
     for flipped in (False, True):
-        broken = pages(listed[:page], [1] * page, Unavailable("page lost"))
+        broken = pages(listed[:page], [1] * page, UnavailableError("page lost"))
         whole = pages(listed, [1, 1, 1])
         said, _, error = merged(whole, broken) if flipped else merged(broken, whole)
-        assert isinstance(error, Unavailable)
+        assert isinstance(error, UnavailableError)
         assert said == []
 
 
 def test_what_was_said_before_the_failure_was_seen_on_both_sides() -> None:
-    here = pages(rows({"a": ("x", 1), "c": ("x", 1)}), [1, 1], Unavailable("page lost"))
+    here = pages(rows({"a": ("x", 1), "c": ("x", 1)}), [1, 1], UnavailableError("page lost"))
     there = pages(rows({"b": ("x", 1), "c": ("x", 1), "d": ("x", 1)}), [2, 1])
     said, _, error = merged(here, there)
-    assert isinstance(error, Unavailable)
+    assert isinstance(error, UnavailableError)
     assert [p.key for p in said] == ["a", "b"]
 
 
@@ -98,13 +101,13 @@ def test_what_was_said_before_the_failure_was_seen_on_both_sides() -> None:
 )
 @pytest.mark.parametrize("local", [True, False])
 def test_a_listing_out_of_order_stops_the_run(keys: str, cuts: list[int], local: bool) -> None:
-    wrong = pages([Row(k, "x", 1, 5) for k in keys], cuts)
+    wrong = pages([ListedObject(k, "x", 1, 5) for k in keys], cuts)
     right = pages([])
     said, _, error = merged(wrong, right) if local else merged(right, wrong)
-    assert isinstance(error, Stop)
+    assert isinstance(error, FatalError)
     assert f"the {'local' if local else 'remote'} listing is not in UTF-8 binary order" in str(error)
     assert len(said) < len(keys)
 
 
 def test_nothing_and_nothing() -> None:
-    assert merged(pages([]), pages([], [0, 0])) == ([], Tally(), None)
+    assert merged(pages([]), pages([], [0, 0])) == ([], MergeCounters(), None)

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from dualsync.runtime.errors import Changed, Unavailable
+from dualsync.runtime.errors import PreconditionFailedError, UnavailableError
 from dualsync.runtime.finder.run import BATCH
 from dualsync.runtime.messages.sync_request import Cause
-from dualsync.runtime.model.ledger_entry import Entry, Held
-from dualsync.runtime.model.objects import Row
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
+from dualsync.runtime.model.objects import ListedObject
 from dualsync.runtime.model.records import FINDER_RUN, SEEDED
 from dualsync.runtime.settings import ConflictPolicy, Events
 from tests.support.builders import CN, GLOBAL, USER
 from tests.support.fakes.bucket import FakeBucket
-from tests.support.finder_harness import OLD, World
+from tests.support.finder_harness import OLD, FinderHarness
 
 
 class Listing(FakeBucket):
@@ -23,17 +23,17 @@ class Listing(FakeBucket):
 
     good_pages = 0
 
-    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
         left = self.good_pages
         async for page in super().list(after, until, prefix):
             if not left:
-                raise Unavailable("page lost")
+                raise UnavailableError("page lost")
             left -= 1
             yield page
 
 
 def test_findings_are_careful_looks_with_their_reason() -> None:
-    world = World()
+    world = FinderHarness()
     world.both("same")
     world.only_here("new")
     world.both("gone here", "gone there")
@@ -41,17 +41,17 @@ def test_findings_are_careful_looks_with_their_reason() -> None:
     world.there.delete("gone there", USER)
     world.find()
     looks = {look.key: look for look in world.queued()}
-    assert {k: (look.deletion, look.reason) for k, look in looks.items()} == {
+    assert {k: (look.may_delete, look.reason) for k, look in looks.items()} == {
         "new": (False, "new here"),
         "gone here": (True, "deleted here"),
         "gone there": (True, "deleted at the peer"),
     }
-    assert all(look.careful and look.cause is Cause.FINDING for look in looks.values())
-    assert {look.since for look in looks.values()} == {float(world.time.now)}
+    assert all(look.full_check and look.cause is Cause.FINDER for look in looks.values())
+    assert {look.first_sent for look in looks.values()} == {float(world.time.now)}
 
 
 def test_it_counts_what_it_saw_and_leaves_a_record() -> None:
-    world = World()
+    world = FinderHarness()
     world.both("same", "gone")
     world.there.delete("gone", USER)
     world.only_here("new")
@@ -75,7 +75,7 @@ def test_it_counts_what_it_saw_and_leaves_a_record() -> None:
 
 
 def test_all_of_many_differences_are_queued_once() -> None:
-    world = World()
+    world = FinderHarness()
     keys = [f"k{i:04d}" for i in range(2 * BATCH + 7)]
     world.only_here(*keys)
     report = world.find()
@@ -84,7 +84,7 @@ def test_all_of_many_differences_are_queued_once() -> None:
 
 
 def test_it_writes_to_no_bucket_and_to_no_entry_it_knows() -> None:
-    world = World(seeded=False)
+    world = FinderHarness(seeded=False)
     world.both("a", known=True)
     world.only_here("b")
     entries = dict(world.ledger.table.entries)
@@ -98,21 +98,21 @@ def test_it_writes_to_no_bucket_and_to_no_entry_it_knows() -> None:
 
 
 def test_first_contact_is_a_union_nothing_is_deleted() -> None:
-    world = World(seeded=False)
+    world = FinderHarness(seeded=False)
     world.only_here("here")
     world.only_there("there")
     world.both("equal", known=False)
     world.here.put("unequal", b"1", USER)
     world.there.put("unequal", b"2", USER)
     report = world.find()
-    assert {look.key: look.deletion for look in world.queued()} == {"here": False, "unequal": False}
+    assert {look.key: look.may_delete for look in world.queued()} == {"here": False, "unequal": False}
     assert report.agreed == 1
     assert world.record(SEEDED) is not None
 
 
 @pytest.mark.parametrize("policy", list(ConflictPolicy))
 def test_equal_since_before_the_ledger_gets_its_proof_under_the_winners_name(policy: ConflictPolicy) -> None:
-    world = World(seeded=False, conflict_policy=policy)
+    world = FinderHarness(seeded=False, conflict_policy=policy)
     world.here.put("k", b"x", USER)
     world.time.now += 5
     world.there.put("k", b"x", USER)
@@ -120,18 +120,18 @@ def test_equal_since_before_the_ledger_gets_its_proof_under_the_winners_name(pol
     here, there = world.here.current("k"), world.there.current("k")
     assert here is not None
     assert there is not None
-    proof = world.entry("k").agreed
+    proof = world.entry("k").synced
     assert proof is not None
-    assert proof.identity.origin is (CN if policy is ConflictPolicy.PREFER_CN else GLOBAL)
+    assert proof.version.origin is (CN if policy is ConflictPolicy.PREFER_CN else GLOBAL)
     assert (proof.local, proof.remote) == (
-        Held(here.seen.etag, here.seen.modified),
-        Held(there.seen.etag, there.seen.modified),
+        CopyState(here.seen.etag, here.seen.modified),
+        CopyState(there.seen.etag, there.seen.modified),
     )
     assert world.queued() == []
 
 
 def test_once_seeded_equal_keys_cost_no_ledger_read() -> None:
-    world = World(seeded=False)
+    world = FinderHarness(seeded=False)
     world.both("k", known=False)
     world.find()
     world.ledger.get_many = None  # type: ignore[method-assign,assignment]
@@ -139,19 +139,19 @@ def test_once_seeded_equal_keys_cost_no_ledger_read() -> None:
 
 
 def test_equal_keys_too_young_to_be_seeded_are_seeded_by_a_later_run() -> None:
-    world = World(seeded=False)
+    world = FinderHarness(seeded=False)
     world.both("k", known=False)
     assert world.find(after=10).young == 1
     assert world.find().agreed == 1
-    assert world.entry("k").agreed is not None
+    assert world.entry("k").synced is not None
 
 
 def test_a_worker_that_was_quicker_knows_better() -> None:
-    world = World(seeded=False)
+    world = FinderHarness(seeded=False)
     world.both("k", known=False)
 
-    async def put(entry: Entry, expected_revision: int) -> None:
-        raise Changed("there is an entry by now")
+    async def put(entry: LedgerEntry, expected_revision: int) -> None:
+        raise PreconditionFailedError("there is an entry by now")
 
     world.ledger.put = put  # type: ignore[method-assign]
     assert world.find().agreed == 0
@@ -161,7 +161,7 @@ def test_a_worker_that_was_quicker_knows_better() -> None:
 
 
 def test_what_is_young_is_left_to_its_events() -> None:
-    world = World(finder_grace_seconds=300)
+    world = FinderHarness(finder_grace_seconds=300)
     world.only_here("k")
     assert world.find(after=299).young == 1
     assert world.queued() == []
@@ -170,11 +170,11 @@ def test_what_is_young_is_left_to_its_events() -> None:
 
 
 def test_what_the_ledger_learnt_just_now_is_young_too() -> None:
-    world = World()
+    world = FinderHarness()
     world.both("k")
     world.there.delete("k", USER)
-    proof = world.entry("k").agreed
-    world.ledger.table.entries["k"] = Entry("k", 2, proof, updated=int(world.time.now) + OLD)
+    proof = world.entry("k").synced
+    world.ledger.table.entries["k"] = LedgerEntry("k", 2, proof, updated=int(world.time.now) + OLD)
     assert world.find().young == 1
     assert world.queued() == []
 
@@ -185,7 +185,7 @@ def test_what_the_ledger_learnt_just_now_is_young_too() -> None:
 @pytest.mark.parametrize("local", [True, False])
 @pytest.mark.parametrize("pages", [0, 1, 2])
 def test_a_listing_that_fails_midway_deletes_nothing_and_ends_the_run(local: bool, pages: int) -> None:
-    world = World()
+    world = FinderHarness()
     world.both("a", "b", "c")
     store, who = (world.here, "role") if local else (world.there, "peer")
     broken = Listing(store, who, page=1)
@@ -194,25 +194,25 @@ def test_a_listing_that_fails_midway_deletes_nothing_and_ends_the_run(local: boo
         world.source = broken
     else:
         world.target = broken
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         world.find()
     assert world.queued() == []
     assert world.record(FINDER_RUN) is None
 
 
 def test_a_failed_first_run_does_not_count_as_seeded() -> None:
-    world = World(seeded=False)
+    world = FinderHarness(seeded=False)
     world.both("a", "b", known=False)
     broken = Listing(world.there, "peer", page=1)
     broken.good_pages = 1
     world.target = broken
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         world.find()
     assert world.record(SEEDED) is None
 
 
 def test_when_only_creations_travel_an_absence_is_none() -> None:
-    world = World(events=Events.CREATE)
+    world = FinderHarness(events=Events.CREATE)
     world.both("a", "b")
     world.here.delete("a", USER)
     world.there.delete("b", USER)
@@ -223,7 +223,7 @@ def test_when_only_creations_travel_an_absence_is_none() -> None:
 
 @pytest.mark.parametrize(("prefix", "other"), [("in/", ""), ("", "out/"), ("in/", "out/")])
 def test_prefixes_are_taken_off_on_both_sides(prefix: str, other: str) -> None:
-    world = World(local_prefix=prefix, remote_prefix=other)
+    world = FinderHarness(local_prefix=prefix, remote_prefix=other)
     for key in ("a", "b"):
         world.here.put(prefix + key, b"x", USER)
     world.there.put(other + "b", b"x", USER)

@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualsync.runtime.errors import Unavailable
-from dualsync.runtime.model.key_filter import EVERYTHING, Scope
-from dualsync.runtime.model.objects import Row
+from dualsync.runtime.errors import UnavailableError
+from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter
+from dualsync.runtime.model.objects import ListedObject
 from dualsync.runtime.model.records import FINDER_POINTS, Record
 from dualsync.runtime.platform import LoopParallel
 from tests.support.builders import USER
 from tests.support.fakes.bucket import FakeBucket
-from tests.support.finder_harness import OLD, World
+from tests.support.finder_harness import OLD, FinderHarness
 
 KEY = st.text(st.sampled_from("ab/é"), min_size=1, max_size=3)
 FATE = st.sampled_from(["equal", "new", "there", "gone here", "gone there", "changed", "unknown"])
 
 
-def world(fates: dict[str, str], **changes: Any) -> World:
-    made = World(**changes)
+def world(fates: dict[str, str], **changes: Any) -> FinderHarness:
+    made = FinderHarness(**changes)
     made.both("~beside")
     for key, fate in sorted(fates.items()):
         if fate == "new":
@@ -44,7 +44,7 @@ def world(fates: dict[str, str], **changes: Any) -> World:
     return made
 
 
-def divided(made: World, points: list[str]) -> World:
+def divided(made: FinderHarness, points: list[str]) -> FinderHarness:
     data: dict[str, object] = {"points": sorted(points)}
     made.ledger.table.records[FINDER_POINTS, "last"] = Record(FINDER_POINTS, "last", 0, data=data)
     return made
@@ -63,7 +63,7 @@ def test_any_division_finds_the_same(
 ) -> None:
     whole = world(fates, seeded=seeded, deletion_limit=limit)
     parts = divided(world(fates, seeded=seeded, deletion_limit=limit, finder_number=number), points)
-    whole.scope = parts.scope = Scope.of(prefixes) if prefixes else EVERYTHING
+    whole.scope = parts.scope = KeyFilter.of(prefixes) if prefixes else EVERYTHING
     one, many = whole.find(), parts.find()
     assert many.data() == one.data()
     assert many.reason == one.reason
@@ -78,13 +78,13 @@ class Slow(FakeBucket):
     listing = most = 0
     fails = ""
 
-    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
         self.listing += 1
         self.most = max(self.most, self.listing)
         async for rows in super().list(after, until, prefix):
             await asyncio.sleep(0)
             if any(row.key == self.fails for row in rows):
-                raise Unavailable("page lost")
+                raise UnavailableError("page lost")
             yield rows
         self.listing -= 1
 
@@ -106,9 +106,9 @@ def test_ranges_are_compared_at_once_and_a_failure_of_one_ends_the_run() -> None
 
     several.broker.letters.clear()
     source.fails = "c4"
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         asyncio.run(several.finder().run())
-    assert not any(look.deletion for look in several.queued())
+    assert not any(look.may_delete for look in several.queued())
 
 
 def test_a_run_leaves_points_to_the_next_only_where_it_divides() -> None:
@@ -129,22 +129,22 @@ def test_a_run_leaves_points_to_the_next_only_where_it_divides() -> None:
 
 
 def test_a_list_keeps_to_its_prefixes_and_what_leaves_it_is_no_deletion() -> None:
-    made = World()
+    made = FinderHarness()
     made.both("a/1", "b/1", "c/1")
     made.here.delete("b/1", USER)
     made.only_here("a/2", "b/2")
-    made.scope = Scope.of(["a/"])
+    made.scope = KeyFilter.of(["a/"])
     report = made.find()
     assert made.queued_keys() == ["a/2"]
     assert (report.tally.here, report.tally.there, report.held) == (2, 1, 0)
 
 
 def test_another_list_is_seeded_anew() -> None:
-    made = World(seeded=False)
+    made = FinderHarness(seeded=False)
     made.both("a/1", "b/1", known=False)
-    made.scope = Scope.of(["a/"])
+    made.scope = KeyFilter.of(["a/"])
     assert made.find().agreed == 1
     assert made.find().agreed == 0
-    made.scope = Scope.of(["a/", "b/"])
+    made.scope = KeyFilter.of(["a/", "b/"])
     assert made.find().agreed == 1
-    assert made.entry("b/1").agreed is not None
+    assert made.entry("b/1").synced is not None

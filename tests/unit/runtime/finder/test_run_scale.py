@@ -8,11 +8,11 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
-from dualsync.runtime.model.objects import Row
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.objects import ListedObject
+from dualsync.runtime.model.origin_version import OriginVersion
 from tests.support.builders import CN
-from tests.support.finder_harness import World
+from tests.support.finder_harness import FinderHarness
 
 PAGE = 1000
 OLD = 1_700_000_000
@@ -27,8 +27,8 @@ class Listed:
         self._keys = keys
         self._there = there
 
-    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[Row]]:
-        page: list[Row] = []
+    async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
+        page: list[ListedObject] = []
         for row in self._rows():
             page.append(row)
             if len(page) == PAGE:
@@ -36,14 +36,14 @@ class Listed:
                 page = []
         yield page
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[ListedObject]:
         for i in range(1, self._keys + 1):
             if i % GONE == 0 and self._there:
                 continue
             if i % NEW == 0 and not self._there:
                 continue
             etag = "new" if self._there and i % CHANGED == 0 else "etag"
-            yield Row(f"key-{i:09}", etag, 10, OLD)
+            yield ListedObject(f"key-{i:09}", etag, 10, OLD)
 
 
 class Proven:
@@ -53,10 +53,10 @@ class Proven:
         self._ledger = ledger
         self.asked = 0
 
-    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+    async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
         self.asked += len(keys)
-        held = Held("etag", OLD)
-        return {k: Entry(k, 1, Agreement(Identity(CN, OLD, "etag"), held, held)) for k in keys}
+        held = CopyState("etag", OLD)
+        return {k: LedgerEntry(k, 1, SyncedVersion(OriginVersion(CN, OLD, "etag"), held, held)) for k in keys}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
@@ -64,7 +64,7 @@ class Proven:
 
 def find(keys: int, *, seeded: bool = True) -> None:
     """A run over that many keys, in a process of its own: prints what it saw, and how far its memory grew, in KiB."""
-    world = World(seeded=seeded)
+    world = FinderHarness(seeded=seeded)
     ledger = Proven(world.ledger)
     world.source, world.target = Listed(keys, there=False), Listed(keys, there=True)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

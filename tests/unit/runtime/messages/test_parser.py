@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualsync.runtime.messages import sync_request_codec
-from dualsync.runtime.messages.parser import Principals, Unreadable, parse
-from dualsync.runtime.messages.sync_request import Actor, Cause, Look
+from dualsync.runtime.messages.parser import Principals, UnreadableMessageError, parse_message
+from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.sequencer import normalise
 from tests.support.builders import DEDICATED, ROLE, USER
 from tests.support.fakes.notification import TEST_EVENT
@@ -70,8 +70,8 @@ EXPIRY: dict[str, Any] = {
 PRINCIPALS = Principals(frozenset({DEDICATED, "AIDAFORMERUSER0000000"}), ROLE)
 
 
-def looks(body: str, prefix: str = "") -> list[Look]:
-    return parse(body, PRINCIPALS, lambda key: key[len(prefix) :] if key.startswith(prefix) else None, 50.0)
+def looks(body: str, prefix: str = "") -> list[SyncRequest]:
+    return parse_message(body, PRINCIPALS, lambda key: key[len(prefix) :] if key.startswith(prefix) else None, 50.0)
 
 
 def record(name: str = "ObjectCreated:Put", *, principal: str = f"AWS:{USER}", **changes: Any) -> dict[str, Any]:
@@ -84,13 +84,13 @@ def record(name: str = "ObjectCreated:Put", *, principal: str = f"AWS:{USER}", *
     return made
 
 
-def of(*records: Any) -> list[Look]:
+def of(*records: Any) -> list[SyncRequest]:
     return looks(json.dumps({"Records": records}))
 
 
 def test_the_documented_record() -> None:
     assert of(RECORD) == [
-        Look(
+        SyncRequest(
             key="HappyFace.jpg",
             cause=Cause.CREATED,
             actor=Actor.USER,
@@ -98,15 +98,15 @@ def test_the_documented_record() -> None:
             etag="d41d8cd98f00b204e9800998ecf8427e",
             version_id="096fKKXTRTtl3on89fVO.nfljtsv6qko",
             size=1024,
-            time=0.0,
-            since=50.0,
+            event_time=0.0,
+            first_sent=50.0,
         )
     ]
 
 
 def test_the_documented_expiry() -> None:
     assert of(EXPIRY) == [
-        Look("expiration/delete", Cause.EXPIRED, sequencer=normalise("0059EA41DE6A9B1D7A"), since=50.0)
+        SyncRequest("expiration/delete", Cause.EXPIRED, sequencer=normalise("0059EA41DE6A9B1D7A"), first_sent=50.0)
     ]
 
 
@@ -199,9 +199,9 @@ def test_any_key_arrives_as_it_is(key: str) -> None:
         (f"AWS:{DEDICATED}", Actor.ECHO),
         (DEDICATED, Actor.ECHO),
         ("AWS:AIDAFORMERUSER0000000", Actor.ECHO),
-        (f"AWS:{ROLE}:i-0abc", Actor.OWN),
-        (f"{ROLE}:finder", Actor.OWN),
-        (f"AWS:{ROLE}", Actor.OWN),
+        (f"AWS:{ROLE}:i-0abc", Actor.OWN_ROLE),
+        (f"{ROLE}:finder", Actor.OWN_ROLE),
+        (f"AWS:{ROLE}", Actor.OWN_ROLE),
         (f"AWS:{USER}", Actor.USER),
         (USER, Actor.USER),
         (f"AWS:AROAOTHERROLE0000000:{DEDICATED}", Actor.USER),
@@ -251,13 +251,13 @@ def test_quotes_around_an_etag_and_a_null_version_id_are_taken_off() -> None:
     ],
 )
 def test_a_version_removed_by_its_id_is_told_from_a_deletion(name: str, version: str, permanent: bool) -> None:
-    assert [look.permanent for look in of(record(name, versionId=version))] == [permanent]
+    assert [look.version_removed for look in of(record(name, versionId=version))] == [permanent]
 
 
 def test_the_time_is_the_events() -> None:
     made = record()
     made["eventTime"] = "2026-09-21T14:13:20.250Z"
-    assert [look.time for look in of(made)] == [1_790_000_000.25]
+    assert [look.event_time for look in of(made)] == [1_790_000_000.25]
 
 
 def test_through_sns_wrapped_or_raw() -> None:
@@ -283,7 +283,7 @@ def test_keys_outside_the_prefix_are_nobodys_business_here() -> None:
 
 
 def test_a_message_of_our_own() -> None:
-    look = Look("k", Cause.FINDING, since=5.0, careful=True, deletion=True, reason="deleted here")
+    look = SyncRequest("k", Cause.FINDER, first_sent=5.0, full_check=True, may_delete=True, reason="deleted here")
     assert looks(sync_request_codec.encode(look)) == [look]
 
 
@@ -345,7 +345,7 @@ def without(path: str) -> dict[str, Any]:
     ids=lambda body: body[-60:],
 )
 def test_the_rest_is_unreadable(body: str) -> None:
-    with pytest.raises(Unreadable, match=r"."):
+    with pytest.raises(UnreadableMessageError, match=r"."):
         looks(body)
 
 
@@ -364,6 +364,6 @@ def test_nothing_else_ever_comes_out_of_a_broken_record(name: str, value: Any) -
     target[name] = value
     try:
         found = of(made)
-    except Unreadable:
+    except UnreadableMessageError:
         return
-    assert all(isinstance(look, Look) for look in found)
+    assert all(isinstance(look, SyncRequest) for look in found)

@@ -12,57 +12,61 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualsync.runtime.messages import sync_request_codec
-from dualsync.runtime.messages.sync_request import Actor, Cause, Look
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
+from dualsync.runtime.model.origin_version import OriginVersion
 from tests.support.builders import CN, agreement
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
 TIME = st.floats(0, 1e11)
-WROTE = agreement(Identity(CN, 5, "e"), remote="f")
+WROTE = agreement(OriginVersion(CN, 5, "e"), remote="f")
 LOOK = st.builds(
-    Look,
+    SyncRequest,
     key=TEXT.filter(bool),
     cause=st.sampled_from(Cause),
     actor=st.sampled_from(Actor),
     sequencer=st.just("") | st.text("0123456789abcdef", min_size=32, max_size=32),
     etag=TEXT,
     version_id=TEXT,
-    permanent=st.booleans(),
+    version_removed=st.booleans(),
     size=st.integers(0, 50 << 40),
-    time=TIME,
-    since=TIME,
-    denied=TIME,
+    event_time=TIME,
+    first_sent=TIME,
+    denied_since=TIME,
     attempt=st.integers(0, 1000),
-    careful=st.booleans(),
-    unsure=st.booleans(),
-    deletion=st.booleans(),
+    full_check=st.booleans(),
+    may_have_written=st.booleans(),
+    may_delete=st.booleans(),
     reason=TEXT,
-    wrote=st.none() | st.just(WROTE),
+    unrecorded=st.none() | st.just(WROTE),
 )
 
 
-def read(body: str) -> Look:
+def read(body: str) -> SyncRequest:
     return sync_request_codec.decode_fields(json.loads(body)["dualsync"])
 
 
 @given(LOOK)
-def test_a_look_survives_the_queue(look: Look) -> None:
+def test_a_look_survives_the_queue(look: SyncRequest) -> None:
     assert read(sync_request_codec.encode(look)) == look
 
 
 def test_empty_fields_are_left_out() -> None:
-    assert set(json.loads(sync_request_codec.encode(Look("k", Cause.FINDING)))["dualsync"]) == {"key", "cause", "actor"}
+    assert set(json.loads(sync_request_codec.encode(SyncRequest("k", Cause.FINDER)))["dualsync"]) == {
+        "key",
+        "cause",
+        "actor",
+    }
 
 
 @given(LOOK)
-def test_a_body_has_only_characters_that_sqs_accepts(look: Look) -> None:
+def test_a_body_has_only_characters_that_sqs_accepts(look: SyncRequest) -> None:
     body = sync_request_codec.encode(look)
     assert not re.search("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", body)
 
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
 def test_characters_that_sqs_refuses_are_escaped(character: str) -> None:
-    look = Look(f"a{character}b", Cause.FINDING, reason=character)
+    look = SyncRequest(f"a{character}b", Cause.FINDER, reason=character)
     body = sync_request_codec.encode(look)
     assert character not in body
     assert read(body) == look
@@ -112,20 +116,23 @@ def test_key_and_cause_are_needed(fields: dict[str, str]) -> None:
 
 
 def test_whole_seconds_are_times_too() -> None:
-    assert sync_request_codec.decode_fields({"key": "k", "cause": "finding", "since": 5}).since == 5.0
+    assert sync_request_codec.decode_fields({"key": "k", "cause": "finding", "since": 5}).first_sent == 5.0
 
 
 def test_contention_counts_an_attempt_and_silence_of_a_service_does_not() -> None:
-    look = Look("k", Cause.CREATED, since=7.0)
-    again, later = look.again("412").again("409"), look.later("503").later("503")
-    assert (again.attempt, again.careful, again.reason, again.since) == (2, True, "409", 7.0)
-    assert (later.attempt, later.careful, later.reason) == (0, True, "503")
-    assert look.as_removal().cause is Cause.REMOVED
+    look = SyncRequest("k", Cause.CREATED, first_sent=7.0)
+    again, later = (
+        look.retry_after_conflict("412").retry_after_conflict("409"),
+        look.retry_after_error("503").retry_after_error("503"),
+    )
+    assert (again.attempt, again.full_check, again.reason, again.first_sent) == (2, True, "409", 7.0)
+    assert (later.attempt, later.full_check, later.reason) == (0, True, "503")
+    assert look.as_deletion().cause is Cause.REMOVED
 
 
 def test_all_lines_of_a_look_share_its_correlation() -> None:
-    event = Look("k", Cause.CREATED, sequencer="00ab", since=5.0)
-    assert event.correlation == event.again("changed").later("503").correlation == "00ab"
-    finding = Look("k", Cause.FINDING, since=1_790_000_000.0)
-    assert finding.correlation == finding.again("changed").correlation == "finding-1790000000"
-    assert Look("k", Cause.CREATED).correlation == ""
+    event = SyncRequest("k", Cause.CREATED, sequencer="00ab", first_sent=5.0)
+    assert event.correlation == event.retry_after_conflict("changed").retry_after_error("503").correlation == "00ab"
+    finding = SyncRequest("k", Cause.FINDER, first_sent=1_790_000_000.0)
+    assert finding.correlation == finding.retry_after_conflict("changed").correlation == "finding-1790000000"
+    assert SyncRequest("k", Cause.CREATED).correlation == ""

@@ -10,30 +10,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualsync.runtime.model.conflict_order import newer
-from dualsync.runtime.model.identify import name_version, same
-from dualsync.runtime.model.ledger_entry import Entry, Held
-from dualsync.runtime.model.objects import Seen
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.identify import identify_version, matches_copy
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
+from dualsync.runtime.model.objects import ObjectHead
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import SideName
 from tests.support.builders import CN, GLOBAL, agreement, stamp
 
-THEIRS = Identity(GLOBAL, 100, "aaa")
-EMPTY = Entry("k")
+THEIRS = OriginVersion(GLOBAL, 100, "aaa")
+EMPTY = LedgerEntry("k")
 
 
-def name(seen: Seen, entry: Entry = EMPTY, *, local: bool = True, user_wrote: bool = False) -> tuple[Identity, bool]:
+def name(
+    seen: ObjectHead, entry: LedgerEntry = EMPTY, *, local: bool = True, user_wrote: bool = False
+) -> tuple[OriginVersion, bool]:
     """Named by side `cn`."""
     side = CN if local else GLOBAL
-    return name_version(seen, side=side, pair="p", key="k", entry=entry, local=local, user_wrote=user_wrote)
+    return identify_version(seen, side=side, pair="p", key="k", entry=entry, local=local, user_wrote=user_wrote)
 
 
 def test_without_a_stamp_it_is_a_users_write_on_this_side() -> None:
-    assert name(Seen("eee", 3, 200)) == (Identity(CN, 200, "eee"), False)
-    assert name(Seen("eee", 3, 200), local=False) == (Identity(GLOBAL, 200, "eee"), False)
+    assert name(ObjectHead("eee", 3, 200)) == (OriginVersion(CN, 200, "eee"), False)
+    assert name(ObjectHead("eee", 3, 200), local=False) == (OriginVersion(GLOBAL, 200, "eee"), False)
 
 
 def test_with_a_valid_stamp_it_is_the_stamps_version() -> None:
-    assert name(Seen("eee", 3, 200, stamp(THEIRS))) == (THEIRS, True)
+    assert name(ObjectHead("eee", 3, 200, stamp(THEIRS))) == (THEIRS, True)
 
 
 @pytest.mark.parametrize(
@@ -42,57 +44,61 @@ def test_with_a_valid_stamp_it_is_the_stamps_version() -> None:
     ids=["copied to another key", "of another pair", "around other content"],
 )
 def test_a_stamp_that_does_not_fit_is_no_stamp(forged: object) -> None:
-    assert name(Seen("eee", 3, 200, forged)) == (Identity(CN, 200, "eee"), False)  # type: ignore[arg-type]
+    assert name(ObjectHead("eee", 3, 200, forged)) == (OriginVersion(CN, 200, "eee"), False)  # type: ignore[arg-type]
 
 
 def test_an_event_by_a_user_overrides_the_stamp() -> None:
-    assert name(Seen("eee", 3, 200, stamp(THEIRS)), user_wrote=True) == (Identity(CN, 200, "eee"), False)
+    assert name(ObjectHead("eee", 3, 200, stamp(THEIRS)), user_wrote=True) == (OriginVersion(CN, 200, "eee"), False)
 
 
 def test_what_the_ledger_knows_keeps_its_agreed_name_whoever_wrote_it() -> None:
     proof = agreement(THEIRS, local="eee", remote="aaa", modified=200)
-    for entry in (Entry("k", agreed=proof), Entry("k", expired=proof)):
-        assert name(Seen("eee", 3, 200), entry) == (THEIRS, False)
-        assert name(Seen("eee", 3, 200, stamp(THEIRS)), entry) == (THEIRS, True)
-        assert name(Seen("aaa", 3, 200), entry, local=False) == (THEIRS, False)
+    for entry in (LedgerEntry("k", synced=proof), LedgerEntry("k", expired=proof)):
+        assert name(ObjectHead("eee", 3, 200), entry) == (THEIRS, False)
+        assert name(ObjectHead("eee", 3, 200, stamp(THEIRS)), entry) == (THEIRS, True)
+        assert name(ObjectHead("aaa", 3, 200), entry, local=False) == (THEIRS, False)
 
 
 def test_the_same_bytes_at_another_time_are_another_version() -> None:
-    entry = Entry("k", agreed=agreement(THEIRS, local="eee", modified=200))
-    assert name(Seen("eee", 3, 201), entry) == (Identity(CN, 201, "eee"), False)
-    unknown = replace(agreement(THEIRS), local=Held("eee"))
-    assert name(Seen("eee", 3, 201), Entry("k", agreed=unknown)) == (THEIRS, False)
+    entry = LedgerEntry("k", synced=agreement(THEIRS, local="eee", modified=200))
+    assert name(ObjectHead("eee", 3, 201), entry) == (OriginVersion(CN, 201, "eee"), False)
+    unknown = replace(agreement(THEIRS), local=CopyState("eee"))
+    assert name(ObjectHead("eee", 3, 201), LedgerEntry("k", synced=unknown)) == (THEIRS, False)
 
 
 def test_other_content_under_the_agreed_versions_stamp_is_a_users() -> None:
-    entry = Entry("k", agreed=agreement(THEIRS, local="eee", modified=150))
-    assert name(Seen("fff", 3, 200, stamp(THEIRS)), entry) == (Identity(CN, 200, "fff"), False)
+    entry = LedgerEntry("k", synced=agreement(THEIRS, local="eee", modified=150))
+    assert name(ObjectHead("fff", 3, 200, stamp(THEIRS)), entry) == (OriginVersion(CN, 200, "fff"), False)
 
 
 def test_a_deleted_replica_that_is_back_just_as_it_was_was_brought_back_by_a_user() -> None:
-    dead = replace(agreement(THEIRS), local=Held("eee", 200))
-    entry = Entry("k", dead=(dead,))
-    assert name(Seen("eee", 3, 200, stamp(THEIRS)), entry) == (Identity(CN, 201, "eee+200"), False)
-    assert name(Seen("eee", 3, 200, stamp(THEIRS)), replace(entry, died=300))[0].modified == 301  # after its deletion
-    assert name(Seen("eee", 3, 201, stamp(THEIRS)), entry) == (THEIRS, True)  # written again: a late copy
+    dead = replace(agreement(THEIRS), local=CopyState("eee", 200))
+    entry = LedgerEntry("k", deleted_versions=(dead,))
+    assert name(ObjectHead("eee", 3, 200, stamp(THEIRS)), entry) == (OriginVersion(CN, 201, "eee+200"), False)
+    assert (
+        name(ObjectHead("eee", 3, 200, stamp(THEIRS)), replace(entry, deleted_at=300))[0].modified == 301
+    )  # after its deletion
+    assert name(ObjectHead("eee", 3, 201, stamp(THEIRS)), entry) == (THEIRS, True)  # written again: a late copy
 
 
 def test_same_compares_what_is_known() -> None:
-    assert same(Seen("e", 1, 5), Held("e"))
-    assert same(Seen("e", 1, 5), Held("e", 5))
-    assert not same(Seen("e", 1, 6), Held("e", 5))
-    assert not same(Seen("f", 1, 5), Held("e", 5))
+    assert matches_copy(ObjectHead("e", 1, 5), CopyState("e"))
+    assert matches_copy(ObjectHead("e", 1, 5), CopyState("e", 5))
+    assert not matches_copy(ObjectHead("e", 1, 6), CopyState("e", 5))
+    assert not matches_copy(ObjectHead("f", 1, 5), CopyState("e", 5))
 
 
 def test_newer_goes_by_time_then_cn_then_etag() -> None:
-    old, new = Identity(CN, 1, "z"), Identity(GLOBAL, 2, "a")
+    old, new = OriginVersion(CN, 1, "z"), OriginVersion(GLOBAL, 2, "a")
     assert newer(new, old)
-    assert newer(Identity(CN, 2, "a"), Identity(GLOBAL, 2, "z"))
-    assert newer(Identity(CN, 2, "b"), Identity(CN, 2, "a"))
+    assert newer(OriginVersion(CN, 2, "a"), OriginVersion(GLOBAL, 2, "z"))
+    assert newer(OriginVersion(CN, 2, "b"), OriginVersion(CN, 2, "a"))
 
 
-@given(st.lists(st.builds(Identity, st.sampled_from(SideName), st.integers(0, 2), st.sampled_from("ab")), max_size=6))
-def test_newer_is_a_strict_order_so_both_sides_agree(identities: list[Identity]) -> None:
+@given(
+    st.lists(st.builds(OriginVersion, st.sampled_from(SideName), st.integers(0, 2), st.sampled_from("ab")), max_size=6)
+)
+def test_newer_is_a_strict_order_so_both_sides_agree(identities: list[OriginVersion]) -> None:
     for a, b in itertools.product(identities, identities):
         assert newer(a, b) + newer(b, a) == (a != b)
     for a, b, c in itertools.permutations(identities, 3):

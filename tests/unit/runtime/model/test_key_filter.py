@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dualsync.runtime.finder.key_ranges import divide
 from dualsync.runtime.finder.scoped_listing import list_scope
-from dualsync.runtime.model.key_filter import EVERYTHING, Range, Scope
+from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter, KeyRange
 from tests.support.builders import USER, Side, settings
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.gate import run
@@ -20,7 +20,7 @@ KEY = st.text(st.sampled_from("ab/é"), min_size=1, max_size=5)
 
 @given(st.lists(TEXT), st.lists(KEY))
 def test_a_key_is_covered_if_it_begins_with_one_of_them(prefixes: list[str], keys: list[str]) -> None:
-    scope = Scope.of(prefixes)
+    scope = KeyFilter.of(prefixes)
     for key in keys:
         assert scope.covers(key) == any(key.startswith(prefix) for prefix in prefixes)
     assert all(not b.startswith(a) for a in scope.prefixes for b in scope.prefixes if a != b)
@@ -33,13 +33,13 @@ def test_its_pages_are_the_covered_keys_of_the_range_in_order(
     side = Side(settings())
     for key in keys:
         side.here.put("p/" + key, b"", USER)
-    scope = Scope.of(prefixes)
+    scope = KeyFilter.of(prefixes)
     bucket = FakeBucket(side.here, "role", prefix="p/", page=2)
     found = [key for within in divide(points, number) for key in listed(scope, bucket, within)]
     assert found == sorted(key for key in keys if scope.covers(key))
 
 
-def listed(scope: Scope, bucket: FakeBucket, within: Range) -> Sequence[str]:
+def listed(scope: KeyFilter, bucket: FakeBucket, within: KeyRange) -> Sequence[str]:
     async def collect() -> list[str]:
         return [row.key async for rows in list_scope(scope, bucket, within) for row in rows]
 
@@ -55,10 +55,10 @@ def test_only_what_is_covered_is_listed() -> None:
             return super().list(after, until, prefix)
 
     bucket = Noting(Side(settings()).here, "role")
-    listed(Scope.of(["b/", "a/", "a/x", "c/"]), bucket, Range("", "b/k"))
+    listed(KeyFilter.of(["b/", "a/", "a/x", "c/"]), bucket, KeyRange("", "b/k"))
     assert asked == [("", "b/k", "a/"), ("", "b/k", "b/")]
 
 
 def test_names_tell_scopes_apart() -> None:
-    assert EVERYTHING.name == "" == Scope.of(["", "a"]).name
-    assert Scope.of(["a", "b"]).name == Scope.of(["b", "a", "ab"]).name != Scope.of(["a", "c"]).name
+    assert EVERYTHING.name == "" == KeyFilter.of(["", "a"]).name
+    assert KeyFilter.of(["a", "b"]).name == KeyFilter.of(["b", "a", "ab"]).name != KeyFilter.of(["a", "c"]).name

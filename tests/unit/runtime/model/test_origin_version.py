@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualsync.runtime.model.identify import valid
-from dualsync.runtime.model.origin_version import Identity, Stamp, key_hash
+from dualsync.runtime.model.identify import is_valid_stamp
+from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.settings import SideName
 
 ETAG = st.one_of(
@@ -21,10 +21,10 @@ STAMP = st.builds(
     Stamp,
     st.from_regex(r"[a-z0-9][a-z0-9-]{0,39}", fullmatch=True),
     st.text(st.characters(codec="utf-8"), max_size=40).map(key_hash),
-    st.builds(Identity, st.sampled_from(SideName), st.integers(0, 10**11 - 1), ETAG),
+    st.builds(OriginVersion, st.sampled_from(SideName), st.integers(0, 10**11 - 1), ETAG),
     st.integers(0, 10**15 - 1),
 )
-GOOD = Stamp("p", key_hash("k"), Identity(SideName.CN, 1_700_000_000, "5d41402abc4b2a76b9719d911017c592-12"), 42)
+GOOD = Stamp("p", key_hash("k"), OriginVersion(SideName.CN, 1_700_000_000, "5d41402abc4b2a76b9719d911017c592-12"), 42)
 
 
 @given(STAMP)
@@ -36,7 +36,7 @@ def test_a_stamp_survives_the_header(stamp: Stamp) -> None:
 
 
 def test_a_stamp_leaves_room_for_the_users_metadata() -> None:
-    longest = Stamp("p" * 40, key_hash("k"), Identity(SideName.GLOBAL, 10**10 - 1, "f" * 32 + "-10000"), 50 << 40)
+    longest = Stamp("p" * 40, key_hash("k"), OriginVersion(SideName.GLOBAL, 10**10 - 1, "f" * 32 + "-10000"), 50 << 40)
     assert len(longest.encode()) <= 160
 
 
@@ -75,11 +75,11 @@ def test_garbled_or_of_another_version_it_is_none(text: str) -> None:
 
 
 def test_it_is_bound_to_pair_key_and_size() -> None:
-    assert valid(GOOD, "p", "k", 42)
-    assert not valid(GOOD, "q", "k", 42)
-    assert not valid(GOOD, "p", "copy-of-k", 42)
-    assert not valid(GOOD, "p", "k", 43)
-    assert not valid(replace(GOOD, key_hash=key_hash("other")), "p", "k", 42)
+    assert is_valid_stamp(GOOD, "p", "k", 42)
+    assert not is_valid_stamp(GOOD, "q", "k", 42)
+    assert not is_valid_stamp(GOOD, "p", "copy-of-k", 42)
+    assert not is_valid_stamp(GOOD, "p", "k", 43)
+    assert not is_valid_stamp(replace(GOOD, key_hash=key_hash("other")), "p", "k", 42)
 
 
 def test_keys_hash_alike_on_both_sides_and_unlike_each_other() -> None:
@@ -89,11 +89,11 @@ def test_keys_hash_alike_on_both_sides_and_unlike_each_other() -> None:
 
 
 def test_an_identity_reads_as_side_time_and_etag() -> None:
-    assert str(GOOD.identity) == "cn@1700000000:5d41402abc4b2a76b9719d911017c592-12"
+    assert str(GOOD.version) == "cn@1700000000:5d41402abc4b2a76b9719d911017c592-12"
 
 
 def test_a_restored_version_is_another_and_still_says_what_its_bucket_shows() -> None:
-    first = Identity(SideName.CN, 100, "eee")
+    first = OriginVersion(SideName.CN, 100, "eee")
     again = first.restored(200)
     assert again != first
     assert again.modified == 200

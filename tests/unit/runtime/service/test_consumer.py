@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from dualsync.runtime.errors import GiveUp, Stop, Unavailable
+from dualsync.runtime.errors import FatalError, PermanentError, UnavailableError
 from dualsync.runtime.log import State
 from dualsync.runtime.service.consumer import BATCH, RECEIVERS
-from tests.support.consumer_harness import VISIBILITY, Rig, play, settle
+from tests.support.consumer_harness import VISIBILITY, ConsumerHarness, play, settle
 
 
 def test_it_receives_handles_and_stops() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.queue.add("a", "b")
         await settle()
         assert sorted(rig.done) == ["a", "b"]
@@ -25,7 +25,7 @@ def test_it_receives_handles_and_stops() -> None:
 
 
 def test_stop_drains_what_was_received_and_receives_no_more() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.hold("a", "b")
         rig.queue.add("a", "b")
         await settle()
@@ -43,7 +43,7 @@ def test_stop_drains_what_was_received_and_receives_no_more() -> None:
 
 
 def test_what_a_poll_brings_while_stopping_is_done_too() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.loop.stop()
         rig.queue.add("a")
         await settle()
@@ -54,7 +54,7 @@ def test_what_a_poll_brings_while_stopping_is_done_too() -> None:
 
 
 def test_no_more_than_so_many_at_a_time() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         bodies = [f"m{i}" for i in range(12)]
         rig.hold(*bodies)
         rig.queue.add(*bodies)
@@ -71,7 +71,7 @@ def test_no_more_than_so_many_at_a_time() -> None:
 
 
 def test_a_full_worker_stops_too() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.hold("a", "b")
         rig.queue.add("a", "b", "c")
         await settle()
@@ -84,7 +84,7 @@ def test_a_full_worker_stops_too() -> None:
 
 
 def test_a_poll_asks_for_ten_at_most() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.queue.add(*(f"m{i}" for i in range(25)))
         await settle()
         assert len(rig.done) == 25
@@ -94,7 +94,7 @@ def test_a_poll_asks_for_ten_at_most() -> None:
 
 
 def test_while_polls_come_back_full_several_are_under_way() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         await settle()
         assert len(rig.queue.limits) == 1
         rig.queue.add(*(f"m{i}" for i in range(BATCH)))
@@ -110,7 +110,7 @@ def test_while_polls_come_back_full_several_are_under_way() -> None:
 
 
 def test_polls_under_way_have_their_room() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         bodies = [f"m{i}" for i in range(60)]
         rig.hold(*bodies)
         rig.queue.add(*bodies)
@@ -125,7 +125,7 @@ def test_polls_under_way_have_their_room() -> None:
 
 
 def test_all_polls_under_way_are_heard_at_the_end() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.queue.add(*(f"m{i}" for i in range(BATCH)))
         await settle()
         rig.loop.stop()
@@ -142,7 +142,7 @@ def test_all_polls_under_way_are_heard_at_the_end() -> None:
 
 
 def test_the_heartbeat_extends_what_is_worked_on_and_nothing_else() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow", "quick")
         await rig.clock.pass_(VISIBILITY)
@@ -155,7 +155,7 @@ def test_the_heartbeat_extends_what_is_worked_on_and_nothing_else() -> None:
 
 
 def test_the_heartbeat_goes_on_while_draining() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow")
         await settle()
@@ -167,10 +167,10 @@ def test_the_heartbeat_goes_on_while_draining() -> None:
 
 
 def test_a_heartbeat_that_fails_beats_again() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow")
-        rig.queue.extend_error = Unavailable("time-out")
+        rig.queue.extend_error = UnavailableError("time-out")
         await rig.clock.pass_(VISIBILITY / 3)
         rig.queue.extend_error = None
         await rig.clock.pass_(VISIBILITY / 3)
@@ -183,9 +183,9 @@ def test_a_heartbeat_that_fails_beats_again() -> None:
 # -- the end
 
 
-@pytest.mark.parametrize("error", [Stop("no such table"), ZeroDivisionError("a fault of the program")])
+@pytest.mark.parametrize("error", [FatalError("no such table"), ZeroDivisionError("a fault of the program")])
 def test_a_fatal_error_stops_the_worker_after_the_others_are_done(error: Exception) -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.fails = {"bad": [error]}
         rig.queue.add("slow", "bad")
@@ -200,9 +200,9 @@ def test_a_fatal_error_stops_the_worker_after_the_others_are_done(error: Excepti
         play(story)
 
 
-@pytest.mark.parametrize("error", [Stop("no such queue"), GiveUp("InvalidParameterValue")])
+@pytest.mark.parametrize("error", [FatalError("no such queue"), PermanentError("InvalidParameterValue")])
 def test_a_poll_that_can_never_succeed_stops_the_worker_after_the_others_are_done(error: Exception) -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow")
         await settle()
@@ -219,16 +219,16 @@ def test_a_poll_that_can_never_succeed_stops_the_worker_after_the_others_are_don
 
 def test_a_wrong_setting_found_while_connecting_stops_the_worker() -> None:
     async def story() -> None:
-        rig = Rig()
-        rig.connect_error = Stop("wrong region")
+        rig = ConsumerHarness()
+        rig.connect_error = FatalError("wrong region")
         await asyncio.wait_for(rig.task, 20)
 
-    with pytest.raises(Stop, match="wrong region"):
+    with pytest.raises(FatalError, match="wrong region"):
         asyncio.run(story())
 
 
 def test_a_heartbeat_with_a_fault_of_the_program_stops_the_worker() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow")
         rig.queue.extend_error = ZeroDivisionError("a fault of the program")

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from dualsync.runtime.errors import Changed, CredentialRejected, Denied, DualSyncError, GiveUp, Throttled, Unavailable
+from dualsync.runtime.errors import (
+    AccessDeniedError,
+    CredentialRejectedError,
+    DualSyncError,
+    PermanentError,
+    PreconditionFailedError,
+    ThrottledError,
+    UnavailableError,
+)
 from dualsync.runtime.log import State
-from dualsync.runtime.service.consumer import TROUBLE
-from tests.support.consumer_harness import VISIBILITY, Rig, play, settle
+from dualsync.runtime.service.consumer import CIRCUIT_THRESHOLD
+from tests.support.consumer_harness import VISIBILITY, ConsumerHarness, play, settle
 
 # -- the credential
 
 
 def test_nothing_is_received_before_the_peer_is_there() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.queue.add("a")
         await settle()
         assert rig.queue.limits == []
@@ -26,7 +34,7 @@ def test_nothing_is_received_before_the_peer_is_there() -> None:
 
 
 def test_stopping_while_waiting_for_the_peer() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         await rig.stop()
         assert rig.task.done()
         assert rig.queue.limits == []
@@ -36,9 +44,9 @@ def test_stopping_while_waiting_for_the_peer() -> None:
 
 
 def test_a_rejected_credential_spends_no_receive_and_stops_receiving() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.connecting.clear()
-        rig.fails = {b: [CredentialRejected("ExpiredToken")] for b in ("a", "b", "c")}
+        rig.fails = {b: [CredentialRejectedError("ExpiredToken")] for b in ("a", "b", "c")}
         rig.queue.add("a", "b", "c")
         await settle()
         assert rig.connects == 2  # one for the start, one for all three
@@ -60,8 +68,8 @@ def test_a_rejected_credential_spends_no_receive_and_stops_receiving() -> None:
 
 
 def test_a_credential_that_stays_rejected_is_tried_less_and_less() -> None:
-    async def story(rig: Rig) -> None:
-        rig.fails = {"a": [CredentialRejected("SignatureDoesNotMatch") for _ in range(1000)]}
+    async def story(rig: ConsumerHarness) -> None:
+        rig.fails = {"a": [CredentialRejectedError("SignatureDoesNotMatch") for _ in range(1000)]}
         rig.queue.add("a")
         await settle()
         assert len(rig.tries) <= 3
@@ -76,9 +84,9 @@ def test_a_credential_that_stays_rejected_is_tried_less_and_less() -> None:
 
 
 def test_stopping_while_the_credential_is_rejected_leaves_the_message() -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.connecting.clear()
-        rig.fails = {"a": [CredentialRejected("ExpiredToken")]}
+        rig.fails = {"a": [CredentialRejectedError("ExpiredToken")]}
         rig.queue.add("a")
         await settle()
         await rig.stop()
@@ -93,20 +101,22 @@ def test_stopping_while_the_credential_is_rejected_leaves_the_message() -> None:
 
 
 def test_what_could_not_even_be_postponed_is_left_and_counted() -> None:
-    async def story(rig: Rig) -> None:
-        rig.fails = {"a": [Unavailable("no answer")]}
+    async def story(rig: ConsumerHarness) -> None:
+        rig.fails = {"a": [UnavailableError("no answer")]}
         rig.queue.add("a", "b")
         await settle()
         assert rig.done == ["b"]
-        assert (rig.health.troubles, rig.health.last) == (1, "no answer")
+        assert (rig.health.failures_in_a_row, rig.health.last_failure) == (1, "no answer")
         assert rig.tries.count("a") == 1
 
     play(story)
 
 
-@pytest.mark.parametrize("error", [Throttled("slow down"), Unavailable("reset"), CredentialRejected("expired")])
+@pytest.mark.parametrize(
+    "error", [ThrottledError("slow down"), UnavailableError("reset"), CredentialRejectedError("expired")]
+)
 def test_a_poll_that_fails_is_made_again_after_a_while(error: Exception) -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.queue.errors.append(error)
         rig.queue.add("a")
         await settle()
@@ -117,9 +127,9 @@ def test_a_poll_that_fails_is_made_again_after_a_while(error: Exception) -> None
     play(story)
 
 
-async def open_circuit(rig: Rig) -> None:
+async def open_circuit(rig: ConsumerHarness) -> None:
     """The services stop answering while a poll is under way."""
-    rig.health.troubles, rig.health.last = TROUBLE, "s3 PutObject b/k: timed out"
+    rig.health.failures_in_a_row, rig.health.last_failure = CIRCUIT_THRESHOLD, "s3 PutObject b/k: timed out"
     rig.queue.add("last")
     await settle()
     assert rig.states()[-1] is State.CIRCUIT_OPEN
@@ -127,8 +137,8 @@ async def open_circuit(rig: Rig) -> None:
 
 
 def test_the_circuit_opens_and_closes() -> None:
-    async def story(rig: Rig) -> None:
-        rig.probe_error = Unavailable("nobody there")
+    async def story(rig: ConsumerHarness) -> None:
+        rig.probe_error = UnavailableError("nobody there")
         await open_circuit(rig)
         rig.queue.add("a")
         await rig.clock.pass_(300)
@@ -137,15 +147,15 @@ def test_the_circuit_opens_and_closes() -> None:
         rig.probe_error = None
         await rig.clock.pass_(60)
         assert rig.done == ["last", "a"]
-        assert rig.health.troubles == 0
+        assert rig.health.failures_in_a_row == 0
         assert rig.states() == [State.RUNNING, State.CIRCUIT_OPEN, State.RUNNING]
 
     play(story)
 
 
 def test_an_open_circuit_can_be_stopped() -> None:
-    async def story(rig: Rig) -> None:
-        rig.probe_error = Unavailable("nobody there")
+    async def story(rig: ConsumerHarness) -> None:
+        rig.probe_error = UnavailableError("nobody there")
         await open_circuit(rig)
         await rig.stop()
         assert rig.task.done()
@@ -153,9 +163,11 @@ def test_an_open_circuit_can_be_stopped() -> None:
     play(story)
 
 
-@pytest.mark.parametrize("error", [GiveUp("NoSuchBucket"), Changed("412"), Denied("AccessDenied")])
+@pytest.mark.parametrize(
+    "error", [PermanentError("NoSuchBucket"), PreconditionFailedError("412"), AccessDeniedError("AccessDenied")]
+)
 def test_a_refusal_is_an_answer_too(error: DualSyncError) -> None:
-    async def story(rig: Rig) -> None:
+    async def story(rig: ConsumerHarness) -> None:
         rig.probe_error = error
         await open_circuit(rig)
         rig.queue.add("a")
@@ -166,8 +178,8 @@ def test_a_refusal_is_an_answer_too(error: DualSyncError) -> None:
 
 
 def test_a_probe_that_finds_the_credential_rejected_reads_it_anew() -> None:
-    async def story(rig: Rig) -> None:
-        rig.probe_error = CredentialRejected("expired")
+    async def story(rig: ConsumerHarness) -> None:
+        rig.probe_error = CredentialRejectedError("expired")
         await open_circuit(rig)
         connects = rig.connects
         await rig.clock.pass_(1)

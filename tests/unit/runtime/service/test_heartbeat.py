@@ -10,17 +10,17 @@ import pytest
 from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.model.records import HELD_DELETION, WORKER, WORKER_STALE_SECONDS, Record, is_alive
 from dualsync.runtime.service import latency_histogram
-from dualsync.runtime.service.heartbeat import LOG_INTERVAL_SECONDS, TICK, WINDOW, Vitals
+from dualsync.runtime.service.heartbeat import LOG_INTERVAL_SECONDS, TICK, WINDOW, HeartbeatLog
 from tests.support.fakes.clock import FakeClock, Time
 from tests.support.fakes.ledger import FakeLedger
 from tests.unit.runtime.service.test_operator_controls import Lines
 
 
-def vitals(time: Time, log: Lines | None = None) -> Vitals:
-    return Vitals(log or Lines(), FakeClock(time), "w1")
+def vitals(time: Time, log: Lines | None = None) -> HeartbeatLog:
+    return HeartbeatLog(log or Lines(), FakeClock(time), "w1")
 
 
-def data(vitals: Vitals) -> Any:
+def data(vitals: HeartbeatLog) -> Any:
     return vitals.record(3).data
 
 

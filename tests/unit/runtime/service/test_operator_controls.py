@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from dualsync.runtime.errors import Unavailable
+from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.log import State
-from dualsync.runtime.model.objects import NOTHING, Attributes
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes
 from dualsync.runtime.model.records import CONTROL, WORKER_STALE_SECONDS, Record
-from dualsync.runtime.service.consumer import Loop
-from dualsync.runtime.service.heartbeat import Vitals
-from dualsync.runtime.service.operator_controls import Controls, Orders, read_orders
-from dualsync.runtime.sync.service_health import Health
+from dualsync.runtime.service.consumer import Consumer
+from dualsync.runtime.service.heartbeat import HeartbeatLog
+from dualsync.runtime.service.operator_controls import OperatorControls, Orders, read_orders
+from dualsync.runtime.sync.service_health import ServiceHealth
 from dualsync.runtime.transfer.throttle import Throttle, ThrottledBucket
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.clock import FakeClock, Time
@@ -35,9 +35,9 @@ class Lines:
         return [line["state"] for line in self.lines if line["event"] == "state"]
 
 
-def controls(ledger: FakeLedger, time: Time, log: Lines, throttle: Throttle | None = None) -> Controls:
+def controls(ledger: FakeLedger, time: Time, log: Lines, throttle: Throttle | None = None) -> OperatorControls:
     clock = FakeClock(time)
-    return Controls(ledger, clock, log, throttle or Throttle(clock))
+    return OperatorControls(ledger, clock, log, throttle or Throttle(clock))
 
 
 def test_orders_survive_the_ledger_and_strangers() -> None:
@@ -78,7 +78,7 @@ def test_without_a_ledger_the_last_orders_stand() -> None:
 
         async def records(self, kind: str) -> AsyncIterator[Record]:
             if self.broken:
-                raise Unavailable("dynamodb: no answer")
+                raise UnavailableError("dynamodb: no answer")
             async for record in super().records(kind):
                 yield record
 
@@ -104,7 +104,7 @@ def test_workers_share_a_limit() -> None:
 
     async def story() -> None:
         for name in ("a", "b", "gone"):
-            await Vitals(Lines(), clock, name).tell(ledger)
+            await HeartbeatLog(Lines(), clock, name).tell(ledger)
             if name == "gone":
                 record = ledger.table.records["worker", "gone"]
                 ledger.table.records["worker", "gone"] = Record(
@@ -159,7 +159,7 @@ def test_bytes_are_limited_in_both_ways() -> None:
     async def story() -> None:
         start = time.now
         for number in range(5):
-            await bucket.put(str(number), b"x" * 1000, Attributes(), None, NOTHING)
+            await bucket.put(str(number), b"x" * 1000, Attributes(), None, MUST_NOT_EXIST)
         assert 2.9 <= time.now - start <= 4.1
         start = time.now
         reading = await bucket.read("1")
@@ -169,7 +169,7 @@ def test_bytes_are_limited_in_both_ways() -> None:
         assert time.now - start >= 0.5
         throttle.limit(0, 0)
         start = time.now
-        await bucket.put("more", b"x" * 100_000, Attributes(), None, NOTHING)
+        await bucket.put("more", b"x" * 100_000, Attributes(), None, MUST_NOT_EXIST)
         assert time.now == start
 
     asyncio.run(story())
@@ -212,14 +212,14 @@ def test_a_paused_loop_receives_nothing() -> None:
         async def ready() -> bool:
             return True
 
-        loop = Loop(
+        loop = Consumer(
             queue=queue,
             clock=Slow(),
             log=log,
             process=nothing,
             connect=ready,
             probe=nothing,
-            health=Health(),
+            health=ServiceHealth(),
             concurrency=4,
             visibility_seconds=30,
             gate=ear,

@@ -7,9 +7,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from dualsync.runtime.errors import CredentialRejected, DualSyncError, GiveUp, Stop, Throttled, Unavailable
+from dualsync.runtime.errors import (
+    CredentialRejectedError,
+    DualSyncError,
+    FatalError,
+    PermanentError,
+    ThrottledError,
+    UnavailableError,
+)
 from dualsync.runtime.log import State
-from dualsync.runtime.service.peer_credential import Verdict, inspect, wait_for_peer
+from dualsync.runtime.service.peer_credential import GuardStatus, inspect, wait_for_peer
 from tests.support.builders import Lines
 from tests.support.fakes.gate import run
 
@@ -64,20 +71,20 @@ MISSING: tuple[Said, Said] = (None, None)
 @pytest.mark.parametrize(
     ("promised", "real", "verdict", "reason"),
     [
-        (PEER, PEER, Verdict.READY, ""),
-        (None, None, Verdict.NOT_YET, "secret is not there yet"),
-        (PEER, CredentialRejected("InvalidClientTokenId"), Verdict.NOT_YET, "InvalidClientTokenId"),
-        (CredentialRejected("no JSON"), None, Verdict.NOT_YET, "no JSON"),
-        (Unavailable("time-out"), None, Verdict.NOT_YET, "time-out"),
-        (PEER, Throttled("slow down"), Verdict.NOT_YET, "slow down"),
-        (PEER, GiveUp("RegionDisabled", "sts"), Verdict.NOT_YET, "RegionDisabled"),
-        ("", PEER, Verdict.REFUSED, "names no user_id"),
-        (PEER, STRANGER, Verdict.REFUSED, f"promises user {PEER}, but its key belongs to {STRANGER}"),
-        (PEER, f"{PEER}:session", Verdict.REFUSED, "belongs to"),
-        (PEER, "", Verdict.REFUSED, "belongs to"),
+        (PEER, PEER, GuardStatus.READY, ""),
+        (None, None, GuardStatus.NOT_YET, "secret is not there yet"),
+        (PEER, CredentialRejectedError("InvalidClientTokenId"), GuardStatus.NOT_YET, "InvalidClientTokenId"),
+        (CredentialRejectedError("no JSON"), None, GuardStatus.NOT_YET, "no JSON"),
+        (UnavailableError("time-out"), None, GuardStatus.NOT_YET, "time-out"),
+        (PEER, ThrottledError("slow down"), GuardStatus.NOT_YET, "slow down"),
+        (PEER, PermanentError("RegionDisabled", "sts"), GuardStatus.NOT_YET, "RegionDisabled"),
+        ("", PEER, GuardStatus.REFUSED, "names no user_id"),
+        (PEER, STRANGER, GuardStatus.REFUSED, f"promises user {PEER}, but its key belongs to {STRANGER}"),
+        (PEER, f"{PEER}:session", GuardStatus.REFUSED, "belongs to"),
+        (PEER, "", GuardStatus.REFUSED, "belongs to"),
     ],
 )
-def test_what_the_guard_says(promised: Said, real: Said, verdict: Verdict, reason: str) -> None:
+def test_what_the_guard_says(promised: Said, real: Said, verdict: GuardStatus, reason: str) -> None:
     answer = run(inspect(Credential([(promised, real)])))
     assert answer.verdict is verdict
     assert reason in answer.reason
@@ -85,13 +92,13 @@ def test_what_the_guard_says(promised: Said, real: Said, verdict: Verdict, reaso
 
 def test_ready_at_once_without_waiting_or_a_word() -> None:
     credential, clock, log = Credential([READY]), Clock(), Lines()
-    assert run(wait_for_peer(credential, clock, log)) is Verdict.READY
+    assert run(wait_for_peer(credential, clock, log)) is GuardStatus.READY
     assert (credential.used, clock.slept, log.kept) == (1, [], [])
 
 
 def test_it_waits_longer_and_longer_and_says_so_once() -> None:
     credential, clock, log = Credential([MISSING] * 9 + [READY]), Clock(), Lines()
-    assert run(wait_for_peer(credential, clock, log)) is Verdict.READY
+    assert run(wait_for_peer(credential, clock, log)) is GuardStatus.READY
     assert clock.slept == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert [line["state"] for line in log.of("state")] == [State.WAITING_FOR_PEER]
     assert credential.used == 1
@@ -99,7 +106,7 @@ def test_it_waits_longer_and_longer_and_says_so_once() -> None:
 
 def test_each_new_reason_is_said() -> None:
     credential, log = Credential([MISSING, (PEER, STRANGER), (PEER, STRANGER), MISSING, READY]), Lines()
-    assert run(wait_for_peer(credential, Clock(), log)) is Verdict.READY
+    assert run(wait_for_peer(credential, Clock(), log)) is GuardStatus.READY
     assert [(level, fields["state"]) for level, _, fields in log.kept] == [
         ("WARNING", State.WAITING_FOR_PEER),
         ("ERROR", State.GUARD_REFUSED),
@@ -109,24 +116,24 @@ def test_each_new_reason_is_said() -> None:
 
 def test_a_refused_credential_is_never_used() -> None:
     credential, clock = Credential([(PEER, STRANGER)]), Clock()
-    assert run(wait_for_peer(credential, clock, Lines(), tries=20)) is not Verdict.READY
+    assert run(wait_for_peer(credential, clock, Lines(), tries=20)) is not GuardStatus.READY
     assert (credential.used, credential.looks, len(clock.slept)) == (0, 20, 19)
 
 
 def test_a_finder_looks_a_few_times_and_leaves_it() -> None:
     credential, clock = Credential([MISSING]), Clock()
-    assert run(wait_for_peer(credential, clock, Lines(), tries=3)) is not Verdict.READY
+    assert run(wait_for_peer(credential, clock, Lines(), tries=3)) is not GuardStatus.READY
     assert (credential.looks, clock.slept) == (3, [1, 2])
 
 
 def test_what_only_a_person_can_mend_ends_the_waiting() -> None:
-    with pytest.raises(Stop, match="wrong region"):
-        run(wait_for_peer(Credential([(Stop("wrong region"), None)]), Clock(), Lines()))
+    with pytest.raises(FatalError, match="wrong region"):
+        run(wait_for_peer(Credential([(FatalError("wrong region"), None)]), Clock(), Lines()))
 
 
 def test_the_wrong_buckets_are_refused_and_only_a_proven_key_asks() -> None:
     wrong = Credential([READY], wrong="bucket b is not account 2's")
     answer = run(inspect(wrong))
-    assert (answer.verdict, answer.reason) == (Verdict.REFUSED, "bucket b is not account 2's")
+    assert (answer.verdict, answer.reason) == (GuardStatus.REFUSED, "bucket b is not account 2's")
     stranger = Credential([(PEER, STRANGER)], wrong="never asked")
     assert "belongs to" in run(inspect(stranger)).reason

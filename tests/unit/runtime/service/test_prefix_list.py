@@ -7,13 +7,27 @@ import json
 
 import pytest
 
-from dualsync.runtime.errors import CredentialRejected, Denied, DualSyncError, GiveUp, Stop, Unavailable
+from dualsync.runtime.errors import (
+    AccessDeniedError,
+    CredentialRejectedError,
+    DualSyncError,
+    FatalError,
+    PermanentError,
+    UnavailableError,
+)
 from dualsync.runtime.log import Outcome, State
-from dualsync.runtime.model.key_filter import EVERYTHING, Scope
-from dualsync.runtime.model.ledger_entry import Entry
-from dualsync.runtime.service.prefix_list import LARGEST, PERIOD, SOON, PrefixList, Watched, parse
-from dualsync.runtime.service.receive_gate import Gates
-from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter
+from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.service.prefix_list import (
+    MAX_LIST_BYTES,
+    PREFIX_LIST_POLL_SECONDS,
+    SOON,
+    PrefixList,
+    PrefixListWatcher,
+    parse,
+)
+from dualsync.runtime.service.receive_gate import ReceiveGates
+from dualsync.runtime.sync.handler import MessageHandler
 from tests.support.builders import PEERS_USER, USER, Journal, Lines, Side, settings
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.gate import run
@@ -30,7 +44,7 @@ class Given:
         self.journal = Journal()
         self.file = PrefixList(FakeBucket(self.side.here, "role", gate=self.journal.gate), FILE)
         self.log = Lines()
-        self.watched = Watched(self.file, self.side.context.clock, self.log)
+        self.watched = PrefixListWatcher(self.file, self.side.context.clock, self.log)
         if text is not None:
             self.write(text)
 
@@ -55,7 +69,7 @@ class Given:
     ],
 )
 def test_a_prefix_a_line_exactly_as_it_stands(text: bytes, prefixes: tuple[str, ...]) -> None:
-    assert parse(text) == Scope(tuple(sorted(prefixes)))
+    assert parse(text) == KeyFilter(tuple(sorted(prefixes)))
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"\r\n\n", b"\xef\xbb\xbf\n"])
@@ -76,28 +90,28 @@ def test_without_a_key_all_keys_count_and_nothing_is_asked() -> None:
         (None, "is not in the bucket"),
         (b"", "names no prefix"),
         (b"\xff", "is not UTF-8"),
-        (b"x" * (LARGEST + 1), f"has {LARGEST + 1} bytes"),
+        (b"x" * (MAX_LIST_BYTES + 1), f"has {MAX_LIST_BYTES + 1} bytes"),
     ],
 )
 def test_what_is_no_list_stops_the_finder_and_keeps_the_worker_waiting(text: bytes | None, why: str) -> None:
     given = Given(text)
-    with pytest.raises(Stop, match=rf"^DUALSYNC_PREFIX_LIST_FILE='{FILE}' {why}.*: put a text file there"):
+    with pytest.raises(FatalError, match=rf"^DUALSYNC_PREFIX_LIST_FILE='{FILE}' {why}.*: put a text file there"):
         run(given.file.read())
     assert given.poll() is State.WAITING_FOR_LIST
     assert why in given.watched.why
 
 
-@pytest.mark.parametrize("error", [Denied("AccessDenied"), GiveUp("InvalidObjectState")])
+@pytest.mark.parametrize("error", [AccessDeniedError("AccessDenied"), PermanentError("InvalidObjectState")])
 @pytest.mark.parametrize("call", ["local.head", "local.get"])
 def test_what_may_not_be_read_is_no_list(error: DualSyncError, call: str) -> None:
     given = Given()
     given.journal.faults[call] = error
-    with pytest.raises(Stop, match="can't be read"):
+    with pytest.raises(FatalError, match="can't be read"):
         run(given.file.read())
     assert given.poll() is State.WAITING_FOR_LIST
 
 
-@pytest.mark.parametrize("error", [Unavailable("500"), CredentialRejected("ExpiredToken")])
+@pytest.mark.parametrize("error", [UnavailableError("500"), CredentialRejectedError("ExpiredToken")])
 def test_a_bucket_that_does_not_answer_says_nothing_of_the_list(error: DualSyncError) -> None:
     given = Given()
     given.journal.faults["local.head"] = error
@@ -144,28 +158,28 @@ class Sleeps:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         if len(self.slept) == self._naps:
-            raise Unavailable("enough")
+            raise UnavailableError("enough")
 
 
 def test_it_looks_again_by_and_by_and_sooner_while_there_is_none() -> None:
     given, clock = Given(None), Sleeps(3)
-    watched = Watched(given.file, clock, given.log)
+    watched = PrefixListWatcher(given.file, clock, given.log)
 
     async def story() -> None:
         await watched.poll()
         given.write(b"a/\n")
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await watched.watch()
 
     run(story())
-    assert clock.slept == [SOON, PERIOD, PERIOD]
+    assert clock.slept == [SOON, PREFIX_LIST_POLL_SECONDS, PREFIX_LIST_POLL_SECONDS]
 
 
 # -- the worker
 
 
-def worker(side: Side, *prefixes: str) -> Worker:
-    return Worker(side.context, covers=Scope.of(prefixes).covers)
+def worker(side: Side, *prefixes: str) -> MessageHandler:
+    return MessageHandler(side.context, covers=KeyFilter.of(prefixes).covers)
 
 
 def test_a_worker_leaves_what_the_list_does_not_name() -> None:
@@ -177,7 +191,7 @@ def test_a_worker_leaves_what_the_list_does_not_name() -> None:
     assert side.there.current("b/1") is None
     assert side.outcomes() == {Outcome.COPIED: 1, Outcome.SKIPPED: 1}
     assert side.log.of("outcome")[1]["reason"] == "not in the prefix list"
-    assert side.entry("b/1") == Entry("b/1")
+    assert side.entry("b/1") == LedgerEntry("b/1")
 
 
 def test_what_left_the_list_is_not_deleted_nor_are_its_findings_acted_on() -> None:
@@ -223,7 +237,7 @@ class Door:
 def test_gates_are_open_when_all_are() -> None:
     async def story() -> None:
         doors = Door(State.PAUSED), Door(State.WAITING_FOR_LIST)
-        gates = Gates(doors)
+        gates = ReceiveGates(doors)
         for door in doors:
             assert gates.closed
             assert (gates.state, gates.why) == (door.state, door.why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dualsync.runtime.service.store_warnings import PERIOD, tell, tell_of_archives
+from dualsync.runtime.service.store_warnings import STORE_POLL_SECONDS, tell, tell_of_archives
 from tests.support.builders import Lines
 from tests.support.fakes.clock import FakeClock, Time
 from tests.support.fakes.gate import run
@@ -31,9 +31,9 @@ def test_a_store_without_conditional_writes_is_named_once() -> None:
     run(tell({"local": here, "remote": there}, Clock(time), log))
     assert [(at - start, names) for at, names in said] == [
         (0, []),
-        (PERIOD, []),
-        (2 * PERIOD, ["remote"]),
-        (3 * PERIOD, ["remote", "local"]),
+        (STORE_POLL_SECONDS, []),
+        (2 * STORE_POLL_SECONDS, ["remote"]),
+        (3 * STORE_POLL_SECONDS, ["remote", "local"]),
     ]
     assert "If-Match" in str(log.of("store")[0]["reason"])
 

@@ -6,17 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from dualsync.runtime.errors import Changed, GiveUp
-from dualsync.runtime.model.objects import Seen
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.errors import PermanentError, PreconditionFailedError
+from dualsync.runtime.model.objects import ObjectHead
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.sync.conflict_copy import conflict_name, is_conflict_name, keep_loser
-from dualsync.runtime.sync.decision import Sighting
-from dualsync.runtime.transfer.multipart import SourceChanged
+from dualsync.runtime.sync.decision import ObservedVersion
+from dualsync.runtime.transfer.multipart import SourceChangedError
 from tests.support.builders import CN, GLOBAL, USER, Side, settings
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.gate import run
 
-LOSER = Identity(CN, 1_700_000_000, "5D41402abc4b2a76b9719d911017c592-3")
+LOSER = OriginVersion(CN, 1_700_000_000, "5D41402abc4b2a76b9719d911017c592-3")
 
 
 def test_the_name_says_side_time_and_content() -> None:
@@ -25,9 +25,9 @@ def test_the_name_says_side_time_and_content() -> None:
 
 def test_names_of_other_losers_differ() -> None:
     others = [
-        Identity(GLOBAL, LOSER.modified, LOSER.etag),
-        Identity(CN, LOSER.modified + 1, LOSER.etag),
-        Identity(CN, LOSER.modified, "0" * 32),
+        OriginVersion(GLOBAL, LOSER.modified, LOSER.etag),
+        OriginVersion(CN, LOSER.modified + 1, LOSER.etag),
+        OriginVersion(CN, LOSER.modified, "0" * 32),
     ]
     assert len({conflict_name("k", i) for i in (LOSER, *others)}) == 4
 
@@ -70,9 +70,11 @@ class World(Side):
         self.there.put("k", b"loser", USER)
         version = self.there.current("k")
         assert version is not None
-        self.seen = version.seen
-        self.loser = Sighting(version.seen, Identity(GLOBAL, version.seen.modified, version.seen.etag), False)
-        self.name = conflict_name("k", self.loser.identity)
+        self.head = version.seen
+        self.loser = ObservedVersion(
+            version.seen, OriginVersion(GLOBAL, version.seen.modified, version.seen.etag), False
+        )
+        self.name = conflict_name("k", self.loser.version)
 
     def keep(self, key: str = "k") -> None:
         run(keep_loser(self.context, key, self.loser, self.context.remote))
@@ -89,7 +91,7 @@ def test_it_is_kept_on_both_sides_as_a_replica() -> None:
     for store in (world.here, world.there):
         version = store.current(world.name)
         assert version is not None
-        assert version.seen.stamp == world.context.stamp(world.name, world.loser.identity, 5)
+        assert version.seen.stamp == world.context.stamp(world.name, world.loser.version, 5)
 
 
 def test_kept_twice_it_is_as_kept_once() -> None:
@@ -111,7 +113,7 @@ def test_a_loser_replaced_meanwhile_is_looked_at_again() -> None:
     world = World()
     for change in (lambda: world.there.put("k", b"newer", USER), lambda: world.there.delete("k", USER)):
         change()
-        with pytest.raises(Changed, match="was replaced while it was kept"):
+        with pytest.raises(PreconditionFailedError, match="was replaced while it was kept"):
             world.keep()
     assert world.held(world.name) == [None, None]
 
@@ -120,7 +122,7 @@ def test_a_loser_not_read_to_its_end_is_not_taken_for_kept() -> None:
     world = World()
 
     class Torn:
-        seen: Seen = world.seen
+        head: ObjectHead = world.head
 
         async def chunks(self) -> AsyncIterator[bytes]:
             yield b"los"
@@ -132,7 +134,7 @@ def test_a_loser_not_read_to_its_end_is_not_taken_for_kept() -> None:
         async def read(self, key: str) -> Torn:  # type: ignore[override]
             return Torn()
 
-    with pytest.raises(SourceChanged):
+    with pytest.raises(SourceChangedError):
         run(keep_loser(world.context, "k", world.loser, Holder(world.there, USER)))
 
 
@@ -149,6 +151,6 @@ def test_an_archived_loser_is_a_dead_letter_of_its_own_kind() -> None:
     """The winner could travel: unlike an archived object that is found anew in each run, this waits for a person."""
     world = World()
     world.there.archive("k")
-    with pytest.raises(GiveUp) as e:
+    with pytest.raises(PermanentError) as e:
         world.keep()
     assert e.value.reason == "loser archived"

@@ -10,30 +10,40 @@ from hypothesis import strategies as st
 
 from dualsync.runtime.messages.sync_request import Cause
 from dualsync.runtime.model.conflict_order import wins
-from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
-from dualsync.runtime.model.objects import Attributes, Seen
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.objects import Attributes, ObjectHead
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import ConflictPolicy, SideName
-from dualsync.runtime.sync.decision import PATIENCE, PATIENCE_IN_A_TIE, PATIENCE_UNSURE, Deed, Sighting, View, decide
+from dualsync.runtime.sync.decision import (
+    WAIT_ATTEMPTS,
+    WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN,
+    WAIT_ATTEMPTS_IN_A_TIE,
+    Action,
+    KeyState,
+    ObservedVersion,
+    decide,
+)
 from tests.support.builders import CN, GLOBAL, stamp
 
-NEVER_WAIT = max(PATIENCE, PATIENCE_IN_A_TIE, PATIENCE_UNSURE)
+NEVER_WAIT = max(WAIT_ATTEMPTS, WAIT_ATTEMPTS_IN_A_TIE, WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN)
 NEWEST = ConflictPolicy.NEWEST
 
 
-def users(side: SideName, modified: int, etag: str) -> Sighting:
+def users(side: SideName, modified: int, etag: str) -> ObservedVersion:
     """Written by a user in that side's bucket."""
-    return Sighting(Seen(etag, 3, modified), Identity(side, modified, etag), False)
+    return ObservedVersion(ObjectHead(etag, 3, modified), OriginVersion(side, modified, etag), False)
 
 
-def replica(of: Sighting, modified: int) -> Sighting:
+def replica(of: ObservedVersion, modified: int) -> ObservedVersion:
     """Written by a worker, then."""
-    return Sighting(Seen(of.seen.etag, 3, modified, stamp(of.identity)), of.identity, True)
+    return ObservedVersion(ObjectHead(of.head.etag, 3, modified, stamp(of.version)), of.version, True)
 
 
-def proof(local: Sighting, remote: Sighting) -> Agreement:
-    return Agreement(
-        local.identity, Held(local.seen.etag, local.seen.modified), Held(remote.seen.etag, remote.seen.modified)
+def proof(local: ObservedVersion, remote: ObservedVersion) -> SyncedVersion:
+    return SyncedVersion(
+        local.version,
+        CopyState(local.head.etag, local.head.modified),
+        CopyState(remote.head.etag, remote.head.modified),
     )
 
 
@@ -41,25 +51,27 @@ OLD, MINE, LATER = users(CN, 10, "old"), users(CN, 20, "mine"), users(CN, 40, "l
 THEIRS = users(GLOBAL, 30, "theirs")
 OLD_THERE, MINE_THERE, LATER_THERE = replica(OLD, 11), replica(MINE, 21), replica(LATER, 41)
 THEIRS_HERE = replica(THEIRS, 31)
-NEVER = Entry("k")
-AGREED = Entry("k", 1, agreed=proof(OLD, OLD_THERE))
-AGREED_THEIRS = Entry("k", 1, agreed=proof(THEIRS_HERE, THEIRS))
-EXPIRED = Entry("k", 1, expired=proof(OLD, OLD_THERE))
-DEAD = Entry("k", 1, dead=(proof(OLD, OLD_THERE),), deleted="5", died=50)
-DEAD_THEIRS = Entry("k", 1, dead=(proof(THEIRS_HERE, THEIRS),), deleted="5", died=50)
-KNOWN_DEAD = replace(AGREED_THEIRS, deleted="5", died=25)
+NEVER = LedgerEntry("k")
+AGREED = LedgerEntry("k", 1, synced=proof(OLD, OLD_THERE))
+AGREED_THEIRS = LedgerEntry("k", 1, synced=proof(THEIRS_HERE, THEIRS))
+EXPIRED = LedgerEntry("k", 1, expired=proof(OLD, OLD_THERE))
+DEAD = LedgerEntry("k", 1, deleted_versions=(proof(OLD, OLD_THERE),), last_deletion="5", deleted_at=50)
+DEAD_THEIRS = LedgerEntry("k", 1, deleted_versions=(proof(THEIRS_HERE, THEIRS),), last_deletion="5", deleted_at=50)
+KNOWN_DEAD = replace(AGREED_THEIRS, last_deletion="5", deleted_at=25)
 OLDEST_HERE = replica(users(GLOBAL, 15, "oldest"), 31)
-KNOWN_OLDEST = Entry("k", 1, agreed=proof(OLDEST_HERE, users(GLOBAL, 15, "oldest")), deleted="5", died=25)
-UNRECORDED = Entry("k", 1, deleted="5", died=50)
+KNOWN_OLDEST = LedgerEntry(
+    "k", 1, synced=proof(OLDEST_HERE, users(GLOBAL, 15, "oldest")), last_deletion="5", deleted_at=25
+)
+UNRECORDED = LedgerEntry("k", 1, last_deletion="5", deleted_at=50)
 
 
 @dataclass(frozen=True)
 class Row:
     name: str
-    deed: Deed
-    local: Sighting | None = None
-    remote: Sighting | None = None
-    entry: Entry = NEVER
+    deed: Action
+    local: ObservedVersion | None = None
+    remote: ObservedVersion | None = None
+    entry: LedgerEntry = NEVER
     cause: Cause = Cause.CREATED
     deletion: bool = False
     travel: bool = True
@@ -69,21 +81,22 @@ class Row:
     attempt: int = NEVER_WAIT
     spent: str = ""
     policy: ConflictPolicy = NEWEST
-    loser: Sighting | None = None
+    loser: ObservedVersion | None = None
 
 
-D, FINDING, REMOVED = Deed, Cause.FINDING, Cause.REMOVED
-COPY_OF_THEIRS = Sighting(Seen("theirs", 3, 35), Identity(CN, 35, "theirs"), False)
+D, FINDING, REMOVED = Action, Cause.FINDER, Cause.REMOVED
+COPY_OF_THEIRS = ObservedVersion(ObjectHead("theirs", 3, 35), OriginVersion(CN, 35, "theirs"), False)
 RELABELLED = replace(
-    COPY_OF_THEIRS, seen=replace(COPY_OF_THEIRS.seen, attributes=Attributes(content_type="text/plain"))
+    COPY_OF_THEIRS, head=replace(COPY_OF_THEIRS.head, attributes=Attributes(content_type="text/plain"))
 )
 ROWS = [
-    Row("nothing anywhere", D.BURY, cause=REMOVED),
+    Row("nothing anywhere", D.RECORD_TOMBSTONE, cause=REMOVED),
     # here and there
-    Row("the same version", D.AGREE, MINE, MINE_THERE),
-    Row("the same content by users of both", D.AGREE, COPY_OF_THEIRS, THEIRS),
+    Row("the same version", D.RECORD_SYNCED, MINE, MINE_THERE),
+    Row("the same content by users of both", D.RECORD_SYNCED, COPY_OF_THEIRS, THEIRS),
     Row("the same bytes with other metadata are a conflict", D.PUSH, RELABELLED, THEIRS, loser=THEIRS),
-    Row("as agreed here, a former version of ours there", D.PUSH, MINE, OLD_THERE, Entry("k", 1, proof(MINE, MINE))),
+    Row("as agreed here, a former version of ours there", D.PUSH, MINE, OLD_THERE, LedgerEntry("k", 1, proof(MINE,
+    MINE))),
     Row("as agreed here, changed there, by event", D.NOTHING, OLD, THEIRS, AGREED),
     Row("as agreed here, changed there, by finding", D.PULL, OLD, THEIRS, AGREED, FINDING),
     Row("changed here, as agreed there", D.PUSH, MINE, OLD_THERE, AGREED),
@@ -94,8 +107,8 @@ ROWS = [
     Row("a replica here, a user's version there", D.NOTHING, THEIRS_HERE, users(GLOBAL, 60, "x")),
     Row("a user's version here, a former one of ours there", D.PUSH, LATER, OLD_THERE),
     # conflicts
-    Row("a conflict waits for echoes", D.WAIT, MINE, THEIRS, attempt=PATIENCE - 1),
-    Row("in a tie longer", D.WAIT, users(CN, 30, "x"), THEIRS, attempt=PATIENCE_IN_A_TIE - 1),
+    Row("a conflict waits for echoes", D.WAIT, MINE, THEIRS, attempt=WAIT_ATTEMPTS - 1),
+    Row("in a tie longer", D.WAIT, users(CN, 30, "x"), THEIRS, attempt=WAIT_ATTEMPTS_IN_A_TIE - 1),
     Row("a conflict won", D.PUSH, LATER, THEIRS, loser=THEIRS),
     Row("a conflict lost, by event", D.NOTHING, MINE, THEIRS, loser=MINE),
     Row("a conflict lost, by finding: its holder may know better", D.NOTHING, MINE, THEIRS, cause=FINDING, loser=MINE),
@@ -105,7 +118,7 @@ ROWS = [
     Row("global preferred", D.NOTHING, LATER, THEIRS, policy=ConflictPolicy.PREFER_GLOBAL, loser=LATER),
     Row(
         "the later one loses to the preferred side, if no echo says that it had seen the other",
-        D.WAIT, MINE, THEIRS, policy=ConflictPolicy.PREFER_CN, attempt=PATIENCE_IN_A_TIE - 1,
+        D.WAIT, MINE, THEIRS, policy=ConflictPolicy.PREFER_CN, attempt=WAIT_ATTEMPTS_IN_A_TIE - 1,
     ),
     Row("both changed since agreed", D.PUSH, LATER, THEIRS, AGREED, loser=THEIRS),
     Row("crossed, both deleted since", D.DELETE_BOTH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD),
@@ -127,10 +140,11 @@ ROWS = [
     Row("new here over a tombstone", D.PUSH, LATER, None, DEAD),
     Row("a replica is never copied back", D.NOTHING, THEIRS_HERE),
     Row("not even by a finding, while it is young", D.NOTHING, THEIRS_HERE, cause=FINDING),
-    Row("noted when no ledger knows of it", D.NOTE, THEIRS_HERE, cause=FINDING, settled=True),
-    Row("and copied when it is seen so again", D.PUSH, THEIRS_HERE, cause=FINDING, settled=True, alone=True),
-    Row("the same beside a tombstone of another", D.NOTE, THEIRS_HERE, None, UNRECORDED, FINDING, settled=True),
-    Row("the same beside the proof of another", D.NOTE, THEIRS_HERE, None, AGREED, FINDING, settled=True),
+    Row("noted when no ledger knows of it", D.MARK_UNMATCHED, THEIRS_HERE, cause=FINDING, settled=True),
+    Row("and copied when it is seen so again", D.PUSH, THEIRS_HERE, cause=FINDING, settled=True,
+    alone=True),
+    Row("the same beside a tombstone of another", D.MARK_UNMATCHED, THEIRS_HERE, None, UNRECORDED, FINDING, settled=True),
+    Row("the same beside the proof of another", D.MARK_UNMATCHED, THEIRS_HERE, None, AGREED, FINDING, settled=True),
     Row("a copy after its deletion", D.DELETE_LOCAL, replica(THEIRS, 60), None, DEAD_THEIRS),
     Row("the same beside another version", D.DELETE_LOCAL, replica(THEIRS, 60), LATER_THERE, DEAD_THEIRS),
     # only there
@@ -158,7 +172,7 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_row(row: Row) -> None:
     decision = decide(
-        View(
+        KeyState(
             side=CN,
             cause=row.cause,
             attempt=row.attempt,
@@ -166,47 +180,47 @@ def test_row(row: Row) -> None:
             local=row.local,
             remote=row.remote,
             policy=row.policy,
-            deletion=row.deletion,
+            may_delete=row.deletion,
             deletions_travel=row.travel,
             settled=row.settled,
-            alone=row.alone,
+            unmatched=row.alone,
             stale=row.stale,
-            spent=row.spent,
+            superseded_etag=row.spent,
         )
     )
-    assert (decision.deed, decision.loser) == (row.deed, row.loser.identity if row.loser else None)
+    assert (decision.action, decision.loser) == (row.deed, row.loser.version if row.loser else None)
 
 
 # -- what holds for every row
 
 ETAG, TIME = st.sampled_from(["a", "b", "c"]), st.integers(1, 4)
-IDENTITY = st.builds(Identity, st.sampled_from(SideName), TIME, ETAG)
-AGREEMENT = st.builds(Agreement, IDENTITY, *[st.builds(Held, ETAG, st.none() | TIME)] * 2)
+IDENTITY = st.builds(OriginVersion, st.sampled_from(SideName), TIME, ETAG)
+AGREEMENT = st.builds(SyncedVersion, IDENTITY, *[st.builds(CopyState, ETAG, st.none() | TIME)] * 2)
 ENTRY = st.builds(
-    Entry,
+    LedgerEntry,
     st.just("k"),
     revision=st.integers(0, 1),
-    agreed=st.none() | AGREEMENT,
+    synced=st.none() | AGREEMENT,
     expired=st.none() | AGREEMENT,
-    dead=st.lists(AGREEMENT, max_size=2).map(tuple),
-    deleted=st.sampled_from(["", "5"]),
-    died=TIME,
+    deleted_versions=st.lists(AGREEMENT, max_size=2).map(tuple),
+    last_deletion=st.sampled_from(["", "5"]),
+    deleted_at=TIME,
 )
 
 
 @st.composite
-def sightings(draw: st.DrawFn, side: SideName) -> Sighting:
+def sightings(draw: st.DrawFn, side: SideName) -> ObservedVersion:
     """Any object in that side's bucket."""
     etag, modified = draw(ETAG), draw(TIME)
     if draw(st.booleans()):
         return users(side, modified, etag)
     identity = draw(IDENTITY)
-    return Sighting(Seen(etag, 3, modified, stamp(identity)), identity, True)
+    return ObservedVersion(ObjectHead(etag, 3, modified, stamp(identity)), identity, True)
 
 
 HERE, THERE = sightings(CN), sightings(GLOBAL)
 VIEW = st.builds(
-    View,
+    KeyState,
     side=st.just(CN),
     cause=st.sampled_from(Cause),
     attempt=st.integers(0, 4),
@@ -214,97 +228,97 @@ VIEW = st.builds(
     local=st.none() | HERE,
     remote=st.none() | THERE,
     policy=st.sampled_from(ConflictPolicy),
-    deletion=st.booleans(),
+    may_delete=st.booleans(),
     deletions_travel=st.booleans(),
     settled=st.booleans(),
-    spent=st.just("") | ETAG,
+    superseded_etag=st.just("") | ETAG,
 )
 
 
 @given(VIEW)
-def test_a_deed_has_what_it_acts_on(view: View) -> None:
-    deed = decide(view).deed
+def test_a_deed_has_what_it_acts_on(view: KeyState) -> None:
+    deed = decide(view).action
     here, there = view.local is not None, view.remote is not None
     possible = {
-        Deed.NOTHING: here or there,
-        Deed.AGREE: here and there,
-        Deed.WAIT: here and there and view.attempt < NEVER_WAIT,
-        Deed.BURY: not here and not there,
-        Deed.PUSH: here,
-        Deed.PULL: there,
-        Deed.DELETE_LOCAL: here,
-        Deed.DELETE_REMOTE: there,
-        Deed.DELETE_BOTH: here and there,
-        Deed.NOTE: here and not there,
+        Action.NOTHING: here or there,
+        Action.RECORD_SYNCED: here and there,
+        Action.WAIT: here and there and view.attempt < NEVER_WAIT,
+        Action.RECORD_TOMBSTONE: not here and not there,
+        Action.PUSH: here,
+        Action.PULL: there,
+        Action.DELETE_LOCAL: here,
+        Action.DELETE_REMOTE: there,
+        Action.DELETE_BOTH: here and there,
+        Action.MARK_UNMATCHED: here and not there,
     }
     assert possible[deed]
 
 
 @given(VIEW)
-def test_a_users_version_is_deleted_only_if_both_sides_held_it_and_deletions_travel(view: View) -> None:
-    deed = decide(view).deed
-    gone = {Deed.DELETE_LOCAL: view.local, Deed.DELETE_REMOTE: view.remote}.get(deed)
-    if gone is not None and not gone.replica:
-        assert view.entry.agreed is not None
-        assert gone.identity == view.entry.agreed.identity
+def test_a_users_version_is_deleted_only_if_both_sides_held_it_and_deletions_travel(view: KeyState) -> None:
+    deed = decide(view).action
+    gone = {Action.DELETE_LOCAL: view.local, Action.DELETE_REMOTE: view.remote}.get(deed)
+    if gone is not None and not gone.is_replica:
+        assert view.entry.synced is not None
+        assert gone.version == view.entry.synced.version
         assert view.deletions_travel
 
 
 @given(VIEW)
-def test_only_replicas_are_deleted_on_both_sides_at_once(view: View) -> None:
-    if decide(view).deed is Deed.DELETE_BOTH:
+def test_only_replicas_are_deleted_on_both_sides_at_once(view: KeyState) -> None:
+    if decide(view).action is Action.DELETE_BOTH:
         assert view.local is not None
         assert view.remote is not None
-        assert view.local.replica
-        assert view.remote.replica
+        assert view.local.is_replica
+        assert view.remote.is_replica
         assert view.deletions_travel
 
 
 @given(VIEW)
-def test_nothing_is_deleted_that_no_entry_and_no_event_knows_of(view: View) -> None:
-    deed = decide(replace(view, entry=NEVER, spent="")).deed
-    assert deed not in (Deed.DELETE_LOCAL, Deed.DELETE_REMOTE)
+def test_nothing_is_deleted_that_no_entry_and_no_event_knows_of(view: KeyState) -> None:
+    deed = decide(replace(view, entry=NEVER, superseded_etag="")).action
+    assert deed not in (Action.DELETE_LOCAL, Action.DELETE_REMOTE)
 
 
 @given(VIEW)
-def test_only_a_finding_pulls(view: View) -> None:
-    if view.cause is not Cause.FINDING:
-        assert decide(view).deed is not Deed.PULL
+def test_only_a_finding_pulls(view: KeyState) -> None:
+    if view.cause is not Cause.FINDER:
+        assert decide(view).action is not Action.PULL
 
 
 @given(VIEW)
-def test_a_loser_is_a_users_and_the_other_one_wins(view: View) -> None:
+def test_a_loser_is_a_users_and_the_other_one_wins(view: KeyState) -> None:
     loser = decide(view).loser
     if loser is not None:
         assert view.local is not None
         assert view.remote is not None
-        assert not view.local.replica
-        assert not view.remote.replica
-        ours, theirs = view.local.identity, view.remote.identity
+        assert not view.local.is_replica
+        assert not view.remote.is_replica
+        ours, theirs = view.local.version, view.remote.version
         winner = theirs if loser == ours else ours
         assert wins(winner, loser, view.policy)
 
 
 @given(HERE, THERE, st.sampled_from(ConflictPolicy), st.sampled_from(Cause), st.sampled_from(Cause))
 def test_without_a_ledger_both_sides_decide_for_the_same_version(
-    here: Sighting, there: Sighting, policy: ConflictPolicy, cause: Cause, peers_cause: Cause
+    here: ObservedVersion, there: ObservedVersion, policy: ConflictPolicy, cause: Cause, peers_cause: Cause
 ) -> None:
-    ours = decide(View(CN, cause, NEVER_WAIT, NEVER, here, there, policy))
-    theirs = decide(View(GLOBAL, peers_cause, NEVER_WAIT, NEVER, there, here, policy))
-    assert (ours.deed is Deed.AGREE) == (theirs.deed is Deed.AGREE)
+    ours = decide(KeyState(CN, cause, NEVER_WAIT, NEVER, here, there, policy))
+    theirs = decide(KeyState(GLOBAL, peers_cause, NEVER_WAIT, NEVER, there, here, policy))
+    assert (ours.action is Action.RECORD_SYNCED) == (theirs.action is Action.RECORD_SYNCED)
     kept = {
         side
         for decision, own, other in ((ours, CN, GLOBAL), (theirs, GLOBAL, CN))
-        for deed, side in ((Deed.PUSH, own), (Deed.PULL, other))
-        if decision.deed is deed
+        for deed, side in ((Action.PUSH, own), (Action.PULL, other))
+        if decision.action is deed
     }
     assert len(kept) <= 1
-    if cause is Cause.FINDING and peers_cause is Cause.FINDING and ours.deed is not Deed.AGREE:
+    if cause is Cause.FINDER and peers_cause is Cause.FINDER and ours.action is not Action.RECORD_SYNCED:
         assert kept  # two findings bring any two versions together
     if ours.loser and theirs.loser:
         assert ours.loser == theirs.loser
 
 
 @given(IDENTITY, IDENTITY, st.sampled_from(ConflictPolicy))
-def test_of_two_versions_one_wins(a: Identity, b: Identity, policy: ConflictPolicy) -> None:
+def test_of_two_versions_one_wins(a: OriginVersion, b: OriginVersion, policy: ConflictPolicy) -> None:
     assert wins(a, b, policy) + wins(b, a, policy) == (a != b)

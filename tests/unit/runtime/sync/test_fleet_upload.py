@@ -9,16 +9,16 @@ from itertools import pairwise
 
 import pytest
 
-from dualsync.runtime.errors import Denied, GiveUp, Throttled
+from dualsync.runtime.errors import AccessDeniedError, PermanentError, ThrottledError
 from dualsync.runtime.messages import part_request_codec
-from dualsync.runtime.messages.parser import Unreadable, parse, portion_of
-from dualsync.runtime.messages.part_request import Portion
+from dualsync.runtime.messages.parser import UnreadableMessageError, parse_message, parse_part_request
+from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.model.objects import Part
 from dualsync.runtime.model.records import UPLOAD
-from dualsync.runtime.sync.fleet_upload import STALL_SECONDS, STALLS, WATCH_SECONDS, portions
-from dualsync.runtime.sync.handler import Worker
+from dualsync.runtime.sync.fleet_upload import MAX_STALLS, STALL_SECONDS, WATCH_SECONDS, part_requests
+from dualsync.runtime.sync.handler import MessageHandler
 from dualsync.runtime.transfer import upload_record_codec
-from dualsync.runtime.transfer.upload_record import Upload
+from dualsync.runtime.transfer.upload_record import UploadRecord
 from tests.support.builders import USER, Journal, Side, settings
 from tests.support.fakes.gate import Step, kill, run, stepping_gate
 from tests.support.fakes.notification import body
@@ -58,7 +58,7 @@ class World(Side):
         assert message is not None
         run(self.worker.process(message))
 
-    def upload(self) -> Upload | None:
+    def upload(self) -> UploadRecord | None:
         for record in self.ledger.table.records.values():
             if record.kind == UPLOAD:
                 return upload_record_codec.decode(record)
@@ -76,7 +76,7 @@ def world(**changes: object) -> World:
 def test_every_part_is_a_message_and_the_last_calls_for_the_completion() -> None:
     w = world()
     w.begin()
-    assert [(p.first, p.last) for p in map(portion_of, (x.body for x in w.parts())) if p] == [
+    assert [(p.first, p.last) for p in map(parse_part_request, (x.body for x in w.parts())) if p] == [
         (n, n) for n in range(1, 5)
     ]
     (look,) = w.looks()
@@ -96,7 +96,7 @@ def test_every_part_is_a_message_and_the_last_calls_for_the_completion() -> None
     w.do(look)
     assert not w.broker.letters
     assert w.outcomes() == {"postponed": 1, "carried": 4, "copied": 1, "agreed": 1}
-    assert w.entry().agreed is not None
+    assert w.entry().synced is not None
 
 
 def test_two_looks_that_find_all_parts_write_once() -> None:
@@ -185,7 +185,7 @@ def test_what_does_not_move_is_sent_again_ever_more_seldom_and_then_given_up() -
             sent |= new
             times.append(w.time.now)
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert len(gaps) == STALLS
+    assert len(gaps) == MAX_STALLS
     assert all(gap >= STALL_SECONDS for gap in gaps)
     assert gaps[1:] == sorted(gaps[1:])
     assert times[-1] - times[0] < 2 * 86400
@@ -231,18 +231,20 @@ def test_a_part_that_is_refused_waits_and_is_buried_with_its_reason() -> None:
     w = World(settings(denied_seconds=100), gate=journal.gate)
     w.begin()
     first = w.parts()[0]
-    journal.faults["remote.put_part"] = Throttled("SlowDown")
+    journal.faults["remote.put_part"] = ThrottledError("SlowDown")
     w.do(first)
     again = w.parts()[-1]
-    assert portion_of(again.body) == replace(portion_of(first.body) or Portion("", "", "", "", 1, 1), attempt=1)
-    journal.faults["remote.put_part"] = Denied("AccessDenied")
+    assert parse_part_request(again.body) == replace(
+        parse_part_request(first.body) or PartRequest("", "", "", "", 1, 1), attempt=1
+    )
+    journal.faults["remote.put_part"] = AccessDeniedError("AccessDenied")
     w.time.now += 1000
     w.do(again)  # only from now on is it refused
     w.time.now += 101
     assert w.broker.dead == []
     w.do(w.parts()[-1])
     assert w.broker.dead[0][1] == "denied: AccessDenied"
-    journal.faults["remote.put_part"] = GiveUp("KMS.DisabledException")
+    journal.faults["remote.put_part"] = PermanentError("KMS.DisabledException")
     w.do(w.parts()[0])
     assert w.broker.dead[1][1] == "KMS.DisabledException"
 
@@ -266,7 +268,7 @@ def test_a_peers_giant_is_fetched_in_parts_too() -> None:
     w.time.now += 10_000
     w.there.put("k", CONTENT, USER)
     w.do(w.broker.send('{"dualsync": {"key": "k", "cause": "finding", "careful": true}}'))
-    assert {p.route for p in (portion_of(x.body) for x in w.parts()) if p} == {"remote>local"}
+    assert {p.route for p in (parse_part_request(x.body) for x in w.parts()) if p} == {"remote>local"}
     for letter in (*w.parts(), *w.looks()):
         w.do(letter)
     version = w.here.current("k")
@@ -290,7 +292,7 @@ def test_a_process_carries_few_portions_at_a_time() -> None:
         return await read(key, start, end, etag)
 
     async def all_at_once() -> None:
-        worker = Worker(w.context, lanes=asyncio.Semaphore(2))
+        worker = MessageHandler(w.context, lanes=asyncio.Semaphore(2))
         messages = [m for letter in w.parts() if (m := w.broker.take(letter)) is not None]
         await asyncio.gather(*map(worker.process, messages))
 
@@ -304,8 +306,16 @@ def test_a_process_carries_few_portions_at_a_time() -> None:
 # -- messages
 
 
-UPLOAD_OF_NINE = Upload(
-    route="local>remote", key="k", to="t", etag="e", size=90, length=10, stamp="", attributes="", id="u"
+UPLOAD_OF_NINE = UploadRecord(
+    route="local>remote",
+    key="k",
+    target_key="t",
+    etag="e",
+    size=90,
+    part_length=10,
+    stamp="",
+    attributes="",
+    upload_id="u",
 )
 
 
@@ -320,10 +330,12 @@ UPLOAD_OF_NINE = Upload(
     ],
 )
 def test_missing_parts_go_side_by_side(missing: tuple[int, ...], size: int, runs: list[tuple[int, int]]) -> None:
-    made = list(portions(UPLOAD_OF_NINE, list(missing), size, 5.0))
+    made = list(part_requests(UPLOAD_OF_NINE, list(missing), size, 5.0))
     assert [(p.first, p.last) for p in made] == runs
-    assert all((p.key, p.to, p.upload, p.route, p.since) == ("k", "t", "u", "local>remote", 5.0) for p in made)
-    assert [portion_of(part_request_codec.encode(p)) for p in made] == made
+    assert all(
+        (p.key, p.target_key, p.upload_id, p.route, p.first_sent) == ("k", "t", "u", "local>remote", 5.0) for p in made
+    )
+    assert [parse_part_request(part_request_codec.encode(p)) for p in made] == made
 
 
 GOOD = {"key": "k", "route": "local>remote", "to": "k", "upload": "u", "first": 1, "last": 2}
@@ -345,8 +357,8 @@ GOOD = {"key": "k", "route": "local>remote", "to": "k", "upload": "u", "first": 
     ids=str,
 )
 def test_what_is_no_message_of_parts_is_unreadable(fields: object) -> None:
-    with pytest.raises(Unreadable):
-        portion_of(json.dumps({part_request_codec.MEMBER: fields}))
+    with pytest.raises(UnreadableMessageError):
+        parse_part_request(json.dumps({part_request_codec.MEMBER: fields}))
     w = world()
     w.do(w.broker.send(json.dumps({part_request_codec.MEMBER: fields})))
     assert w.outcomes() == {"failed": 1}
@@ -354,6 +366,6 @@ def test_what_is_no_message_of_parts_is_unreadable(fields: object) -> None:
 
 def test_whoever_only_wants_the_key_gets_a_look() -> None:
     w = world()
-    (look,) = parse(json.dumps({part_request_codec.MEMBER: GOOD}), w.context.principals, lambda key: key, 7.0)
-    assert (look.key, look.careful, look.since) == ("k", True, 7.0)
-    assert portion_of('{"Records": []}') is None
+    (look,) = parse_message(json.dumps({part_request_codec.MEMBER: GOOD}), w.context.principals, lambda key: key, 7.0)
+    assert (look.key, look.full_check, look.first_sent) == ("k", True, 7.0)
+    assert parse_part_request('{"Records": []}') is None

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from dualsync.runtime.errors import Corrupt
+from dualsync.runtime.errors import ChecksumMismatchError
 from dualsync.runtime.messages import part_request_codec
-from dualsync.runtime.messages.parser import portion_of
+from dualsync.runtime.messages.parser import parse_part_request
 from dualsync.runtime.sync.fleet_upload import STALL_SECONDS
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.multipart import CORRUPT_ATTEMPTS, CORRUPT_SECONDS
@@ -134,7 +134,7 @@ def test_a_small_object_that_never_arrives_whole_is_given_up() -> None:
     async def put(*_: object) -> None:
         nonlocal looks
         looks += 1
-        raise Corrupt("BadDigest")
+        raise ChecksumMismatchError("BadDigest")
 
     w.remote.put = put  # type: ignore[method-assign,assignment]
     w.work(event)
@@ -149,11 +149,13 @@ def test_a_part_that_never_arrives_whole_is_left_to_the_look_that_watches() -> N
     w.flipped = 1 << 30
     tries = 0
     letter: Letter | None = w.parts()[0]
-    first = portion_of(w.parts()[0].body)
+    first = parse_part_request(w.parts()[0].body)
     while letter is not None:
         w.do(letter)
         tries += 1
-        letter = next((x for x in w.parts() if (p := portion_of(x.body)) and first and p.first == first.first), None)
+        letter = next(
+            (x for x in w.parts() if (p := parse_part_request(x.body)) and first and p.first == first.first), None
+        )
     assert tries == CORRUPT_ATTEMPTS + 1
     w.flipped = 0
     w.time.now += STALL_SECONDS
@@ -183,7 +185,8 @@ def test_what_was_noted_while_a_part_was_found_unfit_does_not_hide_it() -> None:
         upload = w.upload()
         assert upload is not None
         await w.ledger.claim(
-            upload_record_codec.encode(replace(upload, sent=upload.sent + 1)), upload_record_codec.encode(upload)
+            upload_record_codec.encode(replace(upload, requests_sent=upload.requests_sent + 1)),
+            upload_record_codec.encode(upload),
         )
         return await read_part(key, number, length, etag)
 

@@ -37,10 +37,10 @@ def test_a_users_write_arrives_with_its_stamp_and_the_ledger_knows() -> None:
     assert here is not None
     assert there is not None
     assert there.body == b"abc"
-    proof = world.entry().agreed
+    proof = world.entry().synced
     assert proof is not None
-    assert there.seen.stamp == world.context.stamp("k", proof.identity, 3)
-    assert (proof.identity.etag, proof.local.etag, proof.remote.etag) == (event.etag, event.etag, there.seen.etag)
+    assert there.seen.stamp == world.context.stamp("k", proof.version, 3)
+    assert (proof.version.etag, proof.local.etag, proof.remote.etag) == (event.etag, event.etag, there.seen.etag)
     assert world.outcomes() == {"copied": 1}
     assert not world.broker.letters
 
@@ -52,8 +52,8 @@ def test_a_users_deletion_arrives_and_leaves_a_tombstone() -> None:
     world.delete("k")
     world.work()
     assert held(world.there) is None
-    assert world.entry().agreed is None
-    assert len(world.entry().dead) == 1
+    assert world.entry().synced is None
+    assert len(world.entry().deleted_versions) == 1
     assert world.outcomes() == {"copied": 1, "deleted": 1}
 
 
@@ -149,7 +149,7 @@ def test_an_echo_writes_nothing_and_says_the_line_people_look_for(named: str) ->
     world.there.put("k", b"abc", USER)
     theirs = world.there.current("k")
     assert theirs is not None
-    identity = world.context.sight_remote(theirs.seen, world.entry()).identity
+    identity = world.context.observe_remote(theirs.seen, world.entry()).version
     world.here.put("k", b"abc", DEDICATED, Attributes(), world.context.stamp("k", identity, 3))
     event = world.events[-1]
     world.work(replace(event, principal=named + DEDICATED))
@@ -157,9 +157,9 @@ def test_an_echo_writes_nothing_and_says_the_line_people_look_for(named: str) ->
     assert not set(journal.calls) & set(writes)
     assert world.outcomes() == {"cancelled": 1}
     assert world.log.of("outcome")[0]["message"] == ECHO_LINE
-    proof = world.entry().agreed
+    proof = world.entry().synced
     assert proof is not None
-    assert proof.identity == identity
+    assert proof.version == identity
 
 
 def test_a_test_event_is_acknowledged() -> None:
@@ -182,7 +182,7 @@ def test_prefixes_are_exchanged() -> None:
     world = side(local_prefix="in/", remote_prefix="copy/of/")
     world.work(world.put("in/k", b"x"))
     assert held(world.there, "copy/of/k") == b"x"
-    assert world.entry("k").agreed is not None
+    assert world.entry("k").synced is not None
 
 
 @pytest.mark.parametrize("text", ["garbage", "{}", '{"Records": [{}]}'])
@@ -237,7 +237,7 @@ def test_killed_anywhere_the_message_is_there_until_all_is_durable(deletion: boo
             ended = True
         else:
             kill(coroutine)
-        done = held(world.there) == (None if deletion else b"x") and (world.entry().agreed is None) is deletion
+        done = held(world.there) == (None if deletion else b"x") and (world.entry().synced is None) is deletion
         assert done or world.broker.letters
         if ended:
             assert done

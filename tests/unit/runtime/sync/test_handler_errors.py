@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
-from dualsync.runtime.errors import Busy, Changed, CredentialRejected, Denied, GiveUp, Stop, Throttled, Unavailable
+from dualsync.runtime.errors import (
+    AccessDeniedError,
+    ConcurrentWriteError,
+    CredentialRejectedError,
+    FatalError,
+    PermanentError,
+    PreconditionFailedError,
+    ThrottledError,
+    UnavailableError,
+)
 from dualsync.runtime.messages import sync_request_codec
-from dualsync.runtime.messages.sync_request import Cause, Look
+from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from tests.support.builders import Journal, Side, settings
 from tests.support.fakes.gate import run
 from tests.support.fakes.store import Store, Version
@@ -25,7 +34,7 @@ def held(store: Store, key: str = "k") -> bytes | None:
     return None if version is None else version.body
 
 
-def postponed(world: Side) -> list[tuple[Look, float]]:
+def postponed(world: Side) -> list[tuple[SyncRequest, float]]:
     """Looks that wait in the queue, and for how many seconds more."""
     found = []
     for letter in world.broker.letters.values():
@@ -54,20 +63,20 @@ def test_what_can_never_succeed_is_buried_with_its_reason_and_the_rest_goes_on()
     assert not world.broker.letters
 
 
-@pytest.mark.parametrize("error", [Changed("412"), Busy("409")])
+@pytest.mark.parametrize("error", [PreconditionFailedError("412"), ConcurrentWriteError("409")])
 def test_a_contended_key_is_looked_at_again_later_with_open_eyes(error: Exception) -> None:
     journal = Journal()
     world = side(journal)
     journal.faults["remote.put"] = error
     world.work(world.put("k", b"x"))
     [(look, delay)] = postponed(world)
-    assert (look.key, look.cause, look.careful, look.attempt) == ("k", Cause.CREATED, True, 1)
+    assert (look.key, look.cause, look.full_check, look.attempt) == ("k", Cause.CREATED, True, 1)
     assert delay == world.settings.retry_delay_seconds
     assert journal.calls[-2:] == ["queue.send", "queue.delete"]
     assert world.outcomes() == {"postponed": 1}
 
 
-@pytest.mark.parametrize("error", [Changed("revision"), Unavailable("no answer")])
+@pytest.mark.parametrize("error", [PreconditionFailedError("revision"), UnavailableError("no answer")])
 def test_what_was_written_but_not_recorded_is_told_to_the_next_look(error: Exception) -> None:
     journal = Journal()
     world = side(journal)
@@ -77,7 +86,7 @@ def test_what_was_written_but_not_recorded_is_told_to_the_next_look(error: Excep
     [(look, delay)] = postponed(world)
     there = world.there.current("k")
     assert there is not None
-    assert look.wrote.remote.etag == there.seen.etag
+    assert look.unrecorded.remote.etag == there.seen.etag
     del journal.faults["ledger.put"]
     journal.calls.clear()
     world.time.now += delay
@@ -85,16 +94,16 @@ def test_what_was_written_but_not_recorded_is_told_to_the_next_look(error: Excep
     assert message is not None
     run(world.worker.process(message))
     assert "remote.put" not in journal.calls
-    assert world.entry().agreed is not None
+    assert world.entry().synced is not None
 
 
 def test_it_waits_longer_each_time_but_never_longer_than_the_queue_can() -> None:
     journal = Journal()
-    journal.faults["remote.head"] = Busy("409")
+    journal.faults["remote.head"] = ConcurrentWriteError("409")
     delays = []
     for attempt in range(12):
         world = side(journal)
-        look = replace(Look("k", Cause.CREATED, since=world.time.now, careful=True), attempt=attempt)
+        look = replace(SyncRequest("k", Cause.CREATED, first_sent=world.time.now, full_check=True), attempt=attempt)
         run(world.worker.process(world.message(sync_request_codec.encode(look))))
         delays += [delay for _, delay in postponed(world)]
     assert delays == sorted(delays)
@@ -104,18 +113,20 @@ def test_it_waits_longer_each_time_but_never_longer_than_the_queue_can() -> None
 
 def test_a_key_that_stays_contended_is_buried_after_so_many_looks() -> None:
     journal = Journal()
-    journal.faults["remote.head"] = Changed("412")
+    journal.faults["remote.head"] = PreconditionFailedError("412")
     world = side(journal, contention_attempts=3)
     world.put("k", b"x")
     for attempt, outcome in ((2, "postponed"), (3, "buried")):
-        look = replace(Look("k", Cause.CREATED, careful=True), attempt=attempt)
+        look = replace(SyncRequest("k", Cause.CREATED, full_check=True), attempt=attempt)
         run(world.worker.process(world.message(sync_request_codec.encode(look))))
         assert world.outcomes()[outcome] == 1
     [(_, reason)] = world.broker.dead
     assert reason.startswith("contended: ")
 
 
-@pytest.mark.parametrize("error", [Unavailable("time-out"), Throttled("slow down"), Denied("AccessDenied")])
+@pytest.mark.parametrize(
+    "error", [UnavailableError("time-out"), ThrottledError("slow down"), AccessDeniedError("AccessDenied")]
+)
 def test_silence_of_a_service_is_nobodys_attempt_and_is_never_buried_for_being_late(error: Exception) -> None:
     journal = Journal()
     world = side(journal, contention_attempts=1)
@@ -123,7 +134,7 @@ def test_silence_of_a_service_is_nobodys_attempt_and_is_never_buried_for_being_l
     world.work(world.put("k", b"x"))
     for _ in range(5):
         [(look, delay)] = postponed(world)
-        assert (look.attempt, look.careful) == (0, True)
+        assert (look.attempt, look.full_check) == (0, True)
         assert 15 <= delay <= 900
         world.time.now += delay
         [letter] = world.broker.letters.values()
@@ -131,7 +142,9 @@ def test_silence_of_a_service_is_nobodys_attempt_and_is_never_buried_for_being_l
         assert message is not None
         run(world.worker.process(message))
     assert world.broker.dead == []
-    assert world.health.troubles == (0 if isinstance(error, Denied) else 6)  # a refusal is an answer
+    assert world.health.failures_in_a_row == (
+        0 if isinstance(error, AccessDeniedError) else 6
+    )  # a refusal is an answer
     del journal.faults["remote.put"]
     [(_, delay)] = postponed(world)
     world.time.now += delay
@@ -139,25 +152,27 @@ def test_silence_of_a_service_is_nobodys_attempt_and_is_never_buried_for_being_l
     assert message is not None
     run(world.worker.process(message))
     assert held(world.there) == b"x"
-    assert world.health.troubles == 0
+    assert world.health.failures_in_a_row == 0
 
 
 def test_the_peer_away_for_days_loses_nothing() -> None:
     journal = Journal()
     world = side(journal)
-    journal.faults["remote.head"] = Unavailable("no route")
-    look = Look("k", Cause.CREATED, since=world.time.now - 5 * 86400, careful=True)
+    journal.faults["remote.head"] = UnavailableError("no route")
+    look = SyncRequest("k", Cause.CREATED, first_sent=world.time.now - 5 * 86400, full_check=True)
     run(world.worker.process(world.message(sync_request_codec.encode(look))))
     [(again, delay)] = postponed(world)
-    assert (again.since, delay) == (look.since, 900)
+    assert (again.first_sent, delay) == (look.first_sent, 900)
     assert world.broker.dead == []
 
 
 def test_a_denial_that_nobody_mends_is_buried_in_the_end() -> None:
     journal = Journal()
     world = side(journal)
-    journal.faults["remote.head"] = Denied("AccessDenied")
-    look = Look("k", Cause.CREATED, denied=world.time.now - world.settings.denied_seconds - 1, careful=True)
+    journal.faults["remote.head"] = AccessDeniedError("AccessDenied")
+    look = SyncRequest(
+        "k", Cause.CREATED, denied_since=world.time.now - world.settings.denied_seconds - 1, full_check=True
+    )
     run(world.worker.process(world.message(sync_request_codec.encode(look))))
     [(_, reason)] = world.broker.dead
     assert reason.startswith("denied: ")
@@ -166,32 +181,40 @@ def test_a_denial_that_nobody_mends_is_buried_in_the_end() -> None:
 def test_a_denial_after_days_of_silence_still_has_its_hours() -> None:
     journal = Journal()
     world = side(journal)
-    journal.faults["remote.head"] = Denied("AccessDenied")
+    journal.faults["remote.head"] = AccessDeniedError("AccessDenied")
     days_ago = world.time.now - 5 * 86400
-    first = Look("k", Cause.CREATED, since=days_ago, careful=True)
+    first = SyncRequest("k", Cause.CREATED, first_sent=days_ago, full_check=True)
     run(world.worker.process(world.message(sync_request_codec.encode(first))))
     [(look, delay)] = postponed(world)
-    assert (look.since, look.denied, delay) == (days_ago, world.time.now, world.settings.retry_delay_seconds)
+    assert (look.first_sent, look.denied_since, delay) == (days_ago, world.time.now, world.settings.retry_delay_seconds)
     assert world.broker.dead == []
 
 
 def test_what_is_denied_says_for_how_long_and_begins_anew_after_another_trouble() -> None:
     journal = Journal()
     world = side(journal)
-    journal.faults["remote.head"] = Denied("AccessDenied")
-    look = Look("k", Cause.CREATED, since=world.time.now, denied=world.time.now - 1000, careful=True)
+    journal.faults["remote.head"] = AccessDeniedError("AccessDenied")
+    look = SyncRequest(
+        "k", Cause.CREATED, first_sent=world.time.now, denied_since=world.time.now - 1000, full_check=True
+    )
     run(world.worker.process(world.message(sync_request_codec.encode(look))))
     [(level, _, line)] = [kept for kept in world.log.kept if kept[1] == "outcome"]
     assert (level, line["outcome"], line["denied_seconds"]) == ("WARNING", "postponed", 1000.0)
-    for error, denied in ((Unavailable("time-out"), 0.0), (Changed("412"), 0.0), (Denied("no"), look.denied)):
+    for error, denied in (
+        (UnavailableError("time-out"), 0.0),
+        (PreconditionFailedError("412"), 0.0),
+        (AccessDeniedError("no"), look.denied_since),
+    ):
         journal.faults["remote.head"] = error
         world.broker.letters.clear()
         run(world.worker.process(world.message(sync_request_codec.encode(look))))
         [(again, _)] = postponed(world)
-        assert again.denied == denied
+        assert again.denied_since == denied
 
 
-@pytest.mark.parametrize("error", [CredentialRejected("ExpiredToken"), Stop("no such table"), ZeroDivisionError()])
+@pytest.mark.parametrize(
+    "error", [CredentialRejectedError("ExpiredToken"), FatalError("no such table"), ZeroDivisionError()]
+)
 def test_what_is_the_process_s_business_leaves_the_message(error: Exception) -> None:
     journal = Journal()
     world = side(journal)
@@ -203,13 +226,15 @@ def test_what_is_the_process_s_business_leaves_the_message(error: Exception) -> 
     assert not {"queue.delete", "queue.send", "queue.bury"} & set(journal.calls)
 
 
-@pytest.mark.parametrize(("fault", "call"), [(Changed("412"), "queue.send"), (GiveUp("never"), "queue.bury")])
+@pytest.mark.parametrize(
+    ("fault", "call"), [(PreconditionFailedError("412"), "queue.send"), (PermanentError("never"), "queue.bury")]
+)
 def test_what_cant_even_be_sent_stays(fault: Exception, call: str) -> None:
     journal = Journal()
     world = side(journal)
-    journal.faults = {"remote.put": fault, call: Unavailable("no queue")}
+    journal.faults = {"remote.put": fault, call: UnavailableError("no queue")}
     event = world.put("k", b"x")
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         world.work(event)
     assert len(world.broker.letters) == 1
     assert "queue.delete" not in journal.calls

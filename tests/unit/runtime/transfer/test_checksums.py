@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from dualsync.runtime.errors import Corrupt, GiveUp, Unavailable
+from dualsync.runtime.errors import ChecksumMismatchError, PermanentError, UnavailableError
 from dualsync.runtime.model.checksums import composite, kind, linear, value
-from dualsync.runtime.model.objects import Attributes, Seen, Written
+from dualsync.runtime.model.objects import Attributes, ObjectHead, PutResult
 from dualsync.runtime.ports import Route
-from tests.support.copy_harness import ATTRIBUTES, Reading, World
+from tests.support.copy_harness import ATTRIBUTES, CopyHarness, MemoryObjectReader
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.store import Store, checksum_of
 
@@ -52,17 +52,17 @@ class Flipping(FakeBucket):
 class Case:
     """A source, and the copier that is to copy it."""
 
-    world: World
+    world: CopyHarness
     source: Flipping
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> ObjectHead:
         version = self.world.source.current("k")
         assert version is not None
         return version.seen
 
-    def copy(self) -> Written:
-        return self.world.copy(Reading(self.seen))
+    def copy(self) -> PutResult:
+        return self.world.copy(MemoryObjectReader(self.seen))
 
     def arrived(self) -> bool:
         """Whole, and with the source's checksum; else nothing may be there."""
@@ -76,8 +76,9 @@ class Case:
 
 
 def case(checksum: str, *parts: bytes, nth: int = -1, always: bool = False, threshold: int = 9) -> Case:
-    """A source with that checksum (as `Upload.checksum` of the fake store has it) in these parts, or in one piece."""
-    world = World()
+    """A source with that checksum (as `UploadRecord.checksum` of the fake store has it) in these parts, or in one
+    piece."""
+    world = CopyHarness()
     source = Flipping(world.source, nth, always)
     world.route = Route(source, world.route.target, "local>remote")
     world.copier = replace(world.copier, threshold=threshold, part_size=8)
@@ -122,7 +123,7 @@ def test_a_byte_that_is_flipped_on_the_way_is_never_seen(
     checksum: str, parts: tuple[bytes, ...], threshold: int, nth: int
 ) -> None:
     c = case(checksum, *parts, nth=nth, threshold=threshold)
-    with pytest.raises(Corrupt):
+    with pytest.raises(ChecksumMismatchError):
         c.copy()
     assert c.world.copied() is None
     c.copy()
@@ -138,7 +139,7 @@ def test_where_no_part_shows_its_checksum_it_is_worked_out(kind: str, nth: int) 
     c.world.source.shows_parts = False
     c.world.route = Route(c.source, Computing(c.world.target, "AIDA"), "local>remote")
     if nth >= 0:
-        with pytest.raises(Corrupt):
+        with pytest.raises(ChecksumMismatchError):
             c.copy()
         assert c.world.copied() is None
     c.copy()
@@ -204,7 +205,7 @@ def test_a_store_that_only_makes_its_own_is_compared_afterwards(nth: int) -> Non
     c = case("crc64nvme", *EVEN, nth=nth)
     c.world.target.own = "crc64nvme"
     if nth >= 0:
-        with pytest.raises(Corrupt):
+        with pytest.raises(ChecksumMismatchError):
             c.copy()
         assert c.world.copied() is None
     c.copy()
@@ -226,7 +227,7 @@ def test_a_store_that_shows_the_wholes_checksum_for_a_part_is_not_believed() -> 
 def test_a_composite_checksum_of_another_number_of_parts_says_nothing() -> None:
     c = case("sha256-", *EVEN)
     odd = replace(c.seen.attributes, checksum=c.seen.attributes.checksum[:-1] + "4")
-    c.world.copy(Reading(replace(c.seen, attributes=odd)))
+    c.world.copy(MemoryObjectReader(replace(c.seen, attributes=odd)))
     copied = c.world.copied()
     assert copied is not None
     assert (copied[0], copied[1].attributes.checksum, len(c.source.reads)) == (CONTENT, "", 3)
@@ -251,7 +252,7 @@ def test_it_goes_in_parts_where_a_store_takes_less_in_one_request() -> None:
     c = case("sha256")
 
     async def put(*_: object) -> None:
-        raise GiveUp("EntityTooLarge", "s3 PutObject: EntityTooLarge (400)")
+        raise PermanentError("EntityTooLarge", "s3 PutObject: EntityTooLarge (400)")
 
     c.world.route.target.put = put  # type: ignore[method-assign,assignment]
     c.copy()
@@ -275,7 +276,7 @@ def test_a_long_part_goes_with_the_checksum_that_its_head_shows(
 ) -> None:
     monkeypatch.setattr("dualsync.runtime.transfer.multipart.LONGEST_WHOLE", 7)
     c = case("crc32c-", *parts, nth=1)
-    with pytest.raises(Corrupt) if parts is EVEN else nullcontext():
+    with pytest.raises(ChecksumMismatchError) if parts is EVEN else nullcontext():
         c.copy()
     if parts is UNEVEN:
         assert c.world.copied() is not None
@@ -292,12 +293,12 @@ def test_an_upload_that_was_left_is_gone_on_with_and_keeps_its_checksums(checksu
     class Breaking(FakeBucket):
         async def put_part(self, key: str, upload_id: str, number: int, *rest: Any) -> Any:
             if number == 2 and not c.source.nth:
-                raise Unavailable("reset")
+                raise UnavailableError("reset")
             return await super().put_part(key, upload_id, number, *rest)
 
     c.source.nth, c.source._flip = 0, lambda what, body: body  # type: ignore[method-assign]
     c.world.route = Route(c.source, Breaking(c.world.target, "AIDA"), "local>remote")
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         c.copy()
     assert c.world.noted() == ["local>remote/k"]
     c.source.nth = 1
@@ -317,7 +318,7 @@ def test_what_has_another_checksum_for_ever_never_arrives() -> None:
     for checksum, parts in (("crc32", EVEN), ("sha256-", EVEN), ("sha256", ())):
         c = case(checksum, *parts, nth=0, always=True)
         for _ in range(3):
-            with pytest.raises(Corrupt):
+            with pytest.raises(ChecksumMismatchError):
                 c.copy()
             assert c.world.copied() is None
 

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualsync.runtime.errors import Changed, GiveUp, Unavailable
-from dualsync.runtime.model.objects import NOTHING, Attributes, Condition
+from dualsync.runtime.errors import PermanentError, PreconditionFailedError, UnavailableError
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Precondition
 from dualsync.runtime.transfer.copier import MAX_PARTS, part_length
-from dualsync.runtime.transfer.multipart import SourceChanged
-from tests.support.copy_harness import ATTRIBUTES, MIB, STAMP, World
+from dualsync.runtime.transfer.multipart import SourceChangedError
+from tests.support.copy_harness import ATTRIBUTES, MIB, STAMP, CopyHarness
 
 
 @pytest.mark.parametrize("chunks", [(b"",), (), (b"abc",), (b"a", b"b", b"c")])
 def test_small_objects_go_whole(chunks: tuple[bytes, ...]) -> None:
-    world = World()
+    world = CopyHarness()
     reading = world.reading(b"".join(chunks))
     reading.content = chunks
     written = world.copy(reading)
@@ -31,9 +31,9 @@ def test_small_objects_go_whole(chunks: tuple[bytes, ...]) -> None:
 
 def test_nothing_in_one_part_goes_whole() -> None:
     """A multipart upload of one empty part makes an empty object, which no upload of `size` bytes could."""
-    world = World()
+    world = CopyHarness()
     reading = world.reading(b"")
-    reading.seen = replace(reading.seen, etag="d41d8cd98f00b204e9800998ecf8427e-1")
+    reading.head = replace(reading.head, etag="d41d8cd98f00b204e9800998ecf8427e-1")
     world.copy(reading)
     copied = world.copied()
     assert copied is not None
@@ -42,7 +42,7 @@ def test_nothing_in_one_part_goes_whole() -> None:
 
 @pytest.mark.parametrize("size", [9, MIB - 1, MIB, MIB + 1, 2 * MIB, 2 * MIB + 1])
 def test_large_objects_go_in_parts(size: int) -> None:
-    world = World()
+    world = CopyHarness()
     content = bytes(i % 251 for i in range(size))
     reading = world.reading(content)
     world.copy(reading)
@@ -57,7 +57,7 @@ def test_large_objects_go_in_parts(size: int) -> None:
 
 @pytest.mark.parametrize("content", [b"small", b"larger than nine"])
 def test_attributes_travel_but_the_storage_class_is_the_targets(content: bytes) -> None:
-    world = World()
+    world = CopyHarness()
     world.copy(world.reading(content))
     world.copier = replace(world.copier, include_metadata=False)
     world.copy(world.reading(content), to="bare")
@@ -70,7 +70,7 @@ def test_attributes_travel_but_the_storage_class_is_the_targets(content: bytes) 
 
 @pytest.mark.parametrize("include_metadata", [True, False])
 def test_the_storage_class_is_the_sources_where_that_is_asked_for(include_metadata: bool) -> None:
-    world = World()
+    world = CopyHarness()
     world.copier = replace(world.copier, keep_class=True, include_metadata=include_metadata)
     world.copy(world.reading(b"small"))
     copied = world.copied()
@@ -80,18 +80,18 @@ def test_the_storage_class_is_the_sources_where_that_is_asked_for(include_metada
 
 @pytest.mark.parametrize("content", [b"small", b"larger than nine"])
 def test_the_condition_holds_or_nothing_is_written(content: bytes) -> None:
-    world = World()
+    world = CopyHarness()
     world.target.put("k", b"another", "AIDA")
-    for condition in (NOTHING, Condition("no such etag")):
+    for condition in (MUST_NOT_EXIST, Precondition("no such etag")):
         reading = world.reading(content)
-        with pytest.raises(Changed):
+        with pytest.raises(PreconditionFailedError):
             world.copy(reading, condition)
         assert reading.closed
     assert len(world.target.uploads) <= 1, "what a 412 left is left only once"
     before = world.copied()
     assert before is not None
     assert before[0] == b"another"
-    world.copy(world.reading(content), Condition(before[1].etag))
+    world.copy(world.reading(content), Precondition(before[1].etag))
     after = world.copied()
     assert after is not None
     assert after[0] == content
@@ -100,29 +100,29 @@ def test_the_condition_holds_or_nothing_is_written(content: bytes) -> None:
 
 @pytest.mark.parametrize("chunks", [(b"ab",), (b"ab", b""), (b"abcd",)])
 def test_a_read_of_another_length_is_not_written(chunks: tuple[bytes, ...]) -> None:
-    world = World()
+    world = CopyHarness()
     reading = world.reading(b"abc", *chunks)
-    with pytest.raises(SourceChanged, match="of 3 bytes"):
+    with pytest.raises(SourceChangedError, match="of 3 bytes"):
         world.copy(reading)
     assert world.copied() is None
     assert reading.closed
 
 
 def test_a_read_that_breaks_off_is_closed() -> None:
-    world = World()
+    world = CopyHarness()
     reading = world.reading(b"abc", b"a")
-    reading.error = Unavailable("reset")
-    with pytest.raises(Unavailable):
+    reading.error = UnavailableError("reset")
+    with pytest.raises(UnavailableError):
         world.copy(reading)
     assert reading.closed
     assert world.copied() is None
 
 
 def test_a_source_replaced_meanwhile_is_never_mixed() -> None:
-    world = World()
+    world = CopyHarness()
     reading = world.reading(b"the first version")
     world.source.put("k", b"the later version", "AIDA")
-    with pytest.raises(SourceChanged):
+    with pytest.raises(SourceChangedError):
         world.copy(reading)
     assert world.copied() is None
     assert world.target.uploads == {}
@@ -130,12 +130,12 @@ def test_a_source_replaced_meanwhile_is_never_mixed() -> None:
 
 @pytest.mark.parametrize("include_metadata", [True, False])
 def test_an_archived_object_is_given_up_with_its_storage_class(include_metadata: bool) -> None:
-    world = World()
+    world = CopyHarness()
     world.copier = replace(world.copier, include_metadata=include_metadata)
     reading = world.reading(b"abc")
     glacier = replace(ATTRIBUTES, storage_class="GLACIER")
-    reading.seen = replace(reading.seen, archived=True, attributes=glacier)
-    with pytest.raises(GiveUp, match="storage class GLACIER: restore it first") as e:
+    reading.head = replace(reading.head, archived=True, attributes=glacier)
+    with pytest.raises(PermanentError, match="storage class GLACIER: restore it first") as e:
         world.copy(reading)
     assert e.value.reason == "archived"
     assert reading.closed

@@ -8,14 +8,21 @@ from typing import Any
 
 import pytest
 
-from dualsync.runtime.errors import Busy, Changed, CredentialRejected, GiveUp, Unavailable, UploadGone
-from dualsync.runtime.model.objects import Attributes, Condition, Opened, Part, Written
+from dualsync.runtime.errors import (
+    ConcurrentWriteError,
+    CredentialRejectedError,
+    PermanentError,
+    PreconditionFailedError,
+    UnavailableError,
+    UploadGoneError,
+)
+from dualsync.runtime.model.objects import Attributes, Part, Precondition, PutResult, StartedUpload
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.records import UPLOAD, Record
-from dualsync.runtime.model.streamed_body import Pieces
+from dualsync.runtime.model.streamed_body import StreamedBody
 from dualsync.runtime.ports import Route
-from dualsync.runtime.transfer.multipart import SourceChanged
-from tests.support.copy_harness import ATTRIBUTES, MIB, Reading, World
+from dualsync.runtime.transfer.multipart import SourceChangedError
+from tests.support.copy_harness import ATTRIBUTES, MIB, CopyHarness, MemoryObjectReader
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.ledger import FakeLedger
 from tests.support.fakes.store import Store
@@ -29,7 +36,7 @@ class Breaking(FakeBucket):
     abort_fails = False
 
     async def put_part(
-        self, key: str, upload_id: str, number: int, body: bytes | Pieces, checksum: str = "", declared: str = ""
+        self, key: str, upload_id: str, number: int, body: bytes | StreamedBody, checksum: str = "", declared: str = ""
     ) -> Part:
         if self.part is not None and number == 2:
             raise self.part
@@ -40,17 +47,17 @@ class Breaking(FakeBucket):
         key: str,
         upload_id: str,
         parts: Sequence[Part],
-        condition: Condition,
+        condition: Precondition,
         checksum: str = "",
         declared: str = "",
-    ) -> Written:
+    ) -> PutResult:
         if self.completion is not None:
             raise self.completion
         return await super().complete_upload(key, upload_id, parts, condition, checksum, declared)
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         if self.abort_fails:
-            raise Unavailable("no answer to the abort")
+            raise UnavailableError("no answer to the abort")
         await super().abort_upload(key, upload_id)
 
 
@@ -69,8 +76,8 @@ class Counting(FakeBucket):
 THREE = b"x" * (2 * MIB) + b"yz"
 
 
-def broken(**faults: object) -> tuple[World, Breaking, Counting]:
-    world = World()
+def broken(**faults: object) -> tuple[CopyHarness, Breaking, Counting]:
+    world = CopyHarness()
     target, source = Breaking(world.target, "AIDA"), Counting(world.source)
     world.route = Route(source, target, "local>remote")
     for name, fault in faults.items():
@@ -80,7 +87,9 @@ def broken(**faults: object) -> tuple[World, Breaking, Counting]:
 
 @pytest.mark.parametrize("abort_fails", [False, True])
 @pytest.mark.parametrize("when", ["part", "completion"])
-@pytest.mark.parametrize("error", [GiveUp("the reason"), UploadGone("the reason"), Busy("the reason")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [PermanentError("the reason"), UploadGoneError("the reason"), ConcurrentWriteError("the reason")], ids=repr
+)
 def test_what_fails_for_good_is_aborted_and_its_own_error_is_what_counts(
     error: Exception, when: str, abort_fails: bool
 ) -> None:
@@ -91,7 +100,14 @@ def test_what_fails_for_good_is_aborted_and_its_own_error_is_what_counts(
 
 
 @pytest.mark.parametrize(
-    "error", [Unavailable("reset"), CredentialRejected("expired"), Changed("412"), KeyboardInterrupt()], ids=repr
+    "error",
+    [
+        UnavailableError("reset"),
+        CredentialRejectedError("expired"),
+        PreconditionFailedError("412"),
+        KeyboardInterrupt(),
+    ],
+    ids=repr,
 )
 @pytest.mark.parametrize("when", ["part", "completion"])
 def test_what_may_go_on_is_left_and_gone_on_with(error: BaseException, when: str) -> None:
@@ -106,7 +122,7 @@ def test_what_may_go_on_is_left_and_gone_on_with(error: BaseException, when: str
     before, source.starts = source.starts, []
     version = world.source.current("k")
     assert version is not None
-    world.copy(Reading(version.seen), Condition(current.seen.etag))
+    world.copy(MemoryObjectReader(version.seen), Precondition(current.seen.etag))
     copied = world.copied()
     assert copied is not None
     assert copied[0] == THREE
@@ -115,10 +131,10 @@ def test_what_may_go_on_is_left_and_gone_on_with(error: BaseException, when: str
     assert (world.target.uploads, world.noted()) == ({}, [])
 
 
-def left() -> tuple[World, Breaking, Counting]:
+def left() -> tuple[CopyHarness, Breaking, Counting]:
     """An upload left after its first part."""
-    world, target, source = broken(part=Unavailable("reset"))
-    with pytest.raises(Unavailable):
+    world, target, source = broken(part=UnavailableError("reset"))
+    with pytest.raises(UnavailableError):
         world.copy(world.reading(THREE))
     target.part = None
     source.starts = []
@@ -141,7 +157,7 @@ def test_other_parts_or_attributes_start_anew() -> None:
         world.copier = replace(world.copier, **change)  # type: ignore[arg-type]
         version = world.source.current("k")
         assert version is not None
-        world.copy(Reading(version.seen))
+        world.copy(MemoryObjectReader(version.seen))
         copied = world.copied()
         assert copied is not None
         assert copied[0] == THREE
@@ -154,7 +170,7 @@ def test_an_upload_that_was_aborted_meanwhile_starts_anew() -> None:
     world.target.uploads.clear()
     version = world.source.current("k")
     assert version is not None
-    world.copy(Reading(version.seen))
+    world.copy(MemoryObjectReader(version.seen))
     assert source.starts == [0, MIB, 2 * MIB]
     assert world.noted() == []
 
@@ -165,14 +181,14 @@ def test_a_part_of_another_length_is_put_again() -> None:
     world.target.put_part(upload, 1, b"torn")
     version = world.source.current("k")
     assert version is not None
-    world.copy(Reading(version.seen))
+    world.copy(MemoryObjectReader(version.seen))
     assert source.starts == [0, MIB, 2 * MIB]
     copied = world.copied()
     assert copied is not None
     assert copied[0] == THREE
 
 
-@pytest.mark.parametrize("error", [None, Unavailable("reset"), Changed("412")], ids=repr)
+@pytest.mark.parametrize("error", [None, UnavailableError("reset"), PreconditionFailedError("412")], ids=repr)
 def test_a_small_object_in_the_sources_parts_is_not_noted(error: Exception | None) -> None:
     world, _, source = broken(completion=error)
     upload = world.source.create_upload("k", ATTRIBUTES)
@@ -184,10 +200,10 @@ def test_a_small_object_in_the_sources_parts_is_not_noted(error: Exception | Non
     world.ledger = FakeLedger(gate=_never)
     world.copier = replace(world.copier, ledger=world.ledger)
     if error is None:
-        assert world.copy(Reading(version.seen)).etag == etag
+        assert world.copy(MemoryObjectReader(version.seen)).etag == etag
     else:
         with pytest.raises(type(error)):
-            world.copy(Reading(version.seen))
+            world.copy(MemoryObjectReader(version.seen))
     assert world.target.uploads == {}
     assert source.starts == [0, 4]
 
@@ -224,7 +240,7 @@ def test_a_source_replaced_within_a_long_part_is_never_mixed(monkeypatch: pytest
         return await Counting.read_range(source, key, start, end, etag)
 
     source.read_range = replaced  # type: ignore[method-assign]
-    with pytest.raises(SourceChanged):
+    with pytest.raises(SourceChangedError):
         world.copy(world.reading(THREE))
     assert (world.copied(), world.target.uploads, world.noted()) == (None, {}, [])
 
@@ -241,24 +257,24 @@ def test_a_store_that_lists_no_parts_starts_anew() -> None:
     world.route = Route(source, Blind(world.target, "AIDA"), "local>remote")
     version = world.source.current("k")
     assert version is not None
-    world.copy(Reading(version.seen))
+    world.copy(MemoryObjectReader(version.seen))
     assert source.starts == [0, MIB, 2 * MIB]
     assert (world.target.uploads, world.noted()) == ({}, [])
 
 
 def test_who_comes_second_to_note_an_upload_leaves_none_behind() -> None:
-    world = World()
+    world = CopyHarness()
 
     class Rival(FakeBucket):
         async def create_upload(
             self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
-        ) -> Opened:
+        ) -> StartedUpload:
             first = self.store.create_upload(key, attributes, stamp)
             record = Record(UPLOAD, f"local>remote/{key}", 1, key, {"id": first})
             world.ledger.table.records[UPLOAD, record.id] = record
             return await super().create_upload(key, attributes, stamp)
 
     world.route = Route(world.route.source, Rival(world.target, "AIDA"), "local>remote")
-    with pytest.raises(Busy):
+    with pytest.raises(ConcurrentWriteError):
         world.copy(world.reading(THREE))
     assert list(world.target.uploads) == ["upload-1"]

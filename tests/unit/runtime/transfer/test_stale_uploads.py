@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from dualsync.runtime.errors import CredentialRejected, GiveUp, Unavailable
-from dualsync.runtime.model.ledger_entry import Agreement, Entry, Held
+from dualsync.runtime.errors import CredentialRejectedError, PermanentError, UnavailableError
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import Attributes
-from dualsync.runtime.model.origin_version import Identity
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.stale_uploads import ABANDONED_SECONDS, QUIET_SECONDS, sessions_of
-from dualsync.runtime.transfer.upload_record import Upload
+from dualsync.runtime.transfer.upload_record import UploadRecord
 from tests.simulation.histories.world import sweep_of
 from tests.support.builders import CN, PEERS_USER, ROLE, USER, Journal, Side, settings, stamp
 from tests.support.fakes.gate import run
@@ -26,24 +26,24 @@ class World(Side):
         version = self.here.current("k")
         assert version is not None
         self.etag = version.seen.etag
-        self.identity = Identity(CN, version.seen.modified, self.etag)
+        self.identity = OriginVersion(CN, version.seen.modified, self.etag)
         self.begin()
 
     def begin(self, route: str = "local>remote", to: str = "k") -> str:
         """Another upload, noted."""
         store = self.there if route.endswith("remote") else self.here
         upload_id = store.create_upload(to, Attributes(), None, PEERS_USER)
-        upload = Upload(
+        upload = UploadRecord(
             route=route,
             key="k",
-            to=to,
+            target_key=to,
             etag=self.etag,
             size=7,
-            length=5,
+            part_length=5,
             stamp=stamp(self.identity).encode(),
             attributes="",
-            id=upload_id,
-            begun=int(self.time.now),
+            upload_id=upload_id,
+            started=int(self.time.now),
         )
         run(self.ledger.record(upload_record_codec.encode(upload)))
         return upload_id
@@ -86,8 +86,8 @@ def test_what_has_no_source_any_more_goes_but_not_under_a_workers_hands(act: str
 def test_what_both_sides_hold_needs_no_upload() -> None:
     world = World()
     world.begin(to="k.conflict-cn-1-00000000")
-    agreement = Agreement(world.identity, Held(world.etag, 1), Held(world.etag))
-    run(world.ledger.put(Entry("k", agreed=agreement), 0))
+    agreement = SyncedVersion(world.identity, CopyState(world.etag, 1), CopyState(world.etag))
+    run(world.ledger.put(LedgerEntry("k", synced=agreement), 0))
     world.time.now += QUIET_SECONDS
     assert world.sweep() == 1
     assert world.left() == (1, 1), "a kept loser's is another matter"
@@ -117,12 +117,12 @@ def test_what_a_worker_replaced_meanwhile_is_the_workers() -> None:
     assert world.left() == (1, 1)
 
 
-def _again(upload: Upload) -> Upload:
+def _again(upload: UploadRecord) -> UploadRecord:
     return upload_record_codec.decode(
         upload_record_codec.encode(upload).__class__(
             UPLOAD,
             upload_record_codec.encode(upload).id,
-            upload.begun + 1,
+            upload.started + 1,
             "k",
             upload_record_codec.encode(upload).data,
         )
@@ -165,7 +165,7 @@ def test_a_pull_with_a_note_is_no_pull_without_one() -> None:
     world.time.now += ABANDONED_SECONDS
     world.begin("remote>local")
     noted = next(iter(world.ledger.table.records.values()))
-    assert upload_record_codec.decode(noted).id in world.here.uploads
+    assert upload_record_codec.decode(noted).upload_id in world.here.uploads
     assert world.sweep() == 1
     assert upload_id not in world.here.uploads
     assert world.left() == (1, 1)
@@ -207,7 +207,7 @@ def test_what_fails_is_said_and_the_rest_goes_on() -> None:
     world = World(journal)
     world.begin("remote>local")
     world.time.now += ABANDONED_SECONDS
-    journal.faults["remote.abort"] = Unavailable("reset")
+    journal.faults["remote.abort"] = UnavailableError("reset")
     assert world.sweep() == 1
     assert world.here.uploads == {}
     assert [fields["key"] for fields in world.log.of("uploads") if "Unavailable" in str(fields["reason"])] == ["k"]
@@ -216,8 +216,8 @@ def test_what_fails_is_said_and_the_rest_goes_on() -> None:
 def test_a_store_that_lists_no_uploads_and_a_credential_that_is_refused() -> None:
     journal = Journal()
     world = World(journal)
-    journal.faults["remote.list_uploads"] = GiveUp("NotImplemented")
+    journal.faults["remote.list_uploads"] = PermanentError("NotImplemented")
     assert world.sweep() == 0
-    journal.faults["remote.list_uploads"] = CredentialRejected("expired")
-    with pytest.raises(CredentialRejected):
+    journal.faults["remote.list_uploads"] = CredentialRejectedError("expired")
+    with pytest.raises(CredentialRejectedError):
         world.sweep()
