@@ -143,7 +143,7 @@ ROWS = [
     Row("noted when no ledger knows of it", D.MARK_UNMATCHED, THEIRS_HERE, cause=FINDING, settled=True),
     Row("and copied when it is seen so again", D.PUSH, THEIRS_HERE, cause=FINDING, settled=True,
     alone=True),
-    Row("the same beside a tombstone of another", D.MARK_UNMATCHED, THEIRS_HERE, None, UNRECORDED, FINDING, settled=True),
+    Row("same, beside another tombstone", D.MARK_UNMATCHED, THEIRS_HERE, None, UNRECORDED, FINDING, settled=True),
     Row("the same beside the proof of another", D.MARK_UNMATCHED, THEIRS_HERE, None, AGREED, FINDING, settled=True),
     Row("a copy after its deletion", D.DELETE_LOCAL, replica(THEIRS, 60), None, DEAD_THEIRS),
     Row("the same beside another version", D.DELETE_LOCAL, replica(THEIRS, 60), LATER_THERE, DEAD_THEIRS),
