@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "dualsync.runtime"
-WIDTH = 100
+WIDTH = 82
 """Columns of the drawing."""
 
 

@@ -76,4 +76,5 @@ def on_page_content(html: str, **_: Any) -> str:
 
 
 def _diagram(name: str) -> str:
-    return (ROOT / "docs" / "images" / name).read_text(encoding="utf-8").replace('class="ds"', 'class="ds inline"', 1)
+    text = (ROOT / "docs" / "images" / name).read_text(encoding="utf-8")
+    return text.replace('class="ds"', 'class="ds ds-inlined"', 1)
