@@ -1,1 +1,1 @@
-"""The documentation, and what of it is made from the program itself (`python -m tools.docs.generate`)."""
+"""Generators of the documentation: blocks of pages, diagrams, the cost estimate, hooks of the site."""

@@ -96,7 +96,7 @@ class _Panel:
         self._period = period
 
     def draw(self, kind: str, watch: Watch, side: SideName) -> None:
-        """By the widget's type."""
+        """Draw the widget according to its type."""
         if kind == "alarm":
             self._alarms(watch, side)
         elif kind == "log":
@@ -107,7 +107,7 @@ class _Panel:
             self._graph()
 
     def _series(self, row: Sequence[Any]) -> tuple[str, list[tuple[float, float]]]:
-        """Label and points of one line: `[namespace, metric, name, value, …, {stat, label}]`."""
+        """Return label and points of one line: `[namespace, metric, name, value, …, {stat, label}]`."""
         namespace, name, *rest = row
         options: dict[str, Any] = rest.pop() if rest and isinstance(rest[-1], dict) else {}
         metric = Metric(namespace, name, tuple(sorted(zip(rest[::2], rest[1::2], strict=True))))

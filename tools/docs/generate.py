@@ -1,4 +1,4 @@
-"""Writes what pages take from the program between their `<!-- begin NAME -->` and `<!-- end NAME -->` lines.
+"""Writes the blocks of pages that come from the program, between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 
 python -m tools.docs.generate            write
 python -m tools.docs.generate --check    exit code 1 and the pages' names when one is out of date
@@ -20,7 +20,7 @@ _BLOCK = re.compile(r"(<!-- begin ([a-z-]+) -->\n)(.*?)(<!-- end \2 -->)", re.DO
 
 
 def cost_table() -> str:
-    """Estimates by bucket size and change rate."""
+    """Return the estimates by bucket size and change rate."""
     price = cost.prices(REGION)
     rows = []
     for keys in (100_000, 1_000_000, 10_000_000, 100_000_000):
@@ -29,12 +29,12 @@ def cost_table() -> str:
             groups = ("fixed", "finder", "changes", "ledger", "transfer")
             sums = [f"{bill.total(group):,.2f}" for group in groups]
             rows.append([f"{keys:,}", f"{changes:,}", *sums, f"**{bill.total():,.0f}**"])
-    head = ("keys", "changes a month", "fixed", "finder", "changes", "ledger", "transfer", "sum")
+    head = ("keys", "changes per month", "fixed", "finder", "changes", "ledger", "transfer", "sum")
     return reference.table(head, rows)
 
 
 def cost_of_interval() -> str:
-    """What the finder's schedule costs."""
+    """Return the finder's cost by its interval."""
     price = cost.prices(REGION)
     minutes = (60, 360, 1440)
     rows = []
@@ -47,33 +47,33 @@ def cost_of_interval() -> str:
 
 
 def cost_of_fixed() -> str:
-    """The lines of a pair that does nothing."""
+    """Return the items of an idle pair."""
     bill = cost.estimate(cost.Usage(keys=0, changes=0), cost.prices(REGION))
     rows = [[line.what, f"{line.quantity:,.0f} {line.unit}", f"{line.amount:,.2f}"] for line in bill.lines]
     rows = [row for row, line in zip(rows, bill.lines, strict=True) if line.group == "fixed"]
-    return reference.table(("part", "a month, both sides", "USD"), rows)
+    return reference.table(("item", "per month, both sides", "USD"), rows)
 
 
 def cost_of_calls() -> str:
-    """What the worker calls for one change."""
+    """Return the worker's calls per change."""
     rows = [[name, str(count)] for name, count in cost.CALLS.items()]
-    return reference.table(("call", "for one change, both sides together"), rows)
+    return reference.table(("call", "per change, both sides together"), rows)
 
 
 def cost_assumptions() -> str:
-    """What the estimate takes for granted."""
+    """Return the assumptions of the estimate."""
     return "".join(f"- {text};\n" for text in cost.ASSUMPTIONS.values())
 
 
 def prices() -> str:
-    """The price table."""
+    """Return the price table."""
     table = cost.prices(REGION)
     rows = [[f"`{name}`", f"{value:g}"] for name, value in table.items() if isinstance(value, float)]
     return f"{REGION}, {table['currency']}, {table['date']}:\n\n" + reference.table(("price", table["currency"]), rows)
 
 
 def decisions() -> str:
-    """The decisions' titles, newest last."""
+    """Return the decisions' titles, newest last."""
     pages = sorted(path for path in (FOLDER / "decisions").glob("*.md") if path.name != "index.md")
     return "".join(f"- [{_title(page)}]({page.name}) ({page.name[:10]})\n" for page in pages)
 
@@ -105,26 +105,26 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "settings": reference.settings,
     "side-facts": reference.side_facts,
 }
-"""What each block holds."""
+"""Blocks by name, each with the function that makes it."""
 
 
 def render(text: str) -> str:
-    """The page with its blocks anew. Raises `KeyError` for a block that nobody makes."""
+    """Return the page with fresh blocks. Raises `KeyError` for an unknown block."""
     return _BLOCK.sub(lambda m: f"{m[1]}\n{BLOCKS[m[2]]().strip()}\n\n{m[4]}", text)
 
 
 def stale(pages: Sequence[Path]) -> list[Path]:
-    """Pages whose blocks are not what the program says now."""
+    """Return the pages whose blocks differ from the program."""
     return [page for page in pages if render(page.read_text()) != page.read_text()]
 
 
 def pages() -> list[Path]:
-    """Every page of the site."""
+    """Return every page of the site."""
     return sorted(FOLDER.rglob("*.md"))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code: 0 done or up to date, 1 out of date."""
+    """Write or check the pages and return the exit code: 0 done or up to date, 1 out of date."""
     found = stale(pages())
     if "--check" in arguments:
         for page in found:

@@ -1,4 +1,4 @@
-"""Reference pages out of what they describe: config from `Pulumi.yaml`, settings and commands from the code."""
+"""Reference tables from their sources: config from `Pulumi.yaml`, settings and commands from the code."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ SIDE_FACTS = {
     ),
     "eventsTopicArn": ("none", "SNS topic that receives the bucket's events, if the bucket has another consumer."),
 }
-"""Keys inside `cn` and `global`. The program's lists of them are `config.SIDE_FACTS`; a test keeps both alike."""
+"""Keys inside `cn` and `global`: default and description. A test compares them with `stack_config.SIDE_FACTS`."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table. Cells keep their line: what would end a cell is escaped."""
+    """Return a Markdown table. Line breaks and bars inside cells are escaped."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines) + "\n"
 
@@ -61,23 +61,23 @@ def _shown(value: object) -> str:
 
 
 def declared() -> dict[str, Any]:
-    """`Pulumi.yaml`'s own keys."""
+    """Return the declared keys of `Pulumi.yaml`."""
     document = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
     return {key: value for key, value in document["config"].items() if ":" not in key}
 
 
 def config_of_pair() -> str:
-    """Keys that both stacks must have alike."""
+    """Return the keys that must be equal in both stacks."""
     return _config(stack_config.PAIR_OPTIONS)
 
 
 def config_of_stack() -> str:
-    """Keys that say what a stack does."""
+    """Return the keys of a stack."""
     return _config(key for key in stack_config.STACK_KEYS if key not in ("cn", "global"))
 
 
 def config_of_side() -> str:
-    """Keys that may stand at the top or inside a side."""
+    """Return the keys that go at the top or inside a side."""
     return _config(stack_config.SIDE_OPTIONS)
 
 
@@ -88,18 +88,18 @@ def _config(keys: Iterable[str]) -> str:
 
 
 def side_facts() -> str:
-    """Keys inside `cn` and `global` only."""
+    """Return the keys that go inside `cn` and `global` only."""
     return table(("key", "default", "what it is"), [(f"`{k}`", d, text) for k, (d, text) in SIDE_FACTS.items()])
 
 
 def settings() -> str:
-    """The environment of worker and finder."""
+    """Return the environment variables of worker and finder."""
     rows = [(f"`{name}`", "required" if d == "required" else _shown(d), text) for name, d, text in describe()]
     return table(("variable", "default", "what it is"), rows)
 
 
 def walk(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every command that does something, by its words (`deletions list`), groups left out."""
+    """Yield every command with its words (`deletions list`), without groups."""
     command = command or get_command(app)
     subcommands = getattr(command, "commands", None)
     if not subcommands:
@@ -110,29 +110,34 @@ def walk(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str,
 
 
 def option_names(command: Any) -> set[str]:
-    """The options of a command, long and short."""
+    """Return the options of a command, long and short."""
     return {name for p in command.params for name in (*p.opts, *p.secondary_opts) if name.startswith("-")}
 
 
 def common_options() -> str:
-    """Options that stand before the command's name."""
+    """Return the options that go before the command's name."""
     return _parameters(get_command(app))
 
 
 def exit_codes() -> str:
-    """What the command line's exit codes mean, in its own words."""
+    """Return the meaning of the exit codes, as the command line prints it."""
     return EXIT_CODES + "\n"
 
 
 def command_reference() -> str:
-    """Every command's help."""
+    """Return every command's help."""
     parts = []
     for words, command in sorted(walk()):
-        usage = [f"<{p.name}>" for p in command.params if not p.opts[0].startswith("-")]
+        usage = [_argument(p) for p in command.params if not p.opts[0].startswith("-")]
         parts.append(f"## {words}\n\n```text\n{' '.join(['dualsync', words, '[options]', *usage])}\n```\n")
         parts.append("\n\n".join(" ".join(p.split()) for p in (command.help or "").split("\n\n")) + "\n")
         parts.append(_parameters(command))
     return "\n".join(parts)
+
+
+def _argument(parameter: Any) -> str:
+    """Return an argument's name in the brackets of the usage line: `<required>` or `[optional]`."""
+    return f"<{parameter.name}>" if parameter.required else f"[{parameter.name}]"
 
 
 def _parameters(command: Any) -> str:
@@ -140,7 +145,7 @@ def _parameters(command: Any) -> str:
     for p in command.params:
         if getattr(p, "hidden", False) or p.name in ("help", "install_completion", "show_completion"):
             continue
-        names = ", ".join(f"`{name}`" for name in p.opts if name.startswith("-")) or f"`<{p.name}>`"
+        names = ", ".join(f"`{name}`" for name in p.opts if name.startswith("-")) or f"`{_argument(p)}`"
         variable = f" Or variable `{p.envvar}`." if getattr(p, "envvar", None) else ""
         default = p.default if isinstance(p.default, str | int | float) and not isinstance(p.default, bool) else ""
         rows.append((names, f"`{default}`" if default != "" else "", f"{getattr(p, 'help', '') or ''}{variable}"))
@@ -148,7 +153,7 @@ def _parameters(command: Any) -> str:
 
 
 def command_table() -> str:
-    """Every command on one line: what it is for, and whether it asks before it does."""
+    """Return one row per command: its purpose, and whether it asks first."""
     rows = []
     for words, command in sorted(walk()):
         asks = "yes" if "--yes" in option_names(command) else ""

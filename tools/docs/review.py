@@ -1,4 +1,4 @@
-"""Tables of the policy pack's rules and of the component's inputs and outputs, taken from them."""
+"""Tables of the policy pack's rules and options, the component's outputs, and the provider's arguments."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tools.docs import reference
 
 
 def policy_rules() -> str:
-    """Every rule: what it looks for, why it matters to a pair, what to do."""
+    """Return every rule: what holds, why it matters to a pair, the remedy."""
     rows = [[f"`{rule.name}`", rule.what, rule.why, rule.remedy] for rule in RULES]
     return reference.table(("rule", "what holds", "why it matters here", "remedy"), rows)
 
 
 def policy_options() -> str:
-    """The rules' settings."""
+    """Return the options of the rules."""
     rows = [
         [f"`{rule.name}`", f"`{name}`", f"`{json.dumps(option.default)}`", option.help]
         for rule in RULES
@@ -27,14 +27,14 @@ def policy_options() -> str:
 
 
 def component_outputs() -> str:
-    """What the component gives, and what each side among it holds."""
+    """Return the outputs of the component and of each side."""
     facts = [[f"`cn.{name}`, `global.{name}`", text] for name, text in schema.FACT_OUTPUTS.items()]
     rows = [[f"`{name}`", text] for name, text in schema.OUTPUTS.items() if name not in ("cn", "global")]
     return reference.table(("output", "what it is"), [*rows, *facts])
 
 
 def provider_arguments() -> str:
-    """What an `endpoint` makes of the AWS provider."""
+    """Return the arguments that `endpoint` sets on the AWS provider."""
     services = ", ".join(f"`{name}`" for name in endpoints.SERVICES)
     rows = [["`endpoints`", f"the address, for {services}", "No call leaves for AWS."]]
     rows += [[f"`{_camel(name)}`", "`true`", why] for name, why in endpoints.FLAGS.items()]
