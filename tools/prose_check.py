@@ -31,7 +31,7 @@ WORDS: dict[str, str] = {
     r"stand-ins?": "local cloud emulator, fake",
     r"so many": "N, a number",
     r"so often": "N times",
-    r"(go|goes|going|gone|went) on": "continue, resume",
+    r"(go|goes|going|went) on|gone on(?! (both|either|one|the|this))": "continue, resume",
     r"(can|could|may|to) be had": "is available, can be recovered",
     r"in vain": "without success",
     r"turn about|turn and turn": "alternating",
@@ -144,7 +144,7 @@ def _markdown(text: str) -> Iterator[tuple[int, str]]:
     """Yield the text without code; the line numbers stay."""
 
     def blank(match: re.Match[str]) -> str:
-        return re.sub(r"[^\n]", " ", match[0])
+        return re.sub(r"[^\n]", "~", match[0])
 
     text = re.sub(r"^ *```.*?^ *```", blank, text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"`[^`\n]+`", blank, text)

@@ -1,4 +1,4 @@
-"""What the migration page says of the first run, played by the real worker and finder over the fakes."""
+"""The migration page's claims about the first run, checked with the real worker and finder over the fakes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def play(story: str) -> None:
             finders
             expect a copied
             """,
-            id="deleted while nobody watched: comes back",
+            id="deleted before the pair existed: comes back",
         ),
     ],
 )

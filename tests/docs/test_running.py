@@ -1,4 +1,4 @@
-"""The operator's commands that the documentation shows, run at a desk over the fakes."""
+"""The operator's commands that the documentation shows, run over the fakes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.support.operator_harness import Office
 from tools.docs.reference import option_names, walk
 
 ELSEWHERE = {"--run", "--save", "--pair", "--install-completion", "--wait"}
-"""Options that start other programs, write files, or wait for somebody: their own tests run them."""
+"""Options that start other programs, write files, or wait for an operator: their own tests run them."""
 
 NAMES = ("drop", "limit", "redrive", "resolve", "restore")
-"""Commands that must be told what to do; alone they are only spoken of."""
+"""Commands that need arguments. Without any they are only mentioned."""
 
 
 def runnable() -> list[tuple[str, ...]]:
