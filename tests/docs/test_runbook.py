@@ -1,4 +1,4 @@
-"""The runbook has an entry for every name that an operator may see: alarms, states, errors, reasons, keys of the configuration."""
+"""The runbook has an entry for every name that an operator may see: alarms, states, errors, reasons, config keys."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Estimates the monthly cost of a pair from the price table beside this file: `python -m tools.docs.cost --help`.
 
-Both sides are taken at the prices of one region. What is counted a change is what the worker really calls, which a test
-holds against the worker; all assumptions are in `ASSUMPTIONS`.
+Both sides are calculated with the prices of one region. The calls per change are the worker's; a test compares them with
+the worker. All assumptions are in `ASSUMPTIONS`.
 """
 
 from __future__ import annotations
