@@ -1,7 +1,7 @@
 """Estimates the monthly cost of a pair from the price table beside this file: `python -m tools.docs.cost --help`.
 
-Both sides are calculated with the prices of one region. The calls per change are the worker's; a test compares them with
-the worker. All assumptions are in `ASSUMPTIONS`.
+Both sides are calculated with the prices of one region. The calls per change are the worker's; a test compares both.
+All assumptions are in `ASSUMPTIONS`.
 """
 
 from __future__ import annotations
