@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,18 @@ def test_every_make_target_shown_exists(page: Path) -> None:
     lines = [part for line in shown(page.read_text()) for part in parts(line)]
     wanted = {words(line)[1] for line in lines if line.startswith("make ") and len(words(line)) > 1}
     assert wanted <= targets
+
+
+def test_make_help_prints_every_target_and_all_are_phony() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):(.*)$", text, re.MULTILINE)
+    documented = [target for target, rest in targets if "##" in rest]
+    assert documented == [target for target, _ in targets]
+    phony = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
+    assert phony is not None
+    assert sorted(phony[1].split()) == sorted(documented)
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert re.findall(r"^  make ([a-z-]+) +\S", done.stdout, re.MULTILINE) == documented
 
 
 @pytest.mark.parametrize("page", sources(), ids=name)

@@ -63,9 +63,17 @@ def idle_price() -> float:
     return round(total / 5) * 5
 
 
+def locked_packages() -> int:
+    """Return the number of packages in the lock file, to ten."""
+    lock = (ROOT / "requirements" / "dev.lock").read_text(encoding="utf-8")
+    return round(len(re.findall(r"^[a-z0-9].*==", lock, re.MULTILINE)), -1)
+
+
 CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("README.md", "costs about {} USD per month", lambda: (idle_price(),)),
     ("README.md", "syncs {} files both ways", lambda: (1000,)),
+    ("README.md", "(about {} packages,", lambda: (locked_packages(),)),
+    ("docs/getting-started.md", "(about {} packages,", lambda: (locked_packages(),)),
     ("docs/index.md", "costs about {} USD per month", lambda: (idle_price(),)),
     ("docs/index.md", "syncs {} files both ways", lambda: (1000,)),
     ("docs/how-it-works.md", "{} changes in a row without an answer", lambda: (consumer.CIRCUIT_THRESHOLD,)),
