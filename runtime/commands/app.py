@@ -32,12 +32,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-LOOK, DECIDE, ACT = "Look", "Decide", "Act"
+LOOK, DECIDE, ACT = "Look", "Decide", "AuditedAct"
 
 
 @app.callback()
 def options(
-    context: typer.Context,
+    invocation: typer.Context,
     pair: Annotated[
         Path | None,
         typer.Option(envvar="DUALSYNCCTL_PAIR", help="File with both stacks' outputs (`dualsync stacks --save`)."),
@@ -58,8 +58,8 @@ def options(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for programs.")] = False,
 ) -> None:
     """Options of every command: where the pair is, and who you are."""
-    here = session(context, json)
-    here.where = where_of(
+    cli = session(invocation, json)
+    cli.where = where_of(
         pair,
         project,
         {SideName.CN: stack_cn, SideName.GLOBAL: stack_global},

@@ -18,19 +18,19 @@ from dualsync.runtime.operations.stacks import document_of, find
 
 
 def audit(
-    context: typer.Context,
+    invocation: typer.Context,
     direction: Direction = "all",
     limit: Annotated[int, typer.Option(min=1, help="The last so many.")] = 50,
     json: Json = False,
 ) -> None:
     """Who did what, and how it went: every act of an operator, from the ledgers."""
-    here = session(context, json)
+    cli = session(invocation, json)
 
-    async def work(desk: OperatorContext) -> list[tuple[Side, Record]]:
-        return [(side, record) for side in sides_of(desk, direction) for record in await trail(side, limit)]
+    async def work(context: OperatorContext) -> list[tuple[Side, Record]]:
+        return [(side, record) for side in sides_of(context, direction) for record in await trail(side, limit)]
 
     acts: dict[str, tuple[Record, list[str]]] = {}
-    for side, record in here.run(work):
+    for side, record in cli.run(work):
         acts.setdefault(record.id, (record, []))[1].append(str(side.name))
     ordered = sorted(acts.values(), key=lambda act: (act[0].time, act[0].id))[-limit:]
     document = {"acts": [{"id": r.id, "time": r.time, "key": r.key, "sides": s, **r.data} for r, s in ordered]}
@@ -51,9 +51,9 @@ def audit(
                 str(data.get("state", "")),
                 escape(_brief(what)),
             )
-        here.out.print(table if ordered else "nothing yet")
+        cli.out.print(table if ordered else "nothing yet")
 
-    here.show(document, text)
+    cli.show(document, text)
 
 
 def _name(who: str) -> str:
@@ -67,19 +67,19 @@ def _brief(values: dict[str, Any]) -> str:
 
 
 def stacks(
-    context: typer.Context,
+    invocation: typer.Context,
     save: Annotated[Path | None, typer.Option(help="Write a file for --pair: no Pulumi needed then.")] = None,
     json: Json = False,
 ) -> None:
     """Where the pair is: its sides' buckets, accounts and stacks' outputs. Nothing secret is in it."""
-    here = session(context, json)
-    pair = here.guard(lambda: find(here.where))
+    cli = session(invocation, json)
+    pair = cli.guard(lambda: find(cli.where))
     document = document_of(pair)
     if save is not None:
         try:
             save.write_text(texts.dumps(document, indent=2) + "\n")
         except OSError as e:
-            here.fail(f"--save {save}: {e.strerror}", Exit.USAGE)
+            cli.fail(f"--save {save}: {e.strerror}", Exit.USAGE)
 
     def text() -> None:
         table = Table("", box=None, pad_edge=False, padding=(0, 3, 0, 0))
@@ -96,9 +96,9 @@ def stacks(
             "workers": lambda s: s.fact("workerGroup") or "–",
             "dashboard": lambda s: s.fact("dashboardUrl") or "–",
         }
-        here.out.print(f"[bold]{pair.name}[/bold]")
+        cli.out.print(f"[bold]{pair.name}[/bold]")
         for name, row in rows.items():
             table.add_row(f"[dim]{name}[/dim]", *(escape(row(stack)) for stack in pair.stacks.values()))  # type: ignore[no-untyped-call]
-        here.out.print(table)
+        cli.out.print(table)
 
-    here.show(document, text)
+    cli.show(document, text)

@@ -24,100 +24,100 @@ SHOWN = 200
 
 @conflicts.command("list")
 def list_(
-    context: typer.Context,
+    invocation: typer.Context,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 1000,
     json: Json = False,
 ) -> None:
     """All conflicts that nobody has struck off yet, newest first. Exit code 3 when there are any."""
-    here = session(context, json)
-    found = here.run(lambda desk: operations.conflicts(desk, limit))
+    cli = session(invocation, json)
+    found = cli.run(lambda context: operations.conflicts(context, limit))
 
     def text() -> None:
         if not found:
-            here.out.print("no conflicts")
+            cli.out.print("no conflicts")
             return
         table = Table("id", "seen", "key", "won", "lost", "kept", box=None, pad_edge=False)
         for c in found[:SHOWN]:
             table.add_row(
                 c.id, moment(c.time), escape(c.key), _version(c.winner), _version(c.loser), "yes" if c.kept else "no"
             )
-        here.out.print(table)
+        cli.out.print(table)
         if len(found) > SHOWN:
-            here.out.print(f"… and {len(found) - SHOWN} more: --json has all")
-        here.out.print("`dualsync conflicts show ID`; `resolve ID` accepts the winner, `undo ID` brings the loser back")
+            cli.out.print(f"… and {len(found) - SHOWN} more: --json has all")
+        cli.out.print("`dualsync conflicts show ID`; `resolve ID` accepts the winner, `undo ID` brings the loser back")
 
-    here.show({"conflicts": [_data(c) for c in found]}, text, Exit.ATTENTION if found else Exit.DONE)
+    cli.show({"conflicts": [_data(c) for c in found]}, text, Exit.ATTENTION if found else Exit.DONE)
 
 
 @conflicts.command()
-def show(context: typer.Context, id: Id, json: Json = False) -> None:
+def show(invocation: typer.Context, id: Id, json: Json = False) -> None:
     """One conflict: both versions, the rule, and whether the loser can still be had."""
-    here = session(context, json)
+    cli = session(invocation, json)
 
-    async def work(desk: OperatorContext) -> tuple[Conflict, Whereabouts | None]:
-        found = await operations.conflict(desk, id)
-        return found, await operations.whereabouts(desk, found)
+    async def work(context: OperatorContext) -> tuple[Conflict, Whereabouts | None]:
+        found = await operations.conflict(context, id)
+        return found, await operations.whereabouts(context, found)
 
-    found, loser = here.run(work)
+    found, loser = cli.run(work)
 
     def text() -> None:
-        here.out.print(f"[bold]{escape(found.key)}[/bold]  seen {moment(found.time)}, rule {found.policy}")
-        here.out.print(f"won:  {_version(found.winner)}, ETag {found.winner.etag}")
-        here.out.print(f"lost: {_version(found.loser)}, ETag {found.loser.etag}")
-        here.out.print(_where(loser))
+        cli.out.print(f"[bold]{escape(found.key)}[/bold]  seen {moment(found.time)}, rule {found.policy}")
+        cli.out.print(f"won:  {_version(found.winner)}, ETag {found.winner.etag}")
+        cli.out.print(f"lost: {_version(found.loser)}, ETag {found.loser.etag}")
+        cli.out.print(_where(loser))
 
-    here.show(_data(found) | {"loser_at": _place(loser)}, text)
+    cli.show(_data(found) | {"loser_at": _place(loser)}, text)
 
 
 @conflicts.command()
 def resolve(
-    context: typer.Context,
+    invocation: typer.Context,
     id: Annotated[str, typer.Argument(help="The conflict's id, its beginning, or the key; empty with --all.")] = "",
     every: Annotated[bool, typer.Option("--all", help="Every conflict.")] = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Accept the winner: strike the conflict off the list. Objects stay as they are; the audit trail remembers it."""
-    here = session(context, json)
+    cli = session(invocation, json)
     if bool(id) == every:
-        here.fail("give an id, or --all", Exit.USAGE)
-    here.ask("Strike every conflict off the list?" if every else f"Strike conflict {id} off the list?", yes)
+        cli.fail("give an id, or --all", Exit.USAGE)
+    cli.ask("Strike every conflict off the list?" if every else f"Strike conflict {id} off the list?", yes)
 
-    async def work(desk: OperatorContext) -> int:
-        found = await operations.conflicts(desk, 1_000_000) if every else [await operations.conflict(desk, id)]
+    async def work(context: OperatorContext) -> int:
+        found = await operations.conflicts(context, 1_000_000) if every else [await operations.conflict(context, id)]
         for one in found:
-            await operations.accept(desk, one)
+            await operations.accept(context, one)
         return len(found)
 
-    count = here.run(work)
-    here.show({"resolved": count}, lambda: here.out.print(f"{count} resolved"))
+    count = cli.run(work)
+    cli.show({"resolved": count}, lambda: cli.out.print(f"{count} resolved"))
 
 
 @conflicts.command()
-def undo(context: typer.Context, id: Id, yes: Yes = False, json: Json = False) -> None:
+def undo(invocation: typer.Context, id: Id, yes: Yes = False, json: Json = False) -> None:
     """Bring the loser back: it is written again, by you, as the newest version, and travels to the other side.
 
     It needs the loser: kept under a conflict name (keepLoser=true), or as a version of a versioned bucket. What it
     replaces stays to be had likewise: as a version, or copied to a conflict name first.
     """
-    here = session(context, json)
+    cli = session(invocation, json)
 
-    async def look(desk: OperatorContext) -> tuple[Conflict, Whereabouts | None]:
-        found = await operations.conflict(desk, id)
-        return found, await operations.whereabouts(desk, found)
+    async def look(context: OperatorContext) -> tuple[Conflict, Whereabouts | None]:
+        found = await operations.conflict(context, id)
+        return found, await operations.whereabouts(context, found)
 
-    found, loser = here.run(look)
+    found, loser = cli.run(look)
     if loser is None:
-        here.fail(_where(None))
-    here.say(escape(f"{found.key}: {found.loser} from {loser.side.name}, instead of what is there"))
-    here.ask("Write the loser again, so that it wins on both sides?", yes)
-    kept = here.run(lambda desk: _undo(desk, found.id))
+        cli.fail(_where(None))
+    cli.say(escape(f"{found.key}: {found.loser} from {loser.side.name}, instead of what is there"))
+    cli.ask("Write the loser again, so that it wins on both sides?", yes)
+    kept = cli.run(lambda context: _undo(context, found.id))
     kept_as = f"; what it replaced is kept as {kept}" if kept else ""
-    here.show({"undone": found.id, "replaced_kept_as": kept}, lambda: here.out.print(escape(f"undone{kept_as}")))
+    cli.show({"undone": found.id, "replaced_kept_as": kept}, lambda: cli.out.print(escape(f"undone{kept_as}")))
 
 
-async def _undo(desk: OperatorContext, id: str) -> str:
-    return await operations.undo(desk, await operations.conflict(desk, id))
+async def _undo(context: OperatorContext, id: str) -> str:
+    return await operations.undo(context, await operations.conflict(context, id))
 
 
 def _version(identity: Any) -> str:

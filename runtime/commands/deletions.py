@@ -54,7 +54,7 @@ class _Survey:
 
 @deletions.command("list")
 def list_(
-    context: typer.Context,
+    invocation: typer.Context,
     live: Annotated[
         bool, typer.Option("--live", help="Compare both buckets and ledgers now, and name every key.")
     ] = False,
@@ -62,60 +62,60 @@ def list_(
     json: Json = False,
 ) -> None:
     """What is held, and why. With --live also what waits in a paused direction's queue."""
-    here = session(context, json)
+    cli = session(invocation, json)
 
-    async def work(desk: OperatorContext) -> tuple[list[Held], list[Deletion]]:
+    async def work(context: OperatorContext) -> tuple[list[Held], list[Deletion]]:
         found: list[Deletion] = []
         if live:
-            with counting(here, "comparing") as tell:
-                async for batch in operations.pending(desk, prefix):
+            with counting(cli, "comparing") as on_progress:
+                async for batch in operations.pending(context, prefix):
                     found += batch
-                    tell(len(batch))
-        return await operations.held(desk), found
+                    on_progress(len(batch))
+        return await operations.held(context), found
 
-    held, found = here.run(work)
+    held, found = cli.run(work)
     document = {
         "held": [_held(hold) for hold in held],
         "pending": [_data(deletion) for deletion in found] if live else None,
     }
     waiting = any(hold.approval is None for hold in held) or bool(found)
-    here.show(document, lambda: _table(here, held, found, live), Exit.ATTENTION if waiting else Exit.DONE)
+    cli.show(document, lambda: _table(cli, held, found, live), Exit.ATTENTION if waiting else Exit.DONE)
 
 
 @deletions.command()
 def approve(
-    context: typer.Context,
+    invocation: typer.Context,
     up_to: Annotated[int | None, typer.Option(min=1, help="So many at most; default: as many as are held.")] = None,
     now: Annotated[bool, typer.Option("--now", help="Run the finder now instead of waiting for its schedule.")] = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Yes: the finder's next run deletes up to so many. Each is still proven and conditional; new writes survive."""
-    here = session(context, json)
-    held = here.run(operations.held)
+    cli = session(invocation, json)
+    held = cli.run(operations.held)
     if not held:
-        here.show({"approved": 0}, lambda: here.out.print("nothing is held"))
+        cli.show({"approved": 0}, lambda: cli.out.print("nothing is held"))
         return
     count = up_to or max(hold.count for hold in held)
-    here.ask(f"Delete up to {count} objects? Without versioning they can't be brought back.", yes)
+    cli.ask(f"Delete up to {count} objects? Without versioning they can't be brought back.", yes)
 
-    async def work(desk: OperatorContext) -> int:
-        approved = await operations.approve(desk, held, up_to)
+    async def work(context: OperatorContext) -> int:
+        approved = await operations.approve(context, held, up_to)
         if now:
-            cn, global_ = desk.both()
-            with counting(here, "comparing") as tell:
-                await reconcile(desk, cn, global_, tell)
-                await reconcile(desk, global_, cn, tell)
+            cn, global_ = context.both()
+            with counting(cli, "comparing") as on_progress:
+                await reconcile(context, cn, global_, on_progress)
+                await reconcile(context, global_, cn, on_progress)
         return approved
 
-    approved = here.run(work)
+    approved = cli.run(work)
     when = "the finder has run" if now else "the finder's next run does it (`dualsync reconcile`: now)"
-    here.show({"approved": approved}, lambda: here.out.print(f"approved up to {approved}; {when}"))
+    cli.show({"approved": approved}, lambda: cli.out.print(f"approved up to {approved}; {when}"))
 
 
 @deletions.command()
 def reject(
-    context: typer.Context,
+    invocation: typer.Context,
     prefix: Prefix = "",
     key: Annotated[str, typer.Option(help="Only this key.")] = "",
     yes: Yes = False,
@@ -127,43 +127,43 @@ def reject(
     Pause the direction first if its workers are still deleting. What they already deleted on both sides only a
     bucket's versioning has.
     """
-    here = session(context, json)
+    cli = session(invocation, json)
 
-    async def survey(desk: OperatorContext) -> _Survey:
-        with counting(here, "comparing") as tell:
+    async def survey(context: OperatorContext) -> _Survey:
+        with counting(cli, "comparing") as on_progress:
             survey = _Survey()
-            async for batch in operations.pending(desk, key or prefix):
+            async for batch in operations.pending(context, key or prefix):
                 survey.add([(d.key, d.size) for d in batch if key in ("", d.key)])
-                tell(len(batch))
+                on_progress(len(batch))
         return survey
 
-    found = here.run(survey)
+    found = cli.run(survey)
     count = found.count
     if not count:
-        here.show({"kept": 0, "changed": 0}, lambda: here.out.print("no deletion is pending"))
+        cli.show({"kept": 0, "changed": 0}, lambda: cli.out.print("no deletion is pending"))
         return
-    here.say(str(found))
-    here.ask(f"Write these {count} objects again where they survive, so that they come back?", yes)
+    cli.say(str(found))
+    cli.ask(f"Write these {count} objects again where they survive, so that they come back?", yes)
 
-    async def work(desk: OperatorContext) -> operations.Restored:
-        with showing(here, "restoring", count) as tell:
-            return await operations.reject(desk, prefix, key, lambda r: tell(r.kept + r.changed, ""))
+    async def work(context: OperatorContext) -> operations.Restored:
+        with showing(cli, "restoring", count) as on_progress:
+            return await operations.reject(context, prefix, key, lambda r: on_progress(r.kept + r.changed, ""))
 
-    done = here.run(work)
+    done = cli.run(work)
 
     def text() -> None:
-        here.out.print(f"{done.kept} objects were written again and travel back; `dualsync drain` waits for them")
+        cli.out.print(f"{done.kept} objects were written again and travel back; `dualsync drain` waits for them")
         if done.changed:
-            here.out.print(
+            cli.out.print(
                 f"{done.changed} were written or deleted by others meanwhile: run it again to see what is left"
             )
 
-    here.show({"kept": done.kept, "changed": done.changed}, text, Exit.ATTENTION if done.changed else Exit.DONE)
+    cli.show({"kept": done.kept, "changed": done.changed}, text, Exit.ATTENTION if done.changed else Exit.DONE)
 
 
 @deletions.command()
 def restore(
-    context: typer.Context,
+    invocation: typer.Context,
     since: Annotated[str, typer.Option(help="Deleted since: 2026-11-23T15:00 (UTC), or so long ago: 30m, 4h, 2d.")],
     until: Annotated[str, typer.Option(help="Deleted before: likewise; default: now.")] = "",
     prefix: Prefix = "",
@@ -175,47 +175,47 @@ def restore(
     The last version of each such key is written again, by you, and travels. What still stands on one side is not
     touched: that is `deletions reject`. Everything deleted in that time comes back, also what was meant to go.
     """
-    here = session(context, json)
+    cli = session(invocation, json)
     now = datetime.now(UTC)
-    begin = instant("--since", since, now, here)
-    end = instant("--until", until, now, here) if until else math.inf
+    begin = instant("--since", since, now, cli)
+    end = instant("--until", until, now, cli) if until else math.inf
     if begin >= end:
-        here.fail(f"--since {since}: is not before --until {until or 'now'}", Exit.USAGE)
+        cli.fail(f"--since {since}: is not before --until {until or 'now'}", Exit.USAGE)
     wanted = restoration.Wanted(since=begin, until=end, prefix=prefix)
 
-    async def survey(desk: OperatorContext) -> _Survey:
-        with counting(here, "looking for delete markers") as tell:
+    async def survey(context: OperatorContext) -> _Survey:
+        with counting(cli, "looking for delete markers") as on_progress:
             survey = _Survey()
-            async for batch in restoration.lost(desk, wanted):
+            async for batch in restoration.lost(context, wanted):
                 survey.add([(one.gone.key, one.gone.size) for one in batch])
-                tell(len(batch))
+                on_progress(len(batch))
         return survey
 
-    found = here.run(survey)
+    found = cli.run(survey)
     count = found.count
     if not count:
         nothing = f"nothing was deleted on both sides since {moment(begin)}{f', before {moment(end)}' if until else ''}"
-        here.show({"restored": 0, "changed": 0}, lambda: here.out.print(nothing))
+        cli.show({"restored": 0, "changed": 0}, lambda: cli.out.print(nothing))
         return
-    here.say(str(found))
-    here.ask(f"Write the last versions of these {count} keys again?", yes)
+    cli.say(str(found))
+    cli.ask(f"Write the last versions of these {count} keys again?", yes)
 
-    async def work(desk: OperatorContext) -> restoration.Restored:
-        with showing(here, "restoring", count) as tell:
-            return await restoration.restore(desk, wanted, lambda r: tell(r.restored + r.changed, ""))
+    async def work(context: OperatorContext) -> restoration.Restored:
+        with showing(cli, "restoring", count) as on_progress:
+            return await restoration.restore(context, wanted, lambda r: on_progress(r.restored + r.changed, ""))
 
-    done = here.run(work)
+    done = cli.run(work)
 
     def text() -> None:
-        here.out.print(f"{done.restored} objects were written again and travel; `dualsync drain` waits for them")
+        cli.out.print(f"{done.restored} objects were written again and travel; `dualsync drain` waits for them")
         if done.changed:
-            here.out.print(f"{done.changed} were written by others meanwhile, or their version is gone")
+            cli.out.print(f"{done.changed} were written by others meanwhile, or their version is gone")
 
     document = {"restored": done.restored, "changed": done.changed}
-    here.show(document, text, Exit.ATTENTION if done.changed else Exit.DONE)
+    cli.show(document, text, Exit.ATTENTION if done.changed else Exit.DONE)
 
 
-def instant(option: str, text: str, now: datetime, here: Session) -> float:
+def instant(option: str, text: str, now: datetime, cli: Session) -> float:
     """`2026-11-23T15:00` (UTC unless it says otherwise) or `4h` ago, in seconds since the epoch."""
     ago = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
     if ago is not None:
@@ -223,9 +223,7 @@ def instant(option: str, text: str, now: datetime, here: Session) -> float:
     try:
         given = datetime.fromisoformat(text.strip())
     except ValueError:
-        here.fail(
-            f"{option} {text!r}: give a time as 2026-11-23T15:00 (UTC), or so long ago as 30m, 4h, 2d", Exit.USAGE
-        )
+        cli.fail(f"{option} {text!r}: give a time as 2026-11-23T15:00 (UTC), or so long ago as 30m, 4h, 2d", Exit.USAGE)
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
 
 
@@ -249,24 +247,24 @@ def _data(deletion: Deletion) -> dict[str, Any]:
     }
 
 
-def _table(here: Session, held: list[Held], found: list[Deletion], live: bool) -> None:
+def _table(cli: Session, held: list[Held], found: list[Deletion], live: bool) -> None:
     for hold in held:
         approved = f", approved up to {hold.approval.data.get('up_to')}" if hold.approval is not None else ""
-        here.out.print(
+        cli.out.print(
             f"{hold.side.direction}: [yellow]{hold.count} held[/yellow] since {moment(hold.record.time)}{approved}"
         )
-        here.out.print(f"  {escape(str(hold.record.data.get('reason', '')))}")
+        cli.out.print(f"  {escape(str(hold.record.data.get('reason', '')))}")
         sample = hold.record.data.get("sample")
         for line in (sample if isinstance(sample, list) else [])[:10]:
-            here.out.print(f"  [dim]{escape(str(line))}[/dim]")
+            cli.out.print(f"  [dim]{escape(str(line))}[/dim]")
     if not held:
-        here.out.print("no deletion is held")
+        cli.out.print("no deletion is held")
     if held:
-        here.out.print("approve: `dualsync deletions approve`; take back: `dualsync deletions reject`")
+        cli.out.print("approve: `dualsync deletions approve`; take back: `dualsync deletions reject`")
     if live:
         table = Table("key", "gone at", "still at", "size", "written", box=None, pad_edge=False)
         for d in found[:SHOWN]:
             table.add_row(escape(d.key), str(d.gone.name), str(d.kept.name), size(d.size), moment(d.modified))
-        here.out.print(f"{number(len(found))} pending now" + (f", the first {SHOWN}:" if len(found) > SHOWN else ""))
+        cli.out.print(f"{number(len(found))} pending now" + (f", the first {SHOWN}:" if len(found) > SHOWN else ""))
         if found:
-            here.out.print(table)
+            cli.out.print(table)

@@ -14,7 +14,7 @@ from dualsync.runtime.commands.session import Direction, Exit, Json, Session, Ye
 from dualsync.runtime.operations import dead_letters
 from dualsync.runtime.operations.audit import audited
 from dualsync.runtime.operations.context import OperatorContext, Side
-from dualsync.runtime.operations.dead_letters import Opened, Tally, Wanted
+from dualsync.runtime.operations.dead_letters import OpenedLetter, Tally, Wanted
 from dualsync.runtime.operations.status import by_kind
 
 dlq = typer.Typer(
@@ -31,7 +31,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Letters whose reason cont
 
 @dlq.command("list")
 def list_(
-    context: typer.Context,
+    invocation: typer.Context,
     direction: Direction = "all",
     key: Key = "",
     reason: Reason = "",
@@ -39,24 +39,24 @@ def list_(
     json: Json = False,
 ) -> None:
     """The dead letters, by reason. While they are read, other readers do not see them."""
-    here = session(context, json)
+    cli = session(invocation, json)
     wanted = Wanted(key=key, reason=reason)
 
-    async def work(desk: OperatorContext) -> list[tuple[Side, Opened]]:
+    async def work(context: OperatorContext) -> list[tuple[Side, OpenedLetter]]:
         found = []
-        for side in sides_of(desk, direction):
+        for side in sides_of(context, direction):
             async for batch in dead_letters.letters(side, limit):
                 found += [(side, opened) for opened in batch if wanted.takes(opened)]
         return found
 
-    found = here.run(work)
+    found = cli.run(work)
     document = {"letters": [_data(side, opened) for side, opened in found]}
-    here.show(document, lambda: _table(here, found), Exit.ATTENTION if found else Exit.DONE)
+    cli.show(document, lambda: _table(cli, found), Exit.ATTENTION if found else Exit.DONE)
 
 
 @dlq.command()
 def redrive(
-    context: typer.Context,
+    invocation: typer.Context,
     direction: Direction = "all",
     every: All = False,
     id: Id = "",
@@ -71,19 +71,19 @@ def redrive(
     Nothing is replayed: a careful look reads both sides as they are now, and only what is still true is done. Mend the
     cause first, else they come back.
     """
-    here = session(context, json)
-    wanted = _wanted(here, every, id, key, reason)
-    here.ask(f"Send the wanted dead letters of {direction} anew?", yes)
+    cli = session(invocation, json)
+    wanted = _wanted(cli, every, id, key, reason)
+    cli.ask(f"Send the wanted dead letters of {direction} anew?", yes)
 
-    async def work(desk: OperatorContext) -> dict[str, Tally]:
-        return await _each(here, desk, direction, "redrive", wanted, limit)
+    async def work(context: OperatorContext) -> dict[str, Tally]:
+        return await _each(cli, context, direction, "redrive", wanted, limit)
 
-    _result(here, here.run(work), "sent anew", every)
+    _result(cli, cli.run(work), "sent anew", every)
 
 
 @dlq.command()
 def drop(
-    context: typer.Context,
+    invocation: typer.Context,
     direction: Direction = "all",
     every: All = False,
     id: Id = "",
@@ -94,58 +94,58 @@ def drop(
     json: Json = False,
 ) -> None:
     """Remove letters for good. What they were about is left to the finder, which finds what still differs."""
-    here = session(context, json)
-    wanted = _wanted(here, every, id, key, reason)
-    here.ask(f"Drop the wanted dead letters of {direction} for good?", yes)
+    cli = session(invocation, json)
+    wanted = _wanted(cli, every, id, key, reason)
+    cli.ask(f"Drop the wanted dead letters of {direction} for good?", yes)
 
-    async def work(desk: OperatorContext) -> dict[str, Tally]:
-        return await _each(here, desk, direction, "drop", wanted, limit)
+    async def work(context: OperatorContext) -> dict[str, Tally]:
+        return await _each(cli, context, direction, "drop", wanted, limit)
 
-    _result(here, here.run(work), "dropped", every)
+    _result(cli, cli.run(work), "dropped", every)
 
 
 async def _each(
-    here: Session, desk: OperatorContext, direction: str, what: str, wanted: Wanted, limit: int
+    cli: Session, context: OperatorContext, direction: str, what: str, wanted: Wanted, limit: int
 ) -> dict[str, Tally]:
     tallies = {}
     act = dead_letters.redrive if what == "redrive" else dead_letters.drop
-    for side in sides_of(desk, direction):
-        total = (await side.meters.dead()).total
+    for side in sides_of(context, direction):
+        total = (await side.metrics.dead()).total
         arguments = {"direction": side.direction, "id": wanted.id, "key": wanted.key, "reason": wanted.reason}
-        async with audited(desk, [side], f"dlq {what}", arguments) as record:
-            with showing(here, f"{what} {side.direction}", total or None) as tell:
-                tally = await act(side, wanted, limit, lambda done, tell=tell: tell(done, ""))  # type: ignore[misc]
+        async with audited(context, [side], f"dlq {what}", arguments) as record:
+            with showing(cli, f"{what} {side.direction}", total or None) as on_progress:
+                tally = await act(side, wanted, limit, lambda done, on_progress=on_progress: on_progress(done, ""))  # type: ignore[misc]
             record.result.update(done=tally.done, unreadable=tally.unreadable)
         tallies[side.direction] = tally
     return tallies
 
 
-def _wanted(here: Session, every: bool, id: str, key: str, reason: str) -> Wanted:
+def _wanted(cli: Session, every: bool, id: str, key: str, reason: str) -> Wanted:
     if not (every or id or key or reason):
-        here.fail("say which letters: --all, --id, --key or --reason (see `dualsync dlq list`)", Exit.USAGE)
+        cli.fail("say which letters: --all, --id, --key or --reason (see `dualsync dlq list`)", Exit.USAGE)
     return Wanted(id=id, key=key, reason=reason)
 
 
-def _result(here: Session, tallies: dict[str, Tally], done: str, every: bool) -> None:
+def _result(cli: Session, tallies: dict[str, Tally], done: str, every: bool) -> None:
     document = {
         direction: {"done": t.done, "unreadable": t.unreadable, "left": t.left} for direction, t in tallies.items()
     }
 
     def text() -> None:
         for direction, tally in tallies.items():
-            here.out.print(f"{direction}: {tally.done} {done}, {tally.left} left")
+            cli.out.print(f"{direction}: {tally.done} {done}, {tally.left} left")
             if tally.unreadable:
-                here.out.print(f"  {tally.unreadable} can't be read by any worker: look at them, then `dlq drop`")
+                cli.out.print(f"  {tally.unreadable} can't be read by any worker: look at them, then `dlq drop`")
 
         if missed:
-            here.out.print("no letter is like that: see `dualsync dlq list`")
+            cli.out.print("no letter is like that: see `dualsync dlq list`")
 
     unreadable = any(tally.unreadable for tally in tallies.values())
     missed = not every and not unreadable and not any(tally.done for tally in tallies.values())
-    here.show(document, text, Exit.ATTENTION if unreadable or missed else Exit.DONE)
+    cli.show(document, text, Exit.ATTENTION if unreadable or missed else Exit.DONE)
 
 
-def _data(side: Side, opened: Opened) -> dict[str, Any]:
+def _data(side: Side, opened: OpenedLetter) -> dict[str, Any]:
     return {
         "direction": side.direction,
         "id": opened.letter.id,
@@ -158,14 +158,14 @@ def _data(side: Side, opened: Opened) -> dict[str, Any]:
     }
 
 
-def _table(here: Session, found: list[tuple[Side, Opened]]) -> None:
+def _table(cli: Session, found: list[tuple[Side, OpenedLetter]]) -> None:
     if not found:
-        here.out.print("no dead letters")
+        cli.out.print("no dead letters")
         return
     for direction in dict.fromkeys(side.direction for side, _ in found):
         reasons = Counter(opened.reason for side, opened in found if side.direction == direction)
         for reason, count in by_kind(reasons):
-            here.out.print(f"{direction}  [yellow]{count}[/yellow] × {escape(reason)}")
+            cli.out.print(f"{direction}  [yellow]{count}[/yellow] × {escape(reason)}")
     table = Table("direction", "id", "since", "cause", "key", "reason", box=None, pad_edge=False)
     for side, opened in found[:100]:
         look = opened.looks[0] if opened.looks else None
@@ -177,7 +177,7 @@ def _table(here: Session, found: list[tuple[Side, Opened]]) -> None:
             escape(look.key) if look else escape(opened.letter.body[:60]),
             escape(opened.reason),
         )
-    here.out.print()
-    here.out.print(table)
+    cli.out.print()
+    cli.out.print(table)
     if len(found) > 100:
-        here.out.print(f"… and {len(found) - 100} more: --json has all")
+        cli.out.print(f"… and {len(found) - 100} more: --json has all")

@@ -13,14 +13,14 @@ from dualsync.runtime.commands.documents import entry_document, object_document
 from dualsync.runtime.commands.formatting import moment, size, some
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
 from dualsync.runtime.model.ledger_entry import LedgerEntry, SyncedVersion
-from dualsync.runtime.operations.explain import Explanation, Sight
+from dualsync.runtime.operations.explain import Explanation, SideView
 from dualsync.runtime.operations.explain import explain as look
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.sync.decision import Action
 
 
 def explain(
-    context: typer.Context,
+    invocation: typer.Context,
     key: Annotated[str, typer.Argument(help="The object's key, relative to the synchronised prefix.")],
     json: Json = False,
 ) -> None:
@@ -30,11 +30,11 @@ def explain(
     from the logs (14 days), and what each side's worker would do now. A queue's messages can't be looked at without
     receiving them, so only their number is said. Exit code 3 when the sides differ.
     """
-    here = session(context, json)
+    cli = session(invocation, json)
     if not key:
-        here.fail("the key is empty: give an object's key, relative to the synchronised prefix", Exit.USAGE)
-    found = here.run(lambda desk: look(desk, key))
-    here.show(document(found), lambda: _text(here, found), Exit.DONE if found.same else Exit.ATTENTION)
+        cli.fail("the key is empty: give an object's key, relative to the synchronised prefix", Exit.USAGE)
+    found = cli.run(lambda context: look(context, key))
+    cli.show(document(found), lambda: _text(cli, found), Exit.DONE if found.same else Exit.ATTENTION)
 
 
 def document(found: Explanation) -> dict[str, Any]:
@@ -43,23 +43,23 @@ def document(found: Explanation) -> dict[str, Any]:
         "key": found.key,
         "same": found.same,
         "verdict": found.verdict,
-        "sides": {str(sight.side.name): _data(sight) for sight in (found.cn, found.global_)},
+        "sides": {str(view.side.name): _data(view) for view in (found.cn, found.global_)},
         "conflicts": [{"id": r.id, "time": r.time, **r.data} for r in found.conflicts],
     }
 
 
-def _data(sight: Sight) -> dict[str, Any]:
+def _data(view: SideView) -> dict[str, Any]:
     return {
-        "object": object_document(sight.seen) if sight.seen else None,
-        "identity": str(sight.sighting.version) if sight.sighting else None,
-        "replica": sight.sighting.is_replica if sight.sighting else None,
-        "versions": [dataclasses.asdict(version) for version in sight.versions],
-        "ledger": entry_document(sight.entry) if sight.entry else None,
-        "would": {"deed": sight.decision.action, "reason": sight.decision.reason},
-        "paused": sight.orders.paused,
-        "workers": sight.alive,
-        "queue": dataclasses.asdict(sight.backlog),
-        "dead_letters": [opened.reason for opened in sight.letters],
+        "object": object_document(view.seen) if view.seen else None,
+        "identity": str(view.observed.version) if view.observed else None,
+        "replica": view.observed.is_replica if view.observed else None,
+        "versions": [dataclasses.asdict(version) for version in view.versions],
+        "ledger": entry_document(view.entry) if view.entry else None,
+        "would": {"deed": view.decision.action, "reason": view.decision.reason},
+        "paused": view.orders.paused,
+        "workers": view.alive,
+        "queue": dataclasses.asdict(view.backlog),
+        "dead_letters": [opened.reason for opened in view.letters],
         "uploads": [
             {
                 "route": p.upload.route,
@@ -68,73 +68,73 @@ def _data(sight: Sight) -> dict[str, Any]:
                 "parts": p.parts,
                 "of": p.upload.count,
             }
-            for p in sight.uploads
+            for p in view.uploads
         ],
-        "decisions": sight.history,
+        "decisions": view.history,
     }
 
 
-def _text(here: Session, found: Explanation) -> None:
+def _text(cli: Session, found: Explanation) -> None:
     colour = "green" if found.same else "yellow"
-    here.out.print(f"[bold]{escape(found.key)}[/bold]")
-    here.out.print(f"[{colour}]{escape(found.verdict)}[/{colour}]\n")
+    cli.out.print(f"[bold]{escape(found.key)}[/bold]")
+    cli.out.print(f"[{colour}]{escape(found.verdict)}[/{colour}]\n")
     table = Table("", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for side in SideName:
         table.add_column(side, overflow="fold")
     for name, row in _ROWS.items():
-        table.add_row(f"[dim]{name}[/dim]", *(escape(row(sight)) for sight in (found.cn, found.global_)))
-    here.out.print(table)
+        table.add_row(f"[dim]{name}[/dim]", *(escape(row(view)) for view in (found.cn, found.global_)))
+    cli.out.print(table)
     for record in found.conflicts:
         winner, loser = record.data.get("winner"), record.data.get("loser")
-        here.out.print(f"\nconflict of {moment(record.time)}: {winner} won over {loser}")
-    for sight in (found.cn, found.global_):
-        _history(here, sight)
+        cli.out.print(f"\nconflict of {moment(record.time)}: {winner} won over {loser}")
+    for view in (found.cn, found.global_):
+        _history(cli, view)
 
 
-def _history(here: Session, sight: Sight) -> None:
-    if sight.history is None:
-        here.out.print(f"\n[dim]the logs of {sight.side.name} can't be read by you[/dim]")
+def _history(cli: Session, view: SideView) -> None:
+    if view.history is None:
+        cli.out.print(f"\n[dim]the logs of {view.side.name} can't be read by you[/dim]")
         return
-    for line in sight.history:
+    for line in view.history:
         reason = escape(str(line.get("reason", "")))
-        here.out.print(f"{line.get('time', '')}  {sight.side.name}  {line.get('outcome', '')}  [dim]{reason}[/dim]")
+        cli.out.print(f"{line.get('time', '')}  {view.side.name}  {line.get('outcome', '')}  [dim]{reason}[/dim]")
 
 
-def _object(sight: Sight) -> str:
-    seen = sight.seen
+def _object(view: SideView) -> str:
+    seen = view.seen
     if seen is None:
         return "none"
     archived = ", archived" if seen.archived else ""
     return f"{size(seen.size)}, written {moment(seen.modified)}, ETag {seen.etag}{archived}"
 
 
-def _which(sight: Sight) -> str:
-    if sight.sighting is None:
+def _which(view: SideView) -> str:
+    if view.observed is None:
         return "–"
-    identity = sight.sighting.version
-    what = "copy of" if sight.sighting.is_replica else "version"
+    identity = view.observed.version
+    what = "copy of" if view.observed.is_replica else "version"
     return f"{what} {identity.origin}, {moment(identity.modified)}, ETag {identity.etag}"
 
 
-def _stamp(sight: Sight) -> str:
-    if sight.seen is None:
+def _stamp(view: SideView) -> str:
+    if view.seen is None:
         return "–"
-    stamp = sight.seen.stamp
+    stamp = view.seen.stamp
     return "none: written by a user" if stamp is None else f"pair {stamp.pair}, from {stamp.version.origin}"
 
 
-def _versions(sight: Sight) -> str:
-    shown = [f"{moment(v.modified)} {'deleted' if v.marker else v.etag[:8]}" for v in sight.versions[:5]]
+def _versions(view: SideView) -> str:
+    shown = [f"{moment(v.modified)} {'deleted' if v.marker else v.etag[:8]}" for v in view.versions[:5]]
     return "; ".join(shown) or "none"
 
 
-def _agreed(sight: Sight) -> str:
-    entry = sight.entry or LedgerEntry("")
+def _agreed(view: SideView) -> str:
+    entry = view.entry or LedgerEntry("")
     if entry.synced is not None:
         return _agreement(entry.synced)
     if entry.expired is not None:
         return f"expired here: {_agreement(entry.expired)}"
-    return "no entry" if sight.entry is None else "nothing"
+    return "no entry" if view.entry is None else "nothing"
 
 
 def _agreement(agreement: SyncedVersion) -> str:
@@ -144,13 +144,13 @@ def _agreement(agreement: SyncedVersion) -> str:
     )
 
 
-def _dead(sight: Sight) -> str:
-    dead = sight.entry.deleted_versions if sight.entry else ()
+def _dead(view: SideView) -> str:
+    dead = view.entry.deleted_versions if view.entry else ()
     return "; ".join(str(d.version) for d in dead) or "none"
 
 
-def _sequencer(sight: Sight) -> str:
-    entry = sight.entry
+def _sequencer(view: SideView) -> str:
+    entry = view.entry
     if entry is None or not entry.sequencer:
         return "–"
     return f"{entry.sequencer.lstrip('0')}, ledger written {moment(entry.updated)}"
@@ -164,7 +164,7 @@ _DEEDS = {
     Action.DELETE_REMOTE: "delete it at the peer",
     Action.DELETE_LOCAL: "delete it here",
 }
-_ROWS: dict[str, Callable[[Sight], str]] = {
+_ROWS: dict[str, Callable[[SideView], str]] = {
     "object": _object,
     "is": _which,
     "stamp": _stamp,

@@ -19,90 +19,91 @@ from dualsync.runtime.operations.finder_run import Plan
 SHOWN = 100
 
 
-def plan(context: typer.Context, direction: Direction = "all", json: Json = False) -> None:
+def plan(invocation: typer.Context, direction: Direction = "all", json: Json = False) -> None:
     """What would the finder do now? Both listings, the ledger, the same decisions; nothing is done.
 
     Keys younger than the grace period are left to their events. Exit code 3 when there is something to do.
     """
-    here = session(context, json)
+    cli = session(invocation, json)
 
-    async def work(desk: OperatorContext) -> list[Plan]:
-        desk.both()
+    async def work(context: OperatorContext) -> list[Plan]:
+        context.both()
         plans = []
-        with counting(here, "comparing") as tell:
-            for side in sides_of(desk, direction):
-                plans.append(await finder_run.plan(desk, side, desk.sides[side.name.peer], tell))
+        with counting(cli, "comparing") as on_progress:
+            for side in sides_of(context, direction):
+                plans.append(await finder_run.plan(context, side, context.sides[side.name.peer], on_progress))
         return plans
 
-    plans = here.run(work)
+    plans = cli.run(work)
     something = any(p.report.queued or p.report.held for p in plans)
     document = {"plans": [p.data for p in plans]}
-    here.show(document, lambda: _plans(here, plans), Exit.ATTENTION if something else Exit.DONE)
+    cli.show(document, lambda: _plans(cli, plans), Exit.ATTENTION if something else Exit.DONE)
 
 
-def reconcile(context: typer.Context, direction: Direction = "all", yes: Yes = False, json: Json = False) -> None:
+def reconcile(invocation: typer.Context, direction: Direction = "all", yes: Yes = False, json: Json = False) -> None:
     """Run the finder now, from here: what events missed is queued, deletions that are too many are held.
 
     It lists both buckets with your credentials. It may run at any time, beside busy workers and the scheduled finder.
     """
-    here = session(context, json)
-    here.ask(f"Compare both buckets and queue what differs ({direction})?", yes)
+    cli = session(invocation, json)
+    cli.ask(f"Compare both buckets and queue what differs ({direction})?", yes)
 
-    async def work(desk: OperatorContext) -> list[tuple[str, Report]]:
-        desk.both()
+    async def work(context: OperatorContext) -> list[tuple[str, Report]]:
+        context.both()
         reports = []
-        with counting(here, "comparing") as tell:
-            for side in sides_of(desk, direction):
+        with counting(cli, "comparing") as on_progress:
+            for side in sides_of(context, direction):
                 reports.append(
-                    (side.direction, await finder_run.reconcile(desk, side, desk.sides[side.name.peer], tell))
+                    (
+                        side.direction,
+                        await finder_run.reconcile(context, side, context.sides[side.name.peer], on_progress),
+                    )
                 )
         return reports
 
-    reports = here.run(work)
+    reports = cli.run(work)
     document = {direction: report.data() | {"held_reason": report.reason} for direction, report in reports}
     held = any(report.held for _, report in reports)
 
     def text() -> None:
         for direction, report in reports:
-            _report(here, direction, report, "queued")
-        here.out.print("`dualsync drain` waits until all of it has travelled")
+            _report(cli, direction, report, "queued")
+        cli.out.print("`dualsync drain` waits until all of it has travelled")
 
-    here.show(document, text, Exit.ATTENTION if held else Exit.DONE)
+    cli.show(document, text, Exit.ATTENTION if held else Exit.DONE)
 
 
-def _report(here: Session, direction: str, report: Report, verb: str) -> None:
+def _report(cli: Session, direction: str, report: Report, verb: str) -> None:
     tally = report.tally
-    here.out.print(
+    cli.out.print(
         f"[bold]{direction}[/bold]: {number(tally.here)} keys here, {number(tally.there)} there,"
         f" {number(tally.equal)} equal; {number(report.queued)} {verb}, {number(report.young)} too young"
     )
     for difference, count in report.found.most_common():
-        here.out.print(f"  {number(count)} {difference}")
+        cli.out.print(f"  {number(count)} {difference}")
     if report.archived:
-        here.out.print(
-            f"  [yellow]{number(report.archived)} archived[/yellow]: of these, copied once they are restored"
-        )
+        cli.out.print(f"  [yellow]{number(report.archived)} archived[/yellow]: of these, copied once they are restored")
     if report.held:
-        here.out.print(f"  [yellow]{number(report.held)} deletions held[/yellow]: {escape(report.reason)}")
-        here.out.print("  `dualsync deletions list`, then approve or reject")
+        cli.out.print(f"  [yellow]{number(report.held)} deletions held[/yellow]: {escape(report.reason)}")
+        cli.out.print("  `dualsync deletions list`, then approve or reject")
 
 
-def _plans(here: Session, plans: list[Plan]) -> None:
+def _plans(cli: Session, plans: list[Plan]) -> None:
     for plan in plans:
-        _report(here, plan.side.direction, plan.report, "to look at")
+        _report(cli, plan.side.direction, plan.report, "to look at")
     looks = [(plan.side.direction, look) for plan in plans for look in plan.looks]
     if not looks:
         young = any(plan.report.young for plan in plans)
         archived = any(plan.report.archived for plan in plans)
         yet = "what is too young is left to its events" if young else "what is archived waits for its restore"
-        here.out.print(f"nothing to do yet: {yet}" if young or archived else "nothing to do")
+        cli.out.print(f"nothing to do yet: {yet}" if young or archived else "nothing to do")
         return
     table = Table("direction", "key", "why", box=None, pad_edge=False)
     for direction, look in looks[:SHOWN]:
         table.add_row(direction, escape(look.key), escape(look.reason))
-    here.out.print(table)
+    cli.out.print(table)
     if len(looks) > SHOWN:
-        here.out.print(f"… and {len(looks) - SHOWN} more: --json has up to {finder_run.KEPT} a direction")
+        cli.out.print(f"… and {len(looks) - SHOWN} more: --json has up to {finder_run.KEPT} a direction")
     counts: Counter[Any] = Counter(look.may_delete for _, look in looks)
     if counts[True]:
-        here.out.print(f"{counts[True]} of them delete")
+        cli.out.print(f"{counts[True]} of them delete")

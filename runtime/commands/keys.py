@@ -16,7 +16,7 @@ from dualsync.runtime.settings import SideName
 
 
 def rotate_key(
-    context: typer.Context,
+    invocation: typer.Context,
     side: Annotated[SideName, typer.Argument(help="Whose dedicated user gets a new key.")],
     run: Annotated[bool, typer.Option("--run", help="Run the commands now, then wait for the proof.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another key: the commands run elsewhere.")] = False,
@@ -30,41 +30,41 @@ def rotate_key(
     losing a message. A rotation that broke off is completed by running it again. Exit code 3 unless exactly one key is
     there, the secret names it, and every living worker of the peer has proven it.
     """
-    here = session(context, json)
-    stack = here.where.stack_names.get(side, str(side))
+    cli = session(invocation, json)
+    stack = cli.where.stack_names.get(side, str(side))
 
-    def one(desk: OperatorContext) -> Side:
-        return sides_of(desk, str(side))[0]
+    def one(context: OperatorContext) -> Side:
+        return sides_of(context, str(side))[0]
 
-    before = here.run(lambda desk: keys.key_state(desk, one(desk)))
+    before = cli.run(lambda context: keys.key_state(context, one(context)))
     steps: list[list[str]] = []
     if not wait:
-        version = here.guard(lambda: keys.present_version(here.where.project, stack)) if run else None
+        version = cli.guard(lambda: keys.present_version(cli.where.project, stack)) if run else None
         steps = keys.commands(stack, "N+1" if version is None else str(version + 1))
         # A broken-off rotation is completed with the same version: only the update is run again.
         steps = steps[1:] if before.phase is Phase.ROTATING else steps
     if run:
-        here.ask(f"Give {side}'s dedicated user a new key? ({' && '.join(' '.join(s) for s in steps)})", yes)
-        here.run(lambda desk: _rotate(here, desk, one(desk), steps))
+        cli.ask(f"Give {side}'s dedicated user a new key? ({' && '.join(' '.join(s) for s in steps)})", yes)
+        cli.run(lambda context: _rotate(cli, context, one(context), steps))
     after = before
     if run or wait:
-        here.say("waiting until every worker has proven the new key …")
-        after = here.run(lambda desk: keys.until_rotated(desk, one(desk), before, timeout))
+        cli.say("waiting until every worker has proven the new key …")
+        after = cli.run(lambda context: keys.until_rotated(context, one(context), before, timeout))
     done = after.fine and (not (run or wait) or after.promise != before.promise)
 
     def text() -> None:
-        here.out.print(_words(after))
+        cli.out.print(_words(after))
         if not (run or wait):
-            here.out.print("\nto rotate it (or let --run do it):")
+            cli.out.print("\nto rotate it (or let --run do it):")
             for step in steps:
-                here.out.print(f"  {escape(' '.join(step))}")
+                cli.out.print(f"  {escape(' '.join(step))}")
 
-    here.show(_data(after) | {"commands": steps}, text, Exit.DONE if done else Exit.ATTENTION)
+    cli.show(_data(after) | {"commands": steps}, text, Exit.DONE if done else Exit.ATTENTION)
 
 
-async def _rotate(here: Session, desk: OperatorContext, side: Side, steps: list[list[str]]) -> None:
-    async with audited(desk, [side], "rotate-key", {"side": str(side.name)}):
-        keys.run(here.where.project, steps)
+async def _rotate(cli: Session, context: OperatorContext, side: Side, steps: list[list[str]]) -> None:
+    async with audited(context, [side], "rotate-key", {"side": str(side.name)}):
+        keys.run(cli.where.project, steps)
 
 
 def _words(state: KeyState) -> str:

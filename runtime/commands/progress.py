@@ -11,34 +11,34 @@ from dualsync.runtime.commands.session import Session
 
 
 @contextmanager
-def counting(here: Session, what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def counting(cli: Session, what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """A counter that is told how many more are done."""
-    if here.json or not here.err.is_terminal:
+    if cli.json or not cli.err.is_terminal:
         yield lambda more: None
         return
-    with _bar(here) as bar:
+    with _bar(cli) as bar:
         task = bar.add_task(what, total=total)
         yield lambda more: bar.advance(task, more)
 
 
 @contextmanager
-def showing(here: Session, what: str, total: int | None = None) -> Iterator[Callable[[int, str], None]]:
+def showing(cli: Session, what: str, total: int | None = None) -> Iterator[Callable[[int, str], None]]:
     """A counter that is told how many are done, and in which words."""
-    if here.json or not here.err.is_terminal:
+    if cli.json or not cli.err.is_terminal:
         yield lambda done, words: None
         return
-    with _bar(here) as bar:
+    with _bar(cli) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done, words: bar.update(task, completed=done, description=words or what)
 
 
-def _bar(here: Session) -> Progress:
+def _bar(cli: Session) -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=here.err,
+        console=cli.err,
         transient=True,
     )

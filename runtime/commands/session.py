@@ -44,39 +44,39 @@ EXIT_CODES = (
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-OpenDesk = Callable[[Where], Awaitable["OperatorContext"]]
+OpenContext = Callable[[Where], Awaitable["OperatorContext"]]
 
 
-class AtAws:
-    """Opens a desk at AWS; asks Pulumi only once, however often a command opens it."""
+class AwsContextOpener:
+    """Opens a context at AWS; asks Pulumi only once, however often a command opens it."""
 
     def __init__(self) -> None:
         self._pair: Pair | None = None
 
     async def __call__(self, where: Where) -> OperatorContext:
         # boto3 takes most of a second to import: not for --help.
-        from dualsync.runtime.operations.aws.open import open_desk
+        from dualsync.runtime.operations.aws.open import open_context
 
         if self._pair is None:
             self._pair = await asyncio.to_thread(find, where)
-        return await open_desk(self._pair)
+        return await open_context(self._pair)
 
 
 @dataclass(slots=True)
 class Session:
-    """One call of the command line. `open_desk` is replaced by tests."""
+    """One call of the command line. `open_context` is replaced by tests."""
 
     where: Where = field(default_factory=Where)
     json: bool = False
-    open_desk: OpenDesk = field(default_factory=AtAws)
+    open_context: OpenContext = field(default_factory=AwsContextOpener)
     out: Console = field(default_factory=lambda: _console())
     err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
 
     def run(self, work: Callable[[OperatorContext], Coroutine[Any, Any, T]]) -> T:
-        """Open the desk, do the work; errors become one line and an exit code."""
+        """Open the context, do the work; errors become one line and an exit code."""
 
         async def all_of_it() -> T:
-            return await work(await self.open_desk(self.where))
+            return await work(await self.open_context(self.where))
 
         return self.guard(lambda: asyncio.run(all_of_it()))
 
@@ -140,22 +140,22 @@ def escape(text: str) -> str:
     return rich_escape("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))
 
 
-def session(context: typer.Context, json_too: bool = False) -> Session:
+def session(invocation: typer.Context, json_too: bool = False) -> Session:
     """The call's session; `--json` counts before and after the command's name."""
-    found = context.obj
+    found = invocation.obj
     if not isinstance(found, Session):
-        found = context.obj = Session()
+        found = invocation.obj = Session()
     found.json = found.json or json_too
     return found
 
 
-def sides_of(desk: OperatorContext, direction: str) -> list[Side]:
+def sides_of(context: OperatorContext, direction: str) -> list[Side]:
     """`cn`, `cn->global` or `all`: the sides whose workers carry it. Raises `FatalError`."""
     if direction == "all":
-        return list(desk.sides.values())
+        return list(context.sides.values())
     name = direction.split("->")[0]
     try:
-        return [desk.sides[SideName(name)]]
+        return [context.sides[SideName(name)]]
     except ValueError:
         raise FatalError(
             f"direction {direction!r}: use cn (or 'cn->global'), global (or 'global->cn'), or all"

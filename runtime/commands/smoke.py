@@ -10,26 +10,26 @@ import typer
 from dualsync.runtime.commands.formatting import duration
 from dualsync.runtime.commands.session import Direction, Exit, Json, escape, session, sides_of
 from dualsync.runtime.operations.context import OperatorContext
-from dualsync.runtime.operations.smoke import Trip, trip
+from dualsync.runtime.operations.smoke import RoundTrip, run_round_trip
 
 
 def smoke(
-    context: typer.Context,
+    invocation: typer.Context,
     direction: Direction = "all",
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each step.")] = 180,
     json: Json = False,
 ) -> None:
     """Put a small object on each side, wait for it on the other, delete it, wait for that. Exit code 3 if in vain."""
-    here = session(context, json)
+    cli = session(invocation, json)
 
-    async def work(desk: OperatorContext) -> list[Trip]:
-        desk.both()
-        sides = sides_of(desk, direction)
-        here.say(f"putting an object under dualsync-smoke/ at {' and '.join(str(s.name) for s in sides)} …")
-        trips = [trip(desk, side, desk.sides[side.name.peer], timeout) for side in sides]
+    async def work(context: OperatorContext) -> list[RoundTrip]:
+        context.both()
+        sides = sides_of(context, direction)
+        cli.say(f"putting an object under dualsync-smoke/ at {' and '.join(str(s.name) for s in sides)} …")
+        trips = [run_round_trip(context, side, context.sides[side.name.peer], timeout) for side in sides]
         return list(await asyncio.gather(*trips))
 
-    trips = here.run(work)
+    trips = cli.run(work)
     document = {
         "fine": all(t.fine for t in trips),
         "trips": [
@@ -41,10 +41,10 @@ def smoke(
     def text() -> None:
         for t in trips:
             if t.fine:
-                here.out.print(
+                cli.out.print(
                     f"{t.direction}: [green]there after {duration(t.put)}, gone after {duration(t.deleted)}[/green]"
                 )
             else:
-                here.out.print(f"{t.direction}: [red]{escape(t.error)}[/red]; `dualsync status` says why")
+                cli.out.print(f"{t.direction}: [red]{escape(t.error)}[/red]; `dualsync status` says why")
 
-    here.show(document, text, Exit.DONE if document["fine"] else Exit.ATTENTION)
+    cli.show(document, text, Exit.DONE if document["fine"] else Exit.ATTENTION)

@@ -16,14 +16,14 @@ from dualsync.runtime.commands.formatting import duration, moment, number, rate,
 from dualsync.runtime.commands.session import Exit, Json, escape, session
 from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.operations.context import OperatorContext
-from dualsync.runtime.operations.problems import Problem, Weight, problems
+from dualsync.runtime.operations.problems import Problem, Severity, problems
 from dualsync.runtime.operations.status import Direction, Status, gather
 
-_COLOURS = {Weight.STOPPED: "bold red", Weight.WAITING: "yellow", Weight.NOTE: "cyan"}
+_COLOURS = {Severity.STOPPED: "bold red", Severity.WAITING: "yellow", Severity.NOTE: "cyan"}
 
 
 def status(
-    context: typer.Context,
+    invocation: typer.Context,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="A live screen; Ctrl-C ends it.")] = False,
     every: Annotated[float, typer.Option(min=1, help="Seconds between two looks of --watch.")] = 5,
     json: Json = False,
@@ -34,22 +34,20 @@ def status(
     direction; then each problem with the command that mends it. Exit code 3 when something is stopped or waits for a
     person.
     """
-    here = session(context, json)
-    if watch and not here.json and here.out.is_terminal:
-        here.run(lambda desk: _watch(desk, every, here.out))
+    cli = session(invocation, json)
+    if watch and not cli.json and cli.out.is_terminal:
+        cli.run(lambda context: _watch(context, every, cli.out))
         return
-    found = here.run(gather)
+    found = cli.run(gather)
     wrong = problems(found)
-    bad = any(problem.weight is not Weight.NOTE for problem in wrong)
-    here.show(
-        document(found, wrong), lambda: here.out.print(screen(found, wrong)), Exit.ATTENTION if bad else Exit.DONE
-    )
+    bad = any(problem.weight is not Severity.NOTE for problem in wrong)
+    cli.show(document(found, wrong), lambda: cli.out.print(screen(found, wrong)), Exit.ATTENTION if bad else Exit.DONE)
 
 
-async def _watch(desk: OperatorContext, every: float, out: Any) -> None:
+async def _watch(context: OperatorContext, every: float, out: Any) -> None:
     with Live(Text("looking …"), console=out, screen=True, auto_refresh=False) as live:
         while True:
-            found = await gather(desk)
+            found = await gather(context)
             live.update(screen(found, problems(found)), refresh=True)
             await asyncio.sleep(every)
 
@@ -66,7 +64,7 @@ def document(found: Status, wrong: list[Problem]) -> dict[str, Any]:
     return {
         "pair": found.pair,
         "time": found.now,
-        "healthy": not any(p.weight is not Weight.NOTE for p in wrong),
+        "healthy": not any(p.weight is not Severity.NOTE for p in wrong),
         "directions": directions,
         "problems": [dataclasses.asdict(problem) for problem in wrong],
     }

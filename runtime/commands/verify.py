@@ -20,7 +20,7 @@ from dualsync.runtime.operations.verify.run import verify as run
 
 
 def verify(
-    context: typer.Context,
+    invocation: typer.Context,
     content: Annotated[Content, typer.Option(help="Whose content is read and hashed.")] = Content.UNSURE,
     metadata: Annotated[bool, typer.Option("--metadata", help="Compare headers and user metadata.")] = False,
     tags: Annotated[bool, typer.Option("--tags", help="Compare tags.")] = False,
@@ -41,13 +41,13 @@ def verify(
     where there are none, the content is read. Each difference gets its likely cause from the ledgers. Memory stays
     small with millions of keys. Exit code 3 when the sides differ by more than what is on its way.
     """
-    here = session(context, json)
+    cli = session(invocation, json)
     depth = Depth(content=content, metadata=metadata, tags=tags, sample=sample, read_limit=read_limit << 30)
     name = f"verify-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}"
     if out is not None:
-        here.guard(lambda: out.mkdir(parents=True, exist_ok=True))
+        cli.guard(lambda: out.mkdir(parents=True, exist_ok=True))
 
-    async def work(desk: OperatorContext) -> Report:
+    async def work(context: OperatorContext) -> Report:
         with ExitStack() as stack:
             each = None
             if out is not None:
@@ -56,30 +56,30 @@ def verify(
                 def each(data: dict[str, Any]) -> None:
                     listed.write(texts.dumps(data, ensure_ascii=False) + "\n")
 
-            tell = stack.enter_context(showing(here, "comparing"))
+            on_progress = stack.enter_context(showing(cli, "comparing"))
 
             def note(seen: Seen) -> None:
                 words = f"{seen.cn:,} at cn, {seen.global_:,} at global, {seen.equal:,} equal"
-                tell(max(seen.cn, seen.global_), words)
+                on_progress(max(seen.cn, seen.global_), words)
 
-            return await run(desk, depth, prefix=prefix, grace=grace, tell=note, each=each)
+            return await run(context, depth, prefix=prefix, grace=grace, on_progress=note, each=each)
 
-    report = here.run(work)
-    files = _write(here, report, out, name) if out is not None else []
+    report = cli.run(work)
+    files = _write(cli, report, out, name) if out is not None else []
 
     def text() -> None:
         colour = "green" if report.same else "yellow"
         first, _, rest = render.text(report).partition("\n")
-        here.out.print(f"[{colour}]{escape(first)}[/{colour}]")
-        here.out.print(rest, markup=False, end="")
+        cli.out.print(f"[{colour}]{escape(first)}[/{colour}]")
+        cli.out.print(rest, markup=False, end="")
         for file in files:
-            here.out.print(f"written: {file}", markup=False)
+            cli.out.print(f"written: {file}", markup=False)
 
     document = report.data | {"files": [str(file) for file in files]}
-    here.show(document, text, Exit.DONE if report.same else Exit.ATTENTION)
+    cli.show(document, text, Exit.DONE if report.same else Exit.ATTENTION)
 
 
-def _write(here: Session, report: Report, folder: Path, name: str) -> list[Path]:
+def _write(cli: Session, report: Report, folder: Path, name: str) -> list[Path]:
     contents = {
         "txt": render.text(report, shown=1000),
         "json": texts.dumps(report.data, indent=2, ensure_ascii=False) + "\n",
@@ -91,6 +91,6 @@ def _write(here: Session, report: Report, folder: Path, name: str) -> list[Path]
         try:
             file.write_text(content, encoding="utf-8")
         except OSError as e:
-            here.fail(f"{file}: {e.strerror}", Exit.FAILED)
+            cli.fail(f"{file}: {e.strerror}", Exit.FAILED)
         files.append(file)
     return files

@@ -12,7 +12,7 @@ from dualsync.runtime.operations.context import OperatorContext, Side
 
 
 @dataclass(slots=True)
-class Act:
+class AuditedAct:
     """What is being done; `result` is written when it is."""
 
     result: dict[str, object] = field(default_factory=dict)
@@ -20,20 +20,20 @@ class Act:
 
 @asynccontextmanager
 async def audited(
-    desk: OperatorContext, sides: Iterable[Side], command: str, arguments: Mapping[str, object], key: str = ""
-) -> AsyncIterator[Act]:
+    context: OperatorContext, sides: Iterable[Side], command: str, arguments: Mapping[str, object], key: str = ""
+) -> AsyncIterator[AuditedAct]:
     """Write who does what before it is done, and how it went after. Raises when the ledger can't be written: nothing
     is done without its record."""
-    now, sides = desk.now(), list(sides)
-    id = f"{int(desk.clock.now() * 1000)}-{secrets.token_hex(4)}"
-    data: dict[str, object] = {"who": desk.who, "command": command, "arguments": dict(arguments)}
+    now, sides = context.now(), list(sides)
+    id = f"{int(context.clock.now() * 1000)}-{secrets.token_hex(4)}"
+    data: dict[str, object] = {"who": context.who, "command": command, "arguments": dict(arguments)}
 
     async def write(state: str, result: Mapping[str, object]) -> None:
         for side in sides:
             await side.ledger.record(Record(AUDIT, id, now, key, {**data, "state": state, "result": dict(result)}))
 
     await write("begun", {})
-    act = Act()
+    act = AuditedAct()
     try:
         yield act
     except BaseException as e:

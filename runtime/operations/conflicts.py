@@ -52,19 +52,19 @@ class Whereabouts:
     version_id: str = ""
 
 
-async def conflicts(desk: OperatorContext, limit: int) -> list[Conflict]:
+async def conflicts(context: OperatorContext, limit: int) -> list[Conflict]:
     """The conflicts of both ledgers, newest first. The same one seen by both workers is one."""
     found: dict[str, tuple[Record, list[Side]]] = {}
-    for side in desk.sides.values():
+    for side in context.sides.values():
         async for record in side.ledger.records(CONFLICT):
             found.setdefault(record.id, (record, []))[1].append(side)
     parsed = [_parse(record, sides) for record, sides in found.values()]
     return sorted((c for c in parsed if c is not None), key=lambda c: c.time, reverse=True)[:limit]
 
 
-async def conflict(desk: OperatorContext, id: str) -> Conflict:
+async def conflict(context: OperatorContext, id: str) -> Conflict:
     """The one whose id starts with `id`, or the newest of key `id`. Raises `PermanentError`."""
-    every = await conflicts(desk, 1_000_000)
+    every = await conflicts(context, 1_000_000)
     found = [c for c in every if c.id == id] or [c for c in every if c.id.startswith(id)]
     found = found or [c for c in every if c.key == id][:1]
     if len(found) != 1:
@@ -95,13 +95,13 @@ def identity(text: str) -> OriginVersion | None:
     return None if found is None else OriginVersion(SideName(found[1]), int(found[2]), found[3])
 
 
-async def whereabouts(desk: OperatorContext, conflict: Conflict) -> Whereabouts | None:
+async def whereabouts(context: OperatorContext, conflict: Conflict) -> Whereabouts | None:
     """Where the loser is, if anywhere."""
-    for side in desk.sides.values():
+    for side in context.sides.values():
         kept = await side.bucket.head(conflict.name) if conflict.name else None
         if kept is not None:
             return Whereabouts(side, conflict.name, kept.etag)
-    origin = desk.sides.get(conflict.loser.origin)
+    origin = context.sides.get(conflict.loser.origin)
     if origin is None:
         return None
     for version in await origin.store.versions(conflict.key, VERSIONS):
@@ -114,26 +114,26 @@ def _is(version: Version, loser: OriginVersion) -> bool:
     return not version.marker and version.etag == loser.etag and abs(version.modified - loser.modified) <= 1
 
 
-async def accept(desk: OperatorContext, conflict: Conflict) -> None:
+async def accept(context: OperatorContext, conflict: Conflict) -> None:
     """The winner is right: strike the conflict off the list."""
-    async with audited(desk, conflict.sides, "conflicts resolve", _data(conflict), conflict.key):
+    async with audited(context, conflict.sides, "conflicts resolve", _data(conflict), conflict.key):
         await _strike(conflict)
 
 
-async def undo(desk: OperatorContext, conflict: Conflict) -> str:
+async def undo(context: OperatorContext, conflict: Conflict) -> str:
     """Write the loser again as a user's newest version; it travels like any. Where the winner can be found then.
 
     Raises `PermanentError` when the loser is nowhere, `PreconditionFailedError` when the key was written meanwhile.
     """
-    found = await whereabouts(desk, conflict)
+    found = await whereabouts(context, conflict)
     if found is None:
         raise PermanentError(
             f"the loser {conflict.loser} is gone: it was not kept (keepLoser=false) and bucket"
-            f" {_bucket(desk, conflict.loser.origin)} has no such version"
+            f" {_bucket(context, conflict.loser.origin)} has no such version"
         )
     side = found.side
     now_there = await side.bucket.head(conflict.key)
-    async with audited(desk, conflict.sides, "conflicts undo", _data(conflict), conflict.key) as act:
+    async with audited(context, conflict.sides, "conflicts undo", _data(conflict), conflict.key) as act:
         kept = ""
         if now_there is not None:
             kept = await _keep(side, conflict.key, now_there.etag, now_there.modified)
@@ -177,5 +177,5 @@ def _data(conflict: Conflict) -> dict[str, object]:
     return {"key": conflict.key, "winner": str(conflict.winner), "loser": str(conflict.loser)}
 
 
-def _bucket(desk: OperatorContext, name: SideName) -> str:
-    return desk.sides[name].settings.local_bucket if name in desk.sides else str(name)
+def _bucket(context: OperatorContext, name: SideName) -> str:
+    return context.sides[name].settings.local_bucket if name in context.sides else str(name)

@@ -1,4 +1,4 @@
-"""An operator's desk: both sides, reached with the operator's own credentials, behind typed interfaces.
+"""An operator's context: both sides, reached with the operator's own credentials, behind typed interfaces.
 
 What a worker also uses is `dualsync.runtime.ports`; the rest is here. Each has one fake in `tests/commands`.
 """
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.model.key_filter import KeyFilter
-from dualsync.runtime.operations.verify.census import BucketLister
+from dualsync.runtime.operations.verify.bucket_lister import BucketLister
 from dualsync.runtime.ports import Bucket, Clock, Ledger, Parallel, Queue
 from dualsync.runtime.service.prefix_list import PrefixList
 from dualsync.runtime.settings import Settings, SideName
@@ -55,7 +55,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class DeletedObject:
     """A key under a delete marker since `deleted` (seconds since the epoch), and the version that it covers."""
 
     key: str
@@ -75,7 +75,7 @@ class AccessKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class ExpectedUser:
     """What the secret in a side's account says of the peer's user."""
 
     key_id: str
@@ -102,7 +102,7 @@ class Store(Protocol):
     async def versions(self, key: str, limit: int = 20) -> Sequence[Version]:
         """Newest first; without versioning the object alone."""
 
-    def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[Gone]]:
+    def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[DeletedObject]]:
         """Keys whose latest version is a delete marker of that time; none without versioning."""
 
     async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
@@ -128,7 +128,7 @@ class SideMetrics(Protocol):
     async def keys(self) -> Sequence[AccessKey] | None:
         """The side's dedicated user's keys."""
 
-    async def promise(self) -> Promise | None:
+    async def promise(self) -> ExpectedUser | None:
         """The secret about the peer's user; None also while there is none."""
 
 
@@ -150,11 +150,11 @@ class Side:
     """The same without its prefix."""
     ledger: Ledger
     queue: Queue
-    letters: DeadLetterQueue
+    dead_letter_queue: DeadLetterQueue
     store: Store
-    meters: SideMetrics
+    metrics: SideMetrics
     history: History
-    census: BucketLister
+    lister: BucketLister
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -22,7 +22,7 @@ BATCH = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedLetter:
     """A letter and the looks that it asks for; `unreadable` says why there are none."""
 
     letter: Letter
@@ -43,7 +43,7 @@ class Wanted:
     key: str = ""
     reason: str = ""
 
-    def takes(self, opened: Opened) -> bool:
+    def takes(self, opened: OpenedLetter) -> bool:
         """Is it one of them? `reason` is part of the letter's."""
         return (
             opened.letter.id.startswith(self.id)
@@ -52,7 +52,7 @@ class Wanted:
         )
 
 
-def open_letter(letter: Letter, side: Side) -> Opened:
+def open_letter(letter: Letter, side: Side) -> OpenedLetter:
     """Read it as a worker would."""
     settings = side.settings
     prefix = settings.local_prefix
@@ -63,11 +63,11 @@ def open_letter(letter: Letter, side: Side) -> Opened:
     try:
         looks = parse_message(letter.body, Principals(frozenset(settings.own_user_ids)), relative, letter.sent)
     except UnreadableMessageError as e:
-        return Opened(letter, unreadable=str(e))
-    return Opened(letter, tuple(looks))
+        return OpenedLetter(letter, unreadable=str(e))
+    return OpenedLetter(letter, tuple(looks))
 
 
-def anew(body: str) -> str:
+def redrive_body(body: str) -> str:
     """The message that has a worker look carefully at what a letter was about."""
     while True:
         document = json.loads(body)
@@ -77,18 +77,18 @@ def anew(body: str) -> str:
         body = inner
 
 
-async def letters(side: Side, limit: int) -> AsyncIterator[list[Opened]]:
+async def letters(side: Side, limit: int) -> AsyncIterator[list[OpenedLetter]]:
     """Batches of at most `limit` letters together; all are seen again by others when the iteration ends."""
     held: list[Letter] = []
     try:
         while len(held) < limit:
-            batch = await side.letters.hold(min(BATCH, limit - len(held)), HOLD_SECONDS)
+            batch = await side.dead_letter_queue.hold(min(BATCH, limit - len(held)), HOLD_SECONDS)
             if not batch:
                 return
             held += batch
             yield [open_letter(letter, side) for letter in batch]
     finally:
-        await side.letters.release(held)
+        await side.dead_letter_queue.release(held)
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class Tally:
     left: int = 0
 
 
-async def redrive(side: Side, wanted: Wanted, limit: int, tell: Callable[[int], None]) -> Tally:
+async def redrive(side: Side, wanted: Wanted, limit: int, on_progress: Callable[[int], None]) -> Tally:
     """Send the wanted letters anew, and remove each only when its message is durable."""
     tally = Tally()
     async for batch in letters(side, limit):
@@ -108,21 +108,21 @@ async def redrive(side: Side, wanted: Wanted, limit: int, tell: Callable[[int], 
         readable = [opened for opened in chosen if not opened.unreadable]
         tally.left += len(batch) - len(chosen)
         tally.unreadable += len(chosen) - len(readable)
-        bodies = [anew(opened.letter.body) for opened in readable if opened.looks]
+        bodies = [redrive_body(opened.letter.body) for opened in readable if opened.looks]
         await side.queue.send(bodies)
-        await side.letters.remove([opened.letter for opened in readable])
+        await side.dead_letter_queue.remove([opened.letter for opened in readable])
         tally.done += len(readable)
-        tell(tally.done)
+        on_progress(tally.done)
     return tally
 
 
-async def drop(side: Side, wanted: Wanted, limit: int, tell: Callable[[int], None]) -> Tally:
+async def drop(side: Side, wanted: Wanted, limit: int, on_progress: Callable[[int], None]) -> Tally:
     """Remove the wanted letters for good."""
     tally = Tally()
     async for batch in letters(side, limit):
         chosen = [opened for opened in batch if wanted.takes(opened)]
-        await side.letters.remove([opened.letter for opened in chosen])
+        await side.dead_letter_queue.remove([opened.letter for opened in chosen])
         tally.done += len(chosen)
         tally.left += len(batch) - len(chosen)
-        tell(tally.done)
+        on_progress(tally.done)
     return tally

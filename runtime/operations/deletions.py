@@ -56,19 +56,19 @@ class Held:
         return value if isinstance(value, int) else 0
 
 
-async def held(desk: OperatorContext) -> list[Held]:
+async def held(context: OperatorContext) -> list[Held]:
     """The held deletions of every side."""
     found = []
-    for side in desk.sides.values():
+    for side in context.sides.values():
         record = await _first(side, HELD_DELETION)
         if record is not None:
             found.append(Held(side, record, await _first(side, DELETION_APPROVAL)))
     return found
 
 
-async def pending(desk: OperatorContext, prefix: str = "") -> AsyncIterator[list[Deletion]]:
+async def pending(context: OperatorContext, prefix: str = "") -> AsyncIterator[list[Deletion]]:
     """All deletions that have not reached the other side, from both listings and both ledgers as they are now."""
-    cn, global_ = desk.both()
+    cn, global_ = context.both()
     lonely: list[ListedPair] = []
     scope, theirs = await cn.scope(), await global_.scope()
     here, there = list_scope(scope, cn.bucket, KeyRange()), list_scope(scope, global_.bucket, KeyRange())
@@ -106,14 +106,16 @@ def _rules(side: Side) -> Rules:
     return Rules(settings.local_expires, settings.remote_expires, settings.events is not Events.CREATE)
 
 
-async def approve(desk: OperatorContext, holds: Sequence[Held], up_to: int | None = None) -> int:
+async def approve(context: OperatorContext, holds: Sequence[Held], up_to: int | None = None) -> int:
     """Let the finder's next run do up to so many deletions (default: as many as it held); how many are approved."""
     most = 0
     for hold in holds:
         count = hold.count if up_to is None else up_to
-        async with audited(desk, [hold.side], "deletions approve", {"direction": hold.side.direction, "up_to": count}):
-            data: dict[str, object] = {"up_to": count, "by": desk.who}
-            await hold.side.ledger.record(Record(DELETION_APPROVAL, APPROVAL_ID, desk.now(), data=data))
+        async with audited(
+            context, [hold.side], "deletions approve", {"direction": hold.side.direction, "up_to": count}
+        ):
+            data: dict[str, object] = {"up_to": count, "by": context.who}
+            await hold.side.ledger.record(Record(DELETION_APPROVAL, APPROVAL_ID, context.now(), data=data))
         most = max(most, count)
     return most
 
@@ -126,7 +128,7 @@ class Restored:
     changed: int = 0
 
 
-async def reject(desk: OperatorContext, prefix: str, key: str, tell: Callable[[Restored], None]) -> Restored:
+async def reject(context: OperatorContext, prefix: str, key: str, on_progress: Callable[[Restored], None]) -> Restored:
     """Take the deletions back: what still stands at one side is written there again, by you, and travels.
 
     First the ledger of the side that lost the object forgets what proved the deletion, so that no deletion under way
@@ -138,18 +140,18 @@ async def reject(desk: OperatorContext, prefix: str, key: str, tell: Callable[[R
 
     async def restore(deletion: Deletion) -> None:
         async with slots:
-            done = await _restore(desk, deletion)
+            done = await _restore(context, deletion)
         tally.kept += done
         tally.changed += not done
-        tell(tally)
+        on_progress(tally)
 
     arguments: dict[str, object] = {"prefix": prefix, "key": key}
-    async with audited(desk, desk.sides.values(), "deletions reject", arguments) as act:
-        async for batch in pending(desk, key or prefix):
+    async with audited(context, context.sides.values(), "deletions reject", arguments) as act:
+        async for batch in pending(context, key or prefix):
             chosen = [deletion for deletion in batch if key in ("", deletion.key)]
             await asyncio.gather(*(restore(deletion) for deletion in chosen))
         if not (prefix or key):
-            for hold in await held(desk):
+            for hold in await held(context):
                 await hold.side.ledger.remove_record(hold.record)
                 if hold.approval is not None:
                     await hold.side.ledger.remove_record(hold.approval)
@@ -157,22 +159,22 @@ async def reject(desk: OperatorContext, prefix: str, key: str, tell: Callable[[R
     return tally
 
 
-async def _restore(desk: OperatorContext, deletion: Deletion) -> bool:
+async def _restore(context: OperatorContext, deletion: Deletion) -> bool:
     try:
-        await _forget(desk, deletion.gone, deletion.key)
+        await _forget(context, deletion.gone, deletion.key)
         await deletion.kept.store.write_again(deletion.key, deletion.etag, deletion.key, over=deletion.etag)
     except PreconditionFailedError:
         return False
     return True
 
 
-async def _forget(desk: OperatorContext, side: Side, key: str) -> None:
+async def _forget(context: OperatorContext, side: Side, key: str) -> None:
     """Nothing is known of the key any more but how far its events were followed. Raises `PreconditionFailedError`."""
     for attempt in range(ATTEMPTS):
         entry = await side.ledger.get(key)
         if entry is None:
             return
-        blank = LedgerEntry(key, entry.revision + 1, sequencer=entry.sequencer, updated=desk.now())
+        blank = LedgerEntry(key, entry.revision + 1, sequencer=entry.sequencer, updated=context.now())
         try:
             await side.ledger.put(blank, entry.revision)
             return

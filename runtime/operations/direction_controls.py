@@ -17,38 +17,38 @@ QUIET_LOOKS = 3
 
 
 async def give(
-    desk: OperatorContext, sides: Sequence[Side], command: str, change: Callable[[Orders], Orders]
+    context: OperatorContext, sides: Sequence[Side], command: str, change: Callable[[Orders], Orders]
 ) -> list[Orders]:
     """Change the orders of each side; the audit trail keeps the old and the new ones."""
     given = []
     for side in sides:
         before = await read_orders(side.ledger)
         after = change(before)
-        async with audited(desk, [side], command, {"direction": side.direction, "orders": _data(after)}) as act:
-            await side.ledger.record(after.record(desk.now()))
+        async with audited(context, [side], command, {"direction": side.direction, "orders": _data(after)}) as act:
+            await side.ledger.record(after.record(context.now()))
             act.result["before"] = _data(before)
         given.append(after)
     return given
 
 
-async def pause(desk: OperatorContext, sides: Sequence[Side], reason: str) -> list[Orders]:
+async def pause(context: OperatorContext, sides: Sequence[Side], reason: str) -> list[Orders]:
     """Stop receiving. What was received is finished; what comes meanwhile waits in the queue."""
-    now = desk.now()
+    now = context.now()
     return await give(
-        desk, sides, "pause", lambda orders: replace(orders, paused=True, reason=reason, by=desk.name, since=now)
+        context, sides, "pause", lambda orders: replace(orders, paused=True, reason=reason, by=context.name, since=now)
     )
 
 
-async def resume(desk: OperatorContext, sides: Sequence[Side]) -> list[Orders]:
+async def resume(context: OperatorContext, sides: Sequence[Side]) -> list[Orders]:
     """Receive again."""
-    now = desk.now()
+    now = context.now()
     return await give(
-        desk, sides, "resume", lambda orders: replace(orders, paused=False, reason="", by=desk.name, since=now)
+        context, sides, "resume", lambda orders: replace(orders, paused=False, reason="", by=context.name, since=now)
     )
 
 
 async def limit(
-    desk: OperatorContext, sides: Sequence[Side], bytes_per_second: int | None, requests_per_second: int | None
+    context: OperatorContext, sides: Sequence[Side], bytes_per_second: int | None, requests_per_second: int | None
 ) -> list[Orders]:
     """Set limits of the direction as a whole; None leaves one as it is, 0 lifts it."""
 
@@ -59,7 +59,7 @@ async def limit(
             orders = replace(orders, requests_per_second=requests_per_second)
         return orders
 
-    return await give(desk, sides, "limit", change)
+    return await give(context, sides, "limit", change)
 
 
 def _data(orders: Orders) -> dict[str, object]:
@@ -67,7 +67,7 @@ def _data(orders: Orders) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stillness:
+class QueueProgress:
     """Where a wait stands: messages left of each direction, and workers that still work."""
 
     depths: dict[str, Depth]
@@ -79,47 +79,53 @@ class Stillness:
         return sum(depth.total for depth in self.depths.values())
 
 
-async def look(desk: OperatorContext, sides: Sequence[Side]) -> Stillness:
+async def look(context: OperatorContext, sides: Sequence[Side]) -> QueueProgress:
     """Queues and workers now."""
-    depths = {side.direction: await side.meters.depth() for side in sides}
-    return Stillness(depths, {side.direction: await _busy(desk, side) for side in sides})
+    depths = {side.direction: await side.metrics.depth() for side in sides}
+    return QueueProgress(depths, {side.direction: await _busy(context, side) for side in sides})
 
 
-async def _busy(desk: OperatorContext, side: Side) -> int:
+async def _busy(context: OperatorContext, side: Side) -> int:
     """Living workers that are not known to be paused with nothing in hand."""
     busy = 0
     async for record in side.ledger.records(WORKER):
         still = record.data.get("state") == State.PAUSED and not record.data.get("in_flight")
-        busy += is_alive(record, desk.clock.now()) and not still
+        busy += is_alive(record, context.clock.now()) and not still
     return busy
 
 
-async def until_empty(
-    desk: OperatorContext, sides: Sequence[Side], seconds: float, tell: Callable[[Stillness], Awaitable[None] | None]
+async def wait_until_empty(
+    context: OperatorContext,
+    sides: Sequence[Side],
+    seconds: float,
+    on_progress: Callable[[QueueProgress], Awaitable[None] | None],
 ) -> bool:
     """Wait until the queues are empty; False after `seconds` without that."""
-    end, quiet = desk.clock.now() + seconds, 0
+    end, quiet = context.clock.now() + seconds, 0
     while True:
-        now = await look(desk, sides)
-        tell(now)
+        now = await look(context, sides)
+        on_progress(now)
         quiet = quiet + 1 if not now.left else 0
         if quiet >= QUIET_LOOKS:
             return True
-        if desk.clock.now() >= end:
+        if context.clock.now() >= end:
             return False
-        await desk.clock.sleep(LOOK_SECONDS)
+        await context.clock.sleep(LOOK_SECONDS)
 
 
-async def until_still(
-    desk: OperatorContext, sides: Sequence[Side], seconds: float, tell: Callable[[Stillness], Awaitable[None] | None]
+async def wait_until_idle(
+    context: OperatorContext,
+    sides: Sequence[Side],
+    seconds: float,
+    on_progress: Callable[[QueueProgress], Awaitable[None] | None],
 ) -> bool:
     """Wait until every living worker is paused and has nothing in hand; False after `seconds` without that."""
-    end = desk.clock.now() + seconds
+    end = context.clock.now() + seconds
     while True:
-        now = await look(desk, sides)
-        tell(now)
+        now = await look(context, sides)
+        on_progress(now)
         if not any(now.busy.values()):
             return True
-        if desk.clock.now() >= end:
+        if context.clock.now() >= end:
             return False
-        await desk.clock.sleep(LOOK_SECONDS)
+        await context.clock.sleep(LOOK_SECONDS)

@@ -14,7 +14,7 @@ from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, UPLOAD, WORKER, Record, is_alive
 from dualsync.runtime.operations.context import Depth, OperatorContext, Side, Version
-from dualsync.runtime.operations.dead_letters import Opened, letters
+from dualsync.runtime.operations.dead_letters import OpenedLetter, letters
 from dualsync.runtime.service.operator_controls import Orders, read_orders
 from dualsync.runtime.settings import Events
 from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion, decide
@@ -43,12 +43,12 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class SideView:
     """One side's part of the answer. `decision` is what its worker would do if asked to look at the key now."""
 
     side: Side
     seen: ObjectHead | None
-    sighting: ObservedVersion | None
+    observed: ObservedVersion | None
     versions: Sequence[Version]
     entry: LedgerEntry | None
     decision: Decision
@@ -56,7 +56,7 @@ class Sight:
     alive: int
     backlog: Depth
     held: bool
-    letters: Sequence[Opened]
+    letters: Sequence[OpenedLetter]
     history: Sequence[Mapping[str, Any]] | None
     uploads: Sequence[Progress] = ()
 
@@ -66,8 +66,8 @@ class Explanation:
     """The whole answer; `verdict` in one sentence."""
 
     key: str
-    cn: Sight
-    global_: Sight
+    cn: SideView
+    global_: SideView
     conflicts: Sequence[Record] = field(default_factory=list)
     verdict: str = ""
 
@@ -75,35 +75,35 @@ class Explanation:
     def same(self) -> bool:
         """Is it as it should be?"""
         return all(
-            sight.decision.action in (Action.RECORD_SYNCED, Action.RECORD_TOMBSTONE)
-            for sight in (self.cn, self.global_)
+            view.decision.action in (Action.RECORD_SYNCED, Action.RECORD_TOMBSTONE) for view in (self.cn, self.global_)
         )
 
 
-async def explain(desk: OperatorContext, key: str) -> Explanation:
+async def explain(context: OperatorContext, key: str) -> Explanation:
     """Look at everything that says something of `key`, relative to the prefix. Changes nothing."""
-    cn, global_ = desk.both()
+    cn, global_ = context.both()
     seen = await asyncio.gather(cn.bucket.head(key), global_.bucket.head(key))
     entries = await asyncio.gather(cn.ledger.get(key), global_.ledger.get(key))
     ours, theirs = await asyncio.gather(
-        _sight(desk, cn, key, seen[0], seen[1], entries[0]), _sight(desk, global_, key, seen[1], seen[0], entries[1])
+        _view_side(context, cn, key, seen[0], seen[1], entries[0]),
+        _view_side(context, global_, key, seen[1], seen[0], entries[1]),
     )
     conflicts = {record.id: record for side in (cn, global_) for record in await _conflicts(side, key)}
-    return Explanation(key, ours, theirs, list(conflicts.values()), verdict(desk.clock.now(), ours, theirs))
+    return Explanation(key, ours, theirs, list(conflicts.values()), verdict(context.clock.now(), ours, theirs))
 
 
-async def _sight(
-    desk: OperatorContext,
+async def _view_side(
+    context: OperatorContext,
     side: Side,
     key: str,
     here: ObjectHead | None,
     there: ObjectHead | None,
     entry: LedgerEntry | None,
-) -> Sight:
+) -> SideView:
     known = entry or LedgerEntry(key)
     settings = side.settings
     local, remote = _name(side, here, known, local=True), _name(side, there, known, local=False)
-    now = desk.clock.now()
+    now = context.clock.now()
     view = KeyState(
         side=side.name,
         cause=Cause.FINDER,
@@ -119,20 +119,20 @@ async def _sight(
     alive = 0
     async for record in side.ledger.records(WORKER):
         alive += is_alive(record, now)
-    return Sight(
+    return SideView(
         side=side,
         seen=here,
-        sighting=local,
+        observed=local,
         versions=await side.store.versions(key),
         entry=entry,
         decision=decide(view),
         orders=await read_orders(side.ledger),
         alive=alive,
-        backlog=await side.meters.depth(),
+        backlog=await side.metrics.depth(),
         held=await _is_held(side),
         letters=await _letters(side, key),
         history=await side.history.decisions(key, now - DAYS * 86400),
-        uploads=await _uploads(desk, side, key),
+        uploads=await _uploads(context, side, key),
     )
 
 
@@ -146,20 +146,20 @@ def _name(side: Side, seen: ObjectHead | None, entry: LedgerEntry, *, local: boo
     return ObservedVersion(seen, identity, replica)
 
 
-async def _letters(side: Side, key: str) -> list[Opened]:
-    found: list[Opened] = []
+async def _letters(side: Side, key: str) -> list[OpenedLetter]:
+    found: list[OpenedLetter] = []
     async for batch in letters(side, LETTERS):
         found += [opened for opened in batch if any(look.key == key for look in opened.looks)]
     return found
 
 
-async def _uploads(desk: OperatorContext, side: Side, key: str) -> list[Progress]:
+async def _uploads(context: OperatorContext, side: Side, key: str) -> list[Progress]:
     found = []
     async for record in side.ledger.records(UPLOAD):
         if record.key != key:
             continue
         upload = upload_record_codec.decode(record)
-        target = side if upload.route.endswith(">local") else desk.sides[side.name.peer]
+        target = side if upload.route.endswith(">local") else context.sides[side.name.peer]
         try:
             listed = await target.bucket.list_parts(upload.target_key, upload.upload_id)
         except UploadGoneError:
@@ -188,63 +188,63 @@ _DOING = {
 }
 
 
-def verdict(now: float, cn: Sight, global_: Sight) -> str:
+def verdict(now: float, cn: SideView, global_: SideView) -> str:
     """One sentence: what is so, why, and what is in its way. Pure."""
-    sights = (cn, global_)
+    views = (cn, global_)
     if cn.seen is None and global_.seen is None:
-        return _nowhere(sights)
-    if all(sight.decision.action is Action.RECORD_SYNCED for sight in sights):
+        return _nowhere(views)
+    if all(view.decision.action is Action.RECORD_SYNCED for view in views):
         return _same(cn, global_)
-    for sight in sights:
-        if sight.letters:
-            return f"A message about it is a dead letter at {sight.side.name}: {sight.letters[0].reason}."
-    acting = [sight for sight in sights if sight.decision.action in _DOING]
+    for view in views:
+        if view.letters:
+            return f"A message about it is a dead letter at {view.side.name}: {view.letters[0].reason}."
+    acting = [view for view in views if view.decision.action in _DOING]
     if not acting:
-        reasons = "; ".join(f"{sight.side.name}: {sight.decision.reason}" for sight in sights)
+        reasons = "; ".join(f"{view.side.name}: {view.decision.reason}" for view in views)
         return f"Neither worker would act on it ({reasons})."
     # What deletes goes last: with both acting, the one that copies decides. Of two that do the same the one to whom it
     # happened comes first: its event is on the way, the other would only be sent by a finder.
     deeds = (Action.PUSH, Action.PULL, Action.DELETE_REMOTE, Action.DELETE_LOCAL)
-    acting.sort(key=lambda sight: deeds.index(sight.decision.action))
+    acting.sort(key=lambda view: deeds.index(view.decision.action))
     first = acting[0]
     doing = _DOING[first.decision.action].format(side=first.side.name, peer=first.side.name.peer)
     return f"{doing} ({first.decision.reason}); {_obstacle(now, first)}."
 
 
-def _nowhere(sights: Sequence[Sight]) -> str:
-    dead = [sight for sight in sights if sight.entry is not None and sight.entry.deleted_versions]
+def _nowhere(views: Sequence[SideView]) -> str:
+    dead = [view for view in views if view.entry is not None and view.entry.deleted_versions]
     if dead:
-        names = " and ".join(str(sight.side.name) for sight in dead)
+        names = " and ".join(str(view.side.name) for view in dead)
         return f"It is on neither side: it was deleted, and the ledger of {names} remembers that."
-    if any(version.marker for sight in sights for version in sight.versions):
+    if any(version.marker for view in views for version in view.versions):
         return "It is on neither side: a delete marker covers it, and no ledger knows the key."
     return "It is on neither side, and no ledger knows the key: it was never here, or its tombstone has expired."
 
 
-def _same(cn: Sight, global_: Sight) -> str:
-    identity = cn.sighting.version if cn.sighting is not None else None
+def _same(cn: SideView, global_: SideView) -> str:
+    identity = cn.observed.version if cn.observed is not None else None
     unknown = [str(s.side.name) for s in (cn, global_) if s.entry is None or s.entry.synced is None]
     ledger = f", though the ledger of {' and '.join(unknown)} does not know it yet" if unknown else ""
     origin = f", written at {identity.origin}" if identity is not None else ""
     return f"Both sides hold the same version{origin}{ledger}."
 
 
-def _obstacle(now: float, sight: Sight) -> str:
-    settings, seen = sight.side.settings, sight.seen
-    if sight.orders.paused:
-        return f"{sight.side.direction} is paused by {sight.orders.by}: `dualsync resume {sight.side.name}`"
-    if sight.held and sight.decision.action in (Action.DELETE_LOCAL, Action.DELETE_REMOTE):
+def _obstacle(now: float, view: SideView) -> str:
+    settings, seen = view.side.settings, view.seen
+    if view.orders.paused:
+        return f"{view.side.direction} is paused by {view.orders.by}: `dualsync resume {view.side.name}`"
+    if view.held and view.decision.action in (Action.DELETE_LOCAL, Action.DELETE_REMOTE):
         return "the finder holds its deletions for a person: `dualsync deletions list`"
-    if not sight.alive:
-        return f"no worker of {sight.side.name} is alive: see `dualsync status`"
-    if sight.uploads:
-        return f"it is on its way: {sight.uploads[0]}"
+    if not view.alive:
+        return f"no worker of {view.side.name} is alive: see `dualsync status`"
+    if view.uploads:
+        return f"it is on its way: {view.uploads[0]}"
     if seen is not None and seen.archived:
         return f"it is in storage class {seen.attributes.storage_class}: restore it first"
     if settings.events is Events.NO:
         return "changes do not travel by themselves (events=No): `dualsync reconcile`"
-    if sight.backlog.total:
-        return f"its message is probably among the {sight.backlog.total} in {sight.side.name}'s queue"
+    if view.backlog.total:
+        return f"its message is probably among the {view.backlog.total} in {view.side.name}'s queue"
     if seen is not None and now - seen.modified < settings.finder_grace_seconds:
         return "it is so young that its event may still be on its way"
     return "no message is waiting, so its event was lost: the finder's next run sees to it, or `dualsync reconcile`"

@@ -1,4 +1,4 @@
-"""The finder from an operator's desk: what it would do, and doing it now."""
+"""The finder from an operator's context: what it would do, and doing it now."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ KEPT = 1000
 """So many findings are named; all are counted."""
 
 
-class Silent:
+class SilentLog:
     """A log that nobody reads: the report says it all."""
 
     def line(self, level: str, event: str, **fields: object) -> None:
         pass
 
 
-class Counting:
+class CountingBucket:
     """A bucket that tells how many keys were listed; only listing is possible."""
 
-    def __init__(self, bucket: Bucket, tell: Callable[[int], None]) -> None:
+    def __init__(self, bucket: Bucket, on_progress: Callable[[int], None]) -> None:
         self._bucket = bucket
-        self._tell = tell
+        self._tell = on_progress
 
     async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
         async for page in self._bucket.list(after, until, prefix):
@@ -124,56 +124,56 @@ class Plan:
         }
 
 
-async def plan(desk: OperatorContext, side: Side, peer: Side, tell: Callable[[int], None]) -> Plan:
+async def plan(context: OperatorContext, side: Side, peer: Side, on_progress: Callable[[int], None]) -> Plan:
     """Run the side's finder with everything but its effects. Raises `FatalError` beside a ledger of other buckets."""
     notebook = RecordingQueue()
-    await _right_buckets(desk, side, ReadOnlyLedger(side.ledger))
+    await _right_buckets(context, side, ReadOnlyLedger(side.ledger))
     finder = Finder(
         settings=side.settings,
-        clock=desk.clock,
-        local=_counting(side, tell),
-        remote=_counting(peer, tell),
+        clock=context.clock,
+        local=_counting(side, on_progress),
+        remote=_counting(peer, on_progress),
         ledger=ReadOnlyLedger(side.ledger),
         queue=notebook,
-        parallel=desk.parallel,
-        log=Silent(),
+        parallel=context.parallel,
+        log=SilentLog(),
         scope=await side.scope(),
         fresh=True,
     )
     return Plan(side, await finder.run(), notebook.looks)
 
 
-async def reconcile(desk: OperatorContext, side: Side, peer: Side, tell: Callable[[int], None]) -> Report:
+async def reconcile(context: OperatorContext, side: Side, peer: Side, on_progress: Callable[[int], None]) -> Report:
     """Run the side's finder now, from here, with your credentials. Beside another finder it does no harm.
 
     Raises `FatalError` beside a ledger of other buckets.
     """
-    await _right_buckets(desk, side, side.ledger)
+    await _right_buckets(context, side, side.ledger)
     finder = Finder(
         settings=side.settings,
-        clock=desk.clock,
-        local=_counting(side, tell),
-        remote=_counting(peer, tell),
+        clock=context.clock,
+        local=_counting(side, on_progress),
+        remote=_counting(peer, on_progress),
         ledger=side.ledger,
         queue=side.queue,
-        parallel=desk.parallel,
-        log=Silent(),
+        parallel=context.parallel,
+        log=SilentLog(),
         scope=await side.scope(),
         name="reconcile",
         fresh=True,
     )
-    async with audited(desk, [side], "reconcile", {"direction": side.direction}) as act:
+    async with audited(context, [side], "reconcile", {"direction": side.direction}) as act:
         report = await finder.run()
         act.result.update(report.data())
     return report
 
 
-async def _right_buckets(desk: OperatorContext, side: Side, ledger: Ledger) -> None:
-    wrong = await of_other_buckets(ledger, side.settings, desk.clock)
+async def _right_buckets(context: OperatorContext, side: Side, ledger: Ledger) -> None:
+    wrong = await of_other_buckets(ledger, side.settings, context.clock)
     if wrong:
         raise FatalError(wrong)
 
 
-def _counting(side: Side, tell: Callable[[int], None]) -> Bucket:
-    bucket: Bucket = Counting(side.bucket, tell)  # type: ignore[assignment]
+def _counting(side: Side, on_progress: Callable[[int], None]) -> Bucket:
+    bucket: Bucket = CountingBucket(side.bucket, on_progress)  # type: ignore[assignment]
     return bucket

@@ -12,7 +12,7 @@ from pathlib import Path
 from dualsync.runtime.errors import FatalError, PermanentError
 from dualsync.runtime.log import State
 from dualsync.runtime.model.records import WORKER, is_alive
-from dualsync.runtime.operations.context import AccessKey, OperatorContext, Promise, Side
+from dualsync.runtime.operations.context import AccessKey, ExpectedUser, OperatorContext, Side
 
 LOOK_SECONDS = 5.0
 STDERR = 2
@@ -36,7 +36,7 @@ class KeyState:
 
     side: Side
     keys: Sequence[AccessKey] | None
-    promise: Promise | None
+    promise: ExpectedUser | None
     alive: int
     """Living workers of the peer."""
     ready: int
@@ -71,30 +71,30 @@ class KeyState:
         return self.phase is Phase.STEADY and 0 < self.alive == self.ready
 
 
-async def key_state(desk: OperatorContext, side: Side) -> KeyState:
+async def key_state(context: OperatorContext, side: Side) -> KeyState:
     """Look at the user's keys here, and at the secret and the workers there."""
-    cn, global_ = desk.both()
+    cn, global_ = context.both()
     peer = global_ if side is cn else cn
-    keys, promise = await asyncio.gather(side.meters.keys(), peer.meters.promise())
+    keys, promise = await asyncio.gather(side.metrics.keys(), peer.metrics.promise())
     user, alive, ready = side.facts.get("userId", ""), 0, 0
     async for record in peer.ledger.records(WORKER):
-        if is_alive(record, desk.clock.now()):
+        if is_alive(record, context.clock.now()):
             alive += 1
             waits = record.data.get("state") in (State.WAITING_FOR_PEER, State.GUARD_REFUSED)
             ready += not waits and record.data.get("guard") == user
-    return KeyState(side=side, keys=keys, promise=promise, alive=alive, ready=ready, now=desk.now())
+    return KeyState(side=side, keys=keys, promise=promise, alive=alive, ready=ready, now=context.now())
 
 
-async def until_rotated(desk: OperatorContext, side: Side, before: KeyState, seconds: float) -> KeyState:
+async def until_rotated(context: OperatorContext, side: Side, before: KeyState, seconds: float) -> KeyState:
     """Wait for another key than before, in use by all workers; the last state after `seconds` without that."""
-    end = desk.clock.now() + seconds
+    end = context.clock.now() + seconds
     former = before.promise.key_id if before.promise else ""
     while True:
-        now = await key_state(desk, side)
+        now = await key_state(context, side)
         changed = now.promise is not None and now.promise.key_id != former
-        if (changed and now.fine) or desk.clock.now() >= end:
+        if (changed and now.fine) or context.clock.now() >= end:
             return now
-        await desk.clock.sleep(LOOK_SECONDS)
+        await context.clock.sleep(LOOK_SECONDS)
 
 
 def commands(stack: str, version: str) -> list[list[str]]:

@@ -23,7 +23,7 @@ MANY_DELETIONS = 1000
 _TROUBLES = (Outcome.FAILED, Outcome.BURIED)
 
 
-class Weight(StrEnum):
+class Severity(StrEnum):
     """How much a problem matters."""
 
     STOPPED = "stopped"
@@ -39,20 +39,22 @@ class Problem:
     """What is wrong, of which direction, and what to do now."""
 
     direction: str
-    weight: Weight
+    weight: Severity
     what: str
     remedy: str
 
 
 def problems(status: Status) -> list[Problem]:
     """The worst first."""
-    order = list(Weight)
+    order = list(Severity)
     sides = {direction.side: direction for direction in status.directions}
     found = [problem for d in status.directions for problem in _of(d, sides.get(d.peer))]
     if len(status.directions) < 2:
         only = status.directions[0].name if status.directions else ""
         found.append(
-            Problem(only, Weight.WAITING, "the other side's stack was not found", "deploy it: `pulumi up` of its stack")
+            Problem(
+                only, Severity.WAITING, "the other side's stack was not found", "deploy it: `pulumi up` of its stack"
+            )
         )
     return sorted(found, key=lambda p: order.index(p.weight))
 
@@ -64,7 +66,7 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
     if d.oldest is not None and d.oldest > OLD_SECONDS and not d.orders.paused:
         yield Problem(
             d.name,
-            Weight.WAITING,
+            Severity.WAITING,
             f"the oldest message has waited {int(d.oldest)} s",
             "`dualsync status --watch`: if the backlog falls, wait; else see the workers' problems",
         )
@@ -72,7 +74,7 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
     if deleted > MANY_DELETIONS:
         yield Problem(
             d.name,
-            Weight.NOTE,  # also a clean-up that was meant looks like this
+            Severity.NOTE,  # also a clean-up that was meant looks like this
             f"{deleted} objects were deleted within the last {_last(d.recent_seconds)}",
             f"if nobody meant it: `dualsync pause {d.side} --wait`, `dualsync deletions reject`, `dualsync deletions"
             " restore` (runbook: many-deletions)",
@@ -83,7 +85,7 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
         why = "; ".join(f"{reason} ({count}{of})" for reason, count in by_kind(d.dead_reasons)) or "see `dlq list`"
         yield Problem(
             d.name,
-            Weight.WAITING,
+            Severity.WAITING,
             f"{_some(d.dead.total, 'dead letter')}: {why}",
             f"`dualsync dlq list {d.side}`; when the cause is mended, `dualsync dlq redrive {d.side} --all`",
         )
@@ -91,21 +93,21 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
         if d.approval is not None:
             yield Problem(
                 d.name,
-                Weight.NOTE,
+                Severity.NOTE,
                 f"{d.held.data.get('count')} deletions are approved and wait for the finder's next run",
                 "`dualsync reconcile` does it now",
             )
         else:
             yield Problem(
                 d.name,
-                Weight.WAITING,
+                Severity.WAITING,
                 f"{d.held.data.get('count')} deletions are held: {d.held.data.get('reason')}",
                 "`dualsync deletions list`, then `dualsync deletions approve` or `dualsync deletions reject`",
             )
     if d.conflicts:
         yield Problem(
             d.name,
-            Weight.NOTE,
+            Severity.NOTE,
             f"{_some(d.conflicts, 'conflict')} resolved by the pair's rule",
             "`dualsync conflicts list`; `dualsync conflicts undo ID` brings a loser back",
         )
@@ -115,7 +117,7 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
         if age > KEY_DAYS:
             yield Problem(
                 d.name,
-                Weight.NOTE,
+                Severity.NOTE,
                 f"the key of {d.side}'s user is {age} days old",
                 f"`dualsync rotate-key {d.side}`",
             )
@@ -131,13 +133,13 @@ def _key_is_broken(d: Direction, peer: Direction | None) -> bool:
 def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
     if d.orders.paused:
         who = f"paused by {d.orders.by}: {d.orders.reason or 'no reason given'}"
-        yield Problem(d.name, Weight.STOPPED, who, f"`dualsync resume {d.side}`")
+        yield Problem(d.name, Severity.STOPPED, who, f"`dualsync resume {d.side}`")
     if not d.alive:
         gone = ", as far as the ledger knows" if not d.workers else ""
         wanted = f" (the group wants {d.group[0]}, has {d.group[1]})" if d.group else ""
         yield Problem(
             d.name,
-            Weight.STOPPED,
+            Severity.STOPPED,
             f"no worker is alive{gone}{wanted}",
             "see the worker log group's last lines: instances that die again and again say why there",
         )
@@ -146,7 +148,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
         reason = states[State.GUARD_REFUSED].reason
         yield Problem(
             d.name,
-            Weight.STOPPED,
+            Severity.STOPPED,
             f"the guard refuses: {reason}",
             f"let the peer's stack write the secret again: `pulumi up` of {d.peer}"
             if "secret" in reason
@@ -155,21 +157,21 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
     if State.WAITING_FOR_PEER in states and not broken:  # else the guard's problem says what they wait for
         yield Problem(
             d.name,
-            Weight.STOPPED,
+            Severity.STOPPED,
             f"waiting for the peer: {states[State.WAITING_FOR_PEER].reason}",
             f"`pulumi up` of stack {d.peer}; a new key needs up to a minute; see `dualsync rotate-key {d.peer}`",
         )
     if State.WAITING_FOR_LIST in states:
         yield Problem(
             d.name,
-            Weight.STOPPED,
+            Severity.STOPPED,
             f"nothing says what is to be synchronised: {states[State.WAITING_FOR_LIST].reason}",
             f"put the file there on both sides, or take prefixListFile out and `pulumi up` of {d.side}",
         )
     if State.CIRCUIT_OPEN in states:
         yield Problem(
             d.name,
-            Weight.STOPPED,
+            Severity.STOPPED,
             f"services do not answer, nothing is received until they do: {states[State.CIRCUIT_OPEN].reason}",
             "nothing to do here: it goes on by itself; see AWS's health page for the region of that service",
         )
@@ -178,7 +180,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
         said = next((worker.reason for worker in reversed(d.broken) if worker.reason), "without a word")
         yield Problem(
             d.name,
-            Weight.WAITING if going_on or not d.alive else Weight.NOTE,
+            Severity.WAITING if going_on or not d.alive else Severity.NOTE,
             f"{len(d.broken)} workers died within an hour, the last: {said}",
             "the worker log group has their last lines; what they held comes back by itself",
         )
@@ -190,7 +192,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
         key = f" {last['key']!r}" if last.get("key") else ""
         yield Problem(
             d.name,
-            Weight.NOTE,
+            Severity.NOTE,
             f"a message failed lately:{key} {last.get('reason', '')}",
             f"{'`dualsync explain KEY`; ' if key else ''}after five tries it is a dead letter: `dualsync dlq list`",
         )
@@ -205,7 +207,7 @@ def _of_denials(d: Direction) -> Iterator[Problem]:
     seconds = int(first.get("seconds", 0))
     yield Problem(
         d.name,
-        Weight.WAITING if seconds > OLD_SECONDS else Weight.NOTE,
+        Severity.WAITING if seconds > OLD_SECONDS else Severity.NOTE,
         f"access is denied, for {seconds} s now: {first.get('key', '')!r} {first.get('reason', '')}",
         "mend the policy (of the bucket, the user, the object or its KMS key): it goes on by itself; after hours it is"
         " a dead letter (runbook: Denied)",
@@ -216,7 +218,7 @@ def _of_guard(d: Direction, broken: bool) -> Iterator[Problem]:
     if broken and d.promise is not None:
         yield Problem(
             d.name,
-            Weight.STOPPED,
+            Severity.STOPPED,
             f"the key {d.promise.key_id} that the workers write with is inactive, or gone from {d.peer}'s user",
             f"`dualsync rotate-key {d.peer} --run`: it gives {d.peer}'s user another key",
         )
@@ -224,7 +226,7 @@ def _of_guard(d: Direction, broken: bool) -> Iterator[Problem]:
     if d.expected_guard and promised and promised != d.expected_guard:
         yield Problem(
             d.name,
-            Weight.STOPPED,
+            Severity.STOPPED,
             f"the secret promises user {promised}, the peer's stack has {d.expected_guard}",
             f"`pulumi up` of stack {d.peer}: it writes the secret",
         )
@@ -232,11 +234,11 @@ def _of_guard(d: Direction, broken: bool) -> Iterator[Problem]:
 
 def _of_finder(d: Direction) -> Iterator[Problem]:
     if d.finder is None:
-        yield Problem(d.name, Weight.NOTE, "the finder has not run yet", "`dualsync reconcile` runs it now")
+        yield Problem(d.name, Severity.NOTE, "the finder has not run yet", "`dualsync reconcile` runs it now")
     elif d.now - d.finder.time > FINDER_SECONDS:
         yield Problem(
             d.name,
-            Weight.WAITING,
+            Severity.WAITING,
             f"the finder's last run ended {(d.now - d.finder.time) // 3600} hours ago",
             "`dualsync reconcile` runs it now; the finder's log group says why it does not by itself",
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from dualsync.runtime.errors import PermanentError, PreconditionFailedError
 from dualsync.runtime.operations.audit import audited
-from dualsync.runtime.operations.context import Gone, OperatorContext, Side
+from dualsync.runtime.operations.context import DeletedObject, OperatorContext, Side
 
 AT_ONCE = 16
 """Objects asked for, or written, at a time."""
@@ -33,7 +33,7 @@ class Lost:
     """A key on neither side, and the side that has its last version."""
 
     side: Side
-    gone: Gone
+    gone: DeletedObject
 
 
 @dataclass(slots=True)
@@ -44,23 +44,23 @@ class Restored:
     changed: int = 0
 
 
-async def lost(desk: OperatorContext, wanted: Wanted) -> AsyncIterator[list[Lost]]:
+async def lost(context: OperatorContext, wanted: Wanted) -> AsyncIterator[list[Lost]]:
     """Keys on neither side now that a versioned bucket can give back. Raises `PermanentError` when neither keeps
     versions."""
-    keeping = [side for side in desk.both() if await side.store.versioned()]
+    keeping = [side for side in context.both() if await side.store.versioned()]
     if not keeping:
         raise PermanentError("neither bucket keeps versions", "what is deleted on both sides can't be brought back")
     named: set[str] = set()
     for side in keeping:
         async for batch in side.store.gone(wanted.prefix, wanted.since, wanted.until):
-            there = await _exist(desk.sides[side.name.peer], batch)
+            there = await _exist(context.sides[side.name.peer], batch)
             found = [Lost(side, one) for one in batch if one.key not in there | named]
             named |= {one.gone.key for one in found}
             if found:
                 yield found
 
 
-async def _exist(side: Side, batch: Sequence[Gone]) -> frozenset[str]:
+async def _exist(side: Side, batch: Sequence[DeletedObject]) -> frozenset[str]:
     """Those that the other side still has: they are a deletion under way, or on their way back."""
     slots = asyncio.Semaphore(AT_ONCE)
 
@@ -72,7 +72,7 @@ async def _exist(side: Side, batch: Sequence[Gone]) -> frozenset[str]:
     return frozenset(key for key in found if key is not None)
 
 
-async def restore(desk: OperatorContext, wanted: Wanted, tell: Callable[[Restored], None]) -> Restored:
+async def restore(context: OperatorContext, wanted: Wanted, on_progress: Callable[[Restored], None]) -> Restored:
     """Write the last version of each again, as you: it travels like any write, and no deletion under way reaches it."""
     tally, slots = Restored(), asyncio.Semaphore(AT_ONCE)
 
@@ -84,13 +84,13 @@ async def restore(desk: OperatorContext, wanted: Wanted, tell: Callable[[Restore
                 tally.restored += 1
             except PreconditionFailedError:
                 tally.changed += 1
-        tell(tally)
+        on_progress(tally)
 
     arguments: dict[str, object] = {"since": int(wanted.since), "prefix": wanted.prefix}
     if wanted.until < math.inf:
         arguments["until"] = int(wanted.until)
-    async with audited(desk, desk.sides.values(), "deletions restore", arguments) as act:
-        async for batch in lost(desk, wanted):
+    async with audited(context, context.sides.values(), "deletions restore", arguments) as act:
+        async for batch in lost(context, wanted):
             await asyncio.gather(*(one(each) for each in batch))
         act.result.update(restored=tally.restored, changed=tally.changed)
     return tally

@@ -15,7 +15,7 @@ LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class RoundTrip:
     """One direction's result; seconds until the other side had it, and until it had gone there. None: in vain."""
 
     direction: str
@@ -30,37 +30,37 @@ class Trip:
         return self.put is not None and self.deleted is not None
 
 
-async def trip(desk: OperatorContext, here: Side, there: Side, seconds: float) -> Trip:
+async def run_round_trip(context: OperatorContext, here: Side, there: Side, seconds: float) -> RoundTrip:
     """Go there and back. Both sides are clean afterwards, as far as possible."""
     key = f"{FOLDER}{here.name}-{secrets.token_hex(8)}"
     content = secrets.token_bytes(64)
     direction, put = here.direction, None
     try:
-        start = desk.clock.now()
+        start = context.clock.now()
         written = await here.bucket.put(key, content, Attributes("application/octet-stream"), None, MUST_NOT_EXIST)
-        if not await _until(desk, there, key, content, start + seconds):
-            return Trip(direction, key, error=f"not at {there.name} after {seconds:.0f} s")
-        put = desk.clock.now() - start
-        start = desk.clock.now()
+        if not await _until(context, there, key, content, start + seconds):
+            return RoundTrip(direction, key, error=f"not at {there.name} after {seconds:.0f} s")
+        put = context.clock.now() - start
+        start = context.clock.now()
         await here.bucket.delete(key, Precondition(written.etag))
-        if not await _until(desk, there, key, None, start + seconds):
-            return Trip(direction, key, put, error=f"deleted here, still at {there.name} after {seconds:.0f} s")
-        return Trip(direction, key, put, desk.clock.now() - start)
+        if not await _until(context, there, key, None, start + seconds):
+            return RoundTrip(direction, key, put, error=f"deleted here, still at {there.name} after {seconds:.0f} s")
+        return RoundTrip(direction, key, put, context.clock.now() - start)
     except DualSyncError as e:
-        return Trip(direction, key, put, error=f"{type(e).__name__}: {e}")
+        return RoundTrip(direction, key, put, error=f"{type(e).__name__}: {e}")
     finally:
         for side in (here, there):
             with contextlib.suppress(DualSyncError):
                 await _remove(side, key)
 
 
-async def _until(desk: OperatorContext, side: Side, key: str, content: bytes | None, end: float) -> bool:
+async def _until(context: OperatorContext, side: Side, key: str, content: bytes | None, end: float) -> bool:
     while True:
         if await _content(side, key) == content:
             return True
-        if desk.clock.now() >= end:
+        if context.clock.now() >= end:
             return False
-        await desk.clock.sleep(LOOK_SECONDS)
+        await context.clock.sleep(LOOK_SECONDS)
 
 
 async def _content(side: Side, key: str) -> bytes | None:

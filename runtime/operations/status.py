@@ -19,7 +19,7 @@ from dualsync.runtime.model.records import (
     Record,
     is_alive,
 )
-from dualsync.runtime.operations.context import AccessKey, Depth, OperatorContext, Promise, Side
+from dualsync.runtime.operations.context import AccessKey, Depth, ExpectedUser, OperatorContext, Side
 from dualsync.runtime.service import latency_histogram
 from dualsync.runtime.service.operator_controls import Orders, read_orders
 
@@ -87,7 +87,7 @@ class Direction:
     finder: Record | None
     expected_guard: str
     """The id that the peer's stack gives for its dedicated user; empty when that stack is not there."""
-    promise: Promise | None
+    promise: ExpectedUser | None
     keys: Sequence[AccessKey] | None
 
     @property
@@ -128,27 +128,27 @@ class Status:
     directions: Sequence[Direction] = field(default_factory=list)
 
 
-async def gather(desk: OperatorContext) -> Status:
+async def gather(context: OperatorContext) -> Status:
     """Ask everything at once. Raises what queue or ledger raise; what only some operators may see is None."""
-    found = await asyncio.gather(*(_direction(desk, side) for side in desk.sides.values()))
-    return Status(desk.pair, desk.now(), found)
+    found = await asyncio.gather(*(_direction(context, side) for side in context.sides.values()))
+    return Status(context.pair, context.now(), found)
 
 
-async def _direction(desk: OperatorContext, side: Side) -> Direction:
-    peer = desk.sides.get(side.name.peer)
-    meters = side.meters
+async def _direction(context: OperatorContext, side: Side) -> Direction:
+    peer = context.sides.get(side.name.peer)
+    metrics = side.metrics
     try:
         async with asyncio.TaskGroup() as group:
             ask = group.create_task
-            backlog, dead, oldest = ask(meters.depth()), ask(meters.dead()), ask(meters.oldest())
-            size, promise, keys = ask(meters.group()), ask(meters.promise()), ask(meters.keys())
+            backlog, dead, oldest = ask(metrics.depth()), ask(metrics.dead()), ask(metrics.oldest())
+            size, promise, keys = ask(metrics.group()), ask(metrics.promise()), ask(metrics.keys())
             orders, reasons = ask(read_orders(side.ledger)), ask(_reasons(side))
             workers, conflicts = ask(_records(side, WORKER)), ask(_records(side, CONFLICT))
             held, approval = ask(_records(side, HELD_DELETION)), ask(_records(side, DELETION_APPROVAL))
             finder, uploads = ask(_records(side, FINDER_RUN)), ask(_records(side, UPLOAD))
     except ExceptionGroup as e:
         raise e.exceptions[0] from None
-    now = desk.now()
+    now = context.now()
     living = [record for record in workers.result() if is_alive(record, now)]
     return Direction(
         name=side.direction,
@@ -188,10 +188,10 @@ async def _records(side: Side, kind: str) -> list[Record]:
 
 async def _reasons(side: Side) -> dict[str, int]:
     """Why some of the dead letters are there."""
-    if not (await side.meters.dead()).total:
+    if not (await side.metrics.dead()).total:
         return {}
-    letters = await side.letters.hold(SAMPLED, GLANCE_SECONDS)
-    await side.letters.release(letters)
+    letters = await side.dead_letter_queue.hold(SAMPLED, GLANCE_SECONDS)
+    await side.dead_letter_queue.release(letters)
     return dict(Counter(letter.reason or UNEXPLAINED for letter in letters))
 
 

@@ -10,7 +10,7 @@ from dualsync.runtime.commands.app import app
 from tests.docs.pages import operator_lines
 from tests.docs.test_commands import resolve
 from tests.support.fakes.store import Versioning
-from tests.support.operator_harness import Office
+from tests.support.operator_harness import Operator
 from tools.docs.reference import option_names, walk
 
 ELSEWHERE = {"--run", "--save", "--pair", "--install-completion", "--wait"}
@@ -39,9 +39,9 @@ def runnable() -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("arguments", runnable(), ids=" ".join)
 def test_a_command_shown_does_its_work(arguments: tuple[str, ...]) -> None:
-    office = Office(versioning=Versioning.ENABLED)
+    operator = Operator(versioning=Versioning.ENABLED)
     yes = ["--yes"] if "--yes" in option_names(resolve([*arguments])[0]) else []
-    answer = office.call(*arguments, *yes)
+    answer = operator.call(*arguments, *yes)
     assert answer.code in (0, 3), answer.err
 
 

@@ -21,7 +21,7 @@ from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, Record
 from dualsync.runtime.operations.aws import dead_letter_queue, store
 from dualsync.runtime.operations.aws.history import pattern
-from dualsync.runtime.operations.aws.open import open_desk
+from dualsync.runtime.operations.aws.open import open_context
 from dualsync.runtime.operations.stacks import NoPair, Where, document_of, find
 from dualsync.runtime.settings import SideName
 from tests.support.moto_server import REGION, Server
@@ -114,8 +114,8 @@ class Place:
 
     def record(self, side: SideName, record: Record) -> None:
         async def write() -> None:
-            desk = await open_desk(find(Where(file=self.file)))
-            await desk.sides[side].ledger.record(record)
+            context = await open_context(find(Where(file=self.file)))
+            await context.sides[side].ledger.record(record)
 
         asyncio.run(write())
 
@@ -236,8 +236,8 @@ def test_a_rejected_deletion_is_written_again_without_the_stamp(place: Place) ->
     )
 
     async def teach() -> None:
-        desk = await open_desk(find(Where(file=place.file)))
-        await desk.sides[CN].ledger.put(entry, 0)
+        context = await open_context(find(Where(file=place.file)))
+        await context.sides[CN].ledger.put(entry, 0)
 
     asyncio.run(teach())
     (pending,) = place.call("deletions", "list", "--live", "--json").data["pending"]

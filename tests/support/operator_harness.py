@@ -1,4 +1,4 @@
-"""A desk over the fakes: two sides in memory, a command line that sits at it, and a worker that can be let loose."""
+"""A context over the fakes: two sides in memory, a command line that sits at it, and a worker that can be let loose."""
 
 from __future__ import annotations
 
@@ -15,9 +15,18 @@ from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import AccessDeniedError, PreconditionFailedError
 from dualsync.runtime.messages.parser import Principals
-from dualsync.runtime.operations.context import AccessKey, Depth, Gone, Letter, OperatorContext, Promise, Side, Version
+from dualsync.runtime.operations.context import (
+    AccessKey,
+    DeletedObject,
+    Depth,
+    ExpectedUser,
+    Letter,
+    OperatorContext,
+    Side,
+    Version,
+)
 from dualsync.runtime.operations.stacks import Where
-from dualsync.runtime.operations.verify.census import Facts, Item
+from dualsync.runtime.operations.verify.bucket_lister import Item, ObjectFacts
 from dualsync.runtime.service.heartbeat import HeartbeatLog
 from dualsync.runtime.settings import Settings, SideName
 from dualsync.runtime.sync.context import SyncContext
@@ -55,7 +64,7 @@ def settings(side: SideName, **more: Any) -> Settings:
     return Settings(**{**values, **more})
 
 
-class FakeLetters:
+class FakeDeadLetterQueue:
     """The broker's dead letters."""
 
     def __init__(self, broker: Broker) -> None:
@@ -65,7 +74,7 @@ class FakeLetters:
 
     async def hold(self, limit: int, seconds: int) -> Sequence[Letter]:
         now = self.broker.time.now
-        found = []
+        found: list[Letter] = []
         for number, (text, reason) in enumerate(self.broker.dead):
             id = f"{number}-{hash((text, reason))}"
             if self.held.get(id, 0) <= now and len(found) < min(limit, 10):
@@ -107,14 +116,14 @@ class FakeUserStore:
         ]
         return found[::-1][:limit]
 
-    async def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[Gone]]:
-        found: list[Gone] = []
+    async def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[DeletedObject]]:
+        found: list[DeletedObject] = []
         for key, kept in sorted(self.store.keys.items()):
             versions = [version for version in kept if not version.marker]
             if key.startswith(prefix) and kept and kept[-1].marker and versions:
                 seen, deleted = versions[-1].seen, kept[-1].seen.modified
                 if since <= deleted < until:
-                    found.append(Gone(key, deleted, versions[-1].version_id, seen.etag, seen.size))
+                    found.append(DeletedObject(key, deleted, versions[-1].version_id, seen.etag, seen.size))
         yield found
 
     async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
@@ -129,15 +138,15 @@ class FakeUserStore:
 
 
 @dataclass
-class FakeMeters:
+class FakeSideMetrics:
     """Counts that a test sets, and those of the broker."""
 
     broker: Broker
-    letters: FakeLetters
+    letters: FakeDeadLetterQueue
     age: float | None = None
     sizes: tuple[int, int] | None = (1, 1)
     access: Sequence[AccessKey] | None = ()
-    promised: Promise | None = None
+    promised: ExpectedUser | None = None
 
     async def depth(self) -> Depth:
         now = self.broker.time.now
@@ -158,7 +167,7 @@ class FakeMeters:
     async def keys(self) -> Sequence[AccessKey] | None:
         return self.access
 
-    async def promise(self) -> Promise | None:
+    async def promise(self) -> ExpectedUser | None:
         return self.promised
 
 
@@ -172,7 +181,7 @@ class FakeHistory:
         return [line for line in self.lines if line.get("key") == key][-limit:]
 
 
-class FakeCensus:
+class FakeBucketLister:
     """The store as a comparison sees it. `tagged` and `rotten` (another digest than the content's) are a test's."""
 
     def __init__(self, store: Store, page: int = 7) -> None:
@@ -188,7 +197,7 @@ class FakeCensus:
             chosen = rows[start : start + self.page]
             yield [Item(row.key, row.size, row.etag, row.modified) for row in chosen]
 
-    async def facts(self, key: str) -> Facts | None:
+    async def facts(self, key: str) -> ObjectFacts | None:
         if key in self.denied:
             raise AccessDeniedError(f"s3 HeadObject {key}: AccessDenied (403)")
         version = self.store.current(key)
@@ -196,7 +205,7 @@ class FakeCensus:
             return None
         seen = version.seen
         metadata = {f"x-amz-meta-{name}": value for name, value in seen.attributes.metadata}
-        return Facts(seen.etag, seen.size, {"ContentType": seen.attributes.content_type, **metadata})
+        return ObjectFacts(seen.etag, seen.size, {"ContentType": seen.attributes.content_type, **metadata})
 
     async def tags(self, key: str) -> Mapping[str, str]:
         return self.tagged.get(key, {})
@@ -224,8 +233,8 @@ class Answer:
         return json.loads(self.out)
 
 
-class Office:
-    """Both sides in memory, with workers that run when told, and the command line."""
+class Operator:
+    """Both sides in memory, with workers that run when explained, and the command line."""
 
     def __init__(self, *, versioning: Versioning = Versioning.NEVER, **more: Any) -> None:
         self.time = Time()
@@ -251,7 +260,7 @@ class Office:
 
     def _furnish(self, name: SideName, values: Settings) -> None:
         store, broker = self.stores[name], self.brokers[name]
-        letters = FakeLetters(broker)
+        letters = FakeDeadLetterQueue(broker)
         ledger, queue = FakeLedger(), FakeQueue(broker)
         self.sides[name] = Side(
             name=name,
@@ -260,16 +269,16 @@ class Office:
             whole=FakeBucket(store, OPERATOR),
             ledger=ledger,
             queue=queue,
-            letters=letters,
+            dead_letter_queue=letters,
             store=FakeUserStore(store),
-            meters=FakeMeters(
+            metrics=FakeSideMetrics(
                 broker,
                 letters,
                 access=[AccessKey("AKIAPEER", int(self.time.now))],
-                promised=Promise("AKIAPEER", IDS[name.peer]),
+                promised=ExpectedUser("AKIAPEER", IDS[name.peer]),
             ),
             history=FakeHistory(),
-            census=FakeCensus(store),
+            lister=FakeBucketLister(store),
             facts={"userId": IDS[name], "userName": f"user-{name}"},
         )
         vitals = HeartbeatLog(self.log, self.clock, f"worker-{name}")
@@ -325,7 +334,7 @@ class Office:
         for name, vitals in self.vitals.items():
             await vitals.tell(self.sides[name].ledger)
 
-    def desk(self, *names: SideName) -> OperatorContext:
+    def context(self, *names: SideName) -> OperatorContext:
         wanted = names or tuple(SideName)
         sides = {n: self.sides[n] for n in wanted}
         return OperatorContext(pair="p", sides=sides, clock=self.clock, parallel=Serial(), who="arn:ann")
@@ -336,11 +345,11 @@ class Office:
     def call(self, *arguments: str, input: str | None = None, only: SideName | None = None) -> Answer:
         """`dualsync ARGUMENTS`."""
 
-        async def open_desk(where: Where) -> OperatorContext:
-            return self.desk(*([only] if only else []))
+        async def open_context(where: Where) -> OperatorContext:
+            return self.context(*([only] if only else []))
 
         runner = CliRunner()
         result = runner.invoke(
-            app, list(arguments), input=input, obj=Session(open_desk=open_desk), prog_name="dualsync"
+            app, list(arguments), input=input, obj=Session(open_context=open_context), prog_name="dualsync"
         )
         return Answer(result)

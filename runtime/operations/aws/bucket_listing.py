@@ -1,4 +1,4 @@
-"""`dualsync.runtime.operations.verify.census.Census` over boto3: another way to S3 than the worker's."""
+"""`dualsync.runtime.operations.verify.bucket_lister.Census` over boto3: another way to S3 than the worker's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from dualsync.runtime.aws.boto3_bridge import Threads
 from dualsync.runtime.aws.errors import translate
-from dualsync.runtime.operations.verify.census import Facts, Item
+from dualsync.runtime.operations.verify.bucket_lister import Item, ObjectFacts
 
 AHEAD = 4
 """Pages that are fetched before they are asked for."""
@@ -23,7 +23,7 @@ _HEADERS = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncodin
 _GONE = ("404", "NoSuchKey", "412", "PreconditionFailed")
 
 
-class S3Census:
+class S3BucketLister:
     """One bucket as a comparison sees it."""
 
     def __init__(self, client: Callable[[str], Any], bucket: str, prefix: str, *, threads: Threads) -> None:
@@ -67,7 +67,7 @@ class S3Census:
             raw.get("StorageClass", ""),
         )
 
-    async def facts(self, key: str) -> Facts | None:
+    async def facts(self, key: str) -> ObjectFacts | None:
         try:
             head = self._client("s3").head_object
             answer = await self._threads.ask_raw(
@@ -81,7 +81,7 @@ class S3Census:
         stamped = users.pop(STAMP, None) is not None
         headers = {name: str(answer[name]) for name in _HEADERS if answer.get(name)}
         whole = answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
-        return Facts(
+        return ObjectFacts(
             answer["ETag"].strip('"'),
             answer["ContentLength"],
             headers | {f"x-amz-meta-{name}": value for name, value in users.items()},

@@ -17,7 +17,7 @@ WAIT_SECONDS = 1
 """Any wait makes SQS ask all its servers, so that an empty answer is one (developer guide, "Long polling")."""
 
 
-class SqsLetters:
+class SqsDeadLetterQueue:
     """`dualsync.runtime.operations.context.Letters` over boto3. The queue has no dead-letter queue of its own:
     reading is free."""
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from dualsync.runtime.aws.boto3_bridge import Threads
 from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.operations.aws.dead_letter_queue import depth_of
-from dualsync.runtime.operations.context import AccessKey, Depth, Promise
+from dualsync.runtime.operations.context import AccessKey, Depth, ExpectedUser
 from dualsync.runtime.operations.stacks import Stack
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ AGE_MINUTES = 10
 """How far back a queue's age is asked for; CloudWatch gets it every minute."""
 
 
-class AwsMeters:
+class AwsSideMetrics:
     """`dualsync.runtime.operations.context.Meters` over boto3. `client` makes one for a service."""
 
     def __init__(self, stack: Stack, client: Callable[[str], Any], threads: Threads) -> None:
@@ -69,7 +69,7 @@ class AwsMeters:
             for item in answer["AccessKeyMetadata"]
         ]
 
-    async def promise(self) -> Promise | None:
+    async def promise(self) -> ExpectedUser | None:
         answer = await self._try("secretsmanager", "get_secret_value", SecretId=self._stack.settings.peer_secret)
         try:
             values = json.loads(answer["SecretString"]) if answer else {}
@@ -77,7 +77,7 @@ class AwsMeters:
             return None
         if not isinstance(values, dict) or not values.get("access_key_id"):
             return None
-        return Promise(str(values["access_key_id"]), str(values.get("user_id") or ""))
+        return ExpectedUser(str(values["access_key_id"]), str(values.get("user_id") or ""))
 
     async def _try(self, service: str, method: str, **given: Any) -> Any:
         async def ask() -> Any:

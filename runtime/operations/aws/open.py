@@ -1,4 +1,4 @@
-"""A desk over AWS: each side with its own profile, and proof that each profile is of the right account."""
+"""A context over AWS: each side with its own profile, and proof that each profile is of the right account."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.aws.sqs import SqsQueue
 from dualsync.runtime.errors import CredentialRejectedError, FatalError
-from dualsync.runtime.operations.aws.bucket_listing import S3Census
-from dualsync.runtime.operations.aws.dead_letter_queue import SqsLetters
+from dualsync.runtime.operations.aws.bucket_listing import S3BucketLister
+from dualsync.runtime.operations.aws.dead_letter_queue import SqsDeadLetterQueue
 from dualsync.runtime.operations.aws.history import CloudWatchHistory
-from dualsync.runtime.operations.aws.metrics import AwsMeters
+from dualsync.runtime.operations.aws.metrics import AwsSideMetrics
 from dualsync.runtime.operations.aws.store import S3Store
 from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.operations.stacks import Pair, Stack
@@ -32,7 +32,7 @@ from dualsync.runtime.settings import SideName
 THREADS = 32
 
 
-async def open_desk(pair: Pair) -> OperatorContext:
+async def open_context(pair: Pair) -> OperatorContext:
     """All deployed sides. Raises `FatalError` for a profile that is unknown, of another account, or the dedicated
     user's."""
     opened = await asyncio.gather(*(_open(stack) for stack in pair.stacks.values()))
@@ -91,11 +91,11 @@ async def _open(stack: Stack) -> tuple[Side, str]:
             network.caller("dynamodb", endpoint), settings.ledger_table, tombstone_days=settings.tombstone_days
         ),
         queue=SqsQueue(network.caller("sqs", endpoint), settings.queue_url, settings.dead_letter_queue_url),
-        letters=SqsLetters(client, settings.dead_letter_queue_url, threads=threads),
+        dead_letter_queue=SqsDeadLetterQueue(client, settings.dead_letter_queue_url, threads=threads),
         store=S3Store(client, settings.local_bucket, settings.local_prefix, threads=threads),
-        meters=AwsMeters(stack, client, threads),
+        metrics=AwsSideMetrics(stack, client, threads),
         history=CloudWatchHistory(client, stack.fact("workerLogGroup"), threads=threads),
-        census=S3Census(client, settings.local_bucket, settings.local_prefix, threads=threads),
+        lister=S3BucketLister(client, settings.local_bucket, settings.local_prefix, threads=threads),
         facts=stack.facts,
     )
     return side, who

@@ -11,7 +11,7 @@ from dualsync.runtime.aws.boto3_bridge import Threads, arguments
 from dualsync.runtime.aws.errors import error_of, refusal_of
 from dualsync.runtime.aws.s3 import metadata
 from dualsync.runtime.errors import PreconditionFailedError
-from dualsync.runtime.operations.context import Gone, Version
+from dualsync.runtime.operations.context import DeletedObject, Version
 
 COPY_LIMIT = 5 << 30
 """Bytes that one CopyObject takes (Amazon S3 API reference, CopyObject); more goes in parts."""
@@ -52,7 +52,7 @@ class S3Store:
         ]
         return sorted(found, key=lambda v: (v.latest, v.modified), reverse=True)[:limit]
 
-    async def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[Gone]]:
+    async def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[DeletedObject]]:
         position: dict[str, str] = {}
         rest: dict[str, list[Any]] = {}
         while True:
@@ -73,7 +73,7 @@ class S3Store:
                 name: answer[f"Next{name}"] for name in ("KeyMarker", "VersionIdMarker") if answer.get(f"Next{name}")
             }
 
-    def _covered(self, items: list[Any], since: float, until: float) -> Gone | None:
+    def _covered(self, items: list[Any], since: float, until: float) -> DeletedObject | None:
         """What a delete marker of that time covers, of all versions of one key."""
         marker = next((item for item in items if "ETag" not in item and item.get("IsLatest")), None)
         versions = [item for item in items if "ETag" in item]
@@ -81,7 +81,7 @@ class S3Store:
             return None
         # Versions of one key come newest first (Amazon S3 API Reference, ListObjectVersions).
         newest = versions[0]
-        return Gone(
+        return DeletedObject(
             key=newest["Key"][len(self._prefix) :],
             deleted=int(marker["LastModified"].timestamp()),
             version_id=newest["VersionId"],

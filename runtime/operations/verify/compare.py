@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from dualsync.runtime.errors import DualSyncError, FatalError
 from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter
-from dualsync.runtime.operations.verify.census import BucketLister, Facts, Item
+from dualsync.runtime.operations.verify.bucket_lister import BucketLister, Item, ObjectFacts
 
 AT_ONCE = 32
 """Objects looked at more closely at a time."""
@@ -49,7 +49,7 @@ class Depth:
     tags: bool = False
     sample: float = 100.0
     read_limit: int = 100 << 30
-    """Bytes that are read of a side at most; what would be more is told as `UNSURE`."""
+    """Bytes that are read of a side at most; what would be more is reported as `UNSURE`."""
 
     def wants(self, key: str) -> bool:
         """Is this key in the sample? Always the same answer for the same key."""
@@ -167,7 +167,7 @@ class Comparison:
         self._scopes = [scope for scope in scopes if scope != EVERYTHING]
         self.seen = Seen()
 
-    async def run(self, tell: Callable[[Seen], None]) -> AsyncIterator[list[Difference]]:
+    async def run(self, on_progress: Callable[[Seen], None]) -> AsyncIterator[list[Difference]]:
         """All differences, in batches, in the keys' order within a batch."""
         async for batch in pairs(self._cn.pages(self._prefix), self._global.pages(self._prefix)):
             found: list[Difference] = []
@@ -186,7 +186,7 @@ class Comparison:
             for start in range(0, len(closer), AT_ONCE):
                 looks = [self._look(pair) for pair in closer[start : start + AT_ONCE]]
                 found += [difference for difference in await asyncio.gather(*looks) if difference is not None]
-            tell(self.seen)
+            on_progress(self.seen)
             if found:
                 yield sorted(found, key=lambda d: d.pair.key.encode())
 
@@ -264,7 +264,7 @@ def by_listing(pair: Pair) -> Difference | None:
     return None
 
 
-def _same_checksum(a: Facts, b: Facts) -> bool:
+def _same_checksum(a: ObjectFacts, b: ObjectFacts) -> bool:
     """Do both have a whole-object checksum of one kind, and is it the same?"""
     common = a.checksums.keys() & b.checksums.keys()
     return bool(common) and all(a.checksums[name] == b.checksums[name] for name in common)

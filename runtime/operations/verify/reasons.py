@@ -1,4 +1,4 @@
-"""Why two sides differ on a key, as far as the ledgers, the settings and the orders tell. Pure.
+"""Why two sides differ on a key, as far as the ledgers, the settings and the orders on_progress. Pure.
 
 The comparison does not depend on this: a difference is one whatever is said here of its cause.
 """
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
 from dualsync.runtime.model.objects import ARCHIVES
-from dualsync.runtime.operations.verify.census import Item
+from dualsync.runtime.operations.verify.bucket_lister import Item
 from dualsync.runtime.operations.verify.compare import Difference, Kind
 from dualsync.runtime.settings import Events, OnLifecycleExpiry, SideName
 

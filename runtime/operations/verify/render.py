@@ -37,10 +37,10 @@ def text(report: Report, shown: int = 50) -> str:
             lines += ["", title, *(f"  {count:>9,}  {name}" for name, count in counts.most_common())]
     if report.named:
         lines += ["", "differences"]
-        for told in report.named[:shown]:
-            detail = f" ({told.difference.detail})" if told.difference.detail else ""
-            lines.append(f"  {_plain(told.difference.pair.key)}")
-            lines.append(f"      {told.difference.kind}{detail}: {told.cause}")
+        for explained in report.named[:shown]:
+            detail = f" ({explained.difference.detail})" if explained.difference.detail else ""
+            lines.append(f"  {_plain(explained.difference.pair.key)}")
+            lines.append(f"      {explained.difference.kind}{detail}: {explained.cause}")
         if report.differences > shown:
             lines.append(f"  … and {report.differences - min(shown, len(report.named)):,} more")
     return "\n".join(lines) + "\n"
@@ -89,18 +89,18 @@ def _table(report: Report) -> Iterable[str]:
         return
     yield f"<h2>Differences</h2><p>The first {min(SHOWN, len(report.named)):,} of {report.differences:,}.</p>"
     yield '<table class="rows"><tr><th>Key</th><th>How</th><th>Why, probably</th><th>cn</th><th>global</th></tr>'
-    for told in report.named[:SHOWN]:
-        d = told.difference
+    for explained in report.named[:SHOWN]:
+        d = explained.difference
         cells = [
             f"<code>{escape(_plain(d.pair.key))}</code>",
             escape(f"{d.kind}{f' ({d.detail})' if d.detail else ''}"),
-            escape(str(told.cause)),
+            escape(str(explained.cause)),
             *(
                 "–" if item is None else f"{_size(item.size)}<br>{date(item.modified)}"
                 for item in (d.pair.cn, d.pair.global_)
             ),
         ]
-        mark = ' class="fault"' if told.cause.is_fault else ""
+        mark = ' class="fault"' if explained.cause.is_fault else ""
         yield f"<tr{mark}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
     yield "</table>"
 

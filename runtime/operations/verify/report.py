@@ -32,7 +32,7 @@ SIZES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ExplainedDifference:
     """A difference with its likely cause."""
 
     difference: Difference
@@ -75,21 +75,21 @@ class Report:
     """(seconds since the start, keys compared), a point now and then."""
     faults: int = 0
     differences: int = 0
-    named: list[Told] = field(default_factory=list)
+    named: list[ExplainedDifference] = field(default_factory=list)
 
     @property
     def same(self) -> bool:
         """Are both sides the same, but for what is on its way or wanted?"""
         return not self.faults
 
-    def add(self, told: Told) -> None:
+    def add(self, explained: ExplainedDifference) -> None:
         """Count one difference."""
-        pair = told.difference.pair
+        pair = explained.difference.pair
         items = [item for item in (pair.cn, pair.global_) if item is not None]
         self.differences += 1
-        self.faults += told.cause.is_fault
-        self.kinds[str(told.difference.kind)] += 1
-        self.causes[str(told.cause)] += 1
+        self.faults += explained.cause.is_fault
+        self.kinds[str(explained.difference.kind)] += 1
+        self.causes[str(explained.cause)] += 1
         folder = pair.key.split("/", 1)[0] + "/" if "/" in pair.key else "(no folder)"
         self.folders[folder if folder in self.folders or len(self.folders) < PREFIXES else "(others)"] += 1
         age = self.started - max(item.modified for item in items)
@@ -97,7 +97,7 @@ class Report:
         size = max(item.size for item in items)
         self.sizes[next(name for limit, name in SIZES if size <= limit)] += 1
         if len(self.named) < KEPT:
-            self.named.append(told)
+            self.named.append(explained)
 
     def mark(self, now: float, seen: Seen) -> None:
         """A point of the progress; when there are many, every second one is forgotten."""
@@ -146,5 +146,5 @@ class Report:
             "folders": dict(self.folders.most_common(50)),
             "ages": dict(self.ages),
             "sizes": dict(self.sizes),
-            "named": [told.data for told in self.named],
+            "named": [explained.data for explained in self.named],
         }

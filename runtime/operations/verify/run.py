@@ -9,7 +9,7 @@ from typing import Any
 from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.operations.verify.compare import Comparison, Depth, Difference, Seen
 from dualsync.runtime.operations.verify.reasons import Circumstances, reason
-from dualsync.runtime.operations.verify.report import Report, Told
+from dualsync.runtime.operations.verify.report import ExplainedDifference, Report
 from dualsync.runtime.service.operator_controls import read_orders
 
 BATCH = 100
@@ -17,25 +17,25 @@ BATCH = 100
 
 
 async def verify(
-    desk: OperatorContext,
+    context: OperatorContext,
     depth: Depth,
     *,
     prefix: str = "",
     grace: float,
-    tell: Callable[[Seen], None],
+    on_progress: Callable[[Seen], None],
     each: Callable[[dict[str, Any]], None] | None = None,
 ) -> Report:
     """Compare all keys that start with `prefix`. What was written less than `grace` seconds ago counts as on its way.
 
     `each` gets every difference as data, also those that the report does not name.
     """
-    cn, global_ = desk.both()
+    cn, global_ = context.both()
     report = Report(
-        pair=desk.pair,
+        pair=context.pair,
         buckets=(cn.settings.local_bucket, global_.settings.local_bucket),
         prefix=prefix,
         depth=depth,
-        started=desk.clock.now(),
+        started=context.clock.now(),
     )
     at = Circumstances(
         now=report.started,
@@ -47,22 +47,22 @@ async def verify(
     )
 
     def note(seen: Seen) -> None:
-        report.mark(desk.clock.now(), seen)
-        tell(seen)
+        report.mark(context.clock.now(), seen)
+        on_progress(seen)
 
-    comparison = Comparison(cn.census, global_.census, depth, prefix, [await cn.scope(), await global_.scope()])
+    comparison = Comparison(cn.lister, global_.lister, depth, prefix, [await cn.scope(), await global_.scope()])
     async for found in comparison.run(note):
         for start in range(0, len(found), BATCH):
-            for told in await _told(cn, global_, found[start : start + BATCH], at):
-                report.add(told)
+            for explained in await _told(cn, global_, found[start : start + BATCH], at):
+                report.add(explained)
                 if each is not None:
-                    each(told.data)
-    report.finished = desk.clock.now()
+                    each(explained.data)
+    report.finished = context.clock.now()
     report.mark(report.finished, comparison.seen)
     return report
 
 
-async def _told(cn: Side, global_: Side, found: list[Difference], at: Circumstances) -> list[Told]:
+async def _told(cn: Side, global_: Side, found: list[Difference], at: Circumstances) -> list[ExplainedDifference]:
     keys = [difference.pair.key for difference in found]
     ours, theirs = await asyncio.gather(cn.ledger.get_many(keys), global_.ledger.get_many(keys))
-    return [Told(d, reason(d, ours.get(d.pair.key), theirs.get(d.pair.key), at)) for d in found]
+    return [ExplainedDifference(d, reason(d, ours.get(d.pair.key), theirs.get(d.pair.key), at)) for d in found]

@@ -43,8 +43,8 @@ class Prefixed(FakeUserStore):
         return await super().write_again(*names, version_id=version_id, over=over)
 
 
-def desk(stage: Stage) -> OperatorContext:
-    """A person's desk in the world of a scenario."""
+def context(stage: Stage) -> OperatorContext:
+    """A person's context in the world of a scenario."""
     world, nobody = stage.world, Any
     missing: Any = nobody
     sides = {
@@ -56,9 +56,9 @@ def desk(stage: Stage) -> OperatorContext:
             store=Prefixed(world.stores[name], world.prefix(name)),
             queue=missing,
             letters=missing,
-            meters=missing,
+            metrics=missing,
             history=missing,
-            census=missing,
+            lister=missing,
             whole=missing,
         )
         for name in SideName
@@ -73,7 +73,7 @@ def play(stage: Stage, side: str, *lines: str) -> None:
 
 
 def reject(stage: Stage, key: str = "") -> int:
-    return asyncio.run(deletions.reject(desk(stage), "", key, lambda tally: None)).kept
+    return asyncio.run(deletions.reject(context(stage), "", key, lambda tally: None)).kept
 
 
 @pytest.mark.parametrize("given", ["", "given versioning cn=Enabled global=Enabled", "given prefix cn=in/ global=out/"])

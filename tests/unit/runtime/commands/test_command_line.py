@@ -23,7 +23,7 @@ from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.stacks import NoPair, Where, find
 from dualsync.runtime.settings import SideName
-from tests.support.operator_harness import Office
+from tests.support.operator_harness import Operator
 
 ROOT = Path(__file__).resolve().parents[4]
 GROUPS = {"conflicts": 4, "deletions": 4, "dlq": 3}
@@ -70,13 +70,13 @@ def test_help_needs_no_boto3() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
-    answer = Office().call(command, "--help")
+    answer = Operator().call(command, "--help")
     assert answer.code == 0
     assert f"dualsync {command}" in answer.out
 
 
 def test_the_help_names_every_command_and_the_exit_codes() -> None:
-    out = Office().call("--help").out
+    out = Operator().call("--help").out
     assert all(command in out for command in COMMANDS)
     assert "Exit codes: 0 done" in out
 
@@ -88,7 +88,7 @@ def test_every_word_of_a_group_explains_itself(group: str, count: int) -> None:
     names = [c.name or c.callback.__name__ for c in found.registered_commands if c.callback]
     assert len(names) == count
     for name in names:
-        answer = Office().call(group, name, "--help")
+        answer = Operator().call(group, name, "--help")
         assert answer.code == 0
         assert "--json" in answer.out
 
@@ -121,11 +121,11 @@ def test_a_pipe_gets_every_row_in_one_line_and_nothing_is_cut_off(
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns:
         monkeypatch.setenv("COLUMNS", columns)
-    office = Office()
-    office.put(SideName.CN, "k")
-    office.settle()
-    etag = office.stores[SideName.CN].rows()[0].etag
-    out = office.call("explain", "k").out
+    operator = Operator()
+    operator.put(SideName.CN, "k")
+    operator.settle()
+    etag = operator.stores[SideName.CN].rows()[0].etag
+    out = operator.call("explain", "k").out
     assert "…" not in out
     (row,) = [line for line in out.splitlines() if line.startswith("object")]
     assert (row.count(etag) == 2) is not bool(columns)
@@ -139,7 +139,7 @@ def test_a_pipe_gets_every_row_in_one_line_and_nothing_is_cut_off(
     ],
 )
 def test_an_error_names_what_was_wrong_and_no_class(arguments: tuple[str, ...], words: str) -> None:
-    answer = Office().call(*arguments)
+    answer = Operator().call(*arguments)
     assert answer.code in (1, 2)
     assert words in answer.err
 
@@ -157,7 +157,7 @@ def test_completion() -> None:
 
 def test_words_that_are_none() -> None:
     assert main(["no-such-command"]) == 2
-    assert Office().call("status", "--no-such-option").code == 2
+    assert Operator().call("status", "--no-such-option").code == 2
 
 
 GREEN = "\x1b\\[[0-9;]*32m"
@@ -165,18 +165,18 @@ GREEN = "\x1b\\[[0-9;]*32m"
 
 def live(monkeypatch: pytest.MonkeyPatch, **console: Any) -> str:
     """The live screen's first picture; then Ctrl-C."""
-    office = Office()
-    asyncio.run(office.heartbeat())
+    operator = Operator()
+    asyncio.run(operator.heartbeat())
     out = Console(file=io.StringIO(), force_terminal=True, width=160, height=50, **console)
 
-    async def open_desk(where: Where) -> OperatorContext:
-        return office.desk()
+    async def open_context(where: Where) -> OperatorContext:
+        return operator.context()
 
     async def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dualsync.runtime.commands.status.asyncio.sleep", interrupted)
-    result = CliRunner().invoke(app, ["status", "--watch"], obj=Session(open_desk=open_desk, out=out))
+    result = CliRunner().invoke(app, ["status", "--watch"], obj=Session(open_context=open_context, out=out))
     assert result.exit_code == 130
     file: Any = out.file
     text: str = file.getvalue()
@@ -195,10 +195,10 @@ def test_no_colours_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_error_is_one_line() -> None:
-    async def open_desk(where: Where) -> OperatorContext:
+    async def open_context(where: Where) -> OperatorContext:
         raise UnavailableError("dynamodb ledger: no answer")
 
-    result = CliRunner().invoke(app, ["status"], obj=Session(open_desk=open_desk))
+    result = CliRunner().invoke(app, ["status"], obj=Session(open_context=open_context))
     assert result.exit_code == 1
     assert result.stderr == "error: UnavailableError: dynamodb ledger: no answer\n"
 

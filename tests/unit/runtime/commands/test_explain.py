@@ -13,53 +13,53 @@ from dualsync.runtime.settings import SideName
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
 from tests.support.fakes.store import Versioning
-from tests.support.operator_harness import FakeHistory, Office
+from tests.support.operator_harness import FakeHistory, Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 @pytest.fixture
-def office() -> Office:
-    office = Office()
-    asyncio.run(office.heartbeat())
-    return office
+def operator() -> Operator:
+    operator = Operator()
+    asyncio.run(operator.heartbeat())
+    return operator
 
 
-def verdict(office: Office, key: str = "k") -> str:
-    asyncio.run(office.heartbeat())
-    return str(office.call("explain", key, "--json").data["verdict"])
+def verdict(operator: Operator, key: str = "k") -> str:
+    asyncio.run(operator.heartbeat())
+    return str(operator.call("explain", key, "--json").data["verdict"])
 
 
-def forget_events(office: Office) -> None:
-    for broker in office.brokers.values():
+def forget_events(operator: Operator) -> None:
+    for broker in operator.brokers.values():
         broker.letters.clear()
 
 
-def test_all_is_as_it_should_be(office: Office) -> None:
-    office.put(CN, "k")
-    office.settle()
-    answer = office.call("explain", "k", "--json")
+def test_all_is_as_it_should_be(operator: Operator) -> None:
+    operator.put(CN, "k")
+    operator.settle()
+    answer = operator.call("explain", "k", "--json")
     assert answer.code == 0
     assert answer.data["verdict"] == "Both sides hold the same version, written at cn."
     cn, global_ = answer.data["sides"]["cn"], answer.data["sides"]["global"]
     assert (cn["replica"], global_["replica"]) == (False, True)
     assert cn["identity"] == global_["identity"]
     assert global_["ledger"]["agreed"]["identity"]["origin"] == "cn"
-    text = office.call("explain", "k").out
+    text = operator.call("explain", "k").out
     assert "Both sides hold the same version" in text
     assert "none: written by a user" in text
 
 
-def test_it_changes_nothing(office: Office) -> None:
-    office.put(CN, "k")
-    before = (len(office.brokers[CN].letters), office.stores[GLOBAL].rows())
-    office.call("explain", "k")
-    assert (len(office.brokers[CN].letters), office.stores[GLOBAL].rows()) == before
+def test_it_changes_nothing(operator: Operator) -> None:
+    operator.put(CN, "k")
+    before = (len(operator.brokers[CN].letters), operator.stores[GLOBAL].rows())
+    operator.call("explain", "k")
+    assert (len(operator.brokers[CN].letters), operator.stores[GLOBAL].rows()) == before
 
 
-def test_on_its_way(office: Office) -> None:
-    office.put(CN, "k")
-    answer = office.call("explain", "k")
+def test_on_its_way(operator: Operator) -> None:
+    operator.put(CN, "k")
+    answer = operator.call("explain", "k")
     assert answer.code == 3
     assert (
         "The worker of cn has yet to copy it to global (new here); its message is probably among the 1 in cn's queue"
@@ -67,108 +67,108 @@ def test_on_its_way(office: Office) -> None:
     )
 
 
-def test_the_event_was_lost(office: Office) -> None:
-    office.put(CN, "k")
-    forget_events(office)
-    assert "its event may still be on its way" in verdict(office)
-    office.time.now += 3600
-    assert "its event was lost: the finder's next run sees to it" in verdict(office)
+def test_the_event_was_lost(operator: Operator) -> None:
+    operator.put(CN, "k")
+    forget_events(operator)
+    assert "its event may still be on its way" in verdict(operator)
+    operator.time.now += 3600
+    assert "its event was lost: the finder's next run sees to it" in verdict(operator)
 
 
-def test_paused(office: Office) -> None:
-    office.put(CN, "k")
-    asyncio.run(office.cn.ledger.record(Orders(paused=True, by="ann").record(1)))
-    assert "cn->global is paused by ann: `dualsync resume cn`" in verdict(office)
+def test_paused(operator: Operator) -> None:
+    operator.put(CN, "k")
+    asyncio.run(operator.cn.ledger.record(Orders(paused=True, by="ann").record(1)))
+    assert "cn->global is paused by ann: `dualsync resume cn`" in verdict(operator)
 
 
-def test_no_worker(office: Office) -> None:
-    office.put(CN, "k")
-    office.time.now += 3600
-    assert "no worker of cn is alive" in office.call("explain", "k").out
+def test_no_worker(operator: Operator) -> None:
+    operator.put(CN, "k")
+    operator.time.now += 3600
+    assert "no worker of cn is alive" in operator.call("explain", "k").out
 
 
-def test_a_dead_letter(office: Office) -> None:
-    office.put(CN, "k")
-    (letter,) = office.brokers[CN].letters.values()
-    office.brokers[CN].dead.append((letter.body, "archived: restore it first"))
-    forget_events(office)
-    assert verdict(office) == "A message about it is a dead letter at cn: archived: restore it first."
+def test_a_dead_letter(operator: Operator) -> None:
+    operator.put(CN, "k")
+    (letter,) = operator.brokers[CN].letters.values()
+    operator.brokers[CN].dead.append((letter.body, "archived: restore it first"))
+    forget_events(operator)
+    assert verdict(operator) == "A message about it is a dead letter at cn: archived: restore it first."
 
 
-def test_deleted_and_remembered(office: Office) -> None:
-    office.put(CN, "k")
-    office.settle()
-    office.delete(CN, "k")
-    office.settle()
-    answer = office.call("explain", "k")
+def test_deleted_and_remembered(operator: Operator) -> None:
+    operator.put(CN, "k")
+    operator.settle()
+    operator.delete(CN, "k")
+    operator.settle()
+    answer = operator.call("explain", "k")
     assert answer.code == 0
     assert "It is on neither side: it was deleted, and the ledger of" in answer.out
 
 
-def test_never_heard_of(office: Office) -> None:
-    assert "no ledger knows the key" in verdict(office, "nothing/here")
+def test_never_heard_of(operator: Operator) -> None:
+    assert "no ledger knows the key" in verdict(operator, "nothing/here")
 
 
 def test_a_delete_marker() -> None:
-    office = Office(versioning=Versioning.ENABLED)
-    office.put(CN, "k")
-    office.delete(CN, "k")
-    forget_events(office)
-    assert "a delete marker covers it" in verdict(office)
-    assert len(office.call("explain", "k", "--json").data["sides"]["cn"]["versions"]) == 2
+    operator = Operator(versioning=Versioning.ENABLED)
+    operator.put(CN, "k")
+    operator.delete(CN, "k")
+    forget_events(operator)
+    assert "a delete marker covers it" in verdict(operator)
+    assert len(operator.call("explain", "k", "--json").data["sides"]["cn"]["versions"]) == 2
 
 
-def test_of_two_who_could_delete_the_one_to_whom_it_happened_is_named(office: Office) -> None:
-    office.put(CN, "k")
-    office.settle()
-    office.delete(GLOBAL, "k")
-    assert "The worker of global has yet to delete it at cn" in verdict(office)
-    asyncio.run(office.global_.ledger.record(Orders(paused=True, by="ann").record(1)))
-    assert "`dualsync resume global`" in verdict(office)
+def test_of_two_who_could_delete_the_one_to_whom_it_happened_is_named(operator: Operator) -> None:
+    operator.put(CN, "k")
+    operator.settle()
+    operator.delete(GLOBAL, "k")
+    assert "The worker of global has yet to delete it at cn" in verdict(operator)
+    asyncio.run(operator.global_.ledger.record(Orders(paused=True, by="ann").record(1)))
+    assert "`dualsync resume global`" in verdict(operator)
 
 
-def test_nothing_to_do_is_called_nothing(office: Office) -> None:
-    assert "nothing: gone on both sides" in office.call("explain", "never").out
-    assert "0 messages, 1 worker " in office.call("explain", "never").out
+def test_nothing_to_do_is_called_nothing(operator: Operator) -> None:
+    assert "nothing: gone on both sides" in operator.call("explain", "never").out
+    assert "0 messages, 1 worker " in operator.call("explain", "never").out
 
 
-def test_a_held_deletion(office: Office) -> None:
-    office.put(CN, "k")
-    office.settle()
-    office.delete(CN, "k")
-    forget_events(office)
+def test_a_held_deletion(operator: Operator) -> None:
+    operator.put(CN, "k")
+    operator.settle()
+    operator.delete(CN, "k")
+    forget_events(operator)
     record = Record(HELD_DELETION, "held", 1, data={"count": 1})
-    asyncio.run(office.cn.ledger.record(record))
-    asyncio.run(office.global_.ledger.record(record))
-    assert "holds its deletions for a person" in verdict(office)
+    asyncio.run(operator.cn.ledger.record(record))
+    asyncio.run(operator.global_.ledger.record(record))
+    assert "holds its deletions for a person" in verdict(operator)
 
 
-def test_the_last_decisions(office: Office) -> None:
+def test_the_last_decisions(operator: Operator) -> None:
     line = {"event": "outcome", "key": "k", "outcome": "postponed", "reason": "changed under it", "time": "then"}
-    office.change(CN, history=FakeHistory([line]))
-    assert "postponed  changed under it" in office.call("explain", "k").out
+    operator.change(CN, history=FakeHistory([line]))
+    assert "postponed  changed under it" in operator.call("explain", "k").out
 
 
-def test_brackets_and_control_characters_are_shown_as_they_are(office: Office) -> None:
-    out = office.call("explain", "a[bold]b\x1b[31m").out
+def test_brackets_and_control_characters_are_shown_as_they_are(operator: Operator) -> None:
+    out = operator.call("explain", "a[bold]b\x1b[31m").out
     assert "a[bold]b\\x1b[31m" in out
 
 
-def test_an_upload_under_way(office: Office) -> None:
-    office.put(CN, "k", b"x" * 30)
-    asyncio.run(_begin(office, "k"))
-    assert verdict(office).endswith("it is on its way: 1 of 3 parts are there.")
-    answer = office.call("explain", "k", "--json")
+def test_an_upload_under_way(operator: Operator) -> None:
+    operator.put(CN, "k", b"x" * 30)
+    asyncio.run(_begin(operator, "k"))
+    assert verdict(operator).endswith("it is on its way: 1 of 3 parts are there.")
+    answer = operator.call("explain", "k", "--json")
     (upload,) = answer.data["sides"]["cn"]["uploads"]
     assert (upload["route"], upload["parts"], upload["of"]) == ("local>remote", 1, 3)
     assert answer.data["sides"]["global"]["uploads"] == []
-    assert "1 of 3 parts are there" in office.call("explain", "k").out
-    office.stores[GLOBAL].uploads.clear()
-    assert "parts are there" not in verdict(office)
+    assert "1 of 3 parts are there" in operator.call("explain", "k").out
+    operator.stores[GLOBAL].uploads.clear()
+    assert "parts are there" not in verdict(operator)
 
 
-async def _begin(office: Office, key: str) -> None:
-    store = office.stores[GLOBAL]
+async def _begin(operator: Operator, key: str) -> None:
+    store = operator.stores[GLOBAL]
     upload_id = store.create_upload(key)
     store.put_part(upload_id, 2, b"y" * 10)
     plan = UploadRecord(
@@ -182,5 +182,5 @@ async def _begin(office: Office, key: str) -> None:
         attributes="",
         upload_id=upload_id,
     )
-    await office.cn.ledger.record(upload_record_codec.encode(plan))
-    await office.cn.ledger.record(upload_record_codec.encode(replace(plan, key="other", target_key="other")))
+    await operator.cn.ledger.record(upload_record_codec.encode(plan))
+    await operator.cn.ledger.record(upload_record_codec.encode(replace(plan, key="other", target_key="other")))

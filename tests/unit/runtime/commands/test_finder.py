@@ -1,4 +1,4 @@
-"""What the finder would do is told without doing it; reconcile does it."""
+"""What the finder would do is explained without doing it; reconcile does it."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from dataclasses import replace
 import pytest
 
 from dualsync.runtime.settings import SideName
-from tests.support.operator_harness import Office
+from tests.support.operator_harness import Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
-def missed() -> Office:
+def missed() -> Operator:
     """One key new at cn, one deleted at global, one equal; all events lost."""
-    office = Office()
-    office.put(CN, "same")
-    office.put(CN, "gone")
-    office.settle()
-    office.put(CN, "new")
-    office.delete(GLOBAL, "gone")
-    for broker in office.brokers.values():
+    operator = Operator()
+    operator.put(CN, "same")
+    operator.put(CN, "gone")
+    operator.settle()
+    operator.put(CN, "new")
+    operator.delete(GLOBAL, "gone")
+    for broker in operator.brokers.values():
         broker.letters.clear()
-    office.time.now += 3600
-    return office
+    operator.time.now += 3600
+    return operator
 
 
 def test_a_plan_does_nothing() -> None:
-    office = missed()
-    tables = [dict(s.ledger.table.entries) for s in office.sides.values()]  # type: ignore[attr-defined]
-    answer = office.call("plan", "--json")
+    operator = missed()
+    tables = [dict(s.ledger.table.entries) for s in operator.sides.values()]  # type: ignore[attr-defined]
+    answer = operator.call("plan", "--json")
     assert answer.code == 3
     cn, global_ = answer.data["plans"]
     assert {(f["key"], f["why"], f["deletion"]) for f in cn["findings"]} == {
@@ -37,64 +37,68 @@ def test_a_plan_does_nothing() -> None:
         ("gone", "deleted at the peer", True),
     }
     assert {(f["key"], f["why"]) for f in global_["findings"]} == {("gone", "deleted here")}
-    assert not any(broker.letters for broker in office.brokers.values())
-    assert tables == [s.ledger.table.entries for s in office.sides.values()]  # type: ignore[attr-defined]
-    assert not office.cn.ledger.table.records  # type: ignore[attr-defined]
-    text = office.call("plan", "cn").out
+    assert not any(broker.letters for broker in operator.brokers.values())
+    assert tables == [s.ledger.table.entries for s in operator.sides.values()]  # type: ignore[attr-defined]
+    assert not operator.cn.ledger.table.records  # type: ignore[attr-defined]
+    text = operator.call("plan", "cn").out
     assert "new here" in text
     assert "1 of them delete" in text
 
 
 def test_reconcile_does_it() -> None:
-    office = missed()
-    answer = office.call("reconcile", "--yes")
+    operator = missed()
+    answer = operator.call("reconcile", "--yes")
     assert answer.code == 0
     assert "queued" in answer.out
-    office.settle()
-    assert [r.key for r in office.stores[CN].rows()] == [r.key for r in office.stores[GLOBAL].rows()] == ["new", "same"]
-    office.time.now += 3600
-    assert office.call("plan").code == 0
-    assert "nothing to do" in office.call("plan").out
-    assert office.call("status", "--json").data["directions"][0]["finder"]["data"]["queued"] == 2
+    operator.settle()
+    assert (
+        [r.key for r in operator.stores[CN].rows()]
+        == [r.key for r in operator.stores[GLOBAL].rows()]
+        == ["new", "same"]
+    )
+    operator.time.now += 3600
+    assert operator.call("plan").code == 0
+    assert "nothing to do" in operator.call("plan").out
+    assert operator.call("status", "--json").data["directions"][0]["finder"]["data"]["queued"] == 2
 
 
 def test_young_keys_are_left_to_their_events() -> None:
-    office = Office()
-    office.put(CN, "young")
-    answer = office.call("plan", "cn", "--json")
+    operator = Operator()
+    operator.put(CN, "young")
+    answer = operator.call("plan", "cn", "--json")
     assert answer.code == 0
     assert answer.data["plans"][0]["young"] == 1
 
 
 @pytest.mark.parametrize("command", ["plan", "reconcile"])
 def test_beside_a_ledger_of_other_buckets_nothing_is_compared(command: str) -> None:
-    office = Office()
-    office.put(CN, "k")
-    office.settle()
+    operator = Operator()
+    operator.put(CN, "k")
+    operator.settle()
     yes = ["--yes"] if command == "reconcile" else []
-    assert office.call("reconcile", "--yes").code == 0
-    office.change(CN, settings=replace(office.cn.settings, local_prefix="deeper/"))
-    answer = office.call(command, *yes)
+    assert operator.call("reconcile", "--yes").code == 0
+    operator.change(CN, settings=replace(operator.cn.settings, local_prefix="deeper/"))
+    answer = operator.call(command, *yes)
     assert answer.code == 2
     assert "ledger ledger-cn is about local prefix ''" in answer.err
-    assert not office.brokers[CN].letters
+    assert not operator.brokers[CN].letters
 
 
 def test_a_plan_writes_down_nothing() -> None:
-    office = Office()
-    assert office.call("plan").code == 0
-    assert not office.cn.ledger.table.records  # type: ignore[attr-defined]
+    operator = Operator()
+    assert operator.call("plan").code == 0
+    assert not operator.cn.ledger.table.records  # type: ignore[attr-defined]
 
 
 def test_what_is_archived_is_said_and_waits() -> None:
-    office = Office()
-    office.put(CN, "k")
-    office.stores[CN].archive("k")
-    office.brokers[CN].letters.clear()
-    office.time.now += 3600
-    answer = office.call("plan")
+    operator = Operator()
+    operator.put(CN, "k")
+    operator.stores[CN].archive("k")
+    operator.brokers[CN].letters.clear()
+    operator.time.now += 3600
+    answer = operator.call("plan")
     assert answer.code == 0
     assert "1 archived" in answer.out
     assert "waits for its restore" in answer.out
-    assert office.call("reconcile", "--yes", "--json").data["cn->global"]["archived"] == 1
-    assert "1 archived" in office.call("status").out
+    assert operator.call("reconcile", "--yes", "--json").data["cn->global"]["archived"] == 1
+    assert "1 archived" in operator.call("status").out

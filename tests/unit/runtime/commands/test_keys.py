@@ -8,27 +8,27 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.operations import keys
-from dualsync.runtime.operations.context import AccessKey, Promise
+from dualsync.runtime.operations.context import AccessKey, ExpectedUser
 from dualsync.runtime.settings import SideName
 from tests.support.fakes.clock import FakeClock
-from tests.support.operator_harness import IDS, FakeMeters, Office
+from tests.support.operator_harness import IDS, FakeSideMetrics, Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
-def meters(office: Office, side: SideName) -> FakeMeters:
-    found: Any = office.sides[side].meters
-    assert isinstance(found, FakeMeters)
+def metrics(operator: Operator, side: SideName) -> FakeSideMetrics:
+    found: Any = operator.sides[side].metrics
+    assert isinstance(found, FakeSideMetrics)
     return found
 
 
-def keyed(*ids: str, secret: str = "AKIA1") -> Office:
+def keyed(*ids: str, secret: str = "AKIA1") -> Operator:
     """cn's user has these keys, the secret at global names `secret`, and global's worker has proven it."""
-    office = Office()
-    asyncio.run(office.heartbeat())
-    meters(office, CN).access = [AccessKey(id, int(office.time.now) - 86400 * 40) for id in ids]
-    meters(office, GLOBAL).promised = Promise(secret, IDS[CN])
-    return office
+    operator = Operator()
+    asyncio.run(operator.heartbeat())
+    metrics(operator, CN).access = [AccessKey(id, int(operator.time.now) - 86400 * 40) for id in ids]
+    metrics(operator, GLOBAL).promised = ExpectedUser(secret, IDS[CN])
+    return operator
 
 
 def test_steady() -> None:
@@ -54,54 +54,54 @@ def test_what_is_not_steady(ids: tuple[str, ...], secret: str, phase: str) -> No
 
 
 def test_not_visible() -> None:
-    office = keyed()
-    meters(office, CN).access = None
-    assert office.call("rotate-key", "cn", "--json").data["phase"] == "unknown"
+    operator = keyed()
+    metrics(operator, CN).access = None
+    assert operator.call("rotate-key", "cn", "--json").data["phase"] == "unknown"
 
 
 def test_a_worker_that_has_not_proven_it() -> None:
-    office = keyed("AKIA1")
-    office.vitals[GLOBAL].guard = "AIDASOMEBODY"
-    asyncio.run(office.heartbeat())
-    assert office.call("rotate-key", "cn").code == 3
+    operator = keyed("AKIA1")
+    operator.vitals[GLOBAL].guard = "AIDASOMEBODY"
+    asyncio.run(operator.heartbeat())
+    assert operator.call("rotate-key", "cn").code == 3
 
 
 class Rotating(FakeClock):
     """While somebody waits, the rotation goes on."""
 
-    def __init__(self, office: Office) -> None:
-        super().__init__(office.time)
-        self._office = office
+    def __init__(self, operator: Operator) -> None:
+        super().__init__(operator.time)
+        self._office = operator
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(seconds)
-        meters(self._office, CN).access = [AccessKey("AKIA2", int(self.now()))]
-        meters(self._office, GLOBAL).promised = Promise("AKIA2", IDS[CN])
+        metrics(self._office, CN).access = [AccessKey("AKIA2", int(self.now()))]
+        metrics(self._office, GLOBAL).promised = ExpectedUser("AKIA2", IDS[CN])
         await self._office.heartbeat()
 
 
 def test_waiting_for_the_proof() -> None:
-    office = keyed("AKIA1")
-    office.clock = Rotating(office)
-    answer = office.call("rotate-key", "cn", "--wait", "--json")
+    operator = keyed("AKIA1")
+    operator.clock = Rotating(operator)
+    answer = operator.call("rotate-key", "cn", "--wait", "--json")
     assert answer.code == 0
     assert answer.data["secret_names"] == "AKIA2"
     assert keyed("AKIA1").call("rotate-key", "cn", "--wait", "--timeout", "10").code == 3
 
 
 def test_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    office = keyed("AKIA1")
-    office.clock = Rotating(office)
+    operator = keyed("AKIA1")
+    operator.clock = Rotating(operator)
     ran: list[Any] = []
     monkeypatch.setattr(keys, "present_version", lambda project, stack: 4)
     monkeypatch.setattr(keys, "run", lambda project, steps: ran.extend(steps))
-    assert office.call("rotate-key", "cn", "--run").code == 2
-    assert office.call("rotate-key", "cn", "--run", "--yes").code == 0
+    assert operator.call("rotate-key", "cn", "--run").code == 2
+    assert operator.call("rotate-key", "cn", "--run", "--yes").code == 0
     assert ran == [
         ["pulumi", "config", "set", "dualsync:keyVersion", "5", "--stack", "cn"],
         ["pulumi", "up", "--stack", "cn"],
     ]
-    (act,) = office.call("audit", "--json").data["acts"]
+    (act,) = operator.call("audit", "--json").data["acts"]
     assert act["command"] == "rotate-key"
 
 

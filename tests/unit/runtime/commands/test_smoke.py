@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from dualsync.runtime.operations.smoke import trip
+from dualsync.runtime.operations.smoke import run_round_trip
 from dualsync.runtime.settings import SideName
 from tests.support.fakes.clock import FakeClock
-from tests.support.operator_harness import Office
+from tests.support.operator_harness import Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
@@ -16,9 +16,9 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 class Working(FakeClock):
     """While somebody waits, these workers work."""
 
-    def __init__(self, office: Office, *sides: SideName) -> None:
-        super().__init__(office.time)
-        self._office = office
+    def __init__(self, operator: Operator, *sides: SideName) -> None:
+        super().__init__(operator.time)
+        self._office = operator
         self._sides = sides
 
     async def sleep(self, seconds: float) -> None:
@@ -26,14 +26,14 @@ class Working(FakeClock):
         await self._office.work(*self._sides, rounds=1)
 
 
-def office(*sides: SideName) -> Office:
-    found = Office()
+def operator(*sides: SideName) -> Operator:
+    found = Operator()
     found.clock = Working(found, *sides)
     return found
 
 
 def test_both_directions_work() -> None:
-    answer = office(CN, GLOBAL).call("smoke", "--json")
+    answer = operator(CN, GLOBAL).call("smoke", "--json")
     assert answer.code == 0
     assert answer.data["fine"] is True
     assert [t["direction"] for t in answer.data["trips"]] == ["cn->global", "global->cn"]
@@ -41,14 +41,14 @@ def test_both_directions_work() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    at = office(CN, GLOBAL)
+    at = operator(CN, GLOBAL)
     at.call("smoke")
     at.settle()
     assert at.stores[CN].rows() == at.stores[GLOBAL].rows() == []
 
 
 def test_a_direction_that_stands_still() -> None:
-    at = office(GLOBAL)
+    at = operator(GLOBAL)
     answer = at.call("smoke", "--timeout", "5")
     assert answer.code == 3
     assert "not at global after 5 s" in answer.out
@@ -57,7 +57,7 @@ def test_a_direction_that_stands_still() -> None:
 
 
 def test_deletions_that_do_not_travel() -> None:
-    at = office(CN, GLOBAL)
+    at = operator(CN, GLOBAL)
     work = at.workers[CN].process
 
     async def only_puts(message: Any) -> None:
@@ -65,7 +65,7 @@ def test_deletions_that_do_not_travel() -> None:
             await work(message)
 
     at.workers[CN].process = only_puts  # type: ignore[method-assign]
-    found = asyncio.run(trip(at.desk(), at.cn, at.global_, 5))
+    found = asyncio.run(run_round_trip(at.context(), at.cn, at.global_, 5))
     assert found.put is not None
     assert found.deleted is None
     assert "deleted here, still at global" in found.error

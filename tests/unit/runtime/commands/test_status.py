@@ -10,63 +10,63 @@ import pytest
 
 from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.model.records import CONFLICT, DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, Record
-from dualsync.runtime.operations.context import AccessKey, Promise
+from dualsync.runtime.operations.context import AccessKey, ExpectedUser
 from dualsync.runtime.service.operator_controls import Orders
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
-from tests.support.operator_harness import FakeMeters, Office
+from tests.support.operator_harness import FakeSideMetrics, Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 @pytest.fixture
-def office() -> Office:
-    office = Office()
-    asyncio.run(office.heartbeat())
-    for side in office.sides.values():
-        asyncio.run(side.ledger.record(Record(FINDER_RUN, "last", int(office.time.now), data={"queued": 0})))
-    return office
+def operator() -> Operator:
+    operator = Operator()
+    asyncio.run(operator.heartbeat())
+    for side in operator.sides.values():
+        asyncio.run(side.ledger.record(Record(FINDER_RUN, "last", int(operator.time.now), data={"queued": 0})))
+    return operator
 
 
-def record(office: Office, side: SideName, kind: str, id: str, **data: object) -> None:
-    asyncio.run(office.sides[side].ledger.record(Record(kind, id, int(office.time.now), data=data)))
+def record(operator: Operator, side: SideName, kind: str, id: str, **data: object) -> None:
+    asyncio.run(operator.sides[side].ledger.record(Record(kind, id, int(operator.time.now), data=data)))
 
 
-def meters(office: Office, side: SideName) -> FakeMeters:
-    found: Any = office.sides[side].meters
-    assert isinstance(found, FakeMeters)
+def metrics(operator: Operator, side: SideName) -> FakeSideMetrics:
+    found: Any = operator.sides[side].metrics
+    assert isinstance(found, FakeSideMetrics)
     return found
 
 
-def problems(office: Office) -> list[str]:
-    return [f"{p['weight']} {p['direction']}: {p['what']}" for p in office.call("status", "--json").data["problems"]]
+def problems(operator: Operator) -> list[str]:
+    return [f"{p['weight']} {p['direction']}: {p['what']}" for p in operator.call("status", "--json").data["problems"]]
 
 
-def test_all_is_well(office: Office) -> None:
-    answer = office.call("status")
+def test_all_is_well(operator: Operator) -> None:
+    answer = operator.call("status")
     assert answer.code == 0
     assert "All is well." in answer.out
     assert "cn->global" in answer.out
     assert "\x1b[" not in answer.out  # no colours into a pipe
-    data = office.call("status", "--json").data
+    data = operator.call("status", "--json").data
     assert data["healthy"] is True
     assert [d["state"] for d in data["directions"]] == ["RUNNING", "RUNNING"]
 
 
-def test_json_before_and_after_the_command(office: Office) -> None:
-    assert office.call("--json", "status").data["pair"] == office.call("status", "--json").data["pair"] == "p"
+def test_json_before_and_after_the_command(operator: Operator) -> None:
+    assert operator.call("--json", "status").data["pair"] == operator.call("status", "--json").data["pair"] == "p"
 
 
-def test_what_was_done_and_how_fast(office: Office) -> None:
-    office.put(CN, "a")
-    office.put(CN, "b")
-    office.time.now += 8
-    office.settle()
-    office.delete(CN, "a")
-    office.settle()
-    asyncio.run(office.heartbeat())
-    cn, global_ = office.call("status", "--json").data["directions"]
+def test_what_was_done_and_how_fast(operator: Operator) -> None:
+    operator.put(CN, "a")
+    operator.put(CN, "b")
+    operator.time.now += 8
+    operator.settle()
+    operator.delete(CN, "a")
+    operator.settle()
+    asyncio.run(operator.heartbeat())
+    cn, global_ = operator.call("status", "--json").data["directions"]
     assert cn["total"][Outcome.COPIED] == 2
     assert cn["total"][Outcome.DELETED] == 1
     assert global_["total"][Outcome.CANCELLED] == 3
@@ -75,23 +75,23 @@ def test_what_was_done_and_how_fast(office: Office) -> None:
     assert cn["deletes"]["count"] == 1
 
 
-def test_without_a_worker(office: Office) -> None:
-    office.time.now += 3600
-    answer = office.call("status")
+def test_without_a_worker(operator: Operator) -> None:
+    operator.time.now += 3600
+    answer = operator.call("status")
     assert answer.code == 3
     assert "NO WORKER" in answer.out
     assert "no worker is alive" in answer.out
 
 
-def test_each_problem_has_a_way_out(office: Office) -> None:
-    record(office, CN, HELD_DELETION, "held", count=12, reason="one side is empty")
-    record(office, GLOBAL, CONFLICT, "x", winner="w", loser="l")
-    office.brokers[CN].dead.append(("{}", "archived: restore it first"))
-    office.brokers[CN].dead.append(("{}", "received too often"))
-    meters(office, CN).age = 5000
-    meters(office, GLOBAL).access = [AccessKey("AKIA1", int(office.time.now) - 200 * 86400)]
-    meters(office, GLOBAL).promised = Promise("AKIA", "AIDASOMEBODY")
-    answer = office.call("status", "--json")
+def test_each_problem_has_a_way_out(operator: Operator) -> None:
+    record(operator, CN, HELD_DELETION, "held", count=12, reason="one side is empty")
+    record(operator, GLOBAL, CONFLICT, "x", winner="w", loser="l")
+    operator.brokers[CN].dead.append(("{}", "archived: restore it first"))
+    operator.brokers[CN].dead.append(("{}", "received too often"))
+    metrics(operator, CN).age = 5000
+    metrics(operator, GLOBAL).access = [AccessKey("AKIA1", int(operator.time.now) - 200 * 86400)]
+    metrics(operator, GLOBAL).promised = ExpectedUser("AKIA", "AIDASOMEBODY")
+    answer = operator.call("status", "--json")
     assert answer.code == 3
     found = answer.data["problems"]
     assert all(problem["remedy"] for problem in found)
@@ -105,56 +105,58 @@ def test_each_problem_has_a_way_out(office: Office) -> None:
     assert [problem["weight"] for problem in found] == sorted(
         (problem["weight"] for problem in found), key=["stopped", "waiting", "note"].index
     )
-    assert len(office.brokers[CN].dead) == 2
+    assert len(operator.brokers[CN].dead) == 2
 
 
-def test_many_dead_letters_of_one_kind_are_one_reason(office: Office) -> None:
+def test_many_dead_letters_of_one_kind_are_one_reason(operator: Operator) -> None:
     for number in range(5):
-        office.brokers[CN].dead.append(("{}", f"denied: s3 PutObject b/{number}: AccessDenied"))
-    office.brokers[CN].dead.append(("{}", "archived: restore it first"))
-    (problem,) = office.call("status", "--json").data["problems"]
+        operator.brokers[CN].dead.append(("{}", f"denied: s3 PutObject b/{number}: AccessDenied"))
+    operator.brokers[CN].dead.append(("{}", "archived: restore it first"))
+    (problem,) = operator.call("status", "--json").data["problems"]
     text = problem["what"]
     assert text.startswith("6 dead letters: denied, as s3 PutObject b/0: AccessDenied (5); archived: restore it first")
     assert text.count("PutObject") == 1
-    listed = office.call("dlq", "list").out
+    listed = operator.call("dlq", "list").out
     assert "5 × denied, as s3 PutObject b/0" in listed
 
 
-def test_many_deletions_that_have_travelled_are_told_with_the_way_back(office: Office) -> None:
+def test_many_deletions_that_have_travelled_are_told_with_the_way_back(operator: Operator) -> None:
     for _ in range(1000):
-        office.vitals[CN].line("INFO", "outcome", outcome=Outcome.DELETED, key="k", lag_seconds=1.0)
-    asyncio.run(office.heartbeat())
-    assert not problems(office)
-    office.vitals[CN].line("INFO", "outcome", outcome=Outcome.REMOVED, key="k")
-    asyncio.run(office.heartbeat())
-    (problem,) = office.call("status", "--json").data["problems"]
+        operator.vitals[CN].line("INFO", "outcome", outcome=Outcome.DELETED, key="k", lag_seconds=1.0)
+    asyncio.run(operator.heartbeat())
+    assert not problems(operator)
+    operator.vitals[CN].line("INFO", "outcome", outcome=Outcome.REMOVED, key="k")
+    asyncio.run(operator.heartbeat())
+    (problem,) = operator.call("status", "--json").data["problems"]
     assert (problem["weight"], problem["direction"]) == ("note", "cn->global")
     assert problem["what"] == "1001 objects were deleted within the last minute"
     for command in ("`dualsync pause cn --wait`", "`dualsync deletions reject`", "`dualsync deletions restore`"):
         assert command in problem["remedy"]
 
 
-def test_a_sample_of_the_dead_letters_is_told_as_one(office: Office) -> None:
+def test_a_sample_of_the_dead_letters_is_told_as_one(operator: Operator) -> None:
     for number in range(30):
-        office.brokers[CN].dead.append(("{}", f"denied: s3 PutObject b/{number}: AccessDenied"))
-    (problem,) = office.call("status", "--json").data["problems"]
+        operator.brokers[CN].dead.append(("{}", f"denied: s3 PutObject b/{number}: AccessDenied"))
+    (problem,) = operator.call("status", "--json").data["problems"]
     assert problem["what"].startswith("30 dead letters: denied, as s3 PutObject b/0: AccessDenied (10 of 10 looked at)")
 
 
 @pytest.mark.parametrize(("key", "explained"), [("k", True), (None, False)])
-def test_only_a_message_about_a_key_can_be_explained(office: Office, key: str | None, explained: bool) -> None:
+def test_only_a_message_about_a_key_can_be_explained(operator: Operator, key: str | None, explained: bool) -> None:
     fields = {"key": key} if key else {}
-    office.vitals[CN].line("ERROR", "outcome", outcome=Outcome.FAILED, reason="unreadable message: not JSON", **fields)
-    asyncio.run(office.heartbeat())
-    (problem,) = office.call("status", "--json").data["problems"]
+    operator.vitals[CN].line(
+        "ERROR", "outcome", outcome=Outcome.FAILED, reason="unreadable message: not JSON", **fields
+    )
+    asyncio.run(operator.heartbeat())
+    (problem,) = operator.call("status", "--json").data["problems"]
     assert ("explain" in problem["remedy"]) is explained
     assert "`dualsync dlq list`" in problem["remedy"]
 
 
-def test_approved_deletions_are_only_noted(office: Office) -> None:
-    record(office, CN, HELD_DELETION, "held", count=12, reason="too many")
-    record(office, CN, DELETION_APPROVAL, "approval", up_to=12)
-    answer = office.call("status")
+def test_approved_deletions_are_only_noted(operator: Operator) -> None:
+    record(operator, CN, HELD_DELETION, "held", count=12, reason="too many")
+    record(operator, CN, DELETION_APPROVAL, "approval", up_to=12)
+    answer = operator.call("status")
     assert answer.code == 0
     assert "12 deletions are approved" in answer.out
 
@@ -168,26 +170,26 @@ def test_approved_deletions_are_only_noted(office: Office) -> None:
         (State.CIRCUIT_OPEN, "services do not answer, nothing is received until they do: why"),
     ],
 )
-def test_what_stops_a_direction(office: Office, state: State, words: str) -> None:
-    office.vitals[CN].line("ERROR", "state", state=state, reason="why")
-    asyncio.run(office.heartbeat())
-    found = problems(office)
+def test_what_stops_a_direction(operator: Operator, state: State, words: str) -> None:
+    operator.vitals[CN].line("ERROR", "state", state=state, reason="why")
+    asyncio.run(operator.heartbeat())
+    found = problems(operator)
     assert len(found) == 1
     assert found[0].startswith("stopped cn->global:")
     assert words in found[0]
 
 
 @pytest.mark.parametrize(("seconds", "weight"), [(5.0, "note"), (930.0, "waiting")])
-def test_what_is_denied_names_key_and_call(office: Office, seconds: float, weight: str) -> None:
+def test_what_is_denied_names_key_and_call(operator: Operator, seconds: float, weight: str) -> None:
     why = "s3 PutObject there/k: AccessDenied (403)"
     line = {"outcome": Outcome.POSTPONED, "key": "k", "reason": why, "denied_seconds": seconds}
-    office.vitals[CN].line("WARNING", "outcome", **line)
-    asyncio.run(office.heartbeat())
-    assert problems(office) == [f"{weight} cn->global: access is denied, for {seconds:.0f} s now: 'k' {why}"]
-    assert office.call("status").code == (3 if weight == "waiting" else 0)
-    office.time.now += 1801  # nobody was refused since: mended, or another worker's
-    asyncio.run(office.heartbeat())
-    assert problems(office) == []
+    operator.vitals[CN].line("WARNING", "outcome", **line)
+    asyncio.run(operator.heartbeat())
+    assert problems(operator) == [f"{weight} cn->global: access is denied, for {seconds:.0f} s now: 'k' {why}"]
+    assert operator.call("status").code == (3 if weight == "waiting" else 0)
+    operator.time.now += 1801  # nobody was refused since: mended, or another worker's
+    asyncio.run(operator.heartbeat())
+    assert problems(operator) == []
 
 
 @pytest.mark.parametrize(
@@ -198,70 +200,70 @@ def test_what_is_denied_names_key_and_call(office: Office, seconds: float, weigh
         ("ledger t is about local prefix 'in/', the settings say ''", "mend bucket, accountId, region or prefix"),
     ],
 )
-def test_a_wrong_key_and_a_wrong_bucket_have_their_own_remedies(office: Office, reason: str, remedy: str) -> None:
-    office.vitals[CN].line("ERROR", "state", state=State.GUARD_REFUSED, reason=reason)
-    asyncio.run(office.heartbeat())
-    (problem,) = office.call("status", "--json").data["problems"]
+def test_a_wrong_key_and_a_wrong_bucket_have_their_own_remedies(operator: Operator, reason: str, remedy: str) -> None:
+    operator.vitals[CN].line("ERROR", "state", state=State.GUARD_REFUSED, reason=reason)
+    asyncio.run(operator.heartbeat())
+    (problem,) = operator.call("status", "--json").data["problems"]
     assert (problem["weight"], problem["what"]) == ("stopped", f"the guard refuses: {reason}")
     assert remedy in problem["remedy"]
 
 
-def test_a_key_that_was_revoked_is_told_with_the_command_that_makes_another(office: Office) -> None:
-    meters(office, CN).promised = Promise("AKIA1", "AIDAGLOBAL")
-    meters(office, GLOBAL).access = [AccessKey("AKIA1", int(office.time.now))]
-    assert not problems(office)
-    meters(office, GLOBAL).access = [AccessKey("AKIA1", int(office.time.now), active=False)]
-    office.vitals[CN].line("WARNING", "state", state=State.WAITING_FOR_PEER, reason="the key is not accepted")
-    asyncio.run(office.heartbeat())
-    (problem,) = office.call("status", "--json").data["problems"]
+def test_a_key_that_was_revoked_is_told_with_the_command_that_makes_another(operator: Operator) -> None:
+    metrics(operator, CN).promised = ExpectedUser("AKIA1", "AIDAGLOBAL")
+    metrics(operator, GLOBAL).access = [AccessKey("AKIA1", int(operator.time.now))]
+    assert not problems(operator)
+    metrics(operator, GLOBAL).access = [AccessKey("AKIA1", int(operator.time.now), active=False)]
+    operator.vitals[CN].line("WARNING", "state", state=State.WAITING_FOR_PEER, reason="the key is not accepted")
+    asyncio.run(operator.heartbeat())
+    (problem,) = operator.call("status", "--json").data["problems"]
     assert problem["weight"] == "stopped"
     assert problem["direction"] == "cn->global"
     assert "AKIA1" in problem["what"]
     assert "`dualsync rotate-key global --run`" in problem["remedy"]
 
 
-def test_a_pause_says_who_and_why(office: Office) -> None:
-    asyncio.run(office.cn.ledger.record(Orders(paused=True, by="ann", reason="moving").record(1)))
-    assert problems(office) == ["stopped cn->global: paused by ann: moving"]
-    assert office.call("status", "--json").data["directions"][0]["state"] == "PAUSED"
+def test_a_pause_says_who_and_why(operator: Operator) -> None:
+    asyncio.run(operator.cn.ledger.record(Orders(paused=True, by="ann", reason="moving").record(1)))
+    assert problems(operator) == ["stopped cn->global: paused by ann: moving"]
+    assert operator.call("status", "--json").data["directions"][0]["state"] == "PAUSED"
 
 
-def test_workers_that_die_again_and_again(office: Office) -> None:
+def test_workers_that_die_again_and_again(operator: Operator) -> None:
     for number in range(20):
-        record(office, CN, "worker", f"done-{number}", state="STOPPED")
-        record(office, CN, "worker", f"old-{number}", state="RUNNING")
-    office.time.now += 4000
-    asyncio.run(office.heartbeat())
-    assert not any("died" in problem for problem in problems(office))
-    record(office, CN, "worker", "killed-1", state="RUNNING")
-    record(office, CN, "worker", "killed-2", state="RUNNING")
-    record(office, CN, "worker", "fatal", state="STOPPED", reason="Stop: the bucket is gone")
-    office.time.now += 300
-    asyncio.run(office.heartbeat())
-    assert "3 workers died within an hour, the last: Stop: the bucket is gone" in problems(office)[0]
-    assert problems(office)[0].startswith("waiting")
-    office.time.now += 900
-    asyncio.run(office.heartbeat())
-    assert problems(office)[0].startswith("note")
+        record(operator, CN, "worker", f"done-{number}", state="STOPPED")
+        record(operator, CN, "worker", f"old-{number}", state="RUNNING")
+    operator.time.now += 4000
+    asyncio.run(operator.heartbeat())
+    assert not any("died" in problem for problem in problems(operator))
+    record(operator, CN, "worker", "killed-1", state="RUNNING")
+    record(operator, CN, "worker", "killed-2", state="RUNNING")
+    record(operator, CN, "worker", "fatal", state="STOPPED", reason="Stop: the bucket is gone")
+    operator.time.now += 300
+    asyncio.run(operator.heartbeat())
+    assert "3 workers died within an hour, the last: Stop: the bucket is gone" in problems(operator)[0]
+    assert problems(operator)[0].startswith("waiting")
+    operator.time.now += 900
+    asyncio.run(operator.heartbeat())
+    assert problems(operator)[0].startswith("note")
 
 
-def test_a_message_that_fails(office: Office) -> None:
-    office.vitals[CN].line("ERROR", "outcome", outcome=Outcome.FAILED, reason="unreadable message: not JSON")
-    asyncio.run(office.heartbeat())
-    assert problems(office) == ["note cn->global: a message failed lately: unreadable message: not JSON"]
+def test_a_message_that_fails(operator: Operator) -> None:
+    operator.vitals[CN].line("ERROR", "outcome", outcome=Outcome.FAILED, reason="unreadable message: not JSON")
+    asyncio.run(operator.heartbeat())
+    assert problems(operator) == ["note cn->global: a message failed lately: unreadable message: not JSON"]
 
 
-def test_one_side_alone(office: Office) -> None:
-    answer = office.call("status", "--json", only=CN)
+def test_one_side_alone(operator: Operator) -> None:
+    answer = operator.call("status", "--json", only=CN)
     assert answer.code == 3
     assert [d["name"] for d in answer.data["directions"]] == ["cn->global"]
     assert "the other side's stack was not found" in answer.data["problems"][0]["what"]
 
 
-def test_uploads_under_way(office: Office) -> None:
+def test_uploads_under_way(operator: Operator) -> None:
     plan = UploadRecord(route="local>remote", key="k", target_key="k", size=3 << 30, part_length=8 << 20, upload_id="u")
-    asyncio.run(office.cn.ledger.record(upload_record_codec.encode(plan)))
-    asyncio.run(office.cn.ledger.record(upload_record_codec.encode(replace(plan, target_key="another"))))
-    answer = office.call("status", "--json")
+    asyncio.run(operator.cn.ledger.record(upload_record_codec.encode(plan)))
+    asyncio.run(operator.cn.ledger.record(upload_record_codec.encode(replace(plan, target_key="another"))))
+    answer = operator.call("status", "--json")
     assert answer.data["directions"][0]["uploads"] == [3 << 30, 3 << 30]
-    assert "2, 6.0 GiB" in office.call("status").out
+    assert "2, 6.0 GiB" in operator.call("status").out

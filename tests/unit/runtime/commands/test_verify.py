@@ -15,150 +15,150 @@ from hypothesis import strategies as st
 
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.model.objects import Attributes
-from dualsync.runtime.operations.verify.census import Item
+from dualsync.runtime.operations.verify.bucket_lister import Item
 from dualsync.runtime.operations.verify.compare import Kind, Pair, pairs
 from dualsync.runtime.operations.verify.reasons import Cause
 from dualsync.runtime.operations.verify.svg import bars, line
 from dualsync.runtime.service.operator_controls import Orders
 from dualsync.runtime.settings import SideName
-from tests.support.operator_harness import USER, FakeCensus, Office
+from tests.support.operator_harness import USER, FakeBucketLister, Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
-def synced(count: int = 20, **more: Any) -> Office:
+def synced(count: int = 20, **more: Any) -> Operator:
     """Keys on both sides, an hour ago."""
-    office = Office(**more)
+    operator = Operator(**more)
     for number in range(count):
-        office.put(CN if number % 2 else GLOBAL, f"folder/k{number:03}")
-    office.settle()
-    office.time.now += 3600
-    return office
+        operator.put(CN if number % 2 else GLOBAL, f"folder/k{number:03}")
+    operator.settle()
+    operator.time.now += 3600
+    return operator
 
 
-def silently(office: Office, *, also_old: bool = True) -> None:
+def silently(operator: Operator, *, also_old: bool = True) -> None:
     """What users did just now raised no event, and is long ago."""
-    for broker in office.brokers.values():
+    for broker in operator.brokers.values():
         broker.letters.clear()
     if also_old:
-        office.time.now += 3600
+        operator.time.now += 3600
 
 
-def verify(office: Office, *more: str) -> Any:
-    return office.call("verify", "--json", *more).data
+def verify(operator: Operator, *more: str) -> Any:
+    return operator.call("verify", "--json", *more).data
 
 
-def found(office: Office, *more: str) -> dict[str, tuple[str, str]]:
-    return {d["key"]: (d["kind"], d["why"]) for d in verify(office, *more)["named"]}
+def found(operator: Operator, *more: str) -> dict[str, tuple[str, str]]:
+    return {d["key"]: (d["kind"], d["why"]) for d in verify(operator, *more)["named"]}
 
 
-def census(office: Office, side: SideName) -> FakeCensus:
-    fake: Any = office.sides[side].census
-    assert isinstance(fake, FakeCensus)
+def lister(operator: Operator, side: SideName) -> FakeBucketLister:
+    fake: Any = operator.sides[side].lister
+    assert isinstance(fake, FakeBucketLister)
     return fake
 
 
 def test_the_same() -> None:
-    office = synced()
-    answer = office.call("verify")
+    operator = synced()
+    answer = operator.call("verify")
     assert answer.code == 0
     assert answer.out.startswith("Both sides are the same.\n")
-    data = verify(office)
+    data = verify(operator)
     assert data["keys"] == {"cn": 20, "global": 20, "equal": 20, "looked_at_closely": 0}
     assert data["bytes"]["read"] == 0
 
 
 def test_every_kind_of_difference() -> None:
-    office = synced()
-    office.put(CN, "only-cn")
-    office.put(GLOBAL, "only-global")
-    office.put(CN, "folder/k001", b"longer than before")
-    office.put(GLOBAL, "folder/k002", b"olleh")
-    office.delete(CN, "folder/k003")
-    silently(office)
-    answer = office.call("verify", "--json")
+    operator = synced()
+    operator.put(CN, "only-cn")
+    operator.put(GLOBAL, "only-global")
+    operator.put(CN, "folder/k001", b"longer than before")
+    operator.put(GLOBAL, "folder/k002", b"olleh")
+    operator.delete(CN, "folder/k003")
+    silently(operator)
+    answer = operator.call("verify", "--json")
     assert answer.code == 3
-    assert found(office) == {
+    assert found(operator) == {
         "only-cn": (Kind.ONLY_CN, Cause.MISSED),
         "only-global": (Kind.ONLY_GLOBAL, Cause.MISSED),
         "folder/k001": (Kind.SIZE, Cause.CHANGED),
         "folder/k002": (Kind.CONTENT, Cause.CHANGED),
         "folder/k003": (Kind.ONLY_GLOBAL, Cause.DELETED),
     }
-    assert verify(office)["verdict"] == "5 keys differ; besides, 0 on their way, 0 so by the settings."
+    assert verify(operator)["verdict"] == "5 keys differ; besides, 0 on their way, 0 so by the settings."
 
 
 def test_what_is_on_its_way_is_no_fault() -> None:
-    office = synced()
-    office.put(CN, "new")
-    answer = office.call("verify", "--json")
+    operator = synced()
+    operator.put(CN, "new")
+    answer = operator.call("verify", "--json")
     assert answer.code == 0
     assert answer.data["causes"] == {Cause.UNDER_WAY: 1}
-    assert office.call("verify", "--grace", "0").code == 3
+    assert operator.call("verify", "--grace", "0").code == 3
 
 
 def test_a_paused_direction_is_named() -> None:
-    office = synced()
-    office.put(CN, "new")
-    silently(office)
-    asyncio.run(office.cn.ledger.record(Orders(paused=True).record(1)))
-    assert found(office) == {"new": (Kind.ONLY_CN, Cause.PAUSED)}
+    operator = synced()
+    operator.put(CN, "new")
+    silently(operator)
+    asyncio.run(operator.cn.ledger.record(Orders(paused=True).record(1)))
+    assert found(operator) == {"new": (Kind.ONLY_CN, Cause.PAUSED)}
 
 
 def test_a_paused_direction_is_the_likely_cause_of_what_both_sides_wrote() -> None:
-    office = synced()
-    office.put(CN, "new", b"cn's own")
-    office.put(GLOBAL, "new", b"global's own")
-    silently(office)
-    asyncio.run(office.cn.ledger.record(Orders(paused=True).record(1)))
-    assert found(office) == {"new": (Kind.SIZE, Cause.PAUSED)}
+    operator = synced()
+    operator.put(CN, "new", b"cn's own")
+    operator.put(GLOBAL, "new", b"global's own")
+    silently(operator)
+    asyncio.run(operator.cn.ledger.record(Orders(paused=True).record(1)))
+    assert found(operator) == {"new": (Kind.SIZE, Cause.PAUSED)}
 
 
 def test_changed_behind_both_ledgers_and_on_both_sides() -> None:
-    office = synced()
-    office.put(CN, "folder/k001", b"cn's own")
-    office.put(GLOBAL, "folder/k001", b"global's own")
-    silently(office)
-    assert found(office) == {"folder/k001": (Kind.SIZE, Cause.CHANGED_BOTH)}
+    operator = synced()
+    operator.put(CN, "folder/k001", b"cn's own")
+    operator.put(GLOBAL, "folder/k001", b"global's own")
+    silently(operator)
+    assert found(operator) == {"folder/k001": (Kind.SIZE, Cause.CHANGED_BOTH)}
 
 
 def test_deletions_that_do_not_travel_are_wanted() -> None:
     from dualsync.runtime.settings import Events
 
-    office = synced(events=Events.CREATE)
-    office.delete(CN, "folder/k001")
-    silently(office)
-    assert found(office) == {"folder/k001": (Kind.ONLY_GLOBAL, Cause.WANTED)}
-    assert office.call("verify").code == 0
+    operator = synced(events=Events.CREATE)
+    operator.delete(CN, "folder/k001")
+    silently(operator)
+    assert found(operator) == {"folder/k001": (Kind.ONLY_GLOBAL, Cause.WANTED)}
+    assert operator.call("verify").code == 0
 
 
 def test_other_etags_of_the_same_content() -> None:
     """Parts of other sizes, or encryption with a key: only the content tells."""
-    office = Office()
-    store = office.stores[CN]
+    operator = Operator()
+    store = operator.stores[CN]
     upload = store.create_upload("k")
     store.put_part(upload, 1, b"hello")
     store.complete_upload(upload, USER)
-    office.stores[GLOBAL].put("k", b"hello", USER)
-    silently(office)
-    answer = office.call("verify", "--json")
+    operator.stores[GLOBAL].put("k", b"hello", USER)
+    silently(operator)
+    answer = operator.call("verify", "--json")
     assert answer.code == 0
     assert answer.data["keys"]["looked_at_closely"] == 1
-    assert found(office, "--content", "never") == {"k": (Kind.UNSURE, Cause.SIMILAR)}
-    assert found(office, "--read-limit", "0") == {"k": (Kind.UNSURE, Cause.SIMILAR)}
-    office.stores[GLOBAL].put("k", b"jello", USER)
-    silently(office)
-    assert found(office)["k"][0] == Kind.CONTENT
+    assert found(operator, "--content", "never") == {"k": (Kind.UNSURE, Cause.SIMILAR)}
+    assert found(operator, "--read-limit", "0") == {"k": (Kind.UNSURE, Cause.SIMILAR)}
+    operator.stores[GLOBAL].put("k", b"jello", USER)
+    silently(operator)
+    assert found(operator)["k"][0] == Kind.CONTENT
 
 
 def test_metadata_and_tags() -> None:
-    office = synced(4)
-    version = office.stores[GLOBAL].current("folder/k001")
+    operator = synced(4)
+    version = operator.stores[GLOBAL].current("folder/k001")
     assert version is not None
     object.__setattr__(version.seen, "attributes", Attributes("text/plain", metadata=(("a", "b"),)))
-    census(office, CN).tagged["folder/k002"] = {"colour": "red"}
-    assert office.call("verify").code == 0
-    data = verify(office, "--metadata", "--tags")
+    lister(operator, CN).tagged["folder/k002"] = {"colour": "red"}
+    assert operator.call("verify").code == 0
+    data = verify(operator, "--metadata", "--tags")
     assert {d["key"]: (d["kind"], d["detail"]) for d in data["named"]} == {
         "folder/k001": (Kind.METADATA, "ContentType, x-amz-meta-a"),
         "folder/k002": (Kind.TAGS, "colour"),
@@ -166,37 +166,37 @@ def test_metadata_and_tags() -> None:
 
 
 def test_all_content_finds_what_etags_hide() -> None:
-    office = synced(4)
-    version = office.stores[GLOBAL].current("folder/k001")
+    operator = synced(4)
+    version = operator.stores[GLOBAL].current("folder/k001")
     assert version is not None
     version.body = b"rotte"
-    assert office.call("verify").code == 0
-    assert found(office, "--content", "all")["folder/k001"][0] == Kind.CONTENT
-    assert verify(office, "--content", "all", "--sample", "0")["keys"]["looked_at_closely"] == 0
+    assert operator.call("verify").code == 0
+    assert found(operator, "--content", "all")["folder/k001"][0] == Kind.CONTENT
+    assert verify(operator, "--content", "all", "--sample", "0")["keys"]["looked_at_closely"] == 0
 
 
 def test_what_can_not_be_read_is_told() -> None:
-    office = synced(4)
-    census(office, CN).denied.add("folder/k001")
-    data = verify(office, "--metadata")
+    operator = synced(4)
+    lister(operator, CN).denied.add("folder/k001")
+    data = verify(operator, "--metadata")
     assert data["kinds"] == {Kind.UNREADABLE: 1}
     assert "AccessDenied" in data["named"][0]["detail"]
 
 
 def test_a_prefix() -> None:
-    office = synced(4)
-    office.put(CN, "other")
-    silently(office)
-    assert office.call("verify", "--prefix", "folder/").code == 0
-    assert verify(office, "--prefix", "o")["keys"]["cn"] == 1
+    operator = synced(4)
+    operator.put(CN, "other")
+    silently(operator)
+    assert operator.call("verify", "--prefix", "folder/").code == 0
+    assert verify(operator, "--prefix", "o")["keys"]["cn"] == 1
 
 
 def test_reports_stand_alone(tmp_path: Path) -> None:
-    office = synced()
+    operator = synced()
     for number in range(30):
-        office.put(CN, f"new<{number}>/x")
-    silently(office)
-    answer = office.call("verify", "--out", str(tmp_path / "reports"), "--json")
+        operator.put(CN, f"new<{number}>/x")
+    silently(operator)
+    answer = operator.call("verify", "--out", str(tmp_path / "reports"), "--json")
     assert answer.code == 3
     files = {file.suffix: file for file in (tmp_path / "reports").iterdir()}
     assert sorted(files) == [".html", ".json", ".jsonl", ".txt"]
@@ -242,14 +242,14 @@ def test_an_unsorted_listing_proves_nothing() -> None:
 
 
 def test_a_listing_that_fails_ends_the_comparison() -> None:
-    office = synced(4)
+    operator = synced(4)
 
     async def broken(prefix: str) -> AsyncIterator[Sequence[Item]]:
         yield items(["folder/k000"])
         raise FatalError("s3 ListObjectsV2: NoSuchBucket (404)")
 
-    census(office, CN).pages = broken  # type: ignore[method-assign]
-    answer = office.call("verify")
+    lister(operator, CN).pages = broken  # type: ignore[method-assign]
+    answer = operator.call("verify")
     assert answer.code == 2
     assert "NoSuchBucket" in answer.err
 

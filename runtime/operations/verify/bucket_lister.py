@@ -19,7 +19,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ObjectFacts:
     """What a HEAD shows: content headers and user metadata (without the stamp), and whole-object checksums."""
 
     etag: str
@@ -35,7 +35,7 @@ class BucketLister(Protocol):
     def pages(self, prefix: str) -> AsyncIterator[Sequence[Item]]:
         """All objects whose key (relative to the side's prefix) starts with `prefix`, in UTF-8 binary order."""
 
-    async def facts(self, key: str) -> Facts | None:
+    async def facts(self, key: str) -> ObjectFacts | None:
         """None: it is not there (any more)."""
 
     async def tags(self, key: str) -> Mapping[str, str]: ...
