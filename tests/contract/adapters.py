@@ -17,9 +17,14 @@ VISIBILITY_SECONDS = 30
 class AdapterWorld(Protocol):
     """An empty bucket, queue and ledger. Nothing is shared between two worlds."""
 
-    name: str
-    queue: Queue
-    ledger: Ledger
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def queue(self) -> Queue: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
 
     def bucket(self, prefix: str = "") -> Bucket:
         """The world's bucket, which never had versioning, under a prefix."""

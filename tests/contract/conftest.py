@@ -21,7 +21,9 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(params=["moto", "memory"])
 def world(request: pytest.FixtureRequest) -> Iterator[AdapterWorld]:
-    made: AdapterWorld = ServerWorld(request.getfixturevalue("server")) if request.param == "moto" else MemoryWorld()
+    made: AdapterWorld = MemoryWorld()
+    if request.param == "moto":
+        made = ServerWorld(request.getfixturevalue("server"))
     yield made
     made.close()
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from dualsync.components import queue
+from dualsync.components.config import validation
 from dualsync.components.config.model import FleetOptions, PairModel, Watch
 from dualsync.components.monitoring import alarms
 from dualsync.components.workers import fleet, userdata
@@ -85,14 +86,14 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     (
         "docs/how-it-works.md",
         "messages of about {} MiB",
-        lambda: (copier.Copier.__dataclass_fields__["portion"].default / MIB,),
+        lambda: (int(str(copier.Copier.__dataclass_fields__["portion"].default)) / MIB,),
     ),
     ("docs/how-it-works.md", "returns every {} minutes as well", lambda: (fleet_upload.WATCH_SECONDS / MINUTE,)),
     ("docs/how-it-works.md", "nothing has moved for {} minutes", lambda: (fleet_upload.STALL_SECONDS / MINUTE,)),
     ("docs/how-it-works.md", "up to {} hours from its first refusal", lambda: (DEFAULTS["denied_seconds"] / HOUR,)),
     ("docs/how-it-works.md", "an alarm fires after {} minutes", lambda: (Watch().lag_seconds / MINUTE,)),
     ("docs/runbook.md", "`queueRetentionDays` ({} days by default)", lambda: (pair_default("queue_days"),)),
-    ("docs/runbook.md", "Dead letters expire {} days", lambda: (queue.DEAD_LETTER_DAYS,)),
+    ("docs/runbook.md", "Dead letters expire {} days", lambda: (validation.DEAD_LETTER_DAYS,)),
     ("docs/runbook.md", "`lagAlarmSeconds` ({} by default)", lambda: (Watch().lag_seconds,)),
     ("docs/runbook.md", "no instance in service for {} minutes", lambda: (3 * alarm_default("period") / MINUTE,)),
     ("docs/runbook.md", "written a heartbeat for {} minutes", lambda: (3 * alarm_default("period") / MINUTE,)),
@@ -111,12 +112,12 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("docs/runbook.md", "aborts the upload after {} days", lambda: (stale_uploads.ABANDONED_SECONDS / DAY,)),
     ("docs/runbook.md", "user metadata above {} KB", lambda: (metadata.LIMIT_BYTES / 1024,)),
     ("docs/runbook.md", "longer than {} bytes", lambda: (conflict_copy.MAX_KEY_BYTES,)),
-    ("docs/runbook.md", "use {} or more", lambda: (queue.DEAD_LETTER_DAYS + 1,)),
+    ("docs/runbook.md", "use {} or more", lambda: (validation.DEAD_LETTER_DAYS + 1,)),
     ("docs/operations.md", "workers read it every {} seconds", lambda: (operator_controls.CONTROL_POLL_SECONDS,)),
     ("docs/operations.md", "takes effect within {} seconds", lambda: (operator_controls.CONTROL_POLL_SECONDS,)),
     ("docs/operations.md", "A worker has {} seconds to finish", lambda: (userdata.DRAIN_SECONDS,)),
     ("docs/operations.md", "or after {} receives without success", lambda: (queue.MAX_RECEIVES,)),
-    ("docs/operations.md", "Dead letters expire {} days", lambda: (queue.DEAD_LETTER_DAYS,)),
+    ("docs/operations.md", "Dead letters expire {} days", lambda: (validation.DEAD_LETTER_DAYS,)),
     ("docs/operations.md", "`deletions-lost`: {} deletions", lambda: (Sizes().deletions,)),
     ("docs/operations.md", "`deletions-live`: {} deletions", lambda: (Sizes().deletions,)),
     ("docs/operations.md", "`conflicts`: {} keys", lambda: (Sizes().conflicts,)),
@@ -156,7 +157,7 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("docs/troubleshooting.md", "`queueRetentionDays` ({} days by default)", lambda: (pair_default("queue_days"),)),
     ("docs/troubleshooting.md", "`queueRetentionDays`, {} days by default", lambda: (pair_default("queue_days"),)),
     ("docs/troubleshooting.md", "`tombstoneDays`, {} days by default", lambda: (DEFAULTS["tombstone_days"],)),
-    ("docs/troubleshooting.md", "{} days after the change", lambda: (queue.DEAD_LETTER_DAYS,)),
+    ("docs/troubleshooting.md", "{} days after the change", lambda: (validation.DEAD_LETTER_DAYS,)),
     ("docs/troubleshooting.md", "{} hours from the first refusal", lambda: (DEFAULTS["denied_seconds"] / HOUR,)),
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,12 +92,12 @@ class _Moment:
     def __init__(self, journal: Journal, call: str, after: bool) -> None:
         self._journal, self._call, self._after = journal, call, after
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, None, None]:
         if self._after:
             self._journal.calls.append(self._call)
         elif self._call in self._journal.faults:
             raise self._journal.faults[self._call]
-        return iter(())
+        yield from ()
 
 
 @dataclass

@@ -36,7 +36,8 @@ class Server:
         logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
         self.offset = 0.0
         self._clients: dict[tuple[str, str], Any] = {}
-        moto.sqs.models.unix_time_millis = lambda *_: (time.time() + self.offset) * 1000  # type: ignore[assignment]
+        models: Any = moto.sqs.models
+        models.unix_time_millis = lambda *_: (time.time() + self.offset) * 1000
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()
         host, port = self._server.get_host_and_port()

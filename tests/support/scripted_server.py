@@ -94,7 +94,7 @@ async def scripted(*answers: bytes | Callable[[Asked], bytes]) -> AsyncIterator[
         script.hang_up()
 
 
-def answer(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
+def answer(status: int = 200, body: bytes = b"", /, **headers: str) -> bytes:
     """An answer with its length. `x_amz_version_id="1"` is header `x-amz-version-id: 1`."""
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {status} Some Words\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode() + body

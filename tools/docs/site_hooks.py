@@ -69,7 +69,7 @@ def on_page_content(html: str, **_: Any) -> str:
     for name in INLINED:
         html = re.sub(
             rf'<p>\s*<img alt="([^"]*)" src="[^"]*images/{re.escape(name)}"\s*/?>\s*</p>',
-            lambda _found, name=name: f'<div class="diagram" tabindex="0">{_diagram(name)}</div>',
+            f'<div class="diagram" tabindex="0">{_diagram(name)}</div>'.replace("\\", r"\\"),
             html,
         )
     return html

@@ -18,7 +18,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 def load(path: Path) -> dict[str, Any]:
     # YAML 1.1 reads the key `on` as true.
-    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    found: dict[Any, Any] = yaml.safe_load(path.read_text())
     return {("on" if k is True else k): v for k, v in found.items()}
 
 

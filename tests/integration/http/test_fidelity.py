@@ -85,7 +85,8 @@ def differences(a: dict[str, dict[str, Any]], b: dict[str, dict[str, Any]]) -> l
 
 
 def raw(side: HttpSide, key: str) -> Mapping[str, str]:
-    return side.s3.head_object(Bucket=side.bucket, Key=side.prefix + key)["ResponseMetadata"]["HTTPHeaders"]
+    answer = side.s3.head_object(Bucket=side.bucket, Key=side.prefix + key)
+    return dict(answer["ResponseMetadata"]["HTTPHeaders"])
 
 
 Perform = Callable[..., HttpStage]

@@ -37,7 +37,7 @@ USERS = {"cn": "AIDAUSEROFCN000000000", "global": "AIDAUSEROFGLOBAL00000"}
 PEER = {"cn": "global", "global": "cn"}
 PART = 8
 """Bytes of a part where `Modes.parts` is on: S3's least (5 MiB) would only cost time."""
-VISIBILITY: int = next(f.default for f in fields(Settings) if f.name == "visibility_seconds")
+VISIBILITY = next(int(str(f.default)) for f in fields(Settings) if f.name == "visibility_seconds")
 """Seconds, as the worker hides what it receives; it goes on hiding what it works on."""
 
 

@@ -89,17 +89,17 @@ class World(pulumi.runtime.Mocks):
         }
         return f"{args.name}-id", outputs
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
         match args.token.rsplit("/", 1)[-1]:
             case "getVpcs:getVpcs":
-                return {"ids": self.vpcs}
+                return {"ids": self.vpcs}, []
             case "getSubnets:getSubnets":
                 filters = {f["name"]: f["values"] for f in args.args["filters"]}
-                return {"ids": self.served if "availability-zone-id" in filters else self.subnets}
+                return {"ids": self.served if "availability-zone-id" in filters else self.subnets}, []
             case "getRouteTables:getRouteTables":
-                return {"ids": [table["routeTableId"] for table in self.tables]}
+                return {"ids": [table["routeTableId"] for table in self.tables]}, []
             case "getRouteTable:getRouteTable":
-                return next(t for t in self.tables if t["routeTableId"] == args.args["routeTableId"])
+                return next(t for t in self.tables if t["routeTableId"] == args.args["routeTableId"]), []
         raise AssertionError(args.token)
 
     def of(self, kind: str) -> list[Registered]:
@@ -117,11 +117,11 @@ class Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:
         with own_loop():
-            return super().RegisterResource(request)
+            return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
     def Invoke(self, request: Any) -> Any:
         with own_loop():
-            return super().Invoke(request)
+            return super().Invoke(request)  # type: ignore[no-untyped-call]
 
 
 def deploy(program: Callable[[SideContext], object], world: World, model: PairModel, side: SideName) -> World:

@@ -91,7 +91,7 @@ class Cloud(mocks.Mocks):
         name = inputs.get("name") or args.name
         if not args.custom:
             return "", inputs
-        region, account = self._regions[args.provider.split("::")[-2]]
+        region, account = self._regions[str(args.provider).split("::")[-2]]
         partition = partition_of(region)
         assert partition is not None
         service = args.typ.split(":")[1].split("/")[0]
@@ -164,7 +164,7 @@ class Monitor(mocks.MockMonitor):
         self._deployment = deployment
 
     def RegisterResource(self, request: Any) -> Any:
-        answer = super().RegisterResource(request)
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
             self._deployment.resources.append(
                 Registered(
@@ -189,7 +189,7 @@ class Monitor(mocks.MockMonitor):
         if "pulumi:pulumi:Stack" in request.urn:
             self._deployment.raw_outputs = plain(request.outputs)
             self._deployment.outputs = revealed(self._deployment.raw_outputs)
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 class Warnings(logging.Handler):

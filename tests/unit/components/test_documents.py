@@ -25,7 +25,7 @@ AS = {
 }
 """What CloudFormation calls the thing and its document."""
 
-BESIDE = {
+BESIDE: dict[str, dict[str, Any]] = {
     "SQS::QueuePolicy": {"Queues": ["https://sqs.us-west-2.amazonaws.com/444455556666/queue"]},
     "S3::BucketPolicy": {"Bucket": "some-bucket"},
     "SNS::TopicPolicy": {"Topics": ["arn:aws:sns:us-west-2:444455556666:topic"]},
@@ -42,7 +42,7 @@ Document = tuple[str, str, dict[str, Any]]
 
 def complaints(documents: Iterable[Document]) -> list[str]:
     """What the linter finds wrong with them."""
-    from cfnlint.api import lint_all
+    from cfnlint.api import lint_all  # type: ignore[import-untyped]
 
     found = list(documents)
     resources = {

@@ -128,7 +128,7 @@ def test_a_notice_that_is_there_already_is_seen_at_once(instance: Instance) -> N
 
 def test_a_token_that_has_run_out_is_replaced(instance: Instance) -> None:
     instance.metadata.tokens = 4
-    instance.metadata.answers[LIFE] = ["InService"] * 5 + ["Terminated"]
+    instance.metadata.answers[LIFE] = [*["InService"] * 5, "Terminated"]
     calls = instance.drain()
     assert calls[-3:] == ENDING
     assert instance.metadata.given > 1

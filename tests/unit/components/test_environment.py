@@ -84,7 +84,7 @@ def test_a_message_is_hidden_no_longer_than_the_queue_would_hide_it() -> None:
 
 
 def settings_visibility() -> int:
-    return int(next(f.default for f in dataclasses.fields(Settings) if f.name == "visibility_seconds"))
+    return int(next(str(f.default) for f in dataclasses.fields(Settings) if f.name == "visibility_seconds"))
 
 
 def user_data(deployment: Deployment) -> str:

@@ -58,9 +58,11 @@ def test_ecs_takes_the_definition(tmp_path: Path, side: SideName) -> None:
     }
     # The provider's keys inside a runtime platform are AWS's; the values must be the model's too.
     model = botocore.session.get_session().get_service_model("ecs").operation_model("RegisterTaskDefinition")
+    architectures: Any = model.service_model.shape_for("CPUArchitecture")
+    assert model.input_shape is not None
     assert ParamValidator().validate(request, model.input_shape).generate_report() == ""
     assert len(json.dumps(request)) < 64 * 1024
-    assert definition["runtimePlatform"]["cpuArchitecture"] in model.service_model.shape_for("CPUArchitecture").enum
+    assert definition["runtimePlatform"]["cpuArchitecture"] in architectures.enum
 
 
 def test_stock_image_fetches_the_uploaded_bundle(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_policies_fit_when_everything_is_long(largest: Deployment) -> None:
 
 
 def test_an_object_has_the_users_tags_only_while_they_fit(bundles: Path, largest: Deployment) -> None:
-    own_only = {"defaultTags": {"tags": {}}}
+    own_only: dict[str, dict[str, dict[str, str]]] = {"defaultTags": {"tags": {}}}
     assert all(o.inputs["overrideProvider"] == own_only for o in largest.of("aws:s3/bucketObjectv2:BucketObjectv2"))
     few = deploy("global", bundles, {"tags": {f"team-{n}": "value" for n in range(6)}})
     assert all("overrideProvider" not in o.inputs for o in few.of("aws:s3/bucketObjectv2:BucketObjectv2"))

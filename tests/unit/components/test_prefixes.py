@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -29,7 +30,7 @@ from tools.iam_roles.scopes import Scopes
 SAFE = re.compile(r"(?:[A-Za-z0-9/!\-_.*'()+]|%[0-9A-F]{2})*")
 """What a filter may hold: the characters that S3 lists as safe, `+` for a blank, and percent-encoded bytes."""
 
-UNITS = {
+UNITS: dict[str, Callable[[str], list[Any]]] = {
     "characters": lambda text: list(text),
     "UTF-16": lambda text: [text.encode("utf-16-be")[i : i + 2] for i in range(0, len(text.encode("utf-16-be")), 2)],
     "UTF-8": lambda text: [bytes([byte]) for byte in text.encode()],

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from dualsync.components.bucket_access.inspection import BucketFacts, from_result, inspect, to_result
 from tests.unit.components.recorder import Call, Deployment, config_of, deploy

@@ -105,8 +105,8 @@ class Machine:
     def __init__(self, root: Path) -> None:
         self.root, self.state, self.calls = root / "root", root / "state", root / "state" / "calls"
         bin_ = root / "bin"
-        for folder in (bin_, self.state, *(self.root / f for f in ("etc/sysctl.d", "etc/modules-load.d", "dev"))):
-            folder.mkdir(parents=True)
+        for place in (bin_, self.state, *(self.root / f for f in ("etc/sysctl.d", "etc/modules-load.d", "dev"))):
+            place.mkdir(parents=True)
         for folder in ("etc/logrotate.d", "etc/systemd/system", "opt/aws/amazon-cloudwatch-agent/etc", "proc"):
             (self.root / folder).mkdir(parents=True)
         (self.root / "proc/uptime").write_text("12.3 20.1\n")

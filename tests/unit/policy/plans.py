@@ -54,7 +54,7 @@ def plan_of(
         made.kept = kept
         return made
 
-    with mock.patch.object(recorder, "Monitor", monitor), mock.patch.object(recorder.runpy, "run_path", seeded):
+    with mock.patch.object(recorder, "Monitor", monitor), mock.patch("runpy.run_path", seeded):
         recorder.deploy(stack, bundles, changes)
     return plan(kept)
 

@@ -242,7 +242,7 @@ def test_default_providers_are_found() -> None:
 
 def test_a_stand_ins_ledger_has_nothing_to_lose() -> None:
     stand_in = Account(urn="u", name="n", properties={"endpoints": '[{"sqs": "http://127.0.0.1:5000"}]'})
-    table = {"pointInTimeRecovery": {"enabled": True}, "deletionProtectionEnabled": False}
+    table: dict[str, Any] = {"pointInTimeRecovery": {"enabled": True}, "deletionProtectionEnabled": False}
     assert found("ledger-recoverable", resource("aws:dynamodb/table:Table", account=stand_in, **table)) == []
     assert found("ledger-recoverable", resource("aws:dynamodb/table:Table", **table)) == ["it can be deleted"]
 

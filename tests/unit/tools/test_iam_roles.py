@@ -118,9 +118,9 @@ def test_the_smoke_role_may_do_what_the_smoke_test_does_and_no_more() -> None:
         office.change(side, **parts)
     assert office.call("smoke").code == 0
     assert used == {*ASKED}
-    for side in SIDES:
+    for name in SIDES:
         # Without leave to list the bucket, a key that is not there is answered as denied.
-        assert granted("smoke", side) == {*ASKED.values(), "s3:ListBucket"}
+        assert granted("smoke", name) == {*ASKED.values(), "s3:ListBucket"}
 
 
 @pytest.mark.parametrize("side", SIDES)

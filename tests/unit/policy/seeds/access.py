@@ -61,6 +61,13 @@ def secret_policy(seen: Seen) -> None:
     )
 
 
+def all_but_sending(policy: dict[str, Any]) -> None:
+    """Deny insecure transport for every action but the one that matters."""
+    statement = denial(policy)
+    del statement["Action"]
+    statement["NotAction"] = "sqs:SendMessage"
+
+
 SEEDS = (
     Seed(
         "another-account-sends",
@@ -363,7 +370,7 @@ SEEDS = (
         "tls-only",
         **QUEUE_POLICY,
         at="dth-dual-cn-queue",
-        change=document("policy", lambda d: (denial(d).pop("Action"), denial(d).update(NotAction="sqs:SendMessage"))),
+        change=document("policy", all_but_sending),
         engine=False,
     ),
     Seed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pulumi_aws as aws
 
@@ -27,9 +28,9 @@ BUCKET_GLOBAL = "arn:aws:s3:::dth-dual-dev-us-west-2"
 KEY_IN_CLEAR = "AKIA" + "IOSFODNN7EXAMPLE"
 
 
-TEMPLATE = {"kind": "LaunchTemplate", "name": "dth-dual-global-worker-template"}
-WORKER_POLICY = {"kind": "RolePolicy", "name": "dth-dual-cn-worker-policy"}
-QUEUE_POLICY = {"kind": "QueuePolicy", "name": "dth-dual-cn-queue-policy"}
+TEMPLATE: dict[str, Any] = {"kind": "LaunchTemplate", "name": "dth-dual-global-worker-template"}
+WORKER_POLICY: dict[str, Any] = {"kind": "RolePolicy", "name": "dth-dual-cn-worker-policy"}
+QUEUE_POLICY: dict[str, Any] = {"kind": "QueuePolicy", "name": "dth-dual-cn-queue-policy"}
 
 SEEDS = (
     Seed(

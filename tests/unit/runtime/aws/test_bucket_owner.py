@@ -17,16 +17,16 @@ ELSEWHERE = {"x_amz_bucket_region": "eu-west-1"}
 @pytest.mark.parametrize(
     ("answers", "problem"),
     [
-        ([answer(200, **RIGHT)], ""),
+        ([answer(200, b"", **RIGHT)], ""),
         ([answer(200)], ""),
-        ([answer(200, **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
-        ([answer(301, **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
-        ([answer(400, **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
-        ([answer(403, **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
+        ([answer(200, b"", **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
+        ([answer(301, b"", **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
+        ([answer(400, b"", **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
+        ([answer(403, b"", **ELSEWHERE)], "bucket b is in eu-west-1, not in us-west-2"),
         ([answer(404)], "bucket b does not exist"),
-        ([answer(403), answer(200, **RIGHT), answer(403)], "bucket b is not account 222222222222's"),
-        ([answer(403), answer(200, **RIGHT), answer(200, **RIGHT)], ""),
-        ([answer(403, **RIGHT), answer(403, **RIGHT)], ""),
+        ([answer(403), answer(200, b"", **RIGHT), answer(403)], "bucket b is not account 222222222222's"),
+        ([answer(403), answer(200, b"", **RIGHT), answer(200, b"", **RIGHT)], ""),
+        ([answer(403, b"", **RIGHT), answer(403, b"", **RIGHT)], ""),
     ],
 )
 async def test_what_is_wrong_with_a_bucket(answers: list[bytes], problem: str) -> None:
@@ -40,9 +40,9 @@ async def test_what_is_wrong_with_a_bucket(answers: list[bytes], problem: str) -
 
 @pytest.mark.parametrize(("where", "problem"), [(ELSEWHERE, "bucket b is in eu-west-1, not in us-west-2"), (RIGHT, "")])
 async def test_a_bucket_that_is_so_new_that_names_lead_elsewhere(where: dict[str, str], problem: str) -> None:
-    async with scripted(answer(307, **where)) as script:
+    async with scripted(answer(307, b"", **where)) as script:
         assert await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True) == problem
-    async with scripted(answer(307, **where), answer(200, **RIGHT)) as script:
+    async with scripted(answer(307, b"", **where), answer(200, b"", **RIGHT)) as script:
         assert await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True) == ""
 
 

@@ -128,7 +128,12 @@ async def test_faults_are_tried_again_and_not_for_ever(fault: bytes) -> None:
 
 async def test_pauses_are_drawn_by_lot_and_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[tuple[float, float]] = []
-    monkeypatch.setattr("random.uniform", lambda low, high: drawn.append((low, high)) or 0)
+
+    def uniform(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return 0.0
+
+    monkeypatch.setattr("random.uniform", uniform)
     async with scripted(error(503, "SlowDown")) as script:
         with pytest.raises(ServiceError):
             await get(script.caller())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
@@ -42,12 +43,8 @@ def refusal(code: str, status: int = 400, service: str = "s3") -> Refusal:
 @pytest.mark.parametrize("service", CALLS)
 def test_every_declared_code_is_known(service: str) -> None:
     model = botocore.session.get_session().get_service_model(service)
-    declared = {
-        code
-        for call in CALLS[service].split()
-        for shape in model.operation_model(call).error_shapes
-        for code in (shape.name, shape.error_code)
-    }
+    shapes: list[Any] = [s for call in CALLS[service].split() for s in model.operation_model(call).error_shapes]
+    declared = {code for shape in shapes for code in (shape.name, shape.error_code)}
     assert declared - set(CODES) - set(OWN_CODES) == set()
 
 

@@ -9,7 +9,7 @@ from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.errors import AccessDeniedError, PermanentError, ThrottledError, UnavailableError
 from dualsync.runtime.model.objects import ListedObject
 from tests.support.scripted_server import Asked, answer, error, scripted
-from tests.unit.runtime.aws.test_s3_wire import bucket
+from tests.support.wire import bucket
 
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
 TAIL = b"</ListBucketResult>"

@@ -21,7 +21,7 @@ async def test_an_archived_object_is_seen_though_it_cant_be_read() -> None:
     refused = error(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
 
     def serve(asked: Asked) -> bytes:
-        return refused if asked.method == "GET" else answer(200, **DATE, x_amz_storage_class="DEEP_ARCHIVE")
+        return refused if asked.method == "GET" else answer(200, b"", **DATE, x_amz_storage_class="DEEP_ARCHIVE")
 
     async with scripted(serve) as script:
         reading = await bucket(script).read("k")
@@ -29,7 +29,7 @@ async def test_an_archived_object_is_seen_though_it_cant_be_read() -> None:
         assert (reading.head.etag, reading.head.archived) == ("e", True)
         assert reading.head.attributes.storage_class == "DEEP_ARCHIVE"
         await reading.close()
-    async with scripted(refused, answer(200, **DATE)) as script:
+    async with scripted(refused, answer(200, b"", **DATE)) as script:
         reading = await bucket(script).read("k")
         assert reading is not None
         assert reading.head.archived
@@ -53,7 +53,7 @@ async def test_a_content_whose_connection_is_lost_is_read_again_from_the_same_ve
         b = S3Bucket(script.caller(), "b", "p/", path_style=True, admission=admission)
         reading = await b.read("k")
         assert reading is not None
-        reading_it = asyncio.create_task(anext(aiter(reading.chunks())))
+        reading_it: asyncio.Future[bytes] = asyncio.ensure_future(anext(aiter(reading.chunks())))
         await asyncio.sleep(0)
         if when.startswith("while"):
             script.hang_up()

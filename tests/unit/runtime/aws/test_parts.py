@@ -32,7 +32,7 @@ from dualsync.runtime.model.origin_version import STAMP_KEY, Stamp
 from dualsync.runtime.platform import LoopParallel
 from tests.support.moto_server import Server
 from tests.support.scripted_server import KEY, answer, error, scripted
-from tests.unit.runtime.aws.test_s3_wire import STAMP
+from tests.support.wire import STAMP
 
 
 def text(value: object) -> bytes:

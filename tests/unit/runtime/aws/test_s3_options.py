@@ -121,13 +121,13 @@ async def test_a_store_without_conditional_writes_is_looked_at_first() -> None:
             return error(501, "NotImplemented", "A header you provided implies functionality that is not implemented.")
         if asked.method in ("HEAD", "GET"):
             return answer(200, b"", **DATE) if asked.path[-1] in there else error(404, "NoSuchKey")
-        return answer(200, **DATE)
+        return answer(200, b"", **DATE)
 
     async with scripted(serve) as script:
         b = bucket(script)
-        assert b.unconditional is False
+        assert not b.unconditional
         assert (await b.put("n", b"x", PLAIN, None, MUST_NOT_EXIST)).etag == "e"
-        assert b.unconditional is True
+        assert bool(b.unconditional)
         for key, condition in (("k", MUST_NOT_EXIST), ("k", Precondition("other")), ("n", Precondition("e"))):
             with pytest.raises(PreconditionFailedError):
                 await b.put(key, b"x", PLAIN, None, condition)

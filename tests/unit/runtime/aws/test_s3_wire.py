@@ -51,7 +51,7 @@ async def test_replicas_get_class_and_acl_of_the_bucket() -> None:
 )
 async def test_a_key_is_encoded_as_signatures_want_it(key: str, path: str) -> None:
     """IAM User Guide, "Create a signed AWS API request": all but A-Z a-z 0-9 - . _ ~ and, in a key, the slash."""
-    async with scripted(answer(200, **DATE)) as script:
+    async with scripted(answer(200, b"", **DATE)) as script:
         await bucket(script).head(key)
         assert script.asked[0].path == f"/b/p/{path}"
 
@@ -100,7 +100,7 @@ async def test_an_object_as_its_headers_tell() -> None:
     ],
 )
 async def test_what_is_archived(headers: dict[str, str], archived: bool) -> None:
-    async with scripted(answer(200, **DATE, **headers)) as script:
+    async with scripted(answer(200, b"", **DATE, **headers)) as script:
         seen = await bucket(script).head("k")
         assert seen is not None
         assert seen.archived is archived
@@ -171,7 +171,7 @@ async def test_a_delete_marker_needs_no_second_question() -> None:
 
 async def test_an_object_that_comes_between_head_and_get() -> None:
     for second in (answer(206, b"h"), error(416, "InvalidRange")):
-        async with scripted(answer(404), second, answer(200, **DATE)) as script:
+        async with scripted(answer(404), second, answer(200, b"", **DATE)) as script:
             seen = await bucket(script).head("k")
             assert seen is not None
             assert seen.etag == "e"

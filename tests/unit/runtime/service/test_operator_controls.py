@@ -57,7 +57,8 @@ def test_a_pause_is_heard_and_lifted() -> None:
     async def story() -> None:
         ear = controls(ledger, time, log)
         await ear.poll()
-        assert not ear.closed
+        open_now = ear.closed is False
+        assert open_now
         await ledger.record(Orders(paused=True, by="ann", reason="moving house").record(1))
         await ear.poll()
         assert ear.closed

@@ -86,6 +86,7 @@ def test_what_was_written_but_not_recorded_is_told_to_the_next_look(error: Excep
     [(look, delay)] = postponed(world)
     there = world.there.current("k")
     assert there is not None
+    assert look.unrecorded is not None
     assert look.unrecorded.remote.etag == there.seen.etag
     del journal.faults["ledger.put"]
     journal.calls.clear()

@@ -94,9 +94,10 @@ def case(checksum: str, *parts: bytes, nth: int = -1, always: bool = False, thre
 
 NOTED, SMALL = 9, 1000
 """Thresholds: what is in parts is noted, or copied at once because only its source is."""
-ONE = [(name, (), NOTED) for name in CRC + OTHERS]
-WHOLE = [(name, EVEN, threshold) for name in CRC for threshold in (NOTED, SMALL)]
-OF_PARTS = [(f"{name}-", EVEN, threshold) for name in COMPOSITE for threshold in (NOTED, SMALL)]
+Kind = tuple[str, tuple[bytes, ...], int]
+ONE: list[Kind] = [(name, (), NOTED) for name in CRC + OTHERS]
+WHOLE: list[Kind] = [(name, EVEN, threshold) for name in CRC for threshold in (NOTED, SMALL)]
+OF_PARTS: list[Kind] = [(f"{name}-", EVEN, threshold) for name in COMPOSITE for threshold in (NOTED, SMALL)]
 
 
 def _name(value: object) -> str | None:

@@ -154,7 +154,7 @@ def test_another_version_of_the_source_starts_anew() -> None:
 def test_other_parts_or_attributes_start_anew() -> None:
     for change in ({"part_size": 2 * MIB}, {"include_metadata": False}):
         world, _, source = left()
-        world.copier = replace(world.copier, **change)  # type: ignore[arg-type]
+        world.copier = replace(world.copier, **change)
         version = world.source.current("k")
         assert version is not None
         world.copy(MemoryObjectReader(version.seen))

@@ -21,7 +21,7 @@ class World(Side):
     """`k` is here, and an upload of it to the peer was begun and noted."""
 
     def __init__(self, journal: Journal | None = None) -> None:
-        super().__init__(settings(), **({"gate": journal.gate} if journal else {}))
+        super().__init__(settings(), gate=journal.gate) if journal else super().__init__(settings())
         self.put("k", b"content")
         version = self.here.current("k")
         assert version is not None
