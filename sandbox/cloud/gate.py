@@ -1,34 +1,38 @@
-"""The WSGI application in front of moto: finds the service quickly, knows the caller, refuses unknown keys.
+"""The WSGI application in front of moto: routes by service, identifies the caller, refuses unknown keys and signatures.
 
-moto runs each request in a thread, checks conditions and writes in separate steps, and shows an object before its
-metadata is set. So one lock a service makes each request atomic, as the services are; SQS, whose receives wait, locks
-for itself (`patches.queues`). `wire` reads the body before, so a slow sender holds up nobody.
+moto runs each request in a thread, checks conditions and writes in separate steps, and lists an object before its
+metadata is set. So one lock per service makes each request atomic, as it is in AWS. SQS has a lock of its own because
+its receives wait (`patches.sqs`). `wire` reads the body first, so a slow sender blocks no other request.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hmac
 import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from sandbox.cloud import signatures
 from sandbox.cloud.boundaries import Refusal, refusal
 from sandbox.cloud.callers import CALLER, Caller, ExpiredTokenError, Scope, UnknownKeyError, identify, scope_of
+from sandbox.cloud.patches.s3_keys import routable
 
 Environ = dict[str, Any]
 
 _JSON_SERVICES = {"dynamodb", "sqs", "secretsmanager", "logs", "ssm", "ecs", "events", "kms", "monitoring", "scheduler"}
 _NAMED_BY_SCOPE = _JSON_SERVICES | {"s3", "sts", "iam", "ec2", "autoscaling", "sns"}
-"""Services that the signature's scope alone tells apart; moto looks through all its modules for each request."""
+"""Services that the signature's scope alone identifies; moto searches all its modules for each request."""
 
 
 class Gate(DomainDispatcherApplication):
-    """moto's dispatcher with callers, locks and a shortcut."""
+    """moto's dispatcher with callers, signatures, locks and a shortcut."""
 
     def __init__(self) -> None:
         super().__init__(create_backend_app)
@@ -45,6 +49,13 @@ class Gate(DomainDispatcherApplication):
             return _refuse(scope, "unknown", start_response)
         except ExpiredTokenError:
             return _refuse(scope, "expired", start_response)
+        why = _unverified(scope, caller, environ)
+        if why:
+            return _refuse(scope, why, start_response)
+        if "HTTP_AUTHORIZATION" not in environ:
+            _sign_by_header(scope, environ)
+        if scope.service == "s3":
+            environ["PATH_INFO"] = routable(environ["PATH_INFO"])
         refused = refusal(scope, environ) if scope.service == "s3" else None
         if refused is not None:
             return _answer_s3(refused, environ, start_response)
@@ -72,6 +83,35 @@ class Gate(DomainDispatcherApplication):
             CALLER.reset(token)
 
 
+def _unverified(scope: Scope, caller: Caller, environ: Environ) -> str:
+    """Return why the request's signature or session token is not accepted, as a key of `_REFUSALS`; empty if it is."""
+    if not signatures.is_enabled():
+        return ""
+    if not hmac.compare_digest(_session_token(environ), caller.token):
+        return "token"
+    body = environ["wsgi.input"].getvalue()
+    fault = signatures.fault_of(environ, body, caller.secret, scope.service)
+    return fault.value if fault else ""
+
+
+def _sign_by_header(scope: Scope, environ: Environ) -> None:
+    """Turn a presigned request, whose account moto does not find, into one with an Authorization header."""
+    kept = [pair for pair in environ["QUERY_STRING"].split("&") if not pair.startswith("X-Amz-")]
+    environ["QUERY_STRING"] = "&".join(kept)
+    path = environ["RAW_URI"].partition("?")[0]
+    environ["RAW_URI"] = environ["REQUEST_URI"] = f"{path}?{environ['QUERY_STRING']}"
+    environ["HTTP_AUTHORIZATION"] = (
+        f"AWS4-HMAC-SHA256 Credential={scope.access_key_id}/00000000/{scope.region}/s3/aws4_request, "
+    )
+
+
+def _session_token(environ: Environ) -> str:
+    given = environ.get("HTTP_X_AMZ_SECURITY_TOKEN")
+    if given is None:
+        given = parse_qs(environ["QUERY_STRING"]).get("X-Amz-Security-Token", [""])[0]
+    return str(given)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Refusal:
     code: str
@@ -79,6 +119,11 @@ class _Refusal:
     status: str = "403 Forbidden"
 
 
+_BAD = "400 Bad Request"
+_MISMATCH = (
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key"
+    " and signing method."
+)
 _REFUSALS = {
     # Amazon S3 API Reference, "Error responses"; IAM User Guide, "Common errors" of the query and JSON protocols.
     ("s3", "unknown"): _Refusal(
@@ -93,6 +138,27 @@ _REFUSALS = {
     ),
     ("query", "unknown"): _Refusal("InvalidClientTokenId", "The security token included in the request is invalid."),
     ("query", "expired"): _Refusal("ExpiredToken", "The security token included in the request is expired"),
+    ("s3", "token"): _Refusal("InvalidToken", "The provided token is malformed or otherwise invalid.", _BAD),
+    ("json", "token"): _Refusal(
+        "UnrecognizedClientException", "The security token included in the request is invalid.", _BAD
+    ),
+    ("query", "token"): _Refusal("InvalidClientTokenId", "The security token included in the request is invalid"),
+    ("s3", "mismatch"): _Refusal("SignatureDoesNotMatch", _MISMATCH),
+    ("json", "mismatch"): _Refusal("InvalidSignatureException", _MISMATCH, _BAD),
+    ("query", "mismatch"): _Refusal("SignatureDoesNotMatch", _MISMATCH),
+    ("s3", "body"): _Refusal(
+        "XAmzContentSHA256Mismatch",
+        "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        _BAD,
+    ),
+    ("json", "body"): _Refusal("InvalidSignatureException", _MISMATCH, _BAD),
+    ("query", "body"): _Refusal("SignatureDoesNotMatch", _MISMATCH),
+    ("s3", "skew"): _Refusal(
+        "RequestTimeTooSkewed", "The difference between the request time and the server's time is too large."
+    ),
+    ("s3", "presigned"): _Refusal("AccessDenied", "Request has expired"),
+    ("json", "skew"): _Refusal("InvalidSignatureException", "Signature not yet current or expired.", _BAD),
+    ("query", "skew"): _Refusal("SignatureDoesNotMatch", "Signature not yet current or expired."),
 }
 
 

@@ -1,14 +1,16 @@
-"""HTTP/1.1 for one WSGI application, a thread a connection, connections kept.
+"""HTTP/1.1 for one WSGI application: one thread per connection, connections kept open.
 
-The development server that moto comes with closes each connection after one answer, which costs a client more than the
-request itself; `http.server` parses headers as mail. Only what SDKs send is understood: a length or chunks,
-`Expect: 100-continue`, no pipelining.
+moto's own development server closes each connection after one answer, which costs a client more than the request
+itself, and `http.server` parses headers as mail. This server supports what SDKs send: a length or chunks,
+`Expect: 100-continue`, no pipelining. An error inside the application is written to standard error and answered by 500,
+as AWS answers an internal error.
 """
 
 from __future__ import annotations
 
 import io
 import socketserver
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -32,7 +34,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """Return the port it listens on."""
         return int(self.server_address[1])
 
 
@@ -122,7 +124,14 @@ class Connection(socketserver.StreamRequestHandler):
                     head.append(f"{name}: {value}\r\n")
 
         application: Application = self.server.application  # type: ignore[attr-defined]
-        body = b"".join(application(environ, start_response))
+        try:
+            body = b"".join(application(environ, start_response))
+        except Exception:
+            traceback.print_exc()
+            head.clear()
+            named.clear()
+            body = b"<Error><Code>InternalError</Code><Message>An internal error occurred.</Message></Error>"
+            start_response("500 Internal Server Error", [("Content-Type", "application/xml")])
         bodiless = method == "HEAD" or head[0].split()[1] in _BODILESS
         if not bodiless or (method == "HEAD" and "content-length" not in named):
             head.append(f"Content-Length: {len(body)}\r\n")

@@ -11,7 +11,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from sandbox.cloud.handle import client
-from sandbox.provider.shapes import watch
+from sandbox.cloud.request_models import watch
 
 Properties = dict[str, Any]
 

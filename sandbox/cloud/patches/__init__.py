@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox.cloud.patches import (
     autoscaling,
+    dynamodb,
     ec2,
     iam,
     logs,
@@ -11,6 +12,7 @@ from sandbox.cloud.patches import (
     s3_checksums,
     s3_conditions,
     s3_events,
+    s3_keys,
     s3_multipart,
     s3_notifications,
     s3_versioning,
@@ -23,6 +25,7 @@ ALL = (
     s3_versioning,
     s3_events,
     s3_multipart,
+    s3_keys,
     s3_conditions,
     s3_checksums,
     s3_notifications,
@@ -32,6 +35,7 @@ ALL = (
     ec2,
     logs,
     autoscaling,
+    dynamodb,
 )
 """Every patch, in the order of application: a later one may wrap what an earlier one put in place."""
 

@@ -1,21 +1,61 @@
-"""Unique ids in AWS's form, and one operator in each account.
+"""IAM: unique ids in AWS's form, one operator per account, and the lengths, patterns and alphabets of its parameters.
 
-moto gives a user 20 lower-case characters. Source: IAM User Guide, "IAM identifiers": `AIDA` for users, `AIPA` for
-instance profiles, upper case.
+moto gives a user 20 lower-case characters, and takes a policy document or a name with characters outside IAM's
+alphabet (for documents U+0009, U+000A, U+000D and U+0020 to U+00FF), which AWS refuses with ValidationError.
+Sources: IAM User Guide, "IAM identifiers": `AIDA` for users, `AIPA` for instance profiles, upper case; IAM API
+Reference, "CreatePolicy", "CreateUser" (patterns), from which botocore's service model is made.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from moto.iam import models
+import botocore.session
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult
+from moto.iam import models, responses
 from moto.iam.utils import generate_access_key_id_from_account_id
 
 from sandbox.cloud.accounts import ACCOUNTS, OPERATOR
 from sandbox.cloud.patches.replace import replace
+from sandbox.cloud.request_models import problems
+
+
+class ValidationError(ServiceException):
+    """A parameter is not as IAM's model says."""
+
+    code = "ValidationError"
+
+
+@functools.cache
+def _service() -> Any:
+    return botocore.session.Session().get_service_model("iam")
+
+
+def _validate(operation: str, parameters: Any) -> None:
+    shape = _service().operation_model(operation).input_shape
+    found = [] if shape is None else list(problems(shape, parameters, ""))
+    if found:
+        listed = "; ".join(f"Value at '{name}' failed to satisfy constraint: {why}" for name, why in found)
+        raise ValidationError(f"{len(found)} validation error{'s' * (len(found) > 1)} detected: {listed}")
 
 
 def apply() -> None:
+    _unique_ids()
+    dispatch = responses.IamResponse.call_action
+
+    def call_action(self: Any) -> Any:
+        try:
+            _validate(self._get_action(), self.params)
+        except ValidationError as e:
+            return self.serialized(ActionResult(e))
+        return dispatch(self)
+
+    replace(responses.IamResponse, "call_action", call_action)
+
+
+def _unique_ids() -> None:
     original = models.User.__init__
 
     def initialise(self: Any, account_id: str, *args: Any, **kwargs: Any) -> None:

@@ -1,7 +1,7 @@
-"""Checksums of the kinds that Python knows: compared, kept, and shown of parts; moto believes any, and shows no part's.
+"""Checksums of the kinds that Python has: compared, kept, and shown per part; moto accepts any and shows no part's.
 
-Source: Amazon S3 User Guide, "Checking object integrity for data uploads": what differs is refused with BadDigest;
-a part's checksum is shown by its number where it is composite, and by ListParts.
+Source: Amazon S3 User Guide, "Checking object integrity for data uploads": a different value is refused with BadDigest;
+a part's checksum is returned by its number where it is composite, and by ListParts.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from moto.s3 import exceptions, models, responses
 from moto.s3.utils import compute_checksum
 
 from sandbox.cloud.patches.replace import replace
+from sandbox.cloud.patches.s3_multipart import part_of
 
 KINDS = ("CRC32", "SHA1", "SHA256")
 
 
 class BadDigest(exceptions.S3ClientError):
+    """The body does not have the given checksum."""
+
     code = "BadDigest"
 
     def __init__(self, kind: str) -> None:
@@ -81,12 +84,13 @@ def _parts() -> None:
         key = self.backend.get_object(self.bucket_name, self.parse_key_name()) if number and status == 200 else None
         if key is None or not key.multipart:
             return status, headers, body
-        part = key.multipart.parts[number]
+        part = part_of(key, number)
         headers = {name: text for name, text in headers.items() if not name.startswith("x-amz-checksum-")}
         if part.checksum_algorithm and self.headers.get("x-amz-checksum-mode") == "ENABLED":
             headers[f"x-amz-checksum-{part.checksum_algorithm.lower()}"] = part.checksum_value
-        start = sum(earlier.size for n, earlier in key.multipart.parts.items() if n < number)
-        return 206, headers | {"content-length": str(part.size)}, key.value[start : start + part.size]
+        start = sum(part_of(key, earlier).size for earlier in range(1, number))
+        shown = {"content-length": str(part.size), "x-amz-mp-parts-count": str(len(key.multipart.partlist))}
+        return 206, headers | shown, key.value[start : start + part.size]
 
     replace(responses.S3Response, "upload_part", upload_part)
     replace(responses.S3Response, "list_parts", list_parts)

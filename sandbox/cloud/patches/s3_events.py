@@ -1,9 +1,10 @@
-"""S3's event records: who, in which order, which version; and the deletions that moto keeps to itself.
+"""S3's event records: identity, order and version; and the deletions for which moto sends none.
 
-moto's records lack `userIdentity`, `sequencer` and `versionId`, encode `/` in keys, and tell neither of delete markers
-nor of removed versions; a DELETE of an absent key in a versioned bucket makes no marker.
-Sources: Amazon S3 User Guide, "Event message structure", "Supported event types for SQS, SNS, and Lambda",
-"Working with delete markers".
+moto's records lack `userIdentity`, `sequencer` and `versionId`, and encode `/` in keys. moto sends nothing for delete
+markers and removed versions; a DELETE of an absent key in a versioned bucket creates no marker.
+The removal of a delete marker is `ObjectRemoved:Delete` with the marker's version id, as for any other version.
+Sources: Amazon S3 User Guide, "Event message structure", "Supported event types for SQS, SNS, and Lambda" (a version
+that is deleted permanently), "Working with delete markers".
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ _muted = threading.local()
 
 
 def sequencer() -> str:
-    """18 hex digits, greater than any given before."""
+    """Return 18 hexadecimal digits that are greater than any returned before."""
     return f"{next(_sequence):018X}"
 
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """No event is sent from within."""
+    """Send no event during the block."""
     before, _muted.on = getattr(_muted, "on", False), True
     try:
         yield
@@ -46,7 +47,7 @@ def muted() -> Iterator[None]:
 
 
 def record(event_name: str, bucket: Any, key: Any, configuration_id: str) -> dict[str, Any]:
-    """One record as S3 writes it, by the caller of the request being served."""
+    """Return one record as S3 writes it, caused by the caller of the current request."""
     caller = CALLER.get()
     name = event_name.removeprefix("s3:")
     thing: dict[str, Any] = {"key": quote_plus(key.name, safe="/")}
@@ -108,7 +109,7 @@ def _delete_object(
         notifications.send_event(bucket.account_id, _MARKER_CREATED, bucket, bucket.keys[key_name])
     else:
         gone = [v for v in versions if str(v.version_id) == str(version_id)]
-        if gone and isinstance(gone[0], models.FakeKey):
+        if gone:
             notifications.send_event(bucket.account_id, _DELETED, bucket, gone[0])
     return done, answer
 

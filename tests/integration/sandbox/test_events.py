@@ -101,6 +101,21 @@ def test_delete_markers_and_removed_versions_are_told(watched: Make) -> None:
     assert (gone["eventName"], gone["s3"]["object"]["versionId"]) == ("ObjectRemoved:Delete", version)
 
 
+def test_the_removal_of_a_delete_marker_sends_an_event(watched: Make) -> None:
+    w = watched(versioned=True)
+    w.s3.put_object(Bucket=w.bucket, Key="a", Body=b"x")
+    marker = w.s3.delete_object(Bucket=w.bucket, Key="a")["VersionId"]
+    w.events()
+    w.s3.delete_object(Bucket=w.bucket, Key="a", VersionId=marker)
+    (event,) = w.events()
+    assert event["eventName"] == "ObjectRemoved:Delete"
+    assert event["s3"]["object"]["versionId"] == marker
+    assert set(event["s3"]["object"]) == {"key", "versionId", "sequencer"}
+    assert w.s3.get_object(Bucket=w.bucket, Key="a")["Body"].read() == b"x"
+    w.s3.delete_object(Bucket=w.bucket, Key="a", VersionId=marker)
+    assert w.events() == []
+
+
 def test_deleting_what_never_was_in_a_versioned_bucket_makes_a_marker(watched: Make) -> None:
     w = watched(versioned=True)
     assert w.s3.delete_object(Bucket=w.bucket, Key="a")["DeleteMarker"]

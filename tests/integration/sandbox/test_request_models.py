@@ -10,9 +10,9 @@ import pytest
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.cloud.handle import Cloud
+from sandbox.cloud.request_models import Refused, problems
 from sandbox.provider import operations
 from sandbox.provider.base import Account
-from sandbox.provider.shapes import Refused, problems
 
 
 @pytest.mark.parametrize(

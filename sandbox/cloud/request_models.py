@@ -1,6 +1,7 @@
-"""Requests against AWS's own API models, where boto3 only looks at names and types: enumerations, patterns, ranges.
+"""Checks requests against AWS's own API models; boto3 itself checks only names and types, not patterns and ranges.
 
-The service would refuse these, the local cloud emulator mostly does not; so every call of a handler is looked at first.
+AWS refuses such requests, moto mostly does not. Every call of a resource handler is checked, and in the emulator every
+call of IAM (`patches.iam`).
 """
 
 from __future__ import annotations
@@ -14,30 +15,30 @@ import regex
 
 
 class Refused(ValueError):
-    """AWS would not take this request; the text names operation and parameters."""
+    """AWS does not take this request; the text names operation and parameters."""
 
 
 def watch(client: Any) -> Any:
-    """The client, which from now on raises `ServiceError` for what AWS's model does not allow."""
+    """Make a client raise `Refused` for what AWS's model does not allow, and return it."""
     name = client.meta.service_model.service_name
 
-    def look(params: dict[str, Any], model: Any, **_: Any) -> None:
+    def check(params: dict[str, Any], model: Any, **_: Any) -> None:
         shape = model.input_shape
         found = [] if shape is None else list(problems(shape, params, ""))
         if found:
             raise Refused(f"{name} {model.name}: " + "; ".join(f"{where} {why}" for where, why in found))
 
-    client.meta.events.register("provide-client-params.*.*", look)
+    client.meta.events.register("provide-client-params.*.*", check)
     return client
 
 
 def problems(shape: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """(parameter, reason) for each value inside `value` that is not of its shape."""
+    """Yield parameter and reason of each value inside `value` that its shape does not allow."""
     if value is None:
         return
     if shape.type_name == "structure" and isinstance(value, dict):
         for name, inner in value.items():
-            # A name that is no member is boto3's to refuse.
+            # boto3 refuses a name that is no member.
             if name in shape.members:
                 yield from problems(shape.members[name], inner, f"{path}.{name}" if path else name)
     elif shape.type_name == "list" and isinstance(value, (list, tuple)):
@@ -75,7 +76,17 @@ def _length(shape: Any, size: float, path: str, what: str) -> Iterator[tuple[str
 
 @functools.cache
 def _pattern(text: str) -> Any:
-    """None for no pattern. Java's classes (`\\p{L}`) are read as they are; whole values are meant, anchored or not."""
+    """Compile a pattern, which the whole value must match; None for no pattern."""
     # Java writes what is beyond 16 bits as pairs of surrogates, which are no characters here.
     text = text.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+    # Java's \w is ASCII. AWS's patterns have it within classes and outside of them.
+    text = regex.sub(r"\\w", lambda found: _WORD if _is_in_class(text, found.start()) else f"[{_WORD}]", text)
     return regex.compile(text) if text else None
+
+
+_WORD = "a-zA-Z_0-9"
+
+
+def _is_in_class(pattern: str, at: int) -> bool:
+    before = regex.sub(r"\\.", "", pattern[:at])
+    return before.count("[") > before.count("]")
