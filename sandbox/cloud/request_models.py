@@ -14,19 +14,19 @@ from typing import Any
 import regex
 
 
-class Refused(ValueError):
+class InvalidRequestError(ValueError):
     """AWS does not take this request; the text names operation and parameters."""
 
 
 def watch(client: Any) -> Any:
-    """Make a client raise `Refused` for what AWS's model does not allow, and return it."""
+    """Make a client raise `InvalidRequestError` for what AWS's model does not allow, and return it."""
     name = client.meta.service_model.service_name
 
     def check(params: dict[str, Any], model: Any, **_: Any) -> None:
         shape = model.input_shape
         found = [] if shape is None else list(problems(shape, params, ""))
         if found:
-            raise Refused(f"{name} {model.name}: " + "; ".join(f"{where} {why}" for where, why in found))
+            raise InvalidRequestError(f"{name} {model.name}: " + "; ".join(f"{where} {why}" for where, why in found))
 
     client.meta.events.register("provide-client-params.*.*", check)
     return client

@@ -33,7 +33,7 @@ class Account:
         self._lock = threading.Lock()
 
     def client(self, service: str) -> Any:
-        """A boto3 client in this account and region. Raises `ServiceError` for what AWS's models do not allow."""
+        """Return a boto3 client in this account. A call outside AWS's models raises `InvalidRequestError`."""
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = watch(client(self.session, service, self.endpoint))

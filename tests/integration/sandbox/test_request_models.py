@@ -10,7 +10,7 @@ import pytest
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.cloud.handle import Cloud
-from sandbox.cloud.request_models import Refused, problems
+from sandbox.cloud.request_models import InvalidRequestError, problems
 from sandbox.provider import operations
 from sandbox.provider.base import Account
 
@@ -54,6 +54,6 @@ def test_a_secret_value_is_not_shown() -> None:
 def test_a_resource_that_aws_would_refuse_is_not_made(cloud: Cloud) -> None:
     a = ACCOUNTS[SideName.CN]
     account = Account(cloud.session(a.side), cloud.endpoint, a.account_id, a.region, a.partition, a.dns_suffix)
-    with pytest.raises(Refused, match="UserName"):
+    with pytest.raises(InvalidRequestError, match="UserName"):
         operations.create("aws:iam/user:User", account, operations.check("aws:iam/user:User", "u", {"name": "a b"}))
     assert "a b" not in {u["UserName"] for u in cloud.client(a.side, "iam").list_users()["Users"]}

@@ -3,11 +3,16 @@ received often."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from random import Random
 
+from dualsync.runtime.errors import PermanentError
 from tests.support.fakes.clock import Time
 from tests.support.fakes.gate import Gate, open_gate
+
+FORBIDDEN = re.compile("[^\\x09\\x0a\\x0d\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+"""A character that a message may not have (Amazon SQS API Reference, SendMessage: InvalidMessageContents)."""
 
 MAX_RECEIVES = 5
 VISIBILITY = 900
@@ -120,10 +125,10 @@ class Broker:
                 self.deleted(letter)
 
     def extend(self, handle: str, seconds: float) -> None:
-        """ChangeMessageVisibility of the newest receive; no one else's."""
+        """ChangeMessageVisibility of the newest receive while it is in flight; nothing for any other."""
         number, _, receive = handle.partition("#")
         letter = self.letters.get(int(number))
-        if letter and int(receive) == letter.receives:
+        if letter and int(receive) == letter.receives and letter.visible > self.time.now:
             letter.visible = self.time.now + seconds
             if self.wake:
                 self.wake(letter)
@@ -160,12 +165,17 @@ class FakeQueue:
         await self._extend[1]
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
+        """SendMessageBatch: what is allowed is sent, then a body with other characters is an error."""
         if not 0 <= delay_seconds <= 900:
             raise ValueError(f"delay of {delay_seconds} s: SQS takes 0 to 900")
         await self._send[0]
+        refused = [body for body in bodies if FORBIDDEN.search(body)]
         for body in bodies:
-            self.broker.send(body, delay_seconds)
+            if not FORBIDDEN.search(body):
+                self.broker.send(body, delay_seconds)
         await self._send[1]
+        if refused:
+            raise PermanentError("InvalidMessageContents", f"{len(refused)} bodies with characters that SQS refuses")
 
     async def send_to_dlq(self, message: object, reason: str) -> None:
         await self._bury[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dualsync.runtime.errors import PermanentError
 from tests.support.fakes.clock import Time
 from tests.support.fakes.gate import run
 from tests.support.fakes.queue import MAX_RECEIVES, RETENTION, VISIBILITY, Broker, FakeQueue
@@ -77,3 +78,24 @@ def test_no_order_is_kept(broker: Broker) -> None:
     received = [m.body for _ in range(5) for m in broker.receive(10)]
     assert sorted(received, key=int) == [str(i) for i in range(50)]
     assert received != sorted(received, key=int)
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x0b", "\x1f", "\ufffe", "\uffff"])
+def test_a_body_with_a_character_that_sqs_refuses(broker: Broker, character: str) -> None:
+    with pytest.raises(PermanentError, match="InvalidMessageContents"):
+        run(FakeQueue(broker).send(["good", f"a{character}"]))
+    assert [message.body for message in broker.receive(10)] == ["good"]
+
+
+def test_every_other_character_is_allowed(broker: Broker) -> None:
+    body = "\t\n\r ~\x7f\x85\ud7ff\ue000\ufffd\U00010000\U0010ffff"
+    run(FakeQueue(broker).send([body]))
+    assert [message.body for message in broker.receive(10)] == [body]
+
+
+def test_a_handle_whose_time_is_over_extends_nothing(broker: Broker) -> None:
+    broker.send("x")
+    (message,) = broker.receive(10)
+    broker.time.now += VISIBILITY
+    broker.extend(message.handle, 60)
+    assert len(broker.receive(10)) == 1
