@@ -120,7 +120,11 @@ async def work(settings: Settings) -> None:
         return ready
 
     worker = MessageHandler(
-        context, health=health, locks=KeyLocks(), covers=listed.covers, lanes=asyncio.Semaphore(PART_REQUESTS_AT_ONCE)
+        context,
+        health=health,
+        locks=KeyLocks(),
+        covers=listed.covers,
+        part_slots=asyncio.Semaphore(PART_REQUESTS_AT_ONCE),
     )
     loop = Consumer(
         queue=edges.queue,

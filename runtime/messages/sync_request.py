@@ -1,4 +1,4 @@
-"""What a message asks: look at this key. An S3 event, a finder's finding and a postponed look are all looks."""
+"""Represent what a message asks: check this key. S3 events, finder requests and retries are all sync requests."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from dualsync.runtime.model.ledger_entry import SyncedVersion
 
 
 class Cause(StrEnum):
-    """Why a key is to be looked at."""
+    """Why a key is to be checked. The values are those of version 0.1's messages and logs."""
 
     CREATED = "created"
+    """An object was written, or its metadata changed."""
     REMOVED = "removed"
+    """An object or a version of it was deleted."""
     EXPIRED = "expired"
+    """A lifecycle rule removed an object or a version of it."""
     FINDER = "finding"
+    """The finder, an operator or an earlier check asks for it."""
 
 
 class Actor(StrEnum):
     """Who caused an event."""
 
     USER = "user"
+    """Anyone but the synchronisation."""
     ECHO = "echo"
     """This side's dedicated user: the peer's worker wrote here."""
     OWN_ROLE = "own"
@@ -29,50 +34,56 @@ class Actor(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """Look at `key` (relative to the prefix).
-
-    The fields after `cause` are the event's, empty for a finding: `sequencer` normalised, `etag` of the version the
-    event speaks of, `time` the event's (seconds). `permanent`: a removal of one version by its id, which need not have
-    been the current one. `careful` looks see the remote side before they act; `unsure` ones
-    may have written before without knowing it. `attempt` counts postponements and `since` is when the first message was
-    sent (seconds). `denied`: since when (seconds) each try has been refused, for a person to mend. `deletion` allows
-    a finding to delete. `reason` is for the log. `wrote` is an agreement that this look brought about
-    and could not record.
-    """
+    """Check `key`. The fields from `sequencer` to `event_time` are an event's, and empty for a finder request."""
 
     key: str
+    """The object's key, relative to the side's prefix."""
     cause: Cause
+    """Why the key is to be checked."""
     actor: Actor = Actor.USER
+    """Who caused the event."""
     sequencer: str = ""
+    """The event's order among those of the key, normalised."""
     etag: str = ""
+    """ETag of the version that the event is about."""
     version_id: str = ""
+    """Version id of that version, on a bucket with versioning."""
     version_removed: bool = False
+    """True if one version was removed by its id; it need not have been the current one."""
     size: int = 0
+    """Bytes of that version."""
     event_time: float = 0.0
+    """When the event happened, seconds since the epoch."""
     first_sent: float = 0.0
+    """When the first message of this request was sent, seconds since the epoch."""
     denied_since: float = 0.0
+    """Since when each try has been refused, seconds since the epoch; 0 if it is not. An operator must fix it."""
     attempt: int = 0
+    """How often the request was postponed because of a conflict."""
     full_check: bool = False
+    """True if both sides must be observed before anything is written."""
     may_have_written: bool = False
+    """True if an earlier try may have written without recording it."""
     may_delete: bool = False
+    """True if the finder allows a deletion."""
     reason: str = ""
+    """Why it was sent, for the log."""
     unrecorded: SyncedVersion | None = None
+    """What an earlier try wrote and could not record in the ledger."""
 
     @property
     def correlation(self) -> str:
-        """What all log lines of this look share, however often it is postponed: the event's sequencer, or when the
-        finder found it."""
+        """Return what all log lines of this request share, however often it is postponed."""
         return self.sequencer or (f"finding-{int(self.first_sent)}" if self.first_sent else "")
 
     def retry_after_conflict(self, reason: str) -> SyncRequest:
-        """The same look, later and with open eyes."""
+        """Return the request to repeat after a conflict, with a full check."""
         return replace(self, full_check=True, attempt=self.attempt + 1, denied_since=0.0, reason=reason)
 
     def retry_after_error(self, reason: str, denied: float = 0.0) -> SyncRequest:
-        """The same look, when the services answer again, or do not refuse it any more; whether the last call took
-        effect is unknown."""
+        """Return the request to repeat after a service failed or refused; the last call may have taken effect."""
         return replace(self, full_check=True, may_have_written=True, denied_since=denied, reason=reason)
 
     def as_deletion(self) -> SyncRequest:
-        """An expiry that is to be treated like a user's deletion."""
+        """Return an expiration to be treated like a user's deletion."""
         return replace(self, cause=Cause.REMOVED)

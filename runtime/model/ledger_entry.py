@@ -1,4 +1,4 @@
-"""One item of the ledger: what both sides held when they last agreed on a key, or what was deleted there."""
+"""Represent one item of the ledger: what both sides held when a key was last synced, or what was deleted."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from dualsync.runtime.model.origin_version import OriginVersion
 
 MAX_DELETED_VERSIONS = 6
-"""How many dead versions an entry remembers, newest last."""
+"""How many deleted versions an entry remembers, newest last."""
 
 
 @dataclass(frozen=True, slots=True)
 class CopyState:
-    """A version as one bucket holds it. `modified` is None where only a write's answer is known (it has no time)."""
+    """A version as one bucket holds it."""
 
     etag: str
+    """ETag there, without quotes."""
     modified: int | None = None
+    """LastModified there in whole seconds; None where only a write's answer is known, which has no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,63 +25,76 @@ class SyncedVersion:
     """A version that both sides held at the same time: the proof that a deletion needs."""
 
     version: OriginVersion
+    """The version's name on both sides."""
     local: CopyState
+    """The copy in this side's bucket."""
     remote: CopyState
+    """The copy in the peer's bucket."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """The ledger's item for `key`. Without `agreed` it is a tombstone, or what is known of a deletion without proof.
+    """The ledger's item for one key.
 
-    Sequencers are S3's, of events of the local bucket, normalised by `dualsync.runtime.model.sequencer`: `sequencer`
-    is the highest
-    acted on, `arrived` and `landed` those of the agreed version's first and last arrival here (empty when not known),
-    `deleted` that of the last deletion here by a user. `former` is what was agreed before, `left` its last arrival;
-    where the agreed version was here before and had gone, `until` is when what came in between arrived.
-    `alone` names an object that a finder saw here, with nothing there and no proof of anything (`modified;etag`).
-    `dead` are versions that were deleted, newest last; `died` is when (S3's clock, seconds since the epoch). `expired`
-    is an agreed version that a lifecycle rule took from here and that the peer may keep. `updated` is when the item
-    was written (seconds since the epoch).
+    Without `synced` it is a tombstone, or what is known of a deletion without proof. Sequencers are S3's, of events of
+    the local bucket, normalised by `dualsync.runtime.model.sequencer`; they are empty when not known.
     """
 
     key: str
+    """The object's key, relative to the side's prefix."""
     revision: int = 0
+    """How often the item was written; each write is conditional on it."""
     synced: SyncedVersion | None = None
+    """What both sides held when they last matched: the merge base."""
     expired: SyncedVersion | None = None
+    """A synced version that a lifecycle rule removed here, and that the peer may keep."""
     previous: SyncedVersion | None = None
+    """The synced version before `synced`."""
     deleted_versions: tuple[SyncedVersion, ...] = ()
+    """Versions that were deleted, newest last."""
     sequencer: str = ""
+    """The highest sequencer acted on."""
     first_event: str = ""
+    """Sequencer of the first arrival of the synced version here."""
     last_event: str = ""
+    """Sequencer of the last arrival of the synced version here."""
     previous_last_event: str = ""
+    """Sequencer of the last arrival of `previous` here."""
     interval_end: str = ""
+    """Where the synced version was here before and had gone: when what came in between arrived."""
     last_deletion: str = ""
+    """Sequencer of the last deletion here by a user."""
     deleted_at: int = 0
+    """When the key was last deleted, by S3's clock (seconds since the epoch)."""
     unmatched: str = ""
+    """An object that a finder saw here without a counterpart and without any proof (`modified;etag`)."""
     updated: int = 0
+    """When the item was written, seconds since the epoch."""
 
     @property
     def rewritten_after_deletion(self) -> bool:
-        """Was the agreed version written here again after a user had deleted it? Arrival < deletion < last arrival."""
+        """Return True if the synced version arrived here again after a user had deleted it."""
         return "" < self.first_event < self.last_deletion < (self.interval_end or self.last_event)
 
     @property
     def expected_remote(self) -> CopyState | None:
-        """What the remote bucket holds as far as this side knows: the quiet path's condition."""
+        """Return what the remote bucket holds as far as this side knows: the condition of the fast path."""
         proof = self.synced or self.expired
         return proof.remote if proof else None
 
-    def with_deleted(self, agreement: SyncedVersion | None) -> tuple[SyncedVersion, ...]:
-        """`dead` with one more, the oldest forgotten beyond `MAX_DELETED_VERSIONS`; one that is there learns its
-        time."""
-        if agreement is None:
-            return self.deleted_versions
-        name = (agreement.version, agreement.local.etag)
-        known = next((d for d in self.deleted_versions if (d.version, d.local.etag) == name), None)
-        if known is not None and (known.local.modified is not None or agreement.local.modified is None):
-            return self.deleted_versions
-        return (*(d for d in self.deleted_versions if d is not known), agreement)[-MAX_DELETED_VERSIONS:]
+    def with_deleted(self, synced: SyncedVersion | None) -> tuple[SyncedVersion, ...]:
+        """Return `deleted_versions` with one more, without the oldest beyond `MAX_DELETED_VERSIONS`.
 
-    def was_deleted(self, identity: OriginVersion) -> bool:
-        """Was this version deleted, as far as the entry remembers?"""
-        return any(d.version == identity for d in self.deleted_versions)
+        A version that is there already gets the time of its copy, if it was not known.
+        """
+        if synced is None:
+            return self.deleted_versions
+        name = (synced.version, synced.local.etag)
+        known = next((d for d in self.deleted_versions if (d.version, d.local.etag) == name), None)
+        if known is not None and (known.local.modified is not None or synced.local.modified is None):
+            return self.deleted_versions
+        return (*(d for d in self.deleted_versions if d is not known), synced)[-MAX_DELETED_VERSIONS:]
+
+    def was_deleted(self, version: OriginVersion) -> bool:
+        """Return True if this version was deleted, as far as the entry remembers."""
+        return any(d.version == version for d in self.deleted_versions)

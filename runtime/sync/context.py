@@ -1,4 +1,4 @@
-"""What every part of a worker needs: its settings and its ways to the world."""
+"""Bundle what every part of a worker needs: settings, clock, buckets, ledger, queue, log."""
 
 from __future__ import annotations
 
@@ -19,42 +19,56 @@ from dualsync.runtime.transfer.copier import Copier
 
 
 class LedgerWriteFailedError(DualSyncError):
-    """A write was done at the peer, and the ledger could not be told: the next look must know it."""
+    """A write was done at the peer but not recorded in the ledger: the next check must take it into account."""
 
     def __init__(self, synced: SyncedVersion, cause: PreconditionFailedError | RetryableError) -> None:
         super().__init__(f"written, but not recorded: {cause}")
-        self.agreement = synced
+        self.synced = synced
         self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """How a look ended. `again` is a look to be sent, `delay` seconds from now, before this one is acknowledged.
-    `denied`: for how many seconds it has been refused and waited for a person."""
+    """How a request ended."""
 
     outcome: Outcome
+    """What was done, for logs and metrics."""
     reason: str = ""
+    """Why, for the log."""
     bytes: int = 0
+    """Bytes that were copied."""
     follow_up: SyncRequest | None = None
+    """A request to be sent before this one is acknowledged."""
     delay: int = 0
+    """Seconds before `follow_up` may be received."""
     conflict: bool = False
+    """True if users of both sides wrote without knowing of each other."""
     denied_seconds: float | None = None
+    """For how many seconds the request has been refused; None if it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncContext:
-    """One side's worker and its surroundings. `local` is read and written with the side's own role, `remote` with the
-    peer's dedicated user's key."""
+    """One side's worker and its surroundings."""
 
     settings: Settings
+    """The side's settings."""
     clock: Clock
+    """The time."""
     local: Bucket
+    """This side's bucket, accessed with the side's own role."""
     remote: Bucket
+    """The peer's bucket, accessed with the key of the peer's dedicated user."""
     ledger: Ledger
+    """This side's ledger."""
     queue: Queue
+    """This side's queue."""
     copier: Copier
+    """Copies objects between the buckets."""
     principals: Principals
+    """Who is who in this side's events."""
     log: Log
+    """The process's log."""
 
     @property
     def side(self) -> SideName:
@@ -102,27 +116,27 @@ class SyncContext:
                 raise
             raise LedgerWriteFailedError(after.synced, e) from e
 
-    def observe_local(self, seen: ObjectHead, entry: LedgerEntry, look: SyncRequest) -> ObservedVersion:
-        """Name what the local bucket shows, knowing what the look's event proves."""
-        wrote = look.actor is Actor.USER and look.cause is Cause.CREATED and look.etag == seen.etag
-        identity, replica = identify_version(
-            seen,
+    def observe_local(self, head: ObjectHead, entry: LedgerEntry, request: SyncRequest) -> ObservedVersion:
+        """Identify what the local bucket shows, knowing what the request's event proves."""
+        by_user = request.actor is Actor.USER and request.cause is Cause.CREATED and request.etag == head.etag
+        version, replica = identify_version(
+            head,
             side=self.side,
             pair=self.settings.pair,
             key=entry.key,
             entry=entry,
             local=True,
-            user_wrote=wrote,
+            user_wrote=by_user,
         )
-        return ObservedVersion(seen, identity, replica)
+        return ObservedVersion(head, version, replica)
 
-    def observe_remote(self, seen: ObjectHead, entry: LedgerEntry) -> ObservedVersion:
-        """Name what the peer's bucket shows."""
-        identity, replica = identify_version(
-            seen, side=self.side.peer, pair=self.settings.pair, key=entry.key, entry=entry, local=False
+    def observe_remote(self, head: ObjectHead, entry: LedgerEntry) -> ObservedVersion:
+        """Identify what the peer's bucket shows."""
+        version, replica = identify_version(
+            head, side=self.side.peer, pair=self.settings.pair, key=entry.key, entry=entry, local=False
         )
-        return ObservedVersion(seen, identity, replica)
+        return ObservedVersion(head, version, replica)
 
-    def stamp(self, key: str, identity: OriginVersion, size: int) -> Stamp:
+    def stamp(self, key: str, version: OriginVersion, size: int) -> Stamp:
         """The stamp of a replica of `identity` at `key`; `size` in bytes."""
-        return Stamp(self.settings.pair, key_hash(key), identity, size)
+        return Stamp(self.settings.pair, key_hash(key), version, size)

@@ -1,6 +1,6 @@
-"""Echoes: events of a worker's writes, the peer's (dedicated user) or ours (own role). They teach, and cause no copy.
+"""Handle echoes: events of a worker's writes, the peer's (dedicated user) or ours (own role). They cause no copy.
 
-An echo says what both sides held at that moment, even when it comes late: a deletion may wait for that proof.
+An echo says what both sides held at its time, even when it is read late: a deletion may wait for that proof.
 """
 
 from __future__ import annotations
@@ -11,39 +11,54 @@ from dualsync.runtime.log import ECHO_LINE, Outcome
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.identify import is_valid_stamp, matches_copy
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
-from dualsync.runtime.model.objects import ObjectHead, Precondition
+from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import Events, SideName
+from dualsync.runtime.sync import actions
 from dualsync.runtime.sync.context import SyncContext, SyncResult
 from dualsync.runtime.sync.decision import ObservedVersion
+from dualsync.runtime.sync.late_echo import (
+    LateEcho,
+    LateEchoState,
+    classify_late_echo,
+    gone_since,
+    is_rewrite_candidate,
+    is_superseded,
+    synced_then,
+)
 from dualsync.runtime.sync.ledger_updates import (
     record_earlier_version,
     record_expiration,
+    record_first_arrival,
     record_synced,
     record_tombstone,
     was_current_in_between,
 )
 
 
-async def handle_echo(context: SyncContext, look: SyncRequest, entry: LedgerEntry) -> SyncResult:
-    """Let the ledger know what an echo tells. Raises `PreconditionFailedError`, `ConcurrentWriteError`,
-    `RetryableError`: learn again later."""
-    seen = await context.local.head(look.key)
-    if look.cause is Cause.CREATED:
-        if seen is not None and seen.etag == look.etag and _stamped(context, look, seen):
-            return await _arrived(context, look, entry, seen)
-        return await _arrived_late(context, look, entry, seen)
-    return await _departed(context, look, entry, seen)
+async def handle_echo(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> SyncResult:
+    """Record in the ledger what an echo proves.
+
+    Raises `PreconditionFailedError`, `ConcurrentWriteError`, `RetryableError`: handle it again later.
+    """
+    head = await context.local.head(request.key)
+    if request.cause is not Cause.CREATED:
+        return await _handle_deletion(context, request, entry, head)
+    if head is not None and head.etag == request.etag and _is_stamped(context, request, head):
+        return await _handle_arrival(context, request, entry, head)
+    return await _handle_late_arrival(context, request, entry, head)
 
 
-async def _departed(context: SyncContext, look: SyncRequest, entry: LedgerEntry, seen: ObjectHead | None) -> SyncResult:
-    """A worker deleted. What is here by now came after that; only what had surely arrived before is dead."""
-    stale = entry.sequencer >= look.sequencer
-    later = seen is not None and (
-        entry.synced is None or matches_copy(seen, entry.synced.local) or not "" < entry.first_event < look.sequencer
+async def _handle_deletion(
+    context: SyncContext, request: SyncRequest, entry: LedgerEntry, head: ObjectHead | None
+) -> SyncResult:
+    """A worker deleted. What is here by now came later; only what had surely arrived before is deleted."""
+    stale = entry.sequencer >= request.sequencer
+    later = head is not None and (
+        entry.synced is None or matches_copy(head, entry.synced.local) or not "" < entry.first_event < request.sequencer
     )
     if not stale and not later:
-        await context.write(entry, record_tombstone(entry, look, context.now(), by_user=False))
+        await context.write(entry, record_tombstone(entry, request, context.now(), by_user=False))
     return _echo("the peer's deletion")
 
 
@@ -51,167 +66,231 @@ def _echo(reason: str) -> SyncResult:
     return SyncResult(Outcome.CANCELLED, f"{ECHO_LINE} {reason}")
 
 
-def _stamped(context: SyncContext, look: SyncRequest, seen: ObjectHead) -> bool:
-    return seen.stamp is not None and is_valid_stamp(seen.stamp, context.settings.pair, look.key, seen.size)
+def _is_stamped(context: SyncContext, request: SyncRequest, head: ObjectHead) -> bool:
+    return head.stamp is not None and is_valid_stamp(head.stamp, context.settings.pair, request.key, head.size)
 
 
-async def _arrived(context: SyncContext, look: SyncRequest, entry: LedgerEntry, seen: ObjectHead) -> SyncResult:
-    assert seen.stamp is not None  # noqa: S101 - the caller checked
-    identity = seen.stamp.version
-    if _returned(look, entry, seen, identity):
-        return await _remove_both(context, look, entry, seen, identity)
-    if entry.was_deleted(identity) and "" < entry.last_deletion < look.sequencer and look.actor is Actor.ECHO:
-        await context.local.delete(look.key, Precondition(seen.etag))
-        await context.write(entry, record_tombstone(entry, look, context.now(), by_user=False))
+async def _handle_arrival(
+    context: SyncContext, request: SyncRequest, entry: LedgerEntry, head: ObjectHead
+) -> SyncResult:
+    """The echo's version is the current one here."""
+    assert head.stamp is not None  # noqa: S101 - the caller checked
+    version = head.stamp.version
+    if _is_second_arrival(request, entry, head, version):
+        return await _delete_both(context, request, entry, head, version)
+    if entry.was_deleted(version) and "" < entry.last_deletion < request.sequencer and request.actor is Actor.ECHO:
+        # A user deleted this version here, and the peer's worker wrote it again without knowing.
+        await actions.delete_local(context, request, before=entry, entry=entry, etag=head.etag)
         return SyncResult(Outcome.REMOVED, "a copy that arrived after its deletion")
-    here = CopyState(seen.etag, seen.modified)
-    if entry.synced is not None and entry.synced.version == identity:
-        known = record_synced(entry, SyncedVersion(identity, here, entry.synced.remote), look, entry.updated)
-        if known.rewritten_after_deletion:
-            return await _remove_both(context, look, entry, seen, identity)
-        if known != entry:
-            await context.write(entry, replace(known, updated=context.now()))
+    local = CopyState(head.etag, head.modified)
+    if entry.synced is not None and entry.synced.version == version:
+        updated = record_synced(entry, SyncedVersion(version, local, entry.synced.remote), request, entry.updated)
+        if updated.rewritten_after_deletion:
+            return await _delete_both(context, request, entry, head, version)
+        if updated != entry:
+            await context.write(entry, replace(updated, updated=context.now()))
         return _echo("known")
-    if entry.sequencer > look.sequencer and entry.synced is not None:
-        if was_current_in_between(entry, look.sequencer) and identity.origin is context.side.peer:
-            before = SyncedVersion(identity, here, CopyState(*identity.shown))
-            await context.write(entry, record_earlier_version(entry, before, look))
+    if entry.sequencer > request.sequencer and entry.synced is not None:
+        if was_current_in_between(entry, request.sequencer) and version.origin is context.side.peer:
+            former = SyncedVersion(version, local, CopyState(*version.shown))
+            await context.write(entry, record_earlier_version(entry, former, request))
         return _echo("older than what was agreed since")
-    there = await _held_there(context, look, entry, identity)
-    if there is None:
+    remote = await _remote_copy(context, request, entry, version)
+    if remote is None:
         return _echo("the peer holds another version by now")
-    known = record_synced(entry, SyncedVersion(identity, here, there), look, context.now())
-    if known.rewritten_after_deletion:
-        return await _remove_both(context, look, entry, seen, identity)
-    await context.write(entry, known)
+    updated = record_synced(entry, SyncedVersion(version, local, remote), request, context.now())
+    if updated.rewritten_after_deletion:
+        return await _delete_both(context, request, entry, head, version)
+    await context.write(entry, updated)
     return _echo("learnt")
 
 
-def _returned(look: SyncRequest, entry: LedgerEntry, seen: ObjectHead, identity: OriginVersion) -> bool:
-    """Is this a second arrival of a version that a user deleted here before the first one could be named?
+def _is_second_arrival(request: SyncRequest, entry: LedgerEntry, head: ObjectHead, version: OriginVersion) -> bool:
+    """Return True for a second arrival of a version that a user deleted here before the first one could be named.
 
-    Either this is the first arrival's echo, come after the deletion, or the ETag of the first one was kept. What was
-    written at the peer after the deletion is another version, with the same bytes perhaps; what bears a time before
+    Either this is the first arrival's echo, read after the deletion, or the ETag of the first one was kept. What was
+    written at the peer after the deletion is another version, perhaps with the same bytes; what bears a time before
     the deletion was brought back by a user.
     """
-    if not entry.last_deletion or not identity.modified < entry.deleted_at <= seen.modified:
+    if not entry.last_deletion or not version.modified < entry.deleted_at <= head.modified:
         return False
-    return look.sequencer < entry.last_deletion or _unnamed(identity.origin, seen.etag) in entry.deleted_versions
+    return request.sequencer < entry.last_deletion or _unnamed(version.origin, head.etag) in entry.deleted_versions
 
 
-async def _remove_both(
-    context: SyncContext, look: SyncRequest, entry: LedgerEntry, seen: ObjectHead, identity: OriginVersion
+async def _delete_both(
+    context: SyncContext, request: SyncRequest, entry: LedgerEntry, head: ObjectHead, version: OriginVersion
 ) -> SyncResult:
-    """The peer's first: as long as the local one is here, it is the proof."""
-    theirs = await context.remote.head(look.key)
-    if theirs is not None and context.observe_remote(theirs, entry).version == identity:
-        await context.remote.delete(look.key, Precondition(theirs.etag))
-    await context.local.delete(look.key, Precondition(seen.etag))
-    await context.write(entry, record_tombstone(entry, look, context.now(), by_user=False))
+    """A user deleted this version here, and a worker that did not know it wrote it again."""
+    remote = await context.remote.head(request.key)
+    same = remote is not None and context.observe_remote(remote, entry).version == version
+    remote_etag = remote.etag if remote is not None and same else None
+    await actions.delete_both(
+        context, request, before=entry, entry=entry, local_etag=head.etag, remote_etag=remote_etag
+    )
     return SyncResult(Outcome.REMOVED, "written again after its deletion here")
 
 
 def _unnamed(origin: SideName, etag: str) -> SyncedVersion:
-    """A version of which only the ETag here is known: it was gone before anyone could ask for its stamp."""
+    """A version of which only the ETag here is known: it was gone before its stamp could be read."""
     return SyncedVersion(OriginVersion(origin, 0, ""), CopyState(etag), CopyState(""))
 
 
-def _is_version(there: ObservedVersion, known: OriginVersion) -> bool:
-    """Is what the peer holds the version of that name? A restored one bears its old time there, and no stamp."""
-    if there.version == known:
-        return True
-    seen = there.head
-    return not there.is_replica and there.version.origin is known.origin and (seen.etag, seen.modified) == known.shown
-
-
-async def _held_there(
-    context: SyncContext, look: SyncRequest, entry: LedgerEntry, identity: OriginVersion
+async def _remote_copy(
+    context: SyncContext, request: SyncRequest, entry: LedgerEntry, version: OriginVersion
 ) -> CopyState | None:
-    """What the peer held of this version when it wrote it here: for its own versions the stamp says it."""
-    if identity.origin is context.side.peer:
-        return CopyState(*identity.shown)
-    seen = await context.remote.head(look.key)
-    if seen is None or context.observe_remote(seen, entry).version != identity:
+    """Return what the peer held of this version when it wrote it here: for its own versions the stamp says it."""
+    if version.origin is context.side.peer:
+        return CopyState(*version.shown)
+    head = await context.remote.head(request.key)
+    if head is None or context.observe_remote(head, entry).version != version:
         return None
-    return CopyState(seen.etag, seen.modified)
+    return CopyState(head.etag, head.modified)
 
 
-async def _first_arrival(context: SyncContext, look: SyncRequest, entry: LedgerEntry) -> LedgerEntry:
-    """is this the late echo of the agreed version's first copy? Each copy has another ETag where it is no digest."""
-    version = await context.local.head(look.key, look.version_id) if look.version_id else None
-    if version is None or version.etag != look.etag or not _stamped(context, look, version):
-        return entry
-    known = version.stamp is not None and entry.synced is not None and version.stamp.version == entry.synced.version
-    return replace(entry, first_event=min(entry.first_event or look.sequencer, look.sequencer)) if known else entry
+async def _former_head(context: SyncContext, request: SyncRequest) -> ObjectHead | None:
+    """Return the echo's version, if the bucket keeps versions and still has it.
+
+    On a bucket with suspended versioning the id is `null`, and names whatever was written last: the ETag tells.
+    """
+    head = await context.local.head(request.key, request.version_id) if request.version_id else None
+    return head if head is not None and head.etag == request.etag and _is_stamped(context, request, head) else None
 
 
-async def _arrived_late(
-    context: SyncContext, look: SyncRequest, entry: LedgerEntry, now_here: ObjectHead | None
+async def _handle_late_arrival(
+    context: SyncContext, request: SyncRequest, entry: LedgerEntry, local: ObjectHead | None
 ) -> SyncResult:
-    """The echo's version has gone or was replaced. Which one was it, and was it a user who deleted it?"""
-    later = entry.sequencer > look.sequencer
-    since = entry.synced is not None and not "" < entry.last_event < look.sequencer
-    if later and since and now_here is not None and now_here.opaque and entry.synced is not None:
-        first = await _first_arrival(context, look, entry)
-        if first.rewritten_after_deletion:
-            return await _remove_both(context, look, first, now_here, entry.synced.version)
-        if first != entry:
-            await context.write(entry, first)
-    gone_since = later and now_here is None and entry.last_deletion < look.sequencer
-    unknown_before = since and was_current_in_between(entry, look.sequencer)
-    dead_since = gone_since and entry.deleted_at >= max(1, int(look.event_time))  # what died before that was another
-    over = later and (since or dead_since) and not unknown_before
-    if over and not (gone_since and look.version_id):
-        return _echo("late: a later event was acted on")
-    version = await context.local.head(look.key, look.version_id) if look.version_id else None
-    # On a suspended bucket the id is `null`, and names whatever was written last.
-    stamped = version is not None and version.etag == look.etag and _stamped(context, look, version)
-    if over:
-        if version is not None and stamped and version.stamp is not None:
-            # A former version now: should a user bring it back, it is known as the one that was deleted.
-            was = SyncedVersion(version.stamp.version, CopyState(version.etag, version.modified), CopyState(""))
-            if (note := replace(entry, deleted_versions=entry.with_deleted(was))) != entry:
-                await context.write(entry, note)
-        return _echo("late: a later event was acted on")
-    theirs = await context.remote.head(look.key)
-    if theirs is None:
-        return _echo("late: gone on the other side as well")
-    there = context.observe_remote(theirs, entry)
-    known = version.stamp.version if stamped and version is not None and version.stamp is not None else None
-    matches = _is_version(there, known) if known is not None else not there.is_replica and theirs.etag == look.etag
-    if not matches:
-        if now_here is None and known is None and look.sequencer < entry.last_deletion:
-            note = replace(entry, deleted_versions=entry.with_deleted(_unnamed(context.side.peer, look.etag)))
-            if note != entry:
-                await context.write(entry, note)
-        return _echo("late: the peer holds another version by now")
-    agreement = SyncedVersion(known or there.version, CopyState(look.etag), CopyState(theirs.etag, theirs.modified))
-    if later and since:
-        # It was here before the agreed version. Should it come again, a deletion in between was its.
-        if entry.synced is not None and agreement.version == entry.synced.version:
-            first = replace(entry, first_event=min(entry.first_event or look.sequencer, look.sequencer))
-            if first.rewritten_after_deletion and now_here is not None and matches_copy(now_here, entry.synced.local):
-                return await _remove_both(context, look, first, now_here, agreement.version)
+    """The echo's version was deleted or replaced. Observe what the classification needs, and handle the case."""
+    if is_rewrite_candidate(entry, request, local) and local is not None and entry.synced is not None:
+        former = await _former_head(context, request)
+        if former is not None and former.stamp is not None and former.stamp.version == entry.synced.version:
+            first = record_first_arrival(entry, request)
+            if first.rewritten_after_deletion:
+                return await _delete_both(context, request, first, local, entry.synced.version)
             if first != entry:
                 await context.write(entry, first)
-            return _echo("late: one of its copies")
-        await context.write(entry, record_earlier_version(entry, agreement, look))
-        return _echo("late: it came before what was agreed since")
-    if now_here is None and look.sequencer < entry.last_deletion and context.settings.events is not Events.CREATE:
-        # A user here deleted it, and that deletion was waiting for this proof.
-        await context.remote.delete(look.key, Precondition(theirs.etag))
-        await context.ledger.put(
-            record_tombstone(replace(entry, synced=agreement), look, context.now(), by_user=False), entry.revision
-        )
-        return SyncResult(Outcome.DELETED, "deleted here before its echo came")
-    note = record_synced(entry, agreement, look, context.now())
-    if gone_since:  # and no deletion is known: a lifecycle rule took what was here
-        note = record_expiration(note, look, context.now())
-    if look.sequencer < entry.last_deletion:
-        note = replace(note, deleted_versions=note.with_deleted(agreement))
-    await context.write(entry, note)
-    if now_here is None or not later:
-        return _echo("learnt late")
-    # What is here was written over it, and may have been taken for a conflict.
-    again = SyncRequest(look.key, Cause.FINDER, first_sent=look.first_sent, full_check=True, reason="learnt late")
-    return replace(_echo("learnt late"), follow_up=again)
+    superseded = is_superseded(entry, request, local)
+    former = None
+    if not superseded or gone_since(entry, request, local):
+        former = await _former_head(context, request)
+    remote = None if superseded else await context.remote.head(request.key)
+    state = LateEchoState(
+        entry,
+        request,
+        local,
+        former.stamp.version if former is not None and former.stamp is not None else None,
+        context.observe_remote(remote, entry) if remote is not None else None,
+        context.settings.events is not Events.CREATE,
+    )
+    case = classify_late_echo(state)
+    if case is LateEcho.FORMER_VERSION and former is not None:
+        return await _handle_former_version(context, state, former)
+    return await _HANDLERS[case](context, state)
+
+
+async def _handle_former_version(context: SyncContext, state: LateEchoState, former: ObjectHead) -> SyncResult:
+    entry = state.entry
+    if state.known is not None:
+        deleted = SyncedVersion(state.known, CopyState(former.etag, former.modified), CopyState(""))
+        await _write_if_new(context, entry, replace(entry, deleted_versions=entry.with_deleted(deleted)))
+    return _echo("late: a later event was acted on")
+
+
+async def _handle_superseded(context: SyncContext, state: LateEchoState) -> SyncResult:
+    return _echo("late: a later event was acted on")
+
+
+async def _handle_gone_at_peer(context: SyncContext, state: LateEchoState) -> SyncResult:
+    return _echo("late: gone on the other side as well")
+
+
+async def _handle_replaced_at_peer(context: SyncContext, state: LateEchoState) -> SyncResult:
+    return _echo("late: the peer holds another version by now")
+
+
+async def _handle_deleted_unnamed(context: SyncContext, state: LateEchoState) -> SyncResult:
+    entry = state.entry
+    deleted = entry.with_deleted(_unnamed(context.side.peer, state.request.etag))
+    await _write_if_new(context, entry, replace(entry, deleted_versions=deleted))
+    return _echo("late: the peer holds another version by now")
+
+
+async def _handle_copy_of_synced(context: SyncContext, state: LateEchoState) -> SyncResult:
+    await _write_if_new(context, state.entry, record_first_arrival(state.entry, state.request))
+    return _echo("late: one of its copies")
+
+
+async def _handle_rewritten(context: SyncContext, state: LateEchoState) -> SyncResult:
+    entry, local = state.entry, state.local
+    if local is None or entry.synced is None:
+        raise ValueError("a rewritten version is the current and the synced one")
+    first = record_first_arrival(entry, state.request)
+    return await _delete_both(context, state.request, first, local, entry.synced.version)
+
+
+async def _handle_before_synced(context: SyncContext, state: LateEchoState) -> SyncResult:
+    former = synced_then(state, _remote(state))
+    await context.write(state.entry, record_earlier_version(state.entry, former, state.request))
+    return _echo("late: it came before what was agreed since")
+
+
+async def _handle_deleted_before_echo(context: SyncContext, state: LateEchoState) -> SyncResult:
+    remote = _remote(state)
+    proven = replace(state.entry, synced=synced_then(state, remote))
+    await actions.delete_remote(
+        context, state.request, before=state.entry, entry=proven, etag=remote.head.etag, by_user=False
+    )
+    return SyncResult(Outcome.DELETED, "deleted here before its echo came")
+
+
+async def _handle_expired_since(context: SyncContext, state: LateEchoState) -> SyncResult:
+    learnt = _learn(context, state)
+    await context.write(state.entry, record_expiration(learnt, state.request, context.now()))
+    return _echo("learnt late")
+
+
+async def _handle_learnt(context: SyncContext, state: LateEchoState) -> SyncResult:
+    await context.write(state.entry, _learn(context, state))
+    return _echo("learnt late")
+
+
+async def _handle_learnt_replaced(context: SyncContext, state: LateEchoState) -> SyncResult:
+    await context.write(state.entry, _learn(context, state))
+    request = state.request
+    check = SyncRequest(request.key, Cause.FINDER, first_sent=request.first_sent, full_check=True, reason="learnt late")
+    return replace(_echo("learnt late"), follow_up=check)
+
+
+_HANDLERS = {
+    LateEcho.SUPERSEDED: _handle_superseded,
+    LateEcho.FORMER_VERSION: _handle_superseded,
+    LateEcho.GONE_AT_PEER: _handle_gone_at_peer,
+    LateEcho.REPLACED_AT_PEER: _handle_replaced_at_peer,
+    LateEcho.DELETED_UNNAMED: _handle_deleted_unnamed,
+    LateEcho.COPY_OF_SYNCED: _handle_copy_of_synced,
+    LateEcho.REWRITTEN: _handle_rewritten,
+    LateEcho.BEFORE_SYNCED: _handle_before_synced,
+    LateEcho.DELETED_BEFORE_ECHO: _handle_deleted_before_echo,
+    LateEcho.EXPIRED_SINCE: _handle_expired_since,
+    LateEcho.LEARNT: _handle_learnt,
+    LateEcho.LEARNT_REPLACED: _handle_learnt_replaced,
+}
+
+
+def _learn(context: SyncContext, state: LateEchoState) -> LedgerEntry:
+    """Return the entry with the echo's version as the synced one, and as deleted if a user deleted it since."""
+    synced = synced_then(state, _remote(state))
+    learnt = record_synced(state.entry, synced, state.request, context.now())
+    if state.request.sequencer < state.entry.last_deletion:
+        return replace(learnt, deleted_versions=learnt.with_deleted(synced))
+    return learnt
+
+
+def _remote(state: LateEchoState) -> ObservedVersion:
+    if state.remote is None:
+        raise ValueError("the case needs the peer's object")
+    return state.remote
+
+
+async def _write_if_new(context: SyncContext, before: LedgerEntry, after: LedgerEntry) -> None:
+    if after != before:
+        await context.write(before, after)

@@ -1,108 +1,105 @@
-"""The quiet path: a user's event on a key that nobody contests: one GET, one conditional write, one ledger write.
+"""Handle a user's event on a key without conflict: one GET, one conditional write, one ledger write.
 
-What the ledger believes of the remote side is the write's condition; when it does not hold, or anything else is
-unusual, the answer is a careful look, later.
+What the ledger knows of the remote side is the write's condition. When it does not hold, or anything else is unusual,
+a full check follows.
 """
 
 from __future__ import annotations
 
 from dualsync.runtime.log import Outcome
 from dualsync.runtime.messages.sync_request import SyncRequest
-from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Precondition
 from dualsync.runtime.settings import Events
+from dualsync.runtime.sync import actions
 from dualsync.runtime.sync.context import SyncContext, SyncResult
 from dualsync.runtime.sync.ledger_updates import (
     record_expiration,
     record_late_creation,
-    record_synced,
-    record_tombstone,
     record_user_deletion,
 )
 
 
-async def copy_created(context: SyncContext, look: SyncRequest, entry: LedgerEntry) -> SyncResult:
-    """A user wrote: the object that is there now travels, if it is a user's. Raises `PreconditionFailedError`,
-    `ConcurrentWriteError`, `RetryableError`."""
-    reading = await context.local.read(look.key)
-    if reading is None:
+async def copy_created(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> SyncResult:
+    """Copy the object that is here now, if a user wrote it.
+
+    Raises `PreconditionFailedError`, `ConcurrentWriteError`, `RetryableError`.
+    """
+    reader = await context.local.read(request.key)
+    if reader is None:
         return SyncResult(Outcome.SKIPPED, "gone again: its deletion's own event will say so")
     try:
-        local = context.observe_local(reading.head, entry, look)
+        local = context.observe_local(reader.head, entry, request)
         if entry.synced is not None and local.version == entry.synced.version:
             return SyncResult(Outcome.SKIPPED, "both sides hold this version already")
         if local.is_replica:
             return SyncResult(Outcome.SKIPPED, "replaced by the peer's version since: a replica is never copied back")
         believed = entry.expected_remote
         condition = MUST_NOT_EXIST if believed is None else Precondition(believed.etag)
-        stamp = context.stamp(look.key, local.version, local.head.size)
-        written = await context.copier.copy(context.push_route, reading, look.key, stamp, condition)
+        await actions.push(context, request, before=entry, entry=entry, local=local, reader=reader, condition=condition)
     finally:
-        await reading.close()
-    agreement = SyncedVersion(local.version, CopyState(local.head.etag, local.head.modified), CopyState(written.etag))
-    await context.write_synced(entry, record_synced(entry, agreement, look, context.now()))
+        await reader.close()
     return SyncResult(Outcome.COPIED, bytes=local.head.size)
 
 
-async def propagate_deletion(context: SyncContext, look: SyncRequest, entry: LedgerEntry) -> SyncResult | None:
-    """A user deleted: applied at the peer only if the object is still gone and the ledger proves that both held it.
+async def propagate_deletion(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> SyncResult | None:
+    """Delete at the peer what a user deleted here, if it is still gone and the ledger proves that both sides held it.
 
-
-    None means: not quiet, look carefully now. Raises `PreconditionFailedError`, `ConcurrentWriteError`,
+    Returns None if a full check is needed. Raises `PreconditionFailedError`, `ConcurrentWriteError`,
     `RetryableError`.
     """
-    seen = await context.local.head(look.key)
-    if seen is not None:
-        local = context.observe_local(seen, entry, look)
+    head = await context.local.head(request.key)
+    if head is not None:
+        local = context.observe_local(head, entry, request)
         if entry.synced is None or local.version != entry.synced.version:
             return None
-        noted = record_user_deletion(entry, look, context.now(), present=True)
+        updated = record_user_deletion(entry, request, context.now(), present=True)
         travels = context.settings.events is not Events.CREATE
-        if noted.rewritten_after_deletion and travels:
+        if updated.rewritten_after_deletion and travels:
             return None
-        if entry.last_deletion < noted.last_deletion and travels:
-            await context.write(entry, noted)
+        if entry.last_deletion < updated.last_deletion and travels:
+            await context.write(entry, updated)
         return SyncResult(Outcome.SKIPPED, "a former version was removed: the current one is the agreed one")
     if context.settings.events is Events.CREATE:
         return SyncResult(Outcome.SKIPPED, "deletions do not travel (events=Create)")
     # What expired here is kept there until a user here deletes the key. To clear away old versions is no deletion.
-    proof = entry.synced or (None if look.version_removed else entry.expired)
+    proof = entry.synced or (None if request.version_removed else entry.expired)
     if proof is None and entry.expired is not None:
         return SyncResult(Outcome.SKIPPED, "a version that had expired was removed: kept at the peer")
     if proof is None and not entry.revision:
         return None  # never heard of, or the ledger was lost: a copy of ours at the peer would be the proof
     if proof is None:
-        # Nothing says that the peer holds it. An unrecorded write under way will find this note and look again; a
-        # late echo will bring the proof.
-        await context.write(entry, record_user_deletion(entry, look, context.now()))
+        # Nothing proves that the peer holds it. An unrecorded write under way finds this entry and checks again; a
+        # late echo brings the proof.
+        await context.write(entry, record_user_deletion(entry, request, context.now()))
         return SyncResult(Outcome.SKIPPED, "deleted before the peer had it, as far as is known")
-    await context.remote.delete(look.key, Precondition(proof.remote.etag))
-    await context.write(entry, record_tombstone(entry, look, context.now(), by_user=True))
+    await actions.delete_remote(context, request, before=entry, entry=entry, etag=proof.remote.etag, by_user=True)
     return SyncResult(Outcome.DELETED)
 
 
-async def handle_expiration(context: SyncContext, look: SyncRequest, entry: LedgerEntry) -> SyncResult:
-    """A lifecycle rule took the object and the peer keeps its own."""
-    if await context.local.head(look.key) is not None:
+async def handle_expiration(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> SyncResult:
+    """Record that a lifecycle rule removed the object here; the peer keeps its own."""
+    if await context.local.head(request.key) is not None:
         return SyncResult(Outcome.SKIPPED, "written again since it expired")
-    if entry.sequencer < look.sequencer or not look.sequencer:
-        await context.write(entry, record_expiration(entry, look, context.now()))
+    if entry.sequencer < request.sequencer or not request.sequencer:
+        await context.write(entry, record_expiration(entry, request, context.now()))
     return SyncResult(Outcome.SKIPPED, "expired by a lifecycle rule: kept at the peer")
 
 
 async def acknowledge_stale(
-    context: SyncContext, look: SyncRequest, entry: LedgerEntry, *, deletion: bool
+    context: SyncContext, request: SyncRequest, entry: LedgerEntry, *, deletion: bool
 ) -> SyncResult | None:
-    """An event older than what was acted on. A deletion still says that what had arrived before it was deleted.
+    """Acknowledge an event older than what was acted on, after recording what it still proves.
 
-    None means: look carefully, what is here now was written again after that deletion.
+    A deletion still proves that what had arrived before it was deleted. Returns None if a full check is needed: what is
+    here now was written again after that deletion.
     """
-    if deletion and entry.last_deletion < look.sequencer and context.settings.events is not Events.CREATE:
-        noted = record_user_deletion(entry, look, context.now(), here=True)
-        if noted.rewritten_after_deletion:
+    if deletion and entry.last_deletion < request.sequencer and context.settings.events is not Events.CREATE:
+        updated = record_user_deletion(entry, request, context.now(), here=True)
+        if updated.rewritten_after_deletion:
             return None
-        if noted != entry:
-            await context.write(entry, noted)
-    elif not deletion and (known := record_late_creation(entry, look)) != entry:
+        if updated != entry:
+            await context.write(entry, updated)
+    elif not deletion and (known := record_late_creation(entry, request)) != entry:
         await context.write(entry, known)
     return SyncResult(Outcome.SKIPPED, "stale: a later event of this key was acted on")

@@ -1,9 +1,9 @@
-"""Giant objects: their parts are messages, so that the whole fleet carries them.
+"""Copy giant objects by the whole fleet: their parts are messages.
 
-The look that wants the object written begins the upload, sends the messages, and comes again every few minutes: it sees
-whether anything moves, and sends anew what may have been lost. Whoever puts the last part sends that look at once.
-Nothing is decided here: each look decides anew, and the one that finds all parts there completes the upload, under its
-own condition. S3 completes an upload once.
+The request that wants the object written begins the upload, sends one message per range of parts, and is repeated every
+few minutes: it checks whether parts arrive and sends lost messages again. The worker that uploads the last part sends
+that request at once. Nothing is decided here: each repetition decides again, and the one that finds all parts completes
+the upload under its own condition. S3 completes an upload once.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ from dualsync.runtime.transfer.multipart import (
 from dualsync.runtime.transfer.upload_record import UploadRecord, record_id
 
 WATCH_SECONDS = 300
-"""Between two looks at an upload under way."""
+"""Seconds between two checks of an upload under way."""
 STALL_SECONDS = 900
-"""Without any progress for so long, messages for what is missing are sent again; then for twice as long, and so on:
+"""Seconds without progress after which messages for missing parts are sent again. The interval doubles each time, as
 the queue may only be long."""
 PART_REQUESTS_AT_ONCE = 4
 """Messages of parts that one process works on at a time: with the parts of each, 128 MiB are in memory."""
 MAX_STALLS = 7
-"""So often; then nothing has moved for more than a day, and a person must see why."""
+"""How often messages are sent again; then there was no progress for more than a day, and an operator must act."""
 
 
-async def watch_upload(context: SyncContext, look: SyncRequest, under: UploadInProgressError) -> SyncResult:
-    """An upload that is not all there: see that its parts are on their way, and look again later.
+async def watch_upload(context: SyncContext, request: SyncRequest, under: UploadInProgressError) -> SyncResult:
+    """Check that the missing parts of an upload are on their way, and repeat the request later.
 
     Raises `PermanentError` when nothing has moved for too long, and `RetryableError`.
     """
     upload, now = under.upload, context.now()
     if not upload.requests_sent:
-        await _send(context, look, under, now)
+        await _send(context, request, under, now)
     elif under.present != upload.parts:
         await _note(context, upload, replace(upload, parts=under.present, last_progress=now, stalls=0))
     elif now - upload.last_progress >= STALL_SECONDS << upload.stalls:
@@ -60,29 +60,35 @@ async def watch_upload(context: SyncContext, look: SyncRequest, under: UploadInP
             raise PermanentError(
                 "stuck", f"{under.present} of {upload.count} parts, and none more for {now - upload.last_progress} s"
             )
-        context.log.line("WARNING", "parts", key=look.key, present=under.present, of=upload.count, stalls=upload.stalls)
+        context.log.line(
+            "WARNING", "parts", key=request.key, present=under.present, of=upload.count, stalls=upload.stalls
+        )
         await _note(context, upload, replace(upload, stalls=upload.stalls + 1))
         await _queue(context, under, now)
     reason = f"in parts: {under.present} of {upload.count} are there"
     return SyncResult(
         Outcome.POSTPONED,
         reason,
-        follow_up=replace(look.retry_after_error(reason), first_sent=float(now)),
+        follow_up=replace(request.retry_after_error(reason), first_sent=float(now)),
         delay=WATCH_SECONDS,
     )
 
 
-async def _send(context: SyncContext, look: SyncRequest, under: UploadInProgressError, now: int) -> None:
-    """First the note of who is to be called at the end, then the messages, then that they were sent: who dies in
-    between leaves a look that sends them again."""
-    told = replace(under.upload, request=sync_request_codec.encode_fields(look), parts=under.present, last_progress=now)
+async def _send(context: SyncContext, request: SyncRequest, under: UploadInProgressError, now: int) -> None:
+    """Record the request to repeat at the end, send the messages, then record that they were sent.
+
+    A worker that stops in between leaves a request that sends them again.
+    """
+    told = replace(
+        under.upload, request=sync_request_codec.encode_fields(request), parts=under.present, last_progress=now
+    )
     if await _note(context, under.upload, told):
         await _queue(context, under, now)
         await _note(context, told, replace(told, requests_sent=now))
 
 
 async def _note(context: SyncContext, before: UploadRecord, after: UploadRecord) -> bool:
-    """False: another look has noted something, and sees to it."""
+    """Replace the upload's record. Returns False if another request has replaced it, and continues the upload."""
     try:
         await context.ledger.claim(upload_record_codec.encode(after), upload_record_codec.encode(before))
     except PreconditionFailedError:
@@ -92,34 +98,34 @@ async def _note(context: SyncContext, before: UploadRecord, after: UploadRecord)
 
 async def _queue(context: SyncContext, under: UploadInProgressError, now: int) -> None:
     wanted = part_requests(under.upload, under.missing, context.copier.portion, float(now))
-    await context.queue.send([part_request_codec.encode(portion) for portion in wanted])
+    await context.queue.send([part_request_codec.encode(part) for part in wanted])
 
 
-async def carry_parts(context: SyncContext, portion: PartRequest) -> SyncResult:
+async def carry_parts(context: SyncContext, part: PartRequest) -> SyncResult:
     """Put the parts that a message names, as far as they are missing. Raises `RetryableError`, `PermanentError`."""
-    record = await context.ledger.get_record(UPLOAD, record_id(portion.route, portion.target_key))
+    record = await context.ledger.get_record(UPLOAD, record_id(part.route, part.target_key))
     upload = None if record is None else upload_record_codec.decode(record)
-    if upload is None or upload.upload_id != portion.upload_id:
-        return SyncResult(Outcome.SKIPPED, "its upload is no more: whoever ended it has looked, or will")
+    if upload is None or upload.upload_id != part.upload_id:
+        return SyncResult(Outcome.SKIPPED, "its upload has ended")
     route = context.route_named(upload.route)
     carrier = MultipartCopier(route, context.ledger, context.copier.parallel)
     try:
-        listed = await route.target.list_parts(upload.target_key, upload.upload_id, portion.first, portion.last) or ()
+        listed = await route.target.list_parts(upload.target_key, upload.upload_id, part.first, part.last) or ()
         there = upload.present(listed)
-        missing = [n for n in range(portion.first, min(portion.last, upload.count) + 1) if n not in there]
+        missing = [n for n in range(part.first, min(part.last, upload.count) + 1) if n not in there]
         await carrier.carry(upload, missing)
         present = upload.present(await route.target.list_parts(upload.target_key, upload.upload_id) or ())
     except SourceChangedError:
-        return SyncResult(Outcome.SKIPPED, "its source was replaced or deleted: that event looks for itself")
+        return SyncResult(Outcome.SKIPPED, "its source was replaced or deleted: that event is handled on its own")
     except UploadGoneError:
         return SyncResult(Outcome.SKIPPED, "its upload was ended meanwhile")
     except ChecksumUnsupportedError as e:
         await carrier.plainly(upload)
-        return SyncResult(Outcome.SKIPPED, f"its upload begins anew: {e}")
+        return SyncResult(Outcome.SKIPPED, f"its upload begins again: {e}")
     except ChecksumMismatchError as e:
-        if portion.attempt < CORRUPT_ATTEMPTS:
+        if part.attempt < CORRUPT_ATTEMPTS:
             raise
-        return SyncResult(Outcome.SKIPPED, f"left to the look that watches: {e}")
+        return SyncResult(Outcome.SKIPPED, f"left to the request that watches the upload: {e}")
     carried = sum(end - start for start, end in map(upload.span, missing))
     if len(present) < upload.count or not upload.request:
         return SyncResult(Outcome.CARRIED, f"{len(present)} of {upload.count} parts are there", bytes=carried)

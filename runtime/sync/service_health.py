@@ -1,4 +1,4 @@
-"""Whether the services answer, as the worker meets them."""
+"""Count requests that no service answered."""
 
 from __future__ import annotations
 

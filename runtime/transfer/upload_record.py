@@ -1,4 +1,4 @@
-"""A multipart upload under way: what is noted of it in the ledger, so that any worker can go on with it."""
+"""Represent a multipart upload under way, as the ledger records it, so that any worker can continue it."""
 
 from __future__ import annotations
 
@@ -11,47 +11,59 @@ from dualsync.runtime.model.objects import Part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadRecord:
-    """An upload of `key` as the route's source shows it, to be written as `to`.
+    """An upload under way.
 
-    What is copied (`etag`, `size`, `stamp`, `attributes`) and how (`length` of all parts but the last; bytes) must be
-    the same for an upload to be gone on with. `id` is S3's, `begun` in seconds since the epoch, `checksum` what the
-    store was told to see to (`StartedUpload`; a record of an upload that can't have any keeps the next one from
-    trying), and
-    `corrupt` how often it did not arrive whole. The rest is of giants,
-    whose parts are messages: `sent` is when they were sent (0: not yet), `parts` how many were there at `moved`,
-    `stalls` how often nothing had moved since, and `look` the fields of the look that asks for all this.
+    The fields from `etag` to `attributes` must be the same for an upload to be continued. The fields from
+    `requests_sent` are used for giant objects only, whose parts are messages.
     """
 
     route: str
+    """From which bucket to which, for example `local>remote`."""
     key: str
+    """Key of the source."""
     target_key: str
+    """Key that the upload writes."""
     etag: str = ""
+    """ETag of the source."""
     size: int = 0
+    """Bytes of the source."""
     part_length: int = 1
+    """Bytes of each part but the last."""
     stamp: str = ""
+    """The replica's stamp as text."""
     attributes: str = ""
+    """Digest of the replica's attributes."""
     upload_id: str = ""
+    """S3's id of the upload; empty before it was started."""
     started: int = 0
+    """When it was started, seconds since the epoch."""
     checksum: str = ""
+    """The checksum that the store verifies (`StartedUpload`). A record without one keeps later uploads from trying."""
     checksum_failures: int = 0
+    """How often the content did not arrive whole."""
     requests_sent: int = 0
+    """When the part requests were sent, seconds since the epoch; 0 before."""
     parts: int = 0
+    """How many parts were there at `last_progress`."""
     last_progress: int = 0
+    """When the number of parts last grew, seconds since the epoch."""
     stalls: int = 0
+    """How often there was no progress since."""
     request: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the sync request that wants the object written."""
 
     @property
     def count(self) -> int:
-        """Of how many parts it consists."""
+        """Return the number of its parts."""
         return -(-self.size // self.part_length)
 
     def span(self, number: int) -> tuple[int, int]:
-        """From which byte to which (exclusive) part `number` (from 1) goes."""
+        """Return the first byte and the end (exclusive) of part `number`, counted from 1."""
         start = (number - 1) * self.part_length
         return start, min(start + self.part_length, self.size)
 
     def present(self, listed: Sequence[Part]) -> dict[int, Part]:
-        """Of the parts that S3 lists those that are right, by number."""
+        """Return those of the parts that S3 lists which have the right length, by number."""
         found = {}
         for part in listed:
             start, end = self.span(part.number)
@@ -60,7 +72,7 @@ class UploadRecord:
         return found
 
     def missing(self, present: Mapping[int, Part]) -> list[int]:
-        """The numbers of the parts that are not there."""
+        """Return the numbers of the parts that are not there."""
         return [number for number in range(1, self.count + 1) if number not in present]
 
     def is_of(self, other: UploadRecord) -> bool:
@@ -83,5 +95,5 @@ class UploadRecord:
 
 
 def record_id(route: str, to: str) -> str:
-    """The id of the record of an upload on `route` to the key `to`."""
+    """Return the id of the record of an upload on `route` to the key `to`."""
     return f"{route}/{to}"

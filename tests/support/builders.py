@@ -12,7 +12,6 @@ from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVe
 from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.settings import Settings, SideName
 from dualsync.runtime.sync.context import SyncContext
-from dualsync.runtime.sync.handler import MessageHandler
 from dualsync.runtime.sync.service_health import ServiceHealth
 from dualsync.runtime.transfer.copier import Copier
 from tests.support.fakes.bucket import FakeBucket
@@ -23,6 +22,7 @@ from tests.support.fakes.notification import Event, body
 from tests.support.fakes.parallel import Serial
 from tests.support.fakes.queue import Broker, FakeMessage, FakeQueue
 from tests.support.fakes.store import Store, Versioning
+from tests.support.handlers import handler_of
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 DEDICATED = "AIDADEDICATEDUSERCN00"
@@ -139,7 +139,7 @@ class Side:
             log=self.log,
         )
         self.health = ServiceHealth()
-        self.worker = MessageHandler(self.context, health=self.health)
+        self.worker = handler_of(self.context, health=self.health)
 
     def message(self, text: str) -> FakeMessage:
         """Sent and received."""

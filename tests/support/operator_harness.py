@@ -39,6 +39,7 @@ from tests.support.fakes.notification import body
 from tests.support.fakes.parallel import Serial
 from tests.support.fakes.queue import Broker, FakeQueue
 from tests.support.fakes.store import Store, Versioning
+from tests.support.handlers import handler_of
 from tests.unit.runtime.service.test_operator_controls import Lines
 
 OPERATOR = "AIDAOPERATOR"
@@ -296,7 +297,7 @@ class Operator:
             principals=Principals(frozenset(values.own_user_ids), "AROAWORKER"),
             log=vitals,
         )
-        self.workers[name] = MessageHandler(context)
+        self.workers[name] = handler_of(context)
 
     @property
     def cn(self) -> Side:

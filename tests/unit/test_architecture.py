@@ -114,6 +114,34 @@ def test_the_core_has_no_vendor_no_clock_and_no_environment(file: Path) -> None:
     assert not tops(file) & (VENDORS | WORLD)
 
 
+ACTIONS = RUNTIME / "sync" / "actions.py"
+"""The only module of the core that writes or deletes objects."""
+NOT_BUCKETS = {"ledger", "_ledger", "queue", "_queue"}
+"""What else has a `put` or a `delete`."""
+
+
+def effects(file: Path) -> Iterator[str]:
+    """Each call that writes or deletes an object, as `context.local.delete`."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        owner, call = node.func.value, node.func.attr
+        of = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
+        if (call in {"put", "delete", "complete_upload"} and of not in NOT_BUCKETS) or (of, call) == ("copier", "copy"):
+            yield ast.unparse(node.func)
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in files("runtime") if part(f) in {"sync", "finder", "service"} and f != ACTIONS], ids=name
+)
+def test_only_actions_write_and_delete_objects(file: Path) -> None:
+    assert list(effects(file)) == []
+
+
+def test_actions_have_every_effect() -> None:
+    assert set(effects(ACTIONS)) == {"context.local.delete", "context.remote.delete", "context.copier.copy"}
+
+
 @pytest.mark.parametrize("file", files("components"), ids=name)
 def test_components_share_only_settings_and_log_fields_with_the_runtime(file: Path) -> None:
     known = {m for m in imports(file) if m.startswith(PACKAGE)}

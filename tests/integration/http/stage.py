@@ -19,11 +19,11 @@ from dualsync.runtime.model.records import DELETION_APPROVAL, Record
 from dualsync.runtime.platform import LoopParallel
 from dualsync.runtime.settings import ConflictPolicy, Settings, SideName, variable
 from dualsync.runtime.sync.context import SyncContext
-from dualsync.runtime.sync.handler import MessageHandler
 from tests.integration.http.cloud import StoryClock
 from tests.integration.http.side import HttpSide, People
 from tests.simulation.histories.world import Silent, finder_of
 from tests.simulation.scenarios.stage import ScenarioError, equal
+from tests.support.handlers import handler_of
 
 SIDES = tuple(SideName)
 MANY = 400
@@ -176,7 +176,7 @@ class HttpStage:
                 context = self.contexts[name]
                 for message in await context.queue.receive(10, 0):
                     busy = True
-                    await MessageHandler(context).process(message)
+                    await handler_of(context).process(message)
             if not busy:
                 return
         raise ScenarioError("never at rest")

@@ -17,7 +17,6 @@ from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.sync.context import SyncContext
-from dualsync.runtime.sync.handler import MessageHandler
 from dualsync.runtime.transfer.stale_uploads import ABANDONED_SECONDS, sessions_of
 from sandbox.cloud.accounts import ACCOUNTS
 from tests.integration.http.cloud import StoryClock
@@ -25,6 +24,7 @@ from tests.integration.http.side import EVERYTHING, People, Person
 from tests.integration.http.stage import HttpStage
 from tests.simulation.histories.world import sweep_of
 from tests.support.fakes.gate import Killed
+from tests.support.handlers import handler_of
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 MIB = 1 << 20
@@ -101,7 +101,7 @@ class Play:
         while messages and (received := await context.queue.receive(1, 0)):
             messages -= 1
             try:
-                await MessageHandler(context).process(received[0])
+                await handler_of(context).process(received[0])
             except Killed:
                 await context.queue.extend(received[0], 0)  # as when its visibility ends
                 return

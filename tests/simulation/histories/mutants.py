@@ -23,7 +23,6 @@ from dualsync.runtime.model.origin_version import OriginVersion, Stamp
 from dualsync.runtime.sync import fast_path, fleet_upload, full_sync, handler
 from dualsync.runtime.sync.context import SyncContext, SyncResult
 from dualsync.runtime.sync.decision import Action, Decision, KeyState, decide
-from dualsync.runtime.sync.handler import MessageHandler
 from dualsync.runtime.transfer.multipart import UploadInProgressError
 from dualsync.runtime.transfer.upload_record import UploadRecord
 from tests.simulation.histories.plan import History
@@ -33,6 +32,7 @@ from tests.simulation.histories.world import Processor, Searcher, SimulatedWorld
 from tests.support.fakes.bucket import FakeBucket, FakeObjectReader
 from tests.support.fakes.ledger import FakeLedger
 from tests.support.fakes.queue import FakeMessage, FakeQueue
+from tests.support.handlers import handler_of
 
 
 class Proxy:
@@ -173,7 +173,7 @@ class AcknowledgesFirst:
 
     async def process(self, message: FakeMessage) -> None:
         await self.context.queue.delete([message])
-        await MessageHandler(self.context).process(message)
+        await handler_of(self.context).process(message)
 
 
 # -- replaced functions of the core
@@ -257,7 +257,7 @@ class Mutant:
     name: str
     context: ChangeContext = same
     finder_context: ChangeContext = same
-    make: Callable[[SyncContext], Processor] = MessageHandler
+    make: Callable[[SyncContext], Processor] = handler_of
     patches: Sequence[tuple[object, str, object]] = field(default_factory=tuple)
 
     def run(self, history: History) -> Outcomes:

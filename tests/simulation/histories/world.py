@@ -17,7 +17,6 @@ from dualsync.runtime.ports import Parallel
 from dualsync.runtime.service.peer_credential import GuardStatus, wait_for_peer
 from dualsync.runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName, variable
 from dualsync.runtime.sync.context import SyncContext
-from dualsync.runtime.sync.handler import MessageHandler
 from dualsync.runtime.transfer.copier import Copier
 from dualsync.runtime.transfer.stale_uploads import StaleUploadSweep
 from tests.simulation.histories.plan import KEYS, SIDES, Modes
@@ -29,6 +28,7 @@ from tests.support.fakes.ledger import FakeLedger, Table
 from tests.support.fakes.parallel import Serial
 from tests.support.fakes.queue import Broker, FakeMessage, FakeQueue
 from tests.support.fakes.store import Store, Versioning
+from tests.support.handlers import handler_of
 
 REGIONS = {"cn": "cn-north-1", "global": "us-west-2"}
 DEDICATED = {"cn": "AIDADEDICATEDUSERCN00", "global": "AIDADEDICATEDUSERGL00"}
@@ -208,7 +208,7 @@ async def find(world: SimulatedWorld, make: MakeFinder, side: str) -> bool:
 
 def real_worker(world: SimulatedWorld, side: str) -> Processor:
     """The code that runs in the cloud."""
-    return MessageHandler(world.context(side))
+    return handler_of(world.context(side))
 
 
 def real_finder(world: SimulatedWorld, side: str) -> Searcher:

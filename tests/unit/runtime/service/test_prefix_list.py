@@ -32,6 +32,7 @@ from tests.support.builders import PEERS_USER, USER, Journal, Lines, Side, setti
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.gate import run
 from tests.support.fakes.notification import body
+from tests.support.handlers import handler_of
 
 FILE = "lists/synchronised.txt"
 
@@ -179,7 +180,7 @@ def test_it_looks_again_by_and_by_and_sooner_while_there_is_none() -> None:
 
 
 def worker(side: Side, *prefixes: str) -> MessageHandler:
-    return MessageHandler(side.context, covers=KeyFilter.of(prefixes).covers)
+    return handler_of(side.context, covers=KeyFilter.of(prefixes).covers)
 
 
 def test_a_worker_leaves_what_the_list_does_not_name() -> None:

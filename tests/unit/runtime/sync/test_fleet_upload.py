@@ -16,13 +16,13 @@ from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.model.objects import Part
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.sync.fleet_upload import MAX_STALLS, STALL_SECONDS, WATCH_SECONDS, part_requests
-from dualsync.runtime.sync.handler import MessageHandler
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
 from tests.support.builders import USER, Journal, Side, settings
 from tests.support.fakes.gate import Step, kill, run, stepping_gate
 from tests.support.fakes.notification import body
 from tests.support.fakes.queue import Letter
+from tests.support.handlers import handler_of
 
 LENGTH = 8
 CONTENT = b"eight by" * 3 + b"four"
@@ -292,7 +292,7 @@ def test_a_process_carries_few_portions_at_a_time() -> None:
         return await read(key, start, end, etag)
 
     async def all_at_once() -> None:
-        worker = MessageHandler(w.context, lanes=asyncio.Semaphore(2))
+        worker = handler_of(w.context, part_slots=asyncio.Semaphore(2))
         messages = [m for letter in w.parts() if (m := w.broker.take(letter)) is not None]
         await asyncio.gather(*map(worker.process, messages))
 

@@ -1,0 +1,147 @@
+"""Classify an echo whose version is no longer the current one here: it was deleted or replaced before it was read.
+
+Pure: `classify_late_echo` is a truth table read from top to bottom; `tests/unit/runtime/sync/test_late_echo.py` names
+each row. Why each case matters: docs/decisions/2026-11-23-consistency-rules.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dualsync.runtime.messages.sync_request import SyncRequest
+from dualsync.runtime.model.identify import matches_copy
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.objects import ObjectHead
+from dualsync.runtime.model.origin_version import OriginVersion
+from dualsync.runtime.sync.decision import ObservedVersion
+from dualsync.runtime.sync.ledger_updates import record_first_arrival, was_current_in_between
+
+
+class LateEcho(StrEnum):
+    """What a late echo means for the ledger and the buckets."""
+
+    SUPERSEDED = "superseded"
+    """A later event was acted on: nothing to learn."""
+    FORMER_VERSION = "former version"
+    """A later event was acted on, but the version still exists under its id: if a user brings it back, it must be
+    known as one that was deleted."""
+    GONE_AT_PEER = "gone at the peer"
+    """The peer holds nothing any more."""
+    REPLACED_AT_PEER = "replaced at the peer"
+    """The peer holds another version by now."""
+    DELETED_UNNAMED = "deleted unnamed"
+    """The peer holds another version by now, and a user deleted the echo's version here before it could be named: only
+    its ETag is remembered."""
+    COPY_OF_SYNCED = "copy of the synced version"
+    """An earlier copy of the synced version, which arrived more than once."""
+    REWRITTEN = "rewritten after deletion"
+    """As `COPY_OF_SYNCED`, and a user deleted that earlier copy: the later one must go."""
+    BEFORE_SYNCED = "before the synced version"
+    """It was here before the synced version arrived."""
+    DELETED_BEFORE_ECHO = "deleted before its echo"
+    """A user deleted it here, and that deletion waited for the proof that the peer holds the same version."""
+    EXPIRED_SINCE = "expired since"
+    """It is gone, and no deletion by a user is known: a lifecycle rule removed it."""
+    LEARNT = "learnt"
+    """It was synced at that time: the newest that the ledger can know."""
+    LEARNT_REPLACED = "learnt, replaced since"
+    """As `LEARNT`, and what is here now replaced it. That may have been taken for a conflict: check the key again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LateEchoState:
+    """All that the classification depends on."""
+
+    entry: LedgerEntry
+    """The ledger's entry of the key."""
+    request: SyncRequest
+    """The echo."""
+    local: ObjectHead | None
+    """The current object here, which is not the echo's."""
+    known: OriginVersion | None
+    """The echo's version as its own stamp names it, where a HEAD of the version id still shows it."""
+    remote: ObservedVersion | None
+    """The current object at the peer."""
+    deletions_travel: bool
+    """False if only creations are synchronised."""
+
+
+def classify_late_echo(state: LateEchoState) -> LateEcho:
+    """Return the case. Cases that need no HEAD of the peer come first."""
+    entry, request, local, known, remote = state.entry, state.request, state.local, state.known, state.remote
+    if is_superseded(entry, request, local):
+        # Only on a versioned bucket the version can come back.
+        return (
+            LateEcho.FORMER_VERSION if known is not None and gone_since(entry, request, local) else LateEcho.SUPERSEDED
+        )
+    if remote is None:
+        return LateEcho.GONE_AT_PEER
+    deleted_later = request.sequencer < entry.last_deletion
+    if not _peer_holds_it(state, remote):
+        # No proof that both sides held it: a deletion of it here can not be applied at the peer.
+        return (
+            LateEcho.DELETED_UNNAMED if local is None and known is None and deleted_later else LateEcho.REPLACED_AT_PEER
+        )
+    if _is_later(entry, request) and _is_synced_since(entry, request):
+        if entry.synced is None or remote_version(state, remote) != entry.synced.version:
+            return LateEcho.BEFORE_SYNCED
+        rewritten = record_first_arrival(entry, request).rewritten_after_deletion
+        current = local is not None and matches_copy(local, entry.synced.local)
+        return LateEcho.REWRITTEN if rewritten and current else LateEcho.COPY_OF_SYNCED
+    if local is None and deleted_later and state.deletions_travel:
+        return LateEcho.DELETED_BEFORE_ECHO
+    if gone_since(entry, request, local):
+        return LateEcho.EXPIRED_SINCE
+    # What is here now was written over it: that write knew this version.
+    return LateEcho.LEARNT_REPLACED if local is not None and _is_later(entry, request) else LateEcho.LEARNT
+
+
+def remote_version(state: LateEchoState, remote: ObservedVersion) -> OriginVersion:
+    """Return the name of the version that the echo and the peer's bucket share."""
+    return state.known or remote.version
+
+
+def synced_then(state: LateEchoState, remote: ObservedVersion) -> SyncedVersion:
+    """Return what both sides held when the echo's version was here."""
+    there = CopyState(remote.head.etag, remote.head.modified)
+    return SyncedVersion(remote_version(state, remote), CopyState(state.request.etag), there)
+
+
+def is_superseded(entry: LedgerEntry, request: SyncRequest, local: ObjectHead | None) -> bool:
+    """Return True if a later event settled what the echo could prove."""
+    if not _is_later(entry, request):
+        return False
+    since = _is_synced_since(entry, request)
+    # What was deleted before the echo's event was another version.
+    deleted_since = gone_since(entry, request, local) and entry.deleted_at >= max(1, int(request.event_time))
+    return (since or deleted_since) and not (since and was_current_in_between(entry, request.sequencer))
+
+
+def gone_since(entry: LedgerEntry, request: SyncRequest, local: ObjectHead | None) -> bool:
+    """Return True if a later event is known, nothing is here, and no user's deletion explains that."""
+    return _is_later(entry, request) and local is None and entry.last_deletion < request.sequencer
+
+
+def is_rewrite_candidate(entry: LedgerEntry, request: SyncRequest, local: ObjectHead | None) -> bool:
+    """Return True if the echo may be that of the synced version's first copy, whose ETag is no digest: each copy has
+    another ETag then."""
+    return _is_later(entry, request) and _is_synced_since(entry, request) and local is not None and local.opaque
+
+
+def _is_later(entry: LedgerEntry, request: SyncRequest) -> bool:
+    return entry.sequencer > request.sequencer
+
+
+def _is_synced_since(entry: LedgerEntry, request: SyncRequest) -> bool:
+    return entry.synced is not None and not "" < entry.last_event < request.sequencer
+
+
+def _peer_holds_it(state: LateEchoState, remote: ObservedVersion) -> bool:
+    if state.known is None:
+        return not remote.is_replica and remote.head.etag == state.request.etag
+    if remote.version == state.known:
+        return True
+    # A restored version bears its old time at the peer, and no stamp.
+    shown = (remote.head.etag, remote.head.modified) == state.known.shown
+    return not remote.is_replica and remote.version.origin is state.known.origin and shown

@@ -1,0 +1,122 @@
+"""The table of late echoes: what an echo means whose version was deleted or replaced before the echo was read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.objects import ObjectHead
+from dualsync.runtime.model.origin_version import OriginVersion
+from dualsync.runtime.sync.decision import ObservedVersion
+from dualsync.runtime.sync.late_echo import LateEcho, LateEchoState, classify_late_echo
+from tests.support.builders import CN, GLOBAL, agreement
+
+ECHO = SyncRequest("k", Cause.CREATED, Actor.ECHO, sequencer="5", etag="e", event_time=1000.0)
+THEIRS = OriginVersion(GLOBAL, 990, "e")
+REMOTE = ObservedVersion(ObjectHead("e", 3, 990), THEIRS, False)
+OTHER = ObservedVersion(ObjectHead("x", 3, 1200), OriginVersion(GLOBAL, 1200, "x"), False)
+OURS = ObjectHead("mine", 3, 1100)
+NEWER = agreement(OriginVersion(CN, 1100, "mine"))
+"""A version of this side, synced after the echo's."""
+NOTHING = LedgerEntry("k")
+
+
+def synced(version: SyncedVersion, **fields: str) -> LedgerEntry:
+    return replace(LedgerEntry("k", revision=1, synced=version), **fields)  # type: ignore[arg-type]
+
+
+def state(
+    entry: LedgerEntry = NOTHING,
+    *,
+    local: ObjectHead | None = None,
+    known: OriginVersion | None = None,
+    remote: ObservedVersion | None = REMOTE,
+    deletions_travel: bool = True,
+) -> LateEchoState:
+    return LateEchoState(entry, ECHO, local, known, remote, deletions_travel)
+
+
+COPY = synced(SyncedVersion(THEIRS, CopyState("e2", 1100), CopyState("e", 990)), sequencer="9", last_event="9")
+"""A later copy of the echo's own version."""
+
+ROWS = {
+    "a later version was synced": (state(synced(NEWER, sequencer="9"), local=OURS), LateEcho.SUPERSEDED),
+    "a later deletion was recorded": (
+        state(replace(NOTHING, sequencer="9", deleted_at=1001)),
+        LateEcho.SUPERSEDED,
+    ),
+    "deleted later, and still there under its id": (
+        state(replace(NOTHING, sequencer="9", deleted_at=1001), known=THEIRS),
+        LateEcho.FORMER_VERSION,
+    ),
+    "what was deleted before the echo was another version": (
+        state(replace(NOTHING, sequencer="9", deleted_at=999)),
+        LateEcho.EXPIRED_SINCE,
+    ),
+    "nothing at the peer": (state(remote=None), LateEcho.GONE_AT_PEER),
+    "another version at the peer": (state(remote=OTHER), LateEcho.REPLACED_AT_PEER),
+    "another version at the peer, and a deletion here": (
+        state(replace(NOTHING, sequencer="6", last_deletion="6"), remote=OTHER),
+        LateEcho.DELETED_UNNAMED,
+    ),
+    "another version at the peer, a deletion here, and the name is known": (
+        state(replace(NOTHING, sequencer="6", last_deletion="6"), remote=OTHER, known=THEIRS),
+        LateEcho.REPLACED_AT_PEER,
+    ),
+    "a replica at the peer has no ETag to compare": (
+        state(remote=replace(REMOTE, is_replica=True)),
+        LateEcho.REPLACED_AT_PEER,
+    ),
+    "the stamp names what the peer holds, whatever its ETag here": (
+        state(known=OTHER.version, remote=OTHER),
+        LateEcho.LEARNT,
+    ),
+    "a restored version bears its old time at the peer": (
+        state(known=THEIRS.restored(1150), remote=REMOTE),
+        LateEcho.LEARNT,
+    ),
+    "it came before the synced version, after all else known": (
+        state(synced(NEWER, sequencer="9", last_event="8"), local=OURS),
+        LateEcho.BEFORE_SYNCED,
+    ),
+    "an earlier copy of the synced version": (
+        state(replace(COPY, last_event="8"), local=ObjectHead("e2", 3, 1100)),
+        LateEcho.COPY_OF_SYNCED,
+    ),
+    "an earlier copy, deleted by a user, and the later one is here": (
+        state(replace(COPY, last_event="8", last_deletion="7"), local=ObjectHead("e2", 3, 1100)),
+        LateEcho.REWRITTEN,
+    ),
+    "an earlier copy, deleted by a user, and the later one has gone": (
+        state(replace(COPY, last_event="8", last_deletion="7")),
+        LateEcho.COPY_OF_SYNCED,
+    ),
+    "a user's deletion waits for the proof": (
+        state(replace(NOTHING, sequencer="6", last_deletion="6")),
+        LateEcho.DELETED_BEFORE_ECHO,
+    ),
+    "a deletion that is not synchronised": (
+        state(replace(NOTHING, sequencer="6", last_deletion="6"), deletions_travel=False),
+        LateEcho.LEARNT,
+    ),
+    "gone, and no deletion known": (state(replace(NOTHING, sequencer="6")), LateEcho.EXPIRED_SINCE),
+    "gone, and no later event known": (state(), LateEcho.LEARNT),
+    "replaced, and no later event known": (state(local=OURS), LateEcho.LEARNT),
+    "replaced, and a later event was acted on": (
+        state(replace(NOTHING, sequencer="6"), local=OURS),
+        LateEcho.LEARNT_REPLACED,
+    ),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_table(row: str) -> None:
+    given, case = ROWS[row]
+    assert classify_late_echo(given) is case
+
+
+def test_every_case_has_a_row() -> None:
+    assert {case for _, case in ROWS.values()} == set(LateEcho)
