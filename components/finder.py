@@ -124,6 +124,7 @@ class Finder(pulumi.ComponentResource):
             name=name,
             description=description,
             assume_role_policy=json.dumps(trust),
+            permissions_boundary=context.local.permissions_boundary or None,
             tags=context.tags(part),
             opts=context.options(self),
         )

@@ -34,6 +34,7 @@ class Identity(pulumi.ComponentResource):
         user = aws.iam.User(
             names.of("user"),
             name=names.user,
+            permissions_boundary=context.local.permissions_boundary or None,
             force_destroy=not protect,
             tags=context.tags("user"),
             # A new user would have a new id, while events of the old one wait in queues for days.

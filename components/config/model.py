@@ -127,6 +127,7 @@ class SideModel:
     secret_name: str = ""
     former_user_ids: tuple[str, ...] = ()
     events_topic_arn: str = ""
+    permissions_boundary: str = ""
     lifecycle_expires: bool | None = None
     access: Access = field(default_factory=Access)
     network: Network = field(default_factory=Network)

@@ -57,6 +57,7 @@ SIDE_FACTS = {
     "secretName": "secret_name",
     "formerUserIds": "former_user_ids",
     "eventsTopicArn": "events_topic_arn",
+    "permissionsBoundary": "permissions_boundary",
     "lifecycleExpires": "lifecycle_expires",
 }
 """Keys inside `cn` and `global` only, and the model's fields that they fill."""

@@ -171,6 +171,15 @@ def _place(side: str, model: SideModel) -> None:
     for user_id in model.former_user_ids:
         if not re.fullmatch(r"\w{16,128}", user_id):
             raise ConfigError(f"{side}.formerUserIds", user_id, "not a user's id", "use AIDA… of `aws iam get-user`")
+    boundary = model.permissions_boundary
+    own_policies = partition.arn("iam", "policy/", account=model.account_id)
+    if boundary and not re.fullmatch(re.escape(own_policies) + r"[A-Za-z0-9+=,.@_/-]{1,512}", boundary):
+        raise ConfigError(
+            f"{side}.permissionsBoundary",
+            boundary,
+            "not the ARN of a policy of this side's account",
+            f"use {own_policies}NAME",
+        )
     topic = model.events_topic_arn
     if topic and not topic.startswith(partition.arn("sns", "", region=model.region, account="")[:-1]):
         raise ConfigError(

@@ -13,6 +13,26 @@ from dualsync.components.context import SideContext
 from dualsync.components.monitoring import alarms, dashboard, metrics, queries
 from dualsync.components.monitoring.metrics import Source
 
+DEPLOYER_TAG = "dualsync:deploys"
+"""Tag of the roles that deploy a pair: the pair's name."""
+
+KEY_MANAGEMENT = (
+    "kms:CreateAlias",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+)
+"""What a deployment does with its key after creating it; nothing of it encrypts or decrypts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservabilityArgs:
@@ -140,7 +160,29 @@ def key_policy(context: SideContext) -> dict[str, Any]:
                 "Resource": "*",
                 "Condition": {"StringEquals": {"aws:SourceAccount": context.account_id}},
             },
+            deployers(context),
         ],
+    }
+
+
+def deployers(context: SideContext) -> dict[str, Any]:
+    """Return the statement that lets the pair's deploy role manage this key, and no other key of the account.
+
+    The role cannot be given the right by the key's tag: a role that may tag a key at its creation may tag every key
+    that leaves access to IAM (KMS Developer Guide, "Controlling access to tags"). The role's own tag names it instead.
+    """
+    return {
+        "Sid": "Deployers",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": list(KEY_MANAGEMENT),
+        "Resource": "*",
+        "Condition": {
+            "StringEquals": {
+                "aws:PrincipalAccount": context.account_id,
+                f"aws:PrincipalTag/{DEPLOYER_TAG}": context.pair.name,
+            }
+        },
     }
 
 

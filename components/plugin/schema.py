@@ -39,6 +39,7 @@ SIDE_FACTS: Mapping[str, str] = {
     "secretName": "Name of the secret with the peer's key, instead of the program's own.",
     "formerUserIds": "Ids of earlier dedicated users, whose events may still be queued.",
     "eventsTopicArn": "SNS topic that gets the bucket's events, where the bucket has another consumer.",
+    "permissionsBoundary": "ARN of the policy that every user and role of this side carries as its boundary.",
     "lifecycleExpires": "Whether lifecycle rules expire objects of the bucket, so that the finder takes no absence"
     " there for a deletion; if not given, as the bucket's rules say.",
 }

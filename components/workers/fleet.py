@@ -80,6 +80,7 @@ class Fleet(pulumi.ComponentResource):
             name=name,
             description="The workers of one side: its bucket, queue, ledger and the peer's key",
             assume_role_policy=json.dumps(permissions.assumed_by(context.partition.trusted("ec2"))),
+            permissions_boundary=context.local.permissions_boundary or None,
             tags=context.tags("worker"),
             opts=context.options(self),
         )

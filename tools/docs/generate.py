@@ -101,6 +101,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "policy-rules": review.policy_rules,
     "prices": prices,
     "provider-arguments": review.provider_arguments,
+    "role-questions": review.role_questions,
     "runtime-layers": architecture.runtime_layers,
     "settings": reference.settings,
     "side-facts": reference.side_facts,

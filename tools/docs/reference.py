@@ -41,6 +41,11 @@ SIDE_FACTS = {
         " deletion. The default is `true` if this stack can't read the rules. It matters only with"
         " `onLifecycleExpiry: ignore`.",
     ),
+    "permissionsBoundary": (
+        "none",
+        "ARN of the policy that every user and role of this side carries as its permissions boundary."
+        " The [deploy role](pipelines.md#permissions-boundary) requires it.",
+    ),
     "eventsTopicArn": ("none", "SNS topic that receives the bucket's events, if the bucket has another consumer."),
 }
 """Keys inside `cn` and `global`: default and description. A test compares them with `stack_config.SIDE_FACTS`."""

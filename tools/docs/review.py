@@ -8,6 +8,7 @@ from dualsync.components.bucket_access import endpoints
 from dualsync.components.plugin import schema
 from policy.rules import RULES
 from tools.docs import reference
+from tools.iam_roles import questions
 
 
 def policy_rules() -> str:
@@ -24,6 +25,11 @@ def policy_options() -> str:
         for name, option in rule.options.items()
     ]
     return reference.table(("rule", "option", "default", "what it is"), rows)
+
+
+def role_questions() -> str:
+    """Return what the published roles answer to a thief."""
+    return reference.table(("stolen", "for", "call", "answer"), questions.rows())
 
 
 def component_outputs() -> str:

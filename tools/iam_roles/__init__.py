@@ -1,4 +1,4 @@
-"""What an operator's roles must be allowed: recorded from a pair's whole life in the sandbox, written as IAM documents.
+"""The rights of the roles that deploy and operate a pair, recorded from its whole life in the sandbox.
 
-`python -m tools.iam_roles FOLDER` writes them; `docs/roles/` holds those of the project's own config.
+`python -m tools.iam_roles FOLDER` writes the IAM documents; `docs/roles/` holds those of the project's own config.
 """

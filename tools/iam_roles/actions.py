@@ -1,4 +1,4 @@
-"""From API calls to IAM actions: names, the provider's further calls, and which kinds of resources an action knows."""
+"""From API calls to IAM actions: names, further calls of the provider, and the resources of an action."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ RENAMED: Mapping[str, tuple[str, ...]] = {
     "logs:UntagLogGroup": ("logs:UntagResource",),
     "sts:GetCallerIdentity": (),
 }
-"""Operations whose action is called otherwise (Service Authorization Reference; S3 User Guide, "Required permissions
+"""Operations whose action has another name (Service Authorization Reference; S3 User Guide, "Required permissions
 for Amazon S3 API operations"). GetCallerIdentity needs none."""
 
-LOOKING: Mapping[str, tuple[str, ...]] = {
+READING: Mapping[str, tuple[str, ...]] = {
     "autoscaling": ("DescribeInstanceRefreshes", "DescribeScalingActivities"),
     "ec2": ("DescribePrefixLists", "DescribeSecurityGroupRules"),
     "ecs": ("ListTagsForResource",),
@@ -49,59 +49,68 @@ LOOKING: Mapping[str, tuple[str, ...]] = {
     ),
     "secretsmanager": ("GetResourcePolicy",),
 }
-"""What the Terraform provider behind Pulumi's reads besides, and the sandbox's handlers do not (its source:
-internal/service/*/, the resources' Read functions)."""
+"""Further calls of the Terraform provider behind Pulumi's when it reads a resource, which the sandbox's handlers do not
+make (its source: internal/service/*/, the resources' Read functions)."""
 
 CHANGING: Mapping[str, tuple[str, ...]] = {
     "autoscaling": ("CancelInstanceRefresh", "DeleteTags", "StartInstanceRefresh"),
     "dynamodb": ("TagResource", "UntagResource", "UpdateTable"),
-    "ec2": (
-        *("AuthorizeSecurityGroupIngress", "DescribeNetworkInterfaces", "ModifyVpcEndpoint"),
-        *("RevokeSecurityGroupIngress", "RunInstances"),
-    ),
+    "ec2": (*("DescribeNetworkInterfaces", "ModifyVpcEndpoint", "RunInstances"),),
     "ecs": ("TagResource", "UntagResource", "UpdateCluster"),
     "iam": (
         *("CreatePolicyVersion", "DeletePolicyVersion", "PassRole", "SetDefaultPolicyVersion", "TagInstanceProfile"),
         *("TagPolicy", "TagRole", "TagUser", "UntagInstanceProfile", "UntagPolicy", "UntagRole", "UntagUser"),
+        *("PutRolePermissionsBoundary", "PutUserPermissionsBoundary"),
+        *("DeleteLoginProfile", "ListMFADevices", "ListSSHPublicKeys", "ListServiceSpecificCredentials"),
+        *("ListSigningCertificates", "ListUserPolicies", "ListVirtualMFADevices"),
         *("UpdateAccessKey", "UpdateAssumeRolePolicy", "UpdateRole", "UpdateRoleDescription"),
     ),
     "kms": ("PutKeyPolicy", "TagResource", "UntagResource", "UpdateAlias", "UpdateKeyDescription"),
     "s3": ("DeleteObjectTagging", "DeleteObjectVersion", "PutObjectTagging", "TagResource", "UntagResource"),
     "secretsmanager": ("TagResource", "UntagResource", "UpdateSecret", "UpdateSecretVersionStage"),
+    "ssm": ("GetParameters",),
     "sns": ("SetSubscriptionAttributes", "TagResource", "UntagResource"),
 }
-"""Likewise for creating, changing and deleting. RunInstances and PassRole are asked of whoever gives a group its launch
-template (Auto Scaling User Guide, "Control Amazon EC2 launch template usage")."""
+"""Further calls for creating, changing and deleting.
+
+Auto Scaling requires RunInstances, PassRole and, for an image given as a parameter, ssm:GetParameters of a caller that
+gives a group its launch template (EC2 Auto Scaling User Guide, "Control Amazon EC2 launch template usage" and "Use AWS
+Systems Manager parameters instead of AMI IDs"). Before a user with `force_destroy` the provider deletes what the user
+could have: passwords, certificates, keys for repositories, devices (`resourceUserDelete`)."""
 
 
-class UnknownAction(Exception):
+class UnknownActionError(Exception):
     """An action that AWS does not have: the tables above, or their spelling, are wrong."""
 
 
 @functools.cache
 def authorization() -> Mapping[str, Any]:
-    """AWS's Service Authorization Reference as data: each service's actions, and the resources that these know."""
-    # The linter for CloudFormation carries it; its package is only looked into, as importing it takes seconds.
+    """Return AWS's Service Authorization Reference as data: each service's actions, and their kinds of resources."""
+    # The linter for CloudFormation carries it. Its package is not imported, which would take seconds.
     text = importlib.resources.files("cfnlint.data.AdditionalSpecs").joinpath("Policies.json").read_text()
     found: Mapping[str, Any] = json.loads(text)
     return found
 
 
 def actions(service: str, operations: Iterable[str]) -> set[str]:
-    """The actions that calls of one service need. Raises `UnknownAction`."""
+    """Return the actions that calls of one service need. Raises `UnknownActionError`."""
     found: set[str] = set()
     for operation in operations:
         name = f"{service}:{operation}"
         found |= set(RENAMED.get(name, (name,)))
     for action in found:
-        knows(action)
+        resource_kinds(action)
     return found
 
 
-def knows(action: str) -> tuple[str, ...]:
-    """Kinds of resources that an action can be confined to; none where only `*` will do. Raises `UnknownAction`."""
+@functools.cache
+def resource_kinds(action: str) -> tuple[str, ...]:
+    """Return the kinds of resources that an action can be confined to; none where only `*` is possible.
+
+    Raises `UnknownActionError`.
+    """
     service, _, name = action.partition(":")
     table = authorization()[service]["Actions"]
     if name.lower() not in table:
-        raise UnknownAction(f"{action}: AWS has no such action")
+        raise UnknownActionError(f"{action}: AWS has no such action")
     return tuple(r.removesuffix("*") for r in table[name.lower()].get("Resources", ()))

@@ -1,4 +1,4 @@
-"""A pair's whole life in the sandbox, with every call to AWS written down: deployed, looked at, changed, taken away."""
+"""Record every call to AWS during a pair's whole life in the sandbox: deploy, refresh, change, destroy."""
 
 from __future__ import annotations
 
@@ -25,45 +25,58 @@ from sandbox.provider.mock_monitor import Monitor, Sandboxed, revealed, wrapped
 
 
 class Phase(StrEnum):
-    """What was under way when a call was made."""
+    """What a deployment was doing when it made a call."""
 
     PREVIEW = "preview"
-    """The program's own lookups: all that a preview needs."""
+    """The program looks something up: all that a preview needs."""
 
     REFRESH = "refresh"
     """Every resource is read, as a refresh and a drift check do."""
 
     CHANGE = "change"
+    """Resources are created, changed and deleted."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Call:
-    """One operation of one service in one side's account. `bucket` is the data bucket, where it is about that."""
+    """One operation of one service."""
 
     side: str
+    """The side in whose account it was."""
     service: str
+    """Name of the service."""
     operation: str
+    """Name of the operation in the service's API."""
     bucket: str = ""
+    """The data bucket, if the call was about that."""
+    stack: str = ""
+    """The stack that made it."""
 
 
 @dataclass
 class Recorder:
-    """The calls of each phase."""
+    """Notes the calls of each phase."""
 
     data_buckets: frozenset[str]
+    """Names of the synchronised buckets."""
     calls: dict[Phase, set[Call]] = field(default_factory=lambda: {phase: set() for phase in Phase})
+    """Calls by phase."""
     phase: Phase = Phase.CHANGE
+    """The present phase."""
+    stack: str = ""
+    """The stack at work."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, service: str, operation: str, region: str, parameters: Mapping[str, Any]) -> None:
         side = next((str(s) for s, a in ACCOUNTS.items() if a.region == region), "")
         bucket = str(parameters.get("Bucket", "")) if service == "s3" else ""
         with self._lock:
-            self.calls[self.phase].add(Call(side, service, operation, bucket if bucket in self.data_buckets else ""))
+            about = bucket if bucket in self.data_buckets else ""
+            self.calls[self.phase].add(Call(side, service, operation, about, self.stack))
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Every call of every client in this process is noted."""
+        """Note every call of every client in this process."""
         make = BaseClient._make_api_call  # type: ignore[attr-defined]
 
         def noted(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
@@ -77,7 +90,7 @@ class Recorder:
 
 @dataclass
 class _Made:
-    """A resource that is there."""
+    """A resource that exists."""
 
     token: str
     account: Any
@@ -87,7 +100,7 @@ class _Made:
 
 
 class _Life(Sandboxed):
-    """Creates what is not there, changes what is there otherwise, and knows what the last run no longer wanted."""
+    """Creates missing resources, changes different ones, and deletes those that the last run did not register."""
 
     def __init__(self, stage: Stage, recorder: Recorder) -> None:
         super().__init__(stage.workspace, lambda kind, name: None)
@@ -127,15 +140,15 @@ class _Life(Sandboxed):
         finally:
             self._recorder.phase = before
 
-    def look(self) -> None:
-        """What a refresh reads."""
+    def refresh(self) -> None:
+        """Read every resource, as a refresh does."""
         self._recorder.phase = Phase.REFRESH
         for made in self.made.values():
             operations.read(made.token, made.account, made.id, made.outputs)
         self._recorder.phase = Phase.CHANGE
 
-    def forget_unwanted(self) -> None:
-        """Take away, latest first, what the last run did not register."""
+    def delete_unwanted(self) -> None:
+        """Delete, latest first, what the last run did not register."""
         for key in reversed([k for k in self.made if k not in self.wanted]):
             made = self.made.pop(key)
             operations.delete(made.token, made.account, made.id, made.outputs)
@@ -165,11 +178,11 @@ CHANGES: Mapping[str, Any] = {
     "events": "Create",
     "acl": "",
 }
-"""A change of every kind that config allows while a pair lives."""
+"""A change of every kind that config allows for a deployed pair."""
 
 
 def record() -> Recorder:
-    """Both stacks deployed, refreshed, changed, refreshed and destroyed; every call."""
+    """Deploy, refresh, change, refresh and destroy both stacks, and return every call."""
     with Stage.open("deployrole") as stage:
         stage.make_buckets()
         stage.build_bundles()
@@ -178,11 +191,13 @@ def record() -> Recorder:
             lives = {side: _Life(stage, recorder) for side in SideName}
             for changes in ({}, CHANGES, {}):
                 for side, life in lives.items():
+                    recorder.stack = str(side)
                     _run(str(side), stage, life, changes)
-                    life.forget_unwanted()
-                    life.look()
-            for life in lives.values():
-                life.forget_unwanted()
+                    life.delete_unwanted()
+                    life.refresh()
+            for side, life in lives.items():
+                recorder.stack = str(side)
+                life.delete_unwanted()
     return recorder
 
 
@@ -209,7 +224,7 @@ def _run(stack: str, stage: Stage, life: _Life, changes: Mapping[str, Any]) -> N
 
 
 def program() -> Callable[[], None]:
-    """The project's program."""
+    """Return the project's program."""
     import runpy
 
     from sandbox.environment.processes import ROOT

@@ -1,8 +1,7 @@
-"""Who may take a pipeline's roles: jobs of one repository, told apart by environment or event, in both partitions."""
+"""Trust policies of a pipeline's roles: jobs of one repository, environment and workflow, in both partitions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from dualsync.components.config.model import PairModel
@@ -10,26 +9,44 @@ from dualsync.runtime.settings import SideName
 
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCES = {"aws": "sts.amazonaws.com", "aws-cn": "sts.amazonaws.com.cn"}
-"""What a token must be made out to (IAM User Guide for each partition, OIDC federation)."""
+"""The audience of a token for each partition (IAM User Guide, OIDC federation)."""
 
 REPOSITORY = "ORGANIZATION/REPOSITORY"
-"""To be replaced by the reader's."""
+"""The reader replaces it."""
 
-SUBJECTS: Mapping[str, tuple[str, ...]] = {
-    # A stack reaches both accounts, so that a side's deployment takes the deploy role of each.
-    "deploy": ("environment:cn", "environment:global"),
-    "drift": ("ref:refs/heads/main",),
-    "preview": ("pull_request",),
-    "smoke": ("environment:smoke",),
-}
-"""Jobs by role, as the token's subject names them (GitHub: OpenID Connect reference)."""
+BRANCH = "refs/heads/main"
+"""The protected branch: workflows of another ref get no role."""
+
+CLAIMS = ("repo", "context", "ref", "job_workflow_ref")
+"""Claims that the repository's tokens carry in their subject (GitHub Docs, "Customizing the subject claims").
+
+The subject is the one claim that IAM compares in every partition; condition keys for single claims of GitHub came in
+2026, and are not confirmed for China.
+"""
+
+
+def job(role: str, side: SideName) -> tuple[str, str]:
+    """Return the context and the workflow of the one job that may take a side's role."""
+    return {
+        "deploy": (f"environment:{side}", "deploy"),
+        "hand-over": (f"environment:{side.peer}", "deploy"),
+        "drift": ("environment:drift", "drift"),
+        "preview": ("environment:preview", "preview"),
+        "smoke": ("environment:smoke", "deploy"),
+    }[role]
+
+
+def subject(role: str, side: SideName) -> str:
+    """Return the subject of the tokens of the one job that may take a side's role."""
+    context, workflow = job(role, side)
+    file = f"{REPOSITORY}/.github/workflows/{workflow}.yml@{BRANCH}"
+    return f"repo:{REPOSITORY}:{context}:ref:{BRANCH}:job_workflow_ref:{file}"
 
 
 def trust(pair: PairModel, side: SideName, role: str) -> dict[str, Any]:
-    """A role's trust policy. Exact subjects: a wildcard would let any branch in."""
+    """Return a role's trust policy with one exact subject: a wildcard would let in any branch."""
     model = pair.side(side)
     partition = model.partition
-    subjects = [f"repo:{REPOSITORY}:{subject}" for subject in SUBJECTS[role]]
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -41,7 +58,10 @@ def trust(pair: PairModel, side: SideName, role: str) -> dict[str, Any]:
                 },
                 "Action": "sts:AssumeRoleWithWebIdentity",
                 "Condition": {
-                    "StringEquals": {f"{ISSUER}:aud": AUDIENCES[partition.id], f"{ISSUER}:sub": subjects},
+                    "StringEquals": {
+                        f"{ISSUER}:aud": AUDIENCES[partition.id],
+                        f"{ISSUER}:sub": subject(role, side),
+                    },
                 },
             }
         ],

@@ -19,8 +19,8 @@ ATTACHMENTS = {
 HOLDERS = {"role": "iam.Role", "user": "iam.User"}
 
 _ALWAYS_WRONG = {
-    "iam.GroupPolicyAttachment": "attaches a policy to a group, whose members nobody here reviews",
-    "iam.GroupPolicy": "gives rights to a group, whose members nobody here reviews",
+    "iam.GroupPolicyAttachment": "attaches a policy to a group, whose members this pack does not review",
+    "iam.GroupPolicy": "gives rights to a group, whose members this pack does not review",
     "iam.Group": "makes a group: the dedicated user and the roles have policies of their own",
     "iam.GroupMembership": "puts users into a group, and the group's policies are none of this plan's",
     "iam.UserGroupMembership": "puts a user into a group, and the group's policies are none of this plan's",
@@ -139,7 +139,7 @@ RULES = (
     Rule(
         name="boundary-kept",
         what="Users and roles of one account carry the same permissions boundary, if any does.",
-        why="The deploy role may make users and roles only inside its boundary. One without it would be the way out.",
+        why="The deploy role may make users and roles only inside its boundary. One without it would be an exit.",
         remedy="Set the config key permissionsBoundary of the side; name the ARNs that your account requires in"
         " `permissionsBoundary`.",
         all=boundary_kept,

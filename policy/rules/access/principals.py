@@ -99,8 +99,8 @@ RULES = (
     Rule(
         name="nothing-public",
         what="No bucket, queue, topic or key is open to everybody.",
-        why="Whoever can send to the queue can have any object checked, at the pair's cost; whoever can write the"
-        " artifacts decides what the workers run.",
+        why="A sender to the queue can have any object checked, at the pair's cost. A writer of the artifacts decides"
+        " what the workers run.",
         remedy="Name the principal. Block public access to buckets, and leave their ACLs private.",
         all=no_public,
     ),
@@ -108,7 +108,7 @@ RULES = (
         name="principals-named",
         what="Policies of resources allow the own account, or the services of this plan on behalf of the own account.",
         why="A second account in a queue's, a bucket's, a secret's or a key's policy has the pair's data without any"
-        " right in this account. A service without a condition acts for whoever asks it.",
+        " right in this account. A service without a condition acts for any account.",
         remedy="Remove the principal. Give a service StringEquals on aws:SourceAccount with the own account, and only"
         " the actions that it calls.",
         each=named_principals,

@@ -106,8 +106,8 @@ RULES = (
     Rule(
         name="least-privilege",
         what="Users and roles may do what this program does, and nothing else.",
-        why="The dedicated user's key leaves the account and the partition, and workers run on machines with a way out:"
-        " a thief of either has all the rights of its holder.",
+        why="The dedicated user's key leaves the account and the partition, and workers run on machines with internet"
+        " egress: a thief of either has all the rights of its holder.",
         remedy="Take the action out of the statement. If the program needs it now, add it to"
         " policy/rules/access/privilege.py in the same change, or allow it for your options with `moreActions`. Pass"
         " roles with StringEquals on iam:PassedToService.",

@@ -73,7 +73,7 @@ def names_something(arn: str) -> bool:
 def _own_key(resource: Resource, statement: Statement) -> bool:
     """Return whether the statement hands a KMS key to its own account's administrators.
 
-    Without such a statement nobody could change the key again (KMS Developer Guide, default key policy).
+    Without such a statement no user could change the key again (KMS Developer Guide, default key policy).
     """
     ids = resource.account.account_ids if resource.account is not None else ()
     own = {("AWS", name) for i in ids for name in (i, f"arn:aws:iam::{i}:root", f"arn:aws-cn:iam::{i}:root")}

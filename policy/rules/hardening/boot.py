@@ -142,8 +142,8 @@ RULES = (
     Rule(
         name="bundle-as-built",
         what="Workers and finder fetch the plan's own bundle, and check it against the plan's own SHA-256.",
-        why="The bundle is the code that moves the data. With another hash, whoever can write the artifacts bucket"
-        " chooses it.",
+        why="The bundle is the code that moves the data. With another hash, any writer of the artifacts"
+        " bucket chooses it.",
         remedy="Give script and command the bucket, the key and the hash of the plan's bundle object.",
         all=bundle_as_built,
     ),

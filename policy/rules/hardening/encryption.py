@@ -69,7 +69,7 @@ def _volumes(resource: Resource) -> str:
 def _given(resource: Resource, path: str) -> bool:
     """Return whether a value is set, or made from another resource.
 
-    The engine shows a value that nobody set, and that AWS may fill in, as unknown too.
+    The engine also shows a value as unknown if it is not set and AWS may fill it in.
     """
     value = resource.get(path)
     if value is UNKNOWN:

@@ -108,7 +108,7 @@ RULES = (
         name="dead-letters-outlive-queue",
         what="A queue has a dead-letter queue, which keeps messages for longer.",
         why="SQS counts a dead letter's age from when it was first sent. With equal retention a message that failed"
-        " late is deleted at once, and nobody learns of the change that was not made.",
+        " late is deleted at once, and no operator learns of the change that was not made.",
         remedy="Keep the queue's messages for 7 days, for example, and the dead letters for 14.",
         all=dead_letters_outlive,
     ),

@@ -11,7 +11,7 @@ from policy.plan import UNKNOWN, Plan, Resource
 from policy.rule import Finding, Option, Options, Rule
 
 PRIVATE_ACLS = ("", "private", "bucket-owner-full-control", "bucket-owner-read")
-"""Canned ACLs that open an object to nobody besides its owner and the bucket's (S3 User Guide, "Canned ACL")."""
+"""Canned ACLs that open an object only to its owner and the bucket's (S3 User Guide, "Canned ACL")."""
 
 ENDPOINTS = ("local_endpoint", "remote_endpoint", "remote_sts_endpoint")
 """Settings with an address instead of AWS's own."""

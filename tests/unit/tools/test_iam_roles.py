@@ -1,4 +1,4 @@
-"""The roles' documents are those of a deployment as it is now, and no wider than they must be."""
+"""The roles' documents are those of a present deployment, and no wider than they must be."""
 
 from __future__ import annotations
 
@@ -12,15 +12,28 @@ from typing import Any
 import pytest
 
 from dualsync.components.config.partitions import partition_of
+from dualsync.components.monitoring.observability import KEY_MANAGEMENT
 from dualsync.runtime.settings import SideName
+from policy.documents import allowed, is_identity
+from policy.rules.access.privilege import ROLE_ACTIONS, USER_ACTIONS
 from sandbox.environment.processes import ROOT
+from tests.unit.components.conftest import bundles, tidy_threads
+from tests.unit.policy.conftest import both_sides
+from tests.unit.policy.plans import plan_of
 from tests.unit.runtime.commands import test_smoke
-from tools.iam_roles.actions import CHANGING, LOOKING, UnknownAction, actions, knows
-from tools.iam_roles.documents import LIMIT, packed, size
+from tools.iam_roles.actions import CHANGING, READING, UnknownActionError, actions, resource_kinds
+from tools.iam_roles.evaluator import Request, decide
+from tools.iam_roles.identities import by_key_policy
+from tools.iam_roles.questions import BOUNDARY, EC2, QUESTIONS, documents, tagged
+from tools.iam_roles.statements import LIMIT, packed, size
+from tools.iam_roles.trust import BRANCH, CLAIMS
+
+__all__ = ["bundles", "tidy_threads"]
 
 FOLDER = ROOT / "docs" / "roles"
 FILES = sorted(FOLDER.glob("*.json"))
 SIDES = {"cn": ("aws-cn", "111122223333"), "global": ("aws", "444455556666")}
+ROLES = ("deploy", "hand-over", "drift", "preview", "smoke")
 
 
 def load(path: Path) -> Mapping[str, Any]:
@@ -29,18 +42,21 @@ def load(path: Path) -> Mapping[str, Any]:
 
 
 def statements(role: str, side: str) -> Iterator[Mapping[str, Any]]:
-    for path in FILES:
-        if path.name.startswith(f"{role}-{side}") and not path.name.endswith("-trust.json"):
-            yield from load(path)["Statement"]
+    for document in documents(role, side):
+        yield from document["Statement"]
+
+
+def many(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
 
 
 def granted(role: str, side: str) -> set[str]:
-    return {action for s in statements(role, side) for action in s["Action"]}
+    return {action for s in statements(role, side) if s["Effect"] == "Allow" for action in s["Action"]}
 
 
 def test_the_documents_are_those_of_todays_calls(tmp_path: Path) -> None:
     """Run `python -m tools.iam_roles docs/roles` after a change of what a deployment makes."""
-    # In a process of its own, as a person would: the program must not leave its loops behind in this one.
+    # In a process of its own: the program must not leave its event loops behind in this one.
     subprocess.run(
         [sys.executable, "-m", "tools.iam_roles", str(tmp_path)], check=True, cwd=ROOT, stdout=subprocess.DEVNULL
     )
@@ -58,14 +74,16 @@ def test_each_fits_into_a_managed_policy_and_names_its_statements_once(path: Pat
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("role", ["deploy", "drift", "preview", "smoke"])
+@pytest.mark.parametrize("role", ROLES)
 def test_what_can_be_confined_is_confined(role: str, side: str) -> None:
     for statement in statements(role, side):
-        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        if statement["Effect"] == "Deny":
+            continue
+        resources = many(statement["Resource"])
         for action in statement["Action"]:
             assert "*" not in action
             if resources == ["*"] and "Condition" not in statement:
-                assert knows(action) == (), action
+                assert resource_kinds(action) == (), action
         for arn in resources:
             if arn != "*":
                 partition, account = SIDES[side]
@@ -73,8 +91,160 @@ def test_what_can_be_confined_is_confined(role: str, side: str) -> None:
                 assert arn.split(":")[4] in ("", account), arn
 
 
+FOREIGN = {
+    "autoscaling": "autoScalingGroup:*:autoScalingGroupName/other",
+    "cloudwatch": "alarm:other",
+    "dynamodb": "table/other",
+    "ecs": "cluster/other",
+    "logs": "log-group:other",
+    "scheduler": "schedule/default/other",
+    "secretsmanager": "secret:other-AbCdEf",
+    "sns": "other",
+    "sqs": "other",
+    "ssm": "parameter/other",
+}
+BESIDE = {
+    ("ec2:AuthorizeSecurityGroupEgress", "security-group-rule"),
+    ("ec2:CreateSecurityGroup", "vpc"),
+    ("ec2:CreateVpcEndpoint", "route-table"),
+    ("ec2:CreateVpcEndpoint", "vpc"),
+    ("ec2:ModifyVpcEndpoint", "route-table"),
+}
+"""Resources that a call names beside one of the pair's own, which has a condition."""
+
+MADE = {
+    ("ec2:CreateLaunchTemplate", "launch-template"),
+    ("ec2:CreateSecurityGroup", "security-group"),
+    ("ec2:CreateVpcEndpoint", "vpc-endpoint"),
+    ("kms:TagResource", "key"),
+}
+"""Resources that the call makes; and the tag of a key, which gives no right on it."""
+
+
 @pytest.mark.parametrize("side", SIDES)
-def test_who_only_looks_can_change_nothing_and_read_no_secret(side: str) -> None:
+def test_no_action_of_the_deploy_role_reaches_another_teams_resource(side: str) -> None:
+    """Every granted action on a foreign resource of each of its kinds, with the context most in the thief's favour."""
+    partition, account = SIDES[side]
+    region = {"cn": "cn-north-1", "global": "us-west-2"}[side]
+    own = {"aws:RequestTag/dualsync:pair": "dth-dual", "aws:RequestTag/dualsync:side": side}
+    boundary = {"iam:PermissionsBoundary": f"arn:{partition}:iam::{account}:policy/dth-dual-{side}-boundary"}
+    context = {**own, **boundary, "iam:PassedToService": "ec2.amazonaws.com", "aws:TagKeys": ("dualsync:pair",)}
+    reached = set()
+    asked = 0
+    for action in sorted(granted("deploy", side)):
+        service = action.partition(":")[0]
+        for kind in resource_kinds(action):
+            place = ("", account) if service == "iam" else ("", "") if service == "s3" else (region, account)
+            path = FOREIGN.get(
+                service, "other/key" if kind == "object" else f"{kind}/other" if service != "s3" else "x"
+            )
+            asked += 1
+            request = Request(action, f"arn:{partition}:{service}:{place[0]}:{place[1]}:{path}", context)
+            if decide(documents("deploy", side), request).allowed:
+                reached.add((action, kind))
+    assert asked > 200
+    assert reached == BESIDE | MADE
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: f"{q.role}: {q.goal}")
+def test_a_thief_of_a_pipelines_role_gets_what_is_intended_and_no_more(question: Any) -> None:
+    assert question.answer().allowed is question.wanted
+
+
+def test_the_first_deployment_has_what_it_calls() -> None:
+    """Calls with several resources are authorised on each of them."""
+    new, old = tagged("aws:RequestTag"), tagged("aws:ResourceTag")
+    template = {"ec2:LaunchTemplate": f"{EC2}launch-template/lt-1"}
+    for action, kind, context in (
+        ("CreateSecurityGroup", "security-group", new),
+        ("CreateSecurityGroup", "vpc", {}),
+        ("AuthorizeSecurityGroupEgress", "security-group", old),
+        ("AuthorizeSecurityGroupEgress", "security-group-rule", {}),
+        ("RevokeSecurityGroupEgress", "security-group", old),
+        ("DeleteSecurityGroup", "security-group", old),
+        ("CreateLaunchTemplate", "launch-template", new),
+        ("CreateLaunchTemplateVersion", "launch-template", old),
+        ("CreateVpcEndpoint", "vpc-endpoint", new),
+        ("CreateVpcEndpoint", "vpc", {}),
+        ("CreateVpcEndpoint", "route-table", {}),
+        ("CreateTags", "launch-template", {**new, "ec2:CreateAction": "CreateLaunchTemplate"}),
+        ("CreateTags", "instance", {**new, "ec2:CreateAction": "RunInstances"}),
+        ("CreateTags", "security-group", old),
+        ("DeleteTags", "security-group", old),
+        ("RunInstances", "launch-template", {**old, **template}),
+        ("RunInstances", "security-group", {**old, **template}),
+        ("RunInstances", "instance", template),
+        ("RunInstances", "volume", template),
+        ("RunInstances", "network-interface", template),
+        ("RunInstances", "subnet", template),
+    ):
+        request = Request(f"ec2:{action}", f"{EC2}{kind}/x-1", context)
+        assert decide(documents("deploy"), request).allowed, (action, kind)
+    image = "arn:aws-cn:ec2:cn-north-1::image/ami-1"
+    assert decide(documents("deploy"), Request("ec2:RunInstances", image, template)).allowed
+    parameter = (
+        "arn:aws-cn:ssm:cn-north-1::parameter/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
+    )
+    assert decide(documents("deploy"), Request("ssm:GetParameters", parameter)).allowed
+    iam = "arn:aws-cn:iam::111122223333:"
+    for action, resource in (
+        ("CreateUser", "user/dth-dual-user"),
+        ("CreateRole", "role/dth-dual-cn-finder-task"),
+        ("PutRolePolicy", "role/dth-dual-cn-worker"),
+    ):
+        assert decide(documents("deploy"), Request(f"iam:{action}", iam + resource, BOUNDARY)).allowed
+    attach = {**BOUNDARY, "iam:PolicyARN": f"{iam}policy/dth-dual-policy"}
+    assert decide(documents("deploy"), Request("iam:AttachUserPolicy", f"{iam}user/dth-dual-user", attach)).allowed
+
+
+def test_what_no_identity_policy_allows_on_a_key_its_own_policy_does() -> None:
+    """Everything that the program and the provider call on a key that exists."""
+    called = actions("kms", CHANGING["kms"]) | {
+        *("kms:CreateAlias", "kms:DeleteAlias", "kms:EnableKeyRotation", "kms:ScheduleKeyDeletion")
+    }
+    assert by_key_policy(called) <= {*KEY_MANAGEMENT}
+    assert not any(
+        a.startswith(("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:CreateGrant")) for a in KEY_MANAGEMENT
+    )
+
+
+@pytest.mark.parametrize("side", SideName)
+def test_the_boundary_allows_what_the_program_gives_and_nothing_that_is_not_on_the_list(
+    side: SideName, bundles: Path
+) -> None:
+    plan = plan_of("cn", bundles, both_sides())
+    asked = 0
+    for resource in plan.resources:
+        if not is_identity(resource) or resource.account is None or not resource.account.name.endswith(f"-{side}"):
+            continue
+        for statement in allowed(resource):
+            context = {k: v for block in statement.conditions.values() for k, v in block.items()}
+            for action in statement.actions:
+                for arn in statement.resources:
+                    # The recorder's ARNs of tables and log groups lack their kind.
+                    name = arn.replace(":cloudwatch:", ":logs:").replace("??????", "AbCdEf")
+                    name = name.replace(":dth-dual", ":table/dth-dual") if ":dynamodb:" in name else name
+                    name = name.replace(":dth-dual", ":log-group:dth-dual", 1) if ":logs:" in name else name
+                    asked += 1
+                    request = Request(action, name, context)
+                    assert decide(documents("boundary", side), request).allowed, (resource.name, action, name)
+    assert asked > 40
+    options = {"s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"}
+    assert granted("boundary", side) <= USER_ACTIONS | ROLE_ACTIONS | options
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_the_hand_over_role_writes_one_secret_and_nothing_else(side: str) -> None:
+    verbs = ("Describe", "Get", "List", "Head")
+    writes = {a for a in granted("hand-over", side) if not a.partition(":")[2].startswith(verbs)}
+    assert writes
+    assert all(a.startswith("secretsmanager:") for a in writes)
+    resources = {r for s in statements("hand-over", side) if writes & {*s["Action"]} for r in many(s["Resource"])}
+    assert len(resources) == 1
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_who_only_reads_can_change_nothing_and_read_no_secret(side: str) -> None:
     verbs = ("Describe", "Get", "List", "Head")
     for role in ("preview", "drift"):
         assert all(a.partition(":")[2].startswith(verbs) for a in granted(role, side)), role
@@ -128,27 +298,46 @@ def test_roles_are_passed_to_the_three_services_that_take_them(side: str) -> Non
     (passing,) = [s for s in statements("deploy", side) if s["Action"] == ["iam:PassRole"]]
     services = {n.partition(".")[0] for n in passing["Condition"]["StringEquals"]["iam:PassedToService"]}
     assert services == {"ec2", "ecs-tasks", "scheduler"}
+    assert not any("*" in arn for arn in passing["Resource"])
+
+
+def subject(role: str, side: str) -> str:
+    (statement,) = load(FOLDER / f"{role}-{side}-trust.json")["Statement"]
+    found: str = next(v for k, v in statement["Condition"]["StringEquals"].items() if k.endswith(":sub"))
+    return found
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_pipelines_roles_are_taken_with_the_partitions_audience_and_no_wildcard(side: str) -> None:
+def test_a_pipelines_roles_are_taken_with_the_partitions_audience_and_one_exact_subject(side: str) -> None:
     partition = partition_of({"cn": "cn-north-1", "global": "us-west-2"}[side])
     assert partition is not None
-    for role in ("deploy", "drift", "preview", "smoke"):
+    for role in ROLES:
         (statement,) = load(FOLDER / f"{role}-{side}-trust.json")["Statement"]
+        assert {*statement["Condition"]} == {"StringEquals"}
         conditions = statement["Condition"]["StringEquals"]
         assert conditions["token.actions.githubusercontent.com:aud"] == f"sts.{partition.dns_suffix}"
-        subjects = conditions["token.actions.githubusercontent.com:sub"]
-        assert subjects
-        assert not any("*" in s for s in subjects)
+        assert "*" not in subject(role, side)
+        assert subject(role, side).count(BRANCH) == 2
+        assert "job_workflow_ref:" in subject(role, side)
         assert statement["Principal"]["Federated"].startswith(f"arn:{partition.id}:iam::")
+    assert CLAIMS == ("repo", "context", "ref", "job_workflow_ref")
 
 
-def test_the_tables_of_further_calls_know_only_actions_that_there_are() -> None:
-    for table in (LOOKING, CHANGING):
+def test_the_job_of_one_side_takes_the_other_sides_hand_over_role_and_not_its_deploy_role() -> None:
+    for side, peer in (("cn", "global"), ("global", "cn")):
+        assert f":environment:{side}:" in subject("deploy", side)
+        assert f":environment:{side}:" in subject("hand-over", peer)
+        assert subject("deploy", side) != subject("deploy", peer)
+    # No other role than these two belongs to a side's own job.
+    for role in ("drift", "preview", "smoke"):
+        assert f":environment:{role}:" in subject(role, "cn")
+
+
+def test_the_tables_of_further_calls_hold_only_actions_that_exist() -> None:
+    for table in (READING, CHANGING):
         for service, operations in table.items():
             assert actions(service, operations)
-    with pytest.raises(UnknownAction):
+    with pytest.raises(UnknownActionError):
         actions("s3", ["GetBucketMood"])
 
 

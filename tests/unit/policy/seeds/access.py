@@ -386,7 +386,7 @@ SEEDS = (
         "tls-only",
         **QUEUE_POLICY,
         at="dth-dual-cn-queue",
-        change=document("policy", lambda d: denial(d).update(Principal={"AWS": f"{ARN}iam::{CN}:user/nobody"})),
+        change=document("policy", lambda d: denial(d).update(Principal={"AWS": f"{ARN}iam::{CN}:user/other"})),
         engine=False,
     ),
     Seed(
@@ -394,7 +394,7 @@ SEEDS = (
         "tls-only",
         **BUCKET_POLICY,
         at="dth-dual-cn-artifacts",
-        change=document("policy", lambda d: denial(d).update(Resource=f"{ARN}s3:::nobody")),
+        change=document("policy", lambda d: denial(d).update(Resource=f"{ARN}s3:::other")),
     ),
     Seed(
         "tls-for-the-bucket-and-not-its-objects",

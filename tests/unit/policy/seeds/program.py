@@ -51,7 +51,7 @@ SEEDS = (
         change=swapped_finder,
     ),
     Seed(
-        "worker-suppresses-nobody",
+        "worker-suppresses-no-user",
         "guard-knows-own-user",
         **TEMPLATE,
         change=user_data(variable("DUALSYNC_OWN_USER_IDS", "")),
@@ -91,7 +91,7 @@ SEEDS = (
                 "dth-dual-cn-seeded-notification", bucket=BUCKET_CN, eventbridge=True, opts=at(seen)
             )
         ),
-        # The stand-in cloud knows no such resource, and should not.
+        # The local cloud has no such resource, and should have none.
         engine=False,
     ),
     Seed(

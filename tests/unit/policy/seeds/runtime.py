@@ -153,7 +153,7 @@ SEEDS = (
         "image-of-a-stranger",
         "boot-as-built",
         **TEMPLATE,
-        change=put(image_id="resolve:ssm:/somebody/else"),
+        change=put(image_id="resolve:ssm:/another/image"),
     ),
     Seed(
         "another-hash",
@@ -306,7 +306,7 @@ SEEDS = (
         ),
     ),
     Seed(
-        "role-of-nobody",
+        "unused-role",
         "nothing-besides",
         **extra(
             lambda n, o: aws.iam.Role(n, name=n, assume_role_policy=trust(), tags=tags(), opts=o),

@@ -1,0 +1,67 @@
+"""The evaluator decides as the IAM User Guide says, for the elements that the documents use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tools.iam_roles.evaluator import Request, decide
+
+
+def one(**elements: Any) -> list[dict[str, Any]]:
+    return [{"Statement": [{"Sid": "One", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", **elements}]}]
+
+
+@pytest.mark.parametrize(
+    ("condition", "context", "holds"),
+    [
+        ({"StringEquals": {"k": ["a", "b"]}}, {"K": "b"}, True),
+        ({"StringEquals": {"k": "a"}}, {"k": "A"}, False),
+        ({"StringEquals": {"k": "a"}}, {}, False),
+        ({"StringEqualsIfExists": {"k": "a"}}, {}, True),
+        ({"StringNotEquals": {"k": "a"}}, {}, True),
+        ({"StringNotEquals": {"k": "a"}}, {"k": "a"}, False),
+        ({"StringLike": {"k": "a*"}}, {"k": "ab"}, True),
+        ({"ArnEquals": {"k": "arn:aws:iam::1:role/*"}}, {"k": "arn:aws:iam::1:role/x"}, True),
+        ({"Bool": {"k": "false"}}, {"k": "False"}, True),
+        ({"Null": {"k": "true"}}, {}, True),
+        ({"Null": {"k": "true"}}, {"k": "x"}, False),
+        ({"ForAllValues:StringEquals": {"k": ["a", "b"]}}, {"k": ("a", "b")}, True),
+        ({"ForAllValues:StringEquals": {"k": ["a"]}}, {"k": ("a", "c")}, False),
+        ({"ForAllValues:StringEquals": {"k": ["a"]}}, {}, True),
+        ({"ForAnyValue:StringEquals": {"k": ["a"]}}, {"k": ("a", "c")}, True),
+        ({"ForAnyValue:StringEquals": {"k": ["a"]}}, {}, False),
+        ({"StringEquals": {"k": "a", "l": "b"}}, {"k": "a"}, False),
+        ({"StringEquals": {"k": "a"}, "StringLike": {"l": "b"}}, {"k": "a", "l": "b"}, True),
+    ],
+)
+def test_conditions(condition: dict[str, Any], context: dict[str, Any], holds: bool) -> None:
+    assert decide(one(Condition=condition), Request("s3:GetObject", "x", context)).allowed is holds
+
+
+def test_actions_are_compared_without_case_and_resources_with_it() -> None:
+    assert decide(one(Action="S3:get*"), Request("s3:GetObject", "x")).allowed
+    assert not decide(one(Resource="arn:aws:s3:::A"), Request("s3:GetObject", "arn:aws:s3:::a")).allowed
+    assert decide(one(Resource="secret:name-??????"), Request("s3:GetObject", "secret:name-AbCdEf")).allowed
+    assert not decide(one(Resource="secret:name-??????"), Request("s3:GetObject", "secret:name-other-AbCdEf")).allowed
+
+
+def test_negated_elements_stand_for_everything_else() -> None:
+    statement = {"Statement": [{"Sid": "N", "Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}]}
+    assert decide([statement], Request("s3:GetObject", "x")).allowed
+    assert not decide([statement], Request("iam:CreateUser", "x")).allowed
+
+
+def test_a_denial_wins_and_is_named() -> None:
+    denied = {"Statement": [{"Sid": "No", "Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
+    found = decide([*one(), denied], Request("s3:GetObject", "x"))
+    assert (found.allowed, found.by) == (False, "No")
+
+
+def test_a_boundary_limits_and_gives_nothing() -> None:
+    everything = one(Action="*")
+    boundary = one(Action="sqs:SendMessage")
+    assert not decide(everything, Request("s3:GetObject", "x"), boundary=boundary).allowed
+    assert decide(everything, Request("sqs:SendMessage", "x"), boundary=boundary).allowed
+    assert not decide([], Request("sqs:SendMessage", "x"), boundary=boundary).allowed
