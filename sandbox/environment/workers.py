@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dualsync.runtime.log import State
@@ -64,6 +65,28 @@ class Running:
         return code
 
 
+@dataclass(frozen=True)
+class Release:
+    """A version of the runtime."""
+
+    module: str
+    """What `python -m` starts."""
+
+    folder: Path
+    """Where the module is found."""
+
+    variables: frozenset[str] | None = None
+    """The settings (variables) that the version knows; it refuses others. None: all that are deployed."""
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables of an environment that the version knows."""
+        return {
+            name: value
+            for name, value in given.items()
+            if self.variables is None or not name.startswith("DUALSYNC_") or name in self.variables
+        }
+
+
 @dataclass
 class Fleet:
     """The workers of both sides, one each, and their log lines."""
@@ -82,6 +105,9 @@ class Fleet:
 
     journal: Journal = field(default_factory=Journal)
     """Log lines of all processes."""
+
+    release: Release = field(default_factory=lambda: Release("dualsync.runtime", ROOT))
+    """The version of the runtime that runs."""
 
     workers: dict[SideName, Running] = field(default_factory=dict)
     """The current worker of each side."""
@@ -166,19 +192,18 @@ class Fleet:
         }
         environment = {
             **keep,
-            **job.environment,
-            **self.changes,
-            **changes,
+            **self.release.environment({**job.environment, **self.changes, **changes}),
             **job.credentials,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": os.pathsep.join(map(str, (self.release.folder, ROOT))),
         }
         since = self.journal.mark()
         process = subprocess.Popen(
-            tied_to_parent([sys.executable, "-m", "dualsync.runtime", role]),
-            cwd=ROOT,
+            tied_to_parent([sys.executable, "-m", self.release.module, role]),
+            cwd=self.release.folder,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
