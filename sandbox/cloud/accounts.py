@@ -1,4 +1,4 @@
-"""The two accounts that the local cloud emulator plays, each with one operator (an administrator's IAM user)."""
+"""The two accounts of the local cloud emulator, each with one operator (an administrator's IAM user)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,32 @@ from dualsync.runtime.settings import SideName
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account. The operator's key is fixed and public: it opens nothing but this machine's local cloud emulator."""
+    """One account. The operator's key is fixed and public: it is valid only in this machine's local cloud emulator."""
 
     side: SideName
+    """The side whose account it is."""
+
     account_id: str
+    """Account id."""
+
     partition: str
+    """Partition."""
+
     region: str
+    """Region of the side's bucket and resources."""
+
     dns_suffix: str
+    """DNS suffix of the partition."""
+
     access_key_id: str
+    """Access key id of the operator."""
+
     secret_access_key: str = field(repr=False)
+    """Secret access key of the operator."""
 
     @property
     def profile(self) -> str:
-        """Name of the AWS profile that stands for the operator of this account."""
+        """Return the name of the operator's AWS profile."""
         return f"dualsync-sandbox-{self.side}"
 
 

@@ -1,6 +1,6 @@
-"""Where a bucket is and whose: what S3 refuses before it looks at the request, and moto does not look at.
+"""Region, partition and owner of buckets: what S3 refuses before it processes a request, and moto does not check.
 
-Another region's signature is 400 with the right region, another partition has no such bucket, and an
+A signature for another region is 400 with the right region, a bucket of another partition does not exist, and an
 `x-amz-expected-bucket-owner` that is not the owner is 403.
 Sources: Amazon S3 User Guide, "Verifying bucket ownership with bucket owner condition"; Amazon S3 API Reference,
 "Error responses" (AuthorizationHeaderMalformed, NoSuchBucket).
@@ -20,16 +20,23 @@ from sandbox.cloud.callers import Scope
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error answer; `headers` besides the usual ones."""
+    """An error answer."""
 
     status: str
+    """HTTP status line."""
+
     code: str
+    """S3's error code."""
+
     message: str
+    """Text for people."""
+
     headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers besides the usual ones."""
 
 
 def refusal(scope: Scope, environ: Mapping[str, Any]) -> Refusal | None:
-    """Why S3 would refuse this request to an existing bucket, or None."""
+    """Return the refusal of a request to an existing bucket, None when S3 would process it."""
     name, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
     owner = s3_backends.bucket_accounts.get(name)
     if owner is None or (environ["REQUEST_METHOD"] == "PUT" and not key and not environ["QUERY_STRING"]):

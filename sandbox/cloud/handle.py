@@ -1,4 +1,4 @@
-"""Starts the local cloud emulator as a process of its own, and gives clients of it."""
+"""Starts the local cloud emulator as a process of its own, and creates clients of it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ from sandbox.environment.processes import ROOT, tied_to_parent
 
 
 class CloudError(Exception):
-    """The local cloud emulator did not start; the text holds its own words."""
+    """The local cloud emulator did not start; the text holds its output."""
 
 
 @dataclass
 class Cloud:
-    """A running local cloud emulator. `endpoint` serves every service of both accounts."""
+    """A running local cloud emulator."""
 
     endpoint: str
+    """Address of every service of both accounts."""
+
     process: subprocess.Popen[str] | None = None
+    """Its process; None for an emulator that another process started."""
 
     @classmethod
     def start(cls, port: int = 0, log: Path | None = None) -> Cloud:
-        """Start one and wait until it answers. It dies with this process. Raises `CloudError`."""
+        """Start one and wait until it answers. It ends with this process. Raises `CloudError`."""
         with open(log, "a") if log else open("/dev/null", "w") as errors:
             process = subprocess.Popen(
                 tied_to_parent([sys.executable, "-m", "sandbox.cloud.server", str(port)]),
@@ -45,12 +48,13 @@ class Cloud:
         line = process.stdout.readline()
         if not line:
             process.communicate()
-            words = log.read_text()[-2000:] if log else "run `python -m sandbox.cloud.server` to see why"
-            raise CloudError(f"the local cloud emulator ended with code {process.returncode}: {words}")
+            lines = log.read_text().strip().splitlines() if log else []
+            why = lines[-1] if lines else "run `python -m sandbox.cloud.server` to see why"
+            raise CloudError(f"the local cloud emulator ended with code {process.returncode}: {why}")
         return cls(json.loads(line)["endpoint"], process)
 
     def session(self, side: SideName) -> boto3.Session:
-        """The operator's session in a side's account."""
+        """Return the operator's session in a side's account."""
         account = ACCOUNTS[side]
         return boto3.Session(
             aws_access_key_id=account.access_key_id,
@@ -59,11 +63,11 @@ class Cloud:
         )
 
     def client(self, side: SideName, service: str, *, connections: int = 10) -> Any:
-        """The operator's client of a service in a side's account."""
+        """Return the operator's client of a service in a side's account."""
         return client(self.session(side), service, self.endpoint, connections=connections)
 
     def stop(self) -> None:
-        """End it. Harmless when it has ended."""
+        """Stop it. Does nothing after the first call."""
         if self.process is not None:
             self.process.terminate()
             self.process.wait()
@@ -79,7 +83,7 @@ class Cloud:
 
 
 def client(session: boto3.Session, service: str, endpoint: str, *, connections: int = 10) -> Any:
-    """A client of the local cloud emulator: path-style S3, few retries, no other endpoint."""
+    """Create a client of the local cloud emulator: path-style S3, few retries, no other endpoint."""
     config = Config(
         s3={"addressing_style": "path"},
         max_pool_connections=connections,

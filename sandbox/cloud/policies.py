@@ -1,4 +1,4 @@
-"""Resource policies: whether a document lets a principal do something, conditions included.
+"""Evaluates resource policies with their conditions.
 
 Source: IAM User Guide, "Policy evaluation logic", "IAM JSON policy elements: Condition operators". Only the operators
 that such policies use here are known; a condition with any other is not met.
@@ -15,25 +15,37 @@ from typing import Any
 
 
 class Verdict(Enum):
-    """What a document says; NEUTRAL leaves it to the principal's own policies."""
+    """The result of a document."""
 
     ALLOWED = "allowed"
+    """A statement allows the request and none denies it."""
+
     DENIED = "denied"
+    """A statement denies the request."""
+
     NEUTRAL = "neutral"
+    """No statement applies: the principal's own policies decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who wants what. `principals` are all names of the caller: ARN, account, service; `context` in lower case."""
+    """A request to evaluate."""
 
     action: str
+    """Action, for example `s3:GetObject`."""
+
     resource: str
+    """ARN of the resource."""
+
     principals: frozenset[str]
+    """All names of the caller: ARN, account, service."""
+
     context: Mapping[str, str] = field(default_factory=dict)
+    """Condition keys in lower case, with their values."""
 
 
 def evaluate(document: str, request: Request) -> Verdict:
-    """An explicit deny wins over any allow."""
+    """Evaluate a document; an explicit deny overrides any allow."""
     effects = {s["Effect"] for s in _list(json.loads(document)["Statement"]) if _applies(s, request)}
     if "Deny" in effects:
         return Verdict.DENIED

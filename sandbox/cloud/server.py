@@ -1,7 +1,7 @@
 """The local cloud emulator's process: `python -m sandbox.cloud.server [PORT]`, port 0 for a free one.
 
 Prints one JSON line with the endpoint when it accepts requests. The SDK's variables are set before moto is imported,
-so that nothing in this process ever looks for real credentials.
+so that nothing in this process uses real credentials.
 """
 
 from __future__ import annotations

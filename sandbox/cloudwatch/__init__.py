@@ -1,1 +1,1 @@
-"""What CloudWatch would make of a sandbox: metrics by the deployed filters, and the deployed alarms' verdicts."""
+"""CloudWatch, emulated: metrics from the deployed filters, and the states of the deployed alarms."""

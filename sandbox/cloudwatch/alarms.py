@@ -1,4 +1,4 @@
-"""The verdict of a deployed alarm on readings.
+"""Evaluates a deployed alarm on readings.
 
 Source: Amazon CloudWatch User Guide, "Alarm evaluation", "Configuring how CloudWatch alarms treat missing data".
 Each evaluation here looks at the periods that end at that moment; CloudWatch's own fill gaps from a few older points.
@@ -23,7 +23,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 
 class AlarmState(StrEnum):
-    """As CloudWatch names them."""
+    """States of an alarm, as CloudWatch names them."""
 
     OK = "OK"
     ALARM = "ALARM"
@@ -32,15 +32,20 @@ class AlarmState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An alarm's state, and what it tells people."""
+    """The state of an alarm with its description."""
 
     name: str
+    """Name of the alarm."""
+
     state: AlarmState
+    """Its state."""
+
     says: str
+    """Its description, which the notification contains."""
 
 
 def judge(alarm: Mapping[str, Any], readings: Readings, now: float) -> Verdict:
-    """The state of an alarm (as DescribeAlarms gives it) at `now`."""
+    """Evaluate an alarm (in the form of DescribeAlarms) at `now`."""
     compare = _COMPARISONS[alarm["ComparisonOperator"]]
     metric = Metric(
         alarm["Namespace"],

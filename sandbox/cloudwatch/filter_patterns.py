@@ -1,4 +1,4 @@
-"""Filter patterns over JSON log lines, as CloudWatch Logs reads them.
+"""Filter patterns over JSON log lines, as CloudWatch Logs evaluates them.
 
 Source: Amazon CloudWatch Logs User Guide, "Filter pattern syntax for metric filters": JSON. What this program's filters
 do not use (arrays, regular expressions) is refused rather than guessed.
@@ -29,12 +29,12 @@ _MISSING = object()
 
 
 def compile_pattern(text: str) -> Test:
-    """The pattern as a test of a line. Raises `ValueError` for what is not understood."""
+    """Compile a pattern into a test of a line. Raises `ValueError` for an unsupported pattern."""
     return _Parser(text).whole()
 
 
 def value_at(line: Line, path: str) -> Any:
-    """What stands at `$.a.b`; None when nothing does."""
+    """Return the value at `$.a.b`, None when there is none."""
     found = _at(line, path)
     return None if found is _MISSING else found
 

@@ -1,4 +1,4 @@
-"""Metrics as points in time, and how a filter makes them out of log lines."""
+"""Metrics as points in time, and their derivation from log lines by metric filters."""
 
 from __future__ import annotations
 
@@ -13,40 +13,46 @@ from sandbox.cloudwatch.filter_patterns import compile_pattern, value_at
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """Its name; `dimensions` sorted."""
+    """What identifies a metric."""
 
     namespace: str
+    """Its namespace."""
+
     name: str
+    """Its name."""
+
     dimensions: tuple[tuple[str, str], ...] = ()
+    """Its dimensions, sorted."""
 
 
 @dataclass(slots=True)
 class Readings:
-    """Points of every metric: (seconds since the epoch, value), in order of time."""
+    """Points of every metric."""
 
     points: dict[Metric, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    """Seconds since the epoch and value of each point, in order of time."""
 
     def add(self, metric: Metric, time: float, value: float) -> None:
-        """One more point; later than those before."""
+        """Add a point that is later than those before."""
         self.points[metric].append((time, value))
 
     def between(self, metric: Metric, start: float, end: float) -> list[float]:
-        """Values from `start` up to, not including, `end`."""
+        """Return the values from `start` up to, but not including, `end`."""
         found = self.points.get(metric, [])
         return [value for _, value in found[bisect_left(found, (start,)) : bisect_left(found, (end,))]]
 
     def statistic(self, metric: Metric, name: str, start: float, end: float) -> float | None:
-        """`Sum`, `Average`, `Minimum`, `Maximum`, `SampleCount` or `p99` of a period; None without data."""
+        """Return `Sum`, `Average`, `Minimum`, `Maximum`, `SampleCount` or `p99` of a period; None without data."""
         values = self.between(metric, start, end)
         return statistic(values, name) if values else None
 
     def copy(self) -> Readings:
-        """To which points may be added that this one does not get."""
+        """Return an independent copy."""
         return Readings(defaultdict(list, {metric: list(points) for metric, points in self.points.items()}))
 
 
 def statistic(values: list[float], name: str) -> float:
-    """Of at least one value."""
+    """Compute a statistic of at least one value."""
     if name.startswith("p"):
         return sorted(values)[min(len(values) - 1, int(len(values) * float(name[1:]) / 100))]
     return {
@@ -59,7 +65,7 @@ def statistic(values: list[float], name: str) -> float:
 
 
 def derived(filters: Iterable[Mapping[str, Any]], lines: Mapping[str, Iterable[tuple[float, Any]]]) -> Readings:
-    """What metric filters (as DescribeMetricFilters gives them) count in `lines`: (time, line) by log group.
+    """Count log lines by metric filters (in the form of DescribeMetricFilters); `lines` are (time, line) by log group.
 
     A line that does not match adds the default value, where the filter has one: with it, a period in which something
     was logged has data (CloudWatch Logs User Guide, "Creating metric filters").

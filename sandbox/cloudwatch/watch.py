@@ -1,4 +1,4 @@
-"""CloudWatch's part in a sandbox: it looks at queues and groups, reads the logs, and judges the deployed alarms."""
+"""Samples the queues and groups of a sandbox, reads the log lines, and evaluates the deployed alarms."""
 
 from __future__ import annotations
 
@@ -16,19 +16,27 @@ from sandbox.cloudwatch.metrics import Metric, Readings, derived
 from sandbox.environment.environment import Stage
 
 EVERY = 1.0
+"""Interval between two samples, in seconds."""
+
 PUBLISHED_EVERY = 5.0
-"""Seconds until the oldest message's age is told to the stand-in's CloudWatch, where `dualsync status` reads it."""
+"""Interval at which the oldest message's age is published as a metric, which `dualsync status` reads."""
+
 LASTING = 1800.0
-"""Seconds of the foresight: longer than any alarm but the finder's needs to be sure."""
+"""Seconds that `raised(lasting=True)` looks ahead: longer than the period of every alarm but the finder's."""
+
 NOT_FOR_PEOPLE = ("scale-out", "scale-in", "wake")
+"""Endings of the names of alarms that control the Auto Scaling group."""
+
 _AGE = "ApproximateAgeOfOldestMessage"
 
 
 @dataclass
 class Watch:
-    """Samples from `start` to `stop`. What it saw is `readings`."""
+    """Samples from `start` to `stop`; `readings` returns the result."""
 
     stage: Stage
+    """The sandbox."""
+
     _sampled: Readings = field(default_factory=Readings)
     _filled: dict[str, float] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -36,7 +44,7 @@ class Watch:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
-        """Look at everything once a second, in a thread."""
+        """Start a thread that samples once per second."""
         self._clients = {
             (side, service): self.stage.cloud.client(side, service)
             for side in SideName
@@ -46,7 +54,7 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; harmless when it has."""
+        """Stop sampling. Does nothing after the first call."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -55,18 +63,18 @@ class Watch:
         published = 0.0
         while not self._stop.wait(EVERY):
             now = time.time()
-            tell = now - published >= PUBLISHED_EVERY
-            published = now if tell else published
+            publish = now - published >= PUBLISHED_EVERY
+            published = now if publish else published
             for side, outputs in self.stage.fleet.outputs.items():
-                self._queues(side, outputs, now, tell)
+                self._queues(side, outputs, now, publish)
                 self._group(side, outputs, now)
 
-    def _queues(self, side: SideName, outputs: Any, now: float, tell: bool) -> None:
+    def _queues(self, side: SideName, outputs: Any, now: float, publish: bool) -> None:
         for url in (outputs["queueUrl"], outputs["deadLetterQueueUrl"]):
             answer = self._clients[side, "sqs"].get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
             counts = {name: int(value) for name, value in answer["Attributes"].items() if name.startswith(_COUNT)}
             name = url.rsplit("/", 1)[-1]
-            # The stand-in does not tell a message's age: it is at most the time since the queue was last empty.
+            # moto has no age of messages. It is at most the time since the queue was last empty.
             since = self._filled.setdefault(name, now) if sum(counts.values()) else now
             if not sum(counts.values()):
                 self._filled.pop(name, None)
@@ -75,7 +83,7 @@ class Watch:
                 for source, metric in _QUEUE_METRICS.items():
                     self._sampled.add(Metric("AWS/SQS", metric, dimensions), now, counts[source])
                 self._sampled.add(Metric("AWS/SQS", _AGE, dimensions), now, now - since)
-            if tell and url == outputs["queueUrl"]:
+            if publish and url == outputs["queueUrl"]:
                 self._clients[side, "cloudwatch"].put_metric_data(
                     Namespace="AWS/SQS",
                     MetricData=[
@@ -103,7 +111,7 @@ class Watch:
     def readings(
         self, side: SideName, more: Readings | None = None, lines: list[dict[str, Any]] | None = None
     ) -> Readings:
-        """Everything measured of a side so far; `more` and `lines` are what is imagined on top."""
+        """Return what was measured of a side so far; `more` and `lines` are assumed readings and log lines on top."""
         outputs = self.stage.fleet.outputs[side]
         groups = {f"worker-{side}": outputs["workerLogGroup"], f"finder-{side}": outputs["finderLogGroup"]}
         logged: dict[str, list[tuple[float, Any]]] = {group: [] for group in groups.values()}
@@ -122,15 +130,15 @@ class Watch:
             yield from logs.describe_metric_filters(logGroupName=group)["metricFilters"]
 
     def alarms(self, side: SideName) -> list[dict[str, Any]]:
-        """The side's deployed alarms for people, as CloudWatch gives them."""
+        """Return the side's deployed alarms for operators, in the form of DescribeAlarms."""
         found: list[dict[str, Any]] = self._clients[side, "cloudwatch"].describe_alarms()["MetricAlarms"]
         return [alarm for alarm in found if not alarm["AlarmName"].endswith(NOT_FOR_PEOPLE)]
 
     def raised(self, lasting: bool = False) -> list[Verdict]:
-        """The alarms that are in ALARM now; with `lasting`, those of half an hour later if nothing changes.
+        """Return the alarms that are in ALARM now or, with `lasting`, in half an hour if nothing changes.
 
-        Lasting is: living workers go on saying the state that they said last, once a minute, as they do; dead ones say
-        nothing; queues stay as full as they are, and their oldest messages grow older.
+        The assumption of `lasting`: running workers log their last state once per minute, ended ones log nothing;
+        queues keep their messages, which grow older.
         """
         now = time.time()
         found = []

@@ -79,7 +79,7 @@ class Demo:
     def _play(self, stage: Stage) -> Result:
         sides = {side: Side(side, bucket, stage.s3(side)) for side, bucket in stage.buckets.items()}
         scenario = Scenario(sides)
-        with self.steps.run("two buckets, each with an object, one with another team's notification"):
+        with self.steps.run("two buckets with an object each"):
             stage.make_buckets()
             scenario.before_set_up()
         with self.steps.run("runtime packed into bundles"):

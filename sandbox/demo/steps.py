@@ -76,4 +76,4 @@ class Steps:
             bar.finish()
         line = f"{text}, {bar.done} {unit}" if unit else text
         self.finished.append(Step(line, time.monotonic() - begun))
-        self._console.print(f"  [green]✓[/] {line} [dim]({self.finished[-1].seconds:.1f} s)[/]")
+        self._console.print(f"  [green]✓[/] {line} [dim]({self.finished[-1].seconds:.1f} s)[/]", soft_wrap=True)

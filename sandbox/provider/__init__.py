@@ -1,4 +1,4 @@
-"""Resource handlers: what the AWS provider does for each type the program registers, done with boto3.
+"""Resource handlers: they do with boto3 what the aws provider does for each type that the program registers.
 
 Plain dictionaries in and out, so that the mock monitor (in process) and the engine (over gRPC) reach the same code.
 """

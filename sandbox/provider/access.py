@@ -1,4 +1,4 @@
-"""From a provider's configuration to the account that it reaches, as the real provider does it."""
+"""Finds the account of a provider's configuration, as the real provider does."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sandbox.provider.base import Account, Properties
 
 
 class AccessError(Exception):
-    """The provider's configuration leads nowhere, or to another account than the allowed ones."""
+    """The provider's configuration gives no access, or access to an account that it does not allow."""
 
 
 def account_of(config: Properties) -> Account:
-    """The account of an `aws` or a `dualsync` provider. Asks STS who the credentials are. Raises `AccessError`."""
+    """Return the account of an `aws` or a `dualsync` provider, by STS. Raises `AccessError`."""
     config = {k: _decoded(v) for k, v in config.items()}
     region, endpoint = config.get("region"), _endpoint(config)
     if not region or not endpoint:
@@ -44,7 +44,7 @@ def account_of(config: Properties) -> Account:
 
 
 def _decoded(value: Any) -> Any:
-    """Lists, objects and flags reach a provider as JSON text."""
+    """Parse a value: lists, objects and flags reach a provider as JSON text."""
     if isinstance(value, str) and value[:1] in ("[", "{"):
         return json.loads(value)
     return value

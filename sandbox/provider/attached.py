@@ -1,4 +1,4 @@
-"""Starts the provider's process, for engines to attach to."""
+"""Starts the provider's process, to which an engine attaches."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from sandbox.provider.grpc_provider import NAME
 
 
 class ProviderError(Exception):
-    """The provider's process did not start; the text holds its last words."""
+    """The provider's process did not start; the text holds its last output."""
 
 
 @dataclass
 class Attached:
-    """A running provider. It knows the sandbox's profiles and no other credentials."""
+    """A running provider, which has the sandbox's profiles and no other credentials."""
 
     port: int
     process: subprocess.Popen[str]
 
     @classmethod
     def start(cls, workspace: Workspace) -> Attached:
-        """Start it and wait for its port. It dies with this process. Raises `ProviderError`."""
+        """Start it and wait for its port. It ends with this process. Raises `ProviderError`."""
         log = workspace.log("provider")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
         with log.open("a") as errors:
@@ -49,11 +49,11 @@ class Attached:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What makes an engine attach to it instead of starting a plugin."""
+        """Return the environment variables with which an engine attaches to it instead of starting a plugin."""
         return {"PULUMI_DEBUG_PROVIDERS": f"{NAME}:{self.port}"}
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         self.process.terminate()
         self.process.wait()
         if self.process.stdout:

@@ -1,4 +1,4 @@
-"""What a handler is, and the account it acts in."""
+"""The base class of resource handlers, and the account in which they act."""
 
 from __future__ import annotations
 
@@ -18,15 +18,28 @@ Properties = dict[str, Any]
 
 @dataclass
 class Account:
-    """One account as a provider instance reaches it. Clients are made once and shared by threads."""
+    """One account as a provider instance reaches it. Clients are created once and shared by threads."""
 
     session: boto3.Session
+    """Credentials of the provider instance."""
+
     endpoint: str
+    """Address of all services."""
+
     account_id: str
+    """Account id, by STS."""
+
     region: str
+    """Region of the provider instance."""
+
     partition: str
+    """Partition of the region."""
+
     dns_suffix: str
+    """DNS suffix of the partition."""
+
     default_tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags that every resource gets."""
 
     def __post_init__(self) -> None:
         self._clients: dict[str, Any] = {}
@@ -40,16 +53,16 @@ class Account:
             return self._clients[service]
 
     def arn(self, service: str, resource: str) -> str:
-        """ARN of something in this account and region."""
+        """Return the ARN of a resource in this account and region."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
 
 
 class Resource:
-    """Handler of one resource type; subclasses say what is AWS's, `operations` does the rest.
+    """Handler of one resource type. Subclasses make the calls of AWS, `operations` does the rest.
 
-    `create` gives the id, or the id and what only the creation tells (a secret key). `read` gives the properties as
-    they are in the account now, None when there is no such thing. `update` is given inputs, and of the old state also
-    what AWS told. `replaces` names the inputs that AWS can't change.
+    `create` returns the id, or the id and the outputs that only the creation returns (a secret key). `read` returns the
+    current properties, None when the resource does not exist. `update` gets the old and new inputs, the old ones with
+    the outputs of AWS. `replaces` names the inputs that AWS can't change.
     """
 
     token: ClassVar[str]
@@ -82,7 +95,7 @@ REGISTRY: dict[str, type[Resource]] = {}
 
 
 def handles(token: str) -> Callable[[type[Resource]], type[Resource]]:
-    """Registers a class as the handler of `token`."""
+    """Register a class as the handler of `token`."""
 
     def register(kind: type[Resource]) -> type[Resource]:
         kind.token = token
@@ -93,7 +106,7 @@ def handles(token: str) -> Callable[[type[Resource]], type[Resource]]:
 
 
 def found(call: Callable[..., Any], absent: tuple[str, ...], **arguments: Any) -> Any:
-    """The call's answer, or None when the error's code is one of `absent`."""
+    """Return the answer of a call, None when the error's code is one of `absent`."""
     try:
         return call(**arguments)
     except ClientError as e:
@@ -103,26 +116,26 @@ def found(call: Callable[..., Any], absent: tuple[str, ...], **arguments: Any) -
 
 
 def present(**values: Any) -> Properties:
-    """The arguments that are not None: what boto3 wants left out."""
+    """Return the arguments that are not None, which boto3 does not accept."""
     return {k: v for k, v in values.items() if v is not None}
 
 
 def tag_list(inputs: Properties, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
-    """`tagsAll` as most services want it."""
+    """Convert `tagsAll` into the list that most services take."""
     return [{key: k, value: v} for k, v in sorted(inputs.get("tagsAll", {}).items())]
 
 
 def tag_map(tags: Any, key: str = "Key", value: str = "Value") -> dict[str, str]:
-    """And back."""
+    """Convert a service's list of tags into a map."""
     return {t[key]: t[value] for t in tags or ()}
 
 
 def retag(old: Properties, new: Properties) -> tuple[dict[str, str], list[str]]:
-    """(tags to set, names of tags to remove) between two states."""
+    """Return the tags to set and the names of tags to remove between two states."""
     before, after = old.get("tagsAll") or {}, new.get("tagsAll") or {}
     return {k: v for k, v in after.items() if before.get(k) != v}, [k for k in before if k not in after]
 
 
 def changed(old: Properties, new: Properties, *names: str) -> bool:
-    """Whether any of the named inputs differs."""
+    """Return whether any of the named inputs differs."""
     return any(old.get(n) != new.get(n) for n in names)

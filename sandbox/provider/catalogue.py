@@ -1,4 +1,4 @@
-"""Every handler and lookup: importing this registers them."""
+"""Imports every handler and lookup, which registers them."""
 
 from __future__ import annotations
 

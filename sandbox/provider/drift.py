@@ -1,4 +1,4 @@
-"""What inputs a resource would have had to be given to be as it is now: the answer to a refresh, and to an import."""
+"""Derives the inputs that describe a resource as it is now, for a refresh and an import."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Properties] = {
         "fifoQueue": False,
     },
 }
-"""What the provider fills in where nothing is given, so that an import must not take it for given.
+"""Values that the provider fills in where nothing is given, so that an import does not count them as given.
 
 Source: the provider's pages of these types; IAM and SQS API Reference, CreateUser, CreateQueue. `region` is every
 type's, and the provider's own where nothing is given.
@@ -29,7 +29,7 @@ type's, and the provider's own where nothing is given.
 
 
 def inputs_now(token: str, account: Account, inputs: Properties, live: Properties) -> Properties:
-    """The inputs with whatever was changed by hand; of an imported resource (no inputs yet), all that is set."""
+    """Return the inputs with all manual changes; for an imported resource, which has no inputs yet, all that is set."""
     kind = operations.handler(token)
     has_tags = types.has(token, "tags") and isinstance(live.get("tagsAll"), Mapping)
     if inputs:
@@ -54,7 +54,7 @@ def inputs_now(token: str, account: Account, inputs: Properties, live: Propertie
 
 
 def adopted(given: Any, live: Any) -> Any:
-    """The live value in the given one's form: a service may add members, sort lists and spell numbers as text."""
+    """Convert a live value to the given one's form: a service may add members, sort lists, return numbers as text."""
     if isinstance(given, Mapping) and isinstance(live, Mapping):
         return {k: adopted(v, live[k]) if k in live else v for k, v in given.items()}
     if isinstance(given, list) and isinstance(live, list):

@@ -1,4 +1,4 @@
-"""The `aws` provider's side of the engine's protocol, answered by the sandbox's resource handlers."""
+"""The provider's side of the engine's protocol over gRPC, in front of the sandbox's resource handlers."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from sandbox.provider import operations, types
 from sandbox.provider.access import AccessError
 from sandbox.provider.base import Account, Properties
 from sandbox.provider.drift import inputs_now
-from sandbox.provider.instances import Instances, NotConfigured
+from sandbox.provider.instances import Instances, NotConfiguredError
 from sandbox.provider.wire import UNKNOWN, Message, contains_unknown, decode, encode
 
 NAME = "aws"
 EXPECTED = (
     AccessError,
-    NotConfigured,
+    NotConfiguredError,
     BotoCoreError,
     ClientError,
     LookupError,
     ValueError,
-    operations.Invalid,
-    operations.UnknownToken,
+    operations.InvalidInputsError,
+    operations.UnknownTokenError,
 )
-"""Failures with a text for a person; any other is a fault of the sandbox, whose traceback goes to its log."""
+"""Failures with a text for the operator; any other is a fault of the sandbox, whose traceback is logged."""
 
 RECOMPUTED = {
     "aws:ec2/launchTemplate:LaunchTemplate": frozenset({"latestVersion", "defaultVersion"}),
@@ -46,8 +46,8 @@ Answer = TypeVar("Answer")
 _Method = Callable[[Any, Any, Any], Answer]
 
 
-def _told(method: _Method[Answer]) -> _Method[Answer]:
-    """A failure becomes the call's status, with one line for a person."""
+def _with_status(method: _Method[Answer]) -> _Method[Answer]:
+    """Turn a failure into the call's status with one line for the operator."""
 
     @functools.wraps(method)
     def call(self: Any, request: Any, context: Any) -> Answer:
@@ -66,7 +66,7 @@ def _told(method: _Method[Answer]) -> _Method[Answer]:
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
-    """Serves every instance of the provider that an engine configures."""
+    """Serve every instance of the provider that an engine configures."""
 
     def __init__(self) -> None:
         self._instances = Instances()
@@ -84,10 +84,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return plugin_pb2.PluginInfo(version=version("pulumi-aws"))
 
     def GetSchema(self, request: Any, context: Any) -> Any:
-        """Names only: the program's types are pulumi_aws's, and `Check` holds every input against them."""
+        """Return names only: the program's types are pulumi_aws's, and `Check` checks every input against them."""
         return provider_pb2.GetSchemaResponse(schema=json.dumps({"name": NAME, "version": version("pulumi-aws")}))
 
-    @_told
+    @_with_status
     def CheckConfig(self, request: Any, context: Any) -> Any:
         news = decode(request.news)
         failures = [
@@ -97,30 +97,30 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         ]
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
-    @_told
+    @_with_status
     def DiffConfig(self, request: Any, context: Any) -> Any:
         old, new = decode(request.old_inputs).plain, decode(request.news).plain
         return _difference({k for k in {*old, *new} if old.get(k) != new.get(k)}, set(), old, new)
 
-    @_told
+    @_with_status
     def Configure(self, request: Any, context: Any) -> Any:
         self._instances.configure(context.peer(), decode(request.args).plain)
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
-    @_told
+    @_with_status
     def Invoke(self, request: Any, context: Any) -> Any:
         arguments = decode(request.args)
         answer = operations.invoke(request.tok, self._account(context), arguments.plain)
         return provider_pb2.InvokeResponse(**{"return": encode(answer, arguments.secret)})
 
-    @_told
+    @_with_status
     def Check(self, request: Any, context: Any) -> Any:
         token, name = _token(request.urn), _name(request.urn)
         news, olds = decode(request.news), decode(request.olds)
         given = {k: v for k, v in news.plain.items() if k != "tagsAll"}
         try:
             filled = operations.check(token, name, given, olds.plain)
-        except operations.Invalid as e:
+        except operations.InvalidInputsError as e:
             failures = [provider_pb2.CheckFailure(property=where, reason=why) for where, why in e.problems]
             return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
         tags = operations.all_tags(token, self._account(context), filled)
@@ -129,7 +129,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             filled = {**filled, "tagsAll": UNKNOWN if contains_unknown(tags) else tags}
         return provider_pb2.CheckResponse(inputs=encode(filled, (), news))
 
-    @_told
+    @_with_status
     def Diff(self, request: Any, context: Any) -> Any:
         token, kind = _token(request.urn), operations.handler(_token(request.urn))
         old, new = decode(request.old_inputs).plain, decode(request.news).plain
@@ -139,7 +139,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         first = _name_is_taken(kind.autonamed, _name(request.urn), new) and kind.autonamed not in replacing
         return _difference(changed, replacing, old, new, delete_first=first)
 
-    @_told
+    @_with_status
     def Create(self, request: Any, context: Any) -> Any:
         token, given = _token(request.urn), decode(request.properties)
         if request.preview:
@@ -148,7 +148,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         id, outputs = operations.create(token, self._account(context), given.plain)
         return provider_pb2.CreateResponse(id=id, properties=encode(outputs, _secret(token), given))
 
-    @_told
+    @_with_status
     def Read(self, request: Any, context: Any) -> Any:
         token, account = _token(request.urn), self._account(context)
         state, inputs = decode(request.properties), decode(request.inputs)
@@ -162,7 +162,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             inputs=encode(now, _secret(token), inputs),
         )
 
-    @_told
+    @_with_status
     def Update(self, request: Any, context: Any) -> Any:
         token, account = _token(request.urn), self._account(context)
         state, old, given = decode(request.olds), decode(request.old_inputs), decode(request.news)
@@ -174,7 +174,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             outputs = operations.update(token, account, request.id, state.plain, before, given.plain)
         return provider_pb2.UpdateResponse(properties=encode(outputs, _secret(token), given, state))
 
-    @_told
+    @_with_status
     def Delete(self, request: Any, context: Any) -> Any:
         token, account = _token(request.urn), self._account(context)
         operations.delete(token, account, request.id, decode(request.properties).plain)
@@ -185,7 +185,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _token(urn: str) -> str:
-    """`urn:pulumi:stack::project::parent$type::name`"""
+    """Split `urn:pulumi:stack::project::parent$type::name` into type and name."""
     return urn.split("::")[2].rpartition("$")[2]
 
 
@@ -198,7 +198,7 @@ def _secret(token: str) -> frozenset[str]:
 
 
 def _preview(token: str, given: Properties, kept: Properties | None = None) -> Properties:
-    """Outputs before the deployment: what is given, what stays of an existing one, and everything else unknown."""
+    """Return the outputs at preview: given values, those that stay of an existing resource, everything else unknown."""
     if kept is None:
         return {**dict.fromkeys(types.outputs(token), UNKNOWN), **given}
     kind = operations.handler(token)
@@ -207,7 +207,7 @@ def _preview(token: str, given: Properties, kept: Properties | None = None) -> P
 
 
 def _name_is_taken(autonamed: str, logical: str, new: Properties) -> bool:
-    """Whether a replacement would want the name that the old one still has: one that the program itself gave."""
+    """Return whether a replacement has the old resource's name, because the program sets it."""
     name = new.get(autonamed) if autonamed else None
     return isinstance(name, str) and not re.fullmatch(re.escape(logical) + r"-[0-9a-f]{7}", name)
 

@@ -1,4 +1,4 @@
-"""Which account a call is for. The engine's calls do not name their provider instance, their connections do.
+"""Finds the account of a call. The engine's calls do not name their provider instance, their connections do.
 
 The engine opens one connection for each provider instance, and Configure, which says region and profile, comes through
 it before anything else (`plugin.NewProvider` of Pulumi's SDK). A call on a connection without one is refused.
@@ -12,7 +12,7 @@ from sandbox.provider.access import account_of
 from sandbox.provider.base import Account, Properties
 
 
-class NotConfigured(Exception):
+class NotConfiguredError(Exception):
     """A call came before its provider instance was configured, or through another connection."""
 
 
@@ -24,16 +24,16 @@ class Instances:
         self._lock = threading.Lock()
 
     def configure(self, peer: str, config: Properties) -> Account:
-        """Remember whose connection this is. Raises `AccessError` for credentials that lead elsewhere."""
+        """Store the account of a connection. Raises `AccessError` for credentials of another account."""
         account = account_of(config)
         with self._lock:
             self._accounts[peer] = account
         return account
 
     def of(self, peer: str) -> Account:
-        """The account of a connection. Raises `NotConfigured`."""
+        """Return the account of a connection. Raises `NotConfiguredError`."""
         with self._lock:
             account = self._accounts.get(peer)
         if account is None:
-            raise NotConfigured("this connection's provider instance was never configured")
+            raise NotConfiguredError("this connection's provider instance was never configured")
         return account

@@ -15,11 +15,11 @@ from sandbox.provider.access import account_of
 from sandbox.provider.base import Account, Properties
 
 Progress = Callable[[str, str], None]
-"""Told type and name of each resource that was made."""
+"""Called with type and name of each resource that was created."""
 
 
 class Sandboxed(mocks.Mocks):
-    """Resources and lookups by the handlers; which account, the provider instance says."""
+    """Creates resources and answers lookups by the handlers, in the account of the provider instance."""
 
     def __init__(self, workspace: Workspace, progress: Progress) -> None:
         self._workspace = workspace
@@ -60,13 +60,13 @@ class Sandboxed(mocks.Mocks):
             name = arguments["name"].split("/")[-1]
             state = self._workspace.stack(name)
             if state is None:
-                # As the engine says it. A failure, not an exception, which would end the program for good.
+                # In the engine's words. An exception would end the program instead of failing the call.
                 return {}, [("name", f"unknown stack {arguments['name']!r}")]
             return {"outputs": state["outputs"], "secretOutputNames": state["secretOutputNames"]}, []
         return operations.invoke(args.token, self._account(args.provider), arguments), []
 
     def _account(self, provider: str | None) -> Account:
-        """A provider reference is `urn::id`, and the id that we gave is the name."""
+        """Return the account of a provider reference `urn::id`, whose id is the provider's name."""
         name = (provider or "").rpartition("::")[2]
         with self._lock:
             if name not in self._accounts:
@@ -91,14 +91,14 @@ class Monitor(mocks.MockMonitor):
 
 
 def is_secret(value: Any) -> bool:
-    """Whether a value, or anything in it, is wrapped as a secret."""
+    """Return whether a value, or anything in it, is wrapped as a secret."""
     if isinstance(value, dict):
         return value.get(rpc._special_sig_key) == rpc._special_secret_sig or any(map(is_secret, value.values()))
     return isinstance(value, list) and any(map(is_secret, value))
 
 
 def revealed(value: Any) -> Any:
-    """The value without its secrets' wrappers. The wire knows doubles only: whole ones are whole numbers again."""
+    """Return the value without the wrappers of secrets. The wire has only doubles: whole ones become integers."""
     if isinstance(value, dict):
         if value.get(rpc._special_sig_key) == rpc._special_secret_sig:
             return revealed(value["value"])
@@ -109,5 +109,5 @@ def revealed(value: Any) -> Any:
 
 
 def wrapped(value: Any) -> Any:
-    """The value as a secret."""
+    """Wrap a value as a secret."""
     return {rpc._special_sig_key: rpc._special_secret_sig, "value": value}

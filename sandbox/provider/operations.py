@@ -1,4 +1,4 @@
-"""What a provider does: check, diff, create, read, update, delete; invoke. One code for both ways in."""
+"""The operations of a provider (check, diff, create, read, update, delete, invoke), for both front ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.provider.base import REGISTRY, Account, Properties, Resource
 from sandbox.provider.catalogue import LOOKUPS
 
 
-class Invalid(Exception):
+class InvalidInputsError(Exception):
     """Inputs that the provider refuses; `problems` are (property, reason)."""
 
     def __init__(self, resource: str, problems: list[tuple[str, str]]) -> None:
@@ -20,28 +20,31 @@ class Invalid(Exception):
         self.problems = problems
 
 
-class UnknownToken(Exception):
+class UnknownTokenError(Exception):
     """The sandbox has no handler for this type or function."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Inputs that changed, and those of them for which AWS wants a new resource."""
+    """The difference of two sets of inputs."""
 
     changed: tuple[str, ...]
+    """Inputs that differ."""
+
     replacing: tuple[str, ...]
+    """Those of them that require a new resource."""
 
 
 def handler(token: str) -> type[Resource]:
-    """The handler's class. Raises `UnknownToken`."""
+    """Return the handler's class. Raises `UnknownTokenError`."""
     try:
         return REGISTRY[token]
     except KeyError:
-        raise UnknownToken(f"the sandbox has no handler for {token}: add one under sandbox/resources") from None
+        raise UnknownTokenError(f"the sandbox has no handler for {token}: add one under sandbox/resources") from None
 
 
 def check(token: str, name: str, inputs: Properties, old: Properties | None = None) -> Properties:
-    """The inputs with what the provider fills in. Raises `Invalid` with all that is wrong."""
+    """Return the inputs with the provider's defaults. Raises `InvalidInputsError` with every problem."""
     kind = handler(token)
     filled = {k: v for k, v in inputs.items() if v is not None}
     if kind.autonamed and not filled.get(kind.autonamed):
@@ -56,19 +59,19 @@ def check(token: str, name: str, inputs: Properties, old: Properties | None = No
             except json.JSONDecodeError as e:
                 found.append((document, f"is not JSON ({e})"))
     if found:
-        raise Invalid(f"{token} {name}", found)
+        raise InvalidInputsError(f"{token} {name}", found)
     return filled
 
 
 def diff(token: str, old: Properties, new: Properties) -> Difference:
-    """Between two sets of checked inputs; JSON documents are compared by what they say."""
+    """Compare two sets of checked inputs; JSON documents are compared by their values."""
     kind = handler(token)
     names = sorted(k for k in {*old, *new} if not same(kind, k, old.get(k), new.get(k)))
     return Difference(tuple(names), tuple(n for n in names if n in kind.replaces))
 
 
 def same(kind: type[Resource], name: str, old: Any, new: Any) -> bool:
-    """Whether two values of an input mean the same."""
+    """Return whether two values of an input are equivalent."""
     if old == new or (old in (None, "", [], {}) and new in (None, "", [], {})):
         return True
     if name in kind.documents and isinstance(old, str) and isinstance(new, str):
@@ -80,48 +83,48 @@ def same(kind: type[Resource], name: str, old: Any, new: Any) -> bool:
 
 
 def create(token: str, account: Account, inputs: Properties) -> tuple[str, Properties]:
-    """Make it; the id and the outputs. A resource that can't be read back was not made."""
+    """Create a resource and return id and outputs. A resource that can't be read back was not created."""
     resource = handler(token)(account)
     full = _with_tags(resource, inputs)
     made = resource.create(full)
-    id, told = made if isinstance(made, tuple) else (made, {})
-    live = resource.read(id, {**full, **told})
+    id, created = made if isinstance(made, tuple) else (made, {})
+    live = resource.read(id, {**full, **created})
     if live is None:
         raise RuntimeError(f"{token} {id}: was created and is not there")
-    return id, {**live, **full, **told, "id": id}
+    return id, {**live, **full, **created, "id": id}
 
 
 def read(token: str, account: Account, id: str, state: Properties) -> Properties | None:
-    """The outputs as they are now, None when it is gone. What only the creation told is kept."""
+    """Return the current outputs, None when it does not exist. Outputs that only the creation returned are kept."""
     live = handler(token)(account).read(id, state)
     return None if live is None else {**state, **live, "id": id}
 
 
 def update(token: str, account: Account, id: str, state: Properties, old: Properties, new: Properties) -> Properties:
-    """Change it in place, from inputs `old` to inputs `new`; the outputs. `state` is the outputs so far."""
+    """Change it in place from inputs `old` to `new` and return the outputs; `state` are the outputs so far."""
     resource = handler(token)(account)
     full = _with_tags(resource, new)
-    told = {k: v for k, v in state.items() if k == "tagsAll" or not types.has(token, k)}
-    resource.update(id, {**told, **old}, full)
-    live = resource.read(id, {**told, **full}) or {}
-    return {**told, **live, **full, "id": id}
+    outputs = {k: v for k, v in state.items() if k == "tagsAll" or not types.has(token, k)}
+    resource.update(id, {**outputs, **old}, full)
+    live = resource.read(id, {**outputs, **full}) or {}
+    return {**outputs, **live, **full, "id": id}
 
 
 def delete(token: str, account: Account, id: str, state: Properties) -> None:
-    """Take it away. Harmless when it is gone."""
+    """Delete it. Does nothing when it does not exist."""
     handler(token)(account).delete(id, state)
 
 
 def invoke(token: str, account: Account, arguments: Properties) -> Properties:
-    """A function's answer. Raises `UnknownToken`."""
+    """Return the answer of a function. Raises `UnknownTokenError`."""
     function = LOOKUPS.get(token)
     if function is None:
-        raise UnknownToken(f"the sandbox has no answer to {token}: add one to sandbox/resources/lookups.py")
+        raise UnknownTokenError(f"the sandbox has no answer to {token}: add one to sandbox/resources/lookups.py")
     return {**arguments, **function(account, arguments)}
 
 
 def all_tags(token: str, account: Account, inputs: Properties) -> dict[str, str] | None:
-    """The provider's default tags and the resource's own; None where the type has no tags of the common form."""
+    """Join the provider's default tags and the resource's own; None where the type has no tags of the common form."""
     if not types.has(token, "tags") or isinstance(inputs.get("tags"), list):
         return None
     return {**account.default_tags, **(inputs.get("tags") or {})}

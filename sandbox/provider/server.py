@@ -1,4 +1,4 @@
-"""The provider as a process: `python -m sandbox.provider.server`. One JSON line with the port, then it serves."""
+"""The provider as a process, `python -m sandbox.provider.server`: prints one JSON line with its port, then serves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.provider.grpc_provider import Servicer
 
 THREADS = 16
 LARGEST_MESSAGE = 400 * 1024 * 1024
-"""Bytes; as the engine's own limit."""
+"""Largest message in bytes, which is the engine's own limit."""
 
 
 def main() -> None:

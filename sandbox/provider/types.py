@@ -1,4 +1,4 @@
-"""Are these inputs what pulumi_aws declares? Names and types from its own classes, without the provider's plugin."""
+"""Checks inputs against pulumi_aws's own classes (names and types), without the provider's plugin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pulumi import _types
 
 @functools.cache
 def _modules() -> dict[str, tuple[str, str]]:
-    """(module, class) by resource token, from the table that pulumi_aws registers itself with."""
+    """Return module and class by resource token, from the table with which pulumi_aws registers itself."""
     source = inspect.getsource(pulumi_aws)
     text = source.split('resource_modules="""', 1)[1].split('"""', 1)[0]
     return {token: (m["fqn"], name) for m in json.loads(text) for token, name in m["classes"].items()}
@@ -26,7 +26,7 @@ def _modules() -> dict[str, tuple[str, str]]:
 
 @functools.cache
 def arguments(token: str) -> type | None:
-    """The class of a resource's inputs, None for a type that pulumi_aws does not have."""
+    """Return the class of a resource's inputs, None for a type that pulumi_aws does not have."""
     found = _modules().get(token)
     if found is None:
         return None
@@ -39,7 +39,7 @@ def arguments(token: str) -> type | None:
 
 @functools.cache
 def outputs(token: str) -> frozenset[str]:
-    """Names of all properties that a resource has once it is there; none for a type that pulumi_aws does not have."""
+    """Return the names of all properties of a created resource; none for a type that pulumi_aws does not have."""
     found = _modules().get(token)
     if found is None:
         return frozenset()
@@ -49,13 +49,13 @@ def outputs(token: str) -> frozenset[str]:
 
 
 def problems(token: str, inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(property, reason) for each input that the type does not have, of another type, or required and missing."""
+    """Return property and reason per input that is unknown, of another type, or required and missing."""
     kind = arguments(token)
     return [] if kind is None else list(_object("", kind, inputs))
 
 
 def has(token: str, name: str) -> bool:
-    """Whether the type has this input."""
+    """Return whether the type has this input."""
     kind = arguments(token)
     return kind is not None and name in _types.input_type_types(kind)
 
@@ -124,11 +124,11 @@ def _plain(path: str, kind: type, value: Any) -> Iterator[tuple[str, str]]:
 
 
 _LATER = (Awaitable, pulumi.Output)
-"""What an input may be besides its value; on the wire it is always the value."""
+"""Wrappers that an input may have in Python; on the wire it is always the value."""
 
 
 def is_unknown(value: Any) -> bool:
-    """Whether the engine knows the value only after the deployment."""
+    """Return whether the value is known only after the deployment."""
     from pulumi.runtime.rpc import UNKNOWN
 
     return value == UNKNOWN or isinstance(value, pulumi.output.Unknown)

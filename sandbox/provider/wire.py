@@ -1,4 +1,4 @@
-"""Properties between the engine's protocol and the handlers' plain dictionaries: secrets, unknowns, assets, numbers."""
+"""Converts properties between the engine's protocol and plain dictionaries: secrets, unknowns, assets, numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pulumi.runtime import rpc
 from sandbox.provider.base import Properties
 
 UNKNOWN: str = rpc.UNKNOWN
-"""How the engine spells a value that is known only after the deployment."""
+"""The engine's placeholder of a value that is known only after the deployment."""
 
 _SIGNATURE: str = rpc._special_sig_key
 _SECRET: str = rpc._special_secret_sig
@@ -21,7 +21,7 @@ _ASSET: str = rpc._special_asset_sig
 
 
 class File(pulumi.FileAsset):
-    """A file as the engine sends it: the same when its content's hash is. The state keeps the hash alone, no path."""
+    """A file as the engine sends it. Files are equal when their hashes are; the state keeps the hash, not the path."""
 
     def __init__(self, path: str, hash: str) -> None:
         super().__init__(path)
@@ -36,11 +36,16 @@ class File(pulumi.FileAsset):
 
 @dataclass(frozen=True)
 class Message:
-    """Properties of one request: `plain` without wrappers, unknown ones as `UNKNOWN`; `secret` names the wrapped."""
+    """Properties of one request."""
 
     plain: Properties = field(repr=False)
+    """Values without wrappers, unknown ones as `UNKNOWN`."""
+
     secret: frozenset[str]
+    """Names of those that are wrapped as secrets."""
+
     raw: Mapping[str, struct_pb2.Value] = field(repr=False)
+    """Values as they were received."""
 
 
 def decode(struct: struct_pb2.Struct) -> Message:
@@ -53,7 +58,7 @@ def decode(struct: struct_pb2.Struct) -> Message:
 
 
 def encode(properties: Properties, secret: Collection[str] = (), *givens: Message) -> struct_pb2.Struct:
-    """Write an answer. What a request gave, and is the same, goes back as it came; `secret` names are wrapped."""
+    """Encode an answer. Values that equal a request's are returned as they were received; `secret` ones are wrapped."""
     struct = struct_pb2.Struct()
     for name, value in properties.items():
         if value is None:
@@ -66,7 +71,7 @@ def encode(properties: Properties, secret: Collection[str] = (), *givens: Messag
 
 
 def contains_unknown(value: Any) -> bool:
-    """Whether a plain value is unknown, or holds anything that is."""
+    """Return whether a plain value, or anything in it, is unknown."""
     if isinstance(value, dict):
         return any(map(contains_unknown, value.values()))
     if isinstance(value, list):
@@ -95,7 +100,7 @@ def _plain(value: struct_pb2.Value) -> Any:
 
 
 def _text(fields: Any, name: str) -> str:
-    """A text member. Asking a message's map for what it does not have would add it."""
+    """Return a text member. Reading an absent name from a message's map would add it."""
     return str(fields[name].string_value) if name in fields else ""
 
 

@@ -1,5 +1,5 @@
-"""Auto Scaling groups: growing after their template's second version, and instance refresh; moto fails at the one and
-does not have the other. A refresh is over at once here: all instances are replaced by ones of the present template.
+"""Auto Scaling groups: growth after the second version of their launch template, where moto fails, and instance
+refresh, which moto does not have. A refresh takes no time here: all instances are replaced at once.
 
 Source: Amazon EC2 Auto Scaling API Reference, StartInstanceRefresh, DescribeInstanceRefreshes, CancelInstanceRefresh.
 """
@@ -22,7 +22,7 @@ _create_version = LaunchTemplate.create_version
 
 
 def _with_user_data(self: Any, data: dict[str, Any], description: str) -> Any:
-    """Later versions' user data is of the kind that the first one's is, and that instances want."""
+    """Encode a later version's user data as moto encodes the first one's, so that instances can use it."""
     text = data.get("UserData")
     encoded = {"UserData": parse_user_data(text)} if isinstance(text, str) else {}
     return _create_version(self, {**data, **encoded}, description)
@@ -72,7 +72,7 @@ def _group(backend: Any, name: str) -> Any:
 
 
 def _refreshes(group: Any) -> list[dict[str, Any]]:
-    """Newest first, kept on moto's own group."""
+    """Return the refreshes, which are stored with moto's group, newest first."""
     found: list[dict[str, Any]] = vars(group).setdefault("instance_refreshes", [])
     return found
 

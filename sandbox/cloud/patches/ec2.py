@@ -1,4 +1,4 @@
-"""The default VPC's way out: an internet gateway, and the main route table's route to it. moto's leads nowhere.
+"""Internet egress of the default VPC: an internet gateway and the main route to it, which moto does not create.
 
 Source: Amazon VPC User Guide, "Default VPC components".
 """

@@ -1,4 +1,4 @@
-"""CloudWatch Logs' saved queries, which moto does not have, and metric filters, which it adds instead of changing.
+"""CloudWatch Logs: saved queries, which moto does not have, and metric filters, which it adds instead of updating.
 
 Source: Amazon CloudWatch Logs API Reference, "PutQueryDefinition", "DescribeQueryDefinitions", "DeleteQueryDefinition",
 "PutMetricFilter" (creates or updates).

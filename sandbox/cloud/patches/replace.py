@@ -1,4 +1,4 @@
-"""How a patch puts its function in place of moto's."""
+"""Replaces a function of moto by a patch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def replace(owner: Any, name: str, function: Any) -> Any:
-    """Set `owner.name` to `function` and give what was there. A name that is not there is an AttributeError."""
+    """Set `owner.name` to `function` and return the former value. Raises `AttributeError` for an unknown name."""
     original = getattr(owner, name)
     setattr(owner, name, function)
     return original

@@ -1,8 +1,7 @@
 """Bucket policies with their conditions and principals.
 
-moto applies a bucket's policy without looking at `Precondition` or a `Principal` object, so a Deny of insecure
-transport
-denies everything. The stand-in speaks plain HTTP and is taken as TLS.
+moto applies a bucket's policy without its `Condition` and `Principal` objects, so a Deny of insecure transport denies
+everything. The emulator's plain HTTP counts as TLS.
 Source: Amazon S3 User Guide, "Bucket policies for Amazon S3".
 """
 

@@ -1,8 +1,8 @@
-"""Buckets whose versioning is suspended: earlier versions stay, the null version is written over.
+"""Buckets whose versioning is suspended: earlier versions stay, the null version is overwritten.
 
-moto takes such a bucket for one that never kept versions: a PUT or DELETE drops all of an object's versions.
+moto treats such a bucket as one that never kept versions: a PUT or DELETE drops all versions of an object.
 Source: Amazon S3 User Guide, "Working with objects in a versioning-suspended bucket": a PUT replaces the version whose
-id is null, a DELETE puts a delete marker with the id null in its place.
+id is null, a DELETE replaces it by a delete marker with the id null.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NULL = "null"
 
 
 def only_null(bucket: Any, key_name: str, newest: Any) -> None:
-    """Make `newest` the null version, in the place of any other."""
+    """Make `newest` the null version and remove any other null version."""
     newest._version_id = NULL
     kept = [v for v in bucket.keys.getlist(key_name, []) if v is not newest and str(v.version_id) != NULL]
     bucket.keys.setlist(key_name, [*kept, newest])

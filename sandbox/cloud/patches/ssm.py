@@ -1,4 +1,4 @@
-"""The machine images' parameters in both partitions; moto has none for China, and `/aws/…` can't be put.
+"""Parameters of the machine images in both partitions. moto has none for China, and a client can't put `/aws/…`.
 
 Source: Amazon Linux 2023 User Guide, "Launching AL2023 using the SSM parameter and the AWS CLI".
 """
@@ -14,7 +14,7 @@ IMAGE_IDS = {"arm64": "ami-0a0a0a0a0a0a0a0a1", "x86_64": "ami-0a0a0a0a0a0a0a0a2"
 
 
 def parameter_name(architecture: str) -> str:
-    """The public parameter of the current Amazon Linux 2023 image."""
+    """Return the name of the public parameter of the current Amazon Linux 2023 image."""
     return f"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
 
 

@@ -1,4 +1,4 @@
-"""Auto Scaling."""
+"""Auto Scaling: groups, lifecycle hooks, scaling policies."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def _number(value: Any) -> float | None:
 
 @handles("aws:autoscaling/lifecycleHook:LifecycleHook")
 class LifecycleHook(Resource):
-    """With another group's name the provider puts the hook there, and leaves the former group's to that group's end."""
+    """Lifecycle hook. For another group the provider creates it there and leaves the former group's hook in place."""
 
     replaces = frozenset({"name"})
     autonamed = "name"

@@ -1,4 +1,4 @@
-"""The program's own resource and lookup, served in process by the same logic as `components/plugin.py` serves them."""
+"""The program's own resource and lookup, served by the logic of its own plugin (`components/plugin`)."""
 
 from __future__ import annotations
 

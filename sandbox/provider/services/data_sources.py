@@ -15,7 +15,7 @@ LOOKUPS: dict[str, Lookup] = {}
 
 
 def looks_up(token: str) -> Callable[[Lookup], Lookup]:
-    """Registers a function as the answer to `token`."""
+    """Register a function as the answer to `token`."""
 
     def register(function: Lookup) -> Lookup:
         LOOKUPS[token] = function

@@ -1,4 +1,4 @@
-"""DynamoDB."""
+"""DynamoDB: tables."""
 
 from __future__ import annotations
 

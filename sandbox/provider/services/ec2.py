@@ -21,7 +21,7 @@ def _tags(inputs: Properties, kind: str) -> list[dict[str, Any]]:
 
 
 def retag_ec2(resource: Resource, id: str, old: Properties, new: Properties) -> None:
-    """Tags of anything in EC2."""
+    """Return the tags of a resource."""
     ec2 = resource.account.client("ec2")
     added, removed = retag(old, new)
     if added:
@@ -32,7 +32,7 @@ def retag_ec2(resource: Resource, id: str, old: Properties, new: Properties) -> 
 
 @handles("aws:ec2/launchTemplate:LaunchTemplate")
 class LaunchTemplate(Resource):
-    """Every change of its data is a new version; with `updateDefaultVersion` the new one is the default."""
+    """Launch template. Each change of its data is a new version, with `updateDefaultVersion` the default one."""
 
     replaces = frozenset({"name", "namePrefix"})
     autonamed = "name"
@@ -137,7 +137,7 @@ def _flag(value: Any) -> bool | None:
 
 @handles("aws:ec2/securityGroup:SecurityGroup")
 class SecurityGroup(Resource):
-    """Rules as the provider has them: exactly those given, also none; AWS's default way out is taken away first."""
+    """Security group with exactly the given rules, also none; AWS's default egress rule is removed first."""
 
     replaces = frozenset({"name", "namePrefix", "description", "vpcId"})
     autonamed = "name"

@@ -49,7 +49,7 @@ class Cluster(Resource):
 
 @handles("aws:ecs/taskDefinition:TaskDefinition")
 class TaskDefinition(Resource):
-    """A revision can't be changed: anything but tags makes a new one."""
+    """Task definition. A revision can't be changed: any input but tags makes a new one."""
 
     replaces = frozenset(
         {

@@ -12,7 +12,7 @@ GONE = ("NoSuchEntity",)
 
 
 def document(value: Any) -> str:
-    """A policy as IAM gives it back (parsed by boto3, or percent-encoded), as JSON text."""
+    """Return a policy that IAM returned (parsed by boto3, or percent-encoded) as JSON text."""
     return json.dumps(value) if isinstance(value, dict) else unquote(value)
 
 
@@ -75,7 +75,7 @@ class Policy(Resource):
 
 @handles("aws:iam/user:User")
 class User(Resource):
-    """Name and path can be changed in place; the id stays (IAM API Reference, UpdateUser)."""
+    """User. Name and path can be changed in place; the id stays (IAM API Reference, UpdateUser)."""
 
     autonamed = "name"
 

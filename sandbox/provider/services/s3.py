@@ -99,7 +99,7 @@ class BucketObject(Resource):
         self._put(new)
 
     def delete(self, id: str, state: Properties) -> None:
-        """Every version of it, as the provider does for a bucket that keeps versions."""
+        """Delete every version of the object, as the provider does."""
         bucket, _, key = id.partition("/")
         s3 = self.account.client("s3")
         versions = found(s3.list_object_versions, GONE, Bucket=bucket, Prefix=key) or {}
@@ -128,7 +128,7 @@ def _content(inputs: Properties) -> bytes:
 
 
 class Setting(Resource):
-    """One setting of a bucket, which is its id. Subclasses name the calls and translate."""
+    """One setting of a bucket, whose name is its id. Subclasses name the calls and convert the values."""
 
     replaces = frozenset({"bucket"})
     get: str

@@ -1,4 +1,4 @@
-"""Secrets Manager."""
+"""Secrets Manager: secrets, their policies and versions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Secret(Resource):
 
 @handles("aws:secretsmanager/secretVersion:SecretVersion")
 class SecretVersion(Resource):
-    """A changed value is a new version, which takes the stage AWSCURRENT; a version in use is not removed."""
+    """Version of a secret. A changed value is a new version with the stage AWSCURRENT; one in use is not removed."""
 
     replaces = frozenset({"secretId", "secretString", "secretBinary", "secretStringWoVersion"})
     secret_outputs = frozenset({"secretString", "secretBinary"})
@@ -83,7 +83,7 @@ class SecretVersion(Resource):
         }
 
     def delete(self, id: str, state: Properties) -> None:
-        """Nothing: AWSCURRENT can't be taken from a version, and a version without stages goes by itself."""
+        """Do nothing: AWSCURRENT can't be removed from a version, and AWS removes a version without stages itself."""
 
 
 @handles("aws:secretsmanager/secretPolicy:SecretPolicy")

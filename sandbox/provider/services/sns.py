@@ -72,7 +72,7 @@ class TopicPolicy(Resource):
         self._put(new)
 
     def delete(self, id: str, state: Properties) -> None:
-        """Nothing: a topic without a policy of its own has AWS's default one again when the topic itself goes."""
+        """Do nothing: the policy is deleted with the topic, and a topic always has one."""
 
     def _put(self, inputs: Properties) -> None:
         self.account.client("sns").set_topic_attributes(

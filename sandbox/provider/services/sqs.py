@@ -1,4 +1,4 @@
-"""SQS."""
+"""SQS: queues and their policies."""
 
 from __future__ import annotations
 

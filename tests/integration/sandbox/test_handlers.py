@@ -62,9 +62,9 @@ def test_every_handler_has_its_life() -> None:
 
 
 def test_what_has_no_handler_says_where_to_add_one(account: Account) -> None:
-    with pytest.raises(operations.UnknownToken, match="sandbox/resources"):
+    with pytest.raises(operations.UnknownTokenError, match="sandbox/resources"):
         operations.create("aws:lambda/function:Function", account, {})
-    with pytest.raises(operations.UnknownToken, match=r"lookups\.py"):
+    with pytest.raises(operations.UnknownTokenError, match=r"lookups\.py"):
         operations.invoke("aws:lambda/getFunction:getFunction", account, {})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from sandbox.provider.operations import Invalid, check, diff
+from sandbox.provider.operations import InvalidInputsError, check, diff
 from sandbox.provider.types import arguments, problems
 
 QUEUE, TABLE = "aws:sqs/queue:Queue", "aws:dynamodb/table:Table"
@@ -59,7 +59,7 @@ def test_types_of_other_packages_have_none() -> None:
 
 
 def test_check_names_all_that_is_wrong_in_one_line() -> None:
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(InvalidInputsError) as caught:
         check(QUEUE, "q", {"visibility": 3, "policy": "{not json", "delaySeconds": True})
     text = str(caught.value)
     assert "\n" not in text
