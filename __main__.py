@@ -1,4 +1,4 @@
-"""Keeps two S3 buckets the same. Config in, the pair, outputs; `Pulumi.yaml` describes every key."""
+"""Keep two S3 buckets identical: read config, register the pair, export outputs. `Pulumi.yaml` lists every key."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from dualsync.components.pair import DualSyncPair, DualSyncPairArgs
 
 
 def main() -> None:
-    """Register everything that this stack manages, and export where it is."""
-    values = stack_config.read(pulumi.Config(stack_config.PROJECT))
+    """Register everything that this stack manages, and export its names and addresses."""
+    values = stack_config.read(pulumi.Config(stack_config.PROJECT), stack_config.names_set())
     model = stack_config.pair_of(values)
 
     stack = values.get("peerStack", "")
@@ -50,5 +50,5 @@ def main() -> None:
 try:
     main()
 except ConfigError as e:
-    # One line is all a person needs here; a traceback would bury it.
+    # The error is one line; a traceback would hide it.
     raise pulumi.RunError(str(e)) from None

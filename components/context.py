@@ -1,4 +1,4 @@
-"""What every part of a side is given: the model, names, tags, provider; so that no part works them out for itself."""
+"""Give every part of a side the same model, names, tags and provider."""
 
 from __future__ import annotations
 
@@ -17,25 +17,28 @@ from dualsync.runtime.settings import SideName
 
 @dataclass(frozen=True)
 class SideContext:
-    """One managed side of a pair. `provider` is the only way into the side's account: resources and invokes alike."""
+    """One side of a pair, as its parts see it."""
 
     pair: PairModel
+    """The whole pair."""
     side: SideName
+    """Name of this side."""
     provider: aws.Provider
+    """The only way into the side's account, for resources and lookups alike."""
 
     @property
     def local(self) -> SideModel:
-        """This side's bucket, account and options (`local.fleet`, `local.finder`, `local.network`, `local.watch`)."""
+        """This side's bucket, account and options."""
         return self.pair.side(self.side)
 
     @property
     def peer(self) -> SideModel:
-        """The other side's."""
+        """The other side's bucket, account and options."""
         return self.pair.side(self.side.peer)
 
     @property
     def names(self) -> Names:
-        """Physical names; `names.of("queue")` also serves as the resource's logical name."""
+        """Physical names. `names.of("queue")` is also the resource's logical name."""
         return self.pair.names(self.side)
 
     @property
@@ -53,27 +56,43 @@ class SideContext:
         """This side's partition."""
         return self.local.partition
 
+    @property
+    def kms_key_arn(self) -> str | None:
+        """Customer managed key for the side's resources; None for AWS's own keys."""
+        return self.local.security.kms_key_arn or None
+
     def arn(self, service: str, resource: str) -> str:
-        """An ARN in this side's region and account. (S3's and IAM's: `partition.arn`.)"""
+        """Return an ARN in this side's region and account (for S3 and IAM: `partition.arn`, `iam_arn`)."""
         return self.partition.arn(service, resource, region=self.region, account=self.account_id)
 
+    def iam_arn(self, resource: str) -> str:
+        """Return the ARN of an IAM resource in this side's account."""
+        return self.partition.arn("iam", resource, account=self.account_id)
+
+    def role_arn(self, part: str) -> str:
+        """Return the ARN of the role of one part, known before the role exists."""
+        return self.iam_arn(f"role/{self.names.of(part)}")
+
     def principal(self, service: str) -> str:
-        """A service's name in this side's policies."""
+        """Return a service's name in this side's policies."""
         return self.partition.principal(service, self.region)
 
     def tags(self, part: str) -> Mapping[str, str]:
-        """Tags of one part; costs can be told apart by them. The user's own come with the provider."""
+        """Return the tags of one part, by which costs are allocated. The user's own come with the provider."""
         return dict(zip(OWN_TAGS, (self.names.of(part), self.pair.name, str(self.side), part), strict=True))
 
     def all_tags(self, part: str) -> Mapping[str, str]:
-        """With the user's own, for what the provider's default tags do not reach: a group's, and what a launch template
-        says of the machines to come (AWS provider's guide on default tags)."""
+        """Return the tags of one part and the user's own.
+
+        The provider's default tags do not reach an Auto Scaling group's tags and the instances of a launch template
+        (AWS provider's guide on default tags).
+        """
         return {**self.pair.tags, **self.tags(part)}
 
     def options(self, parent: pulumi.Resource, **more: Any) -> pulumi.ResourceOptions:
-        """Options of a resource in this side's account. `more` goes to `ResourceOptions` as it is."""
+        """Return the options of a resource in this side's account. `more` goes to `ResourceOptions` as it is."""
         return pulumi.ResourceOptions(parent=parent, provider=self.provider, **more)
 
     def invoke_options(self, parent: pulumi.Resource | None = None) -> pulumi.InvokeOptions:
-        """Options of a lookup in this side's account."""
+        """Return the options of a lookup in this side's account."""
         return pulumi.InvokeOptions(parent=parent, provider=self.provider)

@@ -1,10 +1,10 @@
-"""The finder: a scheduled task that compares both buckets with the ledger and queues what events missed."""
+"""Create the finder: a scheduled task that compares both buckets with the ledger and queues what events missed."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -12,79 +12,96 @@ import pulumi_aws as aws
 
 from dualsync.components import permissions
 from dualsync.components.bundle.bundle import Bundle, BundleObject
-from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import Architecture
+from dualsync.components.config.images import image_of
+from dualsync.components.config.side_options import Architecture
 from dualsync.components.context import SideContext
 from dualsync.components.network import Network
 from dualsync.components.workers.userdata import template
 
-PUBLIC_IMAGE = "public.ecr.aws/lambda/python:3.11.2024.11.22.15"
-"""AWS's own Python image, for both architectures; the bundle brings everything else. Pin another by `finderImage`."""
-
 ROOT = "/work"
-"""Where the task unpacks the bundle: the only place that it may write to."""
+"""Folder into which the task unpacks the bundle, the only one that it can write to."""
+
+USER = "1000:1000"
+"""User and group of the finder's process: none that the image knows."""
+
+UNPRIVILEGED = {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}}
+"""Linux parameters of both containers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinderArgs:
-    """What the finder needs of the side's other parts. `environment` is `Settings.to_environment()`."""
+    """What the finder needs of the side's other parts."""
 
     network: Network
+    """Subnets and security group."""
     bundle: Bundle
+    """The runtime's code."""
     environment: Mapping[str, pulumi.Input[str]]
+    """The settings, as `Settings.to_environment()` writes them."""
     queue_arn: pulumi.Input[str]
+    """Queue that receives the finder's requests."""
     table_arn: pulumi.Input[str]
+    """The ledger's table."""
 
 
 class Finder(pulumi.ComponentResource):
     """Log group, cluster (unless given), task definition with its two roles, and the schedule."""
 
     log_group_name: pulumi.Output[str]
+    """Log group of the finder's runs."""
     cluster_name: str
+    """ECS cluster in which the finder runs."""
     task_family: str
+    """Family of the task definition."""
 
     def __init__(self, context: SideContext, args: FinderArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Finder", context.names.of("finder-part"), None, opts)
         self._context = context
         self._args = args
-        self._image = image(context)
+        self._image = image_of(context.local)
         self.task_family = context.names.of("finder")
         name = context.names.of("finder-log")
         log_group = aws.cloudwatch.LogGroup(
             name,
             name=name,
             retention_in_days=context.local.watch.log_days,
+            kms_key_id=context.kms_key_arn,
             tags=context.tags("finder-log"),
             opts=context.options(self),
         )
         self.log_group_name = log_group.name
         self.cluster_name = self._cluster()
-        cluster_arn = context.arn("ecs", f"cluster/{self.cluster_name}")
-        execution, task = self._roles(log_group, cluster_arn)
-        definition = self._definition(log_group, execution, task)
-        self._schedule(definition, cluster_arn, [execution, task])
+        self._policies: list[aws.iam.RolePolicy] = []
+        self._execution, self._task = self._roles(log_group)
+        self._task_definition = self._definition(log_group, self._execution, self._task)
         self.register_outputs({"logGroupName": self.log_group_name, "clusterName": self.cluster_name})
 
     @property
     def _bundle(self) -> BundleObject:
         return self._args.bundle.objects[self._context.local.finder.architecture]
 
+    @property
+    def _cluster_arn(self) -> str:
+        return self._context.arn("ecs", f"cluster/{self.cluster_name}")
+
     def _cluster(self) -> str:
         context = self._context
+        self._own_cluster: list[pulumi.Resource] = []
         if context.local.finder.cluster:
             return context.local.finder.cluster
         name = context.names.of("cluster")
-        aws.ecs.Cluster(
+        cluster = aws.ecs.Cluster(
             name,
             name=name,
             settings=[{"name": "containerInsights", "value": "disabled"}],
             tags=context.tags("cluster"),
             opts=context.options(self),
         )
+        self._own_cluster.append(cluster)
         return name
 
-    def _roles(self, log_group: aws.cloudwatch.LogGroup, cluster_arn: str) -> tuple[aws.iam.Role, aws.iam.Role]:
-        """The one that ECS starts the task with, and the task's own."""
+    def _roles(self, log_group: aws.cloudwatch.LogGroup) -> tuple[aws.iam.Role, aws.iam.Role]:
+        """Return the role with which ECS starts the task, and the task's own."""
         context, args = self._context, self._args
         trust = permissions.assumed_by(
             context.partition.trusted("ecs-tasks"), {"StringEquals": {"aws:SourceAccount": context.account_id}}
@@ -102,15 +119,15 @@ class Finder(pulumi.ComponentResource):
         return (
             self._role(
                 "finder-start",
-                "Starts the finder's task: its image and its log",
+                "Starts the task of the finder: pulls its image, writes its log",
                 trust,
                 reach.apply(lambda r: json.dumps(permissions.execution(r, repository))),
             ),
             self._role(
                 "finder-task",
-                "The finder: reads its side's bucket and the ledger, queues what it finds",
+                "The finder: reads the bucket and the ledger of its side, sends requests to the queue",
                 trust,
-                reach.apply(lambda r: json.dumps(permissions.finder(context, r, cluster_arn))),
+                reach.apply(lambda r: json.dumps(permissions.finder(context, r, self._cluster_arn))),
             ),
         )
 
@@ -128,7 +145,9 @@ class Finder(pulumi.ComponentResource):
             tags=context.tags(part),
             opts=context.options(self),
         )
-        aws.iam.RolePolicy(f"{name}-policy", name=name, role=role.name, policy=policy, opts=context.options(self))
+        self._policies.append(
+            aws.iam.RolePolicy(f"{name}-policy", name=name, role=role.name, policy=policy, opts=context.options(self))
+        )
         return role
 
     def _definition(
@@ -140,7 +159,7 @@ class Finder(pulumi.ComponentResource):
         def containers(values: tuple[str, str, dict[str, str]]) -> str:
             log_group_name, version, environment = values
             command = [bundle.bucket, bundle.key, version, bundle.sha256, ROOT]
-            return json.dumps([container(context, self._image, command, environment, log_group_name)])
+            return json.dumps(containers_of(context, self._image, command, environment, log_group_name))
 
         known = pulumi.Output.from_input(dict(self._args.environment))
         return aws.ecs.TaskDefinition(
@@ -164,18 +183,25 @@ class Finder(pulumi.ComponentResource):
             opts=context.options(self),
         )
 
-    def _schedule(self, definition: aws.ecs.TaskDefinition, cluster_arn: str, roles: list[aws.iam.Role]) -> None:
-        """Without a start date the first run is at once, which covers what was changed before events arrived."""
-        context = self._context
+    def start_on_schedule(self, after: Sequence[pulumi.Resource]) -> None:
+        """Create the schedule, once all other parts of the side (`after`) exist.
+
+        Without a start date the first run starts at once. It covers changes made before events arrived, so it must
+        find its roles' policies and the subscription in place.
+
+        The schedule is also what the deletion of the side begins with, as it depends on everything. While the pair is
+        protected the engine refuses this first step and `pulumi destroy` deletes nothing, with or without a preview.
+        """
+        context, cluster_arn = self._context, self._cluster_arn
         trust = permissions.assumed_by(
             context.partition.trusted("scheduler"), {"StringEquals": {"aws:SourceAccount": context.account_id}}
         )
         family_arn = context.arn("ecs", f"task-definition/{self.task_family}:*")
         starter = self._role(
             "finder-schedule",
-            "Starts the finder on time",
+            "Starts the finder on schedule",
             trust,
-            pulumi.Output.all(*[role.arn for role in roles]).apply(
+            pulumi.Output.all(self._execution.arn, self._task.arn).apply(
                 lambda arns: json.dumps(
                     permissions.schedule(family_arn, cluster_arn, arns, context.principal("ecs-tasks"))
                 )
@@ -185,7 +211,7 @@ class Finder(pulumi.ComponentResource):
         aws.scheduler.Schedule(
             name,
             name=name,
-            description="Compares both buckets",
+            description="Starts the comparison of both buckets",
             schedule_expression=rate(context.local.finder.interval_minutes),
             flexible_time_window={"mode": "OFF"},
             target={
@@ -193,7 +219,7 @@ class Finder(pulumi.ComponentResource):
                 "role_arn": starter.arn,
                 "retry_policy": {"maximum_retry_attempts": 3, "maximum_event_age_in_seconds": 900},
                 "ecs_parameters": {
-                    "task_definition_arn": definition.arn,
+                    "task_definition_arn": self._task_definition.arn,
                     "launch_type": "FARGATE",
                     "task_count": 1,
                     "propagate_tags": "TASK_DEFINITION",
@@ -204,59 +230,64 @@ class Finder(pulumi.ComponentResource):
                     },
                 },
             },
-            opts=context.options(self),
+            opts=context.options(
+                self, protect=context.pair.protect, depends_on=[*after, *self._own_cluster, *self._policies]
+            ),
         )
 
 
-def container(
+def containers_of(
     context: SideContext, image: str, arguments: list[str], environment: Mapping[str, str], log_group: str
-) -> dict[str, object]:
-    """The one container. Its entry point is ours, as Lambda's would start Lambda's runtime client."""
+) -> list[dict[str, object]]:
+    """Return the finder's container and the one that prepares its folder.
+
+    Fargate mounts an empty volume as root's with mode 0755 (ECS Developer Guide, "Use bind mounts with Amazon ECS"),
+    and the stock image has no folder to take other rights from. So a first container, which needs no capability to
+    change what its own user owns, opens the folder; the finder then runs as another user. Its entry point is given, as
+    the image's would start Lambda's runtime client.
+    """
     region = {"AWS_REGION": context.region, "AWS_DEFAULT_REGION": context.region}
     variables = {**region, **environment, "PYTHONUNBUFFERED": "1", "TMPDIR": ROOT}
-    return {
+    prepare = f"import os; os.chmod({ROOT!r}, 0o1777)"
+    first = {
+        "name": "prepare",
+        "image": image,
+        "essential": False,
+        "user": "0:0",
+        "entryPoint": ["python3", "-c", prepare],
+        "command": [],
+        "mountPoints": [{"sourceVolume": "work", "containerPath": ROOT, "readOnly": False}],
+        "readonlyRootFilesystem": True,
+        "linuxParameters": UNPRIVILEGED,
+        "logConfiguration": _log(context, log_group),
+    }
+    finder = {
         "name": "finder",
         "image": image,
         "essential": True,
+        "user": USER,
+        "dependsOn": [{"containerName": "prepare", "condition": "SUCCESS"}],
         "entryPoint": ["python3", "-c", template("start_finder.py")],
         "command": arguments,
         "environment": [{"name": key, "value": value} for key, value in sorted(variables.items())],
         "mountPoints": [{"sourceVolume": "work", "containerPath": ROOT, "readOnly": False}],
         "readonlyRootFilesystem": True,
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {
-                "awslogs-group": log_group,
-                "awslogs-region": context.region,
-                "awslogs-stream-prefix": "finder",
-            },
-        },
+        "linuxParameters": UNPRIVILEGED,
+        "logConfiguration": _log(context, log_group),
     }
+    return [finder, first]
 
 
-def image(context: SideContext) -> str:
-    """The configured image, else AWS's public one; in China `ConfigError`, as its regions have no public registry."""
-    given = context.local.finder.image
-    if given:
-        return given
-    if context.partition.id == "aws-cn":
-        registry = f"{context.account_id}.dkr.ecr.{context.region}.{context.partition.dns_suffix}"
-        copy = f"{registry}/lambda-python:3.11"
-        raise ConfigError(
-            context.local.key("finderImage"),
-            None,
-            "not given, and China's regions have no public registry to take the finder's image from",
-            "copy it into the account's own (`aws ecr create-repository --repository-name lambda-python`, "
-            f"`docker login`, then `docker buildx imagetools create -t {copy} {PUBLIC_IMAGE}`) and give {copy}",
-        )
-    return PUBLIC_IMAGE
+def _log(context: SideContext, log_group: str) -> dict[str, object]:
+    options = {"awslogs-group": log_group, "awslogs-region": context.region, "awslogs-stream-prefix": "finder"}
+    return {"logDriver": "awslogs", "options": options}
 
 
 _PRIVATE = re.compile(r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[^/]+/(?P<name>[^:@]+)(?:[:@].*)?")
 
 
 def repository_arn(context: SideContext, image: str) -> str:
-    """The ARN of a private image's repository, or nothing for an image of another kind."""
+    """Return the ARN of a private image's repository, or nothing for an image of another kind."""
     match = _PRIVATE.fullmatch(image)
     if match is None:
         return ""
@@ -264,6 +295,6 @@ def repository_arn(context: SideContext, image: str) -> str:
 
 
 def rate(minutes: int) -> str:
-    """A schedule expression: `rate(1 hour)` and `rate(1 minute)` want the singular."""
+    """Return a schedule expression; `rate(1 hour)` and `rate(1 minute)` need the singular."""
     amount, unit = (minutes // 60, "hour") if minutes % 60 == 0 else (minutes, "minute")
     return f"rate({amount} {unit}{'' if amount == 1 else 's'})"

@@ -1,8 +1,9 @@
-"""A side's key on its way into the peer's account, where the peer's worker reads it."""
+"""Write a side's access key into the peer's account, where the peer's worker reads it."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -15,11 +16,13 @@ from dualsync.components.identity import Identity
 class HandOver(pulumi.ComponentResource):
     """The secret in the account of `holder`, written through the holder's provider.
 
-    The guide's JSON keys, and the id of the user: the holder's worker works only while its credential is that
-    user's. Recovery window 0, or the name would stay taken after a `destroy` (Secrets Manager, DeleteSecret).
+    It holds the guide's JSON keys and the id of the user: the holder's worker runs only while its credential is that
+    user's. The recovery window is 0; otherwise the name would stay taken after a `destroy` (Secrets Manager,
+    DeleteSecret).
     """
 
     secret_arn: pulumi.Output[str]
+    """ARN of the secret."""
 
     def __init__(
         self, holder: SideContext, content: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
@@ -29,6 +32,7 @@ class HandOver(pulumi.ComponentResource):
             holder.names.of("credentials"),
             name=holder.names.secret,
             description=f"Key of the dedicated user of pair {holder.pair.name} in account {holder.peer.account_id}.",
+            kms_key_id=holder.kms_key_arn,
             recovery_window_in_days=0,
             tags=holder.tags("credentials"),
             opts=holder.options(self, delete_before_replace=True),
@@ -39,12 +43,42 @@ class HandOver(pulumi.ComponentResource):
             secret_string=pulumi.Output.secret(content),
             opts=holder.options(self),
         )
+        if holder.local.security.deployers:
+            aws.secretsmanager.SecretPolicy(
+                holder.names.of("credentials-policy"),
+                secret_arn=secret.arn,
+                policy=json.dumps(secret_policy(holder)),
+                block_public_policy=True,
+                opts=holder.options(self),
+            )
         self.secret_arn = secret.arn
         self.register_outputs({"secretArn": self.secret_arn})
 
 
+def secret_policy(holder: SideContext) -> dict[str, Any]:
+    """Return the secret's policy: its value is denied to all but worker, finder and the deployers.
+
+    Only reading and writing the value is denied. Whoever may administer secrets in the account can still replace the
+    policy or delete the secret, so a wrong list of deployers locks nobody out for good.
+    """
+    allowed = [holder.role_arn("worker"), holder.role_arn("finder-task"), *holder.local.security.deployers]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "OnlyWorkerFinderDeployers",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
+                "Resource": "*",
+                "Condition": {"ArnNotLike": {"aws:PrincipalArn": allowed}},
+            }
+        ],
+    }
+
+
 def secret_of(identity: Identity, side: SideModel) -> pulumi.Output[str]:
-    """What is handed over, as a secret output: key, user id, and where the key opens the door."""
+    """Return the hand-over as a secret output: access key, user id, and the bucket that they are for."""
     return pulumi.Output.secret(
         pulumi.Output.all(key=identity.access_key_id, secret=identity.secret_access_key, user=identity.user_id).apply(
             lambda known: json.dumps(
@@ -62,7 +96,7 @@ def secret_of(identity: Identity, side: SideModel) -> pulumi.Output[str]:
 
 
 def is_complete(content: object) -> bool:
-    """Whether a received text is a hand-over. With another passphrase a peer's secret arrives as `{}`."""
+    """Return whether a received text is a hand-over. With another passphrase a peer's secret arrives as `{}`."""
     try:
         given = json.loads(content) if isinstance(content, str) else None
     except json.JSONDecodeError:

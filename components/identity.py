@@ -1,4 +1,4 @@
-"""The dedicated user that the peer's worker acts as here, and by whose id this side's worker knows its echoes."""
+"""Create the dedicated user: the peer's worker acts as it here, and this side's worker recognises echoes by its id."""
 
 from __future__ import annotations
 
@@ -10,41 +10,54 @@ import pulumi_aws as aws
 
 from dualsync.components.context import SideContext
 
+Statement = dict[str, Any]
+
 
 class Identity(pulumi.ComponentResource):
-    """Policy, user and access key. The secret key is a secret output and goes into the hand-over only."""
+    """Policy, user and access key. The secret key is a secret output and is only used for the hand-over."""
 
     user_id: pulumi.Output[str]
+    """Id of the user (AIDA…), as S3's events name it."""
     user_name: pulumi.Output[str]
+    """Name of the user."""
     user_arn: pulumi.Output[str]
+    """ARN of the user."""
     access_key_id: pulumi.Output[str]
+    """Id of the access key."""
     secret_access_key: pulumi.Output[str]
+    """Secret of the access key, a secret output."""
 
     def __init__(self, context: SideContext, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Identity", context.names.of("identity"), None, opts)
-        names, protect = context.names, context.pair.protect
+        names = context.names
         policy = aws.iam.Policy(
             names.of("policy"),
             name=names.policy,
-            description=f"What the peer of pair {context.pair.name} may do with bucket {context.local.bucket}.",
+            # Without the bucket's name: a new description replaces a policy, and the peer is denied meanwhile.
+            description=f"Rights of the peer of pair {context.pair.name} on this side's bucket.",
             policy=json.dumps(user_policy(context)),
             tags=context.tags("policy"),
             opts=context.options(self),
         )
+        # Key and attachment are resources of their own and are deleted before the user, so the provider's
+        # force_destroy would only add calls that the deployment's role does not need otherwise.
         user = aws.iam.User(
             names.of("user"),
             name=names.user,
             permissions_boundary=context.local.permissions_boundary or None,
-            force_destroy=not protect,
             tags=context.tags("user"),
-            # A new user would have a new id, while events of the old one wait in queues for days.
-            opts=context.options(self, protect=protect),
+            # A new user would have a new id, while events of the old one wait in queues for days. Another name means
+            # another user: the provider renames a user but then looks for the old key under the old name.
+            opts=context.options(self, protect=context.pair.protect, replace_on_changes=["name"]),
         )
         attachment = aws.iam.UserPolicyAttachment(
-            names.of("user-policy"), user=user.name, policy_arn=policy.arn, opts=context.options(self)
+            names.of("user-policy"),
+            user=user.name,
+            policy_arn=policy.arn,
+            opts=context.options(self),
         )
-        # A higher keyVersion makes a new key, the hand-over's secret follows, and only then the old key is deleted.
-        # IAM allows a user two keys, so this must not happen the other way round, nor twice at once.
+        # A higher keyVersion creates a new key, the hand-over's secret follows, and only then the old key is deleted.
+        # IAM allows a user two keys, so neither the reverse order nor two rotations at once would work.
         key = aws.iam.AccessKey(
             names.of("key"),
             user=user.name,
@@ -63,10 +76,10 @@ class Identity(pulumi.ComponentResource):
 
 
 def user_policy(context: SideContext) -> dict[str, Any]:
-    """The guide's eight actions, each on the resource that it knows, objects under the side's prefix only.
+    """Return the user's policy: the guide's eight actions, each on its resource, objects under the side's prefix only.
 
     ListBucket has no `s3:prefix` condition: HEAD and GET do not meet it, and without ListBucket S3 answers 403 for a
-    missing key, so that "is it gone?" would read as a fault of the credential (S3 API Reference, GetObject).
+    missing key, so that a missing object would be taken for a fault of the credential (S3 API Reference, GetObject).
     """
     objects = [
         "s3:AbortMultipartUpload",
@@ -75,18 +88,8 @@ def user_policy(context: SideContext) -> dict[str, Any]:
         "s3:ListMultipartUploadParts",
         "s3:PutObject",
     ]
-    if context.peer.replicas.acl:
-        objects.append("s3:PutObjectAcl")
     if context.peer.replicas.include_tags:
         objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"]
-    key = context.peer.replicas.kms_key
-    encryption = {
-        "Sid": "Key",
-        "Effect": "Allow",
-        # Decrypt, as an upload in parts reads what it has written (KMS developer guide, "How Amazon S3 uses AWS KMS").
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-        "Resource": key,
-    }
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -102,6 +105,83 @@ def user_policy(context: SideContext) -> dict[str, Any]:
                 "Action": sorted(objects),
                 "Resource": context.local.objects_arns,
             },
-            *([encryption] if key else []),
+            *_acl(context),
+            *_key(context),
+            *_denials(context),
         ],
     }
+
+
+def _acl(context: SideContext) -> list[Statement]:
+    """Allow the configured canned ACL and no other, nor grants: those requests lack the condition's key."""
+    acl = context.peer.replicas.acl
+    if not acl:
+        return []
+    return [
+        {
+            "Sid": "Acl",
+            "Effect": "Allow",
+            "Action": ["s3:PutObjectAcl"],
+            "Resource": context.local.objects_arns,
+            "Condition": {"StringEquals": {"s3:x-amz-acl": acl}},
+        }
+    ]
+
+
+def _key(context: SideContext) -> list[Statement]:
+    """Allow the use of the replicas' KMS key, through S3 only."""
+    key = context.peer.replicas.kms_key
+    if not key:
+        return []
+    domains = dict.fromkeys(("amazonaws.com", context.partition.dns_suffix))
+    return [
+        {
+            "Sid": "Key",
+            "Effect": "Allow",
+            # Decrypt, as an upload in parts reads what it has written (KMS developer guide, "How Amazon S3 uses AWS
+            # KMS").
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": key,
+            "Condition": {"StringEquals": {"kms:ViaService": [f"s3.{context.region}.{domain}" for domain in domains]}},
+        }
+    ]
+
+
+def _denials(context: SideContext) -> list[Statement]:
+    """Deny what a thief of the key could do beyond what the worker does.
+
+    Session credentials are denied because `sts:GetSessionToken` needs no permission and its sessions outlive the key
+    for up to 36 hours (IAM User Guide, "Disabling permissions for temporary security credentials"). Requests that a
+    service makes on the user's behalf, as S3 to KMS, carry such credentials by design and are exempt.
+    """
+    direct = {"aws:ViaAWSService": "false"}
+    found: list[Statement] = [
+        {
+            "Sid": "NoSessions",
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {"Null": {"aws:TokenIssueTime": "false"}, "BoolIfExists": direct},
+        },
+        {
+            "Sid": "NoKeysOfOthers",
+            "Effect": "Deny",
+            "Action": "s3:PutObject",
+            "Resource": "*",
+            "Condition": {"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}},
+        },
+    ]
+    if context.local.peer_addresses:
+        found.append(
+            {
+                "Sid": "OnlyPeerAddresses",
+                "Effect": "Deny",
+                "Action": "*",
+                "Resource": "*",
+                "Condition": {
+                    "NotIpAddress": {"aws:SourceIp": list(context.local.peer_addresses)},
+                    "BoolIfExists": direct,
+                },
+            }
+        )
+    return found

@@ -1,4 +1,4 @@
-"""The side's table of what both sides last agreed on. Losing it loses the proof of every deletion."""
+"""Create the side's ledger: the table of versions that both sides held. Its loss costs the proof of every deletion."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ RECORDS_INDEX = "records"
 
 
 class Ledger(pulumi.ComponentResource):
-    """A DynamoDB table keyed by `ObjectKey`, guarded against deletion while the pair is protected."""
+    """DynamoDB table with key `ObjectKey`, protected against deletion while the pair is protected."""
 
     name: pulumi.Output[str]
+    """Name of the table."""
     arn: pulumi.Output[str]
+    """ARN of the table."""
 
     def __init__(self, context: SideContext, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Ledger", context.names.of("ledger"), None, opts)
+        key = context.kms_key_arn
         table = aws.dynamodb.Table(
             context.names.of("ledger"),
             name=context.names.of("ledger"),
@@ -41,7 +44,7 @@ class Ledger(pulumi.ComponentResource):
             ],
             ttl={"attribute_name": "ExpiresAt", "enabled": True},
             point_in_time_recovery={"enabled": True},
-            server_side_encryption={"enabled": True},
+            server_side_encryption={"enabled": True, **({"kms_key_arn": key} if key else {})},
             deletion_protection_enabled=context.pair.protect,
             tags=context.tags("ledger"),
             opts=context.options(self, protect=context.pair.protect),

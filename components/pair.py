@@ -1,4 +1,4 @@
-"""Two buckets kept the same: the sides that this program manages, with a provider for each account."""
+"""Provision the sides of a pair that this program manages, with a provider per account."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pulumi
 from dualsync.components import preflight
 from dualsync.components.bundle.builder import default_builder
 from dualsync.components.bundle.bundle import MakesBundles
-from dualsync.components.config.model import HandOver, PairModel
+from dualsync.components.config.model import HandOverMode, PairModel
 from dualsync.components.context import SideContext
 from dualsync.components.providers import SideProviders, side_providers
 from dualsync.components.side import Side, SideArgs
@@ -19,37 +19,48 @@ from dualsync.runtime.settings import SideName
 
 @dataclass(frozen=True, kw_only=True)
 class DualSyncPairArgs:
-    """The checked model; the peer's hand-over, in the modes in which it is passed in; who builds the bundle."""
+    """Arguments of `DualSyncPair`."""
 
     model: PairModel
+    """The checked model."""
     received: pulumi.Input[str] | None = None
+    """The peer's hand-over, in the modes in which it is passed in."""
     builder: MakesBundles = field(default_factory=default_builder)
+    """Builder of the bundles."""
 
 
 class DualSyncPair(pulumi.ComponentResource):
-    """Provisions every managed side. Each writes its key into the peer's account, so none waits for the other."""
+    """Every managed side. Each writes its key into the peer's account, so neither waits for the other."""
 
     user_ids: dict[str, pulumi.Output[str]]
-    """Id of each managed side's dedicated user: what its worker knows its echoes by, and its peer's worker must be."""
+    """Id of each managed side's dedicated user. Its worker recognises echoes by it, and the peer's worker checks it."""
 
     sides: dict[str, dict[str, Any]]
-    """Facts of each managed side; nothing secret."""
+    """Names and addresses of each managed side's parts. Nothing secret."""
 
     hand_over: pulumi.Output[str] | None
-    """The managed side's key for a peer that is reached otherwise, secret."""
+    """The managed side's access key for a peer that is reached in another way; secret."""
 
     def __init__(self, name: str, args: DualSyncPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:DualSyncPair", name, None, opts)
         model = args.model
-        reached = list(SideName) if model.hand_over is HandOver.PROVIDER else list(model.manages)
+        reached = list(SideName) if model.hand_over is HandOverMode.PROVIDER else list(model.manages)
         providers: dict[SideName, SideProviders] = {side: side_providers(model, side, self) for side in reached}
         contexts = {side: SideContext(model, side, p.aws) for side, p in providers.items()}
-        facts = {side: preflight.check_bucket(context, providers[side].sync) for side, context in contexts.items()}
+        facts = preflight.check_buckets(model, contexts, {side: p.sync for side, p in providers.items()})
         expires = preflight.expiring(model, facts)
         for side in model.manages:
-            preflight.check_image(contexts[side])
-        managed = {
-            side: Side(
+            preflight.check_side(contexts[side])
+            if model.hand_over is HandOverMode.PROVIDER:
+                preflight.check_deployer(contexts[side.peer])
+            elif args.received is not None:
+                preflight.check_deployer(contexts[side])
+        managed: dict[SideName, Side] = {}
+        for side in model.manages:
+            # Two sides in one bucket write one notification document: one after the other.
+            shared = model.cn.bucket == model.global_.bucket
+            before = [part.subscription for part in managed.values()] if shared else []
+            managed[side] = Side(
                 contexts[side],
                 SideArgs(
                     sync=providers[side].sync,
@@ -57,12 +68,11 @@ class DualSyncPair(pulumi.ComponentResource):
                     received=args.received,
                     builder=args.builder,
                     expires=expires,
+                    after=before,
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
-            for side in model.manages
-        }
         self.sides = {str(side): part.outputs for side, part in managed.items()}
         self.user_ids = {str(side): part.outputs["userId"] for side, part in managed.items()}
-        self.hand_over = None if model.hand_over is HandOver.PROVIDER else managed[model.manages[0]].hand_over
+        self.hand_over = None if model.hand_over is HandOverMode.PROVIDER else managed[model.manages[0]].hand_over
         self.register_outputs({"userIds": self.user_ids})

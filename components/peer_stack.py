@@ -1,31 +1,41 @@
-"""What the peer's stack says of itself, if it is there: a cross-check, and in one mode its key. Never a must."""
+"""Read the outputs of the peer's stack, if it exists: to compare config with them, and in one mode for its key."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pulumi
 
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import HandOver, PairModel
+from dualsync.components.config.model import SIDE_OPTIONS, HandOverMode, PairModel, SideModel
 from dualsync.components.handover import is_complete
+from dualsync.runtime.settings import SideName
 
 TOKEN = "pulumi:pulumi:readStackOutputs"  # noqa: S105 - a function's name
 HAND_OVER = "handOver"
 """Output with a side's key, in the modes that need it; secret."""
 
+OPTIONS, PEER_OPTIONS = "options", "peerOptions"
+"""Facts of a side: its own options that the peer's stack needs, and those of the peer that this stack assumes."""
+
+POLICY_OPTIONS = ("acl", "includeTags", "kmsKey")
+"""Options of a side's worker that the policy of the peer's dedicated user must allow. The peer's stack writes it."""
+
+SECRET_OPTIONS = ("kmsKeyArn", "deployers")
+"""Options of the account that holds a secret. The peer's stack writes the secret."""
+
 
 def read_outputs(stack: str) -> dict[str, Any] | None:
-    """The outputs of `organization/project/stack`, or None if that stack was never created (or was removed).
+    """Return the outputs of `organization/project/stack`, or None if that stack was never created or was removed.
 
-    A `StackReference` to such a stack would end the deployment, and could not be caught. The lookup gives secrets in
-    clear beside their names, so those come back as secret outputs.
+    A `StackReference` to such a stack would end the deployment and could not be caught. The lookup returns secrets in
+    clear beside their names, so they are made secret outputs again.
     """
     try:
         answer = pulumi.runtime.invoke(TOKEN, {"name": stack}).value
     except Exception as e:
-        # The engine has no type for it; any other failure must not pass for an absent peer.
+        # The engine has no type for it. Any other failure must not pass for an absent peer.
         if "unknown stack" in str(e) or "no stack named" in str(e):
             return None
         raise
@@ -41,10 +51,27 @@ def read_outputs(stack: str) -> dict[str, Any] | None:
     return {k: pulumi.Output.secret(v) if k in secret or k == HAND_OVER else v for k, v in outputs.items()}
 
 
+def shared_options(side: SideModel) -> dict[str, str]:
+    """Return the options of a side that both stacks must know, as texts for outputs."""
+    return {key: _text(SIDE_OPTIONS[key].value(side)) for key in (*POLICY_OPTIONS, *SECRET_OPTIONS)}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(sorted(value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None:
-    """Raise `ConfigError` where the peer's stack, as deployed, contradicts this one's config."""
+    """Compare config with what the peer's stack has deployed. Raises `ConfigError` where they contradict each other."""
     if outputs.get("pair") not in (None, pair.name):
-        raise ConfigError("pair", pair.name, f"stack {stack} has pair {outputs['pair']!r}", "give both the same")
+        raise ConfigError(
+            "pair",
+            pair.name,
+            f"stack {stack} has pair {outputs['pair']!r}, and a deployed pair can't be renamed",
+            f"set pair to {outputs['pair']!r} again, or run `pulumi destroy` in both stacks and deploy them anew, which"
+            " loses the ledgers' proof of deletions and the events in the queues",
+        )
     theirs = [str(side) for side in outputs.get("manages") or ()]
     both = sorted({*map(str, pair.manages)} & {*theirs})
     if both:
@@ -54,9 +81,9 @@ def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None
             f"stack {stack} manages {', '.join(both)} too",
             "let one of them do so",
         )
-    for side in theirs:
-        facts = outputs.get(side) or {}
-        ours = pair.cn if side == "cn" else pair.global_
+    for name in theirs:
+        facts, side = outputs.get(name) or {}, SideName(name)
+        ours = pair.side(side)
         for key, value in (
             ("bucket", ours.bucket),
             ("region", ours.region),
@@ -65,15 +92,64 @@ def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None
         ):
             if facts.get(key) not in (None, value):
                 raise ConfigError(
-                    f"{side}.{key}", value, f"stack {stack} deployed {facts[key]!r}", "give both stacks the same"
+                    f"{name}.{key}", value, f"stack {stack} deployed {facts[key]!r}", "give both stacks the same"
                 )
+        _compare_options(pair, side, facts, stack)
+
+
+def _compare_options(pair: PairModel, peer: SideName, facts: Mapping[str, Any], stack: str) -> None:
+    """Compare what one stack's worker is told to do with what the other stack's policy allows it.
+
+    A worker must not be told more than the deployed policy allows: its copies would be refused for hours. So a right is
+    added at the policy's stack first, and removed at the worker's stack first.
+    """
+    own = peer.peer
+    for key, told, allowed in _uncovered(shared_options(pair.side(own)), facts.get(PEER_OPTIONS), POLICY_OPTIONS):
+        raise ConfigError(
+            pair.side(own).key(key),
+            told,
+            f"stack {stack} allows this side's worker {allowed or 'none'}",
+            f"give it under {own} in Pulumi.yaml, which both stacks read, and deploy stack {stack} first",
+        )
+    for key, told, allowed in _uncovered(facts.get(OPTIONS), shared_options(pair.side(peer)), POLICY_OPTIONS):
+        if key in pair.side(peer).given:
+            pulumi.log.warn(
+                f"{peer}.{key}={allowed!r}: the worker of stack {stack} is still told {told}, and its copies will be"
+                f" refused until that stack is deployed too"
+            )
+            continue
+        raise ConfigError(
+            f"{peer}.{key}",
+            allowed,
+            f"stack {stack} tells its worker {told}, which this stack's policy would refuse",
+            f"give {key} under {peer} in Pulumi.yaml, which both stacks read",
+        )
+    deployed, assumed = facts.get(OPTIONS) or {}, shared_options(pair.side(peer))
+    for key in SECRET_OPTIONS:
+        if deployed.get(key, assumed[key]) != assumed[key]:
+            pulumi.log.warn(
+                f"{peer}.{key}={assumed[key]!r}: stack {stack} deployed {deployed[key]!r}; give it under {peer} in"
+                " Pulumi.yaml, which both stacks read, and deploy that stack first"
+            )
+
+
+def _uncovered(
+    told: Mapping[str, str] | None, allowed: Mapping[str, str] | None, keys: tuple[str, ...]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield (key, what the worker is told, what the policy allows) where the policy does not cover it."""
+    if not told or not allowed:
+        return
+    for key in keys:
+        asked, given = told.get(key, ""), allowed.get(key, "")
+        if asked not in ("", "false", given):
+            yield key, asked, given
 
 
 def received(pair: PairModel, credential: str, outputs: Mapping[str, Any]) -> pulumi.Input[str] | None:
-    """The peer's hand-over where it doesn't come through a provider; None while there is none yet: workers wait."""
-    if pair.hand_over is HandOver.STACK_REFERENCE:
+    """Return the peer's hand-over if it does not come through a provider; None until there is one: workers wait."""
+    if pair.hand_over is HandOverMode.STACK_REFERENCE:
         return outputs.get(HAND_OVER)
-    if pair.hand_over is HandOver.PROVIDER or not credential:
+    if pair.hand_over is HandOverMode.PROVIDER or not credential:
         return None
     if not is_complete(credential):
         raise ConfigError(

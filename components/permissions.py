@@ -1,4 +1,4 @@
-"""What worker and finder may do on their own side, as plain policy documents. What is not needed is not there."""
+"""Write the policies of worker, finder and scheduler on their own side, with no right that they do not use."""
 
 from __future__ import annotations
 
@@ -13,22 +13,27 @@ Statement = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """The ARNs of this side's own parts, known once they are made. `bundle_objects` are the bundle's objects."""
+    """ARNs of this side's own parts, known once they are created."""
 
     queue: str
+    """The queue."""
     dead_letter_queue: str
+    """The dead-letter queue."""
     table: str
+    """The ledger's table."""
     bundle_objects: tuple[str, ...]
+    """The bundle's objects."""
     log_group: str
+    """The log group."""
 
 
 def document(statements: Sequence[Statement]) -> dict[str, Any]:
-    """A policy of these statements."""
+    """Return a policy of these statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def allow(sid: str, actions: Sequence[str], resources: str | Sequence[str], **more: Any) -> Statement:
-    """One statement that allows; `more` are its other elements (Condition)."""
+    """Return a statement that allows; `more` are its other elements (Condition)."""
     return {
         "Sid": sid,
         "Effect": "Allow",
@@ -39,7 +44,7 @@ def allow(sid: str, actions: Sequence[str], resources: str | Sequence[str], **mo
 
 
 def assumed_by(principals: Sequence[str], conditions: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A trust policy for one service, by all its names; `conditions` keep other accounts from using it."""
+    """Return a trust policy for one service, by all its names; `conditions` keep other accounts from using it."""
     service = principals[0] if len(principals) == 1 else list(principals)
     statement: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     if conditions:
@@ -48,7 +53,7 @@ def assumed_by(principals: Sequence[str], conditions: Mapping[str, Any] | None =
 
 
 def worker(context: SideContext, reach: Reach, group_name: str) -> dict[str, Any]:
-    """The worker: its objects, also written (repairs of what its ledger proves act here), queue, ledger, secret."""
+    """Return the worker's policy: read and repair its objects, use queue, ledger and secret."""
     return document(
         [
             _bucket(context, "s3:ListBucketMultipartUploads"),
@@ -78,19 +83,20 @@ def worker(context: SideContext, reach: Reach, group_name: str) -> dict[str, Any
             _logs(reach),
             _metrics(context),
             _drain(context, group_name),
-            _session(),
+            *_key(context),
+            *([_session()] if context.local.security.session_manager else []),
         ]
     )
 
 
 def finder(context: SideContext, reach: Reach, cluster_arn: str) -> dict[str, Any]:
-    """The finder looks and queues, and aborts uploads that nobody will end; it never writes an object."""
+    """Return the finder's policy: read, queue requests, abort abandoned uploads; never write an object."""
     return document(
         [
             _bucket(context, "s3:ListBucketMultipartUploads"),
             allow(
                 "Objects",
-                ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion"],
+                ["s3:AbortMultipartUpload", "s3:GetObject"],
                 context.local.objects_arns,
             ),
             allow("Queue", ["sqs:SendMessage"], reach.queue),
@@ -98,14 +104,15 @@ def finder(context: SideContext, reach: Reach, cluster_arn: str) -> dict[str, An
             _secret(context),
             *_prefix_list(context),
             _bundle(reach),
-            # ListTasks knows only container instances as resources; the cluster is its condition.
+            *_key(context),
+            # The only resources of ListTasks are container instances; the cluster is its condition.
             allow("Others", ["ecs:ListTasks"], "*", Condition={"ArnEquals": {"ecs:cluster": cluster_arn}}),
         ]
     )
 
 
 def execution(reach: Reach, repository_arn: str) -> dict[str, Any]:
-    """What ECS needs before the finder's container is there: its log streams and, for a private image, its registry."""
+    """Return the policy with which ECS starts the finder: its log streams and, for a private image, its registry."""
     statements = [_logs(reach)]
     if repository_arn:
         statements += [
@@ -120,7 +127,7 @@ def execution(reach: Reach, repository_arn: str) -> dict[str, Any]:
 
 
 def schedule(task_definition_family_arn: str, cluster_arn: str, role_arns: Sequence[str], tasks: str) -> dict[str, Any]:
-    """What the scheduler needs to start the finder with its tags, in one cluster and with its two roles only."""
+    """Return the scheduler's policy: start the finder with its tags, in one cluster, with its two roles only."""
     return document(
         [
             allow(
@@ -141,7 +148,7 @@ def schedule(task_definition_family_arn: str, cluster_arn: str, role_arns: Seque
 
 
 def _bucket(context: SideContext, *more: str) -> Statement:
-    """Without a prefix condition: HEAD and GET don't meet one, and without ListBucket a missing key reads as 403."""
+    """Allow the listing, without a prefix condition: HEAD and GET do not meet one, and answer 403 for missing keys."""
     return allow("Bucket", ["s3:ListBucket", *more], context.local.bucket_arn)
 
 
@@ -160,13 +167,13 @@ def _ledger(reach: Reach) -> Statement:
 
 
 def _prefix_list(context: SideContext) -> list[Statement]:
-    """The file with the prefixes, where it does not lie among the synchronised objects."""
+    """Allow reading the prefix-list file, unless it is among the synchronised objects."""
     arns = context.local.prefix_list_arns
     return [allow("PrefixList", ["s3:GetObject"], arns)] if arns else []
 
 
 def _secret(context: SideContext) -> Statement:
-    """The peer's stack writes it, so its ARN's random end isn't known here: six characters, as Secrets Manager adds."""
+    """Allow reading the secret. The peer's stack writes it, so the end of its ARN is not known here."""
     arn = context.arn("secretsmanager", f"secret:{context.names.secret}-??????")
     return allow("PeerSecret", ["secretsmanager:GetSecretValue"], arn)
 
@@ -186,19 +193,30 @@ def _logs(reach: Reach) -> Statement:
 
 
 def _metrics(context: SideContext) -> Statement:
-    """PutMetricData knows no resources; the namespace is its condition (CloudWatch's service authorization page)."""
+    """Allow the side's own namespace: PutMetricData has no resources (CloudWatch's service authorization page)."""
     condition = {"StringEquals": {"cloudwatch:namespace": context.names.metrics}}
     return allow("Metrics", ["cloudwatch:PutMetricData"], "*", Condition=condition)
 
 
+def _key(context: SideContext) -> list[Statement]:
+    """Allow the customer managed key, through the services that store what it encrypts."""
+    key = context.kms_key_arn
+    if key is None:
+        return []
+    domains = dict.fromkeys(("amazonaws.com", context.partition.dns_suffix))
+    services = [f"{s}.{context.region}.{d}" for s in ("dynamodb", "s3", "secretsmanager", "sqs") for d in domains]
+    condition = {"StringEquals": {"kms:ViaService": services}}
+    return [allow("CustomerKey", ["kms:Decrypt", "kms:GenerateDataKey"], key, Condition=condition)]
+
+
 def _drain(context: SideContext, group_name: str) -> Statement:
-    """The middle of a group's ARN is an id that only exists with the group, whose template needs this role."""
+    """Allow the end of a drain. The id in a group's ARN exists only with the group, which needs this role first."""
     arn = context.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{group_name}")
-    return allow("Drain", ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"], arn)
+    return allow("Drain", ["autoscaling:CompleteLifecycleAction"], arn)
 
 
 def _session() -> Statement:
-    """Session Manager instead of SSH: these know no resources (Systems Manager guide: instance profile, minimum)."""
+    """Allow Session Manager, instead of SSH: its actions have no resources (Systems Manager guide: minimum profile)."""
     return allow(
         "Session",
         [

@@ -1,15 +1,17 @@
-"""What only the cloud can tell, asked at preview before the first resource, with each side's own provider."""
+"""Check at preview what only the cloud knows, before the first resource, with each side's own provider."""
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 
 import pulumi
+import pulumi_aws as aws
 
-from dualsync.components import finder
 from dualsync.components.bucket_access import inspection
 from dualsync.components.bucket_access.inspection import BucketFacts
 from dualsync.components.config.errors import ConfigError
+from dualsync.components.config.images import image_of
 from dualsync.components.config.model import PairModel
 from dualsync.components.config.prefixes import is_exact_in_policies
 from dualsync.components.context import SideContext
@@ -17,18 +19,43 @@ from dualsync.components.providers import SyncProvider
 from dualsync.runtime.settings import OnLifecycleExpiry, SideName
 
 
-def check_bucket(context: SideContext, sync: SyncProvider) -> BucketFacts:
-    """Look at the side's bucket. Raises `ConfigError`; warns of lifecycle rules that delete objects, by their names."""
-    local, key = context.local, f"{context.side}.bucket"
+def check_buckets(
+    pair: PairModel, contexts: Mapping[SideName, SideContext], providers: Mapping[SideName, SyncProvider]
+) -> dict[SideName, BucketFacts]:
+    """Return what the deployment can read of each bucket.
+
+    Raises `ConfigError` for a bucket that can't be used. A problem of a bucket whose side another stack manages is a
+    warning: with the peer's bucket lost, this side must still be updated and taken down.
+    """
+    found: dict[SideName, BucketFacts] = {}
+    for side, context in contexts.items():
+        facts = _inspect(context, providers[side])
+        if facts.problem:
+            problem, _, remedy = facts.problem.partition("; ")
+            local = context.local
+            value = {"bucket": local.bucket, "region": local.region}.get(facts.key, local.access.profile)
+            error = ConfigError(f"{side}.{facts.key}", value, problem, remedy)
+            if side in pair.manages or facts.key == "profile":
+                raise error
+            pulumi.log.warn(f"{error} (side {side} is managed by another stack, so this deployment continues)")
+            continue
+        _check_bucket(context, facts)
+        found[side] = facts
+    return found
+
+
+def _inspect(context: SideContext, sync: SyncProvider) -> BucketFacts:
+    local = context.local
     result = pulumi.runtime.invoke(
         inspection.TOKEN,
         {"bucket": local.bucket, "accountId": local.account_id, "region": local.region, "prefix": local.prefix},
         pulumi.InvokeOptions(provider=sync),
     ).value
-    facts = inspection.from_result(result)
-    if facts.problem:
-        problem, _, remedy = facts.problem.partition("; ")
-        raise ConfigError(key, local.bucket, problem, remedy)
+    return inspection.from_result(result)
+
+
+def _check_bucket(context: SideContext, facts: BucketFacts) -> None:
+    local, key = context.local, f"{context.side}.bucket"
     acl = context.peer.replicas.acl
     if facts.ownership == "BucketOwnerEnforced" and acl not in ("", "bucket-owner-full-control"):
         raise ConfigError(
@@ -55,15 +82,14 @@ def check_bucket(context: SideContext, sync: SyncProvider) -> BucketFacts:
             f"{context.side}.lifecycleExpires=false, but bucket {local.bucket} has such rules: when an expiry's event"
             " is lost, the finder takes it for a deletion; remove the key, or the rules"
         )
-    return facts
 
 
 def expiring(pair: PairModel, facts: Mapping[SideName, BucketFacts]) -> dict[SideName, bool]:
-    """Of each bucket, whether a lifecycle rule may have taken what is absent there: as config says, else its rules.
+    """Return for each bucket whether a lifecycle rule may have removed an absent object: by config, else by its rules.
 
-    Where neither says so (the peer's bucket without a provider for its account, rules that may not be read) the answer
-    is yes: a deletion whose event was lost is then not made up for, which is less bad than an expiry that empties the
-    other side.
+    The answer is yes where neither is known (a peer's bucket without a provider for its account, rules that may not be
+    read). A deletion whose event was lost is then not synchronised, which is less harmful than an expiry that empties
+    the other side.
     """
     found: dict[SideName, bool] = {}
     for side in SideName:
@@ -82,6 +108,52 @@ def _ignored(pair: PairModel) -> bool:
     return pair.on_lifecycle_expiry is OnLifecycleExpiry.IGNORE
 
 
-def check_image(context: SideContext) -> None:
-    """Raise `ConfigError` if the finder's image is to be had nowhere."""
-    finder.image(context)
+def check_side(context: SideContext) -> None:
+    """Check the options of a managed side. Raises `ConfigError`."""
+    image_of(context.local)
+    _check_instance_type(context)
+
+
+def _check_instance_type(context: SideContext) -> None:
+    """Compare architecture and instance type: EC2 refuses each launch of another one, and the group only retries."""
+    fleet, key = context.local.fleet, context.local.key
+    try:
+        found = aws.ec2.get_instance_type(instance_type=fleet.instance_type, opts=context.invoke_options())
+    except Exception as e:
+        # The provider has no type for it: "InvalidInstanceType: The following supplied instance types do not exist".
+        if "InvalidInstanceType" in str(e) or "couldn't find resource" in str(e):
+            problem = f"is not offered in {context.region}"
+            remedy = "use one of `aws ec2 describe-instance-type-offerings`"
+            raise ConfigError(key("instanceType"), fleet.instance_type, problem, remedy) from None
+        raise
+    if fleet.architecture not in found.supported_architectures:
+        offered = ", ".join(found.supported_architectures)
+        raise ConfigError(
+            key("architecture"),
+            str(fleet.architecture),
+            f"is not that of instanceType={fleet.instance_type!r} ({offered})",
+            "change either, so that they match",
+        )
+
+
+def check_deployer(holder: SideContext) -> None:
+    """Raise `ConfigError` if the secret's policy would deny its value to this very deployment."""
+    deployers = holder.local.security.deployers
+    if not deployers:
+        return
+    caller = aws.get_caller_identity(opts=holder.invoke_options()).arn
+    if not any(_is_of(caller, pattern) for pattern in deployers):
+        raise ConfigError(
+            holder.local.key("deployers"),
+            list(deployers),
+            f"does not name {caller}, which deploys into account {holder.account_id}",
+            "add its role or user, or the secret could not be read and updated",
+        )
+
+
+def _is_of(caller: str, pattern: str) -> bool:
+    """Return whether a caller is of a role or user. A session's ARN has the role's name and not its path."""
+    kind, _, name = caller.rpartition(":")[2].partition("/")
+    if kind == "assumed-role":
+        return ":role/" in pattern and fnmatch.fnmatchcase(name.partition("/")[0], pattern.rpartition("/")[2])
+    return fnmatch.fnmatchcase(caller, pattern)

@@ -1,4 +1,4 @@
-"""The side's queue of events and findings, and the queue of what can never succeed."""
+"""Create the side's queue of events and finder requests, and the queue of messages that can never succeed."""
 
 from __future__ import annotations
 
@@ -8,28 +8,40 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from dualsync.components.config.validation import DEAD_LETTER_DAYS
+from dualsync.components.config.model import DEAD_LETTER_DAYS
 from dualsync.components.context import SideContext
 
 VISIBILITY_SECONDS = 900
 """15 minutes, as in the guide's system; a worker extends it while it works."""
 
 MAX_RECEIVES = 5
-"""For crashes and poison: what must wait is sent anew instead of handed back."""
+"""Receives before a message is dead. For crashes and poison: a message that must wait is queued again instead."""
+
+DATA_KEY_SECONDS = 3600
+"""Time for which SQS reuses a data key of a customer managed key, which bounds its calls to KMS."""
 
 _DAY = 86400
 
+Statement = dict[str, Any]
+
 
 class Queue(pulumi.ComponentResource):
-    """SQS with a dead-letter queue, encrypted, TLS only; only the side's own bucket (or topic) may send."""
+    """SQS queue with a dead-letter queue: encrypted, TLS only, and only the side's own senders may send."""
 
     url: pulumi.Output[str]
+    """Address of the queue."""
     arn: pulumi.Output[str]
+    """ARN of the queue."""
     name: pulumi.Output[str]
+    """Name of the queue."""
     dead_letter_url: pulumi.Output[str]
+    """Address of the dead-letter queue."""
     dead_letter_arn: pulumi.Output[str]
+    """ARN of the dead-letter queue."""
     dead_letter_name: pulumi.Output[str]
+    """Name of the dead-letter queue."""
     policy: aws.sqs.QueuePolicy
+    """Policy of the queue, which must exist before S3 is given the queue as a destination."""
 
     def __init__(self, context: SideContext, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Queue", context.names.of("queues"), None, opts)
@@ -38,12 +50,12 @@ class Queue(pulumi.ComponentResource):
             names.of("dead-letters"),
             name=names.of("dead-letters"),
             # SQS counts a dead letter's age from its first enqueueing, so the source keeps messages for less time
-            # (Developer Guide, "Using dead-letter queues"): each dead letter can be looked at for the difference.
+            # (Developer Guide, "Using dead-letter queues"): the difference is the time to handle a dead letter.
             message_retention_seconds=DEAD_LETTER_DAYS * _DAY,
-            sqs_managed_sse_enabled=True,
             redrive_allow_policy=_only_from(context.arn("sqs", names.of("queue")), context.partition.id),
             tags=context.tags("dead-letters"),
             opts=context.options(self),
+            **_encryption(context),
         )
         queue = aws.sqs.Queue(
             names.of("queue"),
@@ -51,10 +63,10 @@ class Queue(pulumi.ComponentResource):
             visibility_timeout_seconds=VISIBILITY_SECONDS,
             message_retention_seconds=context.pair.queue_days * _DAY,
             receive_wait_time_seconds=20,
-            sqs_managed_sse_enabled=True,
             redrive_policy=pulumi.Output.json_dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": MAX_RECEIVES}),
             tags=context.tags("queue"),
             opts=context.options(self),
+            **_encryption(context),
         )
         self.policy = aws.sqs.QueuePolicy(
             names.of("queue-policy"),
@@ -65,7 +77,7 @@ class Queue(pulumi.ComponentResource):
         aws.sqs.QueuePolicy(
             names.of("dead-letters-policy"),
             queue_url=dead.url,
-            policy=json.dumps(_document([_tls_only(context.arn("sqs", names.of("dead-letters")))])),
+            policy=json.dumps(dead_letters_policy(context)),
             opts=context.options(self),
         )
         self.url, self.arn, self.name = queue.url, queue.arn, queue.name
@@ -73,15 +85,30 @@ class Queue(pulumi.ComponentResource):
         self.register_outputs({"url": self.url, "deadLetterUrl": self.dead_letter_url})
 
 
-def queue_policy(context: SideContext) -> dict[str, Any]:
-    """Who may send: the bucket's events, straight or through the given topic, and nobody over plain HTTP.
+def _encryption(context: SideContext) -> dict[str, Any]:
+    if context.kms_key_arn:
+        return {
+            "kms_master_key_id": context.kms_key_arn,
+            "kms_data_key_reuse_period_seconds": DATA_KEY_SECONDS,
+        }
+    return {"sqs_managed_sse_enabled": True}
 
-    `aws:SourceAccount` beside the ARN, as an ARN of a bucket names no account (S3 User Guide, "Granting permissions
-    to publish event notification messages to a destination").
+
+def queue_policy(context: SideContext) -> dict[str, Any]:
+    """Return who may send to the queue: the bucket's events, directly or through the given topic, and the side's roles.
+
+    Whoever can send to the queue can have any key of the pair checked, so an account-wide right to send, as
+    AmazonSQSFullAccess gives, must not suffice: two denials name everybody else. A service's request carries
+    `aws:SourceArn` and no `aws:PrincipalArn`; a role's carries the role's ARN and no source. A negated operator also
+    matches a missing key (IAM User Guide, "IAM JSON policy elements: Condition operators").
+
+    `aws:SourceAccount` accompanies the bucket's ARN, which names no account (S3 User Guide, "Granting permissions to
+    publish event notification messages to a destination"). A topic's ARN names its account.
     """
     arn = context.arn("sqs", context.names.of("queue"))
     topic = context.local.events_topic_arn
-    condition: dict[str, Any] = {"ArnEquals": {"aws:SourceArn": topic or context.local.bucket_arn}}
+    source = topic or context.local.bucket_arn
+    condition: dict[str, Any] = {"ArnEquals": {"aws:SourceArn": source}}
     if not topic:
         condition["StringEquals"] = {"aws:SourceAccount": context.account_id}
     send = {
@@ -92,10 +119,44 @@ def queue_policy(context: SideContext) -> dict[str, Any]:
         "Resource": arn,
         "Condition": condition,
     }
-    return _document([_tls_only(arn), send])
+    senders = _senders(context, "worker", "finder-task")
+    others = [_deny_send("OtherSources", arn, senders, {"ArnNotEquals": {"aws:SourceArn": source}})]
+    if not topic:
+        account = {"StringNotEquals": {"aws:SourceAccount": context.account_id}}
+        others.append(_deny_send("OtherAccounts", arn, senders, account))
+    return _document([_tls_only(arn), *others, send])
 
 
-def _tls_only(arn: str) -> dict[str, Any]:
+def dead_letters_policy(context: SideContext) -> dict[str, Any]:
+    """Return who may send dead letters: the worker and operators. SQS moves messages from the queue by itself.
+
+    The move is no request to the dead-letter queue, so its policy is not asked; the queue's ARN is exempt as a source
+    all the same.
+    """
+    arn = context.arn("sqs", context.names.of("dead-letters"))
+    source = {"ArnNotEquals": {"aws:SourceArn": context.arn("sqs", context.names.of("queue"))}}
+    return _document([_tls_only(arn), _deny_send("OtherSources", arn, _senders(context, "worker"), source)])
+
+
+def _senders(context: SideContext, *parts: str) -> list[str]:
+    return [*(context.role_arn(part) for part in parts), *context.local.security.operator_roles]
+
+
+def _deny_send(sid: str, arn: str, senders: list[str], source: dict[str, Any]) -> Statement:
+    """Return a denial for everybody but the senders, and but requests from the source."""
+    condition = {operator: dict(values) for operator, values in source.items()}
+    condition.setdefault("ArnNotLike", {})["aws:PrincipalArn"] = senders
+    return {
+        "Sid": sid,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": condition,
+    }
+
+
+def _tls_only(arn: str) -> Statement:
     return {
         "Sid": "TlsOnly",
         "Effect": "Deny",
@@ -106,13 +167,15 @@ def _tls_only(arn: str) -> dict[str, Any]:
     }
 
 
-def _document(statements: list[dict[str, Any]]) -> dict[str, Any]:
+def _document(statements: list[Statement]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
 def _only_from(queue_arn: str, partition: str) -> str | None:
-    """Letters are taken from this queue alone. Not said in China, where it is not known that SQS takes the attribute:
-    the redrive feature that it belongs to is missing there (AWS in China guide, Amazon SQS), and nothing here needs it.
+    """Return the dead-letter queue's redrive policy: only this queue may use it.
+
+    Not set in China. It is not known whether SQS takes the attribute there: the redrive feature that it belongs to is
+    missing (AWS in China guide, Amazon SQS), and nothing here needs it.
     """
     if partition == "aws-cn":
         return None

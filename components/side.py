@@ -1,8 +1,8 @@
-"""One side of a pair: every part of it, wired."""
+"""Connect the parts of one side of a pair."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import pulumi
 
 from dualsync.components.bundle.builder import default_builder
 from dualsync.components.bundle.bundle import Bundle, BundleArgs, MakesBundles
-from dualsync.components.config.model import HandOver as HandOverMode
+from dualsync.components.config.model import HandOverMode
 from dualsync.components.context import SideContext
 from dualsync.components.finder import Finder, FinderArgs
 from dualsync.components.handover import HandOver, secret_of
@@ -18,6 +18,7 @@ from dualsync.components.identity import Identity
 from dualsync.components.ledger import Ledger
 from dualsync.components.monitoring.observability import Observability, ObservabilityArgs
 from dualsync.components.network import Network
+from dualsync.components.peer_stack import OPTIONS, PEER_OPTIONS, shared_options
 from dualsync.components.providers import SyncProvider
 from dualsync.components.queue import Queue
 from dualsync.components.subscription import Subscription
@@ -28,27 +29,33 @@ from dualsync.runtime.settings import SideName
 
 @dataclass(frozen=True, kw_only=True)
 class SideArgs:
-    """What a side needs of others.
-
-    `peer` is the other side as this program reaches it, or None where it can't. `received` is the peer's hand-over
-    when it does not come through the peer's own program. `expires`: see `worker_settings.settings_of`.
-    """
+    """What a side needs of others."""
 
     sync: SyncProvider
+    """Provider of the subscription, for this side's account."""
     peer: SideContext | None = None
+    """The other side, if this program reaches its account."""
     received: pulumi.Input[str] | None = None
+    """The peer's hand-over, if it is passed in."""
     builder: MakesBundles = field(default_factory=default_builder)
+    """Builder of the bundles."""
     expires: Mapping[SideName, bool] = field(default_factory=lambda: UNKNOWN)
+    """Whether lifecycle rules expire objects, per bucket (`worker_settings.settings_of`)."""
+    after: Sequence[pulumi.Resource] = ()
+    """Resources that must exist before this side's subscription, as another one at the same bucket."""
 
 
 class Side(pulumi.ComponentResource):
-    """Identity and hand-over, queue and subscription, ledger, workers, finder, and what watches over them."""
+    """Identity and hand-over, queue and subscription, ledger, workers, finder, and observability."""
 
     outputs: dict[str, Any]
-    """Everything a person or the command line needs to find this side's parts. Nothing secret."""
+    """Names and addresses of this side's parts, for operators and the command line. Nothing secret."""
 
     hand_over: pulumi.Output[str]
-    """This side's key for the peer, secret."""
+    """This side's access key for the peer, secret."""
+
+    subscription: Subscription
+    """The subscription to the bucket's events."""
 
     def __init__(self, context: SideContext, args: SideArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Side", context.names.prefix, None, opts)
@@ -56,7 +63,7 @@ class Side(pulumi.ComponentResource):
         network = Network(context, child)
         identity = Identity(context, child)
         self.hand_over = secret_of(identity, context.local)
-        self._pass_on(context, args, child)
+        handed_over = self._pass_on(context, args, child)
         queue = Queue(context, child)
         ledger = Ledger(context, child)
         variables = environment(
@@ -101,7 +108,10 @@ class Side(pulumi.ComponentResource):
             ),
             child,
         )
-        Subscription(context, queue, args.sync, child)
+        self.subscription = Subscription(context, queue, args.sync, child, after=args.after)
+        finder.start_on_schedule(
+            [network, identity, *handed_over, queue, ledger, bundle, fleet, watch, self.subscription]
+        )
         self.outputs = {
             "accountId": context.account_id,
             "region": context.region,
@@ -124,14 +134,15 @@ class Side(pulumi.ComponentResource):
             "alarmTopic": watch.topic_arn,
             "metrics": context.names.metrics,
             "environment": dict(variables),
+            OPTIONS: shared_options(context.local),
+            PEER_OPTIONS: shared_options(context.peer),
         }
         self.register_outputs(self.outputs)
 
-    def _pass_on(self, context: SideContext, args: SideArgs, child: pulumi.ResourceOptions) -> None:
-        """Own key into the peer's account, or what came from the peer into this one."""
+    def _pass_on(self, context: SideContext, args: SideArgs, child: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        """Write the own key into the peer's account, or the peer's into this one; return what was created."""
         if context.pair.hand_over is HandOverMode.PROVIDER:
             if args.peer is None:
                 raise ValueError("handOver=provider needs the peer's provider")
-            HandOver(args.peer, self.hand_over, child)
-        elif args.received is not None:
-            HandOver(context, args.received, child)
+            return [HandOver(args.peer, self.hand_over, child)]
+        return [] if args.received is None else [HandOver(context, args.received, child)]

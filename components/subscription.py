@@ -1,4 +1,4 @@
-"""The bucket's events on their way to the queue: straight, or through a topic where the bucket has other consumers."""
+"""Subscribe the queue to the bucket's events: directly, or through a topic if the bucket has other consumers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dualsync.runtime.settings import Events
 
 CREATED = ("s3:ObjectCreated:*",)
 REMOVED = ("s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
-"""Expiry has event types of its own; unseen, a 30-day rule on one side would read as deletions by users."""
+"""Expiry has event types of its own. Without them a 30-day rule on one side would look like deletions by users."""
 
 
 class BucketSubscription(pulumi.CustomResource):
-    """One entry among a bucket's notifications, served by `plugin.py`. It leaves all others alone."""
+    """One entry among a bucket's notifications, provided by `plugin.py`. It does not touch other entries."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class BucketSubscription(pulumi.CustomResource):
 
 
 class Subscription(pulumi.ComponentResource):
-    """Whichever way the side's events come; none when nothing is to travel."""
+    """The way of the side's events to its queue; empty if nothing is synchronised by events."""
 
     def __init__(
         self,
@@ -53,6 +53,8 @@ class Subscription(pulumi.ComponentResource):
         queue: Queue,
         provider: SyncProvider,
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        after: Sequence[pulumi.Resource] = (),
     ) -> None:
         name = context.names.of("events")
         super().__init__("dualsync:index:Subscription", name, None, opts)
@@ -65,7 +67,7 @@ class Subscription(pulumi.ComponentResource):
                 protocol="sqs",
                 endpoint=queue.arn,
                 raw_message_delivery=True,
-                opts=context.options(self, depends_on=[queue.policy]),
+                opts=context.options(self, depends_on=[queue.policy, *after]),
             )
         elif events:
             BucketSubscription(
@@ -76,14 +78,14 @@ class Subscription(pulumi.ComponentResource):
                 queue_arn=queue.arn,
                 events=events,
                 prefix=local.prefix,
-                # S3 tries the destination when it is told of it, so the queue's policy comes first.
+                # S3 checks the destination when the entry is written, so the queue's policy comes first.
                 opts=pulumi.ResourceOptions(
-                    parent=self, provider=provider, depends_on=[queue.policy], delete_before_replace=True
+                    parent=self, provider=provider, depends_on=[queue.policy, *after], delete_before_replace=True
                 ),
             )
         self.register_outputs({})
 
 
 def wanted_events(pair: PairModel) -> tuple[str, ...]:
-    """Event types for the pair's choice."""
+    """Return the event types for the pair's choice."""
     return {Events.NO: (), Events.CREATE: CREATED, Events.CREATE_AND_DELETE: CREATED + REMOVED}[pair.events]

@@ -1,4 +1,4 @@
-"""What a preview must know of an adopted bucket: that it is there, whose, where, and what else acts on it."""
+"""Read what a preview must know of an adopted bucket: whether it exists, its owner, its region, its rules."""
 
 from __future__ import annotations
 
@@ -9,32 +9,36 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 TOKEN = "dualsync:index:inspectBucket"  # noqa: S105 - a function's name
-"""The lookup's name, as the program invokes it."""
+"""Name of the lookup, as the program invokes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketFacts:
-    """`problem` is empty for a usable bucket. What may not be read is empty too: it is asked for, not insisted on.
-
-    `rules_read` is false where the lifecycle rules could not be read, so that no `expiring_rules` says nothing.
-    """
+    """Facts of a bucket. What the deployment may not read is empty."""
 
     problem: str = ""
+    """Why the bucket can't be used, and the remedy; empty for a usable one."""
+    key: str = "bucket"
+    """Config key of the side that the problem is about: bucket, region or profile."""
     versioning: str = ""
+    """Status of versioning."""
     ownership: str = ""
+    """Object ownership."""
     expiring_rules: tuple[str, ...] = ()
+    """Names of the lifecycle rules that delete current objects under the prefix."""
     rules_read: bool = False
+    """Whether the lifecycle rules could be read, so that an absence of `expiring_rules` means something."""
 
 
 def inspect(s3: Any, *, bucket: str, account_id: str, region: str, prefix: str = "") -> BucketFacts:
-    """Look at the bucket through its own side's credentials. Changes nothing."""
+    """Read the bucket's facts with its own side's credentials. Changes nothing."""
     try:
         head = s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account_id)
     except ClientError as e:
-        return BucketFacts(problem=_problem(e, account_id, region))
+        return _problem(e, account_id, region)
     actual = head.get("BucketRegion") or region
     if actual != region:
-        return BucketFacts(problem=f"is in {actual}, not in {region}; mend region")
+        return BucketFacts(problem=_OTHER_REGION.format(actual=actual), key="region")
     rules = _rules(s3, bucket, account_id)
     return BucketFacts(
         versioning=_ask(s3.get_bucket_versioning, bucket, account_id).get("Status", ""),
@@ -45,10 +49,11 @@ def inspect(s3: Any, *, bucket: str, account_id: str, region: str, prefix: str =
 
 
 def to_result(facts: BucketFacts) -> dict[str, Any]:
-    """As a provider's function returns it."""
+    """Return the facts as a provider's function returns them."""
     f = asdict(facts)
     return {
         "problem": f["problem"],
+        "key": f["key"],
         "versioning": f["versioning"],
         "ownership": f["ownership"],
         "expiringRules": list(f["expiring_rules"]),
@@ -57,9 +62,10 @@ def to_result(facts: BucketFacts) -> dict[str, Any]:
 
 
 def from_result(result: dict[str, Any]) -> BucketFacts:
-    """The other way round."""
+    """Return the facts from a provider's function's result."""
     return BucketFacts(
         problem=result["problem"],
+        key=result.get("key", "bucket"),
         versioning=result["versioning"],
         ownership=result["ownership"],
         expiring_rules=tuple(result["expiringRules"]),
@@ -67,18 +73,24 @@ def from_result(result: dict[str, Any]) -> BucketFacts:
     )
 
 
-def _problem(e: ClientError, account_id: str, region: str) -> str:
+_OTHER_REGION = "is not the bucket's, which is {actual}; correct region or bucket"
+
+
+def _problem(e: ClientError, account_id: str, region: str) -> BucketFacts:
     status = e.response["ResponseMetadata"]["HTTPStatusCode"]
     actual = e.response["ResponseMetadata"].get("HTTPHeaders", {}).get("x-amz-bucket-region", "")
     if status == 404:
-        return "does not exist; create it, or mend its name: buckets are adopted, never created"
+        return BucketFacts(problem="does not exist; create it, or correct its name: buckets are adopted, never created")
     if status in (301, 400) and actual and actual != region:
-        return f"is in {actual}, not in {region}; mend region"
-    if status == 403:
-        return (
-            f"is not account {account_id}'s, or this deployment may not see it; mend accountId, profile or permissions"
+        return BucketFacts(problem=_OTHER_REGION.format(actual=actual), key="region")
+    code = e.response["Error"]["Code"]
+    if status == 403 and code in ("403", "AccessDenied"):
+        return BucketFacts(
+            problem=f"is not account {account_id}'s, or this deployment may not read it; correct accountId, profile or"
+            " permissions"
         )
-    return f"can't be looked at ({e.response['Error']['Code']}); mend profile, region or endpoint"
+    key = "profile" if status in (401, 403) else "bucket"
+    return BucketFacts(problem=f"can't be read ({code}); correct profile, region or endpoint", key=key)
 
 
 def _ask(call: Any, bucket: str, account_id: str) -> dict[str, Any]:
@@ -90,7 +102,7 @@ def _ask(call: Any, bucket: str, account_id: str) -> dict[str, Any]:
 
 
 def _rules(s3: Any, bucket: str, account_id: str) -> list[dict[str, Any]] | None:
-    """The bucket's lifecycle rules; None where they can't be read, which is not the same as none."""
+    """Return the bucket's lifecycle rules, or None if they can't be read."""
     try:
         answer = s3.get_bucket_lifecycle_configuration(Bucket=bucket, ExpectedBucketOwner=account_id)
     except ClientError as e:
@@ -104,7 +116,7 @@ def _ownership(answer: dict[str, Any]) -> str:
 
 
 def _expiring(rules: Sequence[dict[str, Any]], prefix: str) -> tuple[str, ...]:
-    """Names of the enabled rules that delete current objects of ours; their filters by tag or size are not judged.
+    """Return the names of enabled rules that delete current objects under the prefix, whatever their tags or sizes.
 
     Days or Date delete current versions (in a versioned bucket: put a delete marker over them); the expiry of markers
     and of noncurrent versions changes nothing that a listing shows (S3 API Reference, LifecycleExpiration).

@@ -1,4 +1,4 @@
-"""How the program's own provider reaches an account: the same profile, role and endpoint as the AWS provider's."""
+"""Reach an account as the AWS provider does: with the same profile, role and endpoint."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ from dualsync.components.config.model import Access
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """Where and as whom. `account_id` is what the credentials must turn out to be."""
+    """One account and the way into it."""
 
     region: str
+    """Region of the side."""
     account_id: str
+    """Account that the credentials must be of."""
     access: Access
+    """Profile, role and endpoint."""
 
 
-class WrongAccount(Exception):
+class WrongAccountError(Exception):
     """The credentials are another account's."""
 
 
 def s3_client(reach: Reach) -> Any:
-    """An S3 client in the side's account. Raises `WrongAccount` before anything is read or written there."""
+    """Return an S3 client of the side's account. Raises `WrongAccountError` before anything is read or written."""
     session = _session(reach)
     endpoint = reach.access.endpoint or None
     sts = session.client("sts", region_name=reach.region, endpoint_url=endpoint)
     actual = sts.get_caller_identity()["Account"]
     if actual != reach.account_id:
-        raise WrongAccount(
-            f"the credentials (profile {reach.access.profile!r}) are account {actual}'s, not {reach.account_id}'s:"
-            " swap the profiles, or mend accountId"
+        raise WrongAccountError(
+            f"is of account {actual}, not of {reach.account_id}; swap the profiles, or correct accountId"
         )
     config = Config(s3={"addressing_style": "path"}) if endpoint else Config()
     return session.client("s3", region_name=reach.region, endpoint_url=endpoint, config=config)

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import dualsync
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import Architecture
+from dualsync.components.config.side_options import Architecture
 from dualsync.components.project_files import RUNTIME, project_folder
 
 PYTHON = "3.11"

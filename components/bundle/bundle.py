@@ -1,7 +1,7 @@
-"""What workers and finder run: a bundle for each architecture in the side's own small private bucket.
+"""Store what workers and finder run: one bundle per architecture in a small private bucket of the side.
 
-One key an architecture in a versioned bucket, not a key a content: only the expiry of *noncurrent* versions counts
-from the day of replacement. An expiry by age would one day take the bundle that new instances boot from.
+The bucket is versioned and has one key per architecture, not one per content: only the expiry of *noncurrent* versions
+counts from the day of replacement. An expiry by age would one day delete the bundle from which new instances boot.
 """
 
 from __future__ import annotations
@@ -10,34 +10,34 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pulumi
 import pulumi_aws as aws
 
 from dualsync.components.bundle.builder import Built, default_builder
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import Architecture
 from dualsync.components.config.names import OWN_TAGS
+from dualsync.components.config.side_options import Architecture
 from dualsync.components.context import SideContext
 
 EXPIRY_DAYS = 90
-"""Days that a bundle outlives its replacement; until then instances of older templates can boot."""
+"""Days for which a replaced bundle is kept, so that instances of older templates can boot."""
 
 OBJECT_TAGS = 10
-"""Tags that S3 takes on an object (S3 User Guide, Categorizing your objects using tags)."""
+"""Tags that S3 takes per object (S3 User Guide, Categorizing your objects using tags)."""
 
 _OWN_TAGS_ONLY = aws.s3.BucketObjectv2OverrideProviderArgs(
     default_tags=aws.s3.BucketObjectv2OverrideProviderDefaultTagsArgs(tags={})
 )
-"""Where the user's tags would be too many on an object; its bucket has them."""
+"""Override for objects that would have too many tags with the user's; the bucket has those."""
 
 
 class MakesBundles(Protocol):
-    """Anything that has a bundle for an architecture."""
+    """Source of bundles."""
 
     def build(self, architecture: Architecture) -> Built:
-        """The bundle. Raises `ConfigError`."""
+        """Return the bundle for an architecture. Raises `ConfigError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,10 @@ class Ready:
     """Bundles built elsewhere: `<folder>/arm64.tar`, `<folder>/x86_64.tar`."""
 
     folder: Path
+    """Folder of the bundles."""
 
     def build(self, architecture: Architecture) -> Built:
-        """The folder's. Raises `ConfigError` if it has none."""
+        """Return the folder's bundle. Raises `ConfigError` if it has none."""
         path = self.folder / f"{architecture}.tar"
         try:
             return Built.at(path)
@@ -58,27 +59,35 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleArgs:
-    """For which machines, and by whom it is built."""
+    """Arguments of `Bundle`."""
 
     architectures: Sequence[Architecture]
+    """Architectures of workers and finder."""
     builder: MakesBundles = field(default_factory=default_builder)
+    """Source of the bundles."""
 
 
 @dataclass(frozen=True, slots=True)
 class BundleObject:
-    """One bundle in S3. Whoever fetches it asks for `version` and checks `sha256`."""
+    """One bundle in S3. Workers and finder fetch `version` and check `sha256`."""
 
     bucket: str
+    """Name of the artifacts bucket."""
     key: str
+    """Key of the object."""
     version: pulumi.Output[str]
+    """Version id of the object."""
     sha256: str
+    """SHA-256 of the content, hexadecimal."""
     arn: str
+    """ARN of the object."""
 
 
 class Bundle(pulumi.ComponentResource):
-    """The artifacts bucket and in it a bundle for each architecture; other content is a new version of the object."""
+    """The artifacts bucket with one bundle per architecture; other content is a new version of the object."""
 
     objects: Mapping[Architecture, BundleObject]
+    """The bundles by architecture."""
 
     def __init__(self, context: SideContext, args: BundleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Bundle", context.names.of("bundle"), None, opts)
@@ -100,16 +109,22 @@ class Bundle(pulumi.ComponentResource):
             source=pulumi.FileAsset(str(built.path)),
             source_hash=built.sha256,
             content_type="application/x-tar",
-            server_side_encryption="AES256",
+            **self._encryption(),
             metadata={"sha256": built.sha256},
             tags=self._context.tags(f"bundle-{architecture}"),
             override_provider=_OWN_TAGS_ONLY if len(self._context.pair.tags) + len(OWN_TAGS) > OBJECT_TAGS else None,
-            # An object that is there before its bucket keeps versions has none.
+            # An object that is written before its bucket keeps versions has no version id.
             opts=self._context.options(self, depends_on=[self._versioning]),
         )
         arn = self._context.partition.arn("s3", f"{self._context.names.artifacts_bucket}/{key}")
         version = stored.version_id.apply(lambda v: v or "")
         return BundleObject(self._context.names.artifacts_bucket, key, version, built.sha256, arn)
+
+    def _encryption(self) -> dict[str, Any]:
+        key = self._context.kms_key_arn
+        if key:
+            return {"server_side_encryption": "aws:kms", "kms_key_id": key, "bucket_key_enabled": True}
+        return {"server_side_encryption": "AES256"}
 
     def _bucket(self) -> aws.s3.Bucket:
         context = self._context
@@ -146,7 +161,7 @@ class Bundle(pulumi.ComponentResource):
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=bucket.bucket,
-            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            rules=[_default_encryption(context.kms_key_arn)],
             opts=options,
         )
         aws.s3.BucketLifecycleConfiguration(
@@ -174,8 +189,15 @@ class Bundle(pulumi.ComponentResource):
         return bucket
 
 
+def _default_encryption(kms_key_arn: str | None) -> dict[str, Any]:
+    if kms_key_arn is None:
+        return {"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}
+    by_default = {"sse_algorithm": "aws:kms", "kms_master_key_id": kms_key_arn}
+    return {"apply_server_side_encryption_by_default": by_default, "bucket_key_enabled": True}
+
+
 def tls_only(bucket_arn: str) -> dict[str, object]:
-    """A bucket policy that refuses everything unencrypted."""
+    """Return a bucket policy that denies requests without TLS."""
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -1,35 +1,22 @@
-"""What `Pulumi.yaml` says of each config key: its type, default and description. Said there once, for all readers."""
+"""List every config key at the top, in the order of `Pulumi.yaml`."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
-import yaml
+from dualsync.components.config.model import PAIR_OPTIONS, SIDE_OPTIONS, STACK_KEYS
+from dualsync.components.config.options import Option
+from dualsync.runtime.settings import SideName
 
-from dualsync.components.project_files import project_folder
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One config key. `type` is string, integer, boolean, array or object."""
-
-    type: str
-    description: str
-    default: Any
+SIDES = tuple(map(str, SideName))
+"""Keys at the top that hold a side each."""
 
 
-@functools.cache
-def keys() -> Mapping[str, Key]:
-    """The project's keys, by name. Raises `FileNotFoundError` for a folder copied without the project's file."""
-    path = project_folder() / "Pulumi.yaml"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: have the whole project beside yours, or install it with pip")
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
-    return {
-        name: Key(entry["type"], " ".join(str(entry["description"]).split()), entry.get("default"))
-        for name, entry in entries.items()
-        if "type" in entry
-    }
+def keys() -> Mapping[str, Option]:
+    """Return the keys with a value of their own, by name; the sides' are `model.SIDE_FACTS`."""
+    return {**PAIR_OPTIONS, **STACK_KEYS, **SIDE_OPTIONS}
+
+
+def all_keys() -> tuple[str, ...]:
+    """Return the name of every key at the top."""
+    return (*SIDES, *keys())

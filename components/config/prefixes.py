@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable
 from urllib.parse import unquote_plus
 
 FILTER_LENGTH = 1024
@@ -52,18 +51,10 @@ def policy_patterns(text: str) -> tuple[str, ...]:
     UTF-16 units and UTF-8 bytes. One of them matches the prefix; text without such characters has one exact pattern.
     """
     escaped = _POLICY_SYNTAX.sub(lambda found: f"${{{found[0]}}}", text)
-    units: tuple[Callable[[str], int], ...] = (
-        lambda c: 1,
-        lambda c: len(c.encode("utf-16-le")) // 2,
-        lambda c: len(c.encode()),
-    )
-    patterns = [_wildcards(escaped, unit) for unit in units]
-    return tuple(dict.fromkeys(patterns))
-
-
-def _wildcards(text: str, unit: Callable[[str], int]) -> str:
-    """Replace each character that policies do not admit by one `?` per unit of it."""
-    return _OUTSIDE_POLICIES.sub(lambda found: "?" * unit(found[0]), text)
+    characters = _OUTSIDE_POLICIES.sub("?", escaped)
+    utf_16 = _OUTSIDE_POLICIES.sub(lambda found: "?" * (len(found[0].encode("utf-16-le")) // 2), escaped)
+    utf_8 = _OUTSIDE_POLICIES.sub(lambda found: "?" * len(found[0].encode()), escaped)
+    return tuple(dict.fromkeys((characters, utf_16, utf_8)))
 
 
 def is_exact_in_policies(text: str) -> bool:

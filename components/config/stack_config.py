@@ -1,7 +1,7 @@
-"""Config in: every key, its type, and how the values become a `PairModel`. Nothing else in the program reads config.
+"""Read config and make a `PairModel` of it. Nothing else in the program reads config.
 
-`Pulumi.yaml` declares the same keys with description and default (a test keeps both alike). An option of a side may
-stand at the top, for the sides a stack manages, or inside `cn` or `global`, where it wins.
+The keys, their types and defaults are those that the model declares (`options`). An option of a side may be at the
+top, for the sides that a stack manages, or inside `cn` or `global`, where it wins.
 """
 
 from __future__ import annotations
@@ -9,23 +9,17 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
-from types import NoneType, UnionType
-from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar
 
+from pulumi.runtime import config as pulumi_config
+
+from dualsync.components.config.declared import SIDES, all_keys, keys
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import (
-    Access,
-    FinderOptions,
-    FleetOptions,
-    Network,
-    PairModel,
-    Replicas,
-    SideModel,
-    Watch,
-)
+from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS, PairModel, SideModel
+from dualsync.components.config.options import Option
 from dualsync.components.config.partitions import partition_of
 from dualsync.components.config.validation import check
 from dualsync.runtime.settings import SideName
@@ -35,109 +29,31 @@ PROJECT = "dualsync"
 
 
 class Source(Protocol):
-    """What `pulumi.Config` offers of itself here."""
+    """The part of `pulumi.Config` that is used here."""
 
-    def get(self, key: str) -> str | None: ...
+    def get(self, key: str) -> str | None:
+        """Return a key's text, or None if it is not set."""
 
 
 E_ = TypeVar("E_", bound=StrEnum)
 
-SIDE_FACTS = {
-    "accountId": "account_id",
-    "region": "region",
-    "bucket": "bucket",
-    "prefix": "prefix",
-    "prefixListFile": "prefix_list_file",
-    "partition": "",
-    "profile": "access.profile",
-    "roleArn": "access.role_arn",
-    "externalId": "access.external_id",
-    "endpoint": "access.endpoint",
-    "userName": "user_name",
-    "secretName": "secret_name",
-    "formerUserIds": "former_user_ids",
-    "eventsTopicArn": "events_topic_arn",
-    "permissionsBoundary": "permissions_boundary",
-    "lifecycleExpires": "lifecycle_expires",
-}
-"""Keys inside `cn` and `global` only, and the model's fields that they fill."""
 
-SIDE_OPTIONS = {
-    "vpcId": "network.vpc_id",
-    "subnetIds": "network.subnet_ids",
-    "publicIp": "network.public_ip",
-    "gatewayEndpoints": "network.gateway_endpoints",
-    "instanceType": "fleet.instance_type",
-    "architecture": "fleet.architecture",
-    "machineImage": "fleet.image_id",
-    "minCapacity": "fleet.min_capacity",
-    "desiredCapacity": "fleet.desired_capacity",
-    "maxCapacity": "fleet.max_capacity",
-    "spotPercent": "fleet.spot_percent",
-    "volumeSize": "fleet.volume_gib",
-    "workerConcurrency": "fleet.concurrency",
-    "giantThreshold": "fleet.giant_bytes",
-    "finderIntervalMinutes": "finder.interval_minutes",
-    "finderGraceSeconds": "finder.grace_seconds",
-    "finderNumber": "finder.number",
-    "finderCpu": "finder.cpu",
-    "finderMemory": "finder.memory",
-    "finderArchitecture": "finder.architecture",
-    "finderImage": "finder.image",
-    "finderCluster": "finder.cluster",
-    "alarmEmail": "watch.email",
-    "logRetentionDays": "watch.log_days",
-    "lagAlarmSeconds": "watch.lag_seconds",
-    "deletionsAlarm": "watch.deletions",
-    "conflictsAlarm": "watch.conflicts",
-    "includeMetadata": "replicas.include_metadata",
-    "storageClass": "replicas.storage_class",
-    "acl": "replicas.acl",
-    "includeTags": "replicas.include_tags",
-    "encryption": "replicas.encryption",
-    "kmsKey": "replicas.kms_key",
-    "requesterPays": "replicas.requester_pays",
-}
-"""Keys at the top (for the managed sides) or inside `cn` and `global` (for that side)."""
-
-PAIR_OPTIONS = {
-    "pair": "name",
-    "handOver": "hand_over",
-    "events": "events",
-    "conflictPolicy": "conflict_policy",
-    "keepLoser": "keep_loser",
-    "onLifecycleExpiry": "on_lifecycle_expiry",
-    "deletionLimit": "deletion_limit",
-    "deletionLimitPercent": "deletion_limit_percent",
-    "tombstoneDays": "tombstone_days",
-    "queueRetentionDays": "queue_days",
-    "keyVersion": "key_version",
-    "protect": "protect",
-    "logLevel": "log_level",
-    "tags": "tags",
-}
-"""Keys at the top that both sides must have alike."""
-
-STACK_KEYS = ("cn", "global", "manages", "peerStack", "peerCredential", "bundle")
-"""Keys at the top that are neither."""
-
-_GROUPS: dict[str, type[Any]] = {
-    "access": Access,
-    "network": Network,
-    "fleet": FleetOptions,
-    "finder": FinderOptions,
-    "watch": Watch,
-    "replicas": Replicas,
-}
+def names_set() -> set[str]:
+    """Return the names of all keys in the project's namespace, declared or not."""
+    found = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
+    return {key.removeprefix(f"{PROJECT}:") for key in found if key.startswith(f"{PROJECT}:")}
 
 
-def all_keys() -> tuple[str, ...]:
-    """Every key at the top."""
-    return (*STACK_KEYS, *PAIR_OPTIONS, *SIDE_OPTIONS)
+def read(source: Source, names: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the keys that are set, typed.
 
-
-def read(source: Source) -> dict[str, Any]:
-    """The keys that are set, typed. Raises `ConfigError` for a value that is not of its key's type."""
+    `names` are the names of all keys that the namespace holds. Raises `ConfigError` for one that is not declared, and
+    for a value that is not of its key's type.
+    """
+    for name in names:
+        if name not in all_keys():
+            inside = "give it inside cn or global" if name in SIDE_FACTS else _nearest(name, all_keys())
+            raise ConfigError(name, source.get(name), "no such key at the top", inside)
     values: dict[str, Any] = {}
     for key in all_keys():
         text = source.get(key)
@@ -147,14 +63,12 @@ def read(source: Source) -> dict[str, Any]:
 
 
 def pair_of(values: Mapping[str, Any]) -> PairModel:
-    """The checked model. Raises `ConfigError` naming key, value and remedy; nothing has been created by then."""
+    """Return the checked model. Raises `ConfigError` naming key, value and remedy; nothing has been created by then."""
     manages = tuple(_choice("manages", m, SideName) for m in values.get("manages", ()))
     if len(set(manages)) != len(manages) or not manages:
         raise ConfigError("manages", list(map(str, manages)), "not a choice of sides", "use [cn], [global], or both")
     pair: dict[str, Any] = {
-        field: _cast(key, values[key], _field_type(PairModel, field))
-        for key, field in PAIR_OPTIONS.items()
-        if key in values
+        option.path: _cast(key, values[key], option.kind) for key, option in PAIR_OPTIONS.items() if key in values
     }
     sides = {name: _side(name, values, manages) for name in SideName}
     model = PairModel(cn=sides[SideName.CN], global_=sides[SideName.GLOBAL], manages=manages, **pair)
@@ -167,10 +81,7 @@ def _side(name: SideName, values: Mapping[str, Any], manages: Sequence[SideName]
     known = {**SIDE_FACTS, **SIDE_OPTIONS}
     for key in own:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            raise ConfigError(
-                f"{name}.{key}", own[key], "no such key", f"use {near[0]}" if near else "see Pulumi.yaml for the keys"
-            )
+            raise ConfigError(f"{name}.{key}", own[key], "no such key", _nearest(key, known))
     for key in ("accountId", "region", "bucket"):
         if not own.get(key):
             raise ConfigError(
@@ -179,10 +90,10 @@ def _side(name: SideName, values: Mapping[str, Any], manages: Sequence[SideName]
                 "is missing",
                 f"give it under {PROJECT}:{name} (which, in a stack's file, replaces Pulumi.yaml's as a whole)",
             )
-    # A stack's own options are for what it manages; of the other side it needs only where it is.
+    # A stack's own options apply to what it manages. Of the other side it needs only the facts.
     options = {k: values[k] for k in SIDE_OPTIONS if k in values} if name in manages else {}
     at_top = (frozenset(SIDE_OPTIONS) if list(manages) == [name] else frozenset(options)) - frozenset(own)
-    model = SideModel(side=name, account_id="", region="", bucket="", at_top=at_top)
+    model = SideModel(side=name, account_id="", region="", bucket="", at_top=at_top, given=frozenset(own))
     for key, value in {**options, **own}.items():
         shown = f"{name}.{key}" if key in own else key
         if key == "partition":
@@ -192,45 +103,33 @@ def _side(name: SideName, values: Mapping[str, Any], manages: Sequence[SideName]
     return model
 
 
+def _nearest(key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, list(known), 1)
+    return f"use {near[0]}" if near else "see Pulumi.yaml for the keys"
+
+
 def _partition(key: str, value: str, region: str) -> None:
     actual = partition_of(region)
     if value and actual is not None and actual.id != value:
         side = key.split(".")[0]
         raise ConfigError(
-            f"{side}.region", region, f"is in partition {actual.id}, not in {value}", f"mend it, or {key}"
+            f"{side}.region", region, f"is in partition {actual.id}, not in {value}", f"correct it, or {key}"
         )
 
 
-def _with(model: SideModel, key: str, path: str, value: Any) -> SideModel:
-    group, _, name = path.rpartition(".")
+def _with(model: SideModel, key: str, option: Option, value: Any) -> SideModel:
+    group, _, name = option.path.rpartition(".")
     if not group:
-        return replace(model, **{name: _cast(key, value, _field_type(SideModel, name))})
-    changed = replace(getattr(model, group), **{name: _cast(key, value, _field_type(_GROUPS[group], name))})
+        return replace(model, **{name: _cast(key, value, option.kind)})
+    changed = replace(getattr(model, group), **{name: _cast(key, value, option.kind)})
     return replace(model, **{group: changed})
 
 
-def _field_type(owner: type[Any], name: str) -> type[Any]:
-    kind: Any = get_type_hints(owner)[name]
-    if get_origin(kind) is UnionType:
-        kind = next(k for k in get_args(kind) if k is not NoneType)
-    plain: type[Any] = get_origin(kind) or kind
-    return plain
-
-
 def _kind(key: str) -> type[Any]:
-    """How a key's text is read: str, int, bool, list or dict, as `Pulumi.yaml` declares it."""
-    if key in ("cn", "global", "tags"):
+    """Return how a key's text is read: as str, int, bool, list or dict."""
+    if key in SIDES:
         return dict
-    if key == "manages":
-        return list
-    if key in PAIR_OPTIONS:
-        kind = _field_type(PairModel, PAIR_OPTIONS[key])
-    elif key in SIDE_OPTIONS:
-        group, _, name = SIDE_OPTIONS[key].partition(".")
-        kind = _field_type(_GROUPS[group], name)
-    else:
-        return str
-    return {tuple: list}.get(kind, kind if kind in (int, bool) else str)
+    return {"integer": int, "boolean": bool, "array": list, "object": dict}.get(keys()[key].type, str)
 
 
 def _typed(key: str, text: str, kind: type[Any]) -> Any:
@@ -256,9 +155,11 @@ _A: dict[type[Any], str] = {
 
 
 def _cast(key: str, value: Any, kind: type[Any]) -> Any:
-    """A JSON value as the model's type."""
+    """Return a JSON value as the model's type."""
     if issubclass(kind, StrEnum):
         return _choice(key, value, kind)
+    if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+        raise ConfigError(key, value, "holds a lone surrogate, which is no character", "remove it")
     if kind is tuple:
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise ConfigError(key, value, "is not a list of texts", "give a list, each in quotes")
@@ -267,8 +168,6 @@ def _cast(key: str, value: Any, kind: type[Any]) -> Any:
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
             raise ConfigError(key, value, "is not an object of texts", "give each value in quotes")
         return {_cast(key, k, str): _cast(f"{key}.{k}", v, str) for k, v in value.items()}
-    if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
-        raise ConfigError(key, value, "holds a lone surrogate, which is no character", "remove it")
     if type(value) is not kind:
         remedy = "put it in quotes" if kind is str and isinstance(value, (int, float)) else f"give {_A[kind]}"
         raise ConfigError(key, value, f"is not {_A[kind]}", remedy)

@@ -1,37 +1,30 @@
-"""Every rule that a pair must meet, checked before anything is created. Pure: no cloud, no Pulumi."""
+"""Check every rule that a pair must meet before anything is created. Pure: no cloud, no Pulumi."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from dualsync.components.config import images
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import HandOver, PairModel, SideModel
+from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS, HandOverMode, PairModel, SideModel
 from dualsync.components.config.names import OWN_TAGS
+from dualsync.components.config.options import Option
 from dualsync.components.config.partitions import nearest, partition_of
 from dualsync.components.config.prefixes import FILTER_LENGTH, filter_value
-from dualsync.runtime.settings import MOST_RANGES, SideName
+from dualsync.components.config.service_names import problem_with
+from dualsync.runtime.settings import SideName
 
-LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
-"""Retention that CloudWatch Logs accepts, in days (PutRetentionPolicy)."""
-
-STORAGE_CLASSES = (
-    *("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING"),
-    *("GLACIER_IR", "GLACIER", "DEEP_ARCHIVE", "REDUCED_REDUNDANCY", "SOURCE"),
-)
-ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
-CANNED_ACLS = (
-    *("bucket-owner-full-control", "bucket-owner-read", "private", "authenticated-read"),
-    *("aws-exec-read", "public-read", "public-read-write"),
-)
 _RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
+"""Starts of bucket names that AWS reserves."""
 _PAIR_STARTS = (*_RESERVED_STARTS, "sg-")
-"""Of the bucket's name, and of the security group's."""
+"""Starts of bucket names and security groups' names that AWS reserves."""
 _RESERVED_ENDS = ("-s3alias", "--ol-s3", "--x-s3", ".mrap")
+"""Ends of bucket names that AWS reserves."""
 
 MAX_TAGS = 50 - len(OWN_TAGS)
-"""AWS takes 50 tags a resource (S3 objects 10: see `bundle`)."""
+"""Tags that AWS takes per resource, without the program's own (S3 objects take 10: see `bundle`)."""
 
 _GIB = 1024
 FARGATE = {
@@ -43,17 +36,29 @@ FARGATE = {
     8192: tuple(range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB)),
     16384: tuple(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
 }
-"""CPU units and the memory in MiB that Fargate offers for them (ECS Developer Guide, Task size)."""
+"""Memory in MiB that Fargate offers per number of CPU units (ECS Developer Guide, Task size)."""
 
 MAX_PREFIX_BYTES = 512
 """Half of what a key may have, so that keys under the prefix have room for names of their own."""
 
-DEAD_LETTER_DAYS = 14
-"""SQS keeps a message no longer."""
+
+_INNER = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "10.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+"""Address ranges without routes on the internet."""
 
 
 def check(pair: PairModel) -> None:
-    """Raise `ConfigError` for the first rule that does not hold."""
+    """Raise `ConfigError` for the first rule that is not met."""
     _pair(pair)
     for name in SideName:
         _place(str(name), pair.side(name))
@@ -62,38 +67,53 @@ def check(pair: PairModel) -> None:
     _together(pair)
 
 
+def _declared(model: PairModel | SideModel, options: Iterable[Option], side: str = "") -> None:
+    """Check each value against what its key declares: range, choices, pattern."""
+    for option in options:
+        if not option.path:
+            continue
+        declared, value = option.declared, option.value(model)
+        key = model.key(declared.key) if isinstance(model, SideModel) else declared.key
+        if type(value) is int:
+            _range(key, value, declared.low, declared.high)
+        if declared.choices and value not in declared.choices:
+            shown = ", ".join(str(choice) or "nothing" for choice in declared.choices)
+            raise ConfigError(
+                key, value, "not offered" if type(value) is int else "unknown choice", f"use one of {shown}"
+            )
+        if declared.pattern:
+            for text in value if isinstance(value, tuple) else (value,):
+                if text and not re.fullmatch(declared.pattern, text, re.ASCII):
+                    raise ConfigError(key, text, f"not valid for side {side}", declared.remedy)
+
+
+def _range(key: str, value: int, low: int | None, high: int | None) -> None:
+    lowest = 0 if low is None else low
+    if value < 0:
+        raise ConfigError(key, value, "is negative", f"use {lowest} or more")
+    if value < lowest or (high is not None and value > high):
+        remedy = f"use {lowest} or more" if high is None else f"use {lowest} to {high}"
+        raise ConfigError(key, value, "out of range", remedy)
+
+
 def _pair(pair: PairModel) -> None:
     _name(pair)
-    for key, value, low, high in (
-        ("deletionLimit", pair.deletion_limit, 0, None),
-        ("deletionLimitPercent", pair.deletion_limit_percent, 0, 100),
-        ("queueRetentionDays", pair.queue_days, 1, DEAD_LETTER_DAYS),
-        # A tombstone that goes before the last message about its key has gone would let that message undo the deletion.
-        ("tombstoneDays", pair.tombstone_days, DEAD_LETTER_DAYS + 1, None),
-        ("keyVersion", pair.key_version, 1, None),
-    ):
-        _range(key, value, low, high)
-    if pair.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ConfigError("logLevel", pair.log_level, "unknown choice", "use one of DEBUG, INFO, WARNING, ERROR")
+    _declared(pair, PAIR_OPTIONS.values())
     _tags(pair.tags)
-    if pair.hand_over is not HandOver.PROVIDER and len(pair.manages) > 1:
-        raise ConfigError(
-            "handOver",
-            str(pair.hand_over),
-            "hands over between two stacks, and this one manages both sides",
-            "use provider",
-        )
+    if pair.hand_over is not HandOverMode.PROVIDER and len(pair.manages) > 1:
+        problem = "passes keys from one stack to another, and this stack manages both sides"
+        raise ConfigError("handOver", str(pair.hand_over), problem, "use provider")
 
 
 def _name(pair: PairModel) -> None:
-    """It starts the name of everything, so the tightest of AWS's rules for names are its own."""
+    """Check the pair's name, with which all names begin, against the tightest of AWS's rules for names."""
     name = pair.name
     if not re.fullmatch(r"[a-z](?:[a-z0-9-]*[a-z0-9])?", name):
         raise ConfigError(
             "pair", name, "not a pair's name", "use lower-case letters, digits and hyphens, a letter first"
         )
     if name.startswith(_PAIR_STARTS):
-        raise ConfigError("pair", name, "starts like names that AWS keeps for itself", "start it otherwise")
+        raise ConfigError("pair", name, "starts like names that AWS reserves", "use another start")
     tight = [(*t, len(name) + t[2] - len(t[1])) for side in SideName for t in pair.names(side).tightest]
     kind, longest, allowed, room = min(tight, key=lambda t: t[3])
     if len(name) > room:
@@ -119,8 +139,8 @@ def _tags(tags: Mapping[str, str]) -> None:
 
 
 def _place(side: str, model: SideModel) -> None:
-    """Where a side is; asked of both sides, managed or not."""
-    if not re.fullmatch(r"[0-9]{12}", model.account_id):
+    """Check where a side is; for both sides, managed or not."""
+    if not re.fullmatch(r"[0-9]{12}", model.account_id, re.ASCII):
         raise ConfigError(
             f"{side}.accountId", model.account_id, "not an account's number", "use its 12 digits, in quotes"
         )
@@ -132,66 +152,82 @@ def _place(side: str, model: SideModel) -> None:
     _bucket(f"{side}.bucket", model.bucket)
     _prefix(f"{side}.prefix", model.prefix)
     _key_text(f"{side}.prefixListFile", model.prefix_list_file)
-    role = model.access.role_arn
-    if role:
-        found = re.fullmatch(r"arn:([a-z-]+):iam::([0-9]{12}):role/.+", role)
-        if found is None:
-            raise ConfigError(
-                f"{side}.roleArn", role, "not a role's ARN", f"use arn:{partition.id}:iam::<account>:role/<name>"
-            )
-        if found[1] != partition.id:
-            raise ConfigError(
-                f"{side}.roleArn",
-                role,
-                f"is in partition {found[1]}, and {model.region} in {partition.id}",
-                "give this side a profile or web identity of its own partition: roles can't be assumed across them",
-            )
-        if found[2] != model.account_id:
-            raise ConfigError(
-                f"{side}.roleArn",
-                role,
-                f"is in account {found[2]}",
-                f"use a role of {side}.accountId {model.account_id}",
-            )
-    if model.access.endpoint and not re.fullmatch(r"https?://[^/\s]+/?", model.access.endpoint):
-        raise ConfigError(f"{side}.endpoint", model.access.endpoint, "not an address", "use http://host:port")
-    for key, value, pattern, remedy in (
-        ("userName", model.user_name, r"[\w+=,.@-]{1,64}", "use 1 to 64 letters, digits and +=,.@_-"),
-        ("secretName", model.secret_name, r"[\w/+=.@-]{1,512}", "use up to 512 letters, digits and /_+=.@-"),
-        # A hyphen and six characters at the end read like an ARN's random end (Secrets Manager, CreateSecret).
-        (
-            "secretName",
-            model.secret_name,
-            r"(?!.*-[A-Za-z0-9]{6}\Z).*",
-            "end it without a hyphen and six characters",
-        ),
+    _role(side, model)
+    _declared(model, SIDE_FACTS.values(), side)
+    for key, name, kind in (
+        ("userName", model.user_name, "IAM user"),
+        ("secretName", model.secret_name, "secret"),
     ):
-        if value and not re.fullmatch(pattern, value):
-            raise ConfigError(f"{side}.{key}", value, "not allowed", remedy)
-    for user_id in model.former_user_ids:
-        if not re.fullmatch(r"\w{16,128}", user_id):
-            raise ConfigError(f"{side}.formerUserIds", user_id, "not a user's id", "use AIDA… of `aws iam get-user`")
+        problem = problem_with(kind, name) if name else ""
+        if problem:
+            raise ConfigError(f"{side}.{key}", name, "not allowed", problem)
+    _boundary(side, model)
+    for network in model.peer_addresses:
+        _network(f"{side}.peerAddresses", network)
+    if model.events_topic_arn:
+        _topic(side, model)
+
+
+def _role(side: str, model: SideModel) -> None:
+    role = model.access.role_arn
+    if not role:
+        return
+    own = model.partition.id
+    found = re.fullmatch(r"arn:([a-z-]+):iam::([0-9]{12}):role/[\w+=,.@/-]+", role, re.ASCII)
+    if found is None:
+        raise ConfigError(f"{side}.roleArn", role, "not a role's ARN", f"use arn:{own}:iam::<account>:role/<name>")
+    if found[1] != own:
+        raise ConfigError(
+            f"{side}.roleArn",
+            role,
+            f"is in partition {found[1]}, and {model.region} in {own}",
+            "give this side a profile or web identity of its own partition: roles can't be assumed across them",
+        )
+    if found[2] != model.account_id:
+        remedy = f"use a role of {side}.accountId {model.account_id}"
+        raise ConfigError(f"{side}.roleArn", role, f"is in account {found[2]}", remedy)
+
+
+def _boundary(side: str, model: SideModel) -> None:
     boundary = model.permissions_boundary
-    own_policies = partition.arn("iam", "policy/", account=model.account_id)
-    if boundary and not re.fullmatch(re.escape(own_policies) + r"[A-Za-z0-9+=,.@_/-]{1,512}", boundary):
+    start = model.partition.arn("iam", "policy/", account=model.account_id)
+    if boundary and not re.fullmatch(re.escape(start) + r"[\w+=,.@/-]{1,512}", boundary, re.ASCII):
         raise ConfigError(
             f"{side}.permissionsBoundary",
             boundary,
             "not the ARN of a policy of this side's account",
-            f"use {own_policies}NAME",
+            f"use {start}NAME",
         )
-    topic = model.events_topic_arn
-    if topic and not topic.startswith(partition.arn("sns", "", region=model.region, account="")[:-1]):
-        raise ConfigError(
-            f"{side}.eventsTopicArn",
-            topic,
-            f"not a topic in {model.region}",
-            "use a topic of the bucket's region",
-        )
+
+
+def _topic(side: str, model: SideModel) -> None:
+    """Check a topic: a standard one of the side's region and account, whose publishers the account controls."""
+    key, topic = f"{side}.eventsTopicArn", model.events_topic_arn
+    start = model.partition.arn("sns", "", region=model.region, account=model.account_id)
+    region = model.partition.arn("sns", "", region=model.region, account="")[:-1]
+    if not topic.startswith(region):
+        raise ConfigError(key, topic, f"not a topic in {model.region}", "use a topic of the bucket's region")
+    if not topic.startswith(start):
+        problem = f"not a topic of account {model.account_id}, so others decide who publishes to it"
+        raise ConfigError(key, topic, problem, f"use a topic of {side}.accountId: {start}<name>")
+    problem = problem_with("SNS topic", topic.removeprefix(start))
+    if problem:
+        raise ConfigError(key, topic, "not a topic's ARN", f"use {start}<name>: {problem}")
+
+
+def _network(key: str, text: str) -> None:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        remedy = "use addresses like 203.0.113.7/32, without bits behind the mask"
+        raise ConfigError(key, text, "not an address range", remedy) from None
+    if any(network.version == inner.version and network.overlaps(inner) for inner in _INNER):
+        remedy = "use the public addresses of the peer's NAT gateways, which are what S3 receives"
+        raise ConfigError(key, text, "holds addresses that never reach S3 across regions", remedy)
 
 
 def _bucket(key: str, name: str) -> None:
-    """General purpose buckets' naming rules (Amazon S3 User Guide, General purpose bucket naming rules)."""
+    """Check a bucket's name (Amazon S3 User Guide, General purpose bucket naming rules)."""
     remedy = "use an existing bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name) or ".." in name:
         raise ConfigError(key, name, "not a bucket's name", remedy)
@@ -224,24 +260,9 @@ def _key_text(key: str, text: str) -> None:
 
 
 def _options(side: str, model: SideModel) -> None:
-    """How a managed side is built."""
-    fleet, finder, watch = model.fleet, model.finder, model.watch
-    for key, value, low, high in (
-        ("minCapacity", fleet.min_capacity, 0, None),
-        ("desiredCapacity", fleet.desired_capacity, 0, None),
-        ("maxCapacity", fleet.max_capacity, 1, None),
-        ("spotPercent", fleet.spot_percent, 0, 100),
-        ("volumeSize", fleet.volume_gib, 8, 16384),
-        ("workerConcurrency", fleet.concurrency, 1, None),
-        ("giantThreshold", fleet.giant_bytes, 5 << 20, None),
-        ("finderIntervalMinutes", finder.interval_minutes, 1, None),
-        ("finderGraceSeconds", finder.grace_seconds, 0, 86400),
-        ("finderNumber", finder.number, 1, MOST_RANGES),
-        ("lagAlarmSeconds", watch.lag_seconds, 60, None),
-        ("deletionsAlarm", watch.deletions, 0, None),
-        ("conflictsAlarm", watch.conflicts, 0, None),
-    ):
-        _range(model.key(key), value, low, high)
+    """Check how a managed side is built."""
+    fleet, finder = model.fleet, model.finder
+    _declared(model, SIDE_OPTIONS.values(), side)
     if not fleet.min_capacity <= fleet.desired_capacity <= fleet.max_capacity:
         raise ConfigError(
             model.key("desiredCapacity"),
@@ -258,54 +279,22 @@ def _options(side: str, model: SideModel) -> None:
         raise ConfigError(
             model.key("finderMemory"), finder.memory, f"not offered for {finder.cpu} CPU units", f"use one of {offered}"
         )
-    registry = re.match(r"[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.", finder.image)
-    if registry is not None and partition_of(registry[1]) != model.partition:
+    images.check(model)
+    for key, arns in (("operatorRoles", model.security.operator_roles), ("deployers", model.security.deployers)):
+        for arn in arns:
+            start = f"arn:{model.partition.id}:iam::{model.account_id}:"
+            if not arn.startswith(start):
+                raise ConfigError(model.key(key), arn, "is of another account", f"use {start}role/<name>")
+    key_arn = model.security.kms_key_arn
+    start = f"arn:{model.partition.id}:kms:{model.region}:"
+    if key_arn and not key_arn.startswith(start):
         raise ConfigError(
-            model.key("finderImage"),
-            finder.image,
-            f"is in a registry that side {side} can't reach from {model.region}",
-            f"give it under {side}, from a registry of partition {model.partition.id}",
+            model.key("kmsKeyArn"), key_arn, f"is no key in {model.region}", f"use {start}<account>:key/…"
         )
-    for key, text, choices in (
-        ("storageClass", model.replicas.storage_class, STORAGE_CLASSES),
-        ("acl", model.replicas.acl, ("", *CANNED_ACLS)),
-        ("encryption", model.replicas.encryption, ("", *ENCRYPTIONS)),
-    ):
-        if text not in choices:
-            raise ConfigError(
-                model.key(key), text, "unknown choice", f"use one of {', '.join(c or 'nothing' for c in choices)}"
-            )
-    if watch.log_days not in LOG_DAYS:
-        raise ConfigError(
-            model.key("logRetentionDays"), watch.log_days, "not offered", f"use one of {', '.join(map(str, LOG_DAYS))}"
-        )
-    for key, texts, pattern, remedy in (
-        ("vpcId", (model.network.vpc_id,), r"vpc-[0-9a-f]{8,17}", "use vpc-…, or nothing for the default VPC"),
-        ("subnetIds", model.network.subnet_ids, r"subnet-[0-9a-f]{8,17}", "use a list of subnet-…"),
-        (
-            "machineImage",
-            (fleet.image_id,),
-            r"ami-[0-9a-f]{8,17}",
-            "use ami-…, or nothing for current Amazon Linux",
-        ),
-        ("instanceType", (fleet.instance_type,), r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "use one like t4g.micro"),
-        ("finderCluster", (finder.cluster,), r"[A-Za-z0-9_-]{1,255}", "use an ECS cluster's name, not its ARN"),
-        ("alarmEmail", (watch.email,), r"[^@\s]+@[^@\s]+\.[^@\s]+", "use one address, or nothing"),
-    ):
-        for text in texts:
-            if text and not re.fullmatch(pattern, text):
-                raise ConfigError(model.key(key), text, f"not valid for side {side}", remedy)
-
-
-def _range(key: str, value: int, low: int, high: int | None) -> None:
-    if value < 0:
-        raise ConfigError(key, value, "is negative", f"use {low} or more")
-    if value < low or (high is not None and value > high):
-        raise ConfigError(key, value, "out of range", f"use {low} or more" if high is None else f"use {low} to {high}")
 
 
 def _key(model: SideModel, peer: SideModel) -> None:
-    """A key never crosses regions: replicas need one where they are."""
+    """Check the replicas' KMS key: a key never crosses regions, so replicas need one where they are."""
     replicas = model.replicas
     if not replicas.kms_key:
         return
@@ -322,7 +311,7 @@ def _key(model: SideModel, peer: SideModel) -> None:
 
 
 def _together(pair: PairModel) -> None:
-    """What only shows with both sides in view."""
+    """Check what concerns both sides."""
     cn, other = pair.cn, pair.global_
     _key(cn, other)
     _key(other, cn)
@@ -332,7 +321,7 @@ def _together(pair: PairModel) -> None:
                 "global.bucket",
                 other.bucket,
                 "is cn.bucket too, which has one region and one account",
-                "mend either side",
+                "correct either side",
             )
         if cn.prefix.startswith(other.prefix) or other.prefix.startswith(cn.prefix):
             raise ConfigError(
@@ -356,7 +345,7 @@ def _together(pair: PairModel) -> None:
 
 
 def _names(pair: PairModel) -> Iterator[tuple[str, str, str]]:
-    """(key, cn's name, global's name) of what would collide in one account."""
+    """Yield (key, cn's name, global's name) of what would collide in one account."""
     cn, other = pair.names(SideName.CN), pair.names(SideName.GLOBAL)
     if pair.cn.account_id == pair.global_.account_id:
         yield "global.userName", cn.user, other.user

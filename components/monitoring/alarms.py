@@ -1,7 +1,8 @@
-"""What wakes a person, each with what it means and what to do; and nothing that mends itself."""
+"""Define the alarms: what each means and what to do about it. Nothing that resolves itself is an alarm."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,24 +14,39 @@ from dualsync.components.context import SideContext
 ABOVE = "GreaterThanThreshold"
 BELOW = "LessThanThreshold"
 DENIED_PERIOD = 1800
-"""Seconds, twice the longest pause between two tries: while it lasts, each period has one."""
+"""Seconds, twice the longest pause between two attempts, so that each period has one while a refusal lasts."""
+
+DAY = 24 * 3600
+"""Seconds of a day, the longest period of a metric alarm. Period times periods may be one week if the period is an hour
+or more, else one day (CloudWatch API Reference, PutMetricAlarm)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """One metric against one threshold over `periods` times `period` seconds; `statistic` may be `p99` or so."""
+    """One metric against one threshold."""
 
     part: str
-    says: str
+    """Last part of the alarm's name, and heading of its entry in the runbook."""
+    text: str
+    """What the alarm means and what to do."""
     namespace: str
+    """Namespace of the metric."""
     metric: str
+    """Name of the metric."""
     dimensions: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Dimensions of the metric."""
     statistic: str = "Sum"
+    """Statistic per period, like `Sum` or `p99`."""
     comparison: str = ABOVE
+    """Comparison of the statistic with the threshold."""
     threshold: float = 0
+    """The threshold."""
     period: int = 300
+    """Seconds per period."""
     periods: int = 1
+    """Periods that must all be beyond the threshold."""
     missing: str = "notBreaching"
+    """How a period without data counts."""
 
 
 def alarms(
@@ -39,16 +55,18 @@ def alarms(
     dead_letter_queue_name: pulumi.Input[str],
     group_name: pulumi.Input[str],
 ) -> list[Alarm]:
-    """The side's alarms."""
+    """Return the side's alarms."""
     ours = context.names.metrics
     peer = context.side.peer
     watch, side = context.local.watch, context.side
     lag = watch.lag_seconds
-    interval = min(max(context.local.finder.interval_minutes * 60, 300), 6 * 3600)
+    interval = context.local.finder.interval_minutes * 60
+    period = min(max(interval, 300), DAY)
     found = [
         Alarm(
             part="dead-letters",
-            says="What can't be done waits in the dead-letter queue. `dualsync dlq list` shows it with the reasons.",
+            text="Messages that failed for good are in the dead-letter queue. `dualsync dlq list` shows them with "
+            "reasons.",
             namespace="AWS/SQS",
             metric="ApproximateNumberOfMessagesVisible",
             dimensions={"QueueName": dead_letter_queue_name},
@@ -56,7 +74,7 @@ def alarms(
         ),
         Alarm(
             part="oldest-message",
-            says=f"A change has waited for more than {lag} s. `dualsync status` shows what holds it up.",
+            text=f"A change has waited for more than {lag} s. `dualsync status` shows the cause.",
             namespace="AWS/SQS",
             metric="ApproximateAgeOfOldestMessage",
             dimensions={"QueueName": queue_name},
@@ -66,8 +84,8 @@ def alarms(
         ),
         Alarm(
             part="lag",
-            says=f"Changes arrive at {peer} more than {lag} s late (99th percentile). Raise maxCapacity or look for "
-            "throttling with `dualsync status`.",
+            text=f"Changes arrive at {peer} more than {lag} s late (99th percentile). Raise maxCapacity, or check "
+            "for throttling with `dualsync status`.",
             namespace=ours,
             metric="PutLag",
             statistic="p99",
@@ -76,7 +94,8 @@ def alarms(
         ),
         Alarm(
             part="no-instance",
-            says="The fleet has no instance in service. The group's activity history says why: subnets, quota, image.",
+            text="The fleet has no instance in service. The group's activity history shows the cause: subnets, "
+            "quota, image.",
             namespace="AWS/AutoScaling",
             metric="GroupInServiceInstances",
             dimensions={"AutoScalingGroupName": group_name},
@@ -88,8 +107,8 @@ def alarms(
         ),
         Alarm(
             part="no-worker",
-            says="No worker has said for 15 minutes that it is alive. The boot streams of its log group say why; "
-            "without any, the subnets have no way out.",
+            text="No worker has reported for 15 minutes. The boot streams of its log group show the cause. If "
+            "there are none, the subnets have no route to the internet.",
             namespace=ours,
             metric="HealthyReports",
             comparison=BELOW,
@@ -99,24 +118,25 @@ def alarms(
         ),
         Alarm(
             part="guard-refused",
-            says="The worker refuses to work: the key in its secret is not that of the peer's dedicated user, so it "
-            "could not tell echoes from changes; or a bucket is not the one that was deployed. `dualsync status` says "
-            f"which. Of the key: deploy {peer} again.",
+            text="The worker has stopped: the key in its secret is not that of the peer's dedicated user, so "
+            "echoes would not be recognised; or a bucket is not the one that was deployed. `dualsync status` "
+            f"shows which. If it is the key, deploy {peer} again.",
             namespace=ours,
             metric="GuardRefused",
         ),
         Alarm(
             part="peer-down",
-            says=f"The bucket or the services of {peer} have not answered for a quarter of an hour. Changes wait in "
-            "the queue and go on by themselves.",
+            text=f"The bucket or the services of {peer} have not answered for 15 minutes. Changes wait in the "
+            "queue; copying continues automatically.",
             namespace=ours,
             metric="CircuitOpen",
             periods=3,
         ),
         Alarm(
             part="access-denied",
-            says=f"A change has been refused (AccessDenied) for more than {lag} s: by a policy of the bucket, the user "
-            "or a KMS key. `dualsync status` names key and call. It waits for hours, then it is a dead letter.",
+            text=f"A change has been refused (AccessDenied) for more than {lag} s: by a policy of the bucket, the "
+            "user or a KMS key. `dualsync status` shows key and call. After some hours the message becomes a "
+            "dead letter.",
             namespace=ours,
             metric="DeniedSeconds",
             statistic="Maximum",
@@ -125,57 +145,61 @@ def alarms(
         ),
         Alarm(
             part="fatal",
-            says="A boot or a worker ended by a fault. It is started again by itself; the lines before say why.",
+            text="A boot or a worker ended with an error. It restarts automatically; the log lines before show the "
+            "cause.",
             namespace=ours,
             metric="Fatal",
         ),
         Alarm(
             part="finder-failed",
-            says="The finder's last runs failed: a listing or the ledger did not answer. Nothing was changed; the log "
-            "says what failed, and the next run starts afresh.",
+            text="The finder's last runs failed: a listing or the ledger did not answer. Nothing was changed. The "
+            "log shows what failed; the next run starts from the beginning.",
             namespace=ours,
             metric="FinderFailed",
-            period=interval,
+            period=period,
             periods=2,
         ),
         Alarm(
             part="finder-late",
-            says="The finder has not finished for three intervals. See its task's stopped reason and its log group.",
+            text="The finder has not finished a run for three intervals. Check its task's stopped reason and its "
+            "log group.",
             namespace=ours,
             metric="FinderRuns",
             comparison=BELOW,
             threshold=1,
-            period=interval,
-            periods=3,
+            period=period,
+            periods=math.ceil(3 * max(interval, 300) / period),
             missing="breaching",
         ),
         Alarm(
             part="held-deletions",
-            says="A finder's run found more deletions than the limit and holds them. `dualsync deletions list` shows "
-            "them, `approve` or `reject` decides.",
+            text="A finder run found more deletions than a limit allows and holds all of them. `dualsync deletions "
+            "list` shows them; `approve` or `reject` decides.",
             namespace=ours,
             metric="HeldDeletions",
-            period=interval,
+            period=period,
         ),
         Alarm(
             part="many-deletions",
-            says=f"Workers have deleted more than {watch.deletions} objects within five minutes. If nobody meant it: "
-            f"`dualsync pause {side} --wait` stops it, `dualsync deletions reject` brings back what still stands on "
-            "one side; what is gone on both only versioning has (runbook: many-deletions).",
+            text=f"Workers have deleted more than {watch.deletions} objects within five minutes. If they are not "
+            f"intended: `dualsync pause {side} --wait` stops them, `dualsync deletions reject` restores what "
+            "is left on one side. Objects deleted on both sides can only be restored from versions (runbook: "
+            "many-deletions).",
             namespace=ours,
             metric="DeletedObjects",
             threshold=watch.deletions,
         ),
         Alarm(
             part="many-conflicts",
-            says=f"More than {watch.conflicts} keys were written on both sides at once within five minutes. The newest "
-            "(or the preferred side) has won: `dualsync conflicts list` shows what lost, `undo` brings it back.",
+            text=f"More than {watch.conflicts} keys were written on both sides at once within five minutes. The "
+            "newest version (or the preferred side's) has won: `dualsync conflicts list` shows the others, "
+            "`undo` restores one.",
             namespace=ours,
             metric="Conflicts",
             threshold=watch.conflicts,
         ),
     ]
-    # A fleet that may rest has neither instances nor signs of life then; the oldest message tells when it should not.
+    # A fleet that scales to zero has neither instances nor reports then; the oldest message shows when it should have.
     resting = {"no-instance", "no-worker"} if context.local.fleet.min_capacity == 0 else set()
     unwanted = {
         part for part, most in (("many-deletions", watch.deletions), ("many-conflicts", watch.conflicts)) if not most
@@ -186,7 +210,7 @@ def alarms(
 def register(
     context: SideContext, wanted: Sequence[Alarm], topic_arn: pulumi.Input[str], parent: pulumi.Resource
 ) -> dict[str, aws.cloudwatch.MetricAlarm]:
-    """The alarms, by part; they tell the topic when they begin and when they end."""
+    """Create the alarms and return them by part. The topic receives their begin and end."""
     return {alarm.part: _one(context, alarm, topic_arn, parent) for alarm in wanted}
 
 
@@ -198,7 +222,7 @@ def _one(
     return aws.cloudwatch.MetricAlarm(
         f"{name}-alarm",
         name=name,
-        alarm_description=alarm.says,
+        alarm_description=alarm.text,
         namespace=alarm.namespace,
         metric_name=alarm.metric,
         dimensions=dict(alarm.dimensions) or None,

@@ -1,4 +1,4 @@
-"""What a person sees and is told: metrics, alarms to an encrypted topic, the dashboard, saved queries."""
+"""Create metrics, alarms to an encrypted topic, the dashboard and saved queries."""
 
 from __future__ import annotations
 
@@ -36,21 +36,29 @@ KEY_MANAGEMENT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservabilityArgs:
-    """What is watched."""
+    """Names of what is observed."""
 
     queue_name: pulumi.Input[str]
+    """The queue."""
     dead_letter_queue_name: pulumi.Input[str]
+    """The dead-letter queue."""
     group_name: pulumi.Input[str]
+    """The Auto Scaling group."""
     worker_log_group: pulumi.Input[str]
+    """Log group of the workers."""
     finder_log_group: pulumi.Input[str]
+    """Log group of the finder."""
 
 
 class Observability(pulumi.ComponentResource):
     """Metric filters, key, topic, alarms, dashboard, queries."""
 
     topic_arn: pulumi.Output[str]
+    """Topic that receives the alarms."""
     dashboard_name: str
+    """Name of the dashboard."""
     dashboard_url: str
+    """Address of the dashboard in the console."""
 
     def __init__(
         self, context: SideContext, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None
@@ -72,24 +80,17 @@ class Observability(pulumi.ComponentResource):
         self.register_outputs({"topicArn": self.topic_arn, "dashboardUrl": self.dashboard_url})
 
     def _topic(self, context: SideContext) -> aws.sns.Topic:
-        """With a key of our own: alarms to a topic under AWS's key vanish, as CloudWatch may not use that one."""
-        name = context.names.of("alarms-key")
-        key = aws.kms.Key(
-            name,
-            description=f"Encrypts the alarms of {context.names.prefix}",
-            enable_key_rotation=True,
-            deletion_window_in_days=7,
-            policy=json.dumps(key_policy(context)),
-            tags=context.tags("alarms-key"),
-            opts=context.options(self),
-        )
-        aws.kms.Alias(f"{name}-alias", name=f"alias/{name}", target_key_id=key.key_id, opts=context.options(self))
+        """Create the topic, encrypted with the given key or one of its own.
+
+        CloudWatch may not use AWS's key for SNS, so alarms to a topic with that key would be lost.
+        """
+        key_arn = context.kms_key_arn or self._key(context)
         name = context.names.of("alarms")
         topic = aws.sns.Topic(
             name,
             name=name,
             display_name=name,
-            kms_master_key_id=key.arn,
+            kms_master_key_id=key_arn,
             tags=context.tags("alarms"),
             opts=context.options(self),
         )
@@ -108,6 +109,21 @@ class Observability(pulumi.ComponentResource):
                 opts=context.options(self),
             )
         return topic
+
+    def _key(self, context: SideContext) -> pulumi.Output[str]:
+        """Create a key that CloudWatch may use."""
+        name = context.names.of("alarms-key")
+        key = aws.kms.Key(
+            name,
+            description=f"Encrypts the alarms of {context.names.prefix}",
+            enable_key_rotation=True,
+            deletion_window_in_days=7,
+            policy=json.dumps(key_policy(context)),
+            tags=context.tags("alarms-key"),
+            opts=context.options(self),
+        )
+        aws.kms.Alias(f"{name}-alias", name=f"alias/{name}", target_key_id=key.key_id, opts=context.options(self))
+        return key.arn
 
     def _dashboard(self, context: SideContext, args: ObservabilityArgs, alarm_arns: list[pulumi.Output[str]]) -> None:
         def render(values: list[Any]) -> str:
@@ -141,7 +157,7 @@ class Observability(pulumi.ComponentResource):
 
 
 def key_policy(context: SideContext) -> dict[str, Any]:
-    """The account's administrators as with any key, and CloudWatch for this account's alarms. `*` is this key."""
+    """Return a key policy: the account's administrators, and CloudWatch for this account's alarms. `*` is this key."""
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -187,7 +203,7 @@ def deployers(context: SideContext) -> dict[str, Any]:
 
 
 def topic_policy(context: SideContext, topic_arn: str) -> dict[str, Any]:
-    """This account's alarms publish; nobody does so unencrypted."""
+    """Return a topic policy: this account's alarms may publish, over TLS only."""
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -43,7 +43,7 @@ from pulumi.provider.experimental.provider import (
 from pulumi.runtime.rpc import UNKNOWN
 
 from dualsync.components.bucket_access import inspection, notifications
-from dualsync.components.bucket_access.sessions import Reach, WrongAccount, s3_client
+from dualsync.components.bucket_access.sessions import Reach, WrongAccountError, s3_client
 from dualsync.components.config.model import Access
 from dualsync.components.config.prefixes import filter_value
 
@@ -96,7 +96,7 @@ class DualSyncProvider(Provider):
             if not request.old_inputs:
                 reason = await self._call(notifications.belongs_to_another_state, subscription)
                 reasons += [reason] if reason else []
-        except (WrongAccount, BotoCoreError, ClientError) as e:
+        except (WrongAccountError, BotoCoreError, ClientError) as e:
             reasons = [str(e)]
         return CheckResponse(inputs=inputs, failures=[CheckFailure("bucket", r) for r in reasons])
 
@@ -166,8 +166,12 @@ class DualSyncProvider(Provider):
                     prefix=args.get("prefix", ""),
                 )
             )
-        except (WrongAccount, BotoCoreError, ClientError) as e:
-            facts = inspection.BucketFacts(problem=f"can't be looked at; {e}")
+        except WrongAccountError as e:
+            facts = inspection.BucketFacts(problem=str(e), key="profile")
+        except (BotoCoreError, ClientError) as e:
+            facts = inspection.BucketFacts(
+                problem=f"gives no credentials ({e}); correct profile or roleArn", key="profile"
+            )
         return InvokeResponse(
             return_value={k: PropertyValue(_plain(v)) for k, v in inspection.to_result(facts).items()}
         )

@@ -1,4 +1,4 @@
-"""The workers: a group of small instances that boot from the bundle, follow the backlog and replace themselves."""
+"""Create the workers: a group of small instances that boot from the bundle and scale with the backlog."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pulumi_aws as aws
 
 from dualsync.components import permissions
 from dualsync.components.bundle.bundle import Bundle, BundleObject
-from dualsync.components.config.model import Architecture
+from dualsync.components.config.side_options import Architecture
 from dualsync.components.context import SideContext
 from dualsync.components.network import Network
 from dualsync.components.workers import userdata
 from dualsync.components.workers.scaling import WARM_UP_SECONDS, scale
 
 HEARTBEAT_SECONDS = 300
-"""How long a termination waits for the drained worker's word; more than `userdata.DRAIN_SECONDS`."""
+"""Time for which a termination waits until the worker has drained; longer than `userdata.DRAIN_SECONDS`."""
 
 METRICS = (
     aws.autoscaling.Metric.GROUP_DESIRED_CAPACITY,
@@ -26,28 +26,38 @@ METRICS = (
     aws.autoscaling.Metric.GROUP_MIN_SIZE,
     aws.autoscaling.Metric.GROUP_MAX_SIZE,
 )
-"""The group's own metrics (free of charge)."""
+"""Metrics of the group itself, free of charge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetArgs:
-    """What the workers need of the side's other parts. `environment` is `Settings.to_environment()`."""
+    """What the workers need of the side's other parts."""
 
     network: Network
+    """Subnets and security group."""
     bundle: Bundle
+    """The runtime's code."""
     environment: Mapping[str, pulumi.Input[str]]
+    """The settings, as `Settings.to_environment()` writes them."""
     queue_name: pulumi.Input[str]
+    """Name of the queue, for the scaling's metrics."""
     queue_arn: pulumi.Input[str]
+    """ARN of the queue."""
     dead_letter_queue_arn: pulumi.Input[str]
+    """ARN of the dead-letter queue."""
     table_arn: pulumi.Input[str]
+    """ARN of the ledger's table."""
 
 
 class Fleet(pulumi.ComponentResource):
     """Log group, role, launch template, group with its drain hook, and scaling."""
 
     group_name: pulumi.Output[str]
+    """Name of the Auto Scaling group."""
     log_group_name: pulumi.Output[str]
+    """Log group of the workers."""
     role_arn: pulumi.Output[str]
+    """ARN of the workers' role."""
 
     def __init__(self, context: SideContext, args: FleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Fleet", context.names.of("fleet"), None, opts)
@@ -60,6 +70,7 @@ class Fleet(pulumi.ComponentResource):
             name,
             name=name,
             retention_in_days=context.local.watch.log_days,
+            kms_key_id=context.kms_key_arn,
             tags=context.tags("worker-log"),
             opts=context.options(self),
         )
@@ -211,7 +222,7 @@ class Fleet(pulumi.ComponentResource):
             metrics_granularity="1Minute",
             instance_refresh=aws.autoscaling.GroupInstanceRefreshArgs(
                 strategy="Rolling",
-                # The new one first, then the old one drains: a fleet of one never stands still.
+                # The new instance starts before the old one drains, so that a fleet of one never stops.
                 preferences=aws.autoscaling.GroupInstanceRefreshPreferencesArgs(
                     min_healthy_percentage=100,
                     max_healthy_percentage=200,
@@ -220,7 +231,7 @@ class Fleet(pulumi.ComponentResource):
                     scale_in_protected_instances="Refresh",
                 ),
             ),
-            # Whether instances come up is the alarms' question; a deployment must not hang on it.
+            # Alarms report instances that do not start; a deployment does not wait for them.
             wait_for_capacity_timeout="0",
             tags=[
                 aws.autoscaling.GroupTagArgs(key=key, value=value, propagate_at_launch=False)
@@ -228,7 +239,7 @@ class Fleet(pulumi.ComponentResource):
             ],
             opts=context.options(
                 self,
-                # What scaling has set, a deployment leaves; and no instance boots before its role may do anything.
+                # A deployment keeps the capacity that scaling has set. No instance boots before its role has rights.
                 ignore_changes=["desiredCapacity"],
                 depends_on=[policy],
             ),
@@ -246,14 +257,14 @@ class Fleet(pulumi.ComponentResource):
 
 
 def image(architecture: Architecture) -> str:
-    """The current Amazon Linux 2023, looked up by EC2 at each launch: a new release is no change of the template."""
+    """Return the current Amazon Linux 2023; EC2 resolves it at each launch, so a release changes no template."""
     return f"resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
 
 
 def _mixed(
     template: aws.ec2.LaunchTemplate, version: pulumi.Output[str], context: SideContext
 ) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
-    """The minimum stays on demand; of what scaling adds, the configured share is spot, of two sizes."""
+    """Keep the minimum on demand; of further instances the configured share is spot, of two sizes."""
     fleet = context.local.fleet
     return aws.autoscaling.GroupMixedInstancesPolicyArgs(
         launch_template=aws.autoscaling.GroupMixedInstancesPolicyLaunchTemplateArgs(
@@ -277,7 +288,7 @@ def _mixed(
 
 
 def siblings(instance_type: str) -> list[str]:
-    """The type and the next size of its family: a second pool to find spot capacity in."""
+    """Return the type and the next size of its family, as a second pool of spot capacity."""
     family, _, size = instance_type.partition(".")
     sizes = ["nano", "micro", "small", "medium", "large", "xlarge", "2xlarge"]
     if size not in sizes[:-1]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import pulumi
 
-from dualsync.components.config.model import PairModel
+from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS, PairModel
+from dualsync.components.config.options import Option
 from dualsync.runtime.settings import OnLifecycleExpiry, Settings, SideName, variable
 
 _LATER = "known-after-deployment"
@@ -43,7 +45,6 @@ def settings_of(
         local_region=local.region,
         local_account=local.account_id,
         local_prefix=local.prefix,
-        prefix_list_file=local.prefix_list_file,
         local_endpoint=local.access.endpoint,
         remote_bucket=remote.bucket,
         remote_region=remote.region,
@@ -57,28 +58,17 @@ def settings_of(
         peer_secret=pair.names(side).secret,
         own_user_ids=(user_id, *local.former_user_ids),
         worker_role=pair.names(side).worker_role,
-        events=pair.events,
-        conflict_policy=pair.conflict_policy,
-        keep_loser=pair.keep_loser,
-        on_lifecycle_expiry=pair.on_lifecycle_expiry,
         local_expires=hold and expires.get(side, True),
         remote_expires=hold and expires.get(side.peer, True),
-        include_metadata=local.replicas.include_metadata,
-        remote_storage_class=local.replicas.storage_class,
-        remote_acl=local.replicas.acl,
-        include_tags=local.replicas.include_tags,
-        remote_encryption=local.replicas.encryption,
-        remote_kms_key=local.replicas.kms_key,
-        requester_pays=local.replicas.requester_pays,
-        worker_concurrency=local.fleet.concurrency,
-        giant_threshold=local.fleet.giant_bytes,
-        deletion_limit=pair.deletion_limit,
-        deletion_limit_percent=pair.deletion_limit_percent,
-        finder_grace_seconds=local.finder.grace_seconds,
-        finder_number=local.finder.number,
-        tombstone_days=pair.tombstone_days,
-        log_level=pair.log_level,
+        **_declared(local, {**SIDE_FACTS, **SIDE_OPTIONS}),
+        **_declared(pair, PAIR_OPTIONS),
     )
+
+
+def _declared(model: object, options: Mapping[str, Option]) -> dict[str, Any]:
+    """Return the settings that carry a config key's value as it is (`Declaration.setting`)."""
+    carried = (option for option in options.values() if option.declared.setting)
+    return {option.declared.setting: option.value(model) for option in carried}
 
 
 def environment(

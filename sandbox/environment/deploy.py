@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dualsync.components.bundle.builder import Builder
-from dualsync.components.config.model import Architecture
+from dualsync.components.config.side_options import Architecture
 from sandbox.environment.processes import ROOT, tied_to_parent
 from sandbox.environment.stack_config import config_of
 from sandbox.environment.workspace import Workspace

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from dualsync.components.config.images import STOCK_DIGEST
 from dualsync.components.config.stack_config import PROJECT
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
@@ -28,7 +29,7 @@ def overrides(endpoint: str, bundles: Path, values: dict[str, Any]) -> dict[str,
     for side in SideName:
         account = ACCOUNTS[side]
         declared = dict(values[f"{PROJECT}:{side}"])
-        image = f"{account.account_id}.dkr.ecr.{account.region}.{account.dns_suffix}/lambda-python:3.11"
+        image = f"{account.account_id}.dkr.ecr.{account.region}.{account.dns_suffix}/lambda-python@{STOCK_DIGEST}"
         sides[str(side)] = declared | {
             "accountId": account.account_id,
             "region": account.region,

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from dualsync.components.config import stack_config
+from dualsync.components.config import declared as declared_keys
+from dualsync.components.config.model import SIDE_FACTS
 from dualsync.runtime.__main__ import ROLES
 from dualsync.runtime.commands.app import app
 from tests.docs.pages import ROOT, name, operator_lines, parts, shown, sources, words
@@ -116,7 +117,7 @@ def test_readmes_configuration_exists_with_these_defaults() -> None:
     assert len(rows) > 8
     for keys, defaults in rows:
         names = re.findall(r"`(\w+)`", keys)
-        assert set(names) <= set(stack_config.all_keys())
+        assert set(names) <= set(declared_keys.all_keys())
         values = [v.strip().strip("`") for v in defaults.split(",")]
         if len(values) == len(names) and not defaults.startswith(("the ", "none")):
             assert values == [_text(declared[key]["default"]) for key in names]
@@ -131,7 +132,7 @@ def test_migration_names_all_parameters_and_only_keys_that_exist() -> None:
     table = text[text.index("## The parameters") : text.index("## What behaves")]
     rows = [[cell.strip() for cell in row.split("|")[1:4]] for row in re.findall(r"^\|.*\|$", table, re.MULTILINE)][2:]
     assert len(rows) == len({plugin for plugin, _, _ in rows}) == 29
-    known = {*stack_config.all_keys(), *stack_config.SIDE_FACTS}
+    known = {*declared_keys.all_keys(), *SIDE_FACTS}
     for _, here, remark in rows:
         assert here == "–" or here.strip("`") in known
         assert {key for key in re.findall(r"`(\w+)`", remark) if key not in ("cn", "global")} <= known

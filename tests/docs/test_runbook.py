@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dualsync import runtime
-from dualsync.components.config import stack_config
+from dualsync.components.config import declared
+from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS
 from dualsync.components.monitoring.log_fields import FinderState
 from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.log import State
@@ -90,9 +91,9 @@ def test_every_reason_of_ours() -> None:
 
 
 def test_every_key_that_an_error_may_name() -> None:
-    keys = {*stack_config.all_keys(), *stack_config.SIDE_FACTS}
+    keys = {*declared.all_keys(), *SIDE_FACTS}
     named: set[str] = set()
-    modules = ("config/stack_config", "config/validation", "peer_stack", "preflight", "network", "finder")
+    modules = ("config/stack_config", "config/validation", "config/images", "peer_stack", "preflight", "network")
     for module in (*modules, "bundle/bundle", "bundle/builder"):
         for text in strings(ROOT / "components" / f"{module}.py"):
             named |= (
@@ -100,6 +101,10 @@ def test_every_key_that_an_error_may_name() -> None:
                 if module != "config/stack_config"
                 else {text} & {"manages", "partition"}
             )
+    for key, option in {**PAIR_OPTIONS, **SIDE_FACTS, **SIDE_OPTIONS}.items():
+        rules = (option.declared.low, option.declared.high, option.declared.choices or None)
+        if any(rule is not None for rule in rules) or option.declared.pattern:
+            named.add(key)
     assert len(named) > 30
     chapter = section("Configuration errors")
     missing = {key for key in named - {"cn", "global", "keepLoser"} if f"`{key}`" not in chapter}

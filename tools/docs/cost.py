@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dualsync.components.config.model import FinderOptions, FleetOptions
+from dualsync.components.config.side_options import FinderOptions, FleetOptions
 from dualsync.components.monitoring.metrics import METRICS
 
 PRICES = Path(__file__).with_name("prices.toml")

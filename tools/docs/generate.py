@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools.docs import architecture, cost, reference, review
+from tools.docs import architecture, cost, project_file, reference, review
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
 REGION = "us-west-2"
@@ -116,12 +116,17 @@ def render(text: str) -> str:
 
 def stale(pages: Sequence[Path]) -> list[Path]:
     """Return the pages whose blocks differ from the program."""
-    return [page for page in pages if render(page.read_text()) != page.read_text()]
+    return [page for page in pages if _rendered(page) != page.read_text()]
+
+
+def _rendered(page: Path) -> str:
+    text = page.read_text()
+    return project_file.render(text) if page == project_file.PAGE else render(text)
 
 
 def pages() -> list[Path]:
-    """Return every page of the site."""
-    return sorted(FOLDER.rglob("*.md"))
+    """Return every page of the site, and the project's file."""
+    return [*sorted(FOLDER.rglob("*.md")), project_file.PAGE]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -129,11 +134,11 @@ def main(arguments: Sequence[str]) -> int:
     found = stale(pages())
     if "--check" in arguments:
         for page in found:
-            sys.stderr.write(f"docs/{page.relative_to(FOLDER)} is out of date: run `python -m tools.docs.generate`\n")
+            sys.stderr.write(f"{page.relative_to(FOLDER.parent)} is out of date: run `python -m tools.docs.generate`\n")
         return 1 if found else 0
     for page in found:
-        page.write_text(render(page.read_text()))
-        sys.stdout.write(f"docs/{page.relative_to(FOLDER)}\n")
+        page.write_text(_rendered(page))
+        sys.stdout.write(f"{page.relative_to(FOLDER.parent)}\n")
     return 0
 
 

@@ -7,48 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from typer.main import get_command
 
-from dualsync.components.config import stack_config
+from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS, STACK_KEYS
+from dualsync.components.config.options import Option
 from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import EXIT_CODES
 from dualsync.runtime.settings import describe
 
 ROOT = Path(__file__).parents[2]
-
-SIDE_FACTS = {
-    "accountId": ("required", "Account number, 12 digits, in quotes."),
-    "region": ("required", "Region of the bucket. It determines the partition."),
-    "bucket": ("required", "An existing bucket. It is adopted: never created, changed or deleted."),
-    "prefix": ("none", "Only keys under this prefix are synchronised."),
-    "prefixListFile": (
-        "none",
-        "Whole key of a text file in the bucket with one prefix per line, each relative to `prefix`. Only keys under"
-        " one of them are synchronised. [Both sides' files must be equal](#only-some-folders-of-a-bucket).",
-    ),
-    "partition": ("the region's", "`aws`, `aws-cn` …; must be the region's."),
-    "profile": ("the shell's", "AWS profile that the deployment uses for the account."),
-    "roleArn": ("none", "Role to assume. It must be in the same account and partition."),
-    "externalId": ("none", "External id for that role."),
-    "endpoint": ("AWS's", "Service address to use instead of AWS's. For local cloud emulators and development only."),
-    "userName": ("`dth-dual-user`, or with pair and side", "Name of the dedicated user."),
-    "secretName": ("`dth-credentials-<peer's region>`, or with pair and side", "Secret with the peer's key."),
-    "formerUserIds": ("none", "Ids of earlier dedicated users whose events may still be queued."),
-    "lifecycleExpires": (
-        "as the bucket's rules are",
-        "`true`: lifecycle rules expire objects of this bucket, so the finder does not treat a missing object as a"
-        " deletion. The default is `true` if this stack can't read the rules. It matters only with"
-        " `onLifecycleExpiry: ignore`.",
-    ),
-    "permissionsBoundary": (
-        "none",
-        "ARN of the policy that every user and role of this side carries as its permissions boundary."
-        " The [deploy role](pipelines.md#permissions-boundary) requires it.",
-    ),
-    "eventsTopicArn": ("none", "SNS topic that receives the bucket's events, if the bucket has another consumer."),
-}
-"""Keys inside `cn` and `global`: default and description. A test compares them with `stack_config.SIDE_FACTS`."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -65,36 +32,33 @@ def _shown(value: object) -> str:
     return "none" if value in ("", [], {}) else f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
-def declared() -> dict[str, Any]:
-    """Return the declared keys of `Pulumi.yaml`."""
-    document = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
-    return {key: value for key, value in document["config"].items() if ":" not in key}
-
-
 def config_of_pair() -> str:
-    """Return the keys that must be equal in both stacks."""
-    return _config(stack_config.PAIR_OPTIONS)
+    """Return the table of keys that both stacks must state alike."""
+    return _config(PAIR_OPTIONS.values())
 
 
 def config_of_stack() -> str:
-    """Return the keys of a stack."""
-    return _config(key for key in stack_config.STACK_KEYS if key not in ("cn", "global"))
+    """Return the table of keys that are about the stack alone."""
+    return _config(STACK_KEYS.values())
 
 
 def config_of_side() -> str:
-    """Return the keys that go at the top or inside a side."""
-    return _config(stack_config.SIDE_OPTIONS)
+    """Return the table of keys that may be at the top or inside a side."""
+    return _config(SIDE_OPTIONS.values())
 
 
-def _config(keys: Iterable[str]) -> str:
-    known = declared()
-    rows = [(f"`{k}`", known[k]["type"], _shown(known[k]["default"]), known[k]["description"]) for k in keys]
+def _config(options: Iterable[Option]) -> str:
+    rows = [(f"`{o.declared.key}`", o.type, _shown(o.default), o.declared.description) for o in options]
     return table(("key", "type", "default", "what it decides"), rows)
 
 
 def side_facts() -> str:
-    """Return the keys that go inside `cn` and `global` only."""
-    return table(("key", "default", "what it is"), [(f"`{k}`", d, text) for k, (d, text) in SIDE_FACTS.items()])
+    """Return the table of keys inside `cn` and `global` only."""
+    rows = [
+        (f"`{o.declared.key}`", o.declared.unset or _shown(o.default), o.declared.description)
+        for o in SIDE_FACTS.values()
+    ]
+    return table(("key", "default", "what it is"), rows)
 
 
 def settings() -> str:

@@ -25,7 +25,7 @@ ROLE_ACTIONS = frozenset(
         *("dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
         "secretsmanager:GetSecretValue",
         *("logs:CreateLogStream", "logs:PutLogEvents", "cloudwatch:PutMetricData"),
-        *("autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"),
+        "autoscaling:CompleteLifecycleAction",
         *("ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel"),
         *("ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"),
         *("ecs:ListTasks", "ecs:RunTask", "ecs:TagResource", "iam:PassRole"),

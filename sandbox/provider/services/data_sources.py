@@ -79,6 +79,18 @@ def parameter(account: Account, args: Properties) -> Properties:
     }
 
 
+@looks_up("aws:ec2/getInstanceType:getInstanceType")
+def instance_type(account: Account, args: Properties) -> Properties:
+    name = args["instanceType"]
+    (found,) = account.client("ec2").describe_instance_types(InstanceTypes=[name])["InstanceTypes"]
+    return {
+        "id": name,
+        "instanceType": name,
+        "region": account.region,
+        "supportedArchitectures": found["ProcessorInfo"]["SupportedArchitectures"],
+    }
+
+
 @looks_up("aws:ec2/getVpcs:getVpcs")
 def vpcs(account: Account, args: Properties) -> Properties:
     found = account.client("ec2").describe_vpcs(Filters=_filters(args))["Vpcs"]

@@ -11,7 +11,7 @@ import pytest
 
 from dualsync.components.bundle.builder import Builder, download, unpack, write
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import Architecture
+from dualsync.components.config.side_options import Architecture
 
 
 def wheel(folder: Path, name: str, files: dict[str, str], tag: str = "py3-none-any") -> Path:

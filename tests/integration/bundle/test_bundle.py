@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from dualsync.components.bundle.builder import SERVICES, Builder, default_builder
-from dualsync.components.config.model import Architecture
+from dualsync.components.config.side_options import Architecture
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.handle import Cloud
 

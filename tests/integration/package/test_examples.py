@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dualsync.components.config.images import STOCK_DIGEST
 from dualsync.components.plugin.plugin import VERSION, schema
 from sandbox.cloud.accounts import CN, GLOBAL, Account
 from sandbox.environment.processes import ROOT
@@ -62,7 +63,7 @@ class Example:
 
 
 def image(account: Account) -> str:
-    return f"{account.account_id}.dkr.ecr.{account.region}.{account.dns_suffix}/lambda-python:3.11"
+    return f"{account.account_id}.dkr.ecr.{account.region}.{account.dns_suffix}/lambda-python@{STOCK_DIGEST}"
 
 
 def sdk(stage: EngineStage, language: str, folder: Path) -> Path:

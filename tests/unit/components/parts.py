@@ -15,13 +15,14 @@ from pulumi.runtime import mocks
 from pulumi.runtime.settings import set_root_resource
 
 from dualsync.components.bundle.builder import Built
-from dualsync.components.config.model import Architecture, FinderOptions, PairModel, SideModel
+from dualsync.components.config.model import PairModel, SideModel
+from dualsync.components.config.side_options import Architecture, FinderOptions
 from dualsync.components.context import SideContext
 from dualsync.runtime.settings import SideName
 from tests.unit.components.recorder import own_loop
 
 VPC = "vpc-1"
-IMAGE_CN = "111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn/lambda-python:3.11"
+IMAGE_CN = f"111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn/lambda-python@sha256:{64 * '0'}"
 ENVIRONMENT = {"DUALSYNC_PAIR": "dth-dual", "DUALSYNC_SIDE": "cn", "DUALSYNC_LOCAL_PREFIX": 'a "b" $c'}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import runpy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ class Registered:
     delete_before_replace: bool
     replacement_trigger: Any
     secret_outputs: tuple[str, ...]
+    replace_on_changes: tuple[str, ...]
     dependencies: tuple[str, ...]
 
 
@@ -128,6 +130,15 @@ class Cloud(mocks.Mocks):
                 return {}, [("name", f'unknown stack "{args.args["name"]}"')]
             case "dualsync:index:inspectBucket":
                 return {"problem": "", "versioning": "", "ownership": "", "expiringRules": [], "rulesRead": True}
+            case "aws:ec2/getInstanceType:getInstanceType":
+                name = args.args["instanceType"]
+                arm = re.match(r"[a-z]+[0-9]+g", name)
+                return {
+                    "instanceType": name,
+                    "supportedArchitectures": ["arm64"] if arm else ["x86_64"],
+                    "id": name,
+                    "region": "x",
+                }
             case "aws:ec2/getVpcs:getVpcs":
                 return {"ids": ["vpc-0123456789abcdef0"], "id": "x", "region": "x"}
             case "aws:ec2/getSubnets:getSubnets":
@@ -180,6 +191,7 @@ class Monitor(mocks.MockMonitor):
                     delete_before_replace=request.deleteBeforeReplace,
                     replacement_trigger=plain_value(request.replacement_trigger),
                     secret_outputs=tuple(request.additionalSecretOutputs),
+                    replace_on_changes=tuple(request.replaceOnChanges),
                     dependencies=tuple(request.dependencies),
                 )
             )

@@ -9,7 +9,7 @@ import pytest
 
 from dualsync.components.bundle.bundle import Bundle, BundleArgs, Ready
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import Architecture
+from dualsync.components.config.side_options import Architecture
 from dualsync.runtime.settings import SideName
 from tests.unit.components.parts import TinyBundles, World, deploy, pair
 

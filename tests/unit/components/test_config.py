@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dualsync.components.config import declared as declared_keys
 from dualsync.components.config import stack_config
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.model import PairModel
@@ -38,7 +39,7 @@ def pair(changes: dict[str, Any] | None = None) -> PairModel:
 
 def test_every_key_is_declared_with_type_description_and_default() -> None:
     declared = {k: v for k, v in project()["config"].items() if not k.startswith("pulumi:")}
-    assert set(declared) == set(stack_config.all_keys())
+    assert set(declared) == set(declared_keys.all_keys())
     for key, declaration in declared.items():
         assert declaration["type"] in ("string", "integer", "boolean", "array", "object"), key
         assert declaration["description"].strip(), key
@@ -54,7 +55,7 @@ def test_default_providers_are_off_and_our_own_is_found() -> None:
 
 def test_both_stacks_have_the_same_keys() -> None:
     assert list(stack_file("cn")) == list(stack_file("global"))
-    assert all(key.removeprefix("dualsync:") in stack_config.all_keys() for key in stack_file("cn"))
+    assert all(key.removeprefix("dualsync:") in declared_keys.all_keys() for key in stack_file("cn"))
 
 
 def test_declared_defaults_are_the_models() -> None:
@@ -134,6 +135,7 @@ def test_settings_follow_the_model() -> None:
     assert settings.finder_grace_seconds == 60
 
 
+DIGEST = f"sha256:{'0' * 64}"
 SAME = GLOBAL | {"prefix": "x/"}
 
 ERRORS: list[tuple[dict[str, Any], str]] = [
@@ -147,7 +149,7 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"cn": CN | {"partition": "aws-cn", "region": "us-east-1"}},
-        "cn.region='us-east-1': is in partition aws, not in aws-cn; mend it, or cn.partition",
+        "cn.region='us-east-1': is in partition aws, not in aws-cn; correct it, or cn.partition",
     ),
     ({"cn": CN | {"bucket": "No_Bucket"}}, "cn.bucket='No_Bucket': not a bucket's name; use an existing bucket's name"),
     ({"cn": CN | {"bucket": "192.168.0.1"}}, "cn.bucket='192.168.0.1': looks like an address; use an existing"),
@@ -170,11 +172,11 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
         {"cn": CN | {"roleArn": "arn:aws-cn:iam::000000000000:role/x"}},
         "is in account 000000000000; use a role of",
     ),
-    ({"cn": CN | {"endpoint": "localhost"}}, "cn.endpoint='localhost': not an address; use http://host:port"),
+    ({"cn": CN | {"endpoint": "localhost"}}, "cn.endpoint='localhost': not valid for side cn; use http://host:port"),
     ({"cn": CN | {"userName": "a b"}}, "cn.userName='a b': not allowed; use 1 to 64 letters"),
-    ({"cn": CN | {"secretName": "a-bcdefg"}}, "cn.secretName='a-bcdefg': not allowed; end it without a hyphen and six"),
+    ({"cn": CN | {"secretName": "a-bcdefg"}}, "cn.secretName='a-bcdefg': not allowed; use up to 512"),
     ({"cn": CN | {"lifecycleExpires": "no"}}, "cn.lifecycleExpires='no': is not true or false; give true or false"),
-    ({"cn": CN | {"formerUserIds": ["x"]}}, "cn.formerUserIds='x': not a user's id; use AIDA"),
+    ({"cn": CN | {"formerUserIds": ["x"]}}, "cn.formerUserIds='x': not valid for side cn; use AIDA"),
     ({"cn": CN | {"formerUserIds": "x"}}, "cn.formerUserIds='x': is not a list of texts; give a list, each in quotes"),
     (
         {"cn": CN | {"eventsTopicArn": "arn:aws:sns:us-west-2:111122223333:t"}},
@@ -189,7 +191,7 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"cn": GLOBAL}, "global.prefix='': overlaps cn.prefix='' in the same bucket"),
     (
         {"global": GLOBAL | {"bucket": "bucket-cn"}},
-        "global.bucket='bucket-cn': is cn.bucket too, which has one region and one account; mend either side",
+        "global.bucket='bucket-cn': is cn.bucket too, which has one region and one account; correct either side",
     ),
     (
         {"cn": CN | {"accountId": GLOBAL["accountId"]}},
@@ -211,7 +213,7 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
         {"pair": "Photos!"},
         "pair='Photos!': not a pair's name; use lower-case letters, digits and hyphens, a letter first",
     ),
-    ({"pair": "sg-photos"}, "pair='sg-photos': starts like names that AWS keeps for itself; start it otherwise"),
+    ({"pair": "sg-photos"}, "pair='sg-photos': starts like names that AWS reserves; use another start"),
     ({"manages": []}, "manages=[]: not a choice of sides; use [cn], [global], or both"),
     ({"manages": ["cn", "cn"]}, "manages=['cn', 'cn']: not a choice of sides"),
     ({"manages": ["us"]}, "manages='us': unknown choice; use one of cn, global"),
@@ -221,11 +223,11 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"handOver": "mail"}, "handOver='mail': unknown choice; use one of provider, stack-reference, config"),
     (
         {"handOver": "config", "manages": ["cn", "global"]},
-        "handOver='config': hands over between two stacks, and this one manages both sides; use provider",
+        "handOver='config': passes keys from one stack to another, and this stack manages both sides; use provider",
     ),
     ({"deletionLimit": -1}, "deletionLimit=-1: is negative; use 0 or more"),
     ({"deletionLimitPercent": 101}, "deletionLimitPercent=101: out of range; use 0 to 100"),
-    ({"queueRetentionDays": 15}, "queueRetentionDays=15: out of range; use 1 to 14"),
+    ({"queueRetentionDays": 15}, "queueRetentionDays=15: out of range; use 1 to 13"),
     ({"tombstoneDays": 14}, "tombstoneDays=14: out of range; use 15 or more"),
     ({"keyVersion": 0}, "keyVersion=0: out of range; use 1 or more"),
     ({"logLevel": "LOUD"}, "logLevel='LOUD': unknown choice; use one of DEBUG, INFO, WARNING, ERROR"),
@@ -267,9 +269,62 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"instanceType": "big"}, "instanceType='big': not valid for side cn; use one like t4g.micro"),
     ({"alarmEmail": "me"}, "alarmEmail='me': not valid for side cn; use one address, or nothing"),
     (
-        {"finderImage": "444455556666.dkr.ecr.us-west-2.amazonaws.com/x:1"},
+        {"finderImage": f"444455556666.dkr.ecr.us-west-2.amazonaws.com/x@{DIGEST}"},
         "is in a registry that side cn can't reach from cn-north-1; give it under cn, from a registry of partition",
     ),
+    (
+        {"finderImage": f"111122223333.dkr.ecr.cn-north-1.amazonaws.com/x@{DIGEST}"},
+        "can't reach from cn-north-1; give it under cn, from a registry of partition aws-cn"
+        " (<account>.dkr.ecr.<region>.amazonaws.com.cn)",
+    ),
+    (
+        {"finderImage": "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/x:3"},
+        "is not named by digest, so its content could change; give"
+        " 111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/x:3@<digest>, with the digest from `aws ecr describe-images"
+        " --registry-id 111122223333 --region cn-north-1 --repository-name x --image-ids imageTag=3",
+    ),
+    (
+        {"manages": ["global"], "finderImage": "python:3.11"},
+        "with the digest from `docker buildx imagetools inspect --format '{{.Manifest.Digest}}' python:3.11`",
+    ),
+    (
+        {"finderImage": f"public.ecr.aws/lambda/python@{DIGEST}"},
+        "does not reach reliably; copy it into 111122223333.dkr",
+    ),
+    ({"finderImage": f"MyRepo/Img@{DIGEST}"}, "not an image's reference; use HOST/REPOSITORY@sha256:"),
+    ({"finderImage": f"a b@{DIGEST}"}, "not an image's reference; use HOST/REPOSITORY@sha256:"),
+    # security
+    ({"operatorRoles": ["ops"]}, "operatorRoles='ops': not valid for side cn; use the ARN of a role or user"),
+    (
+        {"operatorRoles": ["arn:aws:iam::111122223333:role/ops"]},
+        "is of another account; use arn:aws-cn:iam::111122223333:role/<name>",
+    ),
+    ({"deployers": ["arn:aws-cn:iam::1:role/x"]}, "deployers='arn:aws-cn:iam::1:role/x': not valid for side cn"),
+    ({"kmsKeyArn": "alias/x"}, "kmsKeyArn='alias/x': not valid for side cn; use a key's ARN, not an alias"),
+    (
+        {"kmsKeyArn": "arn:aws:kms:us-west-2:444455556666:key/1"},
+        "is no key in cn-north-1; use arn:aws-cn:kms:cn-north-1:<account>:key/",
+    ),
+    (
+        {"cn": CN | {"peerAddresses": ["1.2.3.4/8"]}},
+        "cn.peerAddresses='1.2.3.4/8': not an address range; use addresses",
+    ),
+    ({"cn": CN | {"peerAddresses": ["10.1.0.0/16"]}}, "holds addresses that never reach S3 across regions; use the"),
+    # names and alphabets
+    ({"cn": CN | {"userName": "同步用户"}}, "cn.userName='同步用户': not allowed; use 1 to 64 letters, digits"),
+    ({"cn": CN | {"secretName": "密"}}, "cn.secretName='密': not allowed; use up to 512 letters, digits"),
+    ({"cn": CN | {"accountId": "１１１１２２２２３３３３"}}, "not an account's number; use its 12 digits"),
+    (
+        {"cn": CN | {"eventsTopicArn": "arn:aws-cn:sns:cn-north-1:444455556666:t"}},
+        "not a topic of account 111122223333, so others decide who publishes to it; use a topic of cn.accountId:",
+    ),
+    ({"cn": CN | {"eventsTopicArn": "arn:aws-cn:sns:cn-north-1:"}}, "not a topic of account 111122223333"),
+    ({"cn": CN | {"eventsTopicArn": "arn:aws-cn:sns:cn-north-1:111122223333:"}}, "not a topic's ARN; use arn:aws-cn"),
+    (
+        {"cn": CN | {"eventsTopicArn": "arn:aws-cn:sns:cn-north-1:111122223333:t.fifo"}},
+        "of a standard topic, since S3 takes no FIFO one",
+    ),
+    ({"finderIntervalMinutes": 2881}, "finderIntervalMinutes=2881: out of range; use 1 to 2880"),
 ]
 
 
@@ -301,6 +356,20 @@ def test_texts_of_another_type(key: str, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         stack_config.read(Given())
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("prefixListFile", "give it inside cn or global"),
+        ("protetc", "use protect"),
+        ("deletionLimt", "use deletionLimit"),
+    ],
+)
+def test_an_unknown_key_at_the_top_is_refused(bundles: Path, name: str, remedy: str) -> None:
+    """The engine ignores it: a safety setting that the operator believes in would not apply."""
+    with pytest.raises(Exception, match=rf"^{name}='x': no such key at the top; {remedy}"):
+        deploy("cn", bundles, {name: "x"})
 
 
 def test_a_config_error_ends_the_program_before_anything_is_registered(bundles: Path) -> None:

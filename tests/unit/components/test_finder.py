@@ -12,9 +12,10 @@ from botocore.validate import ParamValidator
 
 from dualsync.components.bundle.bundle import Bundle, BundleArgs
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import Architecture, FinderOptions
+from dualsync.components.config.images import STOCK
+from dualsync.components.config.side_options import Architecture, FinderOptions
 from dualsync.components.context import SideContext
-from dualsync.components.finder import PUBLIC_IMAGE, Finder, FinderArgs, rate, repository_arn
+from dualsync.components.finder import Finder, FinderArgs, rate, repository_arn
 from dualsync.components.network import Network
 from dualsync.runtime.settings import SideName
 from tests.unit.components.parts import ENVIRONMENT, IMAGE_CN, TinyBundles, World, deploy, pair
@@ -23,7 +24,7 @@ from tests.unit.components.parts import ENVIRONMENT, IMAGE_CN, TinyBundles, Worl
 def finder(folder: Path, side: SideName = SideName.CN, **options: Any) -> World:
     def program(context: SideContext) -> None:
         bundle = Bundle(context, BundleArgs(architectures=list(Architecture), builder=TinyBundles(folder)))
-        Finder(
+        finder = Finder(
             context,
             FinderArgs(
                 network=Network(context),
@@ -33,6 +34,7 @@ def finder(folder: Path, side: SideName = SideName.CN, **options: Any) -> World:
                 table_arn=context.arn("dynamodb", "table/ledger"),
             ),
         )
+        finder.start_on_schedule([])
 
     return deploy(program, World(), pair(finder=FinderOptions(**{"image": IMAGE_CN, **options})), side)
 
@@ -67,20 +69,29 @@ def test_ecs_takes_the_definition(tmp_path: Path, side: SideName) -> None:
 
 def test_stock_image_fetches_the_uploaded_bundle(tmp_path: Path) -> None:
     world = finder(tmp_path)
-    (container,) = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])
+    container, prepare = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])
     stored = world.one("BucketObjectv2", "bundle-x86_64").inputs
     assert container["image"] == IMAGE_CN
     assert container["command"] == [stored["bucket"], stored["key"], "v-1", stored["sourceHash"], "/work"]
     assert container["entryPoint"][:2] == ["python3", "-c"]
     compile(container["entryPoint"][2], "start_finder", "exec")
     assert container["readonlyRootFilesystem"]
+    assert container["user"] == "1000:1000"
+    assert container["dependsOn"] == [{"containerName": "prepare", "condition": "SUCCESS"}]
+    for each in (container, prepare):
+        assert each["image"] == IMAGE_CN
+        assert each["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
+        assert each["readonlyRootFilesystem"]
+        assert not each.get("privileged")
+    assert not prepare["essential"], "a dependency on success is on a container that may end"
+    assert "environment" not in prepare
     assert container["logConfiguration"]["options"]["awslogs-group"] == "dth-dual-cn-finder-log"
     assert {"name": "DUALSYNC_SIDE", "value": "cn"} in container["environment"]
 
 
 def test_finder_looks_and_queues_and_writes_no_object(tmp_path: Path) -> None:
     found = statements(finder(tmp_path), "dth-dual-cn-finder-task")
-    assert found["Objects"]["Action"] == ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion"]
+    assert found["Objects"]["Action"] == ["s3:AbortMultipartUpload", "s3:GetObject"]
     assert found["Queue"]["Action"] == ["sqs:SendMessage"]
     assert {sid for sid, s in found.items() if s["Resource"] == "*"} == {"Others"}
     assert found["Others"]["Condition"] == {
@@ -110,8 +121,8 @@ def test_a_cluster_that_is_there_is_used(tmp_path: Path) -> None:
 
 def test_public_image_where_there_is_a_public_registry(tmp_path: Path) -> None:
     world = finder(tmp_path, SideName.GLOBAL)
-    (container,) = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])
-    assert container["image"] == PUBLIC_IMAGE
+    container, _ = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])
+    assert container["image"] == STOCK
     assert set(statements(world, "dth-dual-global-finder-start")) == {"Logs"}
 
 
@@ -120,7 +131,9 @@ def test_china_needs_a_private_copy_and_says_how(tmp_path: Path) -> None:
         finder(tmp_path, image="")
     text = str(raised.value)
     assert text.startswith("cn.finderImage: not given")
-    assert f"imagetools create -t {IMAGE_CN} {PUBLIC_IMAGE}" in text
+    copy = IMAGE_CN.partition("@")[0]
+    assert f"imagetools create -t {copy}:3.12 {STOCK}" in text
+    assert f"give {copy}@<digest>, with the digest from `aws ecr describe-images" in text
 
 
 def test_private_image_may_be_pulled(tmp_path: Path) -> None:
@@ -132,7 +145,7 @@ def test_private_image_may_be_pulled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "repository"),
     [
-        (PUBLIC_IMAGE, ""),
+        (STOCK, ""),
         ("docker.io/library/python:3.11", ""),
         (f"{IMAGE_CN.split(':')[0]}@sha256:{'a' * 64}", "lambda-python"),
         ("333333333333.dkr.ecr.cn-northwest-1.amazonaws.com.cn/team/python:1", "team/python"),

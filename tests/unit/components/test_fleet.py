@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dualsync.components.bundle.bundle import Bundle, BundleArgs
-from dualsync.components.config.model import Architecture, FleetOptions
+from dualsync.components.config.side_options import Architecture, FleetOptions
 from dualsync.components.context import SideContext
 from dualsync.components.network import Network
 from dualsync.components.workers.fleet import Fleet, FleetArgs, siblings

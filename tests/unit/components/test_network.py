@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import Network as NetworkOptions
+from dualsync.components.config.side_options import Network as NetworkOptions
 from dualsync.components.network import Network
 from dualsync.runtime.settings import SideName
 from tests.unit.components.parts import CLOSED, PRIVATE, VPC, World, deploy, pair

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dualsync.components.config.model import Watch
+from dualsync.components.config.side_options import Watch
 from dualsync.components.context import SideContext
 from dualsync.components.monitoring import metrics
 from dualsync.components.monitoring.alarms import alarms
@@ -214,18 +214,20 @@ def test_how_many_are_too_many_is_config(world: World) -> None:
     assert "dualsync pause cn --wait" in says
 
 
-@pytest.mark.parametrize("minutes", [1, 7, 60, 60 * 24 * 7])
+@pytest.mark.parametrize("minutes", [1, 7, 60, 60 * 24, 60 * 24 * 2])
 def test_periods_are_what_cloudwatch_takes(minutes: int) -> None:
     import dataclasses
 
-    from dualsync.components.config.model import FinderOptions
+    from dualsync.components.config.side_options import FinderOptions
 
     model = pair(finder=dataclasses.replace(FinderOptions(image="x"), interval_minutes=minutes))
     found: list[Any] = []
     deploy(lambda context: found.extend(alarms(context, "q", "d", "g")), World(), model, SideName.CN)
     for alarm in found:
         assert alarm.period % 60 == 0
-        assert alarm.period * alarm.periods <= 86400
+        assert alarm.period * alarm.periods <= (86400 * 7 if alarm.period >= 3600 else 86400)
+    late = next(a for a in found if a.part == "finder-late")
+    assert late.period * late.periods >= 3 * minutes * 60, "a finder on schedule raises no alarm"
 
 
 def test_topic_is_encrypted_with_a_key_that_cloudwatch_may_use(world: World) -> None:

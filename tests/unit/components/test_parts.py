@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dualsync.components.bucket_access.endpoints import FLAGS
-from tests.unit.components.recorder import KEY_SECRET, Deployment, deploy, is_secret
+from tests.unit.components.recorder import KEY_SECRET, Call, Deployment, deploy, is_secret
 
 CN, GLOBAL = "111122223333", "444455556666"
 POLICY = "aws:iam/policy:Policy"
@@ -40,21 +40,56 @@ def test_the_users_policy_is_exactly_the_guides_actions_on_its_bucket(cn: Deploy
                 "s3:GetObject",
                 "s3:ListMultipartUploadParts",
                 "s3:PutObject",
-                "s3:PutObjectAcl",
             ],
             "Resource": ["arn:aws-cn:s3:::dth-dual-dev-cn-north-1/*"],
         },
+        {
+            "Sid": "Acl",
+            "Effect": "Allow",
+            "Action": ["s3:PutObjectAcl"],
+            "Resource": ["arn:aws-cn:s3:::dth-dual-dev-cn-north-1/*"],
+            "Condition": {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}},
+        },
+        {
+            "Sid": "NoSessions",
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {
+                "Null": {"aws:TokenIssueTime": "false"},
+                "BoolIfExists": {"aws:ViaAWSService": "false"},
+            },
+        },
+        {
+            "Sid": "NoKeysOfOthers",
+            "Effect": "Deny",
+            "Action": "s3:PutObject",
+            "Resource": "*",
+            "Condition": {"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}},
+        },
     ]
+
+
+def test_the_peers_addresses_bound_the_user(bundles: Path) -> None:
+    addresses = ["198.51.100.7/32", "2001:db8::/48"]
+    side = {"accountId": CN, "region": "cn-north-1", "bucket": "some-bucket", "peerAddresses": addresses}
+    (statement,) = (s for s in policy(deploy("cn", bundles, {"cn": side}))["Statement"] if "Addresses" in s["Sid"])
+    assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "*", "*")
+    assert statement["Condition"] == {
+        "NotIpAddress": {"aws:SourceIp": addresses},
+        "BoolIfExists": {"aws:ViaAWSService": "false"},
+    }
 
 
 def test_with_a_prefix_objects_are_narrowed_and_listing_is_not(bundles: Path) -> None:
     side = {"accountId": CN, "region": "cn-north-1", "bucket": "some-bucket", "prefix": "photos/"}
     document = policy(deploy("cn", bundles, {"cn": side}))
-    assert [s["Resource"] for s in document["Statement"]] == [
+    assert [s["Resource"] for s in document["Statement"] if s["Effect"] == "Allow"] == [
         "arn:aws-cn:s3:::some-bucket",
         ["arn:aws-cn:s3:::some-bucket/photos/*"],
+        ["arn:aws-cn:s3:::some-bucket/photos/*"],
     ]
-    assert not any("Condition" in s for s in document["Statement"])
+    assert not any("s3:prefix" in json.dumps(s) for s in document["Statement"])
 
 
 def test_without_acls_the_user_may_not_set_any(bundles: Path) -> None:
@@ -74,6 +109,9 @@ def test_the_key_of_replicas_is_the_users_to_encrypt_with(bundles: Path) -> None
     with_key = peer | {"encryption": "aws:kms", "kmsKey": key}
     (statement,) = (s for s in policy(deploy("cn", bundles, {"global": with_key}))["Statement"] if s["Sid"] == "Key")
     assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt", "kms:GenerateDataKey"], key)
+    assert statement["Condition"] == {
+        "StringEquals": {"kms:ViaService": ["s3.cn-north-1.amazonaws.com", "s3.cn-north-1.amazonaws.com.cn"]}
+    }
     assert "kms:" not in json.dumps(policy(deploy("cn", bundles, {"global": peer})))
 
 
@@ -109,7 +147,7 @@ def test_the_worker_suppresses_the_user_whose_key_was_handed_over(both: Deployme
     assert handed == {"dth-dual-global": f"AIDA{CN}USER", "dth-dual-cn": f"AIDA{GLOBAL}USER"}
     assert both.outputs["userIds"] == {"cn": f"AIDA{CN}USER", "global": f"AIDA{GLOBAL}USER"}
     for definition in both.of("aws:ecs/taskDefinition:TaskDefinition"):
-        (container,) = json.loads(definition.inputs["containerDefinitions"])
+        container, _ = json.loads(definition.inputs["containerDefinitions"])
         environment = {e["name"]: e["value"] for e in container["environment"]}
         assert environment["DUALSYNC_OWN_USER_IDS"] == both.outputs["userIds"][environment["DUALSYNC_SIDE"]]
         assert environment["DUALSYNC_PEER_SECRET"] == both.outputs[environment["DUALSYNC_SIDE"]]["secretName"]
@@ -146,9 +184,15 @@ def test_letters_come_from_the_own_queue_alone_and_china_is_not_asked_for_what_i
 
 def test_only_the_own_bucket_may_send_and_nobody_in_clear(cn: Deployment) -> None:
     document = json.loads(cn.one("aws:sqs/queuePolicy:QueuePolicy", "dth-dual-cn-queue-policy").inputs["policy"])
-    deny, allow = document["Statement"]
+    deny, sources, accounts, allow = document["Statement"]
     assert deny["Effect"] == "Deny"
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    senders = [f"arn:aws-cn:iam::{CN}:role/dth-dual-cn-{part}" for part in ("worker", "finder-task")]
+    for denial in (sources, accounts):
+        assert (denial["Effect"], denial["Principal"], denial["Action"]) == ("Deny", "*", "sqs:SendMessage")
+        assert denial["Condition"]["ArnNotLike"] == {"aws:PrincipalArn": senders}
+    assert sources["Condition"]["ArnNotEquals"] == {"aws:SourceArn": "arn:aws-cn:s3:::dth-dual-dev-cn-north-1"}
+    assert accounts["Condition"]["StringNotEquals"] == {"aws:SourceAccount": CN}
     assert allow["Principal"] == {"Service": "s3.amazonaws.com"}
     assert allow["Action"] == "sqs:SendMessage"
     assert allow["Condition"] == {
@@ -186,8 +230,10 @@ def test_a_topic_instead_of_the_bucket_where_it_has_another_consumer(bundles: Pa
     document = json.loads(
         deployment.one("aws:sqs/queuePolicy:QueuePolicy", "dth-dual-cn-queue-policy").inputs["policy"]
     )
-    assert document["Statement"][1]["Principal"] == {"Service": "sns.amazonaws.com"}
-    assert document["Statement"][1]["Condition"] == {"ArnEquals": {"aws:SourceArn": topic}}
+    _, denial, allow = document["Statement"]
+    assert denial["Condition"]["ArnNotEquals"] == {"aws:SourceArn": topic}
+    assert allow["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": topic}}
 
 
 def test_ledger(cn: Deployment) -> None:
@@ -213,7 +259,142 @@ def test_protection_can_be_lifted(bundles: Path) -> None:
     deployment = deploy("cn", bundles, {"protect": False})
     assert not any(r.protect for r in deployment.resources)
     assert deployment.one("aws:dynamodb/table:Table").inputs["deletionProtectionEnabled"] is False
-    assert deployment.one("aws:iam/user:User").inputs["forceDestroy"] is True
+    assert "forceDestroy" not in deployment.one("aws:iam/user:User").inputs
+
+
+def test_a_protected_pair_is_deleted_by_nothing_as_the_first_deletion_is_refused(deployment: Deployment) -> None:
+    """The engine deletes in the order of dependencies, and stops at the first error: at the schedule of each side.
+
+    What no schedule depends on is only the pair, the providers of sides that have nothing else, and the components
+    above the schedule, which are deleted after it.
+    """
+    guards = {r.urn: r for r in deployment.of("aws:scheduler/schedule:Schedule")}
+    assert guards
+    assert all(r.protect for r in guards.values())
+    by_urn = {r.urn: r for r in deployment.resources}
+    reached: set[str] = set()
+    todo = list(guards)
+    while todo:
+        urn = todo.pop()
+        if urn not in reached and urn in by_urn:
+            reached.add(urn)
+            resource = by_urn[urn]
+            todo += [*resource.dependencies, resource.parent, resource.provider.rpartition("::")[0]]
+    left = [r for r in deployment.resources if r.custom and r.urn not in reached]
+    assert [r.name for r in left if not r.type.startswith("pulumi:providers:")] == []
+
+
+def test_the_first_run_of_the_finder_waits_for_its_rights_and_the_subscription(deployment: Deployment) -> None:
+    for schedule in deployment.of("aws:scheduler/schedule:Schedule"):
+        side = schedule.name.removesuffix("-finder-schedule")
+        for name in (f"{side}-finder-start-policy", f"{side}-finder-task-policy", f"{side}-finder-schedule-policy"):
+            assert any(d.endswith(f"::{name}") for d in schedule.dependencies), name
+        assert any(d.endswith(f"::{side}-events") for d in schedule.dependencies)
+
+
+def test_another_user_name_is_another_user(cn: Deployment) -> None:
+    """Renamed, the provider would look for the old key under the old name and leave it active."""
+    assert cn.one("aws:iam/user:User").replace_on_changes == ("name",)
+
+
+def test_operators_may_send_if_config_names_them(bundles: Path) -> None:
+    role = f"arn:aws-cn:iam::{CN}:role/ops/*"
+    found = deploy("cn", bundles, {"operatorRoles": [role]})
+    for name in ("dth-dual-cn-queue-policy", "dth-dual-cn-dead-letters-policy"):
+        document = json.loads(found.one("aws:sqs/queuePolicy:QueuePolicy", name).inputs["policy"])
+        denials = [s for s in document["Statement"] if s["Action"] == "sqs:SendMessage" and s["Effect"] == "Deny"]
+        assert denials
+        assert all(role in s["Condition"]["ArnNotLike"]["aws:PrincipalArn"] for s in denials)
+
+
+def test_the_dead_letter_queue_takes_letters_of_workers_only(cn: Deployment) -> None:
+    policy = cn.one("aws:sqs/queuePolicy:QueuePolicy", "dth-dual-cn-dead-letters-policy").inputs["policy"]
+    _, denial = json.loads(policy)["Statement"]
+    assert denial["Condition"] == {
+        "ArnNotLike": {"aws:PrincipalArn": [f"arn:aws-cn:iam::{CN}:role/dth-dual-cn-worker"]},
+        "ArnNotEquals": {"aws:SourceArn": f"arn:aws-cn:sqs:cn-north-1:{CN}:dth-dual-cn-queue"},
+    }
+
+
+KEY_ARN = f"arn:aws-cn:kms:cn-north-1:{CN}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+def test_a_customer_managed_key_encrypts_everything_of_the_side(bundles: Path) -> None:
+    found = deploy("cn", bundles, {"kmsKeyArn": KEY_ARN})
+    assert [q.inputs["kmsMasterKeyId"] for q in found.of("aws:sqs/queue:Queue")] == [KEY_ARN] * 2
+    assert not any("sqsManagedSseEnabled" in q.inputs for q in found.of("aws:sqs/queue:Queue"))
+    assert found.one("aws:dynamodb/table:Table").inputs["serverSideEncryption"]["kmsKeyArn"] == KEY_ARN
+    assert [g.inputs["kmsKeyId"] for g in found.of("aws:cloudwatch/logGroup:LogGroup")] == [KEY_ARN] * 2
+    assert found.one("aws:sns/topic:Topic").inputs["kmsMasterKeyId"] == KEY_ARN
+    assert not found.of("aws:kms/key:Key")
+    objects = found.of("aws:s3/bucketObjectv2:BucketObjectv2")
+    assert {(o.inputs["serverSideEncryption"], o.inputs["kmsKeyId"]) for o in objects} == {("aws:kms", KEY_ARN)}
+    for part in ("worker", "finder-task"):
+        policy = found.one("aws:iam/rolePolicy:RolePolicy", f"dth-dual-cn-{part}-policy").inputs["policy"]
+        (statement,) = (s for s in json.loads(policy)["Statement"] if s["Sid"] == "CustomerKey")
+        assert statement["Resource"] == KEY_ARN
+        assert "sqs.cn-north-1.amazonaws.com.cn" in statement["Condition"]["StringEquals"]["kms:ViaService"]
+    # The secret is in the peer's account, under the key of that side.
+    assert "kmsKeyId" not in found.one(SECRET).inputs
+    there = f"arn:aws:kms:us-west-2:{GLOBAL}:key/1234abcd"
+    peer = {"accountId": GLOBAL, "region": "us-west-2", "bucket": "other-bucket", "kmsKeyArn": there}
+    assert deploy("cn", bundles, {"global": peer}).one(SECRET).inputs["kmsKeyId"] == there
+
+
+def caller(arn: str) -> Call:
+    def call(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        answer = {"accountId": GLOBAL, "arn": arn, "userId": "x", "id": GLOBAL}
+        return answer if token == "aws:index/getCallerIdentity:getCallerIdentity" else None
+
+    return call
+
+
+def test_the_secrets_value_is_denied_to_all_but_worker_finder_and_deployers(bundles: Path) -> None:
+    deployers = [f"arn:aws:iam::{GLOBAL}:role/ci/deploy-*", f"arn:aws:iam::{GLOBAL}:user/admin"]
+    peer = {"accountId": GLOBAL, "region": "us-west-2", "bucket": "other-bucket", "deployers": deployers}
+    for arn in (f"arn:aws:sts::{GLOBAL}:assumed-role/deploy-cn/session", f"arn:aws:iam::{GLOBAL}:user/admin"):
+        found = deploy("cn", bundles, {"global": peer}, caller(arn))
+        (statement,) = json.loads(found.one("aws:secretsmanager/secretPolicy:SecretPolicy").inputs["policy"])[
+            "Statement"
+        ]
+        assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+        assert statement["Condition"] == {
+            "ArnNotLike": {
+                "aws:PrincipalArn": [
+                    f"arn:aws:iam::{GLOBAL}:role/dth-dual-global-worker",
+                    f"arn:aws:iam::{GLOBAL}:role/dth-dual-global-finder-task",
+                    *deployers,
+                ]
+            }
+        }
+        # Whoever administers secrets can still replace or delete policy and secret.
+        assert statement["Action"] == ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+    stranger = f"arn:aws:sts::{GLOBAL}:assumed-role/other/session"
+    with pytest.raises(Exception, match=rf"^global.deployers=.* does not name {stranger}, which deploys"):
+        deploy("cn", bundles, {"global": peer}, caller(stranger))
+
+
+def test_shells_on_workers_can_be_switched_off(bundles: Path, cn: Deployment) -> None:
+    def sids(found: Deployment) -> set[str]:
+        policy = found.one("aws:iam/rolePolicy:RolePolicy", "dth-dual-cn-worker-policy").inputs["policy"]
+        return {s["Sid"] for s in json.loads(policy)["Statement"]}
+
+    assert sids(cn) - sids(deploy("cn", bundles, {"sessionManager": False})) == {"Session"}
+
+
+def test_two_sides_in_one_bucket_subscribe_one_after_the_other(bundles: Path) -> None:
+    where = {"accountId": GLOBAL, "region": "us-west-2", "bucket": "one-bucket"}
+    changes = {
+        "manages": ["cn", "global"],
+        "peerStack": "",
+        "finderImage": "",
+        "cn": where | {"prefix": "a/"},
+        "global": where | {"prefix": "b/"},
+    }
+    found = deploy("cn", bundles, changes)
+    second = found.one(SUBSCRIPTION, "dth-dual-global-events")
+    assert any(d.endswith("::dth-dual-cn-events") for d in second.dependencies)
+    assert not any(d.endswith("-events") for d in found.one(SUBSCRIPTION, "dth-dual-cn-events").dependencies)
 
 
 def test_providers_carry_profile_role_and_tags(bundles: Path) -> None:
@@ -253,7 +434,7 @@ def test_an_endpoint_redirects_every_service_and_the_runtime(bundles: Path) -> N
     assert not {"endpoints", *flags} & {*real}
     assert inputs["skipCredentialsValidation"] == "false"
     assert "skipRequestingAccountId" not in inputs
-    (container,) = json.loads(deployment.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"])
+    container, _ = json.loads(deployment.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"])
     environment = {e["name"]: e["value"] for e in container["environment"]}
     assert environment["DUALSYNC_LOCAL_ENDPOINT"] == environment["AWS_ENDPOINT_URL"] == address
     assert environment["DUALSYNC_REMOTE_ENDPOINT"] == ""

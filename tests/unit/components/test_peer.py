@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.unit.components.recorder import KEY_SECRET, Call, Deployment, deploy, in_clear
+from tests.unit.components.recorder import KEY_SECRET, Call, Deployment, config_of, deploy, in_clear
 
 READ = "pulumi:pulumi:readStackOutputs"
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
@@ -64,7 +65,8 @@ def test_no_peer_stack_is_read_when_none_is_named(both: Deployment) -> None:
     [
         (
             {"pair": "photos"},
-            "pair='dth-dual': stack organization/dualsync/global has pair 'photos'; give both",
+            "pair='dth-dual': stack organization/dualsync/global has pair 'photos', and a deployed pair"
+            " can't be renamed; set pair to 'photos' again",
         ),
         ({"manages": ["cn", "global"]}, "manages=['cn']: stack organization/dualsync/global manages cn too; let one"),
         (
@@ -77,6 +79,47 @@ def test_contradictions(bundles: Path, change: dict[str, Any], message: str) -> 
     with pytest.raises(Exception) as caught:  # noqa: PT011 - the engine's RunError, whose text is the point
         deploy("cn", bundles, call=answering(DEPLOYED | change))
     assert message in str(caught.value)
+
+
+def told(side: str, **changed: str) -> dict[str, Any]:
+    """A peer that deployed with its own or the assumed options changed."""
+    options = {
+        "acl": "bucket-owner-full-control",
+        "includeTags": "false",
+        "kmsKey": "",
+        "kmsKeyArn": "",
+        "deployers": "",
+    }
+    facts = FACTS | {"options": dict(options), "peerOptions": dict(options)}
+    facts[side] = {**options, **changed}
+    return DEPLOYED | {"global": facts}
+
+
+def test_a_worker_is_not_told_more_than_the_deployed_policy_allows(bundles: Path) -> None:
+    message = (
+        "includeTags='true': stack organization/dualsync/global allows this side's worker false; give it under cn in"
+        " Pulumi.yaml, which both stacks read, and deploy stack organization/dualsync/global first"
+    )
+    with pytest.raises(Exception, match=f"^{re.escape(message)}$"):
+        deploy("cn", bundles, {"includeTags": True}, answering(told("options")))
+    assert deploy("cn", bundles, {"includeTags": True}, answering(told("peerOptions", includeTags="true"))).aws
+    assert deploy("cn", bundles, {"acl": ""}, answering(told("options"))).aws, "less than allowed"
+
+
+def test_a_policy_covers_what_the_deployed_worker_is_told(bundles: Path) -> None:
+    with pytest.raises(Exception, match=r"^global.acl='bucket-owner-full-control': stack .* tells its worker private,"):
+        deploy("cn", bundles, {}, answering(told("options", acl="private")))
+    peer = json.loads(config_of("cn")["dualsync:global"]) | {"acl": "bucket-owner-read"}
+    later = deploy("cn", bundles, {"global": peer}, answering(told("options", acl="private")))
+    (warning,) = later.warnings
+    assert warning.startswith(
+        "global.acl='bucket-owner-read': the worker of stack organization/dualsync/global is still"
+    )
+
+
+def test_options_of_the_secrets_account_are_compared(bundles: Path) -> None:
+    (warning,) = deploy("cn", bundles, {}, answering(told("options", kmsKeyArn="arn:k"))).warnings
+    assert warning.startswith("global.kmsKeyArn='': stack organization/dualsync/global deployed 'arn:k'; give it under")
 
 
 def test_by_stack_reference_the_own_stack_keeps_the_peers_key(bundles: Path) -> None:

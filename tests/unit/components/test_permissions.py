@@ -11,7 +11,7 @@ import pytest
 from botocore import xform_name
 
 from dualsync.components import permissions
-from dualsync.components.config.model import Replicas
+from dualsync.components.config.side_options import Replicas
 from dualsync.components.permissions import Reach
 from dualsync.runtime.settings import SideName
 from tests.unit.components.parts import World, deploy, pair
@@ -48,7 +48,6 @@ SPARE = {
     "logs:CreateLogStream",
     "logs:PutLogEvents",
     "autoscaling:CompleteLifecycleAction",
-    "autoscaling:RecordLifecycleActionHeartbeat",
 }
 """Of others on the instance (agent, boot, drain)."""
 

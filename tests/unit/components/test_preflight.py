@@ -36,9 +36,54 @@ def test_both_buckets_are_looked_at_through_their_own_account(cn: Deployment) ->
 
 
 def test_a_missing_bucket_ends_the_preview(bundles: Path) -> None:
-    message = r"^cn.bucket='dth-dual-dev-cn-north-1': does not exist; create it, or mend its name"
+    message = r"^cn.bucket='dth-dual-dev-cn-north-1': does not exist; create it, or correct its name"
     with pytest.raises(Exception, match=message):
-        deploy("cn", bundles, call=facts(problem="does not exist; create it, or mend its name: buckets are adopted"))
+        deploy("cn", bundles, call=facts(problem="does not exist; create it, or correct its name: buckets are adopted"))
+
+
+def test_a_peers_missing_bucket_is_a_warning(bundles: Path) -> None:
+    """The healthy side must still be updated and taken down."""
+    gone = to_result(BucketFacts(problem="does not exist; create it"))
+
+    def call(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        return gone if token == "dualsync:index:inspectBucket" and args["region"] == "us-west-2" else None
+
+    found = deploy("cn", bundles, call=call)
+    (warning,) = found.warnings
+    assert warning.startswith(
+        "global.bucket='dth-dual-dev-us-west-2': does not exist; create it (side global is managed"
+    )
+    assert held(found) == ("false", "true"), "what is absent there is no deletion"
+    with pytest.raises(Exception, match=r"^global.bucket='dth-dual-dev-us-west-2': does not exist"):
+        deploy("global", bundles, call=call)
+
+
+def test_a_wrong_profile_is_an_error_of_the_profile_on_either_side(bundles: Path) -> None:
+    problem = "is of account 1, not of 2; swap the profiles, or correct accountId"
+    wrong = to_result(BucketFacts(problem=problem, key="profile"))
+
+    def call(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        return wrong if token == "dualsync:index:inspectBucket" and args["region"] == "us-west-2" else None
+
+    for stack in ("cn", "global"):
+        with pytest.raises(Exception, match=rf"^global.profile='dualsync-global': {problem}$"):
+            deploy(stack, bundles, call=call)
+
+
+def test_an_instance_type_of_another_architecture(bundles: Path) -> None:
+    message = r"^architecture='arm64': is not that of instanceType='t3.small' \(x86_64\); change either"
+    with pytest.raises(Exception, match=message):
+        deploy("cn", bundles, {"instanceType": "t3.small"})
+    assert deploy("cn", bundles, {"instanceType": "t3.small", "architecture": "x86_64"}).aws
+
+
+def test_an_instance_type_that_the_region_lacks(bundles: Path) -> None:
+    def call(token: str, args: dict[str, Any]) -> Any:
+        fault = "InvalidInstanceType: The following supplied instance types do not exist: [t9.huge]"
+        return ({}, [("", fault)]) if token == "aws:ec2/getInstanceType:getInstanceType" else None
+
+    with pytest.raises(Exception, match=r"^instanceType='t9.huge': is not offered in cn-north-1; use one of `aws ec2"):
+        deploy("cn", bundles, {"instanceType": "t9.huge"}, call)
 
 
 def test_lifecycle_rules_that_delete_are_named(bundles: Path) -> None:
@@ -99,7 +144,7 @@ def test_an_acl_that_the_bucket_refuses(bundles: Path) -> None:
 
 
 def test_the_finders_image_in_china(bundles: Path) -> None:
-    with pytest.raises(Exception, match=r"^finderImage: not given, and China's regions have no public registry"):
+    with pytest.raises(Exception, match=r"^finderImage: not given, and China regions have no public registry"):
         deploy("cn", bundles, {"finderImage": ""})
 
 
@@ -166,7 +211,7 @@ def test_facts_of_a_bucket(s3: Any) -> None:
 
 def test_unusable_buckets(s3: Any) -> None:
     assert look(s3, bucket="nothing").problem.startswith("does not exist; create it")
-    assert look(s3, region="eu-west-1").problem == "is in us-west-2, not in eu-west-1; mend region"
+    assert look(s3, region="eu-west-1").problem == "is not the bucket's, which is us-west-2; correct region or bucket"
     with Stubber(s3) as stub:  # moto lets every account in
         stub.add_client_error("head_bucket", "403", http_status_code=403)
-        assert look(s3).problem.startswith(f"is not account {DEFAULT_ACCOUNT_ID}'s, or this deployment may not see it")
+        assert look(s3).problem.startswith(f"is not account {DEFAULT_ACCOUNT_ID}'s, or this deployment may not read it")
