@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dualsync.runtime.aws.dynamodb.items import of_entry, of_record, to_entry, t
 from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.messages import part_request_codec, sync_request_codec
 from dualsync.runtime.messages.parser import Principals, UnreadableMessageError, parse_message, parse_part_request
+from dualsync.runtime.model.field_reader import FieldError
 from dualsync.runtime.model.ledger_entry import SyncedVersion
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.service.operator_controls import Orders
@@ -32,6 +34,19 @@ def cases(name: str, part: str = "cases") -> list[Any]:
     document = json.loads((FOLDER / f"{name}.json").read_text())
     assert document["cases"]
     return [pytest.param(case, id=case["name"]) for case in document.get(part, [])]
+
+
+def without_format(item: dict[str, Any]) -> dict[str, Any]:
+    """An item without its format number, which version 0.1 neither writes nor reads."""
+    assert item["Format"] == {"N": "1"}
+    return {name: value for name, value in item.items() if name != "Format"}
+
+
+@pytest.mark.parametrize("to_value", [to_entry, to_record])
+@pytest.mark.parametrize("number", ["2", "-1", "x", ""])
+def test_an_item_of_another_format_is_refused(to_value: Callable[[dict[str, Any]], object], number: str) -> None:
+    with pytest.raises(FieldError, match="format|Format"):
+        to_value({"ObjectKey": {"S": "k"}, "Format": {"N": number}})
 
 
 def synced(version: SyncedVersion | None) -> dict[str, Any] | None:
@@ -151,12 +166,12 @@ def test_a_ledger_entry_of_version_0_1_means_the_same(case: dict[str, Any]) -> N
         "stood alone": entry.unmatched,
     }
     assert {name: case["decoded"][name] for name in read} == read
-    assert of_entry(entry, TOMBSTONE_SECONDS) == case["bytes"]
+    assert without_format(of_entry(entry, TOMBSTONE_SECONDS)) == case["bytes"]
 
 
 @pytest.mark.parametrize("case", cases("ledger-entry", "refused"))
 def test_a_malformed_ledger_entry_is_refused(case: dict[str, Any]) -> None:
-    with pytest.raises((ValueError, KeyError)):
+    with pytest.raises(FieldError):
         to_entry(case["bytes"])
 
 
@@ -165,7 +180,7 @@ def test_records_of_version_0_1_are_written_back_byte_for_byte(name: str) -> Non
     """Version 0.1 compares the text of the data when it replaces or removes a record."""
     for parameter in cases(name):
         item = parameter.values[0]["bytes"]
-        assert of_record(to_record(item)) == item, parameter.id
+        assert without_format(of_record(to_record(item))) == item, parameter.id
 
 
 @pytest.mark.parametrize("case", cases("record-upload"))

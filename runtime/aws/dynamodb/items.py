@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from dualsync.runtime.model import synced_version_codec
-from dualsync.runtime.model.field_reader import parse_json
+from dualsync.runtime.model.field_reader import FieldError, parse_json, shortened
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import Record
 
@@ -21,11 +22,17 @@ EXPIRES = "ExpiresAt"
 RECORD_KIND = "RecordKind"
 RECORD_TIME = "RecordTime"
 RECORDS_INDEX = "records"
+FORMAT_NAME = "Format"
+FORMAT = 1
+"""Format of an item; without the attribute it is 1, as version 0.1 wrote it. Version 0.1 ignores the attribute. A new
+attribute does not change the format; a changed meaning does, and then older versions must refuse the item."""
 
 _ESCAPE = "//dualsync/"
 _OBJECT = _ESCAPE + "object/"
 _RECORD = _ESCAPE + "record/"
 _LONGEST_ID = 900
+
+_INTEGER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 Value = Mapping[str, Any]
 Item = dict[str, Value]
@@ -54,6 +61,7 @@ def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
     item: Item = {
         KEY: {"S": table_key(entry.key)},
         REVISION: {"N": str(entry.revision)},
+        FORMAT_NAME: {"N": str(FORMAT)},
         "Updated": {"N": str(entry.updated)},
     }
     texts = {
@@ -80,7 +88,8 @@ def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
 
 
 def to_entry(item: Mapping[str, Any]) -> LedgerEntry:
-    """The entry of an item that `of_entry` made."""
+    """Return the entry of an item that `of_entry` made. Raises `FieldError` for any other item."""
+    _check_format(item)
     agreed = _text(item, "Agreed")
     expired = _text(item, "Expired")
     former = _text(item, "Former")
@@ -108,6 +117,7 @@ def of_record(record: Record) -> Item:
     """The item of a record; only records carry the index's attributes, so the index holds nothing else."""
     item: Item = {
         KEY: {"S": record_key(record.kind, record.id)},
+        FORMAT_NAME: {"N": str(FORMAT)},
         RECORD_KIND: {"S": record.kind},
         RECORD_TIME: {"N": str(record.time)},
         "RecordId": {"S": record.id},
@@ -121,13 +131,17 @@ def of_record(record: Record) -> Item:
 
 
 def to_record(item: Mapping[str, Any]) -> Record:
-    """The record of an item that `of_record` made."""
+    """Return the record of an item that `of_record` made. Raises `FieldError` for any other item."""
+    _check_format(item)
+    data = parse_json(_text(item, "RecordData") or "{}")
+    if not isinstance(data, dict):
+        raise FieldError(f"ledger item: attribute 'RecordData' is {shortened(data)}, not an object")
     return Record(
         kind=_text(item, RECORD_KIND),
         id=_text(item, "RecordId"),
         time=_number(item, RECORD_TIME),
         key=_text(item, "RecordKey"),
-        data=parse_json(_text(item, "RecordData") or "{}"),
+        data=data,
         expires=_number(item, EXPIRES),
     )
 
@@ -136,9 +150,25 @@ def _dump(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
+def _check_format(item: Mapping[str, Any]) -> None:
+    number = _number(item, FORMAT_NAME) or FORMAT
+    if number != FORMAT:
+        raise FieldError(f"ledger item: format {number} is not known to this version; update the runtime")
+
+
 def _text(item: Mapping[str, Any], name: str) -> str:
-    return str(item[name]["S"]) if name in item else ""
+    if name not in item:
+        return ""
+    value = item[name].get("S") if isinstance(item[name], Mapping) else None
+    if not isinstance(value, str):
+        raise FieldError(f"ledger item: attribute {name!r} is {shortened(item[name])}, not a text")
+    return value
 
 
 def _number(item: Mapping[str, Any], name: str) -> int:
-    return int(item[name]["N"]) if name in item else 0
+    if name not in item:
+        return 0
+    value = item[name].get("N") if isinstance(item[name], Mapping) else None
+    if not isinstance(value, str) or not _INTEGER.fullmatch(value):
+        raise FieldError(f"ledger item: attribute {name!r} is {shortened(item[name])}, not an integer")
+    return int(value)
