@@ -45,7 +45,7 @@ def without_format(item: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("to_value", [to_entry, to_record])
 @pytest.mark.parametrize("number", ["2", "-1", "x", ""])
 def test_an_item_of_another_format_is_refused(to_value: Callable[[dict[str, Any]], object], number: str) -> None:
-    with pytest.raises(FieldError, match="format|Format"):
+    with pytest.raises(FieldError, match=r"format|Format"):
         to_value({"ObjectKey": {"S": "k"}, "Format": {"N": number}})
 
 
