@@ -66,13 +66,9 @@ def borrowed(file: str) -> str:
 
 def on_page_content(html: str, **_: Any) -> str:
     """Replace the image of each inlined diagram by the diagram itself, which can be scrolled on a narrow screen."""
-    for name in INLINED:
-        html = re.sub(
-            rf'<p>\s*<img alt="([^"]*)" src="[^"]*images/{re.escape(name)}"\s*/?>\s*</p>',
-            f'<div class="diagram" tabindex="0">{_diagram(name)}</div>'.replace("\\", r"\\"),
-            html,
-        )
-    return html
+    names = "|".join(re.escape(name) for name in INLINED)
+    image = rf'<p>\s*<img alt="[^"]*" src="[^"]*images/({names})"\s*/?>\s*</p>'
+    return re.sub(image, lambda found: f'<div class="diagram" tabindex="0">{_diagram(found[1])}</div>', html)
 
 
 def _diagram(name: str) -> str:
