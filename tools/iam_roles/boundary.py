@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 from dualsync.components import permissions
-from dualsync.components.config.model import Architecture, PairModel
+from dualsync.components.config.model import PairModel
+from dualsync.components.config.side_options import Architecture
 from dualsync.components.context import SideContext
 from dualsync.components.identity import user_policy
 from dualsync.runtime.settings import SideName
