@@ -18,14 +18,18 @@ from dualsync.components.context import SideContext
 from dualsync.components.network import Network
 from dualsync.components.workers.userdata import template
 
-ROOT = "/work"
-"""Folder into which the task unpacks the bundle, the only one that it can write to."""
+ROOT = "/dev/shm/dualsync"  # noqa: S108 - the container has no other folder, and runs nothing else
+"""Folder into which the task unpacks the bundle (6 MB), the only place that it can write to.
+
+Fargate gives each container shared memory of 64 MiB that every user may write to. A volume would be root's with mode
+0755 (ECS Developer Guide, "Use bind mounts with Amazon ECS"), so that the finder would have to run as root.
+"""
 
 USER = "1000:1000"
 """User and group of the finder's process: none that the image knows."""
 
 UNPRIVILEGED = {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}}
-"""Linux parameters of both containers."""
+"""Linux parameters of the container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +163,7 @@ class Finder(pulumi.ComponentResource):
         def containers(values: tuple[str, str, dict[str, str]]) -> str:
             log_group_name, version, environment = values
             command = [bundle.bucket, bundle.key, version, bundle.sha256, ROOT]
-            return json.dumps(containers_of(context, self._image, command, environment, log_group_name))
+            return json.dumps([container(context, self._image, command, environment, log_group_name)])
 
         known = pulumi.Output.from_input(dict(self._args.environment))
         return aws.ecs.TaskDefinition(
@@ -175,7 +179,6 @@ class Finder(pulumi.ComponentResource):
             },
             execution_role_arn=execution.arn,
             task_role_arn=task.arn,
-            volumes=[{"name": "work"}],
             container_definitions=pulumi.Output.all(log_group.name, bundle.version, known).apply(
                 lambda values: containers((values[0], values[1], values[2]))
             ),
@@ -236,51 +239,31 @@ class Finder(pulumi.ComponentResource):
         )
 
 
-def containers_of(
+def container(
     context: SideContext, image: str, arguments: list[str], environment: Mapping[str, str], log_group: str
-) -> list[dict[str, object]]:
-    """Return the finder's container and the one that prepares its folder.
-
-    Fargate mounts an empty volume as root's with mode 0755 (ECS Developer Guide, "Use bind mounts with Amazon ECS"),
-    and the stock image has no folder to take other rights from. So a first container, which needs no capability to
-    change what its own user owns, opens the folder; the finder then runs as another user. Its entry point is given, as
-    the image's would start Lambda's runtime client.
-    """
+) -> dict[str, object]:
+    """Return the one container. Its entry point is given, as the image's would start Lambda's runtime client."""
     region = {"AWS_REGION": context.region, "AWS_DEFAULT_REGION": context.region}
     variables = {**region, **environment, "PYTHONUNBUFFERED": "1", "TMPDIR": ROOT}
-    prepare = f"import os; os.chmod({ROOT!r}, 0o1777)"
-    first = {
-        "name": "prepare",
-        "image": image,
-        "essential": False,
-        "user": "0:0",
-        "entryPoint": ["python3", "-c", prepare],
-        "command": [],
-        "mountPoints": [{"sourceVolume": "work", "containerPath": ROOT, "readOnly": False}],
-        "readonlyRootFilesystem": True,
-        "linuxParameters": UNPRIVILEGED,
-        "logConfiguration": _log(context, log_group),
-    }
-    finder = {
+    return {
         "name": "finder",
         "image": image,
         "essential": True,
         "user": USER,
-        "dependsOn": [{"containerName": "prepare", "condition": "SUCCESS"}],
         "entryPoint": ["python3", "-c", template("start_finder.py")],
         "command": arguments,
         "environment": [{"name": key, "value": value} for key, value in sorted(variables.items())],
-        "mountPoints": [{"sourceVolume": "work", "containerPath": ROOT, "readOnly": False}],
         "readonlyRootFilesystem": True,
         "linuxParameters": UNPRIVILEGED,
-        "logConfiguration": _log(context, log_group),
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": log_group,
+                "awslogs-region": context.region,
+                "awslogs-stream-prefix": "finder",
+            },
+        },
     }
-    return [finder, first]
-
-
-def _log(context: SideContext, log_group: str) -> dict[str, object]:
-    options = {"awslogs-group": log_group, "awslogs-region": context.region, "awslogs-stream-prefix": "finder"}
-    return {"logDriver": "awslogs", "options": options}
 
 
 _PRIVATE = re.compile(r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[^/]+/(?P<name>[^:@]+)(?:[:@].*)?")

@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from dualsync.components import queue
-from dualsync.components.config import validation
-from dualsync.components.config.model import FleetOptions, PairModel, Watch
+from dualsync.components.config import model
+from dualsync.components.config.model import PairModel
+from dualsync.components.config.side_options import FleetOptions, Watch
 from dualsync.components.monitoring import alarms
 from dualsync.components.workers import fleet, userdata
 from dualsync.runtime.aws.s3 import metadata
@@ -93,7 +94,7 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("docs/how-it-works.md", "up to {} hours from its first refusal", lambda: (DEFAULTS["denied_seconds"] / HOUR,)),
     ("docs/how-it-works.md", "an alarm fires after {} minutes", lambda: (Watch().lag_seconds / MINUTE,)),
     ("docs/runbook.md", "`queueRetentionDays` ({} days by default)", lambda: (pair_default("queue_days"),)),
-    ("docs/runbook.md", "Dead letters expire {} days", lambda: (validation.DEAD_LETTER_DAYS,)),
+    ("docs/runbook.md", "Dead letters expire {} days", lambda: (model.DEAD_LETTER_DAYS,)),
     ("docs/runbook.md", "`lagAlarmSeconds` ({} by default)", lambda: (Watch().lag_seconds,)),
     ("docs/runbook.md", "no instance in service for {} minutes", lambda: (3 * alarm_default("period") / MINUTE,)),
     ("docs/runbook.md", "written a heartbeat for {} minutes", lambda: (3 * alarm_default("period") / MINUTE,)),
@@ -112,12 +113,12 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("docs/runbook.md", "aborts the upload after {} days", lambda: (stale_uploads.ABANDONED_SECONDS / DAY,)),
     ("docs/runbook.md", "user metadata above {} KB", lambda: (metadata.LIMIT_BYTES / 1024,)),
     ("docs/runbook.md", "longer than {} bytes", lambda: (conflict_copy.MAX_KEY_BYTES,)),
-    ("docs/runbook.md", "use {} or more", lambda: (validation.DEAD_LETTER_DAYS + 1,)),
+    ("docs/runbook.md", "use {} or more", lambda: (model.DEAD_LETTER_DAYS + 1,)),
     ("docs/operations.md", "workers read it every {} seconds", lambda: (operator_controls.CONTROL_POLL_SECONDS,)),
     ("docs/operations.md", "takes effect within {} seconds", lambda: (operator_controls.CONTROL_POLL_SECONDS,)),
     ("docs/operations.md", "A worker has {} seconds to finish", lambda: (userdata.DRAIN_SECONDS,)),
     ("docs/operations.md", "or after {} receives without success", lambda: (queue.MAX_RECEIVES,)),
-    ("docs/operations.md", "Dead letters expire {} days", lambda: (validation.DEAD_LETTER_DAYS,)),
+    ("docs/operations.md", "Dead letters expire {} days", lambda: (model.DEAD_LETTER_DAYS,)),
     ("docs/operations.md", "`deletions-lost`: {} deletions", lambda: (Sizes().deletions,)),
     ("docs/operations.md", "`deletions-live`: {} deletions", lambda: (Sizes().deletions,)),
     ("docs/operations.md", "`conflicts`: {} keys", lambda: (Sizes().conflicts,)),
@@ -157,7 +158,7 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("docs/troubleshooting.md", "`queueRetentionDays` ({} days by default)", lambda: (pair_default("queue_days"),)),
     ("docs/troubleshooting.md", "`queueRetentionDays`, {} days by default", lambda: (pair_default("queue_days"),)),
     ("docs/troubleshooting.md", "`tombstoneDays`, {} days by default", lambda: (DEFAULTS["tombstone_days"],)),
-    ("docs/troubleshooting.md", "{} days after the change", lambda: (validation.DEAD_LETTER_DAYS,)),
+    ("docs/troubleshooting.md", "{} days after the change", lambda: (model.DEAD_LETTER_DAYS,)),
     ("docs/troubleshooting.md", "{} hours from the first refusal", lambda: (DEFAULTS["denied_seconds"] / HOUR,)),
 ]
 

@@ -43,6 +43,7 @@ def busy() -> list[str]:
 
 def fetch(bucket: str, key: str, version: str, sha256: str, root: str) -> None:
     """Unpack the bundle under `root`."""
+    os.makedirs(root, exist_ok=True)
     path = os.path.join(root, "bundle.tar")
     digest = hashlib.sha256()
     s3 = boto3.client("s3")

@@ -99,7 +99,7 @@ def workers(deployment: Deployment) -> dict[str, str]:
 
 def finders(deployment: Deployment) -> dict[str, str]:
     definition = deployment.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"]
-    container, _ = json.loads(definition)
+    (container,) = json.loads(definition)
     return {v["name"]: v["value"] for v in container["environment"]}
 
 

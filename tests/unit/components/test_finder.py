@@ -55,7 +55,6 @@ def test_ecs_takes_the_definition(tmp_path: Path, side: SideName) -> None:
         "networkMode": definition["networkMode"],
         "requiresCompatibilities": definition["requiresCompatibilities"],
         "runtimePlatform": definition["runtimePlatform"],
-        "volumes": definition["volumes"],
         "containerDefinitions": containers,
     }
     # The provider's keys inside a runtime platform are AWS's; the values must be the model's too.
@@ -69,22 +68,17 @@ def test_ecs_takes_the_definition(tmp_path: Path, side: SideName) -> None:
 
 def test_stock_image_fetches_the_uploaded_bundle(tmp_path: Path) -> None:
     world = finder(tmp_path)
-    container, prepare = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])
+    (container,) = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])
     stored = world.one("BucketObjectv2", "bundle-x86_64").inputs
     assert container["image"] == IMAGE_CN
-    assert container["command"] == [stored["bucket"], stored["key"], "v-1", stored["sourceHash"], "/work"]
+    assert container["command"] == [stored["bucket"], stored["key"], "v-1", stored["sourceHash"], "/dev/shm/dualsync"]
     assert container["entryPoint"][:2] == ["python3", "-c"]
     compile(container["entryPoint"][2], "start_finder", "exec")
     assert container["readonlyRootFilesystem"]
     assert container["user"] == "1000:1000"
-    assert container["dependsOn"] == [{"containerName": "prepare", "condition": "SUCCESS"}]
-    for each in (container, prepare):
-        assert each["image"] == IMAGE_CN
-        assert each["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
-        assert each["readonlyRootFilesystem"]
-        assert not each.get("privileged")
-    assert not prepare["essential"], "a dependency on success is on a container that may end"
-    assert "environment" not in prepare
+    assert container["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
+    assert not container.get("privileged")
+    assert "mountPoints" not in container
     assert container["logConfiguration"]["options"]["awslogs-group"] == "dth-dual-cn-finder-log"
     assert {"name": "DUALSYNC_SIDE", "value": "cn"} in container["environment"]
 
@@ -121,7 +115,7 @@ def test_a_cluster_that_is_there_is_used(tmp_path: Path) -> None:
 
 def test_public_image_where_there_is_a_public_registry(tmp_path: Path) -> None:
     world = finder(tmp_path, SideName.GLOBAL)
-    container, _ = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])
+    (container,) = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])
     assert container["image"] == STOCK
     assert set(statements(world, "dth-dual-global-finder-start")) == {"Logs"}
 

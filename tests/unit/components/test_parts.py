@@ -147,7 +147,7 @@ def test_the_worker_suppresses_the_user_whose_key_was_handed_over(both: Deployme
     assert handed == {"dth-dual-global": f"AIDA{CN}USER", "dth-dual-cn": f"AIDA{GLOBAL}USER"}
     assert both.outputs["userIds"] == {"cn": f"AIDA{CN}USER", "global": f"AIDA{GLOBAL}USER"}
     for definition in both.of("aws:ecs/taskDefinition:TaskDefinition"):
-        container, _ = json.loads(definition.inputs["containerDefinitions"])
+        (container,) = json.loads(definition.inputs["containerDefinitions"])
         environment = {e["name"]: e["value"] for e in container["environment"]}
         assert environment["DUALSYNC_OWN_USER_IDS"] == both.outputs["userIds"][environment["DUALSYNC_SIDE"]]
         assert environment["DUALSYNC_PEER_SECRET"] == both.outputs[environment["DUALSYNC_SIDE"]]["secretName"]
@@ -434,7 +434,7 @@ def test_an_endpoint_redirects_every_service_and_the_runtime(bundles: Path) -> N
     assert not {"endpoints", *flags} & {*real}
     assert inputs["skipCredentialsValidation"] == "false"
     assert "skipRequestingAccountId" not in inputs
-    container, _ = json.loads(deployment.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"])
+    (container,) = json.loads(deployment.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"])
     environment = {e["name"]: e["value"] for e in container["environment"]}
     assert environment["DUALSYNC_LOCAL_ENDPOINT"] == environment["AWS_ENDPOINT_URL"] == address
     assert environment["DUALSYNC_REMOTE_ENDPOINT"] == ""

@@ -161,7 +161,7 @@ def test_a_whole_deployment_carries_the_strangest_prefix_everywhere(bundles: Pat
     assert documents >= 14
     subscription = found.one("dualsync:index:BucketSubscription")
     assert subscription.inputs["prefix"] == STRANGEST
-    container, _ = json.loads(found.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"])
+    (container,) = json.loads(found.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"])
     environment = {e["name"]: e["value"] for e in container["environment"]}
     assert Settings.from_environment(environment).local_prefix == STRANGEST
     script = base64.b64decode(found.one("aws:ec2/launchTemplate:LaunchTemplate").inputs["userData"]).decode()
