@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{e}\n")
         return 2
     # boto3 takes most of a second to import: not for --help, not for a wrong setting.
-    from dualsync.runtime.app.processes import find, work
+    from dualsync.runtime.app.finder import find
+    from dualsync.runtime.app.worker import work
 
     try:
         if role == "finder":

@@ -1,31 +1,32 @@
 """What can go wrong, named by what the caller should do about it.
 
     DualSyncError
-    ├── RetryableError                 try again later; nothing is wrong with the message
-    │   ├── ThrottledError         the service asked for fewer requests (503 SlowDown, ProvisionedThroughputExceeded)
-    │   ├── UnavailableError       time-outs, resets, 500: whether the call took effect is unknown
-    │   │   └── ChecksumMismatchError       what arrived has not the checksum that it was sent with
-    │   ├── AccessDeniedError            AccessDenied: for one object or for all; waits for a person, then gives up
-    │   └── ConcurrentWriteError              409: another write to the same key was under way; look, then decide
-    ├── PreconditionFailedError               a condition did not hold (412, or 404 for If-Match): look, then decide
-    │   ├── UploadGoneError        the multipart upload is no more: completed, aborted or spent
-    │   └── ChecksumUnsupportedError             the upload can't carry its source's checksums: begin anew without them
-    ├── CredentialRejectedError    the credential is unknown, expired or revoked: stop receiving, read it anew
-    ├── PermanentError                this message can never succeed: to the dead-letter queue with the reason
-    └── FatalError                  this process must not go on (bad settings, or the guard would be wrong)
+    ├── RetryableError                  try again later; the message is fine
+    │   ├── ThrottledError              the service asked for fewer requests (503 SlowDown, throttled writes)
+    │   ├── UnavailableError            time-outs, resets, 5xx: whether the call took effect is unknown
+    │   │   └── ChecksumMismatchError   the received content does not have the checksum that was sent with it
+    │   ├── AccessDeniedError           AccessDenied, for one object or for all: wait for an operator, then give up
+    │   │   └── ServiceBlockedError     a refusal that every key gets: stop receiving until an operator has acted
+    │   └── ConcurrentWriteError        409: another write to the same key was under way; check, then decide
+    ├── PreconditionFailedError         a condition did not hold (412, or 404 for If-Match): check, then decide
+    │   ├── UploadGoneError             the multipart upload was completed, aborted or spent
+    │   └── ChecksumUnsupportedError    the upload can't carry its source's checksums: start again without them
+    ├── CredentialRejectedError         the credential is unknown, expired or revoked: stop receiving, read it again
+    ├── PermanentError                  this message can never succeed: to the dead-letter queue with the reason
+    └── FatalError                      this process must not continue (wrong settings, or the guard would be wrong)
 
-Vendor errors become these at one boundary, `runtime/edges/translate.py`.
+Vendors' errors are translated at one boundary, `runtime/aws/errors.py`.
 """
 
 from __future__ import annotations
 
 
 class DualSyncError(Exception):
-    """Root of everything this program raises on purpose."""
+    """Base of all errors that this package raises on purpose."""
 
 
 class RetryableError(DualSyncError):
-    """Nothing is wrong with the message: the same call may succeed later."""
+    """The message is fine: the same call may succeed later."""
 
 
 class ThrottledError(RetryableError):
@@ -37,7 +38,11 @@ class UnavailableError(RetryableError):
 
 
 class AccessDeniedError(RetryableError):
-    """The action was refused. A policy may be on its way or mended soon, so no message is lost over it at once."""
+    """The action was refused. A policy may be about to change, so no message is given up for it at once."""
+
+
+class ServiceBlockedError(AccessDeniedError):
+    """Every key gets this refusal until an operator acts: a missing bucket, a disabled KMS key, a suspended account."""
 
 
 class ConcurrentWriteError(RetryableError):
@@ -45,11 +50,11 @@ class ConcurrentWriteError(RetryableError):
 
 
 class ChecksumMismatchError(UnavailableError):
-    """What arrived has not the checksum that it was sent with (S3: BadDigest). Nothing wrong was kept."""
+    """The received content does not have the checksum that was sent with it (S3: BadDigest). Nothing was stored."""
 
 
 class PreconditionFailedError(DualSyncError):
-    """What a conditional call expected is no longer so (S3: 412 PreconditionFailed, 404 for If-Match)."""
+    """The condition of a conditional call does not hold (S3: 412 PreconditionFailed, 404 for If-Match)."""
 
 
 class UploadGoneError(PreconditionFailedError):
@@ -57,12 +62,14 @@ class UploadGoneError(PreconditionFailedError):
 
 
 class ChecksumUnsupportedError(PreconditionFailedError):
-    """An upload can't carry its source's checksums: the store refuses them, or the source's parts are of unlike
-    length. Begin anew without them."""
+    """An upload can't carry its source's checksums: the store refuses them, or the source's parts differ in length.
+
+    Start the upload again without them.
+    """
 
 
 class CredentialRejectedError(DualSyncError):
-    """The credential was refused as such (InvalidAccessKeyId, ExpiredToken …), not the action."""
+    """The credential itself was refused (InvalidAccessKeyId, ExpiredToken …), not the action."""
 
 
 class PermanentError(DualSyncError):
@@ -74,4 +81,4 @@ class PermanentError(DualSyncError):
 
 
 class FatalError(DualSyncError):
-    """The process must end or refuse to work; the text says what to mend."""
+    """The process must stop or refuse to work; the text says what to fix."""

@@ -191,7 +191,8 @@ class Queue(Protocol):
 
     async def delete(self, messages: Sequence[Message]) -> None: ...
 
-    async def extend(self, message: Message, seconds: int) -> None: ...
+    async def extend(self, messages: Sequence[Message], seconds: int) -> None:
+        """Hide at most 10 messages for `seconds` from now. One that is no longer this receiver's is left alone."""
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         """Any number of messages, durable when it returns. `delay_seconds` ≤ 900."""

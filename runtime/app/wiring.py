@@ -1,8 +1,13 @@
-"""Everything a worker or a finder needs from the world, built from its settings."""
+"""Builds what a worker or a finder needs from its settings: clients, buckets, ledger, queue and the peer's credential.
+
+Only `dualsync.runtime.app` imports both the AWS adapters and the core.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from dataclasses import dataclass
 
 from dualsync.runtime.aws.credentials import Credential, FixedCredentials
@@ -15,8 +20,11 @@ from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.aws.secrets_manager import PeerSecret, PeerSecrets
 from dualsync.runtime.aws.sqs import SqsQueue
 from dualsync.runtime.aws.sts import StsIdentity
+from dualsync.runtime.errors import CredentialRejectedError
 from dualsync.runtime.platform import LoopParallel, SystemClock
+from dualsync.runtime.service.bucket_guard import check_buckets
 from dualsync.runtime.settings import Settings
+from dualsync.runtime.transfer.copier import Copier
 
 SPARE = 2
 """Connections to the peer that are kept open ahead of need."""
@@ -27,19 +35,38 @@ class LocalEdges:
     """This side's own services, all with the machine's own credential."""
 
     bucket: S3Bucket
+    """The side's bucket below its prefix."""
+
     whole: S3Bucket
-    """The same without its prefix."""
+    """The same bucket without its prefix."""
+
     queue: SqsQueue
+    """The side's queue and its dead-letter queue."""
+
     ledger: DynamoLedger
+    """The side's ledger."""
+
     secrets: PeerSecrets
+    """The secret in which the peer's stack hands over its user's key."""
+
     identity: StsIdentity
+    """STS with the machine's own credential."""
+
     clock: SystemClock
+    """The operating system's clock."""
+
     parallel: LoopParallel
+    """Runs independent calls side by side."""
+
     admission: Admission
+    """Memory for objects' contents, shared by both buckets."""
 
 
 def local_edges(settings: Settings) -> LocalEdges:
-    """This side's edges. Services' endpoints come from the AWS SDK's own variables, S3's from `local_endpoint`."""
+    """Build this side's clients.
+
+    Services' endpoints come from the AWS SDK's own variables, S3's from `local_endpoint`.
+    """
     network = Network(settings.local_region)
     admission = Admission()
     s3, path_style = network.s3(settings.local_bucket, settings.local_endpoint)
@@ -67,7 +94,10 @@ def local_edges(settings: Settings) -> LocalEdges:
 
 
 def remote_bucket(settings: Settings, secret: PeerSecret, admission: Admission | None = None) -> S3Bucket:
-    """The peer's bucket with the peer's user's key. `admission` is that of `local_edges`: one bound for both."""
+    """Build the client of the peer's bucket with the peer's user's key.
+
+    Pass the `admission` of `local_edges`, so that one bound holds for both buckets.
+    """
     network = Network(settings.remote_region, remote_credentials(secret))
     s3, path_style = network.s3(settings.remote_bucket, settings.remote_endpoint, spare=SPARE)
     return S3Bucket(
@@ -81,7 +111,7 @@ def remote_bucket(settings: Settings, secret: PeerSecret, admission: Admission |
 
 
 def local_options(settings: Settings) -> Options:
-    """How this side's bucket is asked. What is written there follows its own defaults."""
+    """Return how this side's bucket is read and written. Objects written there follow the bucket's own defaults."""
     return Options(
         tags=settings.include_tags,
         requester_pays=settings.requester_pays,
@@ -91,7 +121,7 @@ def local_options(settings: Settings) -> Options:
 
 
 def remote_options(settings: Settings) -> Options:
-    """How the peer's bucket is asked, and what replicas get there."""
+    """Return how the peer's bucket is read, and the class, ACL and encryption that replicas get there."""
     return Options(
         storage_class="" if settings.keep_class else settings.remote_storage_class,
         acl=settings.remote_acl,
@@ -104,28 +134,99 @@ def remote_options(settings: Settings) -> Options:
     )
 
 
-async def wrong_buckets(settings: Settings, secret: PeerSecret) -> str:
-    """What is wrong with either bucket's owner or region, in words; empty for nothing. Raises `RetryableError`."""
-    here, here_by_path = Network(settings.local_region).s3(settings.local_bucket, settings.local_endpoint)
-    network = Network(settings.remote_region, remote_credentials(secret))
-    there, there_by_path = network.s3(settings.remote_bucket, settings.remote_endpoint)
-    found = await asyncio.gather(
-        wrong_place(
-            here, settings.local_bucket, settings.local_region, settings.local_account, path_style=here_by_path
-        ),
-        wrong_place(
-            there, settings.remote_bucket, settings.remote_region, settings.remote_account, path_style=there_by_path
-        ),
-    )
-    return "; ".join(problem for problem in found if problem)
-
-
 def remote_credentials(secret: PeerSecret) -> FixedCredentials:
-    """For `S3Bucket.use`: the same bucket goes on with a key that has been rotated."""
+    """Return the key of a secret, for clients that continue with a rotated key."""
     return FixedCredentials(Credential(secret.access_key_id, secret.secret_access_key))
 
 
-def remote_identity(settings: Settings, secret: PeerSecret) -> StsIdentity:
-    """Whose key the secret holds, asked in the peer's own partition."""
-    network = Network(settings.remote_region, remote_credentials(secret))
-    return StsIdentity(network.caller("sts", settings.remote_sts_endpoint))
+class BucketCheck:
+    """Checks the owner and the region of both buckets. Its clients are built once, since each keeps a pool."""
+
+    def __init__(self, settings: Settings, secret: PeerSecret) -> None:
+        self._settings = settings
+        self._here, self._here_by_path = Network(settings.local_region).s3(
+            settings.local_bucket, settings.local_endpoint
+        )
+        network = Network(settings.remote_region, remote_credentials(secret))
+        self._there, self._there_by_path = network.s3(settings.remote_bucket, settings.remote_endpoint)
+
+    async def problem(self, secret: PeerSecret) -> str:
+        """Return what is wrong with either bucket, read with this key; empty for nothing. Raises `RetryableError`."""
+        s = self._settings
+        self._there.use(remote_credentials(secret))
+        found = await asyncio.gather(
+            wrong_place(self._here, s.local_bucket, s.local_region, s.local_account, path_style=self._here_by_path),
+            wrong_place(
+                self._there, s.remote_bucket, s.remote_region, s.remote_account, path_style=self._there_by_path
+            ),
+        )
+        return "; ".join(problem for problem in found if problem)
+
+
+class PeerCredential:
+    """`dualsync.runtime.service.peer_credential.Credential` over the secret in this side's account.
+
+    A worker whose peer is missing checks once per minute for as long as it takes, so all clients are built once and
+    continue with the key that was read last.
+    """
+
+    def __init__(self, settings: Settings, edges: LocalEdges) -> None:
+        none = PeerSecret("none", "none")
+        self._settings = settings
+        self._edges = edges
+        self._secret: PeerSecret | None = None
+        self._sts = Network(settings.remote_region, remote_credentials(none)).caller(
+            "sts", settings.remote_sts_endpoint
+        )
+        self._buckets = BucketCheck(settings, none)
+        self.user_id = ""
+        """Id of the user whose key is in use, as the guard has verified it."""
+        self.arn = ""
+        """ARN of the same user, by which S3 names the initiator of an upload."""
+        self.bucket: S3Bucket = remote_bucket(settings, none, edges.admission)
+
+    async def user_id_promised(self) -> str | None:
+        """Read the secret and return its `user_id`; None while there is no secret."""
+        self._secret = await self._edges.secrets.read()
+        return None if self._secret is None else self._secret.user_id
+
+    async def user_id_real(self) -> str:
+        """Return the id of the key's user, read from STS in the peer's own partition."""
+        if self._secret is None:
+            raise CredentialRejectedError("there is no secret")
+        self._sts.use(remote_credentials(self._secret))
+        who = await StsIdentity(self._sts).who()
+        self.arn = who.arn
+        return who.user_id
+
+    async def wrong_buckets(self) -> str:
+        """Return what is wrong with either bucket or with the ledger's record of them; empty for nothing."""
+        if self._secret is None:
+            return ""
+        wrong = await self._buckets.problem(self._secret)
+        return wrong or await check_buckets(self._edges.ledger, self._settings, self._edges.clock)
+
+    async def use(self) -> None:
+        """Use this key for the peer's bucket from now on."""
+        if self._secret is not None:
+            self.user_id = self._secret.user_id
+            self.bucket.use(remote_credentials(self._secret))
+
+
+def copier_of(settings: Settings, edges: LocalEdges) -> Copier:
+    """Build the copier that the settings describe."""
+    return Copier(
+        threshold=settings.multipart_threshold,
+        part_size=settings.part_size,
+        parallel=edges.parallel,
+        ledger=edges.ledger,
+        clock=edges.clock,
+        include_metadata=settings.include_metadata,
+        keep_class=settings.keep_class,
+        giant=settings.giant_threshold,
+    )
+
+
+def process_name() -> str:
+    """Return a name of this process that is unique among all processes of a side."""
+    return f"{socket.gethostname()}-{os.getpid()}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from dualsync.runtime.aws.errors import Refusal, error_of
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.request_batching import RequestBatcher
-from dualsync.runtime.errors import DualSyncError, PermanentError, PreconditionFailedError, UnavailableError
+from dualsync.runtime.errors import DualSyncError, PermanentError, UnavailableError
 from dualsync.runtime.ports import Message
 
 BATCH = 10
@@ -87,12 +86,13 @@ class SqsQueue:
         await self._batch("DeleteMessageBatch", self._url, [{"ReceiptHandle": handle} for handle in handles])
         return [None] * len(handles)
 
-    async def extend(self, message: Message, seconds: int) -> None:
-        """Hide the message for `seconds` from now; nothing happens when it is no longer this receiver's."""
-        with contextlib.suppress(PreconditionFailedError):
-            await self._ask(
-                "ChangeMessageVisibility", self._url, ReceiptHandle=message.handle, VisibilityTimeout=seconds
-            )
+    async def extend(self, messages: Sequence[Message], seconds: int) -> None:
+        """Hide at most 10 messages for `seconds` from now, in one request.
+
+        A message that is no longer this receiver's is left alone.
+        """
+        entries = [{"ReceiptHandle": message.handle, "VisibilityTimeout": seconds} for message in messages]
+        await self._batch("ChangeMessageVisibilityBatch", self._url, entries)
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         entries = [{"MessageBody": body, "DelaySeconds": delay_seconds} for body in bodies]

@@ -20,6 +20,15 @@ AUDIT = "audit"
 PREMISES = "premises"
 UPLOAD = "upload"
 
+HELD_ID = "held"
+"""Id of the only held deletion record."""
+APPROVAL_ID = "approval"
+"""Id of the only approval of held deletions."""
+SEEDED_ID = "seeded"
+"""Id of the only record of its kind."""
+LAST_ID = "last"
+"""Id of the records that describe the last finder run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

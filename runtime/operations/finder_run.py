@@ -17,7 +17,7 @@ from dualsync.runtime.model.records import Record
 from dualsync.runtime.operations.audit import audited
 from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.ports import Bucket, Ledger, Message
-from dualsync.runtime.service.bucket_guard import of_other_buckets
+from dualsync.runtime.service.bucket_guard import check_buckets
 
 KEPT = 1000
 """So many findings are named; all are counted."""
@@ -169,7 +169,7 @@ async def reconcile(context: OperatorContext, side: Side, peer: Side, on_progres
 
 
 async def _right_buckets(context: OperatorContext, side: Side, ledger: Ledger) -> None:
-    wrong = await of_other_buckets(ledger, side.settings, context.clock)
+    wrong = await check_buckets(ledger, side.settings, context.clock)
     if wrong:
         raise FatalError(wrong)
 

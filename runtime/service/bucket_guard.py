@@ -1,7 +1,7 @@
-"""What a ledger's proofs rest on: the very two buckets that it was written about.
+"""Checks that a ledger is about these two buckets.
 
-A ledger says "both sides held this". Read beside another bucket, or another prefix, it would say of every key that it
-was deleted. So the first process writes down which buckets they are, and every later one compares.
+A ledger proves that both sides held a version. Read beside another bucket or another prefix, it would make every key
+look deleted. So the first process records the buckets in the ledger, and every later one compares.
 See `docs/decisions/2026-11-23-right-buckets.md`.
 """
 
@@ -14,10 +14,11 @@ from dualsync.runtime.ports import Clock, Ledger
 from dualsync.runtime.settings import Settings
 
 RECORD_ID = "buckets"
+"""Id of the only record of its kind."""
 
 
-def premises(settings: Settings) -> dict[str, object]:
-    """Both buckets as the deployment names them. An account or region that is not known is left out."""
+def describe_buckets(settings: Settings) -> dict[str, object]:
+    """Return both buckets as the settings name them. An account or region that is not set is left out."""
     return {
         name: {key: value for key, value in facts.items() if value or key == "prefix"}
         for name, facts in (
@@ -43,13 +44,15 @@ def premises(settings: Settings) -> dict[str, object]:
     }
 
 
-async def of_other_buckets(ledger: Ledger, settings: Settings, clock: Clock) -> str:
-    """Why this ledger's proofs are not about these buckets; empty when they are, or when it had none yet: then it is
-    written down now. Raises `RetryableError`."""
-    now = premises(settings)
-    async for record in ledger.records(PREMISES):
-        if record.id == RECORD_ID:
-            return _difference(record.data, now, settings.ledger_table)
+async def check_buckets(ledger: Ledger, settings: Settings, clock: Clock) -> str:
+    """Return why this ledger is about other buckets; empty if it is about these.
+
+    A ledger without the record gets it now. Raises `RetryableError`.
+    """
+    now = describe_buckets(settings)
+    record = await ledger.get_record(PREMISES, RECORD_ID)
+    if record is not None:
+        return _difference(record.data, now, settings.ledger_table)
     await ledger.record(Record(PREMISES, RECORD_ID, int(clock.now()), data=now))
     return ""
 
@@ -62,8 +65,8 @@ def _difference(before: Mapping[str, object], now: Mapping[str, object], table: 
         for name in facts:
             if name in known and known[name] != facts[name]:
                 return (
-                    f"ledger {table} is about {place} {name} {known[name]!r}, the settings say {facts[name]!r}: read"
-                    " beside it, every key would look deleted; mend the settings, or, if the change is meant, empty"
-                    " the ledger (runbook: GUARD_REFUSED)"
+                    f"ledger {table} is about {place} {name} {known[name]!r}, the settings name {facts[name]!r}:"
+                    " read beside it, every key would look deleted; fix the settings, or, if the change is intended,"
+                    " empty the ledger (runbook: GUARD_REFUSED)"
                 )
     return ""

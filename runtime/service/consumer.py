@@ -1,44 +1,48 @@
-"""The worker's process: receive, handle side by side, extend visibility, and stop in good order.
+"""The worker's process: receives messages, handles them side by side, extends their visibility, and drains at the end.
 
-It knows no S3: what a message means is the worker's business, how the peer is reached is
+The meaning of a message is `dualsync.runtime.sync.handler`'s business, the way to the peer
 `dualsync.runtime.service.peer_credential`'s.
+
+An exception while a message is handled belongs to that message: it is logged with its cause, the message comes back
+when its visibility ends, and SQS moves it to the dead-letter queue after its receives. The process and its other
+messages continue.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from dualsync.runtime.errors import (
-    AccessDeniedError,
-    CredentialRejectedError,
-    DualSyncError,
-    PermanentError,
-    PreconditionFailedError,
-    RetryableError,
-)
-from dualsync.runtime.log import Log, State
+from dualsync.runtime.errors import CredentialRejectedError, FatalError, RetryableError
+from dualsync.runtime.log import Log, Outcome, State
 from dualsync.runtime.ports import Clock, Message, Queue
+from dualsync.runtime.service.circuit_breaker import CircuitBreaker
 from dualsync.runtime.service.receive_gate import ReceiveGate
+from dualsync.runtime.service.stop_signal import StopSignal
 from dualsync.runtime.sync.service_health import ServiceHealth
 
 WAIT_SECONDS = 20
-"""SQS's longest poll: an idle worker costs three requests a minute."""
+"""SQS's longest poll: an idle worker costs three requests per minute."""
 BATCH = 10
+"""Most messages of one receive, and of one batch call (Amazon SQS API reference, "ReceiveMessage")."""
 GATHER_SECONDS = 0.05
+"""Seconds that a small remaining room waits, so that one request brings ten messages instead of one."""
 RECEIVERS = 3
-"""So many requests for messages at a time while they come back full: one alone brings ten in a round trip."""
+"""Requests for messages at a time while they come back full: one alone brings ten per round trip."""
 LAST_POLL_SECONDS = 1.0
-"""So long a request under way may still take when the worker is to stop: what it was about to bring would stay hidden.
-"""
-CIRCUIT_THRESHOLD = 8
-"""So many calls in a row without an answer open the circuit: receiving stops, the peer is probed."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds that a request under way may still take at the end: messages that it is about to bring would stay hidden."""
+POLL_RETRY_SECONDS = 5.0
+"""Seconds until the next receive after one that failed."""
+MAX_REJECTIONS = 3
+"""Tries of a message whose requests are rejected although the credential is accepted for others."""
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0
+"""Seconds between two checks of a credential that stays rejected: doubling from the first to the last."""
 
 
 class Consumer:
-    """Runs until `stop` is called; then finishes what it has."""
+    """Runs until `stop` is called, then finishes the messages it has."""
 
     def __init__(
         self,
@@ -48,7 +52,7 @@ class Consumer:
         log: Log,
         process: Callable[[Message], Awaitable[None]],
         connect: Callable[[], Coroutine[Any, Any, bool]],
-        probe: Callable[[], Awaitable[None]],
+        circuit: CircuitBreaker,
         health: ServiceHealth,
         concurrency: int,
         visibility_seconds: int,
@@ -60,32 +64,35 @@ class Consumer:
         self._log = log
         self._process = process
         self._connect = connect
-        self._probe = probe
+        self._circuit = circuit
         self._health = health
         self._concurrency = concurrency
         self._visibility = visibility_seconds
         self._busy: dict[asyncio.Task[Any], Message] = {}
         self._asking: dict[asyncio.Task[Any], int] = {}
-        self._plenty = False
+        self._polls_come_full = False
         self._moved = asyncio.Event()
-        self._stopping = asyncio.Event()
+        self._stopping = StopSignal()
         self._connecting: asyncio.Task[bool] | None = None
         self._rejections = 0
         self.fatal: BaseException | None = None
 
     @property
     def in_flight(self) -> int:
-        """Messages being worked on."""
+        """Messages that are being handled."""
         return len(self._busy)
 
     def stop(self) -> None:
-        """Receive no more; `run` returns when what was received is done."""
+        """Receive no more; `run` returns when the received messages are handled."""
         self._stopping.set()
         self._moved.set()
 
     async def run(self) -> None:
-        """Raises what stopped the worker (`FatalError`, or a fault of the program); returns after `stop`."""
-        heart = self._beside(self._heartbeat())
+        """Receive and handle messages until `stop`.
+
+        Raises what stopped the consumer: a `FatalError` of the queue or of the connection, or a fault of this class.
+        """
+        extending = self._start(self._extend_for_ever())
         try:
             await self._take()
             await self._end_polls()
@@ -93,28 +100,28 @@ class Consumer:
             while self._busy:
                 await asyncio.wait(self._busy)
         finally:
-            heart.cancel()
+            extending.cancel()
         self._log.line("INFO", "state", state=State.STOPPED)
         if self.fatal is not None:
             raise self.fatal
 
     async def _take(self) -> None:
-        """Receive until stopped. What can't be mended stops the worker, but not what it has begun."""
+        """Receive until stopped. An error here stops the consumer, but not the messages it has begun."""
         try:
-            await self._until_stopped(self._reconnect())
-            if not self._stopping.is_set():
+            await self._stopping.guard(self._reconnect())
+            if not self._stopping.is_set:
                 self._log.line("INFO", "state", state=State.RUNNING)
-            while not self._stopping.is_set():
-                await self._close_circuit()
+            while not self._stopping.is_set:
+                await self._circuit.wait(self._stopping, self._reconnect)
                 await self._wait_at_gate()
                 await self._wait_for_credential()
-                if not self._stopping.is_set():
+                if not self._stopping.is_set:
                     await self._receive()
         except Exception as e:
             self._fail(e)
 
-    def _beside(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """A task whose failure stops the worker."""
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start a task whose failure stops the consumer."""
         task = asyncio.create_task(work)
         task.add_done_callback(self._ended)
         return task
@@ -128,39 +135,45 @@ class Consumer:
         self.fatal = self.fatal or error
         self.stop()
 
+    # -- receiving
+
     async def _wait_at_gate(self) -> None:
-        """What was received is finished meanwhile."""
+        """Wait until the gate is open. Received messages are finished meanwhile."""
         if self._gate is None or not self._gate.closed:
             return
         state, why = self._gate.state, self._gate.why
         level = "INFO" if state is State.PAUSED else "ERROR"
         self._log.line(level, "state", state=state, reason=why, in_flight=len(self._busy))
-        await self._until_stopped(self._gate.opened())
-        if not self._stopping.is_set():
+        await self._stopping.guard(self._gate.opened())
+        if not self._stopping.is_set:
             self._log.line("INFO", "state", state=State.RUNNING)
 
     async def _wait_for_credential(self) -> None:
-        """While there is none that works, what would be received could only wait."""
+        """Wait for a credential that works: without one, received messages could only wait."""
         if self._connecting is not None and not self._connecting.done():
-            await self._until_stopped(asyncio.shield(self._connecting))
+            await self._stopping.guard(asyncio.shield(self._connecting))
 
     async def _receive(self) -> None:
-        """Ask for messages if there is room for them, else wait until something has moved."""
+        """Ask for messages if there is room for them, else wait until something has changed."""
         self._moved.clear()
-        room = self._concurrency - len(self._busy) - sum(self._asking.values())
+        concurrency = 1 if self._circuit.is_trial else self._concurrency
+        room = concurrency - len(self._busy) - sum(self._asking.values())
         # A request for one message costs as much as one for ten: where room for a batch is about to come, it waits.
-        enough = BATCH if self._concurrency > BATCH else 1
-        if room < enough or len(self._asking) >= (RECEIVERS if self._plenty else 1):
+        enough = BATCH if concurrency > BATCH else 1
+        if room < enough or len(self._asking) >= (RECEIVERS if self._polls_come_full else 1):
             patience = GATHER_SECONDS if room > 0 and not self._asking else None
             if await self._movement(patience):
                 return
         limit = min(BATCH, room)
-        task = self._beside(self._ask(limit))
+        task = self._start(self._ask(limit))
         self._asking[task] = limit
         task.add_done_callback(self._answered)
 
     async def _movement(self, patience: float | None) -> bool:
-        """Until a message is done, a request answered or the worker to stop; False when `patience` (s) ended before."""
+        """Wait until a message is done, a receive returns or the consumer stops.
+
+        Return False when `patience` (seconds) ended before.
+        """
         try:
             async with asyncio.timeout(patience):
                 await self._moved.wait()
@@ -172,13 +185,13 @@ class Consumer:
         try:
             messages = await self._queue.receive(limit, WAIT_SECONDS)
         except (RetryableError, CredentialRejectedError) as e:
-            self._plenty = False
+            self._polls_come_full = False
             self._log.line("WARNING", "receive", reason=str(e))
-            await self._until_stopped(self._clock.sleep(FIRST_PAUSE * 5))
+            await self._stopping.guard(self._clock.sleep(POLL_RETRY_SECONDS))
             return
-        self._plenty = len(messages) >= limit
+        self._polls_come_full = len(messages) >= limit
         for message in messages:
-            task = self._beside(self._handle(message))
+            task = self._start(self._handle(message))
             self._busy[task] = message
             task.add_done_callback(self._finished)
 
@@ -196,75 +209,82 @@ class Consumer:
         for task in self._asking:
             task.cancel()
 
+    # -- handling
+
     async def _handle(self, message: Message) -> None:
-        """A refused credential spends no receive: the message is kept hidden until there is another one."""
+        """Handle one message. Whatever goes wrong leaves the message in the queue and everything else running."""
+        rejected = 0
         while True:
             try:
                 await self._process(message)
                 self._rejections = 0
-                return
+                self._circuit.count_trial()
             except CredentialRejectedError as e:
+                # Not a receive more is spent: the message stays hidden until there is another credential.
                 self._log.line("WARNING", "credential", reason=str(e))
+                rejected += 1
                 await self._reconnect()
-                if self._stopping.is_set():
+                if self._stopping.is_set:
                     return
+                if rejected >= MAX_REJECTIONS and await self._circuit.probe_passes():
+                    self._log_failure(f"rejected {rejected} times with a credential that others are accepted with: {e}")
+                    return
+                continue
+            except FatalError as e:
+                self._log_failure(str(e))
+                self._circuit.block(str(e))
             except RetryableError as e:
-                # Not even the postponed message could be sent: it comes back by itself.
-                self._health.record_no_answer(str(e))
-                self._log.line("WARNING", "outcome", outcome="failed", reason=str(e))
-                return
+                # The retried message could not be sent either.
+                self._health.record_no_answer(str(e), message.body, self._clock.now())
+                self._log_failure(str(e), "WARNING")
+            except Exception as e:
+                self._log_failure(f"{type(e).__name__}: {e}", where=_where(e))
+            return
+
+    def _log_failure(self, reason: str, level: str = "ERROR", **more: object) -> None:
+        self._log.line(level, "outcome", outcome=Outcome.FAILED, reason=reason, **more)
 
     async def _reconnect(self) -> None:
-        """One connection attempt at a time, however many messages ask for it."""
+        """Connect once, however many messages ask for it."""
         if self._connecting is None or self._connecting.done():
             self._connecting = asyncio.create_task(self._connect_unhurried(self._rejections))
             self._rejections += 1
-        await self._until_stopped(asyncio.shield(self._connecting))
+        await self._stopping.guard(asyncio.shield(self._connecting))
 
     async def _connect_unhurried(self, rejections: int) -> bool:
-        """The guard may accept a key that S3 does not (yet): then each try comes later than the one before."""
+        """Connect, later with each rejection in a row: the guard may accept a key that S3 does not accept (yet)."""
         if rejections > 1:
-            await self._clock.sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(rejections - 2, 10)))
+            pause = FIRST_PAUSE_SECONDS * 2.0 ** min(rejections - 2, 10)
+            await self._clock.sleep(min(MAX_PAUSE_SECONDS, pause))
         return await self._connect()
 
-    async def _close_circuit(self) -> None:
-        pause = FIRST_PAUSE
-        said = False
-        while self._health.failures_in_a_row >= CIRCUIT_THRESHOLD and not self._stopping.is_set():
-            if not said:
-                reason = f"no answer {CIRCUIT_THRESHOLD} times in a row; the last: {self._health.last_failure}"
-                self._log.line("ERROR", "state", state=State.CIRCUIT_OPEN, reason=reason)
-                said = True
-            await self._until_stopped(self._clock.sleep(pause))
-            pause = min(LONGEST_PAUSE, pause * 2)
-            try:
-                await self._probe()
-            except CredentialRejectedError:
-                await self._reconnect()
-            except (PreconditionFailedError, PermanentError, AccessDeniedError):
-                pass  # a refusal is an answer, too
-            except RetryableError as e:
-                self._health.last_failure = str(e)
-                continue
-            self._health.record_answer()
-        if said and not self._stopping.is_set():
-            self._log.line("INFO", "state", state=State.RUNNING)
+    # -- visibility
 
-    async def _heartbeat(self) -> None:
+    async def _extend_for_ever(self) -> None:
+        """Keep the messages in hand hidden, three times per visibility period."""
         while True:
             await self._clock.sleep(self._visibility / 3)
-            for message in list(self._busy.values()):
-                try:
-                    await self._queue.extend(message, self._visibility)
-                except DualSyncError as e:
-                    self._log.line("WARNING", "heartbeat", reason=str(e))
+            messages = list(self._busy.values())
+            await asyncio.gather(*(self._extend(messages[at : at + BATCH]) for at in range(0, len(messages), BATCH)))
 
-    async def _until_stopped(self, waiting: Awaitable[object]) -> None:
-        task = asyncio.ensure_future(waiting)
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if task.done():
-            task.result()
-        else:
-            task.cancel()
+    async def _extend(self, messages: Sequence[Message]) -> None:
+        """Extend one batch. A call that hangs ends early enough for another one before the messages become visible."""
+        call = asyncio.ensure_future(self._queue.extend(messages, self._visibility))
+        deadline = asyncio.ensure_future(self._clock.sleep(self._visibility / 6))
+        try:
+            await asyncio.wait({call, deadline}, return_when=asyncio.FIRST_COMPLETED)
+            if call.done():
+                call.result()
+            else:
+                self._log.line("WARNING", "heartbeat", reason="visibility was not extended in time: next try")
+        except Exception as e:
+            self._log.line("WARNING", "heartbeat", reason=f"{type(e).__name__}: {e}")
+        finally:
+            call.cancel()
+            deadline.cancel()
+
+
+def _where(error: BaseException) -> str:
+    """Return file, line and function in which an unexpected exception was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno} {frames[-1].name}" if frames else ""

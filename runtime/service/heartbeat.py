@@ -1,7 +1,7 @@
-"""How a worker is: what it says of itself in the ledger every half minute, for `dualsync status`.
+"""A worker's heartbeat: its state and figures in the ledger every 30 seconds, for `dualsync status`.
 
-It counts the log's own lines, so it can't tell anything else than the log. One small item a worker; it expires after a
-day, so that machines that are no more are forgotten.
+The figures are counted from the log's own lines, so that both always agree. Each worker process writes one small item,
+which expires one day after its last heartbeat.
 """
 
 from __future__ import annotations
@@ -12,25 +12,27 @@ from collections.abc import Callable
 
 from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.log import Log, Outcome, State
-from dualsync.runtime.model.records import HEARTBEAT_INTERVAL_SECONDS, HELD_DELETION, WORKER, Record
+from dualsync.runtime.model.records import HEARTBEAT_INTERVAL_SECONDS, HELD_DELETION, HELD_ID, WORKER, Record
 from dualsync.runtime.ports import Clock, Ledger
 from dualsync.runtime.service import latency_histogram
 
-TICK = 5.0
-"""Seconds until a change of state is told."""
+TICK_SECONDS = 5.0
+"""Seconds until a change of state is written."""
 LOG_INTERVAL_SECONDS = 60.0
-"""Seconds between two lines that tell the state though it did not change: metric filters count them."""
-WINDOW = 300.0
+"""Seconds between two lines with an unchanged state: metric filters count them."""
+WINDOW_SECONDS = 300.0
 """Seconds of one window; lags and rates are those of the present window and the one before."""
 KEPT_SECONDS = 86400
+"""Seconds after which the record of a worker that has ended expires."""
 PROBLEMS_KEPT = 8
+"""Most problems that a record lists, the newest ones."""
 
 _TROUBLES = (Outcome.BURIED, Outcome.FAILED)
 _LAGS: dict[str, str] = {Outcome.COPIED: "put", Outcome.DELETED: "delete"}
 
 
 class _Window:
-    """What was counted since `start`, in seconds."""
+    """Counts since `start`, in seconds since the epoch."""
 
     def __init__(self, start: float) -> None:
         self.start = start
@@ -40,7 +42,7 @@ class _Window:
 
 
 class HeartbeatLog:
-    """A log that counts what goes through it."""
+    """A log that counts its lines and writes the counts to the ledger."""
 
     def __init__(self, log: Log, clock: Clock, worker: str) -> None:
         self._log = log
@@ -49,7 +51,7 @@ class HeartbeatLog:
         self.state = "STARTING"
         self.reason = ""
         self.guard = ""
-        """The id of the user that the peer's key was proven to belong to; empty until then."""
+        """Id of the user to whom the peer's key belongs, as verified; empty until then."""
         self._started = clock.now()
         self._since = self._started
         self._total: Counter[str] = Counter()
@@ -57,10 +59,10 @@ class HeartbeatLog:
         self._now, self._before = _Window(self._started), _Window(self._started)
         self._problems: deque[dict[str, object]] = deque(maxlen=PROBLEMS_KEPT)
         self._denied: dict[str, object] = {}
-        """What was refused last and waits for a person; empty when it was not refused any more."""
+        """The refusal that waits for an operator; empty when its key is not refused any more."""
 
     def line(self, level: str, event: str, **fields: object) -> None:
-        """`dualsync.runtime.log.Log`: count, and pass on."""
+        """Count a line and write it to the log (`dualsync.runtime.log.Log`)."""
         if event == "outcome":
             self._count(fields)
         elif event == "state":
@@ -103,12 +105,12 @@ class HeartbeatLog:
 
     def _roll(self) -> None:
         now = self._clock.now()
-        if now - self._now.start >= WINDOW:
-            self._before = self._now if now - self._now.start < 2 * WINDOW else _Window(now - WINDOW)
+        if now - self._now.start >= WINDOW_SECONDS:
+            self._before = self._now if now - self._now.start < 2 * WINDOW_SECONDS else _Window(now - WINDOW_SECONDS)
             self._now = _Window(now)
 
     def record(self, in_flight: int) -> Record:
-        """The present state as the ledger keeps it."""
+        """Return the present state as the ledger keeps it."""
         self._roll()
         now = self._clock.now()
         data: dict[str, object] = {
@@ -132,39 +134,39 @@ class HeartbeatLog:
         return Record(WORKER, id=self.worker, time=int(now), data=data, expires=int(now) + KEPT_SECONDS)
 
     async def beat(self, ledger: Ledger, in_flight: Callable[[], int]) -> None:
-        """Tell, for ever. A ledger that does not answer is no reason to stop working."""
-        told, last, logged = "", 0.0, self._clock.now()
+        """Write the heartbeat for ever. A ledger that does not answer does not stop the worker."""
+        written, last, logged = "", 0.0, self._clock.now()
         while True:
             now = self._clock.now()
-            if self.state != told or now - last >= HEARTBEAT_INTERVAL_SECONDS:
-                told, last = self.state, now
-                await self.tell(ledger, in_flight())
+            if self.state != written or now - last >= HEARTBEAT_INTERVAL_SECONDS:
+                written, last = self.state, now
+                await self.write(ledger, in_flight())
             if now - logged >= LOG_INTERVAL_SECONDS:
                 logged = now
-                held = await _held(ledger)
+                held = await _held_deletions(ledger)
                 self._log.line(
                     "INFO", "state", state=self.state, reason=self.reason or None, in_flight=in_flight(), held=held
                 )
-            await self._clock.sleep(TICK)
+            await self._clock.sleep(TICK_SECONDS)
 
-    async def tell(self, ledger: Ledger, in_flight: int = 0) -> None:
+    async def write(self, ledger: Ledger, in_flight: int = 0) -> None:
         """Write the record once; errors are logged."""
         try:
             await ledger.record(self.record(in_flight))
         except DualSyncError as e:
             self._log.line("WARNING", "vitals", reason=f"{type(e).__name__}: {e}")
 
-    async def farewell(self, ledger: Ledger, error: BaseException | None = None) -> None:
-        """The last record of a worker that can still write one, with what ended it."""
+    async def write_last(self, ledger: Ledger, error: BaseException | None = None) -> None:
+        """Write the last record, with the error that ended the worker. Errors are ignored."""
         self._turn(State.STOPPED, f"{type(error).__name__}: {error}" if error is not None else "")
         with contextlib.suppress(Exception):
-            await self.tell(ledger)
+            await self.write(ledger)
 
 
-async def _held(ledger: Ledger) -> int | None:
-    """How many deletions wait for a person; None for none, and when the ledger does not answer."""
+async def _held_deletions(ledger: Ledger) -> int | None:
+    """Return the number of deletions that wait for an operator; None for none, or if the ledger does not answer."""
     with contextlib.suppress(DualSyncError):
-        async for record in ledger.records(HELD_DELETION):
-            count = record.data.get("count")
-            return count if isinstance(count, int) else None
+        record = await ledger.get_record(HELD_DELETION, HELD_ID)
+        count = record.data.get("count") if record is not None else None
+        return count if isinstance(count, int) else None
     return None

@@ -1,4 +1,4 @@
-"""One worker process handles one key at a time; between processes the conditions see to it."""
+"""Locks by which a process handles a key once at a time. Between processes the conditional writes do that."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 
 
 class KeyLocks:
-    """A lock a key, for as long as somebody holds or wants it."""
+    """One lock per key, kept while a task holds it or waits for it."""
 
     def __init__(self) -> None:
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[None]:
-        """Wait for the key and hold it."""
+        """Wait for the key's lock and hold it."""
         lock, users = self._locks.get(key, (asyncio.Lock(), 0))
         self._locks[key] = (lock, users + 1)
         try:

@@ -1,6 +1,6 @@
-"""What an operator asks of a side's workers while they run: a record in the ledger that each of them reads again.
+"""An operator's orders to a side's workers while they run: a record in the ledger that each worker polls.
 
-A side's workers carry its bucket's changes to the peer, so to pause the direction `cn->global` is to pause `cn`.
+A side's workers carry its bucket's changes to the peer. To pause the direction `cn->global` is to pause `cn`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,32 @@ from dualsync.runtime.ports import Clock, Ledger
 from dualsync.runtime.transfer.throttle import Throttle
 
 CONTROL_POLL_SECONDS = 10.0
-"""Seconds until an order is known to every worker (and at most one long poll more until it is obeyed)."""
+"""Seconds until every worker has read an order. It is obeyed at most one long poll later."""
 ORDERS_ID = "orders"
+"""Id of the only record of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """The operator's present wishes for a direction. Limits are for all its workers together; 0 means none."""
+    """An operator's present orders for a direction. Limits are for all its workers together."""
 
     paused: bool = False
+    """True: the workers receive nothing."""
+
     reason: str = ""
+    """Why the direction is paused."""
+
     by: str = ""
+    """ARN or name of the operator who gave the order."""
+
     since: int = 0
+    """When it was given, in seconds since the epoch."""
+
     bytes_per_second: int = 0
+    """Most bytes of content per second; 0 for no limit."""
+
     requests_per_second: int = 0
+    """Most requests to the peer per second; 0 for no limit."""
 
     def fields(self) -> dict[str, str | int | bool]:
         """Return the orders under the names that the ledger, the log and `--json` use for them."""
@@ -69,15 +81,13 @@ class Orders:
 
 
 async def read_orders(ledger: Ledger) -> Orders:
-    """The side's present orders; none means: work."""
-    async for record in ledger.records(CONTROL):
-        if record.id == ORDERS_ID:
-            return Orders.of(record)
-    return Orders()
+    """Return the side's present orders. Without a record the workers work."""
+    record = await ledger.get_record(CONTROL, ORDERS_ID)
+    return Orders() if record is None else Orders.of(record)
 
 
 class OperatorControls:
-    """A worker's ear. `closed` and `opened` are the loop's gate."""
+    """A worker's copy of the orders. It is a receive gate, closed while the direction is paused."""
 
     def __init__(self, ledger: Ledger, clock: Clock, log: Log, throttle: Throttle) -> None:
         self._ledger = ledger
@@ -90,31 +100,31 @@ class OperatorControls:
 
     @property
     def closed(self) -> bool:
-        """Is this direction paused?"""
+        """True while this direction is paused."""
         return self.orders.paused
 
     @property
     def state(self) -> State:
-        """What a worker says of itself while it is."""
+        """State of a worker whose direction is paused."""
         return State.PAUSED
 
     @property
     def why(self) -> str:
-        """For the log and for `status`: who paused, and why."""
+        """Who paused the direction, and why."""
         return f"paused by {self.orders.by or 'an operator'}: {self.orders.reason or 'no reason given'}"
 
     async def opened(self) -> None:
-        """Wait until it is not paused."""
+        """Wait until the direction is not paused."""
         await self._open.wait()
 
     async def watch(self) -> None:
-        """Listen for ever."""
+        """Poll for ever."""
         while True:
             await self._clock.sleep(CONTROL_POLL_SECONDS)
             await self.poll()
 
     async def poll(self) -> None:
-        """Listen once. When the ledger does not answer, the last known orders stand."""
+        """Read the orders once. If the ledger does not answer, the last known ones hold."""
         try:
             orders = await read_orders(self._ledger)
             workers = await self._workers() if orders.bytes_per_second or orders.requests_per_second else 1
@@ -131,7 +141,7 @@ class OperatorControls:
             self._open.set()
 
     async def _workers(self) -> int:
-        """How many share the limits: those that were heard of lately, this one included."""
+        """Return how many worker processes share the limits: all with a recent heartbeat, this one included."""
         now = self._clock.now()
         alive = 0
         async for record in self._ledger.records(WORKER):

@@ -1,5 +1,5 @@
-"""The way to the peer's bucket: its credential, the guard that checks whose it is and that both buckets are the right
-ones, and waiting until it is there."""
+"""The way to the peer's bucket: its credential, and the guard that verifies whose it is and that both buckets are the
+right ones."""
 
 from __future__ import annotations
 
@@ -11,48 +11,54 @@ from dualsync.runtime.errors import CredentialRejectedError, PermanentError, Ret
 from dualsync.runtime.log import Log, State
 from dualsync.runtime.ports import Clock
 
-FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-"""Seconds between two looks for the peer's secret: doubling from the first to the longest."""
+FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 1.0, 60.0
+"""Seconds between two reads of the peer's secret: doubling from the first to the last."""
 
 
 class GuardStatus(StrEnum):
-    """What the guard says of the peer's credential."""
+    """Result of the guard's check of the peer's credential."""
 
     READY = "ready"
+    """The key belongs to the promised user, and both buckets are the right ones."""
     NOT_YET = "not yet"
-    """No secret, or its key is not known yet: new keys need up to a minute."""
+    """There is no secret, or its key is not accepted yet: new keys need up to a minute."""
     REFUSED = "refused"
-    """The key belongs to somebody else than the secret says: its writes would come back as users' writes, for ever.
-    Or a bucket is not the one that was deployed: its emptiness would read as deletions."""
+    """The key belongs to another user than the secret names, so the peer would return its writes as users' writes.
+    Or a bucket is not the deployed one, so its missing keys would look like deletions."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuardResult:
-    """A verdict with its reason for people."""
+    """Result of one check."""
 
-    verdict: GuardStatus
+    status: GuardStatus
+    """Whether the credential may be used."""
+
     reason: str = ""
+    """Why not, and what to do; empty when it may."""
 
 
 class Credential(Protocol):
-    """Reads the peer's secret, says whose key it holds, and turns the remote bucket to it."""
+    """The peer's secret, the user of its key, and the clients that use the key."""
 
     async def user_id_promised(self) -> str | None:
-        """The `user_id` in the secret; None while there is no secret, empty when it names none."""
+        """Return the `user_id` in the secret: None without a secret, empty if it names none."""
 
     async def user_id_real(self) -> str:
-        """Whose key it is, as STS says. Raises `CredentialRejectedError`, `RetryableError`."""
+        """Return the id of the key's user, from STS. Raises `CredentialRejectedError`, `RetryableError`."""
 
-    async def premises(self) -> str:
-        """What is wrong with the buckets that it leads to (their owner or region), or with taking this ledger for
-        theirs; empty for nothing. Raises `RetryableError`."""
+    async def wrong_buckets(self) -> str:
+        """Return what is wrong with the buckets (owner or region) or with the ledger's record of them.
+
+        The text is empty if nothing is wrong. Raises `RetryableError`.
+        """
 
     async def use(self) -> None:
-        """From now on the remote bucket is reached with this key."""
+        """Use this key for the remote bucket from now on."""
 
 
-async def inspect(credential: Credential) -> GuardResult:
-    """One look: is there a credential, and is it the peer's dedicated user's?"""
+async def check_credential(credential: Credential) -> GuardResult:
+    """Check once whether there is a credential and whether it is the peer's dedicated user's."""
     try:
         promised = await credential.user_id_promised()
         if promised is None:
@@ -60,11 +66,11 @@ async def inspect(credential: Credential) -> GuardResult:
         if not promised:
             return GuardResult(
                 GuardStatus.REFUSED,
-                "the peer's secret names no user_id: without it nothing proves that the peer knows our writes as"
+                "the peer's secret names no user_id: without it nothing proves that the peer recognises our writes as"
                 " echoes; let the peer's stack write the secret, or add user_id to it",
             )
         real = await credential.user_id_real()
-        wrong = await credential.premises() if real == promised else ""
+        wrong = await credential.wrong_buckets() if real == promised else ""
     except CredentialRejectedError as e:
         return GuardResult(GuardStatus.NOT_YET, f"the peer's key is not accepted (new keys need up to a minute): {e}")
     except (RetryableError, PermanentError) as e:
@@ -72,8 +78,8 @@ async def inspect(credential: Credential) -> GuardResult:
     if real != promised:
         return GuardResult(
             GuardStatus.REFUSED,
-            f"the peer's secret promises user {promised}, but its key belongs to {real}: the peer would take our writes"
-            " for users' writes and send them back, for ever; let the peer's stack write the secret again",
+            f"the peer's secret promises user {promised!r}, but its key belongs to {real!r}: the peer would take our"
+            " writes for users' writes and copy them back for ever; let the peer's stack write the secret again",
         )
     if wrong:
         return GuardResult(GuardStatus.REFUSED, wrong)
@@ -81,24 +87,24 @@ async def inspect(credential: Credential) -> GuardResult:
 
 
 async def wait_for_peer(credential: Credential, clock: Clock, log: Log, *, tries: int | None = None) -> GuardStatus:
-    """Come back when the credential is there and the guard agrees; what it says after `tries` looks if not.
+    """Wait until the credential may be used, and use it. Return the guard's last status after `tries` checks.
 
-    Never raises for a missing or refused credential: it says so, and looks again.
+    A missing or refused credential is logged and checked again; it never raises.
     """
-    pause, said = FIRST_WAIT, None
-    looked = 0
+    pause, announced = FIRST_WAIT_SECONDS, None
+    checks = 0
     while True:
-        answer = await inspect(credential)
-        looked += 1
-        if answer.verdict is GuardStatus.READY:
+        answer = await check_credential(credential)
+        checks += 1
+        if answer.status is GuardStatus.READY:
             await credential.use()
-            return answer.verdict
-        if answer != said:
-            refused = answer.verdict is GuardStatus.REFUSED
+            return answer.status
+        if answer != announced:
+            refused = answer.status is GuardStatus.REFUSED
             state = State.GUARD_REFUSED if refused else State.WAITING_FOR_PEER
             log.line("ERROR" if refused else "WARNING", "state", state=state, reason=answer.reason)
-            said = answer
-        if tries is not None and looked >= tries:
-            return answer.verdict
+            announced = answer
+        if tries is not None and checks >= tries:
+            return answer.status
         await clock.sleep(pause)
-        pause = min(LONGEST_WAIT, pause * 2)
+        pause = min(MAX_WAIT_SECONDS, pause * 2)

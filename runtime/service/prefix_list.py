@@ -1,6 +1,6 @@
-"""The prefix-list file: an object of the side's own bucket that says which keys are synchronised, one prefix a line.
+"""The prefix-list file: an object of the side's own bucket with the synchronised prefixes, one per line.
 
-Without a list that can be read nothing is synchronised: never everything, and nothing is taken for deleted.
+Without a readable list nothing is synchronised, and no missing key counts as deleted.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter
 from dualsync.runtime.ports import Bucket, Clock
 
 PREFIX_LIST_POLL_SECONDS = 120.0
-"""Seconds until a worker goes by a file that was changed."""
-SOON = 15.0
-"""Seconds until a worker without a list looks again."""
+"""Seconds until a worker uses a changed file."""
+MISSING_LIST_POLL_SECONDS = 15.0
+"""Seconds until a worker without a list reads again."""
 MAX_LIST_BYTES = 1 << 20
-"""Bytes of a file at most: thousands of prefixes, each of which costs the finder a listing."""
+"""Most bytes of a file: thousands of prefixes, each of which costs the finder a listing."""
 
 
 def parse(text: bytes) -> KeyFilter:
-    """The prefixes of a file in UTF-8, exactly as they stand there; empty lines are none. Raises ValueError."""
+    """Return the prefixes of a UTF-8 file, unchanged; empty lines are ignored. Raises ValueError."""
     try:
         lines = text.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
@@ -34,7 +34,10 @@ def parse(text: bytes) -> KeyFilter:
 
 
 class PrefixList:
-    """The file. `bucket` is the side's, without its prefix; without a `key` there is no list, and all keys count."""
+    """The file at `key` of the side's bucket. An empty `key` means no list: all keys are synchronised.
+
+    `bucket` is the side's bucket without its prefix.
+    """
 
     def __init__(self, bucket: Bucket, key: str) -> None:
         self._bucket = bucket
@@ -43,9 +46,11 @@ class PrefixList:
         self._scope = EVERYTHING
 
     async def read(self) -> KeyFilter:
-        """What it says now; unchanged, it is not read again. Raises `FatalError` when it is not there or no list,
-        and `RetryableError`
-        and `CredentialRejectedError` when that can't be told."""
+        """Return the present list. An unchanged file is not read again.
+
+        Raises `FatalError` when there is no readable list, `RetryableError` and `CredentialRejectedError` when that is
+        unknown.
+        """
         if not self.key:
             return EVERYTHING
         try:
@@ -77,13 +82,13 @@ class PrefixList:
     def _no_list(self, why: str) -> FatalError:
         self._etag = ""
         return FatalError(
-            f"DUALSYNC_PREFIX_LIST_FILE={self.key!r} {why}: put a text file there with a prefix a line; nothing is"
+            f"DUALSYNC_PREFIX_LIST_FILE={self.key!r} {why}: put a text file there with one prefix per line; nothing is"
             " synchronised until then"
         )
 
 
 class PrefixListWatcher:
-    """A worker's view of the list: read again every few minutes; while there is none, the worker receives nothing."""
+    """A worker's copy of the list. It is a receive gate, closed while there is no list."""
 
     def __init__(self, file: PrefixList, clock: Clock, log: Log) -> None:
         self._file = file
@@ -95,12 +100,12 @@ class PrefixListWatcher:
 
     @property
     def closed(self) -> bool:
-        """Is it unknown what is to be synchronised?"""
+        """True while the synchronised prefixes are unknown."""
         return not self._open.is_set()
 
     @property
     def state(self) -> State:
-        """What a worker says of itself while it is."""
+        """State of a worker without a list."""
         return State.WAITING_FOR_LIST
 
     async def opened(self) -> None:
@@ -108,11 +113,11 @@ class PrefixListWatcher:
         await self._open.wait()
 
     def covers(self, key: str) -> bool:
-        """Is this key synchronised?"""
+        """Return True if this key is synchronised."""
         return self.scope.covers(key)
 
     async def poll(self) -> None:
-        """Read once. A bucket that does not answer says nothing of the list: the last known one stands."""
+        """Read once. While the bucket does not answer, the last known list holds."""
         try:
             scope = await self._file.read()
         except FatalError as e:
@@ -128,7 +133,7 @@ class PrefixListWatcher:
         self._open.set()
 
     async def watch(self) -> None:
-        """Read for ever; where there is no file, once."""
+        """Read for ever. Return at once where no file is configured."""
         while self._file.key:
-            await self._clock.sleep(SOON if self.closed else PREFIX_LIST_POLL_SECONDS)
+            await self._clock.sleep(MISSING_LIST_POLL_SECONDS if self.closed else PREFIX_LIST_POLL_SECONDS)
             await self.poll()

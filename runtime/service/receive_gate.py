@@ -1,4 +1,4 @@
-"""What may keep a worker from receiving: an operator's wish, or that it is not known what is to be synchronised."""
+"""Reasons not to receive: an operator's order, or a missing prefix list."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from dualsync.runtime.log import State
 
 
 class ReceiveGate(Protocol):
-    """Lets messages through, or not."""
+    """Allows the consumer to receive, or not."""
 
     @property
-    def closed(self) -> bool: ...
+    def closed(self) -> bool:
+        """True while nothing may be received."""
 
     @property
     def state(self) -> State:
-        """What a worker says of itself while it waits here."""
+        """State of a worker that waits here."""
 
     @property
-    def why(self) -> str: ...
+    def why(self) -> str:
+        """Why the gate is closed."""
 
     async def opened(self) -> None:
-        """Wait until it is not closed."""
+        """Wait until the gate is open."""
 
 
 class ReceiveGates:
-    """Several in a row: open when all are."""
+    """Several gates in a row, open when all are open."""
 
     def __init__(self, gates: Sequence[ReceiveGate]) -> None:
         self._gates = gates
@@ -37,22 +39,23 @@ class ReceiveGates:
 
     @property
     def closed(self) -> bool:
+        """True while any gate is closed."""
         return self._first_closed is not None
 
     @property
     def state(self) -> State:
-        """Of the first that is closed."""
+        """State at the first closed gate."""
         gate = self._first_closed
         return State.RUNNING if gate is None else gate.state
 
     @property
     def why(self) -> str:
-        """Of the first that is closed."""
+        """Why the first closed gate is closed."""
         gate = self._first_closed
         return "" if gate is None else gate.why
 
     async def opened(self) -> None:
-        """Wait at the first that is closed: at the next one the worker has another state to tell."""
+        """Wait until the first closed gate is open. The next one may be closed for another reason."""
         gate = self._first_closed
         if gate is not None:
             await gate.opened()

@@ -1,5 +1,7 @@
-"""A store that knows no conditional writes, or not a kind of checksums, or can't tell what is archived: the first one
-that it refuses tells, and worker and finder say so."""
+"""Warnings about a store that lacks conditional writes, a kind of checksums, or restore states in listings.
+
+A store's first refusal shows what it lacks; worker and finder log it once.
+"""
 
 from __future__ import annotations
 
@@ -10,51 +12,55 @@ from dualsync.runtime.log import Log
 from dualsync.runtime.ports import Clock
 
 STORE_POLL_SECONDS = 60.0
-"""Seconds between two looks at what the buckets have learnt."""
+"""Seconds between two checks of the buckets' flags."""
 
 
 class Store(Protocol):
-    """A bucket that learns what its store lacks (`dualsync.runtime.aws.s3.bucket.S3Bucket`)."""
+    """A bucket that records what its store lacks (`dualsync.runtime.aws.s3.bucket.S3Bucket`)."""
 
     unconditional: bool
+    """True once the store has refused conditional writes."""
 
     @property
     def unchecked(self) -> Set[str]:
-        """Kinds of checksums."""
+        """Kinds of checksums that the store has refused."""
 
 
 class Listed(Protocol):
-    """What asks a bucket for its listing (`dualsync.runtime.aws.s3.listing.Pages`)."""
+    """A bucket's listing (`dualsync.runtime.aws.s3.listing.Pages`)."""
 
     refused: bool
+    """True once the store has refused to list restore states."""
 
 
-def tell_of_archives(listings: Mapping[str, Listed], log: Log) -> None:
-    """Say which stores were asked what is archived, and refused."""
+def warn_of_archives(listings: Mapping[str, Listed], log: Log) -> None:
+    """Log which stores do not list whether an archived object is restored."""
     for name, listed in listings.items():
         if listed.refused:
-            reason = "can't tell which archived objects are restored: a look is sent for each that the peer lacks"
+            reason = (
+                "does not list which archived objects are restored: each that the peer lacks is checked in each run"
+            )
             log.line("WARNING", "store", store=name, reason=f"{reason} (Limits: archived objects)")
 
 
-async def tell(stores: Mapping[str, Store], clock: Clock, log: Log) -> None:
-    """Say it once of each store, by its name; return when none of them knows conditional writes, and that is said."""
-    silent = dict(stores)
-    said: set[tuple[str, str]] = set()
-    while silent:
+async def watch_stores(stores: Mapping[str, Store], clock: Clock, log: Log) -> None:
+    """Log once per store what it lacks. Return when all stores are known to lack conditional writes."""
+    conditional = dict(stores)
+    logged: set[tuple[str, str]] = set()
+    while conditional:
         for name, store in stores.items():
             for kind in sorted(store.unchecked):
-                if (name, kind) not in said:
-                    said.add((name, kind))
+                if (name, kind) not in logged:
+                    logged.add((name, kind))
                     reason = f"refuses checksums of the kind {kind}: its objects are not compared with their source's"
                     log.line("WARNING", "store", store=name, reason=f"{reason} (Limits: large objects)")
-        for name in [name for name, store in silent.items() if store.unconditional]:
-            del silent[name]
+        for name in [name for name, store in conditional.items() if store.unconditional]:
+            del conditional[name]
             log.line(
                 "WARNING",
                 "store",
                 store=name,
-                reason="knows no conditional writes: each is made after a look, and a write of another program in"
-                " between is lost; use a store that knows If-Match and If-None-Match (Limits: stores that are not S3)",
+                reason="refuses conditional writes: each write follows a read, and a write of another program between"
+                " both is lost; use a store with If-Match and If-None-Match (Limits: stores that are not S3)",
             )
         await clock.sleep(STORE_POLL_SECONDS)

@@ -1,4 +1,5 @@
-"""Tells systemd that the event loop still turns; a worker that hangs is then restarted (sd_notify: WATCHDOG=1)."""
+"""Feeds systemd's watchdog while the event loop runs (sd_notify: WATCHDOG=1), so that systemd restarts a worker that
+hangs."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from collections.abc import Mapping
 from dualsync.runtime.ports import Clock
 
 
-async def feed(environment: Mapping[str, str], clock: Clock) -> None:
-    """Feed the watchdog three times in its period, for ever; return at once where systemd set none."""
+async def feed_watchdog(environment: Mapping[str, str], clock: Clock) -> None:
+    """Feed the watchdog three times per period, for ever. Return at once where no watchdog is set."""
     address, period = environment.get("NOTIFY_SOCKET", ""), environment.get("WATCHDOG_USEC", "")
     if not address or not period.isdigit():
         return
@@ -20,6 +21,6 @@ async def feed(environment: Mapping[str, str], clock: Clock) -> None:
 
 
 def notify(address: str) -> None:
-    """Send one sign of life to a socket's path (`@` begins an abstract one). A lost one is no reason to stop."""
+    """Send one notification to a socket's path (`@` begins an abstract one). A lost one is harmless."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, contextlib.suppress(OSError):
         channel.sendto(b"WATCHDOG=1", "\0" + address[1:] if address.startswith("@") else address)

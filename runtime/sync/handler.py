@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -11,9 +12,14 @@ from dualsync.runtime.errors import (
     AccessDeniedError,
     ChecksumMismatchError,
     ConcurrentWriteError,
+    CredentialRejectedError,
+    DualSyncError,
+    FatalError,
     PermanentError,
     PreconditionFailedError,
     RetryableError,
+    ServiceBlockedError,
+    UnavailableError,
 )
 from dualsync.runtime.log import ECHO_LINE, Outcome
 from dualsync.runtime.messages import part_request_codec, sync_request_codec
@@ -28,7 +34,7 @@ from dualsync.runtime.sync.context import LedgerWriteFailedError, SyncContext, S
 from dualsync.runtime.sync.echo import handle_echo
 from dualsync.runtime.sync.fleet_upload import carry_parts, watch_upload
 from dualsync.runtime.sync.full_sync import full_check
-from dualsync.runtime.sync.service_health import ServiceHealth
+from dualsync.runtime.sync.service_health import ServiceHealth, probe
 from dualsync.runtime.transfer.multipart import CORRUPT_ATTEMPTS, UploadInProgressError
 
 MAX_DELAY = 900
@@ -82,21 +88,33 @@ class MessageHandler:
             return
         if part is not None:
             await self._carry(part, message)
+        failed: Exception | None = None
         for request in requests:
-            if not self._covers(request.key):
-                self._log_result(request, SyncResult(Outcome.SKIPPED, "not in the prefix list"))
-                continue
             try:
-                async with self._locks.hold(request.key):
-                    result = await self._handle(request, first=message.receives <= 1)
-            except PermanentError as e:
-                # Each finder run finds it until it is restored: one dead letter per run would add nothing.
-                known = request.cause is Cause.FINDER and e.reason == ARCHIVED
-                result = SyncResult(Outcome.SKIPPED, str(e)) if known else await self._send_to_dlq(message, e)
-            if result.follow_up is not None:
-                await context.queue.send([sync_request_codec.encode(result.follow_up)], result.delay)
-            self._log_result(request, result)
+                await self._process_key(request, message)
+            except (CredentialRejectedError, FatalError):
+                raise
+            except Exception as e:
+                failed = failed or e  # a message may hold several keys: the others are handled all the same
+        if failed is not None:
+            raise failed
         await context.queue.delete([message])
+
+    async def _process_key(self, request: SyncRequest, message: Message) -> None:
+        """Handle one key of a message. When this returns, its effect or its retry is durable."""
+        if not self._covers(request.key):
+            self._log_result(request, SyncResult(Outcome.SKIPPED, "not in the prefix list"))
+            return
+        try:
+            async with self._locks.hold(request.key):
+                result = await self._handle(request, first=message.receives <= 1)
+        except PermanentError as e:
+            # Each finder run finds it until it is restored: one dead letter per run would add nothing.
+            known = request.cause is Cause.FINDER and e.reason == ARCHIVED
+            result = SyncResult(Outcome.SKIPPED, str(e)) if known else await self._send_to_dlq(message, e)
+        if result.follow_up is not None:
+            await self._context.queue.send([sync_request_codec.encode(result.follow_up)], result.delay)
+        self._log_result(request, result)
 
     def _relative(self, key: str) -> str | None:
         prefix = self._context.settings.local_prefix
@@ -111,10 +129,11 @@ class MessageHandler:
             async with self._part_slots:
                 result = await carry_parts(context, part)
             retry = result.follow_up
-            self._health.record_answer()
+            self._health.record_answer(part.key, copied=True)
         except RetryableError as e:
             try:
-                denied = self._denied_since(part.denied_since, e)
+                denied = self._denied_since(part.key, part.denied_since, e)
+                await self._give_up_unanswered(part.key, part.first_sent, e)
                 delay = self._wait(denied or part.first_sent)
                 retry, result = part.retry_after_error(denied), self._postponed(str(e), denied)
             except PermanentError as given_up:
@@ -149,12 +168,15 @@ class MessageHandler:
                 result = await self._check(request, first=first)
             except UploadInProgressError as e:
                 result = await watch_upload(self._context, request, e)
-            self._health.record_answer()
+            copied = result.outcome in (Outcome.COPIED, Outcome.PULLED)
+            self._health.record_answer(request.key, copied=copied)
             return result
         except LedgerWriteFailedError as e:
             return self._postpone(replace(request, unrecorded=e.synced), e.cause)
         except (PreconditionFailedError, RetryableError) as e:
-            return self._postpone(request, e)
+            result = self._postpone(request, e)
+            await self._give_up_unanswered(request.key, request.first_sent, e)
+            return result
 
     def _postpone(self, request: SyncRequest, why: PreconditionFailedError | RetryableError) -> SyncResult:
         """Return the request to be sent again later. Raises `PermanentError` when it has been tried for too long."""
@@ -171,19 +193,46 @@ class MessageHandler:
                 ) from why
             delay = min(MAX_DELAY, settings.retry_delay_seconds * 2 ** min(request.attempt, 6))
             return SyncResult(Outcome.POSTPONED, str(why), follow_up=retry, delay=delay)
-        denied = self._denied_since(request.denied_since, why)
+        denied = self._denied_since(request.key, request.denied_since, why)
         retry, delay = request.retry_after_error(str(why), denied), self._wait(denied or request.first_sent)
         return replace(self._postponed(str(why), denied), follow_up=retry, delay=delay)
 
-    def _denied_since(self, before: float, why: RetryableError) -> float:
-        """Return since when this is refused (seconds), 0 if it is not. Raises `PermanentError` after too long."""
+    def _denied_since(self, key: str, before: float, why: RetryableError) -> float:
+        """Return since when `key` is refused (seconds), 0 if it is not refused but has no answer.
+
+        Raises `PermanentError` after too long. While every key is refused alike, none is given up.
+        """
+        now = self._context.clock.now()
         if not isinstance(why, AccessDeniedError):
-            self._health.record_no_answer(str(why))
+            self._health.record_no_answer(str(why), key, now)
             return 0.0
-        first = before or self._context.clock.now()
-        if self._context.clock.now() - first > self._context.settings.denied_seconds:
+        if isinstance(why, ServiceBlockedError):
+            self._health.record_refusal(str(why), key)
+            if self._health.refuses_every_key:
+                return before or now
+        first = before or now
+        if now - first > self._context.settings.denied_seconds:
             raise PermanentError("denied", str(why)) from why
         return first
+
+    async def _give_up_unanswered(
+        self, key: str, first_sent: float, why: PreconditionFailedError | RetryableError
+    ) -> None:
+        """Raise `PermanentError` for a key that got no answer for hours while the services answer for another key.
+
+        The time counts from this process's first failure with the key, but not from before the request was sent: an
+        earlier request may have been answered in another process.
+        """
+        context = self._context
+        since = max(self._health.failing_since.get(key, math.inf), first_sent)
+        if not isinstance(why, UnavailableError) or context.clock.now() - since <= context.settings.denied_seconds:
+            return
+        try:
+            await probe(context.local, context.remote, context.ledger)
+        except DualSyncError:
+            return
+        self._health.failing_since.pop(key, None)
+        raise PermanentError("unanswered", f"other keys get an answer, this one got none: {why}") from why
 
     def _wait(self, since: float) -> int:
         """Return the seconds until the next try of what has waited since then."""

@@ -72,7 +72,7 @@ async def test_many_are_deleted_at_once(world: AdapterWorld) -> None:
 async def test_an_extended_message_stays_hidden(world: AdapterWorld) -> None:
     await world.queue.send(["a"])
     (message,) = await drain(world.queue)
-    await world.queue.extend(message, 5 * VISIBILITY_SECONDS)
+    await world.queue.extend([message], 5 * VISIBILITY_SECONDS)
     world.advance(2 * VISIBILITY_SECONDS)
     assert await drain(world.queue) == []
     world.advance(4 * VISIBILITY_SECONDS)
@@ -82,7 +82,7 @@ async def test_an_extended_message_stays_hidden(world: AdapterWorld) -> None:
 async def test_a_message_handed_back_is_received_again(world: AdapterWorld) -> None:
     await world.queue.send(["a"])
     (message,) = await drain(world.queue)
-    await world.queue.extend(message, 0)
+    await world.queue.extend([message], 0)
     (again,) = await drain(world.queue)
     assert again.receives == 2
 
@@ -91,7 +91,7 @@ async def test_extending_what_is_deleted_does_nothing(world: AdapterWorld) -> No
     await world.queue.send(["a"])
     (message,) = await drain(world.queue)
     await world.queue.delete([message])
-    await world.queue.extend(message, 0)
+    await world.queue.extend([message], 0)
     assert await drain(world.queue) == []
 
 

@@ -25,7 +25,7 @@ from dualsync.runtime.finder import run as finder_run
 from dualsync.runtime.model import records
 from dualsync.runtime.operations import problems
 from dualsync.runtime.operations import status as operator_status
-from dualsync.runtime.service import consumer, operator_controls, prefix_list
+from dualsync.runtime.service import circuit_breaker, operator_controls, prefix_list
 from dualsync.runtime.settings import MOST_RANGES, Settings
 from dualsync.runtime.sync import conflict_copy, fleet_upload
 from dualsync.runtime.transfer import copier, multipart, stale_uploads
@@ -78,7 +78,7 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("docs/getting-started.md", "(about {} packages,", lambda: (locked_packages(),)),
     ("docs/index.md", "costs about {} USD per month", lambda: (idle_price(),)),
     ("docs/index.md", "syncs {} files both ways", lambda: (1000,)),
-    ("docs/how-it-works.md", "{} changes in a row without an answer", lambda: (consumer.CIRCUIT_THRESHOLD,)),
+    ("docs/how-it-works.md", "{} changes in a row without an answer", lambda: (circuit_breaker.CIRCUIT_THRESHOLD,)),
     ("docs/how-it-works.md", "Every {} seconds a run records", lambda: (checkpoint.CHECKPOINT_INTERVAL_SECONDS,)),
     ("docs/how-it-works.md", "Runs with at most {} deletions", lambda: (finder_run.FREE_SHARE,)),
     ("docs/how-it-works.md", "a run leaves {} evenly spaced keys", lambda: (key_ranges.POINTS,)),
@@ -102,8 +102,8 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("docs/runbook.md", "Within {} minutes more than", lambda: (alarm_default("period") / MINUTE,)),
     ("docs/runbook.md", "becomes a dead letter after {} hours", lambda: (DEFAULTS["denied_seconds"] / HOUR,)),
     ("docs/runbook.md", "retried for {} hours from the first refusal", lambda: (DEFAULTS["denied_seconds"] / HOUR,)),
-    ("docs/runbook.md", "Workers check for it every {} seconds", lambda: (prefix_list.SOON,)),
-    ("docs/runbook.md", "{} changes in a row met no answer", lambda: (consumer.CIRCUIT_THRESHOLD,)),
+    ("docs/runbook.md", "Workers check for it every {} seconds", lambda: (prefix_list.MISSING_LIST_POLL_SECONDS,)),
+    ("docs/runbook.md", "{} changes in a row met no answer", lambda: (circuit_breaker.CIRCUIT_THRESHOLD,)),
     ("docs/runbook.md", "written to the ledger for {} minutes", lambda: (records.WORKER_STALE_SECONDS / MINUTE,)),
     ("docs/runbook.md", "{} or more workers ended with an error", lambda: (problems.OFTEN,)),
     ("docs/runbook.md", "after {} receives, and the crashes end", lambda: (queue.MAX_RECEIVES,)),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualsync.runtime.ports import Message
+from dualsync.runtime.service.circuit_breaker import CircuitBreaker
 from dualsync.runtime.service.consumer import BATCH, Consumer
 from dualsync.runtime.sync.service_health import ServiceHealth
 from tests.support.builders import Lines
@@ -68,6 +69,8 @@ class ScriptedQueue:
     limits: list[int] = field(default_factory=list)
     extended: list[tuple[str, int]] = field(default_factory=list)
     extend_error: Exception | None = None
+    hanging: set[str] = field(default_factory=set)
+    """A call that is to extend one of these never returns."""
     closed: bool = False
 
     def __post_init__(self) -> None:
@@ -100,10 +103,13 @@ class ScriptedQueue:
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         return [Letter(body) for body in taken]
 
-    async def extend(self, message: Message, seconds: int) -> None:
+    async def extend(self, messages: Sequence[Message], seconds: int) -> None:
+        assert 1 <= len(messages) <= BATCH
         if self.extend_error is not None:
             raise self.extend_error
-        self.extended.append((message.body, seconds))
+        if any(message.body in self.hanging for message in messages):
+            await asyncio.Event().wait()
+        self.extended.extend((message.body, seconds) for message in messages)
 
     async def delete(self, messages: Sequence[Message]) -> None:
         raise AssertionError("the worker's business")
@@ -139,7 +145,7 @@ class ConsumerHarness:
             log=self.log,
             process=self.process,
             connect=self.connect,
-            probe=self.probe,
+            circuit=CircuitBreaker(self.health, self.probe, self.clock, self.log),
             health=self.health,
             concurrency=concurrency,
             visibility_seconds=VISIBILITY,

@@ -333,7 +333,7 @@ class Operator:
 
     async def heartbeat(self) -> None:
         for name, vitals in self.vitals.items():
-            await vitals.tell(self.sides[name].ledger)
+            await vitals.write(self.sides[name].ledger)
 
     def context(self, *names: SideName) -> OperatorContext:
         wanted = names or tuple(SideName)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dualsync.runtime.app import processes
+from dualsync.runtime.app import finder, worker
 from dualsync.runtime.settings import Settings, SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from tests.integration.http.cloud import StoryClock, start
@@ -58,7 +58,7 @@ class Place:
         patch.setenv("AWS_ACCESS_KEY_ID", worker.access_key_id)
         patch.setenv("AWS_SECRET_ACCESS_KEY", worker.secret_access_key)
         patch.setenv("AWS_ENDPOINT_URL", self.cn.cloud.endpoint)
-        patch.setattr(processes, "FINDER_TRIES", 1)
+        patch.setattr(finder, "MAX_CREDENTIAL_TRIES", 1)
         self.patch = patch
         self.settings = Settings(
             pair="p",
@@ -80,7 +80,7 @@ class Place:
     def find(self, **changes: Any) -> tuple[int, list[dict[str, Any]]]:
         out = io.StringIO()
         self.patch.setattr(sys, "stdout", out)
-        code = asyncio.run(processes.find(replace(self.settings, **changes)))
+        code = asyncio.run(finder.find(replace(self.settings, **changes)))
         return code, [json.loads(line) for line in out.getvalue().splitlines()]
 
     @property
@@ -184,7 +184,7 @@ def test_a_worker_refuses_too_and_receives_nothing(place: Place, changes: dict[s
     async def story() -> None:
         heard = Heard("GUARD_REFUSED")
         place.patch.setattr(sys, "stdout", heard)
-        work = asyncio.create_task(processes.work(replace(place.settings, **changes)))
+        work = asyncio.create_task(worker.work(replace(place.settings, **changes)))
         await asyncio.wait_for(heard.event.wait(), 60)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

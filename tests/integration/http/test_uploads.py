@@ -103,7 +103,7 @@ class Play:
             try:
                 await handler_of(context).process(received[0])
             except Killed:
-                await context.queue.extend(received[0], 0)  # as when its visibility ends
+                await context.queue.extend(received[:1], 0)  # as when its visibility ends
                 return
 
     def settle(self) -> None:

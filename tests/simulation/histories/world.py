@@ -7,7 +7,7 @@ from dataclasses import fields
 from random import Random
 from typing import Any, Protocol, TypeVar
 
-from dualsync.runtime.app.processes import FINDER_TRIES
+from dualsync.runtime.app.finder import MAX_CREDENTIAL_TRIES
 from dualsync.runtime.errors import CredentialRejectedError
 from dualsync.runtime.finder.checkpoint import CHECKPOINT_INTERVAL_SECONDS
 from dualsync.runtime.finder.run import Finder
@@ -197,10 +197,10 @@ def equip(world: SimulatedWorld, make: Callable[[SimulatedWorld, str], T], side:
 
 
 async def find(world: SimulatedWorld, make: MakeFinder, side: str) -> bool:
-    """As `dualsync.runtime.app.processes` does: the credential first, or the run is left to the next one."""
+    """As `dualsync.runtime.app.finder` does: the credential first, or the run is left to the next one."""
     finder, credential = equip(world, make, side)
     clock = FakeClock(world.time, stop=world.stop_clock)
-    if await wait_for_peer(credential, clock, world.log, tries=FINDER_TRIES) is not GuardStatus.READY:
+    if await wait_for_peer(credential, clock, world.log, tries=MAX_CREDENTIAL_TRIES) is not GuardStatus.READY:
         return False
     await finder.run()
     return True

@@ -104,7 +104,7 @@ class FakeCredential:
             raise CredentialRejectedError("there is no secret")
         return await FakeSts(self._accounts, self._secret.access_key_id, self._identity).user_id()
 
-    async def premises(self) -> str:
+    async def wrong_buckets(self) -> str:
         return ""
 
     async def use(self) -> None:

@@ -159,9 +159,10 @@ class FakeQueue:
             self.broker.delete(message.handle)  # type: ignore[attr-defined]
         await self._delete[1]
 
-    async def extend(self, message: object, seconds: int) -> None:
+    async def extend(self, messages: Sequence[object], seconds: int) -> None:
         await self._extend[0]
-        self.broker.extend(message.handle, seconds)  # type: ignore[attr-defined]
+        for message in messages:
+            self.broker.extend(message.handle, seconds)  # type: ignore[attr-defined]
         await self._extend[1]
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:

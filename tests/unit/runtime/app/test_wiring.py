@@ -6,8 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from dualsync.runtime.app.processes import PeerCredential, copier_of, sweep_of
-from dualsync.runtime.app.wiring import LocalEdges, local_edges, local_options, remote_bucket, remote_options
+from dualsync.runtime.app.finder import sweep_of
+from dualsync.runtime.app.wiring import (
+    LocalEdges,
+    PeerCredential,
+    copier_of,
+    local_edges,
+    local_options,
+    remote_bucket,
+    remote_options,
+)
 from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.aws.secrets_manager import PeerSecret
 from tests.support.builders import Lines, settings

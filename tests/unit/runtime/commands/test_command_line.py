@@ -49,7 +49,7 @@ def test_services_start_without_the_command_line(role: str) -> None:
     code = (
         "import sys, runtime.__main__ as m\n"
         f"code = m.main(['{role}'])\n"
-        "import dualsync.runtime.app.processes\n"
+        "import dualsync.runtime.app.worker\n"
         "bad = [n for n in sys.modules if n.split('.')[0] in ('typer', 'rich', 'click')"
         " or n.startswith(('dualsync.runtime.commands', 'dualsync.runtime.operations'))]\n"
         "sys.exit(repr(bad) if bad else 0)"

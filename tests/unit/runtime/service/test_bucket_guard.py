@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.model.records import PREMISES
-from dualsync.runtime.service.bucket_guard import of_other_buckets
+from dualsync.runtime.service.bucket_guard import check_buckets
 from dualsync.runtime.settings import SideName
 from tests.support.fakes.clock import FakeClock, Time
 from tests.support.fakes.gate import run
@@ -20,7 +20,7 @@ KNOWN = settings(CN, local_account="111111111111", remote_account="222222222222"
 
 
 def ask(ledger: FakeLedger, **changes: Any) -> str:
-    return run(of_other_buckets(ledger, replace(KNOWN, **changes), FakeClock(Time())))
+    return run(check_buckets(ledger, replace(KNOWN, **changes), FakeClock(Time())))
 
 
 def test_the_first_process_writes_down_what_the_ledger_is_about() -> None:

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from dualsync.runtime.errors import FatalError, PermanentError, UnavailableError
-from dualsync.runtime.log import State
+from dualsync.runtime.errors import FatalError, PermanentError, PreconditionFailedError, UnavailableError
+from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.service.consumer import BATCH, RECEIVERS
 from tests.support.consumer_harness import VISIBILITY, ConsumerHarness, play, settle
 
@@ -183,21 +183,59 @@ def test_a_heartbeat_that_fails_beats_again() -> None:
 # -- the end
 
 
-@pytest.mark.parametrize("error", [FatalError("no such table"), ZeroDivisionError("a fault of the program")])
-def test_a_fatal_error_stops_the_worker_after_the_others_are_done(error: Exception) -> None:
+def test_an_exception_in_one_message_leaves_the_process_and_its_other_messages_running() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
-        rig.fails = {"bad": [error]}
-        rig.queue.add("slow", "bad")
+        rig.fails = {
+            "fault": [ZeroDivisionError("a fault of the program")],
+            "refused": [PermanentError("InvalidMessageContents", "the retried message")],
+            "changed": [PreconditionFailedError("412")],
+        }
+        rig.queue.add("slow", "fault", "refused", "changed")
         await settle()
-        rig.queue.close()
+        rig.queue.add("next")
         await settle()
-        assert not rig.task.done()
+        assert rig.done == ["next"]
+        failed = rig.log.of("outcome")
+        assert {line["outcome"] for line in failed} == {Outcome.FAILED}
+        reasons = " ".join(str(line["reason"]) for line in failed)
+        assert "ZeroDivisionError: a fault of the program" in reasons
+        assert "InvalidMessageContents" in reasons
+        assert "consumer_harness.py" in str(failed[0]["where"])
+        assert rig.tries.count("fault") == 1, "left in the queue, for its next receive or the dead-letter queue"
         await rig.finish("slow")
-        assert rig.done == ["slow"]
+        assert not rig.task.done()
 
-    with pytest.raises(type(error), match=str(error)):
-        play(story)
+    play(story)
+
+
+def test_a_fatal_error_in_one_message_closes_the_gate_and_not_the_process() -> None:
+    async def story(rig: ConsumerHarness) -> None:
+        rig.fails = {"a": [FatalError("dynamodb ledger: ResourceNotFoundException")], "b": [FatalError("still so")]}
+        rig.queue.add("a")
+        await settle()
+        rig.queue.empty()
+        await settle()
+        line = rig.log.of("state")[-1]
+        assert line["state"] is State.CIRCUIT_OPEN
+        assert "ResourceNotFoundException" in str(line["reason"])
+        polls = len(rig.queue.limits)
+        rig.queue.add("b", "c", "d")
+        await settle()
+        assert len(rig.queue.limits) == polls
+        await rig.clock.pass_(1)
+        assert rig.queue.limits[polls:] == [1], "one message is tried, and no second one beside it"
+        assert rig.tries == ["a", "b"]
+        await rig.clock.pass_(1)
+        assert rig.done == []
+        await rig.clock.pass_(2)
+        assert rig.done == ["c", "d"]
+        rig.queue.add(*"efghijkl")
+        await rig.clock.pass_(1)
+        assert sorted(rig.done) == list("cdefghijkl")
+        assert rig.states()[-1] is State.RUNNING
+
+    play(story)
 
 
 @pytest.mark.parametrize("error", [FatalError("no such queue"), PermanentError("InvalidParameterValue")])
@@ -227,14 +265,36 @@ def test_a_wrong_setting_found_while_connecting_stops_the_worker() -> None:
         asyncio.run(story())
 
 
-def test_a_heartbeat_with_a_fault_of_the_program_stops_the_worker() -> None:
+def test_an_extension_with_a_fault_of_the_program_is_tried_again() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow")
         rig.queue.extend_error = ZeroDivisionError("a fault of the program")
         await rig.clock.pass_(VISIBILITY / 3)
-        rig.queue.close()
-        await rig.finish("slow")
+        assert "ZeroDivisionError" in str(rig.log.of("heartbeat"))
+        rig.queue.extend_error = None
+        await rig.clock.pass_(VISIBILITY / 3)
+        assert rig.queue.extended == [("slow", VISIBILITY)]
 
-    with pytest.raises(ZeroDivisionError):
-        play(story)
+    play(story)
+
+
+def test_an_extension_that_hangs_delays_no_other_message() -> None:
+    async def story(rig: ConsumerHarness) -> None:
+        bodies = [f"m{i:02}" for i in range(4 * BATCH)]
+        rig.hold(*bodies)
+        rig.queue.add(*bodies)
+        await settle()
+        assert len(rig.running) == len(bodies)
+        rig.queue.hanging = {bodies[0]}
+        for _ in range(3):
+            await rig.clock.pass_(VISIBILITY / 3)
+        others = {body: rig.queue.extended.count((body, VISIBILITY)) for body in bodies[BATCH:]}
+        assert min(others.values()) >= 2, "extended again before its visibility ends"
+        assert "not extended in time" in str(rig.log.of("heartbeat"))
+        rig.queue.hanging = set()
+        await rig.clock.pass_(VISIBILITY / 3)
+        assert (bodies[0], VISIBILITY) in rig.queue.extended
+        await rig.finish(*bodies)
+
+    play(story, concurrency=64)

@@ -10,11 +10,14 @@ from dualsync.runtime.errors import (
     DualSyncError,
     PermanentError,
     PreconditionFailedError,
+    ServiceBlockedError,
     ThrottledError,
     UnavailableError,
 )
-from dualsync.runtime.log import State
-from dualsync.runtime.service.consumer import CIRCUIT_THRESHOLD
+from dualsync.runtime.log import Outcome, State
+from dualsync.runtime.service.circuit_breaker import CIRCUIT_THRESHOLD
+from dualsync.runtime.service.consumer import MAX_REJECTIONS
+from dualsync.runtime.sync.service_health import REFUSED_KEYS
 from tests.support.consumer_harness import VISIBILITY, ConsumerHarness, play, settle
 
 # -- the credential
@@ -69,7 +72,8 @@ def test_a_rejected_credential_spends_no_receive_and_stops_receiving() -> None:
 
 def test_a_credential_that_stays_rejected_is_tried_less_and_less() -> None:
     async def story(rig: ConsumerHarness) -> None:
-        rig.fails = {"a": [CredentialRejectedError("SignatureDoesNotMatch") for _ in range(1000)]}
+        rig.fails = {"a": [CredentialRejectedError("InvalidAccessKeyId") for _ in range(1000)]}
+        rig.probe_error = CredentialRejectedError("InvalidAccessKeyId")
         rig.queue.add("a")
         await settle()
         assert len(rig.tries) <= 3
@@ -79,6 +83,25 @@ def test_a_credential_that_stays_rejected_is_tried_less_and_less() -> None:
         del rig.fails["a"]
         await rig.clock.pass_(61)
         assert rig.done == ["a"]
+
+    play(story)
+
+
+def test_one_message_that_is_rejected_while_the_credential_works_is_left_after_some_tries() -> None:
+    """An object whose headers S3 signs differently: SignatureDoesNotMatch for this object only."""
+
+    async def story(rig: ConsumerHarness) -> None:
+        rig.fails = {"odd": [CredentialRejectedError("SignatureDoesNotMatch") for _ in range(1000)]}
+        rig.queue.add("odd")
+        for number in range(40):
+            rig.queue.add(f"other{number}")
+            await rig.clock.pass_(1)
+        assert rig.tries.count("odd") == MAX_REJECTIONS
+        assert rig.connects <= 1 + MAX_REJECTIONS
+        assert len(rig.done) == 40
+        (line,) = rig.log.of("outcome")
+        assert line["outcome"] is Outcome.FAILED
+        assert "SignatureDoesNotMatch" in str(line["reason"])
 
     play(story)
 
@@ -129,7 +152,8 @@ def test_a_poll_that_fails_is_made_again_after_a_while(error: Exception) -> None
 
 async def open_circuit(rig: ConsumerHarness) -> None:
     """The services stop answering while a poll is under way."""
-    rig.health.failures_in_a_row, rig.health.last_failure = CIRCUIT_THRESHOLD, "s3 PutObject b/k: timed out"
+    for number in range(CIRCUIT_THRESHOLD):
+        rig.health.record_no_answer("s3 PutObject b/k: timed out", f"k{number}")
     rig.queue.add("last")
     await settle()
     assert rig.states()[-1] is State.CIRCUIT_OPEN
@@ -184,5 +208,96 @@ def test_a_probe_that_finds_the_credential_rejected_reads_it_anew() -> None:
         connects = rig.connects
         await rig.clock.pass_(1)
         assert rig.connects == connects + 1
+
+    play(story)
+
+
+def test_one_key_without_an_answer_does_not_open_the_circuit_while_the_services_answer() -> None:
+    async def story(rig: ConsumerHarness) -> None:
+        for _ in range(CIRCUIT_THRESHOLD):
+            rig.health.record_no_answer("500 InternalError", "poison")
+        rig.queue.add("last")
+        await settle()
+        assert rig.probes == [0]
+        assert rig.states() == [State.RUNNING]
+        assert rig.health.failures_in_a_row == 0
+
+    play(story)
+
+
+def test_one_key_without_an_answer_opens_the_circuit_where_the_probe_gets_none_either() -> None:
+    async def story(rig: ConsumerHarness) -> None:
+        rig.probe_error = UnavailableError("no route")
+        for _ in range(CIRCUIT_THRESHOLD):
+            rig.health.record_no_answer("500 InternalError", "poison")
+        rig.queue.add("last")
+        await settle()
+        assert rig.states() == [State.RUNNING, State.CIRCUIT_OPEN]
+        rig.probe_error = None
+        await rig.clock.pass_(1)
+        assert rig.states()[-1] is State.RUNNING
+
+    play(story)
+
+
+# -- a refusal that every key gets
+
+
+def refuse(rig: ConsumerHarness, keys: int) -> None:
+    for number in range(keys):
+        rig.health.record_refusal("s3 PutObject b: NoSuchBucket (404)", f"k{number}")
+
+
+def test_refusals_of_every_key_close_the_gate_until_a_content_is_copied() -> None:
+    async def story(rig: ConsumerHarness) -> None:
+        refuse(rig, REFUSED_KEYS)
+        rig.queue.add("last")
+        await settle()
+        line = rig.log.of("state")[-1]
+        assert line["state"] is State.CIRCUIT_OPEN
+        assert "NoSuchBucket" in str(line["reason"])
+        rig.queue.add("a", "b", "c")
+        rig.hold("a")
+        await rig.clock.pass_(1)
+        assert rig.running == {"a"}
+        refuse(rig, 1)
+        await rig.finish("a")
+        await rig.clock.pass_(1)
+        assert rig.tries[-1] == "a", "refused again: the next try comes later"
+        rig.hold("b")
+        await rig.clock.pass_(1)
+        assert rig.running == {"b"}
+        rig.health.record_answer("b", copied=True)
+        await rig.finish("b")
+        assert rig.done == ["last", "a", "b", "c"]
+        assert rig.states()[-1] is State.RUNNING
+
+    play(story)
+
+
+def test_a_few_refused_keys_do_not_close_the_gate() -> None:
+    async def story(rig: ConsumerHarness) -> None:
+        refuse(rig, REFUSED_KEYS - 1)
+        refuse(rig, REFUSED_KEYS - 1)  # the same keys again
+        rig.queue.add("a")
+        await settle()
+        assert rig.done == ["a"]
+        assert rig.states() == [State.RUNNING]
+
+    play(story)
+
+
+def test_a_probe_that_is_refused_like_every_key_keeps_the_gate_closed() -> None:
+    async def story(rig: ConsumerHarness) -> None:
+        rig.probe_error = ServiceBlockedError("s3 HeadObject b: NoSuchBucket (404)")
+        refuse(rig, REFUSED_KEYS)
+        rig.queue.add("last")
+        await settle()
+        rig.queue.add("a")
+        await rig.clock.pass_(600)
+        assert rig.done == ["last"]
+        rig.probe_error = None
+        await rig.clock.pass_(60)
+        assert rig.done == ["last", "a"]
 
     play(story)

@@ -10,7 +10,7 @@ import pytest
 from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.model.records import HELD_DELETION, WORKER, WORKER_STALE_SECONDS, Record, is_alive
 from dualsync.runtime.service import latency_histogram
-from dualsync.runtime.service.heartbeat import LOG_INTERVAL_SECONDS, TICK, WINDOW, HeartbeatLog
+from dualsync.runtime.service.heartbeat import LOG_INTERVAL_SECONDS, TICK_SECONDS, WINDOW_SECONDS, HeartbeatLog
 from tests.support.fakes.clock import FakeClock, Time
 from tests.support.fakes.ledger import FakeLedger
 from tests.unit.runtime.service.test_operator_controls import Lines
@@ -63,12 +63,12 @@ def test_lags_are_of_the_last_minutes() -> None:
     time = Time()
     v = vitals(time)
     v.line("INFO", "outcome", outcome=Outcome.COPIED, lag_seconds=1.0)
-    time.now += WINDOW
+    time.now += WINDOW_SECONDS
     v.line("INFO", "outcome", outcome=Outcome.COPIED, lag_seconds=1.0)
     assert sum(data(v)["put_lags"].values()) == 2
-    time.now += WINDOW
+    time.now += WINDOW_SECONDS
     assert sum(data(v)["put_lags"].values()) == 1
-    time.now += 2 * WINDOW
+    time.now += 2 * WINDOW_SECONDS
     assert data(v)["put_lags"] == {}
     assert data(v)["total"] == {"copied": 2}
 
@@ -102,7 +102,7 @@ def test_alive_until_it_says_otherwise_or_nothing() -> None:
     assert is_alive(record, time.now + WORKER_STALE_SECONDS)
     assert not is_alive(record, time.now + WORKER_STALE_SECONDS + 1)
     assert record.expires > record.time
-    asyncio.run(v.farewell(ledger))
+    asyncio.run(v.write_last(ledger))
     assert not is_alive(ledger.table.records[WORKER, "w1"], time.now)
 
 
@@ -119,7 +119,7 @@ def test_once_a_minute_the_state_is_told_with_what_is_held() -> None:
         with pytest.raises(Enough):
             await beating
 
-    beats = int(LOG_INTERVAL_SECONDS / TICK) + 1
+    beats = int(LOG_INTERVAL_SECONDS / TICK_SECONDS) + 1
     asyncio.run(story(beats))
     ledger.table.records[HELD_DELETION, "held"] = Record(HELD_DELETION, "held", int(time.now), data={"count": 12})
     asyncio.run(story(beats))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.log import State
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes
 from dualsync.runtime.model.records import CONTROL, WORKER_STALE_SECONDS, Record
+from dualsync.runtime.service.circuit_breaker import CircuitBreaker
 from dualsync.runtime.service.consumer import Consumer
 from dualsync.runtime.service.heartbeat import HeartbeatLog
 from dualsync.runtime.service.operator_controls import OperatorControls, Orders, read_orders
@@ -77,11 +78,10 @@ def test_without_a_ledger_the_last_orders_stand() -> None:
     class Broken(FakeLedger):
         broken = False
 
-        async def records(self, kind: str) -> AsyncIterator[Record]:
+        async def get_record(self, kind: str, id: str) -> Record | None:
             if self.broken:
                 raise UnavailableError("dynamodb: no answer")
-            async for record in super().records(kind):
-                yield record
+            return await super().get_record(kind, id)
 
     ledger, time, log = Broken(), Time(), Lines()
 
@@ -105,7 +105,7 @@ def test_workers_share_a_limit() -> None:
 
     async def story() -> None:
         for name in ("a", "b", "gone"):
-            await HeartbeatLog(Lines(), clock, name).tell(ledger)
+            await HeartbeatLog(Lines(), clock, name).write(ledger)
             if name == "gone":
                 record = ledger.table.records["worker", "gone"]
                 ledger.table.records["worker", "gone"] = Record(
@@ -213,14 +213,15 @@ def test_a_paused_loop_receives_nothing() -> None:
         async def ready() -> bool:
             return True
 
+        health = ServiceHealth()
         loop = Consumer(
             queue=queue,
             clock=Slow(),
             log=log,
             process=nothing,
             connect=ready,
-            probe=nothing,
-            health=ServiceHealth(),
+            circuit=CircuitBreaker(health, nothing, Slow(), log),
+            health=health,
             concurrency=4,
             visibility_seconds=30,
             gate=ear,

@@ -16,7 +16,7 @@ from dualsync.runtime.errors import (
     UnavailableError,
 )
 from dualsync.runtime.log import State
-from dualsync.runtime.service.peer_credential import GuardStatus, inspect, wait_for_peer
+from dualsync.runtime.service.peer_credential import GuardStatus, check_credential, wait_for_peer
 from tests.support.builders import Lines
 from tests.support.fakes.gate import run
 
@@ -40,7 +40,7 @@ class Credential:
     async def user_id_real(self) -> str:
         return self._say(1) or ""
 
-    async def premises(self) -> str:
+    async def wrong_buckets(self) -> str:
         return self.wrong
 
     async def use(self) -> None:
@@ -79,14 +79,14 @@ MISSING: tuple[Said, Said] = (None, None)
         (PEER, ThrottledError("slow down"), GuardStatus.NOT_YET, "slow down"),
         (PEER, PermanentError("RegionDisabled", "sts"), GuardStatus.NOT_YET, "RegionDisabled"),
         ("", PEER, GuardStatus.REFUSED, "names no user_id"),
-        (PEER, STRANGER, GuardStatus.REFUSED, f"promises user {PEER}, but its key belongs to {STRANGER}"),
+        (PEER, STRANGER, GuardStatus.REFUSED, f"promises user '{PEER}', but its key belongs to '{STRANGER}'"),
         (PEER, f"{PEER}:session", GuardStatus.REFUSED, "belongs to"),
         (PEER, "", GuardStatus.REFUSED, "belongs to"),
     ],
 )
 def test_what_the_guard_says(promised: Said, real: Said, verdict: GuardStatus, reason: str) -> None:
-    answer = run(inspect(Credential([(promised, real)])))
-    assert answer.verdict is verdict
+    answer = run(check_credential(Credential([(promised, real)])))
+    assert answer.status is verdict
     assert reason in answer.reason
 
 
@@ -133,7 +133,7 @@ def test_what_only_a_person_can_mend_ends_the_waiting() -> None:
 
 def test_the_wrong_buckets_are_refused_and_only_a_proven_key_asks() -> None:
     wrong = Credential([READY], wrong="bucket b is not account 2's")
-    answer = run(inspect(wrong))
-    assert (answer.verdict, answer.reason) == (GuardStatus.REFUSED, "bucket b is not account 2's")
+    answer = run(check_credential(wrong))
+    assert (answer.status, answer.reason) == (GuardStatus.REFUSED, "bucket b is not account 2's")
     stranger = Credential([(PEER, STRANGER)], wrong="never asked")
-    assert "belongs to" in run(inspect(stranger)).reason
+    assert "belongs to" in run(check_credential(stranger)).reason

@@ -20,8 +20,8 @@ from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.service.prefix_list import (
     MAX_LIST_BYTES,
+    MISSING_LIST_POLL_SECONDS,
     PREFIX_LIST_POLL_SECONDS,
-    SOON,
     PrefixList,
     PrefixListWatcher,
     parse,
@@ -173,7 +173,7 @@ def test_it_looks_again_by_and_by_and_sooner_while_there_is_none() -> None:
             await watched.watch()
 
     run(story())
-    assert clock.slept == [SOON, PREFIX_LIST_POLL_SECONDS, PREFIX_LIST_POLL_SECONDS]
+    assert clock.slept == [MISSING_LIST_POLL_SECONDS, PREFIX_LIST_POLL_SECONDS, PREFIX_LIST_POLL_SECONDS]
 
 
 # -- the worker

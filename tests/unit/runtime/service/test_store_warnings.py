@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dualsync.runtime.service.store_warnings import STORE_POLL_SECONDS, tell, tell_of_archives
+from dualsync.runtime.service.store_warnings import STORE_POLL_SECONDS, warn_of_archives, watch_stores
 from tests.support.builders import Lines
 from tests.support.fakes.clock import FakeClock, Time
 from tests.support.fakes.gate import run
@@ -28,7 +28,7 @@ def test_a_store_without_conditional_writes_is_named_once() -> None:
             here.unconditional = len(said) >= 3
 
     start = time.now
-    run(tell({"local": here, "remote": there}, Clock(time), log))
+    run(watch_stores({"local": here, "remote": there}, Clock(time), log))
     assert [(at - start, names) for at, names in said] == [
         (0, []),
         (STORE_POLL_SECONDS, []),
@@ -48,7 +48,7 @@ def test_a_kind_of_checksums_that_a_store_refuses_is_named_once() -> None:
             there.unchecked |= {"sha1", "crc32"} if len(seen) >= 2 else {"sha1"}
             here.unconditional = there.unconditional = len(seen) == 4
 
-    run(tell({"local": here, "remote": there}, Clock(time), log))
+    run(watch_stores({"local": here, "remote": there}, Clock(time), log))
     assert seen == [0, 1, 2, 2, 4]
     assert [str(fields["reason"]).split(":")[0] for fields in log.of("store")[:2]] == [
         "refuses checksums of the kind sha1",
@@ -64,7 +64,7 @@ class Listing:
 def test_a_store_that_refused_to_tell_what_is_archived_is_named() -> None:
     log = Lines()
     listings = {"local": Listing(False), "remote": Listing(True)}
-    tell_of_archives(listings, log)
+    warn_of_archives(listings, log)
     [said] = log.of("store")
     assert said["store"] == "remote"
     assert "archived" in str(said["reason"])

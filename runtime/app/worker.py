@@ -1,0 +1,117 @@
+"""The worker's process, built from its settings."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+
+from dualsync.runtime.app.wiring import LocalEdges, PeerCredential, copier_of, local_edges, process_name
+from dualsync.runtime.errors import CredentialRejectedError, UnavailableError
+from dualsync.runtime.log import JsonLog, State
+from dualsync.runtime.messages.parser import Principals
+from dualsync.runtime.service.circuit_breaker import CircuitBreaker
+from dualsync.runtime.service.consumer import Consumer
+from dualsync.runtime.service.heartbeat import HeartbeatLog
+from dualsync.runtime.service.key_locks import KeyLocks
+from dualsync.runtime.service.operator_controls import OperatorControls
+from dualsync.runtime.service.peer_credential import GuardStatus, wait_for_peer
+from dualsync.runtime.service.prefix_list import PrefixList, PrefixListWatcher
+from dualsync.runtime.service.receive_gate import ReceiveGates
+from dualsync.runtime.service.store_warnings import watch_stores
+from dualsync.runtime.service.systemd_watchdog import feed_watchdog
+from dualsync.runtime.settings import Settings
+from dualsync.runtime.sync.context import SyncContext
+from dualsync.runtime.sync.fleet_upload import PART_REQUESTS_AT_ONCE
+from dualsync.runtime.sync.handler import MessageHandler
+from dualsync.runtime.sync.service_health import ServiceHealth, probe
+from dualsync.runtime.transfer.throttle import Throttle, ThrottledBucket
+
+OWN_ROLE_PAUSES = (1, 2, 4, 8, 16)
+"""Seconds between the tries to read this worker's own identity."""
+
+
+async def work(settings: Settings) -> None:
+    """Run a worker until SIGTERM or SIGINT, then drain. Raises `FatalError` for what only an operator can fix."""
+    edges = local_edges(settings)
+    plain = JsonLog(sys.stdout, settings.log_level, pair=settings.pair, side=settings.side)
+    # Once, so that an operator sees what a machine really runs with; no setting is a secret.
+    plain.line("INFO", "started", settings=settings.to_environment())
+    log = HeartbeatLog(plain, edges.clock, process_name())
+    credential = PeerCredential(settings, edges)
+    health = ServiceHealth()
+    throttle = Throttle(edges.clock)
+    controls = OperatorControls(edges.ledger, edges.clock, plain, throttle)
+    listed = PrefixListWatcher(PrefixList(edges.whole, settings.prefix_list_file), edges.clock, plain)
+    context = SyncContext(
+        settings=settings,
+        clock=edges.clock,
+        local=edges.bucket,
+        remote=ThrottledBucket(credential.bucket, throttle),
+        ledger=edges.ledger,
+        queue=edges.queue,
+        copier=copier_of(settings, edges),
+        principals=Principals(frozenset(settings.own_user_ids), await _own_role(edges)),
+        log=log,
+    )
+
+    async def connect() -> bool:
+        ready = await wait_for_peer(credential, edges.clock, log) is GuardStatus.READY
+        log.guard = credential.user_id
+        if ready and log.state in (State.WAITING_FOR_PEER, State.GUARD_REFUSED):
+            log.line("INFO", "state", state=State.RUNNING)
+        return ready
+
+    handler = MessageHandler(
+        context,
+        health=health,
+        locks=KeyLocks(),
+        covers=listed.covers,
+        part_slots=asyncio.Semaphore(PART_REQUESTS_AT_ONCE),
+    )
+    consumer = Consumer(
+        queue=edges.queue,
+        clock=edges.clock,
+        log=log,
+        process=handler.process,
+        connect=connect,
+        circuit=CircuitBreaker(health, lambda: probe(edges.bucket, credential.bucket, edges.ledger), edges.clock, log),
+        health=health,
+        concurrency=settings.worker_concurrency,
+        visibility_seconds=settings.visibility_seconds,
+        gate=ReceiveGates([controls, listed]),
+    )
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, consumer.stop)
+    # Workers that share the direction's limits count each other by their records: write this one's before the first
+    # share is taken.
+    await log.write(edges.ledger)
+    await asyncio.gather(controls.poll(), listed.poll())
+    beside = [
+        asyncio.create_task(controls.watch()),
+        asyncio.create_task(listed.watch()),
+        asyncio.create_task(log.beat(edges.ledger, lambda: consumer.in_flight)),
+        asyncio.create_task(feed_watchdog(os.environ, edges.clock)),
+        asyncio.create_task(watch_stores({"local": edges.bucket, "remote": credential.bucket}, edges.clock, log)),
+    ]
+    # Objects made at the start live until the end. A collection that visits them takes 70 ms in which nothing moves.
+    gc.freeze()
+    try:
+        await consumer.run()
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await log.write_last(edges.ledger, sys.exception())
+
+
+async def _own_role(edges: LocalEdges) -> str:
+    """Return the id by which events of the local bucket name this worker's own writes."""
+    for pause in OWN_ROLE_PAUSES:
+        try:
+            return (await edges.identity.user_id()).split(":", 1)[0]
+        except (UnavailableError, CredentialRejectedError):
+            await edges.clock.sleep(pause)
+    return (await edges.identity.user_id()).split(":", 1)[0]
