@@ -1,4 +1,4 @@
-"""boto3 from an event loop: each call in a thread, its errors translated, time-outs and retries bounded."""
+"""Call boto3 from an event loop: each call in a thread, with translated errors, bounded time-outs and retries."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
+from dualsync.runtime import __version__
 from dualsync.runtime.aws.errors import translate
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 LONG_POLL_SECONDS = 20
-"""SQS's longest wait; a read time-out must be longer."""
+"""SQS's longest wait; a read time-out has to be longer."""
 
 
 def client_config(connections: int, style: Literal["auto", "path"] = "auto") -> Config:
-    """botocore's settings for every client of ours: few attempts, since the worker itself retries by message."""
+    """Return botocore's settings for every client: few attempts, since the worker itself retries per message."""
     return Config(
         connect_timeout=5,
         read_timeout=LONG_POLL_SECONDS + 40,
         max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": 3},
         s3={"addressing_style": style},
-        user_agent_extra="dualsync",
+        user_agent_extra=f"dualsync/{__version__}",
     )
 
 
@@ -47,14 +48,14 @@ class Threads:
     async def ask_raw(
         self, service: str, target: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """`call` with every error translated but a service's own answer, which comes as botocore's `ClientError`."""
+        """Do `call` and translate every error except a service's own answer, which is botocore's `ClientError`."""
         try:
             return await self.call(function, *args, **kwargs)
         except (BotoCoreError, HTTPError, OSError) as error:
             raise translate(error, service, target) from None
 
     async def ask(self, service: str, target: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """`call` with all errors translated to `dualsync.runtime.errors`."""
+        """Do `call` and translate all errors to `dualsync.runtime.errors`."""
         try:
             return await self.ask_raw(service, target, function, *args, **kwargs)
         except ClientError as error:
@@ -65,5 +66,5 @@ class Threads:
 
 
 def arguments(**given: Any) -> dict[str, Any]:
-    """Only those arguments that have a value: boto3 sends empty ones as they are."""
+    """Return the arguments that have a value: boto3 sends empty ones as they are."""
     return {name: value for name, value in given.items() if value not in ("", None)}

@@ -4,38 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
-from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
 from dualsync.runtime.errors import CredentialRejectedError
 
-_KEPT_SECONDS = 60.0
+REFRESH_SECONDS = 60.0
+"""How long a key that was found is used before the SDK is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """An access key, with a session token where it is temporary."""
+    """An access key."""
 
     access_key_id: str
+    """Public half of the key."""
     secret_access_key: str = field(repr=False)
+    """Secret half of the key."""
     token: str = field(default="", repr=False)
+    """Session token of a temporary key, else empty."""
 
 
 class Credentials(Protocol):
-    """Where a caller's key comes from."""
+    """The source of a client's key."""
 
     async def get(self) -> Credential:
-        """The key to use now. Raises `CredentialRejectedError` when there is none."""
+        """Return the key to use now. Raises `CredentialRejectedError` when there is none."""
 
     async def renew(self) -> bool:
-        """The key was refused: look for another one; false if there is no other."""
+        """Look for another key after this one was refused; return False if there is no other."""
 
 
 class FixedCredentials:
-    """One key that is what it is."""
+    """One key that never changes."""
 
     def __init__(self, credential: Credential) -> None:
         self._credential = credential
@@ -48,29 +54,74 @@ class FixedCredentials:
 
 
 class MachineCredentials:
-    """The SDK's chain: environment, profile, container, instance role. Refreshing may block, so it has a thread."""
+    """The SDK's chain: environment, profile, container, instance role.
 
-    def __init__(self, session: Session) -> None:
+    The SDK may block for many seconds when the metadata service does not answer. So it is asked in a thread of its own
+    (the event loop's own threads resolve host names), by one request at a time, and a key that is still valid stays in
+    use meanwhile and when the SDK fails.
+    """
+
+    def __init__(self, session: Session, clock: Callable[[], float] = time.time) -> None:
         self._session = session
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="credentials")
         self._kept: Credential | None = None
-        self._until = 0.0
+        self._expires = float("inf")
+        self._stale_from = 0.0
+        self._finding: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def get(self) -> Credential:
-        if self._kept is None or time.monotonic() > self._until:
-            self._kept = await asyncio.to_thread(self._find)
-            self._until = time.monotonic() + _KEPT_SECONDS
+        now = self._clock()
+        if self._kept is None or now >= self._expires:
+            await self._refresh()
+        elif now >= self._stale_from:
+            self._begin()
+        if self._kept is None:
+            raise CredentialRejectedError("this machine has no AWS credential: give it a role, a profile or variables")
         return self._kept
 
     async def renew(self) -> bool:
-        before, self._kept = self._kept, None
-        return await self.get() != before
-
-    def _find(self) -> Credential:
+        before = self._kept
         try:
-            found = self._session.get_credentials()
-            frozen = found.get_frozen_credentials() if found else None
-        except BotoCoreError as error:
+            await self._refresh()
+        except CredentialRejectedError:
+            return False
+        return self._kept != before
+
+    async def _refresh(self) -> None:
+        await asyncio.shield(self._begin())
+
+    def _begin(self) -> asyncio.Task[None]:
+        """Return the one search under way, or start it."""
+        loop = asyncio.get_running_loop()
+        if self._finding is None or self._finding.done() or self._loop is not loop:
+            self._loop = loop
+            self._finding = loop.create_task(self._find())
+            self._finding.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._finding
+
+    async def _find(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            found, expires = await loop.run_in_executor(self._thread, _ask, self._session)
+        except Exception as error:  # the SDK raises plain RuntimeErrors as well
+            now = self._clock()
+            self._stale_from = now + REFRESH_SECONDS
+            if self._kept is not None and now < self._expires:
+                return
             raise CredentialRejectedError(f"this machine's credential: {type(error).__name__}") from None
-        if frozen is None or not frozen.access_key or not frozen.secret_key:
-            raise CredentialRejectedError("this machine has no AWS credential: give it a role, a profile or variables")
-        return Credential(frozen.access_key, frozen.secret_key, frozen.token or "")
+        self._kept, self._expires = found, expires
+        self._stale_from = self._clock() + REFRESH_SECONDS
+
+
+def _ask(session: Session) -> tuple[Credential | None, float]:
+    """Return the key that the SDK finds, and when it expires in seconds since the epoch."""
+    found = session.get_credentials()
+    frozen = found.get_frozen_credentials() if found else None
+    if frozen is None or not frozen.access_key or not frozen.secret_key:
+        return None, float("inf")
+    # botocore has no public name for it; without one the key is used until the SDK finds another.
+    expires = getattr(found, "_expiry_time", None)
+    until = expires.timestamp() if isinstance(expires, datetime) else float("inf")
+    return Credential(frozen.access_key, frozen.secret_key, frozen.token or ""), until

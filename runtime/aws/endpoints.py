@@ -1,11 +1,13 @@
-"""Callers of AWS's services with one credential: endpoints as the AWS SDK would choose them."""
+"""Clients of AWS's services with one credential, at the endpoints that the AWS SDK would choose."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import BotoCoreError
+from botocore.regions import EndpointResolver
 from botocore.session import Session
 
 from dualsync.runtime.aws.credentials import Credentials, MachineCredentials
@@ -13,37 +15,56 @@ from dualsync.runtime.aws.http.client import ServiceClient
 from dualsync.runtime.aws.http.pool import Endpoint, Pool
 from dualsync.runtime.errors import FatalError
 
+_FLAGS = {"use_fips_endpoint": "AWS_USE_FIPS_ENDPOINT", "use_dualstack_endpoint": "AWS_USE_DUALSTACK_ENDPOINT"}
+
 
 class Network:
-    """One region, one credential. Endpoints: the given one, else the SDK's variables and profile
-    (`AWS_ENDPOINT_URL_SQS`, `AWS_ENDPOINT_URL`, `endpoint_url`), else the region's own with its partition's suffix.
+    """One region and one credential.
+
+    An endpoint is the given one; else, with the machine's own credential, that of the SDK's variables and profile
+    (`AWS_ENDPOINT_URL_SQS`, `AWS_ENDPOINT_URL`, `endpoint_url`); else the region's own. The variables describe this
+    side's account, so they never redirect a client that has another credential, which is the peer's.
+    `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT` are rules of this machine and hold for both.
     """
 
     def __init__(self, region: str, credentials: Credentials | None = None, session: Session | None = None) -> None:
         self._session = session or Session()
         self._region = region
+        self._own = credentials is None
+        self._clients: list[ServiceClient] = []
         self.credentials = credentials or MachineCredentials(self._session)
 
     def caller(self, service: str, endpoint: str = "") -> ServiceClient:
-        """Of a service named as in signatures (`sqs`, `dynamodb`, `sts`, `secretsmanager`)."""
+        """Return a client of a service named as in signatures (`sqs`, `dynamodb`, `sts`, `secretsmanager`)."""
         url = endpoint or self._configured(service) or f"https://{self._hostname(service)}"
-        return self._caller(service, Endpoint.of(url))
+        return self._client(service, Endpoint.of(url))
 
     def s3(self, bucket: str, endpoint: str = "", *, spare: int = 0) -> tuple[ServiceClient, bool]:
-        """A caller for one bucket, and whether the bucket goes into the path: at given endpoints, and where its dots
-        would not fit the certificate."""
+        """Return a client for one bucket, and whether the bucket's name goes into the path.
+
+        It does at given endpoints, and where its dots would not fit the certificate.
+        """
         url = endpoint or self._configured("s3")
         if url:
-            return self._caller("s3", Endpoint.of(url), spare), True
+            return self._client("s3", Endpoint.of(url), spare), True
         hostname = self._hostname("s3")
         if "." in bucket:
-            return self._caller("s3", Endpoint.of(f"https://{hostname}"), spare), True
-        return self._caller("s3", Endpoint.of(f"https://{bucket}.{hostname}"), spare), False
+            return self._client("s3", Endpoint.of(f"https://{hostname}"), spare), True
+        return self._client("s3", Endpoint.of(f"https://{bucket}.{hostname}"), spare), False
 
-    def _caller(self, service: str, endpoint: Endpoint, spare: int = 0) -> ServiceClient:
-        return ServiceClient(Pool(endpoint, spare=spare), service, self._region, self.credentials)
+    def close(self) -> None:
+        """Close the connections of every client made here."""
+        for client in self._clients:
+            client.pool.close()
+
+    def _client(self, service: str, endpoint: Endpoint, spare: int = 0) -> ServiceClient:
+        client = ServiceClient(Pool(endpoint, spare=spare), service, self._region, self.credentials)
+        self._clients.append(client)
+        return client
 
     def _configured(self, service: str) -> str:
+        if not self._own or self._flag("ignore_configured_endpoint_urls"):
+            return ""
         try:
             provider = ConfiguredEndpointProvider(
                 full_config=self._session.full_config,
@@ -54,8 +75,32 @@ class Network:
         except BotoCoreError as error:
             raise FatalError(f"the AWS profile can't be read: {error}") from None
 
+    def _flag(self, name: str) -> bool:
+        value: Any = self._session.get_config_variable(name)
+        return value is True or str(value).lower() == "true"
+
     def _hostname(self, service: str) -> str:
-        for partition in self._session.get_data("endpoints")["partitions"]:
+        data = self._session.get_data("endpoints")
+        for partition in data["partitions"]:
             if self._region in partition["regions"] or re.fullmatch(partition["regionRegex"], self._region):
+                wanted = [flag for flag in _FLAGS if self._flag(flag)]
+                if wanted:
+                    return self._variant(data, service, partition["partition"], wanted)
                 return f"{service}.{self._region}.{partition['dnsSuffix']}"
-        raise FatalError(f"region {self._region!r} is in no partition of AWS: mend the region's name")
+        raise FatalError(f"region {self._region!r} is in no partition of AWS: correct the region's name")
+
+    def _variant(self, data: Any, service: str, partition: str, wanted: list[str]) -> str:
+        """Return the FIPS or dual-stack endpoint, from the SDK's own list of endpoints."""
+        names = " and ".join(_FLAGS[flag] for flag in wanted)
+        refusal = f"{names}: no such endpoint of {service} in {self._region}; unset it, or name the endpoint itself"
+        if "use_fips_endpoint" in wanted and partition == "aws-cn":
+            raise FatalError(refusal)  # the list has a pattern there, but no host ("FIPS endpoints by service", AWS)
+        try:
+            found = EndpointResolver(data).construct_endpoint(
+                service, self._region, partition, **dict.fromkeys(wanted, True)
+            )
+        except BotoCoreError:
+            found = None
+        if not found or not found.get("hostname"):
+            raise FatalError(refusal)
+        return str(found["hostname"])

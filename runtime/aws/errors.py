@@ -1,8 +1,8 @@
-"""Vendors' errors become those of `dualsync.runtime.errors` here and nowhere else, by error code, not by status.
+"""Translate vendors' errors to those of `dualsync.runtime.errors`, by error code, not by status.
 
 A status says too little: S3 answers 403 for a wrong key, a denied action, an archived object, a skewed clock and a
-denied KMS key alike (Amazon S3 API reference, "Error responses"). So a status alone is asked only of codes that no
-table knows, and 403 never means that an object has gone.
+denied KMS key alike (Amazon S3 API reference, "Error responses"). So the status decides only for codes that are in
+no table, and 403 never means that an object is gone.
 """
 
 from __future__ import annotations
@@ -31,22 +31,52 @@ from dualsync.runtime.errors import (
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A call that a service answered with an error. `code` may be a bare status where there was no body (HEAD)."""
+    """A call that a service answered with an error."""
 
     service: str
+    """Name of the service, as in signatures."""
     operation: str
+    """Name of the API's operation."""
     target: str
+    """What the call was about: bucket and key, table and key, queue."""
     code: str
+    """The service's error code; the status where there was no body (HEAD)."""
     status: int
+    """HTTP status."""
     message: str = ""
+    """The service's text."""
+    request_id: str = ""
+    """What AWS Support asks for (`request_id`)."""
 
     def __str__(self) -> str:
         text = f"{self.service} {self.operation} {self.target}: {self.code} ({self.status})"
-        return f"{text}: {' '.join(self.message.split())[:200]}" if self.message else text
+        message = shortened(" ".join(self.message.split()))
+        text = f"{text}: {message}" if message else text
+        return f"{text} ({self.request_id})" if self.request_id else text
+
+
+MESSAGE_LENGTH = 1000
+"""Most characters of a service's text in an error."""
+
+
+def shortened(text: str) -> str:
+    """Cut the middle out of a long text: IAM's texts name the principal first and the reason last."""
+    if len(text) <= MESSAGE_LENGTH:
+        return text
+    return f"{text[: MESSAGE_LENGTH // 2]} … {text[-(MESSAGE_LENGTH // 2) :]}"
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """Return the ids by which AWS Support finds a request; empty if the answer has none.
+
+    Source: "Getting Amazon S3 request IDs for AWS Support", Amazon S3 User Guide.
+    """
+    ids = [headers.get(name, "") for name in ("x-amz-request-id", "x-amzn-requestid", "x-amz-id-2")]
+    return " ".join(f"{name} {value}" for name, value in zip(("request", "request", "host"), ids, strict=True) if value)
 
 
 MISSING_OBJECT = frozenset({"NoSuchKey", "NoSuchVersion"})
-"""S3's codes for an object (or version) that is not there. A bucket that is not there is another matter."""
+"""S3's codes for an object (or version) that does not exist. A bucket that does not exist is another error."""
 
 Kind = type[DualSyncError]
 
@@ -113,15 +143,15 @@ CODES: Mapping[str, Kind] = MappingProxyType(
         for code in codes.split()
     }
 )
-"""What every known code asks of the caller."""
+"""The error that each known code becomes."""
 
 OWN_CODES: Mapping[str, Kind] = MappingProxyType(dict.fromkeys(_OWN_DENIED.split(), RetryableError))
-"""Codes that mean something else from this side's own queue, table and secret: a role that is denied (or whose
-permissions have not arrived yet) is no fault of any message, so none may be buried for it."""
+"""Codes with another meaning from this side's own queue, table and secret. A role that is denied, or whose permissions
+have not arrived yet, is no fault of any message, so no message may go to the dead-letter queue for it."""
 
 
 def error_of(refusal: Refusal) -> DualSyncError:
-    """The error that says what the caller should do about `refusal`. Unknown codes fall back on the status."""
+    """Return the error that names what the caller should do. Unknown codes are decided by the status."""
     kind = None if refusal.service == "s3" else OWN_CODES.get(refusal.code)
     kind = kind or CODES.get(refusal.code)
     if kind is None and refusal.code.startswith("KMS."):
@@ -136,7 +166,7 @@ def error_of(refusal: Refusal) -> DualSyncError:
 def _by_status(status: int) -> Kind:
     if status == 429:
         return ThrottledError
-    if status >= 500 or status in (307, 408):
+    if status >= 500 or status in (302, 303, 307, 308, 407, 408):  # a captive or refusing proxy answers some of them
         return UnavailableError
     if status == 409:
         return ConcurrentWriteError
@@ -146,17 +176,18 @@ def _by_status(status: int) -> Kind:
 
 
 def refusal_of(error: vendor.ClientError, service: str, target: str) -> Refusal:
-    """botocore's error as data."""
+    """Return botocore's error as a `Refusal`."""
     answer = error.response
     details = answer.get("Error", {})
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     code = str(details.get("Code") or status)
-    return Refusal(service, error.operation_name, target, code, status, str(details.get("Message") or ""))
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    message = str(details.get("Message") or "")
+    return Refusal(service, error.operation_name, target, code, status, message, request_id(headers))
 
 
 def translate(error: Exception, service: str, target: str) -> DualSyncError:
-    """Any error of boto3 as one of ours. Unknown exceptions come back as `UnavailableError`: their effect is
-    unknown."""
+    """Return any error of boto3 as one of ours. Unknown ones become `UnavailableError`, as their effect is unknown."""
     if isinstance(error, DualSyncError):
         return error
     if isinstance(error, vendor.ClientError):
@@ -173,5 +204,5 @@ def translate(error: Exception, service: str, target: str) -> DualSyncError:
     ):
         return CredentialRejectedError(text)
     if isinstance(error, vendor.ParamValidationError):
-        return PermanentError("InvalidArgument", f"{text}: {' '.join(str(error).split())[:200]}")
-    return UnavailableError(f"{text}: {' '.join(str(error).split())[:200]}")
+        return PermanentError("InvalidArgument", f"{text}: {shortened(' '.join(str(error).split()))}")
+    return UnavailableError(f"{text}: {shortened(' '.join(str(error).split()))}")

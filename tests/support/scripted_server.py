@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 
 from dualsync.runtime.aws.credentials import Credential, Credentials, FixedCredentials
 from dualsync.runtime.aws.http.client import ServiceClient
@@ -54,7 +55,7 @@ class Script:
         self._writers.append(writer)
         try:
             while True:
-                answer = self._answer(await _request(reader))
+                answer = self._answer(await _request(reader, writer))
                 if answer == CLOSE:
                     return
                 writer.write(answer)
@@ -72,13 +73,20 @@ class Script:
         return answer(asked) if callable(answer) else answer
 
 
-async def _request(reader: asyncio.StreamReader) -> Asked:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked:
+    asked = _parse_head(await reader.readuntil(b"\r\n\r\n"))
+    if "expect" in asked.headers:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return replace(asked, body=await reader.readexactly(int(asked.headers.get("content-length", 0))))
+
+
+def _parse_head(raw: bytes) -> Asked:
+    head = raw.decode("latin-1").split("\r\n")
     method, path, _ = head[0].split(" ")
     headers = {
         name.lower(): value.strip(" \t") for name, _, value in (line.partition(":") for line in head[1:] if line)
     }
-    return Asked(method, path, headers, await reader.readexactly(int(headers.get("content-length", 0))))
+    return Asked(method, path, headers, b"")
 
 
 @asynccontextmanager
@@ -109,3 +117,45 @@ def chunked(*chunks: bytes, status: int = 200) -> bytes:
 def error(status: int, code: str, message: str = "Something.") -> bytes:
     """An error as S3 says it."""
     return answer(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode())
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serve each connection with `handler`, for servers that misbehave; the server's URL."""
+
+    tasks = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.current_task())
+        try:
+            await handler(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError, ssl.SSLError):
+            pass
+        finally:
+            writer.close()
+            with suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
+    finally:
+        server.close()
+        for task in tasks:
+            if task is not None and not task.done():
+                task.cancel()
+        await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+
+
+def client_of(url: str, service: str = "s3", *, spare: int = 0) -> ServiceClient:
+    """Return a client of the service at `url`."""
+    return ServiceClient(Pool(Endpoint.of(url), spare=spare), service, "us-west-2", KEY)
+
+
+async def read_head(reader: asyncio.StreamReader) -> Asked:
+    """Read a request's head, and leave its body."""
+    return _parse_head(await reader.readuntil(b"\r\n\r\n"))

@@ -1,4 +1,4 @@
-"""How many requests at a time a service bears: found out as TCP does, by growing until it says no."""
+"""Adaptive limits of one service: requests at a time (AIMD, as in TCP), and per second once it has throttled."""
 
 from __future__ import annotations
 
@@ -6,13 +6,32 @@ import asyncio
 from collections import deque
 
 FIRST, MOST = 16, 1024
+"""Requests at a time: at the start, and at most."""
+
 CALM_SECONDS = 1.0
-"""Refusals within so long after one are of the same moment: they count once."""
+"""Refusals within this time after one count as the same refusal."""
+
+RATE_CUT = 0.7
+"""Factor by which a refusal cuts the rate (as the SDKs' adaptive retry mode does)."""
+
+RATE_GROWTH = 0.4
+"""Scale of the cubic growth of the rate after a cut (the same mode's constant)."""
+
+LEAST_RATE, FIRST_RATE = 2.0, 16.0
+"""Requests per second that are always allowed, and those that the first cut starts from at least."""
+
+MEASURE_SECONDS = 1.0
+"""Length of the intervals over which the rate of accepted requests is measured."""
 
 
 class AdaptiveConcurrency:
-    """A window of requests under way. Each answer widens it by one, until the first refusal (503, SlowDown); that
-    halves it, and from then on it takes a whole window of answers to widen it by one."""
+    """A window of requests under way, and a rate at which they may begin.
+
+    Each answer widens the window by one until the first refusal (SlowDown, ProvisionedThroughputExceeded); that halves
+    it, and from then on a whole window of answers widens it by one. A window cannot be narrower than one request, which
+    is still too much for a service that answers quickly. So a refusal also sets the rate to a fraction of what the
+    service has accepted. The rate grows again by a cubic function of time, and without bound once it is no limit.
+    """
 
     def __init__(self, first: int = FIRST, most: int = MOST) -> None:
         self._window = float(first)
@@ -21,43 +40,58 @@ class AdaptiveConcurrency:
         self._running = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._calm_from = 0.0
+        self._rate = _Rate()
 
     @property
     def window(self) -> int:
-        """So many at a time, now."""
+        """Return how many requests may be under way now."""
         return int(self._window)
 
+    @property
+    def rate(self) -> float:
+        """Return how many requests may begin per second; infinite before the first refusal."""
+        return self._rate.allowed(asyncio.get_running_loop().time())
+
     async def enter(self) -> None:
-        """Wait for a place; first come, first served."""
+        """Wait for a place, first come, first served."""
         if self._running < self.window and not self._waiting:
             self._running += 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+        else:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._leave()
+                raise
+        pause = self._rate.reserve(asyncio.get_running_loop().time())
+        if pause > 0:
+            try:
+                await asyncio.sleep(pause)
+            except asyncio.CancelledError:
                 self._leave()
-            raise
+                raise
 
     def answered(self) -> None:
-        """Leave, after an answer. An idle window does not grow: it has not been tried."""
+        """Leave, after an answer. An idle window does not grow, since it has not been tried."""
+        self._rate.accepted(asyncio.get_running_loop().time())
         if self._running * 2 >= self.window:
             self._window = min(self._most, self._window + (1.0 if self._slow_start else 1.0 / self._window))
         self._leave()
 
     def refused(self) -> None:
-        """Leave, told to slow down."""
+        """Leave, after a refusal that asks for fewer requests."""
         now = asyncio.get_running_loop().time()
         if now >= self._calm_from:
             self._calm_from = now + CALM_SECONDS
             self._slow_start = False
             self._window = max(1.0, self._window / 2)
+            self._rate.cut(now)
         self._leave()
 
     def failed(self) -> None:
-        """Leave without an answer: that says nothing of the pace."""
+        """Leave without an answer, which says nothing about the limits."""
         self._leave()
 
     def _leave(self) -> None:
@@ -67,3 +101,50 @@ class AdaptiveConcurrency:
             if not turn.done():
                 self._running += 1
                 turn.set_result(None)
+
+
+class _Rate:
+    """Requests per second: unlimited until the first cut, then growing from what was accepted before it."""
+
+    def __init__(self) -> None:
+        self._limited = False
+        self._before = 0.0
+        self._cut_at = 0.0
+        self._next = 0.0
+        self._accepted = 0
+        self._since = 0.0
+        self._measured = 0.0
+
+    def allowed(self, now: float) -> float:
+        """Return the requests per second that may begin."""
+        if not self._limited:
+            return float("inf")
+        origin = (self._before * (1 - RATE_CUT) / RATE_GROWTH) ** (1 / 3)
+        cubic = RATE_GROWTH * (now - self._cut_at - origin) ** 3 + self._before
+        return max(LEAST_RATE, cubic)
+
+    def reserve(self, now: float) -> float:
+        """Take the next place, and return the seconds until its turn."""
+        if not self._limited:
+            return 0.0
+        at = max(now, self._next)
+        self._next = at + 1 / self.allowed(now)
+        return at - now
+
+    def accepted(self, now: float) -> None:
+        """Count a request that the service accepted."""
+        if now - self._since >= MEASURE_SECONDS:
+            measured = self._accepted / (now - self._since) if self._since else 0.0
+            self._measured = 0.8 * measured + 0.2 * self._measured
+            self._since, self._accepted = now, 0
+            if self._limited and self.allowed(now) > 4 * max(self._measured, self._before):
+                self._limited = False  # far above what is asked for: no limit any more
+        self._accepted += 1
+
+    def cut(self, now: float) -> None:
+        """Set the rate to a fraction of what was accepted, or of what was allowed if that is less."""
+        latest = self._accepted / max(now - self._since, MEASURE_SECONDS / 2)
+        measured = max(self._measured, latest, LEAST_RATE if self._limited else FIRST_RATE)
+        self._before = min(measured, self.allowed(now))
+        self._limited, self._cut_at = True, now
+        self._next = max(self._next, now)

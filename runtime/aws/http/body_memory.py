@@ -1,4 +1,4 @@
-"""Memory for objects' contents, admitted by bytes, so that any number of large objects at once stay within a bound."""
+"""Memory for objects' contents, admitted by bytes, so that many large objects at once stay within a bound."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from contextvars import ContextVar
 
 BUDGET_BYTES = 160 << 20
 """Most bytes of contents that one process holds at a time, small ones apart. With the process itself that stays below
-300 MB of resident memory, however many parts of giant objects are under way (the benchmarks measure it)."""
+300 MB of resident memory, however many parts of large objects are under way (the benchmarks measure it)."""
 
 HURRY: ContextVar[bool] = ContextVar("hurry", default=False)
-"""Whether what is read now is a piece of a request under way: S3 ends one on which nothing moves (RequestTimeout).
-So it does not wait behind bodies for which no request has begun."""
+"""Whether the bytes being read belong to a request under way. S3 ends a request on which nothing moves
+(RequestTimeout), so they do not wait behind bodies for which no request has begun."""
 
 
 class Admission:
-    """Hands out `Body`s of at most `budget` bytes together, first come, first served, those in a `HURRY` before all.
+    """Hands out `Body`s of at most `budget` bytes together, first come, first served, those in a `HURRY` first.
 
-    A body larger than the budget gets in when it is alone. What a body took is free again when the body is: nobody
-    has to remember to give it back.
+    A body larger than the budget is admitted when it is alone. Its memory is counted as free once the body is
+    collected.
     """
 
     def __init__(self, budget: int = BUDGET_BYTES) -> None:
@@ -30,11 +30,11 @@ class Admission:
 
     @property
     def held(self) -> int:
-        """Bytes handed out and still in use."""
+        """Return the number of bytes handed out and still in use."""
         return self._held
 
     async def body(self, size: int) -> Body:
-        """Memory for `size` bytes, when there is room for it."""
+        """Wait until there is room for `size` bytes, and return memory for them."""
         hurry = HURRY.get()
         if self._hurrying or (self._waiting and not hurry) or not self._fits(size):
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -50,7 +50,7 @@ class Admission:
         return Body(size, self)
 
     def release(self, size: int) -> None:
-        """Called by a `Body` that ends."""
+        """Count `size` bytes as free. Called by a `Body` that ends."""
         self._held -= size
         while queue := self._hurrying or self._waiting:
             size, turn = queue[0]
@@ -68,7 +68,7 @@ class Admission:
 
 
 class Body(bytearray):
-    """A content's bytes, counted by its admission as long as anybody holds them."""
+    """The bytes of a content, counted by its admission as long as they are referenced."""
 
     __slots__ = ("_admission", "_size")
 

@@ -1,33 +1,46 @@
-"""Signed requests to one service: sent, tried again where that can help, and refused with the service's own code."""
+"""Signed requests to one service: sent, retried where that can help, and refused with the service's own code."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
+import platform
 import random
 import re
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
+from html import unescape
 from typing import Any, TypeVar
 
+from dualsync.runtime import __version__
 from dualsync.runtime.aws.credentials import Credentials
-from dualsync.runtime.aws.errors import Refusal, error_of
+from dualsync.runtime.aws.errors import Refusal, error_of, request_id
 from dualsync.runtime.aws.http.adaptive_concurrency import AdaptiveConcurrency
 from dualsync.runtime.aws.http.body_memory import HURRY
-from dualsync.runtime.aws.http.connection import Answer, Connection
+from dualsync.runtime.aws.http.connection import EXPECT_BYTES, Answer, Connection
 from dualsync.runtime.aws.http.pool import Pool
 from dualsync.runtime.aws.http.signing import EMPTY, UNSIGNED, Signer
 from dualsync.runtime.errors import CredentialRejectedError, ThrottledError, UnavailableError
 from dualsync.runtime.model.streamed_body import StreamedBody
 
 ATTEMPTS = 3
-"""Few: the worker itself tries again, by message."""
+"""Attempts of a request. Few, since the worker itself retries per message."""
+
+THROTTLED_ATTEMPTS = 8
+"""Attempts of a request that the service throttles; the pauses between them add up to 12 s on average."""
+
+PAUSE_SECONDS, THROTTLED_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.1, 5.0
+"""Base of the pause after an error and after throttling, doubled per attempt, and its upper limit. A pause is drawn
+between zero and that ("Retry behavior", AWS SDKs and Tools Reference Guide: exponential backoff with jitter)."""
 
 STREAMS = 8
-"""So many contents at a time are sent while they are read. Hundreds that share the memory for pieces would each get one
-in a minute, and S3 ends a request on which nothing moves for some 20 s (RequestTimeout): none would ever end."""
+"""Contents that are sent at a time while they are read. If hundreds shared the memory, each would get a piece per
+minute, and S3 ends a request on which nothing moves for some 20 s (RequestTimeout)."""
+
+USER_AGENT = f"dualsync/{__version__} Python/{platform.python_version()}"
+"""How requests appear in CloudTrail and in S3's access logs."""
 
 T = TypeVar("T")
 B = TypeVar("B", bound=bytearray)
@@ -36,11 +49,12 @@ _SLOW = (503, 429)
 _HASHED_ASIDE = 1 << 20
 _SKEWED = ("RequestTimeTooSkewed", "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired")
 _CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
-_MESSAGE = re.compile(rb"<Message>([^<]{1,500})</Message>")
+_MESSAGE = re.compile(rb"<Message>([^<]{1,8000})</Message>")
+_CONTENT = ("GetObject", "HeadObject")
 
 
 class ServiceError(Exception):
-    """A service answered with an error: for the edge that asked, which may know better than `error_of`."""
+    """An error answer of a service, for the adapter that asked: it may know more than `error_of`."""
 
     def __init__(self, refusal: Refusal, answer: Answer) -> None:
         super().__init__(str(refusal))
@@ -55,7 +69,7 @@ class ServiceClient:
     def __init__(self, pool: Pool, service: str, region: str, credentials: Credentials) -> None:
         self.pool = pool
         self.service = service
-        self.pace = AdaptiveConcurrency()
+        self.concurrency = AdaptiveConcurrency()
         self._streams = asyncio.Semaphore(STREAMS)
         self._signer = Signer(service, region)
         self._credentials = credentials
@@ -64,6 +78,10 @@ class ServiceClient:
     def use(self, credentials: Credentials) -> None:
         """Sign with another key from now on."""
         self._credentials = credentials
+
+    def close(self) -> None:
+        """Close the connections; requests under way fail."""
+        self.pool.close()
 
     async def call(
         self,
@@ -77,35 +95,51 @@ class ServiceClient:
         *,
         memory: Callable[[int], Awaitable[bytearray]] | None = None,
     ) -> Answer:
-        """The whole answer to one request. Raises `ServiceError`, `UnavailableError`, `CredentialRejectedError`.
+        """Return the whole answer to one request.
 
-        `memory` gives room for a large body of so many bytes.
+        `memory` returns room for a large body of a given number of bytes. Raises `ServiceError`, `UnavailableError` and
+        `CredentialRejectedError`.
         """
+        return await self._again(
+            operation,
+            target,
+            lambda: self._whole(operation, target, method, path, query, headers, body, memory),
+        )
 
-        async def once() -> Answer:
-            if isinstance(body, StreamedBody):
-                answer, connection = await self._stream(operation, target, method, path, query, headers, body)
-            else:
-                answer, connection = await self._once(operation, target, method, path, query, headers, body)
-            if answer.body is None:
-                answer.body = await self._receive(connection, await self._room(connection, answer.length or 0, memory))
-            else:
-                self.pool.give(connection)
-            return answer
-
-        return await self._again(operation, target, once)
+    async def _whole(
+        self,
+        operation: str,
+        target: str,
+        method: str,
+        path: str,
+        query: str,
+        headers: dict[str, str] | None,
+        body: Any,
+        memory: Callable[[int], Awaitable[bytearray]] | None,
+    ) -> Answer:
+        if isinstance(body, StreamedBody):
+            answer, connection = await self._stream(operation, target, method, path, query, headers, body)
+        else:
+            answer, connection = await self._once(operation, target, method, path, query, headers, body)
+        if answer.body is None:
+            answer.body = await self._receive(connection, await self._room(connection, answer.length or 0, memory))
+        else:
+            self.pool.give(connection)
+        return answer
 
     async def open(
         self, operation: str, target: str, method: str, path: str, headers: dict[str, str]
     ) -> tuple[Answer, Connection]:
-        """The answer, and the connection that a large body is still to come from (`Answer.body` is None then): for
-        `rest`, or back to the pool."""
+        """Return the answer, and the connection on which a large body is still to come (`Answer.body` is None then).
+
+        The connection goes to `rest`, or back to the pool.
+        """
         return await self._again(
             operation, target, lambda: self._once(operation, target, method, path, "", headers, b"")
         )
 
     async def rest(self, operation: str, target: str, connection: Connection, memory: B) -> B:
-        """Receive a large body into `memory`, which has its length, and give the connection back."""
+        """Receive a large body into `memory`, which has its length, and return the connection to the pool."""
         try:
             return await self._receive(connection, memory)
         except UnavailableError as error:
@@ -134,29 +168,41 @@ class ServiceClient:
         return memory
 
     async def _again(self, operation: str, target: str, once: Callable[[], Awaitable[T]]) -> T:
-        attempt = 0
+        failures = throttled = 0
         while True:
-            attempt += 1
             try:
                 return await once()
             except ServiceError as refused:
-                if attempt >= ATTEMPTS or not await self._may_help(refused):
+                if isinstance(error_of(refused.refusal), ThrottledError):
+                    throttled += 1
+                else:
+                    failures += 1
+                if failures >= ATTEMPTS or throttled >= THROTTLED_ATTEMPTS or not await self._may_help(refused):
                     raise
-                pause = 0.2 if refused.refusal.status in _SLOW else 0.05
+                pause = THROTTLED_PAUSE_SECONDS * 2**throttled if throttled else PAUSE_SECONDS * 2**failures
             except UnavailableError as error:
-                if attempt >= ATTEMPTS:
+                failures += 1
+                if failures >= ATTEMPTS:
                     raise UnavailableError(f"{self.service} {operation} {target}: {error}") from None
-                pause = 0.05
-            await asyncio.sleep(random.uniform(0, pause * 2**attempt))  # noqa: S311
+                pause = PAUSE_SECONDS * 2**failures
+            await asyncio.sleep(random.uniform(0, min(pause, LONGEST_PAUSE_SECONDS)))  # noqa: S311
 
     async def json(self, operation: str, prefix: str, target: str, version: str, given: dict[str, Any]) -> Any:
-        """A call of the AWS JSON protocol (`X-Amz-Target: prefix.operation`), and its answer."""
+        """Call the AWS JSON protocol (`X-Amz-Target: prefix.operation`), and return its answer, an object.
+
+        An answer that is none is an error of the request like a lost connection, and retried.
+        """
         headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": f"{prefix}.{operation}"}
-        answer = await self.call(operation, target, "POST", "/", "", headers, json.dumps(given).encode())
-        return json.loads(answer.body) if answer.body else {}
+        body = json.dumps(given).encode()
+
+        async def once() -> Any:
+            answer = await self._whole(operation, target, "POST", "/", "", headers, body, None)
+            return _document(answer)
+
+        return await self._again(operation, target, once)
 
     async def _stream(self, *request: Any) -> tuple[Answer, Connection]:
-        """`_once` in its turn; no piece of it waits for anything but memory."""
+        """Do `_once` in its turn; no piece of the body waits for anything but memory."""
         async with self._streams:
             before = HURRY.set(True)
             try:
@@ -174,29 +220,36 @@ class ServiceClient:
         given: dict[str, str] | None,
         body: Any,
     ) -> tuple[Answer, Connection]:
-        await self.pace.enter()
+        await self.concurrency.enter()
         try:
-            request = await self._request(method, path, query, dict(given) if given else {}, body)
+            large = len(body) >= EXPECT_BYTES if body else False
+            request = await self._request(method, path, query, dict(given) if given else {}, body, large)
             connection, answer = await self._exchange(request, body, method == "HEAD")
         except BaseException:
-            self.pace.failed()
+            self.concurrency.failed()
             raise
-        if answer.status in _SLOW:
-            self.pace.refused()
+        refusal = None if answer.status < 300 else self._refusal(operation, target, answer)
+        if refusal is not None and (answer.status in _SLOW or isinstance(error_of(refusal), ThrottledError)):
+            self.concurrency.refused()
         else:
-            self.pace.answered()
-        if answer.status < 300:
+            self.concurrency.answered()
+        if refusal is None and not (operation not in _CONTENT and _is_page(answer)):
             return answer, connection
         try:
+            if refusal is None:
+                connection.abort()
+                raise UnavailableError(f"an HTML page came instead of an answer ({answer.status})")
             if answer.body is None:
                 connection.abort()  # with a body that nobody reads, the next request would wait behind it
-                raise UnavailableError(f"an error of {answer.length} bytes")
-            raise ServiceError(self._refusal(operation, target, answer), answer)
+                raise UnavailableError(f"an error ({answer.status}) of {answer.length} bytes{_ids(answer)}")
+            raise ServiceError(refusal, answer)
         finally:
             self.pool.give(connection)
 
-    async def _request(self, method: str, path: str, query: str, headers: dict[str, str], body: Any) -> bytes:
-        """The head, signed now: a signature ages."""
+    async def _request(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: Any, large: bool
+    ) -> bytes:
+        """Return the request's head, signed now since a signature ages."""
         endpoint = self.pool.endpoint
         digest = EMPTY
         if self.service == "s3":
@@ -208,24 +261,32 @@ class ServiceClient:
         self._signer.sign(await self._credentials.get(), method, path, query, headers, digest)
         if body or method in ("PUT", "POST"):
             headers["content-length"] = str(len(body))
+        # Not signed, as in the SDKs: proxies may change them.
+        headers["user-agent"] = USER_AGENT
+        if large and self.pool.expects:
+            headers["expect"] = "100-continue"
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         return f"{method} {path}{'?' if query else ''}{query} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
 
     async def _exchange(self, request: bytes, body: Any, headless: bool) -> tuple[Connection, Answer]:
+        """Send on a kept connection, and once more on a new one if that turns out to be closed.
+
+        What is sent while it is read may also have failed for its source, so it is not sent again here.
+        """
+        connection, used = await self.pool.take()
         while True:
-            connection, used = await self.pool.take()
+            expect = b"\r\nexpect: 100-continue\r\n" in request
             try:
-                return connection, await connection.ask(request, body, headless=headless)
+                return connection, await connection.ask(request, body, headless=headless, expect=expect)
             except UnavailableError:
                 self.pool.give(connection)
-                # A kept connection may have been closed by the other end just now; a new one tells. What is sent while
-                # it is read may also have failed for its source: to try that on every kept one would never end.
                 if not used or connection.answered or isinstance(body, StreamedBody):
                     raise
             except BaseException:
                 connection.abort()
                 self.pool.give(connection)
                 raise
+            connection, used = await self.pool.take(fresh=True)
 
     async def _payload(self, body: Any) -> str:
         if not body:
@@ -237,7 +298,7 @@ class ServiceClient:
         return (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
 
     async def _may_help(self, refused: ServiceError) -> bool:
-        """Whether to send it again: the service is at fault or busy, or the key or the clock could be mended."""
+        """Return whether to retry: the service is at fault or busy, or the key or the clock has been corrected."""
         kind = error_of(refused.refusal)
         if refused.refusal.code in _SKEWED and self._set_clock(refused.headers.get("date", "")):
             return True
@@ -246,7 +307,7 @@ class ServiceClient:
         return isinstance(kind, ThrottledError | UnavailableError)
 
     def _set_clock(self, date: str) -> bool:
-        """Go by the service's clock when this machine's is far off it."""
+        """Adopt the service's clock if this machine's is far off; return whether it was."""
         try:
             skew = parsedate_to_datetime(date).timestamp() - time.time()
         except ValueError:
@@ -257,22 +318,49 @@ class ServiceClient:
         return True
 
     def _refusal(self, operation: str, target: str, answer: Answer) -> Refusal:
-        code, message = _spoken(bytes(answer.body or b""), answer.headers)
-        return Refusal(self.service, operation, target, code or str(answer.status), answer.status, message)
+        code, message = _code_and_message(bytes(answer.body or b""), answer.headers)
+        code = code or str(answer.status)
+        return Refusal(self.service, operation, target, code, answer.status, message, request_id(answer.headers))
 
 
-def _spoken(body: bytes, headers: dict[str, str]) -> tuple[str, str]:
-    """An error's code and message. Not by an XML parser: S3 quotes keys with control characters, which no XML holds."""
+def _document(answer: Answer) -> Any:
+    """Return the JSON object of an answer. Raises `UnavailableError` when there is none."""
+    if not answer.body:
+        return {}
+    try:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise UnavailableError(f"the answer ({answer.status}) is no JSON object{_ids(answer)}")
+    return document
+
+
+def _is_page(answer: Answer) -> bool:
+    """Return whether the body is an HTML page, as captive portals and inspecting proxies send it."""
+    return bytes((answer.body or b"")[:256]).lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+
+def _ids(answer: Answer) -> str:
+    ids = request_id(answer.headers)
+    return f" ({ids})" if ids else ""
+
+
+def _code_and_message(body: bytes, headers: dict[str, str]) -> tuple[str, str]:
+    """Return an error's code and message.
+
+    Without an XML parser: S3 quotes keys with control characters, which XML cannot hold.
+    """
     if body.startswith(b"{"):
         try:
-            said = json.loads(body)
-        except ValueError:
+            error = json.loads(body)
+        except (ValueError, RecursionError):
             return "", ""
         query = headers.get("x-amzn-query-error", "").split(";")[0]
-        code = str(said.get("__type") or said.get("code") or "").rsplit("#", 1)[-1]
-        return code or query, str(said.get("message") or said.get("Message") or "")
-    found, message = _CODE.search(body), _MESSAGE.search(body)
+        code = str(error.get("__type") or error.get("code") or "").rsplit("#", 1)[-1]
+        return code or query, str(error.get("message") or error.get("Message") or "")
+    code_found, message = _CODE.search(body), _MESSAGE.search(body)
     return (
-        found[1].decode("latin-1") if found else headers.get("x-amzn-errortype", "").split(":")[0],
-        message[1].decode(errors="replace") if message else "",
+        code_found[1].decode("latin-1") if code_found else headers.get("x-amzn-errortype", "").split(":")[0],
+        unescape(message[1].decode(errors="replace")) if message else "",
     )

@@ -1,27 +1,65 @@
-"""One HTTP/1.1 connection: a request at a time, its answer's body received into memory that was asked for.
+"""One HTTP/1.1 connection: one request at a time, its answer's body received into memory that the caller provides.
 
-Why our own: per copied object of 16 KiB (GET and PUT, signed) it costs 0.17 ms of CPU, awscrt's S3 client 0.40 ms and
-boto3 3.1 ms; paths go out byte for byte as S3 keys want it (`a//b`, `..`); errors keep their body.
+Paths are sent byte for byte as S3 keys need it (`a//b`, `..`), and errors keep their body. What this owes its users
+beyond that (refusals of large bodies, stalls, dead connections) is in docs/decisions/2026-11-27-transport.md.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+import os
+import re
+import socket
+import struct
+from contextlib import aclosing, suppress
 from typing import Any, cast
 
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.model.streamed_body import StreamedBody
 
 HEAD_BYTES = 1 << 16
-"""Most bytes of an answer's head, and most of a body that are received with it, unasked."""
+"""Most bytes of an answer's head, and most of a body that are received together with it."""
+
+EXPECT_BYTES = 1 << 20
+"""Request bodies of this size or more are announced with `Expect: 100-continue`: S3 refuses many writes after the head
+and closes without reading the body ("REST API redirection", Amazon S3 User Guide, recommends it). Smaller ones fit the
+kernel's buffers, so that their refusal is read in any case, and a round trip per object would cost more."""
+
+CONTINUE_SECONDS = 1.0
+"""How long to wait for `100 Continue` before the body is sent without it (RFC 9110, 10.1.1: never indefinitely)."""
+
+SILENCE_SECONDS = 60.0
+"""Longest time in which nothing may move on a connection in use, a long poll of 20 s included."""
+
+FLOOR_SECONDS = 30.0
+FLOOR_BYTES = 30 << 10
+"""Least number of bytes that a transfer must move per `FLOOR_SECONDS`, that is 1 KiB per second. The value is low since
+many transfers may share a thin line; a connection below it is replaced."""
+
+KEEPALIVE_SECONDS = (10, 5, 3)
+"""Idle time before the first TCP keepalive probe, time between probes, and the number of probes without an answer."""
+
+UNACKED_SECONDS = 30
+"""Longest time in which data sent may stay unacknowledged (TCP_USER_TIMEOUT)."""
+
+NOTSENT_BYTES = 128 << 10
+"""Most unsent bytes of a large body that the kernel holds, so that a cancelled request does not send on."""
+
+MAX_UNKNOWN_BYTES = 64 << 20
+"""Most bytes of a body whose length the head does not state: listings and errors, never an object."""
 
 _SLICE = 1 << 18
 _BODILESS = (204, 304)
+_HEX = re.compile(rb"[0-9A-Fa-f]{1,15}")
+
+_INFO_COUNTERS = struct.Struct("=QQIII")
+"""`tcpi_bytes_acked`, `tcpi_bytes_received`, two counters of segments, and `tcpi_notsent_bytes` of Linux's tcp_info."""
+_INFO_COUNTERS_AT = 120
+_INFO_UNACKED_AT = 24
 
 
 class Answer:
-    """An answer's head, and its body if that has been received. Header names in lower case, values as Latin-1."""
+    """An answer's head, and its body once it has been received. Header names are lower case, values Latin-1."""
 
     __slots__ = ("body", "headers", "length", "status")
 
@@ -29,9 +67,9 @@ class Answer:
         self.status = status
         self.headers = headers
         self.length: int | None = 0
-        """Bytes of the body; None when the head does not say."""
+        """Bytes of the body; None when the head does not state it."""
         self.body: bytes | bytearray | None = None
-        """None while it has not been received."""
+        """None until it has been received."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -40,8 +78,10 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._socket: Any = None
         self._waiter: asyncio.Future[Answer] | None = None
         self._writable: asyncio.Future[None] | None = None
+        self._continue: asyncio.Future[None] | None = None
         self._head = bytearray(HEAD_BYTES)
         self._view = memoryview(self._head)
         self._filled = 0
@@ -52,17 +92,33 @@ class Connection(asyncio.BufferedProtocol):
         self._chunked = False
         self._headless = False
         self._asked = False
+        self._paused = False
+        self._received = 0
+        self._written = 0
+        self._moved = 0
+        self._interval = (0.0, 0)
         self.answered = False
         """Whether anything of the present answer has arrived."""
         self.reusable = False
+        """Whether another request may follow on this connection."""
         self.lost = False
+        """Whether the connection has ended."""
+        self.continued: bool | None = None
+        """Whether the server answered the last `Expect`; None if the last request had none."""
         self.progress = 0.0
-        """When something last moved, the loop's time."""
+        """When something last moved, in the event loop's time."""
+        self.idle_since = 0.0
+        """When the last request ended, in the event loop's time."""
 
-    # -- asking
+    # -- requests
 
-    async def ask(self, head: bytes, body: Any, *, headless: bool) -> Answer:
-        """Send a request; its answer, with the body if that is small or of unknown length. `headless`: a HEAD."""
+    async def ask(self, head: bytes, body: Any, *, headless: bool, expect: bool = False) -> Answer:
+        """Send a request and return its answer, with the body if that is small or of unknown length.
+
+        Args:
+            headless: the request is a HEAD, whose answer has no body.
+            expect: the head announces the body; wait for the server's consent before sending it.
+        """
         if self.lost:
             raise UnavailableError("the connection was closed")
         waiter: asyncio.Future[Answer] = self._loop.create_future()
@@ -73,21 +129,45 @@ class Connection(asyncio.BufferedProtocol):
         self._filled = 0
         self.answered = False
         self.reusable = False
+        self.continued = None
         self.progress = self._loop.time()
-        if not body:
-            self._transport.write(head)
-        elif isinstance(body, StreamedBody):
-            self._transport.write(head)
-            await self._send_pieces(body, waiter)
-        elif len(body) <= HEAD_BYTES:
-            self._transport.write(head + body)
-        else:
-            self._transport.write(head)
-            await self._send(memoryview(body), waiter)
+        self._interval = (self.progress, self._moved)
         try:
-            return await waiter
+            if body and expect:
+                self._write(head)
+                if not await self._may_send(waiter):
+                    return await self._refusal(waiter)
+            elif not body:
+                self._write(head)
+            elif not isinstance(body, StreamedBody) and len(body) <= HEAD_BYTES:
+                self._write(head + body)
+                body = b""
+            else:
+                self._write(head)
+            if isinstance(body, StreamedBody):
+                complete = await self._send_pieces(body, waiter)
+            else:
+                complete = not body or await self._send(memoryview(body), waiter)
+            return await (waiter if complete else self._refusal(waiter))
         finally:
+            self._continue = None
             del waiter  # with its error it would hold this frame, and so the body, until cycles are collected
+
+    async def _may_send(self, waiter: asyncio.Future[Answer]) -> bool:
+        """Wait for `100 Continue` for a second at most. Return False if the answer came instead."""
+        consent = self._continue = self._loop.create_future()
+        self._limit_unsent()
+        await asyncio.wait({waiter, consent}, timeout=CONTINUE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        self.continued = consent.done()
+        return not waiter.done()
+
+    async def _refusal(self, waiter: asyncio.Future[Answer]) -> Answer:
+        """Return an answer that came before the body was sent. The server may take the next request for the body."""
+        answer = await waiter
+        self.reusable = False
+        if answer.status < 300:
+            raise UnavailableError(f"the answer ({answer.status}) came before the request's body was sent")
+        return answer
 
     async def receive(self, target: bytearray) -> None:
         """Receive the rest of an answer whose body `ask` left out, into `target` of `Answer.length` bytes."""
@@ -102,48 +182,100 @@ class Connection(asyncio.BufferedProtocol):
         self._target = target
         self._body = memoryview(target)
         self.progress = self._loop.time()
+        self._interval = (self.progress, self._moved)
+        self._paused = False
         self._transport.resume_reading()
         try:
             await waiter
         finally:
             del waiter  # as above
 
-    def abort(self) -> None:
-        """Close at once; whoever waits gets `UnavailableError`."""
-        self.reusable = False
-        self._transport.abort()
-        self._lose("the connection was given up")
+    def abort(self, why: str = "the connection was given up") -> None:
+        """Close at once; a waiting caller gets `UnavailableError` with `why`."""
+        self._lose(why)
 
-    async def _send(self, body: memoryview, waiter: asyncio.Future[Answer]) -> None:
+    def stall(self, now: float) -> str:
+        """Return why the connection is too slow to be kept, empty if it is not.
+
+        The kernel's counters decide, as far as there are any: what lies in its buffers has not moved.
+        """
+        moved, sending = self._wire()
+        if moved != self._moved:
+            self._moved, self.progress = moved, now
+        if now - self.progress > SILENCE_SECONDS:
+            return f"nothing moved for {SILENCE_SECONDS:.0f} s"
+        receiving = not self._paused and (self._body is not None or self._rest is not None)
+        since, before = self._interval
+        if not (sending or receiving):
+            self._interval = (now, moved)
+        elif now - since >= FLOOR_SECONDS:
+            if moved - before < FLOOR_BYTES:
+                return f"only {moved - before} bytes moved in {now - since:.0f} s"
+            self._interval = (now, moved)
+        return ""
+
+    def _wire(self) -> tuple[int, bool]:
+        """Return how many bytes have been acknowledged and received, and whether any sent ones are still under way."""
+        waiting = self._transport.get_write_buffer_size()
+        if hasattr(socket, "TCP_INFO"):
+            with suppress(OSError, struct.error):
+                info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+                acked, received, _, _, unsent = _INFO_COUNTERS.unpack_from(info, _INFO_COUNTERS_AT)
+                (unacked,) = struct.unpack_from("=I", info, _INFO_UNACKED_AT)
+                return acked + received, bool(waiting or unsent or unacked)
+        return self._received + self._written - waiting, waiting > 0
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._written += len(data)
+        self._transport.write(data)
+
+    async def _send(self, body: memoryview, waiter: asyncio.Future[Answer]) -> bool:
+        """Send `body`; return False if an answer came before all was sent, which is a refusal."""
         for start in range(0, len(body), _SLICE):
             if waiter.done():
-                self.reusable = False  # Answered before all was sent: a refusal.
-                return
-            self._transport.write(body[start : start + _SLICE])
+                return False
+            self._write(body[start : start + _SLICE])
             self.progress = self._loop.time()
-            if self._writable is not None:
-                await self._writable
+            try:
+                if self._writable is not None:
+                    await self._writable
+            except UnavailableError:
+                if waiter.done() and waiter.exception() is None:
+                    return False  # the answer came, then the connection failed
+                raise
+        return True
 
-    async def _send_pieces(self, body: StreamedBody, waiter: asyncio.Future[Answer]) -> None:
+    async def _send_pieces(self, body: StreamedBody, waiter: asyncio.Future[Answer]) -> bool:
         left = len(body)
         try:
             async with aclosing(body.__aiter__()) as pieces:
                 async for piece in pieces:
-                    await self._send(memoryview(piece), waiter)
+                    if not await self._send(memoryview(piece), waiter):
+                        return False
                     left -= len(piece)
                     del piece  # its room is for the next
                     if waiter.done():
-                        if left:
-                            self.reusable = False  # The other end would take the next request for the rest.
-                        return
+                        return not left
         except BaseException:
-            self.abort()  # the other end waits for the rest
+            self.abort()  # the server waits for the rest
             raise
+        return True
+
+    def _limit_unsent(self) -> None:
+        option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+        if option is not None and self._socket is not None:
+            with suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, option, NOTSENT_BYTES)
 
     # -- the event loop's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._socket = transport.get_extra_info("socket")
+        self.idle_since = self.progress = self._loop.time()
+        self._interval = (self.progress, 0)
+        if self._socket is not None:
+            _keep_alive(self._socket)
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
@@ -161,10 +293,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._waiter is None:
-            self.abort()  # Nobody asked: not an answer.
+            self.abort()  # not an answer: there is no request
             return
         self.progress = self._loop.time()
         self.answered = True
+        self._received += nbytes
         self._filled += nbytes
         if self._body is not None:
             if self._filled == len(self._body):
@@ -183,7 +316,24 @@ class Connection(asyncio.BufferedProtocol):
         self._lose("the connection was closed")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self._read_what_came()
         self._lose(f"the connection was lost ({type(exc).__name__})" if exc else "the connection was closed")
+
+    def _read_what_came(self) -> None:
+        """Read an answer that arrived before the connection failed: asyncio stops reading when a write fails.
+
+        Over TLS the socket is closed by now, so what protects a refusal there is `Expect`.
+        """
+        descriptor = self._socket.fileno() if self._socket is not None else -1
+        if descriptor < 0 or self._transport.get_extra_info("ssl_object") is not None:
+            return
+        with suppress(OSError):
+            while self._waiter is not None and not self._waiter.done() and not self._paused:
+                received = os.readv(descriptor, [self.get_buffer(-1)])
+                if not received:
+                    return
+                self.buffer_updated(received)
 
     # -- answers
 
@@ -203,6 +353,8 @@ class Connection(asyncio.BufferedProtocol):
         if 100 <= status < 200:
             self._view[: filled - start] = bytes(self._view[start:filled])
             self._filled = filled - start
+            if self._continue is not None and not self._continue.done():
+                self._continue.set_result(None)
             self._parse()
             return
         headers = {}
@@ -213,19 +365,18 @@ class Connection(asyncio.BufferedProtocol):
         self.reusable = headers.get("connection", "").lower() != "close" and first.startswith("HTTP/1.1")
         self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
         declared = headers.get("content-length")
-        answer.length = None if self._chunked or declared is None else int(declared)
-        if self._headless or status in _BODILESS or answer.length == 0:
-            answer.body = b""
-            self._finish(answer)
+        if declared is not None and not (declared.isascii() and declared.isdigit() and len(declared) < 16):
+            self._lose("the answer's Content-Length is no number of bytes")
             return
+        answer.length = None if self._chunked or declared is None else int(declared)
         self._rest = self._head[start:filled]
-        if answer.length is None:
+        if self._headless or status in _BODILESS or answer.length == 0:
+            self._whole(answer, 0)
+        elif answer.length is None:
             self._filled = 0
             self._end_of_chunks()
-            return
-        if len(self._rest) >= answer.length:
-            answer.body, self._rest = self._rest, None
-            self._finish(answer)
+        elif len(self._rest) >= answer.length:
+            self._whole(answer, answer.length)
         elif answer.length <= HEAD_BYTES:
             self._target = bytearray(answer.length)
             self._target[: len(self._rest)] = self._rest
@@ -234,30 +385,46 @@ class Connection(asyncio.BufferedProtocol):
             self._body = memoryview(self._target)
         else:
             self._transport.pause_reading()
+            self._paused = True
             self._finish(answer)
+
+    def _whole(self, answer: Answer, length: int) -> None:
+        """End an answer whose body came with its head. More bytes than it declares are not the next answer."""
+        rest, self._rest = self._rest or bytearray(), None
+        if len(rest) > length:
+            self.reusable = False
+        answer.body = rest[:length]
+        self._finish(answer)
 
     def _complete(self) -> None:
         answer = self._answer
         if answer is not None:
             if self._asked:
-                # The memory is another's: nothing here may keep it any longer.
+                # The memory is the caller's: nothing here may hold it any longer.
                 self._answer = self._body = self._target = None
             else:
                 answer.body = self._target
             self._finish(answer)
 
     def _accumulate(self) -> None:
-        """A body of unknown length: lists and errors, never an object."""
+        """Collect a body of unknown length: listings and errors, never an object."""
         if self._rest is not None:
             self._rest += self._view[: self._filled]
             self._filled = 0
+            if len(self._rest) > MAX_UNKNOWN_BYTES:
+                self._lose("the answer's body is too long")
+                return
             self._end_of_chunks()
 
     def _end_of_chunks(self) -> None:
         answer, raw = self._answer, self._rest
-        if not self._chunked or answer is None or raw is None or not raw.endswith(b"\r\n\r\n"):
+        if not self._chunked or answer is None or raw is None or not raw.endswith(b"\r\n"):
             return
-        body = unchunked(raw)
+        try:
+            body = unchunked(raw) if raw.endswith(b"\r\n\r\n") else None
+        except ValueError:
+            self._lose("the answer's chunks have no length")
+            return
         if body is not None:
             answer.body, self._rest = body, None
             self._finish(answer)
@@ -276,22 +443,45 @@ class Connection(asyncio.BufferedProtocol):
         for waiter in (self._waiter, self._writable):
             if waiter is not None and not waiter.done():
                 waiter.set_exception(UnavailableError(why))
-                waiter.exception()  # Whoever was cancelled does not ask any more.
+                waiter.exception()  # a cancelled caller does not fetch it
         self._waiter = self._writable = None
         self._body = self._target = self._rest = None
         if self._transport is not None and not self._transport.is_closing():
             self._transport.abort()
 
 
+def _keep_alive(connected: Any) -> None:
+    """Let the kernel find out that the other end is gone, as far as this platform has the options for it."""
+    idle, interval, count = KEEPALIVE_SECONDS
+    tcp = socket.IPPROTO_TCP
+    for level, name, value in (
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (tcp, "TCP_KEEPIDLE", idle),
+        (tcp, "TCP_KEEPINTVL", interval),
+        (tcp, "TCP_KEEPCNT", count),
+        (tcp, "TCP_USER_TIMEOUT", UNACKED_SECONDS * 1000),
+    ):
+        option = getattr(socket, name, None)
+        if option is not None:
+            with suppress(OSError):
+                connected.setsockopt(level, option, value)
+
+
 def unchunked(raw: bytes | bytearray) -> bytearray | None:
-    """The body of a chunked transfer; None while it is incomplete (RFC 9112, 7.1)."""
+    """Return the body of a chunked transfer, None while it is incomplete (RFC 9112, 7.1).
+
+    Raises `ValueError` for what is no chunk's length.
+    """
     body = bytearray()
     at = 0
     while True:
         end = raw.find(b"\r\n", at)
         if end < 0:
             return None
-        size = int(bytes(raw[at:end]).split(b";")[0], 16)
+        digits = bytes(raw[at:end]).split(b";")[0].strip(b" \t")
+        if _HEX.fullmatch(digits) is None:
+            raise ValueError("no chunk length")
+        size = int(digits, 16)
         if size == 0:
             return body
         at = end + 2

@@ -12,11 +12,24 @@ from os import environ
 from urllib.parse import urlsplit
 
 from dualsync.runtime.aws.http.connection import Connection
+from dualsync.runtime.aws.http.proxy import Proxy, Tunnel, proxy_for
 from dualsync.runtime.errors import UnavailableError
 
 CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 60.0
-"""Longest time in which nothing may move, a long poll (20 s) included."""
+"""Longest time for a new connection, TLS and proxy included, over all addresses of the host."""
+
+EYEBALLS_SECONDS = 0.25
+"""How long one address may take before the next one is tried beside it (RFC 8305, 5: 250 ms)."""
+
+IDLE_SECONDS = 20.0
+"""Longest time that a connection is kept without a request. S3 closes idle ones after some seconds, and a NAT instance
+or a border that forgets one sends nothing."""
+
+SPARE_SECONDS = 300.0
+"""How long after the last request spare connections are still opened: an idle process makes no handshakes."""
+
+MAX_IGNORED_EXPECTS = 3
+"""After this many requests whose `Expect` got no answer, from a server that never gave one, it is no longer sent."""
 
 _SWEEP_SECONDS = 1.0
 _SPARE_PAUSE_SECONDS = 2.0
@@ -24,23 +37,27 @@ _SPARE_PAUSE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a service is. `base` is a path that precedes every other, without a closing slash."""
+    """The address of a service."""
 
     host: str
+    """Name or address."""
     port: int
+    """TCP port."""
     secure: bool
+    """Whether it is reached over TLS."""
     base: str = ""
+    """Path that precedes every other, without a closing slash."""
 
     @classmethod
     def of(cls, url: str) -> Endpoint:
-        """The endpoint of `https://host:port/base`."""
+        """Return the endpoint of `https://host:port/base`."""
         parts = urlsplit(url)
         secure = parts.scheme != "http"
         return cls(parts.hostname or "", parts.port or (443 if secure else 80), secure, parts.path.rstrip("/"))
 
     @property
     def authority(self) -> str:
-        """The `Host` header's value."""
+        """Return the `Host` header's value."""
         name = f"[{self.host}]" if ":" in self.host else self.host
         return name if self.port == (443 if self.secure else 80) else f"{name}:{self.port}"
 
@@ -51,12 +68,19 @@ def _tls() -> ssl.SSLContext:
 
 
 class Pool:
-    """Hands out connections, the one used last first. `spare` so many are opened ahead and kept open, so that a
-    request after a pause does not wait for handshakes (three round trips of 250 ms between the partitions)."""
+    """Hands out connections, the one used last first.
+
+    `spare` connections are opened ahead, so that a request after a pause does not wait for handshakes (three round
+    trips of 250 ms between the partitions). A pool that nobody uses closes its connections and can be collected.
+    """
 
     def __init__(self, endpoint: Endpoint, *, spare: int = 0) -> None:
         self.endpoint = endpoint
+        self.ignored_expects = 0
+        """Requests whose `Expect` got no answer; negative once one got it."""
+        self._proxy = proxy_for(endpoint.host) if endpoint.secure else None
         self._spare = spare
+        self._used = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
@@ -66,18 +90,31 @@ class Pool:
 
     @property
     def open(self) -> int:
-        """Connections in use or kept."""
+        """Return the number of connections in use or kept."""
         return len(self._busy) + sum(not connection.lost for connection in self._idle)
 
-    async def take(self) -> tuple[Connection, bool]:
-        """A connection, and whether it has been used before. Raises `UnavailableError`."""
-        if self._loop is not asyncio.get_running_loop():
+    @property
+    def expects(self) -> bool:
+        """Return whether large bodies are announced to this server."""
+        return self.ignored_expects < MAX_IGNORED_EXPECTS
+
+    async def take(self, *, fresh: bool = False) -> tuple[Connection, bool]:
+        """Return a connection (with `fresh` a new one), and whether it has been used before.
+
+        Raises `UnavailableError`.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
             await self._begin()
-        while self._idle:
+        self._used = loop.time()
+        if self._sweeping is None:
+            self._sweeping = loop.call_later(_SWEEP_SECONDS, self._sweep)
+        while self._idle and not fresh:
             connection = self._idle.pop()
-            if not connection.lost:
+            if not connection.lost and loop.time() - connection.idle_since <= IDLE_SECONDS:
                 self._busy.add(connection)
                 return connection, True
+            connection.abort()
         connection = await self._open()
         self._busy.add(connection)
         return connection, False
@@ -85,13 +122,23 @@ class Pool:
     def give(self, connection: Connection) -> None:
         """Take a connection back; it is kept if it may be used again."""
         self._busy.discard(connection)
+        if connection.continued is not None:
+            self.ignored_expects = -1 if connection.continued else self.ignored_expects + (self.ignored_expects >= 0)
+            connection.continued = None
         if connection.reusable and not connection.lost:
+            connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
         elif not connection.lost:
             connection.abort()
 
+    def drop_idle(self) -> None:
+        """Close every connection that is not in use: one of them has turned out to be dead."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.abort()
+
     def close(self) -> None:
-        """Close everything; requests under way fail."""
+        """Close everything; requests under way fail. The next request opens connections again."""
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
@@ -105,14 +152,14 @@ class Pool:
         self._busy.clear()
 
     async def _begin(self) -> None:
-        """First use in this event loop. The loop closes its unfinished generators at its end, and so these
-        connections, whether or not anybody thinks of `close`."""
+        """Start in this event loop. The loop closes its unfinished generators at its end, and with this one the
+        connections, whether or not `close` is called."""
         self._loop = asyncio.get_running_loop()
+        self._sweeping = self._filling = None
         self._idle.clear()
         self._busy.clear()
         self._end = self._until_the_end()
         await anext(self._end)
-        self._sweep()
 
     async def _until_the_end(self) -> AsyncIterator[None]:
         try:
@@ -121,35 +168,69 @@ class Pool:
             self.close()
 
     async def _open(self) -> Connection:
-        loop = asyncio.get_running_loop()
         e = self.endpoint
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await loop.create_connection(
-                    Connection, e.host, e.port, ssl=_tls() if e.secure else None
-                )
+                return await (self._connect() if self._proxy is None else self._connect_through(self._proxy))
         except TimeoutError:
             raise UnavailableError(f"{e.authority}: no connection within {CONNECT_SECONDS:.0f} s") from None
         except OSError as error:
             raise UnavailableError(f"{e.authority}: {type(error).__name__}: {error}") from None
-        connection.progress = loop.time()
+
+    async def _connect(self) -> Connection:
+        e = self.endpoint
+        _, connection = await asyncio.get_running_loop().create_connection(
+            Connection, e.host, e.port, ssl=_tls() if e.secure else None, happy_eyeballs_delay=EYEBALLS_SECONDS
+        )
+        return connection
+
+    async def _connect_through(self, proxy: Proxy) -> Connection:
+        loop, e = asyncio.get_running_loop(), self.endpoint
+        transport, tunnel = await loop.create_connection(
+            Tunnel,
+            proxy.host,
+            proxy.port,
+            ssl=_tls() if proxy.secure else None,
+            happy_eyeballs_delay=EYEBALLS_SECONDS,
+        )
+        try:
+            await tunnel.open(proxy, e.host, e.port)
+            connection = Connection()
+            secured = await loop.start_tls(transport, connection, _tls(), server_hostname=e.host)
+            if secured is None:
+                raise UnavailableError(f"{e.authority}: the proxy closed the connection")
+            connection.connection_made(secured)
+        except BaseException:
+            transport.abort()
+            raise
         return connection
 
     def _sweep(self) -> None:
-        """Once a second: give up what has been silent for too long, and fill up the spare ones."""
-        loop = self._loop
+        """End what stalls, drop what has been idle, open spare connections; once per second while there are any."""
+        loop, timer, self._sweeping = self._loop, self._sweeping, None
         if loop is None:
             return
+        if timer is not None:
+            timer.cancel()
         now = loop.time()
-        for connection in [c for c in self._busy if now - c.progress > SILENCE_SECONDS]:
-            connection.abort()
-        self._idle = [connection for connection in self._idle if not connection.lost]
-        if len(self._idle) + len(self._busy) < self._spare and (self._filling is None or self._filling.done()):
+        for connection in list(self._busy):
+            why = connection.stall(now)
+            if why:
+                connection.abort(why)
+                self.drop_idle()
+        kept = [c for c in self._idle if not c.lost and now - c.idle_since <= IDLE_SECONDS]
+        for connection in self._idle:
+            if connection not in kept:
+                connection.abort()
+        self._idle = kept
+        spare = self._spare if now - self._used < SPARE_SECONDS else 0
+        if self.open < spare and (self._filling is None or self._filling.done()):
             self._filling = loop.create_task(self._fill())
-        self._sweeping = loop.call_later(_SWEEP_SECONDS, self._sweep)
+        if self._idle or self._busy or spare:
+            self._sweeping = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     async def _fill(self) -> None:
         with contextlib.suppress(UnavailableError):
-            while len(self._idle) + len(self._busy) < self._spare:
+            while self.open < self._spare:
                 self._idle.insert(0, await self._open())
         await asyncio.sleep(_SPARE_PAUSE_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import time
 
 from dualsync.runtime.aws.credentials import Credential
@@ -12,13 +13,18 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 """Instead of the payload's hash, where TLS protects the payload (S3 only)."""
 
 EMPTY = hashlib.sha256(b"").hexdigest()
+"""Hash of an empty payload."""
+
+_UNUSUAL = re.compile(r"[^!-~ ]|  |^ | $")
+_BLANKS = re.compile("[ \t\n\x0b\f\r\x1c-\x1f]+")
 
 
 class Signer:
-    """Signs for one service in one region. `skew` is what the service's clock is ahead of this machine's, seconds."""
+    """Signs for one service in one region."""
 
     def __init__(self, service: str, region: str) -> None:
         self.skew = 0.0
+        """Seconds by which the service's clock is ahead of this machine's."""
         self._scope = f"{region}/{service}/aws4_request"
         self._steps = (region.encode(), service.encode(), b"aws4_request")
         self._key: tuple[str, str, bytes] = ("", "", b"")
@@ -66,7 +72,14 @@ class Signer:
 
 
 def _trimmed(value: str) -> str:
-    """Blanks only: UTF-8 in Latin-1's guise holds other signs that Unicode takes for white space."""
-    if "  " in value or value[:1] == " " or value[-1:] == " ":
-        return " ".join([word for word in value.split(" ") if word])
-    return value
+    """Fold white space as AWS's own signers do, tabs included.
+
+    `value` is bytes in the guise of Latin-1. They are folded as the text they encode in UTF-8, since a byte of "à"
+    looks like a blank to Latin-1. What is no UTF-8 has ASCII's white space folded.
+    """
+    if not _UNUSUAL.search(value):
+        return value
+    try:
+        return " ".join(value.encode("latin-1").decode().split()).encode().decode("latin-1")
+    except UnicodeError:
+        return _BLANKS.sub(" ", value).strip(" ")

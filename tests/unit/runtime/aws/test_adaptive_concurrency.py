@@ -9,6 +9,7 @@ import pytest
 from dualsync.runtime.aws.http.adaptive_concurrency import FIRST, AdaptiveConcurrency
 from dualsync.runtime.aws.http.client import ServiceError
 from tests.support.scripted_server import answer, error, scripted
+from tests.support.virtual_time import run_at_once
 
 
 async def fill(pace: AdaptiveConcurrency) -> int:
@@ -76,9 +77,71 @@ async def test_a_caller_slows_down_when_told_to(monkeypatch: pytest.MonkeyPatch)
         caller = script.caller()
         with pytest.raises(ServiceError):
             await caller.call("GetObject", "b/k", "GET", "/b/k")
-        assert caller.pace.window == FIRST // 2
+        assert caller.concurrency.window == FIRST // 2
     async with scripted(answer(200)) as script:
         caller = script.caller()
         await asyncio.gather(*(caller.call("GetObject", "b/k", "GET", "/b/k") for _ in range(3 * FIRST)))
-        assert caller.pace.window > FIRST
-        assert script.connections <= caller.pace.window
+        assert caller.concurrency.window > FIRST
+        assert script.connections <= caller.concurrency.window
+
+
+class Table:
+    """A table for a number of writes per second, with a second's worth in reserve."""
+
+    def __init__(self, per_second: float) -> None:
+        self.per_second = per_second
+        self.tokens = per_second
+        self.at = 0.0
+        self.accepted = self.refused = 0
+
+    async def write(self) -> bool:
+        await asyncio.sleep(0.005)
+        now = asyncio.get_running_loop().time()
+        self.tokens = min(self.per_second, self.tokens + (now - self.at) * self.per_second)
+        self.at = now
+        if self.tokens < 1:
+            self.refused += 1
+            return False
+        self.tokens -= 1
+        self.accepted += 1
+        return True
+
+
+@pytest.mark.parametrize("per_second", [50, 1000])
+def test_throttled_table_is_used_at_its_rate_without_a_storm(per_second: int) -> None:
+    """DynamoDB answers a throttled write in milliseconds: one request at a time would still be too many."""
+    seconds, writers = 60, 128
+
+    async def main() -> Table:
+        limit, table = AdaptiveConcurrency(), Table(per_second)
+        end = asyncio.get_running_loop().time() + seconds
+
+        async def writer() -> None:
+            while asyncio.get_running_loop().time() < end:
+                await limit.enter()
+                if await table.write():
+                    limit.answered()
+                else:
+                    limit.refused()
+
+        await asyncio.gather(*(writer() for _ in range(writers)))
+        return table
+
+    table = run_at_once(main())
+    assert table.accepted > 0.8 * per_second * seconds
+    assert table.refused < 0.1 * table.accepted
+
+
+def test_rate_is_no_limit_any_more_once_the_service_has_recovered() -> None:
+    async def main() -> float:
+        limit = AdaptiveConcurrency()
+        await limit.enter()
+        limit.refused()
+        assert limit.rate < 16
+        for _ in range(2000):
+            await limit.enter()
+            await asyncio.sleep(0.01)
+            limit.answered()
+        return limit.rate
+
+    assert run_at_once(main()) == float("inf")

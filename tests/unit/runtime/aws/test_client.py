@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+import tomllib
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 
+from dualsync.runtime import __version__
 from dualsync.runtime.aws.credentials import Credential
-from dualsync.runtime.aws.http.client import ATTEMPTS, ServiceClient, ServiceError
+from dualsync.runtime.aws.http import adaptive_concurrency
+from dualsync.runtime.aws.http.adaptive_concurrency import FIRST
+from dualsync.runtime.aws.http.client import ATTEMPTS, THROTTLED_ATTEMPTS, ServiceClient, ServiceError
 from dualsync.runtime.aws.http.connection import HEAD_BYTES
 from dualsync.runtime.aws.http.signing import _trimmed
 from dualsync.runtime.errors import CredentialRejectedError, UnavailableError
@@ -116,14 +121,27 @@ async def test_closed_while_idle() -> None:
         assert len(script.asked) == 3
 
 
-@pytest.mark.parametrize("fault", [CLOSE, error(500, "InternalError"), error(503, "SlowDown"), answer(502)])
-async def test_faults_are_tried_again_and_not_for_ever(fault: bytes) -> None:
-    async with scripted(*[fault] * (ATTEMPTS - 1), answer(200, b"x")) as script:
+@pytest.mark.parametrize(
+    ("fault", "attempts"),
+    [
+        (CLOSE, ATTEMPTS),
+        (error(500, "InternalError"), ATTEMPTS),
+        (error(503, "SlowDown"), THROTTLED_ATTEMPTS),
+        (answer(400, b'{"__type":"x#ProvisionedThroughputExceededException"}'), THROTTLED_ATTEMPTS),
+        (error(400, "KMS.ThrottlingException"), THROTTLED_ATTEMPTS),
+        (answer(502), ATTEMPTS),
+    ],
+)
+async def test_faults_are_tried_again_and_not_for_ever(
+    fault: bytes, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adaptive_concurrency, "FIRST_RATE", 1e6)
+    async with scripted(*[fault] * (attempts - 1), answer(200, b"x")) as script:
         assert await get(script.caller()) == b"x"
     async with scripted(fault) as script:
         with pytest.raises((ServiceError, UnavailableError)):
             await get(script.caller())
-        assert len(script.asked) == ATTEMPTS
+        assert len(script.asked) == attempts
 
 
 async def test_pauses_are_drawn_by_lot_and_grow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +155,7 @@ async def test_pauses_are_drawn_by_lot_and_grow(monkeypatch: pytest.MonkeyPatch)
     async with scripted(error(503, "SlowDown")) as script:
         with pytest.raises(ServiceError):
             await get(script.caller())
-    assert drawn == [(0, 0.4), (0, 0.8)]
+    assert drawn == [(0, 0.2), (0, 0.4), (0, 0.8), (0, 1.6), (0, 3.2), (0, 5.0), (0, 5.0)]
 
 
 async def test_refusals_are_not_tried_again() -> None:
@@ -285,3 +303,45 @@ async def test_spare_connections_are_opened_ahead() -> None:
                 await asyncio.sleep(0)
         await asyncio.gather(*(get(caller) for _ in range(3)))
         assert script.connections == 3
+
+
+async def test_requests_name_the_program_and_errors_name_the_request() -> None:
+    ids = {"x_amz_request_id": "4442587FB7D0A2F9", "x_amz_id_2": "vi5pAP7u"}
+    refused = answer(403, b"<Error><Code>AccessDenied</Code><Message>&quot;a&#39;b&quot;</Message></Error>", **ids)
+    async with scripted(refused) as script:
+        with pytest.raises(ServiceError) as caught:
+            await get(script.caller())
+    assert script.asked[0].headers["user-agent"].startswith(f"dualsync/{__version__} Python/3.")
+    assert "user-agent" not in script.asked[0].headers["authorization"]
+    assert str(caught.value).endswith("AccessDenied (403): \"a'b\" (request 4442587FB7D0A2F9 host vi5pAP7u)")
+    refused = answer(400, b'{"__type":"x#ValidationException","message":"m"}', x_amzn_requestid="R1")
+    async with scripted(refused) as script:
+        with pytest.raises(ServiceError, match=r"ValidationException \(400\): m \(request R1\)"):
+            await script.caller("dynamodb").json("GetItem", "DynamoDB_20120810", "table", "1.0", {})
+
+
+def test_version_is_the_packages() -> None:
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
+    assert project["version"] == __version__
+
+
+@pytest.mark.parametrize(
+    "body", [b"null", b"[]", b"7", b"{", b"\xff", b"<html><body>Sign in</body></html>", b" <!DOCTYPE html>"]
+)
+async def test_answer_that_is_no_json_object_is_an_error_of_the_request(body: bytes) -> None:
+    """A captive portal or an inspecting proxy answers 200."""
+    async with scripted(answer(200, body), answer(200, b'{"a":1}')) as script:
+        assert await script.caller("sqs").json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {}) == {"a": 1}
+    async with scripted(answer(200, body)) as script:
+        with pytest.raises(UnavailableError, match="sqs ReceiveMessage queue"):
+            await script.caller("sqs").json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {})
+        assert len(script.asked) == ATTEMPTS
+
+
+@pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])
+async def test_throttling_is_known_by_its_code(code: str) -> None:
+    refused = answer(400, f'{{"__type":"x#{code}"}}'.encode())
+    async with scripted(refused, answer(200, b"{}")) as script:
+        client = script.caller("dynamodb")
+        await client.json("PutItem", "DynamoDB_20120810", "table", "1.0", {})
+        assert client.concurrency.window == FIRST // 2

@@ -116,12 +116,26 @@ def test_a_denial_of_our_own_services_is_no_fault_of_a_message(service: str) -> 
 
 
 def test_an_error_names_service_call_target_and_code_in_one_line() -> None:
-    error = error_of(Refusal("s3", "PutObject", "bucket/k", "NoSuchBucket", 404, "The bucket\nis gone. " + "x" * 500))
+    error = error_of(Refusal("s3", "PutObject", "bucket/k", "NoSuchBucket", 404, "The bucket\nis gone.", "request 4F"))
     assert isinstance(error, PermanentError)
     assert error.reason == "NoSuchBucket"
-    assert str(error).startswith("NoSuchBucket: s3 PutObject bucket/k: NoSuchBucket (404): The bucket is gone. xxx")
-    assert "\n" not in str(error)
-    assert len(str(error)) < 400
+    assert str(error) == ("NoSuchBucket: s3 PutObject bucket/k: NoSuchBucket (404): The bucket is gone. (request 4F)")
+
+
+def test_long_text_keeps_its_beginning_and_its_end() -> None:
+    """IAM names the principal first, and last which policy does not allow the action."""
+    text = "User: arn is not authorized to perform: s3:PutObject on resource: x because no identity-based policy"
+    text = text.replace("resource: x", f"resource: {'x' * 300}")
+    assert str(error_of(Refusal("s3", "PutObject", "b/k", "AccessDenied", 403, text))).endswith(text)
+    cut = str(error_of(Refusal("s3", "PutObject", "b/k", "AccessDenied", 403, text.replace("x", "x" * 50))))
+    assert len(cut) < 1100
+    assert "User: arn is not authorized" in cut
+    assert cut.endswith("because no identity-based policy")
+
+
+@pytest.mark.parametrize("status", [302, 303, 407])
+def test_proxies_answers_are_no_fault_of_a_message(status: int) -> None:
+    assert isinstance(error_of(Refusal("s3", "PutObject", "b/k", str(status), status)), UnavailableError)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""The machine's own key."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.aws.credentials import REFRESH_SECONDS, MachineCredentials
+from dualsync.runtime.errors import CredentialRejectedError
+
+EXPIRY = 1_790_003_600.0
+
+
+class Frozen:
+    """A key as botocore freezes it."""
+
+    def __init__(self, number: int) -> None:
+        self.access_key, self.secret_key, self.token = f"AKIA{number}", "secret", ""
+
+
+class Session:
+    """botocore's session, whose key changes at each look."""
+
+    def __init__(self, expiry: float | None = EXPIRY) -> None:
+        self.looks = 0
+        self.error: Exception | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.threads: set[str] = set()
+        if expiry is not None:
+            self._expiry_time = datetime.fromtimestamp(expiry, UTC)
+
+    def get_credentials(self) -> Any:
+        return self
+
+    def get_frozen_credentials(self) -> Frozen:
+        self.gate.wait()
+        self.threads.add(threading.current_thread().name)
+        self.looks += 1
+        if self.error is not None:
+            raise self.error
+        return Frozen(self.looks)
+
+
+class Time:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = EXPIRY - 3600
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def settle(credentials: MachineCredentials) -> None:
+    """Wait for a search in the background."""
+    if credentials._finding is not None:
+        await asyncio.wait([credentials._finding])
+
+
+async def test_many_waiting_requests_make_one_look_in_a_thread_of_its_own() -> None:
+    session = Session()
+    credentials = MachineCredentials(session, Time())  # type: ignore[arg-type]
+    session.gate.clear()
+    waiting = [asyncio.create_task(credentials.get()) for _ in range(128)]
+    await asyncio.sleep(0)
+    # The event loop's own threads, which resolve host names, are free meanwhile.
+    await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+    session.gate.set()
+    assert {(await task).access_key_id for task in waiting} == {"AKIA1"}
+    assert session.looks == 1
+    assert all(name.startswith("credentials") for name in session.threads)
+
+
+async def test_valid_key_is_used_while_another_is_sought() -> None:
+    session, now = Session(), Time()
+    credentials = MachineCredentials(session, now)  # type: ignore[arg-type]
+    assert (await credentials.get()).access_key_id == "AKIA1"
+    now.now += REFRESH_SECONDS + 1
+    session.gate.clear()
+    assert (await credentials.get()).access_key_id == "AKIA1"
+    session.gate.set()
+    await settle(credentials)
+    assert (await credentials.get()).access_key_id == "AKIA2"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("refreshed credentials are still expired"), OSError("metadata")])
+async def test_valid_key_stays_until_it_expires_whatever_the_sdk_raises(error: Exception) -> None:
+    session, now = Session(), Time()
+    credentials = MachineCredentials(session, now)  # type: ignore[arg-type]
+    await credentials.get()
+    session.error = error
+    while now.now < EXPIRY - 61:
+        now.now += REFRESH_SECONDS + 1
+        assert (await credentials.get()).access_key_id == "AKIA1"
+        await settle(credentials)
+    now.now = EXPIRY
+    with pytest.raises(CredentialRejectedError, match=type(error).__name__):
+        await credentials.get()
+    session.error = None
+    now.now += 1
+    assert (await credentials.get()).access_key_id.startswith("AKIA")
+
+
+async def test_refused_key_is_replaced_if_there_is_another() -> None:
+    session = Session(None)
+    credentials = MachineCredentials(session, Time())  # type: ignore[arg-type]
+    await credentials.get()
+    assert await credentials.renew()
+    session.error = RuntimeError("no metadata")
+    assert not await credentials.renew()
+    assert (await credentials.get()).access_key_id == "AKIA2"
+
+
+async def test_cancelled_request_does_not_stop_the_search_of_others() -> None:
+    session = Session()
+    credentials = MachineCredentials(session, Time())  # type: ignore[arg-type]
+    session.gate.clear()
+    first, second = (asyncio.create_task(credentials.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    session.gate.set()
+    assert (await second).access_key_id == "AKIA1"
+
+
+async def test_machine_without_a_key() -> None:
+    class Empty(Session):
+        def get_credentials(self) -> Any:
+            return None
+
+    with pytest.raises(CredentialRejectedError, match="give it a role"):
+        await MachineCredentials(Empty(), Time()).get()  # type: ignore[arg-type]

@@ -1,0 +1,69 @@
+"""Endpoints as the SDK's variables choose them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dualsync.runtime.aws.credentials import Credential, FixedCredentials
+from dualsync.runtime.aws.endpoints import Network
+from dualsync.runtime.errors import FatalError
+
+PEER = FixedCredentials(Credential("AKIAPEER", "secret"))
+
+
+@pytest.fixture(autouse=True)
+def _no_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def hosts(network: Network) -> list[str]:
+    return [
+        network.s3("b")[0].pool.endpoint.host,
+        *(network.caller(service).pool.endpoint.host for service in ("sqs", "dynamodb", "sts", "secretsmanager")),
+    ]
+
+
+def test_variables_of_this_side_never_redirect_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS"):
+        monkeypatch.setenv(name, "https://vpce.example")
+    assert hosts(Network("us-west-2")) == ["vpce.example"] * 5
+    assert hosts(Network("cn-north-1", PEER)) == [
+        "b.s3.cn-north-1.amazonaws.com.cn",
+        *(f"{name}.cn-north-1.amazonaws.com.cn" for name in ("sqs", "dynamodb", "sts", "secretsmanager")),
+    ]
+
+
+def test_variables_can_be_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://vpce.example")
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert hosts(Network("us-west-2"))[1] == "sqs.us-west-2.amazonaws.com"
+
+
+def test_fips_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    expected = [
+        "b.s3-fips.us-west-2.amazonaws.com",
+        *(f"{name}-fips.us-west-2.amazonaws.com" for name in ("sqs", "dynamodb", "sts", "secretsmanager")),
+    ]
+    assert hosts(Network("us-west-2")) == expected
+    assert hosts(Network("us-west-2", PEER)) == expected
+    with pytest.raises(FatalError, match=r"AWS_USE_FIPS_ENDPOINT: no such endpoint of s3 in cn-north-1"):
+        Network("cn-north-1", PEER).s3("b")
+
+
+def test_dual_stack_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
+    assert hosts(Network("us-west-2"))[:2] == ["b.s3.dualstack.us-west-2.amazonaws.com", "sqs.us-west-2.api.aws"]
+    assert hosts(Network("cn-north-1", PEER))[0] == "b.s3.dualstack.cn-north-1.amazonaws.com.cn"
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    assert hosts(Network("us-gov-west-1"))[0] == "b.s3-fips.dualstack.us-gov-west-1.amazonaws.com"
+
+
+def test_given_endpoint_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    client, path_style = Network("cn-north-1", PEER).s3("b", "https://s3.cn-north-1.amazonaws.com.cn")
+    assert (client.pool.endpoint.host, path_style) == ("s3.cn-north-1.amazonaws.com.cn", True)
