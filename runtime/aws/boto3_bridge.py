@@ -12,8 +12,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from dualsync.runtime import __version__
 from dualsync.runtime.aws.errors import translate
+from dualsync.runtime.aws.http.client import VERSION
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +30,7 @@ def client_config(connections: int, style: Literal["auto", "path"] = "auto") -> 
         max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": 3},
         s3={"addressing_style": style},
-        user_agent_extra=f"dualsync/{__version__}",
+        user_agent_extra=f"dualsync/{VERSION}",
     )
 
 

@@ -14,7 +14,6 @@ from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import Any, TypeVar
 
-from dualsync.runtime import __version__
 from dualsync.runtime.aws.credentials import Credentials
 from dualsync.runtime.aws.errors import Refusal, error_of, request_id
 from dualsync.runtime.aws.http.adaptive_concurrency import AdaptiveConcurrency
@@ -39,7 +38,10 @@ STREAMS = 8
 """Contents that are sent at a time while they are read. If hundreds shared the memory, each would get a piece per
 minute, and S3 ends a request on which nothing moves for some 20 s (RequestTimeout)."""
 
-USER_AGENT = f"dualsync/{__version__} Python/{platform.python_version()}"
+VERSION = "0.1.0"
+"""The package's version. The bundle holds no package metadata to read it from."""
+
+USER_AGENT = f"dualsync/{VERSION} Python/{platform.python_version()}"
 """How requests appear in CloudTrail and in S3's access logs."""
 
 T = TypeVar("T")

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dualsync.runtime import __version__
 from dualsync.runtime.aws.credentials import Credential
 from dualsync.runtime.aws.http import adaptive_concurrency
 from dualsync.runtime.aws.http.adaptive_concurrency import FIRST
-from dualsync.runtime.aws.http.client import ATTEMPTS, THROTTLED_ATTEMPTS, ServiceClient, ServiceError
+from dualsync.runtime.aws.http.client import ATTEMPTS, THROTTLED_ATTEMPTS, VERSION, ServiceClient, ServiceError
 from dualsync.runtime.aws.http.connection import HEAD_BYTES
 from dualsync.runtime.aws.http.signing import _trimmed
 from dualsync.runtime.errors import CredentialRejectedError, UnavailableError
@@ -311,9 +310,9 @@ async def test_requests_name_the_program_and_errors_name_the_request() -> None:
     async with scripted(refused) as script:
         with pytest.raises(ServiceError) as caught:
             await get(script.caller())
-    assert script.asked[0].headers["user-agent"].startswith(f"dualsync/{__version__} Python/3.")
+    assert script.asked[0].headers["user-agent"].startswith(f"dualsync/{VERSION} Python/3.")
     assert "user-agent" not in script.asked[0].headers["authorization"]
-    assert str(caught.value).endswith("AccessDenied (403): \"a'b\" (request 4442587FB7D0A2F9 host vi5pAP7u)")
+    assert str(caught.value).endswith('AccessDenied (403): "a\'b" (request 4442587FB7D0A2F9 host vi5pAP7u)')
     refused = answer(400, b'{"__type":"x#ValidationException","message":"m"}', x_amzn_requestid="R1")
     async with scripted(refused) as script:
         with pytest.raises(ServiceError, match=r"ValidationException \(400\): m \(request R1\)"):
@@ -322,7 +321,7 @@ async def test_requests_name_the_program_and_errors_name_the_request() -> None:
 
 def test_version_is_the_packages() -> None:
     project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
-    assert project["version"] == __version__
+    assert project["version"] == VERSION
 
 
 @pytest.mark.parametrize(
