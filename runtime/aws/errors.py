@@ -7,7 +7,8 @@ no table, and 403 never means that an object is gone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -77,6 +78,16 @@ def request_id(headers: Mapping[str, str]) -> str:
 
 MISSING_OBJECT = frozenset({"NoSuchKey", "NoSuchVersion"})
 """S3's codes for an object (or version) that does not exist. A bucket that does not exist is another error."""
+
+
+@contextmanager
+def malformed(call: str) -> Iterator[None]:
+    """Raise `UnavailableError` where an answer's fields are missing or of another type: it proves nothing."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UnavailableError(f"{call}: the answer is malformed ({type(error).__name__}: {error})") from None
+
 
 Kind = type[DualSyncError]
 

@@ -1,4 +1,4 @@
-"""Many small requests made one: whoever asks at about the same time is answered together."""
+"""Join many small requests that are made at about the same time into one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ U = TypeVar("U")
 
 
 class RequestBatcher(Generic[T, U]):
-    """Collects what is asked for until `limit` is reached or `seconds` are over, and asks once.
+    """Collects items until `limit` is reached or `seconds` are over, and asks for all of them at once.
 
-    With `seconds` 0 only those are together who ask in the same turn of the event loop: nobody waits. `ask` answers
-    each item in order; its error is everybody's.
+    With `seconds` 0 only items of the same turn of the event loop are joined, so that none waits. `ask` answers the
+    items in order; its error is raised to every caller.
     """
 
     def __init__(self, ask: Callable[[Sequence[T]], Awaitable[Sequence[U]]], limit: int, seconds: float = 0) -> None:

@@ -1,4 +1,4 @@
-"""The peer's credential, which the peer's own stack put into this side's account."""
+"""The peer's credential, which the peer's stack wrote into this side's account."""
 
 from __future__ import annotations
 
@@ -12,39 +12,42 @@ from dualsync.runtime.errors import CredentialRejectedError
 
 @dataclass(frozen=True, slots=True)
 class PeerSecret:
-    """The peer's user's key, and the id of the user that it must belong to (empty when the secret names none)."""
+    """The key of the peer's dedicated user."""
 
     access_key_id: str
+    """Public half of the key."""
     secret_access_key: str = field(repr=False)
+    """Secret half of the key."""
     user_id: str = ""
+    """Id of the user that the key must belong to; empty if the secret names none."""
 
 
 class PeerSecrets:
-    """Reads the peer's secret anew at each call, so that a rotated key is found without a restart."""
+    """Reads the peer's secret again at each call, so that a rotated key is found without a restart."""
 
-    def __init__(self, caller: ServiceClient, name: str) -> None:
-        self._caller = caller
+    def __init__(self, client: ServiceClient, name: str) -> None:
+        self._client = client
         self._name = name
 
     async def read(self) -> PeerSecret | None:
-        """The secret, or None while the peer has not put one there (or it is being deleted).
+        """Return the secret, None while the peer has not written one or it is marked for deletion.
 
         Raises `CredentialRejectedError` when its text is not the expected JSON, and `RetryableError`.
         """
         try:
-            answer = await self._caller.json(
+            answer = await self._client.json(
                 "GetSecretValue", "secretsmanager", self._name, "1.1", {"SecretId": self._name}
             )
         except ServiceError as refused:
-            # InvalidRequestException is what a secret marked for deletion answers.
+            # InvalidRequestException is the answer for a secret marked for deletion.
             if refused.refusal.code in ("ResourceNotFoundException", "InvalidRequestException"):
                 return None
             raise error_of(refused.refusal) from None
-        return parse(self._name, answer.get("SecretString") or "")
+        return parse(self._name, str(answer.get("SecretString") or ""))
 
 
 def parse(name: str, text: str) -> PeerSecret:
-    """The secret's JSON text. Errors name the secret and what is missing, never its text."""
+    """Read the secret's JSON text. Errors name the secret and what is missing, never its text."""
     try:
         values = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Who a credential belongs to."""
+"""The identity behind a credential."""
 
 from __future__ import annotations
 
@@ -14,28 +14,34 @@ _FOUND = {name: re.compile(rb"<%s>\s*([^<]+?)\s*</" % name.encode()) for name in
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """A caller: its unique id (a user's `AIDA…`, or a role's with its session, `AROA…:name`), and its ARN."""
+    """The owner of a credential."""
 
     user_id: str
+    """Unique id: a user's `AIDA…`, or a role's with its session, `AROA…:name`."""
     arn: str
+    """ARN of the user or of the role's session."""
 
 
 class StsIdentity:
-    """Asks STS, which needs no permission for it (AWS STS API reference, GetCallerIdentity)."""
+    """Asks STS, which needs no permission (AWS STS API reference, GetCallerIdentity)."""
 
-    def __init__(self, caller: ServiceClient) -> None:
-        self._caller = caller
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
+
+    def close(self) -> None:
+        """Close the connections to STS."""
+        self._client.close()
 
     async def user_id(self) -> str:
-        """The caller's unique id. Raises `CredentialRejectedError` and `RetryableError`."""
+        """Return the unique id. Raises `CredentialRejectedError` and `RetryableError`."""
         return (await self.who()).user_id
 
     async def who(self) -> Identified:
-        """The caller. Raises `CredentialRejectedError` and `RetryableError`."""
+        """Return the identity. Raises `CredentialRejectedError` and `RetryableError`."""
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
         body = b"Action=GetCallerIdentity&Version=2011-06-15"
         try:
-            answer = await self._caller.call("GetCallerIdentity", "caller", "POST", "/", "", headers, body)
+            answer = await self._client.call("GetCallerIdentity", "caller", "POST", "/", "", headers, body)
         except ServiceError as refused:
             raise error_of(refused.refusal) from None
         return Identified(_found("UserId", answer.body or b""), _found("Arn", answer.body or b""))
