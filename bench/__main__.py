@@ -22,7 +22,7 @@ BENCHMARKS: dict[str, Callable[..., Section]] = {
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 all targets met (or a quick run went through), 1 one missed, 2 the servers are missing."""
+    """Run the benchmarks. Exit code: 0 all targets met (or a quick run completed), 1 one missed, 2 no servers."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all when none is given")
     parser.add_argument("--quick", action="store_true", help="small numbers: for the harness, not for its figures")

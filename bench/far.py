@@ -1,4 +1,4 @@
-"""A peer 250 ms away: objects a second of one worker, and how soon a single object is there."""
+"""A peer with 250 ms round-trip time: objects per second of one worker, and the delay of a single object."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def measure(stage: Stage, *, quick: bool) -> Section:
 
 
 def _visible(stage: Stage, number: int) -> list[float]:
-    """Seconds from an event's sending until the object is in the target, one after the other."""
+    """Measure the seconds from sending an event until the object is in the target, one event after the other."""
     keys = stage.filled(f"single-{time.monotonic_ns()}/", number)
     seconds = []
     with stage.worker() as process:
@@ -80,7 +80,7 @@ async def _there(stage: Stage, key: str) -> None:
 
 
 async def _queue(stage: Stage, number: int) -> list[float]:
-    """Seconds from a message's sending until somebody who waits for it has it."""
+    """Measure the seconds from sending a message until a waiting receiver has it."""
     await stage.renew()
     sender, receiver = stage.queue(), stage.queue()
     seconds = []

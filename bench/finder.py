@@ -1,5 +1,7 @@
-"""A finder's pass over two large buckets that are the same: keys a second of one core, memory, and requests; then with
-the peer far away, in one range and in several."""
+"""A finder run over two large equal buckets: keys per second of one core, memory, requests.
+
+Also with a distant peer, in one key range and in several.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,7 @@ def measure(stage: Stage, *, quick: bool) -> Section:
 
 @contextlib.contextmanager
 def _listing(stage: Stage, keys: int) -> Iterator[str]:
-    """The address of a store with so many keys in each bucket."""
+    """Serve a store with that many keys in each bucket, and yield its address."""
     port = free_port()
     log = stage.folder / "listing.log"
     with running([sys.executable, "-m", "bench.harness.listing_server", str(port), str(keys)], log) as server:
@@ -89,7 +91,7 @@ def _counts(url: str) -> Counter[str]:
 
 
 def _ledger(stage: Stage, keys: int) -> None:
-    """A ledger of the buckets that the finder has been over before, and the points that it left."""
+    """Create a ledger of buckets that a finder has compared before, with its checkpoints."""
     stage.fresh()
     ledger = DynamoLedger(stage.network.caller("dynamodb", stage.url("dynamodb")), TABLE)
     points = [key(keys * n // POINTS) for n in range(1, POINTS)]
@@ -102,7 +104,7 @@ def _ledger(stage: Stage, keys: int) -> None:
 
 
 def _far(stage: Stage, keys: int) -> tuple[float, float]:
-    """Keys a second of a finder whose peer is far, in one range and in several."""
+    """Measure keys per second of a finder with a distant peer, in one key range and in several."""
     rates = []
     with _listing(stage, keys) as url:
         stage.ports["listing"] = int(url.rsplit(":", 1)[1])

@@ -1,4 +1,4 @@
-"""Large objects: how near to what the same servers read and write in parallel, and the memory that they take."""
+"""Large objects: throughput compared with parallel reads and writes on the same servers, and memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PARALLEL = PARTS_AT_ONCE // 2
 START_SECONDS = 4.0
 OURS, LIMIT, RCLONE = "dualsync", "servers' limit", "rclone copyto, 4 streams"
 MEMORY = 300e6
-"""Bytes of resident memory that a worker may take, however large the object."""
+"""Limit of a worker's resident memory in bytes, for objects of any size."""
 SAME = 1.2
 KEY_NAME = "large/source"
 
@@ -69,7 +69,7 @@ def measure(stage: Stage, *, quick: bool) -> Section:
         f"the limit: one process that reads the object in parts of {PART >> 20} MiB, and beside it one that writes as"
         f" much, {PARALLEL} parts at a time each (the worker has as many in hand: it reads a part, then writes it), by"
         " the same client, without queue and ledger, from when both are ready",
-        "the queue's and the table's servers are warmed up; everybody turn about, each time to an empty bucket"
+        "the queue's and the table's servers are warmed up; all programs in alternation, each time to an empty bucket"
         + ("" if rounds == 1 else f"; {rounds} rounds, the best of each; in brackets, round by round"),
         "dthcli's worker with its default of 4 workers, seven parts at a time",
         f"memory: the worker runs in {limit.how()}",
@@ -91,7 +91,7 @@ def _ours(stage: Stage, size: int) -> Measured:
 
 
 def _sparse(stage: Stage, size: int, before: float, figures: list[Figure], notes: list[str]) -> None:
-    """An object that takes no room on either side: nothing of the worker's may grow with it."""
+    """Copy an object that takes no space on either side: the worker's memory must not grow with it."""
     gib = f"{size / 2**30:g} GiB"
     key = "large/sparse"
     path = sparse(stage.file(SOURCE, key), size)
@@ -119,7 +119,7 @@ def _sparse(stage: Stage, size: int, before: float, figures: list[Figure], notes
 
 
 def sparse(path: Path, size: int) -> Path:
-    """An object of zeros in versitygw's folder, which keeps ETags in an extended attribute."""
+    """Create an object of zeros in versitygw's folder, which keeps ETags in an extended attribute."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.truncate(size)
@@ -128,7 +128,7 @@ def sparse(path: Path, size: int) -> Path:
 
 
 async def write(bucket: S3Bucket, key: str, size: int) -> None:
-    """An object of random bytes in parts, some at a time."""
+    """Upload an object of random bytes in parts, several at a time."""
     upload = (await bucket.create_upload(key, Attributes(), None)).id
     numbers = iter(range(1, -(-size // PART) + 1))
     body = os.urandom(PART)
@@ -144,7 +144,7 @@ async def write(bucket: S3Bucket, key: str, size: int) -> None:
 
 
 async def read(bucket: S3Bucket, key: str) -> None:
-    """The object in parts, some at a time, thrown away."""
+    """Read the object in parts, several at a time, and discard them."""
     seen = await bucket.head(key)
     if seen is None:
         raise RuntimeError(f"{key} is not there")
@@ -158,7 +158,7 @@ async def read(bucket: S3Bucket, key: str) -> None:
 
 
 def _limit(stage: Stage, size: int) -> Measured:
-    """Reading and writing as much side by side, in processes of their own. Their CPU is nobody's figure."""
+    """Read and write the same amount in two parallel processes, whose CPU does not count."""
     start = time.monotonic() + START_SECONDS
     logs = [stage.folder / f"limit-{what}.log" for what in ("read", "write")]
     module = [sys.executable, "-m", "bench.large", stage.url("s3"), str(size), str(start)]
@@ -187,7 +187,7 @@ def _rclone(stage: Stage, size: int) -> Measured | None:
 
 
 def _main(url: str, size: str, start: str, what: str, name: str, key: str) -> None:
-    """Begin at `start` of the machine's clock, and print when it was done: starting Python is no part of it."""
+    """Begin at `start` of the machine's clock and print the end time, so that Python's start does not count."""
     caller, path_style = Network("us-east-1", FixedCredentials(Credential(KEY, SECRET))).s3(name, url)
     bucket = S3Bucket(caller, name, path_style=path_style)
     time.sleep(max(0.0, float(start) - time.monotonic()))

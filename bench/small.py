@@ -1,4 +1,4 @@
-"""Many small objects: CPU, rate, memory, requests and dollars an object, queue and ledger included."""
+"""Many small objects: CPU, rate, memory, requests and cost per object, including queue and ledger."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SERVICES = ("s3", "sqs", "dynamodb")
 _SETUP = ("CreateQueue", "CreateTable", "DeleteTable", "PUT", "SendMessageBatch")
 
 Requests = Mapping[str, Counter[str]]
-"""By service and operation: of a whole run."""
+"""Number of requests of a whole run, by service and operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def measure(stage: Stage, *, quick: bool, plan: Plan | None = None) -> Section:
 
 
 def _to_rclone(runs: Mapping[str, list[Measured]]) -> list[Figure]:
-    """The ratio of each round, which both ran under the same conditions."""
+    """Return the ratio per round, in which both ran under the same conditions."""
     ratios = [mine.rate / theirs.rate for mine, theirs in zip(runs[OURS], runs.get(RCLONE, ()), strict=False)]
     if not ratios:
         return []
@@ -92,7 +92,7 @@ def _ours(stage: Stage, keys: list[str]) -> Measured:
 
 
 def _round(stage: Stage, plan: Plan, number: int, runs: dict[str, list[Measured]]) -> None:
-    """Everybody once over new objects, each round in another order."""
+    """Run every program once over new objects, in another order per round."""
     prefixes = {plan.objects: f"many-{number}/", plan.fewer: f"few-{number}/"}
     keys = {size: stage.filled(prefix, size) for size, prefix in prefixes.items()}
     names = [OURS, *PEERS]
@@ -104,7 +104,7 @@ def _round(stage: Stage, plan: Plan, number: int, runs: dict[str, list[Measured]
 
 
 def _requests(stage: Stage, name: str, number: int) -> Requests | None:
-    """Of a run of its own, counted by proxies before the servers. None when the peer is missing."""
+    """Count the requests of a separate run by proxies in front of the servers. None when the peer is missing."""
     prefix = f"counted-{name.split(',')[0].split()[0]}/"
     keys = stage.filled(prefix, number)
     with stage.through_proxies(SERVICES) as proxies:
@@ -115,7 +115,7 @@ def _requests(stage: Stage, name: str, number: int) -> Requests | None:
 
 
 def _of_the_run(counter: Counter[str]) -> Counter[str]:
-    """Without the harness's own: making buckets, queues and table, filling the queue."""
+    """Remove the harness's own requests, which create buckets, queues and table and fill the queue."""
     return Counter({name: n for name, n in counter.items() if name not in _SETUP})
 
 
@@ -138,7 +138,7 @@ def _bars(values: Mapping[str, float]) -> list[tuple[str, float]]:
 
 
 def _spelled(name: str, requests: Requests, number: int) -> str:
-    """Which requests a copy is made of; what is asked once a run is left out."""
+    """Describe the requests per copy, without those that occur once per run."""
     each = [
         f"{operation} {n / number:.2f}".rstrip("0").rstrip(".")
         for counter in requests.values()
@@ -156,7 +156,7 @@ def _notes(plan: Plan, runs: Mapping[str, list[Measured]]) -> list[str]:
     return [
         "queue and ledger are Java servers on the same cores: what they take (the last figure) is taken from our rate,"
         " and not from a plain copier's",
-        f"the servers are warmed up; then everybody turn about, {times}; {BOTO3.split(',')[0]} and {DTHCLI} over"
+        f"the servers are warmed up; then all programs in alternation, {times}; {BOTO3.split(',')[0]} and {DTHCLI} over"
         f" {plan.fewer:,} objects",
         f"requests are counted by proxies before the servers, in runs of their own over {plan.counted:,} objects",
         f"dollars: {prices.source()}",

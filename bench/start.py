@@ -1,4 +1,4 @@
-"""A worker's start, and what it costs while there is nothing to do."""
+"""The start of a worker, and its cost while it is idle."""
 
 from __future__ import annotations
 

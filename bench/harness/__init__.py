@@ -1,1 +1,1 @@
-"""What the benchmarks share: tools, servers, load, measurement and report."""
+"""Shared parts of the benchmarks: tools, servers, load, measurement, report."""

@@ -1,4 +1,4 @@
-"""The events that S3 would have sent."""
+"""Events in S3's form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ EVENT_USER = "AWS:AIDASOMEBODY"
 
 
 def event(bucket: str, region: str, key: str, size: int, number: int) -> str:
-    """A message of S3's with one record: a user has put `key`; `number` makes the sequencer."""
+    """Return an S3 message with one record of a user's PUT of `key`; the sequencer is made from `number`."""
     record = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",

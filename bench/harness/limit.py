@@ -1,4 +1,4 @@
-"""A process that may have no more memory than the worker's unit gives it."""
+"""Limits a process to the memory of the worker's systemd unit."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from functools import cache
 from pathlib import Path
 
 BYTES = 900 << 20
-"""What a worker must live with: a machine of 1 GiB, less what its system takes."""
+"""Memory of a worker in bytes: that of a machine with 1 GiB, less its system's."""
 
 _SCOPE = ("systemd-run", "--user", "--scope", "--quiet", "-p", f"MemoryMax={BYTES}", "-p", "MemorySwapMax=0", "--")
 _JOIN = ("/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"')
 _BOUNDS = {"memory.limit_in_bytes": BYTES, "memory.memsw.limit_in_bytes": BYTES}
-"""Of a control group, version 1: memory, and memory and swap together. Without swap the second may be missing."""
+"""Files of a control group (version 1): memory, and memory with swap, which is missing without swap."""
 _BOUNDS_2 = {"memory.max": BYTES, "memory.swap.max": 0}
 
 
 @cache
 def group() -> Path | None:
-    """A memory control group below this process's own, for the time of this process; None where none may be made."""
+    """Create a memory control group below this process's own until it ends; None where that is not permitted."""
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "memory":
@@ -63,7 +63,7 @@ def _gone(folder: Path) -> None:
 
 @cache
 def by_scope() -> bool:
-    """Whether a control group of one's own can be had here, by systemd."""
+    """Return whether systemd can create a control group for this user."""
     if shutil.which(_SCOPE[0]) is None:
         return False
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
@@ -72,7 +72,7 @@ def by_scope() -> bool:
 
 
 def command(plain: Sequence[str]) -> list[str]:
-    """`plain` in a control group of `BYTES`, where one can be had; the process keeps its id."""
+    """Return the command `plain` in a control group of `BYTES` where one can be created; the process keeps its id."""
     made = group()
     if made is not None:
         return [*_JOIN, str(made / "cgroup.procs"), *plain]
@@ -80,16 +80,16 @@ def command(plain: Sequence[str]) -> list[str]:
 
 
 def enforce(pid: int) -> None:
-    """The stand-in where there is no control group: the kernel refuses more private writable memory, touched or not."""
+    """Limit private writable memory, used or not, where there is no control group."""
     if group() is None and not by_scope():
         resource.prlimit(pid, resource.RLIMIT_DATA, (BYTES, BYTES))
 
 
 def how() -> str:
-    """For a note."""
+    """Describe the limit for a note."""
     if group() is not None or by_scope():
         return f"a control group of {BYTES >> 20} MiB, swap included: it would be killed beyond"
     return (
-        f"RLIMIT_DATA of {BYTES >> 20} MiB, since no control group could be had: it counts what is asked for, touched"
+        f"RLIMIT_DATA of {BYTES >> 20} MiB, because no control group is available: it counts what is requested, touched"
         " or not, so it is the stricter one, but for shared and file pages"
     )

@@ -20,7 +20,7 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http:/
 
 @lru_cache(64)
 def _rows(bucket_differs: bool) -> tuple[str, ...]:
-    """The part of each row after its number; the same on every page, so that a page costs little to make."""
+    """Return the part of each row after its number, which is the same on every page and computed once."""
     rows = []
     for n in range(PAGE):
         etag = f"{n * 2654435761 % 2**32:08x}" * 4
@@ -33,19 +33,19 @@ def _rows(bucket_differs: bool) -> tuple[str, ...]:
 
 
 def key(number: int) -> str:
-    """The key of that number, from 0."""
+    """Return the key of a number, from 0."""
     group, rest = divmod(number, 1000 * PAGE)
     return f"pictures/{group:05}/{rest // PAGE:03}{rest % PAGE:03}.jpg"
 
 
 def after(text: str) -> int:
-    """The number of the first key that comes after this text, which is a key or nothing."""
+    """Return the number of the first key after a text, which is a key or empty."""
     found = re.fullmatch(r"pictures/(\d{5})/(\d{6})\.jpg", text)
     return int(found[1]) * 1000 * PAGE + int(found[2]) + 1 if found else 0
 
 
 def page(number: int, pages: int, *, differs: bool, skip: int = 0) -> bytes:
-    """Page `number` of `pages`, without its first `skip` keys."""
+    """Return page `number` of `pages` without its first `skip` keys."""
     start = f"<Contents><Key>pictures/{number // 1000:05}/{number % 1000:03}"
     rows = _rows(differs)
     body = "".join([start + row for row in (rows[skip:] if skip else rows)]) if number < pages else ""

@@ -1,4 +1,4 @@
-"""What a measurement was made on, and with which versions."""
+"""The machine of a measurement, and the versions of the programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.harness import place, tools
 
 
 def facts() -> dict[str, str]:
-    """Name and value, for a table. What is missing says so."""
+    """Return names and values for a table; a missing program has the value `missing`."""
     return {
         "machine": f"{os.cpu_count()} cores, {_model()}, {_memory()} GiB of memory",
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
@@ -24,7 +24,7 @@ def facts() -> dict[str, str]:
         "DynamoDB Local": _jar("dynamodb", "DynamoDBLocal"),
         "rclone": _go("rclone"),
         "dthcli": _dthcli(),
-        "program": _said("git", "-C", str(tools.ROOT), "rev-parse", "--short", "HEAD"),
+        "program": _first_line("git", "-C", str(tools.ROOT), "rev-parse", "--short", "HEAD"),
     }
 
 
@@ -45,9 +45,9 @@ def _package(name: str) -> str:
 
 
 def _go(name: str) -> str:
-    """The version that was asked for; one found on the path is asked itself."""
+    """Return the pinned version, or that of a program found on PATH by running it."""
     if tools.installed(name):
-        return _said(name, "version" if name == "rclone" else "--version")
+        return _first_line(name, "version" if name == "rclone" else "--version")
     return tools.GO[name].rpartition("@")[2] if (tools.HOME / "bin" / name).exists() else "missing"
 
 
@@ -57,11 +57,11 @@ def _jar(folder: str, name: str) -> str:
 
 
 def _dthcli() -> str:
-    return _said("dthcli", "version") if tools.installed("dthcli") else "missing"
+    return _first_line("dthcli", "version") if tools.installed("dthcli") else "missing"
 
 
-def _said(*command: str) -> str:
-    """The first line that a command prints."""
+def _first_line(*command: str) -> str:
+    """Return the first line that a command prints."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,5 +1,7 @@
-"""Who else copies objects: run over the same objects and servers. A peer that is not installed is missing, never
-assumed."""
+"""Other programs that copy objects, run over the same objects and servers.
+
+A peer that is not installed is reported as missing.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +18,20 @@ from bench.harness.stub import KEY, SECRET
 
 RCLONE, BOTO3, DTHCLI = "rclone copy, 64 transfers", "boto3, 32 threads", "dthcli worker"
 DTHCLI_WORKERS, DTHCLI_DEFAULT = 64, 4
-"""For small objects as many as rclone has; for a large one its own default, whose parts are in memory."""
+"""Parallel transfers: for small objects as many as rclone has; for a large one its default, with parts in memory."""
 
 failed: dict[str, str] = {}
-"""Peers that were there and did not get through, and what they said."""
+"""Peers that failed, with their last output line."""
 
 
 def missing(name: str) -> str:
-    """For a note: why there is no figure of a peer."""
+    """Explain in a note why a peer has no figure."""
     why = "missing on this machine" if tools.peers_wanted else "not wanted in this run"
     return f"{name}: {failed.pop(name, why)}"
 
 
 def _reason(log: str) -> str:
-    """A Go program's last words, else its last line."""
+    """Return the message of a Go program's panic, else its last line."""
     lines = [line for line in log.splitlines() if line.strip()]
     return next((line for line in lines if line.startswith("panic:")), lines[-1] if lines else "without a word")[:200]
 
@@ -38,12 +40,12 @@ RCLONE_ENVIRONMENT = {"RCLONE_S3_NO_CHECK_BUCKET": "true"}
 
 
 def rclone_remote(url: str) -> str:
-    """A server as rclone's remote, without any file of configuration."""
+    """Describe a server as rclone's remote without a configuration file."""
     return f":s3,provider=Other,endpoint='{url}',access_key_id={KEY},secret_access_key={SECRET}:"
 
 
 def rclone(stage: Stage, prefix: str, keys: Sequence[str]) -> Measured | None:
-    """`rclone copy` of all below `prefix`, by reading and writing, since the sides do not see each other."""
+    """Run `rclone copy` of all below `prefix` by reading and writing, because the sides can't copy from each other."""
     program = tools.program("rclone")
     if program is None:
         return None
@@ -54,7 +56,7 @@ def rclone(stage: Stage, prefix: str, keys: Sequence[str]) -> Measured | None:
 
 
 def boto3(stage: Stage, prefix: str, keys: Sequence[str]) -> Measured | None:
-    """GET and PUT in threads."""
+    """Run GET and PUT by boto3 in threads."""
     if not tools.peers_wanted:
         return None
     module = [sys.executable, "-m", "bench.harness.boto3_copy"]
@@ -82,7 +84,7 @@ def dthcli(stage: Stage, prefix: str, keys: Sequence[str], *, size: int = SIZE) 
             last = stage.file(TARGET, keys[0]) if len(keys) == 1 else None
             return stage.watch(process, len(keys), delayed=False, last=last)
         except RuntimeError:
-            # A peer's fault is no fault of the benchmark: said, not raised.
+            # A peer's failure does not fail the benchmark: it is reported.
             failed[DTHCLI] = f"failed ({_reason(log.read_text(errors='replace'))})"
             return None
 
@@ -96,7 +98,7 @@ async def _never_empty(stage: Stage) -> None:
 
 
 def dthcli_environment(stage: Stage, workers: int) -> dict[str, str]:
-    """Its job, as its documentation names it, and where the servers are."""
+    """Return its job's settings, as its documentation names them, and the addresses of the servers."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(stage.folder / "dthcli"),

@@ -1,4 +1,4 @@
-"""Where the servers keep their data while they are measured."""
+"""The folder in which the servers keep their data during a measurement."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pathlib import Path
 from bench.harness import tools
 
 ROOM = 12 << 30
-"""Bytes that all benchmarks together never need."""
+"""Bytes that are more than all benchmarks need together."""
 
 _MEMORY = Path("/dev/shm")
 
 
 @contextlib.contextmanager
 def data() -> Iterator[Path]:
-    """A folder for the time of a `with`: in memory, where there is room, so that no disk is what is measured."""
+    """Yield a folder, in memory if there is space, so that the disk is not measured."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=_MEMORY if in_memory() else tools.HOME) as folder:
         yield Path(folder)
 
 
 def in_memory() -> bool:
-    """Whether there is a file system in memory that is large enough, and keeps the attributes that versitygw needs."""
+    """Return whether a large enough file system in memory exists that keeps the attributes versitygw needs."""
     try:
         if shutil.disk_usage(_MEMORY).free < ROOM or _available() < ROOM:
             return False
@@ -37,11 +37,11 @@ def in_memory() -> bool:
 
 
 def how() -> str:
-    """For a note."""
+    """Describe the folder for a note."""
     return "in memory (tmpfs)" if in_memory() else "on disk"
 
 
 def _available() -> int:
-    """Memory that could be had, in bytes."""
+    """Return the available memory in bytes."""
     rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     return int(rows["MemAvailable"].split()[0]) * 1024

@@ -1,4 +1,4 @@
-"""Small charts side by side: bars of who has what, ours in colour, a target as a line."""
+"""Small bar charts side by side: one bar per program, ours in colour, the target as a line."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Chart:
 
 
 def text(value: float) -> str:
-    """As many digits as say something."""
+    """Format a number with its significant digits."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 10 else f"{value:.1f}"
 
 
 def svg(charts: Sequence[Chart]) -> str:
-    """All charts in rows of two."""
+    """Draw all charts in rows of two."""
     y, items = GAP, []
     for at in range(0, len(charts), COLUMNS):
         row = charts[at : at + COLUMNS]
@@ -71,8 +71,8 @@ def _panel(chart: Chart, height: int) -> str:
     if chart.target is not None:
         x, bottom = _LABELS + room * chart.target / most, _HEAD + _ROW * len(chart.bars)
         items.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_HEAD - 4}" y2="{bottom}" class="line"/>')
-        said = f"target {text(chart.target)}"
-        items.append(f'<text x="{x:.1f}" y="{bottom + 11}" text-anchor="middle" class="l">{said}</text>')
+        label = f"target {text(chart.target)}"
+        items.append(f'<text x="{x:.1f}" y="{bottom + 11}" text-anchor="middle" class="l">{label}</text>')
     for number, (who, value) in enumerate(chart.bars):
         y = _HEAD + _ROW * number
         long = max(1.5, room * value / most)

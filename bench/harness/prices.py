@@ -1,4 +1,4 @@
-"""Dollars a million objects, from the documentation's table of list prices (`docs/prices.toml`, with their date)."""
+"""Cost per million objects, from the documentation's table of list prices (`docs/prices.toml`, with their date)."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def per_million(s3: Mapping[str, float], sqs: Mapping[str, float], table: Mappin
 
 
 def prices() -> dict[str, float]:
-    """The table of `REGION`."""
+    """Return the table of `REGION`."""
     found: dict[str, float] = tomllib.loads((ROOT / "docs" / "prices.toml").read_text())[REGION]
     return found
 
 
 def source() -> str:
-    """Where the prices are from, for a note."""
+    """Describe the source of the prices for a note."""
     return f"list prices of {REGION} as collected on {prices()['date']} in docs/prices.toml; transfer is not in them"

@@ -1,4 +1,4 @@
-"""Processes of the benchmarks: started, watched, measured, ended."""
+"""Starts, watches, measures and ends processes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
-    """A port of loopback that nobody has now."""
+    """Return a free port on loopback."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
-    """Until somebody answers at `port`. Raises `RuntimeError` when the process ends or takes too long."""
+    """Wait until the process answers at `port`. Raises `RuntimeError` when it ends or takes too long."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -43,7 +43,7 @@ def running(
     output: IO[bytes] | None = None,
     folder: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process for the time of a `with`, its errors (and output) in `log`, working in `folder`."""
+    """Run a process during the block, with its errors (and output) in `log` and its working folder `folder`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -69,14 +69,14 @@ def running(
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process has used: CPU in seconds, its largest resident memory in bytes."""
+    """Resources that a process has used: CPU in seconds, largest resident memory in bytes."""
 
     cpu: float
     rss: int
 
 
 def usage(pid: int) -> Usage:
-    """Of a running process, its ended children included."""
+    """Return what a running process and its ended children have used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     cpu = sum(int(field) for field in fields[11:15]) / _TICKS
     status = Path(f"/proc/{pid}/status").read_text()
@@ -85,21 +85,21 @@ def usage(pid: int) -> Usage:
 
 
 def reset_peak(pid: int) -> None:
-    """Start counting the largest resident memory anew."""
+    """Reset the largest resident memory of a process."""
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A command that has run: wall seconds, and what it used."""
+    """A finished command: wall seconds, and the resources it used."""
 
     seconds: float
     usage: Usage
 
 
 def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Finished:
-    """Run a peer to its end. Raises `RuntimeError` with its last words when it fails."""
+    """Run a peer to its end. Raises `RuntimeError` with its last output when it fails."""
     start = time.monotonic()
     process = subprocess.Popen(list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
     output = process.stdout.read() if process.stdout else b""

@@ -16,7 +16,7 @@ from bench.harness.requests import Reader
 
 
 class _Half(asyncio.Protocol):
-    """One side of a connection; what comes in goes out at the other side, later."""
+    """One side of a connection, which sends received bytes out at the other side after the delay."""
 
     def __init__(self, proxy: Proxy, other: _Half | None = None) -> None:
         self.proxy = proxy
@@ -68,14 +68,14 @@ class _Half(asyncio.Protocol):
 
 
 class Proxy:
-    """Counts and delays."""
+    """Counts requests and delays bytes."""
 
     def __init__(self, to: int, round_trip_ms: float) -> None:
         self.to = to
         self.delay = round_trip_ms / 2000
         self.requests: Counter[str] = Counter()
         self.port = 0
-        """Where it listens, once it does."""
+        """Return its port once it listens."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keep(self, task: asyncio.Task[None]) -> None:

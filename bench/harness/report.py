@@ -1,4 +1,4 @@
-"""Figures beside their targets and peers: as a table for people, and a page for the docs."""
+"""Figures with their targets and peers, as a table for the terminal and a page of the documentation."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ class Section:
     charts: Sequence[Chart] = ()
 
     def drawn(self) -> list[Chart]:
-        """All of its charts."""
+        """Return all charts of the benchmark."""
         own = [Chart(self.bars_title or self.title, self.bars)] if self.bars else []
         return [*own, *self.charts]
 
 
 def table(section: Section) -> str:
-    """For the terminal."""
+    """Print the figures to the terminal."""
     rows = [_NAMES, *(figure.row() for figure in section.figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_NAMES))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -68,7 +68,7 @@ def table(section: Section) -> str:
 
 
 def page(sections: Sequence[Section], plot: str, *, quick: bool, command: str) -> str:
-    """A page of Markdown with everything that was measured, how and where."""
+    """Write a page of Markdown with all figures, their method and the machine."""
     figures = [figure for section in sections for figure in section.figures if figure.met is not None]
     missed = [figure.what for figure in figures if not figure.met]
     verdict = f"{len(figures) - len(missed)} of {len(figures)} targets are met"
@@ -76,7 +76,7 @@ def page(sections: Sequence[Section], plot: str, *, quick: bool, command: str) -
         "# Benchmarks",
         "",
         "The real worker and finder over real servers on one machine: versitygw for S3, ElasticMQ for SQS, DynamoDB"
-        " Local. The peers run over the same objects and servers, turn about with ours. The servers"
+        " Local. The peers run over the same objects and servers, alternating with ours. The servers"
         " share the machine's cores with what is measured: rates say little of another machine; CPU and requests an"
         " object, and ratios to the peers, do.",
         "",
@@ -101,7 +101,7 @@ def _marked(row: Sequence[str]) -> list[str]:
 
 
 def write(sections: Sequence[Section], folder: Path, *, quick: bool, command: str = "make bench") -> Path:
-    """`benchmarks.md` and `benchmarks.svg` in `folder`."""
+    """Write `benchmarks.md` and `benchmarks.svg` into `folder`."""
     (folder / "images").mkdir(exist_ok=True)
     (folder / "images" / "benchmarks.svg").write_text(svg([chart for section in sections for chart in section.drawn()]))
     target = folder / "benchmarks.md"

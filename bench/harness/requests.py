@@ -1,4 +1,4 @@
-"""Requests told apart as they pass: which operation, and what it costs in a table's units."""
+"""Identifies passing requests: the operation, and its cost in a table's units."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OF_AN_UPLOAD = {
 
 
 def operation(head: bytes) -> str:
-    """The AWS operation of a request's head, as far as it can be seen from there; else its method."""
+    """Return the AWS operation of a request's head; its method when the head does not name one."""
     target = _TARGET.search(head)
     if target:
         return target[1].decode()
@@ -48,7 +48,7 @@ def operation(head: bytes) -> str:
 
 
 def units(name: str, body: bytes) -> Counter[str]:
-    """What a request to a table costs, its items being small: an upper limit, by what was sent."""
+    """Return the cost of a request to a table with small items: an upper limit, by the size of the request."""
     keys = max(1, body.count(b'"ObjectKey"'))
     whole = b'"ConsistentRead":true' in body.replace(b" ", b"")
     if name in ("GetItem", "BatchGetItem", "Query"):
@@ -59,11 +59,11 @@ def units(name: str, body: bytes) -> Counter[str]:
 
 
 class Reader:
-    """Reads one connection's requests as their bytes come in, in pieces of any size. HTTP/1.1, one after the other."""
+    """Parses one connection's requests from pieces of any size (HTTP/1.1 without pipelining)."""
 
     def __init__(self, counts: Counter[str]) -> None:
         self._counts = counts
-        """Operations by name; units in halves."""
+        """Number of requests by operation; units in halves."""
         self._buffer = b""
         self._body = 0
         self._chunked = False
@@ -104,7 +104,7 @@ class Reader:
         return rest
 
     def _skip_chunks(self, data: bytes) -> bytes:
-        """To the empty chunk, and behind the trailers."""
+        """Read up to the empty chunk and the end of the trailers."""
         self._buffer += data
         last = self._buffer.find(_CHUNKED_END)
         end = -1 if last < 0 else self._buffer.find(_HEAD_END, last + 3)

@@ -1,4 +1,4 @@
-"""The real servers, started on free ports of loopback."""
+"""Starts the real servers on free ports of loopback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.harness.stub import KEY, SECRET
 
 @contextlib.contextmanager
 def servers(folder: Path) -> Iterator[tuple[dict[str, int], dict[str, Popen[bytes]]]]:
-    """All of them: their ports and processes. Raises `RuntimeError` when one does not start."""
+    """Start all servers and yield ports and processes. Raises `RuntimeError` when one does not start."""
     with contextlib.ExitStack() as stack:
         for attempt in (1, 2, 3):
             try:

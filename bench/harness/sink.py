@@ -1,4 +1,4 @@
-"""A target that throws parts away, for objects larger than a disk should take: `python -m bench.harness.sink PORT`.
+"""A target that discards parts, for objects larger than the disk: `python -m bench.harness.sink PORT`.
 
 As much of S3 as a copy in parts asks of its target: it keeps what parts there are, not what is in them.
 """
@@ -16,7 +16,7 @@ _XML = '<?xml version="1.0" encoding="UTF-8"?>\n<{0} xmlns="http://s3.amazonaws.
 
 
 class Sink(ThreadingHTTPServer):
-    """Uploads under way, and the sizes and headers of what was completed."""
+    """Unfinished uploads, and sizes and headers of completed ones."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""Real servers with two buckets, a queue and a table, and the real worker over them."""
+"""Real servers with two buckets, a queue and a table, and a real worker."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from dualsync.runtime.settings import Settings, SideName
 REGION = "us-east-1"
 SOURCE, TARGET, TABLE = "bench-source", "bench-target", "ledger"
 SIZE = 16384
-"""Bytes of a small object."""
+"""Size of a small object in bytes."""
 MANY = 1000
-"""Messages that nobody works off within half a second."""
+"""Number of messages that take longer than half a second to process."""
 PATIENCE = 1800
-"""Seconds until a queue that is not empty is given up."""
+"""Deadline for an empty queue, in seconds."""
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Measured:
 
 
 class Stage:
-    """Servers that run, and clients of them. `folder` is for their data and logs."""
+    """Running servers with clients. Their data and logs are in `folder`."""
 
     def __init__(
         self,
@@ -93,18 +93,18 @@ class Stage:
         return S3Bucket(caller, name, path_style=path_style)
 
     def direct(self, name: str) -> S3Bucket:
-        """A bucket past all proxies."""
+        """Return a client of a bucket without proxies."""
         caller, path_style = self.network.s3(name, self._direct)
         return S3Bucket(caller, name, path_style=path_style)
 
     def peer(self) -> S3Bucket:
-        """The target as the worker sees it."""
+        """Return the address of the target for the worker."""
         caller, path_style = self.network.s3(TARGET, self.url("peer"))
         return S3Bucket(caller, TARGET, path_style=path_style)
 
     @contextlib.contextmanager
     def peer_at(self, port: int) -> Iterator[None]:
-        """Another server for the target, for the time of a `with`."""
+        """Use another server as the target during the block."""
         before = self.ports["peer"]
         self.ports["peer"] = port
         try:
@@ -119,12 +119,12 @@ class Stage:
         return f"{self.url('sqs')}/000000000000/{name}-{self._run}"
 
     def fresh(self) -> None:
-        """Buckets, an empty table, and queues of their own: a worker that was just ended may leave a long poll behind,
-        which would swallow messages of the next."""
+        """Create buckets, an empty table and new queues: an ended worker may leave a long poll behind,
+        which would receive messages of the next one."""
         asyncio.run(self.renew())
 
     async def renew(self) -> None:
-        """`fresh`, for who is in an event loop already."""
+        """Do as `fresh` does, inside a running event loop."""
         self._run += 1
         s3, _ = self.network.s3(SOURCE, self.url("s3"))
         for name in (SOURCE, TARGET):
@@ -139,15 +139,15 @@ class Stage:
         await _ask(dynamodb, "CreateTable", "DynamoDB_20120810", {"TableName": TABLE} | LEDGER)
 
     def servers_cpu(self) -> float:
-        """Seconds that the servers have used so far; the stub's are not worth counting."""
+        """Return the CPU seconds that the servers have used so far, without the stub's."""
         return sum(usage(process.pid).cpu for name, process in self._servers.items() if name != "stub")
 
     def file(self, bucket: str, key: str) -> Path:
-        """Where the S3 server keeps an object."""
+        """Return the file in which the S3 server keeps an object."""
         return self.folder / "s3" / bucket / key
 
     def fill(self, keys: Sequence[str], body: bytes) -> None:
-        """Objects in the source."""
+        """Put objects into the source."""
 
         async def fill() -> None:
             bucket = self.bucket(SOURCE)
@@ -163,20 +163,20 @@ class Stage:
         asyncio.run(fill())
 
     def filled(self, prefix: str, number: int) -> list[str]:
-        """New small objects in the source, of a fresh stage: their keys."""
+        """Put new small objects into the source of a new stage and return their keys."""
         self.fresh()
         keys = [f"{prefix}{n:06}" for n in range(number)]
         self.fill(keys, os.urandom(SIZE))
         return keys
 
     def warm(self, objects: int, rounds: int) -> None:
-        """The servers in Java take their time to become what they are: they need half the CPU after 50,000 objects."""
+        """Warm up the Java servers, which need half the CPU after 50,000 objects."""
         for number in range(rounds):
             self.announce(self.filled(f"warm-{number}/", objects), SIZE)
             self.work_off(objects)
 
     def announce(self, keys: Sequence[str], size: int) -> None:
-        """The events that S3 would have sent."""
+        """Send the events that S3 sends for these keys."""
 
         async def announce() -> None:
             queue = self.queue()
@@ -188,7 +188,7 @@ class Stage:
         asyncio.run(announce())
 
     async def waiting(self, *, delayed: bool = True) -> int:
-        """Messages in the queue, received ones included; those that were sent with a delay as well, or not."""
+        """Count the messages in the queue including received ones, with or without delayed ones."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         names += ["ApproximateNumberOfMessagesDelayed"] * delayed
         given = {"QueueUrl": f"{self._watched}/000000000000/work-{self._run}", "AttributeNames": names}
@@ -217,7 +217,7 @@ class Stage:
         )
 
     def environment(self, settings: Settings) -> dict[str, str]:
-        """A worker's, and nothing else of this machine's that the SDK would read."""
+        """Return the environment of a worker, without other settings of this machine that the SDK reads."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return (
             kept
@@ -238,7 +238,7 @@ class Stage:
 
     @contextlib.contextmanager
     def worker(self, settings: Settings | None = None) -> Iterator[Popen[bytes]]:
-        """The real worker's process, in no more memory than it must live with; its log in `worker.log`."""
+        """Run the real worker with its memory limit during the block; its log is `worker.log`."""
         chosen = replace(settings or self.settings(), log_level="INFO")
         with (
             (self.folder / "worker.log").open("wb") as out,
@@ -253,7 +253,7 @@ class Stage:
             yield process
 
     def running_since(self, process: Popen[bytes]) -> None:
-        """Wait until the worker says that it runs."""
+        """Wait until the worker logs that it runs."""
         log = self.folder / "worker.log"
         end = time.monotonic() + 60
         while b'"RUNNING"' not in log.read_bytes():
@@ -296,7 +296,7 @@ class Stage:
 
     @contextlib.contextmanager
     def through_proxies(self, services: Sequence[str], round_trip_ms: float = 0) -> Iterator[dict[str, Popen[bytes]]]:
-        """Proxies before these services for the time of a `with`; ask them for their counts by `count`."""
+        """Run proxies in front of these services during the block; `count` returns their counts."""
         before = dict(self.ports)
         with contextlib.ExitStack() as stack:
             proxies = {}
@@ -321,13 +321,13 @@ class Stage:
 
 
 def counts(proxy: Popen[bytes]) -> Counter[str]:
-    """How many requests of each operation a proxy has passed on, and how many half units of a table they cost."""
+    """Return the requests per operation that a proxy has passed on, and their cost in half units of a table."""
     proxy.send_signal(signal.SIGUSR1)
     return Counter(json.loads(proxy.stdout.readline())) if proxy.stdout else Counter()
 
 
 def count(proxy: Popen[bytes]) -> int:
-    """How many requests a proxy has passed on."""
+    """Return the number of requests that a proxy has passed on."""
     return sum(number for name, number in counts(proxy).items() if name not in (READ_UNITS, WRITE_UNITS))
 
 
@@ -337,6 +337,6 @@ async def _ask(caller: ServiceClient, operation: str, prefix: str, given: dict[s
 
 @contextlib.contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
-    """All servers, for the time of a `with`. Raises `RuntimeError` when one does not start."""
+    """Run all servers during the block. Raises `RuntimeError` when one does not start."""
     with servers(folder) as (ports, processes):
         yield Stage(folder, processes=processes, **ports)

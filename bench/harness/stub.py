@@ -1,5 +1,7 @@
-"""Secrets Manager and STS, as much of them as a worker asks: `python -m bench.harness.stub PORT`. They are asked
-once, so they are no part of what is measured."""
+"""Secrets Manager and STS, as far as a worker calls them: `python -m bench.harness.stub PORT`.
+
+A worker calls them once, so they do not count in a measurement.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.dumps({"Name": "peer", "SecretString": text}).encode()
         else:
             who = USER_ID if self.path.startswith("/remote") else f"{ROLE}:worker"
-            told = f"<UserId>{who}</UserId><Arn>arn:aws:sts::000000000000:assumed-role/worker/{who}</Arn>"
-            body = f"<R><GetCallerIdentityResult>{told}</GetCallerIdentityResult></R>".encode()
+            identity = f"<UserId>{who}</UserId><Arn>arn:aws:sts::000000000000:assumed-role/worker/{who}</Arn>"
+            body = f"<R><GetCallerIdentityResult>{identity}</GetCallerIdentityResult></R>".encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()

@@ -1,5 +1,7 @@
-"""The servers and peers, fetched once into `.bench/` by the package managers that are there. What can't be had is
-missing, and said to be."""
+"""Installs servers and peers once into `.bench/` by the available package managers.
+
+What can't be installed is reported as missing.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,14 @@ GO = {
 JAVA = ("elasticmq", "dynamodb")
 
 peers_wanted = True
-"""Whether peers are built and run; False measures this program alone."""
+"""Whether peers are built and run; False measures only this program."""
 
 
 def program(name: str) -> Path | None:
-    """An executable: on the path, or built from its Go module (once, minutes). None when there is no way to it, or when
-    it is a peer and peers are not wanted."""
+    """Return an executable on PATH or built from its Go module (once, minutes).
+
+    None when it can't be built, or when it is a peer and peers are not wanted.
+    """
     if name == "rclone" and not peers_wanted:
         return None
     found = shutil.which(name)
@@ -42,13 +46,13 @@ def program(name: str) -> Path | None:
 
 
 def installed(name: str) -> Path | None:
-    """An executable on the path that is nobody's business to build."""
+    """Return an executable on PATH, which is never built."""
     found = shutil.which(name) if peers_wanted else None
     return Path(found) if found else None
 
 
 def jars(name: str) -> Path | None:
-    """A folder with a Java server and all it needs, by Maven. None when there is no way to it."""
+    """Return a folder with a Java server and its dependencies, by Maven. None when that fails."""
     target = HOME / "jars" / name
     if target.exists():
         return target
@@ -65,12 +69,12 @@ def jars(name: str) -> Path | None:
 
 
 def missing() -> list[str]:
-    """Servers without which nothing can be measured."""
+    """Return the missing servers without which nothing can be measured."""
     absent = [name for name in JAVA if jars(name) is None]
     return absent if program("versitygw") else ["versitygw", *absent]
 
 
 def present() -> bool:
-    """Whether the servers are there already: nothing is fetched."""
+    """Return whether all servers are installed, without installing any."""
     fetched = all((HOME / "jars" / name).exists() for name in JAVA) and shutil.which("java") is not None
     return fetched and ((HOME / "bin" / "versitygw").exists() or shutil.which("versitygw") is not None)

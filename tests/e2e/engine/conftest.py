@@ -1,4 +1,4 @@
-"""The engine's tests need the `pulumi` command; without it they are skipped, and say so."""
+"""Fixtures of the engine's tests, which are skipped without the `pulumi` command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e.pulumi_lifecycle.stage import EngineStage
 
 @pytest.fixture
 def engine() -> Iterator[EngineStage]:
-    """A cloud with an engine beside it, no stack."""
+    """Yield an emulator with the engine, without stacks."""
     if not is_available():
         pytest.skip("needs `pulumi` and `pulumi-language-python` on PATH")
     with EngineStage.open("engine-test") as stage:
@@ -22,6 +22,6 @@ def engine() -> Iterator[EngineStage]:
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
-    """A local cloud emulator alone, for what needs no engine."""
+    """Yield a local cloud emulator without the engine."""
     with Cloud.start() as running:
         yield running

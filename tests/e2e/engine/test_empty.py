@@ -1,4 +1,4 @@
-"""The empty sandbox: its own instructions, followed to the letter, deploy both stacks."""
+"""The empty sandbox: its printed instructions, run literally, deploy both stacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make engine-demo` shows, as a test: the life checks each of its promises itself."""
+"""`make engine-demo` as a test: the lifecycle checks its own results."""
 
 from __future__ import annotations
 

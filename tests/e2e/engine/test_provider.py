@@ -1,4 +1,4 @@
-"""The provider's protocol, spoken to over gRPC as the engine does, without the engine."""
+"""The provider over gRPC, called as the engine does, without the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dualsync rotate-key --run` with the real engine: stacks found by their outputs, a new key, all workers on it."""
+"""`dualsync rotate-key --run` with the real engine: stacks found by their outputs, a new key, all workers use it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 def dualsync(engine: EngineStage, *arguments: str) -> tuple[int, Any, str]:
-    """As a person in the program's folder: no pair file."""
+    """Run the command line in the program's folder, without a pair file."""
     profiles = [word for side in SideName for word in (f"--profile-{side}", ACCOUNTS[side].profile)]
     done = subprocess.run(
         [

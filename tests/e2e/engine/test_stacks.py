@@ -1,4 +1,4 @@
-"""Stacks in the states and modes that the life does not pass through."""
+"""Stacks in the states and modes that the lifecycle does not have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _handed_over(engine: EngineStage, holder: SideName) -> dict[str, str]:
 
 
 def test_hand_over_through_the_peers_stack(engine: EngineStage) -> None:
-    """Nobody reaches the other account; the key comes as a secret output of the peer's stack, in two passes."""
+    """Deploy without access to the other account: the key is a secret output of the peer's stack, in two passes."""
     before = engine.census()
     for stack in ("cn", "global"):
         engine.create(stack, handOver="stack-reference")

@@ -1,4 +1,4 @@
-"""Secrets, unknowns, assets and numbers survive the way to the handlers and back."""
+"""Secrets, unknowns, assets and numbers are unchanged after decoding and encoding."""
 
 from __future__ import annotations
 

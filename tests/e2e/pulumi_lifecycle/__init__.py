@@ -1,1 +1,1 @@
-"""The sandbox's resource handlers as a provider that the real engine attaches, and the stacks' whole life under it."""
+"""The lifecycle of both stacks under the real engine, which attaches the sandbox's provider."""

@@ -1,4 +1,4 @@
-"""`make engine-demo`: a pair's whole life under the real `pulumi`, on this machine."""
+"""`make engine-demo`: the lifecycle of a pair under the real `pulumi`, on this machine."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ lines are trimmed.
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 when every promise held, 3 when there is no engine to run."""
+    """Run the lifecycle and return the exit code: 0 when every check held, 1 when one failed, 3 without an engine."""
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.pulumi_lifecycle", description=__doc__)
-    parser.add_argument("--files", type=int, default=FILES, help=f"files a side and step (default {FILES})")
-    parser.add_argument("--transcript", type=Path, help="write what happened to this file, as Markdown")
+    parser.add_argument("--files", type=int, default=FILES, help=f"files per side and step (default {FILES})")
+    parser.add_argument("--transcript", type=Path, help="write a transcript to this file, as Markdown")
     given = parser.parse_args(arguments)
     if not is_available():
         print("engine-demo needs `pulumi` and `pulumi-language-python` on PATH: https://www.pulumi.com/docs/install/")
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    print(f"\nAll of it held ({time.monotonic() - begun:.0f} s).")
+    print(f"\nEvery check held ({time.monotonic() - begun:.0f} s).")
     if given.transcript:
         given.transcript.write_text(HEAD.format(date=datetime.now(UTC).date()) + "\n" + page.text())
     return 0

@@ -1,4 +1,4 @@
-"""Everything that is in an account, by service: what a `destroy` must have taken away, and what it must have left."""
+"""Lists all resources of an account by service, to check what a `destroy` deleted and what it left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Counter = Callable[[Any], Iterator[str]]
 
 
 def census(cloud: Cloud, side: SideName) -> set[str]:
-    """`service thing name` of all there is. Keys that await deletion and task definitions retired do not count."""
+    """Return `service kind name` of every resource, without keys that await deletion and retired task definitions."""
     found = set()
     for service, counter in _COUNTERS.items():
         found |= {f"{service} {thing}" for thing in counter(_client(cloud.endpoint, side, service))}
@@ -24,7 +24,7 @@ def census(cloud: Cloud, side: SideName) -> set[str]:
 
 @functools.cache
 def _session(side: SideName) -> boto3.Session:
-    """One for all counts: each session reads the services' models anew, which takes longer than all the counting."""
+    """Return one session for all lists: each session loads the services' models, which takes longer than the calls."""
     return Cloud("").session(side)
 
 

@@ -1,4 +1,4 @@
-"""The `pulumi` command on a local file backend, with nothing of the user's: no login, plugins or credentials."""
+"""Runs `pulumi` on a local file backend without the user's login, plugins and credentials."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _QUIET = frozenset({"same", "read", "read-discard", "refresh", "delete-replaced"
 
 
 class EngineError(Exception):
-    """The command ended with another code than wanted; the text is what it said."""
+    """The command ended with an unexpected exit code; the text holds its output."""
 
 
 def is_available() -> bool:
-    """Whether the engine and its Python host are on PATH."""
+    """Return whether the engine and its Python host are on PATH."""
     return bool(shutil.which(NAME) and shutil.which("pulumi-language-python"))
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a command said. `changes` counts resources by what became of them (create, update, same …)."""
+    """The output of a command. `changes` counts resources by operation (create, update, same …)."""
 
     code: int
     text: str
     errors: str
     changes: Mapping[str, int] = field(default_factory=dict)
     steps: tuple[tuple[str, str], ...] = ()
-    """(operation, URN) of every resource that was not left alone; a replacement is one step."""
+    """Operation and URN of every changed resource; a replacement is one step."""
 
     def touched(self, *operations: str) -> list[str]:
-        """Logical names of the resources of AWS (or of our own) to which these operations were done, sorted."""
+        """Return the sorted logical names of the resources with one of these operations."""
         return sorted(
             urn.rsplit("::", 1)[1]
             for operation, urn in self.steps
@@ -49,7 +49,7 @@ class Done:
 
     @property
     def changed(self) -> dict[str, int]:
-        """Without those that stayed the same."""
+        """Return the counts without unchanged resources."""
         return {k: v for k, v in self.changes.items() if k != "same" and v}
 
 
@@ -64,17 +64,17 @@ def _sure(options: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Command:
-    """Runs the engine for the stacks of one checkout."""
+    """Run the engine for the stacks of one checkout."""
 
     workspace: Workspace
     checkout: Checkout
     attached: Mapping[str, str]
-    """Variables that name the providers to attach."""
+    """Environment variables that name the providers to attach."""
 
     passphrase: str = PASSPHRASE
 
     def run(self, *arguments: str, wanted: Iterable[int] = (0,), text: str | None = None) -> Done:
-        """Run it; what it said. Raises `EngineError` when it ends with another code than one of `wanted`."""
+        """Run it and return its output. Raises `EngineError` when its exit code is not one of `wanted`."""
         done = subprocess.run(
             [NAME, "-C", str(self.checkout.folder), "--non-interactive", "--color", "never", *arguments],
             env=self.environment(),
@@ -92,7 +92,7 @@ class Command:
         self.run("stack", "init", stack)
 
     def preview(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
-        """What `up` would do."""
+        """Preview `up`."""
         return self._operate("preview", stack, *more, wanted=wanted)
 
     def up(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
@@ -100,7 +100,7 @@ class Command:
         return self._operate("up", stack, "--yes", "--skip-preview", *more, wanted=wanted)
 
     def refresh(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
-        """Take over into the state what was changed by hand."""
+        """Update the state to manual changes."""
         return self._operate("refresh", stack, *_sure(more), *more, wanted=wanted)
 
     def destroy(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
@@ -108,24 +108,24 @@ class Command:
         return self._operate("destroy", stack, *_sure(more), *more, wanted=wanted)
 
     def outputs(self, stack: str, *, secrets: bool = False) -> dict[str, Any]:
-        """The stack's outputs; secret ones masked unless asked for."""
+        """Return the stack's outputs, secret ones masked unless `secrets` is set."""
         more = ("--show-secrets",) if secrets else ()
         outputs: dict[str, Any] = json.loads(self.run("stack", "output", "--json", "--stack", stack, *more).text)
         return outputs
 
     def export(self, stack: str, *, secrets: bool = False) -> dict[str, Any]:
-        """The stack's state; secrets encrypted unless asked for."""
+        """Return the stack's state, with secrets encrypted unless `secrets` is set."""
         more = ("--show-secrets",) if secrets else ()
         state: dict[str, Any] = json.loads(self.run("stack", "export", "--stack", stack, *more).text)
         return state
 
     def resources(self, stack: str) -> list[dict[str, Any]]:
-        """The resources of its state."""
+        """Return the resources of the stack's state."""
         resources: list[dict[str, Any]] = self.export(stack)["deployment"].get("resources", [])
         return resources
 
     def environment(self) -> dict[str, str]:
-        """The whole environment of the engine."""
+        """Return the complete environment of the engine."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_", "DUALSYNC_"))}
         return {
             **clean,

@@ -1,4 +1,4 @@
-"""A pair's whole life under the real engine, chapter by chapter; each chapter checks what it promises."""
+"""The lifecycle of a pair under the real engine, in chapters; each chapter checks its results."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
 
 SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "2", "DUALSYNC_VISIBILITY_SECONDS": "10"}
-"""The runtime's, here: shorter waits."""
+"""Settings of the runtime (variables): shorter delays than the deployed ones."""
 
 SECRET = "4dabf18193072939515e22adb298388d"
-"""The member by which state and plans know a secret value (Pulumi's deployment format)."""
+"""The member that marks a secret value in states and plans (Pulumi's deployment format)."""
 
 SETTLE_SECONDS = 120
 FILES = 60
 
 
 class LifecycleError(Exception):
-    """A promise did not hold; the text says which, and what was seen."""
+    """A check failed; the text holds the expectation and the result."""
 
 
 def hold(promise: str, seen: object, wanted: object = True) -> None:
-    """Raises `LifecycleError` unless what was seen is what was wanted."""
+    """Raise `LifecycleError` unless the result is the expected one."""
     if seen != wanted:
         raise LifecycleError(f"{promise}: wanted {wanted!r}, saw {seen!r}")
 
 
 @dataclass
 class Life:
-    """One life; `play` is all of it, in order. `files` are uploaded on each side, twice."""
+    """One lifecycle; `play` runs its chapters in order. `files` are uploaded on each side, twice."""
 
     engine: EngineStage
     page: Transcript
@@ -52,7 +52,7 @@ class Life:
         self.fleet = stage.fleet
 
     def play(self) -> None:
-        """From nothing to nothing. Raises `LifecycleError`, and whatever fails."""
+        """Run every chapter between two empty accounts. Raises `LifecycleError` and the errors of commands."""
         self.users.before_set_up()
         self.before = self.engine.census()
         self.previewed()
@@ -67,7 +67,7 @@ class Life:
         self.destroyed()
         hold("the secret keys stand nowhere in clear", self.engine.leaks(), [])
         self.page.remark(
-            f"{len(self.engine.keys)} secret keys were handed over in this life. In clear or in Base64 they stand in "
+            f"{len(self.engine.keys)} secret keys were handed over in this life. In clear or in Base64 they are in "
             "no state, backup, history, plan, event, log or output."
         )
 
@@ -88,16 +88,16 @@ class Life:
         waiting = wait_for(lambda: self._is(B, State.WAITING_FOR_PEER), 30)
         hold("a worker without a peer waits", waiting)
         self.fleet.check()
-        self.page.remark("Its worker was started: `WAITING_FOR_PEER`. It stays up and looks again by and by.")
+        self.page.remark("Its worker was started: `WAITING_FOR_PEER`. It keeps running and checks again periodically.")
 
     def second_side(self) -> None:
-        self.page.chapter("The second side fails midway, adopts what is there, and goes on")
+        self.page.chapter("The second side fails midway, imports what exists, and continues")
         iam = self.engine.stage.cloud.client(A, "iam")
         name, kind = "dth-dual-user", "aws:iam/user:User"
         id = iam.create_user(UserName=name, Tags=[{"Key": "made", "Value": "by hand"}])["User"]["UserId"]
         failed = self.engine.up("cn", wanted=(1, 255))
         self.page.command("pulumi up --stack cn", failed, 6)
-        hold("the collision is said", "EntityAlreadyExists" in failed.text)
+        hold("the collision is reported", "EntityAlreadyExists" in failed.text)
         half = len(self.engine.pulumi.resources("cn"))
         adopted = self.engine.adopt("cn", kind, "dth-dual-cn-user", name)
         self.page.command(f"pulumi import --stack cn {kind} dth-dual-cn-user {name} --parent … --provider …", adopted)
@@ -107,7 +107,7 @@ class Life:
         hold("nothing was lost midway", done.touched("delete"), [])
         hold("the imported user is the same", iam.get_user(UserName=name)["User"]["UserId"], id)
         hold("its id is the output", self.engine.pulumi.outputs("cn")["userIds"], {"cn": id})
-        self.page.remark(f"The failed run left {half} resources in the state; the next went on from there.")
+        self.page.remark(f"The failed run left {half} resources in the state; the next one continued from there.")
         self.page.remark("The imported user kept its unique id, by which this side's worker knows its echoes.")
         self.fleet.start(A)
         self.fleet.wait_until_running()
@@ -161,9 +161,9 @@ class Life:
         self.fleet.start(B)
         self.fleet.wait_until_running()
         name = variable("worker_concurrency")
-        told = [line["settings"][name] for line in self.fleet.lines(B, "started")]
-        hold("the new worker says that it runs with the new settings", told, ["16"])
-        self.page.remark(f"A worker booted from the new template says what it runs with: `{name}={told[0]}`.")
+        values = [line["settings"][name] for line in self.fleet.lines(B, "started")]
+        hold("the new worker logs the new settings", values, ["16"])
+        self.page.remark(f"A worker booted from the new template logs its setting: `{name}={values[0]}`.")
 
     def rotated(self) -> None:
         self.page.chapter("A key is rotated while both sides write")
@@ -186,7 +186,7 @@ class Life:
         hold("no message became a dead letter", dead, dict.fromkeys(SideName, 0))
 
     def drifted(self) -> None:
-        self.page.chapter("What was changed by hand is found, and mended")
+        self.page.chapter("Manual changes are found and reverted")
         cloud, bucket = self.engine.stage.cloud, self.engine.stage.buckets[A]
         cloud.client(A, "sqs").set_queue_attributes(
             QueueUrl=self.fleet.outputs[A]["queueUrl"], Attributes={"VisibilityTimeout": "33"}
@@ -203,8 +203,8 @@ class Life:
         hold("a refresh finds drift", found, (["dth-dual-cn-queue"], ["dth-dual-cn-events"]))
         done = self.engine.up("cn")
         self.page.command("pulumi up --stack cn", done)
-        mended = (done.touched("update"), done.touched("create"))
-        hold("the next up mends it", mended, (["dth-dual-cn-queue"], ["dth-dual-cn-events"]))
+        reverted = (done.touched("update"), done.touched("create"))
+        hold("the next up reverts it", reverted, (["dth-dual-cn-queue"], ["dth-dual-cn-events"]))
         hold("and nothing is left to find", self.engine.refresh("cn").changed, {})
         self.users.upload(A, "after-drift", library(5), _quietly)
         self._settled("events arrive again")
@@ -227,23 +227,23 @@ class Life:
         self.page.remark("Nothing is left in either account; buckets, objects and another team's notification are.")
 
     def _refused(self, stack: str) -> int:
-        """A destroy that protection stops, seen before anything is deleted."""
+        """Check that protection stops a destroy before anything is deleted."""
         done = self.engine.destroy(stack, "--preview-only", wanted=(1, 255))
-        hold("protection is said", "cannot be deleted" in done.text)
+        hold("protection is reported", "cannot be deleted" in done.text)
         return len(self.engine.pulumi.resources(stack))
 
     def _is(self, side: SideName, state: State) -> bool:
         return bool(self.fleet.lines(side, "state", state=state))
 
     def _machines(self, side: SideName) -> set[str]:
-        """Ids of the instances of a side's group."""
+        """Return the ids of the instances of a side's group."""
         scaling = self.engine.stage.cloud.client(side, "autoscaling")
         name = self.fleet.outputs[side]["workerGroup"]
         (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
         return {i["InstanceId"] for i in group["Instances"]}
 
     def _sealed(self, stack: str) -> None:
-        """What `leaks` looks for is in the state, and in a plan that is saved now: in both encrypted."""
+        """Check that state and saved plan hold the secrets that `leaks` searches for, and only encrypted."""
         plan = self.engine.plan_file(stack)
         self.engine.preview(stack, "--save-plan", str(plan))
         in_clear = json.dumps(self.engine.pulumi.export(stack, secrets=True))
@@ -256,7 +256,7 @@ class Life:
 
     @contextmanager
     def _writing(self, files: list[Any]) -> Iterator[None]:
-        """Users on both sides write all the while."""
+        """Write on both sides during the block."""
         half = len(files) // 2
         parts = [(A, "while-rotating-a", files[:half]), (B, "while-rotating-b", files[half:])]
         writers = [threading.Thread(target=self.users.upload, args=(*part, _quietly)) for part in parts]
@@ -293,4 +293,4 @@ _NOTHING: dict[SideName, list[str]] = {side: [] for side in SideName}
 
 
 def _quietly(count: int) -> None:
-    """Nobody looks at the progress."""
+    """Ignore progress."""

@@ -20,21 +20,21 @@ from tests.e2e.pulumi_lifecycle.command import Command, Done
 
 @dataclass
 class EngineStage:
-    """Everything that runs; leaving it ends all processes. No stack is there at first."""
+    """A sandbox without stacks, the provider and the engine. Its exit ends all processes."""
 
     stage: Stage
     attached: Attached
     pulumi: Command
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set, repr=False)
-    """Every secret key that was handed over so far."""
+    """Every secret access key that was handed over so far."""
 
     said: list[str] = field(default_factory=list, repr=False)
-    """All that the engine has said."""
+    """Output of every command of the engine."""
 
     @classmethod
     def open(cls, name: str, settings: Mapping[str, str] | None = None) -> EngineStage:
-        """Cloud, the user's two buckets, bundles, the provider to attach to."""
+        """Start the emulator with the user's two buckets and bundles, and the provider to attach."""
         stage = Stage.open(name, settings=settings)
         try:
             stage.make_buckets()
@@ -52,7 +52,7 @@ class EngineStage:
         self.pulumi.checkout.configure(stack, self.stage.cloud.endpoint, bundles, self.changes[stack], like)
 
     def create(self, stack: str, *, like: str | None = None, **changes: Any) -> None:
-        """A new stack, configured, without resources."""
+        """Create a stack with its config, without resources."""
         self.configure(stack, like=like, **changes)
         self.pulumi.init(stack)
 
@@ -60,7 +60,7 @@ class EngineStage:
         return self._heard(self.pulumi.preview(stack, *more, wanted=wanted))
 
     def up(self, stack: str, *more: str, wanted: Iterable[int] = (0,), **changes: Any) -> Done:
-        """Deploy, after `changes` of the config; the workers' machines then boot from what was deployed."""
+        """Deploy after `changes` of the config; workers then start from the new deployment."""
         if changes:
             self.configure(stack, **changes)
         done = self._heard(self.pulumi.up(stack, *more, wanted=wanted))
@@ -78,7 +78,7 @@ class EngineStage:
         return self._heard(self.pulumi.destroy(stack, *more, wanted=wanted))
 
     def adopt(self, stack: str, token: str, name: str, id: str) -> Done:
-        """Import what exists as the resource of that name, whose parent and provider the state has already."""
+        """Import an existing resource under a name; its parent and provider are in the state."""
         resources = self.pulumi.resources(stack)
         provider = next(r["urn"] for r in resources if r["urn"].endswith(f"$pulumi:providers:aws::dth-dual-{stack}"))
         parent = next(r["urn"] for r in resources if r["type"] == "dualsync:index:Identity")
@@ -90,7 +90,7 @@ class EngineStage:
         return self._heard(self.pulumi.run("import", "--stack", stack, "--file", str(path), *more))
 
     def current_keys(self) -> set[str]:
-        """The secret keys that the two accounts' hand-over secrets hold now."""
+        """Return the secret access keys in the hand-over secrets of both accounts."""
         found = set()
         for side in SideName:
             manager = self.stage.cloud.client(side, "secretsmanager")
@@ -101,7 +101,7 @@ class EngineStage:
         return found
 
     def leaks(self) -> list[str]:
-        """Where a secret key stands in clear or Base64: state, its history, plans, events, logs, what was said."""
+        """Return where a secret key is in clear or Base64: state, its history, plans, events, logs, output."""
         spellings = [s for key in self.keys for s in (key.encode(), base64.b64encode(key.encode()).rstrip(b"=")[:-1])]
         folder = self.stage.workspace.folder
         found = [
@@ -110,14 +110,14 @@ class EngineStage:
             if path.is_file() and not path.is_symlink() and any(s in path.read_bytes() for s in spellings)
         ]
         text = "\n".join(self.said).encode()
-        return found + ["what the engine said" for s in spellings if s in text]
+        return found + ["output of the engine" for s in spellings if s in text]
 
     def census(self) -> dict[SideName, set[str]]:
-        """What is in both accounts."""
+        """Return the resources of both accounts."""
         return {side: census(self.stage.cloud, side) for side in SideName}
 
     def plan_file(self, stack: str) -> Path:
-        """Where `preview --save-plan` may write."""
+        """Return the file for `preview --save-plan`."""
         return self.stage.workspace.folder / f"plan-{stack}.json"
 
     def _heard(self, done: Done) -> Done:
@@ -125,7 +125,7 @@ class EngineStage:
         return done
 
     def close(self) -> None:
-        """End everything."""
+        """End all processes."""
         self.attached.stop()
         self.stage.close()
 

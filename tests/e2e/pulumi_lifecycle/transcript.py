@@ -1,4 +1,4 @@
-"""What a run of the life looks like on paper: each command with what the engine said, trimmed, without this machine."""
+"""The transcript of a lifecycle: each command with the trimmed output of the engine, without names of this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sandbox.environment.processes import ROOT
 from tests.e2e.pulumi_lifecycle.command import Done
 
 SHOWN = 12
-"""Resource lines shown of one command."""
+"""Resource lines shown per command."""
 
 _STEP = re.compile(
     r"^ ([+~=-]|\+-|\+\+|--)? *([a-z]+:[\w:]+) (\S.*?) "
@@ -21,35 +21,35 @@ _PORT = re.compile(r"127\.0\.0\.1:\d+")
 
 @dataclass
 class Transcript:
-    """Chapters in Markdown. `told` hears each line too."""
+    """Chapters in Markdown. `report` is called with each line."""
 
-    told: Callable[[str], None] = lambda line: None
+    report: Callable[[str], None] = lambda line: None
     lines: list[str] = field(default_factory=list)
 
     def chapter(self, title: str) -> None:
-        """Begin one."""
+        """Begin a chapter."""
         self._add("", f"## {title}", "")
 
     def remark(self, text: str) -> None:
-        """A sentence on what was seen to hold."""
+        """Add a sentence about a result that was checked."""
         self._add(f"- {text}")
 
     def command(self, line: str, done: Done, shown: int = SHOWN) -> None:
-        """A command and the essence of its answer."""
+        """Add a command and the essence of its output."""
         self._add("", "```console", f"$ {line}", *(clean(text) for text in essence(done.text, shown)), "```", "")
 
     def text(self) -> str:
-        """The page's body."""
+        """Return the body of the page."""
         return "\n".join(self.lines).strip() + "\n"
 
     def _add(self, *lines: str) -> None:
         self.lines += lines
         for line in lines:
-            self.told(line)
+            self.report(line)
 
 
 def essence(text: str, shown: int) -> list[str]:
-    """The engine's lines on what changed, the first `shown` of them; what it complains of; its count."""
+    """Return the first `shown` lines about changes, then the errors, then the count."""
     head, _, tail = text.partition("\nResources:\n")
     body, _, diagnostics = head.partition("\nDiagnostics:\n")
     steps = [_line(match) for match in map(_STEP.match, body.splitlines()) if match and not _is_plumbing(match[2])]
@@ -65,7 +65,7 @@ def essence(text: str, shown: int) -> list[str]:
 
 
 def untraced(complaints: Iterable[str]) -> Iterator[str]:
-    """Without tracebacks: the engine interrupts the program when a resource fails, and it says where it was."""
+    """Remove tracebacks: the engine interrupts the program when a resource fails, which prints one."""
     inside = False
     for line in complaints:
         # A resource's heading is indented by two, what it says by four.
@@ -83,6 +83,6 @@ def _is_plumbing(kind: str) -> bool:
 
 
 def clean(line: str) -> str:
-    """Without ports and folders of this machine."""
+    """Remove ports and folders of this machine."""
     line = _PORT.sub("127.0.0.1:PORT", line)
     return re.sub(re.escape(str(ROOT)) + r"(/\.sandbox/[^/\s]+/project)?", ".", line)

@@ -14,11 +14,11 @@ from sandbox.cloud.handle import Cloud
 from sandbox.environment.processes import ROOT, tied_to_parent
 
 VARIABLE = "STORY_CLOCK"
-"""Environment variable: the file that says by how many seconds the cloud's clock is ahead."""
+"""Environment variable with the file that holds by how many seconds the emulator's clock is ahead."""
 
 
 class StoryClock(SystemClock):
-    """The machines' clock, ahead as far as the cloud's."""
+    """The runtime's clock, which is ahead as far as the emulator's."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -26,7 +26,7 @@ class StoryClock(SystemClock):
         self.forward(0)
 
     def forward(self, seconds: int) -> None:
-        """Let that much time pass."""
+        """Advance both clocks."""
         self._ahead += seconds
         self._file.write_text(str(self._ahead))
 
@@ -35,7 +35,7 @@ class StoryClock(SystemClock):
 
 
 def start(file: Path) -> Cloud:
-    """A cloud that reads the clock's file."""
+    """Start an emulator that reads the clock's file."""
     process = subprocess.Popen(
         tied_to_parent([sys.executable, "-m", "tests.integration.http.cloud"]),
         stdout=subprocess.PIPE,

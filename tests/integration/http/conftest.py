@@ -1,4 +1,4 @@
-"""The local cloud emulator that a module's stories share."""
+"""The local cloud emulator that the tests of a module share."""
 
 from __future__ import annotations
 

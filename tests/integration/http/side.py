@@ -1,4 +1,4 @@
-"""One side in the local cloud emulator: bucket, queue and ledger as its users and its worker's real edges see them."""
+"""One side in the local cloud emulator: bucket, queue and ledger, for its users and its worker's real adapters."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ EVERYTHING = json.dumps(
 
 @dataclass
 class Person:
-    """An IAM user: an id that events name, and a key. One stands for the worker's role, which events name alike."""
+    """An IAM user: an id that events name, and a key. One replaces the worker's role, which events name alike."""
 
     user_id: str
     credential: Credential
 
 
 class People:
-    """Of one account: clients and users, made once for all stories."""
+    """Clients and users of one account, created once for all tests."""
 
     def __init__(self, cloud: Cloud, side: SideName) -> None:
         self.cloud = cloud
@@ -55,7 +55,7 @@ class People:
 
 @dataclass
 class HttpSide:
-    """A fresh bucket with its events in a fresh queue, a fresh table, and who acts there."""
+    """A new bucket with its events in a new queue, a new table, and their users."""
 
     people: People
     versioning: str = ""
@@ -154,7 +154,7 @@ class HttpSide:
         self.s3.delete_object(Bucket=self.bucket, Key=key)
 
     def undelete(self, key: str) -> None:
-        """Remove the delete marker that is the key's current version."""
+        """Remove the delete marker that is the key's current version, as a user does to restore an object."""
         markers = self.s3.list_object_versions(Bucket=self.bucket, Prefix=key).get("DeleteMarkers", ())
         for marker in markers:
             if marker["Key"] == key and marker["IsLatest"]:
@@ -163,23 +163,23 @@ class HttpSide:
     # -- what is there
 
     def shown(self, key: str) -> str:
-        """The content's name, `nothing` for none."""
+        """Return the name of the content, `nothing` for no object."""
         found = [k for k in self.listed() if k == key]
         if not found:
             return "nothing"
         return str(self.s3.head_object(Bucket=self.bucket, Key=self.prefix + key)["Metadata"].get("w", "?"))
 
     def listed(self) -> list[str]:
-        """Below the prefix, in S3's order."""
+        """Return the keys below the prefix in S3's order."""
         answer = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix)
         return [row["Key"][len(self.prefix) :] for row in answer.get("Contents", ())]
 
     def items(self) -> list[dict[str, Any]]:
-        """All of the ledger's table."""
+        """Return all items of the ledger's table."""
         return list(self.dynamodb.scan(TableName=self.table)["Items"])
 
     def set_entries(self, items: list[dict[str, Any]]) -> None:
-        """Empty the table of entries, and put these in; records stay."""
+        """Replace the table's entries; records stay."""
         for item in self.items():
             if "RecordKind" not in item:
                 self.dynamodb.delete_item(TableName=self.table, Key={"ObjectKey": item["ObjectKey"]})
@@ -188,7 +188,7 @@ class HttpSide:
                 self.dynamodb.put_item(TableName=self.table, Item=item)
 
     def lose_events(self) -> None:
-        """Take what is in the queue away."""
+        """Remove all messages from the queue."""
         while messages := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])

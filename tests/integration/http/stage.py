@@ -1,4 +1,4 @@
-"""Scenarios over HTTP: the real worker and finder over the real edges, against the local cloud emulator.
+"""Scenarios over HTTP: the real worker and finder with the real adapters, against the local cloud emulator.
 
 It performs the lines of `tests/scenarios/README.md` that need no hand on single calls, events and messages. `wait` puts
 the cloud's clock forward; messages that must wait come back at once.
@@ -27,14 +27,14 @@ from tests.support.handlers import handler_of
 
 SIDES = tuple(SideName)
 MANY = 400
-"""Messages that no story needs: who handles more goes round in circles."""
+"""Number of messages above which a scenario does not terminate."""
 BESIDE = "~beside"
 PASS = 2900
-"""Seconds between two passes of the finders, as in `tests/scenarios/stage.py`."""
+"""Seconds between two finder runs, as in `tests/simulation/scenarios/stage.py`."""
 
 
 class Counted:
-    """A bucket that counts what is written and deleted through it."""
+    """A bucket that counts writes and deletions."""
 
     def __init__(self, bucket: Any, counts: Counter[str]) -> None:
         self._bucket = bucket
@@ -55,7 +55,7 @@ class Counted:
 
 
 class HttpStage:
-    """Performs lines. Closed by `close`."""
+    """Performs the lines of a scenario until `close`."""
 
     def __init__(self, people: Mapping[SideName, People], clock: StoryClock) -> None:
         self.people = people
@@ -74,7 +74,7 @@ class HttpStage:
         self._runner.close()
 
     def perform(self, line: str) -> None:
-        """Do what a line says. Raises `ScenarioError`."""
+        """Perform a line. Raises `ScenarioError`."""
         words = shlex.split(line, comments=True)
         if not words:
             return
@@ -169,7 +169,7 @@ class HttpStage:
     # -- what happens
 
     async def _settle(self) -> None:
-        """Both queues are worked until they are empty."""
+        """Process both queues until they are empty."""
         for _ in range(MANY):
             busy = False
             for name in SIDES:

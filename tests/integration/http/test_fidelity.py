@@ -1,4 +1,4 @@
-"""Objects with all that S3 says of them, after they have travelled: either way, whole, in parts, and as giants."""
+"""Objects with everything that S3 returns about them, after a copy either way: whole, in parts, by the fleet."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ OWN = (
     "SSEKMSKeyId",
     "BucketKeyEnabled",
 )
-"""What is the bucket's own, or the transfer's. (An ETag tells in how many parts the content came.)"""
+"""Fields that belong to the bucket or the transfer. (An ETag depends on the number of parts.)"""
 
 
-def told(side: HttpSide, key: str) -> dict[str, Any]:
-    """All that S3 says of an object, its content included, the stamp apart."""
+def described(side: HttpSide, key: str) -> dict[str, Any]:
+    """Return everything that S3 returns about an object, with its content, without the stamp."""
     answer: dict[str, Any] = dict(side.s3.get_object(Bucket=side.bucket, Key=side.prefix + key, ChecksumMode="ENABLED"))
     answer["Body"] = answer["Body"].read()
     answer["Metadata"] = {name: value for name, value in answer["Metadata"].items() if name != STAMP_KEY}
@@ -75,7 +75,7 @@ def told(side: HttpSide, key: str) -> dict[str, Any]:
 
 
 def differences(a: dict[str, dict[str, Any]], b: dict[str, dict[str, Any]]) -> list[tuple[str, str, str, str]]:
-    """Key, field, and the two values."""
+    """Return key, field and both values of every difference."""
     return [
         (key, name, repr(a[key].get(name))[:200], repr(b[key].get(name))[:200])
         for key in a
@@ -94,7 +94,7 @@ Perform = Callable[..., HttpStage]
 
 @pytest.fixture
 def perform(stage: tuple[Mapping[SideName, People], StoryClock]) -> Iterator[Perform]:
-    """A stage after these lines; closed at the end."""
+    """Yield a stage after these lines."""
     stages: list[HttpStage] = []
 
     def begin(*lines: str) -> HttpStage:
@@ -120,12 +120,12 @@ def test_objects_arrive_as_they_are(perform: Perform, origin: SideName, lines: t
     here, there = http.sides[origin], http.sides[origin.peer]
     for key, (body, given) in OBJECTS.items():
         here.s3.put_object(Bucket=here.bucket, Key=here.prefix + key, Body=body, **given)
-    before = {key: told(here, key) for key in OBJECTS}
+    before = {key: described(here, key) for key in OBJECTS}
     http.perform("settle")
-    assert differences({key: told(there, key) for key in OBJECTS}, before) == []
+    assert differences({key: described(there, key) for key in OBJECTS}, before) == []
     for key in OBJECTS:
         assert (f"x-amz-meta-{STAMP_KEY}" in raw(there, key)) is ("full" not in key), key
-    assert differences({key: told(here, key) for key in OBJECTS}, before) == [], "nothing came back"
+    assert differences({key: described(here, key) for key in OBJECTS}, before) == [], "nothing came back"
 
     # And the other way: what arrived is changed there, in its metadata alone or as a whole.
     for key in ("everything", "empty", "folder/", "full metadata"):
@@ -133,9 +133,9 @@ def test_objects_arrive_as_they_are(perform: Perform, origin: SideName, lines: t
     http.clock.forward(10)
     http.perform("settle")
     for key in OBJECTS:
-        assert told(here, key) == told(there, key), key
-    assert told(here, "everything")["Metadata"] == {"colour": "red"}
-    assert told(here, "everything")["Tags"] == []
+        assert described(here, key) == described(there, key), key
+    assert described(here, "everything")["Metadata"] == {"colour": "red"}
+    assert described(here, "everything")["Tags"] == []
 
 
 @pytest.mark.parametrize("lines", [(), PARTS], ids=["whole", "parts"])
@@ -165,7 +165,7 @@ def test_without_metadata_only_the_content_and_its_type_travel(perform: Perform)
     here, there = http.sides[SideName.CN], http.sides[SideName.GLOBAL]
     here.s3.put_object(Bucket=here.bucket, Key="k", Body=b"content", **HEADERS)
     http.perform("settle")
-    found = told(there, "k")
+    found = described(there, "k")
     assert (found["Body"], found["ContentType"]) == (b"content", HEADERS["ContentType"])
     assert not {*found} & {"CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "Expires"}
     assert (found["Metadata"], found["Tags"]) == ({}, [])

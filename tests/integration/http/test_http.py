@@ -18,13 +18,13 @@ BY_HAND = re.compile(
     r"|given (kms|parts|silent|expiry|expires)|dead"
     r"|\.conflict-|records"
 )
-"""What needs a hand on single calls or messages, a lifecycle rule, an archive, or the simulation's own seconds."""
+"""Scenarios that need control of single calls or messages, lifecycle rules, archives or simulated time."""
 MIRROR = {"cn": "global", "global": "cn"}
 STORIES = [s for s in scenarios() if not any(BY_HAND.search(f" {line} ") for line in s.lines)]
 
 
 def mirrored(line: str) -> str:
-    """The same act on the other side."""
+    """Return the same line for the other side."""
     return re.sub(r"\b(cn|global)\b", lambda side: MIRROR[side[1]], line)
 
 

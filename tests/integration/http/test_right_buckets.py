@@ -1,4 +1,4 @@
-"""A finder that finds another owner, region, bucket or prefix than the deployed one stops, and deletes nothing."""
+"""A finder stops and deletes nothing when owner, region, bucket or prefix differ from the deployed ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.moto_server import TABLE
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 KEYS = [f"k{n}" for n in range(5)]
-"""Fewer than what the brake lets go without asking."""
+"""Number of objects below the finder's limit of deletions."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[SideNam
 
 
 class Place:
-    """A pair whose ledger at cn knows five objects on both sides."""
+    """Yield a pair whose ledger at cn has five objects of both sides."""
 
     def __init__(self, people: Mapping[SideName, People], patch: pytest.MonkeyPatch) -> None:
         self.people = people
@@ -134,7 +134,7 @@ def test_another_region(place: Place) -> None:
 
 
 def test_another_partition(place: Place) -> None:
-    """The peer's name stands for a bucket of this side's own partition: there the peer's key finds none."""
+    """The peer's name is a bucket of this side's own partition, which the peer's key can't access."""
     refused(place, f"bucket {place.cn.bucket} does not exist", remote_bucket=place.cn.bucket)
 
 
@@ -152,7 +152,7 @@ def test_another_prefix(place: Place, name: str) -> None:
 
 
 def test_an_emptied_ledger_takes_the_new_buckets_for_its_own(place: Place) -> None:
-    """The way out when the change is meant: without proofs nothing is deleted."""
+    """The remedy for an intended change: without ledger entries nothing is deleted."""
     place.cn.dynamodb.delete_table(TableName=place.cn.table)
     place.cn.dynamodb.create_table(TableName=place.cn.table, **TABLE)
     other = HttpSide(place.people[CN])
@@ -163,7 +163,7 @@ def test_an_emptied_ledger_takes_the_new_buckets_for_its_own(place: Place) -> No
 
 
 class Heard(io.StringIO):
-    """A log that tells when something was said."""
+    """A log with the time of each line."""
 
     def __init__(self, words: str) -> None:
         super().__init__()

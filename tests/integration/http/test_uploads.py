@@ -1,4 +1,4 @@
-"""Large objects over HTTP: real parts, real edges, the local cloud emulator; workers die in the middle of them."""
+"""Large objects over HTTP: real parts and adapters, the local cloud emulator, workers that stop during a copy."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ GIANTS = (*PARTS, "given settings giant_threshold 5242880")
 
 
 def content(letter: bytes) -> bytes:
-    """Three parts, the last of them short."""
+    """Return the content of three parts, of which the last is short."""
     return letter * (5 * MIB) + b"middle" * (5 * MIB // 6) + b"--" + b"the end"
 
 
 class Spy:
-    """A bucket whose calls are counted, and of which the worker dies after `fatal` ones of a name."""
+    """A bucket that counts calls, and stops the worker after `fatal` calls of a name."""
 
     def __init__(self, bucket: Any, counts: Counter[str], fatal: Mapping[str, int]) -> None:
         self._bucket, self._counts, self._fatal = bucket, counts, fatal
@@ -67,7 +67,7 @@ def _flipped(body: bytes) -> bytes:
 
 
 class Play:
-    """A stage with one large object at `cn`, and workers that are started by hand."""
+    """A stage with one large object at `cn`, whose workers the test starts."""
 
     def __init__(self, stage: tuple[Mapping[SideName, People], StoryClock], lines: tuple[str, ...]) -> None:
         self.http = HttpStage(*stage)
@@ -88,7 +88,7 @@ class Play:
         return len(side.s3.list_multipart_uploads(Bucket=side.bucket).get("Uploads", ()))
 
     def worker(self, messages: int = 100, **fatal: int) -> None:
-        """One worker handles so many messages of `cn`, unless it dies."""
+        """Let one worker process that many messages of `cn`, unless it stops."""
         context = self.http.contexts[CN]
         counts = Counter[str]() if fatal else self.counts
         spied = replace(context, local=Spy(context.local, counts, fatal), remote=Spy(context.remote, counts, fatal))
@@ -112,7 +112,7 @@ class Play:
         self.http.perform("settle")
 
     def sweep(self) -> int:
-        """The finder's last act, with the dedicated user's own key and name, and the name of the workers' role."""
+        """Run the finder's clean-up with the dedicated user's key and name, and the name of the workers' role."""
 
         async def sweep() -> int:
             person = self.http.sides[GLOBAL].dedicated
@@ -124,7 +124,7 @@ class Play:
         return self.http._runner.run(sweep())
 
     def pull(self, role: str, key: str) -> None:
-        """A session of this role begins an upload to `cn`'s own bucket, and dies before it notes it."""
+        """Begin an upload to `cn`'s own bucket in a session of this role, and stop before it is recorded."""
         side = self.http.sides[CN]
         iam, sts = side.cloud.client(CN, "iam"), side.cloud.client(CN, "sts")
         with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
@@ -148,7 +148,7 @@ Perform = Callable[..., Play]
 
 @pytest.fixture
 def perform(stage: tuple[Mapping[SideName, People], StoryClock]) -> Iterator[Perform]:
-    """A play that begins with these lines; closed at the end."""
+    """Yield a stage that begins with these lines."""
     plays: list[Play] = []
 
     def begin(*lines: str) -> Play:
@@ -243,7 +243,7 @@ def test_a_pull_that_its_worker_could_not_note_is_known_by_the_workers_role(perf
 
 
 def by_parts(play: Play, kind: str, body: bytes) -> None:
-    """The user's own upload, with a checksum of its parts."""
+    """Upload an object as a user, with checksums of its parts."""
     side = play.http.sides[CN]
     where = {"Bucket": side.bucket, "Key": "k"}
     upload = side.s3.create_multipart_upload(**where, ChecksumAlgorithm=kind, ChecksumType="COMPOSITE")["UploadId"]

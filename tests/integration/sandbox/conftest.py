@@ -1,4 +1,4 @@
-"""One local cloud emulator a test process; each test makes buckets and queues of its own."""
+"""One local cloud emulator per test process; each test creates its own buckets and queues."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cloud() -> Iterator[Cloud]:
 
 @dataclass
 class Watched:
-    """A bucket whose events go to a queue, as the operator of its account sees both."""
+    """A bucket whose events go to a queue, with the operator's clients of both."""
 
     side: SideName
     bucket: str
@@ -35,7 +35,7 @@ class Watched:
     queue_arn: str
 
     def events(self) -> list[dict[str, Any]]:
-        """Every record that is in the queue now; the queue is empty afterwards."""
+        """Return every record in the queue, which is empty afterwards."""
         records: list[dict[str, Any]] = []
         while messages := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:

@@ -1,4 +1,4 @@
-"""A life for every type of resource: inputs, what is changed, what must be there. `test_handlers.py` lives them."""
+"""A lifecycle per resource type: inputs, changes, expected outputs. `test_handlers.py` runs them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _numbers = itertools.count()
 
 
 class Makes:
-    """Things that others need, made on the way; `Makes(account).queue()` is a queue's URL."""
+    """Creates resources that others need; `Makes(account).queue()` returns a queue's URL."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -92,14 +92,14 @@ Inputs = dict[str, Any]
 
 @dataclass(frozen=True)
 class Life:
-    """Inputs of a type, what is changed in place (None: nothing can be), and outputs that must be there."""
+    """Inputs of a type, changes in place (None when nothing can be changed), and expected outputs."""
 
     token: str
     inputs: Callable[[Makes], Inputs]
     change: Inputs | None = None
     outputs: tuple[str, ...] = ()
     stays: bool = False
-    """Whether deleting leaves it (AWS has nothing to delete)."""
+    """Whether deleting leaves the resource (AWS has no such deletion)."""
 
 
 def plain(**inputs: Any) -> Callable[[Makes], Inputs]:

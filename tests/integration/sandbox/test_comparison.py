@@ -1,4 +1,4 @@
-"""The demo's judge must find what is wrong: each kind of difference, and each reason to fail a run."""
+"""The demo's comparison finds each kind of difference, and its result each reason to fail."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ def test_each_kind_of_difference_is_named(sides: dict[SideName, Side]) -> None:
     expected.write("one-sided", b"1")
     both(sides, expected, "back", b"1")
     expected.delete("back")
-    put(sides[GLOBAL], "nobody's", b"1")
+    put(sides[GLOBAL], "unwritten", b"1")
     both(sides, expected, "stale", b"old")
     expected.write("stale", b"new")
     found = compare(sides.values(), expected).differences
     assert found == [
         "back: is on cn, although a user deleted it",
-        "nobody's: is on global, although no user wrote it",
         "one-sided: is missing on global",
         "stale: cn holds 3 bytes that differ from the last write",
+        "unwritten: is on global, although no user wrote it",
     ]
-    assert set(unsettled(sides.values(), expected)) == {"back", "nobody's", "one-sided"}
+    assert set(unsettled(sides.values(), expected)) == {"back", "unwritten", "one-sided"}
 
 
 def journal(tmp_path: Path, *lines: str) -> Journal:

@@ -30,7 +30,7 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    """Both stacks, `global` before `cn`, which it must not mind; and two workers."""
+    """Deploy both stacks, `global` before `cn`, because the order does not matter, and start two workers."""
     with Stage.open("test", settings={"DUALSYNC_RETRY_DELAY_SECONDS": "1"}) as opened:
         opened.make_buckets()
         opened.build_bundles()
@@ -182,14 +182,14 @@ def test_the_served_sandbox_is_described_and_ends_without_a_trace(tmp_path: Path
             for side in described["sides"].values():
                 environment = {**os.environ, **described["environment"]}
                 run = [sys.executable, "-c", program, json.dumps(side)]
-                told = subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout
-                assert told.split() == [side["accountId"], "0"]
+                out = subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout
+                assert out.split() == [side["accountId"], "0"]
             environment = {**os.environ, **described["environment"]}
             asked = [sys.executable, "-m", "dualsync.runtime", "--pair", described["pair"], "status", "--json"]
 
             def status() -> dict[str, Any]:
-                told = subprocess.run(asked, env=environment, capture_output=True, text=True).stdout
-                answer: dict[str, Any] = json.loads(told)
+                out = subprocess.run(asked, env=environment, capture_output=True, text=True).stdout
+                answer: dict[str, Any] = json.loads(out)
                 return answer
 
             def running() -> bool:
@@ -200,10 +200,10 @@ def test_the_served_sandbox_is_described_and_ends_without_a_trace(tmp_path: Path
             assert _typed("dualsync status --json", described, Path(described["pair"])) in (0, 3)
         finally:
             serving.send_signal(signal.SIGINT)
-            said, _ = serving.communicate(timeout=60)
-    assert serving.returncode == 0, said
-    assert all(name in said for name in ("aws --profile", "boto3", str(file), "dualsync status"))
-    assert "starting" not in said
+            output, _ = serving.communicate(timeout=60)
+    assert serving.returncode == 0, output
+    assert all(name in output for name in ("aws --profile", "boto3", str(file), "dualsync status"))
+    assert "starting" not in output
     assert not file.exists()
     assert not Path(described["pair"]).exists()
     assert not Path(described["folder"]).exists()

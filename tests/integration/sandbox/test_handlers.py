@@ -1,4 +1,4 @@
-"""Every handler's whole life against the local cloud emulator: create, read, change, read, delete, gone."""
+"""The lifecycle of every handler against the local cloud emulator: create, read, change, read, delete, gone."""
 
 from __future__ import annotations
 

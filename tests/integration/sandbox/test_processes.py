@@ -1,4 +1,4 @@
-"""Nothing is left behind: children die with their parent, however it dies."""
+"""Child processes end with their parent, however it ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ time.sleep(300)
 
 
 def alive(pid: int) -> bool:
-    """Whether there is such a process that is not just waiting to be reaped."""
+    """Return whether the process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What AWS's models do not allow is refused before the local cloud emulator, which would take it, is asked."""
+"""Requests outside AWS's models are refused before they reach the local cloud emulator."""
 
 from __future__ import annotations
 

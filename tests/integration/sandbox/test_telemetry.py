@@ -1,4 +1,4 @@
-"""What CloudWatch would say: filter patterns, metrics out of log lines, alarms."""
+"""CloudWatch, emulated: filter patterns, metrics from log lines, alarms."""
 
 from __future__ import annotations
 

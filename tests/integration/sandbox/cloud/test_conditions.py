@@ -1,4 +1,4 @@
-"""Conditional requests as the Amazon S3 User Guide has them ("Add preconditions to S3 operations …")."""
+"""Conditional requests as the Amazon S3 User Guide describes them ("Add preconditions to S3 operations …")."""
 
 from __future__ import annotations
 

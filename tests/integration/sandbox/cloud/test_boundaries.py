@@ -1,4 +1,4 @@
-"""Buckets that kept versions and no longer do, and where a bucket's boundaries are."""
+"""Buckets whose versioning is suspended, and a bucket's owner, region and partition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""S3's event records as "Event message structure" (Amazon S3 User Guide) has them, over HTTP."""
+"""S3's event records as "Event message structure" (Amazon S3 User Guide) describes them."""
 
 from __future__ import annotations
 

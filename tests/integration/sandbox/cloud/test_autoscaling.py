@@ -1,4 +1,4 @@
-"""A group whose template has changed: it grows, and a refresh replaces what it has."""
+"""An Auto Scaling group whose template has changed: it grows, and a refresh replaces its instances."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCRIPT = base64.b64encode(b"#!/bin/bash\n").decode()
 
 @dataclass
 class Fleet:
-    """A group of one instance, of a template that has since got a second version."""
+    """Yield a group of one instance whose template has a second version."""
 
     scaling: Any
     template: dict[str, str]
