@@ -1,4 +1,4 @@
-"""Cost per million objects, from the documentation's table of list prices (`docs/prices.toml`, with their date)."""
+"""Cost per million objects, from the documentation's list prices (`tools/docs/prices.toml`, with their date)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from bench.harness.requests import READ_UNITS, WRITE_UNITS
 from bench.harness.tools import ROOT
 
 REGION = "us-west-2"
+"""Region of the prices."""
+
 READS = frozenset({"GetObject", "HeadObject", "HeadBucket", "GetBucket"})
+"""Operations that are charged as GET."""
+
 FREE = frozenset({"DeleteObject", "DeleteObjects", "AbortMultipartUpload"})
+"""Operations without a charge."""
 
 
 def per_million(s3: Mapping[str, float], sqs: Mapping[str, float], table: Mapping[str, float], cpu_ms: float) -> float:
-    """Of these requests an object, told apart by operation, and `cpu_ms` of CPU an object, which is a half of the
-    default instance with its two cores. The table's units are halves. Transfer between the sides is not in it."""
+    """Return the cost per million objects of these requests per object, by operation, and of `cpu_ms` CPU per object.
+
+    CPU is charged as half of the default instance, which has two cores. The table's units are halves. The cost has no
+    transfer between the sides.
+    """
     price = prices()
     reads = sum(number for name, number in s3.items() if name in READS)
     writes = sum(number for name, number in s3.items() if name not in READS | FREE)
@@ -30,10 +38,12 @@ def per_million(s3: Mapping[str, float], sqs: Mapping[str, float], table: Mappin
 
 def prices() -> dict[str, float]:
     """Return the table of `REGION`."""
-    found: dict[str, float] = tomllib.loads((ROOT / "docs" / "prices.toml").read_text())[REGION]
+    found: dict[str, float] = tomllib.loads((ROOT / "tools" / "docs" / "prices.toml").read_text())[REGION]
     return found
 
 
 def source() -> str:
     """Describe the source of the prices for a note."""
-    return f"list prices of {REGION} as collected on {prices()['date']} in docs/prices.toml; transfer is not in them"
+    return (
+        f"list prices of {REGION} as collected on {prices()['date']} in tools/docs/prices.toml; transfer is not in them"
+    )
