@@ -72,6 +72,13 @@ lock:  ## update the lock files to the newest versions that pyproject.toml's ran
 		--extra dev --extra runtime pyproject.toml -o requirements/dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		requirements/runtime.in -c requirements/dev.lock -o requirements/runtime.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		--only-binary :all: --extra deploy pyproject.toml -c requirements/dev.lock -o requirements/deploy.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		--only-binary :all: requirements/audit.in -o requirements/audit.lock
+	@version=$$(sed -n 's/^pulumi-aws==\([^ ]*\).*/\1/p' requirements/deploy.lock); \
+		grep -q "^aws v$$version " requirements/plugins.lock || \
+		sed -i "s/^aws v.*/aws v$$version linux-amd64 unrecorded/" requirements/plugins.lock
 
 clean:  ## remove everything that make created
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .sandbox build

@@ -18,7 +18,7 @@ from sandbox.environment.processes import ROOT
 from tools.iam_roles.documents import roles
 from tools.iam_roles.recording import Recorder, record
 from tools.iam_roles.statements import size
-from tools.iam_roles.trust import trust
+from tools.iam_roles.trust import WITHOUT_DOCUMENTS, trust
 
 
 def declared() -> PairModel:
@@ -41,6 +41,8 @@ def generate(recorder: Recorder) -> Mapping[str, dict[str, Any]]:
                 found[f"{role}-{side}{f'-{number}' if len(documents) > 1 else ''}.json"] = one
             if role != "boundary":
                 found[f"{role}-{side}-trust.json"] = trust(pair, side, role)
+        for role in WITHOUT_DOCUMENTS:
+            found[f"{role}-{side}-trust.json"] = trust(pair, side, role)
     return found
 
 

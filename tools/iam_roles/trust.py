@@ -25,6 +25,10 @@ The subject is the one claim that IAM compares in every partition; condition key
 """
 
 
+WITHOUT_DOCUMENTS = ("state",)
+"""Roles whose rights are about the reader's own state, which no document of this project can name."""
+
+
 def job(role: str, side: SideName) -> tuple[str, str]:
     """Return the context and the workflow of the one job that may take a side's role."""
     return {
@@ -33,6 +37,7 @@ def job(role: str, side: SideName) -> tuple[str, str]:
         "drift": ("environment:drift", "drift"),
         "preview": ("environment:preview", "preview"),
         "smoke": ("environment:smoke", "deploy"),
+        "state": ("environment:preview-state", "preview"),
     }[role]
 
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.e2e.pipelines.conftest import Runner
+from tests.e2e.pipelines.conftest import ROOT, Runner
 
 CN_ROLE = "arn:aws-cn:iam::111122223333:role/dualsync-deploy"
 GLOBAL_ROLE = "arn:aws:iam::444455556666:role/dualsync-deploy"
@@ -119,7 +119,7 @@ def test_a_refused_token_ends_the_sign_in(run: Runner, service: dict[str, str]) 
 def test_on_a_laptop_the_profiles_are_left_alone(run: Runner) -> None:
     done = run("login", PULUMI_BACKEND_URL="file://state")
     assert done.returncode == 0
-    assert "taking the profiles that are there" in done.stderr
+    assert "using the profiles that exist" in done.stderr
     assert [c.arguments for c in run.calls] == [["login", "file://state"]]
 
 
@@ -143,6 +143,50 @@ def test_both_stacks_are_previewed_with_the_pack_onto_one_page(run: Runner) -> N
     assert "### Stack `cn`: as follows" in text
     # Nothing in the plan may close the page's own block.
     assert text.count("```") == 4
+
+
+def test_a_job_without_a_state_signs_in_to_the_accounts_alone(run: Runner, service: dict[str, str]) -> None:
+    env = run.folder / "env"
+    done = run("login", "--accounts-only", **service, GITHUB_ENV=str(env), RUNNER_TEMP=str(run.folder), CN_ROLE=CN_ROLE)
+    assert done.returncode == 0, done.stderr
+    assert run.calls == []
+
+
+def test_another_program_is_previewed_with_the_pack_of_this_checkout(run: Runner) -> None:
+    change = run.folder / "change"
+    change.mkdir()
+    done = run("preview", "-o", str(run.folder / "page.md"), "-C", str(change), STACKS="cn")
+    assert done.returncode == 0, done.stderr
+    (call,) = run.calls
+    assert call.arguments[:5] == ["preview", "--stack", "cn", "--policy-pack", str(ROOT / "policy")]
+    assert call.arguments[5:7] == ["--policy-pack-config", str(ROOT / "policy" / "preview-levels.json")]
+
+
+def test_a_state_is_written_without_its_secrets(run: Runner) -> None:
+    mark, secret = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+    hidden = {mark: secret, "ciphertext": "v1:encrypted"}
+    state = {
+        "version": 3,
+        "deployment": {
+            "secrets_providers": {"type": "cloud", "state": {"url": "awskms://alias/x", "encryptedkey": "abc"}},
+            "resources": [{"urn": "u", "outputs": {"secret": hidden, "list": [hidden], "plain": "text"}}],
+        },
+    }
+    run.stand_in("pulumi", says=json.dumps(state))
+    folder = run.folder / "states"
+    done = run("redacted-state", str(folder), STACKS="cn", PULUMI_STACK_PREFIX="acme/")
+    assert done.returncode == 0, done.stderr
+    assert [c.arguments for c in run.calls] == [["stack", "export", "--stack", "acme/cn"]]
+    assert [p.name for p in folder.iterdir()] == ["cn.json"]
+    text = (folder / "cn.json").read_text()
+    assert "ciphertext" not in text
+    assert "encrypted" not in text
+    found = json.loads(text)["deployment"]["resources"][0]["outputs"]
+    assert found["plain"] == "text"
+    assert found["secret"] == found["list"][0]
+    # It stays a secret, and reads as a complete hand-over, so that a program which wants one goes on to its preview.
+    assert found["secret"][mark] == secret
+    assert {*json.loads(json.loads(found["secret"]["plaintext"])).values()} == {"redacted"}
 
 
 def test_a_refused_preview_is_on_the_page_too(run: Runner) -> None:
@@ -187,9 +231,48 @@ def test_drift_in_one_stack_is_drift_and_the_other_is_looked_at_all_the_same(run
     assert len(run.calls) == 4
 
 
-@pytest.mark.parametrize(("script", "arguments"), [("up", []), ("comment", ["17"])])
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [("up", []), ("comment", ["17"]), ("redacted-state", []), ("sbom", []), ("release", ["v1"])],
+)
 def test_wrong_usage_is_told_before_anything_happens(run: Runner, script: str, arguments: list[str]) -> None:
     done = run(script, *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith(f"usage: .ci/{script}")
     assert run.calls == []
+
+
+def test_the_locks_of_a_deployment_name_hashes_and_no_index() -> None:
+    for name in ("deploy", "audit"):
+        text = (ROOT / "requirements" / f"{name}.lock").read_text()
+        packages = [line for line in text.splitlines() if line[:1].isalnum()]
+        assert packages
+        assert text.count("--hash=sha256:") >= len(packages)
+        assert "http" not in text
+
+
+def test_the_recorded_plugin_is_the_one_of_the_locked_sdk() -> None:
+    deploy = (ROOT / "requirements" / "deploy.lock").read_text()
+    version = next(line for line in deploy.splitlines() if line.startswith("pulumi-aws=="))[12:].split()[0]
+    plugins = [line.split() for line in (ROOT / "requirements" / "plugins.lock").read_text().splitlines()]
+    assert ["aws", f"v{version}"] in [p[:2] for p in plugins]
+
+
+def test_plugins_are_installed_by_version_and_checked_where_a_sum_is_recorded(run: Runner) -> None:
+    done = run("plugins")
+    assert done.returncode == 0, done.stderr
+    (call,) = run.calls
+    assert call.arguments[:4] == ["plugin", "install", "resource", "aws"]
+    assert ("--checksum" in call.arguments) != ("no SHA-256 is recorded" in done.stderr)
+
+
+def test_the_bills_of_materials_hold_every_locked_package(run: Runner) -> None:
+    done = run("sbom", str(run.folder / "sbom"))
+    assert done.returncode == 0, done.stderr
+    for lock in ("runtime", "deploy"):
+        bill = json.loads((run.folder / "sbom" / f"{lock}.cdx.json").read_text())
+        assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+        text = (ROOT / "requirements" / f"{lock}.lock").read_text()
+        names = {line.partition("==")[0] for line in text.splitlines() if line[:1].isalnum()}
+        assert {c["name"] for c in bill["components"]} == names
+        assert all(c["externalReferences"][0]["hashes"][0]["alg"] == "SHA-256" for c in bill["components"])

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from dualsync.runtime.settings import SideName
+from tools.iam_roles.trust import job as job_of
+
 ROOT = Path(__file__).resolve().parents[3]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -71,6 +74,8 @@ def test_a_job_may_do_what_its_steps_need(workflow: str, name: str, job: dict[st
         wanted["id-token"] = "write"
     if ".ci/comment" in scripts:
         wanted["pull-requests"] = "write"
+    if ".ci/release" in scripts:
+        wanted["contents"] = "write"
     assert job.get("permissions", {"contents": "read"}) == wanted
 
 
@@ -100,8 +105,64 @@ def test_no_job_runs_for_ever(workflow: str, name: str, job: dict[str, Any]) -> 
 
 
 def test_a_forks_pull_request_never_reaches_the_accounts() -> None:
-    preview = load(ROOT / ".github/workflows/preview.yml")["jobs"]["preview"]
-    assert preview["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    preview = load(ROOT / ".github/workflows/preview.yml")
+    condition = preview["jobs"]["state"]["if"]
+    assert "github.event.workflow_run.head_repository.full_name == github.repository" in condition
+    assert "github.event.workflow_run.event == 'pull_request'" in condition
+    assert preview["jobs"]["preview"]["needs"] == "state"
+
+
+def test_a_preview_runs_the_scripts_and_the_pack_of_main_and_reviewers_see_the_branch_first() -> None:
+    workflow = load(ROOT / ".github/workflows/preview.yml")
+    # Such a run takes workflow, scripts and tokens of the default branch, whatever the branch contains.
+    assert {*workflow["on"]} == {"workflow_run"}
+    jobs = workflow["jobs"]
+    assert (jobs["state"]["environment"], jobs["preview"]["environment"]) == ("preview-state", "preview")
+    checkouts = [
+        s.get("with", {}) for s in jobs["preview"]["steps"] if s.get("uses", "").startswith("actions/checkout@")
+    ]
+    assert [c.get("path") for c in checkouts] == [None, "change"]
+    assert "ref" not in checkouts[0]
+    (command,) = [s["run"] for s in jobs["preview"]["steps"] if s.get("run", "").startswith(".ci/preview")]
+    assert command == ".ci/preview -C change -s states -o preview.md"
+
+
+def test_code_of_a_branch_runs_without_the_state_and_without_a_writing_token() -> None:
+    jobs = load(ROOT / ".github/workflows/preview.yml")["jobs"]
+    branch = [
+        name
+        for name, job in jobs.items()
+        if any("path" in s.get("with", {}) and s["with"]["path"] == "change" for s in job["steps"])
+    ]
+    assert branch == ["preview"]
+    assert not any("PULUMI" in name for name in jobs["preview"]["env"])
+    assert "write" not in {v for k, v in jobs["preview"]["permissions"].items() if k != "id-token"}
+    logins = [s["run"] for s in jobs["preview"]["steps"] if s.get("run", "").startswith(".ci/login")]
+    assert logins == [".ci/login --accounts-only"]
+    assert not any("GH_TOKEN" in s.get("env", {}) for s in jobs["preview"]["steps"])
+
+
+def test_each_sides_job_has_the_other_sides_hand_over_role() -> None:
+    jobs = load(ROOT / ".github/workflows/deploy.yml")["jobs"]
+    for side, peer in (("cn", "global"), ("global", "cn")):
+        environment = jobs[side]["env"]
+        assert environment[f"{side.upper()}_ROLE"] == f"${{{{ vars.{side.upper()}_DEPLOY_ROLE }}}}"
+        assert environment[f"{peer.upper()}_ROLE"] == f"${{{{ vars.{peer.upper()}_HAND_OVER_ROLE }}}}"
+
+
+def test_a_job_with_a_role_installs_the_deploy_lock_alone() -> None:
+    for workflow, name, job in JOBS:
+        scripts = [step.get("run", "") for step in job.get("steps", ())]
+        if any(s.startswith(".ci/login") for s in scripts):
+            assert ".ci/install" not in scripts, (workflow, name)
+
+
+def test_the_workflows_and_environments_are_those_that_the_roles_trust() -> None:
+    for role in ("deploy", "hand-over", "drift", "preview", "smoke", "state"):
+        for side in SideName:
+            context, workflow = job_of(role, side)
+            environments = {j.get("environment") for w, _, j in JOBS if w == workflow}
+            assert context.removeprefix("environment:") in environments, (role, side)
 
 
 def test_main_is_deployed_in_order_and_each_side_waits_for_its_reviewers() -> None:
@@ -124,7 +185,11 @@ def test_a_deployment_is_never_cut_off_and_drift_does_not_look_meanwhile() -> No
 
 def test_each_task_has_a_role_of_its_own() -> None:
     texts = {path.stem: path.read_text() for path in WORKFLOWS}
-    for workflow, roles in (("preview", {"PREVIEW"}), ("drift", {"DRIFT"}), ("deploy", {"DEPLOY", "SMOKE"})):
+    for workflow, roles in (
+        ("preview", {"PREVIEW", "STATE"}),
+        ("drift", {"DRIFT"}),
+        ("deploy", {"DEPLOY", "HAND_OVER", "SMOKE"}),
+    ):
         for side in ("CN", "GLOBAL"):
             assert set(re.findall(rf"vars\.{side}_(\w+)_ROLE", texts[workflow])) == roles
 

@@ -282,11 +282,11 @@ ASKED = {
 
 def test_the_smoke_role_may_do_what_the_smoke_test_does_and_no_more() -> None:
     used: set[str] = set()
-    office = test_smoke.office(*SideName)
-    for side, found in list(office.sides.items()):
+    operator = test_smoke.operator(*SideName)
+    for side, found in list(operator.sides.items()):
         parts = {n: Watched(getattr(found, n), n, used) for n in ("bucket", "ledger", "queue", "store", "meters")}
-        office.change(side, **parts)
-    assert office.call("smoke").code == 0
+        operator.change(side, **parts)
+    assert operator.call("smoke").code == 0
     assert used == {*ASKED}
     for name in SIDES:
         # Without leave to list the bucket, a key that is not there is answered as denied.
@@ -311,7 +311,7 @@ def subject(role: str, side: str) -> str:
 def test_a_pipelines_roles_are_taken_with_the_partitions_audience_and_one_exact_subject(side: str) -> None:
     partition = partition_of({"cn": "cn-north-1", "global": "us-west-2"}[side])
     assert partition is not None
-    for role in ROLES:
+    for role in (*ROLES, "state"):
         (statement,) = load(FOLDER / f"{role}-{side}-trust.json")["Statement"]
         assert {*statement["Condition"]} == {"StringEquals"}
         conditions = statement["Condition"]["StringEquals"]
@@ -329,8 +329,13 @@ def test_the_job_of_one_side_takes_the_other_sides_hand_over_role_and_not_its_de
         assert f":environment:{side}:" in subject("hand-over", peer)
         assert subject("deploy", side) != subject("deploy", peer)
     # No other role than these two belongs to a side's own job.
-    for role in ("drift", "preview", "smoke"):
-        assert f":environment:{role}:" in subject(role, "cn")
+    for role, environment in (
+        ("drift", "drift"),
+        ("preview", "preview"),
+        ("smoke", "smoke"),
+        ("state", "preview-state"),
+    ):
+        assert f":environment:{environment}:" in subject(role, "cn")
 
 
 def test_the_tables_of_further_calls_hold_only_actions_that_exist() -> None:
