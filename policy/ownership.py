@@ -103,6 +103,10 @@ class Owned:
             if isinstance(arn, str) and not resource.kind.startswith("s3."):
                 yield arn
             yield from self._named(resource)
+        for resource in ours:
+            key = resource.get("kmsMasterKeyId") or resource.get("serverSideEncryption.kmsKeyArn")
+            if isinstance(key, str) and key.startswith(self.arn("kms", "key/")):
+                yield key
         for found in environment:
             secret = found.get(variable("peer_secret"))
             if self.is_named_for_pair(secret):

@@ -35,6 +35,9 @@ ROLE_ACTIONS = frozenset(
 )
 """What worker, finder, ECS and the scheduler do on their own side."""
 
+KEY_ACTIONS = frozenset({"kms:Decrypt", "kms:GenerateDataKey"})
+"""What a customer managed key is used for, through a service that stores what it encrypts (kmsKeyArn, kmsKey)."""
+
 PASSED_TO = ("ecs-tasks.amazonaws.com",)
 """Services that the program's roles pass roles to: the scheduler starts the finder's task."""
 
@@ -57,7 +60,8 @@ def listed_actions(resource: Resource, options: Options) -> Iterator[Finding]:
     for statement in allowed(resource):
         where = f"{resource.name}: statement {statement.sid}"
         for action in statement.actions:
-            if action not in known and "*" not in action:
+            by_service = action in KEY_ACTIONS and statement.bound("kms:ViaService")
+            if action not in known and "*" not in action and not by_service:
                 yield Finding(resource, f"{where} allows {action}, which nothing here calls")
         if any(a.lower() == "iam:passrole" for a in statement.actions):
             services = statement.bound("iam:PassedToService")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from dualsync.components.workers import userdata
 from policy.environment import containers, environments, user_data
 from policy.plan import UNKNOWN, Plan, Resource
 from policy.rule import Finding, Options, Rule
+from policy.rules.hardening.container import PREPARE, PREPARE_ENTRY_POINT
 
 IMAGE_PARAMETER = "resolve:ssm:/aws/service/ami-amazon-linux-latest/"
 """Parameters of AWS that name the current Amazon Linux (EC2 User Guide, "Reference AMIs using Systems Manager")."""
+
+FINDER = "finder"
+"""Name of the container that runs the bundle."""
 
 VARIABLES = re.compile(
     r"DUALSYNC_[A-Z0-9_]+|AWS_(?:DEFAULT_)?REGION|AWS_ENDPOINT_URL(?:_[A-Z0-9_]+)?|TMPDIR"
@@ -85,11 +89,14 @@ def _worker(resource: Resource) -> str:
 def _finder(resource: Resource) -> str:
     if resource.get("containerDefinitions") is UNKNOWN:
         return ""
-    found = containers(resource)
-    if len(found) != 1:
-        return f"has {len(found)} containers, not the finder's one"
-    if found[0].get("entryPoint") != ["python3", "-c", userdata.template("start_finder.py")]:
+    found = {str(c.get("name")): c for c in containers(resource)}
+    if not {FINDER} <= {*found} <= {FINDER, PREPARE} or len(found) != len(containers(resource)):
+        return f"has the containers {', '.join(str(c.get('name')) for c in containers(resource))}, not the finder's"
+    if found[FINDER].get("entryPoint") != ["python3", "-c", userdata.template("start_finder.py")]:
         return "has an entry point that is not components/workers/templates/start_finder.py"
+    first = found.get(PREPARE)
+    if first is not None and (first.get("entryPoint") != PREPARE_ENTRY_POINT or first.get("command")):
+        return "prepares its folder with another command than the program's"
     return ""
 
 
@@ -119,8 +126,8 @@ def _boot_pattern() -> re.Pattern[str]:
 def _fetched(holder: Resource) -> tuple[str, str, str] | None:
     """Return bucket, key and SHA-256 of the bundle that a holder starts; None where its script says nothing."""
     if holder.kind == "ecs.TaskDefinition":
-        found = containers(holder)
-        command: Any = found[0].get("command") if found and isinstance(found[0], Mapping) else None
+        found = [c for c in containers(holder) if c.get("name") == FINDER]
+        command: Any = found[0].get("command") if found else None
         if isinstance(command, list) and len(command) >= 4:
             return str(command[0]), str(command[1]), str(command[3])
         return None

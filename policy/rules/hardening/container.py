@@ -1,4 +1,4 @@
-"""The finder's container: a known image, no privileges, nothing to write to but its work folder."""
+"""The finder's containers: a known image, no privileges, nothing to write to but the work folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dualsync.components.finder import ROOT
 from policy.environment import containers
 from policy.ownership import REGISTRY
 from policy.plan import UNKNOWN, Resource
@@ -13,6 +14,10 @@ from policy.rule import Finding, Option, Options, Rule
 
 PUBLIC = "public.ecr.aws/lambda/python"
 """AWS's own Python image in its public registry."""
+
+PREPARE = "prepare"
+PREPARE_ENTRY_POINT = ["python3", "-c", f"import os; os.chmod({ROOT!r}, 0o1777)"]
+"""Name and entry point of the container that opens the finder's folder to the finder's user."""
 
 _DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
 
@@ -54,21 +59,26 @@ def _problems(resource: Resource, container: Mapping[str, Any], options: Options
     image = str(container.get("image"))
     if not _known_image(resource, image, options):
         yield f"runs {image}, which is from neither AWS's public Python image nor the account's own registry"
-    if options["strict"] and not _DIGEST.fullmatch(image):
+    if not _DIGEST.fullmatch(image):
         yield f"runs {image}, which is not named by its digest"
     for path, problem in _MORE_POWER.items():
         if container.get(path):
             yield problem
     if container.get("readonlyRootFilesystem") is not True:
         yield "can write to its root file system"
-    if options["strict"] and str(container.get("user") or "root").partition(":")[0] in ("root", "0"):
+    if not _prepares(container) and str(container.get("user") or "root").partition(":")[0] in ("root", "0"):
         yield "runs as root"
     capabilities = (container.get("linuxParameters") or {}).get("capabilities") or {}
-    if capabilities.get("add") or (options["strict"] and "ALL" not in (capabilities.get("drop") or ())):
+    if capabilities.get("add") or "ALL" not in (capabilities.get("drop") or ()):
         yield "keeps Linux capabilities"
     log = (container.get("logConfiguration") or {}).get("logDriver")
     if log != "awslogs":
         yield f"writes its log with {log}, not to CloudWatch"
+
+
+def _prepares(container: Mapping[str, Any]) -> bool:
+    """Return whether it is the container that opens the task's folder, which takes its owner, without a capability."""
+    return container.get("name") == PREPARE and container.get("entryPoint") == PREPARE_ENTRY_POINT
 
 
 def _known_image(resource: Resource, image: str, options: Options) -> bool:
@@ -90,11 +100,6 @@ RULES = (
         " finderImage), or name yours in `otherImages`. Set user, readonlyRootFilesystem and capabilities.drop ALL.",
         each=confined,
         options={
-            "strict": Option(
-                default=False,
-                help="Whether the image must be named by its digest and run without root and capabilities.",
-                schema={"type": "boolean"},
-            ),
             "otherImages": Option(
                 default=[],
                 help="Repositories of images besides AWS's Python image and the account's own registry.",

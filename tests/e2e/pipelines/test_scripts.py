@@ -184,7 +184,7 @@ def test_a_state_is_written_without_its_secrets(run: Runner) -> None:
     found = json.loads(text)["deployment"]["resources"][0]["outputs"]
     assert found["plain"] == "text"
     assert found["secret"] == found["list"][0]
-    # It stays a secret, and reads as a complete hand-over, so that a program which wants one goes on to its preview.
+    # It stays a secret, and reads as a complete hand-over, so that a program which wants one can be previewed.
     assert found["secret"][mark] == secret
     assert {*json.loads(json.loads(found["secret"]["plaintext"])).values()} == {"redacted"}
 

