@@ -1,4 +1,4 @@
-"""Where worker and finder run: given subnets or the default VPC's, with a way out, and nothing that lets anybody in."""
+"""Choose where worker and finder run: subnets with a route to the internet, and no inbound rule."""
 
 from __future__ import annotations
 
@@ -18,41 +18,48 @@ FARGATE_ZONES = {
     "cn-north-1": ("cnn1-az1", "cnn1-az2"),
     "us-west-1": ("usw1-az1", "usw1-az3"),
 }
-"""Zones that Fargate keeps to, in regions where it is not in all (ECS Developer Guide, Supported Regions)."""
+"""Zones in which Fargate runs, in regions where it is not in all (ECS Developer Guide, Supported Regions)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A subnet's default route: to an internet gateway (`public`), to something else that leads out, or none."""
+    """A subnet's default route."""
 
     subnet_id: str
+    """The subnet."""
     route_table_id: str
+    """Its route table."""
     target: str
+    """Target of the default route: an internet gateway, another one, or empty."""
 
     @property
     def public(self) -> bool:
-        """Only machines with a public address get out."""
+        """Whether only machines with a public address reach the internet."""
         return self.target.startswith("igw-")
 
     @property
     def leads_out(self) -> bool:
-        """NAT, transit gateway, peering and appliances are taken at their word; a missing default route isn't."""
+        """Whether there is a default route. NAT, transit gateway, peering and appliances are not checked further."""
         return bool(self.target)
 
 
 class Network(pulumi.ComponentResource):
-    """Subnets that were checked for a way out at preview, a security group without inbound rules, gateway endpoints.
+    """Subnets with a route to the internet, a security group without inbound rules, gateway endpoints.
 
-    A missing way out is the most frequent fault of such a deployment, and shows only as missing logs; so it is an
-    error here, before anything is registered. Raises `ConfigError`.
+    A missing route is the most frequent fault of such a deployment, and its only sign would be missing logs. So it is
+    an error at preview, before anything is registered. Raises `ConfigError`.
     """
 
     vpc_id: str
+    """The VPC."""
     subnet_ids: tuple[str, ...]
+    """Subnets of the workers."""
     finder_subnet_ids: tuple[str, ...]
-    """Those of `subnet_ids` in which Fargate starts tasks."""
+    """Subnets in which Fargate starts tasks."""
     public_ip: bool
+    """Whether workers and finder get public addresses."""
     security_group_id: pulumi.Output[str]
+    """Security group of workers and finder."""
 
     def __init__(self, context: SideContext, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Network", context.names.of("network"), None, opts)
@@ -91,7 +98,7 @@ class Network(pulumi.ComponentResource):
         )
 
     def _endpoints(self, context: SideContext, route_table_ids: list[str]) -> None:
-        """Free of charge, and what this side moves to and from its own bucket no longer passes a NAT's meter.
+        """Create gateway endpoints, so that traffic to the side's own bucket passes no NAT gateway, free of charge.
 
         The service names are `com.amazonaws.<region>.<service>` in both partitions (VPC guide: Gateway endpoints).
         """
@@ -109,7 +116,7 @@ class Network(pulumi.ComponentResource):
 
 
 def choose(context: SideContext, vpc_id: str, routes: dict[str, Route]) -> list[Route]:
-    """The subnets to use of a VPC's `routes`. Raises `ConfigError` for one that is missing or has no way out."""
+    """Return the subnets to use. Raises `ConfigError` for one that is missing or has no route to the internet."""
     wanted = context.local.network
     key = context.local.key
     for subnet_id in wanted.subnet_ids:
@@ -130,21 +137,21 @@ def choose(context: SideContext, vpc_id: str, routes: dict[str, Route]) -> list[
         raise ConfigError(
             key("vpcId"),
             vpc_id,
-            "none of its subnets has a way out, so worker and finder could reach neither AWS nor the peer",
+            "none of its subnets has a route to the internet, so worker and finder could not reach AWS and the peer",
             f"add an internet gateway or a NAT gateway and a route to it, or give another {key('vpcId')}",
         )
     return chosen
 
 
 def usable(route: Route, public_ip: bool) -> bool:
-    """Whether a machine there reaches the world."""
+    """Return whether a machine in the subnet reaches the internet."""
     return route.leads_out and (public_ip or not route.public)
 
 
 def _fault(route: Route) -> str:
     if route.public:
-        return f"its way out is the internet gateway {route.target}, which needs public addresses, and they are off"
-    return f"has no way out: {route.route_table_id} has no route to {ANYWHERE}"
+        return f"its route leads to the internet gateway {route.target}, which needs public addresses, and they are off"
+    return f"has no route to the internet: {route.route_table_id} has none to {ANYWHERE}"
 
 
 def _remedy(key: Callable[[str], str], route: Route) -> str:
@@ -165,7 +172,7 @@ def _vpc(context: SideContext) -> str:
             context.local.key("vpcId"),
             None,
             f"not given, and account {context.account_id} has no default VPC in {context.region}",
-            "give a VPC whose subnets have a way out, or make one with `aws ec2 create-default-vpc`",
+            "give a VPC whose subnets have a route to the internet, or create one with `aws ec2 create-default-vpc`",
         )
     return str(found[0])
 
@@ -199,7 +206,10 @@ def _routes(context: SideContext, vpc_id: str, parent: pulumi.Resource) -> dict[
 def _for_fargate(
     context: SideContext, vpc_id: str, subnet_ids: tuple[str, ...], parent: pulumi.Resource
 ) -> tuple[str, ...]:
-    """Zones go by their ids, as their names differ from account to account. Raises `ConfigError` if none is left."""
+    """Return the subnets in Fargate's zones. Raises `ConfigError` if there is none.
+
+    Zones are compared by id, as their names differ from account to account.
+    """
     zones = FARGATE_ZONES.get(context.region)
     if zones is None:
         return subnet_ids
@@ -222,7 +232,7 @@ def _for_fargate(
 
 
 def _target(table: aws.ec2.GetRouteTableResult) -> str:
-    """What the table's route for everything points to, or nothing."""
+    """Return the target of the table's default route, or nothing."""
     for route in table.routes:
         if route.cidr_block != ANYWHERE:
             continue

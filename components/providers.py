@@ -1,4 +1,4 @@
-"""The only ways into an account: one explicit AWS provider a side, and one of our own beside it."""
+"""Create the only ways into an account: one explicit AWS provider per side, and one provider of this package."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ class SideProviders:
     """Both providers of one side's account."""
 
     aws: aws.Provider
+    """Provider of AWS's resources."""
     sync: SyncProvider
+    """Provider of the subscription."""
 
 
 def side_providers(pair: PairModel, side: SideName, parent: pulumi.Resource | None = None) -> SideProviders:
-    """Providers with the side's own profile or role. Credentials of another account are refused before any write."""
+    """Return providers with the side's profile or role. They refuse credentials of another account before any write."""
     model = pair.side(side)
     access = model.access
     options = pulumi.ResourceOptions(parent=parent)

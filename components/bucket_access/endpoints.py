@@ -1,4 +1,4 @@
-"""What makes the AWS provider talk to a stand-in cloud: the services that are redirected, and what goes with it."""
+"""List what directs the AWS provider to a local cloud emulator: redirected services and provider arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SERVICES = (
 `endpoint`. S3 Control is where newer versions of the provider keep buckets' tags."""
 
 FLAGS: Mapping[str, str] = {
-    "s3_use_path_style": "Buckets stand in the path: a stand-in has no host for each.",
-    "skip_metadata_api_check": "No credentials are asked of a machine's metadata, where there may be none.",
+    "s3_use_path_style": "Bucket names are in the path: an emulator has no host per bucket.",
+    "skip_metadata_api_check": "No credentials are requested from instance metadata, which may not exist.",
 }
-"""Arguments of the provider that `providers.py` makes true with an `endpoint`, and leaves out without; and why."""
+"""Arguments of the provider that `providers.py` sets to true with an `endpoint` only, and why."""

@@ -1,9 +1,9 @@
-"""Builds the bundle: the runtime and its locked dependencies as one tar, the same bytes for the same input anywhere.
+"""Build the bundle: the runtime and its locked dependencies as one tar, the same bytes for the same input anywhere.
 
-Wheels are fetched by pip for the target's architecture, never built, and unpacked as the wheel format says. The tar is
-not compressed, since compressors differ from machine to machine; botocore's models of services that the runtime does
-not use stay out, which makes up for it. What was built is kept by the hash of its inputs, so that a preview without a
-change runs no pip and needs no network.
+Wheels are fetched by pip for the target's architecture, never built, and unpacked as the wheel format requires. The tar
+is not compressed, since compressors differ from machine to machine; botocore's models of unused services are left out
+instead. A built bundle is cached by the hash of its inputs, so that a preview without a change runs no pip and needs no
+network.
 """
 
 from __future__ import annotations
@@ -28,60 +28,64 @@ from dualsync.components.config.side_options import Architecture
 from dualsync.components.project_files import RUNTIME, project_folder
 
 PYTHON = "3.11"
-"""The interpreter on the instance and in the finder's image."""
+"""Version of the workers' interpreter. The finder's image has a later one, for which all wheels are fit: none is
+compiled."""
 
 PLATFORMS: Mapping[Architecture, str] = {
     Architecture.ARM64: "manylinux2014_aarch64",
     Architecture.X86_64: "manylinux2014_x86_64",
 }
-"""glibc 2.17: runs on Amazon Linux 2023 (the instance, 2.34) and on Amazon Linux 2 (the finder's image, 2.26)."""
+"""Platforms of wheels: glibc 2.17, older than that of Amazon Linux 2023 (2.34) on instance and in the image."""
 
 SERVICES = frozenset(
     ["autoscaling", "cloudwatch", "dynamodb", "ecs", "iam", "kms", "logs", "s3", "secretsmanager", "sqs", "sts"]
 )
-"""botocore's service models that go along: 1 MB instead of 20."""
+"""Service models of botocore that are included: 1 MB instead of 20."""
 
 LAPTOP = frozenset(["commands", "operations"])
-"""Parts of the runtime for operators' machines: a change in them must not roll the fleet."""
+"""Parts of the runtime for operators' machines. A change in them must not replace the fleet."""
 
 PACKAGE = "dualsync"
-"""The import package that holds the runtime, in the bundle as in the checkout and in the wheel."""
+"""Import package that holds the runtime, in the bundle as in the checkout and in the wheel."""
 
 FORMAT = 2
-"""Changes with the way of building, so that what older versions built is not taken from the cache."""
+"""Raised when the way of building changes, so that bundles of older versions are not taken from the cache."""
 
 EPOCH = 315532800
-"""1980-01-01, the time of every file."""
+"""Time of every file: 1980-01-01, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A bundle on this machine; `sha256` of its bytes is also its name."""
+    """A bundle on this machine."""
 
     path: Path
+    """The file."""
     sha256: str
+    """SHA-256 of its content, hexadecimal."""
 
     @classmethod
     def at(cls, path: Path) -> Built:
-        """A bundle that is already there. Raises `FileNotFoundError`."""
+        """Return a bundle that exists. Raises `FileNotFoundError`."""
         with path.open("rb") as file:
             return cls(path, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
-    """Makes bundles of `runtime`, a package's folder, with the dependencies of `lock`; None bundles the package alone.
-
-    `wheels` is a folder of wheels to take instead of the package index, for machines without one.
-    """
+    """Builder of bundles."""
 
     runtime: Path
+    """Folder of the package to bundle."""
     lock: Path | None
+    """Lock file of the dependencies; None bundles the package alone."""
     cache: Path
+    """Folder of built bundles."""
     wheels: Path | None = None
+    """Folder of wheels to use instead of the package index, for machines without one."""
 
     def build(self, architecture: Architecture) -> Built:
-        """The bundle, from the cache if its inputs are those of an earlier one. Raises `ConfigError`."""
+        """Return the bundle, from the cache if its inputs are those of an earlier one. Raises `ConfigError`."""
         if self.lock is not None and not self.lock.is_file():
             raise ConfigError(
                 "bundle",
@@ -133,14 +137,14 @@ class Builder:
 
 
 def default_builder() -> Builder:
-    """Bundles the runtime beside this folder, or, installed, the one inside; the cache follows the XDG rules."""
+    """Return a builder of the runtime beside this folder, or of the installed one. The cache follows the XDG rules."""
     root = project_folder()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dualsync" / "bundles"
     return Builder(runtime=RUNTIME, lock=root / "requirements" / "runtime.lock", cache=cache)
 
 
 def download(lock: Path, architecture: Architecture, folder: Path, wheels: Path | None = None) -> None:
-    """Fetch the lock's wheels for `architecture`, hashes checked. Raises `ConfigError` with pip's words."""
+    """Fetch the lock's wheels for an architecture and check their hashes. Raises `ConfigError` with pip's message."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--no-deps", "--require-hashes", "--only-binary=:all:", "--implementation=cp"]
     command += [f"--python-version={PYTHON}", f"--abi=cp{PYTHON.replace('.', '')}", "--abi=abi3", "--abi=none"]
@@ -159,9 +163,9 @@ def download(lock: Path, architecture: Architecture, folder: Path, wheels: Path 
 
 
 def unpack(wheel: Path) -> dict[str, bytes]:
-    """A wheel's files as they lie in site-packages (binary distribution format: purelib and platlib go to the root).
+    """Return a wheel's files as in site-packages (binary distribution format: purelib and platlib go to the root).
 
-    Left out: scripts, headers, data, compiled files, and botocore's models of unused services.
+    Left out are scripts, headers, data, compiled files, and botocore's models of unused services.
     """
     files: dict[str, bytes] = {}
     with zipfile.ZipFile(wheel) as archive:
@@ -188,7 +192,7 @@ def _place(name: str) -> str | None:
 
 
 def write(path: Path, files: Mapping[str, bytes]) -> None:
-    """A tar of `files`: sorted, one time, one owner, one mode."""
+    """Write a tar of `files`: sorted, with one time, one owner and one mode."""
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
         for name in _folders(files):
             entry = tarfile.TarInfo(name)
@@ -201,15 +205,15 @@ def write(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _folders(files: Mapping[str, bytes]) -> Iterator[str]:
-    """Every folder above a file, parents first."""
+    """Yield every folder above a file, parents first."""
     names = {str(parent) for name in files for parent in Path(name).parents}
     yield from sorted(names - {"."})
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """`bundles [FOLDER]`: all bundles, to deploy from elsewhere. `wheels [FOLDER]`: what they are made of, fetched.
+    """Build all bundles (`bundles [FOLDER]`), to deploy from elsewhere, or fetch their wheels (`wheels [FOLDER]`).
 
-    Without FOLDER they go under build/, which git ignores.
+    Without FOLDER they are written to build/, which git ignores.
     """
     parser = argparse.ArgumentParser(prog="python -m dualsync.components.bundle.builder", description=main.__doc__)
     parser.add_argument("what", choices=["bundles", "wheels"])

@@ -1,10 +1,10 @@
-"""The one error of the program's own: a value that a person gave and must change."""
+"""Define the program's own error: a value that the operator has given and must change."""
 
 from __future__ import annotations
 
 
 class ConfigError(ValueError):
-    """One line that names the key, the value and the remedy. Raised before anything is registered where that can be."""
+    """One line that names the key, the value and the remedy. Raised before anything is registered if possible."""
 
     def __init__(self, key: str, value: object, problem: str, remedy: str) -> None:
         shown = "" if value is None else f"={value!r}"

@@ -1,4 +1,4 @@
-"""Every physical name in one place: `<pair>-<side>-<part>`, or the guide's where they can't collide."""
+"""Make every physical name: `<pair>-<side>-<part>`, or the guide's where they can't collide."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from dualsync.runtime.settings import SideName
 
 DEFAULT_PAIR = "dth-dual"
-"""The pair whose policy, user and secret are named as in the deployment guide, so that its readers find them."""
-
+"""Name of the pair whose policy, user and secret are named as in the deployment guide."""
 
 OWN_TAGS = ("Name", "dualsync:pair", "dualsync:side", "dualsync:part")
 """Tags of every resource, besides the user's."""
@@ -16,53 +15,60 @@ OWN_TAGS = ("Name", "dualsync:pair", "dualsync:side", "dualsync:part")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names of one side of a pair. `guide` is given where the guide's names are this pair's alone (see `names_of`)."""
+    """Names of one side of a pair."""
 
     pair: str
+    """Name of the pair."""
     side: SideName
+    """Name of the side."""
     account_id: str
+    """Account of the side."""
     peer_region: str
+    """Region of the other side."""
     guide: bool
+    """Whether the guide's names are this pair's alone (`PairModel.names`)."""
     user_override: str = ""
+    """Name of the dedicated user from config."""
     secret_override: str = ""
+    """Name of the secret from config."""
 
     @property
     def prefix(self) -> str:
-        """What every name of this side starts with, the guide's three apart."""
+        """Start of every name of this side, apart from the guide's three."""
         return f"{self.pair}-{self.side}"
 
     def of(self, part: str) -> str:
-        """`queue` → `dth-dual-cn-queue`."""
+        """Return the name of a part: `queue` becomes `dth-dual-cn-queue`."""
         return f"{self.prefix}-{part}"
 
     @property
     def policy(self) -> str:
-        """The dedicated user's policy."""
+        """Name of the dedicated user's policy."""
         return f"{self.pair}-policy" if self.guide else self.of("policy")
 
     @property
     def user(self) -> str:
-        """The dedicated user that the peer's worker acts as here."""
+        """Name of the dedicated user, as which the peer's worker acts here."""
         return self.user_override or (f"{self.pair}-user" if self.guide else self.of("user"))
 
     @property
     def worker_role(self) -> str:
-        """The role of this side's workers, by which their uploads are known."""
+        """Name of the workers' role, by which the finder recognises their uploads."""
         return self.of("worker")
 
     @property
     def secret(self) -> str:
-        """The secret in this side's account with the peer's user's key."""
+        """Name of the secret in this side's account with the key of the peer's user."""
         return self.secret_override or (f"dth-credentials-{self.peer_region}" if self.guide else self.of("credentials"))
 
     @property
     def artifacts_bucket(self) -> str:
-        """Bucket names are everybody's: the account's number makes it ours."""
+        """Name of the artifacts bucket; the account's number makes it unique among all accounts."""
         return self.of(f"artifacts-{self.account_id}")
 
     @property
     def tightest(self) -> tuple[tuple[str, str, int], ...]:
-        """(kind, longest name of that kind, characters that AWS allows it) where a pair's name could grow too long.
+        """(kind, longest name of that kind, characters that AWS allows it) where a pair's name could be too long.
 
         From each service's reference: CreateBucket, CreateRole, CreateSchedule, CreateQueue, CreateTopic (its display
         name), CreateInstanceProfile, CreateLaunchTemplate. All other kinds allow 255 or more.

@@ -1,4 +1,4 @@
-"""Regions, their partition, and what a partition changes: ARNs, host names, service principals."""
+"""Derive from a region its partition, and from the partition ARNs, host names and service principals."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ import botocore.session
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A separate AWS: own accounts, own IAM, own host names. `dns_suffix` is the services' domain."""
+    """A separate AWS with its own accounts, IAM and host names."""
 
     id: str
+    """Name of the partition: aws, aws-cn."""
     dns_suffix: str
+    """Domain of the services."""
     pattern: str
+    """Regular expression of its regions' names."""
     regions: tuple[str, ...]
+    """Names of its regions."""
 
     def principal(self, service: str, region: str = "") -> str:
-        """The name by which policies know a service: `s3` → `s3.amazonaws.com`, in China too.
+        """Return a service's name in policies: `s3.amazonaws.com` for `s3`, in China too.
 
-        Few services go by the partition's own domain, fewer by region (AWS CDK's region-info, default.ts; and the
-        AWS provider's getServicePrincipal, which agree). `region` is for those alone.
+        Few services use the partition's own domain, fewer the region (AWS CDK's region-info, default.ts; and the
+        AWS provider's getServicePrincipal, which agree). `region` is only for those.
         """
         domain = self.dns_suffix if service in _OWN_DOMAIN.get(self.id, ()) else _universal()
         if service in _REGIONAL:
@@ -31,10 +35,10 @@ class Partition:
         return f"{service}.{domain}"
 
     def trusted(self, service: str) -> tuple[str, ...]:
-        """The names by which a role's trust policy knows a service; EC2 in China has two.
+        """Return a service's names in a role's trust policy; EC2 in China has two.
 
         AWS's own guide for China had EC2 as `.com.cn`, and EKS there still insists on it; CDK and the AWS provider now
-        have `.com`, which IAM there takes as well. A trust policy with both is right whichever of them EC2 goes by.
+        have `.com`, which IAM there accepts as well. A trust policy with both is right whichever of them EC2 uses.
         """
         domains = [_universal()]
         if service in _TWO_NAMES.get(self.id, ()):
@@ -42,7 +46,7 @@ class Partition:
         return tuple(f"{service}.{domain}" for domain in domains)
 
     def arn(self, service: str, resource: str, *, region: str = "", account: str = "") -> str:
-        """`arn:<partition>:<service>:<region>:<account>:<resource>`."""
+        """Return `arn:<partition>:<service>:<region>:<account>:<resource>`."""
         return f"arn:{self.id}:{service}:{region}:{account}:{resource}"
 
     @property
@@ -62,7 +66,7 @@ def _universal() -> str:
 
 @functools.cache
 def partitions() -> tuple[Partition, ...]:
-    """All that the installed botocore knows (its `partitions.json`), so that a new region needs no release of ours."""
+    """Return the partitions of the installed botocore (`partitions.json`), so that a new region needs no release."""
     table = botocore.session.Session().get_component("data_loader").load_data("partitions")
     return tuple(
         Partition(
@@ -76,11 +80,11 @@ def partitions() -> tuple[Partition, ...]:
 
 
 def partition_of(region: str) -> Partition | None:
-    """The partition of a known region, else None."""
+    """Return the partition of a known region, else None."""
     return next((p for p in partitions() if region in p.regions), None)
 
 
 def nearest(region: str) -> str:
-    """A few regions that a person may have meant, as text."""
+    """Return a few known regions with similar names, as text."""
     known = [r for p in partitions() for r in p.regions]
     return ", ".join(difflib.get_close_matches(region, known, 3, 0.5) or ["cn-north-1", "us-west-2"])

@@ -1,4 +1,4 @@
-"""The side's dashboard as a document: the guide's eight widgets under their names there, then ours."""
+"""Write the side's dashboard: the guide's eight widgets under their names there, then further ones."""
 
 from __future__ import annotations
 
@@ -15,21 +15,30 @@ Line = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What the dashboard is of."""
+    """Names of what the dashboard shows."""
 
     region: str
+    """Region of the metrics."""
     namespace: str
+    """Namespace of the side's own metrics."""
     direction: str
+    """Direction of synchronisation, as `cn->global`."""
     queue: str
+    """The queue."""
     dead_letter_queue: str
+    """The dead-letter queue."""
     group: str
+    """The Auto Scaling group."""
     worker_log: str
+    """Log group of the workers."""
     finder_log: str
+    """Log group of the finder."""
     alarm_arns: Sequence[str]
+    """The alarms."""
 
 
 def body(shown: Shown) -> dict[str, Any]:
-    """The dashboard's body (CloudWatch API: Dashboard Body Structure and Syntax)."""
+    """Return the dashboard's body (CloudWatch API: Dashboard Body Structure and Syntax)."""
     return {"start": "-PT3H", "periodOverride": "inherit", "widgets": _place([*_guides(shown), *_ours(shown)])}
 
 
@@ -189,7 +198,7 @@ def _graph(
 
 
 def _place(widgets: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Two a row, in order; what has a width of its own starts a row."""
+    """Place two widgets per row, in order. A widget with a width of its own starts a row."""
     placed: list[dict[str, Any]] = []
     x = y = 0
     for widget in widgets:

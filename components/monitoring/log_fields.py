@@ -1,6 +1,6 @@
 """The words of the log lines that metric filters, saved queries and alarms look for.
 
-One JSON object a line. Outcomes and states are the runtime's own enums (`dualsync.runtime.log`); here are the field
+One JSON object per line. Outcomes and states are the runtime's own enums (`dualsync.runtime.log`); here are the field
 names, the
 events, and what the finder says of itself:
 

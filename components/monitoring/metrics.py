@@ -1,7 +1,7 @@
-"""This side's own metrics: what is counted in the log lines of worker and finder.
+"""Count the side's own metrics in the log lines of worker and finder.
 
-Filters over log lines that are there anyway, rather than metric-format lines: a filter costs nothing, the metric the
-same either way. No dimensions: the namespace is the side's own, which is also what makes the zeroes possible.
+Filters count lines that are written anyway. Unlike lines in metric format they cost nothing; the metric's price is the
+same. There are no dimensions: the namespace is the side's own, and default values need a metric without dimensions.
 """
 
 from __future__ import annotations
@@ -18,51 +18,58 @@ from dualsync.components.monitoring.log_fields import Event, Field, FinderState,
 
 
 class Source(StrEnum):
-    """Whose log."""
+    """Process that writes a log."""
 
     WORKER = "worker"
+    """The worker."""
     FINDER = "finder"
+    """The finder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One metric: lines of `source` that match `pattern` add `value` (a number, or a field). Counts have zeroes."""
+    """One metric that is counted in log lines."""
 
     name: str
+    """Name of the metric."""
     source: Source
+    """Process whose log is read."""
     pattern: str
+    """Filter pattern of the lines that count."""
     value: str = "1"
+    """Value that each line adds: a number, or a field of the line."""
     unit: str = "Count"
+    """Unit of the metric."""
 
     @property
     def default(self) -> str | None:
-        """What a minute with other lines reports. Not for durations: their zeroes would be lies."""
+        """Value of a minute in which only other lines were written. Durations have none: a zero would be wrong."""
         return None if self.unit == "Seconds" else "0"
 
 
 def equals(field: Field, *values: str) -> str:
-    """A filter pattern's term: the field is one of `values`."""
+    """Return a filter pattern's term: the field is one of `values`."""
     terms = [f'({field} = "{value}")' for value in values]
     return terms[0] if len(terms) == 1 else f"({' || '.join(terms)})"
 
 
 def lines(*terms: str) -> str:
-    """A filter pattern over JSON lines that meet all `terms`."""
+    """Return a filter pattern for JSON lines that meet all `terms`."""
     return f"{{ {' && '.join(terms)} }}"
 
 
 def outcome(*outcomes: Outcome) -> str:
-    """Lines with one of these outcomes."""
+    """Return a pattern for lines with one of these outcomes."""
     return lines(equals(Field.EVENT, Event.OUTCOME), equals(Field.OUTCOME, *outcomes))
 
 
 def state(*states: State) -> str:
-    """Lines in which a worker says that it is in one of these states."""
+    """Return a pattern for lines in which a worker reports one of these states."""
     return lines(equals(Field.EVENT, Event.STATE), equals(Field.STATE, *states))
 
 
 def found(value: FinderState) -> str:
-    """Lines in which the finder says this of its run."""
+    """Return a pattern for lines in which the finder reports this state of its run."""
     return lines(equals(Field.EVENT, Event.FINDER), equals(Field.STATE, value))
 
 
@@ -98,14 +105,14 @@ METRICS: tuple[Counted, ...] = (
     Counted("FinderFailed", Source.FINDER, found(FinderState.FAILED)),
     Counted("FinderQueued", Source.FINDER, found(FinderState.FINISHED), Field.QUEUED),
     Counted("HeldDeletions", Source.FINDER, found(FinderState.FINISHED), Field.HELD),
-    # Also those that an operator's `dualsync reconcile` holds, whose lines are in no log; until somebody decides.
+    # Also deletions that an operator's `dualsync reconcile` holds, whose lines are in no log; until they are decided.
     Counted("HeldDeletions", Source.WORKER, lines(equals(Field.EVENT, Event.STATE), f"({Field.HELD} > 0)"), Field.HELD),
 )
-"""All of them; the first three are the guide's. One that is counted in both logs is one metric."""
+"""All metrics; the first three are the guide's. One that is counted in both logs is one metric."""
 
 
 def register(context: SideContext, log_groups: Mapping[Source, pulumi.Input[str]], parent: pulumi.Resource) -> None:
-    """The metric filters."""
+    """Create the metric filters."""
     named: set[str] = set()
     for metric in METRICS:
         again = f"-{metric.source}" if metric.name in named else ""

@@ -168,6 +168,7 @@ def key_policy(context: SideContext) -> dict[str, Any]:
                 "Action": "kms:*",
                 "Resource": "*",
             },
+            deployers(context),
             {
                 "Sid": "Alarms",
                 "Effect": "Allow",
@@ -176,7 +177,6 @@ def key_policy(context: SideContext) -> dict[str, Any]:
                 "Resource": "*",
                 "Condition": {"StringEquals": {"aws:SourceAccount": context.account_id}},
             },
-            deployers(context),
         ],
     }
 

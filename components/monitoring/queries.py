@@ -1,4 +1,4 @@
-"""Saved Logs Insights queries: the questions a person asks of the logs, ready in the console under the side's name."""
+"""Save Logs Insights queries for frequent questions, in the console under the side's name."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from dualsync.components.monitoring.log_fields import ECHO_LINE
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A saved query over the worker's log, the finder's, or both."""
+    """A saved query."""
 
     title: str
+    """Name of the query."""
     text: str
+    """The query."""
     worker: bool = True
+    """Whether it reads the workers' log."""
     finder: bool = False
+    """Whether it reads the finder's log."""
 
 
 QUERIES: tuple[Query, ...] = (
@@ -74,13 +78,13 @@ QUERIES: tuple[Query, ...] = (
         finder=True,
     ),
 )
-"""All of them."""
+"""All saved queries."""
 
 
 def register(
     context: SideContext, worker_log: pulumi.Input[str], finder_log: pulumi.Input[str], parent: pulumi.Resource
 ) -> None:
-    """The query definitions, in a folder named like everything else of this side."""
+    """Create the query definitions, in a folder with the side's prefix."""
     for query in QUERIES:
         groups = ([worker_log] if query.worker else []) + ([finder_log] if query.finder else [])
         name = f"{context.names.prefix}/{query.title}"

@@ -1,4 +1,4 @@
-"""The pair as a component of a package: a program in another language says what it wants, this process registers it."""
+"""Register the pair as a component: a program in another language gives the inputs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ CREDENTIAL, BUNDLE = "peerCredential", "bundle"
 
 
 async def construct(request: ConstructRequest) -> ConstructResponse:
-    """Register the pair. A wrong input is told by its name, before anything is made."""
+    """Register the pair. An invalid input is reported by its name, before anything is created."""
     if request.resource_type != PAIR:
-        raise InputPropertyError("type", f"{request.resource_type} is no component of this package: use {PAIR}")
+        raise InputPropertyError("type", f"{request.resource_type} is no component of this package; use {PAIR}")
     given = {k: plain(v) for k, v in request.inputs.items() if k not in (CREDENTIAL, BUNDLE)}
     values = as_texts(given, schema.inputs())
     for side in SideName:
@@ -61,7 +61,7 @@ async def construct(request: ConstructRequest) -> ConstructResponse:
 
 
 def as_texts(values: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """What is set, with texts as texts: some languages make a number of one that looks so, as accounts' numbers do."""
+    """Return the values that are set, texts as texts: some languages make a number of an account's number."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if type(value) is int and properties.get(name, {}).get("type") == "string":
@@ -72,7 +72,7 @@ def as_texts(values: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[s
 
 
 def received(given: PropertyValue | None) -> pulumi.Output[str] | None:
-    """The peer's hand-over, which may come out of another stack, and then be known only later."""
+    """Return the peer's hand-over, which may be another stack's output and known only later."""
     if given is None or given.value in (None, ""):
         return None
     value: Any = pulumi.UNKNOWN if _is_unknown(given) else given.value
@@ -80,11 +80,11 @@ def received(given: PropertyValue | None) -> pulumi.Output[str] | None:
 
 
 def plain(value: PropertyValue) -> Any:
-    """The value as config has it, whole numbers whole. Raises `InputPropertyError` for one that is not known yet."""
+    """Return the value as config has it. Raises `InputPropertyError` for one that is not known yet."""
     inner = value.value
     if _is_unknown(value):
         raise InputPropertyError(
-            "inputs", "all but peerCredential must be known before the deployment: give plain values"
+            "inputs", "all but peerCredential must be known before the deployment; give plain values"
         )
     if isinstance(inner, Mapping):
         return {k: plain(v) for k, v in inner.items()}
@@ -96,7 +96,7 @@ def plain(value: PropertyValue) -> Any:
 
 
 async def property_value(value: Any) -> PropertyValue:
-    """An output, or anything with outputs inside, as it goes back: with its secrecy and what it was made from."""
+    """Return an output, or a value with outputs inside, with its secrecy and its dependencies."""
     if isinstance(value, pulumi.Output):
         known, secret = await value.is_known(), await value.is_secret()
         inner = await property_value(await value.future()) if known else PropertyValue(UNKNOWN)

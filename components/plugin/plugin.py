@@ -1,6 +1,6 @@
-"""Our own package: the subscription to a bucket's events, the look at a bucket before adopting it, and the component.
+"""Serve this package: the subscription to a bucket's events, the inspection of a bucket, and the component.
 
-The engine starts one process for each instance of the provider, that is for each account; and one for the component.
+The engine starts one process per instance of the provider, that is per account, and one for the component.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ Properties = dict[str, PropertyValue]
 
 
 class DualSyncProvider(Provider):
-    """Serves `BucketSubscription` and `inspectBucket` for one account."""
+    """Provider of `BucketSubscription` and `inspectBucket` for one account."""
 
     def __init__(self, pause: notifications.Pause = time.sleep) -> None:
         self._pause = pause
@@ -113,7 +113,7 @@ class DualSyncProvider(Provider):
             changes=bool(changed),
             replaces=replacing,
             diffs=changed,
-            # S3 refuses two entries for the same events, so the old one goes first.
+            # S3 refuses two entries for the same events, so the old one is removed first.
             delete_before_replace=True,
             detailed_diff={
                 k: PropertyDiff(
@@ -177,7 +177,7 @@ class DualSyncProvider(Provider):
         )
 
     async def _call(self, function: Any, *args: Any) -> Any:
-        """Run blocking work off the event loop, which also answers the engine's other calls."""
+        """Run blocking work in a thread: the event loop also answers the engine's other calls."""
         return await asyncio.to_thread(lambda: function(self._s3(), *args))
 
     def _configured(self) -> Reach:
@@ -192,7 +192,7 @@ class DualSyncProvider(Provider):
 
 
 def subscription_of(properties: Properties) -> notifications.Subscription:
-    """The resource's inputs (or outputs) as the logic's record."""
+    """Return the resource's inputs or outputs as a `Subscription`."""
     events = properties["events"].value
     prefix = properties.get("prefix")
     return notifications.Subscription(
@@ -206,7 +206,7 @@ def subscription_of(properties: Properties) -> notifications.Subscription:
 
 
 def properties_of(subscription: notifications.Subscription) -> Properties:
-    """And back."""
+    """Return a `Subscription` as the resource's properties."""
     return {
         "bucket": PropertyValue(subscription.bucket),
         "owner": PropertyValue(subscription.owner),
@@ -219,20 +219,20 @@ def properties_of(subscription: notifications.Subscription) -> Properties:
 
 
 def id_of(subscription: notifications.Subscription) -> str:
-    """The resource's id; also what an import is given."""
+    """Return the resource's id, which an import takes too."""
     return f"{subscription.bucket}/{subscription.id}"
 
 
 def schema() -> dict[str, Any]:
-    """The package's schema."""
+    """Return the package's schema."""
     from dualsync.components.plugin.schema import component, types
 
     text = {"type": "string"}
     subscription = {
-        "bucket": {**text, "description": "Bucket whose events are wanted. Never created, owned or deleted."},
+        "bucket": {**text, "description": "Bucket whose events are sent. Never created, owned or deleted."},
         "owner": {**text, "description": "Account that must own the bucket."},
-        "notificationId": {**text, "description": "Id of our entry among the bucket's notifications."},
-        "queueArn": {**text, "description": "Queue that gets the events."},
+        "notificationId": {**text, "description": "Id of the entry among the bucket's notifications."},
+        "queueArn": {**text, "description": "Queue that receives the events."},
         "events": {"type": "array", "items": text, "description": "Event types, like s3:ObjectCreated:*."},
         "prefix": {**text, "description": "Only keys under this prefix."},
     }
@@ -242,20 +242,20 @@ def schema() -> dict[str, Any]:
         "profile": {**text, "description": "AWS profile."},
         "roleArn": {**text, "description": "Role to assume."},
         "externalId": {**text, "description": "External id for the role."},
-        "endpoint": {**text, "description": "Address instead of AWS's, for stand-in clouds."},
+        "endpoint": {**text, "description": "Address to use instead of AWS's, for local cloud emulators."},
     }
     return {
         "name": NAME,
         "version": VERSION,
         "displayName": "DualSync",
-        "description": "Keeps two S3 buckets the same while both are written to, across accounts and partitions.",
+        "description": "Keeps two S3 buckets identical while users write to both, across accounts and partitions.",
         "keywords": ["aws", "s3", "category/cloud", "kind/component"],
         "language": {
             "nodejs": {"respectSchemaVersion": True},
             "python": {"respectSchemaVersion": True, "pyproject": {"enabled": True}},
         },
         "provider": {
-            "description": "One account, as the subscription to its bucket's events reaches it.",
+            "description": "One account, and the way in which the subscription to its bucket's events reaches it.",
             "inputProperties": provider,
             "requiredInputs": ["region", "accountId"],
         },
@@ -263,7 +263,7 @@ def schema() -> dict[str, Any]:
         "resources": {
             **component(),
             SUBSCRIPTION: {
-                "description": "Adds one queue to a bucket's notifications and leaves the others alone.",
+                "description": "Adds one queue to a bucket's notifications and does not touch the others.",
                 "properties": {
                     **subscription,
                     FILTER: {**text, "description": "The filter's value as the bucket's document holds it."},
@@ -290,7 +290,7 @@ def _plain(value: Any) -> Any:
 
 
 def _is_unknown(value: PropertyValue | None) -> bool:
-    """The SDK's property values know `Computed`, but what is unknown arrives, and must leave, as this text."""
+    """Return whether a value is unknown. The SDK has `Computed` for it, but sends and expects this text."""
     return value is None or value.value == UNKNOWN
 
 
@@ -303,7 +303,7 @@ def _same(key: str, old: PropertyValue | None, new: PropertyValue) -> bool:
 
 
 class Servicer(server.ProviderServicer):
-    """The SDK's, with errors in one line instead of a traceback, and open to being attached to."""
+    """The SDK's servicer, with errors in one line instead of a traceback, and with support for attaching."""
 
     async def Attach(self, request: Any, context: Any) -> Any:
         return Empty()
@@ -325,6 +325,6 @@ for _name in ("Check", "Diff", "Create", "Read", "Update", "Delete", "Invoke", "
 
 
 def serve(arguments: list[str]) -> None:
-    """Be the provider's process: one line with the port on standard output, then serve until the engine ends it."""
+    """Run the provider: print the port on one line of standard output, then serve until the engine ends it."""
     server.ProviderServicer = Servicer  # type: ignore[misc]  # the SDK's main knows no other way in
     server.main(arguments, VERSION, DualSyncProvider())

@@ -17,32 +17,32 @@ FACTS = "dualsync:index:SideFacts"
 OUTPUTS: Mapping[str, str] = {
     "pair": "Name of the pair.",
     "manages": "The sides that this component provisions.",
-    "userIds": "Id of each managed side's dedicated user: what its worker knows its echoes by.",
-    "cn": "Where everything of side cn is, if this component manages it.",
-    "global": "Where everything of side global is, if this component manages it.",
-    "handOver": "The managed side's key for a peer that is reached otherwise (handOver is not provider); secret.",
+    "userIds": "Id of each managed side's dedicated user, by which its worker recognises echoes.",
+    "cn": "Names and addresses of side cn's parts, if this component manages it.",
+    "global": "Names and addresses of side global's parts, if this component manages it.",
+    "handOver": "The managed side's access key for a peer that this program does not reach; secret.",
 }
 
 FACT_OUTPUTS: Mapping[str, str] = {
     "accountId": "Number of the side's account.",
     "region": "Region of everything on this side.",
     "bucket": "The synchronised bucket.",
-    "prefix": "Only keys under it are synchronised.",
-    "userId": "Id of the dedicated user that the peer's workers act as here.",
+    "prefix": "Only keys under this prefix are synchronised.",
+    "userId": "Id of the dedicated user, as which the peer's workers act here.",
     "userName": "Name of the dedicated user.",
-    "keyId": "Id of the dedicated user's access key; no secret.",
-    "queueUrl": "Queue with the bucket's events and the finder's findings.",
-    "deadLetterQueueUrl": "Queue with what could not be done.",
-    "ledgerTable": "Table of what both sides last agreed on.",
+    "keyId": "Id of the dedicated user's access key; not secret.",
+    "queueUrl": "Queue of the bucket's events and the finder's requests.",
+    "deadLetterQueueUrl": "Queue of messages that failed for good.",
+    "ledgerTable": "Table of the versions that both sides last had in common.",
     "secretName": "Secret in this side's account with the peer's key.",
     "workerGroup": "Auto Scaling group of the workers.",
     "workerLogGroup": "Log group of the workers.",
-    "finderCluster": "ECS cluster that the finder runs in.",
+    "finderCluster": "ECS cluster in which the finder runs.",
     "finderTask": "Family of the finder's task definition.",
     "finderLogGroup": "Log group of the finder.",
     "dashboard": "Name of the dashboard.",
     "dashboardUrl": "Address of the dashboard in the console.",
-    "alarmTopic": "Topic that the alarms tell.",
+    "alarmTopic": "Topic that receives the alarms.",
     "metrics": "CloudWatch namespace of the side's own metrics.",
     "environment": "Settings of worker and finder; nothing secret.",
     "options": "The side's options that the peer's stack must know, as texts.",
@@ -104,7 +104,7 @@ def facts() -> dict[str, Any]:
     texts = {"type": "object", "additionalProperties": {"type": "string"}}
     return {
         "type": "object",
-        "description": "Where everything of a side is. Nothing secret.",
+        "description": "Names and addresses of a side's parts. Nothing secret.",
         "properties": {
             name: {**(texts if name in _MAPS else {"type": "string"}), "description": text}
             for name, text in FACT_OUTPUTS.items()
@@ -118,9 +118,9 @@ def component() -> dict[str, Any]:
     return {
         PAIR: {
             "isComponent": True,
-            "description": "Keeps two S3 buckets the same while both are written to, across accounts and partitions."
+            "description": "Keeps two S3 buckets identical while users write to both, across accounts and partitions."
             " Provisions the sides that it manages: user and key, queue and subscription, ledger, workers, finder,"
-            " and what watches over them.",
+            " and observability.",
             "inputProperties": inputs(),
             "requiredInputs": ["cn", "global", "manages"],
             "properties": outputs(),

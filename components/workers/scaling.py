@@ -1,4 +1,4 @@
-"""How the fleet follows its backlog: steps by visible and in-flight messages, back to the minimum when all is done."""
+"""Scale the fleet with its backlog: in steps by visible and in-flight messages, and to the minimum when idle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Step = aws.autoscaling.PolicyStepAdjustmentArgs
 Query = aws.cloudwatch.MetricAlarmMetricQueryArgs
 
 WARM_UP_SECONDS = 120
-"""From launch until an instance counts; also the group's cool-down. Boot takes less (see the boot script)."""
+"""Seconds from launch until an instance counts; also the group's cool-down. Boot takes less."""
 
 STEPS: tuple[tuple[int, int], ...] = ((100, 1), (500, 2), (2000, 5), (10000, 10))
 """(backlog from which, instances to add)."""
@@ -23,7 +23,7 @@ IDLE_MINUTES = 5
 
 
 def step_adjustments() -> list[Step]:
-    """`STEPS` as Auto Scaling wants them: bounds relative to the alarm's threshold, which is the first step's."""
+    """Return `STEPS` with bounds relative to the alarm's threshold, which is the first step's."""
     first = STEPS[0][0]
     steps: list[Step] = []
     for (start, add), following in zip(STEPS, (*STEPS[1:], None), strict=True):
@@ -38,10 +38,10 @@ def step_adjustments() -> list[Step]:
 
 
 def backlog(context: SideContext, queue_name: pulumi.Input[str]) -> list[Query]:
-    """Metric queries whose result is visible plus in-flight messages; 0 while a circuit is open or a worker paused.
+    """Return metric queries for visible plus in-flight messages; 0 while a circuit is open or a worker paused.
 
-    With the peer away, more workers would only wait beside the first. The circuit's metric has a 0 for every minute
-    with any log line (its filter's default value), so it is there whenever a worker is.
+    While the peer is unreachable, more workers would only wait. The circuit's metric has a 0 for every minute with any
+    log line (its filter's default value), so it exists whenever a worker does.
     """
     queue = {"namespace": "AWS/SQS", "stat": "Maximum", "dimensions": {"QueueName": queue_name}}
     return [
@@ -54,7 +54,7 @@ def backlog(context: SideContext, queue_name: pulumi.Input[str]) -> list[Query]:
 
 
 def unattended(queue_name: pulumi.Input[str], group_name: pulumi.Input[str]) -> list[Query]:
-    """Metric queries whose result is the number of messages that wait while no instance is there to see them."""
+    """Return metric queries for the number of messages that wait while there is no instance."""
     queue = {"namespace": "AWS/SQS", "stat": "Maximum", "dimensions": {"QueueName": queue_name}}
     group = {"namespace": "AWS/AutoScaling", "stat": "Maximum", "dimensions": {"AutoScalingGroupName": group_name}}
     return [
@@ -65,10 +65,10 @@ def unattended(queue_name: pulumi.Input[str], group_name: pulumi.Input[str]) -> 
 
 
 def _filled(id_: str) -> str:
-    """A metric with its last value repeated, and 0 only where it never had one.
+    """Return a metric with its last value repeated, and 0 only where it never had one.
 
-    Metrics arrive a minute or two late. Filled with 0 alone, the newest minute would always be that 0, and an alarm
-    over it wrong whenever it matters (CloudWatch User Guide, Using metric math: FILL).
+    Metrics arrive one or two minutes late. Filled with 0 alone, the newest minute would always be 0, and an alarm on it
+    would be wrong (CloudWatch User Guide, Using metric math: FILL).
     """
     return f"FILL(FILL({id_}, REPEAT), 0)"
 
@@ -88,7 +88,7 @@ def scale(
     minimum: int,
     parent: pulumi.Resource,
 ) -> None:
-    """Register policies and alarms."""
+    """Create scaling policies and their alarms."""
     if minimum == 0:
         wake = Step(scaling_adjustment=1, metric_interval_lower_bound="0")
         _alarm(
@@ -101,7 +101,7 @@ def scale(
             threshold=1,
             evaluation_periods=1,
             treat_missing_data="notBreaching",
-            alarm_description="Messages wait and there is no worker: starts one. No action is needed.",
+            alarm_description="Messages wait and there is no worker: one is started. No action is needed.",
         )
     out = _policy(context, "scale-out", group_name, "ChangeInCapacity", step_adjustments(), parent)
     _alarm(
@@ -114,7 +114,7 @@ def scale(
         threshold=STEPS[0][0],
         evaluation_periods=1,
         treat_missing_data="notBreaching",
-        alarm_description=f"{STEPS[0][0]} or more messages wait or are worked on: adds workers. No action is needed.",
+        alarm_description=f"{STEPS[0][0]} or more messages wait or are in flight: workers start. No action is needed.",
     )
     back = [Step(scaling_adjustment=minimum, metric_interval_upper_bound="0")]
     in_ = _policy(context, "scale-in", group_name, "ExactCapacity", back, parent)
@@ -128,7 +128,7 @@ def scale(
         threshold=0,
         evaluation_periods=IDLE_MINUTES,
         treat_missing_data="ignore",
-        alarm_description="Nothing to do: back to the smallest fleet. This alarm's usual state is ALARM.",
+        alarm_description="The queue is empty: the fleet returns to minCapacity. Its usual state is ALARM.",
     )
 
 

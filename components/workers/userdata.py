@@ -1,4 +1,4 @@
-"""The worker's boot script, its unit, its agent's configuration: files under `templates/` with `@NAMES@` filled in."""
+"""Render boot script, systemd unit and agent configuration of a worker from the files under `templates/`."""
 
 from __future__ import annotations
 
@@ -11,33 +11,43 @@ from dataclasses import dataclass
 from typing import Any
 
 LIMIT = 16 * 1024
-"""Bytes of user data that EC2 takes, before base64 (EC2 guide: Run commands at launch)."""
+"""Bytes of user data that EC2 accepts, before base64 (EC2 guide: Run commands at launch)."""
 
 WATCHDOG_SECONDS = 120
-"""A worker that has not told systemd for so long that it is alive is restarted."""
+"""Seconds without a notification after which systemd restarts a worker."""
 
 DRAIN_SECONDS = 240
-"""What a worker gets to finish what it has in hand. Shorter than the lifecycle hook's heartbeat."""
+"""Time in which a worker may finish its messages. Shorter than the lifecycle hook's heartbeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boot:
-    """What one side's boot script needs to know. No secret: whoever may describe instances reads user data."""
+    """Values of one side's boot script. Nothing secret: whoever may describe instances can read user data."""
 
     region: str
+    """Region of the side."""
     bundle_bucket: str
+    """Bucket of the bundle."""
     bundle_key: str
+    """Key of the bundle."""
     bundle_version: str
+    """Version id of the bundle."""
     bundle_sha256: str
+    """SHA-256 of the bundle, hexadecimal."""
     log_group: str
+    """Log group of the workers."""
     group: str
+    """Name of the Auto Scaling group."""
     hook: str
+    """Name of the lifecycle hook."""
     metrics_namespace: str
+    """Namespace of the side's own metrics."""
     environment: Mapping[str, str]
+    """Environment variables of the worker."""
 
 
 def render(boot: Boot) -> str:
-    """The script as text. Raises `ValueError` when it is too long for EC2, or a value would break out of its place."""
+    """Return the script. Raises `ValueError` if it is too long for EC2, or if a value would end its quotes."""
     script = fill(
         template("boot.sh"),
         {
@@ -63,20 +73,20 @@ def render(boot: Boot) -> str:
 
 
 def encode(script: str) -> str:
-    """As launch templates want it."""
+    """Return the script as launch templates take it, in base64."""
     return base64.b64encode(script.encode()).decode()
 
 
 def worker_unit() -> str:
-    """The systemd unit that runs the worker."""
+    """Return the systemd unit that runs the worker."""
     values = {"WATCHDOG": str(WATCHDOG_SECONDS), "DRAIN_SECONDS": str(DRAIN_SECONDS)}
     return fill(template("worker.service"), values).rstrip("\n")
 
 
 def agent(boot: Boot) -> dict[str, Any]:
-    """The CloudWatch agent's configuration: both logs, memory, disk; by group, as the dashboard shows them.
+    """Return the CloudWatch agent's configuration: both logs, memory, disk; by group, as the dashboard shows them.
 
-    The group is given as a dimension of our own: the agent's `${aws:AutoScalingGroupName}` would need DescribeTags.
+    The group is a fixed dimension: the agent's `${aws:AutoScalingGroupName}` would need DescribeTags.
     """
     dimensions = {"append_dimensions": {"AutoScalingGroupName": boot.group}}
     files = [
@@ -106,7 +116,7 @@ def agent(boot: Boot) -> dict[str, Any]:
 
 
 def environment_file(environment: Mapping[str, str]) -> str:
-    """Lines of a systemd `EnvironmentFile`, sorted; values in double quotes (systemd.exec: EnvironmentFile)."""
+    """Return a systemd `EnvironmentFile`: sorted lines, values in double quotes (systemd.exec: EnvironmentFile)."""
     lines = []
     for name, value in sorted(environment.items()):
         if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name) or re.search(r"[\x00-\x1f\x7f]", value):
@@ -117,17 +127,17 @@ def environment_file(environment: Mapping[str, str]) -> str:
 
 
 def word(value: str) -> str:
-    """`value` if it can stand between single quotes in a shell script; raises `ValueError` if not."""
+    """Return `value` if it is safe between single quotes in a shell script; raises `ValueError` if not."""
     if not re.fullmatch(r"[A-Za-z0-9._/:+-]+", value):
-        raise ValueError(f"{value!r}: only letters, digits and ._/:+- can stand in the boot script")
+        raise ValueError(f"{value!r}: only letters, digits and ._/:+- are allowed in the boot script")
     return value
 
 
 def template(name: str) -> str:
-    """A file of `templates/`."""
+    """Return a file of `templates/`."""
     return (importlib.resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """`text` with each `@NAME@` replaced, in one pass. Raises `KeyError` for a name without a value."""
+    """Return `text` with each `@NAME@` replaced, in one pass. Raises `KeyError` for a name without a value."""
     return re.sub(r"@([A-Z][A-Z0-9_]*)@", lambda match: values[match.group(1)], text)

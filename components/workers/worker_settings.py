@@ -16,7 +16,7 @@ from dualsync.runtime.settings import OnLifecycleExpiry, Settings, SideName, var
 _LATER = "known-after-deployment"
 
 UNKNOWN: Mapping[SideName, bool] = MappingProxyType({})
-"""Nothing is known of either bucket's lifecycle rules."""
+"""Neither bucket's lifecycle rules are known."""
 
 
 def settings_of(
@@ -29,12 +29,12 @@ def settings_of(
     user_id: str = _LATER,
     expires: Mapping[SideName, bool] = UNKNOWN,
 ) -> Settings:
-    """Settings of one side. Raises `dualsync.runtime.settings.SettingError` for what the runtime would refuse.
+    """Return the settings of one side. Raises `SettingError` for what the runtime would refuse.
 
-    `expires` says of each bucket whether a lifecycle rule may have taken what is absent there (`preflight.expiring`);
-    of a bucket that is not in it nothing is known, and the finder then takes no absence there for a deletion. With
-    onLifecycleExpiry=propagate an expiry is to delete at the peer as a user's deletion does: an absence then counts as
-    a deletion whichever it was, so both settings are false and a lost event is made up for.
+    `expires` holds for each bucket whether a lifecycle rule may have removed an absent object (`preflight.expiring`).
+    For a bucket that is not in it the answer is yes, and the finder takes no absence there for a deletion. With
+    onLifecycleExpiry=propagate an expiry deletes at the peer as a user's deletion does. An absence is then a deletion
+    in either case, so both settings are false and the finder completes a deletion whose event was lost.
     """
     local, remote = pair.side(side), pair.side(side.peer)
     hold = pair.on_lifecycle_expiry is OnLifecycleExpiry.IGNORE
@@ -81,7 +81,7 @@ def environment(
     user_id: pulumi.Output[str],
     expires: Mapping[SideName, bool] = UNKNOWN,
 ) -> Mapping[str, pulumi.Input[str]]:
-    """The same as environment variables, with what only the deployment knows as outputs."""
+    """Return the settings as environment variables, with values that only the deployment knows as outputs."""
     known = settings_of(pair, side, expires=expires).to_environment()
     former = pair.side(side).former_user_ids
     later: dict[str, pulumi.Input[str]] = {
