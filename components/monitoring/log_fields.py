@@ -1,4 +1,4 @@
-"""The words of the log lines that metric filters, saved queries and alarms look for.
+"""Name what metric filters, saved queries and alarms match in log lines.
 
 One JSON object per line. Outcomes and states are the runtime's own enums (`dualsync.runtime.log`); here are the field
 names, the
@@ -26,32 +26,50 @@ class Field(StrEnum):
     """Names of fields, with the `$.` by which filter patterns and metric values address them."""
 
     EVENT = "$.event"
+    """Kind of the line (`Event`)."""
     OUTCOME = "$.outcome"
+    """Outcome of a message (`Outcome`)."""
     STATE = "$.state"
+    """State of the worker (`State`) or of the finder's run (`FinderState`)."""
     CONFLICT = "$.conflict"
+    """Whether both sides had changed the key."""
     BYTES = "$.bytes"
+    """Bytes that were copied."""
     LAG_SECONDS = "$.lag_seconds"
+    """Seconds from the change to its copy."""
     QUEUED = "$.queued"
+    """Requests that a finder run has queued."""
     HELD = "$.held"
+    """Deletions that are held for approval."""
     DENIED_SECONDS = "$.denied_seconds"
+    """Seconds since a change was first refused (AccessDenied)."""
 
 
 class Event(StrEnum):
     """Values of `event`."""
 
     OUTCOME = "outcome"
+    """A message was handled."""
     STATE = "state"
+    """A worker reports its state."""
     FINDER = "finder"
+    """The finder reports the state of its run."""
     FATAL = "fatal"
+    """A boot or a process ended with an error."""
 
 
 class FinderState(StrEnum):
-    """Values of `state` where `event` is `finder`. `skipped`: another finder of this side was still at it;
-    `resumed`: it goes on where one that died has come."""
+    """Values of `state` where `event` is `finder`."""
 
     FINISHED = "finished"
+    """The run has compared everything."""
     FAILED = "failed"
+    """The run ended with an error."""
     HELD = "held"
+    """The run's deletions are held for approval."""
     WAITING = "waiting"
+    """The run waits for the peer's credential."""
     SKIPPED = "skipped"
+    """Another finder of this side was still running."""
     RESUMED = "resumed"
+    """The run continues where a crashed one stopped."""

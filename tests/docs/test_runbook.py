@@ -69,7 +69,7 @@ def test_every_error() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and any(getattr(b, "id", "") in _BASES for b in node.bases):
                 wanted.add(node.name)
-    assert {"ThrottledError", "ConfigError", "WrongAccount"} <= wanted
+    assert {"ThrottledError", "ConfigError", "WrongAccountError"} <= wanted
     assert wanted <= HEADINGS, wanted - HEADINGS
 
 
