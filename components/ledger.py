@@ -44,7 +44,7 @@ class Ledger(pulumi.ComponentResource):
             ],
             ttl={"attribute_name": "ExpiresAt", "enabled": True},
             point_in_time_recovery={"enabled": True},
-            server_side_encryption={"enabled": True, **({"kms_key_arn": key} if key else {})},
+            server_side_encryption=aws.dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=key or None),
             deletion_protection_enabled=context.pair.protect,
             tags=context.tags("ledger"),
             opts=context.options(self, protect=context.pair.protect),

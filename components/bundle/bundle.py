@@ -189,7 +189,7 @@ class Bundle(pulumi.ComponentResource):
         return bucket
 
 
-def _default_encryption(kms_key_arn: str | None) -> dict[str, Any]:
+def _default_encryption(kms_key_arn: str | None) -> Any:
     if kms_key_arn is None:
         return {"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}
     by_default = {"sse_algorithm": "aws:kms", "kms_master_key_id": kms_key_arn}

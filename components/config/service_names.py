@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import botocore.session
 
@@ -113,9 +114,11 @@ def problem_with(kind: str, name: str) -> str:
 
 
 @functools.cache
-def _metadata(service: str, operation: str, member: str) -> dict[str, object]:
+def _metadata(service: str, operation: str, member: str) -> dict[str, Any]:
     model = botocore.session.get_session().get_service_model(service)
-    found = model.operation_model(operation).input_shape.members[member].metadata
+    shape = model.operation_model(operation).input_shape
+    assert shape is not None  # noqa: S101 - each operation in RULES has a member
+    found = shape.members[member].metadata
     # A pattern with surrogates is about UTF-16; the rule's own is stricter.
     pattern = str(found.get("pattern", ""))
     return {**found, "pattern": "" if "\\uD800" in pattern else pattern}

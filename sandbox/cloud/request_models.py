@@ -89,4 +89,4 @@ _WORD = "a-zA-Z_0-9"
 
 def _is_in_class(pattern: str, at: int) -> bool:
     before = regex.sub(r"\\.", "", pattern[:at])
-    return before.count("[") > before.count("]")
+    return bool(before.count("[") > before.count("]"))

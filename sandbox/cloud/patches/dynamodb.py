@@ -53,7 +53,7 @@ def take(table: Any, units: int) -> bool:
         level = per_second
     level = min(per_second, level + (now - since) * per_second)
     # An item larger than a second's capacity is written when the bucket is full.
-    granted = level >= min(units, per_second)
+    granted = bool(level >= min(units, per_second))
     table.write_bucket = (per_second, level - units if granted else level, now)
     return granted
 

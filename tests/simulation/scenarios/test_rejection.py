@@ -55,7 +55,7 @@ def context(stage: Stage) -> OperatorContext:
             ledger=FakeLedger(world.tables[name]),
             store=Prefixed(world.stores[name], world.prefix(name)),
             queue=missing,
-            letters=missing,
+            dead_letter_queue=missing,
             metrics=missing,
             history=missing,
             lister=missing,

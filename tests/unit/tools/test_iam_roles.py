@@ -128,7 +128,12 @@ def test_no_action_of_the_deploy_role_reaches_another_teams_resource(side: str) 
     region = {"cn": "cn-north-1", "global": "us-west-2"}[side]
     own = {"aws:RequestTag/dualsync:pair": "dth-dual", "aws:RequestTag/dualsync:side": side}
     boundary = {"iam:PermissionsBoundary": f"arn:{partition}:iam::{account}:policy/dth-dual-{side}-boundary"}
-    context = {**own, **boundary, "iam:PassedToService": "ec2.amazonaws.com", "aws:TagKeys": ("dualsync:pair",)}
+    context: dict[str, str | tuple[str, ...]] = {
+        **own,
+        **boundary,
+        "iam:PassedToService": "ec2.amazonaws.com",
+        "aws:TagKeys": ("dualsync:pair",),
+    }
     reached = set()
     asked = 0
     for action in sorted(granted("deploy", side)):
@@ -284,7 +289,7 @@ def test_the_smoke_role_may_do_what_the_smoke_test_does_and_no_more() -> None:
     used: set[str] = set()
     operator = test_smoke.operator(*SideName)
     for side, found in list(operator.sides.items()):
-        parts = {n: Watched(getattr(found, n), n, used) for n in ("bucket", "ledger", "queue", "store", "meters")}
+        parts = {n: Watched(getattr(found, n), n, used) for n in ("bucket", "ledger", "queue", "store", "metrics")}
         operator.change(side, **parts)
     assert operator.call("smoke").code == 0
     assert used == {*ASKED}

@@ -169,7 +169,7 @@ def bucket_policies_have_conditions() -> bool:
 def versions_are_listed_encoded() -> bool:
     s3 = bucket("Enabled")
     s3.put_object(Bucket="gap", Key="a b", Body=b"x")
-    return s3.list_object_versions(Bucket="gap").get("EncodingType") == "url"
+    return bool(s3.list_object_versions(Bucket="gap").get("EncodingType") == "url")
 
 
 def messages_have_an_alphabet() -> bool:

@@ -36,7 +36,7 @@ class World(Side):
         super().__post_init__()
         copier = replace(self.context.copier, threshold=9, giant=9, part_size=LENGTH, portion=LENGTH)
         self.context = replace(self.context, copier=copier)
-        self.worker = type(self.worker)(self.context, health=self.health)
+        self.worker = handler_of(self.context, health=self.health)
 
     def begin(self) -> None:
         """Written here, and seen by a worker: the messages are out."""
