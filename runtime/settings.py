@@ -16,7 +16,13 @@ from typing import Any, get_type_hints
 
 from dualsync.runtime.errors import FatalError
 
+VERSION = "0.1.0"
+"""The version of this program; the same as in `pyproject.toml`."""
 PREFIX = "DUALSYNC_"
+OPERATOR_VARIABLES = frozenset(
+    f"{PREFIX}{name}" for name in ("PAIR", "PROJECT", "STACK_CN", "STACK_GLOBAL", "PROFILE_CN", "PROFILE_GLOBAL")
+)
+"""Variables of the operator's commands. They may be in the shell from which a worker is started."""
 KEEP_CLASS = "SOURCE"
 """Instead of a storage class: the original's."""
 MOST_RANGES = 32
@@ -223,8 +229,8 @@ class Settings:
         """Read and validate. Raises `SettingError` naming the variable; unknown `DUALSYNC_*` are refused too."""
         known = {variable(f.name): f for f in dataclasses.fields(cls)}
         for name in environment:
-            if name.startswith(PREFIX) and name not in known:
-                raise SettingError(f"{name} is not a setting of this version: remove it, or mend its spelling")
+            if name.startswith(PREFIX) and name not in known and name not in OPERATOR_VARIABLES:
+                raise SettingError(f"{name} is not a setting of this version: remove it, or correct its spelling")
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}
         for name, f in known.items():
@@ -234,6 +240,11 @@ class Settings:
             elif f.default is dataclasses.MISSING:
                 raise SettingError(f"{name} is not set: give {f.metadata['help']}")
         return cls(**values)
+
+    @classmethod
+    def variables(cls) -> list[str]:
+        """Return the names of all variables of this version."""
+        return [variable(f.name) for f in dataclasses.fields(cls)]
 
     def to_environment(self) -> dict[str, str]:
         """The same settings as environment variables, defaults included."""

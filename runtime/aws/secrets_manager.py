@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 
 from dualsync.runtime.aws.errors import error_of
@@ -46,16 +47,46 @@ class PeerSecrets:
         return parse(self._name, str(answer.get("SecretString") or ""))
 
 
+FIELDS = ("access_key_id", "secret_access_key", "user_id")
+"""Fields of the secret; `user_id` may be missing."""
+_WORD = re.compile(r"[!-~]+")
+_BYTE_ORDER_MARK = "\ufeff"
+
+
 def parse(name: str, text: str) -> PeerSecret:
-    """Read the secret's JSON text. Errors name the secret and what is missing, never its text."""
-    try:
-        values = json.loads(text)
-    except ValueError:
-        values = None
-    wanted = ("access_key_id", "secret_access_key")
-    if not isinstance(values, dict) or not all(isinstance(values.get(key), str) and values[key] for key in wanted):
+    """Return the secret's JSON text, decoded.
+
+    A byte order mark, and blanks or line breaks around a value, are removed: both come from pasting. Errors name the
+    secret, the field and what is wrong with it, never its text. Raises `CredentialRejectedError`.
+    """
+    problem, values = _decode(text.removeprefix(_BYTE_ORDER_MARK))
+    if not problem:
+        for field_name in FIELDS:
+            value = values.get(field_name, "")
+            if value and not _WORD.fullmatch(value):
+                problem = f"{field_name} holds a blank, a line break or another character that no key has"
+                break
+    if problem:
         raise CredentialRejectedError(
-            f"secret {name} is not a JSON object with access_key_id and secret_access_key: let the peer's stack write"
-            " it again"
+            f"secret {name} is not a JSON object with access_key_id and secret_access_key: {problem}; let the peer's"
+            " stack write it again (`pulumi up --refresh`)"
         )
-    return PeerSecret(values["access_key_id"], values["secret_access_key"], str(values.get("user_id") or ""))
+    return PeerSecret(values["access_key_id"], values["secret_access_key"], values.get("user_id", ""))
+
+
+def _decode(text: str) -> tuple[str, dict[str, str]]:
+    """Return what is wrong with the text (empty for nothing), and its fields without blanks around them."""
+    try:
+        document = json.loads(text, strict=False)
+    except ValueError as e:
+        where = f" near line {e.lineno}, column {e.colno}" if isinstance(e, json.JSONDecodeError) else ""
+        return ("it is empty" if not text.strip() else f"it is not JSON{where}"), {}
+    if not isinstance(document, dict):
+        return "it is JSON, but not an object", {}
+    values = {str(key): value.strip() for key, value in document.items() if isinstance(value, str)}
+    missing = [key for key in FIELDS[:2] if not values.get(key)]
+    if missing:
+        others = sorted(str(key) for key in document if key not in FIELDS)
+        names = f"; it has {', '.join(repr(key[:40]) for key in others[:5])} instead" if others else ""
+        return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing or no text{names}", {}
+    return "", values

@@ -1,4 +1,4 @@
-"""`dualsync conflicts`: who lost, where the loser is, and bringing it back."""
+"""`dualsync conflicts`: which version lost, where it is, and restoring it."""
 
 from __future__ import annotations
 
@@ -7,51 +7,69 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.formatting import moment
-from dualsync.runtime.commands.session import Exit, Json, Yes, escape, session
+from dualsync.runtime.commands.output.formatting import moment, some
+from dualsync.runtime.commands.session import DryRun, Exit, Json, Yes, escape, key_text, session
 from dualsync.runtime.operations import conflicts as operations
 from dualsync.runtime.operations.conflicts import Conflict, Whereabouts
 from dualsync.runtime.operations.context import OperatorContext
 
 conflicts = typer.Typer(
-    help="Keys that users of both sides wrote without knowing of each other; the pair's rule chose one version.",
+    help="Keys that users of both sides wrote at the same time; the pair's rule chose one version.",
     no_args_is_help=True,
 )
 
 Id = Annotated[str, typer.Argument(help="The conflict's id, or its beginning, or the key.")]
 SHOWN = 200
+SAMPLE = 5
+"""Keys that are named before a question."""
 
 
 @conflicts.command("list")
 def list_(
     invocation: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 1000,
     json: Json = False,
 ) -> None:
-    """All conflicts that nobody has struck off yet, newest first. Exit code 3 when there are any."""
+    """List the conflicts that are not resolved yet, newest first. Exit code 3 when there are any."""
     cli = session(invocation, json)
-    found = cli.run(lambda context: operations.conflicts(context, limit))
+
+    async def work(context: OperatorContext) -> tuple[list[Conflict], dict[str, bool | None]]:
+        found = await operations.conflicts(context, limit)
+        return found, await operations.can_be_undone(context, found) if found else {}
+
+    found, undoable = cli.run(work, partial=True)
 
     def text() -> None:
         if not found:
             cli.out.print("no conflicts")
             return
-        table = Table("id", "seen", "key", "won", "lost", "kept", box=None, pad_edge=False)
+        table = Table("id", "key", "won", "lost", "loser", box=None, pad_edge=False)
+        table.columns[1].overflow = "fold"
         for c in found[:SHOWN]:
-            table.add_row(
-                c.id, moment(c.time), escape(c.key), _version(c.winner), _version(c.loser), "yes" if c.kept else "no"
-            )
+            where = "kept" if c.kept else LOSERS[undoable[c.id]]
+            table.add_row(c.id, key_text(c.key), _version(c.winner), _version(c.loser), where)
         cli.out.print(table)
         if len(found) > SHOWN:
             cli.out.print(f"… and {len(found) - SHOWN} more: --json has all")
-        cli.out.print("`dualsync conflicts show ID`; `resolve ID` accepts the winner, `undo ID` brings the loser back")
+        gone = sum(undoable[c.id] is False for c in found)
+        cli.out.print(
+            f"{some(len(found), 'conflict')}" + (f", [yellow]{gone} losers are gone[/yellow]" if gone else "")
+        )
+        undo = "; `undo ID` restores the loser" if gone < len(found) else ""
+        cli.out.print(f"`dualsync conflicts show ID`; `resolve ID` accepts the winner{undo}")
+        if gone:
+            cli.out.print("set keepLoser: true, or switch on versioning, so that losers are kept in future")
 
-    cli.show({"conflicts": [_data(c) for c in found]}, text, Exit.ATTENTION if found else Exit.DONE)
+    document = {"conflicts": [_data(c) | {"undoable": undoable[c.id]} for c in found]}
+    cli.show(document, text, Exit.ATTENTION if found else Exit.DONE)
+
+
+LOSERS = {True: "a version", False: "gone", None: "unknown"}
 
 
 @conflicts.command()
 def show(invocation: typer.Context, id: Id, json: Json = False) -> None:
-    """One conflict: both versions, the rule, and whether the loser can still be had."""
+    """Show one conflict: both versions, the rule, and where the loser is."""
     cli = session(invocation, json)
 
     async def work(context: OperatorContext) -> tuple[Conflict, Whereabouts | None]:
@@ -61,10 +79,12 @@ def show(invocation: typer.Context, id: Id, json: Json = False) -> None:
     found, loser = cli.run(work)
 
     def text() -> None:
-        cli.out.print(f"[bold]{escape(found.key)}[/bold]  seen {moment(found.time)}, rule {found.policy}")
+        cli.out.print(f"[bold]{key_text(found.key)}[/bold]  recorded {moment(found.time)}, rule {found.policy}")
         cli.out.print(f"won:  {_version(found.winner)}, ETag {found.winner.etag}")
         cli.out.print(f"lost: {_version(found.loser)}, ETag {found.loser.etag}")
         cli.out.print(_where(loser))
+        if loser is not None:
+            cli.out.print(f"`dualsync conflicts undo {found.id}` restores it")
 
     cli.show(_data(found) | {"loser_at": _place(loser)}, text)
 
@@ -74,31 +94,44 @@ def resolve(
     invocation: typer.Context,
     id: Annotated[str, typer.Argument(help="The conflict's id, its beginning, or the key; empty with --all.")] = "",
     every: Annotated[bool, typer.Option("--all", help="Every conflict.")] = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Accept the winner: strike the conflict off the list. Objects stay as they are; the audit trail remembers it."""
+    """Accept the winner: remove the conflict from the list. Objects stay as they are; the audit trail keeps the act."""
     cli = session(invocation, json)
     if bool(id) == every:
         cli.fail("give an id, or --all", Exit.USAGE)
-    cli.ask("Strike every conflict off the list?" if every else f"Strike conflict {id} off the list?", yes)
+
+    async def find(context: OperatorContext) -> list[Conflict]:
+        return await operations.conflicts(context, 1_000_000) if every else [await operations.conflict(context, id)]
+
+    found = cli.run(find)
+    names = ", ".join(key_text(c.key) for c in found[:SAMPLE]) + (" …" if len(found) > SAMPLE else "")
+    cli.say(f"{some(len(found), 'conflict')}: {names}" if found else "no conflicts")
+    if dry_run:
+        cli.show({"resolved": 0, "would": len(found)}, lambda: cli.out.print("nothing was resolved"))
+        return
+    cli.ask(f"Remove {some(len(found), 'conflict')} from the list?", yes)
 
     async def work(context: OperatorContext) -> int:
-        found = await operations.conflicts(context, 1_000_000) if every else [await operations.conflict(context, id)]
-        for one in found:
+        # Exactly those that were shown: later ones stay on the list.
+        shown = {c.id for c in found}
+        chosen = [c for c in await operations.conflicts(context, 1_000_000) if c.id in shown]
+        for one in chosen:
             await operations.accept(context, one)
-        return len(found)
+        return len(chosen)
 
     count = cli.run(work)
     cli.show({"resolved": count}, lambda: cli.out.print(f"{count} resolved"))
 
 
 @conflicts.command()
-def undo(invocation: typer.Context, id: Id, yes: Yes = False, json: Json = False) -> None:
-    """Bring the loser back: it is written again, by you, as the newest version, and travels to the other side.
+def undo(invocation: typer.Context, id: Id, dry_run: DryRun = False, yes: Yes = False, json: Json = False) -> None:
+    """Restore the loser: it is written again, as you, as the newest version, and travels to the other side.
 
-    It needs the loser: kept under a conflict name (keepLoser=true), or as a version of a versioned bucket. What it
-    replaces stays to be had likewise: as a version, or copied to a conflict name first.
+    The loser must exist: kept under a conflict name (keepLoser: true), or as a version of a versioned bucket. What it
+    replaces is kept likewise: as a version, or copied to a conflict name first.
     """
     cli = session(invocation, json)
 
@@ -109,7 +142,14 @@ def undo(invocation: typer.Context, id: Id, yes: Yes = False, json: Json = False
     found, loser = cli.run(look)
     if loser is None:
         cli.fail(_where(None))
-    cli.say(escape(f"{found.key}: {found.loser} from {loser.side.name}, instead of what is there"))
+    bucket = loser.side.settings.local_bucket
+    cli.say(f"{key_text(found.key)}: the version of {_version(found.loser)} replaces what is now in bucket {bucket}")
+    cli.say(_where(loser))
+    if dry_run:
+        cli.show(
+            {"undone": None, "would": found.id, "loser_at": _place(loser)}, lambda: cli.out.print("nothing was written")
+        )
+        return
     cli.ask("Write the loser again, so that it wins on both sides?", yes)
     kept = cli.run(lambda context: _undo(context, found.id))
     kept_as = f"; what it replaced is kept as {kept}" if kept else ""
@@ -126,10 +166,10 @@ def _version(identity: Any) -> str:
 
 def _where(loser: Whereabouts | None) -> str:
     if loser is None:
-        return "the loser is gone: it was not kept (keepLoser=false), and its bucket has no such version"
+        return "the loser is gone: keepLoser was off, and its bucket has no such version; it cannot be restored"
     if loser.version_id:
         return f"the loser is version {loser.version_id} in {loser.side.name}'s bucket"
-    return f"the loser is kept at {loser.side.name} as {escape(loser.key)}"
+    return f"the loser is kept at {loser.side.name} as {key_text(loser.key)}"
 
 
 def _place(loser: Whereabouts | None) -> dict[str, str] | None:

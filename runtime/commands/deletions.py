@@ -1,4 +1,4 @@
-"""`dualsync deletions`: those that are held for a person, letting them go, taking them back."""
+"""`dualsync deletions`: those that are held for an operator; approving them, taking them back."""
 
 from __future__ import annotations
 
@@ -12,17 +12,31 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.formatting import moment, number, size
-from dualsync.runtime.commands.progress import counting, showing
-from dualsync.runtime.commands.session import Exit, Json, Session, Yes, escape, session
+from dualsync.runtime.commands.output.formatting import moment, number, size, some
+from dualsync.runtime.commands.output.progress import counting, showing
+from dualsync.runtime.commands.session import (
+    Direction,
+    DryRun,
+    Exit,
+    Json,
+    Session,
+    Yes,
+    check_direction,
+    escape,
+    key_text,
+    session,
+    sides_of,
+)
 from dualsync.runtime.operations import deletions as operations
 from dualsync.runtime.operations import restoration
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.deletions import Deletion, Held
 from dualsync.runtime.operations.finder_run import reconcile
+from dualsync.runtime.operations.key_text.plain_text import operator_words, shown_key
+from dualsync.runtime.settings import SideName
 
 deletions = typer.Typer(
-    help="Deletions of a finder run that were too many, held for your yes or no; the copying goes on meanwhile.",
+    help="Deletions of a finder run that were too many, held for your decision. Copying continues meanwhile.",
     no_args_is_help=True,
 )
 
@@ -34,34 +48,42 @@ SAMPLE = 5
 
 @dataclass(slots=True)
 class _Survey:
-    """What a command is about to write, in words for who must say yes to it."""
+    """What a command is about to do with some objects, for the operator who must confirm it."""
 
     count: int = 0
+    """Objects."""
     bytes: int = 0
+    """Their bytes."""
     sample: list[str] = field(default_factory=list)
+    """Keys of the first ones."""
 
     def add(self, objects: Sequence[tuple[str, int]]) -> None:
-        """More objects: (key, bytes)."""
+        """Count more objects: (key, bytes)."""
         self.count += len(objects)
         self.bytes += sum(length for _, length in objects)
         self.sample += [key for key, _ in objects[: SAMPLE - len(self.sample)]]
 
     def __str__(self) -> str:
-        names = ", ".join(escape(name) for name in self.sample)
+        names = ", ".join(key_text(name) for name in self.sample)
         more = " …" if self.count > len(self.sample) else ""
-        return f"{number(self.count)} objects, {size(self.bytes)}: {names}{more}"
+        return f"{some(self.count, 'object')}, {size(self.bytes)}: {names}{more}"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """For programs."""
+        return {"count": self.count, "bytes": self.bytes, "sample": self.sample}
 
 
 @deletions.command("list")
 def list_(
     invocation: typer.Context,
     live: Annotated[
-        bool, typer.Option("--live", help="Compare both buckets and ledgers now, and name every key.")
+        bool, typer.Option("--live", help="Compare both buckets and ledgers now, and list every key.")
     ] = False,
     prefix: Prefix = "",
     json: Json = False,
 ) -> None:
-    """What is held, and why. With --live also what waits in a paused direction's queue."""
+    """Show which deletions are held, and why. With --live also those that wait in a paused direction's queue."""
     cli = session(invocation, json)
 
     async def work(context: OperatorContext) -> tuple[list[Held], list[Deletion]]:
@@ -85,19 +107,56 @@ def list_(
 @deletions.command()
 def approve(
     invocation: typer.Context,
-    up_to: Annotated[int | None, typer.Option(min=1, help="So many at most; default: as many as are held.")] = None,
+    direction: Direction = "all",
+    prefix: Prefix = "",
+    up_to: Annotated[int | None, typer.Option(min=1, help="At most this many; default: as many as are held.")] = None,
     now: Annotated[bool, typer.Option("--now", help="Run the finder now instead of waiting for its schedule.")] = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Yes: the finder's next run deletes up to so many. Each is still proven and conditional; new writes survive."""
+    """Approve held deletions. They are shown first: bucket, number, bytes, sample keys, and whether versions exist.
+
+    The finder's next run deletes up to the approved number. With --prefix or a direction exactly those deletions are
+    queued at once, and the rest stays held. Each deletion is proven again before it is done, so that new writes
+    survive.
+    """
     cli = session(invocation, json)
+    check_direction(cli, direction)
+    part = bool(prefix) or direction != "all"
     held = cli.run(operations.held)
-    if not held:
+    if not held and not part:
         cli.show({"approved": 0}, lambda: cli.out.print("nothing is held"))
         return
-    count = up_to or max(hold.count for hold in held)
-    cli.ask(f"Delete up to {count} objects? Without versioning they can't be brought back.", yes)
+    surveys, versioned = _survey_deletions(cli, prefix, direction)
+    found = sum(survey.count for survey in surveys.values())
+    for (side, target), survey in surveys.items():
+        kept = (
+            "keeps versions, so they can be restored"
+            if versioned[side]
+            else "keeps NO versions: they are gone for good"
+        )
+        cli.say(f"deleted at {side.peer}, still in bucket [bold]{escape(target)}[/bold] ({side}), which {kept}:")
+        cli.say(f"  {survey}")
+    if not surveys:
+        cli.say("no deletion is pending now: nothing would be deleted")
+    document: dict[str, Any] = {
+        "deletions": [
+            {"bucket": target, "side": str(side), "versioned": versioned[side], **survey.data}
+            for (side, target), survey in surveys.items()
+        ]
+    }
+    if dry_run or (part and not found):
+        cli.show({"approved": 0, **document}, lambda: cli.out.print("nothing was approved"))
+        return
+    count = up_to or (found if part else max(hold.count for hold in held))
+    forever = sum(survey.count for (side, _), survey in surveys.items() if not versioned[side])
+    warning = f" {some(forever, 'object')} of them cannot be restored afterwards." if forever else ""
+    cli.ask(f"Delete up to {some(count, 'object')}{f' below {shown_key(prefix)}' if prefix else ''}?{warning}", yes)
+    if part:
+        queued = cli.run(lambda context: _carry_out(cli, context, prefix, direction, up_to))
+        cli.show({"approved": queued, **document}, lambda: cli.out.print(f"{some(queued, 'deletion')} queued"))
+        return
 
     async def work(context: OperatorContext) -> int:
         approved = await operations.approve(context, held, up_to)
@@ -110,7 +169,32 @@ def approve(
 
     approved = cli.run(work)
     when = "the finder has run" if now else "the finder's next run does it (`dualsync reconcile`: now)"
-    cli.show({"approved": approved}, lambda: cli.out.print(f"approved up to {approved}; {when}"))
+    cli.show({"approved": approved, **document}, lambda: cli.out.print(f"approved up to {approved}; {when}"))
+
+
+async def _carry_out(cli: Session, context: OperatorContext, prefix: str, direction: str, up_to: int | None) -> int:
+    with counting(cli, "comparing") as on_progress:
+        return await operations.carry_out(context, prefix, direction, up_to, on_progress)
+
+
+def _survey_deletions(
+    cli: Session, prefix: str, direction: str
+) -> tuple[dict[tuple[SideName, str], _Survey], dict[SideName, bool]]:
+    """Return the pending deletions per side that still has the objects, and whether its bucket keeps versions."""
+
+    async def survey(context: OperatorContext) -> tuple[dict[tuple[SideName, str], _Survey], dict[SideName, bool]]:
+        surveys: dict[tuple[SideName, str], _Survey] = {}
+        names = {side.name for side in sides_of(context, direction)}
+        with counting(cli, "comparing") as on_progress:
+            async for batch in operations.pending(context, prefix):
+                for d in batch:
+                    if d.gone.name in names:
+                        where = (d.kept.name, d.kept.settings.local_bucket)
+                        surveys.setdefault(where, _Survey()).add([(d.key, d.size)])
+                on_progress(len(batch))
+        return surveys, {name: await context.sides[name].store.versioned() for name, _ in surveys}
+
+    return cli.run(survey)
 
 
 @deletions.command()
@@ -118,14 +202,15 @@ def reject(
     invocation: typer.Context,
     prefix: Prefix = "",
     key: Annotated[str, typer.Option(help="Only this key.")] = "",
+    dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """No: what was deleted on one side comes back from the other.
+    """Take deletions back: what was deleted on one side returns from the other.
 
-    Everything that is proven deleted here and still stands there is written there again, by you, and so travels back.
-    Pause the direction first if its workers are still deleting. What they already deleted on both sides only a
-    bucket's versioning has.
+    Every object that is deleted on one side and still on the other is written there again, as you, and so travels
+    back. Pause the direction first if its workers are still deleting. What is deleted on both sides is only in a
+    bucket's versions: `deletions restore`.
     """
     cli = session(invocation, json)
 
@@ -143,11 +228,16 @@ def reject(
         cli.show({"kept": 0, "changed": 0}, lambda: cli.out.print("no deletion is pending"))
         return
     cli.say(str(found))
-    cli.ask(f"Write these {count} objects again where they survive, so that they come back?", yes)
+    if dry_run:
+        cli.show({"kept": 0, "changed": 0, "objects": found.data}, lambda: cli.out.print("nothing was written"))
+        return
+    cli.ask(f"Write {some(count, 'object')} again where they survive, so that they return?", yes)
 
     async def work(context: OperatorContext) -> operations.Restored:
         with showing(cli, "restoring", count) as on_progress:
-            return await operations.reject(context, prefix, key, lambda r: on_progress(r.kept + r.changed, ""))
+            return await operations.reject(
+                context, prefix, key, lambda r: on_progress(r.kept + r.changed + len(r.failed), "")
+            )
 
     done = cli.run(work)
 
@@ -157,23 +247,36 @@ def reject(
             cli.out.print(
                 f"{done.changed} were written or deleted by others meanwhile: run it again to see what is left"
             )
+        _failures(cli, done.failed)
 
-    cli.show({"kept": done.kept, "changed": done.changed}, text, Exit.ATTENTION if done.changed else Exit.DONE)
+    document = {"kept": done.kept, "changed": done.changed, "failed": done.failed}
+    cli.show(document, text, Exit.ATTENTION if done.changed or done.failed else Exit.DONE)
+
+
+def _failures(cli: Session, failed: dict[str, str]) -> None:
+    """Print the objects that failed, and why."""
+    for key, why in list(failed.items())[:SHOWN]:
+        cli.out.print(f"[red]failed[/red] {key_text(key)}: {escape(why)}")
+    if len(failed) > SHOWN:
+        cli.out.print(f"… and {len(failed) - SHOWN} more: --json has all")
+    if failed:
+        cli.out.print(f"{len(failed)} failed; when the cause is repaired, run the same command again")
 
 
 @deletions.command()
 def restore(
     invocation: typer.Context,
-    since: Annotated[str, typer.Option(help="Deleted since: 2026-11-23T15:00 (UTC), or so long ago: 30m, 4h, 2d.")],
-    until: Annotated[str, typer.Option(help="Deleted before: likewise; default: now.")] = "",
+    since: Annotated[str, typer.Option(help="Deleted since: 2026-11-23T15:00 (UTC), or an age: 30m, 4h, 2d.")],
+    until: Annotated[str, typer.Option(help="Deleted before: a time or an age; default: now.")] = "",
     prefix: Prefix = "",
+    dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Bring back what is deleted on both sides, from the versions of a versioned bucket.
+    """Restore what is deleted on both sides, from the versions of a versioned bucket.
 
-    The last version of each such key is written again, by you, and travels. What still stands on one side is not
-    touched: that is `deletions reject`. Everything deleted in that time comes back, also what was meant to go.
+    The last version of each such key is written again, as you, and travels. What is still on one side is not touched:
+    use `deletions reject`. Everything deleted in that time returns, intended deletions too.
     """
     cli = session(invocation, json)
     now = datetime.now(UTC)
@@ -198,11 +301,16 @@ def restore(
         cli.show({"restored": 0, "changed": 0}, lambda: cli.out.print(nothing))
         return
     cli.say(str(found))
-    cli.ask(f"Write the last versions of these {count} keys again?", yes)
+    if dry_run:
+        cli.show({"restored": 0, "changed": 0, "objects": found.data}, lambda: cli.out.print("nothing was written"))
+        return
+    cli.ask(f"Write the last versions of {some(count, 'key')} again?", yes)
 
     async def work(context: OperatorContext) -> restoration.Restored:
         with showing(cli, "restoring", count) as on_progress:
-            return await restoration.restore(context, wanted, lambda r: on_progress(r.restored + r.changed, ""))
+            return await restoration.restore(
+                context, wanted, lambda r: on_progress(r.restored + r.changed + len(r.failed), "")
+            )
 
     done = cli.run(work)
 
@@ -210,20 +318,23 @@ def restore(
         cli.out.print(f"{done.restored} objects were written again and travel; `dualsync drain` waits for them")
         if done.changed:
             cli.out.print(f"{done.changed} were written by others meanwhile, or their version is gone")
+        _failures(cli, done.failed)
 
-    document = {"restored": done.restored, "changed": done.changed}
-    cli.show(document, text, Exit.ATTENTION if done.changed else Exit.DONE)
+    document = {"restored": done.restored, "changed": done.changed, "failed": done.failed}
+    cli.show(document, text, Exit.ATTENTION if done.changed or done.failed else Exit.DONE)
 
 
 def instant(option: str, text: str, now: datetime, cli: Session) -> float:
-    """`2026-11-23T15:00` (UTC unless it says otherwise) or `4h` ago, in seconds since the epoch."""
+    """Return `2026-11-23T15:00` (UTC unless an offset is given) or an age of `4h` in seconds since the epoch."""
     ago = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
     if ago is not None:
         return now.timestamp() - int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[ago[2]]
     try:
         given = datetime.fromisoformat(text.strip())
     except ValueError:
-        cli.fail(f"{option} {text!r}: give a time as 2026-11-23T15:00 (UTC), or so long ago as 30m, 4h, 2d", Exit.USAGE)
+        cli.fail(
+            f"{option} {text!r}: use a time such as 2026-11-23T15:00 (UTC), or an age such as 30m, 4h, 2d", Exit.USAGE
+        )
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
 
 
@@ -248,23 +359,31 @@ def _data(deletion: Deletion) -> dict[str, Any]:
 
 
 def _table(cli: Session, held: list[Held], found: list[Deletion], live: bool) -> None:
+    if live and found:
+        table = Table("key", "gone at", "still at", "size", "written", box=None, pad_edge=False)
+        table.columns[0].overflow = "fold"
+        for d in found[:SHOWN]:
+            table.add_row(key_text(d.key), str(d.gone.name), str(d.kept.name), size(d.size), moment(d.modified))
+        cli.out.print(table)
+        cli.out.print(
+            f"{number(len(found))} pending now" + (f", the first {SHOWN} shown" if len(found) > SHOWN else "")
+        )
+    elif live:
+        cli.out.print("none is pending now")
     for hold in held:
         approved = f", approved up to {hold.approval.data.get('up_to')}" if hold.approval is not None else ""
-        cli.out.print(
-            f"{hold.side.direction}: [yellow]{hold.count} held[/yellow] since {moment(hold.record.time)}{approved}"
-        )
-        cli.out.print(f"  {escape(str(hold.record.data.get('reason', '')))}")
         sample = hold.record.data.get("sample")
         for line in (sample if isinstance(sample, list) else [])[:10]:
             cli.out.print(f"  [dim]{escape(str(line))}[/dim]")
+        cli.out.print(
+            f"{hold.side.direction}: [yellow]{hold.count} held[/yellow] since {moment(hold.record.time)}{approved}"
+        )
+        cli.out.print(f"  {escape(operator_words(str(hold.record.data.get('reason', ''))))}")
     if not held:
         cli.out.print("no deletion is held")
-    if held:
-        cli.out.print("approve: `dualsync deletions approve`; take back: `dualsync deletions reject`")
-    if live:
-        table = Table("key", "gone at", "still at", "size", "written", box=None, pad_edge=False)
-        for d in found[:SHOWN]:
-            table.add_row(escape(d.key), str(d.gone.name), str(d.kept.name), size(d.size), moment(d.modified))
-        cli.out.print(f"{number(len(found))} pending now" + (f", the first {SHOWN}:" if len(found) > SHOWN else ""))
-        if found:
-            cli.out.print(table)
+        return
+    if len(held) > 1:
+        cli.out.print("The finders of both sides hold the same deletions: they count once.")
+    cli.out.print(
+        "`dualsync deletions approve` or `dualsync deletions reject` (both show what they do first: --dry-run)"
+    )

@@ -1,4 +1,4 @@
-"""`dualsync pause`, `resume`, `limit` and `drain`: what the workers are told while they run."""
+"""`dualsync pause`, `resume`, `limit` and `drain`: orders for the workers while they run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from dualsync.runtime.commands.formatting import rate, some
-from dualsync.runtime.commands.progress import showing
-from dualsync.runtime.commands.session import Direction, Exit, Json, Session, Yes, session, sides_of
+from dualsync.runtime.commands.output.formatting import number, rate
+from dualsync.runtime.commands.output.progress import showing
+from dualsync.runtime.commands.session import (
+    Direction,
+    Exit,
+    Json,
+    Session,
+    Yes,
+    check_direction,
+    session,
+    sides_of,
+)
 from dualsync.runtime.operations import direction_controls
 from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.service.operator_controls import CONTROL_POLL_SECONDS, Orders, read_orders
@@ -24,17 +33,18 @@ Wait = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait a
 def pause(
     invocation: typer.Context,
     direction: Direction = "all",
-    reason: Annotated[str, typer.Option(help="Why; `status` shows it to your colleagues.")] = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Come back when no worker has anything in hand.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; `status` shows it.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Return when no worker has a message in hand.")] = False,
     timeout: Wait = 900,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Stop carrying changes in a direction. Nothing is lost: changes wait in the queue (for days, see its retention).
 
-    Workers finish what they have; they hear of it within half a minute.
+    Workers finish the messages that they have. They read the order within half a minute.
     """
     cli = session(invocation, json)
+    check_direction(cli, direction)
     cli.ask(f"Pause {direction}? Changes wait until `dualsync resume {direction}`.", yes)
 
     async def work(context: OperatorContext) -> tuple[list[Side], list[Orders], bool | None]:
@@ -52,7 +62,7 @@ def pause(
 
 
 def resume(invocation: typer.Context, direction: Direction = "all", json: Json = False) -> None:
-    """Carry changes again, first what has waited."""
+    """Carry changes again, beginning with those that have waited."""
     cli = session(invocation, json)
 
     async def work(context: OperatorContext) -> tuple[list[Side], list[Orders], bool | None]:
@@ -66,19 +76,20 @@ def limit(
     invocation: typer.Context,
     direction: Direction = "all",
     rate: Annotated[
-        str | None, typer.Option("--bytes", help="Bytes a second of all its workers: 500k, 20M, 1Gi; 0 lifts it.")
+        str | None, typer.Option("--bytes", help="Bytes per second of all its workers: 500k, 20M, 1Gi; 0 lifts it.")
     ] = None,
     requests: Annotated[
-        int | None, typer.Option("--requests", min=0, help="Requests a second to the peer's bucket; 0 lifts it.")
+        int | None, typer.Option("--requests", min=0, help="Requests per second to the peer's bucket; 0 lifts it.")
     ] = None,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Limit a direction's speed, without redeploying. The workers that live share the limit."""
+    """Limit a direction's speed, without redeploying. Its living workers share the limit."""
     cli = session(invocation, json)
     if rate is None and requests is None:
         cli.fail("give --bytes, --requests or both; 0 lifts a limit", Exit.USAGE)
     count = None if rate is None else cli.guard(lambda: number_of(rate, cli))
+    check_direction(cli, direction)
     cli.ask(f"Change the limits of {direction}?", yes)
 
     async def work(context: OperatorContext) -> tuple[list[Side], list[Orders], bool | None]:
@@ -98,6 +109,7 @@ def drain(
 ) -> None:
     """Wait until all changes have travelled and the queues are empty. Exit code 3 when they are not in time."""
     cli = session(invocation, json)
+    check_direction(cli, direction)
     if then_pause:
         cli.ask(f"Pause {direction} when its queue is empty?", yes)
 
@@ -105,17 +117,17 @@ def drain(
 
     async def work(context: OperatorContext) -> tuple[bool, direction_controls.QueueProgress]:
         sides = sides_of(context, direction)
-        first = await direction_controls.look(context, sides)
+        first = await direction_controls.read_progress(context, sides)
         paused.extend([side.name for side in sides if (await read_orders(side.ledger)).paused])
         if paused:
-            cli.say(f"{' and '.join(paused)} paused: nothing goes on there until `dualsync resume`")
+            cli.say(f"{' and '.join(paused)} paused: nothing travels there until `dualsync resume`")
         with showing(cli, "draining", first.left or None) as on_progress:
             empty = await direction_controls.wait_until_empty(
                 context, sides, timeout, lambda now: on_progress(max(0, first.left - now.left), _words(now))
             )
         if empty and then_pause:
             await direction_controls.pause(context, sides, "drained")
-        return empty, await direction_controls.look(context, sides)
+        return empty, await direction_controls.read_progress(context, sides)
 
     empty, now = cli.run(work)
     document = {"empty": empty, "paused": empty and then_pause, "left": {d: x.total for d, x in now.depths.items()}}
@@ -129,7 +141,7 @@ def drain(
 
 
 def number_of(text: str, cli: Session) -> int:
-    """`20M` → 20000000, `1Gi` → 1073741824."""
+    """Parse a size: `20M` → 20000000, `1Gi` → 1073741824."""
     found = re.fullmatch(r"([0-9]+)([kmg]i?)?b?(?:/s)?", text.strip().lower())
     if found is None:
         cli.fail(f"--bytes {text!r}: use a whole number with k, M, G, Ki, Mi or Gi, as 20M", Exit.USAGE)
@@ -137,11 +149,18 @@ def number_of(text: str, cli: Session) -> int:
 
 
 def _words(now: direction_controls.QueueProgress) -> str:
-    return "; ".join(
-        f"{direction}: {depth.visible} waiting, {depth.in_flight} in flight, {depth.delayed} postponed,"
-        f" {some(now.busy[direction], 'worker')} at it"
-        for direction, depth in now.depths.items()
-    )
+    """Return both directions short enough for a progress line of 80 columns."""
+    parts = []
+    for direction, depth in now.depths.items():
+        side = direction.split("->")[0]
+        text = f"{side}: {number(depth.visible)} waiting"
+        text += f", {number(depth.in_flight + depth.delayed)} under way" * bool(depth.in_flight + depth.delayed)
+        if now.blocked.get(direction):
+            text += f" ({now.blocked[direction]})"
+        elif not now.busy[direction] and depth.total:
+            text += " (no worker)"
+        parts.append(text)
+    return "; ".join(parts)
 
 
 def _show(cli: Session, sides: Sequence[Side], orders: Sequence[Orders], still: bool | None, *, done: str) -> None:
@@ -157,8 +176,10 @@ def _show(cli: Session, sides: Sequence[Side], orders: Sequence[Orders], still: 
         for side, order in zip(sides, orders, strict=True):
             limits = rate(order.bytes_per_second) if order.bytes_per_second else "no limit of bytes"
             requests = f"{order.requests_per_second} requests/s" if order.requests_per_second else "none of requests"
-            cli.out.print(f"{side.direction}: {done} (heard within {CONTROL_POLL_SECONDS:.0f} s; {limits}, {requests})")
+            cli.out.print(
+                f"{side.direction}: {done} (in effect within {CONTROL_POLL_SECONDS:.0f} s; {limits}, {requests})"
+            )
         if still is not None:
-            cli.out.print("no worker has anything in hand" if still else "[yellow]some still work[/yellow]")
+            cli.out.print("no worker has a message in hand" if still else "[yellow]some still work[/yellow]")
 
     cli.show(document, text, Exit.ATTENTION if still is False else Exit.DONE)

@@ -1,4 +1,4 @@
-"""`dualsync dlq`: dead letters, why they are dead, sending them anew, dropping them."""
+"""`dualsync dlq`: dead letters, their reasons, sending them again, dropping them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.formatting import moment
-from dualsync.runtime.commands.progress import showing
-from dualsync.runtime.commands.session import Direction, Exit, Json, Session, Yes, escape, session, sides_of
+from dualsync.runtime.commands.output.formatting import moment, some
+from dualsync.runtime.commands.output.progress import showing
+from dualsync.runtime.commands.session import (
+    Direction,
+    DryRun,
+    Exit,
+    Json,
+    Session,
+    Yes,
+    check_direction,
+    escape,
+    key_text,
+    session,
+    sides_of,
+)
 from dualsync.runtime.operations import dead_letters
 from dualsync.runtime.operations.audit import audited
 from dualsync.runtime.operations.context import OperatorContext, Side
@@ -22,9 +34,13 @@ dlq = typer.Typer(
     no_args_is_help=True,
 )
 
-Limit = Annotated[int, typer.Option(min=1, help="Look at so many letters at most.")]
+SHOWN = 100
+SAMPLE = 5
+"""Keys that are named before a question."""
+
+Limit = Annotated[int, typer.Option(min=1, help="Read at most this many letters.")]
 All = Annotated[bool, typer.Option("--all", help="Every letter.")]
-Id = Annotated[str, typer.Option("--id", help="The letter whose id begins so.")]
+Id = Annotated[str, typer.Option("--id", help="The letter whose id begins with this.")]
 Key = Annotated[str, typer.Option("--key", help="Letters about this key (relative to the prefix).")]
 Reason = Annotated[str, typer.Option("--reason", help="Letters whose reason contains this.")]
 
@@ -38,7 +54,7 @@ def list_(
     limit: Limit = 1000,
     json: Json = False,
 ) -> None:
-    """The dead letters, by reason. While they are read, other readers do not see them."""
+    """List the dead letters, by reason. While they are read, they are hidden from other readers."""
     cli = session(invocation, json)
     wanted = Wanted(key=key, reason=reason)
 
@@ -63,22 +79,28 @@ def redrive(
     key: Key = "",
     reason: Reason = "",
     limit: Limit = 1_000_000,
+    dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Have the workers look again at what the letters were about.
+    """Send dead letters again, so that the workers check their keys.
 
-    Nothing is replayed: a careful look reads both sides as they are now, and only what is still true is done. Mend the
-    cause first, else they come back.
+    Nothing is replayed: a full check reads both sides as they are now, and does only what is still needed. Repair the
+    cause first, else they become dead letters again.
     """
     cli = session(invocation, json)
+    check_direction(cli, direction)
     wanted = _wanted(cli, every, id, key, reason)
-    cli.ask(f"Send the wanted dead letters of {direction} anew?", yes)
+    count = _survey(cli, direction, wanted, limit)
+    if dry_run:
+        cli.show({"would": count}, lambda: cli.out.print("nothing was sent"))
+        return
+    cli.ask(f"Send {some(sum(count.values()), 'dead letter')} of {direction} again?", yes)
 
     async def work(context: OperatorContext) -> dict[str, Tally]:
         return await _each(cli, context, direction, "redrive", wanted, limit)
 
-    _result(cli, cli.run(work), "sent anew", every)
+    _result(cli, cli.run(work), "sent again", every)
 
 
 @dlq.command()
@@ -90,18 +112,53 @@ def drop(
     key: Key = "",
     reason: Reason = "",
     limit: Limit = 1_000_000,
+    dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Remove letters for good. What they were about is left to the finder, which finds what still differs."""
+    """Remove dead letters for good. The finder queues their keys again if both sides still differ."""
     cli = session(invocation, json)
+    check_direction(cli, direction)
     wanted = _wanted(cli, every, id, key, reason)
-    cli.ask(f"Drop the wanted dead letters of {direction} for good?", yes)
+    count = _survey(cli, direction, wanted, limit)
+    if dry_run:
+        cli.show({"would": count}, lambda: cli.out.print("nothing was dropped"))
+        return
+    cli.ask(f"Drop {some(sum(count.values()), 'dead letter')} of {direction} for good?", yes)
 
     async def work(context: OperatorContext) -> dict[str, Tally]:
         return await _each(cli, context, direction, "drop", wanted, limit)
 
     _result(cli, cli.run(work), "dropped", every)
+
+
+def _survey(cli: Session, direction: str, wanted: Wanted, limit: int) -> dict[str, int]:
+    """Print the chosen letters by reason, with sample keys; return their number per direction."""
+
+    async def work(context: OperatorContext) -> list[tuple[Side, OpenedLetter]]:
+        return [
+            (side, opened)
+            for side in sides_of(context, direction)
+            async for batch in dead_letters.letters(side, limit)
+            for opened in batch
+            if wanted.takes(opened)
+        ]
+
+    found = cli.run(work)
+    for line in _by_reason(found):
+        cli.say(line)
+    keys = [request.key for _, opened in found for request in opened.requests[:1]]
+    if keys:
+        cli.say("  " + ", ".join(key_text(key) for key in keys[:SAMPLE]) + (" …" if len(keys) > SAMPLE else ""))
+    return dict(Counter(side.direction for side, _ in found))
+
+
+def _by_reason(found: list[tuple[Side, OpenedLetter]]) -> list[str]:
+    lines = []
+    for direction in dict.fromkeys(side.direction for side, _ in found):
+        reasons = Counter(opened.reason for side, opened in found if side.direction == direction)
+        lines += [f"{direction}  [yellow]{count}[/yellow] × {escape(reason)}" for reason, count in by_kind(reasons)]
+    return lines
 
 
 async def _each(
@@ -122,7 +179,7 @@ async def _each(
 
 def _wanted(cli: Session, every: bool, id: str, key: str, reason: str) -> Wanted:
     if not (every or id or key or reason):
-        cli.fail("say which letters: --all, --id, --key or --reason (see `dualsync dlq list`)", Exit.USAGE)
+        cli.fail("choose the letters: --all, --id, --key or --reason (see `dualsync dlq list`)", Exit.USAGE)
     return Wanted(id=id, key=key, reason=reason)
 
 
@@ -135,10 +192,12 @@ def _result(cli: Session, tallies: dict[str, Tally], done: str, every: bool) -> 
         for direction, tally in tallies.items():
             cli.out.print(f"{direction}: {tally.done} {done}, {tally.left} left")
             if tally.unreadable:
-                cli.out.print(f"  {tally.unreadable} can't be read by any worker: look at them, then `dlq drop`")
+                cli.out.print(
+                    f"  {tally.unreadable} can't be read by any worker: see `dlq list --json`, then `dlq drop`"
+                )
 
         if missed:
-            cli.out.print("no letter is like that: see `dualsync dlq list`")
+            cli.out.print("no letter matches: see `dualsync dlq list`")
 
     unreadable = any(tally.unreadable for tally in tallies.values())
     missed = not every and not unreadable and not any(tally.done for tally in tallies.values())
@@ -152,8 +211,8 @@ def _data(side: Side, opened: OpenedLetter) -> dict[str, Any]:
         "sent": opened.letter.sent,
         "reason": opened.reason,
         "readable": not opened.unreadable,
-        "keys": [look.key for look in opened.looks],
-        "causes": [str(look.cause) for look in opened.looks],
+        "keys": [request.key for request in opened.requests],
+        "causes": [str(request.cause) for request in opened.requests],
         "body": opened.letter.body if opened.unreadable else None,
     }
 
@@ -162,22 +221,25 @@ def _table(cli: Session, found: list[tuple[Side, OpenedLetter]]) -> None:
     if not found:
         cli.out.print("no dead letters")
         return
-    for direction in dict.fromkeys(side.direction for side, _ in found):
-        reasons = Counter(opened.reason for side, opened in found if side.direction == direction)
-        for reason, count in by_kind(reasons):
-            cli.out.print(f"{direction}  [yellow]{count}[/yellow] × {escape(reason)}")
-    table = Table("direction", "id", "since", "cause", "key", "reason", box=None, pad_edge=False)
-    for side, opened in found[:100]:
-        look = opened.looks[0] if opened.looks else None
+    # The reason is in the summary below, once for all of a kind, so that keys have the room to stay whole.
+    kinds = len({opened.reason.split(":", 1)[0] for _, opened in found}) > 1
+    table = Table("id", "since", "direction", "key", *(["reason"] if kinds else []), box=None, pad_edge=False)
+    table.columns[3].overflow = "fold"
+    for side, opened in found[:SHOWN]:
+        request = opened.requests[0] if opened.requests else None
         table.add_row(
-            side.direction,
             opened.letter.id[:8],
-            moment(opened.letter.sent),
-            str(look.cause) if look else "–",
-            escape(look.key) if look else escape(opened.letter.body[:60]),
-            escape(opened.reason),
+            moment(opened.letter.sent)[5:16],
+            side.direction,
+            key_text(request.key) if request else f"[dim]{escape(opened.letter.body[:60])}[/dim]",
+            *([escape(opened.reason.split(":", 1)[0][:40])] if kinds else []),
         )
-    cli.out.print()
     cli.out.print(table)
-    if len(found) > 100:
-        cli.out.print(f"… and {len(found) - 100} more: --json has all")
+    if len(found) > SHOWN:
+        cli.out.print(f"… and {len(found) - SHOWN} more: --json has all")
+    cli.out.print()
+    for line in _by_reason(found):
+        cli.out.print(line)
+    cli.out.print(
+        "`dualsync explain KEY`; when the cause is repaired, `dualsync dlq redrive --all` (--dry-run shows it)"
+    )

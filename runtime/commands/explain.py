@@ -1,48 +1,59 @@
-"""`dualsync explain KEY`: why is this object (not) there?"""
+"""`dualsync explain KEY`: why an object is, or is not, on a side."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.documents import entry_document, object_document
-from dualsync.runtime.commands.formatting import moment, size, some
-from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
+from dualsync.runtime.commands.output.documents import entry_document, object_document, version_document
+from dualsync.runtime.commands.output.formatting import moment, size, some
+from dualsync.runtime.commands.output.status_document import depth_document
+from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, session
 from dualsync.runtime.model.ledger_entry import LedgerEntry, SyncedVersion
-from dualsync.runtime.operations.explain import Explanation, SideView
-from dualsync.runtime.operations.explain import explain as look
+from dualsync.runtime.operations import explain as operations
+from dualsync.runtime.operations.conflicts import parse_identity
+from dualsync.runtime.operations.explain import Explanation, OutOfScope, SideView
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.sync.decision import Action
 
 
 def explain(
     invocation: typer.Context,
-    key: Annotated[str, typer.Argument(help="The object's key, relative to the synchronised prefix.")],
+    key: Annotated[str, typer.Argument(help="The object's key: whole, relative to the prefix, or as s3://BUCKET/KEY.")],
     json: Json = False,
 ) -> None:
-    """Everything that is known of one key, and the verdict in a sentence. Changes nothing.
+    """Explain one key in a sentence, with everything that is known about it. Changes nothing.
 
-    Both objects with their versions and stamps, both ledgers' entries, conflicts, dead letters, the last decisions
-    from the logs (14 days), and what each side's worker would do now. A queue's messages can't be looked at without
-    receiving them, so only their number is said. Exit code 3 when the sides differ.
+    Both objects with their versions and stamps, both ledgers' entries, uploads, conflicts, dead letters, the last
+    decisions from the logs (14 days), and what each side's worker would do now. The messages of a queue can't be read
+    without receiving them, so only their number is shown. Exit code 3 when the sides differ.
     """
     cli = session(invocation, json)
     if not key:
-        cli.fail("the key is empty: give an object's key, relative to the synchronised prefix", Exit.USAGE)
-    found = cli.run(lambda context: look(context, key))
-    cli.show(document(found), lambda: _text(cli, found), Exit.DONE if found.same else Exit.ATTENTION)
+        cli.fail("the key is empty: give an object's key", Exit.USAGE)
+    found = cli.run(lambda context: operations.explain(context, key))
+    if isinstance(found, OutOfScope):
+        outside = found
+        cli.show(
+            {"key": found.key, "same": None, "verdict": found.verdict, "sides": {}, "conflicts": []},
+            lambda: cli.out.print(f"[bold]{key_text(outside.key)}[/bold]\n[yellow]{escape(outside.verdict)}[/yellow]"),
+            Exit.ATTENTION,
+        )
+        return
+    answer = found
+    cli.show(document(answer), lambda: _text(cli, answer), Exit.DONE if answer.same else Exit.ATTENTION)
 
 
 def document(found: Explanation) -> dict[str, Any]:
-    """For programs."""
+    """Return the answer for programs."""
     return {
         "key": found.key,
         "same": found.same,
         "verdict": found.verdict,
+        "note": found.note,
         "sides": {str(view.side.name): _data(view) for view in (found.cn, found.global_)},
         "conflicts": [{"id": r.id, "time": r.time, **r.data} for r in found.conflicts],
     }
@@ -53,12 +64,13 @@ def _data(view: SideView) -> dict[str, Any]:
         "object": object_document(view.seen) if view.seen else None,
         "identity": str(view.observed.version) if view.observed else None,
         "replica": view.observed.is_replica if view.observed else None,
-        "versions": [dataclasses.asdict(version) for version in view.versions],
+        "versions": [version_document(version) for version in view.versions],
         "ledger": entry_document(view.entry) if view.entry else None,
+        "ledger_problem": view.entry_problem or None,
         "would": {"deed": view.decision.action, "reason": view.decision.reason},
         "paused": view.orders.paused,
         "workers": view.alive,
-        "queue": dataclasses.asdict(view.backlog),
+        "queue": depth_document(view.backlog),
         "dead_letters": [opened.reason for opened in view.letters],
         "uploads": [
             {
@@ -76,7 +88,9 @@ def _data(view: SideView) -> dict[str, Any]:
 
 def _text(cli: Session, found: Explanation) -> None:
     colour = "green" if found.same else "yellow"
-    cli.out.print(f"[bold]{escape(found.key)}[/bold]")
+    if found.note:
+        cli.out.print(f"[dim]{escape(found.note)}[/dim]")
+    cli.out.print(f"[bold]{key_text(found.key)}[/bold]")
     cli.out.print(f"[{colour}]{escape(found.verdict)}[/{colour}]\n")
     table = Table("", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for side in SideName:
@@ -86,9 +100,16 @@ def _text(cli: Session, found: Explanation) -> None:
     cli.out.print(table)
     for record in found.conflicts:
         winner, loser = record.data.get("winner"), record.data.get("loser")
-        cli.out.print(f"\nconflict of {moment(record.time)}: {winner} won over {loser}")
+        won, lost = _written(str(winner)), _written(str(loser))
+        cli.out.print(f"\nconflict of {moment(record.time)}: the version {won} won over the one {lost}")
     for view in (found.cn, found.global_):
         _history(cli, view)
+
+
+def _written(text: str) -> str:
+    """Return a version's identity as text: where and when it was written."""
+    identity = parse_identity(text)
+    return escape(text) if identity is None else f"of {identity.origin}, {moment(identity.modified)}"
 
 
 def _history(cli: Session, view: SideView) -> None:
@@ -128,20 +149,20 @@ def _versions(view: SideView) -> str:
     return "; ".join(shown) or "none"
 
 
-def _agreed(view: SideView) -> str:
+def _synced(view: SideView) -> str:
+    if view.entry_problem:
+        return f"can't be read: {view.entry_problem}"
     entry = view.entry or LedgerEntry("")
     if entry.synced is not None:
-        return _agreement(entry.synced)
+        return _synced_version(entry.synced)
     if entry.expired is not None:
-        return f"expired here: {_agreement(entry.expired)}"
+        return f"expired here: {_synced_version(entry.expired)}"
     return "no entry" if view.entry is None else "nothing"
 
 
-def _agreement(agreement: SyncedVersion) -> str:
-    i = agreement.version
-    return (
-        f"{i.origin}, {moment(i.modified)}, ETag {i.etag} (here {agreement.local.etag}, there {agreement.remote.etag})"
-    )
+def _synced_version(synced: SyncedVersion) -> str:
+    i = synced.version
+    return f"{i.origin}, {moment(i.modified)}, ETag {i.etag} (here {synced.local.etag}, there {synced.remote.etag})"
 
 
 def _dead(view: SideView) -> str:
@@ -156,7 +177,7 @@ def _sequencer(view: SideView) -> str:
     return f"{entry.sequencer.lstrip('0')}, ledger written {moment(entry.updated)}"
 
 
-_DEEDS = {
+_ACTIONS = {
     Action.RECORD_SYNCED: "nothing",
     Action.RECORD_TOMBSTONE: "nothing",
     Action.PUSH: "copy it to the peer",
@@ -164,16 +185,22 @@ _DEEDS = {
     Action.DELETE_REMOTE: "delete it at the peer",
     Action.DELETE_LOCAL: "delete it here",
 }
+
+
+def _user_upload(view: SideView) -> str:
+    return "; ".join(f"by a user, begun {moment(u.initiated)}, not complete" for u in view.user_uploads) or "none"
+
+
 _ROWS: dict[str, Callable[[SideView], str]] = {
     "object": _object,
     "is": _which,
     "stamp": _stamp,
     "versions": _versions,
-    "both held": _agreed,
+    "both held": _synced,
     "deleted": _dead,
     "last event": _sequencer,
-    "upload": lambda s: "; ".join(map(str, s.uploads)) or "none",
-    "would now": lambda s: f"{_DEEDS.get(s.decision.action, s.decision.action)}: {s.decision.reason}",
+    "upload": lambda s: "; ".join(map(str, s.uploads)) or _user_upload(s),
+    "would now": lambda s: f"{_ACTIONS.get(s.decision.action, s.decision.action)}: {s.decision.reason}",
     "queue": lambda s: (
         f"{some(s.backlog.total, 'message')}, {some(s.alive, 'worker')}{', paused' if s.orders.paused else ''}"
     ),

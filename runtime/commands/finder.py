@@ -1,26 +1,39 @@
-"""`dualsync plan` and `dualsync reconcile`: what the finder would do, and having it done now."""
+"""`dualsync plan` and `dualsync reconcile`: show what the finder would do, or run it now."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.formatting import number
-from dualsync.runtime.commands.progress import counting
-from dualsync.runtime.commands.session import Direction, Exit, Json, Session, Yes, escape, session, sides_of
+from dualsync.runtime.commands.output.formatting import number
+from dualsync.runtime.commands.output.progress import counting
+from dualsync.runtime.commands.session import (
+    Direction,
+    Exit,
+    Json,
+    Session,
+    Yes,
+    check_direction,
+    escape,
+    key_text,
+    session,
+    sides_of,
+)
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.operations import finder_run
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.finder_run import Plan
+from dualsync.runtime.operations.key_text.plain_text import operator_words, shown_key
 
 SHOWN = 100
+Prefix = Annotated[str, typer.Option(help="Only keys that start with this.")]
 
 
-def plan(invocation: typer.Context, direction: Direction = "all", json: Json = False) -> None:
-    """What would the finder do now? Both listings, the ledger, the same decisions; nothing is done.
+def plan(invocation: typer.Context, direction: Direction = "all", prefix: Prefix = "", json: Json = False) -> None:
+    """Show what the finder would do now, from both listings and the ledger. Changes nothing.
 
     Keys younger than the grace period are left to their events. Exit code 3 when there is something to do.
     """
@@ -31,7 +44,7 @@ def plan(invocation: typer.Context, direction: Direction = "all", json: Json = F
         plans = []
         with counting(cli, "comparing") as on_progress:
             for side in sides_of(context, direction):
-                plans.append(await finder_run.plan(context, side, context.sides[side.name.peer], on_progress))
+                plans.append(await finder_run.plan(context, side, context.sides[side.name.peer], on_progress, prefix))
         return plans
 
     plans = cli.run(work)
@@ -40,13 +53,24 @@ def plan(invocation: typer.Context, direction: Direction = "all", json: Json = F
     cli.show(document, lambda: _plans(cli, plans), Exit.ATTENTION if something else Exit.DONE)
 
 
-def reconcile(invocation: typer.Context, direction: Direction = "all", yes: Yes = False, json: Json = False) -> None:
-    """Run the finder now, from here: what events missed is queued, deletions that are too many are held.
+def reconcile(
+    invocation: typer.Context,
+    direction: Direction = "all",
+    prefix: Prefix = "",
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Run the finder now, from here: queue what events missed, and hold deletions that are too many.
 
     It lists both buckets with your credentials. It may run at any time, beside busy workers and the scheduled finder.
+    With --prefix only keys below it are compared, and what is held or approved stays so.
     """
     cli = session(invocation, json)
-    cli.ask(f"Compare both buckets and queue what differs ({direction})?", yes)
+    check_direction(cli, direction)
+    cli.ask(
+        f"Compare both buckets and queue what differs ({direction}{f', below {shown_key(prefix)}' if prefix else ''})?",
+        yes,
+    )
 
     async def work(context: OperatorContext) -> list[tuple[str, Report]]:
         context.both()
@@ -56,7 +80,7 @@ def reconcile(invocation: typer.Context, direction: Direction = "all", yes: Yes 
                 reports.append(
                     (
                         side.direction,
-                        await finder_run.reconcile(context, side, context.sides[side.name.peer], on_progress),
+                        await finder_run.reconcile(context, side, context.sides[side.name.peer], on_progress, prefix),
                     )
                 )
         return reports
@@ -84,26 +108,29 @@ def _report(cli: Session, direction: str, report: Report, verb: str) -> None:
     if report.archived:
         cli.out.print(f"  [yellow]{number(report.archived)} archived[/yellow]: of these, copied once they are restored")
     if report.held:
-        cli.out.print(f"  [yellow]{number(report.held)} deletions held[/yellow]: {escape(report.reason)}")
+        cli.out.print(
+            f"  [yellow]{number(report.held)} deletions held[/yellow]: {escape(operator_words(report.reason))}"
+        )
         cli.out.print("  `dualsync deletions list`, then approve or reject")
 
 
 def _plans(cli: Session, plans: list[Plan]) -> None:
     for plan in plans:
-        _report(cli, plan.side.direction, plan.report, "to look at")
-    looks = [(plan.side.direction, look) for plan in plans for look in plan.looks]
-    if not looks:
+        _report(cli, plan.side.direction, plan.report, "to check")
+    requests = [(plan.side.direction, request) for plan in plans for request in plan.requests]
+    if not requests:
         young = any(plan.report.young for plan in plans)
         archived = any(plan.report.archived for plan in plans)
         yet = "what is too young is left to its events" if young else "what is archived waits for its restore"
         cli.out.print(f"nothing to do yet: {yet}" if young or archived else "nothing to do")
         return
     table = Table("direction", "key", "why", box=None, pad_edge=False)
-    for direction, look in looks[:SHOWN]:
-        table.add_row(direction, escape(look.key), escape(look.reason))
+    table.columns[1].overflow = "fold"
+    for direction, request in requests[:SHOWN]:
+        table.add_row(direction, key_text(request.key), escape(request.reason))
     cli.out.print(table)
-    if len(looks) > SHOWN:
-        cli.out.print(f"… and {len(looks) - SHOWN} more: --json has up to {finder_run.KEPT} a direction")
-    counts: Counter[Any] = Counter(look.may_delete for _, look in looks)
+    if len(requests) > SHOWN:
+        cli.out.print(f"… and {len(requests) - SHOWN} more: --json has up to {finder_run.KEPT} a direction")
+    counts: Counter[Any] = Counter(request.may_delete for _, request in requests)
     if counts[True]:
         cli.out.print(f"{counts[True]} of them delete")

@@ -1,4 +1,4 @@
-"""`dualsync rotate-key`: a new key for a side's dedicated user, and proof that all workers use it."""
+"""`dualsync rotate-key`: a new key for a side's dedicated user, and the proof that all workers use it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dualsync.runtime.commands.formatting import duration
+from dualsync.runtime.commands.output.formatting import duration
 from dualsync.runtime.commands.session import Exit, Json, Session, Yes, escape, session, sides_of
 from dualsync.runtime.operations import keys
 from dualsync.runtime.operations.audit import audited
@@ -17,18 +17,19 @@ from dualsync.runtime.settings import SideName
 
 def rotate_key(
     invocation: typer.Context,
-    side: Annotated[SideName, typer.Argument(help="Whose dedicated user gets a new key.")],
+    side: Annotated[SideName, typer.Argument(help="The side whose dedicated user gets a new key.")],
     run: Annotated[bool, typer.Option("--run", help="Run the commands now, then wait for the proof.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another key: the commands run elsewhere.")] = False,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the proof.")] = 600,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Say where the key stands, and what rotates it; with --run do it.
+    """Show the state of a dedicated user's key and the commands that rotate it; with --run run them.
 
-    The order is new key, secret, old key: nothing stops meanwhile, workers wait for a refused key's successor without
-    losing a message. A rotation that broke off is completed by running it again. Exit code 3 unless exactly one key is
-    there, the secret names it, and every living worker of the peer has proven it.
+    The order is new key, secret, old key. Nothing stops meanwhile: workers wait for a refused key's successor without
+    losing a message. An interrupted rotation is completed by running it again. A second key that neither the secret nor
+    the stack names is deleted first. Exit code 3 unless exactly one key exists, the secret names it, and every living
+    worker of the peer has proven it.
     """
     cli = session(invocation, json)
     stack = cli.where.stack_names.get(side, str(side))
@@ -37,15 +38,24 @@ def rotate_key(
         return sides_of(context, str(side))[0]
 
     before = cli.run(lambda context: keys.key_state(context, one(context)))
+    second = before.phase is Phase.SECOND_KEY
     steps: list[list[str]] = []
     if not wait:
         version = cli.guard(lambda: keys.present_version(cli.where.project, stack)) if run else None
         steps = keys.commands(stack, "N+1" if version is None else str(version + 1))
-        # A broken-off rotation is completed with the same version: only the update is run again.
+        # An interrupted rotation is completed with the same version: only the update is run again.
         steps = steps[1:] if before.phase is Phase.ROTATING else steps
+        if second:
+            steps = [
+                keys.delete_command(before, cli.where.profiles.get(side, "")),
+                keys.clear_command(stack),
+                *steps,
+            ]
     if run:
+        if second:
+            cli.say(_words(before))
         cli.ask(f"Give {side}'s dedicated user a new key? ({' && '.join(' '.join(s) for s in steps)})", yes)
-        cli.run(lambda context: _rotate(cli, context, one(context), steps))
+        cli.run(lambda context: _rotate(cli, context, one(context), before, steps))
     after = before
     if run or wait:
         cli.say("waiting until every worker has proven the new key …")
@@ -62,8 +72,14 @@ def rotate_key(
     cli.show(_data(after) | {"commands": steps}, text, Exit.DONE if done else Exit.ATTENTION)
 
 
-async def _rotate(cli: Session, context: OperatorContext, side: Side, steps: list[list[str]]) -> None:
-    async with audited(context, [side], "rotate-key", {"side": str(side.name)}):
+async def _rotate(cli: Session, context: OperatorContext, side: Side, state: KeyState, steps: list[list[str]]) -> None:
+    arguments: dict[str, object] = {"side": str(side.name)}
+    if state.phase is Phase.SECOND_KEY:
+        arguments["deleted_key"] = state.unnamed[0].id
+    async with audited(context, [side], "rotate-key", arguments):
+        if state.phase is Phase.SECOND_KEY:
+            await side.metrics.delete_key(state.unnamed[0].id)
+            steps = steps[1:]
         keys.run(cli.where.project, steps)
 
 
@@ -72,9 +88,14 @@ def _words(state: KeyState) -> str:
     age = duration(state.age)
     lines = {
         Phase.STEADY: f"[green]{name}'s user has one key, {age} old, and the secret at {peer} names it[/green]",
-        Phase.ROTATING: f"[yellow]{name}'s user has two keys: a rotation is under way, or broke off[/yellow]",
-        Phase.BROKEN: f"[red]the secret at {peer} names no active key of {name}'s user: `pulumi up` of {name}[/red]",
-        Phase.UNKNOWN: "[yellow]your credentials may not see the user's keys or the secret[/yellow]",
+        Phase.ROTATING: f"[yellow]{name}'s user has two keys: a rotation is under way, or was interrupted[/yellow]"
+        f" (not named by the secret: {', '.join(key.id for key in state.unnamed)})",
+        Phase.SECOND_KEY: f"[yellow]{name}'s user has a second key {', '.join(key.id for key in state.unnamed)}, which"
+        " neither the secret nor the stack names[/yellow]: made by hand, or by an interrupted `pulumi up`. While it"
+        " exists, no rotation is possible (two keys per user). If nothing of yours uses it, delete it.",
+        Phase.BROKEN: f"[red]the secret at {peer} names no active key of {name}'s user: run `pulumi up --refresh` of"
+        f" {name}[/red]",
+        Phase.UNKNOWN: "[yellow]your credentials may not read the user's keys or the secret[/yellow]",
     }
     return f"{lines[state.phase]}\n{state.ready} of {state.alive} living workers of {peer} have proven it"
 

@@ -1,4 +1,4 @@
-"""What every command needs: the pair, an output that fits its reader, errors in one line, and a person's yes."""
+"""What every command needs: the pair, an output that fits its reader, errors in one line, and the operator's yes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from dualsync.runtime.errors import DualSyncError, FatalError, PermanentError
+from dualsync.runtime.operations.key_text.plain_text import escaped, json_text, shown_key
 from dualsync.runtime.operations.stacks import Pair, Where, find
 from dualsync.runtime.settings import SideName
 
@@ -29,26 +30,29 @@ class Exit(IntEnum):
     """Exit codes, the same for every command."""
 
     DONE = 0
+    """Done."""
     FAILED = 1
-    """Something did not work, or the answer was no; nothing more was done."""
+    """Something did not work, or the answer was no. Nothing more was done."""
     USAGE = 2
+    """The command line or a setting is wrong."""
     ATTENTION = 3
-    """It worked, and a person has to look: a problem, a difference, a wait that ended without the wished result."""
+    """Done, with a problem, a difference, or a wait that ended without its result."""
 
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 failed, or you said no; 2 wrong usage or settings; 3 done, and a person has to look"
-    " (a problem, a difference, a wait in vain)."
+    "Exit codes: 0 done; 1 failed, or you said no; 2 wrong usage or settings; 3 done, but an operator has to act"
+    " (a problem, a difference, a wait that timed out)."
 )
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 
 OpenContext = Callable[[Where], Awaitable["OperatorContext"]]
 
 
 class AwsContextOpener:
-    """Opens a context at AWS; asks Pulumi only once, however often a command opens it."""
+    """Open a context at AWS. Pulumi is asked once per call of the command line."""
 
     def __init__(self) -> None:
         self._pair: Pair | None = None
@@ -64,24 +68,41 @@ class AwsContextOpener:
 
 @dataclass(slots=True)
 class Session:
-    """One call of the command line. `open_context` is replaced by tests."""
+    """One call of the command line."""
 
     where: Where = field(default_factory=Where)
+    """How to find the pair."""
     json: bool = False
+    """Whether the result is one JSON document."""
     open_context: OpenContext = field(default_factory=AwsContextOpener)
+    """Opens both sides. Tests replace it."""
     out: Console = field(default_factory=lambda: _console())
-    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+    """Standard output: the result."""
+    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True, emoji=False))
+    """Standard error: questions, notes, progress and errors."""
+    noted: set[str] = field(default_factory=set)
+    """Notes that are printed already: a command may open the sides more than once."""
 
-    def run(self, work: Callable[[OperatorContext], Coroutine[Any, Any, T]]) -> T:
-        """Open the context, do the work; errors become one line and an exit code."""
+    def run(self, work: Callable[[OperatorContext], Coroutine[Any, Any, T]], *, partial: bool = False) -> T:
+        """Open both sides and do the work; a known error becomes one line and an exit code.
 
-        async def all_of_it() -> T:
-            return await work(await self.open_context(self.where))
+        Without `partial` a deployed side that cannot be reached ends the command before anything is done.
+        """
 
-        return self.guard(lambda: asyncio.run(all_of_it()))
+        async def open_and_work() -> T:
+            context = await self.open_context(self.where)
+            for note in context.notes:
+                self.note(note)
+            for side, reason in context.unreachable.items():
+                if not partial:
+                    raise FatalError(reason)
+                self.note(f"{side} cannot be reached: {reason}")
+            return await work(context)
+
+        return self.guard(lambda: asyncio.run(open_and_work()))
 
     def guard(self, function: Callable[[], T]) -> T:
-        """Do it; a known error becomes one line on stderr and an exit code."""
+        """Call `function`; a known error becomes one line on stderr and an exit code."""
         try:
             return function()
         except FatalError as e:
@@ -94,54 +115,68 @@ class Session:
             raise typer.Exit(130) from None
 
     def fail(self, text: str, code: Exit = Exit.FAILED) -> NoReturn:
-        """Say why, and end."""
+        """Print the error, and end with `code`."""
         self.err.print(f"[red]error:[/red] {escape(text)}")
         raise typer.Exit(code)
 
     def show(self, document: object, text: Callable[[], None], code: Exit = Exit.DONE) -> None:
-        """The result, as JSON or for people, and the exit code."""
+        """Print the result, as JSON or as text, and end with `code`."""
         if self.json:
-            sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+            document_text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+            sys.stdout.write(json_text(document_text) + "\n")
         else:
             text()
         if code is not Exit.DONE:
             raise typer.Exit(code)
 
     def say(self, text: str) -> None:
-        """A line for people about what is going on; not part of the result."""
+        """Print a line about the work under way; it is not part of the result."""
         if not self.json:
             self.err.print(text)
 
+    def note(self, text: str) -> None:
+        """Print a note on stderr, once; with `--json` too, as stdout stays pure."""
+        if text not in self.noted:
+            self.noted.add(text)
+            self.err.print(f"[cyan]note:[/cyan] {escape(text)}")
+
     def ask(self, question: str, yes: bool) -> None:
-        """Go on only with a person's yes."""
+        """Return only after the operator's yes."""
         if yes:
             return
         if self.json or not sys.stdin.isatty():
-            self.fail(f"{question} Say so with --yes.", Exit.USAGE)
-        if not typer.confirm(question, default=False, err=True):
+            self.fail(f"{question} Confirm with --yes.", Exit.USAGE)
+        if not typer.confirm(escaped(question), default=False, err=True):
             self.fail("nothing was done")
 
 
 PIPE_WIDTH = 1000
-"""Columns where no terminal says how many: a table's row is one line for `grep`, and nothing is cut off."""
+"""Columns where there is no terminal: a table's row is one line for `grep`, and nothing is cut off."""
 
 
 def _console() -> Console:
     piped = not sys.stdout.isatty()
-    return Console(
-        highlight=False, soft_wrap=piped, width=PIPE_WIDTH if piped and "COLUMNS" not in os.environ else None
-    )
+    width = PIPE_WIDTH if piped and "COLUMNS" not in os.environ else None
+    # Without emoji=False the key `:smile:` would become another.
+    return Console(highlight=False, emoji=False, soft_wrap=piped, width=width)
 
 
 def escape(text: str) -> str:
-    """Text that is no markup: keys may hold brackets, and control characters that would move the cursor."""
+    """Return text for a console: its brackets are no markup, and no character moves the cursor."""
     from rich.markup import escape as rich_escape
 
-    return rich_escape("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))
+    return rich_escape(escaped(text))
+
+
+def key_text(key: str) -> str:
+    """Return a key for a console, as it can be pasted into a shell."""
+    from rich.markup import escape as rich_escape
+
+    return rich_escape(shown_key(key))
 
 
 def session(invocation: typer.Context, json_too: bool = False) -> Session:
-    """The call's session; `--json` counts before and after the command's name."""
+    """Return the call's session; `--json` counts before and after the command's name."""
     found = invocation.obj
     if not isinstance(found, Session):
         found = invocation.obj = Session()
@@ -149,19 +184,33 @@ def session(invocation: typer.Context, json_too: bool = False) -> Session:
     return found
 
 
+DIRECTION_WORDS = ("all", *SideName, *(f"{side}->{side.peer}" for side in SideName))
+
+
+def check_direction(cli: Session, direction: str) -> None:
+    """Refuse a word that names no direction, before any question is asked."""
+    if direction not in DIRECTION_WORDS:
+        cli.fail(_wrong_direction(direction), Exit.USAGE)
+
+
+def _wrong_direction(direction: str) -> str:
+    return f"direction {direction!r}: use cn (or 'cn->global'), global (or 'global->cn'), or all"
+
+
 def sides_of(context: OperatorContext, direction: str) -> list[Side]:
-    """`cn`, `cn->global` or `all`: the sides whose workers carry it. Raises `FatalError`."""
+    """Return the sides whose workers carry `cn`, `cn->global` or `all`. Raises `FatalError`."""
+    if direction not in DIRECTION_WORDS:
+        raise FatalError(_wrong_direction(direction))
     if direction == "all":
         return list(context.sides.values())
-    name = direction.split("->")[0]
-    try:
-        return [context.sides[SideName(name)]]
-    except ValueError:
-        raise FatalError(
-            f"direction {direction!r}: use cn (or 'cn->global'), global (or 'global->cn'), or all"
-        ) from None
-    except KeyError:
-        raise FatalError(f"side {name} is not deployed, or its stack was not found") from None
+    name = SideName(direction.split("->")[0])
+    if name in context.sides:
+        return [context.sides[name]]
+    raise FatalError(
+        context.unreachable.get(name)
+        or f"side {name} is not deployed, or its stack was not found: run `pulumi up` of its stack, or give"
+        f" --stack-{name}"
+    )
 
 
 Direction = Annotated[
@@ -177,7 +226,7 @@ Direction = Annotated[
 def where_of(
     pair: Path | None, project: Path | None, stacks: dict[SideName, str | None], profiles: dict[SideName, str | None]
 ) -> Where:
-    """Flags and environment as `Where`."""
+    """Return flags and environment as `Where`."""
     return Where(
         file=pair,
         project=project or Path(os.curdir),

@@ -1,4 +1,4 @@
-"""`dualsync smoke`: does a change travel, in each direction, both ways of changing?"""
+"""`dualsync smoke`: a test that a copy and a deletion travel in each direction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dualsync.runtime.commands.formatting import duration
+from dualsync.runtime.commands.output.formatting import duration
 from dualsync.runtime.commands.session import Direction, Exit, Json, escape, session, sides_of
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.smoke import RoundTrip, run_round_trip
@@ -19,7 +19,7 @@ def smoke(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each step.")] = 180,
     json: Json = False,
 ) -> None:
-    """Put a small object on each side, wait for it on the other, delete it, wait for that. Exit code 3 if in vain."""
+    """Put a small object on each side, wait for it on the other, delete it, wait again. Exit code 3 on a time-out."""
     cli = session(invocation, json)
 
     async def work(context: OperatorContext) -> list[RoundTrip]:
@@ -45,6 +45,6 @@ def smoke(
                     f"{t.direction}: [green]there after {duration(t.put)}, gone after {duration(t.deleted)}[/green]"
                 )
             else:
-                cli.out.print(f"{t.direction}: [red]{escape(t.error)}[/red]; `dualsync status` says why")
+                cli.out.print(f"{t.direction}: [red]{escape(t.error)}[/red]; `dualsync status` shows why")
 
     cli.show(document, text, Exit.DONE if document["fine"] else Exit.ATTENTION)

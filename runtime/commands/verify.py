@@ -1,4 +1,4 @@
-"""`dualsync verify`: are the two sides the same? With a report to keep."""
+"""`dualsync verify`: compare both sides, with a report to keep."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from dualsync.runtime.commands.progress import showing
+from dualsync.runtime.commands.output.progress import showing
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
 from dualsync.runtime.operations.context import OperatorContext
+from dualsync.runtime.operations.key_text.plain_text import json_text
 from dualsync.runtime.operations.verify import render
 from dualsync.runtime.operations.verify.compare import Content, Depth, Seen
 from dualsync.runtime.operations.verify.report import Report
@@ -21,15 +22,15 @@ from dualsync.runtime.operations.verify.run import verify as run
 
 def verify(
     invocation: typer.Context,
-    content: Annotated[Content, typer.Option(help="Whose content is read and hashed.")] = Content.UNSURE,
+    content: Annotated[Content, typer.Option(help="Of which objects the content is read and hashed.")] = Content.UNSURE,
     metadata: Annotated[bool, typer.Option("--metadata", help="Compare headers and user metadata.")] = False,
     tags: Annotated[bool, typer.Option("--tags", help="Compare tags.")] = False,
     sample: Annotated[
-        float, typer.Option(min=0, max=100, help="Per cent of the keys for content, metadata and tags.")
+        float, typer.Option(min=0, max=100, help="Percentage of the keys for content, metadata and tags.")
     ] = 100.0,
-    read_limit: Annotated[int, typer.Option(min=0, help="GiB to read of a side at most.")] = 100,
+    read_limit: Annotated[int, typer.Option(min=0, help="GiB to read of each side at most.")] = 100,
     prefix: Annotated[str, typer.Option(help="Only keys that start with this.")] = "",
-    grace: Annotated[float, typer.Option(min=0, help="Younger differences count as on their way; seconds.")] = 900,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds; younger differences count as on their way.")] = 900,
     out: Annotated[
         Path | None, typer.Option(help="Folder for dated reports: text, JSON, a page with plots, all differences.")
     ] = None,
@@ -54,7 +55,7 @@ def verify(
                 listed = stack.enter_context((out / f"{name}.differences.jsonl").open("w", encoding="utf-8"))
 
                 def each(data: dict[str, Any]) -> None:
-                    listed.write(texts.dumps(data, ensure_ascii=False) + "\n")
+                    listed.write(json_text(texts.dumps(data, ensure_ascii=False)) + "\n")
 
             on_progress = stack.enter_context(showing(cli, "comparing"))
 
@@ -69,9 +70,10 @@ def verify(
 
     def text() -> None:
         colour = "green" if report.same else "yellow"
-        first, _, rest = render.text(report).partition("\n")
-        cli.out.print(f"[{colour}]{escape(first)}[/{colour}]")
-        cli.out.print(rest, markup=False, end="")
+        before, verdict, after = render.text(report).rpartition(report.verdict)
+        cli.out.print(before, markup=False, end="")
+        cli.out.print(f"[{colour}]{escape(verdict)}[/{colour}]")
+        cli.out.print(after.lstrip("\n"), markup=False, end="")
         for file in files:
             cli.out.print(f"written: {file}", markup=False)
 
@@ -82,7 +84,7 @@ def verify(
 def _write(cli: Session, report: Report, folder: Path, name: str) -> list[Path]:
     contents = {
         "txt": render.text(report, shown=1000),
-        "json": texts.dumps(report.data, indent=2, ensure_ascii=False) + "\n",
+        "json": json_text(texts.dumps(report.data, indent=2, ensure_ascii=False)) + "\n",
         "html": render.html(report),
     }
     files = [folder / f"{name}.differences.jsonl"]

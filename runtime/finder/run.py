@@ -30,7 +30,7 @@ from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVe
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.records import DELETION_APPROVAL, FINDER_POINTS, FINDER_RUN, HELD_DELETION, SEEDED, Record
 from dualsync.runtime.ports import Bucket, Clock, Ledger, Parallel, Queue
-from dualsync.runtime.settings import Events, Settings
+from dualsync.runtime.settings import VERSION, Events, Settings
 
 BATCH = 100
 """Keys asked of the ledger at a time (DynamoDB: BatchGetItem, at most 100)."""
@@ -121,7 +121,8 @@ class Finder:
         if self._settings.finder_number > 1 and not run.resumed:
             points: dict[str, object] = {"points": spaced(leg.marks for leg in run.legs)}
             await self._ledger.record(Record(FINDER_POINTS, id="last", time=now, data=points))
-        await self._ledger.record(Record(FINDER_RUN, id="last", time=now, data=report.data() | {"state": "finished"}))
+        done = {"state": "finished", "version": VERSION}
+        await self._ledger.record(Record(FINDER_RUN, id="last", time=now, data=report.data() | done))
         await run.checkpoints.clear()
         self._log.line("INFO", "finder", state="finished", **report.data())
         return report

@@ -1,4 +1,4 @@
-"""The audit trail: what operators did, in the ledger of each side that it concerns."""
+"""The audit trail: acts of operators, in the ledger of each side that they concern."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from dualsync.runtime.operations.context import OperatorContext, Side
 
 @dataclass(slots=True)
 class AuditedAct:
-    """What is being done; `result` is written when it is."""
+    """An act under way."""
 
     result: dict[str, object] = field(default_factory=dict)
+    """Its result, written into the ledger at the end."""
 
 
 @asynccontextmanager
 async def audited(
     context: OperatorContext, sides: Iterable[Side], command: str, arguments: Mapping[str, object], key: str = ""
 ) -> AsyncIterator[AuditedAct]:
-    """Write who does what before it is done, and how it went after. Raises when the ledger can't be written: nothing
-    is done without its record."""
+    """Record an act before it is done, and its result afterwards.
+
+    Raises when the ledger can't be written: nothing is done without its record.
+    """
     now, sides = context.now(), list(sides)
     id = f"{int(context.clock.now() * 1000)}-{secrets.token_hex(4)}"
     data: dict[str, object] = {"who": context.who, "command": command, "arguments": dict(arguments)}
@@ -43,6 +46,6 @@ async def audited(
 
 
 async def trail(side: Side, limit: int) -> list[Record]:
-    """The last `limit` acts, newest last."""
+    """Return the last `limit` acts, newest last."""
     records = [record async for record in side.ledger.records(AUDIT)]
     return records[-limit:]

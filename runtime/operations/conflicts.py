@@ -25,35 +25,47 @@ _IDENTITY = re.compile(r"(cn|global)@([0-9]+):(.+)")
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """One conflict; `sides` are those whose ledger has it."""
+    """One conflict."""
 
     id: str
+    """A short id for the command line."""
     key: str
+    """The key."""
     time: int
+    """When it was recorded, seconds since the epoch."""
     winner: OriginVersion
+    """The version that stayed."""
     loser: OriginVersion
+    """The version that was replaced."""
     policy: str
+    """The rule that decided."""
     kept: bool
+    """Whether the loser was kept under a conflict name."""
     sides: Sequence[Side]
+    """The sides whose ledger has it."""
 
     @property
     def name(self) -> str:
-        """Where the loser is kept, if it is."""
+        """The key under which the loser is kept, if it is."""
         return conflict_name(self.key, self.loser)
 
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Where a loser can be had from: a kept copy, or an old version of the bucket that it was written to."""
+    """Where a loser is: a kept copy, or an old version of the bucket that it was written to."""
 
     side: Side
+    """The side that has it."""
     key: str
+    """Its key there."""
     etag: str
+    """Its ETag."""
     version_id: str = ""
+    """Its version; empty for a kept copy."""
 
 
 async def conflicts(context: OperatorContext, limit: int) -> list[Conflict]:
-    """The conflicts of both ledgers, newest first. The same one seen by both workers is one."""
+    """Return the conflicts of both ledgers, newest first. One that both ledgers have counts once."""
     found: dict[str, tuple[Record, list[Side]]] = {}
     for side in context.sides.values():
         async for record in side.ledger.records(CONFLICT):
@@ -63,7 +75,7 @@ async def conflicts(context: OperatorContext, limit: int) -> list[Conflict]:
 
 
 async def conflict(context: OperatorContext, id: str) -> Conflict:
-    """The one whose id starts with `id`, or the newest of key `id`. Raises `PermanentError`."""
+    """Return the one whose id starts with `id`, or the newest of key `id`. Raises `PermanentError`."""
     every = await conflicts(context, 1_000_000)
     found = [c for c in every if c.id == id] or [c for c in every if c.id.startswith(id)]
     found = found or [c for c in every if c.key == id][:1]
@@ -74,7 +86,7 @@ async def conflict(context: OperatorContext, id: str) -> Conflict:
 
 
 def _parse(record: Record, sides: Sequence[Side]) -> Conflict | None:
-    winner, loser = identity(str(record.data.get("winner"))), identity(str(record.data.get("loser")))
+    winner, loser = parse_identity(str(record.data.get("winner"))), parse_identity(str(record.data.get("loser")))
     if winner is None or loser is None:
         return None
     return Conflict(
@@ -89,14 +101,25 @@ def _parse(record: Record, sides: Sequence[Side]) -> Conflict | None:
     )
 
 
-def identity(text: str) -> OriginVersion | None:
-    """The inverse of `str(Identity)`."""
+def parse_identity(text: str) -> OriginVersion | None:
+    """Parse a version's identity as records hold it: `cn@1790000000:ETAG`."""
     found = _IDENTITY.fullmatch(text)
     return None if found is None else OriginVersion(SideName(found[1]), int(found[2]), found[3])
 
 
+async def can_be_undone(context: OperatorContext, found: Sequence[Conflict]) -> dict[str, bool | None]:
+    """Return per conflict id whether its loser may still exist; None: its origin side cannot be asked.
+
+    A kept loser does. One that was not kept does only if its bucket keeps versions.
+    """
+    versioned: dict[SideName, bool] = {}
+    for name, side in context.sides.items():
+        versioned[name] = await side.store.versioned()
+    return {c.id: True if c.kept else versioned.get(c.loser.origin) for c in found}
+
+
 async def whereabouts(context: OperatorContext, conflict: Conflict) -> Whereabouts | None:
-    """Where the loser is, if anywhere."""
+    """Find the loser; None when it is nowhere."""
     for side in context.sides.values():
         kept = await side.bucket.head(conflict.name) if conflict.name else None
         if kept is not None:
@@ -115,13 +138,13 @@ def _is(version: Version, loser: OriginVersion) -> bool:
 
 
 async def accept(context: OperatorContext, conflict: Conflict) -> None:
-    """The winner is right: strike the conflict off the list."""
+    """Accept the winner: remove the conflict from the list."""
     async with audited(context, conflict.sides, "conflicts resolve", _data(conflict), conflict.key):
-        await _strike(conflict)
+        await _remove_records(conflict)
 
 
 async def undo(context: OperatorContext, conflict: Conflict) -> str:
-    """Write the loser again as a user's newest version; it travels like any. Where the winner can be found then.
+    """Write the loser again as a user's newest version; return where the replaced version is kept.
 
     Raises `PermanentError` when the loser is nowhere, `PreconditionFailedError` when the key was written meanwhile.
     """
@@ -145,12 +168,12 @@ async def undo(context: OperatorContext, conflict: Conflict) -> str:
             version_id=found.version_id,
             over=now_there.etag if now_there is not None else "",
         )
-        await _strike(conflict)
+        await _remove_records(conflict)
     return kept
 
 
 async def _keep(side: Side, key: str, etag: str, modified: int) -> str:
-    """What the undo replaces stays to be had: as a version, or under a name of its own."""
+    """Keep what the undo replaces: as a version, or under a conflict name."""
     if await side.store.versioned():
         return "a version of the bucket"
     name = conflict_name(key, OriginVersion(side.name, modified, etag))
@@ -166,7 +189,7 @@ async def _keep(side: Side, key: str, etag: str, modified: int) -> str:
     return name
 
 
-async def _strike(conflict: Conflict) -> None:
+async def _remove_records(conflict: Conflict) -> None:
     for side in conflict.sides:
         async for record in side.ledger.records(CONFLICT):
             if record.key == conflict.key and record.data.get("loser") == str(conflict.loser):

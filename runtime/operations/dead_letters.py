@@ -1,7 +1,7 @@
-"""Dead letters: what they were about, sending them anew, and dropping them.
+"""Dead letters: which keys they concern, sending them again, and dropping them.
 
-Sending anew never repeats what the letter said: a worker gets a careful look at its keys, and decides from what is
-there then.
+Sending again never repeats the old message: a worker makes a full check of its keys, and decides by their present
+state.
 """
 
 from __future__ import annotations
@@ -23,37 +23,43 @@ BATCH = 10
 
 @dataclass(frozen=True, slots=True)
 class OpenedLetter:
-    """A letter and the looks that it asks for; `unreadable` says why there are none."""
+    """A dead letter, decoded."""
 
     letter: Letter
-    looks: Sequence[SyncRequest] = ()
+    """The letter."""
+    requests: Sequence[SyncRequest] = ()
+    """The sync requests in it."""
     unreadable: str = ""
+    """Why it has none; empty when it was decoded."""
 
     @property
     def reason(self) -> str:
-        """Why it is dead."""
+        """Why it is a dead letter."""
         return self.letter.reason or (f"unreadable: {self.unreadable}" if self.unreadable else UNEXPLAINED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which letters. Nothing given: all. `id` may be its beginning, as the list shows it."""
+    """Which letters. Nothing given: all."""
 
     id: str = ""
+    """The beginning of the id, as the list shows it."""
     key: str = ""
+    """The key that it concerns."""
     reason: str = ""
+    """Part of the reason."""
 
     def takes(self, opened: OpenedLetter) -> bool:
-        """Is it one of them? `reason` is part of the letter's."""
+        """Return whether it is one of them."""
         return (
             opened.letter.id.startswith(self.id)
-            and (not self.key or any(look.key == self.key for look in opened.looks))
+            and (not self.key or any(request.key == self.key for request in opened.requests))
             and self.reason.lower() in opened.reason.lower()
         )
 
 
 def open_letter(letter: Letter, side: Side) -> OpenedLetter:
-    """Read it as a worker would."""
+    """Decode it as a worker does."""
     settings = side.settings
     prefix = settings.local_prefix
 
@@ -61,14 +67,14 @@ def open_letter(letter: Letter, side: Side) -> OpenedLetter:
         return key[len(prefix) :] if key.startswith(prefix) and len(key) > len(prefix) else None
 
     try:
-        looks = parse_message(letter.body, Principals(frozenset(settings.own_user_ids)), relative, letter.sent)
+        requests = parse_message(letter.body, Principals(frozenset(settings.own_user_ids)), relative, letter.sent)
     except UnreadableMessageError as e:
         return OpenedLetter(letter, unreadable=str(e))
-    return OpenedLetter(letter, tuple(looks))
+    return OpenedLetter(letter, tuple(requests))
 
 
 def redrive_body(body: str) -> str:
-    """The message that has a worker look carefully at what a letter was about."""
+    """Return the message that makes a worker check the keys of a dead letter."""
     while True:
         document = json.loads(body)
         inner = document.get("redrive")
@@ -78,7 +84,7 @@ def redrive_body(body: str) -> str:
 
 
 async def letters(side: Side, limit: int) -> AsyncIterator[list[OpenedLetter]]:
-    """Batches of at most `limit` letters together; all are seen again by others when the iteration ends."""
+    """Yield batches of at most `limit` letters together; all become visible to others when the iteration ends."""
     held: list[Letter] = []
     try:
         while len(held) < limit:
@@ -93,22 +99,25 @@ async def letters(side: Side, limit: int) -> AsyncIterator[list[OpenedLetter]]:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the letters that were wanted."""
+    """The result for the letters that were chosen."""
 
     done: int = 0
+    """Sent again, or dropped."""
     unreadable: int = 0
+    """Not readable by any worker."""
     left: int = 0
+    """Not chosen."""
 
 
 async def redrive(side: Side, wanted: Wanted, limit: int, on_progress: Callable[[int], None]) -> Tally:
-    """Send the wanted letters anew, and remove each only when its message is durable."""
+    """Send the chosen letters again, and remove each only when its message is durable."""
     tally = Tally()
     async for batch in letters(side, limit):
         chosen = [opened for opened in batch if wanted.takes(opened)]
         readable = [opened for opened in chosen if not opened.unreadable]
         tally.left += len(batch) - len(chosen)
         tally.unreadable += len(chosen) - len(readable)
-        bodies = [redrive_body(opened.letter.body) for opened in readable if opened.looks]
+        bodies = [redrive_body(opened.letter.body) for opened in readable if opened.requests]
         await side.queue.send(bodies)
         await side.dead_letter_queue.remove([opened.letter for opened in readable])
         tally.done += len(readable)
@@ -117,7 +126,7 @@ async def redrive(side: Side, wanted: Wanted, limit: int, on_progress: Callable[
 
 
 async def drop(side: Side, wanted: Wanted, limit: int, on_progress: Callable[[int], None]) -> Tally:
-    """Remove the wanted letters for good."""
+    """Remove the chosen letters for good."""
     tally = Tally()
     async for batch in letters(side, limit):
         chosen = [opened for opened in batch if wanted.takes(opened)]

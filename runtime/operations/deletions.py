@@ -1,6 +1,6 @@
-"""Deletions that wait for a person: what they are, letting them go, and taking them back.
+"""Deletions that wait for an operator: which they are, approving them, and taking them back.
 
-The finder holds the deletions of a run that are too many; a paused direction holds its own in its queue. Both are seen
+The finder holds the deletions of a run that are too many. A paused direction holds its own in its queue. Both appear
 here alike: keys that one side lacks, that the other still has, and that a ledger proves to have been on both.
 """
 
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from dualsync.runtime.errors import PreconditionFailedError
+from dualsync.runtime.errors import PermanentError, PreconditionFailedError, RetryableError
 from dualsync.runtime.finder.classify import Rules, classify
 from dualsync.runtime.finder.merge import ListedPair, MergeCounters, merge
 from dualsync.runtime.finder.scoped_listing import list_scope
+from dualsync.runtime.messages import sync_request_codec
+from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.key_filter import KeyRange
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import DELETION_APPROVAL, HELD_DELETION, Record
@@ -31,33 +33,42 @@ APPROVAL_ID = "approval"
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A key that is gone at one side and still at `kept`; ETag and size are the survivor's."""
+    """A key that is gone at one side and still at the other."""
 
     key: str
+    """The key, relative to the prefix."""
     gone: Side
+    """The side without it."""
     kept: Side
+    """The side that still has it."""
     etag: str
+    """The survivor's ETag."""
     size: int
+    """The survivor's bytes."""
     modified: int
+    """When the survivor was written, seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a side's finder holds, and whether it was approved."""
+    """Deletions that a side's finder holds."""
 
     side: Side
+    """The side."""
     record: Record
+    """The finder's record: count, reason and a sample."""
     approval: Record | None
+    """The operator's approval, if there is one."""
 
     @property
     def count(self) -> int:
-        """How many deletions the finder's last run held."""
+        """The number of deletions that the finder's last run held."""
         value = self.record.data.get("count", 0)
         return value if isinstance(value, int) else 0
 
 
 async def held(context: OperatorContext) -> list[Held]:
-    """The held deletions of every side."""
+    """Return the held deletions of every side."""
     found = []
     for side in context.sides.values():
         record = await _first(side, HELD_DELETION)
@@ -67,7 +78,7 @@ async def held(context: OperatorContext) -> list[Held]:
 
 
 async def pending(context: OperatorContext, prefix: str = "") -> AsyncIterator[list[Deletion]]:
-    """All deletions that have not reached the other side, from both listings and both ledgers as they are now."""
+    """Yield all deletions that have not reached the other side, from both listings and both ledgers as they are now."""
     cn, global_ = context.both()
     lonely: list[ListedPair] = []
     scope, theirs = await cn.scope(), await global_.scope()
@@ -107,7 +118,7 @@ def _rules(side: Side) -> Rules:
 
 
 async def approve(context: OperatorContext, holds: Sequence[Held], up_to: int | None = None) -> int:
-    """Let the finder's next run do up to so many deletions (default: as many as it held); how many are approved."""
+    """Let the finder's next run do up to N deletions (default: as many as it held); return how many are approved."""
     most = 0
     for hold in holds:
         count = hold.count if up_to is None else up_to
@@ -120,29 +131,77 @@ async def approve(context: OperatorContext, holds: Sequence[Held], up_to: int | 
     return most
 
 
+async def carry_out(
+    context: OperatorContext, prefix: str, direction: str, up_to: int | None, on_progress: Callable[[int], None]
+) -> int:
+    """Queue the pending deletions below a prefix or of one direction now; return how many.
+
+    Each goes to the side that lost the object. Its worker proves the deletion again, and deletes the other side's
+    object only if it is still the version that the ledger knows. What the finder holds besides stays held.
+    """
+    queued = 0
+    names = {side.name for side in context.sides.values() if direction in ("all", side.name, side.direction)}
+    arguments: dict[str, object] = {"prefix": prefix, "direction": direction, "up_to": up_to}
+    concerned = [side for side in context.sides.values() if side.name in names]
+    async with audited(context, concerned, "deletions approve", arguments) as act:
+        async for batch in pending(context, prefix):
+            for side in concerned:
+                chosen = [d for d in batch if d.gone.name == side.name]
+                if up_to is not None:
+                    chosen = chosen[: up_to - queued]
+                await side.queue.send([_request(context, d.key) for d in chosen])
+                queued += len(chosen)
+            on_progress(len(batch))
+        act.result["queued"] = queued
+    return queued
+
+
+def _request(context: OperatorContext, key: str) -> str:
+    request = SyncRequest(
+        key,
+        Cause.FINDER,
+        first_sent=float(context.now()),
+        full_check=True,
+        may_delete=True,
+        reason="deletion approved by an operator",
+    )
+    return sync_request_codec.encode(request)
+
+
 @dataclass(slots=True)
 class Restored:
-    """How a rejection went, in keys. `changed` were written or deleted by others meanwhile."""
+    """The result of a rejection, in keys."""
 
     kept: int = 0
+    """Written again."""
     changed: int = 0
+    """Written or deleted by others meanwhile."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Keys that could not be written again, and why."""
 
 
 async def reject(context: OperatorContext, prefix: str, key: str, on_progress: Callable[[Restored], None]) -> Restored:
-    """Take the deletions back: what still stands at one side is written there again, by you, and travels.
+    """Take the deletions back: write each survivor again, as the operator, so that it travels.
 
-    First the ledger of the side that lost the object forgets what proved the deletion, so that no deletion under way
-    can reach what is written again with the same content. Then the survivor is copied onto itself, as a user's new
-    version. An interruption between the two leaves the deletion held; doing it again completes it.
+    First the proof of the deletion is removed from the ledger of the side that lost the object, so that no deletion
+    under way can reach what is written again with the same content. Then the survivor is copied onto itself, as a
+    user's new version. An interruption between the two leaves the deletion held; a repetition completes it. An object
+    that fails stops no other.
     """
     tally = Restored()
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def restore(deletion: Deletion) -> None:
         async with slots:
-            done = await _restore(context, deletion)
-        tally.kept += done
-        tally.changed += not done
+            try:
+                await _forget(context, deletion.gone, deletion.key)
+                store = deletion.kept.store
+                await store.write_again(deletion.key, deletion.etag, deletion.key, over=deletion.etag)
+                tally.kept += 1
+            except PreconditionFailedError:
+                tally.changed += 1
+            except (RetryableError, PermanentError) as e:
+                tally.failed[deletion.key] = str(e)
         on_progress(tally)
 
     arguments: dict[str, object] = {"prefix": prefix, "key": key}
@@ -150,26 +209,17 @@ async def reject(context: OperatorContext, prefix: str, key: str, on_progress: C
         async for batch in pending(context, key or prefix):
             chosen = [deletion for deletion in batch if key in ("", deletion.key)]
             await asyncio.gather(*(restore(deletion) for deletion in chosen))
-        if not (prefix or key):
+        if not (prefix or key or tally.failed):
             for hold in await held(context):
                 await hold.side.ledger.remove_record(hold.record)
                 if hold.approval is not None:
                     await hold.side.ledger.remove_record(hold.approval)
-        act.result.update(kept=tally.kept, changed=tally.changed)
+        act.result.update(kept=tally.kept, changed=tally.changed, failed=len(tally.failed))
     return tally
 
 
-async def _restore(context: OperatorContext, deletion: Deletion) -> bool:
-    try:
-        await _forget(context, deletion.gone, deletion.key)
-        await deletion.kept.store.write_again(deletion.key, deletion.etag, deletion.key, over=deletion.etag)
-    except PreconditionFailedError:
-        return False
-    return True
-
-
 async def _forget(context: OperatorContext, side: Side, key: str) -> None:
-    """Nothing is known of the key any more but how far its events were followed. Raises `PreconditionFailedError`."""
+    """Remove all but the sequencer from the key's ledger entry. Raises `PreconditionFailedError`."""
     for attempt in range(ATTEMPTS):
         entry = await side.ledger.get(key)
         if entry is None:

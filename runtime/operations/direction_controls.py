@@ -11,15 +11,15 @@ from dualsync.runtime.operations.audit import audited
 from dualsync.runtime.operations.context import Depth, OperatorContext, Side
 from dualsync.runtime.service.operator_controls import Orders, read_orders
 
-LOOK_SECONDS = 5.0
-QUIET_LOOKS = 3
-"""So many looks in a row must see an empty queue: its counts are approximate for about a minute."""
+POLL_SECONDS = 5.0
+EMPTY_POLLS = 3
+"""Polls in a row that must find an empty queue: its counts are approximate for about a minute."""
 
 
-async def give(
+async def change_orders(
     context: OperatorContext, sides: Sequence[Side], command: str, change: Callable[[Orders], Orders]
 ) -> list[Orders]:
-    """Change the orders of each side; the audit trail keeps the old and the new ones."""
+    """Change the orders of each side. The audit trail keeps the old and the new ones."""
     given = []
     for side in sides:
         before = await read_orders(side.ledger)
@@ -34,7 +34,7 @@ async def give(
 async def pause(context: OperatorContext, sides: Sequence[Side], reason: str) -> list[Orders]:
     """Stop receiving. What was received is finished; what comes meanwhile waits in the queue."""
     now = context.now()
-    return await give(
+    return await change_orders(
         context, sides, "pause", lambda orders: replace(orders, paused=True, reason=reason, by=context.name, since=now)
     )
 
@@ -42,7 +42,7 @@ async def pause(context: OperatorContext, sides: Sequence[Side], reason: str) ->
 async def resume(context: OperatorContext, sides: Sequence[Side]) -> list[Orders]:
     """Receive again."""
     now = context.now()
-    return await give(
+    return await change_orders(
         context, sides, "resume", lambda orders: replace(orders, paused=False, reason="", by=context.name, since=now)
     )
 
@@ -59,7 +59,7 @@ async def limit(
             orders = replace(orders, requests_per_second=requests_per_second)
         return orders
 
-    return await give(context, sides, "limit", change)
+    return await change_orders(context, sides, "limit", change)
 
 
 def _data(orders: Orders) -> dict[str, object]:
@@ -68,10 +68,14 @@ def _data(orders: Orders) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class QueueProgress:
-    """Where a wait stands: messages left of each direction, and workers that still work."""
+    """The progress of a wait, per direction."""
 
     depths: dict[str, Depth]
+    """Messages that are left."""
     busy: dict[str, int]
+    """Living workers that are not known to be paused with nothing in hand."""
+    blocked: dict[str, str]
+    """Why nothing is received: PAUSED, CIRCUIT_OPEN, …; empty when messages are received."""
 
     @property
     def left(self) -> int:
@@ -79,19 +83,25 @@ class QueueProgress:
         return sum(depth.total for depth in self.depths.values())
 
 
-async def look(context: OperatorContext, sides: Sequence[Side]) -> QueueProgress:
-    """Queues and workers now."""
+async def read_progress(context: OperatorContext, sides: Sequence[Side]) -> QueueProgress:
+    """Read queues and workers."""
     depths = {side.direction: await side.metrics.depth() for side in sides}
-    return QueueProgress(depths, {side.direction: await _busy(context, side) for side in sides})
+    busy: dict[str, int] = {}
+    blocked: dict[str, str] = {}
+    for side in sides:
+        busy[side.direction], blocked[side.direction] = await _workers(context, side)
+    return QueueProgress(depths, busy, blocked)
 
 
-async def _busy(context: OperatorContext, side: Side) -> int:
-    """Living workers that are not known to be paused with nothing in hand."""
-    busy = 0
+async def _workers(context: OperatorContext, side: Side) -> tuple[int, str]:
+    """Return the busy workers, and the state of all of them if it is one in which nothing is received."""
+    busy, states = 0, set()
     async for record in side.ledger.records(WORKER):
-        still = record.data.get("state") == State.PAUSED and not record.data.get("in_flight")
-        busy += is_alive(record, context.clock.now()) and not still
-    return busy
+        if is_alive(record, context.clock.now()):
+            state = str(record.data.get("state"))
+            states.add(state)
+            busy += not (state == State.PAUSED and not record.data.get("in_flight"))
+    return busy, states.pop() if len(states) == 1 and not states & {State.RUNNING} else ""
 
 
 async def wait_until_empty(
@@ -101,16 +111,16 @@ async def wait_until_empty(
     on_progress: Callable[[QueueProgress], Awaitable[None] | None],
 ) -> bool:
     """Wait until the queues are empty; False after `seconds` without that."""
-    end, quiet = context.clock.now() + seconds, 0
+    end, empty = context.clock.now() + seconds, 0
     while True:
-        now = await look(context, sides)
+        now = await read_progress(context, sides)
         on_progress(now)
-        quiet = quiet + 1 if not now.left else 0
-        if quiet >= QUIET_LOOKS:
+        empty = empty + 1 if not now.left else 0
+        if empty >= EMPTY_POLLS:
             return True
         if context.clock.now() >= end:
             return False
-        await context.clock.sleep(LOOK_SECONDS)
+        await context.clock.sleep(POLL_SECONDS)
 
 
 async def wait_until_idle(
@@ -122,10 +132,10 @@ async def wait_until_idle(
     """Wait until every living worker is paused and has nothing in hand; False after `seconds` without that."""
     end = context.clock.now() + seconds
     while True:
-        now = await look(context, sides)
+        now = await read_progress(context, sides)
         on_progress(now)
         if not any(now.busy.values()):
             return True
         if context.clock.now() >= end:
             return False
-        await context.clock.sleep(LOOK_SECONDS)
+        await context.clock.sleep(POLL_SECONDS)

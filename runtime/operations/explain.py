@@ -1,4 +1,4 @@
-"""Why is this object (not) there? Both sides, both ledgers, and what each worker would do about it now."""
+"""Explain one key: both objects, both ledgers, and what each worker would do about it now."""
 
 from __future__ import annotations
 
@@ -7,34 +7,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dualsync.runtime.errors import DualSyncError, UploadGoneError
+from dualsync.runtime.errors import DualSyncError, PermanentError, UploadGoneError
+from dualsync.runtime.log import State
 from dualsync.runtime.messages.sync_request import Cause
 from dualsync.runtime.model.identify import identify_version
 from dualsync.runtime.model.ledger_entry import LedgerEntry
-from dualsync.runtime.model.objects import ObjectHead
-from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, UPLOAD, WORKER, Record, is_alive
+from dualsync.runtime.model.objects import ListedUpload, ObjectHead
+from dualsync.runtime.model.records import CONFLICT, DELETION_APPROVAL, HELD_DELETION, UPLOAD, WORKER, Record, is_alive
 from dualsync.runtime.operations.context import Depth, OperatorContext, Side, Version
 from dualsync.runtime.operations.dead_letters import OpenedLetter, letters
+from dualsync.runtime.operations.key_text.pasted_key import find_key
 from dualsync.runtime.service.operator_controls import Orders, read_orders
 from dualsync.runtime.settings import Events
 from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion, decide
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
 
-LETTERS = 200
-"""Dead letters searched for the key."""
-PATIENT = 1000
-"""As if looked at often enough: the verdict is how it ends, not that it is still waited for."""
-DAYS = 14
-"""How far back the logs are searched."""
+LETTERS_SEARCHED = 200
+"""Dead letters that are searched for the key."""
+LAST_ATTEMPT = 1000
+"""More attempts than a contended key gets, so that the decision is the final one, not `wait`."""
+LOG_DAYS = 14
+"""Days of logs that are searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """An upload of the key under way, and how many of its parts are there (None: that can't be seen by you)."""
+    """An upload of the key by a worker."""
 
     upload: UploadRecord
+    """What the ledger notes about it."""
     parts: int | None
+    """How many parts are there; None: not visible to this operator."""
 
     def __str__(self) -> str:
         there = "an unknown number" if self.parts is None else str(self.parts)
@@ -44,52 +48,102 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideView:
-    """One side's part of the answer. `decision` is what its worker would do if asked to look at the key now."""
+    """One side's part of the answer."""
 
     side: Side
+    """The side."""
     seen: ObjectHead | None
+    """Its object."""
     observed: ObservedVersion | None
+    """Which version the object is."""
     versions: Sequence[Version]
+    """The bucket's versions of the key."""
     entry: LedgerEntry | None
+    """The ledger's entry."""
+    entry_problem: str = ""
+    """Why the ledger's entry can't be read; empty for nothing."""
     decision: Decision
+    """What its worker would do if asked to check the key now."""
     orders: Orders
+    """Pause and limits."""
     alive: int
+    """Living workers."""
+    circuit: str = ""
+    """Why its workers receive nothing (CIRCUIT_OPEN); empty when they do."""
     backlog: Depth
+    """Messages of its queue."""
     held: bool
+    """Whether its finder holds deletions, not approved yet."""
     letters: Sequence[OpenedLetter]
+    """Dead letters about the key."""
     history: Sequence[Mapping[str, Any]] | None
+    """The last outcomes from the logs; None: not visible to this operator."""
     uploads: Sequence[Progress] = ()
+    """Uploads of the key by workers."""
+    user_uploads: Sequence[ListedUpload] = ()
+    """Multipart uploads of the key by users that are not complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The whole answer; `verdict` in one sentence."""
+    """The whole answer."""
 
     key: str
+    """The key, relative to the prefix."""
     cn: SideView
+    """cn's part."""
     global_: SideView
+    """global's part."""
     conflicts: Sequence[Record] = field(default_factory=list)
+    """Conflicts of the key."""
     verdict: str = ""
+    """The answer in one sentence."""
+    note: str = ""
+    """How the given text was understood, when the key was not given as such."""
 
     @property
     def same(self) -> bool:
-        """Is it as it should be?"""
+        """Whether both sides are as they should be."""
         return all(
-            view.decision.action in (Action.RECORD_SYNCED, Action.RECORD_TOMBSTONE) for view in (self.cn, self.global_)
+            view.decision.action in (Action.RECORD_SYNCED, Action.RECORD_TOMBSTONE) and not view.user_uploads
+            for view in (self.cn, self.global_)
         )
 
 
-async def explain(context: OperatorContext, key: str) -> Explanation:
-    """Look at everything that says something of `key`, relative to the prefix. Changes nothing."""
+@dataclass(frozen=True, slots=True)
+class OutOfScope:
+    """A key that is not synchronised."""
+
+    key: str
+    """The whole key, as S3 shows it."""
+    verdict: str
+    """Why it is not synchronised, and where it is."""
+
+
+async def explain(context: OperatorContext, text: str) -> Explanation | OutOfScope:
+    """Explain the key that `text` means: relative to the prefix, whole, or an `s3://` URI. Changes nothing."""
     cn, global_ = context.both()
-    seen = await asyncio.gather(cn.bucket.head(key), global_.bucket.head(key))
-    entries = await asyncio.gather(cn.ledger.get(key), global_.ledger.get(key))
+    found = await find_key(context, text)
+    if found.outside:
+        return OutOfScope(found.key, found.outside)
+    key = found.key
+    heads = await asyncio.gather(cn.bucket.head(key), global_.bucket.head(key))
+    entries = await asyncio.gather(_entry(cn, key), _entry(global_, key))
     ours, theirs = await asyncio.gather(
-        _view_side(context, cn, key, seen[0], seen[1], entries[0]),
-        _view_side(context, global_, key, seen[1], seen[0], entries[1]),
+        _view_side(context, cn, key, heads[0], heads[1], *entries[0]),
+        _view_side(context, global_, key, heads[1], heads[0], *entries[1]),
     )
     conflicts = {record.id: record for side in (cn, global_) for record in await _conflicts(side, key)}
-    return Explanation(key, ours, theirs, list(conflicts.values()), verdict(context.clock.now(), ours, theirs))
+    answer = verdict(context.clock.now(), ours, theirs)
+    return Explanation(key, ours, theirs, list(conflicts.values()), answer, found.note)
+
+
+async def _entry(side: Side, key: str) -> tuple[LedgerEntry | None, str]:
+    """Return the ledger's entry, or why it can't be decoded."""
+    try:
+        return await side.ledger.get(key), ""
+    except (PermanentError, ValueError) as e:
+        return None, str(e)
 
 
 async def _view_side(
@@ -99,6 +153,7 @@ async def _view_side(
     here: ObjectHead | None,
     there: ObjectHead | None,
     entry: LedgerEntry | None,
+    entry_problem: str,
 ) -> SideView:
     known = entry or LedgerEntry(key)
     settings = side.settings
@@ -107,7 +162,7 @@ async def _view_side(
     view = KeyState(
         side=side.name,
         cause=Cause.FINDER,
-        attempt=PATIENT,
+        attempt=LAST_ATTEMPT,
         entry=known,
         local=local,
         remote=remote,
@@ -116,23 +171,29 @@ async def _view_side(
         deletions_travel=settings.events is not Events.CREATE,
         settled=here is not None and now - here.modified >= 2 * settings.visibility_seconds,
     )
-    alive = 0
+    alive, circuit = 0, ""
     async for record in side.ledger.records(WORKER):
-        alive += is_alive(record, now)
+        if is_alive(record, now):
+            alive += 1
+            if record.data.get("state") == State.CIRCUIT_OPEN:
+                circuit = str(record.data.get("reason") or "no reason recorded")
     return SideView(
         side=side,
         seen=here,
         observed=local,
         versions=await side.store.versions(key),
         entry=entry,
+        entry_problem=entry_problem,
         decision=decide(view),
         orders=await read_orders(side.ledger),
         alive=alive,
+        circuit=circuit,
         backlog=await side.metrics.depth(),
         held=await _is_held(side),
         letters=await _letters(side, key),
-        history=await side.history.decisions(key, now - DAYS * 86400),
+        history=await side.history.decisions(key, now - LOG_DAYS * 86400),
         uploads=await _uploads(context, side, key),
+        user_uploads=await _user_uploads(side, key) if here is None else (),
     )
 
 
@@ -148,8 +209,8 @@ def _name(side: Side, seen: ObjectHead | None, entry: LedgerEntry, *, local: boo
 
 async def _letters(side: Side, key: str) -> list[OpenedLetter]:
     found: list[OpenedLetter] = []
-    async for batch in letters(side, LETTERS):
-        found += [opened for opened in batch if any(look.key == key for look in opened.looks)]
+    async for batch in letters(side, LETTERS_SEARCHED):
+        found += [opened for opened in batch if any(request.key == key for request in opened.requests)]
     return found
 
 
@@ -170,7 +231,18 @@ async def _uploads(context: OperatorContext, side: Side, key: str) -> list[Progr
     return found
 
 
+async def _user_uploads(side: Side, key: str) -> list[ListedUpload]:
+    """Return incomplete uploads of the key by others than the workers; none when they can't be listed."""
+    workers = {record.data.get("upload_id") async for record in side.ledger.records(UPLOAD)}
+    try:
+        return [u for u in await side.bucket.list_uploads() if u.key == key and u.id not in workers]
+    except DualSyncError:
+        return []
+
+
 async def _is_held(side: Side) -> bool:
+    async for _ in side.ledger.records(DELETION_APPROVAL):
+        return False
     async for _ in side.ledger.records(HELD_DELETION):
         return True
     return False
@@ -189,8 +261,18 @@ _DOING = {
 
 
 def verdict(now: float, cn: SideView, global_: SideView) -> str:
-    """One sentence: what is so, why, and what is in its way. Pure."""
+    """Return one sentence: the condition, its cause, and what prevents the next step. Pure."""
     views = (cn, global_)
+    for view in views:
+        if view.entry_problem:
+            where = view.side.settings.ledger_table
+            return (
+                f"The key's entry in {view.side.name}'s ledger (table {where}) can't be read: {view.entry_problem}."
+                " Update the older side, or remove the item: the finder then compares both objects afresh."
+            )
+    for view in views:
+        if view.user_uploads and cn.seen is None and global_.seen is None:
+            return _being_uploaded(now, view)
     if cn.seen is None and global_.seen is None:
         return _nowhere(views)
     if all(view.decision.action is Action.RECORD_SYNCED for view in views):
@@ -209,6 +291,16 @@ def verdict(now: float, cn: SideView, global_: SideView) -> str:
     first = acting[0]
     doing = _DOING[first.decision.action].format(side=first.side.name, peer=first.side.name.peer)
     return f"{doing} ({first.decision.reason}); {_obstacle(now, first)}."
+
+
+def _being_uploaded(now: float, view: SideView) -> str:
+    first = view.user_uploads[0]
+    minutes = max(0, int(now - first.initiated)) // 60
+    return (
+        f"It is on neither side: an upload of it was begun at {view.side.name} {minutes} min ago by"
+        f" {first.initiator or 'an unknown user'} and is not complete. S3 shows the object, and sends its event, when"
+        " the upload is completed."
+    )
 
 
 def _nowhere(views: Sequence[SideView]) -> str:
@@ -231,12 +323,20 @@ def _same(cn: SideView, global_: SideView) -> str:
 
 def _obstacle(now: float, view: SideView) -> str:
     settings, seen = view.side.settings, view.seen
+    if view.held and view.decision.action in (Action.DELETE_LOCAL, Action.DELETE_REMOTE):
+        return (
+            "the finder holds its deletions until an operator decides: `dualsync deletions list`, then `dualsync"
+            " deletions approve` or `dualsync deletions reject`"
+        )
     if view.orders.paused:
         return f"{view.side.direction} is paused by {view.orders.by}: `dualsync resume {view.side.name}`"
-    if view.held and view.decision.action in (Action.DELETE_LOCAL, Action.DELETE_REMOTE):
-        return "the finder holds its deletions for a person: `dualsync deletions list`"
     if not view.alive:
         return f"no worker of {view.side.name} is alive: see `dualsync status`"
+    if view.circuit:
+        return (
+            f"services do not answer ({view.circuit}), so {view.side.name}'s workers receive nothing until they do:"
+            " `dualsync status`"
+        )
     if view.uploads:
         return f"it is on its way: {view.uploads[0]}"
     if seen is not None and seen.archived:

@@ -1,4 +1,4 @@
-"""The finder from an operator's context: what it would do, and doing it now."""
+"""Run the finder from here: to show what it would do, or to do it now."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from dualsync.runtime.finder.report import Report
 from dualsync.runtime.finder.run import Finder
 from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.sync_request import SyncRequest
+from dualsync.runtime.model.key_filter import KeyFilter
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import ListedObject
-from dualsync.runtime.model.records import Record
+from dualsync.runtime.model.records import DELETION_APPROVAL, Record
 from dualsync.runtime.operations.audit import audited
 from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.ports import Bucket, Ledger, Message
 from dualsync.runtime.service.bucket_guard import check_buckets
 
 KEPT = 1000
-"""So many findings are named; all are counted."""
+"""Requests that are kept by name. All are counted."""
 
 
 class SilentLog:
-    """A log that nobody reads: the report says it all."""
+    """A log that is discarded: the report holds everything."""
 
     def line(self, level: str, event: str, **fields: object) -> None:
         pass
 
 
 class CountingBucket:
-    """A bucket that tells how many keys were listed; only listing is possible."""
+    """A bucket that counts the keys that were listed."""
 
     def __init__(self, bucket: Bucket, on_progress: Callable[[int], None]) -> None:
         self._bucket = bucket
@@ -47,7 +48,7 @@ class CountingBucket:
 
 
 class ReadOnlyLedger:
-    """Answers as the ledger does, and writes nothing."""
+    """A ledger that reads as the real one does, and writes nothing."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -80,17 +81,58 @@ class ReadOnlyLedger:
         pass
 
 
+class PartialRunLedger:
+    """The ledger of a run over some keys: what it learns per key is written, what concerns whole runs is not.
+
+    Else such a run would end the hold of all deletions, use up an approval, and count as the finder's last run.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def get(self, key: str) -> LedgerEntry | None:
+        return await self._ledger.get(key)
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
+        return await self._ledger.get_many(keys)
+
+    async def put(self, entry: LedgerEntry, expected_revision: int) -> None:
+        await self._ledger.put(entry, expected_revision)
+
+    async def record(self, record: Record) -> None:
+        pass
+
+    async def records(self, kind: str) -> AsyncIterator[Record]:
+        if kind != DELETION_APPROVAL:
+            async for record in self._ledger.records(kind):
+                yield record
+
+    async def remove_record(self, record: Record) -> None:
+        pass
+
+    async def get_record(self, kind: str, id: str) -> Record | None:
+        return await self._ledger.get_record(kind, id)
+
+    async def claim(self, record: Record, instead: Record | None) -> None:
+        pass
+
+    async def release(self, record: Record) -> None:
+        pass
+
+
 @dataclass(slots=True)
 class RecordingQueue:
-    """A queue that keeps what it should send; the first `KEPT` are kept by name."""
+    """A queue that records what it should send."""
 
-    looks: list[SyncRequest] = field(default_factory=list)
+    requests: list[SyncRequest] = field(default_factory=list)
+    """The first `KEPT` requests."""
     count: int = 0
+    """All of them."""
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         self.count += len(bodies)
-        for body in bodies[: max(0, KEPT - len(self.looks))]:
-            self.looks.append(sync_request_codec.decode_fields(json.loads(body)[sync_request_codec.MEMBER]))
+        for body in bodies[: max(0, KEPT - len(self.requests))]:
+            self.requests.append(sync_request_codec.decode_fields(json.loads(body)[sync_request_codec.MEMBER]))
 
     async def receive(self, limit: int, wait_seconds: int) -> Sequence[Message]:
         return []
@@ -107,11 +149,14 @@ class RecordingQueue:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a side's finder would queue, with the reason of each look."""
+    """What a side's finder would queue."""
 
     side: Side
+    """The side."""
     report: Report
-    looks: Sequence[SyncRequest]
+    """The run's counts."""
+    requests: Sequence[SyncRequest]
+    """What it would queue, each with its reason."""
 
     @property
     def data(self) -> Mapping[str, object]:
@@ -120,13 +165,15 @@ class Plan:
             "direction": self.side.direction,
             **self.report.data(),
             "held_reason": self.report.reason,
-            "findings": [{"key": look.key, "why": look.reason, "deletion": look.may_delete} for look in self.looks],
+            "findings": [{"key": r.key, "why": r.reason, "deletion": r.may_delete} for r in self.requests],
         }
 
 
-async def plan(context: OperatorContext, side: Side, peer: Side, on_progress: Callable[[int], None]) -> Plan:
-    """Run the side's finder with everything but its effects. Raises `FatalError` beside a ledger of other buckets."""
-    notebook = RecordingQueue()
+async def plan(
+    context: OperatorContext, side: Side, peer: Side, on_progress: Callable[[int], None], prefix: str = ""
+) -> Plan:
+    """Run the side's finder without its effects. Raises `FatalError` beside a ledger of other buckets."""
+    recorded = RecordingQueue()
     await _right_buckets(context, side, ReadOnlyLedger(side.ledger))
     finder = Finder(
         settings=side.settings,
@@ -134,17 +181,21 @@ async def plan(context: OperatorContext, side: Side, peer: Side, on_progress: Ca
         local=_counting(side, on_progress),
         remote=_counting(peer, on_progress),
         ledger=ReadOnlyLedger(side.ledger),
-        queue=notebook,
+        queue=recorded,
         parallel=context.parallel,
         log=SilentLog(),
-        scope=await side.scope(),
+        scope=_below(await side.scope(), prefix),
         fresh=True,
     )
-    return Plan(side, await finder.run(), notebook.looks)
+    return Plan(side, await finder.run(), recorded.requests)
 
 
-async def reconcile(context: OperatorContext, side: Side, peer: Side, on_progress: Callable[[int], None]) -> Report:
-    """Run the side's finder now, from here, with your credentials. Beside another finder it does no harm.
+async def reconcile(
+    context: OperatorContext, side: Side, peer: Side, on_progress: Callable[[int], None], prefix: str = ""
+) -> Report:
+    """Run the side's finder now, with the operator's credentials. It may run beside another finder.
+
+    With a prefix only keys below it are compared. What concerns whole runs (holds, approvals) stays as it is.
 
     Raises `FatalError` beside a ledger of other buckets.
     """
@@ -154,18 +205,26 @@ async def reconcile(context: OperatorContext, side: Side, peer: Side, on_progres
         clock=context.clock,
         local=_counting(side, on_progress),
         remote=_counting(peer, on_progress),
-        ledger=side.ledger,
+        ledger=PartialRunLedger(side.ledger) if prefix else side.ledger,
         queue=side.queue,
         parallel=context.parallel,
         log=SilentLog(),
-        scope=await side.scope(),
+        scope=_below(await side.scope(), prefix),
         name="reconcile",
         fresh=True,
     )
-    async with audited(context, [side], "reconcile", {"direction": side.direction}) as act:
+    async with audited(context, [side], "reconcile", {"direction": side.direction, "prefix": prefix}) as act:
         report = await finder.run()
         act.result.update(report.data())
     return report
+
+
+def _below(scope: KeyFilter, prefix: str) -> KeyFilter:
+    """Return the part of a scope that is below a prefix."""
+    if not prefix:
+        return scope
+    inside = [p for p in scope.prefixes if p.startswith(prefix)]
+    return KeyFilter.of([prefix] if any(prefix.startswith(p) for p in scope.prefixes) else inside)
 
 
 async def _right_buckets(context: OperatorContext, side: Side, ledger: Ledger) -> None:

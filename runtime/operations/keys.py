@@ -1,4 +1,4 @@
-"""A dedicated user's key: its age, who uses it, and where its rotation stands."""
+"""A dedicated user's key: its age, the workers that use it, and the state of its rotation."""
 
 from __future__ import annotations
 
@@ -14,44 +14,58 @@ from dualsync.runtime.log import State
 from dualsync.runtime.model.records import WORKER, is_alive
 from dualsync.runtime.operations.context import AccessKey, ExpectedUser, OperatorContext, Side
 
-LOOK_SECONDS = 5.0
+POLL_SECONDS = 5.0
 STDERR = 2
 
 
 class Phase(StrEnum):
-    """Where the key stands."""
+    """The state of the key."""
 
     STEADY = "steady"
+    """One key, and the secret names it."""
     ROTATING = "rotating"
-    """Two keys: a rotation is under way, or one was broken off and must be completed before the next."""
+    """Two keys: a rotation is under way, or one was interrupted and must be completed before the next."""
+    SECOND_KEY = "second-key"
+    """Two keys, and neither secret nor stack names the other: made by hand, or by an interrupted `pulumi up`."""
     BROKEN = "broken"
     """The secret in the peer's account names a key that the user does not have."""
     UNKNOWN = "unknown"
-    """This operator may not see the user's keys or the secret."""
+    """This operator may not read the user's keys or the secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyState:
-    """The key of `side`'s dedicated user, which the peer's workers work with. Nothing secret is in it."""
+    """The key of `side`'s dedicated user, which the peer's workers write with. It holds no secret."""
 
     side: Side
+    """The side of the user."""
     keys: Sequence[AccessKey] | None
+    """The user's keys."""
     promise: ExpectedUser | None
+    """What the secret in the peer's account states."""
     alive: int
     """Living workers of the peer."""
     ready: int
     """Those of them that have proven the key, and are not waiting for another."""
     now: int = 0
+    """Seconds since the epoch."""
 
     @property
     def phase(self) -> Phase:
-        """Where the key stands."""
+        """The state of the key."""
         if self.keys is None or self.promise is None:
             return Phase.UNKNOWN
         active = [key.id for key in self.keys if key.active]
         if self.promise.key_id not in active:
             return Phase.BROKEN
-        return Phase.STEADY if len(self.keys) == 1 else Phase.ROTATING
+        if len(self.keys) == 1:
+            return Phase.STEADY
+        return Phase.SECOND_KEY if self.side.facts.get("keyId") == self.promise.key_id else Phase.ROTATING
+
+    @property
+    def unnamed(self) -> list[AccessKey]:
+        """Keys that the secret does not name."""
+        return [key for key in self.keys or () if self.promise is not None and key.id != self.promise.key_id]
 
     @property
     def used(self) -> AccessKey | None:
@@ -72,7 +86,7 @@ class KeyState:
 
 
 async def key_state(context: OperatorContext, side: Side) -> KeyState:
-    """Look at the user's keys here, and at the secret and the workers there."""
+    """Read the user's keys here, and the secret and the workers at the peer."""
     cn, global_ = context.both()
     peer = global_ if side is cn else cn
     keys, promise = await asyncio.gather(side.metrics.keys(), peer.metrics.promise())
@@ -86,7 +100,7 @@ async def key_state(context: OperatorContext, side: Side) -> KeyState:
 
 
 async def until_rotated(context: OperatorContext, side: Side, before: KeyState, seconds: float) -> KeyState:
-    """Wait for another key than before, in use by all workers; the last state after `seconds` without that."""
+    """Wait for another key than before, in use by all workers; return the last state after `seconds`."""
     end = context.clock.now() + seconds
     former = before.promise.key_id if before.promise else ""
     while True:
@@ -94,19 +108,31 @@ async def until_rotated(context: OperatorContext, side: Side, before: KeyState, 
         changed = now.promise is not None and now.promise.key_id != former
         if (changed and now.fine) or context.clock.now() >= end:
             return now
-        await context.clock.sleep(LOOK_SECONDS)
+        await context.clock.sleep(POLL_SECONDS)
 
 
 def commands(stack: str, version: str) -> list[list[str]]:
-    """What rotates the key: the next key version, and an update of the side's own stack."""
+    """Return the commands that rotate the key: the next key version, and an update of the side's own stack."""
     return [
         ["pulumi", "config", "set", "dualsync:keyVersion", version, "--stack", stack],
         ["pulumi", "up", "--stack", stack],
     ]
 
 
+def delete_command(state: KeyState, profile: str) -> list[str]:
+    """Return the command that deletes the key which neither secret nor stack names."""
+    user = state.side.facts.get("userName", "")
+    command = ["aws", "iam", "delete-access-key", "--user-name", user, "--access-key-id", state.unnamed[0].id]
+    return [*command, *(["--profile", profile] if profile else [])]
+
+
+def clear_command(stack: str) -> list[str]:
+    """Return the command that removes a half-made key of an interrupted `pulumi up` from the stack's state."""
+    return ["pulumi", "refresh", "--clear-pending-creates", "--stack", stack]
+
+
 def present_version(project: Path, stack: str) -> int:
-    """The stack's `keyVersion`; 1 when it is not set there. Raises `FatalError` without Pulumi."""
+    """Return the stack's `keyVersion`; 1 when it is not set there. Raises `FatalError` without Pulumi."""
     command = ["pulumi", "config", "get", "dualsync:keyVersion", "--stack", stack, "--cwd", str(project)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
@@ -117,13 +143,14 @@ def present_version(project: Path, stack: str) -> int:
 
 
 def run(project: Path, steps: Sequence[Sequence[str]]) -> None:
-    """Run them in the program's folder; what they say goes to standard error, as standard output is the result's.
+    """Run them in the program's folder. Their output goes to standard error, as standard output holds the result.
 
     Raises `PermanentError` at the first that fails.
     """
     for step in steps:
-        command = [*step, "--cwd", str(project), *(["--yes"] if step[1] == "up" else [])]
+        command = [*step, "--cwd", str(project), *(["--yes"] if step[1] in ("up", "refresh") else [])]
         if subprocess.run(command, check=False, stdout=STDERR).returncode:  # noqa: S603
             raise PermanentError(
-                "rotation", f"`{' '.join(step)}` failed: mend it and run it again; the old key still works"
+                "rotation",
+                f"`{' '.join(step)}` failed: repair the cause and run it again; the old key still works",
             )

@@ -1,25 +1,29 @@
-"""What is wrong with a direction, and the command that mends it. Pure."""
+"""Judge a status: what is wrong with a direction, and the command that ends it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from dualsync.runtime.log import Outcome, State
-from dualsync.runtime.operations.status import Direction, Status, by_kind
+from dualsync.runtime.operations.key_text.plain_text import operator_words
+from dualsync.runtime.operations.status import LEDGER, QUEUE, Direction, Status, by_kind
 
 OLD_SECONDS = 900
-"""A change that waits longer than this is worth a person's look; the lag alarm's default."""
+"""A change that waits longer than this needs attention; the lag alarm's default."""
 DENIED_KEPT_SECONDS = 1800
-"""What is denied is tried again within a quarter of an hour; what was not denied again is mended, or another's."""
+"""Denied requests are tried again within 15 minutes. What was not denied again is repaired, or another worker's."""
 FINDER_SECONDS = 3 * 3600
-"""Three of the finder's usual intervals."""
+"""Three of the finder's default intervals."""
 KEY_DAYS = 90
-OFTEN = 3
-"""So many workers that died within an hour are no accident."""
+"""Age in days from which a dedicated user's key should be rotated."""
+MANY_CRASHES = 3
+"""Workers that died within an hour, from which it is no accident."""
 MANY_DELETIONS = 1000
-"""So many deletions within the last minutes are worth a person's look; the deletions alarm's default."""
+"""Deletions within the last minutes that need attention; the deletions alarm's default."""
+BOTH = "both"
+"""The direction of a problem that concerns the pair."""
 _TROUBLES = (Outcome.FAILED, Outcome.BURIED)
 
 
@@ -29,39 +33,52 @@ class Severity(StrEnum):
     STOPPED = "stopped"
     """Changes do not travel."""
     WAITING = "waiting"
-    """A person has to decide or to mend something; the rest goes on."""
+    """An operator has to decide or to repair something. The rest continues."""
     NOTE = "note"
-    """Good to know; nobody has to get up for it."""
+    """Information. Nothing has to be done now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, of which direction, and what to do now."""
+    """What is wrong, and what to do now."""
 
     direction: str
+    """The direction that it concerns, or `both`."""
     weight: Severity
+    """How much it matters."""
     what: str
+    """What is wrong."""
     remedy: str
+    """What to do."""
 
 
 def problems(status: Status) -> list[Problem]:
-    """The worst first."""
+    """Return what is wrong, the worst first."""
     order = list(Severity)
     sides = {direction.side: direction for direction in status.directions}
     found = [problem for d in status.directions for problem in _of(d, sides.get(d.peer))]
-    if len(status.directions) < 2:
+    found += _of_deletions(status.directions)
+    found += _of_conflicts(status.directions)
+    for side, reason in status.unreachable.items():
+        found.append(Problem(_direction_of(side), Severity.WAITING, f"{side} is not visible to you", reason))
+    if len(status.directions) + len(status.unreachable) < 2:
         only = status.directions[0].name if status.directions else ""
         found.append(
-            Problem(
-                only, Severity.WAITING, "the other side's stack was not found", "deploy it: `pulumi up` of its stack"
-            )
+            Problem(only, Severity.WAITING, "the other side's stack was not found", "run `pulumi up` of its stack")
         )
     return sorted(found, key=lambda p: order.index(p.weight))
 
 
+def _direction_of(side: str) -> str:
+    return f"{side}->{'global' if side == 'cn' else 'cn'}"
+
+
 def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
     broken = _key_is_broken(d, peer)
-    yield from _of_workers(d, broken)
+    yield from _of_blindness(d)
+    if LEDGER not in d.blind:
+        yield from _of_workers(d, broken)
+        yield from _of_finder(d)
     yield from _of_guard(d, broken)
     if d.oldest is not None and d.oldest > OLD_SECONDS and not d.orders.paused:
         yield Problem(
@@ -74,10 +91,10 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
     if deleted > MANY_DELETIONS:
         yield Problem(
             d.name,
-            Severity.NOTE,  # also a clean-up that was meant looks like this
+            Severity.NOTE,  # also an intended clean-up has this effect
             f"{deleted} objects were deleted within the last {_last(d.recent_seconds)}",
-            f"if nobody meant it: `dualsync pause {d.side} --wait`, `dualsync deletions reject`, `dualsync deletions"
-            " restore` (runbook: many-deletions)",
+            f"if it was not intended: `dualsync pause {d.side} --wait`, `dualsync deletions reject`,"
+            " `dualsync deletions restore --since 1h` (runbook: many-deletions)",
         )
     if d.dead.total:
         looked_at = sum(d.dead_reasons.values())
@@ -87,31 +104,8 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
             d.name,
             Severity.WAITING,
             f"{_some(d.dead.total, 'dead letter')}: {why}",
-            f"`dualsync dlq list {d.side}`; when the cause is mended, `dualsync dlq redrive {d.side} --all`",
+            f"`dualsync dlq list {d.side}`; when the cause is repaired, `dualsync dlq redrive {d.side} --all`",
         )
-    if d.held is not None:
-        if d.approval is not None:
-            yield Problem(
-                d.name,
-                Severity.NOTE,
-                f"{d.held.data.get('count')} deletions are approved and wait for the finder's next run",
-                "`dualsync reconcile` does it now",
-            )
-        else:
-            yield Problem(
-                d.name,
-                Severity.WAITING,
-                f"{d.held.data.get('count')} deletions are held: {d.held.data.get('reason')}",
-                "`dualsync deletions list`, then `dualsync deletions approve` or `dualsync deletions reject`",
-            )
-    if d.conflicts:
-        yield Problem(
-            d.name,
-            Severity.NOTE,
-            f"{_some(d.conflicts, 'conflict')} resolved by the pair's rule",
-            "`dualsync conflicts list`; `dualsync conflicts undo ID` brings a loser back",
-        )
-    yield from _of_finder(d)
     if d.keys:
         age = (d.now - min(key.created for key in d.keys)) // 86400
         if age > KEY_DAYS:
@@ -121,27 +115,106 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
                 f"the key of {d.side}'s user is {age} days old",
                 f"`dualsync rotate-key {d.side}`",
             )
+    yield from _of_second_key(d, peer)
+
+
+def _of_blindness(d: Direction) -> Iterator[Problem]:
+    """What could not be read, and what is missing in the status therefore."""
+    lost = {LEDGER: "workers, pause, conflicts, held deletions and finder are", QUEUE: "some counts are"}
+    for part, why in d.blind.items():
+        if "ResourceNotFoundException" in why or "NonExistentQueue" in why or "QueueDoesNotExist" in why:
+            remedy = f"it does not exist: `pulumi up --refresh` of stack {d.side} makes it again (runbook: Stop)"
+        elif "AccessDenied" in why:
+            remedy = f"give your role the operator's permissions, or --profile-{d.side} NAME of another"
+        elif any(word in why for word in ("Expired", "SSO", "Login", "Token", "Credential")):
+            remedy = f"sign in again, or give --profile-{d.side} NAME"
+        else:
+            remedy = "try again; if it stays so, check the network and AWS's health page of this region"
+        yield Problem(
+            d.name, Severity.WAITING, f"the {part} of {d.side} can't be read, so {lost[part]} unknown: {why}", remedy
+        )
+
+
+def _of_deletions(directions: Sequence[Direction]) -> Iterator[Problem]:
+    """Held deletions: both finders usually hold the same ones, so they are one problem."""
+    holding = [d for d in directions if d.held is not None]
+    alike = len(holding) == 2 and len({(_count(d), d.approval is None) for d in holding}) == 1
+    for d in holding[:1] if alike else holding:
+        name = BOTH if alike else d.name
+        word = "deletion is" if _count(d) == 1 else "deletions are"
+        if d.approval is not None:
+            yield Problem(
+                name,
+                Severity.NOTE,
+                f"{_count(d)} {word} approved and wait for the finder's next run",
+                "`dualsync reconcile` runs it now",
+            )
+        else:
+            reason = operator_words(str(d.held.data.get("reason"))) if d.held is not None else ""
+            yield Problem(
+                name,
+                Severity.WAITING,
+                f"{_count(d)} {word} held: {reason}",
+                "`dualsync deletions list`, then `dualsync deletions approve` or `dualsync deletions reject`",
+            )
+
+
+def _count(d: Direction) -> object:
+    return d.held.data.get("count") if d.held is not None else 0
+
+
+def _of_conflicts(directions: Sequence[Direction]) -> Iterator[Problem]:
+    """Conflicts: both ledgers have the same ones, so each counts once."""
+    losers = {id: loser for d in directions for id, loser in d.losers.items()}
+    if not losers:
+        return
+    seen_by = [d for d in directions if d.losers]
+    versioned = {d.side: d.versioned for d in directions}
+    lost = sum(not loser.kept and versioned.get(loser.origin) is False for loser in losers.values())
+    text = f"{_some(len(losers), 'conflict')} resolved by the pair's rule"
+    remedy = "`dualsync conflicts list`"
+    if lost:
+        text += f"; {_some(lost, 'loser')} {'is' if lost == 1 else 'are'} gone (keepLoser is off, no versions)"
+        remedy += "; set keepLoser: true, or switch on versioning, so that a loser can be restored"
+    if lost < len(losers):
+        remedy += "; `dualsync conflicts undo ID` restores a loser that was kept"
+    yield Problem(seen_by[0].name if len(seen_by) == 1 else BOTH, Severity.NOTE, text, remedy)
 
 
 def _key_is_broken(d: Direction, peer: Direction | None) -> bool:
-    """Does the secret name a key that the peer's user does not have (any more), or that was made inactive?"""
-    if d.promise is None or peer is None or peer.keys is None:
+    """Return whether the secret names a key that the peer's user does not have, or that is inactive."""
+    if d.promise is None or d.promise.problem or peer is None or peer.keys is None:
         return False
     return d.promise.key_id not in {key.id for key in peer.keys if key.active}
 
 
+def _of_second_key(d: Direction, peer: Direction | None) -> Iterator[Problem]:
+    """A key of the user beside the one in the secret: a rotation under way, or made by hand."""
+    if not d.keys or peer is None or peer.promise is None or len(d.keys) < 2:
+        return
+    others = [key.id for key in d.keys if key.id != peer.promise.key_id]
+    if len(others) < len(d.keys):
+        yield Problem(
+            d.name,
+            Severity.NOTE,
+            f"{d.side}'s user has a second key {', '.join(others)}, which the secret does not name",
+            f"`dualsync rotate-key {d.side}` shows whether it is a rotation or was made by hand, and how to end it",
+        )
+
+
 def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
+    logs = f"`aws logs tail {d.log_group} --since 1h --region {d.region}`" if d.log_group else "the worker log group"
     if d.orders.paused:
         who = f"paused by {d.orders.by}: {d.orders.reason or 'no reason given'}"
         yield Problem(d.name, Severity.STOPPED, who, f"`dualsync resume {d.side}`")
     if not d.alive:
-        gone = ", as far as the ledger knows" if not d.workers else ""
+        gone = ", as far as the ledger shows" if not d.workers else ""
         wanted = f" (the group wants {d.group[0]}, has {d.group[1]})" if d.group else ""
         yield Problem(
             d.name,
             Severity.STOPPED,
             f"no worker is alive{gone}{wanted}",
-            "see the worker log group's last lines: instances that die again and again say why there",
+            f"{logs}: instances that die again and again log the reason (runbook: no-worker)",
         )
     states = {worker.state: worker for worker in d.alive}
     if State.GUARD_REFUSED in states:
@@ -152,9 +225,10 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             f"the guard refuses: {reason}",
             f"let the peer's stack write the secret again: `pulumi up` of {d.peer}"
             if "secret" in reason
-            else "mend bucket, accountId, region or prefix in the configuration, `pulumi up`; runbook: GUARD_REFUSED",
+            else "correct bucket, accountId, region or prefix in the configuration, `pulumi up` (runbook:"
+            " GUARD_REFUSED)",
         )
-    if State.WAITING_FOR_PEER in states and not broken:  # else the guard's problem says what they wait for
+    if State.WAITING_FOR_PEER in states and not broken:  # else the guard's problem names the cause
         yield Problem(
             d.name,
             Severity.STOPPED,
@@ -173,16 +247,17 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             d.name,
             Severity.STOPPED,
             f"services do not answer, nothing is received until they do: {states[State.CIRCUIT_OPEN].reason}",
-            "nothing to do here: it goes on by itself; see AWS's health page for the region of that service",
+            "nothing to do here: it continues without help; see https://health.aws.amazon.com (China:"
+            " https://phd.amazonaws.cn) for the region of that service",
         )
-    if len(d.broken) >= OFTEN:
-        going_on = d.now - max(worker.heard for worker in d.broken) < OLD_SECONDS
-        said = next((worker.reason for worker in reversed(d.broken) if worker.reason), "without a word")
+    if len(d.broken) >= MANY_CRASHES:
+        continuing = d.now - max(worker.heard for worker in d.broken) < OLD_SECONDS
+        said = next((worker.reason for worker in reversed(d.broken) if worker.reason), "no reason recorded")
         yield Problem(
             d.name,
-            Severity.WAITING if going_on or not d.alive else Severity.NOTE,
+            Severity.WAITING if continuing or not d.alive else Severity.NOTE,
             f"{len(d.broken)} workers died within an hour, the last: {said}",
-            "the worker log group has their last lines; what they held comes back by itself",
+            f"{logs} has their last lines; the messages they held return to the queue",
         )
     yield from _of_denials(d)
     troubles = [p for worker in d.alive for p in worker.problems if p.get("outcome") in _TROUBLES]
@@ -199,7 +274,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
 
 
 def _of_denials(d: Direction) -> Iterator[Problem]:
-    """The one that has waited longest; a policy that is on its way is nobody's business yet."""
+    """The one that has waited longest. A short one is only a note, as a policy may be on its way."""
     denied = [w.denied for w in d.alive if d.now - int(w.denied.get("time", 0)) <= DENIED_KEPT_SECONDS]
     if not denied:
         return
@@ -209,12 +284,20 @@ def _of_denials(d: Direction) -> Iterator[Problem]:
         d.name,
         Severity.WAITING if seconds > OLD_SECONDS else Severity.NOTE,
         f"access is denied, for {seconds} s now: {first.get('key', '')!r} {first.get('reason', '')}",
-        "mend the policy (of the bucket, the user, the object or its KMS key): it goes on by itself; after hours it is"
-        " a dead letter (runbook: Denied)",
+        "correct the policy (of the bucket, the user, the object or its KMS key): the copy is repeated without help;"
+        " after hours the message is a dead letter (runbook: Denied)",
     )
 
 
 def _of_guard(d: Direction, broken: bool) -> Iterator[Problem]:
+    if d.promise is not None and d.promise.problem:
+        yield Problem(
+            d.name,
+            Severity.STOPPED,
+            f"the peer's secret in {d.side}'s account: {d.promise.problem}",
+            f"`pulumi up --refresh` of stack {d.peer} writes it again",
+        )
+        return
     if broken and d.promise is not None:
         yield Problem(
             d.name,
@@ -228,7 +311,7 @@ def _of_guard(d: Direction, broken: bool) -> Iterator[Problem]:
             d.name,
             Severity.STOPPED,
             f"the secret promises user {promised}, the peer's stack has {d.expected_guard}",
-            f"`pulumi up` of stack {d.peer}: it writes the secret",
+            f"`pulumi up --refresh` of stack {d.peer} writes the secret again",
         )
 
 
@@ -240,7 +323,7 @@ def _of_finder(d: Direction) -> Iterator[Problem]:
             d.name,
             Severity.WAITING,
             f"the finder's last run ended {(d.now - d.finder.time) // 3600} hours ago",
-            "`dualsync reconcile` runs it now; the finder's log group says why it does not by itself",
+            "`dualsync reconcile` runs it now; the finder's log group has the reason why the schedule did not",
         )
 
 

@@ -1,6 +1,6 @@
-"""What was deleted on both sides, back from a bucket's versions.
+"""Restore what was deleted on both sides, from a bucket's versions.
 
-Deletions that travelled as events are on neither side any more, so `deletions reject` has nothing to write again. A
+A deletion that has travelled leaves the object on neither side, so `deletions reject` has nothing to write again. A
 versioned bucket still has what its delete markers cover.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from dualsync.runtime.errors import PermanentError, PreconditionFailedError
+from dualsync.runtime.errors import PermanentError, PreconditionFailedError, RetryableError
 from dualsync.runtime.operations.audit import audited
 from dualsync.runtime.operations.context import DeletedObject, OperatorContext, Side
 
@@ -21,31 +21,40 @@ AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Keys that start with `prefix` and were deleted from `since` up to, not including, `until` (seconds)."""
+    """Which deletions are to be undone."""
 
     since: float
+    """Deleted at this time or later, seconds since the epoch."""
     until: float = math.inf
+    """Deleted before this time."""
     prefix: str = ""
+    """Keys that start with this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A key on neither side, and the side that has its last version."""
+    """A key on neither side."""
 
     side: Side
+    """The side that has its last version."""
     gone: DeletedObject
+    """The key and that version."""
 
 
 @dataclass(slots=True)
 class Restored:
-    """How it went, in keys. `changed` were written by others meanwhile, or their version is gone."""
+    """The result, in keys."""
 
     restored: int = 0
+    """Written again."""
     changed: int = 0
+    """Written by others meanwhile, or their version is gone."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Keys that could not be written again, and why."""
 
 
 async def lost(context: OperatorContext, wanted: Wanted) -> AsyncIterator[list[Lost]]:
-    """Keys on neither side now that a versioned bucket can give back. Raises `PermanentError` when neither keeps
+    """Yield keys on neither side now that a versioned bucket can restore. Raises `PermanentError` when neither keeps
     versions."""
     keeping = [side for side in context.both() if await side.store.versioned()]
     if not keeping:
@@ -61,7 +70,7 @@ async def lost(context: OperatorContext, wanted: Wanted) -> AsyncIterator[list[L
 
 
 async def _exist(side: Side, batch: Sequence[DeletedObject]) -> frozenset[str]:
-    """Those that the other side still has: they are a deletion under way, or on their way back."""
+    """Return those that the other side still has: a deletion under way, or an object on its way back."""
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(key: str) -> str | None:
@@ -73,7 +82,7 @@ async def _exist(side: Side, batch: Sequence[DeletedObject]) -> frozenset[str]:
 
 
 async def restore(context: OperatorContext, wanted: Wanted, on_progress: Callable[[Restored], None]) -> Restored:
-    """Write the last version of each again, as you: it travels like any write, and no deletion under way reaches it."""
+    """Write the last version of each again, as the operator. It travels like any write."""
     tally, slots = Restored(), asyncio.Semaphore(AT_ONCE)
 
     async def one(lost: Lost) -> None:
@@ -84,6 +93,8 @@ async def restore(context: OperatorContext, wanted: Wanted, on_progress: Callabl
                 tally.restored += 1
             except PreconditionFailedError:
                 tally.changed += 1
+            except (RetryableError, PermanentError) as e:
+                tally.failed[lost.gone.key] = str(e)
         on_progress(tally)
 
     arguments: dict[str, object] = {"since": int(wanted.since), "prefix": wanted.prefix}
@@ -92,5 +103,5 @@ async def restore(context: OperatorContext, wanted: Wanted, on_progress: Callabl
     async with audited(context, context.sides.values(), "deletions restore", arguments) as act:
         async for batch in lost(context, wanted):
             await asyncio.gather(*(one(each) for each in batch))
-        act.result.update(restored=tally.restored, changed=tally.changed)
+        act.result.update(restored=tally.restored, changed=tally.changed, failed=len(tally.failed))
     return tally

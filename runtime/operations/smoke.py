@@ -1,4 +1,4 @@
-"""A whole trip in each direction: an object is put here, waited for there, deleted here, and waited for again."""
+"""A round trip in each direction: put an object, wait for it at the peer, delete it, wait for that."""
 
 from __future__ import annotations
 
@@ -11,27 +11,32 @@ from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Precondit
 from dualsync.runtime.operations.context import OperatorContext, Side
 
 FOLDER = "dualsync-smoke/"
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
-    """One direction's result; seconds until the other side had it, and until it had gone there. None: in vain."""
+    """One direction's result."""
 
     direction: str
+    """`cn->global`."""
     key: str
+    """The object's key."""
     put: float | None = None
+    """Seconds until the peer had the object; None: it did not arrive in time."""
     deleted: float | None = None
+    """Seconds until it was deleted there; None: it was not in time."""
     error: str = ""
+    """What went wrong; empty for nothing."""
 
     @property
     def fine(self) -> bool:
-        """Did both come through?"""
+        """Whether both arrived."""
         return self.put is not None and self.deleted is not None
 
 
 async def run_round_trip(context: OperatorContext, here: Side, there: Side, seconds: float) -> RoundTrip:
-    """Go there and back. Both sides are clean afterwards, as far as possible."""
+    """Make the round trip. The object is removed from both sides afterwards, as far as possible."""
     key = f"{FOLDER}{here.name}-{secrets.token_hex(8)}"
     content = secrets.token_bytes(64)
     direction, put = here.direction, None
@@ -60,7 +65,7 @@ async def _until(context: OperatorContext, side: Side, key: str, content: bytes 
             return True
         if context.clock.now() >= end:
             return False
-        await context.clock.sleep(LOOK_SECONDS)
+        await context.clock.sleep(POLL_SECONDS)
 
 
 async def _content(side: Side, key: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Where the pair is: two stacks' outputs, from Pulumi or from a file that holds them."""
+"""Find the pair: two stacks' outputs, from Pulumi or from a file that holds them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from dualsync.runtime.errors import FatalError
-from dualsync.runtime.settings import PREFIX, Settings, SideName
+from dualsync.runtime.settings import PREFIX, SettingError, Settings, SideName
 
 
 class NoPair(FatalError):
-    """The stacks can't be found; the text says where was looked and what to give instead."""
+    """The stacks can't be found. The text names the places that were searched, and what to give instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,37 +23,49 @@ class Stack:
     """One side as its stack describes it: the settings of its workers, and the names of its other parts."""
 
     side: SideName
+    """The side."""
     settings: Settings
+    """The settings of its workers."""
     services: Mapping[str, str] = field(default_factory=dict)
     """`AWS_ENDPOINT_URL` and the like, where the side is not at AWS."""
     facts: Mapping[str, str] = field(default_factory=dict)
+    """The stack's other outputs that are text."""
     profile: str = ""
+    """The operator's AWS profile; empty for the shell's credentials."""
 
     def fact(self, name: str) -> str:
-        """An output of the stack, empty if it has none of that name."""
+        """Return an output of the stack, empty if it has none of that name."""
         return self.facts.get(name, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The stacks that were found; a side that is not deployed is absent."""
+    """The stacks that were found."""
 
     name: str
+    """The pair's name."""
     stacks: Mapping[SideName, Stack]
+    """By side; a side that is not deployed is absent."""
+    notes: Sequence[str] = ()
+    """What the operator should know about the outputs, such as settings of a newer version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """How to find the pair. `file` goes before Pulumi; profiles by side."""
+    """How to find the pair."""
 
     file: Path | None = None
+    """A file with both stacks' outputs. It is used instead of Pulumi."""
     project: Path = Path()
+    """The Pulumi program's folder."""
     stack_names: Mapping[SideName, str] = field(default_factory=dict)
+    """The sides' stacks; default: named as the side."""
     profiles: Mapping[SideName, str] = field(default_factory=dict)
+    """The operator's AWS profiles."""
 
 
 def find(where: Where) -> Pair:
-    """The pair. Raises `NoPair`."""
+    """Find the pair. Raises `NoPair`."""
     if where.file is not None:
         return parse([_read(where.file)], where.profiles, str(where.file))
     names = [where.stack_names.get(side, str(side)) for side in SideName]
@@ -63,10 +75,17 @@ def find(where: Where) -> Pair:
     if not documents:
         reasons = "; ".join(dict.fromkeys(reason for _, reason in answers))
         raise NoPair(
-            f"no stack's outputs can be read ({reasons}): run it in the project's folder or give --project, or a file"
-            " made by `dualsync stacks --save FILE` with --pair"
+            f"no stack's outputs can be read: {reasons}; {_remedy(reasons)}, or give --pair FILE (made by"
+            " `dualsync stacks --save FILE`)"
         )
     return parse(documents, where.profiles, f"Pulumi ({', '.join(dict.fromkeys(names))})")
+
+
+def _remedy(reasons: str) -> str:
+    return "install pulumi" if NO_PULUMI in reasons else "run it in the project's folder, or give --project"
+
+
+NO_PULUMI = "pulumi is not installed here"
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -85,7 +104,7 @@ def _ask_pulumi(project: Path, stack: str) -> tuple[Mapping[str, Any] | None, st
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
     except FileNotFoundError:
-        return None, "pulumi is not installed here"
+        return None, NO_PULUMI
     except subprocess.TimeoutExpired:
         return None, f"stack {stack}: pulumi does not answer"
     if done.returncode:
@@ -96,13 +115,14 @@ def _ask_pulumi(project: Path, stack: str) -> tuple[Mapping[str, Any] | None, st
 
 
 def parse(documents: Sequence[Mapping[str, Any]], profiles: Mapping[SideName, str], source: str) -> Pair:
-    """Outputs of one or two stacks, merged. Raises `NoPair` for what is no output of this program."""
+    """Merge the outputs of one or two stacks. Raises `NoPair` for what is no output of this program."""
     stacks: dict[SideName, Stack] = {}
+    notes: list[str] = []
     for document in documents:
         for side in SideName:
             facts = document.get(side)
             if isinstance(facts, dict) and facts:
-                stacks[side] = _stack(side, facts, profiles.get(side, ""), source)
+                stacks[side] = _stack(side, facts, profiles.get(side, ""), source, notes)
     if not stacks:
         raise NoPair(f"{source}: neither cn nor global is in it; deploy a stack first (`pulumi up`)")
     names = {stack.settings.pair for stack in stacks.values()}
@@ -110,19 +130,28 @@ def parse(documents: Sequence[Mapping[str, Any]], profiles: Mapping[SideName, st
         raise NoPair(
             f"{source}: the sides belong to different pairs ({', '.join(sorted(names))}): give the right stacks"
         )
-    return Pair(names.pop(), stacks)
+    return Pair(names.pop(), stacks, notes)
 
 
-def _stack(side: SideName, facts: Mapping[str, Any], profile: str, source: str) -> Stack:
+def _stack(side: SideName, facts: Mapping[str, Any], profile: str, source: str, notes: list[str]) -> Stack:
     environment = facts.get("environment")
     if not isinstance(environment, dict):
         raise NoPair(f"{source}: {side} has no output `environment`: update the stack with this version (`pulumi up`)")
     variables = {str(name): str(value) for name, value in environment.items()}
-    settings = Settings.from_environment({n: v for n, v in variables.items() if n.startswith(PREFIX)})
-    if settings.side is not side:
-        raise NoPair(
-            f"{source}: what stands under {side} is of side {settings.side}: give the stacks the other way round"
+    known = set(Settings.variables())
+    newer = sorted(n for n in variables if n.startswith(PREFIX) and n not in known)
+    if newer:
+        notes.append(
+            f"{source}: {side} was deployed by a newer version: {', '.join(newer)} not known here and ignored;"
+            " update dualsync"
         )
+    try:
+        settings = Settings.from_environment({n: v for n, v in variables.items() if n in known})
+    except SettingError as e:
+        update = "update dualsync, as a newer version deployed it" if newer else f"run `pulumi up` of {side} again"
+        raise NoPair(f"{source}: {side}: {e}; {update}") from None
+    if settings.side is not side:
+        raise NoPair(f"{source}: the entry {side} describes side {settings.side}: swap the two stacks")
     return Stack(
         side=side,
         settings=settings,
@@ -133,7 +162,7 @@ def _stack(side: SideName, facts: Mapping[str, Any], profile: str, source: str) 
 
 
 def document_of(pair: Pair) -> dict[str, Any]:
-    """The pair as the file that `Where.file` reads. Nothing in it is secret."""
+    """Return the pair as the file that `Where.file` reads. It holds no secret."""
     return {
         str(side): {
             **stack.facts,

@@ -1,14 +1,15 @@
-"""How each direction is, from queue, ledger and workers. `dualsync.runtime.operations.problems` judges it."""
+"""Read how each direction is, from queue, ledger and workers. `dualsync.runtime.operations.problems` judges it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from dualsync.runtime.log import State
+from dualsync.runtime.errors import DualSyncError
+from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.model.records import (
     CONFLICT,
     DELETION_APPROVAL,
@@ -23,13 +24,18 @@ from dualsync.runtime.operations.context import AccessKey, Depth, ExpectedUser, 
 from dualsync.runtime.service import latency_histogram
 from dualsync.runtime.service.operator_controls import Orders, read_orders
 
-HOUR = 3600
-COUNTED = 10_000
-"""Conflicts are counted up to here: the question is whether there are any, not how many of very many."""
-SAMPLED = 10
-"""Dead letters looked at for their reasons."""
-GLANCE_SECONDS = 2
-"""How long a glance hides them."""
+T = TypeVar("T")
+
+HOUR_SECONDS = 3600
+CONFLICTS_COUNTED = 10_000
+"""Conflicts are counted up to this number."""
+LETTERS_SAMPLED = 10
+"""Dead letters that are read for their reasons."""
+SAMPLE_HIDDEN_SECONDS = 2
+"""How long a sample hides them from other readers."""
+LEDGER, QUEUE = "ledger", "queue"
+"""Parts of a side that a status is read from."""
+_NOT_DONE = (Outcome.POSTPONED, Outcome.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +43,47 @@ class Lag:
     """Seconds from a change to its effect at the peer, over the last minutes."""
 
     count: int = 0
+    """Changes measured."""
     median: float | None = None
+    """Half of them took at most this long."""
     p99: float | None = None
+    """99 of 100 took at most this long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """One worker, as its last record says; times in seconds since the epoch."""
+    """One worker, as its last record describes it. Times in seconds since the epoch."""
 
     name: str
+    """The instance."""
     alive: bool
+    """Whether its record is new enough."""
     heard: int
+    """When it wrote its record."""
     state: str
+    """RUNNING, PAUSED, …"""
     reason: str
+    """Why it is in this state."""
     in_flight: int
+    """Messages that it works on."""
     started: int
+    """When its process started."""
     guard: str
+    """The user id that it writes as, once proven."""
     problems: Sequence[Mapping[str, Any]] = ()
+    """Its last failures."""
     denied: Mapping[str, Any] = field(default_factory=dict)
-    """What was refused last and waits for a person; empty for nothing."""
+    """What was refused last and waits for an operator; empty for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loser:
+    """The losing version of a conflict."""
+
+    origin: str
+    """The side whose user wrote it."""
+    kept: bool
+    """Whether it was kept under a conflict name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,60 +91,109 @@ class Direction:
     """One side's workers and everything that waits for them."""
 
     name: str
+    """`cn->global`."""
     now: int
-    backlog: Depth
-    dead: Depth
-    dead_reasons: Mapping[str, int]
-    oldest: float | None
-    workers: Sequence[Worker]
-    group: tuple[int, int] | None
-    puts: Lag
-    deletes: Lag
-    total: Mapping[str, int]
+    """When it was read, seconds since the epoch."""
+    blind: Mapping[str, str] = field(default_factory=dict)
+    """Parts (ledger, queue) that could not be read, and why. Their values are empty."""
+    backlog: Depth = Depth()
+    """Messages of the queue."""
+    dead: Depth = Depth()
+    """Messages of the dead-letter queue."""
+    dead_reasons: Mapping[str, int] = field(default_factory=dict)
+    """Reasons of a sample of the dead letters."""
+    oldest: float | None = None
+    """Age of the oldest message in seconds."""
+    workers: Sequence[Worker] = ()
+    """All workers of the last days."""
+    group: tuple[int, int] | None = None
+    """Instances: wanted, in service."""
+    puts: Lag = Lag()
+    """Lag of copies."""
+    deletes: Lag = Lag()
+    """Lag of deletions."""
+    total: Mapping[str, int] = field(default_factory=dict)
     """Outcomes since the living workers started."""
-    recent: Mapping[str, int]
+    recent: Mapping[str, int] = field(default_factory=dict)
     """Outcomes of the last `recent_seconds`."""
-    recent_bytes: int
-    recent_seconds: int
-    orders: Orders
-    conflicts: int
-    uploads: Sequence[int]
+    recent_bytes: int = 0
+    """Bytes of that time."""
+    recent_seconds: int = 0
+    """The longest window of the living workers."""
+    orders: Orders = Orders()
+    """Pause and limits."""
+    losers: Mapping[str, Loser] = field(default_factory=dict)
+    """Conflicts in this side's ledger, by the record's id. Both sides may have the same."""
+    uploads: Sequence[int] = ()
     """Bytes of each object whose multipart upload is noted: under way, or left for the next worker or the finder."""
-    held: Record | None
-    approval: Record | None
-    finder: Record | None
-    expected_guard: str
+    held: Record | None = None
+    """Deletions that this side's finder holds."""
+    approval: Record | None = None
+    """Their approval."""
+    finder: Record | None = None
+    """The finder's last run."""
+    expected_guard: str = ""
     """The id that the peer's stack gives for its dedicated user; empty when that stack is not there."""
-    promise: ExpectedUser | None
-    keys: Sequence[AccessKey] | None
+    promise: ExpectedUser | None = None
+    """What the secret states."""
+    keys: Sequence[AccessKey] | None = None
+    """The dedicated user's keys."""
+    versioned: bool | None = None
+    """Whether this side's bucket keeps versions; None: not visible."""
+    log_group: str = ""
+    """The workers' log group."""
+    region: str = ""
+    """This side's region."""
+
+    @property
+    def conflicts(self) -> int:
+        """Conflicts in this side's ledger."""
+        return len(self.losers)
 
     @property
     def side(self) -> str:
-        """Whose workers carry it."""
+        """The side whose workers carry it."""
         return self.name.split("->")[0]
 
     @property
     def peer(self) -> str:
-        """Where they carry it."""
+        """The side that they write to."""
         return self.name.split("->")[1]
 
     @property
     def alive(self) -> list[Worker]:
+        """Workers whose record is new enough."""
         return [worker for worker in self.workers if worker.alive]
 
     @property
     def broken(self) -> list[Worker]:
-        """Workers that ended within the hour and should not have: with an error, or without a word."""
-        ended = [w for w in self.workers if not w.alive and self.now - w.heard < HOUR]
+        """Workers that ended within the hour by a fault: with an error, or without their last record."""
+        ended = [w for w in self.workers if not w.alive and self.now - w.heard < HOUR_SECONDS]
         return [w for w in ended if w.state != State.STOPPED or w.reason]
 
     @property
     def state(self) -> str:
-        """The state of most living workers, PAUSED if so ordered."""
+        """The state of most living workers; PAUSED if so ordered."""
+        if LEDGER in self.blind:
+            return "UNKNOWN"
         states = Counter(worker.state for worker in self.alive)
         if self.orders.paused:
             return "PAUSED"
         return states.most_common(1)[0][0] if states else "NO WORKER"
+
+    @property
+    def done_per_second(self) -> float:
+        """Messages that were completed per second, over the workers' window."""
+        done = sum(count for outcome, count in self.recent.items() if outcome not in _NOT_DONE)
+        return done / self.recent_seconds if self.recent_seconds else 0.0
+
+    @property
+    def catch_up_seconds(self) -> float | None:
+        """An estimate of the time until the queue is empty; None when nothing waits or nothing is being done."""
+        rate = self.done_per_second
+        if not self.backlog.total or self.state != State.RUNNING or not rate:
+            return None
+        return self.backlog.total / rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,35 +201,67 @@ class Status:
     """Both directions at one time."""
 
     pair: str
+    """The pair's name."""
     now: int
+    """Seconds since the epoch."""
     directions: Sequence[Direction] = field(default_factory=list)
+    """Those that can be seen."""
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    """Deployed sides that cannot be reached: why, and what to do."""
 
 
 async def gather(context: OperatorContext) -> Status:
-    """Ask everything at once. Raises what queue or ledger raise; what only some operators may see is None."""
+    """Read everything at once. A part that cannot be read is named, and hides nothing else."""
     found = await asyncio.gather(*(_direction(context, side) for side in context.sides.values()))
-    return Status(context.pair, context.now(), found)
+    missing = {str(side): reason for side, reason in context.unreachable.items()}
+    return Status(context.pair, context.now(), found, missing)
 
 
 async def _direction(context: OperatorContext, side: Side) -> Direction:
     peer = context.sides.get(side.name.peer)
     metrics = side.metrics
-    try:
-        async with asyncio.TaskGroup() as group:
-            ask = group.create_task
-            backlog, dead, oldest = ask(metrics.depth()), ask(metrics.dead()), ask(metrics.oldest())
-            size, promise, keys = ask(metrics.group()), ask(metrics.promise()), ask(metrics.keys())
-            orders, reasons = ask(read_orders(side.ledger)), ask(_reasons(side))
-            workers, conflicts = ask(_records(side, WORKER)), ask(_records(side, CONFLICT))
-            held, approval = ask(_records(side, HELD_DELETION)), ask(_records(side, DELETION_APPROVAL))
-            finder, uploads = ask(_records(side, FINDER_RUN)), ask(_records(side, UPLOAD))
-    except ExceptionGroup as e:
-        raise e.exceptions[0] from None
+    blind: dict[str, str] = {}
+
+    async def ask(part: str, question: Awaitable[T], otherwise: T) -> T:
+        try:
+            return await question
+        except DualSyncError as e:
+            blind.setdefault(part, str(e))
+            return otherwise
+
+    def records(kind: str) -> Awaitable[list[Record]]:
+        return ask(LEDGER, _records(side, kind), [])
+
+    async def versioned() -> bool | None:
+        try:
+            return await side.store.versioned()
+        except DualSyncError:
+            return None
+
+    async with asyncio.TaskGroup() as group:
+
+        def start(question: Awaitable[T]) -> asyncio.Task[T]:
+            async def wait() -> T:
+                return await question
+
+            return group.create_task(wait())
+
+        backlog = start(ask(QUEUE, metrics.depth(), Depth()))
+        dead = start(ask(QUEUE, metrics.dead(), Depth()))
+        oldest, size = start(ask(QUEUE, metrics.oldest(), None)), start(ask(QUEUE, metrics.group(), None))
+        promise, keys = start(ask(QUEUE, metrics.promise(), None)), start(ask(QUEUE, metrics.keys(), None))
+        orders = start(ask(LEDGER, read_orders(side.ledger), Orders()))
+        reasons = start(ask(QUEUE, _reasons(side), {}))
+        workers, conflicts = start(records(WORKER)), start(records(CONFLICT))
+        held, approval = start(records(HELD_DELETION)), start(records(DELETION_APPROVAL))
+        finder, uploads = start(records(FINDER_RUN)), start(records(UPLOAD))
+        keeps_versions = start(versioned())
     now = context.now()
     living = [record for record in workers.result() if is_alive(record, now)]
     return Direction(
         name=side.direction,
         now=now,
+        blind=blind,
         backlog=backlog.result(),
         dead=dead.result(),
         dead_reasons=reasons.result(),
@@ -166,7 +275,7 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
         recent_bytes=sum(_int(record.data.get("window_bytes")) for record in living),
         recent_seconds=max((_int(record.data.get("window_seconds")) for record in living), default=0),
         orders=orders.result(),
-        conflicts=len(conflicts.result()),
+        losers={record.id: _loser(record) for record in conflicts.result()},
         uploads=[_int(record.data.get("size")) for record in uploads.result()],
         held=next(iter(held.result()), None),
         approval=next(iter(approval.result()), None),
@@ -174,6 +283,9 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
         expected_guard=peer.facts.get("userId", "") if peer is not None else "",
         promise=promise.result(),
         keys=keys.result(),
+        versioned=keeps_versions.result(),
+        log_group=side.facts.get("workerLogGroup", ""),
+        region=side.settings.local_region,
     )
 
 
@@ -181,16 +293,16 @@ async def _records(side: Side, kind: str) -> list[Record]:
     found: list[Record] = []
     async for record in side.ledger.records(kind):
         found.append(record)
-        if len(found) >= COUNTED:
+        if len(found) >= CONFLICTS_COUNTED:
             break
     return found
 
 
 async def _reasons(side: Side) -> dict[str, int]:
-    """Why some of the dead letters are there."""
+    """Return why some of the dead letters are there."""
     if not (await side.metrics.dead()).total:
         return {}
-    letters = await side.dead_letter_queue.hold(SAMPLED, GLANCE_SECONDS)
+    letters = await side.dead_letter_queue.hold(LETTERS_SAMPLED, SAMPLE_HIDDEN_SECONDS)
     await side.dead_letter_queue.release(letters)
     return dict(Counter(letter.reason or UNEXPLAINED for letter in letters))
 
@@ -199,7 +311,7 @@ UNEXPLAINED = "received five times without success (a worker died of it, or it c
 
 
 def by_kind(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Reasons of one kind as one, most often first: `denied, as …` instead of a line for each object."""
+    """Group reasons of one kind, most frequent first: `denied, as …` instead of a line per object."""
     kinds: dict[str, list[tuple[str, int]]] = {}
     for reason, count in reasons.items():
         kinds.setdefault(reason.split(":", 1)[0], []).append((reason, count))
@@ -225,6 +337,10 @@ def _worker(record: Record, now: int) -> Worker:
         problems=problems if isinstance(problems, list) else (),
         denied=denied if isinstance(denied, dict) else {},
     )
+
+
+def _loser(record: Record) -> Loser:
+    return Loser(str(record.data.get("loser", "")).split("@")[0], bool(record.data.get("kept")))
 
 
 def _lag(records: Sequence[Record], name: str) -> Lag:

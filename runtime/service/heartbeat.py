@@ -15,6 +15,7 @@ from dualsync.runtime.log import Log, Outcome, State
 from dualsync.runtime.model.records import HEARTBEAT_INTERVAL_SECONDS, HELD_DELETION, HELD_ID, WORKER, Record
 from dualsync.runtime.ports import Clock, Ledger
 from dualsync.runtime.service import latency_histogram
+from dualsync.runtime.settings import VERSION
 
 TICK_SECONDS = 5.0
 """Seconds until a change of state is written."""
@@ -127,6 +128,7 @@ class HeartbeatLog:
             "window_bytes": self._before.bytes + self._now.bytes,
             "problems": list(self._problems),
             "denied": self._denied,
+            "version": VERSION,
         }
         for kind in ("put", "delete"):
             lags = latency_histogram.merge((self._before.lags[kind], self._now.lags[kind]))

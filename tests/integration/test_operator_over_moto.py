@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from dualsync.runtime.aws.sqs import REASON_ATTRIBUTE
 from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import Session
-from dualsync.runtime.errors import FatalError
+from dualsync.runtime.errors import FatalError, UnavailableError
 from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, Record
@@ -242,7 +242,7 @@ def test_a_rejected_deletion_is_written_again_without_the_stamp(place: Place) ->
     asyncio.run(teach())
     (pending,) = place.call("deletions", "list", "--live", "--json").data["pending"]
     assert (pending["key"], pending["gone_at"]) == ("k", "cn")
-    assert place.call("deletions", "reject", "--yes", "--json").data == {"kept": 1, "changed": 0}
+    assert place.call("deletions", "reject", "--yes", "--json").data == {"kept": 1, "changed": 0, "failed": {}}
     assert place.s3.head_object(Bucket=place.names[GLOBAL], Key="data/k")["Metadata"] == {}
     assert place.call("deletions", "list", "--live", "--json").data["pending"] == []
 
@@ -262,7 +262,7 @@ def test_what_delete_markers_cover_is_written_again(place: Place, monkeypatch: p
     place.put(GLOBAL, "ü 3", b"written again")
     answer = place.call("deletions", "restore", "--since", "1h", "--yes", "--json")
     assert answer.code == 0, answer.err
-    assert answer.data == {"restored": 3, "changed": 0}
+    assert answer.data == {"restored": 3, "changed": 0, "failed": {}}
     for number in range(3):
         back = place.s3.get_object(Bucket=place.names[CN], Key=f"data/ü {number}")
         assert (back["Body"].read(), back["Metadata"]) == (b"newest %d" % number, {"a": "b"})
@@ -281,9 +281,14 @@ def test_the_wrong_account_is_refused_before_anything_is_read(place: Place) -> N
     document = json.loads(place.file.read_text())
     document["cn"]["accountId"] = "999999999999"
     place.file.write_text(json.dumps(document))
-    answer = place.call("status")
+    words = f"side cn is in account 999999999999, but the shell's credential is of account {ACCOUNT}"
+    answer = place.call("pause", "global", "--yes")
     assert answer.code == 2
-    assert f"side cn is in account 999999999999, but the shell's credential is of account {ACCOUNT}" in answer.err
+    assert words in answer.err
+    status = place.call("status", "--json")
+    assert status.code == 3
+    assert [d["name"] for d in status.data["directions"]] == ["global->cn"]
+    assert words in status.data["unreachable"]["cn"]
 
 
 def test_no_credential_at_all_says_what_to_give(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,14 +297,15 @@ def test_no_credential_at_all_says_what_to_give(place: Place, monkeypatch: pytes
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     answer = place.call("status")
     assert answer.code == 2
-    assert "the shell's credential is not accepted for side" in answer.err
+    assert "side cn: the shell's credential was not found: sign in (`aws sso login`" in answer.err
     assert "--profile-" in answer.err
 
 
 def test_an_unknown_profile(place: Place) -> None:
-    answer = place.call("--profile-cn", "nobody", "status")
+    answer = place.call("--profile-cn", "nobody", "drain")
     assert answer.code == 2
-    assert "--profile-cn" in answer.err
+    assert "side cn: profile 'nobody' is not in your AWS config: give --profile-cn NAME" in answer.err
+    assert place.call("--profile-cn", "nobody", "status").code == 3
 
 
 def test_the_dedicated_user_is_no_operator(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +313,7 @@ def test_the_dedicated_user_is_no_operator(place: Place, monkeypatch: pytest.Mon
     identity = place.server.client("sts").get_caller_identity()["UserId"]
     document["cn"]["environment"]["DUALSYNC_OWN_USER_IDS"] = identity
     place.file.write_text(json.dumps(document))
-    answer = place.call("status")
+    answer = place.call("drain")
     assert answer.code == 2
     assert "is the dedicated user of cn" in answer.err
 
@@ -340,9 +346,85 @@ def test_sides_the_wrong_way_round(place: Place) -> None:
     document = json.loads(place.file.read_text())
     document["cn"], document["global"] = document["global"], document["cn"]
     place.file.write_text(json.dumps(document))
-    with pytest.raises(FatalError, match="what stands under cn is of side global"):
+    with pytest.raises(FatalError, match="the entry cn describes side global: swap the two stacks"):
         find(Where(file=place.file))
 
 
 def test_a_filter_pattern_survives_any_key() -> None:
     assert pattern('a"b\\c\n*') == '{ $.key = "a*b*c**" }'
+
+
+def carried(place: Place, side: SideName, key: str) -> dict[str, Any]:
+    """What the product carries besides the content, as boto3 shows it."""
+    head = place.s3.head_object(Bucket=place.names[side], Key=f"data/{key}")
+    names = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ExpiresString")
+    found = {name: head[name] for name in (*names, "WebsiteRedirectLocation", "StorageClass") if name in head}
+    tags = place.s3.get_object_tagging(Bucket=place.names[side], Key=f"data/{key}")["TagSet"]
+    return found | {"Metadata": head["Metadata"], "tags": tags}
+
+
+ATTRIBUTES: dict[str, Any] = {
+    "ContentType": "text/x-odd; charset=utf-8",
+    "CacheControl": "max-age=60",
+    "ContentDisposition": 'attachment; filename="a b.txt"',
+    "ContentEncoding": "gzip",
+    "ContentLanguage": "de",
+    "Expires": "Wed, 21 Oct 2026 07:28:00 GMT",
+    "WebsiteRedirectLocation": "/elsewhere",
+    "StorageClass": "STANDARD_IA",
+    "Tagging": "team=blue&cost=1",
+    "Metadata": {f"entry-{number}": "x" for number in range(150)},
+}
+
+
+@pytest.mark.parametrize("parts", [False, True], ids=["whole", "in parts"])
+def test_all_that_the_product_carries_survives_a_restore(
+    place: Place, monkeypatch: pytest.MonkeyPatch, parts: bool
+) -> None:
+    if parts:
+        document = json.loads(place.file.read_text())
+        for side in SideName:
+            document[str(side)]["environment"]["DUALSYNC_INCLUDE_TAGS"] = "true"
+        place.file.write_text(json.dumps(document))
+        monkeypatch.setattr(store, "COPY_LIMIT", 0)
+    place.put(CN, "k &=+ü.txt", **ATTRIBUTES)
+    before = carried(place, CN, "k &=+ü.txt")
+    assert before["ExpiresString"] == ATTRIBUTES["Expires"]
+    place.s3.delete_object(Bucket=place.names[CN], Key="data/k &=+ü.txt")
+    answer = place.call("deletions", "restore", "--since", "1h", "--yes", "--json")
+    assert answer.data == {"restored": 1, "changed": 0, "failed": {}}
+    assert carried(place, CN, "k &=+ü.txt") == before
+
+
+def test_an_object_that_fails_stops_no_other(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("a", "bad", "c"):
+        place.put(CN, key)
+        place.s3.delete_object(Bucket=place.names[CN], Key=f"data/{key}")
+    copy = store.CopyingBucket.copy
+
+    async def failing(self: Any, source: str, *more: Any) -> str:
+        if source == "bad":
+            raise UnavailableError("s3 CopyObject bad: the connection was closed")
+        return await copy(self, source, *more)
+
+    monkeypatch.setattr(store.CopyingBucket, "copy", failing)
+    answer = place.call("deletions", "restore", "--since", "1h", "--yes")
+    assert answer.code == 3
+    assert "2 objects were written again" in answer.out
+    assert "failed bad: s3 CopyObject bad: the connection was closed" in answer.out
+    assert "run the same command again" in answer.out
+
+
+def test_the_secret_as_an_operator_pasted_it(place: Place) -> None:
+    key_id = place.users[GLOBAL][1]
+    name = json.loads(place.file.read_text())["cn"]["environment"]["DUALSYNC_PEER_SECRET"]
+    text = "\ufeff" + json.dumps({"accessKeyId": key_id, "secretAccessKey": "hush"})
+    place.server.client("secretsmanager").put_secret_value(SecretId=name, SecretString=text)
+    found = place.call("status", "--json").data["problems"]
+    (problem,) = [p for p in found if "secret" in p["what"]]
+    assert (
+        "access_key_id and secret_access_key are missing or no text; it has 'accessKeyId', 'secretAccessKey' instead"
+        in (problem["what"])
+    )
+    assert "`pulumi up --refresh` of stack global" in problem["remedy"]
+    assert "hush" not in json.dumps(found)

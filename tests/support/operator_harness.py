@@ -168,6 +168,9 @@ class FakeSideMetrics:
     async def keys(self) -> Sequence[AccessKey] | None:
         return self.access
 
+    async def delete_key(self, id: str) -> None:
+        self.access = [key for key in self.access or () if key.id != id]
+
     async def promise(self) -> ExpectedUser | None:
         return self.promised
 
@@ -266,7 +269,7 @@ class Operator:
         self.sides[name] = Side(
             name=name,
             settings=values,
-            bucket=FakeBucket(store, OPERATOR),
+            bucket=FakeBucket(store, OPERATOR, prefix=values.local_prefix),
             whole=FakeBucket(store, OPERATOR),
             ledger=ledger,
             queue=queue,
@@ -335,10 +338,16 @@ class Operator:
         for name, vitals in self.vitals.items():
             await vitals.write(self.sides[name].ledger)
 
-    def context(self, *names: SideName) -> OperatorContext:
+    def context(self, *names: SideName, unreachable: Mapping[SideName, str] | None = None) -> OperatorContext:
         wanted = names or tuple(SideName)
-        sides = {n: self.sides[n] for n in wanted}
-        return OperatorContext(pair="p", sides=sides, clock=self.clock, parallel=Serial(), who="arn:ann")
+        return OperatorContext(
+            pair="p",
+            sides={n: self.sides[n] for n in wanted},
+            clock=self.clock,
+            parallel=Serial(),
+            who="arn:ann",
+            unreachable=unreachable or {},
+        )
 
     def change(self, side: SideName, **more: Any) -> None:
         self.sides[side] = replace(self.sides[side], **more)

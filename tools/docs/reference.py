@@ -115,7 +115,10 @@ def _parameters(command: Any) -> str:
         if getattr(p, "hidden", False) or p.name in ("help", "install_completion", "show_completion"):
             continue
         names = ", ".join(f"`{name}`" for name in p.opts if name.startswith("-")) or f"`{_argument(p)}`"
-        variable = f" Or variable `{p.envvar}`." if getattr(p, "envvar", None) else ""
+        given = getattr(p, "envvar", None)
+        # The first is the name; the others are those of earlier versions.
+        name = given[0] if isinstance(given, list | tuple) else given
+        variable = f" Or variable `{name}`." if name else ""
         default = p.default if isinstance(p.default, str | int | float) and not isinstance(p.default, bool) else ""
         rows.append((names, f"`{default}`" if default != "" else "", f"{getattr(p, 'help', '') or ''}{variable}"))
     return table(("option", "default", ""), rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import http.client
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_plus
@@ -18,6 +19,10 @@ AHEAD = 4
 """Pages that are fetched before they are asked for."""
 CHUNK_BYTES = 1 << 20
 STAMP = "dualsync-origin"
+
+http.client._MAXHEADERS = 4096  # type: ignore[attr-defined]
+"""The default of 100 headers refuses objects with many entries of user metadata. S3 allows 2 KB of it, which is up to
+about 1,000 entries (Amazon S3 User Guide, "Working with object metadata")."""
 
 _HEADERS = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ExpiresString")
 _GONE = ("404", "NoSuchKey", "412", "PreconditionFailed")

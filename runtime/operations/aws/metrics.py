@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from dualsync.runtime.aws.boto3_bridge import Threads
-from dualsync.runtime.errors import DualSyncError
+from dualsync.runtime.aws.secrets_manager import parse
+from dualsync.runtime.errors import CredentialRejectedError, DualSyncError
 from dualsync.runtime.operations.aws.dead_letter_queue import depth_of
 from dualsync.runtime.operations.context import AccessKey, Depth, ExpectedUser
 from dualsync.runtime.operations.stacks import Stack
@@ -71,13 +71,19 @@ class AwsSideMetrics:
 
     async def promise(self) -> ExpectedUser | None:
         answer = await self._try("secretsmanager", "get_secret_value", SecretId=self._stack.settings.peer_secret)
+        if not answer:
+            return None
         try:
-            values = json.loads(answer["SecretString"]) if answer else {}
-        except (ValueError, KeyError):
-            return None
-        if not isinstance(values, dict) or not values.get("access_key_id"):
-            return None
-        return ExpectedUser(str(values["access_key_id"]), str(values.get("user_id") or ""))
+            secret = parse(self._stack.settings.peer_secret, str(answer.get("SecretString") or ""))
+        except CredentialRejectedError as e:
+            return ExpectedUser("", "", str(e))
+        problem = "" if secret.user_id else "it names no user_id, so that the guard cannot check whose key it is"
+        return ExpectedUser(secret.access_key_id, secret.user_id, problem)
+
+    async def delete_key(self, id: str) -> None:
+        client = self._client("iam")
+        user = self._stack.fact("userName")
+        await self._threads.ask("iam", user, client.delete_access_key, UserName=user, AccessKeyId=id)
 
     async def _try(self, service: str, method: str, **given: Any) -> Any:
         async def ask() -> Any:

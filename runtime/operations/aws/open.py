@@ -1,29 +1,32 @@
-"""A context over AWS: each side with its own profile, and proof that each profile is of the right account."""
+"""Open both sides at AWS, each with its own profile, and check that each profile is of the right account."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import botocore.loaders
 import botocore.session
-from botocore.exceptions import ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ProfileNotFound
 
 from dualsync.runtime.aws.boto3_bridge import Threads, client_config
 from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
 from dualsync.runtime.aws.endpoints import Network
+from dualsync.runtime.aws.errors import translate
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.aws.sqs import SqsQueue
-from dualsync.runtime.errors import CredentialRejectedError, FatalError
+from dualsync.runtime.errors import DualSyncError, FatalError, RetryableError, UnavailableError
 from dualsync.runtime.operations.aws.bucket_listing import S3BucketLister
 from dualsync.runtime.operations.aws.dead_letter_queue import SqsDeadLetterQueue
 from dualsync.runtime.operations.aws.history import CloudWatchHistory
 from dualsync.runtime.operations.aws.metrics import AwsSideMetrics
-from dualsync.runtime.operations.aws.store import S3Store
+from dualsync.runtime.operations.aws.sign_in import sign_in_problem
+from dualsync.runtime.operations.aws.store import CopyingBucket, S3Store
 from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.operations.stacks import Pair, Stack
 from dualsync.runtime.platform import LoopParallel, SystemClock
@@ -33,12 +36,37 @@ THREADS = 32
 
 
 async def open_context(pair: Pair) -> OperatorContext:
-    """All deployed sides. Raises `FatalError` for a profile that is unknown, of another account, or the dedicated
-    user's."""
-    opened = await asyncio.gather(*(_open(stack) for stack in pair.stacks.values()))
-    who = " / ".join(dict.fromkeys(name for _, name in opened))
-    sides = {side.name: side for side, _ in opened}
-    return OperatorContext(pair=pair.name, sides=sides, clock=SystemClock(), parallel=LoopParallel(), who=who)
+    """Open all deployed sides.
+
+    A side whose credential is missing, refused, of another account or the dedicated user's is left out, with the
+    reason and the remedy. Raises the first such error when no side can be reached.
+    """
+    opened = await asyncio.gather(*(_open(stack) for stack in pair.stacks.values()), return_exceptions=True)
+    sides: dict[SideName, Side] = {}
+    names: dict[str, None] = {}
+    unreachable: dict[SideName, str] = {}
+    for stack, found in zip(pair.stacks.values(), opened, strict=True):
+        if isinstance(found, DualSyncError):
+            unreachable[stack.side] = str(found)
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            side, who = found
+            sides[side.name] = side
+            names[who] = None
+    if not sides:
+        if len({type(e) for e in opened}) == 1 and len(unreachable) > 1:
+            raise FatalError("; ".join(dict.fromkeys(unreachable.values())))
+        raise next(e for e in opened if isinstance(e, DualSyncError))
+    return OperatorContext(
+        pair=pair.name,
+        sides=sides,
+        clock=SystemClock(),
+        parallel=LoopParallel(),
+        who=" / ".join(names),
+        unreachable=unreachable,
+        notes=pair.notes,
+    )
 
 
 @functools.cache
@@ -50,8 +78,11 @@ def _session(stack: Stack) -> botocore.session.Session:
     session = botocore.session.Session(profile=stack.profile or None)
     try:
         session.get_scoped_config()
-    except ProfileNotFound as e:
-        raise FatalError(f"{e}: give --profile-{stack.side} NAME of a profile of your own in that account") from None
+    except ProfileNotFound:
+        raise FatalError(
+            f"side {stack.side}: profile {stack.profile!r} is not in your AWS config: give --profile-{stack.side}"
+            " NAME of a profile in its account, or make it with `aws configure sso`"
+        ) from None
     # Services' descriptions are read once for both sides.
     session.register_component("data_loader", _loader())
     return session
@@ -92,7 +123,20 @@ async def _open(stack: Stack) -> tuple[Side, str]:
         ),
         queue=SqsQueue(network.caller("sqs", endpoint), settings.queue_url, settings.dead_letter_queue_url),
         dead_letter_queue=SqsDeadLetterQueue(client, settings.dead_letter_queue_url, threads=threads),
-        store=S3Store(client, settings.local_bucket, settings.local_prefix, threads=threads),
+        store=S3Store(
+            client,
+            CopyingBucket(
+                s3,
+                settings.local_bucket,
+                settings.local_prefix,
+                path_style=path_style,
+                options=replace(options, tags=settings.include_tags),
+            ),
+            settings.local_bucket,
+            settings.local_prefix,
+            threads=threads,
+            carries_tags=settings.include_tags,
+        ),
         metrics=AwsSideMetrics(stack, client, threads),
         history=CloudWatchHistory(client, stack.fact("workerLogGroup"), threads=threads),
         lister=S3BucketLister(client, settings.local_bucket, settings.local_prefix, threads=threads),
@@ -102,23 +146,26 @@ async def _open(stack: Stack) -> tuple[Side, str]:
 
 
 async def _check(stack: Stack, client: Callable[[str], Any], threads: Threads) -> str:
-    """Whose credential it is. A wrong account must fail before anything is read or written there."""
+    """Return whose credential it is. A wrong account must fail before anything is read or written there."""
     using = f"profile {stack.profile!r}" if stack.profile else "the shell's credential"
+    other = f"give --profile-{stack.side} NAME of a profile in its account"
+
     try:
-        answer = await threads.ask("sts", f"caller identity for {stack.side}", client("sts").get_caller_identity)
-    except CredentialRejectedError as e:
-        raise FatalError(
-            f"{using} is not accepted for side {stack.side} ({e}): sign in again, or give --profile-{stack.side} NAME"
-        ) from None
+        answer = await threads.call(client("sts").get_caller_identity)
+    except (BotoCoreError, ClientError, HTTPClientError, OSError, EOFError) as e:
+        problem = sign_in_problem(e, stack.profile)
+        if problem:
+            raise FatalError(f"side {stack.side}: {using} {problem}; or {other}") from None
+        error = translate(e, "sts", f"caller identity for {stack.side}")
+        text = f"side {stack.side} cannot be reached with {using}: {error}; check the network, or {other}"
+        raise (UnavailableError if isinstance(error, RetryableError) else FatalError)(text) from None
     wanted = stack.fact("accountId")
     if wanted and answer["Account"] != wanted:
         raise FatalError(
-            f"side {stack.side} is in account {wanted}, but {using} is of account {answer['Account']}:"
-            f" give --profile-{stack.side} NAME"
+            f"side {stack.side} is in account {wanted}, but {using} is of account {answer['Account']}: {other}"
         )
     if answer["UserId"] in stack.settings.own_user_ids:
         raise FatalError(
-            f"{using} is the dedicated user of {stack.side}: what it writes counts as an echo; use a credential of"
-            " your own"
+            f"{using} is the dedicated user of {stack.side}: its writes count as echoes; {other} that is your own"
         )
     return str(answer["Arn"])

@@ -1,16 +1,21 @@
-"""The side's bucket as a user works with it: versions, and writing an object again."""
+"""A side's bucket as a user works with it: versions, and writing an object again."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from html import unescape
 from typing import Any
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
 from dualsync.runtime.aws.boto3_bridge import Threads, arguments
 from dualsync.runtime.aws.errors import error_of, refusal_of
-from dualsync.runtime.aws.s3 import metadata
-from dualsync.runtime.errors import PreconditionFailedError
+from dualsync.runtime.aws.s3 import multipart
+from dualsync.runtime.aws.s3.bucket import S3Bucket
+from dualsync.runtime.errors import PreconditionFailedError, UnavailableError
+from dualsync.runtime.model.objects import Attributes, Part, Precondition
 from dualsync.runtime.operations.context import DeletedObject, Version
 
 COPY_LIMIT = 5 << 30
@@ -19,14 +24,69 @@ PART_BYTES = 1 << 30
 VERSIONS_AT_ONCE = 1000
 """Versions and delete markers of one page of a listing (Amazon S3 API Reference, ListObjectVersions: at most)."""
 
-_HEADERS = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage")
+
+class CopyingBucket(S3Bucket):
+    """An S3 bucket that copies within itself: all that the product carries is kept, the stamp is not.
+
+    boto3 reads no object with more than 95 entries of user metadata (http.client takes 100 headers), and gives an
+    unreadable `Expires` header another form. The product's own client does neither.
+    """
+
+    async def copy(
+        self, source: str, version_id: str, etag: str, target: str, attributes: Attributes, condition: Precondition
+    ) -> str:
+        """Copy `source` if it has `etag`, with these attributes and its own tags; return the new ETag."""
+        headers = self._given(attributes, None) | self._origin(source, version_id, etag)
+        headers |= {"x-amz-metadata-directive": "REPLACE", "x-amz-tagging-directive": "COPY"}
+        answer = await self._write("CopyObject", "PUT", target, "", headers, condition=condition)
+        return _etag(answer.body)
+
+    async def copy_part(
+        self, source: str, version_id: str, etag: str, target: str, upload_id: str, number: int, start: int, end: int
+    ) -> Part:
+        """Copy bytes `start` to `end` (exclusive) of `source` as a part, if it has `etag`."""
+        headers = self._origin(source, version_id, etag) | {"x-amz-copy-source-range": f"bytes={start}-{end - 1}"}
+        query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
+        answer = await self._write("UploadPartCopy", "PUT", target, query, headers)
+        return Part(number, _etag(answer.body), end - start)
+
+    def _origin(self, source: str, version_id: str, etag: str) -> dict[str, str]:
+        version = f"?versionId={quote(version_id, safe='')}" if version_id else ""
+        return {
+            "x-amz-copy-source": f"/{self._bucket}/{quote(self._prefix + source, safe='/-._~')}{version}",
+            "x-amz-copy-source-if-match": f'"{etag}"',
+        }
+
+
+def _etag(body: bytes | bytearray | None) -> str:
+    found = unescape(multipart.text(body or b"", "ETag")).strip('"')
+    if not found:
+        raise UnavailableError("s3: a copy was answered without an ETag")
+    return found
+
+
+def _ranges(size: int) -> list[tuple[int, int, int]]:
+    """Return the parts of a copy: number, first byte, end."""
+    starts = range(0, size, PART_BYTES)
+    return [(number, start, min(start + PART_BYTES, size)) for number, start in enumerate(starts, 1)]
 
 
 class S3Store:
-    """`dualsync.runtime.operations.context.Store` over boto3."""
+    """`dualsync.runtime.operations.context.Store`: versions over boto3, writes over the product's own client."""
 
-    def __init__(self, client: Callable[[str], Any], bucket: str, prefix: str, *, threads: Threads) -> None:
+    def __init__(
+        self,
+        client: Callable[[str], Any],
+        objects: CopyingBucket,
+        bucket: str,
+        prefix: str,
+        *,
+        threads: Threads,
+        carries_tags: bool = False,
+    ) -> None:
         self._client = client
+        self._objects = objects
+        self._carries_tags = carries_tags
         self._bucket = bucket
         self._prefix = prefix
         self._threads = threads
@@ -74,7 +134,7 @@ class S3Store:
             }
 
     def _covered(self, items: list[Any], since: float, until: float) -> DeletedObject | None:
-        """What a delete marker of that time covers, of all versions of one key."""
+        """Return what a delete marker of that time covers, of all versions of one key."""
         marker = next((item for item in items if "ETag" not in item and item.get("IsLatest")), None)
         versions = [item for item in items if "ETag" in item]
         if marker is None or not versions or not since <= marker["LastModified"].timestamp() < until:
@@ -90,70 +150,28 @@ class S3Store:
         )
 
     async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
-        version = arguments(VersionId=version_id)
-        seen = await self._ask("head_object", source, Key=self._prefix + source, **version)
-        if str(seen["ETag"]).strip('"') != etag:
+        found = await self._objects.head(source, version_id)
+        if found is None or found.etag != etag:
             raise PreconditionFailedError(f"{source!r} is another version by now")
-        users, _ = metadata.incoming(seen.get("Metadata", {}))
-        given = arguments(
-            Metadata=metadata.outgoing(users, None),
-            StorageClass=seen.get("StorageClass", ""),
-            WebsiteRedirectLocation=seen.get("WebsiteRedirectLocation", ""),
-            **{name: seen.get(name, "") for name in _HEADERS},
-        )
-        origin = {"Bucket": self._bucket, "Key": self._prefix + source, **version}
-        condition = {"IfMatch": f'"{over}"'} if over else {"IfNoneMatch": "*"}
-        if seen["ContentLength"] > COPY_LIMIT:
-            return await self._in_parts(origin, etag, seen["ContentLength"], target, given, condition)
-        answer = await self._ask(
-            "copy_object",
-            target,
-            Key=self._prefix + target,
-            CopySource=origin,
-            CopySourceIfMatch=etag,
-            MetadataDirective="REPLACE",
-            **given,
-            **condition,
-        )
-        return str(answer["CopyObjectResult"]["ETag"]).strip('"')
-
-    async def _in_parts(
-        self,
-        origin: dict[str, str],
-        etag: str,
-        size: int,
-        target: str,
-        given: dict[str, Any],
-        condition: dict[str, str],
-    ) -> str:
-        key = self._prefix + target
-        upload = (await self._ask("create_multipart_upload", target, Key=key, **given))["UploadId"]
-        try:
-            parts = []
-            for number, start in enumerate(range(0, size, PART_BYTES), 1):
-                answer = await self._ask(
-                    "upload_part_copy",
-                    target,
-                    Key=key,
-                    UploadId=upload,
-                    PartNumber=number,
-                    CopySource=origin,
-                    CopySourceIfMatch=etag,
-                    CopySourceRange=f"bytes={start}-{min(start + PART_BYTES, size) - 1}",
-                )
-                parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
+        condition = Precondition(over or None)
+        if found.size <= COPY_LIMIT:
+            return await self._objects.copy(source, version_id, etag, target, found.attributes, condition)
+        attributes = found.attributes
+        if self._carries_tags:
             answer = await self._ask(
-                "complete_multipart_upload",
-                target,
-                Key=key,
-                UploadId=upload,
-                MultipartUpload={"Parts": parts},
-                **condition,
+                "get_object_tagging", source, Key=self._prefix + source, **arguments(VersionId=version_id)
             )
+            attributes = replace(attributes, tags=tuple((tag["Key"], tag["Value"]) for tag in answer["TagSet"]))
+        upload = (await self._objects.create_upload(target, attributes, None)).id
+        try:
+            parts = [
+                await self._objects.copy_part(source, version_id, etag, target, upload, number, start, end)
+                for number, start, end in _ranges(found.size)
+            ]
+            return (await self._objects.complete_upload(target, upload, parts, condition)).etag
         except BaseException:
-            await self._ask("abort_multipart_upload", target, Key=key, UploadId=upload)
+            await self._objects.abort_upload(target, upload)
             raise
-        return str(answer["ETag"]).strip('"')
 
     async def _ask(self, method: str, key: str, **given: Any) -> Any:
         target = f"{self._bucket}/{self._prefix}{key}"

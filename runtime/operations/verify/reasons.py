@@ -16,11 +16,13 @@ from dualsync.runtime.settings import Events, OnLifecycleExpiry, SideName
 
 
 class Cause(StrEnum):
-    """The likely cause; the first two are no fault."""
+    """The likely cause of a difference. The first two are no fault."""
 
     UNDER_WAY = "changed lately: probably on its way"
     WANTED = "so by the pair's settings"
     PAUSED = "the direction is paused"
+    HELD = "deleted on one side, and held for your decision"
+    """The finder holds its deletions."""
     DELETED = "deleted on one side, and the deletion has not travelled"
     CHANGED = "changed on one side since both agreed, and not carried yet"
     CHANGED_BOTH = "changed on both sides since they agreed"
@@ -31,20 +33,28 @@ class Cause(StrEnum):
 
     @property
     def is_fault(self) -> bool:
-        """Does it count as wrong? What is under way or wanted does not."""
+        """Whether it counts as wrong. What is under way or wanted does not."""
         return self not in (Cause.UNDER_WAY, Cause.WANTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What is so for all keys."""
+    """What is the same for all keys."""
 
     now: float
+    """When the comparison started, seconds since the epoch."""
     grace: float
+    """Younger differences count as on their way, in seconds."""
     events: Events = Events.CREATE_AND_DELETE
+    """Which changes travel."""
     on_expiry: OnLifecycleExpiry = OnLifecycleExpiry.IGNORE
+    """What an expiry means for the other side."""
     paused: frozenset[SideName] = frozenset()
+    """Sides whose direction is paused."""
+    held: frozenset[SideName] = frozenset()
+    """Sides whose finder holds deletions."""
     include_metadata: bool = True
+    """Whether user metadata travels."""
 
 
 def reason(difference: Difference, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances) -> Cause:
@@ -73,7 +83,10 @@ def _alone(
         return Cause.WANTED
     deleted = (_is(item, here, local=True), _is(item, gone, local=False))
     if any(deleted):
-        return Cause.WANTED if at.events is Events.CREATE else _or_paused(Cause.DELETED, there.peer, at)
+        if at.events is Events.CREATE:
+            return Cause.WANTED
+        # The hold goes first: to resume the direction would not end it.
+        return Cause.HELD if at.held else _or_paused(Cause.DELETED, there.peer, at)
     if item.storage_class in ARCHIVES:
         return Cause.ARCHIVED
     if here is not None and here.synced is not None:

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 
+from dualsync.runtime.operations.key_text.plain_text import shown_key
 from dualsync.runtime.operations.verify.report import AGES, SIZES, Report
 from dualsync.runtime.operations.verify.svg import bars, line
 
 SHOWN = 500
-"""So many differences are in the page's table."""
+"""Differences in the page's table."""
 
 
 def date(seconds: float) -> str:
@@ -20,13 +21,21 @@ def date(seconds: float) -> str:
 
 
 def text(report: Report, shown: int = 50) -> str:
-    """For a terminal, a mail, a ticket."""
+    """Return the report for a terminal, a mail or a ticket: the differences, the counts, and the verdict last."""
     seen = report.seen
-    lines = [
-        f"{report.verdict}",
-        "",
+    lines = []
+    if report.named:
+        lines.append("differences")
+        for explained in report.named[:shown]:
+            detail = f" ({explained.difference.detail})" if explained.difference.detail else ""
+            lines.append(f"  {shown_key(explained.difference.pair.key)}")
+            lines.append(f"      {explained.difference.kind}{detail}: {explained.cause}")
+        if report.differences > shown:
+            lines.append(f"  … and {report.differences - min(shown, len(report.named)):,} more")
+        lines.append("")
+    lines += [
         f"pair      {report.pair}: {report.buckets[0]} and {report.buckets[1]}"
-        + (f", prefix {report.prefix!r}" if report.prefix else ""),
+        + (f", prefix {shown_key(report.prefix)}" if report.prefix else ""),
         f"compared  {date(report.started)} to {date(report.finished)}, {_looked(report)}",
         f"cn        {seen.cn:,} keys, {_size(seen.cn_bytes)}",
         f"global    {seen.global_:,} keys, {_size(seen.global_bytes)}",
@@ -35,14 +44,8 @@ def text(report: Report, shown: int = 50) -> str:
     for title, counts in (("how they differ", report.kinds), ("why, probably", report.causes)):
         if counts:
             lines += ["", title, *(f"  {count:>9,}  {name}" for name, count in counts.most_common())]
-    if report.named:
-        lines += ["", "differences"]
-        for explained in report.named[:shown]:
-            detail = f" ({explained.difference.detail})" if explained.difference.detail else ""
-            lines.append(f"  {_plain(explained.difference.pair.key)}")
-            lines.append(f"      {explained.difference.kind}{detail}: {explained.cause}")
-        if report.differences > shown:
-            lines.append(f"  … and {report.differences - min(shown, len(report.named)):,} more")
+    # The verdict goes last, where a terminal still shows it.
+    lines += ["", report.verdict, *(f"next: {step}" for step in report.next_steps)]
     return "\n".join(lines) + "\n"
 
 
@@ -53,7 +56,7 @@ def html(report: Report) -> str:
     facts = [
         ("Pair", report.pair),
         ("Buckets", f"{report.buckets[0]} (cn) and {report.buckets[1]} (global)"),
-        ("Prefix", report.prefix or "none"),
+        ("Prefix", shown_key(report.prefix) or "none"),
         ("Compared", f"{date(report.started)} to {date(report.finished)}"),
         ("Looked at", _looked(report)),
         ("Keys", f"{seen.cn:,} at cn, {seen.global_:,} at global, {seen.equal:,} equal"),
@@ -92,7 +95,7 @@ def _table(report: Report) -> Iterable[str]:
     for explained in report.named[:SHOWN]:
         d = explained.difference
         cells = [
-            f"<code>{escape(_plain(d.pair.key))}</code>",
+            f"<code>{escape(shown_key(d.pair.key))}</code>",
             escape(f"{d.kind}{f' ({d.detail})' if d.detail else ''}"),
             escape(str(explained.cause)),
             *(
@@ -116,10 +119,6 @@ def _looked(report: Report) -> str:
 
 def _ordered(counts: Counter[str], classes: Iterable[tuple[float, str]]) -> list[tuple[str, int]]:
     return [(name, counts[name]) for _, name in classes] if counts else []
-
-
-def _plain(key: str) -> str:
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in key)
 
 
 def _size(count: float) -> str:

@@ -11,9 +11,21 @@ from dualsync.runtime.operations.verify.compare import Depth, Difference, Seen
 from dualsync.runtime.operations.verify.reasons import Cause
 
 KEPT = 1000
-"""So many differences are named in the report; all are counted, and written to the list if one is asked for."""
+"""Differences that are named in the report. All are counted, and written to the list if there is one."""
 PREFIXES = 1000
-"""So many first folders are counted apart."""
+"""First folders that are counted apart."""
+NEXT: dict[str, str] = {
+    str(Cause.HELD): "`dualsync deletions list`, then `dualsync deletions approve` or `dualsync deletions reject`",
+    str(Cause.PAUSED): "`dualsync resume`",
+    str(Cause.DELETED): "`dualsync status`; `dualsync explain KEY`",
+    str(Cause.CHANGED): "`dualsync status`; `dualsync drain` waits for what is on its way",
+    str(Cause.CHANGED_BOTH): "`dualsync status`; `dualsync drain` waits for what is on its way",
+    str(Cause.MISSED): "`dualsync dlq list`; `dualsync reconcile` queues what no event has announced",
+    str(Cause.DISAGREED): "`dualsync reconcile`",
+    str(Cause.ARCHIVED): "restore the objects in S3: they are copied after that",
+    str(Cause.SIMILAR): "`dualsync verify --content all` reads the content",
+}
+"""The next command per cause."""
 AGES = (
     (300, "up to 5 min"),
     (3600, "up to 1 h"),
@@ -120,6 +132,12 @@ class Report:
         return f"{differ}; besides, {rest}."
 
     @property
+    def next_steps(self) -> list[str]:
+        """The commands for what was found, the most frequent cause first."""
+        steps = [NEXT[cause] for cause, _ in self.causes.most_common() if cause in NEXT]
+        return list(dict.fromkeys(steps))
+
+    @property
     def data(self) -> dict[str, Any]:
         """For programs."""
         seen, depth = self.seen, self.depth
@@ -146,5 +164,6 @@ class Report:
             "folders": dict(self.folders.most_common(50)),
             "ages": dict(self.ages),
             "sizes": dict(self.sizes),
+            "next_steps": self.next_steps,
             "named": [explained.data for explained in self.named],
         }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dualsync.runtime.operations.context import OperatorContext, Side
+from dualsync.runtime.operations.deletions import held
 from dualsync.runtime.operations.verify.compare import Comparison, Depth, Difference, Seen
 from dualsync.runtime.operations.verify.reasons import Circumstances, reason
 from dualsync.runtime.operations.verify.report import ExplainedDifference, Report
@@ -25,7 +26,7 @@ async def verify(
     on_progress: Callable[[Seen], None],
     each: Callable[[dict[str, Any]], None] | None = None,
 ) -> Report:
-    """Compare all keys that start with `prefix`. What was written less than `grace` seconds ago counts as on its way.
+    """Compare all keys that start with `prefix`. Changes younger than `grace` seconds count as on their way.
 
     `each` gets every difference as data, also those that the report does not name.
     """
@@ -43,6 +44,7 @@ async def verify(
         events=cn.settings.events,
         on_expiry=cn.settings.on_lifecycle_expiry,
         paused=frozenset([side.name for side in (cn, global_) if (await read_orders(side.ledger)).paused]),
+        held=frozenset([hold.side.name for hold in await held(context) if hold.approval is None]),
         include_metadata=cn.settings.include_metadata and global_.settings.include_metadata,
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from dualsync.runtime.operations.key_text.plain_text import shown_key
+
 WIDTH = 820
 ROW, LABEL, BAR = 26, 420, 320
 HEIGHT, LEFT, BOTTOM = 220, 70, 34
@@ -20,7 +22,7 @@ def bars(title: str, rows: Sequence[tuple[str, int]]) -> str:
     for number, (name, count) in enumerate(rows):
         y = number * ROW + 4
         width = max(2, round(BAR * count / most)) if count else 0
-        parts.append(f'<text x="{LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(_short(name))}</text>')
+        parts.append(f'<text x="{LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(_short(shown_key(name)))}</text>')
         parts.append(f'<rect x="{LABEL}" y="{y + 2}" width="{width}" height="18" rx="2" class="bar"/>')
         parts.append(f'<text x="{LABEL + width + 6}" y="{y + 15}">{count:,}</text>')
     return "".join([*parts, "</svg>"])

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from dualsync.runtime.__main__ import main
 from dualsync.runtime.commands.app import app
-from dualsync.runtime.commands.formatting import duration, moment, number, rate, size, some
+from dualsync.runtime.commands.output.formatting import duration, moment, number, rate, size, some
 from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.operations.context import OperatorContext

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.model.origin_version import OriginVersion
-from dualsync.runtime.operations.conflicts import identity
+from dualsync.runtime.operations.conflicts import parse_identity
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.sync.conflict_copy import conflict_name
 from tests.support.fakes.store import Versioning
@@ -49,8 +49,8 @@ def test_one_is_listed_once() -> None:
     assert operator.call("conflicts", "list").code == 3
     found = only(operator)
     assert found["key"] == "k"
-    assert identity(found["winner"]).origin is GLOBAL  # type: ignore[union-attr]
-    assert identity(found["loser"]).origin is CN  # type: ignore[union-attr]
+    assert parse_identity(found["winner"]).origin is GLOBAL  # type: ignore[union-attr]
+    assert parse_identity(found["loser"]).origin is CN  # type: ignore[union-attr]
     assert found["id"] in operator.call("conflicts", "list").out
 
 
@@ -77,7 +77,7 @@ def test_a_lost_loser_can_not_be_had() -> None:
     assert "the loser is gone" in operator.call("conflicts", "show", "k").out
     answer = operator.call("conflicts", "undo", "k", "--yes")
     assert answer.code == 1
-    assert "keepLoser=false" in answer.err
+    assert "keepLoser was off" in answer.err
     assert operator.content(CN, "k") == b"global's"
 
 
@@ -114,8 +114,8 @@ def test_an_unknown_one(id: str) -> None:
 
 def test_names() -> None:
     version = OriginVersion(CN, 5, "e-2")
-    assert identity(str(version)) == version
-    assert identity("nobody") is None
+    assert parse_identity(str(version)) == version
+    assert parse_identity("nobody") is None
     assert conflict_name("k", version)
 
 

@@ -69,7 +69,7 @@ def test_approved_ones_go_at_the_next_run() -> None:
     run_finders(operator)
     assert operator.call("deletions", "approve").code == 2
     answer = operator.call("deletions", "approve", "--now", "--yes", "--json")
-    assert answer.data == {"approved": 35}
+    assert answer.data["approved"] == 35
     operator.settle()
     assert sum(operator.content(GLOBAL, f"k{n:02}") is not None for n in range(MANY)) == 5
     assert not any(kind in (HELD_DELETION, DELETION_APPROVAL) for kind, _ in _records(operator))
@@ -90,7 +90,7 @@ def test_rejected_ones_come_back(versioning: Versioning) -> None:
     run_finders(operator)
     answer = operator.call("deletions", "reject", "--yes", "--json")
     assert answer.code == 0
-    assert answer.data == {"kept": 35, "changed": 0}
+    assert answer.data == {"kept": 35, "changed": 0, "failed": {}}
     operator.settle()
     assert both(operator) == MANY
     assert operator.call("deletions", "list").code == 0
@@ -162,7 +162,7 @@ def test_what_is_gone_on_both_sides_comes_back_from_its_versions() -> None:
     operator = gone()
     answer = operator.call("deletions", "restore", "--since", "2026-09-01T00:00", "--yes", "--json")
     assert answer.code == 0, answer.err
-    assert answer.data == {"restored": 35, "changed": 0}
+    assert answer.data == {"restored": 35, "changed": 0, "failed": {}}
     operator.settle()
     assert both(operator) == MANY
     operator.time.now += 3600
@@ -171,7 +171,9 @@ def test_what_is_gone_on_both_sides_comes_back_from_its_versions() -> None:
     again = operator.call("deletions", "restore", "--since", "2026-09-01T00:00", "--yes", "--json")
     assert again.data == {"restored": 0, "changed": 0}
     acts = operator.call("audit", "--json").data["acts"]
-    assert ("deletions restore", {"restored": 35, "changed": 0}) in [(a["command"], a["result"]) for a in acts]
+    assert ("deletions restore", {"restored": 35, "changed": 0, "failed": 0}) in [
+        (a["command"], a["result"]) for a in acts
+    ]
 
 
 def test_only_a_prefix_and_only_a_time_come_back() -> None:
@@ -199,10 +201,10 @@ def test_without_versions_nothing_can_be_brought_back() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--since", "yesterday"), "--since 'yesterday': give a time as"),
-        (("--since", "2026-13-01"), "give a time as"),
+        (("--since", "yesterday"), "--since 'yesterday': use a time such as"),
+        (("--since", "2026-13-01"), "use a time such as"),
         (("--since", "1h", "--until", "2h"), "is not before"),
-        (("--since", "99999999999d"), "give a time as"),
+        (("--since", "99999999999d"), "use a time such as"),
     ],
 )
 def test_a_time_that_is_none_is_refused(arguments: tuple[str, ...], words: str) -> None:

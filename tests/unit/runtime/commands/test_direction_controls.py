@@ -92,7 +92,7 @@ def test_a_paused_direction_is_named_when_its_queue_does_not_empty() -> None:
     answer = operator.call("drain", "--timeout", "1")
     assert answer.code == 3
     assert "cn->global is paused: `dualsync resume cn`" in answer.out
-    assert "cn paused: nothing goes on there" in answer.err
+    assert "cn paused: nothing travels there" in answer.err
 
 
 def test_drain_waits_for_an_empty_queue() -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from dualsync.runtime.log import State
+from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.records import HELD_DELETION, Record
 from dualsync.runtime.service.operator_controls import Orders
 from dualsync.runtime.settings import SideName
@@ -140,7 +142,7 @@ def test_a_held_deletion(operator: Operator) -> None:
     record = Record(HELD_DELETION, "held", 1, data={"count": 1})
     asyncio.run(operator.cn.ledger.record(record))
     asyncio.run(operator.global_.ledger.record(record))
-    assert "holds its deletions for a person" in verdict(operator)
+    assert "holds its deletions until an operator decides" in verdict(operator)
 
 
 def test_the_last_decisions(operator: Operator) -> None:
@@ -184,3 +186,91 @@ async def _begin(operator: Operator, key: str) -> None:
     )
     await operator.cn.ledger.record(upload_record_codec.encode(plan))
     await operator.cn.ledger.record(upload_record_codec.encode(replace(plan, key="other", target_key="other")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "in/a b.txt",
+        "/in/a b.txt",
+        "s3://bucket-cn/in/a b.txt",
+        "s3://bucket-global/in/a b.txt",
+        "in/a%20b.txt",
+        "a b.txt",
+    ],
+)
+def test_a_key_as_it_is_pasted(text: str) -> None:
+    operator = Operator(local_prefix="in/", remote_prefix="in/")
+    asyncio.run(operator.heartbeat())
+    operator.put(CN, "in/a b.txt")
+    answer = operator.call("explain", text, "--json")
+    assert answer.data["key"] == "a b.txt"
+    assert answer.data["sides"]["cn"]["object"] is not None
+
+
+def test_a_key_that_begins_with_the_prefix_as_such_goes_first() -> None:
+    operator = Operator(local_prefix="in/", remote_prefix="in/")
+    operator.put(CN, "in/in/k")
+    assert operator.call("explain", "in/k", "--json").data["key"] == "in/k"
+
+
+def test_an_object_outside_of_the_prefix_is_not_denied() -> None:
+    operator = Operator(local_prefix="in/", remote_prefix="in/")
+    operator.put(CN, "other/k")
+    for text in ("other/k", "/other/k", "s3://bucket-cn/other/k"):
+        answer = operator.call("explain", text, "--json")
+        assert answer.code == 3
+        assert "'in/'" in answer.data["verdict"]
+        assert "outside the synchronised prefix" in answer.data["verdict"]
+        assert "it is at cn" in answer.data["verdict"]
+
+
+def test_a_uri_of_another_bucket_is_refused(operator: Operator) -> None:
+    answer = operator.call("explain", "s3://elsewhere/k")
+    assert answer.code == 2
+    assert "bucket 'elsewhere' is not of this pair; give a key of bucket-cn or bucket-global" in answer.err
+
+
+def test_an_upload_of_a_user_that_is_not_complete(operator: Operator) -> None:
+    async def begin() -> None:
+        await operator.cn.bucket.create_upload("k", Attributes(), None)
+
+    asyncio.run(begin())
+    operator.time.now += 130
+    text = verdict(operator)
+    assert "an upload of it was begun at cn 2 min ago" in text
+    assert "not complete" in text
+
+
+def test_the_hold_is_named_before_the_pause(operator: Operator) -> None:
+    operator.put(CN, "k")
+    operator.settle()
+    operator.delete(CN, "k")
+    forget_events(operator)
+    asyncio.run(operator.cn.ledger.record(Record(HELD_DELETION, "held", 1, data={"count": 1})))
+    asyncio.run(operator.cn.ledger.record(Orders(paused=True, by="ann").record(1)))
+    assert "holds its deletions until an operator decides" in verdict(operator)
+
+
+def test_an_open_circuit_is_named(operator: Operator) -> None:
+    operator.put(CN, "k")
+    operator.vitals[CN].line("ERROR", "state", state=State.CIRCUIT_OPEN, reason="s3: no answer")
+    text = verdict(operator)
+    assert "services do not answer (s3: no answer)" in text
+
+
+def test_a_ledger_entry_that_cannot_be_read(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator.put(CN, "k")
+    operator.settle()
+
+    async def unreadable(key: str) -> None:
+        raise ValueError("ledger entry: field 'v' is 99, not a known version")
+
+    monkeypatch.setattr(operator.cn.ledger, "get", unreadable)
+    answer = operator.call("explain", "k", "--json")
+    assert (
+        "entry in cn's ledger (table ledger-cn) can't be read: ledger entry: field 'v' is 99" in answer.data["verdict"]
+    )
+    assert answer.data["sides"]["cn"]["object"] is not None
+    assert answer.data["sides"]["cn"]["ledger_problem"]
+    assert answer.data["sides"]["global"]["ledger"] is not None

@@ -130,7 +130,11 @@ def test_many_deletions_that_have_travelled_are_told_with_the_way_back(operator:
     (problem,) = operator.call("status", "--json").data["problems"]
     assert (problem["weight"], problem["direction"]) == ("note", "cn->global")
     assert problem["what"] == "1001 objects were deleted within the last minute"
-    for command in ("`dualsync pause cn --wait`", "`dualsync deletions reject`", "`dualsync deletions restore`"):
+    for command in (
+        "`dualsync pause cn --wait`",
+        "`dualsync deletions reject`",
+        "`dualsync deletions restore --since 1h`",
+    ):
         assert command in problem["remedy"]
 
 
@@ -196,8 +200,8 @@ def test_what_is_denied_names_key_and_call(operator: Operator, seconds: float, w
     ("reason", "remedy"),
     [
         ("the peer's secret promises user A, but its key belongs to B", "`pulumi up` of global"),
-        ("bucket b is not account 222222222222's", "mend bucket, accountId, region or prefix"),
-        ("ledger t is about local prefix 'in/', the settings say ''", "mend bucket, accountId, region or prefix"),
+        ("bucket b is not account 222222222222's", "correct bucket, accountId, region or prefix"),
+        ("ledger t is about local prefix 'in/', the settings say ''", "correct bucket, accountId, region or prefix"),
     ],
 )
 def test_a_wrong_key_and_a_wrong_bucket_have_their_own_remedies(operator: Operator, reason: str, remedy: str) -> None:

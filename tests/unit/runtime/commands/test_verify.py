@@ -62,7 +62,7 @@ def test_the_same() -> None:
     operator = synced()
     answer = operator.call("verify")
     assert answer.code == 0
-    assert answer.out.startswith("Both sides are the same.\n")
+    assert answer.out.endswith("Both sides are the same.\n")
     data = verify(operator)
     assert data["keys"] == {"cn": 20, "global": 20, "equal": 20, "looked_at_closely": 0}
     assert data["bytes"]["read"] == 0

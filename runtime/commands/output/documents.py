@@ -7,6 +7,7 @@ from typing import Any
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
+from dualsync.runtime.operations.context import Version
 
 
 def object_document(seen: ObjectHead) -> dict[str, Any]:
@@ -40,6 +41,18 @@ def object_document(seen: ObjectHead) -> dict[str, Any]:
         "version_id": seen.version_id,
         "archived": seen.archived,
         "opaque": seen.opaque,
+    }
+
+
+def version_document(version: Version) -> dict[str, Any]:
+    """Return one version of an object."""
+    return {
+        "version_id": version.version_id,
+        "modified": version.modified,
+        "etag": version.etag,
+        "size": version.size,
+        "latest": version.latest,
+        "marker": version.marker,
     }
 
 

@@ -1,0 +1,1 @@
+"""How results are shown: numbers and times, progress, the status screen, and the documents of `--json`."""

@@ -1,0 +1,1 @@
+"""Keys as operators paste them, and as terminals, pages and documents show them."""

@@ -1,0 +1,58 @@
+"""The peer's secret, as stacks write it and as operators paste it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dualsync.runtime.aws.secrets_manager import parse
+from dualsync.runtime.errors import CredentialRejectedError
+
+GOOD = {"access_key_id": "AKIA1", "secret_access_key": "hush/hush+hush", "user_id": "AIDA1"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(GOOD),
+        "\ufeff" + json.dumps(GOOD),
+        "  \r\n" + json.dumps(GOOD, indent=2) + "\r\n",
+        json.dumps(
+            {**GOOD, "access_key_id": "AKIA1\n", "secret_access_key": " hush/hush+hush\r\n", "user_id": "AIDA1 "}
+        ),
+        '{"access_key_id": "AKIA1\n", "secret_access_key": "hush/hush+hush", "user_id": "AIDA1"}',
+        json.dumps({**GOOD, "note": 7}),
+    ],
+)
+def test_what_pasting_adds_is_removed(text: str) -> None:
+    found = parse("name", text)
+    assert (found.access_key_id, found.secret_access_key, found.user_id) == ("AKIA1", "hush/hush+hush", "AIDA1")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "it is empty"),
+        ("{'access_key_id': 'AKIA1'}", "it is not JSON near line 1, column 2"),
+        ("[]", "it is JSON, but not an object"),
+        (json.dumps({"access_key_id": "AKIA1"}), "secret_access_key is missing or no text"),
+        (
+            json.dumps({"AccessKeyId": "AKIA1", "SecretAccessKey": "hush"}),
+            "access_key_id and secret_access_key are missing or no text; it has 'AccessKeyId', 'SecretAccessKey'",
+        ),
+        (json.dumps({**GOOD, "secret_access_key": 7}), "secret_access_key is missing or no text"),
+        (json.dumps({**GOOD, "secret_access_key": "hush hush"}), "secret_access_key holds a blank, a line break"),
+        (json.dumps({**GOOD, "access_key_id": "AK\nIA"}), "access_key_id holds a blank, a line break"),
+        (json.dumps({**GOOD, "user_id": "AIDA\u200b1"}), "user_id holds a blank, a line break"),
+    ],
+)
+def test_what_is_wrong_is_named_and_never_shown(text: str, words: str) -> None:
+    with pytest.raises(CredentialRejectedError) as caught:
+        parse("dth/peer", text)
+    message = str(caught.value)
+    assert message.startswith("secret dth/peer is not a JSON object with access_key_id and secret_access_key: ")
+    assert words in message
+    assert "`pulumi up --refresh`" in message
+    assert "hush" not in message
+    assert "\n" not in message

@@ -1,0 +1,154 @@
+"""Options of every command stand anywhere; the environment's variables; versions; words are checked first."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dualsync.runtime.commands.app import app, global_options_first
+from dualsync.runtime.commands.session import Session
+from dualsync.runtime.errors import FatalError
+from dualsync.runtime.model.records import FINDER_RUN, WORKER, Record
+from dualsync.runtime.operations.context import OperatorContext
+from dualsync.runtime.operations.stacks import NoPair, Where, find
+from dualsync.runtime.settings import VERSION, Settings, SideName
+from tests.support.operator_harness import Operator, settings
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def where(*arguments: str, **environment: str) -> tuple[Where, str]:
+    """Return how a call finds the pair, and what it prints on stderr."""
+    seen: list[Where] = []
+
+    async def open_context(given: Where) -> OperatorContext:
+        seen.append(given)
+        return Operator().context()
+
+    result = CliRunner().invoke(app, list(arguments), obj=Session(open_context=open_context), env=environment)
+    assert seen, result.stderr
+    return seen[0], result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--pair", "p.json", "--profile-cn", "ann", "status"),
+        ("status", "--pair", "p.json", "--profile-cn", "ann"),
+        ("status", "--profile-cn=ann", "--pair=p.json"),
+        ("dlq", "list", "--pair", "p.json", "cn", "--profile-cn", "ann"),
+    ],
+)
+def test_global_options_stand_before_or_after_the_command(arguments: tuple[str, ...]) -> None:
+    found, _ = where(*arguments)
+    assert found.file == Path("p.json")
+    assert found.profiles == {CN: "ann"}
+
+
+def test_what_follows_two_dashes_is_no_option() -> None:
+    assert global_options_first(["explain", "--", "--pair", "x"]) == ["explain", "--", "--pair", "x"]
+    assert global_options_first(["status", "--pair"]) == ["--pair", "status"]
+
+
+def test_variables_of_the_environment() -> None:
+    found, err = where("status", DUALSYNC_PAIR="p.json", DUALSYNC_PROFILE_GLOBAL="bob", DUALSYNC_STACK_CN="prod-cn")
+    assert (found.file, found.profiles, found.stack_names) == (Path("p.json"), {GLOBAL: "bob"}, {CN: "prod-cn"})
+    assert "deprecated" not in err
+
+
+def test_variables_of_version_0_1_are_read_with_a_note() -> None:
+    found, err = where("status", DUALSYNCCTL_PAIR="p.json")
+    assert found.file == Path("p.json")
+    assert "note: DUALSYNCCTL_PAIR is deprecated: set DUALSYNC_PAIR instead" in err
+
+
+def test_a_workers_variable_is_no_file() -> None:
+    """On a worker, DUALSYNC_PAIR is the pair's name."""
+    assert where("status", DUALSYNC_PAIR="dth-dual", DUALSYNC_SIDE="cn")[0].file is None
+
+
+def test_the_operators_variables_are_no_unknown_settings() -> None:
+    environment = settings(CN).to_environment() | {"DUALSYNC_PROFILE_CN": "ann", "DUALSYNC_PROJECT": "."}
+    assert Settings.from_environment(environment) == settings(CN)
+
+
+def test_the_version_needs_no_pair() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"dualsync {VERSION}\n")
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
+
+
+def test_versions_that_differ_are_shown() -> None:
+    operator = Operator()
+    asyncio.run(operator.heartbeat())
+    assert operator.call("version").code == 0
+    now = int(operator.time.now)
+    for record in (
+        Record(WORKER, "new", now, data={"state": "RUNNING", "version": "9.9.9"}),
+        Record(WORKER, "gone", now - 9999, data={"state": "RUNNING", "version": "7.7.7"}),
+        Record(FINDER_RUN, "last", now, data={"version": "8.8.8"}),
+    ):
+        asyncio.run(operator.cn.ledger.record(record))
+    answer = operator.call("version", "--json")
+    assert answer.code == 3
+    assert answer.data["sides"]["cn"] == {"workers": {VERSION: 1, "9.9.9": 1}, "finder": "8.8.8"}
+    assert "The versions differ" in operator.call("version").out
+
+
+def pair_file(folder: Path, **more: str) -> Path:
+    document = {side: {"environment": settings(side).to_environment() | more} for side in SideName}
+    file = folder / "pair.json"
+    file.write_text(json.dumps(document))
+    return file
+
+
+def test_a_newer_pair_file_is_read_with_a_note(tmp_path: Path) -> None:
+    pair = find(Where(file=pair_file(tmp_path, DUALSYNC_NEW_THING="7")))
+    assert pair.stacks[CN].settings == settings(CN)
+    assert len(pair.notes) == 2
+    assert "cn was deployed by a newer version: DUALSYNC_NEW_THING not known here and ignored" in pair.notes[0]
+
+
+def test_a_broken_pair_file_names_file_and_side(tmp_path: Path) -> None:
+    file = pair_file(tmp_path, DUALSYNC_QUEUE_URL="")
+    with pytest.raises(NoPair, match=r"pair.json: cn: DUALSYNC_QUEUE_URL is empty"):
+        find(Where(file=file))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("pause",),
+        ("limit", "--bytes", "1M"),
+        ("drain", "--then-pause"),
+        ("dlq", "redrive", "--all"),
+        ("dlq", "drop", "--all"),
+        ("reconcile",),
+        ("deletions", "approve"),
+    ],
+)
+def test_a_word_that_is_none_is_refused_before_any_question(words: tuple[str, ...]) -> None:
+    answer = Operator().call(*words, "mars")
+    assert answer.code == 2
+    assert "direction 'mars': use cn" in answer.err
+    assert "?" not in answer.err
+    assert "--yes" not in answer.err
+
+
+def test_an_act_on_one_side_that_cannot_be_reached_is_not_begun() -> None:
+    operator = Operator()
+
+    async def open_context(given: Where) -> OperatorContext:
+        return operator.context(CN, unreachable={GLOBAL: "side global: profile 'x' is signed out: run `aws sso login`"})
+
+    result = CliRunner().invoke(app, ["pause", "--yes"], obj=Session(open_context=open_context))
+    assert result.exit_code == 2
+    assert "side global: profile 'x' is signed out: run `aws sso login`" in result.stderr
+    with pytest.raises(FatalError, match="signed out"):
+        asyncio.run(open_context(Where())).both()

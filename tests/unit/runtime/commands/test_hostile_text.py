@@ -1,0 +1,126 @@
+"""Keys and texts of others are shown exactly, and as nothing but text: no control, no markup, no emoji."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from dualsync.runtime.operations.key_text.plain_text import escaped, json_text, operator_words, shell_word, shown_key
+from dualsync.runtime.settings import SideName
+from tests.support.operator_harness import Operator
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+KEYS = [
+    "\x1b[31mred\x1b]0;title\x07",
+    "\x9b31mC1",
+    "\u202egnp.exe",
+    "a\u2066b\u2069",
+    "zero\u200bwidth",
+    "[bold]x[/bold]",
+    "[/]",
+    "back\\",
+    "x\\[/dim]",
+    ":warning:",
+    "a:smile:b",
+    "new\nline",
+    "it's\x00",
+    "<script>alert(1)</script>",
+    "\U000e0041tag",
+    "Straße/数据.txt",
+]
+
+
+def hostile(text: str) -> list[str]:
+    """Return characters that a terminal obeys, or that change the direction of writing."""
+    return sorted(
+        {hex(ord(c)) for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+    )
+
+
+@pytest.fixture(scope="module")
+def operator() -> Operator:
+    operator = Operator()
+    for key in KEYS:
+        operator.put(CN, key, b"cn's")
+        operator.time.now += 2
+        operator.put(GLOBAL, key, b"global's")
+    operator.settle()
+    for key in KEYS:
+        operator.put(CN, key + "/only-here", b"z")
+    operator.time.now += 5000
+    return operator
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("conflicts", "list"),
+        ("status",),
+        ("verify",),
+        ("dlq", "list"),
+        ("audit",),
+        ("plan",),
+        ("deletions", "list", "--live"),
+    ],
+)
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_no_list_obeys_a_key(operator: Operator, words: tuple[str, ...], form: tuple[str, ...]) -> None:
+    answer = operator.call(*words, *form)
+    assert answer.code in (0, 3), answer.err
+    assert hostile(answer.out + answer.err) == []
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_is_shown_exactly(operator: Operator, key: str) -> None:
+    text = operator.call("explain", key)
+    assert hostile(text.out) == []
+    assert shown_key(key) in text.out
+    assert operator.call("explain", key, "--json").data["key"] == key
+    assert hostile(operator.call("explain", key, "--json").out) == []
+
+
+def test_keys_that_show_themselves_stay_as_they_are(operator: Operator) -> None:
+    out = operator.call("conflicts", "list").out
+    for key in (":warning:", "a:smile:b", "[bold]x[/bold]", "back\\", "Straße/数据.txt"):
+        assert key in out
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if "\x00" not in key])
+@pytest.mark.parametrize("form", [shown_key, shell_word])
+def test_a_key_that_is_shown_escaped_can_be_pasted_into_a_shell(key: str, form: object) -> None:
+    word = shown_key(key) if form is shown_key and key != shown_key(key) else shell_word(key)
+    done = subprocess.run(
+        ["bash", "-c", f"printf %s {word}"], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
+    )
+    assert done.stdout.decode() == key
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_json_keeps_its_meaning(key: str) -> None:
+    text = json_text(json.dumps({"key": key}, ensure_ascii=False, indent=2))
+    assert json.loads(text) == {"key": key}
+    assert hostile(text) == []
+
+
+def test_reports_hold_no_character_that_acts(operator: Operator, tmp_path: Path) -> None:
+    operator.call("verify", "--out", str(tmp_path))
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 4
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        assert hostile(text) == []
+        assert "<script>" not in text or file.suffix != ".html"
+
+
+def test_a_text_is_escaped_without_ambiguity() -> None:
+    assert escaped("plain \\x1b text") == "plain \\x1b text"
+    assert escaped("\\x1b and \x1b") == "\\\\x1b and \\x1b"
+
+
+def test_variables_are_shown_as_the_configuration_names_them() -> None:
+    text = "300 deletions of 400 keys, more than 10 % (DUALSYNC_DELETION_LIMIT_PERCENT)"
+    assert operator_words(text) == "300 deletions of 400 keys, more than 10 % (deletionLimitPercent)"
