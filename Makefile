@@ -56,6 +56,8 @@ check: $(READY)  ## check style, types and prose
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m tools.prose_check
+	@$(BIN)/codespell
 
 format: $(READY)  ## fix style where ruff can
 	@$(BIN)/ruff check --fix .
