@@ -85,7 +85,7 @@ def malformed(call: str) -> Iterator[None]:
     """Raise `UnavailableError` where an answer's fields are missing or of another type: it proves nothing."""
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, SyntaxError) as error:
         raise UnavailableError(f"{call}: the answer is malformed ({type(error).__name__}: {error})") from None
 
 

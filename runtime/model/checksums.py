@@ -6,6 +6,11 @@ As text: the kind in lower case, a colon, S3's Base64, and for a composite one a
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+
+_MD5 = re.compile("[0-9a-f]{32}")
+
 COMPUTABLE = frozenset({"crc32", "md5", "sha1", "sha256", "sha512"})
 """Kinds that Python's own library knows. The others only travel, from one store to the other."""
 
@@ -30,3 +35,12 @@ def linear(text: str) -> bool:
     """Whether S3 can make it of an upload's parts: of the whole content, and a CRC. ("Full object checksums in
     multipart uploads are only available for CRC-based checksums", User Guide, on the same page.)"""
     return bool(value(text)) and not composite(text) and text.startswith("crc")
+
+
+CONTENT_MD5 = "content-md5"
+"""Kind of a checksum that travels in the header of that name, for objects without a stored one."""
+
+
+def of_md5_etag(etag: str) -> str:
+    """Return the checksum of an object in one piece whose ETag is its MD5, empty for another ETag."""
+    return f"{CONTENT_MD5}:{b64encode(bytes.fromhex(etag)).decode()}" if _MD5.fullmatch(etag) else ""

@@ -48,6 +48,8 @@ class ObjectHead:
     version_id: str = ""
     archived: bool = False
     opaque: bool = False
+    md5_etag: bool = field(default=False, compare=False)
+    """Whether the ETag is made of MD5 digests of the content: S3 itself, without KMS or a customer's key."""
 
 
 class ListedObject(NamedTuple):
@@ -78,6 +80,8 @@ class PutResult:
 
     etag: str
     version_id: str = ""
+    md5_etag: bool = field(default=False, compare=False)
+    """As `ObjectHead.md5_etag`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dualsync.runtime.errors import PermanentError
-from dualsync.runtime.model.checksums import COMPUTABLE, composite, kind, linear, value
+from dualsync.runtime.model.checksums import COMPUTABLE, composite, kind, linear, of_md5_etag, value
 from dualsync.runtime.model.objects import Attributes, ObjectHead, Precondition, PutResult
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.ports import Clock, Ledger, ObjectReader, Parallel, Route
@@ -19,6 +19,10 @@ LONGEST_PART = 5 << 30
 that its ETag is the same on both sides (which tells both sides' versions apart cheaply), and a composite checksum, too.
 The largest object has 48.8 TiB ("Multipart upload limits", S3 User Guide).
 """
+
+MD5_BYTES = 256 << 20
+"""Up to this size an object without a stored checksum is sent in one request, so that S3 compares its MD5. A connection
+lost in a larger one would cost too much; those go in parts, which TLS and the conditional reads protect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +71,14 @@ class Copier:
             body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             if len(body) != seen.size:
                 raise SourceChangedError(f"read {len(body)} of {seen.size} bytes")
-            return await route.target.put(to or key, body, attributes, stamp, condition)
+            return await route.target.put(to or key, body, with_md5(attributes, seen), stamp, condition)
         await reading.close()
-        if not parts and seen.size <= LONGEST_PART and value(attributes.checksum) and not linear(attributes.checksum):
+        whole_sum = with_md5(attributes, seen) if seen.size <= MD5_BYTES else attributes
+        if not parts and seen.size <= LONGEST_PART and value(whole_sum.checksum) and not linear(whole_sum.checksum):
             # S3 makes no such checksum of parts, but compares it with one request, however long.
             whole = whole_of(route.source, key, seen.etag, 0, seen.size)
             try:
-                return await route.target.put(to or key, whole, attributes, stamp, condition)
+                return await route.target.put(to or key, whole, whole_sum, stamp, condition)
             except PermanentError as e:
                 if e.reason != "EntityTooLarge":  # a store may take less than S3; it can still have the object in parts
                     raise
@@ -97,6 +102,7 @@ class Copier:
             condition,
             split=seen.size >= self.giant,
             note=seen.size >= self.threshold,
+            compare_etags=seen.md5_etag and not value(attributes.checksum),
         )
 
     async def _layout(self, route: Route, key: str, seen: ObjectHead, parts: int) -> tuple[int, str]:
@@ -110,6 +116,16 @@ class Copier:
                 can = kind(first.checksum) == kind(checksum) or kind(checksum) in COMPUTABLE
                 return first.size, checksum if composite(checksum) == parts and can else whole
         return part_length(seen.size, self.part_size), whole
+
+
+def with_md5(attributes: Attributes, head: ObjectHead) -> Attributes:
+    """Return the attributes with the MD5 that the source's ETag is, if it has no stored checksum.
+
+    S3 has stored one with every object since December 2024 only ("Checking object integrity in Amazon S3").
+    """
+    if value(attributes.checksum) or not head.md5_etag:
+        return attributes
+    return replace(attributes, checksum=of_md5_etag(head.etag))
 
 
 def parts_of(etag: str) -> int:

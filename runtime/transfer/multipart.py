@@ -71,25 +71,36 @@ class MultipartCopier:
         *,
         split: bool = False,
         note: bool = True,
+        compare_etags: bool = False,
     ) -> PutResult:
         """Carry out `plan` (without id). What fails for good is aborted; what may go on later is left.
 
         Without `note` the ledger is not told of it, and whatever fails is aborted: for an object that is small, and in
         parts only because its source is, the requests would cost more than to begin anew.
 
+        With `compare_etags` both ETags are MD5s of the parts' MD5s, and have to be the same for the same parts.
+
         Raises `SourceChangedError`, `PreconditionFailedError`, `ConcurrentWriteError`, `RetryableError`, and with
         `split` `UploadInProgressError` as long as parts are missing.
         """
         try:
-            return await self._copy(plan, attributes, stamp, condition, split, note)
+            return await self._copy(plan, attributes, stamp, condition, split, note, compare_etags)
         except ChecksumUnsupportedError:
-            return await self._copy(replace(plan, checksum=""), attributes, stamp, condition, split, note)
+            plain = replace(plan, checksum="")
+            return await self._copy(plain, attributes, stamp, condition, split, note, compare_etags)
 
     async def _copy(
-        self, plan: UploadRecord, attributes: Attributes, stamp: Stamp, condition: Precondition, split: bool, note: bool
+        self,
+        plan: UploadRecord,
+        attributes: Attributes,
+        stamp: Stamp,
+        condition: Precondition,
+        split: bool,
+        note: bool,
+        compare_etags: bool,
     ) -> PutResult:
         if not note:
-            return await self._at_once(plan, attributes, stamp, condition)
+            return await self._at_once(plan, attributes, stamp, condition, compare_etags)
         upload, present = await self.open(plan, attributes, stamp)
         missing = upload.missing(present)
         if split and missing and await self._can_split(upload):
@@ -98,7 +109,7 @@ class MultipartCopier:
             carried = await self.carry(upload, missing)
             parts = sorted([*present.values(), *carried], key=lambda part: part.number)
             try:
-                written = await self._complete(upload, parts, condition, attributes)
+                written = await self._complete(upload, parts, condition, attributes, compare_etags)
             except ChecksumMismatchError:  # by which part nobody knows: all are read again
                 await self._end(
                     upload, replace(upload, checksum_failures=upload.checksum_failures + 1, last_progress=plan.started)
@@ -112,12 +123,17 @@ class MultipartCopier:
         return written
 
     async def _at_once(
-        self, plan: UploadRecord, attributes: Attributes, stamp: Stamp, condition: Precondition
+        self,
+        plan: UploadRecord,
+        attributes: Attributes,
+        stamp: Stamp,
+        condition: Precondition,
+        compare_etags: bool,
     ) -> PutResult:
         upload = await self._begin(plan, attributes, stamp)
         try:
             parts = await self.carry(upload, upload.missing({}))
-            return await self._complete(upload, parts, condition, attributes)
+            return await self._complete(upload, parts, condition, attributes, compare_etags)
         except DualSyncError:
             await self._abort(upload)
             raise
@@ -127,11 +143,36 @@ class MultipartCopier:
         return replace(plan, upload_id=opened.id, checksum=opened.checksum)
 
     async def _complete(
-        self, upload: UploadRecord, parts: Sequence[Part], condition: Precondition, attributes: Attributes
+        self,
+        upload: UploadRecord,
+        parts: Sequence[Part],
+        condition: Precondition,
+        attributes: Attributes,
+        compare_etags: bool,
     ) -> PutResult:
-        return await self.route.target.complete_upload(
+        target = self.route.target
+        written = await target.complete_upload(
             upload.target_key, upload.upload_id, parts, condition, attributes.checksum, upload.checksum
         )
+        if not compare_etags or not written.md5_etag or written.etag == upload.etag:
+            return written
+        if not await self._has_same_parts(upload):
+            return written
+        with contextlib.suppress(DualSyncError):
+            await target.delete(upload.target_key, Precondition(written.etag))
+        raise ChecksumMismatchError(f"{upload.target_key!r}: the ETag of the same parts is not the source's")
+
+    async def _has_same_parts(self, upload: UploadRecord) -> bool:
+        """Return whether the source's parts are as long as the upload's, so that both ETags are comparable."""
+        if upload.etag.rpartition("-")[2] != str(upload.count) or "-" not in upload.etag:
+            return False
+
+        async def same(number: int) -> bool:
+            start, end = upload.span(number)
+            part = await of_version(self.route.source.head_part(upload.key, number, upload.etag))
+            return part.size == end - start
+
+        return all(await self.parallel.map(same, range(1, upload.count + 1), PARTS_AT_ONCE))
 
     async def _abort(self, upload: UploadRecord) -> None:
         with contextlib.suppress(DualSyncError):

@@ -12,13 +12,14 @@ from operator import attrgetter
 from urllib.parse import quote
 
 from dualsync.runtime.aws.credentials import Credentials
-from dualsync.runtime.aws.errors import MISSING_OBJECT, Refusal, error_of
+from dualsync.runtime.aws.errors import MISSING_OBJECT, Refusal, error_of, request_id
 from dualsync.runtime.aws.http.body_memory import Admission, Body
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.http.connection import Answer, Connection
 from dualsync.runtime.aws.s3 import checksums, multipart
 from dualsync.runtime.aws.s3 import headers as wire
-from dualsync.runtime.aws.s3.checks import Checks
+from dualsync.runtime.aws.s3.checksums import Checks
+from dualsync.runtime.aws.s3.conditions import Conditions
 from dualsync.runtime.aws.s3.listing import Pages
 from dualsync.runtime.aws.s3.object_reader import ARCHIVED, S3ObjectReader, as_bytes, asleep
 from dualsync.runtime.aws.s3.options import Options, tags
@@ -75,8 +76,12 @@ class S3Bucket:
         self._digests = False
         self._checks = Checks()
         self.unchecked = self._checks.unchecked
-        self.unconditional = False
-        """Whether the store has said that it knows no conditional writes: they are approached by looking first."""
+        self._conditions = Conditions()
+
+    @property
+    def unconditional(self) -> bool:
+        """Return whether some writes are preceded by a HEAD instead of carrying conditions, which the store refuses."""
+        return bool(self._conditions.unsupported)
 
     def use(self, credentials: Credentials) -> None:
         """Go on with another credential; calls under way end with the old one."""
@@ -96,7 +101,7 @@ class S3Bucket:
                 if refusal.code in MISSING_OBJECT:
                     return None
                 raise error_of(refusal) from None
-            return wire.seen(answer.headers, answer.length)
+            return wire.read_head(answer.headers, answer.length, is_s3=self._options.restores)
         raise UnavailableError(f"s3 HeadObject {self._target(key)}: HEAD and GET disagree again and again")
 
     async def read(self, key: str) -> S3ObjectReader | None:
@@ -111,7 +116,13 @@ class S3Bucket:
             raise error_of(refused.refusal) from None
         if answer.body is not None:
             self.caller.pool.give(connection)
-        seen = wire.seen(answer.headers, answer.length)
+        try:
+            seen = wire.read_head(answer.headers, answer.length, is_s3=self._options.restores)
+        except DualSyncError:
+            if answer.body is None:
+                connection.abort()
+                self.caller.pool.give(connection)
+            raise
         reading = S3ObjectReader(self, key, seen, answer.body, connection if answer.body is None else None)
         if self._options.tagged(answer.headers):
             try:
@@ -196,7 +207,7 @@ class S3Bucket:
         checksum = wire.of_checksum(attributes)
         headers = self._given(attributes, stamp) | checksums.giving(checksum)
         answer = await self._write("PutObject", "PUT", key, "", headers, body, condition, checksum)
-        return wire.written(answer.headers)
+        return wire.put_result(answer.headers, is_s3=self._options.restores)
 
     async def create_upload(
         self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
@@ -250,7 +261,9 @@ class S3Bucket:
         query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
         headers = checksums.giving(checksum)
         answer = await self._write("UploadPart", "PUT", key, query, headers, body, checksum=declared, bound=True)
-        return Part(number, wire.written(answer.headers).etag, len(body), checksum or checksums.shown(answer.headers))
+        return Part(
+            number, wire.put_result(answer.headers).etag, len(body), checksum or checksums.shown(answer.headers)
+        )
 
     async def complete_upload(
         self,
@@ -273,7 +286,7 @@ class S3Bucket:
                 raise
             raise UnavailableError(str(error)) from None  # another worker put a part again: listed anew, it can be
         said = answer.body or b""
-        written = wire.written(answer.headers, multipart.text(said, "ETag"))
+        written = wire.put_result(answer.headers, multipart.text(said, "ETag"), is_s3=self._options.restores)
         if not multipart.agree(checksum, said):
             with contextlib.suppress(DualSyncError):
                 await self.delete(key, Precondition(written.etag))
@@ -345,30 +358,38 @@ class S3Bucket:
         Raises `ChecksumUnsupportedError` if the write is `bound` to its `checksum`.
         """
         plain = not bound and self._checks.plain(operation, checksum)
+        conditional = condition is not None and operation not in self._conditions.unsupported
         while True:
             given = dict(headers)
             if plain:
                 given = {name: text for name, text in headers.items() if not name.startswith(checksums.PREFIX)}
-            if self._digests and operation in ("PutObject", "UploadPart"):
+            if self._digests and operation in ("PutObject", "UploadPart") and "content-md5" not in given:
                 given["content-md5"] = await checksums.digest(body, "md5")
-            if condition is not None and self.unconditional:
-                await self._look(key, condition)
-            elif condition is not None:
+            if condition is not None and conditional:
                 given |= wire.of_condition(condition)
+            elif condition is not None:
+                await self._look(key, condition)
             try:
                 answer = await self._ask(operation, method, key, query, given, body)
-                if not plain:
-                    self._checks.accepted(operation, checksum)
-                return answer
+            except PreconditionFailedError:
+                if conditional:
+                    self._conditions.failed(operation)
+                raise
             except PermanentError as error:
                 if "Content-MD5" in str(error) and not self._digests:
                     self._digests = True
                 elif not plain and self._checks.refused(error, operation, checksum, bound):
                     plain = True
-                elif error.reason == "NotImplemented" and condition is not None and not self.unconditional:
-                    self.unconditional = True
+                elif conditional and self._conditions.may_be_unsupported(operation, error):
+                    conditional = False
                 else:
                     raise
+                continue
+            if not plain:
+                self._checks.accepted(operation, checksum)
+            if condition is not None and not conditional:
+                self._conditions.unsupported.add(operation)
+            return answer
 
     async def _look(self, key: str, condition: Precondition) -> None:
         """What a condition would have checked, a moment before the write: not safe against one in between."""
@@ -415,8 +436,9 @@ class S3Bucket:
             raise error_of(refused.refusal) from None
         if answer.body and b"<Error>" in answer.body:
             code = re.search(rb"<Code>([^<]*)</Code>", answer.body)
-            name = code[1].decode() if code else "InternalError"
-            raise error_of(Refusal("s3", operation, self._target(key), name, 500))
+            name = code[1].decode(errors="replace") if code else "InternalError"
+            ids = request_id(answer.headers)
+            raise error_of(Refusal("s3", operation, self._target(key), name, 500, request_id=ids))
         return answer
 
     def _path(self, key: str) -> str:

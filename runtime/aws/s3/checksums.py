@@ -1,4 +1,4 @@
-"""Checksums on the wire, whatever their kind: S3 gets new ones now and then. And those that are worked out here."""
+"""Checksums in S3's headers and elements, of any kind, and what a store supports of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import zlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
-from dualsync.runtime.errors import PermanentError
-from dualsync.runtime.model.checksums import composite, kind, linear, value
+from dualsync.runtime.errors import ChecksumUnsupportedError, PermanentError
+from dualsync.runtime.model.checksums import CONTENT_MD5, composite, kind, linear, value
 from dualsync.runtime.model.objects import Part
 from dualsync.runtime.model.streamed_body import StreamedBody
 
@@ -20,11 +20,13 @@ ENABLED = {PREFIX + "mode": "ENABLED"}
 _REFUSING = frozenset({"InvalidArgument", "InvalidRequest", "MethodNotAllowed", "NotImplemented", "XNotImplemented"})
 _NO_KIND = frozenset({"algorithm", "mode", "type"})
 _ASIDE = 1 << 20
+_COMPARED = frozenset({"PutObject", "CompleteMultipartUpload"})
+"""Operations after which a checksum has been compared."""
 _ELEMENT = re.compile(rb"<Checksum([A-Z0-9]+)>([^<]+)</Checksum")
 
 
 def shown(headers: Mapping[str, str]) -> str:
-    """What an answer's headers say of what was asked for, be it a part or an object."""
+    """Return the checksum in an answer's headers, of a part or of an object."""
     for name, text in headers.items():
         if name.startswith(PREFIX) and name[len(PREFIX) :] not in _NO_KIND:
             return f"{name[len(PREFIX) :]}:{text}"
@@ -32,7 +34,7 @@ def shown(headers: Mapping[str, str]) -> str:
 
 
 def whole(headers: Mapping[str, str]) -> str:
-    """The same of a whole object: nothing where a store calls composite what does not look so."""
+    """Return the checksum of a whole object; empty where a store calls one composite that does not look so."""
     text = shown(headers)
     if headers.get(PREFIX + "type", "FULL_OBJECT") != "FULL_OBJECT" and not composite(text):
         return ""
@@ -40,25 +42,31 @@ def whole(headers: Mapping[str, str]) -> str:
 
 
 def listed(row: bytes) -> str:
-    """What a part of an answer to ListParts says."""
+    """Return the checksum of a part in an answer to ListParts."""
     found = _ELEMENT.search(row)
     return f"{found[1].decode().lower()}:{found[2].decode()}" if found else ""
 
 
 def giving(text: str) -> dict[str, str]:
-    """For S3 to compare with what arrives."""
-    return {PREFIX + kind(text): value(text)} if value(text) else {}
+    """Return the header by which S3 compares a checksum with what arrives."""
+    if not value(text):
+        return {}
+    return {kind(text) if kind(text) == CONTENT_MD5 else PREFIX + kind(text): value(text)}
 
 
 def declaring(text: str) -> dict[str, str]:
-    """What CreateMultipartUpload is told, so that S3 makes the same checksum of the parts. (Which kinds are of which
-    type: "Full object and composite checksum types", User Guide.)"""
+    """Return the headers of CreateMultipartUpload by which S3 makes the same checksum of the parts.
+
+    Which kinds are of which type: "Full object and composite checksum types", User Guide.
+    """
     return {PREFIX + "algorithm": kind(text).upper(), PREFIX + "type": _type(text)} if text else {}
 
 
 def declared(text: str, headers: Mapping[str, str]) -> bool | None:
-    """Whether the answer says so ("CreateMultipartUpload", API Reference: both headers come back); None: it says
-    something else."""
+    """Return whether the answer confirms the checksum, None if it names another one.
+
+    Source: "CreateMultipartUpload", API Reference: both headers come back.
+    """
     said = headers.get(PREFIX + "algorithm", "")
     if not text or not said:
         return False
@@ -66,13 +74,16 @@ def declared(text: str, headers: Mapping[str, str]) -> bool | None:
 
 
 def completing(text: str) -> dict[str, str]:
-    """What CompleteMultipartUpload is told of an upload that was declared: S3 refuses another content (BadDigest)."""
+    """Return the headers of CompleteMultipartUpload for a declared upload: S3 refuses other content (BadDigest)."""
     return giving(text) | {PREFIX + "type": _type(text)} if text else {}
 
 
 def beside(parts: Sequence[Part], text: str) -> dict[int, str]:
-    """The element to list with each part, by number: all or none. A composite one must have them ("The complete request
-    must include the checksum for each part"); of an upload that was not declared S3 takes them for wrong parts."""
+    """Return the element to list with each part, by number: all or none.
+
+    A composite checksum needs them ("The complete request must include the checksum for each part"). In an upload that
+    was not declared S3 takes them for wrong parts.
+    """
     of = kind(text)
     if not of or any(kind(part.checksum) != of for part in parts):
         return {}
@@ -81,13 +92,13 @@ def beside(parts: Sequence[Part], text: str) -> dict[int, str]:
 
 
 def refused(error: PermanentError) -> bool:
-    """Whether a store says that it does not know a kind of checksum, or not in this way."""
+    """Return whether a store refuses a kind of checksum, or its use in this way."""
     return error.reason in _REFUSING and "checksum" in str(error).lower()
 
 
 async def digest(body: bytes | bytearray | StreamedBody, kind: str) -> str:
-    """A content's checksum in Base64, of one of the kinds that are `COMPUTABLE`. One in pieces is read for it, and once
-    more to be sent."""
+    """Return a content's checksum in Base64, of a `COMPUTABLE` kind. A streamed body is read for it, and again to be
+    sent."""
     working = _Crc32() if kind == "crc32" else hashlib.new(kind, usedforsecurity=False)
     if isinstance(body, StreamedBody):
         async for piece in body:
@@ -101,7 +112,7 @@ async def digest(body: bytes | bytearray | StreamedBody, kind: str) -> str:
 
 
 class _Crc32:
-    """zlib's, with the methods of hashlib's."""
+    """zlib's CRC-32 with the methods of hashlib."""
 
     def __init__(self) -> None:
         self._sum = 0
@@ -115,3 +126,53 @@ class _Crc32:
 
 def _type(text: str) -> str:
     return "FULL_OBJECT" if linear(text) else "COMPOSITE"
+
+
+class Checks:
+    """Remembers which checksums a store does not support, so that they are not sent with every object.
+
+    A kind in one piece and the same kind in parts (`way`) are distinguished: many stores support only one of them. A
+    way that a store has once accepted stays supported, whatever it answers for a single object later.
+    """
+
+    def __init__(self) -> None:
+        self.unchecked: set[str] = set()
+        """Ways that the store refuses."""
+        self._known: set[str] = set()
+
+    def plain(self, operation: str, checksum: str) -> bool:
+        """Return whether to leave the checksum out."""
+        return way(operation, checksum) in self.unchecked
+
+    def accepted(self, operation: str, checksum: str) -> None:
+        """Remember that a write with the checksum succeeded."""
+        if checksum and operation in _COMPARED:
+            self._known.add(way(operation, checksum))
+
+    def unknown(self, operation: str, checksum: str) -> None:
+        """Remember that the store makes another checksum than it was asked for."""
+        self.unchecked.add(way(operation, checksum))
+
+    def refused(self, error: PermanentError, operation: str, checksum: str, bound: bool) -> bool:
+        """Return whether a refusal is for the checksum, so that the object goes without it.
+
+        Raises `ChecksumUnsupportedError` where it cannot (`bound`).
+        """
+        if not checksum or not refused(error):
+            return False
+        if way(operation, checksum) not in self._known and not _malformed(error, checksum):
+            self.unknown(operation, checksum)
+        if bound:
+            raise ChecksumUnsupportedError(str(error)) from None
+        return True
+
+
+def way(operation: str, text: str) -> str:
+    """Return a kind, or that kind in parts; empty for no checksum."""
+    of = kind(text)
+    return of if not of or operation == "PutObject" else f"{of} in parts"
+
+
+def _malformed(error: PermanentError, text: str) -> bool:
+    """Return whether the value is refused, not its kind (S3: "Value for x-amz-checksum-… header is invalid.")."""
+    return f"{PREFIX}{kind(text)} header is invalid" in str(error).lower()

@@ -26,7 +26,7 @@ _USER = "x-amz-meta-"
 
 
 def of_attributes(attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
-    """Content headers and user metadata of a new object."""
+    """Return the content headers and the user metadata of a new object."""
     headers = {}
     for field, name in _PLAIN:
         value: str = getattr(attributes, field)
@@ -38,35 +38,39 @@ def of_attributes(attributes: Attributes, stamp: Stamp | None) -> dict[str, str]
 
 
 def of_checksum(attributes: Attributes) -> str:
-    """The source's own checksum, for S3 to compare with what arrives: end to end, and nothing is computed here. A
-    composite one says nothing of the same content in one piece."""
+    """Return the source's own checksum, for S3 to compare with what arrives: end to end, and nothing is computed here.
+
+    A composite one says nothing about the same content in one piece.
+    """
     return "" if composite(attributes.checksum) else attributes.checksum
 
 
 def of_condition(condition: Precondition) -> dict[str, str]:
-    """If-Match, or If-None-Match for nothing."""
+    """Return If-Match, or If-None-Match where nothing is expected."""
     return {"if-none-match": "*"} if condition.etag is None else {"if-match": f'"{condition.etag}"'}
 
 
 def etag(headers: Mapping[str, str]) -> str:
-    """The ETag without its quotes."""
+    """Return the ETag without its quotes."""
     return headers.get("etag", "").strip('"')
 
 
-def written(headers: Mapping[str, str], etag_of_body: str = "") -> PutResult:
-    """What a write answered. Raises `UnavailableError` for an answer without an ETag: whatever it is, it proves
-    nothing."""
+def put_result(headers: Mapping[str, str], etag_of_body: str = "", *, is_s3: bool = False) -> PutResult:
+    """Return the result of a write. Raises `UnavailableError` for an answer without an ETag, which proves nothing."""
     found = etag_of_body.strip('"') or etag(headers)
     if not found:
         raise UnavailableError("s3: a write was answered without an ETag")
-    return PutResult(found, headers.get("x-amz-version-id", ""))
+    return PutResult(found, headers.get("x-amz-version-id", ""), is_s3 and not _is_opaque(headers))
 
 
-def seen(headers: Mapping[str, str], size: int | None) -> ObjectHead:
-    """Return the object that the answer to a HEAD or a GET describes.
+def read_head(headers: Mapping[str, str], size: int | None, *, is_s3: bool = False) -> ObjectHead:
+    """Return the object that the answer to a HEAD or a GET describes. `is_s3`: the store is Amazon S3 itself.
 
-    Raises `PermanentError` for an answer without the object's length: neither its stamp nor its content can be checked.
+    Raises `PermanentError` for an answer without the object's length: neither its stamp nor its content can be checked;
+    and `UnavailableError` for one without an ETag, which is no answer of a store.
     """
+    if not etag(headers):
+        raise UnavailableError("s3: an object was answered without an ETag")
     if size is None:
         raise PermanentError("MissingContentLength", "the store does not tell the object's length")
     get = headers.get
@@ -74,6 +78,7 @@ def seen(headers: Mapping[str, str], size: int | None) -> ObjectHead:
     users, stamp = metadata.incoming(user) if user else ((), None)
     storage_class = get("x-amz-storage-class", "")
     asleep = storage_class in ARCHIVES or "x-amz-archive-status" in headers
+    opaque = _is_opaque(headers)
     return ObjectHead(
         etag=etag(headers),
         size=size,
@@ -93,14 +98,22 @@ def seen(headers: Mapping[str, str], size: int | None) -> ObjectHead:
         ),
         version_id=get("x-amz-version-id", ""),
         archived=asleep and 'ongoing-request="false"' not in get("x-amz-restore", ""),
-        opaque=get("x-amz-server-side-encryption", "").startswith("aws:kms")
-        or "x-amz-server-side-encryption-customer-algorithm" in headers,
+        opaque=opaque,
+        md5_etag=is_s3 and not opaque,
+    )
+
+
+def _is_opaque(headers: Mapping[str, str]) -> bool:
+    """Return whether the ETag is no digest of the content ("Object", Amazon S3 API Reference, ETag)."""
+    return (
+        headers.get("x-amz-server-side-encryption", "").startswith("aws:kms")
+        or "x-amz-server-side-encryption-customer-algorithm" in headers
     )
 
 
 @lru_cache(4096)
 def seconds(date: str) -> int:
-    """An HTTP date in seconds since the epoch; 0 for none."""
+    """Return an HTTP date in seconds since the epoch; 0 for none."""
     try:
         return int(parsedate_to_datetime(date).timestamp())
     except ValueError:
@@ -109,12 +122,12 @@ def seconds(date: str) -> int:
 
 @lru_cache(4096)
 def minute(text: str) -> int:
-    """`2026-01-31T23:59` in seconds since the epoch: a listing repeats its minutes."""
+    """Return `2026-01-31T23:59` in seconds since the epoch; cached, since a listing repeats its minutes."""
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
 def _wire(value: str) -> str:
-    """Text as Latin-1 characters, which go out as bytes: what was read is sent as it was, anything else as UTF-8."""
+    """Return text as Latin-1 characters, which are sent as bytes: what was read as it was, anything else as UTF-8."""
     try:
         value.encode("latin-1")
     except UnicodeError:

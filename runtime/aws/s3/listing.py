@@ -16,6 +16,7 @@ from html import unescape
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
+from dualsync.runtime.aws.errors import malformed
 from dualsync.runtime.aws.s3.headers import minute
 from dualsync.runtime.errors import PermanentError, UnavailableError
 from dualsync.runtime.model.objects import ARCHIVES, ListedObject
@@ -76,10 +77,11 @@ class Pages:
 
 
 def parse(body: bytes, prefix: str, *, archives: bool = False) -> Page:
-    """Read an answer asked for with `encoding-type=url`; keys come out relative to `prefix`. With `archives` rows say
-    whether they are archived. Raises `UnavailableError` for an answer that is not whole: a page that is cut short
-    would look
-    like deletions."""
+    """Read an answer to a request with `encoding-type=url`; keys are returned relative to `prefix`.
+
+    With `archives` rows state whether they are archived. Raises `UnavailableError` for an answer that is malformed or
+    not whole: a page that is cut short would look like deletions.
+    """
     try:
         text = body.decode()
     except UnicodeDecodeError as e:
@@ -90,13 +92,14 @@ def parse(body: bytes, prefix: str, *, archives: bool = False) -> Page:
         raise UnavailableError("s3 ListObjectsV2: the answer is not a whole page")
     cut = len(prefix)
     found = _ROW.findall(text)
-    if len(found) == text.count("<Contents>"):
-        rows = [
-            ListedObject(_key(key)[cut:], etag, int(size), minute(when) + int(second))
-            for key, when, second, etag, size in found
-        ]
-    else:
-        rows = _by_parser(body, cut)
+    with malformed("s3 ListObjectsV2"):
+        if len(found) == text.count("<Contents>"):
+            rows = [
+                ListedObject(_key(key)[cut:], etag, int(size), minute(when) + int(second))
+                for key, when, second, etag, size in found
+            ]
+        else:
+            rows = _by_parser(body, cut)
     if archives and any(name in text for name in _ASLEEP):
         rows = _with_archives(rows, text)
     return Page([row for row in rows if row.key] if prefix else rows, unescape(token[1]) if token else "")
