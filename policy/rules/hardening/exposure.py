@@ -91,8 +91,11 @@ def _https(rule: Any, ports: set[int], protocol: str) -> bool:
     low, high = rule.get("fromPort"), rule.get("toPort")
     if UNKNOWN in (low, high, rule.get(protocol)):
         return True
-    same = low is not None and high is not None and int(low) == int(high)
-    return str(rule.get(protocol)).lower() in ("tcp", "6") and same and int(str(low)) in ports
+    if low is None or high is None:
+        return False
+    # The engine's numbers are floating-point ones, and a provider's may be text.
+    first, last = float(str(low)), float(str(high))
+    return str(rule.get(protocol)).lower() in ("tcp", "6") and first == last and first in ports
 
 
 def _same_side(a: Resource, b: Resource) -> bool:

@@ -296,3 +296,38 @@ def test_a_disabled_rule_is_not_asked() -> None:
     made = Plan((resource("aws:ec2/launchTemplate:LaunchTemplate", userData=""),))
     assert review(made, rules=[off]) == []
     assert review(made, rules=[rule("imdsv2")])
+
+
+@pytest.mark.parametrize(
+    ("rule_", "fine"),
+    [
+        ({"protocol": "tcp", "fromPort": 443.0, "toPort": 443.0}, True),
+        ({"protocol": "6", "fromPort": "443", "toPort": "443"}, True),
+        ({"protocol": "tcp", "fromPort": UNKNOWN, "toPort": UNKNOWN}, True),
+        ({"protocol": "tcp", "fromPort": 443, "toPort": 444}, False),
+        ({"protocol": "udp", "fromPort": 443, "toPort": 443}, False),
+        ({"protocol": "-1", "fromPort": 0, "toPort": 0}, False),
+        ({"protocol": "tcp"}, False),
+    ],
+)
+def test_ports_are_read_as_the_engine_and_the_provider_write_them(rule_: dict[str, Any], fine: bool) -> None:
+    made = resource("aws:ec2/securityGroup:SecurityGroup", egress=[rule_])
+    assert (found("https-out-only", made) == []) is fine
+
+
+@pytest.mark.parametrize(
+    ("prefix", "pattern", "fine"),
+    [
+        ("", "*", True),
+        ("year/", "year/*", True),
+        ("year/", "*", False),
+        ("year/", "yea*", False),
+        ("a$b*/", "a${$}b${*}/*", True),
+        ("数据/", "??/*", True),
+        ("数据/", "*/*", False),
+    ],
+)
+def test_a_user_policy_stays_under_the_prefix(prefix: str, pattern: str, fine: bool) -> None:
+    events = resource("dualsync:index:BucketSubscription", "events", bucket="b", owner="111122223333", prefix=prefix)
+    made = resource("aws:iam/policy:Policy", policy=policy(allow("s3:GetObject", f"arn:aws-cn:s3:::b/{pattern}")))
+    assert (found("own-resources-only", events, made) == []) is fine
