@@ -105,7 +105,7 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("docs/runbook.md", "Workers check for it every {} seconds", lambda: (prefix_list.MISSING_LIST_POLL_SECONDS,)),
     ("docs/runbook.md", "{} changes in a row met no answer", lambda: (circuit_breaker.CIRCUIT_THRESHOLD,)),
     ("docs/runbook.md", "written to the ledger for {} minutes", lambda: (records.WORKER_STALE_SECONDS / MINUTE,)),
-    ("docs/runbook.md", "{} or more workers ended with an error", lambda: (problems.OFTEN,)),
+    ("docs/runbook.md", "{} or more workers ended with an error", lambda: (problems.MANY_CRASHES,)),
     ("docs/runbook.md", "after {} receives, and the crashes end", lambda: (queue.MAX_RECEIVES,)),
     ("docs/runbook.md", "{} times in total", lambda: (multipart.CORRUPT_ATTEMPTS,)),
     ("docs/runbook.md", "the key changed during {} attempts", lambda: (DEFAULTS["contention_attempts"],)),
@@ -216,5 +216,5 @@ def test_defaults_in_the_prose_are_those_of_the_config() -> None:
 
 def test_crashes_are_counted_over_an_hour() -> None:
     """`workers crash repeatedly` counts the last hour."""
-    assert operator_status.HOUR == HOUR
+    assert operator_status.HOUR_SECONDS == HOUR
     assert "within the last hour" in (FOLDER / "runbook.md").read_text(encoding="utf-8")
