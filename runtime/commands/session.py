@@ -83,10 +83,17 @@ class Session:
     noted: set[str] = field(default_factory=set)
     """Notes that are printed already: a command may open the sides more than once."""
 
-    def run(self, work: Callable[[OperatorContext], Coroutine[Any, Any, T]], *, partial: bool = False) -> T:
+    def run(
+        self,
+        work: Callable[[OperatorContext], Coroutine[Any, Any, T]],
+        *,
+        partial: bool = False,
+        names_unreachable: bool = False,
+    ) -> T:
         """Open both sides and do the work; a known error becomes one line and an exit code.
 
-        Without `partial` a deployed side that cannot be reached ends the command before anything is done.
+        Without `partial` a deployed side that cannot be reached ends the command before anything is done. With
+        `names_unreachable` the result itself names such a side, so that no note does.
         """
 
         async def open_and_work() -> T:
@@ -96,7 +103,8 @@ class Session:
             for side, reason in context.unreachable.items():
                 if not partial:
                     raise FatalError(reason)
-                self.note(f"{side} cannot be reached: {reason}")
+                if not names_unreachable:
+                    self.note(f"{side} cannot be reached: {reason}")
             return await work(context)
 
         return self.guard(lambda: asyncio.run(open_and_work()))

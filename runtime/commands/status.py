@@ -37,9 +37,9 @@ def status(
     """
     cli = session(invocation, json)
     if watch and not cli.json and cli.out.is_terminal:
-        cli.run(lambda context: _watch(context, every, cli.out), partial=True)
+        cli.run(lambda context: _watch(context, every, cli.out), partial=True, names_unreachable=True)
         return
-    found = cli.run(gather, partial=True)
+    found = cli.run(gather, partial=True, names_unreachable=True)
     wrong = problems(found)
     bad = any(problem.weight is not Severity.NOTE for problem in wrong)
     cli.show(

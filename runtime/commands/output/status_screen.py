@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
@@ -51,7 +52,7 @@ def screen(
     head: list[RenderableType] = [Text.from_markup(verdict(found, wrong), emoji=False)]
     if banner:
         head.append(Text(banner, style="bold red"))
-    shown = [_problem(problem) for problem in wrong]
+    shown = [_problem(problem) for problem in _together(wrong)]
     rows = {name: [row(d) for d in found.directions] for name, row in ROWS.items()}
     zero = [] if complete else [name for name, values in rows.items() if all(value in EMPTY for value in values)]
     kept = [name for name in rows if name not in zero]
@@ -104,6 +105,15 @@ def _table(found: Status, rows: dict[str, list[str]], kept: Sequence[str]) -> Ta
     for name in kept:
         table.add_row(f"[dim]{name}[/dim]", *rows[name])
     return table
+
+
+def _together(wrong: Sequence[Problem]) -> list[Problem]:
+    """Return the problems; two that differ in nothing but the direction are one."""
+    found: dict[tuple[str, str, str], Problem] = {}
+    for problem in wrong:
+        same = (problem.weight, problem.what, problem.remedy)
+        found[same] = replace(problem, direction=BOTH) if same in found else problem
+    return list(found.values())
 
 
 def _problem(problem: Problem) -> RenderableType:

@@ -42,7 +42,8 @@ async def find_key(context: OperatorContext, text: str) -> FoundKey:
         whole, prefix = uri[2], owners[0].settings.local_prefix
         if not whole.startswith(prefix):
             return FoundKey(whole, outside=await _outside(sides, whole))
-        return await _in_scope(sides, whole[len(prefix) :], f"key of {uri[1]} below the prefix {prefix!r}")
+        note = f"read as the key of {uri[1]}" + (f" below the prefix {prefix!r}" if prefix else "")
+        return await _in_scope(sides, whole[len(prefix) :], note)
     prefixes = list(dict.fromkeys(side.settings.local_prefix for side in sides if side.settings.local_prefix))
     candidates = _candidates(text, prefixes)
     for key, note in candidates:

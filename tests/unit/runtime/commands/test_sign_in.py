@@ -1,0 +1,41 @@
+"""Errors of sign-in name the command that ends them."""
+
+from __future__ import annotations
+
+import pytest
+from botocore import exceptions as vendor
+
+from dualsync.runtime.operations.aws.sign_in import sign_in_problem
+
+
+def refused(code: str, operation: str = "GetCallerIdentity") -> vendor.ClientError:
+    return vendor.ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (vendor.SSOTokenLoadError(error_msg="no token"), "is signed out: run `aws sso login --profile x`"),
+        (vendor.UnauthorizedSSOTokenError(), "is signed out: run `aws sso login --profile x`"),
+        (vendor.TokenRetrievalError(provider="sso", error_msg="e"), "is signed out: run `aws sso login --profile x`"),
+        (vendor.LoginRefreshRequired(), "is signed out: run `aws login --profile x`"),
+        (vendor.LoginTokenLoadError(error_msg="no"), "is signed out: run `aws login --profile x`"),
+        (vendor.RefreshWithMFAUnsupportedError(), "needs an MFA code: run `aws sts get-caller-identity --profile x`"),
+        (EOFError("EOF when reading a line"), "needs an MFA code"),
+        (refused("ExpiredToken"), "has expired (ExpiredToken): sign in again"),
+        (refused("InvalidClientTokenId"), "is not accepted (InvalidClientTokenId)"),
+        (refused("SignatureDoesNotMatch"), "has a wrong secret key (SignatureDoesNotMatch)"),
+        (refused("AccessDenied", "AssumeRole"), "may not AssumeRole"),
+        (vendor.NoCredentialsError(), "has no credentials: sign in (`aws sso login --profile x`"),
+        (vendor.PartialCredentialsError(provider="p", cred_var="v"), "gives no credentials"),
+    ],
+)
+def test_the_command_is_named(error: Exception, words: str) -> None:
+    assert words in sign_in_problem(error, "x")
+
+
+@pytest.mark.parametrize(
+    "error", [vendor.EndpointConnectionError(endpoint_url="https://x"), OSError("reset"), refused("Throttling")]
+)
+def test_another_error_is_none_of_sign_in(error: Exception) -> None:
+    assert sign_in_problem(error, "x") == ""
