@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from dualsync.components.config.images import STOCK_DIGEST
 from dualsync.runtime.settings import Settings, SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.demo.comparison import wait_for
@@ -140,7 +141,7 @@ def _side_config(stage: Stage, side: SideName) -> dict[str, Any]:
         "bucket": stage.buckets[side],
         "profile": account.profile,
         "endpoint": stage.cloud.endpoint,
-        "finderImage": f"public.example/python:3@sha256:{'0' * 64}",
+        "finderImage": f"{account.account_id}.dkr.ecr.{account.region}.{account.dns_suffix}/python@{STOCK_DIGEST}",
     }
 
 
