@@ -57,7 +57,13 @@ RULES = {
         remedy="1 to 256 letters, digits, _ and -, of a standard topic, since S3 takes no FIFO one",
     ),
     "topic's display name": NameRule(service="sns", operation="CreateTopic", member="Name", longest=100),
-    "launch template": NameRule(service="ec2", operation="CreateLaunchTemplate", member="LaunchTemplateName"),
+    "launch template": NameRule(
+        service="ec2",
+        operation="CreateLaunchTemplate",
+        member="LaunchTemplateName",
+        pattern=r"[A-Za-z0-9().\-/_]{3,128}",
+        longest=128,
+    ),
     "security group": NameRule(
         service="ec2", operation="CreateSecurityGroup", member="GroupName", pattern=r"(?!sg-)[ -~]+", longest=255
     ),

@@ -168,7 +168,7 @@ def test_the_served_sandbox_is_described_and_ends_without_a_trace(tmp_path: Path
     command = [sys.executable, "-m", "sandbox", "serve", "--file", str(file)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as serving:
         try:
-            assert wait_for(lambda: file.exists() or serving.poll() is not None, 300)
+            assert wait_for(lambda: file.exists() or serving.poll() is not None, 120)
             assert serving.poll() is None
             assert wait_for(lambda: bool(file.read_text()), 10)
             described = json.loads(file.read_text())

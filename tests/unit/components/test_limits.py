@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dualsync.components.config.service_names import problem_with
 from dualsync.components.workers.userdata import LIMIT
 from tests.unit.components.recorder import Deployment, config_of, deploy
 
@@ -65,6 +66,47 @@ def test_the_longest_pairs_names_are_legal(largest: Deployment) -> None:
             assert len(name) <= LONGEST[resource.type], name
             seen.add(resource.type)
     assert seen == set(LONGEST)
+
+
+KINDS = {
+    "aws:autoscaling/group:Group": "group",
+    "aws:autoscaling/lifecycleHook:LifecycleHook": "lifecycle hook",
+    "aws:autoscaling/policy:Policy": "scaling policy",
+    "aws:cloudwatch/dashboard:Dashboard": "dashboard",
+    "aws:cloudwatch/logGroup:LogGroup": "log group",
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter": "metric filter",
+    "aws:cloudwatch/metricAlarm:MetricAlarm": "alarm",
+    "aws:cloudwatch/queryDefinition:QueryDefinition": "saved query",
+    "aws:dynamodb/table:Table": "table",
+    "aws:ec2/launchTemplate:LaunchTemplate": "launch template",
+    "aws:ec2/securityGroup:SecurityGroup": "security group",
+    "aws:ecs/cluster:Cluster": "cluster",
+    "aws:ecs/taskDefinition:TaskDefinition": "task family",
+    "aws:iam/instanceProfile:InstanceProfile": "instance profile",
+    "aws:iam/policy:Policy": "IAM policy",
+    "aws:iam/role:Role": "IAM role",
+    "aws:iam/rolePolicy:RolePolicy": "inline policy",
+    "aws:iam/user:User": "IAM user",
+    "aws:kms/alias:Alias": "KMS alias",
+    "aws:s3/bucket:Bucket": "S3 bucket",
+    "aws:scheduler/schedule:Schedule": "schedule",
+    "aws:secretsmanager/secret:Secret": "secret",
+    "aws:sns/topic:Topic": "SNS topic",
+    "aws:sqs/queue:Queue": "SQS queue",
+}
+"""Kinds of names in `service_names.RULES`, by type."""
+
+
+def test_every_name_is_what_its_service_takes(largest: Deployment) -> None:
+    """Pattern, length and alphabet of botocore's models, and of the API references where a model has none."""
+    assert set(KINDS) == set(LONGEST)
+    for resource in largest.aws:
+        name = resource.inputs.get("name") or resource.inputs.get("family") or resource.inputs.get("dashboardName")
+        if resource.type == "aws:s3/bucket:Bucket":
+            name = resource.inputs["bucket"]
+        if isinstance(name, str):
+            assert problem_with(KINDS[resource.type], name) == "", name
+            assert problem_with(KINDS[resource.type], name[:1] + "数" * 600), "the rule can fail"
 
 
 def test_the_longest_user_data_fits(largest: Deployment) -> None:
