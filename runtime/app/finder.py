@@ -38,6 +38,7 @@ async def find(settings: Settings) -> int:
             remote=credential.bucket,
             ledger=edges.ledger,
             queue=edges.queue,
+            authenticator=credential.authenticator,
             parallel=edges.parallel,
             log=log,
             scope=await PrefixList(edges.whole, settings.prefix_list_file).read(),

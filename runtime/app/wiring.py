@@ -21,6 +21,7 @@ from dualsync.runtime.aws.secrets_manager import PeerSecret, PeerSecrets
 from dualsync.runtime.aws.sqs import SqsQueue
 from dualsync.runtime.aws.sts import StsIdentity
 from dualsync.runtime.errors import CredentialRejectedError
+from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.platform import LoopParallel, SystemClock
 from dualsync.runtime.service.bucket_guard import check_buckets
 from dualsync.runtime.settings import Settings
@@ -183,6 +184,8 @@ class PeerCredential:
         """Id of the user whose key is in use, as the guard has verified it."""
         self.arn = ""
         """ARN of the same user, by which S3 names the initiator of an upload."""
+        self.authenticator = Authenticator(settings.queue_url)
+        """Signs this side's messages with a key derived from the secret in use."""
         self.bucket: S3Bucket = remote_bucket(settings, none, edges.admission)
 
     async def user_id_promised(self) -> str | None:
@@ -211,6 +214,7 @@ class PeerCredential:
         if self._secret is not None:
             self.user_id = self._secret.user_id
             self.bucket.use(remote_credentials(self._secret))
+            self.authenticator.use(self._secret.secret_access_key)
 
 
 def copier_of(settings: Settings, edges: LocalEdges) -> Copier:

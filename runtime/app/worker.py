@@ -54,6 +54,7 @@ async def work(settings: Settings) -> None:
         queue=edges.queue,
         copier=copier_of(settings, edges),
         principals=Principals(frozenset(settings.own_user_ids), await _own_role(edges)),
+        authenticator=credential.authenticator,
         log=log,
     )
 

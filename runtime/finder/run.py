@@ -23,6 +23,7 @@ from dualsync.runtime.finder.report import Report
 from dualsync.runtime.finder.scoped_listing import list_scope
 from dualsync.runtime.log import Log
 from dualsync.runtime.messages import sync_request_codec
+from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.conflict_order import wins
 from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter, KeyRange
@@ -87,6 +88,7 @@ class Finder:
         remote: Bucket,
         ledger: Ledger,
         queue: Queue,
+        authenticator: Authenticator,
         parallel: Parallel,
         log: Log,
         scope: KeyFilter = EVERYTHING,
@@ -100,6 +102,7 @@ class Finder:
         self._remote = remote
         self._ledger = ledger
         self._queue = queue
+        self._authenticator = authenticator
         self._parallel = parallel
         self._log = log
         self._scope = scope
@@ -251,7 +254,7 @@ class Finder:
             may_delete=difference.is_deletion,
             reason=str(difference),
         )
-        return sync_request_codec.encode(look)
+        return self._authenticator.sign(sync_request_codec.encode(look))
 
     async def _send(self, bodies: Sequence[str], report: Report) -> None:
         if bodies:

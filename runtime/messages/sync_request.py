@@ -84,6 +84,32 @@ class SyncRequest:
         """Return the request to repeat after a service failed or refused; the last call may have taken effect."""
         return replace(self, full_check=True, may_have_written=True, denied_since=denied, reason=reason)
 
+    def unauthenticated(self, sent: float) -> SyncRequest:
+        """Return what is believed of this request when its message is not authenticated: that the key must be checked.
+
+        That a key was deleted is believed as far as an S3 event of a deletion is: the object must be gone here, and the
+        ledger must prove that the peer's is the same. `sent` is when the message was sent, seconds since the epoch.
+        """
+        removed = self.cause is Cause.REMOVED and self.actor is Actor.USER and not self.version_removed
+        deleted = removed or (self.cause is Cause.FINDER and self.may_delete)
+        return SyncRequest(
+            self.key,
+            Cause.REMOVED if deleted else Cause.FINDER,
+            first_sent=sent,
+            full_check=True,
+            may_have_written=True,
+            reason="not authenticated",
+        )
+
+    def plain(self) -> SyncRequest:
+        """Return a request to check the key, without what an event or an earlier try said of it."""
+        return replace(
+            SyncRequest(self.key, Cause.FINDER, full_check=True),
+            first_sent=self.first_sent,
+            attempt=self.attempt,
+            reason=self.reason,
+        )
+
     def as_deletion(self) -> SyncRequest:
         """Return an expiration to be treated like a user's deletion."""
         return replace(self, cause=Cause.REMOVED)

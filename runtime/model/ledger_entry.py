@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dualsync.runtime.model.field_reader import FieldError
 from dualsync.runtime.model.origin_version import OriginVersion
 
 MAX_DELETED_VERSIONS = 6
 """How many deleted versions an entry remembers, newest last."""
+
+
+NEWER_FORMAT = -1
+"""Revision of an item in a format of a newer version, which this version must not replace."""
+
+
+class UnreadableEntryError(FieldError):
+    """A stored item is no ledger entry. It is a problem of its key only: a full check writes the item again."""
+
+    def __init__(self, key: str, revision: int, reason: str) -> None:
+        super().__init__(f"ledger entry of {key!r}: {reason}; a full check of the key writes it again")
+        self.key = key
+        self.revision = revision
+        self.reason = reason
+
+    def entry(self) -> LedgerEntry:
+        """Return an entry of which nothing is known, to be replaced under its revision."""
+        return LedgerEntry(self.key, self.revision, unreadable=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +79,8 @@ class LedgerEntry:
     """Sequencer of the last arrival of the synced version here."""
     previous_last_event: str = ""
     """Sequencer of the last arrival of `previous` here."""
+    first_modified: int | None = None
+    """LastModified of the first copy of the synced version that a request to this bucket showed: no event's word."""
     interval_end: str = ""
     """Where the synced version was here before and had gone: when what came in between arrived."""
     last_deletion: str = ""
@@ -70,10 +91,19 @@ class LedgerEntry:
     """An object that a finder saw here without a counterpart and without any proof (`modified;etag`)."""
     updated: int = 0
     """When the item was written, seconds since the epoch."""
+    unreadable: str = ""
+    """Why the stored item could not be decoded; all else but key and revision is unknown then. It is not stored."""
 
     @property
     def rewritten_after_deletion(self) -> bool:
-        """Return True if the synced version arrived here again after a user had deleted it."""
+        """Return True if the synced version arrived here again after a user had deleted it.
+
+        Events tell the order, and can be forged. That it was here twice must be proven by this bucket's own answers:
+        two copies with different times.
+        """
+        copy = None if self.synced is None else self.synced.local.modified
+        if copy is None or self.first_modified is None or not self.first_modified < copy:
+            return False
         return "" < self.first_event < self.last_deletion < (self.interval_end or self.last_event)
 
     @property
@@ -94,6 +124,10 @@ class LedgerEntry:
         if known is not None and (known.local.modified is not None or synced.local.modified is None):
             return self.deleted_versions
         return (*(d for d in self.deleted_versions if d is not known), synced)[-MAX_DELETED_VERSIONS:]
+
+    def was_rewritten(self, version: OriginVersion, modified: int) -> bool:
+        """Return True if this version was deleted, and its copy had another LastModified than `modified` then."""
+        return any(d.version == version and d.local.modified not in (None, modified) for d in self.deleted_versions)
 
     def was_deleted(self, version: OriginVersion) -> bool:
         """Return True if this version was deleted, as far as the entry remembers."""

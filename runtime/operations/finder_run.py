@@ -10,6 +10,7 @@ from dualsync.runtime.errors import FatalError
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.finder.run import Finder
 from dualsync.runtime.messages import sync_request_codec
+from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.sync_request import SyncRequest
 from dualsync.runtime.model.key_filter import KeyFilter
 from dualsync.runtime.model.ledger_entry import LedgerEntry
@@ -182,6 +183,7 @@ async def plan(
         remote=_counting(peer, on_progress),
         ledger=ReadOnlyLedger(side.ledger),
         queue=recorded,
+        authenticator=Authenticator(side.settings.queue_url),
         parallel=context.parallel,
         log=SilentLog(),
         scope=_below(await side.scope(), prefix),
@@ -207,6 +209,8 @@ async def reconcile(
         remote=_counting(peer, on_progress),
         ledger=PartialRunLedger(side.ledger) if prefix else side.ledger,
         queue=side.queue,
+        # The operator has no key: the worker checks the keys, and leaves deletions to a scheduled run.
+        authenticator=Authenticator(side.settings.queue_url),
         parallel=context.parallel,
         log=SilentLog(),
         scope=_below(await side.scope(), prefix),

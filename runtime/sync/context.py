@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dualsync.runtime.errors import DualSyncError, PreconditionFailedError, RetryableError
 from dualsync.runtime.log import Log, Outcome
+from dualsync.runtime.messages import part_request_codec, sync_request_codec
+from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
+from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.identify import identify_version
 from dualsync.runtime.model.ledger_entry import LedgerEntry, SyncedVersion
@@ -67,6 +71,8 @@ class SyncContext:
     """Copies objects between the buckets."""
     principals: Principals
     """Who is who in this side's events."""
+    authenticator: Authenticator
+    """Signs and verifies the messages that this side sends to itself."""
     log: Log
     """The process's log."""
 
@@ -102,6 +108,16 @@ class SyncContext:
     def now(self) -> int:
         """Whole seconds since the epoch."""
         return int(self.clock.now())
+
+    async def send(self, requests: Iterable[SyncRequest | PartRequest], delay: int = 0) -> None:
+        """Send authenticated requests to this side's queue, to be received `delay` seconds from now at the earliest."""
+        bodies = [
+            part_request_codec.encode(request)
+            if isinstance(request, PartRequest)
+            else sync_request_codec.encode(request)
+            for request in requests
+        ]
+        await self.queue.send([self.authenticator.sign(body) for body in bodies], delay)
 
     async def write(self, before: LedgerEntry, after: LedgerEntry) -> None:
         """Write `after` to the ledger if it still holds `before`. Raises `PreconditionFailedError` otherwise."""

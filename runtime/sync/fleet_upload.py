@@ -19,7 +19,7 @@ from dualsync.runtime.errors import (
     UploadGoneError,
 )
 from dualsync.runtime.log import Outcome
-from dualsync.runtime.messages import part_request_codec, sync_request_codec
+from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.messages.sync_request import SyncRequest
 from dualsync.runtime.model.records import UPLOAD
@@ -98,7 +98,7 @@ async def _note(context: SyncContext, before: UploadRecord, after: UploadRecord)
 
 async def _queue(context: SyncContext, under: UploadInProgressError, now: int) -> None:
     wanted = part_requests(under.upload, under.missing, context.copier.portion, float(now))
-    await context.queue.send([part_request_codec.encode(part) for part in wanted])
+    await context.send(wanted)
 
 
 async def carry_parts(context: SyncContext, part: PartRequest) -> SyncResult:

@@ -22,11 +22,10 @@ from dualsync.runtime.errors import (
     UnavailableError,
 )
 from dualsync.runtime.log import ECHO_LINE, Outcome
-from dualsync.runtime.messages import part_request_codec, sync_request_codec
 from dualsync.runtime.messages.parser import UnreadableMessageError, parse_message, parse_part_request
 from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
-from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.model.ledger_entry import NEWER_FORMAT, LedgerEntry
 from dualsync.runtime.ports import Message
 from dualsync.runtime.settings import OnLifecycleExpiry
 from dualsync.runtime.sync import fast_path
@@ -80,12 +79,16 @@ class MessageHandler:
         can't be sent. Raises `CredentialRejectedError` and `FatalError`: the message is not acknowledged then.
         """
         context = self._context
+        skipped: list[str] = []
         try:
-            part = parse_part_request(message.body)
-            requests = [] if part else parse_message(message.body, context.principals, self._relative, message.sent)
+            part = parse_part_request(message.body, context.authenticator)
+            requests = [] if part else self._parse(message, skipped)
         except UnreadableMessageError as e:
             context.log.line("ERROR", "outcome", outcome=Outcome.FAILED, reason=f"unreadable message: {e}")
             return
+        for bucket in skipped:
+            reason = f"a record of another bucket: {bucket}"
+            context.log.line("WARNING", "outcome", outcome=Outcome.SKIPPED, reason=reason)
         if part is not None:
             await self._carry(part, message)
         failed: Exception | None = None
@@ -113,8 +116,20 @@ class MessageHandler:
             known = request.cause is Cause.FINDER and e.reason == ARCHIVED
             result = SyncResult(Outcome.SKIPPED, str(e)) if known else await self._send_to_dlq(message, e)
         if result.follow_up is not None:
-            await self._context.queue.send([sync_request_codec.encode(result.follow_up)], result.delay)
+            await self._context.send([result.follow_up], result.delay)
         self._log_result(request, result)
+
+    def _parse(self, message: Message, skipped: list[str]) -> list[SyncRequest]:
+        context = self._context
+        return parse_message(
+            message.body,
+            context.principals,
+            self._relative,
+            message.sent,
+            authenticator=context.authenticator,
+            bucket=context.settings.local_bucket,
+            skip=skipped.append,
+        )
 
     def _relative(self, key: str) -> str | None:
         prefix = self._context.settings.local_prefix
@@ -141,10 +156,7 @@ class MessageHandler:
         except PermanentError as e:
             retry, result = None, await self._send_to_dlq(message, e)
         if retry is not None:
-            body = (
-                part_request_codec.encode(retry) if isinstance(retry, PartRequest) else sync_request_codec.encode(retry)
-            )
-            await context.queue.send([body], delay)
+            await context.send([retry], delay)
         context.log.line(
             "WARNING" if result.outcome is Outcome.BURIED or result.denied_seconds is not None else "INFO",
             "outcome",
@@ -246,6 +258,12 @@ class MessageHandler:
     async def _check(self, request: SyncRequest, *, first: bool) -> SyncResult:
         context = self._context
         entry = await context.ledger.get(request.key) or LedgerEntry(request.key)
+        if entry.unreadable:
+            # Nothing is known of the key then: only a full check can tell what to do, and writes the entry again.
+            context.log.line("ERROR", "ledger", key=request.key, reason=f"unreadable entry: {entry.unreadable}")
+            if entry.revision == NEWER_FORMAT:
+                raise ConcurrentWriteError(f"the ledger entry of {request.key!r} is a newer version's")
+            return await full_check(context, replace(request.plain(), may_have_written=not first), entry)
         if not first:
             request = replace(request, may_have_written=True)
         if request.actor is not Actor.USER:
@@ -260,7 +278,7 @@ class MessageHandler:
             # A message received again may come from a worker that wrote and stopped: nothing is dropped as stale then.
             return await full_check(context, request, entry)
         if request.sequencer and request.sequencer <= entry.sequencer:
-            result = await fast_path.acknowledge_stale(context, request, entry, deletion=request.cause is Cause.REMOVED)
+            result = await fast_path.acknowledge_stale(context, request, entry)
         elif request.cause is Cause.CREATED:
             return await fast_path.copy_created(context, request, entry)
         else:

@@ -15,7 +15,9 @@ import pytest
 from dualsync.runtime.aws.dynamodb.items import of_entry, of_record, to_entry, to_record
 from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.messages import part_request_codec, sync_request_codec
+from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals, UnreadableMessageError, parse_message, parse_part_request
+from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.field_reader import FieldError
 from dualsync.runtime.model.ledger_entry import SyncedVersion
 from dualsync.runtime.model.origin_version import Stamp
@@ -25,6 +27,8 @@ from dualsync.runtime.transfer import upload_record_codec
 FOLDER = Path(__file__).parent / "formats" / "v0_1"
 TOMBSTONE_SECONDS = 60 * 86400
 NOBODY = Principals(frozenset())
+KEYED = Authenticator("https://queue", "secret")
+"""Version 0.1 signs nothing: its bytes are signed here, so that all fields are believed and can be compared."""
 GROWN = {"unknown field", "a version beside"}
 """Cases that version 0.1 refuses and this version reads: a decoder ignores fields that it does not know."""
 
@@ -65,7 +69,7 @@ def synced(version: SyncedVersion | None) -> dict[str, Any] | None:
 
 @pytest.mark.parametrize("case", cases("queue-look"))
 def test_a_sync_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
-    (request,) = parse_message(case["bytes"], NOBODY, lambda key: key, 0.0)
+    (request,) = parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
     assert case["decoded"] == {
         "key": request.key,
         "why to look": str(request.cause),
@@ -88,9 +92,23 @@ def test_a_sync_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("case", cases("queue-look"))
+def test_of_an_unsigned_sync_request_only_the_key_is_believed(case: dict[str, Any]) -> None:
+    (request,) = parse_message(case["bytes"], NOBODY, lambda key: key, 7.0, authenticator=KEYED)
+    assert request == SyncRequest(
+        case["decoded"]["key"],
+        request.cause,
+        first_sent=7.0,
+        full_check=True,
+        may_have_written=True,
+        reason="not authenticated",
+    )
+    assert request.cause in (Cause.FINDER, Cause.REMOVED)
+
+
+@pytest.mark.parametrize("case", cases("queue-look"))
 def test_a_sync_request_is_written_as_version_0_1_reads_it(case: dict[str, Any]) -> None:
     """Version 0.1 refuses unknown fields, and ignores members beside its own."""
-    (request,) = parse_message(case["bytes"], NOBODY, lambda key: key, 0.0)
+    (request,) = parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
     written = json.loads(sync_request_codec.encode(request))
     assert next(iter(written)) == sync_request_codec.MEMBER
     assert written[sync_request_codec.MEMBER] == json.loads(case["bytes"])[sync_request_codec.MEMBER]
@@ -101,12 +119,12 @@ def test_a_malformed_sync_request_is_refused(case: dict[str, Any]) -> None:
     if case["name"] == "an empty agreement":
         pytest.skip("an empty list is read like an absent one")
     with pytest.raises(UnreadableMessageError):
-        parse_message(case["bytes"], NOBODY, lambda key: key, 0.0)
+        parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
 
 
 @pytest.mark.parametrize("case", [c for c in cases("queue-look", "refused") if c.id in GROWN])
 def test_unknown_fields_of_a_sync_request_are_ignored(case: dict[str, Any]) -> None:
-    (request,) = parse_message(case["bytes"], NOBODY, lambda key: key, 0.0)
+    (request,) = parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
     assert request.key == "k"
 
 
@@ -119,10 +137,10 @@ def test_a_message_of_a_later_format_is_refused() -> None:
 @pytest.mark.parametrize("case", [*cases("queue-parts"), *cases("queue-parts", "also_read")])
 def test_a_part_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
     if not case["bytes"].startswith(part_request_codec.START):
-        (request,) = parse_message(case["bytes"], NOBODY, lambda key: key, 0.0)
+        (request,) = parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
         assert request.full_check
         return
-    part = parse_part_request(case["bytes"])
+    part = parse_part_request(KEYED.sign(case["bytes"]), KEYED)
     assert part is not None
     assert case["decoded"] == {
         "key": part.key,
@@ -143,7 +161,7 @@ def test_a_part_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> N
 @pytest.mark.parametrize("case", [c for c in cases("queue-parts", "refused") if c.id not in GROWN])
 def test_a_malformed_part_request_is_refused(case: dict[str, Any]) -> None:
     with pytest.raises(UnreadableMessageError):
-        parse_part_request(case["bytes"])
+        parse_part_request(KEYED.sign(case["bytes"]), KEYED)
 
 
 @pytest.mark.parametrize("case", cases("ledger-entry"))

@@ -7,7 +7,11 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
+from dualsync.runtime.messages import part_request_codec, sync_request_codec
+from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
+from dualsync.runtime.messages.part_request import PartRequest
+from dualsync.runtime.messages.sync_request import SyncRequest
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.settings import Settings, SideName
@@ -29,6 +33,8 @@ DEDICATED = "AIDADEDICATEDUSERCN00"
 PEERS_USER = "AIDADEDICATEDUSERGL00"
 ROLE = "AROAWORKERROLEOFCN000"
 USER = "AIDAUSEROFCN000000000"
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+"""The secret access key of AWS's documentation."""
 REQUIRED: dict[str, Any] = {
     "pair": "p",
     "side": CN,
@@ -136,10 +142,16 @@ class Side:
                 clock=clock,
             ),
             principals=Principals(frozenset(s.own_user_ids), ROLE),
+            authenticator=Authenticator(s.queue_url, SECRET),
             log=self.log,
         )
         self.health = ServiceHealth()
         self.worker = handler_of(self.context, health=self.health)
+
+    def signed(self, request: SyncRequest | PartRequest) -> FakeMessage:
+        """An authenticated message of this side's own, sent and received."""
+        codec = part_request_codec if isinstance(request, PartRequest) else sync_request_codec
+        return self.message(self.context.authenticator.sign(codec.encode(request)))  # type: ignore[arg-type]
 
     def message(self, text: str) -> FakeMessage:
         """Sent and received."""

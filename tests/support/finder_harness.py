@@ -72,6 +72,7 @@ class FinderHarness(Side):
             remote=self.target,
             ledger=ledger or self.ledger,
             queue=c.queue,
+            authenticator=c.authenticator,
             parallel=self.parallel,
             log=self.log,
             scope=self.scope,
@@ -84,7 +85,9 @@ class FinderHarness(Side):
         return [
             look
             for letter in self.broker.letters.values()
-            for look in parse_message(letter.body, Principals(frozenset()), str, letter.sent)
+            for look in parse_message(
+                letter.body, Principals(frozenset()), str, letter.sent, authenticator=self.context.authenticator
+            )
         ]
 
     def queued_keys(self) -> list[str]:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import AccessDeniedError, PreconditionFailedError
+from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.operations.context import (
     AccessKey,
@@ -298,6 +299,7 @@ class Operator:
             queue=queue,
             copier=Copier(threshold=16 << 20, part_size=8 << 20, parallel=Serial(), ledger=ledger, clock=self.clock),
             principals=Principals(frozenset(values.own_user_ids), "AROAWORKER"),
+            authenticator=Authenticator(values.queue_url, "secret"),
             log=vitals,
         )
         self.workers[name] = handler_of(context)

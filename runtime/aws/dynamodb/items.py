@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dualsync.runtime.model import synced_version_codec
-from dualsync.runtime.model.field_reader import FieldError, parse_json, shortened
-from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.model.field_reader import MAX_COUNT, MAX_SECONDS, FieldError, parse_json, shortened
+from dualsync.runtime.model.ledger_entry import MAX_DELETED_VERSIONS, NEWER_FORMAT, LedgerEntry, UnreadableEntryError
 from dualsync.runtime.model.records import Record
+from dualsync.runtime.model.sequencer import normalise
 
 KEY = "ObjectKey"
 REVISION = "Revision"
@@ -80,6 +81,9 @@ def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
         else "",
     }
     item.update({name: {"S": text} for name, text in texts.items() if text})
+    if entry.first_modified is not None:
+        # Version 0.1 drops it: then nothing proves that a version was here twice, and nothing is deleted for that.
+        item["FirstModified"] = {"N": str(entry.first_modified)}
     if entry.deleted_at:
         item["Died"] = {"N": str(entry.deleted_at)}
     if entry.synced is None and entry.expired is None:
@@ -88,29 +92,74 @@ def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
 
 
 def to_entry(item: Mapping[str, Any]) -> LedgerEntry:
-    """Return the entry of an item that `of_entry` made. Raises `FieldError` for any other item."""
-    _check_format(item)
+    """Return the entry of an item that `of_entry` made. Raises `UnreadableEntryError` for any other item."""
+    key = object_key(_lenient(item, KEY, "S"))
+    try:
+        _check_format(item)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        raise UnreadableEntryError(key, NEWER_FORMAT, f"{type(e).__name__}: {e}"[:200]) from None
+    try:
+        return _decode_entry(key, item)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        revision = _lenient(item, REVISION, "N")
+        known = int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 16 else 0
+        raise UnreadableEntryError(key, known, f"{type(e).__name__}: {e}"[:200]) from None
+
+
+def entry_or_unreadable(item: Mapping[str, Any]) -> LedgerEntry:
+    """Return the entry of an item, or for an unreadable one an entry that says so, so that other keys are not held."""
+    try:
+        return to_entry(item)
+    except UnreadableEntryError as e:
+        return e.entry()
+
+
+def _lenient(item: Mapping[str, Any], name: str, kind: str) -> str:
+    value = item.get(name)
+    text = value.get(kind) if isinstance(value, Mapping) else None
+    return text if isinstance(text, str) else ""
+
+
+def _decode_entry(key: str, item: Mapping[str, Any]) -> LedgerEntry:
     agreed = _text(item, "Agreed")
     expired = _text(item, "Expired")
     former = _text(item, "Former")
-    dead = _text(item, "Dead")
+    dead = parse_json(_text(item, "Dead") or "[]")
+    if not isinstance(dead, list):
+        raise FieldError("ledger entry: 'Dead' is not a list")
     return LedgerEntry(
-        key=object_key(_text(item, KEY)),
-        revision=_number(item, REVISION),
+        key=key,
+        revision=_count(item, REVISION),
         synced=synced_version_codec.decode(parse_json(agreed)) if agreed else None,
         expired=synced_version_codec.decode(parse_json(expired)) if expired else None,
-        deleted_versions=tuple(synced_version_codec.decode(row) for row in parse_json(dead)) if dead else (),
-        sequencer=_text(item, "Sequencer"),
-        first_event=_text(item, "Arrived"),
-        last_event=_text(item, "Landed"),
-        previous_last_event=_text(item, "Left"),
-        interval_end=_text(item, "Until"),
+        deleted_versions=tuple(synced_version_codec.decode(row) for row in dead[-MAX_DELETED_VERSIONS:]),
+        sequencer=_sequencer(item, "Sequencer"),
+        first_event=_sequencer(item, "Arrived"),
+        last_event=_sequencer(item, "Landed"),
+        previous_last_event=_sequencer(item, "Left"),
+        first_modified=_count(item, "FirstModified", MAX_SECONDS) if "FirstModified" in item else None,
+        interval_end=_sequencer(item, "Until"),
         previous=synced_version_codec.decode(parse_json(former)) if former else None,
-        last_deletion=_text(item, "Deleted"),
-        deleted_at=_number(item, "Died"),
+        last_deletion=_sequencer(item, "Deleted"),
+        deleted_at=_count(item, "Died", MAX_SECONDS),
         unmatched=_text(item, "Alone"),
-        updated=_number(item, "Updated"),
+        updated=_count(item, "Updated", MAX_SECONDS),
     )
+
+
+def _sequencer(item: Mapping[str, Any], name: str) -> str:
+    text = _text(item, name)
+    normalised = normalise(text)
+    if text and not normalised:
+        raise FieldError(f"ledger entry: {name!r} is {shortened(text)}, not a sequencer")
+    return normalised
+
+
+def _count(item: Mapping[str, Any], name: str, high: int = MAX_COUNT) -> int:
+    number = _number(item, name)
+    if not 0 <= number <= high:
+        raise FieldError(f"ledger entry: {name!r} is {shortened(number)}, not an integer from 0 to {high}")
+    return number
 
 
 def of_record(record: Record) -> Item:

@@ -54,7 +54,7 @@ class DynamoLedger:
             return [found.get(key) for key in keys]
         key = {items.KEY: {"S": items.table_key(keys[0])}}
         answer = await self._ask("GetItem", Key=key, ConsistentRead=True)
-        return [items.to_entry(answer["Item"]) if "Item" in answer else None]
+        return [items.entry_or_unreadable(answer["Item"]) if "Item" in answer else None]
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
         if len(keys) > MOST_KEYS:
@@ -70,7 +70,7 @@ class DynamoLedger:
             asked = {self._table: {"Keys": todo, "ConsistentRead": True}}
             answer = await self._ask("BatchGetItem", TableName=None, RequestItems=asked)
             for stored in answer["Responses"].get(self._table, ()):
-                entry = items.to_entry(stored)
+                entry = items.entry_or_unreadable(stored)
                 found[entry.key] = entry
             todo = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
         if todo:
@@ -155,7 +155,7 @@ class DynamoLedger:
 def _stored(refused: ServiceError) -> LedgerEntry | None:
     """What the table holds instead."""
     stored = _old(refused)
-    return items.to_entry(stored) if stored else None
+    return items.entry_or_unreadable(stored) if stored else None
 
 
 def _old(refused: ServiceError) -> items.Item | None:

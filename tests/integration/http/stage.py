@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dualsync.runtime.app.wiring import local_options, remote_options
+from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.model.records import DELETION_APPROVAL, Record
 from dualsync.runtime.platform import LoopParallel
@@ -140,6 +141,7 @@ class HttpStage:
                 queue=here.queue_edge(),
                 copier=here.copier(settings, ledger, self.clock),
                 principals=Principals(frozenset((here.dedicated.user_id,)), here.worker.user_id),
+                authenticator=Authenticator(settings.queue_url, f"secret of {name.peer}"),
                 log=Silent(),
             )
 

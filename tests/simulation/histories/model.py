@@ -31,6 +31,10 @@ class Excuse(StrEnum):
     EVENT_LOST = "event lost while the version was written twice"
     """Of its first copy or of its deletion: the second arrival looks like the first."""
     LEDGERS_LOST = "both ledgers lost the key"
+    UNPROVEN = "deleted before its copy was observed, and written again"
+    """Only events tell the order then, and events can be forged: they delete nothing."""
+    FORGED = "written again after a forged event"
+    """A forged event that a user copied a replica over itself makes a worker write the same content again."""
 
 
 class Failure(StrEnum):
@@ -97,6 +101,7 @@ class KeyModel:
         "echoes",
         "expired",
         "expires",
+        "forged",
         "forgotten",
         "held",
         "key",
@@ -133,6 +138,8 @@ class KeyModel:
         self.unrecognised: set[str] = set()
         self.uncopied: set[str] = set()
         """Contents that expired while the peer had never held them."""
+        self.forged = False
+        """Forged events named the key."""
         self.forgotten: set[str] = set()
         """Sides whose ledger lost what it knew of the key."""
 
@@ -238,7 +245,9 @@ def judge(model: KeyModel, shown: dict[str, tuple[str, bytes] | None], *, strict
             break
     for content, side in () if key == BESIDE else model.echoes:
         bodies = [a.body for a in model.acts]
-        twice = "same bytes written again" if bodies.count(model.contents[content][-1].body) > 1 else ""
+        twice = Excuse.SAME_BYTES if bodies.count(model.contents[content][-1].body) > 1 else ""
+        if not twice and model.forged:
+            twice = Excuse.FORGED
         found.append(Finding(Failure.ECHO, key, f"{key!r}: {content} written to {side}, which held it", twice))
     return found
 
@@ -267,6 +276,8 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.UNRECOGNISED
     if stale and stale <= model.unread and all(_no_later(model, content, tips) for content in stale):
         return Excuse.NO_LATER
+    if stale and stale <= model.unread & model.twice:
+        return Excuse.UNPROVEN
     if stale and stale <= model.unheard & model.twice:
         return Excuse.EVENT_LOST
     if stale and len(model.forgotten) == 2 and all(_copy_replaced(model, content) for content in stale):

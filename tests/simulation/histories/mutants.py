@@ -179,14 +179,14 @@ class AcknowledgesFirst:
 # -- replaced functions of the core
 
 
-def without_sequencers(*arguments: Any) -> list[SyncRequest]:
+def without_sequencers(*arguments: Any, **options: Any) -> list[SyncRequest]:
     """No event is ever stale, none is known to be later than another."""
-    return [replace(look, sequencer="") for look in parse_message(*arguments)]
+    return [replace(look, sequencer="") for look in parse_message(*arguments, **options)]
 
 
-def first_record_only(*arguments: Any) -> list[SyncRequest]:
+def first_record_only(*arguments: Any, **options: Any) -> list[SyncRequest]:
     """As the guide's worker does with a message of several records."""
-    return parse_message(*arguments)[:1]
+    return parse_message(*arguments, **options)[:1]
 
 
 def deletes_without_proof(view: KeyState) -> Decision:

@@ -103,6 +103,7 @@ class Users:
         found = self.models.get(key)
         if found is None:
             found = self.models[key] = KeyModel(key, self.rule, expires=self.world.modes.expires)
+            found.forged = bool(self.world.modes.forge)
         return found
 
     def judge(self, *, strict: bool) -> list[Finding]:

@@ -11,6 +11,7 @@ from dualsync.runtime.app.finder import MAX_CREDENTIAL_TRIES
 from dualsync.runtime.errors import CredentialRejectedError
 from dualsync.runtime.finder.checkpoint import CHECKPOINT_INTERVAL_SECONDS
 from dualsync.runtime.finder.run import Finder
+from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.model.records import FINDER_POINTS, Record
 from dualsync.runtime.ports import Parallel
@@ -171,6 +172,7 @@ class SimulatedWorld:
                 clock=clock,
             ),
             principals=Principals(frozenset((DEDICATED[side],)), ROLES[side]),
+            authenticator=Authenticator(f"queue-{side}", f"secret of {peer}'s user"),
             log=self.log,
         )
 
@@ -227,6 +229,7 @@ def finder_of(
         remote=c.remote,
         ledger=c.ledger,
         queue=c.queue,
+        authenticator=c.authenticator,
         parallel=parallel or Serial(),
         log=c.log,
         checkpoint_seconds=checkpoint_seconds,

@@ -13,7 +13,6 @@ from dualsync.runtime.finder.merge import ListedPair
 from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.finder.run import BATCH
 from dualsync.runtime.log import Outcome
-from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.sync_request import Cause
 from dualsync.runtime.model.identify import identify_version
 from dualsync.runtime.model.key_filter import KeyRange
@@ -171,7 +170,7 @@ def test_a_finding_of_what_is_archived_makes_no_dead_letter() -> None:
     assert world.find().queued == 1
     world.here.archive("k")
     [look] = world.queued()
-    run(world.worker.process(world.message(sync_request_codec.encode(look))))
+    run(world.worker.process(world.signed(look)))
     assert not world.broker.dead
     assert world.outcomes() == {Outcome.SKIPPED: 1}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -12,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualsync.runtime.messages import sync_request_codec
-from dualsync.runtime.messages.parser import Principals, UnreadableMessageError, parse_message
+from dualsync.runtime.messages.authenticator import Authenticator
+from dualsync.runtime.messages.parser import MAX_CLOCK_SKEW_SECONDS, Principals, UnreadableMessageError, parse_message
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.sequencer import normalise
-from tests.support.builders import DEDICATED, ROLE, USER
+from dualsync.runtime.settings import SideName
+from tests.support.builders import DEDICATED, ROLE, USER, agreement
 from tests.support.fakes.notification import TEST_EVENT
 
 RECORD: dict[str, Any] = {
@@ -67,11 +71,13 @@ EXPIRY: dict[str, Any] = {
         "object": {"key": "expiration/delete", "sequencer": "0059EA41DE6A9B1D7A"},
     },
 }
+SENT = 1_790_000_100.0
+KEYED = Authenticator("https://queue", "secret")
 PRINCIPALS = Principals(frozenset({DEDICATED, "AIDAFORMERUSER0000000"}), ROLE)
 
 
 def looks(body: str, prefix: str = "") -> list[SyncRequest]:
-    return parse_message(body, PRINCIPALS, lambda key: key[len(prefix) :] if key.startswith(prefix) else None, 50.0)
+    return parse_message(body, PRINCIPALS, lambda key: key[len(prefix) :] if key.startswith(prefix) else None, SENT)
 
 
 def record(name: str = "ObjectCreated:Put", *, principal: str = f"AWS:{USER}", **changes: Any) -> dict[str, Any]:
@@ -99,14 +105,14 @@ def test_the_documented_record() -> None:
             version_id="096fKKXTRTtl3on89fVO.nfljtsv6qko",
             size=1024,
             event_time=0.0,
-            first_sent=50.0,
+            first_sent=SENT,
         )
     ]
 
 
 def test_the_documented_expiry() -> None:
     assert of(EXPIRY) == [
-        SyncRequest("expiration/delete", Cause.EXPIRED, sequencer=normalise("0059EA41DE6A9B1D7A"), first_sent=50.0)
+        SyncRequest("expiration/delete", Cause.EXPIRED, sequencer=normalise("0059EA41DE6A9B1D7A"), first_sent=SENT)
     ]
 
 
@@ -284,7 +290,76 @@ def test_keys_outside_the_prefix_are_nobodys_business_here() -> None:
 
 def test_a_message_of_our_own() -> None:
     look = SyncRequest("k", Cause.FINDER, first_sent=5.0, full_check=True, may_delete=True, reason="deleted here")
-    assert looks(sync_request_codec.encode(look)) == [look]
+    body = KEYED.sign(sync_request_codec.encode(look))
+    assert parse_message(body, PRINCIPALS, str, SENT, authenticator=KEYED) == [look]
+
+
+FORGED = SyncRequest(
+    "k",
+    Cause.CREATED,
+    Actor.ECHO,
+    sequencer="f" * 32,
+    etag="e",
+    version_id="v",
+    event_time=5.0,
+    attempt=99,
+    may_delete=True,
+    unrecorded=agreement(OriginVersion(SideName.CN, 1, "e")),
+)
+CHECK = SyncRequest(
+    "k", Cause.FINDER, first_sent=SENT, full_check=True, may_have_written=True, reason="not authenticated"
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        sync_request_codec.encode(FORGED),
+        Authenticator("https://queue", "a guess").sign(sync_request_codec.encode(FORGED)),
+        Authenticator("https://another-queue", "secret").sign(sync_request_codec.encode(FORGED)),
+        KEYED.sign(sync_request_codec.encode(FORGED)).replace('"attempt": 99', '"attempt": 98'),
+        KEYED.sign(sync_request_codec.encode(FORGED)).replace('"}', '", "dualsync": {"key": "k", "cause": "created"}}'),
+        KEYED.sign(sync_request_codec.encode(FORGED))[:-1] + ', "dualsync": {"key": "k", "cause": "created"}}',
+    ],
+)
+def test_of_a_message_that_does_not_verify_only_the_key_is_believed(body: str) -> None:
+    for sent in (body, json.dumps({"Type": "Notification", "Message": body})):
+        assert parse_message(sent, PRINCIPALS, str, SENT, authenticator=KEYED) == [CHECK]
+    (redriven,) = parse_message(json.dumps({"redrive": body}), PRINCIPALS, str, SENT, authenticator=KEYED)
+    assert redriven == replace(CHECK, reason="redriven")
+
+
+def test_a_deletion_that_does_not_verify_is_believed_as_an_event_is() -> None:
+    body = sync_request_codec.encode(replace(FORGED, cause=Cause.REMOVED, actor=Actor.USER))
+    assert parse_message(body, PRINCIPALS, str, SENT, authenticator=KEYED) == [replace(CHECK, cause=Cause.REMOVED)]
+    body = sync_request_codec.encode(replace(FORGED, cause=Cause.REMOVED, actor=Actor.USER, version_removed=True))
+    assert parse_message(body, PRINCIPALS, str, SENT, authenticator=KEYED) == [CHECK]
+
+
+def test_records_of_another_bucket_are_dropped_and_named() -> None:
+    skipped: list[str] = []
+    foreign = copy.deepcopy(RECORD)
+    foreign["s3"]["bucket"]["name"] = "another"
+    body = json.dumps({"Records": [foreign, RECORD]})
+    found = parse_message(body, PRINCIPALS, str, SENT, bucket="amzn-s3-demo-bucket", skip=skipped.append)
+    assert [request.key for request in found] == ["HappyFace.jpg"]
+    assert skipped == ["'another'"]
+
+
+def test_null_is_absent() -> None:
+    made = record()
+    made["userIdentity"] = None
+    made["s3"]["object"] |= {"size": None, "eTag": None, "sequencer": None, "versionId": None}
+    (request,) = of(made)
+    assert (request.actor, request.size, request.etag, request.sequencer) == (Actor.USER, 0, "", "")
+
+
+def test_no_event_is_later_than_its_message() -> None:
+    made = record()
+    made["eventTime"] = "9999-12-31T23:59:59.999Z"
+    assert [request.event_time for request in of(made)] == [SENT + MAX_CLOCK_SKEW_SECONDS]
+    made["eventTime"] = "1969-12-31T23:59:59.999Z"
+    assert [request.event_time for request in of(made)] == [0.0]
 
 
 def without(path: str) -> dict[str, Any]:

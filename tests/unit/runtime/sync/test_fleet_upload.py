@@ -11,7 +11,7 @@ import pytest
 
 from dualsync.runtime.errors import AccessDeniedError, PermanentError, ThrottledError
 from dualsync.runtime.messages import part_request_codec
-from dualsync.runtime.messages.parser import UnreadableMessageError, parse_message, parse_part_request
+from dualsync.runtime.messages.parser import Principals, UnreadableMessageError, parse_message, parse_part_request
 from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.model.objects import Part
 from dualsync.runtime.model.records import UPLOAD
@@ -58,6 +58,9 @@ class World(Side):
         assert message is not None
         run(self.worker.process(message))
 
+    def part_of(self, body: str) -> PartRequest | None:
+        return parse_part_request(body, self.context.authenticator)
+
     def upload(self) -> UploadRecord | None:
         for record in self.ledger.table.records.values():
             if record.kind == UPLOAD:
@@ -76,7 +79,7 @@ def world(**changes: object) -> World:
 def test_every_part_is_a_message_and_the_last_calls_for_the_completion() -> None:
     w = world()
     w.begin()
-    assert [(p.first, p.last) for p in map(parse_part_request, (x.body for x in w.parts())) if p] == [
+    assert [(p.first, p.last) for p in map(w.part_of, (x.body for x in w.parts())) if p] == [
         (n, n) for n in range(1, 5)
     ]
     (look,) = w.looks()
@@ -234,9 +237,7 @@ def test_a_part_that_is_refused_waits_and_is_buried_with_its_reason() -> None:
     journal.faults["remote.put_part"] = ThrottledError("SlowDown")
     w.do(first)
     again = w.parts()[-1]
-    assert parse_part_request(again.body) == replace(
-        parse_part_request(first.body) or PartRequest("", "", "", "", 1, 1), attempt=1
-    )
+    assert w.part_of(again.body) == replace(w.part_of(first.body) or PartRequest("", "", "", "", 1, 1), attempt=1)
     journal.faults["remote.put_part"] = AccessDeniedError("AccessDenied")
     w.time.now += 1000
     w.do(again)  # only from now on is it refused
@@ -268,7 +269,7 @@ def test_a_peers_giant_is_fetched_in_parts_too() -> None:
     w.time.now += 10_000
     w.there.put("k", CONTENT, USER)
     w.do(w.broker.send('{"dualsync": {"key": "k", "cause": "finding", "careful": true}}'))
-    assert {p.route for p in (parse_part_request(x.body) for x in w.parts()) if p} == {"remote>local"}
+    assert {p.route for p in (w.part_of(x.body) for x in w.parts()) if p} == {"remote>local"}
     for letter in (*w.parts(), *w.looks()):
         w.do(letter)
     version = w.here.current("k")
@@ -335,7 +336,8 @@ def test_missing_parts_go_side_by_side(missing: tuple[int, ...], size: int, runs
     assert all(
         (p.key, p.target_key, p.upload_id, p.route, p.first_sent) == ("k", "t", "u", "local>remote", 5.0) for p in made
     )
-    assert [parse_part_request(part_request_codec.encode(p)) for p in made] == made
+    w = world()
+    assert [w.part_of(w.context.authenticator.sign(part_request_codec.encode(p))) for p in made] == made
 
 
 GOOD = {"key": "k", "route": "local>remote", "to": "k", "upload": "u", "first": 1, "last": 2}
@@ -358,8 +360,10 @@ GOOD = {"key": "k", "route": "local>remote", "to": "k", "upload": "u", "first": 
 )
 def test_what_is_no_message_of_parts_is_unreadable(fields: object) -> None:
     with pytest.raises(UnreadableMessageError):
-        parse_part_request(json.dumps({part_request_codec.MEMBER: fields}))
+        parse_message(json.dumps({part_request_codec.MEMBER: fields}), Principals(frozenset()), str, 0.0)
     w = world()
+    with pytest.raises(UnreadableMessageError):
+        w.part_of(w.context.authenticator.sign(json.dumps({part_request_codec.MEMBER: fields})))
     w.do(w.broker.send(json.dumps({part_request_codec.MEMBER: fields})))
     assert w.outcomes() == {"failed": 1}
 
@@ -368,4 +372,4 @@ def test_whoever_only_wants_the_key_gets_a_look() -> None:
     w = world()
     (look,) = parse_message(json.dumps({part_request_codec.MEMBER: GOOD}), w.context.principals, lambda key: key, 7.0)
     assert (look.key, look.full_check, look.first_sent) == ("k", True, 7.0)
-    assert parse_part_request('{"Records": []}') is None
+    assert w.part_of('{"Records": []}') is None

@@ -149,12 +149,17 @@ def test_a_part_that_never_arrives_whole_is_left_to_the_look_that_watches() -> N
     w.flipped = 1 << 30
     tries = 0
     letter: Letter | None = w.parts()[0]
-    first = parse_part_request(w.parts()[0].body)
+    first = parse_part_request(w.parts()[0].body, w.context.authenticator)
     while letter is not None:
         w.do(letter)
         tries += 1
         letter = next(
-            (x for x in w.parts() if (p := parse_part_request(x.body)) and first and p.first == first.first), None
+            (
+                x
+                for x in w.parts()
+                if (p := parse_part_request(x.body, w.context.authenticator)) and first and p.first == first.first
+            ),
+            None,
         )
     assert tries == CORRUPT_ATTEMPTS + 1
     w.flipped = 0

@@ -105,7 +105,7 @@ def test_it_waits_longer_each_time_but_never_longer_than_the_queue_can() -> None
     for attempt in range(12):
         world = side(journal)
         look = replace(SyncRequest("k", Cause.CREATED, first_sent=world.time.now, full_check=True), attempt=attempt)
-        run(world.worker.process(world.message(sync_request_codec.encode(look))))
+        run(world.worker.process(world.signed(look)))
         delays += [delay for _, delay in postponed(world)]
     assert delays == sorted(delays)
     assert delays[0] == 15
@@ -119,7 +119,7 @@ def test_a_key_that_stays_contended_is_buried_after_so_many_looks() -> None:
     world.put("k", b"x")
     for attempt, outcome in ((2, "postponed"), (3, "buried")):
         look = replace(SyncRequest("k", Cause.CREATED, full_check=True), attempt=attempt)
-        run(world.worker.process(world.message(sync_request_codec.encode(look))))
+        run(world.worker.process(world.signed(look)))
         assert world.outcomes()[outcome] == 1
     [(_, reason)] = world.broker.dead
     assert reason.startswith("contended: ")
@@ -161,7 +161,7 @@ def test_the_peer_away_for_days_loses_nothing() -> None:
     world = side(journal)
     journal.faults["remote.head"] = UnavailableError("no route")
     look = SyncRequest("k", Cause.CREATED, first_sent=world.time.now - 5 * 86400, full_check=True)
-    run(world.worker.process(world.message(sync_request_codec.encode(look))))
+    run(world.worker.process(world.signed(look)))
     [(again, delay)] = postponed(world)
     assert (again.first_sent, delay) == (look.first_sent, 900)
     assert world.broker.dead == []
@@ -174,7 +174,7 @@ def test_a_denial_that_nobody_mends_is_buried_in_the_end() -> None:
     look = SyncRequest(
         "k", Cause.CREATED, denied_since=world.time.now - world.settings.denied_seconds - 1, full_check=True
     )
-    run(world.worker.process(world.message(sync_request_codec.encode(look))))
+    run(world.worker.process(world.signed(look)))
     [(_, reason)] = world.broker.dead
     assert reason.startswith("denied: ")
 
@@ -185,7 +185,7 @@ def test_a_denial_after_days_of_silence_still_has_its_hours() -> None:
     journal.faults["remote.head"] = AccessDeniedError("AccessDenied")
     days_ago = world.time.now - 5 * 86400
     first = SyncRequest("k", Cause.CREATED, first_sent=days_ago, full_check=True)
-    run(world.worker.process(world.message(sync_request_codec.encode(first))))
+    run(world.worker.process(world.signed(first)))
     [(look, delay)] = postponed(world)
     assert (look.first_sent, look.denied_since, delay) == (days_ago, world.time.now, world.settings.retry_delay_seconds)
     assert world.broker.dead == []
@@ -198,7 +198,7 @@ def test_what_is_denied_says_for_how_long_and_begins_anew_after_another_trouble(
     look = SyncRequest(
         "k", Cause.CREATED, first_sent=world.time.now, denied_since=world.time.now - 1000, full_check=True
     )
-    run(world.worker.process(world.message(sync_request_codec.encode(look))))
+    run(world.worker.process(world.signed(look)))
     [(level, _, line)] = [kept for kept in world.log.kept if kept[1] == "outcome"]
     assert (level, line["outcome"], line["denied_seconds"]) == ("WARNING", "postponed", 1000.0)
     for error, denied in (
@@ -208,7 +208,7 @@ def test_what_is_denied_says_for_how_long_and_begins_anew_after_another_trouble(
     ):
         journal.faults["remote.head"] = error
         world.broker.letters.clear()
-        run(world.worker.process(world.message(sync_request_codec.encode(look))))
+        run(world.worker.process(world.signed(look)))
         [(again, _)] = postponed(world)
         assert again.denied_since == denied
 

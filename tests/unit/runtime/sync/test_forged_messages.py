@@ -1,0 +1,306 @@
+"""Whoever may send to the queue, without the key, can delete, overwrite or hide nothing.
+
+The attacker has every ETag, time, sequencer and principal. docs/security.md lists what each message is believed for.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.messages import part_request_codec, sync_request_codec
+from dualsync.runtime.messages.part_request import PartRequest
+from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.origin_version import OriginVersion
+from tests.support.builders import CN, DEDICATED, GLOBAL, PEERS_USER, ROLE, USER, Side, settings, stamp
+from tests.support.fakes.gate import run
+from tests.support.fakes.notification import body
+from tests.support.fakes.store import Store, Versioning
+
+LOW, HIGH = "1", "f" * 32
+EARLY, LATE = "1971-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"
+PEERS_OWN_USER = "AIDAUSEROFGLOBAL00000"
+WHO = (USER, DEDICATED, f"{ROLE}:i-0")
+
+
+def held(store: Store, key: str = "k") -> bytes | None:
+    version = store.current(key)
+    return None if version is None else version.body
+
+
+def side(**changes: Any) -> Side:
+    return Side(settings(**changes))
+
+
+def etag_of(store: Store) -> str:
+    version = store.current("k")
+    assert version is not None
+    return version.seen.etag
+
+
+def send(world: Side, text: str) -> None:
+    run(world.worker.process(world.message(text)))
+
+
+def own(world: Side, request: SyncRequest) -> None:
+    """A message in the form of our own, without an authenticator."""
+    send(world, sync_request_codec.encode(request))
+
+
+def record(name: str, sequencer: str, etag: str = "", *, by: str = USER, time: str = LATE, version: str = "") -> str:
+    """A message with one event of the bucket, as S3 writes it."""
+    fields = {"key": "k", "eTag": etag, "sequencer": sequencer} | ({"versionId": version} if version else {})
+    event = {
+        "eventName": name,
+        "eventTime": time,
+        "userIdentity": {"principalId": f"AWS:{by}"},
+        "s3": {"bucket": {"name": "bucket-cn"}, "object": fields},
+    }
+    return json.dumps({"Records": [event]})
+
+
+def synced() -> Side:
+    """An object of this side at rest on both sides."""
+    world = side()
+    world.work(world.put("k", b"abc"))
+    assert held(world.there) == b"abc"
+    return world
+
+
+def replica() -> Side:
+    """An object of the peer at rest on both sides, its echo read."""
+    world = side()
+    world.time.now += 1
+    there = world.there.put("k", b"abc", PEERS_OWN_USER)
+    version = OriginVersion(GLOBAL, world.there.now(), there.etag)
+    world.time.now += 5
+    world.here.put("k", b"abc", DEDICATED, stamp=stamp(version))
+    world.work()
+    assert world.entry().synced is not None
+    return world
+
+
+# -- objects at rest
+
+
+@pytest.mark.parametrize("make", [synced, replica])
+@pytest.mark.parametrize("time", [EARLY, LATE])
+@pytest.mark.parametrize("by", WHO)
+def test_no_order_of_forged_events_deletes_an_object_at_rest(make: Any, time: str, by: str) -> None:
+    world = make()
+    etag = etag_of(world.here)
+    for created in (USER, DEDICATED, f"{ROLE}:i-0"):
+        send(world, record("ObjectCreated:Put", LOW, etag, by=created, time=time))
+        send(world, record("ObjectRemoved:Delete", "e" * 32, by=by, time=time))
+        send(world, record("ObjectCreated:Put", HIGH, etag, by=created, time=time))
+        send(world, sync_request_codec.encode(SyncRequest("k", Cause.FINDER)))
+        run(world.worker.process(world.signed(SyncRequest("k", Cause.FINDER, full_check=True, may_delete=True))))
+    assert (held(world.here), held(world.there)) == (b"abc", b"abc")
+
+
+@pytest.mark.parametrize("make", [synced, replica])
+@pytest.mark.parametrize("actor", Actor)
+def test_no_forged_messages_of_our_own_delete_an_object_at_rest(make: Any, actor: Actor) -> None:
+    world = make()
+    etag = etag_of(world.here)
+    for cause, sequencer in ((Cause.CREATED, "0" * 31 + "1"), (Cause.REMOVED, "e" * 32), (Cause.CREATED, HIGH)):
+        own(world, SyncRequest("k", cause, actor, sequencer=sequencer, etag=etag, full_check=True))
+    own(world, SyncRequest("k", Cause.FINDER, may_delete=True))
+    own(world, SyncRequest("k", Cause.EXPIRED, sequencer=HIGH))
+    assert (held(world.here), held(world.there)) == (b"abc", b"abc")
+    assert world.entry().synced is not None
+
+
+# -- objects that only one side has
+
+
+def new_at_peer() -> Side:
+    world = side()
+    world.time.now += 1
+    world.there.put("k", b"theirs", PEERS_OWN_USER)
+    return world
+
+
+@pytest.mark.parametrize("removal", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated"])
+def test_an_object_that_was_never_here_is_not_deleted_at_the_peer(removal: str) -> None:
+    world = new_at_peer()
+    etag = etag_of(world.there)
+    for sequencer in (LOW, HIGH):
+        send(world, record(removal, HIGH))
+        send(world, record("ObjectCreated:Put", sequencer, etag, by=DEDICATED, version="null"))
+        send(world, record(removal, HIGH + "", by=USER))
+    assert world.entry().synced is None
+    run(world.worker.process(world.signed(SyncRequest("k", Cause.FINDER, full_check=True, may_delete=True))))
+    assert held(world.there) == b"theirs"
+
+
+@pytest.mark.parametrize("by", ["cn", "global"])
+def test_a_forged_proof_of_a_write_deletes_nothing(by: str) -> None:
+    world = new_at_peer() if by == "global" else side()
+    if by == "cn":
+        world.put("k", b"only copy")
+    store = world.here if by == "cn" else world.there
+    version = OriginVersion(CN if by == "cn" else GLOBAL, store.now(), etag_of(store))
+    copy = CopyState(version.etag, version.modified)
+    for cause in Cause:
+        own(
+            world,
+            SyncRequest(
+                "k",
+                cause,
+                sequencer=HIGH,
+                event_time=world.time.now,
+                full_check=True,
+                may_delete=True,
+                unrecorded=SyncedVersion(version, copy, copy),
+            ),
+        )
+    assert held(store) is not None
+
+
+def test_a_forged_echo_does_not_let_an_older_object_overwrite_a_newer_one() -> None:
+    world = side()
+    world.put("k", b"old")
+    world.time.now += 60
+    world.there.put("k", b"new", PEERS_OWN_USER)
+    etag = etag_of(world.there)
+    send(world, record("ObjectCreated:Put", LOW, etag, by=DEDICATED))
+    for _ in range(8):
+        world.work()
+        own(world, SyncRequest("k", Cause.FINDER, attempt=99, full_check=True))
+    assert held(world.there) == b"new"
+
+
+# -- order
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        sync_request_codec.encode(SyncRequest("k", Cause.FINDER, sequencer=HIGH)),
+        record("ObjectRemoved:DeleteMarkerCreated", HIGH),
+        record("ObjectRemoved:Delete", HIGH, time=EARLY),
+        record("ObjectRemoved:Delete", HIGH, by=DEDICATED),
+        record("LifecycleExpiration:Delete", HIGH),
+        "created",
+    ],
+    ids=["own", "removed", "removed early", "removed by a worker", "expired", "created"],
+)
+def test_a_forged_sequencer_makes_no_later_event_stale(text: str) -> None:
+    world = synced()
+    send(world, record("ObjectCreated:Put", HIGH, etag_of(world.here)) if text == "created" else text)
+    for content in (b"v2", b"v3"):
+        world.work(world.put("k", content))
+        assert held(world.there) == content
+        world.work(world.delete("k"))
+        assert held(world.there) is None
+    world.work(world.put("k", b"v4"))
+    assert held(world.there) == b"v4"
+
+
+def test_a_forged_deletion_by_a_worker_does_not_hide_a_users() -> None:
+    world = synced()
+    event = world.delete("k")
+    send(world, record("ObjectRemoved:Delete", HIGH, by=DEDICATED))
+    assert world.entry().synced is not None
+    world.work(event)
+    assert held(world.there) is None
+
+
+def test_the_replay_of_an_old_deletion_deletes_nothing() -> None:
+    world = synced()
+    deletion = world.delete("k")
+    world.work(deletion)
+    world.work(world.put("k", b"v2"))
+    world.here.expire("k")
+    world.work(deletion)
+    assert held(world.there) == b"v2"
+
+
+# -- what is not ours
+
+
+def test_records_of_another_bucket_are_dropped_and_counted() -> None:
+    world = synced()
+    foreign = json.loads(record("ObjectRemoved:Delete", HIGH))
+    foreign["Records"][0]["s3"]["bucket"]["name"] = "another"
+    before = world.entry()
+    send(world, json.dumps(foreign))
+    assert world.entry() == before
+    line = world.log.of("outcome")[-1]
+    assert (line["outcome"], line["reason"]) == ("skipped", "a record of another bucket: 'another'")
+    assert not world.broker.letters
+
+
+def test_a_part_request_without_an_authenticator_only_checks_the_key() -> None:
+    world = side()
+    world.put("k", b"abc")
+    send(world, part_request_codec.encode(PartRequest("k", "local>remote", "victim", "upload", 1, 1)))
+    assert (held(world.there), held(world.there, "victim")) == (b"abc", None)
+
+
+# -- the stamp
+
+
+@pytest.mark.parametrize("versioning", [Versioning.NEVER, Versioning.ENABLED])
+def test_a_forged_stamp_does_not_turn_a_write_into_a_deletion_of_newer_content(versioning: Versioning) -> None:
+    """The stamp names a version that was deleted before. The peer's newer content is deleted on neither side."""
+    world = Side(settings(), versioning=versioning)
+    world.time.now += 1
+    there = world.there.put("k", b"old", PEERS_OWN_USER)
+    old = OriginVersion(GLOBAL, world.there.now(), there.etag)
+    world.here.put("k", b"old", DEDICATED, stamp=stamp(old))
+    world.work()
+    world.work(world.delete("k"))
+    assert held(world.there) is None
+    world.time.now += 20
+    world.there.put("k", b"newer", PEERS_OWN_USER)
+    world.time.now += 600
+    world.here.put("k", b"old", USER, stamp=stamp(old))  # and its event is lost
+    for _ in range(4):
+        world.time.now += 7200
+        run(world.worker.process(world.signed(SyncRequest("k", Cause.FINDER, full_check=True, may_delete=True))))
+    assert held(world.there) == b"newer"
+    assert held(world.here) is not None
+
+
+# -- the ledger
+
+
+def test_an_entry_that_can_not_be_read_is_repaired_by_any_message_of_its_key() -> None:
+    world = synced()
+    broken = LedgerEntry("k", world.entry().revision, unreadable="null is not an ETag")
+    world.ledger.table.entries["k"] = broken
+    own(world, SyncRequest("k", Cause.FINDER))
+    entry = world.entry()
+    assert (entry.unreadable, entry.revision, entry.synced is not None) == ("", broken.revision + 1, True)
+    world.work(world.delete("k"))
+    assert held(world.there) is None
+
+
+def test_an_entry_that_can_not_be_read_proves_no_deletion() -> None:
+    world = synced()
+    event = world.delete("k")
+    world.ledger.table.entries["k"] = LedgerEntry("k", world.entry().revision, unreadable="not JSON")
+    run(world.worker.process(world.message(body(event))))
+    assert world.entry().unreadable == ""
+    assert held(world.there) in (None, b"abc")
+
+
+def test_only_an_authenticated_proof_of_a_write_is_believed() -> None:
+    world = side()
+    world.put("k", b"abc")
+    local = world.here.current("k")
+    assert local is not None
+    version = OriginVersion(CN, local.seen.modified, local.seen.etag)
+    written = world.there.put("k", b"abc", PEERS_USER, stamp=stamp(version)).etag
+    proof = SyncedVersion(version, CopyState(version.etag, version.modified), CopyState(written))
+    request = SyncRequest("k", Cause.CREATED, etag=version.etag, full_check=True, unrecorded=proof)
+    run(world.worker.process(world.signed(replace(request, attempt=1))))
+    known = world.entry().synced
+    assert known is not None
+    assert known.version == version
