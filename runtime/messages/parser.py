@@ -101,8 +101,8 @@ def parse_message(
             return [SyncRequest(part.key, Cause.FINDER, full_check=True, first_sent=sent, may_have_written=True)]
         if sync_request_codec.MEMBER in document:
             sync_request_codec.check_format(document)
-            request = sync_request_codec.decode_fields(document[sync_request_codec.MEMBER])
-            return [request if verified else request.unauthenticated(sent)]
+            own = sync_request_codec.decode_fields(document[sync_request_codec.MEMBER])
+            return [own if verified else own.unauthenticated(sent)]
     except ValueError as e:
         raise UnreadableMessageError(str(e)) from None
     if document.get("Event") == "s3:TestEvent":

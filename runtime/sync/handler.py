@@ -88,7 +88,7 @@ class MessageHandler:
             return
         for bucket in skipped:
             reason = f"a record of another bucket: {bucket}"
-            context.log.line("WARNING", "outcome", outcome=Outcome.SKIPPED, reason=reason)
+            context.log.line("INFO", "outcome", outcome=Outcome.SKIPPED, reason=reason)
         if part is not None:
             await self._carry(part, message)
         failed: Exception | None = None
