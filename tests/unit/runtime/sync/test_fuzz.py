@@ -144,7 +144,7 @@ class World(Side):
         found = {}
         for key in ("k", "r", "theirs", "mine"):
             here, there = self.here.current(key), self.there.current(key)
-            found[key] = (here and here.body, there and there.body)
+            found[key] = (here.body if here else None, there.body if there else None)
         return found
 
 
@@ -184,7 +184,7 @@ def test_decoders_of_messages_raise_field_errors_only(text: str) -> None:
             request = codec.decode_fields(inner)
         except FieldError:
             continue
-        assert json.loads(codec.encode(request))  # type: ignore[arg-type]
+        assert json.loads(codec.encode(request))
 
 
 ENTRIES = [json.dumps(item) for item in bytes_of("ledger-entry")]
