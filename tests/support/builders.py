@@ -151,7 +151,7 @@ class Side:
     def signed(self, request: SyncRequest | PartRequest) -> FakeMessage:
         """An authenticated message of this side's own, sent and received."""
         codec = part_request_codec if isinstance(request, PartRequest) else sync_request_codec
-        return self.message(self.context.authenticator.sign(codec.encode(request)))  # type: ignore[arg-type]
+        return self.message(self.context.authenticator.sign(codec.encode(request)))
 
     def message(self, text: str) -> FakeMessage:
         """Sent and received."""

@@ -33,6 +33,8 @@ class Excuse(StrEnum):
     LEDGERS_LOST = "both ledgers lost the key"
     UNPROVEN = "deleted before its copy was observed, and written again"
     """Only events tell the order then, and events can be forged: they delete nothing."""
+    CROSSED = "deleted on both sides while their copies crossed"
+    """Each deletion is read when the other side's copy is here already: then only its event says when it was."""
     FORGED = "written again after a forged event"
     """A forged event that a user copied a replica over itself makes a worker write the same content again."""
 
@@ -114,6 +116,7 @@ class KeyModel:
         "unheard",
         "unread",
         "unrecognised",
+        "unrecorded",
     )
 
     def __init__(self, key: str, rule: Rule, *, expires: bool = False) -> None:
@@ -136,6 +139,8 @@ class KeyModel:
         self.unread: set[str] = set()
         """Contents whose copy a user replaced or deleted before the side's ledger knew it."""
         self.unrecognised: set[str] = set()
+        self.unrecorded: set[str] = set()
+        """Contents that a user replaced or deleted where they were written, before the side's ledger knew a copy."""
         self.uncopied: set[str] = set()
         """Contents that expired while the peer had never held them."""
         self.forged = False
@@ -278,6 +283,9 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.NO_LATER
     if stale and stale <= model.unread & model.twice:
         return Excuse.UNPROVEN
+    crossed = {tip.side for tip in tips} == {"cn", "global"} and not any(tip.content for tip in tips)
+    if stale and crossed and stale <= model.unread | model.unrecorded:
+        return Excuse.CROSSED
     if stale and stale <= model.unheard & model.twice:
         return Excuse.EVENT_LOST
     if stale and len(model.forgotten) == 2 and all(_copy_replaced(model, content) for content in stale):

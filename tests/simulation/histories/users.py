@@ -137,7 +137,10 @@ class Users:
         stamp = before.seen.stamp
         entry = self.world.tables[side].entries.get(model.key)
         agreed = entry.synced if entry is not None else None
-        if stamp is None or (agreed is not None and agreed.local.etag == before.seen.etag):
+        if agreed is not None and agreed.local.etag == before.seen.etag:
+            return
+        if stamp is None:
+            model.unrecorded.add(content_of(before))
             return
         model.unread.add(content_of(before))
         gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
