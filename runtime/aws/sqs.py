@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dualsync.runtime.aws.errors import Refusal, error_of
+from dualsync.runtime.aws.errors import Refusal, error_of, malformed
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.request_batching import RequestBatcher
 from dualsync.runtime.errors import DualSyncError, PermanentError, UnavailableError
@@ -23,14 +23,16 @@ LONG_POLL_SECONDS = 20
 """SQS's longest wait."""
 
 REASON_ATTRIBUTE = "DualSyncReason"
-"""Message attribute of a buried message: why it can never succeed."""
+"""Message attribute of a message in the dead-letter queue: why it can never succeed."""
 
 TOGETHER_SECONDS = 0.05
-"""So long an acknowledgement waits for others, to be one request with them."""
+"""How long an acknowledgement waits for others, to be one request with them."""
 
 _API = "AmazonSQS"
 _ATTEMPTS = 3
-_SPENT_HANDLE = ("ReceiptHandleIsInvalid", "MessageNotInflight")
+_SPENT_HANDLE = ("ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight")
+_SPENT_REASONS = ("does not exist or is not available", "receipt handle has expired")
+"""What SQS writes of a handle that is spent, under codes that mean something else as well (InvalidParameterValue)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +40,31 @@ class SqsMessage:
     """One received message (`dualsync.runtime.ports.Message`)."""
 
     body: str
+    """Text of the message."""
     handle: str
+    """Receipt handle of this receive."""
     receives: int
+    """Number of receives, this one included."""
     sent: float
+    """When it was sent, in seconds since the epoch."""
 
 
 class SqsQueue:
     """`dualsync.runtime.ports.Queue` over SQS's JSON protocol.
 
-    `visibility_seconds` is for how long a received message stays hidden, None for as long as the queue says. The worker
-    extends it while it works, so a short time costs nothing, and what a killed worker held comes back soon.
+    `visibility_seconds` is how long a received message stays hidden, None for the queue's own setting. The worker
+    extends it while it works, so a short time costs nothing, and the messages of a killed worker come back soon.
     """
 
     def __init__(
         self,
-        caller: ServiceClient,
+        client: ServiceClient,
         queue_url: str,
         dead_letter_queue_url: str,
         *,
         visibility_seconds: int | None = None,
     ) -> None:
-        self._caller = caller
+        self._client = client
         self._url = queue_url
         self._dead_url = dead_letter_queue_url
         self._hidden = {} if visibility_seconds is None else {"VisibilityTimeout": visibility_seconds}
@@ -73,7 +79,8 @@ class SqsQueue:
             MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             **self._hidden,
         )
-        return [_message(item) for item in answer.get("Messages", ())]
+        with malformed("sqs ReceiveMessage"):
+            return [_message(item) for item in answer.get("Messages") or ()]
 
     async def delete(self, messages: Sequence[Message]) -> None:
         if len(messages) == 1:
@@ -87,12 +94,20 @@ class SqsQueue:
         return [None] * len(handles)
 
     async def extend(self, messages: Sequence[Message], seconds: int) -> None:
-        """Hide at most 10 messages for `seconds` from now, in one request.
+        """Hide the messages for `seconds` from now, ten per request, all requests at the same time.
 
-        A message that is no longer this receiver's is left alone.
+        Messages that no longer belong to this receiver are left out. A batch that fails does not keep the others back:
+        its error is raised when all have been answered.
         """
         entries = [{"ReceiptHandle": message.handle, "VisibilityTimeout": seconds} for message in messages]
-        await self._batch("ChangeMessageVisibilityBatch", self._url, entries)
+        batches = [entries[at : at + BATCH] for at in range(0, len(entries), BATCH)]
+        results = await asyncio.gather(
+            *(self._batch("ChangeMessageVisibilityBatch", self._url, batch) for batch in batches),
+            return_exceptions=True,
+        )
+        for result in results:
+            if result is not None:
+                raise result
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         entries = [{"MessageBody": body, "DelaySeconds": delay_seconds} for body in bodies]
@@ -103,15 +118,17 @@ class SqsQueue:
         await self._ask("SendMessage", self._dead_url, MessageBody=message.body, MessageAttributes=attributes)
 
     async def _batch(self, operation: str, url: str, entries: Sequence[dict[str, Any]]) -> None:
-        """All entries or an error: a batch call answers 200 also when some of its entries failed."""
+        """Send all entries, or raise: a batch call answers 200 even if some of its entries failed."""
         todo = {str(number): entry for number, entry in enumerate(entries)}
         failed: list[Any] = []
         for _ in range(_ATTEMPTS):
             batch = [{"Id": number, **entry} for number, entry in todo.items()]
             answer = await self._ask(operation, url, Entries=batch)
-            # A handle that is spent: the message is another receiver's by now, or gone.
-            failed = [item for item in answer.get("Failed", ()) if item.get("Code") not in _SPENT_HANDLE]
-            todo = {item["Id"]: todo[item["Id"]] for item in failed}
+            with malformed(f"sqs {operation}"):
+                rejected = answer.get("Failed") or ()
+                # With a spent handle the message belongs to another receiver by now, or is gone.
+                failed = [item for item in rejected if not _is_spent(item.get("Code"), item.get("Message"))]
+                todo = {item["Id"]: todo[item["Id"]] for item in failed}
             if not todo or any(item.get("SenderFault") for item in failed):
                 break
         if todo:
@@ -119,7 +136,7 @@ class SqsQueue:
 
     async def _ask(self, operation: str, url: str, **given: Any) -> Any:
         try:
-            return await self._caller.json(operation, _API, url, "1.0", {"QueueUrl": url, **given})
+            return await self._client.json(operation, _API, url, "1.0", {"QueueUrl": url, **given})
         except ServiceError as refused:
             raise error_of(refused.refusal) from None
 
@@ -132,6 +149,15 @@ def _failure(operation: str, url: str, failed: Sequence[Any]) -> DualSyncError:
     return (
         error if worst.get("SenderFault") or not isinstance(error, PermanentError) else UnavailableError(str(refusal))
     )
+
+
+def _is_spent(code: str | None, message: str | None) -> bool:
+    """Return whether a receipt handle is refused since the message is another receiver's, visible again, or deleted.
+
+    AWS answers InvalidParameterValue with a reason where its reference names MessageNotInflight.
+    """
+    text = (message or "").lower()
+    return code in _SPENT_HANDLE or any(reason in text for reason in _SPENT_REASONS)
 
 
 def _message(item: Any) -> SqsMessage:
@@ -158,6 +184,6 @@ def _by_bytes(entries: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def printable(reason: str) -> str:
-    """A reason as SQS takes it: no control characters, not empty, at most 1 KiB."""
+    """Return a reason as SQS accepts it: no control characters, not empty, at most 1 KiB."""
     text = "".join(character if character.isprintable() else " " for character in reason)
     return text.encode()[:1024].decode(errors="ignore").strip() or "unknown"

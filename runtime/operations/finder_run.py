@@ -141,7 +141,7 @@ class RecordingQueue:
     async def delete(self, messages: Sequence[Message]) -> None:
         pass
 
-    async def extend(self, message: Message, seconds: int) -> None:
+    async def extend(self, messages: Sequence[Message], seconds: int) -> None:
         pass
 
     async def send_to_dlq(self, message: Message, reason: str) -> None:

@@ -36,11 +36,11 @@ class Copier:
     clock: Clock
     include_metadata: bool = True
     keep_class: bool = False
-    """Whether a replica gets the storage class of its source; else it is the target bucket's business."""
+    """Whether a replica gets the storage class of its source; else the target bucket decides."""
     giant: int = 1 << 30
-    """From here on an object's parts go through the queue."""
+    """From this size on an object's parts go through the queue."""
     portion: int = 64 << 20
-    """What one message carries of it."""
+    """Bytes per part request."""
 
     async def copy(
         self, route: Route, reading: ObjectReader, key: str, stamp: Stamp, condition: Precondition, to: str = ""

@@ -11,46 +11,43 @@ from dualsync.runtime.model.objects import Part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadRecord:
-    """An upload under way.
-
-    The fields from `etag` to `attributes` must be the same for an upload to be continued. The fields from
-    `requests_sent` are used for giant objects only, whose parts are messages.
-    """
+    """An upload of one version of an object. Another plan with the same version, attributes and parts continues it."""
 
     route: str
-    """From which bucket to which, for example `local>remote`."""
+    """Name of the route (`local>remote`)."""
     key: str
     """Key of the source."""
     target_key: str
-    """Key that the upload writes."""
+    """Key that is written."""
     etag: str = ""
     """ETag of the source."""
     size: int = 0
     """Bytes of the source."""
     part_length: int = 1
-    """Bytes of each part but the last."""
+    """Bytes of all parts but the last."""
     stamp: str = ""
-    """The replica's stamp as text."""
+    """Stamp of the replica, encoded."""
     attributes: str = ""
-    """Digest of the replica's attributes."""
+    """Digest of the attributes (`digest_attributes`)."""
     upload_id: str = ""
-    """S3's id of the upload; empty before it was started."""
+    """S3's id of the upload."""
     started: int = 0
-    """When it was started, seconds since the epoch."""
+    """When it began, in seconds since the epoch."""
     checksum: str = ""
-    """The checksum that the store verifies (`StartedUpload`). A record without one keeps later uploads from trying."""
+    """Checksum that the store was told to verify (`StartedUpload`). A record whose upload can't have any keeps the next
+    upload of this version from trying."""
     checksum_failures: int = 0
-    """How often the content did not arrive whole."""
+    """How often the content arrived with another checksum."""
     requests_sent: int = 0
-    """When the part requests were sent, seconds since the epoch; 0 before."""
+    """When the part requests of a large object were queued, in seconds since the epoch; 0 if they were not."""
     parts: int = 0
-    """How many parts were there at `last_progress`."""
+    """How many parts were present at `last_progress`."""
     last_progress: int = 0
-    """When the number of parts last grew, seconds since the epoch."""
+    """When a part was last added, in seconds since the epoch."""
     stalls: int = 0
-    """How often there was no progress since."""
+    """How often a check found no new part since."""
     request: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of the sync request that wants the object written."""
+    """Fields of the sync request that asks for the object."""
 
     @property
     def count(self) -> int:

@@ -119,8 +119,8 @@ class _Rate:
         """Return the requests per second that may begin."""
         if not self._limited:
             return float("inf")
-        origin = (self._before * (1 - RATE_CUT) / RATE_GROWTH) ** (1 / 3)
-        cubic = RATE_GROWTH * (now - self._cut_at - origin) ** 3 + self._before
+        origin: float = (self._before * (1 - RATE_CUT) / RATE_GROWTH) ** (1 / 3)
+        cubic: float = RATE_GROWTH * (now - self._cut_at - origin) ** 3 + self._before
         return max(LEAST_RATE, cubic)
 
     def reserve(self, now: float) -> float:

@@ -1,4 +1,4 @@
-"""How objects are read from and written to one bucket, beyond their own attributes."""
+"""Options for reading from and writing to one bucket, beyond the objects' own attributes."""
 
 from __future__ import annotations
 
@@ -16,31 +16,33 @@ _TAG = re.compile(rb"<Tag>\s*<Key>([^<]*)</Key>\s*<Value\s*(?:/>|>([^<]*)</Value
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What everything written to a bucket gets, and how it is asked.
-
-    `storage_class` empty keeps the source's (`Attributes.storage_class`); `acl` is a canned ACL, empty for none;
-    `encryption` (`AES256`, `aws:kms` …) and `kms_key` empty for the bucket's own default. `tags`: they are read with
-    the content, and written with it. `requester_pays`: this program's account pays. `owner`: the account that must own
-    the bucket, or S3 refuses the request (AccessDenied); empty for any. `restores`: it is S3 itself, whose listings
-    tell which archived objects have been restored; of other stores no row is taken for archived.
-    """
+    """Headers that every request to a bucket, or every object written to it, gets."""
 
     storage_class: str = ""
+    """Storage class of new objects; empty keeps the source's (`Attributes.storage_class`)."""
     acl: str = ""
+    """Canned ACL of new objects; empty for none."""
     encryption: str = ""
+    """Server-side encryption (`AES256`, `aws:kms` …); empty for the bucket's default."""
     kms_key: str = ""
+    """KMS key of the encryption; empty for the bucket's default."""
     tags: bool = False
+    """Whether tags are read with the content and written with it."""
     requester_pays: bool = False
+    """Whether this program's account pays for requests."""
     owner: str = ""
+    """Account that must own the bucket, or S3 refuses the request (AccessDenied); empty for any."""
     restores: bool = False
+    """Whether the store is Amazon S3 itself: its listings state which archived objects have been restored, and its
+    ETags are MD5s unless KMS is used. Rows of other stores are never treated as archived."""
 
     def asking(self) -> dict[str, str]:
-        """Headers of every request."""
+        """Return the headers of every request."""
         given = {"x-amz-request-payer": "requester" if self.requester_pays else "", OWNER: self.owner}
         return {name: value for name, value in given.items() if value}
 
     def writing(self, attributes: Attributes) -> dict[str, str]:
-        """Headers of a new object. A bucket key saves a call to KMS an object; S3 ignores it where it can't be."""
+        """Return the headers of a new object. A bucket key saves one KMS call per object; S3 ignores it elsewhere."""
         kms = self.encryption.startswith("aws:kms")
         given = {
             "x-amz-storage-class": self.storage_class or attributes.storage_class,
@@ -53,10 +55,10 @@ class Options:
         return {name: value for name, value in given.items() if value}
 
     def tagged(self, headers: Mapping[str, str]) -> bool:
-        """Whether the object that a GET answered with has tags to be asked for."""
+        """Return whether the object of a GET's answer has tags to read."""
         return self.tags and headers.get("x-amz-tagging-count", "0") != "0"
 
 
 def tags(body: bytes | bytearray) -> tuple[tuple[str, str], ...]:
-    """The tags of an answer to GetObjectTagging, sorted."""
+    """Return the tags of an answer to GetObjectTagging, sorted."""
     return tuple(sorted((unescape(key.decode()), unescape(value.decode())) for key, value in _TAG.findall(body)))

@@ -1,0 +1,89 @@
+"""The queue over scripted answers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dualsync.runtime.aws.sqs import SqsMessage, SqsQueue
+from dualsync.runtime.errors import DualSyncError, RetryableError, UnavailableError
+from tests.support.scripted_server import Asked, Script, answer, scripted
+
+GONE = "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for"
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: 0)
+
+
+def queue(script: Script) -> SqsQueue:
+    return SqsQueue(script.caller("sqs"), "https://queue", "https://dead")
+
+
+def messages(count: int) -> list[SqsMessage]:
+    return [SqsMessage(str(number), f"h{number}", 1, 0.0) for number in range(count)]
+
+
+def refusal(code: str, message: str) -> bytes:
+    return answer(400, json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": message}).encode())
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("MessageNotInflight", ""),
+        ("ReceiptHandleIsInvalid", "The input receipt handle is invalid."),
+        ("InvalidParameterValue", f"{GONE} visibility timeout change."),
+        ("InvalidParameterValueException", f"{GONE} visibility timeout change."),
+        (
+            "InvalidParameterValue",
+            "Value for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.",
+        ),
+    ],
+)
+async def test_spent_handle_is_no_failure_whatever_its_code(code: str, message: str) -> None:
+    """AWS answers InvalidParameterValue with a reason where its reference names MessageNotInflight."""
+    failed = {"Failed": [{"Id": "1", "SenderFault": True, "Code": code, "Message": message}]}
+    async with scripted(answer(200, json.dumps(failed).encode())) as script:
+        await queue(script).extend(messages(2), 30)
+        assert len(script.asked) == 1
+
+
+async def test_visibility_beyond_its_limit_is_an_error() -> None:
+    message = "Value 50000 for parameter VisibilityTimeout is invalid. Reason: must be between 0 and 43200."
+    async with scripted(refusal("InvalidParameterValue", message)) as script:
+        with pytest.raises(DualSyncError, match="43200"):
+            await queue(script).extend(messages(1), 50_000)
+
+
+async def test_failing_batch_does_not_keep_the_others_back() -> None:
+    def serve(asked: Asked) -> bytes:
+        handles = [entry["ReceiptHandle"] for entry in json.loads(asked.body)["Entries"]]
+        assert all(entry["VisibilityTimeout"] == 30 for entry in json.loads(asked.body)["Entries"])
+        if "h0" in handles:
+            return refusal("AccessDeniedException", "no")
+        extended.extend(handles)
+        return answer(200, b'{"Successful":[]}')
+
+    extended: list[str] = []
+    async with scripted(serve) as script:
+        with pytest.raises(RetryableError, match="AccessDenied"):
+            await queue(script).extend(messages(25), 30)
+    assert sorted(extended) == sorted(f"h{number}" for number in range(10, 25))
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"Messages":[{"Body":"b"}]}', b'{"Messages":[null]}', b'{"Messages":7}', b'{"Messages":[{"Body":1}]}']
+)
+async def test_malformed_messages_are_an_error_of_the_request(body: bytes) -> None:
+    async with scripted(answer(200, body)) as script:
+        with pytest.raises(UnavailableError, match="ReceiveMessage"):
+            await queue(script).receive(10, 0)
+
+
+async def test_answer_without_messages() -> None:
+    for body in (b"{}", b'{"Messages":null}'):
+        async with scripted(answer(200, body)) as script:
+            assert await queue(script).receive(10, 0) == []
