@@ -24,6 +24,7 @@ from dualsync.runtime.errors import (
     PermanentError,
     PreconditionFailedError,
     RetryableError,
+    ServiceBlockedError,
     ThrottledError,
     UnavailableError,
     UploadGoneError,
@@ -115,11 +116,16 @@ _CHANGED = (
     "ConditionalCheckFailedException DuplicateItemException MessageNotInflight NoSuchKey NoSuchVersion"
     " PreconditionFailed ReceiptHandleIsInvalid"
 )
+_BLOCKED = (
+    "AccessControlListNotSupported AccountProblem AllAccessDisabled InvalidPayer KMS.DisabledException"
+    " KMS.InvalidKeyUsageException KMS.KMSInvalidStateException KMS.NotFoundException NoSuchBucket OptInRequired"
+    " UnauthorizedAccess UserKeyMustBeSpecified"
+)
 _GIVE_UP = (
-    "AccountProblem AllAccessDisabled EncryptionTypeMismatch EntityTooLarge EntityTooSmall"
+    "EncryptionTypeMismatch EntityTooLarge EntityTooSmall"
     " InvalidArgument InvalidDigest InvalidEncryptionAlgorithmError InvalidObjectState InvalidPart InvalidPartOrder"
     " InvalidRange InvalidRequest InvalidStorageClass InvalidTag InvalidURI InvalidWriteOffset KeyTooLongError"
-    " MalformedXML MetadataTooLarge MethodNotAllowed MissingContentLength NoSuchBucket NotImplemented"
+    " MalformedXML MetadataTooLarge MethodNotAllowed MissingContentLength NotImplemented"
     " ObjectLockConfigurationNotFoundError RequestHeaderSectionTooLarge TooManyParts UnexpectedContent XNotImplemented"
     " BatchRequestTooLong InvalidMessageContents ItemCollectionSizeLimitExceededException ValidationException"
     " BatchEntryIdsNotDistinct EmptyBatchRequest InvalidBatchEntryId TooManyEntriesInBatchRequest"
@@ -143,6 +149,7 @@ CODES: Mapping[str, Kind] = MappingProxyType(
             (_CREDENTIAL, CredentialRejectedError),
             (_THROTTLED, ThrottledError),
             ("403 AccessDenied", AccessDeniedError),
+            (_BLOCKED, ServiceBlockedError),
             (_UNAVAILABLE, UnavailableError),
             (_CORRUPT, ChecksumMismatchError),
             (_BUSY, ConcurrentWriteError),
@@ -166,7 +173,7 @@ def error_of(refusal: Refusal) -> DualSyncError:
     kind = None if refusal.service == "s3" else OWN_CODES.get(refusal.code)
     kind = kind or CODES.get(refusal.code)
     if kind is None and refusal.code.startswith("KMS."):
-        kind = PermanentError
+        kind = ServiceBlockedError  # the key's state or policy, which is the same for every object under it
     if kind is None:
         kind = _by_status(refusal.status)
     if kind is PermanentError:
@@ -183,6 +190,8 @@ def _by_status(status: int) -> Kind:
         return ConcurrentWriteError
     if status == 412:
         return PreconditionFailedError
+    if status in (401, 402, 403):  # about the account, the bucket or the credential, not about a message
+        return ServiceBlockedError
     return PermanentError
 
 

@@ -19,6 +19,7 @@ from dualsync.runtime.errors import (
     PermanentError,
     PreconditionFailedError,
     RetryableError,
+    ServiceBlockedError,
     ThrottledError,
     UnavailableError,
     UploadGoneError,
@@ -82,8 +83,10 @@ def test_every_call_in_use_is_listed() -> None:
         ("403", 403, AccessDeniedError),
         ("TemporaryRedirect", 307, UnavailableError),
         ("InvalidObjectState", 403, PermanentError),
-        ("NoSuchBucket", 404, PermanentError),
-        ("KMS.DisabledException", 400, PermanentError),
+        ("NoSuchBucket", 404, ServiceBlockedError),
+        ("KMS.DisabledException", 400, ServiceBlockedError),
+        ("AccountProblem", 403, ServiceBlockedError),
+        ("OptInRequired", 403, ServiceBlockedError),
         ("PermanentRedirect", 301, FatalError),
         ("AuthorizationHeaderMalformed", 400, FatalError),
     ],
@@ -97,7 +100,7 @@ def test_codes_decide_not_the_status(code: str, status: int, kind: type[Exceptio
     [
         (307, UnavailableError),
         (400, PermanentError),
-        (403, PermanentError),
+        (403, ServiceBlockedError),
         (404, PermanentError),
         (409, ConcurrentWriteError),
         (412, PreconditionFailedError),
@@ -116,10 +119,10 @@ def test_a_denial_of_our_own_services_is_no_fault_of_a_message(service: str) -> 
 
 
 def test_an_error_names_service_call_target_and_code_in_one_line() -> None:
-    error = error_of(Refusal("s3", "PutObject", "bucket/k", "NoSuchBucket", 404, "The bucket\nis gone.", "request 4F"))
+    error = error_of(Refusal("s3", "PutObject", "bucket/k", "KeyTooLongError", 400, "Too\nlong.", "request 4F"))
     assert isinstance(error, PermanentError)
-    assert error.reason == "NoSuchBucket"
-    assert str(error) == ("NoSuchBucket: s3 PutObject bucket/k: NoSuchBucket (404): The bucket is gone. (request 4F)")
+    assert error.reason == "KeyTooLongError"
+    assert str(error) == ("KeyTooLongError: s3 PutObject bucket/k: KeyTooLongError (400): Too long. (request 4F)")
 
 
 def test_long_text_keeps_its_beginning_and_its_end() -> None:

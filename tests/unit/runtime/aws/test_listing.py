@@ -6,7 +6,12 @@ import pytest
 
 from dualsync.runtime.aws.s3.listing import parse
 from dualsync.runtime.aws.s3.options import Options
-from dualsync.runtime.errors import AccessDeniedError, PermanentError, ThrottledError, UnavailableError
+from dualsync.runtime.errors import (
+    AccessDeniedError,
+    ServiceBlockedError,
+    ThrottledError,
+    UnavailableError,
+)
 from dualsync.runtime.model.objects import ListedObject
 from tests.support.scripted_server import Asked, answer, error, scripted
 from tests.support.wire import bucket
@@ -214,7 +219,7 @@ async def test_a_store_that_refuses_the_question_is_not_asked_again() -> None:
 async def test_what_fails_without_the_question_too_says_nothing_of_it() -> None:
     async with scripted(error(404, "NoSuchBucket")) as script:
         asking = bucket(script, S3)
-        with pytest.raises(PermanentError, match="NoSuchBucket"):
+        with pytest.raises(ServiceBlockedError, match="NoSuchBucket"):
             await anext(asking.list())
         assert asking.pages.restores
         assert not asking.pages.refused

@@ -10,8 +10,8 @@ from dualsync.runtime.aws.s3.object_reader import RANGE_BYTES, WHOLE_BYTES
 from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.errors import (
     AccessDeniedError,
-    PermanentError,
     PreconditionFailedError,
+    ServiceBlockedError,
     UnavailableError,
     UploadGoneError,
 )
@@ -149,10 +149,10 @@ async def test_a_missing_object_is_told_from_a_missing_bucket() -> None:
             ("GET", "bytes=0-0"),
         ]
     async with scripted(answer(404), error(404, "NoSuchBucket")) as script:
-        with pytest.raises(PermanentError, match="NoSuchBucket"):
+        with pytest.raises(ServiceBlockedError, match="NoSuchBucket"):
             await bucket(script).head("k")
     async with scripted(error(404, "NoSuchBucket")) as script:
-        with pytest.raises(PermanentError, match="NoSuchBucket"):
+        with pytest.raises(ServiceBlockedError, match="NoSuchBucket"):
             await bucket(script).read("k")
 
 
