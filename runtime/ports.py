@@ -131,7 +131,12 @@ class Bucket(Protocol):
 
 
 class Ledger(Protocol):
-    """The side's table of what both sides last agreed on. Reads are strongly consistent."""
+    """The side's table: one entry per key, and records of other kinds.
+
+    `get`, `get_many` and `get_record` are strongly consistent. `records` reads an index and is eventually consistent: a
+    record just written may be missing, one just removed may still be listed. A record with a fixed id (an approval,
+    held deletions, an operator's orders, the buckets, a finder's points) is read by `get_record`.
+    """
 
     async def get(self, key: str) -> LedgerEntry | None: ...
 
@@ -148,7 +153,7 @@ class Ledger(Protocol):
         """Keep a conflict, a held deletion or an operator's act. Writing the same id again replaces it."""
 
     def records(self, kind: str) -> AsyncIterator[Record]:
-        """Records of one kind, oldest first."""
+        """Records of one kind, oldest first; eventually consistent."""
 
     async def remove_record(self, record: Record) -> None: ...
 
@@ -183,6 +188,17 @@ class Message(Protocol):
         """When it was sent, seconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """Approximate counts of a side's queues."""
+
+    messages: int
+    """Messages in the queue: visible, delayed and received."""
+
+    dead_letters: int
+    """Messages in the dead-letter queue."""
+
+
 class Queue(Protocol):
     """The side's queue and its dead-letter queue."""
 
@@ -199,6 +215,9 @@ class Queue(Protocol):
 
     async def send_to_dlq(self, message: Message, reason: str) -> None:
         """A copy with the reason to the dead-letter queue, durable when it returns. The caller deletes."""
+
+    async def depth(self) -> QueueDepth:
+        """Count the messages of both queues, approximately."""
 
 
 class Parallel(Protocol):

@@ -11,7 +11,7 @@ from dualsync.runtime.aws.errors import Refusal, error_of, malformed
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.request_batching import RequestBatcher
 from dualsync.runtime.errors import DualSyncError, PermanentError, UnavailableError
-from dualsync.runtime.ports import Message
+from dualsync.runtime.ports import Message, QueueDepth
 
 BATCH = 10
 """Most entries of a batch call (Amazon SQS API reference, SendMessageBatch)."""
@@ -30,6 +30,11 @@ TOGETHER_SECONDS = 0.05
 
 _API = "AmazonSQS"
 _ATTEMPTS = 3
+_COUNTS = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+)
 _SPENT_HANDLE = ("ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight")
 _SPENT_REASONS = ("does not exist or is not available", "receipt handle has expired")
 """What SQS writes of a handle that is spent, under codes that mean something else as well (InvalidParameterValue)."""
@@ -116,6 +121,14 @@ class SqsQueue:
     async def send_to_dlq(self, message: Message, reason: str) -> None:
         attributes = {REASON_ATTRIBUTE: {"DataType": "String", "StringValue": printable(reason)}}
         await self._ask("SendMessage", self._dead_url, MessageBody=message.body, MessageAttributes=attributes)
+
+    async def depth(self) -> QueueDepth:
+        main, dead = await asyncio.gather(self._count(self._url), self._count(self._dead_url))
+        return QueueDepth(main, dead)
+
+    async def _count(self, url: str) -> int:
+        answer = await self._ask("GetQueueAttributes", url, AttributeNames=list(_COUNTS))
+        return sum(int(answer.get("Attributes", {}).get(name, 0)) for name in _COUNTS)
 
     async def _batch(self, operation: str, url: str, entries: Sequence[dict[str, Any]]) -> None:
         """Send all entries, or raise: a batch call answers 200 even if some of its entries failed."""

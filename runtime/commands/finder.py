@@ -98,10 +98,10 @@ def reconcile(
 
 
 def _report(cli: Session, direction: str, report: Report, verb: str) -> None:
-    tally = report.tally
+    counters = report.counters
     cli.out.print(
-        f"[bold]{direction}[/bold]: {number(tally.here)} keys here, {number(tally.there)} there,"
-        f" {number(tally.equal)} equal; {number(report.queued)} {verb}, {number(report.young)} too young"
+        f"[bold]{direction}[/bold]: {number(counters.here)} keys here, {number(counters.there)} there,"
+        f" {number(counters.equal)} equal; {number(report.queued)} {verb}, {number(report.young)} too young"
     )
     for difference, count in report.found.most_common():
         cli.out.print(f"  {number(count)} {difference}")

@@ -1,8 +1,8 @@
-"""Which findings could only end at content that S3 does not give: an archived object's. Pure, table-tested.
+"""Which differences need the content of an archived object, which S3 does not return. Pure, with a table test.
 
-A look at such a one would be a message and its refusal in each run, until somebody restores the object. The listing
-tells of the restore, and then it is a finding like any. Whatever may end otherwise is looked at: a deletion, and the
-agreement on what turns out to be the same, need no content.
+Queuing such a key would only produce a message and its refusal in each run, until the object is restored. The listing
+shows the restore, and the key is queued then. Differences that can be resolved without content, such as deletions and
+equal versions, are queued at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dualsync.runtime.model.ledger_entry import LedgerEntry
 
 
 def unreadable(pair: ListedPair, entry: LedgerEntry | None, difference: Difference) -> bool:
-    """Would a look at this do nothing but read archived content?"""
+    """Return True if a check of this key could do nothing but read archived content."""
     here, there = pair.here, pair.there
     if here is None or not here.archived or difference.is_deletion:
         return False  # of what is there only, nothing is copied by this side
@@ -23,6 +23,6 @@ def unreadable(pair: ListedPair, entry: LedgerEntry | None, difference: Differen
         return True
     if here.size == there.size:
         return False  # they may be the same version, which only stamps and metadata tell
-    # A change here is read here. Any other difference may end with either content: the peer's copy of a former version
-    # of ours is written over, whatever class it is in.
+    # A change here is read here. Any other difference may be resolved with either content: the peer's copy of a former
+    # version of ours is overwritten, whatever its class.
     return there.archived or difference is Difference.CHANGED_HERE

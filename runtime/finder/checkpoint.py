@@ -1,8 +1,8 @@
-"""Where a finder's run is, kept in the ledger, so that the next one goes on there when this one dies.
+"""Checkpoints: what a finder run has settled, kept in the ledger, so that the next run resumes one that was killed.
 
-A run writes one record under an id of its own, and takes over another's by copying it: two finders at once never write
-the same record, and what one of them takes from the other only saves it the way. All that is in a record was settled at
-one moment, so that an older one is as good as a newer one; it only makes more to do again.
+A run writes one record under its own id, and resumes another run by copying its record. So two finders at once never
+write the same record. Everything in a record was settled at one moment: an older record is as correct as a newer one
+and only leaves more to compare again.
 """
 
 from __future__ import annotations
@@ -17,81 +17,97 @@ from dualsync.runtime.model.records import FINDER_CHECKPOINT, Record
 from dualsync.runtime.ports import Clock, Ledger
 
 CHECKPOINT_INTERVAL_SECONDS = 30.0
-"""Seconds between two records of a run; shorter runs leave none."""
+"""Seconds between two records of a run; shorter runs write none."""
 LIVENESS_PERIODS = 3
-"""So many periods after a record its run counts as living, and the record is left alone."""
+"""A run whose record is younger than this many periods is assumed to be alive and is not resumed."""
 MAX_AGE_SECONDS = 86400
-"""Seconds after which a record is too old to go on from: what was compared would be out of date."""
+"""Seconds after which a record is not resumed: what it compared is out of date."""
 MAX_RESUMPTIONS = 3
-"""How often a run is taken up without getting on. Then it begins again, so that what stops it in one place does not
-keep the others from being compared."""
+"""How often a run is resumed without progress. Then it starts again, so that an error at one place does not keep the
+other places from being compared."""
 MAX_RECORD_CHARACTERS = 350_000
-"""Characters of a record at most (DynamoDB's largest item has 400 KB); a larger one is not written, and the one before
-stands."""
+"""Most characters of a record (DynamoDB's largest item has 400 KB). A larger one is not written."""
 FORMAT = 1
+"""Format of the record."""
 
 
 @dataclass(slots=True)
 class Checkpoints:
-    """The records of one run. `of` names the configuration under which alone a run may be continued."""
+    """The records of one run."""
 
     ledger: Ledger
+    """Where they are kept."""
+
     clock: Clock
+    """The time."""
+
     run: str
+    """Id of this run's record."""
+
     of: str
+    """Digest of the configuration. A run is resumed under the same configuration only."""
+
     period: float = CHECKPOINT_INTERVAL_SECONDS
+    """Seconds between two records."""
+
     resume: bool = True
+    """False: start again, whatever an earlier run has settled."""
+
     _tries: int = 0
     _taken: int = 0
-    """Keys settled by the run that was taken up."""
+    """Keys that the resumed run had settled."""
     _written: float = 0.0
     _own: Record | None = None
     _dead: list[Record] = field(default_factory=list)
 
     async def take_up(self) -> list[RangeProgress]:
-        """The ranges of the run that died and had come furthest; none when there is nothing to continue."""
+        """Return the ranges of the killed run that had settled most; none if there is nothing to resume."""
         now = self._written = self.clock.now()
         best: tuple[tuple[int, int], Record, list[RangeProgress]] | None = None
         async for record in self.ledger.records(FINDER_CHECKPOINT):
             if now - record.time < LIVENESS_PERIODS * self.period:
                 continue
             self._dead.append(record)
-            legs = self._usable(record, now) if self.resume else []
-            if legs:
-                rank = (sum(leg.settled_keys for leg in legs), record.time)
+            ranges = self._usable(record, now) if self.resume else []
+            if ranges:
+                rank = (sum(progress.settled_keys for progress in ranges), record.time)
                 if best is None or rank > best[0]:
-                    best = rank, record, legs
+                    best = rank, record, ranges
         if best is None:
             return []
-        (self._taken, _), record, legs = best
+        (self._taken, _), record, ranges = best
         self._tries = int(str(record.data["tries"])) + 1
-        await self._write(legs)
+        await self._write(ranges)
         await self._forget(record)
-        return legs
+        return ranges
 
     def _usable(self, record: Record, now: float) -> list[RangeProgress]:
         data: Any = record.data
         if data.get("format") != FORMAT or data.get("of") != self.of or now - record.time > MAX_AGE_SECONDS:
             return []
         try:
-            return [RangeProgress.of(leg) for leg in data["legs"]] if int(data["tries"]) < MAX_RESUMPTIONS else []
+            return (
+                [RangeProgress.of(progress) for progress in data["legs"]]
+                if int(data["tries"]) < MAX_RESUMPTIONS
+                else []
+            )
         except (KeyError, TypeError, ValueError):
             return []
 
-    async def save(self, legs: Sequence[RangeProgress]) -> None:
-        """Write down what is settled, if it is time to. One range writes for all."""
+    async def save(self, ranges: Sequence[RangeProgress]) -> None:
+        """Write what is settled, if the period is over. Any range writes for all."""
         if self.clock.now() - self._written >= self.period:
-            await self._write(legs)
+            await self._write(ranges)
 
-    async def _write(self, legs: Sequence[RangeProgress]) -> None:
+    async def _write(self, ranges: Sequence[RangeProgress]) -> None:
         now = self._written = self.clock.now()
-        if sum(leg.settled_keys for leg in legs) > self._taken:
+        if sum(progress.settled_keys for progress in ranges) > self._taken:
             self._tries = 0
         data: dict[str, object] = {
             "format": FORMAT,
             "of": self.of,
             "tries": self._tries,
-            "legs": [leg.data() for leg in legs],
+            "legs": [progress.data() for progress in ranges],
         }
         if len(json.dumps(data)) > MAX_RECORD_CHARACTERS:
             return
@@ -101,7 +117,7 @@ class Checkpoints:
         await self.ledger.record(self._own)
 
     async def clear(self) -> None:
-        """The run is over: nothing is to be continued, neither of it nor of those before."""
+        """Remove the records of this run and of those before it: the run is complete."""
         for record in [*self._dead, *([self._own] if self._own else [])]:
             await self.ledger.remove_record(record)
         self._dead.clear()

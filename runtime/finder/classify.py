@@ -1,7 +1,7 @@
-"""The three-way decision over two listings and the ledger: is there anything that events missed? Pure, table-tested.
+"""Compare a key's listing rows on both sides with the ledger and name the difference that events missed.
 
-A listing knows no stamps, so a finding only says that a key must be looked at; the worker's careful look decides. What
-a finding does settle is whether that look may delete: only with an entry that proves that both sides held the version.
+Pure, with a table test. Listings have no stamps, so a difference only means that the key must be checked; the worker's
+full check decides. A deletion is a difference only where a ledger entry proves that both sides held the version.
 """
 
 from __future__ import annotations
@@ -15,34 +15,54 @@ from dualsync.runtime.model.objects import ListedObject
 
 
 class Difference(StrEnum):
-    """What the finder saw, from this side's point of view."""
+    """A difference between the listings and the ledger, from this side's point of view."""
 
     NEW_HERE = "new here"
+    """Only this side has the key, and no synced version is recorded."""
+
     NEW_THERE = "new at the peer"
+    """Only the peer has the key, and the entry records no synced version."""
+
     CHANGED_HERE = "changed here"
+    """This side's object is not the synced version, the peer's is, or the peer has none."""
+
     CHANGED_THERE = "changed at the peer"
+    """The peer's object is not the synced version, this side's is, or this side has none."""
+
     CHANGED_BOTH = "differs on both sides"
+    """Neither object is the synced version, or none is recorded and the objects differ."""
+
     DELETED_HERE = "deleted here"
+    """The peer still holds the synced version, this side has no object."""
+
     DELETED_THERE = "deleted at the peer"
+    """This side still holds the synced version, the peer has no object."""
+
     UNKNOWN = "equal, but not in the ledger"
+    """Both sides hold equal objects, and the ledger has no entry: the ledger gets one."""
 
     @property
     def is_deletion(self) -> bool:
-        """Would acting on it delete?"""
+        """True for differences that are resolved by deleting an object."""
         return self in (Difference.DELETED_HERE, Difference.DELETED_THERE)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What makes an absence no deletion: lifecycle rules, or that deletions do not travel at all."""
+    """Settings under which a missing key is not a deletion."""
 
     local_expires: bool = False
+    """A lifecycle rule expires objects of this side's bucket."""
+
     remote_expires: bool = False
+    """A lifecycle rule expires objects of the peer's bucket."""
+
     deletions_travel: bool = True
+    """Deletions are synchronised at all."""
 
 
 def classify(pair: ListedPair, entry: LedgerEntry | None, rules: Rules) -> Difference | None:
-    """None: as agreed, or the peer's business."""
+    """Return the difference; None if both sides are as recorded, or if the peer's finder handles it."""
     here, there = pair.here, pair.there
     agreed = entry.synced if entry is not None else None
     here_same = here is not None and agreed is not None and _same(here, agreed.local)

@@ -1,6 +1,6 @@
-"""Where the keys of both buckets may be divided, so that they are compared in several places at once.
+"""Divides the keys of both buckets into ranges that are compared side by side.
 
-A listing of the other partition is bound by its round trips, one a page; several of them at once are not.
+A listing of the other partition is limited by its round trips, one per page; several listings at once are not.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from itertools import pairwise
 from dualsync.runtime.model.key_filter import KeyRange
 
 POINTS = 64
-"""Evenly spaced keys that a run leaves for the next to divide at."""
-LONGEST_POINT = 200
-"""Characters of such a key: it need not exist, and a record has room for 400 KB only (DynamoDB's largest item)."""
+"""Evenly spaced keys that a run records, at which the next run divides."""
+MAX_POINT_CHARACTERS = 200
+"""Characters of such a key. It need not exist, and a record has room for 400 KB only (DynamoDB's largest item)."""
 
 
 def divide(points: Sequence[str], number: int) -> list[KeyRange]:
-    """At most `number` ranges that follow each other and leave nothing out, divided at some of the points, which are
-    evenly spaced. Without points it is one."""
+    """Return at most `number` adjacent ranges that cover all keys, divided at evenly spaced points.
+
+    Without points it is one range.
+    """
     usable = sorted({point for point in points if point})
     number = min(number, len(usable) + 1)
     edges = ["", *(usable[len(usable) * n // number] for n in range(1, number)), ""]
@@ -26,7 +28,7 @@ def divide(points: Sequence[str], number: int) -> list[KeyRange]:
 
 
 class KeySampler:
-    """Evenly spaced keys of a range while it goes by, few however many keys it has."""
+    """Samples evenly spaced keys of a range while it is compared. The number of samples is bounded."""
 
     __slots__ = ("_since", "every", "keys")
 
@@ -36,19 +38,19 @@ class KeySampler:
         self._since = 0
 
     def passed(self, keys: int, last: str) -> None:
-        """So many keys went by, the last of them this one."""
+        """Count `keys` compared keys, of which `last` is the last one."""
         self._since += keys
         if self._since < self.every:
             return
         self._since = 0
-        self.keys.append(last[:LONGEST_POINT])
+        self.keys.append(last[:MAX_POINT_CHARACTERS])
         if len(self.keys) >= 2 * POINTS:
             self.keys = self.keys[1::2]
             self.every *= 2
 
 
 def spaced(ranges: Iterable[KeySampler]) -> list[str]:
-    """At most `POINTS` keys, evenly spaced over all ranges, which are in order."""
+    """Return at most `POINTS` keys, evenly spaced over all ranges in their order."""
     weighed = [(key, marks.every) for marks in ranges for key in marks.keys]
     total = sum(weight for _, weight in weighed)
     points: list[str] = []

@@ -1,4 +1,4 @@
-"""A streaming merge of two sorted listings: memory does not grow with the buckets, equal rows cost next to nothing."""
+"""Merges two sorted listings as streams. Memory does not grow with the buckets, and equal rows cost very little."""
 
 from __future__ import annotations
 
@@ -12,25 +12,37 @@ from dualsync.runtime.model.objects import ListedObject
 
 @dataclass(frozen=True, slots=True)
 class ListedPair:
-    """One key as the two listings show it; at least one row is there."""
+    """One key with its rows of both listings, of which at least one exists."""
 
     key: str
+    """The key, relative to the prefix."""
+
     here: ListedObject | None
+    """Its row in this side's listing."""
+
     there: ListedObject | None
+    """Its row in the peer's listing."""
 
 
 @dataclass(slots=True)
 class MergeCounters:
-    """Counts of a merge under way: of the keys up to and with `last`, all of which it has given or found equal."""
+    """Counts of the keys that a merge has yielded or found equal so far."""
 
     here: int = 0
+    """Keys of this side's listing."""
+
     there: int = 0
+    """Keys of the peer's listing."""
+
     equal: int = 0
+    """Keys with the same ETag and size on both sides."""
+
     last: str = ""
+    """The last key of these."""
 
 
 class _Listing:
-    """One listing's unread rows: `rows[at:]`. `done` only after the listing has ended by itself."""
+    """One listing's unread rows, `rows[at:]`. `done` is set only after the listing has ended without an error."""
 
     def __init__(self, pages: AsyncIterator[Sequence[ListedObject]], name: str) -> None:
         self._pages = pages
@@ -41,7 +53,7 @@ class _Listing:
         self.done = False
 
     async def fill(self) -> None:
-        """Get a page when none is left. Raises `FatalError` for a listing out of order."""
+        """Read a page when all rows are read. Raises `FatalError` for a listing out of order."""
         if self.done or self.at < len(self.rows):
             return
         try:
@@ -54,8 +66,8 @@ class _Listing:
             keys = [row.key for row in self.rows]
             if (self._last >= keys[0] and self._last) or not all(map(lt, keys, keys[1:])):
                 raise FatalError(
-                    f"the {self._name} listing is not in UTF-8 binary order near {keys[0]!r}: this bucket type"
-                    " or endpoint can't be compared by streams"
+                    f"the {self._name} listing is not in UTF-8 binary order near {keys[0]!r}: use a bucket type and an"
+                    " endpoint that list in this order"
                 )
             self._last = keys[-1]
 
@@ -63,14 +75,13 @@ class _Listing:
 async def merge(
     here: AsyncIterator[Sequence[ListedObject]],
     there: AsyncIterator[Sequence[ListedObject]],
-    tally: MergeCounters,
+    counters: MergeCounters,
     *,
     equal_too: bool = False,
 ) -> AsyncIterator[list[ListedPair]]:
-    """Pairs that differ in ETag or size or stand on one side only (with `equal_too` all pairs), in key order: a list,
-    which may be empty, after every page.
+    """Yield pairs that differ in ETag or size or exist on one side only, in key order; with `equal_too` all pairs.
 
-    Raises whatever a listing raises; nothing is said then of what was not seen.
+    After every page a list is yielded, which may be empty. Raises whatever a listing raises.
     """
     a, b = _Listing(here, "local"), _Listing(there, "remote")
     while True:
@@ -79,12 +90,12 @@ async def merge(
         if a.done and b.done:
             return
         pairs: list[ListedPair] = []
-        _zip(a, b, pairs, equal_too, tally)
+        _zip(a, b, pairs, equal_too, counters)
         yield pairs
 
 
-def _zip(a: _Listing, b: _Listing, pairs: list[ListedPair], equal_too: bool, tally: MergeCounters) -> None:
-    """Consume both as far as both are known."""
+def _zip(a: _Listing, b: _Listing, pairs: list[ListedPair], equal_too: bool, counters: MergeCounters) -> None:
+    """Consume both listings as far as both are known."""
     left, right, i, j, equal = a.rows, b.rows, a.at, b.at, 0
     m, n = len(left), len(right)
     while i < m and j < n:
@@ -109,10 +120,10 @@ def _zip(a: _Listing, b: _Listing, pairs: list[ListedPair], equal_too: bool, tal
     if b.done:
         pairs.extend(ListedPair(x.key, x, None) for x in left[i:])
         i = m
-    tally.here += i - a.at
-    tally.there += j - b.at
-    tally.equal += equal
+    counters.here += i - a.at
+    counters.there += j - b.at
+    counters.equal += equal
     for rows, at in ((left, i), (right, j)):
-        if at and rows[at - 1].key > tally.last:
-            tally.last = rows[at - 1].key
+        if at and rows[at - 1].key > counters.last:
+            counters.last = rows[at - 1].key
     a.at, b.at = i, j

@@ -1,4 +1,4 @@
-"""One range of a finder's run: what it came to, and up to where that is settled, so that another run can go on."""
+"""One range of a finder run: its counts, and up to which key they are settled, so that another run can resume."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dualsync.runtime.model.key_filter import KeyRange
 
 
 class RangeProgress:
-    """A range under way. `kept` are its deletions that wait for the end of the run."""
+    """A range that is being compared. `kept` are its deletions, which wait for the end of the run."""
 
     __slots__ = ("_settled", "kept", "marks", "range", "report", "settled_at")
 
@@ -27,54 +27,56 @@ class RangeProgress:
 
     @property
     def rest(self) -> KeyRange:
-        """What of the range is still to be compared."""
-        return KeyRange(max(self.range.after, self.report.tally.last), self.range.until)
+        """The part of the range that is still to be compared."""
+        return KeyRange(max(self.range.after, self.report.counters.last), self.range.until)
 
     @property
     def settled_keys(self) -> int:
-        """How many keys of both sides are settled."""
+        """Number of settled keys of both sides."""
         return int(self._settled["here"]) + int(self._settled["there"])
 
     def settle(self, now: float) -> None:
-        """Whatever was found so far has been acted on, or is kept: from here on another run may continue."""
-        report, tally = self.report, self.report.tally
+        """Mark everything found so far as queued or kept, so that another run may resume here."""
+        report, counters = self.report, self.report.counters
         self.settled_at = now
         self._settled: dict[str, Any] = {
-            "last": tally.last,
+            "last": counters.last,
             "kept": len(self.kept),
             "found": {str(k): v for k, v in report.found.items()},
-            "here": tally.here,
-            "there": tally.there,
-            "equal": tally.equal,
+            "here": counters.here,
+            "there": counters.there,
+            "equal": counters.equal,
             "queued": report.queued,
             "agreed": report.agreed,
             "young": report.young,
             "unseeded": report.unseeded,
             "archived": report.archived,
             "deletions": report.deletions,
+            "waiting": report.waiting,
         }
 
     def data(self) -> dict[str, Any]:
-        """What is settled, as JSON values."""
+        """Return what is settled, as JSON values."""
         kept = [[str(difference), key] for key, difference in self.kept[: self._settled["kept"]]]
         return self._settled | {"kept": kept, "after": self.range.after, "until": self.range.until}
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> RangeProgress:
-        """Return the progress of what `data` made. Raises ValueError for anything else."""
+        """Return the progress that `data` wrote. Raises ValueError for anything else."""
         fields = FieldReader(data, "range of a checkpoint")
-        leg = cls(KeyRange(fields.text("after"), fields.text("until")))
-        report, tally = leg.report, leg.report.tally
-        tally.last = fields.text("last")
-        tally.here, tally.there, tally.equal = (fields.integer(name) for name in ("here", "there", "equal"))
+        progress = cls(KeyRange(fields.text("after"), fields.text("until")))
+        report, counters = progress.report, progress.report.counters
+        counters.last = fields.text("last")
+        counters.here, counters.there, counters.equal = (fields.integer(name) for name in ("here", "there", "equal"))
         report.queued, report.agreed = fields.integer("queued"), fields.integer("agreed")
         report.young, report.unseeded = fields.integer("young"), fields.integer("unseeded")
         report.archived, report.deletions = fields.integer("archived"), fields.integer("deletions")
+        report.waiting = fields.integer("waiting", 0)
         found = FieldReader(fields.mapping("found"), "differences of a checkpoint")
         report.found.update({Difference(name): found.integer(name) for name in fields.mapping("found")})
         for row in fields.sequence("kept", longest=MAX_COUNT):
             if not isinstance(row, (list, tuple)) or len(row) != 2 or type(row[1]) is not str:
                 raise FieldError("range of a checkpoint: a kept deletion is not a pair of difference and key")
-            leg.kept.append((row[1], Difference(row[0])))
-        leg.settle(0.0)
-        return leg
+            progress.kept.append((row[1], Difference(row[0])))
+        progress.settle(0.0)
+        return progress

@@ -1,8 +1,9 @@
-"""The finder: both listings and the ledger as streams, and messages for what events missed.
+"""The finder: compares both listings with the ledger as streams and queues the keys that events missed.
 
-It writes to no bucket. It can run at any time, beside busy workers and beside itself: a message of its only says *look
-at this key*. Deletions beyond the limits are held for a person; the rest goes on. It may compare several ranges of keys
-at once, and goes on where one that died has come.
+It writes to no bucket. It can run at any time, beside busy workers and beside another finder: its messages only ask to
+check a key. Deletions above the limits are held for an operator (`deletion_guard`), keys that an earlier run queued are
+not queued again (`queued_keys`), and a run that was killed is resumed (`checkpoint`). Several ranges of keys may be
+compared side by side.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dualsync.runtime.errors import PreconditionFailedError
+from dualsync.runtime.errors import DualSyncError, PermanentError, PreconditionFailedError
 from dualsync.runtime.finder.archived import unreadable
 from dualsync.runtime.finder.checkpoint import CHECKPOINT_INTERVAL_SECONDS, Checkpoints
 from dualsync.runtime.finder.classify import Difference, Rules, classify
+from dualsync.runtime.finder.deletion_guard import DeletionGuard, read_approval
 from dualsync.runtime.finder.key_ranges import divide, spaced
 from dualsync.runtime.finder.merge import ListedPair, merge
+from dualsync.runtime.finder.queued_keys import QueuedKeys, are_lost, digest
 from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.finder.scoped_listing import list_scope
@@ -29,55 +32,63 @@ from dualsync.runtime.model.conflict_order import wins
 from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter, KeyRange
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.origin_version import OriginVersion
-from dualsync.runtime.model.records import DELETION_APPROVAL, FINDER_POINTS, FINDER_RUN, HELD_DELETION, SEEDED, Record
-from dualsync.runtime.ports import Bucket, Clock, Ledger, Parallel, Queue
+from dualsync.runtime.model.records import (
+    CONTROL,
+    FINDER_POINTS,
+    FINDER_RUN,
+    LAST_ID,
+    ORDERS_ID,
+    SEEDED,
+    SEEDED_ID,
+    Record,
+)
+from dualsync.runtime.ports import Bucket, Clock, Ledger, Parallel, Queue, QueueDepth
 from dualsync.runtime.settings import VERSION, Events, Settings
 
 BATCH = 100
-"""Keys asked of the ledger at a time (DynamoDB: BatchGetItem, at most 100)."""
-AT_ONCE = 32
+"""Keys that are read from the ledger at a time (DynamoDB: BatchGetItem, at most 100)."""
+WRITES_AT_ONCE = 32
 """Entries of a batch that are written to the ledger at a time."""
-FREE_SHARE = 10
-"""So many deletions need no approval whatever their share of the keys."""
-SAMPLE = 100
-"""How many held keys the record names."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """What the ranges of a run share. Its deletions are kept back until the end, unless a person has approved them."""
+    """What the ranges of a run share."""
 
     seeded: bool
-    approval: Record | None
-    room: int
+    """An earlier run has recorded all equal keys."""
+
+    guard: DeletionGuard
+    """Holds back the run's deletions."""
+
+    queued: QueuedKeys
+    """What earlier runs have queued."""
+
     checkpoints: Checkpoints
-    legs: list[RangeProgress] = field(default_factory=list)
+    """The run's checkpoints."""
+
+    depth: QueueDepth | None = None
+    """Messages in the queues at the beginning; None if they can't be counted."""
+
+    paused: bool = False
+    """An operator has paused the direction: nothing is queued, since the events of all changes wait in the queue."""
+
+    ranges: list[RangeProgress] = field(default_factory=list)
+    """The ranges of keys."""
+
     resumed: bool = False
-
-    @property
-    def approved(self) -> int:
-        """As many deletions a person has let go."""
-        value = self.approval.data.get("up_to", 0) if self.approval is not None else 0
-        return max(0, value) if isinstance(value, int) else 0
-
-    def keep_back(self, leg: RangeProgress, key: str, difference: Difference) -> bool:
-        """Remember a deletion; false if it may go at once."""
-        leg.report.deletions += 1
-        if sum(each.report.deletions for each in self.legs) <= self.approved:
-            return False
-        if sum(len(each.kept) for each in self.legs) < self.room:
-            leg.kept.append((key, difference))
-        return True
-
-    @property
-    def kept(self) -> list[tuple[str, Difference]]:
-        """The deletions of all ranges, in order."""
-        return [deletion for leg in self.legs for deletion in leg.kept]
+    """The run continues one that was killed."""
 
 
 class Finder:
-    """One run over both buckets. `name` tells it from others that run at the same time; with `fresh` it continues none
-    of them. It writes down where it is every `checkpoint_seconds`."""
+    """One run over both buckets.
+
+    Args:
+        name: Distinguishes this finder from others that run at the same time.
+        fresh: Do not resume a run that was killed.
+        preview: Report all differences, also those that an earlier run has queued.
+        checkpoint_seconds: Seconds between two checkpoints.
+    """
 
     def __init__(
         self,
@@ -94,6 +105,7 @@ class Finder:
         scope: KeyFilter = EVERYTHING,
         name: str = "",
         fresh: bool = False,
+        preview: bool = False,
         checkpoint_seconds: float = CHECKPOINT_INTERVAL_SECONDS,
     ) -> None:
         self._settings = settings
@@ -108,103 +120,129 @@ class Finder:
         self._scope = scope
         self._name = name
         self._fresh = fresh
+        self._preview = preview
         self._checkpoint_seconds = checkpoint_seconds
         self._rules = Rules(settings.local_expires, settings.remote_expires, settings.events is not Events.CREATE)
 
     async def run(self) -> Report:
-        """Compare, queue what differs, hold what is too much. Raises what a listing or the ledger raises: the run then
-        says nothing of what it did not see, and deletes nothing; the next one goes on where it was."""
+        """Compare both buckets and queue what differs, within the deletion limits.
+
+        Raises what a listing or the ledger raises. Nothing is deleted then, and the next run resumes this one.
+        """
         run = await self._begin()
-        await self._parallel.map(lambda leg: self._compare(leg, run), run.legs, len(run.legs))
-        report = Report.of(leg.report for leg in run.legs)
-        await self._brake(report, run)
+        await self._parallel.map(lambda each: self._compare(each, run), run.ranges, len(run.ranges))
+        report = Report.of(each.report for each in run.ranges)
+        await self._queue_deletions(report, run)
+        await self._queue_lost(report, run)
         now = int(self._clock.now())
         if not run.seeded and not report.unseeded:
-            await self._ledger.record(Record(SEEDED, id="seeded", time=now, data={"scope": self._scope.name}))
+            await self._ledger.record(Record(SEEDED, SEEDED_ID, now, data={"scope": self._scope.name}))
         if self._settings.finder_number > 1 and not run.resumed:
-            points: dict[str, object] = {"points": spaced(leg.marks for leg in run.legs)}
-            await self._ledger.record(Record(FINDER_POINTS, id="last", time=now, data=points))
+            points: dict[str, object] = {"points": spaced(each.marks for each in run.ranges)}
+            await self._ledger.record(Record(FINDER_POINTS, LAST_ID, now, data=points))
         done = {"state": "finished", "version": VERSION}
-        await self._ledger.record(Record(FINDER_RUN, id="last", time=now, data=report.data() | done))
+        await self._ledger.record(Record(FINDER_RUN, LAST_ID, now, data=report.data() | done))
         await run.checkpoints.clear()
         self._log.line("INFO", "finder", state="finished", **report.data())
         return report
 
+    # -- the beginning
+
     async def _begin(self) -> _Run:
-        settings = self._settings
-        mark = await self._first(SEEDED)
+        mark = await self._ledger.get_record(SEEDED, SEEDED_ID)
         seeded = mark is not None and mark.data.get("scope", "") == self._scope.name
-        approval = await self._first(DELETION_APPROVAL)
-        room = max(settings.deletion_limit, SAMPLE, FREE_SHARE)
-        run = _Run(seeded, approval, room, self._checkpoints(seeded, approval))
-        run.legs = await run.checkpoints.take_up()
-        if run.legs:
+        approval = await read_approval(self._ledger)
+        orders = await self._ledger.get_record(CONTROL, ORDERS_ID)
+        now = self._clock.now()
+        configuration = _digest([self._sides(), self._rules_of_absence(), self._scope.name])
+        queued = await QueuedKeys.load(self._ledger, configuration, now)
+        if self._preview:
+            queued = QueuedKeys(configuration, now)
+        run = _Run(
+            seeded=seeded,
+            guard=DeletionGuard(self._settings, approval),
+            queued=queued,
+            checkpoints=self._checkpoints(seeded, approval),
+            depth=None if self._preview else await self._depth(),
+            paused=not self._preview and orders is not None and orders.data.get("paused") is True,
+        )
+        run.ranges = await run.checkpoints.take_up()
+        if run.ranges:
             run.resumed = True
-            seen = sum(leg.settled_keys for leg in run.legs)
-            self._log.line("INFO", "finder", state="resumed", ranges=len(run.legs), keys=seen)
+            run.queued.complete = False  # it does not know what the killed run has queued
+            seen = sum(each.settled_keys for each in run.ranges)
+            self._log.line("INFO", "finder", state="resumed", ranges=len(run.ranges), keys=seen)
         else:
-            run.legs = [RangeProgress(within) for within in await self._divide()]
+            run.ranges = [RangeProgress(within) for within in await self._divide()]
+        run.guard.ranges = run.ranges
         return run
 
-    def _checkpoints(self, seeded: bool, approval: Record | None) -> Checkpoints:
+    def _sides(self) -> list[object]:
         s = self._settings
-        sides = [s.pair, s.local_bucket, s.local_region, s.local_endpoint, s.local_prefix]
-        sides += [s.remote_bucket, s.remote_region, s.remote_endpoint, s.remote_prefix]
-        rules = [s.events, s.local_expires, s.remote_expires, s.deletion_limit, s.finder_number]
-        person = [approval.time, dict(approval.data)] if approval is not None else []
-        under = json.dumps([sides, rules, self._scope.name, seeded, person], sort_keys=True)
+        local = [s.pair, s.local_bucket, s.local_region, s.local_endpoint, s.local_prefix]
+        return [*local, s.remote_bucket, s.remote_region, s.remote_endpoint, s.remote_prefix]
+
+    def _rules_of_absence(self) -> list[object]:
+        return [self._settings.events, self._settings.local_expires, self._settings.remote_expires]
+
+    def _checkpoints(self, seeded: bool, approval: Record | None) -> Checkpoints:
+        rules = [*self._rules_of_absence(), self._settings.deletion_limit, self._settings.finder_number]
+        approved = [approval.time, dict(approval.data)] if approval is not None else []
         return Checkpoints(
             self._ledger,
             self._clock,
             run=f"{int(self._clock.now())}-{self._name}",
-            of=hashlib.sha256(under.encode()).hexdigest()[:32],
+            of=_digest([self._sides(), rules, self._scope.name, seeded, approved]),
             period=self._checkpoint_seconds,
             resume=not self._fresh,
         )
 
     async def _divide(self) -> list[KeyRange]:
         number = self._settings.finder_number
-        record = await self._first(FINDER_POINTS) if number > 1 else None
+        record = await self._ledger.get_record(FINDER_POINTS, LAST_ID) if number > 1 else None
         points = record.data.get("points") if record is not None else None
         return divide([str(point) for point in points] if isinstance(points, list) else [], number)
 
-    async def _first(self, kind: str) -> Record | None:
-        async for record in self._ledger.records(kind):
-            return record
-        return None
+    # -- comparing
 
-    async def _compare(self, leg: RangeProgress, run: _Run) -> None:
-        """Compare what is left of a range."""
+    async def _compare(self, progress: RangeProgress, run: _Run) -> None:
+        """Compare the rest of a range."""
         batch: list[ListedPair] = []
-        tally, rest = leg.report.tally, leg.rest
+        counters, rest = progress.report.counters, progress.rest
         here, there = list_scope(self._scope, self._local, rest), list_scope(self._scope, self._remote, rest)
-        seen = tally.here + tally.there
-        leg.settled_at = self._clock.now()
-        async for pairs in merge(here, there, tally, equal_too=not run.seeded):
-            leg.marks.passed(tally.here + tally.there - seen, tally.last)
-            seen = tally.here + tally.there
+        seen = counters.here + counters.there
+        progress.settled_at = self._clock.now()
+        async for pairs in merge(here, there, counters, equal_too=not run.seeded):
+            progress.marks.passed(counters.here + counters.there - seen, counters.last)
+            seen = counters.here + counters.there
             batch.extend(pairs)
             while len(batch) >= BATCH:
-                await self._settle(batch[:BATCH], leg, run)
+                await self._settle(batch[:BATCH], progress, run)
                 del batch[:BATCH]
             now = self._clock.now()
-            if batch and now - leg.settled_at >= self._checkpoint_seconds:
-                await self._settle(batch, leg, run)
+            if batch and now - progress.settled_at >= self._checkpoint_seconds:
+                await self._settle(batch, progress, run)
                 batch.clear()
             if not batch:
-                leg.settle(now)
-            await run.checkpoints.save(run.legs)
-        await self._settle(batch, leg, run)
-        leg.settle(self._clock.now())
+                progress.settle(now)
+            await run.checkpoints.save(run.ranges)
+        await self._settle(batch, progress, run)
+        progress.settle(self._clock.now())
 
-    async def _settle(self, pairs: Sequence[ListedPair], leg: RangeProgress, run: _Run) -> None:
+    async def _settle(self, pairs: Sequence[ListedPair], progress: RangeProgress, run: _Run) -> None:
+        """Queue the pairs that differ, record those that are equal, and hold back deletions."""
         if not pairs:
             return
-        report = leg.report
-        entries = await self._ledger.get_many([p.key for p in pairs])
+        report = progress.report
+        entries, unreadable_entries = await self._entries([p.key for p in pairs])
         bodies: list[str] = []
         unknown: list[ListedPair] = []
         for pair in pairs:
+            if pair.key in unreadable_entries:
+                # The full check reads both objects and writes the entry again; without proof it deletes nothing.
+                report.failed += 1
+                bodies.append(self._body(pair.key, Difference.CHANGED_BOTH))
+                continue
             entry = entries.get(pair.key)
             difference = classify(pair, entry, self._rules)
             if difference is None:
@@ -217,36 +255,64 @@ class Finder:
                 unknown.append(pair)
             elif unreadable(pair, entry, difference):
                 report.archived += 1
-            elif not difference.is_deletion or not run.keep_back(leg, pair.key, difference):
+            elif difference.is_deletion:
+                if not run.guard.hold_back(progress, pair.key, difference):
+                    run.queued.is_deletion_queued(pair.key, difference)
+                    bodies.append(self._body(pair.key, difference))
+            elif run.queued.is_queued(digest(pair, entry, difference), _newest(pair, entry)):
+                report.waiting += 1
+                run.queued.keep_waiting(pair.key, difference)
+            else:
                 bodies.append(self._body(pair.key, difference))
         if unknown:
-            report.agreed += sum(await self._parallel.map(self._agree, unknown, AT_ONCE))
-        await self._send(bodies, report)
+            report.agreed += sum(await self._parallel.map(self._record_equal, unknown, WRITES_AT_ONCE))
+        await self._send(bodies, report, run)
+
+    async def _entries(self, keys: Sequence[str]) -> tuple[dict[str, LedgerEntry], set[str]]:
+        """Read the entries of a batch, and which keys have an entry that can't be decoded."""
+        try:
+            return await self._ledger.get_many(keys), set()
+        except DualSyncError:
+            raise
+        except Exception:
+            entries: dict[str, LedgerEntry] = {}
+            failed = set()
+            for key in keys:
+                try:
+                    entry = await self._ledger.get(key)
+                except DualSyncError:
+                    raise
+                except Exception as e:
+                    failed.add(key)
+                    self._log.line("ERROR", "finder-key", key=key, reason=f"{type(e).__name__}: {e}")
+                else:
+                    if entry is not None:
+                        entries[key] = entry
+            return entries, failed
 
     def _is_young(self, pair: ListedPair, entry: LedgerEntry | None) -> bool:
-        times = [row.modified for row in (pair.here, pair.there) if row is not None]
-        if entry is not None:
-            times.append(entry.updated)
-        return self._clock.now() - max(times) < self._settings.finder_grace_seconds
+        return self._clock.now() - _newest(pair, entry) < self._settings.finder_grace_seconds
 
-    async def _agree(self, pair: ListedPair) -> bool:
-        """Equal on both sides since before the ledger: from now on a deletion has its proof."""
+    async def _record_equal(self, pair: ListedPair) -> bool:
+        """Record a pair that has been equal since before the ledger, as the proof that later deletions need."""
         here, there = pair.here, pair.there
         if here is None or there is None:
             return False
         ours = OriginVersion(self._settings.side, here.modified, here.etag)
         theirs = OriginVersion(self._settings.side.peer, there.modified, there.etag)
         identity = ours if wins(ours, theirs, self._settings.conflict_policy) else theirs
-        agreement = SyncedVersion(identity, CopyState(here.etag, here.modified), CopyState(there.etag, there.modified))
-        entry = LedgerEntry(pair.key, revision=1, synced=agreement, updated=int(self._clock.now()))
+        synced = SyncedVersion(identity, CopyState(here.etag, here.modified), CopyState(there.etag, there.modified))
+        entry = LedgerEntry(pair.key, revision=1, synced=synced, updated=int(self._clock.now()))
         try:
             await self._ledger.put(entry, 0)
         except PreconditionFailedError:
-            return False  # a worker was quicker and knows better
+            return False  # a worker has written the entry meanwhile
         return True
 
+    # -- queuing
+
     def _body(self, key: str, difference: Difference) -> str:
-        look = SyncRequest(
+        request = SyncRequest(
             key,
             Cause.FINDER,
             first_sent=float(int(self._clock.now())),
@@ -254,43 +320,65 @@ class Finder:
             may_delete=difference.is_deletion,
             reason=str(difference),
         )
-        return self._authenticator.sign(sync_request_codec.encode(look))
+        return self._authenticator.sign(sync_request_codec.encode(request))
 
-    async def _send(self, bodies: Sequence[str], report: Report) -> None:
-        if bodies:
-            await self._queue.send(bodies)
-            report.queued += len(bodies)
-
-    async def _brake(self, report: Report, run: _Run) -> None:
-        """Send the deletions of this run, or hold them all for a person's yes or no. An approval is for one run."""
-        if run.approval is not None:
-            await self._ledger.remove_record(run.approval)
-        waiting = report.deletions - min(report.deletions, run.approved)
-        report.reason = self._too_much(report, waiting)
-        if report.reason:
-            report.held = waiting
-            sample = [f"{difference}: {key}" for key, difference in run.kept[:SAMPLE]]
-            data = {"count": waiting, "reason": report.reason, "sample": sample}
-            await self._ledger.record(Record(HELD_DELETION, id="held", time=int(self._clock.now()), data=data))
-            self._log.line("WARNING", "finder", state="held", held=waiting, reason=report.reason)
+    async def _send(self, bodies: Sequence[str], report: Report, run: _Run) -> None:
+        """Queue messages, except while the direction is paused. One that the queue refuses does not stop the others."""
+        if not bodies or run.paused:
             return
-        await self._send([self._body(key, difference) for key, difference in run.kept], report)
-        held = await self._first(HELD_DELETION)
-        if held is not None:
-            await self._ledger.remove_record(held)
+        try:
+            await self._queue.send(bodies)
+        except PermanentError as e:
+            if len(bodies) == 1:
+                report.failed += 1
+                self._log.line("ERROR", "finder-key", reason=f"the queue refuses a message: {e}")
+                return
+            for body in bodies:
+                await self._send([body], report, run)
+            return
+        report.queued += len(bodies)
 
-    def _too_much(self, report: Report, deletions: int) -> str:
-        settings, tally = self._settings, report.tally
-        if not deletions:
-            return ""
-        if not tally.here or not tally.there:
-            return "one side is empty: a wrong bucket or prefix looks like this, too"
-        if deletions > settings.deletion_limit:
-            return f"{deletions} deletions, more than {settings.deletion_limit} (DUALSYNC_DELETION_LIMIT)"
-        total = max(tally.here, tally.there)
-        if deletions > FREE_SHARE and deletions * 100 > settings.deletion_limit_percent * total:
-            return (
-                f"{deletions} deletions of {total} keys, more than {settings.deletion_limit_percent} %"
-                " (DUALSYNC_DELETION_LIMIT_PERCENT)"
-            )
-        return ""
+    async def _queue_deletions(self, report: Report, run: _Run) -> None:
+        """Queue the deletions that were held back, unless the limits hold them."""
+        released = await run.guard.decide(report, self._ledger, self._clock)
+        if report.reason:
+            self._log.line("WARNING", "finder", state="held", held=report.held, reason=report.reason)
+        bodies = []
+        for key, difference in released:
+            if run.queued.is_deletion_queued(key, difference):
+                report.waiting += 1
+                run.queued.keep_waiting(key, difference)
+            else:
+                bodies.append(self._body(key, difference))
+        await self._send(bodies, report, run)
+
+    async def _queue_lost(self, report: Report, run: _Run) -> None:
+        """Queue the waiting differences again if their messages were lost, and record what this run has seen."""
+        if run.paused or self._preview:
+            return
+        queued, now = run.queued, self._clock.now()
+        lost = report.waiting > 0 and are_lost(report.waiting, run.depth, now - queued.repeated)
+        kept = queued.waiting if lost else []
+        await self._send([self._body(key, difference) for key, difference in kept], report, run)
+        # What could not be kept is queued by the next run, which then remembers nothing.
+        repeat = lost and len(kept) < report.waiting
+        if lost or not report.waiting:
+            queued.repeated = now
+        await self._ledger.record(queued.record(now, self._settings.finder_grace_seconds, repeat=repeat))
+
+    async def _depth(self) -> QueueDepth | None:
+        try:
+            return await self._queue.depth()
+        except DualSyncError as e:
+            self._log.line("WARNING", "finder-depth", reason=f"{type(e).__name__}: {e}")
+            return None
+
+
+def _newest(pair: ListedPair, entry: LedgerEntry | None) -> float:
+    """Return when the key's objects or its entry changed last, in seconds since the epoch."""
+    times = [row.modified for row in (pair.here, pair.there) if row is not None]
+    return max([*times, entry.updated] if entry is not None else times)
+
+
+def _digest(values: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]

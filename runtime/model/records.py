@@ -19,6 +19,7 @@ WORKER = "worker"
 AUDIT = "audit"
 PREMISES = "premises"
 UPLOAD = "upload"
+FINDER_QUEUED = "finder-queued"
 
 HELD_ID = "held"
 """Id of the only held deletion record."""
@@ -28,6 +29,8 @@ SEEDED_ID = "seeded"
 """Id of the only record of its kind."""
 LAST_ID = "last"
 """Id of the records that describe the last finder run."""
+ORDERS_ID = "orders"
+"""Id of the only record of an operator's orders."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from dualsync.runtime.model.objects import ListedObject
 from dualsync.runtime.model.records import DELETION_APPROVAL, Record
 from dualsync.runtime.operations.audit import audited
 from dualsync.runtime.operations.context import OperatorContext, Side
-from dualsync.runtime.ports import Bucket, Ledger, Message
+from dualsync.runtime.ports import Bucket, Ledger, Message, QueueDepth
 from dualsync.runtime.service.bucket_guard import check_buckets
 
 KEPT = 1000
@@ -103,16 +103,14 @@ class PartialRunLedger:
     async def record(self, record: Record) -> None:
         pass
 
-    async def records(self, kind: str) -> AsyncIterator[Record]:
-        if kind != DELETION_APPROVAL:
-            async for record in self._ledger.records(kind):
-                yield record
+    def records(self, kind: str) -> AsyncIterator[Record]:
+        return self._ledger.records(kind)
 
     async def remove_record(self, record: Record) -> None:
         pass
 
     async def get_record(self, kind: str, id: str) -> Record | None:
-        return await self._ledger.get_record(kind, id)
+        return None if kind == DELETION_APPROVAL else await self._ledger.get_record(kind, id)
 
     async def claim(self, record: Record, instead: Record | None) -> None:
         pass
@@ -146,6 +144,9 @@ class RecordingQueue:
 
     async def send_to_dlq(self, message: Message, reason: str) -> None:
         pass
+
+    async def depth(self) -> QueueDepth:
+        return QueueDepth(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,7 @@ async def plan(
         log=SilentLog(),
         scope=_below(await side.scope(), prefix),
         fresh=True,
+        preview=True,
     )
     return Plan(side, await finder.run(), recorded.requests)
 

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 
 from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.log import Log, State
-from dualsync.runtime.model.records import CONTROL, WORKER, Record, is_alive
+from dualsync.runtime.model.records import CONTROL, ORDERS_ID, WORKER, Record, is_alive
 from dualsync.runtime.ports import Clock, Ledger
 from dualsync.runtime.transfer.throttle import Throttle
 
 CONTROL_POLL_SECONDS = 10.0
 """Seconds until every worker has read an order. It is obeyed at most one long poll later."""
-ORDERS_ID = "orders"
-"""Id of the only record of its kind."""
 
 
 @dataclass(frozen=True, slots=True)

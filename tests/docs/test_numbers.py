@@ -20,8 +20,7 @@ from dualsync.components.config.side_options import FleetOptions, Watch
 from dualsync.components.monitoring import alarms
 from dualsync.components.workers import fleet, userdata
 from dualsync.runtime.aws.s3 import metadata
-from dualsync.runtime.finder import checkpoint, key_ranges
-from dualsync.runtime.finder import run as finder_run
+from dualsync.runtime.finder import checkpoint, deletion_guard, key_ranges
 from dualsync.runtime.model import records
 from dualsync.runtime.operations import problems
 from dualsync.runtime.operations import status as operator_status
@@ -80,7 +79,7 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("docs/index.md", "syncs {} files both ways", lambda: (1000,)),
     ("docs/how-it-works.md", "{} changes in a row without an answer", lambda: (circuit_breaker.CIRCUIT_THRESHOLD,)),
     ("docs/how-it-works.md", "Every {} seconds a run records", lambda: (checkpoint.CHECKPOINT_INTERVAL_SECONDS,)),
-    ("docs/how-it-works.md", "Runs with at most {} deletions", lambda: (finder_run.FREE_SHARE,)),
+    ("docs/how-it-works.md", "Runs with at most {} deletions", lambda: (deletion_guard.FREE_SHARE,)),
     ("docs/how-it-works.md", "a run leaves {} evenly spaced keys", lambda: (key_ranges.POINTS,)),
     ("docs/how-it-works.md", "Objects of {} MiB or more", lambda: (DEFAULTS["multipart_threshold"] / MIB,)),
     ("docs/how-it-works.md", "`giantThreshold` ({} GiB by default)", lambda: (DEFAULTS["giant_threshold"] / GIB,)),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dualsync.runtime.ports import Message
+from dualsync.runtime.ports import Message, QueueDepth
 from dualsync.runtime.service.circuit_breaker import CircuitBreaker
 from dualsync.runtime.service.consumer import BATCH, Consumer
 from dualsync.runtime.sync.service_health import ServiceHealth
@@ -116,6 +116,9 @@ class ScriptedQueue:
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         raise AssertionError("the worker's business")
+
+    async def depth(self) -> QueueDepth:
+        raise AssertionError("the finder's business")
 
     async def send_to_dlq(self, message: Message, reason: str) -> None:
         raise AssertionError("the worker's business")

@@ -11,7 +11,7 @@ from dualsync.runtime.messages.sync_request import SyncRequest
 from dualsync.runtime.model.key_filter import EVERYTHING
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.origin_version import OriginVersion
-from dualsync.runtime.model.records import DELETION_APPROVAL, SEEDED, Record
+from dualsync.runtime.model.records import APPROVAL_ID, DELETION_APPROVAL, SEEDED, Record
 from dualsync.runtime.ports import Parallel
 from tests.support.builders import CN, USER, Side, settings
 from tests.support.fakes.gate import run
@@ -56,7 +56,9 @@ class FinderHarness(Side):
             self.here.delete(key, USER)
 
     def approve(self, up_to: object) -> None:
-        self.ledger.table.records[DELETION_APPROVAL, "a"] = Record(DELETION_APPROVAL, "a", 0, data={"up_to": up_to})
+        self.ledger.table.records[DELETION_APPROVAL, APPROVAL_ID] = Record(
+            DELETION_APPROVAL, APPROVAL_ID, 0, data={"up_to": up_to}
+        )
 
     def find(self, *, after: float = OLD, ledger: Any = None, fresh: bool = False) -> Report:
         self.time.now += after

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from dualsync.runtime.errors import PermanentError
+from dualsync.runtime.ports import QueueDepth
 from tests.support.fakes.clock import Time
 from tests.support.fakes.gate import Gate, open_gate
 
@@ -143,6 +144,7 @@ class FakeQueue:
 
     def __init__(self, broker: Broker, *, gate: Gate = open_gate) -> None:
         self.broker = broker
+        self._depth = gate("queue.depth")
         self._receive, self._delete, self._extend, self._send, self._bury = (
             gate(f"queue.{call}") for call in ("receive", "delete", "extend", "send", "bury")
         )
@@ -177,6 +179,14 @@ class FakeQueue:
         await self._send[1]
         if refused:
             raise PermanentError("InvalidMessageContents", f"{len(refused)} bodies with characters that SQS refuses")
+
+    async def depth(self) -> QueueDepth:
+        await self._depth[0]
+        now, retention = self.broker.time.now, self.broker.retention
+        kept = sum(now - letter.sent <= retention for letter in self.broker.letters.values())
+        depth = QueueDepth(kept, len(self.broker.dead))
+        await self._depth[1]
+        return depth
 
     async def send_to_dlq(self, message: object, reason: str) -> None:
         await self._bury[0]

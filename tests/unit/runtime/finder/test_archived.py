@@ -157,10 +157,10 @@ def test_equal_ones_get_their_proof_wherever_they_sleep() -> None:
 
 
 def test_a_checkpoint_keeps_the_count() -> None:
-    leg = RangeProgress(KeyRange("", ""))
-    leg.report.archived = 5
-    leg.settle(0.0)
-    assert RangeProgress.of(leg.data()).report.archived == 5
+    progress = RangeProgress(KeyRange("", ""))
+    progress.report.archived = 5
+    progress.settle(0.0)
+    assert RangeProgress.of(progress.data()).report.archived == 5
 
 
 def test_a_finding_of_what_is_archived_makes_no_dead_letter() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dualsync.runtime.finder.run import FREE_SHARE
+from dualsync.runtime.finder.deletion_guard import FREE_SHARE
 from dualsync.runtime.model.records import DELETION_APPROVAL, HELD_DELETION
 from tests.support.builders import USER
 from tests.support.finder_harness import FinderHarness
@@ -72,7 +72,7 @@ def test_an_empty_side_never_reads_as_all_deleted(here: bool) -> None:
         (world.here if here else world.there).delete(key, USER)
     report = world.find()
     assert report.held == 2
-    assert "one side is empty" in report.reason
+    assert "listing is empty" in report.reason
     assert world.queued() == []
 
 

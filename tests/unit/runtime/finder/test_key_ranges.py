@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualsync.runtime.finder.key_ranges import LONGEST_POINT, POINTS, KeySampler, divide, spaced
+from dualsync.runtime.finder.key_ranges import MAX_POINT_CHARACTERS, POINTS, KeySampler, divide, spaced
 from dualsync.runtime.model.key_filter import KeyRange
 
 KEY = st.text(st.sampled_from("ab/é😀\uffff\x01"), min_size=1, max_size=4)
@@ -80,4 +80,4 @@ def test_few_keys_divide_as_far_as_they_go() -> None:
 def test_a_point_is_cut_so_that_records_stay_small() -> None:
     marks = KeySampler()
     marks.passed(1, "x" * 1024)
-    assert [len(key) for key in marks.keys] == [LONGEST_POINT]
+    assert [len(key) for key in marks.keys] == [MAX_POINT_CHARACTERS]

@@ -44,18 +44,18 @@ def merged(
     equal_too: bool = False,
 ) -> tuple[list[ListedPair], MergeCounters, Exception | None]:
     """What was said until the end or the error."""
-    tally = MergeCounters()
+    counters = MergeCounters()
     said: list[ListedPair] = []
 
     async def collect() -> None:
-        async for some in merge(here, there, tally, equal_too=equal_too):
+        async for some in merge(here, there, counters, equal_too=equal_too):
             said.extend(some)
 
     try:
         run(collect())
     except DualSyncError as e:
-        return said, tally, e
-    return said, tally, None
+        return said, counters, e
+    return said, counters, None
 
 
 @given(LISTING, LISTING, CUTS, CUTS, st.booleans())
@@ -65,15 +65,15 @@ def test_it_says_what_sets_say(
     here, there = {r.key: r for r in rows(a)}, {r.key: r for r in rows(b)}
     everything = [ListedPair(k, here.get(k), there.get(k)) for k in sorted(here.keys() | there.keys(), key=str.encode)]
     same = [p for p in everything if p.here == p.there]
-    said, tally, error = merged(pages(rows(a), cuts_a), pages(rows(b), cuts_b), equal_too=equal)
+    said, counters, error = merged(pages(rows(a), cuts_a), pages(rows(b), cuts_b), equal_too=equal)
     assert error is None
     assert said == [p for p in everything if equal or p not in same]
-    assert (tally.here, tally.there, tally.equal) == (len(a), len(b), len(same))
+    assert (counters.here, counters.there, counters.equal) == (len(a), len(b), len(same))
 
 
 def test_equal_is_etag_and_size_not_time() -> None:
-    said, tally, _ = merged(pages([ListedObject("k", "e", 1, 5)]), pages([ListedObject("k", "e", 1, 9)]))
-    assert (said, tally.equal) == ([], 1)
+    said, counters, _ = merged(pages([ListedObject("k", "e", 1, 5)]), pages([ListedObject("k", "e", 1, 9)]))
+    assert (said, counters.equal) == ([], 1)
 
 
 @pytest.mark.parametrize("page", [0, 1, 2, 3])

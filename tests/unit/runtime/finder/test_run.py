@@ -12,7 +12,7 @@ from dualsync.runtime.messages.sync_request import Cause
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
 from dualsync.runtime.model.objects import ListedObject
 from dualsync.runtime.model.records import FINDER_RUN, SEEDED
-from dualsync.runtime.settings import ConflictPolicy, Events
+from dualsync.runtime.settings import VERSION, ConflictPolicy, Events
 from tests.support.builders import CN, GLOBAL, USER
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.finder_harness import OLD, FinderHarness
@@ -65,12 +65,14 @@ def test_it_counts_what_it_saw_and_leaves_a_record() -> None:
         "agreed": 0,
         "young": 0,
         "archived": 0,
+        "waiting": 0,
+        "failed": 0,
         "held": 0,
     }
     assert report.data() == data
     record = world.record(FINDER_RUN)
     assert record is not None
-    assert record.data == data | {"state": "finished"}
+    assert record.data == data | {"state": "finished", "version": VERSION}
     assert {k: v for k, v in world.log.of("finder")[-1].items() if k != "state"} == data
 
 
@@ -135,7 +137,7 @@ def test_once_seeded_equal_keys_cost_no_ledger_read() -> None:
     world.both("k", known=False)
     world.find()
     world.ledger.get_many = None  # type: ignore[method-assign,assignment]
-    assert world.find().tally.equal == 1
+    assert world.find().counters.equal == 1
 
 
 def test_equal_keys_too_young_to_be_seeded_are_seeded_by_a_later_run() -> None:

@@ -136,7 +136,7 @@ def test_a_list_keeps_to_its_prefixes_and_what_leaves_it_is_no_deletion() -> Non
     made.scope = KeyFilter.of(["a/"])
     report = made.find()
     assert made.queued_keys() == ["a/2"]
-    assert (report.tally.here, report.tally.there, report.held) == (2, 1, 0)
+    assert (report.counters.here, report.counters.there, report.held) == (2, 1, 0)
 
 
 def test_another_list_is_seeded_anew() -> None:

@@ -70,7 +70,7 @@ def find(keys: int, *, seeded: bool = True) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report = world.find(ledger=ledger)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    sys.stdout.write(f"{report.tally.here} {report.queued} {len(world.broker.letters)} {ledger.asked} {grown}")
+    sys.stdout.write(f"{report.counters.here} {report.queued} {len(world.broker.letters)} {ledger.asked} {grown}")
 
 
 def found(keys: int, *, seeded: bool = True) -> list[int]:

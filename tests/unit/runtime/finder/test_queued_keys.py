@@ -1,0 +1,264 @@
+"""A finder run queues no key again that an earlier run has queued; a lost message is found all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualsync.runtime.errors import AccessDeniedError, PermanentError
+from dualsync.runtime.finder import queued_keys
+from dualsync.runtime.finder.queued_keys import DAY_SECONDS, FEW, RETENTION_SECONDS, WEEK_SECONDS, are_lost
+from dualsync.runtime.finder.report import Report
+from dualsync.runtime.model.records import CONTROL, FINDER_QUEUED, LAST_ID, ORDERS_ID, Record
+from dualsync.runtime.ports import QueueDepth
+from tests.support.builders import USER
+from tests.support.fakes.gate import run
+from tests.support.finder_harness import FinderHarness
+
+HOUR = 3600
+
+
+def find(world: FinderHarness, *, after: float = HOUR) -> Report:
+    """A run that leaves the queue's messages where they are."""
+    world.time.now += after
+    return run(world.finder().run())
+
+
+def work(world: FinderHarness, most: int = 10**9) -> int:
+    """Handle at most `most` visible messages."""
+    done = 0
+    while done < most:
+        messages = world.broker.receive(min(10, most - done))
+        if not messages:
+            break
+        for message in messages:
+            run(world.worker.process(message))
+        done += len(messages)
+    return done
+
+
+def names(count: int) -> list[str]:
+    return [f"k{i:05d}" for i in range(count)]
+
+
+@pytest.fixture(params=["all remembered", "times only"])
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few differences are remembered by their digests; of more, only the times are known."""
+    if request.param == "times only":
+        monkeypatch.setattr(queued_keys, "MAX_DIGESTS", 15)
+        monkeypatch.setattr(queued_keys, "MAX_DELETION_DIGESTS", 5)
+        monkeypatch.setattr(queued_keys, "MAX_WAITING", 5)
+
+
+@pytest.mark.usefixtures("memory")
+def test_a_standing_backlog_is_queued_once() -> None:
+    world = FinderHarness()
+    world.only_here(*names(1000))
+    find(world, after=3 * HOUR)
+    for _ in range(6):
+        report = find(world)
+        assert (report.queued, report.waiting) == (0, 1000)
+    assert len(world.broker.letters) == 1000
+
+
+@pytest.mark.usefixtures("memory")
+def test_a_first_copy_costs_hardly_more_than_one_message_per_object() -> None:
+    """As a first copy of 10 M objects at 500/s with an hourly finder: each run finds a sixth fewer."""
+    world = FinderHarness()
+    count = 1200
+    world.only_here(*names(count))
+    runs = 0
+    while len(world.there.rows("", "", 10**6)) < count:
+        find(world)
+        work(world, count // 6)
+        runs += 1
+    assert runs >= 6
+    assert world.broker.sends <= 1.05 * count
+
+
+@pytest.mark.usefixtures("memory")
+def test_denied_keys_cost_one_message_each_and_become_one_dead_letter_each() -> None:
+    world = FinderHarness(deletion_limit=10)
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise AccessDeniedError("s3 PutObject: AccessDenied (403)")
+
+    world.remote.put = refuse  # type: ignore[method-assign, assignment]
+    keys = names(30)
+    world.only_here(*keys)
+    world.time.now += 3 * HOUR
+    most = 0
+    for minute in range(2 * 24 * 60):
+        if minute % 60 == 0:
+            run(world.finder().run())
+        work(world)
+        world.time.now += 60
+        most = max(most, len(world.broker.letters))
+    assert most == len(keys)
+    assert len(world.broker.dead) == len(keys)
+
+
+def test_while_the_direction_is_paused_nothing_is_queued() -> None:
+    world = FinderHarness()
+    keys = names(50)
+    for key in keys:
+        world.broker.send(f"event of {key}")
+    world.only_here(*keys)
+    orders = Record(CONTROL, ORDERS_ID, 1, data={"paused": True})
+    world.ledger.table.records[CONTROL, ORDERS_ID] = orders
+    for _ in range(60):
+        assert find(world).queued == 0
+    assert len(world.broker.letters) == len(keys)
+    del world.ledger.table.records[CONTROL, ORDERS_ID]
+    world.broker.letters.clear()  # as if their events had been lost
+    assert find(world).queued == len(keys)
+
+
+@pytest.mark.usefixtures("memory")
+def test_lost_messages_are_queued_again() -> None:
+    world = FinderHarness()
+    world.only_here(*names(40))
+    find(world, after=3 * HOUR)
+    world.broker.letters.clear()
+    queued = find(world).queued + find(world).queued
+    assert 40 <= queued <= 45
+    assert {request.key for request in world.queued()} == set(names(40))
+
+
+@pytest.mark.usefixtures("memory")
+def test_what_has_changed_since_is_queued_beside_a_standing_backlog() -> None:
+    world = FinderHarness()
+    keys = names(40)
+    world.only_here(*keys)
+    world.both("agreed", "gone")
+    find(world, after=3 * HOUR)
+    world.time.now += 60
+    world.here.put(keys[3], b"another content", USER)
+    world.here.put("agreed", b"another content", USER)
+    world.here.delete("gone", USER)
+    before = set(world.broker.letters)
+    assert find(world).queued == 3
+    new = [world.broker.letters[n].body for n in set(world.broker.letters) - before]
+    assert sorted(key for key in (keys[3], "agreed", "gone") if any(f'"{key}"' in body for body in new)) == [
+        "agreed",
+        "gone",
+        keys[3],
+    ]
+    assert find(world).queued == 0
+
+
+def test_a_deletion_is_queued_once_and_again_after_an_approval() -> None:
+    world = FinderHarness()
+    world.both(*names(5))
+    world.here.delete(names(5)[0], USER)
+    assert find(world, after=3 * HOUR).queued == 1
+    assert find(world).queued == 0
+    world.approve(1)
+    assert find(world).queued == 1
+
+
+def test_other_settings_forget_what_was_queued() -> None:
+    world = FinderHarness()
+    world.only_here(*names(3))
+    find(world, after=3 * HOUR)
+    record = world.ledger.table.records[FINDER_QUEUED, LAST_ID]
+    world.ledger.table.records[FINDER_QUEUED, LAST_ID] = Record(
+        record.kind, record.id, record.time, data={**record.data, "of": "other"}
+    )
+    assert find(world).queued == 3
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"format": 2},
+        {"since": "x"},
+        {"since": float("nan")},
+        {"digests": "no base64!"},
+        {"digests": 7},
+        {"repeated": None},
+    ],
+)
+def test_a_record_that_makes_no_sense_is_ignored(data: dict[str, object]) -> None:
+    world = FinderHarness()
+    world.only_here(*names(3))
+    find(world, after=3 * HOUR)
+    record = world.ledger.table.records[FINDER_QUEUED, LAST_ID]
+    changed = {**record.data, **data} if data else {}
+    world.ledger.table.records[FINDER_QUEUED, LAST_ID] = Record(record.kind, record.id, record.time, data=changed)
+    world.broker.letters.clear()
+    assert find(world).queued == 3
+
+
+def test_the_record_is_bounded_and_fits_into_one_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    queued = queued_keys.QueuedKeys("of", 0.0)
+    for number in range(queued_keys.MAX_DIGESTS + 500):
+        queued.is_queued(number.to_bytes(queued_keys.DIGEST_BYTES), 0.0)
+        queued.keep_waiting(str(number), queued_keys.Difference.NEW_HERE)
+    assert not queued.complete
+    assert len(str(queued.record(1.0, 0.0, repeat=False).data)) < 300_000
+    assert len(queued.waiting) == queued_keys.MAX_WAITING
+
+
+@pytest.mark.parametrize(
+    ("waiting", "depth", "seconds", "lost"),
+    [
+        (0, QueueDepth(0, 0), RETENTION_SECONDS, False),
+        (5, QueueDepth(0, 0), 0, True),
+        (5, QueueDepth(5, 0), 0, False),
+        (5, QueueDepth(0, 5), 0, False),
+        (5, QueueDepth(300, 0), HOUR, False),
+        (5, QueueDepth(300, 0), DAY_SECONDS, True),
+        (100, QueueDepth(0, 100), DAY_SECONDS, False),
+        (100, QueueDepth(0, 100), WEEK_SECONDS, True),
+        (8_000_000, QueueDepth(7_990_000, 0), DAY_SECONDS, False),
+        (8_000_000, QueueDepth(7_990_000, 0), WEEK_SECONDS, False),
+        (8_000_000, QueueDepth(7_990_000, 0), RETENTION_SECONDS, True),
+        (8_000_000, QueueDepth(300_000, 0), HOUR, True),
+        (FEW + 1, QueueDepth(FEW, 0), WEEK_SECONDS, False),
+        (5, None, HOUR, False),
+        (5, None, DAY_SECONDS, True),
+    ],
+)
+def test_when_messages_count_as_lost(waiting: int, depth: QueueDepth | None, seconds: float, lost: bool) -> None:
+    assert are_lost(waiting, depth, seconds) is lost
+
+
+def test_a_message_that_the_queue_refuses_does_not_stop_the_run() -> None:
+    world = FinderHarness()
+    world.only_here(*names(150))
+    queue = world.context.queue
+    send = queue.send
+
+    async def picky(bodies: list[str], delay_seconds: int = 0) -> None:
+        if any("k00007" in body for body in bodies):
+            raise PermanentError("InvalidMessageContents", "one of them")
+        await send(bodies, delay_seconds)
+
+    queue.send = picky  # type: ignore[method-assign, assignment]
+    report = find(world, after=3 * HOUR)
+    assert (report.queued, report.failed) == (149, 1)
+    assert "InvalidMessageContents" in str(world.log.of("finder-key"))
+
+
+def test_an_entry_that_cannot_be_decoded_is_that_keys_problem() -> None:
+    world = FinderHarness()
+    world.only_here(*names(3))
+    world.both("damaged")
+    get, get_many = world.ledger.get, world.ledger.get_many
+
+    async def one(key: str) -> object:
+        if key == "damaged":
+            raise ValueError("attribute 'Local' is 7, not a text")
+        return await get(key)
+
+    async def many(keys: list[str]) -> object:
+        for key in keys:
+            await one(key)
+        return await get_many(keys)
+
+    world.ledger.get, world.ledger.get_many = one, many  # type: ignore[method-assign, assignment]
+    world.here.put("damaged", b"new", USER)
+    report = find(world, after=3 * HOUR)
+    assert (report.queued, report.failed) == (4, 1)
+    assert {request.key: request.may_delete for request in world.queued()}["damaged"] is False
