@@ -52,7 +52,7 @@ class Vault:
 
     def put(self, key_id: str, user_id: str) -> None:
         """PutSecretValue, as the peer's stack writes it."""
-        self.text = json.dumps({"access_key_id": key_id, "secret_access_key": f"of {key_id}", "user_id": user_id})
+        self.text = json.dumps({"access_key_id": key_id, "secret_access_key": f"of-{key_id}", "user_id": user_id})
 
 
 class FakeSecrets:
