@@ -1,5 +1,6 @@
-"""`python -m dualsync.runtime worker` and `python -m dualsync.runtime finder`: settings from `DUALSYNC_*`, one JSON
-line an outcome.
+"""`python -m dualsync.runtime worker`, `workers` (one worker per vCPU) and `finder`.
+
+Settings come from `DUALSYNC_*`; the log has one JSON line per outcome.
 
 All other words are the operator's commands (`dualsync`), which a worker never imports.
 """
@@ -14,18 +15,21 @@ import sys
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.settings import Settings, describe
 
-ROLES = ("worker", "finder", "settings")
+ROLES = ("worker", "workers", "finder", "settings")
+"""What this program runs in the cloud; `settings` lists the variables."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code: 0 done, 1 failed or stopped by something a person must mend, 2 wrong usage or settings."""
+    """Return the exit code: 0 done, 1 failed or stopped by an error that an operator must fix, 2 wrong usage."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] not in ROLES:
         return operate(arguments)
     parser = argparse.ArgumentParser(prog="python -m dualsync.runtime", description=__doc__)
-    parser.add_argument("role", choices=ROLES, help="settings: list all variables")
-    role = parser.parse_args(arguments).role
-    if role == "settings":
+    parser.add_argument("role", choices=ROLES, help="workers: one worker per vCPU; settings: list all variables")
+    parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--content-bytes", type=int, default=None, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.role == "settings":
         for variable, default, help_text in describe():
             sys.stdout.write(f"{variable}  [{default or 'empty'}]\n    {help_text}\n")
         return 0
@@ -34,22 +38,32 @@ def main(arguments: list[str] | None = None) -> int:
     except FatalError as e:
         sys.stderr.write(f"{e}\n")
         return 2
-    # boto3 takes most of a second to import: not for --help, not for a wrong setting.
-    from dualsync.runtime.app.finder import find
-    from dualsync.runtime.app.worker import work
-
     try:
-        if role == "finder":
-            return asyncio.run(find(settings))
-        asyncio.run(work(settings))
+        return run(given.role, settings, given.content_bytes, supervised=given.supervised)
     except FatalError as e:
         sys.stderr.write(f"{e}\n")
         return 1
+
+
+def run(role: str, settings: Settings, content_bytes: int | None, *, supervised: bool) -> int:
+    """Run a role and return its exit code."""
+    # boto3 takes most of a second to import: not for --help, not for a wrong setting, not in the supervisor.
+    if role == "workers":
+        from dualsync.runtime.app.supervisor import run_workers
+
+        return asyncio.run(run_workers(["-m", "dualsync.runtime"], os.environ))
+    if role == "finder":
+        from dualsync.runtime.app.finder import find
+
+        return asyncio.run(find(settings))
+    from dualsync.runtime.app.worker import BUDGET_BYTES, work
+
+    asyncio.run(work(settings, content_bytes or BUDGET_BYTES, supervised=supervised))
     return 0
 
 
 def operate(arguments: list[str]) -> int:
-    """The operator's commands; their exit code."""
+    """Run an operator's command and return its exit code."""
     try:
         from dualsync.runtime.commands.app import app
     except ModuleNotFoundError as e:
@@ -64,11 +78,11 @@ def operate(arguments: list[str]) -> int:
 
 
 def console() -> None:
-    """Entry point of the script `dualsync`."""
+    """Run `main` as the script `dualsync`."""
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    # A long poll may still sit in a thread for 20 s; nothing is left that waits for its answer.
+    # A long poll may still be open in a thread for 20 s; its answer is not needed any more.
     os._exit(code)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dualsync.runtime.aws.credentials import Credential, FixedCredentials
 from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
 from dualsync.runtime.aws.endpoints import Network
-from dualsync.runtime.aws.http.body_memory import Admission
+from dualsync.runtime.aws.http.body_memory import BUDGET_BYTES, Admission
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.s3.bucket_owner import wrong_place
 from dualsync.runtime.aws.s3.options import Options
@@ -63,13 +63,13 @@ class LocalEdges:
     """Memory for objects' contents, shared by both buckets."""
 
 
-def local_edges(settings: Settings) -> LocalEdges:
-    """Build this side's clients.
+def local_edges(settings: Settings, content_bytes: int = BUDGET_BYTES) -> LocalEdges:
+    """Build this side's clients. `content_bytes` bounds the memory for objects' contents.
 
     Services' endpoints come from the AWS SDK's own variables, S3's from `local_endpoint`.
     """
     network = Network(settings.local_region)
-    admission = Admission()
+    admission = Admission(content_bytes)
     s3, path_style = network.s3(settings.local_bucket, settings.local_endpoint)
     options = local_options(settings)
 

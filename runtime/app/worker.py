@@ -8,7 +8,9 @@ import os
 import signal
 import sys
 
+from dualsync.runtime.app.supervisor import end_with_parent
 from dualsync.runtime.app.wiring import LocalEdges, PeerCredential, copier_of, local_edges, process_name
+from dualsync.runtime.aws.http.body_memory import BUDGET_BYTES
 from dualsync.runtime.errors import CredentialRejectedError, UnavailableError
 from dualsync.runtime.log import JsonLog, State
 from dualsync.runtime.messages.parser import Principals
@@ -33,9 +35,15 @@ OWN_ROLE_PAUSES = (1, 2, 4, 8, 16)
 """Seconds between the tries to read this worker's own identity."""
 
 
-async def work(settings: Settings) -> None:
-    """Run a worker until SIGTERM or SIGINT, then drain. Raises `FatalError` for what only an operator can fix."""
-    edges = local_edges(settings)
+async def work(settings: Settings, content_bytes: int = BUDGET_BYTES, *, supervised: bool = False) -> None:
+    """Run a worker until SIGTERM or SIGINT, then drain. Raises `FatalError` for what only an operator can fix.
+
+    Args:
+        settings: The worker's settings.
+        content_bytes: Most bytes of objects' contents in memory.
+        supervised: Standard input is a pipe of a supervisor; the process ends with it.
+    """
+    edges = local_edges(settings, content_bytes)
     plain = JsonLog(sys.stdout, settings.log_level, pair=settings.pair, side=settings.side)
     # Once, so that an operator sees what a machine really runs with; no setting is a secret.
     plain.line("INFO", "started", settings=settings.to_environment())
@@ -97,6 +105,9 @@ async def work(settings: Settings) -> None:
         asyncio.create_task(feed_watchdog(os.environ, edges.clock)),
         asyncio.create_task(watch_stores({"local": edges.bucket, "remote": credential.bucket}, edges.clock, log)),
     ]
+    if supervised:
+        # Without its supervisor nothing would stop this process at the end. What it has in hand comes back by itself.
+        beside.append(asyncio.create_task(end_with_parent(lambda: os._exit(1))))
     # Objects made at the start live until the end. A collection that visits them takes 70 ms in which nothing moves.
     gc.freeze()
     try:

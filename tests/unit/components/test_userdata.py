@@ -157,7 +157,7 @@ def test_a_boot_installs_fetches_and_starts(machine: Machine) -> None:
     assert (machine.root / "opt/dualsync/current/dualsync/runtime/x.py").read_text() == "1"
     assert "systemctl restart dualsync-worker dualsync-drain" in machine.called("systemctl")
     unit = machine.files()["etc/systemd/system/dualsync-worker.service"]
-    assert "ExecStart=/usr/bin/python3.11 -m dualsync.runtime worker" in unit
+    assert "ExecStart=/usr/bin/python3.11 -m dualsync.runtime workers" in unit
     assert 'DUALSYNC_LOCAL_PREFIX="a \\"b\\" \\$c"' in machine.files()["etc/dualsync/worker.env"]
     assert machine.called("shutdown") == []
 
