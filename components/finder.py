@@ -44,6 +44,8 @@ class FinderArgs:
     """The settings, as `Settings.to_environment()` writes them."""
     queue_arn: pulumi.Input[str]
     """Queue that receives the finder's requests."""
+    dead_letter_arn: pulumi.Input[str]
+    """Its dead-letter queue, whose length the finder reads."""
     table_arn: pulumi.Input[str]
     """The ledger's table."""
 
@@ -111,13 +113,13 @@ class Finder(pulumi.ComponentResource):
             context.partition.trusted("ecs-tasks"), {"StringEquals": {"aws:SourceAccount": context.account_id}}
         )
         repository = repository_arn(context, self._image)
-        reach = pulumi.Output.all(args.queue_arn, args.table_arn, log_group.arn).apply(
+        reach = pulumi.Output.all(args.queue_arn, args.dead_letter_arn, args.table_arn, log_group.arn).apply(
             lambda arns: permissions.Reach(
                 queue=arns[0],
-                dead_letter_queue="",
-                table=arns[1],
+                dead_letter_queue=arns[1],
+                table=arns[2],
                 bundle_objects=(self._bundle.arn,),
-                log_group=arns[2],
+                log_group=arns[3],
             )
         )
         return (

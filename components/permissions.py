@@ -99,7 +99,9 @@ def finder(context: SideContext, reach: Reach, cluster_arn: str) -> dict[str, An
                 ["s3:AbortMultipartUpload", "s3:GetObject"],
                 context.local.objects_arns,
             ),
-            allow("Queue", ["sqs:SendMessage"], reach.queue),
+            # The counts show whether what earlier runs queued has been done.
+            allow("Queue", ["sqs:GetQueueAttributes", "sqs:SendMessage"], reach.queue),
+            allow("DeadLetters", ["sqs:GetQueueAttributes"], reach.dead_letter_queue),
             _ledger(reach),
             _secret(context),
             *_prefix_list(context),

@@ -93,7 +93,12 @@ class Side(pulumi.ComponentResource):
         finder = Finder(
             context,
             FinderArgs(
-                network=network, bundle=bundle, environment=variables, queue_arn=queue.arn, table_arn=ledger.arn
+                network=network,
+                bundle=bundle,
+                environment=variables,
+                queue_arn=queue.arn,
+                dead_letter_arn=queue.dead_letter_arn,
+                table_arn=ledger.arn,
             ),
             child,
         )

@@ -21,7 +21,8 @@ ROLE_ACTIONS = frozenset(
     [
         *USER_ACTIONS - {"s3:PutObjectAcl"},
         "s3:GetObjectVersion",
-        *("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"),
+        *("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+        *("sqs:ReceiveMessage", "sqs:SendMessage"),
         *("dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
         "secretsmanager:GetSecretValue",
         *("logs:CreateLogStream", "logs:PutLogEvents", "cloudwatch:PutMetricData"),

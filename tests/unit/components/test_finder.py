@@ -31,6 +31,7 @@ def finder(folder: Path, side: SideName = SideName.CN, **options: Any) -> World:
                 bundle=bundle,
                 environment=ENVIRONMENT,
                 queue_arn=context.arn("sqs", "queue"),
+                dead_letter_arn=context.arn("sqs", "dead-letters"),
                 table_arn=context.arn("dynamodb", "table/ledger"),
             ),
         )
@@ -86,7 +87,8 @@ def test_stock_image_fetches_the_uploaded_bundle(tmp_path: Path) -> None:
 def test_finder_looks_and_queues_and_writes_no_object(tmp_path: Path) -> None:
     found = statements(finder(tmp_path), "dth-dual-cn-finder-task")
     assert found["Objects"]["Action"] == ["s3:AbortMultipartUpload", "s3:GetObject"]
-    assert found["Queue"]["Action"] == ["sqs:SendMessage"]
+    assert found["Queue"]["Action"] == ["sqs:GetQueueAttributes", "sqs:SendMessage"]
+    assert found["DeadLetters"]["Action"] == ["sqs:GetQueueAttributes"]
     assert {sid for sid, s in found.items() if s["Resource"] == "*"} == {"Others"}
     assert found["Others"]["Condition"] == {
         "ArnEquals": {"ecs:cluster": "arn:aws-cn:ecs:cn-north-1:111111111111:cluster/dth-dual-cn-cluster"}
