@@ -25,9 +25,9 @@ FULL = LedgerEntry(
     synced=AGREED,
     expired=OTHER,
     deleted_versions=(OTHER, AGREED),
-    sequencer="0000000000000055aed6dcd90281e5",
-    first_event="0055aed6dcd90281e4",
-    last_deletion="0055aed6dcd90281e3",
+    sequencer="000000000000000055aed6dcd90281e5",
+    first_event="000000000000000055aed6dcd90281e4",
+    last_deletion="000000000000000055aed6dcd90281e3",
     deleted_at=1_790_000_011,
     updated=1_790_000_012,
 )

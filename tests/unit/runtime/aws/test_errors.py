@@ -30,7 +30,7 @@ CALLS = {
         "HeadObject GetObject PutObject CreateMultipartUpload UploadPart CompleteMultipartUpload AbortMultipartUpload"
         " DeleteObject ListObjectsV2 GetObjectTagging ListParts ListMultipartUploads"
     ),
-    "sqs": "ReceiveMessage DeleteMessageBatch ChangeMessageVisibilityBatch SendMessage SendMessageBatch",
+    "sqs": "GetQueueAttributes ReceiveMessage DeleteMessageBatch ChangeMessageVisibilityBatch SendMessage SendMessageBatch",
     "dynamodb": "GetItem BatchGetItem PutItem DeleteItem Query",
     "sts": "GetCallerIdentity",
     "secretsmanager": "GetSecretValue",

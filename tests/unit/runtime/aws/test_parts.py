@@ -278,18 +278,18 @@ async def test_a_write_whose_answer_was_lost_is_known_again(server: Server) -> N
 
 async def test_the_peers_secret(server: Server) -> None:
     caller = Network("cn-north-1", KEY).caller("secretsmanager", server.url)
-    values = {"access_key_id": "AKIA", "secret_access_key": "very secret", "user_id": "AIDA"}
+    values = {"access_key_id": "AKIA", "secret_access_key": "very/secret", "user_id": "AIDA"}
     secret = await PeerSecrets(caller, server.make_secret(values)).read()
-    assert secret == PeerSecret("AKIA", "very secret", "AIDA")
+    assert secret == PeerSecret("AKIA", "very/secret", "AIDA")
     assert "very" not in repr(secret)
     assert await PeerSecrets(caller, "none").read() is None
     assert (await PeerSecrets(caller, server.make_secret({**values, "user_id": ""})).read()) == PeerSecret(
-        "AKIA", "very secret"
+        "AKIA", "very/secret"
     )
     for wrong in (
-        "very secret",
+        "very/secret",
         "[]",
-        '{"access_key_id": "very secret"}',
+        '{"access_key_id": "very/secret"}',
         '{"access_key_id": 1, "secret_access_key": "x"}',
     ):
         with pytest.raises(CredentialRejectedError, match="secret_access_key") as caught:
