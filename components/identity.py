@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from dualsync.components.config import partitions
 from dualsync.components.context import SideContext
 
 Statement = dict[str, Any]
@@ -133,7 +134,7 @@ def _key(context: SideContext) -> list[Statement]:
     key = context.peer.replicas.kms_key
     if not key:
         return []
-    domains = dict.fromkeys(("amazonaws.com", context.partition.dns_suffix))
+    domains = dict.fromkeys((partitions.universal_suffix(), context.partition.dns_suffix))
     return [
         {
             "Sid": "Key",

@@ -29,7 +29,7 @@ class Partition:
         Few services use the partition's own domain, fewer the region (AWS CDK's region-info, default.ts; and the
         AWS provider's getServicePrincipal, which agree). `region` is only for those.
         """
-        domain = self.dns_suffix if service in _OWN_DOMAIN.get(self.id, ()) else _universal()
+        domain = self.dns_suffix if service in _OWN_DOMAIN.get(self.id, ()) else universal_suffix()
         if service in _REGIONAL:
             return f"{service}.{region}.{domain}"
         return f"{service}.{domain}"
@@ -40,7 +40,7 @@ class Partition:
         AWS's own guide for China had EC2 as `.com.cn`, and EKS there still insists on it; CDK and the AWS provider now
         have `.com`, which IAM there accepts as well. A trust policy with both is right whichever of them EC2 uses.
         """
-        domains = [_universal()]
+        domains = [universal_suffix()]
         if service in _TWO_NAMES.get(self.id, ()):
             domains.append(self.dns_suffix)
         return tuple(f"{service}.{domain}" for domain in domains)
@@ -60,7 +60,8 @@ _TWO_NAMES = {"aws-cn": frozenset({"ec2"})}
 _REGIONAL = frozenset({"logs"})
 
 
-def _universal() -> str:
+def universal_suffix() -> str:
+    """Return the DNS suffix of the partition `aws`, which some names in every partition end in."""
     return next(p.dns_suffix for p in partitions() if p.id == "aws")
 
 

@@ -119,7 +119,7 @@ def decide(state: KeyState) -> Decision:
     """Return the first row of the truth table that applies."""
     local, remote = state.local, state.remote
     # A deletion stays deleted: a copy written by a worker that did not know of it must go, whatever the peer holds.
-    # But a stamp can be forged by whoever may write here: it never costs the peer's own or the synced version.
+    # But a stamp can be forged by any principal that may write here: it never costs the peer's own or the synced version.
     if local is not None and _zombie_here(state, local) and _may_follow(state, local, remote):
         return Decision(Action.DELETE_LOCAL, "a copy that arrived after its deletion")
     if local is not None and remote is not None:

@@ -71,7 +71,7 @@ def test_gateway_endpoints_are_offered_for_the_chosen_subnets_tables() -> None:
         pytest.param(
             World(),
             {"subnet_ids": ("subnet-c",)},
-            ["cn.subnetIds='subnet-c'", "rtb-closed has no route to 0.0.0.0/0", "add a route"],
+            ["cn.subnetIds='subnet-c'", "rtb-closed has none to 0.0.0.0/0", "add a route"],
             id="no way out",
         ),
         pytest.param(
@@ -86,11 +86,14 @@ def test_gateway_endpoints_are_offered_for_the_chosen_subnets_tables() -> None:
         pytest.param(
             World(tables=[CLOSED], subnets=["subnet-c"]),
             {},
-            [f"cn.vpcId='{VPC}'", "none of its subnets has a way out", "NAT gateway"],
+            [f"cn.vpcId='{VPC}'", "none of its subnets has a route to the internet", "NAT gateway"],
             id="closed vpc",
         ),
         pytest.param(
-            World(tables=[PRIVATE], subnets=["subnet-a"]), {}, ["none of its subnets has a way out"], id="no table"
+            World(tables=[PRIVATE], subnets=["subnet-a"]),
+            {},
+            ["none of its subnets has a route to the internet"],
+            id="no table",
         ),
     ],
 )

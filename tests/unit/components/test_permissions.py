@@ -35,11 +35,13 @@ ACTIONS = {
     "PutObject": ["s3:PutObject", "s3:GetObject"],
     "UploadPart": ["s3:PutObject"],
     "DeleteMessageBatch": ["sqs:DeleteMessage"],
+    "ChangeMessageVisibilityBatch": ["sqs:ChangeMessageVisibility"],
+    "GetQueueAttributes": [],
     "SendMessageBatch": ["sqs:SendMessage"],
 }
 """IAM's actions of a call where they are not its name (S3 User Guide: Required permissions for S3 API operations).
 
-GetObjectTagging is called where tags travel, which is an option: `test_tags_are_allowed_when_they_travel`. Conditional
+Only the finder reads queue lengths. GetObjectTagging is called where tags travel, which is an option: `test_tags_are_allowed_when_they_travel`. Conditional
 writes want GetObject too; a HEAD tells a missing key from a forbidden one only with ListBucket.
 """
 
@@ -137,6 +139,6 @@ def test_a_list_of_prefixes_beside_the_objects_may_be_read(prefix: str, file: st
 def test_finder_may_do_less(policies: dict[str, dict[str, Any]]) -> None:
     less = actions(policies["worker"]) - actions(policies["finder"])
     assert {"s3:PutObject", "s3:DeleteObject", "sqs:ReceiveMessage", "sqs:DeleteMessage"} <= less
-    assert actions(policies["finder"]) - actions(policies["worker"]) == {"ecs:ListTasks"}
+    assert actions(policies["finder"]) - actions(policies["worker"]) == {"ecs:ListTasks", "sqs:GetQueueAttributes"}
     sweeps = {"s3:AbortMultipartUpload", "s3:ListBucketMultipartUploads"}
     assert sweeps <= actions(policies["finder"]), "uploads that a worker lost are found in the own bucket, too"

@@ -1,4 +1,4 @@
-"""Whoever may send to the queue, without the key, can delete, overwrite or hide nothing.
+"""A principal that may send to the queue, without the key, can delete, overwrite or hide nothing.
 
 The attacker has every ETag, time, sequencer and principal. docs/security.md lists what each message is believed for.
 """
