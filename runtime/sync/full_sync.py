@@ -74,7 +74,7 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             unrecorded=request.unrecorded.version if request.unrecorded else None,
             superseded_etag=request.etag if _spent(request, updated) else "",
             settled=reader is not None and context.now() - reader.head.modified >= SETTLED_SECONDS,
-            stale=_is_stale(request, entry),
+            stale="" < request.sequencer < (entry.last_event if entry.synced is not None else entry.sequencer),
             unmatched=reader is not None
             and entry.unmatched == unmatched_mark(reader.head)
             and _long_since(context, entry),
@@ -83,20 +83,6 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
     finally:
         if reader is not None:
             await reader.close()
-
-
-def _is_stale(request: SyncRequest, entry: LedgerEntry) -> bool:
-    """Return True if the event is older than the version that it would act on.
-
-    Sequencers tell it, unless the event happened after the second in which this bucket shows the version to be written:
-    then a forged event has raised the sequencers.
-    """
-    synced = entry.synced or entry.expired
-    last = entry.last_event if entry.synced is not None else entry.sequencer
-    if not "" < request.sequencer < last:
-        return False
-    written = None if synced is None else synced.local.modified
-    return written is None or int(request.event_time) <= written
 
 
 def _long_since(context: SyncContext, entry: LedgerEntry) -> bool:

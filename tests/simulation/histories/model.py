@@ -31,12 +31,6 @@ class Excuse(StrEnum):
     EVENT_LOST = "event lost while the version was written twice"
     """Of its first copy or of its deletion: the second arrival looks like the first."""
     LEDGERS_LOST = "both ledgers lost the key"
-    UNPROVEN = "deleted before its copy was observed, and written again"
-    """Only events tell the order then, and events can be forged: they delete nothing."""
-    CROSSED = "deleted on both sides while their copies crossed"
-    """Each deletion is read when the other side's copy is here already: then only its event says when it was."""
-    FORGED = "written again after a forged event"
-    """A forged event that a user copied a replica over itself makes a worker write the same content again."""
 
 
 class Failure(StrEnum):
@@ -103,7 +97,6 @@ class KeyModel:
         "echoes",
         "expired",
         "expires",
-        "forged",
         "forgotten",
         "held",
         "key",
@@ -116,7 +109,6 @@ class KeyModel:
         "unheard",
         "unread",
         "unrecognised",
-        "unrecorded",
     )
 
     def __init__(self, key: str, rule: Rule, *, expires: bool = False) -> None:
@@ -139,12 +131,8 @@ class KeyModel:
         self.unread: set[str] = set()
         """Contents whose copy a user replaced or deleted before the side's ledger knew it."""
         self.unrecognised: set[str] = set()
-        self.unrecorded: set[str] = set()
-        """Contents that a user replaced or deleted where they were written, before the side's ledger knew a copy."""
         self.uncopied: set[str] = set()
         """Contents that expired while the peer had never held them."""
-        self.forged = False
-        """Forged events named the key."""
         self.forgotten: set[str] = set()
         """Sides whose ledger lost what it knew of the key."""
 
@@ -250,9 +238,7 @@ def judge(model: KeyModel, shown: dict[str, tuple[str, bytes] | None], *, strict
             break
     for content, side in () if key == BESIDE else model.echoes:
         bodies = [a.body for a in model.acts]
-        twice = Excuse.SAME_BYTES if bodies.count(model.contents[content][-1].body) > 1 else ""
-        if not twice and model.forged:
-            twice = Excuse.FORGED
+        twice = "same bytes written again" if bodies.count(model.contents[content][-1].body) > 1 else ""
         found.append(Finding(Failure.ECHO, key, f"{key!r}: {content} written to {side}, which held it", twice))
     return found
 
@@ -281,11 +267,6 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.UNRECOGNISED
     if stale and stale <= model.unread and all(_no_later(model, content, tips) for content in stale):
         return Excuse.NO_LATER
-    if stale and stale <= model.unread & model.twice:
-        return Excuse.UNPROVEN
-    crossed = {tip.side for tip in tips} == {"cn", "global"} and not any(tip.content for tip in tips)
-    if stale and crossed and stale <= model.unread | model.unrecorded:
-        return Excuse.CROSSED
     if stale and stale <= model.unheard & model.twice:
         return Excuse.EVENT_LOST
     if stale and len(model.forgotten) == 2 and all(_copy_replaced(model, content) for content in stale):

@@ -81,8 +81,6 @@ class Modes:
     prefix: tuple[str, str] = ("", "")
     settings: tuple[tuple[str, str], ...] = ()
     """Further settings of both sides by name, as text; `cn.NAME` for one side only."""
-    forge: float = 0.0
-    """Chance per delivered message that a forged or replayed one follows."""
     beside: bool = True
     """Another object is on both sides from the start: an empty side would make the finder hold deletions."""
 
@@ -111,7 +109,6 @@ class Modes:
             "losers kept": self.keep_loser,
             "prefixes": any(self.prefix),
             "finders that go on": self.ranges,
-            "forged messages": self.forge,
         }
         return [n for n, v in named.items() if v]
 
@@ -224,8 +221,6 @@ def draw(seed: int, length: int = 30) -> History:
         modes = replace(modes, windows=tuple(replace(w, kind="wrong key") for w in modes.windows))
     if (finding := Random(seed ^ 0xF1DE2)).random() < 0.25:
         modes = replace(modes, ranges=finding.choice((1, 2, 3)))
-    if (forging := Random(seed ^ 0xF0126E)).random() < 0.25:
-        modes = replace(modes, forge=forging.choice((0.1, 0.5, 1.0)))
     return History(tuple(_below(op, modes) for op in ops), modes, seed, keys)
 
 

@@ -103,7 +103,6 @@ class Users:
         found = self.models.get(key)
         if found is None:
             found = self.models[key] = KeyModel(key, self.rule, expires=self.world.modes.expires)
-            found.forged = bool(self.world.modes.forge)
         return found
 
     def judge(self, *, strict: bool) -> list[Finding]:
@@ -137,10 +136,7 @@ class Users:
         stamp = before.seen.stamp
         entry = self.world.tables[side].entries.get(model.key)
         agreed = entry.synced if entry is not None else None
-        if agreed is not None and agreed.local.etag == before.seen.etag:
-            return
-        if stamp is None:
-            model.unrecorded.add(content_of(before))
+        if stamp is None or (agreed is not None and agreed.local.etag == before.seen.etag):
             return
         model.unread.add(content_of(before))
         gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None

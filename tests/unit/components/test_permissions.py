@@ -41,7 +41,8 @@ ACTIONS = {
 }
 """IAM's actions of a call where they are not its name (S3 User Guide: Required permissions for S3 API operations).
 
-Only the finder reads queue lengths. GetObjectTagging is called where tags travel, which is an option: `test_tags_are_allowed_when_they_travel`. Conditional
+Only the finder reads queue lengths. GetObjectTagging is called where tags travel, which is an
+option: `test_tags_are_allowed_when_they_travel`. Conditional
 writes want GetObject too; a HEAD tells a missing key from a forbidden one only with ListBucket.
 """
 

