@@ -55,7 +55,7 @@ class Options:
         return {name: value for name, value in given.items() if value}
 
     def tagged(self, headers: Mapping[str, str]) -> bool:
-        """Return whether the object of a those of the GET answer has tags to read."""
+        """Return whether the answer to a GET names tags to read."""
         return self.tags and headers.get("x-amz-tagging-count", "0") != "0"
 
 
