@@ -56,7 +56,8 @@ def run(role: str, settings: Settings, content_bytes: int | None, *, supervised:
         from dualsync.runtime.app.finder import find
 
         return asyncio.run(find(settings))
-    from dualsync.runtime.app.worker import BUDGET_BYTES, work
+    from dualsync.runtime.app.worker import work
+    from dualsync.runtime.aws.http.body_memory import BUDGET_BYTES
 
     asyncio.run(work(settings, content_bytes or BUDGET_BYTES, supervised=supervised))
     return 0

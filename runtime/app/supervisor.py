@@ -96,8 +96,8 @@ class Supervisor:
     async def run(self) -> int:
         """Return the exit code: 0, or that of the first process that failed."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self.stop)
         try:
             for number in range(self.count):
                 self._children.append(await self._start(number))

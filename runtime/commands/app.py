@@ -6,9 +6,8 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -37,8 +36,11 @@ PAIR_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 class GlobalOptionsAnywhere(TyperGroup):
     """A command line that takes its global options before or after the command's name."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Move global options to the front, where click expects them."""
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Move global options to the front, where click expects them.
+
+        The context's class depends on the version of typer: click's own or its copy of it.
+        """
         return super().parse_args(ctx, global_options_first(args))
 
 

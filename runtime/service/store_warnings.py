@@ -18,8 +18,9 @@ STORE_POLL_SECONDS = 60.0
 class Store(Protocol):
     """A bucket that records what its store lacks (`dualsync.runtime.aws.s3.bucket.S3Bucket`)."""
 
-    unconditional: bool
-    """True once the store has refused conditional writes."""
+    @property
+    def unconditional(self) -> bool:
+        """True once the store has refused conditional writes."""
 
     @property
     def unchecked(self) -> Set[str]:

@@ -131,9 +131,8 @@ class Failing:
     def __getattr__(self, name: str) -> Any:
         if name == "records":
 
-            async def records(kind: str) -> Any:
+            def records(kind: str) -> Any:
                 raise self.error
-                yield
 
             return records
 

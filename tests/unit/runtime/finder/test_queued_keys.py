@@ -6,6 +6,7 @@ import pytest
 
 from dualsync.runtime.errors import AccessDeniedError, PermanentError
 from dualsync.runtime.finder import queued_keys
+from dualsync.runtime.finder.classify import Difference
 from dualsync.runtime.finder.queued_keys import DAY_SECONDS, FEW, RETENTION_SECONDS, WEEK_SECONDS, are_lost
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.model.records import CONTROL, FINDER_QUEUED, LAST_ID, ORDERS_ID, Record
@@ -194,7 +195,7 @@ def test_the_record_is_bounded_and_fits_into_one_item(monkeypatch: pytest.Monkey
     queued = queued_keys.QueuedKeys("of", 0.0)
     for number in range(queued_keys.MAX_DIGESTS + 500):
         queued.is_queued(number.to_bytes(queued_keys.DIGEST_BYTES), 0.0)
-        queued.keep_waiting(str(number), queued_keys.Difference.NEW_HERE)
+        queued.keep_waiting(str(number), Difference.NEW_HERE)
     assert not queued.complete
     assert len(str(queued.record(1.0, 0.0, repeat=False).data)) < 300_000
     assert len(queued.waiting) == queued_keys.MAX_WAITING

@@ -71,7 +71,7 @@ def test_a_key_without_an_answer_waits_while_no_other_gets_one_either() -> None:
     async def away(key: str, version_id: str = "") -> None:
         raise UnavailableError("no route")
 
-    head, world.remote.head = world.remote.head, away  # type: ignore[method-assign, assignment]
+    head, world.remote.head = world.remote.head, away  # type: ignore[method-assign]
     world.broker.send(body(event))
     tries(world, 3 * 86400)
     assert world.broker.dead == []
