@@ -57,9 +57,8 @@ def run(role: str, settings: Settings, content_bytes: int | None, *, supervised:
 
         return asyncio.run(find(settings))
     from dualsync.runtime.app.worker import work
-    from dualsync.runtime.aws.http.body_memory import BUDGET_BYTES
 
-    asyncio.run(work(settings, content_bytes or BUDGET_BYTES, supervised=supervised))
+    asyncio.run(work(settings, content_bytes, supervised=supervised))
     return 0
 
 

@@ -35,15 +35,15 @@ OWN_ROLE_PAUSES = (1, 2, 4, 8, 16)
 """Seconds between the tries to read this worker's own identity."""
 
 
-async def work(settings: Settings, content_bytes: int = BUDGET_BYTES, *, supervised: bool = False) -> None:
+async def work(settings: Settings, content_bytes: int | None = None, *, supervised: bool = False) -> None:
     """Run a worker until SIGTERM or SIGINT, then drain. Raises `FatalError` for what only an operator can fix.
 
     Args:
         settings: The worker's settings.
-        content_bytes: Most bytes of objects' contents in memory.
+        content_bytes: Most bytes of objects' contents in memory; None for `BUDGET_BYTES`.
         supervised: Standard input is a pipe of a supervisor; the process ends with it.
     """
-    edges = local_edges(settings, content_bytes)
+    edges = local_edges(settings, content_bytes or BUDGET_BYTES)
     plain = JsonLog(sys.stdout, settings.log_level, pair=settings.pair, side=settings.side)
     # Once, so that an operator sees what a machine really runs with; no setting is a secret.
     plain.line("INFO", "started", settings=settings.to_environment())
