@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 from dualsync.runtime.aws.credentials import Credentials
 from dualsync.runtime.aws.errors import Refusal, error_of, request_id
 from dualsync.runtime.aws.http.adaptive_concurrency import AdaptiveConcurrency
+from dualsync.runtime.aws.http.answer import Answer
 from dualsync.runtime.aws.http.body_memory import HURRY
-from dualsync.runtime.aws.http.connection import EXPECT_BYTES, Answer, Connection
+from dualsync.runtime.aws.http.connection import EXPECT_BYTES, Connection
 from dualsync.runtime.aws.http.pool import Pool
 from dualsync.runtime.aws.http.signing import EMPTY, UNSIGNED, Signer
 from dualsync.runtime.errors import CredentialRejectedError, ThrottledError, UnavailableError

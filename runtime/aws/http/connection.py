@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-import socket
-import struct
 from contextlib import aclosing, suppress
 from typing import Any, cast
 
+from dualsync.runtime.aws.http import tcp_socket
+from dualsync.runtime.aws.http.answer import Answer, read_head, unchunked
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.model.streamed_body import StreamedBody
 
@@ -36,40 +35,11 @@ FLOOR_BYTES = 30 << 10
 """Least number of bytes that a transfer must move per `FLOOR_SECONDS`, that is 1 KiB per second. The value is low since
 many transfers may share a thin line; a connection below it is replaced."""
 
-KEEPALIVE_SECONDS = (10, 5, 3)
-"""Idle time before the first TCP keepalive probe, time between probes, and the number of probes without an answer."""
-
-UNACKED_SECONDS = 30
-"""Longest time in which data sent may stay unacknowledged (TCP_USER_TIMEOUT)."""
-
-NOTSENT_BYTES = 128 << 10
-"""Most unsent bytes of a large body that the kernel holds, so that a cancelled request does not send on."""
-
 MAX_UNKNOWN_BYTES = 64 << 20
 """Most bytes of a body whose length the head does not state: listings and errors, never an object."""
 
 _SLICE = 1 << 18
 _BODILESS = (204, 304)
-_HEX = re.compile(rb"[0-9A-Fa-f]{1,15}")
-
-_INFO_COUNTERS = struct.Struct("=QQIII")
-"""`tcpi_bytes_acked`, `tcpi_bytes_received`, two counters of segments, and `tcpi_notsent_bytes` of Linux's tcp_info."""
-_INFO_COUNTERS_AT = 120
-_INFO_UNACKED_AT = 24
-
-
-class Answer:
-    """An answer's head, and its body once it has been received. Header names are lower case, values Latin-1."""
-
-    __slots__ = ("body", "headers", "length", "status")
-
-    def __init__(self, status: int, headers: dict[str, str]) -> None:
-        self.status = status
-        self.headers = headers
-        self.length: int | None = 0
-        """Bytes of the body; None when the head does not state it."""
-        self.body: bytes | bytearray | None = None
-        """None until it has been received."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -109,8 +79,6 @@ class Connection(asyncio.BufferedProtocol):
         """When something last moved, in the event loop's time."""
         self.idle_since = 0.0
         """When the last request ended, in the event loop's time."""
-
-    # -- requests
 
     async def ask(self, head: bytes, body: Any, *, headless: bool, expect: bool = False) -> Answer:
         """Send a request and return its answer, with the body if that is small or of unknown length.
@@ -156,7 +124,7 @@ class Connection(asyncio.BufferedProtocol):
     async def _may_send(self, waiter: asyncio.Future[Answer]) -> bool:
         """Wait for `100 Continue` for a second at most. Return False if the answer came instead."""
         consent = self._continue = self._loop.create_future()
-        self._limit_unsent()
+        tcp_socket.limit_unsent(self._socket)
         await asyncio.wait({waiter, consent}, timeout=CONTINUE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         self.continued = consent.done()
         return not waiter.done()
@@ -214,17 +182,6 @@ class Connection(asyncio.BufferedProtocol):
             self._interval = (now, moved)
         return ""
 
-    def _wire(self) -> tuple[int, bool]:
-        """Return how many bytes have been acknowledged and received, and whether any sent ones are still under way."""
-        waiting = self._transport.get_write_buffer_size()
-        if hasattr(socket, "TCP_INFO"):
-            with suppress(OSError, struct.error):
-                info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
-                acked, received, _, _, unsent = _INFO_COUNTERS.unpack_from(info, _INFO_COUNTERS_AT)
-                (unacked,) = struct.unpack_from("=I", info, _INFO_UNACKED_AT)
-                return acked + received, bool(waiting or unsent or unacked)
-        return self._received + self._written - waiting, waiting > 0
-
     def _write(self, data: bytes | memoryview) -> None:
         self._written += len(data)
         self._transport.write(data)
@@ -261,13 +218,13 @@ class Connection(asyncio.BufferedProtocol):
             raise
         return True
 
-    def _limit_unsent(self) -> None:
-        option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
-        if option is not None and self._socket is not None:
-            with suppress(OSError):
-                self._socket.setsockopt(socket.IPPROTO_TCP, option, NOTSENT_BYTES)
-
-    # -- the event loop's calls
+    def _wire(self) -> tuple[int, bool]:
+        """Return how many bytes have been acknowledged and received, and whether any sent ones are still under way."""
+        waiting = self._transport.get_write_buffer_size()
+        counted = tcp_socket.moved(self._socket)
+        if counted is None:
+            return self._received + self._written - waiting, waiting > 0
+        return counted[0], counted[1] or waiting > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -275,7 +232,7 @@ class Connection(asyncio.BufferedProtocol):
         self.idle_since = self.progress = self._loop.time()
         self._interval = (self.progress, 0)
         if self._socket is not None:
-            _keep_alive(self._socket)
+            tcp_socket.keep_alive(self._socket)
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
@@ -335,42 +292,30 @@ class Connection(asyncio.BufferedProtocol):
                     return
                 self.buffer_updated(received)
 
-    # -- answers
-
     def _parse(self) -> None:
         end = self._head.find(b"\r\n\r\n", 0, self._filled)
         if end < 0:
             if self._filled == HEAD_BYTES:
                 self._lose("the answer's head is too long")
             return
-        lines = self._head[:end].decode("latin-1").split("\r\n")
-        first = lines[0]
-        status = int(first[9:12]) if first.startswith("HTTP/1.") and first[9:12].isdigit() else 0
-        if status < 100:
-            self._lose("the answer is no HTTP")
+        try:
+            answer = read_head(self._head[:end].decode("latin-1"))
+        except ValueError as error:
+            self._lose(str(error))
             return
         start, filled = end + 4, self._filled
-        if 100 <= status < 200:
+        if answer.status < 200:
             self._view[: filled - start] = bytes(self._view[start:filled])
             self._filled = filled - start
             if self._continue is not None and not self._continue.done():
                 self._continue.set_result(None)
             self._parse()
             return
-        headers = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip(" \t")  # RFC 9110: not what Unicode takes for blanks
-        answer = self._answer = Answer(status, headers)
-        self.reusable = headers.get("connection", "").lower() != "close" and first.startswith("HTTP/1.1")
-        self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-        declared = headers.get("content-length")
-        if declared is not None and not (declared.isascii() and declared.isdigit() and len(declared) < 16):
-            self._lose("the answer's Content-Length is no number of bytes")
-            return
-        answer.length = None if self._chunked or declared is None else int(declared)
+        self._answer = answer
+        self.reusable = answer.persistent
+        self._chunked = answer.chunked
         self._rest = self._head[start:filled]
-        if self._headless or status in _BODILESS or answer.length == 0:
+        if self._headless or answer.status in _BODILESS or answer.length == 0:
             self._whole(answer, 0)
         elif answer.length is None:
             self._filled = 0
@@ -448,44 +393,3 @@ class Connection(asyncio.BufferedProtocol):
         self._body = self._target = self._rest = None
         if self._transport is not None and not self._transport.is_closing():
             self._transport.abort()
-
-
-def _keep_alive(connected: Any) -> None:
-    """Let the kernel find out that the other end is gone, as far as this platform has the options for it."""
-    idle, interval, count = KEEPALIVE_SECONDS
-    tcp = socket.IPPROTO_TCP
-    for level, name, value in (
-        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-        (tcp, "TCP_KEEPIDLE", idle),
-        (tcp, "TCP_KEEPINTVL", interval),
-        (tcp, "TCP_KEEPCNT", count),
-        (tcp, "TCP_USER_TIMEOUT", UNACKED_SECONDS * 1000),
-    ):
-        option = getattr(socket, name, None)
-        if option is not None:
-            with suppress(OSError):
-                connected.setsockopt(level, option, value)
-
-
-def unchunked(raw: bytes | bytearray) -> bytearray | None:
-    """Return the body of a chunked transfer, None while it is incomplete (RFC 9112, 7.1).
-
-    Raises `ValueError` for what is no chunk's length.
-    """
-    body = bytearray()
-    at = 0
-    while True:
-        end = raw.find(b"\r\n", at)
-        if end < 0:
-            return None
-        digits = bytes(raw[at:end]).split(b";")[0].strip(b" \t")
-        if _HEX.fullmatch(digits) is None:
-            raise ValueError("no chunk length")
-        size = int(digits, 16)
-        if size == 0:
-            return body
-        at = end + 2
-        if len(raw) < at + size + 2:
-            return None
-        body += raw[at : at + size]
-        at += size + 2

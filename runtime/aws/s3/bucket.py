@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from urllib.parse import quote
 
-from dualsync.runtime.aws.credentials import Credentials
-from dualsync.runtime.aws.errors import MISSING_OBJECT, Refusal, error_of, request_id
+from dualsync.runtime.aws.errors import MISSING_OBJECT, error_of
+from dualsync.runtime.aws.http.answer import Answer
 from dualsync.runtime.aws.http.body_memory import Admission, Body
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
-from dualsync.runtime.aws.http.connection import Answer, Connection
+from dualsync.runtime.aws.http.connection import Connection
 from dualsync.runtime.aws.s3 import checksums, multipart
 from dualsync.runtime.aws.s3 import headers as wire
 from dualsync.runtime.aws.s3.checksums import Checks
@@ -23,6 +22,7 @@ from dualsync.runtime.aws.s3.conditions import Conditions
 from dualsync.runtime.aws.s3.listing import Pages
 from dualsync.runtime.aws.s3.object_reader import ARCHIVED, S3ObjectReader, as_bytes, asleep
 from dualsync.runtime.aws.s3.options import Options, tags
+from dualsync.runtime.aws.s3.requests import BucketRequests
 from dualsync.runtime.errors import (
     ChecksumMismatchError,
     ChecksumUnsupportedError,
@@ -48,7 +48,7 @@ from dualsync.runtime.model.streamed_body import StreamedBody
 _KEY = attrgetter("key")
 
 
-class S3Bucket:
+class S3Bucket(BucketRequests):
     """`dualsync.runtime.ports.Bucket` over S3's REST API.
 
     `path_style` puts the bucket's name into the path, not into the host. An object whose whole key is the prefix (a
@@ -65,13 +65,9 @@ class S3Bucket:
         admission: Admission | None = None,
         options: Options | None = None,
     ) -> None:
-        self.caller = caller
-        self.admission = admission or Admission()
-        self._bucket = bucket
-        self._prefix = prefix
-        self._base = f"/{bucket}" if path_style else ""
         self._options = options or Options()
-        self._asking = self._options.asking()
+        super().__init__(caller, bucket, prefix, path_style=path_style, headers=self._options.asking())
+        self.admission = admission or Admission()
         self.pages = Pages(self._listed, prefix, restores=self._options.restores)
         self._digests = False
         self._checks = Checks()
@@ -82,10 +78,6 @@ class S3Bucket:
     def unconditional(self) -> bool:
         """Return whether some writes are preceded by a HEAD instead of carrying conditions, which the store refuses."""
         return bool(self._conditions.unsupported)
-
-    def use(self, credentials: Credentials) -> None:
-        """Go on with another credential; calls under way end with the old one."""
-        self.caller.use(credentials)
 
     async def head(self, key: str, version_id: str = "") -> ObjectHead | None:
         query = f"versionId={quote(version_id, safe='')}" if version_id else ""
@@ -326,17 +318,6 @@ class S3Bucket:
                 asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
 
-    async def _listed(self, operation: str, given: dict[str, str], more: dict[str, str] | None = None) -> bytes:
-        # Without the encoding, control characters in keys make the answer no XML.
-        given = {"encoding-type": "url"} | given
-        query = "&".join(f"{name}={quote(given[name], safe='')}" for name in sorted(given))
-        headers = self._asking | (more or {})
-        try:
-            answer = await self.caller.call(operation, self._target(""), "GET", self._base or "/", query, headers)
-        except ServiceError as refused:
-            raise error_of(refused.refusal) from None
-        return bytes(answer.body or b"")
-
     def _given(self, attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
         return wire.of_attributes(attributes, stamp) | self._options.writing(attributes)
 
@@ -396,53 +377,3 @@ class S3Bucket:
         seen = await self.head(key)
         if (seen.etag if seen else None) != condition.etag:
             raise PreconditionFailedError(f"s3 {self._target(key)}: not what was expected")
-
-    async def _spoken(self, refusal: Refusal, key: str, query: str) -> Refusal | None:
-        """The refusal with a code. A HEAD's answer has no body, so the same is asked as a GET of one byte; None when
-        that finds the object after all."""
-        if not refusal.code.isdigit() or refusal.status >= 500:
-            return refusal
-        try:
-            await self._call("GetObject", "GET", key, query, {"range": "bytes=0-0"})
-        except ServiceError as refused:
-            return None if refused.refusal.code == "InvalidRange" else refused.refusal
-        return None
-
-    async def _call(
-        self,
-        operation: str,
-        method: str,
-        key: str,
-        query: str = "",
-        headers: dict[str, str] | None = None,
-        body: bytes | StreamedBody = b"",
-    ) -> Answer:
-        given = self._asking | headers if headers else self._asking
-        return await self.caller.call(operation, self._target(key), method, self._path(key), query, given, body)
-
-    async def _ask(
-        self,
-        operation: str,
-        method: str,
-        key: str,
-        query: str = "",
-        headers: dict[str, str] | None = None,
-        body: bytes | StreamedBody = b"",
-    ) -> Answer:
-        """`_call` with every refusal translated, also one that comes after a hopeful 200 (long completions)."""
-        try:
-            answer = await self._call(operation, method, key, query, headers, body)
-        except ServiceError as refused:
-            raise error_of(refused.refusal) from None
-        if answer.body and b"<Error>" in answer.body:
-            code = re.search(rb"<Code>([^<]*)</Code>", answer.body)
-            name = code[1].decode(errors="replace") if code else "InternalError"
-            ids = request_id(answer.headers)
-            raise error_of(Refusal("s3", operation, self._target(key), name, 500, request_id=ids))
-        return answer
-
-    def _path(self, key: str) -> str:
-        return f"{self._base}/{quote(self._prefix + key, safe='/-._~')}"
-
-    def _target(self, key: str) -> str:
-        return f"{self._bucket}/{self._prefix}{key}"

@@ -10,13 +10,13 @@ import pytest
 
 from dualsync.runtime.aws.http import connection as wire
 from dualsync.runtime.aws.http import pool
+from dualsync.runtime.aws.http.answer import unchunked
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.http.connection import (
     EXPECT_BYTES,
     FLOOR_SECONDS,
     SILENCE_SECONDS,
     Connection,
-    unchunked,
 )
 from dualsync.runtime.errors import UnavailableError
 from tests.support.scripted_server import Last, answer, chunked, client_of, error, read_head, scripted, serving

@@ -10,9 +10,10 @@ from typing import cast
 
 import pytest
 
+from dualsync.runtime.aws.http.answer import Answer
 from dualsync.runtime.aws.http.body_memory import HURRY, Admission
 from dualsync.runtime.aws.http.client import ATTEMPTS, STREAMS
-from dualsync.runtime.aws.http.connection import Answer, Connection
+from dualsync.runtime.aws.http.connection import Connection
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.errors import PreconditionFailedError, UnavailableError
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Part
