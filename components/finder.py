@@ -218,6 +218,7 @@ class Finder(pulumi.ComponentResource):
             name=name,
             description="Starts the comparison of both buckets",
             schedule_expression=rate(context.local.finder.interval_minutes),
+            state="ENABLED" if context.local.fleet.enabled else "DISABLED",
             flexible_time_window={"mode": "OFF"},
             target={
                 "arn": cluster_arn,

@@ -111,6 +111,10 @@ class Settings:
         "Name of the role of this side's workers: what they began to upload here and lost, the finder aborts.",
         default="",
     )
+    enabled: bool = setting(
+        "false: this side is deployed and carries nothing; there are no workers and no scheduled finder runs.",
+        default=True,
+    )
     events: Events = setting("Which changes travel: CreateAndDelete, Create, No.", default=Events.CREATE_AND_DELETE)
     conflict_policy: ConflictPolicy = setting("newest, prefer-cn or prefer-global.", default=ConflictPolicy.NEWEST)
     keep_loser: bool = setting("Keep a conflict's loser under a conflict name on both sides.", default=False)

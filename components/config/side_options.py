@@ -76,6 +76,13 @@ class Network:
 class FleetOptions:
     """The workers."""
 
+    enabled: bool = option(
+        "enableSynchronization",
+        "false: the side is deployed and carries nothing: no workers, no scheduled finder runs. Its events wait in the"
+        " queue for queueRetentionDays; the first finder run after it is true picks up older changes.",
+        default=True,
+        setting="enabled",
+    )
     instance_type: str = option(
         "instanceType",
         "EC2 instance type of the workers.",
@@ -122,6 +129,11 @@ class FleetOptions:
         low=5 << 20,
         setting="giant_threshold",
     )
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Smallest, first and largest number of workers; none of a side that is not to carry anything."""
+        return (self.min_capacity, self.desired_capacity, self.max_capacity) if self.enabled else (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,7 +200,10 @@ def alarms(
         ),
     ]
     # A fleet that scales to zero has neither instances nor reports then; the oldest message shows when it should have.
-    resting = {"no-instance", "no-worker"} if context.local.fleet.min_capacity == 0 else set()
+    fleet = context.local.fleet
+    resting = {"no-instance", "no-worker"} if fleet.min_capacity == 0 or not fleet.enabled else set()
+    # Nothing runs and messages wait on purpose.
+    resting |= set() if fleet.enabled else {"finder-late", "oldest-message"}
     unwanted = {
         part for part, most in (("many-deletions", watch.deletions), ("many-conflicts", watch.conflicts)) if not most
     }

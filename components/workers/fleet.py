@@ -77,7 +77,8 @@ class Fleet(pulumi.ComponentResource):
         role, policy = self._role(log_group)
         template = self._template(role, log_group)
         group = self._workers(template, policy)
-        scale(context, args.queue_name, group.name, context.local.fleet.min_capacity, self)
+        if context.local.fleet.enabled:
+            scale(context, args.queue_name, group.name, context.local.fleet.min_capacity, self)
         self.group_name = group.name
         self.log_group_name = log_group.name
         self.role_arn = role.arn
@@ -204,12 +205,15 @@ class Fleet(pulumi.ComponentResource):
         fleet = context.local.fleet
         version = template.latest_version.apply(str)
         spot = fleet.spot_percent > 0
+        # A group whose smallest or largest size changes follows it at once, and drains what it ends (Auto Scaling API
+        # Reference, UpdateAutoScalingGroup).
+        smallest, first, largest = fleet.sizes
         group = aws.autoscaling.Group(
             self._group,
             name=self._group,
-            min_size=fleet.min_capacity,
-            max_size=fleet.max_capacity,
-            desired_capacity=fleet.desired_capacity,
+            min_size=smallest,
+            max_size=largest,
+            desired_capacity=first,
             vpc_zone_identifiers=list(self._args.network.subnet_ids),
             launch_template=None if spot else aws.autoscaling.GroupLaunchTemplateArgs(id=template.id, version=version),
             mixed_instances_policy=_mixed(template, version, context) if spot else None,

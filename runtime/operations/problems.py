@@ -77,10 +77,10 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
     broken = _key_is_broken(d, peer)
     yield from _of_blindness(d)
     if LEDGER not in d.blind:
-        yield from _of_workers(d, broken)
-        yield from _of_finder(d)
+        yield from _of_workers(d, broken) if d.enabled else _of_disabled(d)
+        yield from _of_finder(d) if d.enabled else ()
     yield from _of_guard(d, broken)
-    if d.oldest is not None and d.oldest > OLD_SECONDS and not d.orders.paused:
+    if d.oldest is not None and d.oldest > OLD_SECONDS and not d.orders.paused and d.enabled:
         yield Problem(
             d.name,
             Severity.WAITING,
@@ -200,6 +200,16 @@ def _of_second_key(d: Direction, peer: Direction | None) -> Iterator[Problem]:
             f"{d.side}'s user has a second key {', '.join(others)}, which the secret does not name",
             f"`dualsync rotate-key {d.side}` shows whether it is a rotation or was made by hand, and how to end it",
         )
+
+
+def _of_disabled(d: Direction) -> Iterator[Problem]:
+    """A side that is deployed and carries nothing."""
+    yield Problem(
+        d.name,
+        Severity.STOPPED,
+        "synchronisation is off (enableSynchronization: false)",
+        f"set enableSynchronization to true and run `pulumi up` of stack {d.side}",
+    )
 
 
 def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:

@@ -94,6 +94,8 @@ class Direction:
     """`cn->global`."""
     now: int
     """When it was read, seconds since the epoch."""
+    enabled: bool = True
+    """False if the side's stack states that it carries nothing (`enableSynchronization: false`)."""
     blind: Mapping[str, str] = field(default_factory=dict)
     """Parts (ledger, queue) that could not be read, and why. Their values are empty."""
     backlog: Depth = Depth()
@@ -173,10 +175,12 @@ class Direction:
 
     @property
     def state(self) -> str:
-        """The state of most living workers; PAUSED if so ordered."""
+        """The state of most living workers; DISABLED if so configured, PAUSED if so ordered."""
         if LEDGER in self.blind:
             return "UNKNOWN"
         states = Counter(worker.state for worker in self.alive)
+        if not self.enabled:
+            return "DISABLED"
         if self.orders.paused:
             return "PAUSED"
         return states.most_common(1)[0][0] if states else "NO WORKER"
@@ -261,6 +265,7 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
     return Direction(
         name=side.direction,
         now=now,
+        enabled=side.settings.enabled,
         blind=blind,
         backlog=backlog.result(),
         dead=dead.result(),

@@ -13,7 +13,7 @@ from botocore.validate import ParamValidator
 from dualsync.components.bundle.bundle import Bundle, BundleArgs
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.images import STOCK
-from dualsync.components.config.side_options import Architecture, FinderOptions
+from dualsync.components.config.side_options import Architecture, FinderOptions, FleetOptions
 from dualsync.components.context import SideContext
 from dualsync.components.finder import Finder, FinderArgs, rate, repository_arn
 from dualsync.components.network import Network
@@ -37,7 +37,8 @@ def finder(folder: Path, side: SideName = SideName.CN, **options: Any) -> World:
         )
         finder.start_on_schedule([])
 
-    return deploy(program, World(), pair(finder=FinderOptions(**{"image": IMAGE_CN, **options})), side)
+    fleet = FleetOptions(enabled=options.pop("enabled", True))
+    return deploy(program, World(), pair(fleet=fleet, finder=FinderOptions(**{"image": IMAGE_CN, **options})), side)
 
 
 def statements(world: World, name: str) -> dict[str, dict[str, Any]]:
@@ -165,3 +166,8 @@ def test_repository_of_an_image(image: str, repository: str) -> None:
 )
 def test_rate(minutes: int, text: str) -> None:
     assert rate(minutes) == text
+
+
+def test_a_side_that_carries_nothing_starts_no_finder(tmp_path: Path) -> None:
+    assert finder(tmp_path).one("Schedule").inputs["state"] == "ENABLED"
+    assert finder(tmp_path, enabled=False).one("Schedule").inputs["state"] == "DISABLED"

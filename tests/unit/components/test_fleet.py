@@ -101,6 +101,13 @@ def test_spot_is_for_what_scaling_adds(tmp_path: Path) -> None:
     assert template["launchTemplateSpecification"]["version"] == "7"
 
 
+def test_a_side_that_carries_nothing_has_no_instance_and_nothing_that_starts_one(tmp_path: Path) -> None:
+    world = fleet(tmp_path, enabled=False, min_capacity=2, desired_capacity=2)
+    group = world.one("Group").inputs
+    assert (group["minSize"], group["desiredCapacity"], group["maxSize"]) == (0, 0, 0)
+    assert world.of("Policy") == world.of("MetricAlarm") == []
+
+
 def test_siblings() -> None:
     assert siblings("t4g.small") == ["t4g.small", "t4g.medium"]
     assert siblings("c7g.metal") == ["c7g.metal"]

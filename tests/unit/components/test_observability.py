@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dualsync.components.config.side_options import Watch
+from dualsync.components.config.side_options import FleetOptions, Watch
 from dualsync.components.context import SideContext
 from dualsync.components.monitoring import metrics
 from dualsync.components.monitoring.alarms import alarms
@@ -212,6 +212,16 @@ def test_how_many_are_too_many_is_config(world: World) -> None:
     assert "dth-dual-cn-many-conflicts" not in other
     says = next(a.inputs["alarmDescription"] for a in world.of("MetricAlarm") if "many-deletions" in a.name)
     assert "dualsync pause cn --wait" in says
+
+
+def test_a_side_that_carries_nothing_has_no_alarm_for_it() -> None:
+    def parts(**fleet: Any) -> set[str]:
+        found: list[Any] = []
+        model = pair(fleet=FleetOptions(**fleet))
+        deploy(lambda context: found.extend(alarms(context, "q", "d", "g")), World(), model, SideName.CN)
+        return {alarm.part for alarm in found}
+
+    assert parts() - parts(enabled=False) == {"no-instance", "no-worker", "finder-late", "oldest-message"}
 
 
 @pytest.mark.parametrize("minutes", [1, 7, 60, 60 * 24, 60 * 24 * 2])

@@ -271,3 +271,15 @@ def test_uploads_under_way(operator: Operator) -> None:
     answer = operator.call("status", "--json")
     assert answer.data["directions"][0]["uploads"] == [3 << 30, 3 << 30]
     assert "2, 6.0 GiB" in operator.call("status").out
+
+
+def test_a_side_that_is_configured_to_carry_nothing_is_not_a_dead_one() -> None:
+    operator = Operator()
+    side = operator.sides[CN]
+    operator.sides[CN] = replace(side, settings=replace(side.settings, enabled=False))
+    metrics(operator, CN).age = 86400
+    cn = operator.call("status", "--json").data["directions"][0]
+    assert cn["state"] == "DISABLED"
+    assert [p for p in problems(operator) if "cn->global" in p] == [
+        "stopped cn->global: synchronisation is off (enableSynchronization: false)"
+    ]
