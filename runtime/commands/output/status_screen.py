@@ -134,7 +134,9 @@ def _of(part: str, row: Callable[[Direction], str]) -> Callable[[Direction], str
 
 
 def _state(d: Direction) -> str:
-    colour = {"RUNNING": "green", "PAUSED": "yellow", "DISABLED": "yellow", "STARTING": "yellow"}.get(d.state, "bold red")
+    colour = {"RUNNING": "green", "PAUSED": "yellow", "DISABLED": "yellow", "STARTING": "yellow"}.get(
+        d.state, "bold red"
+    )
     return f"[{colour}]{d.state}[/{colour}]"
 
 
