@@ -16,8 +16,10 @@ ROOT = Path(__file__).resolve().parent
 
 
 class BuildWithProjectFiles(build_py):
-    """Adds the declared config, the runtime's lock and the plugin's place in an environment. Editable installs need
-    none."""
+    """Add the declared config, the runtime's lock and the plugin's place in an environment.
+
+    Editable installs need none of them.
+    """
 
     def run(self) -> None:
         """Build the package, then copy the files."""

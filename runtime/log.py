@@ -21,20 +21,26 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 class Outcome(StrEnum):
-    """How a look ended."""
+    """How the handling of one message ended."""
 
     COPIED = "copied"
+    """Copied to the peer."""
     DELETED = "deleted"
+    """Deleted at the peer."""
     PULLED = "pulled"
+    """Copied from the peer to this side."""
     REMOVED = "removed"
     """Deleted on this side: proven deletion at the peer, or a copy that arrived after its deletion."""
     AGREED = "agreed"
+    """Both sides held the same already; the ledger records it."""
     CARRIED = "carried"
     """Some parts of a giant object; the object is `copied` when it is complete."""
     CANCELLED = "cancelled"
     """An echo: never copied."""
     SKIPPED = "skipped"
+    """Nothing to do, or excluded by the settings."""
     POSTPONED = "postponed"
+    """Queued again for later."""
     BURIED = "buried"
     """To the dead-letter queue with the reason."""
     FAILED = "failed"
@@ -42,18 +48,24 @@ class Outcome(StrEnum):
 
 
 class State(StrEnum):
-    """What a worker is doing as a whole."""
+    """State of a worker process."""
 
     WAITING_FOR_PEER = "WAITING_FOR_PEER"
+    """The peer's secret has not arrived."""
     GUARD_REFUSED = "GUARD_REFUSED"
+    """The credential or a bucket is not the expected one."""
     RUNNING = "RUNNING"
+    """It receives messages."""
     CIRCUIT_OPEN = "CIRCUIT_OPEN"
+    """The services do not answer; nothing is received until a probe succeeds."""
     WAITING_FOR_LIST = "WAITING_FOR_LIST"
     """The prefix-list file is missing or names nothing: nothing is received until it does."""
     PAUSED = "PAUSED"
     """An operator's wish: nothing is received until the operator says so."""
     DRAINING = "DRAINING"
+    """It finishes what it has received."""
     STOPPED = "STOPPED"
+    """It has ended."""
 
 
 class Log(Protocol):

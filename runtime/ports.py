@@ -231,5 +231,8 @@ class Route:
     """From which bucket to which. `name` (`local>remote`) is how the ledger knows it."""
 
     source: Bucket
+    """Where objects are read."""
     target: Bucket
+    """Where they are written."""
     name: str
+    """Name in the log."""

@@ -33,7 +33,9 @@ class SideName(StrEnum):
     """The two sides of a pair. The order is also the tie-break of equal times: `cn` wins."""
 
     CN = "cn"
+    """The side in the China partition."""
     GLOBAL = "global"
+    """The other side."""
 
     @property
     def peer(self) -> SideName:
@@ -44,23 +46,31 @@ class Events(StrEnum):
     """Which changes of the local bucket travel."""
 
     CREATE_AND_DELETE = "CreateAndDelete"
+    """New versions and deletions."""
     CREATE = "Create"
+    """New versions only."""
     NO = "No"
+    """Nothing."""
 
 
 class ConflictPolicy(StrEnum):
     """Who wins when both sides changed a key that neither knew the other had changed."""
 
     NEWEST = "newest"
+    """The newer version."""
     PREFER_CN = "prefer-cn"
+    """The version of `cn`."""
     PREFER_GLOBAL = "prefer-global"
+    """The version of `global`."""
 
 
 class OnLifecycleExpiry(StrEnum):
     """What an object's expiry by a lifecycle rule means for the other side."""
 
     IGNORE = "ignore"
+    """Nothing: the peer keeps its object."""
     PROPAGATE = "propagate"
+    """A deletion like a user's."""
 
 
 class SettingError(FatalError):

@@ -1,0 +1,1 @@
+"""The bundle that workers and finder run, and its upload."""

@@ -1,0 +1,1 @@
+"""Alarms, dashboard, metric filters and topic."""

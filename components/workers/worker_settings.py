@@ -1,5 +1,4 @@
-"""The environment of worker and finder, made from `dualsync.runtime.settings`, which defines and checks every
-variable."""
+"""The environment of worker and finder, from `dualsync.runtime.settings`, which defines and checks every variable."""
 
 from __future__ import annotations
 

@@ -1,2 +1,1 @@
-"""The only modules that talk to AWS; each implements an interface of `dualsync.runtime.ports`, faked in
-`tests/fakes`."""
+"""Adapters to AWS: each implements an interface of `dualsync.runtime.ports`. No other package calls AWS."""

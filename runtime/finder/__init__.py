@@ -1,0 +1,1 @@
+"""The finder: listing comparison, classification, deletion guard, checkpoints."""

@@ -1,0 +1,1 @@
+"""What arrives in the queue, decoded and authenticated."""

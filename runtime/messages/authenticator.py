@@ -28,8 +28,10 @@ class Authenticator:
     __slots__ = ("_keys", "_queue")
 
     def __init__(self, queue: str, secret: str = "") -> None:
-        """Create an authenticator for one queue, named by its URL. `secret` is the secret access key of the peer's
-        user."""
+        """Create an authenticator for one queue, named by its URL.
+
+        `secret` is the secret access key of the peer's user.
+        """
         self._queue = queue.encode()
         self._keys: tuple[bytes, ...] = ()
         if secret:

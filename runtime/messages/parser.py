@@ -203,7 +203,7 @@ def _text(record: Any, name: str, longest: int) -> str:
 
 
 def _is_permanent(event_name: str, version_id: str | None) -> bool:
-    """A version was removed by its id. The id `null` may be all that an unversioned object had."""
+    """Return True if a version was removed by its id. The id `null` may be all that an unversioned object had."""
     return event_name.endswith(":Delete") and version_id not in (None, "", "null")
 
 

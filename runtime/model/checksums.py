@@ -21,7 +21,7 @@ def kind(text: str) -> str:
 
 
 def value(text: str) -> str:
-    """What S3 writes, with the number of parts of a composite one."""
+    """Return the value as S3 writes it, with the number of parts of a composite checksum."""
     return text.partition(":")[2]
 
 
@@ -32,8 +32,11 @@ def composite(text: str) -> int:
 
 
 def linear(text: str) -> bool:
-    """Whether S3 can make it of an upload's parts: of the whole content, and a CRC. ("Full object checksums in
-    multipart uploads are only available for CRC-based checksums", User Guide, on the same page.)"""
+    """Return True if S3 can compute it from an upload's parts: a CRC of the whole content.
+
+    Source: "Full object checksums in multipart uploads are only available for CRC-based checksums" (User Guide, on
+    the same page).
+    """
     return bool(value(text)) and not composite(text) and text.startswith("crc")
 
 

@@ -7,7 +7,7 @@ from dualsync.runtime.settings import ConflictPolicy, SideName
 
 
 def wins(a: OriginVersion, b: OriginVersion, policy: ConflictPolicy) -> bool:
-    """Does `a` win over `b`? Both sides answer alike, as both see the same identities."""
+    """Return True if `a` wins over `b`. Both sides see the same identities, so both return the same."""
     if policy is not ConflictPolicy.NEWEST and a.origin is not b.origin:
         preferred = SideName.CN if policy is ConflictPolicy.PREFER_CN else SideName.GLOBAL
         return a.origin is preferred
@@ -15,9 +15,9 @@ def wins(a: OriginVersion, b: OriginVersion, policy: ConflictPolicy) -> bool:
 
 
 def newer(a: OriginVersion, b: OriginVersion) -> bool:
-    """Does `a` win over `b` by time? Whole seconds of S3's clocks; ties go to `cn`, then to the higher ETag.
+    """Return True if `a` wins over `b` by time: whole seconds of S3's clocks; ties go to `cn`, then to the higher ETag.
 
-    Only what both sides see alike decides, so that both answer alike.
+    Only values that both sides see decide, so that both return the same.
     """
     return _rank(a) > _rank(b)
 

@@ -44,7 +44,7 @@ class FieldReader:
     """
 
     def __init__(self, document: object, what: str) -> None:
-        """`what` names the document in error messages, for example "sync request"."""
+        """Create a reader. `what` names the document in error messages, for example "sync request"."""
         self._what = what
         if not isinstance(document, Mapping):
             raise FieldError(f"{what}: {type(document).__name__} instead of an object")

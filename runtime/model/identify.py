@@ -9,15 +9,17 @@ from dualsync.runtime.settings import SideName
 
 
 def matches_copy(seen: ObjectHead, held: CopyState) -> bool:
-    """Is what the bucket shows what it held then? An unknown time is no difference; another time is, with equal bytes:
-    metadata may have changed."""
+    """Return True if the bucket shows the copy that the ledger recorded.
+
+    An unknown time is no difference. A different time is one even with equal bytes: metadata may have changed.
+    """
     return seen.etag == held.etag and held.modified in (None, seen.modified)
 
 
 def identify_version(
     seen: ObjectHead, *, side: SideName, pair: str, key: str, entry: LedgerEntry, local: bool, user_wrote: bool = False
 ) -> tuple[OriginVersion, bool]:
-    """The version's identity, and whether it is a replica (a valid stamp says so).
+    """Return the version's identity, and whether a valid stamp marks it as a replica.
 
     `side` is the bucket's, `entry` the ledger's of the side that asks, `local` whether they are the same.
     `user_wrote` says that an event proves a user to have written exactly this, whatever stamp it carries (a copy of a
@@ -49,5 +51,5 @@ def _restored(own: OriginVersion, entry: LedgerEntry) -> OriginVersion:
 
 
 def is_valid_stamp(stamp: Stamp, pair: str, key: str, size: int) -> bool:
-    """Is the stamp of this pair, for this key and for content of this size?"""
+    """Return True if the stamp is of this pair, for this key and for content of this size."""
     return stamp.pair == pair and stamp.size == size and stamp.key_hash == key_hash(key)

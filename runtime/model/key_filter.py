@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    """Keys greater than `after`, up to and with `until`, in UTF-8 binary order (which is Python's order of texts).
-    Empty means without bound."""
+    """A range of keys in UTF-8 binary order, which is Python's order of strings."""
 
     after: str = ""
+    """Keys are greater than this; empty for no bound."""
     until: str = ""
+    """Keys are at most this; empty for no bound."""
 
     def meets(self, prefix: str) -> bool:
-        """Can a key that begins with `prefix` be in it?"""
+        """Return True if a key that begins with `prefix` can be in the range."""
         if self.until and prefix > self.until:
             return False
         return self.after < prefix or self.after.startswith(prefix)
@@ -25,13 +26,14 @@ class KeyRange:
 
 @dataclass(frozen=True, slots=True)
 class KeyFilter:
-    """`prefixes` of keys relative to the side's prefix, sorted, none of which begins with another."""
+    """A set of keys, given by prefixes."""
 
     prefixes: tuple[str, ...] = ("",)
+    """Sorted prefixes of keys relative to the side's prefix, none of which begins with another."""
 
     @classmethod
     def of(cls, prefixes: Sequence[str]) -> KeyFilter:
-        """Of prefixes in any order; what another one has in it is left out."""
+        """Create a filter from prefixes in any order; those that another one covers are dropped."""
         kept: list[str] = []
         for prefix in sorted(prefixes):
             if not kept or not prefix.startswith(kept[-1]):
@@ -46,7 +48,7 @@ class KeyFilter:
         return hashlib.sha256("\n".join(self.prefixes).encode()).hexdigest()[:16]
 
     def covers(self, key: str) -> bool:
-        """Is this key synchronised?"""
+        """Return True if this key is synchronised."""
         at = bisect_right(self.prefixes, key)
         return at > 0 and key.startswith(self.prefixes[at - 1])
 

@@ -1,4 +1,4 @@
-"""What names a version of an object, and the stamp that carries this name on a replica."""
+"""The identity of a version of an object, and the stamp that carries it on a replica."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ STAMP_KEY = "dualsync-origin"
 
 @dataclass(frozen=True, slots=True)
 class OriginVersion:
-    """A version's name on both sides: where a user wrote it, when (LastModified, whole seconds), its ETag there."""
+    """The identity of a version on both sides."""
 
     origin: SideName
+    """The side where a user wrote it."""
     modified: int
+    """LastModified there, in whole seconds since the epoch."""
     etag: str
+    """ETag there, without quotes."""
 
     def restored(self, at: int) -> OriginVersion:
-        """The name of this version when a user brings it back after its deletion: a new act, `at` seconds since the
-        epoch, of content that its bucket still shows with the old time."""
+        """Return the identity of this version after a user undeletes it, at `at` seconds since the epoch.
+
+        An undeletion is a new act, but the bucket shows the content with its old time.
+        """
         return OriginVersion(self.origin, at, f"{self.etag}+{self.modified}")
 
     @property
@@ -38,24 +43,25 @@ class OriginVersion:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What a replica says of itself. Bound to pair and key, so that a user's copy of a replica is not taken for one.
-
-    `size` is the content's length in bytes: content of another length under the same stamp is a user's.
-    """
+    """The origin of a replica, bound to pair and key, so that a user's copy of a replica does not count as one."""
 
     pair: str
+    """Name of the pair."""
     key_hash: str
+    """`key_hash` of the key."""
     version: OriginVersion
+    """The version that the replica is a copy of."""
     size: int
+    """Size of the content in bytes. Content of another size under the same stamp is a user's."""
 
     def encode(self) -> str:
-        """Printable ASCII, as user metadata wants it; at most 160 bytes."""
+        """Encode it in printable ASCII for user metadata, in at most 160 bytes."""
         i = self.version
         return f"1;{self.pair};{self.key_hash};{i.origin};{i.modified};{i.etag};{self.size}"
 
     @classmethod
     def decode(cls, text: str) -> Stamp | None:
-        """None for anything that is not a stamp of a known version: users may write what they like there."""
+        """Decode a stamp; None for anything else, as users may write any value there."""
         m = _STAMP.fullmatch(text)
         if m is None:
             return None
@@ -69,6 +75,6 @@ _STAMP = re.compile(
 
 
 def key_hash(key: str) -> str:
-    """128 bits of the key's SHA-256, 22 characters. `key` is relative to the side's prefix, so both sides agree."""
+    """Return 128 bits of the key's SHA-256 in 22 characters. `key` is relative to the prefix, so both sides agree."""
     digest = hashlib.sha256(key.encode()).digest()
     return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""What a person may want to see or decide later: conflicts, held deletions, acts of operators."""
+"""Records in the ledger: conflicts, held deletions, finder runs, orders of operators."""
 
 from __future__ import annotations
 
@@ -35,17 +35,20 @@ ORDERS_ID = "orders"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`id` is unique within `kind`; `time` in seconds since the epoch; `data` holds JSON values.
-
-    From `expires` on (seconds since the epoch, 0: never) the ledger may forget it.
-    """
+    """One record."""
 
     kind: str
+    """The kind, one of the constants above."""
     id: str
+    """Unique within the kind."""
     time: int
+    """When it was written, in seconds since the epoch."""
     key: str = ""
+    """The object's key; empty if the record is about no single one."""
     data: Mapping[str, object] = field(default_factory=dict)
+    """JSON values."""
     expires: int = 0
+    """From this time on the ledger may delete it, in seconds since the epoch; 0 for never."""
 
 
 HEARTBEAT_INTERVAL_SECONDS = 30.0
@@ -55,5 +58,5 @@ WORKER_STALE_SECONDS = 4 * HEARTBEAT_INTERVAL_SECONDS
 
 
 def is_alive(record: Record, now: float) -> bool:
-    """Does this worker's record say that it still runs? `now` in seconds since the epoch."""
+    """Return True if this worker's record shows that it still runs. `now` in seconds since the epoch."""
     return now - record.time <= WORKER_STALE_SECONDS and record.data.get("state") != State.STOPPED

@@ -13,11 +13,11 @@ WIDTH = 32
 
 
 def normalise(sequencer: str) -> str:
-    """A form that compares as a string; empty for a missing or unreadable one, which means no staleness check."""
+    """Return a form that compares as a string; empty (no staleness check) for a missing or unreadable one."""
     text = sequencer.strip().lower()
     return text.rjust(WIDTH, "0") if re.fullmatch(r"[0-9a-f]{1,32}", text) else ""
 
 
 def latest(*sequencers: str) -> str:
-    """The highest of normalised sequencers; empty ones count as lowest."""
+    """Return the highest of normalised sequencers; empty ones count as lowest."""
     return max(sequencers, default="")

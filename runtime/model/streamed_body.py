@@ -8,8 +8,10 @@ PIECE_BYTES = 8 << 20
 
 
 class StreamedBody:
-    """Bytes `start` to `end` (exclusive) by `read`, in order; from the beginning each time they are gone through, for
-    a request that is sent again."""
+    """Bytes `start` to `end` (exclusive) by `read`, in order.
+
+    Each iteration starts from the beginning, for a request that is sent again.
+    """
 
     __slots__ = ("_end", "_read", "_start")
 

@@ -1,2 +1,1 @@
-"""What an operator can do, over typed interfaces: `dualsync.runtime.commands` puts words to it. Never runs on a
-worker."""
+"""What an operator can do, over typed interfaces. `dualsync.runtime.commands` prints it. Never runs on a worker."""

@@ -119,7 +119,7 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
 
 
 def _of_blindness(d: Direction) -> Iterator[Problem]:
-    """What could not be read, and what is missing in the status therefore."""
+    """Yield what could not be read, and what the status lacks therefore."""
     lost = {LEDGER: "workers, pause, conflicts, held deletions and finder are", QUEUE: "some counts are"}
     for part, why in d.blind.items():
         if "ResourceNotFoundException" in why or "NonExistentQueue" in why or "QueueDoesNotExist" in why:
@@ -189,7 +189,7 @@ def _key_is_broken(d: Direction, peer: Direction | None) -> bool:
 
 
 def _of_second_key(d: Direction, peer: Direction | None) -> Iterator[Problem]:
-    """A key of the user beside the one in the secret: a rotation under way, or made by hand."""
+    """Yield a key of the user beside the one in the secret: a rotation under way, or made by hand."""
     if not d.keys or peer is None or peer.promise is None or len(d.keys) < 2:
         return
     others = [key.id for key in d.keys if key.id != peer.promise.key_id]
@@ -203,7 +203,7 @@ def _of_second_key(d: Direction, peer: Direction | None) -> Iterator[Problem]:
 
 
 def _of_disabled(d: Direction) -> Iterator[Problem]:
-    """A side that is deployed and carries nothing."""
+    """Yield a side that is deployed and carries nothing."""
     yield Problem(
         d.name,
         Severity.STOPPED,
@@ -284,7 +284,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
 
 
 def _of_denials(d: Direction) -> Iterator[Problem]:
-    """The one that has waited longest. A short one is only a note, as a policy may be on its way."""
+    """Yield the denial that has lasted longest. A short one is only a note, as a policy may be on its way."""
     denied = [w.denied for w in d.alive if d.now - int(w.denied.get("time", 0)) <= DENIED_KEPT_SECONDS]
     if not denied:
         return

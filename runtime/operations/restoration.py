@@ -54,8 +54,10 @@ class Restored:
 
 
 async def lost(context: OperatorContext, wanted: Wanted) -> AsyncIterator[list[Lost]]:
-    """Yield keys on neither side now that a versioned bucket can restore. Raises `PermanentError` when neither keeps
-    versions."""
+    """Yield keys on neither side now that a versioned bucket can restore.
+
+    Raises `PermanentError` when neither keeps versions.
+    """
     keeping = [side for side in context.both() if await side.store.versioned()]
     if not keeping:
         raise PermanentError("neither bucket keeps versions", "what is deleted on both sides can't be brought back")

@@ -1,0 +1,1 @@
+"""The worker's process: consumer, circuit breaker, heartbeat, controls."""

@@ -1,5 +1,4 @@
-"""The way to the peer's bucket: its credential, and the guard that verifies whose it is and that both buckets are the
-right ones."""
+"""The credential for the peer's bucket, and the guard that verifies its user and both buckets."""
 
 from __future__ import annotations
 

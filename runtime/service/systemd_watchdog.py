@@ -1,5 +1,4 @@
-"""Feeds systemd's watchdog while the event loop runs (sd_notify: WATCHDOG=1), so that systemd restarts a worker that
-hangs."""
+"""Feed systemd's watchdog while the event loop runs (sd_notify: WATCHDOG=1), so that systemd restarts a hung worker."""
 
 from __future__ import annotations
 

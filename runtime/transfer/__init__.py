@@ -1,0 +1,1 @@
+"""Copying of objects: whole, in parts, and by the fleet."""

@@ -115,8 +115,11 @@ def _session_token(environ: Environ) -> str:
 @dataclasses.dataclass(frozen=True)
 class _Refusal:
     code: str
+    """Code of the error."""
     message: str
+    """Its text."""
     status: str = "403 Forbidden"
+    """Its HTTP status."""
 
 
 _BAD = "400 Bad Request"

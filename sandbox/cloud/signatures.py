@@ -55,12 +55,19 @@ class Fault(Enum):
 @dataclass(frozen=True, slots=True)
 class _Signed:
     credential: str
+    """Access key id and scope."""
     headers: tuple[str, ...]
+    """Names of the signed headers."""
     signature: str
+    """The signature, in hexadecimal."""
     time: str
+    """The request's time, as it was signed."""
     payload: str
+    """The signed SHA-256 of the body, or what the protocol has instead."""
     query: str
+    """The canonical query."""
     expires: int | None
+    """Seconds for which a presigned URL holds; None for other requests."""
 
 
 def is_enabled() -> bool:

@@ -26,8 +26,11 @@ class AlarmState(StrEnum):
     """States of an alarm, as CloudWatch names them."""
 
     OK = "OK"
+    """The metric is within its limit."""
     ALARM = "ALARM"
+    """The metric is beyond its limit."""
     INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+    """The metric has too few readings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ class Attached:
     """A running provider, which has the sandbox's profiles and no other credentials."""
 
     port: int
+    """Port on loopback."""
     process: subprocess.Popen[str]
+    """Its process."""
 
     @classmethod
     def start(cls, workspace: Workspace) -> Attached:

@@ -101,6 +101,7 @@ class Bill:
     """The items of a month, with their sums."""
 
     lines: list[Line] = field(default_factory=list)
+    """The items."""
 
     def total(self, *groups: str) -> float:
         """Return the sum of these groups, or of all items if no group is given."""

@@ -93,10 +93,15 @@ class _Made:
     """A resource that exists."""
 
     token: str
+    """Type of the resource."""
     account: Any
+    """The provider's account."""
     id: str
+    """Id of the resource."""
     inputs: dict[str, Any]
+    """What it was made from."""
     outputs: dict[str, Any]
+    """What it shows."""
 
 
 class _Life(Sandboxed):

@@ -22,7 +22,7 @@ def say(level: str, state: str, **more: str) -> None:
 
 
 def task() -> dict[str, str]:
-    """This task's ARN, family and cluster (ECS guide: task metadata endpoint version 4)."""
+    """Return the own task's ARN, family and cluster (ECS guide: task metadata endpoint version 4)."""
     address = os.environ["ECS_CONTAINER_METADATA_URI_V4"] + "/task"
     with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - ECS gives the address
         found: dict[str, str] = json.load(answer)
@@ -30,7 +30,7 @@ def task() -> dict[str, str]:
 
 
 def busy() -> list[str]:
-    """The tasks of this family that run besides this one."""
+    """Return the other running tasks of this family."""
     me = task()
     pages = boto3.client("ecs").get_paginator("list_tasks")
     running = [

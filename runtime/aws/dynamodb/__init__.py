@@ -1,0 +1,1 @@
+"""The adapter to DynamoDB: the ledger."""

@@ -152,8 +152,11 @@ class Pool:
         self._busy.clear()
 
     async def _begin(self) -> None:
-        """Start in this event loop. The loop closes its unfinished generators at its end, and with this one the
-        connections, whether or not `close` is called."""
+        """Start in this event loop.
+
+        The loop closes its unfinished generators at its end, and with this one the connections, whether or not
+        `close` is called.
+        """
         self._loop = asyncio.get_running_loop()
         self._sweeping = self._filling = None
         self._idle.clear()

@@ -18,8 +18,10 @@ WAIT_SECONDS = 1
 
 
 class SqsDeadLetterQueue:
-    """`dualsync.runtime.operations.context.Letters` over boto3. The queue has no dead-letter queue of its own:
-    reading is free."""
+    """Implement `dualsync.runtime.operations.context.Letters` over boto3.
+
+    The dead-letter queue has no dead-letter queue of its own, so that any number of receives loses nothing.
+    """
 
     def __init__(self, client: Callable[[str], Any], url: str, *, threads: Threads) -> None:
         self._client = client
@@ -58,7 +60,7 @@ class SqsDeadLetterQueue:
 
 
 async def depth_of(client: Any, url: str, threads: Threads) -> Depth:
-    """The queue's own counts."""
+    """Return the counts that SQS gives for the queue."""
     answer = await threads.ask(
         "sqs",
         url,

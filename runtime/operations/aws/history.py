@@ -47,7 +47,7 @@ class CloudWatchHistory:
 
 
 def pattern(key: str) -> str:
-    """A filter pattern for the key's lines; quotes and backslashes match any character, which the caller sorts out."""
+    """Return a filter pattern for the key's lines; quotes and backslashes match any character."""
     text = "".join("*" if character in '"\\*' or not character.isprintable() else character for character in key)
     return f'{{ $.key = "{text}" }}'
 

@@ -89,8 +89,10 @@ def _session(stack: Stack) -> botocore.session.Session:
 
 
 def client_maker(stack: Stack) -> Callable[[str], Any]:
-    """Makes the side's clients, one a service, when they are first asked for: on the event loop's thread, for sessions
-    are not thread-safe. Raises `FatalError` for an unknown profile."""
+    """Return a function that creates the side's clients on first use, one per service.
+
+    Call it on the event loop's thread: sessions are not thread-safe. Raises `FatalError` for an unknown profile.
+    """
     session = boto3.Session(botocore_session=_session(stack), region_name=stack.settings.local_region)
     endpoint = stack.services.get("AWS_ENDPOINT_URL") or None
 

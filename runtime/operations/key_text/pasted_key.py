@@ -85,7 +85,7 @@ async def _is_known(sides: tuple[Side, Side], key: str) -> bool:
 
 
 async def _has_entry(side: Side, key: str) -> bool:
-    """An entry that can't be decoded is one, too."""
+    """Return True if the ledger has an entry of the key, even one that cannot be decoded."""
     try:
         return await side.ledger.get(key) is not None
     except FatalError:

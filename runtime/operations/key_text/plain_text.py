@@ -17,7 +17,7 @@ def is_plain(text: str) -> bool:
 
 
 def escaped(text: str) -> str:
-    """Return one line in which every character that does not show itself is escaped: `\\x1b`, `\\u202e`."""
+    r"""Return one line in which every character that is not visible as itself is escaped: `\x1b`, `\u202e`."""
     if is_plain(text):
         return text
     return "".join("\\\\" if c == "\\" else c if c.isprintable() else _escape(c) for c in text)

@@ -12,10 +12,15 @@ class Item:
     """One object of a listing; `modified` in seconds since the epoch."""
 
     key: str
+    """The key, relative to the side's prefix."""
     size: int
+    """Size in bytes."""
     etag: str
+    """ETag without quotes."""
     modified: int
+    """LastModified, in seconds since the epoch."""
     storage_class: str = ""
+    """Storage class; empty if the listing names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +28,15 @@ class ObjectFacts:
     """What a HEAD shows: content headers and user metadata (without the stamp), and whole-object checksums."""
 
     etag: str
+    """ETag without quotes."""
     size: int
+    """Size in bytes."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """Content headers and user metadata by lower-case name, without the stamp."""
     checksums: Mapping[str, str] = field(default_factory=dict)
+    """Whole-object checksums by algorithm."""
     stamped: bool = False
+    """The object has a stamp."""
 
 
 class BucketLister(Protocol):

@@ -1,5 +1,7 @@
-"""The comparison: two sorted listings as streams, and a closer look where a listing can't tell. Memory stays the same
-whatever the buckets' size."""
+"""Compare two buckets: two sorted listings as streams, and a closer check where the listings prove nothing.
+
+Memory does not grow with the buckets.
+"""
 
 from __future__ import annotations
 
@@ -21,38 +23,51 @@ class Kind(StrEnum):
     """How two sides differ on a key."""
 
     ONLY_CN = "only at cn"
+    """Only `cn` has an object of this key."""
     ONLY_GLOBAL = "only at global"
+    """Only `global` has an object of this key."""
     SIZE = "other size"
+    """The sizes differ."""
     CONTENT = "other content"
+    """The contents differ."""
     METADATA = "other metadata"
+    """The contents are equal, headers or user metadata differ."""
     TAGS = "other tags"
+    """The contents are equal, the tags differ."""
     UNSURE = "can't tell"
     """Equal sizes, ETags that can't be compared (parts, encryption), and the content was not read."""
     UNREADABLE = "unreadable"
+    """A closer check failed; the detail names the error."""
 
 
 class Content(StrEnum):
     """Whose content is read."""
 
     NEVER = "never"
+    """No content is read."""
     UNSURE = "unsure"
     """Where size and ETag can't tell."""
     ALL = "all"
+    """The content of every object in the sample is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """How closely to look. `sample` in per cent of the keys, for what is looked at beyond the listing."""
+    """How closely to compare."""
 
     content: Content = Content.UNSURE
+    """Whose content is read."""
     metadata: bool = False
+    """Headers and user metadata are compared."""
     tags: bool = False
+    """Tags are compared."""
     sample: float = 100.0
+    """Percentage of the keys that are compared beyond the listing."""
     read_limit: int = 100 << 30
     """Bytes that are read of a side at most; what would be more is reported as `UNSURE`."""
 
     def wants(self, key: str) -> bool:
-        """Is this key in the sample? Always the same answer for the same key."""
+        """Return True if this key is in the sample; the answer for a key never changes."""
         if self.sample >= 100:
             return True
         number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
@@ -60,7 +75,7 @@ class Depth:
 
     @property
     def closer(self) -> bool:
-        """Is anything looked at beyond the listing, for objects that seem equal?"""
+        """Whether objects with equal listings are compared beyond them."""
         return self.metadata or self.tags or self.content is Content.ALL
 
 
@@ -69,8 +84,11 @@ class Pair:
     """One key as both listings show it."""
 
     key: str
+    """The key, relative to the sides' prefixes."""
     cn: Item | None
+    """The object at `cn`; None if there is none."""
     global_: Item | None
+    """The object at `global`; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +96,11 @@ class Difference:
     """A key on which the sides differ, and in what."""
 
     pair: Pair
+    """The key with both objects."""
     kind: Kind
+    """How they differ."""
     detail: str = ""
+    """What differs, in words."""
 
 
 @dataclass(slots=True)
@@ -87,19 +108,25 @@ class Seen:
     """Counts of the comparison under way."""
 
     cn: int = 0
+    """Objects listed at `cn`."""
     global_: int = 0
+    """Objects listed at `global`."""
     cn_bytes: int = 0
+    """Their size at `cn`, in bytes."""
     global_bytes: int = 0
+    """Their size at `global`, in bytes."""
     equal: int = 0
+    """Keys that are equal."""
     looked: int = 0
     """Keys looked at beyond the listing."""
     read_bytes: int = 0
+    """Bytes of content read from both sides."""
     prefixes: dict[str, int] = field(default_factory=dict)
+    """Keys per first folder."""
 
 
 async def pairs(cn: AsyncIterator[Sequence[Item]], global_: AsyncIterator[Sequence[Item]]) -> AsyncIterator[list[Pair]]:
-    """Merge two sorted listings. Raises `FatalError` when one is not sorted: a comparison of it would be worth
-    nothing."""
+    """Merge two sorted listings. Raises `FatalError` when one is not sorted, as no comparison is possible then."""
     left, right = _Reader(cn, "cn"), _Reader(global_, "global")
     while True:
         await left.fill()
@@ -168,7 +195,7 @@ class Comparison:
         self.seen = Seen()
 
     async def run(self, on_progress: Callable[[Seen], None]) -> AsyncIterator[list[Difference]]:
-        """All differences, in batches, in the keys' order within a batch."""
+        """Yield all differences in batches, each in the order of the keys."""
         async for batch in pairs(self._cn.pages(self._prefix), self._global.pages(self._prefix)):
             found: list[Difference] = []
             closer: list[Pair] = []
@@ -254,7 +281,7 @@ class Comparison:
 
 
 def by_listing(pair: Pair) -> Difference | None:
-    """What the listings alone prove."""
+    """Return the difference that the listings alone prove; None if they prove none."""
     if pair.global_ is None:
         return Difference(pair, Kind.ONLY_CN)
     if pair.cn is None:
@@ -265,7 +292,7 @@ def by_listing(pair: Pair) -> Difference | None:
 
 
 def _same_checksum(a: ObjectFacts, b: ObjectFacts) -> bool:
-    """Do both have a whole-object checksum of one kind, and is it the same?"""
+    """Return True if both have the same whole-object checksum of one algorithm."""
     common = a.checksums.keys() & b.checksums.keys()
     return bool(common) and all(a.checksums[name] == b.checksums[name] for name in common)
 

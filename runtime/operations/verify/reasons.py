@@ -19,17 +19,27 @@ class Cause(StrEnum):
     """The likely cause of a difference. The first two are no fault."""
 
     UNDER_WAY = "changed lately: probably on its way"
+    """The change is younger than the grace period."""
     WANTED = "so by the pair's settings"
+    """The pair's settings exclude the change."""
     PAUSED = "the direction is paused"
+    """An operator paused the direction."""
     HELD = "deleted on one side, and held for your decision"
     """The finder holds its deletions."""
     DELETED = "deleted on one side, and the deletion has not travelled"
+    """One side deleted the object; the ledger proves that both held it."""
     CHANGED = "changed on one side since both agreed, and not carried yet"
+    """One side has another version than the ledger."""
     CHANGED_BOTH = "changed on both sides since they agreed"
+    """Both sides have another version than the ledger."""
     MISSED = "no ledger knows it: its event was lost, is a dead letter, or nobody has looked yet"
+    """Neither ledger has an entry of the key."""
     ARCHIVED = "archived: it can't be read until it is restored"
+    """The object is in an archive storage class."""
     DISAGREED = "both ledgers say that the sides agree on this: the sides were changed without an event"
+    """Both ledgers call the sides synced."""
     SIMILAR = "the content is equal or unknown: look at the detail"
+    """No difference is proven."""
 
     @property
     def is_fault(self) -> bool:
@@ -58,7 +68,7 @@ class Circumstances:
 
 
 def reason(difference: Difference, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances) -> Cause:
-    """The likely cause of one difference; `cn` and `global_` are the key's ledger entries."""
+    """Return the likely cause of one difference; `cn` and `global_` are the key's ledger entries."""
     a, b = difference.pair.cn, difference.pair.global_
     newest = max(item.modified for item in (a, b) if item is not None)
     touched = max((entry.updated for entry in (cn, global_) if entry is not None), default=0)
@@ -75,7 +85,7 @@ def reason(difference: Difference, cn: LedgerEntry | None, global_: LedgerEntry 
 def _alone(
     item: Item | None, there: SideName, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances
 ) -> Cause:
-    """The key stands at `there` only."""
+    """Return the cause where only `there` has the key."""
     here, gone = (cn, global_) if there is SideName.CN else (global_, cn)
     if item is None:
         return Cause.MISSED
@@ -109,7 +119,7 @@ def _both(a: Item, b: Item, cn: LedgerEntry | None, global_: LedgerEntry | None,
 
 
 def _is(item: Item, entry: LedgerEntry | None, *, local: bool) -> bool:
-    """Is it what the side of `entry` believes that both agreed on?"""
+    """Return True if it is the version that `entry` records as synced."""
     if entry is None or entry.synced is None:
         return False
     held: CopyState = entry.synced.local if local else entry.synced.remote

@@ -50,7 +50,7 @@ def text(report: Report, shown: int = 50) -> str:
 
 
 def html(report: Report) -> str:
-    """The page."""
+    """Return the report as one HTML page."""
     seen = report.seen
     colour = "good" if report.same else "bad"
     facts = [

@@ -48,7 +48,9 @@ class ExplainedDifference:
     """A difference with its likely cause."""
 
     difference: Difference
+    """The difference."""
     cause: Cause
+    """Its likely cause."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -69,29 +71,44 @@ class ExplainedDifference:
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """Everything that a comparison says. Times in seconds since the epoch."""
+    """The result of a comparison. Times in seconds since the epoch."""
 
     pair: str
+    """Name of the pair."""
     buckets: tuple[str, str]
+    """Names of the buckets, `cn`'s first."""
     prefix: str
+    """Prefix of the compared keys, relative to the sides' prefixes; empty for all."""
     depth: Depth
+    """How closely the objects were compared."""
     started: float
+    """When the comparison started."""
     finished: float = 0.0
+    """When it ended; 0 while it runs."""
     seen: Seen = field(default_factory=Seen)
+    """Counts of what was compared."""
     kinds: Counter[str] = field(default_factory=Counter)
+    """Differences per kind."""
     causes: Counter[str] = field(default_factory=Counter)
+    """Differences per cause."""
     folders: Counter[str] = field(default_factory=Counter)
+    """Differences per first folder."""
     ages: Counter[str] = field(default_factory=Counter)
+    """Differences per age of the newer object."""
     sizes: Counter[str] = field(default_factory=Counter)
+    """Differences per size of the larger object."""
     progress: list[tuple[float, int]] = field(default_factory=list)
     """(seconds since the start, keys compared), a point now and then."""
     faults: int = 0
+    """Differences that count as wrong."""
     differences: int = 0
+    """All differences."""
     named: list[ExplainedDifference] = field(default_factory=list)
+    """The first differences, by name."""
 
     @property
     def same(self) -> bool:
-        """Are both sides the same, but for what is on its way or wanted?"""
+        """Whether both sides are the same, except for changes under way and those that the settings exclude."""
         return not self.faults
 
     def add(self, explained: ExplainedDifference) -> None:
@@ -112,7 +129,7 @@ class Report:
             self.named.append(explained)
 
     def mark(self, now: float, seen: Seen) -> None:
-        """A point of the progress; when there are many, every second one is forgotten."""
+        """Add a point of the progress; drop every second one when there are many."""
         self.seen = seen
         self.progress.append((now - self.started, max(seen.cn, seen.global_)))
         if len(self.progress) > 400:

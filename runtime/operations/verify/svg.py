@@ -29,7 +29,7 @@ def bars(title: str, rows: Sequence[tuple[str, int]]) -> str:
 
 
 def line(title: str, points: Sequence[tuple[float, int]], across: str, up: str) -> str:
-    """A line through points that grow in both ways; nothing for fewer than two."""
+    """Return a line through points that grow in both axes; nothing for fewer than two."""
     if len(points) < 2:
         return ""
     right, top = points[-1][0] or 1.0, max(y for _, y in points) or 1

@@ -1,5 +1,6 @@
-"""Auto Scaling groups: growth after the second version of their launch template, where moto fails, and instance
-refresh, which moto does not have. A refresh takes no time here: all instances are replaced at once.
+"""Auto Scaling groups: growth after the second version of their launch template, and instance refresh.
+
+moto fails at the first and lacks the second. A refresh takes no time here: all instances are replaced at once.
 
 Source: Amazon EC2 Auto Scaling API Reference, StartInstanceRefresh, DescribeInstanceRefreshes, CancelInstanceRefresh.
 """

@@ -1,0 +1,1 @@
+"""Handlers of the emulated provider, one module per AWS service."""
