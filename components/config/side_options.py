@@ -114,6 +114,12 @@ class FleetOptions:
         low=0,
         high=100,
     )
+    detailed_monitoring: bool = option(
+        "detailedMonitoring",
+        "Let EC2 report each worker's CPU and network every minute instead of every five: seven more metrics per"
+        " worker.",
+        default=False,
+    )
     volume_gib: int = option("volumeSize", "Encrypted volume per worker, in GiB.", default=8, low=8, high=16384)
     concurrency: int = option(
         "workerConcurrency",
@@ -198,6 +204,7 @@ class Watch:
         pattern=r"[^@\s]+@[^@\s]+\.[^@\s]+",
         remedy="use one address, or nothing",
     )
+    dashboard: bool = option("dashboard", "Create the CloudWatch dashboard.", default=True)
     log_days: int = option("logRetentionDays", "Days for which logs are kept.", default=14, choices=LOG_DAYS)
     lag_seconds: int = option("lagAlarmSeconds", "Seconds that a change may wait before an alarm.", default=900, low=60)
     deletions: int = option(

@@ -189,7 +189,8 @@ def _graph(
         "title": title,
         "region": shown.region,
         "view": view,
-        "period": 60,
+        # EC2 reports every five minutes without detailed monitoring.
+        "period": 300 if lines[0][0] == "AWS/EC2" else 60,
         "metrics": lines,
     }
     if view == "timeSeries":

@@ -2,6 +2,9 @@
 
 Filters count lines that are written anyway. Unlike lines in metric format they cost nothing; the metric's price is the
 same. There are no dimensions: the namespace is the side's own, and default values need a metric without dimensions.
+
+A metric is billed per hour in which it gets a value (CloudWatch pricing, "Custom metrics"). So a filter reports only
+the lines that it matches, and zeroes only where something reads them (`Counted.zeroes`).
 """
 
 from __future__ import annotations
@@ -40,11 +43,8 @@ class Counted:
     """Value that each line adds: a number, or a field of the line."""
     unit: str = "Count"
     """Unit of the metric."""
-
-    @property
-    def default(self) -> str | None:
-        """Value of a minute in which only other lines were written. Durations have none: a zero would be wrong."""
-        return None if self.unit == "Seconds" else "0"
+    zeroes: bool = False
+    """Whether a minute in which only other lines were written counts as 0, which is billed all month."""
 
 
 def equals(field: Field, *values: str) -> str:
@@ -68,9 +68,9 @@ def state(*states: State) -> str:
     return lines(equals(Field.EVENT, Event.STATE), equals(Field.STATE, *states))
 
 
-def found(value: FinderState) -> str:
-    """Return a pattern for lines in which the finder reports this state of its run."""
-    return lines(equals(Field.EVENT, Event.FINDER), equals(Field.STATE, value))
+def found(value: FinderState, *terms: str) -> str:
+    """Return a pattern for lines in which the finder reports this state of its run, and which meet all `terms`."""
+    return lines(equals(Field.EVENT, Event.FINDER), equals(Field.STATE, value), *terms)
 
 
 _MOVED = (Outcome.COPIED, Outcome.PULLED)
@@ -97,14 +97,16 @@ METRICS: tuple[Counted, ...] = (
         "Seconds",
     ),
     Counted("WaitingForPeer", Source.WORKER, state(State.WAITING_FOR_PEER)),
+    # Scaling must see at once that receiving begins again, so its metric has zeroes.
+    Counted("NotReceiving", Source.WORKER, state(State.CIRCUIT_OPEN, State.PAUSED), zeroes=True),
     Counted("CircuitOpen", Source.WORKER, state(State.CIRCUIT_OPEN)),
     Counted("Paused", Source.WORKER, state(State.PAUSED)),
     Counted("GuardRefused", Source.WORKER, state(State.GUARD_REFUSED)),
     Counted("Fatal", Source.WORKER, lines(equals(Field.EVENT, Event.FATAL))),
     Counted("FinderRuns", Source.FINDER, found(FinderState.FINISHED)),
     Counted("FinderFailed", Source.FINDER, found(FinderState.FAILED)),
-    Counted("FinderQueued", Source.FINDER, found(FinderState.FINISHED), Field.QUEUED),
-    Counted("HeldDeletions", Source.FINDER, found(FinderState.FINISHED), Field.HELD),
+    Counted("FinderQueued", Source.FINDER, found(FinderState.FINISHED, f"({Field.QUEUED} > 0)"), Field.QUEUED),
+    Counted("HeldDeletions", Source.FINDER, found(FinderState.FINISHED, f"({Field.HELD} > 0)"), Field.HELD),
     # Also deletions that an operator's `dualsync reconcile` holds, whose lines are in no log; until they are decided.
     Counted("HeldDeletions", Source.WORKER, lines(equals(Field.EVENT, Event.STATE), f"({Field.HELD} > 0)"), Field.HELD),
 )
@@ -128,7 +130,7 @@ def register(context: SideContext, log_groups: Mapping[Source, pulumi.Input[str]
                 namespace=context.names.metrics,
                 value=metric.value if metric.value == "1" else str(metric.value),
                 unit=metric.unit,
-                default_value=metric.default,
+                default_value="0" if metric.zeroes else None,
             ),
             opts=context.options(parent),
         )

@@ -56,9 +56,9 @@ class Observability(pulumi.ComponentResource):
     topic_arn: pulumi.Output[str]
     """Topic that receives the alarms."""
     dashboard_name: str
-    """Name of the dashboard."""
+    """Name of the dashboard; empty if there is none."""
     dashboard_url: str
-    """Address of the dashboard in the console."""
+    """Address of the dashboard in the console; empty if there is none."""
 
     def __init__(
         self, context: SideContext, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None
@@ -71,12 +71,14 @@ class Observability(pulumi.ComponentResource):
         wanted = alarms.alarms(context, args.queue_name, args.dead_letter_queue_name, args.group_name)
         made = alarms.register(context, wanted, topic.arn, self)
         self.topic_arn = topic.arn
-        self.dashboard_name = context.names.of("dashboard")
-        self.dashboard_url = (
-            f"https://{context.partition.console}/cloudwatch/home?region={context.region}"
-            f"#dashboards:name={self.dashboard_name}"
-        )
-        self._dashboard(context, args, [alarm.arn for alarm in made.values()])
+        self.dashboard_name = self.dashboard_url = ""
+        if context.local.watch.dashboard:
+            self.dashboard_name = context.names.of("dashboard")
+            self.dashboard_url = (
+                f"https://{context.partition.console}/cloudwatch/home?region={context.region}"
+                f"#dashboards:name={self.dashboard_name}"
+            )
+            self._dashboard(context, args, [alarm.arn for alarm in made.values()])
         self.register_outputs({"topicArn": self.topic_arn, "dashboardUrl": self.dashboard_url})
 
     def _topic(self, context: SideContext) -> aws.sns.Topic:

@@ -164,7 +164,7 @@ class Fleet(pulumi.ComponentResource):
             instance_type=fleet.instance_type,
             instance_initiated_shutdown_behavior="terminate",
             iam_instance_profile={"arn": profile.arn},
-            monitoring={"enabled": True},
+            monitoring={"enabled": fleet.detailed_monitoring},
             metadata_options={
                 "http_endpoint": "enabled",
                 "http_tokens": "required",

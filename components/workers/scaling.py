@@ -40,16 +40,15 @@ def step_adjustments() -> list[Step]:
 def backlog(context: SideContext, queue_name: pulumi.Input[str]) -> list[Query]:
     """Return metric queries for visible plus in-flight messages; 0 while a circuit is open or a worker paused.
 
-    While the peer is unreachable, more workers would only wait. The circuit's metric has a 0 for every minute with any
-    log line (its filter's default value), so it exists whenever a worker does.
+    While the peer is unreachable, more workers would only wait. The metric has a 0 for every minute with any log line
+    (its filter's default value), so it exists whenever a worker does.
     """
     queue = {"namespace": "AWS/SQS", "stat": "Maximum", "dimensions": {"QueueName": queue_name}}
     return [
         _metric("visible", {**queue, "metric_name": "ApproximateNumberOfMessagesVisible"}),
         _metric("inflight", {**queue, "metric_name": "ApproximateNumberOfMessagesNotVisible"}),
-        _metric("open", {"namespace": context.names.metrics, "metric_name": "CircuitOpen", "stat": "Sum"}),
-        _metric("paused", {"namespace": context.names.metrics, "metric_name": "Paused", "stat": "Sum"}),
-        _result("Backlog", f"IF({_filled('open')} + {_filled('paused')} > 0, 0, visible + inflight)"),
+        _metric("waiting", {"namespace": context.names.metrics, "metric_name": "NotReceiving", "stat": "Sum"}),
+        _result("Backlog", f"IF({_filled('waiting')} > 0, 0, visible + inflight)"),
     ]
 
 

@@ -108,6 +108,9 @@ def agent(boot: Boot) -> dict[str, Any]:
                     "measurement": ["disk_used_percent"],
                     "resources": ["/"],
                     "drop_device": True,
+                    # Else the figure is reported, and billed, a second time with path and file system (CloudWatch agent
+                    # configuration file). Memory has no such dimensions: without its original there would be none.
+                    "drop_original_metrics": ["disk_used_percent"],
                     **dimensions,
                 },
             },

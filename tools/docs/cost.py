@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dualsync.components.config.side_options import FinderOptions, FleetOptions
-from dualsync.components.monitoring.metrics import METRICS
+from dualsync.components.config.side_options import FinderOptions, FleetOptions, Watch
 
 PRICES = Path(__file__).with_name("prices.toml")
 SIDES = 2
@@ -42,18 +41,27 @@ ENTRY_BYTES = 500
 """Bytes per ledger entry, for a key of 50 characters."""
 
 ALARM_METRICS = 20
-"""Metrics that a side's alarms read: thirteen alarms read one each, two for scaling read three each."""
+"""Metrics that a side's alarms read: 14 alarms read one each, two for scaling read three each."""
+
+IDLE_METRICS = ("HealthyReports", "NotReceiving", "FinderRuns")
+"""The side's own metrics that get a value in every hour. A metric is billed per hour in which it gets one."""
+
+BUSY_METRICS = 6
+"""Further metrics in an hour with changes: bytes, objects, echoes, deletions and both lags."""
 
 INSTANCE_METRICS = 7
 """Custom metrics per instance that EC2 detailed monitoring is billed as (CloudWatch pricing page)."""
 
-AGENT_METRICS = 3
+AGENT_METRICS = 2
+"""Memory and disk, per group."""
+
 PART_MIB, PARTS_FROM_MIB = 8, 16
 
 ASSUMPTIONS: Mapping[str, str] = {
     "LISTED": "a finder compares 3,000 keys a second (a page of 1,000 keys from the other partition takes 0.3 s)",
     "START": "a finder's task takes a minute to start",
     "WORKERS": "each side runs its smallest fleet, one worker, all month",
+    "SPREAD": "changes are spread over the month, so that an hour with a change is billed its metrics",
 }
 """Assumptions of the estimate. None was measured at AWS."""
 KEYS_A_SECOND = 3000.0
@@ -78,6 +86,12 @@ class Usage:
     """Share of the keys whose ETags differ by side (SSE-KMS): a finder reads the ledger for each of them."""
     nat: bool = False
     """Whether the internet egress of each side is a NAT gateway."""
+    public_ip: bool = True
+    """Whether workers have public addresses. A NAT gateway that exists anyway is in no pair's bill."""
+    detailed_monitoring: bool = FleetOptions().detailed_monitoring
+    """Whether EC2 reports every minute."""
+    dashboard: bool = Watch().dashboard
+    """Whether each side has a dashboard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,8 @@ class Line:
     """Unit of the quantity."""
     amount: float
     """Price per month, in the table's currency."""
+    free: float = 0.0
+    """The part of the amount that CloudWatch's free allowance covers, in accounts that use it for nothing else."""
 
 
 @dataclass(slots=True)
@@ -106,6 +122,10 @@ class Bill:
     def total(self, *groups: str) -> float:
         """Return the sum of these groups, or of all items if no group is given."""
         return sum(line.amount for line in self.lines if not groups or line.group in groups)
+
+    def free(self, *groups: str) -> float:
+        """Return what the free allowances cover of these groups, or of all items."""
+        return sum(line.free for line in self.lines if not groups or line.group in groups)
 
 
 def prices(region: str, file: Path = PRICES) -> dict[str, Any]:
@@ -120,8 +140,8 @@ def estimate(usage: Usage, price: Mapping[str, Any]) -> Bill:
     """Return the bill of a month, both sides together, in the table's currency."""
     bill = Bill()
 
-    def add(group: str, what: str, quantity: float, unit: str, each: float) -> None:
-        bill.lines.append(Line(group, what, quantity, unit, quantity * each))
+    def add(group: str, what: str, quantity: float, unit: str, each: float, free: float = 0.0) -> None:
+        bill.lines.append(Line(group, what, quantity, unit, quantity * each, min(quantity, SIDES * free) * each))
 
     finder, fleet = FinderOptions(), FleetOptions()
     hours = SIDES * usage.workers * HOURS
@@ -129,12 +149,14 @@ def estimate(usage: Usage, price: Mapping[str, Any]) -> Bill:
     add("fixed", "volumes of the workers", SIDES * usage.workers * fleet.volume_gib, "GiB", price["volume_gib_month"])
     if usage.nat:
         add("fixed", "NAT gateways", SIDES * HOURS, "hours", price["nat_hour"])
-    else:
+    elif usage.public_ip:
         add("fixed", "addresses of the workers", hours, "hours", price["address_hour"])
-    metrics = SIDES * (len({metric.name for metric in METRICS}) + AGENT_METRICS + INSTANCE_METRICS * usage.workers)
-    add("fixed", "metrics", metrics, "metrics", price["metric_month"])
-    add("fixed", "alarms", SIDES * ALARM_METRICS, "metrics", price["alarm_metric_month"])
-    add("fixed", "dashboards", SIDES, "dashboards", price["dashboard_month"])
+    per_worker = INSTANCE_METRICS * usage.workers if usage.detailed_monitoring else 0
+    metrics = SIDES * (len(IDLE_METRICS) + AGENT_METRICS + per_worker)
+    add("fixed", "metrics", metrics, "metrics", price["metric_month"], price["free_metrics"])
+    add("fixed", "alarms", SIDES * ALARM_METRICS, "metrics", price["alarm_metric_month"], price["free_alarm_metrics"])
+    if usage.dashboard:
+        add("fixed", "dashboards", SIDES, "dashboards", price["dashboard_month"], price["free_dashboards"])
     add("fixed", "secrets", SIDES, "secrets", price["secret_month"])
     add("fixed", "KMS keys of the alarms' topics", SIDES, "keys", price["key_month"])
     polls = hours * 3600 / 20
@@ -147,7 +169,7 @@ def estimate(usage: Usage, price: Mapping[str, Any]) -> Bill:
     # A finder run ends if another one of its side is running, so long runs take place less often than they are started.
     runs = SIDES * HOURS * 3600 / max(seconds, usage.interval_minutes * 60)
     task = finder.cpu / 1024 * price["vcpu_hour"] + finder.memory / 1024 * price["memory_gib_hour"]
-    if not usage.nat:
+    if usage.public_ip and not usage.nat:
         task += price["address_hour"]
     add("finder", "tasks", runs * seconds / 3600, "hours", task)
     add("finder", "listings", runs * 2 * usage.keys / 1000, "LISTs", price["put_1000"] / 1000)
@@ -163,6 +185,8 @@ def estimate(usage: Usage, price: Mapping[str, Any]) -> Bill:
     add("changes", "messages", messages, "requests", price["sqs_million"] / 1e6)
     add("changes", "ledger writes", usage.changes * CALLS["ledger write"], "writes", price["write_million"] / 1e6)
     add("changes", "ledger reads", usage.changes * CALLS["ledger read"], "reads", price["read_million"] / 1e6)
+    busy = min(1.0, usage.changes / SIDES / HOURS)
+    add("changes", "metrics", SIDES * BUSY_METRICS * busy, "metrics", price["metric_month"])
     add("changes", "log lines", usage.changes * 2 * LOG_BYTES / GIB, "GiB", price["log_gib"])
 
     table = SIDES * usage.keys * ENTRY_BYTES / GIB
@@ -186,6 +210,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--interval", type=int, default=60, help="finderIntervalMinutes (default 60)")
     parser.add_argument("--unequal-etags", type=float, default=0.0, help="share of keys under SSE-KMS, 0 to 1")
     parser.add_argument("--nat", action="store_true", help="the internet egress of each side is a NAT gateway")
+    parser.add_argument("--no-public-ip", action="store_true", help="publicIp: false")
+    parser.add_argument("--no-dashboard", action="store_true", help="dashboard: false")
+    parser.add_argument("--detailed-monitoring", action="store_true", help="detailedMonitoring: true")
     parser.add_argument("--region", default="us-west-2", help="table in prices.toml (default us-west-2)")
     given = parser.parse_args(arguments)
     try:
@@ -201,6 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         workers=given.workers,
         unequal_etags=given.unequal_etags,
         nat=given.nat,
+        public_ip=not given.no_public_ip,
+        dashboard=not given.no_dashboard,
+        detailed_monitoring=given.detailed_monitoring,
     )
     bill = estimate(usage, price)
     for line in bill.lines:
@@ -208,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{line.group:<10}{line.what:<28}{line.quantity:>16,.1f} {line.unit:<12}{line.amount:>12,.2f}\n"
         )
     sys.stdout.write(f"{'per month, both sides, ' + price['currency']:<67}{bill.total():>12,.2f}\n")
+    sys.stdout.write(f"{'of it within CloudWatch' + chr(39) + 's free allowances':<67}{bill.free():>12,.2f}\n")
     sys.stdout.write(f"list prices of {given.region} as of {price['date']}, not checked since\n")
     return 0
 

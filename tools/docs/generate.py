@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tools.docs import architecture, cost, project_file, reference, review
 
@@ -49,9 +50,31 @@ def cost_of_interval() -> str:
 def cost_of_fixed() -> str:
     """Return the items of an idle pair."""
     bill = cost.estimate(cost.Usage(keys=0, changes=0), cost.prices(REGION))
-    rows = [[line.what, f"{line.quantity:,.0f} {line.unit}", f"{line.amount:,.2f}"] for line in bill.lines]
-    rows = [row for row, line in zip(rows, bill.lines, strict=True) if line.group == "fixed"]
-    return reference.table(("item", "per month, both sides", "USD"), rows)
+    rows = [
+        [line.what, f"{line.quantity:,.0f} {line.unit}", f"{line.amount:,.2f}", f"{line.amount - line.free:,.2f}"]
+        for line in bill.lines
+        if line.group == "fixed"
+    ]
+    total, free = bill.total("fixed"), bill.free("fixed")
+    rows.append(["**sum**", "", f"**{total:,.2f}**", f"**{total - free:,.2f}**"])
+    return reference.table(("item", "per month, both sides", "USD", "after the free allowances"), rows)
+
+
+def cost_of_choices() -> str:
+    """Return the fixed cost by the options that change it."""
+    choices: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("the defaults", {}),
+        ("`publicIp: false`, with a route to a NAT gateway that exists", {"public_ip": False}),
+        ("`dashboard: false`", {"dashboard": False}),
+        ("`publicIp: false`, `dashboard: false`", {"public_ip": False, "dashboard": False}),
+        ("`detailedMonitoring: true`", {"detailed_monitoring": True}),
+    )
+    rows = []
+    for name, more in choices:
+        bill = cost.estimate(cost.Usage(keys=0, changes=0, **more), cost.prices(REGION))
+        total = bill.total("fixed")
+        rows.append([name, f"{total:,.2f}", f"{total - bill.free('fixed'):,.2f}"])
+    return reference.table(("config", "USD", "after the free allowances"), rows)
 
 
 def cost_of_calls() -> str:
@@ -92,6 +115,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "config-of-stack": reference.config_of_stack,
     "cost-assumptions": cost_assumptions,
     "cost-of-calls": cost_of_calls,
+    "cost-of-choices": cost_of_choices,
     "cost-of-fixed": cost_of_fixed,
     "cost-of-interval": cost_of_interval,
     "cost-table": cost_table,

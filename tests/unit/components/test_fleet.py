@@ -56,11 +56,16 @@ def test_template_is_hardened(world: World) -> None:
         "encrypted": "true",
         "deleteOnTermination": "true",
     }
-    assert template["monitoring"] == {"enabled": True}
+    assert template["monitoring"] == {"enabled": False}
     assert template["instanceInitiatedShutdownBehavior"] == "terminate"
     assert template["instanceType"] == "t4g.micro"
     assert "keyName" not in template
     assert template["imageId"] == ("resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64")
+
+
+def test_detailed_monitoring_is_optional(tmp_path: Path) -> None:
+    template = fleet(tmp_path, detailed_monitoring=True).one("LaunchTemplate").inputs
+    assert template["monitoring"] == {"enabled": True}
 
 
 def test_image_can_be_pinned(tmp_path: Path) -> None:

@@ -76,6 +76,10 @@ def test_the_dashboard_shows_every_state_that_stops_a_direction(world: World) ->
     assert {"WaitingForPeer", "CircuitOpen", "Paused", "GuardRefused"} <= {line[1] for line in lines}
 
 
+def test_the_dashboard_is_optional() -> None:
+    assert watched(dashboard=False).of("Dashboard") == []
+
+
 def test_widgets_fill_the_grid_without_overlap(world: World) -> None:
     cells: set[tuple[int, int]] = set()
     for w in body(world)["widgets"]:
@@ -131,13 +135,14 @@ def counted(**fields: Any) -> set[str]:
         ({"event": "state", "state": State.RUNNING}, {"HealthyReports"}),
         ({"event": "state", "state": State.RUNNING, "held": 12}, {"HealthyReports", "HeldDeletions"}),
         ({"event": "state", "state": State.WAITING_FOR_PEER}, {"HealthyReports", "WaitingForPeer"}),
-        ({"event": "state", "state": State.CIRCUIT_OPEN}, {"HealthyReports", "CircuitOpen"}),
-        ({"event": "state", "state": State.PAUSED}, {"HealthyReports", "Paused"}),
+        ({"event": "state", "state": State.CIRCUIT_OPEN}, {"HealthyReports", "CircuitOpen", "NotReceiving"}),
+        ({"event": "state", "state": State.PAUSED}, {"HealthyReports", "Paused", "NotReceiving"}),
         ({"event": "state", "state": State.GUARD_REFUSED}, {"GuardRefused"}),
         (
             {"event": "finder", "state": "finished", "held": 2, "queued": 3},
             {"FinderRuns", "FinderQueued", "HeldDeletions"},
         ),
+        ({"event": "finder", "state": "finished", "held": 0, "queued": 0}, {"FinderRuns"}),
         ({"event": "finder", "state": "failed"}, {"FinderFailed"}),
         ({"event": "finder", "state": "waiting"}, set()),
         ({"event": "fatal", "message": "boot"}, {"Fatal"}),
@@ -151,14 +156,13 @@ def test_lines_that_are_counted_are_written_at_every_level() -> None:
     assert {str(e) for e in Event} == COUNTED
 
 
-def test_filters_are_over_the_right_log_and_only_counts_have_zeroes(world: World) -> None:
+def test_filters_are_over_the_right_log_and_only_scaling_has_zeroes(world: World) -> None:
     filters = {f.inputs["metricTransformation"]["name"]: f.inputs for f in world.of("LogMetricFilter")}
     assert filters["FinderRuns"]["logGroupName"] == "dth-dual-cn-finder-log"
     assert filters["CompletedBytes"]["logGroupName"] == "dth-dual-cn-worker-log"
     assert filters["CompletedBytes"]["metricTransformation"]["value"] == "$.bytes"
     assert filters["FinderQueued"]["metricTransformation"]["value"] == "$.queued"
-    assert filters["TransferredObjects"]["metricTransformation"]["defaultValue"] == "0"
-    assert "defaultValue" not in filters["PutLag"]["metricTransformation"]
+    assert {n for n, f in filters.items() if "defaultValue" in f["metricTransformation"]} == {"NotReceiving"}
     assert filters["DeniedSeconds"]["metricTransformation"]["value"] == "$.denied_seconds"
 
 

@@ -84,6 +84,8 @@ def test_the_agent_ships_logs_memory_and_disk_by_group() -> None:
     assert {f["log_group_name"] for f in files} == {"dth-dual-cn-worker-log"}
     collected = agent["metrics"]["metrics_collected"]
     assert set(collected) == {"mem", "disk"}
+    assert "drop_original_metrics" not in collected["mem"], "it has no other dimensions, so nothing would be left"
+    assert collected["disk"]["drop_original_metrics"] == collected["disk"]["measurement"]
     assert {c["append_dimensions"]["AutoScalingGroupName"] for c in collected.values()} == {"dth-dual-cn-workers"}
 
 

@@ -1,0 +1,80 @@
+"""What an idle pair is billed for by the month: the count of each thing, as the cost page states it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from dualsync.components.monitoring.metrics import METRICS, Source
+from dualsync.runtime.log import State
+from tests.unit.components.recorder import Deployment
+from tests.unit.components.test_observability import matching
+from tools.docs import cost
+
+BY_THE_MONTH = {
+    "aws:cloudwatch/dashboard:Dashboard": cost.SIDES,
+    "aws:secretsmanager/secret:Secret": cost.SIDES,
+    "aws:kms/key:Key": cost.SIDES,
+}
+"""Kinds that are billed for their existence, and how many of them the estimate has."""
+
+FREE = {
+    *("aws:autoscaling/group:Group", "aws:autoscaling/lifecycleHook:LifecycleHook", "aws:autoscaling/policy:Policy"),
+    *("aws:cloudwatch/logGroup:LogGroup", "aws:cloudwatch/logMetricFilter:LogMetricFilter"),
+    *("aws:cloudwatch/queryDefinition:QueryDefinition", "aws:ec2/launchTemplate:LaunchTemplate"),
+    *("aws:ec2/securityGroup:SecurityGroup", "aws:ecs/cluster:Cluster", "aws:ecs/taskDefinition:TaskDefinition"),
+    *("aws:dynamodb/table:Table", "aws:iam/accessKey:AccessKey", "aws:iam/instanceProfile:InstanceProfile"),
+    *("aws:iam/policy:Policy", "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy", "aws:iam/user:User"),
+    *("aws:iam/userPolicyAttachment:UserPolicyAttachment", "aws:kms/alias:Alias", "aws:s3/bucket:Bucket"),
+    *("aws:s3/bucketPolicy:BucketPolicy", "aws:scheduler/schedule:Schedule", "aws:sns/topic:Topic"),
+    *("aws:secretsmanager/secretVersion:SecretVersion", "aws:sns/topicPolicy:TopicPolicy"),
+    *("aws:sqs/queue:Queue", "aws:sqs/queuePolicy:QueuePolicy"),
+}
+"""Kinds without a price of their own: what runs, is stored or is requested through them is billed elsewhere."""
+
+
+def metrics_of(alarm: dict[str, Any]) -> int:
+    """Count the metrics that an alarm reads, for which it is billed."""
+    return sum("metric" in query for query in alarm.get("metricQueries") or ()) or 1
+
+
+def test_alarms_are_billed_by_the_metrics_that_they_read(both: Deployment) -> None:
+    read = sum(metrics_of(r.inputs) for r in both.of("aws:cloudwatch/metricAlarm:MetricAlarm"))
+    assert read == cost.SIDES * cost.ALARM_METRICS
+
+
+def test_nothing_else_is_billed_by_the_month(both: Deployment) -> None:
+    found = Counter(r.type for r in both.aws)
+    assert {kind: found[kind] for kind in BY_THE_MONTH} == BY_THE_MONTH
+    others = {kind for kind in found if not kind.startswith("aws:s3/bucket")} - FREE - set(BY_THE_MONTH)
+    assert others == {"aws:cloudwatch/metricAlarm:MetricAlarm"}
+    for template in both.of("aws:ec2/launchTemplate:LaunchTemplate"):
+        assert template.inputs["monitoring"] == {"enabled": False}
+        (disk,) = template.inputs["blockDeviceMappings"]
+        assert disk["ebs"]["volumeSize"] == 8
+
+
+IDLE_LINES: tuple[tuple[Source, dict[str, Any]], ...] = (
+    (Source.WORKER, {"event": "state", "state": State.RUNNING, "held": 0}),
+    (Source.FINDER, {"event": "finder", "state": "finished", "queued": 0, "held": 0}),
+)
+"""What an idle side logs in every hour."""
+
+
+def test_an_idle_side_gives_a_value_to_few_metrics_only() -> None:
+    idle = {
+        metric.name
+        for source, line in IDLE_LINES
+        for metric in METRICS
+        if metric.source is source and (metric.zeroes or matching(metric.pattern, line))
+    }
+    assert idle == set(cost.IDLE_METRICS)
+
+
+def test_a_copied_object_gives_a_value_to_no_more_metrics_than_are_estimated() -> None:
+    lines: list[dict[str, Any]] = [
+        {"event": "outcome", "outcome": outcome, "bytes": 1, "lag_seconds": 1.0}
+        for outcome in ("copied", "deleted", "cancelled")
+    ]
+    busy = {metric.name for metric in METRICS for line in lines if matching(metric.pattern, line)}
+    assert len(busy) == cost.BUSY_METRICS
