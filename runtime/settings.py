@@ -80,7 +80,7 @@ class SettingError(FatalError):
 def setting(
     help: str, *, default: Any = dataclasses.MISSING, low: float | None = None, high: float | None = None
 ) -> Any:
-    """A field of `Settings` with its one-line help and, for numbers, its lowest and highest allowed value."""
+    """Declare a field of `Settings` with its one-line help and, for numbers, its lowest and highest allowed value."""
     return field(default=default, metadata={"help": help, "low": low, "high": high})
 
 
@@ -261,7 +261,7 @@ class Settings:
         return [variable(f.name) for f in dataclasses.fields(cls)]
 
     def to_environment(self) -> dict[str, str]:
-        """The same settings as environment variables, defaults included."""
+        """Return the same settings as environment variables, defaults included."""
         return {variable(f.name): render(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
 
@@ -284,7 +284,7 @@ def variable(name: str) -> str:
 
 
 def help_of(name: str) -> str:
-    """The one-line help of a field of `Settings`."""
+    """Return the one-line help of a field of `Settings`."""
     return str(next(f for f in dataclasses.fields(Settings) if f.name == name).metadata["help"])
 
 
@@ -301,7 +301,7 @@ def describe() -> list[tuple[str, str, str]]:
 
 
 def render(value: Any) -> str:
-    """A setting's value as the text of its environment variable."""
+    """Return a setting's value as the text of its environment variable."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):

@@ -27,14 +27,20 @@ lost in a larger one would cost too much; those go in parts, which TLS and the c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copier:
-    """Copies an object that is being read. Sizes in bytes. Uploads under way are noted in `ledger`."""
+    """Copies an object that is being read."""
 
     threshold: int
+    """Size in bytes from which an object is copied in parts."""
     part_size: int
+    """Smallest size of a part, in bytes."""
     parallel: Parallel
+    """Bounds the parts that are copied at once."""
     ledger: Ledger
+    """Where uploads under way are recorded."""
     clock: Clock
+    """The clock."""
     include_metadata: bool = True
+    """Replicas get the user's metadata."""
     keep_class: bool = False
     """Whether a replica gets the storage class of its source; else the target bucket decides."""
     giant: int = 1 << 30
@@ -45,12 +51,12 @@ class Copier:
     async def copy(
         self, route: Route, reading: ObjectReader, key: str, stamp: Stamp, condition: Precondition, to: str = ""
     ) -> PutResult:
-        """Write what `reading` reads from the route's source at `key` to its target (as `to`), if `condition` holds
-        there.
+        """Copy `key` from the route's source, as `reading` reads it, to its target (as `to`) under `condition`.
 
-        Closes `reading`. Raises `SourceChangedError`, `PreconditionFailedError`, `ConcurrentWriteError`,
-        `UploadInProgressError` and what the edges raise. An upload that
-        a service did not let end is left for the next look, which goes on with it.
+        Closes `reading`. An upload that a service interrupted stays for the next check, which resumes it.
+
+        Raises `SourceChangedError`, `PreconditionFailedError`, `ConcurrentWriteError`, `UploadInProgressError` and
+        the errors of the adapters.
         """
         seen = reading.head
         attributes = theirs = seen.attributes
@@ -106,8 +112,10 @@ class Copier:
         )
 
     async def _layout(self, route: Route, key: str, seen: ObjectHead, parts: int) -> tuple[int, str]:
-        """The source's own length of parts where it can be had, and the checksum that the target is to make of them: a
-        composite one only of parts that lie as the source's."""
+        """Return the length of parts and the checksum that the target computes of them.
+
+        The length is the source's own where it is known. A composite checksum needs parts of the source's layout.
+        """
         checksum = seen.attributes.checksum
         whole = checksum if linear(checksum) else ""
         if parts:
@@ -135,6 +143,6 @@ def parts_of(etag: str) -> int:
 
 
 def part_length(size: int, smallest: int) -> int:
-    """The length of all parts but the last: `smallest`, or as many whole MiB more as 10,000 parts need."""
+    """Return the length of all parts but the last: `smallest`, or as many whole MiB more as 10,000 parts need."""
     need = -(-size // MAX_PARTS)
     return smallest if need <= smallest else -(-need // (1 << 20)) << 20

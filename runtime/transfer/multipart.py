@@ -59,8 +59,11 @@ class MultipartCopier:
     """
 
     route: Route
+    """The direction of the copies."""
     ledger: Ledger
+    """Where uploads under way are recorded."""
     parallel: Parallel
+    """Bounds the parts that are copied at once."""
 
     async def copy(
         self,
@@ -191,9 +194,9 @@ class MultipartCopier:
     async def open(
         self, plan: UploadRecord, attributes: Attributes, stamp: Stamp
     ) -> tuple[UploadRecord, dict[int, Part]]:
-        """The upload of `plan`, with the parts that are there already: a noted one, or a new one, which is noted.
+        """Return the upload of `plan` with the parts that it has: the recorded one, or a new one, which is recorded.
 
-        Raises `ConcurrentWriteError` when another worker was quicker to note one.
+        Raises `ConcurrentWriteError` when another worker has recorded one meanwhile.
         """
         noted = await self.ledger.get_record(UPLOAD, record_id(plan.route, plan.target_key))
         if noted is not None:
@@ -218,9 +221,11 @@ class MultipartCopier:
         return upload, {}
 
     async def carry(self, upload: UploadRecord, numbers: Sequence[int]) -> list[Part]:
-        """Copy these parts of the version that the upload is of. Raises `SourceChangedError`, `UploadGoneError`,
-        `ChecksumUnsupportedError`,
-        `ChecksumMismatchError`, `RetryableError`."""
+        """Copy these parts of the upload's version.
+
+        Raises `SourceChangedError`, `UploadGoneError`, `ChecksumUnsupportedError`, `ChecksumMismatchError`,
+        `RetryableError`.
+        """
         source, target = self.route.source, self.route.target
         of = kind(upload.checksum) if composite(upload.checksum) else ""
 
@@ -246,9 +251,10 @@ class MultipartCopier:
         return await self.parallel.map(one, numbers, PARTS_AT_ONCE)
 
     async def plainly(self, upload: UploadRecord) -> None:
-        """End a giant's upload that is `ChecksumUnsupportedError`; the next one of this version is begun without its
-        checksums. As noted
-        now: while the part was read, the look may have noted that the messages were sent. Raises `RetryableError`."""
+        """Abort a large object's upload whose checksums the store refuses; the next one is started without them.
+
+        The record is read again first: while the part was read, it may have been changed. Raises `RetryableError`.
+        """
         noted = await self.ledger.get_record(UPLOAD, record_id(upload.route, upload.target_key))
         if noted is not None and upload_record_codec.decode(noted).upload_id == upload.upload_id:
             upload = upload_record_codec.decode(noted)
@@ -271,9 +277,11 @@ class MultipartCopier:
 
 
 def _after(ended: UploadRecord, plan: UploadRecord) -> UploadRecord:
-    """`plan`, knowing what became of an upload of the same. Raises `PermanentError` when that did not arrive whole
-    again and
-    again: a giant has several looks, each of which would try as often."""
+    """Return `plan` with what an earlier upload of the same version has shown.
+
+    Raises `PermanentError` when its content was damaged repeatedly: each of a large object's checks would try as
+    often.
+    """
     if ended.checksum_failures >= CORRUPT_ATTEMPTS:
         if plan.started - ended.last_progress < CORRUPT_SECONDS:
             raise PermanentError("corrupt", f"{plan.key!r} did not arrive whole in {ended.checksum_failures} uploads")
@@ -282,7 +290,7 @@ def _after(ended: UploadRecord, plan: UploadRecord) -> UploadRecord:
 
 
 async def of_version(reading: Awaitable[T]) -> T:
-    """What is read of one version. Raises `SourceChangedError` when it is another one now."""
+    """Return what is read of one version. Raises `SourceChangedError` when it has been replaced."""
     try:
         return await reading
     except ChecksumUnsupportedError:
@@ -292,13 +300,15 @@ async def of_version(reading: Awaitable[T]) -> T:
 
 
 def whole_of(source: Bucket, key: str, etag: str, start: int, end: int) -> StreamedBody:
-    """These bytes of one version, to be sent while they are read. Raises `SourceChangedError` then."""
+    """Return these bytes of one version, read while they are sent. Reading raises `SourceChangedError`."""
     return StreamedBody(lambda at, to: of_version(source.read_range(key, at, to, etag)), start, end)
 
 
 def _sent(of: str, shown: str) -> str:
-    """The checksum that a part of a composite one goes with: the source's own, or as the target's edge works it out. Of
-    the whole, where it is shown instead (a dash), it says nothing of the part."""
+    """Return the checksum to send with a part of a composite one: the source's own, else one that the adapter computes.
+
+    A checksum of the whole content, which some stores show instead (with a dash), proves nothing about the part.
+    """
     if not of:
         return ""
     if kind(shown) == of and not composite(shown):

@@ -28,11 +28,11 @@ ABANDONED_SECONDS = 7 * 86400
 
 
 def sessions_of(account: str, role: str) -> Callable[[str], bool]:
-    """Whether an initiator is a session of this role of this account, whatever the session is called: an instance's id
-    on EC2. Empty names match nothing.
+    """Return a test for initiators that are sessions of this role in this account. Empty names match nothing.
 
-    "Initiator" (API Reference) tells only of accounts and IAM users. For a role nothing but the ARN that STS gives its
-    sessions ("IAM identifiers", IAM User Guide) is certain to be it; any other form is left alone.
+    A session's name does not matter: on EC2 it is the instance's id. "Initiator" (API Reference) describes only
+    accounts and IAM users. For a role only the ARN that STS gives its sessions ("IAM identifiers", IAM User Guide) is
+    certain; any other form matches nothing.
     """
     ours = re.compile(rf"arn:[a-z-]+:sts::{re.escape(account)}:assumed-role/{re.escape(role)}/[^/]+")
     return lambda initiator: bool(account and role and ours.fullmatch(initiator))
@@ -40,19 +40,28 @@ def sessions_of(account: str, role: str) -> Callable[[str], bool]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaleUploadSweep:
-    """One pass over the uploads under way. `initiator` is the ARN of the user whose key writes to `remote`; `by_worker`
-    tells which initiators of uploads to `local` are this side's workers."""
+    """One pass over the uploads under way, which aborts the stale ones."""
 
     clock: Clock
+    """The clock."""
     local: Bucket
+    """This side's bucket."""
     remote: Bucket
+    """The peer's bucket."""
     ledger: Ledger
+    """Where uploads under way are recorded."""
     log: Log
+    """Where aborted uploads are logged."""
     initiator: str
+    """ARN of the user whose key writes to `remote`."""
     by_worker: Callable[[str], bool]
+    """Returns True for initiators of uploads to `local` that are this side's workers."""
 
     async def run(self) -> int:
-        """How many were aborted. What fails is said, and left to the next pass. Raises `CredentialRejectedError`."""
+        """Return how many were aborted. A failure is logged and left to the next pass.
+
+        Raises `CredentialRejectedError`.
+        """
         now = self.clock.now()
         noted = [upload_record_codec.decode(record) async for record in self.ledger.records(UPLOAD)]
         ended = 0

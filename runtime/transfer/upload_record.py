@@ -73,8 +73,7 @@ class UploadRecord:
         return [number for number in range(1, self.count + 1) if number not in present]
 
     def is_of(self, other: UploadRecord) -> bool:
-        """Return True if both carry the same version, with the same attributes, in the same parts, on the same
-        route."""
+        """Return True if both carry the same version on the same route, with equal attributes and parts."""
         return self._plan == other._plan
 
     @property

@@ -31,10 +31,11 @@ _API = "DynamoDB_20120810"
 
 
 class DynamoLedger:
-    """`dualsync.runtime.ports.Ledger`. All reads of entries are strongly consistent; those of records, through an
-    index, are
-    not (DynamoDB has no other there). Entries that are asked for in the same turn of the event loop (a received
-    batch's) are read by one request."""
+    """Implement `dualsync.runtime.ports.Ledger` over a DynamoDB table.
+
+    Reads of entries are strongly consistent. Lists of records read an index, which DynamoDB never reads consistently.
+    Entries that are read in the same turn of the event loop (those of one received batch) share one request.
+    """
 
     def __init__(
         self, caller: ServiceClient, table: str, *, tombstone_days: int = 60, clock: Clock | None = None
@@ -134,8 +135,11 @@ class DynamoLedger:
         await self._conditionally("DeleteItem", given, None)
 
     async def _conditionally(self, operation: str, given: dict[str, Any], done: items.Item | None) -> None:
-        """A conditional write of a record. Where the condition fails because a first attempt, whose answer was lost,
-        has done it, it is done. Raises `PreconditionFailedError`."""
+        """Write or delete a record under a condition.
+
+        A condition that fails only because an earlier attempt succeeded, whose answer was lost, counts as success.
+        Raises `PreconditionFailedError`.
+        """
         given |= {"TableName": self._table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
             await self._caller.json(operation, _API, self._table, "1.0", given)
@@ -153,7 +157,7 @@ class DynamoLedger:
 
 
 def _stored(refused: ServiceError) -> LedgerEntry | None:
-    """What the table holds instead."""
+    """Return the entry that the table holds instead."""
     stored = _old(refused)
     return items.entry_or_unreadable(stored) if stored else None
 
@@ -164,7 +168,7 @@ def _old(refused: ServiceError) -> items.Item | None:
 
 
 def _only(record: Record | None) -> dict[str, Any]:
-    """The condition that exactly `record` is there, or nothing."""
+    """Return the condition that the table holds exactly `record`, or nothing if it is None."""
     if record is None:
         return {"ConditionExpression": f"attribute_not_exists({items.KEY})"}
     item = items.of_record(record)

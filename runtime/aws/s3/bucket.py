@@ -131,7 +131,7 @@ class S3Bucket(BucketRequests):
         return replace(seen, attributes=replace(seen.attributes, tags=tags(answer.body or b"")))
 
     async def receive(self, key: str, connection: Connection, memory: Body) -> Body:
-        """The content of an object whose head has come."""
+        """Read the content of an object whose head has been received."""
         return await self.caller.rest("GetObject", self._target(key), connection, memory)
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
@@ -154,8 +154,10 @@ class S3Bucket(BucketRequests):
         wrong: type[DualSyncError],
         what: str,
     ) -> Answer:
-        """GetObject of so many bytes of one version. Raises `PreconditionFailedError`, and `wrong` for another
-        length."""
+        """Read a range of bytes of one version.
+
+        Raises `PreconditionFailedError` for another version, and `wrong` for another length.
+        """
 
         def check(coming: int | None) -> None:
             if coming != length:
@@ -333,8 +335,10 @@ class S3Bucket(BucketRequests):
         checksum: str = "",
         bound: bool = False,
     ) -> Answer:
-        """Send a write, and repeat it the way the bucket wants it: with a digest of the content (Object Lock does),
-        without conditions, or without a kind of checksums (`Checks`).
+        """Send a write, and repeat it in the form that the bucket requires.
+
+        That is with a digest of the content (Object Lock), without conditions, or without a kind of checksums
+        (`Checks`).
 
         Raises `ChecksumUnsupportedError` if the write is `bound` to its `checksum`.
         """
@@ -373,7 +377,7 @@ class S3Bucket(BucketRequests):
             return answer
 
     async def _look(self, key: str, condition: Precondition) -> None:
-        """What a condition would have checked, a moment before the write: not safe against one in between."""
+        """Check the condition just before the write. Another write in between is not noticed."""
         seen = await self.head(key)
         if (seen.etag if seen else None) != condition.etag:
             raise PreconditionFailedError(f"s3 {self._target(key)}: not what was expected")

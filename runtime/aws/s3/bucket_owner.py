@@ -12,9 +12,10 @@ _REGION = "x-amz-bucket-region"
 
 
 async def wrong_place(caller: ServiceClient, bucket: str, region: str, owner: str, *, path_style: bool) -> str:
-    """What is wrong with the bucket, in words; empty when it is `owner`'s (empty: anybody's) and in `region`.
+    """Return what is wrong with the bucket, in words; empty if it belongs to `owner` and lies in `region`.
 
-    A bucket that may not be looked at is not wrong for that: what it is stays open. Raises `RetryableError`.
+    An empty `owner` accepts any. A bucket that may not be read yields the empty string: nothing is proven. Raises
+    `RetryableError`.
     """
     conditional = {OWNER: owner} if owner else {}
     problem, status = await _head(caller, bucket, region, conditional, path_style)

@@ -97,8 +97,10 @@ def refused(error: PermanentError) -> bool:
 
 
 async def digest(body: bytes | bytearray | StreamedBody, kind: str) -> str:
-    """Return a content's checksum in Base64, of a `COMPUTABLE` kind. A streamed body is read for it, and again to be
-    sent."""
+    """Return a content's checksum in Base64, of a `COMPUTABLE` kind.
+
+    A streamed body is read once for the checksum and again when it is sent.
+    """
     working = _Crc32() if kind == "crc32" else hashlib.new(kind, usedforsecurity=False)
     if isinstance(body, StreamedBody):
         async for piece in body:

@@ -1,10 +1,11 @@
-"""A page of ListObjectsV2. An XML parser costs many times as much a key, so rows are taken by one expression, and
-counted against the page's own number.
+"""Pages of ListObjectsV2.
 
-Which objects are archived is looked for once a page, and row by row only where there is one. S3 tells a restored one
-from others if it is asked to, which needs no permission beyond s3:ListBucket ("ListObjectsV2", API Reference). A store
-that does not know the question leaves its answer out just as S3 does of an object that was never restored. So
-the question, and the belief in its answer, are for S3 itself (`Options.restores`).
+An XML parser costs many times as much per key, so one regular expression takes the rows, and their count is compared
+with the page's own.
+
+A page is searched for archived objects once, and row by row only if it has one. S3 marks restored objects on request,
+which needs no permission beyond s3:ListBucket ("ListObjectsV2", API Reference). A store that ignores the request omits
+the mark, as S3 does for an object that was never restored. Therefore only S3 itself is asked (`Options.restores`).
 """
 
 from __future__ import annotations
@@ -34,15 +35,19 @@ _ASKING = {"x-amz-optional-object-attributes": "RestoreStatus"}
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows with whole keys; `token` is empty on the last page."""
+    """One page of a listing."""
 
     rows: list[ListedObject]
+    """The objects, with whole keys."""
     token: str
+    """Continuation token; empty on the last page."""
 
 
 class Pages:
-    """Asks for pages through `listed`, with `restores` also for what is archived. A store that refuses that is not
-    asked again: it has `refused`, and from then on no row is called archived."""
+    """Read pages through `listed`, with `restores` including restore states.
+
+    A store that refuses restore states is not asked for them again (`refused`), and no row counts as archived then.
+    """
 
     def __init__(
         self,
@@ -112,7 +117,7 @@ def _key(text: str) -> str:
 
 
 def _with_archives(rows: list[ListedObject], text: str) -> list[ListedObject]:
-    """What S3 says to be in an archive, and neither restored nor anything else that is not understood here."""
+    """Mark the rows that S3 shows in an archive and not restored; a state of unknown form marks none."""
     told = text.split("<Contents>")[1:]
     if len(told) != len(rows):
         return rows

@@ -17,10 +17,10 @@ _WORD_BYTES = 45
 
 
 def outgoing(metadata: Iterable[tuple[str, str]], stamp: Stamp | None) -> dict[str, str]:
-    """What to send. The user's metadata is never cut: a stamp that does not fit beside it is left out.
+    """Return the metadata headers to send. A stamp that does not fit beside the user's metadata is left out.
 
-    Without its stamp a replica is still told from a user's write by the ledger, and by who caused its event; only if
-    the ledger is lost as well does it count as a user's version of its own time.
+    The ledger, and the principal of its event, still identify a replica without a stamp. Only if the ledger is lost
+    as well does the replica count as a user's version of its own time.
     """
     sent = {name: ascii_value(value) for name, value in metadata if name != STAMP_KEY}
     if stamp is not None:
@@ -31,7 +31,7 @@ def outgoing(metadata: Iterable[tuple[str, str]], stamp: Stamp | None) -> dict[s
 
 
 def incoming(headers: Mapping[str, str]) -> tuple[tuple[tuple[str, str], ...], Stamp | None]:
-    """The user's metadata, sorted, and the stamp. `headers` are names without `x-amz-meta-`, values as received."""
+    """Return the user's metadata, sorted, and the stamp. `headers`: names without `x-amz-meta-`, values as received."""
     users: list[tuple[str, str]] = []
     stamp = None
     for name, value in headers.items():
@@ -50,8 +50,11 @@ def size(metadata: Mapping[str, str]) -> int:
 
 
 def ascii_value(value: str) -> str:
-    """A value as HTTP carries it. S3 answers non-ASCII values as RFC 2047 words, which go back as they came; raw bytes
-    from other stores become such words."""
+    """Return a value in ASCII.
+
+    S3 answers non-ASCII values as RFC 2047 words, which are sent unchanged. Raw bytes of other stores become such
+    words.
+    """
     if value.isascii():
         return value
     with contextlib.suppress(UnicodeError):

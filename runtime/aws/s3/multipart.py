@@ -25,10 +25,12 @@ _TRUNCATED = re.compile(rb"<IsTruncated>\s*(true|false)\s*</IsTruncated>")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of parts; `marker` is empty on the last one."""
+    """One page of parts."""
 
     parts: list[Part]
+    """The parts."""
     marker: str
+    """Marker of the next page; empty on the last one."""
 
 
 def parts(body: bytes) -> Page:
@@ -45,8 +47,11 @@ def parts(body: bytes) -> Page:
 
 
 def begun(body: bytes, prefix: str) -> tuple[list[ListedUpload], dict[str, str]]:
-    """Read an answer to ListMultipartUploads, asked for with `encoding-type=url`: the uploads, keys relative to
-    `prefix`, and what to ask the next page with (nothing after the last). Raises `UnavailableError`."""
+    """Read an answer to ListMultipartUploads with `encoding-type=url`.
+
+    Returns the uploads, keys relative to `prefix`, and the parameters of the next page, empty after the last. Raises
+    `UnavailableError`.
+    """
     more = _is_truncated(body, "ListMultipartUploads")
     key = unquote_plus if text(body, "EncodingType") == "url" else str
     found = []
@@ -78,7 +83,7 @@ def _is_truncated(body: bytes, call: str) -> bool:
 
 
 def completion(parts: Sequence[Part], beside: Mapping[int, str]) -> bytes:
-    """What CompleteMultipartUpload lists; `beside` the elements of checksums by number."""
+    """Return the body of CompleteMultipartUpload; `beside`: the elements of checksums by part number."""
     rows = "".join(
         f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{part.etag}&quot;</ETag>"
         f"{beside.get(part.number, '')}</Part>"
@@ -88,13 +93,15 @@ def completion(parts: Sequence[Part], beside: Mapping[int, str]) -> bytes:
 
 
 def agree(expected: str, body: bytes | bytearray) -> bool:
-    """Whether the checksum that S3 worked out of the whole content is the source's (`Attributes.checksum`); true where
-    they can't be compared: other kinds, or composites of another number of parts."""
+    """Return True if the checksum that S3 computed is the source's (`Attributes.checksum`).
+
+    True also where they cannot be compared: different kinds, or composites of different numbers of parts.
+    """
     found = f"{kind(expected)}:{text(body, f'Checksum{kind(expected).upper()}')}"
     return not value(found) or composite(found) != composite(expected) or found == expected
 
 
 def text(row: bytes | bytearray, name: str) -> str:
-    """What stands in the first element of this name; empty when there is none."""
+    """Return the text of the first element of this name; empty when there is none."""
     found = re.search(rb"<%s>([^<]*)</%s>" % (name.encode(), name.encode()), row)
     return unescape(found[1].decode()) if found else ""

@@ -41,9 +41,11 @@ class S3ObjectReader:
         self._connection = connection
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The content, once. Raises `RetryableError`, and `PreconditionFailedError` when it was replaced meanwhile
-        and is too large for one
-        request."""
+        """Yield the content once.
+
+        Raises `RetryableError`, and `PreconditionFailedError` when the object was replaced meanwhile and is too large
+        for one request.
+        """
         size = self.head.size
         if self._content is not None:
             content, self._content = self._content, b""
@@ -56,8 +58,10 @@ class S3ObjectReader:
                 yield await self._bucket.read_range(self._key, start, min(size, start + RANGE_BYTES), self.head.etag)
 
     async def _rest(self, size: int) -> bytes:
-        """From the connection that the head came on; if that was lost meanwhile (room for the content may come late, on
-        a slow way), the same version from another."""
+        """Read from the connection of the head; if it was lost meanwhile, read the same version from another.
+
+        Memory for the content may be admitted late on a slow connection.
+        """
         body = await self._bucket.admission.body(size)
         connection, self._connection = self._connection, None
         with contextlib.suppress(UnavailableError):
@@ -74,7 +78,7 @@ class S3ObjectReader:
 
 
 async def asleep(bucket: S3Bucket, key: str) -> S3ObjectReader | None:
-    """An object whose content S3 refuses as `ARCHIVED`: what it is can still be seen, and may be all that is wanted."""
+    """Return a reader of an object whose content S3 refuses as archived: its head alone may be enough."""
     seen = await bucket.head(key)
     return S3ObjectReader(bucket, key, replace(seen, archived=True), None, None) if seen is not None else None
 
