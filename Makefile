@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 WHEELS := build/wheels/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo engine-demo sandbox drill test histories bench bench-quick check format docs lock clean
+.PHONY: help venv demo engine engine-demo sandbox drill test histories bench bench-quick check format docs lock clean
 
 help:  ## print this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ drill: $(READY)  ## run the failure drill: failures, their alarms and remedies; 
 
 test: $(READY) $(WHEELS)  ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2
+
+engine: $(READY)  ## run all tests of the real engine, with the longest; prints how to get `pulumi` if it is absent
+	@$(BIN)/python -m tests.e2e.pulumi_lifecycle --check
+	@$(BIN)/python -m pytest -n 2 -m engine --long
 
 N ?= 100000
 histories: $(READY)  ## run N=100000 random histories of users, machines and faults against the reference model

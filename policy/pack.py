@@ -66,11 +66,15 @@ def resource_of(given: ResourceValidationArgs | PolicyResource) -> Resource:
     """Convert the engine's view of a resource."""
     provider = given.provider
     depends = getattr(given, "property_dependencies", {})
+    properties = plain(given.props)
+    if isinstance(given, PolicyResource):
+        # A resource that does not exist yet has no id in the plan. Its id is then unknown, not absent.
+        properties.setdefault("id", UNKNOWN)
     return Resource(
         type=given.resource_type,
         name=given.name,
         urn=given.urn,
-        properties=plain(given.props),
+        properties=properties,
         account=None
         if provider is None
         else Account(urn=provider.urn, name=provider.name, properties=plain(provider.props)),

@@ -47,7 +47,7 @@ def own_group(plan: Plan, _: Options) -> Iterator[Finding]:
             if not plan.behind(resource, path, "ec2.SecurityGroup"):
                 yield Finding(resource, f"{resource.name} has security groups that are not made from this plan's")
             continue
-        own = {g.get("id") for g in plan.of("ec2.SecurityGroup") if _same_side(g, resource)}
+        own = {g.get("id") for g in plan.of("ec2.SecurityGroup") if _same_side(g, resource)} - {UNKNOWN}
         made_from = {g.get("id") for g in plan.behind(resource, path, "ec2.SecurityGroup")}
         wrong = [str(i) for i in ids if i not in own and not (i is UNKNOWN and UNKNOWN in made_from)]
         if wrong:

@@ -63,7 +63,11 @@ def joined_to_own(plan: Plan, _: Options) -> Iterator[Finding]:
             value = resource.get(joint.path)
             if value is None and joint.optional:
                 continue
-            behind = plan.behind(resource, joint.path.partition(".")[0], joint.wanted)
+            top = joint.path.partition(".")[0]
+            if value is UNKNOWN and joint.optional and not resource.depends.get(top):
+                # The program gives no such property; at preview the engine marks what the provider fills in.
+                continue
+            behind = plan.behind(resource, top, joint.wanted)
             if value is UNKNOWN or value is None:
                 if not any(_same_side(b, resource) for b in behind):
                     yield Finding(

@@ -1,4 +1,4 @@
-"""Fixtures of the engine's tests, which are skipped without the `pulumi` command."""
+"""Fixtures of the engine's tests."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.cloud.handle import Cloud
-from tests.e2e.pulumi_lifecycle.command import is_available
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 
 
 @pytest.fixture
 def engine() -> Iterator[EngineStage]:
     """Yield an emulator with the engine, without stacks."""
-    if not is_available():
-        pytest.skip("needs `pulumi` and `pulumi-language-python` on PATH")
     with EngineStage.open("engine-test") as stage:
         yield stage
 

@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 
 from sandbox.environment.processes import ROOT, tied_to_parent
-from tests.e2e.pulumi_lifecycle.command import is_available
+
+pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    if not is_available():
-        pytest.skip("needs `pulumi` and `pulumi-language-python` on PATH")
     file = tmp_path / "empty.json"
     command = tied_to_parent([sys.executable, "-m", "sandbox", "empty", "--file", str(file)])
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)

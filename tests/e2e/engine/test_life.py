@@ -7,16 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.pulumi_lifecycle.command import is_available
 from tests.e2e.pulumi_lifecycle.life import SETTINGS, Life
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture
 def busy() -> Iterator[EngineStage]:
-    if not is_available():
-        pytest.skip("needs `pulumi` and `pulumi-language-python` on PATH")
     with EngineStage.open("engine-life", SETTINGS) as stage:
         yield stage
 

@@ -7,10 +7,14 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.demo.comparison import wait_for
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
+
+pytestmark = pytest.mark.engine
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 

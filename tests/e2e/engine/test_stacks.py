@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import pytest
+
 from dualsync.runtime.settings import SideName
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
+
+pytestmark = pytest.mark.engine
 
 
 def _handed_over(engine: EngineStage, holder: SideName) -> dict[str, str]:

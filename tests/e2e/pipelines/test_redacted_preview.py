@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.environment.processes import ROOT
-from tests.e2e.pulumi_lifecycle.command import is_available
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 
-pytestmark = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
+pytestmark = pytest.mark.engine
 
 
 @pytest.fixture

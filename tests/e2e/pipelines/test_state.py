@@ -16,11 +16,7 @@ import yaml
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import GLOBAL
 from sandbox.environment.processes import ROOT
-from tests.e2e.pulumi_lifecycle.command import is_available
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
-
-needs_engine = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
-
 
 PAGE = (ROOT / "docs" / "pipelines.md").read_text()
 
@@ -103,7 +99,7 @@ def state() -> Iterator[State]:
         yield made
 
 
-@needs_engine
+@pytest.mark.engine
 def test_one_bucket_and_one_key_in_one_partition_serve_a_stack_in_the_other(state: State) -> None:
     state.stage.configure("cn")
     *command, address = documented_init("cn")

@@ -17,9 +17,9 @@ from sandbox.environment.checkout import Checkout
 from sandbox.environment.environment import Stage
 from sandbox.environment.workspace import Workspace
 from sandbox.provider.attached import Attached
-from tests.e2e.pulumi_lifecycle.command import Command, is_available
+from tests.e2e.pulumi_lifecycle.command import Command
 
-pytestmark = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
+pytestmark = pytest.mark.engine
 
 
 @dataclass

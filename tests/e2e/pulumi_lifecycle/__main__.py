@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sandbox.environment.workers import ProcessFailedError
-from tests.e2e.pulumi_lifecycle.command import EngineError, is_available
+from tests.e2e.pulumi_lifecycle.command import MISSING, EngineError, is_available
 from tests.e2e.pulumi_lifecycle.life import FILES, SETTINGS, Life, LifecycleError
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
@@ -28,10 +28,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.pulumi_lifecycle", description=__doc__)
     parser.add_argument("--files", type=int, default=FILES, help=f"files per side and step (default {FILES})")
     parser.add_argument("--transcript", type=Path, help="write a transcript to this file, as Markdown")
+    parser.add_argument("--check", action="store_true", help="only check that the engine is there")
     given = parser.parse_args(arguments)
     if not is_available():
-        print("engine-demo needs `pulumi` and `pulumi-language-python` on PATH: https://www.pulumi.com/docs/install/")
+        print(MISSING)
         return 3
+    if given.check:
+        return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     begun = time.monotonic()
     page = Transcript(lambda line: print(line, flush=True))

@@ -16,6 +16,12 @@ from sandbox.environment.workspace import Workspace
 
 NAME = "pulumi"
 PASSPHRASE = "the sandbox's passphrase"
+MISSING = """The real engine is not on PATH: `pulumi` and its host for Python programs, `pulumi-language-python`.
+Get both in one archive, in the version that .pulumi.version names:
+  curl -fsSL https://get.pulumi.com | sh -s -- --version "$(cat .pulumi.version)"
+  export PATH="$HOME/.pulumi/bin:$PATH"
+or from https://github.com/pulumi/pulumi/releases. No account and no provider plugin is needed."""
+"""What to do without the engine."""
 _QUIET = frozenset({"same", "read", "read-discard", "refresh", "delete-replaced", "create-replacement"})
 
 

@@ -19,9 +19,8 @@ import pytest
 import yaml
 
 from sandbox.environment.processes import ROOT
-from tests.e2e.pulumi_lifecycle.command import is_available
 
-pytestmark = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
+pytestmark = pytest.mark.engine
 
 
 @dataclass

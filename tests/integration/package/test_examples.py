@@ -17,10 +17,9 @@ from dualsync.components.config.images import STOCK_DIGEST
 from dualsync.components.plugin.plugin import VERSION, schema
 from sandbox.cloud.accounts import CN, GLOBAL, Account
 from sandbox.environment.processes import ROOT
-from tests.e2e.pulumi_lifecycle.command import is_available
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 
-pytestmark = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
+pytestmark = pytest.mark.engine
 
 
 @dataclass

@@ -86,7 +86,10 @@ def plan(kept: list[tuple[Any, Any]]) -> Plan:
 def at_first_preview(plan: Plan) -> Plan:
     """The same plan while nothing exists: whatever is made from another resource is unknown, and so are outputs."""
     outputs = {"uniqueId", "secret", "id", "arn", "url"}
-    computed = {"ec2.LaunchTemplate": {"keyName"}}
+    computed = {
+        "autoscaling.Group": {"launchTemplate", "mixedInstancesPolicy"},
+        "ec2.LaunchTemplate": {"keyName", "vpcSecurityGroupIds"},
+    }
 
     def hidden(resource: Resource) -> Resource:
         # The engine shows what AWS may fill in, and nobody set, as unknown too.

@@ -12,11 +12,11 @@ from policy.rules import RULES
 from sandbox.environment.checkout import Checkout
 from sandbox.environment.environment import Stage
 from sandbox.provider.attached import Attached
-from tests.e2e.pulumi_lifecycle.command import Command, Done, is_available
+from tests.e2e.pulumi_lifecycle.command import Command, Done
 from tests.unit.policy.seeds import SEEDS
 from tests.unit.policy.sowing import Seed, batches
 
-pytestmark = pytest.mark.skipif(not is_available(), reason="needs the pulumi command and its Python host on the path")
+pytestmark = pytest.mark.engine
 
 SOWN = [s for s in SEEDS if s.engine]
 _VIOLATION = re.compile(r"- \[(\w+)\]\s+(\S+)\s+\((\S+?): (.+)\)")

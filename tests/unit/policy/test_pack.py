@@ -88,3 +88,19 @@ def test_whole_stack_rules_name_the_resource(pack: Any) -> None:
     hits = {d.policyName: d.urn for d in answer.diagnostics}
     assert hits["encrypted-at-rest"] == "urn:queue"
     assert hits["tls-only"] == "urn:queue"
+
+
+def test_a_resource_that_does_not_exist_yet_has_an_unknown_id(pack: Any) -> None:
+    request = analyzer_pb2.AnalyzeStackRequest()
+    group, template = request.resources.add(), request.resources.add()
+    for one, kind, name in (
+        (group, "securityGroup:SecurityGroup", "group"),
+        (template, "launchTemplate:LaunchTemplate", "t"),
+    ):
+        one.type, one.name, one.urn = f"aws:ec2/{kind}", name, f"urn:{name}"
+        one.provider.urn = "urn:provider"
+    template.properties.update({"networkInterfaces": [{"securityGroups": [UNKNOWN_STRING_VALUE]}]})
+    template.propertyDependencies["networkInterfaces"].urns.append("urn:group")
+    assert "own-security-group" not in {d.policyName for d in pack.AnalyzeStack(request, None).diagnostics}
+    template.propertyDependencies["networkInterfaces"].urns[0] = "urn:elsewhere"
+    assert "own-security-group" in {d.policyName for d in pack.AnalyzeStack(request, None).diagnostics}
