@@ -16,8 +16,8 @@ from typing import Any, get_type_hints
 
 from dualsync.runtime.errors import FatalError
 
-VERSION = "0.1.0"
-"""The version of this program; the same as in `pyproject.toml`."""
+VERSION = "0.2.0"
+"""The version of this program, as in `pyproject.toml`. The bundle holds no package metadata to read it from."""
 PREFIX = "DUALSYNC_"
 OPERATOR_VARIABLES = frozenset(
     f"{PREFIX}{name}" for name in ("PAIR", "PROJECT", "STACK_CN", "STACK_GLOBAL", "PROFILE_CN", "PROFILE_GLOBAL")

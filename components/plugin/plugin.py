@@ -46,9 +46,9 @@ from dualsync.components.bucket_access import inspection, notifications
 from dualsync.components.bucket_access.sessions import Reach, WrongAccountError, s3_client
 from dualsync.components.config.model import Access
 from dualsync.components.config.prefixes import filter_value
+from dualsync.runtime.settings import VERSION
 
 NAME = "dualsync"
-VERSION = "0.1.0"
 SUBSCRIPTION = "dualsync:index:BucketSubscription"
 REPLACING = ("bucket", "owner", "notificationId")
 """Properties whose change needs another entry."""

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from dualsync.runtime.aws.errors import translate
-from dualsync.runtime.aws.http.client import VERSION
+from dualsync.runtime.settings import VERSION
 
 P = ParamSpec("P")
 R = TypeVar("R")

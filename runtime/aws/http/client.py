@@ -24,6 +24,7 @@ from dualsync.runtime.aws.http.pool import Pool
 from dualsync.runtime.aws.http.signing import EMPTY, UNSIGNED, Signer
 from dualsync.runtime.errors import CredentialRejectedError, ThrottledError, UnavailableError
 from dualsync.runtime.model.streamed_body import StreamedBody
+from dualsync.runtime.settings import VERSION
 
 ATTEMPTS = 3
 """Attempts of a request. Few, since the worker itself retries per message."""
@@ -38,9 +39,6 @@ between zero and that ("Retry behavior", AWS SDKs and Tools Reference Guide: exp
 STREAMS = 8
 """Contents that are sent at a time while they are read. If hundreds shared the memory, each would get a piece per
 minute, and S3 ends a request on which nothing moves for some 20 s (RequestTimeout)."""
-
-VERSION = "0.1.0"
-"""The package's version. The bundle holds no package metadata to read it from."""
 
 USER_AGENT = f"dualsync/{VERSION} Python/{platform.python_version()}"
 """How requests appear in CloudTrail and in S3's access logs."""

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from dualsync.components.config.images import STOCK_DIGEST
-from dualsync.components.plugin.plugin import VERSION, schema
+from dualsync.components.plugin.plugin import schema
+from dualsync.runtime.settings import VERSION
 from sandbox.cloud.accounts import CN, GLOBAL, Account
 from sandbox.environment.processes import ROOT
 from tests.e2e.pulumi_lifecycle.stage import EngineStage

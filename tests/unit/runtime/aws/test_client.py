@@ -13,10 +13,11 @@ import pytest
 from dualsync.runtime.aws.credentials import Credential
 from dualsync.runtime.aws.http import adaptive_concurrency
 from dualsync.runtime.aws.http.adaptive_concurrency import FIRST
-from dualsync.runtime.aws.http.client import ATTEMPTS, THROTTLED_ATTEMPTS, VERSION, ServiceClient, ServiceError
+from dualsync.runtime.aws.http.client import ATTEMPTS, THROTTLED_ATTEMPTS, ServiceClient, ServiceError
 from dualsync.runtime.aws.http.connection import HEAD_BYTES
 from dualsync.runtime.aws.http.signing import _trimmed
 from dualsync.runtime.errors import CredentialRejectedError, UnavailableError
+from dualsync.runtime.settings import VERSION
 from tests.support.scripted_server import CLOSE, Asked, Last, answer, chunked, error, scripted
 
 
