@@ -50,7 +50,7 @@ N ?= 100000
 histories: $(READY)  ## run N=100000 random histories of users, machines and faults against the reference model
 	@$(BIN)/python -m tests.simulation.histories $(N)
 
-bench: $(READY)  ## run the benchmarks against targets and peers on real servers (needs go, mvn, java); writes docs/benchmarks.md
+bench: $(READY)  ## run the benchmarks over TLS against targets and peers (needs go, mvn, java); writes docs/benchmarks.md
 	@$(BIN)/python -m bench --write $(BENCH)
 
 bench-quick: $(READY)  ## run the benchmarks' harness with small numbers and no peers; skipped if the servers are not available

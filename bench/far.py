@@ -5,55 +5,69 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from functools import partial
 
 from bench.harness import limit
-from bench.harness.peers import RCLONE, missing, rclone
-from bench.harness.plot import Chart
-from bench.harness.report import Figure, Section
-from bench.harness.stage import SIZE, TARGET, Measured, Stage
+from bench.harness.measured import Measured
+from bench.harness.peers.programs import RCLONE, attempt, missing, rclone
+from bench.harness.report.figures import Figure, Section, over_rounds
+from bench.harness.report.plot import Chart
+from bench.harness.site import TARGET
+from bench.harness.stage import SIZE, Stage
 
 ROUND_TRIP_MS = 250
 OURS = "dualsync"
 
 
 def measure(stage: Stage, *, quick: bool) -> Section:
-    number, fewer, singles = (1000, 200, 5) if quick else (5000, 1000, 25)
+    number, fewer, singles, rounds = (1000, 200, 5, 1) if quick else (5000, 1000, 9, 3)
     stage.warm(fewer, 1)
-    keys = stage.filled("far/", number)
-    some = stage.filled("few/", fewer)
-    stage.fresh()
-    stage.announce(keys, SIZE)
-    with stage.through_proxies(("peer",), ROUND_TRIP_MS):
-        runs: dict[str, Measured | None] = {OURS: stage.work_off(number)}
-        far = _visible(stage, singles)
-        runs[RCLONE] = rclone(stage, "few/", some)
+    ours: list[list[Measured]] = []
+    peers: list[list[Measured]] = []
+    far: list[list[float]] = []
+    for n in range(rounds):
+        keys = stage.filled(f"far-{n}/", number)
+        some = stage.filled(f"few-{n}/", fewer)
+        stage.fresh()
+        stage.announce(keys, SIZE)
+        with stage.through_proxies(("peer",), ROUND_TRIP_MS):
+            ours.append([stage.work_off(number)])
+            far.append([seconds * 1000 for seconds in _visible(stage, singles)])
+            peer = attempt(RCLONE, partial(rclone, stage, f"few-{n}/", some))
+            peers.append([peer] if peer is not None else [])
+        stage.forget()
     near = _visible(stage, singles)
     queue = statistics.median(asyncio.run(_queue(stage, singles))) * 1000
-    single = statistics.median(far) * 1000
-    rate = {name: run.rate for name, run in runs.items() if run is not None}
-    ours = runs[OURS]
-    others: dict[str, float | None] = {name: rate.get(name) for name in (RCLONE,)}
+    others: dict[str, float | None] = {RCLONE: None}
+    ratios: list[Figure] = []
+    if all(peers):
+        others[RCLONE] = statistics.median(peer.rate for (peer,) in peers)
+        rates = [[mine.rate / peer.rate] for (mine,), (peer,) in zip(ours, peers, strict=True)]
+        ratios.append(over_rounds(f"objects per second, to those of {RCLONE}", rates, "x", 3, more=True))
+    rate = over_rounds("objects per second", [[run.rate for run in group] for group in ours], "/s", peers=others)
+    trips = [[(single - queue) / ROUND_TRIP_MS for single in group] for group in far]
     figures = [
-        Figure("objects a second", rate[OURS], "/s", 100, more=True, peers=others),
-        Figure("largest resident memory", ours.rss / 2**20 if ours else 0.0, "MiB", 1024),
-        Figure("put to visible on an idle queue, median", single, "ms", 2 * ROUND_TRIP_MS + queue,
-               runs=[seconds * 1000 for seconds in far]),
-        Figure("  in round trips, without the queue's", (single - queue) / ROUND_TRIP_MS, "", 2),
+        rate,
+        *ratios,
+        Figure("largest resident memory", max(run.rss for (run,) in ours) / 2**20, "MiB", 1024),
+        over_rounds("put to visible on an idle queue, median", far, "ms", ROUND_TRIP_MS + queue),
+        over_rounds("  in round trips, without the queue's", trips, ""),
         Figure("  of which the queue's, median", queue, "ms"),
         Figure("  the same with the peer near, median", statistics.median(near) * 1000, "ms"),
-    ]  # fmt: skip
+    ]
     notes = [
-        "distance is added by a proxy that delays every byte and holds none back; connecting takes a round trip, too."
-        " Only the way to the peer's bucket is far",
+        "distance is added by a proxy that delays every byte and holds none back; connecting takes a round trip, and a"
+        " TLS handshake takes its own. Only the way to the peer's bucket is far",
         "put to visible: from an event's sending until the object can be read in the target, one at a time, to an idle"
-        " worker; without TLS. The queue's: from a message's sending until a waiting receive has it",
+        " worker. The queue's: from a message's sending until a waiting receive has it",
+        f"{rounds} rounds of {number:,} objects and {singles} single ones",
         f"memory: the worker runs in {limit.how()}",
-        f"{RCLONE.split(',')[0]} over {fewer:,} objects, with its start and its listing; dthcli's worker is told one"
-        " endpoint for both sides here, so it can't have only the peer far",
+        f"{RCLONE.split(',')[0]} over {fewer:,} objects, with its start and its listing; dthcli's worker has one"
+        " endpoint setting for both sides, so it cannot have only the peer far",
         *(missing(name) for name, value in others.items() if value is None),
     ]
-    bars = [(name, rate[name]) for name in (OURS, RCLONE) if name in rate]
-    charts = [Chart(f"Objects of 16 KiB a second, {ROUND_TRIP_MS} ms away", bars, target=100)]
+    bars = [(OURS, rate.value), *((name, value) for name, value in others.items() if value is not None)]
+    charts = [Chart(f"Objects of 16 KiB per second, {ROUND_TRIP_MS} ms away", bars)]
     return Section(f"{ROUND_TRIP_MS} ms between the sides", figures, notes=notes, charts=charts)
 
 

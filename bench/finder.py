@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import ssl
 import sys
 import time
 import urllib.request
@@ -16,18 +17,22 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bench.harness import tools
-from bench.harness.listing_server import PAGE, key
-from bench.harness.peers import missing
+from bench.harness.peers.programs import attempt, missing, rclone_environment, rclone_trust
 from bench.harness.process import Finished, free_port, run, running, wait_for_port
-from bench.harness.report import Figure, Section
-from bench.harness.stage import TABLE, Stage, count
-from bench.harness.stub import KEY, SECRET
+from bench.harness.report.figures import Figure, Section
+from bench.harness.servers import tools
+from bench.harness.servers.listing_server import PAGE, key
+from bench.harness.servers.stub import KEY, SECRET
+from bench.harness.site import TABLE
+from bench.harness.stage import Stage, count
 from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
 from dualsync.runtime.finder.key_ranges import POINTS
 from dualsync.runtime.model.records import FINDER_POINTS, SEEDED, Record
 
 ROUND_TRIP_MS = 250
+BOTO3, RCLONE = "boto3's paginator", "rclone check"
+DEADLINE_SECONDS = 600.0
+"""A peer's deadline."""
 RANGES = 8
 
 
@@ -43,11 +48,11 @@ def measure(stage: Stage, *, quick: bool) -> Section:
         divided = _finder(stage, url, url, RANGES)
     few = min(keys, 1_000_000)
     with _listing(stage, few) as url:
-        boto3 = _paginator(url) if tools.peers_wanted else None
-        rclone = _rclone(stage, url)
+        boto3 = attempt(BOTO3, lambda: _paginator(stage, url)) if tools.peers_wanted else None
+        rclone = attempt(RCLONE, lambda: _rclone(stage, url))
     peers = {
-        "boto3's paginator": few / boto3.usage.cpu if boto3 else None,
-        "rclone check": few / rclone.usage.cpu if rclone else None,
+        BOTO3: few / boto3.usage.cpu if boto3 else None,
+        RCLONE: few / rclone.usage.cpu if rclone else None,
     }
     one, several = _far(stage, 100_000 if quick else 400_000)
     pages = 2 * keys // PAGE
@@ -80,13 +85,16 @@ def _listing(stage: Stage, keys: int) -> Iterator[str]:
     """Serve a store with that many keys in each bucket, and yield its address."""
     port = free_port()
     log = stage.folder / "listing.log"
-    with running([sys.executable, "-m", "bench.harness.listing_server", str(port), str(keys)], log) as server:
+    with running(
+        [sys.executable, "-m", "bench.harness.servers.listing_server", str(port), str(keys), *stage.certificate()], log
+    ) as server:
         wait_for_port(port, server, log)
-        yield f"http://127.0.0.1:{port}"
+        yield f"{stage.scheme}://127.0.0.1:{port}"
 
 
 def _counts(url: str) -> Counter[str]:
-    with urllib.request.urlopen(f"{url}/counts") as answer:
+    trust = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
+    with urllib.request.urlopen(f"{url}/counts", context=trust) as answer:
         return Counter(json.load(answer))
 
 
@@ -133,7 +141,7 @@ def _finder(stage: Stage, here: str, there: str, ranges: int = 1, *, bucket: str
     return Finished(time.monotonic() - start, process.usage)
 
 
-def _paginator(url: str) -> Finished:
+def _paginator(stage: Stage, url: str) -> Finished:
     code = (
         "import boto3,sys\n"
         f"s=boto3.Session({KEY!r},{SECRET!r},region_name='us-east-1').client('s3',endpoint_url={url!r})\n"
@@ -141,7 +149,7 @@ def _paginator(url: str) -> Finished:
         "    for p in s.get_paginator('list_objects_v2').paginate(Bucket=b):\n"
         "        len(p['Contents'])\n"
     )
-    return run([sys.executable, "-c", code])
+    return run([sys.executable, "-c", code], os.environ | stage.trusted(), seconds=DEADLINE_SECONDS)
 
 
 def _rclone(stage: Stage, url: str) -> Finished | None:
@@ -149,7 +157,6 @@ def _rclone(stage: Stage, url: str) -> Finished | None:
     if rclone is None:
         return None
     remote = f":s3,provider=Other,endpoint='{url}',access_key_id={KEY},secret_access_key={SECRET},list_version=2:"
-    options = ["--size-only", "--fast-list", "--config", os.devnull]
-    with contextlib.suppress(RuntimeError):
-        return run([str(rclone), "check", f"{remote}many-here", f"{remote}many-there", *options])
-    return None
+    options = ["--size-only", "--fast-list", "--config", os.devnull, *rclone_trust(stage)]
+    command = [str(rclone), "check", f"{remote}many-here", f"{remote}many-there", *options]
+    return run(command, rclone_environment(stage), seconds=DEADLINE_SECONDS)

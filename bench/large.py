@@ -9,15 +9,27 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from bench.harness import limit, tools
-from bench.harness.peers import DTHCLI, RCLONE_ENVIRONMENT, dthcli, missing, rclone_remote
-from bench.harness.plot import Chart
-from bench.harness.process import free_port, run, running, wait_for_port
-from bench.harness.report import Figure, Section
-from bench.harness.stage import SOURCE, TARGET, Measured, Stage
-from bench.harness.stub import KEY, SECRET
+from bench.harness import limit
+from bench.harness.measured import Measured
+from bench.harness.peers.programs import (
+    DTHCLI,
+    attempt,
+    dthcli,
+    missing,
+    rclone_environment,
+    rclone_remote,
+    rclone_trust,
+)
+from bench.harness.process import free_port, running, wait_for_port
+from bench.harness.report.figures import Figure, Section, over_rounds
+from bench.harness.report.plot import Chart
+from bench.harness.servers import tools
+from bench.harness.servers.stub import KEY, SECRET
+from bench.harness.site import SOURCE, TARGET
+from bench.harness.stage import Stage
 from dualsync.runtime.aws.credentials import Credential, FixedCredentials
 from dualsync.runtime.aws.endpoints import Network
 from dualsync.runtime.aws.s3.bucket import S3Bucket
@@ -27,6 +39,8 @@ from dualsync.runtime.transfer.multipart import PARTS_AT_ONCE
 PART = 8 << 20
 PARALLEL = PARTS_AT_ONCE // 2
 START_SECONDS = 4.0
+DEADLINE_SECONDS = 180.0
+"""A peer's deadline for one object: 6 MiB per second for 1 GiB."""
 OURS, LIMIT, RCLONE = "dualsync", "servers' limit", "rclone copyto, 4 streams"
 MEMORY = 300e6
 """Limit of a worker's resident memory in bytes, for objects of any size."""
@@ -35,33 +49,25 @@ KEY_NAME = "large/source"
 
 
 def measure(stage: Stage, *, quick: bool) -> Section:
-    size, rounds = (256 << 20, 1) if quick else (1 << 30, 5)
+    size, rounds, repeats = (256 << 20, 1, 1) if quick else (1 << 30, 3, 3)
     stage.warm(500 if quick else 10_000, 2)
     stage.fresh()
     asyncio.run(write(stage.bucket(SOURCE), KEY_NAME, size))
-    contestants: Mapping[str, Callable[[Stage, int], Measured | None]] = {
-        LIMIT: _limit,
-        OURS: _ours,
-        RCLONE: _rclone,
-        DTHCLI: lambda stage, size: dthcli(stage, "", [KEY_NAME], size=size),
-    }
-    runs: dict[str, list[Measured]] = {}
-    for number in range(rounds):
-        names = list(contestants)
-        for name in names[number % len(names) :] + names[: number % len(names)]:
-            if (done := contestants[name](stage, size)) is not None:
-                runs.setdefault(name, []).append(done)
-            shutil.rmtree(stage.folder / "s3" / TARGET, ignore_errors=True)
-            stage.fresh()
-    best = {name: min(run.seconds for run in some) for name, some in runs.items()}
-    rate = {name: size / 2**20 / seconds for name, seconds in best.items()}
-    gib = size / 2**30
-    cpu = {name: statistics.median(run.cpu for run in some) / gib for name, some in runs.items()}
-    shares = [ceiling.seconds / ours.seconds * 100 for ceiling, ours in zip(runs[LIMIT], runs[OURS], strict=True)]
-    memory = {name: max(run.rss for run in some) / 1e6 for name, some in runs.items()}
+    runs = [[_round(stage, size, number * repeats + n) for n in range(repeats)] for number in range(rounds)]
+
+    def all_of(name: str, what: str) -> list[float]:
+        return [getattr(repeat[name], what) for group in runs for repeat in group if name in repeat]
+
+    names = [name for name in (OURS, LIMIT, RCLONE, DTHCLI) if all_of(name, "seconds")]
+    mib, gib = size / 2**20, size / 2**30
+    rate = {name: mib / statistics.median(all_of(name, "seconds")) for name in names}
+    cpu = {name: statistics.median(all_of(name, "cpu")) / gib for name in names if name != LIMIT}
+    memory = {name: max(all_of(name, "rss")) / 1e6 for name in names if name != LIMIT}
+    shares = [[repeat[LIMIT].seconds / repeat[OURS].seconds * 100 for repeat in group] for group in runs]
+    rates = [[mib / repeat[OURS].seconds for repeat in group] for group in runs]
     figures = [
-        Figure("of the servers' limit", best[LIMIT] / best[OURS] * 100, "%", 90, more=True, runs=shares),
-        Figure("rate, best", rate[OURS], "MiB/s", peers=_others(rate)),
+        over_rounds("of the servers' limit", shares, "%", 90, more=True),
+        over_rounds("rate", rates, "MiB/s", peers=_others(rate)),
         Figure("CPU", cpu[OURS], "s/GiB", peers=_others(cpu)),
         Figure(f"largest resident memory, {gib:g} GiB", memory[OURS], "MB", MEMORY / 1e6, peers=_others(memory)),
     ]
@@ -70,15 +76,35 @@ def measure(stage: Stage, *, quick: bool) -> Section:
         f" much, {PARALLEL} parts at a time each (the worker has as many in hand: it reads a part, then writes it), by"
         " the same client, without queue and ledger, from when both are ready",
         "the queue's and the table's servers are warmed up; all programs in alternation, each time to an empty bucket"
-        + ("" if rounds == 1 else f"; {rounds} rounds, the best of each; in brackets, round by round"),
+        f"; {rounds} rounds of {repeats}",
         "dthcli's worker with its default of 4 workers, seven parts at a time",
         f"memory: the worker runs in {limit.how()}",
-        *(missing(name) for name in (RCLONE, DTHCLI) if name not in runs),
+        *(missing(name) for name in (RCLONE, DTHCLI) if name not in rate),
     ]
     _sparse(stage, 512 << 20 if quick else 10 << 30, memory[OURS], figures, notes)
     bars = [(name, rate[name]) for name in (OURS, LIMIT, RCLONE, DTHCLI) if name in rate]
     charts = [Chart(f"One object of {gib:g} GiB, MiB a second", bars, target=rate[LIMIT] * 0.9)]
     return Section(f"One object of {gib:g} GiB", figures, notes=notes, charts=charts)
+
+
+def _round(stage: Stage, size: int, number: int) -> dict[str, Measured]:
+    """Run every program once, each time to an empty bucket, in another order each time."""
+    contestants: Mapping[str, Callable[[Stage, int], Measured | None]] = {
+        LIMIT: _limit,
+        OURS: _ours,
+        RCLONE: _rclone,
+        DTHCLI: lambda stage, size: dthcli(stage, "", [KEY_NAME], size=size, seconds=DEADLINE_SECONDS),
+    }
+    done: dict[str, Measured] = {}
+    names = list(contestants)
+    for name in names[number % len(names) :] + names[: number % len(names)]:
+        contestant = partial(contestants[name], stage, size)
+        run = contestant() if name in (OURS, LIMIT) else attempt(name, contestant)
+        if run is not None:
+            done[name] = run
+        shutil.rmtree(stage.folder / "s3" / TARGET, ignore_errors=True)
+        stage.fresh()
+    return done
 
 
 def _others(values: Mapping[str, float]) -> dict[str, float | None]:
@@ -97,7 +123,9 @@ def _sparse(stage: Stage, size: int, before: float, figures: list[Figure], notes
     path = sparse(stage.file(SOURCE, key), size)
     stage.fresh()
     port, log = free_port(), stage.folder / "sink.log"
-    with running([sys.executable, "-m", "bench.harness.sink", str(port)], log, folder=tools.ROOT) as sink:
+    with running(
+        [sys.executable, "-m", "bench.harness.servers.sink", str(port), *stage.certificate()], log, folder=tools.ROOT
+    ) as sink:
         wait_for_port(port, sink, log)
         stage.announce([key], size)
         with stage.peer_at(port):
@@ -180,10 +208,10 @@ def _rclone(stage: Stage, size: int) -> Measured | None:
         *("--multi-thread-streams", str(PARALLEL), "--s3-upload-concurrency", str(PARALLEL), "--s3-chunk-size", "8M"),
         *("--multi-thread-cutoff", "16M", "--multi-thread-chunk-size", "8M", "--config", os.devnull),
         *("--disable", "copy"),
+        *rclone_trust(stage),
     ]
     command = [str(rclone), "copyto", f"{remote}{SOURCE}/{KEY_NAME}", f"{remote}{TARGET}/large/rclone", *options]
-    done = run(command, os.environ | RCLONE_ENVIRONMENT)
-    return Measured(1, done.seconds, done.usage.cpu, done.usage.rss)
+    return stage.run(1, command, rclone_environment(stage), DEADLINE_SECONDS)
 
 
 def _main(url: str, size: str, start: str, what: str, name: str, key: str) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 
 from bench.harness.process import usage
-from bench.harness.report import Figure, Section
+from bench.harness.report.figures import Figure, Section, over_rounds
 from bench.harness.stage import Stage
 
 
 def measure(stage: Stage, *, quick: bool) -> Section:
     stage.fresh()
     rest = 5 if quick else 60
-    starts = []
-    for _ in range(1 if quick else 5):
-        begin = time.monotonic()
-        with stage.worker() as process:
-            stage.running_since(process)
-            starts.append(time.monotonic() - begin)
+    starts: list[list[float]] = []
+    for _ in range(1 if quick else 3):
+        starts.append([])
+        for _ in range(1 if quick else 3):
+            begin = time.monotonic()
+            with stage.worker() as process:
+                stage.running_since(process)
+                starts[-1].append(time.monotonic() - begin)
     with stage.worker() as process:
         stage.running_since(process)
         time.sleep(2)
@@ -26,7 +27,7 @@ def measure(stage: Stage, *, quick: bool) -> Section:
         time.sleep(rest)
         idle = (usage(process.pid).cpu - before.cpu) / (time.monotonic() - begin) * 100
     figures = [
-        Figure("from start to receiving, median", statistics.median(starts), "s", 1.0, runs=starts),
+        over_rounds("from start to receiving, median", starts, "s", 1.0),
         Figure("CPU while the queue is empty", idle, "%", 1.0),
     ]
     notes = [

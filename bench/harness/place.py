@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.harness import tools
+from bench.harness.servers import tools
 
 ROOM = 12 << 30
 """Bytes that are more than all benchmarks need together."""

@@ -6,13 +6,22 @@ import contextlib
 import os
 import socket
 import subprocess
+import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+END_SECONDS = 15.0
+"""How long a process may take to end after SIGTERM, before it is killed."""
+
+
+class DeadlineError(RuntimeError):
+    """A program had no result by its deadline."""
 
 
 def free_port() -> int:
@@ -56,23 +65,33 @@ def running(
         try:
             yield process
         finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(15)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            end(process)
             if process.stdout:
                 process.stdout.close()
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process: by SIGTERM, and by SIGKILL after `END_SECONDS` or if this wait is interrupted."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except BaseException as error:
+        process.kill()
+        process.wait()
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Resources that a process has used: CPU in seconds, largest resident memory in bytes."""
+    """Resources that a process has used."""
 
     cpu: float
+    """CPU in seconds."""
     rss: int
+    """Largest resident memory in bytes."""
 
 
 def usage(pid: int) -> Usage:
@@ -92,21 +111,64 @@ def reset_peak(pid: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A finished command: wall seconds, and the resources it used."""
+    """A finished command."""
 
     seconds: float
+    """Wall seconds."""
     usage: Usage
+    """The resources it used."""
 
 
-def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Finished:
-    """Run a peer to its end. Raises `RuntimeError` with its last output when it fails."""
-    start = time.monotonic()
-    process = subprocess.Popen(list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
-    output = process.stdout.read() if process.stdout else b""
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.stdout:
-        process.stdout.close()
+def run(
+    command: Sequence[str],
+    environment: dict[str, str] | None = None,
+    *,
+    seconds: float = 1800,
+    take: Callable[[int], None] | None = None,
+) -> Finished:
+    """Run a peer to its end.
+
+    Args:
+        command: The program with its arguments.
+        environment: Its variables; None for those of this process.
+        seconds: Its deadline.
+        take: Called with its process id, once it runs.
+
+    Raises:
+        DeadlineError: It had no result by its deadline, and was killed.
+        RuntimeError: It failed; the text has its last output.
+    """
+    begin = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(list(command), stdout=output, stderr=subprocess.STDOUT, env=environment)
+        late = threading.Event()
+
+        def kill() -> None:
+            late.set()
+            os.kill(process.pid, 9)
+
+        timer = threading.Timer(seconds, kill)
+        timer.start()
+        try:
+            if take is not None:
+                take(process.pid)
+            # It is not reaped before the timer has ended: its id stays its own.
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            timer.cancel()
+            timer.join()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0, os.SEEK_END)
+        output.seek(max(0, output.tell() - 500))
+        last = output.read().decode(errors="replace")
+    if late.is_set():
+        raise DeadlineError(f"no result within {seconds:.0f} s")
     if process.returncode != 0:
-        raise RuntimeError(f"{command[0]} failed: {output[-500:].decode(errors='replace')}")
-    return Finished(time.monotonic() - start, Usage(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024))
+        lines = [line.strip() for line in last.splitlines() if line.strip()]
+        raise RuntimeError(f"{Path(command[0]).name} failed: {lines[-1] if lines else 'without output'}")
+    return Finished(time.monotonic() - begin, Usage(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024))

@@ -1,4 +1,4 @@
-"""Real servers with two buckets, a queue and a table, and a real worker."""
+"""Load for the real worker, and what it uses."""
 
 from __future__ import annotations
 
@@ -6,32 +6,30 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from subprocess import PIPE, Popen
-from typing import Any
 
-from bench.harness import limit, tools
+from bench.harness import limit
+from bench.harness.authority import Authority, make
 from bench.harness.events import event
-from bench.harness.process import free_port, reset_peak, running, usage, wait_for_port
-from bench.harness.requests import READ_UNITS, WRITE_UNITS
-from bench.harness.servers import LEDGER, servers
-from bench.harness.stub import KEY, SECRET
-from dualsync.runtime.aws.credentials import Credential, FixedCredentials
-from dualsync.runtime.aws.endpoints import Network
-from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
-from dualsync.runtime.aws.s3.bucket import S3Bucket
-from dualsync.runtime.aws.sqs import SqsQueue
+from bench.harness.measured import Measured
+from bench.harness.process import DeadlineError, free_port, reset_peak, running, usage, wait_for_port
+from bench.harness.servers import tools
+from bench.harness.servers.requests import READ_UNITS, WRITE_UNITS
+from bench.harness.servers.start import servers
+from bench.harness.servers.stub import KEY, SECRET
+from bench.harness.site import REGION, SOURCE, TABLE, TARGET, Site, ask
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes
 from dualsync.runtime.settings import Settings, SideName
 
-REGION = "us-east-1"
-SOURCE, TARGET, TABLE = "bench-source", "bench-target", "ledger"
 SIZE = 16384
 """Size of a small object in bytes."""
 MANY = 1000
@@ -40,111 +38,8 @@ PATIENCE = 1800
 """Deadline for an empty queue, in seconds."""
 
 
-@dataclass(slots=True)
-class Measured:
-    """A run over `objects`: seconds and CPU seconds until all was done (a worker's: from the first receive to the empty
-    queue), the largest resident memory in bytes, and the CPU seconds of the servers meanwhile."""
-
-    objects: int
-    seconds: float
-    cpu: float
-    rss: int
-    servers: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        return self.objects / self.seconds
-
-    @property
-    def cpu_ms(self) -> float:
-        return self.cpu / self.objects * 1000
-
-    @property
-    def servers_ms(self) -> float:
-        return self.servers / self.objects * 1000
-
-
-class Stage:
-    """Running servers with clients. Their data and logs are in `folder`."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        s3: int,
-        sqs: int,
-        dynamodb: int,
-        stub: int,
-        processes: Mapping[str, Popen[bytes]] | None = None,
-    ) -> None:
-        self.folder = folder
-        self._servers = processes or {}
-        self.ports = {"s3": s3, "sqs": sqs, "dynamodb": dynamodb, "stub": stub, "peer": s3}
-        self._watched = f"http://127.0.0.1:{sqs}"
-        self._direct = f"http://127.0.0.1:{s3}"
-        self._run = 0
-        self.network = Network(REGION, FixedCredentials(Credential(KEY, SECRET)))
-
-    def url(self, service: str) -> str:
-        return f"http://127.0.0.1:{self.ports[service]}"
-
-    def bucket(self, name: str) -> S3Bucket:
-        caller, path_style = self.network.s3(name, self.url("s3"))
-        return S3Bucket(caller, name, path_style=path_style)
-
-    def direct(self, name: str) -> S3Bucket:
-        """Return a client of a bucket without proxies."""
-        caller, path_style = self.network.s3(name, self._direct)
-        return S3Bucket(caller, name, path_style=path_style)
-
-    def peer(self) -> S3Bucket:
-        """Return the address of the target for the worker."""
-        caller, path_style = self.network.s3(TARGET, self.url("peer"))
-        return S3Bucket(caller, TARGET, path_style=path_style)
-
-    @contextlib.contextmanager
-    def peer_at(self, port: int) -> Iterator[None]:
-        """Use another server as the target during the block."""
-        before = self.ports["peer"]
-        self.ports["peer"] = port
-        try:
-            yield
-        finally:
-            self.ports["peer"] = before
-
-    def queue(self) -> SqsQueue:
-        return SqsQueue(self.network.caller("sqs", self.url("sqs")), self.queue_url("work"), self.queue_url("dead"))
-
-    def queue_url(self, name: str) -> str:
-        return f"{self.url('sqs')}/000000000000/{name}-{self._run}"
-
-    def fresh(self) -> None:
-        """Create buckets, an empty table and new queues: an ended worker may leave a long poll behind,
-        which would receive messages of the next one."""
-        asyncio.run(self.renew())
-
-    async def renew(self) -> None:
-        """Do as `fresh` does, inside a running event loop."""
-        self._run += 1
-        s3, _ = self.network.s3(SOURCE, self.url("s3"))
-        for name in (SOURCE, TARGET):
-            with contextlib.suppress(ServiceError):
-                await s3.call("CreateBucket", name, "PUT", f"/{name}")
-        sqs, dynamodb = (self.network.caller(name, self.url(name)) for name in ("sqs", "dynamodb"))
-        for name in ("work", "dead"):
-            given = {"QueueName": f"{name}-{self._run}", "Attributes": {"VisibilityTimeout": "900"}}
-            await _ask(sqs, "CreateQueue", "AmazonSQS", given)
-        with contextlib.suppress(ServiceError):
-            await _ask(dynamodb, "DeleteTable", "DynamoDB_20120810", {"TableName": TABLE})
-        await _ask(dynamodb, "CreateTable", "DynamoDB_20120810", {"TableName": TABLE} | LEDGER)
-
-    def servers_cpu(self) -> float:
-        """Return the CPU seconds that the servers have used so far, without the stub's."""
-        return sum(usage(process.pid).cpu for name, process in self._servers.items() if name != "stub")
-
-    def file(self, bucket: str, key: str) -> Path:
-        """Return the file in which the S3 server keeps an object."""
-        return self.folder / "s3" / bucket / key
+class Stage(Site):
+    """A site with load, workers and proxies."""
 
     def fill(self, keys: Sequence[str], body: bytes) -> None:
         """Put objects into the source."""
@@ -168,6 +63,12 @@ class Stage:
         keys = [f"{prefix}{n:06}" for n in range(number)]
         self.fill(keys, os.urandom(SIZE))
         return keys
+
+    def forget(self) -> None:
+        """Remove all objects, so that many rounds fit into memory."""
+        for bucket in (SOURCE, TARGET):
+            for path in (self.folder / "s3" / bucket).glob("[!.]*"):
+                shutil.rmtree(path, ignore_errors=True)
 
     def warm(self, objects: int, rounds: int) -> None:
         """Warm up the Java servers, which need half the CPU after 50,000 objects."""
@@ -193,7 +94,7 @@ class Stage:
         names += ["ApproximateNumberOfMessagesDelayed"] * delayed
         given = {"QueueUrl": f"{self._watched}/000000000000/work-{self._run}", "AttributeNames": names}
         # Not through a proxy: its requests are none of the worker's.
-        answer = await _ask(self.network.caller("sqs", self._watched), "GetQueueAttributes", "AmazonSQS", given)
+        answer = await ask(self.network.caller("sqs", self._watched), "GetQueueAttributes", "AmazonSQS", given)
         return sum(int(answer["Attributes"][name]) for name in names)
 
     def settings(self) -> Settings:
@@ -221,6 +122,7 @@ class Stage:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return (
             kept
+            | self.trusted()
             | settings.to_environment()
             | {
                 "PYTHONPATH": str(tools.ROOT),
@@ -237,26 +139,28 @@ class Stage:
         )
 
     @contextlib.contextmanager
-    def worker(self, settings: Settings | None = None) -> Iterator[Popen[bytes]]:
-        """Run the real worker with its memory limit during the block; its log is `worker.log`."""
+    def worker(self, settings: Settings | None = None, role: str = "worker") -> Iterator[Popen[bytes]]:
+        """Run the real worker (or `workers`) with its memory limit during the block; its log is `worker.log`."""
         chosen = replace(settings or self.settings(), log_level="INFO")
         with (
             (self.folder / "worker.log").open("wb") as out,
+            self.as_client() as group,
             running(
-                limit.command([sys.executable, "-m", "dualsync.runtime", "worker"]),
+                limit.command([sys.executable, "-m", "dualsync.runtime", role]),
                 self.folder / "worker.err",
                 self.environment(chosen),
                 output=out,
             ) as process,
         ):
             limit.enforce(process.pid)
+            self.started(process, group)
             yield process
 
-    def running_since(self, process: Popen[bytes]) -> None:
-        """Wait until the worker logs that it runs."""
+    def running_since(self, process: Popen[bytes], count: int = 1) -> None:
+        """Wait until the worker, or `count` of them, log that they run."""
         log = self.folder / "worker.log"
         end = time.monotonic() + 60
-        while b'"RUNNING"' not in log.read_bytes():
+        while log.read_bytes().count(b'"RUNNING"') < count:
             if process.poll() is not None or time.monotonic() > end:
                 err = (self.folder / "worker.err").read_text()
                 raise RuntimeError(f"the worker does not run: {log.read_text()[-1000:]}\n{err[-3000:]}")
@@ -265,34 +169,55 @@ class Stage:
     def work_off(
         self, objects: int, settings: Settings | None = None, *, delayed: bool = True, last: Path | None = None
     ) -> Measured:
-        """Start a worker over a filled queue; what it used until the queue was empty (`delayed`: also of messages that
-        are to be seen later, such as a giant object's, which looks minutes later whether all went well)."""
+        """Start a worker over a filled queue and return what it used until the queue was empty.
+
+        Args:
+            objects: How many objects the messages name.
+            settings: The worker's; None for those of this stage.
+            delayed: Wait also for messages that are to be seen later, such as a giant object's, which is checked
+                minutes later.
+            last: File of the object that comes last, before which the queue is not counted.
+        """
         with self.worker(settings) as process:
             self.running_since(process)
             return self.watch(process, objects, delayed=delayed, last=last)
 
-    def watch(self, process: Popen[bytes], objects: int, *, delayed: bool = True, last: Path | None = None) -> Measured:
-        """What a process uses from now until it has emptied the queue; it is not counted before the file `last` is
-        there, of the object that comes last. Raises `RuntimeError` when it ends before."""
+    def watch(
+        self,
+        process: Popen[bytes],
+        objects: int,
+        *,
+        delayed: bool = True,
+        last: Path | None = None,
+        seconds: float = PATIENCE,
+        until_empty: bool = True,
+    ) -> Measured:
+        """Return what a process uses from now until it has emptied the queue, or until `last` is there.
+
+        Raises `RuntimeError` when it ends before, `DeadlineError` after `seconds`.
+        """
         start, before, servers = time.monotonic(), usage(process.pid), self.servers_cpu()
         reset_peak(process.pid)
         # Counting takes the queue's server's time, which is the worker's here: not while something else can be seen.
         while last is not None and not last.exists():
-            self._goes_on(process, start + PATIENCE)
+            self._continues(process, start, seconds)
             time.sleep(0.01)
-        asyncio.run(self._empty(process, start + PATIENCE, delayed))
-        seconds, after = time.monotonic() - start, usage(process.pid)
-        return Measured(objects, seconds, after.cpu - before.cpu, after.rss, self.servers_cpu() - servers)
+        if until_empty:
+            asyncio.run(self._empty(process, start, seconds, delayed))
+        taken, after = time.monotonic() - start, usage(process.pid)
+        return Measured(objects, taken, after.cpu - before.cpu, after.rss, self.servers_cpu() - servers)
 
-    async def _empty(self, process: Popen[bytes], end: float, delayed: bool) -> None:
+    async def _empty(self, process: Popen[bytes], start: float, seconds: float, delayed: bool) -> None:
         while left := await self.waiting(delayed=delayed):
-            self._goes_on(process, end)
+            self._continues(process, start, seconds)
             await asyncio.sleep(0.5 if left > MANY else 0.05)
 
-    def _goes_on(self, process: Popen[bytes], end: float) -> None:
-        if process.poll() is not None or time.monotonic() > end:
-            state = "runs" if process.poll() is None else f"ended with {process.returncode}"
-            raise RuntimeError(f"{process.args!r} {state}, the queue is not empty: see {self.folder}/*.log")
+    def _continues(self, process: Popen[bytes], start: float, seconds: float) -> None:
+        if process.poll() is not None:
+            code = process.returncode
+            raise RuntimeError(f"{process.args!r} ended with {code}, the queue is not empty: see {self.folder}/*.log")
+        if time.monotonic() - start > seconds:
+            raise DeadlineError(f"no result within {seconds:.0f} s")
 
     @contextlib.contextmanager
     def through_proxies(self, services: Sequence[str], round_trip_ms: float = 0) -> Iterator[dict[str, Popen[bytes]]]:
@@ -305,10 +230,11 @@ class Stage:
                 command = [
                     sys.executable,
                     "-m",
-                    "bench.harness.proxy",
+                    "bench.harness.servers.proxy",
                     str(port),
                     str(before[service]),
                     str(round_trip_ms),
+                    *self._passing(round_trip_ms),
                 ]
                 log = self.folder / f"proxy-{service}.log"
                 proxies[service] = stack.enter_context(running(command, log, output=PIPE))  # type: ignore[arg-type]
@@ -318,6 +244,12 @@ class Stage:
                 yield proxies
             finally:
                 self.ports = before
+
+    def _passing(self, round_trip_ms: float) -> list[str]:
+        """Return how a proxy passes TLS on: as it is over a distance, so that its handshake takes the round trips."""
+        if self.authority is None:
+            return []
+        return ["-"] if round_trip_ms else [str(self.authority.both), str(self.authority.ca)]
 
 
 def counts(proxy: Popen[bytes]) -> Counter[str]:
@@ -331,12 +263,17 @@ def count(proxy: Popen[bytes]) -> int:
     return sum(number for name, number in counts(proxy).items() if name not in (READ_UNITS, WRITE_UNITS))
 
 
-async def _ask(caller: ServiceClient, operation: str, prefix: str, given: dict[str, Any]) -> Any:
-    return await caller.json(operation, prefix, operation, "1.0", given)
-
-
 @contextlib.contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
-    """Run all servers during the block. Raises `RuntimeError` when one does not start."""
-    with servers(folder) as (ports, processes):
-        yield Stage(folder, processes=processes, **ports)
+def stage(folder: Path, *, secure: bool = True) -> Iterator[Stage]:
+    """Run all servers during the block, over TLS if `secure`. Raises `RuntimeError` when one does not start."""
+    made = authority() if secure else None
+    with servers(folder, made) as (ports, processes):
+        yield Stage(folder, processes=processes, authority=made, **ports)
+
+
+@cache
+def authority() -> Authority:
+    """Return this run's authority, which this process trusts from then on."""
+    made = make(tools.HOME / "tls")
+    os.environ.update(made.trusted())
+    return made

@@ -16,15 +16,18 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import BENCHMARKS, main
-from bench.harness import limit, place, prices, tools
+from bench.harness import limit, place
 from bench.harness.events import event
-from bench.harness.listing_server import PAGE, after, key, page
-from bench.harness.plot import WIDTH, Chart, svg
 from bench.harness.process import run
-from bench.harness.proxy import Proxy
-from bench.harness.report import Figure, Section, table, write
-from bench.harness.requests import READ_UNITS, WRITE_UNITS, Reader, operation
-from bench.harness.stage import REGION, SIZE, SOURCE, TARGET, Stage, stage
+from bench.harness.report import prices
+from bench.harness.report.figures import Figure, Section, table, write
+from bench.harness.report.plot import WIDTH, Chart, svg
+from bench.harness.servers import tools
+from bench.harness.servers.listing_server import PAGE, after, key, page
+from bench.harness.servers.proxy import Proxy
+from bench.harness.servers.requests import READ_UNITS, WRITE_UNITS, Reader, operation
+from bench.harness.site import REGION, SOURCE, TARGET
+from bench.harness.stage import SIZE, Stage, stage
 from dualsync.runtime.aws.s3.listing import parse
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.messages.parser import parse_message as read_event
@@ -35,7 +38,7 @@ SECTION = Section(
     "A title",
     [
         Figure("cost", 0.5, "ms", 0.8, peers={"one": 3.9, "another": None}),
-        Figure("rate", 99, "/s", 100, more=True, runs=(98, 99, 101)),
+        Figure("rate", 99, "/s", 100, more=True, rounds=(98, 99, 101)),
         Figure("count", 12345, ""),
     ],
     [("dualsync", 2.0), ("<a peer>", 1.0)],
@@ -61,7 +64,7 @@ def test_the_page_and_the_plot(tmp_path: Path) -> None:
     assert "**1 of 2 targets are met.** Missed: rate." in text
     assert "Written by a quick run" in text
     assert "- A peer: missing on this machine." in text
-    assert all(f"| {name} |" in text for name in ("machine", "versitygw", "ElasticMQ", "DynamoDB Local", "dthcli"))
+    assert all(f"| {name} |" in text for name in ("machine", "versitygw", "ElasticMQ", "obstore", "awscrt", "dthcli"))
     (named,) = re.findall(r"\]\((images/\S+)\)", text)
     drawn = ET.fromstring((tmp_path / named).read_text())
     bars = [bar for bar in drawn.iter("{http://www.w3.org/2000/svg}rect") if bar.get("class") in ("ours", "peer")]
@@ -202,7 +205,7 @@ def test_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["nothing"])
     assert "no benchmark 'nothing'" in capsys.readouterr().err
-    assert set(BENCHMARKS) == {"small", "far", "large", "finder", "start"}
+    assert set(BENCHMARKS) == {"small", "plain", "far", "large", "processes", "finder", "start"}
 
 
 @pytest.mark.skipif(not tools.present(), reason="the servers were not fetched: `make bench` does")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.harness.sink import Sink
-from bench.harness.stub import KEY, SECRET
+from bench.harness.servers.sink import Sink
+from bench.harness.servers.stub import KEY, SECRET
 from dualsync.runtime.aws.credentials import Credential, FixedCredentials
 from dualsync.runtime.aws.endpoints import Network
 from dualsync.runtime.aws.s3.bucket import S3Bucket

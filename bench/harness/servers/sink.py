@@ -1,4 +1,6 @@
-"""A target that discards parts, for objects larger than the disk: `python -m bench.harness.sink PORT`.
+"""A target that discards parts, for objects larger than the disk.
+
+`python -m bench.harness.servers.sink PORT [CERTIFICATE]`.
 
 As much of S3 as a copy in parts asks of its target: it keeps what parts there are, not what is in them.
 """
@@ -11,6 +13,8 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from bench.harness.authority import server_context
+
 _PIECE = 1 << 20
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n<{0} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{1}</{0}>'
 
@@ -20,8 +24,10 @@ class Sink(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, certificate: str = "") -> None:
         super().__init__(("127.0.0.1", port), _Handler)
+        if certificate:
+            self.socket = server_context(certificate).wrap_socket(self.socket, server_side=True)
         self.uploads: dict[str, tuple[dict[str, str], dict[int, int]]] = {}
         self.objects: dict[str, dict[str, str]] = {}
 
@@ -116,4 +122,4 @@ def _etag(number: int) -> str:
 
 
 if __name__ == "__main__":
-    Sink(int(sys.argv[1])).serve_forever()
+    Sink(int(sys.argv[1]), *sys.argv[2:]).serve_forever()

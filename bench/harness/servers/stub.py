@@ -1,4 +1,4 @@
-"""Secrets Manager and STS, as far as a worker calls them: `python -m bench.harness.stub PORT`.
+"""Secrets Manager and STS, as far as a worker calls them: `python -m bench.harness.servers.stub PORT [CERTIFICATE]`.
 
 A worker calls them once, so they do not count in a measurement.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from bench.harness.authority import server_context
 
 KEY = "testing"
 SECRET = "testingtesting"
@@ -37,4 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), _Handler).serve_forever()
+    server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), _Handler)
+    if len(sys.argv) > 2:
+        server.socket = server_context(sys.argv[2]).wrap_socket(server.socket, server_side=True)
+    server.serve_forever()

@@ -1,4 +1,7 @@
-"""A peer: GET and PUT by boto3 in threads, no queue, no ledger. `python -m bench.harness.boto3_copy URL FROM TO N`."""
+"""A peer: GET and PUT by boto3 in threads, without queue and ledger.
+
+`python -m bench.harness.peers.boto3_copy URL FROM TO PREFIX N`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 from botocore.config import Config
 
-from bench.harness.stub import KEY, SECRET
+from bench.harness.servers.stub import KEY, SECRET
 
 THREADS = 32
 

@@ -1,7 +1,8 @@
-"""ListObjectsV2 over keys that are made up on the way: `python -m bench.harness.listing_server PORT KEYS`. All buckets
-are the same; a bucket named `…-differs` has one key in ten thousand changed, one named `few…` ends with its first page.
+"""ListObjectsV2 over keys that are made up on the way.
 
-A GET of `/counts` tells how many requests of each kind there were so far.
+`python -m bench.harness.servers.listing_server PORT KEYS [CERTIFICATE]`. All buckets are the same; a bucket named
+`…-differs` has one key in ten thousand changed, one named `few…` ends with its first page. A GET of `/counts` returns
+how many requests of each kind there were so far.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sys
 from collections import Counter
 from functools import lru_cache
 from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from bench.harness.authority import server_context
 
 PAGE = 1000
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
@@ -94,12 +97,17 @@ class _Server(asyncio.Protocol):
         return page(number, pages, differs=differs, skip=skip)
 
 
-async def main(port: int, keys: int) -> None:
+async def main(port: int, keys: int, certificate: str = "") -> None:
     counts: Counter[str] = Counter()
-    server = await asyncio.get_running_loop().create_server(lambda: _Server(keys // PAGE, counts), "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Server(keys // PAGE, counts),
+        "127.0.0.1",
+        port,
+        ssl=server_context(certificate) if certificate else None,
+    )
     async with server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

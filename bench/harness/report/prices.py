@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 
-from bench.harness.requests import READ_UNITS, WRITE_UNITS
-from bench.harness.tools import ROOT
+from bench.harness.servers.requests import READ_UNITS, WRITE_UNITS
+from bench.harness.servers.tools import ROOT
 
 REGION = "us-west-2"
 """Region of the prices."""

@@ -9,7 +9,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from bench.harness import place, tools
+from bench.harness import place
+from bench.harness.servers import tools
 
 
 def facts() -> dict[str, str]:
@@ -21,8 +22,9 @@ def facts() -> dict[str, str]:
         "Python": f"{platform.python_version()}, boto3 {_package('boto3')}",
         "versitygw": _go("versitygw"),
         "ElasticMQ": _jar("elasticmq", "elasticmq-server_2.13"),
-        "DynamoDB Local": _jar("dynamodb", "DynamoDBLocal"),
         "rclone": _go("rclone"),
+        "obstore": _python("obstore"),
+        "awscrt": _python("awscrt"),
         "dthcli": _dthcli(),
         "program": _first_line("git", "-C", str(tools.ROOT), "rev-parse", "--short", "HEAD"),
     }
@@ -54,6 +56,13 @@ def _go(name: str) -> str:
 def _jar(folder: str, name: str) -> str:
     found = sorted((tools.HOME / "jars" / folder).glob(f"{name}-*.jar"))
     return found[0].stem.removeprefix(f"{name}-") if found else "missing"
+
+
+def _python(name: str) -> str:
+    """Return the pinned version of a peer in the environment of Python peers, if that has been made."""
+    if not (tools.HOME / "python" / ".done").exists():
+        return "missing"
+    return next(pinned.partition("==")[2] for pinned in tools.PYTHON if pinned.startswith(name))
 
 
 def _dthcli() -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HOME = ROOT / ".bench"
 POMS = Path(__file__).with_name("poms")
 
@@ -18,7 +19,9 @@ GO = {
     "versitygw": "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
     "rclone": "github.com/rclone/rclone@v1.71.0",
 }
-JAVA = ("elasticmq", "dynamodb")
+JAVA = ("elasticmq",)
+PYTHON = ("obstore==0.12.1", "awscrt==0.38.0")
+"""Peers from the package index, in an environment of their own."""
 
 peers_wanted = True
 """Whether peers are built and run; False measures only this program."""
@@ -49,6 +52,23 @@ def installed(name: str) -> Path | None:
     """Return an executable on PATH, which is never built."""
     found = shutil.which(name) if peers_wanted else None
     return Path(found) if found else None
+
+
+def python() -> Path | None:
+    """Return an interpreter whose environment has the Python peers (made once). None when that fails."""
+    if not peers_wanted:
+        return None
+    folder = HOME / "python"
+    interpreter, done = folder / "bin" / "python", folder / ".done"
+    if done.exists() and done.read_text() == " ".join(PYTHON):
+        return interpreter
+    print(f"installing {', '.join(PYTHON)} (once)", flush=True)
+    install = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PYTHON]
+    for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], install):
+        if subprocess.run(command, check=False).returncode != 0:
+            return None
+    done.write_text(" ".join(PYTHON))
+    return interpreter
 
 
 def jars(name: str) -> Path | None:

@@ -1,0 +1,1 @@
+"""Figures, their table and page, charts, prices and the machine."""
