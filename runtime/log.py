@@ -1,6 +1,6 @@
-"""Structured log: one JSON line an outcome, read by metric filters, Logs Insights and people.
+"""Structured log: one JSON line per outcome, for metric filters, Logs Insights and operators.
 
-Field names are a contract with `components/` (metric filters, saved queries); `tests/` hold both to it.
+Field names are a contract with `components/` (metric filters, saved queries). Tests hold both to it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol, TextIO
 
 ECHO_LINE = "Repeated transfer job!"
-"""The line that tells a person the loop guard works (the guide's FAQ has people look for it)."""
+"""The line that shows that an echo was recognised. The guide's FAQ has users search for it."""
 
 COUNTED = frozenset(["outcome", "state", "finder", "fatal"])
 """Events whose lines are written at every level: metrics, and the alarms on them, are counted from these lines."""
@@ -42,9 +42,9 @@ class Outcome(StrEnum):
     POSTPONED = "postponed"
     """Queued again for later."""
     BURIED = "buried"
-    """To the dead-letter queue with the reason."""
+    """Sent to the dead-letter queue with the reason."""
     FAILED = "failed"
-    """Left in the queue, to be received again."""
+    """Left in the queue; it is received again."""
 
 
 class State(StrEnum):
@@ -69,13 +69,13 @@ class State(StrEnum):
 
 
 class Log(Protocol):
-    """Where lines go; never a secret among `fields`."""
+    """Takes log lines. `fields` never hold a secret."""
 
     def line(self, level: str, event: str, **fields: object) -> None: ...
 
 
 class JsonLog:
-    """JSON lines to a stream, with the time (UTC), pair and side on each; `level` governs all but `COUNTED` events."""
+    """Writes JSON lines to a stream, each with time (UTC), pair and side. `COUNTED` events ignore `level`."""
 
     def __init__(self, stream: TextIO, level: str, **always: object) -> None:
         self._stream = stream

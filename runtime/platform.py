@@ -12,10 +12,10 @@ U = TypeVar("U")
 
 
 class SystemClock:
-    """`dualsync.runtime.ports.Clock` over the operating system's clock and the event loop."""
+    """Implements `dualsync.runtime.ports.Clock` with the operating system's clock and the event loop."""
 
     def now(self) -> float:
-        """Seconds since the epoch (UTC)."""
+        """Return the seconds since the epoch (UTC)."""
         return time.time()
 
     async def sleep(self, seconds: float) -> None:
@@ -23,9 +23,9 @@ class SystemClock:
 
 
 class LoopParallel:
-    """`dualsync.runtime.ports.Parallel` with tasks: at most `limit` at a time, answers in the items' order.
+    """Implements `dualsync.runtime.ports.Parallel` with tasks: at most `limit` at a time, answers in the items' order.
 
-    The first error ends the others (cancelled and awaited) and is raised as it is, not in a group.
+    After the first error the other tasks are cancelled and awaited. The error is raised itself, not in a group.
     """
 
     async def map(self, function: Callable[[T], Awaitable[U]], items: Sequence[T], limit: int) -> list[U]:

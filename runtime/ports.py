@@ -1,7 +1,7 @@
 """The typed interfaces between the core and the world. Every `await` in the core is a call to one of them.
 
-That is what makes the real code runnable over in-memory fakes by a deterministic scheduler, and stoppable between any
-two calls. Errors are those of `dualsync.runtime.errors` only. Keys are relative to the side's prefix everywhere.
+So a deterministic scheduler can run the real code over in-memory fakes, and stop it between any two calls. Errors are
+those of `dualsync.runtime.errors` only. Keys are relative to the side's prefix everywhere.
 """
 
 from __future__ import annotations
@@ -30,16 +30,19 @@ U = TypeVar("U")
 
 
 class Clock(Protocol):
-    """Time, handed in."""
+    """The clock that the core is given."""
 
     def now(self) -> float:
-        """Seconds since the epoch (UTC)."""
+        """Return the seconds since the epoch (UTC)."""
 
     async def sleep(self, seconds: float) -> None: ...
 
 
 class ObjectReader(Protocol):
-    """An object being read: what it is, and its content as chunks. `close` may be called at any time, once or more."""
+    """An object that is being read: its head, and its content in chunks.
+
+    `close` may be called at any time and more than once.
+    """
 
     @property
     def head(self) -> ObjectHead: ...
@@ -53,28 +56,32 @@ class Bucket(Protocol):
     """One bucket under one prefix with one credential.
 
     Missing objects (and delete markers) are None, never an error. All calls may raise `RetryableError`,
-    `CredentialRejectedError`
-    and `PermanentError`; the conditional ones also `PreconditionFailedError` (412, or 404 for If-Match) and
-    `ConcurrentWriteError` (409).
+    `CredentialRejectedError` and `PermanentError`. The conditional ones may also raise `PreconditionFailedError` (412,
+    or 404 for If-Match) and `ConcurrentWriteError` (409).
     """
 
     async def head(self, key: str, version_id: str = "") -> ObjectHead | None: ...
 
     async def read(self, key: str) -> ObjectReader | None:
-        """GET as a stream; the headers are there before the body."""
+        """Send a GET and return once the headers are there; the body is streamed. None if there is no object."""
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
-        """Bytes `start` to `end` (exclusive), If-Match `etag`. Raises `PreconditionFailedError` when it is another
-        version now."""
+        """Return bytes `start` to `end` (exclusive) of the version with `etag`.
+
+        Raises `PreconditionFailedError` when the object has another version now.
+        """
 
     async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
-        """A part as it was uploaded, and its checksum where the store shows it. Raises `PreconditionFailedError`, and
-        `ChecksumUnsupportedError` when it
-        has another `length`. (Source: "GetObject", API Reference, partNumber; of composite checksums only, as "Using
-        part-level checksums for multipart upload", User Guide, has it.)"""
+        """Return a part as it was uploaded, and its checksum where the store shows it.
+
+        Sources: "GetObject", API Reference, partNumber; "Using part-level checksums for multipart upload", User Guide
+        (only composite checksums have one per part).
+
+        Raises `PreconditionFailedError`, and `ChecksumUnsupportedError` when the part has another `length`.
+        """
 
     async def head_part(self, key: str, number: int, etag: str) -> Part:
-        """Size and checksum of a part of the object with `etag`. Raises `PreconditionFailedError`."""
+        """Return size and checksum of a part of the object with `etag`. Raises `PreconditionFailedError`."""
 
     async def put(
         self, key: str, body: bytes | StreamedBody, attributes: Attributes, stamp: Stamp | None, condition: Precondition
@@ -83,18 +90,30 @@ class Bucket(Protocol):
     async def create_upload(
         self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
     ) -> StartedUpload:
-        """Start a multipart upload that is to have `checksum`, if the store knows such."""
+        """Start a multipart upload and declare `checksum`, if the store supports its kind."""
 
     async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
-        """The parts that are there with their sizes, by number. None: this store can't tell. Raises
-        `UploadGoneError`."""
+        """Return the uploaded parts with their sizes, by number; None if the store can't list them.
+
+        Raises `UploadGoneError`.
+        """
 
     async def put_part(
         self, key: str, upload_id: str, number: int, body: bytes | StreamedBody, checksum: str = "", declared: str = ""
     ) -> Part:
-        """`checksum` is the part's, for the store to compare; one without a value is worked out. `declared` is that of
-        `StartedUpload`. Raises `UploadGoneError`, `ChecksumMismatchError`, and `ChecksumUnsupportedError` when the
-        store will not have it so."""
+        """Upload one part.
+
+        Args:
+            key: Key of the object.
+            upload_id: Id of the upload.
+            number: Number of the part.
+            body: Content of the part.
+            checksum: Checksum of the part, which the store compares. One without a value is computed.
+            declared: The checksum of `StartedUpload`.
+
+        Raises `UploadGoneError`, `ChecksumMismatchError`, and `ChecksumUnsupportedError` when the store does not accept
+        the checksum.
+        """
 
     async def complete_upload(
         self,
@@ -105,29 +124,38 @@ class Bucket(Protocol):
         checksum: str = "",
         declared: str = "",
     ) -> PutResult:
-        """Make the object of these parts; `checksum` is the source's (`Attributes.checksum`), for the content to have,
-        `declared` that of `StartedUpload`.
+        """Create the object from these parts.
 
-        Raises `UploadGoneError`, `ChecksumUnsupportedError`; `ChecksumMismatchError`: the content has another
-        checksum, and the upload must be aborted;
-        `ConcurrentWriteError`: the upload is spent and must be aborted; `PreconditionFailedError`: it may be
-        completed later.
-        (Source: "CompleteMultipartUpload", API Reference: after a 409 the upload has to be initiated anew.)
+        `checksum` is the source's (`Attributes.checksum`), which the content must have. `declared` is that of
+        `StartedUpload`.
+
+        Raises:
+            UploadGoneError: The store does not know the upload.
+            ChecksumUnsupportedError: The store does not accept the checksum.
+            ChecksumMismatchError: The content has another checksum. The upload must be aborted.
+            ConcurrentWriteError: The upload is used up and must be aborted ("CompleteMultipartUpload", API Reference:
+                after a 409 a new upload is needed).
+            PreconditionFailedError: The condition does not hold. The upload may be completed later.
         """
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
-        """Harmless when the upload is no more."""
+        """Abort an upload. Does nothing if there is no such upload."""
 
     async def list_uploads(self) -> Sequence[ListedUpload]:
-        """All multipart uploads under way below the prefix, anybody's."""
+        """Return all multipart uploads below the prefix that are not complete, whoever started them."""
 
     async def delete(self, key: str, condition: Precondition) -> None:
-        """Delete the current version if it has `condition.etag`. Raises `PreconditionFailedError`; an absent key may
-        or may not."""
+        """Delete the current version if it has `condition.etag`.
+
+        Raises `PreconditionFailedError`. For an absent key some stores do, others do not.
+        """
 
     def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
-        """Pages of current objects in UTF-8 binary order: keys that begin with `prefix`, greater than `after`, up to
-        and with `until` (empty: to the end), beyond which no page is asked for. Raises on any failed page."""
+        """Yield pages of current objects in UTF-8 binary order.
+
+        The keys begin with `prefix`, are greater than `after`, and at most `until` (empty: no limit). No page beyond
+        `until` is requested. Raises on any failed page.
+        """
 
 
 class Ledger(Protocol):
@@ -141,7 +169,7 @@ class Ledger(Protocol):
     async def get(self, key: str) -> LedgerEntry | None: ...
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
-        """At most 100 keys; those without an entry are absent from the answer."""
+        """Return the entries of at most 100 keys; keys without an entry are absent from the answer."""
 
     async def put(self, entry: LedgerEntry, expected_revision: int) -> None:
         """Write `entry` (its revision is `expected_revision` + 1) if the stored revision is the expected one (0: none).
@@ -150,23 +178,27 @@ class Ledger(Protocol):
         """
 
     async def record(self, record: Record) -> None:
-        """Keep a conflict, a held deletion or an operator's act. Writing the same id again replaces it."""
+        """Store a conflict, a held deletion or an operator's act. A record of the same id is replaced."""
 
     def records(self, kind: str) -> AsyncIterator[Record]:
-        """Records of one kind, oldest first; eventually consistent."""
+        """Yield the records of one kind, oldest first; eventually consistent."""
 
     async def remove_record(self, record: Record) -> None: ...
 
     async def get_record(self, kind: str, id: str) -> Record | None:
-        """One record, strongly consistent."""
+        """Return one record, strongly consistent."""
 
     async def claim(self, record: Record, instead: Record | None) -> None:
-        """Write `record` where `instead` (None: nothing) is now. Raises `PreconditionFailedError` when something else
-        is there."""
+        """Write `record` in place of `instead` (None: of nothing).
+
+        Raises `PreconditionFailedError` when something else is there.
+        """
 
     async def release(self, record: Record) -> None:
-        """Remove exactly this record. Raises `PreconditionFailedError` when another one is there; none at all is
-        fine."""
+        """Remove exactly this record. Does nothing if there is none.
+
+        Raises `PreconditionFailedError` when another record is there.
+        """
 
 
 class Message(Protocol):
@@ -181,11 +213,11 @@ class Message(Protocol):
 
     @property
     def receives(self) -> int:
-        """How often it was received, this time included (ApproximateReceiveCount)."""
+        """Number of receives, including this one (ApproximateReceiveCount)."""
 
     @property
     def sent(self) -> float:
-        """When it was sent, seconds since the epoch."""
+        """Time at which it was sent, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,32 +235,35 @@ class Queue(Protocol):
     """The side's queue and its dead-letter queue."""
 
     async def receive(self, limit: int, wait_seconds: int) -> Sequence[Message]:
-        """At most `limit` (≤ 10) messages, long polling."""
+        """Receive at most `limit` (≤ 10) messages by long polling."""
 
     async def delete(self, messages: Sequence[Message]) -> None: ...
 
     async def extend(self, messages: Sequence[Message], seconds: int) -> None:
-        """Hide at most 10 messages for `seconds` from now. One that is no longer this receiver's is left alone."""
+        """Hide at most 10 messages for `seconds` from now. A message that another receiver has is skipped."""
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
-        """Any number of messages, durable when it returns. `delay_seconds` ≤ 900."""
+        """Send any number of messages; they are durable on return. `delay_seconds` ≤ 900."""
 
     async def send_to_dlq(self, message: Message, reason: str) -> None:
-        """A copy with the reason to the dead-letter queue, durable when it returns. The caller deletes."""
+        """Send a copy with the reason to the dead-letter queue; it is durable on return.
+
+        The caller deletes the original.
+        """
 
     async def depth(self) -> QueueDepth:
         """Count the messages of both queues, approximately."""
 
 
 class Parallel(Protocol):
-    """How independent calls are run: together in production, one by one under a deterministic scheduler."""
+    """Runs independent calls: at the same time in production, one by one under a deterministic scheduler."""
 
     async def map(self, function: Callable[[T], Awaitable[U]], items: Sequence[T], limit: int) -> list[U]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """From which bucket to which. `name` (`local>remote`) is how the ledger knows it."""
+    """The source and the target of a copy. The ledger stores the `name` (`local>remote`)."""
 
     source: Bucket
     """Where objects are read."""

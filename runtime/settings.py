@@ -24,9 +24,9 @@ OPERATOR_VARIABLES = frozenset(
 )
 """Variables of the operator's commands. They may be in the shell from which a worker is started."""
 KEEP_CLASS = "SOURCE"
-"""Instead of a storage class: the original's."""
+"""Value of a storage class that means the original's."""
 MOST_RANGES = 32
-"""Ranges of keys of one finder: each holds some pages of both listings, 2 MB in all."""
+"""Most ranges of keys of one finder. Each holds some pages of both listings in memory, 2 MB in all."""
 
 
 class SideName(StrEnum):
@@ -43,7 +43,7 @@ class SideName(StrEnum):
 
 
 class Events(StrEnum):
-    """Which changes of the local bucket travel."""
+    """The changes of the local bucket that are copied."""
 
     CREATE_AND_DELETE = "CreateAndDelete"
     """New versions and deletions."""
@@ -54,7 +54,7 @@ class Events(StrEnum):
 
 
 class ConflictPolicy(StrEnum):
-    """Who wins when both sides changed a key that neither knew the other had changed."""
+    """The winner of a conflict: both sides changed a key independently."""
 
     NEWEST = "newest"
     """The newer version."""
@@ -65,7 +65,7 @@ class ConflictPolicy(StrEnum):
 
 
 class OnLifecycleExpiry(StrEnum):
-    """What an object's expiry by a lifecycle rule means for the other side."""
+    """The effect on the other side when a lifecycle rule expires an object."""
 
     IGNORE = "ignore"
     """Nothing: the peer keeps its object."""
@@ -86,7 +86,7 @@ def setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything a worker or a finder is told. Field `local_bucket` is variable `DUALSYNC_LOCAL_BUCKET`."""
+    """The settings of a worker or a finder. Field `local_bucket` is variable `DUALSYNC_LOCAL_BUCKET`."""
 
     pair: str = setting("Name of the pair; part of every replica's stamp, the same on both sides.")
     side: SideName = setting("The side this process works for: cn or global.")
@@ -95,7 +95,7 @@ class Settings:
     local_account: str = setting("Account that must own this side's bucket; empty: not checked.", default="")
     local_prefix: str = setting("Only keys under this prefix are synchronised (this side).", default="")
     prefix_list_file: str = setting(
-        "Whole key of a text file in the local bucket with a prefix a line: only keys under one of them (below the"
+        "Whole key of a text file in the local bucket with one prefix per line: only keys under one of them (below the"
         " side's prefix) are synchronised; empty for all.",
         default="",
     )
@@ -109,7 +109,7 @@ class Settings:
         "STS endpoint URL of the peer's partition; empty for the region's own.", default=""
     )
     queue_url: str = setting("Queue with the local bucket's events and the finder's findings.")
-    dead_letter_queue_url: str = setting("Queue for what can never succeed, with the reason.")
+    dead_letter_queue_url: str = setting("Dead-letter queue: messages that can never succeed, with the reason.")
     ledger_table: str = setting("DynamoDB table of this side's ledger.")
     peer_secret: str = setting(
         "Name or ARN of the secret (this side's account) with the peer's user's key and user_id."
@@ -118,14 +118,14 @@ class Settings:
         "Ids (AIDA…) of this side's dedicated user, current first, then predecessors; events they cause are echoes."
     )
     worker_role: str = setting(
-        "Name of the role of this side's workers: what they began to upload here and lost, the finder aborts.",
+        "Name of the IAM role of this side's workers. The finder aborts abandoned uploads that this role started.",
         default="",
     )
     enabled: bool = setting(
         "false: this side is deployed and carries nothing; there are no workers and no scheduled finder runs.",
         default=True,
     )
-    events: Events = setting("Which changes travel: CreateAndDelete, Create, No.", default=Events.CREATE_AND_DELETE)
+    events: Events = setting("Changes that are copied: CreateAndDelete, Create, No.", default=Events.CREATE_AND_DELETE)
     conflict_policy: ConflictPolicy = setting("newest, prefer-cn or prefer-global.", default=ConflictPolicy.NEWEST)
     keep_loser: bool = setting("Keep a conflict's loser under a conflict name on both sides.", default=False)
     on_lifecycle_expiry: OnLifecycleExpiry = setting(
@@ -133,11 +133,11 @@ class Settings:
         default=OnLifecycleExpiry.IGNORE,
     )
     local_expires: bool = setting(
-        "A lifecycle rule expires objects of the local bucket: the finder takes no absence here for a deletion.",
+        "A lifecycle rule expires objects of the local bucket: the finder treats no absence here as a deletion.",
         default=False,
     )
     remote_expires: bool = setting(
-        "A lifecycle rule expires objects of the peer's bucket: the finder takes no absence there for a deletion.",
+        "A lifecycle rule expires objects of the peer's bucket: the finder treats no absence there as a deletion.",
         default=False,
     )
     include_metadata: bool = setting("Carry user metadata and content headers.", default=True)
@@ -158,31 +158,35 @@ class Settings:
     requester_pays: bool = setting("This program pays for requests to both buckets.", default=False)
     worker_concurrency: int = setting("Messages one worker handles at a time.", default=128, low=1)
     visibility_seconds: int = setting(
-        "Seconds a received message stays hidden; extended while it is worked on, so this is how soon the work of a"
-        " killed worker is taken up again.",
+        "Seconds a received message stays hidden, extended while it is processed. After this time another worker"
+        " receives the messages of a killed worker.",
         default=120,
         low=10,
     )
     retry_delay_seconds: int = setting(
-        "Seconds until a contended key is looked at again; longer than an ordinary copy takes.",
+        "Seconds until a contended key is checked again; longer than an ordinary copy takes.",
         default=15,
         low=0,
     )
     contention_attempts: int = setting(
-        "How often a contended key is looked at again before its message goes to the dead-letter queue.",
+        "Checks of a contended key before its message goes to the dead-letter queue.",
         default=50,
         low=1,
     )
     denied_seconds: int = setting(
-        "How long a look that is denied (AccessDenied) waits for a person before it goes to the dead-letter queue.",
+        "Seconds from the first refusal (AccessDenied) until a message goes to the dead-letter queue.",
         default=6 * 3600,
         low=0,
     )
-    multipart_threshold: int = setting("Bytes from which objects go in parts.", default=16 << 20, low=5 << 20)
+    multipart_threshold: int = setting("Bytes from which objects are copied in parts.", default=16 << 20, low=5 << 20)
     giant_threshold: int = setting(
-        "Bytes from which an object's parts are messages, so that all workers carry it.", default=1 << 30, low=5 << 20
+        "Bytes from which all workers share the copy of an object: its parts are messages.",
+        default=1 << 30,
+        low=5 << 20,
     )
-    part_size: int = setting("Smallest part in bytes; grows so that 10,000 suffice.", default=8 << 20, low=5 << 20)
+    part_size: int = setting(
+        "Smallest part in bytes; it grows so that an object has at most 10,000 parts.", default=8 << 20, low=5 << 20
+    )
     deletion_limit: int = setting(
         "Maximum deletions in one finder run; above it, all deletions of the run are held.", default=1000, low=0
     )
@@ -192,7 +196,7 @@ class Settings:
         low=0,
     )
     finder_grace_seconds: int = setting(
-        "Objects younger than this are left to their events by the finder.", default=300, low=0
+        "The finder skips objects younger than this, because their events may be under way.", default=300, low=0
     )
     finder_number: int = setting(
         "Ranges of keys that the finder compares at once; more than one where a listing's round trips are long.",
@@ -235,12 +239,12 @@ class Settings:
 
     @property
     def keep_class(self) -> bool:
-        """Replicas get the storage class of their originals."""
+        """Return whether replicas get the storage class of their originals."""
         return self.remote_storage_class == KEEP_CLASS
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read and validate. Raises `SettingError` naming the variable; unknown `DUALSYNC_*` are refused too."""
+        """Read and check the variables. Raises `SettingError`, also for an unknown `DUALSYNC_*` variable."""
         known = {variable(f.name): f for f in dataclasses.fields(cls)}
         for name in environment:
             if name.startswith(PREFIX) and name not in known and name not in OPERATOR_VARIABLES:
@@ -279,7 +283,7 @@ _NEVER_EMPTY = (
 
 
 def variable(name: str) -> str:
-    """`local_bucket` → `DUALSYNC_LOCAL_BUCKET`."""
+    """Return the variable of a field: `DUALSYNC_LOCAL_BUCKET` for `local_bucket`."""
     return PREFIX + name.upper()
 
 
@@ -289,7 +293,7 @@ def help_of(name: str) -> str:
 
 
 def describe() -> list[tuple[str, str, str]]:
-    """(variable, default or 'required', help) of every setting, for the documentation."""
+    """Return (variable, default or 'required', help) of every setting, for the documentation."""
     return [
         (
             variable(f.name),

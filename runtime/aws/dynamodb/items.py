@@ -1,6 +1,6 @@
 """The ledger's entries and records as DynamoDB items.
 
-An agreement is one short JSON text, not a map: items are billed by the KiB, names of attributes included.
+A synced version is one short JSON text, not a map, because items are billed per KiB, including attribute names.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ Item = dict[str, Value]
 
 
 def table_key(key: str) -> str:
-    """An object's key as the table's. Keys that look like ours are escaped, so that no object can pass for a record."""
+    """Return the table's key for an object's key. A key that resembles a record's is escaped, so that none is one."""
     return _OBJECT + key if key.startswith(_ESCAPE) else key
 
 
 def object_key(stored: str) -> str:
-    """The reverse of `table_key`."""
+    """Return the object's key for the table's key: the reverse of `table_key`."""
     return stored[len(_OBJECT) :] if stored.startswith(_OBJECT) else stored
 
 
 def record_key(kind: str, id: str) -> str:
-    """A record's key in the table; long ids are hashed (a table's key has at most 2,048 bytes)."""
+    """Return a record's key in the table; long ids are hashed (a table's key has at most 2,048 bytes)."""
     if len(id.encode()) > _LONGEST_ID:
         id = "sha256-" + hashlib.sha256(id.encode()).hexdigest()
     return f"{_RECORD}{kind}/{id}"
 
 
 def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
-    """The whole item of `entry`. With nothing that a side still holds it expires `tombstone_seconds` after its last
+    """Return the whole item of an entry. If no side holds the object, it expires `tombstone_seconds` after its last
     update."""
     item: Item = {
         KEY: {"S": table_key(entry.key)},
@@ -159,7 +159,7 @@ def _count(item: Mapping[str, Any], name: str, high: int = MAX_COUNT) -> int:
 
 
 def of_record(record: Record) -> Item:
-    """The item of a record; only records carry the index's attributes, so the index holds nothing else."""
+    """Return the item of a record. Only records have the index's attributes, so the index holds nothing else."""
     item: Item = {
         KEY: {"S": record_key(record.kind, record.id)},
         FORMAT_NAME: {"N": str(FORMAT)},

@@ -1,4 +1,4 @@
-"""The side's ledger: one DynamoDB table with an item a key, and the records that a person may want to see.
+"""The side's ledger: one DynamoDB table with one item per key, and the records for operators.
 
 Hash key `ObjectKey` (S); sparse global index `records` (`RecordKind` S, `RecordTime` N, all attributes); time to live
 on `ExpiresAt` (N).
@@ -66,7 +66,7 @@ class DynamoLedger:
             if not todo:
                 return found
             if attempt:
-                # Full jitter, as DynamoDB asks for unprocessed keys.
+                # Full jitter, as DynamoDB recommends for unprocessed keys.
                 await self._clock.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
             asked = {self._table: {"Keys": todo, "ConsistentRead": True}}
             answer = await self._ask("BatchGetItem", TableName=None, RequestItems=asked)
@@ -94,7 +94,7 @@ class DynamoLedger:
         try:
             await self._caller.json("PutItem", _API, f"{self._table}/{entry.key}", "1.0", given)
         except ServiceError as refused:
-            # A first attempt whose answer was lost, and which the second met: it is written.
+            # A first attempt has written it, and its answer was lost.
             if refused.refusal.code == "ConditionalCheckFailedException" and _stored(refused) == entry:
                 return
             raise error_of(refused.refusal) from None

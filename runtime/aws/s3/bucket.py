@@ -49,10 +49,10 @@ _KEY = attrgetter("key")
 
 
 class S3Bucket(BucketRequests):
-    """`dualsync.runtime.ports.Bucket` over S3's REST API.
+    """Implements `dualsync.runtime.ports.Bucket` with S3's REST API.
 
     `path_style` puts the bucket's name into the path, not into the host. An object whose whole key is the prefix (a
-    console's folder marker) has no relative key and is not seen.
+    console's folder marker) has no relative key and is ignored.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class S3Bucket(BucketRequests):
         return reading
 
     async def _with_tags(self, key: str, seen: ObjectHead) -> ObjectHead:
-        """Of the same version, where the bucket keeps versions."""
+        """Return the head with the tags of the same version, where the bucket keeps versions."""
         query = f"tagging=&versionId={quote(seen.version_id, safe='')}" if seen.version_id else "tagging="
         answer = await self._ask("GetObjectTagging", "GET", key, query)
         return replace(seen, attributes=replace(seen.attributes, tags=tags(answer.body or b"")))
@@ -309,7 +309,7 @@ class S3Bucket(BucketRequests):
                 if until and rows and rows[-1].key >= until:
                     rows, more = rows[: bisect_right(rows, until, key=_KEY)], ""
                 if more:
-                    # The next one travels while this one is looked at.
+                    # The next page is requested while this one is processed.
                     asked = asyncio.create_task(self.pages.get(below | {"continuation-token": more}))
                 if rows:
                     yield rows

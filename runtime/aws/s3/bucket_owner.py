@@ -1,4 +1,4 @@
-"""Whose bucket it is and where: S3's own word, before anything in it is believed."""
+"""Check a bucket's owner and region at S3, before anything in it is used."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ async def wrong_place(caller: ServiceClient, bucket: str, region: str, owner: st
     problem, status = await _head(caller, bucket, region, conditional, path_style)
     if problem or status != 403 or not owner:
         return problem
-    # HEAD's 403 has no body: the same without the condition tells another's bucket from a policy.
+    # HEAD's 403 has no body. Without the condition another account's bucket still answers, a denying policy does not.
     problem, status = await _head(caller, bucket, region, {}, path_style)
     if problem or status == 403:
         return problem
-    # A new key may have become known between the two.
+    # A new access key may have become valid between the two requests.
     problem, status = await _head(caller, bucket, region, conditional, path_style)
     return f"bucket {bucket} is not account {owner}'s" if status == 403 else problem
 

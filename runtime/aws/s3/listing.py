@@ -63,11 +63,11 @@ class Pages:
 
     @property
     def restores(self) -> bool:
-        """Whether the next page is asked for what is archived."""
+        """Whether the next request asks which objects are archived."""
         return self._restores and not self.refused
 
     async def get(self, position: dict[str, str]) -> Page:
-        """One page. Raises what the listing raises, and `UnavailableError`."""
+        """Return one page. Raises what the listing raises, and `UnavailableError`."""
         given = {"list-type": "2"} | position
         asked = self.restores
         if asked:
@@ -133,7 +133,7 @@ def _is_asleep(element: str) -> bool:
 
 
 def _by_parser(body: bytes, cut: int) -> list[ListedObject]:
-    """For answers of another shape than S3's own. The document comes from the store that is being synchronised."""
+    """Parse an answer whose shape differs from S3's. The document comes from the store that is synchronised."""
     rows = []
     for element in ElementTree.fromstring(body):  # noqa: S314
         if element.tag.rpartition("}")[2] != "Contents":

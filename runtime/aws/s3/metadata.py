@@ -1,4 +1,4 @@
-"""User metadata and the stamp on their way through HTTP headers."""
+"""User metadata and the stamp as HTTP headers, both ways."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def incoming(headers: Mapping[str, str]) -> tuple[tuple[tuple[str, str], ...], S
 
 
 def size(metadata: Mapping[str, str]) -> int:
-    """Bytes as S3 counts them, or a little more: encoded words are counted as sent."""
+    """Return the size as S3 counts it, or a little more: encoded words are counted as sent."""
     return sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
 
 
