@@ -11,7 +11,7 @@ import pulumi_aws as aws
 
 from dualsync.components.config.model import PairModel, SideModel
 from dualsync.components.config.names import OWN_TAGS, Names
-from dualsync.components.config.partitions import Partition
+from dualsync.components.config.partitions import Partition, universal_suffix
 from dualsync.runtime.settings import SideName
 
 
@@ -76,6 +76,16 @@ class SideContext:
     def principal(self, service: str) -> str:
         """Return a service's name in this side's policies."""
         return self.partition.principal(service, self.region)
+
+    def via_services(self, *services: str) -> dict[str, Any]:
+        """Return the condition that a KMS key is used through these services in the side's region only.
+
+        AWS documents the value of `kms:ViaService` with `amazonaws.com`. Whether China's services use their partition's
+        domain there is not documented, so a side in China gets both.
+        """
+        domains = dict.fromkeys((universal_suffix(), self.partition.dns_suffix))
+        names = [f"{service}.{self.region}.{domain}" for service in services for domain in domains]
+        return {"StringEquals": {"kms:ViaService": names}}
 
     def tags(self, part: str) -> Mapping[str, str]:
         """Return the tags of one part, by which costs are allocated. The user's own come with the provider."""

@@ -8,7 +8,6 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from dualsync.components.config import partitions
 from dualsync.components.context import SideContext
 
 Statement = dict[str, Any]
@@ -134,7 +133,6 @@ def _key(context: SideContext) -> list[Statement]:
     key = context.peer.replicas.kms_key
     if not key:
         return []
-    domains = dict.fromkeys((partitions.universal_suffix(), context.partition.dns_suffix))
     return [
         {
             "Sid": "Key",
@@ -143,7 +141,7 @@ def _key(context: SideContext) -> list[Statement]:
             # KMS").
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
             "Resource": key,
-            "Condition": {"StringEquals": {"kms:ViaService": [f"s3.{context.region}.{domain}" for domain in domains]}},
+            "Condition": context.via_services("s3"),
         }
     ]
 

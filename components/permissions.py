@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dualsync.components.config import partitions
 from dualsync.components.context import SideContext
 
 Statement = dict[str, Any]
@@ -206,9 +205,7 @@ def _key(context: SideContext) -> list[Statement]:
     key = context.kms_key_arn
     if key is None:
         return []
-    domains = dict.fromkeys((partitions.universal_suffix(), context.partition.dns_suffix))
-    services = [f"{s}.{context.region}.{d}" for s in ("dynamodb", "s3", "secretsmanager", "sqs") for d in domains]
-    condition = {"StringEquals": {"kms:ViaService": services}}
+    condition = context.via_services("dynamodb", "s3", "secretsmanager", "sqs")
     return [allow("CustomerKey", ["kms:Decrypt", "kms:GenerateDataKey"], key, Condition=condition)]
 
 

@@ -315,6 +315,8 @@ STACK_KEYS: Mapping[str, Option] = by_key(
                 key="peerStack",
                 description="Stack that manages the other side, as name or organization/project/name; read if it"
                 " exists.",
+                pattern=r"(?:[\w.-]{1,100}/[\w.-]{1,100}/)?[\w.-]{1,100}",
+                remedy="use the stack's name, or organization/project/name",
             ),
             "",
             str,

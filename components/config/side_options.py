@@ -126,6 +126,7 @@ class FleetOptions:
         "Messages that one worker handles at a time.",
         default=128,
         low=1,
+        high=10_000,
         setting="worker_concurrency",
     )
     giant_bytes: int = option(
@@ -201,7 +202,7 @@ class Watch:
         "alarmEmail",
         "Address that receives the alarms; empty for none.",
         default="",
-        pattern=r"[^@\s]+@[^@\s]+\.[^@\s]+",
+        pattern=r"[!-+\--?A-~]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+",
         remedy="use one address, or nothing",
     )
     dashboard: bool = option("dashboard", "Create the CloudWatch dashboard.", default=True)

@@ -18,10 +18,10 @@ from pulumi.runtime import config as pulumi_config
 
 from dualsync.components.config.declared import SIDES, all_keys, keys
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS, PairModel, SideModel
+from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS, STACK_KEYS, PairModel, SideModel
 from dualsync.components.config.options import Option
 from dualsync.components.config.partitions import partition_of
-from dualsync.components.config.validation import check
+from dualsync.components.config.validation import check, check_value
 from dualsync.runtime.settings import SideName
 
 PROJECT = "dualsync"
@@ -64,7 +64,8 @@ def read(source: Source, names: Iterable[str] = ()) -> dict[str, Any]:
 
 def pair_of(values: Mapping[str, Any]) -> PairModel:
     """Return the checked model. Raises `ConfigError` naming key, value and remedy; nothing has been created by then."""
-    manages = tuple(_choice("manages", m, SideName) for m in values.get("manages", ()))
+    check_value("peerStack", STACK_KEYS["peerStack"].declared, _cast("peerStack", values.get("peerStack", ""), str))
+    manages = tuple(_choice("manages", m, SideName) for m in _cast("manages", values.get("manages", []), tuple))
     if len(set(manages)) != len(manages) or not manages:
         raise ConfigError("manages", list(map(str, manages)), "not a choice of sides", "use [cn], [global], or both")
     pair: dict[str, Any] = {
@@ -77,7 +78,9 @@ def pair_of(values: Mapping[str, Any]) -> PairModel:
 
 
 def _side(name: SideName, values: Mapping[str, Any], manages: Sequence[SideName]) -> SideModel:
-    own: Mapping[str, Any] = values.get(str(name), {})
+    own = values.get(str(name), {})
+    if not isinstance(own, Mapping):
+        raise ConfigError(str(name), own, "is not an object", "give an object")
     known = {**SIDE_FACTS, **SIDE_OPTIONS}
     for key in own:
         if key not in known:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from dualsync.components.config import images
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS, HandOverMode, PairModel, SideModel
 from dualsync.components.config.names import OWN_TAGS
-from dualsync.components.config.options import Option
+from dualsync.components.config.options import Declaration, Option
 from dualsync.components.config.partitions import nearest, partition_of
 from dualsync.components.config.prefixes import FILTER_LENGTH, filter_value
 from dualsync.components.config.service_names import problem_with
@@ -72,19 +73,27 @@ def _declared(model: PairModel | SideModel, options: Iterable[Option], side: str
     for option in options:
         if not option.path:
             continue
-        declared, value = option.declared, option.value(model)
-        key = model.key(declared.key) if isinstance(model, SideModel) else declared.key
-        if type(value) is int:
-            _range(key, value, declared.low, declared.high)
-        if declared.choices and value not in declared.choices:
-            shown = ", ".join(str(choice) or "nothing" for choice in declared.choices)
-            raise ConfigError(
-                key, value, "not offered" if type(value) is int else "unknown choice", f"use one of {shown}"
-            )
-        if declared.pattern:
-            for text in value if isinstance(value, tuple) else (value,):
-                if text and not re.fullmatch(declared.pattern, text, re.ASCII):
-                    raise ConfigError(key, text, f"not valid for side {side}", declared.remedy)
+        key = model.key(option.declared.key) if isinstance(model, SideModel) else option.declared.key
+        check_value(key, option.declared, option.value(model), f" for side {side}" if side else "")
+
+
+def check_value(key: str, declared: Declaration, value: Any, where: str = "") -> None:
+    """Raise `ConfigError` for a value outside what its key declares."""
+    if type(value) is int:
+        _range(key, value, declared.low, declared.high)
+    if declared.choices and value not in declared.choices:
+        shown = ", ".join(str(choice) or "nothing" for choice in declared.choices)
+        raise ConfigError(key, value, "not offered" if type(value) is int else "unknown choice", f"use one of {shown}")
+    if isinstance(value, tuple):
+        twice = [text for number, text in enumerate(value) if text in value[:number]]
+        if twice:
+            raise ConfigError(key, twice[0], "is given twice", "give it once")
+    if declared.pattern:
+        # An empty text is a choice only where it is the default.
+        needed = bool(declared.default) or isinstance(value, tuple)
+        for text in value if isinstance(value, tuple) else (value,):
+            if (text or needed) and not re.fullmatch(declared.pattern, text, re.ASCII):
+                raise ConfigError(key, text, f"not valid{where}", declared.remedy)
 
 
 def _range(key: str, value: int, low: int | None, high: int | None) -> None:

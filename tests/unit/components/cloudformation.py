@@ -183,7 +183,7 @@ def schema_of(region: str, kind: str) -> Mapping[str, Any]:
 
 
 def faults(region: str, kind: Kind, inputs: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the schema does not take, and properties that it does not have and that no one else judges."""
+    """Yield what the schema does not take, and properties that it does not have and that are not listed either."""
     schema = schema_of(region, kind.name)
     for name, value in inputs.items():
         if name in kind.unjudged:

@@ -81,8 +81,8 @@ def test_what_is_listed_as_unjudged_is_registered(both: Deployment, most: Deploy
         ),
         (
             "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
-            {"rule": {"objectOwnership": "Nobody"}},
-            "rule[0].objectOwnership: 'Nobody' is none of",
+            {"rule": {"objectOwnership": "None"}},
+            "rule[0].objectOwnership: 'None' is none of",
         ),
     ],
 )
