@@ -95,7 +95,7 @@ REFUSED: list[dict[str, Any]] = [
     ),
     *(cn(peerAddresses=[a]) for a in ("10.0.0.0/8", "203.0.113.7/24", "somewhere", "0.0.0.0/0")),
     *({"operatorRoles": [r]} for r in ("ops", "arn:aws-cn:iam::999988887777:role/ops", "*")),
-    *({"enableSynchronization": e} for e in ("true", 1, None, [])),
+    *({"enableSynchronization": e} for e in ("true", 1, None)),
 ]
 """Values that no deployment could work with."""
 
