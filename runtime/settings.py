@@ -264,6 +264,18 @@ class Settings:
         """Return the names of all variables of this version."""
         return [variable(f.name) for f in dataclasses.fields(cls)]
 
+    @classmethod
+    def unknown_choices(cls, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return variables with a default whose value is none of this version's choices: a newer one may have more."""
+        hints = get_type_hints(cls)
+        found = {}
+        for f in dataclasses.fields(cls):
+            kind, text = hints[f.name], environment.get(variable(f.name))
+            closed = isinstance(kind, type) and issubclass(kind, StrEnum) and f.default is not dataclasses.MISSING
+            if text is not None and closed and text not in list(kind):
+                found[variable(f.name)] = text
+        return found
+
     def to_environment(self) -> dict[str, str]:
         """Return the same settings as environment variables, defaults included."""
         return {variable(f.name): render(getattr(self, f.name)) for f in dataclasses.fields(self)}

@@ -20,6 +20,8 @@ from dualsync.runtime.commands.explain import explain
 from dualsync.runtime.commands.finder import plan, reconcile
 from dualsync.runtime.commands.keys import rotate_key
 from dualsync.runtime.commands.session import EXIT_CODES, session, where_of
+from dualsync.runtime.commands.setup.doctor import doctor
+from dualsync.runtime.commands.setup.init import init
 from dualsync.runtime.commands.smoke import smoke
 from dualsync.runtime.commands.stacks import stacks
 from dualsync.runtime.commands.status import status
@@ -73,7 +75,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-LOOK, DECIDE, ACT = "Look", "Decide", "Act"
+SET_UP, LOOK, DECIDE, ACT = "Set up", "Look", "Decide", "Act"
 
 
 def _variable(name: str) -> list[str]:
@@ -126,6 +128,7 @@ def _is_a_name(pair: Path) -> bool:
 
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    SET_UP: (init, doctor),
     LOOK: (status, verify, explain, plan, audit, stacks, version),
     ACT: (pause, resume, limit, drain, reconcile, rotate_key, smoke),
 }

@@ -145,8 +145,15 @@ def _stack(side: SideName, facts: Mapping[str, Any], profile: str, source: str, 
             f"{source}: {side} was deployed by a newer version: {', '.join(newer)} not known here and ignored;"
             " update dualsync"
         )
+    given = {n: v for n, v in variables.items() if n in known}
+    for name, value in Settings.unknown_choices(given).items():
+        del given[name]
+        notes.append(
+            f"{source}: {side}: {name}={value!r} is not known here, so the default is assumed; update dualsync, as a"
+            " newer version may have deployed it"
+        )
     try:
-        settings = Settings.from_environment({n: v for n, v in variables.items() if n in known})
+        settings = Settings.from_environment(given)
     except SettingError as e:
         update = "update dualsync, as a newer version deployed it" if newer else f"run `pulumi up` of {side} again"
         raise NoPair(f"{source}: {side}: {e}; {update}") from None

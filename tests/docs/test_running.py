@@ -16,7 +16,7 @@ from tools.docs.reference import option_names, walk
 ELSEWHERE = {"--run", "--save", "--pair", "--install-completion", "--wait"}
 """Options that start other programs, write files, or wait for an operator: their own tests run them."""
 
-NAMES = ("drop", "limit", "redrive", "resolve", "restore")
+NAMES = ("drop", "init", "limit", "redrive", "resolve", "restore")
 """Commands that need arguments. Without any they are only mentioned."""
 
 
@@ -27,7 +27,11 @@ def runnable() -> list[tuple[str, ...]]:
         if not arguments or arguments[0] in ROLES or {"ID", "COMMAND", "[options]"} & {*arguments}:
             continue
         command, rest = resolve(arguments)
-        if getattr(command, "commands", None) or ELSEWHERE & {*arguments} or command.name in ("smoke", "stacks"):
+        if (
+            getattr(command, "commands", None)
+            or ELSEWHERE & {*arguments}
+            or command.name in ("doctor", "smoke", "stacks")
+        ):
             continue
         needs = [p for p in command.params if p.required and not p.opts[0].startswith("-")]
         bare = not rest and command.name in NAMES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -100,10 +101,16 @@ def test_the_versions_are_one() -> None:
 def test_what_the_package_needs_is_what_the_project_needs() -> None:
     lines = (ROOT / "components" / "requirements.txt").read_text().splitlines()
     wanted = {line for line in lines if line and not line.startswith("#")}
-    text = (ROOT / "pyproject.toml").read_text()
-    declared = re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)
-    assert declared is not None
-    assert wanted == set(re.findall(r'"(.+?)"', declared[1]))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert wanted == {*project["dependencies"], *project["optional-dependencies"]["component"]}
+
+
+def test_the_commands_install_without_pulumi() -> None:
+    """A laptop needs no 300 MB of providers: neither the base nor the extra of the commands asks for Pulumi."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[<>=\[]", line)[0].lower() for line in project["dependencies"]}
+    needed |= {re.split(r"[<>=\[]", line)[0].lower() for line in project["optional-dependencies"]["cli"]}
+    assert needed == {"boto3", "pyyaml", "rich", "typer"}
 
 
 @pytest.mark.parametrize("language", ["python", "typescript", "yaml"])

@@ -111,3 +111,24 @@ def test_the_engine_can_start_the_package_from_there(installed: Path) -> None:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def test_the_commands_need_no_pulumi(installed: Path) -> None:
+    """`pip install 'dualsync[cli]'` brings neither Pulumi nor its providers: every command loads without them."""
+    code = (
+        "import sys\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('pulumi', 'pulumi_aws', 'grpc'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "import importlib, pkgutil, dualsync.runtime as r\n"
+        "for m in pkgutil.walk_packages(r.__path__, 'dualsync.runtime.'):\n"
+        "    if not m.name.endswith('__main__'):\n"
+        "        importlib.import_module(m.name)\n"
+        "from dualsync.runtime.__main__ import main\n"
+        "assert main(['--version']) == 0\n"
+    )
+    done = run(installed, "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("dualsync ")

@@ -115,6 +115,12 @@ def test_a_newer_pair_file_is_read_with_a_note(tmp_path: Path) -> None:
     assert "cn was deployed by a newer version: DUALSYNC_NEW_THING not known here and ignored" in pair.notes[0]
 
 
+def test_a_newer_choice_does_not_lock_an_older_command_line_out(tmp_path: Path) -> None:
+    pair = find(Where(file=pair_file(tmp_path, DUALSYNC_CONFLICT_POLICY="by-vote")))
+    assert pair.stacks[CN].settings == settings(CN)
+    assert "DUALSYNC_CONFLICT_POLICY='by-vote' is not known here" in pair.notes[0]
+
+
 def test_a_broken_pair_file_names_file_and_side(tmp_path: Path) -> None:
     file = pair_file(tmp_path, DUALSYNC_QUEUE_URL="")
     with pytest.raises(NoPair, match=r"pair.json: cn: DUALSYNC_QUEUE_URL is empty"):

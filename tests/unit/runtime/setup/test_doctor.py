@@ -1,0 +1,319 @@
+"""`dualsync doctor`: each check with its remedy, over accounts in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dualsync.components.config.model import Access, PairModel, SideModel
+from dualsync.runtime.errors import AccessDeniedError, FatalError, PermanentError
+from dualsync.runtime.operations.aws.account import partition_of
+from dualsync.runtime.operations.setup.account import (
+    Account,
+    BucketState,
+    Caller,
+    Notification,
+    Simulation,
+    SubnetRoute,
+    Vpc,
+)
+from dualsync.runtime.operations.setup.declared import Declaration, DeclaredSide
+from dualsync.runtime.operations.setup.doctor import Finding, Verdict, examine
+from dualsync.runtime.operations.setup.machine import examine_machine
+from dualsync.runtime.operations.setup.permissions import creating_calls
+from dualsync.runtime.settings import SideName
+from tools.iam_roles.evaluator import Request, decide
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+ROLES = Path(__file__).resolve().parents[4] / "docs" / "roles"
+DIGEST = "sha256:" + "a" * 64
+CN_SIDE = DeclaredSide(
+    side=CN,
+    account_id="123456789012",
+    region="cn-north-1",
+    bucket="ours-cn",
+    profile="cn",
+    image=f"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/lambda-python@{DIGEST}",
+)
+GLOBAL_SIDE = DeclaredSide(side=GLOBAL, account_id="210987654321", region="us-west-2", bucket="ours-global")
+
+
+@dataclass
+class FakeAccount:
+    """An account in order, of which a test breaks a part."""
+
+    caller_: Caller
+    state: BucketState = field(default_factory=lambda: BucketState(versioned=True, notifications=[]))
+    vpc_: Vpc = Vpc("vpc-1", [SubnetRoute("subnet-1", "rtb-1", "igw-1")])
+    image: bool = True
+    offered: Sequence[str] = ("arm64",)
+    denied: frozenset[str] = frozenset()
+    conditional: frozenset[str] = frozenset()
+    errors: dict[str, Exception] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def _fail(self, name: str) -> None:
+        if name in self.errors:
+            raise self.errors[name]
+
+    async def caller(self) -> Caller:
+        self._fail("caller")
+        return self.caller_
+
+    async def bucket(self, name: str, owner: str, region: str) -> BucketState:
+        self._fail("bucket")
+        return self.state
+
+    async def vpc(self, id: str) -> Vpc:
+        self._fail("vpc")
+        return self.vpc_
+
+    async def has_image(self, registry: str, repository: str, digest: str) -> bool:
+        return self.image
+
+    async def architectures(self, instance_type: str) -> Sequence[str]:
+        return self.offered
+
+    async def simulate(self, arn: str, actions: Sequence[str], resource: str) -> Sequence[Simulation]:
+        self._fail("simulate")
+        self.asked.append(arn)
+        return [
+            Simulation(a, a not in self.denied | self.conditional, ["aws:TagKeys"] if a in self.conditional else [])
+            for a in actions
+        ]
+
+    async def role_arn(self, name: str) -> str:
+        self._fail("role_arn")
+        return f"arn:aws:iam::210987654321:role/path/{name}"
+
+
+def fine() -> dict[SideName, FakeAccount]:
+    return {
+        CN: FakeAccount(Caller("arn:aws-cn:iam::123456789012:user/ann", "123456789012", "aws-cn", 0.4)),
+        GLOBAL: FakeAccount(Caller("arn:aws:sts::210987654321:assumed-role/deploy/ann", "210987654321", "aws", 0.4)),
+    }
+
+
+def check(
+    accounts: dict[SideName, FakeAccount], pair: Declaration | None = None, **cn: Any
+) -> dict[tuple[str, str], Finding]:
+    declared = pair or Declaration(sides={CN: replace(CN_SIDE, **cn), GLOBAL: GLOBAL_SIDE})
+    given: dict[SideName, Account] = dict(accounts)
+    found = asyncio.run(examine(declared, given, partition_of))
+    assert all(f.remedy for f in found if f.verdict is not Verdict.FINE), "every problem has its remedy"
+    # The worst of each check.
+    order = list(Verdict)
+    return {(f.side, f.check): f for f in sorted(found, key=lambda f: order.index(f.verdict))}
+
+
+def test_two_accounts_in_order_are_fine() -> None:
+    accounts = fine()
+    found = check(accounts)
+    assert {f.verdict for f in found.values()} == {Verdict.FINE}
+    assert {name for side, name in found if side == "cn"} == {
+        *("identity", "clock", "bucket", "versioning", "events", "network", "instance type"),
+        *("finder image", "permissions"),
+    }
+    assert set(accounts[GLOBAL].asked) == {"arn:aws:iam::210987654321:role/path/deploy"}
+
+
+def test_a_profile_of_the_other_account_is_named_before_anything_is_read() -> None:
+    accounts = fine()
+    accounts[CN].caller_ = accounts[GLOBAL].caller_
+    found = check(accounts)
+    assert found["cn", "identity"].verdict is Verdict.WRONG
+    assert "profile 'cn' is of account 210987654321 in aws" in found["cn", "identity"].what
+    assert ("cn", "bucket") not in found
+    assert found["global", "bucket"].verdict is Verdict.FINE, "one side hides nothing of the other"
+
+
+def test_a_profile_that_is_signed_out_gives_the_command() -> None:
+    accounts = fine()
+    accounts[CN].errors["caller"] = FatalError(
+        "profile 'cn' is signed out: run `aws sso login`; or give --profile-cn X"
+    )
+    found = check(accounts)["cn", "identity"]
+    assert (found.verdict, found.what) == (Verdict.WRONG, "profile 'cn' is signed out: run `aws sso login`")
+    assert "--profile-cn" in found.remedy
+
+
+@pytest.mark.parametrize(("skew", "verdict"), [(20.0, Verdict.FINE), (-90.0, Verdict.WARNING), (400.0, Verdict.WRONG)])
+def test_the_clock(skew: float, verdict: Verdict) -> None:
+    accounts = fine()
+    accounts[CN].caller_ = replace(accounts[CN].caller_, skew_seconds=skew)
+    assert check(accounts)["cn", "clock"].verdict is verdict
+
+
+def test_the_sample_accounts_of_the_project_file_are_not_asked() -> None:
+    found = check(fine(), account_id="111122223333")
+    assert found["cn", "config"].remedy == "`dualsync init` writes yours"
+    assert ("cn", "identity") not in found
+
+
+def test_a_bucket_that_cannot_be_used() -> None:
+    accounts = fine()
+    accounts[CN].state = BucketState(problem="does not exist", remedy="create it")
+    assert check(accounts)["cn", "bucket"] == Finding(
+        "cn", "bucket", Verdict.WRONG, "ours-cn does not exist", "create it"
+    )
+
+
+def test_an_unversioned_bucket_names_what_can_be_lost() -> None:
+    accounts = fine()
+    accounts[CN].state = BucketState(versioned=False, notifications=[])
+    found = check(accounts)["cn", "versioning"]
+    assert found.verdict is Verdict.WARNING
+    assert "losers of conflicts" in found.what
+    assert "keepLoser" in found.remedy
+    keeping = Declaration(sides={CN: CN_SIDE, GLOBAL: GLOBAL_SIDE}, keep_loser=True)
+    found = check(accounts, keeping)["cn", "versioning"]
+    assert found.verdict is Verdict.WARNING
+    assert "losers" not in found.what
+
+
+@pytest.mark.parametrize(
+    ("events", "prefix", "own", "verdict"),
+    [
+        (["s3:ObjectCreated:Put"], "", "", Verdict.WRONG),
+        (["s3:ObjectCreated:*"], "logs/", "data/", Verdict.FINE),
+        (["s3:ObjectCreated:*"], "data/in/", "data/", Verdict.WRONG),
+        (["s3:ObjectRestore:Completed"], "", "", Verdict.FINE),
+    ],
+)
+def test_another_consumer_of_the_same_events(events: list[str], prefix: str, own: str, verdict: Verdict) -> None:
+    accounts = fine()
+    other = Notification("other", "arn:aws-cn:sqs:cn-north-1:123456789012:other", events, prefix)
+    accounts[CN].state = BucketState(versioned=True, notifications=[other])
+    assert check(accounts, prefix=own)["cn", "events"].verdict is verdict
+
+
+def test_the_pairs_own_notification_and_a_topic_are_no_overlap() -> None:
+    accounts = fine()
+    own = Notification("dth-dual-cn-events", "arn:aws-cn:sqs:::q", ["s3:ObjectCreated:*"], "")
+    accounts[CN].state = BucketState(versioned=True, notifications=[own])
+    assert check(accounts)["cn", "events"].verdict is Verdict.FINE
+    accounts[CN].state = BucketState(versioned=True, notifications=[replace(own, id="other")])
+    assert check(accounts, topic="arn:aws-cn:sns:cn-north-1:123456789012:t")["cn", "events"].verdict is Verdict.FINE
+
+
+def test_subnets_without_a_way_out() -> None:
+    accounts = fine()
+    accounts[CN].vpc_ = Vpc("vpc-1", [SubnetRoute("subnet-1", "rtb-1", "")])
+    assert "no subnet of vpc-1 has a route" in check(accounts)["cn", "network"].what
+    found = check(accounts, subnet_ids=("subnet-1", "subnet-9"))["cn", "network"]
+    assert found.verdict is Verdict.WRONG
+    accounts[CN].vpc_ = Vpc("vpc-1", [SubnetRoute("subnet-1", "rtb-1", "igw-1")])
+    assert "publicIp is false" in check(accounts, public_ip=False, subnet_ids=("subnet-1",))["cn", "network"].what
+    accounts[CN].vpc_ = Vpc("")
+    assert "no default VPC" in check(accounts)["cn", "network"].what
+
+
+def test_an_image_in_china_must_be_in_a_registry_that_it_reaches() -> None:
+    assert "no public registry" in check(fine(), image="")["cn", "finder image"].what
+    assert check(fine(), image="public.ecr.aws/lambda/python:3.12")["cn", "finder image"].verdict is Verdict.WRONG
+    accounts = fine()
+    accounts[CN].image = False
+    assert check(accounts)["cn", "finder image"].verdict is Verdict.WRONG
+
+
+def test_an_instance_type_of_another_architecture() -> None:
+    accounts = fine()
+    accounts[CN].offered = ["x86_64"]
+    assert check(accounts)["cn", "instance type"].verdict is Verdict.WRONG
+    accounts[CN].offered = []
+    assert "not offered in cn-north-1" in check(accounts)["cn", "instance type"].what
+
+
+def test_permissions_that_are_missing_and_those_that_depend() -> None:
+    accounts = fine()
+    accounts[CN].denied = frozenset({"sqs:CreateQueue", "iam:PassRole"})
+    accounts[GLOBAL].conditional = frozenset({"ec2:CreateSecurityGroup"})
+    found = check(accounts)
+    assert "may not call iam:PassRole, sqs:CreateQueue" in found["cn", "permissions"].what
+    assert found["global", "permissions"].verdict is Verdict.WARNING
+
+
+def test_what_may_not_be_read_is_a_warning() -> None:
+    accounts = fine()
+    accounts[CN].errors = {
+        "vpc": AccessDeniedError("ec2 DescribeVpcs"),
+        "simulate": PermanentError("NoSuchEntity", "iam"),
+        "role_arn": AccessDeniedError("iam GetRole"),
+    }
+    found = check(accounts)
+    assert {found["cn", name].verdict for name in ("network", "permissions")} == {Verdict.WARNING}
+    assert found["cn", "bucket"].verdict is Verdict.FINE
+
+
+def test_the_root_user_cannot_be_simulated() -> None:
+    accounts = fine()
+    accounts[CN].caller_ = replace(accounts[CN].caller_, arn="arn:aws-cn:iam::123456789012:root")
+    assert "not checked" in check(accounts)["cn", "permissions"].what
+
+
+@pytest.mark.parametrize("side", SideName)
+def test_the_creating_calls_are_those_of_the_deploy_role(side: SideName) -> None:
+    """Each call that is simulated is one that the generated role document allows, on the same resource."""
+    documents = [json.loads(path.read_text()) for path in ROLES.glob(f"deploy-{side}-[0-9].json")]
+    accounts = {CN: "111122223333", GLOBAL: "444455556666"}
+    regions = {CN: "cn-north-1", GLOBAL: "us-west-2"}
+    sides = {
+        s: DeclaredSide(side=s, account_id=accounts[s], region=regions[s], bucket=f"dth-dual-dev-{regions[s]}")
+        for s in SideName
+    }
+    pair = Declaration(sides=sides)
+    partition = partition_of(regions[side])
+    boundary = f"arn:{partition}:iam::{accounts[side]}:policy/dth-dual-{side}-boundary"
+    context = {
+        "iam:PermissionsBoundary": boundary,
+        "iam:PolicyARN": f"arn:{partition}:iam::{accounts[side]}:policy/dth-dual-policy",
+        "iam:PassedToService": "ec2.amazonaws.com",
+        "aws:RequestTag/dualsync:pair": "dth-dual",
+        "aws:RequestTag/dualsync:side": str(side),
+    }
+    calls = list(creating_calls(sides[side], pair, partition))
+    assert len(calls) > 15
+    for resource, actions in calls:
+        for action in actions:
+            assert decide(documents, Request(action, resource, context)).allowed, (action, resource)
+
+
+@pytest.mark.parametrize("name", ["dth-dual", "other"])
+def test_users_and_secrets_are_named_as_the_component_names_them(name: str) -> None:
+    models = {
+        side: SideModel(side=side, account_id=account, region=region, bucket="b", access=Access())
+        for side, account, region in ((CN, "1" * 12, "cn-north-1"), (GLOBAL, "2" * 12, "us-west-2"))
+    }
+    model = PairModel(cn=models[CN], global_=models[GLOBAL], manages=(CN,), name=name)
+    sides = {s: DeclaredSide(side=s, account_id=m.account_id, region=m.region, bucket="b") for s, m in models.items()}
+    resources = " ".join(r for r, _ in creating_calls(sides[CN], Declaration(pair=name, sides=sides), "aws-cn"))
+    names = model.names(CN)
+    for wanted in (names.user, names.policy, names.secret, names.of("queue"), names.artifacts_bucket):
+        assert wanted in resources
+
+
+def test_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: dualsync\n")
+    answers = {
+        "version": "v3.260.0\n",
+        "plugin": '[{"name":"aws","kind":"resource","version":"7.30.0"}]',
+        "whoami": "ann",
+    }
+
+    def run(command: Sequence[str]) -> str | None:
+        return answers.get(command[1])
+
+    assert {f.verdict for f in examine_machine(tmp_path, run)} == {Verdict.FINE}
+    answers["plugin"] = "[]"
+    del answers["whoami"]
+    wrong = {f.check: f.remedy for f in examine_machine(tmp_path, run) if f.verdict is Verdict.WRONG}
+    assert set(wrong) == {"plugin", "state"}
+    assert "pulumi install" in wrong["plugin"]
+    (only,) = examine_machine(tmp_path, lambda command: None)
+    assert only.verdict is Verdict.WRONG

@@ -1,0 +1,186 @@
+"""`dualsync init`: files that the program takes as they are, and that replace no others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from dualsync.components.config import stack_config
+from dualsync.components.config.names import DEFAULT_PAIR
+from dualsync.runtime.commands.app import app
+from dualsync.runtime.commands.session import Session
+from dualsync.runtime.operations.aws.account import partition_of
+from dualsync.runtime.operations.setup.declared import read_declaration
+from dualsync.runtime.operations.setup.stack_files import LONGEST_PAIR, check_answer
+from dualsync.runtime.settings import SideName
+from tests.support.operator_harness import Answer
+
+ROOT = Path(__file__).resolve().parents[4]
+FLAGS = (
+    *("--account-cn", "123456789012", "--account-global", "210987654321"),
+    *("--region-cn", "cn-north-1", "--region-global", "eu-central-1"),
+    *("--bucket-cn", "our-cn", "--bucket-global", "our-global"),
+    *("--prefix-cn", "data/", "--prefix-global", "data/"),
+    *("--profile-cn", "china", "--profile-global", "world"),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
+    return tmp_path
+
+
+def call(folder: Path, *arguments: str, input: str | None = None) -> Answer:
+    result = CliRunner().invoke(
+        app, ["--project", str(folder), *arguments], input=input, obj=Session(), prog_name="dualsync"
+    )
+    return Answer(result)
+
+
+def config(folder: Path, stack: str) -> dict[str, Any]:
+    """The config of a stack as the program reads it: the project's defaults below the stack's values."""
+    shared = {
+        key: value["default"] if "default" in value else value.get("value")
+        for key, value in yaml.safe_load((folder / "Pulumi.yaml").read_text())["config"].items()
+    }
+    own = yaml.safe_load((folder / f"Pulumi.{stack}.yaml").read_text())["config"]
+    values = {**shared, **{key.removeprefix("dualsync:"): value for key, value in own.items()}}
+    del values["pulumi:disable-default-providers"]
+    return {key: value for key, value in values.items() if value not in (None, "")}
+
+
+def test_the_program_takes_what_it_writes(folder: Path) -> None:
+    answer = call(folder, "init", "--name", "prod", *FLAGS, "--alarm-email", "ann@example.com")
+    assert answer.code == 0
+    for side in SideName:
+        model = stack_config.pair_of(config(folder, str(side)))
+        assert (model.name, model.manages, model.keep_loser) == ("prod", (side,), True)
+        assert (model.cn.bucket, model.global_.bucket) == ("our-cn", "our-global")
+        assert (model.cn.prefix, model.cn.access.profile) == ("data/", "china")
+        assert model.side(side).watch.email == "ann@example.com"
+    assert "finderImage is not given" in answer.out
+    assert "pulumi up --stack global" in answer.out
+
+
+def test_doctor_reads_what_it_writes(folder: Path) -> None:
+    call(folder, "init", "--name", "prod", *FLAGS, "--no-keep-loser")
+    found = read_declaration(folder, {})
+    assert (found.pair, found.keep_loser, found.faults) == ("prod", False, [])
+    assert found.sides[SideName.GLOBAL].region == "eu-central-1"
+    assert all(side.managed for side in found.sides.values())
+
+
+def test_contradictions_between_the_stacks_are_named(folder: Path) -> None:
+    call(folder, "init", *FLAGS)
+    path = folder / "Pulumi.global.yaml"
+    path.write_text(path.read_text().replace("our-cn", "other-cn"))
+    (fault,) = read_declaration(folder, {}).faults
+    assert fault.startswith("cn.bucket: stack global has another value")
+
+
+def test_nothing_is_overwritten_without_force(folder: Path) -> None:
+    (folder / "Pulumi.cn.yaml").write_text("encryptionsalt: v1:abc\nconfig:\n  dualsync:manages: [cn]\n")
+    answer = call(folder, "init", *FLAGS)
+    assert answer.code == 2
+    assert "exists already" in answer.err
+    assert not (folder / "Pulumi.global.yaml").exists(), "all files or none"
+    assert call(folder, "init", *FLAGS, "--force").code == 0
+    assert yaml.safe_load((folder / "Pulumi.cn.yaml").read_text())["encryptionsalt"] == "v1:abc"
+
+
+def test_other_stack_names_leave_the_versioned_files_alone(folder: Path) -> None:
+    before = "config: {}\n"
+    (folder / "Pulumi.cn.yaml").write_text(before)
+    answer = call(folder, "init", *FLAGS, "--stack-cn", "prod-cn", "--stack-global", "prod-global", "--json")
+    assert answer.code == 0
+    assert (folder / "Pulumi.cn.yaml").read_text() == before
+    assert "export DUALSYNC_STACK_CN=prod-cn" in answer.data["next"]
+    own = yaml.safe_load((folder / "Pulumi.prod-cn.yaml").read_text())
+    assert own["config"]["dualsync:peerStack"] == "prod-global"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("--account-cn", "12"), "--account-cn='12': use the account's 12 digits"),
+        (("--region-global", "us-west-9x"), "is not a region"),
+        (("--bucket-cn", "No_Bucket"), "is not a bucket's name"),
+        (("--name", "Prod"), "lower-case"),
+        (("--finder-image-cn", "x:1"), "by digest"),
+        (("--alarm-email", "nobody"), "one address"),
+        (("--stack-cn", "s", "--stack-global", "s"), "give two stacks"),
+    ],
+)
+def test_a_wrong_value_names_its_option(folder: Path, change: tuple[str, ...], words: str) -> None:
+    answer = call(folder, "init", *FLAGS, *change)
+    assert answer.code == 2
+    assert words in answer.err
+    assert list(folder.glob("Pulumi.*.yaml")) == []
+
+
+def test_without_a_terminal_missing_options_are_listed(folder: Path) -> None:
+    answer = call(folder, "init", "--account-cn", "123456789012")
+    assert answer.code == 2
+    assert "--region-cn, --bucket-cn, --account-global" in answer.err
+
+
+def test_the_wizard_asks_for_what_is_missing_and_asks_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dualsync.runtime.commands.setup.init as command
+
+    class Terminal:
+        class stdin:
+            @staticmethod
+            def isatty() -> bool:
+                return True
+
+    monkeypatch.setattr(command, "sys", Terminal)
+    (folder / "Pulumi.cn.yaml").write_text("config: {}\n")
+    lines = [
+        *("prod", ""),  # the pair; the stack of cn: as suggested, since Pulumi.cn.yaml is there
+        *("", "", "12", "123456789012", "our-cn", "", "china"),  # region, image, account twice, bucket, prefix, profile
+        *("", "", "210987654321", "our-global", "", ""),  # stack, region, account, bucket, prefix, profile
+        "",
+    ]
+    answer = call(folder, "init", input="\n".join(lines) + "\n")
+    assert answer.code == 0, answer.err
+    assert "use the account's 12 digits" in answer.err
+    found = read_declaration(folder, {SideName.CN: "prod-cn"})
+    assert found.sides[SideName.CN].profile == "china"
+    assert found.sides[SideName.GLOBAL].profile == "dualsync-global"
+
+
+def test_the_longest_pair_is_the_components(folder: Path) -> None:
+    names = config(folder, "x") if (folder / "Pulumi.x.yaml").exists() else {}
+    assert not names
+    call(folder, "init", "--name", "p" * LONGEST_PAIR, *FLAGS)
+    stack_config.pair_of(config(folder, "cn"))
+    assert check_answer("pair", "p" * (LONGEST_PAIR + 1), partition_of)
+    assert check_answer("pair", DEFAULT_PAIR, partition_of) == ""
+
+
+def test_init_needs_the_programs_folder(tmp_path: Path) -> None:
+    answer = call(tmp_path, "init", *FLAGS)
+    assert answer.code == 2
+    assert "no Pulumi.yaml" in answer.err
+
+
+def test_doctor_as_a_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample accounts are refused without a call to AWS; the machine's checks can be left out."""
+    monkeypatch.setenv("PATH", "")
+    for side in SideName:
+        shutil.copy(ROOT / f"Pulumi.{side}.yaml", folder)
+    answer = call(folder, "doctor", "--json")
+    assert answer.code == 3
+    verdicts = {(f["side"], f["check"]): f["verdict"] for f in answer.data["findings"]}
+    assert verdicts["cn", "config"] == verdicts["global", "config"] == verdicts["here", "pulumi"] == "wrong"
+    text = call(folder, "doctor", "--no-machine")
+    assert "example of Pulumi.yaml" in text.out
+    assert text.out.splitlines()[-1] == "2 wrong, 0 warnings, 1 ok"
+    assert json.loads(call(folder, "doctor", "--no-machine", "--json").out)["fine"] is False
