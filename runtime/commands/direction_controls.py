@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dualsync.runtime.commands.output.formatting import number, rate
+from dualsync.runtime.commands.output.documents import orders_document
+from dualsync.runtime.commands.output.formatting import number, rate, timetable_text
 from dualsync.runtime.commands.output.progress import showing
 from dualsync.runtime.commands.session import (
     Direction,
@@ -22,6 +23,7 @@ from dualsync.runtime.commands.session import (
 )
 from dualsync.runtime.operations import direction_controls
 from dualsync.runtime.operations.context import OperatorContext, Side
+from dualsync.runtime.service.limit_timetable import MAX_ENTRIES, Change, Timetable, minute_of, zone_of
 from dualsync.runtime.service.operator_controls import CONTROL_POLL_SECONDS, Orders, read_orders
 from dualsync.runtime.settings import SideName
 
@@ -81,20 +83,30 @@ def limit(
     requests: Annotated[
         int | None, typer.Option("--requests", min=0, help="Requests per second to the peer's bucket; 0 lifts it.")
     ] = None,
+    timetable: Annotated[
+        str, typer.Option(help="Bytes per second by the time of day, instead of --bytes: '08:00 20M, 19:00 off'.")
+    ] = "",
+    zone: Annotated[str, typer.Option(help="Time zone of --timetable: Asia/Shanghai, Europe/Berlin.")] = "UTC",
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Limit a direction's speed, without redeploying. Its living workers share the limit."""
+    """Limit a direction's speed, without redeploying. Its living workers share the limit.
+
+    A timetable holds every day until another limit is given; --bytes 0 ends it.
+    """
     cli = session(invocation, json)
-    if rate is None and requests is None:
-        cli.fail("give --bytes, --requests or both; 0 lifts a limit", Exit.USAGE)
+    if rate is None and requests is None and not timetable:
+        cli.fail("give --bytes, --requests or --timetable; 0 lifts a limit", Exit.USAGE)
+    if rate is not None and timetable:
+        cli.fail("give --bytes or --timetable, not both: each replaces the other", Exit.USAGE)
     count = None if rate is None else cli.guard(lambda: number_of(rate, cli))
+    table = timetable_of(timetable, zone, cli) if timetable else None
     check_direction(cli, direction)
     cli.ask(f"Change the limits of {direction}?", yes)
 
     async def work(context: OperatorContext) -> tuple[list[Side], list[Orders], bool | None]:
         sides = sides_of(context, direction)
-        return sides, await direction_controls.limit(context, sides, count, requests), None
+        return sides, await direction_controls.limit(context, sides, count, requests, table), None
 
     _show(cli, *cli.run(work), done="set")
 
@@ -140,11 +152,30 @@ def drain(
     cli.show(document, text, Exit.DONE if empty else Exit.ATTENTION)
 
 
-def number_of(text: str, cli: Session) -> int:
+def timetable_of(text: str, zone: str, cli: Session) -> Timetable:
+    """Parse `08:00 20M, 19:00 off`."""
+    if zone_of(zone) is None:
+        cli.fail(f"--zone {zone!r}: is not a time zone; use a name such as Asia/Shanghai or UTC", Exit.USAGE)
+    changes: dict[int, Change] = {}
+    for part in text.split(","):
+        words = part.split()
+        minute = minute_of(words[0]) if len(words) == 2 else None
+        if minute is None:
+            cli.fail(f"--timetable {part.strip()!r}: use a time and a limit, as in '08:00 20M, 19:00 off'", Exit.USAGE)
+        if minute in changes:
+            cli.fail(f"--timetable {words[0]!r}: is given twice; give each time once", Exit.USAGE)
+        off = words[1].lower() == "off"
+        changes[minute] = Change(minute, 0 if off else number_of(words[1], cli, "--timetable"))
+    if len(changes) > MAX_ENTRIES:
+        cli.fail(f"--timetable: {len(changes)} changes; use at most {MAX_ENTRIES} per day", Exit.USAGE)
+    return Timetable(tuple(changes[minute] for minute in sorted(changes)), zone)
+
+
+def number_of(text: str, cli: Session, option: str = "--bytes") -> int:
     """Parse a size: `20M` → 20000000, `1Gi` → 1073741824."""
     found = re.fullmatch(r"([0-9]+)([kmg]i?)?b?(?:/s)?", text.strip().lower())
     if found is None:
-        cli.fail(f"--bytes {text!r}: use a whole number with k, M, G, Ki, Mi or Gi, as 20M", Exit.USAGE)
+        cli.fail(f"{option} {text!r}: use a whole number with k, M, G, Ki, Mi or Gi, as 20M", Exit.USAGE)
     return int(found[1]) * _UNITS[found[2] or ""]
 
 
@@ -166,7 +197,7 @@ def _words(now: direction_controls.QueueProgress) -> str:
 def _show(cli: Session, sides: Sequence[Side], orders: Sequence[Orders], still: bool | None, *, done: str) -> None:
     document: dict[str, Any] = {
         "directions": [
-            {"direction": side.direction, **order.fields()} for side, order in zip(sides, orders, strict=True)
+            {"direction": side.direction, **orders_document(order)} for side, order in zip(sides, orders, strict=True)
         ]
     }
     if still is not None:
@@ -175,6 +206,7 @@ def _show(cli: Session, sides: Sequence[Side], orders: Sequence[Orders], still: 
     def text() -> None:
         for side, order in zip(sides, orders, strict=True):
             limits = rate(order.bytes_per_second) if order.bytes_per_second else "no limit of bytes"
+            limits = limits if order.timetable is None else timetable_text(order.timetable)
             requests = f"{order.requests_per_second} requests/s" if order.requests_per_second else "none of requests"
             cli.out.print(
                 f"{side.direction}: {done} (in effect within {CONTROL_POLL_SECONDS:.0f} s; {limits}, {requests})"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json as texts
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,12 +15,14 @@ from rich.live import Live
 from rich.text import Text
 
 from dualsync.runtime.commands.output.formatting import moment
+from dualsync.runtime.commands.output.page_server import LOOPBACK, PageServer
 from dualsync.runtime.commands.output.status_document import status_document
+from dualsync.runtime.commands.output.status_page import status_page
 from dualsync.runtime.commands.output.status_screen import screen
-from dualsync.runtime.commands.session import Exit, Json, session
+from dualsync.runtime.commands.session import Exit, Json, Session, session
 from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.operations.context import OperatorContext
-from dualsync.runtime.operations.key_text.plain_text import escaped
+from dualsync.runtime.operations.key_text.plain_text import escaped, json_text
 from dualsync.runtime.operations.problems import Severity, problems
 from dualsync.runtime.operations.status import Direction, Status, gather
 
@@ -26,7 +30,12 @@ from dualsync.runtime.operations.status import Direction, Status, gather
 def status(
     invocation: typer.Context,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="A live screen; Ctrl-C ends it.")] = False,
-    every: Annotated[float, typer.Option(min=1, help="Seconds between two pictures of --watch.")] = 5,
+    every: Annotated[float, typer.Option(min=1, help="Seconds between two pictures of --watch and --serve.")] = 5,
+    html: Annotated[Path | None, typer.Option(help="Write the status as a page to this file.")] = None,
+    serve: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Serve a read-only page on this port of 127.0.0.1; 0 takes a free one."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show whether changes travel, how far behind they are, and what needs an operator.
@@ -36,12 +45,20 @@ def status(
     direction is stopped or an operator has to act.
     """
     cli = session(invocation, json)
+    if serve is not None:
+        cli.run(lambda context: _serve(cli, context, every, serve), partial=True, names_unreachable=True)
+        return
     if watch and not cli.json and cli.out.is_terminal:
         cli.run(lambda context: _watch(context, every, cli.out), partial=True, names_unreachable=True)
         return
     found = cli.run(gather, partial=True, names_unreachable=True)
     wrong = problems(found)
     bad = any(problem.weight is not Severity.NOTE for problem in wrong)
+    if html is not None:
+        try:
+            html.write_text(status_page(found, wrong), encoding="utf-8")
+        except OSError as e:
+            cli.fail(f"--html {html}: {e.strerror}; give a file that can be written", Exit.USAGE)
     cli.show(
         status_document(found, wrong),
         lambda: cli.out.print(screen(found, wrong, cli.out, complete=not cli.out.is_terminal)),
@@ -86,15 +103,54 @@ class Memory:
         return f"no answer about {' and '.join(missing)} since {since}: {why}"
 
 
+@dataclass(slots=True)
+class Picture:
+    """The last status that was read, for a screen or a page."""
+
+    status: Status
+    """What to show."""
+    banner: str = "reading …"
+    """Since when there is no answer; empty while there is one."""
+    memory: Memory = field(default_factory=Memory)
+    """The last good values."""
+
+    async def look(self, context: OperatorContext) -> None:
+        """Read the status again. A call that fails leaves the last picture, with a banner."""
+        try:
+            self.status, self.banner = self.memory.keep(await gather(context))
+        except DualSyncError as e:
+            self.status, self.banner = self.memory.without_answer(self.status, str(e))
+
+
 async def _watch(context: OperatorContext, every: float, out: Console) -> None:
-    memory = Memory()
-    shown = Status(context.pair, context.now())
+    picture = Picture(Status(context.pair, context.now()))
     with Live(Text("reading …"), console=out, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
         while True:
-            try:
-                shown, banner = memory.keep(await gather(context))
-            except DualSyncError as e:
-                shown, banner = memory.without_answer(shown, str(e))
-            height = out.size.height
-            live.update(screen(shown, problems(shown), out, height=height, banner=banner), refresh=True)
+            await picture.look(context)
+            shown = screen(picture.status, problems(picture.status), out, height=out.size.height, banner=picture.banner)
+            live.update(shown, refresh=True)
             await asyncio.sleep(every)
+
+
+async def _serve(cli: Session, context: OperatorContext, every: float, port: int) -> None:
+    """Read the status repeatedly, and serve the last picture."""
+    picture = Picture(Status(context.pair, context.now()))
+
+    def page() -> tuple[str, str]:
+        found = picture.status
+        return "text/html", status_page(found, problems(found), every=every, banner=picture.banner)
+
+    def document() -> tuple[str, str]:
+        data = status_document(picture.status, problems(picture.status)) | {"no_answer": picture.banner or None}
+        return "application/json", json_text(texts.dumps(data, ensure_ascii=False, default=str)) + "\n"
+
+    await picture.look(context)
+    try:
+        server = await PageServer({"/": page, "/status.json": document}).start(port)
+    except OSError as e:
+        cli.fail(f"--serve {port}: {e.strerror}; give another port", Exit.USAGE)
+    async with server:
+        cli.say(f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}/ (read-only; Ctrl-C ends it)")
+        while True:
+            await asyncio.sleep(every)
+            await picture.look(context)

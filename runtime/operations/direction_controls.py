@@ -9,6 +9,7 @@ from dualsync.runtime.log import State
 from dualsync.runtime.model.records import WORKER, is_alive
 from dualsync.runtime.operations.audit import audited
 from dualsync.runtime.operations.context import Depth, OperatorContext, Side
+from dualsync.runtime.service.limit_timetable import Timetable
 from dualsync.runtime.service.operator_controls import Orders, read_orders
 
 POLL_SECONDS = 5.0
@@ -48,13 +49,22 @@ async def resume(context: OperatorContext, sides: Sequence[Side]) -> list[Orders
 
 
 async def limit(
-    context: OperatorContext, sides: Sequence[Side], bytes_per_second: int | None, requests_per_second: int | None
+    context: OperatorContext,
+    sides: Sequence[Side],
+    bytes_per_second: int | None,
+    requests_per_second: int | None,
+    timetable: Timetable | None = None,
 ) -> list[Orders]:
-    """Set limits of the direction as a whole; None leaves one as it is, 0 lifts it."""
+    """Set limits of the direction as a whole; None leaves one as it is, 0 lifts it.
+
+    A timetable replaces the fixed limit of bytes, and a fixed limit the timetable.
+    """
 
     def change(orders: Orders) -> Orders:
         if bytes_per_second is not None:
-            orders = replace(orders, bytes_per_second=bytes_per_second)
+            orders = replace(orders, bytes_per_second=bytes_per_second, timetable=None)
+        if timetable is not None:
+            orders = replace(orders, timetable=timetable)
         if requests_per_second is not None:
             orders = replace(orders, requests_per_second=requests_per_second)
         return orders
@@ -63,7 +73,8 @@ async def limit(
 
 
 def _data(orders: Orders) -> dict[str, object]:
-    return dict(orders.fields())
+    data: dict[str, object] = dict(orders.fields())
+    return data if orders.timetable is None else {**data, "timetable": orders.timetable.data()}
 
 
 @dataclass(frozen=True, slots=True)

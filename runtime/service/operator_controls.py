@@ -12,6 +12,7 @@ from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.log import Log, State
 from dualsync.runtime.model.records import CONTROL, ORDERS_ID, WORKER, Record, is_alive
 from dualsync.runtime.ports import Clock, Ledger
+from dualsync.runtime.service.limit_timetable import Timetable
 from dualsync.runtime.transfer.throttle import Throttle
 
 CONTROL_POLL_SECONDS = 10.0
@@ -40,6 +41,13 @@ class Orders:
     requests_per_second: int = 0
     """Most requests to the peer per second; 0 for no limit."""
 
+    timetable: Timetable | None = None
+    """Limits of bytes by the time of day, instead of `bytes_per_second`; None for none."""
+
+    def byte_limit(self, now: float) -> int:
+        """Return the bytes per second that hold at `now`, seconds since the epoch; 0 for no limit."""
+        return self.bytes_per_second if self.timetable is None else self.timetable.limit_at(now)
+
     def fields(self) -> dict[str, str | int | bool]:
         """Return the orders under the names that the ledger, the log and `--json` use for them."""
         return {
@@ -52,8 +60,14 @@ class Orders:
         }
 
     def record(self, now: int) -> Record:
-        """Return the orders as the ledger keeps them. `now` in seconds since the epoch."""
-        return Record(CONTROL, id=ORDERS_ID, time=now, data=dict(self.fields()))
+        """Return the orders as the ledger keeps them. `now` in seconds since the epoch.
+
+        Workers of version 0.1 ignore the timetable and keep the limit that holds now.
+        """
+        data: dict[str, object] = {**self.fields(), "bytes_per_second": self.byte_limit(now)}
+        if self.timetable is not None:
+            data["timetable"] = self.timetable.data()
+        return Record(CONTROL, id=ORDERS_ID, time=now, data=data)
 
     @classmethod
     def of(cls, record: Record) -> Orders:
@@ -75,6 +89,7 @@ class Orders:
             since=number("since"),
             bytes_per_second=number("bytes_per_second"),
             requests_per_second=number("requests_per_second"),
+            timetable=Timetable.of(data.get("timetable")),
         )
 
 
@@ -95,6 +110,7 @@ class OperatorControls:
         self._open = asyncio.Event()
         self._open.set()
         self.orders = Orders()
+        self._limit = 0
 
     @property
     def closed(self) -> bool:
@@ -125,14 +141,15 @@ class OperatorControls:
         """Read the orders once. If the ledger does not answer, the last known ones hold."""
         try:
             orders = await read_orders(self._ledger)
-            workers = await self._workers() if orders.bytes_per_second or orders.requests_per_second else 1
+            limit = orders.byte_limit(self._clock.now())
+            workers = await self._workers() if limit or orders.requests_per_second else 1
         except DualSyncError as e:
             self._log.line("WARNING", "controls", reason=f"{type(e).__name__}: {e}")
             return
-        self._throttle.limit(orders.bytes_per_second / workers, orders.requests_per_second / workers)
-        if orders != self.orders:
-            self._log.line("INFO", "controls", **orders.fields())
-        self.orders = orders
+        self._throttle.limit(limit / workers, orders.requests_per_second / workers)
+        if orders != self.orders or limit != self._limit:
+            self._log.line("INFO", "controls", **{**orders.fields(), "bytes_per_second": limit})
+        self.orders, self._limit = orders, limit
         if orders.paused:
             self._open.clear()
         else:

@@ -13,7 +13,7 @@ from tests.support.fakes.store import Versioning
 from tests.support.operator_harness import Operator
 from tools.docs.reference import option_names, walk
 
-ELSEWHERE = {"--run", "--save", "--pair", "--install-completion", "--wait"}
+ELSEWHERE = {"--run", "--save", "--pair", "--install-completion", "--wait", "--serve", "--html"}
 """Options that start other programs, write files, or wait for an operator: their own tests run them."""
 
 NAMES = ("drop", "init", "limit", "redrive", "resolve", "restore")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from dualsync.runtime.service.limit_timetable import Timetable
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -36,6 +38,15 @@ def rate(count: float) -> str:
             break
         count /= step
     return f"{count:g} {unit}/s" if count == round(count, 3) else f"{count:.1f} {unit}/s"
+
+
+def timetable_text(timetable: Timetable) -> str:
+    """A day's limits as they are given to `limit`: `08:00 20 MB/s, 19:00 off (Asia/Shanghai)`."""
+    changes = ", ".join(
+        f"{c.minute // 60:02}:{c.minute % 60:02} {rate(c.bytes_per_second) if c.bytes_per_second else 'off'}"
+        for c in timetable.changes
+    )
+    return f"{changes} ({timetable.zone})"
 
 
 def some(count: int, word: str) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dualsync.runtime.commands.output.formatting import duration, moment, number, rate, size
+from dualsync.runtime.commands.output.formatting import duration, moment, number, rate, size, timetable_text
 from dualsync.runtime.commands.session import escape
 from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.operations.problems import BOTH, Problem, Severity
@@ -52,7 +52,7 @@ def screen(
     head: list[RenderableType] = [Text.from_markup(verdict(found, wrong), emoji=False)]
     if banner:
         head.append(Text(banner, style="bold red"))
-    shown = [_problem(problem) for problem in _together(wrong)]
+    shown = [_problem(problem) for problem in together(wrong)]
     rows = {name: [row(d) for d in found.directions] for name, row in ROWS.items()}
     zero = [] if complete else [name for name, values in rows.items() if all(value in EMPTY for value in values)]
     kept = [name for name in rows if name not in zero]
@@ -107,7 +107,7 @@ def _table(found: Status, rows: dict[str, list[str]], kept: Sequence[str]) -> Ta
     return table
 
 
-def _together(wrong: Sequence[Problem]) -> list[Problem]:
+def together(wrong: Sequence[Problem]) -> list[Problem]:
     """Return the problems; two that differ in nothing but the direction are one."""
     found: dict[tuple[str, str, str], Problem] = {}
     for problem in wrong:
@@ -207,8 +207,11 @@ def _guard(d: Direction) -> str:
 
 def _limits(d: Direction) -> str:
     limits = []
-    if d.orders.bytes_per_second:
-        limits.append(rate(d.orders.bytes_per_second))
+    limit = d.orders.byte_limit(d.now)
+    if limit:
+        limits.append(rate(limit))
+    if d.orders.timetable is not None:
+        limits.append(f"by time: {timetable_text(d.orders.timetable)}")
     if d.orders.requests_per_second:
         limits.append(f"{d.orders.requests_per_second} requests/s")
     return ", ".join(limits) or "none"

@@ -106,3 +106,35 @@ def test_drain_waits_for_an_empty_queue() -> None:
     assert answer.code == 0
     assert answer.data["paused"] is True
     assert orders(operator, CN).paused
+
+
+def test_a_timetable_of_limits() -> None:
+    operator = Operator()
+    answer = operator.call("limit", "cn", "--timetable", "19:00 off, 08:00 20M", "--zone", "Asia/Shanghai", "--yes")
+    assert answer.code == 0, answer.err
+    assert "08:00 20 MB/s, 19:00 off (Asia/Shanghai)" in answer.out
+    given = orders(operator, CN).timetable
+    assert given is not None
+    assert [(c.minute, c.bytes_per_second) for c in given.changes] == [(480, 20_000_000), (1140, 0)]
+    asyncio.run(operator.heartbeat())
+    assert "by time: 08:00 20 MB/s, 19:00 off" in " ".join(operator.call("status").out.split())
+    operator.call("pause", "cn", "--yes")
+    assert orders(operator, CN).timetable == given, "a pause keeps it"
+    operator.call("limit", "cn", "--bytes", "0", "--yes")
+    assert orders(operator, CN).timetable is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--timetable", "8 o'clock"), "use a time and a limit"),
+        (("--timetable", "08:00 20M, 08:00 1M"), "given twice"),
+        (("--timetable", "08:00 fast"), "--timetable 'fast'"),
+        (("--timetable", "08:00 1M", "--zone", "Mars/X"), "is not a time zone"),
+        (("--timetable", "08:00 1M", "--bytes", "1M"), "not both"),
+    ],
+)
+def test_a_timetable_that_is_none(arguments: tuple[str, ...], words: str) -> None:
+    answer = Operator().call("limit", "cn", *arguments, "--yes")
+    assert answer.code == 2
+    assert words in answer.err
