@@ -61,7 +61,7 @@ class Timetable:
         zone, rows = data.get("zone"), data.get("changes")
         if type(zone) is not str or not isinstance(rows, list) or not 0 < len(rows) <= MAX_ENTRIES:
             return None
-        changes = []
+        changes: list[Change] = []
         for row in rows:
             if not isinstance(row, list) or len(row) != 2 or any(type(value) is not int for value in row):
                 return None
