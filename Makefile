@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 WHEELS := build/wheels/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo engine engine-demo sandbox drill test histories bench bench-quick check format docs lock clean
+.PHONY: help venv demo engine engine-demo sandbox drill test conformity histories bench bench-quick check format docs lock clean
 
 help:  ## print this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,17 @@ engine: $(READY)  ## run all tests of the real engine, with the longest; prints 
 	@$(BIN)/python -m tests.e2e.pulumi_lifecycle --check
 	@$(BIN)/python -m pytest -n 2 -m engine --long
 
+# ministack wants another botocore than this project, so it has an environment of its own.
+CONFORMITY := build/conformity/.ready
+$(CONFORMITY): requirements/conformity.lock
+	@echo "installing ministack into $(@D) (once)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/conformity.lock
+	@touch $@
+
+conformity: $(READY) $(CONFORMITY)  ## run the contract tests against ministack, which verifies signatures and IAM policies
+	@$(BIN)/python -m pytest -q -n 0 -k ministack tests/contract
+
 N ?= 100000
 histories: $(READY)  ## run N=100000 random histories of users, machines and faults against the reference model
 	@$(BIN)/python -m tests.simulation.histories $(N)
@@ -82,6 +93,8 @@ lock:  ## update the lock files to the newest versions that pyproject.toml's ran
 		--only-binary :all: --extra deploy pyproject.toml -c requirements/dev.lock -o requirements/deploy.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		--only-binary :all: requirements/audit.in -o requirements/audit.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		requirements/conformity.in -o requirements/conformity.lock
 	@version=$$(sed -n 's/^pulumi-aws==\([^ ]*\).*/\1/p' requirements/deploy.lock); \
 		grep -q "^aws v$$version " requirements/plugins.lock || \
 		sed -i "s/^aws v.*/aws v$$version linux-amd64 unrecorded/" requirements/plugins.lock

@@ -9,6 +9,7 @@ import pytest
 from tests.contract.adapters import AdapterWorld
 from tests.contract.memory import MemoryWorld
 from tests.support.coroutines import run_if_coroutine
+from tests.support.ministack_server import Ministack, interpreter
 from tests.support.moto_server import Server, ServerWorld
 
 
@@ -19,11 +20,24 @@ def server() -> Iterator[Server]:
     server.stop()
 
 
-@pytest.fixture(params=["moto", "memory"])
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
+    server = Ministack(tmp_path_factory.mktemp("ministack"))
+    yield server
+    server.stop()
+
+
+WORLDS = ["moto", "memory", *(["ministack"] if interpreter() else [])]
+"""ministack takes part where `make conformity` has installed it."""
+
+
+@pytest.fixture(params=WORLDS)
 def world(request: pytest.FixtureRequest) -> Iterator[AdapterWorld]:
     made: AdapterWorld = MemoryWorld()
     if request.param == "moto":
         made = ServerWorld(request.getfixturevalue("server"))
+    elif request.param == "ministack":
+        made = ServerWorld(request.getfixturevalue("ministack"), "ministack", "us-east-1")
     yield made
     made.close()
 

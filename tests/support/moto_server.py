@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import socket
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 import moto.sqs.models
@@ -29,12 +30,55 @@ REGION = "cn-north-1"
 _numbers = itertools.count(1)
 
 
+def next_number() -> int:
+    """Return a number for a name that no other test uses."""
+    return next(_numbers)
+
+
+def free_port() -> int:
+    """Return a free port on loopback."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+class HttpServer(Protocol):
+    """A server of the emulated services, as a world needs it."""
+
+    url: str
+    """Its address."""
+
+    @property
+    def credential(self) -> Credential:
+        """Return the key that the worlds sign with."""
+
+    @property
+    def offset(self) -> float:
+        """Return by how many seconds the queues' clock is ahead."""
+
+    @offset.setter
+    def offset(self, seconds: float) -> None: ...
+
+    def client(self, service: Any) -> Any:
+        """Return a boto3 client."""
+
+    def make_bucket(self, *, versioned: bool = False) -> str:
+        """Create a bucket and return its name."""
+
+    def make_queue(self) -> str:
+        """Create a queue and return its address."""
+
+    def make_table(self) -> str:
+        """Create a ledger's table and return its name."""
+
+
 class Server:
     """moto with a queue clock that can be put forward. moto's own clock function costs a search of the call stack."""
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
         self.offset = 0.0
+        self.credential = Credential("testing", "testing")
         self._clients: dict[tuple[str, str], Any] = {}
         models: Any = moto.sqs.models
         models.unix_time_millis = lambda *_: (time.time() + self.offset) * 1000
@@ -102,13 +146,13 @@ TABLE: dict[str, Any] = {
 
 
 class ServerWorld:
-    """`World` over the real edges and a moto server."""
+    """`World` over the real adapters and a server."""
 
-    name = "moto"
-
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: HttpServer, name: str = "moto", region: str = REGION) -> None:
         self.server = server
-        self.network = Network(REGION, FixedCredentials(Credential("testing", "testing")))
+        self.name = name
+        self._region = region
+        self.network = Network(region, FixedCredentials(server.credential))
         self._secret = f"secret-{next(_numbers)}"
         self._users: dict[str, str] = {}
         self._plain = ""
@@ -176,7 +220,7 @@ class ServerWorld:
         self.server.client("iam").delete_access_key(UserName=self._users[access_key_id], AccessKeyId=access_key_id)
 
     def identity(self, access_key_id: str, secret_access_key: str) -> StsIdentity:
-        network = Network(REGION, FixedCredentials(Credential(access_key_id, secret_access_key)))
+        network = Network(self._region, FixedCredentials(Credential(access_key_id, secret_access_key)))
         return StsIdentity(network.caller("sts", self.server.url))
 
     def close(self) -> None:

@@ -1,0 +1,138 @@
+"""ministack as a server of the contract tests. It verifies signatures and evaluates IAM policies; moto does neither."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from dualsync.runtime.aws.boto3_bridge import client_config
+from dualsync.runtime.aws.credentials import Credential
+from tests.support.moto_server import TABLE, free_port, next_number
+
+ROOT = Path(__file__).resolve().parents[2]
+INTERPRETER = ROOT / "build" / "conformity" / "bin" / "python"
+"""Made by `make conformity` from requirements/conformity.lock: ministack wants another botocore than this project."""
+REGION = "us-east-1"
+ACCOUNT = "111111111111"
+START_SECONDS = 60.0
+EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+
+def interpreter() -> Path | None:
+    """Return the interpreter that has ministack, if there is one."""
+    named = os.environ.get("MINISTACK_PYTHON")
+    found = Path(named) if named else INTERPRETER
+    return found if found.exists() else None
+
+
+class Ministack:
+    """A running ministack. Its clients sign with the key of an IAM user, because it does not verify root keys."""
+
+    def __init__(self, folder: Path) -> None:
+        python = interpreter()
+        if python is None:
+            raise RuntimeError("ministack is not installed; run `make conformity`")
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._offset_file = folder / "offset"
+        self._offset = 0.0
+        self.log = folder / "ministack.log"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": REGION,
+            "AUTH": "true",
+            "LOG_LEVEL": "WARNING",
+            "DOCKER_HOST": "unix:///nonexistent",
+            "QUEUE_CLOCK": str(self._offset_file),
+        }
+        command = [str(python), "-P", str(Path(__file__).with_name("ministack_process.py"))]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+        self._clients: dict[str, Any] = {}
+        try:
+            self._wait()
+            self.credential = self.make_user(ACCOUNT, "tests", EVERYTHING)[1]
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def offset(self) -> float:
+        """Seconds by which the queues' clock is ahead."""
+        return self._offset
+
+    @offset.setter
+    def offset(self, seconds: float) -> None:
+        self._offset = seconds
+        partial = self._offset_file.with_suffix(".new")
+        partial.write_text(str(seconds))
+        partial.rename(self._offset_file)
+
+    def client(self, service: Any, region: str = REGION) -> Any:
+        """Return a boto3 client with the key of a user who may do everything."""
+        if service not in self._clients:
+            self._clients[service] = self.session_client(self.credential, service)
+        return self._clients[service]
+
+    def session_client(self, credential: Credential, service: Any) -> Any:
+        """Return a boto3 client with this key."""
+        session = boto3.Session(credential.access_key_id, credential.secret_access_key, region_name=REGION)
+        return session.client(service, endpoint_url=self.url, config=client_config(16, "path"))
+
+    def make_user(self, account: str, name: str, policy: dict[str, Any]) -> tuple[str, Credential]:
+        """Return the id and the key of a new user with a policy; the account's number is its root key."""
+        iam = self.session_client(Credential(account, "test"), "iam")
+        user_id = iam.create_user(UserName=name)["User"]["UserId"]
+        iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=json.dumps(policy))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return str(user_id), Credential(key["AccessKeyId"], key["SecretAccessKey"])
+
+    def make_bucket(self, *, versioned: bool = False) -> str:
+        """Create a bucket and return its name."""
+        name = f"bucket-{next_number()}"
+        self.client("s3").create_bucket(Bucket=name)
+        if versioned:
+            self.client("s3").put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    def make_queue(self) -> str:
+        """Create a queue and return its address."""
+        attributes = {"VisibilityTimeout": "30"}
+        answer = self.client("sqs").create_queue(QueueName=f"queue-{next_number()}", Attributes=attributes)
+        return str(answer["QueueUrl"])
+
+    def make_table(self) -> str:
+        """Create a ledger's table and return its name."""
+        name = f"table-{next_number()}"
+        self.client("dynamodb").create_table(TableName=name, **TABLE)
+        return name
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _wait(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and self._process.poll() is None:
+            with suppress(OSError), urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"ministack does not answer: {self.log.read_text()[-2000:]}")
