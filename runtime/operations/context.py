@@ -166,12 +166,20 @@ class SideMetrics(Protocol):
     async def promise(self) -> ExpectedUser | None:
         """Return what the secret states about the peer's user; None also while there is no secret."""
 
+    async def sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
+        """Return the sum of each of the side's own metrics over a period (seconds since the epoch)."""
+
 
 class History(Protocol):
     """The side's logs."""
 
     async def decisions(self, key: str, since: float, limit: int = 20) -> Sequence[Mapping[str, Any]] | None:
         """Return the outcomes of `key`, newest last; None when the logs can't be read."""
+
+    async def outcomes(
+        self, outcomes: Sequence[str], since: float, until: float, limit: int
+    ) -> Sequence[Mapping[str, Any]] | None:
+        """Return lines with one of these outcomes, oldest first; None when the logs can't be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,6 +149,10 @@ class FakeSideMetrics:
     sizes: tuple[int, int] | None = (1, 1)
     access: Sequence[AccessKey] | None = ()
     promised: ExpectedUser | None = None
+    counted: Mapping[str, float] | None = field(default_factory=dict)
+
+    async def sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
+        return self.counted
 
     async def depth(self) -> Depth:
         now = self.broker.time.now
@@ -181,9 +185,15 @@ class FakeHistory:
     """Lines that a test sets."""
 
     lines: list[Mapping[str, Any]] = field(default_factory=list)
+    hidden: bool = False
 
     async def decisions(self, key: str, since: float, limit: int = 20) -> Sequence[Mapping[str, Any]] | None:
         return [line for line in self.lines if line.get("key") == key][-limit:]
+
+    async def outcomes(
+        self, outcomes: Sequence[str], since: float, until: float, limit: int
+    ) -> Sequence[Mapping[str, Any]] | None:
+        return None if self.hidden else [line for line in self.lines if line.get("outcome") in outcomes][:limit]
 
 
 class FakeBucketLister:

@@ -22,10 +22,23 @@ class CloudWatchHistory:
         self._threads = threads
 
     async def decisions(self, key: str, since: float, limit: int = 20) -> Sequence[Mapping[str, Any]] | None:
+        found = await self._lines(pattern(key), since, None, None)
+        return None if found is None else [line for line in found if line.get("key") == key][-limit:]
+
+    async def outcomes(
+        self, outcomes: Sequence[str], since: float, until: float, limit: int
+    ) -> Sequence[Mapping[str, Any]] | None:
+        terms = " || ".join(f'($.outcome = "{outcome}")' for outcome in outcomes)
+        found = await self._lines(f'{{ ($.event = "outcome") && ({terms}) }}', since, until, limit)
+        return None if found is None else [line for line in found if line.get("outcome") in outcomes][:limit]
+
+    async def _lines(
+        self, filter_pattern: str, since: float, until: float | None, limit: int | None
+    ) -> list[Mapping[str, Any]] | None:
         if not self._group:
             return None
         found: list[Mapping[str, Any]] = []
-        position: dict[str, Any] = {}
+        position: dict[str, Any] = {} if until is None else {"endTime": int(until * 1000)}
         try:
             for _ in range(PAGES):
                 answer = await self._threads.ask(
@@ -34,16 +47,16 @@ class CloudWatchHistory:
                     self._client("logs").filter_log_events,
                     logGroupName=self._group,
                     startTime=int(since * 1000),
-                    filterPattern=pattern(key),
+                    filterPattern=filter_pattern,
                     **position,
                 )
-                found += [line for event in answer["events"] if (line := _line(event["message"], key)) is not None]
-                if "nextToken" not in answer:
+                found += [line for event in answer["events"] if (line := _line(event["message"])) is not None]
+                if "nextToken" not in answer or (limit is not None and len(found) >= limit):
                     break
-                position = {"nextToken": answer["nextToken"]}
+                position["nextToken"] = answer["nextToken"]
         except DualSyncError:
             return None
-        return found[-limit:]
+        return found
 
 
 def pattern(key: str) -> str:
@@ -52,9 +65,9 @@ def pattern(key: str) -> str:
     return f'{{ $.key = "{text}" }}'
 
 
-def _line(text: str, key: str) -> Mapping[str, Any] | None:
+def _line(text: str) -> Mapping[str, Any] | None:
     try:
         line = json.loads(text)
     except ValueError:
         return None
-    return line if isinstance(line, dict) and line.get("key") == key and line.get("event") == "outcome" else None
+    return line if isinstance(line, dict) and line.get("event") == "outcome" else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -14,6 +16,9 @@ from dualsync.runtime.operations.context import AccessKey, Depth, ExpectedUser
 from dualsync.runtime.operations.stacks import Stack
 
 T = TypeVar("T")
+
+MAX_POINTS = 1440
+"""Points of one answer (CloudWatch API Reference, GetMetricStatistics)."""
 
 AGE_MINUTES = 10
 """How far back a queue's age is asked for; CloudWatch gets it every minute."""
@@ -80,6 +85,29 @@ class AwsSideMetrics:
         problem = "" if secret.user_id else "it names no user_id, so that the guard cannot check whose key it is"
         return ExpectedUser(secret.access_key_id, secret.user_id, problem)
 
+    async def sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
+        namespace = self._stack.fact("metrics")
+        if not namespace:
+            return None
+
+        async def sum_of(metric: str) -> float | None:
+            answer = await self._try(
+                "cloudwatch",
+                "get_metric_statistics",
+                Namespace=namespace,
+                MetricName=metric,
+                StartTime=datetime.fromtimestamp(since, UTC),
+                EndTime=datetime.fromtimestamp(until, UTC),
+                Period=period_of(since, until, datetime.now(UTC).timestamp()),
+                Statistics=["Sum"],
+            )
+            return None if answer is None else sum(float(point["Sum"]) for point in answer.get("Datapoints", ()))
+
+        found = await asyncio.gather(*(sum_of(metric) for metric in metrics))
+        if any(value is None for value in found):
+            return None
+        return {metric: value or 0.0 for metric, value in zip(metrics, found, strict=True)}
+
     async def delete_key(self, id: str) -> None:
         client = self._client("iam")
         user = self._stack.fact("userName")
@@ -91,6 +119,19 @@ class AwsSideMetrics:
             return await self._threads.ask(service, method, getattr(client, method), **given)
 
         return await _or_none(ask)
+
+
+def period_of(since: float, until: float, now: float) -> int:
+    """Return the shortest period in seconds that CloudWatch has for such a range.
+
+    One answer has at most 1,440 points. Points of a minute are kept for 15 days, of 5 minutes for 63 days, of an hour
+    for 455 days (CloudWatch API Reference, GetMetricStatistics).
+    """
+    age, range_seconds = now - since, until - since
+    for period, kept in ((60, 15 * 86400), (300, 63 * 86400), (3600, math.inf)):
+        if age < kept and range_seconds <= period * MAX_POINTS:
+            return period
+    return 86400
 
 
 async def _or_none(ask: Callable[[], Awaitable[T]]) -> T | None:

@@ -1,0 +1,93 @@
+"""`dualsync report`: counts from metrics, keys from logs, acts from the trail; what can't be read is named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.operations.aws.metrics import period_of
+from dualsync.runtime.operations.report import COUNTED
+from tests.support.operator_harness import Operator
+
+COMPONENT = Path(__file__).resolve().parents[4] / "components" / "monitoring" / "metrics.py"
+
+
+def working() -> Operator:
+    operator = Operator()
+    metrics: Any = operator.cn.metrics
+    metrics.counted = {"TransferredObjects": 5020.0, "CompletedBytes": 3.0 * 2**30, "FailedObjects": 1.0}
+    history: Any = operator.cn.history
+    history.lines += [
+        {"event": "outcome", "outcome": "buried", "key": "a/<b>.txt", "reason": "denied: AccessDenied", "time": "T1"},
+        {"event": "outcome", "outcome": "skipped", "key": "s1", "reason": "excluded", "time": "T2"},
+        {"event": "outcome", "outcome": "skipped", "key": "s2", "reason": "excluded", "time": "T3"},
+    ]
+    return operator
+
+
+def test_what_travelled_what_failed_and_who_acted() -> None:
+    operator = working()
+    operator.call("pause", "cn", "--yes", "--reason", "night")
+    operator.time.now = 0
+    answer = operator.call("report", "--since", "2026-09-01T00:00", "--until", "2027-01-01T00:00")
+    assert answer.code == 3
+    text = " ".join(answer.out.split())
+    assert "copied 5 020 0" in text.replace("\u202f", " ").replace("\xa0", " ")
+    assert "3.0 GiB" in text
+    assert "buried a/<b>.txt: denied: AccessDenied" in text
+    assert "2 skipped: excluded" in text
+    assert "pause done" in text
+    assert answer.out.splitlines()[-1].startswith("p: 2026-09-01 00:00:00Z to ")
+
+
+def test_for_programs_and_as_a_page(tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    answer = working().call("report", "--json", "--html", str(file))
+    cn, global_ = answer.data["directions"]
+    assert set(cn["totals"]) == set(COUNTED)
+    assert (cn["totals"]["copied"], cn["totals"]["bytes"]) == (5020, 3 << 30)
+    assert [line["key"] for line in cn["failed"]] == ["a/<b>.txt"]
+    assert len(cn["skipped"]) == 2
+    assert global_["failed"] == []
+    assert answer.data["complete"] is True
+    page = file.read_text()
+    assert "Something failed." in page
+    assert "a/&lt;b&gt;.txt" in page
+    assert "<b>" not in page
+
+
+def test_nothing_failed() -> None:
+    answer = Operator().call("report", "--since", "2h")
+    assert answer.code == 0
+
+
+def test_what_is_not_visible_is_named() -> None:
+    operator = Operator()
+    history: Any = operator.cn.history
+    metrics: Any = operator.global_.metrics
+    history.hidden, metrics.counted = True, None
+    answer = operator.call("report")
+    assert "cn->global: log lines of failed messages are not visible to you" in answer.out
+    assert "not all of it is visible to you" in answer.out
+    assert operator.call("report", "--json").data["complete"] is False
+
+
+def test_a_period_that_ends_before_it_begins() -> None:
+    assert Operator().call("report", "--since", "1h", "--until", "2h").code == 2
+
+
+def test_the_metrics_are_those_that_the_component_counts() -> None:
+    assert set(COUNTED.values()) <= set(re.findall(r'Counted\(\s*"(\w+)"', COMPONENT.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("days", "length", "period"),
+    [(1, 1, 60), (4, 4, 300), (20, 1, 300), (30, 30, 3600), (80, 1, 3600), (400, 400, 86400)],
+)
+def test_cloudwatch_has_that_period(days: float, length: float, period: int) -> None:
+    now = 2e9
+    since = now - days * 86400
+    assert period_of(since, since + length * 86400, now) == period
