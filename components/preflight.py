@@ -70,6 +70,12 @@ def _check_bucket(context: SideContext, facts: BucketFacts) -> None:
             " worker, finder and the peer's user name each of them as `?` and also reach keys that differ only there;"
             " to bound them exactly, use a prefix of Latin-1 characters or a bucket of its own"
         )
+    if facts.versioning != "Enabled" and not context.pair.keep_loser:
+        pulumi.log.warn(
+            f"{key}={local.bucket!r}: the bucket keeps no versions (as far as this deployment may read), and"
+            " keepLoser=false: the loser of a conflict on this side is lost; set keepLoser to true, or switch on"
+            " versioning"
+        )
     for rule in facts.expiring_rules:
         meaning = (
             "deletes the objects on the other side too (onLifecycleExpiry=propagate)"

@@ -330,7 +330,7 @@ def instant(option: str, text: str, now: datetime, cli: Session) -> float:
     if ago is not None:
         return now.timestamp() - int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[ago[2]]
     try:
-        given = datetime.fromisoformat(text.strip())
+        given = datetime.fromisoformat(re.sub(r"\s+(?=[+-][0-9]{2}:?[0-9]{2}$)", "", text.strip()))
     except ValueError:
         cli.fail(
             f"{option} {text!r}: use a time such as 2026-11-23T15:00 (UTC), or an age such as 30m, 4h, 2d", Exit.USAGE

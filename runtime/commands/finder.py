@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +25,7 @@ from dualsync.runtime.commands.session import (
 )
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.operations import finder_run
-from dualsync.runtime.operations.context import OperatorContext
+from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.operations.finder_run import Plan
 from dualsync.runtime.operations.key_text.plain_text import operator_words, shown_key
 
@@ -42,8 +43,9 @@ def plan(invocation: typer.Context, direction: Direction = "all", prefix: Prefix
     async def work(context: OperatorContext) -> list[Plan]:
         context.both()
         plans = []
-        with counting(cli, "comparing") as on_progress:
-            for side in sides_of(context, direction):
+        sides = sides_of(context, direction)
+        with counting(cli, "comparing", await _total(context, sides, prefix)) as on_progress:
+            for side in sides:
                 plans.append(await finder_run.plan(context, side, context.sides[side.name.peer], on_progress, prefix))
         return plans
 
@@ -75,8 +77,9 @@ def reconcile(
     async def work(context: OperatorContext) -> list[tuple[str, Report]]:
         context.both()
         reports = []
-        with counting(cli, "comparing") as on_progress:
-            for side in sides_of(context, direction):
+        sides = sides_of(context, direction)
+        with counting(cli, "comparing", await _total(context, sides, prefix)) as on_progress:
+            for side in sides:
                 reports.append(
                     (
                         side.direction,
@@ -95,6 +98,12 @@ def reconcile(
         cli.out.print("`dualsync drain` waits until all of it has travelled")
 
     cli.show(document, text, Exit.ATTENTION if held else Exit.DONE)
+
+
+async def _total(context: OperatorContext, sides: Sequence[Side], prefix: str) -> int | None:
+    """Return how many keys will be listed, by the finder's last run; None where that is not known."""
+    counts = None if prefix else await finder_run.last_counts(context)
+    return None if counts is None else sum(counts) * len(sides)
 
 
 def _report(cli: Session, direction: str, report: Report, verb: str) -> None:

@@ -13,6 +13,7 @@ import typer
 from dualsync.runtime.commands.output.progress import showing
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
 from dualsync.runtime.operations.context import OperatorContext
+from dualsync.runtime.operations.finder_run import last_counts
 from dualsync.runtime.operations.key_text.plain_text import json_text
 from dualsync.runtime.operations.verify import render
 from dualsync.runtime.operations.verify.compare import Content, Depth, Seen
@@ -57,7 +58,8 @@ def verify(
                 def each(data: dict[str, Any]) -> None:
                     listed.write(json_text(texts.dumps(data, ensure_ascii=False)) + "\n")
 
-            on_progress = stack.enter_context(showing(cli, "comparing"))
+            counts = None if prefix else await last_counts(context)
+            on_progress = stack.enter_context(showing(cli, "comparing", max(counts) if counts else None))
 
             def note(seen: Seen) -> None:
                 words = f"{seen.cn:,} at cn, {seen.global_:,} at global, {seen.equal:,} equal"

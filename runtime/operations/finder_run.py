@@ -15,11 +15,12 @@ from dualsync.runtime.messages.sync_request import SyncRequest
 from dualsync.runtime.model.key_filter import KeyFilter
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import ListedObject
-from dualsync.runtime.model.records import DELETION_APPROVAL, Record
+from dualsync.runtime.model.records import DELETION_APPROVAL, FINDER_RUN, Record
 from dualsync.runtime.operations.audit import audited
 from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.ports import Bucket, Ledger, Message, QueueDepth
 from dualsync.runtime.service.bucket_guard import check_buckets
+from dualsync.runtime.settings import SideName
 
 KEPT = 1000
 """Requests that are kept by name. All are counted."""
@@ -223,6 +224,16 @@ async def reconcile(
         report = await finder.run()
         act.result.update(report.data())
     return report
+
+
+async def last_counts(context: OperatorContext) -> tuple[int, int] | None:
+    """Return the keys of cn and of global as a finder counted them last; None where none has run."""
+    for side in context.sides.values():
+        async for record in side.ledger.records(FINDER_RUN):
+            here, there = record.data.get("here"), record.data.get("there")
+            if isinstance(here, int) and isinstance(there, int):
+                return (here, there) if side.name is SideName.CN else (there, here)
+    return None
 
 
 def _below(scope: KeyFilter, prefix: str) -> KeyFilter:

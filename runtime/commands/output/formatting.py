@@ -55,8 +55,12 @@ def some(count: int, word: str) -> str:
 
 
 def moment(seconds: float) -> str:
-    """UTC, to the second; a dash for 0."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ") if seconds else "–"
+    """Local time to the second, with its offset from UTC (`Z` for none); a dash for 0."""
+    if not seconds:
+        return "–"
+    local = datetime.fromtimestamp(seconds, UTC).astimezone()
+    offset = local.strftime("%z")
+    return local.strftime("%Y-%m-%d %H:%M:%S") + ("Z" if offset == "+0000" else f"{offset[:3]}:{offset[3:5]}")
 
 
 def number(count: int) -> str:

@@ -6,7 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from dualsync.runtime.commands.output.formatting import duration, number
 from dualsync.runtime.commands.session import Session
@@ -38,12 +48,34 @@ def showing(cli: Session, what: str, total: int | None = None) -> Iterator[Calla
     if not cli.err.is_terminal:
         yield _Lines(cli, what, total).show
         return
-    columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=12)]
-    with Progress(
-        *columns, MofNCompleteColumn(), TimeElapsedColumn(), console=cli.err, transient=True, expand=False
-    ) as bar:
+    # The time left needs the total; without it the time that has passed is shown. 80 columns have room for one.
+    known: list[ProgressColumn] = [BarColumn(bar_width=10), _Count(), _Rate(), TimeRemainingColumn(compact=True)]
+    unknown: list[ProgressColumn] = [_Count(), _Rate(), TimeElapsedColumn()]
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
+    with Progress(*columns, *(known if total else unknown), console=cli.err, transient=True, expand=False) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda done, words: bar.update(task, completed=done, description=words or what)
+
+        def show(done: int, words: str) -> None:
+            # The total is an earlier count: there may be more by now.
+            most = max(total, done) if total else None
+            bar.update(task, completed=done, description=words or what, total=most)
+
+        yield show
+
+
+class _Count(ProgressColumn):
+    """What is done, and of how many where that is known."""
+
+    def render(self, task: Task) -> Text:
+        of = f"/{number(int(task.total))}" if task.total else ""
+        return Text(f"{number(int(task.completed))}{of}")
+
+
+class _Rate(ProgressColumn):
+    """How many per second, lately."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:.0f}/s")
 
 
 class _Lines:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -168,7 +167,7 @@ def _done(d: Direction) -> str:
     if not (copied or deleted):
         return "0"
     since = min((worker.started for worker in d.alive), default=0)
-    when = f" since {datetime.fromtimestamp(since, UTC):%m-%d %H:%MZ}" if since else ""
+    when = f" since {moment(since)[5:16]}" if since else ""
     return f"{number(copied)} / {number(deleted)}{when}"
 
 

@@ -129,7 +129,7 @@ class Cloud(mocks.Mocks):
                 # A failure, not an exception: what a mock raises ends the program even when the program catches it.
                 return {}, [("name", f'unknown stack "{args.args["name"]}"')]
             case "dualsync:index:inspectBucket":
-                return {"problem": "", "versioning": "", "ownership": "", "expiringRules": [], "rulesRead": True}
+                return {"problem": "", "versioning": "Enabled", "ownership": "", "expiringRules": [], "rulesRead": True}
             case "aws:ec2/getInstanceType:getInstanceType":
                 name = args.args["instanceType"]
                 arm = re.match(r"[a-z]+[0-9]+g", name)

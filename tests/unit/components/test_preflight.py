@@ -19,7 +19,7 @@ SIDE_TYPES = {"aws:sqs/queue:Queue", "aws:iam/user:User", "aws:dynamodb/table:Ta
 
 
 def facts(**changes: Any) -> Call:
-    found = to_result(BucketFacts(**changes))
+    found = to_result(BucketFacts(**{"versioning": "Enabled", **changes}))
 
     def call(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
         return found if token == "dualsync:index:inspectBucket" and args["region"] == "cn-north-1" else None
@@ -215,3 +215,12 @@ def test_unusable_buckets(s3: Any) -> None:
     with Stubber(s3) as stub:  # moto lets every account in
         stub.add_client_error("head_bucket", "403", http_status_code=403)
         assert look(s3).problem.startswith(f"is not account {DEFAULT_ACCOUNT_ID}'s, or this deployment may not read it")
+
+
+def test_a_conflicts_loser_that_nothing_keeps_is_named(bundles: Path) -> None:
+    """keepLoser is off, and the bucket keeps no versions: a preview states what is lost, before it is."""
+    (warning,) = deploy("cn", bundles, call=facts(versioning="")).warnings
+    assert warning.startswith("cn.bucket='dth-dual-dev-cn-north-1': the bucket keeps no versions")
+    assert "set keepLoser to true" in warning
+    assert deploy("cn", bundles, {"keepLoser": True}, facts(versioning="")).warnings == []
+    assert deploy("cn", bundles, call=facts(versioning="Enabled")).warnings == []

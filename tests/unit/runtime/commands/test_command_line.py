@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 
 from dualsync.runtime.__main__ import main
 from dualsync.runtime.commands.app import app
+from dualsync.runtime.commands.deletions import instant
 from dualsync.runtime.commands.output.formatting import duration, moment, number, rate, size, some
 from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import UnavailableError
@@ -238,4 +241,19 @@ def test_numbers_for_people() -> None:
     assert [size(n) for n in (5, 2048, 3 << 30)] == ["5 B", "2.0 KiB", "3.0 GiB"]
     assert number(1234567) == "1 234 567"
     assert moment(0) == "–"
+    assert moment(1_790_000_000) == "2026-09-21 14:13:20Z"
+
+
+def test_times_are_local_with_their_offset(monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        monkeypatch.setenv("TZ", "Asia/Shanghai")
+        time.tzset()
+        assert moment(1_790_000_000) == "2026-09-21 22:13:20+08:00"
+        now = datetime(2026, 11, 28, tzinfo=UTC)
+        # What is shown can be given back.
+        assert instant("--since", moment(1_790_000_000), now, Session()) == 1_790_000_000
+        assert instant("--since", "2026-09-21 22:13:20 +08:00", now, Session()) == 1_790_000_000
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
     assert moment(1_790_000_000) == "2026-09-21 14:13:20Z"

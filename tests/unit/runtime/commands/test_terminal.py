@@ -1,0 +1,147 @@
+"""What a terminal shows: at 80 and 60 columns, without colours, without a terminal. Each list keeps keys whole."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from dualsync.runtime.commands.app import app
+from dualsync.runtime.commands.output.progress import counting, showing
+from dualsync.runtime.commands.session import PIPE_WIDTH, Session
+from dualsync.runtime.model.records import FINDER_RUN, Record
+from dualsync.runtime.operations.context import OperatorContext
+from dualsync.runtime.operations.finder_run import last_counts
+from dualsync.runtime.operations.stacks import Where
+from dualsync.runtime.settings import SideName
+from tests.support.operator_harness import Operator
+from tests.unit.runtime.commands.test_status_screen import troubled
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+LONG = "archive/2026/11/" + "quite-a-long-folder-name/" * 2 + "report-00042.txt"
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m")
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def scene() -> Operator:
+    """Dead letters, held deletions, conflicts and a difference, with a key that is longer than a narrow screen."""
+    operator = troubled()
+    operator.put(CN, LONG)
+    operator.settle()
+    operator.put(CN, "new/" + LONG)
+    operator.time.now += 3600
+    return operator
+
+
+def shown(operator: Operator, *arguments: str, width: int, colours: bool = True) -> tuple[int, str]:
+    """What a terminal of that width gets on standard output."""
+    out = Console(
+        file=io.StringIO(),
+        force_terminal=True,
+        no_color=not colours,
+        width=width,
+        height=24,
+        emoji=False,
+        highlight=False,
+    )
+
+    async def open_context(where: Where) -> OperatorContext:
+        return operator.context()
+
+    result = CliRunner().invoke(app, list(arguments), obj=Session(open_context=open_context, out=out))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    file: Any = out.file
+    return result.exit_code, file.getvalue()
+
+
+SCREENS = (
+    ("status",),
+    ("dlq", "list"),
+    ("conflicts", "list"),
+    ("deletions", "list", "--live"),
+    ("plan",),
+    ("verify", "--grace", "0"),
+    ("explain", LONG),
+    ("report", "--since", "1d"),
+    ("audit",),
+    ("version",),
+)
+
+
+@pytest.mark.parametrize("width", [80, 60])
+@pytest.mark.parametrize("arguments", SCREENS, ids=" ".join)
+def test_nothing_runs_over_the_edge_and_no_key_is_cut(arguments: tuple[str, ...], width: int) -> None:
+    code, text = shown(scene(), *arguments, width=width)
+    assert code in (0, 3)
+    plain = CONTROL.sub("", text)
+    assert all(len(line.rstrip()) <= width for line in plain.splitlines()), plain
+    joined = "".join(plain.split())
+    if LONG[-12:] in joined:
+        assert "report-00042.txt" in joined
+    # A cut word ends in an ellipsis; a count of what is left out is a line of its own.
+    assert not re.search(r"\w…(?!\w)", plain), plain
+
+
+@pytest.mark.parametrize("arguments", [("dlq", "list"), ("conflicts", "list"), ("deletions", "list"), ("verify",)])
+def test_a_list_ends_with_its_summary_and_the_next_command(arguments: tuple[str, ...]) -> None:
+    _, text = shown(scene(), *arguments, width=80)
+    last = " ".join(CONTROL.sub("", text).rstrip().splitlines()[-4:])
+    assert "dualsync" in last, text
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("dlq", "list"), ("verify",)])
+def test_without_colours_there_are_none(arguments: tuple[str, ...]) -> None:
+    assert COLOUR.search(shown(scene(), *arguments, width=80)[1])
+    assert not COLOUR.search(shown(scene(), *arguments, width=80, colours=False)[1])
+
+
+@pytest.mark.parametrize("arguments", SCREENS, ids=" ".join)
+def test_without_a_terminal_there_is_no_control_character(arguments: tuple[str, ...]) -> None:
+    answer = scene().call(*arguments)
+    assert "\x1b" not in answer.out
+    assert all(len(line) <= PIPE_WIDTH for line in answer.out.splitlines())
+
+
+def test_the_verdict_is_the_first_line_that_a_terminal_shows() -> None:
+    first = CONTROL.sub("", shown(scene(), "status", width=80)[1]).splitlines()[0]
+    assert first.startswith("p: STOPPED: ")
+
+
+def progress(width: int, total: int | None, words: str) -> str:
+    err = Console(file=io.StringIO(), force_terminal=True, width=width, height=24)
+    with showing(Session(err=err), "comparing", total) as show:
+        for done in (1000, 2000, 6000):
+            show(done, words)
+    file: Any = err.file
+    return CONTROL.sub("", file.getvalue())
+
+
+@pytest.mark.parametrize("width", [80, 60])
+@pytest.mark.parametrize("total", [None, 5149])
+def test_progress_fits_and_ends_at_what_there_is(width: int, total: int | None) -> None:
+    text = progress(width, total, "1,000 at cn, 400 at global, 99 equal" if width == 80 else "comparing")
+    last = text.rstrip().replace("\r", "\n").splitlines()[-1]
+    assert len(last.rstrip()) <= width
+    assert ("6 000/6 000" in last.replace("\u202f", " ")) is (total is not None), last
+    assert "?" not in last
+
+
+def test_the_total_is_the_finders_last_count() -> None:
+    operator = Operator()
+    assert asyncio.run(last_counts(operator.context())) is None
+    record = Record(FINDER_RUN, "last", 1, data={"here": 7, "there": 9})
+    asyncio.run(operator.global_.ledger.record(record))
+    assert asyncio.run(last_counts(operator.context())) == (9, 7)
+
+
+def test_a_counter_without_a_terminal_is_silent_for_a_minute() -> None:
+    err = Console(file=io.StringIO(), width=80)
+    with counting(Session(err=err), "comparing") as add:
+        add(5)
+    file: Any = err.file
+    assert file.getvalue() == ""
