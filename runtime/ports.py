@@ -60,7 +60,9 @@ class Bucket(Protocol):
     or 404 for If-Match) and `ConcurrentWriteError` (409).
     """
 
-    async def head(self, key: str, version_id: str = "") -> ObjectHead | None: ...
+    async def head(self, key: str, version_id: str = "", *, checksum: bool = False) -> ObjectHead | None:
+        """HEAD. `checksum`: with the stored one, which a GET shows anyway; for SSE-KMS it needs the right to decrypt
+        ("HeadObject", API Reference, ChecksumMode)."""
 
     async def read(self, key: str) -> ObjectReader | None:
         """Send a GET and return once the headers are there; the body is streamed. None if there is no object."""

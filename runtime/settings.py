@@ -64,6 +64,17 @@ class ConflictPolicy(StrEnum):
     """The version of `global`."""
 
 
+class FirstContact(StrEnum):
+    """How objects that both buckets held before the program are recognised as the same."""
+
+    CHECKSUM = "checksum"
+    """By ETags and stored checksums, or by the local content's digest: no content is read across the border."""
+    CONTENT = "content"
+    """As `CHECKSUM`. Where that does not decide, both contents are read and compared."""
+    SIZE = "size"
+    """Objects of the same size are the same. Neither content nor metadata is compared."""
+
+
 class OnLifecycleExpiry(StrEnum):
     """The effect on the other side when a lifecycle rule expires an object."""
 
@@ -128,6 +139,10 @@ class Settings:
     events: Events = setting("Changes that are copied: CreateAndDelete, Create, No.", default=Events.CREATE_AND_DELETE)
     conflict_policy: ConflictPolicy = setting("newest, prefer-cn or prefer-global.", default=ConflictPolicy.NEWEST)
     keep_loser: bool = setting("Keep a conflict's loser under a conflict name on both sides.", default=False)
+    first_contact: FirstContact = setting(
+        "How objects that both buckets held before are compared: checksum, content or size.",
+        default=FirstContact.CHECKSUM,
+    )
     on_lifecycle_expiry: OnLifecycleExpiry = setting(
         "ignore: an expired object is neither deleted at the peer nor copied back; propagate: it is deleted.",
         default=OnLifecycleExpiry.IGNORE,

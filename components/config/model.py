@@ -19,7 +19,7 @@ from dualsync.components.config.side_options import (
     Security,
     Watch,
 )
-from dualsync.runtime.settings import ConflictPolicy, Events, OnLifecycleExpiry, SideName
+from dualsync.runtime.settings import ConflictPolicy, Events, FirstContact, OnLifecycleExpiry, SideName
 
 DEAD_LETTER_DAYS = 14
 """Days that SQS keeps a message at most."""
@@ -216,6 +216,14 @@ class PairModel:
         "Keep the losing version of a conflict under a conflict name, on both sides.",
         default=False,
         setting="keep_loser",
+    )
+    first_contact: FirstContact = option(
+        "firstContact",
+        "How objects that both buckets held before the program are recognised as the same: checksum (ETags and"
+        " checksums, no content crosses the border), content (where these do not decide, both contents are read), or"
+        " size (equal sizes are enough; metadata is not compared).",
+        default=FirstContact.CHECKSUM,
+        setting="first_contact",
     )
     on_lifecycle_expiry: OnLifecycleExpiry = option(
         "onLifecycleExpiry",

@@ -7,6 +7,7 @@ and only leaves more to compare again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -125,3 +126,8 @@ class Checkpoints:
     async def _forget(self, record: Record) -> None:
         self._dead.remove(record)
         await self.ledger.remove_record(record)
+
+
+def digest_settings(values: Sequence[object]) -> str:
+    """Return 32 hexadecimal digits that tell the settings of runs apart."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]

@@ -41,6 +41,9 @@ class Difference(StrEnum):
     UNKNOWN = "equal, but not in the ledger"
     """Both sides hold equal objects, and the ledger has no entry: the ledger gets one."""
 
+    OTHER_METADATA = "equal content, other metadata"
+    """As `UNKNOWN`, but the content type or other metadata differ: the conflict rule decides."""
+
     @property
     def is_deletion(self) -> bool:
         """True for differences that are resolved by deleting an object."""
@@ -60,6 +63,9 @@ class Rules:
     deletions_travel: bool = True
     """Deletions are synchronised at all."""
 
+    equal_sizes: bool = False
+    """Objects of equal size without a ledger entry are equal (`FirstContact.SIZE`)."""
+
 
 def classify(pair: ListedPair, entry: LedgerEntry | None, rules: Rules) -> Difference | None:
     """Return the difference; None if both sides are as recorded, or if the peer's finder handles it."""
@@ -71,7 +77,7 @@ def classify(pair: ListedPair, entry: LedgerEntry | None, rules: Rules) -> Diffe
         if here_same and there_same:
             return None
         if agreed is None:
-            alike = here.etag == there.etag and here.size == there.size
+            alike = here.size == there.size and (here.etag == there.etag or rules.equal_sizes)
             return Difference.UNKNOWN if alike and entry is None else Difference.CHANGED_BOTH
         if here_same:
             return Difference.CHANGED_THERE

@@ -58,6 +58,12 @@ def digest(pair: ListedPair, entry: LedgerEntry | None, difference: Difference) 
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
+def newest(pair: ListedPair, entry: LedgerEntry | None) -> float:
+    """Return when the key's objects or its entry changed last, in seconds since the epoch."""
+    times = [row.modified for row in (pair.here, pair.there) if row is not None]
+    return max([*times, entry.updated] if entry is not None else times)
+
+
 @dataclass(slots=True)
 class QueuedKeys:
     """The differences that earlier runs queued, and those that this run sees."""

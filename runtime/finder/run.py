@@ -8,19 +8,18 @@ compared side by side.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dualsync.runtime.errors import DualSyncError, PermanentError, PreconditionFailedError
 from dualsync.runtime.finder.archived import unreadable
-from dualsync.runtime.finder.checkpoint import CHECKPOINT_INTERVAL_SECONDS, Checkpoints
+from dualsync.runtime.finder.checkpoint import CHECKPOINT_INTERVAL_SECONDS, Checkpoints, digest_settings
 from dualsync.runtime.finder.classify import Difference, Rules, classify
 from dualsync.runtime.finder.deletion_guard import DeletionGuard, read_approval
+from dualsync.runtime.finder.first_contact import HEADS_AT_ONCE, attributes_differ, synced_version
 from dualsync.runtime.finder.key_ranges import divide, spaced
 from dualsync.runtime.finder.merge import ListedPair, merge
-from dualsync.runtime.finder.queued_keys import QueuedKeys, are_lost, digest
+from dualsync.runtime.finder.queued_keys import QueuedKeys, are_lost, digest, newest
 from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.finder.scoped_listing import list_scope
@@ -28,10 +27,8 @@ from dualsync.runtime.log import Log
 from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
-from dualsync.runtime.model.conflict_order import wins
 from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter, KeyRange
-from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
-from dualsync.runtime.model.origin_version import OriginVersion
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import (
     CONTROL,
     FINDER_POINTS,
@@ -43,7 +40,7 @@ from dualsync.runtime.model.records import (
     Record,
 )
 from dualsync.runtime.ports import Bucket, Clock, Ledger, Parallel, Queue, QueueDepth
-from dualsync.runtime.settings import VERSION, Events, Settings
+from dualsync.runtime.settings import VERSION, Events, FirstContact, Settings
 
 BATCH = 100
 """Keys that are read from the ledger at a time (DynamoDB: BatchGetItem, at most 100)."""
@@ -122,7 +119,12 @@ class Finder:
         self._fresh = fresh
         self._preview = preview
         self._checkpoint_seconds = checkpoint_seconds
-        self._rules = Rules(settings.local_expires, settings.remote_expires, settings.events is not Events.CREATE)
+        self._rules = Rules(
+            local_expires=settings.local_expires,
+            remote_expires=settings.remote_expires,
+            deletions_travel=settings.events is not Events.CREATE,
+            equal_sizes=settings.first_contact is FirstContact.SIZE,
+        )
 
     async def run(self) -> Report:
         """Compare both buckets and queue what differs, within the deletion limits.
@@ -154,7 +156,7 @@ class Finder:
         approval = await read_approval(self._ledger)
         orders = await self._ledger.get_record(CONTROL, ORDERS_ID)
         now = self._clock.now()
-        configuration = _digest([self._sides(), self._rules_of_absence(), self._scope.name])
+        configuration = digest_settings([self._sides(), self._rules_of_absence(), self._scope.name])
         queued = await QueuedKeys.load(self._ledger, configuration, now)
         if self._preview:
             queued = QueuedKeys(configuration, now)
@@ -192,7 +194,7 @@ class Finder:
             self._ledger,
             self._clock,
             run=f"{int(self._clock.now())}-{self._name}",
-            of=_digest([self._sides(), rules, self._scope.name, seeded, approved]),
+            of=digest_settings([self._sides(), rules, self._scope.name, seeded, approved]),
             period=self._checkpoint_seconds,
             resume=not self._fresh,
         )
@@ -247,10 +249,13 @@ class Finder:
             difference = classify(pair, entry, self._rules)
             if difference is None:
                 continue
-            report.found[difference] += 1
+            if difference is not Difference.UNKNOWN:
+                report.found[difference] += 1
             if self._is_young(pair, entry):
                 report.young += 1
-                report.unseeded += difference is Difference.UNKNOWN
+                if difference is Difference.UNKNOWN:
+                    report.unseeded += 1
+                    report.found[difference] += 1
             elif difference is Difference.UNKNOWN:
                 unknown.append(pair)
             elif unreadable(pair, entry, difference):
@@ -259,14 +264,38 @@ class Finder:
                 if not run.guard.hold_back(progress, pair.key, difference):
                     run.queued.is_deletion_queued(pair.key, difference)
                     bodies.append(self._body(pair.key, difference))
-            elif run.queued.is_queued(digest(pair, entry, difference), _newest(pair, entry)):
-                report.waiting += 1
-                run.queued.keep_waiting(pair.key, difference)
             else:
-                bodies.append(self._body(pair.key, difference))
+                self._queue_once(pair, entry, difference, bodies, report, run)
         if unknown:
-            report.agreed += sum(await self._parallel.map(self._record_equal, unknown, WRITES_AT_ONCE))
+            unlike = await self._parallel.map(self._attributes_differ, unknown, HEADS_AT_ONCE)
+            equal = [pair for pair, differs in zip(unknown, unlike, strict=True) if not differs]
+            report.agreed += sum(await self._parallel.map(self._record_equal, equal, WRITES_AT_ONCE))
+            if equal:
+                report.found[Difference.UNKNOWN] += len(equal)
+            for pair in [pair for pair, differs in zip(unknown, unlike, strict=True) if differs]:
+                report.found[Difference.OTHER_METADATA] += 1
+                report.unseeded += 1  # the next run compares equal pairs, too, in case the message is lost
+                self._queue_once(pair, None, Difference.OTHER_METADATA, bodies, report, run)
         await self._send(bodies, report, run)
+
+    def _queue_once(
+        self,
+        pair: ListedPair,
+        entry: LedgerEntry | None,
+        difference: Difference,
+        bodies: list[str],
+        report: Report,
+        run: _Run,
+    ) -> None:
+        """Add a message to `bodies`, unless an earlier run has queued the difference."""
+        if run.queued.is_queued(digest(pair, entry, difference), newest(pair, entry)):
+            report.waiting += 1
+            run.queued.keep_waiting(pair.key, difference)
+        else:
+            bodies.append(self._body(pair.key, difference))
+
+    async def _attributes_differ(self, pair: ListedPair) -> bool:
+        return await attributes_differ(pair, self._local, self._remote, self._settings)
 
     async def _entries(self, keys: Sequence[str]) -> tuple[dict[str, LedgerEntry], set[str]]:
         """Read the entries of a batch, and which keys have an entry that can't be decoded."""
@@ -291,20 +320,15 @@ class Finder:
             return entries, failed
 
     def _is_young(self, pair: ListedPair, entry: LedgerEntry | None) -> bool:
-        return self._clock.now() - _newest(pair, entry) < self._settings.finder_grace_seconds
+        return self._clock.now() - newest(pair, entry) < self._settings.finder_grace_seconds
 
     async def _record_equal(self, pair: ListedPair) -> bool:
         """Record a pair that has been equal since before the ledger, as the proof that later deletions need."""
-        here, there = pair.here, pair.there
-        if here is None or there is None:
+        synced = synced_version(pair, self._settings)
+        if synced is None:
             return False
-        ours = OriginVersion(self._settings.side, here.modified, here.etag)
-        theirs = OriginVersion(self._settings.side.peer, there.modified, there.etag)
-        identity = ours if wins(ours, theirs, self._settings.conflict_policy) else theirs
-        synced = SyncedVersion(identity, CopyState(here.etag, here.modified), CopyState(there.etag, there.modified))
-        entry = LedgerEntry(pair.key, revision=1, synced=synced, updated=int(self._clock.now()))
         try:
-            await self._ledger.put(entry, 0)
+            await self._ledger.put(LedgerEntry(pair.key, 1, synced, updated=int(self._clock.now())), 0)
         except PreconditionFailedError:
             return False  # a worker has written the entry meanwhile
         return True
@@ -372,13 +396,3 @@ class Finder:
         except DualSyncError as e:
             self._log.line("WARNING", "finder-depth", reason=f"{type(e).__name__}: {e}")
             return None
-
-
-def _newest(pair: ListedPair, entry: LedgerEntry | None) -> float:
-    """Return when the key's objects or its entry changed last, in seconds since the epoch."""
-    times = [row.modified for row in (pair.here, pair.there) if row is not None]
-    return max([*times, entry.updated] if entry is not None else times)
-
-
-def _digest(values: Sequence[object]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]

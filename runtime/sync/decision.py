@@ -8,15 +8,16 @@ new version at the peer is the peer's to copy. Why each rule exists: docs/decisi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from dualsync.runtime.messages.sync_request import Cause
+from dualsync.runtime.model.carried_attributes import carried
 from dualsync.runtime.model.conflict_order import newer, wins
 from dualsync.runtime.model.ledger_entry import LedgerEntry
-from dualsync.runtime.model.objects import Attributes, ObjectHead
+from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
-from dualsync.runtime.settings import ConflictPolicy, SideName
+from dualsync.runtime.settings import ConflictPolicy, FirstContact, SideName
 
 WAIT_ATTEMPTS, WAIT_ATTEMPTS_IN_A_TIE, WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN = 1, 4, 5
 """Checks before a conflict is resolved: an echo that is still in the queue may prove that there is none, because one
@@ -41,6 +42,8 @@ class Action(StrEnum):
     """Write the local version to the peer."""
     WAIT = "wait"
     """Check again later: an event on its way may still prove which version replaced the other."""
+    COMPARE = "compare"
+    """Compare both contents, then decide again: they may be the same in other parts."""
     PULL = "pull"
     """Write the peer's version here, with this side's own role."""
     DELETE_REMOTE = "delete-remote"
@@ -99,6 +102,12 @@ class KeyState:
     """True if the request may have written before without recording it."""
     version_removed: bool = False
     """True if one version was removed by its id."""
+    first_contact: FirstContact = FirstContact.CHECKSUM
+    """How objects that both buckets held before are recognised as the same."""
+    include_metadata: bool = True
+    """False if only the content type is copied, and so compared."""
+    same_content: bool | None = None
+    """Whether both contents are the same; None if they have not been compared."""
     unrecorded: OriginVersion | None = None
     """What the request surely wrote and could not record."""
 
@@ -174,7 +183,7 @@ def _both(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> D
     # Both sides must use one name per version, or each would copy to the other without end.
     if local.version == remote.version:
         return Decision(Action.RECORD_SYNCED, "both hold this version")
-    if _same_content(local.head, remote.head):
+    if _same_object(state, local.head, remote.head):
         return Decision(Action.RECORD_SYNCED, "the same content on both sides")
     if _is_same(state, local):
         if remote.is_replica and remote.version.origin is state.side and not _long_after(local, remote):
@@ -237,6 +246,8 @@ def _contest(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -
     crossed = local.is_replica and remote.is_replica and remote.version.origin is state.side
     if crossed and _outlived(state, local, remote):
         return _BOTH_DELETED
+    if users and state.same_content is None and _may_be_seeded(state, local.head, remote.head):
+        return Decision(Action.COMPARE, "first contact: both sides may hold the same content in other parts")
     tie = local.version.modified == remote.version.modified or _in_parts(local) or _in_parts(remote) or crossed
     ours = wins(local.version, remote.version, state.policy)
     overruled = ours != newer(local.version, remote.version)  # the later one loses: it may have seen the other
@@ -265,12 +276,27 @@ def _is_same(state: KeyState, observed: ObservedVersion) -> bool:
     return state.entry.synced is not None and observed.version == state.entry.synced.version
 
 
-def _same_content(a: ObjectHead, b: ObjectHead) -> bool:
-    return a.etag == b.etag and a.size == b.size and _carried(a) == _carried(b)
+def _same_object(state: KeyState, a: ObjectHead, b: ObjectHead) -> bool:
+    if a.size != b.size:
+        return False
+    if state.first_contact is FirstContact.SIZE and _is_first_contact(state.entry):
+        return True
+    return (a.etag == b.etag or state.same_content is True) and _same_attributes(state, a, b)
 
 
-def _carried(head: ObjectHead) -> Attributes:
-    return replace(head.attributes, storage_class="")  # each side has its own
+def _same_attributes(state: KeyState, a: ObjectHead, b: ObjectHead) -> bool:
+    of_a, of_b = (carried(head.attributes, include_metadata=state.include_metadata) for head in (a, b))
+    return of_a == of_b
+
+
+def _is_first_contact(entry: LedgerEntry) -> bool:
+    """Return True if the ledger has no record that the sides ever held the same version of the key."""
+    return entry.synced is None and entry.expired is None and not entry.deleted_versions
+
+
+def _may_be_seeded(state: KeyState, a: ObjectHead, b: ObjectHead) -> bool:
+    """Return True for objects that may have been copied outside of this program: only their ETags differ."""
+    return _is_first_contact(state.entry) and a.size == b.size and _same_attributes(state, a, b)
 
 
 def _zombie_here(state: KeyState, local: ObservedVersion) -> bool:

@@ -22,6 +22,7 @@ from dualsync.runtime.sync import actions
 from dualsync.runtime.sync.conflict_copy import keep_loser
 from dualsync.runtime.sync.context import SyncContext, SyncResult
 from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion, decide
+from dualsync.runtime.sync.first_contact import holds_same_content
 from dualsync.runtime.sync.ledger_updates import (
     record_late_creation,
     record_synced,
@@ -69,6 +70,8 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             local=local,
             remote=remote,
             policy=settings.conflict_policy,
+            first_contact=settings.first_contact,
+            include_metadata=settings.include_metadata,
             may_delete=request.may_delete,
             deletions_travel=travels,
             unrecorded=request.unrecorded.version if request.unrecorded else None,
@@ -79,10 +82,23 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             and entry.unmatched == unmatched_mark(reader.head)
             and _long_since(context, entry),
         )
-        return await _perform(context, request, entry, state, decide(state), reader)
+        decision = decide(state)
+        if decision.action is Action.COMPARE and reader is not None and local is not None and remote is not None:
+            await reader.close()  # its memory and its connection are free while the content is read
+            same = await holds_same_content(context, request.key, local.head, remote.head)
+            state = replace(state, same_content=same)
+            decision = decide(state)
+            reader = await context.local.read(request.key) if decision.action is Action.PUSH else None
+            if decision.action is Action.PUSH and (reader is None or not _is_still(reader.head, local.head)):
+                raise PreconditionFailedError(f"{request.key!r} changed while it was compared")
+        return await _perform(context, request, entry, state, decision, reader)
     finally:
         if reader is not None:
             await reader.close()
+
+
+def _is_still(head: ObjectHead, before: ObjectHead) -> bool:
+    return (head.etag, head.modified) == (before.etag, before.modified)
 
 
 def _long_since(context: SyncContext, entry: LedgerEntry) -> bool:

@@ -110,9 +110,9 @@ class ThrottledBucket:
         self._bucket = bucket
         self._throttle = throttle
 
-    async def head(self, key: str, version_id: str = "") -> ObjectHead | None:
+    async def head(self, key: str, version_id: str = "", *, checksum: bool = False) -> ObjectHead | None:
         await self._throttle.request()
-        return await self._bucket.head(key, version_id)
+        return await self._bucket.head(key, version_id, checksum=checksum)
 
     async def read(self, key: str) -> ObjectReader | None:
         await self._throttle.request()

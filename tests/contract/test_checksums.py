@@ -97,3 +97,6 @@ async def test_an_object_keeps_the_checksum_that_it_came_with(world: AdapterWorl
     assert reading is not None
     assert reading.head.attributes.checksum == checksum_of(kind, b"tail")
     await reading.close()
+    seen = await bucket.head("k", checksum=True)
+    assert seen is not None
+    assert seen.attributes.checksum == checksum_of(kind, b"tail")

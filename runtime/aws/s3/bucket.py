@@ -79,11 +79,12 @@ class S3Bucket(BucketRequests):
         """Return whether some writes are preceded by a HEAD instead of carrying conditions, which the store refuses."""
         return bool(self._conditions.unsupported)
 
-    async def head(self, key: str, version_id: str = "") -> ObjectHead | None:
+    async def head(self, key: str, version_id: str = "", *, checksum: bool = False) -> ObjectHead | None:
+        headers = checksums.ENABLED if checksum else None
         query = f"versionId={quote(version_id, safe='')}" if version_id else ""
         for _ in range(3):
             try:
-                answer = await self._call("HeadObject", "HEAD", key, query)
+                answer = await self._call("HeadObject", "HEAD", key, query, headers)
             except ServiceError as refused:
                 if refused.headers.get("x-amz-delete-marker") == "true":
                     return None

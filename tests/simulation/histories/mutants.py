@@ -105,8 +105,8 @@ class ChangedIsDone(Proxy):
 class StampBlind(Proxy):
     """Sees no stamps: a replica's own time is taken for its version's."""
 
-    async def head(self, key: str, version_id: str = "") -> ObjectHead | None:
-        seen = await self.inner.head(key, version_id)
+    async def head(self, key: str, version_id: str = "", *, checksum: bool = False) -> ObjectHead | None:
+        seen = await self.inner.head(key, version_id, checksum=checksum)
         return replace(seen, stamp=None) if seen else None
 
     async def read(self, key: str) -> FakeObjectReader | None:

@@ -83,12 +83,15 @@ class FakeBucket:
             gate(f"{name}.{call}") for call in ("put_part", "complete", "abort", "delete", "list", "list_parts")
         )
 
-    async def head(self, key: str, version_id: str = "") -> ObjectHead | None:
+    async def head(self, key: str, version_id: str = "", *, checksum: bool = False) -> ObjectHead | None:
         await self._head[0]
         full = self._prefix + key
         version = self.store.version(full, version_id) if version_id else self.store.current(full)
         await self._head[1]
-        return version.seen if version else None
+        if version is None:
+            return None
+        attributes = version.seen.attributes
+        return replace(version.seen, attributes=replace(attributes, checksum=attributes.checksum if checksum else ""))
 
     async def read(self, key: str) -> FakeObjectReader | None:
         await self._get[0]

@@ -225,7 +225,7 @@ class Store:
         upload = self.uploads.pop(upload_id)
         parts = [upload.parts[n] for n in sorted(upload.parts)]
         body = b"".join(b for _, b in parts)
-        etag = f"{self._etag(b''.join(e.encode() for e, _ in parts))}-{len(parts)}"
+        etag = f"{self._etag(b''.join(bytes.fromhex(e) for e, _ in parts))}-{len(parts)}"
         event = "ObjectCreated:CompleteMultipartUpload"
         return self._create(
             upload.key,

@@ -41,7 +41,7 @@ OTHERWISE: list[dict[str, Any]] = [
     {"events": "Create", "conflictPolicy": "prefer-cn", "keepLoser": True, "onLifecycleExpiry": "propagate"},
     {"includeMetadata": False, "storageClass": "STANDARD_IA", "acl": "", "workerConcurrency": 8},
     {"includeTags": True, "encryption": "aws:kms", "kmsKey": KEY, "requesterPays": True},
-    {"finderNumber": 4},
+    {"finderNumber": 4, "firstContact": "size"},
     {"enableSynchronization": False},
     {"giantThreshold": 10 << 30},
     {"deletionLimit": 5, "deletionLimitPercent": 5, "finderGraceSeconds": 60, "tombstoneDays": 90, "logLevel": "DEBUG"},

@@ -13,7 +13,7 @@ from dualsync.runtime.model.conflict_order import wins
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import Attributes, ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
-from dualsync.runtime.settings import ConflictPolicy, SideName
+from dualsync.runtime.settings import ConflictPolicy, FirstContact, SideName
 from dualsync.runtime.sync.decision import (
     WAIT_ATTEMPTS,
     WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN,
@@ -82,6 +82,9 @@ class Row:
     spent: str = ""
     policy: ConflictPolicy = NEWEST
     loser: ObservedVersion | None = None
+    same: bool | None = False
+    contact: FirstContact = FirstContact.CHECKSUM
+    metadata: bool = True
 
 
 D, FINDING, REMOVED = Action, Cause.FINDER, Cause.REMOVED
@@ -89,6 +92,12 @@ COPY_OF_THEIRS = ObservedVersion(ObjectHead("theirs", 3, 35), OriginVersion(CN, 
 RELABELLED = replace(
     COPY_OF_THEIRS, head=replace(COPY_OF_THEIRS.head, attributes=Attributes(content_type="text/plain"))
 )
+DATED = replace(
+    users(CN, 35, "mine"), head=ObjectHead("mine", 3, 35, attributes=Attributes(metadata=(("mtime", "1"),)))
+)
+TAGGED = replace(users(CN, 35, "mine"), head=ObjectHead("mine", 3, 35, attributes=Attributes(tags=(("a", "b"),))))
+LONGER = replace(users(CN, 35, "mine"), head=ObjectHead("mine", 4, 35))
+SIZE = FirstContact.SIZE
 ROWS = [
     Row("nothing anywhere", D.RECORD_TOMBSTONE, cause=REMOVED),
     # here and there
@@ -106,6 +115,21 @@ ROWS = [
     Row("a replica here, a late copy of the dead there", D.DELETE_REMOTE, THEIRS_HERE, replica(OLD, 55), DEAD),
     Row("a replica here, a user's version there", D.NOTHING, THEIRS_HERE, users(GLOBAL, 60, "x")),
     Row("a user's version here, a former one of ours there", D.PUSH, LATER, OLD_THERE),
+    # first contact: both sides held the key before the program
+    Row("contents of one size are compared first", D.COMPARE, MINE, THEIRS, same=None),
+    Row("also while a conflict would wait", D.COMPARE, MINE, THEIRS, same=None, attempt=0),
+    Row("the same content in other parts", D.RECORD_SYNCED, MINE, THEIRS, same=True),
+    Row("the same content in other parts, other metadata", D.PUSH, RELABELLED, THEIRS, same=None, loser=THEIRS),
+    Row("metadata that is not copied is no difference", D.COMPARE, DATED, THEIRS, same=None, metadata=False),
+    Row("the content type always is", D.PUSH, RELABELLED, THEIRS, same=None, metadata=False, loser=THEIRS),
+    Row("tags are no difference, as no HEAD shows them", D.COMPARE, TAGGED, THEIRS, same=None),
+    Row("another size is not compared", D.PUSH, LONGER, THEIRS, same=None, loser=THEIRS),
+    Row("equal sizes are enough if so configured", D.RECORD_SYNCED, MINE, THEIRS, same=None, contact=SIZE),
+    Row("metadata does not count then", D.RECORD_SYNCED, RELABELLED, THEIRS, same=None, contact=SIZE),
+    Row("sizes do not count for what was synced before", D.PUSH, LATER, THEIRS, AGREED, contact=SIZE, loser=THEIRS),
+    Row("what was synced before is not compared", D.PUSH, LATER, THEIRS, AGREED, same=None, loser=THEIRS),
+    Row("nor after a deletion", D.PUSH, LATER, THEIRS, DEAD, same=None, loser=THEIRS),
+    Row("nor a replica", D.NOTHING, THEIRS_HERE, users(GLOBAL, 60, "x"), same=None),
     # conflicts
     Row("a conflict waits for echoes", D.WAIT, MINE, THEIRS, attempt=WAIT_ATTEMPTS - 1),
     Row("in a tie longer", D.WAIT, users(CN, 30, "x"), THEIRS, attempt=WAIT_ATTEMPTS_IN_A_TIE - 1),
@@ -186,6 +210,9 @@ def test_row(row: Row) -> None:
             unmatched=row.alone,
             stale=row.stale,
             superseded_etag=row.spent,
+            same_content=row.same,
+            first_contact=row.contact,
+            include_metadata=row.metadata,
         )
     )
     assert (decision.action, decision.loser) == (row.deed, row.loser.version if row.loser else None)
@@ -232,6 +259,8 @@ VIEW = st.builds(
     deletions_travel=st.booleans(),
     settled=st.booleans(),
     superseded_etag=st.just("") | ETAG,
+    same_content=st.sampled_from((None, False, True)),
+    first_contact=st.sampled_from(FirstContact),
 )
 
 
@@ -243,6 +272,7 @@ def test_a_deed_has_what_it_acts_on(view: KeyState) -> None:
         Action.NOTHING: here or there,
         Action.RECORD_SYNCED: here and there,
         Action.WAIT: here and there and view.attempt < NEVER_WAIT,
+        Action.COMPARE: here and there and view.same_content is None,
         Action.RECORD_TOMBSTONE: not here and not there,
         Action.PUSH: here,
         Action.PULL: there,
@@ -299,12 +329,12 @@ def test_a_loser_is_a_users_and_the_other_one_wins(view: KeyState) -> None:
         assert wins(winner, loser, view.policy)
 
 
-@given(HERE, THERE, st.sampled_from(ConflictPolicy), st.sampled_from(Cause), st.sampled_from(Cause))
+@given(HERE, THERE, st.sampled_from(ConflictPolicy), st.sampled_from(Cause), st.sampled_from(Cause), st.booleans())
 def test_without_a_ledger_both_sides_decide_for_the_same_version(
-    here: ObservedVersion, there: ObservedVersion, policy: ConflictPolicy, cause: Cause, peers_cause: Cause
+    here: ObservedVersion, there: ObservedVersion, policy: ConflictPolicy, cause: Cause, peers_cause: Cause, same: bool
 ) -> None:
-    ours = decide(KeyState(CN, cause, NEVER_WAIT, NEVER, here, there, policy))
-    theirs = decide(KeyState(GLOBAL, peers_cause, NEVER_WAIT, NEVER, there, here, policy))
+    ours = decide(KeyState(CN, cause, NEVER_WAIT, NEVER, here, there, policy, same_content=same))
+    theirs = decide(KeyState(GLOBAL, peers_cause, NEVER_WAIT, NEVER, there, here, policy, same_content=same))
     assert (ours.action is Action.RECORD_SYNCED) == (theirs.action is Action.RECORD_SYNCED)
     kept = {
         side
