@@ -30,11 +30,7 @@ def play(story: str) -> None:
         ),
         pytest.param(
             """
-            cn put a one
-            wait 10
-            global put a copied like one
-            cn lose e1
-            global lose e1
+            cn seed a one
             finders
             expect writes 0
             expect records conflict 0
@@ -47,19 +43,47 @@ def play(story: str) -> None:
         ),
         pytest.param(
             """
-            given parts True
             cn put a one
             wait 10
-            global multipart a copied like one
-            global complete copied
+            global put a copied like one
             cn lose e1
             global lose e1
             finders
             expect writes 1
+            expect a copied
             # the same one in both ledgers
             expect records conflict 2
             """,
-            id="the same content in other parts: a conflict, and one write",
+            id="equal content with other metadata: the newer one wins",
+        ),
+        pytest.param(
+            """
+            given parts True
+            cn seed a one
+            finders
+            expect writes 0
+            expect records conflict 0
+            wait 1000
+            global delete a
+            settle
+            expect a nothing
+            """,
+            id="the same content in other parts: agreed, and a deletion has its proof",
+        ),
+        pytest.param(
+            """
+            cn put a one
+            wait 10
+            global put a two
+            cn lose e1
+            global lose e1
+            finders
+            expect writes 1
+            expect a two
+            # the same one in both ledgers
+            expect records conflict 2
+            """,
+            id="other content: a conflict",
         ),
         pytest.param(
             """

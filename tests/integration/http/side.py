@@ -28,6 +28,15 @@ EVERYTHING = json.dumps(
 )
 
 
+PART = 5 << 20
+"""Bytes of a part, S3's least ("Multipart upload limits", User Guide)."""
+
+
+def seeded_body(content: str) -> bytes:
+    """Return a body of a little more than one part."""
+    return (content.encode() * PART)[:PART] + b"the end"
+
+
 @dataclass
 class Person:
     """An IAM user: an id that events name, and a key. One replaces the worker's role, which events name alike."""
@@ -141,9 +150,10 @@ class HttpSide:
 
     def complete(self, key: str, upload: str, content: str) -> None:
         parts = []
-        for number, body in enumerate((content.encode() * (5 << 20), b"the end"), 1):
+        whole = seeded_body(content)
+        for number, at in enumerate(range(0, len(whole), PART), 1):
             part = self.s3.upload_part(
-                Bucket=self.bucket, Key=key, UploadId=upload, PartNumber=number, Body=body[: 5 << 20]
+                Bucket=self.bucket, Key=key, UploadId=upload, PartNumber=number, Body=whole[at : at + PART]
             )
             parts.append({"PartNumber": number, "ETag": part["ETag"]})
         self.s3.complete_multipart_upload(

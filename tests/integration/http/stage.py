@@ -21,7 +21,7 @@ from dualsync.runtime.platform import LoopParallel
 from dualsync.runtime.settings import ConflictPolicy, Settings, SideName, variable
 from dualsync.runtime.sync.context import SyncContext
 from tests.integration.http.cloud import StoryClock
-from tests.integration.http.side import HttpSide, People
+from tests.integration.http.side import HttpSide, People, seeded_body
 from tests.simulation.histories.world import Silent, finder_of
 from tests.simulation.scenarios.stage import ScenarioError, equal
 from tests.support.handlers import handler_of
@@ -193,6 +193,8 @@ class HttpStage:
                 side.put(key, content, other)
             case "put", [key, content]:
                 side.put(key, content, content)
+            case "seed", [key, content]:
+                self._seed(side, key, content)
             case (("copy" | "retouch"), [key, to]):
                 getattr(side, verb)(key, to)
             case (("delete" | "undelete"), [key]):
@@ -217,6 +219,18 @@ class HttpStage:
                 self._runner.run(self.contexts[name].ledger.record(record))
             case _:
                 raise ScenarioError(f"not over HTTP: {verb} {words}")
+
+    def _seed(self, side: HttpSide, key: str, content: str) -> None:
+        """Fill both buckets with the same object; with `parts` it is large, and the peer's was uploaded in parts."""
+        peer = self.sides[side.name.peer]
+        if self.given.get("parts") == ["True"]:
+            side.put(key, content, seeded_body(content).decode())
+            peer.complete(*peer.begin(key, content), content)
+        else:
+            side.put(key, content, content)
+            peer.put(key, content, content)
+        side.lose_events()
+        peer.lose_events()
 
     # -- expectations
 

@@ -6,13 +6,14 @@ import math
 from collections import Counter
 from random import Random
 
-from dualsync.runtime.errors import ConcurrentWriteError, ThrottledError, UnavailableError
+from dualsync.runtime.errors import AccessDeniedError, ConcurrentWriteError, ThrottledError, UnavailableError
 from tests.simulation.histories.machine import Task
 from tests.simulation.histories.plan import Modes
 from tests.support.fakes.clock import START, Time
 from tests.support.fakes.gate import Step
 
 MAX_KILLS = 6
+WRITES = frozenset(f"remote.{call}" for call in ("put", "create_upload", "put_part", "complete", "delete"))
 CONDITIONAL = frozenset(f"{b}.{call}" for b in ("local", "remote") for call in ("put", "delete", "complete"))
 
 
@@ -34,11 +35,22 @@ class Faults:
         """Seconds, mostly few."""
         return -math.log(1.0 - self._random.random()) * mean
 
+    def unsubscribed(self, side: str) -> bool:
+        """Return True while the side's bucket sends no events."""
+        now = self._time.now - START
+        return any(w.kind == "unsubscribed" and w.side == side and w.start <= now < w.end for w in self._modes.windows)
+
     def befall(self, task: Task, step: Step) -> float | None:
         """Something may befall a call. Seconds it takes longer; None when its machine is to be killed."""
         modes = self._modes
         for w in modes.windows:
-            if w.kind != "outage" or w.side != task.side or not w.start <= self._time.now - START < w.end:
+            if w.side != task.side or not w.start <= self._time.now - START < w.end:
+                continue
+            if w.kind == "denied" and step.call in WRITES and not step.after:
+                self.counts[w.kind] += 1
+                task.fault = AccessDeniedError("AccessDenied")
+                return 0.0
+            if w.kind != "outage":
                 continue
             if step.call.startswith("remote."):
                 self.counts[w.kind] += 1

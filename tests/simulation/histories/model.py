@@ -31,6 +31,8 @@ class Excuse(StrEnum):
     EVENT_LOST = "event lost while the version was written twice"
     """Of its first copy or of its deletion: the second arrival looks like the first."""
     LEDGERS_LOST = "both ledgers lost the key"
+    NEVER_MET = "deleted before the first contact"
+    """No ledger proves that both sides held what they were seeded with."""
 
 
 class Failure(StrEnum):
@@ -107,6 +109,7 @@ class KeyModel:
         "twice",
         "uncopied",
         "unheard",
+        "unmet",
         "unread",
         "unrecognised",
     )
@@ -130,6 +133,8 @@ class KeyModel:
         """Contents of whose arrival or removal an event was lost."""
         self.unread: set[str] = set()
         """Contents whose copy a user replaced or deleted before the side's ledger knew it."""
+        self.unmet: set[str] = set()
+        """Seeded contents that a user replaced or deleted before the side's ledger knew them."""
         self.unrecognised: set[str] = set()
         self.uncopied: set[str] = set()
         """Contents that expired while the peer had never held them."""
@@ -148,6 +153,16 @@ class KeyModel:
         self.acts.append(act)
         self.seen[side] = act
         self.present[side] = bool(content)
+
+    def seed(self, side: str, content: str, body: bytes, time: int, etag: str) -> None:
+        """Both sides hold the same object from before. `side` is where the rule looks for its time."""
+        act = Act(len(self.acts), side, content, body, time, etag)
+        self.contents[content] = [act]
+        self.acts.append(act)
+        for each in PEER:
+            self.held[each].add(content)
+            self.seen[each] = act
+            self.present[each] = True
 
     def expire(self, side: str) -> None:
         """A lifecycle rule takes the object from this side: no user's act."""
@@ -269,6 +284,8 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.NO_LATER
     if stale and stale <= model.unheard & model.twice:
         return Excuse.EVENT_LOST
+    if stale and stale <= model.unmet:
+        return Excuse.NEVER_MET
     if stale and len(model.forgotten) == 2 and all(_copy_replaced(model, content) for content in stale):
         return Excuse.LEDGERS_LOST
     return ""

@@ -27,14 +27,18 @@ class Op:
     source: str = ""
 
 
-USER = ("put", "multipart", "copy", "retouch", "delete", "undelete", "unversion", "purge", "expire")
-"""What users (and lifecycle rules) do; the other kinds are done to the system: finder, forget, restore."""
+USER = ("put", "seed", "multipart", "copy", "retouch", "delete", "undelete", "unversion", "purge", "expire")
+"""What users (and lifecycle rules) do, and what they did before (`seed`); the other kinds are done to the system: finder, forget, restore."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `start` to `end` (seconds) all remote calls of `side` fail: `kind` is `outage`, `credentials` (the key was
-    deleted) or `wrong key` (the secret holds somebody else's)."""
+    """What is wrong with `side` from `start` to `end` (seconds); `kind` is one of these.
+
+    `outage`, `credentials` (the key was deleted) and `wrong key` (the secret holds somebody else's): all its calls to the
+    peer fail. `denied`: the peer refuses its writes. `paused`: an operator has paused it. `unsubscribed`: its bucket
+    sends no events.
+    """
 
     side: str
     kind: str
@@ -81,6 +85,8 @@ class Modes:
     prefix: tuple[str, str] = ("", "")
     settings: tuple[tuple[str, str], ...] = ()
     """Further settings of both sides by name, as text; `cn.NAME` for one side only."""
+    seeded: bool = False
+    """Both sides hold some keys from before."""
     beside: bool = True
     """Another object is on both sides from the start: an empty side would make the finder hold deletions."""
 
@@ -100,6 +106,10 @@ class Modes:
             "outage": any(w.kind == "outage" for w in self.windows),
             "credentials": any(w.kind == "credentials" for w in self.windows),
             "wrong key": any(w.kind == "wrong key" for w in self.windows),
+            "denied": any(w.kind == "denied" for w in self.windows),
+            "paused": any(w.kind == "paused" for w in self.windows),
+            "unsubscribed": any(w.kind == "unsubscribed" for w in self.windows),
+            "seeded": self.seeded,
             "versioned": any(self.versioning),
             "kms": any(self.kms),
             "parts": self.parts,
@@ -221,7 +231,35 @@ def draw(seed: int, length: int = 30) -> History:
         modes = replace(modes, windows=tuple(replace(w, kind="wrong key") for w in modes.windows))
     if (finding := Random(seed ^ 0xF1DE2)).random() < 0.25:
         modes = replace(modes, ranges=finding.choice((1, 2, 3)))
+    modes, ops = _standing(Random(seed ^ 0x57A7D), span, modes, ops)
+    modes, ops = _seeded(Random(seed ^ 0x5EED), modes, ops, keys)
     return History(tuple(_below(op, modes) for op in ops), modes, seed, keys)
+
+
+def _standing(r: Random, span: float, modes: Modes, ops: list[Op]) -> tuple[Modes, list[Op]]:
+    """Now and then let a queue stand, or no event come, while the finder runs several times."""
+    if r.random() >= 0.12:
+        return modes, ops
+    side = r.choice(SIDES)
+    kind = r.choice(("denied", "paused", "unsubscribed"))
+    # A refused message is tried again and again, each time with all its calls.
+    start, length = r.random() * span, r.choice((60.0, 600.0) if kind == "denied" else (60.0, 3000.0, 4 * 3600.0))
+    window = Window(side, kind, start, start + length)
+    runs = [Op(start + length * n / 4, side, "finder") for n in (1, 2, 3)]
+    return replace(modes, windows=(*modes.windows, window)), sorted([*ops, *runs], key=lambda op: op.at)
+
+
+def _seeded(r: Random, modes: Modes, ops: list[Op], keys: tuple[str, ...]) -> tuple[Modes, list[Op]]:
+    """Now and then begin with objects that both sides hold, and with both finders; users follow, soon or later."""
+    if r.random() >= 0.12 or modes.expires:
+        return modes, ops
+    found = modes.grace + 100.0
+    later = found + r.choice((0.0, 2.0, 600.0))
+    before = [Op(0.0, r.choice(SIDES), "seed", key, f"s{n}") for n, key in enumerate(keys) if r.random() < 0.7]
+    runs = [Op(found, side, "finder") for side in SIDES]
+    windows = tuple(replace(w, start=w.start + later, end=w.end + later) for w in modes.windows)
+    shifted = [replace(op, at=op.at + later) for op in ops]
+    return replace(modes, seeded=True, windows=windows), sorted([*before, *runs, *shifted], key=lambda op: op.at)
 
 
 def _below(op: Op, modes: Modes) -> Op:

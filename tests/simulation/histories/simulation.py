@@ -96,7 +96,10 @@ class Simulation:
         last = self.history.ops[-1].at if self.history.ops else 0.0
         for w in self.modes.windows:
             last = max(last, w.end)
-            if w.kind != "outage":
+            if w.kind == "paused":
+                self._at(START + w.start, self._pause, w)
+                self._at(START + w.end, self._resume_side, w)
+            elif w.kind in ("credentials", "wrong key"):
                 self._at(START + w.start, self._take_key, w)
                 self._at(START + w.end, self._give_key, w)
         self._at(START + last + 30.0, lambda _: setattr(self, "calm", True), None)
@@ -179,7 +182,7 @@ class Simulation:
         elif op.kind == "multipart":
             self._at(self.time.now + op.seconds, self._complete, (op, self.users.begin(op)))
         else:
-            if self.modes.silent_undelete and op.kind == "undelete":
+            if op.kind == "seed" or (self.modes.silent_undelete and op.kind == "undelete"):
                 self.must_find = True
             self.users.do(op)
         if self.random.random() < 0.1:
@@ -225,7 +228,7 @@ class Simulation:
         events = [e for _, e in held]
         held.clear()
         modes, random = self.modes, self.random.random
-        if modes.lose and not self.calm and random() < modes.lose:
+        if self._faults.unsubscribed(side) or (modes.lose and not self.calm and random() < modes.lose):
             self.counts["lost"] += 1
             self.must_find = True
             self.users.lost(side, events)
@@ -272,7 +275,7 @@ class Simulation:
 
     def _dispatch(self, side: str) -> None:
         ready = self._ready[side]
-        while ready:
+        while ready and side not in self.world.paused:
             free = [m for m in self.machines if m.side == side and not m.paused and len(m.tasks) < IN_FLIGHT]
             if not free:
                 return
@@ -362,6 +365,14 @@ class Simulation:
         self.world.rekey(window.side, 8.0)
         if self.recorder:
             self.recorder.other(f"{window.side} rekey")
+
+    def _pause(self, window: Window) -> None:
+        self.counts[window.kind] += 1
+        self.world.pause(window.side)
+
+    def _resume_side(self, window: Window) -> None:
+        self.world.resume(window.side)
+        self._dispatch(window.side)
 
     def _kill(self, task: Task) -> None:
         self._faults.kills += 1

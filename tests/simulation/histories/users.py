@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import Attributes
@@ -13,6 +14,8 @@ from tests.simulation.histories.world import DEDICATED, ROLES, USERS, SimulatedW
 from tests.support.fakes.notification import Event
 from tests.support.fakes.store import Store, Version
 
+SEEDED_PART = 10
+"""Bytes of a part of what was uploaded before by another tool."""
 WORKERS = frozenset((*DEDICATED.values(), *(f"{r}:i-0" for r in ROLES.values())))
 
 
@@ -37,6 +40,8 @@ class Users:
         self.models: dict[str, KeyModel] = {}
         self.changed: dict[str, tuple[str, str]] = {}
         self.told: dict[tuple[str, str], tuple[str, str]] = {}
+        self.seeded: set[tuple[str, str]] = set()
+        """Keys and contents that both sides held before."""
         self.writes = 0
         self.deletes = 0
         self._copies = 3 if modes.parts else 1
@@ -51,6 +56,8 @@ class Users:
         user = USERS[op.side]
         if op.kind == "put":
             store.put(op.key, self.body(op), user, named(op.content))
+        elif op.kind == "seed":
+            self._seed(op)
         elif op.kind == "copy":
             store.copy(op.source, op.key, user)
         elif op.kind == "retouch":
@@ -70,6 +77,29 @@ class Users:
                 store.remove_version(op.key, versions[-1].version_id, user)
         else:
             raise ValueError(f"unknown act {op.kind!r}")
+
+    def _seed(self, op: Op) -> None:
+        """Fill both buckets with the same object without any event, as before the pair; the peer's in parts."""
+        relative = self.world.relative(op.side, op.key)
+        if relative is None:
+            raise ValueError(f"{op.key!r} is outside of the prefix")
+        attributes = replace(named(op.content), checksum="crc64nvme:" if any(self.world.modes.kms) else "")
+        body = self.body(op)
+        for side, store in self.world.stores.items():
+            key, watch, emit = self.world.prefix(side) + relative, store.watch, store.emit
+            store.watch = store.emit = None
+            if side == op.side or not self.world.modes.parts:
+                store.put(key, body, USERS[side], attributes)
+            else:
+                upload = store.create_upload(key, attributes, checksum=attributes.checksum.rstrip(":"))
+                for number, at in enumerate(range(0, len(body), SEEDED_PART), 1):
+                    store.put_part(upload, number, body[at : at + SEEDED_PART])
+                store.complete_upload(upload, USERS[side])
+            store.watch, store.emit = watch, emit
+        current = self.world.stores[op.side].current(self.world.prefix(op.side) + relative)
+        if current is not None:
+            self.model(relative).seed(op.side, op.content, current.body, current.seen.modified, current.seen.etag)
+            self.seeded.add((relative, op.content))
 
     def _delete_expired(self, side: str, key: str) -> None:
         """Who puts a delete marker over what a lifecycle rule took deletes what the other side still shows."""
@@ -136,6 +166,8 @@ class Users:
         stamp = before.seen.stamp
         entry = self.world.tables[side].entries.get(model.key)
         agreed = entry.synced if entry is not None else None
+        if agreed is None and (model.key, content_of(before)) in self.seeded:
+            model.unmet.add(content_of(before))
         if stamp is None or (agreed is not None and agreed.local.etag == before.seen.etag):
             return
         model.unread.add(content_of(before))

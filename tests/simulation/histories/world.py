@@ -13,7 +13,7 @@ from dualsync.runtime.finder.checkpoint import CHECKPOINT_INTERVAL_SECONDS
 from dualsync.runtime.finder.run import Finder
 from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
-from dualsync.runtime.model.records import FINDER_POINTS, Record
+from dualsync.runtime.model.records import CONTROL, FINDER_POINTS, ORDERS_ID, Record
 from dualsync.runtime.ports import Parallel
 from dualsync.runtime.service.peer_credential import GuardStatus, wait_for_peer
 from dualsync.runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName, variable
@@ -101,6 +101,7 @@ class SimulatedWorld:
         self.accounts = {side: Accounts(self.time) for side in SIDES}
         self.vaults = {side: Vault() for side in SIDES}
         self.keys = dict.fromkeys(SIDES, "")
+        self.paused: set[str] = set()
         for side in SIDES:
             self.rekey(side)
         self.connected = True
@@ -135,6 +136,17 @@ class SimulatedWorld:
         """By mistake the secret holds somebody else's key, and the one in use is deleted."""
         self.revoke(side)
         self.vaults[side].put(self.accounts[PEER[side]].create(USERS[PEER[side]]), DEDICATED[PEER[side]])
+
+    def pause(self, side: str) -> None:
+        """An operator pauses the direction: the worker receives nothing, and the finder queues nothing."""
+        self.paused.add(side)
+        orders = Record(CONTROL, ORDERS_ID, int(self.time.now), data={"paused": True})
+        self.tables[side].records[orders.kind, orders.id] = orders
+
+    def resume(self, side: str) -> None:
+        """The operator resumes it."""
+        self.paused.discard(side)
+        self.tables[side].records.pop((CONTROL, ORDERS_ID), None)
 
     def _by_dedicated_user(self, credential: FakeCredential, peer: str) -> None:
         if credential.principal() != DEDICATED[peer]:

@@ -38,7 +38,7 @@ from tests.support.fakes.notification import Event, body
 from tests.support.fakes.queue import Letter
 
 MAX_STEPS = 20_000
-ACTS = frozenset(("put", "copy", "retouch", "delete", "undelete", "unversion", "purge", "expire"))
+ACTS = frozenset(("put", "seed", "copy", "retouch", "delete", "undelete", "unversion", "purge", "expire"))
 
 
 class ScenarioError(AssertionError):
