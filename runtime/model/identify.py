@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dualsync.runtime.model.carried_attributes import digest
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
@@ -30,6 +31,8 @@ def identify_version(
     agreed = entry.synced or entry.expired
     held = None if agreed is None else agreed.local if local else agreed.remote
     if agreed is not None and held is not None and matches_copy(seen, held):
+        if local and entry.synced is not None and entry.attributes not in ("", digest(seen.attributes)):
+            return _retouched(own, entry, agreed.version), False
         return agreed.version, stamp is not None
     if local and any(d.local == CopyState(seen.etag, seen.modified) for d in entry.deleted_versions):
         # Deleted, and here again just as it was: a user removed the delete marker, which is a new act.
@@ -45,6 +48,17 @@ def identify_version(
 def _restored(own: OriginVersion, entry: LedgerEntry) -> OriginVersion:
     """Later than its deletion, and the same whenever it is asked for until the next deletion."""
     at = max(entry.deleted_at, own.modified) + 1
+    while entry.was_deleted(own.restored(at)):
+        at += 1
+    return own.restored(at)
+
+
+def _retouched(own: OriginVersion, entry: LedgerEntry, before: OriginVersion) -> OriginVersion:
+    """The name of what a user made of the synced version within its second, by changing metadata only.
+
+    It is later than the synced version, and the same whenever it is asked for until it is recorded.
+    """
+    at = max(before.modified, own.modified) + 1
     while entry.was_deleted(own.restored(at)):
         at += 1
     return own.restored(at)

@@ -85,6 +85,9 @@ class LedgerEntry:
     """Sequencer of the last deletion here by a user."""
     deleted_at: int = 0
     """When the key was last deleted, by S3's clock (seconds since the epoch)."""
+    attributes: str = ""
+    """Digest of the attributes of the local copy of `synced`; empty if not known. It tells changes of metadata within
+    one second apart, which have the same ETag and time."""
     unmatched: str = ""
     """An object that a finder saw here without a counterpart and without any proof (`modified;etag`)."""
     updated: int = 0

@@ -37,7 +37,7 @@ async def push(
     stamp = context.stamp(request.key, local.version, local.head.size)
     written = await context.copier.copy(context.push_route, reader, request.key, stamp, condition)
     synced = SyncedVersion(local.version, _copy_state(local.head), CopyState(written.etag))
-    await context.write_synced(before, record_synced(entry, synced, request, context.now()))
+    await context.write_synced(before, record_synced(entry, synced, request, context.now(), here=local.head))
 
 
 async def pull(

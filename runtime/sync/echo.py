@@ -84,7 +84,8 @@ async def _handle_arrival(
         return SyncResult(Outcome.REMOVED, "a copy that arrived after its deletion")
     local = CopyState(head.etag, head.modified)
     if entry.synced is not None and entry.synced.version == version:
-        updated = record_synced(entry, SyncedVersion(version, local, entry.synced.remote), request, entry.updated)
+        synced = SyncedVersion(version, local, entry.synced.remote)
+        updated = record_synced(entry, synced, request, entry.updated, here=head)
         if updated.rewritten_after_deletion:
             return await _delete_both(context, request, entry, head, version)
         if updated != entry:
@@ -98,7 +99,7 @@ async def _handle_arrival(
     remote = await _remote_copy(context, request, entry, version)
     if remote is None:
         return _echo("the peer holds another version by now")
-    updated = record_synced(entry, SyncedVersion(version, local, remote), request, context.now())
+    updated = record_synced(entry, SyncedVersion(version, local, remote), request, context.now(), here=head)
     if updated.rewritten_after_deletion:
         return await _delete_both(context, request, entry, head, version)
     await context.write(entry, updated)

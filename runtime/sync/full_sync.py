@@ -223,7 +223,7 @@ async def _agree(
         version, CopyState(local.head.etag, local.head.modified), CopyState(remote.head.etag, remote.head.modified)
     )
     if entry.synced != synced or entry.sequencer < request.sequencer or entry != before:
-        await context.write(before, record_synced(entry, synced, request, context.now()))
+        await context.write(before, record_synced(entry, synced, request, context.now(), here=local.head))
     return SyncResult(Outcome.AGREED, decision.reason)
 
 

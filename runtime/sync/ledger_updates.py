@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
+from dualsync.runtime.model.carried_attributes import digest
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.sequencer import latest
 
 
-def record_synced(entry: LedgerEntry, synced: SyncedVersion, request: SyncRequest, now: int) -> LedgerEntry:
-    """Record that both sides hold this version."""
+def record_synced(
+    entry: LedgerEntry, synced: SyncedVersion, request: SyncRequest, now: int, *, here: ObjectHead | None = None
+) -> LedgerEntry:
+    """Record that both sides hold this version; `here` is the local copy, if it was read."""
     known = entry.synced is not None and entry.synced.version == synced.version
     first, last, until = (entry.first_event, entry.last_event, entry.interval_end) if known else ("", "", "")
     if not known and entry.previous is not None and entry.previous.version == synced.version and entry.first_event:
@@ -29,6 +32,7 @@ def record_synced(entry: LedgerEntry, synced: SyncedVersion, request: SyncReques
         first_event=first,
         last_event=last,
         interval_end=until,
+        attributes=digest(here.attributes) if here is not None else entry.attributes if known else "",
         updated=now,
     )
 
@@ -42,6 +46,7 @@ def record_tombstone(entry: LedgerEntry, request: SyncRequest, now: int, *, by_u
         entry,
         synced=None,
         expired=None,
+        attributes="",
         deleted_versions=entry.with_deleted(entry.synced or entry.expired),
         sequencer=latest(entry.sequencer, request.sequencer),
         last_deletion=latest(entry.last_deletion, request.sequencer) if by_user else entry.last_deletion,
@@ -143,6 +148,7 @@ def record_expiration(entry: LedgerEntry, request: SyncRequest, now: int) -> Led
     return replace(
         entry,
         synced=None,
+        attributes="",
         expired=entry.synced or entry.expired,
         sequencer=latest(entry.sequencer, request.sequencer),
         updated=now,

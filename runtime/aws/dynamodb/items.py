@@ -74,6 +74,7 @@ def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
         "Former": _dump(synced_version_codec.encode(entry.previous)) if entry.previous else "",
         "Deleted": entry.last_deletion,
         "Alone": entry.unmatched,
+        "Attributes": entry.attributes,
         "Agreed": _dump(synced_version_codec.encode(entry.synced)) if entry.synced else "",
         "Expired": _dump(synced_version_codec.encode(entry.expired)) if entry.expired else "",
         "Dead": _dump([synced_version_codec.encode(dead) for dead in entry.deleted_versions])
@@ -138,6 +139,7 @@ def _decode_entry(key: str, item: Mapping[str, Any]) -> LedgerEntry:
         previous=synced_version_codec.decode(parse_json(former)) if former else None,
         last_deletion=_sequencer(item, "Deleted"),
         deleted_at=_count(item, "Died", MAX_SECONDS),
+        attributes=_text(item, "Attributes"),
         unmatched=_text(item, "Alone"),
         updated=_count(item, "Updated", MAX_SECONDS),
     )

@@ -242,6 +242,16 @@ def always_copy(view: KeyState) -> Decision:
     return decide(view)
 
 
+async def never_the_same(*_: object) -> bool:
+    """Other parts are taken for other content."""
+    return False
+
+
+async def always_the_same(*_: object) -> bool:
+    """Equal sizes are taken for equal content."""
+    return True
+
+
 ChangeContext = Callable[[SyncContext], SyncContext]
 
 
@@ -310,4 +320,6 @@ MUTANTS = (
     Mutant("apply deletions unseen", patches=[(fast_path, "propagate_deletion", edge_not_level)]),
     Mutant("copy replicas back", patches=[(full_sync, "decide", always_copy)]),
     Mutant("search without the ledger", finder_context=swap(ledger=Unproven)),
+    Mutant("compare no content", patches=[(full_sync, "holds_same_content", never_the_same)]),
+    Mutant("take sizes for content", patches=[(full_sync, "holds_same_content", always_the_same)]),
 )

@@ -28,16 +28,17 @@ class Op:
 
 
 USER = ("put", "seed", "multipart", "copy", "retouch", "delete", "undelete", "unversion", "purge", "expire")
-"""What users (and lifecycle rules) do, and what they did before (`seed`); the other kinds are done to the system: finder, forget, restore."""
+"""What users (and lifecycle rules) do, and what they did before (`seed`). The other kinds are done to
+the system: finder, forget, restore."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """What is wrong with `side` from `start` to `end` (seconds); `kind` is one of these.
 
-    `outage`, `credentials` (the key was deleted) and `wrong key` (the secret holds somebody else's): all its calls to the
-    peer fail. `denied`: the peer refuses its writes. `paused`: an operator has paused it. `unsubscribed`: its bucket
-    sends no events.
+    `outage`, `credentials` (the key was deleted) and `wrong key` (the secret holds another user's): all its calls to
+    the peer fail. `denied`: the peer refuses its writes. `paused`: an operator has paused it. `unsubscribed`: its
+    bucket sends no events.
     """
 
     side: str
@@ -131,6 +132,13 @@ class History:
     modes: Modes
     seed: int
     keys: tuple[str, ...] = ("a", "b")
+
+    @property
+    def is_strict(self) -> bool:
+        """True if all times are comparable, so that the winner of a conflict is known."""
+        blurred = ("multipart", "undelete", "unversion", "expire", "forget", "restore", "copy")
+        m = self.modes
+        return not m.service_skew and m.policy == "newest" and not any(op.kind in blurred for op in self.ops)
 
 
 def draw(seed: int, length: int = 30) -> History:

@@ -107,14 +107,14 @@ class Simulation:
         healed: list[Finding] = []
         findings: list[Finding] = []
         if at_rest:
-            findings = self.users.judge(strict=self._strict())
+            findings = self.users.judge(strict=self.history.is_strict)
             for _ in range(4):
                 sent = sum(b.sends for b in self.world.brokers.values())
                 whole = not self._checkpoints()
                 at_rest = at_rest and self._finders()
                 if whole and sent == sum(b.sends for b in self.world.brokers.values()):
                     break
-            after = self.users.judge(strict=self._strict())
+            after = self.users.judge(strict=self.history.is_strict)
             if not self.must_find and not any(b.dead for b in self.world.brokers.values()):
                 healed = [f for f in findings if f not in after]
             findings = after
@@ -127,17 +127,6 @@ class Simulation:
                     findings.append(Finding(Failure.DEAD_LETTER, "", f"{side}: {reason}: {text[:200]}"))
         script = given(self.modes) + self.recorder.lines if self.recorder else []
         return Result(findings + self.errors, healed, self.counts, self.steps, script)
-
-    def _strict(self) -> bool:
-        m = self.modes
-        return (
-            not m.service_skew
-            and m.policy == "newest"
-            and not any(
-                op.kind in ("multipart", "undelete", "unversion", "expire", "forget", "restore", "copy")
-                for op in self.history.ops
-            )
-        )
 
     def _at(self, time: float, action: Callable[[Any], None], argument: Any) -> None:
         self._order += 1

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dualsync.runtime.model.carried_attributes import carried, digest
 from dualsync.runtime.model.conflict_order import newer
 from dualsync.runtime.model.identify import identify_version, matches_copy
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
-from dualsync.runtime.model.objects import ObjectHead
+from dualsync.runtime.model.objects import Attributes, ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import SideName
 from tests.support.builders import CN, GLOBAL, agreement, stamp
@@ -104,3 +105,53 @@ def test_newer_is_a_strict_order_so_both_sides_agree(identities: list[OriginVers
     for a, b, c in itertools.permutations(identities, 3):
         if newer(a, b) and newer(b, c):
             assert newer(a, c)
+
+
+SYNCED = agreement(OriginVersion(CN, 200, "eee"), modified=200)
+PLAIN = Attributes(content_type="text/plain", metadata=(("mode", "1"),))
+TOUCHED = replace(PLAIN, metadata=(("mode", "2"),))
+
+
+def test_metadata_changed_within_the_second_of_the_synced_version_is_a_later_version_of_the_user() -> None:
+    entry = LedgerEntry("k", synced=SYNCED, attributes=digest(PLAIN))
+    assert name(ObjectHead("eee", 3, 200, attributes=PLAIN), entry) == (SYNCED.version, False)
+    changed, replica = name(ObjectHead("eee", 3, 200, stamp(THEIRS), TOUCHED), entry)
+    assert (changed.modified, changed.shown, replica) == (201, ("eee", 200), False)
+    assert newer(changed, SYNCED.version)
+    again = replace(entry, synced=replace(SYNCED, version=changed), attributes=digest(TOUCHED))
+    assert name(ObjectHead("eee", 3, 200, attributes=TOUCHED), again)[0] == changed
+    third, _ = name(ObjectHead("eee", 3, 200, attributes=PLAIN), again)
+    assert (third.modified, third.shown) == (202, ("eee", 200))
+
+
+def test_without_a_digest_only_etag_and_time_count() -> None:
+    assert name(ObjectHead("eee", 3, 200, attributes=TOUCHED), LedgerEntry("k", synced=SYNCED))[0] == SYNCED.version
+
+
+def test_a_digest_is_of_this_sides_copy() -> None:
+    entry = LedgerEntry("k", synced=SYNCED, attributes=digest(PLAIN))
+    assert name(ObjectHead("eee", 3, 200, attributes=TOUCHED), entry, local=False)[0] == SYNCED.version
+
+
+@pytest.mark.parametrize(
+    "other",
+    [replace(PLAIN, storage_class="STANDARD_IA"), replace(PLAIN, tags=(("a", "b"),)), replace(PLAIN, checksum="md5:x")],
+    ids=["class", "tags", "checksum"],
+)
+def test_what_is_not_carried_changes_no_digest(other: Attributes) -> None:
+    assert digest(other) == digest(PLAIN)
+
+
+ATTRIBUTES = st.builds(
+    Attributes,
+    *(st.sampled_from(("", "a", "1:a")) for _ in range(7)),
+    metadata=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(("", "x"))), unique_by=lambda e: e[0]).map(
+        tuple
+    ),
+)
+
+
+@given(ATTRIBUTES, ATTRIBUTES)
+def test_digests_differ_as_the_carried_attributes_do(a: Attributes, b: Attributes) -> None:
+    alike = replace(carried(a), metadata=()) == replace(carried(b), metadata=())
+    assert (digest(a) == digest(b)) == (alike and sorted(a.metadata) == sorted(b.metadata))
