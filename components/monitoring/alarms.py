@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from dualsync.components.context import SideContext
+from dualsync.runtime.settings import Events
 
 ABOVE = "GreaterThanThreshold"
 BELOW = "LessThanThreshold"
@@ -172,6 +173,15 @@ def alarms(
             missing="breaching",
         ),
         Alarm(
+            part="no-events",
+            text="The finder has found changes of this side for which no event has come: the bucket's notifications "
+            "or the queue's policy were changed. Until `pulumi up --refresh` restores them, changes arrive with the "
+            "finder's runs only.",
+            namespace=ours,
+            metric="MissedEvents",
+            period=period,
+        ),
+        Alarm(
             part="held-deletions",
             text="A finder run found more deletions than a limit allows and holds all of them. `dualsync deletions "
             "list` shows them; `approve` or `reject` decides.",
@@ -207,6 +217,8 @@ def alarms(
     unwanted = {
         part for part, most in (("many-deletions", watch.deletions), ("many-conflicts", watch.conflicts)) if not most
     }
+    if context.pair.events is Events.NO:
+        unwanted.add("no-events")
     return [alarm for alarm in found if alarm.part not in resting | unwanted]
 
 

@@ -41,6 +41,8 @@ class Field(StrEnum):
     """Requests that a finder run has queued."""
     HELD = "$.held"
     """Deletions that are held for approval."""
+    WITHOUT_EVENT = "$.without_event"
+    """Fresh changes that a finder run has found and for which no event has come."""
     DENIED_SECONDS = "$.denied_seconds"
     """Seconds since a change was first refused (AccessDenied)."""
 
@@ -71,5 +73,7 @@ class FinderState(StrEnum):
     """The run waits for the peer's credential."""
     SKIPPED = "skipped"
     """Another finder of this side was still running."""
+    NO_EVENTS = "no-events"
+    """The run has found fresh changes of this side, and no event has come for any of them."""
     RESUMED = "resumed"
     """The run continues where a crashed one stopped."""

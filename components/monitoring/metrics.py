@@ -107,6 +107,7 @@ METRICS: tuple[Counted, ...] = (
     Counted("FinderFailed", Source.FINDER, found(FinderState.FAILED)),
     Counted("FinderQueued", Source.FINDER, found(FinderState.FINISHED, f"({Field.QUEUED} > 0)"), Field.QUEUED),
     Counted("HeldDeletions", Source.FINDER, found(FinderState.FINISHED, f"({Field.HELD} > 0)"), Field.HELD),
+    Counted("MissedEvents", Source.FINDER, found(FinderState.NO_EVENTS), Field.WITHOUT_EVENT),
     # Also deletions that an operator's `dualsync reconcile` holds, whose lines are in no log; until they are decided.
     Counted("HeldDeletions", Source.WORKER, lines(equals(Field.EVENT, Event.STATE), f"({Field.HELD} > 0)"), Field.HELD),
 )

@@ -79,6 +79,7 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
         locks=KeyLocks(),
         covers=listed.covers,
         part_slots=asyncio.Semaphore(PART_REQUESTS_AT_ONCE),
+        on_event=log.note_event,
     )
     consumer = Consumer(
         queue=edges.queue,

@@ -9,7 +9,6 @@ compared side by side.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from dualsync.runtime.errors import DualSyncError, PermanentError, PreconditionFailedError
 from dualsync.runtime.finder.archived import unreadable
@@ -19,9 +18,11 @@ from dualsync.runtime.finder.deletion_guard import DeletionGuard, read_approval
 from dualsync.runtime.finder.first_contact import HEADS_AT_ONCE, attributes_differ, synced_version
 from dualsync.runtime.finder.key_ranges import divide, spaced
 from dualsync.runtime.finder.merge import ListedPair, merge
+from dualsync.runtime.finder.missed_events import MissedEvents
 from dualsync.runtime.finder.queued_keys import QueuedKeys, are_lost, digest, newest
 from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.finder.report import Report
+from dualsync.runtime.finder.run_state import RunState
 from dualsync.runtime.finder.scoped_listing import list_scope
 from dualsync.runtime.log import Log
 from dualsync.runtime.messages import sync_request_codec
@@ -46,35 +47,6 @@ BATCH = 100
 """Keys that are read from the ledger at a time (DynamoDB: BatchGetItem, at most 100)."""
 WRITES_AT_ONCE = 32
 """Entries of a batch that are written to the ledger at a time."""
-
-
-@dataclass(slots=True)
-class _Run:
-    """What the ranges of a run share."""
-
-    seeded: bool
-    """An earlier run has recorded all equal keys."""
-
-    guard: DeletionGuard
-    """Holds back the run's deletions."""
-
-    queued: QueuedKeys
-    """What earlier runs have queued."""
-
-    checkpoints: Checkpoints
-    """The run's checkpoints."""
-
-    depth: QueueDepth | None = None
-    """Messages in the queues at the beginning; None if they can't be counted."""
-
-    paused: bool = False
-    """An operator has paused the direction: nothing is queued, since the events of all changes wait in the queue."""
-
-    ranges: list[RangeProgress] = field(default_factory=list)
-    """The ranges of keys."""
-
-    resumed: bool = False
-    """The run continues one that was killed."""
 
 
 class Finder:
@@ -142,7 +114,8 @@ class Finder:
         if self._settings.finder_number > 1 and not run.resumed:
             points: dict[str, object] = {"points": spaced(each.marks for each in run.ranges)}
             await self._ledger.record(Record(FINDER_POINTS, LAST_ID, now, data=points))
-        done = {"state": "finished", "version": VERSION}
+        missed = {} if self._preview else await run.events.judge(self._ledger, self._clock, self._log)
+        done = {"state": "finished", "version": VERSION} | missed
         await self._ledger.record(Record(FINDER_RUN, LAST_ID, now, data=report.data() | done))
         await run.checkpoints.clear()
         self._log.line("INFO", "finder", state="finished", **report.data())
@@ -150,7 +123,7 @@ class Finder:
 
     # -- the beginning
 
-    async def _begin(self) -> _Run:
+    async def _begin(self) -> RunState:
         mark = await self._ledger.get_record(SEEDED, SEEDED_ID)
         seeded = mark is not None and mark.data.get("scope", "") == self._scope.name
         approval = await read_approval(self._ledger)
@@ -160,13 +133,14 @@ class Finder:
         queued = await QueuedKeys.load(self._ledger, configuration, now)
         if self._preview:
             queued = QueuedKeys(configuration, now)
-        run = _Run(
+        run = RunState(
             seeded=seeded,
             guard=DeletionGuard(self._settings, approval),
             queued=queued,
             checkpoints=self._checkpoints(seeded, approval),
             depth=None if self._preview else await self._depth(),
             paused=not self._preview and orders is not None and orders.data.get("paused") is True,
+            events=MissedEvents.since(await self._ledger.get_record(FINDER_RUN, LAST_ID), self._settings),
         )
         run.ranges = await run.checkpoints.take_up()
         if run.ranges:
@@ -207,7 +181,7 @@ class Finder:
 
     # -- comparing
 
-    async def _compare(self, progress: RangeProgress, run: _Run) -> None:
+    async def _compare(self, progress: RangeProgress, run: RunState) -> None:
         """Compare the rest of a range."""
         batch: list[ListedPair] = []
         counters, rest = progress.report.counters, progress.rest
@@ -231,7 +205,7 @@ class Finder:
         await self._settle(batch, progress, run)
         progress.settle(self._clock.now())
 
-    async def _settle(self, pairs: Sequence[ListedPair], progress: RangeProgress, run: _Run) -> None:
+    async def _settle(self, pairs: Sequence[ListedPair], progress: RangeProgress, run: RunState) -> None:
         """Queue the pairs that differ, record those that are equal, and hold back deletions."""
         if not pairs:
             return
@@ -256,7 +230,9 @@ class Finder:
                 if difference is Difference.UNKNOWN:
                     report.unseeded += 1
                     report.found[difference] += 1
-            elif difference is Difference.UNKNOWN:
+                continue
+            run.events.note(pair, difference, self._clock.now())
+            if difference is Difference.UNKNOWN:
                 unknown.append(pair)
             elif unreadable(pair, entry, difference):
                 report.archived += 1
@@ -285,7 +261,7 @@ class Finder:
         difference: Difference,
         bodies: list[str],
         report: Report,
-        run: _Run,
+        run: RunState,
     ) -> None:
         """Add a message to `bodies`, unless an earlier run has queued the difference."""
         if run.queued.is_queued(digest(pair, entry, difference), newest(pair, entry)):
@@ -346,7 +322,7 @@ class Finder:
         )
         return self._authenticator.sign(sync_request_codec.encode(request))
 
-    async def _send(self, bodies: Sequence[str], report: Report, run: _Run) -> None:
+    async def _send(self, bodies: Sequence[str], report: Report, run: RunState) -> None:
         """Queue messages, except while the direction is paused. One that the queue refuses does not stop the others."""
         if not bodies or run.paused:
             return
@@ -362,7 +338,7 @@ class Finder:
             return
         report.queued += len(bodies)
 
-    async def _queue_deletions(self, report: Report, run: _Run) -> None:
+    async def _queue_deletions(self, report: Report, run: RunState) -> None:
         """Queue the deletions that were held back, unless the limits hold them."""
         released = await run.guard.decide(report, self._ledger, self._clock)
         if report.reason:
@@ -376,7 +352,7 @@ class Finder:
                 bodies.append(self._body(key, difference))
         await self._send(bodies, report, run)
 
-    async def _queue_lost(self, report: Report, run: _Run) -> None:
+    async def _queue_lost(self, report: Report, run: RunState) -> None:
         """Queue the waiting differences again if their messages were lost, and record what this run has seen."""
         if run.paused or self._preview:
             return

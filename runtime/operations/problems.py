@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dualsync.runtime.finder import missed_events
 from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.operations.key_text.plain_text import operator_words
 from dualsync.runtime.operations.status import LEDGER, QUEUE, Direction, Status, by_kind
@@ -334,6 +335,15 @@ def _of_finder(d: Direction) -> Iterator[Problem]:
             Severity.WAITING,
             f"the finder's last run ended {(d.now - d.finder.time) // 3600} hours ago",
             "`dualsync reconcile` runs it now; the finder's log group has the reason why the schedule did not",
+        )
+    since = d.finder.data.get(missed_events.SINCE) if d.finder is not None else None
+    if type(since) is int:
+        yield Problem(
+            d.name,
+            Severity.WAITING,
+            f"the bucket of {d.side} sends no events: none has come for changes of the last"
+            f" {max(1, (d.now - since) // 60)} minutes, which only the finder copies",
+            f"`pulumi up --refresh` of stack {d.side} restores its notifications (runbook: no-events)",
         )
 
 

@@ -53,6 +53,8 @@ class HeartbeatLog:
         self.reason = ""
         self.guard = ""
         """Id of the user to whom the peer's key belongs, as verified; empty until then."""
+        self._last_event = 0.0
+        """When the newest event happened that was read, in seconds since the epoch."""
         self._started = clock.now()
         self._since = self._started
         self._total: Counter[str] = Counter()
@@ -69,6 +71,10 @@ class HeartbeatLog:
         elif event == "state":
             self._turn(str(fields.get("state", "")), str(fields.get("reason") or ""))
         self._log.line(level, event, **fields)
+
+    def note_event(self, happened: float) -> None:
+        """Note that an event was read that `happened` then, in seconds since the epoch."""
+        self._last_event = max(self._last_event, min(happened, self._clock.now()))
 
     def _turn(self, state: str, reason: str) -> None:
         if state != self.state:
@@ -121,6 +127,7 @@ class HeartbeatLog:
             "started": int(self._started),
             "in_flight": in_flight,
             "guard": self.guard,
+            "last_event": int(self._last_event),
             "total": dict(self._total),
             "bytes": self._bytes,
             "window_seconds": max(1, int(now - self._before.start)),

@@ -60,17 +60,20 @@ class MessageHandler:
         locks: Locks,
         covers: Callable[[str], bool],
         part_slots: AbstractAsyncContextManager[object],
+        on_event: Callable[[float], None] = lambda happened: None,
     ) -> None:
         """Create a handler.
 
         `covers` returns True for keys of the prefix list. `part_slots` is held while parts of a giant object are copied
-        and bounds how many part requests the process works on at a time.
+        and bounds how many part requests the process works on at a time. `on_event` is called with the time of each
+        event, in seconds since the epoch.
         """
         self._context = context
         self._health = health
         self._locks = locks
         self._covers = covers
         self._part_slots = part_slots
+        self._on_event = on_event
 
     async def process(self, message: Message) -> None:
         """Do all that the message asks, then acknowledge it.
@@ -93,6 +96,8 @@ class MessageHandler:
             await self._carry(part, message)
         failed: Exception | None = None
         for request in requests:
+            if request.event_time:
+                self._on_event(request.event_time)
             try:
                 await self._process_key(request, message)
             except (CredentialRejectedError, FatalError):

@@ -11,7 +11,7 @@ from dualsync.runtime.messages.sync_request import SyncRequest
 from dualsync.runtime.model.key_filter import EVERYTHING
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.origin_version import OriginVersion
-from dualsync.runtime.model.records import APPROVAL_ID, DELETION_APPROVAL, SEEDED, Record
+from dualsync.runtime.model.records import APPROVAL_ID, DELETION_APPROVAL, SEEDED, WORKER, Record
 from dualsync.runtime.ports import Parallel
 from tests.support.builders import CN, USER, Side, settings
 from tests.support.fakes.gate import run
@@ -82,6 +82,14 @@ class FinderHarness(Side):
             fresh=fresh,
             checkpoint_seconds=self.checkpoint_seconds,
         )
+
+    def beat(self, *, event: int | None, started: int = 0, state: str = "RUNNING") -> None:
+        """A worker's record of this moment; `event` is when the newest event happened that it has read."""
+        data: dict[str, object] = {"state": state, "started": started}
+        if event is not None:
+            data["last_event"] = event
+        record = Record(WORKER, "i-1", int(self.time.now), data=data)
+        self.ledger.table.records[record.kind, record.id] = record
 
     def queued(self) -> list[SyncRequest]:
         return [

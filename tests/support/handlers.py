@@ -25,6 +25,7 @@ def handler_of(
     health: ServiceHealth | None = None,
     covers: Callable[[str], bool] = EVERYTHING.covers,
     part_slots: AbstractAsyncContextManager[object] | None = None,
+    on_event: Callable[[float], None] = lambda happened: None,
 ) -> MessageHandler:
     """Return a handler without locks, by default for all keys."""
     return MessageHandler(
@@ -33,4 +34,5 @@ def handler_of(
         locks=NoLocks(),
         covers=covers,
         part_slots=part_slots or nullcontext(),
+        on_event=on_event,
     )

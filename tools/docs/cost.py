@@ -40,8 +40,8 @@ LOG_BYTES = 316
 ENTRY_BYTES = 500
 """Bytes per ledger entry, for a key of 50 characters."""
 
-ALARM_METRICS = 20
-"""Metrics that a side's alarms read: 14 alarms read one each, two for scaling read three each."""
+ALARM_METRICS = 21
+"""Metrics that a side's alarms read: 15 alarms read one each, two for scaling read three each."""
 
 IDLE_METRICS = ("HealthyReports", "NotReceiving", "FinderRuns")
 """The side's own metrics that get a value in every hour. A metric is billed per hour in which it gets one."""

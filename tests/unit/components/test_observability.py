@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from dualsync.components.monitoring.alarms import alarms
 from dualsync.components.monitoring.log_fields import ECHO_LINE, Event, Outcome, State
 from dualsync.components.monitoring.observability import Observability, ObservabilityArgs
 from dualsync.runtime.log import COUNTED, JsonLog
-from dualsync.runtime.settings import SideName
+from dualsync.runtime.settings import Events, SideName
 from dualsync.runtime.sync.handler import MAX_DELAY
 from tests.unit.components.parts import World, deploy, pair
 
@@ -178,6 +179,7 @@ def test_alarms_tell_the_topic_and_say_what_to_do(world: World) -> None:
             "guard-refused",
             "finder-failed",
             "finder-late",
+            "no-events",
             "fatal",
         )
     } <= set(made)
@@ -226,6 +228,13 @@ def test_a_side_that_carries_nothing_has_no_alarm_for_it() -> None:
         return {alarm.part for alarm in found}
 
     assert parts() - parts(enabled=False) == {"no-instance", "no-worker", "finder-late", "oldest-message"}
+
+
+def test_where_no_events_are_sent_their_absence_is_no_alarm() -> None:
+    found: list[Any] = []
+    model = replace(pair(), events=Events.NO)
+    deploy(lambda context: found.extend(alarms(context, "q", "d", "g")), World(), model, SideName.CN)
+    assert "no-events" not in {alarm.part for alarm in found}
 
 
 @pytest.mark.parametrize("minutes", [1, 7, 60, 60 * 24, 60 * 24 * 2])

@@ -283,3 +283,17 @@ def test_a_side_that_is_configured_to_carry_nothing_is_not_a_dead_one() -> None:
     assert [p for p in problems(operator) if "cn->global" in p] == [
         "stopped cn->global: synchronisation is off (enableSynchronization: false)"
     ]
+
+
+def test_a_bucket_that_sends_no_events_is_named_with_what_restores_it(operator: Operator) -> None:
+    now = int(operator.time.now)
+    record(operator, GLOBAL, FINDER_RUN, "last", no_events_since=now - 1800, without_event=3)
+    (problem,) = operator.call("status", "--json").data["problems"]
+    assert problem["direction"] == "global->cn"
+    assert problem["what"] == (
+        "the bucket of global sends no events: none has come for changes of the last 30 minutes, which only the finder"
+        " copies"
+    )
+    assert "`pulumi up --refresh` of stack global" in problem["remedy"]
+    record(operator, GLOBAL, FINDER_RUN, "last", queued=0)
+    assert problems(operator) == []

@@ -161,3 +161,12 @@ def test_percentiles_of_many() -> None:
     assert latency_histogram.percentile(both, 0.5) == pytest.approx(1, rel=0.13)
     assert latency_histogram.percentile(both, 0.99) == pytest.approx(100, rel=0.13)
     assert latency_histogram.percentile({}, 0.5) is None
+
+
+def test_the_newest_event_is_told_and_none_from_the_future() -> None:
+    time = Time()
+    v = vitals(time)
+    assert data(v)["last_event"] == 0
+    for happened in (time.now - 10, time.now - 30, time.now + 600):
+        v.note_event(happened)
+    assert data(v)["last_event"] == int(time.now)

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.log import ECHO_LINE
+from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.settings import Events, OnLifecycleExpiry
 from tests.support.builders import DEDICATED, USER, Journal, Side, settings
 from tests.support.fakes.gate import Step, kill, run, stepping_gate
 from tests.support.fakes.notification import TEST_EVENT, body
 from tests.support.fakes.store import Store
+from tests.support.handlers import handler_of
 
 
 def side(journal: Journal | None = None, **changes: Any) -> Side:
@@ -258,3 +260,12 @@ def test_killed_anywhere_the_message_is_there_until_all_is_durable(deletion: boo
         assert held(world.there) == (None if deletion else b"x")
         assert world.broker.dead == []
     raise AssertionError("it never ends")
+
+
+def test_the_time_of_each_event_is_passed_on_and_that_of_a_finder_request_is_not() -> None:
+    world, heard = side(), list[float]()
+    worker = handler_of(world.context, on_event=heard.append)
+    event = world.put("k", b"abc")
+    run(worker.process(world.message(body(event))))
+    run(worker.process(world.signed(SyncRequest("k", Cause.FINDER, first_sent=1.0, full_check=True))))
+    assert heard == [pytest.approx(event.time, abs=0.001)]
