@@ -10,8 +10,8 @@ import asyncio
 import math
 import shlex
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
 
 from dualsync.runtime.app.wiring import local_options, remote_options
 from dualsync.runtime.messages.authenticator import Authenticator
@@ -26,6 +26,7 @@ from tests.simulation.histories.world import Silent, finder_of
 from tests.simulation.scenarios.stage import ScenarioError, equal
 from tests.support.handlers import handler_of
 
+T = TypeVar("T")
 SIDES = tuple(SideName)
 MANY = 400
 """Number of messages above which a scenario does not terminate."""
@@ -73,6 +74,10 @@ class HttpStage:
 
     def close(self) -> None:
         self._runner.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop of the scenario's clients."""
+        return self._runner.run(work)
 
     def perform(self, line: str) -> None:
         """Perform a line. Raises `ScenarioError`."""
