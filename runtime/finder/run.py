@@ -354,9 +354,13 @@ class Finder:
 
     async def _queue_lost(self, report: Report, run: RunState) -> None:
         """Queue the waiting differences again if their messages were lost, and record what this run has seen."""
+        queued, now = run.queued, self._clock.now()
+        if run.paused and run.depth is not None and run.depth.messages >= report.found.total():
+            # The changes' own messages wait, so the first run after the pause need not queue them either.
+            queued.repeated = now
+            await self._ledger.record(queued.record(now, self._settings.finder_grace_seconds, repeat=False))
         if run.paused or self._preview:
             return
-        queued, now = run.queued, self._clock.now()
         lost = report.waiting > 0 and are_lost(report.waiting, run.depth, now - queued.repeated)
         kept = queued.waiting if lost else []
         await self._send([self._body(key, difference) for key, difference in kept], report, run)
