@@ -247,11 +247,6 @@ async def never_the_same(*_: object) -> bool:
     return False
 
 
-async def always_the_same(*_: object) -> bool:
-    """Equal sizes are taken for equal content."""
-    return True
-
-
 ChangeContext = Callable[[SyncContext], SyncContext]
 
 
@@ -321,5 +316,4 @@ MUTANTS = (
     Mutant("copy replicas back", patches=[(full_sync, "decide", always_copy)]),
     Mutant("search without the ledger", finder_context=swap(ledger=Unproven)),
     Mutant("compare no content", patches=[(full_sync, "holds_same_content", never_the_same)]),
-    Mutant("take sizes for content", patches=[(full_sync, "holds_same_content", always_the_same)]),
 )

@@ -249,7 +249,8 @@ def _standing(r: Random, span: float, modes: Modes, ops: list[Op]) -> tuple[Mode
     if r.random() >= 0.12:
         return modes, ops
     side = r.choice(SIDES)
-    kind = r.choice(("denied", "paused", "unsubscribed"))
+    # With lifecycle rules the finder makes no lost deletion good.
+    kind = r.choice(("denied", "paused") if modes.expires else ("denied", "paused", "unsubscribed"))
     # A refused message is tried again and again, each time with all its calls.
     start, length = r.random() * span, r.choice((60.0, 600.0) if kind == "denied" else (60.0, 3000.0, 4 * 3600.0))
     window = Window(side, kind, start, start + length)
