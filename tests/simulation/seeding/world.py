@@ -187,6 +187,12 @@ class ImmediateQueue:
         for body in bodies:
             await self.process(Letter(body, self._time.now))
 
+    async def receive(self, limit: int, wait_seconds: int) -> Sequence[Message]:
+        return ()
+
+    async def extend(self, messages: Sequence[Message], seconds: int) -> None:
+        pass
+
     async def delete(self, messages: Sequence[Message]) -> None:
         pass
 

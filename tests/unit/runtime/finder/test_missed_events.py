@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.finder.missed_events import COUNT, SINCE
-from dualsync.runtime.model.records import FINDER_RUN, LAST_ID
+from dualsync.runtime.model.records import FINDER_RUN, LAST_ID, Record
 from dualsync.runtime.settings import Events
 from tests.support.builders import USER
 from tests.support.fakes.gate import run
@@ -110,9 +110,7 @@ def test_what_was_there_before_the_last_run_is_not_fresh() -> None:
     side = Watched()
     side.here.put("k", b"x", USER)
     side.time.now += 2 * HOUR
-    side.ledger.table.records[FINDER_RUN, LAST_ID] = side.ledger.table.records[FINDER_RUN, LAST_ID].__class__(
-        FINDER_RUN, LAST_ID, int(side.time.now), data={}
-    )
+    side.ledger.table.records[FINDER_RUN, LAST_ID] = Record(FINDER_RUN, LAST_ID, int(side.time.now))
     assert side.look(event=0) == {}
 
 
