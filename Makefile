@@ -3,21 +3,27 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LEAN := $(VENV)/.ready-demo
+# The full environment serves every target, so the small one is not made where the full one exists.
+RUN := $(if $(wildcard $(READY)),$(READY),$(LEAN))
 WHEELS := build/wheels/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo engine engine-demo sandbox drill test conformity histories bench bench-quick check format docs lock clean
+.PHONY: help venv venv-dev demo engine engine-demo sandbox drill test conformity histories bench bench-quick check format docs lock clean
 
 help:  ## print this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-venv: $(READY)  ## create the virtual environment that the program and the commands run in
+venv: $(RUN)  ## create the small virtual environment that deploys, runs the commands, the demo and the sandbox
+
+venv-dev: $(READY)  ## create the full one, which also tests, checks and documents
+
+$(LEAN): requirements/demo.lock pyproject.toml
+	@$(PYTHON) tools/environment.py demo $(VENV)
+	@touch $@
 
 $(READY): requirements/dev.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing locked dependencies into $(VENV) (once)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@$(PYTHON) tools/environment.py dev $(VENV)
 	@touch $@
 
 # The bundle's wheels for both architectures. They are downloaded here, so that no test leaves the machine.
@@ -27,13 +33,13 @@ $(WHEELS): requirements/runtime.lock | $(READY)
 	@$(BIN)/python -m dualsync.components.bundle.builder wheels $(@D)
 	@touch $@
 
-demo: $(READY)  ## deploy both stacks to a local cloud emulator, sync real files both ways, compare everything
+demo: $(RUN)  ## deploy both stacks to a local cloud emulator, sync real files both ways, compare everything
 	@$(BIN)/python -m sandbox demo
 
 engine-demo: $(READY)  ## run a pair's whole life under the real `pulumi` (must be on PATH); TRANSCRIPT=FILE writes a transcript
 	@$(BIN)/python -m tests.e2e.pulumi_lifecycle $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
 
-sandbox: $(READY)  ## start the same environment and leave it running; Ctrl-C removes it
+sandbox: $(RUN)  ## start the same environment and leave it running; Ctrl-C removes it
 	@$(BIN)/python -m sandbox serve
 
 drill: $(READY)  ## run the failure drill: failures, their alarms and remedies; CASE=NAME for one, SCALE=0.1 for smaller numbers
@@ -83,18 +89,20 @@ docs: $(READY)  ## build the documentation in build/site, without network; each 
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "build/site/index.html"
 
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
+
 lock:  ## update the lock files to the newest versions that pyproject.toml's ranges allow (hashes, no index addresses)
-	@test -x $(BIN)/uv || { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); $(BIN)/pip install --quiet uv; }
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-		--extra dev --extra runtime pyproject.toml -o requirements/dev.lock
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-		requirements/runtime.in -c requirements/dev.lock -o requirements/runtime.lock
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-		--only-binary :all: --extra deploy pyproject.toml -c requirements/dev.lock -o requirements/deploy.lock
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-		--only-binary :all: requirements/audit.in -o requirements/audit.lock
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-		requirements/conformity.in -o requirements/conformity.lock
+	@test -x $(BIN)/uv || { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
+		$(BIN)/pip install --quiet --require-hashes -r requirements/installer.lock; }
+	@$(COMPILE) --extra dev --extra runtime pyproject.toml -o requirements/dev.lock
+	@$(COMPILE) requirements/runtime.in -c requirements/dev.lock -o requirements/runtime.lock
+	@$(COMPILE) --only-binary :all: --extra deploy pyproject.toml requirements/demo.in -c requirements/dev.lock \
+		-o requirements/demo.lock
+	@$(COMPILE) --only-binary :all: --extra deploy pyproject.toml -c requirements/dev.lock -o requirements/deploy.lock
+	@$(COMPILE) --only-binary :all: requirements/audit.in -o requirements/audit.lock
+	@$(COMPILE) --only-binary :all: requirements/installer.in -o requirements/installer.lock
+	@$(COMPILE) --only-binary :all: requirements/build.in -c requirements/dev.lock -o requirements/build.lock
+	@$(COMPILE) requirements/conformity.in -o requirements/conformity.lock
 	@version=$$(sed -n 's/^pulumi-aws==\([^ ]*\).*/\1/p' requirements/deploy.lock); \
 		grep -q "^aws v$$version " requirements/plugins.lock || \
 		sed -i "s/^aws v.*/aws v$$version linux-amd64 unrecorded/" requirements/plugins.lock

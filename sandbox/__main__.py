@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 from sandbox.cloud.handle import CloudError
 from sandbox.environment.deploy import DeployError
+from sandbox.environment.processes import ROOT
 from sandbox.environment.workers import ProcessFailedError
 
 
@@ -36,6 +38,17 @@ def main(arguments: list[str]) -> int:
     except (DeployError, CloudError, ProcessFailedError) as e:
         print(f"failed: {e}", file=sys.stderr)
         return 1
+    except Exception as e:
+        print(f"failed: {type(e).__name__}: {e}; details: {_record()}", file=sys.stderr)
+        return 1
+
+
+def _record() -> Path:
+    """Write the traceback of the current exception to a file, and return its path."""
+    file = ROOT / ".sandbox" / "error.log"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(traceback.format_exc())
+    return file
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -52,6 +52,8 @@ class Gate(DomainDispatcherApplication):
         why = _unverified(scope, caller, environ)
         if why:
             return _refuse(scope, why, start_response)
+        # moto would search every account and partition for the key, and make what is missing of them.
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = caller.account_id
         if "HTTP_AUTHORIZATION" not in environ:
             _sign_by_header(scope, environ)
         if scope.service == "s3":

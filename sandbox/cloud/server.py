@@ -24,11 +24,12 @@ def _environment() -> None:
 
 def main(arguments: list[str]) -> None:
     _environment()
-    from sandbox.cloud import patches
+    from sandbox.cloud import patches, shortcuts
     from sandbox.cloud.gate import Gate
     from sandbox.cloud.wire import Server
 
     patches.apply()
+    shortcuts.apply()
     server = Server(int(arguments[0]) if arguments else 0, Gate())
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -8,6 +8,7 @@ one blank, as AWS's SDKs sign it. `DUALSYNC_SANDBOX_SIGNATURES=off` in the emula
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import os
@@ -138,10 +139,16 @@ def _signature(environ: Mapping[str, Any], signed: _Signed, secret: str, service
     )
     digest = hashlib.sha256(request.encode("latin-1")).hexdigest()
     text = "\n".join((_ALGORITHM, signed.time, scope, digest))
+    return hmac.digest(_signing_key(secret, scope), text.encode("latin-1"), "sha256").hex()
+
+
+@functools.lru_cache(maxsize=1024)
+def _signing_key(secret: str, scope: str) -> bytes:
+    """Derive the key of one day, region and service from a secret key."""
     key = f"AWS4{secret}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return hmac.digest(key, text.encode("latin-1"), "sha256").hex()
+    return key
 
 
 def _canonical_path(path: str, service: str) -> str:

@@ -32,6 +32,9 @@ FIND_NOW = {"DUALSYNC_FINDER_GRACE_SECONDS": "0"}
 SETTLE_SECONDS = 90
 """Deadline for both sides to become equal after a step, in seconds."""
 
+TYPICAL_SECONDS = 90
+"""Duration of the default run in seconds, measured on two free cores."""
+
 ARCHIVE_BYTES = 20 << 20
 """Size of the object that is copied in parts."""
 
@@ -84,9 +87,8 @@ class Demo:
             scenario.before_set_up()
         with self.steps.run("runtime packed into bundles"):
             stage.build_bundles()
-        for side in SideName:
-            with self.steps.run(f"stack {side} deployed", ESTIMATED_RESOURCES, "resources") as report:
-                stage.deploy(side, report)
+        with self.steps.run("both stacks deployed", 2 * ESTIMATED_RESOURCES, "resources") as report:
+            stage.deploy_both(report)
         stage.hide_for(VISIBILITY_SECONDS)
         with self.steps.run("workers running"):
             for side in SideName:
@@ -164,9 +166,8 @@ class Demo:
         self._settle(stage, scenario, "conflict settled")
 
     def _find(self, stage: Stage, scenario: Scenario) -> None:
-        for side in SideName:
-            with self.steps.run(f"finder {side} compared the buckets"):
-                stage.fleet.find(side, FIND_NOW)
+        with self.steps.run("both finders compared the buckets"):
+            stage.find_both(FIND_NOW)
         self._settle(stage, scenario, "objects from before set-up arrived", before=True)
 
     def _settle(self, stage: Stage, scenario: Scenario, text: str, before: bool = False) -> None:
@@ -202,10 +203,12 @@ class Demo:
             raise NotSettledError(f"messages are left in the queues after {SETTLE_SECONDS} s: {left}")
 
 
-def run(objects: int, kill_worker: bool) -> int:
+def run(objects: int, kill_worker: bool, console: Console | None = None) -> int:
     """Run the demo as a command and return its exit code: 0 when both sides are equal at the end."""
-    console = Console(highlight=False)
+    console = console or Console(highlight=False)
     console.print("[bold]Two buckets in two AWS partitions, kept identical[/] (all of it on this machine)")
+    if objects == Demo.objects:
+        console.print(f"About {TYPICAL_SECONDS} seconds on two free cores.")
     return play(Demo(console, objects, kill_worker))
 
 

@@ -129,9 +129,8 @@ def serve(port: int, file: Path = DESCRIPTION) -> int:
         with steps.run("two buckets, bundles of the runtime"):
             stage.make_buckets()
             stage.build_bundles()
-        for side in SideName:
-            with steps.run(f"stack {side} deployed", ESTIMATED_RESOURCES, "resources") as report:
-                stage.deploy(side, report)
+        with steps.run("both stacks deployed", 2 * ESTIMATED_RESOURCES, "resources") as report:
+            stage.deploy_both(report)
         with steps.run("workers running"):
             for side in SideName:
                 stage.fleet.start(side)

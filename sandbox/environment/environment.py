@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +54,8 @@ class Stage:
 
     buckets: dict[SideName, str] = field(default_factory=bucket_names)
     """The data bucket of each side."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def open(cls, name: str, port: int = 0, settings: Mapping[str, str] | None = None) -> Stage:
@@ -123,7 +127,27 @@ class Stage:
         outputs = deploy(
             str(side), self.workspace, self.cloud.endpoint, lambda kind, name: report(next(numbers)), dict(config or {})
         )
-        self.fleet.outputs = {**self.fleet.outputs, side: outputs[str(side)]}
+        with self._lock:
+            self.fleet.outputs = {**self.fleet.outputs, side: outputs[str(side)]}
+
+    def deploy_both(self, report: Callable[[int], None] = lambda count: None) -> None:
+        """Deploy both stacks at the same time; `report` is called with the number of resources of both so far.
+
+        Raises `DeployError`, after the end of both.
+        """
+        numbers = itertools.count(1)
+        # A deployment ends with the thread that started it, so the threads wait for their deployments.
+        with ThreadPoolExecutor(len(SideName)) as pool:
+            running = [pool.submit(self.deploy, side, lambda _: report(next(numbers))) for side in SideName]
+        for one in running:
+            one.result()
+
+    def find_both(self, changes: Mapping[str, str]) -> None:
+        """Run both finders at the same time. Raises `ProcessFailedError`, after the end of both."""
+        with ThreadPoolExecutor(len(SideName)) as pool:
+            running = [pool.submit(self.fleet.find, side, changes) for side in SideName]
+        for one in running:
+            one.result()
 
     def write_pair(self, file: Path | None = None) -> Path:
         """Write the pair file that the operator's commands read (`--pair`), and return its path."""

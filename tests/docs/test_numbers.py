@@ -28,9 +28,11 @@ from dualsync.runtime.service import circuit_breaker, operator_controls, prefix_
 from dualsync.runtime.settings import MOST_RANGES, Settings
 from dualsync.runtime.sync import conflict_copy, fleet_upload
 from dualsync.runtime.transfer import copier, multipart, stale_uploads
+from sandbox.demo import demo
 from tests.docs.pages import FOLDER, ROOT
 from tests.e2e.drill.case import Sizes
 from tests.simulation.histories.mutants import MUTANTS
+from tools import environment
 from tools.docs import cost
 
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", *[""] * 9, "twenty"]
@@ -64,17 +66,33 @@ def idle_price() -> float:
     return round(total / 5) * 5
 
 
-def locked_packages() -> int:
-    """Return the number of packages in the lock file, to ten."""
-    lock = (ROOT / "requirements" / "dev.lock").read_text(encoding="utf-8")
-    return round(len(re.findall(r"^[a-z0-9].*==", lock, re.MULTILINE)), -1)
+def locked_packages(name: str) -> int:
+    """Return the number of packages in a lock file, to ten."""
+    lock = (ROOT / "requirements" / f"{name}.lock").read_text(encoding="utf-8")
+    return round(environment.package_count(lock), -1)
+
+
+def set_up() -> tuple[float, ...]:
+    """Return what `make demo` installs: packages, megabytes, and seconds with uv."""
+    megabytes, with_uv, with_pip = environment.NEEDS["demo"]
+    assert with_pip == "one minute", "the pages say so"
+    return locked_packages("demo"), megabytes, float(with_uv.split()[0])
 
 
 CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("README.md", "costs about {} USD per month", lambda: (idle_price(),)),
     ("README.md", "syncs {} files both ways", lambda: (1000,)),
-    ("README.md", "(about {} packages,", lambda: (locked_packages(),)),
-    ("docs/getting-started.md", "(about {} packages,", lambda: (locked_packages(),)),
+    ("README.md", "about {} packages, {} MB, into `.venv` once. This takes about {} seconds with uv", set_up),
+    ("README.md", "about {} seconds on two free cores", lambda: (demo.TYPICAL_SECONDS,)),
+    ("docs/getting-started.md", "about {} packages, {} MB, into `.venv`. This takes about {} seconds with uv", set_up),
+    ("docs/getting-started.md", "about {} seconds on two free cores", lambda: (demo.TYPICAL_SECONDS,)),
+    (
+        "docs/getting-started.md",
+        "about {} packages and {} MB in all",
+        lambda: (locked_packages("dev"), environment.NEEDS["dev"][0]),
+    ),
+    ("docs/index.md", "about {} packages, {} MB, once: in about {} seconds with uv", set_up),
+    ("docs/index.md", "about {} seconds on two free cores", lambda: (demo.TYPICAL_SECONDS,)),
     ("docs/index.md", "costs about {} USD per month", lambda: (idle_price(),)),
     ("docs/index.md", "syncs {} files both ways", lambda: (1000,)),
     ("docs/how-it-works.md", "{} changes in a row without an answer", lambda: (circuit_breaker.CIRCUIT_THRESHOLD,)),

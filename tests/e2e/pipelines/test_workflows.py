@@ -76,6 +76,11 @@ def test_a_job_may_do_what_its_steps_need(workflow: str, name: str, job: dict[st
         wanted["pull-requests"] = "write"
     if ".ci/release" in scripts:
         wanted["contents"] = "write"
+    actions = {step.get("uses", "").partition("@")[0] for step in job.get("steps", ())}
+    if actions & {"actions/attest-build-provenance", "pypa/gh-action-pypi-publish"}:
+        wanted["id-token"] = "write"
+    if "actions/attest-build-provenance" in actions:
+        wanted["attestations"] = "write"
     assert job.get("permissions", {"contents": "read"}) == wanted
 
 
@@ -192,6 +197,34 @@ def test_each_task_has_a_role_of_its_own() -> None:
     ):
         for side in ("CN", "GLOBAL"):
             assert set(re.findall(rf"vars\.{side}_(\w+)_ROLE", texts[workflow])) == roles
+
+
+def test_a_release_is_checked_built_signed_and_then_published() -> None:
+    found = load(ROOT / ".github/workflows/release.yml")
+    jobs = found["jobs"]
+    assert found["on"] == {"push": {"tags": ["v*"]}}
+    assert jobs["checks"]["uses"] == "./.github/workflows/checks.yml"
+    assert {name: job.get("needs") for name, job in jobs.items()} == {
+        "checks": None,
+        "build": "checks",
+        "provenance": "build",
+        "github": "provenance",
+        "index": "provenance",
+    }
+    assert [s["run"] for s in jobs["build"]["steps"] if "run" in s] == [
+        '.ci/dist "$TAG" build/release/dist',
+        ".ci/sbom build/release/sbom",
+    ]
+
+
+def test_the_jobs_of_a_release_that_may_sign_run_no_code_of_the_repository() -> None:
+    jobs = load(ROOT / ".github/workflows/release.yml")["jobs"]
+    for name in ("provenance", "index"):
+        assert jobs[name]["permissions"]["id-token"] == "write"
+        actions = [step["uses"].partition("@")[0] for step in jobs[name]["steps"]]
+        assert actions[0] == "actions/download-artifact"
+        assert "actions/checkout" not in actions
+    assert jobs["index"]["environment"] == "release"
 
 
 def test_shellcheck_has_nothing_to_say() -> None:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress
 
+from dualsync.runtime.settings import SideName
 from sandbox import __main__ as command_line
-from sandbox.cloud.handle import CloudError
+from sandbox.cloud.handle import Cloud, CloudError
 from sandbox.demo import demo as demo_module
 from sandbox.demo import serve as serve_module
 from sandbox.demo.demo import Demo, NotSettledError, play
 from sandbox.demo.steps import Bar, Steps
+from sandbox.environment import environment as environment_module
 from sandbox.environment.deploy import DeployError
-from sandbox.environment.workers import ProcessFailedError
+from sandbox.environment.environment import Stage
+from sandbox.environment.workers import Fleet, ProcessFailedError
+from sandbox.environment.workspace import Workspace
 
 ERRORS = [
     DeployError("stack cn: no module named 'x'"),
@@ -44,6 +50,54 @@ def test_a_bar_ends_at_100_percent_whatever_the_estimate_was(counts: list[int]) 
         assert progress.tasks[0].percentage <= 100
     bar.finish()
     assert progress.tasks[0].percentage == 100
+
+
+def stage_in(folder: Path) -> Stage:
+    workspace, cloud = Workspace(folder), Cloud("http://127.0.0.1:1")
+    return Stage(workspace, cloud, Fleet(cloud, workspace, {}))
+
+
+def test_both_stacks_are_deployed_and_counted_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deploy(stack: str, *given: Any) -> dict[str, Any]:
+        for name in ("queue", "table"):
+            given[2]("kind", name)
+        return {stack: {"queueUrl": stack}}
+
+    monkeypatch.setattr(environment_module, "deploy", deploy)
+    counts: list[int] = []
+    stage = stage_in(tmp_path)
+    stage.deploy_both(counts.append)
+    assert sorted(counts) == [1, 2, 3, 4]
+    assert stage.fleet.outputs == {side: {"queueUrl": str(side)} for side in SideName}
+
+
+def test_one_stack_s_failure_waits_for_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    def deploy(stack: str, *_: Any) -> dict[str, Any]:
+        ended.append(stack)
+        if stack == "cn":
+            raise DeployError("stack cn: refused")
+        return {stack: {}}
+
+    monkeypatch.setattr(environment_module, "deploy", deploy)
+    with pytest.raises(DeployError, match="stack cn: refused"):
+        stage_in(tmp_path).deploy_both()
+    assert sorted(ended) == ["cn", "global"]
+
+
+def test_any_other_fault_is_one_line_with_the_file_that_has_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(objects: int, kill: bool) -> int:
+        raise ModuleNotFoundError("No module named 'regex'")
+
+    monkeypatch.setattr(demo_module, "run", broken)
+    monkeypatch.setattr(command_line, "ROOT", tmp_path)
+    assert command_line.main(["demo"]) == 1
+    file = tmp_path / ".sandbox" / "error.log"
+    assert capsys.readouterr().err == f"failed: ModuleNotFoundError: No module named 'regex'; details: {file}\n"
+    assert "Traceback" in file.read_text()
 
 
 def test_a_step_is_one_line_with_its_count() -> None:
