@@ -9,7 +9,7 @@ RUN := $(if $(wildcard $(READY)),$(READY),$(LEAN))
 WHEELS := build/wheels/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo engine engine-demo sandbox drill test conformity histories bench bench-quick check format docs lock clean
+.PHONY: help venv venv-dev demo engine engine-demo sandbox drill soak profile test conformity histories bench bench-quick check format docs lock clean
 
 help:  ## print this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,13 @@ $(CONFORMITY): requirements/conformity.lock
 
 conformity: $(READY) $(CONFORMITY)  ## run the contract tests against ministack, which verifies signatures and IAM policies
 	@$(BIN)/python -m pytest -q -n 0 -k ministack tests/contract
+
+MINUTES ?= 30
+soak: $(READY)  ## steady load with faults and key rotations for MINUTES=30: what the workers hold must not grow
+	@$(BIN)/python -m tests.e2e.soak --minutes $(MINUTES)
+
+profile: $(READY)  ## profile the worker over small objects (needs the benchmarks' servers); writes docs/profile.md
+	@$(BIN)/python -m bench.profile
 
 N ?= 100000
 histories: $(READY)  ## run N=100000 random histories of users, machines and faults against the reference model

@@ -190,5 +190,7 @@ async def run_workers(arguments: Sequence[str], environment: Mapping[str, str]) 
     count = process_count(vcpus(), memory)
     budget = str(content_budget(count, memory))
     command = [sys.executable, *arguments, "worker", "--supervised", "--content-bytes", budget]
+    # A worker logs what it holds at this signal. It must end neither the supervisor nor a worker that is starting.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     with tempfile.TemporaryDirectory(prefix="dualsync-") as folder:
         return await Supervisor(command, count, environment, Path(folder)).run()

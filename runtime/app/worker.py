@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 
+from dualsync.runtime.app.resources import log_resources
 from dualsync.runtime.app.supervisor import end_with_parent
 from dualsync.runtime.app.wiring import LocalEdges, PeerCredential, copier_of, local_edges, process_name
 from dualsync.runtime.aws.http.body_memory import BUDGET_BYTES
@@ -95,6 +96,7 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
     )
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, consumer.stop)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, log_resources, plain)
     # Workers that share the direction's limits count each other by their records: write this one's before the first
     # share is taken.
     await log.write(edges.ledger)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from os import environ
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from dualsync.runtime.aws.http.connection import Connection
 from dualsync.runtime.aws.http.proxy import Proxy, Tunnel, proxy_for
@@ -67,6 +68,15 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=environ.get("AWS_CA_BUNDLE") or None)
 
 
+_POOLS: WeakSet[Pool] = WeakSet()
+
+
+def open_pools() -> tuple[int, int]:
+    """Return the number of pools in this process that have connections, and the number of these."""
+    counts = [pool.open for pool in _POOLS if pool.open]
+    return len(counts), sum(counts)
+
+
 class Pool:
     """Hands out connections, the one used last first.
 
@@ -87,6 +97,7 @@ class Pool:
         self._sweeping: asyncio.TimerHandle | None = None
         self._filling: asyncio.Task[None] | None = None
         self._end: AsyncIterator[None] | None = None
+        _POOLS.add(self)
 
     @property
     def open(self) -> int:

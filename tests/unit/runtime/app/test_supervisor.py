@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dualsync.runtime.app.supervisor import (
     Supervisor,
     content_budget,
     process_count,
+    run_workers,
     vcpus,
 )
 from dualsync.runtime.aws.http.body_memory import BUDGET_BYTES
@@ -130,3 +132,16 @@ async def test_a_process_ends_when_its_supervisor_is_gone() -> None:
     assert process.stdin is not None
     process.stdin.close()
     assert await asyncio.wait_for(process.wait(), 30) == 7
+
+
+def test_the_signal_at_which_workers_log_what_they_hold_ends_no_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(self: Supervisor) -> int:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return 0
+
+    monkeypatch.setattr(Supervisor, "run", run)
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        assert asyncio.run(run_workers([], {})) == 0
+    finally:
+        signal.signal(signal.SIGUSR1, before)

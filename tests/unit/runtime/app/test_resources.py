@@ -1,0 +1,59 @@
+"""What a worker reports of itself: it follows what the process holds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from dualsync.runtime.app.resources import log_resources, resources
+from dualsync.runtime.aws.http.pool import Endpoint, Pool
+from tests.support.scripted_server import Asked, answer, scripted
+
+
+class Lines:
+    """A log that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, object]]] = []
+
+    def line(self, level: str, event: str, **fields: object) -> None:
+        self.lines.append((level, event, fields))
+
+
+def test_the_figures_follow_what_the_process_holds() -> None:
+    async def serve() -> None:
+        def say(asked: Asked) -> bytes:
+            return answer(200, b"")
+
+        async with scripted(say) as script:
+            before = resources()
+            pool = Pool(Endpoint.of(script.url))
+            connection, _ = await pool.take()
+            waiting = asyncio.create_task(asyncio.sleep(60))
+            descriptor = os.open(os.devnull, os.O_RDONLY)
+            during = resources()
+            os.close(descriptor)
+            waiting.cancel()
+            pool.give(connection)
+            pool.close()
+            await asyncio.gather(waiting, return_exceptions=True)
+            after = resources()
+        assert during["pools"] - before["pools"] == 1
+        assert during["connections"] - before["connections"] == 1
+        assert during["tasks"] > before["tasks"]
+        assert during["descriptors"] >= before["descriptors"] + 2
+        assert (after["pools"], after["connections"]) == (before["pools"], before["connections"])
+        assert during["memory_bytes"] > 1 << 20
+
+    asyncio.run(serve())
+
+
+def test_they_are_one_line() -> None:
+    async def report() -> list[tuple[str, str, dict[str, object]]]:
+        log = Lines()
+        log_resources(log)
+        return log.lines
+
+    ((level, event, fields),) = asyncio.run(report())
+    assert (level, event) == ("INFO", "resources")
+    assert set(fields) == {"memory_bytes", "descriptors", "tasks", "pools", "connections"}
