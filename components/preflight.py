@@ -34,6 +34,8 @@ def check_buckets(
             problem, _, remedy = facts.problem.partition("; ")
             local = context.local
             value = {"bucket": local.bucket, "region": local.region}.get(facts.key, local.access.profile)
+            if side not in pair.manages and facts.key == "profile":
+                remedy += "; if that account is lost, see `python -m dualsync.components.repair lost-peer --help`"
             error = ConfigError(f"{side}.{facts.key}", value, problem, remedy)
             if side in pair.manages or facts.key == "profile":
                 raise error

@@ -29,7 +29,7 @@ class WrongAccountError(Exception):
 
 def s3_client(reach: Reach) -> Any:
     """Return an S3 client of the side's account. Raises `WrongAccountError` before anything is read or written."""
-    session = _session(reach)
+    session = session_of(reach)
     endpoint = reach.access.endpoint or None
     sts = session.client("sts", region_name=reach.region, endpoint_url=endpoint)
     actual = sts.get_caller_identity()["Account"]
@@ -41,7 +41,8 @@ def s3_client(reach: Reach) -> Any:
     return session.client("s3", region_name=reach.region, endpoint_url=endpoint, config=config)
 
 
-def _session(reach: Reach) -> boto3.Session:
+def session_of(reach: Reach) -> boto3.Session:
+    """Return a session with the side's profile or role."""
     access = reach.access
     session = boto3.Session(profile_name=access.profile or None, region_name=reach.region)
     if not access.role_arn:

@@ -12,6 +12,7 @@ from types import TracebackType
 from sandbox.environment.processes import ROOT, tied_to_parent
 from sandbox.environment.workspace import Workspace
 from sandbox.provider.grpc_provider import NAME
+from sandbox.provider.hold import VARIABLE
 
 
 class ProviderError(Exception):
@@ -36,7 +37,7 @@ class Attached:
             process = subprocess.Popen(
                 tied_to_parent([sys.executable, "-m", "sandbox.provider.server"]),
                 cwd=ROOT,
-                env=environment | workspace.environment,
+                env=environment | workspace.environment | {VARIABLE: str(workspace.folder)},
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

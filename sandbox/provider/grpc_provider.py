@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from sandbox.provider import operations, types
+from sandbox.provider import hold, operations, types
 from sandbox.provider.access import AccessError
 from sandbox.provider.base import Account, Properties
 from sandbox.provider.drift import inputs_now
@@ -145,7 +145,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             outputs = _preview(token, given.plain)
             return provider_pb2.CreateResponse(properties=encode(outputs, _secret(token), given))
+        name = _name(request.urn)
+        hold.wait(hold.Moment.BEFORE, name, context.is_active)
         id, outputs = operations.create(token, self._account(context), given.plain)
+        hold.wait(hold.Moment.AFTER, name, context.is_active)
         return provider_pb2.CreateResponse(id=id, properties=encode(outputs, _secret(token), given))
 
     @_with_status

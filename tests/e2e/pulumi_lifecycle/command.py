@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,20 @@ class Done:
     def changed(self) -> dict[str, int]:
         """Return the counts without unchanged resources."""
         return {k: v for k, v in self.changes.items() if k != "same" and v}
+
+
+def _kill_session(leader: int) -> None:
+    """Kill every process of a session: the engine gives its plugins process groups of their own."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader:
+                os.kill(int(entry.name), signal.SIGKILL)
+        except OSError:
+            # It ended meanwhile.
+            continue
 
 
 def _is_component(urn: str) -> bool:
@@ -112,6 +128,34 @@ class Command:
     def destroy(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
         """Delete everything of a stack."""
         return self._operate("destroy", stack, *_sure(more), *more, wanted=wanted)
+
+    def kill_up(self, stack: str, reached: Callable[[], bool]) -> None:
+        """Start a deployment and kill it, with all its processes, once `reached` returns true."""
+        process = subprocess.Popen(
+            [
+                NAME,
+                "-C",
+                str(self.checkout.folder),
+                "--non-interactive",
+                "up",
+                "--stack",
+                stack,
+                "--yes",
+                "--skip-preview",
+            ],
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            while not reached():
+                if process.poll() is not None:
+                    raise EngineError(f"pulumi up ended with code {process.returncode} before it was to be killed")
+                time.sleep(0.05)
+        finally:
+            _kill_session(process.pid)
+            process.wait()
 
     def outputs(self, stack: str, *, secrets: bool = False) -> dict[str, Any]:
         """Return the stack's outputs, secret ones masked unless `secrets` is set."""

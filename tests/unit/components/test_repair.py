@@ -1,0 +1,217 @@
+"""Repair of a stack's state: what is taken over, what is left to the next deployment, what is forgotten."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from dualsync.components.repair import __main__ as command
+from dualsync.components.repair import ids
+from dualsync.components.repair.ids import LOOKUPS, NAMED, Finder
+from dualsync.components.repair.state import Pending, adopt, forget, pending_creates, provider_inputs
+
+STACK = "urn:pulumi:cn::dualsync"
+OWN, PEER = (f"{STACK}::pulumi:providers:aws::dth-dual-{side}" for side in ("cn", "global"))
+
+
+def resource(type_: str, name: str, provider: str = OWN, **more: Any) -> dict[str, Any]:
+    return {"urn": f"{STACK}::{type_}::{name}", "type": type_, "provider": f"{provider}::id", **more}
+
+
+def state(*resources: Mapping[str, Any], pending: tuple[Mapping[str, Any], ...] = ()) -> dict[str, Any]:
+    head = [
+        {
+            "urn": f"{STACK}::pulumi:pulumi:Stack::dualsync-cn",
+            "type": "pulumi:pulumi:Stack",
+            "outputs": {"manages": ["cn"]},
+        },
+        *(
+            {"urn": urn, "type": "pulumi:providers:aws", "inputs": {"region": "cn-north-1", "profile": "ours"}}
+            for urn in (OWN, PEER)
+        ),
+    ]
+    operations = [{"type": "creating", "resource": dict(r)} for r in pending]
+    return {"version": 3, "deployment": {"resources": [*head, *resources], "pending_operations": operations}}
+
+
+ROLE = resource("aws:iam/role:Role", "worker", inputs={"name": "dth-dual-cn-worker"}, dependencies=[OWN])
+QUEUE = resource("aws:sqs/queue:Queue", "queue", inputs={"name": "dth-dual-cn-queue"})
+
+
+def names(edited: Mapping[str, Any]) -> list[str]:
+    return [r["urn"].rpartition("::")[2] for r in edited["deployment"]["resources"][3:]]
+
+
+def test_an_interrupted_creation_is_taken_over_by_its_id_and_left_out_without_one() -> None:
+    before = state(pending=(ROLE, QUEUE))
+    edited, adopted = adopt(before, lambda p: p.inputs["name"] if p.type in NAMED else "")
+    assert adopted == {"worker": "dth-dual-cn-worker"}
+    assert edited["deployment"]["resources"][3:] == [{**ROLE, "id": "dth-dual-cn-worker", "outputs": {}}]
+    assert pending_creates(edited) == []
+    assert len(pending_creates(before)) == 2, "the export itself is not changed"
+
+
+def test_an_interrupted_replacement_keeps_the_resource_that_is_there() -> None:
+    edited, adopted = adopt(state({**ROLE, "id": "a"}, pending=(ROLE,)), lambda p: "a")
+    assert (adopted, names(edited)) == ({}, ["worker"])
+
+
+def test_other_interrupted_operations_are_left_to_the_engine() -> None:
+    before = state(ROLE)
+    before["deployment"]["pending_operations"] = [{"type": "updating", "resource": ROLE}]
+    assert pending_creates(before) == []
+
+
+def test_what_is_in_a_lost_account_is_forgotten_with_every_mention_of_it() -> None:
+    secret = resource("aws:secretsmanager/secret:Secret", "secret", PEER)
+    urn = secret["urn"]
+    schedule = resource(
+        "aws:scheduler/schedule:Schedule",
+        "schedule",
+        dependencies=[ROLE["urn"], urn],
+        propertyDependencies={"target": [urn, ROLE["urn"]], "name": None},
+        deletedWith=urn,
+    )
+    edited, forgotten = forget(state(ROLE, secret, schedule, pending=(secret, QUEUE)), lambda p: p == PEER)
+    assert forgotten == [urn]
+    assert urn not in json.dumps(edited)
+    assert names(edited) == ["worker", "schedule"]
+    kept = edited["deployment"]["resources"][-1]
+    assert kept["dependencies"] == [ROLE["urn"]]
+    assert kept["propertyDependencies"] == {"target": [ROLE["urn"]], "name": []}
+    assert "deletedWith" not in kept
+
+
+class Services:
+    """Clients with one answer per operation."""
+
+    answers: Mapping[str, Any] = {
+        "get_caller_identity": {"Arn": "arn:aws-cn:sts::111122223333:assumed-role/deploy/x", "Account": "111122223333"},
+        "describe_secret": {"ARN": "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:one-AbCdEf"},
+        "describe_launch_templates": {"LaunchTemplates": [{"LaunchTemplateId": "lt-1"}]},
+        "describe_security_groups": {"SecurityGroups": [{"GroupId": "sg-1"}]},
+        "describe_vpc_endpoints": {"VpcEndpoints": [{"VpcEndpointId": "vpce-1"}]},
+        "describe_key": {"KeyMetadata": {"KeyManager": "CUSTOMER", "KeyState": "Enabled"}},
+        "list_resource_tags": {"Tags": [{"TagKey": "Name", "TagValue": "alarms"}]},
+    }
+
+    def __init__(self, error: str = "") -> None:
+        self._error = error
+        self.made: list[tuple[str, str, str | None]] = []
+
+    def client(self, service: str, *, region_name: str, endpoint_url: str | None) -> Any:
+        self.made.append((service, region_name, endpoint_url))
+        return self
+
+    def paginate(self) -> list[Any]:
+        if self._error:
+            raise ClientError({"Error": {"Code": self._error, "Message": ""}}, "ListKeys")
+        return [{"Keys": [{"KeyId": "key-1"}]}]
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "list_keys"
+        return self
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**_: Any) -> Any:
+            if self._error:
+                raise ClientError({"Error": {"Code": self._error, "Message": ""}}, operation)
+            return self.answers[operation]
+
+        return call
+
+
+INPUTS = {"name": "one", "vpcId": "vpc-1", "serviceName": "com.amazonaws.cn-north-1.s3", "tags": {"Name": "alarms"}}
+WANTED = {
+    "aws:iam/policy:Policy": "arn:aws-cn:iam::111122223333:policy/one",
+    "aws:secretsmanager/secret:Secret": "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:one-AbCdEf",
+    "aws:ec2/launchTemplate:LaunchTemplate": "lt-1",
+    "aws:ec2/securityGroup:SecurityGroup": "sg-1",
+    "aws:ec2/vpcEndpoint:VpcEndpoint": "vpce-1",
+    "aws:kms/key:Key": "key-1",
+}
+
+
+def found(monkeypatch: pytest.MonkeyPatch, services: Services, type_: str) -> str:
+    reached: list[Any] = []
+
+    def session(reach: Any) -> Services:
+        reached.append(reach)
+        return services
+
+    monkeypatch.setattr(ids, "session_of", session)
+    given = state()
+    id = Finder(lambda urn: provider_inputs(given, urn))(Pending(resource(type_, "one", inputs=INPUTS)))
+    assert [(r.region, r.access.profile) for r in reached] in ([], [("cn-north-1", "ours")])
+    return id
+
+
+@pytest.mark.parametrize("type_", sorted(LOOKUPS))
+def test_ids_that_only_the_service_knows_are_looked_up(monkeypatch: pytest.MonkeyPatch, type_: str) -> None:
+    assert found(monkeypatch, Services(), type_) == WANTED[type_]
+
+
+def test_what_does_not_exist_has_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found(monkeypatch, Services("ResourceNotFoundException"), "aws:secretsmanager/secret:Secret") == ""
+    assert found(monkeypatch, Services("AccessDeniedException"), "aws:kms/key:Key") == ""
+    assert found(monkeypatch, Services(), "aws:sqs/queue:Queue") == ""
+    with pytest.raises(ClientError):
+        found(monkeypatch, Services("AccessDeniedException"), "aws:secretsmanager/secret:Secret")
+
+
+def stand_in(folder: Path, given: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a `pulumi` on the path that exports a state and writes down its calls and its input."""
+    calls = folder / "calls"
+    (folder / "state.json").write_text(json.dumps(given))
+    program = folder / "pulumi"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >> {calls}\n'
+        f'case "$*" in *"stack export"*) cat {folder}/state.json;;\n'
+        f'*"stack import"*) cat > {folder}/imported.json;; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    return calls
+
+
+def test_nothing_is_changed_without_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = resource("aws:secretsmanager/secret:Secret", "secret", PEER)
+    calls = stand_in(tmp_path, state(ROLE, secret, pending=(ROLE, QUEUE)), monkeypatch)
+    for word in ("interrupted", "lost-peer"):
+        assert command.main([word, "cn"]) == 0
+    assert {line.split(" --")[1].split(maxsplit=1)[1] for line in calls.read_text().splitlines()} == {"stack export"}
+    said = capsys.readouterr().out
+    assert "queue: created again" in said
+    assert "secret: forgotten" in said
+    assert said.count("Repeat the command with --run") == 2
+
+
+def test_an_interrupted_up_is_repaired_in_the_documented_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = stand_in(tmp_path, state(pending=(ROLE,)), monkeypatch)
+    assert command.main(["interrupted", "cn", "--run"]) == 0
+    done = [line.partition("--non-interactive ")[2] for line in calls.read_text().splitlines()]
+    assert done == [
+        "cancel --yes --stack cn",
+        "stack export --stack cn",
+        "stack import --stack cn",
+        "refresh --yes --skip-preview --stack cn",
+    ]
+    assert names(json.loads((tmp_path / "imported.json").read_text())) == ["worker"]
+
+
+def test_a_stack_without_anything_in_the_lost_account_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = state(ROLE)
+    del given["deployment"]["resources"][2]
+    stand_in(tmp_path, given, monkeypatch)
+    assert command.main(["lost-peer", "cn", "--run"]) == 1
+    assert "error: stack cn has no resources" in capsys.readouterr().err
