@@ -15,7 +15,7 @@ import pytest
 
 from sandbox.environment.processes import ROOT, tied_to_parent
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.engine(long=True)
 
 
 @pytest.fixture

@@ -21,7 +21,10 @@ KILLS = (
     (Moment.BEFORE, "dth-dual-cn-worker-profile"),
     (Moment.AFTER, "dth-dual-cn-worker-template"),
 )
-"""Moments at which `up` is killed. The creations beside them are interrupted, too: the engine runs them in parallel."""
+"""Moments at which `up` is killed: the first one only, unless --long is given.
+
+The creations beside them are interrupted, too: the engine runs them in parallel.
+"""
 
 
 def repair(engine: EngineStage, command: str) -> str:
@@ -49,11 +52,13 @@ def lose_credential(engine: EngineStage, side: SideName) -> None:
         profiles.write(file)
 
 
-def test_a_killed_up_is_repaired_and_a_lost_peer_is_left_behind(engine: EngineStage) -> None:
+def test_a_killed_up_is_repaired_and_a_lost_peer_is_left_behind(
+    engine: EngineStage, pytestconfig: pytest.Config
+) -> None:
     before = engine.census()
     engine.create("cn")
     folder = engine.stage.workspace.folder
-    for moment, name in KILLS:
+    for moment, name in KILLS if pytestconfig.getoption("--long") else KILLS[:1]:
         hold.ask(folder, moment, name)
         engine.pulumi.kill_up("cn", lambda: hold.is_reached(folder))
         said = repair(engine, "interrupted")

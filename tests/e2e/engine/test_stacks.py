@@ -57,6 +57,7 @@ def test_a_hand_over_under_another_passphrase_is_refused_with_the_remedy(engine:
     assert "Traceback" not in done.text
 
 
+@pytest.mark.engine(long=True)
 def test_a_peer_never_created_then_destroyed_then_removed(engine: EngineStage) -> None:
     engine.create("cn")
     engine.up("cn")
