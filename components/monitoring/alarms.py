@@ -127,8 +127,8 @@ def alarms(
         ),
         Alarm(
             part="peer-down",
-            text=f"The bucket or the services of {peer} have not answered for 15 minutes. Changes wait in the "
-            "queue; copying continues automatically.",
+            text=f"The bucket or the services of {peer} have not answered for 15 minutes, or refuse every key alike. "
+            "Changes wait in the queue; copying continues automatically. `dualsync status` shows the cause.",
             namespace=ours,
             metric="CircuitOpen",
             periods=3,

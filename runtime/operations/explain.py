@@ -141,9 +141,12 @@ async def explain(context: OperatorContext, text: str) -> Explanation | OutOfSco
 async def _entry(side: Side, key: str) -> tuple[LedgerEntry | None, str]:
     """Return the ledger's entry, or why it can't be decoded."""
     try:
-        return await side.ledger.get(key), ""
+        entry = await side.ledger.get(key)
     except (PermanentError, ValueError) as e:
         return None, str(e)
+    if entry is not None and entry.unreadable:
+        return None, entry.unreadable
+    return entry, ""
 
 
 async def _view_side(
@@ -268,7 +271,8 @@ def verdict(now: float, cn: SideView, global_: SideView) -> str:
             where = view.side.settings.ledger_table
             return (
                 f"The key's entry in {view.side.name}'s ledger (table {where}) can't be read: {view.entry_problem}."
-                " Update the older side, or remove the item: the finder then compares both objects afresh."
+                " If a newer version wrote it, update this side. Otherwise the key's next message makes a full check,"
+                " which writes the entry again and deletes nothing."
             )
     for view in views:
         if view.user_uploads and cn.seen is None and global_.seen is None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dualsync.runtime.log import State
+from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.records import HELD_DELETION, Record
 from dualsync.runtime.service.operator_controls import Orders
@@ -257,6 +258,21 @@ def test_an_open_circuit_is_named(operator: Operator) -> None:
     operator.vitals[CN].line("ERROR", "state", state=State.CIRCUIT_OPEN, reason="s3: no answer")
     text = verdict(operator)
     assert "services do not answer (s3: no answer)" in text
+
+
+def test_a_ledger_entry_that_cannot_be_decoded(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator.put(CN, "k")
+    operator.settle()
+    broken = LedgerEntry("k", 1, unreadable="synced version: null is not an ETag")
+
+    async def unreadable(key: str) -> LedgerEntry:
+        return broken
+
+    monkeypatch.setattr(operator.cn.ledger, "get", unreadable)
+    answer = operator.call("explain", "k", "--json")
+    assert "(table ledger-cn) can't be read: synced version: null is not an ETag" in answer.data["verdict"]
+    assert "full check" in answer.data["verdict"]
+    assert answer.data["sides"]["cn"]["ledger_problem"] == "synced version: null is not an ETag"
 
 
 def test_a_ledger_entry_that_cannot_be_read(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
