@@ -27,10 +27,10 @@ def name(page: Path) -> str:
 
 def shown(text: str) -> Iterator[str]:
     """Everything shown as code: lines of blocks, and what stands between backticks."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```[^\n`]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     for block in blocks:
         yield from block.splitlines()
-    rest = re.sub(r"^```\w*\n.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    rest = re.sub(r"^```[^\n`]*\n.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     yield from (line[4:] for line in rest.splitlines() if line.startswith("    "))
     yield from (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", rest))
 

@@ -52,6 +52,7 @@ class Story:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.pair = stage.write_pair()
+        self.failures: list[str] = []
 
     def put(self, side: SideName, keys: Sequence[str], **more: Any) -> None:
         """Write objects as a user of that side."""
@@ -88,8 +89,15 @@ class Story:
             raise CaptureError(f"the queues are not empty after {WAIT_SECONDS} s")
 
     def show(self, line: str, *codes: int, file: str = "", **values: str) -> terminal.Shown:
-        """Run `dualsync LINE`, with `values` in place of the words that they name, and record what it prints."""
-        shown = self.run([values.get(word, word) for word in line.split()], *codes)
+        """Run `dualsync LINE`, with `values` in place of the words that they name, and record what it prints.
+
+        A command that ends otherwise than expected is not recorded; the end of the story raises `CaptureError` for it.
+        """
+        try:
+            shown = self.run([values.get(word, word) for word in line.split()], *codes)
+        except CaptureError as e:
+            self.failures.append(str(e))
+            return terminal.Shown(1, "", "")
         name = file or "-".join(
             word for word in line.split() if word.isalpha() and word.islower() and word not in values
         )
@@ -107,7 +115,7 @@ class Story:
         command = [sys.executable, "-m", "dualsync.runtime", "--pair", str(self.pair), *arguments]
         shown = terminal.run(command, environment)
         if shown.code not in (codes or (0,)):
-            raise CaptureError(f"{' '.join(arguments)}: exit code {shown.code}\n{shown.text()}\n{shown.errors}")
+            raise CaptureError(f"{' '.join(arguments)}: exit code {shown.code}\n{shown.text()}{shown.errors}")
         return shown
 
     def answer(self, *arguments: str) -> Any:
@@ -132,8 +140,8 @@ def play(story: Story) -> None:
     story.show("stacks")
     story.show("pause cn --reason maintenance --yes", file="pause")
     story.show("resume cn", file="resume")
-    story.show("limit cn 20M --yes", file="limit")
-    story.run(["limit", "cn", "0", "--yes"])
+    story.show("limit cn --bytes 20M --yes", file="limit")
+    story.run(["limit", "cn", "--bytes", "0", "--yes"])
     story.show("drain --yes", file="drain")
     story.show("reconcile --yes", 0, 3, file="reconcile")
     stage.find_both({})
@@ -180,7 +188,10 @@ def record_commands() -> None:
         for side in SideName:
             stage.fleet.start(side)
         stage.fleet.wait_until_running()
-        play(Story(stage))
+        story = Story(stage)
+        play(story)
+        if story.failures:
+            raise CaptureError("\n".join(story.failures))
 
 
 def record_demo() -> None:

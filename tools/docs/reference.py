@@ -93,14 +93,34 @@ def exit_codes() -> str:
     return EXIT_CODES + "\n"
 
 
+EXAMPLES = ROOT / "docs" / "examples"
+"""What commands print, recorded by `tools.docs.captures`: the command line after a `$`, then its output."""
+
+
+def examples() -> dict[str, list[tuple[str, str]]]:
+    """Return by command its recorded calls, each as (arguments, output)."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    commands = {words for words, _ in walk()}
+    for file in sorted(EXAMPLES.glob("*.txt")):
+        line, _, output = file.read_text(encoding="utf-8").partition("\n")
+        arguments = line.removeprefix("$ dualsync ")
+        first, second = (arguments + " ").split(" ")[:2]
+        words = first if first in commands else f"{first} {second}"
+        found.setdefault(words, []).append((arguments, output))
+    return found
+
+
 def command_reference() -> str:
-    """Return every command's help."""
+    """Return every command's help, with an example of what it prints."""
     parts = []
+    recorded = examples()
     for words, command in sorted(walk()):
         usage = [_argument(p) for p in command.params if not p.opts[0].startswith("-")]
         parts.append(f"## {words}\n\n```text\n{' '.join(['dualsync', words, '[options]', *usage])}\n```\n")
         parts.append("\n\n".join(" ".join(p.split()) for p in (command.help or "").split("\n\n")) + "\n")
         parts.append(_parameters(command))
+        for arguments, output in recorded.get(words, ()):
+            parts.append(f"```shell\ndualsync {arguments}\n```\n\n```{{.text .output}}\n{output}```\n")
     return "\n".join(parts)
 
 

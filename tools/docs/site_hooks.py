@@ -26,6 +26,9 @@ BOOST = {
 }
 """Weight of a page in the search results. Pages that are not listed have 1."""
 
+TERMINALS = ("demo.svg", "status.svg")
+"""Pictures of terminals, which scroll on a narrow screen instead of shrinking to an unreadable size."""
+
 EXCLUDED = ("decisions/", "changes.md", "engine-demo.md", "policy-report.md")
 """Pages, or folders, that the search leaves out: records and transcripts, which mention everything."""
 
@@ -65,10 +68,18 @@ def borrowed(file: str) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Replace the image of each inlined diagram by the diagram itself, which can be scrolled on a narrow screen."""
-    names = "|".join(re.escape(name) for name in INLINED)
-    image = rf'<p>\s*<img alt="[^"]*" src="[^"]*images/({names})"\s*/?>\s*</p>'
-    return re.sub(image, lambda found: f'<div class="diagram" tabindex="0">{_diagram(found[1])}</div>', html)
+    """Make diagrams and pictures of terminals scroll on a narrow screen; put diagrams into the page itself."""
+    html = re.sub(_image(INLINED), lambda found: _scrolling(_diagram(found["name"])), html)
+    return re.sub(_image(TERMINALS), lambda found: _scrolling(found["image"]), html)
+
+
+def _image(names: tuple[str, ...]) -> str:
+    alternatives = "|".join(re.escape(name) for name in names)
+    return rf'<p>\s*(?P<image><img alt="[^"]*" src="[^"]*images/(?P<name>{alternatives})"\s*/?>)\s*</p>'
+
+
+def _scrolling(inner: str) -> str:
+    return f'<div class="diagram" tabindex="0">{inner}</div>'
 
 
 def _diagram(name: str) -> str:
