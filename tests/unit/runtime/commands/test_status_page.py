@@ -15,6 +15,7 @@ from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.status import Status
+from dualsync.runtime.operations.status import gather as read_status
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator
 from tests.unit.runtime.commands.test_status_screen import troubled
@@ -85,7 +86,7 @@ def test_served_over_a_socket_the_last_picture_stays(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Session, "say", say)
     looks = 0
-    real = command.gather
+    real = read_status
     answered = asyncio.Event()
 
     async def gather(context: OperatorContext) -> Status:
