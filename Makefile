@@ -9,7 +9,7 @@ RUN := $(if $(wildcard $(READY)),$(READY),$(LEAN))
 WHEELS := build/wheels/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo engine engine-demo sandbox drill soak profile test conformity histories bench bench-quick check format docs lock clean
+.PHONY: help venv venv-dev demo engine engine-demo sandbox drill soak profile test conformity histories explore bench bench-quick check format docs lock clean
 
 help:  ## print this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ profile: $(READY)  ## profile the worker over small objects (needs the benchmark
 N ?= 100000
 histories: $(READY)  ## run N=100000 random histories of users, machines and faults against the reference model
 	@$(BIN)/python -m tests.simulation.histories $(N)
+
+explore: $(READY)  ## run every schedule of all short histories (hours); QUICK=1 for those of the test suite, ROW=NAME for some
+	@$(BIN)/python -m tests.simulation.exploration $(if $(QUICK),--quick) $(if $(ROW),--row "$(ROW)")
 
 bench: $(READY)  ## run the benchmarks over TLS against targets and peers (needs go, mvn, java); writes docs/benchmarks.md
 	@$(BIN)/python -m bench --write $(BENCH)

@@ -49,6 +49,8 @@ class Failure(StrEnum):
     RESTLESS = "never at rest"
     DEAD_LETTER = "dead letter"
     ERROR = "unexpected error"
+    DISAGREEMENT = "the two judges disagree"
+    """The model and the oracle do not call the same keys wrong."""
 
 
 @dataclass(frozen=True, slots=True)

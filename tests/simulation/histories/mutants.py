@@ -309,7 +309,7 @@ MUTANTS = (
     Mutant("win every tie", patches=[(full_sync, "wins", mine_wins_ties), (decide_module, "wins", mine_wins_ties)]),
     Mutant("lose what is postponed", swap(queue=NothingPostponed)),
     Mutant("read parts of any version", swap(local=PartsOfAnyVersion, remote=PartsOfAnyVersion)),
-    Mutant("go on with any upload", patches=[(UploadRecord, "is_of", any_upload)]),
+    Mutant("continue any upload", patches=[(UploadRecord, "is_of", any_upload)]),
     Mutant("complete what is there", patches=[(UploadRecord, "missing", nothing_missing)]),
     Mutant("begin a giant and forget it", patches=[(handler, "watch_upload", not_watched)]),
     Mutant("apply deletions unseen", patches=[(fast_path, "propagate_deletion", edge_not_level)]),

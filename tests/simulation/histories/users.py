@@ -11,6 +11,7 @@ from dualsync.runtime.sync.conflict_copy import is_conflict_name
 from tests.simulation.histories.model import BESIDE, Failure, Finding, KeyModel, Rule, judge, judge_kept, newest
 from tests.simulation.histories.plan import Modes, Op
 from tests.simulation.histories.world import DEDICATED, ROLES, USERS, SimulatedWorld
+from tests.simulation.oracle import KeyHistory
 from tests.support.fakes.notification import Event
 from tests.support.fakes.store import Store, Version
 
@@ -38,6 +39,9 @@ class Users:
         self.world = world
         self.rule = RULES[modes.policy]
         self.models: dict[str, KeyModel] = {}
+        self.oracle: dict[str, KeyHistory] = {}
+        """The second judge, which must find the same keys wrong."""
+        self._preferred = modes.policy.removeprefix("prefer-") if modes.policy != "newest" else ""
         self.changed: dict[str, tuple[str, str]] = {}
         self.told: dict[tuple[str, str], tuple[str, str]] = {}
         self.seeded: set[tuple[str, str]] = set()
@@ -110,6 +114,7 @@ class Users:
         seen = model.seen[side]
         if seen is not None and seen.content in model.expired[side]:
             model.user(side, "", b"", store.now(), "")
+            self.oracle[relative] = self.history(relative).user_deleted(side)
 
     def begin(self, op: Op) -> str:
         """Start an upload: its id."""
@@ -135,6 +140,10 @@ class Users:
             found = self.models[key] = KeyModel(key, self.rule, expires=self.world.modes.expires)
         return found
 
+    def history(self, key: str) -> KeyHistory:
+        """Return what the second judge has seen of this key."""
+        return self.oracle.get(key) or KeyHistory(self._preferred)
+
     def judge(self, *, strict: bool) -> list[Finding]:
         """What is wrong now."""
         findings = []
@@ -148,7 +157,12 @@ class Users:
                 kept.setdefault(base.key, set()).update(s[0] for s in shown.values() if s)
                 findings.extend(judge_kept(base, key, shown))
                 continue
-            findings.extend(judge(self.model(key), shown, strict=strict))
+            found = judge(self.model(key), shown, strict=strict)
+            findings.extend(found)
+            broken = self.history(key).wrong(shown, comparable=strict, echoes=key != BESIDE)
+            if bool(found) != bool(broken):
+                text = f"{key!r}: the model finds {[str(f) for f in found]}, the oracle {broken}"
+                findings.append(Finding(Failure.DISAGREEMENT, key, text))
         if self.world.modes.keep_loser:
             for model in self.models.values():
                 missing = model.losers - kept.get(model.key, set())
@@ -203,13 +217,16 @@ class Users:
             if relative is None:
                 return
             model = self.model(relative)
+            history = self.history(relative)
             if principal in WORKERS:
                 if now is not None:
                     self.writes += 1
                     model.worker_wrote(side, content_of(now))
+                    self.oracle[relative] = history.worker_wrote(side, content_of(now))
                 elif before is not None:
                     self.deletes += 1
                     model.worker_deleted(side)
+                    self.oracle[relative] = history.worker_deleted(side)
                 return
             if before is now:
                 return  # a former version or marker was removed: nothing to see
@@ -217,10 +234,14 @@ class Users:
                 self._note_unread(side, key, model, before)
             if principal == "s3.amazonaws.com" and not propagate:
                 model.expire(side)
+                self.oracle[relative] = history.expire(side)
             elif now is not None:
-                model.user(side, content_of(now), now.body, now.seen.modified, now.seen.etag)
+                seen = now.seen
+                model.user(side, content_of(now), now.body, seen.modified, seen.etag)
+                self.oracle[relative] = history.user_wrote(side, content_of(now), seen.modified, seen.etag, now.body)
             elif before is not None:
                 model.user(side, "", b"", store.now(), "")
+                self.oracle[relative] = history.user_deleted(side)
 
         return watch
 

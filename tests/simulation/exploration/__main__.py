@@ -1,0 +1,91 @@
+"""`python -m tests.simulation.exploration` explores all rows on all cores and prints a report; `--quick` those of the
+test suite."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+from tests.simulation.exploration.explorer import Exploration
+from tests.simulation.exploration.rows import ROWS, Row, Runner
+
+CHUNK = 12
+"""Histories per job."""
+
+_runners: dict[str, Runner] = {}
+Job = tuple[str, tuple[tuple[str, tuple[tuple[str, str], ...], str], ...]]
+
+
+def explore(job: Job) -> tuple[int, Exploration]:
+    """Explore some histories of a row, in a process that keeps what it has learnt."""
+    name, histories = job
+    if name not in _runners:
+        _runners.clear()
+        _runners[name] = Runner(next(row for row in ROWS if row.name == name))
+    total = Exploration()
+    for start, sequence, timing in histories:
+        found = _runners[name].run(start, sequence, timing)
+        title = f"{start}; {', '.join(' '.join(act) for act in sequence)}; {timing}"
+        found.wrong = [(f"{title}: {text}", schedule) for text, schedule in found.wrong]
+        total.add(found)
+    return len(histories), total
+
+
+def jobs(row: Row) -> Iterator[Job]:
+    """Return a row's histories in chunks."""
+    histories = tuple(row.histories())
+    for at in range(0, len(histories), CHUNK):
+        yield row.name, histories[at : at + CHUNK]
+
+
+def report(row: Row, histories: int, found: Exploration, seconds: float) -> Iterator[str]:
+    """Return a row's lines."""
+    yield (
+        f"{row.name}: {histories:,} histories, {found.schedules:,} schedules in {found.states:,} states "
+        f"({found.transitions:,} transitions, {found.again:,} to a known state, {found.eager:,} calls without "
+        f"alternatives), {found.ends:,} ends, {len(found.wrong)} wrong, {found.needed_finder} right only with the "
+        f"finder, {seconds:.0f} s{', CUT' if found.cut else ''}"
+    )
+    for name, count in found.excused.most_common():
+        yield f"    counted apart: {count:,} ends, {name}"
+    for title, schedule in found.wrong[:3]:
+        yield f"    WRONG {title}"
+        yield from (f"        {line}" for line in schedule)
+
+
+def main() -> int:
+    """Return 0 if nothing was wrong and nothing was left out."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.exploration", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="only the rows of the test suite")
+    parser.add_argument("--row", default="", help="only rows whose name contains this")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    failed = False
+    total, histories_in_all = Exploration(), 0
+    with multiprocessing.Pool(options.processes) as pool:
+        for row in ROWS:
+            if (options.quick and not row.quick) or options.row not in row.name:
+                continue
+            began, histories, found = time.monotonic(), 0, Exploration()
+            for count, part in pool.imap_unordered(explore, jobs(row)):
+                histories += count
+                found.add(part)
+            for line in report(row, histories, found, time.monotonic() - began):
+                sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+            failed = failed or bool(found.wrong) or found.cut
+            histories_in_all += histories
+            total.add(found)
+    sys.stdout.write(
+        f"in all: {histories_in_all:,} histories, {total.schedules:,} schedules, {total.states:,} states, "
+        f"{len(total.wrong)} wrong\n"
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,117 @@
+"""The real worker and finder as automata: what a process asks next depends only on what it was answered.
+
+A process is identified by a node: the message it was given and all answers so far. Each node's next call is worked out
+once by the real code and remembered. To leave a node by an answer that is new, its coroutine is run again from the
+start with the answers that led there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from dualsync.runtime.errors import DualSyncError
+from tests.simulation.exploration.asking import AnsweredClock, Ask
+from tests.support.fakes.gate import kill
+
+Start = Callable[[AnsweredClock], Coroutine[Any, Any, Any]]
+MAX_LIVE = 4000
+"""Coroutines kept at the node where they stand; further ones are made again when needed."""
+
+
+class Raised:
+    """An answer that is an error. Two errors of one kind and text are one answer."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class Node:
+    """Where a process stands. `ask` is its next call; None at its end, with the `error` that ended it."""
+
+    __slots__ = ("answer", "ask", "children", "error", "name", "number", "parent", "start", "time")
+
+    def __init__(self, number: int, name: str, parent: Node | None, answer: Any, time: int, start: Start) -> None:
+        self.number = number
+        self.name = name
+        self.parent = parent
+        self.answer = answer
+        self.time = time
+        self.start = start
+        self.ask: Ask | None = None
+        self.error: Exception | None = None
+        self.children: dict[tuple[int, int], Node] = {}
+
+
+class Automata:
+    """All nodes met so far."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.runs = 0
+        """How often the real code ran from its start."""
+        self._roots: dict[tuple[Any, ...], Node] = {}
+        self._live: dict[int, tuple[Coroutine[Any, Any, Any], AnsweredClock]] = {}
+
+    def root(self, key: tuple[Any, ...], name: str, time: int, start: Start) -> Node:
+        """Return the node of a process that has just been started at `time`. `key` identifies what it was given."""
+        node = self._roots.get((key, time))
+        if node is None:
+            node = self._roots[key, time] = self._add(name, None, None, time, start)
+            clock = AnsweredClock(time)
+            coroutine = start(clock)
+            self.runs += 1
+            self._advance(node, coroutine, clock, None)
+        return node
+
+    def next(self, node: Node, number: int, answer: Any, time: int) -> Node:
+        """Return where the process stands after this answer at `time`. `number` identifies the answer."""
+        child = node.children.get((number, time))
+        if child is None:
+            child = node.children[number, time] = self._add(node.name, node, answer, time, node.start)
+            live = self._live.pop(node.number, None) or self._replay(node)
+            self._advance(child, live[0], live[1], answer)
+        return child
+
+    def _add(self, name: str, parent: Node | None, answer: Any, time: int, start: Start) -> Node:
+        node = Node(len(self.nodes), name, parent, answer, time, start)
+        self.nodes.append(node)
+        return node
+
+    def _replay(self, node: Node) -> tuple[Coroutine[Any, Any, Any], AnsweredClock]:
+        path = []
+        at: Node | None = node
+        while at is not None:
+            path.append(at)
+            at = at.parent
+        clock = AnsweredClock(path[-1].time)
+        coroutine = node.start(clock)
+        self.runs += 1
+        for each in reversed(path):
+            clock.time = each.time
+            _send(coroutine, each.answer)
+        return coroutine, clock
+
+    def _advance(self, node: Node, coroutine: Coroutine[Any, Any, Any], clock: AnsweredClock, answer: Any) -> None:
+        clock.time = node.time
+        try:
+            node.ask = _send(coroutine, answer)
+        except StopIteration:
+            return
+        except DualSyncError as e:
+            node.error = e
+            return
+        if len(self._live) >= MAX_LIVE:
+            for old, _ in self._live.values():
+                kill(old)
+            self._live.clear()
+        self._live[node.number] = (coroutine, clock)
+
+
+def _send(coroutine: Coroutine[Any, Any, Any], answer: Any) -> Any:
+    if not isinstance(answer, Raised):
+        return coroutine.send(answer)
+    answer.error.__traceback__ = answer.error.__context__ = answer.error.__cause__ = None
+    return coroutine.throw(answer.error)

@@ -1,0 +1,169 @@
+"""What the fakes hold, as values that can be compared, numbered and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Generic, TypeVar
+
+from dualsync.runtime.model.records import Record
+from tests.simulation.exploration.automaton import Raised
+from tests.simulation.histories.model import Act, KeyModel, Rule
+from tests.simulation.histories.users import Users
+from tests.support.fakes.bucket import FakeObjectReader
+from tests.support.fakes.ledger import Table
+from tests.support.fakes.store import Store, Upload, Version
+
+T = TypeVar("T")
+SIDES = ("cn", "global")
+FLAGS = ("losers", "twice", "unheard", "unread", "unrecognised", "uncopied", "forgotten")
+"""Sets of a key's model."""
+
+
+class Pool(Generic[T]):
+    """Numbers for values: equal values have one number."""
+
+    __slots__ = ("_numbers", "values")
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self.values: list[T] = []
+
+    def number(self, key: Hashable, value: T) -> int:
+        """Return the number of what is identified by `key`."""
+        found = self._numbers.get(key)
+        if found is None:
+            found = self._numbers[key] = len(self.values)
+            self.values.append(value)
+        return found
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def answer_key(value: Any) -> Hashable:
+    """Return what distinguishes an answer from others."""
+    if isinstance(value, Raised):
+        return ("raised", type(value.error), str(value.error))
+    if isinstance(value, FakeObjectReader):
+        return ("reader", value.head, value._body)
+    if isinstance(value, Record):
+        return record_key(value)
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return tuple(answer_key(each) for each in value)
+    return value  # type: ignore[no-any-return]
+
+
+def record_key(record: Record) -> Hashable:
+    """Return what distinguishes a record from others."""
+    return (record.kind, record.id, record.time, record.key, repr(sorted(record.data.items())), record.expires)
+
+
+class Versions:
+    """One object per version, however often it was made: then two buckets are compared quickly."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Version] = {}
+
+    def one(self, version: Version) -> Version:
+        """Return the first version that is equal to this one."""
+        key = (version.version_id, version.seen, version.body, version.marker, tuple(version.parts))
+        return self._known.setdefault(key, version)
+
+    def freeze_store(self, store: Store) -> Hashable:
+        """Return a bucket as a value."""
+        keys = tuple((key, tuple(map(self.one, store.keys[key]))) for key in sorted(store.keys))
+        uploads = tuple(
+            (
+                upload_id,
+                upload.key,
+                upload.attributes,
+                upload.stamp,
+                upload.initiated,
+                upload.initiator,
+                tuple(sorted(upload.parts.items())),
+                upload.spent,
+                upload.checksum,
+                tuple(sorted(upload.checksums.items())),
+            )
+            for upload_id, upload in sorted(store.uploads.items())
+        )
+        return (store._count, keys, uploads)
+
+
+def thaw_store(store: Store, frozen: Any) -> None:
+    """Put a bucket back."""
+    store._count, keys, uploads = frozen
+    store.keys = {key: list(versions) for key, versions in keys}
+    store.uploads = {}
+    for upload_id, key, attributes, stamp, initiated, initiator, parts, spent, checksum, checksums in uploads:
+        upload = store.uploads[upload_id] = Upload(key, attributes, stamp, initiated, initiator)
+        upload.parts = dict(parts)
+        upload.spent = spent
+        upload.checksum = checksum
+        upload.checksums = dict(checksums)
+
+
+def freeze_table(table: Table) -> tuple[Hashable, Any]:
+    """Return what distinguishes a table from others, and a copy of it."""
+    entries = tuple(table.entries[key] for key in sorted(table.entries))
+    records = tuple(table.records[each] for each in sorted(table.records))
+    return (entries, tuple(map(record_key, records))), (entries, records)
+
+
+def thaw_table(table: Table, frozen: Any) -> None:
+    """Put a table back."""
+    entries, records = frozen
+    table.entries = {entry.key: entry for entry in entries}
+    table.records = {(record.kind, record.id): record for record in records}
+
+
+def freeze_judges(users: Users) -> Hashable:
+    """Return what both judges know."""
+    models = tuple(_freeze_model(users.models[key]) for key in sorted(users.models))
+    return (models, tuple(sorted(users.oracle.items(), key=lambda item: item[0])))
+
+
+def thaw_judges(users: Users, frozen: Any) -> None:
+    """Put both judges back."""
+    models, oracle = frozen
+    users.models = {each[0]: _thaw_model(each, users.rule) for each in models}
+    users.oracle = dict(oracle)
+
+
+def _freeze_model(model: KeyModel) -> tuple[Any, ...]:
+    acts = tuple(
+        (a.side, a.content, a.body, a.time, a.etag, tuple(sorted({b.number for b in a.by}))) for a in model.acts
+    )
+    seen = tuple(None if (act := model.seen[side]) is None else act.number for side in SIDES)
+    return (
+        model.key,
+        model.expires,
+        acts,
+        seen,
+        tuple(model.present[side] for side in SIDES),
+        tuple(frozenset(model.expired[side]) for side in SIDES),
+        tuple(frozenset(model.held[side]) for side in SIDES),
+        tuple(sorted(set(model.echoes))),
+        tuple(frozenset(getattr(model, flag)) for flag in FLAGS),
+    )
+
+
+def _thaw_model(frozen: tuple[Any, ...], rule: Rule) -> KeyModel:
+    key, expires, acts, seen, present, expired, held, echoes, flags = frozen
+    model = KeyModel(key, rule, expires=expires)
+    for side, content, body, time, etag, _ in acts:
+        act = Act(len(model.acts), side, content, body, time, etag)
+        model.acts.append(act)
+        if content:
+            model.contents.setdefault(content, []).append(act)
+    for act, each in zip(model.acts, acts, strict=True):
+        act.by = [model.acts[number] for number in each[5]]
+    for at, side in enumerate(SIDES):
+        model.seen[side] = None if seen[at] is None else model.acts[seen[at]]
+        model.present[side] = present[at]
+        model.expired[side] = set(expired[at])
+        model.held[side] = set(held[at])
+    model.echoes = list(echoes)
+    for flag, value in zip(FLAGS, flags, strict=True):
+        setattr(model, flag, set(value))
+    return model

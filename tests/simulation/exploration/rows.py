@@ -1,0 +1,104 @@
+"""What `make explore` explores: rows of histories with one kind of surroundings each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.simulation.exploration.acts import TIMES, acts, sensible, sequences
+from tests.simulation.exploration.explorer import Exploration, Explorer, initial, synced
+from tests.simulation.exploration.services import Services
+from tests.simulation.exploration.state import QUICK_FAULTS, Fault, Limits, State
+from tests.simulation.histories.plan import SIDES, Modes
+
+EMPTY = "empty"
+"""The start without any object at the key."""
+VERSIONS = ("Enabled", "Enabled")
+SYNCED = (*SIDES,)
+"""The starts with an object on both sides, by the side where a user wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Histories of one length in one kind of surroundings."""
+
+    name: str
+    """For the report."""
+    length: int
+    """Acts of users per history."""
+    modes: Modes = Modes()
+    """The buckets and the settings."""
+    limits: Limits = Limits()
+    """Faults, finders and workers."""
+    starts: tuple[str, ...] = (EMPTY,)
+    """What is there before the first act."""
+    times: tuple[str, ...] = tuple(TIMES)
+    """How much time passes between acts."""
+    copies: bool = False
+    """True with a second key that is copied to the first one."""
+    quick: bool = False
+    """True if the row is a part of the test suite."""
+
+    def histories(self) -> Iterator[tuple[str, tuple[tuple[str, str], ...], str]]:
+        """Return all (start, sequence, timing)."""
+        for start in self.starts:
+            for sequence in sequences(self.length, versioned=any(self.modes.versioning), copies=self.copies):
+                if sensible(sequence, present=start != EMPTY) and (
+                    not self.copies or "copy" in dict(sequence).values()
+                ):
+                    for timing in self.times:
+                        yield start, sequence, timing
+
+
+ROWS = (
+    Row("two acts", 2, starts=(EMPTY, *SYNCED), times=("same second", "own second"), quick=True),
+    Row("two acts, seconds apart", 2, starts=(EMPTY, *SYNCED), times=("seconds apart",)),
+    Row(
+        "two acts, versions kept",
+        2,
+        Modes(versioning=VERSIONS),
+        times=("own second",),
+        starts=(EMPTY, "cn"),
+        quick=True,
+    ),
+    Row("two acts, versions kept, all times", 2, Modes(versioning=VERSIONS), starts=(EMPTY, *SYNCED)),
+    Row("two acts, one fault", 2, limits=Limits(1, QUICK_FAULTS), times=("own second",), quick=True),
+    Row("two acts, one finder run per side", 2, Modes(grace=0), Limits(finders=(1, 1)), times=("own second",)),
+    Row("two acts, two workers per side", 2, limits=Limits(workers=(2, 2)), starts=(EMPTY, *SYNCED)),
+    Row("two acts, encrypted", 2, Modes(kms=(True, True)), starts=(EMPTY, *SYNCED)),
+    Row("two acts, versions kept on one side", 2, Modes(versioning=("Enabled", "")), starts=(EMPTY, *SYNCED)),
+    Row("two acts, versions suspended", 2, Modes(versioning=("Suspended", "Suspended")), starts=(EMPTY, *SYNCED)),
+    Row("two acts on a synced key, one fault", 2, limits=Limits(1, QUICK_FAULTS), starts=SYNCED),
+    Row(
+        "two acts, versions kept, one fault",
+        2,
+        Modes(versioning=VERSIONS),
+        Limits(1, QUICK_FAULTS),
+        starts=(EMPTY, *SYNCED),
+        times=("own second",),
+    ),
+    Row("two acts, one stalled process", 2, limits=Limits(1, (Fault.STALL,)), times=("own second",)),
+    Row("two acts, parts, one fault", 2, Modes(parts=True), Limits(1, QUICK_FAULTS), times=("own second",)),
+    Row("three acts on two keys, with a copy", 3, copies=True, times=("own second",)),
+    Row("three acts", 3),
+    Row("three acts, versions kept", 3, Modes(versioning=VERSIONS)),
+    Row("three acts on a synced key", 3, starts=SYNCED),
+    Row("three acts, one fault", 3, limits=Limits(1, QUICK_FAULTS), times=("own second",)),
+)
+
+
+class Runner:
+    """Explores a row's histories, one after the other, with what was learnt from the earlier ones."""
+
+    def __init__(self, row: Row, services: Services | None = None) -> None:
+        self.row = row
+        self.services = services or Services(row.modes)
+        self._starts: dict[str, State] = {}
+        empty = initial(self.services)
+        for start in row.starts:
+            self._starts[start] = empty if start == EMPTY else synced(self.services, start, empty)
+
+    def run(self, start: str, sequence: tuple[tuple[str, str], ...], timing: str) -> Exploration:
+        """Explore one history."""
+        history = acts(sequence, timing)
+        return Explorer(self.services, history, self.row.limits, self._starts[start]).run()

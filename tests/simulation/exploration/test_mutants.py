@@ -1,0 +1,86 @@
+"""Deliberate faults that exploration finds. Each history here ends right, by events alone, without the fault."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from unittest.mock import patch
+
+import pytest
+
+from tests.simulation.exploration.explorer import Exploration
+from tests.simulation.exploration.rows import EMPTY, Row, Runner
+from tests.simulation.exploration.services import Services
+from tests.simulation.exploration.state import Fault, Limits
+from tests.simulation.histories.mutants import MUTANTS, Mutant
+from tests.simulation.histories.plan import Modes
+from tests.simulation.histories.world import finder_of
+
+BOTH_WRITE = (("cn", "put"), ("global", "put"))
+WRITE_AND_DELETE = (("cn", "put"), ("global", "delete"))
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """A history that shows a fault."""
+
+    mutant: str
+    """The mutant's name."""
+    sequence: tuple[tuple[str, str], ...]
+    """The acts."""
+    start: str = EMPTY
+    """What is there before."""
+    limits: Limits = Limits()
+    """Faults besides the deliberate one."""
+    modes: Modes = Modes()
+    """The buckets and the settings."""
+    timing: str = "same second"
+    """How much time passes between the acts."""
+
+
+CAUGHT = (
+    Caught("drop the condition", BOTH_WRITE),
+    Caught("take 412 for success", BOTH_WRITE),
+    Caught("ignore the sequencer", WRITE_AND_DELETE),
+    Caught("acknowledge first", (("cn", "put"),), limits=Limits(1, (Fault.CRASH,))),
+    Caught("forget tombstones", WRITE_AND_DELETE),
+    Caught("skip the second record", BOTH_WRITE, limits=Limits(1, (Fault.BATCH,)), timing="own second"),
+    Caught("let echoes teach nothing", (("global", "delete"),), start="cn"),
+    Caught("win every tie", BOTH_WRITE),
+    Caught("lose what is postponed", BOTH_WRITE),
+    Caught("apply deletions unseen", WRITE_AND_DELETE, timing="own second"),
+    Caught("copy replicas back", BOTH_WRITE, limits=Limits(1, (Fault.LATE, Fault.CRASH)), timing="own second"),
+    Caught(
+        "continue any upload",
+        (("cn", "put"), ("cn", "put")),
+        limits=Limits(1, (Fault.CRASH, Fault.UNANSWERED)),
+        modes=Modes(parts=True),
+        timing="own second",
+    ),
+)
+
+
+def explore(caught: Caught, mutant: Mutant | None) -> Exploration:
+    """Explore the history with the fault in both sides' processes, or without it."""
+    row = Row("", len(caught.sequence), caught.modes, caught.limits, starts=(caught.start,))
+    if mutant is None:
+        return Runner(row).run(caught.start, caught.sequence, caught.timing)
+    with ExitStack() as stack:
+        for target, name, new in mutant.patches:
+            stack.enter_context(patch.object(target, name, new))
+        services = Services(
+            row.modes,
+            lambda context: mutant.make(mutant.context(context)),
+            lambda context: finder_of(mutant.finder_context(context)),
+        )
+        return Runner(row, services).run(caught.start, caught.sequence, caught.timing)
+
+
+@pytest.mark.parametrize("caught", CAUGHT, ids=lambda caught: caught.mutant)
+def test_exploration_finds_the_fault(caught: Caught) -> None:
+    mutant = next(each for each in MUTANTS if each.name == caught.mutant)
+    faulty = explore(caught, mutant)
+    assert faulty.wrong or faulty.needed_finder
+    sound = explore(caught, None)
+    assert not sound.wrong
+    assert not sound.needed_finder
