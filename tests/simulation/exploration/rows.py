@@ -62,7 +62,7 @@ ROWS = (
         quick=True,
     ),
     Row("two acts, versions kept, all times", 2, Modes(versioning=VERSIONS), starts=(EMPTY, *SYNCED)),
-    Row("two acts, one fault", 2, limits=Limits(1, QUICK_FAULTS), times=("own second",), quick=True),
+    Row("two acts, one fault", 2, limits=Limits(1, QUICK_FAULTS), times=("own second",)),
     Row("two acts, one finder run per side", 2, Modes(grace=0), Limits(finders=(1, 1)), times=("own second",)),
     Row("two acts, two workers per side", 2, limits=Limits(workers=(2, 2)), starts=(EMPTY, *SYNCED)),
     Row("two acts, encrypted", 2, Modes(kms=(True, True)), starts=(EMPTY, *SYNCED)),
