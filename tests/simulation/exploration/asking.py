@@ -16,12 +16,15 @@ from tests.support.fakes.store import Store
 class Ask:
     """One call to a service. Awaiting it hands it to the explorer, which sends the answer or throws the error."""
 
-    __slots__ = ("arguments", "method", "service")
+    __slots__ = ("arguments", "method", "named", "service")
 
-    def __init__(self, service: str, method: str, arguments: tuple[Any, ...]) -> None:
+    def __init__(
+        self, service: str, method: str, arguments: tuple[Any, ...], named: dict[str, Any] | None = None
+    ) -> None:
         self.service = service
         self.method = method
         self.arguments = arguments
+        self.named = named or {}
 
     def __await__(self) -> Generator[Ask, Any, Any]:
         return (yield self)
@@ -38,7 +41,7 @@ class Asking:
 
     def __getattr__(self, method: str) -> Any:
         async def call(*arguments: Any, **named: Any) -> Any:
-            return await Ask(self._service, method, (*arguments, *named.values()))
+            return await Ask(self._service, method, arguments, named)
 
         return call
 

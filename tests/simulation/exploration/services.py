@@ -191,7 +191,7 @@ class Services:
     def _perform(self, service: Any, ask: Ask) -> int:
         self.calls += 1
         try:
-            called = getattr(service, ask.method)(*ask.arguments)
+            called = getattr(service, ask.method)(*ask.arguments, **ask.named)
             value = run(_collect(called)) if hasattr(called, "__aiter__") else run(called)
         except DualSyncError as e:
             value = Raised(e)
