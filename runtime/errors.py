@@ -11,6 +11,7 @@
     ├── PreconditionFailedError         a condition did not hold (412, or 404 for If-Match): check, then decide
     │   ├── UploadGoneError             the multipart upload was completed, aborted or spent
     │   └── ChecksumUnsupportedError    the upload can't carry its source's checksums: start again without them
+    ├── MessageLostError                the message may be another worker's by now: drop it, and act no more
     ├── CredentialRejectedError         the credential is unknown, expired or revoked: stop receiving, read it again
     ├── PermanentError                  this message can never succeed: to the dead-letter queue with the reason
     └── FatalError                      this process must not continue (wrong settings, or the guard would be wrong)
@@ -66,6 +67,10 @@ class ChecksumUnsupportedError(PreconditionFailedError):
 
     Start the upload again without them.
     """
+
+
+class MessageLostError(DualSyncError):
+    """The message's visibility has ended: another worker may have received it. Nothing more is done for it here."""
 
 
 class CredentialRejectedError(DualSyncError):

@@ -11,12 +11,22 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
+def _monotonic() -> float:
+    """Return CLOCK_BOOTTIME, which counts while the machine is suspended, where the system has it (Linux)."""
+    boot_time = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)
+
+
 class SystemClock:
     """Implements `dualsync.runtime.ports.Clock` with the operating system's clock and the event loop."""
 
     def now(self) -> float:
         """Return the seconds since the epoch (UTC)."""
         return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since the machine started, also those in which the process or the machine was stopped."""
+        return _monotonic()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -35,6 +35,9 @@ class Clock(Protocol):
     def now(self) -> float:
         """Return the seconds since the epoch (UTC)."""
 
+    def monotonic(self) -> float:
+        """Seconds of a clock that never goes back, and that counts while the process or the machine is stopped."""
+
     async def sleep(self, seconds: float) -> None: ...
 
 
@@ -220,6 +223,10 @@ class Message(Protocol):
     @property
     def sent(self) -> float:
         """Time at which it was sent, in seconds since the epoch."""
+
+    @property
+    def hidden_until(self) -> float:
+        """Until when no other receiver gets it, as far as this process knows: seconds of `Clock.monotonic`."""
 
 
 @dataclass(frozen=True, slots=True)

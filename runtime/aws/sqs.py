@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,8 @@ from dualsync.runtime.aws.errors import Refusal, error_of, malformed
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.request_batching import RequestBatcher
 from dualsync.runtime.errors import DualSyncError, PermanentError, UnavailableError
-from dualsync.runtime.ports import Message, QueueDepth
+from dualsync.runtime.platform import SystemClock
+from dualsync.runtime.ports import Clock, Message, QueueDepth
 
 BATCH = 10
 """Most entries of a batch call (Amazon SQS API reference, SendMessageBatch)."""
@@ -40,7 +42,7 @@ _SPENT_REASONS = ("does not exist or is not available", "receipt handle has expi
 """What SQS writes of a handle that is spent, under codes that mean something else as well (InvalidParameterValue)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SqsMessage:
     """One received message (`dualsync.runtime.ports.Message`)."""
 
@@ -52,6 +54,8 @@ class SqsMessage:
     """Number of receives, this one included."""
     sent: float
     """When it was sent, in seconds since the epoch."""
+    hidden_until: float = math.inf
+    """Until when it is hidden from other receivers for sure, in seconds of `Clock.monotonic`."""
 
 
 class SqsQueue:
@@ -68,24 +72,29 @@ class SqsQueue:
         dead_letter_queue_url: str,
         *,
         visibility_seconds: int | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._client = client
         self._url = queue_url
         self._dead_url = dead_letter_queue_url
+        self._clock = clock or SystemClock()
+        self._visibility = math.inf if visibility_seconds is None else float(visibility_seconds)
         self._hidden = {} if visibility_seconds is None else {"VisibilityTimeout": visibility_seconds}
         self._acknowledge: RequestBatcher[str, None] = RequestBatcher(self._delete_together, BATCH, TOGETHER_SECONDS)
 
     async def receive(self, limit: int, wait_seconds: int) -> Sequence[SqsMessage]:
+        # When SQS hid a message is not in its answer: at the earliest when it was asked. So a poll is much shorter.
+        asked = self._clock.monotonic()
         answer = await self._ask(
             "ReceiveMessage",
             self._url,
             MaxNumberOfMessages=min(limit, BATCH),
-            WaitTimeSeconds=min(wait_seconds, LONG_POLL_SECONDS),
+            WaitTimeSeconds=int(min(wait_seconds, LONG_POLL_SECONDS, self._visibility / 4)),
             MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             **self._hidden,
         )
         with malformed("sqs ReceiveMessage"):
-            return [_message(item) for item in answer.get("Messages") or ()]
+            return [_message(item, asked + self._visibility) for item in answer.get("Messages") or ()]
 
     async def delete(self, messages: Sequence[Message]) -> None:
         if len(messages) == 1:
@@ -104,15 +113,21 @@ class SqsQueue:
         Messages that no longer belong to this receiver are left out. A batch that fails does not keep the others back:
         its error is raised when all have been answered.
         """
-        entries = [{"ReceiptHandle": message.handle, "VisibilityTimeout": seconds} for message in messages]
-        batches = [entries[at : at + BATCH] for at in range(0, len(entries), BATCH)]
+        batches = [messages[at : at + BATCH] for at in range(0, len(messages), BATCH)]
         results = await asyncio.gather(
-            *(self._batch("ChangeMessageVisibilityBatch", self._url, batch) for batch in batches),
-            return_exceptions=True,
+            *(self._extend_together(batch, seconds) for batch in batches), return_exceptions=True
         )
         for result in results:
-            if result is not None:
+            if isinstance(result, BaseException):
                 raise result
+
+    async def _extend_together(self, messages: Sequence[Message], seconds: int) -> None:
+        asked = self._clock.monotonic()
+        entries = [{"ReceiptHandle": message.handle, "VisibilityTimeout": seconds} for message in messages]
+        spent = await self._batch("ChangeMessageVisibilityBatch", self._url, entries)
+        for number, message in enumerate(messages):
+            if isinstance(message, SqsMessage):
+                message.hidden_until = -math.inf if str(number) in spent else asked + seconds
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         entries = [{"MessageBody": body, "DelaySeconds": delay_seconds} for body in bodies]
@@ -130,8 +145,13 @@ class SqsQueue:
         answer = await self._ask("GetQueueAttributes", url, AttributeNames=list(_COUNTS))
         return sum(int(answer.get("Attributes", {}).get(name, 0)) for name in _COUNTS)
 
-    async def _batch(self, operation: str, url: str, entries: Sequence[dict[str, Any]]) -> None:
-        """Send all entries, or raise: a batch call answers 200 even if some of its entries failed."""
+    async def _batch(self, operation: str, url: str, entries: Sequence[dict[str, Any]]) -> set[str]:
+        """Send all entries, or raise: a batch call answers 200 even if some of its entries failed.
+
+        Return the numbers of the entries whose receipt handle is spent: with it the message belongs to another receiver
+        by now, or is gone.
+        """
+        spent: set[str] = set()
         todo = {str(number): entry for number, entry in enumerate(entries)}
         failed: list[Any] = []
         for _ in range(_ATTEMPTS):
@@ -139,13 +159,14 @@ class SqsQueue:
             answer = await self._ask(operation, url, Entries=batch)
             with malformed(f"sqs {operation}"):
                 rejected = answer.get("Failed") or ()
-                # With a spent handle the message belongs to another receiver by now, or is gone.
-                failed = [item for item in rejected if not _is_spent(item.get("Code"), item.get("Message"))]
+                spent |= {item["Id"] for item in rejected if _is_spent(item.get("Code"), item.get("Message"))}
+                failed = [item for item in rejected if item["Id"] not in spent]
                 todo = {item["Id"]: todo[item["Id"]] for item in failed}
             if not todo or any(item.get("SenderFault") for item in failed):
                 break
         if todo:
             raise _failure(operation, url, failed)
+        return spent
 
     async def _ask(self, operation: str, url: str, **given: Any) -> Any:
         try:
@@ -173,13 +194,14 @@ def _is_spent(code: str | None, message: str | None) -> bool:
     return code in _SPENT_HANDLE or any(reason in text for reason in _SPENT_REASONS)
 
 
-def _message(item: Any) -> SqsMessage:
+def _message(item: Any, hidden_until: float) -> SqsMessage:
     attributes = item.get("Attributes", {})
     return SqsMessage(
         body=item["Body"],
         handle=item["ReceiptHandle"],
         receives=int(attributes.get("ApproximateReceiveCount", 1)),
         sent=int(attributes.get("SentTimestamp", 0)) / 1000,
+        hidden_until=hidden_until,
     )
 
 

@@ -79,6 +79,8 @@ class LedgerEntry:
     """Sequencer of the last arrival of the synced version here."""
     previous_last_event: str = ""
     """Sequencer of the last arrival of `previous` here."""
+    first_modified: int | None = None
+    """LastModified of the first copy of the synced version that a request to this bucket showed: no event's word."""
     interval_end: str = ""
     """Where the synced version was here before and had gone: when what came in between arrived."""
     last_deletion: str = ""
@@ -97,7 +99,14 @@ class LedgerEntry:
 
     @property
     def rewritten_after_deletion(self) -> bool:
-        """Return True if the synced version arrived here again after a user had deleted it."""
+        """Return True if the synced version arrived here again after a user had deleted it.
+
+        Events tell the order, and can be forged. That it was here twice must be proven by this bucket's own answers:
+        two copies with different times.
+        """
+        copy = None if self.synced is None else self.synced.local.modified
+        if copy is None or self.first_modified is None or not self.first_modified < copy:
+            return False
         return "" < self.first_event < self.last_deletion < (self.interval_end or self.last_event)
 
     @property
@@ -118,6 +127,10 @@ class LedgerEntry:
         if known is not None and (known.local.modified is not None or synced.local.modified is None):
             return self.deleted_versions
         return (*(d for d in self.deleted_versions if d is not known), synced)[-MAX_DELETED_VERSIONS:]
+
+    def was_rewritten(self, version: OriginVersion, modified: int) -> bool:
+        """Return True if this version was deleted, and its copy had another LastModified than `modified` then."""
+        return any(d.version == version and d.local.modified not in (None, modified) for d in self.deleted_versions)
 
     def was_deleted(self, version: OriginVersion) -> bool:
         """Return True if this version was deleted, as far as the entry remembers."""

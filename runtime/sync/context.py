@@ -12,14 +12,15 @@ from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
-from dualsync.runtime.model.identify import identify_version
+from dualsync.runtime.model.identify import identify_version, is_valid_stamp
 from dualsync.runtime.model.ledger_entry import LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
-from dualsync.runtime.ports import Bucket, Clock, Ledger, Queue, Route
+from dualsync.runtime.ports import Bucket, Clock, Ledger, Message, Queue, Route
 from dualsync.runtime.settings import Settings, SideName
-from dualsync.runtime.sync.decision import ObservedVersion
+from dualsync.runtime.sync.decision import WAIT_ATTEMPTS_IN_A_TIE, ObservedVersion
 from dualsync.runtime.transfer.copier import Copier
+from dualsync.runtime.transfer.observed_bucket import Observations, ObservedBucket
 
 
 class LedgerWriteFailedError(DualSyncError):
@@ -105,6 +106,15 @@ class SyncContext:
         source, _, target = route.partition(">")
         return self.route(*(self.local if name == "local" else self.remote for name in (source, target)))
 
+    def for_message(self, message: Message) -> SyncContext:
+        """Return the context for one message, in which nothing acts on an old observation or for a lost message."""
+        observations = Observations(self.clock, message)
+        return replace(
+            self,
+            local=ObservedBucket(self.local, observations),
+            remote=ObservedBucket(self.remote, observations),
+        )
+
     def now(self) -> int:
         """Whole seconds since the epoch."""
         return int(self.clock.now())
@@ -134,7 +144,6 @@ class SyncContext:
 
     def observe_local(self, head: ObjectHead, entry: LedgerEntry, request: SyncRequest) -> ObservedVersion:
         """Identify what the local bucket shows, knowing what the request's event proves."""
-        by_user = request.actor is Actor.USER and request.cause is Cause.CREATED and request.etag == head.etag
         version, replica = identify_version(
             head,
             side=self.side,
@@ -142,9 +151,22 @@ class SyncContext:
             key=entry.key,
             entry=entry,
             local=True,
-            user_wrote=by_user,
+            user_wrote=_says_user_wrote(head, request),
         )
         return ObservedVersion(head, version, replica)
+
+    def wait_for_echo(self, head: ObjectHead, entry: LedgerEntry, request: SyncRequest) -> None:
+        """Raise `PreconditionFailedError` while only an event says that a user wrote a replica that is not known yet.
+
+        A user may copy a replica onto itself. Such an event can be forged as well, and would have the copy of a deleted
+        version written back. The copy's echo, still on its way, tells them apart by the time that the bucket shows.
+        """
+        stamp = head.stamp
+        if stamp is None or request.attempt >= WAIT_ATTEMPTS_IN_A_TIE or not _says_user_wrote(head, request):
+            return
+        known = entry.synced is not None and entry.synced.version == stamp.version
+        if not known and is_valid_stamp(stamp, self.settings.pair, entry.key, head.size):
+            raise PreconditionFailedError("a replica that the ledger does not know: its echo may be on its way")
 
     def observe_remote(self, head: ObjectHead, entry: LedgerEntry) -> ObservedVersion:
         """Identify what the peer's bucket shows."""
@@ -156,3 +178,8 @@ class SyncContext:
     def stamp(self, key: str, version: OriginVersion, size: int) -> Stamp:
         """The stamp of a replica of `identity` at `key`; `size` in bytes."""
         return Stamp(self.settings.pair, key_hash(key), version, size)
+
+
+def _says_user_wrote(head: ObjectHead, request: SyncRequest) -> bool:
+    """Return True if the request's event says that a user wrote the content that is here."""
+    return request.actor is Actor.USER and request.cause is Cause.CREATED and request.etag == head.etag

@@ -128,7 +128,8 @@ def decide(state: KeyState) -> Decision:
     """Return the first row of the truth table that applies."""
     local, remote = state.local, state.remote
     # A deletion stays deleted: a copy written by a worker that did not know of it must go, whatever the peer holds.
-    if local is not None and _zombie_here(state, local):
+    # But any principal that may write here can forge a stamp: it never costs the peer's own or the synced version.
+    if local is not None and _zombie_here(state, local) and _may_follow(state, local, remote):
         return Decision(Action.DELETE_LOCAL, "a copy that arrived after its deletion")
     if local is not None and remote is not None:
         return _both(state, local, remote)
@@ -306,10 +307,14 @@ def _zombie_here(state: KeyState, local: ObservedVersion) -> bool:
     """
     if not local.is_replica or not state.deletions_travel:
         return False
-    return any(
-        d.version == local.version and d.local.modified not in (None, local.head.modified)
-        for d in state.entry.deleted_versions
-    )
+    return state.entry.was_rewritten(local.version, local.head.modified)
+
+
+def _may_follow(state: KeyState, local: ObservedVersion, remote: ObservedVersion | None) -> bool:
+    """Return True if the peer's object may be lost after a deletion here: it is none that a stamp here can condemn."""
+    if remote is None or remote.version == local.version:
+        return True
+    return remote.is_replica and not _is_same(state, remote)
 
 
 def _zombie_there(state: KeyState, remote: ObservedVersion) -> bool:
@@ -318,6 +323,8 @@ def _zombie_there(state: KeyState, remote: ObservedVersion) -> bool:
         return False
     if remote.version.origin is state.side and remote.version.shown[0] == state.superseded_etag:
         return True
+    if state.entry.expired is not None and remote.version == state.entry.expired.version:
+        return False
     if remote.version == state.unrecorded and state.local is None and state.entry.synced is None:
         return state.entry.expired is None and remote.version.modified < state.entry.deleted_at
     return state.entry.was_deleted(remote.version) and remote.head.modified >= state.entry.deleted_at

@@ -13,10 +13,9 @@ from dualsync.runtime.model.identify import is_valid_stamp, matches_copy
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
-from dualsync.runtime.settings import Events, SideName
+from dualsync.runtime.settings import Events
 from dualsync.runtime.sync import actions
 from dualsync.runtime.sync.context import SyncContext, SyncResult
-from dualsync.runtime.sync.decision import ObservedVersion
 from dualsync.runtime.sync.late_echo import (
     LateEcho,
     LateEchoState,
@@ -57,9 +56,17 @@ async def _handle_deletion(
     later = head is not None and (
         entry.synced is None or matches_copy(head, entry.synced.local) or not "" < entry.first_event < request.sequencer
     )
-    if not stale and not later:
+    if not stale and not later and not await _is_synced_at_peer(context, request, entry):
         await context.write(entry, record_tombstone(entry, request, context.now(), by_user=False))
     return _echo("the peer's deletion")
+
+
+async def _is_synced_at_peer(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> bool:
+    """Return True if the peer still holds the synced version: then its worker has not deleted it here for good."""
+    if entry.synced is None:
+        return False
+    remote = await context.remote.head(request.key)
+    return remote is not None and context.observe_remote(remote, entry).version == entry.synced.version
 
 
 def _echo(reason: str) -> SyncResult:
@@ -76,10 +83,10 @@ async def _handle_arrival(
     """The echo's version is the current one here."""
     assert head.stamp is not None  # noqa: S101 - the caller checked
     version = head.stamp.version
-    if _is_second_arrival(request, entry, head, version):
-        return await _delete_both(context, request, entry, head, version)
-    if entry.was_deleted(version) and "" < entry.last_deletion < request.sequencer and request.actor is Actor.ECHO:
-        # A user deleted this version here, and the peer's worker wrote it again without knowing.
+    deleted = "" < entry.last_deletion < request.sequencer and request.actor is Actor.ECHO
+    if deleted and entry.was_rewritten(version, head.modified):
+        # A user deleted this version here, and the peer's worker wrote it again without knowing: the ledger has the
+        # time of the copy that was deleted, and this is another copy.
         await actions.delete_local(context, request, before=entry, entry=entry, etag=head.etag)
         return SyncResult(Outcome.REMOVED, "a copy that arrived after its deletion")
     local = CopyState(head.etag, head.modified)
@@ -95,7 +102,8 @@ async def _handle_arrival(
         if was_current_in_between(entry, request.sequencer) and version.origin is context.side.peer:
             former = SyncedVersion(version, local, CopyState(*version.shown))
             await context.write(entry, record_earlier_version(entry, former, request))
-        return _echo("older than what was agreed since")
+        # What is here is not what the ledger knows, whatever the order of events says: the buckets decide.
+        return replace(_echo("older than what was agreed since"), follow_up=_check(request, "not the synced version"))
     remote = await _remote_copy(context, request, entry, version)
     if remote is None:
         return _echo("the peer holds another version by now")
@@ -104,18 +112,6 @@ async def _handle_arrival(
         return await _delete_both(context, request, entry, head, version)
     await context.write(entry, updated)
     return _echo("learnt")
-
-
-def _is_second_arrival(request: SyncRequest, entry: LedgerEntry, head: ObjectHead, version: OriginVersion) -> bool:
-    """Return True for a second arrival of a version that a user deleted here before the first one could be named.
-
-    Either this is the first arrival's echo, read after the deletion, or the ETag of the first one was kept. What was
-    written at the peer after the deletion is another version, perhaps with the same bytes; what bears a time before
-    the deletion was brought back by a user.
-    """
-    if not entry.last_deletion or not version.modified < entry.deleted_at <= head.modified:
-        return False
-    return request.sequencer < entry.last_deletion or _unnamed(version.origin, head.etag) in entry.deleted_versions
 
 
 async def _delete_both(
@@ -129,11 +125,6 @@ async def _delete_both(
         context, request, before=entry, entry=entry, local_etag=head.etag, remote_etag=remote_etag
     )
     return SyncResult(Outcome.REMOVED, "written again after its deletion here")
-
-
-def _unnamed(origin: SideName, etag: str) -> SyncedVersion:
-    """A version of which only the ETag here is known: it was gone before its stamp could be read."""
-    return SyncedVersion(OriginVersion(origin, 0, ""), CopyState(etag), CopyState(""))
 
 
 async def _remote_copy(
@@ -164,7 +155,7 @@ async def _handle_late_arrival(
     if is_rewrite_candidate(entry, request, local) and local is not None and entry.synced is not None:
         former = await _former_head(context, request)
         if former is not None and former.stamp is not None and former.stamp.version == entry.synced.version:
-            first = record_first_arrival(entry, request)
+            first = record_first_arrival(entry, request, former.modified)
             if first.rewritten_after_deletion:
                 return await _delete_both(context, request, first, local, entry.synced.version)
             if first != entry:
@@ -173,27 +164,38 @@ async def _handle_late_arrival(
     former = None
     if not superseded or gone_since(entry, request, local):
         former = await _former_head(context, request)
-    remote = None if superseded else await context.remote.head(request.key)
+    remote = None if superseded or former is None else await context.remote.head(request.key)
     state = LateEchoState(
         entry,
         request,
         local,
-        former.stamp.version if former is not None and former.stamp is not None else None,
+        former,
         context.observe_remote(remote, entry) if remote is not None else None,
         context.settings.events is not Events.CREATE,
     )
-    case = classify_late_echo(state)
-    if case is LateEcho.FORMER_VERSION and former is not None:
-        return await _handle_former_version(context, state, former)
-    return await _HANDLERS[case](context, state)
+    return await _HANDLERS[classify_late_echo(state)](context, state)
 
 
-async def _handle_former_version(context: SyncContext, state: LateEchoState, former: ObjectHead) -> SyncResult:
-    entry = state.entry
-    if state.known is not None:
-        deleted = SyncedVersion(state.known, CopyState(former.etag, former.modified), CopyState(""))
+def _then(state: LateEchoState) -> SyncedVersion:
+    """Return what both sides held, in the cases that a former version and the peer's object prove."""
+    if state.former is None or state.former.stamp is None or state.remote is None:
+        raise ValueError("this case needs a former version and the peer's object")
+    return synced_then(state.former.stamp.version, state.former, state.remote)
+
+
+async def _handle_former_version(context: SyncContext, state: LateEchoState) -> SyncResult:
+    entry, former = state.entry, state.former
+    if former is not None and former.stamp is not None:
+        deleted = SyncedVersion(former.stamp.version, CopyState(former.etag, former.modified), CopyState(""))
         await _write_if_new(context, entry, replace(entry, deleted_versions=entry.with_deleted(deleted)))
     return _echo("late: a later event was acted on")
+
+
+async def _handle_unproven(context: SyncContext, state: LateEchoState) -> SyncResult:
+    if state.local is not None and state.local.etag == state.request.etag:
+        # It is here, but without a stamp: there was no room for one. The two buckets decide what it is.
+        return replace(_echo("a copy without a stamp"), follow_up=_check(state.request, "a copy without a stamp"))
+    return _echo("late: nothing here shows its version any more")
 
 
 async def _handle_superseded(context: SyncContext, state: LateEchoState) -> SyncResult:
@@ -208,15 +210,8 @@ async def _handle_replaced_at_peer(context: SyncContext, state: LateEchoState) -
     return _echo("late: the peer holds another version by now")
 
 
-async def _handle_deleted_unnamed(context: SyncContext, state: LateEchoState) -> SyncResult:
-    entry = state.entry
-    deleted = entry.with_deleted(_unnamed(context.side.peer, state.request.etag))
-    await _write_if_new(context, entry, replace(entry, deleted_versions=deleted))
-    return _echo("late: the peer holds another version by now")
-
-
 async def _handle_copy_of_synced(context: SyncContext, state: LateEchoState) -> SyncResult:
-    await _write_if_new(context, state.entry, record_first_arrival(state.entry, state.request))
+    await _write_if_new(context, state.entry, _first_arrival(state))
     return _echo("late: one of its copies")
 
 
@@ -224,21 +219,23 @@ async def _handle_rewritten(context: SyncContext, state: LateEchoState) -> SyncR
     entry, local = state.entry, state.local
     if local is None or entry.synced is None:
         raise ValueError("a rewritten version is the current and the synced one")
-    first = record_first_arrival(entry, state.request)
-    return await _delete_both(context, state.request, first, local, entry.synced.version)
+    return await _delete_both(context, state.request, _first_arrival(state), local, entry.synced.version)
+
+
+def _first_arrival(state: LateEchoState) -> LedgerEntry:
+    return record_first_arrival(state.entry, state.request, _then(state).local.modified or 0)
 
 
 async def _handle_before_synced(context: SyncContext, state: LateEchoState) -> SyncResult:
-    former = synced_then(state, _remote(state))
-    await context.write(state.entry, record_earlier_version(state.entry, former, state.request))
+    await context.write(state.entry, record_earlier_version(state.entry, _then(state), state.request))
     return _echo("late: it came before what was agreed since")
 
 
 async def _handle_deleted_before_echo(context: SyncContext, state: LateEchoState) -> SyncResult:
-    remote = _remote(state)
-    proven = replace(state.entry, synced=synced_then(state, remote))
+    then = _then(state)
+    proven = replace(state.entry, synced=then)
     await actions.delete_remote(
-        context, state.request, before=state.entry, entry=proven, etag=remote.head.etag, by_user=False
+        context, state.request, before=state.entry, entry=proven, etag=then.remote.etag, by_user=False
     )
     return SyncResult(Outcome.DELETED, "deleted here before its echo came")
 
@@ -256,17 +253,19 @@ async def _handle_learnt(context: SyncContext, state: LateEchoState) -> SyncResu
 
 async def _handle_learnt_replaced(context: SyncContext, state: LateEchoState) -> SyncResult:
     await context.write(state.entry, _learn(context, state))
-    request = state.request
-    check = SyncRequest(request.key, Cause.FINDER, first_sent=request.first_sent, full_check=True, reason="learnt late")
-    return replace(_echo("learnt late"), follow_up=check)
+    return replace(_echo("learnt late"), follow_up=_check(state.request, "learnt late"))
+
+
+def _check(request: SyncRequest, reason: str) -> SyncRequest:
+    return SyncRequest(request.key, Cause.FINDER, first_sent=request.first_sent, full_check=True, reason=reason)
 
 
 _HANDLERS = {
     LateEcho.SUPERSEDED: _handle_superseded,
-    LateEcho.FORMER_VERSION: _handle_superseded,
+    LateEcho.FORMER_VERSION: _handle_former_version,
+    LateEcho.UNPROVEN: _handle_unproven,
     LateEcho.GONE_AT_PEER: _handle_gone_at_peer,
     LateEcho.REPLACED_AT_PEER: _handle_replaced_at_peer,
-    LateEcho.DELETED_UNNAMED: _handle_deleted_unnamed,
     LateEcho.COPY_OF_SYNCED: _handle_copy_of_synced,
     LateEcho.REWRITTEN: _handle_rewritten,
     LateEcho.BEFORE_SYNCED: _handle_before_synced,
@@ -279,17 +278,11 @@ _HANDLERS = {
 
 def _learn(context: SyncContext, state: LateEchoState) -> LedgerEntry:
     """Return the entry with the echo's version as the synced one, and as deleted if a user deleted it since."""
-    synced = synced_then(state, _remote(state))
+    synced = _then(state)
     learnt = record_synced(state.entry, synced, state.request, context.now())
     if state.request.sequencer < state.entry.last_deletion:
         return replace(learnt, deleted_versions=learnt.with_deleted(synced))
     return learnt
-
-
-def _remote(state: LateEchoState) -> ObservedVersion:
-    if state.remote is None:
-        raise ValueError("the case needs the peer's object")
-    return state.remote
 
 
 async def _write_if_new(context: SyncContext, before: LedgerEntry, after: LedgerEntry) -> None:

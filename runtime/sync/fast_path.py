@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dualsync.runtime.log import Outcome
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
+from dualsync.runtime.model.identify import matches_copy
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Precondition
 from dualsync.runtime.settings import Events
@@ -29,6 +30,7 @@ async def copy_created(context: SyncContext, request: SyncRequest, entry: Ledger
     if reader is None:
         return SyncResult(Outcome.SKIPPED, "gone again: its deletion's own event will say so")
     try:
+        context.wait_for_echo(reader.head, entry, request)
         local = context.observe_local(reader.head, entry, request)
         if entry.synced is not None and local.version == entry.synced.version:
             return SyncResult(Outcome.SKIPPED, "both sides hold this version already")
@@ -90,11 +92,18 @@ async def acknowledge_stale(context: SyncContext, request: SyncRequest, entry: L
     """Acknowledge an event older than what was acted on, after recording what it still proves.
 
     A deletion still proves that what had arrived before it was deleted. Returns None if a full check is needed: what is
-    here now was written again after that deletion.
+    here is not what the ledger knows of, so that the order can not be trusted (a forged event may have raised it), or
+    it was written again after that deletion.
     """
+    head = await context.local.head(request.key)
+    synced = entry.synced
+    if head is None and (synced is not None or entry.expired is not None):
+        return None
+    if head is not None and (synced is None or not matches_copy(head, synced.local)):
+        return None
     deletion = request.cause is Cause.REMOVED
     if deletion and entry.last_deletion < request.sequencer and context.settings.events is not Events.CREATE:
-        updated = record_user_deletion(entry, request, context.now(), here=True)
+        updated = record_user_deletion(entry, request, context.now(), present=head is not None, here=head is not None)
         if updated.rewritten_after_deletion:
             return None
         if updated != entry:

@@ -48,7 +48,9 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
     reader = await context.local.read(request.key)
     try:
         known = replace(entry, unreadable="")
-        known = record_undelete(known, request, reader.head) if reader is not None else known
+        if reader is not None:
+            known = record_undelete(known, request, reader.head)
+            context.wait_for_echo(reader.head, known, request)
         local = context.observe_local(reader.head, known, request) if reader is not None else None
         remote = context.observe_remote(remote_head, known) if remote_head is not None else None
         updated = record_late_creation(_with_own_write(known, request, local), request)
@@ -77,7 +79,7 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             unrecorded=request.unrecorded.version if request.unrecorded else None,
             superseded_etag=request.etag if _spent(request, updated) else "",
             settled=reader is not None and context.now() - reader.head.modified >= SETTLED_SECONDS,
-            stale="" < request.sequencer < (entry.last_event if entry.synced is not None else entry.sequencer),
+            stale=_is_stale(request, entry),
             unmatched=reader is not None
             and entry.unmatched == unmatched_mark(reader.head)
             and _long_since(context, entry),
@@ -99,6 +101,20 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
 
 def _is_still(head: ObjectHead, before: ObjectHead) -> bool:
     return (head.etag, head.modified) == (before.etag, before.modified)
+
+
+def _is_stale(request: SyncRequest, entry: LedgerEntry) -> bool:
+    """Return True if the event is older than the version that it would act on.
+
+    Sequencers tell it, unless the event happened after the second in which this bucket shows the version to be written:
+    then a forged event has raised the sequencers.
+    """
+    synced = entry.synced or entry.expired
+    last = entry.last_event if entry.synced is not None else entry.sequencer
+    if not "" < request.sequencer < last:
+        return False
+    written = None if synced is None else synced.local.modified
+    return written is None or int(request.event_time) <= written
 
 
 def _long_since(context: SyncContext, entry: LedgerEntry) -> bool:

@@ -15,6 +15,7 @@ from dualsync.runtime.errors import (
     CredentialRejectedError,
     DualSyncError,
     FatalError,
+    MessageLostError,
     PermanentError,
     PreconditionFailedError,
     RetryableError,
@@ -100,6 +101,9 @@ class MessageHandler:
                 self._on_event(request.event_time)
             try:
                 await self._process_key(request, message)
+            except MessageLostError as e:
+                context.log.line("WARNING", "outcome", outcome=Outcome.SKIPPED, key=request.key, reason=str(e))
+                return
             except (CredentialRejectedError, FatalError):
                 raise
             except Exception as e:
@@ -113,9 +117,10 @@ class MessageHandler:
         if not self._covers(request.key):
             self._log_result(request, SyncResult(Outcome.SKIPPED, "not in the prefix list"))
             return
+        context = self._context.for_message(message)
         try:
             async with self._locks.hold(request.key):
-                result = await self._handle(request, first=message.receives <= 1)
+                result = await self._handle(context, request, first=message.receives <= 1)
         except PermanentError as e:
             # Each finder run finds it until it is restored: one dead letter per run would add nothing.
             known = request.cause is Cause.FINDER and e.reason == ARCHIVED
@@ -179,12 +184,12 @@ class MessageHandler:
         await self._context.queue.send_to_dlq(message, str(why))
         return SyncResult(Outcome.BURIED, str(why))
 
-    async def _handle(self, request: SyncRequest, *, first: bool) -> SyncResult:
+    async def _handle(self, context: SyncContext, request: SyncRequest, *, first: bool) -> SyncResult:
         try:
             try:
-                result = await self._check(request, first=first)
+                result = await self._check(context, request, first=first)
             except UploadInProgressError as e:
-                result = await watch_upload(self._context, request, e)
+                result = await watch_upload(context, request, e)
             copied = result.outcome in (Outcome.COPIED, Outcome.PULLED)
             self._health.record_answer(request.key, copied=copied)
             return result
@@ -260,8 +265,7 @@ class MessageHandler:
         seconds = round(self._context.clock.now() - denied, 1) if denied else None
         return SyncResult(Outcome.POSTPONED, why, denied_seconds=seconds)
 
-    async def _check(self, request: SyncRequest, *, first: bool) -> SyncResult:
-        context = self._context
+    async def _check(self, context: SyncContext, request: SyncRequest, *, first: bool) -> SyncResult:
         entry = await context.ledger.get(request.key) or LedgerEntry(request.key)
         if entry.unreadable:
             # Nothing is known of the key then: only a full check can tell what to do, and writes the entry again.

@@ -26,13 +26,13 @@ class LateEcho(StrEnum):
     FORMER_VERSION = "former version"
     """A later event was acted on, but the version still exists under its id: if a user brings it back, it must be
     known as one that was deleted."""
+    UNPROVEN = "unproven"
+    """This bucket does not show the version any more, so that only the event says that it was here. An event can be
+    forged: it proves no synced version, and justifies no deletion. The two buckets and the finders decide."""
     GONE_AT_PEER = "gone at the peer"
     """The peer holds nothing any more."""
     REPLACED_AT_PEER = "replaced at the peer"
     """The peer holds another version by now."""
-    DELETED_UNNAMED = "deleted unnamed"
-    """The peer holds another version by now, and a user deleted the echo's version here before it could be named: only
-    its ETag is remembered."""
     COPY_OF_SYNCED = "copy of the synced version"
     """An earlier copy of the synced version, which arrived more than once."""
     REWRITTEN = "rewritten after deletion"
@@ -59,8 +59,8 @@ class LateEchoState:
     """The echo."""
     local: ObjectHead | None
     """The current object here, which is not the echo's."""
-    known: OriginVersion | None
-    """The echo's version as its own stamp names it, where a HEAD of the version id still shows it."""
+    former: ObjectHead | None
+    """The echo's version, where a HEAD of its version id still shows it with a valid stamp."""
     remote: ObservedVersion | None
     """The current object at the peer."""
     deletions_travel: bool
@@ -69,27 +69,25 @@ class LateEchoState:
 
 def classify_late_echo(state: LateEchoState) -> LateEcho:
     """Return the case. Cases that need no HEAD of the peer come first."""
-    entry, request, local, known, remote = state.entry, state.request, state.local, state.known, state.remote
+    entry, request, local, former, remote = state.entry, state.request, state.local, state.former, state.remote
     if is_superseded(entry, request, local):
         # Only on a versioned bucket the version can come back.
-        return (
-            LateEcho.FORMER_VERSION if known is not None and gone_since(entry, request, local) else LateEcho.SUPERSEDED
-        )
+        can_return = former is not None and gone_since(entry, request, local)
+        return LateEcho.FORMER_VERSION if can_return else LateEcho.SUPERSEDED
+    if former is None or former.stamp is None:
+        return LateEcho.UNPROVEN
     if remote is None:
         return LateEcho.GONE_AT_PEER
-    deleted_later = request.sequencer < entry.last_deletion
-    if not _peer_holds_it(state, remote):
+    if not _peer_holds_it(remote, former.stamp.version):
         # No proof that both sides held it: a deletion of it here can not be applied at the peer.
-        return (
-            LateEcho.DELETED_UNNAMED if local is None and known is None and deleted_later else LateEcho.REPLACED_AT_PEER
-        )
+        return LateEcho.REPLACED_AT_PEER
     if _is_later(entry, request) and _is_synced_since(entry, request):
-        if entry.synced is None or remote_version(state, remote) != entry.synced.version:
+        if entry.synced is None or former.stamp.version != entry.synced.version:
             return LateEcho.BEFORE_SYNCED
-        rewritten = record_first_arrival(entry, request).rewritten_after_deletion
+        rewritten = record_first_arrival(entry, request, former.modified).rewritten_after_deletion
         current = local is not None and matches_copy(local, entry.synced.local)
         return LateEcho.REWRITTEN if rewritten and current else LateEcho.COPY_OF_SYNCED
-    if local is None and deleted_later and state.deletions_travel:
+    if local is None and request.sequencer < entry.last_deletion and state.deletions_travel:
         return LateEcho.DELETED_BEFORE_ECHO
     if gone_since(entry, request, local):
         return LateEcho.EXPIRED_SINCE
@@ -97,15 +95,10 @@ def classify_late_echo(state: LateEchoState) -> LateEcho:
     return LateEcho.LEARNT_REPLACED if local is not None and _is_later(entry, request) else LateEcho.LEARNT
 
 
-def remote_version(state: LateEchoState, remote: ObservedVersion) -> OriginVersion:
-    """Return the name of the version that the echo and the peer's bucket share."""
-    return state.known or remote.version
-
-
-def synced_then(state: LateEchoState, remote: ObservedVersion) -> SyncedVersion:
+def synced_then(version: OriginVersion, former: ObjectHead, remote: ObservedVersion) -> SyncedVersion:
     """Return what both sides held when the echo's version was here."""
     there = CopyState(remote.head.etag, remote.head.modified)
-    return SyncedVersion(remote_version(state, remote), CopyState(state.request.etag), there)
+    return SyncedVersion(version, CopyState(former.etag, former.modified), there)
 
 
 def is_superseded(entry: LedgerEntry, request: SyncRequest, local: ObjectHead | None) -> bool:
@@ -137,11 +130,9 @@ def _is_synced_since(entry: LedgerEntry, request: SyncRequest) -> bool:
     return entry.synced is not None and not "" < entry.last_event < request.sequencer
 
 
-def _peer_holds_it(state: LateEchoState, remote: ObservedVersion) -> bool:
-    if state.known is None:
-        return not remote.is_replica and remote.head.etag == state.request.etag
-    if remote.version == state.known:
+def _peer_holds_it(remote: ObservedVersion, version: OriginVersion) -> bool:
+    if remote.version == version:
         return True
     # A restored version bears its old time at the peer, and no stamp.
-    shown = (remote.head.etag, remote.head.modified) == state.known.shown
-    return not remote.is_replica and remote.version.origin is state.known.origin and shown
+    shown = (remote.head.etag, remote.head.modified) == version.shown
+    return not remote.is_replica and remote.version.origin is version.origin and shown

@@ -19,6 +19,14 @@ def record_synced(
     first, last, until = (entry.first_event, entry.last_event, entry.interval_end) if known else ("", "", "")
     if not known and entry.previous is not None and entry.previous.version == synced.version and entry.first_event:
         first, until = entry.previous_last_event, _next_arrival(entry, entry.previous_last_event)  # here once more
+    shown = synced.local.modified
+    if known and entry.synced is not None:
+        earlier = [entry.first_modified, entry.synced.local.modified, shown]
+    elif entry.previous is not None and entry.previous.version == synced.version:
+        earlier = [entry.previous.local.modified, shown]
+    else:
+        earlier = [shown]
+    first_modified = min((time for time in earlier if time is not None), default=None)
     if request.cause is Cause.CREATED and request.etag == synced.local.etag:
         first, last = min(first or request.sequencer, request.sequencer), latest(last, request.sequencer)
     return replace(
@@ -31,6 +39,7 @@ def record_synced(
         sequencer=latest(entry.sequencer, request.sequencer),
         first_event=first,
         last_event=last,
+        first_modified=first_modified,
         interval_end=until,
         attributes=digest(here.attributes) if here is not None else entry.attributes if known else "",
         updated=now,
@@ -75,7 +84,8 @@ def record_user_deletion(
         last_deletion=entry.last_deletion
         if request.version_removed and (here or present)
         else latest(entry.last_deletion, request.sequencer),
-        deleted_at=max(entry.deleted_at, int(request.event_time)),
+        # Only an absence that this bucket confirms makes the event's time that of a deletion: an event can be forged.
+        deleted_at=entry.deleted_at if here or present else max(entry.deleted_at, int(request.event_time)),
         updated=now,
     )
 
@@ -116,9 +126,17 @@ def record_earlier_version(entry: LedgerEntry, synced: SyncedVersion, request: S
     return replace(updated, deleted_versions=updated.with_deleted(synced)) if dead else updated
 
 
-def record_first_arrival(entry: LedgerEntry, request: SyncRequest) -> LedgerEntry:
-    """Record an echo of the synced version that is older than those known: the version arrived here earlier."""
-    return replace(entry, first_event=min(entry.first_event or request.sequencer, request.sequencer))
+def record_first_arrival(entry: LedgerEntry, request: SyncRequest, modified: int) -> LedgerEntry:
+    """Record an echo of the synced version that is older than those known: the version arrived here earlier.
+
+    `modified` is the LastModified of that copy, which the bucket still shows under its version id.
+    """
+    first = entry.first_modified
+    return replace(
+        entry,
+        first_event=min(entry.first_event or request.sequencer, request.sequencer),
+        first_modified=modified if first is None else min(first, modified),
+    )
 
 
 def _next_arrival(entry: LedgerEntry, mark: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,9 @@ class Clock:
     def now(self) -> float:
         return self._now
 
+    def monotonic(self) -> float:
+        return self.now()
+
     async def sleep(self, seconds: float) -> None:
         self._count += 1
         future = asyncio.get_running_loop().create_future()
@@ -58,6 +62,7 @@ class Letter:
     handle: str = ""
     receives: int = 1
     sent: float = 0.0
+    hidden_until: float = math.inf
 
 
 @dataclass

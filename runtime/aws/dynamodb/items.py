@@ -82,6 +82,9 @@ def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
         else "",
     }
     item.update({name: {"S": text} for name, text in texts.items() if text})
+    if entry.first_modified is not None:
+        # Version 0.1 drops it: then nothing proves that a version was here twice, and nothing is deleted for that.
+        item["FirstModified"] = {"N": str(entry.first_modified)}
     if entry.deleted_at:
         item["Died"] = {"N": str(entry.deleted_at)}
     if entry.synced is None and entry.expired is None:
@@ -135,6 +138,7 @@ def _decode_entry(key: str, item: Mapping[str, Any]) -> LedgerEntry:
         first_event=_sequencer(item, "Arrived"),
         last_event=_sequencer(item, "Landed"),
         previous_last_event=_sequencer(item, "Left"),
+        first_modified=_count(item, "FirstModified", MAX_SECONDS) if "FirstModified" in item else None,
         interval_end=_sequencer(item, "Until"),
         previous=synced_version_codec.decode(parse_json(former)) if former else None,
         last_deletion=_sequencer(item, "Deleted"),

@@ -33,6 +33,9 @@ class StoryClock(SystemClock):
     def now(self) -> float:
         return super().now() + self._ahead
 
+    def monotonic(self) -> float:
+        return super().monotonic() + self._ahead
+
 
 def start(file: Path) -> Cloud:
     """Start an emulator that reads the clock's file."""

@@ -33,6 +33,15 @@ class Excuse(StrEnum):
     LEDGERS_LOST = "both ledgers lost the key"
     NEVER_MET = "deleted before the first contact"
     """No ledger proves that both sides held what they were seeded with."""
+    UNPROVEN = "copy deleted before its echo was read, and no version kept"
+    """Only events tell then that it was here, and events can be forged: they delete nothing. The other side's finder
+    has the proof, unless a lifecycle rule forbids it to delete; a second copy looks like the first."""
+    CROSSED = "deleted on both sides while their copies crossed"
+    """Each deletion is read when the other side's copy is here already: then only its event says when it was."""
+    FORGED_EXPIRY = "expired, and a forged event of its deletion"
+    """Only the event says who removed it: a lifecycle rule, or a user whose deletion is carried across."""
+    FORGED = "written again after a forged event"
+    """A forged event that a user copied a replica over itself makes a worker write the same content again."""
 
 
 class Failure(StrEnum):
@@ -101,6 +110,7 @@ class KeyModel:
         "echoes",
         "expired",
         "expires",
+        "forged",
         "forgotten",
         "held",
         "key",
@@ -114,6 +124,7 @@ class KeyModel:
         "unmet",
         "unread",
         "unrecognised",
+        "unrecorded",
     )
 
     def __init__(self, key: str, rule: Rule, *, expires: bool = False) -> None:
@@ -138,8 +149,12 @@ class KeyModel:
         self.unmet: set[str] = set()
         """Seeded contents that a user replaced or deleted before the side's ledger knew them."""
         self.unrecognised: set[str] = set()
+        self.unrecorded: set[str] = set()
+        """Contents that a user replaced or deleted where they were written, before the side's ledger knew a copy."""
         self.uncopied: set[str] = set()
         """Contents that expired while the peer had never held them."""
+        self.forged = False
+        """Forged events named the key."""
         self.forgotten: set[str] = set()
         """Sides whose ledger lost what it knew of the key."""
 
@@ -255,7 +270,9 @@ def judge(model: KeyModel, shown: dict[str, tuple[str, bytes] | None], *, strict
             break
     for content, side in () if key == BESIDE else model.echoes:
         bodies = [a.body for a in model.acts]
-        twice = "same bytes written again" if bodies.count(model.contents[content][-1].body) > 1 else ""
+        twice = Excuse.SAME_BYTES if bodies.count(model.contents[content][-1].body) > 1 else ""
+        if not twice and model.forged:
+            twice = Excuse.FORGED
         found.append(Finding(Failure.ECHO, key, f"{key!r}: {content} written to {side}, which held it", twice))
     return found
 
@@ -284,6 +301,13 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.UNRECOGNISED
     if stale and stale <= model.unread and all(_no_later(model, content, tips) for content in stale):
         return Excuse.NO_LATER
+    if stale and stale <= (model.unread if model.expires else model.unread & model.twice):
+        return Excuse.UNPROVEN
+    if model.forged and any(tip.content in model.expired[side] for tip in tips for side in PEER):
+        return Excuse.FORGED_EXPIRY
+    crossed = {tip.side for tip in tips} == {"cn", "global"} and not any(tip.content for tip in tips)
+    if stale and crossed and stale <= model.unread | model.unrecorded:
+        return Excuse.CROSSED
     if stale and stale <= model.unheard & model.twice:
         return Excuse.EVENT_LOST
     if stale and stale <= model.unmet:

@@ -88,6 +88,8 @@ class Modes:
     """Further settings of both sides by name, as text; `cn.NAME` for one side only."""
     seeded: bool = False
     """Both sides hold some keys from before."""
+    forge: float = 0.0
+    """Chance per delivered message that a forged or replayed one follows."""
     beside: bool = True
     """Another object is on both sides from the start: an empty side would make the finder hold deletions."""
 
@@ -120,6 +122,7 @@ class Modes:
             "losers kept": self.keep_loser,
             "prefixes": any(self.prefix),
             "finders that go on": self.ranges,
+            "forged messages": self.forge,
         }
         return [n for n, v in named.items() if v]
 
@@ -241,6 +244,8 @@ def draw(seed: int, length: int = 30) -> History:
         modes = replace(modes, ranges=finding.choice((1, 2, 3)))
     modes, ops = _standing(Random(seed ^ 0x57A7D), span, modes, ops)
     modes, ops = _seeded(Random(seed ^ 0x5EED), modes, ops, keys)
+    if (forging := Random(seed ^ 0xF0126E)).random() < 0.25:
+        modes = replace(modes, forge=forging.choice((0.1, 0.5, 1.0)))
     return History(tuple(_below(op, modes) for op in ops), modes, seed, keys)
 
 

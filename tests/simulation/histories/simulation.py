@@ -17,6 +17,7 @@ from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import FINDER_CHECKPOINT
 from tests.simulation.histories.faults import MAX_KILLS, Faults
+from tests.simulation.histories.forger import Forger
 from tests.simulation.histories.machine import Machine, Task
 from tests.simulation.histories.model import Failure, Finding
 from tests.simulation.histories.plan import History, Window
@@ -82,6 +83,7 @@ class Simulation:
             for n in range(modes.workers)
         ]
         self.world.connected = False
+        self._forger = Forger(self.world, history.seed, modes.forge)
         self._faults = Faults(modes, self.random, self.time, self.counts)
 
     async def _find(self, side: str) -> None:
@@ -123,7 +125,13 @@ class Simulation:
         for side, broker in self.world.brokers.items():
             for text, reason in broker.dead:
                 self.counts["dead letters"] += 1
-                if not (self._faults.kills or self.modes.stall or self.modes.unanswered or self.modes.throttle):
+                if not (
+                    self._faults.kills
+                    or self.modes.stall
+                    or self.modes.unanswered
+                    or self.modes.throttle
+                    or self.modes.forge
+                ):
                     findings.append(Finding(Failure.DEAD_LETTER, "", f"{side}: {reason}: {text[:200]}"))
         script = given(self.modes) + self.recorder.lines if self.recorder else []
         return Result(findings + self.errors, healed, self.counts, self.steps, script)
@@ -139,7 +147,7 @@ class Simulation:
             if at > time.now:
                 time.now = at
             action(argument)
-            if self.steps > MAX_STEPS:
+            if self.steps > MAX_STEPS * (4 if self.modes.forge else 1):
                 return False
         return True
 
@@ -242,9 +250,16 @@ class Simulation:
         self._labels.events = label
         self.world.brokers[side].send(text)
         self._labels.events = ""
+        if label != "forged" and (seconds := self._forger.delay()) is not None:
+            self._at(self.time.now + seconds, self._forge, side)
+
+    def _forge(self, side: str) -> None:
+        self.counts["forged"] += 1
+        self._deliver((side, self._forger.forge(side, self.history.keys), "forged"))
 
     def _waker(self, side: str) -> Callable[[Letter], None]:
         def wake(letter: Letter) -> None:
+            self._forger.hear(side, letter.body)
             if not letter.label and self.recorder:
                 letter.label = self._labels.give(side)
             self._at(letter.visible, self._visible, (side, letter))

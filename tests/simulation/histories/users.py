@@ -138,6 +138,7 @@ class Users:
         found = self.models.get(key)
         if found is None:
             found = self.models[key] = KeyModel(key, self.rule, expires=self.world.modes.expires)
+            found.forged = bool(self.world.modes.forge)
         return found
 
     def history(self, key: str) -> KeyHistory:
@@ -182,7 +183,10 @@ class Users:
         agreed = entry.synced if entry is not None else None
         if agreed is None and (model.key, content_of(before)) in self.seeded:
             model.unmet.add(content_of(before))
-        if stamp is None or (agreed is not None and agreed.local.etag == before.seen.etag):
+        if agreed is not None and agreed.local.etag == before.seen.etag:
+            return
+        if stamp is None:
+            model.unrecorded.add(content_of(before))
             return
         model.unread.add(content_of(before))
         gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None

@@ -30,6 +30,10 @@ class FakeClock:
     def now(self) -> float:
         return self._time.now + self.skew
 
+    def monotonic(self) -> float:
+        """The true time: a wrong clock still runs evenly."""
+        return self._time.now
+
     async def sleep(self, seconds: float) -> None:
         if self._stop:
             await Step("clock.sleep", False, seconds)

@@ -3,6 +3,7 @@ received often."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from random import Random
@@ -46,6 +47,11 @@ class FakeMessage:
         self.receives = letter.receives
         self.sent = letter.sent
         self.handle = f"{letter.number}#{letter.receives}"
+
+    @property
+    def hidden_until(self) -> float:
+        """As its receiver knows it: the letter's own time until another one receives it."""
+        return self.letter.visible if self.letter.receives == self.receives else -math.inf
 
 
 class Broker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -87,3 +88,34 @@ async def test_answer_without_messages() -> None:
     for body in (b"{}", b'{"Messages":null}'):
         async with scripted(answer(200, body)) as script:
             assert await queue(script).receive(10, 0) == []
+
+
+class Ticking:
+    """A clock that is one second further at each look."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        self.time += 1.0
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+async def test_a_message_counts_as_hidden_from_when_it_was_asked_for() -> None:
+    """When SQS hid it is not in the answer, and the process may have been stopped before it read the answer."""
+    received = {"Messages": [{"Body": "b", "ReceiptHandle": "h"}, {"Body": "c", "ReceiptHandle": "i"}]}
+    failed = {"Failed": [{"Id": "1", "SenderFault": True, "Code": "ReceiptHandleIsInvalid", "Message": ""}]}
+    bodies = [answer(200, json.dumps(document).encode()) for document in (received, failed)]
+    async with scripted(*bodies) as script:
+        hidden = SqsQueue(script.caller("sqs"), "q", "d", visibility_seconds=40, clock=Ticking())
+        found = await hidden.receive(10, 20)
+        assert [message.hidden_until for message in found] == [41.0, 41.0]
+        assert json.loads(script.asked[0].body)["WaitTimeSeconds"] == 10
+        await hidden.extend(found, 90)
+    assert [message.hidden_until for message in found] == [92.0, -math.inf]

@@ -194,6 +194,9 @@ class Slow:
     def now(self) -> float:
         return 0.0
 
+    def monotonic(self) -> float:
+        return self.now()
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.get_running_loop().create_future()
 

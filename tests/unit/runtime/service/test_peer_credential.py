@@ -60,6 +60,9 @@ class Clock:
     def now(self) -> float:
         return sum(self.slept)
 
+    def monotonic(self) -> float:
+        return self.now()
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 

@@ -156,6 +156,9 @@ class Sleeps:
     def now(self) -> float:
         return 0.0
 
+    def monotonic(self) -> float:
+        return self.now()
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         if len(self.slept) == self._naps:

@@ -171,6 +171,8 @@ ROWS = [
     Row("the same beside the proof of another", D.MARK_UNMATCHED, THEIRS_HERE, None, AGREED, FINDING, settled=True),
     Row("a copy after its deletion", D.DELETE_LOCAL, replica(THEIRS, 60), None, DEAD_THEIRS),
     Row("the same beside another version", D.DELETE_LOCAL, replica(THEIRS, 60), LATER_THERE, DEAD_THEIRS),
+    Row("but its stamp costs the peer nothing newer", D.NOTHING, replica(THEIRS, 60), users(GLOBAL, 90, "n"),
+    DEAD_THEIRS, FINDING),
     # only there
     Row("deleted here, as agreed there", D.DELETE_REMOTE, None, OLD_THERE, AGREED, REMOVED),
     Row("deleted here, as agreed there, proven", D.DELETE_REMOTE, None, OLD_THERE, AGREED, FINDING, deletion=True),

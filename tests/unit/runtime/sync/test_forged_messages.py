@@ -92,7 +92,6 @@ def replica() -> Side:
 # -- objects at rest
 
 
-@FORGED_EVENT
 @pytest.mark.parametrize("make", [synced, replica])
 @pytest.mark.parametrize("time", [EARLY, LATE])
 @pytest.mark.parametrize("by", WHO)
@@ -131,7 +130,6 @@ def new_at_peer() -> Side:
     return world
 
 
-@FORGED_EVENT
 @pytest.mark.parametrize("removal", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated"])
 def test_an_object_that_was_never_here_is_not_deleted_at_the_peer(removal: str) -> None:
     world = new_at_peer()
@@ -169,7 +167,6 @@ def test_a_forged_proof_of_a_write_deletes_nothing(by: str) -> None:
     assert held(store) is not None
 
 
-@FORGED_EVENT
 def test_a_forged_echo_does_not_let_an_older_object_overwrite_a_newer_one() -> None:
     world = side()
     world.put("k", b"old")
@@ -186,7 +183,6 @@ def test_a_forged_echo_does_not_let_an_older_object_overwrite_a_newer_one() -> N
 # -- order
 
 
-@FORGED_EVENT
 @pytest.mark.parametrize(
     "text",
     [
@@ -211,7 +207,6 @@ def test_a_forged_sequencer_makes_no_later_event_stale(text: str) -> None:
     assert held(world.there) == b"v4"
 
 
-@FORGED_EVENT
 def test_a_forged_deletion_by_a_worker_does_not_hide_a_users() -> None:
     world = synced()
     event = world.delete("k")
@@ -256,7 +251,6 @@ def test_a_part_request_without_an_authenticator_only_checks_the_key() -> None:
 # -- the stamp
 
 
-@FORGED_EVENT
 @pytest.mark.parametrize("versioning", [Versioning.NEVER, Versioning.ENABLED])
 def test_a_forged_stamp_does_not_turn_a_write_into_a_deletion_of_newer_content(versioning: Versioning) -> None:
     """The stamp names a version that was deleted before. The peer's newer content is deleted on neither side."""

@@ -12,7 +12,7 @@ from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.sync.decision import ObservedVersion
 from dualsync.runtime.sync.late_echo import LateEcho, LateEchoState, classify_late_echo
-from tests.support.builders import CN, GLOBAL, agreement
+from tests.support.builders import CN, GLOBAL, agreement, stamp
 
 ECHO = SyncRequest("k", Cause.CREATED, Actor.ECHO, sequencer="5", etag="e", event_time=1000.0)
 THEIRS = OriginVersion(GLOBAL, 990, "e")
@@ -28,85 +28,86 @@ def synced(version: SyncedVersion, **fields: str) -> LedgerEntry:
     return replace(LedgerEntry("k", revision=1, synced=version), **fields)  # type: ignore[arg-type]
 
 
+def former(version: OriginVersion = THEIRS) -> ObjectHead:
+    """The echo's version, as a bucket with versioning still shows it."""
+    return ObjectHead("e", 3, 1000, stamp=stamp(version))
+
+
 def state(
     entry: LedgerEntry = NOTHING,
     *,
     local: ObjectHead | None = None,
-    known: OriginVersion | None = None,
+    former: ObjectHead | None = None,
     remote: ObservedVersion | None = REMOTE,
     deletions_travel: bool = True,
 ) -> LateEchoState:
-    return LateEchoState(entry, ECHO, local, known, remote, deletions_travel)
+    return LateEchoState(entry, ECHO, local, former, remote, deletions_travel)
 
 
-COPY = synced(SyncedVersion(THEIRS, CopyState("e2", 1100), CopyState("e", 990)), sequencer="9", last_event="9")
+COPY = synced(SyncedVersion(THEIRS, CopyState("e2", 1100), CopyState("e", 990)), sequencer="9", last_event="8")
 """A later copy of the echo's own version."""
+HERE = ObjectHead("e2", 3, 1100)
+DELETED = replace(NOTHING, sequencer="6", last_deletion="6")
 
 ROWS = {
     "a later version was synced": (state(synced(NEWER, sequencer="9"), local=OURS), LateEcho.SUPERSEDED),
-    "a later deletion was recorded": (
-        state(replace(NOTHING, sequencer="9", deleted_at=1001)),
-        LateEcho.SUPERSEDED,
-    ),
+    "a later deletion was recorded": (state(replace(NOTHING, sequencer="9", deleted_at=1001)), LateEcho.SUPERSEDED),
     "deleted later, and still there under its id": (
-        state(replace(NOTHING, sequencer="9", deleted_at=1001), known=THEIRS),
+        state(replace(NOTHING, sequencer="9", deleted_at=1001), former=former()),
         LateEcho.FORMER_VERSION,
     ),
     "what was deleted before the echo was another version": (
-        state(replace(NOTHING, sequencer="9", deleted_at=999)),
+        state(replace(NOTHING, sequencer="9", deleted_at=999), former=former()),
         LateEcho.EXPIRED_SINCE,
     ),
-    "nothing at the peer": (state(remote=None), LateEcho.GONE_AT_PEER),
-    "another version at the peer": (state(remote=OTHER), LateEcho.REPLACED_AT_PEER),
+    "only the event says that it was here": (state(), LateEcho.UNPROVEN),
+    "only the event says that it was here, and a user deleted something": (state(DELETED), LateEcho.UNPROVEN),
+    "only the event says that it was here, and something else is": (state(local=OURS), LateEcho.UNPROVEN),
+    "only the event says that it was here before the synced version": (
+        state(COPY, local=HERE),
+        LateEcho.UNPROVEN,
+    ),
+    "nothing at the peer": (state(former=former(), remote=None), LateEcho.GONE_AT_PEER),
+    "another version at the peer": (state(former=former(), remote=OTHER), LateEcho.REPLACED_AT_PEER),
     "another version at the peer, and a deletion here": (
-        state(replace(NOTHING, sequencer="6", last_deletion="6"), remote=OTHER),
-        LateEcho.DELETED_UNNAMED,
-    ),
-    "another version at the peer, a deletion here, and the name is known": (
-        state(replace(NOTHING, sequencer="6", last_deletion="6"), remote=OTHER, known=THEIRS),
-        LateEcho.REPLACED_AT_PEER,
-    ),
-    "a replica at the peer has no ETag to compare": (
-        state(remote=replace(REMOTE, is_replica=True)),
+        state(DELETED, former=former(), remote=OTHER),
         LateEcho.REPLACED_AT_PEER,
     ),
     "the stamp names what the peer holds, whatever its ETag here": (
-        state(known=OTHER.version, remote=OTHER),
+        state(former=former(OTHER.version), remote=OTHER),
         LateEcho.LEARNT,
     ),
     "a restored version bears its old time at the peer": (
-        state(known=THEIRS.restored(1150), remote=REMOTE),
+        state(former=former(THEIRS.restored(1150))),
         LateEcho.LEARNT,
     ),
     "it came before the synced version, after all else known": (
-        state(synced(NEWER, sequencer="9", last_event="8"), local=OURS),
+        state(synced(NEWER, sequencer="9", last_event="8"), local=OURS, former=former()),
         LateEcho.BEFORE_SYNCED,
     ),
-    "an earlier copy of the synced version": (
-        state(replace(COPY, last_event="8"), local=ObjectHead("e2", 3, 1100)),
-        LateEcho.COPY_OF_SYNCED,
-    ),
+    "an earlier copy of the synced version": (state(COPY, local=HERE, former=former()), LateEcho.COPY_OF_SYNCED),
     "an earlier copy, deleted by a user, and the later one is here": (
-        state(replace(COPY, last_event="8", last_deletion="7"), local=ObjectHead("e2", 3, 1100)),
+        state(replace(COPY, last_deletion="7"), local=HERE, former=former()),
         LateEcho.REWRITTEN,
     ),
-    "an earlier copy, deleted by a user, and the later one has gone": (
-        state(replace(COPY, last_event="8", last_deletion="7")),
+    "the same copy, whatever the order of events says": (
+        state(replace(COPY, last_deletion="7"), local=HERE, former=replace(former(), modified=1100)),
         LateEcho.COPY_OF_SYNCED,
     ),
-    "a user's deletion waits for the proof": (
-        state(replace(NOTHING, sequencer="6", last_deletion="6")),
-        LateEcho.DELETED_BEFORE_ECHO,
+    "an earlier copy, deleted by a user, and the later one has gone": (
+        state(replace(COPY, last_deletion="7"), former=former()),
+        LateEcho.COPY_OF_SYNCED,
     ),
+    "a user's deletion waits for the proof": (state(DELETED, former=former()), LateEcho.DELETED_BEFORE_ECHO),
     "a deletion that is not synchronised": (
-        state(replace(NOTHING, sequencer="6", last_deletion="6"), deletions_travel=False),
+        state(DELETED, former=former(), deletions_travel=False),
         LateEcho.LEARNT,
     ),
-    "gone, and no deletion known": (state(replace(NOTHING, sequencer="6")), LateEcho.EXPIRED_SINCE),
-    "gone, and no later event known": (state(), LateEcho.LEARNT),
-    "replaced, and no later event known": (state(local=OURS), LateEcho.LEARNT),
+    "gone, and no deletion known": (state(replace(NOTHING, sequencer="6"), former=former()), LateEcho.EXPIRED_SINCE),
+    "gone, and no later event known": (state(former=former()), LateEcho.LEARNT),
+    "replaced, and no later event known": (state(local=OURS, former=former()), LateEcho.LEARNT),
     "replaced, and a later event was acted on": (
-        state(replace(NOTHING, sequencer="6"), local=OURS),
+        state(replace(NOTHING, sequencer="6"), local=OURS, former=former()),
         LateEcho.LEARNT_REPLACED,
     ),
 }

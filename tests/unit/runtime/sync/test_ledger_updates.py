@@ -68,7 +68,11 @@ def test_only_a_versions_own_event_says_when_it_arrived() -> None:
 def test_a_version_deleted_between_two_arrivals_was_written_again() -> None:
     deleted = replace(AGREED, first_event=ONE, last_event=ONE, last_deletion=TWO)
     assert not deleted.rewritten_after_deletion
-    assert ledger_updates.record_synced(deleted, OLD, look(THREE, etag="old"), NOW).rewritten_after_deletion
+    again = agreement(OLD.version, modified=30)
+    assert ledger_updates.record_synced(deleted, again, look(THREE, etag="old"), NOW).rewritten_after_deletion
+    assert not ledger_updates.record_synced(deleted, OLD, look(THREE, etag="old"), NOW).rewritten_after_deletion, (
+        "the bucket shows one copy only, whatever events say"
+    )
     assert not ledger_updates.record_synced(deleted, NEW, look(THREE, etag="new"), NOW).rewritten_after_deletion
     assert not replace(deleted, first_event="", last_event=THREE).rewritten_after_deletion
 
@@ -128,7 +132,9 @@ def test_a_removal_does_not_hit_what_is_still_here() -> None:
 def test_a_version_removed_for_good_says_nothing_of_what_is_here() -> None:
     event = replace(look(THREE, Cause.REMOVED, time=70), version_removed=True)
     after = ledger_updates.record_user_deletion(AGREED, event, NOW, here=True)
-    assert (after.deleted_versions, after.last_deletion, after.deleted_at) == ((OLD,), "", 70)
+    assert (after.deleted_versions, after.last_deletion, after.deleted_at) == ((OLD,), "", 0), (
+        "the bucket shows something"
+    )
     assert ledger_updates.record_user_deletion(AGREED, event, NOW, present=True).last_deletion == ""
     assert ledger_updates.record_user_deletion(AGREED, event, NOW).last_deletion == THREE
 
@@ -138,7 +144,8 @@ def test_what_was_here_before_the_agreed_version_is_remembered_and_known_if_it_c
     assert ledger_updates.record_earlier_version(agreed_later, NEW, look(ONE)).deleted_versions == ()
     after = ledger_updates.record_earlier_version(replace(agreed_later, last_deletion=TWO), NEW, look(ONE))
     assert (after.previous, after.previous_last_event, after.deleted_versions) == (NEW, ONE, (NEW,))
-    assert ledger_updates.record_synced(after, NEW, look(normalise("4"), etag="new"), NOW).rewritten_after_deletion
+    again = agreement(NEW.version, modified=30)
+    assert ledger_updates.record_synced(after, again, look(normalise("4"), etag="new"), NOW).rewritten_after_deletion
 
 
 def test_what_was_here_between_two_arrivals_of_the_agreed_version_is_remembered_too() -> None:
@@ -148,9 +155,10 @@ def test_what_was_here_between_two_arrivals_of_the_agreed_version_is_remembered_
     nine = look(normalise("9"), etag="new")
     long_gone = replace(twice, last_event=normalise("7"), sequencer=normalise("7"))
     after = ledger_updates.record_earlier_version(long_gone, NEW, look(TWO))
-    assert ledger_updates.record_synced(replace(after, last_deletion=THREE), NEW, nine, NOW).rewritten_after_deletion
+    again = agreement(NEW.version, modified=30)
+    assert ledger_updates.record_synced(replace(after, last_deletion=THREE), again, nine, NOW).rewritten_after_deletion
     assert not ledger_updates.record_synced(
-        replace(after, last_deletion=normalise("8")), NEW, nine, NOW
+        replace(after, last_deletion=normalise("8")), again, nine, NOW
     ).rewritten_after_deletion  # it was the other's
 
 

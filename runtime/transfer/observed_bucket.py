@@ -1,0 +1,169 @@
+"""Refuse to act on an old observation: a stopped process may resume long after it has read what it decides over.
+
+`observed` wraps both buckets for the handling of one message. What the message's handling read is remembered with the
+time at which it was asked. Before each write and deletion, what is older than `MAX_AGE_SECONDS` is read again and must
+be the same. ETag, LastModified, size and version id are compared, so that a rewrite of the same bytes counts as another
+object; S3's own condition compares the ETag only. (Source: "PutObject" and "DeleteObject", Amazon S3 API Reference:
+`x-amz-if-match-last-modified-time` and `x-amz-if-match-size` are for directory buckets only.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from dualsync.runtime.errors import MessageLostError, PreconditionFailedError
+from dualsync.runtime.model.objects import (
+    Attributes,
+    ListedObject,
+    ListedUpload,
+    ObjectHead,
+    Part,
+    Precondition,
+    PutResult,
+    StartedUpload,
+)
+from dualsync.runtime.model.origin_version import Stamp
+from dualsync.runtime.model.streamed_body import StreamedBody
+from dualsync.runtime.ports import Bucket, Clock, Message, ObjectReader
+
+MAX_AGE_SECONDS = 5.0
+"""Seconds after which an observation is made again before a write or deletion. A call takes a fraction of a second."""
+MAX_LOOKS = 3
+"""How often an observation is made again before the request is given back to the queue."""
+
+
+class Observations:
+    """What the handling of one message has read from the buckets, and when it asked for it."""
+
+    __slots__ = ("_clock", "_message", "_seen")
+
+    def __init__(self, clock: Clock, message: Message) -> None:
+        self._clock = clock
+        self._message = message
+        self._seen: dict[tuple[int, str], tuple[Bucket, ObjectHead | None, float]] = {}
+
+    def now(self) -> float:
+        """Seconds of the clock that no stop of the process stops."""
+        return self._clock.monotonic()
+
+    def note(self, bucket: Bucket, key: str, head: ObjectHead | None, asked: float) -> None:
+        """Remember what the bucket shows at the key, asked for at that time."""
+        self._seen[id(bucket), key] = (bucket, head, asked)
+
+    def forget(self, bucket: Bucket, key: str) -> None:
+        """Remember nothing of the key: it was written or deleted."""
+        self._seen.pop((id(bucket), key), None)
+
+    async def confirm(self, deleted: tuple[Bucket, str] | None = None) -> None:
+        """Read again what was read too long ago. `deleted` is the object that is about to be deleted.
+
+        Raises `PreconditionFailedError` if it is not the same, or if the object to be deleted was never read: only the
+        ledger's entry, read as long ago, says then what it is. Raises `MessageLostError` if the message may be visible
+        to other workers.
+        """
+        self._check_message()
+        for _ in range(MAX_LOOKS):
+            old = [at for at, (_, _, asked) in self._seen.items() if self.now() - asked > MAX_AGE_SECONDS]
+            if old and deleted is not None and (id(deleted[0]), deleted[1]) not in self._seen:
+                raise PreconditionFailedError("too long ago that the ledger was read for a deletion")
+            for at in old:
+                await self._look_again(*at)
+            if not old:
+                self._check_message()
+                return
+        raise PreconditionFailedError("the buckets answer too slowly for what they show to be acted on")
+
+    async def _look_again(self, bucket_id: int, key: str) -> None:
+        bucket, before, _ = self._seen[bucket_id, key]
+        asked = self.now()
+        head = await bucket.head(key)
+        if _name(head) != _name(before):
+            raise PreconditionFailedError(f"{key!r} changed after it was read")
+        self._seen[bucket_id, key] = (bucket, before, asked)
+
+    def _check_message(self) -> None:
+        if self.now() >= self._message.hidden_until:
+            raise MessageLostError("the message became visible again: another worker may have it")
+
+
+def _name(head: ObjectHead | None) -> tuple[str, int, int, str] | None:
+    return None if head is None else (head.etag, head.modified, head.size, head.version_id)
+
+
+class ObservedBucket:
+    """A bucket (`dualsync.runtime.ports.Bucket`) whose answers are remembered, and confirmed before a change."""
+
+    __slots__ = ("_bucket", "_observations")
+
+    def __init__(self, bucket: Bucket, observations: Observations) -> None:
+        self._bucket = bucket
+        self._observations = observations
+
+    async def head(self, key: str, version_id: str = "") -> ObjectHead | None:
+        asked = self._observations.now()
+        head = await self._bucket.head(key, version_id)
+        if not version_id:
+            self._observations.note(self._bucket, key, head, asked)
+        return head
+
+    async def read(self, key: str) -> ObjectReader | None:
+        asked = self._observations.now()
+        reader = await self._bucket.read(key)
+        self._observations.note(self._bucket, key, None if reader is None else reader.head, asked)
+        return reader
+
+    async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
+        return await self._bucket.read_range(key, start, end, etag)
+
+    async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+        return await self._bucket.read_part(key, number, length, etag)
+
+    async def head_part(self, key: str, number: int, etag: str) -> Part:
+        return await self._bucket.head_part(key, number, etag)
+
+    async def put(
+        self, key: str, body: bytes | StreamedBody, attributes: Attributes, stamp: Stamp | None, condition: Precondition
+    ) -> PutResult:
+        await self._observations.confirm()
+        self._observations.forget(self._bucket, key)
+        return await self._bucket.put(key, body, attributes, stamp, condition)
+
+    async def create_upload(
+        self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
+    ) -> StartedUpload:
+        return await self._bucket.create_upload(key, attributes, stamp, checksum)
+
+    async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
+        return await self._bucket.list_parts(key, upload_id, first, last)
+
+    async def put_part(
+        self, key: str, upload_id: str, number: int, body: bytes | StreamedBody, checksum: str = "", declared: str = ""
+    ) -> Part:
+        return await self._bucket.put_part(key, upload_id, number, body, checksum, declared)
+
+    async def complete_upload(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        condition: Precondition,
+        checksum: str = "",
+        declared: str = "",
+    ) -> PutResult:
+        await self._observations.confirm()
+        self._observations.forget(self._bucket, key)
+        return await self._bucket.complete_upload(key, upload_id, parts, condition, checksum, declared)
+
+    async def abort_upload(self, key: str, upload_id: str) -> None:
+        await self._bucket.abort_upload(key, upload_id)
+
+    async def list_uploads(self) -> Sequence[ListedUpload]:
+        return await self._bucket.list_uploads()
+
+    async def delete(self, key: str, condition: Precondition) -> None:
+        await self._observations.confirm((self._bucket, key))
+        self._observations.forget(self._bucket, key)
+        await self._bucket.delete(key, condition)
+
+    def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
+        return self._bucket.list(after, until, prefix)

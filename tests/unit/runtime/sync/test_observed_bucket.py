@@ -1,0 +1,173 @@
+"""A stopped process resumes: nothing is written or deleted on the strength of what it had read before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.messages.sync_request import Cause, SyncRequest
+from dualsync.runtime.transfer.observed_bucket import MAX_AGE_SECONDS, MAX_LOOKS
+from tests.support.builders import USER, Side, settings
+from tests.support.fakes.gate import Pair, run
+from tests.support.fakes.notification import body
+from tests.support.fakes.store import Store
+
+PEERS_OWN_USER = "AIDAUSEROFGLOBAL00000"
+STALL = 45.0
+"""Seconds that the process stops."""
+
+
+class Stalls:
+    """A gate that stops the process for some seconds once, just before the answer of one call is read."""
+
+    def __init__(self, call: str) -> None:
+        self.call = call
+        self.during: Callable[[], Any] = lambda: None
+        self.calls: list[str] = []
+        self.armed = False
+
+    def gate(self, call: str) -> Pair:
+        """For fakes."""
+        return _Moment(self, call, False), _Moment(self, call, True)
+
+
+class _Moment:
+    def __init__(self, stalls: Stalls, call: str, after: bool) -> None:
+        self._stalls, self._call, self._after = stalls, call, after
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if self._after:
+            self._stalls.calls.append(self._call)
+            if self._stalls.armed and self._call == self._stalls.call:
+                self._stalls.armed = False
+                self._stalls.during()
+        yield from ()
+
+
+def stalling(call: str) -> tuple[Side, Stalls]:
+    stalls = Stalls(call)
+    return Side(settings(), gate=stalls.gate), stalls
+
+
+def held(store: Store) -> bytes | None:
+    version = store.current("k")
+    return None if version is None else version.body
+
+
+def synced(call: str) -> tuple[Side, Stalls]:
+    """An object of this side at rest on both sides."""
+    world, stalls = stalling(call)
+    world.work(world.put("k", b"abc"))
+    assert held(world.there) == b"abc"
+    stalls.calls.clear()
+    return world, stalls
+
+
+def test_a_deletion_decided_before_a_stop_spares_the_same_bytes_written_since() -> None:
+    world, stalls = synced("local.head")
+    event = world.delete("k")
+
+    def users() -> None:
+        world.time.now += STALL
+        world.there.put("k", b"abc", PEERS_OWN_USER)
+
+    stalls.during, stalls.armed = users, True
+    world.work(event)
+    assert held(world.there) == b"abc"
+    assert world.outcomes()["postponed"] == 1
+
+
+def test_a_deletion_decided_before_a_stop_spares_what_was_written_here_since() -> None:
+    world, stalls = synced("local.head")
+    event = world.delete("k")
+
+    def users() -> None:
+        world.time.now += STALL
+        world.here.put("k", b"abc", USER)
+
+    stalls.during, stalls.armed = users, True
+    world.work(event)
+    assert held(world.there) == b"abc"
+
+
+def test_a_write_decided_before_a_stop_does_not_replace_the_same_bytes_written_since() -> None:
+    world, stalls = stalling("local.get")
+    world.time.now += 1
+    world.there.put("k", b"old", PEERS_OWN_USER)
+    world.time.now += 60
+    event = world.put("k", b"new")
+
+    def users() -> None:
+        world.time.now += STALL
+        world.there.put("k", b"old", PEERS_OWN_USER)
+
+    request = SyncRequest("k", Cause.CREATED, etag=event.etag, sequencer=event.sequencer, full_check=True, attempt=9)
+    stalls.during, stalls.armed = users, True
+    run(world.worker.process(world.signed(request)))
+    assert held(world.there) == b"old"
+    assert world.outcomes()["copied"] == 0
+
+
+def deletion_in_full(world: Side) -> SyncRequest:
+    event = world.delete("k")
+    return SyncRequest("k", Cause.REMOVED, sequencer=event.sequencer, event_time=world.time.now, full_check=True)
+
+
+def test_after_a_stop_an_unchanged_observation_is_made_again_and_acted_on() -> None:
+    world, stalls = synced("local.get")
+    request = deletion_in_full(world)
+
+    def stop() -> None:
+        world.time.now += STALL
+
+    stalls.during, stalls.armed = stop, True
+    run(world.worker.process(world.signed(request)))
+    assert held(world.there) is None
+    assert (stalls.calls.count("local.head"), stalls.calls.count("remote.head")) == (1, 2)
+
+
+def test_without_a_stop_nothing_is_read_twice() -> None:
+    world, stalls = synced("")
+    run(world.worker.process(world.signed(deletion_in_full(world))))
+    assert held(world.there) is None
+    assert (stalls.calls.count("local.head"), stalls.calls.count("remote.head")) == (0, 1)
+
+
+def test_buckets_that_answer_too_slowly_are_asked_again_later() -> None:
+    world, stalls = synced("remote.head")
+    request = deletion_in_full(world)
+
+    def slow() -> None:
+        world.time.now += MAX_AGE_SECONDS + 1
+        stalls.armed = True
+
+    stalls.during, stalls.armed = slow, True
+    run(world.worker.process(world.signed(request)))
+    assert held(world.there) == b"abc"
+    assert stalls.calls.count("remote.head") == MAX_LOOKS + 1
+    assert world.outcomes()["postponed"] == 1
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["another worker has it", "nobody has it yet"])
+def test_a_message_that_became_visible_meanwhile_is_dropped(taken: bool) -> None:
+    world, stalls = synced("local.head")
+    message = world.message(body(world.delete("k")))
+
+    def stop() -> None:
+        world.time.now += world.broker.visibility + 1
+        if taken:
+            assert world.broker.take(message.letter) is not None
+
+    stalls.during, stalls.armed = stop, True
+    run(world.worker.process(message))
+    assert held(world.there) == b"abc"
+    assert not message.letter.deleted
+    line = world.log.of("outcome")[-1]
+    assert (line["outcome"], line["reason"]) == (
+        "skipped",
+        "the message became visible again: another worker may have it",
+    )
+    run(world.worker.process(world.broker.take(message.letter) or world.message(message.body)))
+    assert held(world.there) is None
