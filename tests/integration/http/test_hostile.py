@@ -168,10 +168,6 @@ def test_an_object_hidden_by_a_stamp_is_copied_by_the_finder(perform: Perform) -
     assert content(here, "h") == content(there, "h") == b"hidden"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="if its event is lost, a copy of a deleted version is deleted with what the peer holds; docs/security.md",
-)
 def test_a_stamp_of_a_deleted_version_deletes_no_newer_content(perform: Perform) -> None:
     """The event of the forged write is lost, and each finder sees it."""
     http = perform()

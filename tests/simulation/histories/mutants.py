@@ -247,6 +247,15 @@ async def never_the_same(*_: object) -> bool:
     return False
 
 
+def no_wait(self: SyncContext, head: ObjectHead, entry: LedgerEntry, request: SyncRequest) -> None:
+    """An event that a user wrote a replica is believed at once, forged or not."""
+
+
+async def stale_at_its_word(context: SyncContext, look: SyncRequest, entry: LedgerEntry) -> SyncResult:
+    """An event below the ledger's sequencer is acknowledged, whatever the bucket shows."""
+    return SyncResult(Outcome.SKIPPED, "stale")
+
+
 ChangeContext = Callable[[SyncContext], SyncContext]
 
 
@@ -314,6 +323,8 @@ MUTANTS = (
     Mutant("begin a giant and forget it", patches=[(handler, "watch_upload", not_watched)]),
     Mutant("apply deletions unseen", patches=[(fast_path, "propagate_deletion", edge_not_level)]),
     Mutant("copy replicas back", patches=[(full_sync, "decide", always_copy)]),
+    Mutant("believe that a user wrote any replica", patches=[(SyncContext, "wait_for_echo", no_wait)]),
+    Mutant("take a stale event at its word", patches=[(fast_path, "acknowledge_stale", stale_at_its_word)]),
     Mutant("search without the ledger", finder_context=swap(ledger=Unproven)),
     Mutant("compare no content", patches=[(full_sync, "holds_same_content", never_the_same)]),
 )

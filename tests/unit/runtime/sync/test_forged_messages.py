@@ -26,11 +26,6 @@ EARLY, LATE = "1971-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"
 PEERS_OWN_USER = "AIDAUSEROFGLOBAL00000"
 WHO = (USER, DEDICATED, f"{ROLE}:i-0")
 
-FORGED_EVENT = pytest.mark.xfail(
-    reason="S3 events are believed for their order and cause; the queue's policy lets only S3 and the side's roles send"
-)
-"""A forged S3 event still misleads the worker. The first line of defence is the queue's policy."""
-
 
 def held(store: Store, key: str = "k") -> bytes | None:
     version = store.current(key)

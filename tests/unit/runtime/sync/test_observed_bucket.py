@@ -150,7 +150,7 @@ def test_buckets_that_answer_too_slowly_are_asked_again_later() -> None:
     assert world.outcomes()["postponed"] == 1
 
 
-@pytest.mark.parametrize("taken", [True, False], ids=["another worker has it", "nobody has it yet"])
+@pytest.mark.parametrize("taken", [True, False], ids=["another worker has it", "no worker has it yet"])
 def test_a_message_that_became_visible_meanwhile_is_dropped(taken: bool) -> None:
     world, stalls = synced("local.head")
     message = world.message(body(world.delete("k")))
