@@ -29,7 +29,7 @@ class Faults:
         self._chance = modes.crash + modes.stall + modes.throttle + modes.unanswered
         self.counts = counts
         self.kills = 0
-        self.any = bool(self._chance or modes.windows or modes.busy)
+        self.any = bool(self._chance or modes.windows or modes.busy or modes.stop)
 
     def spread(self, mean: float) -> float:
         """Seconds, mostly few."""
@@ -57,6 +57,8 @@ class Faults:
                 if not step.after:
                     task.fault = UnavailableError("no route")
                 return 0.0
+        if modes.stop and step.after and self._random.random() < modes.stop:
+            return self._stall(task)
         x = self._random.random()
         if modes.busy and step.call in CONDITIONAL and not step.after and self._random.random() < modes.busy:
             self.counts["409"] += 1
@@ -70,9 +72,7 @@ class Faults:
             return 0.0  # to sleep is no call
         x -= modes.crash
         if x < modes.stall:
-            self.counts["stalled"] += 1
-            task.frozen = self._random.random() < 0.5
-            return self.spread(self._random.choice((3.0, 60.0, 600.0)))
+            return self._stall(task)
         x -= modes.stall
         if x < modes.throttle:
             if not step.after and not step.call.endswith(".body"):
@@ -82,3 +82,9 @@ class Faults:
         self.counts["unanswered"] += 1
         task.fault = UnavailableError("connection reset")
         return self.spread(2.0)
+
+    def _stall(self, task: Task) -> float:
+        """The process stops, in half of the cases without its heartbeat. How many seconds."""
+        self.counts["stalled"] += 1
+        task.frozen = self._random.random() < 0.5
+        return self.spread(self._random.choice((3.0, 60.0, 600.0)))

@@ -88,6 +88,8 @@ class Modes:
     """Further settings of both sides by name, as text; `cn.NAME` for one side only."""
     seeded: bool = False
     """Both sides hold some keys from before."""
+    stop: float = 0.0
+    """Chance per call that its process is stopped once the answer is there, before it is read."""
     forge: float = 0.0
     """Chance per delivered message that a forged or replayed one follows."""
     beside: bool = True
@@ -103,7 +105,7 @@ class Modes:
             "throttled": self.throttle,
             "unanswered": self.unanswered,
             "409": self.busy,
-            "stalled": self.stall,
+            "stalled": self.stall or self.stop,
             "killed": self.crash,
             "skewed clocks": self.worker_skew or self.service_skew,
             "outage": any(w.kind == "outage" for w in self.windows),
