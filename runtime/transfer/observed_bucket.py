@@ -99,9 +99,9 @@ class ObservedBucket:
         self._bucket = bucket
         self._observations = observations
 
-    async def head(self, key: str, version_id: str = "") -> ObjectHead | None:
+    async def head(self, key: str, version_id: str = "", *, checksum: bool = False) -> ObjectHead | None:
         asked = self._observations.now()
-        head = await self._bucket.head(key, version_id)
+        head = await self._bucket.head(key, version_id, checksum=checksum)
         if not version_id:
             self._observations.note(self._bucket, key, head, asked)
         return head

@@ -68,7 +68,7 @@ def test_a_key_without_an_answer_waits_while_no_other_gets_one_either() -> None:
     world = poisoned("k")
     event = world.put("k", b"x")
 
-    async def away(key: str, version_id: str = "") -> None:
+    async def away(key: str, version_id: str = "", *, checksum: bool = False) -> None:
         raise UnavailableError("no route")
 
     head, world.remote.head = world.remote.head, away  # type: ignore[method-assign]
