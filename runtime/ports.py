@@ -64,8 +64,11 @@ class Bucket(Protocol):
     """
 
     async def head(self, key: str, version_id: str = "", *, checksum: bool = False) -> ObjectHead | None:
-        """HEAD. `checksum`: with the stored one, which a GET shows anyway; for SSE-KMS it needs the right to decrypt
-        ("HeadObject", API Reference, ChecksumMode)."""
+        """Send a HEAD. None if there is no object.
+
+        `checksum` asks for the stored checksum, which a GET always shows. With SSE-KMS it needs the right to decrypt
+        ("HeadObject", API Reference, ChecksumMode).
+        """
 
     async def read(self, key: str) -> ObjectReader | None:
         """Send a GET and return once the headers are there; the body is streamed. None if there is no object."""

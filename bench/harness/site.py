@@ -139,8 +139,10 @@ class Site:
         return f"{self.url('sqs')}/000000000000/{name}-{self._run}"
 
     def fresh(self) -> None:
-        """Create buckets, an empty table and new queues: an ended worker may leave a long poll behind,
-        which would receive messages of the next one."""
+        """Create buckets, an empty table and new queues.
+
+        An ended worker may leave a long poll behind, which would receive messages of the next one.
+        """
         asyncio.run(self.renew())
 
     async def renew(self) -> None:

@@ -54,7 +54,7 @@ def _restored(own: OriginVersion, entry: LedgerEntry) -> OriginVersion:
 
 
 def _retouched(own: OriginVersion, entry: LedgerEntry, before: OriginVersion) -> OriginVersion:
-    """The name of what a user made of the synced version within its second, by changing metadata only.
+    """Return the identity of what a user made of the synced version within its second, by changing metadata only.
 
     It is later than the synced version, and the same whenever it is asked for until it is recorded.
     """

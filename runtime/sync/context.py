@@ -102,7 +102,7 @@ class SyncContext:
         return Route(source, target, ">".join(names))
 
     def route_named(self, route: str) -> Route:
-        """The route of this name."""
+        """Return the route of this name."""
         source, _, target = route.partition(">")
         return self.route(*(self.local if name == "local" else self.remote for name in (source, target)))
 
@@ -176,7 +176,7 @@ class SyncContext:
         return ObservedVersion(head, version, replica)
 
     def stamp(self, key: str, version: OriginVersion, size: int) -> Stamp:
-        """The stamp of a replica of `identity` at `key`; `size` in bytes."""
+        """Return the stamp of a replica of `version` at `key`; `size` in bytes."""
         return Stamp(self.settings.pair, key_hash(key), version, size)
 
 

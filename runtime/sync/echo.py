@@ -51,7 +51,7 @@ async def handle_echo(context: SyncContext, request: SyncRequest, entry: LedgerE
 async def _handle_deletion(
     context: SyncContext, request: SyncRequest, entry: LedgerEntry, head: ObjectHead | None
 ) -> SyncResult:
-    """A worker deleted. What is here by now came later; only what had surely arrived before is deleted."""
+    """Handle an echo of a deletion. What is here now came later; only what surely arrived before is deleted."""
     stale = entry.sequencer >= request.sequencer
     later = head is not None and (
         entry.synced is None or matches_copy(head, entry.synced.local) or not "" < entry.first_event < request.sequencer
@@ -80,7 +80,7 @@ def _is_stamped(context: SyncContext, request: SyncRequest, head: ObjectHead) ->
 async def _handle_arrival(
     context: SyncContext, request: SyncRequest, entry: LedgerEntry, head: ObjectHead
 ) -> SyncResult:
-    """The echo's version is the current one here."""
+    """Handle an echo whose version is the current one here."""
     assert head.stamp is not None  # noqa: S101 - the caller checked
     version = head.stamp.version
     deleted = "" < entry.last_deletion < request.sequencer and request.actor is Actor.ECHO
@@ -117,7 +117,7 @@ async def _handle_arrival(
 async def _delete_both(
     context: SyncContext, request: SyncRequest, entry: LedgerEntry, head: ObjectHead, version: OriginVersion
 ) -> SyncResult:
-    """A user deleted this version here, and a worker that did not know it wrote it again."""
+    """Delete a version that a user deleted here and that a worker without that knowledge wrote again."""
     remote = await context.remote.head(request.key)
     same = remote is not None and context.observe_remote(remote, entry).version == version
     remote_etag = remote.etag if remote is not None and same else None
@@ -151,7 +151,7 @@ async def _former_head(context: SyncContext, request: SyncRequest) -> ObjectHead
 async def _handle_late_arrival(
     context: SyncContext, request: SyncRequest, entry: LedgerEntry, local: ObjectHead | None
 ) -> SyncResult:
-    """The echo's version was deleted or replaced. Observe what the classification needs, and handle the case."""
+    """Handle an echo whose version was deleted or replaced: observe what the classification needs, then act on it."""
     if is_rewrite_candidate(entry, request, local) and local is not None and entry.synced is not None:
         former = await _former_head(context, request)
         if former is not None and former.stamp is not None and former.stamp.version == entry.synced.version:

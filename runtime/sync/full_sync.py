@@ -149,7 +149,7 @@ async def _remove_both(
     local: ObservedVersion,
     remote: ObservedVersion | None,
 ) -> SyncResult:
-    """A user deleted this version here, and a worker that did not know it wrote it again."""
+    """Delete a version that a user deleted here and that a worker without that knowledge wrote again."""
     same = remote is not None and remote.version == local.version
     remote_etag = remote.head.etag if remote is not None and same else None
     await actions.delete_both(
@@ -159,7 +159,7 @@ async def _remove_both(
 
 
 def _spent(request: SyncRequest, entry: LedgerEntry) -> bool:
-    """Was the version that this event speaks of deleted here since?"""
+    """Return True if the version that this event created was deleted here since."""
     created = request.cause is Cause.CREATED and request.actor is Actor.USER
     return created and bool(request.etag) and request.sequencer < entry.last_deletion
 

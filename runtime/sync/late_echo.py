@@ -117,8 +117,10 @@ def gone_since(entry: LedgerEntry, request: SyncRequest, local: ObjectHead | Non
 
 
 def is_rewrite_candidate(entry: LedgerEntry, request: SyncRequest, local: ObjectHead | None) -> bool:
-    """Return True if the echo may be that of the synced version's first copy, whose ETag is no digest: each copy has
-    another ETag then."""
+    """Return True if the echo may be that of the synced version's first copy, whose ETag is no digest.
+
+    Each copy has another ETag then.
+    """
     return _is_later(entry, request) and _is_synced_since(entry, request) and local is not None and local.opaque
 
 

@@ -23,6 +23,7 @@ def _environment() -> None:
 
 
 def main(arguments: list[str]) -> None:
+    """Serve the emulated cloud until the process ends."""
     _environment()
     from sandbox.cloud import patches, shortcuts
     from sandbox.cloud.gate import Gate

@@ -19,6 +19,7 @@ LARGEST_MESSAGE = 400 * 1024 * 1024
 
 
 def main() -> None:
+    """Print the port on loopback, and serve the emulated provider until the process ends."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(message)s")
     server = grpc.server(ThreadPoolExecutor(THREADS), options=[("grpc.max_receive_message_length", LARGEST_MESSAGE)])
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(), server)

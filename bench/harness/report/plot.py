@@ -20,8 +20,10 @@ _STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars of (who, value): a name that begins with `dualsync` is ours. `less` is better, or else more; `target` is
-    drawn as a line, `note` stands below the title."""
+    """Bars of (who, value); a name that begins with `dualsync` is ours.
+
+    `less` is better, or else more. `target` is drawn as a line, `note` below the title.
+    """
 
     title: str
     bars: Sequence[tuple[str, float]]

@@ -17,6 +17,7 @@ import boto3
 
 
 def say(level: str, state: str, **more: str) -> None:
+    """Print one log line."""
     sys.stdout.write(json.dumps({"level": level, "event": "finder", "state": state, **more}) + "\n")
     sys.stdout.flush()
 
@@ -61,6 +62,7 @@ def fetch(bucket: str, key: str, version: str, sha256: str, root: str) -> None:
 
 
 def main(bucket: str, key: str, version: str, sha256: str, root: str) -> None:
+    """Fetch the bundle and replace this process by the finder, unless another run of it is still under way."""
     try:
         others = busy()
         if others:

@@ -57,8 +57,10 @@ def record_key(kind: str, id: str) -> str:
 
 
 def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
-    """Return the whole item of an entry. If no side holds the object, it expires `tombstone_seconds` after its last
-    update."""
+    """Return the whole item of an entry.
+
+    If no side holds the object, it expires `tombstone_seconds` after its last update.
+    """
     item: Item = {
         KEY: {"S": table_key(entry.key)},
         REVISION: {"N": str(entry.revision)},

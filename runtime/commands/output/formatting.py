@@ -41,7 +41,7 @@ def rate(count: float) -> str:
 
 
 def timetable_text(timetable: Timetable) -> str:
-    """A day's limits as they are given to `limit`: `08:00 20 MB/s, 19:00 off (Asia/Shanghai)`."""
+    """Return a day's limits in the form that `limit` takes: `08:00 20 MB/s, 19:00 off (Asia/Shanghai)`."""
     changes = ", ".join(
         f"{c.minute // 60:02}:{c.minute % 60:02} {rate(c.bytes_per_second) if c.bytes_per_second else 'off'}"
         for c in timetable.changes

@@ -106,5 +106,8 @@ class AnsweredClock:
     def now(self) -> float:
         return float(self.time)
 
+    def monotonic(self) -> float:
+        return float(self.time)
+
     async def sleep(self, seconds: float) -> None:
         await Ask("clock", "sleep", (seconds,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -58,13 +59,14 @@ EFFECTS = frozenset(
 class Received:
     """A message as a worker receives it."""
 
-    __slots__ = ("body", "handle", "receives", "sent")
+    __slots__ = ("body", "handle", "hidden_until", "receives", "sent")
 
     def __init__(self, body: str, sent: int, receives: int) -> None:
         self.body = body
         self.sent = float(sent)
         self.receives = receives
         self.handle = "handle"
+        self.hidden_until = math.inf  # a stalled worker acts on, so that what is shown holds without the clock's help
 
 
 class CountedETags(Random):
