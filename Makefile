@@ -46,7 +46,7 @@ drill: $(READY)  ## run the failure drill: failures, their alarms and remedies; 
 	@$(BIN)/python -m tests.e2e.drill $(if $(CASE),--case $(CASE)) $(if $(SCALE),--scale $(SCALE))
 
 test: $(READY) $(WHEELS)  ## run the whole test suite
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 engine: $(READY)  ## run all tests of the real engine, with the longest; prints how to get `pulumi` if it is absent
 	@$(BIN)/python -m tests.e2e.pulumi_lifecycle --check

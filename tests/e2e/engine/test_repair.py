@@ -14,14 +14,14 @@ from sandbox.provider import hold
 from sandbox.provider.hold import Moment
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.engine(long=True)
 
 KILLS = (
     (Moment.AFTER, "dth-dual-cn-user"),
     (Moment.BEFORE, "dth-dual-cn-worker-profile"),
     (Moment.AFTER, "dth-dual-cn-worker-template"),
 )
-"""Moments at which `up` is killed: the first one only, unless --long is given.
+"""Moments at which `up` is killed.
 
 The creations beside them are interrupted, too: the engine runs them in parallel.
 """
@@ -52,13 +52,11 @@ def lose_credential(engine: EngineStage, side: SideName) -> None:
         profiles.write(file)
 
 
-def test_a_killed_up_is_repaired_and_a_lost_peer_is_left_behind(
-    engine: EngineStage, pytestconfig: pytest.Config
-) -> None:
+def test_a_killed_up_is_repaired_and_a_lost_peer_is_left_behind(engine: EngineStage) -> None:
     before = engine.census()
     engine.create("cn")
     folder = engine.stage.workspace.folder
-    for moment, name in KILLS if pytestconfig.getoption("--long") else KILLS[:1]:
+    for moment, name in KILLS:
         hold.ask(folder, moment, name)
         engine.pulumi.kill_up("cn", lambda: hold.is_reached(folder))
         said = repair(engine, "interrupted")
