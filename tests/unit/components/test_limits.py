@@ -49,7 +49,7 @@ def largest(bundles: Path) -> Deployment:
     config = config_of("global")
     changes = {
         side: json.loads(config[f"dualsync:{side}"])
-        | {"prefix": side + "ü" * 169, "formerUserIds": ["AIDA" + "X" * 17] * 8}
+        | {"prefix": side + "ü" * 169, "formerUserIds": [f"AIDA{n}" + "X" * 16 for n in range(8)]}
         for side in ("cn", "global")
     }
     tags = {f"team-{n}": "value" for n in range(46)}
