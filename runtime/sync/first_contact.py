@@ -64,7 +64,7 @@ async def _stored_checksum(bucket: Bucket, key: str, seen: ObjectHead) -> str:
         head = await bucket.head(key, checksum=True)
     except AccessDeniedError:
         return ""
-    if head is None or head.etag != seen.etag:
+    if head is None or (head.etag, head.modified) != (seen.etag, seen.modified):
         raise PreconditionFailedError(f"{key!r} was replaced while it was compared")
     return head.attributes.checksum
 

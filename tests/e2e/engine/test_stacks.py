@@ -10,7 +10,7 @@ import pytest
 from dualsync.runtime.settings import SideName
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.engine(long=True)
 
 
 def _handed_over(engine: EngineStage, holder: SideName) -> dict[str, str]:
@@ -57,7 +57,6 @@ def test_a_hand_over_under_another_passphrase_is_refused_with_the_remedy(engine:
     assert "Traceback" not in done.text
 
 
-@pytest.mark.engine(long=True)
 def test_a_peer_never_created_then_destroyed_then_removed(engine: EngineStage) -> None:
     engine.create("cn")
     engine.up("cn")

@@ -13,7 +13,7 @@ import pytest
 from sandbox.environment.processes import ROOT
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.engine(long=True)
 
 
 @pytest.fixture

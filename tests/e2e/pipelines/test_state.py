@@ -99,7 +99,7 @@ def state() -> Iterator[State]:
         yield made
 
 
-@pytest.mark.engine
+@pytest.mark.engine(long=True)
 def test_one_bucket_and_one_key_in_one_partition_serve_a_stack_in_the_other(state: State) -> None:
     state.stage.configure("cn")
     *command, address = documented_init("cn")

@@ -19,7 +19,7 @@ from sandbox.environment.workspace import Workspace
 from sandbox.provider.attached import Attached
 from tests.e2e.pulumi_lifecycle.command import Command
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.engine(long=True)
 
 
 @dataclass

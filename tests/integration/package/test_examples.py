@@ -20,7 +20,7 @@ from sandbox.cloud.accounts import CN, GLOBAL, Account
 from sandbox.environment.processes import ROOT
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.engine(long=True)
 
 
 @dataclass

@@ -62,6 +62,7 @@ def test_both_stacks_pass_at_their_first_preview_and_when_they_are_deployed(engi
     engine.destroy(stack)
 
 
+@pytest.mark.engine(long=True)
 @pytest.mark.parametrize("seeds", batches(s for s in SOWN if not s.known_later), ids=lambda seeds: seeds[0].id)
 def test_a_preview_reports_each_sown_violation_and_nothing_else(
     engine: Command, seeds: list[Seed], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -14,6 +14,7 @@ from dualsync.runtime.settings import (
     PREFIX,
     ConflictPolicy,
     Events,
+    FirstContact,
     OnLifecycleExpiry,
     SettingError,
     Settings,
@@ -33,6 +34,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "side": st.sampled_from(SideName),
     "events": st.sampled_from(Events),
     "conflict_policy": st.sampled_from(ConflictPolicy),
+    "first_contact": st.sampled_from(FirstContact),
     "on_lifecycle_expiry": st.sampled_from(OnLifecycleExpiry),
 }
 
