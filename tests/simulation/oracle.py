@@ -62,6 +62,12 @@ class KeyHistory:
         """Return the latest version of this name: a copy is of that one."""
         return next((version for version in reversed(self.versions) if version.name == name), None)
 
+    def seed(self, side: str, name: str, second: int, etag: str, body: bytes) -> KeyHistory:
+        """Both sides hold the same version from before; `second` and `etag` are those of `side`."""
+        written = Written(len(self.versions), name, side, second, etag, body, NOTHING)
+        both = frozenset((written.number,))
+        return replace(self, versions=(*self.versions, written), seen=(both, both), shown=(name, name))
+
     def user_wrote(self, side: str, name: str, second: int, etag: str, body: bytes) -> KeyHistory:
         """A user writes a version, or brings one back, over what the side shows."""
         seen = self.seen[SIDES.index(side)]

@@ -102,7 +102,11 @@ class Users:
             store.watch, store.emit = watch, emit
         current = self.world.stores[op.side].current(self.world.prefix(op.side) + relative)
         if current is not None:
-            self.model(relative).seed(op.side, op.content, current.body, current.seen.modified, current.seen.etag)
+            seen = current.seen
+            self.model(relative).seed(op.side, op.content, current.body, seen.modified, seen.etag)
+            self.oracle[relative] = self.history(relative).seed(
+                op.side, op.content, seen.modified, seen.etag, current.body
+            )
             self.seeded.add((relative, op.content))
 
     def _delete_expired(self, side: str, key: str) -> None:
