@@ -12,15 +12,14 @@ import typer
 from rich.table import Table
 
 from dualsync.runtime.commands.deletions import instant
-from dualsync.runtime.commands.output.formatting import moment, number, size
-from dualsync.runtime.commands.output.report_page import report_page
+from dualsync.runtime.commands.output.formatting import moment, number
+from dualsync.runtime.commands.output.report_page import report_page, total
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, session
 from dualsync.runtime.operations import report as operations
-from dualsync.runtime.operations.report import PeriodReport, Travelled
+from dualsync.runtime.operations.report import PeriodReport
 
 SHOWN = 20
 """Lines of what failed and of what was skipped that a terminal shows."""
-ROWS = ("copied", "bytes", "deleted", "failed", "conflicts", "echoes", "postponed")
 
 
 def report(
@@ -86,18 +85,12 @@ def _text(cli: Session, found: PeriodReport) -> None:
     table = Table("", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for d in found.directions:
         table.add_column(d.name, justify="right")
-    for name in ROWS:
-        table.add_row(f"[dim]{name}[/dim]", *(_total(d, name) for d in found.directions))
+    for name in operations.COUNTED:
+        table.add_row(f"[dim]{name}[/dim]", *(total(d, name) for d in found.directions))
     cli.out.print(table)
     cli.out.print(f"{escape(found.pair)}: {moment(found.since)} to {moment(found.until)}")
     if not found.is_complete:
         cli.out.print("[yellow]not all of it is visible to you: a dash or `not visible` marks what is missing[/yellow]")
-
-
-def _total(d: Travelled, name: str) -> str:
-    if d.totals is None:
-        return "–"
-    return size(d.totals[name]) if name == "bytes" else number(d.totals[name])
 
 
 def _lines(cli: Session, direction: str, word: str, lines: Sequence[Mapping[str, Any]] | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dualsync.runtime.finder.merge import ListedPair
 from dualsync.runtime.model.carried_attributes import carried
 from dualsync.runtime.model.conflict_order import wins
+from dualsync.runtime.model.identify import is_unchanged
 from dualsync.runtime.model.ledger_entry import CopyState, SyncedVersion
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.ports import Bucket
@@ -25,12 +26,7 @@ async def attributes_differ(pair: ListedPair, local: Bucket, remote: Bucket, set
     here, there = await local.head(pair.key), await remote.head(pair.key)
     if here is None or there is None or pair.here is None or pair.there is None:
         return True
-    if (here.etag, here.modified, there.etag, there.modified) != (
-        pair.here.etag,
-        pair.here.modified,
-        pair.there.etag,
-        pair.there.modified,
-    ):
+    if not (is_unchanged(here, pair.here) and is_unchanged(there, pair.there)):
         return True
     of_here, of_there = (carried(h.attributes, include_metadata=settings.include_metadata) for h in (here, there))
     return of_here != of_there

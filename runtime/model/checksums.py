@@ -6,8 +6,11 @@ As text: the kind in lower case, a colon, S3's Base64, and for a composite one a
 
 from __future__ import annotations
 
+import hashlib
 import re
+import zlib
 from base64 import b64encode
+from typing import Protocol
 
 _MD5 = re.compile("[0-9a-f]{32}")
 
@@ -47,3 +50,31 @@ CONTENT_MD5 = "content-md5"
 def of_md5_etag(etag: str) -> str:
     """Return the checksum of an object in one piece whose ETag is its MD5, empty for another ETag."""
     return f"{CONTENT_MD5}:{b64encode(bytes.fromhex(etag)).decode()}" if _MD5.fullmatch(etag) else ""
+
+
+class Digest(Protocol):
+    """A checksum that is computed piece by piece, with the methods of hashlib."""
+
+    def update(self, data: bytes | bytearray, /) -> None:
+        """Add a piece of the content."""
+
+    def digest(self) -> bytes:
+        """Return the checksum of all pieces."""
+
+
+def new_digest(kind: str) -> Digest:
+    """Return an empty digest of a `COMPUTABLE` kind."""
+    return _Crc32() if kind == "crc32" else hashlib.new(kind, usedforsecurity=False)
+
+
+class _Crc32:
+    """zlib's CRC-32 with the methods of hashlib."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def update(self, data: bytes | bytearray, /) -> None:
+        self._sum = zlib.crc32(data, self._sum)
+
+    def digest(self) -> bytes:
+        return self._sum.to_bytes(4, "big")

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dualsync.runtime.model.carried_attributes import digest
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
-from dualsync.runtime.model.objects import ObjectHead
+from dualsync.runtime.model.objects import ListedObject, ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.settings import SideName
+
+
+def is_unchanged(head: ObjectHead, before: ObjectHead | ListedObject) -> bool:
+    """Return True if the bucket still shows what it showed before: the same ETag of the same time."""
+    return (head.etag, head.modified) == (before.etag, before.modified)
 
 
 def matches_copy(seen: ObjectHead, held: CopyState) -> bool:

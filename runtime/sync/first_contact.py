@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zlib
 from base64 import b64encode
-from typing import Protocol
 
 from dualsync.runtime.errors import AccessDeniedError, ChecksumUnsupportedError, PreconditionFailedError
-from dualsync.runtime.model.checksums import COMPUTABLE, composite, kind, value
+from dualsync.runtime.model.checksums import COMPUTABLE, Digest, composite, kind, new_digest, value
+from dualsync.runtime.model.identify import is_unchanged
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.ports import Bucket
 from dualsync.runtime.settings import FirstContact
@@ -64,7 +63,7 @@ async def _stored_checksum(bucket: Bucket, key: str, seen: ObjectHead) -> str:
         head = await bucket.head(key, checksum=True)
     except AccessDeniedError:
         return ""
-    if head is None or (head.etag, head.modified) != (seen.etag, seen.modified):
+    if head is None or not is_unchanged(head, seen):
         raise PreconditionFailedError(f"{key!r} was replaced while it was compared")
     return head.attributes.checksum
 
@@ -112,12 +111,12 @@ async def _etag_in_parts(bucket: Bucket, key: str, seen: ObjectHead, lengths: li
 
 
 async def _checksum_of(bucket: Bucket, key: str, seen: ObjectHead, algorithm: str) -> str:
-    working: _Digest = _Crc32() if algorithm == "crc32" else hashlib.new(algorithm, usedforsecurity=False)
+    working = new_digest(algorithm)
     await _read(bucket, key, seen, 0, seen.size, working)
     return f"{algorithm}:{b64encode(working.digest()).decode()}"
 
 
-async def _read(bucket: Bucket, key: str, seen: ObjectHead, start: int, end: int, into: _Digest) -> None:
+async def _read(bucket: Bucket, key: str, seen: ObjectHead, start: int, end: int, into: Digest) -> None:
     for at in range(start, end, RANGE_BYTES):
         piece = await bucket.read_range(key, at, min(end, at + RANGE_BYTES), seen.etag)
         into.update(piece)
@@ -131,22 +130,3 @@ async def _same_bytes(context: SyncContext, key: str, local: ObjectHead, remote:
         if ours != await context.remote.read_range(key, at, end, remote.etag):
             return False
     return True
-
-
-class _Digest(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-
-    def digest(self) -> bytes: ...
-
-
-class _Crc32:
-    """zlib's CRC-32 with the methods of hashlib."""
-
-    def __init__(self) -> None:
-        self._sum = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._sum = zlib.crc32(data, self._sum)
-
-    def digest(self) -> bytes:
-        return self._sum.to_bytes(4, "big")

@@ -12,6 +12,7 @@ from dualsync.runtime.errors import PreconditionFailedError
 from dualsync.runtime.log import Outcome
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.conflict_order import wins
+from dualsync.runtime.model.identify import is_unchanged
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, ObjectHead, Precondition
 from dualsync.runtime.model.origin_version import key_hash
@@ -91,16 +92,12 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             state = replace(state, same_content=same)
             decision = decide(state)
             reader = await context.local.read(request.key) if decision.action is Action.PUSH else None
-            if decision.action is Action.PUSH and (reader is None or not _is_still(reader.head, local.head)):
+            if decision.action is Action.PUSH and (reader is None or not is_unchanged(reader.head, local.head)):
                 raise PreconditionFailedError(f"{request.key!r} changed while it was compared")
         return await _perform(context, request, entry, state, decision, reader)
     finally:
         if reader is not None:
             await reader.close()
-
-
-def _is_still(head: ObjectHead, before: ObjectHead) -> bool:
-    return (head.etag, head.modified) == (before.etag, before.modified)
 
 
 def _is_stale(request: SyncRequest, entry: LedgerEntry) -> bool:

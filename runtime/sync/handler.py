@@ -61,7 +61,7 @@ class MessageHandler:
         locks: Locks,
         covers: Callable[[str], bool],
         part_slots: AbstractAsyncContextManager[object],
-        on_event: Callable[[float], None] = lambda happened: None,
+        on_event: Callable[[float], None],
     ) -> None:
         """Create a handler.
 

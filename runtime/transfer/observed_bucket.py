@@ -1,30 +1,28 @@
 """Refuse to act on an old observation: a stopped process may resume long after it has read what it decides over.
 
-`observed` wraps both buckets for the handling of one message. What the message's handling read is remembered with the
-time at which it was asked. Before each write and deletion, what is older than `MAX_AGE_SECONDS` is read again and must
-be the same. ETag, LastModified, size and version id are compared, so that a rewrite of the same bytes counts as another
-object; S3's own condition compares the ETag only. (Source: "PutObject" and "DeleteObject", Amazon S3 API Reference:
-`x-amz-if-match-last-modified-time` and `x-amz-if-match-size` are for directory buckets only.)
+`SyncContext.for_message` wraps both buckets for the handling of one message. What the message's handling read is
+remembered with the time at which it was asked. Before each write and deletion, what is older than `MAX_AGE_SECONDS` is
+read again and must be the same. ETag, LastModified, size and version id are compared, so that a rewrite of the same
+bytes counts as another object; S3's own condition compares the ETag only. (Source: "PutObject" and "DeleteObject",
+Amazon S3 API Reference: `x-amz-if-match-last-modified-time` and `x-amz-if-match-size` are for directory buckets only.)
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from dualsync.runtime.errors import MessageLostError, PreconditionFailedError
 from dualsync.runtime.model.objects import (
     Attributes,
-    ListedObject,
-    ListedUpload,
     ObjectHead,
     Part,
     Precondition,
     PutResult,
-    StartedUpload,
 )
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.streamed_body import StreamedBody
 from dualsync.runtime.ports import Bucket, Clock, Message, ObjectReader
+from dualsync.runtime.transfer.forwarding_bucket import ForwardingBucket
 
 MAX_AGE_SECONDS = 5.0
 """Seconds after which an observation is made again before a write or deletion. A call takes a fraction of a second."""
@@ -90,13 +88,13 @@ def _name(head: ObjectHead | None) -> tuple[str, int, int, str] | None:
     return None if head is None else (head.etag, head.modified, head.size, head.version_id)
 
 
-class ObservedBucket:
+class ObservedBucket(ForwardingBucket):
     """A bucket (`dualsync.runtime.ports.Bucket`) whose answers are remembered, and confirmed before a change."""
 
-    __slots__ = ("_bucket", "_observations")
+    __slots__ = ("_observations",)
 
     def __init__(self, bucket: Bucket, observations: Observations) -> None:
-        self._bucket = bucket
+        super().__init__(bucket)
         self._observations = observations
 
     async def head(self, key: str, version_id: str = "", *, checksum: bool = False) -> ObjectHead | None:
@@ -112,34 +110,12 @@ class ObservedBucket:
         self._observations.note(self._bucket, key, None if reader is None else reader.head, asked)
         return reader
 
-    async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
-        return await self._bucket.read_range(key, start, end, etag)
-
-    async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
-        return await self._bucket.read_part(key, number, length, etag)
-
-    async def head_part(self, key: str, number: int, etag: str) -> Part:
-        return await self._bucket.head_part(key, number, etag)
-
     async def put(
         self, key: str, body: bytes | StreamedBody, attributes: Attributes, stamp: Stamp | None, condition: Precondition
     ) -> PutResult:
         await self._observations.confirm()
         self._observations.forget(self._bucket, key)
         return await self._bucket.put(key, body, attributes, stamp, condition)
-
-    async def create_upload(
-        self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
-    ) -> StartedUpload:
-        return await self._bucket.create_upload(key, attributes, stamp, checksum)
-
-    async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
-        return await self._bucket.list_parts(key, upload_id, first, last)
-
-    async def put_part(
-        self, key: str, upload_id: str, number: int, body: bytes | StreamedBody, checksum: str = "", declared: str = ""
-    ) -> Part:
-        return await self._bucket.put_part(key, upload_id, number, body, checksum, declared)
 
     async def complete_upload(
         self,
@@ -154,16 +130,7 @@ class ObservedBucket:
         self._observations.forget(self._bucket, key)
         return await self._bucket.complete_upload(key, upload_id, parts, condition, checksum, declared)
 
-    async def abort_upload(self, key: str, upload_id: str) -> None:
-        await self._bucket.abort_upload(key, upload_id)
-
-    async def list_uploads(self) -> Sequence[ListedUpload]:
-        return await self._bucket.list_uploads()
-
     async def delete(self, key: str, condition: Precondition) -> None:
         await self._observations.confirm((self._bucket, key))
         self._observations.forget(self._bucket, key)
         await self._bucket.delete(key, condition)
-
-    def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
-        return self._bucket.list(after, until, prefix)

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 
 from dualsync.runtime.model.objects import (
     Attributes,
-    ListedObject,
-    ListedUpload,
     ObjectHead,
     Part,
     Precondition,
@@ -17,6 +15,7 @@ from dualsync.runtime.model.objects import (
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.streamed_body import StreamedBody
 from dualsync.runtime.ports import Bucket, Clock, ObjectReader
+from dualsync.runtime.transfer.forwarding_bucket import ForwardingBucket
 
 SLICE = 5.0
 """Longest sleep in seconds, so that a lifted limit is felt soon."""
@@ -103,11 +102,11 @@ class _ThrottledReader:
         await self._reading.close()
 
 
-class ThrottledBucket:
+class ThrottledBucket(ForwardingBucket):
     """The peer's bucket (`dualsync.runtime.ports.Bucket`) as fast as the operator allows. Listings go unhindered."""
 
     def __init__(self, bucket: Bucket, throttle: Throttle) -> None:
-        self._bucket = bucket
+        super().__init__(bucket)
         self._throttle = throttle
 
     async def head(self, key: str, version_id: str = "", *, checksum: bool = False) -> ObjectHead | None:
@@ -165,15 +164,6 @@ class ThrottledBucket:
         await self._throttle.request()
         return await self._bucket.complete_upload(key, upload_id, parts, condition, checksum, declared)
 
-    async def abort_upload(self, key: str, upload_id: str) -> None:
-        await self._bucket.abort_upload(key, upload_id)
-
-    async def list_uploads(self) -> Sequence[ListedUpload]:
-        return await self._bucket.list_uploads()
-
     async def delete(self, key: str, condition: Precondition) -> None:
         await self._throttle.request()
         await self._bucket.delete(key, condition)
-
-    def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
-        return self._bucket.list(after, until, prefix)

@@ -16,15 +16,7 @@ from dualsync.runtime.operations.setup.account import Simulation
 from dualsync.runtime.operations.setup.declared import DeclaredSide
 from dualsync.runtime.settings import SideName
 from tests.support.moto_server import REGION, Server
-
-ACCOUNT = "123456789012"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.stop()
+from tests.support.operator_place import ACCOUNT
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
-import zlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
 from dualsync.runtime.errors import ChecksumUnsupportedError, PermanentError
-from dualsync.runtime.model.checksums import CONTENT_MD5, composite, kind, linear, value
+from dualsync.runtime.model.checksums import CONTENT_MD5, composite, kind, linear, new_digest, value
 from dualsync.runtime.model.objects import Part
 from dualsync.runtime.model.streamed_body import StreamedBody
 
@@ -101,7 +99,7 @@ async def digest(body: bytes | bytearray | StreamedBody, kind: str) -> str:
 
     A streamed body is read once for the checksum and again when it is sent.
     """
-    working = _Crc32() if kind == "crc32" else hashlib.new(kind, usedforsecurity=False)
+    working = new_digest(kind)
     if isinstance(body, StreamedBody):
         async for piece in body:
             working.update(piece)
@@ -111,19 +109,6 @@ async def digest(body: bytes | bytearray | StreamedBody, kind: str) -> str:
     else:
         await asyncio.to_thread(working.update, body)
     return b64encode(working.digest()).decode()
-
-
-class _Crc32:
-    """zlib's CRC-32 with the methods of hashlib."""
-
-    def __init__(self) -> None:
-        self._sum = 0
-
-    def update(self, body: bytes | bytearray) -> None:
-        self._sum = zlib.crc32(body, self._sum)
-
-    def digest(self) -> bytes:
-        return self._sum.to_bytes(4, "big")
 
 
 def _type(text: str) -> str:

@@ -7,7 +7,7 @@ from html import escape as html_escape
 from typing import Any
 
 from dualsync.runtime.commands.output.formatting import moment, number, size
-from dualsync.runtime.operations.key_text.plain_text import escaped, shown_key
+from dualsync.runtime.operations.key_text.plain_text import html_text, shown_key
 from dualsync.runtime.operations.report import COUNTED, PeriodReport, Travelled
 from dualsync.runtime.operations.verify.render import STYLE
 
@@ -21,8 +21,8 @@ def report_page(found: PeriodReport) -> str:
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_text(found.pair)}: {period}</title><style>{STYLE}</style></head><body>",
-            f'<h1>{_text(found.pair)}</h1><p class="verdict {colour}">{verdict}</p><p>{period}</p>',
+            f"<title>{html_text(found.pair)}: {period}</title><style>{STYLE}</style></head><body>",
+            f'<h1>{html_text(found.pair)}</h1><p class="verdict {colour}">{verdict}</p><p>{period}</p>',
             *_totals(found),
             *(part for d in found.directions for part in _lines(f"{d.name}: failed", d.failed)),
             *(part for d in found.directions for part in _lines(f"{d.name}: skipped", d.skipped)),
@@ -34,15 +34,16 @@ def report_page(found: PeriodReport) -> str:
 
 def _totals(found: PeriodReport) -> Iterator[str]:
     yield '<table class="rows"><tr><th></th>'
-    yield "".join(f"<th>{_text(d.name)}</th>" for d in found.directions)
+    yield "".join(f"<th>{html_text(d.name)}</th>" for d in found.directions)
     yield "</tr>"
     for name in COUNTED:
-        cells = "".join(f"<td>{_total(d, name)}</td>" for d in found.directions)
+        cells = "".join(f"<td>{total(d, name)}</td>" for d in found.directions)
         yield f"<tr><th>{name}</th>{cells}</tr>"
     yield "</table>"
 
 
-def _total(d: Travelled, name: str) -> str:
+def total(d: Travelled, name: str) -> str:
+    """Return a count of a direction as it is shown; a dash if it is not visible."""
     if d.totals is None:
         return "–"
     return size(d.totals[name]) if name == "bytes" else number(d.totals[name])
@@ -50,16 +51,16 @@ def _total(d: Travelled, name: str) -> str:
 
 def _lines(title: str, lines: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
     if lines is None:
-        yield f"<h2>{_text(title)}</h2><p>The log is not visible to the one who made this page.</p>"
+        yield f"<h2>{html_text(title)}</h2><p>The log is not visible to the one who made this page.</p>"
         return
     if not lines:
         return
-    yield f'<h2>{_text(title)}</h2><table class="rows"><tr><th>Time</th><th>Key</th><th>Reason</th></tr>'
+    yield f'<h2>{html_text(title)}</h2><table class="rows"><tr><th>Time</th><th>Key</th><th>Reason</th></tr>'
     for line in lines:
         key, reason = shown_key(str(line.get("key") or "")), str(line.get("reason") or "")
         yield (
-            f"<tr><td>{_text(str(line.get('time') or ''))}</td><td><code>{html_escape(key)}</code></td>"
-            f"<td>{_text(reason)}</td></tr>"
+            f"<tr><td>{html_text(str(line.get('time') or ''))}</td><td><code>{html_escape(key)}</code></td>"
+            f"<td>{html_text(reason)}</td></tr>"
         )
     yield "</table>"
 
@@ -71,9 +72,5 @@ def _acts(acts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "<tr><th>Time</th><th>Who</th><th>Command</th><th>State</th></tr>"
     for act in acts:
         cells = (moment(act["time"]), *(str(act.get(name, "")) for name in ("who", "command", "state")))
-        yield f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in cells)}</tr>"
+        yield f"<tr>{''.join(f'<td>{html_text(cell)}</td>' for cell in cells)}</tr>"
     yield "</table>"
-
-
-def _text(text: str) -> str:
-    return html_escape(escaped(text))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape as html_escape
 
 from rich.text import Text
 
 from dualsync.runtime.commands.output.formatting import moment
 from dualsync.runtime.commands.output.status_screen import ROWS, together, verdict
-from dualsync.runtime.operations.key_text.plain_text import escaped
+from dualsync.runtime.operations.key_text.plain_text import html_text
 from dualsync.runtime.operations.problems import BOTH, Problem, Severity
 from dualsync.runtime.operations.status import Status
 from dualsync.runtime.operations.verify.render import STYLE
@@ -30,9 +29,9 @@ def status_page(found: Status, wrong: Sequence[Problem], *, every: float | None 
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">{refresh}',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_text(line)}</title><style>{STYLE}{_MORE}</style></head><body>",
-            f'<h1>{_text(found.pair)}</h1><p class="verdict {colour}">{_text(line)}</p>',
-            f'<p class="bad">{_text(banner)}</p>' if banner else "",
+            f"<title>{html_text(line)}</title><style>{STYLE}{_MORE}</style></head><body>",
+            f'<h1>{html_text(found.pair)}</h1><p class="verdict {colour}">{html_text(line)}</p>',
+            f'<p class="bad">{html_text(banner)}</p>' if banner else "",
             *(_problem(problem) for problem in together(wrong)),
             _table(found),
             f'<p class="soft">Read {moment(found.now)}. Read-only: the commands are for a terminal.</p>',
@@ -44,17 +43,17 @@ def status_page(found: Status, wrong: Sequence[Problem], *, every: float | None 
 def _problem(problem: Problem) -> str:
     where = "both directions" if problem.direction == BOTH else problem.direction
     return (
-        f'<div class="problem"><b class="{_COLOURS[problem.weight]}">{problem.weight}</b> {_text(where)}:'
-        f" {_text(problem.what)}<br><span class='soft'>{_text(problem.remedy)}</span></div>"
+        f'<div class="problem"><b class="{_COLOURS[problem.weight]}">{problem.weight}</b> {html_text(where)}:'
+        f" {html_text(problem.what)}<br><span class='soft'>{html_text(problem.remedy)}</span></div>"
     )
 
 
 def _table(found: Status) -> str:
     if not found.directions:
         return ""
-    head = "".join(f"<th>{_text(direction.name)}</th>" for direction in found.directions)
+    head = "".join(f"<th>{html_text(direction.name)}</th>" for direction in found.directions)
     rows = "".join(
-        f"<tr><th>{name}</th>{''.join(f'<td>{_text(_plain(row(d)))}</td>' for d in found.directions)}</tr>"
+        f"<tr><th>{name}</th>{''.join(f'<td>{html_text(_plain(row(d)))}</td>' for d in found.directions)}</tr>"
         for name, row in ROWS.items()
     )
     return f'<table class="rows"><tr><th></th>{head}</tr>{rows}</table>'
@@ -62,10 +61,6 @@ def _table(found: Status) -> str:
 
 def _plain(markup: str) -> str:
     return Text.from_markup(markup, emoji=False).plain
-
-
-def _text(text: str) -> str:
-    return html_escape(escaped(text))
 
 
 _MORE = """

@@ -6,6 +6,7 @@ Shown raw, they move the cursor, hide what follows, or make one key look like an
 
 from __future__ import annotations
 
+import html
 import re
 
 CONFIG_KEY = re.compile(r"\bDUALSYNC_([A-Z][A-Z_]*[A-Z])\b")
@@ -21,6 +22,11 @@ def escaped(text: str) -> str:
     if is_plain(text):
         return text
     return "".join("\\\\" if c == "\\" else c if c.isprintable() else _escape(c) for c in text)
+
+
+def html_text(text: str) -> str:
+    """Return one line for a page: escaped as `escaped` does, and as HTML."""
+    return html.escape(escaped(text))
 
 
 def shown_key(key: str) -> str:

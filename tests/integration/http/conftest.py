@@ -10,6 +10,7 @@ import pytest
 from dualsync.runtime.settings import SideName
 from tests.integration.http.cloud import StoryClock, start
 from tests.integration.http.side import People
+from tests.integration.http.stage import HttpStage, Perform
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +19,19 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mapping[Si
     clock = StoryClock(file)
     with start(file) as cloud:
         yield {side: People(cloud, side) for side in SideName}, clock
+
+
+@pytest.fixture
+def perform(stage: tuple[Mapping[SideName, People], StoryClock]) -> Iterator[Perform]:
+    """Yield a stage after these lines."""
+    stages: list[HttpStage] = []
+
+    def begin(*lines: str) -> HttpStage:
+        stages.append(HttpStage(*stage))
+        for line in (*lines, "settle"):
+            stages[-1].perform(line)
+        return stages[-1]
+
+    yield begin
+    for one in stages:
+        one.close()

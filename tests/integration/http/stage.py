@@ -10,7 +10,7 @@ import asyncio
 import math
 import shlex
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from dualsync.runtime.app.wiring import local_options, remote_options
@@ -261,3 +261,7 @@ class HttpStage:
                     equal(f"{key!r} on {side}", self.sides[side].shown(key), content)
             case _:
                 raise ScenarioError(f"not over HTTP: expect {words}")
+
+
+Perform = Callable[..., HttpStage]
+"""Returns a stage after the given lines."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,9 +11,8 @@ from dualsync.runtime.aws.s3.metadata import LIMIT_BYTES
 from dualsync.runtime.aws.sqs import REASON_ATTRIBUTE
 from dualsync.runtime.model.origin_version import STAMP_KEY
 from dualsync.runtime.settings import SideName
-from tests.integration.http.cloud import StoryClock
-from tests.integration.http.side import HttpSide, People
-from tests.integration.http.stage import HttpStage
+from tests.integration.http.side import HttpSide
+from tests.integration.http.stage import Perform
 
 MIB = 1 << 20
 PARTS = ("given settings multipart_threshold 5242880", "given settings part_size 5242880")
@@ -87,25 +86,6 @@ def differences(a: dict[str, dict[str, Any]], b: dict[str, dict[str, Any]]) -> l
 def raw(side: HttpSide, key: str) -> Mapping[str, str]:
     answer = side.s3.head_object(Bucket=side.bucket, Key=side.prefix + key)
     return dict(answer["ResponseMetadata"]["HTTPHeaders"])
-
-
-Perform = Callable[..., HttpStage]
-
-
-@pytest.fixture
-def perform(stage: tuple[Mapping[SideName, People], StoryClock]) -> Iterator[Perform]:
-    """Yield a stage after these lines."""
-    stages: list[HttpStage] = []
-
-    def begin(*lines: str) -> HttpStage:
-        stages.append(HttpStage(*stage))
-        for line in (*lines, "settle"):
-            stages[-1].perform(line)
-        return stages[-1]
-
-    yield begin
-    for one in stages:
-        one.close()
 
 
 @pytest.mark.parametrize("lines", [(), PARTS, GIANTS], ids=["whole", "parts", "giants"])

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-
-import pytest
 
 from dualsync.runtime.aws.sqs import REASON_ATTRIBUTE
 from dualsync.runtime.model.origin_version import STAMP_KEY, OriginVersion, Stamp, key_hash
 from dualsync.runtime.settings import SideName
-from tests.integration.http.cloud import StoryClock
-from tests.integration.http.side import HttpSide, People
-from tests.integration.http.stage import BESIDE, HttpStage
+from tests.integration.http.side import HttpSide
+from tests.integration.http.stage import BESIDE, Perform
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
-Perform = Callable[..., HttpStage]
 KEYS = [
     "../x",
     "../../etc/passwd",
@@ -57,22 +52,6 @@ OWN_MESSAGES: dict[str, dict[str, Any]] = {
     "not a number": {"key": "k", "cause": "finding", "since": float("nan")},
     "infinite": {"key": "k", "cause": "removed", "time": float("inf")},
 }
-
-
-@pytest.fixture
-def perform(stage: tuple[Mapping[SideName, People], StoryClock]) -> Iterator[Perform]:
-    """Yield a stage after these lines."""
-    stages: list[HttpStage] = []
-
-    def begin(*lines: str) -> HttpStage:
-        stages.append(HttpStage(*stage))
-        for line in (*lines, "settle"):
-            stages[-1].perform(line)
-        return stages[-1]
-
-    yield begin
-    for one in stages:
-        one.close()
 
 
 def put(side: HttpSide, key: str, body: bytes = b"x", **more: Any) -> None:

@@ -31,9 +31,9 @@ from tests.support.fakes.gate import run
 from tests.support.fakes.ledger import FakeLedger
 from tests.support.fakes.parallel import Serial
 from tests.support.handlers import handler_of
+from tests.support.pages import paged
 
 SEEDED_AT = 1_700_000_000
-PAGE = 1000
 LENGTHS = {SideName.CN: 16, SideName.GLOBAL: 10}
 """Bytes of a part on each side, of the 48 bytes of each object. S3's least part (5 MiB) would only cost time."""
 
@@ -75,13 +75,8 @@ class SeededBucket:
         self._counts = counts
 
     async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
-        page: list[ListedObject] = []
-        for row in self._rows():
-            page.append(row)
-            if len(page) == PAGE:
-                yield page
-                page = []
-        yield page
+        for page in paged(self._rows()):
+            yield page
 
     def _rows(self) -> Iterator[ListedObject]:
         for number in range(self._keys):

@@ -13,8 +13,8 @@ from dualsync.runtime.model.objects import ListedObject
 from dualsync.runtime.model.origin_version import OriginVersion
 from tests.support.builders import CN
 from tests.support.finder_harness import FinderHarness
+from tests.support.pages import paged
 
-PAGE = 1000
 OLD = 1_700_000_000
 CHANGED, GONE, NEW = 9_973, 99_991, 49_999
 """Every so-manieth key has changed at the peer, is gone there, or is only there."""
@@ -28,13 +28,8 @@ class Listed:
         self._there = there
 
     async def list(self, after: str = "", until: str = "", prefix: str = "") -> AsyncIterator[Sequence[ListedObject]]:
-        page: list[ListedObject] = []
-        for row in self._rows():
-            page.append(row)
-            if len(page) == PAGE:
-                yield page
-                page = []
-        yield page
+        for page in paged(self._rows()):
+            yield page
 
     def _rows(self) -> Iterator[ListedObject]:
         for i in range(1, self._keys + 1):
