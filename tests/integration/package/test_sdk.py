@@ -33,5 +33,5 @@ def test_the_package_is_written_with_its_descriptions(language: str, tmp_path: P
     )
     (written,) = out.rglob(HOSTS[language])
     text = " ".join(written.read_text().split())
-    assert "Who wins when both sides changed an object" in text
+    assert "Which version wins if both sides changed an object" in text
     assert "Id of each managed side's dedicated user" in text
