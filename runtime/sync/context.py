@@ -76,6 +76,8 @@ class SyncContext:
     """Signs and verifies the messages that this side sends to itself."""
     log: Log
     """The process's log."""
+    observations: Observations | None = None
+    """What the handling of one message has read; None outside of it."""
 
     @property
     def side(self) -> SideName:
@@ -111,6 +113,7 @@ class SyncContext:
         observations = Observations(self.clock, message)
         return replace(
             self,
+            observations=observations,
             local=ObservedBucket(self.local, observations),
             remote=ObservedBucket(self.remote, observations),
         )
@@ -129,9 +132,20 @@ class SyncContext:
         ]
         await self.queue.send([self.authenticator.sign(body) for body in bodies], delay)
 
+    async def entry(self, key: str) -> LedgerEntry:
+        """Return the ledger's entry of the key, an empty one if there is none."""
+        asked = self.clock.monotonic()
+        entry = await self.ledger.get(key) or LedgerEntry(key)
+        if self.observations is not None:
+            self.observations.note_entry(self.ledger, key, entry.revision, asked)
+        return entry
+
     async def write(self, before: LedgerEntry, after: LedgerEntry) -> None:
         """Write `after` to the ledger if it still holds `before`. Raises `PreconditionFailedError` otherwise."""
+        asked = self.clock.monotonic()
         await self.ledger.put(replace(after, revision=before.revision + 1), before.revision)
+        if self.observations is not None:
+            self.observations.note_entry(self.ledger, after.key, before.revision + 1, asked)
 
     async def write_synced(self, before: LedgerEntry, after: LedgerEntry) -> None:
         """`write` after the peer's bucket was written. Raises `LedgerWriteFailedError`."""

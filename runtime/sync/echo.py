@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dualsync.runtime.errors import PreconditionFailedError
 from dualsync.runtime.log import ECHO_LINE, Outcome
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
-from dualsync.runtime.model.identify import is_valid_stamp, matches_copy
+from dualsync.runtime.model.identify import is_unchanged, is_valid_stamp, matches_copy
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
@@ -164,6 +165,8 @@ async def _handle_late_arrival(
     former = None
     if not superseded or gone_since(entry, request, local):
         former = await _former_head(context, request)
+    if former is not None and not _is_same_head(await context.local.head(request.key), local):
+        raise PreconditionFailedError("the key was written while the echo's version was read")
     remote = None if superseded or former is None else await context.remote.head(request.key)
     state = LateEchoState(
         entry,
@@ -174,6 +177,14 @@ async def _handle_late_arrival(
         context.settings.events is not Events.CREATE,
     )
     return await _HANDLERS[classify_late_echo(state)](context, state)
+
+
+def _is_same_head(now: ObjectHead | None, before: ObjectHead | None) -> bool:
+    """Return True if the bucket still shows what it showed before the former version was read.
+
+    A suspended bucket's id `null` names the current version, which may have arrived in between.
+    """
+    return now is before if now is None or before is None else is_unchanged(now, before)
 
 
 def _then(state: LateEchoState) -> SyncedVersion:

@@ -26,7 +26,7 @@ from dualsync.runtime.log import ECHO_LINE, Outcome
 from dualsync.runtime.messages.parser import UnreadableMessageError, parse_message, parse_part_request
 from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
-from dualsync.runtime.model.ledger_entry import NEWER_FORMAT, LedgerEntry
+from dualsync.runtime.model.ledger_entry import NEWER_FORMAT
 from dualsync.runtime.ports import Message
 from dualsync.runtime.settings import OnLifecycleExpiry
 from dualsync.runtime.sync import fast_path
@@ -266,7 +266,7 @@ class MessageHandler:
         return SyncResult(Outcome.POSTPONED, why, denied_seconds=seconds)
 
     async def _check(self, context: SyncContext, request: SyncRequest, *, first: bool) -> SyncResult:
-        entry = await context.ledger.get(request.key) or LedgerEntry(request.key)
+        entry = await context.entry(request.key)
         if entry.unreadable:
             # Nothing is known of the key then: only a full check can tell what to do, and writes the entry again.
             context.log.line("ERROR", "ledger", key=request.key, reason=f"unreadable entry: {entry.unreadable}")

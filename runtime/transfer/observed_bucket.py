@@ -3,7 +3,8 @@
 `SyncContext.for_message` wraps both buckets for the handling of one message. What the message's handling read is
 remembered with the time at which it was asked. Before each write and deletion, what is older than `MAX_AGE_SECONDS` is
 read again and must be the same. ETag, LastModified, size and version id are compared, so that a rewrite of the same
-bytes counts as another object; S3's own condition compares the ETag only. (Source: "PutObject" and "DeleteObject",
+bytes counts as another object; S3's own condition compares the ETag only. The ledger's entry must have the same
+revision, so that an object which came and went meanwhile is noticed. (Source: "PutObject" and "DeleteObject",
 Amazon S3 API Reference: `x-amz-if-match-last-modified-time` and `x-amz-if-match-size` are for directory buckets only.)
 """
 
@@ -21,7 +22,7 @@ from dualsync.runtime.model.objects import (
 )
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.streamed_body import StreamedBody
-from dualsync.runtime.ports import Bucket, Clock, Message, ObjectReader
+from dualsync.runtime.ports import Bucket, Clock, Ledger, Message, ObjectReader
 from dualsync.runtime.transfer.forwarding_bucket import ForwardingBucket
 
 MAX_AGE_SECONDS = 5.0
@@ -33,12 +34,13 @@ MAX_LOOKS = 3
 class Observations:
     """What the handling of one message has read from the buckets, and when it asked for it."""
 
-    __slots__ = ("_clock", "_message", "_seen")
+    __slots__ = ("_clock", "_entry", "_message", "_seen")
 
     def __init__(self, clock: Clock, message: Message) -> None:
         self._clock = clock
         self._message = message
         self._seen: dict[tuple[int, str], tuple[Bucket, ObjectHead | None, float]] = {}
+        self._entry: tuple[Ledger, str, int, float] | None = None
 
     def now(self) -> float:
         """Seconds of the clock that no stop of the process stops."""
@@ -51,6 +53,10 @@ class Observations:
     def forget(self, bucket: Bucket, key: str) -> None:
         """Remember nothing of the key: it was written or deleted."""
         self._seen.pop((id(bucket), key), None)
+
+    def note_entry(self, ledger: Ledger, key: str, revision: int, asked: float) -> None:
+        """Remember the revision of the ledger's entry for the key, asked for at that time."""
+        self._entry = (ledger, key, revision, asked)
 
     async def confirm(self, deleted: tuple[Bucket, str] | None = None) -> None:
         """Read again what was read too long ago. `deleted` is the object that is about to be deleted.
@@ -66,7 +72,8 @@ class Observations:
                 raise PreconditionFailedError("too long ago that the ledger was read for a deletion")
             for at in old:
                 await self._look_again(*at)
-            if not old:
+            entry_is_old = await self._read_entry_again()
+            if not old and not entry_is_old:
                 self._check_message()
                 return
         raise PreconditionFailedError("the buckets answer too slowly for what they show to be acted on")
@@ -78,6 +85,18 @@ class Observations:
         if _name(head) != _name(before):
             raise PreconditionFailedError(f"{key!r} changed after it was read")
         self._seen[bucket_id, key] = (bucket, before, asked)
+
+    async def _read_entry_again(self) -> bool:
+        """Read the ledger's entry again if it was read too long ago. Returns True if it was."""
+        if self._entry is None or self.now() - self._entry[3] <= MAX_AGE_SECONDS:
+            return False
+        ledger, key, revision, _ = self._entry
+        asked = self.now()
+        entry = await ledger.get(key)
+        if (entry.revision if entry is not None else 0) != revision:
+            raise PreconditionFailedError(f"the ledger's entry of {key!r} changed after it was read")
+        self._entry = (ledger, key, revision, asked)
+        return True
 
     def _check_message(self) -> None:
         if self.now() >= self._message.hidden_until:

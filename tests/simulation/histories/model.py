@@ -32,7 +32,8 @@ class Excuse(StrEnum):
     """Of its first copy or of its deletion: the second arrival looks like the first."""
     LEDGERS_LOST = "both ledgers lost the key"
     NEVER_MET = "deleted before the first contact"
-    """No ledger proves that both sides held what they were seeded with."""
+    """No ledger proves that both sides held what they were seeded with: what a user did to it on one side is a
+    conflict with what the other side holds."""
     UNPROVEN = "copy deleted before its echo was read, and no version kept"
     """Only events tell then that it was here, and events can be forged: they delete nothing. The other side's finder
     has the proof, unless a lifecycle rule forbids it to delete; a second copy looks like the first."""
@@ -115,6 +116,7 @@ class KeyModel:
         "held",
         "key",
         "losers",
+        "overruled",
         "present",
         "rule",
         "seen",
@@ -148,6 +150,8 @@ class KeyModel:
         """Contents whose copy a user replaced or deleted before the side's ledger knew it."""
         self.unmet: set[str] = set()
         """Seeded contents that a user replaced or deleted before the side's ledger knew them."""
+        self.overruled: dict[str, Excuse] = {}
+        """Contents over which a worker wrote what they had replaced, and the exception that this falls under."""
         self.unrecognised: set[str] = set()
         self.unrecorded: set[str] = set()
         """Contents that a user replaced or deleted where they were written, before the side's ledger knew a copy."""
@@ -208,10 +212,19 @@ class KeyModel:
                 if last.side != act.side and not known:
                     self.losers.add(last.content)  # of the other side, and no one who knew these bytes wrote over them
                 last.by.append(act)
+            elif reaches(act, last) and (why := self._why_overruled(act, last)):
+                self.overruled[last.content] = why
         elif self.present[side] and last is act:
             self.echoes.append((content, side))
         self.seen[side] = act
         self.present[side] = True
+
+    def _why_overruled(self, act: Act, last: Act) -> Excuse | None:
+        """Return why `act` may win over `last`, which a user wrote over it."""
+        there = Act(act.number, PEER[last.side], act.content, act.body, act.time, act.etag)
+        if act.content in self.unmet and self.rule(there, last):  # both sides held it: it is the other side's as well
+            return Excuse.NEVER_MET
+        return Excuse.NO_LATER if act.content in self.unread and _loses(self, act, last) else None
 
     def worker_deleted(self, side: str) -> None:
         """A worker deleted what this side shows. Who then writes here has seen it gone."""
@@ -312,6 +325,9 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.EVENT_LOST
     if stale and stale <= model.unmet:
         return Excuse.NEVER_MET
+    lost = {a.content for a in tips if a.content} - {s[0] for s in shown.values() if s}
+    if lost and lost <= model.overruled.keys():
+        return model.overruled[min(lost)]
     if stale and len(model.forgotten) == 2 and all(_copy_replaced(model, content) for content in stale):
         return Excuse.LEDGERS_LOST
     return ""
@@ -327,7 +343,12 @@ def _no_later(model: KeyModel, content: str, tips: list[Act]) -> bool:
     """Would all that replaced it, and are left, lose against it had they not known it?"""
     act = model.contents[content][-1]
     over = [tip for tip in tips if tip.content and reaches(act, tip)]
-    return bool(over) and all(tip.time <= act.time or (model.forgotten and model.rule(act, tip)) for tip in over)
+    return bool(over) and all(_loses(model, act, tip) for tip in over)
+
+
+def _loses(model: KeyModel, act: Act, tip: Act) -> bool:
+    """Would `tip`, which replaced `act`, lose a conflict against it?"""
+    return tip.time <= act.time or (bool(model.forgotten) and model.rule(act, tip))
 
 
 def _judge_one(

@@ -20,6 +20,7 @@ from tests.support.builders import CN, DEDICATED, GLOBAL, PEERS_USER, ROLE, USER
 from tests.support.fakes.gate import run
 from tests.support.fakes.notification import body
 from tests.support.fakes.store import Store, Versioning
+from tests.support.stalls import Stalls
 
 LOW, HIGH = "1", "f" * 32
 EARLY, LATE = "1971-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"
@@ -173,6 +174,27 @@ def test_a_forged_echo_does_not_let_an_older_object_overwrite_a_newer_one() -> N
         world.work()
         own(world, SyncRequest("k", Cause.FINDER, attempt=99, full_check=True))
     assert held(world.there) == b"new"
+
+
+def test_a_copy_that_arrives_while_a_forged_echo_is_handled_is_not_taken_for_a_deleted_one() -> None:
+    """A suspended bucket names its current version `null`, which can be read as a former one just after it arrived."""
+    stalls = Stalls("local.head")
+    world = Side(settings(), gate=stalls.gate, versioning=Versioning.SUSPENDED)
+    world.time.now += 1
+    etag = world.there.put("k", b"abc", PEERS_OWN_USER).etag
+    version = OriginVersion(GLOBAL, world.there.now(), etag)
+    send(world, record("ObjectRemoved:Delete", HIGH))
+    send(world, record("ObjectRemoved:Delete", HIGH))
+    assert world.entry().last_deletion
+
+    def arrive() -> None:
+        world.here.put("k", b"abc", DEDICATED, stamp=stamp(version))
+
+    stalls.during, stalls.armed = arrive, True
+    send(world, record("ObjectCreated:Put", LOW, etag, by=DEDICATED, version="null"))
+    assert (held(world.here), held(world.there)) == (b"abc", b"abc")
+    world.work()
+    assert (held(world.here), held(world.there)) == (b"abc", b"abc")
 
 
 # -- order

@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any
-
 import pytest
 
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
+from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.transfer.observed_bucket import MAX_AGE_SECONDS, MAX_LOOKS
-from tests.support.builders import USER, Side, settings
-from tests.support.fakes.gate import Pair, run
+from tests.support.builders import CN, PEERS_USER, USER, Side, agreement, settings, stamp
+from tests.support.fakes.gate import run
 from tests.support.fakes.notification import body
 from tests.support.fakes.store import Store
+from tests.support.stalls import Stalls
 
 PEERS_OWN_USER = "AIDAUSEROFGLOBAL00000"
 STALL = 45.0
 """Seconds that the process stops."""
-
-
-class Stalls:
-    """A gate that stops the process for some seconds once, just before the answer of one call is read."""
-
-    def __init__(self, call: str) -> None:
-        self.call = call
-        self.during: Callable[[], Any] = lambda: None
-        self.calls: list[str] = []
-        self.armed = False
-
-    def gate(self, call: str) -> Pair:
-        """For fakes."""
-        return _Moment(self, call, False), _Moment(self, call, True)
-
-
-class _Moment:
-    def __init__(self, stalls: Stalls, call: str, after: bool) -> None:
-        self._stalls, self._call, self._after = stalls, call, after
-
-    def __await__(self) -> Generator[Any, None, None]:
-        if self._after:
-            self._stalls.calls.append(self._call)
-            if self._stalls.armed and self._call == self._stalls.call:
-                self._stalls.armed = False
-                self._stalls.during()
-        yield from ()
 
 
 def stalling(call: str) -> tuple[Side, Stalls]:
@@ -108,6 +81,25 @@ def test_a_write_decided_before_a_stop_does_not_replace_the_same_bytes_written_s
     run(world.worker.process(world.signed(request)))
     assert held(world.there) == b"old"
     assert world.outcomes()["copied"] == 0
+
+
+def test_a_write_decided_before_a_stop_is_not_made_after_the_copy_came_and_went() -> None:
+    """Another worker wrote the copy and recorded it, and a user deleted it: the peer's bucket is as before."""
+    world, stalls = stalling("local.get")
+    event = world.put("k", b"abc")
+    version = OriginVersion(CN, world.here.now(), event.etag)
+
+    def meanwhile() -> None:
+        world.time.now += STALL
+        world.there.put("k", b"abc", PEERS_USER, stamp=stamp(version))
+        run(world.context.write(LedgerEntry("k"), LedgerEntry("k", synced=agreement(version))))
+        world.there.delete("k", PEERS_OWN_USER)
+
+    stalls.during, stalls.armed = meanwhile, True
+    world.work(event)
+    assert held(world.there) is None
+    assert world.outcomes()["copied"] == 0
+    assert world.log.of("outcome")[-1]["reason"] == "the ledger's entry of 'k' changed after it was read"
 
 
 def deletion_in_full(world: Side) -> SyncRequest:
