@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dualsync.runtime.errors import PermanentError, PreconditionFailedError, UploadGoneError
+from dualsync.runtime.model.identify import is_unchanged
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.ports import Bucket
 from dualsync.runtime.sync import actions
@@ -43,7 +44,7 @@ async def keep_loser(context: SyncContext, key: str, loser: ObservedVersion, hol
         return
     for target in (context.remote, context.local):
         reader = await holder.read(key)
-        if reader is None or reader.head.etag != loser.head.etag:
+        if reader is None or not is_unchanged(reader.head, loser.head):
             if reader is not None:
                 await reader.close()
             raise PreconditionFailedError(f"the conflict's loser at {key!r} was replaced while it was kept")
@@ -57,4 +58,5 @@ async def keep_loser(context: SyncContext, key: str, loser: ObservedVersion, hol
         except (SourceChangedError, UploadGoneError):
             raise
         except PreconditionFailedError:
-            continue  # kept already
+            if await target.head(name) is None:
+                raise  # another condition does not hold: what the message has read is too old

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from dualsync.runtime.errors import PermanentError, PreconditionFailedError
-from dualsync.runtime.model.objects import ObjectHead
+from dualsync.runtime.model.objects import ObjectHead, PutResult
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.sync.conflict_copy import conflict_name, is_conflict_name, keep_loser
 from dualsync.runtime.sync.decision import ObservedVersion
@@ -116,6 +117,32 @@ def test_a_loser_replaced_meanwhile_is_looked_at_again() -> None:
         with pytest.raises(PreconditionFailedError, match="was replaced while it was kept"):
             world.keep()
     assert world.held(world.name) == [None, None]
+
+
+def test_a_loser_replaced_by_the_same_bytes_is_looked_at_again() -> None:
+    world = World()
+    world.time.now += 1
+    world.there.put("k", b"loser", USER)
+    with pytest.raises(PreconditionFailedError, match="was replaced while it was kept"):
+        world.keep()
+    assert world.held(world.name) == [None, None]
+
+
+@pytest.mark.parametrize("side", ["remote", "local"])
+def test_a_loser_whose_copy_is_refused_is_not_taken_for_kept(side: str) -> None:
+    """What a message has read may have changed: that condition, too, is no proof of a copy."""
+    world = World()
+
+    class Refusing(FakeBucket):
+        async def put(self, *arguments: object, **keywords: object) -> PutResult:
+            raise PreconditionFailedError("the ledger's entry changed after it was read")
+
+    if side == "remote":
+        world.context = replace(world.context, remote=Refusing(world.there, USER))
+    else:
+        world.context = replace(world.context, local=Refusing(world.here, USER))
+    with pytest.raises(PreconditionFailedError, match="the ledger's entry changed"):
+        run(keep_loser(world.context, "k", world.loser, FakeBucket(world.there, USER)))
 
 
 def test_a_loser_not_read_to_its_end_is_not_taken_for_kept() -> None:
