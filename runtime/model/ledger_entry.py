@@ -81,6 +81,8 @@ class LedgerEntry:
     """Sequencer of the last arrival of `previous` here."""
     first_modified: int | None = None
     """LastModified of the first copy of the synced version that a request to this bucket showed: no event's word."""
+    second_copy: bool = False
+    """True if this bucket has shown two copies of the synced version under two version ids."""
     interval_end: str = ""
     """Where the synced version was here before and had gone: when what came in between arrived."""
     last_deletion: str = ""
@@ -102,10 +104,11 @@ class LedgerEntry:
         """Return True if the synced version arrived here again after a user had deleted it.
 
         Events tell the order, and can be forged. That it was here twice must be proven by this bucket's own answers:
-        two copies with different times.
+        two copies with different times or version ids. No worker writes a version over itself.
         """
         copy = None if self.synced is None else self.synced.local.modified
-        if copy is None or self.first_modified is None or not self.first_modified < copy:
+        earlier = copy is not None and self.first_modified is not None and self.first_modified < copy
+        if not earlier and not (self.second_copy and self.synced is not None):
             return False
         return "" < self.first_event < self.last_deletion < (self.interval_end or self.last_event)
 

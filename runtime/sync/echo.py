@@ -84,6 +84,7 @@ async def _handle_arrival(
     """Handle an echo whose version is the current one here."""
     assert head.stamp is not None  # noqa: S101 - the caller checked
     version = head.stamp.version
+    second = await _is_second_copy(context, request, head, version)
     deleted = "" < entry.last_deletion < request.sequencer and request.actor is Actor.ECHO
     if deleted and entry.was_rewritten(version, head.modified):
         # A user deleted this version here, and the peer's worker wrote it again without knowing: the ledger has the
@@ -94,6 +95,7 @@ async def _handle_arrival(
     if entry.synced is not None and entry.synced.version == version:
         synced = SyncedVersion(version, local, entry.synced.remote)
         updated = record_synced(entry, synced, request, entry.updated, here=head)
+        updated = replace(updated, second_copy=updated.second_copy or second)
         if updated.rewritten_after_deletion:
             return await _delete_both(context, request, entry, head, version)
         if updated != entry:
@@ -109,10 +111,19 @@ async def _handle_arrival(
     if remote is None:
         return _echo("the peer holds another version by now")
     updated = record_synced(entry, SyncedVersion(version, local, remote), request, context.now(), here=head)
+    updated = replace(updated, second_copy=updated.second_copy or second)
     if updated.rewritten_after_deletion:
         return await _delete_both(context, request, entry, head, version)
     await context.write(entry, updated)
     return _echo("learnt")
+
+
+async def _is_second_copy(context: SyncContext, request: SyncRequest, head: ObjectHead, version: OriginVersion) -> bool:
+    """Return True if the echo is of another copy of the version that is here, and the bucket still shows that copy."""
+    if not head.version_id or request.version_id in ("", head.version_id):
+        return False
+    former = await _former_head(context, request)
+    return former is not None and former.stamp is not None and former.stamp.version == version
 
 
 async def _delete_both(

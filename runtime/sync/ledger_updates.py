@@ -40,6 +40,7 @@ def record_synced(
         first_event=first,
         last_event=last,
         first_modified=first_modified,
+        second_copy=entry.second_copy and known,
         interval_end=until,
         attributes=digest(here.attributes) if here is not None else entry.attributes if known else "",
         updated=now,

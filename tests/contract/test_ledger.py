@@ -29,6 +29,7 @@ FULL = LedgerEntry(
     first_event="000000000000000055aed6dcd90281e4",
     last_deletion="000000000000000055aed6dcd90281e3",
     deleted_at=1_790_000_011,
+    second_copy=True,
     attributes="0123456789_-",
     updated=1_790_000_012,
 )

@@ -85,8 +85,10 @@ def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
     }
     item.update({name: {"S": text} for name, text in texts.items() if text})
     if entry.first_modified is not None:
-        # Version 0.1 drops it: then nothing proves that a version was here twice, and nothing is deleted for that.
+        # Version 0.1 drops it, and `SecondCopy`: then nothing proves that a version was here twice, nor deletes it.
         item["FirstModified"] = {"N": str(entry.first_modified)}
+    if entry.second_copy:
+        item["SecondCopy"] = {"N": "1"}
     if entry.deleted_at:
         item["Died"] = {"N": str(entry.deleted_at)}
     if entry.synced is None and entry.expired is None:
@@ -141,6 +143,7 @@ def _decode_entry(key: str, item: Mapping[str, Any]) -> LedgerEntry:
         last_event=_sequencer(item, "Landed"),
         previous_last_event=_sequencer(item, "Left"),
         first_modified=_count(item, "FirstModified", MAX_SECONDS) if "FirstModified" in item else None,
+        second_copy=_count(item, "SecondCopy", 1) == 1,
         interval_end=_sequencer(item, "Until"),
         previous=synced_version_codec.decode(parse_json(former)) if former else None,
         last_deletion=_sequencer(item, "Deleted"),

@@ -5,6 +5,7 @@ The attacker has every ETag, time, sequencer and principal. docs/security.md lis
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -72,9 +73,9 @@ def synced() -> Side:
     return world
 
 
-def replica() -> Side:
+def replica(versioning: Versioning = Versioning.NEVER) -> Side:
     """An object of the peer at rest on both sides, its echo read."""
-    world = side()
+    world = Side(settings(), versioning=versioning)
     world.time.now += 1
     there = world.there.put("k", b"abc", PEERS_OWN_USER)
     version = OriginVersion(GLOBAL, world.there.now(), there.etag)
@@ -194,6 +195,47 @@ def test_a_copy_that_arrives_while_a_forged_echo_is_handled_is_not_taken_for_a_d
     send(world, record("ObjectCreated:Put", LOW, etag, by=DEDICATED, version="null"))
     assert (held(world.here), held(world.there)) == (b"abc", b"abc")
     world.work()
+    assert (held(world.here), held(world.there)) == (b"abc", b"abc")
+
+
+def twice_here(*, deleted: bool = True, same_second: bool = True) -> tuple[Side, list[str]]:
+    """A versioned bucket with two copies of the peer's version, and the messages of their events, not read yet."""
+    world = Side(settings(), versioning=Versioning.ENABLED)
+    world.time.now += 1
+    etag = world.there.put("k", b"abc", PEERS_OWN_USER).etag
+    copy = stamp(OriginVersion(GLOBAL, world.there.now(), etag))
+    world.here.put("k", b"abc", DEDICATED, stamp=copy)
+    if deleted:
+        world.here.delete("k", USER)
+    if not same_second:
+        world.time.now += 5
+    world.here.put("k", b"abc", DEDICATED, stamp=copy)
+    messages = [body(event) for event in world.events]
+    world.events.clear()
+    return world, messages
+
+
+@pytest.mark.parametrize("same_second", [True, False])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_deleted_copy_that_was_written_again_goes_whatever_the_order_of_the_events(
+    order: tuple[int, ...], same_second: bool
+) -> None:
+    """Version ids tell two copies of one second apart, which S3's times do not."""
+    world, messages = twice_here(same_second=same_second)
+    for number in order:
+        send(world, messages[number])
+        world.work()
+    assert (held(world.here), held(world.there)) == (None, None)
+
+
+def test_a_forged_version_id_is_no_second_copy() -> None:
+    world = replica(Versioning.ENABLED)
+    current = world.here.current("k")
+    assert current is not None
+    for version in ("forged", current.version_id, "null"):
+        send(world, record("ObjectCreated:Put", LOW, etag_of(world.here), by=DEDICATED, version=version))
+        send(world, record("ObjectRemoved:Delete", "e" * 32))
+        send(world, record("ObjectCreated:Put", HIGH, etag_of(world.here), by=DEDICATED, version=version))
     assert (held(world.here), held(world.there)) == (b"abc", b"abc")
 
 

@@ -1,0 +1,13 @@
+"""With versioning on both sides, and no event or ledger lost, two exceptions are left."""
+
+from __future__ import annotations
+
+from tests.simulation.histories.model import Excuse
+from tests.simulation.histories.recommended import count
+
+
+def test_histories_of_the_recommended_set_up_have_two_exceptions() -> None:
+    counts = count(range(150))
+    assert counts["wrong"] == 0
+    assert set(counts) <= {"histories", "wrong", Excuse.SAME_BYTES, Excuse.EXPIRED}
+    assert counts[Excuse.SAME_BYTES] >= 1, "the histories repeat bytes on purpose"
