@@ -19,6 +19,7 @@ from dualsync.runtime.commands.dlq import dlq
 from dualsync.runtime.commands.explain import explain
 from dualsync.runtime.commands.finder import plan, reconcile
 from dualsync.runtime.commands.keys import rotate_key
+from dualsync.runtime.commands.pending import pending
 from dualsync.runtime.commands.report import report
 from dualsync.runtime.commands.session import EXIT_CODES, session, where_of
 from dualsync.runtime.commands.setup.doctor import doctor
@@ -130,7 +131,7 @@ def _is_a_name(pair: Path) -> bool:
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     SET_UP: (init, doctor),
-    LOOK: (status, verify, explain, plan, report, audit, stacks, version),
+    LOOK: (status, pending, verify, explain, plan, report, audit, stacks, version),
     ACT: (pause, resume, limit, drain, reconcile, rotate_key, smoke),
 }
 for panel, commands in COMMANDS.items():

@@ -1,0 +1,73 @@
+"""`dualsync pending`: the keys whose synchronisation is not done."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from dualsync.runtime.commands.output.formatting import moment, number, some
+from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, session
+from dualsync.runtime.operations import pending as operations
+from dualsync.runtime.operations.pending import PendingDirection
+
+
+def pending(
+    invocation: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="How many keys per direction; --json has all.")] = 50,
+    json: Json = False,
+) -> None:
+    """List the keys whose synchronisation is not done: uploads under way, held deletions, dead letters, postponed keys.
+
+    They come from the ledgers, the dead-letter queues and the last 35 minutes of the logs. SQS does not list the
+    messages of a queue: changes that no worker has received yet have a number and no key, and `dualsync plan` finds
+    them by comparing both sides. Exit code 3 when an operator must decide.
+    """
+    cli = session(invocation, json)
+    found = cli.run(operations.pending, partial=True)
+    decide = any(
+        key.state in (operations.PendingState.HELD, operations.PendingState.DEAD_LETTER)
+        for d in found
+        for key in d.keys
+    )
+    cli.show(_document(found), lambda: _text(cli, found, limit), Exit.ATTENTION if decide else Exit.DONE)
+
+
+def _document(found: list[PendingDirection]) -> dict[str, Any]:
+    return {
+        "directions": [
+            {
+                "name": direction.name,
+                "keys": [
+                    {"key": key.key, "state": str(key.state), "reason": key.reason, "since": key.since or None}
+                    for key in direction.keys
+                ],
+                "held": direction.held,
+                "messages": None if direction.depth is None else direction.depth.total,
+                "unseen": direction.unseen,
+            }
+            for direction in found
+        ]
+    }
+
+
+def _text(cli: Session, found: list[PendingDirection], limit: int) -> None:
+    for direction in found:
+        if direction.keys:
+            table = Table("key", "state", "since", "why", box=None, pad_edge=False)
+            table.columns[0].overflow = "fold"
+            for key in direction.keys[:limit]:
+                since = moment(key.since) if key.since else ""
+                table.add_row(key_text(key.key), str(key.state), since, escape(key.reason))
+            cli.out.print(table)
+        if len(direction.keys) > limit:
+            cli.out.print(f"… and {number(len(direction.keys) - limit)} more: --limit, or --json for all")
+        for text in direction.unseen:
+            cli.out.print(f"[yellow]{direction.name}: not listed: {escape(text)}[/yellow]")
+    for direction in found:
+        waiting = "unknown" if direction.depth is None else number(direction.depth.total)
+        held = f", {some(direction.held, 'deletion')} held" if direction.held else ""
+        keys = some(len(direction.keys), "key")
+        cli.out.print(f"{direction.name}: {keys} known{held}; messages in the queue: {waiting}")
+    cli.out.print("`dualsync explain KEY` says more of one key; `dualsync plan` finds every key that differs")

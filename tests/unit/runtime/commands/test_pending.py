@@ -1,0 +1,133 @@
+"""`dualsync pending`: keys that are not done, by what ledgers, dead letters and logs say; the rest is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from dualsync.runtime.errors import AccessDeniedError
+from dualsync.runtime.messages import sync_request_codec
+from dualsync.runtime.messages.sync_request import Cause, SyncRequest
+from dualsync.runtime.model.records import APPROVAL_ID, DELETION_APPROVAL, HELD_DELETION, HELD_ID, Record
+from dualsync.runtime.operations import pending
+from dualsync.runtime.operations.context import Depth
+from dualsync.runtime.settings import SideName
+from dualsync.runtime.transfer import upload_record_codec
+from dualsync.runtime.transfer.upload_record import UploadRecord
+from tests.support.operator_harness import Operator
+
+CN = SideName.CN
+UPLOAD = UploadRecord(
+    route="local>remote", key="big.iso", target_key="big.iso", size=100, part_length=30, started=1_790_000_000, parts=2
+)
+HELD = Record(HELD_DELETION, HELD_ID, 1_790_000_100, data={"count": 4711, "sample": ["gone at the peer: a: b.txt"]})
+
+
+def line(key: str, outcome: str, reason: str = "") -> dict[str, Any]:
+    return {"event": "outcome", "outcome": outcome, "key": key, "reason": reason, "time": "2026-09-21T14:13:20Z"}
+
+
+def record(operator: Operator, *records: Record) -> None:
+    for each in records:
+        asyncio.run(operator.cn.ledger.record(each))
+
+
+def keys(operator: Operator, side: int = 0) -> list[tuple[str, str, str]]:
+    found = operator.call("pending", "--json").data["directions"][side]["keys"]
+    return [(key["key"], key["state"], key["reason"]) for key in found]
+
+
+def test_at_rest_nothing_is_pending() -> None:
+    answer = Operator().call("pending")
+    assert answer.code == 0
+    assert "cn->global: 0 keys known; messages in the queue: 0" in answer.out
+
+
+def test_each_source_names_its_keys_in_the_order_of_the_states() -> None:
+    operator = Operator()
+    history: Any = operator.cn.history
+    history.lines += [
+        line("slow", "postponed", "SlowDown"),
+        line("done", "postponed"),
+        line("broken", "failed", "an error"),
+        line("slow", "postponed", "SlowDown again"),
+        line("done", "copied"),
+        line("parts", "carried"),
+    ]
+    operator.brokers[CN].dead.append((sync_request_codec.encode(SyncRequest("ice", Cause.FINDER)), "archived"))
+    record(operator, upload_record_codec.encode(UPLOAD), HELD)
+    assert keys(operator) == [
+        ("big.iso", "upload under way", "2 of 4 parts when last noted, 100 bytes"),
+        ("a: b.txt", "deletion held", "gone at the peer"),
+        ("ice", "dead letter", "archived"),
+        ("broken", "postponed", "an error"),
+        ("parts", "postponed", ""),
+        ("slow", "postponed", "SlowDown again"),
+    ]
+    assert keys(operator, 1) == []
+    answer = operator.call("pending")
+    assert answer.code == 3
+    assert "cn->global: 6 keys known, 4711 deletions held" in answer.out.replace("\u202f", "")
+    assert "since 2026-09-21" not in answer.out
+    assert "2026-09-21 14:13:20Z" in answer.out
+
+
+def test_approved_deletions_wait_for_no_operator() -> None:
+    operator = Operator()
+    record(operator, HELD, Record(DELETION_APPROVAL, APPROVAL_ID, 1_790_000_200))
+    assert keys(operator) == []
+    assert operator.call("pending").code == 0
+
+
+def test_messages_without_a_key_are_counted() -> None:
+    operator = Operator()
+    metrics: Any = operator.cn.metrics
+
+    async def depth() -> Depth:
+        return Depth(visible=3, in_flight=2, delayed=1)
+
+    metrics.depth = depth
+    assert "cn->global: 0 keys known; messages in the queue: 6" in operator.call("pending").out
+    assert operator.call("pending", "--json").data["directions"][0]["messages"] == 6
+
+
+def test_what_is_not_visible_is_named() -> None:
+    operator = Operator()
+    history, dead, metrics = (
+        operator.cn.history,
+        operator.cn.dead_letter_queue,
+        operator.cn.metrics,
+    )  # type: Any, Any, Any
+    history.hidden = True
+
+    async def denied(*_: Any) -> Any:
+        raise AccessDeniedError("sqs:ReceiveMessage is denied")
+
+    dead.hold, metrics.depth = denied, denied
+    text = " ".join(operator.call("pending").out.split())
+    assert "cn->global: not listed: dead letters: sqs:ReceiveMessage is denied" in text
+    assert "cn->global: not listed: postponed keys: the logs are not visible to you" in text
+    assert "cn->global: 0 keys known; messages in the queue: unknown" in text
+    assert "global->cn: 0 keys known; messages in the queue: 0" in text
+
+
+def test_a_list_that_is_not_whole_says_so(monkeypatch: Any) -> None:
+    operator = Operator()
+    history: Any = operator.cn.history
+    history.lines += [line(f"k{number}", "postponed") for number in range(3)]
+    operator.brokers[CN].dead.extend((sync_request_codec.encode(SyncRequest(f"d{n}", Cause.FINDER)), "") for n in "12")
+    monkeypatch.setattr(pending, "LINES", 3)
+    monkeypatch.setattr(pending, "LETTERS", 2)
+    unseen = operator.call("pending", "--json").data["directions"][0]["unseen"]
+    assert unseen == ["dead letters beyond the first 2", "postponed keys beyond 3 log lines of the last 35 minutes"]
+    answer = operator.call("pending", "--limit", "1")
+    assert "… and 4 more: --limit, or --json for all" in answer.out
+
+
+def test_keys_can_not_steer_the_terminal() -> None:
+    operator = Operator()
+    history: Any = operator.cn.history
+    history.lines += [line("a\x1b[2Jb", "postponed", "[red]x[/red]")]
+    out = operator.call("pending").out
+    assert "\x1b" not in out
+    assert "[red]x[/red]" in out
