@@ -10,12 +10,12 @@ from rich.table import Table
 from dualsync.runtime.commands.output.formatting import moment, number, some
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, session
 from dualsync.runtime.operations import pending as operations
-from dualsync.runtime.operations.pending import PendingDirection
+from dualsync.runtime.operations.pending import PendingDirection, PendingKey, PendingState
 
 
 def pending(
     invocation: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="How many keys per direction; --json has all.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="How many keys; --json has all.")] = 50,
     json: Json = False,
 ) -> None:
     """List the keys whose synchronisation is not done: uploads under way, held deletions, dead letters, postponed keys.
@@ -26,11 +26,7 @@ def pending(
     """
     cli = session(invocation, json)
     found = cli.run(operations.pending, partial=True)
-    decide = any(
-        key.state in (operations.PendingState.HELD, operations.PendingState.DEAD_LETTER)
-        for d in found
-        for key in d.keys
-    )
+    decide = any(key.state in (PendingState.HELD, PendingState.DEAD_LETTER) for d in found for key in d.keys)
     cli.show(_document(found), lambda: _text(cli, found, limit), Exit.ATTENTION if decide else Exit.DONE)
 
 
@@ -53,16 +49,17 @@ def _document(found: list[PendingDirection]) -> dict[str, Any]:
 
 
 def _text(cli: Session, found: list[PendingDirection], limit: int) -> None:
+    rows = _rows(found)
+    if rows:
+        table = Table("key", "state", "direction", "since", "why", box=None, pad_edge=False)
+        table.columns[0].overflow = "fold"
+        for key, name in rows[:limit]:
+            since = moment(key.since) if key.since else ""
+            table.add_row(key_text(key.key), str(key.state), name, since, escape(key.reason))
+        cli.out.print(table)
+    if len(rows) > limit:
+        cli.out.print(f"… and {number(len(rows) - limit)} more: --limit, or --json for all")
     for direction in found:
-        if direction.keys:
-            table = Table("key", "state", "since", "why", box=None, pad_edge=False)
-            table.columns[0].overflow = "fold"
-            for key in direction.keys[:limit]:
-                since = moment(key.since) if key.since else ""
-                table.add_row(key_text(key.key), str(key.state), since, escape(key.reason))
-            cli.out.print(table)
-        if len(direction.keys) > limit:
-            cli.out.print(f"… and {number(len(direction.keys) - limit)} more: --limit, or --json for all")
         for text in direction.unseen:
             cli.out.print(f"[yellow]{direction.name}: not listed: {escape(text)}[/yellow]")
     for direction in found:
@@ -71,3 +68,14 @@ def _text(cli: Session, found: list[PendingDirection], limit: int) -> None:
         keys = some(len(direction.keys), "key")
         cli.out.print(f"{direction.name}: {keys} known{held}; messages in the queue: {waiting}")
     cli.out.print("`dualsync explain KEY` says more of one key; `dualsync plan` finds every key that differs")
+
+
+def _rows(found: list[PendingDirection]) -> list[tuple[PendingKey, str]]:
+    """Return each key once per state, with its direction: both sides' finders hold the same deletion."""
+    rows: dict[tuple[PendingState, str], tuple[PendingKey, str]] = {}
+    for direction in found:
+        for key in direction.keys:
+            known = rows.get((key.state, key.key))
+            rows[key.state, key.key] = (key, direction.name) if known is None else (known[0], "both")
+    order = list(PendingState)
+    return sorted(rows.values(), key=lambda row: (order.index(row[0].state), row[0].key))

@@ -170,7 +170,7 @@ def play(story: Story) -> None:
     story.show("dlq list", 3)
     story.show("dlq redrive --reason archived --dry-run", 0, 3, file="dlq-redrive")
     story.show("dlq drop --reason archived --dry-run", 0, 3, file="dlq-drop")
-    story.show("pending", 3)
+    story.show("pending --limit 8", 3, file="pending")
     story.show("audit")
     seen = story.show("status", 3)
     picture = terminal.picture(seen.output, "dualsync status", "status")

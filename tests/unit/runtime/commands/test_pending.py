@@ -72,6 +72,15 @@ def test_each_source_names_its_keys_in_the_order_of_the_states() -> None:
     assert "2026-09-21 14:13:20Z" in answer.out
 
 
+def test_a_deletion_that_both_sides_hold_is_one_row() -> None:
+    operator = Operator()
+    record(operator, HELD)
+    asyncio.run(operator.global_.ledger.record(HELD))
+    out = operator.call("pending").out
+    assert out.count("a: b.txt") == 1
+    assert "both" in out
+
+
 def test_approved_deletions_wait_for_no_operator() -> None:
     operator = Operator()
     record(operator, HELD, Record(DELETION_APPROVAL, APPROVAL_ID, 1_790_000_200))
