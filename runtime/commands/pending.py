@@ -53,6 +53,8 @@ def _text(cli: Session, found: list[PendingDirection], limit: int) -> None:
     if rows:
         table = Table("key", "state", "direction", "since", "why", box=None, pad_edge=False)
         table.columns[0].overflow = "fold"
+        for column in table.columns[1:4]:
+            column.no_wrap = True
         for key, name in rows[:limit]:
             since = moment(key.since) if key.since else ""
             table.add_row(key_text(key.key), str(key.state), name, since, escape(key.reason))
