@@ -19,8 +19,8 @@ from dualsync.runtime.commands.dlq import dlq
 from dualsync.runtime.commands.explain import explain
 from dualsync.runtime.commands.finder import plan, reconcile
 from dualsync.runtime.commands.keys import rotate_key
-from dualsync.runtime.commands.pending import pending
-from dualsync.runtime.commands.report import report
+from dualsync.runtime.commands.reports.pending import pending
+from dualsync.runtime.commands.reports.report import report
 from dualsync.runtime.commands.session import EXIT_CODES, session, where_of
 from dualsync.runtime.commands.setup.doctor import doctor
 from dualsync.runtime.commands.setup.init import init

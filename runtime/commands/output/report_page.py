@@ -8,7 +8,7 @@ from typing import Any
 
 from dualsync.runtime.commands.output.formatting import moment, number, size
 from dualsync.runtime.operations.key_text.plain_text import html_text, shown_key
-from dualsync.runtime.operations.report import COUNTED, PeriodReport, Travelled
+from dualsync.runtime.operations.reports.report import COUNTED, PeriodReport, Travelled
 from dualsync.runtime.operations.verify.render import STYLE
 
 

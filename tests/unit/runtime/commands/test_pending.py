@@ -9,8 +9,8 @@ from dualsync.runtime.errors import AccessDeniedError
 from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.records import APPROVAL_ID, DELETION_APPROVAL, HELD_DELETION, HELD_ID, Record
-from dualsync.runtime.operations import pending
 from dualsync.runtime.operations.context import Depth
+from dualsync.runtime.operations.reports import pending
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.operations.aws.metrics import period_of
-from dualsync.runtime.operations.report import COUNTED
+from dualsync.runtime.operations.reports.report import COUNTED
 from tests.support.operator_harness import Operator
 
 COMPONENT = Path(__file__).resolve().parents[4] / "components" / "monitoring" / "metrics.py"

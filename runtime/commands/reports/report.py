@@ -15,8 +15,8 @@ from dualsync.runtime.commands.deletions import instant
 from dualsync.runtime.commands.output.formatting import moment, number
 from dualsync.runtime.commands.output.report_page import report_page, total
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, session
-from dualsync.runtime.operations import report as operations
-from dualsync.runtime.operations.report import PeriodReport
+from dualsync.runtime.operations.reports import report as operations
+from dualsync.runtime.operations.reports.report import PeriodReport
 
 SHOWN = 20
 """Lines of what failed and of what was skipped that a terminal shows."""

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from dualsync.runtime.commands.output.formatting import moment, number, some
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, session
-from dualsync.runtime.operations import pending as operations
-from dualsync.runtime.operations.pending import PendingDirection, PendingKey, PendingState
+from dualsync.runtime.operations.reports import pending as operations
+from dualsync.runtime.operations.reports.pending import PendingDirection, PendingKey, PendingState
 
 
 def pending(

@@ -1,0 +1,1 @@
+"""Commands that report what travelled in a period, and what has not travelled yet."""

@@ -1,0 +1,1 @@
+"""What travelled in a period, and what has not travelled yet."""
