@@ -15,6 +15,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dualsync.components.repair import checkpoint
 from dualsync.components.repair.ids import Finder
 from dualsync.components.repair.state import State, adopt, forget, pending_creates, provider_inputs, providers
 
@@ -33,20 +34,29 @@ class Engine:
 
     def run(self, *arguments: str, text: str | None = None) -> str:
         """Run it and return its output. Raises `RepairError` with its last lines when it fails."""
-        command = ["pulumi", "-C", str(self._folder), "--non-interactive", *arguments, "--stack", self._stack]
+        return self._call(*arguments, "--stack", self._stack, text=text)
+
+    def _call(self, *arguments: str, text: str | None = None) -> str:
+        command = ["pulumi", "-C", str(self._folder), "--non-interactive", *arguments]
         try:
             done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # noqa: S603
         except FileNotFoundError:
             raise RepairError("pulumi is not on PATH; install it, then repeat the command") from None
         if done.returncode:
             last = " ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
-            raise RepairError(f"`pulumi {' '.join(arguments)}` failed: {last}")
+            words = " ".join(arguments).removesuffix(f" --stack {self._stack}")
+            raise RepairError(f"`pulumi {words}` failed: {last}")
         return done.stdout
 
     def state(self) -> State:
         """Return the stack's state, secrets encrypted."""
         state: dict[str, Any] = json.loads(self.run("stack", "export"))
         return state
+
+    def checkpoint_file(self) -> Path | None:
+        """Return the stack's file, if the backend is local."""
+        url = checkpoint.backend_url(self._call("whoami", "--verbose"))
+        return checkpoint.checkpoint_file(url, checkpoint.project_name(self._folder), self._stack)
 
     def replace(self, state: State) -> None:
         """Write the stack's state."""
@@ -57,7 +67,7 @@ def interrupted(engine: Engine, run: bool) -> None:
     """Take over what an interrupted `pulumi up` has created, and clear the rest."""
     if run:
         engine.run("cancel", "--yes")
-    state = engine.state()
+    state = _readable_state(engine, run)
     pending = pending_creates(state)
     if not pending:
         print("No creation was interrupted. Run `pulumi up`.")
@@ -73,6 +83,28 @@ def interrupted(engine: Engine, run: bool) -> None:
     engine.replace(edited)
     engine.run("refresh", "--yes", "--skip-preview")
     print("The state is repaired. Run `pulumi up`.")
+
+
+def _readable_state(engine: Engine, run: bool) -> State:
+    """Return the state, from the checkpoint before if the last one was cut. Raises `RepairError` otherwise."""
+    try:
+        return engine.state()
+    except RepairError as e:
+        file = engine.checkpoint_file() if checkpoint.is_cut(str(e)) else None
+        if file is None:
+            raise
+        if not run:
+            raise RepairError(
+                f"{file} was cut when the engine was killed; "
+                f"repeat the command with --run, which restores {file.name}.bak"
+            ) from e
+        if not checkpoint.restore(file):
+            raise RepairError(
+                f"{file} was cut when the engine was killed, and {file.name}.bak is no whole checkpoint; "
+                "copy the newest file of .pulumi/backups over it, then repeat the command"
+            ) from e
+    print(f"{file.name} was cut when the engine was killed; {file.name}.bak was restored.")
+    return engine.state()
 
 
 def lost_peer(engine: Engine, stack: str, run: bool) -> None:

@@ -172,7 +172,9 @@ def stand_in(folder: Path, given: Mapping[str, Any], monkeypatch: pytest.MonkeyP
     program.write_text(
         "#!/bin/sh\n"
         f'echo "$@" >> {calls}\n'
-        f'case "$*" in *"stack export"*) cat {folder}/state.json;;\n'
+        f'case "$*" in *"stack export"*) grep -q deployment {folder}/state.json && cat {folder}/state.json'
+        " || { echo 'error: failed to load checkpoint: EOF' >&2; exit 255; };;\n"
+        f'*whoami*) echo "User: me"; echo "Backend URL: ${{BACKEND:-file://{folder}}}";;\n'
         f'*"stack import"*) cat > {folder}/imported.json;; esac\n'
     )
     program.chmod(0o755)
@@ -215,3 +217,55 @@ def test_a_stack_without_anything_in_the_lost_account_is_refused(
     stand_in(tmp_path, given, monkeypatch)
     assert command.main(["lost-peer", "cn", "--run"]) == 1
     assert "error: stack cn has no resources" in capsys.readouterr().err
+
+
+def cut(folder: Path, monkeypatch: pytest.MonkeyPatch, *, before: str | None = None) -> Path:
+    """Make a local backend whose checkpoint is empty, as `pulumi` sees it; return the checkpoint's file."""
+    stand_in(folder, {}, monkeypatch)
+    (folder / "Pulumi.yaml").write_text("description: a program\nname: dualsync\n")
+    stacks = folder / ".pulumi" / "stacks" / "dualsync"
+    stacks.mkdir(parents=True)
+    file = stacks / "cn.json"
+    (folder / "state.json").unlink()
+    (folder / "state.json").symlink_to(file)
+    file.write_bytes(b"")
+    if before is not None:
+        (stacks / "cn.json.bak").write_text(before)
+    return file
+
+
+def repair_cut(folder: Path, *more: str) -> int:
+    return command.main(["interrupted", "org/dualsync/cn", "--project", str(folder), *more])
+
+
+def test_a_cut_checkpoint_is_restored_and_repaired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = cut(tmp_path, monkeypatch, before=json.dumps(state(pending=(ROLE,))))
+    assert repair_cut(tmp_path) == 1
+    assert "repeat the command with --run, which restores cn.json.bak" in capsys.readouterr().err
+    assert file.read_bytes() == b"", "nothing is changed without --run"
+    assert repair_cut(tmp_path, "--run") == 0
+    said = capsys.readouterr().out
+    assert "cn.json.bak was restored" in said
+    assert "worker: taken over as dth-dual-cn-worker" in said
+    assert pending_creates(json.loads(file.read_text())), "the engine imports what is edited; the stand-in does not"
+
+
+@pytest.mark.parametrize("before", [None, "", '{"version": 3, "deploy'])
+def test_a_cut_checkpoint_without_a_whole_one_before_has_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], before: str | None
+) -> None:
+    cut(tmp_path, monkeypatch, before=before)
+    assert repair_cut(tmp_path, "--run") == 1
+    assert "copy the newest file of .pulumi/backups over it" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_backend_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = cut(tmp_path, monkeypatch, before=json.dumps(state()))
+    monkeypatch.setenv("BACKEND", "s3://states")
+    assert repair_cut(tmp_path, "--run") == 1
+    assert "`pulumi stack export` failed: error: failed to load checkpoint: EOF" in capsys.readouterr().err
+    assert file.read_bytes() == b""
