@@ -9,15 +9,17 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dualsync.components.repair import checkpoint
 from dualsync.components.repair.ids import Finder
 from dualsync.components.repair.state import State, adopt, forget, pending_creates, provider_inputs, providers
+
+T = TypeVar("T")
 
 ACCESS_KEY = "aws:iam/accessKey:AccessKey"
 
@@ -66,8 +68,8 @@ class Engine:
 def interrupted(engine: Engine, run: bool) -> None:
     """Take over what an interrupted `pulumi up` has created, and clear the rest."""
     if run:
-        engine.run("cancel", "--yes")
-    state = _readable_state(engine, run)
+        _with_whole_checkpoint(engine, lambda: engine.run("cancel", "--yes"), run)
+    state = _with_whole_checkpoint(engine, engine.state, run)
     pending = pending_creates(state)
     if not pending:
         print("No creation was interrupted. Run `pulumi up`.")
@@ -85,10 +87,10 @@ def interrupted(engine: Engine, run: bool) -> None:
     print("The state is repaired. Run `pulumi up`.")
 
 
-def _readable_state(engine: Engine, run: bool) -> State:
-    """Return the state, from the checkpoint before if the last one was cut. Raises `RepairError` otherwise."""
+def _with_whole_checkpoint(engine: Engine, act: Callable[[], T], run: bool) -> T:
+    """Return what `act` returns; if the last checkpoint was cut, act on the one before. Raises `RepairError`."""
     try:
-        return engine.state()
+        return act()
     except RepairError as e:
         file = engine.checkpoint_file() if checkpoint.is_cut(str(e)) else None
         if file is None:
@@ -104,7 +106,7 @@ def _readable_state(engine: Engine, run: bool) -> State:
                 "copy the newest file of .pulumi/backups over it, then repeat the command"
             ) from e
     print(f"{file.name} was cut when the engine was killed; {file.name}.bak was restored.")
-    return engine.state()
+    return act()
 
 
 def lost_peer(engine: Engine, stack: str, run: bool) -> None:

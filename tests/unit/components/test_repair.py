@@ -172,7 +172,7 @@ def stand_in(folder: Path, given: Mapping[str, Any], monkeypatch: pytest.MonkeyP
     program.write_text(
         "#!/bin/sh\n"
         f'echo "$@" >> {calls}\n'
-        f'case "$*" in *"stack export"*) grep -q deployment {folder}/state.json && cat {folder}/state.json'
+        f'case "$*" in *"stack export"*|*cancel*) grep -q deployment {folder}/state.json && cat {folder}/state.json'
         " || { echo 'error: failed to load checkpoint: EOF' >&2; exit 255; };;\n"
         f'*whoami*) echo "User: me"; echo "Backend URL: ${{BACKEND:-file://{folder}}}";;\n'
         f'*"stack import"*) cat > {folder}/imported.json;; esac\n'
@@ -267,5 +267,5 @@ def test_a_checkpoint_of_another_backend_is_left_alone(
     file = cut(tmp_path, monkeypatch, before=json.dumps(state()))
     monkeypatch.setenv("BACKEND", "s3://states")
     assert repair_cut(tmp_path, "--run") == 1
-    assert "`pulumi stack export` failed: error: failed to load checkpoint: EOF" in capsys.readouterr().err
+    assert "`pulumi cancel --yes` failed: error: failed to load checkpoint: EOF" in capsys.readouterr().err
     assert file.read_bytes() == b""
