@@ -98,14 +98,15 @@ def _with_whole_checkpoint(engine: Engine, act: Callable[[], T], run: bool) -> T
         if not run:
             raise RepairError(
                 f"{file} was cut when the engine was killed; "
-                f"repeat the command with --run, which restores {file.name}.bak"
+                "repeat the command with --run, which restores the checkpoint before"
             ) from e
-        if not checkpoint.restore(file):
+        done = checkpoint.restore(file)
+        if not done:
             raise RepairError(
                 f"{file} was cut when the engine was killed, and {file.name}.bak is no whole checkpoint; "
                 "copy the newest file of .pulumi/backups over it, then repeat the command"
             ) from e
-    print(f"{file.name} was cut when the engine was killed; {file.name}.bak was restored.")
+    print(f"The checkpoint was cut when the engine was killed: {', '.join(done)}.")
     return act()
 
 

@@ -2,7 +2,8 @@
 
 The engine keeps the checkpoint before the last one beside it, as `STACK.json.bak`. Nothing is created before the
 checkpoint that names it as pending is written, so the one before misses no resource. Object stores and Pulumi Cloud
-replace a checkpoint as a whole. (Source: `saveCheckpoint` in pkg/backend/diy/state.go of pulumi/pulumi.)
+replace a checkpoint as a whole. (Sources: `saveCheckpoint` in pkg/backend/diy/state.go of pulumi/pulumi, and
+blob/fileblob of gocloud.dev.)
 """
 
 from __future__ import annotations
@@ -47,13 +48,24 @@ def checkpoint_file(url: str, project: str, stack: str) -> Path | None:
     return next((path for path in (folder / project / name, folder / name) if path.exists()), None)
 
 
-def restore(file: Path) -> bool:
-    """Replace a cut checkpoint by the one before. Returns False if it is complete, or if there is none before."""
+def restore(file: Path) -> list[str]:
+    """Repair what the killed engine has cut, and return what was done in words; nothing if it can't be repaired.
+
+    The attributes beside a checkpoint (its type and digest) are written in place, and are optional: cut ones are
+    removed. A cut checkpoint is replaced by the one before.
+    """
     before = file.with_name(f"{file.name}.bak")
-    if _is_whole(file) or not _is_whole(before):
-        return False
-    shutil.copyfile(before, file)
-    return True
+    done = []
+    for attributes in (file.with_name(f"{file.name}.attrs"), before.with_name(f"{before.name}.attrs")):
+        if attributes.exists() and not _is_whole(attributes):
+            attributes.unlink()
+            done.append(f"{attributes.name} was removed")
+    if not _is_whole(file):
+        if not _is_whole(before):
+            return []
+        shutil.copyfile(before, file)
+        done.append(f"{before.name} was restored")
+    return done
 
 
 def _is_whole(file: Path) -> bool:

@@ -243,13 +243,34 @@ def test_a_cut_checkpoint_is_restored_and_repaired(
 ) -> None:
     file = cut(tmp_path, monkeypatch, before=json.dumps(state(pending=(ROLE,))))
     assert repair_cut(tmp_path) == 1
-    assert "repeat the command with --run, which restores cn.json.bak" in capsys.readouterr().err
+    assert "repeat the command with --run, which restores the checkpoint before" in capsys.readouterr().err
     assert file.read_bytes() == b"", "nothing is changed without --run"
     assert repair_cut(tmp_path, "--run") == 0
     said = capsys.readouterr().out
     assert "cn.json.bak was restored" in said
     assert "worker: taken over as dth-dual-cn-worker" in said
-    assert pending_creates(json.loads(file.read_text())), "the engine imports what is edited; the stand-in does not"
+    assert pending_creates(json.loads(file.read_text())), "the engine imports what is edited; this one does not"
+
+
+def test_cut_attributes_of_a_whole_checkpoint_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The engine's local backend can't open a checkpoint whose attributes are empty."""
+    calls = stand_in(tmp_path, state(), monkeypatch)
+    (tmp_path / "Pulumi.yaml").write_text("name: 'dualsync'\n")
+    stacks = tmp_path / ".pulumi" / "stacks" / "dualsync"
+    stacks.mkdir(parents=True)
+    whole = json.dumps(state())
+    for name, text in {"cn.json": whole, "cn.json.attrs": "", "cn.json.bak": "", "cn.json.bak.attrs": "{}"}.items():
+        (stacks / name).write_text(text)
+    program = tmp_path / "pulumi"
+    guard = f"test -s {stacks}/cn.json.attrs -o ! -e {stacks}/cn.json.attrs"
+    program.write_text(program.read_text().replace(f"grep -q deployment {tmp_path}/state.json", guard))
+    assert repair_cut(tmp_path, "--run") == 0
+    assert "cn.json.attrs was removed" in capsys.readouterr().out
+    assert (stacks / "cn.json").read_text() == whole
+    assert (stacks / "cn.json.bak.attrs").exists()
+    assert "stack export" in calls.read_text()
 
 
 @pytest.mark.parametrize("before", [None, "", '{"version": 3, "deploy'])
