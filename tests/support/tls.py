@@ -15,8 +15,8 @@ from cryptography.x509.oid import NameOID
 _DAY = datetime.timedelta(1)
 
 
-def make_authority(folder: Path) -> tuple[str, ssl.SSLContext]:
-    """Return the path of a CA's certificate, and a server's context with a certificate of it for localhost."""
+def make_authority(folder: Path, *hosts: str) -> tuple[str, ssl.SSLContext]:
+    """Return the path of a CA's certificate, and a server's context with a certificate for localhost and `hosts`."""
     now = datetime.datetime.now(datetime.UTC)
     authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback authority")])
@@ -32,7 +32,7 @@ def make_authority(folder: Path) -> tuple[str, ssl.SSLContext]:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority.public_key()), False)
         .sign(authority, hashes.SHA256())
     )
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [*map(x509.DNSName, ("localhost", *hosts)), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     leaf = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]))

@@ -13,6 +13,7 @@ from sandbox.environment.deploy import DeployError
 from sandbox.environment.workers import ProcessFailedError
 from tests.e2e.drill.case_report import CaseReport
 from tests.e2e.drill.environment import DeadlineError, Drill, timed
+from tests.e2e.drill.runbook import PageError
 
 LEAST = 20
 """Smallest number of deletions, conflicts and dead letters: above the finder's limit of deletions per run."""
@@ -70,7 +71,16 @@ def play_case(case: Case, sizes: Sizes) -> CaseReport:
             except Exception:
                 drill.note(f"logs: {drill.stage.workspace.folder / 'logs'}")
                 raise
-    except (DeadlineError, ProcessFailedError, DeployError, CloudError, ClientError, BotoCoreError, OSError) as e:
+    except (
+        DeadlineError,
+        PageError,
+        ProcessFailedError,
+        DeployError,
+        CloudError,
+        ClientError,
+        BotoCoreError,
+        OSError,
+    ) as e:
         report.failure = f"{type(e).__name__}: {e}"
     report.seconds = passed()
     return report

@@ -1,4 +1,4 @@
-"""Dead letters: one that no worker can decode, and hundreds with one cause."""
+"""Dead letters: some that no worker can decode, and hundreds with one cause."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from tests.e2e.drill.environment import DeadlineError, Drill
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
+ODD = (
+    "[" * 100_000,
+    '{"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": 7, "size": -1}}}]}',
+    '{"dualsync": {"key": "before/cn/0.txt", "cause": "finding", "since": 1e999}, "format": 2}',
+)
+"""Messages that are no text of ours: nested without end, of wrong types, and with a number out of range."""
+
 
 def _letters(answer: Answer) -> str:
     count = len(answer.data["letters"])
@@ -25,31 +32,39 @@ def _moved(answer: Answer) -> str:
 
 
 def poison(drill: Drill, sizes: Sizes) -> None:
-    """Cut the event of a write in half: no worker can decode it."""
+    """Deliver messages that no worker can decode, one of them the event of a write that is cut in half."""
     drill.begin()
-    _mangle_one(drill)
-    drill.note("the event of one new object arrives cut in half; after five receives it is a dead letter")
-    drill.until("the message is a dead letter", lambda: drill.stage.backlog(CN)[1] == 1)
-    status = drill.status_until("a dead letter", lambda s: s["directions"][0]["dead"]["visible"] == 1)
+    _deliver_odd_ones(drill)
+    count = len(ODD) + 1
+    drill.note(f"the event of one new object arrives cut in half, beside {len(ODD)} other odd messages")
+    neighbours = {f"neighbours/{n}.txt": b"its event is as it should be" for n in range(sizes.objects)}
+    drill.put(CN, neighbours)
+    drill.until("other changes arrive", lambda: neighbours.keys() <= drill.sides[GLOBAL].listing().keys())
+    drill.check("other changes arrive while the odd messages return", drill.stage.backlog(CN)[1] < count)
+    drill.until("the odd messages are dead letters", lambda: drill.stage.backlog(CN)[1] == count)
+    drill.note("after five receives each of them is a dead letter")
+    drill.check("the worker is still running", drill.stage.fleet.workers[CN].process.poll() is None)
+    status = drill.status_until("dead letters", lambda s: s["directions"][0]["dead"]["visible"] == count)
     drill.report.status = status
     drill.check("status: exit code 3", status.code == 3, status.code)
     drill.alarms(now=["cn-dead-letters"])
     listed = drill.dualsync("dlq", "list", "cn", gist=_letters)
-    unreadable = listed.data["letters"][0]
-    drill.check("dlq list shows the unreadable body", not unreadable["readable"] and bool(unreadable["body"]))
+    letters = listed.data["letters"]
+    shown = len(letters) == count and all(not letter["readable"] and letter["body"] for letter in letters)
+    drill.check("dlq list shows the unreadable bodies", shown, letters)
     again = drill.dualsync("dlq", "redrive", "cn", "--all", "--yes", gist=_moved)
-    drill.check("dlq redrive refuses an unreadable message", again.code == 3 and drill.stage.backlog(CN)[1] == 1)
+    drill.check("dlq redrive refuses unreadable messages", again.code == 3 and drill.stage.backlog(CN)[1] == count)
     verified = drill.dualsync("verify", "--grace", "0", gist=lambda a: a.data["verdict"])
     drill.check("verify finds the object that was not copied", verified.code == 3 and verified.data["faults"] == 1)
     dropped = drill.dualsync("dlq", "drop", "cn", "--all", "--yes", gist=_moved)
-    drill.check("dlq drop removes it", dropped.code == 0 and drill.stage.backlog(CN)[1] == 0, dropped.err)
+    drill.check("dlq drop removes them", dropped.code == 0 and drill.stage.backlog(CN)[1] == 0, dropped.err)
     drill.dualsync("reconcile", "--yes", gist=lambda a: f"{a.data['cn->global']['queued']} queued")
     drill.check_same()
     drill.check_healthy()
 
 
-def _mangle_one(drill: Drill) -> None:
-    """While no worker runs, replace an event in the queue by its first half."""
+def _deliver_odd_ones(drill: Drill) -> None:
+    """While no worker runs, replace an event in the queue by its first half, and add odd messages."""
     fleet, sqs = drill.stage.fleet, drill.stage.cloud.client(CN, "sqs")
     url = fleet.outputs[CN]["queueUrl"]
     fleet.workers[CN].stop()
@@ -65,7 +80,8 @@ def _mangle_one(drill: Drill) -> None:
 
     if not wait_for(received, 10):
         raise DeadlineError("the event of poison.txt did not arrive in 10 s")
-    sqs.send_message(QueueUrl=url, MessageBody=body[: len(body) // 2])
+    for text in (body[: len(body) // 2], *ODD):
+        sqs.send_message(QueueUrl=url, MessageBody=text)
     fleet.start(CN)
 
 
@@ -107,6 +123,6 @@ def _all(status: Answer) -> str:
 
 
 CASES = (
-    Case("poison", "A message that no worker can decode", poison),
+    Case("poison", "Messages that no worker can decode", poison),
     Case("dead-letters", "A full dead-letter queue", full, {"DUALSYNC_DENIED_SECONDS": "0"}),
 )

@@ -8,7 +8,7 @@ from dualsync.runtime.log import State
 from dualsync.runtime.settings import SideName
 from tests.e2e.drill.case import Case, Sizes
 from tests.e2e.drill.environment import Drill
-from tests.e2e.drill.gateway import Gateway
+from tests.e2e.relays.gateway import Gateway
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 

@@ -6,12 +6,20 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from tests.e2e.drill import crash_loop, dead_letters, mass_changes, outages
+from tests.e2e.drill import attacks, crash_loop, dead_letters, mass_changes, network, outages
 from tests.e2e.drill.case import Case, Sizes, play_case
 from tests.e2e.drill.case_report import CaseReport, show
 
 CASES: dict[str, Case] = {
-    case.name: case for case in (*outages.CASES, *dead_letters.CASES, *mass_changes.CASES, *crash_loop.CASES)
+    case.name: case
+    for case in (
+        *outages.CASES,
+        *network.CASES,
+        *dead_letters.CASES,
+        *attacks.CASES,
+        *mass_changes.CASES,
+        *crash_loop.CASES,
+    )
 }
 
 

@@ -64,8 +64,13 @@ def test_every_fault_of_the_drill_has_its_case() -> None:
     assert list(CASES) == [
         "revoked",
         "peer-down",
+        "proxy",
+        "stalled-peer",
+        "throttled-table",
         "poison",
         "dead-letters",
+        "forged-message",
+        "stolen-key",
         "deletions-lost",
         "deletions-live",
         "conflicts",

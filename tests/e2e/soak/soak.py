@@ -13,7 +13,7 @@ from dualsync.runtime.settings import SideName
 from sandbox.demo.comparison import wait_for
 from tests.e2e.drill.case_report import CaseReport
 from tests.e2e.drill.environment import Drill
-from tests.e2e.drill.gateway import Gateway
+from tests.e2e.relays.gateway import Gateway
 from tests.e2e.soak.flatness import Sample, Trend, trends
 
 REMOTE = ("DUALSYNC_REMOTE_ENDPOINT", "DUALSYNC_REMOTE_STS_ENDPOINT")

@@ -17,6 +17,7 @@ class Gateway:
         parts = urlsplit(endpoint)
         self._target = (str(parts.hostname), int(parts.port or 80))
         self._open: set[socket.socket] = set()
+        self._near: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._port = 0
         self._listener: socket.socket | None = None
@@ -43,6 +44,7 @@ class Gateway:
             listener, self._listener = self._listener, None
             sockets = {*self._open, *([listener] if listener else [])}
             self._open.clear()
+            self._near.clear()
         for each in sockets:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -61,6 +63,7 @@ class Gateway:
                     far.close()
                     return
                 self._open |= {near, far}
+                self._near.add(near)
             for source, target in ((near, far), (far, near)):
                 source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self._pass, args=(source, target), daemon=True).start()
@@ -69,9 +72,14 @@ class Gateway:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
                 target.sendall(data)
+        self._close(source, target)
+
+    def _close(self, source: socket.socket, target: socket.socket) -> None:
+        """End both connections: the other direction's thread ends with them."""
         for each in (source, target):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
         with self._lock:
             self._open -= {source, target}
+            self._near -= {source, target}
         source.close()

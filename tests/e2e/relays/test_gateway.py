@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.drill.gateway import Gateway
+from tests.e2e.relays.gateway import Gateway
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
