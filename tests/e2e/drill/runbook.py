@@ -33,7 +33,7 @@ class Page:
         text = (ROOT / "docs" / "runbook.md").read_text()
         section = text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
         blocks = re.findall(r"^ *```shell\n(.*?)^ *```$", section, re.M | re.S)
-        self._lines = [line.strip() for block in blocks for line in block.splitlines()]
+        self._lines: list[str] = [line.strip() for block in blocks for line in block.splitlines()]
         self._drill = drill
 
     @property
