@@ -15,6 +15,7 @@ from dualsync.components.bundle.bundle import Bundle, BundleObject
 from dualsync.components.config.images import image_of
 from dualsync.components.config.side_options import Architecture
 from dualsync.components.context import SideContext
+from dualsync.components.federation.issuer import Issuer
 from dualsync.components.network import Network
 from dualsync.components.workers.userdata import template
 
@@ -48,6 +49,8 @@ class FinderArgs:
     """Its dead-letter queue, whose length the finder reads."""
     table_arn: pulumi.Input[str]
     """The ledger's table."""
+    issuer: Issuer | None = None
+    """Keys for tokens and messages; None if the peer is a user."""
 
 
 class Finder(pulumi.ComponentResource):
@@ -113,13 +116,15 @@ class Finder(pulumi.ComponentResource):
             context.partition.trusted("ecs-tasks"), {"StringEquals": {"aws:SourceAccount": context.account_id}}
         )
         repository = repository_arn(context, self._image)
-        reach = pulumi.Output.all(args.queue_arn, args.dead_letter_arn, args.table_arn, log_group.arn).apply(
+        keys = args.issuer.arns if args.issuer else ()
+        reach = pulumi.Output.all(args.queue_arn, args.dead_letter_arn, args.table_arn, log_group.arn, *keys).apply(
             lambda arns: permissions.Reach(
                 queue=arns[0],
                 dead_letter_queue=arns[1],
                 table=arns[2],
                 bundle_objects=(self._bundle.arn,),
                 log_group=arns[3],
+                keys=tuple(arns[4:]),
             )
         )
         return (

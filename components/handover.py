@@ -1,4 +1,4 @@
-"""Write a side's access key into the peer's account, where the peer's worker reads it."""
+"""Write a side's hand-over (access key or role) into the peer's account, where the peer's worker reads it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from dualsync.components.config.model import SideModel
+from dualsync.components.config.model import PeerIdentity, SideModel
 from dualsync.components.context import SideContext
+from dualsync.components.federation.peer_role import PeerRole
 from dualsync.components.identity import Identity
+
+_WHAT = {PeerIdentity.USER: "Key of the dedicated user", PeerIdentity.ROLE: "Role for the peer"}
 
 
 class HandOver(pulumi.ComponentResource):
     """The secret in the account of `holder`, written through the holder's provider.
 
-    It holds the guide's JSON keys and the id of the user: the holder's worker runs only while its credential is that
-    user's. The recovery window is 0; otherwise the name would stay taken after a `destroy` (Secrets Manager,
-    DeleteSecret).
+    It holds the guide's JSON keys and the id of the user, or a role's ARN and id: the holder's worker runs only while
+    its credential is that user's or role's. The recovery window is 0; otherwise the name would stay taken after a
+    `destroy` (Secrets Manager, DeleteSecret).
     """
 
     secret_arn: pulumi.Output[str]
@@ -31,7 +34,8 @@ class HandOver(pulumi.ComponentResource):
         secret = aws.secretsmanager.Secret(
             holder.names.of("credentials"),
             name=holder.names.secret,
-            description=f"Key of the dedicated user of pair {holder.pair.name} in account {holder.peer.account_id}.",
+            description=f"{_WHAT[holder.pair.peer_identity]} of pair {holder.pair.name} in account"
+            f" {holder.peer.account_id}.",
             kms_key_id=holder.kms_key_arn,
             recovery_window_in_days=0,
             tags=holder.tags("credentials"),
@@ -77,8 +81,12 @@ def secret_policy(holder: SideContext) -> dict[str, Any]:
     }
 
 
-def secret_of(identity: Identity, side: SideModel) -> pulumi.Output[str]:
-    """Return the hand-over as a secret output: access key, user id, and the bucket that they are for."""
+def secret_of(identity: Identity | PeerRole, side: SideModel) -> pulumi.Output[str]:
+    """Return the hand-over as a secret output: key or role, its id, and the bucket that they are for."""
+    place = {"bucket": side.bucket, "region": side.region}
+    if isinstance(identity, PeerRole):
+        role = pulumi.Output.all(role_arn=identity.role_arn, user_id=identity.user_id)
+        return pulumi.Output.secret(role.apply(lambda known: json.dumps({**known, **place}, sort_keys=True)))
     return pulumi.Output.secret(
         pulumi.Output.all(key=identity.access_key_id, secret=identity.secret_access_key, user=identity.user_id).apply(
             lambda known: json.dumps(
@@ -86,8 +94,7 @@ def secret_of(identity: Identity, side: SideModel) -> pulumi.Output[str]:
                     "access_key_id": known["key"],
                     "secret_access_key": known["secret"],
                     "user_id": known["user"],
-                    "bucket": side.bucket,
-                    "region": side.region,
+                    **place,
                 },
                 sort_keys=True,
             )
@@ -95,11 +102,25 @@ def secret_of(identity: Identity, side: SideModel) -> pulumi.Output[str]:
     )
 
 
-def is_complete(content: object) -> bool:
-    """Return whether a received text is a hand-over. With another passphrase a peer's secret arrives as `{}`."""
+def identity_in(content: object) -> PeerIdentity | None:
+    """Return what a received text hands over, a user's key or a role; None if it is no hand-over.
+
+    With another passphrase a peer's secret arrives as `{}`.
+    """
     try:
         given = json.loads(content) if isinstance(content, str) else None
     except json.JSONDecodeError:
-        return False
-    wanted = ("access_key_id", "secret_access_key", "user_id")
-    return isinstance(given, dict) and all(isinstance(given.get(k), str) and given[k] for k in wanted)
+        return None
+    if not isinstance(given, dict):
+        return None
+    for kind, wanted in FIELDS.items():
+        if all(isinstance(given.get(k), str) and given[k] for k in wanted):
+            return kind
+    return None
+
+
+FIELDS = {
+    PeerIdentity.USER: ("access_key_id", "secret_access_key", "user_id"),
+    PeerIdentity.ROLE: ("role_arn", "user_id"),
+}
+"""Fields of a hand-over that the holder's worker needs."""

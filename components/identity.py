@@ -26,6 +26,8 @@ class Identity(pulumi.ComponentResource):
     """Id of the access key."""
     secret_access_key: pulumi.Output[str]
     """Secret of the access key, a secret output."""
+    role_arn = ""
+    """A user has no role."""
 
     def __init__(self, context: SideContext, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Identity", context.names.of("identity"), None, opts)
@@ -75,8 +77,10 @@ class Identity(pulumi.ComponentResource):
         self.register_outputs({"userId": self.user_id, "userName": self.user_name})
 
 
-def user_policy(context: SideContext) -> dict[str, Any]:
+def user_policy(context: SideContext, *, sessions: bool = False) -> dict[str, Any]:
     """Return the user's policy: the guide's eight actions, each on its resource, objects under the side's prefix only.
+
+    With `sessions` it is a role's, which has nothing but sessions.
 
     ListBucket has no `s3:prefix` condition: HEAD and GET do not meet it, and without ListBucket S3 answers 403 for a
     missing key, so that a missing object would be taken for a fault of the credential (S3 API Reference, GetObject).
@@ -107,7 +111,7 @@ def user_policy(context: SideContext) -> dict[str, Any]:
             },
             *_acl(context),
             *_key(context),
-            *_denials(context),
+            *_denials(context, sessions=sessions),
         ],
     }
 
@@ -146,7 +150,7 @@ def _key(context: SideContext) -> list[Statement]:
     ]
 
 
-def _denials(context: SideContext) -> list[Statement]:
+def _denials(context: SideContext, *, sessions: bool) -> list[Statement]:
     """Deny what a thief of the key could do beyond what the worker does.
 
     Session credentials are denied because `sts:GetSessionToken` needs no permission and its sessions outlive the key
@@ -154,22 +158,26 @@ def _denials(context: SideContext) -> list[Statement]:
     service makes on the user's behalf, as S3 to KMS, carry such credentials by design and are exempt.
     """
     direct = {"aws:ViaAWSService": "false"}
-    found: list[Statement] = [
-        {
-            "Sid": "NoSessions",
-            "Effect": "Deny",
-            "Action": "*",
-            "Resource": "*",
-            "Condition": {"Null": {"aws:TokenIssueTime": "false"}, "BoolIfExists": direct},
-        },
+    found: list[Statement] = []
+    if not sessions:
+        found.append(
+            {
+                "Sid": "NoSessions",
+                "Effect": "Deny",
+                "Action": "*",
+                "Resource": "*",
+                "Condition": {"Null": {"aws:TokenIssueTime": "false"}, "BoolIfExists": direct},
+            }
+        )
+    found.append(
         {
             "Sid": "NoKeysOfOthers",
             "Effect": "Deny",
             "Action": "s3:PutObject",
             "Resource": "*",
             "Condition": {"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}},
-        },
-    ]
+        }
+    )
     if context.local.peer_addresses:
         found.append(
             {

@@ -33,13 +33,13 @@ class DualSyncPair(pulumi.ComponentResource):
     """Every managed side. Each writes its key into the peer's account, so neither waits for the other."""
 
     user_ids: dict[str, pulumi.Output[str]]
-    """Id of each managed side's dedicated user. Its worker recognises echoes by it, and the peer's worker checks it."""
+    """Id of each managed side's dedicated user or role: its worker recognises echoes by it, the peer's checks it."""
 
     sides: dict[str, dict[str, Any]]
     """Names and addresses of each managed side's parts. Nothing secret."""
 
     hand_over: pulumi.Output[str] | None
-    """The managed side's access key for a peer that is reached in another way; secret."""
+    """The managed side's access key or role for a peer that is reached in another way; secret."""
 
     def __init__(self, name: str, args: DualSyncPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:DualSyncPair", name, None, opts)

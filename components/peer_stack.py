@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import SIDE_OPTIONS, HandOverMode, PairModel, SideModel
-from dualsync.components.handover import is_complete
+from dualsync.components.config.model import SIDE_OPTIONS, HandOverMode, PairModel, PeerIdentity, SideModel
+from dualsync.components.handover import identity_in
 from dualsync.runtime.settings import SideName
 
 TOKEN = "pulumi:pulumi:readStackOutputs"  # noqa: S105 - a function's name
@@ -18,6 +18,9 @@ HAND_OVER = "handOver"
 
 OPTIONS, PEER_OPTIONS = "options", "peerOptions"
 """Facts of a side: its own options that the peer's stack needs, and those of the peer that this stack assumes."""
+
+PEER_IDENTITY = "peerIdentity"
+"""Fact of a side: as what the peer's workers act there. Without it they are a user."""
 
 POLICY_OPTIONS = ("acl", "includeTags", "kmsKey")
 """Options of a side's worker that the policy of the peer's dedicated user must allow. The peer's stack writes it."""
@@ -41,7 +44,7 @@ def read_outputs(stack: str) -> dict[str, Any] | None:
         raise
     secret = set(answer.get("secretOutputNames") or ())
     outputs = answer.get("outputs") or {}
-    if HAND_OVER in outputs and not is_complete(outputs[HAND_OVER]):
+    if HAND_OVER in outputs and identity_in(outputs[HAND_OVER]) is None:
         raise ConfigError(
             "peerStack",
             stack,
@@ -94,6 +97,14 @@ def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None
                 raise ConfigError(
                     f"{name}.{key}", value, f"stack {stack} deployed {facts[key]!r}", "give both stacks the same"
                 )
+        theirs_is = facts.get(PEER_IDENTITY, str(PeerIdentity.USER))
+        if theirs_is != str(pair.peer_identity):
+            raise ConfigError(
+                PEER_IDENTITY,
+                str(pair.peer_identity),
+                f"stack {stack} deployed {theirs_is}",
+                "give both stacks the same in Pulumi.yaml (to change a deployed pair: Runbook, From keys to roles)",
+            )
         _compare_options(pair, side, facts, stack)
 
 
@@ -151,11 +162,19 @@ def received(pair: PairModel, credential: str, outputs: Mapping[str, Any]) -> pu
         return outputs.get(HAND_OVER)
     if pair.hand_over is HandOverMode.PROVIDER or not credential:
         return None
-    if not is_complete(credential):
+    handed_over = identity_in(credential)
+    if handed_over is None:
         raise ConfigError(
             "peerCredential",
             None,
             "is not a hand-over",
             "set it with --secret to the text of `pulumi stack output handOver --show-secrets` in the peer's stack",
+        )
+    if handed_over is not pair.peer_identity:
+        raise ConfigError(
+            "peerCredential",
+            None,
+            f"hands over a {handed_over}, and peerIdentity is {pair.peer_identity}",
+            "give both stacks the same peerIdentity, deploy the peer's stack, and set its output handOver again",
         )
     return pulumi.Output.secret(credential)

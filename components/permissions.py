@@ -25,6 +25,8 @@ class Reach:
     """The bundle's objects."""
     log_group: str
     """The log group."""
+    keys: tuple[str, ...] = ()
+    """The keys for tokens and messages, in this order; empty if the peer is a user."""
 
 
 def document(statements: Sequence[Statement]) -> dict[str, Any]:
@@ -84,6 +86,7 @@ def worker(context: SideContext, reach: Reach, group_name: str) -> dict[str, Any
             _metrics(context),
             _drain(context, group_name),
             *_key(context),
+            *_federation(reach),
             *([_session()] if context.local.security.session_manager else []),
         ]
     )
@@ -107,6 +110,7 @@ def finder(context: SideContext, reach: Reach, cluster_arn: str) -> dict[str, An
             *_prefix_list(context),
             _bundle(reach),
             *_key(context),
+            *_federation(reach),
             # The only resources of ListTasks are container instances; the cluster is its condition.
             allow("Others", ["ecs:ListTasks"], "*", Condition={"ArnEquals": {"ecs:cluster": cluster_arn}}),
         ]
@@ -207,6 +211,27 @@ def _key(context: SideContext) -> list[Statement]:
         return []
     condition = context.via_services("dynamodb", "s3", "secretsmanager", "sqs")
     return [allow("CustomerKey", ["kms:Decrypt", "kms:GenerateDataKey"], key, Condition=condition)]
+
+
+def _federation(reach: Reach) -> list[Statement]:
+    """Allow the use of the keys that replace the peer's access key: one algorithm each, and nothing else."""
+    if not reach.keys:
+        return []
+    token, message = reach.keys
+    return [
+        allow(
+            "SignTokens",
+            ["kms:Sign"],
+            token,
+            Condition={"StringEquals": {"kms:SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256"}},
+        ),
+        allow(
+            "SignMessages",
+            ["kms:GenerateMac"],
+            message,
+            Condition={"StringEquals": {"kms:MacAlgorithm": "HMAC_SHA_256"}},
+        ),
+    ]
 
 
 def _drain(context: SideContext, group_name: str) -> Statement:

@@ -10,15 +10,17 @@ import pulumi
 
 from dualsync.components.bundle.builder import default_builder
 from dualsync.components.bundle.bundle import Bundle, BundleArgs, MakesBundles
-from dualsync.components.config.model import HandOverMode
+from dualsync.components.config.model import HandOverMode, PeerIdentity
 from dualsync.components.context import SideContext
+from dualsync.components.federation.issuer import Issuer
+from dualsync.components.federation.peer_role import PeerRole
 from dualsync.components.finder import Finder, FinderArgs
 from dualsync.components.handover import HandOver, secret_of
 from dualsync.components.identity import Identity
 from dualsync.components.ledger import Ledger
 from dualsync.components.monitoring.observability import Observability, ObservabilityArgs
 from dualsync.components.network import Network
-from dualsync.components.peer_stack import OPTIONS, PEER_OPTIONS, shared_options
+from dualsync.components.peer_stack import OPTIONS, PEER_IDENTITY, PEER_OPTIONS, shared_options
 from dualsync.components.providers import SyncProvider
 from dualsync.components.queue import Queue
 from dualsync.components.subscription import Subscription
@@ -52,7 +54,7 @@ class Side(pulumi.ComponentResource):
     """Names and addresses of this side's parts, for operators and the command line. Nothing secret."""
 
     hand_over: pulumi.Output[str]
-    """This side's access key for the peer, secret."""
+    """This side's access key or role for the peer, secret."""
 
     subscription: Subscription
     """The subscription to the bucket's events."""
@@ -61,7 +63,9 @@ class Side(pulumi.ComponentResource):
         super().__init__("dualsync:index:Side", context.names.prefix, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         network = Network(context, child)
-        identity = Identity(context, child)
+        by_role = context.pair.peer_identity is PeerIdentity.ROLE
+        identity = PeerRole(context, child) if by_role else Identity(context, child)
+        issuer = Issuer(context, child) if by_role else None
         self.hand_over = secret_of(identity, context.local)
         handed_over = self._pass_on(context, args, child)
         queue = Queue(context, child)
@@ -73,6 +77,7 @@ class Side(pulumi.ComponentResource):
             dead_letter_queue_url=queue.dead_letter_url,
             ledger_table=ledger.name,
             user_id=identity.user_id,
+            keys=issuer.arns if issuer else None,
             expires=args.expires,
         )
         architectures = {context.local.fleet.architecture, context.local.finder.architecture}
@@ -87,6 +92,7 @@ class Side(pulumi.ComponentResource):
                 queue_arn=queue.arn,
                 dead_letter_queue_arn=queue.dead_letter_arn,
                 table_arn=ledger.arn,
+                issuer=issuer,
             ),
             child,
         )
@@ -99,6 +105,7 @@ class Side(pulumi.ComponentResource):
                 queue_arn=queue.arn,
                 dead_letter_arn=queue.dead_letter_arn,
                 table_arn=ledger.arn,
+                issuer=issuer,
             ),
             child,
         )
@@ -115,7 +122,18 @@ class Side(pulumi.ComponentResource):
         )
         self.subscription = Subscription(context, queue, args.sync, child, after=args.after)
         finder.start_on_schedule(
-            [network, identity, *handed_over, queue, ledger, bundle, fleet, watch, self.subscription]
+            [
+                network,
+                identity,
+                *([issuer] if issuer else []),
+                *handed_over,
+                queue,
+                ledger,
+                bundle,
+                fleet,
+                watch,
+                self.subscription,
+            ]
         )
         self.outputs = {
             "accountId": context.account_id,
@@ -141,6 +159,9 @@ class Side(pulumi.ComponentResource):
             "environment": dict(variables),
             OPTIONS: shared_options(context.local),
             PEER_OPTIONS: shared_options(context.peer),
+            PEER_IDENTITY: str(context.pair.peer_identity),
+            "roleArn": identity.role_arn,
+            "issuer": issuer.documents if issuer else {},
         }
         self.register_outputs(self.outputs)
 

@@ -123,10 +123,21 @@ class Settings:
     dead_letter_queue_url: str = setting("Dead-letter queue: messages that can never succeed, with the reason.")
     ledger_table: str = setting("DynamoDB table of this side's ledger.")
     peer_secret: str = setting(
-        "Name or ARN of the secret (this side's account) with the peer's user's key and user_id."
+        "Name or ARN of the secret (this side's account) with the user_id of the peer's user and its key, or of the"
+        " peer's role and its ARN."
     )
     own_user_ids: tuple[str, ...] = setting(
-        "Ids (AIDA…) of this side's dedicated user, current first, then predecessors; events they cause are echoes."
+        "Ids (AIDA…, AROA…) of this side's dedicated user or role, current first, then predecessors; events they cause"
+        " are echoes."
+    )
+    token_issuer: str = setting(
+        "Address of this side's OpenID Connect issuer, if the peer is a role; empty if it is a user with a key.",
+        default="",
+    )
+    token_key: str = setting("ARN of the KMS key (RSA) that signs tokens for the peer's role.", default="")
+    message_key: str = setting(
+        "ARN of the KMS key (HMAC) from which the authenticator of messages is derived, if the peer is a role.",
+        default="",
     )
     worker_role: str = setting(
         "Name of the IAM role of this side's workers. The finder aborts abandoned uploads that this role started.",
@@ -249,6 +260,10 @@ class Settings:
             raise SettingError(
                 f"{variable('remote_kms_key')}={self.remote_kms_key!r}: set {variable('remote_encryption')}=aws:kms"
             )
+        federated = {name: bool(getattr(self, name)) for name in ("token_issuer", "token_key", "message_key")}
+        if len(set(federated.values())) > 1:
+            empty = next(name for name, given in federated.items() if not given)
+            raise SettingError(f"{variable(empty)} is empty: give {help_of(empty)} Or empty the other two.")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise SettingError(f"{variable('log_level')}={self.log_level!r}: use DEBUG, INFO, WARNING or ERROR")
 
@@ -294,6 +309,16 @@ class Settings:
     def to_environment(self) -> dict[str, str]:
         """Return the same settings as environment variables, defaults included."""
         return {variable(f.name): render(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+
+def token_audience(pair: str, side: SideName) -> str:
+    """Return the audience of tokens for the role of this side."""
+    return f"{pair}-{side}"
+
+
+def token_subject(pair: str, side: SideName) -> str:
+    """Return the subject of tokens that worker and finder of this side sign; also the name of their sessions."""
+    return f"{pair}-{side}"
 
 
 _NEVER_EMPTY = (

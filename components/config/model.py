@@ -40,6 +40,19 @@ class HandOverMode(StrEnum):
     """An operator passes it on, as a config secret."""
 
 
+class PeerIdentity(StrEnum):
+    """Principal as which the peer's workers act in a side's account."""
+
+    USER = "user"
+    """An IAM user with a long-lived access key, as in the deployment guide."""
+    ROLE = "role"
+    """An IAM role, assumed with tokens that a KMS key in the peer's account signs. There is no long-lived key."""
+
+
+ISSUER_LENGTH = 255
+"""Characters of an OpenID Connect issuer's address at most (IAM API Reference, CreateOpenIDConnectProvider)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """How the deployment reaches a side's account."""
@@ -98,15 +111,24 @@ class SideModel:
     )
     former_user_ids: tuple[str, ...] = option(
         "formerUserIds",
-        "Ids of earlier dedicated users, whose events may still be in the queue.",
+        "Ids of earlier dedicated users or roles, whose events may still be in the queue.",
         default=(),
         pattern=r"[A-Za-z0-9]{16,128}",
-        remedy="use AIDA… of `aws iam get-user`",
+        remedy="use AIDA… of `aws iam get-user`, or AROA… of `aws iam get-role`",
+    )
+    issuer: str = option(
+        "issuer",
+        "Public HTTPS address of this side's OpenID Connect issuer, with peerIdentity=role: the two documents of the"
+        " output `issuer` are published below it, and the peer's account trusts the tokens that name it.",
+        default="",
+        pattern=r"https://[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+(?:/[A-Za-z0-9._~-]+)*",
+        remedy="use https://HOST or https://HOST/PATH, without port, query and final slash",
+        setting="token_issuer",
     )
     peer_addresses: tuple[str, ...] = option(
         "peerAddresses",
-        "Addresses (CIDR) of the peer's workers and finder. With this key, the dedicated user's policy denies all"
-        " others.",
+        "Addresses (CIDR) of the peer's workers and finder. With this key, the policy of the dedicated user or role"
+        " denies all others.",
         default=(),
     )
     events_topic_arn: str = option(
@@ -199,6 +221,13 @@ class PairModel:
         " (from an output of the peer's stack), or config (from peerCredential).",
         default=HandOverMode.PROVIDER,
     )
+    peer_identity: PeerIdentity = option(
+        "peerIdentity",
+        "Principal as which a side's workers act in the peer's account: user (an IAM user with an access key), or role"
+        " (an IAM role without any long-lived key, which needs the key issuer of both sides). Both stacks state the"
+        " same.",
+        default=PeerIdentity.USER,
+    )
     events: Events = option(
         "events",
         "Which changes are synchronised by events: CreateAndDelete, Create, or No (only the finder's runs).",
@@ -266,7 +295,7 @@ class PairModel:
     key_version: int = option(
         "keyVersion",
         "Raise it by one to rotate the access keys of the stack's dedicated users: the new key is created, the secret"
-        " updated, the old key deleted.",
+        " updated, the old key deleted. With peerIdentity=role it renews the keys that sign tokens and messages.",
         default=1,
         low=1,
     )

@@ -57,6 +57,11 @@ class Names:
         return self.of("worker")
 
     @property
+    def peer_role(self) -> str:
+        """Name of the role as which the peer's worker acts here, with `peerIdentity: role`."""
+        return self.of("peer")
+
+    @property
     def secret(self) -> str:
         """Name of the secret in this side's account with the key of the peer's user."""
         return self.secret_override or (f"dth-credentials-{self.peer_region}" if self.guide else self.of("credentials"))

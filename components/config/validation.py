@@ -9,7 +9,16 @@ from typing import Any
 
 from dualsync.components.config import images
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS, HandOverMode, PairModel, SideModel
+from dualsync.components.config.model import (
+    ISSUER_LENGTH,
+    PAIR_OPTIONS,
+    SIDE_FACTS,
+    SIDE_OPTIONS,
+    HandOverMode,
+    PairModel,
+    PeerIdentity,
+    SideModel,
+)
 from dualsync.components.config.names import OWN_TAGS
 from dualsync.components.config.options import Declaration, Option
 from dualsync.components.config.partitions import nearest, partition_of
@@ -324,6 +333,7 @@ def _together(pair: PairModel) -> None:
     cn, other = pair.cn, pair.global_
     _key(cn, other)
     _key(other, cn)
+    _issuers(pair)
     if cn.bucket == other.bucket:
         if cn.region != other.region or cn.account_id != other.account_id:
             raise ConfigError(
@@ -351,6 +361,27 @@ def _together(pair: PairModel) -> None:
             raise ConfigError(
                 key, b, "is the same on both sides, which share an account", "give another name to one of them"
             )
+
+
+def _issuers(pair: PairModel) -> None:
+    """Check the issuers. One for each side: an issuer's keys may sign for every subject."""
+    role = pair.peer_identity is PeerIdentity.ROLE
+    for side in (pair.cn, pair.global_):
+        key = f"{side.side}.issuer"
+        if role and not side.issuer:
+            remedy = "give the public address of its documents, https://HOST/PATH (docs: Security)"
+            raise ConfigError(key, "", "is missing, and peerIdentity is role", remedy)
+        if not role and side.issuer:
+            raise ConfigError(key, side.issuer, "has no use, as peerIdentity is user", "remove it, or use role")
+        if len(side.issuer) > ISSUER_LENGTH:
+            problem = f"has {len(side.issuer)} characters, and IAM allows {ISSUER_LENGTH}"
+            raise ConfigError(key, side.issuer[:40] + "…", problem, "use a shorter path")
+        if role and side.user_name:
+            remedy = "remove it: the role's name has pair and side"
+            raise ConfigError(f"{side.side}.userName", side.user_name, "has no use, as peerIdentity is role", remedy)
+    if role and pair.cn.issuer == pair.global_.issuer:
+        problem = "is cn.issuer too, so that each side could sign for the other"
+        raise ConfigError("global.issuer", pair.global_.issuer, problem, "give each side a path of its own")
 
 
 def _names(pair: PairModel) -> Iterator[tuple[str, str, str]]:

@@ -163,13 +163,7 @@ def key_policy(context: SideContext) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {
-                "Sid": "Account",
-                "Effect": "Allow",
-                "Principal": {"AWS": context.partition.arn("iam", "root", account=context.account_id)},
-                "Action": "kms:*",
-                "Resource": "*",
-            },
+            administrators(context),
             deployers(context),
             {
                 "Sid": "Alarms",
@@ -180,6 +174,20 @@ def key_policy(context: SideContext) -> dict[str, Any]:
                 "Condition": {"StringEquals": {"aws:SourceAccount": context.account_id}},
             },
         ],
+    }
+
+
+def administrators(context: SideContext) -> dict[str, Any]:
+    """Return the statement by which the account's policies decide about this key.
+
+    Without it no principal could change the key again (KMS Developer Guide, default key policy).
+    """
+    return {
+        "Sid": "Account",
+        "Effect": "Allow",
+        "Principal": {"AWS": context.partition.arn("iam", "root", account=context.account_id)},
+        "Action": "kms:*",
+        "Resource": "*",
     }
 
 

@@ -17,10 +17,10 @@ FACTS = "dualsync:index:SideFacts"
 OUTPUTS: Mapping[str, str] = {
     "pair": "Name of the pair.",
     "manages": "The sides that this component provisions.",
-    "userIds": "Id of each managed side's dedicated user, by which its worker recognises echoes.",
+    "userIds": "Id of each managed side's dedicated user or role, by which its worker recognises echoes.",
     "cn": "Names and addresses of side cn's parts, if this component manages it.",
     "global": "Names and addresses of side global's parts, if this component manages it.",
-    "handOver": "The managed side's access key for a peer that this program does not reach; secret.",
+    "handOver": "The managed side's access key or role for a peer that this program does not reach; secret.",
 }
 
 FACT_OUTPUTS: Mapping[str, str] = {
@@ -28,13 +28,13 @@ FACT_OUTPUTS: Mapping[str, str] = {
     "region": "Region of everything on this side.",
     "bucket": "The synchronised bucket.",
     "prefix": "Only keys under this prefix are synchronised.",
-    "userId": "Id of the dedicated user, as which the peer's workers act here.",
-    "userName": "Name of the dedicated user.",
-    "keyId": "Id of the dedicated user's access key; not secret.",
+    "userId": "Id of the dedicated user or role, as which the peer's workers act here.",
+    "userName": "Name of the dedicated user; empty if it is a role.",
+    "keyId": "Id of the dedicated user's access key; not secret. Empty for a role.",
     "queueUrl": "Queue of the bucket's events and the finder's requests.",
     "deadLetterQueueUrl": "Queue of messages that failed for good.",
     "ledgerTable": "Table of the versions that both sides last had in common.",
-    "secretName": "Secret in this side's account with the peer's key.",
+    "secretName": "Secret in this side's account with the peer's key or role.",
     "workerGroup": "Auto Scaling group of the workers.",
     "workerLogGroup": "Log group of the workers.",
     "finderCluster": "ECS cluster in which the finder runs.",
@@ -47,6 +47,9 @@ FACT_OUTPUTS: Mapping[str, str] = {
     "environment": "Settings of worker and finder; nothing secret.",
     "options": "The side's options that the peer's stack must know, as texts.",
     "peerOptions": "The peer's options that this side's policies and secret assume, as texts.",
+    "peerIdentity": "As what the peer's workers act here: user or role.",
+    "roleArn": "ARN of the role as which the peer's workers act here; empty if it is a user.",
+    "issuer": "Documents of this side's token issuer to publish, as texts by their addresses; empty with a user.",
 }
 
 
@@ -95,7 +98,7 @@ def outputs() -> dict[str, Any]:
     return {name: {**shapes[name], "description": text} for name, text in OUTPUTS.items()}
 
 
-_MAPS = ("environment", "options", "peerOptions")
+_MAPS = ("environment", "issuer", "options", "peerOptions")
 """Facts that hold several texts each."""
 
 

@@ -13,6 +13,7 @@ from dualsync.components import permissions
 from dualsync.components.bundle.bundle import Bundle, BundleObject
 from dualsync.components.config.side_options import Architecture
 from dualsync.components.context import SideContext
+from dualsync.components.federation.issuer import Issuer
 from dualsync.components.network import Network
 from dualsync.components.workers import userdata
 from dualsync.components.workers.scaling import WARM_UP_SECONDS, scale
@@ -47,6 +48,8 @@ class FleetArgs:
     """ARN of the dead-letter queue."""
     table_arn: pulumi.Input[str]
     """ARN of the ledger's table."""
+    issuer: Issuer | None = None
+    """Keys for tokens and messages; None if the peer is a user."""
 
 
 class Fleet(pulumi.ComponentResource):
@@ -96,7 +99,10 @@ class Fleet(pulumi.ComponentResource):
             tags=context.tags("worker"),
             opts=context.options(self),
         )
-        document = pulumi.Output.all(args.queue_arn, args.dead_letter_queue_arn, args.table_arn, log_group.arn).apply(
+        keys = args.issuer.arns if args.issuer else ()
+        document = pulumi.Output.all(
+            args.queue_arn, args.dead_letter_queue_arn, args.table_arn, log_group.arn, *keys
+        ).apply(
             lambda arns: json.dumps(
                 permissions.worker(
                     context,
@@ -106,6 +112,7 @@ class Fleet(pulumi.ComponentResource):
                         table=arns[2],
                         bundle_objects=(self._bundle.arn,),
                         log_group=arns[3],
+                        keys=tuple(arns[4:]),
                     ),
                     self._group,
                 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS, PairModel
+from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS, PairModel, PeerIdentity
 from dualsync.components.config.options import Option
 from dualsync.runtime.settings import OnLifecycleExpiry, Settings, SideName, variable
 
@@ -26,16 +26,20 @@ def settings_of(
     dead_letter_queue_url: str = _LATER,
     ledger_table: str = _LATER,
     user_id: str = _LATER,
+    keys: tuple[str, str] | None = None,
     expires: Mapping[SideName, bool] = UNKNOWN,
 ) -> Settings:
     """Return the settings of one side. Raises `SettingError` for what the runtime would refuse.
 
+    `keys` are the ARNs of the keys for tokens and messages, both empty unless the peer is a role.
     `expires` holds for each bucket whether a lifecycle rule may have removed an absent object (`preflight.expiring`).
     For a bucket that is not in it the answer is yes, and the finder takes no absence there for a deletion. With
     onLifecycleExpiry=propagate an expiry deletes at the peer as a user's deletion does. An absence is then a deletion
     in either case, so both settings are false and the finder completes a deletion whose event was lost.
     """
     local, remote = pair.side(side), pair.side(side.peer)
+    if keys is None:
+        keys = (_LATER, _LATER) if pair.peer_identity is PeerIdentity.ROLE else ("", "")
     hold = pair.on_lifecycle_expiry is OnLifecycleExpiry.IGNORE
     return Settings(
         pair=pair.name,
@@ -56,6 +60,8 @@ def settings_of(
         ledger_table=ledger_table,
         peer_secret=pair.names(side).secret,
         own_user_ids=(user_id, *local.former_user_ids),
+        token_key=keys[0],
+        message_key=keys[1],
         worker_role=pair.names(side).worker_role,
         local_expires=hold and expires.get(side, True),
         remote_expires=hold and expires.get(side.peer, True),
@@ -78,6 +84,7 @@ def environment(
     dead_letter_queue_url: pulumi.Output[str],
     ledger_table: pulumi.Output[str],
     user_id: pulumi.Output[str],
+    keys: tuple[pulumi.Output[str], pulumi.Output[str]] | None = None,
     expires: Mapping[SideName, bool] = UNKNOWN,
 ) -> Mapping[str, pulumi.Input[str]]:
     """Return the settings as environment variables, with values that only the deployment knows as outputs."""
@@ -89,6 +96,8 @@ def environment(
         variable("ledger_table"): ledger_table,
         variable("own_user_ids"): user_id.apply(lambda current: ",".join((current, *former))),
     }
+    if keys is not None:
+        later |= {variable("token_key"): keys[0], variable("message_key"): keys[1]}
     endpoint = pair.side(side).access.endpoint
     services = {"AWS_ENDPOINT_URL": endpoint} if endpoint else {}
     return {**known, **later, **services}

@@ -8,23 +8,26 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from dataclasses import dataclass
 
-from dualsync.runtime.aws.credentials import Credential, FixedCredentials
+from dualsync.runtime.aws.credentials import Credential, Credentials, FixedCredentials, NoCredentials
 from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
 from dualsync.runtime.aws.endpoints import Network
 from dualsync.runtime.aws.http.body_memory import BUDGET_BYTES, Admission
+from dualsync.runtime.aws.kms import KmsKeys
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.s3.bucket_owner import wrong_place
 from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.aws.secrets_manager import PeerSecret, PeerSecrets
 from dualsync.runtime.aws.sqs import SqsQueue
-from dualsync.runtime.aws.sts import StsIdentity
+from dualsync.runtime.aws.sts import StsIdentity, unique_id
+from dualsync.runtime.aws.web_identity import Claims, RoleCredentials, token
 from dualsync.runtime.errors import CredentialRejectedError
 from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.platform import LoopParallel, SystemClock
 from dualsync.runtime.service.bucket_guard import check_buckets
-from dualsync.runtime.settings import Settings
+from dualsync.runtime.settings import Settings, token_audience, token_subject
 from dualsync.runtime.transfer.copier import Copier
 
 SPARE = 2
@@ -52,6 +55,9 @@ class LocalEdges:
 
     identity: StsIdentity
     """STS with the machine's own credential."""
+
+    keys: KmsKeys
+    """The keys that sign tokens and messages if the peer is a role."""
 
     clock: SystemClock
     """The operating system's clock."""
@@ -88,18 +94,19 @@ def local_edges(settings: Settings, content_bytes: int = BUDGET_BYTES) -> LocalE
         ledger=DynamoLedger(network.caller("dynamodb"), settings.ledger_table, tombstone_days=settings.tombstone_days),
         secrets=PeerSecrets(network.caller("secretsmanager"), settings.peer_secret),
         identity=StsIdentity(network.caller("sts")),
+        keys=KmsKeys(network.caller("kms"), settings.token_key, settings.message_key),
         clock=SystemClock(),
         parallel=LoopParallel(),
         admission=admission,
     )
 
 
-def remote_bucket(settings: Settings, secret: PeerSecret, admission: Admission | None = None) -> S3Bucket:
-    """Build the client of the peer's bucket with the peer's user's key.
+def remote_bucket(settings: Settings, credentials: Credentials, admission: Admission | None = None) -> S3Bucket:
+    """Build the client of the peer's bucket.
 
     Pass the `admission` of `local_edges`, so that one bound holds for both buckets.
     """
-    network = Network(settings.remote_region, remote_credentials(secret))
+    network = Network(settings.remote_region, credentials)
     s3, path_style = network.s3(settings.remote_bucket, settings.remote_endpoint, spare=SPARE)
     return S3Bucket(
         s3,
@@ -135,26 +142,70 @@ def remote_options(settings: Settings) -> Options:
     )
 
 
-def remote_credentials(secret: PeerSecret) -> FixedCredentials:
-    """Return the key of a secret, for clients that continue with a rotated key."""
-    return FixedCredentials(Credential(secret.access_key_id, secret.secret_access_key))
+_MESSAGES = b"dualsync message authenticator 1"
+"""What the messages' key is asked for: its answer is the secret of the authenticator."""
+NO_KEY = FixedCredentials(Credential("none", "none"))
+"""For clients that get their credential later."""
+
+
+class PeerAccess:
+    """The peer's credential as the secret describes it: a user's key, or sessions of a role."""
+
+    def __init__(self, settings: Settings, keys: KmsKeys) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._sessions: RoleCredentials | None = None
+
+    def credentials(self, secret: PeerSecret) -> Credentials:
+        """Return the credential, for clients that continue with another one. Raises `CredentialRejectedError`."""
+        s = self._settings
+        if not secret.role_arn:
+            if s.token_issuer:
+                raise CredentialRejectedError("the peer's secret holds a user's key, and this stack expects a role")
+            return FixedCredentials(Credential(secret.access_key_id, secret.secret_access_key))
+        if not s.token_issuer:
+            raise CredentialRejectedError("the peer's secret names a role, and this stack expects a user's key")
+        if self._sessions is None or self._sessions.role_arn != secret.role_arn:
+            sts = Network(s.remote_region, NoCredentials()).caller("sts", s.remote_sts_endpoint)
+            name = token_subject(s.pair, s.side)
+            self._sessions = RoleCredentials(sts, secret.role_arn, name, self._token)
+        return self._sessions
+
+    async def authenticator_secret(self, secret: PeerSecret) -> str:
+        """Return what only this side's worker and finder can obtain: the key of their messages is derived from it.
+
+        Raises `CredentialRejectedError`, `RetryableError`, `PermanentError`.
+        """
+        if not secret.role_arn:
+            return secret.secret_access_key
+        return (await self._keys.mac(_MESSAGES)).hex()
+
+    async def _token(self) -> str:
+        s = self._settings
+        claims = Claims(
+            issuer=s.token_issuer,
+            key_id=s.token_key.rpartition("/")[2],
+            subject=token_subject(s.pair, s.side),
+            audience=token_audience(s.pair, s.side.peer),
+        )
+        return await token(claims, self._keys.sign, time.time())
 
 
 class BucketCheck:
     """Checks the owner and the region of both buckets. Its clients are built once, since each keeps a pool."""
 
-    def __init__(self, settings: Settings, secret: PeerSecret) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._here, self._here_by_path = Network(settings.local_region).s3(
             settings.local_bucket, settings.local_endpoint
         )
-        network = Network(settings.remote_region, remote_credentials(secret))
+        network = Network(settings.remote_region, NO_KEY)
         self._there, self._there_by_path = network.s3(settings.remote_bucket, settings.remote_endpoint)
 
-    async def problem(self, secret: PeerSecret) -> str:
+    async def problem(self, credentials: Credentials) -> str:
         """Return what is wrong with either bucket, read with this key; empty for nothing. Raises `RetryableError`."""
         s = self._settings
-        self._there.use(remote_credentials(secret))
+        self._there.use(credentials)
         found = await asyncio.gather(
             wrong_place(self._here, s.local_bucket, s.local_region, s.local_account, path_style=self._here_by_path),
             wrong_place(
@@ -172,21 +223,20 @@ class PeerCredential:
     """
 
     def __init__(self, settings: Settings, edges: LocalEdges) -> None:
-        none = PeerSecret("none", "none")
         self._settings = settings
         self._edges = edges
+        self._access = PeerAccess(settings, edges.keys)
         self._secret: PeerSecret | None = None
-        self._sts = Network(settings.remote_region, remote_credentials(none)).caller(
-            "sts", settings.remote_sts_endpoint
-        )
-        self._buckets = BucketCheck(settings, none)
+        self._message_secret = ""
+        self._sts = Network(settings.remote_region, NO_KEY).caller("sts", settings.remote_sts_endpoint)
+        self._buckets = BucketCheck(settings)
         self.user_id = ""
-        """Id of the user whose key is in use, as the guard has verified it."""
+        """Id of the user or role whose credential is in use, as the guard has verified it."""
         self.arn = ""
-        """ARN of the same user, by which S3 names the initiator of an upload."""
+        """ARN of the same user or session, by which S3 names the initiator of an upload."""
         self.authenticator = Authenticator(settings.queue_url)
-        """Signs this side's messages with a key derived from the secret in use."""
-        self.bucket: S3Bucket = remote_bucket(settings, none, edges.admission)
+        """Signs this side's messages with a key derived from the secret in use, or by KMS if the peer is a role."""
+        self.bucket: S3Bucket = remote_bucket(settings, NO_KEY, edges.admission)
 
     async def user_id_promised(self) -> str | None:
         """Read the secret and return its `user_id`; None while there is no secret."""
@@ -194,27 +244,28 @@ class PeerCredential:
         return None if self._secret is None else self._secret.user_id
 
     async def user_id_real(self) -> str:
-        """Return the id of the key's user, read from STS in the peer's own partition."""
+        """Return the id of the key's user or of the session's role, read from STS in the peer's own partition."""
         if self._secret is None:
             raise CredentialRejectedError("there is no secret")
-        self._sts.use(remote_credentials(self._secret))
+        self._sts.use(self._access.credentials(self._secret))
         who = await StsIdentity(self._sts).who()
         self.arn = who.arn
-        return who.user_id
+        self._message_secret = await self._access.authenticator_secret(self._secret)
+        return unique_id(who.user_id)
 
     async def wrong_buckets(self) -> str:
         """Return what is wrong with either bucket or with the ledger's record of them; empty for nothing."""
         if self._secret is None:
             return ""
-        wrong = await self._buckets.problem(self._secret)
+        wrong = await self._buckets.problem(self._access.credentials(self._secret))
         return wrong or await check_buckets(self._edges.ledger, self._settings, self._edges.clock)
 
     async def use(self) -> None:
         """Use this key for the peer's bucket from now on."""
         if self._secret is not None:
+            self.bucket.use(self._access.credentials(self._secret))
+            self.authenticator.use(self._message_secret)
             self.user_id = self._secret.user_id
-            self.bucket.use(remote_credentials(self._secret))
-            self.authenticator.use(self._secret.secret_access_key)
 
 
 def copier_of(settings: Settings, edges: LocalEdges) -> Copier:

@@ -33,8 +33,11 @@ class Credential:
 class Credentials(Protocol):
     """The source of a client's key."""
 
-    async def get(self) -> Credential:
-        """Return the key to use now. Raises `CredentialRejectedError` when there is none."""
+    async def get(self) -> Credential | None:
+        """Return the key to use now, None to send without a signature.
+
+        Raises `CredentialRejectedError` when there is none.
+        """
 
     async def renew(self) -> bool:
         """Look for another key after this one was refused; return False if there is no other."""
@@ -48,6 +51,16 @@ class FixedCredentials:
 
     async def get(self) -> Credential:
         return self._credential
+
+    async def renew(self) -> bool:
+        return False
+
+
+class NoCredentials:
+    """No key: requests are sent without a signature."""
+
+    async def get(self) -> None:
+        return None
 
     async def renew(self) -> bool:
         return False

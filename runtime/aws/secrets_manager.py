@@ -13,14 +13,16 @@ from dualsync.runtime.errors import CredentialRejectedError
 
 @dataclass(frozen=True, slots=True)
 class PeerSecret:
-    """The key of the peer's dedicated user."""
+    """The key of the peer's dedicated user, or the role to assume there."""
 
     access_key_id: str
-    """Public half of the key."""
+    """Public half of the key; empty if it is a role."""
     secret_access_key: str = field(repr=False)
-    """Secret half of the key."""
+    """Secret half of the key; empty if it is a role."""
     user_id: str = ""
-    """Id of the user that the key must belong to; empty if the secret names none."""
+    """Id of the user or role that the credential must belong to; empty if the secret names none."""
+    role_arn: str = ""
+    """ARN of the role; empty if it is a user."""
 
 
 class PeerSecrets:
@@ -47,8 +49,9 @@ class PeerSecrets:
         return parse(self._name, str(answer.get("SecretString") or ""))
 
 
-FIELDS = ("access_key_id", "secret_access_key", "user_id")
-"""Fields of the secret; `user_id` may be missing."""
+FIELDS = ("access_key_id", "secret_access_key", "user_id", "role_arn")
+"""Fields of the secret. `user_id` may be missing, and with `role_arn` the key."""
+_ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
 _WORD = re.compile(r"[!-~]+")
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -66,11 +69,16 @@ def parse(name: str, text: str) -> PeerSecret:
             if value and not _WORD.fullmatch(value):
                 problem = f"{field_name} holds a blank, a line break or another character that no key has"
                 break
+    role = values.get("role_arn", "")
+    if not problem and role and not _ROLE_ARN.fullmatch(role):
+        problem = "role_arn is not the ARN of a role"
     if problem:
         raise CredentialRejectedError(
             f"secret {name} is not a JSON object with access_key_id and secret_access_key: {problem}; let the peer's"
             " stack write it again (`pulumi up --refresh`)"
         )
+    if role:
+        return PeerSecret("", "", values.get("user_id", ""), role)
     return PeerSecret(values["access_key_id"], values["secret_access_key"], values.get("user_id", ""))
 
 
@@ -85,7 +93,7 @@ def _decode(text: str) -> tuple[str, dict[str, str]]:
         return "it is JSON, but not an object", {}
     values = {str(key): value.strip() for key, value in document.items() if isinstance(value, str)}
     missing = [key for key in FIELDS[:2] if not values.get(key)]
-    if missing:
+    if missing and not values.get("role_arn"):
         others = sorted(str(key) for key in document if key not in FIELDS)
         names = f"; it has {', '.join(repr(key[:40]) for key in others[:5])} instead" if others else ""
         return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing or no text{names}", {}

@@ -47,6 +47,11 @@ class StsIdentity:
         return Identified(_found("UserId", answer.body or b""), _found("Arn", answer.body or b""))
 
 
+def unique_id(user_id: str) -> str:
+    """Return the id of the user or role: a role's session is `AROA…:name` (IAM User Guide, "IAM identifiers")."""
+    return user_id.partition(":")[0]
+
+
 def _found(name: str, body: bytes | bytearray) -> str:
     found = _FOUND[name].search(body)
     if found is None:

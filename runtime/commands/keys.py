@@ -40,7 +40,9 @@ def rotate_key(
     before = cli.run(lambda context: keys.key_state(context, one(context)))
     second = before.phase is Phase.SECOND_KEY
     steps: list[list[str]] = []
-    if not wait:
+    if before.phase is Phase.ROLE and (run or wait):
+        cli.guard(lambda: keys.refuse_role(str(side)))
+    if not wait and before.phase is not Phase.ROLE:
         version = cli.guard(lambda: keys.present_version(cli.where.project, stack)) if run else None
         steps = keys.commands(stack, "N+1" if version is None else str(version + 1))
         # An interrupted rotation is completed with the same version: only the update is run again.
@@ -64,7 +66,7 @@ def rotate_key(
 
     def text() -> None:
         cli.out.print(_words(after))
-        if not (run or wait):
+        if steps and not (run or wait):
             cli.out.print("\nto rotate it (or let --run do it):")
             for step in steps:
                 cli.out.print(f"  {escape(' '.join(step))}")
@@ -95,6 +97,8 @@ def _words(state: KeyState) -> str:
         " exists, no rotation is possible (two keys per user). If nothing of yours uses it, delete it.",
         Phase.BROKEN: f"[red]the secret at {peer} names no active key of {name}'s user: run `pulumi up --refresh` of"
         f" {name}[/red]",
+        Phase.ROLE: f"[green]{peer}'s workers act at {name} as a role[/green]: there is no access key to rotate. The"
+        " runbook has how to renew the keys that sign, and how to shut a peer out.",
         Phase.UNKNOWN: "[yellow]your credentials may not read the user's keys or the secret[/yellow]",
     }
     return f"{lines[state.phase]}\n{state.ready} of {state.alive} living workers of {peer} have proven it"

@@ -39,16 +39,16 @@ class Principals:
     """Who is who in a bucket's events."""
 
     dedicated: frozenset[str]
-    """Ids (AIDA…) of this side's dedicated user, present and former."""
+    """Ids of this side's dedicated user (AIDA…) or role (AROA…), present and former."""
     own_role: str = ""
     """Id (AROA…) of the worker's role, empty when not known."""
 
     def actor(self, principal: str) -> Actor:
         """Classify `userIdentity.principalId`: `AWS:AIDA…`, `AIDA…`, `AWS:AROA…:session` and the like."""
-        bare = principal.removeprefix("AWS:")
+        bare = principal.removeprefix("AWS:").split(":", 1)[0]
         if bare in self.dedicated:
             return Actor.ECHO
-        if self.own_role and bare.split(":", 1)[0] == self.own_role:
+        if self.own_role and bare == self.own_role:
             return Actor.OWN_ROLE
         return Actor.USER
 

@@ -99,14 +99,16 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedUser:
-    """What the secret in a side's account states about the peer's user."""
+    """What the secret in a side's account states about the peer's user or role."""
 
     key_id: str
-    """The access key that the workers write with."""
+    """The access key that the workers write with; empty if it is a role."""
     user_id: str
-    """The user that the key must belong to (AIDA…)."""
+    """The user that the key must belong to (AIDA…), or the role (AROA…)."""
     problem: str = ""
     """What is wrong with the secret's text; empty for nothing."""
+    role_arn: str = ""
+    """The role as which the workers write; empty if it is a user."""
 
 
 class DeadLetterQueue(Protocol):

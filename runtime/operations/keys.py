@@ -29,6 +29,8 @@ class Phase(StrEnum):
     """Two keys, and neither secret nor stack names the other: made by hand, or by an interrupted `pulumi up`."""
     BROKEN = "broken"
     """The secret in the peer's account names a key that the user does not have."""
+    ROLE = "role"
+    """The peer acts as a role: there is no key to rotate."""
     UNKNOWN = "unknown"
     """This operator may not read the user's keys or the secret."""
 
@@ -55,6 +57,8 @@ class KeyState:
         """The state of the key."""
         if self.keys is None or self.promise is None:
             return Phase.UNKNOWN
+        if self.promise.role_arn:
+            return Phase.ROLE
         active = [key.id for key in self.keys if key.active]
         if self.promise.key_id not in active:
             return Phase.BROKEN
@@ -81,8 +85,8 @@ class KeyState:
 
     @property
     def fine(self) -> bool:
-        """One key, in the secret, proven by every living worker of the peer."""
-        return self.phase is Phase.STEADY and 0 < self.alive == self.ready
+        """One key, in the secret, or the role; proven by every living worker of the peer."""
+        return self.phase in (Phase.STEADY, Phase.ROLE) and 0 < self.alive == self.ready
 
 
 async def key_state(context: OperatorContext, side: Side) -> KeyState:
@@ -129,6 +133,15 @@ def delete_command(state: KeyState, profile: str) -> list[str]:
 def clear_command(stack: str) -> list[str]:
     """Return the command that removes a half-made key of an interrupted `pulumi up` from the stack's state."""
     return ["pulumi", "refresh", "--clear-pending-creates", "--stack", stack]
+
+
+def refuse_role(side: str) -> None:
+    """Raise `PermanentError`: there is no access key."""
+    raise PermanentError(
+        "rotation",
+        f"side {side!r}: its peer acts as a role, which has no access key; to renew the keys that sign, follow the"
+        " runbook: Renew the signing keys",
+    )
 
 
 def present_version(project: Path, stack: str) -> int:

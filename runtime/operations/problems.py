@@ -184,7 +184,7 @@ def _of_conflicts(directions: Sequence[Direction]) -> Iterator[Problem]:
 
 def _key_is_broken(d: Direction, peer: Direction | None) -> bool:
     """Return whether the secret names a key that the peer's user does not have, or that is inactive."""
-    if d.promise is None or d.promise.problem or peer is None or peer.keys is None:
+    if d.promise is None or d.promise.problem or d.promise.role_arn or peer is None or peer.keys is None:
         return False
     return d.promise.key_id not in {key.id for key in peer.keys if key.active}
 
@@ -317,11 +317,12 @@ def _of_guard(d: Direction, broken: bool) -> Iterator[Problem]:
             f"`dualsync rotate-key {d.peer} --run`: it gives {d.peer}'s user another key",
         )
     promised = d.promise.user_id if d.promise else ""
+    who = "role" if d.promise and d.promise.role_arn else "user"
     if d.expected_guard and promised and promised != d.expected_guard:
         yield Problem(
             d.name,
             Severity.STOPPED,
-            f"the secret promises user {promised}, the peer's stack has {d.expected_guard}",
+            f"the secret promises {who} {promised}, the peer's stack has {d.expected_guard}",
             f"`pulumi up --refresh` of stack {d.peer} writes the secret again",
         )
 

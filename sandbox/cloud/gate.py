@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from sandbox.cloud import signatures
+from sandbox.cloud import federation, signatures
 from sandbox.cloud.boundaries import Refusal, refusal
 from sandbox.cloud.callers import CALLER, Caller, ExpiredTokenError, Scope, UnknownKeyError, identify, scope_of
 from sandbox.cloud.patches.s3_keys import routable
@@ -40,6 +40,10 @@ class Gate(DomainDispatcherApplication):
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith(federation.PATH):
+            status, body = federation.serve(environ)
+            start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+            return [body]
         scope = scope_of(environ)
         if scope is None or environ["PATH_INFO"].startswith("/moto-api"):
             return self._serve("", None, super().get_application(environ), environ, start_response)

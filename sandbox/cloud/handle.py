@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +18,9 @@ from botocore.config import Config
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.environment.processes import ROOT, tied_to_parent
+
+PATH = "/published/"
+"""Where documents of issuers are published (`federation`, which only the emulator's process imports)."""
 
 
 class CloudError(Exception):
@@ -65,6 +70,14 @@ class Cloud:
     def client(self, side: SideName, service: str, *, connections: int = 10) -> Any:
         """Return the operator's client of a service in a side's account."""
         return client(self.session(side), service, self.endpoint, connections=connections)
+
+    def publish(self, documents: Mapping[str, str]) -> None:
+        """Publish documents of an issuer, by their addresses, where the emulator's STS reads them."""
+        for address, text in documents.items():
+            url = self.endpoint + PATH + address.removeprefix("https://")
+            request = urllib.request.Request(url, text.encode(), method="PUT")
+            with urllib.request.urlopen(request, timeout=10):
+                pass
 
     def stop(self) -> None:
         """Stop it. Does nothing after the first call."""

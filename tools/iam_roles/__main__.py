@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.json"):
         old.unlink()
-    for name, found in generate(record()).items():
+    for name, found in generate(record(declared())).items():
         (folder / name).write_text(text(found))
         print(f"{folder / name}: {size(found)} characters")
     return 0

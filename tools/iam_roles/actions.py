@@ -61,6 +61,8 @@ CHANGING: Mapping[str, tuple[str, ...]] = {
         *("CreatePolicyVersion", "DeletePolicyVersion", "PassRole", "SetDefaultPolicyVersion", "TagInstanceProfile"),
         *("TagPolicy", "TagRole", "TagUser", "UntagInstanceProfile", "UntagPolicy", "UntagRole", "UntagUser"),
         *("PutRolePermissionsBoundary", "PutUserPermissionsBoundary"),
+        *("AddClientIDToOpenIDConnectProvider", "RemoveClientIDFromOpenIDConnectProvider"),
+        *("TagOpenIDConnectProvider", "UntagOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint"),
         *("DeleteLoginProfile", "ListMFADevices", "ListSSHPublicKeys", "ListServiceSpecificCredentials"),
         *("ListSigningCertificates", "ListUserPolicies", "ListVirtualMFADevices"),
         *("UpdateAccessKey", "UpdateAssumeRolePolicy", "UpdateRole", "UpdateRoleDescription"),

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from dualsync.components import permissions
-from dualsync.components.config.model import PairModel
+from dualsync.components.config.model import PairModel, PeerIdentity
 from dualsync.components.config.side_options import Architecture
 from dualsync.components.context import SideContext
 from dualsync.components.identity import user_policy
@@ -56,6 +56,7 @@ def _statements(pair: PairModel, side: SideName) -> Iterator[Statement]:
             context.partition.arn("s3", f"{names.artifacts_bucket}/bundles/{a}.tar") for a in Architecture
         ),
         log_group=context.arn("logs", f"log-group:{names.of('worker-log')}"),
+        keys=(context.arn("kms", "key/*"),) * 2 if pair.peer_identity is PeerIdentity.ROLE else (),
     )
     finder_reach = replace(reach, log_group=context.arn("logs", f"log-group:{names.of('finder-log')}"))
     cluster = context.arn("ecs", f"cluster/{context.local.finder.cluster or names.of('cluster')}")
@@ -73,7 +74,20 @@ def _statements(pair: PairModel, side: SideName) -> Iterator[Statement]:
         user_policy(context),
     )
     for found in documents:
-        yield from (s for s in found["Statement"] if s["Effect"] == "Allow")
+        yield from (_by_alias(context, s) for s in found["Statement"] if s["Effect"] == "Allow")
+
+
+def _by_alias(context: SideContext, statement: Statement) -> Statement:
+    """Narrow a statement about a key whose id is not known yet to the key that has the pair's alias.
+
+    The deploy role gives the alias to no other key: that takes a right on the key, which other keys' policies do not
+    give it (KMS Developer Guide, "Use aliases to control access to KMS keys").
+    """
+    part = {"SignTokens": "token-key", "SignMessages": "message-key"}.get(statement["Sid"])
+    if part is None:
+        return statement
+    aliases = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{context.names.of(part)}"}}
+    return {**statement, "Condition": {**statement["Condition"], **aliases}}
 
 
 def _context(pair: PairModel, side: SideName) -> SideContext:

@@ -20,7 +20,7 @@ BOUNDED = frozenset(
 """Actions that give rights and have the condition key iam:PermissionsBoundary (Service Authorization Reference)."""
 
 KEY_READS = frozenset(
-    ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"],
+    ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:GetPublicKey", "kms:ListResourceTags"],
 )
 """Actions on a key that change nothing and decrypt nothing."""
 
@@ -31,6 +31,8 @@ def identities(scopes: Scopes, names: Iterable[str]) -> list[Statement]:
     by_resources: dict[tuple[tuple[str, ...], str], set[str]] = defaultdict(set)
     table = scopes.table()
     for action in set(names) - {"iam:PassRole"}:
+        if resource_kinds(action) and scopes.unused.issuperset(resource_kinds(action)):
+            continue
         kinds = [k for k in resource_kinds(action) if ("iam", k) in table]
         if not kinds and resource_kinds(action):
             raise LookupError(f"{action}: its kinds {resource_kinds(action)} are not in tools/iam_roles/scopes.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import threading
@@ -16,6 +17,7 @@ from unittest import mock
 import pulumi
 from botocore.client import BaseClient
 
+from dualsync.components.config.model import PairModel, PeerIdentity
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.environment.environment import Stage
@@ -186,8 +188,11 @@ CHANGES: Mapping[str, Any] = {
 """A change of every kind that config allows for a deployed pair."""
 
 
-def record() -> Recorder:
-    """Deploy, refresh, change, refresh and destroy both stacks, and return every call."""
+def record(pair: PairModel) -> Recorder:
+    """Deploy, refresh, change, refresh and destroy both stacks, and return every call.
+
+    Of `pair` only what decides about kinds of resources is used: as what the sides act for each other.
+    """
     with Stage.open("deployrole") as stage:
         stage.make_buckets()
         stage.build_bundles()
@@ -197,13 +202,21 @@ def record() -> Recorder:
             for changes in ({}, CHANGES, {}):
                 for side, life in lives.items():
                     recorder.stack = str(side)
-                    _run(str(side), stage, life, changes)
+                    _run(str(side), stage, life, {**_identity(pair, stage), **changes})
                     life.delete_unwanted()
                     life.refresh()
             for side, life in lives.items():
                 recorder.stack = str(side)
                 life.delete_unwanted()
     return recorder
+
+
+def _identity(pair: PairModel, stage: Stage) -> dict[str, Any]:
+    if pair.peer_identity is PeerIdentity.USER:
+        return {}
+    config = config_of(str(SideName.CN), stage.cloud.endpoint, stage.workspace.folder / "bundles")
+    sides = {s: json.loads(config[f"dualsync:{s}"]) | {"issuer": pair.side(s).issuer} for s in SideName}
+    return {"peerIdentity": str(pair.peer_identity), **{str(s): own for s, own in sides.items()}}
 
 
 def _run(stack: str, stage: Stage, life: _Life, changes: Mapping[str, Any]) -> None:

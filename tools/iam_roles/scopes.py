@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dualsync.components.config.model import PairModel
+from dualsync.components.config.model import PairModel, PeerIdentity
 from dualsync.runtime.settings import SideName
 
 Key = tuple[str, str]
@@ -52,6 +52,21 @@ class Scopes:
         return tuple(self.arn("iam", f"role/{name}", anywhere=True) for name in sorted(parts))
 
     @property
+    def peer_role(self) -> str:
+        """Return the ARN of the role as which the peer acts, if it is one."""
+        return self.arn("iam", f"role/{self.pair.names(self.side).peer_role}", anywhere=True)
+
+    @property
+    def by_role(self) -> bool:
+        """Return whether the peer acts as a role instead of a user."""
+        return self.pair.peer_identity is PeerIdentity.ROLE
+
+    @property
+    def unused(self) -> frozenset[str]:
+        """Return the kinds of IAM's resources that such a pair does not have."""
+        return frozenset({"policy", "user"} if self.by_role else {"oidc-provider"})
+
+    @property
     def user_policy(self) -> str:
         """Return the ARN of the dedicated user's policy."""
         return self.arn("iam", f"policy/{self.pair.names(self.side).policy}", anywhere=True)
@@ -77,9 +92,7 @@ class Scopes:
             ("iam", "instance-profile"): (
                 self.arn("iam", f"instance-profile/{names.of('worker-profile')}", anywhere=True),
             ),
-            ("iam", "policy"): (self.user_policy,),
-            ("iam", "role"): self.roles,
-            ("iam", "user"): (self.arn("iam", f"user/{names.user}", anywhere=True),),
+            **self._identities(),
             ("kms", "alias"): (self.arn("kms", f"alias/{own}"),),
             ("kms", "key"): (self.arn("kms", "key/*"),),
             ("logs", "log-group"): (self.arn("logs", f"log-group:{own}"),),
@@ -90,4 +103,18 @@ class Scopes:
             ("sns", "topic"): (self.arn("sns", own),),
             ("ssm", "parameter"): (self.public("ssm", "parameter/aws/service/ami-amazon-linux-latest/*"),),
             ("sqs", "queue"): (self.arn("sqs", own),),
+        }
+
+    def _identities(self) -> dict[Key, tuple[str, ...]]:
+        """Return the patterns of what the peer acts as, and of the other roles."""
+        if self.by_role:
+            issuer = self.pair.side(self.side.peer).issuer.removeprefix("https://")
+            return {
+                ("iam", "oidc-provider"): (self.arn("iam", f"oidc-provider/{issuer}", anywhere=True),),
+                ("iam", "role"): tuple(sorted((*self.roles, self.peer_role))),
+            }
+        return {
+            ("iam", "policy"): (self.user_policy,),
+            ("iam", "role"): self.roles,
+            ("iam", "user"): (self.arn("iam", f"user/{self.pair.names(self.side).user}", anywhere=True),),
         }

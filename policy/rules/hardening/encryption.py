@@ -44,7 +44,9 @@ def _problem(plan: Plan, resource: Resource) -> str:
         case "ec2.LaunchTemplate":
             return _volumes(resource)
         case "kms.Key":
-            if not _given(resource, "enableKeyRotation"):
+            # KMS rotates keys for encryption only (KMS Developer Guide, "Rotate AWS KMS keys").
+            signs = resource.get("keyUsage") in ("SIGN_VERIFY", "GENERATE_VERIFY_MAC")
+            if not signs and not _given(resource, "enableKeyRotation"):
                 return "is never rotated"
         case "s3.Bucket" | "s3.BucketV2":
             name = resource.get("bucket")

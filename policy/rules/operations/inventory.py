@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from policy.peers import PROVIDER, is_peer_role, noun, peer_identities
 from policy.plan import UNKNOWN, Plan, Resource
 from policy.rule import Finding, Option, Options, Rule
 
@@ -13,7 +14,8 @@ KINDS = frozenset(
         *("cloudwatch.Dashboard", "cloudwatch.LogGroup", "cloudwatch.LogMetricFilter", "cloudwatch.MetricAlarm"),
         *("cloudwatch.QueryDefinition", "dynamodb.Table"),
         *("ec2.LaunchTemplate", "ec2.SecurityGroup", "ec2.VpcEndpoint", "ecs.Cluster", "ecs.TaskDefinition"),
-        *("iam.AccessKey", "iam.InstanceProfile", "iam.Policy", "iam.Role", "iam.RolePolicy", "iam.User"),
+        *("iam.AccessKey", "iam.InstanceProfile", "iam.OpenIdConnectProvider", "iam.Policy", "iam.Role"),
+        *("iam.RolePolicy", "iam.User"),
         *("iam.UserPolicyAttachment", "kms.Alias", "kms.Key"),
         *("s3.Bucket", "s3.BucketLifecycleConfiguration", "s3.BucketObjectv2", "s3.BucketOwnershipControls"),
         *("s3.BucketPolicy", "s3.BucketPublicAccessBlock", "s3.BucketServerSideEncryptionConfiguration"),
@@ -71,8 +73,11 @@ def nothing_besides(plan: Plan, _: Options) -> Iterator[Finding]:
         elif [k for k in plan.of("iam.AccessKey") if _same_side(k, key)].index(key) > 0:
             yield Finding(key, f"{key.name} is a second key of its side's dedicated user")
     for role in plan.of("iam.Role"):
-        if not _used(plan, role):
+        if not _used(plan, role) and not is_peer_role(plan, role):
             yield Finding(role, f"{role.name} is a role that no profile, task or schedule of this plan uses")
+    for provider in plan.of(PROVIDER):
+        if not any(provider in plan.behind(r, "assumeRolePolicy", PROVIDER) for r in plan.of("iam.Role")):
+            yield Finding(provider, f"{provider.name} is an identity provider that no role of this plan trusts")
     for policy in plan.of("iam.Policy"):
         if not any(
             policy in plan.behind(a, "policyArn") or policy.get("arn") == a.get("policyArn")
@@ -87,10 +92,10 @@ def nothing_besides(plan: Plan, _: Options) -> Iterator[Finding]:
 
 def _users(plan: Plan) -> Iterator[Finding]:
     first: dict[str, Resource] = {}
-    for user in plan.of("iam.User"):
+    for user in peer_identities(plan):
         side = user.account.urn if user.account is not None else ""
         if side in first:
-            yield Finding(user, f"{user.name} is a second user of its side, besides {first[side].name}")
+            yield Finding(user, f"{user.name} is a second {noun(user)} of its side, besides {first[side].name}")
         first.setdefault(side, user)
 
 
@@ -141,7 +146,7 @@ RULES = (
     Rule(
         name="known-types",
         what="The plan holds resources of the types that a pair is made of.",
-        why="A function, an identity provider, a replication rule or a parameter can carry data and rights out of the"
+        why="A function, a replication rule or a parameter can carry data and rights out of the"
         " account, in ways and encodings that no rule about its content could list.",
         remedy="Take the resource out. If the program needs it now, add its kind to policy/rules/operations/"
         "inventory.py in the same change; name kinds of your own program in `moreTypes`.",
@@ -156,7 +161,8 @@ RULES = (
     ),
     Rule(
         name="nothing-besides",
-        what="Each side has one dedicated user with one key, only roles that its parts use, and no other subscription.",
+        what="Each side has one dedicated user with one key, or one role for the peer; only roles that its parts use;"
+        " and no other subscription.",
         why="Another key, role or subscription is a second way to the data, which no operator would look for.",
         remedy="Take the resource out.",
         all=nothing_besides,

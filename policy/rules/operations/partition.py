@@ -15,6 +15,11 @@ _HOST = re.compile(
     r"\b(?P<service>[a-z0-9.-]+)\.(?P<region>[a-z]{2,4}(?:-[a-z]+)+-[0-9])\.(?P<suffix>[a-z0-9.-]*[a-z])"
 )
 
+HAND_OVER = ("secretsmanager.SecretVersion", "secretString")
+"""The kind and the property that may name the other side's role."""
+
+_ROLE = re.compile(r'"role_arn": *"arn:aws[a-z-]*:iam::[0-9]{12}:role/[^"]*"')
+
 
 def own_partition(resource: Resource, _: Options) -> Iterator[Finding]:
     """Yield ARNs of another partition than the provider's, and hosts of another domain."""
@@ -25,6 +30,9 @@ def own_partition(resource: Resource, _: Options) -> Iterator[Finding]:
     seen: set[tuple[str, str]] = set()
     for path, text in texts(resource.properties):
         shown = user_data(text) if path == "userData" else text
+        if (resource.kind, path) == HAND_OVER:
+            # The peer's role is in the peer's partition.
+            shown = _ROLE.sub("", shown)
         for wrong in _wrong(shown, own.id):
             if (path, wrong) not in seen:
                 seen.add((path, wrong))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dualsync.runtime.settings import variable
 from policy.environment import Environment, environments
+from policy.peers import behind, noun, peer_identities
 from policy.plan import UNKNOWN, Plan, Resource
 from policy.rule import Finding, Options, Rule
 
@@ -26,19 +27,20 @@ def knows_own_user(plan: Plan, _: Options) -> Iterator[Finding]:
 
 def _problem(plan: Plan, environment: Environment) -> str:
     holder = environment.holder
-    own = [u for u in plan.of("iam.User") if _same_side(u, holder)]
+    identities = [*peer_identities(plan)]
+    own = [u for u in identities if _same_side(u, holder)]
     if not own:
         return "has no id to name: its side has no dedicated user in this stack"
-    made_from = plan.behind(holder, environment.path, "iam.User")
+    made_from = behind(plan, holder, environment.path)
     for user in made_from:
         if not _same_side(user, holder):
-            return f"is made from {user.name}, the dedicated user of the other side, not from {own[0].name}"
+            return f"is made from {user.name}, the dedicated {noun(user)} of the other side, not from {own[0].name}"
     if environment.variables is None:
-        return "" if made_from else f"is not made from {own[0].name}, its side's dedicated user"
+        return "" if made_from else f"is not made from {own[0].name}, its side's dedicated {noun(own[0])}"
     ids = [i for i in environment.variables.get(OWN_USER_IDS, "").split(",") if i]
     if not ids:
         return "is empty"
-    known = {user.get("uniqueId"): user for user in plan.of("iam.User") if user.get("uniqueId") not in (None, UNKNOWN)}
+    known = {user.get("uniqueId"): user for user in identities if user.get("uniqueId") not in (None, UNKNOWN)}
     for user_id in ids:
         if user_id in known and not _same_side(known[user_id], holder):
             return f"names {user_id}, which is {known[user_id].name} of the other side"
@@ -55,8 +57,8 @@ def _same_side(a: Resource, b: Resource) -> bool:
 RULES = (
     Rule(
         name="guard-knows-own-user",
-        what="Worker and finder suppress the dedicated user of their own side, and of no other.",
-        why="The peer's worker writes here as this side's dedicated user. A worker without that user's id takes every"
+        what="Worker and finder suppress the dedicated user or role of their own side, and of no other.",
+        why="The peer's worker writes here as this side's dedicated user or role. A worker without that id takes every"
         " replica for a user's write and sends it back: the sides copy to each other without end.",
         remedy=f"Make {OWN_USER_IDS} of each side from `unique_id` of the user that this side's own provider creates"
         " (earlier users of the same side may follow it).",

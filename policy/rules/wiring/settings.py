@@ -78,6 +78,11 @@ def _foreign(plan: Plan, environment: Environment) -> Iterator[tuple[str, str]]:
         value = environment.get(variable(setting))
         if UNKNOWN not in own and value not in own:
             yield variable(setting), f"is {value or 'empty'}, which is not of this plan"
+    keys = [r.get("arn") for r in side if r.kind == "kms.Key"]
+    for setting in ("token_key", "message_key"):
+        value = environment.get(variable(setting))
+        if value and UNKNOWN not in keys and value not in keys:
+            yield variable(setting), f"is {value}, which is not a key of this plan"
     owned = Owned(plan, holder.account)
     secret = environment.get(variable("peer_secret"))
     made = {r.get("name") for r in side if r.kind == "secretsmanager.Secret"}

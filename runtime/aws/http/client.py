@@ -259,7 +259,9 @@ class ServiceClient:
             digest = hashlib.sha256(body).hexdigest()
         headers["host"] = endpoint.authority
         path = endpoint.base + path
-        self._signer.sign(await self._credentials.get(), method, path, query, headers, digest)
+        credential = await self._credentials.get()
+        if credential is not None:
+            self._signer.sign(credential, method, path, query, headers, digest)
         if body or method in ("PUT", "POST"):
             headers["content-length"] = str(len(body))
         # Not signed, as in the SDKs: proxies may change them.

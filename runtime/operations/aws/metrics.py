@@ -66,6 +66,8 @@ class AwsSideMetrics:
         return group["DesiredCapacity"], sum(i["LifecycleState"] == "InService" for i in group.get("Instances", ()))
 
     async def keys(self) -> Sequence[AccessKey] | None:
+        if self._stack.fact("roleArn"):
+            return ()
         answer = await self._try("iam", "list_access_keys", UserName=self._stack.fact("userName"))
         if answer is None:
             return None
@@ -83,7 +85,7 @@ class AwsSideMetrics:
         except CredentialRejectedError as e:
             return ExpectedUser("", "", str(e))
         problem = "" if secret.user_id else "it names no user_id, so that the guard cannot check whose key it is"
-        return ExpectedUser(secret.access_key_id, secret.user_id, problem)
+        return ExpectedUser(secret.access_key_id, secret.user_id, problem, secret.role_arn)
 
     async def sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
         namespace = self._stack.fact("metrics")

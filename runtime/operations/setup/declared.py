@@ -59,6 +59,8 @@ class DeclaredSide:
     """SNS topic through which the bucket's events come; empty for the bucket's own notifications."""
     user_name: str = ""
     """Name of the dedicated user, if config gives one."""
+    issuer: str = ""
+    """Address of the side's token issuer, if the sides are roles for each other."""
     managed: bool = True
     """Whether one of the stacks that were read provisions it."""
 
@@ -134,6 +136,7 @@ def declaration_of(pair: Pair) -> Declaration:
             profile=stack.profile,
             endpoint=stack.services.get("AWS_ENDPOINT_URL", ""),
             user_name=stack.fact("userName"),
+            issuer=stack.settings.token_issuer,
             managed=False,
         )
         for side, stack in pair.stacks.items()
@@ -210,6 +213,7 @@ def _side(side: SideName, given: Mapping[str, Any], managed: bool, profile: str)
         architecture=text("architecture", "arm64"),
         topic=str(own.get("eventsTopicArn") or ""),
         user_name=str(own.get("userName") or ""),
+        issuer=str(own.get("issuer") or ""),
         managed=managed,
     )
 
@@ -217,7 +221,7 @@ def _side(side: SideName, given: Mapping[str, Any], managed: bool, profile: str)
 def _contradiction(side: SideName, given: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Return the fact of a side that two stacks state differently; empty for none."""
     mine, theirs = _mapping(given.get(str(side))), _mapping(other.get(str(side)))
-    for name in ("accountId", "region", "bucket", "prefix"):
+    for name in ("accountId", "region", "bucket", "prefix", "issuer"):
         if str(mine.get(name) or "") != str(theirs.get(name) or ""):
             return name
     return ""

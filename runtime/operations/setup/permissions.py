@@ -22,8 +22,18 @@ def creating_calls(declared: DeclaredSide, pair: Declaration, partition: str) ->
     def arn(service: str, rest: str, *, regional: bool = True) -> str:
         return f"arn:{partition}:{service}:{region if regional else ''}:{account}:{rest}"
 
-    yield arn("iam", f"user/{user}", regional=False), ["iam:CreateUser", "iam:CreateAccessKey", "iam:AttachUserPolicy"]
-    yield arn("iam", f"policy/{policy}", regional=False), ["iam:CreatePolicy"]
+    issuer = pair.sides[declared.side.peer].issuer if declared.side.peer in pair.sides else ""
+    if issuer:
+        provider = f"oidc-provider/{issuer.removeprefix('https://')}"
+        yield arn("iam", provider, regional=False), ["iam:CreateOpenIDConnectProvider"]
+        yield arn("iam", f"role/{name}-peer", regional=False), ["iam:CreateRole", "iam:PutRolePolicy"]
+        yield "*", ["kms:CreateKey"]
+    else:
+        yield (
+            arn("iam", f"user/{user}", regional=False),
+            ["iam:CreateUser", "iam:CreateAccessKey", "iam:AttachUserPolicy"],
+        )
+        yield arn("iam", f"policy/{policy}", regional=False), ["iam:CreatePolicy"]
     yield (
         arn("iam", f"role/{name}-worker", regional=False),
         ["iam:CreateRole", "iam:PutRolePolicy", "iam:PassRole"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandbox.cloud import federation
 from sandbox.cloud.patches import (
     autoscaling,
     dynamodb,
@@ -36,6 +37,7 @@ ALL = (
     logs,
     autoscaling,
     dynamodb,
+    federation,
 )
 """Every patch, in the order of application: a later one may wrap what an earlier one put in place."""
 

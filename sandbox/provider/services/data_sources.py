@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,23 @@ def partition(account: Account, args: Properties) -> Properties:
         "partition": account.partition,
         "dnsSuffix": account.dns_suffix,
         "reverseDnsPrefix": reverse,
+    }
+
+
+@looks_up("aws:kms/getPublicKey:getPublicKey")
+def public_key(account: Account, args: Properties) -> Properties:
+    key = account.client("kms").get_public_key(KeyId=args["keyId"])
+    return {
+        "id": args["keyId"],
+        "keyId": args["keyId"],
+        "arn": args["keyId"],
+        "region": account.region,
+        "customerMasterKeySpec": key["KeySpec"] if "KeySpec" in key else key["CustomerMasterKeySpec"],
+        "keyUsage": key["KeyUsage"],
+        "publicKey": base64.b64encode(key["PublicKey"]).decode(),
+        "publicKeyPem": "",
+        "encryptionAlgorithms": key.get("EncryptionAlgorithms", []),
+        "signingAlgorithms": key.get("SigningAlgorithms", []),
     }
 
 

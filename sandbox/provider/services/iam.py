@@ -166,6 +166,45 @@ class AccessKey(Resource):
         self.account.client("iam").update_access_key(UserName=user, AccessKeyId=id, Status=status)
 
 
+@handles("aws:iam/openIdConnectProvider:OpenIdConnectProvider")
+class OpenIdConnectProvider(Resource):
+    replaces = frozenset({"url"})
+
+    def create(self, inputs: Properties) -> str:
+        made = self.account.client("iam").create_open_id_connect_provider(
+            Url=inputs["url"], ClientIDList=list(inputs["clientIdLists"]), Tags=tag_list(inputs)
+        )
+        return str(made["OpenIDConnectProviderArn"])
+
+    def read(self, id: str, state: Properties) -> Properties | None:
+        answer = found(self.account.client("iam").get_open_id_connect_provider, GONE, OpenIDConnectProviderArn=id)
+        if answer is None:
+            return None
+        return {
+            "arn": id,
+            "url": state.get("url", f"https://{answer['Url']}"),
+            "clientIdLists": answer["ClientIDList"],
+            "thumbprintLists": answer.get("ThumbprintList", []),
+            "tagsAll": tag_map(answer.get("Tags")),
+        }
+
+    def update(self, id: str, old: Properties, new: Properties) -> None:
+        iam = self.account.client("iam")
+        before, after = set(old["clientIdLists"]), set(new["clientIdLists"])
+        for client_id in sorted(after - before):
+            iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=id, ClientID=client_id)
+        for client_id in sorted(before - after):
+            iam.remove_client_id_from_open_id_connect_provider(OpenIDConnectProviderArn=id, ClientID=client_id)
+        added, removed = retag(old, new)
+        if added:
+            iam.tag_open_id_connect_provider(OpenIDConnectProviderArn=id, Tags=tag_list({"tagsAll": added}))
+        if removed:
+            iam.untag_open_id_connect_provider(OpenIDConnectProviderArn=id, TagKeys=removed)
+
+    def delete(self, id: str, state: Properties) -> None:
+        found(self.account.client("iam").delete_open_id_connect_provider, GONE, OpenIDConnectProviderArn=id)
+
+
 @handles("aws:iam/role:Role")
 class Role(Resource):
     replaces = frozenset({"name", "namePrefix", "path"})

@@ -15,7 +15,15 @@ class Key(Resource):
     def create(self, inputs: Properties) -> str:
         kms = self.account.client("kms")
         tags = tag_list(inputs, "TagKey", "TagValue")
-        made = kms.create_key(Tags=tags, **present(Description=inputs.get("description"), Policy=inputs.get("policy")))
+        made = kms.create_key(
+            Tags=tags,
+            **present(
+                Description=inputs.get("description"),
+                Policy=inputs.get("policy"),
+                KeyUsage=inputs.get("keyUsage"),
+                KeySpec=inputs.get("customerMasterKeySpec"),
+            ),
+        )
         id = str(made["KeyMetadata"]["KeyId"])
         if inputs.get("enableKeyRotation"):
             kms.enable_key_rotation(KeyId=id)
@@ -27,12 +35,16 @@ class Key(Resource):
         if answer is None or answer["KeyMetadata"]["KeyState"] == "PendingDeletion":
             return None
         key = answer["KeyMetadata"]
+        # Only symmetric keys for encryption are rotated (KMS API Reference, GetKeyRotationStatus).
+        rotates = key.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT"
         return {
             "arn": key["Arn"],
             "keyId": id,
             "description": key["Description"],
             "isEnabled": key["Enabled"],
-            "enableKeyRotation": kms.get_key_rotation_status(KeyId=id)["KeyRotationEnabled"],
+            "keyUsage": key.get("KeyUsage") or "ENCRYPT_DECRYPT",
+            "customerMasterKeySpec": key.get("KeySpec") or "SYMMETRIC_DEFAULT",
+            "enableKeyRotation": rotates and kms.get_key_rotation_status(KeyId=id)["KeyRotationEnabled"],
             "policy": kms.get_key_policy(KeyId=id, PolicyName="default")["Policy"],
             "tagsAll": tag_map(kms.list_resource_tags(KeyId=id).get("Tags"), "TagKey", "TagValue"),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import re
@@ -15,6 +16,8 @@ from typing import Any
 
 import pulumi
 import yaml
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.settings import set_root_resource
 
@@ -22,6 +25,21 @@ from dualsync.components.config.partitions import partition_of
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY_SECRET = "the-secret-access-key-of-"
+MODULUS, EXPONENT = (1 << 2047) + 12345, 65537
+PUBLIC_KEY = base64.b64encode(
+    RSAPublicNumbers(EXPONENT, MODULUS).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+).decode()
+"""A public key as KMS shows it."""
+ISSUERS = {side: f"https://id.example.com/dth-dual/{side}" for side in ("cn", "global")}
+
+
+def by_role() -> dict[str, Any]:
+    """Config of a pair whose sides are roles for each other."""
+    config = config_of("cn")
+    return {
+        "peerIdentity": "role",
+        **{side: json.loads(config[f"dualsync:{side}"]) | {"issuer": issuer} for side, issuer in ISSUERS.items()},
+    }
 
 
 @dataclass(frozen=True)
@@ -105,6 +123,19 @@ class Cloud(mocks.Mocks):
             case "aws:iam/accessKey:AccessKey":
                 id_ = f"AKIA{account}"
                 made |= {"secret": KEY_SECRET + account}
+            case "aws:iam/role:Role":
+                made |= {
+                    "uniqueId": f"AROA{account}{name.upper()}",
+                    "arn": partition.arn("iam", f"role/{name}", account=account),
+                }
+            case "aws:iam/openIdConnectProvider:OpenIdConnectProvider":
+                resource = f"oidc-provider/{inputs['url'].removeprefix('https://')}"
+                made = {"arn": partition.arn("iam", resource, account=account)}
+            case "aws:kms/key:Key":
+                made |= {
+                    "arn": partition.arn("kms", f"key/{name}", region=region, account=account),
+                    "keyId": name,
+                }
             case "aws:sqs/queue:Queue":
                 made |= {"url": f"https://sqs.{region}.{partition.dns_suffix}/{account}/{name}"}
                 id_ = made["url"]
@@ -139,6 +170,8 @@ class Cloud(mocks.Mocks):
                     "id": name,
                     "region": "x",
                 }
+            case "aws:kms/getPublicKey:getPublicKey":
+                return {"publicKey": PUBLIC_KEY, "keyId": args.args["keyId"], "id": "x", "region": "x"}
             case "aws:ec2/getVpcs:getVpcs":
                 return {"ids": ["vpc-0123456789abcdef0"], "id": "x", "region": "x"}
             case "aws:ec2/getSubnets:getSubnets":

@@ -173,6 +173,55 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
         "is in account 000000000000; use a role of",
     ),
     ({"cn": CN | {"endpoint": "localhost"}}, "cn.endpoint='localhost': not valid for side cn; use http://host:port"),
+    *(
+        ({"peerIdentity": "role", "cn": CN | {"issuer": wrong}}, f"cn.issuer={wrong!r}: not valid for side cn; use")
+        for wrong in (
+            *("id.example.com", "http://id.example.com", "https://id.example.com/", "https://id.example.com:443/a"),
+            *(
+                "https://id.example.com/a?b=c",
+                "https://id.example.com/a#b",
+                "https://localhost",
+                "https://ID.example.com",
+            ),
+            *("https://id.example.com//a", "https://user@id.example.com/a", "https://id.example.com/a b", "https://"),
+            *(
+                "https://-id.example.com",
+                "https://id..example.com",
+                "https://id.example.com/a\nb",
+                "https://例.example.com",
+            ),
+        )
+    ),
+    (
+        {"peerIdentity": "role", "cn": CN | {"issuer": "https://id.example.com/" + "a" * 240}},
+        "cn.issuer='https://id.example.com/aaaaaaaaaaaaaaaaa…': has 263 characters, and IAM allows 255; use a shorter",
+    ),
+    ({"peerIdentity": "role"}, "cn.issuer='': is missing, and peerIdentity is role; give the public address of its"),
+    (
+        {"peerIdentity": "role", "cn": CN | {"issuer": "https://id.example.com/cn"}},
+        "global.issuer='': is missing, and peerIdentity is role; give the public",
+    ),
+    (
+        {"cn": CN | {"issuer": "https://id.example.com/cn"}},
+        "cn.issuer='https://id.example.com/cn': has no use, as peerIdentity is user; remove it, or use role",
+    ),
+    (
+        {
+            "peerIdentity": "role",
+            "cn": CN | {"issuer": "https://id.example.com"},
+            "global": GLOBAL | {"issuer": "https://id.example.com"},
+        },
+        "global.issuer='https://id.example.com': is cn.issuer too, so that each side could sign for the other",
+    ),
+    (
+        {
+            "peerIdentity": "role",
+            "cn": CN | {"issuer": "https://id.example.com/cn", "userName": "mine"},
+            "global": GLOBAL | {"issuer": "https://id.example.com/global"},
+        },
+        "cn.userName='mine': has no use, as peerIdentity is role; remove it",
+    ),
+    ({"peerIdentity": "key"}, "peerIdentity='key': unknown choice; use one of user, role"),
     ({"cn": CN | {"userName": "a b"}}, "cn.userName='a b': not allowed; use 1 to 64 letters"),
     ({"cn": CN | {"secretName": "a-bcdefg"}}, "cn.secretName='a-bcdefg': not allowed; use up to 512"),
     ({"cn": CN | {"lifecycleExpires": "no"}}, "cn.lifecycleExpires='no': is not true or false; give true or false"),

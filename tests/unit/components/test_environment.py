@@ -43,6 +43,11 @@ OTHERWISE: list[dict[str, Any]] = [
     {"includeTags": True, "encryption": "aws:kms", "kmsKey": KEY, "requesterPays": True},
     {"finderNumber": 4, "firstContact": "size"},
     {"enableSynchronization": False},
+    {
+        "peerIdentity": "role",
+        "cn": CN | {"issuer": "https://id.example.com/cn"},
+        "global": GLOBAL | {"issuer": "https://id.example.com/global"},
+    },
     {"giantThreshold": 10 << 30},
     {"deletionLimit": 5, "deletionLimitPercent": 5, "finderGraceSeconds": 60, "tombstoneDays": 90, "logLevel": "DEBUG"},
 ]

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
-from tests.unit.components.recorder import KEY_SECRET, Call, Deployment, config_of, deploy, in_clear
+from tests.unit.components.recorder import KEY_SECRET, Call, Deployment, by_role, config_of, deploy, in_clear
 
 READ = "pulumi:pulumi:readStackOutputs"
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
@@ -151,3 +152,44 @@ def test_by_config(bundles: Path) -> None:
     with pytest.raises(Exception, match="peerCredential: is not a hand-over; set it with --secret") as caught:
         deploy("cn", bundles, {"handOver": "config", "peerCredential": "some-secret-text"})
     assert "some-secret-text" not in str(caught.value)
+
+
+def test_both_stacks_state_one_identity(bundles: Path) -> None:
+    """A stack of an earlier version states none: its peer is a user."""
+    for ours, theirs in (({}, "role"), (by_role(), "user"), (by_role(), None)):
+        facts = FACTS | ({"peerIdentity": theirs} if theirs else {})
+        with pytest.raises(pulumi.RunError) as refused:
+            deploy("cn", bundles, ours, call=answering({**DEPLOYED, "global": facts}))
+        own = ours.get("peerIdentity", "user")
+        text = f"peerIdentity='{own}': stack organization/dualsync/global deployed {theirs or 'user'}; give both stacks"
+        assert str(refused.value).startswith(text)
+    same = deploy("cn", bundles, by_role(), call=answering({**DEPLOYED, "global": FACTS | {"peerIdentity": "role"}}))
+    assert same.outputs["peer"]["deployed"]
+
+
+ROLE = json.dumps({"role_arn": "arn:aws:iam::444455556666:role/dth-dual-global-peer", "user_id": "AROAPEER"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "credential", "problem"),
+    [
+        ({}, ROLE, "peerCredential: hands over a role, and peerIdentity is user; give both stacks the same"),
+        (by_role(), HANDED, "peerCredential: hands over a user, and peerIdentity is role; give both stacks the same"),
+        (by_role(), '{"role_arn": ""}', "peerCredential: is not a hand-over; set it with --secret"),
+    ],
+)
+def test_a_hand_over_of_the_other_kind_is_refused(
+    bundles: Path, changes: dict[str, Any], credential: str, problem: str
+) -> None:
+    given = {**changes, "handOver": "config", "peerStack": "", "peerCredential": credential}
+    with pytest.raises(pulumi.RunError, match=re.escape(problem)):
+        deploy("cn", bundles, given)
+
+
+def test_a_role_is_handed_over_by_config(bundles: Path) -> None:
+    given = {**by_role(), "handOver": "config", "peerStack": "", "peerCredential": ROLE}
+    deployment = deploy("cn", bundles, given)
+    version = deployment.one(VERSION)
+    assert version.inputs["secretString"] == ROLE
+    assert deployment.provider_of(version).inputs["region"] == "cn-north-1"
+    assert set(json.loads(deployment.outputs["handOver"])) == {"role_arn", "user_id", "bucket", "region"}

@@ -13,7 +13,7 @@ from policy.plan import Plan
 from policy.review import review
 from policy.rules import RULES
 from policy.rules.access.privilege import ROLE_ACTIONS, USER_ACTIONS
-from tests.unit.components.recorder import config_of
+from tests.unit.components.recorder import ISSUERS, by_role, config_of
 from tests.unit.policy.conftest import both_sides
 from tests.unit.policy.plans import at_first_preview, plan_of
 from tests.unit.policy.report import PAGE, text
@@ -34,6 +34,7 @@ def test_the_program_passes_at_its_first_preview_too(plan: Plan) -> None:
     assert [str(v) for v in review(at_first_preview(plan))] == []
 
 
+_ISSUER = {"issuer": ISSUERS["cn"]}
 VARIANTS: dict[str, dict[str, Any]] = {
     "hand-over by config, before it is received": {"handOver": "config", "peerStack": ""},
     "hand-over by config": {"handOver": "config", "peerStack": "", "peerCredential": RECEIVED},
@@ -48,13 +49,24 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "an own cluster": {"finderCluster": "shared"},
     "unprotected": {"protect": False},
     "no ACL": {"acl": ""},
+    "roles instead of users": by_role(),
+    "roles, hand-over by config, before it is received": {**by_role(), "handOver": "config", "peerStack": ""},
+    "roles, hand-over by config": {
+        **by_role(),
+        "handOver": "config",
+        "peerStack": "",
+        "peerCredential": json.dumps(
+            {"role_arn": "arn:aws:iam::444455556666:role/dth-dual-global-peer", "user_id": "AROA444455556666PEER"}
+        ),
+    },
+    "roles of both sides": {**both_sides(), **by_role(), "cn": by_role()["cn"] | both_sides()["cn"] | _ISSUER},
 }
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_program_passes_in_every_mode_with_no_rule_waived(name: str, bundles: Path) -> None:
     changes = dict(VARIANTS[name])
-    if "cn" in changes:
+    if "cn" in changes and "issuer" not in changes["cn"]:
         changes["cn"] = {**json.loads(config_of("cn")["dualsync:cn"]), **changes["cn"]}
     plan = plan_of("cn", bundles, changes)
     # Deletion protection is what `protect` is about.

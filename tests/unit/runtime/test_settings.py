@@ -52,7 +52,13 @@ def any_value(field: dataclasses.Field[Any]) -> st.SearchStrategy[Any]:
     return TEXT
 
 
-@given(st.fixed_dictionaries({f.name: any_value(f) for f in dataclasses.fields(Settings)}))
+def consistent(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as settings accept them: of the three that replace an access key, all or none."""
+    names = ("token_issuer", "token_key", "message_key")
+    return values if all(values[n] for n in names) else values | dict.fromkeys(names, "")
+
+
+@given(st.fixed_dictionaries({f.name: any_value(f) for f in dataclasses.fields(Settings)}).map(consistent))
 def test_the_environment_carries_every_setting(values: dict[str, Any]) -> None:
     written = Settings(**values)
     assert Settings.from_environment(written.to_environment()) == written
@@ -140,3 +146,11 @@ def test_describe_lists_every_variable_with_default_and_help() -> None:
 def test_each_side_has_the_other_as_peer() -> None:
     assert [side.peer.peer for side in SideName] == list(SideName)
     assert SideName.CN.peer is SideName.GLOBAL
+
+
+@pytest.mark.parametrize("empty", ["token_issuer", "token_key", "message_key"])
+def test_the_settings_that_replace_a_key_are_given_together(empty: str) -> None:
+    given = {"token_issuer": "https://id.example.com", "token_key": "arn:1", "message_key": "arn:2"}
+    assert settings(**given).token_key == "arn:1"
+    with pytest.raises(SettingError, match=f"{variable(empty)} is empty: give .* Or empty the other two."):
+        settings(**{**given, empty: ""})

@@ -341,7 +341,7 @@ SEEDS = (
     ),
     Seed(
         "identity-provider",
-        "known-types",
+        "nothing-besides",
         **extra(
             lambda n, o: aws.iam.OpenIdConnectProvider(
                 n, url="https://attacker.example", client_id_lists=["x"], tags=tags(), opts=o

@@ -16,6 +16,7 @@ from dualsync.runtime.app.wiring import (
     remote_bucket,
     remote_options,
 )
+from dualsync.runtime.aws.credentials import Credential, FixedCredentials
 from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.aws.secrets_manager import PeerSecret
 from tests.support.builders import Lines, settings
@@ -68,7 +69,7 @@ def edges(monkeypatch: pytest.MonkeyPatch) -> LocalEdges:
 
 
 async def test_the_buckets_are_made_with_them(edges: LocalEdges) -> None:
-    theirs = remote_bucket(ALL, PeerSecret("AKIA", "secret"), edges.admission)
+    theirs = remote_bucket(ALL, FixedCredentials(Credential("AKIA", "secret")), edges.admission)
     assert edges.bucket._options == edges.whole._options == local_options(ALL)
     assert theirs._options == remote_options(ALL)
     assert edges.bucket.admission is edges.whole.admission is theirs.admission, "one bound for all"

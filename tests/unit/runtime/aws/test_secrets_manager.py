@@ -56,3 +56,21 @@ def test_what_is_wrong_is_named_and_never_shown(text: str, words: str) -> None:
     assert "`pulumi up --refresh`" in message
     assert "hush" not in message
     assert "\n" not in message
+
+
+ROLE = "arn:aws-cn:iam::111122223333:role/dth-dual-cn-peer"
+
+
+def test_a_role_is_read_without_a_key() -> None:
+    found = parse("s", json.dumps({"role_arn": ROLE, "user_id": "AROA1", "bucket": "b", "region": "r"}))
+    assert (found.role_arn, found.user_id, found.access_key_id, found.secret_access_key) == (ROLE, "AROA1", "", "")
+    both = parse("s", json.dumps({"role_arn": ROLE, "access_key_id": "AKIA1", "secret_access_key": "s"}))
+    assert (both.role_arn, both.access_key_id) == (ROLE, "")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["x", "arn:aws:iam::1:role/x", "arn:aws:iam::111122223333:user/x", ROLE + " y", ROLE + "\n&Action=x"]
+)
+def test_what_is_no_role_is_refused(wrong: str) -> None:
+    with pytest.raises(CredentialRejectedError, match="role_arn"):
+        parse("s", json.dumps({"role_arn": wrong, "user_id": "AROA1"}))

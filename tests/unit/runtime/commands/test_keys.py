@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -109,3 +110,28 @@ def test_nothing_secret_is_shown() -> None:
     for more in ((), ("--json",)):
         out = keyed("AKIA1").call("rotate-key", "cn", *more).out
         assert "secret_access_key" not in out
+
+
+def by_role() -> Operator:
+    """global's workers act at cn as a role."""
+    operator = keyed()
+    metrics(operator, GLOBAL).promised = ExpectedUser("", IDS[CN], role_arn="arn:aws-cn:iam::1:role/p-cn-peer")
+    return operator
+
+
+def test_a_role_has_no_key_to_rotate() -> None:
+    answer = by_role().call("rotate-key", "cn", "--json")
+    assert (answer.code, answer.data["phase"], answer.data["commands"]) == (0, "role", [])
+    text = by_role().call("rotate-key", "cn").out
+    assert "act at cn as a role: there is no access key to rotate" in " ".join(text.split())
+    assert "pulumi" not in text
+    for option in ("--run", "--wait"):
+        refused = by_role().call("rotate-key", "cn", option, "--yes")
+        assert refused.code not in (0, 3)
+        assert "which has no access key" in refused.err
+
+
+def test_status_of_a_role_finds_nothing_wrong_with_its_key() -> None:
+    operator = by_role()
+    shown = operator.call("status", "--json").data
+    assert not [p for p in shown["problems"] if "key" in json.dumps(p) or "secret" in json.dumps(p)]

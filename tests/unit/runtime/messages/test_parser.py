@@ -73,7 +73,8 @@ EXPIRY: dict[str, Any] = {
 }
 SENT = 1_790_000_100.0
 KEYED = Authenticator("https://queue", "secret")
-PRINCIPALS = Principals(frozenset({DEDICATED, "AIDAFORMERUSER0000000"}), ROLE)
+PEER_ROLE = "AROAPEERROLE000000000"
+PRINCIPALS = Principals(frozenset({DEDICATED, "AIDAFORMERUSER0000000", PEER_ROLE}), ROLE)
 
 
 def looks(body: str, prefix: str = "") -> list[SyncRequest]:
@@ -205,6 +206,8 @@ def test_any_key_arrives_as_it_is(key: str) -> None:
         (f"AWS:{DEDICATED}", Actor.ECHO),
         (DEDICATED, Actor.ECHO),
         ("AWS:AIDAFORMERUSER0000000", Actor.ECHO),
+        (f"AWS:{PEER_ROLE}:dth-dual-global", Actor.ECHO),
+        (f"{PEER_ROLE}:any session", Actor.ECHO),
         (f"AWS:{ROLE}:i-0abc", Actor.OWN_ROLE),
         (f"{ROLE}:finder", Actor.OWN_ROLE),
         (f"AWS:{ROLE}", Actor.OWN_ROLE),
@@ -213,6 +216,7 @@ def test_any_key_arrives_as_it_is(key: str) -> None:
         (f"AWS:AROAOTHERROLE0000000:{DEDICATED}", Actor.USER),
         (f"AWS:{DEDICATED}0", Actor.USER),
         (f"AWS:AROAOTHERROLE0000000:{ROLE}", Actor.USER),
+        (f"AWS:AROAOTHERROLE0000000:{PEER_ROLE}", Actor.USER),
         ("AWS:", Actor.USER),
         ("", Actor.USER),
         ("s3.amazonaws.com", Actor.USER),

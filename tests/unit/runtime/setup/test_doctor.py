@@ -284,6 +284,23 @@ def test_the_creating_calls_are_those_of_the_deploy_role(side: SideName) -> None
             assert decide(documents, Request(action, resource, context)).allowed, (action, resource)
 
 
+def test_a_pair_of_roles_makes_no_user() -> None:
+    accounts, regions = {CN: "1" * 12, GLOBAL: "2" * 12}, {CN: "cn-north-1", GLOBAL: "us-west-2"}
+    sides = {
+        s: DeclaredSide(
+            side=s, account_id=accounts[s], region=regions[s], bucket="b", issuer=f"https://id.example.com/{s}"
+        )
+        for s in SideName
+    }
+    calls = dict(creating_calls(sides[CN], Declaration(sides=sides), "aws-cn"))
+    assert calls["arn:aws-cn:iam::111111111111:oidc-provider/id.example.com/global"] == [
+        "iam:CreateOpenIDConnectProvider"
+    ]
+    assert calls["arn:aws-cn:iam::111111111111:role/dth-dual-cn-peer"] == ["iam:CreateRole", "iam:PutRolePolicy"]
+    assert calls["*"] == ["kms:CreateKey"]
+    assert not {"iam:CreateUser", "iam:CreateAccessKey"} & {action for found in calls.values() for action in found}
+
+
 @pytest.mark.parametrize("name", ["dth-dual", "other"])
 def test_users_and_secrets_are_named_as_the_component_names_them(name: str) -> None:
     models = {

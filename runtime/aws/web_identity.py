@@ -1,0 +1,174 @@
+"""Sessions of a role in the peer's account, obtained with tokens that a KMS key of this side signs.
+
+A token is a JSON Web Token (RFC 7519) with the signature RS256 (RFC 7515). IAM in the peer's account verifies it with
+the public key that this side's issuer publishes (IAM User Guide, "OIDC federation").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from dualsync.runtime.aws.credentials import Credential
+from dualsync.runtime.aws.errors import error_of
+from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
+from dualsync.runtime.errors import CredentialRejectedError, DualSyncError, UnavailableError
+
+TOKEN_SECONDS = 300
+"""Lifetime of a token, which is exchanged at once."""
+
+SESSION_SECONDS = 3600
+"""Lifetime of a session, the role's longest."""
+
+REFRESH_BEFORE_SECONDS = 900.0
+"""Remaining lifetime from which the next session is requested, while the present one stays in use."""
+
+RETRY_SECONDS = 30.0
+"""Pause after a failed refresh while the present session is valid."""
+
+SKEW_SECONDS = 30
+"""Time by which a token's start is put back, as the clocks of two partitions differ."""
+
+_FIELDS = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+_FOUND = {name: re.compile(rb"<%s>\s*([^<]+?)\s*</" % name.encode()) for name in _FIELDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Content of a token that does not change."""
+
+    issuer: str
+    """Address of this side's issuer."""
+    key_id: str
+    """Id of the key, by which IAM finds it among the issuer's."""
+    subject: str
+    """Who asks: this side of the pair."""
+    audience: str
+    """Whom the token is for: the other side of the pair."""
+
+
+async def token(claims: Claims, sign: Callable[[bytes], Awaitable[bytes]], now: float) -> str:
+    """Return a signed token that is valid from now on. Raises what `sign` raises."""
+    header = {"alg": "RS256", "kid": claims.key_id, "typ": "JWT"}
+    body = {
+        "iss": claims.issuer,
+        "sub": claims.subject,
+        "aud": claims.audience,
+        "iat": int(now) - SKEW_SECONDS,
+        "exp": int(now) + TOKEN_SECONDS,
+        "jti": str(uuid.uuid4()),
+    }
+    text = f"{_encoded(json.dumps(header).encode())}.{_encoded(json.dumps(body).encode())}"
+    return f"{text}.{_encoded(await sign(text.encode()))}"
+
+
+class RoleCredentials:
+    """Sessions of one role, one after the other.
+
+    One request for a session is under way at a time. A session that is still valid stays in use meanwhile and when the
+    request fails, whatever the failure.
+    """
+
+    def __init__(
+        self,
+        sts: ServiceClient,
+        role_arn: str,
+        session_name: str,
+        make_token: Callable[[], Awaitable[str]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Create the source of sessions. `sts` is STS in the peer's region, without a credential of its own."""
+        self.role_arn = role_arn
+        self._sts = sts
+        self._name = session_name
+        self._make_token = make_token
+        self._clock = clock
+        self._kept: Credential | None = None
+        self._expires = 0.0
+        self._stale_from = 0.0
+        self._asking: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def get(self) -> Credential:
+        """Return the present session's key. Raises `CredentialRejectedError` when there is no valid session."""
+        now = self._clock()
+        if self._kept is None or now >= self._expires:
+            await self._refresh()
+        elif now >= self._stale_from:
+            self._begin()
+        if self._kept is None:
+            raise CredentialRejectedError(f"there is no session of {self.role_arn}")
+        return self._kept
+
+    async def renew(self) -> bool:
+        """Request another session after this one was refused; return whether there is one."""
+        before = self._kept
+        try:
+            await self._refresh()
+        except CredentialRejectedError:
+            return False
+        return self._kept != before
+
+    async def _refresh(self) -> None:
+        await asyncio.shield(self._begin())
+
+    def _begin(self) -> asyncio.Task[None]:
+        """Return the one request under way, or start it."""
+        loop = asyncio.get_running_loop()
+        if self._asking is None or self._asking.done() or self._loop is not loop:
+            self._loop = loop
+            self._asking = loop.create_task(self._ask())
+            self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._asking
+
+    async def _ask(self) -> None:
+        try:
+            found, expires = await self._assume(await self._make_token())
+        except Exception as error:  # a fault of the exchange is never more than the lack of a session
+            now = self._clock()
+            self._stale_from = now + RETRY_SECONDS
+            if self._kept is not None and now < self._expires:
+                return
+            self._kept = None
+            reason = str(error) if isinstance(error, DualSyncError) else type(error).__name__
+            raise CredentialRejectedError(f"no session of {self.role_arn}: {reason}") from None
+        self._kept, self._expires = found, expires
+        self._stale_from = expires - REFRESH_BEFORE_SECONDS
+
+    async def _assume(self, web_identity_token: str) -> tuple[Credential, float]:
+        """Exchange a token for a session. Raises `DualSyncError`."""
+        form = {
+            "Action": "AssumeRoleWithWebIdentity",
+            "Version": "2011-06-15",
+            "RoleArn": self.role_arn,
+            "RoleSessionName": self._name,
+            "DurationSeconds": str(SESSION_SECONDS),
+            "WebIdentityToken": web_identity_token,
+        }
+        headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+        operation = form["Action"]
+        try:
+            answer = await self._sts.call(operation, self._name, "POST", "/", "", headers, urlencode(form).encode())
+        except ServiceError as refused:
+            raise error_of(refused.refusal) from None
+        values = {name: pattern.search(answer.body or b"") for name, pattern in _FOUND.items()}
+        texts = {name: match[1].decode() for name, match in values.items() if match is not None}
+        if len(texts) < len(_FIELDS):
+            raise UnavailableError(f"sts {operation} {self._name}: the answer holds no session")
+        try:
+            expires = datetime.fromisoformat(texts["Expiration"]).timestamp()
+        except ValueError:
+            raise UnavailableError(f"sts {operation} {self._name}: the answer's end is no time") from None
+        return Credential(texts["AccessKeyId"], texts["SecretAccessKey"], texts["SessionToken"]), expires
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
