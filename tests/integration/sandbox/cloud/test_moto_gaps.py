@@ -239,10 +239,22 @@ def default_vpcs_have_a_way_out() -> bool:
     return any(route.get("GatewayId", "").startswith("igw-") for table in tables for route in table["Routes"])
 
 
+def tokens_are_verified() -> bool:
+    """A text that is no token is exchanged for a session of a role that does not exist."""
+    return refuses(
+        "InvalidIdentityToken",
+        client("sts").assume_role_with_web_identity,
+        RoleArn="arn:aws:iam::123456789012:role/none",
+        RoleSessionName="none",
+        WebIdentityToken="none",
+    )
+
+
 GAPS: dict[str, tuple[Gap, ...]] = {
     "autoscaling": (groups_have_instance_refreshes,),
     "dynamodb": (provisioned_tables_throttle,),
     "ec2": (default_vpcs_have_a_way_out,),
+    "federation": (tokens_are_verified,),
     "iam": (documents_have_an_alphabet, users_have_upper_case_ids),
     "logs": (queries_are_saved,),
     "s3_bucket_policy": (bucket_policies_have_conditions,),
