@@ -35,13 +35,14 @@ def main() -> None:
     )
 
     pulumi.export("pair", model.name)
+    pulumi.export("direction", str(model.direction))
     pulumi.export("manages", [str(side) for side in model.manages])
     pulumi.export("userIds", pair.user_ids)
     for side, facts in pair.sides.items():
         pulumi.export(side, facts)
     if stack:
         pulumi.export(
-            "peer", {"stack": stack, "deployed": bool(outputs.get("userIds")), "userIds": outputs.get("userIds") or {}}
+            "peer", {"stack": stack, "deployed": bool(outputs.get("manages")), "userIds": outputs.get("userIds") or {}}
         )
     if pair.hand_over is not None:
         pulumi.export(peer_stack.HAND_OVER, pair.hand_over)

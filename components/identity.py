@@ -30,7 +30,11 @@ class Identity(pulumi.ComponentResource):
     """A user has no role."""
 
     def __init__(self, context: SideContext, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("dualsync:index:Identity", context.names.of("identity"), None, opts)
+        # Elsewhere the subscription names the bucket that the user is for. The policy pack reads it here.
+        local = context.local
+        facts = {"bucket": local.bucket, "prefix": local.prefix, "owner": local.account_id}
+        known = facts if not context.pair.carries(context.side) else None
+        super().__init__("dualsync:index:Identity", context.names.of("identity"), known, opts)
         names = context.names
         policy = aws.iam.Policy(
             names.of("policy"),
@@ -93,7 +97,9 @@ def user_policy(context: SideContext, *, sessions: bool = False) -> dict[str, An
         "s3:PutObject",
     ]
     if context.peer.replicas.include_tags:
-        objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"]
+        objects += ["s3:PutObjectTagging"]
+        # Tags are read here only when an object is copied from here.
+        objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"] if context.pair.carries(context.side) else []
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -33,13 +33,16 @@ class DualSyncPair(pulumi.ComponentResource):
     """Every managed side. Each writes its key into the peer's account, so neither waits for the other."""
 
     user_ids: dict[str, pulumi.Output[str]]
-    """Id of each managed side's dedicated user or role: its worker recognises echoes by it, the peer's checks it."""
+    """Id of each managed side's dedicated user or role: its worker recognises echoes by it, the peer's checks it.
+
+    A one-way pair's source has none.
+    """
 
     sides: dict[str, dict[str, Any]]
     """Names and addresses of each managed side's parts. Nothing secret."""
 
     hand_over: pulumi.Output[str] | None
-    """The managed side's access key or role for a peer that is reached in another way; secret."""
+    """The managed side's access key or role for a peer that is reached in another way; secret. None without one."""
 
     def __init__(self, name: str, args: DualSyncPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:DualSyncPair", name, None, opts)
@@ -50,16 +53,15 @@ class DualSyncPair(pulumi.ComponentResource):
         facts = preflight.check_buckets(model, contexts, {side: p.sync for side, p in providers.items()})
         expires = preflight.expiring(model, facts)
         for side in model.manages:
-            preflight.check_side(contexts[side])
-            if model.hand_over is HandOverMode.PROVIDER:
-                preflight.check_deployer(contexts[side.peer])
-            elif args.received is not None:
-                preflight.check_deployer(contexts[side])
+            if model.carries(side):
+                preflight.check_side(contexts[side])
+            for holder in _secret_holders(model, side, args.received):
+                preflight.check_deployer(contexts[holder])
         managed: dict[SideName, Side] = {}
         for side in model.manages:
             # Two sides in one bucket write one notification document: one after the other.
             shared = model.cn.bucket == model.global_.bucket
-            before = [part.subscription for part in managed.values()] if shared else []
+            before = [part.subscription for part in managed.values() if part.subscription] if shared else []
             managed[side] = Side(
                 contexts[side],
                 SideArgs(
@@ -73,6 +75,13 @@ class DualSyncPair(pulumi.ComponentResource):
                 pulumi.ResourceOptions(parent=self),
             )
         self.sides = {str(side): part.outputs for side, part in managed.items()}
-        self.user_ids = {str(side): part.outputs["userId"] for side, part in managed.items()}
+        self.user_ids = {str(side): part.outputs["userId"] for side, part in managed.items() if model.receives(side)}
         self.hand_over = None if model.hand_over is HandOverMode.PROVIDER else managed[model.manages[0]].hand_over
         self.register_outputs({"userIds": self.user_ids})
+
+
+def _secret_holders(model: PairModel, side: SideName, received: pulumi.Input[str] | None) -> list[SideName]:
+    """Return the sides in whose accounts this program writes a secret on behalf of one managed side."""
+    if model.hand_over is HandOverMode.PROVIDER:
+        return [side.peer] if model.receives(side) else []
+    return [side] if received is not None and model.carries(side) else []

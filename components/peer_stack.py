@@ -10,7 +10,7 @@ import pulumi
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.model import SIDE_OPTIONS, HandOverMode, PairModel, PeerIdentity, SideModel
 from dualsync.components.handover import identity_in
-from dualsync.runtime.settings import SideName
+from dualsync.runtime.settings import Direction, SideName
 
 TOKEN = "pulumi:pulumi:readStackOutputs"  # noqa: S105 - a function's name
 HAND_OVER = "handOver"
@@ -84,6 +84,8 @@ def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None
             f"stack {stack} manages {', '.join(both)} too",
             "let one of them do so",
         )
+    if theirs:
+        _compare_direction(pair, outputs, stack)
     for name in theirs:
         facts, side = outputs.get(name) or {}, SideName(name)
         ours = pair.side(side)
@@ -106,6 +108,31 @@ def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None
                 "give both stacks the same in Pulumi.yaml (to change a deployed pair: Runbook, From keys to roles)",
             )
         _compare_options(pair, side, facts, stack)
+
+
+def _compare_direction(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None:
+    """Compare the direction with the peer's stack's. While they differ, the source's stack must be the one-way one.
+
+    Then nobody holds a key of the source's account, so the other side's workers, if they are there, wait. The other
+    way round the source's workers would still apply what others do at the destination, with no worker there.
+    """
+    ours, theirs = pair.direction, Direction(outputs.get("direction") or Direction.BOTH)
+    if ours is theirs:
+        return
+    key, value, deployed = "direction", str(ours), f"stack {stack} deployed {str(theirs)!r}"
+    if ours.one_way and theirs.one_way:
+        remedy = "set direction to both in both stacks and deploy them, then the new direction, the new source first"
+        raise ConfigError(key, value, deployed, remedy)
+    source = ours.source or theirs.source
+    is_source = source in pair.manages
+    if is_source is not ours.one_way:
+        why = "and the source's stack is the first to become one-way" if ours.one_way else ""
+        why = why or "and the source's stack is the last to become two-way"
+        raise ConfigError(key, value, f"{deployed}, {why}", f"deploy stack {stack} with direction={value!r} first")
+    pulumi.log.warn(
+        f"direction={value!r}: {deployed}; deploy it with the same direction next, until then changes of side"
+        f" {source.peer if source else ''} are not copied"
+    )
 
 
 def _compare_options(pair: PairModel, peer: SideName, facts: Mapping[str, Any], stack: str) -> None:
@@ -158,6 +185,10 @@ def _uncovered(
 
 def received(pair: PairModel, credential: str, outputs: Mapping[str, Any]) -> pulumi.Input[str] | None:
     """Return the peer's hand-over if it does not come through a provider; None until there is one: workers wait."""
+    if not any(map(pair.carries, pair.manages)):
+        if credential:
+            pulumi.log.warn("peerCredential: has no use at a one-way pair's destination; remove it from the stack")
+        return None
     if pair.hand_over is HandOverMode.STACK_REFERENCE:
         return outputs.get(HAND_OVER)
     if pair.hand_over is HandOverMode.PROVIDER or not credential:

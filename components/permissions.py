@@ -55,23 +55,10 @@ def assumed_by(principals: Sequence[str], conditions: Mapping[str, Any] | None =
 
 
 def worker(context: SideContext, reach: Reach, group_name: str) -> dict[str, Any]:
-    """Return the worker's policy: read and repair its objects, use queue, ledger and secret."""
+    """Return the worker's policy: read and, in a two-way pair, repair its objects, use queue, ledger and secret."""
     return document(
         [
-            _bucket(context, "s3:ListBucketMultipartUploads"),
-            allow(
-                "Objects",
-                [
-                    "s3:AbortMultipartUpload",
-                    "s3:DeleteObject",
-                    "s3:GetObject",
-                    "s3:GetObjectVersion",
-                    "s3:ListMultipartUploadParts",
-                    "s3:PutObject",
-                    *_tagging(context),
-                ],
-                context.local.objects_arns,
-            ),
+            *_objects(context),
             allow(
                 "Queue",
                 ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"],
@@ -151,6 +138,19 @@ def schedule(task_definition_family_arn: str, cluster_arn: str, role_arns: Seque
             allow("Roles", ["iam:PassRole"], role_arns, Condition={"StringEquals": {"iam:PassedToService": tasks}}),
         ]
     )
+
+
+def _objects(context: SideContext) -> list[Statement]:
+    """Allow the worker its objects: at a one-way pair's source it only reads them."""
+    reads = ["s3:GetObject", "s3:GetObjectVersion"]
+    if context.pair.direction.one_way:
+        tags = [action for action in _tagging(context) if ":Get" in action]
+        return [_bucket(context), allow("Objects", [*reads, *tags], context.local.objects_arns)]
+    writes = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+    return [
+        _bucket(context, "s3:ListBucketMultipartUploads"),
+        allow("Objects", [*sorted([*reads, *writes]), *_tagging(context)], context.local.objects_arns),
+    ]
 
 
 def _bucket(context: SideContext, *more: str) -> Statement:

@@ -58,7 +58,8 @@ def _inspect(context: SideContext, sync: SyncProvider) -> BucketFacts:
 
 def _check_bucket(context: SideContext, facts: BucketFacts) -> None:
     local, key = context.local, f"{context.side}.bucket"
-    acl = context.peer.replicas.acl
+    receives = context.pair.receives(context.side)
+    acl = context.peer.replicas.acl if receives else ""
     if facts.ownership == "BucketOwnerEnforced" and acl not in ("", "bucket-owner-full-control"):
         raise ConfigError(
             context.peer.key("acl"),
@@ -72,24 +73,35 @@ def _check_bucket(context: SideContext, facts: BucketFacts) -> None:
             " worker, finder and the peer's user name each of them as `?` and also reach keys that differ only there;"
             " to bound them exactly, use a prefix of Latin-1 characters or a bucket of its own"
         )
-    if facts.versioning != "Enabled" and not context.pair.keep_loser:
-        pulumi.log.warn(
-            f"{key}={local.bucket!r}: the bucket keeps no versions (as far as this deployment may read), and"
-            " keepLoser=false: the loser of a conflict on this side is lost; set keepLoser to true, or switch on"
-            " versioning"
-        )
+    if facts.versioning != "Enabled" and receives and not context.pair.keep_loser:
+        unversioned = "the bucket keeps no versions (as far as this deployment may read)"
+        pulumi.log.warn(f"{key}={local.bucket!r}: {unversioned}, {_loss(context)}")
     for rule in facts.expiring_rules:
-        meaning = (
-            "deletes the objects on the other side too (onLifecycleExpiry=propagate)"
-            if not _ignored(context.pair)
-            else "deletes objects here only: they stay on the other side (onLifecycleExpiry=ignore)"
-        )
+        if not context.pair.carries(context.side):
+            meaning = "deletes objects of the destination: they are not copied again until they change at the source"
+        elif _ignored(context.pair):
+            meaning = "deletes objects here only: they stay on the other side (onLifecycleExpiry=ignore)"
+        else:
+            meaning = "deletes the objects on the other side too (onLifecycleExpiry=propagate)"
         pulumi.log.warn(f"{key}={local.bucket!r}: lifecycle rule {rule!r} {meaning}")
     if facts.expiring_rules and local.lifecycle_expires is False:
         pulumi.log.warn(
             f"{context.side}.lifecycleExpires=false, but bucket {local.bucket} has such rules: when an expiry's event"
             " is lost, the finder takes it for a deletion; remove the key, or the rules"
         )
+
+
+def _loss(context: SideContext) -> str:
+    """Return what a bucket without versions loses, and what to do."""
+    if context.pair.direction.one_way:
+        return (
+            "so what others change at the destination is lost when the source's version replaces it; switch on"
+            " versioning"
+        )
+    return (
+        "and keepLoser=false: the loser of a conflict on this side is lost; set keepLoser to true, or switch on"
+        " versioning"
+    )
 
 
 def expiring(pair: PairModel, facts: Mapping[SideName, BucketFacts]) -> dict[SideName, bool]:
@@ -102,11 +114,12 @@ def expiring(pair: PairModel, facts: Mapping[SideName, BucketFacts]) -> dict[Sid
     found: dict[SideName, bool] = {}
     for side in SideName:
         given, known = pair.side(side).lifecycle_expires, facts.get(side)
-        if given is None and (known is None or not known.rules_read) and _ignored(pair):
+        unknown = given is None and (known is None or not known.rules_read)
+        if unknown and (_ignored(pair) or not pair.carries(side)):
+            effect = "takes no absence there for a deletion" if pair.carries(side) else "repairs no deletion there"
             pulumi.log.info(
                 f"{side}.lifecycleExpires: not given, and the lifecycle rules of bucket {pair.side(side).bucket} can't"
-                " be read from here, so the finder takes no absence there for a deletion; give false if no rule expires"
-                " objects there"
+                f" be read from here, so the finder {effect}; give false if no rule expires objects there"
             )
         found[side] = (known is None or not known.rules_read or bool(known.expiring_rules)) if given is None else given
     return found

@@ -28,6 +28,14 @@ from dualsync.components.workers.fleet import Fleet, FleetArgs
 from dualsync.components.workers.worker_settings import UNKNOWN, environment
 from dualsync.runtime.settings import SideName
 
+_PARTS = (
+    *("userId", "userName", "keyId", "queueUrl", "deadLetterQueueUrl", "ledgerTable", "secretName", "workerGroup"),
+    *("workerLogGroup", "finderCluster", "finderTask", "finderLogGroup", "dashboard", "dashboardUrl", "alarmTopic"),
+    "metrics",
+    "roleArn",
+)
+"""Outputs of parts that a one-way pair's side may not have; they are empty then."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SideArgs:
@@ -48,26 +56,66 @@ class SideArgs:
 
 
 class Side(pulumi.ComponentResource):
-    """Identity and hand-over, queue and subscription, ledger, workers, finder, and observability."""
+    """Identity and hand-over, queue and subscription, ledger, workers, finder, and observability.
+
+    A one-way pair's source has no identity, and its destination has nothing else.
+    """
 
     outputs: dict[str, Any]
     """Names and addresses of this side's parts, for operators and the command line. Nothing secret."""
 
-    hand_over: pulumi.Output[str]
-    """This side's access key or role for the peer, secret."""
+    hand_over: pulumi.Output[str] | None
+    """This side's access key or role for the peer, secret; None at a one-way pair's source, which has none."""
 
-    subscription: Subscription
-    """The subscription to the bucket's events."""
+    subscription: Subscription | None
+    """The subscription to the bucket's events; None at a one-way pair's destination, which has none."""
 
     def __init__(self, context: SideContext, args: SideArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Side", context.names.prefix, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        network = Network(context, child)
         by_role = context.pair.peer_identity is PeerIdentity.ROLE
-        identity = PeerRole(context, child) if by_role else Identity(context, child)
-        issuer = Issuer(context, child) if by_role else None
-        self.hand_over = secret_of(identity, context.local)
+        identity: Identity | PeerRole | None = None
+        if context.pair.receives(context.side):
+            identity = PeerRole(context, child) if by_role else Identity(context, child)
+        self.hand_over = None if identity is None else secret_of(identity, context.local)
+        self.subscription = None
         handed_over = self._pass_on(context, args, child)
+        self.outputs = {
+            **dict.fromkeys(_PARTS, ""),
+            "accountId": context.account_id,
+            "region": context.region,
+            "bucket": context.local.bucket,
+            "prefix": context.local.prefix,
+            OPTIONS: shared_options(context.local),
+            PEER_OPTIONS: shared_options(context.peer),
+            PEER_IDENTITY: str(context.pair.peer_identity),
+            "issuer": {},
+        }
+        if identity is not None:
+            self.outputs |= {
+                "userId": identity.user_id,
+                "userName": identity.user_name,
+                "keyId": identity.access_key_id,
+                "roleArn": identity.role_arn,
+            }
+        if context.pair.carries(context.side):
+            self.outputs |= self._carry(context, args, identity, handed_over, child)
+        else:
+            user = None if identity is None else identity.user_id
+            self.outputs |= {"environment": dict(environment(context.pair, context.side, user_id=user))}
+        self.register_outputs(self.outputs)
+
+    def _carry(
+        self,
+        context: SideContext,
+        args: SideArgs,
+        identity: Identity | PeerRole | None,
+        handed_over: Sequence[pulumi.Resource],
+        child: pulumi.ResourceOptions,
+    ) -> dict[str, Any]:
+        """Create what copies this side's changes to the other, and return its outputs."""
+        network = Network(context, child)
+        issuer = Issuer(context, child) if context.pair.peer_identity is PeerIdentity.ROLE else None
         queue = Queue(context, child)
         ledger = Ledger(context, child)
         variables = environment(
@@ -76,7 +124,7 @@ class Side(pulumi.ComponentResource):
             queue_url=queue.url,
             dead_letter_queue_url=queue.dead_letter_url,
             ledger_table=ledger.name,
-            user_id=identity.user_id,
+            user_id=None if identity is None else identity.user_id,
             keys=issuer.arns if issuer else None,
             expires=args.expires,
         )
@@ -124,25 +172,13 @@ class Side(pulumi.ComponentResource):
         finder.start_on_schedule(
             [
                 network,
-                identity,
+                *([] if identity is None else [identity]),
                 *([issuer] if issuer else []),
                 *handed_over,
-                queue,
-                ledger,
-                bundle,
-                fleet,
-                watch,
-                self.subscription,
+                *(queue, ledger, bundle, fleet, watch, self.subscription),
             ]
         )
-        self.outputs = {
-            "accountId": context.account_id,
-            "region": context.region,
-            "bucket": context.local.bucket,
-            "prefix": context.local.prefix,
-            "userId": identity.user_id,
-            "userName": identity.user_name,
-            "keyId": identity.access_key_id,
+        return {
             "queueUrl": queue.url,
             "deadLetterQueueUrl": queue.dead_letter_url,
             "ledgerTable": ledger.name,
@@ -157,18 +193,17 @@ class Side(pulumi.ComponentResource):
             "alarmTopic": watch.topic_arn,
             "metrics": context.names.metrics,
             "environment": dict(variables),
-            OPTIONS: shared_options(context.local),
-            PEER_OPTIONS: shared_options(context.peer),
-            PEER_IDENTITY: str(context.pair.peer_identity),
-            "roleArn": identity.role_arn,
             "issuer": issuer.documents if issuer else {},
         }
-        self.register_outputs(self.outputs)
 
     def _pass_on(self, context: SideContext, args: SideArgs, child: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         """Write the own key into the peer's account, or the peer's into this one; return what was created."""
         if context.pair.hand_over is HandOverMode.PROVIDER:
+            if self.hand_over is None:
+                return []
             if args.peer is None:
                 raise ValueError("handOver=provider needs the peer's provider")
             return [HandOver(args.peer, self.hand_over, child)]
-        return [] if args.received is None else [HandOver(context, args.received, child)]
+        if args.received is None or not context.pair.carries(context.side):
+            return []
+        return [HandOver(context, args.received, child)]

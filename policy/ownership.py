@@ -12,6 +12,7 @@ from policy.environment import Environment, containers, environments
 from policy.plan import Account, Plan, Resource
 
 SUBSCRIPTION = "dualsync:index:BucketSubscription"
+IDENTITY = "dualsync:index:Identity"
 PAIR_TAG = "dualsync:pair"
 
 _NAMED: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -96,6 +97,11 @@ class Owned:
             for found in environment:
                 if name := found.get(variable("local_bucket")):
                     yield DataBucket(name, found.get(variable("local_prefix")), file)
+        # A one-way pair's destination has neither subscription nor settings.
+        for identity in plan.of(IDENTITY):
+            name, prefix = identity.get("bucket"), identity.get("prefix") or ""
+            if identity.get("owner") == self.account_id and isinstance(name, str) and isinstance(prefix, str):
+                yield DataBucket(name, prefix)
 
     def _bases(self, ours: Iterable[Resource], environment: Iterable[Environment]) -> Iterator[str]:
         for resource in ours:

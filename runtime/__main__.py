@@ -13,7 +13,7 @@ import os
 import sys
 
 from dualsync.runtime.errors import FatalError
-from dualsync.runtime.settings import Settings, describe
+from dualsync.runtime.settings import Settings, describe, variable
 
 ROLES = ("worker", "workers", "finder", "settings")
 """What this program runs in the cloud; `settings` lists the variables."""
@@ -46,7 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(role: str, settings: Settings, content_bytes: int | None, *, supervised: bool) -> int:
-    """Run a role and return its exit code."""
+    """Run a role and return its exit code. Raises `FatalError` at a one-way pair's destination, which has none."""
+    if not settings.carries:
+        raise FatalError(
+            f"{variable('direction')}={str(settings.direction)!r}: side {settings.side} is the destination, where"
+            f" nothing runs; run it at {settings.side.peer}"
+        )
     # boto3 takes most of a second to import: not for --help, not for a wrong setting, not in the supervisor.
     if role == "workers":
         from dualsync.runtime.app.supervisor import run_workers

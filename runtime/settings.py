@@ -15,6 +15,8 @@ from enum import StrEnum
 from typing import Any, get_type_hints
 
 from dualsync.runtime.errors import FatalError
+from dualsync.runtime.sides import Direction as Direction
+from dualsync.runtime.sides import SideName as SideName
 
 VERSION = "0.2.0"
 """The version of this program, as in `pyproject.toml`. The bundle holds no package metadata to read it from."""
@@ -27,19 +29,6 @@ KEEP_CLASS = "SOURCE"
 """Value of a storage class that means the original's."""
 MOST_RANGES = 32
 """Most ranges of keys of one finder. Each holds some pages of both listings in memory, 2 MB in all."""
-
-
-class SideName(StrEnum):
-    """The two sides of a pair. The order is also the tie-break of equal times: `cn` wins."""
-
-    CN = "cn"
-    """The side in the China partition."""
-    GLOBAL = "global"
-    """The other side."""
-
-    @property
-    def peer(self) -> SideName:
-        return SideName.GLOBAL if self is SideName.CN else SideName.CN
 
 
 class Events(StrEnum):
@@ -128,7 +117,7 @@ class Settings:
     )
     own_user_ids: tuple[str, ...] = setting(
         "Ids (AIDA…, AROA…) of this side's dedicated user or role, current first, then predecessors; events they cause"
-        " are echoes."
+        " are echoes. Empty at a one-way pair's source, which has none."
     )
     token_issuer: str = setting(
         "Address of this side's OpenID Connect issuer, if the peer is a role; empty if it is a user with a key.",
@@ -146,6 +135,9 @@ class Settings:
     enabled: bool = setting(
         "false: this side is deployed and carries nothing; there are no workers and no scheduled finder runs.",
         default=True,
+    )
+    direction: Direction = setting(
+        "both, cn-to-global or global-to-cn: then nothing is written at the source.", default=Direction.BOTH
     )
     events: Events = setting("Changes that are copied: CreateAndDelete, Create, No.", default=Events.CREATE_AND_DELETE)
     conflict_policy: ConflictPolicy = setting("newest, prefer-cn or prefer-global.", default=ConflictPolicy.NEWEST)
@@ -237,11 +229,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in _NEVER_EMPTY:
-            if not getattr(self, name):
+            if not getattr(self, name) and (self.carries or name not in _OF_A_CARRIER):
                 raise SettingError(f"{variable(name)} is empty: give {help_of(name)}")
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", self.pair):
             raise SettingError(f"{variable('pair')}={self.pair!r}: use 1 to 40 lower-case letters, digits and hyphens")
-        if not self.own_user_ids:
+        if not self.own_user_ids and self.direction.receives(self.side):
             raise SettingError(
                 f"{variable('own_user_ids')} is empty: without the dedicated user's id echoes can't be told from"
                 " users' writes; give the id that `aws iam get-user` shows"
@@ -266,6 +258,11 @@ class Settings:
             raise SettingError(f"{variable(empty)} is empty: give {help_of(empty)} Or empty the other two.")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise SettingError(f"{variable('log_level')}={self.log_level!r}: use DEBUG, INFO, WARNING or ERROR")
+
+    @property
+    def carries(self) -> bool:
+        """Return whether this side's changes are copied: false for a one-way pair's destination."""
+        return self.direction.carries(self.side)
 
     @property
     def keep_class(self) -> bool:
@@ -332,6 +329,8 @@ _NEVER_EMPTY = (
     "ledger_table",
     "peer_secret",
 )
+_OF_A_CARRIER = ("queue_url", "dead_letter_queue_url", "ledger_table", "peer_secret")
+"""Parts that a one-way pair's destination does not have."""
 
 
 def variable(name: str) -> str:

@@ -19,7 +19,7 @@ from dualsync.components.config.side_options import (
     Security,
     Watch,
 )
-from dualsync.runtime.settings import ConflictPolicy, Events, FirstContact, OnLifecycleExpiry, SideName
+from dualsync.runtime.settings import ConflictPolicy, Direction, Events, FirstContact, OnLifecycleExpiry, SideName
 
 DEAD_LETTER_DAYS = 14
 """Days that SQS keeps a message at most."""
@@ -228,6 +228,13 @@ class PairModel:
         " same.",
         default=PeerIdentity.USER,
     )
+    direction: Direction = option(
+        "direction",
+        "Directions in which changes are copied: both, cn-to-global or global-to-cn. In a one-way pair the destination"
+        " mirrors the source, has no workers, and nothing can write at the source.",
+        default=Direction.BOTH,
+        setting="direction",
+    )
     events: Events = option(
         "events",
         "Which changes are synchronised by events: CreateAndDelete, Create, or No (only the finder's runs).",
@@ -313,6 +320,14 @@ class PairModel:
         setting="log_level",
     )
     tags: Mapping[str, str] = option("tags", "Tags for every resource, besides the program's own.", default={})
+
+    def carries(self, name: SideName) -> bool:
+        """Return whether the side's changes are copied to the other: it has queue, ledger, workers and finder."""
+        return self.direction.carries(name)
+
+    def receives(self, name: SideName) -> bool:
+        """Return whether the other side's changes are copied to it: it has the dedicated user."""
+        return self.direction.receives(name)
 
     def side(self, name: SideName) -> SideModel:
         """Return the side of that name."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dualsync.components.config import images
+from dualsync.components.config import images, one_way
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.model import (
     ISSUER_LENGTH,
@@ -121,6 +121,7 @@ def _pair(pair: PairModel) -> None:
     if pair.hand_over is not HandOverMode.PROVIDER and len(pair.manages) > 1:
         problem = "passes keys from one stack to another, and this stack manages both sides"
         raise ConfigError("handOver", str(pair.hand_over), problem, "use provider")
+    one_way.check(pair)
 
 
 def _name(pair: PairModel) -> None:

@@ -50,6 +50,7 @@ async def construct(request: ConstructRequest) -> ConstructResponse:
     urn = await pair.urn.future()
     state = {
         "pair": model.name,
+        "direction": str(model.direction),
         "manages": [str(side) for side in model.manages],
         "userIds": pair.user_ids,
         **pair.sides,

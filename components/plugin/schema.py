@@ -16,11 +16,14 @@ FACTS = "dualsync:index:SideFacts"
 
 OUTPUTS: Mapping[str, str] = {
     "pair": "Name of the pair.",
+    "direction": "The directions in which the pair copies.",
     "manages": "The sides that this component provisions.",
-    "userIds": "Id of each managed side's dedicated user or role, by which its worker recognises echoes.",
+    "userIds": "Id of each managed side's dedicated user or role, by which its worker recognises echoes."
+    " A one-way pair's source has none.",
     "cn": "Names and addresses of side cn's parts, if this component manages it.",
     "global": "Names and addresses of side global's parts, if this component manages it.",
-    "handOver": "The managed side's access key or role for a peer that this program does not reach; secret.",
+    "handOver": "The managed side's access key or role for a peer that this program does not reach; secret. A"
+    " one-way pair's source has none.",
 }
 
 FACT_OUTPUTS: Mapping[str, str] = {
@@ -89,6 +92,7 @@ def outputs() -> dict[str, Any]:
     """Return the component's outputs."""
     shapes: dict[str, dict[str, Any]] = {
         "pair": {"type": "string"},
+        "direction": {"type": "string"},
         "manages": {"type": "array", "items": {"type": "string"}},
         "userIds": {"type": "object", "additionalProperties": {"type": "string"}},
         "cn": {"$ref": f"#/types/{FACTS}"},
@@ -107,7 +111,8 @@ def facts() -> dict[str, Any]:
     texts = {"type": "object", "additionalProperties": {"type": "string"}}
     return {
         "type": "object",
-        "description": "Names and addresses of a side's parts. Nothing secret.",
+        "description": "Names and addresses of a side's parts. Nothing secret. A one-way pair's side has not all of"
+        " them: the outputs of the others are empty.",
         "properties": {
             name: {**(texts if name in _MAPS else {"type": "string"}), "description": text}
             for name, text in FACT_OUTPUTS.items()
@@ -127,7 +132,7 @@ def component() -> dict[str, Any]:
             "inputProperties": inputs(),
             "requiredInputs": ["cn", "global", "manages"],
             "properties": outputs(),
-            "required": ["manages", "pair", "userIds"],
+            "required": ["direction", "manages", "pair", "userIds"],
         }
     }
 

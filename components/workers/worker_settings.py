@@ -41,6 +41,7 @@ def settings_of(
     if keys is None:
         keys = (_LATER, _LATER) if pair.peer_identity is PeerIdentity.ROLE else ("", "")
     hold = pair.on_lifecycle_expiry is OnLifecycleExpiry.IGNORE
+    carries = pair.carries(side)
     return Settings(
         pair=pair.name,
         side=side,
@@ -55,16 +56,18 @@ def settings_of(
         remote_prefix=remote.prefix,
         remote_endpoint=remote.access.endpoint,
         remote_sts_endpoint=remote.access.endpoint,
-        queue_url=queue_url,
-        dead_letter_queue_url=dead_letter_queue_url,
-        ledger_table=ledger_table,
-        peer_secret=pair.names(side).secret,
-        own_user_ids=(user_id, *local.former_user_ids),
+        queue_url=queue_url if carries else "",
+        dead_letter_queue_url=dead_letter_queue_url if carries else "",
+        ledger_table=ledger_table if carries else "",
+        peer_secret=pair.names(side).secret if carries else "",
+        own_user_ids=((user_id,) if pair.receives(side) else ()) + local.former_user_ids,
         token_key=keys[0],
         message_key=keys[1],
-        worker_role=pair.names(side).worker_role,
+        worker_role=pair.names(side).worker_role if carries else "",
         local_expires=hold and expires.get(side, True),
-        remote_expires=hold and expires.get(side.peer, True),
+        # An absence at a one-way pair's destination is no deletion here: the object is copied again, but for what a
+        # rule there would expire again and again.
+        remote_expires=(hold or pair.direction.one_way) and expires.get(side.peer, True),
         **_declared(local, {**SIDE_FACTS, **SIDE_OPTIONS}),
         **_declared(pair, PAIR_OPTIONS),
     )
@@ -80,24 +83,27 @@ def environment(
     pair: PairModel,
     side: SideName,
     *,
-    queue_url: pulumi.Output[str],
-    dead_letter_queue_url: pulumi.Output[str],
-    ledger_table: pulumi.Output[str],
-    user_id: pulumi.Output[str],
+    queue_url: pulumi.Input[str] | None = None,
+    dead_letter_queue_url: pulumi.Input[str] | None = None,
+    ledger_table: pulumi.Input[str] | None = None,
+    user_id: pulumi.Output[str] | None = None,
     keys: tuple[pulumi.Output[str], pulumi.Output[str]] | None = None,
     expires: Mapping[SideName, bool] = UNKNOWN,
 ) -> Mapping[str, pulumi.Input[str]]:
-    """Return the settings as environment variables, with values that only the deployment knows as outputs."""
+    """Return the settings as environment variables, with values that only the deployment knows as outputs.
+
+    None is for what a one-way pair's side does not have: queue and ledger at the destination, the user at the source.
+    """
     known = settings_of(pair, side, expires=expires).to_environment()
     former = pair.side(side).former_user_ids
-    later: dict[str, pulumi.Input[str]] = {
+    later: dict[str, pulumi.Input[str] | None] = {
         variable("queue_url"): queue_url,
         variable("dead_letter_queue_url"): dead_letter_queue_url,
         variable("ledger_table"): ledger_table,
-        variable("own_user_ids"): user_id.apply(lambda current: ",".join((current, *former))),
+        variable("own_user_ids"): user_id and user_id.apply(lambda current: ",".join((current, *former))),
     }
     if keys is not None:
         later |= {variable("token_key"): keys[0], variable("message_key"): keys[1]}
     endpoint = pair.side(side).access.endpoint
     services = {"AWS_ENDPOINT_URL": endpoint} if endpoint else {}
-    return {**known, **later, **services}
+    return {**known, **{name: value for name, value in later.items() if value is not None}, **services}

@@ -161,10 +161,10 @@ def approve(
     async def work(context: OperatorContext) -> int:
         approved = await operations.approve(context, held, up_to)
         if now:
-            cn, global_ = context.both()
+            context.both()
             with counting(cli, "comparing") as on_progress:
-                await reconcile(context, cn, global_, on_progress)
-                await reconcile(context, global_, cn, on_progress)
+                for side in context.carriers:
+                    await reconcile(context, side, context.sides[side.name.peer], on_progress)
         return approved
 
     approved = cli.run(work)
@@ -209,20 +209,20 @@ def reject(
     """Take deletions back: what was deleted on one side returns from the other.
 
     Every object that is deleted on one side and still on the other is written there again, as you, and so travels
-    back. Pause the direction first if its workers are still deleting. What is deleted on both sides is only in a
-    bucket's versions: `deletions restore`.
+    back. In a one-way pair it stays at the destination, and nothing is written. Pause the direction first if its
+    workers are still deleting. What is deleted on both sides is only in a bucket's versions: `deletions restore`.
     """
     cli = session(invocation, json)
 
-    async def survey(context: OperatorContext) -> _Survey:
+    async def survey(context: OperatorContext) -> tuple[_Survey, str]:
         with counting(cli, "comparing") as on_progress:
             survey = _Survey()
             async for batch in operations.pending(context, key or prefix):
                 survey.add([(d.key, d.size) for d in batch if key in ("", d.key)])
                 on_progress(len(batch))
-        return survey
+        return survey, context.one_way.partition("->")[2]
 
-    found = cli.run(survey)
+    found, destination = cli.run(survey)
     count = found.count
     if not count:
         cli.show({"kept": 0, "changed": 0}, lambda: cli.out.print("no deletion is pending"))
@@ -231,7 +231,9 @@ def reject(
     if dry_run:
         cli.show({"kept": 0, "changed": 0, "objects": found.data}, lambda: cli.out.print("nothing was written"))
         return
-    cli.ask(f"Write {some(count, 'object')} again where they survive, so that they return?", yes)
+    objects = some(count, "object")
+    again = f"Write {objects} again where they survive, so that they return?"
+    cli.ask(f"Let {objects} stay at {destination} as its own?" if destination else again, yes)
 
     async def work(context: OperatorContext) -> operations.Restored:
         with showing(cli, "restoring", count) as on_progress:
@@ -242,7 +244,8 @@ def reject(
     done = cli.run(work)
 
     def text() -> None:
-        cli.out.print(f"{done.kept} objects were written again and travel back; `dualsync drain` waits for them")
+        back = "were written again and travel back; `dualsync drain` waits for them"
+        cli.out.print(f"{done.kept} objects {f'stay at {destination} as its own' if destination else back}")
         if done.changed:
             cli.out.print(
                 f"{done.changed} were written or deleted by others meanwhile: run it again to see what is left"

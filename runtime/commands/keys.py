@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from dualsync.runtime.commands.output.formatting import duration
-from dualsync.runtime.commands.session import Exit, Json, Session, Yes, escape, session, sides_of
+from dualsync.runtime.commands.session import Exit, Json, Session, Yes, escape, session, side_named
 from dualsync.runtime.operations import keys
 from dualsync.runtime.operations.audit import audited
 from dualsync.runtime.operations.context import OperatorContext, Side
@@ -35,7 +35,7 @@ def rotate_key(
     stack = cli.where.stack_names.get(side, str(side))
 
     def one(context: OperatorContext) -> Side:
-        return sides_of(context, str(side))[0]
+        return side_named(context, side)
 
     before = cli.run(lambda context: keys.key_state(context, one(context)))
     second = before.phase is Phase.SECOND_KEY

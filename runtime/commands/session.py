@@ -210,10 +210,17 @@ def sides_of(context: OperatorContext, direction: str) -> list[Side]:
     if direction not in DIRECTION_WORDS:
         raise FatalError(_wrong_direction(direction))
     if direction == "all":
-        return list(context.sides.values())
+        return context.carriers
     name = SideName(direction.split("->")[0])
+    if context.one_way and not context.one_way.startswith(name):
+        raise FatalError(f"direction {direction!r}: the pair is one-way and copies {context.one_way} only; give that")
+    return [side_named(context, name)]
+
+
+def side_named(context: OperatorContext, name: SideName) -> Side:
+    """Return a side, whether it carries changes or not. Raises `FatalError`."""
     if name in context.sides:
-        return [context.sides[name]]
+        return context.sides[name]
     raise FatalError(
         context.unreachable.get(name)
         or f"side {name} is not deployed, or its stack was not found: run `pulumi up` of its stack, or give"

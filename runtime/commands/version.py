@@ -27,7 +27,7 @@ def version(invocation: typer.Context, json: Json = False) -> None:
     cli = session(invocation, json)
 
     async def work(context: OperatorContext) -> list[Versions]:
-        return [await read_versions(side, context.now()) for side in context.sides.values()]
+        return [await read_versions(side, context.now()) for side in context.carriers]
 
     found = cli.run(work, partial=True)
     known = {VERSION} | {v for each in found for v in (*each.workers, each.finder) if v}

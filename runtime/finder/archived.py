@@ -12,8 +12,11 @@ from dualsync.runtime.finder.merge import ListedPair
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 
 
-def unreadable(pair: ListedPair, entry: LedgerEntry | None, difference: Difference) -> bool:
-    """Return True if a check of this key could do nothing but read archived content."""
+def unreadable(pair: ListedPair, entry: LedgerEntry | None, difference: Difference, *, one_way: bool = False) -> bool:
+    """Return True if a check of this key could do nothing but read archived content.
+
+    In a one-way pair the content here is the only one that is ever read.
+    """
     here, there = pair.here, pair.there
     if here is None or not here.archived or difference.is_deletion:
         return False  # of what is there only, nothing is copied by this side
@@ -25,4 +28,4 @@ def unreadable(pair: ListedPair, entry: LedgerEntry | None, difference: Differen
         return False  # they may be the same version, which only stamps and metadata tell
     # A change here is read here. Any other difference may be resolved with either content: the peer's copy of a former
     # version of ours is overwritten, whatever its class.
-    return there.archived or difference is Difference.CHANGED_HERE
+    return one_way or there.archived or difference is Difference.CHANGED_HERE

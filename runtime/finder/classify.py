@@ -12,6 +12,10 @@ from enum import StrEnum
 from dualsync.runtime.finder.merge import ListedPair
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
 from dualsync.runtime.model.objects import ListedObject
+from dualsync.runtime.settings import Events, FirstContact, Settings
+
+SKEW_SECONDS = 60
+"""Seconds by which this machine's clock and the peer's bucket may differ."""
 
 
 class Difference(StrEnum):
@@ -37,6 +41,9 @@ class Difference(StrEnum):
 
     DELETED_THERE = "deleted at the peer"
     """This side still holds the synced version, the peer has no object."""
+
+    MISSING_THERE = "missing at the destination"
+    """As `DELETED_THERE` in a one-way pair: the object is copied again."""
 
     UNKNOWN = "equal, but not in the ledger"
     """Both sides hold equal objects, and the ledger has no entry: the ledger gets one."""
@@ -66,6 +73,20 @@ class Rules:
     equal_sizes: bool = False
     """Objects of equal size without a ledger entry are equal (`FirstContact.SIZE`)."""
 
+    one_way: bool = False
+    """This side is the source of a one-way pair: what exists only at the peer stays, and no absence there deletes."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Rules:
+        """Return the rules of a side's settings."""
+        return cls(
+            local_expires=settings.local_expires,
+            remote_expires=settings.remote_expires,
+            deletions_travel=settings.events is not Events.CREATE,
+            equal_sizes=settings.first_contact is FirstContact.SIZE,
+            one_way=settings.direction.one_way,
+        )
+
 
 def classify(pair: ListedPair, entry: LedgerEntry | None, rules: Rules) -> Difference | None:
     """Return the difference; None if both sides are as recorded, or if the peer's finder handles it."""
@@ -73,6 +94,8 @@ def classify(pair: ListedPair, entry: LedgerEntry | None, rules: Rules) -> Diffe
     agreed = entry.synced if entry is not None else None
     here_same = here is not None and agreed is not None and _same(here, agreed.local)
     there_same = there is not None and agreed is not None and _same(there, agreed.remote)
+    if rules.one_way and there is not None and entry is not None:
+        there_same = there_same and not _written_since(there, entry)
     if here is not None and there is not None:
         if here_same and there_same:
             return None
@@ -83,6 +106,8 @@ def classify(pair: ListedPair, entry: LedgerEntry | None, rules: Rules) -> Diffe
             return Difference.CHANGED_THERE
         return Difference.CHANGED_HERE if there_same else Difference.CHANGED_BOTH
     if here is not None:
+        if here_same and rules.one_way:
+            return None if rules.remote_expires else Difference.MISSING_THERE
         if here_same:
             return Difference.DELETED_THERE if rules.deletions_travel and not rules.remote_expires else None
         return Difference.CHANGED_HERE if agreed is not None else Difference.NEW_HERE
@@ -90,9 +115,18 @@ def classify(pair: ListedPair, entry: LedgerEntry | None, rules: Rules) -> Diffe
         return None  # the peer's finder sees it as new there
     if there_same:
         return Difference.DELETED_HERE if rules.deletions_travel and not rules.local_expires else None
-    if entry.expired is not None and _same(there, entry.expired.remote):
+    if rules.one_way or (entry.expired is not None and _same(there, entry.expired.remote)):
         return None
     return Difference.CHANGED_THERE if agreed is not None else Difference.NEW_THERE
+
+
+def _written_since(there: ListedObject, entry: LedgerEntry) -> bool:
+    """Return True if the peer's object was written after its copy was recorded: its metadata may be other.
+
+    A two-way pair gets an event of such a write. A copy's entry lacks the time of the peer's object until a check.
+    """
+    unread = entry.synced is not None and entry.synced.remote.modified is None
+    return unread and there.modified > entry.updated + SKEW_SECONDS
 
 
 def _same(row: ListedObject, held: CopyState) -> bool:

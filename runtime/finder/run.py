@@ -41,7 +41,7 @@ from dualsync.runtime.model.records import (
     Record,
 )
 from dualsync.runtime.ports import Bucket, Clock, Ledger, Parallel, Queue, QueueDepth
-from dualsync.runtime.settings import VERSION, Events, FirstContact, Settings
+from dualsync.runtime.settings import VERSION, Settings
 
 BATCH = 100
 """Keys that are read from the ledger at a time (DynamoDB: BatchGetItem, at most 100)."""
@@ -91,12 +91,7 @@ class Finder:
         self._fresh = fresh
         self._preview = preview
         self._checkpoint_seconds = checkpoint_seconds
-        self._rules = Rules(
-            local_expires=settings.local_expires,
-            remote_expires=settings.remote_expires,
-            deletions_travel=settings.events is not Events.CREATE,
-            equal_sizes=settings.first_contact is FirstContact.SIZE,
-        )
+        self._rules = Rules.of(settings)
 
     async def run(self) -> Report:
         """Compare both buckets and queue what differs, within the deletion limits.
@@ -159,7 +154,9 @@ class Finder:
         return [*local, s.remote_bucket, s.remote_region, s.remote_endpoint, s.remote_prefix]
 
     def _rules_of_absence(self) -> list[object]:
-        return [self._settings.events, self._settings.local_expires, self._settings.remote_expires]
+        s = self._settings
+        mode = [s.direction] if s.direction.one_way else []
+        return [s.events, s.local_expires, s.remote_expires, *mode]
 
     def _checkpoints(self, seeded: bool, approval: Record | None) -> Checkpoints:
         rules = [*self._rules_of_absence(), self._settings.deletion_limit, self._settings.finder_number]
@@ -234,7 +231,7 @@ class Finder:
             run.events.note(pair, difference, self._clock.now())
             if difference is Difference.UNKNOWN:
                 unknown.append(pair)
-            elif unreadable(pair, entry, difference):
+            elif unreadable(pair, entry, difference, one_way=self._rules.one_way):
                 report.archived += 1
             elif difference.is_deletion:
                 if not run.guard.hold_back(progress, pair.key, difference):

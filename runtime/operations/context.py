@@ -247,6 +247,17 @@ class OperatorContext:
         """The operator's name for colleagues: the last part of the ARN, once if it is the same on both sides."""
         return " / ".join(dict.fromkeys(arn.rsplit(":", 1)[-1] for arn in self.who.split(" / ")))
 
+    @property
+    def carriers(self) -> list[Side]:
+        """The sides whose changes are copied: of a one-way pair the source alone."""
+        return [side for side in self.sides.values() if side.settings.carries]
+
+    @property
+    def one_way(self) -> str:
+        """The only direction that is copied, as `cn->global`; empty for a two-way pair."""
+        source = next((side.settings.direction.source for side in self.sides.values()), None)
+        return "" if source is None else f"{source}->{source.peer}"
+
     def both(self) -> tuple[Side, Side]:
         """Return cn and global. Raises `FatalError` when one is not deployed or cannot be reached."""
         for name in SideName:

@@ -21,7 +21,6 @@ from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import DELETION_APPROVAL, HELD_DELETION, Record
 from dualsync.runtime.operations.audit import audited
 from dualsync.runtime.operations.context import OperatorContext, Side
-from dualsync.runtime.settings import Events
 
 BATCH = 100
 """Keys asked of a ledger at a time."""
@@ -81,7 +80,8 @@ async def pending(context: OperatorContext, prefix: str = "") -> AsyncIterator[l
     """Yield all deletions that have not reached the other side, from both listings and both ledgers as they are now."""
     cn, global_ = context.both()
     lonely: list[ListedPair] = []
-    scope, theirs = await cn.scope(), await global_.scope()
+    scopes = [await side.scope() for side in context.carriers]
+    scope, theirs = scopes[0], scopes[-1]
     here, there = list_scope(scope, cn.bucket, KeyRange()), list_scope(scope, global_.bucket, KeyRange())
     async for pairs in merge(here, there, MergeCounters()):
         lonely += [
@@ -102,19 +102,14 @@ async def _proven(cn: Side, global_: Side, pairs: Sequence[ListedPair]) -> list[
     found = []
     for pair in pairs:
         mirrored = ListedPair(pair.key, pair.there, pair.here)
-        here = classify(pair, ours.get(pair.key), _rules(cn))
-        there = classify(mirrored, theirs.get(pair.key), _rules(global_))
+        here = classify(pair, ours.get(pair.key), Rules.of(cn.settings))
+        there = classify(mirrored, theirs.get(pair.key), Rules.of(global_.settings))
         if any(difference is not None and difference.is_deletion for difference in (here, there)):
             row = pair.here or pair.there
             gone, kept = (global_, cn) if pair.here is not None else (cn, global_)
             if row is not None:
                 found.append(Deletion(pair.key, gone, kept, row.etag, row.size, row.modified))
     return found
-
-
-def _rules(side: Side) -> Rules:
-    settings = side.settings
-    return Rules(settings.local_expires, settings.remote_expires, settings.events is not Events.CREATE)
 
 
 async def approve(context: OperatorContext, holds: Sequence[Held], up_to: int | None = None) -> int:
@@ -140,7 +135,7 @@ async def carry_out(
     object only if it is still the version that the ledger knows. What the finder holds besides stays held.
     """
     queued = 0
-    names = {side.name for side in context.sides.values() if direction in ("all", side.name, side.direction)}
+    names = {side.name for side in context.carriers if direction in ("all", side.name, side.direction)}
     arguments: dict[str, object] = {"prefix": prefix, "direction": direction, "up_to": up_to}
     concerned = [side for side in context.sides.values() if side.name in names]
     async with audited(context, concerned, "deletions approve", arguments) as act:
@@ -186,7 +181,7 @@ async def reject(context: OperatorContext, prefix: str, key: str, on_progress: C
     First the proof of the deletion is removed from the ledger of the side that lost the object, so that no deletion
     under way can reach what is written again with the same content. Then the survivor is copied onto itself, as a
     user's new version. An interruption between the two leaves the deletion held; a repetition completes it. An object
-    that fails stops no other.
+    that fails stops no other. In a one-way pair only the proof is removed: the survivor stays at the destination.
     """
     tally = Restored()
     slots = asyncio.Semaphore(AT_ONCE)
@@ -196,6 +191,10 @@ async def reject(context: OperatorContext, prefix: str, key: str, on_progress: C
             try:
                 await _forget(context, deletion.gone, deletion.key)
                 store = deletion.kept.store
+                if context.one_way:
+                    # Written there, it would not travel back. Without its proof it is the destination's own.
+                    tally.kept += 1
+                    return
                 await store.write_again(deletion.key, deletion.etag, deletion.key, over=deletion.etag)
                 tally.kept += 1
             except PreconditionFailedError:

@@ -19,7 +19,8 @@ from dualsync.runtime.operations.dead_letters import OpenedLetter, letters
 from dualsync.runtime.operations.key_text.pasted_key import find_key
 from dualsync.runtime.service.operator_controls import Orders, read_orders
 from dualsync.runtime.settings import Events
-from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion, decide
+from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion
+from dualsync.runtime.sync.one_way import decide_for
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
 
@@ -104,8 +105,9 @@ class Explanation:
     @property
     def same(self) -> bool:
         """Whether both sides are as they should be."""
+        done = (Action.RECORD_SYNCED, Action.RECORD_TOMBSTONE)
         return all(
-            view.decision.action in (Action.RECORD_SYNCED, Action.RECORD_TOMBSTONE) and not view.user_uploads
+            (view.decision.action in done or not view.side.settings.carries) and not view.user_uploads
             for view in (self.cn, self.global_)
         )
 
@@ -187,7 +189,7 @@ async def _view_side(
         versions=await side.store.versions(key),
         entry=entry,
         entry_problem=entry_problem,
-        decision=decide(view),
+        decision=decide_for(settings, view) if settings.carries else _NO_COPIES,
         orders=await read_orders(side.ledger),
         alive=alive,
         circuit=circuit,
@@ -255,6 +257,7 @@ async def _conflicts(side: Side, key: str) -> list[Record]:
     return [record async for record in side.ledger.records(CONFLICT) if record.key == key]
 
 
+_NO_COPIES = Decision(Action.NOTHING, "the destination of a one-way pair: nothing is copied from here")
 _DOING = {
     Action.PUSH: "The worker of {side} has yet to copy it to {peer}",
     Action.PULL: "The worker of {side} has yet to fetch it from {peer}",
@@ -279,13 +282,16 @@ def verdict(now: float, cn: SideView, global_: SideView) -> str:
             return _being_uploaded(now, view)
     if cn.seen is None and global_.seen is None:
         return _nowhere(views)
-    if all(view.decision.action is Action.RECORD_SYNCED for view in views):
+    carriers = [view for view in views if view.side.settings.carries]
+    if all(view.decision.action is Action.RECORD_SYNCED for view in carriers):
         return _same(cn, global_)
     for view in views:
         if view.letters:
             return f"A message about it is a dead letter at {view.side.name}: {view.letters[0].reason}."
     acting = [view for view in views if view.decision.action in _DOING]
     if not acting:
+        if len(carriers) < len(views):
+            return f"The pair is one-way, and {carriers[0].side.name} would do nothing: {carriers[0].decision.reason}."
         reasons = "; ".join(f"{view.side.name}: {view.decision.reason}" for view in views)
         return f"Neither worker would act on it ({reasons})."
     # What deletes goes last: with both acting, the one that copies decides. Of two that do the same the one to whom it
@@ -319,7 +325,7 @@ def _nowhere(views: Sequence[SideView]) -> str:
 
 def _same(cn: SideView, global_: SideView) -> str:
     identity = cn.observed.version if cn.observed is not None else None
-    unknown = [str(s.side.name) for s in (cn, global_) if s.entry is None or s.entry.synced is None]
+    unknown = [str(s.side.name) for s in (cn, global_) if s.side.settings.carries and not (s.entry and s.entry.synced)]
     ledger = f", though the ledger of {' and '.join(unknown)} does not know it yet" if unknown else ""
     origin = f", written at {identity.origin}" if identity is not None else ""
     return f"Both sides hold the same version{origin}{ledger}."

@@ -90,8 +90,16 @@ class KeyState:
 
 
 async def key_state(context: OperatorContext, side: Side) -> KeyState:
-    """Read the user's keys here, and the secret and the workers at the peer."""
+    """Read the user's keys here, and the secret and the workers at the peer.
+
+    Raises `FatalError` for a one-way pair's source, which has no such user.
+    """
     cn, global_ = context.both()
+    if not side.settings.direction.receives(side.name):
+        raise FatalError(
+            f"{side.name} has no dedicated user: the pair is one-way and copies {context.one_way} only; use"
+            f" `dualsync rotate-key {side.name.peer}`"
+        )
     peer = global_ if side is cn else cn
     keys, promise = await asyncio.gather(side.metrics.keys(), peer.metrics.promise())
     user, alive, ready = side.facts.get("userId", ""), 0, 0

@@ -61,8 +61,11 @@ def problems(status: Status) -> list[Problem]:
     found += _of_deletions(status.directions)
     found += _of_conflicts(status.directions)
     for side, reason in status.unreachable.items():
-        found.append(Problem(_direction_of(side), Severity.WAITING, f"{side} is not visible to you", reason))
-    if len(status.directions) + len(status.unreachable) < 2:
+        name = status.one_way or _direction_of(side)
+        # Nothing runs at a one-way pair's destination.
+        weight = Severity.NOTE if status.one_way.endswith(f">{side}") else Severity.WAITING
+        found.append(Problem(name, weight, f"{side} is not visible to you", reason))
+    if len(status.directions) + len(status.unreachable) + status.destination_seen < 2:
         only = status.directions[0].name if status.directions else ""
         found.append(
             Problem(only, Severity.WAITING, "the other side's stack was not found", "run `pulumi up` of its stack")
@@ -113,8 +116,8 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
             yield Problem(
                 d.name,
                 Severity.NOTE,
-                f"the key of {d.side}'s user is {age} days old",
-                f"`dualsync rotate-key {d.side}`",
+                f"the key of {d.user_side}'s user is {age} days old",
+                f"`dualsync rotate-key {d.user_side}`",
             )
     yield from _of_second_key(d, peer)
 
@@ -184,22 +187,25 @@ def _of_conflicts(directions: Sequence[Direction]) -> Iterator[Problem]:
 
 def _key_is_broken(d: Direction, peer: Direction | None) -> bool:
     """Return whether the secret names a key that the peer's user does not have, or that is inactive."""
-    if d.promise is None or d.promise.problem or d.promise.role_arn or peer is None or peer.keys is None:
+    keys = d.keys if d.one_way else peer.keys if peer is not None else None
+    if d.promise is None or d.promise.problem or d.promise.role_arn or keys is None:
         return False
-    return d.promise.key_id not in {key.id for key in peer.keys if key.active}
+    return d.promise.key_id not in {key.id for key in keys if key.active}
 
 
 def _of_second_key(d: Direction, peer: Direction | None) -> Iterator[Problem]:
     """Yield a key of the user beside the one in the secret: a rotation under way, or made by hand."""
-    if not d.keys or peer is None or peer.promise is None or len(d.keys) < 2:
+    promise = d.promise if d.one_way else peer.promise if peer is not None else None
+    if not d.keys or promise is None or len(d.keys) < 2:
         return
-    others = [key.id for key in d.keys if key.id != peer.promise.key_id]
+    others = [key.id for key in d.keys if key.id != promise.key_id]
     if len(others) < len(d.keys):
         yield Problem(
             d.name,
             Severity.NOTE,
-            f"{d.side}'s user has a second key {', '.join(others)}, which the secret does not name",
-            f"`dualsync rotate-key {d.side}` shows whether it is a rotation or was made by hand, and how to end it",
+            f"{d.user_side}'s user has a second key {', '.join(others)}, which the secret does not name",
+            f"`dualsync rotate-key {d.user_side}` shows whether it is a rotation or was made by hand, and how to end"
+            " it",
         )
 
 

@@ -56,11 +56,14 @@ class Restored:
 async def lost(context: OperatorContext, wanted: Wanted) -> AsyncIterator[list[Lost]]:
     """Yield keys on neither side now that a versioned bucket can restore.
 
-    Raises `PermanentError` when neither keeps versions.
+    Raises `PermanentError` when neither keeps versions. In a one-way pair only the source's versions count, as nothing
+    travels back to it.
     """
-    keeping = [side for side in context.both() if await side.store.versioned()]
+    context.both()
+    keeping = [side for side in context.carriers if await side.store.versioned()]
     if not keeping:
-        raise PermanentError("neither bucket keeps versions", "what is deleted on both sides can't be brought back")
+        who = "the source's bucket keeps no versions" if context.one_way else "neither bucket keeps versions"
+        raise PermanentError(who, "what is deleted on both sides can't be brought back")
     named: set[str] = set()
     for side in keeping:
         async for batch in side.store.gone(wanted.prefix, wanted.since, wanted.until):

@@ -136,10 +136,12 @@ class Direction:
     """The finder's last run."""
     expected_guard: str = ""
     """The id that the peer's stack gives for its dedicated user; empty when that stack is not there."""
+    one_way: bool = False
+    """Whether the pair copies in this direction only."""
     promise: ExpectedUser | None = None
     """What the secret states."""
     keys: Sequence[AccessKey] | None = None
-    """The dedicated user's keys."""
+    """The keys of the side's dedicated user; in a one-way pair, of the destination's, the only such user."""
     versioned: bool | None = None
     """Whether this side's bucket keeps versions; None: not visible."""
     log_group: str = ""
@@ -161,6 +163,11 @@ class Direction:
     def peer(self) -> str:
         """The side that they write to."""
         return self.name.split("->")[1]
+
+    @property
+    def user_side(self) -> str:
+        """The side whose dedicated user has `keys`."""
+        return self.peer if self.one_way else self.side
 
     @property
     def alive(self) -> list[Worker]:
@@ -212,13 +219,18 @@ class Status:
     """Those that can be seen."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """Deployed sides that cannot be reached: why, and what to do."""
+    one_way: str = ""
+    """The only direction of a one-way pair, as `cn->global`; empty for a two-way pair."""
+    destination_seen: bool = False
+    """Whether a one-way pair's destination is deployed and can be reached."""
 
 
 async def gather(context: OperatorContext) -> Status:
     """Read everything at once. A part that cannot be read is named, and hides nothing else."""
-    found = await asyncio.gather(*(_direction(context, side) for side in context.sides.values()))
+    found = await asyncio.gather(*(_direction(context, side) for side in context.carriers))
     missing = {str(side): reason for side, reason in context.unreachable.items()}
-    return Status(context.pair, context.now(), found, missing)
+    seen = len(context.carriers) < len(context.sides)
+    return Status(context.pair, context.now(), found, missing, context.one_way, destination_seen=seen)
 
 
 async def _direction(context: OperatorContext, side: Side) -> Direction:
@@ -253,7 +265,7 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
         backlog = start(ask(QUEUE, metrics.depth(), Depth()))
         dead = start(ask(QUEUE, metrics.dead(), Depth()))
         oldest, size = start(ask(QUEUE, metrics.oldest(), None)), start(ask(QUEUE, metrics.group(), None))
-        promise, keys = start(ask(QUEUE, metrics.promise(), None)), start(ask(QUEUE, metrics.keys(), None))
+        promise, keys = start(ask(QUEUE, metrics.promise(), None)), start(ask(QUEUE, _keys(side, peer), None))
         orders = start(ask(LEDGER, read_orders(side.ledger), Orders()))
         reasons = start(ask(QUEUE, _reasons(side), {}))
         workers, conflicts = start(records(WORKER)), start(records(CONFLICT))
@@ -286,12 +298,20 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
         approval=next(iter(approval.result()), None),
         finder=next(iter(finder.result()), None),
         expected_guard=peer.facts.get("userId", "") if peer is not None else "",
+        one_way=side.settings.direction.one_way,
         promise=promise.result(),
         keys=keys.result(),
         versioned=keeps_versions.result(),
         log_group=side.facts.get("workerLogGroup", ""),
         region=side.settings.local_region,
     )
+
+
+async def _keys(side: Side, peer: Side | None) -> Sequence[AccessKey] | None:
+    """Return the keys of the side's dedicated user; in a one-way pair those of the destination's."""
+    if not side.settings.direction.one_way:
+        return await side.metrics.keys()
+    return None if peer is None else await peer.metrics.keys()
 
 
 async def _records(side: Side, kind: str) -> list[Record]:

@@ -174,8 +174,11 @@ class SyncContext:
 
         A user may copy a replica onto itself. Such an event can be forged as well, and would have the copy of a deleted
         version written back. The copy's echo, still on its way, tells them apart by the time that the bucket shows.
+        A one-way pair's source gets no copies, and so no echoes.
         """
         stamp = head.stamp
+        if self.settings.direction.one_way:
+            return
         if stamp is None or request.attempt >= WAIT_ATTEMPTS_IN_A_TIE or not _says_user_wrote(head, request):
             return
         known = entry.synced is not None and entry.synced.version == stamp.version

@@ -34,7 +34,7 @@ async def copy_created(context: SyncContext, request: SyncRequest, entry: Ledger
         local = context.observe_local(reader.head, entry, request)
         if entry.synced is not None and local.version == entry.synced.version:
             return SyncResult(Outcome.SKIPPED, "both sides hold this version already")
-        if local.is_replica:
+        if local.is_replica and not context.settings.direction.one_way:
             return SyncResult(Outcome.SKIPPED, "replaced by the peer's version since: a replica is never copied back")
         believed = entry.expected_remote
         condition = MUST_NOT_EXIST if believed is None else Precondition(believed.etag)

@@ -22,7 +22,7 @@ from dualsync.runtime.settings import Events
 from dualsync.runtime.sync import actions
 from dualsync.runtime.sync.conflict_copy import keep_loser
 from dualsync.runtime.sync.context import SyncContext, SyncResult
-from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion, decide
+from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion
 from dualsync.runtime.sync.first_contact import holds_same_content
 from dualsync.runtime.sync.ledger_updates import (
     record_late_creation,
@@ -31,6 +31,7 @@ from dualsync.runtime.sync.ledger_updates import (
     record_undelete,
     record_user_deletion,
 )
+from dualsync.runtime.sync.one_way import decide_for
 
 SETTLED_SECONDS = 3600
 """Seconds after which an object can not be the work of a worker under way: no message stays hidden for so long."""
@@ -60,9 +61,10 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             updated = record_user_deletion(
                 updated, request, context.now(), present=_as_agreed(local, updated), here=local is not None
             )
-        if local is not None and _as_agreed(local, updated) and updated.rewritten_after_deletion:
-            return await _remove_both(context, request, entry, updated, local, remote)
         settings = context.settings
+        rewritten = updated.rewritten_after_deletion and not settings.direction.one_way
+        if local is not None and _as_agreed(local, updated) and rewritten:
+            return await _remove_both(context, request, entry, updated, local, remote)
         state = KeyState(
             side=context.side,
             cause=request.cause,
@@ -85,12 +87,12 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             and entry.unmatched == unmatched_mark(reader.head)
             and _long_since(context, entry),
         )
-        decision = decide(state)
+        decision = decide_for(settings, state)
         if decision.action is Action.COMPARE and reader is not None and local is not None and remote is not None:
             await reader.close()  # its memory and its connection are free while the content is read
             same = await holds_same_content(context, request.key, local.head, remote.head)
             state = replace(state, same_content=same)
-            decision = decide(state)
+            decision = decide_for(settings, state)
             reader = await context.local.read(request.key) if decision.action is Action.PUSH else None
             if decision.action is Action.PUSH and (reader is None or not is_unchanged(reader.head, local.head)):
                 raise PreconditionFailedError(f"{request.key!r} changed while it was compared")

@@ -29,7 +29,7 @@ from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.ledger_entry import NEWER_FORMAT
 from dualsync.runtime.ports import Message
 from dualsync.runtime.settings import OnLifecycleExpiry
-from dualsync.runtime.sync import fast_path
+from dualsync.runtime.sync import fast_path, one_way
 from dualsync.runtime.sync.context import LedgerWriteFailedError, SyncContext, SyncResult
 from dualsync.runtime.sync.echo import handle_echo
 from dualsync.runtime.sync.fleet_upload import carry_parts, watch_upload
@@ -93,7 +93,7 @@ class MessageHandler:
         for bucket in skipped:
             reason = f"a record of another bucket: {bucket}"
             context.log.line("INFO", "outcome", outcome=Outcome.SKIPPED, reason=reason)
-        if part is not None:
+        if part is not None and not one_way.is_refused(context.settings, part):
             await self._carry(part, message)
         failed: Exception | None = None
         for request in requests:
@@ -275,6 +275,7 @@ class MessageHandler:
             return await full_check(context, replace(request.plain(), may_have_written=not first), entry)
         if not first:
             request = replace(request, may_have_written=True)
+        request = one_way.as_check(context.settings, request)
         if request.actor is not Actor.USER:
             return await handle_echo(context, request, entry)
         if request.cause is Cause.EXPIRED:

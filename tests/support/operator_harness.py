@@ -16,6 +16,7 @@ from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import AccessDeniedError, PreconditionFailedError
 from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
+from dualsync.runtime.operations.aws.absent import without_absent_parts
 from dualsync.runtime.operations.context import (
     AccessKey,
     DeletedObject,
@@ -29,7 +30,7 @@ from dualsync.runtime.operations.context import (
 from dualsync.runtime.operations.stacks import Where
 from dualsync.runtime.operations.verify.bucket_lister import Item, ObjectFacts
 from dualsync.runtime.service.heartbeat import HeartbeatLog
-from dualsync.runtime.settings import Settings, SideName
+from dualsync.runtime.settings import Direction, Settings, SideName
 from dualsync.runtime.sync.context import SyncContext
 from dualsync.runtime.sync.handler import MessageHandler
 from dualsync.runtime.transfer.copier import Copier
@@ -63,7 +64,13 @@ def settings(side: SideName, **more: Any) -> Settings:
         "peer_secret": "secret",
         "own_user_ids": (IDS[side],),
     }
-    return Settings(**{**values, **more})
+    values |= more
+    direction = values.get("direction", Direction.BOTH)
+    if not direction.carries(side):
+        values |= dict.fromkeys(("queue_url", "dead_letter_queue_url", "ledger_table", "peer_secret"), "")
+    if not direction.receives(side):
+        values["own_user_ids"] = ()
+    return Settings(**values)
 
 
 class FakeDeadLetterQueue:
@@ -248,6 +255,10 @@ class Answer:
         return json.loads(self.out)
 
 
+def _ignore(event: object) -> None:
+    """Drop an event of a bucket without a subscription."""
+
+
 class Operator:
     """Both sides in memory, with workers that run when explained, and the command line."""
 
@@ -263,12 +274,13 @@ class Operator:
         for name in SideName:
             broker = Broker(self.time)
             self.brokers[name] = broker
+            carries = more.get("direction", Direction.BOTH).carries(name)
             self.stores[name] = Store(
                 f"bucket-{name}",
                 REGIONS[name],
                 self.time,
                 versioning=versioning,
-                emit=lambda event, broker=broker: broker.send(body(event)),  # type: ignore[misc]
+                emit=(lambda event, broker=broker: broker.send(body(event))) if carries else _ignore,  # type: ignore[misc]
             )
         for name in SideName:
             self._furnish(name, settings(name, **more))
@@ -277,7 +289,8 @@ class Operator:
         store, broker = self.stores[name], self.brokers[name]
         letters = FakeDeadLetterQueue(broker)
         ledger, queue = FakeLedger(), FakeQueue(broker)
-        self.sides[name] = Side(
+        user = values.direction.receives(name)
+        side = Side(
             name=name,
             settings=values,
             bucket=FakeBucket(store, OPERATOR, prefix=values.local_prefix),
@@ -294,8 +307,9 @@ class Operator:
             ),
             history=FakeHistory(),
             lister=FakeBucketLister(store),
-            facts={"userId": IDS[name], "userName": f"user-{name}"},
+            facts={"userId": IDS[name], "userName": f"user-{name}"} if user else {"userId": "", "userName": ""},
         )
+        self.sides[name] = without_absent_parts(side)
         vitals = HeartbeatLog(self.log, self.clock, f"worker-{name}")
         vitals.guard = IDS[name.peer]
         vitals.line("INFO", "state", state="RUNNING")

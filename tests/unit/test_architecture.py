@@ -33,7 +33,8 @@ ARROWS: dict[str, set[str]] = {
     "ports": {"model"},
     "platform": set(),
     "model": set(),
-    "settings": set(),
+    "settings": {"sides"},
+    "sides": set(),
     "errors": set(),
     "log": set(),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dualsync.runtime.settings import variable
+from dualsync.runtime.settings import Direction, SideName, variable
 from policy.environment import Environment, environments
 from policy.peers import behind, noun, peer_identities
 from policy.plan import UNKNOWN, Plan, Resource
@@ -29,25 +29,38 @@ def _problem(plan: Plan, environment: Environment) -> str:
     holder = environment.holder
     identities = [*peer_identities(plan)]
     own = [u for u in identities if _same_side(u, holder)]
-    if not own:
+    direction, side = _direction(environment), environment.get(variable("side"))
+    if side in list(SideName) and not direction.carries(SideName(side)):
+        return f"is of no use: {direction} has no worker or finder at {side}, its destination"
+    if direction.one_way and own:
+        return f"names no user with {direction}: {own[0].name} has a key by which others could write at the source"
+    if not own and environment.variables is not None and not direction.one_way:
         return "has no id to name: its side has no dedicated user in this stack"
     made_from = behind(plan, holder, environment.path)
     for user in made_from:
         if not _same_side(user, holder):
-            return f"is made from {user.name}, the dedicated {noun(user)} of the other side, not from {own[0].name}"
+            instead = f", not from {own[0].name}" if own else ""
+            return f"is made from {user.name}, the dedicated {noun(user)} of the other side{instead}"
     if environment.variables is None:
-        return "" if made_from else f"is not made from {own[0].name}, its side's dedicated {noun(own[0])}"
+        # Without a user it may be the source of a one-way pair, which only the deployment knows.
+        return "" if made_from or not own else f"is not made from {own[0].name}, its side's dedicated {noun(own[0])}"
     ids = [i for i in environment.variables.get(OWN_USER_IDS, "").split(",") if i]
-    if not ids:
+    if not ids and not direction.one_way:
         return "is empty"
     known = {user.get("uniqueId"): user for user in identities if user.get("uniqueId") not in (None, UNKNOWN)}
     for user_id in ids:
         if user_id in known and not _same_side(known[user_id], holder):
             return f"names {user_id}, which is {known[user_id].name} of the other side"
     wanted = [u.get("uniqueId") for u in own]
-    if UNKNOWN not in wanted and ids[0] not in wanted:
+    if own and UNKNOWN not in wanted and ids[0] not in wanted:
         return f"begins with {ids[0]}, and {own[0].name} has {wanted[0]}"
     return ""
+
+
+def _direction(environment: Environment) -> Direction:
+    """Return the directions in which the pair copies; both while not known."""
+    text = environment.get(variable("direction"))
+    return Direction(text) if text in list(Direction) else Direction.BOTH
 
 
 def _same_side(a: Resource, b: Resource) -> bool:
@@ -57,7 +70,8 @@ def _same_side(a: Resource, b: Resource) -> bool:
 RULES = (
     Rule(
         name="guard-knows-own-user",
-        what="Worker and finder suppress the dedicated user or role of their own side, and of no other.",
+        what="Worker and finder suppress the dedicated user or role of their own side, and of no other. A one-way"
+        " pair's source has none, and its destination no worker and no finder.",
         why="The peer's worker writes here as this side's dedicated user or role. A worker without that id takes every"
         " replica for a user's write and sends it back: the sides copy to each other without end.",
         remedy=f"Make {OWN_USER_IDS} of each side from `unique_id` of the user that this side's own provider creates"

@@ -17,6 +17,7 @@ def status_document(found: Status, wrong: Sequence[Problem]) -> dict[str, Any]:
     return {
         "pair": found.pair,
         "time": found.now,
+        "one_way": found.one_way or None,
         "healthy": not any(p.weight is not Severity.NOTE for p in wrong),
         "directions": [_direction(direction) for direction in found.directions],
         "unreachable": dict(found.unreachable),

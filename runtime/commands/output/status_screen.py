@@ -49,6 +49,9 @@ def screen(
     lines, and the last one states how much is hidden.
     """
     head: list[RenderableType] = [Text.from_markup(verdict(found, wrong), emoji=False)]
+    if found.one_way:
+        source, _, destination = found.one_way.partition("->")
+        head.append(Text(f"one-way: {destination} mirrors {source}, and nothing is written at {source}", style="dim"))
     if banner:
         head.append(Text(banner, style="bold red"))
     shown = [_problem(problem) for problem in together(wrong)]
@@ -91,7 +94,7 @@ def _below(
         counts = [f"{hidden_problems} problems"] * bool(hidden_problems) + [f"{hidden_rows} rows"] * bool(hidden_rows)
         notes.append(f"hidden for lack of room: {' and '.join(counts)}; `dualsync status` shows them")
     elif zero:
-        notes.append(f"zero on both sides: {', '.join(zero)}")
+        notes.append(f"zero{'' if found.one_way else ' on both sides'}: {', '.join(zero)}")
     parts += [Text(note, style="dim") for note in notes]
     return parts
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
-from dualsync.runtime.settings import SideName
+from dualsync.runtime.settings import Direction, SideName
 
 Account = Annotated[str, typer.Option(help="Account number, 12 digits.")]
 Region = Annotated[str, typer.Option(help="Region of the bucket.")]
@@ -35,6 +35,9 @@ def init(
     keep_loser: Annotated[
         bool, typer.Option(help="Keep the losing version of a conflict under a conflict name.")
     ] = True,
+    direction: Annotated[
+        Direction, typer.Option(help="Directions in which changes are copied; one of them makes a mirror.")
+    ] = Direction.BOTH,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files of the stacks.")] = False,
     json: Json = False,
 ) -> None:
@@ -61,7 +64,7 @@ def init(
             "finderImage": finder_image_global,
         },
     }
-    cli.guard(lambda: _init(cli, asking, name, given, alarm_email, keep_loser, force))
+    cli.guard(lambda: _init(cli, asking, name, given, alarm_email, keep_loser, direction, force))
 
 
 def _init(
@@ -71,6 +74,7 @@ def _init(
     given: dict[SideName, dict[str, str]],
     email: str,
     keep_loser: bool,
+    direction: Direction,
     force: bool,
 ) -> None:
     from dualsync.runtime.operations.aws.account import partition_of
@@ -107,7 +111,7 @@ def _init(
             stack = ask(f"Stack of {side}", "stack", "", f"{pair}-{side}" if taken else str(side))
         region = ask(f"Region of {side}", "region", values["region"], regions[side])
         image = values["finderImage"]
-        if not image and region.startswith("cn-"):
+        if not image and region.startswith("cn-") and direction.carries(side):
             image = ask(f"Finder image of {side} by digest (empty: later)", "finderImage", "")
         sides[side] = operations.SideAnswers(
             account=ask(f"Account of {side} (12 digits)", "accountId", values["accountId"]),
@@ -123,6 +127,7 @@ def _init(
         sides=sides,
         email=ask("E-mail for alarms (empty: none)", "alarmEmail", email),
         keep_loser=keep_loser,
+        direction=direction,
     )
     operations.check_answers(answers, partition_of)
     files = operations.stack_files(folder, answers, partition_of)
@@ -133,7 +138,7 @@ def _init(
         for path in files:
             cli.out.print(f"written: {escape(str(path))}")
         for side, one in sides.items():
-            if one.region.startswith("cn-") and not one.image:
+            if one.region.startswith("cn-") and not one.image and direction.carries(side):
                 cli.out.print(
                     f"[yellow]{side}: finderImage is not given; China regions need it before `pulumi up`"
                     " (docs/getting-started.md)[/yellow]"

@@ -21,6 +21,7 @@ from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.aws.sqs import SqsQueue
 from dualsync.runtime.errors import DualSyncError, FatalError, RetryableError, UnavailableError
+from dualsync.runtime.operations.aws.absent import without_absent_parts
 from dualsync.runtime.operations.aws.bucket_listing import S3BucketLister
 from dualsync.runtime.operations.aws.dead_letter_queue import SqsDeadLetterQueue
 from dualsync.runtime.operations.aws.history import CloudWatchHistory
@@ -144,7 +145,7 @@ async def _open(stack: Stack) -> tuple[Side, str]:
         lister=S3BucketLister(client, settings.local_bucket, settings.local_prefix, threads=threads),
         facts=stack.facts,
     )
-    return side, who
+    return without_absent_parts(side), who
 
 
 async def _check(stack: Stack, client: Callable[[str], Any], threads: Threads) -> str:

@@ -96,7 +96,7 @@ async def _has_entry(side: Side, key: str) -> bool:
 
 async def _in_scope(sides: tuple[Side, Side], key: str, note: str) -> FoundKey:
     for side in sides:
-        if side.settings.prefix_list_file and not (await side.scope()).covers(key):
+        if side.settings.carries and side.settings.prefix_list_file and not (await side.scope()).covers(key):
             return FoundKey(
                 side.settings.local_prefix + key,
                 note,

@@ -43,7 +43,7 @@ class Travelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodReport:
-    """Both directions in a period. Times in seconds since the epoch."""
+    """The pair's directions in a period. Times in seconds since the epoch."""
 
     pair: str
     """The pair."""
@@ -69,7 +69,7 @@ class PeriodReport:
 
 async def report(context: OperatorContext, since: float, until: float) -> PeriodReport:
     """Read what travelled from `since` to `until`. Reads only."""
-    sides = list(context.sides.values())
+    sides = context.carriers
     directions = await asyncio.gather(*(_travelled(side, since, until) for side in sides))
     acts: dict[str, dict[str, Any]] = {}
     for side in sides:

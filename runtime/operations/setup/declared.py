@@ -11,7 +11,7 @@ import yaml
 
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.operations.stacks import Pair
-from dualsync.runtime.settings import SideName
+from dualsync.runtime.settings import Direction, SideName
 
 PROJECT = "dualsync"
 """Namespace of the config keys: the program's name in `Pulumi.yaml`."""
@@ -75,6 +75,8 @@ class Declaration:
     """What is declared of each side."""
     keep_loser: bool = False
     """Whether a conflict's loser is kept."""
+    direction: Direction = Direction.BOTH
+    """Directions in which changes are copied."""
     source: str = ""
     """The files that were read."""
     faults: Sequence[str] = ()
@@ -115,10 +117,15 @@ def read_declaration(
                     f"{side}.{wrong}: stack {name} has another value than the stack that manages {side}; correct either"
                 )
     first = next(iter(values.values()))
+    directions = {name: _direction(given, faults) for name, given in values.items()}
+    if len(set(directions.values())) > 1:
+        shown = ", ".join(f"{direction} in {name}" for name, direction in directions.items())
+        faults.append(f"direction: the stacks differ ({shown}); give both the same, best in Pulumi.yaml")
     return Declaration(
         pair=str(first.get("pair") or DEFAULT_PAIR),
         sides=sides,
         keep_loser=first.get("keepLoser") is True,
+        direction=next(iter(directions.values())),
         source=", ".join(str(path) for path in files),
         faults=faults,
     )
@@ -142,7 +149,8 @@ def declaration_of(pair: Pair) -> Declaration:
         for side, stack in pair.stacks.items()
     }
     keep = any(stack.settings.keep_loser for stack in pair.stacks.values())
-    return Declaration(pair=pair.name, sides=sides, keep_loser=keep, source="the stacks' outputs")
+    direction = next((stack.settings.direction for stack in pair.stacks.values()), Direction.BOTH)
+    return Declaration(pair=pair.name, sides=sides, keep_loser=keep, direction=direction, source="the stacks' outputs")
 
 
 def _project(folder: Path) -> dict[str, Any]:
@@ -225,6 +233,15 @@ def _contradiction(side: SideName, given: Mapping[str, Any], other: Mapping[str,
         if str(mine.get(name) or "") != str(theirs.get(name) or ""):
             return name
     return ""
+
+
+def _direction(given: Mapping[str, Any], faults: list[str]) -> Direction:
+    """Return a stack's direction; what is none counts as both, and is a fault."""
+    text = str(given.get("direction") or Direction.BOTH)
+    if text in list(Direction):
+        return Direction(text)
+    faults.append(f"direction={text!r}: unknown choice; use one of {', '.join(Direction)}")
+    return Direction.BOTH
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,13 +97,19 @@ async def _side(
     found += _identity(declared, caller, partition)
     if found[0].verdict is Verdict.WRONG:
         return found
-    checks: Sequence[tuple[str, AsyncIterator[Finding]]] = (
+    checks: list[tuple[str, AsyncIterator[Finding]]] = [
         ("bucket", _bucket(pair, declared, account)),
-        ("network", _network(declared, account)),
-        ("instance type", _instance_type(declared, account)),
-        ("finder image", _image(declared, account, partition)),
         ("permissions", _permissions(pair, declared, account, caller, partition)),
-    )
+    ]
+    if pair.direction.carries(declared.side):
+        checks[1:1] = [
+            ("network", _network(declared, account)),
+            ("instance type", _instance_type(declared, account)),
+            ("finder image", _image(declared, account, partition)),
+        ]
+    else:
+        what = f"one-way ({pair.direction}): the destination gets a user, and no workers, finder or queue"
+        found.append(Finding(side, "direction", Verdict.FINE, what))
     for parts in await asyncio.gather(*(_collect(side, name, check) for name, check in checks)):
         found += parts
     return found
@@ -164,6 +170,8 @@ async def _bucket(pair: Declaration, declared: DeclaredSide, account: Account) -
         side, "bucket", Verdict.FINE, f"{declared.bucket} is account {declared.account_id}'s, {declared.region}"
     )
     yield _versioning(pair, declared, state)
+    if not pair.direction.carries(declared.side):
+        return
     for finding in _notifications(pair, declared, state):
         yield finding
 
@@ -176,8 +184,11 @@ def _versioning(pair: Declaration, declared: DeclaredSide, state: BucketState) -
         return Finding(
             side, "versioning", Verdict.WARNING, "not visible to you", "give your role s3:GetBucketVersioning"
         )
-    lost = "deleted objects" if pair.keep_loser else "deleted objects and the losers of conflicts"
-    keep = "" if pair.keep_loser else ", or set keepLoser: true for the losers"
+    conflicts = not pair.keep_loser and not pair.direction.one_way
+    lost = "deleted objects and the losers of conflicts" if conflicts else "deleted objects"
+    if not pair.direction.carries(declared.side):
+        lost = "deleted objects, and changes of others that the source's version replaces,"
+    keep = "" if not conflicts else ", or set keepLoser: true for the losers"
     return Finding(
         side,
         "versioning",

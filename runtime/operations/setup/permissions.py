@@ -23,7 +23,9 @@ def creating_calls(declared: DeclaredSide, pair: Declaration, partition: str) ->
         return f"arn:{partition}:{service}:{region if regional else ''}:{account}:{rest}"
 
     issuer = pair.sides[declared.side.peer].issuer if declared.side.peer in pair.sides else ""
-    if issuer:
+    if not pair.direction.receives(declared.side):
+        pass
+    elif issuer:
         provider = f"oidc-provider/{issuer.removeprefix('https://')}"
         yield arn("iam", provider, regional=False), ["iam:CreateOpenIDConnectProvider"]
         yield arn("iam", f"role/{name}-peer", regional=False), ["iam:CreateRole", "iam:PutRolePolicy"]
@@ -34,6 +36,8 @@ def creating_calls(declared: DeclaredSide, pair: Declaration, partition: str) ->
             ["iam:CreateUser", "iam:CreateAccessKey", "iam:AttachUserPolicy"],
         )
         yield arn("iam", f"policy/{policy}", regional=False), ["iam:CreatePolicy"]
+    if not pair.direction.carries(declared.side):
+        return
     yield (
         arn("iam", f"role/{name}-worker", regional=False),
         ["iam:CreateRole", "iam:PutRolePolicy", "iam:PassRole"],

@@ -12,7 +12,7 @@ import yaml
 
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.operations.setup.declared import PROJECT
-from dualsync.runtime.settings import SideName
+from dualsync.runtime.settings import Direction, SideName
 
 LONGEST_PAIR = 63 - len("-global-artifacts-") - 12
 """Characters of a pair's name: its artifacts bucket has at most 63 with side and account (CreateBucket)."""
@@ -58,7 +58,9 @@ class Answers:
     email: str = ""
     """Address that receives the alarms."""
     keep_loser: bool = True
-    """Whether a conflict's loser is kept under a conflict name."""
+    """Whether a conflict's loser is kept under a conflict name. A one-way pair has no conflicts."""
+    direction: Direction = Direction.BOTH
+    """Directions in which changes are copied."""
 
 
 def check_answer(name: str, value: str, partition_of: PartitionOf) -> str:
@@ -119,8 +121,11 @@ def stack_files(folder: Path, answers: Answers, partition_of: PartitionOf) -> di
             "peerStack": peer.stack,
             "pair": answers.pair,
             **{str(name): _facts(answers.sides[name], partition_of) for name in SideName},
-            "keepLoser": answers.keep_loser,
         }
+        if answers.direction.one_way:
+            config["direction"] = str(answers.direction)
+        else:
+            config["keepLoser"] = answers.keep_loser
         if one.image:
             config["finderImage"] = one.image
         if answers.email:

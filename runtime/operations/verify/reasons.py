@@ -65,6 +65,10 @@ class Circumstances:
     """Sides whose finder holds deletions."""
     include_metadata: bool = True
     """Whether user metadata travels."""
+    source: SideName | None = None
+    """The source of a one-way pair; None for a two-way one."""
+    destination_expires: bool = False
+    """Whether a lifecycle rule expires objects of a one-way pair's destination."""
 
 
 def reason(difference: Difference, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances) -> Cause:
@@ -89,6 +93,10 @@ def _alone(
     here, gone = (cn, global_) if there is SideName.CN else (global_, cn)
     if item is None:
         return Cause.MISSED
+    if at.source is not None and there is not at.source and not _is(item, gone, local=False):
+        return Cause.WANTED  # it exists only at the destination, where it stays
+    if at.source is there and _is(item, here, local=True) and item.storage_class not in ARCHIVES:
+        return Cause.WANTED if at.destination_expires else _or_paused(Cause.CHANGED, there, at)
     if gone is not None and gone.expired is not None and at.on_expiry is OnLifecycleExpiry.IGNORE:
         return Cause.WANTED
     deleted = (_is(item, here, local=True), _is(item, gone, local=False))
@@ -127,4 +135,4 @@ def _is(item: Item, entry: LedgerEntry | None, *, local: bool) -> bool:
 
 
 def _or_paused(cause: Cause, carrier: SideName, at: Circumstances) -> Cause:
-    return Cause.PAUSED if carrier in at.paused else cause
+    return Cause.PAUSED if (at.source or carrier) in at.paused else cause

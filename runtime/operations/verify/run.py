@@ -45,6 +45,8 @@ async def verify(
         on_expiry=cn.settings.on_lifecycle_expiry,
         paused=frozenset([side.name for side in (cn, global_) if (await read_orders(side.ledger)).paused]),
         held=frozenset([hold.side.name for hold in await held(context) if hold.approval is None]),
+        source=cn.settings.direction.source,
+        destination_expires=any(side.settings.remote_expires for side in context.carriers),
         include_metadata=cn.settings.include_metadata and global_.settings.include_metadata,
     )
 
@@ -52,7 +54,7 @@ async def verify(
         report.mark(context.clock.now(), seen)
         on_progress(seen)
 
-    comparison = Comparison(cn.lister, global_.lister, depth, prefix, [await cn.scope(), await global_.scope()])
+    comparison = Comparison(cn.lister, global_.lister, depth, prefix, [await side.scope() for side in context.carriers])
     async for found in comparison.run(note):
         for start in range(0, len(found), BATCH):
             for explained in await _told(cn, global_, found[start : start + BATCH], at):

@@ -49,6 +49,9 @@ IN_FLIGHT = 4
 class Simulation:
     """Runs `history` once; see `simulate`."""
 
+    make_users: type[Users] = Users
+    """Who acts, and judges."""
+
     def __init__(self, history: History, make_worker: MakeWorker, make_finder: MakeFinder, *, record: bool) -> None:
         self.history = history
         modes = self.modes = history.modes
@@ -72,14 +75,14 @@ class Simulation:
         self._labels = Labels()
         self._ready: dict[str, list[Letter]] = {"cn": [], "global": []}
         self._backups = {side: dict[str, LedgerEntry]() for side in self.world.stores}
-        self.users = Users(self.world, modes)
+        self.users = self.make_users(self.world, modes)
         for side, store in self.world.stores.items():
             store.emit = self._emitter(side)
         for side, broker in self.world.brokers.items():
             broker.wake = self._waker(side)
         self.machines = [
             Machine(side, f"{side}.w{n}", *equip(self.world, make_worker, side))
-            for side in self.world.stores
+            for side in self.world.carriers
             for n in range(modes.workers)
         ]
         self.world.connected = False
@@ -158,7 +161,7 @@ class Simulation:
     def _finders(self) -> bool:
         """A pass of both finders, when nothing is young any more."""
         self.time.now += self.modes.grace + 2000
-        for side in self.world.stores:
+        for side in self.world.carriers:
             self._start_finder(side)
             if self.random.random() < 0.5 and not self._drain():
                 return False

@@ -113,6 +113,11 @@ class SimulatedWorld:
             store.absent_delete_is_404 = not modes.absent_204
             store.spent_by_412 = not modes.absent_204
 
+    @property
+    def carriers(self) -> list[str]:
+        """Sides with workers and a finder: of a one-way pair the source alone."""
+        return [side for side in SIDES if self.settings[side].carries]
+
     def prefix(self, side: str) -> str:
         """Keys under it are synchronised."""
         return self.modes.prefix[SIDES.index(side)]

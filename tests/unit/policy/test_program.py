@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from policy.documents import allowed, is_identity
-from policy.plan import Plan
+from policy.plan import Plan, Resource
 from policy.review import review
 from policy.rules import RULES
 from policy.rules.access.privilege import ROLE_ACTIONS, USER_ACTIONS
@@ -60,6 +61,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         ),
     },
     "roles of both sides": {**both_sides(), **by_role(), "cn": by_role()["cn"] | both_sides()["cn"] | _ISSUER},
+    "a one-way pair's source": {"direction": "cn-to-global"},
+    "a one-way pair's destination": {"direction": "global-to-cn"},
 }
 
 
@@ -73,6 +76,58 @@ def test_the_program_passes_in_every_mode_with_no_rule_waived(name: str, bundles
     expected = ["ledger-recoverable"] if name == "unprotected" else []
     assert [v.rule.name for v in review(plan)] == expected
     assert [v.rule.name for v in review(at_first_preview(plan))] == expected
+
+
+ONE_WAY_FAULTS: dict[str, tuple[str, dict[str, str], str]] = {
+    "a user at the source": (
+        "both",
+        {"DUALSYNC_DIRECTION": "cn-to-global"},
+        "names no user with cn-to-global: dth-dual-cn-user has a key by which others could write at the source",
+    ),
+    "workers at the destination": (
+        "both",
+        {"DUALSYNC_DIRECTION": "global-to-cn"},
+        "is of no use: global-to-cn has no worker or finder at cn, its destination",
+    ),
+    "no user in a two-way pair": (
+        "cn-to-global",
+        {"DUALSYNC_DIRECTION": "both"},
+        "has no id to name: its side has no dedicated user in this stack",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONE_WAY_FAULTS)
+def test_parts_of_another_direction_are_caught(name: str, bundles: Path) -> None:
+    deployed, told, problem = ONE_WAY_FAULTS[name]
+    plan = plan_of("cn", bundles, {"direction": deployed})
+
+    def change(resource: Resource) -> Resource:
+        if resource.kind != "ecs.TaskDefinition":
+            return resource
+        containers = json.loads(resource.properties["containerDefinitions"])
+        for entry in containers[0]["environment"]:
+            entry["value"] = told.get(entry["name"], entry["value"])
+        properties = {**resource.properties, "containerDefinitions": json.dumps(containers)}
+        return dataclasses.replace(resource, properties=properties)
+
+    found = review(Plan(tuple(change(r) for r in plan.resources)))
+    assert [(v.rule.name, v.finding.detail) for v in found] == [
+        ("guard-knows-own-user", f"finder dth-dual-cn-finder: DUALSYNC_OWN_USER_IDS {problem}")
+    ]
+
+
+def test_the_users_policy_at_a_destination_is_bound_to_its_bucket(bundles: Path) -> None:
+    plan = plan_of("cn", bundles, {"direction": "global-to-cn"})
+
+    def change(resource: Resource) -> Resource:
+        if resource.kind != "iam.Policy":
+            return resource
+        text = resource.properties["policy"].replace("dth-dual-dev-cn-north-1/*", "payroll/*")
+        return dataclasses.replace(resource, properties={**resource.properties, "policy": text})
+
+    found = review(Plan(tuple(change(r) for r in plan.resources)))
+    assert {v.rule.name for v in found} == {"own-resources-only"}
 
 
 def test_the_rules_have_something_to_look_at(both: Plan) -> None:

@@ -154,8 +154,11 @@ def test_a_data_bucket_is_known_from_the_workers_settings_without_a_subscription
 
 
 def test_the_guard_says_what_it_misses() -> None:
-    template = resource("aws:ec2/launchTemplate:LaunchTemplate", "worker", userData=UNKNOWN)
+    template = resource("aws:ec2/launchTemplate:LaunchTemplate", "worker", userData='DUALSYNC_PAIR="x"\n')
     assert "no dedicated user in this stack" in found("guard-knows-own-user", template)[0]
+    # The source of a one-way pair has none, and only the deployment knows the direction.
+    template = resource("aws:ec2/launchTemplate:LaunchTemplate", "worker", userData=UNKNOWN)
+    assert found("guard-knows-own-user", template) == []
     user = resource("aws:iam/user:User", "user", uniqueId=UNKNOWN)
     assert "is not made from user" in found("guard-knows-own-user", template, user)[0]
     wired = resource(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dualsync.runtime.settings import (
     PREFIX,
     ConflictPolicy,
+    Direction,
     Events,
     FirstContact,
     OnLifecycleExpiry,
@@ -32,6 +33,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "remote_encryption": st.just("aws:kms"),
     "log_level": st.sampled_from(["DEBUG", "INFO", "WARNING", "ERROR"]),
     "side": st.sampled_from(SideName),
+    "direction": st.sampled_from(Direction),
     "events": st.sampled_from(Events),
     "conflict_policy": st.sampled_from(ConflictPolicy),
     "first_contact": st.sampled_from(FirstContact),

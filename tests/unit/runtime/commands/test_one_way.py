@@ -1,0 +1,189 @@
+"""The commands with a one-way pair: the destination has a bucket and a user, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dualsync.runtime.model.records import FINDER_RUN, HELD_DELETION, Record
+from dualsync.runtime.operations.context import AccessKey, ExpectedUser
+from dualsync.runtime.settings import Direction, SideName
+from tests.support.fakes.store import Versioning
+from tests.support.operator_harness import FakeSideMetrics, Operator
+
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
+OLD = 2 * 3600
+
+
+@pytest.fixture
+def operator() -> Operator:
+    operator = Operator(direction=Direction.CN_TO_GLOBAL, versioning=Versioning.ENABLED)
+    operator.put(CN, "a")
+    operator.put(CN, "b")
+    operator.settle(CN)
+    operator.time.now += OLD
+    asyncio.run(operator.heartbeat())
+    record(operator, FINDER_RUN, "last", queued=0)
+    return operator
+
+
+def record(operator: Operator, kind: str, id: str, **data: object) -> None:
+    asyncio.run(operator.cn.ledger.record(Record(kind, id, int(operator.time.now), data=data)))
+
+
+def test_the_destination_is_no_missing_side(operator: Operator) -> None:
+    answer = operator.call("status")
+    assert answer.code == 0
+    assert "All is well." in answer.out
+    assert "one-way: global mirrors cn, and nothing is written at cn" in answer.out
+    data = operator.call("status", "--json").data
+    assert (data["one_way"], [d["name"] for d in data["directions"]]) == ("cn->global", ["cn->global"])
+    assert data["problems"] == []
+    assert [key["id"] for key in data["directions"][0]["keys"]] == ["AKIAPEER"]
+
+
+def test_a_two_way_pair_says_nothing_of_it() -> None:
+    assert Operator().call("status", "--json").data["one_way"] is None
+
+
+def test_a_destination_out_of_reach_is_only_noted(operator: Operator) -> None:
+    context = operator.context(CN, unreachable={GLOBAL: "sign in"})
+    found = asyncio.run(_problems(context))
+    assert found == ["note cn->global: global is not visible to you"]
+
+
+def test_a_source_without_its_destinations_stack_is_a_problem(operator: Operator) -> None:
+    assert any("the other side's stack was not found" in p for p in asyncio.run(_problems(operator.context(CN))))
+
+
+async def _problems(context: Any) -> list[str]:
+    from dualsync.runtime.operations.problems import problems
+    from dualsync.runtime.operations.status import gather
+
+    return [f"{p.weight} {p.direction}: {p.what}" for p in problems(await gather(context))]
+
+
+def test_the_destinations_key_is_judged(operator: Operator) -> None:
+    metrics: Any = operator.global_.metrics
+    fake: FakeSideMetrics = metrics._metrics
+    fake.access = [AccessKey("AKIAOTHER", int(operator.time.now))]
+    (found,) = operator.call("status", "--json").data["problems"]
+    assert "is inactive, or gone from global's user" in found["what"]
+    assert found["remedy"].startswith("`dualsync rotate-key global --run`")
+    fake.access = [AccessKey("AKIAPEER", 0), AccessKey("AKIAOTHER", int(operator.time.now))]
+    whats = [p["what"] for p in operator.call("status", "--json").data["problems"]]
+    assert any(what.startswith("the key of global's user is") for what in whats)
+    assert any(what.startswith("global's user has a second key AKIAOTHER") for what in whats)
+
+
+def test_keys_are_rotated_where_the_user_is(operator: Operator) -> None:
+    answer = operator.call("rotate-key", "global")
+    assert answer.code == 0
+    assert "global's user has one key" in answer.out
+    refused = operator.call("rotate-key", "cn")
+    assert refused.code == 2
+    assert "cn has no dedicated user: the pair is one-way and copies cn->global only" in refused.err
+    assert "\n" not in refused.err.strip()
+
+
+@pytest.mark.parametrize("command", ["pause", "plan", "smoke", "reconcile", "drain"])
+def test_the_other_direction_is_refused(operator: Operator, command: str) -> None:
+    more = ["--yes"] if command in ("pause", "reconcile") else []
+    answer = operator.call(command, "global", *more)
+    assert answer.code == 2
+    assert "direction 'global': the pair is one-way and copies cn->global only" in answer.err
+
+
+def test_explain_names_one_side_that_acts(operator: Operator) -> None:
+    answer = operator.call("explain", "a")
+    assert answer.code == 0
+    assert "Both sides hold the same version, written at cn." in answer.out
+    assert "the destination of a one-way pair: nothing is copied from here" in answer.out
+
+
+def test_explain_what_exists_only_at_the_destination(operator: Operator) -> None:
+    operator.put(GLOBAL, "theirs")
+    answer = operator.call("explain", "theirs", "--json")
+    assert answer.code == 3
+    assert answer.data["verdict"] == (
+        "The pair is one-way, and cn would do nothing: only at the destination: it stays there."
+    )
+
+
+def test_explain_what_was_changed_at_the_destination(operator: Operator) -> None:
+    operator.put(GLOBAL, "a", b"other")
+    verdict = operator.call("explain", "a", "--json").data["verdict"]
+    assert verdict.startswith("The worker of cn has yet to copy it to global (the destination holds another version")
+
+
+def test_verify_knows_what_the_mode_leaves(operator: Operator) -> None:
+    operator.put(GLOBAL, "theirs")
+    operator.time.now += OLD
+    answer = operator.call("verify", "--json")
+    assert (answer.code, answer.data["causes"]) == (0, {"so by the pair's settings": 1})
+
+
+def test_verify_finds_what_the_destination_lost_or_changed(operator: Operator) -> None:
+    operator.delete(GLOBAL, "a")
+    operator.put(GLOBAL, "b", b"other")
+    operator.time.now += OLD
+    answer = operator.call("verify", "--json")
+    assert answer.code == 3
+    assert answer.data["causes"] == {"changed on one side since both agreed, and not carried yet": 2}
+    expiring = replace(operator.cn.settings, remote_expires=True)
+    operator.change(CN, settings=expiring)
+    assert operator.call("verify", "--json").data["causes"]["so by the pair's settings"] == 1
+
+
+def test_plan_and_reconcile_run_the_only_finder(operator: Operator) -> None:
+    operator.delete(GLOBAL, "a")
+    operator.put(GLOBAL, "theirs")
+    operator.time.now += OLD
+    answer = operator.call("plan", "--json")
+    (found,) = answer.data["plans"]
+    assert found["findings"] == [{"key": "a", "why": "missing at the destination", "deletion": False}]
+    assert operator.call("reconcile", "--yes").code == 0
+    operator.settle(CN)
+    assert operator.content(GLOBAL, "a") == b"hello"
+    assert operator.content(CN, "theirs") is None
+
+
+def test_held_deletions_are_those_of_the_source(operator: Operator) -> None:
+    operator.brokers[CN].letters.clear()
+    operator.delete(CN, "a")
+    operator.brokers[CN].letters.clear()
+    operator.time.now += OLD
+    record(operator, HELD_DELETION, "held", count=1, reason="too many", sample=["deleted here: a"])
+    answer = operator.call("deletions", "list", "--live", "--json")
+    assert [(d["key"], d["gone_at"], d["kept_at"]) for d in answer.data["pending"]] == [("a", "cn", "global")]
+    assert operator.call("deletions", "approve", "--now", "--yes").code == 0
+    operator.settle(CN)
+    assert operator.content(GLOBAL, "a") is None
+
+
+def test_a_rejected_deletion_leaves_the_object_at_the_destination(operator: Operator) -> None:
+    operator.delete(CN, "a")
+    operator.brokers[CN].letters.clear()
+    operator.time.now += OLD
+    answer = operator.call("deletions", "reject", "--yes")
+    assert answer.code == 0
+    assert "1 objects stay at global as its own" in answer.out
+    assert operator.call("plan", "--json").data["plans"][0]["findings"] == []
+    assert operator.content(GLOBAL, "a") == b"hello"
+    assert operator.content(CN, "a") is None
+
+
+def test_smoke_and_report_cover_the_only_direction(operator: Operator) -> None:
+    report = operator.call("report", "--since", "1h", "--json").data
+    assert [d["name"] for d in report["directions"]] == ["cn->global"]
+    assert list(operator.call("version", "--json").data["sides"]) == ["cn"]
+
+
+def test_a_promise_without_the_destinations_stack(operator: Operator) -> None:
+    metrics: Any = operator.cn.metrics
+    metrics.promised = ExpectedUser("AKIAPEER", "AIDASOMEONE")
+    whats = [p["what"] for p in operator.call("status", "--json").data["problems"]]
+    assert whats == ["the secret promises user AIDASOMEONE, the peer's stack has AIDAGLOBAL"]
