@@ -72,9 +72,9 @@ class PendingDirection:
 
 
 async def pending(context: OperatorContext) -> list[PendingDirection]:
-    """Return what each side's workers have not done. Reads only; dead letters are hidden from others for seconds."""
+    """Return what each direction's workers have not done. Reads only; dead letters are hidden from others for seconds."""
     now = context.clock.now()
-    return list(await asyncio.gather(*(_direction(side, now) for side in context.sides.values())))
+    return list(await asyncio.gather(*(_direction(side, now) for side in context.carriers)))
 
 
 async def _direction(side: Side, now: float) -> PendingDirection:
