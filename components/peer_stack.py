@@ -72,8 +72,8 @@ def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None
             "pair",
             pair.name,
             f"stack {stack} has pair {outputs['pair']!r}, and a deployed pair can't be renamed",
-            f"set pair to {outputs['pair']!r} again, or run `pulumi destroy` in both stacks and deploy them anew, which"
-            " loses the ledgers' proof of deletions and the events in the queues",
+            f"set pair to {outputs['pair']!r} again, or run `pulumi destroy` in both stacks and deploy them again,"
+            " which loses the ledgers' proof of deletions and the events in the queues",
         )
     theirs = [str(side) for side in outputs.get("manages") or ()]
     both = sorted({*map(str, pair.manages)} & {*theirs})
@@ -113,7 +113,7 @@ def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None
 def _compare_direction(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None:
     """Compare the direction with the peer's stack's. While they differ, the source's stack must be the one-way one.
 
-    Then nobody holds a key of the source's account, so the other side's workers, if they are there, wait. The other
+    Then no key of the source's account exists, so the other side's workers, if they are there, wait. The other
     way round the source's workers would still apply what others do at the destination, with no worker there.
     """
     ours, theirs = pair.direction, Direction(outputs.get("direction") or Direction.BOTH)

@@ -72,7 +72,7 @@ class PendingDirection:
 
 
 async def pending(context: OperatorContext) -> list[PendingDirection]:
-    """Return what each direction's workers have not done. Reads only; dead letters are hidden from others for seconds."""
+    """Return what the workers have not done. Reads only; dead letters are hidden from others for seconds."""
     now = context.clock.now()
     return list(await asyncio.gather(*(_direction(side, now) for side in context.carriers)))
 

@@ -114,7 +114,7 @@ class MirrorUsers(Users):
         return found
 
     def lost(self, side: str, events: object) -> None:
-        """Nobody will hear of these events."""
+        """Note that these events are lost."""
         for known in self.keys.values():
             known.unheard = True
 
@@ -169,7 +169,7 @@ class OneWaySimulation(Simulation):
             return super()._emitter(side)
 
         def ignore(event: Event) -> None:
-            """Tell nobody: the destination's bucket has no subscription."""
+            """Drop it: the destination's bucket has no subscription."""
 
         return ignore
 

@@ -48,6 +48,7 @@ OTHERWISE: list[dict[str, Any]] = [
         "cn": CN | {"issuer": "https://id.example.com/cn"},
         "global": GLOBAL | {"issuer": "https://id.example.com/global"},
     },
+    {"direction": "cn-to-global"},
     {"giantThreshold": 10 << 30},
     {"deletionLimit": 5, "deletionLimitPercent": 5, "finderGraceSeconds": 60, "tombstoneDays": 90, "logLevel": "DEBUG"},
 ]
