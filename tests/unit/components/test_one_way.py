@@ -110,7 +110,7 @@ def test_the_worker_can_write_nothing_at_the_source(source: Deployment, cn: Depl
 def test_outputs_name_the_direction_and_leave_absent_parts_empty(source: Deployment, destination: Deployment) -> None:
     assert source.outputs["direction"] == destination.outputs["direction"] == "cn-to-global"
     facts = source.outputs["cn"]
-    assert (facts["userId"], facts["userName"], facts["keyId"]) == ("", "", "")
+    assert (facts["userId"], facts["userName"], facts["keyId"], facts["roleArn"]) == ("", "", "", "")
     assert facts["queueUrl"]
     facts = destination.outputs["global"]
     assert facts["userId"]
@@ -118,6 +118,7 @@ def test_outputs_name_the_direction_and_leave_absent_parts_empty(source: Deploym
     assert empty == {
         *("queueUrl", "deadLetterQueueUrl", "ledgerTable", "secretName", "workerGroup", "workerLogGroup"),
         *("finderCluster", "finderTask", "finderLogGroup", "dashboard", "dashboardUrl", "alarmTopic", "metrics"),
+        "roleArn",
     }
 
 
@@ -195,6 +196,10 @@ def test_a_stack_of_an_earlier_version_is_two_way(bundles: Path) -> None:
             {**ONE_WAY, "conflictPolicy": "prefer-cn"},
             "conflictPolicy='prefer-cn': has no use with direction='cn-to-global', where the source's version always"
             " applies; remove it, or set direction to both",
+        ),
+        (
+            {**ONE_WAY, "peerIdentity": "role"},
+            "peerIdentity='role': is not offered with direction='cn-to-global'; use user, or set direction to both",
         ),
         ({**ONE_WAY, "keepLoser": True}, "keepLoser=True: has no use with direction='cn-to-global'"),
     ],
