@@ -9,7 +9,7 @@ RUN := $(if $(wildcard $(READY)),$(READY),$(LEAN))
 WHEELS := build/wheels/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo engine engine-demo sandbox drill soak profile test conformity histories explore bench bench-quick check format docs lock clean
+.PHONY: help venv venv-dev demo engine engine-demo sandbox drill soak chaos profile test conformity histories explore bench bench-quick check format docs lock clean
 
 help:  ## print this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ conformity: $(READY) $(CONFORMITY)  ## run the contract tests against ministack,
 MINUTES ?= 30
 soak: $(READY)  ## steady load with faults and key rotations for MINUTES=30: what the workers hold must not grow
 	@$(BIN)/python -m tests.e2e.soak --minutes $(MINUTES)
+
+chaos: $(READY)  ## users and real workers for MINUTES=30 under kill -9, SIGSTOP and a bad proxy, judged at the end; SEED=N repeats a run's choices
+	@$(BIN)/python -m tests.e2e.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(UNVERSIONED),--unversioned)
 
 profile: $(READY)  ## profile the worker over small objects (needs the benchmarks' servers); writes docs/profile.md
 	@$(BIN)/python -m bench.profile

@@ -1,0 +1,189 @@
+"""The proxy between all clients and the local cloud emulator: it records changes in their order, and injects faults.
+
+Every change of a key passes here, one at a time per key, so the recorded order is the order in which S3 saw the changes
+(a linearisation). Requests of users have no faults. A lost answer is recorded like any other: S3 has made the change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from dualsync.runtime.aws.dynamodb import items
+from dualsync.runtime.settings import SideName
+from sandbox.cloud.accounts import ACCOUNTS
+from tests.e2e.chaos.plan import PREFIX, Dice, Fault
+from tests.e2e.chaos.record import KeyRecord, digest
+from tests.e2e.relays.http_relay import Answer, HttpRelay, Request, Send
+
+NAME = "x-amz-meta-w"
+"""Metadata that names a version; copies carry it."""
+
+_CREDENTIAL = re.compile(r"Credential=([A-Z0-9]+)/")
+_ETAG = re.compile(rb"<ETag>(?:&quot;|\")?([^<&\"]+)")
+_OPERATORS = {account.access_key_id for account in ACCOUNTS.values()}
+_SUBRESOURCES = {"tagging", "acl", "retention", "legal-hold", "partNumber"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One side, as the proxy sees it."""
+
+    side: SideName
+    """The side."""
+
+    bucket: str
+    """Its bucket."""
+
+    s3: Any
+    """S3 client of a user, past the proxy."""
+
+    dynamodb: Any
+    """DynamoDB client of the account, past the proxy."""
+
+    table: str
+    """The ledger's table."""
+
+    versioned: bool
+    """Whether the bucket keeps versions."""
+
+
+class ChaosProxy:
+    """Passes everything on unchanged until `wild` is set."""
+
+    def __init__(self, endpoint: str, places: Mapping[str, Place], seed: int) -> None:
+        """Create the proxy. `places` are the sides by the name of their bucket."""
+        self.wild = False
+        """Whether faults are injected."""
+        self.requests = 0
+        """Requests of workers and finders while faults were injected."""
+        self.faults: Counter[Fault] = Counter()
+        """Faults that were injected."""
+        self.records: dict[str, KeyRecord] = {}
+        """Histories by key."""
+        self._places = places
+        self._versioned = frozenset(str(place.side) for place in places.values() if place.versioned)
+        self._dice = Dice(seed)
+        self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._uploads: dict[str, str] = {}
+        self._completed: set[str] = set()
+        self._digests: dict[str, bytes] = {}
+        self._relay = HttpRelay(endpoint, self._decide)
+        self.endpoint = self._relay.endpoint
+        """Address for clients."""
+
+    def stop(self) -> None:
+        """Close every connection and stop listening."""
+        self._relay.stop()
+
+    def announce(self, name: str, content: bytes) -> None:
+        """Give the content of the version that a user is about to write."""
+        self._digests[name] = digest(content)
+
+    async def _decide(self, request: Request, send: Send) -> bytes:
+        found = _CREDENTIAL.search(request.headers.get("authorization", ""))
+        user = found is not None and found[1] in _OPERATORS
+
+        async def once() -> Answer:
+            return await self._recorded(request, send, user)
+
+        if user or not self.wild:
+            return (await once()).raw
+        self.requests += 1
+        fault = self._dice.fault()
+        if fault is not Fault.NONE:
+            self.faults[fault] += 1
+        match fault:
+            case Fault.LATE_REQUEST:
+                await asyncio.sleep(self._dice.delay())
+                return (await once()).raw
+            case Fault.LATE_ANSWER:
+                answer = await once()
+                await asyncio.sleep(self._dice.delay())
+                return answer.raw
+            case Fault.LOST_REQUEST:
+                return b""
+            case Fault.LOST_ANSWER:
+                await once()
+                return b""
+            case Fault.HALF_ANSWER:
+                raw = (await once()).raw
+                return raw[: len(raw) // 2]
+            case Fault.TWICE_FIRST:
+                first = await once()
+                await once()
+                return first.raw
+            case Fault.TWICE_SECOND:
+                await once()
+                return (await once()).raw
+        return (await once()).raw
+
+    async def _recorded(self, request: Request, send: Send, user: bool) -> Answer:
+        path, _, query = request.target.partition("?")
+        bucket, _, key = unquote_to_bytes(path.lstrip("/")).decode(errors="replace").partition("/")
+        place = self._places.get(bucket)
+        if place is None or not key.startswith(PREFIX) or request.method not in ("PUT", "POST", "DELETE"):
+            return await send()
+        options = dict(parse_qsl(query, keep_blank_values=True))
+        if options.keys() & _SUBRESOURCES or (request.method == "DELETE" and "uploadId" in options):
+            return await send()
+        if "uploads" in options:
+            answer = await send()
+            upload = re.search(rb"<UploadId>([^<]+)", answer.raw)
+            if upload is not None:
+                self._uploads[upload[1].decode()] = request.headers.get(NAME, "")
+            return answer
+        async with self._locks[bucket, key]:
+            known = await asyncio.to_thread(_known, place, key) if user else ""
+            answer = await send()
+            if answer.status < 300:
+                await self._change(place, key, request, options, answer, known, user)
+        return answer
+
+    async def _change(
+        self, place: Place, key: str, request: Request, options: dict[str, str], answer: Answer, known: str, user: bool
+    ) -> None:
+        record = self.records.get(key)
+        if record is None:
+            record = self.records[key] = KeyRecord(key, self._versioned)
+        side, upload = str(place.side), options.get("uploadId", "")
+        if request.method == "DELETE":
+            if "versionId" in options:
+                raise AssertionError(f"a version of {key} is deleted, which no user and no worker does here")
+            if user:
+                record.user_deleted(side, int(time.time()), known)
+            else:
+                record.worker_deleted(side)
+            return
+        found = _ETAG.search(answer.raw)
+        etag = (found[1].decode() if found else answer.headers.get("etag", "")).strip('"')
+        if upload in self._completed:
+            return  # completed before: the answer is repeated, and nothing is written ("CompleteMultipartUpload", S3)
+        if upload:
+            self._completed.add(upload)
+        name = self._uploads.get(upload, "") if upload else request.headers.get(NAME, "")
+        if user:
+            second = await asyncio.to_thread(_modified, place, key)
+            record.user_wrote(side, name, self._digests[name], second, etag, known, upload=bool(upload))
+        else:
+            record.worker_wrote(side, name, etag)
+
+
+def _modified(place: Place, key: str) -> int:
+    """Return S3's time of the object, in whole seconds."""
+    return int(place.s3.head_object(Bucket=place.bucket, Key=key)["LastModified"].timestamp())
+
+
+def _known(place: Place, key: str) -> str:
+    """Return the ETag that the side's ledger holds for its own copy; empty for none."""
+    stored = place.dynamodb.get_item(
+        TableName=place.table, Key={items.KEY: {"S": items.table_key(key)}}, ConsistentRead=True
+    ).get("Item")
+    entry = items.entry_or_unreadable(stored) if stored else None
+    return "" if entry is None or entry.synced is None else entry.synced.local.etag

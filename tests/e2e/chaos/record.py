@@ -1,0 +1,167 @@
+"""Records what happens to each key, and judges its end by the simulator's two judges.
+
+The oracle decides. The reference model names the exception of docs/consistency.md that a wrong end falls under; the two
+must call the same keys wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.simulation.histories.model import KeyModel, judge, newest
+from tests.simulation.oracle import KeyHistory
+
+SIDES = ("cn", "global")
+
+Shown = tuple[str, bytes] | None
+"""What a side shows: name and digest of the content; None for no object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a side shows of a key."""
+
+    name: str
+    """Name of the version."""
+
+    etag: str
+    """Its ETag on this side."""
+
+    copy: bool
+    """True if a worker wrote it here."""
+
+
+@dataclass(slots=True)
+class KeyRecord:
+    """One key's history."""
+
+    key: str
+    """The key."""
+
+    versioned: frozenset[str]
+    """Sides whose bucket keeps versions."""
+
+    history: KeyHistory = field(default_factory=KeyHistory)
+    """For the oracle."""
+
+    model: KeyModel = field(init=False)
+    """For the reference model."""
+
+    held: dict[str, Held | None] = field(default_factory=lambda: dict.fromkeys(SIDES))
+    """What each side shows."""
+
+    etags: dict[str, str] = field(default_factory=dict)
+    """ETags of versions where users wrote them, by name."""
+
+    comparable: bool = True
+    """False once an upload was used: S3 dates it by its beginning."""
+
+    lines: list[str] = field(default_factory=list)
+    """The history as text."""
+
+    def __post_init__(self) -> None:
+        self.model = KeyModel(self.key, newest)
+
+    def user_wrote(
+        self, side: str, name: str, digest: bytes, second: int, etag: str, known: str, *, upload: bool
+    ) -> None:
+        """A user wrote a version. `known` is the ETag that the side's ledger held then, empty for none."""
+        self._note_unread(side, known)
+        self.comparable = self.comparable and not upload
+        self.history = self.history.user_wrote(side, name, second, etag, digest)
+        self.model.user(side, name, digest, second, etag)
+        self.held[side] = Held(name, etag, False)
+        self.etags[name] = etag
+        self.lines.append(f"{side}: a user {'uploads' if upload else 'writes'} {name} (second {second}, {etag})")
+
+    def user_deleted(self, side: str, second: int, known: str) -> None:
+        """A user deleted what the side shows. Does nothing if it shows nothing."""
+        if self.held[side] is None:
+            return
+        self._note_unread(side, known)
+        self.history = self.history.user_deleted(side)
+        self.model.user(side, "", b"", second, "")
+        self.held[side] = None
+        self.lines.append(f"{side}: a user deletes (second {second})")
+
+    def worker_wrote(self, side: str, name: str, etag: str) -> None:
+        """A worker wrote a version."""
+        self.history = self.history.worker_wrote(side, name)
+        self.model.worker_wrote(side, name)
+        self.held[side] = Held(name, etag, True)
+        self.lines.append(f"{side}: a worker writes {name} ({etag})")
+
+    def worker_deleted(self, side: str) -> None:
+        """A worker deleted what the side shows."""
+        if self.held[side] is None:
+            return
+        self.history = self.history.worker_deleted(side)
+        self.model.worker_deleted(side)
+        self.held[side] = None
+        self.lines.append(f"{side}: a worker deletes")
+
+    def _note_unread(self, side: str, known: str) -> None:
+        """Note whether the side's ledger knew the copy that a user replaces or deletes now."""
+        before = self.held[side]
+        if before is None or before.etag == known:
+            return
+        if not before.copy:
+            self.model.unrecorded.add(before.name)
+            return
+        self.model.unread.add(before.name)
+        if side not in self.versioned and self.etags.get(before.name) != before.etag:
+            self.model.unrecognised.add(before.name)
+
+    def judge(self, ends: Mapping[str, Shown]) -> tuple[list[str], set[str]]:
+        """Return what is wrong with the ends, and the exceptions that it falls under; none if there is no excuse."""
+        broken = self.history.wrong(ends, comparable=self.comparable)
+        found = judge(self.model, dict(ends), strict=self.comparable)
+        if bool(broken) != bool(found):
+            return [*broken, f"the two judges disagree: the model finds {[str(one) for one in found]}"], set()
+        excused = {one.excused for one in found}
+        return broken, set() if "" in excused else excused
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The judgement of a run."""
+
+    judged: int = 0
+    """Keys."""
+
+    acts: int = 0
+    """Recorded changes of users and workers."""
+
+    excused: Counter[str] = field(default_factory=Counter)
+    """Keys that fall under an exception, by its name."""
+
+    wrong: dict[str, list[str]] = field(default_factory=dict)
+    """What is wrong with keys that fall under none, with their histories."""
+
+
+def judge_all(records: Mapping[str, KeyRecord], ends: Mapping[str, Mapping[str, Shown]]) -> Verdict:
+    """Judge every key. `ends` holds what both sides show per key; keys that no user wrote are wrong."""
+    verdict = Verdict()
+    for key in sorted(records.keys() | ends.keys()):
+        shown = ends.get(key) or dict.fromkeys(SIDES)
+        record = records.get(key)
+        verdict.judged += 1
+        if record is None:
+            verdict.wrong[key] = [f"no user wrote this key: {shown}"]
+            continue
+        verdict.acts += len(record.lines)
+        broken, excused = record.judge(shown)
+        if broken and not excused:
+            ended = ", ".join(f"{side} shows {end[0] if end else 'nothing'}" for side, end in shown.items())
+            verdict.wrong[key] = [*broken, *record.lines, f"at the end: {ended}"]
+        elif broken:
+            verdict.excused.update(excused)
+    return verdict
+
+
+def digest(content: bytes) -> bytes:
+    """Return the digest that is kept instead of a content."""
+    return hashlib.sha256(content).digest()

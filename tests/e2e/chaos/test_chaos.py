@@ -1,0 +1,155 @@
+"""Chaos in seconds, the judgement of recorded histories, and that a seed decides what is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dualsync.runtime.settings import SideName
+from tests.e2e.chaos.__main__ import main, report
+from tests.e2e.chaos.plan import (
+    KEYS,
+    PREFIX,
+    VISIBILITY_SECONDS,
+    Act,
+    Blow,
+    Dice,
+    Fault,
+    Kind,
+    acts,
+    content,
+    incidents,
+)
+from tests.e2e.chaos.record import KeyRecord, Shown, digest, judge_all
+from tests.e2e.chaos.run import Result, chaos
+
+A, B = digest(b"a"), digest(b"b")
+BOTH = frozenset(("cn", "global"))
+
+
+def drawn(seed: int) -> tuple[list[Act], list[object], list[Fault]]:
+    dice = Dice(seed)
+    users = [act for side in SideName for writer in range(2) for act in acts(seed, side, writer, 120)]
+    return users, list(incidents(seed, 120)), [dice.fault() for _ in range(2000)]
+
+
+def test_the_seed_decides_everything() -> None:
+    assert drawn(7) == drawn(7)
+    assert drawn(7) != drawn(8)
+
+
+def test_a_plan_has_every_kind_and_bytes_of_its_own_per_version() -> None:
+    users, _, faults = drawn(3)
+    written = [act for act in users if act.name]
+    assert {act.kind for act in users} == {*Kind}
+    assert len({act.name for act in written}) == len(written)
+    assert content(3, written[0]) == content(3, written[0])
+    assert content(3, written[0]) != content(4, written[0])
+    assert {act.key for act in users} == {f"{PREFIX}{round}/{key}" for round in range(6) for key in range(KEYS)}
+    assert {*faults} == {*Fault}
+    assert {one.blow for one in incidents(3, 40)} == {*Blow}
+    assert all(one.seconds > VISIBILITY_SECONDS for one in incidents(3, 300))
+
+
+def written(record: KeyRecord) -> None:
+    """A user writes a version, which a worker copies; the ledger learns it."""
+    record.user_wrote("cn", "a", A, 10, "ea", "", upload=False)
+    record.worker_wrote("global", "a", "ea")
+
+
+def overwritten(record: KeyRecord) -> None:
+    written(record)
+    record.user_wrote("global", "b", B, 12, "eb", "ea", upload=False)
+
+
+def deleted(record: KeyRecord) -> None:
+    written(record)
+    record.user_deleted("global", 12, "ea")
+
+
+def deleted_unread(record: KeyRecord) -> None:
+    """A copy is deleted before the ledger knows it, and written again."""
+    written(record)
+    record.user_deleted("global", 12, "")
+    record.worker_wrote("global", "a", "ea")
+
+
+def crossed(record: KeyRecord) -> None:
+    record.user_wrote("cn", "a", A, 10, "ea", "", upload=False)
+    record.user_wrote("global", "b", B, 12, "eb", "", upload=False)
+
+
+def echoed(record: KeyRecord) -> None:
+    written(record)
+    record.worker_wrote("cn", "a", "ea")
+
+
+@pytest.mark.parametrize(
+    ("happens", "cn", "there", "wrong"),
+    [
+        (written, ("a", A), ("a", A), ""),
+        (written, ("a", A), None, "the sides differ"),
+        (written, None, None, "a is lost"),
+        (written, ("a", B), ("a", B), "no user wrote this content"),
+        (overwritten, ("b", B), ("b", B), ""),
+        (overwritten, ("a", A), ("a", A), "a is back"),
+        (deleted, None, None, ""),
+        (deleted, ("a", A), ("a", A), "a is back"),
+        (crossed, ("b", B), ("b", B), ""),
+        (crossed, ("a", A), ("a", A), "a should have lost"),
+        (echoed, ("a", A), ("a", A), "an echo was written"),
+    ],
+)
+def test_an_end_is_judged_by_what_users_wrote(
+    happens: Callable[[KeyRecord], None], cn: Shown, there: Shown, wrong: str
+) -> None:
+    record = KeyRecord("k", BOTH)
+    happens(record)
+    verdict = judge_all({"k": record}, {"k": {"cn": cn, "global": there}})
+    assert bool(verdict.wrong) == bool(wrong)
+    assert wrong in " ".join(verdict.wrong.get("k", ()))
+    assert not verdict.excused
+
+
+def test_a_documented_exception_is_named_and_not_wrong() -> None:
+    record = KeyRecord("k", frozenset())
+    deleted_unread(record)
+    verdict = judge_all({"k": record}, {"k": {"cn": ("a", A), "global": ("a", A)}})
+    assert not verdict.wrong
+    assert dict(verdict.excused) == {"copy deleted before its echo was read, and no version kept": 1}
+
+
+def test_a_key_that_no_user_wrote_is_wrong() -> None:
+    verdict = judge_all({}, {"k": {"cn": ("a", A), "global": None}})
+    assert "no user wrote this key" in verdict.wrong["k"][0]
+    assert not Result(1, True, verdict=verdict).good
+
+
+def test_nothing_judged_is_no_success() -> None:
+    assert not Result(1, True).good
+
+
+def test_a_wrong_key_is_reported_with_its_history() -> None:
+    record = KeyRecord("k", BOTH)
+    deleted(record)
+    result = Result(5, True, verdict=judge_all({"k": record}, {"k": {"cn": ("a", A), "global": ("a", A)}}))
+    text = report(result, 1)
+    assert "WRONG k" in text
+    assert "global: a user deletes (second 12)" in text
+    assert "1 keys, 3 changes, 1 keys wrong" in text
+
+
+def test_a_length_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--minutes", "0"]) == 2
+    assert "use a number from 0.2 to 600" in capsys.readouterr().err
+
+
+def test_half_a_minute_of_it() -> None:
+    result = chaos(1, 24, versioned=True)
+    assert result.good, report(result, 0)
+    assert result.verdict.judged >= KEYS
+    assert sum(result.acts.values()) > 30
+    assert sum(result.faults.values()) > 20
+    assert result.blows[Blow.STOP] >= 1
+    assert result.blows[Blow.KILL] >= 1
