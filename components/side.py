@@ -73,6 +73,8 @@ class Side(pulumi.ComponentResource):
     def __init__(self, context: SideContext, args: SideArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Side", context.names.prefix, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        # First, as it looks up what exists: a lookup that fails comes before anything is created.
+        network = Network(context, child) if context.pair.carries(context.side) else None
         by_role = context.pair.peer_identity is PeerIdentity.ROLE
         identity: Identity | PeerRole | None = None
         if context.pair.receives(context.side):
@@ -98,8 +100,8 @@ class Side(pulumi.ComponentResource):
                 "keyId": identity.access_key_id,
                 "roleArn": identity.role_arn,
             }
-        if context.pair.carries(context.side):
-            self.outputs |= self._carry(context, args, identity, handed_over, child)
+        if network is not None:
+            self.outputs |= self._carry(context, args, network, identity, handed_over, child)
         else:
             user = None if identity is None else identity.user_id
             self.outputs |= {"environment": dict(environment(context.pair, context.side, user_id=user))}
@@ -109,12 +111,12 @@ class Side(pulumi.ComponentResource):
         self,
         context: SideContext,
         args: SideArgs,
+        network: Network,
         identity: Identity | PeerRole | None,
         handed_over: Sequence[pulumi.Resource],
         child: pulumi.ResourceOptions,
     ) -> dict[str, Any]:
         """Create what copies this side's changes to the other, and return its outputs."""
-        network = Network(context, child)
         issuer = Issuer(context, child) if context.pair.peer_identity is PeerIdentity.ROLE else None
         queue = Queue(context, child)
         ledger = Ledger(context, child)
