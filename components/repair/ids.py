@@ -130,6 +130,19 @@ def _kms_key(clients: Clients, inputs: Mapping[str, Any]) -> str:
     return ""
 
 
+def _query_definition(clients: Clients, inputs: Mapping[str, Any]) -> str:
+    """Return the id of the saved query of this name: names are not unique, so a second creation makes a second one."""
+    logs, name = clients("logs"), inputs["name"]
+    answer = logs.describe_query_definitions(queryDefinitionNamePrefix=name)
+    while True:
+        for definition in answer["queryDefinitions"]:
+            if definition["name"] == name:
+                return str(definition["queryDefinitionId"])
+        if not answer.get("nextToken"):
+            return ""
+        answer = logs.describe_query_definitions(queryDefinitionNamePrefix=name, nextToken=answer["nextToken"])
+
+
 LOOKUPS: Mapping[str, Callable[[Clients, Mapping[str, Any]], str]] = {
     "aws:iam/policy:Policy": _policy,
     "aws:secretsmanager/secret:Secret": _secret,
@@ -137,6 +150,7 @@ LOOKUPS: Mapping[str, Callable[[Clients, Mapping[str, Any]], str]] = {
     "aws:ec2/securityGroup:SecurityGroup": _security_group,
     "aws:ec2/vpcEndpoint:VpcEndpoint": _vpc_endpoint,
     "aws:kms/key:Key": _kms_key,
+    "aws:cloudwatch/queryDefinition:QueryDefinition": _query_definition,
 }
 """Look-ups of ids that only the service knows, by type."""
 

@@ -98,6 +98,12 @@ class Services:
         "describe_vpc_endpoints": {"VpcEndpoints": [{"VpcEndpointId": "vpce-1"}]},
         "describe_key": {"KeyMetadata": {"KeyManager": "CUSTOMER", "KeyState": "Enabled"}},
         "list_resource_tags": {"Tags": [{"TagKey": "Name", "TagValue": "alarms"}]},
+        "describe_query_definitions": {
+            "queryDefinitions": [
+                {"name": "one more", "queryDefinitionId": "query-0"},
+                {"name": "one", "queryDefinitionId": "query-1"},
+            ]
+        },
     }
 
     def __init__(self, error: str = "") -> None:
@@ -134,6 +140,7 @@ WANTED = {
     "aws:ec2/securityGroup:SecurityGroup": "sg-1",
     "aws:ec2/vpcEndpoint:VpcEndpoint": "vpce-1",
     "aws:kms/key:Key": "key-1",
+    "aws:cloudwatch/queryDefinition:QueryDefinition": "query-1",
 }
 
 
@@ -162,6 +169,16 @@ def test_what_does_not_exist_has_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(monkeypatch, Services(), "aws:sqs/queue:Queue") == ""
     with pytest.raises(ClientError):
         found(monkeypatch, Services("AccessDeniedException"), "aws:secretsmanager/secret:Secret")
+
+
+def test_a_saved_query_on_a_later_page_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Paged(Services):
+        def describe_query_definitions(self, **given: Any) -> Any:
+            if "nextToken" not in given:
+                return {"queryDefinitions": [], "nextToken": "2"}
+            return self.answers["describe_query_definitions"]
+
+    assert found(monkeypatch, Paged(), "aws:cloudwatch/queryDefinition:QueryDefinition") == "query-1"
 
 
 def stand_in(folder: Path, given: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
