@@ -167,7 +167,7 @@ async def _handle_late_arrival(
     if is_rewrite_candidate(entry, request, local) and local is not None and entry.synced is not None:
         former = await _former_head(context, request)
         if former is not None and former.stamp is not None and former.stamp.version == entry.synced.version:
-            first = record_first_arrival(entry, request, former.modified)
+            first = record_first_arrival(entry, request, former, local)
             if first.rewritten_after_deletion:
                 return await _delete_both(context, request, first, local, entry.synced.version)
             if first != entry:
@@ -245,7 +245,9 @@ async def _handle_rewritten(context: SyncContext, state: LateEchoState) -> SyncR
 
 
 def _first_arrival(state: LateEchoState) -> LedgerEntry:
-    return record_first_arrival(state.entry, state.request, _then(state).local.modified or 0)
+    if state.former is None:
+        raise ValueError("an earlier copy is one that the bucket still shows")
+    return record_first_arrival(state.entry, state.request, state.former, state.local)
 
 
 async def _handle_before_synced(context: SyncContext, state: LateEchoState) -> SyncResult:

@@ -84,7 +84,7 @@ def classify_late_echo(state: LateEchoState) -> LateEcho:
     if _is_later(entry, request) and _is_synced_since(entry, request):
         if entry.synced is None or former.stamp.version != entry.synced.version:
             return LateEcho.BEFORE_SYNCED
-        rewritten = record_first_arrival(entry, request, former.modified).rewritten_after_deletion
+        rewritten = record_first_arrival(entry, request, former, local).rewritten_after_deletion
         current = local is not None and matches_copy(local, entry.synced.local)
         return LateEcho.REWRITTEN if rewritten and current else LateEcho.COPY_OF_SYNCED
     if local is None and request.sequencer < entry.last_deletion and state.deletions_travel:

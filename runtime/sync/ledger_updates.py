@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.carried_attributes import digest
+from dualsync.runtime.model.identify import matches_copy
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.sequencer import latest
@@ -40,11 +41,16 @@ def record_synced(
         first_event=first,
         last_event=last,
         first_modified=first_modified,
-        second_copy=entry.second_copy and known,
+        second_copy=known and (entry.second_copy or _is_other_copy(entry, here)),
         interval_end=until,
         attributes=digest(here.attributes) if here is not None else entry.attributes if known else "",
         updated=now,
     )
+
+
+def _is_other_copy(entry: LedgerEntry, here: ObjectHead | None) -> bool:
+    """Return True if what is here is another copy of the synced version than the recorded one: its ETag differs."""
+    return here is not None and entry.synced is not None and here.etag != entry.synced.local.etag
 
 
 def record_tombstone(entry: LedgerEntry, request: SyncRequest, now: int, *, by_user: bool) -> LedgerEntry:
@@ -127,16 +133,22 @@ def record_earlier_version(entry: LedgerEntry, synced: SyncedVersion, request: S
     return replace(updated, deleted_versions=updated.with_deleted(synced)) if dead else updated
 
 
-def record_first_arrival(entry: LedgerEntry, request: SyncRequest, modified: int) -> LedgerEntry:
+def record_first_arrival(
+    entry: LedgerEntry, request: SyncRequest, former: ObjectHead, here: ObjectHead | None
+) -> LedgerEntry:
     """Record an echo of the synced version that is older than those known: the version arrived here earlier.
 
-    `modified` is the LastModified of that copy, which the bucket still shows under its version id.
+    `former` is that copy, which the bucket still shows under its version id, and `here` is what is current. If that is
+    the synced copy under another id, both are proven.
     """
+    current = here is not None and entry.synced is not None and matches_copy(here, entry.synced.local)
+    second = current and here is not None and here.version_id not in ("", former.version_id)
     first = entry.first_modified
     return replace(
         entry,
         first_event=min(entry.first_event or request.sequencer, request.sequencer),
-        first_modified=modified if first is None else min(first, modified),
+        first_modified=former.modified if first is None else min(first, former.modified),
+        second_copy=entry.second_copy or second,
     )
 
 

@@ -198,15 +198,15 @@ def test_a_copy_that_arrives_while_a_forged_echo_is_handled_is_not_taken_for_a_d
     assert (held(world.here), held(world.there)) == (b"abc", b"abc")
 
 
-def twice_here(*, deleted: bool = True, same_second: bool = True) -> tuple[Side, list[str]]:
+def twice_here(*, same_second: bool, encrypted: bool) -> tuple[Side, list[str]]:
     """A versioned bucket with two copies of the peer's version, and the messages of their events, not read yet."""
     world = Side(settings(), versioning=Versioning.ENABLED)
+    world.here.kms = encrypted
     world.time.now += 1
     etag = world.there.put("k", b"abc", PEERS_OWN_USER).etag
     copy = stamp(OriginVersion(GLOBAL, world.there.now(), etag))
     world.here.put("k", b"abc", DEDICATED, stamp=copy)
-    if deleted:
-        world.here.delete("k", USER)
+    world.here.delete("k", USER)
     if not same_second:
         world.time.now += 5
     world.here.put("k", b"abc", DEDICATED, stamp=copy)
@@ -215,13 +215,14 @@ def twice_here(*, deleted: bool = True, same_second: bool = True) -> tuple[Side,
     return world, messages
 
 
+@pytest.mark.parametrize("encrypted", [True, False])
 @pytest.mark.parametrize("same_second", [True, False])
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_a_deleted_copy_that_was_written_again_goes_whatever_the_order_of_the_events(
-    order: tuple[int, ...], same_second: bool
+    order: tuple[int, ...], same_second: bool, encrypted: bool
 ) -> None:
     """Version ids tell two copies of one second apart, which S3's times do not."""
-    world, messages = twice_here(same_second=same_second)
+    world, messages = twice_here(same_second=same_second, encrypted=encrypted)
     for number in order:
         send(world, messages[number])
         world.work()
