@@ -1,7 +1,7 @@
 """All rules, in the order of reports."""
 
 from policy.rule import Rule
-from policy.rules.access import confinement, keys, own_resources, principals, privilege, wildcards
+from policy.rules.access import confinement, keys, own_resources, peer_role, principals, privilege, wildcards
 from policy.rules.hardening import boot, container, encryption, exposure, transport
 from policy.rules.operations import inventory, naming, partition, providers, retention, scaling
 from policy.rules.wiring import buckets, guard, handover, notifications, parts, settings
@@ -19,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     *wildcards.RULES,
     *principals.RULES,
     *confinement.RULES,
+    *peer_role.RULES,
     *transport.RULES,
     *encryption.RULES,
     *exposure.RULES,

@@ -127,7 +127,7 @@ class Stage:
         outputs = deploy(
             str(side), self.workspace, self.cloud.endpoint, lambda kind, name: report(next(numbers)), dict(config or {})
         )
-        self.cloud.publish(outputs[str(side)]["issuer"])
+        self.cloud.publish(outputs[str(side)].get("issuer") or {})
         with self._lock:
             self.fleet.outputs = {**self.fleet.outputs, side: outputs[str(side)]}
 

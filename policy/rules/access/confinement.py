@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from policy.documents import Statement, allowed, denied
 from policy.ownership import Owned
-from policy.peers import of_peer_role
 from policy.plan import UNKNOWN, Plan, Resource
 from policy.rule import Finding, Options, Rule
 from policy.rules.wiring.settings import PRIVATE_ACLS
@@ -29,15 +28,14 @@ def senders_denied(plan: Plan, _: Options) -> Iterator[Finding]:
                 yield Finding(policy, f"{policy.name}: statement {statement.sid} exempts {', '.join(wide)}")
 
 
-def user_confined(plan: Plan, _: Options) -> Iterator[Finding]:
-    """Yield policies of the dedicated user or role without its denials, or with an ACL of the caller's choice."""
-    for resource in plan.resources:
-        of_role = of_peer_role(plan, resource)
-        if (of_role or resource.kind in ("iam.Policy", "iam.UserPolicy")) and resource.get("policy") is not UNKNOWN:
-            yield from _unconfined(resource, of_role=of_role)
+def user_confined(resource: Resource, _: Options) -> Iterator[Finding]:
+    """Yield policies of the dedicated user without its denials, or with an ACL of the caller's choice."""
+    if resource.kind in ("iam.Policy", "iam.UserPolicy") and resource.get("policy") is not UNKNOWN:
+        yield from unconfined(resource, of_role=False)
 
 
-def _unconfined(resource: Resource, *, of_role: bool) -> Iterator[Finding]:
+def unconfined(resource: Resource, *, of_role: bool) -> Iterator[Finding]:
+    """Yield what the policy of a user, or of the role in its place, does not deny."""
     found = list(denied(resource))
     # A role has nothing but sessions; they end by themselves.
     if not of_role and not any(_denies(s, "*", "aws:TokenIssueTime") for s in found):
@@ -105,11 +103,11 @@ RULES = (
     ),
     Rule(
         name="user-confined",
-        what="The dedicated user signs with its key alone; user and role write with no customer-provided encryption"
-        " key, and with the configured ACL.",
+        what="The dedicated user signs with its key alone, with no customer-provided encryption key, and with the"
+        " configured ACL.",
         why="Sessions made from a stolen key last up to 36 hours after the key is deleted. With a key of their own a"
         " thief can make objects unreadable, and with another ACL public.",
         remedy="Keep the denials of components/identity.py, and the condition on s3:x-amz-acl.",
-        all=user_confined,
+        each=user_confined,
     ),
 )

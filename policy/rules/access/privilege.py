@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from dualsync.components.config.partitions import partition_of
 from policy.documents import Statement, allowed, is_identity, trust
-from policy.peers import ACTION, PROVIDER, of_peer_role
-from policy.plan import Plan, Resource
+from policy.peers import ACTION
+from policy.plan import Resource
 from policy.rule import Finding, Option, Options, Rule
 
 USER_ACTIONS = frozenset(
@@ -56,16 +56,13 @@ MORE = Option(
 )
 
 
-def listed_actions(plan: Plan, options: Options) -> Iterator[Finding]:
+def listed_actions(resource: Resource, options: Options) -> Iterator[Finding]:
     """Yield allowed actions that are not on the list of their kind of holder, and roles passed to other services."""
-    for resource in plan.resources:
-        if is_identity(resource):
-            yield from _unlisted(plan, resource, options)
-
-
-def _unlisted(plan: Plan, resource: Resource, options: Options) -> Iterator[Finding]:
-    of_user = resource.kind in ("iam.Policy", "iam.UserPolicy") or of_peer_role(plan, resource)
-    known = (USER_ACTIONS if of_user else ROLE_ACTIONS) | set(options["moreActions"])
+    if not is_identity(resource):
+        return
+    of_user = resource.kind in ("iam.Policy", "iam.UserPolicy")
+    # A role's policy can be that of the peer's role, which has a user's actions (rule `peer-role-confined`).
+    known = (USER_ACTIONS if of_user else ROLE_ACTIONS | USER_ACTIONS) | set(options["moreActions"])
     for statement in allowed(resource):
         where = f"{resource.name}: statement {statement.sid}"
         for action in statement.actions:
@@ -81,50 +78,39 @@ def _unlisted(plan: Plan, resource: Resource, options: Options) -> Iterator[Find
                 yield Finding(resource, f"{where} passes roles to {', '.join(wrong)}")
 
 
-def assumed_by_services(plan: Plan, _: Options) -> Iterator[Finding]:
-    """Yield principals of trust policies that are neither this program's services nor the peer's bound tokens."""
-    for resource in plan.of("iam.Role"):
-        partition = partition_of(resource.account.region) if resource.account is not None else None
-        names = {name: s for s in TRUSTED for name in (partition.trusted(s) if partition else (f"{s}.amazonaws.com",))}
-        for statement in trust(resource):
-            if statement.allows:
-                for problem in _untrusted(plan, resource, statement, names):
-                    yield Finding(resource, f"{resource.name} {problem}")
+def assumed_by_services(resource: Resource, _: Options) -> Iterator[Finding]:
+    """Yield principals of trust policies that are neither this program's services nor holders of tokens.
+
+    Whose tokens they are is checked by the rule `peer-role-confined`.
+    """
+    if resource.kind != "iam.Role":
+        return
+    partition = partition_of(resource.account.region) if resource.account is not None else None
+    names = {name: s for s in TRUSTED for name in (partition.trusted(s) if partition else (f"{s}.amazonaws.com",))}
+    for statement in trust(resource):
+        if statement.allows:
+            for problem in _untrusted(resource, statement, names):
+                yield Finding(resource, f"{resource.name} {problem}")
 
 
-def _untrusted(plan: Plan, resource: Resource, statement: Statement, names: Mapping[str, str]) -> Iterator[str]:
+def _untrusted(resource: Resource, statement: Statement, names: Mapping[str, str]) -> Iterator[str]:
     for element in statement.negated:
         yield f"can be assumed by all but what {element} names"
-    tokens = any(kind == "Federated" for kind, _ in statement.principals)
+    tokens = bool(statement.principals) and all(kind == "Federated" for kind, _ in statement.principals)
     wanted = ACTION if tokens else "sts:AssumeRole"
     for action in statement.actions:
         if action.lower() != wanted.lower():
             yield f"trusts its principals with {action}"
     for kind, name in statement.principals:
         if kind == "Federated":
-            yield from _tokens(plan, resource, statement, name)
+            if not tokens:
+                yield f"trusts {name} and others in one statement"
         elif kind != "Service":
             yield f"can be assumed by {kind} {name}"
         elif name not in names:
             yield f"can be assumed by {name}, a service that this plan does not use"
         elif names[name] != "ec2" and not bound_to_account(statement, resource):
             yield f"can be assumed by {name} on any account's behalf"
-
-
-def _tokens(plan: Plan, resource: Resource, statement: Statement, name: str) -> Iterator[str]:
-    """Yield what is wrong with the trust in an identity provider's tokens."""
-    own = [p for p in plan.of(PROVIDER) if p.account and resource.account and p.account.urn == resource.account.urn]
-    provider = next((p for p in own if p.get("arn") == name), None)
-    if provider is None:
-        yield f"can be assumed with tokens of {name}, an identity provider that this plan does not have"
-        return
-    issuer = name.partition(":oidc-provider/")[2]
-    for claim in ("aud", "sub"):
-        values = statement.condition("StringEquals", f"{issuer}:{claim}")
-        if len(values) != 1:
-            yield f"can be assumed with tokens whose {claim} is not one value"
-        elif claim == "aud" and tuple(provider.items("clientIdLists")) != values:
-            yield f"can be assumed with tokens for {values[0]}, and {provider.name} knows other audiences"
 
 
 def bound_to_account(statement: Statement, resource: Resource) -> bool:
@@ -146,17 +132,17 @@ RULES = (
         remedy="Take the action out of the statement. If the program needs it now, add it to"
         " policy/rules/access/privilege.py in the same change, or allow it for your options with `moreActions`. Pass"
         " roles with StringEquals on iam:PassedToService.",
-        all=listed_actions,
+        each=listed_actions,
         options={"moreActions": MORE},
     ),
     Rule(
         name="roles-for-services",
-        what="Roles are assumed by the services of this plan alone, on behalf of the own account; the peer's role with"
-        " tokens of one issuer, one audience and one subject.",
+        what="Roles are assumed by the services of this plan alone, on behalf of the own account, or by holders of"
+        " tokens (`peer-role-confined`).",
         why="A role that another account or an operator may assume is a way to the bucket, the ledger and the peer's"
         " key past the loop guard.",
         remedy="Trust a service principal for sts:AssumeRole, with StringEquals on aws:SourceAccount and the own"
         " account (EC2 needs none: instance profiles are the account's own).",
-        all=assumed_by_services,
+        each=assumed_by_services,
     ),
 )

@@ -121,6 +121,12 @@ LIVES = [
     ),
     Life("aws:iam/rolePolicy:RolePolicy", lambda m: {"role": m.role(), "policy": POLICY}, {"policy": OTHER}),
     Life("aws:iam/rolePolicyAttachment:RolePolicyAttachment", lambda m: {"role": m.role(), "policyArn": m.policy()}),
+    Life(
+        "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+        plain(url="https://issuer.example/cn", clientIdLists=["one"], tags=ONE),
+        TAGS,
+        ("arn",),
+    ),
     Life("aws:iam/instanceProfile:InstanceProfile", lambda m: {"role": m.role()}, TAGS, ("arn", "uniqueId")),
     Life(
         "aws:secretsmanager/secret:Secret",

@@ -310,7 +310,7 @@ MUTANTS = (
     Mutant("trust replica times", swap(local=StampBlind, remote=StampBlind)),
     Mutant(
         "delete without proof",
-        patches=[(full_sync, "decide", deletes_without_proof), (fast_path, "propagate_deletion", never_quiet)],
+        patches=[(decide_module, "decide", deletes_without_proof), (fast_path, "propagate_deletion", never_quiet)],
     ),
     Mutant("skip the second record", patches=[(handler, "parse_message", first_record_only)]),
     Mutant("write the ledger blindly", swap(ledger=LastWriterLedger)),
@@ -322,7 +322,7 @@ MUTANTS = (
     Mutant("complete what is there", patches=[(UploadRecord, "missing", nothing_missing)]),
     Mutant("begin a giant and forget it", patches=[(handler, "watch_upload", not_watched)]),
     Mutant("apply deletions unseen", patches=[(fast_path, "propagate_deletion", edge_not_level)]),
-    Mutant("copy replicas back", patches=[(full_sync, "decide", always_copy)]),
+    Mutant("copy replicas back", patches=[(decide_module, "decide", always_copy)]),
     Mutant("believe that a user wrote any replica", patches=[(SyncContext, "wait_for_echo", no_wait)]),
     Mutant("take a stale event at its word", patches=[(fast_path, "acknowledge_stale", stale_at_its_word)]),
     Mutant("search without the ledger", finder_context=swap(ledger=Unproven)),

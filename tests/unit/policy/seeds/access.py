@@ -350,7 +350,7 @@ SEEDS = (
     ),
     Seed(
         "trust-in-web-identities",
-        "roles-for-services",
+        "peer-role-confined",
         **TRUST,
         change=trusted(
             Principal={"Federated": f"{ARN}iam::{CN}:oidc-provider/idp.example"}, Action="sts:AssumeRoleWithWebIdentity"

@@ -1,0 +1,64 @@
+"""The role that takes a dedicated user's place: what it may do, and whose tokens it trusts (peerIdentity: role).
+
+Which role that is follows from the plan as a whole, so this is checked at its end. The rules that know a single policy
+(`least-privilege`, `roles-for-services`) refuse what neither a user nor a role of the program may do before it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policy.documents import Statement, allowed, trust
+from policy.peers import PROVIDER, of_peer_role
+from policy.plan import UNKNOWN, Plan, Resource
+from policy.rule import Finding, Options, Rule
+from policy.rules.access.confinement import unconfined
+from policy.rules.access.privilege import USER_ACTIONS
+
+
+def peer_role_confined(plan: Plan, _: Options) -> Iterator[Finding]:
+    """Yield policies of a peer's role beyond those of a user, and trust in tokens that are not bound to one signer."""
+    for resource in plan.of("iam.RolePolicy"):
+        if resource.get("policy") is UNKNOWN or not of_peer_role(plan, resource):
+            continue
+        yield from unconfined(resource, of_role=True)
+        for statement in allowed(resource):
+            for action in statement.actions:
+                if action not in USER_ACTIONS and "*" not in action:
+                    yield Finding(resource, f"{resource.name}: statement {statement.sid} allows {action} to the peer")
+    for role in plan.of("iam.Role"):
+        for statement in trust(role):
+            for kind, name in statement.principals if statement.allows else ():
+                if kind == "Federated":
+                    for problem in _tokens(plan, role, statement, name):
+                        yield Finding(role, f"{role.name} {problem}")
+
+
+def _tokens(plan: Plan, role: Resource, statement: Statement, name: str) -> Iterator[str]:
+    """Yield what is wrong with the trust in an identity provider's tokens."""
+    own = [p for p in plan.of(PROVIDER) if p.account and role.account and p.account.urn == role.account.urn]
+    provider = next((p for p in own if p.get("arn") == name), None)
+    if provider is None:
+        yield f"can be assumed with tokens of {name}, an identity provider that this plan does not have"
+        return
+    issuer = name.partition(":oidc-provider/")[2]
+    for claim in ("aud", "sub"):
+        values = statement.condition("StringEquals", f"{issuer}:{claim}")
+        if len(values) != 1:
+            yield f"can be assumed with tokens whose {claim} is not one value"
+        elif claim == "aud" and tuple(provider.items("clientIdLists")) != values:
+            yield f"can be assumed with tokens for {values[0]}, and {provider.name} knows other audiences"
+
+
+RULES = (
+    Rule(
+        name="peer-role-confined",
+        what="The role of the peer's workers has the dedicated user's rights, and trusts tokens of one issuer of this"
+        " plan, one audience and one subject.",
+        why="Whoever signs a token that the role accepts acts as the peer's workers do, and the loop guard takes the"
+        " writes for the peer's.",
+        remedy="Trust the plan's own identity provider, with StringEquals on its `aud` and `sub`, and give the role the"
+        " policy of components/identity.py.",
+        all=peer_role_confined,
+    ),
+)
