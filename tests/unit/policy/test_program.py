@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,43 @@ def test_the_list_of_actions_holds_nothing_that_the_program_does_not_ask_for(bot
 
 def test_the_report_in_the_documentation_is_that_of_this_program(bundles: Path) -> None:
     assert PAGE.read_text() == text(bundles), "python -m tests.unit.policy.report"
+
+
+def _grants_receiving(text: str) -> str:
+    document = json.loads(text)
+    document["Statement"].append({"Sid": "More", "Effect": "Allow", "Action": "sqs:ReceiveMessage", "Resource": "*"})
+    return json.dumps(document)
+
+
+def _trusts_any_subject(text: str) -> str:
+    document = json.loads(text)
+    document["Statement"][0]["Condition"] = {
+        "StringEquals": {
+            k: v for k, v in document["Statement"][0]["Condition"]["StringEquals"].items() if "sub" not in k
+        }
+    }
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "change", "problem"),
+    [
+        ("iam.RolePolicy", "policy", _grants_receiving, "allows sqs:ReceiveMessage to the peer"),
+        ("iam.Role", "assumeRolePolicy", _trusts_any_subject, "can be assumed with tokens whose sub is not one value"),
+    ],
+)
+def test_a_peer_s_role_with_more_than_a_user_s_rights_is_caught(
+    bundles: Path, kind: str, path: str, change: Callable[[str], str], problem: str
+) -> None:
+    plan = plan_of("cn", bundles, by_role())
+    peers = [r for r in plan.of(kind) if "peer" in r.name]
+    assert len(peers) == 1
+
+    def changed(resource: Resource) -> Resource:
+        if resource is not peers[0]:
+            return resource
+        properties = {**resource.properties, path: change(resource.properties[path])}
+        return dataclasses.replace(resource, properties=properties)
+
+    found = review(Plan(tuple(changed(r) for r in plan.resources)))
+    assert any(v.rule.name == "peer-role-confined" and problem in v.finding.detail for v in found)
