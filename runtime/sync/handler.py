@@ -79,7 +79,7 @@ class MessageHandler:
     async def process(self, message: Message) -> None:
         """Do all that the message asks, then acknowledge it.
 
-        What must wait is sent anew with a delay. What can't be read stays, for the dead-letter queue; so does what
+        What must wait is sent again with a delay. What can't be read stays, for the dead-letter queue; so does what
         can't be sent. Raises `CredentialRejectedError` and `FatalError`: the message is not acknowledged then.
         """
         context = self._context

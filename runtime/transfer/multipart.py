@@ -79,7 +79,7 @@ class MultipartCopier:
         """Carry out `plan` (without id). What fails for good is aborted; what may go on later is left.
 
         Without `note` the ledger is not told of it, and whatever fails is aborted: for an object that is small, and in
-        parts only because its source is, the requests would cost more than to begin anew.
+        parts only because its source is, the requests would cost more than to start again.
 
         With `compare_etags` both ETags are MD5s of the parts' MD5s, and have to be the same for the same parts.
 

@@ -248,7 +248,7 @@ def descendants(act: Act) -> set[Act]:
 
 
 def reaches(a: Act, b: Act) -> bool:
-    """Was `a` replaced by `b`, directly or not?"""
+    """Return True if `a` was replaced by `b`, directly or not."""
     if not a.by:
         return False
     return b in a.by or b in descendants(a)
@@ -340,14 +340,14 @@ def _copy_replaced(model: KeyModel, content: str) -> bool:
 
 
 def _no_later(model: KeyModel, content: str, tips: list[Act]) -> bool:
-    """Would all that replaced it, and are left, lose against it had they not known it?"""
+    """Return True if all that replaced it, and are left, would lose against it had they not known it."""
     act = model.contents[content][-1]
     over = [tip for tip in tips if tip.content and reaches(act, tip)]
     return bool(over) and all(_loses(model, act, tip) for tip in over)
 
 
 def _loses(model: KeyModel, act: Act, tip: Act) -> bool:
-    """Would `tip`, which replaced `act`, lose a conflict against it?"""
+    """Return True if `tip`, which replaced `act`, would lose a conflict against it."""
     return tip.time <= act.time or (bool(model.forgotten) and model.rule(act, tip))
 
 

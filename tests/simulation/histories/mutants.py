@@ -156,7 +156,7 @@ class Unproven(Proxy):
 
 
 class NothingPostponed(Proxy):
-    """A queue to which nothing is sent anew."""
+    """A queue to which nothing is sent again."""
 
     inner: FakeQueue
 

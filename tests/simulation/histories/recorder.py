@@ -41,7 +41,7 @@ class Recorder:
         self._starting = True
 
     def step(self, side: str, task: str, step: Step) -> None:
-        """A task goes on as far as `step`; to its first one it went by being started."""
+        """A task continues as far as `step`; to its first one it went by being started."""
         if self._starting:
             self._starting = False
             return

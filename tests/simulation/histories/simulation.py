@@ -1,7 +1,7 @@
 """One history, run: the real worker and finder over the fakes, in virtual time, every call a point of interruption.
 
-A discrete-event simulation: each coroutine stands at a `Step`, and a heap says who goes on when. All chance comes from
-the history's seed, so that a history always runs the same way.
+A discrete-event simulation: each coroutine stands at a `Step`, and a heap says which one continues when. All chance
+comes from the history's seed, so that a history always runs the same way.
 """
 
 from __future__ import annotations

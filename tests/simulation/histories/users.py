@@ -181,7 +181,7 @@ class Users:
         return self.models.get(key.rpartition(".conflict-")[0])
 
     def _note_unread(self, side: str, key: str, model: KeyModel, before: Version) -> None:
-        """A user replaced or deleted a copy: did its side's ledger know it, and can anything more be learnt of it?"""
+        """A user replaced or deleted a copy: note whether its side's ledger knew it, and whether more can be learnt."""
         stamp = before.seen.stamp
         entry = self.world.tables[side].entries.get(model.key)
         agreed = entry.synced if entry is not None else None

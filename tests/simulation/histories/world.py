@@ -138,7 +138,7 @@ class SimulatedWorld:
         self.accounts[PEER[side]].delete(self.keys[side])
 
     def swap(self, side: str) -> None:
-        """By mistake the secret holds somebody else's key, and the one in use is deleted."""
+        """By mistake the secret holds another user's key, and the one in use is deleted."""
         self.revoke(side)
         self.vaults[side].put(self.accounts[PEER[side]].create(USERS[PEER[side]]), DEDICATED[PEER[side]])
 

@@ -24,7 +24,7 @@ class Accounts:
         self._count = 0
 
     def create(self, user_id: str, known_in: float = 0.0) -> str:
-        """A new access key of this user, accepted after so many seconds; its id."""
+        """A new access key of this user, accepted after `known_in` seconds; returns its id."""
         self._count += 1
         key_id = f"AKIA{user_id[4:]}{self._count}"
         self._keys[key_id] = (user_id, self._time.now + known_in)

@@ -130,7 +130,7 @@ def test_an_object_has_the_users_tags_only_while_they_fit(bundles: Path, largest
 
 
 def test_the_users_tags_reach_the_group_and_its_machines(bundles: Path) -> None:
-    """The provider's default tags do not: the group's are a list of its own, the machines' stand in the template."""
+    """The provider's default tags do not: the group has a list of its own, and the template has the machines'."""
     found = deploy("global", bundles, {"tags": {"team": "photos"}})
     group = found.one("aws:autoscaling/group:Group")
     assert {t["key"]: t["value"] for t in group.inputs["tags"]}["team"] == "photos"

@@ -1,4 +1,4 @@
-"""Dead letters: listed with reason and key, sent anew as careful looks, dropped."""
+"""Dead letters: listed with reason and key, sent again as full checks, dropped."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_a_worker_that_has_not_proven_it() -> None:
 
 
 class Rotating(FakeClock):
-    """While somebody waits, the rotation goes on."""
+    """While the command waits, the rotation continues."""
 
     def __init__(self, operator: Operator) -> None:
         super().__init__(operator.time)

@@ -1,4 +1,4 @@
-"""A smoke test goes there and back, says where it ended in vain, and leaves nothing behind."""
+"""A smoke test goes there and back, says where it waited without success, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 class Working(FakeClock):
-    """While somebody waits, these workers work."""
+    """While the command waits, these workers work."""
 
     def __init__(self, operator: Operator, *sides: SideName) -> None:
         super().__init__(operator.time)

@@ -1,4 +1,4 @@
-"""A finder that dies: the next one goes on where it was, and its brake counts both parts."""
+"""A killed finder run: the next one continues where it was, and its limits count both parts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEYS = [f"k{n}" for n in range(8)]
 
 
 class Fragile(FakeBucket):
-    """A bucket in pages of one row that breaks after so many of them, and notes where listings began."""
+    """A bucket in pages of one row that breaks after a number of them, and notes where listings began."""
 
     left = 10**9
 
@@ -55,7 +55,7 @@ class Dying(FinderHarness):
         self.target = FakeBucket(self.there, "peer", page=3)
 
     def dies(self, pages: int, *, after: float = 10_000, fresh: bool = False) -> None:
-        """A run that sees so many keys."""
+        """Run over this number of keys."""
         self.bucket.left = pages
         with pytest.raises(UnavailableError):
             self.find(after=after, fresh=fresh)

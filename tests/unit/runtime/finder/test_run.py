@@ -19,7 +19,7 @@ from tests.support.finder_harness import OLD, FinderHarness
 
 
 class Listing(FakeBucket):
-    """A bucket whose listing ends in an error after so many pages of one row."""
+    """A bucket whose listing ends in an error after a number of pages of one row."""
 
     good_pages = 0
 

@@ -1,4 +1,4 @@
-"""Which version is this?"""
+"""The version of an object that one of the two buckets shows."""
 
 from __future__ import annotations
 

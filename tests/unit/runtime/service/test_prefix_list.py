@@ -147,7 +147,7 @@ def test_a_file_that_goes_closes_and_one_that_comes_opens() -> None:
 
 
 class Sleeps:
-    """A clock that ends a watch after so many naps."""
+    """A clock that ends a watch after this number of naps."""
 
     def __init__(self, naps: int) -> None:
         self.slept: list[float] = []

@@ -175,7 +175,7 @@ def test_where_there_is_no_name_it_is_said_and_not_kept(key: str) -> None:
 
 
 def test_an_archived_loser_is_a_dead_letter_of_its_own_kind() -> None:
-    """The winner could travel: unlike an archived object that is found anew in each run, this waits for a person."""
+    """The winner could travel: unlike an archived object that each run finds again, this waits for an operator."""
     world = World()
     world.there.archive("k")
     with pytest.raises(PermanentError) as e:

@@ -1,4 +1,4 @@
-"""Uploads that break off: what is left of them, who goes on, and when it begins anew."""
+"""Uploads that break off: what is left of them, which worker continues, and when it starts again."""
 
 from __future__ import annotations
 
