@@ -55,7 +55,7 @@ RULES = (
         name="peer-role-confined",
         what="The role of the peer's workers has the dedicated user's rights, and trusts tokens of one issuer of this"
         " plan, one audience and one subject.",
-        why="Whoever signs a token that the role accepts acts as the peer's workers do, and the loop guard takes the"
+        why="A holder of any token that the role accepts acts as the peer's workers do, and the loop guard takes the"
         " writes for the peer's.",
         remedy="Trust the plan's own identity provider, with StringEquals on its `aud` and `sub`, and give the role the"
         " policy of components/identity.py.",

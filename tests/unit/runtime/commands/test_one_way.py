@@ -74,9 +74,9 @@ def test_the_destinations_key_is_judged(operator: Operator) -> None:
     assert "is inactive, or gone from global's user" in found["what"]
     assert found["remedy"].startswith("`dualsync rotate-key global --run`")
     fake.access = [AccessKey("AKIAPEER", 0), AccessKey("AKIAOTHER", int(operator.time.now))]
-    whats = [p["what"] for p in operator.call("status", "--json").data["problems"]]
-    assert any(what.startswith("the key of global's user is") for what in whats)
-    assert any(what.startswith("global's user has a second key AKIAOTHER") for what in whats)
+    words = [p["what"] for p in operator.call("status", "--json").data["problems"]]
+    assert any(what.startswith("the key of global's user is") for what in words)
+    assert any(what.startswith("global's user has a second key AKIAOTHER") for what in words)
 
 
 def test_keys_are_rotated_where_the_user_is(operator: Operator) -> None:
@@ -187,5 +187,5 @@ def test_smoke_and_report_cover_the_only_direction(operator: Operator) -> None:
 def test_a_promise_without_the_destinations_stack(operator: Operator) -> None:
     metrics: Any = operator.cn.metrics
     metrics.promised = ExpectedUser("AKIAPEER", "AIDASOMEONE")
-    whats = [p["what"] for p in operator.call("status", "--json").data["problems"]]
-    assert whats == ["the secret promises user AIDASOMEONE, the peer's stack has AIDAGLOBAL"]
+    words = [p["what"] for p in operator.call("status", "--json").data["problems"]]
+    assert words == ["the secret promises user AIDASOMEONE, the peer's stack has AIDAGLOBAL"]
