@@ -66,35 +66,51 @@ class NoCredentials:
         return False
 
 
-class MachineCredentials:
-    """The SDK's chain: environment, profile, container, instance role.
+class ExpiringCredentials:
+    """Keys that expire, one after the other.
 
-    The SDK may block for many seconds when the metadata service does not answer. So it is asked in a thread of its own
-    (the event loop's own threads resolve host names), by one request at a time, and a key that is still valid stays in
-    use meanwhile and when the SDK fails.
+    One request for a key is under way at a time. A key that is still valid stays in use meanwhile, and when the request
+    fails, whatever the failure.
     """
 
-    def __init__(self, session: Session, clock: Callable[[], float] = time.time) -> None:
-        self._session = session
+    def __init__(self, clock: Callable[[], float], retry_seconds: float, missing: str) -> None:
+        """Start without a key.
+
+        Args:
+            clock: Returns seconds since the epoch.
+            retry_seconds: Pause after a failed request while the present key is valid.
+            missing: What is wrong when a request succeeds without a key.
+        """
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="credentials")
+        self._retry_seconds = retry_seconds
+        self._missing = missing
         self._kept: Credential | None = None
         self._expires = float("inf")
         self._stale_from = 0.0
         self._finding: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    async def _next(self) -> tuple[Credential | None, float, float]:
+        """Return another key, when it expires, and from when the one after it is requested."""
+        raise NotImplementedError
+
+    def _failure(self, error: Exception) -> str:
+        """Return what went wrong, without a secret."""
+        raise NotImplementedError
+
     async def get(self) -> Credential:
+        """Return the present key. Raises `CredentialRejectedError` when there is no valid one."""
         now = self._clock()
         if self._kept is None or now >= self._expires:
             await self._refresh()
         elif now >= self._stale_from:
             self._begin()
         if self._kept is None:
-            raise CredentialRejectedError("this machine has no AWS credential: give it a role, a profile or variables")
+            raise CredentialRejectedError(self._missing)
         return self._kept
 
     async def renew(self) -> bool:
+        """Request another key after this one was refused; return whether there is one."""
         before = self._kept
         try:
             await self._refresh()
@@ -106,7 +122,7 @@ class MachineCredentials:
         await asyncio.shield(self._begin())
 
     def _begin(self) -> asyncio.Task[None]:
-        """Return the one search under way, or start it."""
+        """Return the one request under way, or start it."""
         loop = asyncio.get_running_loop()
         if self._finding is None or self._finding.done() or self._loop is not loop:
             self._loop = loop
@@ -115,17 +131,35 @@ class MachineCredentials:
         return self._finding
 
     async def _find(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            found, expires = await loop.run_in_executor(self._thread, _ask, self._session)
-        except Exception as error:  # the SDK raises plain RuntimeErrors as well
+            self._kept, self._expires, self._stale_from = await self._next()
+        except Exception as error:  # whatever a source raises is no more than the lack of a key
             now = self._clock()
-            self._stale_from = now + REFRESH_SECONDS
+            self._stale_from = now + self._retry_seconds
             if self._kept is not None and now < self._expires:
                 return
-            raise CredentialRejectedError(f"this machine's credential: {type(error).__name__}") from None
-        self._kept, self._expires = found, expires
-        self._stale_from = self._clock() + REFRESH_SECONDS
+            raise CredentialRejectedError(self._failure(error)) from None
+
+
+class MachineCredentials(ExpiringCredentials):
+    """The SDK's chain: environment, profile, container, instance role.
+
+    The SDK may block for many seconds when the metadata service does not answer. So it is asked in a thread of its own
+    (the event loop's own threads resolve host names).
+    """
+
+    def __init__(self, session: Session, clock: Callable[[], float] = time.time) -> None:
+        missing = "this machine has no AWS credential: give it a role, a profile or variables"
+        super().__init__(clock, REFRESH_SECONDS, missing)
+        self._session = session
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="credentials")
+
+    async def _next(self) -> tuple[Credential | None, float, float]:
+        found, expires = await asyncio.get_running_loop().run_in_executor(self._thread, _ask, self._session)
+        return found, expires, self._clock() + REFRESH_SECONDS
+
+    def _failure(self, error: Exception) -> str:
+        return f"this machine's credential: {type(error).__name__}"
 
 
 def _ask(session: Session) -> tuple[Credential | None, float]:

@@ -6,7 +6,6 @@ the public key that this side's issuer publishes (IAM User Guide, "OIDC federati
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import re
@@ -17,10 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
-from dualsync.runtime.aws.credentials import Credential
+from dualsync.runtime.aws.credentials import Credential, ExpiringCredentials
 from dualsync.runtime.aws.errors import error_of
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
-from dualsync.runtime.errors import CredentialRejectedError, DualSyncError, UnavailableError
+from dualsync.runtime.errors import DualSyncError, UnavailableError
 
 TOKEN_SECONDS = 300
 """Lifetime of a token, which is exchanged at once."""
@@ -70,12 +69,8 @@ async def token(claims: Claims, sign: Callable[[bytes], Awaitable[bytes]], now: 
     return f"{text}.{_encoded(await sign(text.encode()))}"
 
 
-class RoleCredentials:
-    """Sessions of one role, one after the other.
-
-    One request for a session is under way at a time. A session that is still valid stays in use meanwhile and when the
-    request fails, whatever the failure.
-    """
+class RoleCredentials(ExpiringCredentials):
+    """Sessions of one role, one after the other."""
 
     def __init__(
         self,
@@ -86,62 +81,19 @@ class RoleCredentials:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Create the source of sessions. `sts` is STS in the peer's region, without a credential of its own."""
+        super().__init__(clock, RETRY_SECONDS, f"there is no session of {role_arn}")
         self.role_arn = role_arn
         self._sts = sts
         self._name = session_name
         self._make_token = make_token
-        self._clock = clock
-        self._kept: Credential | None = None
-        self._expires = 0.0
-        self._stale_from = 0.0
-        self._asking: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def get(self) -> Credential:
-        """Return the present session's key. Raises `CredentialRejectedError` when there is no valid session."""
-        now = self._clock()
-        if self._kept is None or now >= self._expires:
-            await self._refresh()
-        elif now >= self._stale_from:
-            self._begin()
-        if self._kept is None:
-            raise CredentialRejectedError(f"there is no session of {self.role_arn}")
-        return self._kept
+    async def _next(self) -> tuple[Credential | None, float, float]:
+        found, expires = await self._assume(await self._make_token())
+        return found, expires, expires - REFRESH_BEFORE_SECONDS
 
-    async def renew(self) -> bool:
-        """Request another session after this one was refused; return whether there is one."""
-        before = self._kept
-        try:
-            await self._refresh()
-        except CredentialRejectedError:
-            return False
-        return self._kept != before
-
-    async def _refresh(self) -> None:
-        await asyncio.shield(self._begin())
-
-    def _begin(self) -> asyncio.Task[None]:
-        """Return the one request under way, or start it."""
-        loop = asyncio.get_running_loop()
-        if self._asking is None or self._asking.done() or self._loop is not loop:
-            self._loop = loop
-            self._asking = loop.create_task(self._ask())
-            self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return self._asking
-
-    async def _ask(self) -> None:
-        try:
-            found, expires = await self._assume(await self._make_token())
-        except Exception as error:  # a fault of the exchange is never more than the lack of a session
-            now = self._clock()
-            self._stale_from = now + RETRY_SECONDS
-            if self._kept is not None and now < self._expires:
-                return
-            self._kept = None
-            reason = str(error) if isinstance(error, DualSyncError) else type(error).__name__
-            raise CredentialRejectedError(f"no session of {self.role_arn}: {reason}") from None
-        self._kept, self._expires = found, expires
-        self._stale_from = expires - REFRESH_BEFORE_SECONDS
+    def _failure(self, error: Exception) -> str:
+        reason = str(error) if isinstance(error, DualSyncError) else type(error).__name__
+        return f"no session of {self.role_arn}: {reason}"
 
     async def _assume(self, web_identity_token: str) -> tuple[Credential, float]:
         """Exchange a token for a session. Raises `DualSyncError`."""

@@ -91,7 +91,7 @@ class Place:
 
     async def settle(self) -> None:
         """Wait for the request in the background."""
-        task = self.credentials._asking
+        task = self.credentials._finding
         assert task is not None
         await asyncio.wait([task])
 
