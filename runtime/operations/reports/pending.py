@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -85,7 +85,7 @@ async def _direction(side: Side, now: float) -> PendingDirection:
     await _postponed(side, found, now)
     order = list(PendingState)
     found.keys.sort(key=lambda pending: (order.index(pending.state), pending.key))
-    return PendingDirection(name=found.name, keys=found.keys, depth=found.depth, held=held, unseen=found.unseen)
+    return replace(found, held=held)
 
 
 async def _depth(side: Side) -> Depth | None:
