@@ -78,6 +78,8 @@ class Owned:
         """Return whether an ARN or pattern stays within what the account's part of the plan holds."""
         if any(arn == base or arn.startswith((f"{base}/", f"{base}:")) for base in self.bases):
             return True
+        if not self.settings_known and self._may_be_named_by_settings(arn):
+            return True
         service, _, rest = arn.removeprefix(f"arn:{self.partition}:").partition(":::")
         if service != "s3":
             return False
@@ -85,6 +87,16 @@ class Owned:
         if not self.data_buckets and not self.settings_known:
             return True
         return any(name == b.name and (not key or _within(key, b)) for b in self.data_buckets)
+
+    def _may_be_named_by_settings(self, arn: str) -> bool:
+        """Return whether an ARN is one that the settings name; the deployment, which knows them, checks which one.
+
+        An interrupted deployment may leave the roles, whose policies are then known, without worker and finder.
+        """
+        if arn.startswith(self.arn("ecr", "repository/")):
+            return "*" not in arn and "?" not in arn
+        name = arn.removeprefix(self.arn("secretsmanager", "secret:")).removesuffix("-??????")
+        return arn == self.arn("secretsmanager", f"secret:{name}-??????") and self.is_named_for_pair(name)
 
     def _buckets(self, plan: Plan, environment: Iterable[Environment]) -> Iterator[DataBucket]:
         files = {f for e in environment if (f := e.get(variable("prefix_list_file")))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -85,17 +85,27 @@ def plan(kept: list[tuple[Any, Any]]) -> Plan:
 
 def at_first_preview(plan: Plan) -> Plan:
     """The same plan while nothing exists: whatever is made from another resource is unknown, and so are outputs."""
+    return partly_deployed(plan, frozenset())
+
+
+def partly_deployed(plan: Plan, existing: Set[str]) -> Plan:
+    """The same plan while only the resources with these URNs exist, as after an interrupted deployment."""
     outputs = {"uniqueId", "secret", "id", "arn", "url"}
     computed = {
         "autoscaling.Group": {"launchTemplate", "mixedInstancesPolicy"},
         "ec2.LaunchTemplate": {"keyName", "vpcSecurityGroupIds"},
     }
+    kinds = {r.urn for r in plan.resources if r.type.startswith("pulumi:providers:")}
 
     def hidden(resource: Resource) -> Resource:
+        exists = resource.urn in existing
         # The engine shows what AWS may fill in, and nobody set, as unknown too.
-        more = {k: UNKNOWN for k in computed.get(resource.kind, ()) if k not in resource.properties}
+        more = {k: UNKNOWN for k in computed.get(resource.kind, ()) if k not in resource.properties and not exists}
         properties = more | {
-            key: UNKNOWN if key in resource.depends or key in outputs else value
+            key: UNKNOWN
+            if any(u not in existing and u not in kinds for u in resource.depends.get(key, ()))
+            or (key in outputs and not exists)
+            else value
             for key, value in resource.properties.items()
         }
         return dataclasses.replace(resource, properties=properties)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from policy.rules import RULES
 from policy.rules.access.privilege import ROLE_ACTIONS, USER_ACTIONS
 from tests.unit.components.recorder import ISSUERS, by_role, config_of
 from tests.unit.policy.conftest import both_sides
-from tests.unit.policy.plans import at_first_preview, plan_of
+from tests.unit.policy.plans import at_first_preview, partly_deployed, plan_of
 from tests.unit.policy.report import PAGE, text
 from tests.unit.policy.seeds import SEEDS
 from tests.unit.policy.sowing import Seed, Sower, batches
@@ -34,6 +35,42 @@ def test_the_program_passes_with_no_rule_waived(plan: Plan) -> None:
 
 def test_the_program_passes_at_its_first_preview_too(plan: Plan) -> None:
     assert [str(v) for v in review(at_first_preview(plan))] == []
+
+
+@pytest.mark.parametrize("stack", ["cn", "other"])
+def test_the_program_passes_at_the_preview_after_an_interrupted_deployment(
+    stack: str, request: pytest.FixtureRequest
+) -> None:
+    plan: Plan = request.getfixturevalue(stack)
+    urns = [r.urn for r in plan.resources]
+    needed = sorted({u for r in plan.resources for found in r.depends.values() for u in found})
+    random = Random(7)
+    existing = [frozenset(urns) - {u} for u in needed]
+    existing += [frozenset(u for u in urns if random.random() < 0.7) for _ in range(10)]
+    for some in existing:
+        found = [str(v) for v in review(partly_deployed(plan, some))]
+        assert found == [], f"while these do not exist: {sorted(set(urns) - some)}"
+
+
+def test_a_preview_without_the_settings_refuses_the_secret_and_the_image_of_others(plan: Plan) -> None:
+    seeds = {
+        "secret:dth-credentials-": "secret:payroll-",
+        f":{ACCOUNT}:repository/": ":999988887777:repository/",
+    }
+    for own, other in seeds.items():
+        changed = [
+            dataclasses.replace(r, properties={**r.properties, "policy": r.properties["policy"].replace(own, other)})
+            for r in plan.resources
+            if r.kind == "iam.RolePolicy" and own in r.properties["policy"]
+        ]
+        names = {r.name for r in changed}
+        rest = tuple(r for r in plan.resources if r.name not in names)
+        gone = {r.urn for r in rest if r.kind == "iam.User"}
+        seeded = Plan((*rest, *changed))
+        preview = partly_deployed(seeded, {r.urn for r in seeded.resources} - gone)
+        assert {(v.rule.name, v.finding.resource.name) for v in review(preview)} >= {
+            ("own-resources-only", name) for name in names
+        }, own
 
 
 _ISSUER = {"issuer": ISSUERS["cn"]}
