@@ -15,6 +15,10 @@ Account = Annotated[str, typer.Option(help="Account number, 12 digits.")]
 Region = Annotated[str, typer.Option(help="Region of the bucket.")]
 Bucket = Annotated[str, typer.Option(help="The bucket, which must exist.")]
 Prefix = Annotated[str, typer.Option(help="Only keys below this are synchronised; default: all.")]
+Issuer = Annotated[
+    str,
+    typer.Option(help="Public HTTPS address of the side's key issuer; with both, roles take the users' place."),
+]
 Image = Annotated[str, typer.Option(help="The finder's image by digest, which China regions need.")]
 
 
@@ -31,6 +35,8 @@ def init(
     prefix_global: Prefix = "",
     finder_image_cn: Image = "",
     finder_image_global: Image = "",
+    issuer_cn: Issuer = "",
+    issuer_global: Issuer = "",
     alarm_email: Annotated[str, typer.Option(help="Address that receives the alarms.")] = "",
     keep_loser: Annotated[
         bool, typer.Option(help="Keep the losing version of a conflict under a conflict name.")
@@ -43,8 +49,9 @@ def init(
 ) -> None:
     """Write the config of both stacks: Pulumi.<stack>.yaml in the program's folder. Nothing in the cloud is touched.
 
-    Without an option its value is asked for. --profile-cn and --profile-global name the deployment's AWS profiles,
-    --stack-cn and --stack-global the stacks. Existing files are kept unless --force is given.
+    Without an option its value is asked for, apart from those with a default and the issuers. --profile-cn and
+    --profile-global name the deployment's AWS profiles, --stack-cn and --stack-global the stacks. Existing files are
+    kept unless --force is given.
     """
     cli = session(invocation, json)
     asking = not cli.json and sys.stdin.isatty()
@@ -55,6 +62,7 @@ def init(
             "bucket": bucket_cn,
             "prefix": prefix_cn,
             "finderImage": finder_image_cn,
+            "issuer": issuer_cn,
         },
         SideName.GLOBAL: {
             "accountId": account_global,
@@ -62,6 +70,7 @@ def init(
             "bucket": bucket_global,
             "prefix": prefix_global,
             "finderImage": finder_image_global,
+            "issuer": issuer_global,
         },
     }
     cli.guard(lambda: _init(cli, asking, name, given, alarm_email, keep_loser, direction, force))
@@ -121,6 +130,7 @@ def _init(
             profile=cli.where.profiles.get(side) or ask(f"AWS profile of {side}", "profile", "", f"dualsync-{side}"),
             image=image,
             stack=stack,
+            issuer=values["issuer"],
         )
     answers = operations.Answers(
         pair=pair,

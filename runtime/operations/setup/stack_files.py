@@ -24,6 +24,8 @@ _PAIR = re.compile(r"[a-z](?:[a-z0-9-]*[a-z0-9])?")
 _STACK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_ISSUER = re.compile(r"https://[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(/[A-Za-z0-9._~-]+)*")
+_ISSUER_LENGTH = 255
 _IMAGE = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
@@ -45,6 +47,8 @@ class SideAnswers:
     """The finder's image, by digest; China regions need one."""
     stack: str
     """Name of the stack that provisions the side."""
+    issuer: str = ""
+    """Address of the side's key issuer. With one for each side, the sides are roles for each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,8 @@ def check_answer(name: str, value: str, partition_of: PartitionOf) -> str:
         return "use one address, or nothing"
     if name == "finderImage" and value and not _IMAGE.fullmatch(value):
         return "name the image by digest: REPOSITORY@sha256:<64 hexadecimal digits>, or give nothing"
+    if name == "issuer" and value and not (_ISSUER.fullmatch(value) and len(value) <= _ISSUER_LENGTH):
+        return f"use https://HOST/PATH of at most {_ISSUER_LENGTH} characters, without port, query and final slash"
     if name == "stack" and not _STACK.fullmatch(value):
         return "use a stack's name without organization and project, for example cn"
     return ""
@@ -97,6 +103,7 @@ def check_answers(answers: Answers, partition_of: PartitionOf) -> None:
             ("bucket", f"--bucket-{side}", one.bucket),
             ("prefix", f"--prefix-{side}", one.prefix),
             ("finderImage", f"--finder-image-{side}", one.image),
+            ("issuer", f"--issuer-{side}", one.issuer),
             ("stack", f"--stack-{side}", one.stack),
         ]
     for name, option, value in given:
@@ -107,6 +114,21 @@ def check_answers(answers: Answers, partition_of: PartitionOf) -> None:
     overlap = cn.prefix.startswith(global_.prefix) or global_.prefix.startswith(cn.prefix)
     if cn.bucket == global_.bucket and partition_of(cn.region) == partition_of(global_.region) and overlap:
         raise FatalError(f"--bucket-global={cn.bucket!r}: is the same as --bucket-cn; give two buckets")
+    for side, one in answers.sides.items():
+        if one.issuer and not answers.sides[side.peer].issuer:
+            raise FatalError(
+                f"--issuer-{side}={one.issuer!r}: is the only issuer; give --issuer-{side.peer} too, or none"
+            )
+        if one.issuer and answers.direction.one_way:
+            raise FatalError(
+                f"--issuer-{side}={one.issuer!r}: roles are not offered with --direction {answers.direction};"
+                " leave it out"
+            )
+    if cn.issuer and cn.issuer == global_.issuer:
+        raise FatalError(
+            f"--issuer-global={cn.issuer!r}: is the same as --issuer-cn, so that each side could sign for the other;"
+            " give each side a path of its own"
+        )
     if cn.stack == global_.stack:
         raise FatalError(f"--stack-global={cn.stack!r}: is the same as --stack-cn; give two stacks")
 
@@ -126,6 +148,8 @@ def stack_files(folder: Path, answers: Answers, partition_of: PartitionOf) -> di
             config["direction"] = str(answers.direction)
         else:
             config["keepLoser"] = answers.keep_loser
+        if one.issuer:
+            config["peerIdentity"] = "role"
         if one.image:
             config["finderImage"] = one.image
         if answers.email:
@@ -158,7 +182,7 @@ def write_files(files: Mapping[Path, str], *, force: bool) -> None:
 
 
 def next_steps(answers: Answers) -> Sequence[str]:
-    """Return the commands that come next."""
+    """Return what comes next: commands, and with roles the publication of the issuers' documents."""
     stacks = [one.stack for one in answers.sides.values()]
     named = [
         f"export DUALSYNC_STACK_{side.upper()}={one.stack}" for side, one in answers.sides.items() if one.stack != side
@@ -168,6 +192,11 @@ def next_steps(answers: Answers) -> Sequence[str]:
         *(f"pulumi stack init {stack}" for stack in stacks),
         "dualsync doctor",
         *(f"pulumi up --stack {stack}" for stack in stacks),
+        *(
+            f"publish the documents of {side}: pulumi stack output {side} --stack {one.stack} --json | jq .issuer"
+            for side, one in answers.sides.items()
+            if one.issuer
+        ),
     ]
 
 
@@ -179,7 +208,8 @@ def _facts(one: SideAnswers, partition_of: PartitionOf) -> dict[str, str]:
         "bucket": one.bucket,
         "prefix": one.prefix,
     }
-    return {**facts, **({"profile": one.profile} if one.profile else {})}
+    optional = {"profile": one.profile, "issuer": one.issuer}
+    return {**facts, **{key: value for key, value in optional.items() if value}}
 
 
 def _kept(path: Path) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import yaml
 from typer.testing import CliRunner
 
 from dualsync.components.config import stack_config
+from dualsync.components.config.errors import ConfigError
+from dualsync.components.config.model import PeerIdentity
 from dualsync.components.config.names import DEFAULT_PAIR
 from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import Session
@@ -69,6 +71,47 @@ def test_the_program_takes_what_it_writes(folder: Path) -> None:
     assert "pulumi up --stack global" in answer.out
 
 
+ISSUERS = ("--issuer-cn", "https://keys.example.com/prod/cn", "--issuer-global", "https://keys.example.com/prod/global")
+
+
+def test_two_issuers_make_the_sides_roles_for_each_other(folder: Path) -> None:
+    answer = call(folder, "init", "--name", "prod", *FLAGS, *ISSUERS)
+    assert answer.code == 0
+    assert "publish the documents of cn: pulumi stack output cn --stack cn --json | jq .issuer" in answer.out
+    for side in SideName:
+        model = stack_config.pair_of(config(folder, str(side)))
+        assert model.peer_identity is PeerIdentity.ROLE
+        assert (model.cn.issuer, model.global_.issuer) == (ISSUERS[1], ISSUERS[3])
+
+
+@pytest.mark.parametrize(
+    ("issuer", "fine"),
+    [
+        ("https://keys.example.com", True),
+        ("https://keys.example.com/a/b_c~d.e-f", True),
+        ("http://keys.example.com", False),
+        ("https://keys.example.com/", False),
+        ("https://keys.example.com:8443/a", False),
+        ("https://keys", False),
+        ("https://keys.example.com/a?b", False),
+        ("https://Keys.example.com", False),
+        ("https://keys.example.com/" + "a" * 231, False),
+    ],
+)
+def test_an_issuer_is_judged_as_the_component_judges_it(folder: Path, issuer: str, fine: bool) -> None:
+    answer = call(folder, "init", "--name", "prod", *FLAGS, "--issuer-cn", issuer, "--issuer-global", ISSUERS[3])
+    assert (answer.code == 0) is fine
+    cn = {"accountId": "123456789012", "region": "cn-north-1", "bucket": "our-cn", "issuer": issuer}
+    world = {"accountId": "210987654321", "region": "eu-central-1", "bucket": "our-global", "issuer": ISSUERS[3]}
+    given = {"pair": "prod", "manages": ["cn"], "peerStack": "global", "peerIdentity": "role"}
+    try:
+        stack_config.pair_of({**given, "cn": cn, "global": world})
+    except ConfigError:
+        assert not fine
+    else:
+        assert fine
+
+
 def test_doctor_reads_what_it_writes(folder: Path) -> None:
     call(folder, "init", "--name", "prod", *FLAGS, "--no-keep-loser")
     found = read_declaration(folder, {})
@@ -116,6 +159,9 @@ def test_other_stack_names_leave_the_versioned_files_alone(folder: Path) -> None
         (("--finder-image-cn", "x:1"), "by digest"),
         (("--alarm-email", "nobody"), "one address"),
         (("--stack-cn", "s", "--stack-global", "s"), "give two stacks"),
+        (ISSUERS[:2], "--issuer-cn='https://keys.example.com/prod/cn': is the only issuer; give --issuer-global too"),
+        ((*ISSUERS[:2], "--issuer-global", ISSUERS[1]), "give each side a path of its own"),
+        ((*ISSUERS, "--direction", "cn-to-global"), "roles are not offered with --direction cn-to-global"),
     ],
 )
 def test_a_wrong_value_names_its_option(folder: Path, change: tuple[str, ...], words: str) -> None:
