@@ -118,17 +118,21 @@ def _init(
         if not stack:
             taken = asking and not force and (folder / f"Pulumi.{side}.yaml").exists()
             stack = ask(f"Stack of {side}", "stack", "", f"{pair}-{side}" if taken else str(side))
-        region = ask(f"Region of {side}", "region", values["region"], regions[side])
-        image = values["finderImage"]
-        if not image and region.startswith("cn-") and direction.carries(side):
-            image = ask(f"Finder image of {side} by digest (empty: later)", "finderImage", "")
+        values["accountId"] = ask(f"Account of {side} (12 digits)", "accountId", values["accountId"])
+        values["region"] = ask(f"Region of {side}", "region", values["region"], regions[side])
+        values["bucket"] = ask(f"Bucket of {side}", "bucket", values["bucket"])
+        values["prefix"] = ask(f"Prefix at {side} (empty: all keys)", "prefix", values["prefix"])
+        profile = cli.where.profiles.get(side) or ask(f"AWS profile of {side}", "profile", "", f"dualsync-{side}")
+        if values["region"].startswith("cn-") and direction.carries(side):
+            question = f"Finder image of {side} by digest (empty: later)"
+            values["finderImage"] = ask(question, "finderImage", values["finderImage"])
         sides[side] = operations.SideAnswers(
-            account=ask(f"Account of {side} (12 digits)", "accountId", values["accountId"]),
-            region=region,
-            bucket=ask(f"Bucket of {side}", "bucket", values["bucket"]),
-            prefix=ask(f"Prefix at {side} (empty: all keys)", "prefix", values["prefix"]),
-            profile=cli.where.profiles.get(side) or ask(f"AWS profile of {side}", "profile", "", f"dualsync-{side}"),
-            image=image,
+            account=values["accountId"],
+            region=values["region"],
+            bucket=values["bucket"],
+            prefix=values["prefix"],
+            profile=profile,
+            image=values["finderImage"],
             stack=stack,
             issuer=values["issuer"],
         )

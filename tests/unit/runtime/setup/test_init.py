@@ -190,8 +190,8 @@ def test_the_wizard_asks_for_what_is_missing_and_asks_again(folder: Path, monkey
     (folder / "Pulumi.cn.yaml").write_text("config: {}\n")
     lines = [
         *("prod", ""),  # the pair; the stack of cn: as suggested, since Pulumi.cn.yaml is there
-        *("", "", "12", "123456789012", "our-cn", "", "china"),  # region, image, account twice, bucket, prefix, profile
-        *("", "", "210987654321", "our-global", "", ""),  # stack, region, account, bucket, prefix, profile
+        *("12", "123456789012", "", "our-cn", "", "china", ""),  # account twice, region, bucket, prefix, profile, image
+        *("", "210987654321", "", "our-global", "", ""),  # stack, account, region, bucket, prefix, profile
         "",
     ]
     answer = call(folder, "init", input="\n".join(lines) + "\n")
