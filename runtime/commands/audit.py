@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.output.formatting import moment
+from dualsync.runtime.commands.output.formatting import short_moment
 from dualsync.runtime.commands.session import Direction, Json, escape, session, sides_of
 from dualsync.runtime.model.records import Record
 from dualsync.runtime.operations.audit import trail
@@ -33,15 +33,15 @@ def audit(
     document = {"acts": [{"id": r.id, "time": r.time, "key": r.key, "sides": s, **r.data} for r, s in ordered]}
 
     def text() -> None:
-        table = Table("time", box=None, pad_edge=False)
-        for column in ("who", "command", "sides", "state", "what"):
-            table.add_column(column, overflow="fold")
+        table = Table(box=None, pad_edge=False)
+        for column in ("time", "who", "command", "sides", "state", "what"):
+            table.add_column(column, overflow="fold", no_wrap=column in ("time", "command", "sides", "state"))
         for record, sides in ordered:
             data: dict[str, Any] = dict(record.data)
             what = {n: v for n, v in {**data.get("arguments", {}), **data.get("result", {})}.items() if v}
             what = {n: v for n, v in what.items() if n not in ("direction", "before")}
             table.add_row(
-                moment(record.time),
+                short_moment(record.time),
                 escape(_name(str(data.get("who", "")))),
                 str(data.get("command", "")),
                 ", ".join(sides),
@@ -54,7 +54,9 @@ def audit(
 
 
 def _name(who: str) -> str:
-    return " / ".join(dict.fromkeys(arn.rsplit(":", 1)[-1] for arn in who.split(" / ")))
+    """Return a caller's ARNs as names: a user's, or a role's with its session; one for both sides if equal."""
+    names = (arn.rsplit(":", 1)[-1].removeprefix("user/").removeprefix("assumed-role/") for arn in who.split(" / "))
+    return " / ".join(dict.fromkeys(names))
 
 
 def _brief(values: dict[str, Any]) -> str:

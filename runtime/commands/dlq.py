@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.output.formatting import moment, some
+from dualsync.runtime.commands.output.formatting import short_moment, some
 from dualsync.runtime.commands.output.progress import showing
 from dualsync.runtime.commands.session import (
     Direction,
@@ -229,7 +229,7 @@ def _table(cli: Session, found: list[tuple[Side, OpenedLetter]]) -> None:
         request = opened.requests[0] if opened.requests else None
         table.add_row(
             opened.letter.id[:8],
-            moment(opened.letter.sent)[5:16],
+            short_moment(opened.letter.sent),
             side.direction,
             key_text(request.key) if request else f"[dim]{escape(opened.letter.body[:60])}[/dim]",
             *([escape(opened.reason.split(":", 1)[0][:40])] if kinds else []),

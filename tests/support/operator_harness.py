@@ -271,6 +271,7 @@ class Operator:
         self.workers: dict[SideName, MessageHandler] = {}
         self.vitals: dict[SideName, HeartbeatLog] = {}
         self.log = Lines()
+        self.who = "arn:ann"
         for name in SideName:
             broker = Broker(self.time)
             self.brokers[name] = broker
@@ -371,7 +372,7 @@ class Operator:
             sides={n: self.sides[n] for n in wanted},
             clock=self.clock,
             parallel=Serial(),
-            who="arn:ann",
+            who=self.who,
             unreachable=unreachable or {},
         )
 

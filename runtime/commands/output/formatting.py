@@ -63,6 +63,11 @@ def moment(seconds: float) -> str:
     return local.strftime("%Y-%m-%d %H:%M:%S") + ("Z" if offset == "+0000" else f"{offset[:3]}:{offset[3:5]}")
 
 
+def short_moment(seconds: float) -> str:
+    """Local month, day, hour and minute, for a column of a list; a dash for 0."""
+    return moment(seconds)[5:16] if seconds else moment(seconds)
+
+
 def number(count: int) -> str:
     """Thousands apart."""
     return f"{count:,}".replace(",", " ")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.output.formatting import moment, number, some
+from dualsync.runtime.commands.output.formatting import number, short_moment, some
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, session
 from dualsync.runtime.operations.reports import pending as operations
 from dualsync.runtime.operations.reports.pending import PendingDirection, PendingKey, PendingState
@@ -56,7 +56,7 @@ def _text(cli: Session, found: list[PendingDirection], limit: int) -> None:
         for column in table.columns[1:4]:
             column.no_wrap = True
         for key, name in rows[:limit]:
-            since = moment(key.since) if key.since else ""
+            since = short_moment(key.since) if key.since else ""
             table.add_row(key_text(key.key), str(key.state), name, since, escape(key.reason))
         cli.out.print(table)
     if len(rows) > limit:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.output.progress import counting, showing
 from dualsync.runtime.commands.session import PIPE_WIDTH, Session
-from dualsync.runtime.model.records import FINDER_RUN, Record
+from dualsync.runtime.model.records import FINDER_RUN, HELD_DELETION, HELD_ID, Record
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.finder_run import last_counts
 from dualsync.runtime.operations.stacks import Where
@@ -70,6 +70,7 @@ SCREENS = (
     ("report", "--since", "1d"),
     ("audit",),
     ("version",),
+    ("pending",),
 )
 
 
@@ -85,6 +86,33 @@ def test_nothing_runs_over_the_edge_and_no_key_is_cut(arguments: tuple[str, ...]
         assert "report-00042.txt" in joined
     # A cut word ends in an ellipsis; a count of what is left out is a line of its own.
     assert not re.search(r"\w…(?!\w)", plain), plain
+
+
+def test_usual_keys_of_pending_are_on_one_line_at_80_columns() -> None:
+    operator = Operator()
+    sample = [f"deleted here: reports/2026/{n:03}.csv" for n in range(3)]
+    held = Record(HELD_DELETION, HELD_ID, 1_790_000_100, data={"count": 3, "sample": sample})
+    asyncio.run(operator.cn.ledger.record(held))
+    lines = CONTROL.sub("", shown(operator, "pending", width=80)[1]).splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == [f"reports/2026/{n:03}.csv" for n in range(3)]
+    assert "09-21 14:15" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("who", "name"),
+    [
+        ("arn:aws-cn:iam::111122223333:user/ann", "ann"),
+        ("arn:aws:sts::444455556666:assumed-role/storage-operator/ann", "storage-operator/ann"),
+    ],
+)
+def test_an_act_has_its_time_and_its_caller_on_one_line(who: str, name: str) -> None:
+    operator = Operator()
+    operator.who = who
+    operator.call("limit", "cn", "--bytes", "20M", "--yes")
+    lines = CONTROL.sub("", shown(operator, "audit", width=80)[1]).splitlines()
+    time, clock, caller, command = lines[1].split()[:4]
+    assert re.fullmatch(r"\d\d-\d\d \d\d:\d\d", f"{time} {clock}")
+    assert (caller, command) == (name, "limit")
 
 
 @pytest.mark.parametrize("arguments", [("dlq", "list"), ("conflicts", "list"), ("deletions", "list"), ("verify",)])
