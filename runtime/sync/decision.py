@@ -187,7 +187,9 @@ def _both(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> D
     if _same_object(state, local.head, remote.head):
         return Decision(Action.RECORD_SYNCED, "the same content on both sides")
     if _is_same(state, local):
-        if remote.is_replica and remote.version.origin is state.side and not _long_after(local, remote):
+        former = remote.is_replica and remote.version.origin is state.side and not _long_after(local, remote)
+        # Pulled under its name, a copy of a deleted version would have what it replaced deleted on both sides.
+        if former or (state.cause is Cause.FINDER and _zombie_there(state, remote)):
             return _crossed(state, local, remote) if local.is_replica else Decision(Action.PUSH, _FORMER)
         if state.cause is Cause.FINDER:
             return Decision(Action.PULL, "changed at the peer, unchanged here")
@@ -214,9 +216,10 @@ def _crossed(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -
     """Decide when each side holds a replica of the other's version: both workers wrote after users had changed the key.
 
     The peer's version was there when it was copied here, and ours is there now. So the peer's was deleted there, or
-    ours was written over it as a conflict's winner. If ours was deleted here, both are deleted.
+    ours was written over it as a conflict's winner. If ours was deleted here, both are deleted, as far as this side
+    wrote ours there itself. Otherwise only a stamp says so, which any principal that may write there can forge.
     """
-    if _zombie_there(state, remote) or _outlived(state, local, remote):
+    if remote.version == state.unrecorded and (_zombie_there(state, remote) or _outlived(state, local, remote)):
         return _BOTH_DELETED
     patience = (
         WAIT_ATTEMPTS_IN_A_TIE
@@ -245,7 +248,7 @@ def _outlived(state: KeyState, local: ObservedVersion, remote: ObservedVersion) 
 def _contest(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> Decision:
     users = not local.is_replica and not remote.is_replica
     crossed = local.is_replica and remote.is_replica and remote.version.origin is state.side
-    if crossed and _outlived(state, local, remote):
+    if crossed and remote.version == state.unrecorded and _outlived(state, local, remote):
         return _BOTH_DELETED
     if users and state.same_content is None and _may_be_seeded(state, local.head, remote.head):
         return Decision(Action.COMPARE, "first contact: both sides may hold the same content in other parts")
@@ -321,10 +324,10 @@ def _zombie_there(state: KeyState, remote: ObservedVersion) -> bool:
     """Return True for the same at the peer, by the time of the deletion: what is older was brought back by a user."""
     if not remote.is_replica or not state.deletions_travel:
         return False
-    if remote.version.origin is state.side and remote.version.shown[0] == state.superseded_etag:
-        return True
     if state.entry.expired is not None and remote.version == state.entry.expired.version:
         return False
+    if remote.version.origin is state.side and remote.version.shown[0] == state.superseded_etag:
+        return True
     if remote.version == state.unrecorded and state.local is None and state.entry.synced is None:
         return state.entry.expired is None and remote.version.modified < state.entry.deleted_at
     return state.entry.was_deleted(remote.version) and remote.head.modified >= state.entry.deleted_at

@@ -106,10 +106,13 @@ def _is_stale(request: SyncRequest, entry: LedgerEntry) -> bool:
     """Return True if the event is older than the version that it would act on.
 
     Sequencers tell it, unless the event happened after the second in which this bucket shows the version to be written:
-    then a forged event has raised the sequencers.
+    then a forged event has raised the sequencers. Of an expired version the last arrival counts, as far as it is known:
+    the event of an expiry can be forged, too.
     """
     synced = entry.synced or entry.expired
-    last = entry.last_event if entry.synced is not None else entry.sequencer
+    last = entry.last_event
+    if entry.synced is None and (entry.expired is None or not last):
+        last = entry.sequencer
     if not "" < request.sequencer < last:
         return False
     written = None if synced is None else synced.local.modified

@@ -62,6 +62,7 @@ OLDEST_HERE = replica(users(GLOBAL, 15, "oldest"), 31)
 KNOWN_OLDEST = LedgerEntry(
     "k", 1, synced=proof(OLDEST_HERE, users(GLOBAL, 15, "oldest")), last_deletion="5", deleted_at=25
 )
+LATER_OVER_DEAD = replace(DEAD_THEIRS, synced=proof(LATER, LATER_THERE))
 UNRECORDED = LedgerEntry("k", 1, last_deletion="5", deleted_at=50)
 
 
@@ -80,6 +81,7 @@ class Row:
     stale: bool = False
     attempt: int = NEVER_WAIT
     spent: str = ""
+    wrote: ObservedVersion | None = None
     policy: ConflictPolicy = NEWEST
     loser: ObservedVersion | None = None
     same: bool | None = False
@@ -145,9 +147,14 @@ ROWS = [
         D.WAIT, MINE, THEIRS, policy=ConflictPolicy.PREFER_CN, attempt=WAIT_ATTEMPTS_IN_A_TIE - 1,
     ),
     Row("both changed since agreed", D.PUSH, LATER, THEIRS, AGREED, loser=THEIRS),
-    Row("crossed, both deleted since", D.DELETE_BOTH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD),
+    Row("crossed, both deleted since", D.DELETE_BOTH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD, wrote=OLD),
+    Row("the same by a stamp alone", D.PUSH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD),
     Row("the same where only creations travel", D.PUSH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD, travel=False),
-    Row("crossed, ours deleted after it may have won", D.DELETE_BOTH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST),
+    Row("crossed, ours deleted after it may have won", D.DELETE_BOTH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST,
+    wrote=MINE),
+    Row("the same by its stamp alone", D.PUSH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST),
+    Row("a stamp there that names a deleted version", D.PUSH, LATER, replica(THEIRS, 90), LATER_OVER_DEAD, FINDING),
+    Row("until its own event is read", D.NOTHING, LATER, replica(THEIRS, 90), LATER_OVER_DEAD),
     Row("an old version copied back by a user there", D.NOTHING, THEIRS_HERE, replica(OLD, 9_000), KNOWN_DEAD),
     Row("the same by finding", D.PULL, THEIRS_HERE, replica(OLD, 9_000), KNOWN_DEAD, FINDING),
     Row("crossed, not known yet", D.WAIT, THEIRS_HERE, OLD_THERE, AGREED_THEIRS, attempt=0),
@@ -212,6 +219,7 @@ def test_row(row: Row) -> None:
             unmatched=row.alone,
             stale=row.stale,
             superseded_etag=row.spent,
+            unrecorded=row.wrote.version if row.wrote else None,
             same_content=row.same,
             first_contact=row.contact,
             include_metadata=row.metadata,
