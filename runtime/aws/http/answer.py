@@ -35,10 +35,13 @@ def read_head(text: str) -> Answer:
     status = int(first[9:12]) if first.startswith("HTTP/1.") and first[9:12].isdigit() else 0
     if status < 100:
         raise ValueError("the answer is no HTTP")
-    headers = {}
+    headers: dict[str, str] = {}
     for line in lines[1:]:
         name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip(" \t")  # RFC 9110: not what Unicode takes for blanks
+        name, value = name.lower(), value.strip(" \t")  # RFC 9110: not what Unicode takes for blanks
+        if name == "content-length" and headers.get(name, value) != value:
+            raise ValueError("the answer has two lengths")  # RFC 9112, 6.3: where it ends cannot be known
+        headers[name] = value
     answer = Answer(status, headers)
     answer.persistent = headers.get("connection", "").lower() != "close" and first.startswith("HTTP/1.1")
     answer.chunked = "chunked" in headers.get("transfer-encoding", "").lower()

@@ -10,6 +10,7 @@ from functools import lru_cache
 from dualsync.runtime.aws.s3 import checksums, metadata
 from dualsync.runtime.errors import PermanentError, UnavailableError
 from dualsync.runtime.model.checksums import composite
+from dualsync.runtime.model.field_reader import MAX_ETAG_CHARACTERS, MAX_SECONDS, MAX_TEXT_CHARACTERS
 from dualsync.runtime.model.objects import ARCHIVES, Attributes, ObjectHead, Precondition, PutResult
 from dualsync.runtime.model.origin_version import Stamp
 
@@ -60,6 +61,7 @@ def put_result(headers: Mapping[str, str], etag_of_body: str = "", *, is_s3: boo
     found = etag_of_body.strip('"') or etag(headers)
     if not found:
         raise UnavailableError("s3: a write was answered without an ETag")
+    _check_names(headers, found)
     return PutResult(found, headers.get("x-amz-version-id", ""), is_s3 and not _is_opaque(headers))
 
 
@@ -67,10 +69,11 @@ def read_head(headers: Mapping[str, str], size: int | None, *, is_s3: bool = Fal
     """Return the object that the answer to a HEAD or a GET describes. `is_s3`: the store is Amazon S3 itself.
 
     Raises `PermanentError` for an answer without the object's length: neither its stamp nor its content can be checked;
-    and `UnavailableError` for one without an ETag, which is no answer of a store.
+    and `UnavailableError` for one with a missing or malformed ETag, version id or time, which is no answer of a store.
     """
     if not etag(headers):
         raise UnavailableError("s3: an object was answered without an ETag")
+    _check_names(headers, etag(headers))
     if size is None:
         raise PermanentError("MissingContentLength", "the store does not tell the object's length")
     get = headers.get
@@ -111,13 +114,28 @@ def _is_opaque(headers: Mapping[str, str]) -> bool:
     )
 
 
+def _check_names(headers: Mapping[str, str], found: str) -> None:
+    """Raise `UnavailableError` for an ETag or a version id that the ledger could not hold or a header not carry."""
+    version = headers.get("x-amz-version-id", "")
+    if len(found) > MAX_ETAG_CHARACTERS or not found.isprintable():
+        raise UnavailableError(f"s3: an ETag of {len(found)} characters is no ETag")
+    if len(version) > MAX_TEXT_CHARACTERS or not version.isprintable():
+        raise UnavailableError(f"s3: a version id of {len(version)} characters is no version id")
+
+
 @lru_cache(4096)
 def seconds(date: str) -> int:
-    """Return an HTTP date in seconds since the epoch; 0 for none."""
+    """Return an HTTP date in seconds since the epoch.
+
+    Raises `UnavailableError` for anything else: a wrong time would decide conflicts.
+    """
     try:
-        return int(parsedate_to_datetime(date).timestamp())
-    except ValueError:
-        return 0
+        found = int(parsedate_to_datetime(date).timestamp())
+    except (ValueError, OverflowError):
+        found = -1
+    if not 0 <= found <= MAX_SECONDS:
+        raise UnavailableError(f"s3: an object was answered with Last-Modified {date[:40]!r}, which is no time")
+    return found
 
 
 @lru_cache(4096)

@@ -244,14 +244,25 @@ class Users:
                 model.expire(side)
                 self.oracle[relative] = history.expire(side)
             elif now is not None:
-                seen = now.seen
-                model.user(side, content_of(now), now.body, seen.modified, seen.etag)
-                self.oracle[relative] = history.user_wrote(side, content_of(now), seen.modified, seen.etag, now.body)
+                seen, second = now.seen, second_of(model, side, before, now)
+                model.user(side, content_of(now), now.body, second, seen.etag)
+                self.oracle[relative] = history.user_wrote(side, content_of(now), second, seen.etag, now.body)
             elif before is not None:
                 model.user(side, "", b"", store.now(), "")
                 self.oracle[relative] = history.user_deleted(side)
 
         return watch
+
+
+def second_of(model: KeyModel, side: str, before: Version | None, now: Version) -> int:
+    """When a user wrote what is there now. What only its metadata tells from what it replaced counts as a second later.
+
+    S3 shows both with the same ETag and the same time.
+    """
+    second, replaced = now.seen.modified, model.seen[side]
+    if before is None or replaced is None or (before.seen.etag, before.seen.modified) != (now.seen.etag, second):
+        return second
+    return max(second, replaced.time) + 1
 
 
 def named(content: str) -> Attributes:
