@@ -9,7 +9,7 @@ RUN := $(if $(wildcard $(READY)),$(READY),$(LEAN))
 WHEELS := build/wheels/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo engine engine-demo sandbox drill soak chaos profile test conformity histories explore bench bench-quick check format docs lock clean
+.PHONY: help venv venv-dev demo engine engine-demo sandbox drill soak chaos profile test conformity histories explore floor bench bench-quick check format docs lock clean
 
 help:  ## print this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,15 @@ $(CONFORMITY): requirements/conformity.lock
 
 conformity: $(READY) $(CONFORMITY)  ## run the contract tests against ministack, which verifies signatures and IAM policies
 	@$(BIN)/python -m pytest -q -n 0 -k ministack tests/contract
+
+# The oldest versions that pyproject.toml allows have an environment of their own.
+FLOOR := build/floor/.ready
+$(FLOOR): requirements/floor.lock pyproject.toml
+	@$(PYTHON) tools/environment.py floor $(@D)
+	@touch $@
+
+floor: $(FLOOR)  ## run the component's and the pack's tests with the oldest versions of Pulumi, its SDKs and boto3 that are allowed
+	@build/floor/bin/python -m pytest -q -n 2 -p no:cacheprovider tests/unit/components tests/unit/policy
 
 MINUTES ?= 30
 soak: $(READY)  ## steady load with faults and key rotations for MINUTES=30: what the workers hold must not grow
@@ -116,6 +125,8 @@ lock:  ## update the lock files to the newest versions that pyproject.toml's ran
 	@$(COMPILE) --only-binary :all: requirements/installer.in -o requirements/installer.lock
 	@$(COMPILE) --only-binary :all: requirements/build.in -c requirements/dev.lock -o requirements/build.lock
 	@$(COMPILE) requirements/conformity.in -o requirements/conformity.lock
+	@$(COMPILE) --resolution lowest-direct --only-binary :all: --extra deploy pyproject.toml requirements/floor.in \
+		-o requirements/floor.lock
 	@version=$$(sed -n 's/^pulumi-aws==\([^ ]*\).*/\1/p' requirements/deploy.lock); \
 		grep -q "^aws v$$version " requirements/plugins.lock || \
 		sed -i "s/^aws v.*/aws v$$version linux-amd64 unrecorded/" requirements/plugins.lock

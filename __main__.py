@@ -34,6 +34,8 @@ def main() -> None:
         ),
     )
 
+    # The engine prints outputs in the order of their names: this is the first.
+    pulumi.export("addresses", pair.addresses)
     pulumi.export("pair", model.name)
     pulumi.export("direction", str(model.direction))
     pulumi.export("manages", [str(side) for side in model.manages])

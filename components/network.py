@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -67,8 +67,9 @@ class Network(pulumi.ComponentResource):
         self.vpc_id = _vpc(context)
         routes = _routes(context, self.vpc_id, self)
         chosen = choose(context, self.vpc_id, routes)
-        self.subnet_ids = tuple(sorted(route.subnet_id for route in chosen))
-        self.finder_subnet_ids = _for_fargate(context, self.vpc_id, self.subnet_ids, self)
+        subnet_ids = tuple(sorted(route.subnet_id for route in chosen))
+        self.subnet_ids = _for_workers(context, self.vpc_id, subnet_ids, self)
+        self.finder_subnet_ids = _for_fargate(context, self.vpc_id, subnet_ids, self)
         self.public_ip = wanted.public_ip and any(route.public for route in chosen)
 
         name = context.names.of("security-group")
@@ -203,24 +204,45 @@ def _routes(context: SideContext, vpc_id: str, parent: pulumi.Resource) -> dict[
     return routes
 
 
+def _for_workers(
+    context: SideContext, vpc_id: str, subnet_ids: tuple[str, ...], parent: pulumi.Resource
+) -> tuple[str, ...]:
+    """Return the subnets in zones that offer the instance type. Raises `ConfigError` if there is none.
+
+    In another zone EC2 refuses each launch, and the group repeats it.
+    """
+    instance_type = context.local.fleet.instance_type
+    offered = aws.ec2.get_instance_type_offerings(
+        filters=[aws.ec2.GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=[instance_type])],
+        location_type="availability-zone-id",
+        opts=context.invoke_options(parent),
+    ).locations
+    zones = sorted(offered)
+    found = _in_zones(context, vpc_id, subnet_ids, zones, parent)
+    if not found:
+        raise ConfigError(
+            context.local.key("instanceType"),
+            instance_type,
+            f"is offered in {', '.join(zones) or 'no zone'}, and no subnet of {', '.join(subnet_ids)} is there",
+            f"give another type, or a subnet in one of its zones as {context.local.key('subnetIds')}",
+        )
+    without = [subnet_id for subnet_id in subnet_ids if subnet_id not in found]
+    if without:
+        pulumi.log.info(
+            f"{context.local.key('instanceType')}={instance_type!r}: is not offered in the zone of"
+            f" {', '.join(without)}, so no worker is started there"
+        )
+    return found
+
+
 def _for_fargate(
     context: SideContext, vpc_id: str, subnet_ids: tuple[str, ...], parent: pulumi.Resource
 ) -> tuple[str, ...]:
-    """Return the subnets in Fargate's zones. Raises `ConfigError` if there is none.
-
-    Zones are compared by id, as their names differ from account to account.
-    """
+    """Return the subnets in Fargate's zones. Raises `ConfigError` if there is none."""
     zones = FARGATE_ZONES.get(context.region)
     if zones is None:
         return subnet_ids
-    served = aws.ec2.get_subnets(
-        filters=[
-            aws.ec2.GetSubnetsFilterArgs(name="vpc-id", values=[vpc_id]),
-            aws.ec2.GetSubnetsFilterArgs(name="availability-zone-id", values=list(zones)),
-        ],
-        opts=context.invoke_options(parent),
-    ).ids
-    found = tuple(subnet_id for subnet_id in subnet_ids if subnet_id in served)
+    found = _in_zones(context, vpc_id, subnet_ids, zones, parent)
     if not found:
         raise ConfigError(
             context.local.key("subnetIds"),
@@ -229,6 +251,22 @@ def _for_fargate(
             f"give one in {' or '.join(zones)} besides",
         )
     return found
+
+
+def _in_zones(
+    context: SideContext, vpc_id: str, subnet_ids: tuple[str, ...], zones: Sequence[str], parent: pulumi.Resource
+) -> tuple[str, ...]:
+    """Return the subnets in some zones. Zones are named by id, as their names differ from account to account."""
+    if not zones:
+        return ()
+    there = aws.ec2.get_subnets(
+        filters=[
+            aws.ec2.GetSubnetsFilterArgs(name="vpc-id", values=[vpc_id]),
+            aws.ec2.GetSubnetsFilterArgs(name="availability-zone-id", values=list(zones)),
+        ],
+        opts=context.invoke_options(parent),
+    ).ids
+    return tuple(subnet_id for subnet_id in subnet_ids if subnet_id in there)
 
 
 def _target(table: aws.ec2.GetRouteTableResult) -> str:

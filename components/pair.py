@@ -16,6 +16,9 @@ from dualsync.components.providers import SideProviders, side_providers
 from dualsync.components.side import Side, SideArgs
 from dualsync.runtime.settings import SideName
 
+ADDRESSES = ("bucket", "dashboardUrl", "alarmTopic", "workerLogGroup", "finderLogGroup")
+"""Facts of a side that an operator opens or subscribes to. All others are for commands and for the peer's stack."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DualSyncPairArgs:
@@ -40,6 +43,9 @@ class DualSyncPair(pulumi.ComponentResource):
 
     sides: dict[str, dict[str, Any]]
     """Names and addresses of each managed side's parts. Nothing secret."""
+
+    addresses: dict[str, dict[str, Any]]
+    """What an operator looks up after a deployment, by managed side: some of `sides`."""
 
     hand_over: pulumi.Output[str] | None
     """The managed side's access key or role for a peer that is reached in another way; secret. None without one."""
@@ -75,6 +81,9 @@ class DualSyncPair(pulumi.ComponentResource):
                 pulumi.ResourceOptions(parent=self),
             )
         self.sides = {str(side): part.outputs for side, part in managed.items()}
+        self.addresses = {
+            side: {name: facts[name] for name in ADDRESSES if facts[name] != ""} for side, facts in self.sides.items()
+        }
         self.user_ids = {str(side): part.outputs["userId"] for side, part in managed.items() if model.receives(side)}
         self.hand_over = None if model.hand_over is HandOverMode.PROVIDER else managed[model.manages[0]].hand_over
         self.register_outputs({"userIds": self.user_ids})

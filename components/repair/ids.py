@@ -131,13 +131,19 @@ def _kms_key(clients: Clients, inputs: Mapping[str, Any]) -> str:
 
 
 def _query_definition(clients: Clients, inputs: Mapping[str, Any]) -> str:
-    """Return the id of the saved query of this name: names are not unique, so a second creation makes a second one."""
+    """Return the ARN of the saved query of this name, as the provider imports it by its ARN alone.
+
+    Names are not unique, so a second creation would make a second query.
+    """
     logs, name = clients("logs"), inputs["name"]
     answer = logs.describe_query_definitions(queryDefinitionNamePrefix=name)
     while True:
         for definition in answer["queryDefinitions"]:
             if definition["name"] == name:
-                return str(definition["queryDefinitionId"])
+                caller = clients("sts").get_caller_identity()
+                partition = caller["Arn"].split(":")[1]
+                place = f"{logs.meta.region_name}:{caller['Account']}"
+                return f"arn:{partition}:logs:{place}:query-definition:{definition['queryDefinitionId']}"
         if not answer.get("nextToken"):
             return ""
         answer = logs.describe_query_definitions(queryDefinitionNamePrefix=name, nextToken=answer["nextToken"])

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -29,15 +30,18 @@ class Attached:
     """Its process."""
 
     @classmethod
-    def start(cls, workspace: Workspace) -> Attached:
-        """Start it and wait for its port. It ends with this process. Raises `ProviderError`."""
+    def start(cls, workspace: Workspace, more: Mapping[str, str] | None = None) -> Attached:
+        """Start it with `more` environment variables and wait for its port. It ends with this process.
+
+        Raises `ProviderError`.
+        """
         log = workspace.log("provider")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
         with log.open("a") as errors:
             process = subprocess.Popen(
                 tied_to_parent([sys.executable, "-m", "sandbox.provider.server"]),
                 cwd=ROOT,
-                env=environment | workspace.environment | {VARIABLE: str(workspace.folder)},
+                env=environment | workspace.environment | {VARIABLE: str(workspace.folder)} | dict(more or {}),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

@@ -45,6 +45,12 @@ class Account:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
+    @property
+    def access_key_id(self) -> str:
+        """Return the access key id of its credentials; empty without any."""
+        found = self.session.get_credentials()
+        return "" if found is None else str(found.access_key)
+
     def client(self, service: str) -> Any:
         """Return a boto3 client in this account. A call outside AWS's models raises `InvalidRequestError`."""
         with self._lock:
@@ -76,6 +82,11 @@ class Resource:
 
     def __init__(self, account: Account) -> None:
         self.account = account
+
+    @staticmethod
+    def imported(id: str) -> str:
+        """Return the id of a resource from what `pulumi import` is given. Raises `ValueError` for another format."""
+        return id
 
     def create(self, inputs: Properties) -> str | tuple[str, Properties]:
         raise NotImplementedError(f"{self.token}: create")

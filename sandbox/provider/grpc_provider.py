@@ -155,12 +155,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: Any, context: Any) -> Any:
         token, account = _token(request.urn), self._account(context)
         state, inputs = decode(request.properties), decode(request.inputs)
-        live = operations.read(token, account, request.id, {**inputs.plain, **state.plain})
+        # Without a state it is an import, whose id can have another format (Read of Pulumi's bridge to Terraform).
+        id = request.id if state.plain else operations.handler(token).imported(request.id)
+        live = operations.read(token, account, id, {**inputs.plain, **state.plain})
         if live is None:
             return provider_pb2.ReadResponse()
         now = inputs_now(token, account, inputs.plain, live)
         return provider_pb2.ReadResponse(
-            id=request.id,
+            id=id,
             properties=encode(live, _secret(token), state, inputs),
             inputs=encode(now, _secret(token), inputs),
         )

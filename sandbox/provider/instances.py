@@ -6,6 +6,7 @@ it before anything else (`plugin.NewProvider` of Pulumi's SDK). A call on a conn
 
 from __future__ import annotations
 
+import json
 import threading
 
 from sandbox.provider.access import account_of
@@ -21,13 +22,19 @@ class Instances:
 
     def __init__(self) -> None:
         self._accounts: dict[str, Account] = {}
+        self._known: dict[str, Account] = {}
         self._lock = threading.Lock()
 
     def configure(self, peer: str, config: Properties) -> Account:
-        """Store the account of a connection. Raises `AccessError` for credentials of another account."""
+        """Store the account of a connection. Raises `AccessError` for credentials of another account.
+
+        An engine that comes again with the same configuration and key gets the same clients. Each set of them holds
+        the models of all services, and a test starts dozens of engines.
+        """
         account = account_of(config)
+        key = json.dumps([config, account.access_key_id], sort_keys=True)
         with self._lock:
-            self._accounts[peer] = account
+            self._accounts[peer] = account = self._known.setdefault(key, account)
         return account
 
     def of(self, peer: str) -> Account:

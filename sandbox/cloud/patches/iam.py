@@ -1,9 +1,11 @@
 """IAM: unique ids in AWS's form, one operator per account, and the lengths, patterns and alphabets of its parameters.
 
 moto gives a user 20 lower-case characters, and takes a policy document or a name with characters outside IAM's
-alphabet (for documents U+0009, U+000A, U+000D and U+0020 to U+00FF), which AWS refuses with ValidationError.
+alphabet (for documents U+0009, U+000A, U+000D and U+0020 to U+00FF), which AWS refuses with ValidationError. moto has
+no operation that changes the audiences of an OpenID Connect provider.
 Sources: IAM User Guide, "IAM identifiers": `AIDA` for users, `AIPA` for instance profiles, upper case; IAM API
-Reference, "CreatePolicy", "CreateUser" (patterns), from which botocore's service model is made.
+Reference, "CreatePolicy", "CreateUser" (patterns), from which botocore's service model is made, and
+"AddClientIDToOpenIDConnectProvider".
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 
 import botocore.session
 from moto.core.exceptions import ServiceException
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.iam import models, responses
 from moto.iam.utils import generate_access_key_id_from_account_id
 
@@ -53,6 +55,32 @@ def apply() -> None:
         return dispatch(self)
 
     replace(responses.IamResponse, "call_action", call_action)
+    operations = {
+        "add_client_id_to_open_id_connect_provider": _add_client_id,
+        "remove_client_id_from_open_id_connect_provider": _remove_client_id,
+    }
+    for name, operation in operations.items():
+        setattr(responses.IamResponse, name, operation)
+
+
+def _add_client_id(self: Any) -> Any:
+    """Add an audience. Both operations are idempotent."""
+    provider, client_id = _open_id_provider(self)
+    if client_id not in provider.client_id_list:
+        provider.client_id_list.append(client_id)
+    return EmptyResult()
+
+
+def _remove_client_id(self: Any) -> Any:
+    provider, client_id = _open_id_provider(self)
+    if client_id in provider.client_id_list:
+        provider.client_id_list.remove(client_id)
+    return EmptyResult()
+
+
+def _open_id_provider(response: Any) -> tuple[Any, str]:
+    arn = response._get_param("OpenIDConnectProviderArn")
+    return response.backend.get_open_id_connect_provider(arn), response._get_param("ClientID")
 
 
 def _unique_ids() -> None:

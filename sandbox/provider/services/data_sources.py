@@ -109,6 +109,28 @@ def instance_type(account: Account, args: Properties) -> Properties:
     }
 
 
+@looks_up("aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings")
+def instance_type_offerings(account: Account, args: Properties) -> Properties:
+    pages = account.client("ec2").get_paginator("describe_instance_type_offerings")
+    wanted = {"LocationType": args["locationType"], "Filters": _filters(args)}
+    found = [one for page in pages.paginate(**wanted) for one in page["InstanceTypeOfferings"]]
+    if not found:
+        # moto has no offerings of the China regions: every type that it knows there is in every zone.
+        zones = {subnet["AvailabilityZoneId"] for subnet in account.client("ec2").describe_subnets()["Subnets"]}
+        (name,) = [value for f in wanted["Filters"] for value in f["Values"]]
+        found = [
+            {"InstanceType": name, "Location": zone, "LocationType": args["locationType"]} for zone in sorted(zones)
+        ]
+    return {
+        "id": account.region,
+        "region": account.region,
+        "locationType": args["locationType"],
+        "instanceTypes": [one["InstanceType"] for one in found],
+        "locations": [one["Location"] for one in found],
+        "locationTypes": [one["LocationType"] for one in found],
+    }
+
+
 @looks_up("aws:ec2/getVpcs:getVpcs")
 def vpcs(account: Account, args: Properties) -> Properties:
     found = account.client("ec2").describe_vpcs(Filters=_filters(args))["Vpcs"]

@@ -81,7 +81,9 @@ class User(Resource):
 
     def create(self, inputs: Properties) -> str:
         self.account.client("iam").create_user(
-            UserName=inputs["name"], Tags=tag_list(inputs), **present(Path=inputs.get("path"))
+            UserName=inputs["name"],
+            Tags=tag_list(inputs),
+            **present(Path=inputs.get("path"), PermissionsBoundary=inputs.get("permissionsBoundary")),
         )
         return str(inputs["name"])
 
@@ -220,6 +222,7 @@ class Role(Resource):
                 Path=inputs.get("path"),
                 Description=inputs.get("description"),
                 MaxSessionDuration=inputs.get("maxSessionDuration"),
+                PermissionsBoundary=inputs.get("permissionsBoundary"),
             ),
         )
         return str(inputs["name"])

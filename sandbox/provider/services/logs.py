@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sandbox.provider.base import Properties, Resource, changed, found, handles, present, retag
 
 GONE = ("ResourceNotFoundException",)
@@ -112,29 +114,38 @@ class LogMetricFilter(Resource):
 
 @handles("aws:cloudwatch/queryDefinition:QueryDefinition")
 class QueryDefinition(Resource):
+    """Saved query. Its id is the service's; the provider imports it by its ARN (logs/query_definition.go)."""
+
+    @staticmethod
+    def imported(id: str) -> str:
+        found = re.fullmatch(r"arn:[a-z-]+:logs:[^:]+:[^:]+:query-definition:([0-9a-f-]{36})", id)
+        if found is None:
+            raise ValueError(f"unexpected format for ID ({id}), expected a CloudWatch query definition ARN")
+        return found[1]
+
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         made = self.account.client("logs").put_query_definition(**self._arguments(inputs))
-        return inputs["name"], {"queryDefinitionId": made["queryDefinitionId"]}
+        return made["queryDefinitionId"], {"queryDefinitionId": made["queryDefinitionId"]}
 
     def read(self, id: str, state: Properties) -> Properties | None:
-        answer = self.account.client("logs").describe_query_definitions(queryDefinitionNamePrefix=id)
+        answer = self.account.client("logs").describe_query_definitions()
         for given in answer["queryDefinitions"]:
-            if given["name"] == id:
+            if given["queryDefinitionId"] == id:
                 return {
-                    "name": id,
-                    "queryDefinitionId": given["queryDefinitionId"],
+                    "name": given["name"],
+                    "queryDefinitionId": id,
                     "queryString": given["queryString"],
                     "logGroupNames": given.get("logGroupNames", []),
                 }
         return None
 
     def update(self, id: str, old: Properties, new: Properties) -> None:
-        arguments = self._arguments(new) | {"queryDefinitionId": old["queryDefinitionId"]}
+        arguments = self._arguments(new) | {"queryDefinitionId": id}
         self.account.client("logs").put_query_definition(**arguments)
 
     def delete(self, id: str, state: Properties) -> None:
         delete = self.account.client("logs").delete_query_definition
-        found(delete, GONE, queryDefinitionId=state["queryDefinitionId"])
+        found(delete, GONE, queryDefinitionId=id)
 
     def _arguments(self, inputs: Properties) -> Properties:
         return present(

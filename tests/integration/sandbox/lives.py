@@ -123,8 +123,8 @@ LIVES = [
     Life("aws:iam/rolePolicyAttachment:RolePolicyAttachment", lambda m: {"role": m.role(), "policyArn": m.policy()}),
     Life(
         "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
-        plain(url="https://issuer.example/cn", clientIdLists=["one"], tags=ONE),
-        TAGS,
+        plain(url="https://issuer.example/cn", clientIdLists=["one", "two"], tags=ONE),
+        {"clientIdLists": ["one", "three"], **TAGS},
         ("arn",),
     ),
     Life("aws:iam/instanceProfile:InstanceProfile", lambda m: {"role": m.role()}, TAGS, ("arn", "uniqueId")),

@@ -75,7 +75,8 @@ class World(pulumi.runtime.Mocks):
 
     vpcs: list[str] = field(default_factory=lambda: [VPC])
     subnets: list[str] = field(default_factory=lambda: ["subnet-a", "subnet-b", "subnet-c"])
-    served: list[str] = field(default_factory=lambda: ["subnet-a", "subnet-b"])
+    zones: dict[str, str] = field(default_factory=lambda: {"subnet-a": "cnn1-az1", "subnet-b": "cnn1-az2"})
+    offered: list[str] = field(default_factory=lambda: ["cnn1-az3", "cnn1-az2", "cnn1-az1"])
     tables: list[dict[str, Any]] = field(default_factory=lambda: [PUBLIC, PRIVATE, CLOSED])
     registered: list[Registered] = field(default_factory=list)
 
@@ -96,7 +97,11 @@ class World(pulumi.runtime.Mocks):
                 return {"ids": self.vpcs}, []
             case "getSubnets:getSubnets":
                 filters = {f["name"]: f["values"] for f in args.args["filters"]}
-                return {"ids": self.served if "availability-zone-id" in filters else self.subnets}, []
+                there = filters.get("availability-zone-id")
+                return {"ids": [s for s in self.subnets if there is None or self.zones.get(s) in there]}, []
+            case "getInstanceTypeOfferings:getInstanceTypeOfferings":
+                assert args.args["locationType"] == "availability-zone-id"
+                return {"locations": self.offered}, []
             case "getRouteTables:getRouteTables":
                 return {"ids": [table["routeTableId"] for table in self.tables]}, []
             case "getRouteTable:getRouteTable":

@@ -32,15 +32,33 @@ def test_without_public_addresses_only_nat_is_a_way_out() -> None:
 
 
 def test_the_finder_keeps_to_the_zones_that_fargate_is_in() -> None:
-    made, _ = network(World(served=["subnet-b"]))
+    made, _ = network(World(zones={"subnet-a": "cnn1-az3", "subnet-b": "cnn1-az2"}))
     assert made.subnet_ids == ("subnet-a", "subnet-b")
     assert made.finder_subnet_ids == ("subnet-b",)
     with pytest.raises(ConfigError) as e:
-        network(World(served=[]))
+        network(World(zones={"subnet-a": "cnn1-az3", "subnet-b": "cnn1-az3"}))
     assert str(e.value) == (
         "cn.subnetIds=['subnet-a', 'subnet-b']: none is in a zone of cn-north-1 in which Fargate runs the finder; give"
         " one in cnn1-az1 or cnn1-az2 besides"
     )
+
+
+def test_workers_keep_to_the_zones_that_offer_their_type() -> None:
+    made, _ = network(World(offered=["cnn1-az2"]))
+    assert made.subnet_ids == ("subnet-b",)
+    assert made.finder_subnet_ids == ("subnet-a", "subnet-b")
+
+
+@pytest.mark.parametrize(("offered", "shown"), [(["cnn1-az9", "cnn1-az8"], "cnn1-az8, cnn1-az9"), ([], "no zone")])
+def test_a_type_that_no_subnets_zone_offers_is_refused(offered: list[str], shown: str) -> None:
+    world = World(offered=offered)
+    with pytest.raises(ConfigError) as e:
+        network(world)
+    assert str(e.value) == (
+        f"cn.instanceType='t4g.micro': is offered in {shown}, and no subnet of subnet-a, subnet-b is there; give"
+        " another type, or a subnet in one of its zones as cn.subnetIds"
+    )
+    assert world.of("SecurityGroup") == []
 
 
 def test_nothing_gets_in_and_only_https_gets_out() -> None:

@@ -113,6 +113,7 @@ def test_outputs_name_the_direction_and_leave_absent_parts_empty(source: Deploym
     assert (facts["userId"], facts["userName"], facts["keyId"], facts["roleArn"]) == ("", "", "", "")
     assert facts["queueUrl"]
     facts = destination.outputs["global"]
+    assert list(destination.outputs["addresses"]["global"]) == ["bucket"]
     assert facts["userId"]
     empty = {name for name, value in facts.items() if value == "" and name != "prefix"}
     assert empty == {

@@ -298,6 +298,15 @@ def test_an_endpoint_redirects_every_service_and_the_runtime(bundles: Path) -> N
     assert environment["DUALSYNC_REMOTE_ENDPOINT"] == ""
 
 
+def test_the_first_output_is_what_an_operator_looks_up(cn: Deployment) -> None:
+    """The engine prints outputs in the order of their names."""
+    assert min(cn.outputs) == "addresses"
+    facts = cn.outputs["cn"]
+    names = ("bucket", "dashboardUrl", "alarmTopic", "workerLogGroup", "finderLogGroup")
+    assert cn.outputs["addresses"] == {"cn": {name: facts[name] for name in names}}
+    assert all(cn.outputs["addresses"]["cn"].values())
+
+
 def test_outputs_for_a_person_and_the_command_line(cn: Deployment) -> None:
     assert cn.outputs["manages"] == ["cn"]
     assert {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,6 +107,8 @@ class Services:
         },
     }
 
+    meta = SimpleNamespace(region_name="cn-north-1")
+
     def __init__(self, error: str = "") -> None:
         self._error = error
         self.made: list[tuple[str, str, str | None]] = []
@@ -133,6 +136,7 @@ class Services:
 
 
 INPUTS = {"name": "one", "vpcId": "vpc-1", "serviceName": "com.amazonaws.cn-north-1.s3", "tags": {"Name": "alarms"}}
+QUERY = "arn:aws-cn:logs:cn-north-1:111122223333:query-definition:query-1"
 WANTED = {
     "aws:iam/policy:Policy": "arn:aws-cn:iam::111122223333:policy/one",
     "aws:secretsmanager/secret:Secret": "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:one-AbCdEf",
@@ -140,7 +144,7 @@ WANTED = {
     "aws:ec2/securityGroup:SecurityGroup": "sg-1",
     "aws:ec2/vpcEndpoint:VpcEndpoint": "vpce-1",
     "aws:kms/key:Key": "key-1",
-    "aws:cloudwatch/queryDefinition:QueryDefinition": "query-1",
+    "aws:cloudwatch/queryDefinition:QueryDefinition": QUERY,
 }
 
 
@@ -178,7 +182,7 @@ def test_a_saved_query_on_a_later_page_is_found(monkeypatch: pytest.MonkeyPatch)
                 return {"queryDefinitions": [], "nextToken": "2"}
             return self.answers["describe_query_definitions"]
 
-    assert found(monkeypatch, Paged(), "aws:cloudwatch/queryDefinition:QueryDefinition") == "query-1"
+    assert found(monkeypatch, Paged(), "aws:cloudwatch/queryDefinition:QueryDefinition") == QUERY
 
 
 def stand_in(folder: Path, given: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -198,6 +198,17 @@ def users_have_upper_case_ids() -> bool:
     return bool(client("iam").create_user(UserName="gap")["User"]["UserId"].startswith("AIDA"))
 
 
+def audiences_can_be_changed() -> bool:
+    iam = client("iam")
+    made = iam.create_open_id_connect_provider(Url="https://issuer.example/gap", ClientIDList=["one"])
+    named = {"OpenIDConnectProviderArn": made["OpenIDConnectProviderArn"], "ClientID": "two"}
+    try:
+        iam.add_client_id_to_open_id_connect_provider(**named)
+    except NotImplementedError:
+        return False
+    return True
+
+
 def provisioned_tables_throttle() -> bool:
     dynamodb = client("dynamodb")
     dynamodb.create_table(
@@ -255,7 +266,7 @@ GAPS: dict[str, tuple[Gap, ...]] = {
     "dynamodb": (provisioned_tables_throttle,),
     "ec2": (default_vpcs_have_a_way_out,),
     "federation": (tokens_are_verified,),
-    "iam": (documents_have_an_alphabet, users_have_upper_case_ids),
+    "iam": (audiences_can_be_changed, documents_have_an_alphabet, users_have_upper_case_ids),
     "logs": (queries_are_saved,),
     "s3_bucket_policy": (bucket_policies_have_conditions,),
     "s3_checksums": (wrong_checksums_are_refused,),
