@@ -69,8 +69,8 @@ def _data(view: SideView) -> dict[str, Any]:
         "ledger_problem": view.entry_problem or None,
         "would": {"deed": view.decision.action, "reason": view.decision.reason},
         "paused": view.orders.paused,
-        "workers": view.alive,
-        "queue": depth_document(view.backlog),
+        "workers": view.alive if view.side.settings.carries else None,
+        "queue": depth_document(view.backlog) if view.side.settings.carries else None,
         "dead_letters": [opened.reason for opened in view.letters],
         "uploads": [
             {
@@ -96,7 +96,7 @@ def _text(cli: Session, found: Explanation) -> None:
     for side in SideName:
         table.add_column(side, overflow="fold")
     for name, row in _ROWS.items():
-        table.add_row(f"[dim]{name}[/dim]", *(escape(row(view)) for view in (found.cn, found.global_)))
+        table.add_row(f"[dim]{name}[/dim]", *(escape(_value(name, row, view)) for view in (found.cn, found.global_)))
     cli.out.print(table)
     for record in found.conflicts:
         winner, loser = record.data.get("winner"), record.data.get("loser")
@@ -206,3 +206,9 @@ _ROWS: dict[str, Callable[[SideView], str]] = {
     ),
     "dead letters": lambda s: "; ".join(opened.reason for opened in s.letters) or "none",
 }
+_CARRIERS_ROWS = frozenset({"both held", "deleted", "last event", "queue", "dead letters"})
+"""Rows from the ledger and the queues, which a one-way pair's destination does not have."""
+
+
+def _value(name: str, row: Callable[[SideView], str], view: SideView) -> str:
+    return "–" if name in _CARRIERS_ROWS and not view.side.settings.carries else row(view)

@@ -299,8 +299,26 @@ def verdict(now: float, cn: SideView, global_: SideView) -> str:
     deeds = (Action.PUSH, Action.PULL, Action.DELETE_REMOTE, Action.DELETE_LOCAL)
     acting.sort(key=lambda view: deeds.index(view.decision.action))
     first = acting[0]
+    if _may_have_expired(first, views):
+        here, there = first.side.name, first.side.name.peer
+        return (
+            f"It is only at {here}: a lifecycle rule may have expired it at {there}, so its absence there stays."
+            f" Write it again at {here} to copy it."
+        )
     doing = _DOING[first.decision.action].format(side=first.side.name, peer=first.side.name.peer)
     return f"{doing} ({first.decision.reason}); {_obstacle(now, first)}."
+
+
+def _only_destination_changed(view: SideView) -> bool:
+    """Return True if a one-way pair's source still holds what both sides held."""
+    synced = view.entry.synced if view.entry is not None else None
+    same = synced is not None and view.observed is not None and view.observed.version == synced.version
+    return same and view.side.settings.direction.one_way
+
+
+def _may_have_expired(view: SideView, views: Sequence[SideView]) -> bool:
+    absent = any(other.seen is None for other in views if other is not view)
+    return absent and view.side.settings.remote_expires and _only_destination_changed(view)
 
 
 def _being_uploaded(now: float, view: SideView) -> str:
@@ -353,6 +371,9 @@ def _obstacle(now: float, view: SideView) -> str:
         return f"it is in storage class {seen.attributes.storage_class}: restore it first"
     if settings.events is Events.NO:
         return "changes do not travel by themselves (events=No): `dualsync reconcile`"
+    if _only_destination_changed(view):
+        changed = f"no event reports a change at {view.side.name.peer}"
+        return f"{changed}: the finder's next run sees to it, or `dualsync reconcile`"
     if view.backlog.total:
         return f"its message is probably among the {view.backlog.total} in {view.side.name}'s queue"
     if seen is not None and now - seen.modified < settings.finder_grace_seconds:

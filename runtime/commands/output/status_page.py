@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from dualsync.runtime.commands.output.formatting import moment
-from dualsync.runtime.commands.output.status_screen import ROWS, together, verdict
+from dualsync.runtime.commands.output.status_screen import mode, rows_of, together, verdict
 from dualsync.runtime.operations.key_text.plain_text import html_text
 from dualsync.runtime.operations.problems import BOTH, Problem, Severity
 from dualsync.runtime.operations.status import Status
@@ -31,6 +31,7 @@ def status_page(found: Status, wrong: Sequence[Problem], *, every: float | None 
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{html_text(line)}</title><style>{STYLE}{_MORE}</style></head><body>",
             f'<h1>{html_text(found.pair)}</h1><p class="verdict {colour}">{html_text(line)}</p>',
+            f'<p class="soft">{html_text(mode(found))}</p>' if found.one_way else "",
             f'<p class="bad">{html_text(banner)}</p>' if banner else "",
             *(_problem(problem) for problem in together(wrong)),
             _table(found),
@@ -53,8 +54,8 @@ def _table(found: Status) -> str:
         return ""
     head = "".join(f"<th>{html_text(direction.name)}</th>" for direction in found.directions)
     rows = "".join(
-        f"<tr><th>{name}</th>{''.join(f'<td>{html_text(_plain(row(d)))}</td>' for d in found.directions)}</tr>"
-        for name, row in ROWS.items()
+        f"<tr><th>{name}</th>{''.join(f'<td>{html_text(_plain(value))}</td>' for value in values)}</tr>"
+        for name, values in rows_of(found).items()
     )
     return f'<table class="rows"><tr><th></th>{head}</tr>{rows}</table>'
 

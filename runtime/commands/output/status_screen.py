@@ -19,6 +19,8 @@ COLOURS = {Severity.STOPPED: "bold red", Severity.WAITING: "yellow", Severity.NO
 EMPTY = frozenset({"0", "none", "–"})
 """Values of rows that may be left out."""
 UNKNOWN = "unknown"
+TWO_WAY = frozenset({"echoes", "conflicts"})
+"""Rows about what a one-way pair does not have. They are shown only for what an earlier two-way pair left."""
 
 
 def verdict(found: Status, wrong: Sequence[Problem]) -> str:
@@ -32,6 +34,12 @@ def verdict(found: Status, wrong: Sequence[Problem]) -> str:
     if count[Severity.WAITING]:
         return f"{pair}: [yellow]needs attention[/yellow]: {counted}  {time}"
     return f"{pair}: [green]All is well.[/green]{f' {counted}' if counted else ''}  {time}"
+
+
+def mode(found: Status) -> str:
+    """Return how a one-way pair copies."""
+    source, _, destination = found.one_way.partition("->")
+    return f"one-way: {destination} mirrors {source}, and nothing is written at {source}"
 
 
 def screen(
@@ -50,12 +58,11 @@ def screen(
     """
     head: list[RenderableType] = [Text.from_markup(verdict(found, wrong), emoji=False)]
     if found.one_way:
-        source, _, destination = found.one_way.partition("->")
-        head.append(Text(f"one-way: {destination} mirrors {source}, and nothing is written at {source}", style="dim"))
+        head.append(Text(mode(found), style="dim"))
     if banner:
         head.append(Text(banner, style="bold red"))
     shown = [_problem(problem) for problem in together(wrong)]
-    rows = {name: [row(d) for d in found.directions] for name, row in ROWS.items()}
+    rows = rows_of(found)
     zero = [] if complete else [name for name, values in rows.items() if all(value in EMPTY for value in values)]
     kept = [name for name in rows if name not in zero]
     if height is None:
@@ -107,6 +114,13 @@ def _table(found: Status, rows: dict[str, list[str]], kept: Sequence[str]) -> Ta
     for name in kept:
         table.add_row(f"[dim]{name}[/dim]", *rows[name])
     return table
+
+
+def rows_of(found: Status) -> dict[str, list[str]]:
+    """Return the table's rows with a value per direction, without those that a one-way pair does not have."""
+    rows = {name: [row(d) for d in found.directions] for name, row in ROWS.items()}
+    left_out = {name for name in TWO_WAY if found.one_way and all(value in EMPTY for value in rows[name])}
+    return {name: values for name, values in rows.items() if name not in left_out}
 
 
 def together(wrong: Sequence[Problem]) -> list[Problem]:

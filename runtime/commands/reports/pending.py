@@ -67,17 +67,20 @@ def _text(cli: Session, found: list[PendingDirection], limit: int) -> None:
     for direction in found:
         waiting = "unknown" if direction.depth is None else number(direction.depth.total)
         held = f", {some(direction.held, 'deletion')} held" if direction.held else ""
-        keys = some(len(direction.keys), "key")
+        keys = some(len({key.key for key in direction.keys}), "key")
         cli.out.print(f"{direction.name}: {keys} known{held}; messages in the queue: {waiting}")
     cli.out.print("`dualsync explain KEY` says more of one key; `dualsync plan` finds every key that differs")
 
 
 def _rows(found: list[PendingDirection]) -> list[tuple[PendingKey, str]]:
-    """Return each key once per state, with its direction: both sides' finders hold the same deletion."""
+    """Return each key once per state, with its direction: both sides' finders hold the same deletion.
+
+    A key may also have several dead letters in one direction.
+    """
     rows: dict[tuple[PendingState, str], tuple[PendingKey, str]] = {}
     for direction in found:
         for key in direction.keys:
-            known = rows.get((key.state, key.key))
-            rows[key.state, key.key] = (key, direction.name) if known is None else (known[0], "both")
+            first, name = rows.get((key.state, key.key), (key, direction.name))
+            rows[key.state, key.key] = (first, direction.name if name == direction.name else "both")
     order = list(PendingState)
     return sorted(rows.values(), key=lambda row: (order.index(row[0].state), row[0].key))

@@ -42,8 +42,8 @@ def init(
         bool, typer.Option(help="Keep the losing version of a conflict under a conflict name.")
     ] = True,
     direction: Annotated[
-        Direction, typer.Option(help="Directions in which changes are copied; one of them makes a mirror.")
-    ] = Direction.BOTH,
+        Direction | None, typer.Option(help="Directions in which changes are copied; one of them makes a mirror.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files of the stacks.")] = False,
     json: Json = False,
 ) -> None:
@@ -83,7 +83,7 @@ def _init(
     given: dict[SideName, dict[str, str]],
     email: str,
     keep_loser: bool,
-    direction: Direction,
+    chosen: Direction | None,
     force: bool,
 ) -> None:
     from dualsync.runtime.operations.aws.account import partition_of
@@ -102,6 +102,7 @@ def _init(
         return _ask(text, check(key), default)
 
     pair = ask("Name of the pair", "pair", name, "dth-dual")
+    direction = Direction(ask(f"Direction ({', '.join(Direction)})", "direction", chosen or "", str(Direction.BOTH)))
     sides = {}
     regions = {SideName.CN: "cn-north-1", SideName.GLOBAL: "us-west-2"}
     missing = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.operations.stacks import Pair
-from dualsync.runtime.settings import Direction, SideName
+from dualsync.runtime.settings import ConflictPolicy, Direction, SideName
 
 PROJECT = "dualsync"
 """Namespace of the config keys: the program's name in `Pulumi.yaml`."""
@@ -121,10 +122,11 @@ def read_declaration(
     if len(set(directions.values())) > 1:
         shown = ", ".join(f"{direction} in {name}" for name, direction in directions.items())
         faults.append(f"direction: the stacks differ ({shown}); give both the same, best in Pulumi.yaml")
+    faults += sorted({fault for name, given in values.items() for fault in _useless(given, directions[name])})
     return Declaration(
         pair=str(first.get("pair") or DEFAULT_PAIR),
         sides=sides,
-        keep_loser=first.get("keepLoser") is True,
+        keep_loser=_value(first.get("keepLoser")) is True,
         direction=next(iter(directions.values())),
         source=", ".join(str(path) for path in files),
         faults=faults,
@@ -202,7 +204,7 @@ def _side(side: SideName, given: Mapping[str, Any], managed: bool, profile: str)
         value = merged.get(name)
         return str(value) if value not in (None, "") else default
 
-    public = merged.get("publicIp")
+    public = _value(merged.get("publicIp"))
     return DeclaredSide(
         side=side,
         account_id=text("accountId"),
@@ -244,9 +246,30 @@ def _direction(given: Mapping[str, Any], faults: list[str]) -> Direction:
     return Direction.BOTH
 
 
-def _mapping(value: object) -> dict[str, Any]:
+def _useless(given: Mapping[str, Any], direction: Direction) -> list[str]:
+    """Return which keys of a stack the program refuses beside its one-way direction."""
+    two_way = {"conflictPolicy": ConflictPolicy.NEWEST, "keepLoser": False, "peerIdentity": "user"}
+    return [
+        f"{key}={given[key]!r}: has no use with direction={str(direction)!r}; remove it, or set direction to both"
+        for key, default in two_way.items()
+        if direction.one_way and _value(given.get(key)) not in (None, "", default)
+    ]
+
+
+def _value(given: object) -> object:
+    """Return a value as the program reads it: `pulumi config set` writes text, whatever the key's type is."""
+    try:
+        found = json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        return given
+    return found if isinstance(found, bool | dict | list) else given
+
+
+def _mapping(given: object) -> dict[str, Any]:
+    value = _value(given)
     return {str(key): each for key, each in value.items()} if isinstance(value, dict) else {}
 
 
-def _list(value: object) -> list[str]:
+def _list(given: object) -> list[str]:
+    value = _value(given)
     return [str(each) for each in value] if isinstance(value, list) else []

@@ -71,6 +71,8 @@ def check_answer(name: str, value: str, partition_of: PartitionOf) -> str:
     """Return what is wrong with one value, and what to do; empty for nothing. `name` is the key in config."""
     if name == "pair" and not (_PAIR.fullmatch(value) and len(value) <= LONGEST_PAIR):
         return f"use at most {LONGEST_PAIR} lower-case letters, digits and hyphens, a letter first"
+    if name == "direction" and value not in list(Direction):
+        return f"use one of {', '.join(Direction)}"
     if name == "accountId" and not re.fullmatch(r"[0-9]{12}", value, re.ASCII):
         return "use the account's 12 digits"
     if name == "region":

@@ -69,17 +69,26 @@ class HttpSide:
     people: People
     versioning: str = ""
     prefix: str = ""
+    carries: bool = True
+    """False for a one-way pair's destination, which has a bucket and a user, and neither queue nor ledger."""
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __post_init__(self) -> None:
         self.cloud, self.name = self.people.cloud, self.people.side
         self.region = ACCOUNTS[self.name].region
         self.bucket = f"story-{self.name}-{self.number}"
-        self.s3 = self.people.s3
-        sqs = self.sqs = self.people.sqs
+        self.s3, self.sqs, self.dynamodb = self.people.s3, self.people.sqs, self.people.dynamodb
+        self.dedicated, self.worker = self.people.dedicated, self.people.worker
+        self.queue_url = self.dead_url = self.table = ""
         self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": self.region})
         if self.versioning:
             self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": self.versioning})
+        if self.carries:
+            self._subscribe()
+
+    def _subscribe(self) -> None:
+        """Create queue and ledger, and send the bucket's events to the queue."""
+        sqs = self.sqs
         self.queue_url = sqs.create_queue(QueueName=self.bucket)["QueueUrl"]
         self.dead_url = sqs.create_queue(QueueName=f"{self.bucket}-dead")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -94,9 +103,7 @@ class HttpSide:
             },
         )
         self.table = self.bucket
-        self.dynamodb = self.people.dynamodb
         self.dynamodb.create_table(TableName=self.table, **TABLE)
-        self.dedicated, self.worker = self.people.dedicated, self.people.worker
 
     # -- edges, made inside the loop that uses them
 
@@ -186,6 +193,8 @@ class HttpSide:
 
     def items(self) -> list[dict[str, Any]]:
         """Return all items of the ledger's table."""
+        if not self.table:
+            return []
         return list(self.dynamodb.scan(TableName=self.table)["Items"])
 
     def set_entries(self, items: list[dict[str, Any]]) -> None:
@@ -199,6 +208,8 @@ class HttpSide:
 
     def lose_events(self) -> None:
         """Remove all messages from the queue."""
+        if not self.queue_url:
+            return
         while messages := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])

@@ -18,7 +18,7 @@ from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.model.records import DELETION_APPROVAL, Record
 from dualsync.runtime.platform import LoopParallel
-from dualsync.runtime.settings import ConflictPolicy, Settings, SideName, variable
+from dualsync.runtime.settings import ConflictPolicy, Direction, Settings, SideName, variable
 from dualsync.runtime.sync.context import SyncContext
 from tests.integration.http.cloud import StoryClock
 from tests.integration.http.side import HttpSide, People, seeded_body
@@ -66,6 +66,7 @@ class HttpStage:
         self.settings: list[tuple[str, str]] = []
         self.sides: dict[SideName, HttpSide] = {}
         self.contexts: dict[SideName, SyncContext] = {}
+        self.direction = Direction.BOTH
         self.uploads: dict[str, tuple[SideName, str, str]] = {}
         self.backups: dict[SideName, list[dict[str, Any]]] = {}
         self.counts: Counter[str] = Counter()
@@ -105,7 +106,7 @@ class HttpStage:
             pass
         elif first == "finders":
             self.clock.forward(PASS)
-            for side in SIDES:
+            for side in self.contexts:
                 self._runner.run(self._find(side))
                 self._runner.run(self._settle())
         elif first == "expect":
@@ -122,10 +123,10 @@ class HttpStage:
         return dict(w.split("=", 1) for w in self.given.get(name, ())).get(str(side), "")
 
     def _set(self) -> None:
+        self.direction = Direction(dict(self.settings).get("direction", Direction.BOTH))
         for name in SIDES:
-            self.sides[name] = HttpSide(
-                self.people[name], self._of_side("versioning", name), self._of_side("prefix", name)
-            )
+            versioning, prefix = (self._of_side(what, name) for what in ("versioning", "prefix"))
+            self.sides[name] = HttpSide(self.people[name], versioning, prefix, self.direction.carries(name))
         self._runner.run(self._make())
         if self.given.get("beside") != ["False"]:
             for side in self.sides.values():
@@ -133,7 +134,7 @@ class HttpStage:
                 side.lose_events()
 
     async def _make(self) -> None:
-        for name in SIDES:
+        for name in filter(self.direction.carries, SIDES):
             here, there = self.sides[name], self.sides[name.peer]
             ledger = here.ledger_edge()
             settings = self._settings(here, there)
@@ -145,7 +146,7 @@ class HttpStage:
                 ledger=ledger,
                 queue=here.queue_edge(),
                 copier=here.copier(settings, ledger, self.clock),
-                principals=Principals(frozenset((here.dedicated.user_id,)), here.worker.user_id),
+                principals=Principals(frozenset(settings.own_user_ids), here.worker.user_id),
                 authenticator=Authenticator(settings.queue_url, f"secret of {name.peer}"),
                 log=Silent(),
             )
@@ -162,7 +163,8 @@ class HttpStage:
             dead_letter_queue_url=here.dead_url,
             ledger_table=here.table,
             peer_secret="none",
-            own_user_ids=(here.dedicated.user_id,),
+            direction=self.direction,
+            own_user_ids=(here.dedicated.user_id,) if self.direction.receives(here.name) else (),
             local_prefix=here.prefix,
             remote_prefix=there.prefix,
             retry_delay_seconds=0,
@@ -176,11 +178,10 @@ class HttpStage:
     # -- what happens
 
     async def _settle(self) -> None:
-        """Process both queues until they are empty."""
+        """Process the queues until they are empty."""
         for _ in range(MANY):
             busy = False
-            for name in SIDES:
-                context = self.contexts[name]
+            for context in self.contexts.values():
                 for message in await context.queue.receive(10, 0):
                     busy = True
                     await handler_of(context).process(message)
@@ -246,7 +247,11 @@ class HttpStage:
         match words:
             case ["right"]:
                 cn, there = ({k: self.sides[n].shown(k) for k in self.sides[n].listed()} for n in SIDES)
-                equal("the sides differ", cn, there)
+                if self.direction.source is not None:
+                    source, mirror = (cn, there) if self.direction.source is SideName.CN else (there, cn)
+                    equal("no mirror", {key: mirror.get(key, "nothing") for key in source}, source)
+                else:
+                    equal("the sides differ", cn, there)
             case ["writes" | "deletions" as what, count]:
                 equal(f"{what} by workers", self.counts[what], int(count))
             case ["records", kind, count]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dualsync.runtime.model.records import FINDER_RUN, HELD_DELETION, Record
+from dualsync.runtime.messages import sync_request_codec
+from dualsync.runtime.messages.sync_request import Cause, SyncRequest
+from dualsync.runtime.model.records import CONFLICT, FINDER_RUN, HELD_DELETION, Record
 from dualsync.runtime.operations.context import AccessKey, ExpectedUser
 from dualsync.runtime.settings import Direction, SideName
 from tests.support.fakes.store import Versioning
@@ -189,3 +192,113 @@ def test_a_promise_without_the_destinations_stack(operator: Operator) -> None:
     metrics.promised = ExpectedUser("AKIAPEER", "AIDASOMEONE")
     words = [p["what"] for p in operator.call("status", "--json").data["problems"]]
     assert words == ["the secret promises user AIDASOMEONE, the peer's stack has AIDAGLOBAL"]
+
+
+def lines_of(text: str) -> dict[str, str]:
+    """A table's rows, or a text's lines, by the words before the first two blanks."""
+    rows = (line.partition("  ") for line in text.splitlines() if line)
+    return {name: rest.strip() for name, _, rest in rows}
+
+
+BOTH_DIRECTIONS = pytest.mark.parametrize("direction", [Direction.CN_TO_GLOBAL, Direction.GLOBAL_TO_CN])
+
+
+@BOTH_DIRECTIONS
+def test_no_table_has_a_column_or_a_row_of_the_other_direction(direction: Direction, tmp_path: Path) -> None:
+    operator = Operator(direction=direction)
+    source = direction.source
+    assert source is not None
+    only, other = f"{source}->{source.peer}", f"{source.peer}->{source}"
+    asyncio.run(operator.heartbeat())
+    page = tmp_path / "page.html"
+    assert operator.call("status", "--html", str(page)).code == 0
+    for text in (operator.call("status").out, page.read_text().replace("&gt;", ">")):
+        assert only in text
+        assert other not in text
+        assert f"one-way: {source.peer} mirrors {source}" in text
+        assert "echoes" not in text
+        assert "conflicts" not in text
+    asyncio.run(operator.sides[source].ledger.record(Record(CONFLICT, "old", 1, "k", {"loser": "x", "winner": "y"})))
+    assert "conflicts" in lines_of(operator.call("status").out), "one of the time before is shown"
+    answers = [operator.call(*command.split()).out for command in ("pending", "report", "dlq list")]
+    for text in answers[:2]:
+        assert only in text
+    assert all(other not in text for text in answers)
+
+
+@BOTH_DIRECTIONS
+def test_pending_names_the_only_direction_even_for_two_letters(direction: Direction) -> None:
+    operator = Operator(direction=direction)
+    source = direction.source
+    assert source is not None
+    letter = (sync_request_codec.encode(SyncRequest("ice", Cause.FINDER)), "archived")
+    operator.brokers[source].dead += [letter, letter]
+    answer = operator.call("pending")
+    assert answer.code == 3
+    assert lines_of(answer.out)["ice"].split()[:3] == ["dead", "letter", f"{source}->{source.peer}"]
+    assert f"{source}->{source.peer}: 1 key known; messages in the queue: 0" in answer.out
+    assert [d["name"] for d in operator.call("pending", "--json").data["directions"]] == [f"{source}->{source.peer}"]
+
+
+def test_explain_shows_no_ledger_and_no_queue_at_the_destination(operator: Operator) -> None:
+    rows = {name: rest.split()[-1:] for name, rest in lines_of(operator.call("explain", "a").out).items()}
+    absent = {name for name, last in rows.items() if last == ["–"]}
+    assert absent == {"both held", "deleted", "last event", "queue", "dead letters"}
+    sides = operator.call("explain", "a", "--json").data["sides"]
+    assert (sides["global"]["queue"], sides["global"]["workers"], sides["global"]["ledger"]) == (None, None, None)
+    assert sides["cn"]["queue"] == {"visible": 0, "in_flight": 0, "delayed": 0}
+    assert sides["cn"]["workers"] == 1
+
+
+@pytest.mark.parametrize("change", ["deleted", "written"])
+def test_explain_waits_for_no_event_of_the_destination(operator: Operator, change: str) -> None:
+    if change == "deleted":
+        operator.delete(GLOBAL, "a")
+    else:
+        operator.put(GLOBAL, "a", b"other")
+    operator.put(CN, "unrelated")
+    asyncio.run(operator.heartbeat())
+    verdict = operator.call("explain", "a", "--json").data["verdict"]
+    assert verdict.startswith("The worker of cn has yet to copy it to global (")
+    assert verdict.endswith(
+        "); no event reports a change at global: the finder's next run sees to it, or `dualsync reconcile`."
+    )
+
+
+def test_explain_knows_that_an_expired_copy_is_not_written_again(operator: Operator) -> None:
+    operator.delete(GLOBAL, "a")
+    operator.change(CN, settings=replace(operator.cn.settings, remote_expires=True))
+    answer = operator.call("explain", "a", "--json")
+    assert answer.data["verdict"] == (
+        "It is only at cn: a lifecycle rule may have expired it at global, so its absence there stays."
+        " Write it again at cn to copy it."
+    )
+    assert operator.call("plan", "--json").data["plans"][0]["findings"] == []
+    operator.put(CN, "a", b"newer")
+    operator.settle(CN)
+    assert operator.content(GLOBAL, "a") == b"newer"
+
+
+@BOTH_DIRECTIONS
+def test_deletions_are_the_sources_alone(direction: Direction) -> None:
+    operator = Operator(direction=direction, versioning=Versioning.ENABLED)
+    source = direction.source
+    assert source is not None
+    for key in ("stays", "goes", "theirs"):
+        operator.put(source, key)
+    operator.settle(source)
+    operator.delete(source.peer, "stays")
+    operator.delete(source, "goes")
+    operator.brokers[source].letters.clear()
+    operator.time.now += OLD
+    answer = operator.call("deletions", "list", "--live")
+    assert answer.code == 3
+    assert [line.split()[:3] for line in answer.out.splitlines()[1:2]] == [["goes", source, source.peer]]
+    assert "1 pending now" in answer.out
+    refused = operator.call("deletions", "approve", str(source.peer), "--now", "--yes")
+    assert refused.code == 2
+    assert f"the pair is one-way and copies {source}->{source.peer} only; give that" in refused.err
+    assert operator.call("deletions", "approve", str(source), "--now", "--yes").code == 0
+    operator.settle(source)
+    assert operator.content(source.peer, "goes") is None
+    assert operator.content(source, "stays") == b"hello"

@@ -140,3 +140,12 @@ def test_keys_can_not_steer_the_terminal() -> None:
     out = operator.call("pending").out
     assert "\x1b" not in out
     assert "[red]x[/red]" in out
+
+
+def test_two_dead_letters_of_one_direction_are_one_key_of_that_direction() -> None:
+    operator = Operator()
+    letter = (sync_request_codec.encode(SyncRequest("ice", Cause.FINDER)), "archived")
+    operator.brokers[CN].dead += [letter, letter]
+    (row,) = [line for line in operator.call("pending").out.splitlines() if line.startswith("ice")]
+    assert row.split()[1:4] == ["dead", "letter", "cn->global"]
+    assert "cn->global: 1 key known" in operator.call("pending").out

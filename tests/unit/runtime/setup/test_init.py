@@ -20,7 +20,7 @@ from dualsync.runtime.commands.session import Session
 from dualsync.runtime.operations.aws.account import partition_of
 from dualsync.runtime.operations.setup.declared import read_declaration
 from dualsync.runtime.operations.setup.stack_files import LONGEST_PAIR, check_answer
-from dualsync.runtime.settings import SideName
+from dualsync.runtime.settings import Direction, SideName
 from tests.support.operator_harness import Answer
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -177,7 +177,9 @@ def test_without_a_terminal_missing_options_are_listed(folder: Path) -> None:
     assert "--region-cn, --bucket-cn, --account-global" in answer.err
 
 
-def test_the_wizard_asks_for_what_is_missing_and_asks_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command find a terminal, so that it asks."""
     import dualsync.runtime.commands.setup.init as command
 
     class Terminal:
@@ -187,9 +189,13 @@ def test_the_wizard_asks_for_what_is_missing_and_asks_again(folder: Path, monkey
                 return True
 
     monkeypatch.setattr(command, "sys", Terminal)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_the_wizard_asks_for_what_is_missing_and_asks_again(folder: Path) -> None:
     (folder / "Pulumi.cn.yaml").write_text("config: {}\n")
     lines = [
-        *("prod", ""),  # the pair; the stack of cn: as suggested, since Pulumi.cn.yaml is there
+        *("prod", "", ""),  # the pair; both directions; the stack of cn: as suggested, since Pulumi.cn.yaml is there
         *("12", "123456789012", "", "our-cn", "", "china", ""),  # account twice, region, bucket, prefix, profile, image
         *("", "210987654321", "", "our-global", "", ""),  # stack, account, region, bucket, prefix, profile
         "",
@@ -200,6 +206,42 @@ def test_the_wizard_asks_for_what_is_missing_and_asks_again(folder: Path, monkey
     found = read_declaration(folder, {SideName.CN: "prod-cn"})
     assert found.sides[SideName.CN].profile == "china"
     assert found.sides[SideName.GLOBAL].profile == "dualsync-global"
+    assert found.direction is Direction.BOTH
+
+
+@pytest.mark.usefixtures("terminal")
+def test_the_wizard_offers_the_directions_and_asks_a_destination_in_china_for_no_image(folder: Path) -> None:
+    lines = [
+        *("prod", "cn->global", "global-to-cn"),
+        *("", "123456789012", "", "our-cn", "", ""),  # stack, account, region, bucket, prefix, profile: no image
+        *("", "210987654321", "", "our-global", "", ""),
+        "",
+    ]
+    answer = call(folder, "init", input="\n".join(lines) + "\n")
+    assert answer.code == 0, answer.err
+    assert "Direction (both, cn-to-global, global-to-cn) [both]" in answer.err
+    assert "'cn->global': use one of both, cn-to-global, global-to-cn" in answer.err
+    assert "image" not in (answer.err + answer.out).lower()
+    assert read_declaration(folder, {}).direction is Direction.GLOBAL_TO_CN
+
+
+@pytest.mark.parametrize("direction", [Direction.CN_TO_GLOBAL, Direction.GLOBAL_TO_CN])
+def test_the_program_and_doctor_take_a_one_way_pair(folder: Path, direction: Direction) -> None:
+    answer = call(folder, "init", "--name", "prod", *FLAGS, "--direction", str(direction))
+    assert answer.code == 0
+    for side in SideName:
+        model = stack_config.pair_of(config(folder, str(side)))
+        assert (model.direction, model.keep_loser, model.manages) == (direction, False, (side,))
+    found = read_declaration(folder, {})
+    assert (found.direction, found.faults) == (direction, [])
+    assert ("finderImage is not given" in answer.out) is direction.carries(SideName.CN)
+
+
+def test_an_unknown_direction_names_the_choices(folder: Path) -> None:
+    answer = call(folder, "init", *FLAGS, "--direction", "cn->global")
+    assert answer.code == 2
+    assert all(str(direction) in answer.err for direction in Direction)
+    assert list(folder.glob("Pulumi.*.yaml")) == []
 
 
 def test_the_longest_pair_is_the_components(folder: Path) -> None:
