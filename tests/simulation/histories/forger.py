@@ -22,6 +22,8 @@ NAMES = (
     "ObjectRemoved:Delete",
     "ObjectRemoved:DeleteMarkerCreated",
 )
+EXPIRIES = ("LifecycleExpiration:Delete", "LifecycleExpiration:DeleteMarkerCreated")
+"""Forged in histories of their own, so that the others keep their choices."""
 LOWEST, HIGHEST = "1", "f" * 32
 KEPT = 40
 
@@ -29,11 +31,12 @@ KEPT = 40
 class Forger:
     """Draws messages for the queue of a side, from what went through that queue and what the buckets hold."""
 
-    def __init__(self, world: SimulatedWorld, seed: int, chance: float) -> None:
-        """`chance` is that of a forged message after a delivered one."""
+    def __init__(self, world: SimulatedWorld, seed: int, chance: float, names: Sequence[str] = NAMES) -> None:
+        """`chance` is that of a forged message after a delivered one, `names` are those of forged events."""
         self._world = world
         self._random = Random(seed ^ 0xF0126F)
         self._chance = chance
+        self._names = names
         self._heard: dict[str, list[str]] = {side: [] for side in PEER}
 
     def hear(self, side: str, body: str) -> None:
@@ -78,7 +81,7 @@ class Forger:
         elif change == 1:
             changed["userIdentity"]["principalId"] = "AWS:" + self._who()
         elif change == 2:
-            changed["eventName"] = self._random.choice(NAMES)
+            changed["eventName"] = self._random.choice(self._names)
         elif change == 3:
             changed["eventTime"] = self._random.choice(("1971-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"))
         else:
@@ -106,7 +109,7 @@ class Forger:
         if ids and self._random.random() < 0.5:
             fields["versionId"] = self._random.choice(ids)
         return {
-            "eventName": self._random.choice(NAMES),
+            "eventName": self._random.choice(self._names),
             "eventTime": self._random.choice(
                 ("1971-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z", "2027-01-15T08:00:00.000Z")
             ),

@@ -17,7 +17,7 @@ from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import FINDER_CHECKPOINT
 from tests.simulation.histories.faults import MAX_KILLS, Faults
-from tests.simulation.histories.forger import Forger
+from tests.simulation.histories.forger import NAMES, Forger
 from tests.simulation.histories.machine import Machine, Task
 from tests.simulation.histories.model import Failure, Finding
 from tests.simulation.histories.plan import History, Window
@@ -51,6 +51,8 @@ class Simulation:
 
     make_users: type[Users] = Users
     """Who acts, and judges."""
+    forged_names: tuple[str, ...] = NAMES
+    """Names of the events that are forged."""
 
     def __init__(self, history: History, make_worker: MakeWorker, make_finder: MakeFinder, *, record: bool) -> None:
         self.history = history
@@ -86,7 +88,7 @@ class Simulation:
             for n in range(modes.workers)
         ]
         self.world.connected = False
-        self._forger = Forger(self.world, history.seed, modes.forge)
+        self._forger = Forger(self.world, history.seed, modes.forge, self.forged_names)
         self._faults = Faults(modes, self.random, self.time, self.counts)
 
     async def _find(self, side: str) -> None:
