@@ -25,11 +25,22 @@ def commit_of(version: str) -> str | None:
 
 
 def version_0_1(folder: Path) -> Release:
-    """Unpack version 0.1.0 into `folder`."""
-    commit = commit_of("0.1.0")
-    assert commit is not None
-    archive = subprocess.run(["git", "archive", commit, "runtime"], cwd=ROOT, capture_output=True, check=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder, filter="data")
+    """Unpack the runtime of version 0.1.0 into `folder`."""
+    _unpack(folder, "runtime")
     written = json.loads((FORMATS / "environment.json").read_text())["cases"]
     return Release("runtime", folder, frozenset(name for case in written for name in case["bytes"]))
+
+
+def program_0_1(folder: Path) -> Path:
+    """Unpack what `pulumi up` of version 0.1.0 reads into `folder`, and return it."""
+    _unpack(folder, "__main__.py", "Pulumi.yaml", "components", "runtime", "requirements", "policy")
+    return folder
+
+
+def _unpack(folder: Path, *names: str) -> None:
+    """Unpack files and folders of version 0.1.0 into `folder`."""
+    commit = commit_of("0.1.0")
+    assert commit is not None
+    archive = subprocess.run(["git", "archive", commit, *names], cwd=ROOT, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
