@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import codecs
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dualsync.runtime.aws.errors import error_of
@@ -46,7 +49,7 @@ class PeerSecrets:
             if refused.refusal.code in ("ResourceNotFoundException", "InvalidRequestException"):
                 return None
             raise error_of(refused.refusal) from None
-        return parse(self._name, str(answer.get("SecretString") or ""))
+        return parse(self._name, text_of(answer))
 
 
 FIELDS = ("access_key_id", "secret_access_key", "user_id", "role_arn")
@@ -56,13 +59,30 @@ _WORD = re.compile(r"[!-~]+")
 _BYTE_ORDER_MARK = "\ufeff"
 
 
+def text_of(answer: Mapping[str, object]) -> str:
+    """Return the text of a `GetSecretValue` answer, which has it as `SecretString` or as `SecretBinary`.
+
+    A file that Windows wrote may be in UTF-16. Bytes that are no text keep a mark that no JSON has.
+    """
+    stored = answer.get("SecretBinary")
+    if isinstance(answer.get("SecretString"), str) or stored is None:
+        return str(answer.get("SecretString") or "")
+    try:
+        data = stored if isinstance(stored, bytes) else base64.b64decode(str(stored), validate=True)
+        # JSON begins with a brace: its zero byte shows UTF-16 without a byte order mark (RFC 4627, section 3).
+        encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le" if data[1:2] == b"\0" else "utf-8"
+        return data.decode("utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else encoding)
+    except ValueError:
+        return "\ufffd"
+
+
 def parse(name: str, text: str) -> PeerSecret:
     """Return the secret's JSON text, decoded.
 
     A byte order mark, and blanks or line breaks around a value, are removed: both come from pasting. Errors name the
     secret, the field and what is wrong with it, never its text. Raises `CredentialRejectedError`.
     """
-    problem, values = _decode(text.removeprefix(_BYTE_ORDER_MARK))
+    problem, values = _decode(_stripped(text))
     if not problem:
         for field_name in FIELDS:
             value = values.get(field_name, "")
@@ -91,10 +111,17 @@ def _decode(text: str) -> tuple[str, dict[str, str]]:
         return ("it is empty" if not text.strip() else f"it is not JSON{where}"), {}
     if not isinstance(document, dict):
         return "it is JSON, but not an object", {}
-    values = {str(key): value.strip() for key, value in document.items() if isinstance(value, str)}
+    values = {str(key): _stripped(value) for key, value in document.items() if isinstance(value, str)}
     missing = [key for key in FIELDS[:2] if not values.get(key)]
     if missing and not values.get("role_arn"):
         others = sorted(str(key) for key in document if key not in FIELDS)
         names = f"; it has {', '.join(repr(key[:40]) for key in others[:5])} instead" if others else ""
         return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing or no text{names}", {}
     return "", values
+
+
+def _stripped(text: str) -> str:
+    """Return text without blanks, line breaks and byte order marks around it."""
+    while text != (bare := text.strip().strip(_BYTE_ORDER_MARK)):
+        text = bare
+    return text

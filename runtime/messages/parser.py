@@ -109,6 +109,10 @@ def parse_message(
         return []
     records = document.get("Records")
     if not isinstance(records, list):
+        if "detail-type" in document:
+            raise UnreadableMessageError(
+                "an event of EventBridge: S3's own notifications are read; remove the rule that sends to this queue"
+            )
         raise UnreadableMessageError("neither S3 event records nor a message of this program")
     found = []
     for record in records:

@@ -33,11 +33,16 @@ async def change_orders(
 
 
 async def pause(context: OperatorContext, sides: Sequence[Side], reason: str) -> list[Orders]:
-    """Stop receiving. What was received is finished; what comes meanwhile waits in the queue."""
+    """Stop receiving. What was received is finished; what comes meanwhile waits in the queue.
+
+    The reason of an earlier pause stays unless another one is given.
+    """
     now = context.now()
-    return await change_orders(
-        context, sides, "pause", lambda orders: replace(orders, paused=True, reason=reason, by=context.name, since=now)
-    )
+
+    def paused(orders: Orders) -> Orders:
+        return replace(orders, paused=True, reason=reason or orders.reason, by=context.name, since=now)
+
+    return await change_orders(context, sides, "pause", paused)
 
 
 async def resume(context: OperatorContext, sides: Sequence[Side]) -> list[Orders]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from dualsync.runtime.aws.boto3_bridge import Threads
-from dualsync.runtime.aws.secrets_manager import parse
+from dualsync.runtime.aws.secrets_manager import parse, text_of
 from dualsync.runtime.errors import CredentialRejectedError, DualSyncError
 from dualsync.runtime.operations.aws.dead_letter_queue import depth_of
 from dualsync.runtime.operations.context import AccessKey, Depth, ExpectedUser
@@ -81,7 +81,7 @@ class AwsSideMetrics:
         if not answer:
             return None
         try:
-            secret = parse(self._stack.settings.peer_secret, str(answer.get("SecretString") or ""))
+            secret = parse(self._stack.settings.peer_secret, text_of(answer))
         except CredentialRejectedError as e:
             return ExpectedUser("", "", str(e))
         problem = "" if secret.user_id else "it names no user_id, so that the guard cannot check whose key it is"

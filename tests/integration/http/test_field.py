@@ -1,9 +1,11 @@
-"""What operators meet, over HTTP: seeded buckets, a paused side with finder runs, one bucket of two pairs, undelete."""
+"""What operators meet, over HTTP: seeded buckets, pauses, one bucket of two pairs, undelete, odd bodies, a purge."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
@@ -108,6 +110,91 @@ def test_a_removed_delete_marker_travels_at_once_by_its_event(http: HttpStage, s
     play(http, f"given versioning {side}=Enabled", f"{side} put a one", "settle", "wait 100")
     play(http, f"{side} delete a", "settle", "expect a nothing", "wait 100", f"{side} undelete a", "settle")
     play(http, "expect a one", "expect right")
+
+
+class Log:
+    """Reasons that a worker logs."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def line(self, level: str, event: str, **fields: Any) -> None:
+        if level == "ERROR":
+            self.reasons.append(str(fields.get("reason")))
+
+
+@pytest.fixture
+def settled(http: HttpStage) -> HttpStage:
+    """A pair that holds `a` and `b` on both sides, long copied."""
+    play(http, "cn put a one", "cn put b one", "settle", "wait 1000", "expect writes 2")
+    return http
+
+
+def send(http: HttpStage, *bodies: dict[str, Any] | str) -> None:
+    """Put bodies into cn's queue as the console's move task does: raw."""
+    cn = http.sides[SideName.CN]
+    for body in bodies:
+        text = body if isinstance(body, str) else json.dumps(body)
+        cn.sqs.send_message(QueueUrl=cn.queue_url, MessageBody=text)
+
+
+def depth(http: HttpStage) -> int:
+    """Return the messages of cn's queue, received or not."""
+
+    async def read() -> int:
+        return (await http.contexts[SideName.CN].queue.depth()).messages
+
+    return http.run(read())
+
+
+def event(http: HttpStage, key: str) -> dict[str, Any]:
+    """Return an old event of a user's put, with an ETag that the object does not have."""
+    record = {
+        "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-11-27T10:00:00.000Z",
+        "userIdentity": {"principalId": "AWS:AIDAX"},
+        "s3": {
+            "bucket": {"name": http.sides[SideName.CN].bucket},
+            "object": {"key": key, "size": 1, "eTag": "0" * 32, "sequencer": "0055AED6DCD90281E5"},
+        },
+    }
+    return {"Records": [record]}
+
+
+def test_dead_letters_that_the_console_moved_back_change_nothing(settled: HttpStage) -> None:
+    look = {"key": "b", "cause": "created", "actor": "user", "attempt": 50, "careful": True, "since": 1.0}
+    send(
+        settled, event(settled, "a"), {"dualsync": {**look, "reason": "contended"}}, {"dualsync": look | {"key": "no"}}
+    )
+    play(settled, "settle", "expect a one", "expect b one", "expect right", "expect writes 2", "expect deletions 0")
+    assert depth(settled) == 0
+
+
+def test_bodies_of_others_are_read_or_left_and_stop_no_neighbour(settled: HttpStage) -> None:
+    log = Log()
+    settled.contexts[SideName.CN] = replace(settled.contexts[SideName.CN], log=log)
+    read: list[dict[str, Any]] = [
+        {"Type": "Notification", "Message": json.dumps(event(settled, "a"))},
+        {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": settled.sides[SideName.CN].bucket},
+        {"Records": []},
+    ]
+    bridge = {"detail-type": "Object Created", "source": "aws.s3", "detail": {"object": {"key": "b"}}}
+    send(settled, *read, bridge, "hello", "{}")
+    play(settled, "cn put c one", "settle", "expect c one", "expect right", "expect writes 3", "expect deletions 0")
+    assert depth(settled) == 3, "they wait for the queue's redrive to the dead-letter queue"
+    assert len(log.reasons) == 3
+    assert all(reason.startswith("unreadable message: ") for reason in log.reasons)
+    assert sum("EventBridge" in reason for reason in log.reasons) == 1
+
+
+def test_what_a_purged_queue_held_is_found_by_the_finders(settled: HttpStage) -> None:
+    for number in range(12):
+        settled.perform(f"cn put k{number:02} w")
+    cn = settled.sides[SideName.CN]
+    play(settled, "cn delete a")
+    cn.sqs.purge_queue(QueueUrl=cn.queue_url)
+    play(settled, "settle", "expect global k00 nothing", "expect global a one", "expect writes 2")
+    play(settled, "finders", "expect right", "expect a nothing", "expect writes 14", "expect deletions 1")
 
 
 def etag(side: HttpSide, key: str) -> str:

@@ -175,6 +175,21 @@ def test_a_worker_killed_between_two_parts_and_another_that_goes_on(perform: Per
     assert (play.uploads(), play.noted()) == (0, 0)
 
 
+def test_a_worker_killed_thrice_leaves_nothing_undone_and_nothing_behind(perform: Perform) -> None:
+    play = perform(*PARTS)
+    for number in range(6):
+        play.http.perform(f"cn put small{number} w")
+    play.put(content(b"g"))
+    play.worker(put_part=1)
+    assert play.arrived() is None
+    play.worker(put_part=1)
+    play.worker(complete_upload=1)
+    play.settle()
+    assert play.arrived() == content(b"g")
+    assert (play.uploads(), play.noted()) == (0, 0)
+    play.http.perform("expect right")
+
+
 def test_a_giant_over_two_workers_of_which_one_dies(perform: Perform) -> None:
     play = perform(*GIANTS)
     play.put(content(b"b"))

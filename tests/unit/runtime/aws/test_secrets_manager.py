@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
 
-from dualsync.runtime.aws.secrets_manager import parse
+from dualsync.runtime.aws.secrets_manager import parse, text_of
 from dualsync.runtime.errors import CredentialRejectedError
 
 GOOD = {"access_key_id": "AKIA1", "secret_access_key": "hush/hush+hush", "user_id": "AIDA1"}
@@ -23,6 +24,10 @@ GOOD = {"access_key_id": "AKIA1", "secret_access_key": "hush/hush+hush", "user_i
         ),
         '{"access_key_id": "AKIA1\n", "secret_access_key": "hush/hush+hush", "user_id": "AIDA1"}',
         json.dumps({**GOOD, "note": 7}),
+        "\r\n\ufeff" + json.dumps(GOOD),
+        "\ufeff\ufeff" + json.dumps(GOOD) + "\ufeff\n",
+        json.dumps({**GOOD, "access_key_id": "\ufeffAKIA1", "user_id": "AIDA1\u00a0"}),
+        json.dumps({**GOOD, "secret_access_key": "\ufeff hush/hush+hush"}),
     ],
 )
 def test_what_pasting_adds_is_removed(text: str) -> None:
@@ -56,6 +61,23 @@ def test_what_is_wrong_is_named_and_never_shown(text: str, words: str) -> None:
     assert "`pulumi up --refresh`" in message
     assert "hush" not in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_secret_that_was_stored_as_bytes_is_read(encoding: str) -> None:
+    """`aws secretsmanager put-secret-value --secret-binary` of a file, as Windows writes it too."""
+    stored = base64.b64encode(json.dumps(GOOD).encode(encoding)).decode()
+    assert parse("name", text_of({"SecretBinary": stored})).access_key_id == "AKIA1"
+
+
+@pytest.mark.parametrize("stored", ["!", base64.b64encode(b"\xff\x00\xfe").decode(), 7])
+def test_bytes_that_are_no_text_are_named(stored: object) -> None:
+    with pytest.raises(CredentialRejectedError, match=r"^secret name is not a JSON object .*: it is not JSON"):
+        parse("name", text_of({"SecretBinary": stored}))
+
+
+def test_a_secret_without_a_value_is_empty() -> None:
+    assert text_of({}) == text_of({"SecretString": None}) == ""
 
 
 ROLE = "arn:aws-cn:iam::111122223333:role/dth-dual-cn-peer"

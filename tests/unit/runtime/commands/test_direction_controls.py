@@ -138,3 +138,15 @@ def test_a_timetable_that_is_none(arguments: tuple[str, ...], words: str) -> Non
     answer = Operator().call("limit", "cn", *arguments, "--yes")
     assert answer.code == 2
     assert words in answer.err
+
+
+def test_a_second_pause_keeps_the_reason_of_the_first_unless_it_has_its_own() -> None:
+    operator = Operator()
+    operator.call("pause", "cn", "--reason", "weekend", "--yes")
+    operator.call("pause", "cn", "--yes")
+    assert (orders(operator, CN).paused, orders(operator, CN).reason) == (True, "weekend")
+    operator.call("pause", "cn", "--reason", "moving", "--yes")
+    assert orders(operator, CN).reason == "moving"
+    assert operator.call("resume", "cn").code == 0
+    assert operator.call("pause", "cn", "--yes").code == 0
+    assert (orders(operator, CN).paused, orders(operator, CN).reason) == (True, "")

@@ -77,6 +77,13 @@ def test_the_rest_is_unreadable(body: str) -> None:
         looks(body)
 
 
+def test_an_eventbridge_event_is_named_with_what_to_do() -> None:
+    """Only notifications that S3 itself sends, to the queue or through SNS, are read."""
+    body = json.dumps({"detail-type": "Object Created", "source": "aws.s3", "detail": {"object": {"key": "k"}}})
+    with pytest.raises(UnreadableMessageError, match=r"an event of EventBridge.*remove the rule"):
+        looks(body)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
