@@ -197,5 +197,47 @@ def test_what_a_purged_queue_held_is_found_by_the_finders(settled: HttpStage) ->
     play(settled, "finders", "expect right", "expect a nothing", "expect writes 14", "expect deletions 1")
 
 
+def move(side: SideName, key: str, to: str) -> list[str]:
+    """Return the lines of `aws s3 mv`."""
+    return [f"{side} copy {key} {to}", f"{side} delete {key}"]
+
+
+@pytest.mark.parametrize("side", list(SideName))
+def test_keys_that_are_swapped_or_moved_there_and_back_arrive(http: HttpStage, side: SideName) -> None:
+    """At the origin and at the side that holds replicas."""
+    play(http, "cn put a A", "cn put b B", "settle", "wait 100")
+    play(http, *move(side, "a", "t"), *move(side, "b", "a"), *move(side, "t", "b"), "settle")
+    play(http, "expect a B", "expect b A", "expect t nothing", "expect right")
+    for _ in range(3):
+        play(http, *move(side, "a", "c"), *move(side, "c", "a"))
+    play(http, "settle", "finders", "expect keys a b", "expect a B", "expect right")
+
+
+@pytest.mark.parametrize("side", list(SideName))
+def test_a_folder_that_is_renamed_while_the_other_side_edits_in_it(http: HttpStage, side: SideName) -> None:
+    for number in range(8):
+        http.perform(f"cn put old/{number} v{number}")
+    play(http, "settle", "wait 100")
+    for number in range(8):
+        http.perform(f"{side} copy old/{number} new/{number}")
+        if number % 4 == 0:
+            play(http, f"{side.peer} put old/{number} edit{number}", f"{side.peer} lose e1")
+        http.perform(f"{side} delete old/{number}")
+    play(http, "wait 100", "settle", "finders", "finders", "expect right")
+    for number in range(8):
+        play(http, f"expect new/{number} v{number}")
+    play(http, "expect old/1 nothing", "expect old/0 edit0", "expect old/4 edit4")
+
+
+def test_many_deletions_by_one_request_travel(http: HttpStage) -> None:
+    keys = [f"batch/{number:02} +&" for number in range(30)]
+    for key in keys:
+        http.perform(f"cn put '{key}' w")
+    play(http, "settle", "wait 100")
+    cn = http.sides[SideName.CN]
+    cn.s3.delete_objects(Bucket=cn.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True})
+    play(http, "settle", "expect keys", "expect deletions 30")
+
+
 def etag(side: HttpSide, key: str) -> str:
     return str(side.s3.head_object(Bucket=side.bucket, Key=key)["ETag"])

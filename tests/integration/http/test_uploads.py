@@ -294,3 +294,32 @@ def test_a_byte_that_is_flipped_on_the_way(perform: Perform, kind: str, lines: t
     ]
     assert shown[0] == shown[1]
     assert (play.uploads(), play.noted()) == (0, 0)
+
+
+LAYOUTS = {
+    "one part": (6 * MIB,),
+    "equal odd parts": (5 * MIB + 7, 5 * MIB + 7, 3),
+    "growing": (5 * MIB, 6 * MIB, 7 * MIB),
+    "shrinking": (8 * MIB, 6 * MIB, 5 * MIB),
+    "an empty last part": (5 * MIB, 0),
+}
+
+
+@pytest.mark.parametrize("sizes", LAYOUTS.values(), ids=LAYOUTS)
+def test_an_object_in_any_layout_of_parts_arrives_once(perform: Perform, sizes: tuple[int, ...]) -> None:
+    play = perform(*PARTS)
+    side = play.http.sides[CN]
+    where = {"Bucket": side.bucket, "Key": "k"}
+    upload = side.s3.create_multipart_upload(**where, Metadata={"w": "large"})["UploadId"]
+    bodies = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
+    parts = []
+    for number, body in enumerate(bodies, 1):
+        part = side.s3.upload_part(**where, UploadId=upload, PartNumber=number, Body=body)
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    side.s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
+    play.settle()
+    assert play.arrived() == b"".join(bodies)
+    copied = play.counts["complete_upload"] + play.http.counts["writes"]
+    play.http.perform("finders")
+    assert play.counts["complete_upload"] + play.http.counts["writes"] == copied
+    assert (play.uploads(), play.noted()) == (0, 0)
