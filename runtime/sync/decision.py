@@ -94,6 +94,8 @@ class KeyState:
     """True if the object here is older than any write under way can be."""
     stale: bool = False
     """True if the event is older than what it would act on."""
+    order_unknown: bool = False
+    """True if a lifecycle rule may have removed the synced version, which may have arrived after the event."""
     unmatched: bool = False
     """True if an earlier finder run saw the object here without a counterpart, too."""
     superseded_etag: str = ""
@@ -164,6 +166,8 @@ def _only_there(state: KeyState, remote: ObservedVersion) -> Decision:
     # A deletion here is applied only to the version that both sides held.
     if entry.synced is not None and remote.version == entry.synced.version:
         if by_user and state.deletions_travel and not state.stale:
+            if state.order_unknown and state.attempt < WAIT_ATTEMPTS_IN_A_TIE:
+                return Decision(Action.WAIT, "deleted here, or expired: the event of its arrival may say which")
             return Decision(Action.DELETE_REMOTE, "deleted here, unchanged at the peer")
         return Decision(Action.NOTHING, "gone here: the deletion's own event will say so")
     if entry.expired is not None and remote.version == entry.expired.version:

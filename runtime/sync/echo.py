@@ -27,6 +27,7 @@ from dualsync.runtime.sync.late_echo import (
     synced_then,
 )
 from dualsync.runtime.sync.ledger_updates import (
+    record_arrival,
     record_earlier_version,
     record_expiration,
     record_first_arrival,
@@ -217,6 +218,8 @@ async def _handle_unproven(context: SyncContext, state: LateEchoState) -> SyncRe
     if state.local is not None and state.local.etag == state.request.etag:
         # It is here, but without a stamp: there was no room for one. The two buckets decide what it is.
         return replace(_echo("a copy without a stamp"), follow_up=_check(state.request, "a copy without a stamp"))
+    if state.local is None:
+        await _write_if_new(context, state.entry, record_arrival(state.entry, state.request))
     return _echo("late: nothing here shows its version any more")
 
 

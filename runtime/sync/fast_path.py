@@ -14,7 +14,9 @@ from dualsync.runtime.model.objects import MUST_NOT_EXIST, Precondition
 from dualsync.runtime.settings import Events
 from dualsync.runtime.sync import actions
 from dualsync.runtime.sync.context import SyncContext, SyncResult
+from dualsync.runtime.sync.event_order import EventOrder
 from dualsync.runtime.sync.ledger_updates import (
+    record_arrival,
     record_expiration,
     record_late_creation,
     record_user_deletion,
@@ -28,6 +30,8 @@ async def copy_created(context: SyncContext, request: SyncRequest, entry: Ledger
     """
     reader = await context.local.read(request.key)
     if reader is None:
+        if (arrived := record_arrival(entry, request)) != entry:
+            await context.write(entry, arrived)
         return SyncResult(Outcome.SKIPPED, "gone again: its deletion's own event will say so")
     try:
         context.wait_for_echo(reader.head, entry, request)
@@ -75,6 +79,9 @@ async def propagate_deletion(context: SyncContext, request: SyncRequest, entry: 
         # late echo brings the proof.
         await context.write(entry, record_user_deletion(entry, request, context.now()))
         return SyncResult(Outcome.SKIPPED, "deleted before the peer had it, as far as is known")
+    order = EventOrder(request, entry)
+    if order.stale or (context.settings.local_expires and order.unknown):
+        return None
     await actions.delete_remote(context, request, before=entry, entry=entry, etag=proof.remote.etag, by_user=True)
     return SyncResult(Outcome.DELETED)
 

@@ -23,6 +23,7 @@ from dualsync.runtime.sync import actions
 from dualsync.runtime.sync.conflict_copy import keep_loser
 from dualsync.runtime.sync.context import SyncContext, SyncResult
 from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion
+from dualsync.runtime.sync.event_order import EventOrder
 from dualsync.runtime.sync.first_contact import holds_same_content
 from dualsync.runtime.sync.ledger_updates import (
     record_late_creation,
@@ -62,6 +63,7 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
                 updated, request, context.now(), present=_as_agreed(local, updated), here=local is not None
             )
         settings = context.settings
+        order = EventOrder(request, entry)
         rewritten = updated.rewritten_after_deletion and not settings.direction.one_way
         if local is not None and _as_agreed(local, updated) and rewritten:
             return await _remove_both(context, request, entry, updated, local, remote)
@@ -82,7 +84,8 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             unrecorded=request.unrecorded.version if request.unrecorded else None,
             superseded_etag=request.etag if _spent(request, updated) else "",
             settled=reader is not None and context.now() - reader.head.modified >= SETTLED_SECONDS,
-            stale=_is_stale(request, entry),
+            stale=order.stale,
+            order_unknown=settings.local_expires and order.unknown,
             unmatched=reader is not None
             and entry.unmatched == unmatched_mark(reader.head)
             and _long_since(context, entry),
@@ -100,23 +103,6 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
     finally:
         if reader is not None:
             await reader.close()
-
-
-def _is_stale(request: SyncRequest, entry: LedgerEntry) -> bool:
-    """Return True if the event is older than the version that it would act on.
-
-    Sequencers tell it, unless the event happened after the second in which this bucket shows the version to be written:
-    then a forged event has raised the sequencers. Of an expired version the last arrival counts, as far as it is known:
-    the event of an expiry can be forged, too.
-    """
-    synced = entry.synced or entry.expired
-    last = entry.last_event
-    if entry.synced is None and (entry.expired is None or not last):
-        last = entry.sequencer
-    if not "" < request.sequencer < last:
-        return False
-    written = None if synced is None else synced.local.modified
-    return written is None or int(request.event_time) <= written
 
 
 def _long_since(context: SyncContext, entry: LedgerEntry) -> bool:

@@ -121,6 +121,17 @@ def record_late_creation(entry: LedgerEntry, request: SyncRequest) -> LedgerEntr
     return replace(entry, previous_last_event=mark, deleted_versions=entry.with_deleted(hit))
 
 
+def record_arrival(entry: LedgerEntry, request: SyncRequest) -> LedgerEntry:
+    """Record when the synced version arrived, by its event, when it is not here any more.
+
+    That orders the deletions of the key. It proves no deletion, for which the version's first arrival is needed.
+    """
+    synced = entry.synced
+    if synced is None or entry.last_event or not request.sequencer or request.etag != synced.local.etag:
+        return entry
+    return replace(entry, last_event=request.sequencer)
+
+
 def was_current_in_between(entry: LedgerEntry, mark: str) -> bool:
     """Return True if what arrived at `mark` was here before the synced version arrived, and after all else known."""
     return mark < entry.last_event and (entry.previous is None or entry.previous_last_event < mark)

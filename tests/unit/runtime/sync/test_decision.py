@@ -79,6 +79,7 @@ class Row:
     settled: bool = False
     alone: bool = False
     stale: bool = False
+    unsure: bool = False
     attempt: int = NEVER_WAIT
     spent: str = ""
     wrote: ObservedVersion | None = None
@@ -184,6 +185,8 @@ ROWS = [
     Row("deleted here, as agreed there", D.DELETE_REMOTE, None, OLD_THERE, AGREED, REMOVED),
     Row("deleted here, as agreed there, proven", D.DELETE_REMOTE, None, OLD_THERE, AGREED, FINDING, deletion=True),
     Row("deleted here before what is agreed came", D.NOTHING, None, OLD_THERE, AGREED, REMOVED, stale=True),
+    Row("deleted here before or after it came", D.WAIT, None, OLD_THERE, AGREED, REMOVED, attempt=0, unsure=True),
+    Row("the same, waited for", D.DELETE_REMOTE, None, OLD_THERE, AGREED, REMOVED, unsure=True),
     Row("gone here, as agreed there, by another event", D.NOTHING, None, OLD_THERE, AGREED),
     Row("gone here, as agreed there, by finding", D.NOTHING, None, OLD_THERE, AGREED, FINDING),
     Row("deleted here, but only creations travel", D.NOTHING, None, OLD_THERE, AGREED, REMOVED, travel=False),
@@ -218,6 +221,7 @@ def test_row(row: Row) -> None:
             settled=row.settled,
             unmatched=row.alone,
             stale=row.stale,
+            order_unknown=row.unsure,
             superseded_etag=row.spent,
             unrecorded=row.wrote.version if row.wrote else None,
             same_content=row.same,

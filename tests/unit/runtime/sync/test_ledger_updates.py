@@ -232,3 +232,20 @@ def test_what_is_believed_of_the_peer() -> None:
     assert LedgerEntry("k").expected_remote is None
     assert LedgerEntry("k", synced=OLD, expired=NEW).expected_remote == CopyState("old", 10)
     assert LedgerEntry("k", expired=NEW).expected_remote == CopyState("new", 20)
+
+
+@pytest.mark.parametrize(
+    ("entry", "event", "last"),
+    [
+        (replace(AGREED, first_event="", last_event=""), look(THREE, etag=NEW.local.etag), ""),
+        (replace(AGREED, first_event="", last_event=""), look(THREE, etag=OLD.local.etag), THREE),
+        (replace(AGREED, first_event="", last_event=""), look("", etag=OLD.local.etag), ""),
+        (AGREED, look(THREE, etag=OLD.local.etag), TWO),
+        (LedgerEntry("k", 1, sequencer=TWO), look(THREE, etag=OLD.local.etag), ""),
+    ],
+)
+def test_the_event_of_an_arrival_orders_what_is_gone_and_proves_no_deletion(
+    entry: LedgerEntry, event: SyncRequest, last: str
+) -> None:
+    after = ledger_updates.record_arrival(entry, event)
+    assert after == replace(entry, last_event=last)

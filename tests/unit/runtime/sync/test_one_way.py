@@ -112,10 +112,10 @@ def test_row(row: Row) -> None:
     assert one_way.decide(state(row)).action is row.deed
 
 
-AT_SOURCE = {D.PULL, D.DELETE_LOCAL, D.DELETE_BOTH, D.MARK_UNMATCHED, D.WAIT}
+AT_SOURCE = {D.PULL, D.DELETE_LOCAL, D.DELETE_BOTH, D.MARK_UNMATCHED}
 
 
-def test_no_state_writes_or_deletes_at_the_source_or_waits() -> None:
+def test_no_state_writes_or_deletes_at_the_source_or_waits_for_the_peer() -> None:
     """Over every row of the two-way table, with each cause and attempt."""
     seen = set()
     for row, cause, attempt in itertools.product(two_way.ROWS, Cause, (0, NEVER_WAIT)):
@@ -131,6 +131,7 @@ def test_no_state_writes_or_deletes_at_the_source_or_waits() -> None:
             deletions_travel=row.travel,
             settled=row.settled,
             stale=row.stale,
+            order_unknown=row.unsure,
             unmatched=row.alone,
             superseded_etag=row.spent,
             first_contact=row.contact,
@@ -140,10 +141,11 @@ def test_no_state_writes_or_deletes_at_the_source_or_waits() -> None:
         found = one_way.decide(given)
         seen.add(found.action)
         assert found.action not in AT_SOURCE, (row.name, cause)
+        assert found.action is not D.WAIT or row.unsure, (row.name, cause)
         assert found.loser is None, "a one-way pair has no conflicts"
         if row.local is not None:
             assert found.action in (D.PUSH, D.RECORD_SYNCED, D.COMPARE), (row.name, cause)
-    assert seen == {D.PUSH, D.RECORD_SYNCED, D.COMPARE, D.NOTHING, D.DELETE_REMOTE, D.RECORD_TOMBSTONE}
+    assert seen == {D.PUSH, D.RECORD_SYNCED, D.COMPARE, D.NOTHING, D.DELETE_REMOTE, D.RECORD_TOMBSTONE, D.WAIT}
 
 
 def test_a_two_way_pair_keeps_its_table() -> None:

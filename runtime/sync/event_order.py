@@ -1,0 +1,58 @@
+"""Say whether a user's deletion happened before the version arrived that it would delete. Pure.
+
+An absent key does not say which deletion emptied it: a lifecycle rule may have removed a version that arrived after the
+user's deletion. Sequencers and times tell, as far as they are known and not forged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dualsync.runtime.messages.sync_request import SyncRequest
+from dualsync.runtime.model.ledger_entry import LedgerEntry
+
+UPLOAD_SECONDS = 3600
+"""Seconds after the time that a multipart object shows, at most, in which it may have arrived: it shows its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventOrder:
+    """An event beside what a ledger's entry knows of the version that the event would act on."""
+
+    request: SyncRequest
+    """The event."""
+    entry: LedgerEntry
+    """The entry, as read before the event was added to it."""
+
+    @property
+    def stale(self) -> bool:
+        """Return True if the event is older than the version that it would act on.
+
+        Times tell it if the event happened before the second in which this bucket shows that version. Sequencers tell
+        it, unless the event happened after that second: then a forged event has raised the sequencers. The last arrival
+        of the version counts, as far as it is known, because the event of an expiry can be forged, too. A version whose
+        arrival is not known was there after the events that the entry knows.
+        """
+        request, entry, written = self.request, self.entry, self._written
+        if written is not None and 0 < int(request.event_time) < written:
+            return True
+        nothing = entry.synced is None and entry.expired is None
+        last = entry.sequencer if nothing else entry.last_event or entry.sequencer
+        return "" < request.sequencer < last and (written is None or int(request.event_time) <= written)
+
+    @property
+    def unknown(self) -> bool:
+        """Return True if the synced version may have arrived after the event, for all that the entry knows.
+
+        The event of its arrival tells, when it has been read.
+        """
+        request, entry, written = self.request, self.entry, self._written
+        if entry.synced is None or written is None or entry.last_event or not request.sequencer:
+            return False
+        in_parts = "-" in entry.synced.local.etag
+        return int(request.event_time) <= written + (UPLOAD_SECONDS if in_parts else 0)
+
+    @property
+    def _written(self) -> int | None:
+        synced = self.entry.synced or self.entry.expired
+        return None if synced is None else synced.local.modified
