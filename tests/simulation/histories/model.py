@@ -214,18 +214,10 @@ class KeyModel:
                 last.by.append(act)
             elif reaches(act, last) and (why := self._why_overruled(act, last)):
                 self.overruled[last.content] = why
-            elif not reaches(last, act) and self._bears_the_next_second(act, last):
-                self.overruled[last.content] = Excuse.SAME_BYTES
         elif self.present[side] and last is act:
             self.echoes.append((content, side))
         self.seen[side] = act
         self.present[side] = True
-
-    def _bears_the_next_second(self, act: Act, last: Act) -> bool:
-        """Return True if `act` wins because it repeats bytes within a second: the repetition is named a second later."""
-        repeats = any(a is not act and (a.side, a.body, a.time) == (act.side, act.body, act.time) for a in self.acts)
-        later = Act(act.number, act.side, act.content, act.body, act.time + 1, act.etag)
-        return repeats and self.rule(later, last)
 
     def _why_overruled(self, act: Act, last: Act) -> Excuse | None:
         """Return why `act` may win over `last`, which a user wrote over it."""
