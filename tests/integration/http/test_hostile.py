@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from dualsync.runtime.aws.sqs import REASON_ATTRIBUTE
 from dualsync.runtime.model.origin_version import STAMP_KEY, OriginVersion, Stamp, key_hash
 from dualsync.runtime.settings import SideName
@@ -167,6 +169,23 @@ def test_a_stamp_of_a_deleted_version_deletes_no_newer_content(perform: Perform)
         http.perform("finders")
     assert content(there, "d") is not None
     assert content(here, "d") == content(there, "d")
+
+
+@pytest.mark.parametrize("side", [CN, GLOBAL])
+@pytest.mark.parametrize("time", [0, 1, 1_000_000_000, 99_999_999_999])
+def test_a_stamp_of_any_time_deletes_no_version_that_is_at_rest(perform: Perform, side: SideName, time: int) -> None:
+    """The version of another user of the same side is overwritten with the stamp, and the event is lost."""
+    http = perform()
+    here, there = http.sides[side], http.sides[side.peer]
+    put(here, "k", b"at rest")
+    http.perform("settle")
+    http.perform("wait 20")
+    put(here, "k", b"forged", Metadata=stamp_of("k", OriginVersion(side.peer, time, "0" * 32), 6))
+    here.lose_events()
+    for _ in range(3):
+        http.perform("finders")
+    assert content(here, "k") in (b"at rest", b"forged")
+    assert content(here, "k") == content(there, "k")
 
 
 def test_events_of_another_bucket_are_dropped(perform: Perform) -> None:
