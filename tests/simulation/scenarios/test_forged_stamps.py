@@ -42,7 +42,7 @@ class Story:
         self.versions.append(OriginVersion(SideName(side), int(self.stage.world.time.now), written.etag))
 
     def act(self, act: str) -> None:
-        side = self.side if act in "ond" else self.other
+        side = self.side if act.islower() else self.other
         if act in "dD":
             self.stage.world.stores[side].delete("k", USERS[side])
         else:
