@@ -36,8 +36,8 @@ $(WHEELS): requirements/runtime.lock | $(READY)
 demo: $(RUN)  ## deploy both stacks to a local cloud emulator, sync real files both ways, compare everything
 	@$(BIN)/python -m sandbox demo
 
-engine-demo: $(READY)  ## run a pair's whole life under the real `pulumi` (must be on PATH); TRANSCRIPT=FILE writes a transcript
-	@$(BIN)/python -m tests.e2e.pulumi_lifecycle $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
+engine-demo: $(READY)  ## run a pair's whole life under the real `pulumi` (must be on PATH); TRANSCRIPT=FILE writes a transcript, SECTION=NAME runs one part
+	@$(BIN)/python -m tests.e2e.pulumi_lifecycle $(if $(SECTION),--section $(SECTION)) $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))
 
 sandbox: $(RUN)  ## start the same environment and leave it running; Ctrl-C removes it
 	@$(BIN)/python -m sandbox serve

@@ -1,8 +1,9 @@
-"""Stops the provider at the creation of one resource, so that a test can kill the engine at that moment."""
+"""Stops the provider at the creation of resources, so that a test can kill the engine at that moment."""
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,10 +13,12 @@ VARIABLE = "DUALSYNC_SANDBOX_HOLD"
 """Environment variable with the folder of both files."""
 
 ASKED, REACHED, PASSED = "hold", "held", "held-before"
-"""File in which a test names the moment, file that the provider writes when it is there, and names held so far."""
+"""File in which a test names the moment, names at which the provider waits now, and names of all earlier waits."""
 
-ANY = "*"
-"""Name that stands for the first resource at which no test has held the provider yet."""
+EVERY = "*"
+"""Name of every resource at which the provider has not waited yet."""
+
+_LOCK = threading.Lock()
 
 
 class Moment(StrEnum):
@@ -32,7 +35,10 @@ class KilledError(LookupError):
 
 
 def ask(folder: Path, moment: Moment, name: str) -> None:
-    """Ask the provider to stop at a resource, by its logical name or at `ANY` one."""
+    """Ask the provider to stop at a resource, by its logical name, or at `EVERY` one.
+
+    With `EVERY`, each creation that the engine begins is held, so one kill interrupts all that run in parallel.
+    """
     (folder / REACHED).unlink(missing_ok=True)
     (folder / ASKED).write_text(f"{moment} {name}")
 
@@ -42,14 +48,10 @@ def withdraw(folder: Path) -> None:
     (folder / ASKED).unlink(missing_ok=True)
 
 
-def reached_name(folder: Path) -> str:
-    """Return the logical name of the resource at which the provider has stopped."""
-    return (folder / REACHED).read_text()
-
-
-def is_reached(folder: Path) -> bool:
-    """Return whether the provider has stopped."""
-    return (folder / REACHED).exists()
+def reached(folder: Path) -> list[str]:
+    """Return the logical names of the resources at which the provider waits."""
+    file = folder / REACHED
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def wait(moment: Moment, name: str, is_active: Callable[[], bool]) -> None:
@@ -68,20 +70,23 @@ def wait(moment: Moment, name: str, is_active: Callable[[], bool]) -> None:
 def _take(folder: Path, moment: Moment, name: str) -> bool:
     """Return whether this is the moment that a test asked for, and note that it is reached."""
     passed = folder / PASSED
-    try:
-        asked = (folder / ASKED).read_text()
-        held = passed.read_text().splitlines() if passed.exists() else []
-        if asked not in (f"{moment} {name}", f"{moment} {ANY}") or (asked.endswith(f" {ANY}") and name in held):
+    with _LOCK:
+        asked = _lines(folder / ASKED)
+        held = _lines(passed)
+        if asked == [f"{moment} {name}"]:
+            (folder / ASKED).unlink(missing_ok=True)
+        elif asked != [f"{moment} {EVERY}"] or name in held:
             return False
-        (folder / ASKED).unlink()  # the engine creates in parallel: one of the resources gets it
-    except FileNotFoundError:
-        return False
-    passed.write_text("\n".join([*held, name]))
-    _write_whole(folder / REACHED, name)
-    return True
+        _write_whole(passed, [*held, name])
+        _write_whole(folder / REACHED, [*_lines(folder / REACHED), name])
+        return True
 
 
-def _write_whole(file: Path, text: str) -> None:
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def _write_whole(file: Path, lines: list[str]) -> None:
     whole = file.with_suffix(".new")
-    whole.write_text(text)
+    whole.write_text("\n".join(lines))
     whole.replace(file)

@@ -1,30 +1,59 @@
-"""`make engine-demo` as a test: the lifecycle checks its own results."""
+"""The sections of `make engine-demo` as tests: each checks its own results."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from datetime import date
 
 import pytest
 
+from sandbox.provider.hold import Moment
+from tests.e2e.pulumi_lifecycle import incidents
 from tests.e2e.pulumi_lifecycle.life import SETTINGS, Life
+from tests.e2e.pulumi_lifecycle.sections import SECTIONS, Section, merged
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
 
-pytestmark = pytest.mark.engine
+OTHERS = [section for section in SECTIONS if section.name not in ("life", "interrupted")]
 
 
-@pytest.fixture
-def busy() -> Iterator[EngineStage]:
-    with EngineStage.open("engine-life", SETTINGS) as stage:
-        yield stage
-
-
-def test_a_pairs_whole_life(busy: EngineStage) -> None:
-    page = Transcript()
-    Life(busy, page, files=12).play()
+@pytest.mark.engine
+def test_a_pairs_whole_life() -> None:
+    page = Section("life-test", "A life", lambda engine, page: Life(engine, page, files=12).play(), SETTINGS).run()
     said = page.text()
-    assert said.count("## ") == 10
+    assert said.count("### ") == 10
     assert "/.sandbox/" not in said
     assert not re.search(r"127\.0\.0\.1:\d", said)
     assert not re.search(r'File "|/home/|/root/', said)
+
+
+@pytest.mark.engine(long=True)
+@pytest.mark.parametrize("section", OTHERS, ids=lambda section: section.name)
+def test_an_incident_has_its_way_back(section: Section) -> None:
+    said = section.run().text()
+    assert "/.sandbox/" not in said
+    assert not re.search(r"127\.0\.0\.1:\d", said)
+
+
+@pytest.mark.engine(long=True)
+@pytest.mark.parametrize("moment", Moment)
+def test_up_is_killed_at_every_creation(moment: Moment) -> None:
+    def play(engine: EngineStage, page: Transcript) -> None:
+        incidents.interrupted(engine, page, moment)
+
+    said = Section("interrupted", "Kills", play).run().text()
+    assert said.count("# SIGKILL during") >= 5
+
+
+def test_a_section_is_written_again_without_the_others() -> None:
+    first, second = Transcript(), Transcript()
+    first.remark("one")
+    second.chapter("Chapter")
+    second.remark("two")
+    page = merged("", {"life": first, "second-state": second}, date(2026, 11, 27))
+    again = Transcript()
+    again.remark("three")
+    later = merged(page, {"life": again}, date(2026, 11, 28))
+    assert later == page.replace("- one", "- three").replace("2026-11-27", "2026-11-28", 1)
+    assert "### Chapter\n\n- two\n" in later
+    assert merged(page, {}, date(2026, 11, 28)) == page

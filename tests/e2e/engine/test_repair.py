@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import configparser
-import subprocess
-import sys
-
 import pytest
 
 from dualsync.runtime.settings import SideName
-from sandbox.cloud.accounts import ACCOUNTS
-from sandbox.provider import hold
 from sandbox.provider.hold import Moment
+from tests.e2e.pulumi_lifecycle.repairs import kill_at, lose_credential, repair
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 
 pytestmark = pytest.mark.engine(long=True)
@@ -27,38 +22,11 @@ The creations beside them are interrupted, too: the engine runs them in parallel
 """
 
 
-def repair(engine: EngineStage, command: str) -> str:
-    """Run one command of the repair as the runbook gives it, and return its output."""
-    folder = engine.pulumi.checkout.folder
-    done = subprocess.run(
-        [sys.executable, "-m", "dualsync.components.repair", command, "cn", "--run"],
-        cwd=folder,
-        env={**engine.pulumi.environment(), "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def lose_credential(engine: EngineStage, side: SideName) -> None:
-    """Remove the profile of one side from this machine's configuration."""
-    path = engine.stage.workspace.config_file
-    profiles = configparser.ConfigParser()
-    profiles.read(path)
-    assert profiles.remove_section(f"profile {ACCOUNTS[side].profile}")
-    with path.open("w") as file:
-        profiles.write(file)
-
-
 def test_a_killed_up_is_repaired_and_a_lost_peer_is_left_behind(engine: EngineStage) -> None:
     before = engine.census()
     engine.create("cn")
-    folder = engine.stage.workspace.folder
     for moment, name in KILLS:
-        hold.ask(folder, moment, name)
-        engine.pulumi.kill_up("cn", lambda: hold.is_reached(folder))
+        kill_at(engine, moment, name)
         said = repair(engine, "interrupted")
         assert f"{name}: " in said, said
     engine.up("cn")

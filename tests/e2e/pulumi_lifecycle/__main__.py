@@ -11,23 +11,16 @@ from pathlib import Path
 
 from sandbox.environment.workers import ProcessFailedError
 from tests.e2e.pulumi_lifecycle.command import MISSING, EngineError, is_available
-from tests.e2e.pulumi_lifecycle.life import FILES, SETTINGS, Life, LifecycleError
-from tests.e2e.pulumi_lifecycle.stage import EngineStage
-from tests.e2e.pulumi_lifecycle.transcript import Transcript
-
-HEAD = """# A pair's life under the real engine
-
-The transcript of `make engine-demo`, written by it on {date}: the `pulumi` command with the real program, on a local
-file backend, against the sandbox's two accounts; workers and finder are the real ones. Every remark was checked;
-lines are trimmed.
-"""
+from tests.e2e.pulumi_lifecycle.promises import LifecycleError
+from tests.e2e.pulumi_lifecycle.sections import SECTIONS, Section, merged
 
 
 def main(arguments: list[str]) -> int:
-    """Run the lifecycle and return the exit code: 0 when every check held, 1 when one failed, 3 without an engine."""
+    """Run the sections and return the exit code: 0 when every check held, 1 when one failed, 3 without an engine."""
+    names = [section.name for section in SECTIONS]
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.pulumi_lifecycle", description=__doc__)
-    parser.add_argument("--files", type=int, default=FILES, help=f"files per side and step (default {FILES})")
-    parser.add_argument("--transcript", type=Path, help="write a transcript to this file, as Markdown")
+    parser.add_argument("--section", choices=names, action="append", help="one section only; repeat for several")
+    parser.add_argument("--transcript", type=Path, help="write the sections into this file, as Markdown; others stay")
     parser.add_argument("--check", action="store_true", help="only check that the engine is there")
     given = parser.parse_args(arguments)
     if not is_available():
@@ -36,20 +29,26 @@ def main(arguments: list[str]) -> int:
     if given.check:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    begun = time.monotonic()
-    page = Transcript(lambda line: print(line, flush=True))
     try:
-        with EngineStage.open("engine", SETTINGS) as engine:
-            Life(engine, page, given.files).play()
+        for section in SECTIONS:
+            if not given.section or section.name in given.section:
+                _run(section, given.transcript)
     except (LifecycleError, EngineError, ProcessFailedError) as e:
         print(f"failed: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    print(f"\nEvery check held ({time.monotonic() - begun:.0f} s).")
-    if given.transcript:
-        given.transcript.write_text(HEAD.format(date=datetime.now(UTC).date()) + "\n" + page.text())
     return 0
+
+
+def _run(section: Section, transcript: Path | None) -> None:
+    begun = time.monotonic()
+    print(f"\n## {section.title}", flush=True)
+    page = section.run(lambda line: print(line, flush=True))
+    print(f"\n{section.name}: every check held ({time.monotonic() - begun:.0f} s).", flush=True)
+    if transcript:
+        before = transcript.read_text() if transcript.exists() else ""
+        transcript.write_text(merged(before, {section.name: page}, datetime.now(UTC).date()))
 
 
 if __name__ == "__main__":

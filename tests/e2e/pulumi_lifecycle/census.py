@@ -47,6 +47,8 @@ def _iam(iam: Any) -> Iterator[str]:
     yield from (f"role {r['RoleName']}" for r in _pages(iam, "list_roles", "Roles"))
     profiles = _pages(iam, "list_instance_profiles", "InstanceProfiles")
     yield from (f"instance profile {p['InstanceProfileName']}" for p in profiles)
+    issuers = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    yield from (f"issuer {one['Arn']}" for one in issuers)
 
 
 def _s3(s3: Any) -> Iterator[str]:

@@ -31,6 +31,15 @@ class EngineError(Exception):
     """The command ended with an unexpected exit code; the text holds its output."""
 
 
+class EndedError(EngineError):
+    """A deployment that was to be killed ended by itself."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"pulumi up ended with code {code} before it was to be killed")
+        self.code = code
+        """Its exit code."""
+
+
 def is_available() -> bool:
     """Return whether the engine and its Python host are on PATH."""
     return bool(shutil.which(NAME) and shutil.which("pulumi-language-python"))
@@ -94,6 +103,10 @@ class Command:
     """Environment variables that name the providers to attach."""
 
     passphrase: str = PASSPHRASE
+    """Passphrase of the stacks' secrets."""
+
+    state: str = "state"
+    """Folder of the backend, inside the workspace."""
 
     def run(self, *arguments: str, wanted: Iterable[int] = (0,), text: str | None = None) -> Done:
         """Run it and return its output. Raises `EngineError` when its exit code is not one of `wanted`."""
@@ -130,19 +143,13 @@ class Command:
         return self._operate("destroy", stack, *_sure(more), *more, wanted=wanted)
 
     def kill_up(self, stack: str, reached: Callable[[], bool]) -> None:
-        """Start a deployment and kill it, with all its processes, once `reached` returns true."""
+        """Start a deployment and kill it, with all its processes, once `reached` returns true.
+
+        Raises `EndedError` when the deployment ends before.
+        """
+        folder = str(self.checkout.folder)
         process = subprocess.Popen(
-            [
-                NAME,
-                "-C",
-                str(self.checkout.folder),
-                "--non-interactive",
-                "up",
-                "--stack",
-                stack,
-                "--yes",
-                "--skip-preview",
-            ],
+            [NAME, "-C", folder, "--non-interactive", "up", "--stack", stack, "--yes", "--skip-preview"],
             env=self.environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -151,7 +158,7 @@ class Command:
         try:
             while not reached():
                 if process.poll() is not None:
-                    raise EngineError(f"pulumi up ended with code {process.returncode} before it was to be killed")
+                    raise EndedError(process.returncode)
                 time.sleep(0.05)
         finally:
             _kill_session(process.pid)
@@ -182,7 +189,7 @@ class Command:
             **self.workspace.environment,
             **self.attached,
             "PULUMI_HOME": str(self._folder("home")),
-            "PULUMI_BACKEND_URL": f"file://{self._folder('state')}",
+            "PULUMI_BACKEND_URL": f"file://{self._folder(self.state)}",
             "PULUMI_CONFIG_PASSPHRASE": self.passphrase,
             "PULUMI_DEBUG_COMMANDS": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",

@@ -13,6 +13,7 @@ from dualsync.runtime.log import State
 from dualsync.runtime.settings import SideName, variable
 from sandbox.demo.comparison import Side, compare, unsettled, wait_for
 from sandbox.demo.scenario import A, B, Scenario, library
+from tests.e2e.pulumi_lifecycle.promises import hold
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
 
@@ -24,16 +25,6 @@ SECRET = "4dabf18193072939515e22adb298388d"
 
 SETTLE_SECONDS = 120
 FILES = 60
-
-
-class LifecycleError(Exception):
-    """A check failed; the text holds the expectation and the result."""
-
-
-def hold(promise: str, seen: object, wanted: object = True) -> None:
-    """Raise `LifecycleError` unless the result is the expected one."""
-    if seen != wanted:
-        raise LifecycleError(f"{promise}: wanted {wanted!r}, saw {seen!r}")
 
 
 @dataclass
@@ -83,7 +74,13 @@ class Life:
 
     def first_side(self) -> None:
         self.page.chapter("The first side: global (the order does not matter)")
-        self.page.command("pulumi up --stack global", self.engine.up("global"))
+        done = self.engine.up("global")
+        self.page.command("pulumi up --stack global", done)
+        outputs = done.text.partition("\nOutputs:\n")[2]
+        shown, _, rest = outputs.partition("\n    global ")
+        hold("an operator's outputs come first", (shown.split(":")[0].strip(), bool(rest)), ("addresses", True))
+        hold("with the dashboard", "dashboardUrl" in shown)
+        self.page.output("pulumi up --stack global   # the first of its outputs", shown.splitlines())
         self.fleet.start(B)
         waiting = wait_for(lambda: self._is(B, State.WAITING_FOR_PEER), 30)
         hold("a worker without a peer waits", waiting)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ from typing import Any
 from dualsync.runtime.settings import SideName
 from sandbox.environment.checkout import Checkout
 from sandbox.environment.environment import Stage
+from sandbox.environment.stack_config import config_of
 from sandbox.provider.attached import Attached
 from tests.e2e.pulumi_lifecycle.census import census
 from tests.e2e.pulumi_lifecycle.command import Command, Done
@@ -33,23 +34,43 @@ class EngineStage:
     """Output of every command of the engine."""
 
     @classmethod
-    def open(cls, name: str, settings: Mapping[str, str] | None = None) -> EngineStage:
-        """Start the emulator with the user's two buckets and bundles, and the provider to attach."""
+    def open(
+        cls,
+        name: str,
+        settings: Mapping[str, str] | None = None,
+        environment: Callable[[Path], Mapping[str, str]] = lambda folder: {},
+    ) -> EngineStage:
+        """Start the emulator with the user's two buckets and bundles, and the provider to attach.
+
+        Args:
+            name: Name of the sandbox's folder.
+            settings: Settings of the runtime that differ from the deployed ones.
+            environment: Returns further variables of engine, program, plugin and provider for a folder of their own.
+        """
         stage = Stage.open(name, settings=settings)
         try:
             stage.make_buckets()
             stage.build_bundles()
-            attached = Attached.start(stage.workspace)
+            more = environment(stage.workspace.folder)
+            attached = Attached.start(stage.workspace, more)
         except BaseException:
             stage.close()
             raise
-        return cls(stage, attached, Command(stage.workspace, Checkout.make(stage.workspace), attached.variables))
+        return cls(
+            stage, attached, Command(stage.workspace, Checkout.make(stage.workspace), attached.variables | dict(more))
+        )
 
     def configure(self, stack: str, *, like: str | None = None, **changes: Any) -> None:
         """Write a stack's config: the project's, the sandbox's, and all changes so far."""
         self.changes[stack] = {**self.changes.get(stack, {}), **changes}
         bundles = self.stage.workspace.folder / "bundles"
         self.pulumi.checkout.configure(stack, self.stage.cloud.endpoint, bundles, self.changes[stack], like)
+
+    def side(self, side: SideName, **changes: Any) -> dict[str, Any]:
+        """Return a side's config in the sandbox, with changes of its keys."""
+        config = config_of(str(side), self.stage.cloud.endpoint, self.stage.workspace.folder / "bundles")
+        found: dict[str, Any] = json.loads(config[f"dualsync:{side}"])
+        return found | changes
 
     def create(self, stack: str, *, like: str | None = None, **changes: Any) -> None:
         """Create a stack with its config, without resources."""
@@ -90,14 +111,14 @@ class EngineStage:
         return self._heard(self.pulumi.run("import", "--stack", stack, "--file", str(path), *more))
 
     def current_keys(self) -> set[str]:
-        """Return the secret access keys in the hand-over secrets of both accounts."""
+        """Return the secret access keys in the hand-over secrets of both accounts. That of a role holds none."""
         found = set()
         for side in SideName:
             manager = self.stage.cloud.client(side, "secretsmanager")
             for secret in manager.list_secrets()["SecretList"]:
                 if manager.describe_secret(SecretId=secret["ARN"]).get("VersionIdsToStages"):
                     text = manager.get_secret_value(SecretId=secret["ARN"])["SecretString"]
-                    found.add(json.loads(text)["secret_access_key"])
+                    found |= {json.loads(text).get("secret_access_key", "")} - {""}
         return found
 
     def leaks(self) -> list[str]:

@@ -21,14 +21,14 @@ _PORT = re.compile(r"127\.0\.0\.1:\d+")
 
 @dataclass
 class Transcript:
-    """Chapters in Markdown. `report` is called with each line."""
+    """Chapters of a section in Markdown. `report` is called with each line."""
 
     report: Callable[[str], None] = lambda line: None
     lines: list[str] = field(default_factory=list)
 
     def chapter(self, title: str) -> None:
         """Begin a chapter."""
-        self._add("", f"## {title}", "")
+        self._add("", f"### {title}", "")
 
     def remark(self, text: str) -> None:
         """Add a sentence about a result that was checked."""
@@ -36,7 +36,16 @@ class Transcript:
 
     def command(self, line: str, done: Done, shown: int = SHOWN) -> None:
         """Add a command and the essence of its output."""
-        self._add("", "```console", f"$ {line}", *(clean(text) for text in essence(done.text, shown)), "```", "")
+        self.output(line, essence(done.text, shown))
+
+    def refusal(self, line: str, done: Done, word: str) -> None:
+        """Add a command and the line of its output that holds a word: the reason why it was refused."""
+        found = [text[max(0, text.find("error: ")) :].strip() for text in done.text.splitlines() if word in text]
+        self.output(line, [f"   {text}" for text in found[:1]])
+
+    def output(self, line: str, lines: Iterable[str]) -> None:
+        """Add a command and its output."""
+        self._add("", "```console", f"$ {line}", *(clean(text) for text in lines), "```", "")
 
     def text(self) -> str:
         """Return the body of the page."""
