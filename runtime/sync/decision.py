@@ -201,7 +201,7 @@ def _both(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> D
     # The user here wrote over the version that the peer still holds: no conflict.
     if _is_same(state, remote) and not local.is_replica:
         return Decision(Action.PUSH, "changed here, unchanged at the peer")
-    if _zombie_there(state, remote):
+    if _zombie_there(state, remote) and (not local.is_replica or _confirmed(state, remote)):
         if local.is_replica:
             return Decision(Action.DELETE_REMOTE, "a copy that arrived after its deletion")
         return Decision(Action.PUSH, "over a copy that arrived after its deletion")
@@ -278,6 +278,11 @@ def _contest(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -
 def _in_parts(observed: ObservedVersion) -> bool:
     """Return True for a multipart upload: it bears the time of its start, and replaces what exists at its end."""
     return "-" in observed.version.shown[0]
+
+
+def _confirmed(state: KeyState, remote: ObservedVersion) -> bool:
+    """Return True if this bucket showed nothing after the deletion of what the peer holds: an event can be forged."""
+    return remote.version == state.unrecorded or remote.version.modified <= state.entry.deleted_at
 
 
 def _is_same(state: KeyState, observed: ObservedVersion) -> bool:

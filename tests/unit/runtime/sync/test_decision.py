@@ -56,6 +56,8 @@ AGREED = LedgerEntry("k", 1, synced=proof(OLD, OLD_THERE))
 AGREED_THEIRS = LedgerEntry("k", 1, synced=proof(THEIRS_HERE, THEIRS))
 EXPIRED = LedgerEntry("k", 1, expired=proof(OLD, OLD_THERE))
 DEAD = LedgerEntry("k", 1, deleted_versions=(proof(OLD, OLD_THERE),), last_deletion="5", deleted_at=50)
+HEARSAY = replace(DEAD, deleted_at=1)
+"""As `DEAD`, by an event alone."""
 DEAD_THEIRS = LedgerEntry("k", 1, deleted_versions=(proof(THEIRS_HERE, THEIRS),), last_deletion="5", deleted_at=50)
 KNOWN_DEAD = replace(AGREED_THEIRS, last_deletion="5", deleted_at=25)
 OLDEST_HERE = replica(users(GLOBAL, 15, "oldest"), 31)
@@ -116,6 +118,7 @@ ROWS = [
     Row("written here over a replica, as agreed there", D.PUSH, LATER, THEIRS, AGREED_THEIRS),
     Row("written here, a late copy of the dead there", D.PUSH, LATER, replica(OLD, 55), DEAD),
     Row("a replica here, a late copy of the dead there", D.DELETE_REMOTE, THEIRS_HERE, replica(OLD, 55), DEAD),
+    Row("the same, of an absence that this bucket never showed", D.PUSH, THEIRS_HERE, replica(OLD, 55), HEARSAY),
     Row("a replica here, a user's version there", D.NOTHING, THEIRS_HERE, users(GLOBAL, 60, "x")),
     Row("a user's version here, a former one of ours there", D.PUSH, LATER, OLD_THERE),
     # first contact: both sides held the key before the program
