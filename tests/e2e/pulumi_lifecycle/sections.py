@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from tests.e2e.pulumi_lifecycle import incidents
+from tests.e2e.pulumi_lifecycle import confined, incidents
 from tests.e2e.pulumi_lifecycle.life import FILES, SETTINGS, Life
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
@@ -56,6 +56,7 @@ SECTIONS = (
     Section("life", "From the first preview to the last destroy", _life, SETTINGS),
     Section("interrupted", "An `up` that is killed at every step", incidents.interrupted),
     Section("second-state", "Protection, a second state, renames", incidents.second_state),
+    Section("deploy-roles", "Under the published deploy roles", confined.under_roles, {}, confined.environment),
 )
 
 
