@@ -1,4 +1,4 @@
-"""The local cloud emulator with a clock that tests advance; S3's LastModified and the events' times follow it."""
+"""The local cloud emulator with a clock that tests advance. The times of objects, events and messages follow it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from dualsync.runtime.platform import SystemClock
 from sandbox.cloud.handle import Cloud
@@ -54,6 +55,7 @@ def start(file: Path) -> Cloud:
 
 def _serve() -> None:
     from moto.s3 import models
+    from moto.sqs.models import Message
 
     from sandbox.cloud import server
     from sandbox.cloud.patches import s3_events, s3_multipart
@@ -61,12 +63,21 @@ def _serve() -> None:
 
     file = Path(os.environ[VARIABLE])
 
+    def ahead() -> int:
+        return int(file.read_text() or 0)
+
     def now(*_: object) -> datetime:
-        return datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=int(file.read_text() or 0))
+        return datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=ahead())
 
     def text(*_: object) -> str:
         return now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
+    def mark_sent(message: Message, *arguments: Any, **more: Any) -> None:
+        # No event counts as later than its message was sent.
+        sent(message, *arguments, **more)
+        message.sent_timestamp += ahead() * 1000  # type: ignore[assignment, operator]
+
+    sent = replace(Message, "mark_sent", mark_sent)
     for module in (models, s3_multipart):
         replace(module, "utcnow", now)
     replace(s3_events, "iso_8601_datetime_with_milliseconds", text)
