@@ -186,6 +186,10 @@ def test_a_worker_killed_thrice_leaves_nothing_undone_and_nothing_behind(perform
     play.worker(complete_upload=1)
     play.settle()
     assert play.arrived() == content(b"g")
+    assert play.uploads() == 0
+    # A worker that ends between the completion and its record leaves the record to the finder.
+    play.http.clock.forward(ABANDONED_SECONDS)
+    play.sweep()
     assert (play.uploads(), play.noted()) == (0, 0)
     play.http.perform("expect right")
 
