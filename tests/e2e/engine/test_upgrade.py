@@ -14,12 +14,13 @@ import pytest
 from dualsync.components.bundle.builder import write
 from dualsync.components.config.side_options import Architecture
 from dualsync.runtime.settings import SideName
-from sandbox.demo.comparison import Expected, Side, compare, unsettled, wait_for
+from sandbox.demo.comparison import Expected, Side
 from sandbox.environment.checkout import COPIED
 from sandbox.environment.processes import ROOT
 from sandbox.environment.workers import Fleet
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.integration.mixed_versions.releases import commit_of, program_0_1, version_0_1
+from tests.integration.mixed_versions.settled import assert_settles
 
 pytestmark = [
     pytest.mark.engine(long=True),
@@ -28,8 +29,6 @@ pytestmark = [
 
 SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "1", "DUALSYNC_VISIBILITY_SECONDS": "10"}
 """Shorter delays than the deployed ones."""
-SETTLE_SECONDS = 240.0
-"""Deadline for both sides to become equal; generous, because the machine may be busy."""
 STATEFUL = frozenset(
     f"dth-dual-{side}-{part}"
     for side in SideName
@@ -109,14 +108,7 @@ class Upgrade:
         self.expected.write(key, content)
 
     def settle(self) -> None:
-        """Wait until both sides hold what users wrote, and the queues are empty."""
-
-        def done() -> bool:
-            return not unsettled(self.sides, self.expected) and not any(self.stage.backlog(s)[0] for s in SideName)
-
-        assert wait_for(done, SETTLE_SECONDS, every=0.5), unsettled(self.sides, self.expected)
-        assert compare(self.sides, self.expected).differences == []
-        assert [self.stage.backlog(side)[1] for side in SideName] == [0, 0]
+        assert_settles(self.stage, self.sides, self.expected)
         self.carried = sorted(self.expected.contents)
 
     def work(self, version: str) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from dualsync.runtime.settings import SideName
-from sandbox.demo.comparison import Expected, Side, compare, unsettled, wait_for
+from sandbox.demo.comparison import Expected, Side
 from sandbox.environment.environment import Stage
 from sandbox.environment.workers import Fleet
 from tests.integration.mixed_versions.releases import commit_of, version_0_1
+from tests.integration.mixed_versions.settled import SETTLE_SECONDS, assert_settles
 
 pytestmark = pytest.mark.skipif(commit_of("0.1.0") is None, reason="needs the history back to version 0.1.0")
 
@@ -19,9 +20,6 @@ SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "1", "DUALSYNC_VISIBILITY_SECONDS": 
 """Shorter delays than the deployed ones."""
 
 FIND_NOW = {"DUALSYNC_FINDER_GRACE_SECONDS": "0"}
-SETTLE_SECONDS = 240.0
-"""Deadline for both sides to become equal; generous, because the machine may be busy."""
-
 LARGE = 17 << 20
 """Bytes of an object that is copied in parts."""
 
@@ -72,12 +70,7 @@ class Mixed:
                 self.delete(side, f"{wave}/{origin.name}/{number} +&%数.txt")
 
     def settle(self) -> None:
-        def done() -> bool:
-            return not unsettled(self.sides, self.expected) and not any(self.stage.backlog(s)[0] for s in SideName)
-
-        assert wait_for(done, SETTLE_SECONDS, every=0.5), unsettled(self.sides, self.expected)
-        assert compare(self.sides, self.expected).differences == []
-        assert [self.stage.backlog(side)[1] for side in SideName] == [0, 0]
+        assert_settles(self.stage, self.sides, self.expected)
 
     def close(self) -> None:
         self.old.stop()
