@@ -29,15 +29,15 @@ class EventOrder:
         """Return True if the event is older than the version that it would act on.
 
         Times tell it if the event happened before the second in which this bucket shows that version. Sequencers tell
-        it, unless the event happened after that second: then a forged event has raised the sequencers. The last arrival
-        of the version counts, as far as it is known, because the event of an expiry can be forged, too. A version whose
-        arrival is not known was there after the events that the entry knows.
+        it, unless the event happened after that second: then a forged event has raised the sequencers. Only that of the
+        synced version's own last arrival counts, as any other event can be forged. Without it an event of that second
+        is not stale: where no lifecycle rule expires objects, a deletion has emptied the key. What has expired was not
+        deleted, so that an event before the latest known one was of an earlier version.
         """
         request, entry, written = self.request, self.entry, self._written
         if written is not None and 0 < int(request.event_time) < written:
             return True
-        nothing = entry.synced is None and entry.expired is None
-        last = entry.sequencer if nothing else entry.last_event or entry.sequencer
+        last = entry.last_event or (entry.sequencer if entry.synced is None else "")
         return "" < request.sequencer < last and (written is None or int(request.event_time) <= written)
 
     @property

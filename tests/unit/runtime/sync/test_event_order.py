@@ -37,7 +37,7 @@ ROWS = [
     Row("in the second, before its arrival", ARRIVED, "0f", 100.5, True),
     Row("in the second, after its arrival, though a later event is known", ARRIVED, "15", 100.5, False),
     Row("later, before its arrival: a forged event raised that", ARRIVED, "0f", 101.0, False),
-    Row("in the second, its arrival not known, a later event known", SYNCED, "15", 100.5, True, unknown=True),
+    Row("in the second, its arrival not known, a later event known: forged", SYNCED, "15", 100.5, False, unknown=True),
     Row("in the second, neither known", SYNCED, "25", 100.5, False, unknown=True),
     Row("later, its arrival not known", SYNCED, "25", 101.0, False),
     Row("later, its arrival not known, a later event known: forged", SYNCED, "15", 101.0, False),
