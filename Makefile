@@ -9,7 +9,7 @@ RUN := $(if $(wildcard $(READY)),$(READY),$(LEAN))
 WHEELS := build/wheels/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo engine engine-demo sandbox drill soak chaos profile test conformity histories explore floor bench bench-quick check format docs lock clean
+.PHONY: help venv venv-dev demo engine engine-demo examples sandbox drill soak chaos profile test conformity histories explore floor bench bench-quick check format docs lock clean
 
 help:  ## print this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,15 @@ $(WHEELS): requirements/runtime.lock | $(READY)
 
 demo: $(RUN)  ## deploy both stacks to a local cloud emulator, sync real files both ways, compare everything
 	@$(BIN)/python -m sandbox demo
+
+# The dependencies of the TypeScript example. Its package of this project is generated, and no script of a package runs.
+NODE_MODULES := examples/typescript/node_modules/.package-lock.json
+$(NODE_MODULES): examples/typescript/package.json
+	@npm install --prefix $(<D) --ignore-scripts --no-audit --no-fund --no-package-lock --silent
+	@touch $@
+
+examples: $(READY) $(NODE_MODULES)  ## deploy the example of each language by the real engine (`pulumi` and `node` must be on PATH)
+	@$(BIN)/python -m pytest -q -n 0 --long --no-skips tests/integration/package/test_examples.py
 
 engine-demo: $(READY)  ## run a pair's whole life under the real `pulumi` (must be on PATH); TRANSCRIPT=FILE writes a transcript, SECTION=NAME runs one part
 	@$(BIN)/python -m tests.e2e.pulumi_lifecycle $(if $(SECTION),--section $(SECTION)) $(if $(TRANSCRIPT),--transcript $(TRANSCRIPT))

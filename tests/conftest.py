@@ -16,8 +16,9 @@ LONG = "takes minutes with the real engine; `make engine` runs it"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option with which `make engine` runs the longest tests."""
+    """Add the options with which `make engine` runs the longest tests, and `make examples` skips none."""
     parser.addoption("--long", action="store_true", help="run the longest tests of the real engine, too")
+    parser.addoption("--no-skips", action="store_true", help="fail if a test is skipped")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -31,6 +32,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=ABSENT))
         elif mark.kwargs.get("long") and not config.getoption("--long"):
             item.add_marker(pytest.mark.skip(reason=LONG))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that may skip no test and did."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--no-skips") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

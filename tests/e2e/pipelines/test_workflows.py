@@ -206,11 +206,13 @@ def test_a_release_is_checked_built_signed_and_then_published() -> None:
     assert jobs["checks"]["uses"] == "./.github/workflows/checks.yml"
     assert {name: job.get("needs") for name, job in jobs.items()} == {
         "checks": None,
-        "build": "checks",
+        "examples": None,
+        "build": ["checks", "examples"],
         "provenance": "build",
         "github": "provenance",
         "index": "provenance",
     }
+    assert [s["run"] for s in jobs["examples"]["steps"] if "run" in s] == [".ci/examples"]
     assert [s["run"] for s in jobs["build"]["steps"] if "run" in s] == [
         '.ci/dist "$TAG" build/release/dist',
         ".ci/sbom build/release/sbom",

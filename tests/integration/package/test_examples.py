@@ -93,7 +93,7 @@ def typescript(stage: EngineStage, folder: Path) -> dict[str, str]:
         pytest.skip("needs node and the engine's host for it (pulumi-language-nodejs) on the path")
     modules = ROOT / "examples" / "typescript" / "node_modules"
     if not (modules / "typescript").exists():
-        pytest.skip("needs its dependencies: `npm install --ignore-scripts` in examples/typescript")
+        pytest.skip("needs its dependencies: `make examples` brings them")
     made = sdk(stage, "nodejs", folder)
     (folder / "sdks").mkdir()
     shutil.move(made, folder / "sdks" / "dualsync")
