@@ -69,8 +69,8 @@ $(CONFORMITY): requirements/conformity.lock
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/conformity.lock
 	@touch $@
 
-conformity: $(READY) $(CONFORMITY)  ## run the contract tests against ministack, which verifies signatures and IAM policies
-	@$(BIN)/python -m pytest -q -n 0 -k ministack tests/contract
+conformity: $(READY) $(CONFORMITY)  ## run the contract tests and a pair over ministack, which verifies signatures and IAM policies
+	@$(BIN)/python -m pytest -q -n 0 -k ministack tests/contract tests/integration/ministack
 
 # The oldest versions that pyproject.toml allows have an environment of their own.
 FLOOR := build/floor/.ready

@@ -112,14 +112,22 @@ class Fleet:
     workers: dict[SideName, Running] = field(default_factory=dict)
     """The current worker of each side."""
 
+    def worker_job(self, side: SideName, instance: str) -> Job:
+        """Return what an instance of a side's group runs."""
+        return worker_job(self.cloud, side, self.outputs[side], instance)
+
+    def finder_job(self, side: SideName) -> Job:
+        """Return what a task of a side's finder runs."""
+        return finder_job(self.cloud, side, self.outputs[side])
+
     def start(self, side: SideName, changes: Mapping[str, str] | None = None) -> None:
         """Start a side's worker with the environment of the boot script and the role of the instance profile."""
-        job = worker_job(self.cloud, side, self.outputs[side], f"i-{secrets.token_hex(8)}{'0'}")
+        job = self.worker_job(side, f"i-{secrets.token_hex(8)}{'0'}")
         self.workers[side] = self._run(f"worker-{side}", "worker", job, changes or {})
 
     def find(self, side: SideName, changes: Mapping[str, str], seconds: float = 60) -> dict[str, Any]:
         """Run a side's finder once and return its last line. Raises `ProcessFailedError`."""
-        job = finder_job(self.cloud, side, self.outputs[side])
+        job = self.finder_job(side)
         name = f"finder-{side}"
         before = len(list(self.journal.lines("finder", process=name)))
         running = self._run(name, "finder", job, changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import time
 import urllib.request
@@ -16,6 +17,7 @@ import boto3
 from dualsync.runtime.aws.boto3_bridge import client_config
 from dualsync.runtime.aws.credentials import Credential
 from tests.support.moto_server import TABLE, free_port, next_number
+from tests.support.tls import make_authority
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERPRETER = ROOT / "build" / "conformity" / "bin" / "python"
@@ -34,14 +36,18 @@ def interpreter() -> Path | None:
 
 
 class Ministack:
-    """A running ministack. Its clients sign with the key of an IAM user, because it does not verify root keys."""
+    """A running ministack. Its clients sign with the key of an IAM user, because it does not verify root keys.
 
-    def __init__(self, folder: Path) -> None:
+    With `tls` it serves HTTPS only. Then other clients need `AWS_CA_BUNDLE` with the path `authority`.
+    """
+
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
         python = interpreter()
         if python is None:
             raise RuntimeError("ministack is not installed; run `make conformity`")
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        self.authority = make_authority(folder)[0] if tls else ""
         self._offset_file = folder / "offset"
         self._offset = 0.0
         self.log = folder / "ministack.log"
@@ -58,6 +64,9 @@ class Ministack:
             "DOCKER_HOST": "unix:///nonexistent",
             "QUEUE_CLOCK": str(self._offset_file),
         }
+        if tls:
+            pair = str(Path(self.authority).with_name("server.pem"))
+            environment |= {"USE_SSL": "1", "MINISTACK_SSL_CERT": pair, "MINISTACK_SSL_KEY": pair}
         command = [str(python), "-P", str(Path(__file__).with_name("ministack_process.py"))]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
@@ -90,7 +99,8 @@ class Ministack:
     def session_client(self, credential: Credential, service: Any) -> Any:
         """Return a boto3 client with this key."""
         session = boto3.Session(credential.access_key_id, credential.secret_access_key, region_name=REGION)
-        return session.client(service, endpoint_url=self.url, config=client_config(16, "path"))
+        config = client_config(16, "path")
+        return session.client(service, endpoint_url=self.url, config=config, verify=self.authority or None)
 
     def make_user(self, account: str, name: str, policy: dict[str, Any]) -> tuple[str, Credential]:
         """Return the id and the key of a new user with a policy; the account's number is its root key."""
@@ -131,8 +141,10 @@ class Ministack:
 
     def _wait(self) -> None:
         end = time.monotonic() + START_SECONDS
+        trust = ssl.create_default_context(cafile=self.authority) if self.authority else None
+        address = f"{self.url}/_ministack/health"
         while time.monotonic() < end and self._process.poll() is None:
-            with suppress(OSError), urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5):
+            with suppress(OSError), urllib.request.urlopen(address, timeout=5, context=trust):
                 return
             time.sleep(0.1)
         raise RuntimeError(f"ministack does not answer: {self.log.read_text()[-2000:]}")

@@ -304,8 +304,14 @@ def config_of(stack: str) -> dict[str, str]:
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
 
 
-def deploy(stack: str, bundles: Path, changes: dict[str, Any] | None = None, call: Call | None = None) -> Deployment:
-    """Run `__main__.py` as `stack`, with config `changes` (None takes a key away)."""
+def deploy(
+    stack: str,
+    bundles: Path,
+    changes: dict[str, Any] | None = None,
+    call: Call | None = None,
+    cloud_of: Callable[[Deployment, Call | None], Cloud] = Cloud,
+) -> Deployment:
+    """Run `__main__.py` as `stack` in `cloud_of`'s cloud, with config `changes` (None takes a key away)."""
     config = config_of(stack) | {"dualsync:bundle": str(bundles)}
     for key, value in (changes or {}).items():
         config.pop(f"dualsync:{key}", None)
@@ -316,7 +322,7 @@ def deploy(stack: str, bundles: Path, changes: dict[str, Any] | None = None, cal
     logger.addHandler(Warnings(deployment))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    cloud = Cloud(deployment, call)
+    cloud = cloud_of(deployment, call)
     monitor = Monitor(cloud, deployment)
     mocks.set_mocks(cloud, "dualsync", stack, False, logger, monitor, "organization")
     pulumi.runtime.set_all_config(config)
