@@ -1,17 +1,18 @@
-"""What goes wrong with a deployment, and the documented ways back: kills, a second state, renames."""
+"""What goes wrong with a deployment, and the documented ways back: kills, a lost side, a second state, a rename."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from dualsync.runtime.settings import SideName
 from sandbox.provider.hold import Moment
 from tests.e2e.pulumi_lifecycle.promises import hold
-from tests.e2e.pulumi_lifecycle.repairs import kill_at_next_creations, repair
+from tests.e2e.pulumi_lifecycle.repairs import kill_at_next_creations, lose_credential, repair
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
 
-CN = SideName.CN
+CN, GLOBAL = SideName.CN, SideName.GLOBAL
 LEAST_RESOURCES = 70
 """Fewer than the AWS resources of a side, each of which is interrupted once."""
 
@@ -45,6 +46,46 @@ def interrupted(engine: EngineStage, page: Transcript, moment: Moment = Moment.A
     engine.destroy("cn")
     hold("nothing is left, and nothing was made twice", engine.census()[CN], before[CN])
     page.remark("After `destroy` the account holds what it held before: no resource was made twice.")
+
+
+def lost_side(engine: EngineStage, page: Transcript) -> None:
+    """Lose one side's bucket, then the credential of its account; the healthy side is deployed and destroyed."""
+    before = engine.census()
+    for stack in ("cn", "global"):
+        engine.create(stack)
+        engine.up(stack)
+    page.chapter("The bucket of global is gone")
+    bucket = engine.stage.buckets[GLOBAL]
+    engine.stage.cloud.client(GLOBAL, "s3").delete_bucket(Bucket=bucket)
+    done = engine.preview("cn")
+    page.refusal("pulumi preview --stack cn", done, bucket)
+    hold("the healthy side's preview warns and continues", "does not exist" in done.text)
+    done = engine.up("cn", queueRetentionDays=5)
+    page.command("pulumi config set dualsync:queueRetentionDays 5 && pulumi up --stack cn", done)
+    hold("the healthy side can be changed", "dth-dual-cn-queue" in done.touched("update"))
+    hold("and refreshed", engine.refresh("cn").changed, {})
+    done = engine.refresh("global")
+    page.command("pulumi refresh --stack global", done)
+    hold("the subscription is gone with the bucket", done.touched("delete"), ["dth-dual-global-events"])
+    page.command("pulumi destroy --stack global", engine.destroy("global"), 3)
+    left = sorted(engine.census()[GLOBAL] - before[GLOBAL])
+    hold("the peer's stack leaves only what cn made there", {entry.split()[0] for entry in left}, {"secretsmanager"})
+
+    page.chapter("The credential of global's account is lost")
+    lose_credential(engine, GLOBAL)
+    done = engine.preview("cn", wanted=(1, 255))
+    page.refusal("pulumi preview --stack cn", done, "lost-peer")
+    hold("the refusal names the way", "lost-peer" in done.text)
+    said = repair(engine, "lost-peer")
+    page.output("python -m dualsync.components.repair lost-peer cn --run", said.splitlines())
+    hold("the repair forgets the lost account", "forgotten" in said)
+    engine.changes["cn"]["handOver"] = "config"
+    done = engine.up("cn")
+    page.command("pulumi up --stack cn", done)
+    hold("a refresh finds nothing", engine.refresh("cn").changed, {})
+    page.command("pulumi destroy --stack cn", engine.destroy("cn"), 3)
+    hold("nothing is left of the healthy side", engine.census()[CN], before[CN])
+    page.remark("The healthy side was updated, refreshed and destroyed without the other account.")
 
 
 def second_state(engine: EngineStage, page: Transcript) -> None:
@@ -94,3 +135,64 @@ def second_state(engine: EngineStage, page: Transcript) -> None:
     hold("the new user has one key", len(keys), 1)
     page.remark("The user is another one, with one key. The old user and its key are gone.")
     hold("no change is left", engine.preview("cn", "--expect-no-changes").changed, {})
+
+
+def deleted_by_hand(engine: EngineStage, page: Transcript) -> None:
+    """Delete parts of a deployed side, then its bucket, as an operator does by mistake; `refresh` and `up` follow."""
+    before = engine.census()
+    engine.create("cn")
+    engine.up("cn")
+    live = _parts(engine)
+
+    page.chapter("Table, queue, user and secret are gone")
+    cloud, names = engine.stage.cloud, engine.stage.fleet.outputs[CN]
+    cloud.client(CN, "dynamodb").delete_table(TableName=names["ledgerTable"])
+    cloud.client(CN, "sqs").delete_queue(QueueUrl=names["queueUrl"])
+    _delete_user(engine, "dth-dual-user")
+    manager = cloud.client(GLOBAL, "secretsmanager")
+    for secret in manager.list_secrets()["SecretList"]:
+        manager.delete_secret(SecretId=secret["ARN"], ForceDeleteWithoutRecovery=True)
+    done = engine.refresh("cn")
+    page.command("pulumi refresh --stack cn", done)
+    dropped = done.touched("delete")
+    hold("the state has none of them", [name for name in GONE if name not in dropped], [])
+    done = engine.up("cn")
+    page.command("pulumi up --stack cn", done)
+    hold("they are made again", [name for name in GONE if name not in done.touched("create")], [])
+    hold("the account holds the same kinds as before", _parts(engine), live)
+    hold("no change is left", engine.preview("cn", "--expect-no-changes").changed, {})
+    page.remark("`refresh` dropped them from the state, and the next `up` made them again, with a new key of the user.")
+
+    page.chapter("The bucket is gone")
+    bucket = engine.stage.buckets[CN]
+    cloud.client(CN, "s3").delete_bucket(Bucket=bucket)
+    done = engine.refresh("cn")
+    page.command("pulumi refresh --stack cn", done)
+    hold("the subscription is dropped with the bucket", "dth-dual-cn-events" in done.touched("delete"))
+    done = engine.pulumi.up("cn", wanted=(1, 255))
+    page.refusal("pulumi up --stack cn", done, bucket)
+    hold("the refusal names key, bucket and remedy", f"cn.bucket={bucket!r}: does not exist" in done.text)
+    page.command("pulumi destroy --stack cn", engine.destroy("cn"), 3)
+    hold("nothing is left but what was there", engine.census()[CN], before[CN] - {f"s3 bucket {bucket}"})
+
+
+GONE = ("dth-dual-cn-ledger", "dth-dual-cn-queue", "dth-dual-cn-user", "dth-dual-global-credentials")
+"""Resources of a side that an operator deletes by hand. The secret is in the peer's account."""
+
+
+def _parts(engine: EngineStage) -> list[str]:
+    """Return what both accounts hold, without the ids of keys and instances and the revisions of tasks."""
+    entries = [entry for found in engine.census().values() for entry in found]
+    return sorted(re.sub(r"^(iam key|ec2 instance) .*|^(ecs .*):\d+$", r"\1\2", entry) for entry in entries)
+
+
+def _delete_user(engine: EngineStage, name: str) -> None:
+    """Delete the dedicated user as the console does it, with its keys and policies."""
+    iam = engine.stage.cloud.client(CN, "iam")
+    for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    for policy in iam.list_user_policies(UserName=name)["PolicyNames"]:
+        iam.delete_user_policy(UserName=name, PolicyName=policy)
+    for attached in iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]:
+        iam.detach_user_policy(UserName=name, PolicyArn=attached["PolicyArn"])
+    iam.delete_user(UserName=name)

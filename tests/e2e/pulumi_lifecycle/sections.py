@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from tests.e2e.pulumi_lifecycle import confined, incidents
+from tests.e2e.pulumi_lifecycle import confined, identities, incidents
 from tests.e2e.pulumi_lifecycle.life import FILES, SETTINGS, Life
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
@@ -55,7 +55,10 @@ def _life(engine: EngineStage, page: Transcript) -> None:
 SECTIONS = (
     Section("life", "From the first preview to the last destroy", _life, SETTINGS),
     Section("interrupted", "An `up` that is killed at every step", incidents.interrupted),
+    Section("lost-side", "A lost bucket, and a lost account", incidents.lost_side),
+    Section("deleted-by-hand", "Resources deleted by hand", incidents.deleted_by_hand),
     Section("second-state", "Protection, a second state, renames", incidents.second_state),
+    Section("identities", "From keys to roles, and back", identities.keys_and_roles, SETTINGS),
     Section("deploy-roles", "Under the published deploy roles", confined.under_roles, {}, confined.environment),
 )
 
