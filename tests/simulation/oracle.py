@@ -96,7 +96,7 @@ class KeyHistory:
         if new is None:
             return self
         at = SIDES.index(side)
-        old = self.find(self.shown[at])
+        old = self._held(at)
         state = replace(
             self,
             echoed=self.echoed or self.shown[at] == name,
@@ -114,6 +114,11 @@ class KeyHistory:
             dead=self.dead | {old.number},
             seen=_with(state.seen, side, settled.replaces | {new.number}),
         )
+
+    def _held(self, at: int) -> Written | None:
+        """Return what a side shows: of several versions of that name, the latest one that the side has seen."""
+        seen = (v for v in reversed(self.versions) if v.name == self.shown[at] and v.number in self.seen[at])
+        return next(seen, None)
 
     def worker_deleted(self, side: str) -> KeyHistory:
         """A worker deletes what the side shows."""

@@ -38,11 +38,13 @@ class Excuse(StrEnum):
     """Only events tell then that it was here, and events can be forged: they delete nothing. The other side's finder
     has the proof, unless a lifecycle rule forbids it to delete; a second copy looks like the first."""
     CROSSED = "deleted on both sides while their copies crossed"
-    """Each deletion is read when the other side's copy is here already: then only its event says when it was."""
+    """Each deletion is read when the other side's copy is here already: then only its event says when it was. A ledger
+    that holds the crossed copy holds nothing of what was there before."""
     FORGED_EXPIRY = "expired, and a forged event of its deletion"
     """Only the event says who removed it: a lifecycle rule, or a user whose deletion is carried across."""
     FORGED = "written again after a forged event"
-    """A forged event that a user copied a replica over itself makes a worker write the same content again."""
+    """A forged event that a user copied a replica over itself makes a worker write the same content again. Or one has
+    raised the order of the key's events: then no event proves that a copy was written again after its deletion."""
 
 
 class Failure(StrEnum):
@@ -108,6 +110,7 @@ class KeyModel:
     __slots__ = (
         "acts",
         "contents",
+        "crossed",
         "echoes",
         "expired",
         "expires",
@@ -116,6 +119,7 @@ class KeyModel:
         "held",
         "key",
         "losers",
+        "misled",
         "overruled",
         "present",
         "rule",
@@ -155,6 +159,10 @@ class KeyModel:
         self.unrecognised: set[str] = set()
         self.unrecorded: set[str] = set()
         """Contents that a user replaced or deleted where they were written, before the side's ledger knew a copy."""
+        self.crossed: set[str] = set()
+        """Contents of a side that the other one showed while this side showed one of the other's."""
+        self.misled: set[str] = set()
+        """Contents that a user replaced or deleted where a forged event had raised the order of the key's events."""
         self.uncopied: set[str] = set()
         """Contents that expired while the peer had never held them."""
         self.forged = False
@@ -219,6 +227,9 @@ class KeyModel:
             self.echoes.append((content, side))
         self.seen[side] = act
         self.present[side] = True
+        there = self.seen[PEER[side]]
+        if there is not None and self.present[PEER[side]] and act.side != side == there.side:
+            self.crossed |= {content, there.content}
 
     def _why_overruled(self, act: Act, last: Act) -> Excuse | None:
         """Return why `act` may win over `last`, which a user wrote over it."""
@@ -320,8 +331,10 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
     if model.forged and any(tip.content in model.expired[side] for tip in tips for side in PEER):
         return Excuse.FORGED_EXPIRY
     crossed = {tip.side for tip in tips} == {"cn", "global"} and not any(tip.content for tip in tips)
-    if stale and crossed and stale <= model.unread | model.unrecorded:
+    if stale and crossed and stale <= model.unread | model.unrecorded | model.crossed:
         return Excuse.CROSSED
+    if stale and stale <= model.misled & model.twice:
+        return Excuse.FORGED
     if stale and stale <= model.unheard & model.twice:
         return Excuse.EVENT_LOST
     if stale and stale <= model.unmet:

@@ -40,7 +40,7 @@ from tests.support.fakes.gate import kill, stepping_gate
 from tests.support.fakes.notification import Event, body
 from tests.support.fakes.queue import Letter
 
-MAX_STEPS = 60_000
+MAX_STEPS = 200_000
 """More than any history needs: who takes more is going round in circles."""
 IN_FLIGHT = 4
 """Messages one worker handles at a time here."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import Attributes
+from dualsync.runtime.model.sequencer import normalise
 from dualsync.runtime.sync.conflict_copy import is_conflict_name
 from tests.simulation.histories.model import BESIDE, Failure, Finding, KeyModel, Rule, judge, judge_kept, newest
 from tests.simulation.histories.plan import Modes, Op
@@ -181,10 +182,15 @@ class Users:
         return self.models.get(key.rpartition(".conflict-")[0])
 
     def _note_unread(self, side: str, key: str, model: KeyModel, before: Version) -> None:
-        """A user replaced or deleted a copy: note whether its side's ledger knew it, and whether more can be learnt."""
+        """A user replaced or deleted a copy: note whether its side's ledger knew it, and whether more can be learnt.
+
+        A ledger with a sequencer that S3 has not reached yet has believed a forged event.
+        """
         stamp = before.seen.stamp
         entry = self.world.tables[side].entries.get(model.key)
         agreed = entry.synced if entry is not None else None
+        if entry is not None and entry.sequencer > normalise(self.world.stores[side].last_sequencer):
+            model.misled.add(content_of(before))
         if agreed is None and (model.key, content_of(before)) in self.seeded:
             model.unmet.add(content_of(before))
         if agreed is not None and agreed.local.etag == before.seen.etag:

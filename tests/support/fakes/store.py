@@ -353,8 +353,13 @@ class Store:
     def _sequencer(self) -> str:
         """Grows with every event; now and then written longer ("Event message structure": compare padded)."""
         self._count += 1
-        digits = f"{0x5A17C3B2D5F60000 + self._count * 0x11:X}"
+        digits = self.last_sequencer
         return "00" + digits if self._count % 7 == 3 else digits
+
+    @property
+    def last_sequencer(self) -> str:
+        """The highest one so far, at least."""
+        return f"{0x5A17C3B2D5F60000 + self._count * 0x11:X}"
 
     def suspend(self) -> None:
         """PutBucketVersioning: Suspended."""
