@@ -19,13 +19,19 @@ ROOT = Path(__file__).parents[2]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table. Line breaks and bars inside cells are escaped."""
+    """Return a Markdown table. Line breaks, bars and angle brackets inside cells are escaped."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines) + "\n"
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    return " ".join(prose(text).replace("|", "\\|").split())
+
+
+def prose(text: str) -> str:
+    """Return a text of the program as Markdown: `<stack>` outside of code is no HTML."""
+    parts = text.split("`")
+    return "`".join(part if number % 2 else part.replace("<", "&lt;") for number, part in enumerate(parts))
 
 
 def _shown(value: object) -> str:
@@ -117,7 +123,7 @@ def command_reference() -> str:
     for words, command in sorted(walk()):
         usage = [_argument(p) for p in command.params if not p.opts[0].startswith("-")]
         parts.append(f"## {words}\n\n```text\n{' '.join(['dualsync', words, '[options]', *usage])}\n```\n")
-        parts.append("\n\n".join(" ".join(p.split()) for p in (command.help or "").split("\n\n")) + "\n")
+        parts.append("\n\n".join(" ".join(prose(p).split()) for p in (command.help or "").split("\n\n")) + "\n")
         parts.append(_parameters(command))
         for arguments, output in recorded.get(words, ()):
             parts.append(f"```shell\ndualsync {arguments}\n```\n\n```{{.text .output}}\n{output}```\n")
@@ -141,7 +147,7 @@ def _parameters(command: Any) -> str:
         variable = f" Or variable `{name}`." if name else ""
         default = p.default if isinstance(p.default, str | int | float) and not isinstance(p.default, bool) else ""
         rows.append((names, f"`{default}`" if default != "" else "", f"{getattr(p, 'help', '') or ''}{variable}"))
-    return table(("option", "default", ""), rows)
+    return table(("option", "default", "what it does"), rows)
 
 
 def command_table() -> str:

@@ -1,10 +1,14 @@
-"""Hooks of the documentation's site (`mkdocs.yml`): borrowed pages, inlined diagrams, and the search's weights."""
+"""Hooks of the site (`mkdocs.yml`): borrowed pages, diagrams and tables, the search's weights and words."""
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from pathlib import Path
 from typing import Any
+
+from mkdocs.plugins import event_priority
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,8 +30,36 @@ BOOST = {
 }
 """Weight of a page in the search results. Pages that are not listed have 1."""
 
-TERMINALS = ("demo.svg", "status.svg")
-"""Pictures of terminals, which scroll on a narrow screen instead of shrinking to an unreadable size."""
+WORDS = {
+    "cost.html": ("price", "bill", "budget", "dollars"),
+    "getting-started.html": ("install", "quick start"),
+    "migration.html": ("dth",),
+    "operations.html#dead-letters": ("dead letter", "redrive"),
+    "operations.html#held-deletions": ("approve deletions", "held deletions"),
+    "operations.html#pause-a-direction": ("pause", "resume"),
+    "operations.html#rotate-a-key": ("rotate key", "rotation", "credentials"),
+    "operations.html#update": ("upgrade", "new version", "rollback", "downgrade"),
+    "runbook.html#a-key-was-stolen": ("stolen", "leaked", "compromised"),
+    "runbook.html#accessdeniederror": ("403", "forbidden", "access denied", "permission denied"),
+    "runbook.html#no-worker": ("no worker", "worker missing"),
+    "troubleshooting.html#1-the-deployment-fails": ("pulumi up fails",),
+    "troubleshooting.html#2-nothing-travels": ("stuck", "hangs", "not syncing", "nothing happens"),
+    "troubleshooting.html#3-one-object-is-missing-or-wrong": ("file missing", "not copied"),
+    "troubleshooting.html#4-it-is-slow": ("slow", "behind", "backlog"),
+    "troubleshooting.html#6-stop-everything": ("stop", "disable", "emergency"),
+    "troubleshooting.html#7-the-commands-do-not-work": ("sso", "login", "expired token", "command not found"),
+    "uninstall.html": ("uninstall", "remove", "destroy", "decommission"),
+}
+"""Words that people type, by the section that should be found first, whether it contains them or not."""
+
+WIDE = ("demo.svg", "status.svg", "benchmarks.svg", "dashboard.png")
+"""Pictures that scroll on a narrow screen instead of shrinking to an unreadable size."""
+
+CARD_COLUMNS, CARD_CHARACTERS = 3, 36
+"""Columns, and characters in a cell, from which a table shows its rows as cards on a narrow screen."""
+
+SHORT_CODE = 26
+"""Characters up to which code in a table breaks at hyphens and spaces only."""
 
 EXCLUDED = ("decisions/", "changes.md", "engine-demo.md", "policy-report.md")
 """Pages, or folders, that the search leaves out: records and transcripts, which mention everything."""
@@ -67,10 +99,53 @@ def borrowed(file: str) -> str:
     return re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", link, text)
 
 
-def on_page_content(html: str, **_: Any) -> str:
-    """Make diagrams and pictures of terminals scroll on a narrow screen; put diagrams into the page itself."""
-    html = re.sub(_image(INLINED), lambda found: _scrolling(_diagram(found["name"])), html)
-    return re.sub(_image(TERMINALS), lambda found: _scrolling(found["image"]), html)
+def on_page_content(content: str, **_: Any) -> str:
+    """Put diagrams into the page itself, and prepare wide pictures and tables for a narrow screen."""
+    content = re.sub(_image(INLINED), lambda found: _scrolling(_diagram(found["name"])), content)
+    content = re.sub(_image(WIDE), lambda found: _scrolling(found["image"]), content)
+    return re.sub(r"<table>.*?</table>", lambda found: _cards(_short_code(found[0])), content, flags=re.DOTALL)
+
+
+@event_priority(-100)
+def on_post_build(config: Any, **_: Any) -> None:
+    """Add the words that people type to the search's index. Raises `KeyError` for a section that does not exist."""
+    file = Path(config["site_dir"]) / "search" / "search_index.json"
+    index = json.loads(file.read_text(encoding="utf-8"))
+    entries = {entry["location"]: entry for entry in index["docs"]}
+    for location, words in WORDS.items():
+        entries[location]["tags"] = words
+    file.write_text(json.dumps(index, separators=(",", ":")), encoding="utf-8")
+
+
+def _cards(table: str) -> str:
+    """Return the table with its columns' names at its cells, from which `extra.css` makes cards on a narrow screen."""
+    names = [_text(name) for name in re.findall(r"<th[^>]*>(.*?)</th>", table, re.DOTALL)]
+    # A description needs no name.
+    names = ["" if name.startswith("what ") else name for name in names]
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", table, re.DOTALL)
+    if len(names) < CARD_COLUMNS or max((len(_text(cell)) for cell in cells), default=0) <= CARD_CHARACTERS:
+        return table
+
+    def row(found: re.Match[str]) -> str:
+        labels = iter(names)
+        return re.sub(r"<td", lambda _: f'<td data-label="{html.escape(next(labels))}"', found[0])
+
+    table = re.sub(r"<tr>.*?</tr>", row, table, flags=re.DOTALL)
+    return table.replace("<table>", "<table data-cards>", 1)
+
+
+def _short_code(table: str) -> str:
+    """Return the table with a mark at its short code."""
+
+    def code(found: re.Match[str]) -> str:
+        return f'<code class="short">{found[1]}</code>' if len(_text(found[1])) <= SHORT_CODE else found[0]
+
+    return re.sub(r"<code>([^<]+)</code>", code, table)
+
+
+def _text(content: str) -> str:
+    """Return the text of a cell."""
+    return html.unescape(re.sub(r"<[^>]+>", "", content)).strip()
 
 
 def _image(names: tuple[str, ...]) -> str:
