@@ -175,10 +175,10 @@ def test_only_commands_are_copied(address: str, shown: Browser) -> None:
 
 def test_the_search_finds_what_people_type(address: str, shown: Browser) -> None:
     shown.open(f"{address}/index.html")
-    for words, sections in shown.run(SEARCH.replace("WORDS", json.dumps(list(WORDS)))).items():
-        pages = [sections[0].partition("#")[0] for sections in sections]
+    for words, found in shown.run(SEARCH.replace("WORDS", json.dumps(list(WORDS)))).items():
+        pages = [sections[0].partition("#")[0] for sections in found]
         assert pages[0] == WORDS[words].partition("#")[0], (words, pages[:3])
-        assert WORDS[words] in sections[0], (words, sections[0])
+        assert WORDS[words] in found[0], (words, found[0])
         assert pages[0] == "cost.html" or OPERATIONS & set(pages[:3]), (words, pages[:3])
 
 

@@ -198,3 +198,9 @@ def test_pictures_of_the_site_say_how_to_get_a_browser(
     monkeypatch.setattr(browser, "path", lambda: None)
     assert site_pictures.main([]) == 2
     assert "apt-get install chromium" in capsys.readouterr().err
+
+
+def test_the_report_keeps_the_asterisks_of_what_it_quotes(site: Path) -> None:
+    html = (site / "policy-report.html").read_text()
+    assert "reaches arn:aws:s3:::*/*<" in html
+    assert "allows s3:*<" in html

@@ -34,6 +34,11 @@ def prose(text: str) -> str:
     return "`".join(part if number % 2 else part.replace("<", "&lt;") for number, part in enumerate(parts))
 
 
+def plain(text: str) -> str:
+    """Return a text that is no Markdown as Markdown: asterisks in it are no emphasis."""
+    return text.replace("*", "\\*")
+
+
 def _shown(value: object) -> str:
     return "none" if value in ("", [], {}) else f"`{value if isinstance(value, str) else json.dumps(value)}`"
 

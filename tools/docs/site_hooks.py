@@ -43,7 +43,7 @@ WORDS = {
     "runbook.html#accessdeniederror": ("403", "forbidden", "access denied", "permission denied"),
     "runbook.html#no-worker": ("no worker", "worker missing"),
     "troubleshooting.html#1-the-deployment-fails": ("pulumi up fails",),
-    "troubleshooting.html#2-nothing-travels": ("stuck", "hangs", "not syncing", "nothing happens"),
+    "troubleshooting.html#2-nothing-travels": ("stuck", "hangs", "not syncing"),
     "troubleshooting.html#3-one-object-is-missing-or-wrong": ("file missing", "not copied"),
     "troubleshooting.html#4-it-is-slow": ("slow", "behind", "backlog"),
     "troubleshooting.html#6-stop-everything": ("stop", "disable", "emergency"),

@@ -61,7 +61,7 @@ def text(bundles: Path) -> str:
         sown(bundles), key=lambda row: (order[row[0].id], row[2].rule.name != row[0].rule, row[2].finding.detail)
     )
     rows = [
-        [f"`{seed.id}`", f"`{v.rule.name}`", "first preview" if early else "deployment", v.finding.detail]
+        (f"`{seed.id}`", f"`{v.rule.name}`", _moment(early), reference.plain(v.finding.detail))
         for seed, early, v in found
     ]
     return (
@@ -73,6 +73,10 @@ def text(bundles: Path) -> str:
         " where the change breaks them too.\n\n"
         + reference.table(("seed", "caught by", "found at", "what the report says"), rows)
     )
+
+
+def _moment(early: bool) -> str:
+    return "first preview" if early else "deployment"
 
 
 def main() -> int:
