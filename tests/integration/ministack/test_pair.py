@@ -12,8 +12,8 @@ from dualsync.runtime.settings import SideName
 from sandbox.demo.comparison import wait_for
 from tests.integration.ministack.pair import BUCKETS, PREFIX, Pair
 
-SECONDS = 30
-"""Time in which a change arrives."""
+SECONDS = 60
+"""Time in which a change arrives, on a busy machine too."""
 PART = 5 << 20
 """Bytes of a part, S3's least ("Amazon S3 multipart upload limits", User Guide)."""
 
