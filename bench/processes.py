@@ -58,7 +58,8 @@ def _rate(stage: Stage, prefix: str, objects: int, count: int) -> tuple[float, f
     keys = stage.filled(prefix, objects)
     stage.client_cores = set(sorted(cores.all_cores())[:count])
     try:
-        with stage.worker(role="workers") as supervisor, quota(SHARE, "one") as first, quota(SHARE, "two") as second:
+        # The groups are removed after the programs in them have ended.
+        with quota(SHARE, "one") as first, quota(SHARE, "two") as second, stage.worker(role="workers") as supervisor:
             workers = _workers(supervisor.pid, count)
             stage.running_since(supervisor, count)
             for pid, group in zip(workers, (first, second), strict=False):

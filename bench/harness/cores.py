@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ def all_cores() -> set[int]:
 
 
 _ALL = frozenset(os.sched_getaffinity(0))
+_NUMBERS = itertools.count(1)
+"""Numbers of control groups: a group that a dying program still holds is never taken for a new one."""
 
 
 def split() -> tuple[set[int], set[int]] | None:
@@ -88,9 +91,11 @@ def _made(share: float, name: str) -> Path | None:
             root = Path("/sys/fs/cgroup") / controllers
         elif not controllers:
             values, root = {"cpu.max": f"{limit} {PERIOD_MICROSECONDS}"}, Path("/sys/fs/cgroup")
+            if not (root / "cgroup.controllers").exists():
+                continue  # not version 2's hierarchy, where any folder could be made and would limit nothing
         else:
             continue
-        folder = root / path.strip("/") / f"dualsync-bench-{os.getpid()}-{name}"
+        folder = root / path.strip("/") / f"dualsync-bench-{os.getpid()}-{next(_NUMBERS)}-{name}"
         try:
             folder.mkdir()
         except OSError:

@@ -133,3 +133,16 @@ def test_a_quota_bounds_a_program() -> None:
         assert group is not None
         used = run([sys.executable, "-c", code], take=group.take).usage.cpu
     assert used < 0.6
+
+
+@pytest.mark.skipif(not cores.can_limit(), reason="no control group for CPU can be made here")
+def test_a_quota_bounds_a_program_while_the_group_before_is_still_held() -> None:
+    code = "import time\nend = time.perf_counter() + 1\nwhile time.perf_counter() < end: pass"
+    with cores.quota(0.2, "held") as before, subprocess.Popen(["sleep", "60"]) as sleeper:
+        assert before is not None
+        before.take(sleeper.pid)
+        with cores.quota(0.2, "held") as group:
+            assert group is not None
+            used = run([sys.executable, "-c", code], take=group.take).usage.cpu
+        sleeper.kill()
+    assert used < 0.6
