@@ -130,6 +130,12 @@ def _kms_key(clients: Clients, inputs: Mapping[str, Any]) -> str:
     return ""
 
 
+def _task_definition(clients: Clients, inputs: Mapping[str, Any]) -> str:
+    """Return the ARN of the family's latest active revision: a second creation would make a second revision."""
+    answer = clients("ecs").describe_task_definition(taskDefinition=inputs["family"])
+    return str(answer["taskDefinition"]["taskDefinitionArn"])
+
+
 def _query_definition(clients: Clients, inputs: Mapping[str, Any]) -> str:
     """Return the ARN of the saved query of this name, as the provider imports it by its ARN alone.
 
@@ -157,11 +163,12 @@ LOOKUPS: Mapping[str, Callable[[Clients, Mapping[str, Any]], str]] = {
     "aws:ec2/vpcEndpoint:VpcEndpoint": _vpc_endpoint,
     "aws:kms/key:Key": _kms_key,
     "aws:cloudwatch/queryDefinition:QueryDefinition": _query_definition,
+    "aws:ecs/taskDefinition:TaskDefinition": _task_definition,
 }
 """Look-ups of ids that only the service knows, by type."""
 
-_ABSENT = frozenset({"ResourceNotFoundException", "InvalidLaunchTemplateName.NotFoundException"})
-"""Error codes of a resource that does not exist."""
+_ABSENT = frozenset({"ClientException", "InvalidLaunchTemplateName.NotFoundException", "ResourceNotFoundException"})
+"""Error codes of a resource that does not exist; `ClientException` is that of ECS for a task definition."""
 
 
 def _first(ids: Iterator[str]) -> str:

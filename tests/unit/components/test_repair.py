@@ -88,6 +88,9 @@ def test_what_is_in_a_lost_account_is_forgotten_with_every_mention_of_it() -> No
     assert "deletedWith" not in kept
 
 
+TASK = "arn:aws-cn:ecs:cn-north-1:111122223333:task-definition/one:1"
+
+
 class Services:
     """Clients with one answer per operation."""
 
@@ -99,6 +102,7 @@ class Services:
         "describe_vpc_endpoints": {"VpcEndpoints": [{"VpcEndpointId": "vpce-1"}]},
         "describe_key": {"KeyMetadata": {"KeyManager": "CUSTOMER", "KeyState": "Enabled"}},
         "list_resource_tags": {"Tags": [{"TagKey": "Name", "TagValue": "alarms"}]},
+        "describe_task_definition": {"taskDefinition": {"taskDefinitionArn": TASK}},
         "describe_query_definitions": {
             "queryDefinitions": [
                 {"name": "one more", "queryDefinitionId": "query-0"},
@@ -135,7 +139,13 @@ class Services:
         return call
 
 
-INPUTS = {"name": "one", "vpcId": "vpc-1", "serviceName": "com.amazonaws.cn-north-1.s3", "tags": {"Name": "alarms"}}
+INPUTS = {
+    "name": "one",
+    "family": "one",
+    "vpcId": "vpc-1",
+    "serviceName": "com.amazonaws.cn-north-1.s3",
+    "tags": {"Name": "alarms"},
+}
 QUERY = "arn:aws-cn:logs:cn-north-1:111122223333:query-definition:query-1"
 WANTED = {
     "aws:iam/policy:Policy": "arn:aws-cn:iam::111122223333:policy/one",
@@ -145,6 +155,7 @@ WANTED = {
     "aws:ec2/vpcEndpoint:VpcEndpoint": "vpce-1",
     "aws:kms/key:Key": "key-1",
     "aws:cloudwatch/queryDefinition:QueryDefinition": QUERY,
+    "aws:ecs/taskDefinition:TaskDefinition": TASK,
 }
 
 
@@ -170,6 +181,7 @@ def test_ids_that_only_the_service_knows_are_looked_up(monkeypatch: pytest.Monke
 def test_what_does_not_exist_has_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(monkeypatch, Services("ResourceNotFoundException"), "aws:secretsmanager/secret:Secret") == ""
     assert found(monkeypatch, Services("AccessDeniedException"), "aws:kms/key:Key") == ""
+    assert found(monkeypatch, Services("ClientException"), "aws:ecs/taskDefinition:TaskDefinition") == ""
     assert found(monkeypatch, Services(), "aws:sqs/queue:Queue") == ""
     with pytest.raises(ClientError):
         found(monkeypatch, Services("AccessDeniedException"), "aws:secretsmanager/secret:Secret")
