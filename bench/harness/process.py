@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import tempfile
@@ -18,6 +19,10 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 END_SECONDS = 15.0
 """How long a process may take to end after SIGTERM, before it is killed."""
+
+
+SAMPLE_SECONDS = 0.05
+"""Time between two looks at the memory of a program, in seconds."""
 
 
 class DeadlineError(RuntimeError):
@@ -153,7 +158,7 @@ def run(
             if take is not None:
                 take(process.pid)
             # It is not reaped before the timer has ended: its id stays its own.
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            peak = _peak_until_end(process.pid)
         except BaseException:
             process.kill()
             process.wait()
@@ -171,4 +176,20 @@ def run(
     if process.returncode != 0:
         lines = [line.strip() for line in last.splitlines() if line.strip()]
         raise RuntimeError(f"{Path(command[0]).name} failed: {lines[-1] if lines else 'without output'}")
-    return Finished(time.monotonic() - begin, Usage(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024))
+    return Finished(time.monotonic() - begin, Usage(used.ru_utime + used.ru_stime, peak))
+
+
+def _peak_until_end(pid: int) -> int:
+    """Wait until a process ends, without reaping it, and return its largest resident memory in bytes.
+
+    What `wait4` says of memory includes this process's own, from which the other one was forked (getrusage(2)).
+    """
+    peak = 0
+    handle = os.pidfd_open(pid)
+    try:
+        while not select.select([handle], [], [], SAMPLE_SECONDS)[0]:
+            with contextlib.suppress(OSError, StopIteration):
+                peak = max(peak, usage(pid).rss)
+    finally:
+        os.close(handle)
+    return peak

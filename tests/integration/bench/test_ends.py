@@ -146,3 +146,10 @@ def test_a_quota_bounds_a_program_while_the_group_before_is_still_held() -> None
             used = run([sys.executable, "-c", code], take=group.take).usage.cpu
         sleeper.kill()
     assert used < 0.6
+
+
+def test_the_memory_of_a_program_is_its_own() -> None:
+    ours = bytearray(300 << 20)
+    ours[:: 1 << 12] = b"x" * len(ours[:: 1 << 12])
+    used = run([sys.executable, "-c", "import time\nheld = b'x' * (64 << 20)\ntime.sleep(0.5)"]).usage.rss
+    assert len(ours) > 2 * used > 2 * (64 << 20)
