@@ -176,20 +176,24 @@ def run(
     if process.returncode != 0:
         lines = [line.strip() for line in last.splitlines() if line.strip()]
         raise RuntimeError(f"{Path(command[0]).name} failed: {lines[-1] if lines else 'without output'}")
-    return Finished(time.monotonic() - begin, Usage(used.ru_utime + used.ru_stime, peak))
+    rss = peak or used.ru_maxrss * 1024
+    return Finished(time.monotonic() - begin, Usage(used.ru_utime + used.ru_stime, rss))
 
 
 def _peak_until_end(pid: int) -> int:
     """Wait until a process ends, without reaping it, and return its largest resident memory in bytes.
 
-    What `wait4` says of memory includes this process's own, from which the other one was forked (getrusage(2)).
+    What `wait4` says of memory includes this process's own, from which the other one was forked (getrusage(2)). It
+    serves as an upper bound for a process that ends before the first look, for which this function returns 0.
     """
     peak = 0
     handle = os.pidfd_open(pid)
     try:
-        while not select.select([handle], [], [], SAMPLE_SECONDS)[0]:
+        ended = False
+        while not ended:
             with contextlib.suppress(OSError, StopIteration):
                 peak = max(peak, usage(pid).rss)
+            ended = bool(select.select([handle], [], [], SAMPLE_SECONDS)[0])
     finally:
         os.close(handle)
     return peak

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import BENCHMARKS, main
-from bench.harness import limit, place
+from bench.harness import limit, place, process
 from bench.harness.events import event
-from bench.harness.process import run
+from bench.harness.process import Usage, run
 from bench.harness.report import prices
 from bench.harness.report.figures import Figure, Section, table, write
 from bench.harness.report.plot import WIDTH, Chart, svg
@@ -198,7 +198,17 @@ async def test_the_proxy_adds_a_round_trip_and_counts() -> None:
 def test_a_failing_peer_says_why() -> None:
     with pytest.raises(RuntimeError, match="last words"):
         run(["sh", "-c", "echo last words; exit 3"])
-    assert run(["true"]).usage.rss > 0
+
+
+@pytest.mark.parametrize("looks", [True, False], ids=["seen while it runs", "ended before the first look"])
+def test_a_short_program_has_a_size(monkeypatch: pytest.MonkeyPatch, looks: bool) -> None:
+    if not looks:
+
+        def gone(pid: int) -> Usage:
+            raise FileNotFoundError(pid)
+
+        monkeypatch.setattr(process, "usage", gone)
+    assert 0 < run(["sleep", "0.1"]).usage.rss < 2**30
 
 
 def test_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
