@@ -6,14 +6,14 @@ from typing import Any
 
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
-from sandbox.demo.comparison import Side, unsettled, wait_for
+from sandbox.demo.comparison import Side
 from sandbox.demo.scenario import Scenario, library
 from tests.e2e.pulumi_lifecycle.promises import hold
+from tests.e2e.pulumi_lifecycle.settling import hold_settled
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
 
 ISSUERS = {side: f"https://id.example.com/dth-dual/{side}" for side in SideName}
-SETTLE_SECONDS = 60
 
 
 def keys_and_roles(engine: EngineStage, page: Transcript) -> None:
@@ -97,14 +97,6 @@ class Change:
         self.fleet.wait_until_running()
         for side in SideName:
             self.users.upload(side, f"{prefix}-{side}", library(1), lambda count: None)
-        late: list[str] = []
-
-        def done() -> bool:
-            self.fleet.check()
-            late[:] = unsettled(self.users.sides.values(), self.users.expected)
-            return not late
-
-        wait_for(done, SETTLE_SECONDS)
-        hold(f"files arrive {prefix}", late, [])
+        hold_settled(f"files arrive {prefix}", self.fleet, self.users)
         dead = {side: self.engine.stage.backlog(side)[1] for side in SideName}
         hold("no message became a dead letter", dead, dict.fromkeys(SideName, 0))

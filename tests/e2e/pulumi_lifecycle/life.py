@@ -11,9 +11,10 @@ from typing import Any
 
 from dualsync.runtime.log import State
 from dualsync.runtime.settings import SideName, variable
-from sandbox.demo.comparison import Side, compare, unsettled, wait_for
+from sandbox.demo.comparison import Side, compare, wait_for
 from sandbox.demo.scenario import A, B, Scenario, library
 from tests.e2e.pulumi_lifecycle.promises import hold
+from tests.e2e.pulumi_lifecycle.settling import hold_settled
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
 
@@ -23,7 +24,6 @@ SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "2", "DUALSYNC_VISIBILITY_SECONDS": 
 SECRET = "4dabf18193072939515e22adb298388d"
 """The member that marks a secret value in states and plans (Pulumi's deployment format)."""
 
-SETTLE_SECONDS = 120
 FILES = 60
 
 
@@ -269,15 +269,7 @@ class Life:
         if find:
             for side in SideName:
                 self.fleet.find(side, {"DUALSYNC_FINDER_GRACE_SECONDS": "0"})
-        late: list[str] = []
-
-        def done() -> bool:
-            self.fleet.check()
-            late[:] = unsettled(self.users.sides.values(), self.users.expected)
-            return not late
-
-        wait_for(done, SETTLE_SECONDS)
-        hold(promise, late, [])
+        hold_settled(promise, self.fleet, self.users)
 
     def _same(self) -> int:
         comparison = compare(self.users.sides.values(), self.users.expected)
