@@ -7,10 +7,14 @@ import os
 import platform
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from bench.harness import place
 from bench.harness.servers import tools
+
+LOOPS = 10_000_000
+"""Additions that say how fast this Python is: one that was compiled with profiles takes half the time of another."""
 
 
 def facts() -> dict[str, str]:
@@ -19,7 +23,8 @@ def facts() -> dict[str, str]:
         "machine": f"{os.cpu_count()} cores, {_model()}, {_memory()} GiB of memory",
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "servers' data": place.how(),
-        "Python": f"{platform.python_version()}, boto3 {_package('boto3')}",
+        "Python": f"{platform.python_version()}, {LOOPS:,} additions in a loop take {_loop_seconds():.2f} s of CPU",
+        "boto3": _package("boto3"),
         "versitygw": _go("versitygw"),
         "ElasticMQ": _jar("elasticmq", "elasticmq-server_2.13"),
         "rclone": _go("rclone"),
@@ -37,6 +42,14 @@ def _model() -> str:
 
 def _memory() -> int:
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+
+
+def _loop_seconds() -> float:
+    begin = time.process_time()
+    total = 0
+    for number in range(LOOPS):
+        total += number
+    return time.process_time() - begin
 
 
 def _package(name: str) -> str:
