@@ -135,7 +135,9 @@ class SqsQueue:
 
     async def send_to_dlq(self, message: Message, reason: str) -> None:
         attributes = {REASON_ATTRIBUTE: {"DataType": "String", "StringValue": printable(reason)}}
-        await self._ask("SendMessage", self._dead_url, MessageBody=message.body, MessageAttributes=attributes)
+        answer = await self._ask("SendMessage", self._dead_url, MessageBody=message.body, MessageAttributes=attributes)
+        if not answer.get("MessageId"):
+            raise UnavailableError("sqs SendMessage: the answer names no message")
 
     async def depth(self) -> QueueDepth:
         main, dead = await asyncio.gather(self._count(self._url), self._count(self._dead_url))
@@ -143,11 +145,13 @@ class SqsQueue:
 
     async def _count(self, url: str) -> int:
         answer = await self._ask("GetQueueAttributes", url, AttributeNames=list(_COUNTS))
-        return sum(int(answer.get("Attributes", {}).get(name, 0)) for name in _COUNTS)
+        with malformed("sqs GetQueueAttributes"):
+            return sum(int(answer["Attributes"][name]) for name in _COUNTS)
 
     async def _batch(self, operation: str, url: str, entries: Sequence[dict[str, Any]]) -> set[str]:
         """Send all entries, or raise: a batch call answers 200 even if some of its entries failed.
 
+        An entry that the answer names neither as done nor as failed is sent again: a lost retry would be a lost change.
         Return the numbers of the entries whose receipt handle is spent: with it the message belongs to another receiver
         by now, or is gone.
         """
@@ -161,9 +165,14 @@ class SqsQueue:
                 rejected = answer.get("Failed") or ()
                 spent |= {item["Id"] for item in rejected if _is_spent(item.get("Code"), item.get("Message"))}
                 failed = [item for item in rejected if item["Id"] not in spent]
-                todo = {item["Id"]: todo[item["Id"]] for item in failed}
+                done = {item["Id"] for item in answer.get("Successful") or ()} - {item["Id"] for item in failed}
+                todo = {number: entry for number, entry in todo.items() if number not in done | spent}
             if not todo or any(item.get("SenderFault") for item in failed):
                 break
+        if todo and not failed:
+            raise UnavailableError(
+                f"sqs {operation} {url}: the answer leaves out {len(todo)} of {len(entries)} entries"
+            )
         if todo:
             raise _failure(operation, url, failed)
         return spent

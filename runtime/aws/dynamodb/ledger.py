@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from dualsync.runtime.aws.dynamodb import items as items
-from dualsync.runtime.aws.errors import error_of
+from dualsync.runtime.aws.errors import error_of, malformed
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.request_batching import RequestBatcher
-from dualsync.runtime.errors import ThrottledError
+from dualsync.runtime.errors import ThrottledError, UnavailableError
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import Record
 from dualsync.runtime.platform import SystemClock
@@ -55,13 +55,15 @@ class DynamoLedger:
             return [found.get(key) for key in keys]
         key = {items.KEY: {"S": items.table_key(keys[0])}}
         answer = await self._ask("GetItem", Key=key, ConsistentRead=True)
-        return [items.entry_or_unreadable(answer["Item"]) if "Item" in answer else None]
+        with malformed(f"dynamodb GetItem {self._table}"):
+            return [_of_key(items.entry_or_unreadable(answer["Item"]), keys) if "Item" in answer else None]
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
         if len(keys) > MOST_KEYS:
             raise ValueError(f"{len(keys)} keys asked at once: at most {MOST_KEYS}")
         found: dict[str, LedgerEntry] = {}
-        todo = [{items.KEY: {"S": items.table_key(key)}} for key in dict.fromkeys(keys)]
+        wanted = dict.fromkeys(keys)
+        todo = [{items.KEY: {"S": items.table_key(key)}} for key in wanted]
         for attempt in range(_ROUNDS):
             if not todo:
                 return found
@@ -70,10 +72,12 @@ class DynamoLedger:
                 await self._clock.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
             asked = {self._table: {"Keys": todo, "ConsistentRead": True}}
             answer = await self._ask("BatchGetItem", TableName=None, RequestItems=asked)
-            for stored in answer["Responses"].get(self._table, ()):
-                entry = items.entry_or_unreadable(stored)
-                found[entry.key] = entry
-            todo = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+            with malformed(f"dynamodb BatchGetItem {self._table}"):
+                for stored in answer["Responses"].get(self._table, ()):
+                    entry = _of_key(items.entry_or_unreadable(stored), wanted)
+                    found[entry.key] = entry
+                rest = (answer.get("UnprocessedKeys") or {}).get(self._table) or {}
+                todo = list(rest.get("Keys") or ())
         if todo:
             raise ThrottledError(f"dynamodb BatchGetItem {self._table}: {len(todo)} keys stay unprocessed")
         return found
@@ -112,11 +116,15 @@ class DynamoLedger:
                 ExpressionAttributeValues={":kind": {"S": kind}},
                 **position,
             )
-            for stored in answer["Items"]:
-                yield items.to_record(stored)
-            if "LastEvaluatedKey" not in answer:
+            with malformed(f"dynamodb Query {self._table}"):
+                found = [_of_kind(items.to_record(stored), kind) for stored in answer["Items"]]
+            for record in found:
+                yield record
+            if not answer.get("LastEvaluatedKey"):
                 return
-            position = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            before, position = position, {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            if position == before:
+                raise UnavailableError(f"dynamodb Query {self._table}: the same page again")
 
     async def remove_record(self, record: Record) -> None:
         await self._ask("DeleteItem", Key={items.KEY: {"S": items.record_key(record.kind, record.id)}})
@@ -124,7 +132,8 @@ class DynamoLedger:
     async def get_record(self, kind: str, id: str) -> Record | None:
         key = {items.KEY: {"S": items.record_key(kind, id)}}
         answer = await self._ask("GetItem", Key=key, ConsistentRead=True)
-        return items.to_record(answer["Item"]) if "Item" in answer else None
+        with malformed(f"dynamodb GetItem {self._table}"):
+            return _of_kind(items.to_record(answer["Item"]), kind) if "Item" in answer else None
 
     async def claim(self, record: Record, instead: Record | None) -> None:
         given = _only(instead) | {"Item": items.of_record(record)}
@@ -156,6 +165,20 @@ class DynamoLedger:
             raise error_of(refused.refusal) from None
 
 
+def _of_key(entry: LedgerEntry, asked: Collection[str]) -> LedgerEntry:
+    """Return the entry. Raises `ValueError` for one that was not asked for."""
+    if entry.key not in asked:
+        raise ValueError(f"an item of another key: {entry.key!r}")
+    return entry
+
+
+def _of_kind(record: Record, kind: str) -> Record:
+    """Return the record. Raises `ValueError` for one of another kind."""
+    if record.kind != kind:
+        raise ValueError(f"an item of kind {record.kind!r}, not {kind!r}")
+    return record
+
+
 def _stored(refused: ServiceError) -> LedgerEntry | None:
     """Return the entry that the table holds instead."""
     stored = _old(refused)
@@ -163,7 +186,8 @@ def _stored(refused: ServiceError) -> LedgerEntry | None:
 
 
 def _old(refused: ServiceError) -> items.Item | None:
-    found: items.Item | None = json.loads(refused.body or b"{}").get("Item")
+    with malformed(str(refused)):
+        found: items.Item | None = json.loads(refused.body or b"{}").get("Item")
     return found or None
 
 

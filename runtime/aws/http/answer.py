@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _HEX = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_ELEMENT = re.compile(rb"<[A-Za-z]|\{")
 
 
 class Answer:
@@ -74,3 +75,12 @@ def unchunked(raw: bytes | bytearray) -> bytearray | None:
             return None
         body += raw[at : at + size]
         at += size + 2
+
+
+def has_begun(body: bytes | bytearray) -> bool:
+    """Return whether a body of unknown length holds content yet.
+
+    While S3 completes an upload, which may take minutes, it sends an XML declaration and white space, which only keep
+    the connection open ("CompleteMultipartUpload", Amazon S3 API Reference).
+    """
+    return _ELEMENT.search(body) is not None

@@ -52,6 +52,9 @@ _SKEWED = ("RequestTimeTooSkewed", "InvalidSignatureException", "SignatureDoesNo
 _CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
 _MESSAGE = re.compile(rb"<Message>([^<]{1,8000})</Message>")
 _CONTENT = ("GetObject", "HeadObject")
+_EXPECT = b"\r\nexpect: 100-continue\r\n"
+_EMPTY_ANSWERS = ("sqs",)
+"""Services of which an answer without a body is whole (Amazon SQS API Reference, DeleteMessage)."""
 
 
 class ServiceError(Exception):
@@ -198,7 +201,7 @@ class ServiceClient:
 
         async def once() -> Any:
             answer = await self._whole(operation, target, "POST", "/", "", headers, body, None)
-            return _document(answer)
+            return _document(answer, self.service)
 
         return await self._again(operation, target, once)
 
@@ -278,9 +281,14 @@ class ServiceClient:
         """
         connection, used = await self.pool.take()
         while True:
-            expect = b"\r\nexpect: 100-continue\r\n" in request
+            expect = _EXPECT in request
             try:
-                return connection, await connection.ask(request, body, headless=headless, expect=expect)
+                answer = await connection.ask(request, body, headless=headless, expect=expect)
+                if answer.status != 417 or not expect:
+                    return connection, answer
+                self.pool.stop_expecting()  # RFC 9110, 15.5.18: send it again without
+                request = request.replace(_EXPECT, b"\r\n")
+                self.pool.give(connection)
             except UnavailableError:
                 self.pool.give(connection)
                 if not used or connection.answered or isinstance(body, StreamedBody):
@@ -313,7 +321,7 @@ class ServiceClient:
         """Adopt the service's clock if this machine's is far off; return whether it was."""
         try:
             skew = parsedate_to_datetime(date).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError):
             return False
         if abs(skew - self._signer.skew) < 60:
             return False
@@ -326,12 +334,12 @@ class ServiceClient:
         return Refusal(self.service, operation, target, code, answer.status, message, request_id(answer.headers))
 
 
-def _document(answer: Answer) -> Any:
+def _document(answer: Answer, service: str) -> Any:
     """Return the JSON object of an answer. Raises `UnavailableError` when there is none."""
-    if not answer.body:
+    if not answer.body and service in _EMPTY_ANSWERS:
         return {}
     try:
-        document = json.loads(answer.body)
+        document = json.loads(answer.body or b"")
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
@@ -359,8 +367,9 @@ def _code_and_message(body: bytes, headers: dict[str, str]) -> tuple[str, str]:
             error = json.loads(body)
         except (ValueError, RecursionError):
             return "", ""
+        named = str(error.get("__type") or error.get("code") or headers.get("x-amzn-errortype") or "")
+        code = named.split(":")[0].rsplit("#", 1)[-1]  # Smithy, AWS JSON 1.1: namespace#Code:address
         query = headers.get("x-amzn-query-error", "").split(";")[0]
-        code = str(error.get("__type") or error.get("code") or "").rsplit("#", 1)[-1]
         return code or query, str(error.get("message") or error.get("Message") or "")
     code_found, message = _CODE.search(body), _MESSAGE.search(body)
     return (

@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from typing import Any, cast
 
 from dualsync.runtime.aws.http import tcp_socket
-from dualsync.runtime.aws.http.answer import Answer, read_head, unchunked
+from dualsync.runtime.aws.http.answer import Answer, has_begun, read_head, unchunked
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.model.streamed_body import StreamedBody
 
@@ -172,7 +172,8 @@ class Connection(asyncio.BufferedProtocol):
             self._moved, self.progress = moved, now
         if now - self.progress > SILENCE_SECONDS:
             return f"nothing moved for {SILENCE_SECONDS:.0f} s"
-        receiving = not self._paused and (self._body is not None or self._rest is not None)
+        unknown = self._rest is not None and has_begun(self._rest)
+        receiving = not self._paused and (self._body is not None or unknown)
         since, before = self._interval
         if not (sending or receiving):
             self._interval = (now, moved)

@@ -88,7 +88,7 @@ class Pool:
         self.endpoint = endpoint
         self.ignored_expects = 0
         """Requests whose `Expect` got no answer; negative once one got it."""
-        self._proxy = proxy_for(endpoint.host) if endpoint.secure else None
+        self._proxy = proxy_for(endpoint.host, endpoint.port) if endpoint.secure else None
         self._spare = spare
         self._used = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -108,6 +108,10 @@ class Pool:
     def expects(self) -> bool:
         """Return whether large bodies are announced to this server."""
         return self.ignored_expects < MAX_IGNORED_EXPECTS
+
+    def stop_expecting(self) -> None:
+        """Announce no more bodies: this server refuses to be asked (417)."""
+        self.ignored_expects = MAX_IGNORED_EXPECTS
 
     async def take(self, *, fresh: bool = False) -> tuple[Connection, bool]:
         """Return a connection (with `fresh` a new one), and whether it has been used before.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from typing import cast
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+from urllib.request import getproxies_environment
 
 from dualsync.runtime.errors import FatalError, UnavailableError
 
@@ -30,27 +32,69 @@ class Proxy:
     @classmethod
     def of(cls, url: str) -> Proxy:
         """Return the proxy at `http://user:password@host:port`. Raises `FatalError` for another kind of address."""
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        # The address may hold a password, so neither it nor an error that repeats it is shown.
+        wrong = FatalError(
+            "HTTPS_PROXY: not an address of an HTTP proxy; write http://host:port or http://user:password@host:port,"
+            " with reserved characters of the password percent-encoded"
+        )
         try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
             port = parts.port
         except ValueError:
-            port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
-            # The address may hold a password, so it is not repeated.
-            raise FatalError("HTTPS_PROXY: not an address of an HTTP proxy; write http://host:port")
+            raise wrong from None
+        # What follows the port is part of a password that holds a reserved character.
+        rest = parts.path.strip("/") or parts.query or parts.fragment
+        if parts.scheme not in ("http", "https") or not parts.hostname or rest:
+            raise wrong
         secure = parts.scheme == "https"
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
         basic = f"Basic {b64encode(user.encode()).decode()}" if user else ""
         return cls(parts.hostname, port or (443 if secure else 80), secure, basic)
 
 
-def proxy_for(host: str) -> Proxy | None:
+def proxy_for(host: str, port: int = 443) -> Proxy | None:
     """Return the proxy for TLS connections to `host`, from HTTPS_PROXY (or ALL_PROXY) and NO_PROXY."""
     named = getproxies_environment()
     url = named.get("https") or named.get("all")
-    if not url or proxy_bypass_environment(host, named):
+    if not url or _is_direct(host.lower().rstrip("."), port, named.get("no", "")):
         return None
     return Proxy.of(url)
+
+
+def _is_direct(host: str, port: int, listed: str) -> bool:
+    """Return whether NO_PROXY lists the host.
+
+    An entry is a name, a suffix (`.example.com`, `*.example.com`), an address, a network (`10.0.0.0/8`) or `*`; a port
+    may follow.
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        address = None
+    for entry in listed.lower().replace(",", " ").split():
+        name, wanted = _entry(entry)
+        if wanted and wanted != str(port):
+            continue
+        if name == "*":
+            return True
+        suffix = name.removeprefix("*").strip(".")
+        if suffix and (host == suffix or (address is None and host.endswith(f".{suffix}"))):
+            return True
+        with suppress(ValueError):
+            if address is not None and address in ip_network(name, strict=False):
+                return True
+    return False
+
+
+def _entry(text: str) -> tuple[str, str]:
+    """Return the host and the port of an entry of NO_PROXY; the port is empty if it has none."""
+    if text.startswith("["):
+        name, _, port = text[1:].partition("]")
+        return name, port.lstrip(":")
+    if text.count(":") == 1:
+        name, _, port = text.partition(":")
+        return name, port
+    return text, ""
 
 
 class Tunnel(asyncio.Protocol):

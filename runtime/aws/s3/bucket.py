@@ -138,6 +138,9 @@ class S3Bucket(BucketRequests):
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         headers = {"range": f"bytes={start}-{end - 1}"}
         answer = await self._piece(key, "", headers, etag, end - start, UnavailableError, f"came for {start} to {end}")
+        shown = answer.headers.get("content-range", "")
+        if shown and not shown.startswith(f"bytes {start}-{end - 1}/"):
+            raise UnavailableError(f"s3 GetObject {self._target(key)}: {shown[:60]} came for {start} to {end}")
         return as_bytes(answer.body or b"")
 
     async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
@@ -222,9 +225,9 @@ class S3Bucket(BucketRequests):
 
     async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
         found: list[Part] = []
-        marker = str(first - 1)
+        marker = first - 1
         while True:
-            most = min(1000, last - int(marker))
+            most = min(1000, last - marker)
             query = f"max-parts={most}&part-number-marker={marker}&uploadId={quote(upload_id, safe='')}"
             try:
                 answer = await self._ask("ListParts", "GET", key, query)
@@ -234,19 +237,24 @@ class S3Bucket(BucketRequests):
                 raise
             page = multipart.parts(bytes(answer.body or b""))
             found += [part for part in page.parts if first <= part.number <= last]
-            marker = page.marker
-            if not marker or int(marker) >= last:
+            if not page.marker or page.marker >= last:
                 return found
+            if page.marker <= marker:
+                raise UnavailableError(f"s3 ListParts {self._target(key)}: the same page again")
+            marker = page.marker
 
     async def list_uploads(self) -> Sequence[ListedUpload]:
         found: list[ListedUpload] = []
         position: dict[str, str] = {}
         while True:
             answer = await self._listed("ListMultipartUploads", {"prefix": self._prefix, "uploads": ""} | position)
-            page, position = multipart.begun(answer, self._prefix)
+            page, following = multipart.begun(answer, self._prefix)
             found += page
-            if not position:
+            if not following:
                 return found
+            if following == position:
+                raise UnavailableError(f"s3 ListMultipartUploads {self._target('')}: the same page again")
+            position = following
 
     async def put_part(
         self, key: str, upload_id: str, number: int, body: bytes | StreamedBody, checksum: str = "", declared: str = ""
@@ -303,10 +311,14 @@ class S3Bucket(BucketRequests):
         below = {"prefix": self._prefix + prefix}
         start = {"start-after": self._prefix + after} if after else {}
         asked = asyncio.create_task(self.pages.get(below | start))
+        token = ""
         try:
             while True:
                 page = await asked
                 rows, more = page.rows, page.token
+                if more and more == token:
+                    raise UnavailableError(f"s3 ListObjectsV2 {self._target('')}: the same page again")
+                token = more
                 if until and rows and rows[-1].key >= until:
                     rows, more = rows[: bisect_right(rows, until, key=_KEY)], ""
                 if more:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
 from urllib.parse import unquote_plus
 
+from dualsync.runtime.aws.errors import malformed
 from dualsync.runtime.aws.s3.checksums import listed
 from dualsync.runtime.aws.s3.headers import minute
 from dualsync.runtime.errors import UnavailableError
@@ -29,20 +30,19 @@ class Page:
 
     parts: list[Part]
     """The parts."""
-    marker: str
-    """Marker of the next page; empty on the last one."""
+    marker: int
+    """Marker of the next page, a part's number; 0 on the last one."""
 
 
 def parts(body: bytes) -> Page:
     """Read an answer to ListParts. Raises `UnavailableError` for one that is not whole."""
     more = _is_truncated(body, "ListParts")
-    found = [
-        Part(int(text(row, "PartNumber")), text(row, "ETag").strip('"'), int(text(row, "Size") or 0), listed(row))
-        for row in _PART.findall(body)
-    ]
-    marker = text(_PART.sub(b"", body), "NextPartNumberMarker") if more else ""
-    if more and not marker:
-        raise UnavailableError("s3 ListParts: a page without its end")
+    with malformed("s3 ListParts"):
+        found = [
+            Part(int(text(row, "PartNumber")), text(row, "ETag").strip('"'), int(text(row, "Size") or 0), listed(row))
+            for row in _PART.findall(body)
+        ]
+        marker = int(text(_PART.sub(b"", body), "NextPartNumberMarker")) if more else 0
     return Page(found, marker)
 
 
@@ -54,18 +54,8 @@ def begun(body: bytes, prefix: str) -> tuple[list[ListedUpload], dict[str, str]]
     """
     more = _is_truncated(body, "ListMultipartUploads")
     key = unquote_plus if text(body, "EncodingType") == "url" else str
-    found = []
-    for row in _UPLOAD.findall(body):
-        initiator = _INITIATOR.search(row)
-        when = text(row, "Initiated")
-        found.append(
-            ListedUpload(
-                key(text(row, "Key"))[len(prefix) :],
-                text(row, "UploadId"),
-                minute(when[:16]) + int(when[17:19]),
-                text(initiator[1], "ID") if initiator else "",
-            )
-        )
+    with malformed("s3 ListMultipartUploads"):
+        found = [_upload(row, key, prefix) for row in _UPLOAD.findall(body)]
     if not more:
         return found, {}
     rest = _UPLOAD.sub(b"", body)
@@ -73,6 +63,17 @@ def begun(body: bytes, prefix: str) -> tuple[list[ListedUpload], dict[str, str]]
     if not marker:
         raise UnavailableError("s3 ListMultipartUploads: a page without its end")
     return found, {"key-marker": marker, "upload-id-marker": text(rest, "NextUploadIdMarker")}
+
+
+def _upload(row: bytes, key: Callable[[str], str], prefix: str) -> ListedUpload:
+    initiator = _INITIATOR.search(row)
+    when = text(row, "Initiated")
+    return ListedUpload(
+        key(text(row, "Key"))[len(prefix) :],
+        text(row, "UploadId"),
+        minute(when[:16]) + int(when[17:19]),
+        text(initiator[1], "ID") if initiator else "",
+    )
 
 
 def _is_truncated(body: bytes, call: str) -> bool:
@@ -104,4 +105,4 @@ def agree(expected: str, body: bytes | bytearray) -> bool:
 def text(row: bytes | bytearray, name: str) -> str:
     """Return the text of the first element of this name; empty when there is none."""
     found = re.search(rb"<%s>([^<]*)</%s>" % (name.encode(), name.encode()), row)
-    return unescape(found[1].decode()) if found else ""
+    return unescape(found[1].decode(errors="replace")) if found else ""

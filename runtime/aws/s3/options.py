@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import urlencode
 
+from dualsync.runtime.aws.errors import malformed
 from dualsync.runtime.aws.s3.bucket_owner import OWNER
+from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.model.objects import Attributes
 
 _TAG = re.compile(rb"<Tag>\s*<Key>([^<]*)</Key>\s*<Value\s*(?:/>|>([^<]*)</Value>)\s*</Tag>")
@@ -60,5 +62,11 @@ class Options:
 
 
 def tags(body: bytes | bytearray) -> tuple[tuple[str, str], ...]:
-    """Return the tags of an answer to GetObjectTagging, sorted."""
-    return tuple(sorted((unescape(key.decode()), unescape(value.decode())) for key, value in _TAG.findall(body)))
+    """Return the tags of an answer to GetObjectTagging, sorted.
+
+    Raises `UnavailableError` for one that is not whole: the object would be copied without its tags.
+    """
+    if b"</Tagging>" not in body:
+        raise UnavailableError("s3 GetObjectTagging: the answer is not whole")
+    with malformed("s3 GetObjectTagging"):
+        return tuple(sorted((unescape(key.decode()), unescape(value.decode())) for key, value in _TAG.findall(body)))

@@ -200,7 +200,7 @@ async def test_json_calls() -> None:
     async with scripted(answer(200, b'{"a": 1}'), answer(200)) as script:
         caller = script.caller("dynamodb")
         assert await caller.json("GetItem", "DynamoDB_20120810", "table", "1.0", {"ü": [1]}) == {"a": 1}
-        assert await caller.json("GetItem", "DynamoDB_20120810", "table", "1.0", {}) == {}
+        assert await script.caller("sqs").json("DeleteMessage", "AmazonSQS", "queue", "1.0", {}) == {}
     asked = script.asked[0]
     assert (asked.method, asked.path) == ("POST", "/")
     assert asked.headers["x-amz-target"] == "DynamoDB_20120810.GetItem"
@@ -336,6 +336,30 @@ async def test_answer_that_is_no_json_object_is_an_error_of_the_request(body: by
         with pytest.raises(UnavailableError, match="sqs ReceiveMessage queue"):
             await script.caller("sqs").json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {})
         assert len(script.asked) == ATTEMPTS
+
+
+async def test_empty_answer_of_a_service_that_sends_none_is_malformed() -> None:
+    """DynamoDB answers a write with `{}`: a body of no bytes comes from something in between."""
+    async with scripted(answer(200), answer(200, b"{}")) as script:
+        assert await script.caller("dynamodb").json("PutItem", "DynamoDB_20120810", "table", "1.0", {}) == {}
+        assert len(script.asked) == 2
+    async with scripted(answer(200)) as script:
+        assert await script.caller("sqs").json("DeleteMessage", "AmazonSQS", "queue", "1.0", {}) == {}
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        answer(400, b'{"__type":"com.amazonaws.x#ThrottlingException:http://internal.amazon.com/coral#a/"}'),
+        answer(400, b'{"message":"m"}', x_amzn_errortype="ThrottlingException:http://internal.amazon.com/"),
+    ],
+)
+async def test_code_is_read_wherever_the_protocol_allows_it(refused: bytes) -> None:
+    """Smithy, "AWS JSON 1.1 protocol: Operation error serialization"."""
+    async with scripted(refused) as script:
+        with pytest.raises(ServiceError) as caught:
+            await script.caller("dynamodb").json("PutItem", "DynamoDB_20120810", "table", "1.0", {})
+    assert caught.value.refusal.code == "ThrottlingException"
 
 
 @pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])

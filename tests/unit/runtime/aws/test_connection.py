@@ -201,6 +201,73 @@ async def test_waiting_for_an_answer_is_bound_by_silence_only(monkeypatch: pytes
         client.close()
 
 
+async def test_white_space_before_a_long_completion_is_no_slow_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 sends white space for minutes while it completes an upload of many parts; then the answer must not creep."""
+    sent = asyncio.Event()
+    content = asyncio.Event()
+    release = asyncio.Event()
+
+    async def complete(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n26\r\n<?xml version='1.0' encoding='UTF-8'?>\r\n"
+        )
+        writer.write(b"1\r\n \r\n" * 30)
+        await writer.drain()
+        sent.set()
+        await content.wait()
+        writer.write(b"3\r\n<Re\r\n")
+        await writer.drain()
+        await release.wait()
+
+    async with serving(complete) as url:
+        client = client_of(url)
+        connection = await connected(client)
+        asking = asyncio.create_task(connection.ask(b"POST / HTTP/1.1\r\n\r\n", b"", headless=False))
+        await sent.wait()
+        while not (connection._rest or b"").endswith(b"1\r\n \r\n"):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        now = counters(connection, monkeypatch, 3, sending=False)
+        for _ in range(int(FLOOR_SECONDS) * 10):
+            now[0] += 1
+            assert connection.stall(now[0]) == ""
+        content.set()
+        while b"<Re" not in (connection._rest or b""):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        reasons = []
+        for _ in range(int(FLOOR_SECONDS) + 1):
+            now[0] += 1
+            reasons.append(connection.stall(now[0]))
+        assert "bytes moved" in next(reason for reason in reasons if reason)
+        client.close()
+        release.set()
+        with pytest.raises(UnavailableError):
+            await asking
+
+
+async def test_server_that_refuses_expect_gets_the_body_without() -> None:
+    """RFC 9110, 15.5.18: old proxies answer 417, and the client repeats the request without the header."""
+    seen = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            asked = await read_head(reader)
+            seen.append("expect" in asked.headers)
+            if "expect" in asked.headers:
+                writer.write(answer(417))
+                return
+            await reader.readexactly(int(asked.headers["content-length"]))
+            writer.write(answer(200))
+            await writer.drain()
+
+    async with serving(serve) as url:
+        client = client_of(url)
+        await put(client)
+        await put(client)
+        client.close()
+    assert seen == [True, False, False]
+
+
 async def test_the_kernels_counters_see_the_wire() -> None:
     """What lies in buffers has not moved; what the peer takes has, though the sender's buffer is as full as before."""
     read = asyncio.Event()

@@ -213,8 +213,9 @@ async def test_the_first_error_ends_the_others() -> None:
 
 
 async def test_what_failed_of_a_batch_is_sent_again() -> None:
-    failed = {"Failed": [{"Id": "1", "SenderFault": False, "Code": "InternalError"}]}
-    async with scripted(text(failed), text({"Successful": []})) as script:
+    rejected = {"Id": "1", "SenderFault": False, "Code": "InternalError"}
+    failed = {"Successful": [{"Id": "0"}, {"Id": "2"}], "Failed": [rejected]}
+    async with scripted(text(failed), text({"Successful": [{"Id": "1"}]})) as script:
         await SqsQueue(script.caller("sqs"), "q", "d").send(["a", "b", "c"], 7)
         second = json.loads(script.asked[1].body)
         assert second == {"QueueUrl": "q", "Entries": [{"Id": "1", "MessageBody": "b", "DelaySeconds": 7}]}

@@ -86,11 +86,49 @@ def test_hosts_without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for("localhost") is None
 
 
+@pytest.mark.parametrize(
+    ("listed", "host", "port", "direct"),
+    [
+        ("s3.example:443", "s3.example", 443, True),
+        ("s3.example:8443", "s3.example", 443, False),
+        ("*.amazonaws.com", "sqs.us-west-2.amazonaws.com", 443, True),
+        ("amazonaws.com", "SQS.us-west-2.AmazonAWS.com", 443, True),
+        ("amazonaws.com", "notamazonaws.com", 443, False),
+        ("a.example b.example", "b.example", 443, True),
+        ("a.example, *", "s3.example", 443, True),
+        ("10.0.0.0/8,192.168.1.7", "10.20.30.40", 443, True),
+        ("10.0.0.0/8,192.168.1.7", "192.168.1.7", 443, True),
+        ("10.0.0.0/8,192.168.1.7", "192.168.1.8", 443, False),
+        ("0.1", "10.0.0.1", 443, False),
+        ("[::1]", "::1", 443, True),
+        ("[::1]:8443", "::1", 443, False),
+        ("fd00::/8", "fd12::1", 443, True),
+        ("fd00::/8", "10.0.0.1", 443, False),
+        (",. ,", "s3.example", 443, False),
+    ],
+)
+def test_forms_of_no_proxy(listed: str, host: str, port: int, direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", listed)
+    assert (proxy_for(host, port) is None) is direct
+
+
 def test_addresses_of_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Proxy.of("proxy:3128") == Proxy("proxy", 3128, False)
     assert Proxy.of("https://proxy") == Proxy("proxy", 443, True)
-    for wrong in ("socks5://proxy:1", "http://", "http://user:secret@proxy:port"):
+    assert Proxy.of("http://proxy:3128/") == Proxy("proxy", 3128, False)
+    for wrong in (
+        "socks5://proxy:1",
+        "http://",
+        "http://user:secret@proxy:port",
+        "http://user:secret[@proxy:3128",
+        "http://us\u2100er:secret@proxy:3128",
+        "http://user:1/secret@proxy:3128",
+        "http://user:1?secret@proxy:3128",
+        "http://user:1#secret@proxy:3128",
+    ):
         with pytest.raises(FatalError, match="HTTPS_PROXY") as caught:
             Proxy.of(wrong)
         assert "secret" not in str(caught.value)
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert "dXNl" not in repr(Proxy.of("http://user:password@proxy"))

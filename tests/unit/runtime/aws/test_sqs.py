@@ -46,7 +46,10 @@ def refusal(code: str, message: str) -> bytes:
 )
 async def test_spent_handle_is_no_failure_whatever_its_code(code: str, message: str) -> None:
     """AWS answers InvalidParameterValue with a reason where its reference names MessageNotInflight."""
-    failed = {"Failed": [{"Id": "1", "SenderFault": True, "Code": code, "Message": message}]}
+    failed = {
+        "Successful": [{"Id": "0"}],
+        "Failed": [{"Id": "1", "SenderFault": True, "Code": code, "Message": message}],
+    }
     async with scripted(answer(200, json.dumps(failed).encode())) as script:
         await queue(script).extend(messages(2), 30)
         assert len(script.asked) == 1
@@ -66,7 +69,8 @@ async def test_failing_batch_does_not_keep_the_others_back() -> None:
         if "h0" in handles:
             return refusal("AccessDeniedException", "no")
         extended.extend(handles)
-        return answer(200, b'{"Successful":[]}')
+        done = {"Successful": [{"Id": entry["Id"]} for entry in json.loads(asked.body)["Entries"]]}
+        return answer(200, json.dumps(done).encode())
 
     extended: list[str] = []
     async with scripted(serve) as script:
@@ -90,6 +94,28 @@ async def test_answer_without_messages() -> None:
             assert await queue(script).receive(10, 0) == []
 
 
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"Successful":[]}', b'{"Successful":[{"Id":"0"}]}'])
+async def test_entries_that_no_answer_names_are_not_taken_for_sent(body: bytes) -> None:
+    """A message is deleted once its retry has been sent: a retry that was lost would be a lost change."""
+    async with scripted(answer(200, body)) as script:
+        with pytest.raises(UnavailableError, match="SendMessageBatch"):
+            await queue(script).send(["a", "b"])
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"MessageId":null}'])
+async def test_dead_letter_that_no_answer_names_was_not_sent(body: bytes) -> None:
+    async with scripted(answer(200, body)) as script:
+        with pytest.raises(UnavailableError, match="SendMessage"):
+            await queue(script).send_to_dlq(messages(1)[0], "why")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"Attributes":null}', b'{"Attributes":{}}'])
+async def test_queue_of_unknown_length_is_not_empty(body: bytes) -> None:
+    async with scripted(answer(200, body)) as script:
+        with pytest.raises(UnavailableError, match="GetQueueAttributes"):
+            await queue(script).depth()
+
+
 class Ticking:
     """A clock that is one second further at each look."""
 
@@ -110,7 +136,10 @@ class Ticking:
 async def test_a_message_counts_as_hidden_from_when_it_was_asked_for() -> None:
     """When SQS hid it is not in the answer, and the process may have been stopped before it read the answer."""
     received = {"Messages": [{"Body": "b", "ReceiptHandle": "h"}, {"Body": "c", "ReceiptHandle": "i"}]}
-    failed = {"Failed": [{"Id": "1", "SenderFault": True, "Code": "ReceiptHandleIsInvalid", "Message": ""}]}
+    failed = {
+        "Successful": [{"Id": "0"}],
+        "Failed": [{"Id": "1", "SenderFault": True, "Code": "ReceiptHandleIsInvalid", "Message": ""}],
+    }
     bodies = [answer(200, json.dumps(document).encode()) for document in (received, failed)]
     async with scripted(*bodies) as script:
         hidden = SqsQueue(script.caller("sqs"), "q", "d", visibility_seconds=40, clock=Ticking())
