@@ -61,7 +61,22 @@ def side_providers(pair: PairModel, side: SideName, parent: pulumi.Resource | No
             "roleArn": access.role_arn or None,
             "externalId": access.external_id or None,
             "endpoint": access.endpoint or None,
+            "parts": ",".join(live_parts(pair, side)) or None,
         },
         options,
     )
     return SideProviders(provider, sync)
+
+
+def live_parts(pair: PairModel, side: SideName) -> tuple[str, ...]:
+    """Return parts of a managed side that together exist only if some state deploys it; none of the peer's side.
+
+    Their names can't be changed by config, apart from the user's, and every deployment role may read them.
+    """
+    if side not in pair.manages:
+        return ()
+    names = pair.names(side)
+    if pair.carries(side):
+        return f"table/{names.of('ledger')}", f"role/{names.worker_role}"
+    # A one-way pair's destination has a dedicated user, since `peerIdentity: role` is for both directions only.
+    return f"user/{names.user}", f"policy/{names.policy}"

@@ -29,16 +29,26 @@ class WrongAccountError(Exception):
 
 def s3_client(reach: Reach) -> Any:
     """Return an S3 client of the side's account. Raises `WrongAccountError` before anything is read or written."""
+    return account_client(account_session(reach), reach, "s3")
+
+
+def account_session(reach: Reach) -> boto3.Session:
+    """Return a session of the side's account. Raises `WrongAccountError` if the credentials are another's."""
     session = session_of(reach)
-    endpoint = reach.access.endpoint or None
-    sts = session.client("sts", region_name=reach.region, endpoint_url=endpoint)
-    actual = sts.get_caller_identity()["Account"]
+    actual = account_client(session, reach, "sts").get_caller_identity()["Account"]
     if actual != reach.account_id:
         raise WrongAccountError(
             f"is of account {actual}, not of {reach.account_id}; swap the profiles, or correct accountId"
         )
+    return session
+
+
+def account_client(session: boto3.Session, reach: Reach, service: str) -> Any:
+    """Return a service's client in the side's region, at its endpoint."""
+    endpoint = reach.access.endpoint or None
     config = Config(s3={"addressing_style": "path"}) if endpoint else Config()
-    return session.client("s3", region_name=reach.region, endpoint_url=endpoint, config=config)
+    connect: Any = session.client
+    return connect(service, region_name=reach.region, endpoint_url=endpoint, config=config)
 
 
 def session_of(reach: Reach) -> boto3.Session:

@@ -46,12 +46,15 @@ from dualsync.components.bucket_access import inspection, notifications
 from dualsync.components.bucket_access.sessions import Reach, WrongAccountError, s3_client
 from dualsync.components.config.model import Access
 from dualsync.components.config.prefixes import filter_value
+from dualsync.components.plugin import live_parts
 from dualsync.runtime.settings import VERSION
 
 NAME = "dualsync"
 SUBSCRIPTION = "dualsync:index:BucketSubscription"
 REPLACING = ("bucket", "owner", "notificationId")
 """Properties whose change needs another entry."""
+PARTS = "parts"
+"""Input of the provider: parts that only a deployed side has, `KIND/NAME` each, separated by commas."""
 FILTER = "filter"
 """Output: the filter's value as the bucket's document holds it."""
 
@@ -69,15 +72,21 @@ class DualSyncProvider(Provider):
     async def get_schema(self, request: GetSchemaRequest) -> GetSchemaResponse:
         return GetSchemaResponse(schema=json.dumps(schema()))
 
+    async def check_config(self, request: CheckRequest) -> CheckResponse:
+        """Refuse a state that knows nothing of a side which is deployed: the first of all checks, in `up` too.
+
+        The engine passes the earlier inputs of a provider that the state holds, and records a provider before anything
+        that needs it. So no earlier inputs mean that this state has never created anything of the side.
+        """
+        inputs = request.new_inputs
+        if request.old_inputs or any(_is_unknown(value) for value in inputs.values()):
+            return CheckResponse(inputs=inputs)
+        parts = [part for part in _text_of(inputs.get(PARTS)).split(",") if part]
+        reason = await asyncio.to_thread(live_parts.belongs_to_another_state, reach_of(inputs), parts)
+        return CheckResponse(inputs=inputs, failures=[CheckFailure(PARTS, reason)] if reason else None)
+
     async def configure(self, request: ConfigureRequest) -> ConfigureResponse:
-        given = {k: v.value for k, v in request.args.items()}
-        access = Access(
-            profile=_text(given, "profile"),
-            role_arn=_text(given, "roleArn"),
-            external_id=_text(given, "externalId"),
-            endpoint=_text(given, "endpoint"),
-        )
-        self._reach = Reach(region=_text(given, "region"), account_id=_text(given, "accountId"), access=access)
+        self._reach = reach_of(request.args)
         return ConfigureResponse(accept_secrets=True, supports_preview=True, accept_outputs=True, accept_resources=True)
 
     async def construct(self, request: ConstructRequest) -> ConstructResponse:
@@ -191,6 +200,17 @@ class DualSyncProvider(Provider):
         return self._client
 
 
+def reach_of(inputs: Properties) -> Reach:
+    """Return the account of a provider's inputs, and the way into it."""
+    access = Access(
+        profile=_text_of(inputs.get("profile")),
+        role_arn=_text_of(inputs.get("roleArn")),
+        external_id=_text_of(inputs.get("externalId")),
+        endpoint=_text_of(inputs.get("endpoint")),
+    )
+    return Reach(region=_text_of(inputs.get("region")), account_id=_text_of(inputs.get("accountId")), access=access)
+
+
 def subscription_of(properties: Properties) -> notifications.Subscription:
     """Return the resource's inputs or outputs as a `Subscription`."""
     events = properties["events"].value
@@ -243,6 +263,11 @@ def schema() -> dict[str, Any]:
         "roleArn": {**text, "description": "Role to assume."},
         "externalId": {**text, "description": "External id for the role."},
         "endpoint": {**text, "description": "Address to use instead of AWS's, for local cloud emulators."},
+        PARTS: {
+            **text,
+            "description": "Parts that only a deployed side has, KIND/NAME each, separated by commas. A state without"
+            " this provider is refused where all of them exist.",
+        },
     }
     return {
         "name": NAME,
@@ -274,11 +299,6 @@ def schema() -> dict[str, Any]:
             },
         },
     }
-
-
-def _text(given: dict[str, Any], key: str) -> str:
-    value = given.get(key)
-    return value if isinstance(value, str) else ""
 
 
 def _text_of(value: PropertyValue | None) -> str:
@@ -320,7 +340,8 @@ def _in_one_line(method: Any) -> Any:
     return call
 
 
-for _name in ("Check", "Diff", "Create", "Read", "Update", "Delete", "Invoke", "Configure", "GetSchema"):
+_CALLS = ("CheckConfig", "Check", "Diff", "Create", "Read", "Update", "Delete", "Invoke", "Configure", "GetSchema")
+for _name in _CALLS:
     setattr(Servicer, _name, _in_one_line(getattr(server.ProviderServicer, _name)))
 
 

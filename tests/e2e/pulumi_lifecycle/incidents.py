@@ -108,13 +108,16 @@ def second_state(engine: EngineStage, page: Transcript) -> None:
     page.chapter("A second state over a live pair")
     engine.pulumi = dataclasses.replace(own, state="another-state")
     engine.pulumi.init("cn")
-    for operation in (("preview",), ("up", "--yes")):
+    # Twice without a preview: a refused `up` must not leave anything in the state that makes it the pair's own.
+    for operation in (("preview",), ("up", "--yes"), *[("up", "--yes", "--skip-preview")] * 2):
         done = engine.pulumi.run(*operation, "--stack", "cn", wanted=(1, 255))
         page.refusal(f"pulumi login ANOTHER && pulumi {' '.join(operation)} --stack cn", done, "another state deploys")
         hold("it is refused with the remedy", "another state deploys this pair: select its backend" in done.text)
         hold("before anything is created", engine.census(), live)
     engine.pulumi = own
-    page.remark("Nothing was created. With the first state, `pulumi up` still changes nothing.")
+    page.remark(
+        "Nothing was created, with a preview or without. With the first state, `pulumi up` still changes nothing."
+    )
     hold("the first state is unharmed", engine.up("cn").changed, {})
 
     page.chapter("The pair gets another name")
