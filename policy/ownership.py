@@ -165,19 +165,20 @@ class Owned:
 
 
 def _within(key: str, bucket: DataBucket) -> bool:
-    """Return whether a pattern of keys stays under the bucket's prefix.
-
-    IAM takes no characters outside Latin-1 in a document, so question marks may stand for those of the prefix, and
-    `${*}` for an asterisk.
-    """
-    if bucket.list_file and key == bucket.list_file:
+    """Return whether a pattern of keys stays under the bucket's prefix, or is that of the file with the prefixes."""
+    if bucket.list_file and _pattern_of(bucket.list_file).fullmatch(key):
         return True
-    pattern = "".join(
-        rf"(?:\${{{re.escape(part)}}}|{re.escape(part)})"
-        if part in "*?$"
-        else re.escape(part)
-        if part.isascii()
-        else rf"(?:\?+|{re.escape(part)})"
-        for part in re.findall(r"[*?$]|[^*?$\x80-\U0010ffff]+|[^\x00-\x7f]+", bucket.prefix)
-    )
-    return re.match(pattern, key) is not None
+    return _pattern_of(bucket.prefix).match(key) is not None
+
+
+_SYNTAX = {"*": r"\$\{\*\}", "?": r"\$\{\?\}", "$": r"(?:\$\{\$\}|\$(?!\{))"}
+"""How a policy may write the characters that IAM would read as a wildcard or as the begin of a variable."""
+
+
+def _pattern_of(text: str) -> re.Pattern[str]:
+    """Return the regular expression of the ways in which a policy may write `text`.
+
+    IAM takes no characters above U+00FF in a document, so question marks may stand for those of the text.
+    """
+    parts = re.findall(r"[\u0000-\u00ff]|[^\u0000-\u00ff]+", text)
+    return re.compile("".join(_SYNTAX.get(p) or (re.escape(p) if p <= "\xff" else rf"(?:\?+|{p})") for p in parts))

@@ -26,6 +26,8 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _ISSUER = re.compile(r"https://[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(/[A-Za-z0-9._~-]+)*")
 _ISSUER_LENGTH = 255
+_IN_FILTERS = re.compile(r"[A-Za-z0-9/!_.*'() -]")
+_FILTER_LENGTH = 1024
 _IMAGE = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
@@ -82,8 +84,8 @@ def check_answer(name: str, value: str, partition_of: PartitionOf) -> str:
             return "is not a region of AWS; use, for example, cn-north-1 or us-west-2"
     if name == "bucket" and (not _BUCKET.fullmatch(value) or ".." in value):
         return "is not a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"
-    if name == "prefix" and (value.startswith("/") or len(value.encode()) > 512):
-        return "use at most 512 bytes without a leading slash, for example archive/"
+    if name == "prefix":
+        return _prefix_problem(value)
     if name == "alarmEmail" and value and not _EMAIL.fullmatch(value):
         return "use one address, or nothing"
     if name == "finderImage" and value and not _IMAGE.fullmatch(value):
@@ -92,6 +94,23 @@ def check_answer(name: str, value: str, partition_of: PartitionOf) -> str:
         return f"use https://HOST/PATH of at most {_ISSUER_LENGTH} characters, without port, query and final slash"
     if name == "stack" and not _STACK.fullmatch(value):
         return "use a stack's name without organization and project, for example cn"
+    return ""
+
+
+def _prefix_problem(value: str) -> str:
+    """Return what a deployment would refuse of a prefix, or what is no prefix of any key; empty for nothing."""
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        return "holds a character that no key has"
+    if value.startswith("/") or size > 512:
+        return "use at most 512 bytes without a leading slash, for example archive/"
+    if re.search(r"[\x00-\x1f\x7f]", value):
+        return "holds a control character, which policies do not take; use none"
+    if "*" in value:
+        return "holds a wildcard, which S3's notification filters do not take; use a prefix without it"
+    if sum(1 if _IN_FILTERS.match(c) else 3 * len(c.encode()) for c in value) > _FILTER_LENGTH:
+        return f"is too long for a notification filter: use at most {_FILTER_LENGTH} characters, URL-encoded"
     return ""
 
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from dualsync.components.config.prefixes import policy_patterns
+from policy.ownership import DataBucket, _within
 from policy.plan import UNKNOWN, Account, Plan, Resource
 from policy.review import review
 from policy.rule import Rule
 from policy.rules import RULES
+from tests.support.prefixes import PREFIXES
 
 CN = Account(
     urn="urn:cn",
@@ -328,9 +331,27 @@ def test_ports_are_read_as_the_engine_and_the_provider_write_them(rule_: dict[st
         ("a$b*/", "a${$}b${*}/*", True),
         ("数据/", "??/*", True),
         ("数据/", "*/*", False),
+        ("ü数/", "ü?/*", True),
+        ("ü数/", "??/*", False),
+        ("a?/", "a?/*", False),
+        ("${aws:username}/", "${aws:username}/*", False),
     ],
 )
 def test_a_user_policy_stays_under_the_prefix(prefix: str, pattern: str, fine: bool) -> None:
     events = resource("dualsync:index:BucketSubscription", "events", bucket="b", owner="111122223333", prefix=prefix)
     made = resource("aws:iam/policy:Policy", policy=policy(allow("s3:GetObject", f"arn:aws-cn:s3:::b/{pattern}")))
     assert (found("own-resources-only", events, made) == []) is fine
+
+
+@pytest.mark.parametrize("text", PREFIXES)
+def test_what_the_program_writes_for_a_prefix_or_a_list_of_prefixes_is_its_own(text: str) -> None:
+    for pattern in policy_patterns(text):
+        assert _within(f"{pattern}*", DataBucket("b", text))
+        assert not text or _within(pattern, DataBucket("b", "elsewhere/", text))
+        assert not text or not _within(f"x{pattern}", DataBucket("b", text))
+        assert not _within(f"{pattern}*", DataBucket("b", "elsewhere/", text))
+
+
+@pytest.mark.parametrize(("file", "key"), [("list*", "list*"), ("a?", "a?"), ("${aws:username}", "${aws:username}")])
+def test_a_list_of_prefixes_is_one_key(file: str, key: str) -> None:
+    assert not _within(key, DataBucket("b", "elsewhere/", file))

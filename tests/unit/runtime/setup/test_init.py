@@ -22,6 +22,7 @@ from dualsync.runtime.operations.setup.declared import read_declaration
 from dualsync.runtime.operations.setup.stack_files import LONGEST_PAIR, check_answer
 from dualsync.runtime.settings import Direction, SideName
 from tests.support.operator_harness import Answer
+from tests.support.prefixes import PREFIXES, REFUSED
 
 ROOT = Path(__file__).resolve().parents[4]
 FLAGS = (
@@ -110,6 +111,22 @@ def test_an_issuer_is_judged_as_the_component_judges_it(folder: Path, issuer: st
         assert not fine
     else:
         assert fine
+
+
+@pytest.mark.parametrize("prefix", [p for p in PREFIXES if not p.startswith("/")])
+def test_a_prefix_that_a_deployment_takes_is_taken_and_read_back(folder: Path, prefix: str) -> None:
+    assert check_answer("prefix", prefix, partition_of) == ""
+    assert call(folder, "init", *FLAGS, f"--prefix-cn={prefix}").code == 0
+    assert stack_config.pair_of(config(folder, "cn")).cn.prefix == prefix
+    assert read_declaration(folder, {}).sides[SideName.CN].prefix == prefix
+
+
+@pytest.mark.parametrize("prefix", [*REFUSED, "~" * 400], ids=repr)
+def test_a_prefix_that_a_deployment_refuses_is_refused(prefix: str) -> None:
+    side = {"accountId": "111122223333", "region": "cn-north-1", "bucket": "bucket-cn", "prefix": prefix}
+    with pytest.raises(ConfigError):
+        stack_config.pair_of({"manages": ["cn"], "cn": side, "global": {**side, "region": "us-west-2"}})
+    assert check_answer("prefix", prefix, partition_of)
 
 
 def test_doctor_reads_what_it_writes(folder: Path) -> None:
