@@ -55,6 +55,8 @@ class PeerSecrets:
 FIELDS = ("access_key_id", "secret_access_key", "user_id", "role_arn")
 """Fields of the secret. `user_id` may be missing, and with `role_arn` the key."""
 _ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
+_ID = re.compile(r"\w{1,128}", re.ASCII)
+_KEY_ID = re.compile(r"A[KS]IA[A-Z0-9]{12,124}")
 _WORD = re.compile(r"[!-~]+")
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -89,6 +91,7 @@ def parse(name: str, text: str) -> PeerSecret:
             if value and not _WORD.fullmatch(value):
                 problem = f"{field_name} holds a blank, a line break or another character that no key has"
                 break
+    problem = problem or _misplaced(values)
     role = values.get("role_arn", "")
     if not problem and role and not _ROLE_ARN.fullmatch(role):
         problem = "role_arn is not the ARN of a role"
@@ -102,10 +105,31 @@ def parse(name: str, text: str) -> PeerSecret:
     return PeerSecret(values["access_key_id"], values["secret_access_key"], values.get("user_id", ""))
 
 
+def _misplaced(values: Mapping[str, str]) -> str:
+    """Return which value is in another's place, empty for none.
+
+    Ids of keys and users are shown to operators, so a secret in their place must be refused before it is. An id has
+    letters, digits and underscores only (IAM API Reference, AccessKey); those of keys begin with AKIA, of temporary ones
+    with ASIA (IAM User Guide, "IAM identifiers").
+    """
+    key, secret = values.get("access_key_id", ""), values.get("secret_access_key", "")
+    if _KEY_ID.fullmatch(secret):
+        return "secret_access_key holds the id of a key; the two values may be swapped"
+    if key and not _ID.fullmatch(key):
+        return "access_key_id is not the id of a key; the two values may be swapped"
+    if key.startswith("ASIA"):
+        return "access_key_id is that of a temporary key, which ends within hours"
+    if values.get("user_id") and not _ID.fullmatch(values["user_id"]):
+        return "user_id is not the unique id of a user or role, such as AIDA… or AROA…"
+    return ""
+
+
 def _decode(text: str) -> tuple[str, dict[str, str]]:
     """Return what is wrong with the text (empty for nothing), and its fields without blanks around them."""
     try:
         document = json.loads(text, strict=False)
+    except RecursionError:
+        return "it is not JSON that can be read", {}
     except ValueError as e:
         where = f" near line {e.lineno}, column {e.colno}" if isinstance(e, json.JSONDecodeError) else ""
         return ("it is empty" if not text.strip() else f"it is not JSON{where}"), {}

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from dualsync.runtime.commands.session import Exit, Json, escape, session
+from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.versions import Versions, read_versions
 from dualsync.runtime.settings import VERSION
@@ -27,7 +28,13 @@ def version(invocation: typer.Context, json: Json = False) -> None:
     cli = session(invocation, json)
 
     async def work(context: OperatorContext) -> list[Versions]:
-        return [await read_versions(side, context.now()) for side in context.carriers]
+        read = []
+        for side in context.carriers:
+            try:
+                read.append(await read_versions(side, context.now()))
+            except DualSyncError as e:
+                cli.note(f"the versions of {side.name} can't be read from its ledger: {e}")
+        return read
 
     found = cli.run(work, partial=True)
     known = {VERSION} | {v for each in found for v in (*each.workers, each.finder) if v}

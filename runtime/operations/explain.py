@@ -222,9 +222,9 @@ async def _letters(side: Side, key: str) -> list[OpenedLetter]:
 async def _uploads(context: OperatorContext, side: Side, key: str) -> list[Progress]:
     found = []
     async for record in side.ledger.records(UPLOAD):
-        if record.key != key:
+        upload = upload_record_codec.decode_or_none(record) if record.key == key else None
+        if upload is None:
             continue
-        upload = upload_record_codec.decode(record)
         target = side if upload.route.endswith(">local") else context.sides[side.name.peer]
         try:
             listed = await target.bucket.list_parts(upload.target_key, upload.upload_id)

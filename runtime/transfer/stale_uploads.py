@@ -1,9 +1,9 @@
-"""Uploads that nobody will end: aborted, for S3 keeps (and bills) their parts for ever.
+"""Abort multipart uploads that no request will complete: S3 keeps and bills their parts for ever.
 
-A noted upload (`dualsync.runtime.transfer.upload_record`) is of use as long as its source shows the version that it
-carries, and the ledger does
-not say that both sides hold it. One without a note belongs to a worker that died between the two; only such uploads as
-the dedicated user began at the peer, and the workers' own role here, are ours.
+A recorded upload (`dualsync.runtime.transfer.upload_record`) is of use as long as its source shows the version that it
+carries, and the ledger does not show that both sides hold it. An upload without a record is that of a worker which was
+stopped between the two calls. Only those that the dedicated user started at the peer, or the workers' own role here,
+are this program's.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
 
 QUIET_SECONDS = 3600
-"""Younger than this an upload is left alone: a worker has it in hand."""
+"""Seconds since an upload last moved within which it is left alone: a worker is copying its parts."""
 ABANDONED_SECONDS = 7 * 86400
-"""So long without any progress, an upload is given up whatever it carries."""
+"""Seconds without any progress after which an upload is aborted, whatever it carries."""
 
 
 def sessions_of(account: str, role: str) -> Callable[[str], bool]:
@@ -63,15 +63,21 @@ class StaleUploadSweep:
         Raises `CredentialRejectedError`.
         """
         now = self.clock.now()
-        noted = [upload_record_codec.decode(record) async for record in self.ledger.records(UPLOAD)]
+        recorded = []
+        async for record in self.ledger.records(UPLOAD):
+            if (upload := upload_record_codec.decode_or_none(record)) is not None:
+                recorded.append(upload)
+            else:
+                self.log.line("WARNING", "uploads", key=record.key or None, reason="the upload's record is unreadable")
         ended = 0
-        for upload in noted:
-            ended += await self._carefully(self._noted(upload, now), upload.target_key)
-        ids = {upload.upload_id for upload in noted}
-        ended += await self._carefully(self._unnoted(self.remote, self._by_dedicated_user, ids, now), "")
-        return ended + await self._carefully(self._unnoted(self.local, self.by_worker, ids, now), "")
+        for upload in recorded:
+            ended += await self._try(self._recorded(upload, now), upload.target_key)
+        ids = {upload.upload_id for upload in recorded}
+        ended += await self._try(self._unrecorded(self.remote, self._by_dedicated_user, ids, now), "")
+        return ended + await self._try(self._unrecorded(self.local, self.by_worker, ids, now), "")
 
-    async def _carefully(self, work: Awaitable[int], key: str) -> int:
+    async def _try(self, work: Awaitable[int], key: str) -> int:
+        """Return how many uploads were aborted, 0 after a failure, which is logged."""
         try:
             return await work
         except CredentialRejectedError:
@@ -80,7 +86,7 @@ class StaleUploadSweep:
             self.log.line("WARNING", "uploads", key=key or None, reason=f"{type(e).__name__}: {e}")
             return 0
 
-    async def _noted(self, upload: UploadRecord, now: float) -> int:
+    async def _recorded(self, upload: UploadRecord, now: float) -> int:
         since = max(upload.started, upload.last_progress)
         if now - since < QUIET_SECONDS:
             return 0
@@ -114,16 +120,16 @@ class StaleUploadSweep:
     def _by_dedicated_user(self, initiator: str) -> bool:
         return bool(self.initiator) and initiator == self.initiator
 
-    async def _unnoted(self, bucket: Bucket, ours: Callable[[str], bool], noted: set[str], now: float) -> int:
+    async def _unrecorded(self, bucket: Bucket, ours: Callable[[str], bool], recorded: set[str], now: float) -> int:
         try:
             begun = await bucket.list_uploads()
         except PermanentError:
             return 0  # a store without this call
         ended = 0
         for upload in begun:
-            if ours(upload.initiator) and upload.id not in noted and now - upload.initiated >= ABANDONED_SECONDS:
+            if ours(upload.initiator) and upload.id not in recorded and now - upload.initiated >= ABANDONED_SECONDS:
                 await bucket.abort_upload(upload.key, upload.id)
-                self.log.line("INFO", "uploads", key=upload.key, upload=upload.id, reason="aborted: nobody's")
+                self.log.line("INFO", "uploads", key=upload.key, upload=upload.id, reason="aborted: no record of it")
                 ended += 1
         return ended
 

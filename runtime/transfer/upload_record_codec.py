@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from dualsync.runtime.model.field_reader import MAX_BYTES, MAX_ETAG_CHARACTERS, MAX_SECONDS, FieldReader
+from dualsync.runtime.model.field_reader import MAX_BYTES, MAX_ETAG_CHARACTERS, MAX_SECONDS, FieldError, FieldReader
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.records import UPLOAD, Record
 from dualsync.runtime.transfer.upload_record import UploadRecord, record_id
@@ -58,6 +58,14 @@ def decode(record: Record) -> UploadRecord:
         stalls=data.integer("stalls", 0, high=63),
         request=data.mapping("look", {}),
     )
+
+
+def decode_or_none(record: Record) -> UploadRecord | None:
+    """Return the upload of a record; None for an unreadable one, so that a list shows the others."""
+    try:
+        return decode(record)
+    except FieldError:
+        return None
 
 
 def digest_attributes(attributes: Attributes) -> str:

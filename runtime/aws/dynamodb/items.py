@@ -202,6 +202,19 @@ def to_record(item: Mapping[str, Any]) -> Record:
     )
 
 
+def record_or_none(item: Mapping[str, Any], kind: str) -> Record | None:
+    """Return the record of an item; None for an unreadable one of this kind, so that a list shows the others.
+
+    Raises `ValueError` for an item of another kind, and what an item that is no map raises.
+    """
+    if _text(item, RECORD_KIND) != kind:
+        raise FieldError(f"ledger item: of kind {shortened(item.get(RECORD_KIND))}, not {kind!r}")
+    try:
+        return to_record(item)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
+
+
 def _dump(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 

@@ -117,9 +117,10 @@ class DynamoLedger:
                 **position,
             )
             with malformed(f"dynamodb Query {self._table}"):
-                found = [_of_kind(items.to_record(stored), kind) for stored in answer["Items"]]
+                found = [items.record_or_none(stored, kind) for stored in answer["Items"]]
             for record in found:
-                yield record
+                if record is not None:
+                    yield record
             if not answer.get("LastEvaluatedKey"):
                 return
             before, position = position, {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
@@ -132,7 +133,7 @@ class DynamoLedger:
     async def get_record(self, kind: str, id: str) -> Record | None:
         key = {items.KEY: {"S": items.record_key(kind, id)}}
         answer = await self._ask("GetItem", Key=key, ConsistentRead=True)
-        with malformed(f"dynamodb GetItem {self._table}"):
+        with malformed(f"dynamodb GetItem {self._table}, record {kind}/{id}"):
             return _of_kind(items.to_record(answer["Item"]), kind) if "Item" in answer else None
 
     async def claim(self, record: Record, instead: Record | None) -> None:

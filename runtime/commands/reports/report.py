@@ -82,6 +82,8 @@ def _text(cli: Session, found: PeriodReport) -> None:
         cli.out.print(
             f"{moment(act['time'])}  {escape(who)}  {escape(str(act.get('command', '')))}  {act.get('state')}"
         )
+    for side, why in found.unread.items():
+        cli.out.print(f"[dim]acts of operators in the ledger of {side} are not visible: {escape(why)}[/dim]")
     table = Table("", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for d in found.directions:
         table.add_column(d.name, justify="right")

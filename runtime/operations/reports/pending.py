@@ -79,8 +79,12 @@ async def pending(context: OperatorContext) -> list[PendingDirection]:
 
 async def _direction(side: Side, now: float) -> PendingDirection:
     found = PendingDirection(name=side.direction, depth=await _depth(side))
-    await _uploads(side, found)
-    held = await _held(side, found)
+    held = 0
+    try:
+        await _uploads(side, found)
+        held = await _held(side, found)
+    except DualSyncError as e:
+        found.unseen.append(f"uploads under way and held deletions: the ledger can't be read: {e}")
     await _dead_letters(side, found)
     await _postponed(side, found, now)
     order = list(PendingState)
@@ -97,7 +101,10 @@ async def _depth(side: Side) -> Depth | None:
 
 async def _uploads(side: Side, found: PendingDirection) -> None:
     async for record in side.ledger.records(UPLOAD):
-        upload = upload_record_codec.decode(record)
+        upload = upload_record_codec.decode_or_none(record)
+        if upload is None:
+            found.unseen.append(f"the record of the upload of {record.key!r} is unreadable")
+            continue
         progress = f"{upload.parts} of {upload.count} parts when last noted, {upload.size} bytes"
         found.keys.append(PendingKey(upload.target_key, PendingState.UPLOADING, progress, float(upload.started)))
 

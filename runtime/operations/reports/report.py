@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.log import Outcome
 from dualsync.runtime.operations.audit import trail
 from dualsync.runtime.operations.context import OperatorContext, Side
@@ -55,6 +56,8 @@ class PeriodReport:
     """Those that can be seen."""
     acts: Sequence[Mapping[str, Any]] = field(default_factory=list)
     """What operators did in that time."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Sides whose ledger, which has these acts, can't be read, and why."""
 
     @property
     def has_failures(self) -> bool:
@@ -64,7 +67,7 @@ class PeriodReport:
     @property
     def is_complete(self) -> bool:
         """Whether everything that the report shows could be read."""
-        return all(None not in (d.totals, d.failed, d.skipped) for d in self.directions)
+        return not self.unread and all(None not in (d.totals, d.failed, d.skipped) for d in self.directions)
 
 
 async def report(context: OperatorContext, since: float, until: float) -> PeriodReport:
@@ -72,13 +75,19 @@ async def report(context: OperatorContext, since: float, until: float) -> Period
     sides = context.carriers
     directions = await asyncio.gather(*(_travelled(side, since, until) for side in sides))
     acts: dict[str, dict[str, Any]] = {}
+    unread: dict[str, str] = {}
     for side in sides:
-        for record in await trail(side, ACTS):
+        try:
+            records = await trail(side, ACTS)
+        except DualSyncError as e:
+            unread[str(side.name)] = str(e)
+            continue
+        for record in records:
             if since <= record.time < until:
                 known = acts.setdefault(record.id, {"time": record.time, "sides": [], **record.data})
                 known["sides"].append(str(side.name))
     ordered = sorted(acts.values(), key=lambda act: int(act["time"]))
-    return PeriodReport(pair=context.pair, since=since, until=until, directions=directions, acts=ordered)
+    return PeriodReport(pair=context.pair, since=since, until=until, directions=directions, acts=ordered, unread=unread)
 
 
 async def _travelled(side: Side, since: float, until: float) -> Travelled:

@@ -50,6 +50,21 @@ def test_what_pasting_adds_is_removed(text: str) -> None:
         (json.dumps({**GOOD, "secret_access_key": "hush hush"}), "secret_access_key holds a blank, a line break"),
         (json.dumps({**GOOD, "access_key_id": "AK\nIA"}), "access_key_id holds a blank, a line break"),
         (json.dumps({**GOOD, "user_id": "AIDA\u200b1"}), "user_id holds a blank, a line break"),
+        (
+            json.dumps({**GOOD, "access_key_id": "hush/hush+hush", "secret_access_key": "AKIA" + 16 * "X"}),
+            "secret_access_key holds the id of a key; the two values may be swapped",
+        ),
+        (
+            json.dumps({**GOOD, "access_key_id": 20 * "hush", "secret_access_key": "AKIA" + 16 * "X"}),
+            "secret_access_key holds the id of a key; the two values may be swapped",
+        ),
+        (json.dumps({**GOOD, "access_key_id": "hush/hush+hush"}), "access_key_id is not the id of a key"),
+        (json.dumps({**GOOD, "access_key_id": "ASIA" + 16 * "X"}), "access_key_id is that of a temporary key"),
+        (json.dumps({**GOOD, "user_id": "arn:aws:iam::111122223333:user/u"}), "user_id is not the unique id of a user"),
+        (json.dumps({**GOOD, "user_id": "hush/hush+hush"}), "user_id is not the unique id of a user"),
+        ("[" * 100_000, "it is not JSON"),
+        (json.dumps(json.dumps(GOOD)), "it is JSON, but not an object"),
+        (json.dumps({"AccessKey": {"AccessKeyId": "AKIA1", "SecretAccessKey": "hush"}}), "it has 'AccessKey' instead"),
     ],
 )
 def test_what_is_wrong_is_named_and_never_shown(text: str, words: str) -> None:

@@ -17,7 +17,7 @@ from dualsync.runtime.model.records import FINDER_RUN, WORKER, Record
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.stacks import NoPair, Where, find
 from dualsync.runtime.settings import VERSION, Settings, SideName
-from tests.support.operator_harness import Operator, settings
+from tests.support.operator_harness import Operator, lose_ledger, settings
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 ROOT = Path(__file__).resolve().parents[4]
@@ -99,6 +99,15 @@ def test_versions_that_differ_are_shown() -> None:
     assert answer.code == 3
     assert answer.data["sides"]["cn"] == {"workers": {VERSION: 1, "9.9.9": 1}, "finder": "8.8.8"}
     assert "The versions differ" in operator.call("version").out
+
+
+def test_a_ledger_that_is_gone_hides_no_version_of_the_other_side() -> None:
+    operator = Operator()
+    asyncio.run(operator.heartbeat())
+    lose_ledger(operator)
+    answer = operator.call("version", "--json")
+    assert list(answer.data["sides"]) == ["global"]
+    assert "the versions of cn can't be read from its ledger: dynamodb" in answer.err
 
 
 def pair_file(folder: Path, **more: str) -> Path:

@@ -14,7 +14,7 @@ from dualsync.runtime.operations.reports import pending
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
-from tests.support.operator_harness import Operator
+from tests.support.operator_harness import Operator, lose_ledger
 
 CN = SideName.CN
 UPLOAD = UploadRecord(
@@ -118,6 +118,27 @@ def test_what_is_not_visible_is_named() -> None:
     assert "cn->global: not listed: postponed keys: the logs are not visible to you" in text
     assert "cn->global: 0 keys known; messages in the queue: unknown" in text
     assert "global->cn: 0 keys known; messages in the queue: 0" in text
+
+
+def test_a_ledger_that_is_gone_hides_neither_the_other_direction_nor_the_rest_of_its_own() -> None:
+    operator = Operator()
+    operator.brokers[CN].dead.append((sync_request_codec.encode(SyncRequest("ice", Cause.FINDER)), "archived"))
+    asyncio.run(operator.global_.ledger.record(upload_record_codec.encode(UPLOAD)))
+    lose_ledger(operator)
+    answer = operator.call("pending")
+    text = " ".join(answer.out.split())
+    assert "cn->global: not listed: uploads under way and held deletions: the ledger can't be read: dynamodb" in text
+    assert keys(operator) == [("ice", "dead letter", "archived")]
+    assert keys(operator, 1) == [("big.iso", "upload under way", "2 of 4 parts when last noted, 100 bytes")]
+
+
+def test_an_unreadable_record_of_an_upload_is_named_and_hides_no_other() -> None:
+    operator = Operator()
+    bad = upload_record_codec.encode(UPLOAD)
+    record(operator, Record(bad.kind, "bad", bad.time, "k", {**bad.data, "size": "x"}), bad)
+    assert [key for key, *_ in keys(operator)] == ["big.iso"]
+    assert "the record of the upload of 'k' is unreadable" in operator.call("pending").out
+    assert operator.call("explain", "k").code != 1
 
 
 def test_a_list_that_is_not_whole_says_so(monkeypatch: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from dualsync.runtime.operations.aws.metrics import period_of
 from dualsync.runtime.operations.reports.report import COUNTED
-from tests.support.operator_harness import Operator
+from tests.support.operator_harness import Operator, lose_ledger
 
 COMPONENT = Path(__file__).resolve().parents[4] / "components" / "monitoring" / "metrics.py"
 
@@ -73,6 +73,18 @@ def test_what_is_not_visible_is_named() -> None:
     assert "cn->global: log lines of failed messages are not visible to you" in answer.out
     assert "not all of it is visible to you" in answer.out
     assert operator.call("report", "--json").data["complete"] is False
+
+
+def test_a_ledger_that_is_gone_hides_only_its_acts() -> None:
+    operator = working()
+    operator.call("pause", "global", "--yes", "--reason", "night")
+    lose_ledger(operator)
+    answer = operator.call("report", "--since", "2026-09-01T00:00", "--until", "2027-01-01T00:00")
+    text = " ".join(answer.out.split())
+    assert "acts of operators in the ledger of cn are not visible: dynamodb" in text
+    assert "pause done" in text
+    assert "copied 5" in text
+    assert "not all of it is visible to you" in text
 
 
 def test_a_period_that_ends_before_it_begins() -> None:

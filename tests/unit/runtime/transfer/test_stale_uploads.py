@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dualsync.runtime.errors import CredentialRejectedError, PermanentError, UnavailableError
@@ -211,6 +213,15 @@ def test_what_fails_is_said_and_the_rest_goes_on() -> None:
     assert world.sweep() == 1
     assert world.here.uploads == {}
     assert [fields["key"] for fields in world.log.of("uploads") if "Unavailable" in str(fields["reason"])] == ["k"]
+
+
+def test_an_unreadable_record_keeps_no_other_upload_from_being_aborted() -> None:
+    world = World()
+    (good,) = [r for r in world.ledger.table.records.values() if r.kind == UPLOAD]
+    run(world.ledger.record(replace(good, id="bad", key="odd", data={**good.data, "size": "x"})))
+    world.time.now += ABANDONED_SECONDS
+    assert world.sweep() == 1
+    assert [f["key"] for f in world.log.of("uploads") if f["reason"] == "the upload's record is unreadable"] == ["odd"]
 
 
 def test_a_store_that_lists_no_uploads_and_a_credential_that_is_refused() -> None:
