@@ -138,7 +138,7 @@ def _measure(servers: Stage, target: Path, objects: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Profile a worker and write the page; with `--worker`, be that worker."""
+    """Profile a worker and write the page; with `--worker`, run that worker."""
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--objects", type=int, default=OBJECTS, help=f"how many (default {OBJECTS})")

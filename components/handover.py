@@ -62,8 +62,8 @@ class HandOver(pulumi.ComponentResource):
 def secret_policy(holder: SideContext) -> dict[str, Any]:
     """Return the secret's policy: its value is denied to all but worker, finder and the deployers.
 
-    Only reading and writing the value is denied. Whoever may administer secrets in the account can still replace the
-    policy or delete the secret, so that a wrong list of deployers can always be corrected.
+    Only reading and writing the value is denied. Administrators of secrets in the account can still replace the policy
+    or delete the secret, so that a wrong list of deployers can always be corrected.
     """
     allowed = [holder.role_arn("worker"), holder.role_arn("finder-task"), *holder.local.security.deployers]
     return {

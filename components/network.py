@@ -179,7 +179,7 @@ def _vpc(context: SideContext) -> str:
 
 
 def _routes(context: SideContext, vpc_id: str, parent: pulumi.Resource) -> dict[str, Route]:
-    """Each subnet's default route; a subnet without a table of its own follows the VPC's main one."""
+    """Return each subnet's default route; a subnet without a table of its own follows the VPC's main one."""
     options = context.invoke_options(parent)
     subnets = aws.ec2.get_subnets(
         filters=[aws.ec2.GetSubnetsFilterArgs(name="vpc-id", values=[vpc_id])], opts=options

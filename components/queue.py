@@ -97,8 +97,8 @@ def _encryption(context: SideContext) -> dict[str, Any]:
 def queue_policy(context: SideContext) -> dict[str, Any]:
     """Return who may send to the queue: the bucket's events, directly or through the given topic, and the side's roles.
 
-    Whoever can send to the queue can have any key of the pair checked, so an account-wide right to send, as
-    AmazonSQSFullAccess gives, must not suffice: two denials name everybody else. A service's request carries
+    Any sender to the queue can have any key of the pair checked, so an account-wide right to send, as
+    AmazonSQSFullAccess gives, must not suffice: two denials name all others. A service's request carries
     `aws:SourceArn` and no `aws:PrincipalArn`; a role's carries the role's ARN and no source. A negated operator also
     matches a missing key (IAM User Guide, "IAM JSON policy elements: Condition operators").
 
@@ -143,7 +143,7 @@ def _senders(context: SideContext, *parts: str) -> list[str]:
 
 
 def _deny_send(sid: str, arn: str, senders: list[str], source: dict[str, Any]) -> Statement:
-    """Return a denial for everybody but the senders, and but requests from the source."""
+    """Return a denial for all but the senders and requests from the source."""
     condition = {operator: dict(values) for operator, values in source.items()}
     condition.setdefault("ArnNotLike", {})["aws:PrincipalArn"] = senders
     return {

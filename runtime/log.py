@@ -61,7 +61,7 @@ class State(StrEnum):
     WAITING_FOR_LIST = "WAITING_FOR_LIST"
     """The prefix-list file is missing or names nothing: nothing is received until it does."""
     PAUSED = "PAUSED"
-    """An operator's wish: nothing is received until the operator says so."""
+    """An operator has paused the direction: nothing is received until it is resumed."""
     DRAINING = "DRAINING"
     """It finishes what it has received."""
     STOPPED = "STOPPED"

@@ -150,7 +150,7 @@ class Bucket(Protocol):
         """Abort an upload. Does nothing if there is no such upload."""
 
     async def list_uploads(self) -> Sequence[ListedUpload]:
-        """Return all multipart uploads below the prefix that are not complete, whoever started them."""
+        """Return all multipart uploads below the prefix that are not complete, of all initiators."""
 
     async def delete(self, key: str, condition: Precondition) -> None:
         """Delete the current version if it has `condition.etag`.

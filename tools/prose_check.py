@@ -2,9 +2,6 @@
 
 python -m tools.prose_check             exit code 1 and one line per finding
 python -m tools.prose_check --count     findings per file
-python -m tools.prose_check --update    write the allowed counts, for files that are still to be rewritten
-
-`tools/prose_allowed.toml` allows a number of findings per file, with a reason. A count may only shrink.
 """
 
 from __future__ import annotations
@@ -15,14 +12,12 @@ import io
 import re
 import sys
 import tokenize
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ALLOWED = ROOT / "tools" / "prose_allowed.toml"
 
 WORDS: dict[str, str] = {
     r"mend(s|ed|ing)?": "fix",
@@ -66,7 +61,7 @@ FOLDERS = (
     ".github",
 )
 SUFFIXES = (".md", ".py", ".yaml", ".yml", ".toml", ".sh", ".scenario")
-NOT_PROSE = ("tools/prose_check.py", "tools/prose_allowed.toml", "tests/unit/tools/test_prose_check.py")
+NOT_PROSE = ("tools/prose_check.py", "tests/unit/tools/test_prose_check.py")
 """Files that have to spell the words out."""
 
 _PATTERN = re.compile(
@@ -122,14 +117,6 @@ def files(root: Path = ROOT) -> list[Path]:
     return [path for name, path in sorted(names.items()) if name not in NOT_PROSE]
 
 
-def allowed(file: Path = ALLOWED) -> dict[str, tuple[int, str]]:
-    """Return the allowed number of findings and the reason, per file."""
-    if not file.exists():
-        return {}
-    table = tomllib.loads(file.read_text(encoding="utf-8"))
-    return {path: (int(entry["count"]), str(entry["reason"])) for path, entry in table.items()}
-
-
 def _python(text: str) -> Iterator[tuple[int, str]]:
     """Yield the texts (docstrings, messages, help) and comments of a module. One word alone is a name, not prose."""
     for node in ast.walk(ast.parse(text)):
@@ -152,34 +139,19 @@ def _markdown(text: str) -> Iterator[tuple[int, str]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return the exit code: 1 if a file has more findings than allowed."""
+    """Return the exit code: 1 if there is a finding."""
     parser = argparse.ArgumentParser(prog="python -m tools.prose_check", description=__doc__.split("\n")[0])
     parser.add_argument("--count", action="store_true", help="print findings per file and the sum")
-    parser.add_argument("--update", action="store_true", help="write the allowed counts")
     given = parser.parse_args(arguments)
     found = [finding for path in files() for finding in findings(path)]
-    counts = Counter(finding.path for finding in found)
-    limits = allowed()
     if given.count:
-        for path, count in counts.most_common():
+        for path, count in Counter(finding.path for finding in found).most_common():
             sys.stdout.write(f"{count:4d} {path}\n")
         sys.stdout.write(f"{len(found):4d} in all\n")
         return 0
-    if given.update:
-        _write(counts, limits)
-        return 0
-    bad = [finding for finding in found if counts[finding.path] > limits.get(finding.path, (0, ""))[0]]
-    for finding in bad:
+    for finding in found:
         sys.stdout.write(f"{finding}\n")
-    return 1 if bad else 0
-
-
-def _write(counts: Counter[str], limits: dict[str, tuple[int, str]]) -> None:
-    lines = ["# Findings that `tools/prose_check.py` allows, per file, with the reason. A count may only shrink.\n"]
-    for path, count in sorted(counts.items()):
-        reason = limits.get(path, (0, "not yet rewritten"))[1]
-        lines.append(f'["{path}"]\ncount = {count}\nreason = "{reason}"\n')
-    ALLOWED.write_text("\n".join(lines), encoding="utf-8")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

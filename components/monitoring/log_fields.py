@@ -10,7 +10,7 @@ events, and what the finder says of itself:
     {"event": "started", "settings": {…}}                 a worker's settings, once
     {"event": "state", "state": "RUNNING", "held": 12}     on every change, and once a minute (then with what is held)
     {"event": "finder", "state": "finished", "queued": 3, "held": 0}
-    {"event": "fatal", "message": "…"}                     the end of a boot or a process that can't go on
+    {"event": "fatal", "message": "…"}                     the end of a boot or a process that can't continue
 """
 
 from __future__ import annotations

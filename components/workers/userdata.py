@@ -22,7 +22,7 @@ DRAIN_SECONDS = 240
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boot:
-    """Values of one side's boot script. Nothing secret: whoever may describe instances can read user data."""
+    """Values of one side's boot script. Nothing secret: user data can be read by all who may describe instances."""
 
     region: str
     """Region of the side."""

@@ -91,7 +91,9 @@ class Supervisor:
     """Feeds systemd's watchdog at an address."""
 
     _children: list[_Child] = field(default_factory=list)
+    """The processes that were started."""
     _stopping: bool = False
+    """The processes were asked to drain."""
 
     async def run(self) -> int:
         """Return the exit code: 0, or that of the first process that failed."""

@@ -109,8 +109,8 @@ def _misplaced(values: Mapping[str, str]) -> str:
     """Return which value is in another's place, empty for none.
 
     Ids of keys and users are shown to operators, so a secret in their place must be refused before it is. An id has
-    letters, digits and underscores only (IAM API Reference, AccessKey); those of keys begin with AKIA, of temporary ones
-    with ASIA (IAM User Guide, "IAM identifiers").
+    letters, digits and underscores only (IAM API Reference, AccessKey). Those of keys begin with AKIA, those of
+    temporary keys with ASIA (IAM User Guide, "IAM identifiers").
     """
     key, secret = values.get("access_key_id", ""), values.get("secret_access_key", "")
     if _KEY_ID.fullmatch(secret):

@@ -1,1 +1,1 @@
-"""The operator's command line, one group of commands a file. The doing is in `dualsync.runtime.operations`."""
+"""The operator's command line, one module per group of commands. `dualsync.runtime.operations` does the work."""

@@ -60,6 +60,6 @@ def _name(who: str) -> str:
 
 
 def _brief(values: dict[str, Any]) -> str:
-    """`a=1, b=x`: what has a value, orders without who gave them."""
+    """Return the arguments that have a value, as `a=1, b=x`; orders without their author."""
     flat = {**values, **values["orders"]} if isinstance(values.get("orders"), dict) else values
     return ", ".join(f"{n}={v}" for n, v in flat.items() if v and n not in ("orders", "by", "since"))

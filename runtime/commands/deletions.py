@@ -70,7 +70,7 @@ class _Survey:
 
     @property
     def data(self) -> dict[str, Any]:
-        """For programs."""
+        """The survey for programs."""
         return {"count": self.count, "bytes": self.bytes, "sample": self.sample}
 
 

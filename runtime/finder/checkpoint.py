@@ -55,11 +55,15 @@ class Checkpoints:
     """False: start again, whatever an earlier run has settled."""
 
     _tries: int = 0
+    """How often the work was resumed without progress."""
     _taken: int = 0
     """Keys that the resumed run had settled."""
     _written: float = 0.0
+    """When this run's record was written, in seconds since the epoch."""
     _own: Record | None = None
+    """This run's record, once it is written."""
     _dead: list[Record] = field(default_factory=list)
+    """Records of killed runs, to be removed at the end."""
 
     async def take_up(self) -> list[RangeProgress]:
         """Return the ranges of the killed run that had settled most; none if there is nothing to resume."""

@@ -7,7 +7,7 @@ The digests of a few ten thousand differences fit into one record. Beyond that t
 objects and entry have all been older than the previous run was seen by that run. Memory does not grow with the buckets.
 
 A message may be lost. Every waiting difference has a message in the queue or a dead letter, so a run that finds more
-waiting differences than there are messages and dead letters queues them again (`LostMessages`).
+waiting differences than there are messages and dead letters queues them again (`are_lost`).
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ from typing import Protocol
 _MD5 = re.compile("[0-9a-f]{32}")
 
 COMPUTABLE = frozenset({"crc32", "md5", "sha1", "sha256", "sha512"})
-"""Kinds that Python's own library knows. The others only travel, from one store to the other."""
+"""Kinds that Python's own library computes. The others are only passed on from one store to the other."""
 
 
 def kind(text: str) -> str:
-    """Which algorithm; empty for none."""
+    """Return the algorithm of a checksum; empty for none."""
     return text.partition(":")[0]
 
 
@@ -29,7 +29,7 @@ def value(text: str) -> str:
 
 
 def composite(text: str) -> int:
-    """Of how many parts' checksums it is made; 0 for one of the whole content. Base64 has no dash."""
+    """Return the number of parts of a composite checksum; 0 for one of the whole content. Base64 has no dash."""
     _, dash, count = value(text).partition("-")
     return int(count) if dash and count.isdigit() else 0
 

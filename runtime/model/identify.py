@@ -51,7 +51,7 @@ def identify_version(
 
 
 def _restored(own: OriginVersion, entry: LedgerEntry) -> OriginVersion:
-    """Later than its deletion, and the same whenever it is asked for until the next deletion."""
+    """Return the identity of a version that a user brought back: later than its deletion, the same until the next."""
     at = max(entry.deleted_at, own.modified) + 1
     while entry.was_deleted(own.restored(at)):
         at += 1

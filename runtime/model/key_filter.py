@@ -42,7 +42,7 @@ class KeyFilter:
 
     @property
     def name(self) -> str:
-        """Tells one scope from another; empty for all keys."""
+        """A digest that differs from that of any other filter; empty for all keys."""
         if self == EVERYTHING:
             return ""
         return hashlib.sha256("\n".join(self.prefixes).encode()).hexdigest()[:16]

@@ -163,7 +163,7 @@ class Plan:
 
     @property
     def data(self) -> Mapping[str, object]:
-        """For programs."""
+        """The plan for programs."""
         return {
             "direction": self.side.direction,
             **self.report.data(),

@@ -20,7 +20,7 @@ FINDER_SECONDS = 3 * 3600
 KEY_DAYS = 90
 """Age in days from which a dedicated user's key should be rotated."""
 MANY_CRASHES = 3
-"""Workers that died within an hour, from which it is no accident."""
+"""Workers that ended by a fault within an hour, from which it counts as a problem."""
 MANY_DELETIONS = 1000
 """Deletions within the last minutes that need attention; the deletions alarm's default."""
 BOTH = "both"
@@ -140,7 +140,7 @@ def _of_blindness(d: Direction) -> Iterator[Problem]:
 
 
 def _of_deletions(directions: Sequence[Direction]) -> Iterator[Problem]:
-    """Held deletions: both finders usually hold the same ones, so they are one problem."""
+    """Yield the held deletions as one problem, since both finders usually hold the same ones."""
     holding = [d for d in directions if d.held is not None]
     alike = len(holding) == 2 and len({(_count(d), d.approval is None) for d in holding}) == 1
     for d in holding[:1] if alike else holding:
@@ -168,7 +168,7 @@ def _count(d: Direction) -> object:
 
 
 def _of_conflicts(directions: Sequence[Direction]) -> Iterator[Problem]:
-    """Conflicts: both ledgers have the same ones, so each counts once."""
+    """Yield the conflicts, each counted once, since both ledgers have the same ones."""
     losers = {id: loser for d in directions for id, loser in d.losers.items()}
     if not losers:
         return

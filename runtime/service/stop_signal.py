@@ -1,4 +1,4 @@
-"""A process's wish to stop, which ends every wait of the consumer."""
+"""The signal of a process that is to stop, which ends every wait of the consumer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class StopSignal:
         self._event = asyncio.Event()
 
     def set(self) -> None:
-        """Stop."""
+        """End every guarded wait, now and later."""
         self._event.set()
 
     @property

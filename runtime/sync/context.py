@@ -99,7 +99,7 @@ class SyncContext:
         return self.route(self.remote, self.local)
 
     def route(self, source: Bucket, target: Bucket) -> Route:
-        """From one of the two buckets to the other, or within one."""
+        """Return the route from one of the two buckets to the other, or within one."""
         names = ("local" if bucket is self.local else "remote" for bucket in (source, target))
         return Route(source, target, ">".join(names))
 
@@ -119,7 +119,7 @@ class SyncContext:
         )
 
     def now(self) -> int:
-        """Whole seconds since the epoch."""
+        """Return the time in whole seconds since the epoch."""
         return int(self.clock.now())
 
     async def send(self, requests: Iterable[SyncRequest | PartRequest], delay: int = 0) -> None:
@@ -148,7 +148,7 @@ class SyncContext:
             self.observations.note_entry(self.ledger, after.key, before.revision + 1, asked)
 
     async def write_synced(self, before: LedgerEntry, after: LedgerEntry) -> None:
-        """`write` after the peer's bucket was written. Raises `LedgerWriteFailedError`."""
+        """Do as `write` does, after the peer's bucket was written. Raises `LedgerWriteFailedError`."""
         try:
             await self.write(before, after)
         except (PreconditionFailedError, RetryableError) as e:

@@ -97,7 +97,7 @@ async def _note(context: SyncContext, before: UploadRecord, after: UploadRecord)
 
 
 async def _queue(context: SyncContext, under: UploadInProgressError, now: int) -> None:
-    wanted = part_requests(under.upload, under.missing, context.copier.portion, float(now))
+    wanted = part_requests(under.upload, under.missing, context.copier.part_request_bytes, float(now))
     await context.send(wanted)
 
 
@@ -108,19 +108,19 @@ async def carry_parts(context: SyncContext, part: PartRequest) -> SyncResult:
     if upload is None or upload.upload_id != part.upload_id:
         return SyncResult(Outcome.SKIPPED, "its upload has ended")
     route = context.route_named(upload.route)
-    carrier = MultipartCopier(route, context.ledger, context.copier.parallel)
+    copier = MultipartCopier(route, context.ledger, context.copier.parallel)
     try:
         listed = await route.target.list_parts(upload.target_key, upload.upload_id, part.first, part.last) or ()
         there = upload.present(listed)
         missing = [n for n in range(part.first, min(part.last, upload.count) + 1) if n not in there]
-        await carrier.carry(upload, missing)
+        await copier.copy_parts(upload, missing)
         present = upload.present(await route.target.list_parts(upload.target_key, upload.upload_id) or ())
     except SourceChangedError:
         return SyncResult(Outcome.SKIPPED, "its source was replaced or deleted: that event is handled on its own")
     except UploadGoneError:
         return SyncResult(Outcome.SKIPPED, "its upload was ended meanwhile")
     except ChecksumUnsupportedError as e:
-        await carrier.plainly(upload)
+        await copier.abort_unsupported(upload)
         return SyncResult(Outcome.SKIPPED, f"its upload begins again: {e}")
     except ChecksumMismatchError as e:
         if part.attempt < CORRUPT_ATTEMPTS:
@@ -137,7 +137,7 @@ async def carry_parts(context: SyncContext, part: PartRequest) -> SyncResult:
 
 
 def part_requests(upload: UploadRecord, missing: Sequence[int], size: int, now: float) -> Iterator[PartRequest]:
-    """Messages for the missing parts, each for about `size` bytes that lie side by side."""
+    """Return messages for the missing parts, each for about `size` bytes of adjacent parts."""
     most = max(1, size // upload.part_length)
     run: list[int] = []
     for number in (*missing, 0):

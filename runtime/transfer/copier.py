@@ -45,7 +45,7 @@ class Copier:
     """Whether a replica gets the storage class of its source; else the target bucket decides."""
     giant: int = 1 << 30
     """From this size on an object's parts go through the queue."""
-    portion: int = 64 << 20
+    part_request_bytes: int = 64 << 20
     """Bytes per part request."""
 
     async def copy(
@@ -107,7 +107,7 @@ class Copier:
             stamp,
             condition,
             split=seen.size >= self.giant,
-            note=seen.size >= self.threshold,
+            record=seen.size >= self.threshold,
             compare_etags=seen.md5_etag and not value(attributes.checksum),
         )
 
@@ -137,7 +137,7 @@ def with_md5(attributes: Attributes, head: ObjectHead) -> Attributes:
 
 
 def parts_of(etag: str) -> int:
-    """How many parts an object was uploaded in, 0 if in one piece ("Checking object integrity", S3 User Guide)."""
+    """Return the number of parts of an object, 0 for one piece ("Checking object integrity", S3 User Guide)."""
     _, dash, count = etag.rpartition("-")
     return int(count) if dash and count.isdigit() else 0
 

@@ -1,4 +1,4 @@
-"""A multipart upload from its beginning, or from where another worker left it, to its completion."""
+"""Copy an object by a multipart upload: start one, or resume that of another worker, and complete it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ from dualsync.runtime.transfer.upload_record import UploadRecord, record_id
 T = TypeVar("T")
 
 PARTS_AT_ONCE = 8
+"""Parts of one upload that a process copies at a time."""
 LONGEST_WHOLE = 64 << 20
-"""Bytes. A longer part is sent while it is read."""
+"""Bytes of a part. A longer one is sent while it is read."""
 CORRUPT_ATTEMPTS = 8
-"""Looks, uploads of one version, or tries of a message of parts. What does not arrive whole may be terabytes."""
+"""Checks, uploads of one version, or tries of a part request after which content that arrives damaged is given up. Each
+may have sent terabytes."""
 CORRUPT_SECONDS = 3600
-"""From then on a version that was given up may be tried again: no look of then is under way any more."""
+"""Seconds after which a version that was given up may be tried again: no check of that time is under way any more."""
 
 
 class SourceChangedError(PreconditionFailedError):
@@ -41,7 +43,7 @@ class SourceChangedError(PreconditionFailedError):
 
 
 class UploadInProgressError(DualSyncError):
-    """A giant object's upload, of which parts are missing: they are the queue's business, not the caller's."""
+    """A giant object's upload lacks parts, which part requests in the queue copy."""
 
     def __init__(self, upload: UploadRecord, present: int, missing: Sequence[int]) -> None:
         super().__init__(f"{present} of {upload.count} parts are there")
@@ -52,10 +54,10 @@ class UploadInProgressError(DualSyncError):
 
 @dataclass(frozen=True, slots=True)
 class MultipartCopier:
-    """Carries parts on one route. At most `PARTS_AT_ONCE` are in memory, and of a long one only a piece.
+    """Copies parts on one route. At most `PARTS_AT_ONCE` are in memory, and of a long one only a piece.
 
-    What is there is asked of S3 alone (ListParts); the ledger only says which upload is meant for which version. The
-    write's condition belongs to the completion, so whoever completes gives that of his own look.
+    S3 alone lists the parts that are there (ListParts); the ledger only records which upload is for which version. The
+    write's condition belongs to the completion, so the worker that completes passes the one of its own check.
     """
 
     route: Route
@@ -73,13 +75,13 @@ class MultipartCopier:
         condition: Precondition,
         *,
         split: bool = False,
-        note: bool = True,
+        record: bool = True,
         compare_etags: bool = False,
     ) -> PutResult:
-        """Carry out `plan` (without id). What fails for good is aborted; what may go on later is left.
+        """Upload what `plan` (without id) describes. What fails for good is aborted; what may be resumed is left.
 
-        Without `note` the ledger is not told of it, and whatever fails is aborted: for an object that is small, and in
-        parts only because its source is, the requests would cost more than to start again.
+        Without `record` the ledger gets no record, and whatever fails is aborted. That is for an object that is small,
+        and in parts only because its source is: to start again costs less than the requests of a record.
 
         With `compare_etags` both ETags are MD5s of the parts' MD5s, and have to be the same for the same parts.
 
@@ -87,10 +89,10 @@ class MultipartCopier:
         `split` `UploadInProgressError` as long as parts are missing.
         """
         try:
-            return await self._copy(plan, attributes, stamp, condition, split, note, compare_etags)
+            return await self._copy(plan, attributes, stamp, condition, split, record, compare_etags)
         except ChecksumUnsupportedError:
             plain = replace(plan, checksum="")
-            return await self._copy(plain, attributes, stamp, condition, split, note, compare_etags)
+            return await self._copy(plain, attributes, stamp, condition, split, record, compare_etags)
 
     async def _copy(
         self,
@@ -99,29 +101,29 @@ class MultipartCopier:
         stamp: Stamp,
         condition: Precondition,
         split: bool,
-        note: bool,
+        record: bool,
         compare_etags: bool,
     ) -> PutResult:
-        if not note:
+        if not record:
             return await self._at_once(plan, attributes, stamp, condition, compare_etags)
         upload, present = await self.open(plan, attributes, stamp)
         missing = upload.missing(present)
         if split and missing and await self._can_split(upload):
             raise UploadInProgressError(upload, len(present), missing)
         try:
-            carried = await self.carry(upload, missing)
-            parts = sorted([*present.values(), *carried], key=lambda part: part.number)
+            copied = await self.copy_parts(upload, missing)
+            parts = sorted([*present.values(), *copied], key=lambda part: part.number)
             try:
                 written = await self._complete(upload, parts, condition, attributes, compare_etags)
-            except ChecksumMismatchError:  # by which part nobody knows: all are read again
-                await self._end(
+            except ChecksumMismatchError:  # the damaged part is not known: all are read again
+                await self._abort_and_record(
                     upload, replace(upload, checksum_failures=upload.checksum_failures + 1, last_progress=plan.started)
                 )
                 raise
         except (SourceChangedError, UploadGoneError, ChecksumUnsupportedError, ConcurrentWriteError, PermanentError):
-            await self.drop(upload)
+            await self.abandon(upload)
             raise
-        with contextlib.suppress(DualSyncError):  # it is written; the finder clears the note away
+        with contextlib.suppress(DualSyncError):  # it is written; the finder removes the record
             await self.ledger.release(upload_record_codec.encode(upload))
         return written
 
@@ -135,7 +137,7 @@ class MultipartCopier:
     ) -> PutResult:
         upload = await self._begin(plan, attributes, stamp)
         try:
-            parts = await self.carry(upload, upload.missing({}))
+            parts = await self.copy_parts(upload, upload.missing({}))
             return await self._complete(upload, parts, condition, attributes, compare_etags)
         except DualSyncError:
             await self._abort(upload)
@@ -182,13 +184,13 @@ class MultipartCopier:
             await self.route.target.abort_upload(upload.target_key, upload.upload_id)
 
     async def _can_split(self, upload: UploadRecord) -> bool:
-        """Nobody could tell when the last part is there, where parts can't be listed."""
+        """Return whether part requests may copy the parts: only a list of parts shows when the last one is there."""
         if upload.requests_sent:
             return True
         try:
             return await self.route.target.list_parts(upload.target_key, upload.upload_id, 1, 1) is not None
         except UploadGoneError:
-            await self.drop(upload)
+            await self.abandon(upload)
             raise
 
     async def open(
@@ -198,19 +200,20 @@ class MultipartCopier:
 
         Raises `ConcurrentWriteError` when another worker has recorded one meanwhile.
         """
-        noted = await self.ledger.get_record(UPLOAD, record_id(plan.route, plan.target_key))
-        if noted is not None:
-            upload = upload_record_codec.decode(noted)
-            if upload.is_of(plan):
-                plan = _after(upload, plan)
+        recorded = await self.ledger.get_record(UPLOAD, record_id(plan.route, plan.target_key))
+        # An unreadable record is replaced; the sweep aborts its upload.
+        former = upload_record_codec.decode_or_none(recorded) if recorded is not None else None
+        if former is not None:
+            if former.is_of(plan):
+                plan = _after(former, plan)
                 with contextlib.suppress(UploadGoneError):
-                    listed = await self.route.target.list_parts(upload.target_key, upload.upload_id)
+                    listed = await self.route.target.list_parts(former.target_key, former.upload_id)
                     if listed is not None:
-                        return upload, upload.present(listed)
-            await self._abort(upload)
+                        return former, former.present(listed)
+            await self._abort(former)
         upload = await self._begin(plan, attributes, stamp)
         try:
-            await self.ledger.claim(upload_record_codec.encode(upload), noted)
+            await self.ledger.claim(upload_record_codec.encode(upload), recorded)
         except DualSyncError as e:
             await self._abort(upload)
             raise (
@@ -220,7 +223,7 @@ class MultipartCopier:
             ) from None
         return upload, {}
 
-    async def carry(self, upload: UploadRecord, numbers: Sequence[int]) -> list[Part]:
+    async def copy_parts(self, upload: UploadRecord, numbers: Sequence[int]) -> list[Part]:
         """Copy these parts of the upload's version.
 
         Raises `SourceChangedError`, `UploadGoneError`, `ChecksumUnsupportedError`, `ChecksumMismatchError`,
@@ -250,18 +253,19 @@ class MultipartCopier:
 
         return await self.parallel.map(one, numbers, PARTS_AT_ONCE)
 
-    async def plainly(self, upload: UploadRecord) -> None:
+    async def abort_unsupported(self, upload: UploadRecord) -> None:
         """Abort a large object's upload whose checksums the store refuses; the next one is started without them.
 
         The record is read again first: while the part was read, it may have been changed. Raises `RetryableError`.
         """
-        noted = await self.ledger.get_record(UPLOAD, record_id(upload.route, upload.target_key))
-        if noted is not None and upload_record_codec.decode(noted).upload_id == upload.upload_id:
-            upload = upload_record_codec.decode(noted)
-        await self._end(upload, replace(upload, checksum=""))
+        recorded = await self.ledger.get_record(UPLOAD, record_id(upload.route, upload.target_key))
+        now = upload_record_codec.decode_or_none(recorded) if recorded is not None else None
+        if now is not None and now.upload_id == upload.upload_id:
+            upload = now
+        await self._abort_and_record(upload, replace(upload, checksum=""))
 
-    async def _end(self, upload: UploadRecord, known: UploadRecord) -> None:
-        """Abort it, and note what is known now for the next one of this version."""
+    async def _abort_and_record(self, upload: UploadRecord, known: UploadRecord) -> None:
+        """Abort an upload, and record what is `known` now for the next one of this version."""
         await self._abort(upload)
         with contextlib.suppress(DualSyncError):
             await self.ledger.claim(
@@ -269,8 +273,8 @@ class MultipartCopier:
                 upload_record_codec.encode(upload),
             )
 
-    async def drop(self, upload: UploadRecord) -> None:
-        """Give it up, note and all. What fails here is left to the finder: what went wrong first is what counts."""
+    async def abandon(self, upload: UploadRecord) -> None:
+        """Abort an upload and remove its record. What fails here is left to the finder: the first error counts."""
         with contextlib.suppress(DualSyncError):
             await self.route.target.abort_upload(upload.target_key, upload.upload_id)
             await self.ledger.release(upload_record_codec.encode(upload))
@@ -314,5 +318,5 @@ def _sent(of: str, shown: str) -> str:
     if kind(shown) == of and not composite(shown):
         return shown
     if of not in COMPUTABLE:
-        raise ChecksumUnsupportedError(f"the store shows no checksum of a part, and {of} can't be worked out here")
+        raise ChecksumUnsupportedError(f"the store shows no checksum of a part, and {of} can't be computed here")
     return f"{of}:"

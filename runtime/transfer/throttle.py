@@ -26,7 +26,7 @@ SHORTEST = 1e-4
 
 
 class _Rate:
-    """So much a second, with a second's worth at once. What is too much pays later: nothing is ever refused.
+    """An amount per second, with one second's worth at once. More than that waits; nothing is refused.
 
     Debts are kept as amounts, not as times: another rate (workers come and go, and share the limit) forgives none.
     """
@@ -39,7 +39,7 @@ class _Rate:
         self.rate = 0.0
 
     def _now(self) -> float:
-        """How much could have been served until now."""
+        """Return the amount that could have been served until now."""
         return self._served + (self._clock.now() - self._at) * self.rate
 
     def limit(self, rate: float) -> None:
@@ -65,7 +65,7 @@ class Throttle:
         self._requests = _Rate(clock)
 
     def limit(self, bytes_per_second: float, requests_per_second: float) -> None:
-        """Set both limits; those who wait go on at the new ones, at once when a limit is lifted."""
+        """Set both limits. Waiting calls continue at the new ones, at once when a limit is lifted."""
         self._bytes.limit(bytes_per_second)
         self._requests.limit(requests_per_second)
 

@@ -38,10 +38,15 @@ class Watch:
     """The sandbox."""
 
     _sampled: Readings = field(default_factory=Readings)
+    """What the thread has read."""
     _filled: dict[str, float] = field(default_factory=dict)
+    """Since when each queue has held a message."""
     _stop: threading.Event = field(default_factory=threading.Event)
+    """Ends the thread."""
     _thread: threading.Thread | None = None
+    """Reads the queues; None before the start."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while `_sampled` is read or changed."""
 
     def start(self) -> None:
         """Start a thread that samples once per second."""

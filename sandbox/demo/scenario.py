@@ -62,6 +62,7 @@ class Scenario:
     deletions: int = 0
     """Objects deleted so far."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while what several threads share is read or changed."""
 
     def before_set_up(self) -> None:
         """Write one object on each side, for which no event is sent."""

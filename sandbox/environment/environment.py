@@ -56,6 +56,7 @@ class Stage:
     """The data bucket of each side."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while what several threads share is read or changed."""
 
     @classmethod
     def open(cls, name: str, port: int = 0, settings: Mapping[str, str] | None = None) -> Stage:

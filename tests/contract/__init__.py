@@ -1,4 +1,5 @@
-"""One suite for every implementation of `dualsync.runtime.ports`: what AWS's documentation says, asked of the real
-edges over
-HTTP and of the in-memory fakes alike. What a stand-in does otherwise is named where it is skipped, with the page that
-decides."""
+"""One suite for every implementation of `dualsync.runtime.ports`, after AWS's documentation.
+
+It runs against the real adapters over HTTP and against the in-memory fakes. Where an emulator is known to differ, the
+test that is skipped names the page that decides.
+"""

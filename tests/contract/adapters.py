@@ -81,6 +81,6 @@ class StsIdentity(Protocol):
 
 
 def differs(world: AdapterWorld, name: str, how: str, page: str) -> None:
-    """Skip a test for a stand-in that is known to be wrong, naming the page of AWS's documentation that decides."""
+    """Skip a test for an emulator that is known to be wrong, naming the page of AWS's documentation that decides."""
     if world.name == name:
         pytest.skip(f"{name} {how}; decided by: {page}")

@@ -104,7 +104,7 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     (
         "docs/how-it-works.md",
         "messages of about {} MiB",
-        lambda: (int(str(copier.Copier.__dataclass_fields__["portion"].default)) / MIB,),
+        lambda: (int(str(copier.Copier.__dataclass_fields__["part_request_bytes"].default)) / MIB,),
     ),
     ("docs/how-it-works.md", "returns every {} minutes as well", lambda: (fleet_upload.WATCH_SECONDS / MINUTE,)),
     ("docs/how-it-works.md", "nothing has moved for {} minutes", lambda: (fleet_upload.STALL_SECONDS / MINUTE,)),

@@ -206,10 +206,10 @@ def test_no_credential_at_all_says_what_to_give(place: Place, monkeypatch: pytes
 
 
 def test_an_unknown_profile(place: Place) -> None:
-    answer = place.call("--profile-cn", "nobody", "drain")
+    answer = place.call("--profile-cn", "unknown", "drain")
     assert answer.code == 2
-    assert "side cn: profile 'nobody' is not in your AWS config: give --profile-cn NAME" in answer.err
-    assert place.call("--profile-cn", "nobody", "status").code == 3
+    assert "side cn: profile 'unknown' is not in your AWS config: give --profile-cn NAME" in answer.err
+    assert place.call("--profile-cn", "unknown", "status").code == 3
 
 
 def test_the_dedicated_user_is_no_operator(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any
 
 from typer.testing import CliRunner
 
@@ -398,7 +398,7 @@ def lose_ledger(operator: Operator) -> None:
     """Delete the table of `cn`: each read fails as DynamoDB answers it."""
     ledger: Any = operator.cn.ledger
 
-    async def gone(*_: object) -> NoReturn:
+    async def gone(*_: object) -> Any:
         raise error_of(Refusal("dynamodb", "Query", "dth-dual-cn-ledger", "ResourceNotFoundException", 400))
 
     async def records(kind: str) -> AsyncIterator[Record]:

@@ -68,6 +68,7 @@ class Recorder:
     stack: str = ""
     """The stack at work."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while what several threads share is read or changed."""
 
     def note(self, service: str, operation: str, region: str, parameters: Mapping[str, Any]) -> None:
         side = next((str(s) for s, a in ACCOUNTS.items() if a.region == region), "")

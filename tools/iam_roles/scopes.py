@@ -23,11 +23,11 @@ class Scopes:
     side: SideName
     """The side whose account the roles are in."""
 
-    def arn(self, service: str, resource: str, *, anywhere: bool = False, nobody: bool = False) -> str:
-        """Return an ARN in this account: `anywhere` without a region, `nobody` without a region and an account."""
+    def arn(self, service: str, resource: str, *, anywhere: bool = False, unowned: bool = False) -> str:
+        """Return an ARN in this account: `anywhere` without a region, `unowned` without a region and an account."""
         model = self.pair.side(self.side)
-        region = "" if anywhere or nobody else model.region
-        return model.partition.arn(service, resource, region=region, account="" if nobody else model.account_id)
+        region = "" if anywhere or unowned else model.region
+        return model.partition.arn(service, resource, region=region, account="" if unowned else model.account_id)
 
     def public(self, service: str, resource: str) -> str:
         """Return an ARN in this region that names no account: of AWS itself, or of any owner."""
@@ -96,8 +96,8 @@ class Scopes:
             ("kms", "alias"): (self.arn("kms", f"alias/{own}"),),
             ("kms", "key"): (self.arn("kms", "key/*"),),
             ("logs", "log-group"): (self.arn("logs", f"log-group:{own}"),),
-            ("s3", "bucket"): (self.arn("s3", bucket, nobody=True),),
-            ("s3", "object"): (self.arn("s3", f"{bucket}/*", nobody=True),),
+            ("s3", "bucket"): (self.arn("s3", bucket, unowned=True),),
+            ("s3", "object"): (self.arn("s3", f"{bucket}/*", unowned=True),),
             ("scheduler", "schedule"): (self.arn("scheduler", f"schedule/default/{own}"),),
             ("secretsmanager", "Secret"): (self.arn("secretsmanager", f"secret:{names.secret}-??????"),),
             ("sns", "topic"): (self.arn("sns", own),),

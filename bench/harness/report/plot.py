@@ -20,16 +20,18 @@ _STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars of (who, value); a name that begins with `dualsync` is ours.
-
-    `less` is better, or else more. `target` is drawn as a line, `note` below the title.
-    """
+    """One figure of all programs as bars."""
 
     title: str
+    """Title of the chart."""
     bars: Sequence[tuple[str, float]]
+    """Names with values; a name that begins with `dualsync` is this program's."""
     less: bool = False
+    """Whether less is better."""
     target: float | None = None
+    """Value that is drawn as a line."""
     note: str = ""
+    """Text below the title."""
 
     @property
     def height(self) -> int:

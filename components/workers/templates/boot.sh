@@ -1,5 +1,5 @@
 #!/bin/bash
-# Boot of a worker. Runs once as user data; running it again mends what is missing and changes nothing else.
+# Boot of a worker. Runs once as user data; running it again adds what is missing and changes nothing else.
 # A step that fails is logged with its line to the console and the log group, then the machine ends itself and the
 # group starts another.
 set -Eeuo pipefail
@@ -67,7 +67,7 @@ net.ipv4.tcp_slow_start_after_idle = 0
 net.ipv4.tcp_mtu_probing = 1
 SYSCTL
 if ! { modprobe tcp_bbr && sysctl -q -p /etc/sysctl.d/90-dualsync.conf; }; then
-  echo "boot: BBR and socket buffers not set, going on without"
+  echo "boot: BBR and socket buffers not set, continuing without"
 fi
 
 # The bundle comes while packages install: both wait for the network.

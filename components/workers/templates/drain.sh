@@ -1,6 +1,6 @@
 #!/bin/bash
 # Watches the instance's metadata for the group's scale-in and for EC2's spot notice; then stops the worker, which
-# finishes what it has in hand, and lets the group go on. Nothing else would tell the worker in time. What a spot
+# finishes what it has in hand, and lets the group continue. Nothing else would stop the worker in time. What a spot
 # notice's two minutes are too short for comes back to the queue when its visibility ends.
 set -uo pipefail
 region=$1 group=$2 hook=$3
@@ -14,7 +14,7 @@ while state=$(imds autoscaling/target-lifecycle-state); [[ "$state" != Terminate
   # Always answered in a group, so nothing means that the token's six hours are over.
   [[ -n "$state" ]] || token=$(new_token)
   if imds spot/instance-action >/dev/null; then break; fi
-  # Every five seconds, as EC2 asks of whoever waits for its two minutes (EC2 guide: Spot Instance interruption notices).
+  # Every five seconds, as EC2 recommends for its notice of two minutes (EC2 guide: Spot Instance interruption notices).
   sleep 5
 done
 

@@ -244,7 +244,7 @@ class ServiceClient:
                 connection.abort()
                 raise UnavailableError(f"an HTML page came instead of an answer ({answer.status})")
             if answer.body is None:
-                connection.abort()  # with a body that nobody reads, the next request would wait behind it
+                connection.abort()  # the next request would wait behind the unread body
                 raise UnavailableError(f"an error ({answer.status}) of {answer.length} bytes{_ids(answer)}")
             raise ServiceError(refusal, answer)
         finally:

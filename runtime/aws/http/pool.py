@@ -81,7 +81,7 @@ class Pool:
     """Hands out connections, the one used last first.
 
     `spare` connections are opened ahead, so that a request after a pause does not wait for handshakes (three round
-    trips of 250 ms between the partitions). A pool that nobody uses closes its connections and can be collected.
+    trips of 250 ms between the partitions). An unused pool closes its connections and can be collected.
     """
 
     def __init__(self, endpoint: Endpoint, *, spare: int = 0) -> None:

@@ -287,7 +287,7 @@ class S3Bucket(BucketRequests):
         except PermanentError as error:
             if error.reason != "InvalidPart":
                 raise
-            raise UnavailableError(str(error)) from None  # another worker put a part again: listed anew, it can be
+            raise UnavailableError(str(error)) from None  # another worker put a part again: listed again, it succeeds
         said = answer.body or b""
         written = wire.put_result(answer.headers, multipart.text(said, "ETag"), is_s3=self._options.restores)
         if not multipart.agree(checksum, said):

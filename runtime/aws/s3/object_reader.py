@@ -24,7 +24,7 @@ ARCHIVED = "InvalidObjectState"
 
 
 class S3ObjectReader:
-    """An object being read (`dualsync.runtime.ports.Reading`). What is large is received when it is asked for."""
+    """An object being read (`dualsync.runtime.ports.ObjectReader`). What is large is received when it is asked for."""
 
     def __init__(
         self,
@@ -84,5 +84,5 @@ async def asleep(bucket: S3Bucket, key: str) -> S3ObjectReader | None:
 
 
 def as_bytes(content: bytes | bytearray) -> bytes:
-    """Nobody changes it any more; a copy would only cost."""
+    """Return the content as bytes without a copy, since it does not change any more."""
     return cast(bytes, content)

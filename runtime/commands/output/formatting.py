@@ -1,4 +1,4 @@
-"""How numbers and times are said to people."""
+"""Format numbers and times for readers."""
 
 from __future__ import annotations
 

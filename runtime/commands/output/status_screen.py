@@ -133,7 +133,7 @@ def together(wrong: Sequence[Problem]) -> list[Problem]:
 
 
 def _problem(problem: Problem) -> RenderableType:
-    """One problem: its weight and direction, what is wrong, and the remedy below."""
+    """Return the lines of a problem: weight, direction, what is wrong, and the remedy below."""
     colour = COLOURS[problem.weight]
     where = "both directions" if problem.direction == BOTH else problem.direction
     what, remedy = escape(problem.what), escape(problem.remedy)

@@ -1,1 +1,1 @@
-"""An operator's own ways to AWS, with one profile an account; `runtime/edges` serves here, too."""
+"""Adapters with an operator's own credentials: one profile per account, over boto3 and `runtime/aws`."""

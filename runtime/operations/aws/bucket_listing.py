@@ -1,4 +1,4 @@
-"""`dualsync.runtime.operations.verify.bucket_lister.Census` over boto3: another way to S3 than the worker's."""
+"""`dualsync.runtime.operations.verify.bucket_lister.BucketLister` over boto3, another client than the worker's."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class S3BucketLister:
                     if not answer["IsTruncated"]:
                         break
                     position = {"ContinuationToken": answer["NextContinuationToken"]}
-            except Exception as error:  # handed to whoever reads the pages
+            except Exception as error:  # raised where the pages are read
                 await queue.put(error)
             await queue.put(None)
 

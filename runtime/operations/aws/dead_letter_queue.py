@@ -18,7 +18,7 @@ WAIT_SECONDS = 1
 
 
 class SqsDeadLetterQueue:
-    """Implement `dualsync.runtime.operations.context.Letters` over boto3.
+    """Implement `dualsync.runtime.operations.context.DeadLetterQueue` over boto3.
 
     The dead-letter queue has no dead-letter queue of its own, so that any number of receives loses nothing.
     """

@@ -25,7 +25,7 @@ AGE_MINUTES = 10
 
 
 class AwsSideMetrics:
-    """`dualsync.runtime.operations.context.Meters` over boto3. `client` makes one for a service."""
+    """`dualsync.runtime.operations.context.SideMetrics` over boto3. `client` makes one for a service."""
 
     def __init__(self, stack: Stack, client: Callable[[str], Any], threads: Threads) -> None:
         self._stack = stack

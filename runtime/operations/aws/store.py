@@ -122,7 +122,7 @@ class S3Store:
             keys = rest
             for item in [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]:
                 keys.setdefault(item["Key"], []).append(item)
-            # The last key may go on in the next page.
+            # The last key may continue in the next page.
             last = max(keys, default="") if answer.get("IsTruncated") else ""
             rest = {last: keys.pop(last)} if last in keys else {}
             found = [self._covered(items, since, until) for _, items in sorted(keys.items())]

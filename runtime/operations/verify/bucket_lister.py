@@ -43,12 +43,12 @@ class BucketLister(Protocol):
     """One bucket under its prefix. Errors are those of `dualsync.runtime.errors`."""
 
     def pages(self, prefix: str) -> AsyncIterator[Sequence[Item]]:
-        """All objects whose key (relative to the side's prefix) starts with `prefix`, in UTF-8 binary order."""
+        """Yield the objects whose key (relative to the side's prefix) starts with `prefix`, in UTF-8 binary order."""
 
     async def facts(self, key: str) -> ObjectFacts | None:
-        """None: it is not there (any more)."""
+        """Send a HEAD; None if there is no object (any more)."""
 
     async def tags(self, key: str) -> Mapping[str, str]: ...
 
     async def digest(self, key: str, etag: str) -> str | None:
-        """SHA-256 of the content, read as a stream; None when it is another version by now."""
+        """Return the SHA-256 of the content, read as a stream; None when it is another version by now."""

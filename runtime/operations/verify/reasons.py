@@ -32,7 +32,7 @@ class Cause(StrEnum):
     """One side has another version than the ledger."""
     CHANGED_BOTH = "changed on both sides since they agreed"
     """Both sides have another version than the ledger."""
-    MISSED = "no ledger knows it: its event was lost, is a dead letter, or nobody has looked yet"
+    MISSED = "no ledger has an entry: its event was lost, is a dead letter, or is still to be handled"
     """Neither ledger has an entry of the key."""
     ARCHIVED = "archived: it can't be read until it is restored"
     """The object is in an archive storage class."""

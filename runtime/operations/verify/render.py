@@ -16,7 +16,7 @@ SHOWN = 500
 
 
 def date(seconds: float) -> str:
-    """UTC, as people write it."""
+    """Return a time in UTC as text."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 

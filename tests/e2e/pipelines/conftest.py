@@ -1,4 +1,4 @@
-"""The pipelines' scripts, run here as they stand, with stand-ins for the programs that they call."""
+"""The pipelines' scripts, run here unchanged, with fakes of the programs that they call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class Called:
-    """One call of a stand-in."""
+    """One call of a fake program."""
 
     program: str
     arguments: list[str]
@@ -23,7 +23,7 @@ class Called:
 
 @dataclass
 class Runner:
-    """Runs scripts; `pulumi` and `gh` are stand-ins that write down how they are called, and end as they are told."""
+    """Runs scripts; `pulumi` and `gh` are fakes that record how they are called, and end as given."""
 
     folder: Path
 

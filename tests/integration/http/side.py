@@ -126,7 +126,7 @@ class HttpSide:
             threshold=settings.multipart_threshold,
             part_size=settings.part_size,
             giant=settings.giant_threshold,
-            portion=settings.part_size,
+            part_request_bytes=settings.part_size,
             parallel=LoopParallel(),
             ledger=ledger,
             clock=clock,

@@ -1,7 +1,7 @@
 """Scenarios over HTTP: the real worker and finder with the real adapters, against the local cloud emulator.
 
-It performs the lines of `tests/scenarios/README.md` that need no hand on single calls, events and messages. `wait` puts
-the cloud's clock forward; messages that must wait come back at once.
+It performs the lines of `tests/simulation/scenarios/README.md` that do not touch single calls, events and messages.
+`wait` puts the cloud's clock forward; messages that must wait come back at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`pulumi package add` and `pulumi install` out of the folder, as a user does it, without a network.
 
 The engine wants to see every plugin that the component needs installed before it asks the component for its schema; it
-does not start them for that. So the `aws` plugin may be a stand-in here: one that fails if it is run.
+does not start them for that. So the `aws` plugin may be a fake here, which fails if it is run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The component's inputs on their way in, its outputs on their way out."""
+"""The component's inputs and outputs, as a program in another language passes and gets them."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _deaf() -> None:
 
 
 def shrink(seed: int, length: int) -> str:
-    """The scenario to paste into `tests/scenarios/`."""
+    """The scenario to paste into `tests/simulation/scenarios/`."""
     history = draw(seed, length)
     wrong = simulate(history).wrong
     if not wrong:

@@ -218,7 +218,7 @@ class KeyModel:
             elif not reaches(last, act) and not reaches(act, last) and self.rule(act, last):
                 known = any(reaches(a, act) for a in self.acts if a.body == last.body)
                 if last.side != act.side and not known and not last.by:
-                    # Of the other side, not replaced there, and no one who knew these bytes wrote over it.
+                    # Of the other side, not replaced there, and not overwritten by a user who knew these bytes.
                     self.losers.add(last.content)
                 last.by.append(act)
             elif reaches(act, last) and (why := self._why_overruled(act, last)):

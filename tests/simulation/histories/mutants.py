@@ -1,4 +1,4 @@
-"""Deliberate faults, each a mistake that someone could make in the worker or the finder. Every one must be caught.
+"""Deliberate faults, each a mistake that a developer could make in the worker or the finder. Every one must be caught.
 
 Most sit between the core and its edges, so that the core can be rewritten without touching them; some replace a
 function of the core.
@@ -86,7 +86,7 @@ class _Any(Precondition):
 
 
 class ChangedIsDone(Proxy):
-    """Takes a 412 for success: someone wrote, so all is well."""
+    """Takes a 412 for success, as if another write were as good."""
 
     async def put(self, key: str, *rest: Any) -> PutResult:
         try:
@@ -197,7 +197,7 @@ def deletes_without_proof(view: KeyState) -> Decision:
 
 
 async def never_quiet(*_: Any) -> None:
-    """A removal without the quiet path."""
+    """A removal without the fast path."""
     return
 
 
@@ -221,7 +221,7 @@ async def edge_not_level(context: SyncContext, look: SyncRequest, entry: LedgerE
 
 
 def any_upload(self: UploadRecord, other: UploadRecord) -> bool:
-    """An upload is gone on with, whatever version it is of."""
+    """An upload is resumed, whatever version it is of."""
     return True
 
 
@@ -231,7 +231,7 @@ def nothing_missing(self: UploadRecord, present: Mapping[int, Part]) -> list[int
 
 
 async def not_watched(context: SyncContext, look: SyncRequest, under: UploadInProgressError) -> SyncResult:
-    """A giant's messages are sent, and nobody sees to it that they are not lost."""
+    """A giant's messages are sent, and lost ones are not noticed."""
     return replace(await fleet_upload.watch_upload(context, look, under), follow_up=None)
 
 

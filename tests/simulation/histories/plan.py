@@ -11,7 +11,7 @@ KEYS = ("a", "b", "dir/c d+é", "x//y")
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """At `at` seconds from the start, someone on `side` does `kind` to `key`.
+    """At `at` seconds from the start, a user of `side` does `kind` to `key`.
 
     `content` names what is written (unique in the history, unless bytes are repeated on purpose: `bytes_of` names whose
     bytes). `seconds` is how long a multipart upload takes. `source` is the key copied from.
@@ -123,7 +123,7 @@ class Modes:
             "a preferred side": self.policy != "newest",
             "losers kept": self.keep_loser,
             "prefixes": any(self.prefix),
-            "finders that go on": self.ranges,
+            "finders that resume": self.ranges,
             "forged messages": self.forge,
         }
         return [n for n, v in named.items() if v]

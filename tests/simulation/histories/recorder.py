@@ -1,4 +1,4 @@
-"""Writes down what a simulation does, in the language of `tests/scenarios`: a failing history becomes a scenario."""
+"""Record what a simulation does in the language of `tests/simulation/scenarios`: a failing history is a scenario."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Histories whose objects go in parts, and as giants: whatever dies, in the end no upload is left that nobody ends."""
+"""Histories whose objects go in parts, and as giants: whatever is stopped, in the end no upload is left."""
 
 from __future__ import annotations
 

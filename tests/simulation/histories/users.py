@@ -204,7 +204,7 @@ class Users:
             model.unrecognised.add(content_of(before))
 
     def lost(self, side: str, events: Iterable[Event]) -> None:
-        """Nobody will hear of these events."""
+        """Lose these events."""
         for event in events:
             key, content = self.told[side, event.sequencer]
             if key:

@@ -39,7 +39,7 @@ PEER = {"cn": "global", "global": "cn"}
 PART = 8
 """Bytes of a part where `Modes.parts` is on: S3's least (5 MiB) would only cost time."""
 VISIBILITY = next(int(str(f.default)) for f in fields(Settings) if f.name == "visibility_seconds")
-"""Seconds, as the worker hides what it receives; it goes on hiding what it works on."""
+"""Seconds, for which the worker hides what it receives; it extends that while it works."""
 
 
 T = TypeVar("T")
@@ -183,7 +183,7 @@ class SimulatedWorld:
                 threshold=s.multipart_threshold,
                 part_size=s.part_size,
                 giant=s.giant_threshold,
-                portion=PART,
+                part_request_bytes=PART,
                 parallel=Serial(),
                 ledger=ledger,
                 clock=clock,

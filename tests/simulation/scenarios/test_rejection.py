@@ -1,4 +1,4 @@
-"""A held deletion that a person rejects: the object comes back where it was deleted, stays where it was, and stays."""
+"""A held deletion that an operator rejects: the object comes back where it was deleted, and stays on both sides."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Prefixed(FakeUserStore):
 
 
 def context(stage: Stage) -> OperatorContext:
-    """A person's context in the world of a scenario."""
+    """Return an operator's context in the world of a scenario."""
     world, nobody = stage.world, Any
     missing: Any = nobody
     sides = {

@@ -34,7 +34,7 @@ class Step:
 
 
 class _Open:
-    """A step at which nobody stops."""
+    """A step at which no test stops."""
 
     __slots__ = ()
 
@@ -77,6 +77,6 @@ def kill(coroutine: Coroutine[Any, Any, Any]) -> None:
             coroutine.throw(Killed())
         except (Killed, StopIteration):
             return
-        except BaseException:  # what its clean-up raises while dying is nobody's concern
+        except BaseException:  # what its clean-up raises is of no interest
             return
     raise AssertionError("a coroutine survives being killed: it catches BaseException in a loop")

@@ -79,7 +79,7 @@ class Broker:
         self._count = 0
 
     def send(self, body: str, delay: float = 0) -> Letter:
-        """SendMessage: stored when this returns, received by someone `delay` seconds from now or later."""
+        """SendMessage: stored when this returns, received by a worker `delay` seconds from now or later."""
         self._count += 1
         self.sends += 1
         letter = Letter(self._count, body, self.time.now, self.time.now + delay)

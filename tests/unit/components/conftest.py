@@ -32,7 +32,7 @@ def tidied() -> Iterator[None]:
 
 
 def stand_ins(folder: Path) -> Path:
-    """Stand-ins for the bundles, which have tests of their own; the folder."""
+    """Write fake bundles, as real ones have tests of their own; return their folder."""
     for architecture in ("arm64", "x86_64"):
         (folder / f"{architecture}.tar").write_bytes(architecture.encode())
     return folder

@@ -60,8 +60,8 @@ DEPLOYMENTS = {"queue_url", "dead_letter_queue_url", "ledger_table", "own_user_i
 NOBODYS = {
     "visibility_seconds": "a worker extends it while it works; it only says how soon a killed worker's work is redone",
     "retry_delay_seconds": "follows from how long a copy takes, not from a user's wish",
-    "contention_attempts": "a bound against endless looks, far beyond what happens",
-    "denied_seconds": "a person's time to mend a policy, before its letters are dead",
+    "contention_attempts": "a bound against endless checks, far beyond what happens",
+    "denied_seconds": "an operator's time to correct a policy, before its messages are dead letters",
     "multipart_threshold": "sized to the memory of the smallest instance; ETags follow the source's own parts",
     "part_size": "sized to the memory of the smallest instance; ETags follow the source's own parts",
 }

@@ -90,7 +90,7 @@ def test_gateway_endpoints_are_offered_for_the_chosen_subnets_tables() -> None:
             World(),
             {"subnet_ids": ("subnet-c",)},
             ["cn.subnetIds='subnet-c'", "rtb-closed has none to 0.0.0.0/0", "add a route"],
-            id="no way out",
+            id="no route",
         ),
         pytest.param(
             World(),

@@ -225,7 +225,7 @@ def test_the_secrets_value_is_denied_to_all_but_worker_finder_and_deployers(bund
                 ]
             }
         }
-        # Whoever administers secrets can still replace or delete policy and secret.
+        # Administrators of secrets can still replace or delete policy and secret.
         assert statement["Action"] == ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
     stranger = f"arn:aws:sts::{GLOBAL}:assumed-role/other/session"
     with pytest.raises(Exception, match=rf"^global.deployers=.* does not name {stranger}, which deploys"):
@@ -287,7 +287,7 @@ def test_an_endpoint_redirects_every_service_and_the_runtime(bundles: Path) -> N
     assert used | {"logs", "s3control", "sts"} <= {*endpoints}
     flags = {"".join([name.split("_")[0], *map(str.capitalize, name.split("_")[1:])]) for name in FLAGS}
     assert {name: inputs.get(name) for name in flags} == dict.fromkeys(flags, "true")
-    assert json.loads(inputs["allowedAccountIds"]) == [CN], "the stand-in is asked whose account it is"
+    assert json.loads(inputs["allowedAccountIds"]) == [CN], "the emulator is asked whose account it is"
     real = deployment.one("pulumi:providers:aws", "dth-dual-global").inputs
     assert not {"endpoints", *flags} & {*real}
     assert inputs["skipCredentialsValidation"] == "false"

@@ -1,4 +1,4 @@
-"""The finder's start script, run as the container runs it: on stand-ins for ECS, S3 and the image's boto3."""
+"""The finder's start script, run as the container runs it, over fakes of ECS, S3 and the image's boto3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The boot script: clean, small enough, safe to fill, and really run, on stand-ins for the system."""
+"""The boot script: clean, small enough, safe to fill, and really run, over fakes of the system."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ SYSTEM = {
 
 
 class Machine:
-    """Where the boot script can run: its absolute paths moved under a folder, the system's commands stood in for."""
+    """Where the boot script can run: its absolute paths moved under a folder, with fakes of the system's commands."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.state, self.calls = root / "root", root / "state", root / "state" / "calls"

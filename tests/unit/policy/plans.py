@@ -99,7 +99,7 @@ def partly_deployed(plan: Plan, existing: Set[str]) -> Plan:
 
     def hidden(resource: Resource) -> Resource:
         exists = resource.urn in existing
-        # The engine shows what AWS may fill in, and nobody set, as unknown too.
+        # The engine shows what AWS may fill in, and the program left out, as unknown too.
         more = {k: UNKNOWN for k in computed.get(resource.kind, ()) if k not in resource.properties and not exists}
         properties = more | {
             key: UNKNOWN

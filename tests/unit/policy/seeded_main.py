@@ -1,4 +1,4 @@
-"""The program with the violations that SEEDS names sown into it; it replaces `__main__.py` under the real engine."""
+"""The program with the violations that SEEDS names planted in it; it replaces `__main__.py` under the real engine."""
 
 import os
 import runpy

@@ -195,7 +195,7 @@ def tags(part: str = "seeded") -> dict[str, str]:
 
 
 def batches(seeds: Iterable[Seed]) -> list[list[Seed]]:
-    """Group seeds that can be sown together: no two of them touch the same resource."""
+    """Group seeds that can be planted together: no two of them touch the same resource."""
     made: list[list[Seed]] = []
     for seed in seeds:
         free = (b for b in made if all(not seed.touched & other.touched for other in b))

@@ -1,4 +1,4 @@
-"""The pack as the real engine runs it: over both stacks, and over the program with violations sown into it."""
+"""The pack as the real engine runs it: over both stacks, and over the program with violations planted in it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _VIOLATION = re.compile(r"- \[(\w+)\]\s+(\S+)\s+\((\S+?): (.+)\)")
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Command]:
-    """An engine at a stand-in cloud of its own, with the two stacks of the project and one that manages both sides."""
+    """An engine at an emulator of its own, with the two stacks of the project and one that manages both sides."""
     with Stage.open("policy") as stage:
         stage.make_buckets()
         stage.build_bundles()

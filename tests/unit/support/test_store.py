@@ -1,4 +1,4 @@
-"""The fake bucket's service side against what AWS documents; `tests/conformity` covers what the ports can reach."""
+"""The fake bucket's service side against what AWS documents; `tests/contract` covers what the ports can reach."""
 
 from __future__ import annotations
 

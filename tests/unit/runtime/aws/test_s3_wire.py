@@ -1,4 +1,4 @@
-"""What a bucket sends and makes of S3's answers, where no stand-in shows it."""
+"""What a bucket sends and makes of S3's answers, where no emulator shows it."""
 
 from __future__ import annotations
 

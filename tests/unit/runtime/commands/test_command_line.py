@@ -213,7 +213,7 @@ def test_without_pulumi_and_without_a_file(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_pulumis_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for the CLI that knows one stack."""
+    """A fake of the CLI that has one stack."""
     script = tmp_path / "pulumi"
     from tests.support.operator_harness import settings
 

@@ -1,4 +1,4 @@
-"""Conflicts: seen once though both workers saw them, accepted, and undone while the loser can be had."""
+"""Conflicts: seen once though both workers saw them, accepted, and undone while the loser exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`status` answers: is it running, how far behind, what waits for a person, and what mends it."""
+"""`status` answers: is it running, how far behind, what waits for an operator, and what ends it."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_what_is_denied_names_key_and_call(operator: Operator, seconds: float, w
     asyncio.run(operator.heartbeat())
     assert problems(operator) == [f"{weight} cn->global: access is denied, for {seconds:.0f} s now: 'k' {why}"]
     assert operator.call("status").code == (3 if weight == "waiting" else 0)
-    operator.time.now += 1801  # nobody was refused since: mended, or another worker's
+    operator.time.now += 1801  # no request was refused since: repaired, or another worker's
     asyncio.run(operator.heartbeat())
     assert problems(operator) == []
 

@@ -181,7 +181,7 @@ STAMPS = (
     None,
     *(OriginVersion(side, TIMES[name.split("-")[0]], name) for side in (CN, GLOBAL) for name in LENGTHS),
 )
-"""Whose replica an object may be: nobody's, of what was agreed, of another version of either side."""
+"""Whose replica an object may be: none, of the synced version, of another version of either side."""
 
 
 def stamps(version: Version | None) -> list[OriginVersion | None]:

@@ -1,4 +1,4 @@
-"""The brake: too many deletions of one finder run wait for a person, and nothing else does."""
+"""The deletion guard: too many deletions of one finder run wait for an operator, and nothing else does."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ async def open_circuit(rig: ConsumerHarness) -> None:
 
 def test_the_circuit_opens_and_closes() -> None:
     async def story(rig: ConsumerHarness) -> None:
-        rig.probe_error = UnavailableError("nobody there")
+        rig.probe_error = UnavailableError("no answer")
         await open_circuit(rig)
         rig.queue.add("a")
         await rig.clock.pass_(300)
@@ -179,7 +179,7 @@ def test_the_circuit_opens_and_closes() -> None:
 
 def test_an_open_circuit_can_be_stopped() -> None:
     async def story(rig: ConsumerHarness) -> None:
-        rig.probe_error = UnavailableError("nobody there")
+        rig.probe_error = UnavailableError("no answer")
         await open_circuit(rig)
         await rig.stop()
         assert rig.task.done()

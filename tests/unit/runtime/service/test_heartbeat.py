@@ -78,12 +78,12 @@ def test_the_state_is_the_log_s() -> None:
     v = vitals(time)
     assert data(v)["state"] == "STARTING"
     time.now += 5
-    v.line("WARNING", "state", state=State.GUARD_REFUSED, reason="somebody else's key")
+    v.line("WARNING", "state", state=State.GUARD_REFUSED, reason="another user's key")
     time.now += 5
     found = data(v)
     assert (found["state"], found["reason"], found["state_since"]) == (
         "GUARD_REFUSED",
-        "somebody else's key",
+        "another user's key",
         time.now - 5,
     )
 

@@ -34,7 +34,7 @@ class World(Side):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        copier = replace(self.context.copier, threshold=9, giant=9, part_size=LENGTH, portion=LENGTH)
+        copier = replace(self.context.copier, threshold=9, giant=9, part_size=LENGTH, part_request_bytes=LENGTH)
         self.context = replace(self.context, copier=copier)
         self.worker = handler_of(self.context, health=self.health)
 
@@ -195,7 +195,7 @@ def test_what_does_not_move_is_sent_again_ever_more_seldom_and_then_given_up() -
     assert w.broker.dead[0][1].startswith("stuck: 1 of 4 parts")
     (dead,) = w.broker.dead
     w.do(w.broker.send(json.dumps({"redrive": dead[0]})))
-    assert len(w.parts()) == 3, "an operator's redrive goes on where it was"
+    assert len(w.parts()) == 3, "an operator's redrive resumes where it was"
     for letter in (*w.parts(), *w.looks()):
         w.do(letter)
     assert w.arrived() == CONTENT
@@ -278,7 +278,7 @@ def test_a_peers_giant_is_fetched_in_parts_too() -> None:
     assert w.outcomes()["pulled"] == 1
 
 
-def test_a_process_carries_few_portions_at_a_time() -> None:
+def test_a_process_copies_the_parts_of_few_requests_at_a_time() -> None:
     w = world()
     w.begin()
     reading, most = 0, 0

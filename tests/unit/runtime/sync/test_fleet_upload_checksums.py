@@ -60,7 +60,7 @@ class Giants(World):
             if not waiting:
                 return
             self.do(waiting[0])
-        raise AssertionError("it goes on for ever")
+        raise AssertionError("it never ends")
 
     def checksum(self) -> str:
         version = self.there.current("k")

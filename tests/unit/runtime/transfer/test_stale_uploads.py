@@ -1,4 +1,4 @@
-"""Uploads that nobody will end are aborted, and no others."""
+"""Uploads that no request will complete are aborted, and no others."""
 
 from __future__ import annotations
 

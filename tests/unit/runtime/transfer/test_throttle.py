@@ -129,7 +129,7 @@ def test_a_fleet_keeps_the_limit_together() -> None:
 
 
 def test_a_limit_beside_the_bound_on_memory_is_no_deadlock() -> None:
-    """Whoever waits for its turn to send holds its content meanwhile, and time alone gives the turns."""
+    """A task that waits for its turn to send holds its content meanwhile, and time alone gives the turns."""
     agenda, throttle = limited(bytes_per_second=1000)
     admission = Admission(budget=2500)
 
