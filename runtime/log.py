@@ -88,5 +88,24 @@ class JsonLog:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         record = {"time": now, "level": level, "event": event, **self._always, **fields}
-        self._stream.write(_ENCODER.encode({k: v for k, v in record.items() if v is not None}) + "\n")
+        self._stream.write(printable_json(_ENCODER.encode({k: v for k, v in record.items() if v is not None})) + "\n")
         self._stream.flush()
+
+
+def printable_json(text: str) -> str:
+    """Return JSON text with every character escaped that does not show itself; its meaning stays the same.
+
+    JSON escapes only the first 32 control characters. Others move a terminal's cursor or turn the direction of
+    writing, and half a surrogate pair can't be written at all. Line breaks stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c == "\n" or c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"

@@ -36,6 +36,9 @@ def read_head(text: str) -> Answer:
     status = int(first[9:12]) if first.startswith("HTTP/1.") and first[9:12].isdigit() else 0
     if status < 100:
         raise ValueError("the answer is no HTTP")
+    if not text.count("\r") == text.count("\n") == len(lines) - 1:
+        # RFC 9110, 5.5. Sent on with a copy, what follows the break would be a header of its own.
+        raise ValueError("the answer has a line break inside a header")
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, _, value = line.partition(":")

@@ -22,7 +22,7 @@ from dualsync.runtime.aws.http.body_memory import HURRY
 from dualsync.runtime.aws.http.connection import EXPECT_BYTES, Connection
 from dualsync.runtime.aws.http.pool import Pool
 from dualsync.runtime.aws.http.signing import EMPTY, UNSIGNED, Signer
-from dualsync.runtime.errors import CredentialRejectedError, ThrottledError, UnavailableError
+from dualsync.runtime.errors import CredentialRejectedError, PermanentError, ThrottledError, UnavailableError
 from dualsync.runtime.model.streamed_body import StreamedBody
 from dualsync.runtime.settings import VERSION
 
@@ -272,7 +272,11 @@ class ServiceClient:
         if large and self.pool.expects:
             headers["expect"] = "100-continue"
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        return f"{method} {path}{'?' if query else ''}{query} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
+        head = f"{method} {path}{'?' if query else ''}{query} HTTP/1.1\r\n{lines}\r\n"
+        if not head.count("\r") == head.count("\n") == len(headers) + 2 or "\0" in head:
+            # RFC 9112, 11.1: the server would read what follows as a header, or as another request.
+            raise PermanentError("InvalidHeader", f"{self.service}: a line break or NUL in the head of the request")
+        return head.encode("latin-1")
 
     async def _exchange(self, request: bytes, body: Any, headless: bool) -> tuple[Connection, Answer]:
         """Send on a kept connection, and once more on a new one if that turns out to be closed.

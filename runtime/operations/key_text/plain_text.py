@@ -9,6 +9,8 @@ from __future__ import annotations
 import html
 import re
 
+from dualsync.runtime.log import printable_json
+
 CONFIG_KEY = re.compile(r"\bDUALSYNC_([A-Z][A-Z_]*[A-Z])\b")
 
 
@@ -48,7 +50,7 @@ def shell_word(key: str) -> str:
 
 def json_text(text: str) -> str:
     """Return JSON text with every character escaped that a terminal would not show; its meaning stays the same."""
-    return "".join(c if c == "\n" or c.isprintable() else _json_escape(c) for c in text)
+    return printable_json(text)
 
 
 def operator_words(text: str) -> str:
@@ -61,14 +63,6 @@ def _escape(character: str) -> str:
     if code < 0x80:
         return f"\\x{code:02x}"  # in bash, \x80 and above are bytes, not characters
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def _json_escape(character: str) -> str:
-    code = ord(character)
-    if code < 0x10000:
-        return f"\\u{code:04x}"
-    code -= 0x10000
-    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
 def _camel_case(name: str) -> str:

@@ -48,6 +48,31 @@ def test_what_metrics_are_counted_from_is_said_at_every_level(event: str) -> Non
     assert json.loads(stream.getvalue())["event"] == event
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "\x1b[31mred",
+        "\x9b31mC1",
+        "\x7f",
+        "\u202egnp.exe",
+        "a\u2066b\u2069",
+        "zero\u200bwidth",
+        "\u2028",
+        "\U000e0041",
+        "\ud800",
+    ],
+)
+def test_a_line_holds_no_character_that_a_terminal_obeys(key: str) -> None:
+    log, stream = lines()
+    log.line("INFO", "outcome", key=key, reason=f"about {key}", city="数据/Straße")
+    text = stream.getvalue()
+    assert text.count("\n") == 1
+    assert text.removesuffix("\n").isprintable()
+    assert "数据/Straße" in text
+    assert json.loads(text)["key"] == key
+    text.encode()
+
+
 def test_what_json_does_not_know_is_written_as_text() -> None:
     log, stream = lines()
     log.line("INFO", "x", what={1}, error=ValueError("v"))

@@ -16,7 +16,7 @@ from dualsync.runtime.aws.http.adaptive_concurrency import FIRST
 from dualsync.runtime.aws.http.client import ATTEMPTS, THROTTLED_ATTEMPTS, ServiceClient, ServiceError
 from dualsync.runtime.aws.http.connection import HEAD_BYTES
 from dualsync.runtime.aws.http.signing import _trimmed
-from dualsync.runtime.errors import CredentialRejectedError, UnavailableError
+from dualsync.runtime.errors import CredentialRejectedError, PermanentError, UnavailableError
 from dualsync.runtime.settings import VERSION
 from tests.support.scripted_server import CLOSE, Asked, Last, answer, chunked, error, scripted
 
@@ -43,6 +43,21 @@ async def test_a_request_is_signed_whole_and_byte_for_byte() -> None:
     authorization = asked.headers["authorization"]
     assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert "/us-west-2/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=" in authorization
+
+
+@pytest.mark.parametrize("broken", ["a\r\nx-amz-acl: public-read", "a\nb", "a\rb", "a\0b"])
+async def test_nothing_is_sent_whose_head_would_be_read_otherwise(broken: str) -> None:
+    async with scripted(answer(200, b"hello")) as script:
+        caller = script.caller()
+        for path, query, headers in (
+            ("/b/k", "", {"x-amz-meta-x": broken}),
+            ("/b/k", "", {f"x-amz-meta-{broken}": "x"}),
+            (f"/b/{broken}", "", {}),
+            ("/b/k", f"versionId={broken}", {}),
+        ):
+            with pytest.raises(PermanentError, match="a line break or NUL in the head of the request"):
+                await caller.call("PutObject", "b/k", "PUT", path, query, headers, b"x")
+        assert script.asked == []
 
 
 @pytest.mark.parametrize("value", ["\xc3\xa0", "\x85", "a\xa0", "\x1c"])

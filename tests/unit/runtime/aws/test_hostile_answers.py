@@ -79,6 +79,15 @@ async def test_a_head_without_one_certain_length_is_no_answer(head: bytes) -> No
             await bucket(script).head("k")
 
 
+@pytest.mark.parametrize("value", ["a\nx-amz-acl: public-read", "a\rx-amz-acl: public-read", "\n", "a\r"])
+async def test_a_line_break_inside_a_header_is_no_answer(value: str) -> None:
+    """RFC 9110, 5.5. Sent on with the copy, it would be a header of its own."""
+    for name in ("Content_Type", "x_amz_meta_x"):
+        async with scripted(Last(answer(200, b"hello", **{**DATE, name: value}))) as script:
+            with pytest.raises(UnavailableError, match="a line break inside a header"):
+                await bucket(script).head("k")
+
+
 async def test_the_same_length_twice_is_one_length() -> None:
     raw = b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\nETag: "e"\r\nLast-Modified: '
     async with scripted(Last(raw + DATE["Last_Modified"].encode() + b"\r\n\r\nhello")) as script:
