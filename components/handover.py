@@ -73,7 +73,13 @@ def secret_policy(holder: SideContext) -> dict[str, Any]:
                 "Sid": "OnlyWorkerFinderDeployers",
                 "Effect": "Deny",
                 "Principal": "*",
-                "Action": ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
+                "Action": [
+                    "secretsmanager:GetSecretValue",
+                    "secretsmanager:PutSecretValue",
+                    # Both change what is read: UpdateSecret writes a value, the other brings back an earlier one.
+                    "secretsmanager:UpdateSecret",
+                    "secretsmanager:UpdateSecretVersionStage",
+                ],
                 "Resource": "*",
                 "Condition": {"ArnNotLike": {"aws:PrincipalArn": allowed}},
             }

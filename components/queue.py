@@ -52,7 +52,7 @@ class Queue(pulumi.ComponentResource):
             # SQS counts a dead letter's age from its first enqueueing, so the source keeps messages for less time
             # (Developer Guide, "Using dead-letter queues"): the difference is the time to handle a dead letter.
             message_retention_seconds=DEAD_LETTER_DAYS * _DAY,
-            redrive_allow_policy=_only_from(context.arn("sqs", names.of("queue")), context.partition.id),
+            redrive_allow_policy=_letters_from(context.partition.id, context.arn("sqs", names.of("queue"))),
             tags=context.tags("dead-letters"),
             opts=context.options(self),
             **_encryption(context),
@@ -64,6 +64,9 @@ class Queue(pulumi.ComponentResource):
             message_retention_seconds=context.pair.queue_days * _DAY,
             receive_wait_time_seconds=20,
             redrive_policy=pulumi.Output.json_dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": MAX_RECEIVES}),
+            # SQS moves dead letters past the queue's policy. The owner of another queue could send any message here by
+            # naming this queue as its dead-letter queue.
+            redrive_allow_policy=_letters_from(context.partition.id),
             tags=context.tags("queue"),
             opts=context.options(self),
             **_encryption(context),
@@ -171,12 +174,14 @@ def _document(statements: list[Statement]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def _only_from(queue_arn: str, partition: str) -> str | None:
-    """Return the dead-letter queue's redrive policy: only this queue may use it.
+def _letters_from(partition: str, *queue_arns: str) -> str | None:
+    """Return whose dead letters a queue takes: those of the given queues, or none.
 
     Not set in China. It is not known whether SQS takes the attribute there: the redrive feature that it belongs to is
-    missing (AWS in China guide, Amazon SQS), and nothing here needs it.
+    missing (AWS in China guide, Amazon SQS).
     """
     if partition == "aws-cn":
         return None
-    return json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [queue_arn]})
+    if not queue_arns:
+        return json.dumps({"redrivePermission": "denyAll"})
+    return json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": list(queue_arns)})

@@ -304,6 +304,8 @@ def _options(side: str, model: SideModel) -> None:
             start = f"arn:{model.partition.id}:iam::{model.account_id}:"
             if not arn.startswith(start):
                 raise ConfigError(model.key(key), arn, "is of another account", f"use {start}role/<name>")
+            if not arn.removeprefix(start).partition("/")[2].strip("*?/"):
+                raise ConfigError(model.key(key), arn, "names every role or user of the account", "name those meant")
     key_arn = model.security.kms_key_arn
     start = f"arn:{model.partition.id}:kms:{model.region}:"
     if key_arn and not key_arn.startswith(start):

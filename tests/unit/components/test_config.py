@@ -348,6 +348,10 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
         {"operatorRoles": ["arn:aws:iam::111122223333:role/ops"]},
         "is of another account; use arn:aws-cn:iam::111122223333:role/<name>",
     ),
+    (
+        {"operatorRoles": ["arn:aws-cn:iam::111122223333:role/*"]},
+        "names every role or user of the account; name those meant",
+    ),
     ({"deployers": ["arn:aws-cn:iam::1:role/x"]}, "deployers='arn:aws-cn:iam::1:role/x': not valid for side cn"),
     ({"kmsKeyArn": "alias/x"}, "kmsKeyArn='alias/x': not valid for side cn; use a key's ARN, not an alias"),
     (

@@ -40,6 +40,13 @@ def test_letters_come_from_the_own_queue_alone_and_china_is_not_asked_for_what_i
     }
 
 
+def test_the_queue_is_no_other_queues_dead_letter_queue(cn: Deployment, other: Deployment) -> None:
+    # SQS moves dead letters past the queue's policy, so any queue's owner could send what is denied to send.
+    assert "redriveAllowPolicy" not in cn.one("aws:sqs/queue:Queue", "dth-dual-cn-queue").inputs
+    there = other.one("aws:sqs/queue:Queue", "dth-dual-global-queue").inputs
+    assert json.loads(there["redriveAllowPolicy"]) == {"redrivePermission": "denyAll"}
+
+
 def test_only_the_own_bucket_may_send_and_nobody_in_clear(cn: Deployment) -> None:
     document = json.loads(cn.one("aws:sqs/queuePolicy:QueuePolicy", "dth-dual-cn-queue-policy").inputs["policy"])
     deny, sources, accounts, allow = document["Statement"]
@@ -226,7 +233,12 @@ def test_the_secrets_value_is_denied_to_all_but_worker_finder_and_deployers(bund
             }
         }
         # Administrators of secrets can still replace or delete policy and secret.
-        assert statement["Action"] == ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+        assert statement["Action"] == [
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:UpdateSecret",
+            "secretsmanager:UpdateSecretVersionStage",
+        ]
     stranger = f"arn:aws:sts::{GLOBAL}:assumed-role/other/session"
     with pytest.raises(Exception, match=rf"^global.deployers=.* does not name {stranger}, which deploys"):
         deploy("cn", bundles, {"global": peer}, caller(stranger))
