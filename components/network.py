@@ -20,6 +20,9 @@ FARGATE_ZONES = {
 }
 """Zones in which Fargate runs, in regions where it is not in all (ECS Developer Guide, Supported Regions)."""
 
+SCHEDULE_SUBNETS = 16
+"""Subnets that a schedule takes for its tasks (EventBridge Scheduler API Reference, AwsVpcConfiguration)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -69,7 +72,7 @@ class Network(pulumi.ComponentResource):
         chosen = choose(context, self.vpc_id, routes)
         subnet_ids = tuple(sorted(route.subnet_id for route in chosen))
         self.subnet_ids = _for_workers(context, self.vpc_id, subnet_ids, self)
-        self.finder_subnet_ids = _for_fargate(context, self.vpc_id, subnet_ids, self)
+        self.finder_subnet_ids = _for_fargate(context, self.vpc_id, subnet_ids, self)[:SCHEDULE_SUBNETS]
         self.public_ip = wanted.public_ip and any(route.public for route in chosen)
 
         name = context.names.of("security-group")

@@ -61,6 +61,7 @@ class DualSyncPair(pulumi.ComponentResource):
         for side in model.manages:
             if model.carries(side):
                 preflight.check_side(contexts[side])
+            preflight.check_documents(contexts[side])
             for holder in _secret_holders(model, side, args.received):
                 preflight.check_deployer(contexts[holder])
         managed: dict[SideName, Side] = {}

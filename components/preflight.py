@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_aws as aws
@@ -12,11 +13,25 @@ from dualsync.components.bucket_access import inspection
 from dualsync.components.bucket_access.inspection import BucketFacts
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.images import image_of
-from dualsync.components.config.model import PairModel
+from dualsync.components.config.model import PairModel, PeerIdentity
 from dualsync.components.config.prefixes import is_exact_in_policies
 from dualsync.components.context import SideContext
+from dualsync.components.handover import secret_policy
+from dualsync.components.identity import user_policy
 from dualsync.components.providers import SyncProvider
+from dualsync.components.queue import queue_policy
+from dualsync.components.workers import userdata
+from dualsync.components.workers.worker_settings import settings_of
 from dualsync.runtime.settings import OnLifecycleExpiry, SideName
+
+USER_POLICY, ROLE_POLICY = 6144, 10_240
+"""Characters of a managed policy, and of all inline policies of a role (IAM User Guide, "IAM and AWS STS quotas")."""
+
+QUEUE_POLICY = 8192
+"""Bytes of a queue's policy (SQS Developer Guide, "Amazon SQS policy quotas")."""
+
+SECRET_POLICY = 20_480
+"""Characters of a secret's policy (Secrets Manager API Reference, PutResourcePolicy)."""
 
 
 def check_buckets(
@@ -157,11 +172,73 @@ def _check_instance_type(context: SideContext) -> None:
         )
 
 
+def check_documents(context: SideContext) -> None:
+    """Raise `ConfigError` for a list that makes a document longer than AWS takes, as `up` would then end in the middle.
+
+    All parts of the documents are known before the first resource, or their length is.
+    """
+    local = context.local
+    if context.pair.receives(context.side):
+        if context.pair.peer_identity is PeerIdentity.ROLE:
+            policy, limit, whose = user_policy(context, sessions=True), ROLE_POLICY, "role"
+        else:
+            policy, limit, whose = user_policy(context), USER_POLICY, "user"
+        # IAM does not count white space.
+        size = len("".join(_text(policy).split()))
+        _limit(local.key("peerAddresses"), local.peer_addresses, size, limit, f"the policy of the peer's {whose}")
+    if context.pair.carries(context.side):
+        operators = local.security.operator_roles
+        _limit(
+            local.key("operatorRoles"), operators, len(_text(queue_policy(context))), QUEUE_POLICY, "a queue's policy"
+        )
+        size = len(userdata.script(_longest_boot(context)).encode())
+        _limit(f"{context.side}.formerUserIds", local.former_user_ids, size, userdata.LIMIT, "the workers' boot script")
+
+
+def _text(document: Mapping[str, object]) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _limit(key: str, entries: Sequence[str], size: int, limit: int, what: str) -> None:
+    if size > limit:
+        problem = f"makes {what} {size} characters long, and AWS takes {limit}"
+        raise ConfigError(key, f"({len(entries)} entries)", problem, "give fewer entries, or shorten the prefixes")
+
+
+def _longest_boot(context: SideContext) -> userdata.Boot:
+    """Return a side's boot values with texts as long as those that only the deployment knows."""
+    names, queues = context.names, context.arn("sqs", context.names.of("dead-letters"))
+    known = settings_of(
+        context.pair,
+        context.side,
+        queue_url=queues,
+        dead_letter_queue_url=queues,
+        ledger_table=names.of("ledger"),
+        user_id="AIDA" + "X" * 17,
+        keys=(queues, queues) if context.pair.peer_identity is PeerIdentity.ROLE else None,
+    )
+    return userdata.Boot(
+        region=context.region,
+        bundle_bucket=names.artifacts_bucket,
+        bundle_key="x" * 64,
+        bundle_version="x" * 32,
+        bundle_sha256="x" * 64,
+        log_group=names.of("worker-log"),
+        group=names.of("workers"),
+        hook=names.of("drain"),
+        metrics_namespace=names.metrics,
+        environment={"AWS_REGION": context.region, "AWS_DEFAULT_REGION": context.region, **known.to_environment()},
+    )
+
+
 def check_deployer(holder: SideContext) -> None:
-    """Raise `ConfigError` if the secret's policy would deny its value to this very deployment."""
+    """Raise `ConfigError` if the secret's policy would deny its value to this very deployment, or is too long."""
     deployers = holder.local.security.deployers
     if not deployers:
         return
+    _limit(
+        holder.local.key("deployers"), deployers, len(_text(secret_policy(holder))), SECRET_POLICY, "a secret's policy"
+    )
     caller = aws.get_caller_identity(opts=holder.invoke_options()).arn
     if not any(_is_of(caller, pattern) for pattern in deployers):
         raise ConfigError(

@@ -33,6 +33,9 @@ RULES = {
         service="iam", operation="CreateUser", member="UserName", remedy="use 1 to 64 letters, digits and +=,.@_-"
     ),
     "IAM role": NameRule(service="iam", operation="CreateRole", member="RoleName"),
+    "external id": NameRule(
+        service="sts", operation="AssumeRole", member="ExternalId", remedy="use 2 to 1224 letters, digits and +=,.@:/_-"
+    ),
     "IAM policy": NameRule(service="iam", operation="CreatePolicy", member="PolicyName"),
     "inline policy": NameRule(service="iam", operation="PutRolePolicy", member="PolicyName"),
     "instance profile": NameRule(service="iam", operation="CreateInstanceProfile", member="InstanceProfileName"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from dualsync.components.config import images, one_way
+from dualsync.components.config import images, one_way, tags
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.model import (
     ISSUER_LENGTH,
@@ -19,7 +19,6 @@ from dualsync.components.config.model import (
     PeerIdentity,
     SideModel,
 )
-from dualsync.components.config.names import OWN_TAGS
 from dualsync.components.config.options import Declaration, Option
 from dualsync.components.config.partitions import nearest, partition_of
 from dualsync.components.config.prefixes import FILTER_LENGTH, filter_value
@@ -30,11 +29,8 @@ _RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 """Starts of bucket names that AWS reserves."""
 _PAIR_STARTS = (*_RESERVED_STARTS, "sg-")
 """Starts of bucket names and security groups' names that AWS reserves."""
-_RESERVED_ENDS = ("-s3alias", "--ol-s3", "--x-s3", ".mrap")
+_RESERVED_ENDS = ("-s3alias", "--ol-s3", "--x-s3", "--table-s3", ".mrap")
 """Ends of bucket names that AWS reserves."""
-
-MAX_TAGS = 50 - len(OWN_TAGS)
-"""Tags that AWS takes per resource, without the program's own (S3 objects take 10: see `bundle`)."""
 
 _GIB = 1024
 FARGATE = {
@@ -117,7 +113,7 @@ def _range(key: str, value: int, low: int | None, high: int | None) -> None:
 def _pair(pair: PairModel) -> None:
     _name(pair)
     _declared(pair, PAIR_OPTIONS.values())
-    _tags(pair.tags)
+    tags.check(pair.tags)
     if pair.hand_over is not HandOverMode.PROVIDER and len(pair.manages) > 1:
         problem = "passes keys from one stack to another, and this stack manages both sides"
         raise ConfigError("handOver", str(pair.hand_over), problem, "use provider")
@@ -144,19 +140,6 @@ def _name(pair: PairModel) -> None:
         )
 
 
-def _tags(tags: Mapping[str, str]) -> None:
-    if len(tags) > MAX_TAGS:
-        remedy = f"give at most {MAX_TAGS}: a resource takes 50, and {len(OWN_TAGS)} are the program's"
-        raise ConfigError("tags", len(tags), "too many", remedy)
-    for key, value in tags.items():
-        if key.lower().startswith(("aws:", "dualsync:")) or not re.fullmatch(r"[\w +\-=.:/@]{1,128}", key):
-            remedy = "use 1 to 128 letters, digits, spaces and +-=._:/@, not starting with aws: or dualsync:"
-            raise ConfigError("tags", key, "not a tag's key", remedy)
-        if not re.fullmatch(r"[\w +\-=.:/@]{0,256}", value):
-            remedy = "use at most 256 letters, digits, spaces and +-=._:/@"
-            raise ConfigError(f"tags.{key}", value, "not a tag's value", remedy)
-
-
 def _place(side: str, model: SideModel) -> None:
     """Check where a side is; for both sides, managed or not."""
     if not re.fullmatch(r"[0-9]{12}", model.account_id, re.ASCII):
@@ -176,6 +159,7 @@ def _place(side: str, model: SideModel) -> None:
     for key, name, kind in (
         ("userName", model.user_name, "IAM user"),
         ("secretName", model.secret_name, "secret"),
+        ("externalId", model.access.external_id, "external id"),
     ):
         problem = problem_with(kind, name) if name else ""
         if problem:
@@ -188,8 +172,10 @@ def _place(side: str, model: SideModel) -> None:
 
 
 def _role(side: str, model: SideModel) -> None:
-    role = model.access.role_arn
+    role, external_id = model.access.role_arn, model.access.external_id
     if not role:
+        if external_id:
+            raise ConfigError(f"{side}.externalId", external_id, "has no use without roleArn", "give both, or neither")
         return
     own = model.partition.id
     found = re.fullmatch(r"arn:([a-z-]+):iam::([0-9]{12}):role/[\w+=,.@/-]+", role, re.ASCII)
@@ -360,7 +346,7 @@ def _together(pair: PairModel) -> None:
             "give each side its own account",
         )
     for key, a, b in _names(pair):
-        if a == b:
+        if a == b or (key.endswith(".userName") and a.lower() == b.lower()):
             raise ConfigError(
                 key, b, "is the same on both sides, which share an account", "give another name to one of them"
             )
@@ -388,7 +374,7 @@ def _issuers(pair: PairModel) -> None:
 
 
 def _names(pair: PairModel) -> Iterator[tuple[str, str, str]]:
-    """Yield (key, cn's name, global's name) of what would collide in one account."""
+    """Yield (key, cn's name, global's name) of what would collide in one account. IAM's names ignore the case."""
     cn, other = pair.names(SideName.CN), pair.names(SideName.GLOBAL)
     if pair.cn.account_id == pair.global_.account_id:
         yield "global.userName", cn.user, other.user

@@ -48,7 +48,16 @@ class Boot:
 
 def render(boot: Boot) -> str:
     """Return the script. Raises `ValueError` if it is too long for EC2, or if a value would end its quotes."""
-    script = fill(
+    text = script(boot)
+    size = len(text.encode())
+    if size > LIMIT:
+        raise ValueError(f"user data has {size} bytes, EC2 takes {LIMIT}: shorten prefixes or names in the config")
+    return text
+
+
+def script(boot: Boot) -> str:
+    """Return the script of any length. Raises `ValueError` if a value would end its quotes."""
+    return fill(
         template("boot.sh"),
         {
             "REGION": word(boot.region),
@@ -66,15 +75,11 @@ def render(boot: Boot) -> str:
             "ENDED": template("ended.sh").rstrip("\n"),
         },
     )
-    size = len(script.encode())
-    if size > LIMIT:
-        raise ValueError(f"user data has {size} bytes, EC2 takes {LIMIT}: shorten prefixes or names in the config")
-    return script
 
 
-def encode(script: str) -> str:
+def encode(text: str) -> str:
     """Return the script as launch templates take it, in base64."""
-    return base64.b64encode(script.encode()).decode()
+    return base64.b64encode(text.encode()).decode()
 
 
 def worker_unit() -> str:

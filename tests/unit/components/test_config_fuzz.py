@@ -41,7 +41,17 @@ def other(**changes: Any) -> dict[str, Any]:
 REFUSED: list[dict[str, Any]] = [
     *(
         cn(bucket=b)
-        for b in ("My-Bucket", "arn:aws-cn:s3:::b", "s3://b-cn", "b/p", "b-cn ", "桶-abc", "a" * 64, "x-s3alias")
+        for b in (
+            "My-Bucket",
+            "arn:aws-cn:s3:::b",
+            "s3://b-cn",
+            "b/p",
+            "b-cn ",
+            "桶-abc",
+            "a" * 64,
+            "x-s3alias",
+            "x--table-s3",
+        )
     ),
     cn(bucket="b") | other(bucket="b", accountId="111122223333", region="cn-north-1", partition="aws-cn"),
     cn(bucket="b") | other(bucket="b"),
@@ -81,6 +91,9 @@ REFUSED: list[dict[str, Any]] = [
     *({"deletionLimitPercent": 200}, {"tombstoneDays": 1}, {"queueRetentionDays": 15}, {"keyVersion": 0}),
     *({"protect": "yes"}, {"logLevel": "info"}, {"tags": ["a"]}, {"tags": {"a": 1}}, {"tags": {"aws:x": "1"}}),
     *({"tags": {"a": "it's"}}, {"tags": {"": "x"}}, {"tags": {f"t{n}": "" for n in range(47)}}),
+    *({"tags": t} for t in ({"team": "a", "Team": "b"}, {"name": "x"}, {"部A": "", "部a": ""})),
+    *(cn(externalId=e, roleArn="arn:aws-cn:iam::111122223333:role/x") for e in ("x", "a b", "数据", "e" * 1225)),
+    cn(externalId="who"),
     *({"manages": m} for m in ("cn", ["eu"], ["cn", "cn"], [], [None])),
     *({"peerStack": p} for p in ("a/b/c/d", "a/b", "a b", "/", "部署")),
     *({"vpcId": "my-vpc"}, {"subnetIds": "subnet-12345678"}, {"subnetIds": ["subnet-0123456789abcdef0"] * 2}),
@@ -88,6 +101,7 @@ REFUSED: list[dict[str, Any]] = [
     *(cn(secretName=s) for s in ("my-secret", "密", "s" * 513)),
     *(cn(userName=u) for u in ("u" * 65, "a b", "数")),
     cn(userName="u") | other(userName="u", accountId="111122223333", region="cn-northwest-1", partition="aws-cn"),
+    cn(userName="u") | other(userName="U", accountId="111122223333", region="cn-northwest-1", partition="aws-cn"),
     cn(formerUserIds=["bob"]),
     *(
         cn(eventsTopicArn=f"arn:aws-cn:sns:{t}")
@@ -107,6 +121,7 @@ DEPLOYABLE: list[dict[str, Any]] = [
     *({"finderIntervalMinutes": 1440}, {"finderArchitecture": "arm64"}, {"storageClass": "GLACIER"}),
     *({"encryption": "aws:kms"}, {"pair": "aws"}, {"pair": "ssm"}, {"pair": "a"}, {"tags": {"a": ""}}),
     *({"tags": {"Name": "x"}}, {"tags": {"部门": "存储"}}, cn(profile="") | other(profile="")),
+    cn(externalId="a:b/c@d", roleArn="arn:aws-cn:iam::111122223333:role/x"),
     cn(prefixListFile="my list.txt"),
     *({"peerStack": p} for p in ("global", "org/dualsync/global", "")),
 ]
