@@ -62,6 +62,7 @@ def side_providers(pair: PairModel, side: SideName, parent: pulumi.Resource | No
             "externalId": access.external_id or None,
             "endpoint": access.endpoint or None,
             "parts": ",".join(live_parts(pair, side)) or None,
+            "buckets": ledger_buckets(pair, side) or None,
         },
         options,
     )
@@ -80,3 +81,13 @@ def live_parts(pair: PairModel, side: SideName) -> tuple[str, ...]:
         return f"table/{names.of('ledger')}", f"role/{names.worker_role}"
     # A one-way pair's destination has a dedicated user, since `peerIdentity: role` is for both directions only.
     return f"user/{names.user}", f"policy/{names.policy}"
+
+
+def ledger_buckets(pair: PairModel, side: SideName) -> str:
+    """Return what the ledger of a managed side describes, as the worker's guard compares it; nothing without one."""
+    if side not in pair.manages or not pair.carries(side):
+        return ""
+    return " and ".join(
+        f"s3://{place.bucket}/{place.prefix} ({place.region}, {place.account_id})"
+        for place in (pair.side(side), pair.side(side.peer))
+    )

@@ -46,7 +46,7 @@ from dualsync.components.bucket_access import inspection, notifications
 from dualsync.components.bucket_access.sessions import Reach, WrongAccountError, s3_client
 from dualsync.components.config.model import Access
 from dualsync.components.config.prefixes import filter_value
-from dualsync.components.plugin import live_parts
+from dualsync.components.plugin import engine_log, live_parts
 from dualsync.runtime.settings import VERSION
 
 NAME = "dualsync"
@@ -55,8 +55,16 @@ REPLACING = ("bucket", "owner", "notificationId")
 """Properties whose change needs another entry."""
 PARTS = "parts"
 """Input of the provider: parts that only a deployed side has, `KIND/NAME` each, separated by commas."""
+BUCKETS = "buckets"
+"""Input of the provider: the buckets, prefixes, regions and accounts that the side's ledger describes, in words."""
 FILTER = "filter"
 """Output: the filter's value as the bucket's document holds it."""
+
+_OTHER_BUCKETS = (
+    "this stack deployed {before}, and has {now} now; the ledger describes the former, so worker and finder will stop"
+    " (GUARD_REFUSED) and events of a bucket that is left are lost; correct the configuration, or, if the change is"
+    " intended, follow the runbook first (GUARD_REFUSED, for the bucket)"
+)
 
 Properties = dict[str, PropertyValue]
 
@@ -64,7 +72,11 @@ Properties = dict[str, PropertyValue]
 class DualSyncProvider(Provider):
     """Provider of `BucketSubscription` and `inspectBucket` for one account."""
 
+    warn: engine_log.Warn
+    """Shows a warning beside a resource."""
+
     def __init__(self, pause: notifications.Pause = time.sleep) -> None:
+        self.warn = engine_log.nowhere
         self._pause = pause
         self._reach: Reach | None = None
         self._client: Any = None
@@ -75,10 +87,15 @@ class DualSyncProvider(Provider):
     async def check_config(self, request: CheckRequest) -> CheckResponse:
         """Refuse a state that knows nothing of a side which is deployed: the first of all checks, in `up` too.
 
+        Other buckets than before are a warning, since that change may be intended.
+
         The engine passes the earlier inputs of a provider that the state holds, and records a provider before anything
         that needs it. So no earlier inputs mean that this state has never created anything of the side.
         """
         inputs = request.new_inputs
+        before, now = _text_of(request.old_inputs.get(BUCKETS)), _text_of(inputs.get(BUCKETS))
+        if before and now and before != now:
+            await self.warn(_OTHER_BUCKETS.format(before=before, now=now), request.urn)
         if request.old_inputs or any(_is_unknown(value) for value in inputs.values()):
             return CheckResponse(inputs=inputs)
         parts = [part for part in _text_of(inputs.get(PARTS)).split(",") if part]
@@ -268,6 +285,11 @@ def schema() -> dict[str, Any]:
             "description": "Parts that only a deployed side has, KIND/NAME each, separated by commas. A state without"
             " this provider is refused where all of them exist.",
         },
+        BUCKETS: {
+            **text,
+            "description": "Buckets, prefixes, regions and accounts that the side's ledger describes. A change is"
+            " shown as a warning.",
+        },
     }
     return {
         "name": NAME,
@@ -324,6 +346,11 @@ def _same(key: str, old: PropertyValue | None, new: PropertyValue) -> bool:
 
 class Servicer(server.ProviderServicer):
     """The SDK's servicer, with errors in one line instead of a traceback, and with support for attaching."""
+
+    def __init__(self, args: list[str], version: str, provider: Provider, engine_address: str) -> None:
+        super().__init__(args, version, provider, engine_address)
+        if isinstance(provider, DualSyncProvider):
+            provider.warn = engine_log.to_engine(engine_address)
 
     async def Attach(self, request: Any, context: Any) -> Any:
         return Empty()

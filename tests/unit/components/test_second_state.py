@@ -1,4 +1,4 @@
-"""A state that holds nothing of a side is refused where that side is deployed, before it creates anything."""
+"""What the provider's first check tells: a second state is refused, other buckets in a live stack are a warning."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import grpc.aio
 import pytest
 from botocore.exceptions import ClientError
+from google.protobuf.empty_pb2 import Empty
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import CheckRequest
-from pulumi.runtime.proto import provider_pb2
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2
 from pulumi.runtime.rpc import UNKNOWN
 
-from dualsync.components.plugin import live_parts
+from dualsync.components.plugin import engine_log, live_parts
 from dualsync.components.plugin.plugin import DualSyncProvider, Servicer, schema
+from dualsync.runtime.service.bucket_guard import describe_buckets
+from dualsync.runtime.settings import Settings
 from tests.unit.components.recorder import Deployment, by_role, deploy
 
 PROVIDER = "pulumi:providers:dualsync"
@@ -75,6 +79,71 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     with mock_aws():
         yield
+
+
+class Engine(engine_pb2_grpc.EngineServicer):
+    """Keeps what it is told to show."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[int, str, str]] = []
+
+    async def Log(self, request: Any, context: Any) -> Any:
+        self.shown.append((request.severity, request.urn, request.message))
+        return Empty()
+
+
+OLD = "s3://a/ (us-west-2, 1) and s3://b/ (cn-north-1, 2)"
+NEW = "s3://another/ (us-west-2, 1) and s3://b/ (cn-north-1, 2)"
+
+
+async def shown_by_the_engine(before: str, now: str) -> list[tuple[int, str, str]]:
+    """Check a live stack's provider over the wire, and return what reached the engine."""
+    engine, host = Engine(), grpc.aio.server()
+    engine_pb2_grpc.add_EngineServicer_to_server(engine, host)
+    port = host.add_insecure_port("127.0.0.1:0")
+    await host.start()
+    request = provider_pb2.CheckRequest(urn="urn")
+    request.olds.update({"region": REGION, "buckets": before} if before else {"region": REGION})
+    request.news.update({"region": REGION, "accountId": DEFAULT_ACCOUNT_ID, "buckets": now})
+    servicer = Servicer([], "0.0.0", DualSyncProvider(), f"127.0.0.1:{port}")
+    try:
+        answer = await servicer.CheckConfig(request, None)
+    finally:
+        await host.stop(0)
+    assert not answer.failures
+    return engine.shown
+
+
+def test_another_bucket_in_a_live_stack_is_a_warning_of_the_engine() -> None:
+    ((severity, urn, message),) = asyncio.run(shown_by_the_engine(OLD, NEW))
+    assert (severity, urn) == (engine_pb2.WARNING, "urn")
+    assert message.startswith(f"this stack deployed {OLD}, and has {NEW} now; ")
+    assert "follow the runbook first (GUARD_REFUSED, for the bucket)" in message
+    assert asyncio.run(shown_by_the_engine(OLD, OLD)) == []
+    assert asyncio.run(shown_by_the_engine("", NEW)) == [], "an earlier version's state says nothing of buckets"
+
+
+def test_a_warning_that_cannot_be_sent_fails_nothing() -> None:
+    async def send() -> None:
+        await engine_log.to_engine("127.0.0.1:1")("text", "urn")
+
+    asyncio.run(send())
+
+
+def test_the_named_buckets_are_those_that_the_guard_compares(cn: Deployment, bundles: Path) -> None:
+    named = cn.one(PROVIDER, "dth-dual-cn-sync").inputs["buckets"]
+    assert named == (
+        "s3://dth-dual-dev-cn-north-1/ (cn-north-1, 111122223333) and"
+        " s3://dth-dual-dev-us-west-2/ (us-west-2, 444455556666)"
+    )
+    environment = cn.outputs["cn"]["environment"]
+    facts = describe_buckets(Settings.from_environment(environment))
+    assert [
+        value for side in facts.values() if isinstance(side, dict) for value in side.values() if value not in named
+    ] == []
+    assert "buckets" not in cn.one(PROVIDER, "dth-dual-global-sync").inputs
+    destination = deploy("cn", bundles, {"direction": "global-to-cn"})
+    assert "buckets" not in destination.one(PROVIDER, "dth-dual-cn-sync").inputs
 
 
 def reasons(parts: str | None, old: dict[str, PropertyValue] | None = None, **changes: str) -> list[str]:
