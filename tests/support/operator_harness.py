@@ -11,13 +11,11 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from dualsync.runtime.aws.errors import Refusal, error_of
 from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import AccessDeniedError, PreconditionFailedError
 from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
-from dualsync.runtime.model.records import Record
 from dualsync.runtime.operations.aws.absent import without_absent_parts
 from dualsync.runtime.operations.context import (
     AccessKey,
@@ -392,17 +390,3 @@ class Operator:
             app, list(arguments), input=input, obj=Session(open_context=open_context), prog_name="dualsync"
         )
         return Answer(result)
-
-
-def lose_ledger(operator: Operator) -> None:
-    """Delete the table of `cn`: each read fails as DynamoDB answers it."""
-    ledger: Any = operator.cn.ledger
-
-    async def gone(*_: object) -> Any:
-        raise error_of(Refusal("dynamodb", "Query", "dth-dual-cn-ledger", "ResourceNotFoundException", 400))
-
-    async def records(kind: str) -> AsyncIterator[Record]:
-        await gone(kind)
-        yield Record(kind, "", 0)
-
-    ledger.records, ledger.get, ledger.get_many, ledger.get_record = records, gone, gone, gone

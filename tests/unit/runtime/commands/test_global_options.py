@@ -17,7 +17,8 @@ from dualsync.runtime.model.records import FINDER_RUN, WORKER, Record
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.stacks import NoPair, Where, find
 from dualsync.runtime.settings import VERSION, Settings, SideName
-from tests.support.operator_harness import Operator, lose_ledger, settings
+from tests.support.lost_ledger import lose_ledger
+from tests.support.operator_harness import Operator, settings
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 ROOT = Path(__file__).resolve().parents[4]

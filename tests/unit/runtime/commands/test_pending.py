@@ -14,7 +14,8 @@ from dualsync.runtime.operations.reports import pending
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
-from tests.support.operator_harness import Operator, lose_ledger
+from tests.support.lost_ledger import lose_ledger
+from tests.support.operator_harness import Operator
 
 CN = SideName.CN
 UPLOAD = UploadRecord(

@@ -10,7 +10,8 @@ import pytest
 
 from dualsync.runtime.operations.aws.metrics import period_of
 from dualsync.runtime.operations.reports.report import COUNTED
-from tests.support.operator_harness import Operator, lose_ledger
+from tests.support.lost_ledger import lose_ledger
+from tests.support.operator_harness import Operator
 
 COMPONENT = Path(__file__).resolve().parents[4] / "components" / "monitoring" / "metrics.py"
 

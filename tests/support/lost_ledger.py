@@ -1,0 +1,24 @@
+"""A side whose table was deleted by hand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from dualsync.runtime.aws.errors import Refusal, error_of
+from dualsync.runtime.model.records import Record
+from tests.support.operator_harness import Operator
+
+
+def lose_ledger(operator: Operator) -> None:
+    """Delete the table of `cn`: each read fails as DynamoDB answers it."""
+    ledger: Any = operator.cn.ledger
+
+    async def gone(*_: object) -> Any:
+        raise error_of(Refusal("dynamodb", "Query", "dth-dual-cn-ledger", "ResourceNotFoundException", 400))
+
+    async def records(kind: str) -> AsyncIterator[Record]:
+        await gone(kind)
+        yield Record(kind, "", 0)
+
+    ledger.records, ledger.get, ledger.get_many, ledger.get_record = records, gone, gone, gone
