@@ -9,6 +9,7 @@ import pulumi_aws as aws
 
 from dualsync.components.bucket_access.endpoints import SERVICES
 from dualsync.components.config.model import PairModel
+from dualsync.components.plugin.schema import DOWNLOAD_URL
 from dualsync.runtime.settings import SideName
 
 
@@ -64,7 +65,7 @@ def side_providers(pair: PairModel, side: SideName, parent: pulumi.Resource | No
             "parts": ",".join(live_parts(pair, side)) or None,
             "buckets": ledger_buckets(pair, side) or None,
         },
-        options,
+        pulumi.ResourceOptions(parent=parent, plugin_download_url=DOWNLOAD_URL),
     )
     return SideProviders(provider, sync)
 

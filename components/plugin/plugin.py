@@ -47,6 +47,7 @@ from dualsync.components.bucket_access.sessions import Reach, WrongAccountError,
 from dualsync.components.config.model import Access
 from dualsync.components.config.prefixes import filter_value
 from dualsync.components.plugin import engine_log, live_parts
+from dualsync.components.plugin.schema import DOWNLOAD_URL
 from dualsync.runtime.settings import VERSION
 
 NAME = "dualsync"
@@ -296,6 +297,7 @@ def schema() -> dict[str, Any]:
         "version": VERSION,
         "displayName": "DualSync",
         "description": "Keeps two S3 buckets identical while users write to both, across accounts and partitions.",
+        "pluginDownloadURL": DOWNLOAD_URL,
         "keywords": ["aws", "s3", "category/cloud", "kind/component"],
         "language": {
             "nodejs": {"respectSchemaVersion": True},

@@ -10,6 +10,10 @@ from dualsync.components.config.declared import SIDES, keys
 from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS
 from dualsync.components.config.options import Option
 
+DOWNLOAD_URL = "https://dualsync.invalid/not-published-run-pulumi-in-the-folder-of-the-program"
+"""Where the engine fetches the provider if it does not find it: nowhere (RFC 2606). Without an address the engine would
+look for a `pulumi-dualsync` of the organisation `pulumi` at GitHub, which is not this project's, and run it."""
+
 PAIR = "dualsync:index:DualSyncPair"
 SIDE = "dualsync:index:SideOptions"
 FACTS = "dualsync:index:SideFacts"

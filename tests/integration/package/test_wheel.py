@@ -91,6 +91,7 @@ def test_the_command_works_from_there(installed: Path) -> None:
     assert "DUALSYNC_OWN_USER_IDS" in done.stdout
     (entry,) = installed.glob("*.dist-info/entry_points.txt")
     assert "dualsync = dualsync.runtime.__main__:console" in entry.read_text()
+    assert "pulumi-resource-dualsync = dualsync.components.plugin.console:main" in entry.read_text()
 
 
 def test_the_engine_can_start_the_package_from_there(installed: Path) -> None:

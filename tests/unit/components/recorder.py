@@ -60,6 +60,7 @@ class Registered:
     secret_outputs: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
     dependencies: tuple[str, ...]
+    plugin_download_url: str
 
 
 @dataclass
@@ -228,6 +229,7 @@ class Monitor(mocks.MockMonitor):
                     secret_outputs=tuple(request.additionalSecretOutputs),
                     replace_on_changes=tuple(request.replaceOnChanges),
                     dependencies=tuple(request.dependencies),
+                    plugin_download_url=request.pluginDownloadURL,
                 )
             )
         return answer
