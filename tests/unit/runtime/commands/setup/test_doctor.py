@@ -31,7 +31,7 @@ from dualsync.runtime.settings import SideName
 from tools.iam_roles.evaluator import Request, decide
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
-ROLES = Path(__file__).resolve().parents[4] / "docs" / "roles"
+ROLES = Path(__file__).resolve().parents[5] / "docs" / "roles"
 DIGEST = "sha256:" + "a" * 64
 CN_SIDE = DeclaredSide(
     side=CN,

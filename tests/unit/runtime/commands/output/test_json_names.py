@@ -15,7 +15,7 @@ from tests.support.fakes.store import Versioning
 from tests.support.operator_harness import Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
-FIXTURE = Path(__file__).resolve().parents[3] / "contract" / "formats" / "v0_1" / "cli-json.json"
+FIXTURE = Path(__file__).resolve().parents[4] / "contract" / "formats" / "v0_1" / "cli-json.json"
 CASES = {case["name"]: case["decoded"] for case in json.loads(FIXTURE.read_text())["cases"]}
 COUNTS = {
     *("total", "recent", "dead_reasons", "found", "kinds", "causes", "folders", "ages", "sizes", "data", "left"),

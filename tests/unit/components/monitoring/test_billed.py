@@ -7,8 +7,8 @@ from typing import Any
 
 from dualsync.components.monitoring.metrics import METRICS, Source
 from dualsync.runtime.log import State
+from tests.unit.components.monitoring.test_observability import matching
 from tests.unit.components.recorder import Deployment
-from tests.unit.components.test_observability import matching
 from tools.docs import cost
 
 BY_THE_MONTH = {

@@ -15,11 +15,11 @@ from dualsync.components.config.model import PairModel
 from dualsync.components.context import SideContext
 from dualsync.components.network import SCHEDULE_SUBNETS, Network
 from dualsync.runtime.settings import SideName
+from tests.unit.components.config.test_config_fuzz import CN, cn, pair
 from tests.unit.components.parts import World, deploy
 from tests.unit.components.parts import pair as parts_pair
 from tests.unit.components.recorder import by_role
 from tests.unit.components.recorder import deploy as run_program
-from tests.unit.components.test_config_fuzz import CN, cn, pair
 
 ADDRESSES = [f"203.{a}.{b}.0/24" for a in range(2) for b in range(256)]
 ROLES = [f"arn:aws-cn:iam::111122223333:role/operators/of-the-night-shift-{n}" for n in range(400)]

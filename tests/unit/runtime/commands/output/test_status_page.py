@@ -18,7 +18,7 @@ from dualsync.runtime.operations.status import Status
 from dualsync.runtime.operations.status import gather as read_status
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator
-from tests.unit.runtime.commands.test_status_screen import troubled
+from tests.unit.runtime.commands.output.test_status_screen import troubled
 
 
 def test_a_file_has_verdict_problems_and_table(tmp_path: Path) -> None:

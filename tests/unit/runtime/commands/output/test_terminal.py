@@ -20,7 +20,7 @@ from dualsync.runtime.operations.finder_run import last_counts
 from dualsync.runtime.operations.stacks import Where
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator
-from tests.unit.runtime.commands.test_status_screen import troubled
+from tests.unit.runtime.commands.output.test_status_screen import troubled
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 LONG = "archive/2026/11/" + "quite-a-long-folder-name/" * 2 + "report-00042.txt"

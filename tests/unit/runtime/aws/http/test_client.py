@@ -336,7 +336,7 @@ async def test_requests_name_the_program_and_errors_name_the_request() -> None:
 
 
 def test_version_is_the_packages() -> None:
-    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[5] / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
 
 

@@ -24,7 +24,7 @@ from dualsync.runtime.settings import Direction, SideName
 from tests.support.operator_harness import Answer
 from tests.support.prefixes import PREFIXES, REFUSED
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 FLAGS = (
     *("--account-cn", "123456789012", "--account-global", "210987654321"),
     *("--region-cn", "cn-north-1", "--region-global", "eu-central-1"),

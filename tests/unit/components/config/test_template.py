@@ -10,7 +10,7 @@ import yaml
 from dualsync.components.config.declared import all_keys
 from dualsync.components.config.model import SIDE_FACTS, SIDE_OPTIONS
 
-TEMPLATE = Path(__file__).resolve().parents[3] / "examples" / "template" / "Pulumi.yaml"
+TEMPLATE = Path(__file__).resolve().parents[4] / "examples" / "template" / "Pulumi.yaml"
 
 
 def test_the_template_asks_for_everything_that_its_program_reads() -> None:

@@ -13,7 +13,7 @@ from dualsync.runtime.operations.reports.report import COUNTED
 from tests.support.lost_ledger import lose_ledger
 from tests.support.operator_harness import Operator
 
-COMPONENT = Path(__file__).resolve().parents[4] / "components" / "monitoring" / "metrics.py"
+COMPONENT = Path(__file__).resolve().parents[5] / "components" / "monitoring" / "metrics.py"
 
 
 def working() -> Operator:

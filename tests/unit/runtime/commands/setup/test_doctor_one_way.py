@@ -15,7 +15,7 @@ from dualsync.runtime.operations.setup.declared import Declaration, DeclaredSide
 from dualsync.runtime.operations.setup.doctor import Verdict
 from dualsync.runtime.operations.setup.permissions import creating_calls
 from dualsync.runtime.settings import Direction, SideName
-from tests.unit.runtime.setup.test_doctor import CN_SIDE, GLOBAL_SIDE, check, fine
+from tests.unit.runtime.commands.setup.test_doctor import CN_SIDE, GLOBAL_SIDE, check, fine
 
 ONE_WAY = [Direction.CN_TO_GLOBAL, Direction.GLOBAL_TO_CN]
 SOURCE_CHECKS = {"events", "network", "instance type", "finder image"}
