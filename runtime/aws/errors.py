@@ -97,6 +97,9 @@ _CREDENTIAL = (
     " InvalidAccessKeyId InvalidClientTokenId InvalidSecurity InvalidSignatureException InvalidToken"
     " MissingAuthenticationToken MissingAuthenticationTokenException MissingSecurityHeader NotSignedUp"
     " SignatureDoesNotMatch TokenRefreshRequired UnrecognizedClientException"
+    " IDPRejectedClaim IDPRejectedClaimException InvalidIdentityToken InvalidIdentityTokenException"
+    " MalformedPolicyDocument MalformedPolicyDocumentException PackedPolicyTooLarge PackedPolicyTooLargeException"
+    " RegionDisabledException"
 )
 _THROTTLED = (
     "BandwidthLimitExceeded EC2ThrottledException KmsThrottled KMS.ThrottlingException"
@@ -109,6 +112,8 @@ _UNAVAILABLE = (
     "IncompleteBody InternalError InternalFailure InternalServerError InternalServiceError"
     " InternalServiceErrorException RequestTimeout RequestTimeoutException RequestTimeTooSkewed"
     " RequestExpired ServiceFailure ServiceUnavailable TemporaryRedirect"
+    " DependencyTimeoutException IDPCommunicationError IDPCommunicationErrorException KeyUnavailableException"
+    " KMSInternalException"
 )
 _CORRUPT = "BadDigest XAmzContentChecksumMismatch XAmzContentSHA256Mismatch"
 _BUSY = "ConditionalRequestConflict OperationAborted ReplicatedWriteConflictException TransactionConflictException"
@@ -117,7 +122,8 @@ _CHANGED = (
     " PreconditionFailed ReceiptHandleIsInvalid"
 )
 _BLOCKED = (
-    "AccessControlListNotSupported AccountProblem AllAccessDisabled InvalidPayer KMS.DisabledException"
+    "AccessControlListNotSupported AccountProblem AllAccessDisabled InvalidBucketOwnerAWSAccountID InvalidBucketState"
+    " InvalidPayer KMS.DisabledException"
     " KMS.InvalidKeyUsageException KMS.KMSInvalidStateException KMS.NotFoundException NoSuchBucket OptInRequired"
     " UnauthorizedAccess UserKeyMustBeSpecified"
 )
@@ -130,7 +136,7 @@ _GIVE_UP = (
     " BatchRequestTooLong InvalidMessageContents ItemCollectionSizeLimitExceededException ValidationException"
     " BatchEntryIdsNotDistinct EmptyBatchRequest InvalidBatchEntryId TooManyEntriesInBatchRequest"
     " UnsupportedOperation InvalidParameterException InvalidParameterValue InvalidRequestException"
-    " SerializationException"
+    " DryRunOperationException SerializationException"
 )
 _STOP = (
     "AuthorizationHeaderMalformed IllegalLocationConstraintException InvalidAddress InvalidBucketName"
@@ -138,8 +144,9 @@ _STOP = (
     " SignatureVersionNotSupported InvalidEndpoint"
 )
 _OWN_DENIED = (
-    "403 AccessDenied AccessDeniedException DecryptionFailure KmsAccessDenied KmsDisabled KmsInvalidKeyUsage"
-    " KmsInvalidState KmsNotFound KmsOptInRequired"
+    "403 AccessDenied AccessDeniedException DecryptionFailure DisabledException InvalidGrantTokenException"
+    " InvalidKeyUsageException KMSInvalidStateException KmsAccessDenied KmsDisabled KmsInvalidKeyUsage"
+    " KmsInvalidState KmsNotFound KmsOptInRequired NotFoundException"
 )
 
 CODES: Mapping[str, Kind] = MappingProxyType(

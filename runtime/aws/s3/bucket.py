@@ -29,6 +29,7 @@ from dualsync.runtime.errors import (
     DualSyncError,
     PermanentError,
     PreconditionFailedError,
+    ServiceBlockedError,
     UnavailableError,
 )
 from dualsync.runtime.model.checksums import kind, value
@@ -374,6 +375,8 @@ class S3Bucket(BucketRequests):
                     self._conditions.failed(operation)
                 raise
             except PermanentError as error:
+                if self._options.causes(error.reason):
+                    raise ServiceBlockedError(str(error)) from None
                 if "Content-MD5" in str(error) and not self._digests:
                     self._digests = True
                 elif not plain and self._checks.refused(error, operation, checksum, bound):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
+from dualsync.runtime.aws.errors import request_id
 from dualsync.runtime.aws.s3 import checksums, metadata
 from dualsync.runtime.errors import PermanentError, UnavailableError
 from dualsync.runtime.model.checksums import composite
@@ -60,7 +61,7 @@ def put_result(headers: Mapping[str, str], etag_of_body: str = "", *, is_s3: boo
     """Return the result of a write. Raises `UnavailableError` for an answer without an ETag, which proves nothing."""
     found = etag_of_body.strip('"') or etag(headers)
     if not found:
-        raise UnavailableError("s3: a write was answered without an ETag")
+        raise _malformed("a write was answered without an ETag", headers)
     _check_names(headers, found)
     return PutResult(found, headers.get("x-amz-version-id", ""), is_s3 and not _is_opaque(headers))
 
@@ -72,7 +73,7 @@ def read_head(headers: Mapping[str, str], size: int | None, *, is_s3: bool = Fal
     and `UnavailableError` for one with a missing or malformed ETag, version id or time, which is no answer of a store.
     """
     if not etag(headers):
-        raise UnavailableError("s3: an object was answered without an ETag")
+        raise _malformed("an object was answered without an ETag", headers)
     _check_names(headers, etag(headers))
     if size is None:
         raise PermanentError("MissingContentLength", "the store does not tell the object's length")
@@ -85,7 +86,7 @@ def read_head(headers: Mapping[str, str], size: int | None, *, is_s3: bool = Fal
     return ObjectHead(
         etag=etag(headers),
         size=size,
-        modified=seconds(get("last-modified", "")),
+        modified=_modified(headers),
         stamp=stamp,
         attributes=Attributes(
             content_type=get("content-type", ""),
@@ -118,23 +119,38 @@ def _check_names(headers: Mapping[str, str], found: str) -> None:
     """Raise `UnavailableError` for an ETag or a version id that the ledger could not hold or a header not carry."""
     version = headers.get("x-amz-version-id", "")
     if len(found) > MAX_ETAG_CHARACTERS or not found.isprintable():
-        raise UnavailableError(f"s3: an ETag of {len(found)} characters is no ETag")
+        raise _malformed(f"an ETag of {len(found)} characters is no ETag", headers)
     if len(version) > MAX_TEXT_CHARACTERS or not version.isprintable():
-        raise UnavailableError(f"s3: a version id of {len(version)} characters is no version id")
+        raise _malformed(f"a version id of {len(version)} characters is no version id", headers)
+
+
+def _modified(headers: Mapping[str, str]) -> int:
+    date = headers.get("last-modified", "")
+    try:
+        return seconds(date)
+    except ValueError:
+        raise _malformed(
+            f"an object was answered with Last-Modified {date[:40]!r}, which is no time", headers
+        ) from None
+
+
+def _malformed(what: str, headers: Mapping[str, str]) -> UnavailableError:
+    ids = request_id(headers)
+    return UnavailableError(f"s3: {what} ({ids})" if ids else f"s3: {what}")
 
 
 @lru_cache(4096)
 def seconds(date: str) -> int:
     """Return an HTTP date in seconds since the epoch.
 
-    Raises `UnavailableError` for anything else: a wrong time would decide conflicts.
+    Raises `ValueError` for anything else: a wrong time would decide conflicts.
     """
     try:
         found = int(parsedate_to_datetime(date).timestamp())
-    except (ValueError, OverflowError):
+    except OverflowError:
         found = -1
     if not 0 <= found <= MAX_SECONDS:
-        raise UnavailableError(f"s3: an object was answered with Last-Modified {date[:40]!r}, which is no time")
+        raise ValueError("no time")
     return found
 
 

@@ -56,6 +56,11 @@ class Options:
         }
         return {name: value for name, value in given.items() if value}
 
+    def causes(self, code: str) -> bool:
+        """Return whether these options cause a refusal of this code, so that every object gets it."""
+        given = {"InvalidStorageClass": self.storage_class, "InvalidEncryptionAlgorithmError": self.encryption}
+        return bool(given.get(code))
+
     def tagged(self, headers: Mapping[str, str]) -> bool:
         """Return whether the answer to a GET names tags to read."""
         return self.tags and headers.get("x-amz-tagging-count", "0") != "0"

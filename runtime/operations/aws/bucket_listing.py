@@ -24,7 +24,15 @@ http.client._MAXHEADERS = 4096  # type: ignore[attr-defined]
 """The default of 100 headers refuses objects with many entries of user metadata. S3 allows 2 KB of it, which is up to
 about 1,000 entries (Amazon S3 User Guide, "Working with object metadata")."""
 
-_HEADERS = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ExpiresString")
+_HEADERS = (
+    "ContentType",
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ExpiresString",
+    "WebsiteRedirectLocation",
+)
 _GONE = ("404", "NoSuchKey", "412", "PreconditionFailed")
 
 

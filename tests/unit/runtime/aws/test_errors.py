@@ -32,8 +32,9 @@ CALLS = {
     ),
     "sqs": "ReceiveMessage DeleteMessageBatch ChangeMessageVisibilityBatch SendMessage SendMessageBatch",
     "dynamodb": "GetItem BatchGetItem PutItem DeleteItem Query",
-    "sts": "GetCallerIdentity",
+    "sts": "GetCallerIdentity AssumeRoleWithWebIdentity",
     "secretsmanager": "GetSecretValue",
+    "kms": "Sign GenerateMac",
 }
 
 
@@ -56,7 +57,8 @@ def test_every_call_in_use_is_listed() -> None:
     )
     edges = Path(translate.__code__.co_filename).parent
     texts = [
-        (edges / f"{name}.py").read_text() for name in ("s3/bucket", "sqs", "dynamodb/ledger", "sts", "secrets_manager")
+        (edges / f"{name}.py").read_text()
+        for name in ("s3/bucket", "sqs", "dynamodb/ledger", "sts", "web_identity", "secrets_manager", "kms")
     ]
     used = {name for text in texts for name in names.findall(text)}
     assert len(used) > 10
@@ -110,6 +112,29 @@ def test_codes_decide_not_the_status(code: str, status: int, kind: type[Exceptio
 )
 def test_the_status_speaks_for_unknown_codes(status: int, kind: type[Exception]) -> None:
     assert type(error_of(refusal("NeverHeardOf", status))) is kind
+
+
+@pytest.mark.parametrize(
+    ("service", "code", "status", "kind"),
+    [
+        ("kms", "KMSInternalException", 500, UnavailableError),
+        ("kms", "DependencyTimeoutException", 500, UnavailableError),
+        ("kms", "DisabledException", 400, RetryableError),
+        ("kms", "KMSInvalidStateException", 400, RetryableError),
+        ("kms", "ThrottlingException", 400, ThrottledError),
+        ("sts", "IDPCommunicationError", 400, UnavailableError),
+        ("sts", "InvalidIdentityToken", 400, CredentialRejectedError),
+        ("sts", "Throttling", 400, ThrottledError),
+        ("sqs", "OverLimit", 403, ThrottledError),
+        ("sqs", "RequestThrottled", 403, ThrottledError),
+        ("dynamodb", "RequestLimitExceeded", 400, ThrottledError),
+        ("dynamodb", "LimitExceededException", 400, ThrottledError),
+        ("s3", "InvalidBucketState", 409, ServiceBlockedError),
+        ("s3", "InvalidBucketOwnerAWSAccountID", 400, ServiceBlockedError),
+    ],
+)
+def test_codes_of_each_service(service: str, code: str, status: int, kind: type[Exception]) -> None:
+    assert type(error_of(refusal(code, status, service))) is kind
 
 
 @pytest.mark.parametrize("service", ["sqs", "dynamodb", "secretsmanager"])

@@ -24,7 +24,8 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: 0)
 
 
-async def test_requests_go_through_the_tunnel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("secure", [False, True], ids=["http proxy", "https proxy"])
+async def test_requests_go_through_the_tunnel(secure: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority, tls = make_authority(tmp_path)
     monkeypatch.setattr(pool, "_tls", lambda: ssl.create_default_context(cafile=authority))
     tunnels = []
@@ -52,8 +53,8 @@ async def test_requests_go_through_the_tunnel(tmp_path: Path, monkeypatch: pytes
             back.close()
             await back.wait_closed()
 
-    async with serving(serve, tls) as url, serving(relay) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy.replace("http://", "http://user:p%40ss@"))
+    async with serving(serve, tls) as url, serving(relay, tls if secure else None) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.replace("://", "://user:p%40ss@"))
         client = client_of(url)
         answered = await client.call("GetObject", "b/k", "GET", "/b/k")
         assert answered.body == b"hello"

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from dualsync.runtime.aws.s3.options import Options
-from dualsync.runtime.errors import AccessDeniedError, PermanentError, PreconditionFailedError
+from dualsync.runtime.errors import (
+    AccessDeniedError,
+    PermanentError,
+    PreconditionFailedError,
+    ServiceBlockedError,
+)
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Part, Precondition
 from tests.support.scripted_server import Asked, answer, error, scripted
 from tests.support.wire import DATE, PLAIN, bucket, put
@@ -133,3 +138,21 @@ async def test_a_store_without_conditional_writes_is_looked_at_first() -> None:
                 await b.put(key, b"x", PLAIN, None, condition)
         await b.delete("k", Precondition("e"))
         assert [asked.method for asked in script.asked[-2:]] == ["HEAD", "DELETE"]
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "kind"),
+    [
+        ("InvalidStorageClass", Options(storage_class="OUTPOSTS"), ServiceBlockedError),
+        ("InvalidStorageClass", Options(), PermanentError),
+        ("InvalidEncryptionAlgorithmError", Options(encryption="aws:fsx"), ServiceBlockedError),
+        ("InvalidEncryptionAlgorithmError", Options(), PermanentError),
+    ],
+)
+async def test_refusal_of_a_configured_option_is_one_for_every_object(
+    code: str, options: Options, kind: type[Exception]
+) -> None:
+    """No object may become a dead letter for it. Without the option, it is the object's own class that is refused."""
+    async with scripted(error(400, code)) as script:
+        with pytest.raises(kind, match=code):
+            await put(script, PLAIN, options=options)

@@ -118,6 +118,16 @@ async def test_a_write_that_is_answered_without_an_etag_is_not_believed() -> Non
             await bucket(script).complete_upload("k", "u", [Part(1, "e")], MUST_NOT_EXIST)
 
 
+@pytest.mark.parametrize(
+    "headers", [{}, {"ETag": '"' + "e" * 300 + '"'}, {"ETag": '"e"', "x_amz_version_id": "a\x00"}, {"ETag": '"e"'}]
+)
+async def test_malformed_answers_name_the_request(headers: dict[str, str]) -> None:
+    """Nothing else lets AWS Support find it."""
+    async with scripted(answer(200, b"", **headers, x_amz_request_id="4442587FB7D0A2F9")) as script:
+        with pytest.raises(UnavailableError, match=r"\(request 4442587FB7D0A2F9\)"):
+            await bucket(script).head("k")
+
+
 @pytest.mark.parametrize("kind", ["crc64nvme", "crc32c", "sha256", "xxhash128", "any1"])
 @pytest.mark.parametrize(
     ("value", "type", "shown"),
