@@ -77,8 +77,8 @@ class Connection(asyncio.BufferedProtocol):
         """Whether the server answered the last `Expect`; None if the last request had none."""
         self.progress = 0.0
         """When something last moved, in the event loop's time."""
-        self.idle_since = 0.0
-        """When the last request ended, in the event loop's time."""
+        self.opened = self.idle_since = 0.0
+        """When it was opened, and when the last request ended, in the event loop's time."""
 
     async def ask(self, head: bytes, body: Any, *, headless: bool, expect: bool = False) -> Answer:
         """Send a request and return its answer, with the body if that is small or of unknown length.
@@ -230,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._socket = transport.get_extra_info("socket")
-        self.idle_since = self.progress = self._loop.time()
+        self.opened = self.idle_since = self.progress = self._loop.time()
         self._interval = (self.progress, 0)
         if self._socket is not None:
             tcp_socket.keep_alive(self._socket)

@@ -26,6 +26,10 @@ IDLE_SECONDS = 20.0
 """Longest time that a connection is kept without a request. S3 closes idle ones after some seconds, and a NAT instance
 or a border that forgets one sends nothing."""
 
+LIFETIME_SECONDS = 600.0
+"""Longest time that a connection is used, however busy it is. A service's addresses change, and only a new connection
+asks for them ("Performance design patterns for Amazon S3", Amazon S3 User Guide)."""
+
 SPARE_SECONDS = 300.0
 """How long after the last request spare connections are still opened: an idle process makes no handshakes."""
 
@@ -66,6 +70,12 @@ class Endpoint:
 @cache
 def _tls() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=environ.get("AWS_CA_BUNDLE") or None)
+
+
+def _is_fresh(connection: Connection, now: float) -> bool:
+    """Return whether a kept connection may be used for another request."""
+    young = now - connection.opened <= LIFETIME_SECONDS
+    return young and not connection.lost and now - connection.idle_since <= IDLE_SECONDS
 
 
 _POOLS: WeakSet[Pool] = WeakSet()
@@ -126,7 +136,7 @@ class Pool:
             self._sweeping = loop.call_later(_SWEEP_SECONDS, self._sweep)
         while self._idle and not fresh:
             connection = self._idle.pop()
-            if not connection.lost and loop.time() - connection.idle_since <= IDLE_SECONDS:
+            if _is_fresh(connection, loop.time()):
                 self._busy.add(connection)
                 return connection, True
             connection.abort()
@@ -236,7 +246,7 @@ class Pool:
             if why:
                 connection.abort(why)
                 self.drop_idle()
-        kept = [c for c in self._idle if not c.lost and now - c.idle_since <= IDLE_SECONDS]
+        kept = [connection for connection in self._idle if _is_fresh(connection, now)]
         for connection in self._idle:
             if connection not in kept:
                 connection.abort()

@@ -89,6 +89,27 @@ async def test_an_object_as_its_headers_tell() -> None:
 
 
 @pytest.mark.parametrize(
+    "expires", ["Wed, 21 Oct 2026 07:28:00 GMT", "0", "-1", "never", "Thursday, 01-Jan-70 00:00:00 GMT"]
+)
+async def test_many_entries_and_any_expires_survive_whole_and_in_parts(expires: str) -> None:
+    entries = {f"x_amz_meta_entry{number}": f"{number}" for number in range(150)}
+    begun = answer(200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+    shown = answer(200, b"hello", **DATE, **entries, Expires=expires)
+    async with scripted(shown, shown, answer(200, ETag='"e"'), begun) as script:
+        b = bucket(script)
+        head, reading = await b.head("k"), await b.read("k")
+        assert head is not None
+        assert reading is not None
+        assert reading.head.attributes == head.attributes
+        await b.put("k", b"hello", head.attributes, STAMP, MUST_NOT_EXIST)
+        await b.create_upload("k", head.attributes, STAMP)
+    for asked in script.asked[2:]:
+        assert asked.headers["expires"] == expires
+        found = {name: value for name, value in asked.headers.items() if name.startswith("x-amz-meta-entry")}
+        assert found == {name.replace("_", "-"): value for name, value in entries.items()}
+
+
+@pytest.mark.parametrize(
     ("headers", "archived"),
     [
         ({"x_amz_storage_class": "GLACIER"}, True),
