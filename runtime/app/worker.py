@@ -30,6 +30,7 @@ from dualsync.runtime.sync.context import SyncContext
 from dualsync.runtime.sync.fleet_upload import PART_REQUESTS_AT_ONCE
 from dualsync.runtime.sync.handler import MessageHandler
 from dualsync.runtime.sync.service_health import ServiceHealth, probe
+from dualsync.runtime.transfer.condition_proof import warn_of_ignored_conditions
 from dualsync.runtime.transfer.throttle import Throttle, ThrottledBucket
 
 OWN_ROLE_PAUSES = (1, 2, 4, 8, 16)
@@ -67,12 +68,22 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
         log=log,
     )
 
+    connected = asyncio.Event()
+
     async def connect() -> bool:
         ready = await wait_for_peer(credential, edges.clock, log) is GuardStatus.READY
         log.guard = credential.user_id
+        if ready:
+            connected.set()
         if ready and log.state in (State.WAITING_FOR_PEER, State.GUARD_REFUSED):
             log.line("INFO", "state", state=State.RUNNING)
         return ready
+
+    async def prove_conditions() -> None:
+        # Not before the guard has found that these are the right buckets. A one-way source is only read.
+        await connected.wait()
+        local = {} if settings.direction.one_way else {"local": edges.bucket}
+        await warn_of_ignored_conditions({"remote": credential.bucket, **local}, edges.clock, log)
 
     handler = MessageHandler(
         context,
@@ -106,6 +117,7 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
         asyncio.create_task(listed.watch()),
         asyncio.create_task(log.beat(edges.ledger, lambda: consumer.in_flight)),
         asyncio.create_task(feed_watchdog(os.environ, edges.clock)),
+        asyncio.create_task(prove_conditions()),
         asyncio.create_task(watch_stores({"local": edges.bucket, "remote": credential.bucket}, edges.clock, log)),
     ]
     if supervised:

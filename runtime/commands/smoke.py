@@ -19,7 +19,9 @@ def smoke(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each step.")] = 180,
     json: Json = False,
 ) -> None:
-    """Put a small object on each side, wait for it on the other, delete it, wait again. Exit code 3 on a time-out.
+    """Put a small object on each side, wait for it on the other, delete it, wait again. Exit code 3 if anything fails.
+
+    In between, the other side's store must refuse writes whose conditions do not hold.
 
     A one-way pair is tested in its only direction.
     """

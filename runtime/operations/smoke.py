@@ -1,4 +1,7 @@
-"""A round trip in each direction: put an object, wait for it at the peer, delete it, wait for that."""
+"""A round trip in each direction: put an object, wait for it at the peer, delete it, wait for that.
+
+In between, the peer's store must refuse writes whose conditions do not hold.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,15 @@ from dataclasses import dataclass
 from dualsync.runtime.errors import DualSyncError, PreconditionFailedError
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Precondition
 from dualsync.runtime.operations.context import OperatorContext, Side
+from dualsync.runtime.transfer.condition_proof import ignored_condition
 
 FOLDER = "dualsync-smoke/"
 POLL_SECONDS = 1.0
+
+_UNSAFE = (
+    "the store of {side} does not enforce conditions ({write} was not refused): writes of users can be lost; use S3, or"
+    " a store with If-Match and If-None-Match"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,10 @@ async def run_round_trip(context: OperatorContext, here: Side, there: Side, seco
         if not await _until(context, there, key, content, start + seconds):
             return RoundTrip(direction, key, error=f"not at {there.name} after {seconds:.0f} s")
         put = context.clock.now() - start
+        # The workers of this direction write there. A refused write changes nothing.
+        ignored = await ignored_condition(there.bucket, key)
+        if ignored:
+            return RoundTrip(direction, key, put, error=_UNSAFE.format(side=there.name, write=ignored))
         start = context.clock.now()
         await here.bucket.delete(key, Precondition(written.etag))
         if not await _until(context, there, key, None, start + seconds):

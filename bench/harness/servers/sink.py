@@ -60,6 +60,10 @@ class _Handler(BaseHTTPRequestHandler):
         length = left = int(self.headers.get("content-length", 0))
         while left:
             left -= len(self.rfile.read(min(left, _PIECE))) or left
+        if "uploadId" not in asked:
+            # It keeps no object that a condition could match, and takes no whole ones.
+            self._answer(404, "<Error><Code>NoSuchKey</Code><Message>it keeps nothing</Message></Error>")
+            return
         _, parts = self.server.uploads[asked["uploadId"]]
         parts[int(asked["partNumber"])] = length
         self._answer(200, headers={"etag": _etag(int(asked["partNumber"]))})

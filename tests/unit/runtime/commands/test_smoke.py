@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from dualsync.runtime.errors import PreconditionFailedError
+from dualsync.runtime.model.objects import PutResult
 from dualsync.runtime.operations.smoke import run_round_trip
 from dualsync.runtime.settings import SideName
 from tests.support.fakes.clock import FakeClock
@@ -70,3 +72,20 @@ def test_deletions_that_do_not_travel() -> None:
     assert found.deleted is None
     assert "deleted here, still at global" in found.error
     assert at.stores[GLOBAL].rows() == []
+
+
+def test_a_store_that_does_not_enforce_conditions_is_reported() -> None:
+    at = operator(CN, GLOBAL)
+    bucket = at.global_.bucket
+    refusing = bucket.put
+
+    async def put(key: str, body: Any, attributes: Any, stamp: Any, condition: Any) -> Any:
+        try:
+            return await refusing(key, body, attributes, stamp, condition)
+        except PreconditionFailedError:
+            return PutResult("0")
+
+    bucket.put = put  # type: ignore[method-assign]
+    found = asyncio.run(run_round_trip(at.context(), at.cn, at.global_, 5))
+    assert found.error.startswith("the store of global does not enforce conditions (PutObject with If-None-Match was")
+    assert not found.fine
