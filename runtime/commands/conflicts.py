@@ -135,11 +135,11 @@ def undo(invocation: typer.Context, id: Id, dry_run: DryRun = False, yes: Yes = 
     """
     cli = session(invocation, json)
 
-    async def look(context: OperatorContext) -> tuple[Conflict, Whereabouts | None]:
+    async def find_loser(context: OperatorContext) -> tuple[Conflict, Whereabouts | None]:
         found = await operations.conflict(context, id)
         return found, await operations.whereabouts(context, found)
 
-    found, loser = cli.run(look)
+    found, loser = cli.run(find_loser)
     if loser is None:
         cli.fail(_where(None))
     bucket = loser.side.settings.local_bucket

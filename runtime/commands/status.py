@@ -114,7 +114,7 @@ class Picture:
     memory: Memory = field(default_factory=Memory)
     """The last good values."""
 
-    async def look(self, context: OperatorContext) -> None:
+    async def read(self, context: OperatorContext) -> None:
         """Read the status again. A call that fails leaves the last picture, with a banner."""
         try:
             self.status, self.banner = self.memory.keep(await gather(context))
@@ -126,7 +126,7 @@ async def _watch(context: OperatorContext, every: float, out: Console) -> None:
     picture = Picture(Status(context.pair, context.now()))
     with Live(Text("reading …"), console=out, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
         while True:
-            await picture.look(context)
+            await picture.read(context)
             shown = screen(picture.status, problems(picture.status), out, height=out.size.height, banner=picture.banner)
             live.update(shown, refresh=True)
             await asyncio.sleep(every)
@@ -144,7 +144,7 @@ async def _serve(cli: Session, context: OperatorContext, every: float, port: int
         data = status_document(picture.status, problems(picture.status)) | {"no_answer": picture.banner or None}
         return "application/json", json_text(texts.dumps(data, ensure_ascii=False, default=str)) + "\n"
 
-    await picture.look(context)
+    await picture.read(context)
     try:
         server = await PageServer({"/": page, "/status.json": document}).start(port)
     except OSError as e:
@@ -153,4 +153,4 @@ async def _serve(cli: Session, context: OperatorContext, every: float, port: int
         cli.say(f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}/ (read-only; Ctrl-C ends it)")
         while True:
             await asyncio.sleep(every)
-            await picture.look(context)
+            await picture.read(context)

@@ -138,7 +138,7 @@ class S3Bucket(BucketRequests):
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         headers = {"range": f"bytes={start}-{end - 1}"}
-        answer = await self._piece(key, "", headers, etag, end - start, UnavailableError, f"came for {start} to {end}")
+        answer = await self._range(key, "", headers, etag, end - start, UnavailableError, f"came for {start} to {end}")
         shown = answer.headers.get("content-range", "")
         if shown and not shown.startswith(f"bytes {start}-{end - 1}/"):
             raise UnavailableError(f"s3 GetObject {self._target(key)}: {shown[:60]} came for {start} to {end}")
@@ -146,10 +146,10 @@ class S3Bucket(BucketRequests):
 
     async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
         query, what = f"partNumber={number}", f"are part {number}, not {length}"
-        answer = await self._piece(key, query, checksums.ENABLED, etag, length, ChecksumUnsupportedError, what)
+        answer = await self._range(key, query, checksums.ENABLED, etag, length, ChecksumUnsupportedError, what)
         return as_bytes(answer.body or b""), checksums.shown(answer.headers)
 
-    async def _piece(
+    async def _range(
         self,
         key: str,
         query: str,
@@ -367,7 +367,7 @@ class S3Bucket(BucketRequests):
             if condition is not None and conditional:
                 given |= wire.of_condition(condition)
             elif condition is not None:
-                await self._look(key, condition)
+                await self._check_condition(key, condition)
             try:
                 answer = await self._ask(operation, method, key, query, given, body)
             except PreconditionFailedError:
@@ -392,7 +392,7 @@ class S3Bucket(BucketRequests):
                 self._conditions.unsupported.add(operation)
             return answer
 
-    async def _look(self, key: str, condition: Precondition) -> None:
+    async def _check_condition(self, key: str, condition: Precondition) -> None:
         """Check the condition just before the write. Another write in between is not noticed."""
         seen = await self.head(key)
         if (seen.etag if seen else None) != condition.etag:

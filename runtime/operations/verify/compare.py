@@ -206,13 +206,13 @@ class Comparison:
                 known = by_listing(pair)
                 if known is not None:
                     found.append(known)
-                elif self._needs_a_look(pair):
+                elif self._needs_closer_check(pair):
                     closer.append(pair)
                 else:
                     self.seen.equal += 1
             for start in range(0, len(closer), AT_ONCE):
-                looks = [self._look(pair) for pair in closer[start : start + AT_ONCE]]
-                found += [difference for difference in await asyncio.gather(*looks) if difference is not None]
+                checks = [self._check_closely(pair) for pair in closer[start : start + AT_ONCE]]
+                found += [difference for difference in await asyncio.gather(*checks) if difference is not None]
             on_progress(self.seen)
             if found:
                 yield sorted(found, key=lambda d: d.pair.key.encode())
@@ -226,12 +226,12 @@ class Comparison:
             seen.global_ += 1
             seen.global_bytes += pair.global_.size
 
-    def _needs_a_look(self, pair: Pair) -> bool:
+    def _needs_closer_check(self, pair: Pair) -> bool:
         if pair.cn is not None and pair.global_ is not None and pair.cn.etag != pair.global_.etag:
             return True
         return self._depth.closer and self._depth.wants(pair.key)
 
-    async def _look(self, pair: Pair) -> Difference | None:
+    async def _check_closely(self, pair: Pair) -> Difference | None:
         self.seen.looked += 1
         try:
             difference = await self._closely(pair)
