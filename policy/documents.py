@@ -57,18 +57,32 @@ class Statement:
         return ()
 
 
+ELEMENTS = frozenset(
+    ["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition"]
+)
+"""Elements of a statement, as IAM writes them (IAM User Guide, "IAM JSON policy elements reference")."""
+
+
+def given(value: Any) -> bool:
+    """Return whether a property holds something. A provider's properties are text."""
+    return value is not UNKNOWN and bool(value) and str(value).lower() not in ("false", "[]", "{}", "0")
+
+
 def has_wildcard(text: str) -> bool:
     """Return whether IAM would read the text as a pattern."""
     return "*" in text or "?" in text
 
 
 def documents(resource: Resource) -> Iterator[tuple[str, Any]]:
-    """Yield (property, document) of every known policy in the resource, trust policies apart."""
+    """Yield (property, document) of every known policy in the resource, trust policies apart.
+
+    The policy of a VPC endpoint only narrows what passes it, and EC2 fills in one for everybody.
+    """
     if resource.kind == "iam.Role":
         for inline in resource.items("inlinePolicies"):
             if isinstance(inline, Mapping):
                 yield from _document("inlinePolicies", inline.get("policy"))
-    elif resource.type.startswith("aws:"):
+    elif resource.type.startswith("aws:") and resource.kind != "ec2.VpcEndpoint":
         yield from _document("policy", resource.get("policy"))
 
 
@@ -80,6 +94,16 @@ def unreadable(resource: Resource) -> Iterator[str]:
         value = resource.get(path)
         if value not in (None, UNKNOWN, "") and not list(_document(path, value)):
             yield path
+
+
+def odd_elements(resource: Resource) -> Iterator[tuple[str, str]]:
+    """Yield (property, element) of every element that IAM may read and this pack does not."""
+    trusts = _document("assumeRolePolicy", resource.get("assumeRolePolicy")) if resource.kind == "iam.Role" else ()
+    for path, document in (*documents(resource), *trusts):
+        found = document["Statement"]
+        yield from ((path, key) for key in document if key not in ("Version", "Id", "Statement"))
+        for raw in [found] if isinstance(found, Mapping) else found:
+            yield from ((path, key) for key in raw if key not in ELEMENTS)
 
 
 def trust(resource: Resource) -> Iterator[Statement]:

@@ -160,7 +160,7 @@ class Owned:
         if kind == "ecs.TaskDefinition":
             for container in containers(resource):
                 image = REGISTRY.fullmatch(str(container.get("image")))
-                if image and image["account"] == self.account_id:
+                if image and image["account"] == self.account_id and image["suffix"] == self.dns_suffix:
                     yield f"arn:{self.partition}:ecr:{image['region']}:{self.account_id}:repository/{image['name']}"
 
 

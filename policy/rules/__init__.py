@@ -2,7 +2,7 @@
 
 from policy.rule import Rule
 from policy.rules.access import confinement, keys, own_resources, peer_role, principals, privilege, wildcards
-from policy.rules.hardening import boot, container, encryption, exposure, transport
+from policy.rules.hardening import boot, container, encryption, exposure, second_ways, transport
 from policy.rules.operations import inventory, naming, partition, providers, retention, scaling
 from policy.rules.wiring import buckets, guard, handover, notifications, parts, settings
 
@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     *exposure.RULES,
     *boot.RULES,
     *container.RULES,
+    *second_ways.RULES,
     *inventory.RULES,
     *retention.RULES,
     *scaling.RULES,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tools.iam_roles.actions import resource_kinds
 from tools.iam_roles.scopes import Scopes
@@ -49,8 +50,22 @@ def machines(scopes: Scopes, names: Iterable[str]) -> list[Statement]:
     for kind in USED:
         beside = {a for a in asked - {"ec2:RunInstances", "ec2:CreateTags", "ec2:DeleteTags"} if _uses(a, kind)}
         if beside:
-            statements.append(allow("MachinesBeside", beside, (_all(scopes, kind),)))
+            statements.append(allow("MachinesBeside", beside, *_beside(scopes, kind)))
     return [*statements, *_tags(scopes, asked), *_starting(scopes, asked)]
+
+
+def _beside(scopes: Scopes, kind: str) -> tuple[tuple[str, ...], Mapping[str, Any] | None]:
+    """Return the resources of a network's kind and their condition: those of the configured VPC, where one is named.
+
+    The default VPC's id is not known before the deployment. Then every VPC and route table of the account is meant.
+    """
+    vpc_id = scopes.pair.side(scopes.side).network.vpc_id
+    if not vpc_id or kind not in ("vpc", "route-table"):
+        return (_all(scopes, kind),), None
+    vpc = scopes.arn("ec2", f"vpc/{vpc_id}")
+    if kind == "vpc":
+        return (vpc,), None
+    return (_all(scopes, kind),), {"ArnEquals": {"ec2:Vpc": vpc}}
 
 
 def _uses(action: str, kind: str) -> bool:

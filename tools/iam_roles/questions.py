@@ -150,6 +150,12 @@ def _questions() -> Iterator[Question]:
         Question("another team's security group: let all out", "ec2:AuthorizeSecurityGroupEgress", group),
         Question("another team's endpoint: change it", "ec2:ModifyVpcEndpoint", endpoint),
         Question(
+            "another team's route table: give it an endpoint of the pair's",
+            "ec2:ModifyVpcEndpoint",
+            f"{EC2}route-table/rtb-of-another-team",
+            wanted=True,
+        ),
+        Question(
             "machines in another team's security group", "ec2:RunInstances", group, {"ec2:LaunchTemplate": template}
         ),
         Question(

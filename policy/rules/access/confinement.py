@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from policy.documents import Statement, allowed, denied
 from policy.ownership import Owned
-from policy.plan import UNKNOWN, Plan, Resource
+from policy.plan import UNKNOWN, Plan, Resource, structured
 from policy.rule import Finding, Options, Rule
 from policy.rules.wiring.settings import PRIVATE_ACLS
 
+_VALUE = frozenset(f"secretsmanager:{name}" for name in ("getsecretvalue", "putsecretvalue", "updatesecret"))
+"""Actions that read or write the value of a secret (Secrets Manager API Reference)."""
 _SENDING = frozenset({"sqs:sendmessage", "sqs:*", "*"})
 _NEGATED = frozenset({"arnnotlike", "arnnotequals", "stringnotequals", "stringnotlike"})
 
 
 def senders_denied(plan: Plan, _: Options) -> Iterator[Finding]:
-    """Yield queues whose policy does not deny SendMessage to all but named roles and sources."""
+    """Yield queues whose policy does not deny SendMessage to all but named roles and sources.
+
+    SQS moves dead letters by itself, past the policy. So a queue must refuse those of other queues, which their owners
+    choose. It is not known whether SQS takes that attribute in China.
+    """
+    for queue in plan.of("sqs.Queue"):
+        china = Owned(plan, queue.account).partition == "aws-cn"
+        if not china and queue.knows("redriveAllowPolicy") and not _refuses_letters(queue):
+            yield Finding(queue, f"{queue.name} takes the dead letters of any queue (redriveAllowPolicy)")
     for policy in plan.of("sqs.QueuePolicy"):
         if policy.get("policy") is UNKNOWN:
             continue
-        denials = [s for s in denied(policy) if _about_sending(s)]
+        denials = [s for s in denied(policy) if _about_sending(plan, policy, s)]
         if not denials:
             yield Finding(policy, f"{policy.name} leaves SendMessage to everybody that IAM allows it")
         for statement in denials:
@@ -49,15 +59,38 @@ def unconfined(resource: Resource, *, of_role: bool) -> Iterator[Finding]:
                 yield Finding(resource, f"{resource.name}: statement {statement.sid} allows any ACL")
 
 
-def _about_sending(statement: Statement) -> bool:
-    """Return whether a denial is about sending, for everybody, with negated conditions alone."""
+def _about_sending(plan: Plan, policy: Resource, statement: Statement) -> bool:
+    """Return whether a denial is about sending to this queue, for all but named principals and sources.
+
+    A further condition would exempt each principal that does not meet it, those of the own account for example.
+    """
     operators = {operator.lower() for operator, block in statement.conditions.items() if block}
+    keys = {key.lower() for block in statement.conditions.values() for key in block}
     return (
         bool({*statement.principals} & {("*", "*"), ("AWS", "*")})
+        and not statement.negated
         and bool(_SENDING & {a.lower() for a in statement.actions})
-        and bool(operators)
         and operators <= _NEGATED
+        and keys == {"aws:principalarn", "aws:sourcearn"}
+        and _covers_queue(plan, policy, statement)
     )
+
+
+def _refuses_letters(queue: Resource) -> bool:
+    """Return whether no queue, or only named ones, may name this one as its dead-letter queue."""
+    allowed = structured(queue.get("redriveAllowPolicy"))
+    permission = allowed.get("redrivePermission") if isinstance(allowed, Mapping) else None
+    return permission in ("denyAll", "byQueue")
+
+
+def _covers_queue(plan: Plan, policy: Resource, statement: Statement) -> bool:
+    """Return whether the statement's resources include the queue, as far as its ARN is known."""
+    owned = Owned(plan, policy.account)
+    queues = plan.behind(policy, "queueUrl", "sqs.Queue") or [
+        q for q in plan.of("sqs.Queue") if policy.get("queueUrl") in (q.get("url"), q.get("id"))
+    ]
+    names = [q.get("name") for q in queues if isinstance(q.get("name"), str)]
+    return "*" in statement.resources or all(owned.arn("sqs", name) in statement.resources for name in names)
 
 
 def _exempt(statement: Statement) -> list[str]:
@@ -83,15 +116,59 @@ def _names_one(plan: Plan, policy: Resource, arn: str) -> bool:
 
 def _denies(statement: Statement, action: str, key: str) -> bool:
     """Return whether a statement denies an action on everything whenever the request has a key."""
+    keys = {
+        (operator.lower(), name.lower()): ",".join(statement.condition(operator, name)).lower()
+        for operator, block in statement.conditions.items()
+        for name in block
+    }
     return (
         action in {a.lower() for a in statement.actions}
         and "*" in statement.resources
-        and statement.condition("Null", key) == ("false",)
-        and {o.lower() for o in statement.conditions} <= {"null", "boolifexists"}
+        and not statement.negated
+        and keys.pop(("null", key.lower()), "") == "false"
+        and keys in ({}, {("boolifexists", "aws:viaawsservice"): "false"})
+    )
+
+
+def secret_confined(plan: Plan, _: Options) -> Iterator[Finding]:
+    """Yield policies of secrets that leave the value to others than named roles and users of the own account."""
+    for policy in plan.of("secretsmanager.SecretPolicy"):
+        if policy.get("policy") is UNKNOWN:
+            continue
+        denials = [s for s in denied(policy) if _about_value(s)]
+        if not denials:
+            yield Finding(policy, f"{policy.name} leaves the secret's value to everybody that IAM allows it")
+        owned = Owned(plan, policy.account)
+        for statement in denials:
+            own = owned.arn("iam", "", anywhere=True)
+            names = {a: a.removeprefix(own).rpartition("/")[2] for a in _exempt(statement)}
+            wide = [a for a, name in names.items() if not a.startswith(own) or not name.strip("*?")]
+            if wide:
+                yield Finding(policy, f"{policy.name}: statement {statement.sid} exempts {', '.join(wide)}")
+
+
+def _about_value(statement: Statement) -> bool:
+    """Return whether a denial is about the secret's value, for all but named principals."""
+    keys = {key.lower() for block in statement.conditions.values() for key in block}
+    return (
+        bool({*statement.principals} & {("*", "*"), ("AWS", "*")})
+        and not statement.negated
+        and {a.lower() for a in statement.actions} >= _VALUE
+        and "*" in statement.resources
+        and {operator.lower() for operator in statement.conditions} <= _NEGATED
+        and keys == {"aws:principalarn"}
     )
 
 
 RULES = (
+    Rule(
+        name="secret-confined",
+        what="A policy of the hand-over's secret denies its value to all but named roles and users.",
+        why="The value is the key with which the peer's bucket is written. Account-wide rights to read or replace"
+        " secrets would include it.",
+        remedy="Keep the denial of components/handover.py; name the deployers of the own account (deployers).",
+        all=secret_confined,
+    ),
     Rule(
         name="senders-denied",
         what="The queues deny SendMessage to all but the bucket (or topic), the side's roles and named operators.",

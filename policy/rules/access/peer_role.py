@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dualsync.runtime.settings import variable
 from policy.documents import Statement, allowed, trust
+from policy.environment import environments
+from policy.ownership import Owned
 from policy.peers import PROVIDER, of_peer_role
 from policy.plan import UNKNOWN, Plan, Resource
 from policy.rule import Finding, Options, Rule
@@ -48,6 +51,12 @@ def _tokens(plan: Plan, role: Resource, statement: Statement, name: str) -> Iter
             yield f"can be assumed with tokens whose {claim} is not one value"
         elif claim == "aud" and tuple(provider.items("clientIdLists")) != values:
             yield f"can be assumed with tokens for {values[0]}, and {provider.name} knows other audiences"
+        elif claim == "sub" and not values[0].startswith(f"{Owned(plan, role.account).pair}-"):
+            yield f"can be assumed with tokens of {values[0]}, which is not a side of this pair"
+    peers = [e.get(variable("token_issuer")) for e in environments(plan) if e.holder.account != role.account]
+    known = {i.removeprefix("https://") for i in peers if i}
+    if known and issuer not in known:
+        yield f"can be assumed with tokens of {issuer}, and the other side's issuer is {', '.join(sorted(known))}"
 
 
 RULES = (

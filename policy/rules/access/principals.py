@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from dualsync.components.monitoring.observability import DEPLOYER_TAG, KEY_MANAGEMENT
 from policy.documents import Statement, allowed, is_identity
 from policy.plan import UNKNOWN, Plan, Resource
 from policy.rule import Finding, Options, Rule
@@ -36,18 +37,25 @@ def no_public(plan: Plan, _: Options) -> Iterator[Finding]:
         if resource.kind.startswith("s3.") and isinstance(acl, str) and acl not in ("private", ""):
             yield Finding(resource, f"{resource.name} has the ACL {acl}")
     for bucket in plan.of("s3.Bucket", "s3.BucketV2"):
-        name = bucket.get("bucket")
-        blocks = [
-            b
-            for b in plan.of("s3.BucketPublicAccessBlock")
-            if bucket in plan.behind(b, "bucket") or (name and b.get("bucket") == name)
-        ]
+        blocks = [b for b in plan.of("s3.BucketPublicAccessBlock") if _is_about(plan, b, bucket)]
         if not blocks:
             yield Finding(bucket, f"{bucket.name} has no public access block")
+        if not any(_disables_acls(c) for c in plan.of("s3.BucketOwnershipControls") if _is_about(plan, c, bucket)):
+            yield Finding(bucket, f"{bucket.name} lets ACLs open it to other accounts (BucketOwnerEnforced)")
         for block in blocks:
             open_ = [b for b in BLOCKS if block.get(b) is not UNKNOWN and not block.get(b)]
             if open_:
                 yield Finding(block, f"{block.name} leaves {', '.join(open_)} off")
+
+
+def _is_about(plan: Plan, settings: Resource, bucket: Resource) -> bool:
+    """Return whether settings are those of a bucket."""
+    name = bucket.get("bucket")
+    return bucket in plan.behind(settings, "bucket") or bool(name and settings.get("bucket") == name)
+
+
+def _disables_acls(controls: Resource) -> bool:
+    return controls.get("rule.objectOwnership") in ("BucketOwnerEnforced", UNKNOWN)
 
 
 def named_principals(resource: Resource, _: Options) -> Iterator[Finding]:
@@ -57,9 +65,22 @@ def named_principals(resource: Resource, _: Options) -> Iterator[Finding]:
     for statement in allowed(resource):
         where = f"{resource.name}: statement {statement.sid}"
         for kind, name in statement.principals:
-            problem = "" if name == "*" else _problem(resource, statement, kind, name)
+            problem = _for_all(resource, statement) if name == "*" else _problem(resource, statement, kind, name)
             if problem:
                 yield Finding(resource, f"{where} {problem}")
+
+
+def _for_all(resource: Resource, statement: Statement) -> str:
+    """Return what is wrong with rights on a key for every principal: its management by tagged deployers alone is fine.
+
+    Whether they are of the own account is checked by the rule `nothing-public`.
+    """
+    if resource.kind not in ("kms.Key", "kms.KeyPolicy"):
+        return ""
+    wrong = [action for action in statement.actions if action not in KEY_MANAGEMENT]
+    if wrong:
+        return f"allows every principal to call {', '.join(wrong)}"
+    return "" if statement.bound(f"aws:PrincipalTag/{DEPLOYER_TAG}") else "lets every principal manage the key"
 
 
 def _problem(resource: Resource, statement: Statement, kind: str, name: str) -> str:
@@ -83,9 +104,14 @@ def _problem(resource: Resource, statement: Statement, kind: str, name: str) -> 
 
 
 def _own_principals(statement: Statement, resource: Resource) -> bool:
-    """Return whether conditions narrow `*` to principals of the own account."""
+    """Return whether conditions narrow `*` to principals of the own account.
+
+    SNS gives each new topic a policy with `aws:SourceOwner`, its own key for the caller's account.
+    """
     ids = resource.account.account_ids if resource.account is not None else ()
     values = statement.bound("aws:PrincipalAccount") or statement.bound("kms:CallerAccount")
+    if resource.kind == "sns.Topic":
+        values = values or statement.bound("aws:SourceOwner")
     return bool(values) and set(values) <= set(ids)
 
 

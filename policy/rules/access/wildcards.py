@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policy.documents import Statement, allowed, is_identity, unreadable
+from policy.documents import Statement, allowed, is_identity, odd_elements, unreadable
 from policy.plan import Resource
 from policy.rule import Finding, Options, Rule
 
@@ -25,6 +25,8 @@ def none(resource: Resource, _: Options) -> Iterator[Finding]:
     """Yield wildcards for actions, `Not…` elements, and resources without a name."""
     for path in unreadable(resource):
         yield Finding(resource, f"{resource.name}.{path} holds no policy document that can be read")
+    for path, element in odd_elements(resource):
+        yield Finding(resource, f"{resource.name}.{path} has the element {element}, which IAM's grammar does not name")
     for statement in allowed(resource):
         where = f"{resource.name}: statement {statement.sid}"
         for element in statement.negated:

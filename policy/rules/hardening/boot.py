@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dualsync.components.workers import userdata
@@ -80,10 +80,32 @@ def _worker(resource: Resource) -> str:
     if match is None:
         return "has a boot script that is not the one of components/workers/templates"
     try:
-        json.loads(match["AGENT"])
+        agent = json.loads(match["AGENT"])
     except json.JSONDecodeError:
         return "configures the CloudWatch agent with something that is not JSON"
+    if agent != _agent(match, agent):
+        return "configures the CloudWatch agent otherwise than the program does"
     return ""
+
+
+def _agent(match: re.Match[str], found: Any) -> dict[str, Any]:
+    """Return the agent's configuration that the program renders for this script."""
+    metrics = found.get("metrics") if isinstance(found, Mapping) else None
+    namespace = str(metrics.get("namespace")) if isinstance(metrics, Mapping) else ""
+    return userdata.agent(
+        userdata.Boot(
+            region=match["REGION"],
+            bundle_bucket=match["BUNDLE_BUCKET"],
+            bundle_key=match["BUNDLE_KEY"],
+            bundle_version=match["BUNDLE_VERSION"],
+            bundle_sha256=match["BUNDLE_SHA256"],
+            log_group=match["LOG_GROUP"],
+            group=match["GROUP"],
+            hook=match["HOOK"],
+            metrics_namespace=namespace,
+            environment={},
+        )
+    )
 
 
 def _finder(resource: Resource) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dualsync.components.config.partitions import partition_of
 from dualsync.components.finder import ROOT
 from policy.environment import containers
 from policy.ownership import REGISTRY
@@ -21,6 +22,18 @@ PREPARE_ENTRY_POINT = ["python3", "-c", f"import os; os.chmod({ROOT!r}, 0o1777)"
 
 _DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
 
+PROPERTIES = frozenset(
+    [
+        *("name", "image", "essential", "entryPoint", "command", "environment", "user", "readonlyRootFilesystem"),
+        *("linuxParameters", "logConfiguration", "cpu", "memory", "memoryReservation", "mountPoints", "dependsOn"),
+        *("startTimeout", "stopTimeout"),
+    ]
+)
+"""Properties of a container definition that the finder needs, or that give it nothing."""
+
+_LINUX = frozenset({"capabilities", "initProcessEnabled"})
+"""The same of its Linux parameters."""
+
 _MORE_POWER = {
     "privileged": "is privileged",
     "dockerSecurityOptions": "changes its security options",
@@ -34,8 +47,11 @@ _MORE_POWER = {
     "pseudoTerminal": "has a terminal",
     "volumesFrom": "mounts the volumes of another container",
     "firelensConfiguration": "routes its log elsewhere",
+    "healthCheck": "runs another command (healthCheck)",
+    "dnsServers": "resolves names elsewhere",
+    "systemControls": "changes the kernel's parameters",
 }
-"""Properties of a container definition that the finder does not need (ECS API Reference, ContainerDefinition)."""
+"""What further properties give it (ECS API Reference, ContainerDefinition)."""
 
 
 def confined(resource: Resource, options: Options) -> Iterator[Finding]:
@@ -61,9 +77,12 @@ def _problems(resource: Resource, container: Mapping[str, Any], options: Options
         yield f"runs {image}, which is from neither AWS's public Python image nor the account's own registry"
     if not _DIGEST.fullmatch(image):
         yield f"runs {image}, which is not named by its digest"
-    for path, problem in _MORE_POWER.items():
-        if container.get(path):
-            yield problem
+    for path in sorted(container):
+        if path not in PROPERTIES and container[path]:
+            yield _MORE_POWER.get(path, f"has {path}, which the finder does not need")
+    for path, value in (container.get("linuxParameters") or {}).items():
+        if path not in _LINUX and value:
+            yield f"has the Linux parameter {path}, which the finder does not need"
     if container.get("readonlyRootFilesystem") is not True:
         yield "can write to its root file system"
     if not _prepares(container) and str(container.get("user") or "root").partition(":")[0] in ("root", "0"):
@@ -85,8 +104,15 @@ def _known_image(resource: Resource, image: str, options: Options) -> bool:
     if any(image.startswith((f"{i}@", f"{i}:")) or image == i for i in (PUBLIC, *options["otherImages"])):
         return True
     match = REGISTRY.fullmatch(image)
-    ids = resource.account.account_ids if resource.account is not None else ()
-    return match is not None and match["account"] in ids
+    if match is None or resource.account is None:
+        return False
+    own = partition_of(resource.account.region)
+    return (
+        match["account"] in resource.account.account_ids
+        and own is not None
+        and partition_of(match["region"]) == own
+        and match["suffix"] == own.dns_suffix
+    )
 
 
 RULES = (

@@ -20,7 +20,11 @@ def at_rest(plan: Plan, _: Options) -> Iterator[Finding]:
 
 
 def alarms_arrive(plan: Plan, _: Options) -> Iterator[Finding]:
-    """Yield topics whose key CloudWatch may not use."""
+    """Yield topics whose key CloudWatch may not use, and alarms that reach no operator."""
+    for alarm in plan.of("cloudwatch.MetricAlarm"):
+        if alarm.get("actionsEnabled") is False:
+            yield Finding(alarm, f"{alarm.name} does nothing when it begins (actionsEnabled)")
+        yield from _elsewhere(plan, alarm)
     for topic in plan.of("sns.Topic"):
         key = topic.get("kmsMasterKeyId")
         if key == _AWS_KEY:
@@ -28,6 +32,26 @@ def alarms_arrive(plan: Plan, _: Options) -> Iterator[Finding]:
         for found in plan.behind(topic, "kmsMasterKeyId", "kms.Key"):
             if found.get("policy") is not UNKNOWN and not _lets_cloudwatch(found):
                 yield Finding(topic, f"{topic.name} is encrypted with {found.name}, which CloudWatch may not use")
+
+
+def _elsewhere(plan: Plan, alarm: Resource) -> Iterator[Finding]:
+    """Yield an alarm without an action, or with one that is neither a topic nor a scaling policy of its side."""
+    side = [r for r in plan.of("sns.Topic", "autoscaling.Policy") if _same_side(r, alarm)]
+    own = {r.get("arn") for r in side}
+    for path in ("alarmActions", "okActions", "insufficientDataActions"):
+        behind = any(b in side for b in plan.behind(alarm, path, "sns.Topic", "autoscaling.Policy"))
+        if alarm.get(path) is UNKNOWN or UNKNOWN in alarm.items(path):
+            wrong = [] if behind or path not in alarm.depends else ["what is not of this plan"]
+        else:
+            wrong = [str(a) for a in alarm.items(path) if a not in own and not (behind and UNKNOWN in own)]
+        if wrong:
+            yield Finding(alarm, f"{alarm.name} calls {', '.join(wrong)} ({path})")
+        elif path == "alarmActions" and not alarm.items(path) and alarm.knows(path):
+            yield Finding(alarm, f"{alarm.name} calls nothing when it begins (alarmActions)")
+
+
+def _same_side(a: Resource, b: Resource) -> bool:
+    return a.account is not None and b.account is not None and a.account.urn == b.account.urn
 
 
 def _problem(plan: Plan, resource: Resource) -> str:
@@ -97,11 +121,11 @@ RULES = (
     ),
     Rule(
         name="alarms-arrive",
-        what="The alarms' topic is encrypted with a key that CloudWatch may use.",
+        what="Alarms call the topic or the scaling of their side, and CloudWatch may use the topic's key.",
         why="CloudWatch drops a notification that it may not encrypt, without an error: no operator would see a guard"
         " that refuses, or a dead letter.",
-        remedy="Use a key of your own whose policy allows CloudWatch's service principal kms:Decrypt and"
-        " kms:GenerateDataKey*.",
+        remedy="Leave the alarms' actions to the program. Use a key of your own whose policy allows CloudWatch's"
+        " service principal kms:Decrypt and kms:GenerateDataKey*.",
         all=alarms_arrive,
     ),
 )

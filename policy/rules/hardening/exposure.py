@@ -62,7 +62,9 @@ def imdsv2(resource: Resource, _: Options) -> Iterator[Finding]:
         return
     if resource.get("metadataOptions.httpTokens") not in ("required", UNKNOWN):
         yield Finding(resource, f"{resource.name} answers metadata requests without a token (IMDSv1)")
-    elif resource.get("metadataOptions.httpPutResponseHopLimit") not in (1, "1", None, UNKNOWN):
+    elif resource.get("metadataOptions.httpPutResponseHopLimit") not in (1, "1", UNKNOWN):
+        # Without a limit of its own a machine has its image's: Amazon Linux 2023 allows two hops (EC2 User Guide,
+        # "Configure the instance metadata options").
         yield Finding(resource, f"{resource.name} answers metadata requests from more than one hop away")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from dualsync.components.config.partitions import partition_of
+from dualsync.components.config.partitions import partition_of, partitions
 from policy.documents import Statement, denied
 from policy.plan import UNKNOWN, Plan, Resource, as_account
-from policy.rule import Finding, Options, Rule
+from policy.rule import Finding, Option, Options, Rule
 
 GUARDED = {
     "sqs.Queue": ("sqs.QueuePolicy", "queueUrl", ("url", "id")),
@@ -40,13 +40,17 @@ def tls_only(plan: Plan, _: Options) -> Iterator[Finding]:
             yield Finding(resource, f"{resource.name} takes requests without TLS")
 
 
-def https_endpoints(resource: Resource, _: Options) -> Iterator[Finding]:
-    """Yield providers whose requests go to another machine in clear text."""
-    if resource.type != "pulumi:providers:aws":
+def https_endpoints(resource: Resource, options: Options) -> Iterator[Finding]:
+    """Yield providers whose requests go to another machine in clear text, or to one that is not AWS's."""
+    if resource.type not in ("pulumi:providers:aws", "pulumi:providers:dualsync"):
         return
-    for url in as_account(resource).endpoints:
+    own = resource.get("endpoint")
+    for url in (*as_account(resource).endpoints, *([own] if isinstance(own, str) and own else [])):
         parts = urlsplit(url)
-        if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        if parts.hostname in ("127.0.0.1", "localhost", "::1") or url in options["otherEndpoints"]:
+            continue
+        host = parts.hostname or ""
+        if parts.scheme != "https" or not host.endswith(tuple(f".{p.dns_suffix}" for p in partitions())):
             yield Finding(resource, f"provider {resource.name} sends requests to {url}")
 
 
@@ -110,9 +114,17 @@ RULES = (
     ),
     Rule(
         name="https-endpoints",
-        what="Providers send their requests to AWS over TLS.",
+        what="Providers send their requests to AWS, over TLS.",
         why="What a deployment sends includes the dedicated user's secret key on its way into the peer's account.",
-        remedy="Remove `endpoint`, or give an https address; plain addresses are for local clouds on this machine.",
+        remedy="Remove `endpoint`, or name an https address that is not AWS's in `otherEndpoints`; plain addresses are"
+        " for local clouds on this machine.",
         each=https_endpoints,
+        options={
+            "otherEndpoints": Option(
+                default=[],
+                help="Addresses besides AWS's own that providers may use.",
+                schema={"type": "array", "items": {"type": "string"}},
+            )
+        },
     ),
 )

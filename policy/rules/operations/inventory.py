@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from dualsync.runtime.settings import variable
+from policy.environment import environments
+from policy.ownership import IDENTITY, SUBSCRIPTION
 from policy.peers import PROVIDER, is_peer_role, noun, peer_identities
-from policy.plan import UNKNOWN, Plan, Resource
+from policy.plan import UNKNOWN, Plan, Resource, as_account
 from policy.rule import Finding, Option, Options, Rule
 
 KINDS = frozenset(
@@ -26,6 +30,12 @@ KINDS = frozenset(
     ]
 )
 """Kinds that the program registers, with every option."""
+
+ONCE = (
+    *("autoscaling.Group", "dynamodb.Table", "ec2.LaunchTemplate", "ec2.SecurityGroup", "ecs.Cluster"),
+    *("ecs.TaskDefinition", "iam.InstanceProfile", "scheduler.Schedule", "secretsmanager.Secret"),
+)
+"""Kinds of which a side has one."""
 
 NAMED_ELSEWHERE = frozenset(
     [
@@ -64,6 +74,8 @@ def known_kinds(resource: Resource, options: Options) -> Iterator[Finding]:
 def nothing_besides(plan: Plan, _: Options) -> Iterator[Finding]:
     """Yield users, keys, roles and subscriptions beyond those of a pair."""
     yield from _users(plan)
+    yield from _twice(plan)
+    yield from _data_buckets(plan)
     for key in plan.of("iam.AccessKey"):
         users = [u for u in plan.of("iam.User") if _same_side(u, key)]
         value = key.get("user")
@@ -97,6 +109,41 @@ def _users(plan: Plan) -> Iterator[Finding]:
         if side in first:
             yield Finding(user, f"{user.name} is a second {noun(user)} of its side, besides {first[side].name}")
         first.setdefault(side, user)
+
+
+def _twice(plan: Plan) -> Iterator[Finding]:
+    """Yield what a side has once, and the plan has once more: it could run or hold something else."""
+    first: dict[tuple[str, str], Resource] = {}
+    for resource in plan.of(*ONCE):
+        key = (resource.kind, resource.account.urn if resource.account is not None else "")
+        if key in first:
+            yield Finding(resource, f"{resource.name} is a second {resource.kind}, besides {first[key].name}")
+        first.setdefault(key, resource)
+
+
+def _data_buckets(plan: Plan) -> Iterator[Finding]:
+    """Yield subscriptions and identities about a further bucket, or a further prefix of one.
+
+    What they name counts as the pair's own data for `own-resources-only`.
+    """
+    sides = Counter(account for p in plan.of("pulumi:providers:aws") for account in as_account(p).account_ids)
+    settings: dict[str, set[str]] = defaultdict(set)
+    for found in environments(plan):
+        for account in found.holder.account.account_ids if found.holder.account is not None else ():
+            settings[account] |= {found.get(variable("local_bucket"))} - {""}
+    # Settings that contradict each other are found by `settings-of-own-side`.
+    agreed = {account: found for account, found in settings.items() if len(found) <= max(1, sides[account])}
+    names: dict[str, set[str]] = defaultdict(set, agreed)
+    pairs: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for resource in (*plan.of(SUBSCRIPTION), *plan.of(IDENTITY)):
+        owner, bucket, prefix = resource.get("owner"), resource.get("bucket"), resource.get("prefix") or ""
+        if not isinstance(owner, str) or not isinstance(bucket, str) or not isinstance(prefix, str):
+            continue
+        most = max(1, sides[owner])
+        if len(names[owner] | {bucket}) > most or len(pairs[owner] | {(bucket, prefix)}) > most:
+            yield Finding(resource, f"{resource.name} makes {bucket}/{prefix}* data of the pair, besides its own")
+        names[owner].add(bucket)
+        pairs[owner].add((bucket, prefix))
 
 
 def _used(plan: Plan, role: Resource) -> bool:
@@ -161,9 +208,10 @@ RULES = (
     ),
     Rule(
         name="nothing-besides",
-        what="Each side has one dedicated user with one key, or one role for the peer; only roles that its parts use;"
-        " and no other subscription.",
-        why="Another key, role or subscription is a second way to the data, which no operator would look for.",
+        what="Each side has one dedicated user with one key, or one role for the peer; one fleet, finder, ledger,"
+        " secret and data bucket; only roles that its parts use; and no other subscription.",
+        why="Another key, role, fleet or subscription is a second way to the data, of which the operators have no"
+        " record.",
         remedy="Take the resource out.",
         all=nothing_besides,
     ),

@@ -49,7 +49,21 @@ JOINTS = (
     ),
     Joint("sns.TopicPolicy", "arn", "sns.Topic", ("arn",)),
     Joint("sqs.QueuePolicy", "queueUrl", "sqs.Queue", ("url", "id")),
-    Joint("s3.BucketPolicy", "bucket", "s3.Bucket", ("bucket", "id")),
+    *(
+        Joint(f"s3.{kind}", "bucket", "s3.Bucket", ("bucket", "id"))
+        for kind in (
+            "BucketLifecycleConfiguration",
+            "BucketObjectv2",
+            "BucketOwnershipControls",
+            "BucketPolicy",
+            "BucketPublicAccessBlock",
+            "BucketServerSideEncryptionConfiguration",
+            "BucketVersioning",
+        )
+    ),
+    Joint("autoscaling.LifecycleHook", "autoscalingGroupName", "autoscaling.Group", ("name", "id")),
+    Joint("autoscaling.Policy", "autoscalingGroupName", "autoscaling.Group", ("name", "id")),
+    Joint("kms.Alias", "targetKeyId", "kms.Key", ("keyId", "arn", "id")),
     Joint("secretsmanager.SecretVersion", "secretId", "secretsmanager.Secret", ("id", "arn")),
     Joint("secretsmanager.SecretPolicy", "secretArn", "secretsmanager.Secret", ("id", "arn")),
 )

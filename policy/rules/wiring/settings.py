@@ -78,6 +78,10 @@ def _foreign(plan: Plan, environment: Environment) -> Iterator[tuple[str, str]]:
         value = environment.get(variable(setting))
         if UNKNOWN not in own and value not in own:
             yield variable(setting), f"is {value or 'empty'}, which is not of this plan"
+    peers = {i for r in plan.resources if r.account and r not in side for i in r.account.account_ids}
+    peer = environment.get(variable("remote_account"))
+    if peers and peer not in peers:
+        yield variable("remote_account"), f"is {peer or 'empty'}, and this plan's other side is {', '.join(peers)}"
     keys = [r.get("arn") for r in side if r.kind == "kms.Key"]
     for setting in ("token_key", "message_key"):
         value = environment.get(variable(setting))

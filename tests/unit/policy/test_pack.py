@@ -59,7 +59,7 @@ def test_an_unknown_value_is_no_violation_and_no_complaint(pack: Any) -> None:
         "template",
         {
             "userData": UNKNOWN_STRING_VALUE,
-            "metadataOptions": {"httpTokens": UNKNOWN_STRING_VALUE},
+            "metadataOptions": {"httpTokens": UNKNOWN_STRING_VALUE, "httpPutResponseHopLimit": UNKNOWN_STRING_VALUE},
             "blockDeviceMappings": [{"ebs": {"encrypted": UNKNOWN_STRING_VALUE}}],
             "tags": {"dualsync:pair": "p", "dualsync:side": "cn", "dualsync:part": "x"},
         },

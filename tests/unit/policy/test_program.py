@@ -179,9 +179,10 @@ def test_seeded_violations_are_caught_each_by_exactly_its_rule(seeds: list[Seed]
     sower = Sower(*seeds)
     plan = plan_of("cn", bundles, both_sides(), sower.transformation, sower.extra)
     assert sorted(sower.sown) == sorted(s.id for s in seeds), "the program no longer registers what a seed changes"
-    assert caught(plan) == sorted({found for s in seeds for found in s.found})
+    late = caught(plan)
+    assert late == sorted({found for s in seeds for found in s.found})
     early = caught(at_first_preview(plan))
-    assert [c for c in early if c not in caught(plan)] == []
+    assert [c for c in early if c not in late] == []
     assert {s.caught for s in seeds if not s.known_later} <= {*early}
     assert not {s.caught for s in seeds if s.known_later} & {*early}
 
@@ -222,10 +223,15 @@ def _trusts_any_subject(text: str) -> str:
     return json.dumps(document)
 
 
+def _trusts_another_subject(text: str) -> str:
+    return text.replace(':sub": "dth-dual-', ':sub": "stranger-')
+
+
 @pytest.mark.parametrize(
     ("kind", "path", "change", "problem"),
     [
         ("iam.RolePolicy", "policy", _grants_receiving, "allows sqs:ReceiveMessage to the peer"),
+        ("iam.Role", "assumeRolePolicy", _trusts_another_subject, "which is not a side of this pair"),
         ("iam.Role", "assumeRolePolicy", _trusts_any_subject, "can be assumed with tokens whose sub is not one value"),
     ],
 )
@@ -244,3 +250,19 @@ def test_a_peer_s_role_with_more_than_a_user_s_rights_is_caught(
 
     found = review(Plan(tuple(changed(r) for r in plan.resources)))
     assert any(v.rule.name == "peer-role-confined" and problem in v.finding.detail for v in found)
+
+
+def test_tokens_of_another_issuer_than_the_other_sides_are_caught(bundles: Path) -> None:
+    plan = plan_of("cn", bundles, VARIANTS["roles of both sides"])
+
+    def change(resource: Resource) -> Resource:
+        if resource.kind != "ecs.TaskDefinition":
+            return resource
+        text = resource.properties["containerDefinitions"].replace(ISSUERS["global"], "https://issuer.example")
+        return dataclasses.replace(resource, properties={**resource.properties, "containerDefinitions": text})
+
+    assert ISSUERS["global"] in json.dumps([r.properties.get("containerDefinitions") for r in plan.resources])
+    changed = Plan(tuple(change(r) for r in plan.resources if r.kind != "ec2.LaunchTemplate"))
+    found = [v for v in review(changed) if v.rule.name == "peer-role-confined"]
+    assert [v.finding.resource.name for v in found] == ["dth-dual-cn-peer"]
+    assert "the other side's issuer is issuer.example" in found[0].finding.detail

@@ -119,8 +119,99 @@ def test_a_policy_for_everybody_is_public_unless_bound() -> None:
     assert found("nothing-public", resource("aws:sqs/queuePolicy:QueuePolicy", policy=policy(bound))) == []
 
 
-def test_a_new_bucket_needs_its_block() -> None:
-    assert found("nothing-public", resource("aws:s3/bucket:Bucket", bucket="b")) == ["it has no public access block"]
+def test_a_new_bucket_needs_its_block_and_no_acls() -> None:
+    assert found("nothing-public", resource("aws:s3/bucket:Bucket", bucket="b")) == [
+        "it has no public access block",
+        "it lets ACLs open it to other accounts (BucketOwnerEnforced)",
+    ]
+
+
+def test_what_aws_fills_in_is_no_finding() -> None:
+    # Outputs of a deployment: SNS's first policy of each topic, and EC2's of each endpoint.
+    default = {
+        "Sid": "__default_statement_ID",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": ["SNS:GetTopicAttributes", "SNS:SetTopicAttributes", "SNS:Subscribe", "SNS:Publish"],
+        "Resource": "arn:aws-cn:sns:cn-north-1:111122223333:dth-dual-cn-alarms",
+        "Condition": {"StringEquals": {"AWS:SourceOwner": "111122223333"}},
+    }
+    topic = resource("aws:sns/topic:Topic", policy=policy(default))
+    endpoint = resource("aws:ec2/vpcEndpoint:VpcEndpoint", policy=policy(allow("*", "*", Principal="*")))
+    for name in ("nothing-public", "principals-named", "no-wildcard"):
+        assert found(name, topic) == []
+        assert found(name, endpoint) == []
+    default["Condition"] = {"StringEquals": {"AWS:SourceOwner": "999999999999"}}
+    assert found("nothing-public", resource("aws:sns/topic:Topic", policy=policy(default)))
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties", "problem"),
+    [
+        (
+            "aws:autoscaling/group:Group",
+            {
+                "mixedInstancesPolicy": {
+                    "launchTemplate": {"overrides": [{"launchTemplateSpecification": {"launchTemplateId": "lt-1"}}]}
+                }
+            },
+            "it starts some machines from a launch template of their own (launchTemplateSpecification)",
+        ),
+        (
+            "aws:ec2/vpcEndpoint:VpcEndpoint",
+            {"serviceName": "com.amazonaws.vpce.cn-north-1.vpce-svc-1"},
+            "it routes the network's requests to com.amazonaws.vpce.cn-north-1.vpce-svc-1, which is neither S3 nor"
+            " DynamoDB of its region",
+        ),
+        (
+            "aws:scheduler/schedule:Schedule",
+            {"target": {"arn": "arn:aws-cn:ecs:cn-north-1:999999999999:cluster/x"}},
+            "it calls arn:aws-cn:ecs:cn-north-1:999999999999:cluster/x, which is not an ECS cluster of the own account"
+            " (target.arn)",
+        ),
+    ],
+)
+def test_no_machine_and_no_task_is_started_in_another_way(type_: str, properties: dict[str, Any], problem: str) -> None:
+    assert found("no-second-way", resource(type_, **properties)) == [problem]
+
+
+VALUE = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret"]
+IAM = "arn:aws-cn:iam::111122223333:"
+
+
+@pytest.mark.parametrize(
+    ("principals", "more", "fine"),
+    [
+        ([f"{IAM}role/dth-dual-cn-worker", f"{IAM}role/ci/deploy-*", f"{IAM}user/admin"], {}, True),
+        ([f"{IAM}role/*"], {}, False),
+        ([f"{IAM}role/ci/*"], {}, False),
+        (["arn:aws-cn:iam::999999999999:role/x"], {}, False),
+        ([f"{IAM}role/x"], {"Action": VALUE[:2]}, False),
+        ([f"{IAM}role/x"], {"Principal": {"AWS": f"{IAM}user/one"}}, False),
+        ([f"{IAM}role/x"], {"Resource": f"{IAM}another"}, False),
+        ([f"{IAM}role/x"], {"NotAction": "x"}, False),
+    ],
+)
+def test_a_secrets_policy_denies_its_value_to_all_but_named_principals(
+    principals: list[str], more: dict[str, Any], fine: bool
+) -> None:
+    denial = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": [*VALUE, "secretsmanager:UpdateSecretVersionStage"],
+        "Resource": "*",
+        "Condition": {"ArnNotLike": {"aws:PrincipalArn": principals}},
+        **more,
+    }
+    made = resource("aws:secretsmanager/secretPolicy:SecretPolicy", policy=policy(denial))
+    assert (found("secret-confined", made) == []) is fine
+
+
+def test_what_is_not_set_or_not_known_is_no_second_way() -> None:
+    values: tuple[Any, ...] = (None, UNKNOWN, False, "", [], {})
+    for value in values:
+        table = resource("aws:dynamodb/table:Table", replicas=value, streamEnabled=value)
+        assert found("no-second-way", table) == []
 
 
 @pytest.mark.parametrize(
@@ -258,7 +349,13 @@ def test_stand_ins_on_this_machine_may_be_plain() -> None:
         return resource("pulumi:providers:aws", account=None, endpoints=json.dumps([{"sqs": url}]))
 
     assert found("https-endpoints", provider("http://127.0.0.1:5000")) == []
-    assert found("https-endpoints", provider("https://sqs.example.com")) == []
+    assert found("https-endpoints", provider("https://vpce-1.sqs.us-west-2.vpce.amazonaws.com")) == []
+    assert found("https-endpoints", provider("https://sqs.example.com")) == [
+        "provider it sends requests to https://sqs.example.com"
+    ]
+    assert (
+        found("https-endpoints", provider("https://sqs.example.com"), otherEndpoints=["https://sqs.example.com"]) == []
+    )
     assert found("https-endpoints", provider("http://sqs.example.com")) == [
         "provider it sends requests to http://sqs.example.com"
     ]

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ from tests.unit.components.conftest import bundles, tidy_threads
 from tests.unit.policy.conftest import both_sides
 from tests.unit.policy.plans import plan_of
 from tests.unit.runtime.commands import test_smoke
+from tools.iam_roles.__main__ import declared
 from tools.iam_roles.actions import CHANGING, READING, UnknownActionError, actions, resource_kinds
 from tools.iam_roles.evaluator import Request, decide
 from tools.iam_roles.identities import by_key_policy
+from tools.iam_roles.machines import machines
 from tools.iam_roles.questions import BOUNDARY, EC2, QUESTIONS, documents, tagged
+from tools.iam_roles.scopes import Scopes
 from tools.iam_roles.statements import LIMIT, packed, size
 from tools.iam_roles.trust import BRANCH, CLAIMS
 
@@ -296,6 +300,25 @@ def test_the_smoke_role_may_do_what_the_smoke_test_does_and_no_more() -> None:
     for name in SIDES:
         # Without leave to list the bucket, a key that is not there is answered as denied.
         assert granted("smoke", name) == {*ASKED.values(), "s3:ListBucket"}
+
+
+def test_a_named_vpc_confines_what_is_named_beside_the_own_resources() -> None:
+    pair = declared()
+    named = replace(pair.cn, network=replace(pair.cn.network, vpc_id="vpc-1"))
+    names = {"ec2:CreateSecurityGroup", "ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"}
+    ec2 = "arn:aws-cn:ec2:cn-north-1:111122223333:"
+    for model, free in ((pair.cn, True), (named, False)):
+        found = [{"Statement": machines(Scopes(replace(pair, cn=model), SideName.CN), names)}]
+
+        def may(action: str, resource: str, vpc: str, found: list[dict[str, Any]] = found) -> bool:
+            return decide(found, Request(action, ec2 + resource, {"ec2:Vpc": f"{ec2}vpc/{vpc}"})).allowed
+
+        for action in ("ec2:CreateSecurityGroup", "ec2:CreateVpcEndpoint"):
+            assert may(action, "vpc/vpc-1", "vpc-1")
+            assert may(action, "vpc/vpc-2", "vpc-2") is free
+        for action in ("ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"):
+            assert may(action, "route-table/rtb-1", "vpc-1")
+            assert may(action, "route-table/rtb-2", "vpc-2") is free
 
 
 @pytest.mark.parametrize("side", SIDES)

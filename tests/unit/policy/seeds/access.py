@@ -140,6 +140,23 @@ SEEDS = (
         "principals-named",
         at="dth-dual-cn-seeded-secret-policy",
         extra=secret_policy,
+        also=("secret-confined",),
+        engine=False,
+    ),
+    Seed(
+        "every-principal-uses-the-key",
+        "principals-named",
+        kind="Key",
+        name="dth-dual-global-alarms-key",
+        change=document(
+            "policy",
+            grant(
+                ["kms:Decrypt", "kms:Sign"],
+                "*",
+                Principal={"AWS": "*"},
+                Condition={"StringEquals": {"aws:PrincipalAccount": "444455556666"}},
+            ),
+        ),
         engine=False,
     ),
     Seed(

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pulumi_aws as aws
+
 from tests.unit.policy.seeds.access import QUEUE_POLICY, USER_POLICY, statement
-from tests.unit.policy.sowing import Seed, document
+from tests.unit.policy.sowing import Seed, Seen, at, document, put
 
 NOT_PLAYED: dict[str, Any] = {"engine": False}
+IAM = "arn:aws-cn:iam::111122223333"
+
+
+def secret_policy(
+    seen: Seen,
+    name: str,
+    *,
+    effect: str,
+    condition: dict[str, Any],
+    actions: list[str] | None = None,
+) -> None:
+    """Register a policy of the hand-over's secret."""
+    value = [f"secretsmanager:{action}" for action in ("GetSecretValue", "PutSecretValue", "UpdateSecret")]
+    one = {
+        "Effect": effect,
+        "Principal": "*",
+        "Action": actions or value,
+        "Resource": "*",
+        "Condition": condition,
+    }
+    aws.secretsmanager.SecretPolicy(
+        f"dth-dual-cn-seeded-{name}",
+        secret_arn=seen("Secret", "dth-dual-cn-credentials").arn,
+        policy=json.dumps({"Version": "2012-10-17", "Statement": [one]}),
+        opts=at(seen),
+    )
 
 
 def without(sid: str) -> Any:
@@ -20,6 +49,12 @@ def exempting(arn: str) -> Any:
     return document(
         "policy", lambda d: statement(d, "OtherSources")["Condition"]["ArnNotLike"]["aws:PrincipalArn"].append(arn)
     )
+
+
+def way_out(found: dict[str, Any]) -> None:
+    """Exempt the principals with a tag."""
+    for sid in ("OtherSources", "OtherAccounts"):
+        statement(found, sid)["Condition"].update(StringNotEquals={"aws:PrincipalTag/team": "x"})
 
 
 SEEDS = (
@@ -55,6 +90,94 @@ SEEDS = (
             lambda d: statement(d, "OtherSources").update(
                 Condition={"ArnEquals": {"aws:SourceArn": "arn:aws-cn:s3:::x"}}
             ),
+        ),
+        **NOT_PLAYED,
+    ),
+    Seed(
+        "denial-on-foreign-accounts-alone",
+        "senders-denied",
+        kind="QueuePolicy",
+        name="dth-dual-cn-dead-letters-policy",
+        change=document(
+            "policy",
+            lambda d: statement(d, "OtherSources").update(
+                Condition={"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}}
+            ),
+        ),
+        **NOT_PLAYED,
+    ),
+    Seed(
+        "denial-with-a-way-out",
+        "senders-denied",
+        **QUEUE_POLICY,
+        change=document("policy", way_out),
+        **NOT_PLAYED,
+    ),
+    Seed(
+        "denial-on-another-queue",
+        "senders-denied",
+        **QUEUE_POLICY,
+        change=document(
+            "policy",
+            lambda d: statement(d, "OtherSources").update(Resource="arn:aws-cn:sqs:cn-north-1:111122223333:another"),
+        ),
+        **NOT_PLAYED,
+    ),
+    Seed(
+        "letters-of-any-queue",
+        "senders-denied",
+        kind="Queue",
+        name="dth-dual-global-queue",
+        change=put(redrive_allow_policy=None),
+        **NOT_PLAYED,
+    ),
+    Seed(
+        "letters-of-all-queues",
+        "senders-denied",
+        kind="Queue",
+        name="dth-dual-global-dead-letters",
+        change=put(redrive_allow_policy='{"redrivePermission": "allowAll"}'),
+        **NOT_PLAYED,
+    ),
+    Seed(
+        "sessions-denied-in-clear-text-alone",
+        "user-confined",
+        **USER_POLICY,
+        change=document(
+            "policy",
+            lambda d: statement(d, "NoSessions")["Condition"].update(BoolIfExists={"aws:SecureTransport": "false"}),
+        ),
+        **NOT_PLAYED,
+    ),
+    Seed(
+        "keys-of-a-thief-on-a-condition",
+        "user-confined",
+        **USER_POLICY,
+        change=document(
+            "policy",
+            lambda d: statement(d, "NoKeysOfOthers")["Condition"]["Null"].update({"aws:SourceIp": "true"}),
+        ),
+        **NOT_PLAYED,
+    ),
+    Seed(
+        "secret-of-anybody",
+        "secret-confined",
+        at="dth-dual-cn-seeded-confinement",
+        extra=lambda seen: secret_policy(
+            seen, "confinement", effect="Deny", condition={"ArnNotLike": {"aws:PrincipalArn": [f"{IAM}:role/*"]}}
+        ),
+        **NOT_PLAYED,
+    ),
+    Seed(
+        "secret-replaced-by-anybody",
+        "secret-confined",
+        at="dth-dual-cn-seeded-replacement",
+        extra=lambda seen: secret_policy(
+            seen,
+            "replacement",
+            effect="Deny",
+            condition={"ArnNotLike": {"aws:PrincipalArn": [f"{IAM}:role/ci"]}},
+            actions=["secretsmanager:GetSecretValue"],
         ),
         **NOT_PLAYED,
     ),

@@ -122,6 +122,7 @@ SEEDS = (
         "data-bucket-configured",
         "data-buckets-adopted",
         at="dth-dual-cn-seeded-versioning",
+        also=("joined-to-own-parts",),
         extra=lambda seen: registered(
             aws.s3.BucketVersioning(
                 "dth-dual-cn-seeded-versioning",

