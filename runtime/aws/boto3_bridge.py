@@ -23,8 +23,12 @@ LONG_POLL_SECONDS = 20
 
 
 def client_config(connections: int, style: Literal["auto", "path"] = "auto") -> Config:
-    """Return botocore's settings for every client: few attempts, since the worker itself retries per message."""
+    """Return botocore's settings for every client: few attempts, since the worker itself retries per message.
+
+    boto3 takes no endpoint from the shell's variables, which describe one side: pass `configured_endpoint` of the side.
+    """
     return Config(
+        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # missing in botocore's type stubs
         connect_timeout=5,
         read_timeout=LONG_POLL_SECONDS + 40,
         max_pool_connections=connections,

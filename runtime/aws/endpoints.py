@@ -18,6 +18,31 @@ from dualsync.runtime.errors import FatalError
 _FLAGS = {"use_fips_endpoint": "AWS_USE_FIPS_ENDPOINT", "use_dualstack_endpoint": "AWS_USE_DUALSTACK_ENDPOINT"}
 
 
+def configured_endpoint(session: Session, service: str, *, variables: bool) -> str:
+    """Return the endpoint that the SDK's variables and the session's profile name for a service; empty for none.
+
+    `variables` is False for one of several accounts that a program works in, each with a profile of its own: the
+    variables cannot describe all of them, so only the profile counts. Raises `FatalError` for an unreadable profile.
+    """
+    if _flag(session, "ignore_configured_endpoint_urls"):
+        return ""
+    try:
+        provider = ConfiguredEndpointProvider(
+            full_config=session.full_config,
+            scoped_config=session.get_scoped_config(),
+            client_name=service,
+            environ=None if variables else {},
+        )
+        return provider.provide() or ""
+    except BotoCoreError as error:
+        raise FatalError(f"the AWS profile can't be read: {error}") from None
+
+
+def _flag(session: Session, name: str) -> bool:
+    value: Any = session.get_config_variable(name)
+    return value is True or str(value).lower() == "true"
+
+
 class Network:
     """One region and one credential.
 
@@ -27,8 +52,17 @@ class Network:
     `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT` are rules of this machine and hold for both.
     """
 
-    def __init__(self, region: str, credentials: Credentials | None = None, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        region: str,
+        credentials: Credentials | None = None,
+        session: Session | None = None,
+        *,
+        variables: bool = True,
+    ) -> None:
+        """Create the source of one account's clients; `variables` as in `configured_endpoint`."""
         self._session = session or Session()
+        self._variables = variables
         self._region = region
         self._own = credentials is None
         self._clients: list[ServiceClient] = []
@@ -63,27 +97,13 @@ class Network:
         return client
 
     def _configured(self, service: str) -> str:
-        if not self._own or self._flag("ignore_configured_endpoint_urls"):
-            return ""
-        try:
-            provider = ConfiguredEndpointProvider(
-                full_config=self._session.full_config,
-                scoped_config=self._session.get_scoped_config(),
-                client_name=service,
-            )
-            return provider.provide() or ""
-        except BotoCoreError as error:
-            raise FatalError(f"the AWS profile can't be read: {error}") from None
-
-    def _flag(self, name: str) -> bool:
-        value: Any = self._session.get_config_variable(name)
-        return value is True or str(value).lower() == "true"
+        return configured_endpoint(self._session, service, variables=self._variables) if self._own else ""
 
     def _hostname(self, service: str) -> str:
         data = self._session.get_data("endpoints")
         for partition in data["partitions"]:
             if self._region in partition["regions"] or re.fullmatch(partition["regionRegex"], self._region):
-                wanted = [flag for flag in _FLAGS if self._flag(flag)]
+                wanted = [flag for flag in _FLAGS if _flag(self._session, flag)]
                 if wanted:
                     return self._variant(data, service, partition["partition"], wanted)
                 return f"{service}.{self._region}.{partition['dnsSuffix']}"

@@ -14,6 +14,7 @@ import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ProfileNotFound
 
 from dualsync.runtime.aws.boto3_bridge import Threads, client_config
+from dualsync.runtime.aws.endpoints import configured_endpoint
 from dualsync.runtime.aws.errors import refusal_of, translate
 from dualsync.runtime.errors import DualSyncError, FatalError
 from dualsync.runtime.operations.aws.sign_in import sign_in_problem
@@ -168,10 +169,9 @@ class AwsAccount:
         if service not in self._clients:
             if self._session is None:
                 self._session = _session(self._declared)
-            endpoint = self._declared.endpoint or None
-            config = client_config(THREADS, "path" if endpoint and service == "s3" else "auto")
+            config = client_config(THREADS, "path" if self._declared.endpoint and service == "s3" else "auto")
             make: Callable[..., Any] = self._session.client
-            self._clients[service] = make(service, config=config, endpoint_url=endpoint)
+            self._clients[service] = make(service, config=config, endpoint_url=_endpoint(self._declared, service))
         return self._clients[service]
 
     async def _or_none(self, service: str, target: str, function: Any, **given: Any) -> Any:
@@ -190,11 +190,18 @@ def partition_of(region: str) -> str:
         raise FatalError(f"region={region!r}: is not a region of AWS; correct it, for example us-west-2") from None
 
 
+def _endpoint(declared: DeclaredSide, service: str) -> str | None:
+    """Return the service's endpoint, None for the region's own. The shell's variables describe one side only."""
+    core = botocore.session.Session(profile=declared.profile or None)
+    variables = not (declared.profile or declared.role_arn)
+    return declared.endpoint or configured_endpoint(core, service, variables=variables) or None
+
+
 def _session(declared: DeclaredSide) -> boto3.Session:
     session = boto3.Session(profile_name=declared.profile or None, region_name=declared.region)
     if not declared.role_arn:
         return session
-    sts: Any = session.client("sts", endpoint_url=declared.endpoint or None)
+    sts: Any = session.client("sts", config=client_config(1), endpoint_url=_endpoint(declared, "sts"))
     more = {"ExternalId": declared.external_id} if declared.external_id else {}
     answer = sts.assume_role(RoleArn=declared.role_arn, RoleSessionName="dualsync-doctor", **more)
     given = answer["Credentials"]

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, Pro
 
 from dualsync.runtime.aws.boto3_bridge import Threads, client_config
 from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
-from dualsync.runtime.aws.endpoints import Network
+from dualsync.runtime.aws.endpoints import Network, configured_endpoint
 from dualsync.runtime.aws.errors import translate
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.s3.options import Options
@@ -94,15 +94,17 @@ def client_maker(stack: Stack) -> Callable[[str], Any]:
 
     Call it on the event loop's thread: sessions are not thread-safe. Raises `FatalError` for an unknown profile.
     """
-    session = boto3.Session(botocore_session=_session(stack), region_name=stack.settings.local_region)
-    endpoint = stack.services.get("AWS_ENDPOINT_URL") or None
+    core = _session(stack)
+    session = boto3.Session(botocore_session=core, region_name=stack.settings.local_region)
+    endpoint = stack.services.get("AWS_ENDPOINT_URL", "")
 
     @functools.cache
     def make(service: str) -> Any:
-        if service == "s3":
-            own = stack.settings.local_endpoint or endpoint
-            return session.client("s3", config=client_config(THREADS, "path" if own else "auto"), endpoint_url=own)
-        return session.client(service, config=client_config(THREADS), endpoint_url=endpoint)  # type: ignore[call-overload]
+        own = (stack.settings.local_endpoint if service == "s3" else "") or endpoint
+        config = client_config(THREADS, "path" if own and service == "s3" else "auto")
+        url = own or configured_endpoint(core, service, variables=not stack.profile)
+        connect: Any = session.client
+        return connect(service, config=config, endpoint_url=url or None)
 
     return make
 
@@ -111,7 +113,7 @@ async def _open(stack: Stack) -> tuple[Side, str]:
     settings, threads = stack.settings, Threads(THREADS)
     client = client_maker(stack)
     who = await _check(stack, client, threads)
-    network = Network(settings.local_region, session=_session(stack))
+    network = Network(settings.local_region, session=_session(stack), variables=not stack.profile)
     endpoint = stack.services.get("AWS_ENDPOINT_URL", "")
     own = settings.local_endpoint or endpoint
     s3, path_style = network.s3(settings.local_bucket, own)

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from botocore.session import Session
 
 from dualsync.runtime.aws.credentials import Credential, FixedCredentials
 from dualsync.runtime.aws.endpoints import Network
 from dualsync.runtime.errors import FatalError
+from dualsync.runtime.operations.aws.open import client_maker
+from dualsync.runtime.operations.stacks import Stack
+from dualsync.runtime.settings import SideName
+from tests.support.builders import settings
 
 PEER = FixedCredentials(Credential("AKIAPEER", "secret"))
 
@@ -67,3 +72,28 @@ def test_given_endpoint_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
     client, path_style = Network("cn-north-1", PEER).s3("b", "https://s3.cn-north-1.amazonaws.com.cn")
     assert (client.pool.endpoint.host, path_style) == ("s3.cn-north-1.amazonaws.com.cn", True)
+
+
+def test_variables_of_the_shell_lead_neither_of_two_sides_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An operator opens both sides, each with a profile. The profile's own endpoint is the side's."""
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile cn]\nregion=cn-north-1\nservices=here\n[services here]\nsqs =\n  endpoint_url=https://own.example\n"
+        "[profile global]\nregion=us-west-2\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS"):
+        monkeypatch.setenv(name, "https://vpce.example")
+    regions = {"cn": "cn-north-1", "global": "us-west-2"}
+    for profile, sqs in (("cn", "own.example"), ("global", "sqs.us-west-2.amazonaws.com")):
+        network = Network(regions[profile], session=Session(profile=profile), variables=False)
+        assert "vpce" not in str(hosts(network))
+        assert network.caller("sqs").pool.endpoint.host == sqs
+        stack = Stack(side=SideName(profile), settings=settings(local_region=regions[profile]), profile=profile)
+        assert client_maker(stack)("sqs").meta.endpoint_url == f"https://{sqs}"
+    shell = Stack(side=SideName.CN, settings=settings())
+    assert client_maker(shell)("sqs").meta.endpoint_url == "https://vpce.example"
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert client_maker(shell)("sqs").meta.endpoint_url == "https://sqs.cn-north-1.amazonaws.com.cn"
