@@ -139,6 +139,37 @@ def _alike(here: Mapping[str, tuple[str, int]], there: Mapping[str, tuple[str, i
     return a[1] == b[1] and (parts or a[0] == b[0])
 
 
+QUIET_SECONDS = 0.3
+"""Time without a log line of a worker after which the buckets are listed."""
+
+LISTING_SECONDS = 3.0
+"""Time after which the buckets are listed although workers log."""
+
+
+class Lull:
+    """Decides when to list the buckets: when the workers log nothing any more.
+
+    The emulator is one process. Listings of a thousand objects, one after the other, would take from the workers about
+    as much of its time as they use themselves.
+    """
+
+    def __init__(self, lines: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._lines, self._clock = lines, clock
+        self._seen = lines()
+        self._changed = self._listed = clock()
+
+    def __call__(self) -> bool:
+        """Return whether it is time for a listing, and take it as made if so."""
+        now, seen = self._clock(), self._lines()
+        if seen != self._seen:
+            self._seen, self._changed = seen, now
+        quiet = now - max(self._changed, self._listed) >= QUIET_SECONDS
+        if not quiet and now - self._listed < LISTING_SECONDS:
+            return False
+        self._listed = now
+        return True
+
+
 def wait_for(condition: Callable[[], bool], seconds: float, every: float = 0.1) -> bool:
     """Poll until `condition` holds or `seconds` have passed, and return whether it holds."""
     deadline = time.monotonic() + seconds

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.handle import CloudError
-from sandbox.demo.comparison import Side, compare, unsettled, wait_for
+from sandbox.demo.comparison import Lull, Side, compare, unsettled, wait_for
 from sandbox.demo.report import Result, show
 from sandbox.demo.scenario import BEFORE, CONFLICT_KEY, A, B, Scenario, library
 from sandbox.demo.steps import Steps
@@ -174,9 +174,12 @@ class Demo:
         """Wait until both listings are as users expect. With `before`, objects from before set-up count too."""
         ignored = set() if before else set(BEFORE.values())
         late: list[str] = []
+        lull = Lull(stage.fleet.journal.mark)
 
         def done() -> bool:
             stage.fleet.check()
+            if not lull():
+                return False
             late[:] = [k for k in unsettled(scenario.sides.values(), scenario.expected) if k not in ignored]
             return not late
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.handle import Cloud
-from sandbox.demo.comparison import Comparison, Expected, Side, compare, unsettled
+from sandbox.demo.comparison import LISTING_SECONDS, QUIET_SECONDS, Comparison, Expected, Lull, Side, compare, unsettled
 from sandbox.demo.report import Result
 from sandbox.environment.journal import Journal
 from tests.integration.sandbox.conftest import Watched
@@ -118,3 +119,21 @@ def test_a_run_without_echo_or_conflict_proves_nothing(good: Result, tmp_path: P
     failures = dataclasses.replace(good, journal=journal(tmp_path, COPY)).failures()
     assert any("no echo" in f for f in failures)
     assert any("was not detected" in f for f in failures)
+
+
+def test_buckets_are_listed_when_the_workers_are_quiet_or_after_a_while() -> None:
+    now, lines = 0.0, 0
+    lull = Lull(lambda: lines, lambda: now)
+    listed: list[float] = []
+    step = 0.1
+    for tick in range(1, 81):
+        now = tick * step
+        # Busy for four seconds, then quiet.
+        lines += now <= 4.0
+        if lull():
+            listed.append(round(now, 1))
+    assert listed[0] == pytest.approx(LISTING_SECONDS, abs=step), "not while they work, but for a look now and then"
+    assert listed[1] == pytest.approx(4.0 + QUIET_SECONDS, abs=2 * step)
+    rest = [later - earlier for earlier, later in itertools.pairwise(listed[1:])]
+    assert min(rest) >= QUIET_SECONDS - 1e-9
+    assert max(rest) <= QUIET_SECONDS + 2 * step
