@@ -5,6 +5,7 @@
     │   ├── ThrottledError              the service asked for fewer requests (503 SlowDown, throttled writes)
     │   ├── UnavailableError            time-outs, resets, 5xx: whether the call took effect is unknown
     │   │   └── ChecksumMismatchError   the received content does not have the checksum that was sent with it
+    │   ├── OwnAccessDeniedError        this side's role is denied a call to its queue, ledger or secret
     │   ├── AccessDeniedError           AccessDenied, for one object or for all: wait for an operator, then give up
     │   │   └── ServiceBlockedError     a refusal that every key gets: stop receiving until an operator has acted
     │   └── ConcurrentWriteError        409: another write to the same key was under way; check, then decide
@@ -36,6 +37,10 @@ class ThrottledError(RetryableError):
 
 class UnavailableError(RetryableError):
     """The service did not answer, or answered 5xx. The call may have taken effect."""
+
+
+class OwnAccessDeniedError(RetryableError):
+    """This side's role is denied a call to its own queue, ledger or secret. No message is at fault; all need it."""
 
 
 class AccessDeniedError(RetryableError):

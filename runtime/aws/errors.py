@@ -21,6 +21,7 @@ from dualsync.runtime.errors import (
     CredentialRejectedError,
     DualSyncError,
     FatalError,
+    OwnAccessDeniedError,
     PermanentError,
     PreconditionFailedError,
     RetryableError,
@@ -143,10 +144,10 @@ _STOP = (
     " PermanentRedirect QueueDoesNotExist AWS.SimpleQueueService.NonExistentQueue ResourceNotFoundException"
     " SignatureVersionNotSupported InvalidEndpoint"
 )
-_OWN_DENIED = (
-    "403 AccessDenied AccessDeniedException DecryptionFailure DisabledException InvalidGrantTokenException"
-    " InvalidKeyUsageException KMSInvalidStateException KmsAccessDenied KmsDisabled KmsInvalidKeyUsage"
-    " KmsInvalidState KmsNotFound KmsOptInRequired NotFoundException"
+_OWN_DENIED = "403 AccessDenied AccessDeniedException"
+_OWN_REFUSED = (
+    "DecryptionFailure DisabledException InvalidGrantTokenException InvalidKeyUsageException KMSInvalidStateException"
+    " KmsAccessDenied KmsDisabled KmsInvalidKeyUsage KmsInvalidState KmsNotFound KmsOptInRequired NotFoundException"
 )
 
 CODES: Mapping[str, Kind] = MappingProxyType(
@@ -170,7 +171,9 @@ CODES: Mapping[str, Kind] = MappingProxyType(
 )
 """The error that each known code becomes."""
 
-OWN_CODES: Mapping[str, Kind] = MappingProxyType(dict.fromkeys(_OWN_DENIED.split(), RetryableError))
+OWN_CODES: Mapping[str, Kind] = MappingProxyType(
+    dict.fromkeys(_OWN_REFUSED.split(), RetryableError) | dict.fromkeys(_OWN_DENIED.split(), OwnAccessDeniedError)
+)
 """Codes with another meaning from this side's own queue, table and secret. A role that is denied, or whose permissions
 have not arrived yet, is no fault of any message, so no message may go to the dead-letter queue for it."""
 

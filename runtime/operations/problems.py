@@ -10,6 +10,7 @@ from dualsync.runtime.finder import missed_events
 from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.operations.key_text.plain_text import operator_words
 from dualsync.runtime.operations.status import LEDGER, QUEUE, Direction, Status, by_kind
+from dualsync.runtime.service.circuit_breaker import BLOCKED
 
 OLD_SECONDS = 900
 """A change that waits longer than this needs attention; the lag alarm's default."""
@@ -259,7 +260,14 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             f"nothing says what is to be synchronised: {states[State.WAITING_FOR_LIST].reason}",
             f"put the file there on both sides, or take prefixListFile out and `pulumi up` of {d.side}",
         )
-    if State.CIRCUIT_OPEN in states:
+    if State.CIRCUIT_OPEN in states and states[State.CIRCUIT_OPEN].reason.startswith(BLOCKED):
+        yield Problem(
+            d.name,
+            Severity.STOPPED,
+            f"nothing is received: {states[State.CIRCUIT_OPEN].reason}",
+            "it continues without help once the cause is fixed (runbook: ServiceBlockedError)",
+        )
+    elif State.CIRCUIT_OPEN in states:
         yield Problem(
             d.name,
             Severity.STOPPED,

@@ -30,6 +30,8 @@ from dualsync.runtime.sync.service_health import REFUSED_KEYS, ServiceHealth
 
 CIRCUIT_THRESHOLD = 8
 """Requests in a row without an answer that open the circuit."""
+BLOCKED = "every key is refused alike"
+"""Start of the reason with which the circuit opens for a refusal that only an operator can end."""
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0
 """Seconds between two probes: doubling from the first to the last."""
 
@@ -95,7 +97,7 @@ class CircuitBreaker:
             if self._health.refusals == self._trial:
                 return True
             self._trial = None
-        self._announce(f"every key is refused alike; the last: {self._health.last_refusal}: fix that cause")
+        self._announce(f"{BLOCKED}; the last: {self._health.last_refusal}: fix that cause")
         await self._sleep(stopping)
         if stopping.is_set or not await self.probe_passes():
             return False

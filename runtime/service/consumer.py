@@ -15,13 +15,16 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from dualsync.runtime.errors import CredentialRejectedError, FatalError, RetryableError
+from dualsync.runtime.errors import CredentialRejectedError, FatalError, OwnAccessDeniedError, RetryableError
 from dualsync.runtime.log import Log, Outcome, State
 from dualsync.runtime.ports import Clock, Message, Queue
 from dualsync.runtime.service.circuit_breaker import CircuitBreaker
 from dualsync.runtime.service.receive_gate import ReceiveGate
 from dualsync.runtime.service.stop_signal import StopSignal
 from dualsync.runtime.sync.service_health import ServiceHealth
+
+OWN_DENIED_REMEDY = "`pulumi up --refresh` of this side's stack restores its role, or a policy of the account denies it"
+"""What to do when this side's own role is denied a call to its own services."""
 
 WAIT_SECONDS = 20
 """SQS's longest poll: an idle worker costs three requests per minute."""
@@ -233,6 +236,9 @@ class Consumer:
             except FatalError as e:
                 self._log_failure(str(e))
                 self._circuit.block(str(e))
+            except OwnAccessDeniedError as e:
+                # Each message meets it, and returns: one line with the state, instead of one line per message.
+                self._circuit.block(f"{e}; {OWN_DENIED_REMEDY}")
             except RetryableError as e:
                 # The retried message could not be sent either.
                 self._health.record_no_answer(str(e), message.body, self._clock.now())

@@ -11,6 +11,7 @@ import pytest
 from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.model.records import CONFLICT, DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, Record
 from dualsync.runtime.operations.context import AccessKey, ExpectedUser
+from dualsync.runtime.service.circuit_breaker import BLOCKED
 from dualsync.runtime.service.operator_controls import Orders
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.transfer import upload_record_codec
@@ -163,6 +164,16 @@ def test_approved_deletions_are_only_noted(operator: Operator) -> None:
     answer = operator.call("status")
     assert answer.code == 0
     assert "12 deletions are approved" in answer.out
+
+
+def test_a_refusal_of_every_key_is_no_outage(operator: Operator) -> None:
+    """It ends when an operator has acted, so the remedy is not to wait."""
+    reason = f"{BLOCKED}; the last: sqs DeleteMessageBatch q: AccessDenied (403)"
+    operator.vitals[CN].line("ERROR", "state", state=State.CIRCUIT_OPEN, reason=reason)
+    asyncio.run(operator.heartbeat())
+    (found,) = operator.call("status", "--json").data["problems"]
+    assert found["what"] == f"nothing is received: {reason}"
+    assert "once the cause is fixed (runbook: ServiceBlockedError)" in found["remedy"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dualsync.runtime.errors import (
     AccessDeniedError,
     CredentialRejectedError,
     DualSyncError,
+    OwnAccessDeniedError,
     PermanentError,
     PreconditionFailedError,
     ServiceBlockedError,
@@ -271,6 +272,28 @@ def test_refusals_of_every_key_close_the_gate_until_a_content_is_copied() -> Non
         await rig.finish("b")
         assert rig.done == ["last", "a", "b", "c"]
         assert rig.states()[-1] is State.RUNNING
+
+    play(story)
+
+
+def test_a_worker_that_may_not_delete_messages_stops_receiving_and_says_so_once() -> None:
+    """Messages that cannot be deleted return, each as often as the queue lets it."""
+    denied = OwnAccessDeniedError("sqs DeleteMessageBatch q: AccessDenied (403)")
+
+    async def story(rig: ConsumerHarness) -> None:
+        rig.fails = {body: [denied] for body in "abc"}
+        rig.queue.add("a", "b", "c")
+        await settle()
+        (line,) = [line for line in rig.log.of("state") if line["state"] is State.CIRCUIT_OPEN]
+        assert "DeleteMessageBatch" in str(line["reason"])
+        assert "pulumi up --refresh" in str(line["reason"])
+        assert rig.log.of("outcome") == [], "no line per message"
+        rig.hold("d")
+        rig.queue.add("d", "e")
+        await settle()
+        assert rig.tries == ["a", "b", "c"], "nothing more is received"
+        await rig.clock.pass_(1)
+        assert rig.running == {"d"}, "one is tried after a pause"
 
     play(story)
 
