@@ -20,7 +20,7 @@ from dualsync.runtime.sync.conflict_copy import conflict_name
 
 VERSIONS = 1000
 """Most versions of a key that are searched for a loser."""
-_IDENTITY = re.compile(r"(cn|global)@([0-9]+):(.+)")
+_IDENTITY = re.compile(r"(cn|global)@([0-9]{1,12}):(.+)")
 
 
 @dataclass(frozen=True, slots=True)

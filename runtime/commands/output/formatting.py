@@ -55,10 +55,16 @@ def some(count: int, word: str) -> str:
 
 
 def moment(seconds: float) -> str:
-    """Local time to the second, with its offset from UTC (`Z` for none); a dash for 0."""
+    """Local time to the second, with its offset from UTC (`Z` for none); a dash for 0.
+
+    A time that no calendar has, as a spoiled record may hold it, is shown as a number.
+    """
     if not seconds:
         return "–"
-    local = datetime.fromtimestamp(seconds, UTC).astimezone()
+    try:
+        local = datetime.fromtimestamp(seconds, UTC).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:g} s after 1970"
     offset = local.strftime("%z")
     return local.strftime("%Y-%m-%d %H:%M:%S") + ("Z" if offset == "+0000" else f"{offset[:3]}:{offset[3:5]}")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dualsync.runtime.commands.output.formatting import moment, short_moment
+from dualsync.runtime.operations.conflicts import parse_identity
 from dualsync.runtime.operations.key_text.plain_text import escaped, json_text, operator_words, shell_word, shown_key
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator
@@ -114,6 +116,18 @@ def test_reports_hold_no_character_that_acts(operator: Operator, tmp_path: Path)
         text = file.read_text(encoding="utf-8")
         assert hostile(text) == []
         assert "<script>" not in text or file.suffix != ".html"
+
+
+@pytest.mark.parametrize("digits", [13, 5000])
+def test_a_conflicts_record_with_an_impossible_time_hides_no_other(digits: int) -> None:
+    assert parse_identity(f"cn@{'9' * digits}:e") is None
+    assert parse_identity("cn@1790000000:e") is not None
+
+
+@pytest.mark.parametrize("seconds", [10**12, 10**17, -(10**15), 1e300])
+def test_an_impossible_time_is_shown_as_a_number(seconds: float) -> None:
+    assert moment(seconds).endswith(" s after 1970")
+    assert short_moment(seconds)
 
 
 def test_a_text_is_escaped_without_ambiguity() -> None:
