@@ -12,7 +12,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
 
+from dualsync.components.handover import identity_in
 from tests.e2e.pipelines.conftest import ROOT, Runner
 
 CN_ROLE = "arn:aws-cn:iam::111122223333:role/dualsync-deploy"
@@ -160,6 +162,34 @@ def test_another_program_is_previewed_with_the_pack_of_this_checkout(run: Runner
     (call,) = run.calls
     assert call.arguments[:5] == ["preview", "--stack", "cn", "--policy-pack", str(ROOT / "policy")]
     assert call.arguments[5:7] == ["--policy-pack-config", str(ROOT / "policy" / "preview-levels.json")]
+
+
+@pytest.mark.parametrize(
+    ("project", "own", "fields"),
+    [
+        ({}, {}, {"access_key_id", "secret_access_key", "user_id"}),
+        ({"peerIdentity": {"type": "string", "default": "role"}}, {}, {"role_arn", "user_id"}),
+        ({"dualsync:peerIdentity": {"value": "role"}}, {}, {"role_arn", "user_id"}),
+        ({"peerIdentity": {"default": "user"}}, {"dualsync:peerIdentity": "role"}, {"role_arn", "user_id"}),
+    ],
+)
+def test_a_secret_hand_over_becomes_one_of_the_pairs_kind(
+    run: Runner, project: dict[str, Any], own: dict[str, Any], fields: set[str]
+) -> None:
+    """A preview has no key. With another kind of hand-over the program would refuse its config."""
+    change, states = run.folder / "change", run.folder / "states"
+    change.mkdir()
+    states.mkdir()
+    (change / "Pulumi.yaml").write_text(json.dumps({"name": "dualsync", "config": project}))
+    config = {**own, "dualsync:peerCredential": {"secure": "v1:encrypted"}}
+    (change / "Pulumi.cn.yaml").write_text(json.dumps({"encryptionsalt": "v1:salt", "config": config}))
+    done = run("preview", "-o", str(run.folder / "page.md"), "-C", str(change), "-s", str(states), STACKS="cn")
+    assert done.returncode == 0, done.stderr
+    text = (change / "Pulumi.cn.yaml").read_text()
+    assert "encrypted" not in text
+    placeholder = json.loads(yaml.safe_load(text)["config"]["dualsync:peerCredential"])
+    assert set(placeholder) == fields
+    assert identity_in(json.dumps(placeholder)) == ("role" if "role_arn" in fields else "user")
 
 
 def test_a_state_is_written_without_its_secrets(run: Runner) -> None:
