@@ -2,7 +2,8 @@
 
 It shares no code with the simulator's model and keeps less: for each key the versions that users wrote, the versions
 that each of them replaces, and which of them are dead. A version is dead when a user who saw it replaced or deleted it,
-or when a worker wrote the winner of a conflict over it. Everything here is immutable, so a state can be compared.
+or when a worker wrote the winner of a conflict over it. If that winner was dead by then, the loser may live: it is as if
+the deletion had come before the conflict. Everything here is immutable, so a state can be compared.
 
 The oracle knows no exceptions. The model must call exactly the same keys wrong before it applies its exceptions.
 """
@@ -49,6 +50,8 @@ class KeyHistory:
     """What users wrote, by number."""
     dead: frozenset[int] = NOTHING
     """Numbers of versions that must not survive."""
+    spared: frozenset[int] = NOTHING
+    """Numbers of dead versions that may survive: no user replaced them, and the winner over them was dead."""
     seen: tuple[frozenset[int], frozenset[int]] = (NOTHING, NOTHING)
     """What a user who acts on the side replaces: what the side showed last, and what that replaces."""
     shown: tuple[str, str] = ("", "")
@@ -76,13 +79,15 @@ class KeyHistory:
             self,
             versions=(*self.versions, written),
             dead=self.dead | seen,
+            spared=self.spared - seen,
             seen=_with(self.seen, side, seen | {written.number}),
             shown=_with(self.shown, side, name),
         )
 
     def user_deleted(self, side: str) -> KeyHistory:
         """A user deletes what the side shows."""
-        return replace(self, dead=self.dead | self.seen[SIDES.index(side)], shown=_with(self.shown, side, ""))
+        seen = self.seen[SIDES.index(side)]
+        return replace(self, dead=self.dead | seen, spared=self.spared - seen, shown=_with(self.shown, side, ""))
 
     def expire(self, side: str) -> KeyHistory:
         """A lifecycle rule takes what the side shows."""
@@ -112,6 +117,7 @@ class KeyHistory:
             state,
             versions=tuple(settled if version == new else version for version in self.versions),
             dead=self.dead | {old.number},
+            spared=self.spared | ({old.number} if new.number in self.dead and old.number not in self.dead else NOTHING),
             seen=_with(state.seen, side, settled.replaces | {new.number}),
         )
 
@@ -160,7 +166,7 @@ class KeyHistory:
             same = [v for v in self.versions if v.name == shown[0]]
             if not any(v.body == shown[1] for v in same):
                 broken.append(f"no user wrote this content of {shown[0]}")
-            elif not any(v in alive for v in same):
+            elif not any(v in alive or v.number in self.spared for v in same):
                 broken.append(f"{shown[0]} is back")
             elif comparable and owed and any(v.name != shown[0] and self.beats(v, same[-1]) for v in owed):
                 broken.append(f"{shown[0]} should have lost")

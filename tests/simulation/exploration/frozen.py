@@ -15,7 +15,20 @@ from tests.support.fakes.store import Store, Upload, Version
 
 T = TypeVar("T")
 SIDES = ("cn", "global")
-FLAGS = ("losers", "twice", "unheard", "unread", "unrecognised", "uncopied", "forgotten")
+FLAGS = (
+    "crossed",
+    "forgotten",
+    "losers",
+    "misled",
+    "spared",
+    "twice",
+    "uncopied",
+    "unheard",
+    "unmet",
+    "unread",
+    "unrecognised",
+    "unrecorded",
+)
 """Sets of a key's model."""
 
 

@@ -124,6 +124,7 @@ class KeyModel:
         "present",
         "rule",
         "seen",
+        "spared",
         "twice",
         "uncopied",
         "unheard",
@@ -144,6 +145,9 @@ class KeyModel:
         self.present = {"cn": False, "global": False}
         self.expired: dict[str, set[str]] = {"cn": set(), "global": set()}
         self.losers: set[str] = set()
+        self.spared: set[str] = set()
+        """Losers of a conflict against a version that users had replaced or deleted before its copy was written: they may
+        survive, as if that had come before the conflict."""
         self.echoes: list[tuple[str, str]] = []
         self.held: dict[str, set[str]] = {"cn": set(), "global": set()}
         self.twice: set[str] = set()
@@ -176,6 +180,7 @@ class KeyModel:
         last = self.seen[side]
         if last is not None:
             last.by.append(act)
+            self.spared -= {each.content for each in self.acts if each is last or reaches(each, last)}
         if content:
             self.contents.setdefault(content, []).append(act)
             self.held[side].add(content)
@@ -220,6 +225,8 @@ class KeyModel:
                 if last.side != act.side and not known and not last.by:
                     # Of the other side, not replaced there, and not overwritten by a user who knew these bytes.
                     self.losers.add(last.content)
+                if act.by and not last.by:
+                    self.spared.add(last.content)
                 last.by.append(act)
             elif reaches(act, last) and (why := self._why_overruled(act, last)):
                 self.overruled[last.content] = why
@@ -376,7 +383,7 @@ def _judge_one(
     acts = model.contents.get(content, [])
     if not any(a.body == body for a in acts):
         return Finding(Failure.FOREIGN, key, f"{story}: {content!r} with body {body[:24]!r}", excused)
-    if not any(a.content == content for a in tips):
+    if content not in model.spared and not any(a.content == content for a in tips):
         after = descendants(acts[-1])
         over = [a for a in tips if a in after]
         gone = over and not any(a.content for a in over)

@@ -1,0 +1,70 @@
+"""A copy reaches the peer long after its version was deleted, and replaces what the peer's users wrote meanwhile.
+
+The peer's own copy has arrived here in its place, so that each side holds a replica of the other's version.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from tests.simulation.scenarios.script import expand
+from tests.simulation.scenarios.stage import Stage
+
+LOSER = ("global put a w1", "global deliver e1", "global take e1", "global e1 until before remote.put", "wait 1")
+WINNER = ("cn put a w2", "wait 1", "cn deliver e1", "cn take e1", "cn e1 ends", "wait 15", "cn take e1~")
+FOUND = ("cn put a w2", "wait 1", "cn finder f1", "cn f1 ends", "cn take f1~", "cn f1~ ends", "wait 15", "cn take f1~2")
+
+
+def perform(*lines: str) -> None:
+    stage = Stage()
+    for line in lines:
+        for one in expand(line):
+            stage.perform(one)
+
+
+def handled(event: str) -> tuple[str, ...]:
+    return f"cn deliver {event}", f"cn take {event}", f"cn {event} ends"
+
+
+@pytest.fixture(params=["", "Enabled"], ids=["no versions", "versions kept"])
+def given(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    return (f"given versioning cn={request.param} global={request.param}",) if request.param else ()
+
+
+@pytest.mark.parametrize("last", ["dies", "ends"])
+@pytest.mark.parametrize("shown", [True, False], ids=["absence shown", "absence not shown"])
+@pytest.mark.parametrize("received", [True, False], ids=["received again", "received once"])
+def test_what_was_deleted_stays_deleted(given: tuple[str, ...], last: str, shown: bool, received: bool) -> None:
+    """The peer's worker lost the answer to its own write, and checks the key again."""
+    perform(
+        *given,
+        *LOSER,
+        *WINNER,
+        *("cn e1~ until before remote.put", "wait 5", "cn delete a"),
+        *((*handled("e2"), "wait 5") if shown else ()),
+        *("global e1 until after remote.put", "global e1 fails Unavailable"),
+        *(("wait 60", "cn take e1~", "cn e1~.2 ends") if received else ()),
+        *("wait 5", "cn e1~ until after remote.put", f"cn e1~ {last}"),
+        *(() if shown else ("cn deliver e2",)),
+        *("settle", "finders", "expect right"),
+    )
+
+
+@pytest.mark.parametrize("order", list(permutations(("e1", "e2", "e3"))), ids="-".join)
+@pytest.mark.parametrize("before", [(), ("e1",), ("e2",), ("e1", "e2")], ids=lambda events: "-".join(events) or "none")
+def test_the_same_where_a_finder_had_found_it(
+    given: tuple[str, ...], order: tuple[str, ...], before: tuple[str, ...]
+) -> None:
+    perform(
+        *given,
+        "given grace 0",
+        *LOSER,
+        *FOUND,
+        *("cn f1~2 until before remote.put", "wait 5", "cn delete a"),
+        *(line for event in before for line in handled(event)),
+        *("wait 5", "global e1 ends", "wait 5", "cn f1~2 until after remote.put", "cn f1~2 ends"),
+        *(line for event in order if event not in before for line in handled(event)),
+        *("settle", "finders", "expect right"),
+    )
