@@ -1,7 +1,7 @@
 """The proxy between all clients and the local cloud emulator: it records changes in their order, and injects faults.
 
-Every change of a key passes here, one at a time per key, so the recorded order is the order in which S3 saw the changes
-(a linearisation). Requests of users have no faults. A lost answer is recorded like any other: S3 has made the change.
+Every change of a key passes here, one at a time per key over both buckets, until it is recorded. So the recorded order
+is the order in which S3 saw the changes (a linearisation), and a copy is never recorded before its original. Requests of users have no faults. A lost answer is recorded like any other: S3 has made the change.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class ChaosProxy:
         self._places = places
         self._versioned = frozenset(str(place.side) for place in places.values() if place.versioned)
         self._dice = Dice(seed)
-        self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._uploads: dict[str, str] = {}
         self._completed: set[str] = set()
         self._digests: dict[str, bytes] = {}
@@ -139,7 +139,7 @@ class ChaosProxy:
             if upload is not None:
                 self._uploads[upload[1].decode()] = request.headers.get(NAME, "")
             return answer
-        async with self._locks[bucket, key]:
+        async with self._locks[key]:
             known = await asyncio.to_thread(_known, place, key) if user else ""
             answer = await send()
             if answer.status < 300:
