@@ -6,6 +6,15 @@ were filled by different tools. Such a pair is queued, and the worker applies th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from dualsync.runtime.errors import (
+    CredentialRejectedError,
+    DualSyncError,
+    FatalError,
+    ThrottledError,
+    UnavailableError,
+)
 from dualsync.runtime.finder.merge import ListedPair
 from dualsync.runtime.model.carried_attributes import carried
 from dualsync.runtime.model.conflict_order import wins
@@ -30,6 +39,34 @@ async def attributes_differ(pair: ListedPair, local: Bucket, remote: Bucket, set
         return True
     of_here, of_there = (carried(h.attributes, include_metadata=settings.include_metadata) for h in (here, there))
     return of_here != of_there
+
+
+async def compare_attributes(
+    pair: ListedPair, local: Bucket, remote: Bucket, settings: Settings
+) -> bool | DualSyncError:
+    """Return whether the pair is to be queued, or the error of an object that can't be read: no key ends the run.
+
+    Raises `CredentialRejectedError` and `FatalError`.
+    """
+    try:
+        return await attributes_differ(pair, local, remote, settings)
+    except (CredentialRejectedError, FatalError):
+        raise
+    except DualSyncError as error:
+        return error
+
+
+def unreadable_pairs(
+    pairs: Sequence[ListedPair], found: Sequence[bool | DualSyncError]
+) -> list[tuple[ListedPair, DualSyncError]]:
+    """Return the pairs whose objects can't be read, with their errors.
+
+    Raises the first error if none of several pairs got an answer: then the service is at fault.
+    """
+    failed = [(pair, error) for pair, error in zip(pairs, found, strict=True) if isinstance(error, DualSyncError)]
+    if len(failed) == len(pairs) > 1 and all(isinstance(e, ThrottledError | UnavailableError) for _, e in failed):
+        raise failed[0][1]
+    return failed
 
 
 def synced_version(pair: ListedPair, settings: Settings) -> SyncedVersion | None:

@@ -13,7 +13,7 @@ from dualsync.runtime.finder.classify import Difference
 from dualsync.runtime.finder.merge import ListedPair
 from dualsync.runtime.log import Log, State
 from dualsync.runtime.model.records import WORKER, Record, is_alive
-from dualsync.runtime.ports import Clock, Ledger
+from dualsync.runtime.ports import Clock, Ledger, QueueDepth
 from dualsync.runtime.settings import Events, Settings
 
 SINCE = "no_events_since"
@@ -23,6 +23,8 @@ COUNT = "without_event"
 DELIVERY_SECONDS = 300
 """Seconds after which an event has surely been read. S3 delivers events in seconds, and at times in a minute or longer
 ("Amazon S3 Event Notifications", User Guide)."""
+BACKLOG_MESSAGES = 1000
+"""Messages in the queue behind which an event may wait unread for longer than `DELIVERY_SECONDS`."""
 NO_EVENTS = "no-events"
 """State of the finder's line."""
 _OF_THIS_SIDE = (Difference.NEW_HERE, Difference.CHANGED_HERE)
@@ -57,8 +59,11 @@ class MissedEvents:
             self.count += 1
             self.oldest = min(self.oldest or pair.here.modified, pair.here.modified)
 
-    async def judge(self, ledger: Ledger, clock: Clock, log: Log) -> dict[str, object]:
-        """Log a line if no event has come for any of the changes, and return what the run's record keeps of it."""
+    async def judge(self, ledger: Ledger, clock: Clock, log: Log, depth: QueueDepth | None = None) -> dict[str, object]:
+        """Log a line if no event has come for any of the changes, and return what the run's record keeps of it.
+
+        `depth` are the queue's messages at the beginning of the run: behind a backlog events wait unread.
+        """
         if not self.count and not self.known_since:
             return {}
         since = self.known_since or self.oldest
@@ -70,7 +75,8 @@ class MissedEvents:
             running |= alive and type(event) is int and type(started) is int and started <= self.oldest
         if seen >= since:
             return {}
-        if self.count and running:
+        backlog = depth is not None and depth.messages >= max(BACKLOG_MESSAGES, self.count)
+        if self.count and running and not backlog:
             reason = "no event has come for changes of this side: the bucket's notifications may have been replaced"
             log.line("ERROR", "finder", state=NO_EVENTS, reason=reason, **{COUNT: self.count})
             return {SINCE: since, COUNT: self.count}

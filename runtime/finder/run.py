@@ -15,7 +15,7 @@ from dualsync.runtime.finder.archived import unreadable
 from dualsync.runtime.finder.checkpoint import CHECKPOINT_INTERVAL_SECONDS, Checkpoints, digest_settings
 from dualsync.runtime.finder.classify import Difference, Rules, classify
 from dualsync.runtime.finder.deletion_guard import DeletionGuard, read_approval
-from dualsync.runtime.finder.first_contact import HEADS_AT_ONCE, attributes_differ, synced_version
+from dualsync.runtime.finder.first_contact import HEADS_AT_ONCE, compare_attributes, synced_version, unreadable_pairs
 from dualsync.runtime.finder.key_ranges import divide, spaced
 from dualsync.runtime.finder.merge import ListedPair, merge
 from dualsync.runtime.finder.missed_events import MissedEvents
@@ -109,7 +109,7 @@ class Finder:
         if self._settings.finder_number > 1 and not run.resumed:
             points: dict[str, object] = {"points": spaced(each.marks for each in run.ranges)}
             await self._ledger.record(Record(FINDER_POINTS, LAST_ID, now, data=points))
-        missed = {} if self._preview else await run.events.judge(self._ledger, self._clock, self._log)
+        missed = {} if self._preview else await run.events.judge(self._ledger, self._clock, self._log, run.depth)
         done = {"state": "finished", "version": VERSION} | missed
         await self._ledger.record(Record(FINDER_RUN, LAST_ID, now, data=report.data() | done))
         await run.checkpoints.clear()
@@ -241,11 +241,15 @@ class Finder:
                 self._queue_once(pair, entry, difference, bodies, report, run)
         if unknown:
             unlike = await self._parallel.map(self._attributes_differ, unknown, HEADS_AT_ONCE)
-            equal = [pair for pair, differs in zip(unknown, unlike, strict=True) if not differs]
+            for pair, error in unreadable_pairs(unknown, unlike):
+                report.failed += 1
+                report.unseeded += 1  # the next run compares it again
+                self._log.line("ERROR", "finder-key", key=pair.key, reason=f"{type(error).__name__}: {error}")
+            equal = [pair for pair, differs in zip(unknown, unlike, strict=True) if differs is False]
             report.agreed += sum(await self._parallel.map(self._record_equal, equal, WRITES_AT_ONCE))
             if equal:
                 report.found[Difference.UNKNOWN] += len(equal)
-            for pair in [pair for pair, differs in zip(unknown, unlike, strict=True) if differs]:
+            for pair in [pair for pair, differs in zip(unknown, unlike, strict=True) if differs is True]:
                 report.found[Difference.OTHER_METADATA] += 1
                 report.unseeded += 1  # the next run compares equal pairs, too, in case the message is lost
                 self._queue_once(pair, None, Difference.OTHER_METADATA, bodies, report, run)
@@ -267,8 +271,8 @@ class Finder:
         else:
             bodies.append(self._body(pair.key, difference))
 
-    async def _attributes_differ(self, pair: ListedPair) -> bool:
-        return await attributes_differ(pair, self._local, self._remote, self._settings)
+    async def _attributes_differ(self, pair: ListedPair) -> bool | DualSyncError:
+        return await compare_attributes(pair, self._local, self._remote, self._settings)
 
     async def _entries(self, keys: Sequence[str]) -> tuple[dict[str, LedgerEntry], set[str]]:
         """Read the entries of a batch, and which keys have an entry that can't be decoded."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dualsync.runtime.errors import AccessDeniedError, CredentialRejectedError, PermanentError, UnavailableError
 from dualsync.runtime.finder.classify import Difference
 from dualsync.runtime.model.objects import Attributes, ListedObject
 from dualsync.runtime.model.records import SEEDED
@@ -121,3 +122,50 @@ def test_an_object_that_changed_since_it_was_listed_is_checked_by_a_worker() -> 
     world.remote.list = changed  # type: ignore[method-assign]
     assert world.find().queued == 1
     assert world.entry("k").synced is None
+
+
+@pytest.mark.parametrize(
+    "error", [AccessDeniedError("403"), PermanentError("InvalidRequest", "SSE-C"), UnavailableError("500")], ids=repr
+)
+@pytest.mark.parametrize("where", ["local", "remote"])
+def test_a_pair_that_can_not_be_read_is_that_pairs_problem(error: Exception, where: str) -> None:
+    world = FinderHarness(seeded=False)
+    world.both("a", "poison", "z", known=False)
+    world.only_here("new")
+    refuse(getattr(world, where), {"poison"}, error)
+    for _ in range(2):
+        report = world.find()
+        assert report.failed == 1
+        assert world.queued_keys() == ["new"]
+        assert world.record(SEEDED) is None, "the pair is compared again"
+    assert world.entry("a").synced is not None
+    assert world.entry("z").synced is not None
+    assert {line["key"] for line in world.log.of("finder-key")} == {"poison"}
+
+
+def test_a_service_that_does_not_answer_ends_the_run() -> None:
+    world = FinderHarness(seeded=False)
+    world.both("a", "b", known=False)
+    refuse(world.remote, {"a", "b"}, UnavailableError("500"))
+    with pytest.raises(UnavailableError):
+        world.find()
+
+
+def test_a_refused_credential_ends_the_run() -> None:
+    world = FinderHarness(seeded=False)
+    world.both("a", "b", known=False)
+    refuse(world.remote, {"a"}, CredentialRejectedError("expired"))
+    with pytest.raises(CredentialRejectedError):
+        world.find()
+
+
+def refuse(bucket: Any, keys: set[str], error: Exception) -> None:
+    """Let a HEAD of these keys fail."""
+    head = bucket.head
+
+    async def failing(key: str, **more: Any) -> Any:
+        if key in keys:
+            raise error
+        return await head(key, **more)
+
+    bucket.head = failing

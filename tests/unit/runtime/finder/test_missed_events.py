@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dualsync.runtime.finder.missed_events import COUNT, SINCE
+from dualsync.runtime.finder.missed_events import BACKLOG_MESSAGES, COUNT, SINCE
 from dualsync.runtime.model.records import FINDER_RUN, LAST_ID, Record
 from dualsync.runtime.settings import Events
 from tests.support.builders import USER
@@ -153,3 +153,17 @@ def test_a_plan_logs_and_records_nothing() -> None:
     finder._preview = True
     run(finder.run())
     assert side.lines == []
+
+
+def test_an_event_may_wait_behind_a_backlog() -> None:
+    side = Watched()
+    side.change()
+    for number in range(BACKLOG_MESSAGES):
+        side.broker.send(f"request {number} of a first copy")
+    assert side.look(event=0) == {}
+    assert side.lines == []
+    for number in list(side.broker.letters)[1:]:
+        del side.broker.letters[number]
+    when = side.change("b")
+    assert side.look(event=0)[SINCE] in (when, when - HOUR)
+    assert side.lines == ["no-events"]
