@@ -2,8 +2,8 @@
 
 It shares no code with the simulator's model and keeps less: for each key the versions that users wrote, the versions
 that each of them replaces, and which of them are dead. A version is dead when a user who saw it replaced or deleted it,
-or when a worker wrote the winner of a conflict over it. If that winner was dead by then, the loser may live: it is as if
-the deletion had come before the conflict. Everything here is immutable, so a state can be compared.
+or when a worker wrote the winner of a conflict over it. If that winner was dead by then, the loser may live: it is as
+if the deletion had come before the conflict. Everything here is immutable, so a state can be compared.
 
 The oracle knows no exceptions. The model must call exactly the same keys wrong before it applies its exceptions.
 """

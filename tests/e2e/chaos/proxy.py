@@ -1,7 +1,8 @@
 """The proxy between all clients and the local cloud emulator: it records changes in their order, and injects faults.
 
 Every change of a key passes here, one at a time per key over both buckets, until it is recorded. So the recorded order
-is the order in which S3 saw the changes (a linearisation), and a copy is never recorded before its original. Requests of users have no faults. A lost answer is recorded like any other: S3 has made the change.
+is the order in which S3 saw the changes (a linearisation), and a copy is never recorded before its original. Requests
+of users have no faults. A lost answer is recorded like any other: S3 has made the change.
 """
 
 from __future__ import annotations

@@ -146,8 +146,8 @@ class KeyModel:
         self.expired: dict[str, set[str]] = {"cn": set(), "global": set()}
         self.losers: set[str] = set()
         self.spared: set[str] = set()
-        """Losers of a conflict against a version that users had replaced or deleted before its copy was written: they may
-        survive, as if that had come before the conflict."""
+        """Losers of a conflict against a version that users had replaced or deleted before its copy was written: they
+        may survive, as if that had come before the conflict."""
         self.echoes: list[tuple[str, str]] = []
         self.held: dict[str, set[str]] = {"cn": set(), "global": set()}
         self.twice: set[str] = set()

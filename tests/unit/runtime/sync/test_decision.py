@@ -152,7 +152,7 @@ ROWS = [
     ),
     Row("both changed since agreed", D.PUSH, LATER, THEIRS, AGREED, loser=THEIRS),
     Row("crossed, both deleted since", D.DELETE_BOTH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD, wrote=OLD),
-    Row("the same by a stamp alone: the peer's holder of the older writes it", D.NOTHING, THEIRS_HERE, OLD_THERE, KNOWN_DEAD),
+    Row("by a stamp alone: the peer's holder of the older writes it", D.NOTHING, THEIRS_HERE, OLD_THERE, KNOWN_DEAD),
     Row("the same where only creations travel", D.NOTHING, THEIRS_HERE, OLD_THERE, KNOWN_DEAD, travel=False),
     Row("crossed, ours deleted after it may have won", D.DELETE_BOTH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST,
     wrote=MINE),
