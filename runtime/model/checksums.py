@@ -31,7 +31,7 @@ def value(text: str) -> str:
 def composite(text: str) -> int:
     """Return the number of parts of a composite checksum; 0 for one of the whole content. Base64 has no dash."""
     _, dash, count = value(text).partition("-")
-    return int(count) if dash and count.isdigit() else 0
+    return int(count) if dash and count.isascii() and count.isdigit() and len(count) < 6 else 0
 
 
 def linear(text: str) -> bool:

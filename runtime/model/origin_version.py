@@ -35,7 +35,7 @@ class OriginVersion:
     def shown(self) -> tuple[str, int]:
         """ETag and LastModified as the bucket of its origin shows them."""
         etag, plus, modified = self.etag.rpartition("+")
-        return (etag, int(modified)) if plus and modified.isdigit() else (self.etag, self.modified)
+        return (etag, int(modified)) if plus and _SECONDS.fullmatch(modified) else (self.etag, self.modified)
 
     def __str__(self) -> str:
         return f"{self.origin}@{self.modified}:{self.etag}"
@@ -69,6 +69,7 @@ class Stamp:
         return cls(pair, key_hash, OriginVersion(SideName(origin), int(modified), etag), int(size))
 
 
+_SECONDS = re.compile(r"[0-9]{1,11}")
 _STAMP = re.compile(
     r"1;([a-z0-9][a-z0-9-]{0,39});([A-Za-z0-9_-]{22});(cn|global);([0-9]{1,11});([^;\s\"]{1,80});([0-9]{1,15})"
 )

@@ -219,17 +219,18 @@ _BOTH_DELETED = Decision(Action.DELETE_BOTH, "both were deleted while their copi
 def _crossed(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> Decision:
     """Decide when each side holds a replica of the other's version: both workers wrote after users had changed the key.
 
-    A worker writes over another version only as a conflict's winner, so the loser arrived where nothing was: the winner
-    had been deleted on its own side by then, and its copy replaced the loser at the peer later. The loser is alive, and
-    the side that holds its copy writes it back; the other one leaves that to it, since two writes would cross again. If
-    the loser was deleted too, on its own side, nothing but a stamp says so, which any principal that may write there
-    can forge; unless this side wrote it there itself and knows that it was deleted here. Then both are deleted.
+    The peer's version was there when it was copied here, and ours is there now. So the peer's was deleted there, or
+    ours was written over it as a conflict's winner. If ours was deleted here, both are deleted, as far as this side
+    wrote ours there itself. Otherwise only a stamp says so, which any principal that may write there can forge.
     """
     if remote.version == state.unrecorded and (_zombie_there(state, remote) or _outlived(state, local, remote)):
         return _BOTH_DELETED
-    if wins(local.version, remote.version, state.policy):
-        return Decision(Action.NOTHING, "the copies crossed: the peer writes its own back")
-    if state.attempt < WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN:
+    patience = (
+        WAIT_ATTEMPTS_IN_A_TIE
+        if wins(local.version, remote.version, state.policy)
+        else WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN
+    )
+    if state.attempt < patience:
         return Decision(Action.WAIT, f"{_FORMER}: a deletion on its way may say more")
     return Decision(Action.PUSH, _FORMER)
 
@@ -250,14 +251,13 @@ def _outlived(state: KeyState, local: ObservedVersion, remote: ObservedVersion) 
 
 def _contest(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> Decision:
     users = not local.is_replica and not remote.is_replica
-    ours = wins(local.version, remote.version, state.policy)
-    replicas = local.is_replica and remote.is_replica and remote.version.origin is state.side
-    crossed = replicas and local.version.origin is not state.side and not _long_after(local, remote)
-    if crossed and not _is_same(state, remote):
-        return _crossed(state, local, remote)
+    crossed = local.is_replica and remote.is_replica and remote.version.origin is state.side
+    if crossed and remote.version == state.unrecorded and _outlived(state, local, remote):
+        return _BOTH_DELETED
     if users and state.same_content is None and _may_be_seeded(state, local.head, remote.head):
         return Decision(Action.COMPARE, "first contact: both sides may hold the same content in other parts")
-    tie = local.version.modified == remote.version.modified or _in_parts(local) or _in_parts(remote) or replicas
+    tie = local.version.modified == remote.version.modified or _in_parts(local) or _in_parts(remote) or crossed
+    ours = wins(local.version, remote.version, state.policy)
     overruled = ours != newer(local.version, remote.version)  # the later one loses: it may have seen the other
     if state.attempt < (
         WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN

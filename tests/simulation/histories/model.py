@@ -37,8 +37,8 @@ class Excuse(StrEnum):
     UNPROVEN = "copy deleted before its echo was read, and no version kept"
     """Only events tell then that it was here, and events can be forged: they delete nothing. The other side's finder
     has the proof, unless a lifecycle rule forbids it to delete; a second copy looks like the first."""
-    CROSSED = "deleted on both sides while their copies crossed"
-    """Each deletion is read when the other side's copy is here already: then only its event says when it was. A ledger
+    CROSSED = "deleted while the copies crossed"
+    """A deletion is read when the other side's copy is here already: then only its event says when it was. A ledger
     that holds the crossed copy holds nothing of what was there before."""
     FORGED_EXPIRY = "expired, and a forged event of its deletion"
     """Only the event says who removed it: a lifecycle rule, or a user whose deletion is carried across."""
@@ -337,8 +337,9 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.UNPROVEN
     if model.forged and any(tip.content in model.expired[side] for tip in tips for side in PEER):
         return Excuse.FORGED_EXPIRY
-    crossed = {tip.side for tip in tips} == {"cn", "global"} and not any(tip.content for tip in tips)
-    if stale and crossed and stale <= model.unread | model.unrecorded | model.crossed:
+    gone = not any(tip.content for tip in tips)
+    both = {tip.side for tip in tips} == {"cn", "global"}
+    if stale and gone and stale <= model.crossed | (model.unread | model.unrecorded if both else set()):
         return Excuse.CROSSED
     if stale and stale <= model.misled & model.twice:
         return Excuse.FORGED

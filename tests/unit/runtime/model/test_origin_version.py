@@ -100,3 +100,8 @@ def test_a_restored_version_is_another_and_still_says_what_its_bucket_shows() ->
     assert again.shown == first.shown == ("eee", 100)
     stamp = Stamp("p", key_hash("k"), again, 3)
     assert Stamp.decode(stamp.encode()) == stamp
+
+
+@pytest.mark.parametrize("etag", ["x+²", "x+٣", "x+" + "9" * 5000, "x+-1", "x+"])
+def test_what_only_looks_like_a_restored_version_is_shown_as_it_is(etag: str) -> None:
+    assert OriginVersion(SideName.CN, 7, etag).shown == (etag, 7)
