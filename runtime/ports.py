@@ -42,13 +42,16 @@ class Clock(Protocol):
 
 
 class ObjectReader(Protocol):
-    """An object that is being read: its head, and its content in chunks.
+    """An object that is being read: its head, and its content, whole or in chunks.
 
     `close` may be called at any time and more than once.
     """
 
     @property
     def head(self) -> ObjectHead: ...
+
+    async def read_whole(self) -> bytes | None:
+        """Return the content if it comes in one piece, and None if `chunks` is to be read."""
 
     def chunks(self) -> AsyncIterator[bytes]: ...
 

@@ -3,25 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 
 class KeyLocks:
     """One lock per key, kept while a task holds it or waits for it."""
 
     def __init__(self) -> None:
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._locks: dict[str, _KeyLock] = {}
 
-    @asynccontextmanager
-    async def hold(self, key: str) -> AsyncIterator[None]:
-        """Wait for the key's lock and hold it."""
-        lock, users = self._locks.get(key, (asyncio.Lock(), 0))
-        self._locks[key] = (lock, users + 1)
+    def hold(self, key: str) -> _Hold:
+        """Wait for the key's lock and hold it, as an asynchronous context."""
+        return _Hold(self._locks, key)
+
+
+class _KeyLock(asyncio.Lock):
+    users = 0
+    """Tasks that hold the lock or wait for it."""
+
+
+class _Hold:
+    """One use of a key's lock. A class, since `asynccontextmanager` makes a generator per use."""
+
+    __slots__ = ("_key", "_lock", "_locks")
+
+    def __init__(self, locks: dict[str, _KeyLock], key: str) -> None:
+        self._locks = locks
+        self._key = key
+        self._lock: _KeyLock
+
+    async def __aenter__(self) -> None:
+        lock = self._locks.get(self._key)
+        if lock is None:
+            lock = self._locks[self._key] = _KeyLock()
+        self._lock = lock
+        lock.users += 1
         try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks.pop(key)
-            if users > 1:
-                self._locks[key] = (lock, users - 1)
+            await lock.acquire()
+        except BaseException:
+            self._leave()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._lock.users -= 1
+        if not self._lock.users:
+            del self._locks[self._key]

@@ -71,10 +71,11 @@ class Copier:
         parts = parts_of(seen.etag) if seen.size else 0
         if seen.size < self.threshold and not parts:
             try:
-                chunks = [chunk async for chunk in reading.chunks()]
+                body = await reading.read_whole()
+                if body is None:
+                    body = b"".join([chunk async for chunk in reading.chunks()])
             finally:
                 await reading.close()
-            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             if len(body) != seen.size:
                 raise SourceChangedError(f"read {len(body)} of {seen.size} bytes")
             return await route.target.put(to or key, body, with_md5(attributes, seen), stamp, condition)

@@ -93,6 +93,12 @@ class _ThrottledReader:
     def head(self) -> ObjectHead:
         return self._reading.head
 
+    async def read_whole(self) -> bytes | None:
+        content = await self._reading.read_whole()
+        if content is not None:
+            await self._throttle.received(len(content))
+        return content
+
     async def chunks(self) -> AsyncIterator[bytes]:
         async for chunk in self._reading.chunks():
             await self._throttle.received(len(chunk))

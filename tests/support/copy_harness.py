@@ -34,6 +34,9 @@ class MemoryObjectReader:
     closed: int = 0
     error: Exception | None = None
 
+    async def read_whole(self) -> bytes | None:
+        return self.content[0] if len(self.content) == 1 and self.error is None else None
+
     async def chunks(self) -> AsyncIterator[bytes]:
         for chunk in self.content:
             yield chunk

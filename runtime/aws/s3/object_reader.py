@@ -40,28 +40,37 @@ class S3ObjectReader:
         self._content = content
         self._connection = connection
 
+    async def read_whole(self) -> bytes | None:
+        """Return the content once, if one request brings it. Raises `RetryableError`."""
+        return await self._whole() if self._comes_whole() else None
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the content once.
 
         Raises `RetryableError`, and `PreconditionFailedError` when the object was replaced meanwhile and is too large
         for one request.
         """
-        size = self.head.size
-        if self._content is not None:
-            content, self._content = self._content, b""
-            yield as_bytes(content)
-        elif size <= WHOLE_BYTES and self._connection is not None:
-            yield await self._rest(size)
+        if self._comes_whole():
+            yield await self._whole()
         else:
+            size = self.head.size
             await self.close()
             for start in range(0, size, RANGE_BYTES):
                 yield await self._bucket.read_range(self._key, start, min(size, start + RANGE_BYTES), self.head.etag)
 
-    async def _rest(self, size: int) -> bytes:
-        """Read from the connection of the head; if it was lost meanwhile, read the same version from another.
+    def _comes_whole(self) -> bool:
+        return self._content is not None or (self.head.size <= WHOLE_BYTES and self._connection is not None)
 
-        Memory for the content may be admitted late on a slow connection.
+    async def _whole(self) -> bytes:
+        """Return what came with the head, or read from its connection.
+
+        If that was lost meanwhile, read the same version from another. Memory for the content may be admitted late on a
+        slow connection.
         """
+        if self._content is not None:
+            content, self._content = self._content, b""
+            return as_bytes(content)
+        size = self.head.size
         body = await self._bucket.admission.body(size)
         connection, self._connection = self._connection, None
         with contextlib.suppress(UnavailableError):

@@ -130,6 +130,9 @@ class _Reader:
     def __init__(self, head: ObjectHead) -> None:
         self.head = head
 
+    async def read_whole(self) -> bytes | None:
+        return content_of(int(dict(self.head.attributes.metadata)["n"]))
+
     async def chunks(self) -> AsyncIterator[bytes]:
         yield content_of(int(dict(self.head.attributes.metadata)["n"]))
 

@@ -44,6 +44,9 @@ class FakeObjectReader:
         self._body = version.body
         self._step = step
 
+    async def read_whole(self) -> bytes | None:
+        return None
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """The content in two pieces, if it has as much."""
         half = (len(self._body) + 1) // 2

@@ -29,6 +29,26 @@ def test_one_key_is_held_by_one_at_a_time_and_in_order() -> None:
     assert said.index("b begins") < said.index("a1 ends")
 
 
+def test_a_task_that_is_cancelled_while_it_waits_leaves_the_lock_to_the_next() -> None:
+    async def story() -> list[str]:
+        locks, said = KeyLocks(), list[str]()
+
+        async def work(name: str) -> None:
+            async with locks.hold("k"):
+                await asyncio.sleep(0)
+                said.append(name)
+
+        tasks = [asyncio.create_task(work(name)) for name in "abc"]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), asyncio.CancelledError, type(None)]
+        assert not vars(locks)["_locks"]
+        return said
+
+    assert asyncio.run(story()) == ["a", "c"]
+
+
 def test_nothing_is_remembered_of_keys_that_nobody_wants() -> None:
     async def story() -> KeyLocks:
         locks = KeyLocks()

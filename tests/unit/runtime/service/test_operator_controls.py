@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.log import State
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes
@@ -16,6 +18,7 @@ from dualsync.runtime.service.heartbeat import HeartbeatLog
 from dualsync.runtime.service.operator_controls import OperatorControls, Orders, read_orders
 from dualsync.runtime.sync.service_health import ServiceHealth
 from dualsync.runtime.transfer.throttle import Throttle, ThrottledBucket
+from tests.support.copy_harness import MemoryObjectReader
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.clock import FakeClock, Time
 from tests.support.fakes.ledger import FakeLedger
@@ -150,12 +153,22 @@ def test_another_rate_forgives_no_debt() -> None:
     asyncio.run(story())
 
 
-def test_bytes_are_limited_in_both_ways() -> None:
+class _Memory(FakeBucket):
+    """A bucket whose objects come in one piece."""
+
+    async def read(self, key: str) -> MemoryObjectReader:  # type: ignore[override]
+        version = self.store.current(key)
+        assert version is not None
+        return MemoryObjectReader(version.seen, (version.body,))
+
+
+@pytest.mark.parametrize("kind", [FakeBucket, _Memory], ids=["in chunks", "in one piece"])
+def test_bytes_are_limited_in_both_ways(kind: type[FakeBucket]) -> None:
     time = Time()
     clock = FakeClock(time)
     throttle = Throttle(clock)
     throttle.limit(1000, 0)
-    bucket = ThrottledBucket(FakeBucket(Store("b", "cn-north-1", time), "user"), throttle)
+    bucket = ThrottledBucket(kind(Store("b", "cn-north-1", time), "user"), throttle)
 
     async def story() -> None:
         start = time.now
@@ -165,7 +178,9 @@ def test_bytes_are_limited_in_both_ways() -> None:
         start = time.now
         reading = await bucket.read("1")
         assert reading is not None
-        assert b"".join([chunk async for chunk in reading.chunks()]) == b"x" * 1000
+        content = await reading.read_whole()
+        assert (content is None) == (kind is FakeBucket)
+        assert (content or b"".join([chunk async for chunk in reading.chunks()])) == b"x" * 1000
         await reading.close()
         assert time.now - start >= 0.5
         throttle.limit(0, 0)

@@ -151,6 +151,9 @@ def test_a_loser_not_read_to_its_end_is_not_taken_for_kept() -> None:
     class Torn:
         head: ObjectHead = world.head
 
+        async def read_whole(self) -> bytes | None:
+            return None
+
         async def chunks(self) -> AsyncIterator[bytes]:
             yield b"los"
 

@@ -320,6 +320,7 @@ async def test_what_is_too_large_is_read_in_ranges_of_one_version() -> None:
         b = bucket(script)
         reading = await b.read("k")
         assert reading is not None
+        assert await reading.read_whole() is None
         assert [len(chunk) async for chunk in reading.chunks()] == [RANGE_BYTES] * 4 + [5]
         await reading.close()
         assert b.admission.held == 0
@@ -336,6 +337,21 @@ async def test_a_large_body_waits_for_room_and_gives_it_back() -> None:
         chunks.clear()
         del reading
         assert b.admission.held == 0
+
+
+@pytest.mark.parametrize("size", [0, 16, 200_000], ids=["empty", "with the head", "after the head"])
+async def test_a_content_is_read_whole_once(size: int) -> None:
+    content = b"x" * size
+    async with scripted(answer(200, content, **DATE)) as script:
+        b = bucket(script)
+        reading = await b.read("k")
+        assert reading is not None
+        whole = await reading.read_whole()
+        assert whole == content
+        assert b.admission.held == (size if size > 16 else 0)
+        del whole
+        await reading.close()
+        assert (b.admission.held, b.caller.pool.open) == (0, 1)
 
 
 async def test_a_reading_that_is_closed_unread_leaves_no_connection_in_the_middle() -> None:
