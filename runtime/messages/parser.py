@@ -92,7 +92,6 @@ def parse_message(
         body = document["Message"]
     else:
         raise UnreadableMessageError(f"more than {MAX_WRAPPERS} notifications inside each other")
-    verified = authenticator is not None and authenticator.verify(body)
     try:
         if part_request_codec.MEMBER in document:
             # The worker copies the parts of an authenticated part request itself. For any other reader, and for a dead
@@ -102,6 +101,7 @@ def parse_message(
         if sync_request_codec.MEMBER in document:
             sync_request_codec.check_format(document)
             own = sync_request_codec.decode_fields(document[sync_request_codec.MEMBER])
+            verified = authenticator is not None and authenticator.verify(body)
             return [own if verified else own.unauthenticated(sent)]
     except ValueError as e:
         raise UnreadableMessageError(str(e)) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import replace
+from functools import lru_cache
 
 from dualsync.runtime.model.objects import Attributes
 
@@ -24,7 +25,7 @@ def carried(attributes: Attributes, *, include_metadata: bool = True) -> Attribu
 
 def digest(attributes: Attributes) -> str:
     """Return 12 characters that tell sets of carried attributes apart; the same for every version of this program."""
-    values = (
+    return _digest(
         attributes.content_type,
         attributes.cache_control,
         attributes.content_disposition,
@@ -32,8 +33,12 @@ def digest(attributes: Attributes) -> str:
         attributes.content_language,
         attributes.expires,
         attributes.website_redirect,
-        *(text for entry in sorted(attributes.metadata) for text in entry),
+        *[text for entry in sorted(attributes.metadata) for text in entry],
     )
+
+
+@lru_cache(256)  # most objects of a bucket have one of a few sets
+def _digest(*values: str) -> str:
     text = "".join(f"{len(value)}:{value}" for value in values)
     hashed = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
     return base64.urlsafe_b64encode(hashed).decode()

@@ -87,8 +87,9 @@ class HeartbeatLog:
         names = [outcome, "conflict"] if fields.get("conflict") else [outcome]
         size, lag = fields.get("bytes"), fields.get("lag_seconds")
         moved = size if isinstance(size, int) else 0
-        self._total.update(names)
-        self._now.outcomes.update(names)
+        for name in names:
+            self._total[name] += 1
+            self._now.outcomes[name] += 1
         self._bytes += moved
         self._now.bytes += moved
         kind = _LAGS.get(outcome)

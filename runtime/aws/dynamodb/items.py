@@ -33,6 +33,7 @@ _OBJECT = _ESCAPE + "object/"
 _RECORD = _ESCAPE + "record/"
 _LONGEST_ID = 900
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 _INTEGER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 Value = Mapping[str, Any]
@@ -216,7 +217,7 @@ def record_or_none(item: Mapping[str, Any], kind: str) -> Record | None:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return _ENCODER.encode(value)
 
 
 def _check_format(item: Mapping[str, Any]) -> None:

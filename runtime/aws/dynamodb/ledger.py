@@ -83,7 +83,8 @@ class DynamoLedger:
         return found
 
     async def put(self, entry: LedgerEntry, expected_revision: int) -> None:
-        entry = replace(entry, revision=expected_revision + 1)
+        if entry.revision != expected_revision + 1:
+            entry = replace(entry, revision=expected_revision + 1)
         given: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({items.KEY})"}
         if expected_revision:
             given = {

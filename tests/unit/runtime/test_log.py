@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -31,6 +31,19 @@ def test_a_line_is_one_json_object_with_time_level_event_and_where_it_is_from() 
         "key": "a\nb/é",
         "bytes": 3,
     }
+
+
+def test_the_time_of_a_line_is_utc_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, stream = lines()
+    moments = (0.0, 1792567680.0009, 1792567680.9999, 1792567681.25)
+    for moment in moments:
+        monkeypatch.setattr("time.time", lambda now=moment: now)
+        log.line("INFO", "state", state=State.RUNNING)
+    shown = [json.loads(text)["time"] for text in stream.getvalue().splitlines()]
+    assert shown == [
+        datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        for moment in moments
+    ]
 
 
 @pytest.mark.parametrize(("threshold", "shown"), [("DEBUG", 4), ("INFO", 3), ("WARNING", 2), ("ERROR", 1)])

@@ -128,6 +128,18 @@ def test_without_a_digest_only_etag_and_time_count() -> None:
     assert name(ObjectHead("eee", 3, 200, attributes=TOUCHED), LedgerEntry("k", synced=SYNCED))[0] == SYNCED.version
 
 
+def test_a_digest_is_the_same_in_every_version_and_of_what_is_carried_only() -> None:
+    odd = Attributes(content_type="text/plain", cache_control="no-store", metadata=(("b", "2"), ("a", "\ud800é")))
+    assert digest(Attributes()) == "niJQ2fx8sj24"
+    for same in (odd, replace(odd, metadata=odd.metadata[::-1]), replace(odd, checksum="x", storage_class="GLACIER")):
+        assert digest(same) == "XOHaYwJWtN0s"
+    for other in (
+        replace(odd, cache_control="", expires="no-store"),
+        replace(odd, metadata=(("b2", ""), *odd.metadata)),
+    ):
+        assert digest(other) != "XOHaYwJWtN0s"
+
+
 def test_a_digest_is_of_this_sides_copy() -> None:
     entry = LedgerEntry("k", synced=SYNCED, attributes=digest(PLAIN))
     assert name(ObjectHead("eee", 3, 200, attributes=TOUCHED), entry, local=False)[0] == SYNCED.version
