@@ -80,6 +80,13 @@ async def test_a_put_needs_the_revision_that_it_was_made_from(world: AdapterWorl
     assert await world.ledger.get("other") is None
 
 
+async def test_a_put_counts_the_revision_from_the_one_it_was_made_from(world: AdapterWorld) -> None:
+    await world.ledger.put(replace(FULL, revision=0), 0)
+    assert await world.ledger.get("k") == FULL
+    await world.ledger.put(replace(FULL, revision=7), 1)
+    assert await world.ledger.get("k") == replace(FULL, revision=2)
+
+
 async def test_many_at_once(world: AdapterWorld) -> None:
     for number in range(0, 100, 3):
         await world.ledger.put(replace(FULL, key=f"k{number}"), 0)

@@ -27,7 +27,7 @@ class Signer:
         """Seconds by which the service's clock is ahead of this machine's."""
         self._scope = f"{region}/{service}/aws4_request"
         self._steps = (region.encode(), service.encode(), b"aws4_request")
-        self._key: tuple[str, str, bytes] = ("", "", b"")
+        self._key: tuple[str, str, hmac.HMAC] = ("", "", hmac.new(b"", digestmod="sha256"))
         self._second = (0, "")
 
     def sign(
@@ -43,16 +43,19 @@ class Signer:
         if credential.token:
             headers["x-amz-security-token"] = credential.token
         names = sorted(headers)
-        listed = "".join([f"{name}:{_trimmed(headers[name])}\n" for name in names])
+        listed = "".join([f"{name}:{headers[name]}\n" for name in names])
+        if not _is_plain(listed) or listed.count("\n") != len(names):
+            listed = "".join([f"{name}:{_trimmed(headers[name])}\n" for name in names])
         signed = ";".join(names)
         request = f"{method}\n{path}\n{query}\n{listed}\n{signed}\n{payload_hash}"
         digest = hashlib.sha256(request.encode("latin-1")).hexdigest()
         scope = f"{moment[:8]}/{self._scope}"
         text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}"
-        signature = hmac.digest(self._key_of(credential, moment[:8]), text.encode(), "sha256").hex()
+        signature = self._key_of(credential, moment[:8]).copy()
+        signature.update(text.encode())
         headers["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={credential.access_key_id}/{scope}, SignedHeaders={signed},"
-            f" Signature={signature}"
+            f" Signature={signature.hexdigest()}"
         )
 
     def _moment(self) -> str:
@@ -61,14 +64,25 @@ class Signer:
             self._second = (second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second)))
         return self._second[1]
 
-    def _key_of(self, credential: Credential, day: str) -> bytes:
-        secret, kept_day, key = self._key
+    def _key_of(self, credential: Credential, day: str) -> hmac.HMAC:
+        """Return an HMAC of nothing yet with the key of a day. It is copied per signature."""
+        secret, kept_day, keyed = self._key
         if kept_day != day or secret != credential.secret_access_key:
             key = b"AWS4" + credential.secret_access_key.encode()
             for step in (day.encode(), *self._steps):
                 key = hmac.digest(key, step, "sha256")
-            self._key = (credential.secret_access_key, day, key)
-        return key
+            keyed = hmac.new(key, digestmod="sha256")
+            self._key = (credential.secret_access_key, day, keyed)
+        return keyed
+
+
+def _is_plain(lines: str) -> bool:
+    """Return whether nothing can need folding in lines of `name:value`. One search costs less than one per value."""
+    return (
+        lines.isascii()
+        and lines.replace("\n", "").isprintable()
+        and not ("  " in lines or ": " in lines or " \n" in lines)
+    )
 
 
 def _trimmed(value: str) -> str:
