@@ -67,7 +67,9 @@ class Copier:
             raise PermanentError(
                 "archived", f"the object is in storage class {seen.attributes.storage_class}: restore it first"
             )
-        attributes = replace(attributes, storage_class=seen.attributes.storage_class if self.keep_class else "")
+        storage_class = theirs.storage_class if self.keep_class else ""
+        if attributes.storage_class != storage_class:
+            attributes = replace(attributes, storage_class=storage_class)
         parts = parts_of(seen.etag) if seen.size else 0
         if seen.size < self.threshold and not parts:
             try:

@@ -65,7 +65,7 @@ class AdaptiveConcurrency:
                 if turn.done() and not turn.cancelled():
                     self._leave()
                 raise
-        pause = self._rate.reserve(asyncio.get_running_loop().time())
+        pause = self._rate.reserve(asyncio.get_running_loop().time()) if self._rate.limited else 0.0
         if pause > 0:
             try:
                 await asyncio.sleep(pause)
@@ -107,7 +107,8 @@ class _Rate:
     """Requests per second: unlimited until the first cut, then growing from what was accepted before it."""
 
     def __init__(self) -> None:
-        self._limited = False
+        self.limited = False
+        """Whether `allowed` is finite."""
         self._before = 0.0
         self._cut_at = 0.0
         self._next = 0.0
@@ -117,16 +118,14 @@ class _Rate:
 
     def allowed(self, now: float) -> float:
         """Return the requests per second that may begin."""
-        if not self._limited:
+        if not self.limited:
             return float("inf")
         origin: float = (self._before * (1 - RATE_CUT) / RATE_GROWTH) ** (1 / 3)
         cubic: float = RATE_GROWTH * (now - self._cut_at - origin) ** 3 + self._before
         return max(LEAST_RATE, cubic)
 
     def reserve(self, now: float) -> float:
-        """Take the next place, and return the seconds until its turn."""
-        if not self._limited:
-            return 0.0
+        """Take the next place below the limit, and return the seconds until its turn."""
         at = max(now, self._next)
         self._next = at + 1 / self.allowed(now)
         return at - now
@@ -137,14 +136,14 @@ class _Rate:
             measured = self._accepted / (now - self._since) if self._since else 0.0
             self._measured = 0.8 * measured + 0.2 * self._measured
             self._since, self._accepted = now, 0
-            if self._limited and self.allowed(now) > 4 * max(self._measured, self._before):
-                self._limited = False  # far above what is asked for: no limit any more
+            if self.limited and self.allowed(now) > 4 * max(self._measured, self._before):
+                self.limited = False  # far above what is asked for: no limit any more
         self._accepted += 1
 
     def cut(self, now: float) -> None:
         """Set the rate to a fraction of what was accepted, or of what was allowed if that is less."""
         latest = self._accepted / max(now - self._since, MEASURE_SECONDS / 2)
-        measured = max(self._measured, latest, LEAST_RATE if self._limited else FIRST_RATE)
+        measured = max(self._measured, latest, LEAST_RATE if self.limited else FIRST_RATE)
         self._before = min(measured, self.allowed(now))
-        self._limited, self._cut_at = True, now
+        self.limited, self._cut_at = True, now
         self._next = max(self._next, now)

@@ -51,6 +51,7 @@ _HASHED_ASIDE = 1 << 20
 _SKEWED = ("RequestTimeTooSkewed", "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired")
 _CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
 _MESSAGE = re.compile(rb"<Message>([^<]{1,8000})</Message>")
+_PAGE = re.compile(rb"\s*<(?:!doctype html|html)", re.IGNORECASE)
 _CONTENT = ("GetObject", "HeadObject")
 _EXPECT = b"\r\nexpect: 100-continue\r\n"
 _EMPTY_ANSWERS = ("sqs",)
@@ -353,7 +354,7 @@ def _document(answer: Answer, service: str) -> Any:
 
 def _is_page(answer: Answer) -> bool:
     """Return whether the body is an HTML page, as captive portals and inspecting proxies send it."""
-    return bytes((answer.body or b"")[:256]).lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    return _PAGE.match(answer.body or b"", 0, 256) is not None
 
 
 def _ids(answer: Answer) -> str:

@@ -353,6 +353,28 @@ async def test_answer_that_is_no_json_object_is_an_error_of_the_request(body: by
         assert len(script.asked) == ATTEMPTS
 
 
+@pytest.mark.parametrize(
+    ("body", "is_page"),
+    [
+        (b"<html><body>Sign in</body></html>", True),
+        (b" \r\n\t<!DOCTYPE HTML PUBLIC '-//W3C//DTD HTML 4.01//EN'>", True),
+        (b" " * 251 + b"<html>", True),
+        (b" " * 252 + b"<html>", False),
+        (b"<?xml version='1.0'?><html>", False),
+        (b"<htm>", False),
+        (b"", False),
+    ],
+)
+async def test_html_page_is_no_answer_to_a_write(body: bytes, is_page: bool) -> None:
+    async with scripted(answer(200, body)) as script:
+        if is_page:
+            with pytest.raises(UnavailableError, match=r"an HTML page came instead of an answer \(200\)"):
+                await put(script.caller(), b"x")
+        else:
+            await put(script.caller(), b"x")
+        assert len(script.asked) == (ATTEMPTS if is_page else 1)
+
+
 async def test_empty_answer_of_a_service_that_sends_none_is_malformed() -> None:
     """DynamoDB answers a write with `{}`: a body of no bytes comes from something in between."""
     async with scripted(answer(200), answer(200, b"{}")) as script:
