@@ -43,6 +43,7 @@ LAYERS = (
 
 TRANSPORT = "decisions/2026-11-27-transport.md"
 DATA_PATH = "decisions/2026-11-23-data-path.md"
+SMALL_OBJECTS = "decisions/2026-11-28-small-objects.md"
 BATCHING = "decisions/2026-11-23-request-batching.md"
 TRIED = (
     ("boto3, awscrt's S3 client", "5.4 and 1.07 to 1.31 ms per object over TLS, ours 0.56 to 0.69 ms", TRANSPORT),
@@ -51,6 +52,17 @@ TRIED = (
     ("Objects made at the start frozen for the garbage collector", "kept: pauses of 70 ms are gone", DATA_PATH),
     ("Messages and ledger entries in batches", "kept: fewer requests per object", BATCHING),
     ("Payloads signed over TLS", "left out: TLS protects them, and the checksum is S3's", DATA_PATH),
+    ("Small contents and key locks without generators", "kept: 29 µs less per object", SMALL_OBJECTS),
+    ("Header lines searched at once, the day's HMAC copied", "kept: 5 to 8 µs less per signature", SMALL_OBJECTS),
+    ("Only the side's own messages searched for an authenticator", "kept: 7 µs less per message", SMALL_OBJECTS),
+    ("One JSON decoder and encoder for all events and items", "kept: 4 µs less per object", SMALL_OBJECTS),
+    ("Digests of attributes cached", "kept: 4 µs less per object", SMALL_OBJECTS),
+    ("Log lines with the second's text kept", "kept: 3 µs less per line", SMALL_OBJECTS),
+    ("No wait for a place without a rate, one match for a page", "kept: 0.6 µs less per request", SMALL_OBJECTS),
+    ("No copy of values that stay the same", "kept: 4 and 5 µs less per object", SMALL_OBJECTS),
+    ("Heads of answers by a comprehension", "no gain", SMALL_OBJECTS),
+    ("Two hash states instead of the library's HMAC", "1 µs less per signature: left out", SMALL_OBJECTS),
+    ("Records frozen in tests only", "24 to 38 µs less per object: left out", SMALL_OBJECTS),
 )
 """What was tried, with its result and the page that has the measurement."""
 
