@@ -30,7 +30,15 @@ def value(text: str) -> str:
 
 def composite(text: str) -> int:
     """Return the number of parts of a composite checksum; 0 for one of the whole content. Base64 has no dash."""
-    _, dash, count = value(text).partition("-")
+    return parts_of(value(text))
+
+
+def parts_of(text: str) -> int:
+    """Return the number of parts that an ETag or a checksum ends with, 0 for an object in one piece.
+
+    Both have the form `digest-parts` ("Checking object integrity", S3 User Guide).
+    """
+    _, dash, count = text.rpartition("-")
     return int(count) if dash and count.isascii() and count.isdigit() and len(count) < 6 else 0
 
 

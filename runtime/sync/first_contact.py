@@ -12,13 +12,12 @@ import re
 from base64 import b64encode
 
 from dualsync.runtime.errors import AccessDeniedError, ChecksumUnsupportedError, PreconditionFailedError
-from dualsync.runtime.model.checksums import COMPUTABLE, Digest, composite, kind, new_digest, value
+from dualsync.runtime.model.checksums import COMPUTABLE, Digest, composite, kind, new_digest, parts_of, value
 from dualsync.runtime.model.identify import is_unchanged
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.ports import Bucket
 from dualsync.runtime.settings import FirstContact
 from dualsync.runtime.sync.context import SyncContext
-from dualsync.runtime.transfer.copier import parts_of
 
 RANGE_BYTES = 4 << 20
 """Bytes that are read at a time. Their MD5 takes about 6 ms, for which the process does nothing else."""

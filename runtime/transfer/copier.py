@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dualsync.runtime.errors import PermanentError
-from dualsync.runtime.model.checksums import COMPUTABLE, composite, kind, linear, of_md5_etag, value
+from dualsync.runtime.model.checksums import COMPUTABLE, composite, kind, linear, of_md5_etag, parts_of, value
 from dualsync.runtime.model.objects import Attributes, ObjectHead, Precondition, PutResult
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.ports import Clock, Ledger, ObjectReader, Parallel, Route
@@ -137,12 +137,6 @@ def with_md5(attributes: Attributes, head: ObjectHead) -> Attributes:
     if value(attributes.checksum) or not head.md5_etag:
         return attributes
     return replace(attributes, checksum=of_md5_etag(head.etag))
-
-
-def parts_of(etag: str) -> int:
-    """Return the number of parts of an object, 0 for one piece ("Checking object integrity", S3 User Guide)."""
-    _, dash, count = etag.rpartition("-")
-    return int(count) if dash and count.isdigit() else 0
 
 
 def part_length(size: int, smallest: int) -> int:

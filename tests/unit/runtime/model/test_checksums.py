@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dualsync.runtime.model.checksums import composite
+from dualsync.runtime.model.checksums import composite, parts_of
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,12 @@ from dualsync.runtime.model.checksums import composite
 )
 def test_parts(text: str, parts: int) -> None:
     assert composite(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("etag", "parts"),
+    [("0123-7", 7), ("0123", 0), ("a-b-3", 3), ("0123-²", 0), ("0123-", 0)],
+    ids=["in parts", "whole", "two dashes", "no digit of ASCII", "no number"],
+)
+def test_parts_of_an_etag(etag: str, parts: int) -> None:
+    assert parts_of(etag) == parts
