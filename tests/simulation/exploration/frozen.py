@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from dualsync.runtime.model.records import Record
 from tests.simulation.exploration.automaton import Raised
-from tests.simulation.histories.model import Act, KeyModel, Rule
+from tests.simulation.histories.model import Act, KeyModel, Rule, newest
 from tests.simulation.histories.users import Users
 from tests.support.fakes.bucket import FakeObjectReader
 from tests.support.fakes.ledger import Table
@@ -15,20 +15,8 @@ from tests.support.fakes.store import Store, Upload, Version
 
 T = TypeVar("T")
 SIDES = ("cn", "global")
-FLAGS = (
-    "crossed",
-    "forgotten",
-    "losers",
-    "misled",
-    "spared",
-    "twice",
-    "uncopied",
-    "unheard",
-    "unmet",
-    "unread",
-    "unrecognised",
-    "unrecorded",
-)
+_MODEL = KeyModel("", newest)
+FLAGS = tuple(name for name in KeyModel.__slots__ if isinstance(getattr(_MODEL, name), set))
 """Sets of a key's model."""
 
 

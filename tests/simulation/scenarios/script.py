@@ -23,11 +23,16 @@ class Scenario:
 
     def perform(self) -> Stage:
         """From the first line to the last. Raises `ScenarioError`."""
-        stage = Stage()
-        for line in self.lines:
-            for one in expand(line):
-                stage.perform(one)
-        return stage
+        return perform(*self.lines)
+
+
+def perform(*lines: str) -> Stage:
+    """Perform lines on a new stage, and return it. Raises `ScenarioError`."""
+    stage = Stage()
+    for line in lines:
+        for one in expand(line):
+            stage.perform(one)
+    return stage
 
 
 def expand(line: str) -> list[str]:

@@ -10,20 +10,11 @@ from itertools import permutations
 import pytest
 
 from tests.simulation.histories.model import Excuse, Failure
-from tests.simulation.scenarios.script import expand
-from tests.simulation.scenarios.stage import Stage
+from tests.simulation.scenarios.script import perform
 
 LOSER = ("global put a w1", "global deliver e1", "global take e1", "global e1 until before remote.put", "wait 1")
 WINNER = ("cn put a w2", "wait 1", "cn deliver e1", "cn take e1", "cn e1 ends", "wait 15", "cn take e1~")
 FOUND = ("cn put a w2", "wait 1", "cn finder f1", "cn f1 ends", "cn take f1~", "cn f1~ ends", "wait 15", "cn take f1~2")
-
-
-def perform(*lines: str) -> Stage:
-    stage = Stage()
-    for line in lines:
-        for one in expand(line):
-            stage.perform(one)
-    return stage
 
 
 def handled(event: str) -> tuple[str, ...]:

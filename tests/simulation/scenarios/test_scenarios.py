@@ -6,8 +6,8 @@ from itertools import permutations, product
 
 import pytest
 
-from tests.simulation.scenarios.script import Scenario, expand, scenarios
-from tests.simulation.scenarios.stage import ScenarioError, Stage
+from tests.simulation.scenarios.script import Scenario, perform, scenarios
+from tests.simulation.scenarios.stage import ScenarioError
 
 STATES = ("", "Enabled", "Suspended")
 
@@ -15,14 +15,6 @@ STATES = ("", "Enabled", "Suspended")
 @pytest.mark.parametrize("scenario", scenarios(), ids=lambda s: f"{s.file}:{s.line} {s.title}")
 def test_scenario(scenario: Scenario) -> None:
     scenario.perform()
-
-
-def perform(*lines: str) -> Stage:
-    stage = Stage()
-    for line in lines:
-        for one in expand(line):
-            stage.perform(one)
-    return stage
 
 
 @pytest.mark.parametrize("order", list(permutations(("e1", "e2", "e3"))), ids="-".join)
