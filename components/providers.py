@@ -9,6 +9,7 @@ import pulumi_aws as aws
 
 from dualsync.components.bucket_access.endpoints import SERVICES
 from dualsync.components.config.model import PairModel
+from dualsync.components.config.names import PAIR_TAG
 from dualsync.components.plugin.schema import DOWNLOAD_URL
 from dualsync.runtime.settings import SideName
 
@@ -45,9 +46,7 @@ def side_providers(pair: PairModel, side: SideName, parent: pulumi.Resource | No
         profile=access.profile or None,
         assume_roles=[role] if access.role_arn else None,
         allowed_account_ids=[model.account_id],
-        default_tags=aws.ProviderDefaultTagsArgs(
-            tags={**pair.tags, "dualsync:pair": pair.name, "dualsync:side": str(side)}
-        ),
+        default_tags=aws.ProviderDefaultTagsArgs(tags={**pair.tags, PAIR_TAG: pair.name, "dualsync:side": str(side)}),
         endpoints=[aws.ProviderEndpointArgs(**dict.fromkeys(SERVICES, access.endpoint))] if stand_in else None,
         s3_use_path_style=True if stand_in else None,
         skip_metadata_api_check=True if stand_in else None,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from dualsync.components.config.names import PAIR_TAG
 from dualsync.components.config.partitions import partition_of
 from dualsync.runtime.settings import variable
 from policy.environment import Environment, containers, environments
@@ -13,7 +14,6 @@ from policy.plan import Account, Plan, Resource
 
 SUBSCRIPTION = "dualsync:index:BucketSubscription"
 IDENTITY = "dualsync:index:Identity"
-PAIR_TAG = "dualsync:pair"
 
 _NAMED: dict[str, tuple[str, tuple[str, ...]]] = {
     "autoscaling.Group": ("name", ("autoscaling:autoScalingGroup:*:autoScalingGroupName/{}",)),

@@ -9,7 +9,10 @@ from dualsync.runtime.settings import SideName
 DEFAULT_PAIR = "dth-dual"
 """Name of the pair whose policy, user and secret are named as in the deployment guide."""
 
-OWN_TAGS = ("Name", "dualsync:pair", "dualsync:side", "dualsync:part")
+PAIR_TAG = "dualsync:pair"
+"""Tag with the pair's name."""
+
+OWN_TAGS = ("Name", PAIR_TAG, "dualsync:side", "dualsync:part")
 """Tags of every resource, besides the user's."""
 
 

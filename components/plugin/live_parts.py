@@ -8,9 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dualsync.components.bucket_access.sessions import Reach, WrongAccountError, account_client, account_session
-
-PAIR_TAG = "dualsync:pair"
-"""Tag of every resource of a pair (`names.OWN_TAGS`)."""
+from dualsync.components.config.names import PAIR_TAG
 
 _ABSENT = frozenset({"NoSuchEntity", "ResourceNotFoundException"})
 """Codes with which IAM and DynamoDB answer for a resource that does not exist."""

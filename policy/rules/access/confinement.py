@@ -60,19 +60,24 @@ def unconfined(resource: Resource, *, of_role: bool) -> Iterator[Finding]:
 
 
 def _about_sending(plan: Plan, policy: Resource, statement: Statement) -> bool:
-    """Return whether a denial is about sending to this queue, for all but named principals and sources.
+    """Return whether a denial is about sending to this queue, for all but named principals and sources."""
+    return (
+        _spares_only(statement, "aws:principalarn", "aws:sourcearn")
+        and bool(_SENDING & {a.lower() for a in statement.actions})
+        and _covers_queue(plan, policy, statement)
+    )
+
+
+def _spares_only(statement: Statement, *keys: str) -> bool:
+    """Return whether a denial is for all principals but those that its conditions name by these keys.
 
     A further condition would exempt each principal that does not meet it, those of the own account for example.
     """
-    operators = {operator.lower() for operator, block in statement.conditions.items() if block}
-    keys = {key.lower() for block in statement.conditions.values() for key in block}
     return (
         bool({*statement.principals} & {("*", "*"), ("AWS", "*")})
         and not statement.negated
-        and bool(_SENDING & {a.lower() for a in statement.actions})
-        and operators <= _NEGATED
-        and keys == {"aws:principalarn", "aws:sourcearn"}
-        and _covers_queue(plan, policy, statement)
+        and {operator.lower() for operator, block in statement.conditions.items() if block} <= _NEGATED
+        and {key.lower() for block in statement.conditions.values() for key in block} == {*keys}
     )
 
 
@@ -149,14 +154,10 @@ def secret_confined(plan: Plan, _: Options) -> Iterator[Finding]:
 
 def _about_value(statement: Statement) -> bool:
     """Return whether a denial is about the secret's value, for all but named principals."""
-    keys = {key.lower() for block in statement.conditions.values() for key in block}
     return (
-        bool({*statement.principals} & {("*", "*"), ("AWS", "*")})
-        and not statement.negated
+        _spares_only(statement, "aws:principalarn")
         and {a.lower() for a in statement.actions} >= _VALUE
         and "*" in statement.resources
-        and {operator.lower() for operator in statement.conditions} <= _NEGATED
-        and keys == {"aws:principalarn"}
     )
 
 

@@ -20,6 +20,7 @@ from pulumi.provider.experimental.provider import CheckRequest
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2
 from pulumi.runtime.rpc import UNKNOWN
 
+from dualsync.components.config.names import PAIR_TAG
 from dualsync.components.plugin import engine_log, live_parts
 from dualsync.components.plugin.plugin import DualSyncProvider, Servicer, schema
 from dualsync.runtime.service.bucket_guard import describe_buckets
@@ -69,7 +70,7 @@ def test_every_named_part_is_a_resource_of_the_program(
     assert [kind for kind, _ in parts] == kinds
     for kind, name in parts:
         (found,) = [resource for resource in deployment.of(KINDS[kind]) if resource.inputs["name"] == name]
-        assert live_parts.PAIR_TAG in found.inputs["tags"]
+        assert PAIR_TAG in found.inputs["tags"]
 
 
 @pytest.fixture

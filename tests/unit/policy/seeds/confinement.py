@@ -44,6 +44,11 @@ def without(sid: str) -> Any:
     return document("policy", lambda d: d["Statement"].remove(statement(d, sid)))
 
 
+def denying(**elements: Any) -> Any:
+    """Change elements of the denial."""
+    return document("policy", lambda d: statement(d, "OtherSources").update(elements))
+
+
 def exempting(arn: str) -> Any:
     """Exempt one more principal from the denial."""
     return document(
@@ -85,12 +90,7 @@ SEEDS = (
         "senders-denied",
         kind="QueuePolicy",
         name="dth-dual-cn-dead-letters-policy",
-        change=document(
-            "policy",
-            lambda d: statement(d, "OtherSources").update(
-                Condition={"ArnEquals": {"aws:SourceArn": "arn:aws-cn:s3:::x"}}
-            ),
-        ),
+        change=denying(Condition={"ArnEquals": {"aws:SourceArn": "arn:aws-cn:s3:::x"}}),
         **NOT_PLAYED,
     ),
     Seed(
@@ -98,12 +98,7 @@ SEEDS = (
         "senders-denied",
         kind="QueuePolicy",
         name="dth-dual-cn-dead-letters-policy",
-        change=document(
-            "policy",
-            lambda d: statement(d, "OtherSources").update(
-                Condition={"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}}
-            ),
-        ),
+        change=denying(Condition={"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}}),
         **NOT_PLAYED,
     ),
     Seed(
@@ -117,10 +112,7 @@ SEEDS = (
         "denial-on-another-queue",
         "senders-denied",
         **QUEUE_POLICY,
-        change=document(
-            "policy",
-            lambda d: statement(d, "OtherSources").update(Resource="arn:aws-cn:sqs:cn-north-1:111122223333:another"),
-        ),
+        change=denying(Resource="arn:aws-cn:sqs:cn-north-1:111122223333:another"),
         **NOT_PLAYED,
     ),
     Seed(
