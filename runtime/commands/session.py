@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 
 from dualsync.runtime.errors import DualSyncError, FatalError, PermanentError
-from dualsync.runtime.operations.key_text.plain_text import escaped, json_text, shown_key
+from dualsync.runtime.log import printable_json
+from dualsync.runtime.operations.key_text.plain_text import escaped, shown_key
 from dualsync.runtime.operations.stacks import Pair, Where, find
 from dualsync.runtime.settings import SideName
 
@@ -131,7 +132,7 @@ class Session:
         """Print the result, as JSON or as text, and end with `code`."""
         if self.json:
             document_text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
-            sys.stdout.write(json_text(document_text) + "\n")
+            sys.stdout.write(printable_json(document_text) + "\n")
         else:
             text()
         if code is not Exit.DONE:

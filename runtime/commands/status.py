@@ -21,8 +21,9 @@ from dualsync.runtime.commands.output.status_page import status_page
 from dualsync.runtime.commands.output.status_screen import screen
 from dualsync.runtime.commands.session import Exit, Json, Session, session
 from dualsync.runtime.errors import DualSyncError
+from dualsync.runtime.log import printable_json
 from dualsync.runtime.operations.context import OperatorContext
-from dualsync.runtime.operations.key_text.plain_text import escaped, json_text
+from dualsync.runtime.operations.key_text.plain_text import escaped
 from dualsync.runtime.operations.problems import Severity, problems
 from dualsync.runtime.operations.status import Direction, Status, gather
 
@@ -142,7 +143,7 @@ async def _serve(cli: Session, context: OperatorContext, every: float, port: int
 
     def document() -> tuple[str, str]:
         data = status_document(picture.status, problems(picture.status)) | {"no_answer": picture.banner or None}
-        return "application/json", json_text(texts.dumps(data, ensure_ascii=False, default=str)) + "\n"
+        return "application/json", printable_json(texts.dumps(data, ensure_ascii=False, default=str)) + "\n"
 
     await picture.read(context)
     try:

@@ -12,9 +12,9 @@ import typer
 
 from dualsync.runtime.commands.output.progress import showing
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
+from dualsync.runtime.log import printable_json
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.finder_run import last_counts
-from dualsync.runtime.operations.key_text.plain_text import json_text
 from dualsync.runtime.operations.verify import render
 from dualsync.runtime.operations.verify.compare import Content, Depth, Seen
 from dualsync.runtime.operations.verify.report import Report
@@ -56,7 +56,7 @@ def verify(
                 listed = stack.enter_context((out / f"{name}.differences.jsonl").open("w", encoding="utf-8"))
 
                 def each(data: dict[str, Any]) -> None:
-                    listed.write(json_text(texts.dumps(data, ensure_ascii=False)) + "\n")
+                    listed.write(printable_json(texts.dumps(data, ensure_ascii=False)) + "\n")
 
             counts = None if prefix else await last_counts(context)
             on_progress = stack.enter_context(showing(cli, "comparing", max(counts) if counts else None))
@@ -86,7 +86,7 @@ def verify(
 def _write(cli: Session, report: Report, folder: Path, name: str) -> list[Path]:
     contents = {
         "txt": render.text(report, shown=1000),
-        "json": json_text(texts.dumps(report.data, indent=2, ensure_ascii=False)) + "\n",
+        "json": printable_json(texts.dumps(report.data, indent=2, ensure_ascii=False)) + "\n",
         "html": render.html(report),
     }
     files = [folder / f"{name}.differences.jsonl"]

@@ -240,7 +240,7 @@ class Finder:
             else:
                 self._queue_once(pair, entry, difference, bodies, report, run)
         if unknown:
-            unlike = await self._parallel.map(self._attributes_differ, unknown, HEADS_AT_ONCE)
+            unlike = await self._parallel.map(self._compare_attributes, unknown, HEADS_AT_ONCE)
             for pair, error in unreadable_pairs(unknown, unlike):
                 report.failed += 1
                 report.unseeded += 1  # the next run compares it again
@@ -271,7 +271,7 @@ class Finder:
         else:
             bodies.append(self._body(pair.key, difference))
 
-    async def _attributes_differ(self, pair: ListedPair) -> bool | DualSyncError:
+    async def _compare_attributes(self, pair: ListedPair) -> bool | DualSyncError:
         return await compare_attributes(pair, self._local, self._remote, self._settings)
 
     async def _entries(self, keys: Sequence[str]) -> tuple[dict[str, LedgerEntry], set[str]]:

@@ -7,7 +7,7 @@ shows it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from dualsync.runtime.errors import (
@@ -49,21 +49,19 @@ class Writable(Protocol):
 
 async def ignored_condition(bucket: Writable, key: str) -> str:
     """Return the first write that the store made against its condition; empty if it refused all. `key` must exist."""
-    try:
-        await bucket.put(key, b"", _PLAIN, None, MUST_NOT_EXIST)
-        return "PutObject with If-None-Match"
-    except (PreconditionFailedError, ConcurrentWriteError):
-        pass
-    try:
-        await bucket.put(key, b"", _PLAIN, None, Precondition(NO_ETAG))
-        return "PutObject with If-Match"
-    except (PreconditionFailedError, ConcurrentWriteError):
-        pass
-    try:
-        await bucket.delete(key, Precondition(NO_ETAG))
-        return "DeleteObject with If-Match"
-    except (PreconditionFailedError, ConcurrentWriteError):
-        return ""
+    no_match = Precondition(NO_ETAG)
+    writes: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
+        ("PutObject with If-None-Match", lambda: bucket.put(key, b"", _PLAIN, None, MUST_NOT_EXIST)),
+        ("PutObject with If-Match", lambda: bucket.put(key, b"", _PLAIN, None, no_match)),
+        ("DeleteObject with If-Match", lambda: bucket.delete(key, no_match)),
+    )
+    for name, write in writes:
+        try:
+            await write()
+        except (PreconditionFailedError, ConcurrentWriteError):
+            continue
+        return name
+    return ""
 
 
 async def warn_of_ignored_conditions(stores: Mapping[str, Writable], clock: Clock, log: Log) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import html
 import re
 
-from dualsync.runtime.log import printable_json
-
 CONFIG_KEY = re.compile(r"\bDUALSYNC_([A-Z][A-Z_]*[A-Z])\b")
 
 
@@ -46,11 +44,6 @@ def shell_word(key: str) -> str:
     if not is_plain(key):
         return shown_key(key)
     return key if key and re.fullmatch(r"[\w@%+=:,./-]+", key) else "'" + key.replace("'", "'\\''") + "'"
-
-
-def json_text(text: str) -> str:
-    """Return JSON text with every character escaped that a terminal would not show; its meaning stays the same."""
-    return printable_json(text)
 
 
 def operator_words(text: str) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from dualsync.runtime.commands.output.formatting import moment, short_moment
+from dualsync.runtime.log import printable_json
 from dualsync.runtime.operations.conflicts import parse_identity
-from dualsync.runtime.operations.key_text.plain_text import escaped, json_text, operator_words, shell_word, shown_key
+from dualsync.runtime.operations.key_text.plain_text import escaped, operator_words, shell_word, shown_key
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator
 
@@ -103,7 +104,7 @@ def test_a_key_that_is_shown_escaped_can_be_pasted_into_a_shell(key: str, form: 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_json_keeps_its_meaning(key: str) -> None:
-    text = json_text(json.dumps({"key": key}, ensure_ascii=False, indent=2))
+    text = printable_json(json.dumps({"key": key}, ensure_ascii=False, indent=2))
     assert json.loads(text) == {"key": key}
     assert hostile(text) == []
 
