@@ -22,6 +22,7 @@ from dualsync.runtime.log import Outcome
 from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.messages.sync_request import SyncRequest
+from dualsync.runtime.model.field_reader import FieldError
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.sync.context import SyncContext, SyncResult
 from dualsync.runtime.transfer import upload_record_codec
@@ -104,7 +105,9 @@ async def _queue(context: SyncContext, under: UploadInProgressError, now: int) -
 async def carry_parts(context: SyncContext, part: PartRequest) -> SyncResult:
     """Put the parts that a message names, as far as they are missing. Raises `RetryableError`, `PermanentError`."""
     record = await context.ledger.get_record(UPLOAD, record_id(part.route, part.target_key))
-    upload = None if record is None else upload_record_codec.decode(record)
+    upload = None if record is None else upload_record_codec.decode_or_none(record)
+    if record is not None and upload is None:
+        return SyncResult(Outcome.SKIPPED, "the record of its upload cannot be read: the next full check begins again")
     if upload is None or upload.upload_id != part.upload_id:
         return SyncResult(Outcome.SKIPPED, "its upload has ended")
     route = context.route_named(upload.route)
@@ -127,13 +130,18 @@ async def carry_parts(context: SyncContext, part: PartRequest) -> SyncResult:
             raise
         return SyncResult(Outcome.SKIPPED, f"left to the request that watches the upload: {e}")
     carried = sum(end - start for start, end in map(upload.span, missing))
-    if len(present) < upload.count or not upload.request:
+    if len(present) < upload.count:
         return SyncResult(Outcome.CARRIED, f"{len(present)} of {upload.count} parts are there", bytes=carried)
-    last = replace(
-        sync_request_codec.decode_fields(upload.request).retry_after_error("all parts are there"),
-        first_sent=float(context.now()),
-    )
-    return SyncResult(Outcome.CARRIED, "all parts are there", bytes=carried, follow_up=last)
+    return SyncResult(Outcome.CARRIED, "all parts are there", bytes=carried, follow_up=_completion(context, upload))
+
+
+def _completion(context: SyncContext, upload: UploadRecord) -> SyncRequest | None:
+    """Return the request that completes the upload; None if unreadable: the watching request completes it then."""
+    try:
+        request = sync_request_codec.decode_fields(upload.request)
+    except FieldError:
+        return None
+    return replace(request.retry_after_error("all parts are there"), first_sent=float(context.now()))
 
 
 def part_requests(upload: UploadRecord, missing: Sequence[int], size: int, now: float) -> Iterator[PartRequest]:

@@ -229,6 +229,25 @@ def test_a_part_of_an_upload_that_is_no_more_is_nothing() -> None:
     assert w.outcomes() == {"postponed": 1, "skipped": 2}
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [{"size": "20"}, {"look": []}, {"length": 0}, {"id": 5}, {"look": {"key": 5}}],
+    ids=["size is text", "request is a list", "no part length", "upload id is a number", "request without a key"],
+)
+def test_an_unreadable_record_skips_a_part_and_the_object_still_arrives(damage: dict[str, object]) -> None:
+    w = world()
+    w.begin()
+    first, *_ = w.parts()
+    (name, record) = next((n, r) for n, r in w.ledger.table.records.items() if r.kind == UPLOAD)
+    w.ledger.table.records[name] = replace(record, data={**record.data, **damage})
+    w.do(first)
+    assert first.deleted
+    assert w.arrived() is None
+    while w.waiting():
+        w.do(w.waiting()[0])
+    assert w.arrived() == CONTENT
+
+
 def test_a_part_that_is_refused_waits_and_is_buried_with_its_reason() -> None:
     journal = Journal()
     w = World(settings(denied_seconds=100), gate=journal.gate)
