@@ -22,6 +22,9 @@ OPTIONS, PEER_OPTIONS = "options", "peerOptions"
 PEER_IDENTITY = "peerIdentity"
 """Fact of a side: as what the peer's workers act there. Without it they are a user."""
 
+COMPARED = ("bucket", "region", "prefix", "accountId", PEER_IDENTITY)
+"""Facts of a side that are texts and the same in both stacks."""
+
 POLICY_OPTIONS = ("acl", "includeTags", "kmsKey")
 """Options of a side's worker that the policy of the peer's dedicated user must allow. The peer's stack writes it."""
 
@@ -67,6 +70,7 @@ def _text(value: Any) -> str:
 
 def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None:
     """Compare config with what the peer's stack has deployed. Raises `ConfigError` where they contradict each other."""
+    _check_types(outputs, stack)
     if outputs.get("pair") not in (None, pair.name):
         raise ConfigError(
             "pair",
@@ -108,6 +112,41 @@ def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None
                 "give both stacks the same in Pulumi.yaml (to change a deployed pair: Runbook, From keys to roles)",
             )
         _compare_options(pair, side, facts, stack)
+
+
+def _check_types(outputs: Mapping[str, Any], stack: str) -> None:
+    """Refuse outputs that this program does not export: the name may be another program's stack.
+
+    The error names types and no values, since a value may be secret.
+    """
+    for output, value, wanted, fits in _typed(outputs):
+        if value is not None and not fits:
+            kind = "secret" if isinstance(value, pulumi.Output) else type(value).__name__
+            raise ConfigError(
+                "peerStack",
+                stack,
+                f"its output {output} is not {wanted} (its type is {kind})",
+                "give the name of the stack that deploys the pair's other side with this program",
+            )
+
+
+def _typed(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, bool]]:
+    """Yield (name, value, what it must be, whether it is that) per output that is read here."""
+    pair, direction, manages = (outputs.get(name) for name in ("pair", "direction", "manages"))
+    yield "pair", pair, "a text", isinstance(pair, str)
+    yield "direction", direction, f"one of {', '.join(Direction)}", direction in ("", *Direction)
+    listed = isinstance(manages, list) and all(isinstance(name, str) and name in [*SideName] for name in manages)
+    yield "manages", manages, "a list of sides", listed
+    yield "userIds", outputs.get("userIds"), "a mapping", isinstance(outputs.get("userIds"), Mapping)
+    for side in manages or ():
+        facts = outputs.get(side)
+        yield side, facts, "a mapping", isinstance(facts, Mapping)
+        for name, value in (facts or {}).items():
+            if name in (OPTIONS, PEER_OPTIONS):
+                texts = isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
+                yield f"{side}.{name}", value, "a mapping of texts", texts
+            elif name in COMPARED:
+                yield f"{side}.{name}", value, "a text", isinstance(value, str)
 
 
 def _compare_direction(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None:

@@ -82,6 +82,37 @@ def test_contradictions(bundles: Path, change: dict[str, Any], message: str) -> 
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pair": ["dth-dual"]}, "its output pair is not a text (its type is list)"),
+        ({"direction": "sideways"}, "its output direction is not one of both, "),
+        ({"direction": ["both"]}, "its output direction is not one of both, "),
+        ({"manages": "global"}, "its output manages is not a list of sides (its type is str)"),
+        ({"manages": ["eu"]}, "its output manages is not a list of sides (its type is list)"),
+        ({"manages": [{"global": 1}]}, "its output manages is not a list of sides (its type is list)"),
+        ({"manages": 1}, "its output manages is not a list of sides (its type is float)"),
+        ({"userIds": "AIDAPEER"}, "its output userIds is not a mapping (its type is str)"),
+        ({"global": "arn"}, "its output global is not a mapping (its type is str)"),
+        ({"global": {**FACTS, "bucket": 7}}, "its output global.bucket is not a text (its type is float)"),
+        ({"global": {**FACTS, "peerIdentity": {}}}, "its output global.peerIdentity is not a text (its type is dict)"),
+        ({"global": {**FACTS, "options": "acl"}}, "its output global.options is not a mapping of texts"),
+        ({"global": {**FACTS, "peerOptions": {"acl": 1}}}, "its output global.peerOptions is not a mapping of texts"),
+    ],
+)
+def test_outputs_of_another_program_are_refused_by_name(bundles: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(Exception, match=re.escape(message)) as found:
+        deploy("cn", bundles, call=answering(DEPLOYED | change))
+    assert "give the name of the stack that deploys the pair's other side" in str(found.value)
+
+
+@pytest.mark.parametrize("name", ["pair", "direction", "manages", "userIds", "global"])
+def test_a_secret_output_in_the_place_of_a_fact_is_refused_and_not_shown(bundles: Path, name: str) -> None:
+    with pytest.raises(Exception, match=rf"output {name} is not .* \(its type is secret\)") as found:
+        deploy("cn", bundles, call=answering(DEPLOYED | {name: "hunter2"}, secret=[name]))
+    assert "hunter2" not in str(found.value)
+
+
 def told(side: str, **changed: str) -> dict[str, Any]:
     """A peer that deployed with its own or the assumed options changed."""
     options = {
