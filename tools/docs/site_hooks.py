@@ -61,7 +61,7 @@ CARD_COLUMNS, CARD_CHARACTERS = 3, 36
 SHORT_CODE = 26
 """Characters up to which code in a table breaks at hyphens and spaces only."""
 
-EXCLUDED = ("decisions/", "changes.md", "engine-demo.md", "policy-report.md")
+EXCLUDED = ("decisions/", "changes.md", "engine-demo.md", "independent-checks.md", "policy-report.md")
 """Pages, or folders, that the search leaves out: records and transcripts, which mention everything."""
 
 

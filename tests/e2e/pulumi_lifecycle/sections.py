@@ -18,6 +18,8 @@ HEAD = """# A pair's life under the real engine
 The transcript of `make engine-demo`, written by it: the `pulumi` command with the real program, on a local file
 backend, against the sandbox's two accounts. Workers and finder are the real ones. Every remark was checked. Lines are
 trimmed.
+
+What schemas of AWS and servers of other projects judge is on [a page of its own](independent-checks.md).
 """
 
 

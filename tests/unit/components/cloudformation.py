@@ -17,6 +17,21 @@ from typing import Any
 
 SCHEMAS = importlib.resources.files("cfnlint") / "data" / "schemas"
 
+REGIONS = ("cn-north-1", "cn-northwest-1", "us-west-2")
+"""Both China regions, and the other side's default."""
+
+MORE: dict[str, Any] = {
+    "alarmEmail": "ops@example.com",
+    "gatewayEndpoints": True,
+    "minCapacity": 0,
+    "desiredCapacity": 0,
+    "spotPercent": 50,
+    "operatorRoles": ["arn:aws-cn:iam::111122223333:role/ops"],
+    "kmsKeyArn": "arn:aws-cn:kms:cn-north-1:111122223333:key/12345678-1234-1234-1234-123456789012",
+    "tags": {"team": "storage"},
+}
+"""Options that add resources or properties."""
+
 DOCUMENT = "a policy document: test_documents.py, the policy pack, and the sandbox's own check of IAM's alphabet"
 PROVIDER = "an argument of the provider, which is not sent to AWS: the schema of the provider (pulumi-aws)"
 SHAPE = "another shape than the provider's: botocore's request model (integration/sandbox/test_request_models.py)"

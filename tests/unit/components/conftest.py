@@ -38,6 +38,13 @@ def stand_ins(folder: Path) -> Path:
     return folder
 
 
+def both_sides() -> dict[str, Any]:
+    """Config of one stack that manages both sides."""
+    config = config_of("cn")
+    cn = json.loads(config["dualsync:cn"]) | {"finderImage": config["dualsync:finderImage"]}
+    return {"manages": ["cn", "global"], "peerStack": "", "finderImage": "", "cn": cn}
+
+
 @pytest.fixture(scope="session", autouse=True)
 def tidy_threads() -> Iterator[None]:
     with tidied():
@@ -62,8 +69,7 @@ def other(bundles: Path) -> Deployment:
 @pytest.fixture(scope="session")
 def both(bundles: Path) -> Deployment:
     """One stack that manages both sides."""
-    cn = json.loads(config_of("cn")["dualsync:cn"]) | {"finderImage": config_of("cn")["dualsync:finderImage"]}
-    return deploy("cn", bundles, {"manages": ["cn", "global"], "peerStack": "", "finderImage": "", "cn": cn})
+    return deploy("cn", bundles, both_sides())
 
 
 @pytest.fixture(params=["cn", "other", "both"])

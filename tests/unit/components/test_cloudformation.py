@@ -7,23 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.components.cloudformation import KINDS, NO_TYPE, Kind, faults, types_in
+from tests.unit.components.cloudformation import KINDS, MORE, NO_TYPE, REGIONS, Kind, faults, types_in
+from tests.unit.components.independent_checks import PAGE, text
 from tests.unit.components.recorder import Deployment, deploy
-
-REGIONS = ("cn-north-1", "cn-northwest-1", "us-west-2")
-"""Both China regions, and the other side's default."""
-
-MORE: dict[str, Any] = {
-    "alarmEmail": "ops@example.com",
-    "gatewayEndpoints": True,
-    "minCapacity": 0,
-    "desiredCapacity": 0,
-    "spotPercent": 50,
-    "operatorRoles": ["arn:aws-cn:iam::111122223333:role/ops"],
-    "kmsKeyArn": "arn:aws-cn:kms:cn-north-1:111122223333:key/12345678-1234-1234-1234-123456789012",
-    "tags": {"team": "storage"},
-}
-"""Options that add resources or properties."""
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +79,7 @@ def test_the_oracle_refuses_what_aws_refuses(kind: str, inputs: dict[str, Any], 
 
 def test_every_listed_type_is_in_a_schema() -> None:
     assert all(isinstance(kind, Kind) and kind.name in types_in("us-west-2") for kind in KINDS.values())
+
+
+def test_the_page_shows_what_is_judged(cn: Deployment, other: Deployment, both: Deployment, most: Deployment) -> None:
+    assert PAGE.read_text() == text([cn, other, both, most]), "python -m tests.unit.components.independent_checks"

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from policy.plan import Plan
-from tests.unit.components.conftest import bundles, tidy_threads
-from tests.unit.components.recorder import config_of
+from tests.unit.components.conftest import both_sides, bundles, tidy_threads
 from tests.unit.policy.plans import plan_of
 
 __all__ = ["bundles", "tidy_threads"]
-
-
-def both_sides() -> dict[str, Any]:
-    """Config of one stack that manages both sides."""
-    config = config_of("cn")
-    cn = json.loads(config["dualsync:cn"]) | {"finderImage": config["dualsync:finderImage"]}
-    return {"manages": ["cn", "global"], "peerStack": "", "finderImage": "", "cn": cn}
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,7 @@ from pathlib import Path
 from policy.plan import Plan
 from policy.review import Violation, review
 from policy.rules import RULES
-from tests.unit.components.conftest import stand_ins, tidied
-from tests.unit.policy.conftest import both_sides
+from tests.unit.components.conftest import both_sides, stand_ins, tidied
 from tests.unit.policy.plans import at_first_preview, plan_of
 from tests.unit.policy.seeds import SEEDS
 from tests.unit.policy.sowing import Seed, Sower, batches

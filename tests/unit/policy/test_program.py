@@ -16,8 +16,8 @@ from policy.plan import Plan, Resource
 from policy.review import review
 from policy.rules import RULES
 from policy.rules.access.privilege import ROLE_ACTIONS, USER_ACTIONS
+from tests.unit.components.conftest import both_sides
 from tests.unit.components.recorder import ISSUERS, by_role, config_of
-from tests.unit.policy.conftest import both_sides
 from tests.unit.policy.plans import at_first_preview, partly_deployed, plan_of
 from tests.unit.policy.report import PAGE, text
 from tests.unit.policy.seeds import SEEDS

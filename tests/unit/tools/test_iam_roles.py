@@ -18,8 +18,7 @@ from dualsync.runtime.settings import SideName
 from policy.documents import allowed, is_identity
 from policy.rules.access.privilege import ROLE_ACTIONS, USER_ACTIONS
 from sandbox.environment.processes import ROOT
-from tests.unit.components.conftest import bundles, tidy_threads
-from tests.unit.policy.conftest import both_sides
+from tests.unit.components.conftest import both_sides, bundles, tidy_threads
 from tests.unit.policy.plans import plan_of
 from tests.unit.runtime.commands import test_smoke
 from tools.iam_roles.__main__ import declared

@@ -176,6 +176,9 @@ def test_odd_values_together_are_deployed(bundles: Path) -> None:
     assert len(deploy("cn", bundles, {**changes, "global": GLOBAL}).aws) > 80
 
 
+EXAMPLES = 300
+"""Sets of random values per test run."""
+
 TEXTS = st.text(max_size=40) | st.sampled_from(
     ["a/", "arn:aws-cn:iam::111122223333:role/x", "cn-north-1", "${a}*?", "1"]
 )
@@ -197,7 +200,7 @@ def _of(names: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 @given(top=_of(dict(keys())), inside=_of({**SIDE_FACTS, **SIDE_OPTIONS}), peer=_of(dict(SIDE_FACTS)))
 @example(top={"pair": "a"}, inside={"prefix": "é"}, peer={})
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_values_are_refused_in_one_line_or_deployable(
     top: dict[str, Any], inside: dict[str, Any], peer: dict[str, Any]
 ) -> None:
