@@ -1,4 +1,4 @@
-"""The authenticator of the messages that a side sends to itself."""
+"""Test the authenticator of the messages that a side sends to itself."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ PART = part_request_codec.encode(PartRequest("k", "local>remote", "k", "u", 1, 2
 
 
 @pytest.mark.parametrize("body", [BODY, PART, '{"a": "\u2028\\ufffe\U0001f600"}'])
-def test_what_is_signed_verifies_and_reads_as_before(body: str) -> None:
+def test_signed_message_verifies_and_keeps_its_content(body: str) -> None:
     signed = KEYED.sign(body)
     assert KEYED.verify(signed)
     assert {k: v for k, v in json.loads(signed).items() if k != "authenticator"} == json.loads(body)
 
 
-def test_a_signed_part_request_begins_as_version_0_1_recognises_it() -> None:
+def test_signed_part_request_keeps_the_start_that_version_0_1_recognises() -> None:
     assert KEYED.sign(PART).startswith(part_request_codec.START)
 
 
 @given(st.integers(0, len(KEYED.sign(BODY)) - 1), st.characters())
-def test_any_other_text_does_not_verify(at: int, character: str) -> None:
+def test_changed_message_does_not_verify(at: int, character: str) -> None:
     signed = KEYED.sign(BODY)
     changed = signed[:at] + character + signed[at + 1 :]
     assert KEYED.verify(changed) == (changed == signed)
 
 
 @pytest.mark.parametrize("body", ["", "{}", BODY, PART, "null", KEYED.sign(BODY) + " ", " " + KEYED.sign(BODY)])
-def test_what_is_not_signed_does_not_verify(body: str) -> None:
+def test_unsigned_message_does_not_verify(body: str) -> None:
     assert not KEYED.verify(body)
 
 
-def test_another_queue_or_key_does_not_verify() -> None:
+def test_message_of_another_queue_or_key_does_not_verify() -> None:
     assert not Authenticator("https://another", "secret").verify(KEYED.sign(BODY))
     assert not Authenticator("https://queue", "another").verify(KEYED.sign(BODY))
 
 
-def test_without_a_key_nothing_is_signed_and_nothing_verifies() -> None:
+def test_authenticator_without_a_key_signs_and_verifies_nothing() -> None:
     keyless = Authenticator("https://queue")
     assert keyless.sign(BODY) == BODY
     assert not keyless.verify(BODY)
     assert not keyless.verify(KEYED.sign(BODY))
 
 
-def test_after_a_rotation_the_previous_key_is_accepted_and_the_one_before_is_not() -> None:
+def test_only_the_previous_key_is_accepted_after_a_rotation() -> None:
     keyed = Authenticator("https://queue", "first")
     first = keyed.sign(BODY)
     keyed.use("second")

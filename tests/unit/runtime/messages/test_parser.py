@@ -1,4 +1,7 @@
-"""From a message's body to looks. The records are those of "Event message structure", Amazon S3 User Guide."""
+"""Test the parser: from a message's body to sync requests.
+
+The records are those of "Event message structure", Amazon S3 User Guide.
+"""
 
 from __future__ import annotations
 
@@ -77,12 +80,12 @@ PEER_ROLE = "AROAPEERROLE000000000"
 PRINCIPALS = Principals(frozenset({DEDICATED, "AIDAFORMERUSER0000000", PEER_ROLE}), ROLE)
 
 
-def looks(body: str, prefix: str = "") -> list[SyncRequest]:
+def parse(body: str, prefix: str = "") -> list[SyncRequest]:
     return parse_message(body, PRINCIPALS, lambda key: key[len(prefix) :] if key.startswith(prefix) else None, SENT)
 
 
 def record(name: str = "ObjectCreated:Put", *, principal: str = f"AWS:{USER}", **changes: Any) -> dict[str, Any]:
-    """A record; `changes` are of its object, None takes a field out."""
+    """Return a record; `changes` are of its object, None removes a field."""
     made = copy.deepcopy(RECORD)
     made["eventName"] = name
     made["userIdentity"]["principalId"] = principal
@@ -91,12 +94,12 @@ def record(name: str = "ObjectCreated:Put", *, principal: str = f"AWS:{USER}", *
     return made
 
 
-def of(*records: Any) -> list[SyncRequest]:
-    return looks(json.dumps({"Records": records}))
+def parse_records(*records: Any) -> list[SyncRequest]:
+    return parse(json.dumps({"Records": records}))
 
 
-def test_the_documented_record() -> None:
-    assert of(RECORD) == [
+def test_documented_event_is_parsed() -> None:
+    assert parse_records(RECORD) == [
         SyncRequest(
             key="HappyFace.jpg",
             cause=Cause.CREATED,
@@ -111,16 +114,16 @@ def test_the_documented_record() -> None:
     ]
 
 
-def test_the_documented_expiry() -> None:
-    assert of(EXPIRY) == [
+def test_documented_expiry_is_parsed() -> None:
+    assert parse_records(EXPIRY) == [
         SyncRequest("expiration/delete", Cause.EXPIRED, sequencer=normalise("0059EA41DE6A9B1D7A"), first_sent=SENT)
     ]
 
 
-def test_every_record_of_a_message_is_taken_in_order() -> None:
+def test_records_of_a_message_are_parsed_in_order() -> None:
     names = ["ObjectCreated:Put", "ObjectRemoved:Delete", "ObjectCreated:Copy"]
-    found = of(*(record(name, key=f"k{i}") for i, name in enumerate(names)))
-    assert [(look.key, look.cause) for look in found] == [
+    found = parse_records(*(record(name, key=f"k{i}") for i, name in enumerate(names)))
+    assert [(request.key, request.cause) for request in found] == [
         ("k0", Cause.CREATED),
         ("k1", Cause.REMOVED),
         ("k2", Cause.CREATED),
@@ -145,8 +148,8 @@ def test_every_record_of_a_message_is_taken_in_order() -> None:
         ("LifecycleExpiration:DeleteMarkerCreated", Cause.EXPIRED),
     ],
 )
-def test_what_an_event_means(name: str, cause: Cause) -> None:
-    assert [look.cause for look in of(record(name))] == [cause]
+def test_event_name_gives_the_cause(name: str, cause: Cause) -> None:
+    assert [request.cause for request in parse_records(record(name))] == [cause]
 
 
 @pytest.mark.parametrize(
@@ -158,12 +161,12 @@ def test_what_an_event_means(name: str, cause: Cause) -> None:
         "LifecycleTransition",
     ],
 )
-def test_events_that_change_nothing_are_no_looks(name: str) -> None:
-    assert of(record(name), record(key="next")) == of(record(key="next"))
+def test_events_that_change_no_object_are_ignored(name: str) -> None:
+    assert parse_records(record(name), record(key="next")) == parse_records(record(key="next"))
 
 
-def test_a_test_event_is_acknowledged_without_a_look() -> None:
-    assert looks(TEST_EVENT) == []
+def test_s3_test_event_gives_no_request() -> None:
+    assert parse(TEST_EVENT) == []
 
 
 @pytest.mark.parametrize("quoted", [quote_plus, lambda key: quote(key, safe="/")], ids=["plus", "percent"])
@@ -192,12 +195,12 @@ def test_a_test_event_is_acknowledged_without_a_look() -> None:
     ],
 )
 def test_keys_are_url_decoded(key: str, quoted: Any) -> None:
-    assert [look.key for look in of(record(key=quoted(key)))] == [key]
+    assert [request.key for request in parse_records(record(key=quoted(key)))] == [key]
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=200))
-def test_any_key_arrives_as_it_is(key: str) -> None:
-    assert [look.key for look in of(record(key=quote_plus(key)))] == [key]
+def test_any_url_encoded_key_is_decoded(key: str) -> None:
+    assert [request.key for request in parse_records(record(key=quote_plus(key)))] == [key]
 
 
 @pytest.mark.parametrize(
@@ -222,31 +225,31 @@ def test_any_key_arrives_as_it_is(key: str) -> None:
         ("s3.amazonaws.com", Actor.USER),
     ],
 )
-def test_who_did_it(principal: str, actor: Actor) -> None:
-    assert [look.actor for look in of(record(principal=principal))] == [actor]
+def test_principal_gives_the_actor(principal: str, actor: Actor) -> None:
+    assert [request.actor for request in parse_records(record(principal=principal))] == [actor]
 
 
-def test_without_a_known_role_nobody_passes_for_us() -> None:
+def test_empty_principal_is_a_user_if_no_role_is_known() -> None:
     assert Principals(frozenset({DEDICATED})).actor("AWS:") is Actor.USER
     assert Principals(frozenset({DEDICATED})).actor(":session") is Actor.USER
 
 
-def test_without_identity_it_was_a_user() -> None:
+def test_event_without_identity_is_by_a_user() -> None:
     bare = record()
     del bare["userIdentity"]
-    assert [look.actor for look in of(bare)] == [Actor.USER]
+    assert [request.actor for request in parse_records(bare)] == [Actor.USER]
 
 
 def test_missing_fields_of_a_deletion_are_empty() -> None:
-    [look] = of(record("ObjectRemoved:Delete", size=None, eTag=None, versionId=None, sequencer=None))
-    assert (look.size, look.etag, look.version_id, look.sequencer) == (0, "", "", "")
+    [request] = parse_records(record("ObjectRemoved:Delete", size=None, eTag=None, versionId=None, sequencer=None))
+    assert (request.size, request.etag, request.version_id, request.sequencer) == (0, "", "", "")
 
 
-def test_quotes_around_an_etag_and_a_null_version_id_are_taken_off() -> None:
+def test_etag_quotes_and_a_null_version_id_are_removed() -> None:
     made = record(eTag='"abc"')
     made["s3"]["object"]["versionId"] = None
-    [look] = of(made)
-    assert (look.etag, look.version_id) == ("abc", "")
+    [request] = parse_records(made)
+    assert (request.etag, request.version_id) == ("abc", "")
 
 
 @pytest.mark.parametrize(
@@ -260,17 +263,17 @@ def test_quotes_around_an_etag_and_a_null_version_id_are_taken_off() -> None:
         ("ObjectCreated:Put", "v1", False),
     ],
 )
-def test_a_version_removed_by_its_id_is_told_from_a_deletion(name: str, version: str, permanent: bool) -> None:
-    assert [look.version_removed for look in of(record(name, versionId=version))] == [permanent]
+def test_removal_of_a_version_by_its_id_is_no_deletion(name: str, version: str, permanent: bool) -> None:
+    assert [request.version_removed for request in parse_records(record(name, versionId=version))] == [permanent]
 
 
-def test_the_time_is_the_events() -> None:
+def test_event_time_is_parsed() -> None:
     made = record()
     made["eventTime"] = "2026-09-21T14:13:20.250Z"
-    assert [look.event_time for look in of(made)] == [1_790_000_000.25]
+    assert [request.event_time for request in parse_records(made)] == [1_790_000_000.25]
 
 
-def test_through_sns_wrapped_or_raw() -> None:
+def test_sns_envelope_is_unwrapped() -> None:
     inner = json.dumps({"Records": [record(key="a+b"), record(key="c")]})
     envelope = {
         "Type": "Notification",
@@ -282,20 +285,20 @@ def test_through_sns_wrapped_or_raw() -> None:
         "SignatureVersion": "1",
         "Signature": "EXAMPLE",
     }
-    assert looks(json.dumps(envelope)) == looks(inner)
-    assert [look.key for look in looks(inner)] == ["a b", "c"]
-    assert looks(json.dumps(envelope | {"Message": TEST_EVENT})) == []
+    assert parse(json.dumps(envelope)) == parse(inner)
+    assert [request.key for request in parse(inner)] == ["a b", "c"]
+    assert parse(json.dumps(envelope | {"Message": TEST_EVENT})) == []
 
 
-def test_keys_outside_the_prefix_are_nobodys_business_here() -> None:
+def test_keys_outside_the_prefix_are_ignored() -> None:
     body = json.dumps({"Records": [record(key="in/a"), record(key="out/b"), record(key="in/")]})
-    assert [look.key for look in looks(body, "in/") if look.key] == ["a"]
+    assert [request.key for request in parse(body, "in/") if request.key] == ["a"]
 
 
-def test_a_message_of_our_own() -> None:
-    look = SyncRequest("k", Cause.FINDER, first_sent=5.0, full_check=True, may_delete=True, reason="deleted here")
-    body = KEYED.sign(sync_request_codec.encode(look))
-    assert parse_message(body, PRINCIPALS, str, SENT, authenticator=KEYED) == [look]
+def test_signed_sync_request_is_parsed() -> None:
+    request = SyncRequest("k", Cause.FINDER, first_sent=5.0, full_check=True, may_delete=True, reason="deleted here")
+    body = KEYED.sign(sync_request_codec.encode(request))
+    assert parse_message(body, PRINCIPALS, str, SENT, authenticator=KEYED) == [request]
 
 
 FORGED = SyncRequest(
@@ -326,21 +329,21 @@ CHECK = SyncRequest(
         KEYED.sign(sync_request_codec.encode(FORGED))[:-1] + ', "dualsync": {"key": "k", "cause": "created"}}',
     ],
 )
-def test_of_a_message_that_does_not_verify_only_the_key_is_believed(body: str) -> None:
+def test_only_the_key_of_an_unverified_request_is_used(body: str) -> None:
     for sent in (body, json.dumps({"Type": "Notification", "Message": body})):
         assert parse_message(sent, PRINCIPALS, str, SENT, authenticator=KEYED) == [CHECK]
     (redriven,) = parse_message(json.dumps({"redrive": body}), PRINCIPALS, str, SENT, authenticator=KEYED)
     assert redriven == replace(CHECK, reason="redriven")
 
 
-def test_a_deletion_that_does_not_verify_is_believed_as_an_event_is() -> None:
+def test_unverified_deletion_request_is_used_like_an_event() -> None:
     body = sync_request_codec.encode(replace(FORGED, cause=Cause.REMOVED, actor=Actor.USER))
     assert parse_message(body, PRINCIPALS, str, SENT, authenticator=KEYED) == [replace(CHECK, cause=Cause.REMOVED)]
     body = sync_request_codec.encode(replace(FORGED, cause=Cause.REMOVED, actor=Actor.USER, version_removed=True))
     assert parse_message(body, PRINCIPALS, str, SENT, authenticator=KEYED) == [CHECK]
 
 
-def test_records_of_another_bucket_are_dropped_and_named() -> None:
+def test_records_of_another_bucket_are_skipped_and_reported() -> None:
     skipped: list[str] = []
     foreign = copy.deepcopy(RECORD)
     foreign["s3"]["bucket"]["name"] = "another"
@@ -350,17 +353,17 @@ def test_records_of_another_bucket_are_dropped_and_named() -> None:
     assert skipped == ["'another'"]
 
 
-def test_null_is_absent() -> None:
+def test_null_fields_count_as_missing() -> None:
     made = record()
     made["userIdentity"] = None
     made["s3"]["object"] |= {"size": None, "eTag": None, "sequencer": None, "versionId": None}
-    (request,) = of(made)
+    (request,) = parse_records(made)
     assert (request.actor, request.size, request.etag, request.sequencer) == (Actor.USER, 0, "", "")
 
 
-def test_no_event_is_later_than_its_message() -> None:
+def test_event_time_is_limited_to_the_time_of_the_message() -> None:
     made = record()
     made["eventTime"] = "9999-12-31T23:59:59.999Z"
-    assert [request.event_time for request in of(made)] == [SENT + MAX_CLOCK_SKEW_SECONDS]
+    assert [request.event_time for request in parse_records(made)] == [SENT + MAX_CLOCK_SKEW_SECONDS]
     made["eventTime"] = "1969-12-31T23:59:59.999Z"
-    assert [request.event_time for request in of(made)] == [0.0]
+    assert [request.event_time for request in parse_records(made)] == [0.0]

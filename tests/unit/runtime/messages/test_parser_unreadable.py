@@ -1,4 +1,4 @@
-"""Messages that are not what S3 documents: each is refused as unreadable or read as a request with defined fields."""
+"""Test messages that S3 does not document: each is refused as unreadable or parsed into a valid sync request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dualsync.runtime.messages.parser import UnreadableMessageError
 from dualsync.runtime.messages.sync_request import SyncRequest
-from tests.unit.runtime.messages.test_parser import RECORD, looks, of, record
+from tests.unit.runtime.messages.test_parser import RECORD, parse, parse_records, record
 
 
 def without(path: str) -> dict[str, Any]:
@@ -72,16 +72,16 @@ def without(path: str) -> dict[str, Any]:
     ],
     ids=lambda body: body[-60:],
 )
-def test_the_rest_is_unreadable(body: str) -> None:
+def test_malformed_message_is_unreadable(body: str) -> None:
     with pytest.raises(UnreadableMessageError, match=r"."):
-        looks(body)
+        parse(body)
 
 
-def test_an_eventbridge_event_is_named_with_what_to_do() -> None:
-    """Only notifications that S3 itself sends, to the queue or through SNS, are read."""
+def test_eventbridge_event_is_refused_with_a_remedy() -> None:
+    """Only notifications that S3 itself sends, to the queue or through SNS, are supported."""
     body = json.dumps({"detail-type": "Object Created", "source": "aws.s3", "detail": {"object": {"key": "k"}}})
     with pytest.raises(UnreadableMessageError, match=r"an event of EventBridge.*remove the rule"):
-        looks(body)
+        parse(body)
 
 
 JSON = st.recursive(
@@ -93,12 +93,12 @@ FIELD = st.sampled_from(["eventName", "eventTime", "userIdentity", "s3", "object
 
 
 @given(FIELD, JSON)
-def test_nothing_else_ever_comes_out_of_a_broken_record(name: str, value: Any) -> None:
+def test_broken_record_gives_sync_requests_or_is_unreadable(name: str, value: Any) -> None:
     made = record()
     target = made if name in made else made["s3"] if name in made["s3"] else made["s3"]["object"]
     target[name] = value
     try:
-        found = of(made)
+        found = parse_records(made)
     except UnreadableMessageError:
         return
-    assert all(isinstance(look, SyncRequest) for look in found)
+    assert all(isinstance(request, SyncRequest) for request in found)

@@ -1,4 +1,4 @@
-"""Looks of our own, as messages."""
+"""Test sync requests as messages: encoding, decoding and retries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.builders import CN, agreement
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
 TIME = st.floats(0, 1e11)
 WROTE = agreement(OriginVersion(CN, 5, "e"), remote="f")
-LOOK = st.builds(
+REQUESTS = st.builds(
     SyncRequest,
     key=TEXT.filter(bool),
     cause=st.sampled_from(Cause),
@@ -45,12 +45,12 @@ def read(body: str) -> SyncRequest:
     return sync_request_codec.decode_fields(json.loads(body)["dualsync"])
 
 
-@given(LOOK)
-def test_a_look_survives_the_queue(look: SyncRequest) -> None:
-    assert read(sync_request_codec.encode(look)) == look
+@given(REQUESTS)
+def test_sync_request_round_trips(request: SyncRequest) -> None:
+    assert read(sync_request_codec.encode(request)) == request
 
 
-def test_empty_fields_are_left_out() -> None:
+def test_empty_fields_are_not_encoded() -> None:
     assert set(json.loads(sync_request_codec.encode(SyncRequest("k", Cause.FINDER)))["dualsync"]) == {
         "key",
         "cause",
@@ -58,18 +58,18 @@ def test_empty_fields_are_left_out() -> None:
     }
 
 
-@given(LOOK)
-def test_a_body_has_only_characters_that_sqs_accepts(look: SyncRequest) -> None:
-    body = sync_request_codec.encode(look)
+@given(REQUESTS)
+def test_body_has_only_characters_that_sqs_accepts(request: SyncRequest) -> None:
+    body = sync_request_codec.encode(request)
     assert not re.search("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", body)
 
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
 def test_characters_that_sqs_refuses_are_escaped(character: str) -> None:
-    look = SyncRequest(f"a{character}b", Cause.FINDER, reason=character)
-    body = sync_request_codec.encode(look)
+    request = SyncRequest(f"a{character}b", Cause.FINDER, reason=character)
+    body = sync_request_codec.encode(request)
     assert character not in body
-    assert read(body) == look
+    assert read(body) == request
 
 
 @pytest.mark.parametrize(
@@ -104,33 +104,33 @@ def test_characters_that_sqs_refuses_are_escaped(character: str) -> None:
         ({"key": ""}, "not a key"),
     ],
 )
-def test_what_is_no_look_is_refused_by_field(change: dict[str, Any], message: str) -> None:
+def test_malformed_sync_request_is_refused_naming_the_field(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sync_request_codec.decode_fields({"key": "k", "cause": "created"} | change)
 
 
 @pytest.mark.parametrize("fields", [{}, {"key": "k"}, {"cause": "finding"}])
-def test_key_and_cause_are_needed(fields: dict[str, str]) -> None:
+def test_sync_request_without_key_or_cause_is_refused(fields: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="is missing"):
         sync_request_codec.decode_fields(fields)
 
 
-def test_whole_seconds_are_times_too() -> None:
+def test_integer_seconds_are_accepted_as_times() -> None:
     assert sync_request_codec.decode_fields({"key": "k", "cause": "finding", "since": 5}).first_sent == 5.0
 
 
-def test_contention_counts_an_attempt_and_silence_of_a_service_does_not() -> None:
-    look = SyncRequest("k", Cause.CREATED, first_sent=7.0)
+def test_conflict_counts_an_attempt_and_a_service_error_does_not() -> None:
+    request = SyncRequest("k", Cause.CREATED, first_sent=7.0)
     again, later = (
-        look.retry_after_conflict("412").retry_after_conflict("409"),
-        look.retry_after_error("503").retry_after_error("503"),
+        request.retry_after_conflict("412").retry_after_conflict("409"),
+        request.retry_after_error("503").retry_after_error("503"),
     )
     assert (again.attempt, again.full_check, again.reason, again.first_sent) == (2, True, "409", 7.0)
     assert (later.attempt, later.full_check, later.reason) == (0, True, "503")
-    assert look.as_deletion().cause is Cause.REMOVED
+    assert request.as_deletion().cause is Cause.REMOVED
 
 
-def test_all_lines_of_a_look_share_its_correlation() -> None:
+def test_retries_keep_the_correlation_of_the_request() -> None:
     event = SyncRequest("k", Cause.CREATED, sequencer="00ab", first_sent=5.0)
     assert event.correlation == event.retry_after_conflict("changed").retry_after_error("503").correlation == "00ab"
     finding = SyncRequest("k", Cause.FINDER, first_sent=1_790_000_000.0)

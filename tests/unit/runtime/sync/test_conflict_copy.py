@@ -1,4 +1,4 @@
-"""Keeping a conflict's loser under another name."""
+"""Test conflict copies: the losing version of a conflict is kept under another name."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.support.fakes.gate import run
 LOSER = OriginVersion(CN, 1_700_000_000, "5D41402abc4b2a76b9719d911017c592-3")
 
 
-def test_the_name_says_side_time_and_content() -> None:
+def test_conflict_name_contains_side_time_and_content_hash() -> None:
     assert conflict_name("dir/report.csv", LOSER) == "dir/report.csv.conflict-cn-1700000000-5d41402a"
 
 
-def test_names_of_other_losers_differ() -> None:
+def test_conflict_names_of_different_versions_differ() -> None:
     others = [
         OriginVersion(GLOBAL, LOSER.modified, LOSER.etag),
         OriginVersion(CN, LOSER.modified + 1, LOSER.etag),
@@ -36,13 +36,13 @@ def test_names_of_other_losers_differ() -> None:
 @pytest.mark.parametrize(
     ("key", "fits"), [("k" * 992, True), ("é" * 496, True), ("k" * 993, False), ("é" * 497, False)]
 )
-def test_a_name_too_long_for_s3_is_none(key: str, fits: bool) -> None:
+def test_conflict_name_is_empty_if_too_long_for_s3(key: str, fits: bool) -> None:
     name = conflict_name(key, LOSER)
     assert bool(name) is fits
     assert len(name.encode()) <= 1024
 
 
-def test_the_longer_prefix_counts_too() -> None:
+def test_conflict_name_length_counts_the_longer_prefix() -> None:
     assert conflict_name("k" * 982, LOSER, "", "p" * 10)
     assert not conflict_name("k" * 983, LOSER, "", "p" * 10)
     assert not conflict_name("k" * 983, LOSER, "p" * 10, "")
@@ -59,12 +59,12 @@ def test_the_longer_prefix_counts_too() -> None:
         ("k.conflict-cn-5-5d4", False),
     ],
 )
-def test_a_kept_loser_is_known_by_its_name(key: str, kept: bool) -> None:
+def test_conflict_name_is_recognised(key: str, kept: bool) -> None:
     assert is_conflict_name(key) is kept
 
 
 class World(Side):
-    """The loser is at the peer; a winner is here."""
+    """A conflict whose losing version is in the peer's bucket."""
 
     def __init__(self) -> None:
         super().__init__(settings(keep_loser=True))
@@ -85,7 +85,7 @@ class World(Side):
         return [None if v is None else v.body for v in versions]
 
 
-def test_it_is_kept_on_both_sides_as_a_replica() -> None:
+def test_loser_is_written_to_both_sides_as_a_replica() -> None:
     world = World()
     world.keep()
     assert world.held(world.name) == [b"loser", b"loser"]
@@ -95,7 +95,7 @@ def test_it_is_kept_on_both_sides_as_a_replica() -> None:
         assert version.seen.stamp == world.context.stamp(world.name, world.loser.version, 5)
 
 
-def test_kept_twice_it_is_as_kept_once() -> None:
+def test_keeping_a_loser_twice_writes_it_once() -> None:
     world = World()
     world.keep()
     before = world.here.current(world.name)
@@ -103,14 +103,14 @@ def test_kept_twice_it_is_as_kept_once() -> None:
     assert world.here.current(world.name) is before
 
 
-def test_it_overwrites_nothing() -> None:
+def test_conflict_copy_overwrites_no_existing_object() -> None:
     world = World()
     world.here.put(world.name, b"something else", USER)
     world.keep()
     assert world.held(world.name) == [b"something else", b"loser"]
 
 
-def test_a_loser_replaced_meanwhile_is_looked_at_again() -> None:
+def test_loser_replaced_or_deleted_meanwhile_is_retried() -> None:
     world = World()
     for change in (lambda: world.there.put("k", b"newer", USER), lambda: world.there.delete("k", USER)):
         change()
@@ -119,7 +119,7 @@ def test_a_loser_replaced_meanwhile_is_looked_at_again() -> None:
     assert world.held(world.name) == [None, None]
 
 
-def test_a_loser_replaced_by_the_same_bytes_is_looked_at_again() -> None:
+def test_loser_replaced_by_the_same_bytes_is_retried() -> None:
     world = World()
     world.time.now += 1
     world.there.put("k", b"loser", USER)
@@ -129,8 +129,8 @@ def test_a_loser_replaced_by_the_same_bytes_is_looked_at_again() -> None:
 
 
 @pytest.mark.parametrize("side", ["remote", "local"])
-def test_a_loser_whose_copy_is_refused_is_not_taken_for_kept(side: str) -> None:
-    """What a message has read may have changed: that condition, too, is no proof of a copy."""
+def test_loser_is_not_kept_if_its_write_is_refused(side: str) -> None:
+    """A refused condition on the ledger's entry does not prove that the copy exists."""
     world = World()
 
     class Refusing(FakeBucket):
@@ -145,7 +145,7 @@ def test_a_loser_whose_copy_is_refused_is_not_taken_for_kept(side: str) -> None:
         run(keep_loser(world.context, "k", world.loser, FakeBucket(world.there, USER)))
 
 
-def test_a_loser_not_read_to_its_end_is_not_taken_for_kept() -> None:
+def test_loser_is_not_kept_if_its_read_ends_early() -> None:
     world = World()
 
     class Torn:
@@ -169,7 +169,7 @@ def test_a_loser_not_read_to_its_end_is_not_taken_for_kept() -> None:
 
 
 @pytest.mark.parametrize("key", ["k" * 1000, "k.conflict-cn-5-5d41402a"], ids=["too long", "a kept loser itself"])
-def test_where_there_is_no_name_it_is_said_and_not_kept(key: str) -> None:
+def test_loser_without_a_valid_name_is_logged_and_not_kept(key: str) -> None:
     world = World()
     world.keep(key)
     assert list(world.here.keys) == []
@@ -177,7 +177,7 @@ def test_where_there_is_no_name_it_is_said_and_not_kept(key: str) -> None:
     assert "not kept" in str(world.log.of("conflict")[0]["reason"])
 
 
-def test_an_archived_loser_is_a_dead_letter_of_its_own_kind() -> None:
+def test_archived_loser_is_dead_lettered_with_its_own_reason() -> None:
     """The winner could travel: unlike an archived object that each run finds again, this waits for an operator."""
     world = World()
     world.there.archive("k")

@@ -1,4 +1,4 @@
-"""The decision's truth table, a row a test, from side `cn`'s point of view; and what holds for every row."""
+"""Test the decision's truth table, one row per test, from side `cn`'s point of view, and properties of all states."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ NEWEST = ConflictPolicy.NEWEST
 
 
 def users(side: SideName, modified: int, etag: str) -> ObservedVersion:
-    """Written by a user in that side's bucket."""
+    """Return a version that a user wrote in that side's bucket."""
     return ObservedVersion(ObjectHead(etag, 3, modified), OriginVersion(side, modified, etag), False)
 
 
 def replica(of: ObservedVersion, modified: int) -> ObservedVersion:
-    """Written by a worker, then."""
+    """Return a worker's copy of a version, written at that time."""
     return ObservedVersion(ObjectHead(of.head.etag, 3, modified, stamp(of.version)), of.version, True)
 
 
@@ -56,8 +56,8 @@ AGREED = LedgerEntry("k", 1, synced=proof(OLD, OLD_THERE))
 AGREED_THEIRS = LedgerEntry("k", 1, synced=proof(THEIRS_HERE, THEIRS))
 EXPIRED = LedgerEntry("k", 1, expired=proof(OLD, OLD_THERE))
 DEAD = LedgerEntry("k", 1, deleted_versions=(proof(OLD, OLD_THERE),), last_deletion="5", deleted_at=50)
-HEARSAY = replace(DEAD, deleted_at=1)
-"""As `DEAD`, by an event alone."""
+DEAD_BY_EVENT = replace(DEAD, deleted_at=1)
+"""As `DEAD`, with a deletion known from an event alone."""
 DEAD_THEIRS = LedgerEntry("k", 1, deleted_versions=(proof(THEIRS_HERE, THEIRS),), last_deletion="5", deleted_at=50)
 KNOWN_DEAD = replace(AGREED_THEIRS, last_deletion="5", deleted_at=25)
 OLDEST_HERE = replica(users(GLOBAL, 15, "oldest"), 31)
@@ -71,7 +71,7 @@ UNRECORDED = LedgerEntry("k", 1, last_deletion="5", deleted_at=50)
 @dataclass(frozen=True)
 class Row:
     name: str
-    deed: Action
+    action: Action
     local: ObservedVersion | None = None
     remote: ObservedVersion | None = None
     entry: LedgerEntry = NEVER
@@ -83,7 +83,7 @@ class Row:
     stale: bool = False
     unsure: bool = False
     attempt: int = NEVER_WAIT
-    spent: str = ""
+    superseded: str = ""
     wrote: ObservedVersion | None = None
     policy: ConflictPolicy = NEWEST
     loser: ObservedVersion | None = None
@@ -104,8 +104,8 @@ TAGGED = replace(users(CN, 35, "mine"), head=ObjectHead("mine", 3, 35, attribute
 LONGER = replace(users(CN, 35, "mine"), head=ObjectHead("mine", 4, 35))
 SIZE = FirstContact.SIZE
 ROWS = [
-    Row("nothing anywhere", D.RECORD_TOMBSTONE, cause=REMOVED),
-    # here and there
+    Row("on neither side", D.RECORD_TOMBSTONE, cause=REMOVED),
+    # on both sides
     Row("the same version", D.RECORD_SYNCED, MINE, MINE_THERE),
     Row("the same content by users of both", D.RECORD_SYNCED, COPY_OF_THEIRS, THEIRS),
     Row("the same bytes with other metadata are a conflict", D.PUSH, RELABELLED, THEIRS, loser=THEIRS),
@@ -118,7 +118,7 @@ ROWS = [
     Row("written here over a replica, as agreed there", D.PUSH, LATER, THEIRS, AGREED_THEIRS),
     Row("written here, a late copy of the dead there", D.PUSH, LATER, replica(OLD, 55), DEAD),
     Row("a replica here, a late copy of the dead there", D.DELETE_REMOTE, THEIRS_HERE, replica(OLD, 55), DEAD),
-    Row("the same, of an absence that this bucket never showed", D.PUSH, THEIRS_HERE, replica(OLD, 55), HEARSAY),
+    Row("the same, its deletion known from an event only", D.PUSH, THEIRS_HERE, replica(OLD, 55), DEAD_BY_EVENT),
     Row("a replica here, a user's version there", D.NOTHING, THEIRS_HERE, users(GLOBAL, 60, "x")),
     Row("a user's version here, a former one of ours there", D.PUSH, LATER, OLD_THERE),
     # first contact: both sides held the key before the program
@@ -141,7 +141,7 @@ ROWS = [
     Row("in a tie longer", D.WAIT, users(CN, 30, "x"), THEIRS, attempt=WAIT_ATTEMPTS_IN_A_TIE - 1),
     Row("a conflict won", D.PUSH, LATER, THEIRS, loser=THEIRS),
     Row("a conflict lost, by event", D.NOTHING, MINE, THEIRS, loser=MINE),
-    Row("a conflict lost, by finding: its holder may know better", D.NOTHING, MINE, THEIRS, cause=FINDING, loser=MINE),
+    Row("a conflict lost, by finding: the peer decides", D.NOTHING, MINE, THEIRS, cause=FINDING, loser=MINE),
     Row("a conflict lost to a replica of the peer's own", D.PULL, MINE, replica(THEIRS, 31), cause=FINDING),
     Row("a tie goes to cn", D.PUSH, users(CN, 30, "x"), THEIRS, loser=THEIRS),
     Row("cn preferred", D.PUSH, MINE, THEIRS, policy=ConflictPolicy.PREFER_CN, loser=THEIRS),
@@ -164,7 +164,7 @@ ROWS = [
     Row("crossed, not known yet", D.WAIT, THEIRS_HERE, OLD_THERE, AGREED_THEIRS, attempt=0),
     Row("crossed replicas: our holder of the newer writes it", D.PUSH, THEIRS_HERE, OLD_THERE),
     Row("crossed replicas: the peer's holder of the newer writes it", D.NOTHING, THEIRS_HERE, LATER_THERE),
-    # only here
+    # on this side only
     Row("as agreed here, gone there, by event", D.NOTHING, OLD, None, AGREED),
     Row("as agreed here, gone there, by finding", D.NOTHING, OLD, None, AGREED, FINDING),
     Row("as agreed here, gone there, proven", D.DELETE_LOCAL, OLD, None, AGREED, FINDING, deletion=True),
@@ -175,34 +175,34 @@ ROWS = [
     Row("new here over a tombstone", D.PUSH, LATER, None, DEAD),
     Row("a replica is never copied back", D.NOTHING, THEIRS_HERE),
     Row("not even by a finding, while it is young", D.NOTHING, THEIRS_HERE, cause=FINDING),
-    Row("noted when no ledger knows of it", D.MARK_UNMATCHED, THEIRS_HERE, cause=FINDING, settled=True),
-    Row("and copied when it is seen so again", D.PUSH, THEIRS_HERE, cause=FINDING, settled=True,
+    Row("marked unmatched when no ledger entry names it", D.MARK_UNMATCHED, THEIRS_HERE, cause=FINDING, settled=True),
+    Row("and copied when it is found unmatched again", D.PUSH, THEIRS_HERE, cause=FINDING, settled=True,
     alone=True),
     Row("same, beside another tombstone", D.MARK_UNMATCHED, THEIRS_HERE, None, UNRECORDED, FINDING, settled=True),
     Row("the same beside the proof of another", D.MARK_UNMATCHED, THEIRS_HERE, None, AGREED, FINDING, settled=True),
     Row("a copy after its deletion", D.DELETE_LOCAL, replica(THEIRS, 60), None, DEAD_THEIRS),
     Row("the same beside another version", D.DELETE_LOCAL, replica(THEIRS, 60), LATER_THERE, DEAD_THEIRS),
-    Row("but its stamp costs the peer nothing newer", D.NOTHING, replica(THEIRS, 60), users(GLOBAL, 90, "n"),
+    Row("but its stamp deletes no newer version at the peer", D.NOTHING, replica(THEIRS, 60), users(GLOBAL, 90, "n"),
     DEAD_THEIRS, FINDING),
-    # only there
+    # at the peer only
     Row("deleted here, as agreed there", D.DELETE_REMOTE, None, OLD_THERE, AGREED, REMOVED),
     Row("deleted here, as agreed there, proven", D.DELETE_REMOTE, None, OLD_THERE, AGREED, FINDING, deletion=True),
-    Row("deleted here before what is agreed came", D.NOTHING, None, OLD_THERE, AGREED, REMOVED, stale=True),
-    Row("deleted here before or after it came", D.WAIT, None, OLD_THERE, AGREED, REMOVED, attempt=0, unsure=True),
-    Row("the same, waited for", D.DELETE_REMOTE, None, OLD_THERE, AGREED, REMOVED, unsure=True),
+    Row("deleted here before the synced version arrived", D.NOTHING, None, OLD_THERE, AGREED, REMOVED, stale=True),
+    Row("deleted here, in an unknown order", D.WAIT, None, OLD_THERE, AGREED, REMOVED, attempt=0, unsure=True),
+    Row("the same after waiting", D.DELETE_REMOTE, None, OLD_THERE, AGREED, REMOVED, unsure=True),
     Row("gone here, as agreed there, by another event", D.NOTHING, None, OLD_THERE, AGREED),
     Row("gone here, as agreed there, by finding", D.NOTHING, None, OLD_THERE, AGREED, FINDING),
     Row("deleted here, but only creations travel", D.NOTHING, None, OLD_THERE, AGREED, REMOVED, travel=False),
     Row("deleted here, changed there: an edit beats a deletion", D.NOTHING, None, THEIRS, AGREED, REMOVED),
     Row("deleted after an expiry here", D.DELETE_REMOTE, None, OLD_THERE, EXPIRED, REMOVED),
-    Row("deleted before what expired here came", D.NOTHING, None, OLD_THERE, EXPIRED, REMOVED, stale=True),
+    Row("deleted before the expired version arrived", D.NOTHING, None, OLD_THERE, EXPIRED, REMOVED, stale=True),
     Row("expired here, kept there", D.NOTHING, None, OLD_THERE, EXPIRED, FINDING, deletion=True),
     Row("deleted here before its copy was recorded", D.DELETE_REMOTE, None, MINE_THERE, UNRECORDED),
     Row("the same where only creations travel", D.NOTHING, None, MINE_THERE, UNRECORDED, travel=False),
     Row("our version there, no deletion known here", D.NOTHING, None, MINE_THERE),
     Row("a late copy of the dead there", D.DELETE_REMOTE, None, replica(OLD, 55), DEAD),
     Row("brought back there by a user", D.NOTHING, None, replica(OLD, 45), DEAD),
-    Row("a copy of what this event's version was, deleted since", D.DELETE_REMOTE, None, MINE_THERE, spent="mine"),
+    Row("a copy of the event's version, deleted since", D.DELETE_REMOTE, None, MINE_THERE, superseded="mine"),
     Row("new there", D.NOTHING, None, THEIRS, cause=FINDING),
     Row("new there over a tombstone", D.NOTHING, None, THEIRS, DEAD, REMOVED),
 ]  # fmt: skip
@@ -225,17 +225,17 @@ def test_row(row: Row) -> None:
             unmatched=row.alone,
             stale=row.stale,
             order_unknown=row.unsure,
-            superseded_etag=row.spent,
+            superseded_etag=row.superseded,
             unrecorded=row.wrote.version if row.wrote else None,
             same_content=row.same,
             first_contact=row.contact,
             include_metadata=row.metadata,
         )
     )
-    assert (decision.action, decision.loser) == (row.deed, row.loser.version if row.loser else None)
+    assert (decision.action, decision.loser) == (row.action, row.loser.version if row.loser else None)
 
 
-# -- what holds for every row
+# -- properties of all states
 
 ETAG, TIME = st.sampled_from(["a", "b", "c"]), st.integers(1, 4)
 IDENTITY = st.builds(OriginVersion, st.sampled_from(SideName), TIME, ETAG)
@@ -253,8 +253,8 @@ ENTRY = st.builds(
 
 
 @st.composite
-def sightings(draw: st.DrawFn, side: SideName) -> ObservedVersion:
-    """Any object in that side's bucket."""
+def observed_versions(draw: st.DrawFn, side: SideName) -> ObservedVersion:
+    """Draw any object of that side's bucket."""
     etag, modified = draw(ETAG), draw(TIME)
     if draw(st.booleans()):
         return users(side, modified, etag)
@@ -262,7 +262,7 @@ def sightings(draw: st.DrawFn, side: SideName) -> ObservedVersion:
     return ObservedVersion(ObjectHead(etag, 3, modified, stamp(identity)), identity, True)
 
 
-HERE, THERE = sightings(CN), sightings(GLOBAL)
+HERE, THERE = observed_versions(CN), observed_versions(GLOBAL)
 VIEW = st.builds(
     KeyState,
     side=st.just(CN),
@@ -282,8 +282,8 @@ VIEW = st.builds(
 
 
 @given(VIEW)
-def test_a_deed_has_what_it_acts_on(view: KeyState) -> None:
-    deed = decide(view).action
+def test_action_acts_only_on_objects_that_exist(view: KeyState) -> None:
+    action = decide(view).action
     here, there = view.local is not None, view.remote is not None
     possible = {
         Action.NOTHING: here or there,
@@ -298,13 +298,13 @@ def test_a_deed_has_what_it_acts_on(view: KeyState) -> None:
         Action.DELETE_BOTH: here and there,
         Action.MARK_UNMATCHED: here and not there,
     }
-    assert possible[deed]
+    assert possible[action]
 
 
 @given(VIEW)
-def test_a_users_version_is_deleted_only_if_both_sides_held_it_and_deletions_travel(view: KeyState) -> None:
-    deed = decide(view).action
-    gone = {Action.DELETE_LOCAL: view.local, Action.DELETE_REMOTE: view.remote}.get(deed)
+def test_user_version_is_deleted_only_if_both_sides_held_it_and_deletions_travel(view: KeyState) -> None:
+    action = decide(view).action
+    gone = {Action.DELETE_LOCAL: view.local, Action.DELETE_REMOTE: view.remote}.get(action)
     if gone is not None and not gone.is_replica:
         assert view.entry.synced is not None
         assert gone.version == view.entry.synced.version
@@ -322,19 +322,19 @@ def test_only_replicas_are_deleted_on_both_sides_at_once(view: KeyState) -> None
 
 
 @given(VIEW)
-def test_nothing_is_deleted_that_no_entry_and_no_event_knows_of(view: KeyState) -> None:
-    deed = decide(replace(view, entry=NEVER, superseded_etag="")).action
-    assert deed not in (Action.DELETE_LOCAL, Action.DELETE_REMOTE)
+def test_object_without_entry_or_event_is_never_deleted(view: KeyState) -> None:
+    action = decide(replace(view, entry=NEVER, superseded_etag="")).action
+    assert action not in (Action.DELETE_LOCAL, Action.DELETE_REMOTE)
 
 
 @given(VIEW)
-def test_only_a_finding_pulls(view: KeyState) -> None:
+def test_only_finder_requests_pull(view: KeyState) -> None:
     if view.cause is not Cause.FINDER:
         assert decide(view).action is not Action.PULL
 
 
 @given(VIEW)
-def test_a_loser_is_a_users_and_the_other_one_wins(view: KeyState) -> None:
+def test_conflict_loser_is_a_user_version_and_the_other_version_wins(view: KeyState) -> None:
     loser = decide(view).loser
     if loser is not None:
         assert view.local is not None
@@ -347,7 +347,7 @@ def test_a_loser_is_a_users_and_the_other_one_wins(view: KeyState) -> None:
 
 
 @given(HERE, THERE, st.sampled_from(ConflictPolicy), st.sampled_from(Cause), st.sampled_from(Cause), st.booleans())
-def test_without_a_ledger_both_sides_decide_for_the_same_version(
+def test_both_sides_choose_the_same_version_without_ledger_entries(
     here: ObservedVersion, there: ObservedVersion, policy: ConflictPolicy, cause: Cause, peers_cause: Cause, same: bool
 ) -> None:
     ours = decide(KeyState(CN, cause, NEVER_WAIT, NEVER, here, there, policy, same_content=same))
@@ -356,16 +356,16 @@ def test_without_a_ledger_both_sides_decide_for_the_same_version(
     kept = {
         side
         for decision, own, other in ((ours, CN, GLOBAL), (theirs, GLOBAL, CN))
-        for deed, side in ((Action.PUSH, own), (Action.PULL, other))
-        if decision.action is deed
+        for action, side in ((Action.PUSH, own), (Action.PULL, other))
+        if decision.action is action
     }
     assert len(kept) <= 1
     if cause is Cause.FINDER and peers_cause is Cause.FINDER and ours.action is not Action.RECORD_SYNCED:
-        assert kept  # two findings bring any two versions together
+        assert kept  # finder requests on both sides make any two versions converge
     if ours.loser and theirs.loser:
         assert ours.loser == theirs.loser
 
 
 @given(IDENTITY, IDENTITY, st.sampled_from(ConflictPolicy))
-def test_of_two_versions_one_wins(a: OriginVersion, b: OriginVersion, policy: ConflictPolicy) -> None:
+def test_exactly_one_of_two_versions_wins(a: OriginVersion, b: OriginVersion, policy: ConflictPolicy) -> None:
     assert wins(a, b, policy) + wins(b, a, policy) == (a != b)

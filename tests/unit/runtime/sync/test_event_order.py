@@ -1,4 +1,4 @@
-"""Whether a deletion was before the arrival of what it would delete: by sequencers, by times, or not known yet."""
+"""Test the order of a deletion and the arrival of the version it would delete: by sequencers, by times, or unknown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HELD = SyncedVersion(OriginVersion(GLOBAL, 98, "there"), CopyState("here", 100),
 PARTS = replace(HELD, local=CopyState("here-3", 100))
 SYNCED = LedgerEntry("k", 3, synced=HELD, sequencer=normalise("20"))
 ARRIVED = replace(SYNCED, last_event=normalise("10"))
-"""As `SYNCED`, and the event of its arrival has been read; a later event of the key as well."""
+"""As `SYNCED`, after the event of its arrival and a later event of the key."""
 EXPIRED = replace(ARRIVED, synced=None, expired=HELD, sequencer=normalise("30"))
 
 
@@ -48,8 +48,8 @@ ROWS = [
     Row("expired, its arrival not known", replace(EXPIRED, last_event=""), "15", 100.5, True),
     Row("without a time, before its arrival", ARRIVED, "0f", 0.0, True),
     Row("without a sequencer", SYNCED, "", 101.0, False),
-    Row("nothing is known, an older event", LedgerEntry("k", 1, sequencer=normalise("20")), "15", 100.0, True),
-    Row("nothing is known, a newer event", LedgerEntry("k", 1, sequencer=normalise("20")), "25", 100.0, False),
+    Row("no synced version, an older event", LedgerEntry("k", 1, sequencer=normalise("20")), "15", 100.0, True),
+    Row("no synced version, a newer event", LedgerEntry("k", 1, sequencer=normalise("20")), "25", 100.0, False),
     Row("no entry", LedgerEntry("k"), "25", 100.0, False),
 ]
 
@@ -61,7 +61,7 @@ def test_row(row: Row) -> None:
     assert (order.stale, order.unknown) == (row.stale, row.unknown)
 
 
-def test_a_version_whose_time_here_is_not_known_is_judged_by_sequencers() -> None:
+def test_order_uses_sequencers_if_the_local_time_is_unknown() -> None:
     entry = replace(ARRIVED, synced=replace(HELD, local=CopyState("here")))
     older, newer = (SyncRequest("k", Cause.REMOVED, sequencer=normalise(s), event_time=1.0) for s in ("0f", "15"))
     assert EventOrder(older, entry).stale

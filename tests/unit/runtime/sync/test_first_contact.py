@@ -1,4 +1,4 @@
-"""Objects that both buckets held before the program: equal content is recognised without a transfer or a conflict."""
+"""Test first contact: equal content that both buckets held before is recognised without a transfer or a conflict."""
 
 from __future__ import annotations
 
@@ -87,19 +87,19 @@ LAYOUTS: dict[str, Fill] = {
 
 @pytest.mark.parametrize("there", LAYOUTS)
 @pytest.mark.parametrize("here", LAYOUTS)
-def test_the_same_content_in_other_parts_costs_neither_transfer_nor_conflict(here: str, there: str) -> None:
+def test_same_content_in_other_parts_is_recognised_without_transfer_or_conflict(here: str, there: str) -> None:
     side = Seeded()
     LAYOUTS[here](side.here)
     side.time.now += 60
     LAYOUTS[there](side.there)
     side.check()
     assert side.was_recognised()
-    assert not [call for call in side.reads if call.startswith("remote.")], "content crossed the border"
+    assert not [call for call in side.reads if call.startswith("remote.")], "content was read across the partitions"
 
 
 @pytest.mark.parametrize("there", LAYOUTS)
 @pytest.mark.parametrize("here", LAYOUTS)
-def test_other_content_of_one_size_is_a_conflict_as_ever(here: str, there: str) -> None:
+def test_different_content_of_the_same_size_is_a_conflict(here: str, there: str) -> None:
     side = Seeded()
     LAYOUTS[here](side.here)
     side.time.now += 60
@@ -117,7 +117,7 @@ def test_other_content_of_one_size_is_a_conflict_as_ever(here: str, there: str) 
     assert [r for r in side.ledger.table.records.values() if r.kind == CONFLICT]
 
 
-def test_stored_checksums_decide_without_reading_any_content() -> None:
+def test_equal_stored_checksums_are_recognised_without_reading_content() -> None:
     side = Seeded()
     upload(side.here, CONTENT, even(1000), "crc64nvme")
     whole(side.there, checksum="crc64nvme:")
@@ -126,7 +126,7 @@ def test_stored_checksums_decide_without_reading_any_content() -> None:
     assert side.reads == []
 
 
-def test_stored_checksums_that_differ_decide_too() -> None:
+def test_different_stored_checksums_are_a_conflict_without_reading_content() -> None:
     side = Seeded()
     upload(side.here, CONTENT, even(1000), "crc64nvme")
     whole(side.there, CONTENT[::-1], checksum="crc64nvme:")
@@ -135,7 +135,7 @@ def test_stored_checksums_that_differ_decide_too() -> None:
     assert side.reads == []
 
 
-def test_a_composite_checksum_is_no_checksum_of_the_content() -> None:
+def test_composite_checksums_are_not_compared() -> None:
     side = Seeded()
     upload(side.here, CONTENT, even(1000), "sha256-")
     upload(side.there, CONTENT, even(3000), "sha256-")
@@ -145,7 +145,7 @@ def test_a_composite_checksum_is_no_checksum_of_the_content() -> None:
 
 
 @pytest.mark.parametrize("kind", ["crc32", "sha1", "sha256"])
-def test_an_encrypted_object_is_compared_by_its_checksum(kind: str) -> None:
+def test_encrypted_object_is_compared_by_its_checksum(kind: str) -> None:
     side = Seeded()
     side.there.kms = True
     whole(side.here)
@@ -156,7 +156,7 @@ def test_an_encrypted_object_is_compared_by_its_checksum(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("contact", "recognised"), [(FirstContact.CHECKSUM, False), (FirstContact.CONTENT, True)])
-def test_only_content_reads_across_the_border(contact: FirstContact, recognised: bool) -> None:
+def test_content_at_the_peer_is_read_only_if_configured(contact: FirstContact, recognised: bool) -> None:
     side = Seeded(first_contact=contact)
     side.encrypt()
     whole(side.here)
@@ -166,7 +166,7 @@ def test_only_content_reads_across_the_border(contact: FirstContact, recognised:
     assert bool([call for call in side.reads if call.startswith("remote.")]) is recognised
 
 
-def test_content_that_differs_is_no_match() -> None:
+def test_different_encrypted_content_is_not_recognised() -> None:
     side = Seeded(first_contact=FirstContact.CONTENT)
     side.encrypt()
     whole(side.here)
@@ -184,7 +184,7 @@ def test_equal_sizes_are_enough_where_configured() -> None:
     assert side.reads == []
 
 
-def test_no_right_to_see_a_checksum_is_no_checksum() -> None:
+def test_denied_checksum_counts_as_missing() -> None:
     side = Seeded()
     whole(side.here, checksum="crc64nvme:")
     upload(side.there, CONTENT, even(1000), "crc64nvme")
@@ -200,7 +200,7 @@ def test_no_right_to_see_a_checksum_is_no_checksum() -> None:
     assert side.was_recognised()
 
 
-def test_what_is_replaced_during_the_comparison_is_checked_again() -> None:
+def test_object_replaced_during_the_comparison_is_checked_again() -> None:
     side = Seeded()
     whole(side.here)
     upload(side.there, CONTENT, even(1000))
@@ -216,7 +216,7 @@ def test_what_is_replaced_during_the_comparison_is_checked_again() -> None:
     assert side.outcomes()["postponed"] == 1
 
 
-def test_an_archived_object_is_compared_by_stored_checksums_only() -> None:
+def test_archived_object_is_compared_by_stored_checksums_only() -> None:
     side = Seeded()
     whole(side.here, checksum="crc64nvme:")
     upload(side.there, CONTENT, even(1000), "crc64nvme")

@@ -1,4 +1,4 @@
-"""Giant objects: parts are messages; any worker may lose any of them; the object comes into being once."""
+"""Test the copy in parts by several workers: part requests, restarts, stalls."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from tests.support.handlers import handler_of
 
 LENGTH = 8
 CONTENT = b"eight by" * 3 + b"four"
-"""Four parts."""
+"""The content of four parts."""
 
 
 class World(Side):
-    """Objects from nine bytes on are giants, each part of theirs is a message."""
+    """A side that copies objects of nine or more bytes with one part request per part."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -39,7 +39,7 @@ class World(Side):
         self.worker = handler_of(self.context, health=self.health)
 
     def begin(self) -> None:
-        """Written here, and seen by a worker: the messages are out."""
+        """Write the object and process its event, so that the part requests are in the queue."""
         self.work(self.put("k", CONTENT))
 
     def waiting(self) -> list[Letter]:
@@ -48,11 +48,11 @@ class World(Side):
     def parts(self) -> list[Letter]:
         return [letter for letter in self.waiting() if part_request_codec.MEMBER in letter.body]
 
-    def looks(self) -> list[Letter]:
+    def checks(self) -> list[Letter]:
         return [letter for letter in self.waiting() if part_request_codec.MEMBER not in letter.body]
 
     def do(self, letter: Letter) -> None:
-        """A worker takes this message, whenever it comes."""
+        """Process this message once it is visible."""
         self.time.now = max(self.time.now, letter.visible)
         message = self.broker.take(letter)
         assert message is not None
@@ -76,46 +76,46 @@ def world(**changes: object) -> World:
     return World(settings(**changes))
 
 
-def test_every_part_is_a_message_and_the_last_calls_for_the_completion() -> None:
+def test_each_part_is_a_message_and_the_last_one_requests_the_completion() -> None:
     w = world()
     w.begin()
     assert [(p.first, p.last) for p in map(w.part_of, (x.body for x in w.parts())) if p] == [
         (n, n) for n in range(1, 5)
     ]
-    (look,) = w.looks()
-    assert look.visible - w.time.now == WATCH_SECONDS
+    (check,) = w.checks()
+    assert check.visible - w.time.now == WATCH_SECONDS
     for letter in reversed(w.parts()):
         assert w.arrived() is None
         w.do(letter)
-    assert w.arrived() is None, "parts decide nothing"
-    called = w.looks()[-1]
-    assert called.visible <= w.time.now
-    w.do(called)
+    assert w.arrived() is None, "part requests complete nothing"
+    requested = w.checks()[-1]
+    assert requested.visible <= w.time.now
+    w.do(requested)
     assert w.arrived() == CONTENT
     version = w.there.current("k")
     assert version is not None
     assert version.seen.etag.endswith("-4")
     assert (w.there.uploads, w.upload()) == ({}, None)
-    w.do(look)
+    w.do(check)
     assert not w.broker.letters
     assert w.outcomes() == {"postponed": 1, "carried": 4, "copied": 1, "agreed": 1}
     assert w.entry().synced is not None
 
 
-def test_two_looks_that_find_all_parts_write_once() -> None:
+def test_two_checks_of_a_complete_upload_write_once() -> None:
     w = world()
     w.begin()
     for letter in w.parts():
         w.do(letter)
     for _ in range(2):
-        for letter in w.looks():
+        for letter in w.checks():
             w.do(letter)
     assert w.arrived() == CONTENT
     assert w.outcomes()["copied"] == 1
     assert [event.name for event in w.events] == ["ObjectCreated:Put"]
 
 
-def test_parts_that_are_there_are_not_read_again() -> None:
+def test_uploaded_parts_are_not_read_again() -> None:
     journal = Journal()
     w = World(settings(), gate=journal.gate)
     w.begin()
@@ -128,7 +128,7 @@ def test_parts_that_are_there_are_not_read_again() -> None:
 
 
 @pytest.mark.parametrize("step", range(1, 40))
-def test_a_worker_may_die_anywhere_in_a_part(step: int) -> None:
+def test_object_arrives_after_a_worker_is_killed_at_any_step_of_a_part(step: int) -> None:
     w = World(settings(), gate=stepping_gate)
     event = w.put("k", CONTENT)
     run(w.worker.process(w.message(body(event))))
@@ -141,7 +141,7 @@ def test_a_worker_may_die_anywhere_in_a_part(step: int) -> None:
             stood = task.send(None)
             assert isinstance(stood, Step)
     except StopIteration:
-        return  # it was done before
+        return  # the part was done before this step
     kill(task)
     w.time.now += w.broker.visibility
     for _ in range(3):
@@ -153,7 +153,7 @@ def test_a_worker_may_die_anywhere_in_a_part(step: int) -> None:
 
 
 @pytest.mark.parametrize("act", ["replace", "delete"])
-def test_a_source_that_changes_midway_is_never_mixed(act: str) -> None:
+def test_parts_of_two_source_versions_are_never_mixed(act: str) -> None:
     w = world()
     w.begin()
     letters = w.parts()
@@ -168,10 +168,10 @@ def test_a_source_that_changes_midway_is_never_mixed(act: str) -> None:
                 w.do(letter)
     assert not w.broker.letters
     assert w.arrived() == (b"other by" * 3 + b"end" if act == "replace" else None)
-    assert len(w.there.uploads) == (act == "delete"), "the finder's sweep takes it"
+    assert len(w.there.uploads) == (act == "delete"), "the finder aborts it as a stale upload"
 
 
-def test_what_does_not_move_is_sent_again_ever_more_seldom_and_then_given_up() -> None:
+def test_stalled_parts_are_requested_again_with_growing_delays_and_then_dead_lettered() -> None:
     w = world()
     w.begin()
     w.do(w.parts()[0])
@@ -179,9 +179,9 @@ def test_what_does_not_move_is_sent_again_ever_more_seldom_and_then_given_up() -
     times = [w.time.now]
     while not w.broker.dead:
         for letter in w.parts():
-            w.broker.delete(f"{letter.number}#{letter.receives}")  # lost, as to a worker that always dies
-        (look,) = w.looks()
-        w.do(look)
+            w.broker.delete(f"{letter.number}#{letter.receives}")  # lost, as by a worker that always crashes
+        (check,) = w.checks()
+        w.do(check)
         new = {letter.number for letter in w.parts()} - sent
         if new:
             assert len(new) == 3, "only what is missing"
@@ -196,29 +196,29 @@ def test_what_does_not_move_is_sent_again_ever_more_seldom_and_then_given_up() -
     (dead,) = w.broker.dead
     w.do(w.broker.send(json.dumps({"redrive": dead[0]})))
     assert len(w.parts()) == 3, "an operator's redrive resumes where it was"
-    for letter in (*w.parts(), *w.looks()):
+    for letter in (*w.parts(), *w.checks()):
         w.do(letter)
     assert w.arrived() == CONTENT
 
 
-def test_progress_forgives_the_stalls() -> None:
+def test_progress_resets_the_stall_count() -> None:
     w = world()
     w.begin()
     for _ in range(2 + STALL_SECONDS // WATCH_SECONDS):
-        (look,) = w.looks()
-        w.do(look)
+        (check,) = w.checks()
+        w.do(check)
     stalled = w.upload()
     assert stalled is not None
     assert stalled.stalls == 1
     w.do(w.parts()[0])
-    (look,) = w.looks()
-    w.do(look)
+    (check,) = w.checks()
+    w.do(check)
     moving = w.upload()
     assert moving is not None
     assert (moving.stalls, moving.parts) == (0, 1)
 
 
-def test_a_part_of_an_upload_that_is_no_more_is_nothing() -> None:
+def test_part_request_of_an_ended_upload_is_skipped() -> None:
     w = world()
     w.begin()
     first, second, *_ = w.parts()
@@ -234,7 +234,7 @@ def test_a_part_of_an_upload_that_is_no_more_is_nothing() -> None:
     [{"size": "20"}, {"look": []}, {"length": 0}, {"id": 5}, {"look": {"key": 5}}],
     ids=["size is text", "request is a list", "no part length", "upload id is a number", "request without a key"],
 )
-def test_an_unreadable_record_skips_a_part_and_the_object_still_arrives(damage: dict[str, object]) -> None:
+def test_part_with_an_unreadable_upload_record_is_skipped_and_the_object_arrives(damage: dict[str, object]) -> None:
     w = world()
     w.begin()
     first, *_ = w.parts()
@@ -248,7 +248,7 @@ def test_an_unreadable_record_skips_a_part_and_the_object_still_arrives(damage: 
     assert w.arrived() == CONTENT
 
 
-def test_a_part_that_is_refused_waits_and_is_buried_with_its_reason() -> None:
+def test_refused_part_is_postponed_and_then_dead_lettered_with_its_reason() -> None:
     journal = Journal()
     w = World(settings(denied_seconds=100), gate=journal.gate)
     w.begin()
@@ -259,7 +259,7 @@ def test_a_part_that_is_refused_waits_and_is_buried_with_its_reason() -> None:
     assert w.part_of(again.body) == replace(w.part_of(first.body) or PartRequest("", "", "", "", 1, 1), attempt=1)
     journal.faults["remote.put_part"] = AccessDeniedError("AccessDenied")
     w.time.now += 1000
-    w.do(again)  # only from now on is it refused
+    w.do(again)  # the first refusal: denied_seconds begin here
     w.time.now += 101
     assert w.broker.dead == []
     w.do(w.parts()[-1])
@@ -269,7 +269,7 @@ def test_a_part_that_is_refused_waits_and_is_buried_with_its_reason() -> None:
     assert w.broker.dead[1][1] == "KMS.DisabledException"
 
 
-def test_a_store_that_lists_no_parts_gets_them_from_one_worker() -> None:
+def test_one_worker_copies_all_parts_if_the_store_lists_no_parts() -> None:
     w = world()
 
     async def blind(key: str, upload_id: str, first: int = 1, last: int = 10_000) -> list[Part] | None:
@@ -281,7 +281,7 @@ def test_a_store_that_lists_no_parts_gets_them_from_one_worker() -> None:
     assert w.outcomes() == {"copied": 1}
 
 
-def test_a_peers_giant_is_fetched_in_parts_too() -> None:
+def test_large_object_of_the_peer_is_pulled_in_parts() -> None:
     w = world()
     w.put("k", b"small")
     w.work()
@@ -289,7 +289,7 @@ def test_a_peers_giant_is_fetched_in_parts_too() -> None:
     w.there.put("k", CONTENT, USER)
     w.do(w.broker.send('{"dualsync": {"key": "k", "cause": "finding", "careful": true}}'))
     assert {p.route for p in (w.part_of(x.body) for x in w.parts()) if p} == {"remote>local"}
-    for letter in (*w.parts(), *w.looks()):
+    for letter in (*w.parts(), *w.checks()):
         w.do(letter)
     version = w.here.current("k")
     assert version is not None
@@ -319,7 +319,7 @@ def test_a_process_copies_the_parts_of_few_requests_at_a_time() -> None:
     w.local.read_range = slow  # type: ignore[method-assign]
     asyncio.run(all_at_once())
     assert most == 2
-    w.do(w.looks()[-1])
+    w.do(w.checks()[-1])
     assert w.arrived() == CONTENT
 
 
@@ -349,7 +349,9 @@ UPLOAD_OF_NINE = UploadRecord(
         ((), 25, []),
     ],
 )
-def test_missing_parts_go_side_by_side(missing: tuple[int, ...], size: int, runs: list[tuple[int, int]]) -> None:
+def test_adjacent_missing_parts_share_a_request(
+    missing: tuple[int, ...], size: int, runs: list[tuple[int, int]]
+) -> None:
     made = list(part_requests(UPLOAD_OF_NINE, list(missing), size, 5.0))
     assert [(p.first, p.last) for p in made] == runs
     assert all(
@@ -377,7 +379,7 @@ GOOD = {"key": "k", "route": "local>remote", "to": "k", "upload": "u", "first": 
     ],
     ids=str,
 )
-def test_what_is_no_message_of_parts_is_unreadable(fields: object) -> None:
+def test_malformed_part_request_is_unreadable(fields: object) -> None:
     with pytest.raises(UnreadableMessageError):
         parse_message(json.dumps({part_request_codec.MEMBER: fields}), Principals(frozenset()), str, 0.0)
     w = world()
@@ -387,8 +389,8 @@ def test_what_is_no_message_of_parts_is_unreadable(fields: object) -> None:
     assert w.outcomes() == {"failed": 1}
 
 
-def test_whoever_only_wants_the_key_gets_a_look() -> None:
+def test_unsigned_part_request_is_parsed_as_a_check_of_its_key() -> None:
     w = world()
-    (look,) = parse_message(json.dumps({part_request_codec.MEMBER: GOOD}), w.context.principals, lambda key: key, 7.0)
-    assert (look.key, look.full_check, look.first_sent) == ("k", True, 7.0)
+    (check,) = parse_message(json.dumps({part_request_codec.MEMBER: GOOD}), w.context.principals, lambda key: key, 7.0)
+    assert (check.key, check.full_check, check.first_sent) == ("k", True, 7.0)
     assert w.part_of('{"Records": []}') is None

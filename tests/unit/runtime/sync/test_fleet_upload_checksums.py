@@ -1,4 +1,4 @@
-"""Giant objects whose parts carry their source's checksums: any worker, any part, and nothing wrong becomes visible."""
+"""Test checksums of objects copied in parts by several workers: no corrupted part becomes visible."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ EVEN = tuple(CONTENT[at : at + LENGTH] for at in range(0, len(CONTENT), LENGTH))
 UNEVEN = (CONTENT[:8], CONTENT[8:15], CONTENT[15:24], CONTENT[24:])
 
 
-class Giants(World):
-    """A giant in its users' parts, and a source that goes wrong while `flipped`."""
+class ChecksummedUpload(World):
+    """An object in its users' parts, and a source whose next `flipped` reads are corrupted."""
 
     flipped = 0
 
@@ -35,78 +35,78 @@ class Giants(World):
         source = self.local
         read_range, read_part = source.read_range, source.read_part
 
-        def through(body: bytes) -> bytes:
+        def maybe_corrupted(body: bytes) -> bytes:
             self.flipped -= self.flipped > 0
             return bytes([body[0] ^ (self.flipped >= 0 and self._wrong)]) + body[1:]
 
-        async def a_range(key: str, start: int, end: int, etag: str) -> bytes:
+        async def corrupted_range(key: str, start: int, end: int, etag: str) -> bytes:
             self._wrong = self.flipped > 0
-            return through(await read_range(key, start, end, etag))
+            return maybe_corrupted(await read_range(key, start, end, etag))
 
-        async def a_part(key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
+        async def corrupted_part(key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
             self._wrong = self.flipped > 0
             body, shown = await read_part(key, number, length, etag)
-            return through(body), shown
+            return maybe_corrupted(body), shown
 
-        source.read_range, source.read_part = a_range, a_part  # type: ignore[method-assign]
+        source.read_range, source.read_part = corrupted_range, corrupted_part  # type: ignore[method-assign]
         self.work(self.events[-1])
 
     _wrong = False
 
-    def all_done(self) -> None:
-        """Workers take whatever comes, until nothing does."""
+    def process_all(self) -> None:
+        """Process all messages until the queue is empty."""
         for _ in range(200):
             waiting = sorted(self.waiting(), key=lambda letter: letter.visible)
             if not waiting:
                 return
             self.do(waiting[0])
-        raise AssertionError("it never ends")
+        raise AssertionError("the queue is never empty")
 
     def checksum(self) -> str:
         version = self.there.current("k")
         assert version is not None
         return version.seen.attributes.checksum
 
-    def sources(self) -> str:
+    def source_checksum(self) -> str:
         version = self.here.current("k")
         assert version is not None
         return version.seen.attributes.checksum
 
 
-def giants() -> Giants:
-    return Giants(settings())
+def checksummed_upload() -> ChecksummedUpload:
+    return ChecksummedUpload(settings())
 
 
-def dead(w: Giants) -> list[str]:
+def dead_letter_reasons(w: ChecksummedUpload) -> list[str]:
     return [str(fields["reason"]) for fields in w.log.of("outcome") if fields["outcome"] == "buried"]
 
 
 @pytest.mark.parametrize("checksum", KINDS)
-def test_its_parts_go_through_the_queue_with_their_checksums(checksum: str) -> None:
-    w = giants()
+def test_parts_are_copied_with_their_checksums(checksum: str) -> None:
+    w = checksummed_upload()
     w.begin_with(checksum)
     assert len(w.parts()) == 4
-    w.all_done()
-    assert (w.arrived(), w.checksum()) == (CONTENT, w.sources())
-    assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
+    w.process_all()
+    assert (w.arrived(), w.checksum()) == (CONTENT, w.source_checksum())
+    assert (w.there.uploads, w.upload(), dead_letter_reasons(w)) == ({}, None, [])
 
 
 @pytest.mark.parametrize("flips", [1, 3])
 @pytest.mark.parametrize("checksum", KINDS)
-def test_a_flipped_byte_is_never_seen_and_the_good_copy_arrives(checksum: str, flips: int) -> None:
-    w = giants()
+def test_corrupted_read_is_repeated_and_the_correct_copy_arrives(checksum: str, flips: int) -> None:
+    w = checksummed_upload()
     w.begin_with(checksum)
     w.flipped = flips
-    w.all_done()
+    w.process_all()
     assert w.flipped == 0
-    assert (w.arrived(), w.checksum()) == (CONTENT, w.sources())
+    assert (w.arrived(), w.checksum()) == (CONTENT, w.source_checksum())
     assert [event.name for event in w.events] == ["ObjectCreated:CompleteMultipartUpload"]
-    assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
+    assert (w.there.uploads, w.upload(), dead_letter_reasons(w)) == ({}, None, [])
 
 
 @pytest.mark.parametrize(("checksum", "reason"), [("crc32-", "stuck"), ("crc32", "corrupt")])
-def test_what_never_arrives_whole_comes_to_an_end(checksum: str, reason: str) -> None:
-    w = giants()
+def test_object_that_is_always_corrupted_is_dead_lettered(checksum: str, reason: str) -> None:
+    w = checksummed_upload()
     w.begin_with(checksum)
     w.flipped = 1 << 30
     for _ in range(2000):
@@ -116,35 +116,35 @@ def test_what_never_arrives_whole_comes_to_an_end(checksum: str, reason: str) ->
         w.do(waiting[0])
     assert w.waiting() == []
     assert w.arrived() is None
-    assert {text.split(":")[0] for text in dead(w)} == {reason}
-    assert len(dead(w)) < 10
+    assert {text.split(":")[0] for text in dead_letter_reasons(w)} == {reason}
+    assert len(dead_letter_reasons(w)) < 10
     if reason == "corrupt":
         w.flipped = 0
         w.time.now += CORRUPT_SECONDS
         w.work(w.events[-1])
-        w.all_done()
-        assert (w.arrived(), w.checksum()) == (CONTENT, w.sources()), "redriven later it has another chance"
+        w.process_all()
+        assert (w.arrived(), w.checksum()) == (CONTENT, w.source_checksum()), "a later request copies it"
 
 
-def test_a_small_object_that_never_arrives_whole_is_given_up() -> None:
-    w = Giants(settings())
+def test_small_object_that_is_always_corrupted_is_dead_lettered() -> None:
+    w = ChecksummedUpload(settings())
     event = w.put("k", b"small")
-    looks = 0
+    attempts = 0
 
     async def put(*_: object) -> None:
-        nonlocal looks
-        looks += 1
+        nonlocal attempts
+        attempts += 1
         raise ChecksumMismatchError("BadDigest")
 
     w.remote.put = put  # type: ignore[method-assign,assignment]
     w.work(event)
-    w.all_done()
-    assert looks == CORRUPT_ATTEMPTS + 1
-    assert [text.split(":")[0] for text in dead(w)] == ["corrupt"]
+    w.process_all()
+    assert attempts == CORRUPT_ATTEMPTS + 1
+    assert [text.split(":")[0] for text in dead_letter_reasons(w)] == ["corrupt"]
 
 
-def test_a_part_that_never_arrives_whole_is_left_to_the_look_that_watches() -> None:
-    w = giants()
+def test_part_that_is_always_corrupted_is_requested_again_by_a_later_check() -> None:
+    w = checksummed_upload()
     w.begin_with("sha256-")
     w.flipped = 1 << 30
     tries = 0
@@ -164,25 +164,25 @@ def test_a_part_that_never_arrives_whole_is_left_to_the_look_that_watches() -> N
     assert tries == CORRUPT_ATTEMPTS + 1
     w.flipped = 0
     w.time.now += STALL_SECONDS
-    w.all_done()
-    assert (w.arrived(), w.checksum()) == (CONTENT, w.sources())
+    w.process_all()
+    assert (w.arrived(), w.checksum()) == (CONTENT, w.source_checksum())
 
 
 @pytest.mark.parametrize("checksum", ["sha256-", "crc32c-"])
-def test_parts_of_unlike_length_are_begun_anew_without(checksum: str) -> None:
-    w = giants()
+def test_upload_restarts_without_checksums_if_part_lengths_differ(checksum: str) -> None:
+    w = checksummed_upload()
     w.begin_with(checksum, UNEVEN)
     before = w.upload()
-    w.all_done()
+    w.process_all()
     assert before is not None
     assert before.checksum
     assert (w.arrived(), w.checksum()) == (CONTENT, "")
-    assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
+    assert (w.there.uploads, w.upload(), dead_letter_reasons(w)) == ({}, None, [])
 
 
-def test_what_was_noted_while_a_part_was_found_unfit_does_not_hide_it() -> None:
-    """Else the next upload would be begun with what it can't carry, again and again."""
-    w = giants()
+def test_unfit_checksum_is_recorded_despite_a_concurrent_update_of_the_upload_record() -> None:
+    """Otherwise each new upload would begin with a checksum that its parts cannot have."""
+    w = checksummed_upload()
     w.begin_with("sha256-", UNEVEN)
     read_part = w.local.read_part
 
@@ -201,23 +201,23 @@ def test_what_was_noted_while_a_part_was_found_unfit_does_not_hide_it() -> None:
     plain = w.upload()
     assert plain is not None
     assert not plain.checksum
-    w.all_done()
+    w.process_all()
     assert (w.arrived(), w.checksum()) == (CONTENT, "")
-    assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
+    assert (w.there.uploads, w.upload(), dead_letter_reasons(w)) == ({}, None, [])
 
 
 @pytest.mark.parametrize("checksum", KINDS)
-def test_a_store_that_refuses_the_parts_gets_them_without(checksum: str) -> None:
-    w = giants()
+def test_parts_are_copied_without_checksums_if_the_store_refuses_them(checksum: str) -> None:
+    w = checksummed_upload()
     w.there.picky = True
     w.begin_with(checksum)
-    w.all_done()
+    w.process_all()
     assert (w.arrived(), w.checksum()) == (CONTENT, "")
-    assert (w.there.uploads, w.upload(), dead(w)) == ({}, None, [])
+    assert (w.there.uploads, w.upload(), dead_letter_reasons(w)) == ({}, None, [])
 
 
-def test_the_next_upload_of_another_version_may_have_them_again() -> None:
-    w = giants()
+def test_upload_of_another_version_may_have_checksums_again() -> None:
+    w = checksummed_upload()
     w.begin_with("sha256-", UNEVEN)
     for letter in w.parts():
         w.do(letter)
@@ -227,4 +227,4 @@ def test_the_next_upload_of_another_version_may_have_them_again() -> None:
     other = replace(plain, etag="another-4", checksum="sha256:AA==-4")
     assert upload_record_codec.decode(upload_record_codec.encode(plain)) == plain
     assert not plain.is_of(other)
-    assert all(part_request_codec.MEMBER not in letter.body for letter in w.looks())
+    assert all(part_request_codec.MEMBER not in letter.body for letter in w.checks())

@@ -1,4 +1,4 @@
-"""Forged events of lifecycle rules: they delete nothing, and hide no user's write or deletion."""
+"""Test forged lifecycle events: they delete nothing and hide no user's write or deletion."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORGED = list(product(NAMES, (LIFECYCLE, USER, DEDICATED, f"{ROLE}:i-0"), ("", L
 
 
 def forged(name: str, by: str, sequencer: str, version: str) -> str:
-    """Return a message with one event of an expiry."""
+    """Return a message with one expiry event."""
     document = json.loads(record(name, sequencer, by=by, version=version))
     if by == LIFECYCLE:
         document["Records"][0]["userIdentity"]["principalId"] = by
@@ -41,7 +41,7 @@ def synced(mode: OnLifecycleExpiry, versioning: Versioning) -> Side:
 
 @pytest.mark.parametrize("versioning", Versioning)
 @pytest.mark.parametrize("mode", OnLifecycleExpiry)
-def test_a_forged_expiry_deletes_nothing_and_hides_no_later_change(
+def test_forged_expiry_deletes_nothing_and_hides_no_later_change(
     mode: OnLifecycleExpiry, versioning: Versioning
 ) -> None:
     for fields in FORGED:
@@ -57,7 +57,7 @@ def test_a_forged_expiry_deletes_nothing_and_hides_no_later_change(
 @pytest.mark.parametrize("seconds", [0, 1], ids=["in the second of the write", "a second after it"])
 @pytest.mark.parametrize("versioning", Versioning)
 @pytest.mark.parametrize("mode", OnLifecycleExpiry)
-def test_a_forged_expiry_before_a_users_deletion_is_read_does_not_hide_it(
+def test_forged_expiry_does_not_hide_a_user_deletion_that_is_read_later(
     mode: OnLifecycleExpiry, versioning: Versioning, seconds: int
 ) -> None:
     for fields in FORGED:
@@ -73,7 +73,7 @@ def test_a_forged_expiry_before_a_users_deletion_is_read_does_not_hide_it(
 
 
 @pytest.mark.parametrize("mode", OnLifecycleExpiry)
-def test_a_forged_expiry_of_what_was_never_here_deletes_nothing_at_the_peer(mode: OnLifecycleExpiry) -> None:
+def test_forged_expiry_of_an_object_that_was_never_here_deletes_nothing_at_the_peer(mode: OnLifecycleExpiry) -> None:
     for fields in FORGED:
         world = Side(settings(on_lifecycle_expiry=mode))
         world.time.now += 1
@@ -92,7 +92,7 @@ def test_a_forged_expiry_of_what_was_never_here_deletes_nothing_at_the_peer(mode
 @pytest.mark.parametrize("sequencer", [LOW, HIGH])
 @pytest.mark.parametrize("name", ["ObjectCreated:Put", "ObjectCreated:Copy", "ObjectTagging:Put", "ObjectAcl:Put"])
 @pytest.mark.parametrize("by", [USER, DEDICATED, f"{ROLE}:i-0"])
-def test_a_forged_creation_does_not_delete_what_expired_here_and_is_kept_there(
+def test_forged_creation_does_not_delete_the_peers_copy_of_an_expired_object(
     by: str, name: str, sequencer: str
 ) -> None:
     """The key had been deleted by a user before, so that an earlier event can be of a deleted version."""

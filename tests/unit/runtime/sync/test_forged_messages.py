@@ -49,12 +49,12 @@ def send(world: Side, text: str) -> None:
 
 
 def own(world: Side, request: SyncRequest) -> None:
-    """A message in the form of our own, without an authenticator."""
+    """Process a message in the runtime's own format, without an authenticator."""
     send(world, sync_request_codec.encode(request))
 
 
 def record(name: str, sequencer: str, etag: str = "", *, by: str = USER, time: str = LATE, version: str = "") -> str:
-    """A message with one event of the bucket, as S3 writes it."""
+    """Return a message with one event of the bucket, as S3 writes it."""
     fields = {"key": "k", "eTag": etag, "sequencer": sequencer} | ({"versionId": version} if version else {})
     event = {
         "eventName": name,
@@ -66,7 +66,7 @@ def record(name: str, sequencer: str, etag: str = "", *, by: str = USER, time: s
 
 
 def synced() -> Side:
-    """An object of this side at rest on both sides."""
+    """Return a side with an object of its own, synced and unchanged since."""
     world = side()
     world.work(world.put("k", b"abc"))
     assert held(world.there) == b"abc"
@@ -74,7 +74,7 @@ def synced() -> Side:
 
 
 def replica(versioning: Versioning = Versioning.NEVER) -> Side:
-    """An object of the peer at rest on both sides, its echo read."""
+    """Return a side with an object of the peer, synced and unchanged since, after its echo was read."""
     world = Side(settings(), versioning=versioning)
     world.time.now += 1
     there = world.there.put("k", b"abc", PEERS_OWN_USER)
@@ -86,13 +86,13 @@ def replica(versioning: Versioning = Versioning.NEVER) -> Side:
     return world
 
 
-# -- objects at rest
+# -- synced objects
 
 
 @pytest.mark.parametrize("make", [synced, replica])
 @pytest.mark.parametrize("time", [EARLY, LATE])
 @pytest.mark.parametrize("by", WHO)
-def test_no_order_of_forged_events_deletes_an_object_at_rest(make: Any, time: str, by: str) -> None:
+def test_forged_events_in_any_order_delete_no_synced_object(make: Any, time: str, by: str) -> None:
     world = make()
     etag = etag_of(world.here)
     for created in (USER, DEDICATED, f"{ROLE}:i-0"):
@@ -106,7 +106,7 @@ def test_no_order_of_forged_events_deletes_an_object_at_rest(make: Any, time: st
 
 @pytest.mark.parametrize("make", [synced, replica])
 @pytest.mark.parametrize("actor", Actor)
-def test_no_forged_messages_of_our_own_delete_an_object_at_rest(make: Any, actor: Actor) -> None:
+def test_forged_messages_in_our_own_format_delete_no_synced_object(make: Any, actor: Actor) -> None:
     world = make()
     etag = etag_of(world.here)
     for cause, sequencer in ((Cause.CREATED, "0" * 31 + "1"), (Cause.REMOVED, "e" * 32), (Cause.CREATED, HIGH)):
@@ -117,7 +117,7 @@ def test_no_forged_messages_of_our_own_delete_an_object_at_rest(make: Any, actor
     assert world.entry().synced is not None
 
 
-# -- objects that only one side has
+# -- objects on one side only
 
 
 def new_at_peer() -> Side:
@@ -128,7 +128,7 @@ def new_at_peer() -> Side:
 
 
 @pytest.mark.parametrize("removal", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated"])
-def test_an_object_that_was_never_here_is_not_deleted_at_the_peer(removal: str) -> None:
+def test_forged_events_do_not_delete_a_peers_object_that_was_never_here(removal: str) -> None:
     world = new_at_peer()
     etag = etag_of(world.there)
     for sequencer in (LOW, HIGH):
@@ -141,7 +141,7 @@ def test_an_object_that_was_never_here_is_not_deleted_at_the_peer(removal: str) 
 
 
 @pytest.mark.parametrize("by", ["cn", "global"])
-def test_a_forged_proof_of_a_write_deletes_nothing(by: str) -> None:
+def test_forged_proof_of_a_write_deletes_nothing(by: str) -> None:
     world = new_at_peer() if by == "global" else side()
     if by == "cn":
         world.put("k", b"only copy")
@@ -164,7 +164,7 @@ def test_a_forged_proof_of_a_write_deletes_nothing(by: str) -> None:
     assert held(store) is not None
 
 
-def test_a_forged_echo_does_not_let_an_older_object_overwrite_a_newer_one() -> None:
+def test_forged_echo_does_not_let_an_older_object_overwrite_a_newer_one() -> None:
     world = side()
     world.put("k", b"old")
     world.time.now += 60
@@ -177,8 +177,8 @@ def test_a_forged_echo_does_not_let_an_older_object_overwrite_a_newer_one() -> N
     assert held(world.there) == b"new"
 
 
-def test_a_copy_that_arrives_while_a_forged_echo_is_handled_is_not_taken_for_a_deleted_one() -> None:
-    """A suspended bucket names its current version `null`, which can be read as a former one just after it arrived."""
+def test_copy_that_arrives_while_a_forged_echo_is_handled_is_not_deleted() -> None:
+    """A suspended bucket names its current version `null`, which can be read as a former version after it arrived."""
     stalls = Stalls("local.head")
     world = Side(settings(), gate=stalls.gate, versioning=Versioning.SUSPENDED)
     world.time.now += 1
@@ -198,8 +198,8 @@ def test_a_copy_that_arrives_while_a_forged_echo_is_handled_is_not_taken_for_a_d
     assert (held(world.here), held(world.there)) == (b"abc", b"abc")
 
 
-def twice_here(*, same_second: bool, encrypted: bool) -> tuple[Side, list[str]]:
-    """A versioned bucket with two copies of the peer's version, and the messages of their events, not read yet."""
+def copied_twice(*, same_second: bool, encrypted: bool) -> tuple[Side, list[str]]:
+    """Return a versioned bucket with two copies of the peer's version, and the unread messages of their events."""
     world = Side(settings(), versioning=Versioning.ENABLED)
     world.here.kms = encrypted
     world.time.now += 1
@@ -218,18 +218,18 @@ def twice_here(*, same_second: bool, encrypted: bool) -> tuple[Side, list[str]]:
 @pytest.mark.parametrize("encrypted", [True, False])
 @pytest.mark.parametrize("same_second", [True, False])
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_a_deleted_copy_that_was_written_again_goes_whatever_the_order_of_the_events(
+def test_copy_written_again_after_its_deletion_is_deleted_in_any_order_of_events(
     order: tuple[int, ...], same_second: bool, encrypted: bool
 ) -> None:
-    """Version ids tell two copies of one second apart, which S3's times do not."""
-    world, messages = twice_here(same_second=same_second, encrypted=encrypted)
+    """Version ids distinguish two copies of the same second, which S3's times do not."""
+    world, messages = copied_twice(same_second=same_second, encrypted=encrypted)
     for number in order:
         send(world, messages[number])
         world.work()
     assert (held(world.here), held(world.there)) == (None, None)
 
 
-def test_a_forged_version_id_is_no_second_copy() -> None:
+def test_forged_version_id_does_not_count_as_a_second_copy() -> None:
     world = replica(Versioning.ENABLED)
     current = world.here.current("k")
     assert current is not None
@@ -255,14 +255,14 @@ RAISING = {
 
 
 def raised(name: str) -> Side:
-    """An object at rest whose ledger entry has the highest sequencer that can be, by a forged message."""
+    """Return a synced object whose ledger entry has the highest possible sequencer, set by a forged message."""
     world = synced()
     send(world, RAISING[name] or record("ObjectCreated:Put", HIGH, etag_of(world.here)))
     return world
 
 
 @pytest.mark.parametrize("name", RAISING)
-def test_a_forged_sequencer_makes_no_later_event_stale(name: str) -> None:
+def test_forged_sequencer_makes_no_later_event_stale(name: str) -> None:
     world = raised(name)
     for content in (b"v2", b"v3"):
         world.work(world.put("k", content))
@@ -276,7 +276,7 @@ def test_a_forged_sequencer_makes_no_later_event_stale(name: str) -> None:
 @pytest.mark.parametrize("versioning", Versioning)
 @pytest.mark.parametrize("arrives", ["pushed", "pulled", "pulled, its event read"])
 @pytest.mark.parametrize("name", RAISING)
-def test_a_forged_sequencer_hides_no_deletion_in_the_second_of_an_arrival(
+def test_forged_sequencer_hides_no_deletion_in_the_second_of_an_arrival(
     name: str, arrives: str, versioning: Versioning
 ) -> None:
     world = raised(name)
@@ -295,7 +295,7 @@ def test_a_forged_sequencer_hides_no_deletion_in_the_second_of_an_arrival(
     assert (held(world.here), held(world.there)) == (None, None)
 
 
-def test_a_forged_deletion_by_a_worker_does_not_hide_a_users() -> None:
+def test_forged_worker_deletion_does_not_hide_a_user_deletion() -> None:
     world = synced()
     event = world.delete("k")
     send(world, record("ObjectRemoved:Delete", HIGH, by=DEDICATED))
@@ -304,7 +304,7 @@ def test_a_forged_deletion_by_a_worker_does_not_hide_a_users() -> None:
     assert held(world.there) is None
 
 
-def test_the_replay_of_an_old_deletion_deletes_nothing() -> None:
+def test_replayed_deletion_deletes_nothing() -> None:
     world = synced()
     deletion = world.delete("k")
     world.work(deletion)
@@ -314,7 +314,7 @@ def test_the_replay_of_an_old_deletion_deletes_nothing() -> None:
     assert held(world.there) == b"v2"
 
 
-# -- what is not ours
+# -- records of others
 
 
 def test_records_of_another_bucket_are_dropped_and_counted() -> None:
@@ -329,7 +329,7 @@ def test_records_of_another_bucket_are_dropped_and_counted() -> None:
     assert not world.broker.letters
 
 
-def test_a_part_request_without_an_authenticator_only_checks_the_key() -> None:
+def test_unsigned_part_request_only_checks_its_key() -> None:
     world = side()
     world.put("k", b"abc")
     send(world, part_request_codec.encode(PartRequest("k", "local>remote", "victim", "upload", 1, 1)))
@@ -340,7 +340,7 @@ def test_a_part_request_without_an_authenticator_only_checks_the_key() -> None:
 
 
 @pytest.mark.parametrize("versioning", [Versioning.NEVER, Versioning.ENABLED])
-def test_a_forged_stamp_does_not_turn_a_write_into_a_deletion_of_newer_content(versioning: Versioning) -> None:
+def test_forged_stamp_does_not_delete_newer_content(versioning: Versioning) -> None:
     """The stamp names a version that was deleted before. The peer's newer content is deleted on neither side."""
     world = Side(settings(), versioning=versioning)
     world.time.now += 1
@@ -364,7 +364,7 @@ def test_a_forged_stamp_does_not_turn_a_write_into_a_deletion_of_newer_content(v
 # -- the ledger
 
 
-def test_an_entry_that_can_not_be_read_is_repaired_by_any_message_of_its_key() -> None:
+def test_unreadable_entry_is_replaced_by_any_message_of_its_key() -> None:
     world = synced()
     broken = LedgerEntry("k", world.entry().revision, unreadable="null is not an ETag")
     world.ledger.table.entries["k"] = broken
@@ -375,7 +375,7 @@ def test_an_entry_that_can_not_be_read_is_repaired_by_any_message_of_its_key() -
     assert held(world.there) is None
 
 
-def test_an_entry_that_can_not_be_read_proves_no_deletion() -> None:
+def test_unreadable_entry_proves_no_deletion() -> None:
     world = synced()
     event = world.delete("k")
     world.ledger.table.entries["k"] = LedgerEntry("k", world.entry().revision, unreadable="not JSON")
@@ -384,7 +384,7 @@ def test_an_entry_that_can_not_be_read_proves_no_deletion() -> None:
     assert held(world.there) in (None, b"abc")
 
 
-def test_only_an_authenticated_proof_of_a_write_is_believed() -> None:
+def test_authenticated_proof_of_a_write_is_believed() -> None:
     world = side()
     world.put("k", b"abc")
     local = world.here.current("k")

@@ -37,7 +37,7 @@ EVENT = {
 
 
 def bytes_of(name: str) -> list[str]:
-    """The bodies of one fixture file."""
+    """Return the bodies of one fixture file."""
     document = json.loads((FORMATS / f"{name}.json").read_text())
     return [case["bytes"] for part in ("cases", "also_read", "refused") for case in document.get(part, [])]
 
@@ -92,13 +92,13 @@ VALUES: list[Any] = [
 
 
 def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where something can be replaced inside a JSON value."""
+    """Return the paths at which a JSON value can be changed."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [at, *(path for name, child in inner for path in paths(child, (*at, name)))]
 
 
 def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    """The value with something else at a path."""
+    """Return the value with something else at a path."""
     if not path:
         return new
     copy = dict(value) if isinstance(value, dict) else list(value)
@@ -108,7 +108,7 @@ def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 
 @st.composite
 def mutated(draw: st.DrawFn, seeds: list[str], values: list[Any]) -> str:
-    """A seed with up to four changes of its fields, or of its text."""
+    """Draw a seed with up to four changes of its fields, or of its text."""
     text = draw(st.sampled_from(seeds))
     try:
         document = json.loads(text)
@@ -124,7 +124,10 @@ def mutated(draw: st.DrawFn, seeds: list[str], values: list[Any]) -> str:
 
 
 class World(Side):
-    """Keys in every state: `k` at rest from here, `r` from the peer, `mine` and `theirs` on one side only."""
+    """A side with keys in four states.
+
+    `k` is synced from here, `r` from the peer; `mine` and `theirs` exist on one side only.
+    """
 
     def __init__(self) -> None:
         super().__init__(builders.settings())
@@ -140,7 +143,7 @@ class World(Side):
         self.etags = [v.seen.etag for s in (self.here, self.there) for key in s.keys.values() for v in key]
 
     def contents(self) -> dict[str, tuple[bytes | None, bytes | None]]:
-        """What each side holds of each key."""
+        """Return what each side holds of each key."""
         found = {}
         for key in ("k", "r", "theirs", "mine"):
             here, there = self.here.current(key), self.there.current(key)
@@ -150,7 +153,7 @@ class World(Side):
 
 @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_no_message_without_the_key_harms_or_raises(data: st.DataObject) -> None:
+def test_mutated_unsigned_messages_change_no_object_and_raise_nothing(data: st.DataObject) -> None:
     world = World()
     keys = st.sampled_from(["k", "r", "theirs", "mine"])
     for _ in range(data.draw(st.integers(1, 4))):
@@ -173,7 +176,7 @@ def test_no_message_without_the_key_harms_or_raises(data: st.DataObject) -> None
 
 @settings(max_examples=1000, deadline=None)
 @given(mutated([*bytes_of("queue-look"), *bytes_of("queue-parts")], VALUES))
-def test_decoders_of_messages_raise_field_errors_only(text: str) -> None:
+def test_message_decoders_raise_field_errors_only(text: str) -> None:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -192,7 +195,7 @@ ENTRIES = [json.dumps(item) for item in bytes_of("ledger-entry")]
 
 @settings(max_examples=1000, deadline=None)
 @given(mutated(ENTRIES, [*VALUES, {"S": "x"}, {"N": "1e5"}, {"N": "-1"}, {"N": "9" * 40}, {"S": "[[null]]"}]))
-def test_the_decoder_of_ledger_items_raises_its_own_error_only(text: str) -> None:
+def test_ledger_item_decoder_raises_unreadable_entry_errors_only(text: str) -> None:
     try:
         item = json.loads(text)
     except ValueError:
@@ -211,14 +214,14 @@ def test_the_decoder_of_ledger_items_raises_its_own_error_only(text: str) -> Non
 
 @settings(max_examples=500, deadline=None)
 @given(st.text(max_size=200) | st.sampled_from(["1;p;", "1;p;" + "A" * 22 + ";cn;1;e;3"]))
-def test_any_text_is_a_stamp_or_none(text: str) -> None:
+def test_stamp_decoder_returns_a_stamp_or_none_for_any_text(text: str) -> None:
     found = Stamp.decode(text)
     assert found is None or found.encode() == text
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.recursive(st.sampled_from([v for v in VALUES if not isinstance(v, (list, dict))]), st.lists, max_leaves=9))
-def test_any_value_is_a_synced_version_or_refused(value: Any) -> None:
+def test_synced_version_decoder_refuses_any_other_value(value: Any) -> None:
     with pytest.raises(FieldError):
         synced_version_codec.decode([value])
     try:

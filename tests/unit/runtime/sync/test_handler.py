@@ -1,4 +1,4 @@
-"""One message from receipt to acknowledgement: every record is done, and no effect comes after the acknowledgement."""
+"""Test one message from receipt to acknowledgement: all records are processed before it is acknowledged."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def held(store: Store, key: str = "k") -> bytes | None:
     return None if version is None else version.body
 
 
-# -- what a message asks is done
+# -- changes are applied at the peer
 
 
-def test_a_users_write_arrives_with_its_stamp_and_the_ledger_knows() -> None:
+def test_user_write_is_copied_with_its_stamp_and_recorded() -> None:
     world = side()
     event = world.put("k", b"abc")
     world.work()
@@ -47,7 +47,7 @@ def test_a_users_write_arrives_with_its_stamp_and_the_ledger_knows() -> None:
     assert not world.broker.letters
 
 
-def test_a_users_deletion_arrives_and_leaves_a_tombstone() -> None:
+def test_user_deletion_is_applied_and_leaves_a_tombstone() -> None:
     world = side()
     world.put("k", b"abc")
     world.work()
@@ -59,7 +59,7 @@ def test_a_users_deletion_arrives_and_leaves_a_tombstone() -> None:
     assert world.outcomes() == {"copied": 1, "deleted": 1}
 
 
-def test_every_record_of_a_message_is_done() -> None:
+def test_all_records_of_a_message_are_processed() -> None:
     world = side()
     world.put("gone", b"x")
     world.work()
@@ -74,7 +74,7 @@ def test_every_record_of_a_message_is_done() -> None:
     assert not world.broker.letters
 
 
-def test_an_event_says_look_and_what_is_there_now_travels() -> None:
+def test_late_event_copies_the_current_version() -> None:
     world = side()
     first = world.put("k", b"old")
     world.put("k", b"new")
@@ -82,7 +82,7 @@ def test_an_event_says_look_and_what_is_there_now_travels() -> None:
     assert held(world.there) == b"new"
 
 
-def test_an_event_older_than_what_was_acted_on_changes_nothing() -> None:
+def test_event_older_than_the_synced_version_changes_nothing() -> None:
     journal = Journal()
     world = side(journal)
     first = world.put("k", b"old")
@@ -93,7 +93,7 @@ def test_an_event_older_than_what_was_acted_on_changes_nothing() -> None:
     assert held(world.there) == b"new"
 
 
-def test_a_message_received_again_writes_nothing_twice() -> None:
+def test_message_received_twice_writes_once() -> None:
     journal = Journal()
     world = side(journal)
     message = world.message(body(world.put("k", b"abc")))
@@ -105,7 +105,7 @@ def test_a_message_received_again_writes_nothing_twice() -> None:
     assert world.outcomes()["copied"] == 1
 
 
-def test_a_deletion_that_nothing_proves_deletes_nothing() -> None:
+def test_deletion_of_a_version_that_was_never_synced_deletes_nothing() -> None:
     world = side()
     world.there.put("k", b"theirs", USER)
     world.here.put("k", b"mine", USER)
@@ -113,7 +113,7 @@ def test_a_deletion_that_nothing_proves_deletes_nothing() -> None:
     assert held(world.there) == b"theirs"
 
 
-def test_a_deletion_of_what_is_there_again_deletes_nothing() -> None:
+def test_deletion_of_a_key_that_was_written_again_deletes_nothing() -> None:
     world = side()
     world.work(world.put("k", b"1"))
     deletion = world.delete("k")
@@ -122,7 +122,7 @@ def test_a_deletion_of_what_is_there_again_deletes_nothing() -> None:
     assert held(world.there) in (b"1", b"2")
 
 
-def test_when_only_creations_travel_the_peer_keeps_it() -> None:
+def test_deletion_is_not_applied_if_only_creations_are_synced() -> None:
     world = side(events=Events.CREATE)
     world.work(world.put("k", b"1"))
     world.work(world.delete("k"))
@@ -132,7 +132,7 @@ def test_when_only_creations_travel_the_peer_keeps_it() -> None:
 @pytest.mark.parametrize(
     ("choice", "kept"), [(OnLifecycleExpiry.IGNORE, b"1"), (OnLifecycleExpiry.PROPAGATE, None)], ids=str
 )
-def test_an_expiry_travels_only_if_asked(choice: OnLifecycleExpiry, kept: bytes | None) -> None:
+def test_expiry_is_applied_only_if_configured(choice: OnLifecycleExpiry, kept: bytes | None) -> None:
     world = side(on_lifecycle_expiry=choice)
     world.work(world.put("k", b"1"))
     world.time.now += 1
@@ -142,7 +142,7 @@ def test_an_expiry_travels_only_if_asked(choice: OnLifecycleExpiry, kept: bytes 
 
 
 @pytest.mark.parametrize("expires", [False, True])
-def test_where_objects_expire_a_deletion_waits_for_the_event_of_an_arrival_in_its_second(expires: bool) -> None:
+def test_deletion_waits_for_an_arrival_event_of_the_same_second_if_objects_expire(expires: bool) -> None:
     """A user deletes, writes again within the second, and the second version expires; its events come last."""
     world = side(local_expires=expires, on_lifecycle_expiry=OnLifecycleExpiry.IGNORE)
     world.put("k", b"old")
@@ -152,7 +152,7 @@ def test_where_objects_expire_a_deletion_waits_for_the_event_of_an_arrival_in_it
     world.here.put("k", b"new", USER)
     arrival = world.events[-1]
     world.work(arrival)
-    # As if another event had led to the copy: when the version arrived is not known, nor what was deleted before.
+    # As if another event had led to the copy: the arrival time and the earlier deletion are unknown.
     entry = replace(world.entry(), first_event="", last_event="", sequencer=before.sequencer)
     world.ledger.table.entries["k"] = replace(entry, previous=None, previous_last_event="", last_deletion="")
     world.here.expire("k")
@@ -173,11 +173,11 @@ def test_where_objects_expire_a_deletion_waits_for_the_event_of_an_arrival_in_it
     assert world.log.of("outcome")[-1]["reason"] == "gone here: the deletion's own event will say so"
 
 
-# -- what is no work
+# -- messages that change nothing
 
 
 @pytest.mark.parametrize("named", ["AWS:", ""])
-def test_an_echo_writes_nothing_and_says_the_line_people_look_for(named: str) -> None:
+def test_echo_writes_no_object_and_logs_the_echo_line(named: str) -> None:
     journal = Journal()
     world = side(journal)
     world.there.put("k", b"abc", USER)
@@ -204,7 +204,7 @@ def test_a_test_event_is_acknowledged() -> None:
 
 
 @pytest.mark.parametrize("key", ["out/k", "in/", "in"])
-def test_a_key_outside_the_prefix_is_acknowledged_and_nothing_else(key: str) -> None:
+def test_key_outside_the_prefix_is_only_acknowledged(key: str) -> None:
     journal = Journal()
     world = side(journal, local_prefix="in/")
     world.here.put(key, b"x", USER)
@@ -212,7 +212,7 @@ def test_a_key_outside_the_prefix_is_acknowledged_and_nothing_else(key: str) -> 
     assert journal.calls == ["queue.delete"]
 
 
-def test_prefixes_are_exchanged() -> None:
+def test_prefix_of_one_side_is_replaced_by_that_of_the_other() -> None:
     world = side(local_prefix="in/", remote_prefix="copy/of/")
     world.work(world.put("in/k", b"x"))
     assert held(world.there, "copy/of/k") == b"x"
@@ -220,7 +220,7 @@ def test_prefixes_are_exchanged() -> None:
 
 
 @pytest.mark.parametrize("text", ["garbage", "{}", '{"Records": [{}]}'])
-def test_what_cant_be_read_stays_for_the_dead_letter_queue_and_says_why(text: str) -> None:
+def test_unreadable_message_stays_in_the_queue_with_its_reason_logged(text: str) -> None:
     journal = Journal()
     world = side(journal)
     run(world.worker.process(world.message(text)))
@@ -231,7 +231,7 @@ def test_what_cant_be_read_stays_for_the_dead_letter_queue_and_says_why(text: st
     assert "unreadable" in str(line["reason"])
 
 
-def test_one_unreadable_record_keeps_the_whole_message() -> None:
+def test_message_with_one_unreadable_record_stays_in_the_queue() -> None:
     world = side()
     good = json.loads(body(world.put("k", b"x")))
     good["Records"].append({"eventName": "ObjectCreated:Put"})
@@ -242,7 +242,7 @@ def test_one_unreadable_record_keeps_the_whole_message() -> None:
 # -- nothing is acknowledged before its effect
 
 
-def test_the_order_of_effects() -> None:
+def test_acknowledgement_follows_the_write_and_the_ledger_update() -> None:
     journal = Journal()
     world = side(journal)
     world.work(world.put("k", b"x"))
@@ -255,7 +255,7 @@ def test_the_order_of_effects() -> None:
 
 
 @pytest.mark.parametrize("deletion", [False, True])
-def test_killed_anywhere_the_message_is_there_until_all_is_durable(deletion: bool) -> None:
+def test_message_stays_until_its_effects_are_durable_wherever_the_worker_is_killed(deletion: bool) -> None:
     for steps in range(100):
         world = Side(settings(), gate=stepping_gate)
         world.put("k", b"x")
@@ -291,13 +291,13 @@ def test_killed_anywhere_the_message_is_there_until_all_is_durable(deletion: boo
                     run(world.worker.process(later))
         assert held(world.there) == (None if deletion else b"x")
         assert world.broker.dead == []
-    raise AssertionError("it never ends")
+    raise AssertionError("the handler never returns")
 
 
-def test_the_time_of_each_event_is_passed_on_and_that_of_a_finder_request_is_not() -> None:
-    world, heard = side(), list[float]()
-    worker = handler_of(world.context, on_event=heard.append)
+def test_event_times_are_reported_and_finder_request_times_are_not() -> None:
+    world, reported = side(), list[float]()
+    worker = handler_of(world.context, on_event=reported.append)
     event = world.put("k", b"abc")
     run(worker.process(world.message(body(event))))
     run(worker.process(world.signed(SyncRequest("k", Cause.FINDER, first_sent=1.0, full_check=True))))
-    assert heard == [pytest.approx(event.time, abs=0.001)]
+    assert reported == [pytest.approx(event.time, abs=0.001)]

@@ -1,4 +1,4 @@
-"""One message that can't be done now, or ever: nothing is lost, nothing is handed back, nothing is tried to death."""
+"""Test messages that fail, for now or for good: none is lost, handed back or retried without end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def held(store: Store, key: str = "k") -> bytes | None:
 
 
 def postponed(world: Side) -> list[tuple[SyncRequest, float]]:
-    """Looks that wait in the queue, and for how many seconds more."""
+    """Return the sync requests that wait in the queue, with their remaining delays in seconds."""
     found = []
     for letter in world.broker.letters.values():
         fields = json.loads(letter.body).get("dualsync")
@@ -44,10 +44,10 @@ def postponed(world: Side) -> list[tuple[SyncRequest, float]]:
     return found
 
 
-# -- what can't be done
+# -- failures
 
 
-def test_what_can_never_succeed_is_buried_with_its_reason_and_the_rest_goes_on() -> None:
+def test_permanent_failure_is_dead_lettered_and_the_other_records_are_processed() -> None:
     journal = Journal()
     world = side(journal)
     world.put("k", b"x")
@@ -64,30 +64,30 @@ def test_what_can_never_succeed_is_buried_with_its_reason_and_the_rest_goes_on()
 
 
 @pytest.mark.parametrize("error", [PreconditionFailedError("412"), ConcurrentWriteError("409")])
-def test_a_contended_key_is_looked_at_again_later_with_open_eyes(error: Exception) -> None:
+def test_contended_key_is_postponed_for_a_full_check(error: Exception) -> None:
     journal = Journal()
     world = side(journal)
     journal.faults["remote.put"] = error
     world.work(world.put("k", b"x"))
-    [(look, delay)] = postponed(world)
-    assert (look.key, look.cause, look.full_check, look.attempt) == ("k", Cause.CREATED, True, 1)
+    [(request, delay)] = postponed(world)
+    assert (request.key, request.cause, request.full_check, request.attempt) == ("k", Cause.CREATED, True, 1)
     assert delay == world.settings.retry_delay_seconds
     assert journal.calls[-2:] == ["queue.send", "queue.delete"]
     assert world.outcomes() == {"postponed": 1}
 
 
 @pytest.mark.parametrize("error", [PreconditionFailedError("revision"), UnavailableError("no answer")])
-def test_what_was_written_but_not_recorded_is_told_to_the_next_look(error: Exception) -> None:
+def test_unrecorded_write_is_passed_to_the_next_request(error: Exception) -> None:
     journal = Journal()
     world = side(journal)
     journal.faults["ledger.put"] = error
     world.work(world.put("k", b"x"))
     assert held(world.there) == b"x"
-    [(look, delay)] = postponed(world)
+    [(request, delay)] = postponed(world)
     there = world.there.current("k")
     assert there is not None
-    assert look.unrecorded is not None
-    assert look.unrecorded.remote.etag == there.seen.etag
+    assert request.unrecorded is not None
+    assert request.unrecorded.remote.etag == there.seen.etag
     del journal.faults["ledger.put"]
     journal.calls.clear()
     world.time.now += delay
@@ -98,28 +98,28 @@ def test_what_was_written_but_not_recorded_is_told_to_the_next_look(error: Excep
     assert world.entry().synced is not None
 
 
-def test_it_waits_longer_each_time_but_never_longer_than_the_queue_can() -> None:
+def test_retry_delay_grows_up_to_the_limit_of_the_queue() -> None:
     journal = Journal()
     journal.faults["remote.head"] = ConcurrentWriteError("409")
     delays = []
     for attempt in range(12):
         world = side(journal)
-        look = replace(SyncRequest("k", Cause.CREATED, first_sent=world.time.now, full_check=True), attempt=attempt)
-        run(world.worker.process(world.signed(look)))
+        request = replace(SyncRequest("k", Cause.CREATED, first_sent=world.time.now, full_check=True), attempt=attempt)
+        run(world.worker.process(world.signed(request)))
         delays += [delay for _, delay in postponed(world)]
     assert delays == sorted(delays)
     assert delays[0] == 15
     assert delays[-1] == 900
 
 
-def test_a_key_that_stays_contended_is_buried_after_so_many_looks() -> None:
+def test_contended_key_is_dead_lettered_after_the_configured_attempts() -> None:
     journal = Journal()
     journal.faults["remote.head"] = PreconditionFailedError("412")
     world = side(journal, contention_attempts=3)
     world.put("k", b"x")
     for attempt, outcome in ((2, "postponed"), (3, "buried")):
-        look = replace(SyncRequest("k", Cause.CREATED, full_check=True), attempt=attempt)
-        run(world.worker.process(world.signed(look)))
+        request = replace(SyncRequest("k", Cause.CREATED, full_check=True), attempt=attempt)
+        run(world.worker.process(world.signed(request)))
         assert world.outcomes()[outcome] == 1
     [(_, reason)] = world.broker.dead
     assert reason.startswith("contended: ")
@@ -128,14 +128,14 @@ def test_a_key_that_stays_contended_is_buried_after_so_many_looks() -> None:
 @pytest.mark.parametrize(
     "error", [UnavailableError("time-out"), ThrottledError("slow down"), AccessDeniedError("AccessDenied")]
 )
-def test_silence_of_a_service_is_nobodys_attempt_and_is_never_buried_for_being_late(error: Exception) -> None:
+def test_unanswered_request_is_retried_without_counting_an_attempt(error: Exception) -> None:
     journal = Journal()
     world = side(journal, contention_attempts=1)
     journal.faults["remote.put"] = error
     world.work(world.put("k", b"x"))
     for _ in range(5):
-        [(look, delay)] = postponed(world)
-        assert (look.attempt, look.full_check) == (0, True)
+        [(request, delay)] = postponed(world)
+        assert (request.attempt, request.full_check) == (0, True)
         assert 15 <= delay <= 900
         world.time.now += delay
         [letter] = world.broker.letters.values()
@@ -156,59 +156,63 @@ def test_silence_of_a_service_is_nobodys_attempt_and_is_never_buried_for_being_l
     assert world.health.failures_in_a_row == 0
 
 
-def test_the_peer_away_for_days_loses_nothing() -> None:
+def test_request_is_retried_while_the_peer_is_unreachable_for_days() -> None:
     journal = Journal()
     world = side(journal)
     journal.faults["remote.head"] = UnavailableError("no route")
-    look = SyncRequest("k", Cause.CREATED, first_sent=world.time.now - 5 * 86400, full_check=True)
-    run(world.worker.process(world.signed(look)))
+    request = SyncRequest("k", Cause.CREATED, first_sent=world.time.now - 5 * 86400, full_check=True)
+    run(world.worker.process(world.signed(request)))
     [(again, delay)] = postponed(world)
-    assert (again.first_sent, delay) == (look.first_sent, 900)
+    assert (again.first_sent, delay) == (request.first_sent, 900)
     assert world.broker.dead == []
 
 
-def test_a_denial_that_nobody_mends_is_buried_in_the_end() -> None:
+def test_denied_request_is_dead_lettered_after_denied_seconds() -> None:
     journal = Journal()
     world = side(journal)
     journal.faults["remote.head"] = AccessDeniedError("AccessDenied")
-    look = SyncRequest(
+    request = SyncRequest(
         "k", Cause.CREATED, denied_since=world.time.now - world.settings.denied_seconds - 1, full_check=True
     )
-    run(world.worker.process(world.signed(look)))
+    run(world.worker.process(world.signed(request)))
     [(_, reason)] = world.broker.dead
     assert reason.startswith("denied: ")
 
 
-def test_a_denial_after_days_of_silence_still_has_its_hours() -> None:
+def test_denial_after_days_without_an_answer_starts_a_new_denied_period() -> None:
     journal = Journal()
     world = side(journal)
     journal.faults["remote.head"] = AccessDeniedError("AccessDenied")
     days_ago = world.time.now - 5 * 86400
     first = SyncRequest("k", Cause.CREATED, first_sent=days_ago, full_check=True)
     run(world.worker.process(world.signed(first)))
-    [(look, delay)] = postponed(world)
-    assert (look.first_sent, look.denied_since, delay) == (days_ago, world.time.now, world.settings.retry_delay_seconds)
+    [(request, delay)] = postponed(world)
+    assert (request.first_sent, request.denied_since, delay) == (
+        days_ago,
+        world.time.now,
+        world.settings.retry_delay_seconds,
+    )
     assert world.broker.dead == []
 
 
-def test_what_is_denied_says_for_how_long_and_begins_anew_after_another_trouble() -> None:
+def test_denied_period_is_logged_and_restarts_after_another_error() -> None:
     journal = Journal()
     world = side(journal)
     journal.faults["remote.head"] = AccessDeniedError("AccessDenied")
-    look = SyncRequest(
+    request = SyncRequest(
         "k", Cause.CREATED, first_sent=world.time.now, denied_since=world.time.now - 1000, full_check=True
     )
-    run(world.worker.process(world.signed(look)))
+    run(world.worker.process(world.signed(request)))
     [(level, _, line)] = [kept for kept in world.log.kept if kept[1] == "outcome"]
     assert (level, line["outcome"], line["denied_seconds"]) == ("WARNING", "postponed", 1000.0)
     for error, denied in (
         (UnavailableError("time-out"), 0.0),
         (PreconditionFailedError("412"), 0.0),
-        (AccessDeniedError("no"), look.denied_since),
+        (AccessDeniedError("no"), request.denied_since),
     ):
         journal.faults["remote.head"] = error
         world.broker.letters.clear()
-        run(world.worker.process(world.signed(look)))
+        run(world.worker.process(world.signed(request)))
         [(again, _)] = postponed(world)
         assert again.denied_since == denied
 
@@ -216,7 +220,7 @@ def test_what_is_denied_says_for_how_long_and_begins_anew_after_another_trouble(
 @pytest.mark.parametrize(
     "error", [CredentialRejectedError("ExpiredToken"), FatalError("no such table"), ZeroDivisionError()]
 )
-def test_what_is_the_process_s_business_leaves_the_message(error: Exception) -> None:
+def test_error_of_the_whole_process_leaves_the_message_in_the_queue(error: Exception) -> None:
     journal = Journal()
     world = side(journal)
     journal.faults["remote.put"] = error
@@ -230,7 +234,7 @@ def test_what_is_the_process_s_business_leaves_the_message(error: Exception) -> 
 @pytest.mark.parametrize(
     ("fault", "call"), [(PreconditionFailedError("412"), "queue.send"), (PermanentError("never"), "queue.bury")]
 )
-def test_what_cant_even_be_sent_stays(fault: Exception, call: str) -> None:
+def test_message_stays_if_its_retry_or_dead_letter_cannot_be_sent(fault: Exception, call: str) -> None:
     journal = Journal()
     world = side(journal)
     journal.faults = {"remote.put": fault, call: UnavailableError("no queue")}

@@ -1,4 +1,4 @@
-"""Keys that never get an answer, refusals that every key gets, and a fault with one key of a message."""
+"""Test keys that never get an answer, refusals of all keys, and a program fault with one key of a message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def held(store: Store, key: str = "k") -> bytes | None:
     return None if version is None else version.body
 
 
-def tries(world: Side, seconds: float) -> None:
+def process_for(world: Side, seconds: float) -> None:
     """Handle everything that becomes visible within `seconds`."""
     end = world.time.now + seconds
     while world.broker.letters:
@@ -37,7 +37,7 @@ def tries(world: Side, seconds: float) -> None:
 
 
 def poisoned(key: str, *, settings_denied: int = 6 * 3600) -> Side:
-    """A side whose reads of one key always end in 500, while all others are answered."""
+    """Return a side whose reads of one key always end in 500, while all others are answered."""
     world = side(Journal(), denied_seconds=settings_denied)
     read = world.local.read
 
@@ -50,13 +50,13 @@ def poisoned(key: str, *, settings_denied: int = 6 * 3600) -> Side:
     return world
 
 
-def test_a_key_that_never_gets_an_answer_while_others_do_becomes_one_dead_letter() -> None:
+def test_key_that_never_gets_an_answer_is_dead_lettered_once_while_others_succeed() -> None:
     world = poisoned("poison")
     event = world.put("poison", b"x")
     world.broker.send(body(event))
-    tries(world, 5 * 3600)
+    process_for(world, 5 * 3600)
     assert world.broker.dead == []
-    tries(world, 3 * 3600)
+    process_for(world, 3 * 3600)
     [(_, reason)] = world.broker.dead
     assert reason.startswith("unanswered: ")
     assert "InternalError" in reason
@@ -64,57 +64,57 @@ def test_a_key_that_never_gets_an_answer_while_others_do_becomes_one_dead_letter
     assert world.outcomes()["buried"] == 1
 
 
-def test_a_key_without_an_answer_waits_while_no_other_gets_one_either() -> None:
+def test_key_without_an_answer_is_retried_while_no_key_gets_an_answer() -> None:
     world = poisoned("k")
     event = world.put("k", b"x")
 
-    async def away(key: str, version_id: str = "", *, checksum: bool = False) -> None:
+    async def unreachable(key: str, version_id: str = "", *, checksum: bool = False) -> None:
         raise UnavailableError("no route")
 
-    head, world.remote.head = world.remote.head, away  # type: ignore[method-assign]
+    head, world.remote.head = world.remote.head, unreachable  # type: ignore[method-assign]
     world.broker.send(body(event))
-    tries(world, 3 * 86400)
+    process_for(world, 3 * 86400)
     assert world.broker.dead == []
     world.remote.head = head  # type: ignore[method-assign]
-    tries(world, 3600)
+    process_for(world, 3600)
     assert len(world.broker.dead) == 1
 
 
-def test_a_new_request_of_a_key_that_failed_long_ago_has_its_hours() -> None:
-    """Another process may have had the answer to the earlier one."""
+def test_new_request_of_a_key_that_failed_long_ago_has_the_full_retry_period() -> None:
+    """Another process may have received the answer to the earlier request."""
     world = poisoned("k")
     world.health.record_no_answer("500", "k", world.time.now - 7 * 86400)
     world.broker.send(body(world.put("k", b"x")))
-    tries(world, 3600)
+    process_for(world, 3600)
     assert world.broker.dead == []
 
 
-def test_while_every_key_is_refused_alike_none_is_given_up() -> None:
+def test_no_key_is_dead_lettered_while_all_keys_are_refused() -> None:
     journal = Journal()
     world = side(journal)
     journal.faults["remote.put"] = journal.faults["remote.head"] = ServiceBlockedError("s3 PutObject: NoSuchBucket")
     for number in range(REFUSED_KEYS + 4):
         world.work(world.put(f"k{number}", b"x"))
     assert world.health.refuses_every_key
-    tries(world, 2 * 86400)
+    process_for(world, 2 * 86400)
     assert world.broker.dead == []
     journal.faults.clear()
-    tries(world, 3600)
+    process_for(world, 3600)
     assert len(world.there.rows()) == REFUSED_KEYS + 4
     assert not world.health.refuses_every_key
 
 
-def test_one_key_that_is_refused_for_good_is_given_up_like_a_denied_one() -> None:
+def test_single_refused_key_is_dead_lettered_as_denied() -> None:
     journal = Journal()
     world = side(journal)
     journal.faults["remote.put"] = journal.faults["remote.head"] = ServiceBlockedError("s3 PutObject: KMS.Disabled")
     world.work(world.put("k", b"x"))
-    tries(world, 86400)
+    process_for(world, 86400)
     [(_, reason)] = world.broker.dead
     assert reason.startswith("denied: ")
 
 
-def test_a_fault_with_one_key_of_a_message_leaves_the_others_handled_and_the_message_in_the_queue() -> None:
+def test_program_fault_with_one_key_leaves_the_message_and_processes_the_other_keys() -> None:
     world = side(Journal())
     read = world.local.read
 

@@ -1,4 +1,4 @@
-"""The table of late echoes: what an echo means whose version was deleted or replaced before the echo was read."""
+"""Test the table of late echoes, whose version was deleted or replaced before the echo was read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def synced(version: SyncedVersion, **fields: str) -> LedgerEntry:
 
 
 def former(version: OriginVersion = THEIRS) -> ObjectHead:
-    """The echo's version, as a bucket with versioning still shows it."""
+    """Return the echo's version, as a bucket with versioning still shows it."""
     return ObjectHead("e", 3, 1000, stamp=stamp(version))
 
 
@@ -60,10 +60,10 @@ ROWS = {
         state(replace(NOTHING, sequencer="9", deleted_at=999), former=former()),
         LateEcho.EXPIRED_SINCE,
     ),
-    "only the event says that it was here": (state(), LateEcho.UNPROVEN),
-    "only the event says that it was here, and a user deleted something": (state(DELETED), LateEcho.UNPROVEN),
-    "only the event says that it was here, and something else is": (state(local=OURS), LateEcho.UNPROVEN),
-    "only the event says that it was here before the synced version": (
+    "only the event names the copy": (state(), LateEcho.UNPROVEN),
+    "only the event names the copy, and a user deleted something": (state(DELETED), LateEcho.UNPROVEN),
+    "only the event names the copy, and another object is here": (state(local=OURS), LateEcho.UNPROVEN),
+    "only the event names the copy before the synced version": (
         state(COPY, local=HERE),
         LateEcho.UNPROVEN,
     ),
@@ -81,7 +81,7 @@ ROWS = {
         state(former=former(THEIRS.restored(1150))),
         LateEcho.LEARNT,
     ),
-    "it came before the synced version, after all else known": (
+    "it came before the synced version, after all other known events": (
         state(synced(NEWER, sequencer="9", last_event="8"), local=OURS, former=former()),
         LateEcho.BEFORE_SYNCED,
     ),
@@ -114,10 +114,10 @@ ROWS = {
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_the_table(row: str) -> None:
+def test_late_echo_is_classified_as_in_the_table(row: str) -> None:
     given, case = ROWS[row]
     assert classify_late_echo(given) is case
 
 
-def test_every_case_has_a_row() -> None:
+def test_all_kinds_of_late_echo_have_a_row() -> None:
     assert {case for _, case in ROWS.values()} == set(LateEcho)

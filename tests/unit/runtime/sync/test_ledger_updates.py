@@ -1,4 +1,4 @@
-"""What the ledger learns, note by note."""
+"""Test ledger updates: what each kind of update changes in an entry."""
 
 from __future__ import annotations
 
@@ -23,114 +23,114 @@ AGREED = LedgerEntry("k", 3, synced=OLD, sequencer=TWO, first_event=TWO, last_ev
 NOW = 1000
 
 
-def look(sequencer: str, cause: Cause = Cause.CREATED, *, etag: str = "", time: float = 0.0) -> SyncRequest:
+def request(sequencer: str, cause: Cause = Cause.CREATED, *, etag: str = "", time: float = 0.0) -> SyncRequest:
     return SyncRequest("k", cause, sequencer=sequencer, etag=etag, event_time=time)
 
 
-def test_an_agreement_replaces_what_was_known_and_takes_the_version_from_the_dead() -> None:
+def test_synced_version_replaces_the_expired_one_and_is_removed_from_the_deleted_ones() -> None:
     before = LedgerEntry(
         "k", 3, expired=OLD, deleted_versions=(OLD, NEW), sequencer=ONE, last_deletion=ONE, deleted_at=5
     )
-    after = ledger_updates.record_synced(before, NEW, look(TWO, etag="new"), NOW)
+    after = ledger_updates.record_synced(before, NEW, request(TWO, etag="new"), NOW)
     assert (after.synced, after.expired, after.deleted_versions) == (NEW, None, (OLD,))
     assert (after.sequencer, after.first_event, after.updated) == (TWO, TWO, NOW)
     assert (after.last_deletion, after.deleted_at) == (ONE, 5)
 
 
-def test_the_sequencer_never_goes_back() -> None:
-    for note in (
-        ledger_updates.record_synced(AGREED, NEW, look(ONE), NOW),
-        ledger_updates.record_tombstone(AGREED, look(ONE), NOW, by_user=True),
-        ledger_updates.record_user_deletion(AGREED, look(ONE), NOW),
-        ledger_updates.record_expiration(AGREED, look(ONE), NOW),
-        ledger_updates.record_synced(AGREED, NEW, look(""), NOW),
+def test_sequencer_never_decreases() -> None:
+    for update in (
+        ledger_updates.record_synced(AGREED, NEW, request(ONE), NOW),
+        ledger_updates.record_tombstone(AGREED, request(ONE), NOW, by_user=True),
+        ledger_updates.record_user_deletion(AGREED, request(ONE), NOW),
+        ledger_updates.record_expiration(AGREED, request(ONE), NOW),
+        ledger_updates.record_synced(AGREED, NEW, request(""), NOW),
     ):
-        assert note.sequencer == TWO
-        assert note.updated == NOW
+        assert update.sequencer == TWO
+        assert update.updated == NOW
 
 
-def test_first_and_last_arrival_of_the_same_version_whatever_their_order() -> None:
+def test_first_and_last_arrival_are_kept_in_any_order_of_events() -> None:
     for sequencer, first, last in ((THREE, TWO, THREE), (ONE, ONE, TWO), (TWO, TWO, TWO)):
-        after = ledger_updates.record_synced(AGREED, OLD, look(sequencer, etag="old"), NOW)
+        after = ledger_updates.record_synced(AGREED, OLD, request(sequencer, etag="old"), NOW)
         assert (after.first_event, after.last_event) == (first, last)
 
 
-def test_only_a_versions_own_event_says_when_it_arrived() -> None:
-    own = ledger_updates.record_synced(AGREED, NEW, look(THREE, etag="new"), NOW)
+def test_arrival_is_taken_only_from_the_versions_own_event() -> None:
+    own = ledger_updates.record_synced(AGREED, NEW, request(THREE, etag="new"), NOW)
     assert (own.first_event, own.last_event) == (THREE, THREE)
-    for other in (look(THREE, etag="another"), look(THREE, Cause.REMOVED)):
+    for other in (request(THREE, etag="another"), request(THREE, Cause.REMOVED)):
         after = ledger_updates.record_synced(AGREED, NEW, other, NOW)
         assert (after.first_event, after.last_event) == ("", "")
         same = ledger_updates.record_synced(AGREED, OLD, other, NOW)
         assert (same.first_event, same.last_event) == (TWO, TWO)
 
 
-def test_a_version_deleted_between_two_arrivals_was_written_again() -> None:
+def test_version_deleted_between_two_arrivals_is_rewritten() -> None:
     deleted = replace(AGREED, first_event=ONE, last_event=ONE, last_deletion=TWO)
     assert not deleted.rewritten_after_deletion
     again = agreement(OLD.version, modified=30)
-    assert ledger_updates.record_synced(deleted, again, look(THREE, etag="old"), NOW).rewritten_after_deletion
-    assert not ledger_updates.record_synced(deleted, OLD, look(THREE, etag="old"), NOW).rewritten_after_deletion, (
+    assert ledger_updates.record_synced(deleted, again, request(THREE, etag="old"), NOW).rewritten_after_deletion
+    assert not ledger_updates.record_synced(deleted, OLD, request(THREE, etag="old"), NOW).rewritten_after_deletion, (
         "the bucket shows one copy only, whatever events say"
     )
-    assert not ledger_updates.record_synced(deleted, NEW, look(THREE, etag="new"), NOW).rewritten_after_deletion
+    assert not ledger_updates.record_synced(deleted, NEW, request(THREE, etag="new"), NOW).rewritten_after_deletion
     assert not replace(deleted, first_event="", last_event=THREE).rewritten_after_deletion
 
 
 def test_a_tombstone_names_what_was_deleted() -> None:
-    tomb = ledger_updates.record_tombstone(AGREED, look(THREE, Cause.REMOVED, time=70.9), NOW, by_user=True)
+    tomb = ledger_updates.record_tombstone(AGREED, request(THREE, Cause.REMOVED, time=70.9), NOW, by_user=True)
     assert (tomb.synced, tomb.expired, tomb.deleted_versions) == (None, None, (OLD,))
     assert (tomb.last_deletion, tomb.deleted_at, tomb.expected_remote) == (THREE, 70, None)
 
 
-def test_a_worker_s_deletion_is_no_user_s() -> None:
+def test_worker_deletion_does_not_count_as_a_user_deletion() -> None:
     assert (
         ledger_updates.record_tombstone(
-            replace(AGREED, last_deletion=ONE), look(THREE), NOW, by_user=False
+            replace(AGREED, last_deletion=ONE), request(THREE), NOW, by_user=False
         ).last_deletion
         == ONE
     )
 
 
-def test_without_the_event_s_time_it_died_now_and_never_earlier_than_before() -> None:
-    assert ledger_updates.record_tombstone(AGREED, look(""), NOW, by_user=False).deleted_at == NOW
+def test_deletion_time_defaults_to_now_and_never_decreases() -> None:
+    assert ledger_updates.record_tombstone(AGREED, request(""), NOW, by_user=False).deleted_at == NOW
     assert (
         ledger_updates.record_tombstone(
-            replace(AGREED, deleted_at=80), look(THREE, time=70), NOW, by_user=True
+            replace(AGREED, deleted_at=80), request(THREE, time=70), NOW, by_user=True
         ).deleted_at
         == 80
     )
 
 
-def test_a_removal_without_decision_keeps_the_belief() -> None:
-    after = ledger_updates.record_user_deletion(AGREED, look(THREE, Cause.REMOVED, time=70), NOW)
+def test_user_deletion_keeps_the_synced_version_until_the_decision() -> None:
+    after = ledger_updates.record_user_deletion(AGREED, request(THREE, Cause.REMOVED, time=70), NOW)
     assert (after.synced, after.deleted_versions, after.last_deletion, after.deleted_at) == (OLD, (OLD,), THREE, 70)
     assert after.expected_remote == OLD.remote
 
 
-def test_a_removal_hits_only_what_had_arrived_before() -> None:
-    assert ledger_updates.record_user_deletion(AGREED, look(ONE, Cause.REMOVED), NOW).deleted_versions == ()
+def test_user_deletion_covers_only_versions_that_arrived_before_it() -> None:
+    assert ledger_updates.record_user_deletion(AGREED, request(ONE, Cause.REMOVED), NOW).deleted_versions == ()
     assert (
         ledger_updates.record_user_deletion(
-            replace(AGREED, last_event=THREE), look(TWO, Cause.REMOVED), NOW
+            replace(AGREED, last_event=THREE), request(TWO, Cause.REMOVED), NOW
         ).deleted_versions
         == ()
     )
     assert (
         ledger_updates.record_user_deletion(
-            replace(AGREED, first_event="", last_event=""), look(THREE, Cause.REMOVED), NOW
+            replace(AGREED, first_event="", last_event=""), request(THREE, Cause.REMOVED), NOW
         ).deleted_versions
         == ()
     )
 
 
-def test_a_removal_does_not_hit_what_is_still_here() -> None:
-    after = ledger_updates.record_user_deletion(AGREED, look(THREE, Cause.REMOVED), NOW, present=True)
+def test_user_deletion_does_not_cover_a_version_that_is_still_here() -> None:
+    after = ledger_updates.record_user_deletion(AGREED, request(THREE, Cause.REMOVED), NOW, present=True)
     assert (after.deleted_versions, after.last_deletion) == ((), THREE)
 
 
-def test_a_version_removed_for_good_says_nothing_of_what_is_here() -> None:
-    event = replace(look(THREE, Cause.REMOVED, time=70), version_removed=True)
+def test_permanent_removal_of_a_version_is_no_deletion_of_the_current_object() -> None:
+    event = replace(request(THREE, Cause.REMOVED, time=70), version_removed=True)
     after = ledger_updates.record_user_deletion(AGREED, event, NOW, here=True)
     assert (after.deleted_versions, after.last_deletion, after.deleted_at) == ((OLD,), "", 0), (
         "the bucket shows something"
@@ -139,30 +139,30 @@ def test_a_version_removed_for_good_says_nothing_of_what_is_here() -> None:
     assert ledger_updates.record_user_deletion(AGREED, event, NOW).last_deletion == THREE
 
 
-def test_what_was_here_before_the_agreed_version_is_remembered_and_known_if_it_comes_again() -> None:
+def test_version_before_the_synced_one_is_recognised_if_written_again() -> None:
     agreed_later = replace(AGREED, sequencer=THREE, first_event=THREE, last_event=THREE)
-    assert ledger_updates.record_earlier_version(agreed_later, NEW, look(ONE)).deleted_versions == ()
-    after = ledger_updates.record_earlier_version(replace(agreed_later, last_deletion=TWO), NEW, look(ONE))
+    assert ledger_updates.record_earlier_version(agreed_later, NEW, request(ONE)).deleted_versions == ()
+    after = ledger_updates.record_earlier_version(replace(agreed_later, last_deletion=TWO), NEW, request(ONE))
     assert (after.previous, after.previous_last_event, after.deleted_versions) == (NEW, ONE, (NEW,))
     again = agreement(NEW.version, modified=30)
-    assert ledger_updates.record_synced(after, again, look(normalise("4"), etag="new"), NOW).rewritten_after_deletion
+    assert ledger_updates.record_synced(after, again, request(normalise("4"), etag="new"), NOW).rewritten_after_deletion
 
 
-def test_what_was_here_between_two_arrivals_of_the_agreed_version_is_remembered_too() -> None:
+def test_version_between_two_arrivals_of_the_synced_one_is_recorded() -> None:
     twice = replace(AGREED, sequencer=THREE, first_event=ONE, last_event=THREE)
-    after = ledger_updates.record_earlier_version(twice, NEW, look(TWO))
+    after = ledger_updates.record_earlier_version(twice, NEW, request(TWO))
     assert (after.previous, after.previous_last_event, after.deleted_versions) == (NEW, TWO, ())
-    nine = look(normalise("9"), etag="new")
+    nine = request(normalise("9"), etag="new")
     long_gone = replace(twice, last_event=normalise("7"), sequencer=normalise("7"))
-    after = ledger_updates.record_earlier_version(long_gone, NEW, look(TWO))
+    after = ledger_updates.record_earlier_version(long_gone, NEW, request(TWO))
     again = agreement(NEW.version, modified=30)
     assert ledger_updates.record_synced(replace(after, last_deletion=THREE), again, nine, NOW).rewritten_after_deletion
     assert not ledger_updates.record_synced(
         replace(after, last_deletion=normalise("8")), again, nine, NOW
-    ).rewritten_after_deletion  # it was the other's
+    ).rewritten_after_deletion  # the deletion was of the other version
 
 
-def test_only_the_last_of_those_before_the_agreed_version_is_remembered() -> None:
+def test_only_the_last_version_before_the_synced_one_is_recorded() -> None:
     for entry, mark, last in (
         (AGREED, ONE, True),
         (AGREED, TWO, False),
@@ -182,9 +182,9 @@ def test_only_the_last_of_those_before_the_agreed_version_is_remembered() -> Non
         ({"cause": Cause.EXPIRED}, False),
     ],
 )
-def test_a_copy_that_is_here_again_after_it_had_gone_was_brought_back(change: dict[str, Any], known: bool) -> None:
+def test_copy_uncovered_by_a_removed_version_counts_as_restored_by_a_user(change: dict[str, Any], known: bool) -> None:
     stamp = Stamp("pair", key_hash("k"), NEW.version, 3)
-    event = replace(replace(look(THREE, Cause.REMOVED), version_removed=True), **change)
+    event = replace(replace(request(THREE, Cause.REMOVED), version_removed=True), **change)
     here = ObjectHead("copy", 3, 25, stamp)
     tomb = LedgerEntry("k", 2, deleted_at=26)
     back = ledger_updates.record_undelete(tomb, event, here)
@@ -193,26 +193,26 @@ def test_a_copy_that_is_here_again_after_it_had_gone_was_brought_back(change: di
     assert ledger_updates.record_undelete(tomb, event, replace(here, stamp=None)) == tomb
 
 
-def test_a_dead_version_learns_its_time() -> None:
+def test_deleted_version_gains_its_time_later() -> None:
     first, later = (SyncedVersion(NEW.version, CopyState("copy", time), CopyState("")) for time in (None, 25))
     entry = LedgerEntry("k", deleted_versions=(first, OLD))
     assert entry.with_deleted(later) == (OLD, later)
     assert replace(entry, deleted_versions=(later,)).with_deleted(first) == (later,)
 
 
-def test_an_expiry_remembers_what_the_peer_may_keep() -> None:
-    after = ledger_updates.record_expiration(AGREED, look(THREE, Cause.EXPIRED), NOW)
+def test_expiry_records_the_version_that_the_peer_may_keep() -> None:
+    after = ledger_updates.record_expiration(AGREED, request(THREE, Cause.EXPIRED), NOW)
     assert (after.synced, after.expired, after.deleted_versions, after.last_deletion) == (None, OLD, (), "")
     assert after.expected_remote == OLD.remote
-    assert ledger_updates.record_expiration(after, look(THREE, Cause.EXPIRED), NOW).expired == OLD
+    assert ledger_updates.record_expiration(after, request(THREE, Cause.EXPIRED), NOW).expired == OLD
 
 
-def test_notes_leave_revisions_alone() -> None:
-    assert ledger_updates.record_synced(AGREED, NEW, look(THREE), NOW).revision == AGREED.revision
-    assert ledger_updates.record_tombstone(AGREED, look(THREE), NOW, by_user=True).revision == AGREED.revision
+def test_updates_leave_the_revision_unchanged() -> None:
+    assert ledger_updates.record_synced(AGREED, NEW, request(THREE), NOW).revision == AGREED.revision
+    assert ledger_updates.record_tombstone(AGREED, request(THREE), NOW, by_user=True).revision == AGREED.revision
 
 
-def test_a_few_dead_are_remembered_newest_last_each_once() -> None:
+def test_deleted_versions_are_bounded_unique_and_newest_last() -> None:
     entry = LedgerEntry("k")
     dead = [agreement(OriginVersion(CN, t, "e")) for t in range(MAX_DELETED_VERSIONS + 2)]
     for d in (*dead, dead[-1]):
@@ -223,12 +223,12 @@ def test_a_few_dead_are_remembered_newest_last_each_once() -> None:
     assert entry.with_deleted(None) == entry.deleted_versions
 
 
-def test_an_agreement_survives_as_json_values() -> None:
+def test_synced_version_round_trips_through_json() -> None:
     for agreed in (OLD, NEW, replace(NEW, remote=CopyState("x"))):
         assert synced_version_codec.decode(json.loads(json.dumps(synced_version_codec.encode(agreed)))) == agreed
 
 
-def test_what_is_believed_of_the_peer() -> None:
+def test_expected_remote_copy_is_that_of_the_synced_or_expired_version() -> None:
     assert LedgerEntry("k").expected_remote is None
     assert LedgerEntry("k", synced=OLD, expired=NEW).expected_remote == CopyState("old", 10)
     assert LedgerEntry("k", expired=NEW).expected_remote == CopyState("new", 20)
@@ -237,14 +237,14 @@ def test_what_is_believed_of_the_peer() -> None:
 @pytest.mark.parametrize(
     ("entry", "event", "last"),
     [
-        (replace(AGREED, first_event="", last_event=""), look(THREE, etag=NEW.local.etag), ""),
-        (replace(AGREED, first_event="", last_event=""), look(THREE, etag=OLD.local.etag), THREE),
-        (replace(AGREED, first_event="", last_event=""), look("", etag=OLD.local.etag), ""),
-        (AGREED, look(THREE, etag=OLD.local.etag), TWO),
-        (LedgerEntry("k", 1, sequencer=TWO), look(THREE, etag=OLD.local.etag), ""),
+        (replace(AGREED, first_event="", last_event=""), request(THREE, etag=NEW.local.etag), ""),
+        (replace(AGREED, first_event="", last_event=""), request(THREE, etag=OLD.local.etag), THREE),
+        (replace(AGREED, first_event="", last_event=""), request("", etag=OLD.local.etag), ""),
+        (AGREED, request(THREE, etag=OLD.local.etag), TWO),
+        (LedgerEntry("k", 1, sequencer=TWO), request(THREE, etag=OLD.local.etag), ""),
     ],
 )
-def test_the_event_of_an_arrival_orders_what_is_gone_and_proves_no_deletion(
+def test_arrival_event_sets_the_last_event_of_its_own_version_only(
     entry: LedgerEntry, event: SyncRequest, last: str
 ) -> None:
     after = ledger_updates.record_arrival(entry, event)

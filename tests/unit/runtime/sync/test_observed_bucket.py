@@ -1,4 +1,4 @@
-"""A stopped process resumes: nothing is written or deleted on the strength of what it had read before."""
+"""Test a process that stops and resumes: it writes and deletes nothing based on what it read before the stop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def held(store: Store) -> bytes | None:
 
 
 def synced(call: str) -> tuple[Side, Stalls]:
-    """An object of this side at rest on both sides."""
+    """Return a side with an object of its own, synced and unchanged since."""
     world, stalls = stalling(call)
     world.work(world.put("k", b"abc"))
     assert held(world.there) == b"abc"
@@ -38,7 +38,7 @@ def synced(call: str) -> tuple[Side, Stalls]:
     return world, stalls
 
 
-def test_a_deletion_decided_before_a_stop_spares_the_same_bytes_written_since() -> None:
+def test_deletion_decided_before_a_stop_spares_the_same_bytes_written_since_at_the_peer() -> None:
     world, stalls = synced("local.head")
     event = world.delete("k")
 
@@ -52,7 +52,7 @@ def test_a_deletion_decided_before_a_stop_spares_the_same_bytes_written_since() 
     assert world.outcomes()["postponed"] == 1
 
 
-def test_a_deletion_decided_before_a_stop_spares_what_was_written_here_since() -> None:
+def test_deletion_decided_before_a_stop_is_dropped_if_the_key_was_written_here_since() -> None:
     world, stalls = synced("local.head")
     event = world.delete("k")
 
@@ -65,7 +65,7 @@ def test_a_deletion_decided_before_a_stop_spares_what_was_written_here_since() -
     assert held(world.there) == b"abc"
 
 
-def test_a_write_decided_before_a_stop_does_not_replace_the_same_bytes_written_since() -> None:
+def test_write_decided_before_a_stop_does_not_replace_the_same_bytes_written_since() -> None:
     world, stalls = stalling("local.get")
     world.time.now += 1
     world.there.put("k", b"old", PEERS_OWN_USER)
@@ -83,7 +83,7 @@ def test_a_write_decided_before_a_stop_does_not_replace_the_same_bytes_written_s
     assert world.outcomes()["copied"] == 0
 
 
-def test_a_write_decided_before_a_stop_is_not_made_after_the_copy_came_and_went() -> None:
+def test_write_decided_before_a_stop_is_dropped_if_the_copy_was_written_and_deleted_since() -> None:
     """Another worker wrote the copy and recorded it, and a user deleted it: the peer's bucket is as before."""
     world, stalls = stalling("local.get")
     event = world.put("k", b"abc")
@@ -107,7 +107,7 @@ def deletion_in_full(world: Side) -> SyncRequest:
     return SyncRequest("k", Cause.REMOVED, sequencer=event.sequencer, event_time=world.time.now, full_check=True)
 
 
-def test_after_a_stop_an_unchanged_observation_is_made_again_and_acted_on() -> None:
+def test_unchanged_object_is_read_again_after_a_stop_and_acted_on() -> None:
     world, stalls = synced("local.get")
     request = deletion_in_full(world)
 
@@ -120,14 +120,14 @@ def test_after_a_stop_an_unchanged_observation_is_made_again_and_acted_on() -> N
     assert (stalls.calls.count("local.head"), stalls.calls.count("remote.head")) == (1, 2)
 
 
-def test_without_a_stop_nothing_is_read_twice() -> None:
+def test_no_object_is_read_twice_without_a_stop() -> None:
     world, stalls = synced("")
     run(world.worker.process(world.signed(deletion_in_full(world))))
     assert held(world.there) is None
     assert (stalls.calls.count("local.head"), stalls.calls.count("remote.head")) == (0, 1)
 
 
-def test_buckets_that_answer_too_slowly_are_asked_again_later() -> None:
+def test_request_is_postponed_if_buckets_answer_too_slowly() -> None:
     world, stalls = synced("remote.head")
     request = deletion_in_full(world)
 
@@ -143,7 +143,7 @@ def test_buckets_that_answer_too_slowly_are_asked_again_later() -> None:
 
 
 @pytest.mark.parametrize("taken", [True, False], ids=["another worker has it", "no worker has it yet"])
-def test_a_message_that_became_visible_meanwhile_is_dropped(taken: bool) -> None:
+def test_message_that_became_visible_during_a_stop_is_skipped(taken: bool) -> None:
     world, stalls = synced("local.head")
     message = world.message(body(world.delete("k")))
 

@@ -1,4 +1,4 @@
-"""The decision of a one-way pair's source `cn`, a row a test; and what holds for every row."""
+"""Test the decision of a one-way pair with source `cn`, one row per test, and properties of all states."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RELABELLED_THERE = replace(MINE_THERE, head=replace(MINE_THERE.head, attributes=
 @dataclass(frozen=True)
 class Row:
     name: str
-    deed: Action
+    action: Action
     local: ObservedVersion | None = None
     remote: ObservedVersion | None = None
     entry: LedgerEntry = NEVER
@@ -56,7 +56,7 @@ class Row:
 
 D = Action
 ROWS = [
-    Row("nothing anywhere", D.RECORD_TOMBSTONE, cause=REMOVED),
+    Row("on neither side", D.RECORD_TOMBSTONE, cause=REMOVED),
     Row("new at the source", D.PUSH, MINE),
     Row("new at the source, by finding", D.PUSH, MINE, cause=FINDING),
     Row("a replica at the source is its object too", D.PUSH, THEIRS_HERE),
@@ -67,7 +67,7 @@ ROWS = [
     Row("the same version with other metadata there", D.PUSH, MINE, RELABELLED_THERE),
     Row("the same content, written by users of both", D.RECORD_SYNCED, COPY_OF_THEIRS, THEIRS),
     Row("other content at first contact", D.PUSH, MINE, THEIRS),
-    Row("other content there is later: the source's applies all the same", D.PUSH, MINE, THEIRS, cause=FINDING),
+    Row("other content there is later: the source's content wins", D.PUSH, MINE, THEIRS, cause=FINDING),
     Row("it may be the same in other parts", D.COMPARE, MINE, IN_PARTS, same=None),
     Row("equal sizes are enough", D.RECORD_SYNCED, MINE, THEIRS, contact=FirstContact.SIZE),
     Row("changed at the source", D.PUSH, LATER, OLD_THERE, AGREED),
@@ -76,7 +76,7 @@ ROWS = [
     Row("changed at the destination, at the first attempt", D.PUSH, LATER, THEIRS, AGREED, attempt=0),
     Row("a former version there", D.PUSH, MINE, OLD_THERE, AGREED),
     Row("a replica here, other content there", D.PUSH, THEIRS_HERE, MINE_THERE),
-    Row("as agreed of the time before, changed there", D.PUSH, THEIRS_HERE, LATER, AGREED_THEIRS),
+    Row("as agreed while the pair was two-way, changed there", D.PUSH, THEIRS_HERE, LATER, AGREED_THEIRS),
     Row("only at the destination", D.NOTHING, remote=THEIRS),
     Row("only at the destination, by finding", D.NOTHING, remote=THEIRS, cause=FINDING, deletion=True),
     Row("deleted here, unchanged there", D.DELETE_REMOTE, None, OLD_THERE, AGREED, REMOVED),
@@ -109,14 +109,14 @@ def state(row: Row) -> KeyState:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_row(row: Row) -> None:
-    assert one_way.decide(state(row)).action is row.deed
+    assert one_way.decide(state(row)).action is row.action
 
 
 AT_SOURCE = {D.PULL, D.DELETE_LOCAL, D.DELETE_BOTH, D.MARK_UNMATCHED}
 
 
-def test_no_state_writes_or_deletes_at_the_source_or_waits_for_the_peer() -> None:
-    """Over every row of the two-way table, with each cause and attempt."""
+def test_no_decision_writes_or_deletes_at_the_source_or_waits_for_the_peer() -> None:
+    """Check all rows of the two-way table, with each cause and attempt."""
     seen = set()
     for row, cause, attempt in itertools.product(two_way.ROWS, Cause, (0, NEVER_WAIT)):
         given = KeyState(
@@ -133,7 +133,7 @@ def test_no_state_writes_or_deletes_at_the_source_or_waits_for_the_peer() -> Non
             stale=row.stale,
             order_unknown=row.unsure,
             unmatched=row.alone,
-            superseded_etag=row.spent,
+            superseded_etag=row.superseded,
             first_contact=row.contact,
             include_metadata=row.metadata,
             same_content=row.same,
@@ -148,20 +148,20 @@ def test_no_state_writes_or_deletes_at_the_source_or_waits_for_the_peer() -> Non
     assert seen == {D.PUSH, D.RECORD_SYNCED, D.COMPARE, D.NOTHING, D.DELETE_REMOTE, D.RECORD_TOMBSTONE, D.WAIT}
 
 
-def test_a_two_way_pair_keeps_its_table() -> None:
+def test_two_way_pair_uses_the_two_way_table() -> None:
     row = Row("", D.PULL, OLD, THEIRS, AGREED, FINDING)
     assert one_way.decide_for(settings(), state(row)).action is D.PULL
     assert one_way.decide_for(settings(direction=Direction.CN_TO_GLOBAL), state(row)).action is D.PUSH
 
 
-def test_a_workers_event_of_the_time_before_only_asks_for_a_check() -> None:
+def test_echo_from_two_way_operation_is_only_checked() -> None:
     echo = SyncRequest("k", Cause.REMOVED, Actor.ECHO, sequencer="5", etag="e", may_delete=True)
     found = one_way.as_check(settings(direction=Direction.CN_TO_GLOBAL), echo)
     assert (found.cause, found.actor, found.may_delete, found.sequencer) == (Cause.FINDER, Actor.USER, False, "")
     assert one_way.as_check(settings(), echo) == echo
 
 
-def test_parts_to_the_source_are_not_carried() -> None:
+def test_part_requests_to_the_source_are_refused() -> None:
     there, here = (PartRequest("k", route, "k", "id", 1, 2) for route in ("local>remote", "remote>local"))
     mode = settings(direction=Direction.CN_TO_GLOBAL)
     assert not one_way.is_refused(mode, there)

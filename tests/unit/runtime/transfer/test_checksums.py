@@ -1,4 +1,4 @@
-"""Checksums end to end, kind by kind: the target has what the source has, and nothing else becomes visible."""
+"""Test checksums from source to target, per kind: the copy has the source's checksum, or nothing becomes visible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONTENT = b"".join(EVEN)
 
 
 class Flipping(FakeBucket):
-    """A source of which the given reading (from 0) goes wrong by one bit, or all from there on."""
+    """A source that flips one bit of its `nth` read (from 0), or of that read and all later ones."""
 
     def __init__(self, store: Store, nth: int, always: bool = False) -> None:
         super().__init__(store, "AIDA")
@@ -50,7 +50,7 @@ class Flipping(FakeBucket):
 
 @dataclass
 class Case:
-    """A source, and the copier that is to copy it."""
+    """A source, and the copier to test."""
 
     world: CopyHarness
     source: Flipping
@@ -65,7 +65,7 @@ class Case:
         return self.world.copy(MemoryObjectReader(self.seen))
 
     def arrived(self) -> bool:
-        """Whole, and with the source's checksum; else nothing may be there."""
+        """Return True if the whole content arrived with the source's checksum, False if nothing arrived."""
         copied = self.world.copied()
         if copied is None:
             return False
@@ -76,8 +76,10 @@ class Case:
 
 
 def case(checksum: str, *parts: bytes, nth: int = -1, always: bool = False, threshold: int = 9) -> Case:
-    """A source with that checksum (as `UploadRecord.checksum` of the fake store has it) in these parts, or in one
-    piece."""
+    """Return a source with that checksum, in these parts or in one piece.
+
+    The checksum is written as `UploadRecord.checksum` of the fake store.
+    """
     world = CopyHarness()
     source = Flipping(world.source, nth, always)
     world.route = Route(source, world.route.target, "local>remote")
@@ -93,7 +95,7 @@ def case(checksum: str, *parts: bytes, nth: int = -1, always: bool = False, thre
 
 
 NOTED, SMALL = 9, 1000
-"""Thresholds: what is in parts is noted, or copied at once because only its source is."""
+"""Part thresholds: the upload is recorded, or a small object is copied at once in its source's parts."""
 Kind = tuple[str, tuple[bytes, ...], int]
 ONE: list[Kind] = [(name, (), NOTED) for name in CRC + OTHERS]
 WHOLE: list[Kind] = [(name, EVEN, threshold) for name in CRC for threshold in (NOTED, SMALL)]
@@ -105,7 +107,7 @@ def _name(value: object) -> str | None:
 
 
 @pytest.mark.parametrize(("checksum", "parts", "threshold"), ONE + WHOLE + OF_PARTS, ids=_name)
-def test_a_replica_has_its_sources_checksum(checksum: str, parts: tuple[bytes, ...], threshold: int) -> None:
+def test_replica_has_the_checksum_of_its_source(checksum: str, parts: tuple[bytes, ...], threshold: int) -> None:
     c = case(checksum, *parts, threshold=threshold)
     c.copy()
     assert c.arrived()
@@ -120,7 +122,7 @@ def test_a_replica_has_its_sources_checksum(checksum: str, parts: tuple[bytes, .
     ],
     ids=_name,
 )
-def test_a_byte_that_is_flipped_on_the_way_is_never_seen(
+def test_corrupted_read_never_becomes_visible(
     checksum: str, parts: tuple[bytes, ...], threshold: int, nth: int
 ) -> None:
     c = case(checksum, *parts, nth=nth, threshold=threshold)
@@ -130,12 +132,12 @@ def test_a_byte_that_is_flipped_on_the_way_is_never_seen(
     c.copy()
     assert c.arrived()
     if composite(c.seen.attributes.checksum) and threshold == NOTED:
-        assert len(c.source.reads) == 4, "the wrong part only, once more"
+        assert len(c.source.reads) == 4, "only the corrupted part is read again"
 
 
 @pytest.mark.parametrize("kind", COMPUTED)
 @pytest.mark.parametrize("nth", [-1, 1])
-def test_where_no_part_shows_its_checksum_it_is_worked_out(kind: str, nth: int) -> None:
+def test_part_checksum_is_computed_if_the_source_shows_none(kind: str, nth: int) -> None:
     c = case(f"{kind}-", *EVEN, nth=nth)
     c.world.source.shows_parts = False
     c.world.route = Route(c.source, Computing(c.world.target, "AIDA"), "local>remote")
@@ -148,7 +150,7 @@ def test_where_no_part_shows_its_checksum_it_is_worked_out(kind: str, nth: int) 
 
 
 class Computing(FakeBucket):
-    """A target whose edge works out what is asked for."""
+    """A target whose adapter computes the requested checksum."""
 
     async def put_part(
         self, key: str, upload_id: str, number: int, body: Any, checksum: str = "", declared: str = ""
@@ -185,7 +187,7 @@ def _unknowing(c: Case) -> None:
         ("", EVEN, None),
     ],
 )
-def test_what_can_not_be_checked_is_copied_all_the_same(
+def test_object_is_copied_without_a_checksum_if_it_cannot_be_carried(
     checksum: str, parts: tuple[bytes, ...], but: Callable[[Case], None] | None, threshold: int
 ) -> None:
     c = case(checksum, *parts, threshold=threshold)
@@ -198,11 +200,11 @@ def test_what_can_not_be_checked_is_copied_all_the_same(
     assert copied[1].attributes.checksum == ""
     assert (c.world.target.uploads, c.world.noted()) == ({}, [])
     if but is _hides:
-        assert len(c.source.reads) == 3, "known before anything is read"
+        assert len(c.source.reads) == 3, "decided before any content is read"
 
 
 @pytest.mark.parametrize("nth", [-1, 2])
-def test_a_store_that_only_makes_its_own_is_compared_afterwards(nth: int) -> None:
+def test_checksum_that_only_the_store_computes_is_compared_after_the_write(nth: int) -> None:
     c = case("crc64nvme", *EVEN, nth=nth)
     c.world.target.own = "crc64nvme"
     if nth >= 0:
@@ -213,7 +215,7 @@ def test_a_store_that_only_makes_its_own_is_compared_afterwards(nth: int) -> Non
     assert c.arrived()
 
 
-def test_a_store_that_shows_the_wholes_checksum_for_a_part_is_not_believed() -> None:
+def test_object_checksum_shown_for_a_part_is_ignored() -> None:
     c = case("sha256-", *EVEN)
 
     class Whole(FakeBucket):
@@ -225,7 +227,7 @@ def test_a_store_that_shows_the_wholes_checksum_for_a_part_is_not_believed() -> 
     assert c.arrived()
 
 
-def test_a_composite_checksum_of_another_number_of_parts_says_nothing() -> None:
+def test_composite_checksum_of_another_part_count_is_ignored() -> None:
     c = case("sha256-", *EVEN)
     odd = replace(c.seen.attributes, checksum=c.seen.attributes.checksum[:-1] + "4")
     c.world.copy(MemoryObjectReader(replace(c.seen, attributes=odd)))
@@ -235,7 +237,7 @@ def test_a_composite_checksum_of_another_number_of_parts_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("checksum", ["sha256", "md5"])
-def test_one_piece_whose_kind_needs_one_piece_is_sent_while_it_is_read(
+def test_large_object_in_one_piece_is_streamed_to_keep_its_checksum(
     checksum: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dualsync.runtime.model.streamed_body.PIECE_BYTES", 7)
@@ -249,7 +251,7 @@ def test_one_piece_whose_kind_needs_one_piece_is_sent_while_it_is_read(
     assert "-" not in copied[1].etag
 
 
-def test_it_goes_in_parts_where_a_store_takes_less_in_one_request() -> None:
+def test_object_is_copied_in_parts_if_the_store_refuses_it_as_too_large() -> None:
     c = case("sha256")
 
     async def put(*_: object) -> None:
@@ -262,7 +264,7 @@ def test_it_goes_in_parts_where_a_store_takes_less_in_one_request() -> None:
     assert copied[0] == CONTENT
 
 
-def test_it_goes_in_parts_where_it_is_too_long_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_object_is_copied_in_parts_if_too_large_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dualsync.runtime.transfer.copier.LONGEST_PART", 17)
     c = case("sha256")
     c.copy()
@@ -272,7 +274,7 @@ def test_it_goes_in_parts_where_it_is_too_long_for_one_request(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("parts", [EVEN, UNEVEN], ids=["even", "uneven"])
-def test_a_long_part_goes_with_the_checksum_that_its_head_shows(
+def test_streamed_part_is_sent_with_the_checksum_from_its_head(
     parts: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dualsync.runtime.transfer.multipart.LONGEST_WHOLE", 7)
@@ -288,7 +290,7 @@ def test_a_long_part_goes_with_the_checksum_that_its_head_shows(
 
 
 @pytest.mark.parametrize("checksum", ["crc32-", "xxhash3-", "crc32c"])
-def test_an_upload_that_was_left_is_gone_on_with_and_keeps_its_checksums(checksum: str) -> None:
+def test_resumed_upload_keeps_its_checksums(checksum: str) -> None:
     c = case(checksum, *EVEN)
 
     class Breaking(FakeBucket):
@@ -308,14 +310,14 @@ def test_an_upload_that_was_left_is_gone_on_with_and_keeps_its_checksums(checksu
 
 
 @pytest.mark.parametrize(("checksum", "parts"), [("sha256-", EVEN), ("sha256", ()), ("crc32c", ())])
-def test_attributes_that_do_not_travel_take_no_checksum_with_them(checksum: str, parts: tuple[bytes, ...]) -> None:
+def test_checksum_is_copied_even_if_metadata_is_not(checksum: str, parts: tuple[bytes, ...]) -> None:
     c = case(checksum, *parts)
     c.world.copier = replace(c.world.copier, include_metadata=False)
     c.copy()
     assert c.arrived()
 
 
-def test_what_has_another_checksum_for_ever_never_arrives() -> None:
+def test_object_with_a_permanently_wrong_checksum_never_arrives() -> None:
     for checksum, parts in (("crc32", EVEN), ("sha256-", EVEN), ("sha256", ())):
         c = case(checksum, *parts, nth=0, always=True)
         for _ in range(3):
@@ -324,7 +326,7 @@ def test_what_has_another_checksum_for_ever_never_arrives() -> None:
             assert c.world.copied() is None
 
 
-def test_kinds_are_told_apart() -> None:
+def test_checksum_text_is_split_into_kind_value_and_part_count() -> None:
     assert (kind("sha256:a=-3"), value("sha256:a=-3"), composite("sha256:a=-3")) == ("sha256", "a=-3", 3)
     assert (kind(""), value(""), composite(""), linear("")) == ("", "", 0, False)
     assert [linear(text) for text in ("crc32:AA==", "crc32:AA==-2", "sha1:AA==", "crc32:")] == [
@@ -333,4 +335,4 @@ def test_kinds_are_told_apart() -> None:
         False,
         False,
     ]
-    assert Attributes(checksum="a:b") == Attributes(), "nothing compares objects by it"
+    assert Attributes(checksum="a:b") == Attributes(), "attributes do not compare by checksum"

@@ -1,4 +1,4 @@
-"""Whether a store enforces conditions is shown by writes that it must refuse."""
+"""Test the probe for conditional writes: a store proves by refusals that it enforces conditions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.fakes.clock import FakeClock, Time
 
 
 class Store:
-    """Ignores the conditions of some calls, and refuses the others as S3 does."""
+    """A store that ignores the conditions of some calls, and refuses the others as S3 does."""
 
     def __init__(self, ignores: str = "", *faults: Exception, refusal: Exception | None = None) -> None:
         self._ignores, self._faults = ignores, list(faults)
@@ -62,12 +62,12 @@ class Store:
         ("delete", "DeleteObject with If-Match"),
     ],
 )
-def test_the_write_whose_condition_is_ignored_is_named(ignores: str, named: str) -> None:
+def test_call_whose_condition_is_ignored_is_named(ignores: str, named: str) -> None:
     """Stores differ by operation: MinIO ignores If-Match on DELETE alone."""
     assert asyncio.run(ignored_condition(Store(ignores), "there")) == named
 
 
-def test_a_conflict_is_a_refusal_too() -> None:
+def test_conflict_counts_as_a_refusal() -> None:
     assert asyncio.run(ignored_condition(Store(refusal=ConcurrentWriteError("409")), "there")) == ""
 
 
@@ -78,22 +78,22 @@ def warnings(stores: dict[str, Writable]) -> tuple[list[object], float]:
     return [fields["store"] for fields in log.of("store")], time.now - start
 
 
-def test_a_store_that_ignores_conditions_is_named_and_left_as_it_was() -> None:
+def test_store_that_ignores_conditions_is_logged_and_left_unchanged() -> None:
     bad, good = Store("put-match"), Store()
     assert warnings({"remote": bad, "local": good}) == (["remote"], 0)
     assert bad.keys == good.keys == {"there"}
 
 
-def test_a_store_that_does_not_answer_is_asked_again() -> None:
+def test_probe_is_repeated_if_the_store_does_not_answer() -> None:
     late = Store("put-match", UnavailableError("no answer"), CredentialRejectedError("not yet"))
     assert warnings({"remote": late, "local": Store()}) == (["remote"], 2 * POLL_SECONDS)
 
 
-def test_a_store_that_may_not_be_written_to_is_left_alone() -> None:
+def test_store_that_denies_writes_is_not_probed_further() -> None:
     assert warnings({"local": Store("put-match", AccessDeniedError("denied"))}) == ([], 0)
 
 
-def test_probes_have_keys_that_no_object_has() -> None:
+def test_probe_keys_are_unique_and_have_the_probe_prefix() -> None:
     kept: list[str] = []
 
     class Keeping(Store):

@@ -1,4 +1,4 @@
-"""Bytes from one bucket to the other: whole or in parts, never a mixture, never a torso."""
+"""Test the copier: objects are copied in one request or in parts, never mixed and never truncated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.copy_harness import ATTRIBUTES, MIB, STAMP, CopyHarness
 
 
 @pytest.mark.parametrize("chunks", [(b"",), (), (b"abc",), (b"a", b"b", b"c")])
-def test_small_objects_go_whole(chunks: tuple[bytes, ...]) -> None:
+def test_small_object_is_copied_in_one_request(chunks: tuple[bytes, ...]) -> None:
     world = CopyHarness()
     reading = world.reading(b"".join(chunks))
     reading.content = chunks
@@ -29,7 +29,7 @@ def test_small_objects_go_whole(chunks: tuple[bytes, ...]) -> None:
     assert reading.closed
 
 
-def test_nothing_in_one_part_goes_whole() -> None:
+def test_empty_object_in_one_part_is_copied_in_one_request() -> None:
     """A multipart upload of one empty part makes an empty object, which no upload of `size` bytes could."""
     world = CopyHarness()
     reading = world.reading(b"")
@@ -41,7 +41,7 @@ def test_nothing_in_one_part_goes_whole() -> None:
 
 
 @pytest.mark.parametrize("size", [9, MIB - 1, MIB, MIB + 1, 2 * MIB, 2 * MIB + 1])
-def test_large_objects_go_in_parts(size: int) -> None:
+def test_large_object_is_copied_in_parts(size: int) -> None:
     world = CopyHarness()
     content = bytes(i % 251 for i in range(size))
     reading = world.reading(content)
@@ -56,7 +56,7 @@ def test_large_objects_go_in_parts(size: int) -> None:
 
 
 @pytest.mark.parametrize("content", [b"small", b"larger than nine"])
-def test_attributes_travel_but_the_storage_class_is_the_targets(content: bytes) -> None:
+def test_attributes_are_copied_and_the_storage_class_is_not(content: bytes) -> None:
     world = CopyHarness()
     world.copy(world.reading(content))
     world.copier = replace(world.copier, include_metadata=False)
@@ -69,7 +69,7 @@ def test_attributes_travel_but_the_storage_class_is_the_targets(content: bytes) 
 
 
 @pytest.mark.parametrize("include_metadata", [True, False])
-def test_the_storage_class_is_the_sources_where_that_is_asked_for(include_metadata: bool) -> None:
+def test_storage_class_is_copied_if_configured(include_metadata: bool) -> None:
     world = CopyHarness()
     world.copier = replace(world.copier, keep_class=True, include_metadata=include_metadata)
     world.copy(world.reading(b"small"))
@@ -79,7 +79,7 @@ def test_the_storage_class_is_the_sources_where_that_is_asked_for(include_metada
 
 
 @pytest.mark.parametrize("content", [b"small", b"larger than nine"])
-def test_the_condition_holds_or_nothing_is_written(content: bytes) -> None:
+def test_nothing_is_written_if_the_condition_fails(content: bytes) -> None:
     world = CopyHarness()
     world.target.put("k", b"another", "AIDA")
     for condition in (MUST_NOT_EXIST, Precondition("no such etag")):
@@ -87,7 +87,7 @@ def test_the_condition_holds_or_nothing_is_written(content: bytes) -> None:
         with pytest.raises(PreconditionFailedError):
             world.copy(reading, condition)
         assert reading.closed
-    assert len(world.target.uploads) <= 1, "what a 412 left is left only once"
+    assert len(world.target.uploads) <= 1, "refused copies leave at most one upload"
     before = world.copied()
     assert before is not None
     assert before[0] == b"another"
@@ -99,7 +99,7 @@ def test_the_condition_holds_or_nothing_is_written(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("chunks", [(b"ab",), (b"ab", b""), (b"abcd",)])
-def test_a_read_of_another_length_is_not_written(chunks: tuple[bytes, ...]) -> None:
+def test_read_of_another_length_is_not_written(chunks: tuple[bytes, ...]) -> None:
     world = CopyHarness()
     reading = world.reading(b"abc", *chunks)
     with pytest.raises(SourceChangedError, match="of 3 bytes"):
@@ -108,7 +108,7 @@ def test_a_read_of_another_length_is_not_written(chunks: tuple[bytes, ...]) -> N
     assert reading.closed
 
 
-def test_a_read_that_breaks_off_is_closed() -> None:
+def test_failed_read_is_closed() -> None:
     world = CopyHarness()
     reading = world.reading(b"abc", b"a")
     reading.error = UnavailableError("reset")
@@ -118,7 +118,7 @@ def test_a_read_that_breaks_off_is_closed() -> None:
     assert world.copied() is None
 
 
-def test_a_source_replaced_meanwhile_is_never_mixed() -> None:
+def test_source_replaced_during_the_copy_is_never_mixed() -> None:
     world = CopyHarness()
     reading = world.reading(b"the first version")
     world.source.put("k", b"the later version", "AIDA")
@@ -129,7 +129,7 @@ def test_a_source_replaced_meanwhile_is_never_mixed() -> None:
 
 
 @pytest.mark.parametrize("include_metadata", [True, False])
-def test_an_archived_object_is_given_up_with_its_storage_class(include_metadata: bool) -> None:
+def test_archived_object_fails_permanently_with_its_storage_class(include_metadata: bool) -> None:
     world = CopyHarness()
     world.copier = replace(world.copier, include_metadata=include_metadata)
     reading = world.reading(b"abc")
@@ -142,7 +142,7 @@ def test_an_archived_object_is_given_up_with_its_storage_class(include_metadata:
 
 
 @given(st.integers(1, 50 << 40), st.integers(5, 512).map(lambda m: m * MIB))
-def test_parts_are_whole_mebibytes_few_enough_and_no_smaller_than_told(size: int, smallest: int) -> None:
+def test_part_length_is_the_smallest_allowed_number_of_mebibytes(size: int, smallest: int) -> None:
     length = part_length(size, smallest)
     assert length >= smallest
     assert length % MIB == 0

@@ -1,4 +1,4 @@
-"""Objects without a stored checksum, which S3's ETags still check from end to end."""
+"""Test objects without a stored checksum, which S3's ETags still verify."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def copy(script: Script, options: Options = S3) -> str:
 
 
 def store(read: bytes, **headers: str) -> Callable[[Asked], bytes]:
-    """S3 with one object in one piece, of which `read` is what arrives."""
+    """Serve S3 with one object in one piece, whose reads return `read`."""
 
     def serve(asked: Asked) -> bytes:
         if asked.method == "GET":
@@ -64,13 +64,13 @@ def store(read: bytes, **headers: str) -> Callable[[Asked], bytes]:
     return serve
 
 
-async def test_md5_of_the_source_goes_with_the_object() -> None:
+async def test_md5_of_the_source_is_sent_with_the_object() -> None:
     async with scripted(store(CONTENT)) as script:
         assert await copy(script) == DIGEST.hexdigest()
         assert script.asked[-1].headers["content-md5"] == b64encode(DIGEST.digest()).decode()
 
 
-async def test_changed_byte_is_refused_and_not_recorded() -> None:
+async def test_corrupted_content_is_refused() -> None:
     async with scripted(store(CORRUPT)) as script:
         with pytest.raises(ChecksumMismatchError, match="BadDigest"):
             await copy(script)
@@ -81,14 +81,14 @@ async def test_changed_byte_is_refused_and_not_recorded() -> None:
     [(KMS, S3), ({}, Options()), ({"x_amz_checksum_crc32": "4waSgw=="}, S3)],
     ids=["kms", "another store", "stored checksum"],
 )
-async def test_etag_that_is_no_md5_of_the_content_is_not_sent(headers: dict[str, str], options: Options) -> None:
+async def test_etag_that_is_not_an_md5_is_not_sent(headers: dict[str, str], options: Options) -> None:
     async with scripted(store(CONTENT, **headers)) as script:
         await copy(script, options)
         assert "content-md5" not in script.asked[-1].headers
 
 
 def parts(read: bytes, sizes: tuple[int, int] = (PART, PART), **written: str) -> Callable[[Asked], bytes]:
-    """S3 with one object in two parts, of which `read` is what arrives."""
+    """Serve S3 with one object in two parts, whose reads return `read`."""
     etag = f'"{composite(CONTENT)}"'
     arrived: dict[str, bytes] = {}
 
@@ -125,7 +125,7 @@ async def test_composite_etags_are_compared() -> None:
         assert deleted.headers["if-match"] == f'"{composite(CORRUPT)}"', "what this upload wrote, and nothing newer"
 
 
-async def test_composite_etags_of_other_parts_or_another_digest_prove_nothing() -> None:
+async def test_composite_etags_of_other_parts_or_encryption_are_not_compared() -> None:
     async with scripted(parts(CORRUPT, (PART, PART - 1))) as script:
         assert await copy(script) == composite(CORRUPT)
     async with scripted(parts(CORRUPT, (PART, PART), **KMS)) as script:

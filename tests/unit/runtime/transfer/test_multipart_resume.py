@@ -1,4 +1,4 @@
-"""Uploads that break off: what is left of them, which worker continues, and when it starts again."""
+"""Test interrupted multipart uploads: what remains, which worker resumes them, and when they restart."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.fakes.store import Store
 
 
 class Breaking(FakeBucket):
-    """A target where a part, the completion, or the clean-up fails, as long as it is told to."""
+    """A target whose second part, completion or abort fails while its fault is set."""
 
     part: Exception | None = None
     completion: Exception | None = None
@@ -62,7 +62,7 @@ class Breaking(FakeBucket):
 
 
 class Counting(FakeBucket):
-    """A source that counts the ranges read."""
+    """A source that records the start of each range read."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, "AIDA")
@@ -90,9 +90,7 @@ def broken(**faults: object) -> tuple[CopyHarness, Breaking, Counting]:
 @pytest.mark.parametrize(
     "error", [PermanentError("the reason"), UploadGoneError("the reason"), ConcurrentWriteError("the reason")], ids=repr
 )
-def test_what_fails_for_good_is_aborted_and_its_own_error_is_what_counts(
-    error: Exception, when: str, abort_fails: bool
-) -> None:
+def test_failed_upload_is_aborted_and_raises_its_own_error(error: Exception, when: str, abort_fails: bool) -> None:
     world, _, _ = broken(**{when: error, "abort_fails": abort_fails})
     with pytest.raises(type(error), match="the reason"):
         world.copy(world.reading(THREE))
@@ -110,7 +108,7 @@ def test_what_fails_for_good_is_aborted_and_its_own_error_is_what_counts(
     ids=repr,
 )
 @pytest.mark.parametrize("when", ["part", "completion"])
-def test_what_may_go_on_is_left_and_gone_on_with(error: BaseException, when: str) -> None:
+def test_interrupted_upload_is_kept_and_resumed(error: BaseException, when: str) -> None:
     world, target, source = broken(**{when: error})
     with pytest.raises(type(error)):
         world.copy(world.reading(THREE))
@@ -127,12 +125,14 @@ def test_what_may_go_on_is_left_and_gone_on_with(error: BaseException, when: str
     assert copied is not None
     assert copied[0] == THREE
     assert copied[1].etag.endswith("-3")
-    assert sorted(before + source.starts) in ([0, MIB, MIB, 2 * MIB], [0, MIB, 2 * MIB]), "only the lost part again"
+    assert sorted(before + source.starts) in ([0, MIB, MIB, 2 * MIB], [0, MIB, 2 * MIB]), (
+        "reads only the lost part again"
+    )
     assert (world.target.uploads, world.noted()) == ({}, [])
 
 
-def left() -> tuple[CopyHarness, Breaking, Counting]:
-    """An upload left after its first part."""
+def interrupted() -> tuple[CopyHarness, Breaking, Counting]:
+    """Return a copy that was interrupted after its first part."""
     world, target, source = broken(part=UnavailableError("reset"))
     with pytest.raises(UnavailableError):
         world.copy(world.reading(THREE))
@@ -141,8 +141,8 @@ def left() -> tuple[CopyHarness, Breaking, Counting]:
     return world, target, source
 
 
-def test_another_version_of_the_source_starts_anew() -> None:
-    world, _, source = left()
+def test_upload_restarts_for_another_version_of_the_source() -> None:
+    world, _, source = interrupted()
     world.copy(world.reading(b"a" * len(THREE)))
     copied = world.copied()
     assert copied is not None
@@ -151,9 +151,9 @@ def test_another_version_of_the_source_starts_anew() -> None:
     assert (world.target.uploads, world.noted()) == ({}, [])
 
 
-def test_other_parts_or_attributes_start_anew() -> None:
+def test_upload_restarts_with_other_parts_or_attributes() -> None:
     for change in ({"part_size": 2 * MIB}, {"include_metadata": False}):
-        world, _, source = left()
+        world, _, source = interrupted()
         world.copier = replace(world.copier, **change)
         version = world.source.current("k")
         assert version is not None
@@ -165,8 +165,8 @@ def test_other_parts_or_attributes_start_anew() -> None:
         assert (world.target.uploads, world.noted()) == ({}, [])
 
 
-def test_an_upload_that_was_aborted_meanwhile_starts_anew() -> None:
-    world, _, source = left()
+def test_upload_restarts_if_it_was_aborted_meanwhile() -> None:
+    world, _, source = interrupted()
     world.target.uploads.clear()
     version = world.source.current("k")
     assert version is not None
@@ -175,8 +175,8 @@ def test_an_upload_that_was_aborted_meanwhile_starts_anew() -> None:
     assert world.noted() == []
 
 
-def test_a_part_of_another_length_is_put_again() -> None:
-    world, _, source = left()
+def test_part_of_another_length_is_uploaded_again() -> None:
+    world, _, source = interrupted()
     (upload,) = world.target.uploads
     world.target.put_part(upload, 1, b"torn")
     version = world.source.current("k")
@@ -189,7 +189,7 @@ def test_a_part_of_another_length_is_put_again() -> None:
 
 
 @pytest.mark.parametrize("error", [None, UnavailableError("reset"), PreconditionFailedError("412")], ids=repr)
-def test_a_small_object_in_the_sources_parts_is_not_noted(error: Exception | None) -> None:
+def test_upload_of_a_small_object_is_not_recorded(error: Exception | None) -> None:
     world, _, source = broken(completion=error)
     upload = world.source.create_upload("k", ATTRIBUTES)
     world.source.put_part(upload, 1, b"abcd")
@@ -218,7 +218,7 @@ class _Never:
         raise AssertionError("the ledger is not asked")
 
 
-def test_a_long_part_is_sent_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_part_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dualsync.runtime.transfer.multipart.LONGEST_WHOLE", MIB - 1)
     monkeypatch.setattr("dualsync.runtime.model.streamed_body.PIECE_BYTES", MIB // 2)
     world, _, source = broken()
@@ -229,7 +229,7 @@ def test_a_long_part_is_sent_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -
     assert source.starts == [MIB // 2 * n for n in range(5)]
 
 
-def test_a_source_replaced_within_a_long_part_is_never_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_replaced_during_a_streamed_part_is_never_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dualsync.runtime.transfer.multipart.LONGEST_WHOLE", MIB - 1)
     monkeypatch.setattr("dualsync.runtime.model.streamed_body.PIECE_BYTES", MIB // 2)
     world, _, source = broken()
@@ -245,16 +245,16 @@ def test_a_source_replaced_within_a_long_part_is_never_mixed(monkeypatch: pytest
     assert (world.copied(), world.target.uploads, world.noted()) == (None, {}, [])
 
 
-class Blind(Breaking):
-    """A store that can't list parts."""
+class WithoutListing(Breaking):
+    """A store that cannot list parts."""
 
     async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> None:
         return None
 
 
-def test_a_store_that_lists_no_parts_starts_anew() -> None:
-    world, _, source = left()
-    world.route = Route(source, Blind(world.target, "AIDA"), "local>remote")
+def test_upload_restarts_if_the_store_lists_no_parts() -> None:
+    world, _, source = interrupted()
+    world.route = Route(source, WithoutListing(world.target, "AIDA"), "local>remote")
     version = world.source.current("k")
     assert version is not None
     world.copy(MemoryObjectReader(version.seen))
@@ -262,7 +262,7 @@ def test_a_store_that_lists_no_parts_starts_anew() -> None:
     assert (world.target.uploads, world.noted()) == ({}, [])
 
 
-def test_who_comes_second_to_note_an_upload_leaves_none_behind() -> None:
+def test_second_worker_to_record_an_upload_aborts_its_own() -> None:
     world = CopyHarness()
 
     class Rival(FakeBucket):

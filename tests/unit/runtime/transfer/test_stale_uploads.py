@@ -1,4 +1,4 @@
-"""Uploads that no request will complete are aborted, and no others."""
+"""Test the sweep of stale uploads: it aborts those that no request will complete, and no others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.fakes.gate import run
 
 
 class World(Side):
-    """`k` is here, and an upload of it to the peer was begun and noted."""
+    """A side with key `k` and a recorded upload of it to the peer."""
 
     def __init__(self, journal: Journal | None = None) -> None:
         super().__init__(settings(), gate=journal.gate) if journal else super().__init__(settings())
@@ -32,7 +32,7 @@ class World(Side):
         self.begin()
 
     def begin(self, route: str = "local>remote", to: str = "k") -> str:
-        """Another upload, noted."""
+        """Begin another upload and record it."""
         store = self.there if route.endswith("remote") else self.here
         upload_id = store.create_upload(to, Attributes(), None, PEERS_USER)
         upload = UploadRecord(
@@ -53,26 +53,26 @@ class World(Side):
     def sweep(self, initiator: str = PEERS_USER) -> int:
         return run(sweep_of(self.context, initiator, lambda who: who.startswith(f"{ROLE}:")).run())
 
-    def left(self) -> tuple[int, int]:
-        """How many uploads and notes there are."""
-        noted = [r for r in self.ledger.table.records.values() if r.kind == UPLOAD]
-        return len(self.here.uploads) + len(self.there.uploads), len(noted)
+    def remaining(self) -> tuple[int, int]:
+        """Return the numbers of uploads and of their records."""
+        recorded = [r for r in self.ledger.table.records.values() if r.kind == UPLOAD]
+        return len(self.here.uploads) + len(self.there.uploads), len(recorded)
 
 
-def test_what_is_of_use_stays_until_it_is_abandoned() -> None:
+def test_upload_is_aborted_after_seven_days_without_progress() -> None:
     world = World()
     world.time.now += ABANDONED_SECONDS - 1
     assert world.sweep() == 0
-    assert world.left() == (1, 1)
+    assert world.remaining() == (1, 1)
     world.time.now += 1
     assert world.sweep() == 1
-    assert world.left() == (0, 0)
+    assert world.remaining() == (0, 0)
     assert "nothing has moved for 7 days" in str(world.log.of("uploads")[0]["reason"])
     assert world.sweep() == 0
 
 
 @pytest.mark.parametrize("act", ["delete", "replace"])
-def test_what_has_no_source_any_more_goes_but_not_under_a_workers_hands(act: str) -> None:
+def test_upload_of_a_deleted_or_replaced_source_is_aborted_after_the_quiet_time(act: str) -> None:
     world = World()
     if act == "delete":
         world.here.delete("k", USER)
@@ -82,29 +82,29 @@ def test_what_has_no_source_any_more_goes_but_not_under_a_workers_hands(act: str
     assert world.sweep() == 0
     world.time.now += 1
     assert world.sweep() == 1
-    assert world.left() == (0, 0)
+    assert world.remaining() == (0, 0)
 
 
-def test_what_both_sides_hold_needs_no_upload() -> None:
+def test_upload_of_a_synced_version_is_aborted() -> None:
     world = World()
     world.begin(to="k.conflict-cn-1-00000000")
     agreement = SyncedVersion(world.identity, CopyState(world.etag, 1), CopyState(world.etag))
     run(world.ledger.put(LedgerEntry("k", synced=agreement), 0))
     world.time.now += QUIET_SECONDS
     assert world.sweep() == 1
-    assert world.left() == (1, 1), "a kept loser's is another matter"
+    assert world.remaining() == (1, 1), "the upload of a conflict copy is kept"
 
 
-def test_a_pull_is_aborted_here() -> None:
+def test_upload_of_a_pull_is_aborted_on_this_side() -> None:
     world = World()
     world.begin("remote>local")
     world.time.now += QUIET_SECONDS
     assert world.sweep() == 1
     assert world.here.uploads == {}
-    assert world.left() == (1, 1)
+    assert world.remaining() == (1, 1)
 
 
-def test_what_a_worker_replaced_meanwhile_is_the_workers() -> None:
+def test_record_that_a_worker_replaced_meanwhile_is_kept() -> None:
     world = World()
     world.time.now += ABANDONED_SECONDS
     (record,) = world.ledger.table.records.values()
@@ -116,7 +116,7 @@ def test_what_a_worker_replaced_meanwhile_is_the_workers() -> None:
 
     world.remote.abort_upload = abort  # type: ignore[method-assign]
     assert world.sweep() == 0
-    assert world.left() == (1, 1)
+    assert world.remaining() == (1, 1)
 
 
 def _again(upload: UploadRecord) -> UploadRecord:
@@ -131,7 +131,7 @@ def _again(upload: UploadRecord) -> UploadRecord:
     )
 
 
-def test_uploads_without_a_note_are_aborted_when_they_are_ours_and_old() -> None:
+def test_unrecorded_uploads_of_this_sides_user_are_aborted_when_old() -> None:
     world = World()
     world.ledger.table.records.clear()
     world.there.create_upload("theirs", Attributes(), None, "somebody")
@@ -144,7 +144,7 @@ def test_uploads_without_a_note_are_aborted_when_they_are_ours_and_old() -> None
     assert [upload.key for upload in world.there.uploads.values()] == ["theirs"]
 
 
-def test_pulls_without_a_note_are_aborted_when_a_worker_of_this_side_began_them() -> None:
+def test_unrecorded_pulls_are_aborted_if_a_worker_of_this_side_began_them() -> None:
     world = World()
     world.ledger.table.records.clear()
     world.there.uploads.clear()
@@ -159,18 +159,18 @@ def test_pulls_without_a_note_are_aborted_when_a_worker_of_this_side_began_them(
     assert [(fields["key"], fields["upload"]) for fields in world.log.of("uploads")] == [("pulled", upload_id)]
 
 
-def test_a_pull_with_a_note_is_no_pull_without_one() -> None:
+def test_recorded_pull_is_not_aborted_as_unrecorded() -> None:
     world = World()
     world.there.uploads.clear()
     world.ledger.table.records.clear()
     upload_id = run(world.local.create_upload("k", Attributes(), None)).id
     world.time.now += ABANDONED_SECONDS
     world.begin("remote>local")
-    noted = next(iter(world.ledger.table.records.values()))
-    assert upload_record_codec.decode(noted).upload_id in world.here.uploads
+    recorded = next(iter(world.ledger.table.records.values()))
+    assert upload_record_codec.decode(recorded).upload_id in world.here.uploads
     assert world.sweep() == 1
     assert upload_id not in world.here.uploads
-    assert world.left() == (1, 1)
+    assert world.remaining() == (1, 1)
 
 
 WORKERS = sessions_of("111122223333", "p-cn-worker")
@@ -195,16 +195,16 @@ WORKERS = sessions_of("111122223333", "p-cn-worker")
         ("", False),
     ],
 )
-def test_which_initiators_are_this_sides_workers(initiator: str, ours: bool) -> None:
+def test_initiators_of_this_sides_workers_are_recognised(initiator: str, ours: bool) -> None:
     assert WORKERS(initiator) is ours
 
 
 @pytest.mark.parametrize(("account", "role"), [("", "p-cn-worker"), ("111122223333", "")])
-def test_who_does_not_know_the_workers_aborts_nothing_of_theirs(account: str, role: str) -> None:
+def test_no_initiator_matches_if_account_or_role_is_unknown(account: str, role: str) -> None:
     assert not sessions_of(account, role)(f"arn:aws:sts::{account}:assumed-role/{role}/i-0")
 
 
-def test_what_fails_is_said_and_the_rest_goes_on() -> None:
+def test_failed_abort_is_logged_and_the_sweep_continues() -> None:
     journal = Journal()
     world = World(journal)
     world.begin("remote>local")
@@ -215,7 +215,7 @@ def test_what_fails_is_said_and_the_rest_goes_on() -> None:
     assert [fields["key"] for fields in world.log.of("uploads") if "Unavailable" in str(fields["reason"])] == ["k"]
 
 
-def test_an_unreadable_record_keeps_no_other_upload_from_being_aborted() -> None:
+def test_unreadable_record_is_logged_and_other_uploads_are_aborted() -> None:
     world = World()
     (good,) = [r for r in world.ledger.table.records.values() if r.kind == UPLOAD]
     run(world.ledger.record(replace(good, id="bad", key="odd", data={**good.data, "size": "x"})))
@@ -224,7 +224,7 @@ def test_an_unreadable_record_keeps_no_other_upload_from_being_aborted() -> None
     assert [f["key"] for f in world.log.of("uploads") if f["reason"] == "the upload's record is unreadable"] == ["odd"]
 
 
-def test_a_store_that_lists_no_uploads_and_a_credential_that_is_refused() -> None:
+def test_sweep_skips_a_store_without_listing_and_raises_a_rejected_credential() -> None:
     journal = Journal()
     world = World(journal)
     journal.faults["remote.list_uploads"] = PermanentError("NotImplemented")

@@ -1,4 +1,4 @@
-"""Limits under load: many at once, changed while they wait, shared by a fleet, beside the bound on memory."""
+"""Test the throttle under load: many tasks at once, changed limits, a fleet's shared limit, the memory bound."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dualsync.runtime.aws.http.body_memory import Admission
 from dualsync.runtime.transfer.throttle import SLICE, Throttle
 
 
-class Agenda:
-    """A clock of which everybody sleeps on at once; `play` lets the time pass that they need."""
+class TaskClock:
+    """A clock whose sleepers wake in order; `play` moves the time to the next one."""
 
     def __init__(self) -> None:
         self._now = 1_000.0
@@ -34,7 +34,7 @@ class Agenda:
         await turn
 
     def play(self, *stories: Coroutine[Any, Any, None]) -> float:
-        """All of them to their ends; how many seconds that took."""
+        """Run all stories to their ends and return the seconds that took."""
 
         async def all_of_it() -> None:
             tasks = [asyncio.create_task(story) for story in stories]
@@ -52,8 +52,8 @@ class Agenda:
         return self._now - begun
 
 
-def limited(bytes_per_second: float = 0, requests_per_second: float = 0) -> tuple[Agenda, Throttle]:
-    agenda = Agenda()
+def limited(bytes_per_second: float = 0, requests_per_second: float = 0) -> tuple[TaskClock, Throttle]:
+    agenda = TaskClock()
     throttle = Throttle(agenda)
     throttle.limit(bytes_per_second, requests_per_second)
     return agenda, throttle
@@ -65,13 +65,13 @@ async def many(take: Callable[[], Awaitable[None]], count: int) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 4, 64])
-def test_the_rate_is_kept_however_many_ask_at_once(at_once: int) -> None:
+def test_rate_is_kept_with_any_number_of_concurrent_tasks(at_once: int) -> None:
     agenda, throttle = limited(bytes_per_second=1000)
     seconds = agenda.play(*(many(lambda: throttle.request(100), 640 // at_once) for _ in range(at_once)))
-    assert 61 <= seconds <= 64, "64,000 bytes, of which a second's worth goes at once"
+    assert 61 <= seconds <= 64, "64,000 bytes, of which the first second's worth is sent at once"
 
 
-def test_those_who_wait_are_served_in_their_order() -> None:
+def test_waiting_tasks_are_served_in_order() -> None:
     agenda, throttle = limited(bytes_per_second=1000)
     served: list[int] = []
 
@@ -80,16 +80,16 @@ def test_those_who_wait_are_served_in_their_order() -> None:
         served.append(number)
 
     agenda.play(*(one(number) for number in range(8)))
-    assert served == list(range(8)), "a large one neither waits for ever nor goes before others"
+    assert served == list(range(8)), "a large one is neither starved nor served before others"
 
 
 def test_both_limits_hold() -> None:
     agenda, throttle = limited(bytes_per_second=1000, requests_per_second=5)
     seconds = agenda.play(*(many(lambda: throttle.request(10), 10) for _ in range(10)))
-    assert 18 <= seconds <= 20, "100 requests, 5 a second; their 1,000 bytes are no matter"
+    assert 18 <= seconds <= 20, "100 requests, 5 per second; the byte limit is not reached"
 
 
-def test_a_change_is_felt_within_seconds_by_those_who_wait() -> None:
+def test_changed_limit_applies_to_waiting_tasks_within_seconds() -> None:
     agenda, throttle = limited(bytes_per_second=10)
 
     async def lift() -> None:
@@ -119,17 +119,17 @@ def test_a_change_is_felt_within_seconds_by_those_who_wait() -> None:
     assert later[-1] - later[0] >= (len(later) - 2) * 10
 
 
-def test_a_fleet_keeps_the_limit_together() -> None:
-    agenda = Agenda()
+def test_fleet_keeps_the_limit_in_total() -> None:
+    agenda = TaskClock()
     fleet = [Throttle(agenda) for _ in range(4)]
     for throttle in fleet:
         throttle.limit(1000 / len(fleet), 0)
     seconds = agenda.play(*(many(lambda each=each: each.request(250), 40) for each in fleet))  # type: ignore[misc]
-    assert 38 <= seconds <= 41, "40,000 bytes at 1,000 a second"
+    assert 38 <= seconds <= 41, "40,000 bytes at 1,000 per second"
 
 
-def test_a_limit_beside_the_bound_on_memory_is_no_deadlock() -> None:
-    """A task that waits for its turn to send holds its content meanwhile, and time alone gives the turns."""
+def test_throttle_and_memory_bound_do_not_deadlock() -> None:
+    """A task holds its content in memory while it waits for its turn to send."""
     agenda, throttle = limited(bytes_per_second=1000)
     admission = Admission(budget=2500)
 
