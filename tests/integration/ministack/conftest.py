@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.ministack.pair import Pair
 from tests.support.ministack_server import Ministack, interpreter
-from tests.unit.components.conftest import stand_ins, tidied
+from tests.unit.components.conftest import fake_bundles, tidied
 
 ABSENT = "ministack is not installed; `make conformity` installs it and runs these tests"
 
@@ -23,7 +23,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     try:
         with pytest.MonkeyPatch.context() as patch, tidied():
             patch.setenv("AWS_CA_BUNDLE", server.authority)
-            with closing(Pair(server, stand_ins(tmp_path_factory.mktemp("bundles")))) as made:
+            with closing(Pair(server, fake_bundles(tmp_path_factory.mktemp("bundles")))) as made:
                 yield made
     finally:
         server.stop()

@@ -198,7 +198,7 @@ def schema_of(region: str, kind: str) -> Mapping[str, Any]:
 
 
 def faults(region: str, kind: Kind, inputs: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the schema does not take, and properties that it does not have and that are not listed either."""
+    """Yield values that the schema refuses, and properties that it lacks and that are not listed as unjudged."""
     schema = schema_of(region, kind.name)
     for name, value in inputs.items():
         if name in kind.unjudged:

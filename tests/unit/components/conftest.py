@@ -1,4 +1,4 @@
-"""The program as both stacks register it, run once a session."""
+"""Fixtures: the resources that both stacks register. The program runs once per test session."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.components.recorder import Deployment, config_of, deploy, own_lo
 
 @contextmanager
 def tidied() -> Iterator[None]:
-    """The SDK's mock monitor leaves an open event loop behind in every thread that it answers in: not while in this."""
+    """Close the event loop that the SDK's mock monitor leaves open in every thread in which it answers."""
 
     def tidy(answer: Callable[[MockMonitor, Any], Any]) -> Callable[[MockMonitor, Any], Any]:
         def answered(self: MockMonitor, request: Any) -> Any:
@@ -31,8 +31,8 @@ def tidied() -> Iterator[None]:
         yield
 
 
-def stand_ins(folder: Path) -> Path:
-    """Write fake bundles, as real ones have tests of their own; return their folder."""
+def fake_bundles(folder: Path) -> Path:
+    """Write fake bundles and return their folder. Real bundles have their own tests."""
     for architecture in ("arm64", "x86_64"):
         (folder / f"{architecture}.tar").write_bytes(architecture.encode())
     return folder
@@ -53,7 +53,7 @@ def tidy_threads() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stand_ins(tmp_path_factory.mktemp("bundles"))
+    return fake_bundles(tmp_path_factory.mktemp("bundles"))
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +74,6 @@ def both(bundles: Path) -> Deployment:
 
 @pytest.fixture(params=["cn", "other", "both"])
 def deployment(request: pytest.FixtureRequest) -> Deployment:
-    """Each of them in turn."""
+    """Yield each of the three deployments in turn."""
     found: Deployment = request.getfixturevalue(request.param)
     return found

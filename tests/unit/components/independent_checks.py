@@ -1,4 +1,4 @@
-"""Write the page of the checks by schemas and servers of other projects, from the lists that the tests use.
+"""Write the page of checks by other projects' schemas and servers, from the lists that the tests use.
 
 python -m tests.unit.components.independent_checks    writes docs/independent-checks.md
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.unit.components.cloudformation import DOCUMENT, KINDS, MORE, NO_TYPE, PROVIDER, REGIONS, SHAPE
 from tests.unit.components.config.test_config_fuzz import DEPLOYABLE, EXAMPLES, REFUSED
-from tests.unit.components.conftest import both_sides, stand_ins, tidied
+from tests.unit.components.conftest import both_sides, fake_bundles, tidied
 from tests.unit.components.recorder import Deployment, deploy
 from tools.docs import reference
 
@@ -140,7 +140,7 @@ def text(deployments: Sequence[Deployment]) -> str:
 def main() -> int:
     """Write the page."""
     with tempfile.TemporaryDirectory() as folder, tidied():
-        bundles = stand_ins(Path(folder))
+        bundles = fake_bundles(Path(folder))
         changes: Sequence[tuple[str, dict[str, Any] | None]] = (
             ("cn", None),
             ("global", None),

@@ -1,4 +1,4 @@
-"""Parts of a side registered with Pulumi's mock monitor, and a network for them to find."""
+"""Register parts of a side with Pulumi's mock monitor, with a fake network for their lookups."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ENVIRONMENT = {"DUALSYNC_PAIR": "dth-dual", "DUALSYNC_SIDE": "cn", "DUALSYNC_LOC
 
 
 def pair(**cn: Any) -> PairModel:
-    """The guide's pair; `cn` are fields of its Chinese side."""
+    """Return the guide's pair; `cn` are fields of its Chinese side."""
     chinese = SideModel(
         side=SideName.CN,
         account_id="111111111111",
@@ -55,7 +55,7 @@ class Registered:
 
 
 def route(table: str, target: dict[str, str] | None, *, subnet: str = "", main: bool = False) -> dict[str, Any]:
-    """A route table: its default route, and the subnet that it belongs to (or all without one of their own)."""
+    """Return a route table with its default route, and its subnet (default: all without a table of their own)."""
     routes = [{"cidrBlock": "10.0.0.0/16", "gatewayId": "local"}]
     return {
         "routeTableId": table,
@@ -71,7 +71,7 @@ CLOSED = route("rtb-closed", None, subnet="subnet-c")
 
 @dataclass
 class World(pulumi.runtime.Mocks):
-    """What lookups find, and what was registered."""
+    """A fake network for lookups, and the resources that were registered."""
 
     vpcs: list[str] = field(default_factory=lambda: [VPC])
     subnets: list[str] = field(default_factory=lambda: ["subnet-a", "subnet-b", "subnet-c"])
@@ -109,17 +109,17 @@ class World(pulumi.runtime.Mocks):
         raise AssertionError(args.token)
 
     def of(self, kind: str) -> list[Registered]:
-        """Resources whose type ends so (`LaunchTemplate`)."""
+        """Return the resources whose type has this ending (`LaunchTemplate`)."""
         return [r for r in self.registered if r.type.rsplit(":", 1)[-1] == kind]
 
     def one(self, kind: str, part: str = "") -> Registered:
-        """The only resource of that type whose name ends so."""
+        """Return the only resource of a type whose name has this ending."""
         (found,) = [r for r in self.of(kind) if r.name.endswith(part)]
         return found
 
 
 class Monitor(mocks.MockMonitor):
-    """The mock monitor, whose threads' event loops are closed again."""
+    """The mock monitor. It closes the event loops of its threads."""
 
     def RegisterResource(self, request: Any) -> Any:
         with own_loop():
@@ -131,7 +131,7 @@ class Monitor(mocks.MockMonitor):
 
 
 def deploy(program: Callable[[SideContext], object], world: World, model: PairModel, side: SideName) -> World:
-    """Run a program of one side against `world`; its errors come out as they are."""
+    """Run a program of one side against `world`. Its errors are raised unchanged."""
 
     def run() -> None:
         program(SideContext(model, side, aws.Provider(f"aws-{side}", region=model.side(side).region)))
@@ -156,7 +156,7 @@ class TinyBundles:
     folder: Path
 
     def build(self, architecture: Architecture) -> Built:
-        """A file with the architecture's name in it."""
+        """Write a file that contains the architecture's name."""
         path = self.folder / f"{architecture}.tar"
         path.write_text(architecture)
         return Built.at(path)

@@ -1,4 +1,4 @@
-"""Runs the program in this process and writes down everything that it registers, looks up, logs and exports."""
+"""Run the program in this process and record everything that it registers, looks up, logs and exports."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def by_role() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Registered:
-    """One resource, as the engine would be told of it."""
+    """One resource, as it is registered with the engine."""
 
     type: str
     name: str
@@ -65,7 +65,7 @@ class Registered:
 
 @dataclass
 class Deployment:
-    """What one run of the program said."""
+    """What one run of the program registered, looked up, logged and exported."""
 
     stack: str
     resources: list[Registered] = field(default_factory=list)
@@ -96,7 +96,7 @@ Call = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 
 
 class Cloud(mocks.Mocks):
-    """Answers as an account would that holds a default VPC with two public subnets, and both buckets."""
+    """Lookups in a fake account with a default VPC, two public subnets, and both buckets."""
 
     def __init__(self, deployment: Deployment, call: Call | None = None) -> None:
         self._deployment = deployment
@@ -193,7 +193,7 @@ class Cloud(mocks.Mocks):
 
 @contextmanager
 def own_loop() -> Iterator[None]:
-    """An event loop for this thread that is closed again; the SDK's mock monitor would leave one behind."""
+    """Provide an event loop for this thread and close it; the SDK's mock monitor would leave one open."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -204,7 +204,7 @@ def own_loop() -> Iterator[None]:
 
 
 class Monitor(mocks.MockMonitor):
-    """The mock monitor, keeping the options that `Mocks` are not told of."""
+    """The mock monitor. It also records the options that `Mocks` do not get."""
 
     def __init__(self, cloud: Cloud, deployment: Deployment) -> None:
         super().__init__(cloud)
@@ -242,7 +242,7 @@ class Monitor(mocks.MockMonitor):
 
 
 class Warnings(logging.Handler):
-    """Keeps what the program warns of."""
+    """Log handler that keeps the program's warnings."""
 
     def __init__(self, deployment: Deployment) -> None:
         super().__init__(logging.WARNING)
@@ -253,7 +253,7 @@ class Warnings(logging.Handler):
 
 
 def plain(struct: Any) -> dict[str, Any]:
-    """A protobuf Struct as it is, secrets' wrappers included."""
+    """Return a protobuf Struct as plain values, with the secrets' wrappers."""
     return {k: plain_value(v) for k, v in struct.fields.items()}
 
 
@@ -270,12 +270,12 @@ def plain_value(value: Any) -> Any:
 
 
 def is_secret(raw: Any) -> bool:
-    """Whether a raw value is wrapped as a secret."""
+    """Return whether a raw value is wrapped as a secret."""
     return isinstance(raw, dict) and raw.get(rpc._special_sig_key) == rpc._special_secret_sig
 
 
 def revealed(raw: Any) -> Any:
-    """A raw value with its secrets out of their wrappers, whole numbers as such."""
+    """Return a raw value without the secrets' wrappers, and with whole numbers as integers."""
     if is_secret(raw):
         return revealed(raw["value"])
     if isinstance(raw, dict):
@@ -286,7 +286,7 @@ def revealed(raw: Any) -> Any:
 
 
 def in_clear(value: Any) -> Iterator[str]:
-    """Every text in a raw value that no secret's wrapper covers."""
+    """Yield every text in a raw value that is not inside a secret's wrapper."""
     if isinstance(value, dict):
         if not is_secret(value):
             for v in value.values():
@@ -299,7 +299,7 @@ def in_clear(value: Any) -> Iterator[str]:
 
 
 def config_of(stack: str) -> dict[str, str]:
-    """A stack's config as the engine hands it over: project's defaults, then the stack's file, as texts."""
+    """Return a stack's config as the engine passes it: the project's defaults, then the stack's file, as texts."""
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     values = {f"dualsync:{k}": v["default"] for k, v in project.items() if "default" in v}
     values |= yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]

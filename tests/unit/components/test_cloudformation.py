@@ -1,4 +1,4 @@
-"""AWS's own schemas of resources judge what the program registers: types per region, and every value."""
+"""Test the registered resources against AWS's own schemas: types per region, and every value."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_every_value_satisfies_its_schema(request: pytest.FixtureRequest, name: 
     assert judged > 300
 
 
-def test_what_is_listed_as_unjudged_is_registered(both: Deployment, most: Deployment, other: Deployment) -> None:
-    """A list that is longer than it must be hides what a schema could judge."""
+def test_each_property_listed_as_unjudged_is_registered(both: Deployment, most: Deployment, other: Deployment) -> None:
+    """An entry of the list that is not needed would exclude a property that a schema could judge."""
     given: dict[str, set[str]] = {}
     for deployment in (both, most, other):
         for resource in deployment.aws:
@@ -72,7 +72,7 @@ def test_what_is_listed_as_unjudged_is_registered(both: Deployment, most: Deploy
         ),
     ],
 )
-def test_the_oracle_refuses_what_aws_refuses(kind: str, inputs: dict[str, Any], fault: str) -> None:
+def test_the_schemas_refuse_values_that_aws_refuses(kind: str, inputs: dict[str, Any], fault: str) -> None:
     found = list(faults("cn-north-1", KINDS[kind], inputs))
     assert any(text.startswith(fault) for text in found), found
 
@@ -81,5 +81,7 @@ def test_every_listed_type_is_in_a_schema() -> None:
     assert all(isinstance(kind, Kind) and kind.name in types_in("us-west-2") for kind in KINDS.values())
 
 
-def test_the_page_shows_what_is_judged(cn: Deployment, other: Deployment, both: Deployment, most: Deployment) -> None:
+def test_the_page_lists_every_judged_type(
+    cn: Deployment, other: Deployment, both: Deployment, most: Deployment
+) -> None:
     assert PAGE.read_text() == text([cn, other, both, most]), "python -m tests.unit.components.independent_checks"

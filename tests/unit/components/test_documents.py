@@ -1,4 +1,4 @@
-"""Every policy document that the program registers, and every operator's role, under CloudFormation's linter."""
+"""Test every registered policy document and every operator's role with CloudFormation's linter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AS = {
     ("aws:kms/key:Key", "policy"): ("KMS::Key", "KeyPolicy"),
     ("aws:ec2/vpcEndpoint:VpcEndpoint", "policy"): ("EC2::VPCEndpoint", "PolicyDocument"),
 }
-"""What CloudFormation calls the thing and its document."""
+"""CloudFormation's names of the resource and of its document property."""
 
 BESIDE: dict[str, dict[str, Any]] = {
     "SQS::QueuePolicy": {"Queues": ["https://sqs.us-west-2.amazonaws.com/444455556666/queue"]},
@@ -31,7 +31,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "SNS::TopicPolicy": {"Topics": ["arn:aws:sns:us-west-2:444455556666:topic"]},
     "EC2::VPCEndpoint": {"VpcId": "vpc-0123456789abcdef0", "ServiceName": "com.amazonaws.us-west-2.s3"},
 }
-"""What the linter wants besides."""
+"""Further properties that the linter requires."""
 
 ABOUT_TEMPLATES = ("I", "E3019")
 """Rules that are about a template: references, comments, one bucket twice."""
@@ -40,8 +40,8 @@ Document = tuple[str, str, dict[str, Any]]
 """(where it is from, what it is to CloudFormation, its content)"""
 
 
-def complaints(documents: Iterable[Document]) -> list[str]:
-    """What the linter finds wrong with them."""
+def lint_errors(documents: Iterable[Document]) -> list[str]:
+    """Return what the linter reports about the documents."""
     from cfnlint.api import lint_all  # type: ignore[import-untyped]
 
     found = list(documents)
@@ -72,18 +72,18 @@ def test_no_registered_policy_is_left_out(deployment: Deployment) -> None:
                 assert (resource.type, key) in AS, f"{resource.name}.{key}"
 
 
-def test_the_linter_has_nothing_to_say_of_the_programs_policies(deployment: Deployment) -> None:
+def test_the_linter_accepts_the_programs_policies(deployment: Deployment) -> None:
     found = list(documents(deployment))
     assert len(found) >= 14
-    assert complaints(found) == []
+    assert lint_errors(found) == []
 
 
-def test_nor_of_the_operators_roles() -> None:
+def test_the_linter_accepts_the_operators_roles() -> None:
     found = [
         (path.name, "IAM::Role" if path.stem.endswith("-trust") else "IAM::ManagedPolicy", json.loads(path.read_text()))
         for path in ROLES
     ]
-    assert complaints(found) == []
+    assert lint_errors(found) == []
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_nor_of_the_operators_roles() -> None:
         ({"Effect": "Permit"}, "E3510"),
     ],
 )
-def test_it_would_have_something_to_say(change: dict[str, Any], rule: str) -> None:
+def test_the_linter_reports_a_wrong_document(change: dict[str, Any], rule: str) -> None:
     good = {"Sid": "A", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws-cn:s3:::bucket/*"}
     document = {"Version": "2012-10-17", "Statement": [good | change]}
-    (found,) = complaints([("it", "IAM::ManagedPolicy", document)])
+    (found,) = lint_errors([("it", "IAM::ManagedPolicy", document)])
     assert rule in found

@@ -1,4 +1,4 @@
-"""The finder as registered: a task that ECS accepts, on time, with rights to look and to queue and no more."""
+"""Test the finder's resources: a task definition that ECS accepts, its schedule, and its rights."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def statements(world: World, name: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_ecs_takes_the_definition(tmp_path: Path, side: SideName) -> None:
+def test_the_task_definition_is_valid_for_ecs(tmp_path: Path, side: SideName) -> None:
     definition = finder(tmp_path, side).one("TaskDefinition").inputs
     containers = json.loads(definition["containerDefinitions"])
     request = {
@@ -85,7 +85,7 @@ def test_stock_image_fetches_the_uploaded_bundle(tmp_path: Path) -> None:
     assert {"name": "DUALSYNC_SIDE", "value": "cn"} in container["environment"]
 
 
-def test_finder_looks_and_queues_and_writes_no_object(tmp_path: Path) -> None:
+def test_finder_may_list_and_queue_but_write_no_object(tmp_path: Path) -> None:
     found = statements(finder(tmp_path), "dth-dual-cn-finder-task")
     assert found["Objects"]["Action"] == ["s3:AbortMultipartUpload", "s3:GetObject"]
     assert found["Queue"]["Action"] == ["sqs:GetQueueAttributes", "sqs:SendMessage"]
@@ -110,20 +110,20 @@ def test_schedule_starts_this_task_only(tmp_path: Path) -> None:
     assert len(found["Roles"]["Resource"]) == 2
 
 
-def test_a_cluster_that_is_there_is_used(tmp_path: Path) -> None:
+def test_an_existing_cluster_is_used(tmp_path: Path) -> None:
     world = finder(tmp_path, cluster="shared")
     assert world.of("Cluster") == []
     assert world.one("Schedule").inputs["target"]["arn"] == "arn:aws-cn:ecs:cn-north-1:111111111111:cluster/shared"
 
 
-def test_public_image_where_there_is_a_public_registry(tmp_path: Path) -> None:
+def test_the_image_is_public_where_a_public_registry_exists(tmp_path: Path) -> None:
     world = finder(tmp_path, SideName.GLOBAL)
     (container,) = json.loads(world.one("TaskDefinition").inputs["containerDefinitions"])
     assert container["image"] == STOCK
     assert set(statements(world, "dth-dual-global-finder-start")) == {"Logs"}
 
 
-def test_china_needs_a_private_copy_and_says_how(tmp_path: Path) -> None:
+def test_china_without_a_private_image_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         finder(tmp_path, image="")
     text = str(raised.value)
@@ -168,6 +168,6 @@ def test_rate(minutes: int, text: str) -> None:
     assert rate(minutes) == text
 
 
-def test_a_side_that_carries_nothing_starts_no_finder(tmp_path: Path) -> None:
+def test_a_side_that_copies_nothing_starts_no_finder(tmp_path: Path) -> None:
     assert finder(tmp_path).one("Schedule").inputs["state"] == "ENABLED"
     assert finder(tmp_path, enabled=False).one("Schedule").inputs["state"] == "DISABLED"

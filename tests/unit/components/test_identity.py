@@ -1,4 +1,4 @@
-"""The identity of a side, as registered: user, policy, key, and its hand-over."""
+"""Test the registered identity of a side: user, policy, key, and its hand-over."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_users_policy_is_exactly_the_guides_actions_on_its_bucket(cn: Deploy
     ]
 
 
-def test_the_peers_addresses_bound_the_user(bundles: Path) -> None:
+def test_the_user_is_limited_to_the_peers_addresses(bundles: Path) -> None:
     addresses = ["198.51.100.7/32", "2001:db8::/48"]
     side = {"accountId": CN, "region": "cn-north-1", "bucket": "some-bucket", "peerAddresses": addresses}
     (statement,) = (s for s in policy(deploy("cn", bundles, {"cn": side}))["Statement"] if "Addresses" in s["Sid"])
@@ -78,7 +78,7 @@ def test_the_peers_addresses_bound_the_user(bundles: Path) -> None:
     }
 
 
-def test_with_a_prefix_objects_are_narrowed_and_listing_is_not(bundles: Path) -> None:
+def test_a_prefix_limits_objects_and_not_listing(bundles: Path) -> None:
     side = {"accountId": CN, "region": "cn-north-1", "bucket": "some-bucket", "prefix": "photos/"}
     document = policy(deploy("cn", bundles, {"cn": side}))
     assert [s["Resource"] for s in document["Statement"] if s["Effect"] == "Allow"] == [
@@ -100,7 +100,7 @@ def test_with_tags_the_user_may_read_and_write_them(bundles: Path) -> None:
     assert {"s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"} <= set(statement["Action"])
 
 
-def test_the_key_of_replicas_is_the_users_to_encrypt_with(bundles: Path) -> None:
+def test_the_user_may_encrypt_with_the_key_of_replicas(bundles: Path) -> None:
     key = f"arn:aws-cn:kms:cn-north-1:{CN}:key/1234abcd"
     peer = {"accountId": GLOBAL, "region": "us-west-2", "bucket": "other-bucket"}
     with_key = peer | {"encryption": "aws:kms", "kmsKey": key}
@@ -112,7 +112,7 @@ def test_the_key_of_replicas_is_the_users_to_encrypt_with(bundles: Path) -> None
     assert "kms:" not in json.dumps(policy(deploy("cn", bundles, {"global": peer})))
 
 
-def test_guides_names(cn: Deployment, other: Deployment) -> None:
+def test_names_are_those_of_the_guide(cn: Deployment, other: Deployment) -> None:
     for deployment in (cn, other):
         assert deployment.one(POLICY).inputs["name"] == "dth-dual-policy"
         assert deployment.one("aws:iam/user:User").inputs["name"] == "dth-dual-user"
@@ -136,7 +136,7 @@ def test_the_key_is_handed_over_into_the_peers_account(cn: Deployment) -> None:
 
 
 def test_the_worker_suppresses_the_user_whose_key_was_handed_over(both: Deployment) -> None:
-    """The guard's wiring: what the peer writes with, this side knows as its own."""
+    """The echo guard's wiring: this side recognises the user with which the peer writes."""
     handed = {
         v.name.removesuffix("-credentials-value"): json.loads(v.inputs["secretString"])["user_id"]
         for v in both.of(VERSION)

@@ -1,4 +1,4 @@
-"""The network: what is chosen, what is refused, and that nothing gets in."""
+"""Test the network: the choice of subnets, refusals, and a security group without ingress."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def network(world: World, **options: object) -> tuple[Network, World]:
     return made[0], world
 
 
-def test_default_vpc_takes_every_subnet_with_a_way_out() -> None:
+def test_default_vpc_uses_every_subnet_with_internet_egress() -> None:
     made, _ = network(World())
     assert made.vpc_id == VPC
     assert made.subnet_ids == ("subnet-a", "subnet-b")
     assert made.public_ip
 
 
-def test_without_public_addresses_only_nat_is_a_way_out() -> None:
+def test_without_public_addresses_only_nat_gives_internet_egress() -> None:
     made, _ = network(World(), public_ip=False)
     assert made.subnet_ids == ("subnet-b",)
     assert not made.public_ip
 
 
-def test_the_finder_keeps_to_the_zones_that_fargate_is_in() -> None:
+def test_the_finder_uses_only_zones_with_fargate() -> None:
     made, _ = network(World(zones={"subnet-a": "cnn1-az3", "subnet-b": "cnn1-az2"}))
     assert made.subnet_ids == ("subnet-a", "subnet-b")
     assert made.finder_subnet_ids == ("subnet-b",)
@@ -43,14 +43,14 @@ def test_the_finder_keeps_to_the_zones_that_fargate_is_in() -> None:
     )
 
 
-def test_workers_keep_to_the_zones_that_offer_their_type() -> None:
+def test_workers_use_only_zones_that_offer_their_instance_type() -> None:
     made, _ = network(World(offered=["cnn1-az2"]))
     assert made.subnet_ids == ("subnet-b",)
     assert made.finder_subnet_ids == ("subnet-a", "subnet-b")
 
 
 @pytest.mark.parametrize(("offered", "shown"), [(["cnn1-az9", "cnn1-az8"], "cnn1-az8, cnn1-az9"), ([], "no zone")])
-def test_a_type_that_no_subnets_zone_offers_is_refused(offered: list[str], shown: str) -> None:
+def test_an_instance_type_that_no_subnets_zone_offers_is_refused(offered: list[str], shown: str) -> None:
     world = World(offered=offered)
     with pytest.raises(ConfigError) as e:
         network(world)
@@ -61,7 +61,7 @@ def test_a_type_that_no_subnets_zone_offers_is_refused(offered: list[str], shown
     assert world.of("SecurityGroup") == []
 
 
-def test_nothing_gets_in_and_only_https_gets_out() -> None:
+def test_the_security_group_allows_only_outgoing_https() -> None:
     _, world = network(World())
     group = world.one("SecurityGroup")
     assert group.inputs["ingress"] == []
@@ -71,7 +71,7 @@ def test_nothing_gets_in_and_only_https_gets_out() -> None:
     assert group.name == "dth-dual-cn-security-group"
 
 
-def test_gateway_endpoints_are_offered_for_the_chosen_subnets_tables() -> None:
+def test_gateway_endpoints_use_the_route_tables_of_the_chosen_subnets() -> None:
     assert network(World())[1].of("VpcEndpoint") == []
     _, world = network(World(), gateway_endpoints=True, subnet_ids=("subnet-b",))
     assert {(e.inputs["serviceName"], *e.inputs["routeTableIds"]) for e in world.of("VpcEndpoint")} == {
@@ -115,7 +115,9 @@ def test_gateway_endpoints_are_offered_for_the_chosen_subnets_tables() -> None:
         ),
     ],
 )
-def test_refused_before_anything_is_registered(world: World, options: dict[str, object], words: list[str]) -> None:
+def test_an_unusable_network_is_refused_before_anything_is_registered(
+    world: World, options: dict[str, object], words: list[str]
+) -> None:
     with pytest.raises(ConfigError) as raised:
         network(world, **options)
     assert "\n" not in str(raised.value)

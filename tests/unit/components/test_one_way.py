@@ -1,4 +1,4 @@
-"""One-way pairs: which resources each side has, what the worker may do at the source, and a change of direction."""
+"""Test one-way pairs: the resources of each side, the worker's rights at the source, and a change of direction."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def one_stack(bundles: Path) -> Deployment:
 
 
 def kinds(deployment: Deployment) -> Counter[tuple[str, str]]:
-    """(type, region of the provider) of every resource of AWS and of the subscription."""
+    """Return (type, region of the provider) of every resource of AWS and of the subscription."""
     found: Counter[tuple[str, str]] = Counter()
     for resource in deployment.resources:
         if resource.custom and not resource.type.startswith("pulumi:providers:"):
@@ -52,7 +52,7 @@ def kinds(deployment: Deployment) -> Counter[tuple[str, str]]:
     return found
 
 
-def test_the_source_has_all_but_the_user_and_its_hand_over(source: Deployment, cn: Deployment) -> None:
+def test_the_source_has_everything_but_the_user_and_its_hand_over(source: Deployment, cn: Deployment) -> None:
     identity = {(kind, "cn-north-1") for kind in DESTINATION} | {(kind, "us-west-2") for kind in HAND_OVER}
     policies = Counter(dict.fromkeys(identity, 1))
     assert kinds(source) == kinds(cn) - policies
@@ -69,7 +69,7 @@ def test_the_destination_has_only_the_user_and_its_hand_over(destination: Deploy
     }
 
 
-def test_one_stack_of_both_sides_has_the_sum(
+def test_one_stack_of_both_sides_has_the_resources_of_both(
     one_stack: Deployment, source: Deployment, destination: Deployment
 ) -> None:
     assert kinds(one_stack) == kinds(source) + kinds(destination)
@@ -132,7 +132,7 @@ def test_the_settings_of_both_sides_can_be_read(source: Deployment, destination:
 
 
 @pytest.mark.parametrize("mode", ["config", "stack-reference"])
-def test_a_hand_over_without_the_peers_provider(mode: str, bundles: Path) -> None:
+def test_a_one_way_hand_over_works_without_the_peers_provider(mode: str, bundles: Path) -> None:
     outputs = {"pair": "dth-dual", "direction": "cn-to-global", "manages": ["global"], "handOver": HANDED}
     changes = {**ONE_WAY, "handOver": mode}
     given = {"peerCredential": HANDED} if mode == "config" else {}

@@ -1,4 +1,4 @@
-"""Each part of a side, as registered."""
+"""Test the registered resources of a side: queues, ledger, subscription, secret, providers, outputs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_queues(cn: Deployment) -> None:
     assert redrive["deadLetterTargetArn"].endswith(":dth-dual-cn-dead-letters")
 
 
-def test_letters_come_from_the_own_queue_alone_and_china_is_not_asked_for_what_it_may_not_know(
+def test_only_the_own_queue_may_send_dead_letters_except_in_china_without_the_attribute(
     cn: Deployment, other: Deployment
 ) -> None:
     assert "redriveAllowPolicy" not in cn.one("aws:sqs/queue:Queue", "dth-dual-cn-dead-letters").inputs
@@ -40,14 +40,14 @@ def test_letters_come_from_the_own_queue_alone_and_china_is_not_asked_for_what_i
     }
 
 
-def test_the_queue_is_no_other_queues_dead_letter_queue(cn: Deployment, other: Deployment) -> None:
+def test_the_queue_can_not_be_another_queues_dead_letter_queue(cn: Deployment, other: Deployment) -> None:
     # SQS moves dead letters past the queue's policy, so any queue's owner could send what is denied to send.
     assert "redriveAllowPolicy" not in cn.one("aws:sqs/queue:Queue", "dth-dual-cn-queue").inputs
     there = other.one("aws:sqs/queue:Queue", "dth-dual-global-queue").inputs
     assert json.loads(there["redriveAllowPolicy"]) == {"redrivePermission": "denyAll"}
 
 
-def test_only_the_own_bucket_may_send_and_nobody_in_clear(cn: Deployment) -> None:
+def test_only_the_own_bucket_may_send_and_only_over_tls(cn: Deployment) -> None:
     document = json.loads(cn.one("aws:sqs/queuePolicy:QueuePolicy", "dth-dual-cn-queue-policy").inputs["policy"])
     deny, sources, accounts, allow = document["Statement"]
     assert deny["Effect"] == "Deny"
@@ -66,7 +66,7 @@ def test_only_the_own_bucket_may_send_and_nobody_in_clear(cn: Deployment) -> Non
     }
 
 
-def test_the_subscription_comes_after_the_queues_policy(cn: Deployment) -> None:
+def test_the_subscription_depends_on_the_queues_policy(cn: Deployment) -> None:
     subscription = cn.one(SUBSCRIPTION)
     assert subscription.inputs == {
         "bucket": "dth-dual-dev-cn-north-1",
@@ -80,12 +80,12 @@ def test_the_subscription_comes_after_the_queues_policy(cn: Deployment) -> None:
 
 
 @pytest.mark.parametrize(("choice", "events"), [("Create", ["s3:ObjectCreated:*"]), ("No", None)])
-def test_events_by_choice(bundles: Path, choice: str, events: list[str] | None) -> None:
+def test_the_events_option_selects_the_subscribed_events(bundles: Path, choice: str, events: list[str] | None) -> None:
     found = deploy("cn", bundles, {"events": choice}).of(SUBSCRIPTION)
     assert [s.inputs["events"] for s in found] == ([events] if events else [])
 
 
-def test_a_topic_instead_of_the_bucket_where_it_has_another_consumer(bundles: Path) -> None:
+def test_a_configured_topic_replaces_the_buckets_subscription(bundles: Path) -> None:
     topic = f"arn:aws-cn:sns:cn-north-1:{CN}:their-topic"
     side = {"accountId": CN, "region": "cn-north-1", "bucket": "some-bucket", "eventsTopicArn": topic}
     deployment = deploy("cn", bundles, {"cn": side})
@@ -120,15 +120,17 @@ def test_ledger(cn: Deployment) -> None:
     }
 
 
-def test_protection_can_be_lifted(bundles: Path) -> None:
+def test_protection_can_be_switched_off(bundles: Path) -> None:
     deployment = deploy("cn", bundles, {"protect": False})
     assert not any(r.protect for r in deployment.resources)
     assert deployment.one("aws:dynamodb/table:Table").inputs["deletionProtectionEnabled"] is False
     assert "forceDestroy" not in deployment.one("aws:iam/user:User").inputs
 
 
-def test_a_protected_pair_is_deleted_by_nothing_as_the_first_deletion_is_refused(deployment: Deployment) -> None:
-    """The engine deletes in the order of dependencies, and stops at the first error: at the schedule of each side.
+def test_destroying_a_protected_pair_deletes_nothing_because_the_first_deletion_is_refused(
+    deployment: Deployment,
+) -> None:
+    """The engine deletes in order of dependencies and stops at the first error, which is the schedule of each side.
 
     What no schedule depends on is only the pair, the providers of sides that have nothing else, and the components
     above the schedule, which are deleted after it.
@@ -157,12 +159,12 @@ def test_the_first_run_of_the_finder_waits_for_its_rights_and_the_subscription(d
         assert any(d.endswith(f"::{side}-events") for d in schedule.dependencies)
 
 
-def test_another_user_name_is_another_user(cn: Deployment) -> None:
-    """Renamed, the provider would look for the old key under the old name and leave it active."""
+def test_a_changed_user_name_replaces_the_user(cn: Deployment) -> None:
+    """If the user were renamed, the provider would search the old key under the old name and leave it active."""
     assert cn.one("aws:iam/user:User").replace_on_changes == ("name",)
 
 
-def test_operators_may_send_if_config_names_them(bundles: Path) -> None:
+def test_operators_named_in_config_may_send(bundles: Path) -> None:
     role = f"arn:aws-cn:iam::{CN}:role/ops/*"
     found = deploy("cn", bundles, {"operatorRoles": [role]})
     for name in ("dth-dual-cn-queue-policy", "dth-dual-cn-dead-letters-policy"):
@@ -172,7 +174,7 @@ def test_operators_may_send_if_config_names_them(bundles: Path) -> None:
         assert all(role in s["Condition"]["ArnNotLike"]["aws:PrincipalArn"] for s in denials)
 
 
-def test_the_dead_letter_queue_takes_letters_of_workers_only(cn: Deployment) -> None:
+def test_only_workers_may_send_to_the_dead_letter_queue(cn: Deployment) -> None:
     policy = cn.one("aws:sqs/queuePolicy:QueuePolicy", "dth-dual-cn-dead-letters-policy").inputs["policy"]
     _, denial = json.loads(policy)["Statement"]
     assert denial["Condition"] == {
@@ -244,7 +246,7 @@ def test_the_secrets_value_is_denied_to_all_but_worker_finder_and_deployers(bund
         deploy("cn", bundles, {"global": peer}, caller(stranger))
 
 
-def test_shells_on_workers_can_be_switched_off(bundles: Path, cn: Deployment) -> None:
+def test_session_manager_on_workers_can_be_switched_off(bundles: Path, cn: Deployment) -> None:
     def sids(found: Deployment) -> set[str]:
         policy = found.one("aws:iam/rolePolicy:RolePolicy", "dth-dual-cn-worker-policy").inputs["policy"]
         return {s["Sid"] for s in json.loads(policy)["Statement"]}
@@ -252,7 +254,7 @@ def test_shells_on_workers_can_be_switched_off(bundles: Path, cn: Deployment) ->
     assert sids(cn) - sids(deploy("cn", bundles, {"sessionManager": False})) == {"Session"}
 
 
-def test_two_sides_in_one_bucket_subscribe_one_after_the_other(bundles: Path) -> None:
+def test_two_sides_of_one_bucket_subscribe_in_sequence(bundles: Path) -> None:
     where = {"accountId": GLOBAL, "region": "us-west-2", "bucket": "one-bucket"}
     changes = {
         "manages": ["cn", "global"],
@@ -310,7 +312,7 @@ def test_an_endpoint_redirects_every_service_and_the_runtime(bundles: Path) -> N
     assert environment["DUALSYNC_REMOTE_ENDPOINT"] == ""
 
 
-def test_the_first_output_is_what_an_operator_looks_up(cn: Deployment) -> None:
+def test_the_first_output_is_the_one_that_operators_need(cn: Deployment) -> None:
     """The engine prints outputs in the order of their names."""
     assert min(cn.outputs) == "addresses"
     facts = cn.outputs["cn"]
@@ -319,7 +321,7 @@ def test_the_first_output_is_what_an_operator_looks_up(cn: Deployment) -> None:
     assert all(cn.outputs["addresses"]["cn"].values())
 
 
-def test_outputs_for_a_person_and_the_command_line(cn: Deployment) -> None:
+def test_outputs_have_what_operators_and_the_command_line_read(cn: Deployment) -> None:
     assert cn.outputs["manages"] == ["cn"]
     assert {
         *("accountId", "region", "bucket", "prefix", "userId", "userName", "keyId", "queueUrl", "deadLetterQueueUrl"),

@@ -1,4 +1,4 @@
-"""The peer's stack: absent, initialised, deployed, contradictory; and the ways of handing over without its provider."""
+"""Test the peer's stack (absent, initialised, deployed, contradictory) and hand-overs without its provider."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def answering(outputs: dict[str, Any], secret: list[str] | None = None) -> Call:
     return call
 
 
-def test_an_absent_peer_is_no_hindrance(cn: Deployment) -> None:
+def test_a_side_is_deployed_when_the_peers_stack_does_not_exist(cn: Deployment) -> None:
     assert cn.outputs["peer"] == {"stack": "organization/dualsync/global", "deployed": False, "userIds": {}}
 
 
-def test_a_stack_that_was_only_initialised_or_destroyed(bundles: Path) -> None:
+def test_a_peer_stack_without_outputs_is_not_deployed(bundles: Path) -> None:
     assert deploy("cn", bundles, call=answering({})).outputs["peer"]["deployed"] is False
 
 
 def test_a_deployed_peer_shows_in_the_outputs_and_changes_no_resource(cn: Deployment, bundles: Path) -> None:
-    """Or the second stack's deployment would roll the first one's fleet."""
+    """Otherwise the second stack's deployment would replace the first one's instances."""
     later = deploy("cn", bundles, call=answering(DEPLOYED))
     assert later.outputs["peer"] == {
         "stack": "organization/dualsync/global",
@@ -48,7 +48,7 @@ def test_a_deployed_peer_shows_in_the_outputs_and_changes_no_resource(cn: Deploy
     assert {r.urn: r.raw for r in later.resources} == {r.urn: r.raw for r in cn.resources}
 
 
-def test_any_other_failure_is_not_an_absent_peer(bundles: Path) -> None:
+def test_any_other_failure_to_read_the_peers_stack_is_an_error(bundles: Path) -> None:
     def call(token: str, args: dict[str, Any]) -> Any:
         return ({}, [("name", "access denied to the backend")]) if token == READ else None
 
@@ -76,7 +76,7 @@ def test_no_peer_stack_is_read_when_none_is_named(both: Deployment) -> None:
         ),
     ],
 )
-def test_contradictions(bundles: Path, change: dict[str, Any], message: str) -> None:
+def test_a_contradiction_to_the_peers_stack_is_refused(bundles: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(Exception) as caught:  # noqa: PT011 - the engine's RunError, whose text is the point
         deploy("cn", bundles, call=answering(DEPLOYED | change))
     assert message in str(caught.value)
@@ -113,8 +113,8 @@ def test_a_secret_output_in_the_place_of_a_fact_is_refused_and_not_shown(bundles
     assert "hunter2" not in str(found.value)
 
 
-def told(side: str, **changed: str) -> dict[str, Any]:
-    """A peer that deployed with its own or the assumed options changed."""
+def peer_with(side: str, **changed: str) -> dict[str, Any]:
+    """Return the outputs of a peer whose own options, or those that it assumes of this side, are changed."""
     options = {
         "acl": "bucket-owner-full-control",
         "includeTags": "false",
@@ -127,22 +127,22 @@ def told(side: str, **changed: str) -> dict[str, Any]:
     return DEPLOYED | {"global": facts}
 
 
-def test_a_worker_is_not_told_more_than_the_deployed_policy_allows(bundles: Path) -> None:
+def test_a_worker_option_beyond_the_peers_deployed_policy_is_refused(bundles: Path) -> None:
     message = (
         "includeTags='true': stack organization/dualsync/global allows this side's worker false; give it under cn in"
         " Pulumi.yaml, which both stacks read, and deploy stack organization/dualsync/global first"
     )
     with pytest.raises(Exception, match=f"^{re.escape(message)}$"):
-        deploy("cn", bundles, {"includeTags": True}, answering(told("options")))
-    assert deploy("cn", bundles, {"includeTags": True}, answering(told("peerOptions", includeTags="true"))).aws
-    assert deploy("cn", bundles, {"acl": ""}, answering(told("options"))).aws, "less than allowed"
+        deploy("cn", bundles, {"includeTags": True}, answering(peer_with("options")))
+    assert deploy("cn", bundles, {"includeTags": True}, answering(peer_with("peerOptions", includeTags="true"))).aws
+    assert deploy("cn", bundles, {"acl": ""}, answering(peer_with("options"))).aws, "less than allowed"
 
 
-def test_a_policy_covers_what_the_deployed_worker_is_told(bundles: Path) -> None:
+def test_a_policy_narrower_than_the_peers_deployed_worker_needs_is_refused(bundles: Path) -> None:
     with pytest.raises(Exception, match=r"^global.acl='bucket-owner-full-control': stack .* tells its worker private,"):
-        deploy("cn", bundles, {}, answering(told("options", acl="private")))
+        deploy("cn", bundles, {}, answering(peer_with("options", acl="private")))
     peer = json.loads(config_of("cn")["dualsync:global"]) | {"acl": "bucket-owner-read"}
-    later = deploy("cn", bundles, {"global": peer}, answering(told("options", acl="private")))
+    later = deploy("cn", bundles, {"global": peer}, answering(peer_with("options", acl="private")))
     (warning,) = later.warnings
     assert warning.startswith(
         "global.acl='bucket-owner-read': the worker of stack organization/dualsync/global is still"
@@ -150,11 +150,11 @@ def test_a_policy_covers_what_the_deployed_worker_is_told(bundles: Path) -> None
 
 
 def test_options_of_the_secrets_account_are_compared(bundles: Path) -> None:
-    (warning,) = deploy("cn", bundles, {}, answering(told("options", kmsKeyArn="arn:k"))).warnings
+    (warning,) = deploy("cn", bundles, {}, answering(peer_with("options", kmsKeyArn="arn:k"))).warnings
     assert warning.startswith("global.kmsKeyArn='': stack organization/dualsync/global deployed 'arn:k'; give it under")
 
 
-def test_by_stack_reference_the_own_stack_keeps_the_peers_key(bundles: Path) -> None:
+def test_a_hand_over_by_stack_reference_stores_the_peers_key_in_the_own_stack(bundles: Path) -> None:
     given = DEPLOYED | {"handOver": HANDED}
     deployment = deploy("cn", bundles, {"handOver": "stack-reference"}, answering(given, ["handOver"]))
     version = deployment.one(VERSION)
@@ -166,7 +166,7 @@ def test_by_stack_reference_the_own_stack_keeps_the_peers_key(bundles: Path) -> 
     assert not [t for raw in everything for t in in_clear(raw) if KEY_SECRET in t]
 
 
-def test_without_the_peers_key_yet_its_secret_waits(bundles: Path) -> None:
+def test_the_secret_gets_no_version_before_the_peers_key_arrives(bundles: Path) -> None:
     assert not deploy("cn", bundles, {"handOver": "stack-reference"}).of(VERSION)
     assert not deploy("cn", bundles, {"handOver": "config"}).of(VERSION)
 
@@ -177,7 +177,7 @@ def test_a_key_that_cannot_be_decrypted_is_refused(bundles: Path, arrived: Any) 
         deploy("cn", bundles, {"handOver": "stack-reference"}, answering(DEPLOYED | {"handOver": arrived}))
 
 
-def test_by_config(bundles: Path) -> None:
+def test_a_hand_over_by_config_stores_the_given_key(bundles: Path) -> None:
     deployment = deploy("cn", bundles, {"handOver": "config", "peerCredential": HANDED})
     assert deployment.one(VERSION).inputs["secretString"] == HANDED
     with pytest.raises(Exception, match="peerCredential: is not a hand-over; set it with --secret") as caught:
@@ -185,8 +185,8 @@ def test_by_config(bundles: Path) -> None:
     assert "some-secret-text" not in str(caught.value)
 
 
-def test_both_stacks_state_one_identity(bundles: Path) -> None:
-    """A stack of an earlier version states none: its peer is a user."""
+def test_stacks_with_different_identity_kinds_are_refused(bundles: Path) -> None:
+    """A stack of an earlier version has no such output; its peer is a user."""
     for ours, theirs in (({}, "role"), (by_role(), "user"), (by_role(), None)):
         facts = FACTS | ({"peerIdentity": theirs} if theirs else {})
         with pytest.raises(pulumi.RunError) as refused:

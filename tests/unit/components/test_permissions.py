@@ -1,4 +1,4 @@
-"""The roles against the runtime's own source: every call that it makes is allowed, and little beside."""
+"""Test the roles against the calls in the runtime's source: every call is allowed, and little else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.components.parts import World, deploy, pair
 
 RUNTIME = Path(__file__).parents[3] / "runtime"
 OPERATORS = ("commands", "operations")
-"""What runs on an operator's machine, with the operator's rights."""
+"""Modules that run on an operator's machine, with the operator's rights."""
 
 ACTIONS = {
     "AbortMultipartUpload": ["s3:AbortMultipartUpload"],
@@ -52,11 +52,11 @@ SPARE = {
     "logs:PutLogEvents",
     "autoscaling:CompleteLifecycleAction",
 }
-"""Of others on the instance (agent, boot, drain)."""
+"""Actions of other programs on the instance (agent, boot, drain)."""
 
 
 def called() -> dict[str, set[str]]:
-    """Service → operations that the runtime names, as such or as methods of a client."""
+    """Return, per service, the operations that the runtime names, as such or as methods of a client."""
     paths = [path for path in RUNTIME.rglob("*.py") if path.relative_to(RUNTIME).parts[0] not in OPERATORS]
     text = "\n".join(path.read_text() for path in paths)
     found: dict[str, set[str]] = {}
@@ -92,7 +92,7 @@ def actions(policy: dict[str, Any]) -> set[str]:
     return {action for s in policy["Statement"] for action in s["Action"]}
 
 
-def test_runtime_does_call_something() -> None:
+def test_calls_of_the_runtime_are_found() -> None:
     assert {"GetObject", "PutObject"} <= called()["s3"]
 
 
@@ -100,7 +100,7 @@ def test_worker_may_make_every_call_of_the_runtime(policies: dict[str, dict[str,
     assert needed() - actions(policies["worker"]) == set()
 
 
-def test_worker_may_do_little_else(policies: dict[str, dict[str, Any]]) -> None:
+def test_worker_has_no_right_that_it_does_not_need(policies: dict[str, dict[str, Any]]) -> None:
     extra = {a for a in actions(policies["worker"]) - needed() - SPARE if not a.startswith("ssm")}
     assert extra == set()
 
@@ -121,7 +121,7 @@ def test_tags_are_allowed_when_they_travel() -> None:
 @pytest.mark.parametrize(
     ("prefix", "file", "allowed"), [("", "", False), ("", "l", False), ("p/", "p/l", False), ("p/", "l", True)]
 )
-def test_a_list_of_prefixes_beside_the_objects_may_be_read(prefix: str, file: str, allowed: bool) -> None:
+def test_a_prefix_list_outside_the_prefix_may_be_read(prefix: str, file: str, allowed: bool) -> None:
     reach = Reach(queue="q", dead_letter_queue="d", table="t", bundle_objects=("b",), log_group="l")
     found: list[dict[str, Any]] = []
 
@@ -137,7 +137,7 @@ def test_a_list_of_prefixes_beside_the_objects_may_be_read(prefix: str, file: st
         )
 
 
-def test_finder_may_do_less(policies: dict[str, dict[str, Any]]) -> None:
+def test_finder_has_fewer_rights_than_the_worker(policies: dict[str, dict[str, Any]]) -> None:
     less = actions(policies["worker"]) - actions(policies["finder"])
     assert {"s3:PutObject", "s3:DeleteObject", "sqs:ReceiveMessage", "sqs:DeleteMessage"} <= less
     assert actions(policies["finder"]) - actions(policies["worker"]) == {"ecs:ListTasks", "sqs:GetQueueAttributes"}

@@ -1,4 +1,4 @@
-"""What the program asks the cloud before it registers a side."""
+"""Test the checks of buckets, profiles and instance types before a side is registered."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def facts(**changes: Any) -> Call:
     return call
 
 
-def test_both_buckets_are_looked_at_through_their_own_account(cn: Deployment) -> None:
+def test_each_bucket_is_inspected_with_its_own_accounts_provider(cn: Deployment) -> None:
     looks = [(args, provider) for token, args, provider in cn.calls if token == "dualsync:index:inspectBucket"]
     assert {(a["bucket"], a["accountId"], p.split("::")[-2]) for a, p in looks} == {
         ("dth-dual-dev-cn-north-1", "111122223333", "dth-dual-cn-sync"),
@@ -53,7 +53,7 @@ def test_a_peers_missing_bucket_is_a_warning(bundles: Path) -> None:
     assert warning.startswith(
         "global.bucket='dth-dual-dev-us-west-2': does not exist; create it (side global is managed"
     )
-    assert held(found) == ("false", "true"), "what is absent there is no deletion"
+    assert expiry_settings(found) == ("false", "true"), "what is absent there is no deletion"
     with pytest.raises(Exception, match=r"^global.bucket='dth-dual-dev-us-west-2': does not exist"):
         deploy("global", bundles, call=call)
 
@@ -70,14 +70,14 @@ def test_a_wrong_profile_is_an_error_of_the_profile_on_either_side(bundles: Path
             deploy(stack, bundles, call=call)
 
 
-def test_an_instance_type_of_another_architecture(bundles: Path) -> None:
+def test_an_instance_type_of_another_architecture_is_refused(bundles: Path) -> None:
     message = r"^architecture='arm64': is not that of instanceType='t3.small' \(x86_64\); change either"
     with pytest.raises(Exception, match=message):
         deploy("cn", bundles, {"instanceType": "t3.small"})
     assert deploy("cn", bundles, {"instanceType": "t3.small", "architecture": "x86_64"}).aws
 
 
-def test_an_instance_type_that_the_region_lacks(bundles: Path) -> None:
+def test_an_instance_type_that_the_region_lacks_is_refused(bundles: Path) -> None:
     def call(token: str, args: dict[str, Any]) -> Any:
         fault = "InvalidInstanceType: The following supplied instance types do not exist: [t9.huge]"
         return ({}, [("", fault)]) if token == "aws:ec2/getInstanceType:getInstanceType" else None
@@ -94,38 +94,40 @@ def test_lifecycle_rules_that_delete_are_named(bundles: Path) -> None:
     assert "deletes the objects on the other side too" in warning
 
 
-def held(deployment: Deployment) -> tuple[str, str]:
-    """What a deployed cn's finder knows of the rules: (of its own bucket, of the peer's)."""
+def expiry_settings(deployment: Deployment) -> tuple[str, str]:
+    """Return the settings of cn's finder about lifecycle rules: (of its own bucket, of the peer's)."""
     environment = deployment.outputs["cn"]["environment"]
     return environment["DUALSYNC_LOCAL_EXPIRES"], environment["DUALSYNC_REMOTE_EXPIRES"]
 
 
-def test_the_finder_is_told_which_buckets_expire_objects(bundles: Path, cn: Deployment) -> None:
-    assert held(cn) == ("false", "false")
+def test_the_finders_settings_name_the_buckets_that_expire_objects(bundles: Path, cn: Deployment) -> None:
+    assert expiry_settings(cn) == ("false", "false")
     rule = facts(expiring_rules=("tmp-30-days",), rules_read=True)
-    assert held(deploy("cn", bundles, call=rule)) == ("true", "false")
-    assert held(deploy("cn", bundles, call=facts(rules_read=False))) == ("true", "false"), "unknown is not none"
-    assert held(deploy("cn", bundles, {"onLifecycleExpiry": "propagate"}, rule)) == ("false", "false")
+    assert expiry_settings(deploy("cn", bundles, call=rule)) == ("true", "false")
+    assert expiry_settings(deploy("cn", bundles, call=facts(rules_read=False))) == ("true", "false"), (
+        "unknown is not none"
+    )
+    assert expiry_settings(deploy("cn", bundles, {"onLifecycleExpiry": "propagate"}, rule)) == ("false", "false")
 
 
-def test_what_config_says_of_expiry_counts_more_than_the_rules(bundles: Path) -> None:
+def test_configured_expiry_overrides_the_buckets_rules(bundles: Path) -> None:
     own = json.loads(config_of("cn")["dualsync:cn"]) | {"lifecycleExpires": False}
     found = deploy("cn", bundles, {"cn": own}, facts(expiring_rules=("tmp-30-days",), rules_read=True))
-    assert held(found) == ("false", "false")
+    assert expiry_settings(found) == ("false", "false")
     assert any(
         "cn.lifecycleExpires=false, but bucket dth-dual-dev-cn-north-1 has such rules" in w for w in found.warnings
     )
 
 
-def test_a_peers_bucket_that_cannot_be_asked_is_taken_for_one_that_expires(bundles: Path) -> None:
+def test_a_peers_bucket_that_can_not_be_read_counts_as_expiring(bundles: Path) -> None:
     alone = {"handOver": "config", "peerStack": ""}
     found = deploy("cn", bundles, alone)
-    assert held(found) == ("false", "true")
+    assert expiry_settings(found) == ("false", "true")
     assert not [
         a for token, a, _ in found.calls if token == "dualsync:index:inspectBucket" and a["region"] != "cn-north-1"
     ]
     peer = json.loads(config_of("cn")["dualsync:global"]) | {"lifecycleExpires": False}
-    assert held(deploy("cn", bundles, alone | {"global": peer})) == ("false", "false")
+    assert expiry_settings(deploy("cn", bundles, alone | {"global": peer})) == ("false", "false")
 
 
 def test_rules_that_may_not_be_read_are_unknown(s3: Any) -> None:
@@ -134,10 +136,10 @@ def test_rules_that_may_not_be_read_are_unknown(s3: Any) -> None:
         stub.add_client_error("get_bucket_lifecycle_configuration", "AccessDenied", http_status_code=403)
         stub.add_response("get_bucket_versioning", {})
         stub.add_client_error("get_bucket_ownership_controls", "AccessDenied", http_status_code=403)
-        assert look(s3) == BucketFacts(rules_read=False)
+        assert inspect_bucket(s3) == BucketFacts(rules_read=False)
 
 
-def test_an_acl_that_the_bucket_refuses(bundles: Path) -> None:
+def test_an_acl_that_the_bucket_does_not_support_is_refused(bundles: Path) -> None:
     peer = json.loads(config_of("cn")["dualsync:global"]) | {"acl": "public-read"}
     with pytest.raises(Exception, match=r"^global.acl='public-read': is refused by bucket dth-dual-dev-cn-north-1"):
         deploy("cn", bundles, {"global": peer}, facts(ownership="BucketOwnerEnforced"))
@@ -152,7 +154,7 @@ def no_vpc(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
     return {"ids": [], "id": "x", "region": "x"} if token == "aws:ec2/getVpcs:getVpcs" else None
 
 
-def test_an_error_names_the_key_where_it_stands(bundles: Path) -> None:
+def test_an_error_names_the_config_key_at_the_level_where_it_was_set(bundles: Path) -> None:
     """At the top for the one side that a stack manages, inside the side where it was given there, or for two sides."""
     with pytest.raises(Exception, match=r"^vpcId: not given, and account 111122223333 has no default VPC"):
         deploy("cn", bundles, {"vpcId": None}, no_vpc)
@@ -176,13 +178,13 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield client
 
 
-def look(s3: Any, **changes: Any) -> BucketFacts:
+def inspect_bucket(s3: Any, **changes: Any) -> BucketFacts:
     asked = {"bucket": "bucket", "account_id": DEFAULT_ACCOUNT_ID, "region": "us-west-2", **changes}
     return inspect(s3, **asked)
 
 
 def test_a_usable_bucket(s3: Any) -> None:
-    assert look(s3) == BucketFacts(rules_read=True)
+    assert inspect_bucket(s3) == BucketFacts(rules_read=True)
 
 
 def test_facts_of_a_bucket(s3: Any) -> None:
@@ -202,7 +204,7 @@ def test_facts_of_a_bucket(s3: Any) -> None:
         },
     ]
     s3.put_bucket_lifecycle_configuration(Bucket="bucket", LifecycleConfiguration={"Rules": rules})
-    found = look(s3, prefix="a/")
+    found = inspect_bucket(s3, prefix="a/")
     assert found == BucketFacts(
         versioning="Enabled", ownership="BucketOwnerEnforced", expiring_rules=("all",), rules_read=True
     )
@@ -210,15 +212,20 @@ def test_facts_of_a_bucket(s3: Any) -> None:
 
 
 def test_unusable_buckets(s3: Any) -> None:
-    assert look(s3, bucket="nothing").problem.startswith("does not exist; create it")
-    assert look(s3, region="eu-west-1").problem == "is not the bucket's, which is us-west-2; correct region or bucket"
-    with Stubber(s3) as stub:  # moto lets every account in
+    assert inspect_bucket(s3, bucket="nothing").problem.startswith("does not exist; create it")
+    assert (
+        inspect_bucket(s3, region="eu-west-1").problem
+        == "is not the bucket's, which is us-west-2; correct region or bucket"
+    )
+    with Stubber(s3) as stub:  # moto lets every account read the bucket
         stub.add_client_error("head_bucket", "403", http_status_code=403)
-        assert look(s3).problem.startswith(f"is not account {DEFAULT_ACCOUNT_ID}'s, or this deployment may not read it")
+        assert inspect_bucket(s3).problem.startswith(
+            f"is not account {DEFAULT_ACCOUNT_ID}'s, or this deployment may not read it"
+        )
 
 
-def test_a_conflicts_loser_that_nothing_keeps_is_named(bundles: Path) -> None:
-    """keepLoser is off, and the bucket keeps no versions: a preview states what is lost, before it is."""
+def test_losing_versions_that_would_not_be_kept_are_a_warning(bundles: Path) -> None:
+    """With keepLoser off and no versioning, the preview names what conflicts would lose."""
     (warning,) = deploy("cn", bundles, call=facts(versioning="")).warnings
     assert warning.startswith("cn.bucket='dth-dual-dev-cn-north-1': the bucket keeps no versions")
     assert "set keepLoser to true" in warning

@@ -1,4 +1,4 @@
-"""What must hold of every resource that any of the stacks registers."""
+"""Test rules for every resource of every stack: provider, partition, names, tags, encryption, protection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def side_of(resource: Registered) -> str:
     return "cn" if resource.name.startswith("dth-dual-cn") else "global"
 
 
-def test_every_resource_names_its_provider_and_that_is_its_sides(deployment: Deployment) -> None:
+def test_every_resource_has_its_sides_provider(deployment: Deployment) -> None:
     for resource in deployment.resources:
         if resource.custom and not resource.type.startswith("pulumi:providers:"):
             provider = deployment.provider_of(resource)
@@ -66,7 +66,7 @@ def test_every_arn_and_host_is_of_the_sides_partition(deployment: Deployment) ->
                 assert "amazonaws.com.cn" not in text, (resource.name, text)
 
 
-def test_every_name_starts_with_pair_and_side_or_is_the_guides(deployment: Deployment) -> None:
+def test_every_name_starts_with_pair_and_side_or_follows_the_guide(deployment: Deployment) -> None:
     for resource in deployment.resources:
         assert resource.name.startswith("dth-dual"), resource.name
     for resource in deployment.aws:
@@ -100,7 +100,7 @@ def takes_tags(type_: str) -> bool:
     return "tags" in inspect.signature(class_._internal_init).parameters and name != "bucketObjectv2:BucketObjectv2"
 
 
-def test_what_rests_is_encrypted(deployment: Deployment) -> None:
+def test_stored_data_is_encrypted(deployment: Deployment) -> None:
     assert all(q.inputs["sqsManagedSseEnabled"] is True for q in deployment.of("aws:sqs/queue:Queue"))
     assert all(t.inputs["serverSideEncryption"]["enabled"] for t in deployment.of("aws:dynamodb/table:Table"))
     assert all(t.inputs["kmsMasterKeyId"] for t in deployment.of("aws:sns/topic:Topic"))
@@ -130,8 +130,8 @@ def test_secret_keys_are_nowhere_in_clear(deployment: Deployment) -> None:
     assert not [t for t in texts(deployment.outputs) if KEY_SECRET in t]
 
 
-def test_statements_that_allow_everything_are_few_and_bound(deployment: Deployment) -> None:
-    """`*` as resource only for actions that know none; never `*` as action."""
+def test_wildcard_statements_are_few_and_have_conditions(deployment: Deployment) -> None:
+    """`*` is the resource only for actions without resources, and never the action."""
     for resource in deployment.aws:
         policy = resource.inputs.get("policy")
         if resource.type.startswith("aws:iam/") and isinstance(policy, str):
@@ -145,13 +145,13 @@ def test_statements_that_allow_everything_are_few_and_bound(deployment: Deployme
 
 
 @pytest.mark.parametrize("part", ["ledger", "user"])
-def test_what_proves_deletions_and_echoes_is_protected(both: Deployment, part: str) -> None:
+def test_ledger_and_user_are_protected(both: Deployment, part: str) -> None:
     found = [r for r in both.aws if r.name in (f"dth-dual-cn-{part}", f"dth-dual-global-{part}")]
     assert len(found) == 2
     assert all(r.protect for r in found)
 
 
-def test_no_alarm_takes_a_late_metric_for_a_zero(deployment: Deployment) -> None:
+def test_no_alarm_treats_a_late_metric_as_zero(deployment: Deployment) -> None:
     queries = [
         q for a in deployment.of("aws:cloudwatch/metricAlarm:MetricAlarm") for q in a.inputs.get("metricQueries", ())
     ]

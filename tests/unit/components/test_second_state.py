@@ -1,4 +1,4 @@
-"""What the provider's first check tells: a second state is refused, other buckets in a live stack are a warning."""
+"""Test the provider's check: a second state over live resources is refused, changed buckets are a warning."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def parts_of(deployment: Deployment, side: str) -> str:
     return text
 
 
-def test_the_providers_of_managed_sides_know_what_only_a_deployed_side_has(cn: Deployment, both: Deployment) -> None:
+def test_providers_of_managed_sides_get_the_names_that_only_a_deployed_side_has(
+    cn: Deployment, both: Deployment
+) -> None:
     assert (parts_of(cn, "cn"), parts_of(cn, "global")) == ("table/dth-dual-cn-ledger,role/dth-dual-cn-worker", "")
     assert parts_of(both, "global") == "table/dth-dual-global-ledger,role/dth-dual-global-worker"
     assert "parts" in schema()["provider"]["inputProperties"]
@@ -64,7 +66,7 @@ KINDS = {
 def test_every_named_part_is_a_resource_of_the_program(
     bundles: Path, changes: dict[str, Any], kinds: list[str]
 ) -> None:
-    """A name that nothing has would make the check one that cannot fail."""
+    """A wrong name would make a check that can not fail."""
     deployment = deploy("cn", bundles, changes)
     parts = [part.split("/") for part in parts_of(deployment, "cn").split(",")]
     assert [kind for kind, _ in parts] == kinds
@@ -83,7 +85,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 class Engine(engine_pb2_grpc.EngineServicer):
-    """Keeps what it is told to show."""
+    """A fake engine that keeps the messages it should show."""
 
     def __init__(self) -> None:
         self.shown: list[tuple[int, str, str]] = []
@@ -124,7 +126,7 @@ def test_another_bucket_in_a_live_stack_is_a_warning_of_the_engine() -> None:
     assert asyncio.run(shown_by_the_engine("", NEW)) == [], "an earlier version's state says nothing of buckets"
 
 
-def test_a_warning_that_cannot_be_sent_fails_nothing() -> None:
+def test_a_warning_that_can_not_be_sent_does_not_fail_the_check() -> None:
     async def send() -> None:
         await engine_log.to_engine("127.0.0.1:1")("text", "urn")
 
@@ -186,7 +188,7 @@ def test_a_second_state_is_refused_with_the_remedy() -> None:
 
 @pytest.mark.usefixtures("account")
 def test_the_engines_request_is_answered_on_the_wire() -> None:
-    """In an update the engine sends no `olds` for a provider that the state does not hold."""
+    """In an update, the engine sends no `olds` for a provider that is not in the state."""
     make("table", "role")
     servicer = Servicer([], "0.0.0", DualSyncProvider(), "")
     request = provider_pb2.CheckRequest(urn="urn")
@@ -199,13 +201,13 @@ def test_the_engines_request_is_answered_on_the_wire() -> None:
 
 
 @pytest.mark.usefixtures("account")
-def test_the_state_that_holds_the_provider_is_the_sides_own() -> None:
+def test_a_provider_that_is_in_the_state_is_not_a_second_state() -> None:
     make("table", "role")
     assert reasons(CARRIED, {"region": PropertyValue("eu-west-1")}) == []
 
 
 @pytest.mark.usefixtures("account")
-def test_the_peers_side_is_deployed_by_another_state_as_it_should_be() -> None:
+def test_the_peers_side_may_be_deployed_by_another_state() -> None:
     make("table", "role")
     assert reasons(None) == []
 
@@ -213,13 +215,13 @@ def test_the_peers_side_is_deployed_by_another_state_as_it_should_be() -> None:
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("existing", [(), ("table",), ("role",), ("user", "policy")])
 def test_an_account_without_the_side_or_with_a_single_part_is_deployed(existing: tuple[str, ...]) -> None:
-    """A ledger that an operator kept, or a user made by hand, is imported after the first `up` has met it."""
+    """A ledger that an operator kept, or a user made by hand, is imported when the first `up` finds it."""
     make(*existing)
     assert reasons(CARRIED) == []
 
 
 @pytest.mark.usefixtures("account")
-def test_a_one_way_pairs_destination_is_known_by_user_and_policy() -> None:
+def test_a_one_way_pairs_destination_is_recognised_by_user_and_policy() -> None:
     parts = "user/dth-user,policy/pair-policy"
     make("user")
     assert reasons(parts) == []
@@ -228,7 +230,7 @@ def test_a_one_way_pairs_destination_is_known_by_user_and_policy() -> None:
 
 
 @pytest.mark.usefixtures("account")
-def test_what_an_operator_made_by_hand_is_no_other_state() -> None:
+def test_resources_made_by_hand_are_not_a_second_state() -> None:
     """The deployment guide has the user and the policy made by hand, under the same names."""
     make("table", "role", "user", "policy", tags=[])
     assert reasons(CARRIED) == []
@@ -236,8 +238,8 @@ def test_what_an_operator_made_by_hand_is_no_other_state() -> None:
 
 
 @pytest.mark.usefixtures("account")
-def test_a_missing_answer_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lookups that follow name the wrong account or the missing right."""
+def test_a_failed_lookup_is_not_a_second_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later lookups report the wrong account or the missing right."""
     make("table", "role")
     assert reasons(CARRIED, accountId="444455556666") == []
     assert reasons(CARRIED, profile="nobody") == []

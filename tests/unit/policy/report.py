@@ -13,7 +13,7 @@ from pathlib import Path
 from policy.plan import Plan
 from policy.review import Violation, review
 from policy.rules import RULES
-from tests.unit.components.conftest import both_sides, stand_ins, tidied
+from tests.unit.components.conftest import both_sides, fake_bundles, tidied
 from tests.unit.policy.plans import at_first_preview, plan_of
 from tests.unit.policy.seeds import SEEDS
 from tests.unit.policy.sowing import Seed, Sower, batches
@@ -81,7 +81,7 @@ def _moment(early: bool) -> str:
 def main() -> int:
     """Write the page."""
     with tempfile.TemporaryDirectory() as folder, tidied():
-        PAGE.write_text(text(stand_ins(Path(folder))))
+        PAGE.write_text(text(fake_bundles(Path(folder))))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The bucket's notifications: ours in and out, the others' never touched, whatever happens meanwhile."""
+"""Test the bucket's notification document: the pair's entries are added and removed, entries of other programs stay."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OTHERS: dict[str, Any] = {
 
 
 class S3:
-    """A bucket's notification document, with whatever S3 or others may do at each write."""
+    """A fake bucket's notification document. At each write, S3 may fail or another program may write too."""
 
     def __init__(self, document: dict[str, Any], *happenings: Callable[[S3, dict[str, Any]], None]) -> None:
         self.document = copy.deepcopy(document)
@@ -64,11 +64,11 @@ class S3:
 
 
 def lost(s3: S3, request: dict[str, Any]) -> None:
-    """Another program's write, made from what it read before ours, lands on top."""
+    """Overwrite the last write with another program's, which is based on an earlier read."""
 
 
 def added(s3: S3, request: dict[str, Any]) -> None:
-    """The same, and that program added an entry of its own."""
+    """Do the same as `lost`; the other program also adds an entry of its own."""
     s3.document["QueueConfigurations"] = [
         *s3.document.get("QueueConfigurations", []),
         {"Id": "late", "QueueArn": "arn:late", "Events": ["s3:ObjectAcl:Put"]},
@@ -86,7 +86,7 @@ def fault(code: str, message: str) -> Callable[[S3, dict[str, Any]], None]:
 UNVERIFIED = "Unable to validate the following destination configurations"
 
 
-def test_ours_is_added_and_everything_else_stays() -> None:
+def test_put_adds_the_pairs_entry_and_keeps_all_others() -> None:
     s3 = S3(OTHERS)
     notifications.put(s3, OURS)
     assert {k: v for k, v in s3.document.items() if k != "QueueConfigurations"} == {
@@ -96,7 +96,7 @@ def test_ours_is_added_and_everything_else_stays() -> None:
     assert notifications.get(s3, OURS) == OURS
 
 
-def test_put_again_changes_nothing_but_ours_and_remove_takes_only_ours() -> None:
+def test_second_put_and_remove_change_only_the_pairs_entry() -> None:
     s3 = S3(OTHERS)
     notifications.put(s3, OURS)
     changed = Subscription(bucket="bucket", owner=OURS.owner, id="ours", queue_arn="arn:new", events=OURS.events)
@@ -107,7 +107,7 @@ def test_put_again_changes_nothing_but_ours_and_remove_takes_only_ours() -> None
     assert notifications.get(s3, OURS) is None
 
 
-def test_a_write_that_was_overwritten_is_done_again_with_what_came_meanwhile() -> None:
+def test_an_overwritten_write_is_repeated_and_keeps_the_other_programs_entry() -> None:
     pauses: list[float] = []
     s3 = S3(OTHERS, lost, added)
     notifications.put(s3, OURS, pauses.append)
@@ -115,8 +115,8 @@ def test_a_write_that_was_overwritten_is_done_again_with_what_came_meanwhile() -
     assert pauses == [0.5, 1.0, notifications.SETTLE_SECONDS]
 
 
-def test_an_entry_lost_after_it_was_read_back_is_written_again() -> None:
-    """Two programs write at one bucket: what one read before the other's write comes back over it a moment later."""
+def test_an_entry_overwritten_after_it_was_read_back_is_written_again() -> None:
+    """Two programs write to one bucket. The second writes what it read before the first one's write, a moment later."""
     s3 = S3(OTHERS)
     pauses: list[float] = []
 
@@ -130,8 +130,8 @@ def test_an_entry_lost_after_it_was_read_back_is_written_again() -> None:
     assert pauses.count(notifications.SETTLE_SECONDS) == 2
 
 
-def test_two_programs_that_read_before_either_wrote_both_stay() -> None:
-    """Each replaces the whole document; with the settled read both entries are there in the end."""
+def test_entries_of_two_programs_that_read_before_either_wrote_both_stay() -> None:
+    """Each write replaces the whole document. Because of the second read, both entries are there in the end."""
     theirs = Subscription(bucket="bucket", owner=OURS.owner, id="theirs", queue_arn="arn:b", events=OURS.events)
     s3 = S3(OTHERS)
     stale = copy.deepcopy(s3.document)
@@ -147,20 +147,20 @@ def test_two_programs_that_read_before_either_wrote_both_stay() -> None:
     assert notifications.get(s3, theirs) == theirs
 
 
-def test_the_own_queues_policy_is_waited_for() -> None:
+def test_put_waits_until_s3_accepts_the_own_queues_policy() -> None:
     s3 = S3(OTHERS, fault("InvalidArgument", UNVERIFIED), fault("InvalidArgument", f"{UNVERIFIED}: {OURS.queue_arn}"))
     notifications.put(s3, OURS, lambda seconds: None)
     assert notifications.get(s3, OURS) == OURS
     assert not any("SkipDestinationValidation" in put for put in s3.puts)
 
 
-def test_anothers_dead_destination_does_not_keep_ours_out() -> None:
+def test_put_succeeds_when_another_programs_destination_does_not_exist() -> None:
     s3 = S3(OTHERS, fault("InvalidArgument", f"{UNVERIFIED}: arn:aws-cn:sqs:cn-north-1:1:dead"))
     notifications.put(s3, OURS, lambda seconds: None)
     assert [put.get("SkipDestinationValidation") for put in s3.puts] == [None, True]
 
 
-def test_never_settling_ends_in_one_line() -> None:
+def test_put_that_is_overwritten_each_time_fails_with_a_one_line_error() -> None:
     s3 = S3(OTHERS, *[lost] * notifications.ATTEMPTS)
     with pytest.raises(NotificationError, match=r"notifications of bucket bucket: another program changed .*run again"):
         notifications.put(s3, OURS, lambda seconds: None)
@@ -171,7 +171,7 @@ def test_other_errors_are_not_retried() -> None:
         notifications.put(S3(OTHERS, fault("AccessDenied", "no")), OURS, lambda seconds: None)
 
 
-def test_removing_from_a_bucket_that_is_gone_is_harmless() -> None:
+def test_remove_from_a_deleted_bucket_is_harmless() -> None:
     notifications.remove(S3(OTHERS, fault("NoSuchBucket", "gone")), OURS, lambda seconds: None)
 
 
@@ -196,7 +196,9 @@ def test_removing_from_a_bucket_that_is_gone_is_harmless() -> None:
         ("LambdaFunctionConfigurations", "LambdaFunctionArn"),
     ],
 )
-def test_another_consumer_is_named(events: list[str], prefix: str, overlapping: bool, kind: str, target: str) -> None:
+def test_put_names_another_consumer_of_the_same_events(
+    events: list[str], prefix: str, overlapping: bool, kind: str, target: str
+) -> None:
     rules = [{"Name": "Prefix", "Value": prefix}, {"Name": "Suffix", "Value": ".jpg"}]
     entry = {"Id": "theirs", target: "arn:theirs", "Events": events, "Filter": {"Key": {"FilterRules": rules}}}
     found = notifications.overlaps(S3({kind: [entry, OURS.entry()] if target == "QueueArn" else [entry]}), OURS)
@@ -207,7 +209,7 @@ def test_another_consumer_is_named(events: list[str], prefix: str, overlapping: 
 
 
 class Provider(plugin.DualSyncProvider):
-    """The provider over a bucket of the test's."""
+    """The provider over the test's fake bucket."""
 
     def __init__(self, s3: S3) -> None:
         super().__init__(pause=lambda seconds: None)
@@ -215,7 +217,7 @@ class Provider(plugin.DualSyncProvider):
         self._reach = Reach(region="cn-north-1", account_id=OURS.owner, access=Access())
 
 
-def test_the_resources_whole_life_through_the_provider() -> None:
+def test_the_provider_creates_updates_reads_and_deletes_the_subscription() -> None:
     s3 = S3(OTHERS)
     provider = Provider(s3)
     properties = plugin.properties_of(OURS)
@@ -267,7 +269,7 @@ def test_a_raw_filter_of_an_earlier_version_is_written_again_encoded() -> None:
     asyncio.run(life())
 
 
-def test_a_bucket_that_is_gone_is_gone_from_the_state() -> None:
+def test_refresh_removes_the_subscription_of_a_deleted_bucket_from_the_state() -> None:
     class Gone(S3):
         def get_bucket_notification_configuration(self, *, Bucket: str, ExpectedBucketOwner: str) -> dict[str, Any]:
             fault("NoSuchBucket", "The specified bucket does not exist")(self, {})
@@ -277,7 +279,7 @@ def test_a_bucket_that_is_gone_is_gone_from_the_state() -> None:
     assert read.resource_id == ""
 
 
-def test_another_pairs_entry_is_called_by_its_pair() -> None:
+def test_an_overlap_error_names_the_pair_that_owns_the_other_entry() -> None:
     """Its names are this program's own: a rename, or a second pair in the same bucket."""
     queue = "arn:aws-cn:sqs:cn-north-1:111122223333:old-cn-queue"
     entry = {"Id": "old-cn-events", "QueueArn": queue, "Events": ["s3:ObjectCreated:*"]}
@@ -304,7 +306,7 @@ def test_a_second_state_over_a_live_pair_is_refused_at_preview() -> None:
     assert reasons({}, known) == [], "an `up` that was interrupted after it had written the entry"
 
 
-def test_overlap_is_seen_at_preview() -> None:
+def test_overlapping_filters_are_refused_at_preview() -> None:
     entry = {"Id": "theirs", "QueueArn": "arn:theirs", "Events": ["s3:ObjectCreated:*"]}
     provider = Provider(S3({"QueueConfigurations": [entry]}))
     unknown = {**plugin.properties_of(OURS), "queueArn": PropertyValue(UNKNOWN)}

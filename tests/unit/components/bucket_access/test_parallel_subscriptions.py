@@ -1,4 +1,4 @@
-"""Several programs subscribe to one bucket at the same moment, in simulated time: every entry stays."""
+"""Test that several programs can subscribe to one bucket at the same moment, in simulated time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = 60
 
 
 class Turns:
-    """Simulated time for threads of which one runs at a time, in the order of the times at which their pauses end."""
+    """Simulated time for threads. One thread runs at a time, in the order in which their pauses end."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -26,27 +26,27 @@ class Turns:
         self._count = 0
 
     def enter(self, seconds: float) -> threading.Event:
-        """Return what is set when this thread's turn comes, `seconds` from now."""
+        """Return the event that is set when this thread may run, `seconds` from now."""
         turn = threading.Event()
         self._count += 1
         heapq.heappush(self._waiting, (self.now + seconds, self._count, turn))
         return turn
 
     def pause(self, seconds: float) -> None:
-        """Let the others run for this time."""
+        """Let the other threads run for this time."""
         turn = self.enter(seconds)
         self.end()
         turn.wait()
 
     def end(self) -> None:
-        """Give the turn to the next thread."""
+        """Let the next thread run."""
         if self._waiting:
             self.now, _, turn = heapq.heappop(self._waiting)
             turn.set()
 
 
 class Bucket:
-    """A bucket's notification document, whose last write replaces the whole, with calls that take time."""
+    """A fake bucket's notification document. Each write replaces all of it, and each call takes time."""
 
     def __init__(self, turns: Turns, random: Random) -> None:
         self.document: dict[str, Any] = {}
@@ -62,7 +62,7 @@ class Bucket:
 
 
 def subscribe(seed: int, programs: int, window: float) -> list[str]:
-    """Let a number of programs begin within a window of seconds; return the ids that the bucket has in the end."""
+    """Start a number of programs within a window of seconds; return the ids that the bucket has in the end."""
     random, turns = Random(seed), Turns()
     bucket = Bucket(turns, random)
     failures: list[Exception] = []
@@ -97,13 +97,13 @@ def subscribe(seed: int, programs: int, window: float) -> list[str]:
 
 @pytest.mark.parametrize("window", [0.3, 2.0, 5.0])
 @pytest.mark.parametrize("programs", [2, 3, 6])
-def test_all_entries_stay(programs: int, window: float) -> None:
+def test_entries_of_all_parallel_programs_stay(programs: int, window: float) -> None:
     expected = [f"pair{number}-cn-events" for number in range(programs)]
     assert [seed for seed in range(RUNS) if subscribe(seed, programs, window) != expected] == []
 
 
 @pytest.mark.parametrize("programs", [2, 3])
-def test_without_the_second_read_entries_are_lost(programs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shows that the simulation finds the loss."""
+def test_entries_are_lost_without_the_second_read(programs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show that the simulation finds the loss."""
     monkeypatch.setattr(notifications, "_settled", lambda *_: True)
     assert any(len(subscribe(seed, programs, 0.3)) < programs for seed in range(RUNS))

@@ -1,4 +1,4 @@
-"""The artifacts bucket: private, encrypted, versioned; old bundles expire, the current one never does."""
+"""Test the artifacts bucket and the bundles in it: privacy, encryption, versions, expiry of replaced bundles."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def test_only_replaced_bundles_expire(world: World) -> None:
     assert "expiration" not in rule
 
 
-def test_one_object_an_architecture_changed_with_its_content(world: World) -> None:
+def test_each_architecture_has_one_object_that_changes_with_its_content(world: World) -> None:
     objects = {o.inputs["key"]: o.inputs for o in world.of("BucketObjectv2")}
     assert set(objects) == {"bundles/arm64.tar", "bundles/x86_64.tar"}
     assert all(o["sourceHash"] == o["metadata"]["sha256"] for o in objects.values())
 
 
-def test_ready_bundles_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_prebuilt_bundles_are_uploaded_unchanged(tmp_path: Path) -> None:
     (tmp_path / "arm64.tar").write_bytes(b"x")
     assert Ready(tmp_path).build(Architecture.ARM64).sha256.startswith("2d711642b726b044")
     with pytest.raises(ConfigError, match=r"bundle=.* has no x86_64.tar; make it with `python"):

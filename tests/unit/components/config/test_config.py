@@ -1,4 +1,4 @@
-"""Config: the declarations, what comes of the values, and every error by its message."""
+"""Test config: the declared keys, the model made from the values, and the message of every error."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_key_is_declared_with_type_description_and_default() -> None:
         assert "default" in declaration, key
 
 
-def test_default_providers_are_off_and_our_own_is_found() -> None:
+def test_default_providers_are_disabled_and_the_projects_plugin_exists() -> None:
     assert project()["config"]["pulumi:disable-default-providers"] == {"value": ["aws"]}
     (plugin,) = project()["plugins"]["providers"]
     assert plugin["name"] == "dualsync"
@@ -58,7 +58,7 @@ def test_both_stacks_have_the_same_keys() -> None:
     assert all(key.removeprefix("dualsync:") in declared_keys.all_keys() for key in stack_file("cn"))
 
 
-def test_declared_defaults_are_the_models() -> None:
+def test_declared_defaults_equal_the_models_defaults() -> None:
     class Given:
         def get(self, key: str) -> str | None:
             return config_of("cn").get(f"dualsync:{key}")
@@ -72,19 +72,19 @@ def test_declared_defaults_are_the_models() -> None:
     assert dataclasses.replace(model.cn.finder, image="") == bare.cn.finder
 
 
-def test_the_guides_example() -> None:
+def test_default_buckets_are_those_of_the_guides_example() -> None:
     declared = project()["config"]
     assert declared["cn"]["default"]["bucket"] == "dth-dual-dev-cn-north-1"
     assert declared["global"]["default"]["bucket"] == "dth-dual-dev-us-west-2"
 
 
-def test_an_option_in_a_side_wins_and_one_at_the_top_is_the_managed_sides() -> None:
+def test_a_sides_option_overrides_the_top_level_which_applies_to_managed_sides() -> None:
     model = pair({"maxCapacity": 5, "manages": ["cn", "global"], "global": GLOBAL | {"maxCapacity": 7}})
     assert (model.cn.fleet.max_capacity, model.global_.fleet.max_capacity) == (5, 7)
     assert pair({"maxCapacity": 5}).global_.fleet.max_capacity == 20
 
 
-def test_names_are_the_guides_only_where_they_cannot_collide() -> None:
+def test_names_follow_the_guide_only_where_they_cannot_collide() -> None:
     def names(**changes: Any) -> Names:
         return pair(changes).names(SideName.CN)
 
@@ -100,7 +100,7 @@ def test_names_are_the_guides_only_where_they_cannot_collide() -> None:
     assert names(cn=CN | {"userName": "mine", "secretName": "its/key"}).secret == "its/key"
 
 
-def test_a_pairs_name_is_as_long_as_the_names_made_of_it_allow() -> None:
+def test_a_pairs_name_that_makes_another_name_too_long_is_refused() -> None:
     longest = pair({"pair": "a" * 33}).names(SideName.GLOBAL)
     assert len(longest.artifacts_bucket) == 63
     message = (
@@ -118,7 +118,7 @@ def test_one_bucket_with_two_prefixes_and_one_account() -> None:
     assert model.names(SideName.CN).secret != model.names(SideName.GLOBAL).secret
 
 
-def test_settings_follow_the_model() -> None:
+def test_settings_are_derived_from_the_model() -> None:
     changes = {
         "conflictPolicy": "prefer-cn",
         "keepLoser": True,
@@ -401,7 +401,7 @@ def test_errors_are_one_line_naming_key_value_and_remedy(changes: dict[str, Any]
         ("minCapacity", "true", "minCapacity='true': is not a whole number"),
     ],
 )
-def test_texts_of_another_type(key: str, text: str, message: str) -> None:
+def test_texts_are_converted_to_the_declared_type(key: str, text: str, message: str) -> None:
     class Given:
         def get(self, name: str) -> str | None:
             return text if name == key else None
@@ -420,7 +420,7 @@ def test_texts_of_another_type(key: str, text: str, message: str) -> None:
     ],
 )
 def test_an_unknown_key_at_the_top_is_refused(bundles: Path, name: str, remedy: str) -> None:
-    """The engine ignores it: a safety setting that the operator believes in would not apply."""
+    """The engine ignores unknown keys, so a misspelt safety setting would not apply."""
     with pytest.raises(Exception, match=rf"^{name}='x': no such key at the top; {remedy}"):
         deploy("cn", bundles, {name: "x"})
 
@@ -436,6 +436,6 @@ def test_a_config_error_ends_the_program_before_anything_is_registered(bundles: 
     assert not seen
 
 
-def test_config_texts_are_what_the_engine_hands_over() -> None:
+def test_config_of_the_tests_equals_what_the_engine_passes() -> None:
     assert json.loads(config_of("cn")["dualsync:manages"]) == ["cn"]
     assert config_of("cn")["dualsync:pair"] == "dth-dual"

@@ -1,4 +1,4 @@
-"""Wrong and odd values of every key: each is refused in one line, or gives documents that AWS takes."""
+"""Test wrong and odd values of every config key: each is refused in one line or gives documents that AWS accepts."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def pair_or_error(changes: dict[str, Any]) -> PairModel | ConfigError:
 
 
 def check_deployable(model: PairModel) -> None:
-    """Make what is made of the model without a cloud, and hold it to AWS's limits."""
+    """Build everything that needs no cloud from the model, and check it against AWS's limits."""
     for side in model.manages:
         made = settings_of(model, side, user_id="AIDAEXAMPLE")
         assert Settings.from_environment(made.to_environment()) == made
@@ -171,7 +171,7 @@ def test_an_odd_value_is_deployable(changes: dict[str, Any]) -> None:
     check_deployable(pair(changes))
 
 
-def test_odd_values_together_are_deployed(bundles: Path) -> None:
+def test_odd_values_in_combination_are_deployable(bundles: Path) -> None:
     changes = cn(prefix="数据 ${x}/it's 50%/") | {"pair": "aws", "tags": {"部门": "存储"}, "maxCapacity": 100_000}
     assert len(deploy("cn", bundles, {**changes, "global": GLOBAL}).aws) > 80
 
@@ -187,7 +187,7 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_s
 
 
 def _of(names: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return some keys, each with its own default, one of its choices, or anything."""
+    """Return a strategy of keys, each with its default, one of its choices, or any value."""
     return st.lists(st.sampled_from(sorted(names)), max_size=4, unique=True).flatmap(
         lambda chosen: st.fixed_dictionaries(
             {

@@ -1,4 +1,4 @@
-"""What AWS limits, at the limit: the longest pair's names, the longest user data, the most tags."""
+"""Test values at AWS's limits: the longest pair name, the longest user data, the highest number of tags."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PAIR = "p" * 33
 
 @pytest.fixture(scope="module")
 def largest(bundles: Path) -> Deployment:
-    """A stack with everything as long as config allows."""
+    """Register a stack with every value as long as config allows."""
     config = config_of("global")
     changes = {
         side: json.loads(config[f"dualsync:{side}"])
@@ -56,7 +56,7 @@ def largest(bundles: Path) -> Deployment:
     return deploy("global", bundles, {"pair": PAIR, "tags": tags, **changes})
 
 
-def test_the_longest_pairs_names_are_legal(largest: Deployment) -> None:
+def test_names_made_of_the_longest_pair_name_are_legal(largest: Deployment) -> None:
     seen = set()
     for resource in largest.aws:
         name = resource.inputs.get("name") or resource.inputs.get("family") or resource.inputs.get("dashboardName")
@@ -97,7 +97,7 @@ KINDS = {
 """Kinds of names in `service_names.RULES`, by type."""
 
 
-def test_every_name_is_what_its_service_takes(largest: Deployment) -> None:
+def test_each_name_rule_agrees_with_the_services_model(largest: Deployment) -> None:
     """Pattern, length and alphabet of botocore's models, and of the API references where a model has none."""
     assert set(KINDS) == set(LONGEST)
     for resource in largest.aws:
@@ -114,7 +114,7 @@ def test_the_longest_user_data_fits(largest: Deployment) -> None:
     assert len(base64.b64decode(template.inputs["userData"])) <= LIMIT
 
 
-def test_policies_fit_when_everything_is_long(largest: Deployment) -> None:
+def test_policies_of_the_longest_config_are_within_iams_quotas(largest: Deployment) -> None:
     """Managed policies have at most 6,144 characters, a role's inline ones 10,240, without white space (IAM quotas)."""
     for policy in largest.of("aws:iam/policy:Policy"):
         assert len("".join(policy.inputs["policy"].split())) <= 6144
@@ -122,7 +122,7 @@ def test_policies_fit_when_everything_is_long(largest: Deployment) -> None:
         assert len("".join(policy.inputs["policy"].split())) <= 10240
 
 
-def test_an_object_has_the_users_tags_only_while_they_fit(bundles: Path, largest: Deployment) -> None:
+def test_user_tags_that_exceed_the_limit_of_objects_are_left_out(bundles: Path, largest: Deployment) -> None:
     own_only: dict[str, dict[str, dict[str, str]]] = {"defaultTags": {"tags": {}}}
     assert all(o.inputs["overrideProvider"] == own_only for o in largest.of("aws:s3/bucketObjectv2:BucketObjectv2"))
     few = deploy("global", bundles, {"tags": {f"team-{n}": "value" for n in range(6)}})
@@ -130,7 +130,7 @@ def test_an_object_has_the_users_tags_only_while_they_fit(bundles: Path, largest
 
 
 def test_the_users_tags_reach_the_group_and_its_machines(bundles: Path) -> None:
-    """The provider's default tags do not: the group has a list of its own, and the template has the machines'."""
+    """The provider's default tags do not reach them: the group has its own list, and the template the instances'."""
     found = deploy("global", bundles, {"tags": {"team": "photos"}})
     group = found.one("aws:autoscaling/group:Group")
     assert {t["key"]: t["value"] for t in group.inputs["tags"]}["team"] == "photos"

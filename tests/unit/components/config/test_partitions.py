@@ -1,4 +1,4 @@
-"""Regions, partitions, and what they change."""
+"""Test regions and partitions: DNS suffixes, service principals, no literal ARNs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_unknown_regions(region: str) -> None:
     assert partition_of(region) is None
 
 
-def test_nearest_names_what_was_meant() -> None:
+def test_nearest_suggests_the_region_that_was_meant() -> None:
     assert "cn-north-1" in nearest("cn-nort-1")
     assert nearest("?")
 
@@ -67,14 +67,14 @@ def test_service_principals(service: str, china: str, elsewhere: str) -> None:
         ("scheduler", (f"scheduler.{SUFFIX}",)),
     ],
 )
-def test_who_may_assume_a_role(service: str, china: tuple[str, ...]) -> None:
+def test_trusted_service_principals_of_a_role(service: str, china: tuple[str, ...]) -> None:
     for region, expected in (("cn-north-1", china), ("us-west-2", china[:1])):
         partition = partition_of(region)
         assert partition is not None
         assert partition.trusted(service) == expected
 
 
-def test_no_partition_is_written_out() -> None:
+def test_no_partition_is_hard_coded() -> None:
     """Literal ARNs and hosts of one partition are fatal in the other."""
     files = [ROOT / "__main__.py", *(ROOT / "components").rglob("*.py"), *(ROOT / "runtime").rglob("*.py")]
     assert len(files) > 20
@@ -84,7 +84,7 @@ def test_no_partition_is_written_out() -> None:
             assert SUFFIX not in line or line.lstrip().startswith(('"""', "#")) or "`" in line, f"{file.name}:{number}"
 
 
-def test_the_programs_entry_is_short() -> None:
+def test_the_main_program_is_short() -> None:
     assert len((ROOT / "__main__.py").read_text().splitlines()) < 80
 
 
@@ -93,7 +93,7 @@ def test_no_file_is_over_400_lines() -> None:
     assert not long
 
 
-def test_components_know_nothing_of_the_runtime_but_its_settings() -> None:
+def test_components_import_only_settings_and_log_fields_of_the_runtime() -> None:
     found = subprocess.run(
         [
             "grep",

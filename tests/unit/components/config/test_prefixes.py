@@ -1,4 +1,4 @@
-"""Every place that a prefix goes to in a deployment, with one list of prefixes that some of them read otherwise."""
+"""Test odd prefixes in every document of a deployment that contains the prefix."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from tools.iam_roles.documents import _smoke
 from tools.iam_roles.scopes import Scopes
 
 SAFE = re.compile(r"(?:[A-Za-z0-9/!\-_.*'()+]|%[0-9A-F]{2})*")
-"""What a filter may hold: the characters that S3 lists as safe, `+` for a blank, and percent-encoded bytes."""
+"""Characters of a filter: those that S3 lists as safe, `+` for a blank, and percent-encoded bytes."""
 
 UNITS: dict[str, Callable[[str], list[Any]]] = {
     "characters": lambda text: list(text),
     "UTF-16": lambda text: [text.encode("utf-16-be")[i : i + 2] for i in range(0, len(text.encode("utf-16-be")), 2)],
     "UTF-8": lambda text: [bytes([byte]) for byte in text.encode()],
 }
-"""What IAM's `?` may match one of."""
+"""Units that IAM's `?` may match."""
 
 
 def alphabet() -> re.Pattern[str]:
-    """IAM's own pattern for policy documents."""
+    """Return IAM's own pattern for policy documents."""
     model = botocore.session.get_session().get_service_model("iam")
     return re.compile(model.shape_for("policyDocumentType").metadata["pattern"])
 
 
 def matches(pattern: str, key: str, unit: str) -> bool:
-    """Whether a resource pattern matches, as IAM documents it: `*`, `?`, and `${*}`, `${?}`, `${$}` for themselves."""
+    """Return whether a resource pattern matches, as IAM documents `*`, `?`, and the literals `${*}`, `${?}`, `${$}`."""
     tokens = re.findall(r"\$\{[*?$]\}|\$\{[^}]*\}|.", pattern, re.DOTALL)
     expression: list[Any] = []
     for token in tokens:
@@ -68,14 +68,14 @@ def matches(pattern: str, key: str, unit: str) -> bool:
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_config_takes_it(prefix: str) -> None:
+def test_config_accepts_the_prefix(prefix: str) -> None:
     side = {"accountId": "111122223333", "region": "cn-north-1", "bucket": "bucket-cn", "prefix": prefix}
     other = {"accountId": "444455556666", "region": "us-west-2", "bucket": "bucket-global"}
     assert stack_config.pair_of({"manages": ["cn"], "cn": side, "global": other}).cn.prefix == prefix
 
 
 @pytest.mark.parametrize("prefix", REFUSED, ids=[f"{n}-{r}" for n, r in enumerate(REFUSED.values())])
-def test_config_refuses_it_in_one_line(prefix: str) -> None:
+def test_config_refuses_the_prefix_in_one_line(prefix: str) -> None:
     side = {"accountId": "111122223333", "region": "cn-north-1", "bucket": "bucket-cn", "prefix": prefix}
     other = {"accountId": "444455556666", "region": "us-west-2", "bucket": "bucket-global"}
     with pytest.raises(ConfigError, match=REFUSED[prefix]) as caught:
@@ -104,12 +104,12 @@ def test_filters_are_url_encoded_and_decode_to_the_prefix(prefix: str) -> None:
         ("数据/", "%E6%95%B0%E6%8D%AE/"),
     ],
 )
-def test_filters_as_the_user_guide_has_them(prefix: str, value: str) -> None:
+def test_filters_equal_the_examples_of_the_user_guide(prefix: str, value: str) -> None:
     assert filter_value(prefix) == value
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_policy_patterns_match_the_prefix_and_no_variable_or_wildcard_of_its_own(prefix: str) -> None:
+def test_policy_patterns_match_the_prefix_literally(prefix: str) -> None:
     patterns = [f"{pattern}*" for pattern in policy_patterns(prefix)]
     exact = all(ord(c) < 256 for c in prefix)
     assert exact == (len(patterns) == 1 and "?" not in patterns[0].replace("${?}", ""))
@@ -123,12 +123,12 @@ def test_policy_patterns_match_the_prefix_and_no_variable_or_wildcard_of_its_own
 @pytest.mark.parametrize(
     ("prefix", "granted"), [("a?/", "ab/k"), ("${aws:username}/", "dth-dual-user/k"), ("$a/", "a/k")]
 )
-def test_nothing_is_granted_that_the_prefix_only_resembles(prefix: str, granted: str) -> None:
+def test_policies_grant_nothing_on_similar_prefixes(prefix: str, granted: str) -> None:
     assert not any(matches(f"{p}*", granted, unit) for p in policy_patterns(prefix) for unit in UNITS)
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_every_policy_document_keeps_to_iams_alphabet(prefix: str) -> None:
+def test_every_policy_document_has_only_characters_that_iam_allows(prefix: str) -> None:
     found: list[Any] = []
     model = pair(prefix=prefix, prefix_list_file="liste/数据.txt")
     deploy(lambda context: found.append(user_policy(context)), World(), model, SideName.CN)
@@ -146,11 +146,11 @@ def test_every_policy_document_keeps_to_iams_alphabet(prefix: str) -> None:
         assert all(any(matches(r, key, unit) for r in resources) for unit in UNITS)
 
 
-STRANGEST = "a b+${aws:username}?=&数据😀'\"\\$HOME`id`@REGION@%i/"
+ODDEST = "a b+${aws:username}?=&数据😀'\"\\$HOME`id`@REGION@%i/"
 
 
-def test_a_whole_deployment_carries_the_strangest_prefix_everywhere(bundles: Path) -> None:
-    side = json.loads(config_of("cn")["dualsync:cn"]) | {"prefix": STRANGEST, "prefixListFile": "数据/list*?"}
+def test_a_deployment_with_the_oddest_prefix_uses_it_everywhere(bundles: Path) -> None:
+    side = json.loads(config_of("cn")["dualsync:cn"]) | {"prefix": ODDEST, "prefixListFile": "数据/list*?"}
     found = deploy_program("cn", bundles, {"cn": side})
     documents = 0
     for resource in found.aws:
@@ -160,12 +160,12 @@ def test_a_whole_deployment_carries_the_strangest_prefix_everywhere(bundles: Pat
                 assert alphabet().fullmatch(json.dumps(json.loads(value), ensure_ascii=False))
     assert documents >= 14
     subscription = found.one("dualsync:index:BucketSubscription")
-    assert subscription.inputs["prefix"] == STRANGEST
+    assert subscription.inputs["prefix"] == ODDEST
     (container,) = json.loads(found.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"])
     environment = {e["name"]: e["value"] for e in container["environment"]}
-    assert Settings.from_environment(environment).local_prefix == STRANGEST
+    assert Settings.from_environment(environment).local_prefix == ODDEST
     script = base64.b64decode(found.one("aws:ec2/launchTemplate:LaunchTemplate").inputs["userData"]).decode()
-    assert userdata.environment_file({"DUALSYNC_LOCAL_PREFIX": STRANGEST}) in script
-    assert found.outputs["cn"]["prefix"] == STRANGEST
+    assert userdata.environment_file({"DUALSYNC_LOCAL_PREFIX": ODDEST}) in script
+    assert found.outputs["cn"]["prefix"] == ODDEST
     (warning,) = [w for w in found.warnings if "U+00FF" in w]
     assert warning.startswith("cn.prefix=")

@@ -1,4 +1,4 @@
-"""The `pulumi new` template: it asks for what the component requires, and gives the component inputs that it has."""
+"""Test the `pulumi new` template: it asks for the required inputs, and passes only inputs that the component has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dualsync.components.config.model import SIDE_FACTS, SIDE_OPTIONS
 TEMPLATE = Path(__file__).resolve().parents[4] / "examples" / "template" / "Pulumi.yaml"
 
 
-def test_the_template_asks_for_everything_that_its_program_reads() -> None:
+def test_the_template_asks_for_exactly_the_keys_that_its_program_reads() -> None:
     text = TEMPLATE.read_text()
     found = yaml.safe_load(text)
     asked, declared = set(found["template"]["config"]), set(found["config"])
@@ -26,7 +26,7 @@ def test_the_template_asks_for_everything_that_its_program_reads() -> None:
     assert (found["name"], found["description"]) == ("${PROJECT}", "${DESCRIPTION}")
 
 
-def test_its_inputs_are_the_components() -> None:
+def test_the_templates_inputs_exist_in_the_component() -> None:
     properties = yaml.safe_load(TEMPLATE.read_text())["resources"]["pair"]["properties"]
     assert set(properties) <= set(all_keys())
     for side in ("cn", "global"):

@@ -1,4 +1,4 @@
-"""A pair whose sides are roles for each other, as registered: no user and no key, and who may assume what."""
+"""Test the resources of a pair whose sides use roles instead of users: no user, no key, exact trust policies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dualsync.components.federation.issuer import documents, rsa_numbers
-from tests.unit.components.conftest import stand_ins
+from tests.unit.components.conftest import fake_bundles
 from tests.unit.components.recorder import (
     EXPONENT,
     ISSUERS,
@@ -39,7 +39,7 @@ OF_USERS = {
 
 @pytest.fixture(scope="module")
 def roles(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    return deploy("cn", stand_ins(tmp_path_factory.mktemp("bundles")), by_role())
+    return deploy("cn", fake_bundles(tmp_path_factory.mktemp("bundles")), by_role())
 
 
 def kinds(deployment: Deployment) -> dict[str, int]:
@@ -51,8 +51,8 @@ def policy(resource: Registered, path: str = "policy") -> dict[str, Any]:
     return document
 
 
-def test_what_differs_from_a_pair_of_users_is_what_replaces_the_key(roles: Deployment, cn: Deployment) -> None:
-    """All registered resources are compared, not those that this page names."""
+def test_only_the_parts_that_replace_the_key_differ_from_a_pair_of_users(roles: Deployment, cn: Deployment) -> None:
+    """All registered resources are compared, not only those named in this module."""
     before, after = kinds(cn), kinds(roles)
     differ = {k: after.get(k, 0) - before.get(k, 0) for k in before | after if after.get(k, 0) != before.get(k, 0)}
     assert differ == {
@@ -70,7 +70,7 @@ def test_what_differs_from_a_pair_of_users_is_what_replaces_the_key(roles: Deplo
     assert same <= {r.name for r in roles.resources}
 
 
-def test_a_pair_of_users_has_nothing_of_it(cn: Deployment) -> None:
+def test_a_pair_of_users_registers_no_role_issuer_or_signing_key(cn: Deployment) -> None:
     assert not {"dualsync:index:PeerRole", "dualsync:index:Issuer", PROVIDER} & {r.type for r in cn.resources}
     assert not [call for call in cn.calls if "getPublicKey" in call[0]]
     facts = cn.outputs["cn"]
@@ -78,7 +78,7 @@ def test_a_pair_of_users_has_nothing_of_it(cn: Deployment) -> None:
     assert "kms:Sign" not in json.dumps([r.inputs for r in cn.resources])
 
 
-def test_the_role_has_the_users_rights_and_no_more(roles: Deployment, cn: Deployment) -> None:
+def test_the_role_has_exactly_the_users_rights(roles: Deployment, cn: Deployment) -> None:
     own = policy(roles.one(ROLE_POLICY, "dth-dual-cn-peer-policy"))["Statement"]
     users = policy(cn.one("aws:iam/policy:Policy"))["Statement"]
     assert own == [s for s in users if s["Sid"] != "NoSessions"]
@@ -102,7 +102,7 @@ def test_the_role_trusts_the_peers_issuer_for_one_audience_and_one_subject(roles
     assert roles.provider_of(role).inputs["region"] == roles.provider_of(provider).inputs["region"] == "cn-north-1"
 
 
-def test_the_role_carries_the_boundary_and_stays_when_the_pair_is_protected(bundles: Path) -> None:
+def test_the_role_has_the_boundary_and_is_protected_with_the_pair(bundles: Path) -> None:
     boundary = f"arn:aws-cn:iam::{CN}:policy/dth-dual-cn-boundary"
     changes = by_role()
     changes["cn"] |= {"permissionsBoundary": boundary}
@@ -111,7 +111,7 @@ def test_the_role_carries_the_boundary_and_stays_when_the_pair_is_protected(bund
     assert role.protect
 
 
-def test_worker_and_finder_alone_use_the_keys_with_one_algorithm_each(roles: Deployment) -> None:
+def test_only_worker_and_finder_may_sign_with_the_keys_and_one_algorithm(roles: Deployment) -> None:
     wanted = [
         {
             "Sid": "SignTokens",
@@ -136,7 +136,7 @@ def test_worker_and_finder_alone_use_the_keys_with_one_algorithm_each(roles: Dep
     assert holders == {"dth-dual-cn-worker": wanted, "dth-dual-cn-finder-task": wanted}
 
 
-def test_the_keys_stay_in_kms_and_their_policies_allow_nobody_else(roles: Deployment) -> None:
+def test_the_signing_keys_are_in_kms_and_their_policies_grant_no_signing(roles: Deployment) -> None:
     for name, usage in (
         ("dth-dual-cn-token-key", ("SIGN_VERIFY", "RSA_2048")),
         ("dth-dual-cn-message-key", ("GENERATE_VERIFY_MAC", "HMAC_256")),
@@ -161,7 +161,7 @@ def test_the_hand_over_names_the_role_and_holds_no_key(roles: Deployment) -> Non
     assert is_secret(version.raw["secretString"])
 
 
-def test_worker_and_finder_know_role_issuer_and_keys(roles: Deployment) -> None:
+def test_worker_and_finder_settings_have_role_issuer_and_keys(roles: Deployment) -> None:
     (definition,) = roles.of("aws:ecs/taskDefinition:TaskDefinition")
     (container,) = json.loads(definition.inputs["containerDefinitions"])
     environment = {e["name"]: e["value"] for e in container["environment"]}
@@ -188,7 +188,7 @@ def test_a_raised_key_version_renews_both_keys(bundles: Path) -> None:
     assert [raised.one(KEY, name).replacement_trigger for name in names] == [2, 2]
 
 
-def test_a_public_key_is_read_as_it_is() -> None:
+def test_a_public_key_is_decoded_from_kms() -> None:
     found = documents("https://id.example.com", "arn:aws:kms:x:1:key/abc", PUBLIC_KEY)
     assert json.loads(found["https://id.example.com/keys.json"])["keys"][0]["kid"] == "abc"
     assert rsa_numbers(base64.b64decode(PUBLIC_KEY)) == (MODULUS, EXPONENT)

@@ -1,4 +1,4 @@
-"""What an idle pair is billed for by the month: the count of each thing, as the cost page states it."""
+"""Test that the cost page counts every resource for which an idle pair is billed per month."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BY_THE_MONTH = {
     "aws:secretsmanager/secret:Secret": cost.SIDES,
     "aws:kms/key:Key": cost.SIDES,
 }
-"""Kinds that are billed for their existence, and how many of them the estimate has."""
+"""Kinds that are billed per month of existence, with their number in the estimate."""
 
 FREE = {
     *("aws:autoscaling/group:Group", "aws:autoscaling/lifecycleHook:LifecycleHook", "aws:autoscaling/policy:Policy"),
@@ -30,7 +30,7 @@ FREE = {
     *("aws:secretsmanager/secretVersion:SecretVersion", "aws:sns/topicPolicy:TopicPolicy"),
     *("aws:sqs/queue:Queue", "aws:sqs/queuePolicy:QueuePolicy"),
 }
-"""Kinds without a price of their own: what runs, is stored or is requested through them is billed elsewhere."""
+"""Kinds without a price of their own. What runs, is stored or is requested through them is billed elsewhere."""
 
 
 def metrics_of(alarm: dict[str, Any]) -> int:
@@ -43,7 +43,7 @@ def test_alarms_are_billed_by_the_metrics_that_they_read(both: Deployment) -> No
     assert read == cost.SIDES * cost.ALARM_METRICS
 
 
-def test_nothing_else_is_billed_by_the_month(both: Deployment) -> None:
+def test_every_registered_kind_is_either_estimated_or_free(both: Deployment) -> None:
     found = Counter(r.type for r in both.aws)
     assert {kind: found[kind] for kind in BY_THE_MONTH} == BY_THE_MONTH
     others = {kind for kind in found if not kind.startswith("aws:s3/bucket")} - FREE - set(BY_THE_MONTH)
@@ -58,10 +58,10 @@ IDLE_LINES: tuple[tuple[Source, dict[str, Any]], ...] = (
     (Source.WORKER, {"event": "state", "state": State.RUNNING, "held": 0}),
     (Source.FINDER, {"event": "finder", "state": "finished", "queued": 0, "held": 0}),
 )
-"""What an idle side logs in every hour."""
+"""Lines that an idle side logs every hour."""
 
 
-def test_an_idle_side_gives_a_value_to_few_metrics_only() -> None:
+def test_an_idle_side_writes_only_the_estimated_metrics() -> None:
     idle = {
         metric.name
         for source, line in IDLE_LINES
@@ -71,7 +71,7 @@ def test_an_idle_side_gives_a_value_to_few_metrics_only() -> None:
     assert idle == set(cost.IDLE_METRICS)
 
 
-def test_a_copied_object_gives_a_value_to_no_more_metrics_than_are_estimated() -> None:
+def test_a_copied_object_writes_no_more_metrics_than_estimated() -> None:
     lines: list[dict[str, Any]] = [
         {"event": "outcome", "outcome": outcome, "bytes": 1, "lag_seconds": 1.0}
         for outcome in ("copied", "deleted", "cancelled")

@@ -1,4 +1,4 @@
-"""What watches: metrics that match real log lines, alarms over metrics that exist, a dashboard with all its widgets."""
+"""Test metric filters against real log lines, alarms against existing metrics, and the dashboard's widgets."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def body(world: World) -> dict[str, Any]:
     return value
 
 
-def test_dashboard_has_the_guides_widgets_first_then_ours(world: World) -> None:
+def test_dashboard_shows_the_guides_widgets_before_the_others(world: World) -> None:
     titles = [w["properties"]["title"] for w in body(world)["widgets"]]
     assert titles[: len(GUIDES)] == GUIDES
     for ours in (
@@ -90,7 +90,7 @@ def test_widgets_fill_the_grid_without_overlap(world: World) -> None:
         cells |= mine
 
 
-def test_every_metric_shown_or_alarmed_on_is_made(world: World) -> None:
+def test_every_metric_of_a_widget_or_an_alarm_exists(world: World) -> None:
     made = {m.name for m in metrics.METRICS} | {"mem_used_percent", "disk_used_percent"}
     shown = {
         line[1]
@@ -104,7 +104,7 @@ def test_every_metric_shown_or_alarmed_on_is_made(world: World) -> None:
 
 
 def matching(pattern: str, line: dict[str, Any]) -> bool:
-    """CloudWatch's filter language as far as ours use it: `&&`, `||`, `=`, `>`, `IS TRUE`, parentheses."""
+    """Evaluate a CloudWatch filter, as far as ours use the language: `&&`, `||`, `=`, `>`, `IS TRUE`, parentheses."""
     text = pattern.strip("{ }")
     text = re.sub(r"\(\$\.(\w+) IS TRUE\)", lambda m: f"(line.get('{m[1]}') is True)", text)
     text = re.sub(r"\$\.(\w+) > (\d+)", lambda m: f"line.get('{m[1]}', 0) > {m[2]}", text)
@@ -149,7 +149,7 @@ def counted(**fields: Any) -> set[str]:
         ({"event": "fatal", "message": "boot"}, {"Fatal"}),
     ],
 )
-def test_lines_are_counted_as_what_they_say(fields: dict[str, Any], names: set[str]) -> None:
+def test_each_log_line_is_counted_in_the_metrics_of_its_kind(fields: dict[str, Any], names: set[str]) -> None:
     assert counted(**{"event": "outcome", **fields}) == names
 
 
@@ -157,7 +157,7 @@ def test_lines_that_are_counted_are_written_at_every_level() -> None:
     assert {str(e) for e in Event} == COUNTED
 
 
-def test_filters_are_over_the_right_log_and_only_scaling_has_zeroes(world: World) -> None:
+def test_filters_read_the_right_log_group_and_only_scaling_has_a_default_value(world: World) -> None:
     filters = {f.inputs["metricTransformation"]["name"]: f.inputs for f in world.of("LogMetricFilter")}
     assert filters["FinderRuns"]["logGroupName"] == "dth-dual-cn-finder-log"
     assert filters["CompletedBytes"]["logGroupName"] == "dth-dual-cn-worker-log"
@@ -167,7 +167,7 @@ def test_filters_are_over_the_right_log_and_only_scaling_has_zeroes(world: World
     assert filters["DeniedSeconds"]["metricTransformation"]["value"] == "$.denied_seconds"
 
 
-def test_alarms_tell_the_topic_and_say_what_to_do(world: World) -> None:
+def test_alarms_notify_the_topic_and_describe_the_remedy(world: World) -> None:
     topic = f"arn:test:{world.one('Topic').type}:dth-dual-cn-alarms"
     made = {a.name: a.inputs for a in world.of("MetricAlarm")}
     assert {
@@ -191,14 +191,16 @@ def test_alarms_tell_the_topic_and_say_what_to_do(world: World) -> None:
     assert "statistic" not in made["dth-dual-cn-lag-alarm"]
 
 
-def test_what_is_refused_for_long_wakes_somebody_before_it_is_a_dead_letter(world: World) -> None:
+def test_an_alarm_fires_before_a_message_that_is_refused_repeatedly_is_a_dead_letter(world: World) -> None:
     alarm = world.one("MetricAlarm", "dth-dual-cn-access-denied-alarm").inputs
     assert (alarm["metricName"], alarm["statistic"], alarm["threshold"]) == ("DeniedSeconds", "Maximum", 900)
-    assert alarm["period"] * alarm["evaluationPeriods"] > MAX_DELAY  # as long as it is refused, some try is within
+    assert (
+        alarm["period"] * alarm["evaluationPeriods"] > MAX_DELAY
+    )  # each period contains an attempt as long as the message is refused
 
 
 def test_held_deletions_are_one_metric_of_both_logs(world: World) -> None:
-    """The finder that an operator runs from a laptop writes to no log: the workers tell what it holds."""
+    """A finder on an operator's laptop writes to no log group, so the workers log what it holds."""
     made = [
         f.inputs for f in world.of("LogMetricFilter") if f.inputs["metricTransformation"]["name"] == "HeldDeletions"
     ]
@@ -207,7 +209,7 @@ def test_held_deletions_are_one_metric_of_both_logs(world: World) -> None:
     assert {f["metricTransformation"]["namespace"] for f in made} == {"dth-dual/cn"}
 
 
-def test_how_many_are_too_many_is_config(world: World) -> None:
+def test_alarm_thresholds_are_configurable(world: World) -> None:
     def thresholds(world: World) -> dict[str, float]:
         return {a.name.removesuffix("-alarm"): a.inputs["threshold"] for a in world.of("MetricAlarm")}
 
@@ -220,7 +222,7 @@ def test_how_many_are_too_many_is_config(world: World) -> None:
     assert "dualsync pause cn --wait" in says
 
 
-def test_a_side_that_carries_nothing_has_no_alarm_for_it() -> None:
+def test_a_side_that_copies_nothing_has_no_alarms_of_copying() -> None:
     def parts(**fleet: Any) -> set[str]:
         found: list[Any] = []
         model = pair(fleet=FleetOptions(**fleet))
@@ -230,7 +232,7 @@ def test_a_side_that_carries_nothing_has_no_alarm_for_it() -> None:
     assert parts() - parts(enabled=False) == {"no-instance", "no-worker", "finder-late", "oldest-message"}
 
 
-def test_where_no_events_are_sent_their_absence_is_no_alarm() -> None:
+def test_without_events_there_is_no_alarm_about_their_absence() -> None:
     found: list[Any] = []
     model = replace(pair(), events=Events.NO)
     deploy(lambda context: found.extend(alarms(context, "q", "d", "g")), World(), model, SideName.CN)
@@ -238,7 +240,7 @@ def test_where_no_events_are_sent_their_absence_is_no_alarm() -> None:
 
 
 @pytest.mark.parametrize("minutes", [1, 7, 60, 60 * 24, 60 * 24 * 2])
-def test_periods_are_what_cloudwatch_takes(minutes: int) -> None:
+def test_alarm_periods_are_valid_for_cloudwatch(minutes: int) -> None:
     import dataclasses
 
     from dualsync.components.config.side_options import FinderOptions
@@ -269,7 +271,7 @@ def test_email_is_subscribed_only_when_given(world: World) -> None:
     assert watched().of("TopicSubscription") == []
 
 
-def test_saved_queries_stand_in_the_sides_folder(world: World) -> None:
+def test_saved_queries_are_in_the_sides_folder(world: World) -> None:
     queries = {q.inputs["name"]: q.inputs for q in world.of("QueryDefinition")}
     assert "dth-dual-cn/History of a key" in queries
     assert queries["dth-dual-cn/Finder's runs"]["logGroupNames"] == ["dth-dual-cn-finder-log"]

@@ -1,4 +1,4 @@
-"""Repair of a stack's state: what is taken over, what is left to the next deployment, what is forgotten."""
+"""Test the repair of a stack's state: imports, removals, and what is left to the next deployment."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def names(edited: Mapping[str, Any]) -> list[str]:
     return [r["urn"].rpartition("::")[2] for r in edited["deployment"]["resources"][3:]]
 
 
-def test_an_interrupted_creation_is_taken_over_by_its_id_and_left_out_without_one() -> None:
+def test_an_interrupted_creation_is_imported_by_its_id_and_dropped_without_one() -> None:
     before = state(pending=(ROLE, QUEUE))
     edited, adopted = adopt(before, lambda p: p.inputs["name"] if p.type in NAMED else "")
     assert adopted == {"worker": "dth-dual-cn-worker"}
@@ -57,7 +57,7 @@ def test_an_interrupted_creation_is_taken_over_by_its_id_and_left_out_without_on
     assert len(pending_creates(before)) == 2, "the export itself is not changed"
 
 
-def test_an_interrupted_replacement_keeps_the_resource_that_is_there() -> None:
+def test_an_interrupted_replacement_keeps_the_existing_resource() -> None:
     edited, adopted = adopt(state({**ROLE, "id": "a"}, pending=(ROLE,)), lambda p: "a")
     assert (adopted, names(edited)) == ({}, ["worker"])
 
@@ -68,7 +68,7 @@ def test_other_interrupted_operations_are_left_to_the_engine() -> None:
     assert pending_creates(before) == []
 
 
-def test_what_is_in_a_lost_account_is_forgotten_with_every_mention_of_it() -> None:
+def test_resources_of_a_lost_account_are_removed_with_every_reference() -> None:
     secret = resource("aws:secretsmanager/secret:Secret", "secret", PEER)
     urn = secret["urn"]
     schedule = resource(
@@ -92,7 +92,7 @@ TASK = "arn:aws-cn:ecs:cn-north-1:111122223333:task-definition/one:1"
 
 
 class Services:
-    """Clients with one answer per operation."""
+    """Fake clients with one answer per operation."""
 
     answers: Mapping[str, Any] = {
         "get_caller_identity": {"Arn": "arn:aws-cn:sts::111122223333:assumed-role/deploy/x", "Account": "111122223333"},
@@ -174,7 +174,7 @@ def found(monkeypatch: pytest.MonkeyPatch, services: Services, type_: str) -> st
 
 
 @pytest.mark.parametrize("type_", sorted(LOOKUPS))
-def test_ids_that_only_the_service_knows_are_looked_up(monkeypatch: pytest.MonkeyPatch, type_: str) -> None:
+def test_ids_that_the_service_assigns_are_looked_up(monkeypatch: pytest.MonkeyPatch, type_: str) -> None:
     assert found(monkeypatch, Services(), type_) == WANTED[type_]
 
 
@@ -197,8 +197,8 @@ def test_a_saved_query_on_a_later_page_is_found(monkeypatch: pytest.MonkeyPatch)
     assert found(monkeypatch, Paged(), "aws:cloudwatch/queryDefinition:QueryDefinition") == QUERY
 
 
-def stand_in(folder: Path, given: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a `pulumi` on the path that exports a state and writes down its calls and its input."""
+def fake_pulumi(folder: Path, given: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a fake `pulumi` on the path, which exports a state and records its calls and its input."""
     calls = folder / "calls"
     (folder / "state.json").write_text(json.dumps(given))
     program = folder / "pulumi"
@@ -215,11 +215,11 @@ def stand_in(folder: Path, given: Mapping[str, Any], monkeypatch: pytest.MonkeyP
     return calls
 
 
-def test_nothing_is_changed_without_run(
+def test_repair_changes_nothing_without_the_option_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secret = resource("aws:secretsmanager/secret:Secret", "secret", PEER)
-    calls = stand_in(tmp_path, state(ROLE, secret, pending=(ROLE, QUEUE)), monkeypatch)
+    calls = fake_pulumi(tmp_path, state(ROLE, secret, pending=(ROLE, QUEUE)), monkeypatch)
     for word in ("interrupted", "lost-peer"):
         assert command.main([word, "cn"]) == 0
     assert {line.split(" --")[1].split(maxsplit=1)[1] for line in calls.read_text().splitlines()} == {"stack export"}
@@ -230,7 +230,7 @@ def test_nothing_is_changed_without_run(
 
 
 def test_an_interrupted_up_is_repaired_in_the_documented_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = stand_in(tmp_path, state(pending=(ROLE,)), monkeypatch)
+    calls = fake_pulumi(tmp_path, state(pending=(ROLE,)), monkeypatch)
     assert command.main(["interrupted", "cn", "--run"]) == 0
     done = [line.partition("--non-interactive ")[2] for line in calls.read_text().splitlines()]
     assert done == [
@@ -247,14 +247,14 @@ def test_a_stack_without_anything_in_the_lost_account_is_refused(
 ) -> None:
     given = state(ROLE)
     del given["deployment"]["resources"][2]
-    stand_in(tmp_path, given, monkeypatch)
+    fake_pulumi(tmp_path, given, monkeypatch)
     assert command.main(["lost-peer", "cn", "--run"]) == 1
     assert "error: stack cn has no resources" in capsys.readouterr().err
 
 
 def cut(folder: Path, monkeypatch: pytest.MonkeyPatch, *, before: str | None = None) -> Path:
-    """Make a local backend whose checkpoint is empty, as `pulumi` sees it; return the checkpoint's file."""
-    stand_in(folder, {}, monkeypatch)
+    """Make a local backend with an empty checkpoint, which `pulumi` can't read; return the checkpoint's file."""
+    fake_pulumi(folder, {}, monkeypatch)
     (folder / "Pulumi.yaml").write_text("description: a program\nname: dualsync\n")
     stacks = folder / ".pulumi" / "stacks" / "dualsync"
     stacks.mkdir(parents=True)
@@ -271,7 +271,7 @@ def repair_cut(folder: Path, *more: str) -> int:
     return command.main(["interrupted", "org/dualsync/cn", "--project", str(folder), *more])
 
 
-def test_a_cut_checkpoint_is_restored_and_repaired(
+def test_an_empty_checkpoint_is_restored_from_its_backup_and_repaired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = cut(tmp_path, monkeypatch, before=json.dumps(state(pending=(ROLE,))))
@@ -285,11 +285,11 @@ def test_a_cut_checkpoint_is_restored_and_repaired(
     assert pending_creates(json.loads(file.read_text())), "the engine imports what is edited; this one does not"
 
 
-def test_cut_attributes_of_a_whole_checkpoint_are_removed(
+def test_empty_attributes_of_an_intact_checkpoint_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The engine's local backend can't open a checkpoint whose attributes are empty."""
-    calls = stand_in(tmp_path, state(), monkeypatch)
+    calls = fake_pulumi(tmp_path, state(), monkeypatch)
     (tmp_path / "Pulumi.yaml").write_text("name: 'dualsync'\n")
     stacks = tmp_path / ".pulumi" / "stacks" / "dualsync"
     stacks.mkdir(parents=True)
@@ -307,7 +307,7 @@ def test_cut_attributes_of_a_whole_checkpoint_are_removed(
 
 
 @pytest.mark.parametrize("before", [None, "", '{"version": 3, "deploy'])
-def test_a_cut_checkpoint_without_a_whole_one_before_has_a_remedy(
+def test_an_empty_checkpoint_without_a_backup_is_reported_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], before: str | None
 ) -> None:
     cut(tmp_path, monkeypatch, before=before)

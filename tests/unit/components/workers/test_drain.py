@@ -1,4 +1,4 @@
-"""The script that drains a worker: asked of a metadata service on loopback, which wants tokens as EC2's does."""
+"""Test the script that drains a worker, against a metadata service on loopback that requires tokens as EC2's does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIFE, SPOT = "autoscaling/target-lifecycle-state", "spot/instance-action"
 
 @dataclass
 class Metadata:
-    """`answers` by path, the last one for ever; None is 404. `tokens` is how many questions a token is good for."""
+    """Metadata `answers` per path; the last one repeats, and None is 404. A token is valid for `tokens` requests."""
 
     answers: dict[str, list[str | None]]
     tokens: int = 1000
@@ -46,14 +46,14 @@ class Metadata:
 
 @dataclass
 class Instance:
-    """A machine with that metadata, whose commands only write down how they are called."""
+    """An instance with this metadata, whose commands only record their calls."""
 
     folder: Path
     metadata: Metadata
     base: str
 
     def drain(self) -> list[str]:
-        """Run the script to its end (its last sleep is cut short); what it said and called, in order."""
+        """Run the script to its end (its last sleep is cut short); return what it printed and called, in order."""
         calls = self.folder / "calls"
         for name in ("systemctl", "aws", "sleep"):
             path = self.folder / name
@@ -111,7 +111,7 @@ ENDING = [
 ]
 
 
-def test_when_the_group_scales_in_the_worker_stops_before_the_group_goes_on(instance: Instance) -> None:
+def test_at_scale_in_the_worker_stops_before_the_lifecycle_hook_completes(instance: Instance) -> None:
     instance.metadata.answers[LIFE] = ["InService", "InService", "Terminated"]
     assert instance.drain() == ["sleep 5", "sleep 5", *ENDING]
 
@@ -121,12 +121,12 @@ def test_a_spot_notice_stops_the_worker_with_nearly_all_of_its_two_minutes_left(
     assert instance.drain() == ["sleep 5"] * 3 + ENDING
 
 
-def test_a_notice_that_is_there_already_is_seen_at_once(instance: Instance) -> None:
+def test_a_notice_from_before_the_start_is_acted_on_at_once(instance: Instance) -> None:
     instance.metadata.answers[SPOT] = [NOTICE]
     assert instance.drain() == ENDING
 
 
-def test_a_token_that_has_run_out_is_replaced(instance: Instance) -> None:
+def test_an_expired_metadata_token_is_replaced(instance: Instance) -> None:
     instance.metadata.tokens = 4
     instance.metadata.answers[LIFE] = [*["InService"] * 5, "Terminated"]
     calls = instance.drain()

@@ -1,4 +1,4 @@
-"""What worker and finder are told: everything by config, or left out on purpose; and nothing secret."""
+"""Test the environment of worker and finder: every setting has a config key or a reason to have none; no secret."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ OTHERWISE: list[dict[str, Any]] = [
 """Every key that a setting comes from, with another value than its default."""
 
 DEPLOYMENTS = {"queue_url", "dead_letter_queue_url", "ledger_table", "own_user_ids", "side"}
-"""Known by deploying."""
+"""Settings whose values are known only to the deployment."""
 
-NOBODYS = {
+WITHOUT_KEY = {
     "visibility_seconds": "a worker extends it while it works; it only says how soon a killed worker's work is redone",
     "retry_delay_seconds": "follows from how long a copy takes, not from a user's wish",
     "contention_attempts": "a bound against endless checks, far beyond what happens",
@@ -82,11 +82,11 @@ def test_every_setting_has_a_key_or_a_reason_to_have_none(monkeypatch: pytest.Mo
         for field in dataclasses.fields(Settings)
         if getattr(settings(changes), field.name) != getattr(usual, field.name)
     }
-    assert reached | DEPLOYMENTS | set(NOBODYS) == {field.name for field in dataclasses.fields(Settings)}
-    assert not set(NOBODYS) & (reached | DEPLOYMENTS)
+    assert reached | DEPLOYMENTS | set(WITHOUT_KEY) == {field.name for field in dataclasses.fields(Settings)}
+    assert not set(WITHOUT_KEY) & (reached | DEPLOYMENTS)
 
 
-def test_a_message_is_hidden_no_longer_than_the_queue_would_hide_it() -> None:
+def test_a_workers_visibility_timeout_is_not_longer_than_the_queues() -> None:
     assert settings_visibility() <= VISIBILITY_SECONDS
 
 
@@ -98,24 +98,24 @@ def user_data(deployment: Deployment) -> str:
     return base64.b64decode(deployment.one("aws:ec2/launchTemplate:LaunchTemplate").inputs["userData"]).decode()
 
 
-def workers(deployment: Deployment) -> dict[str, str]:
-    """The environment file of the boot script, read as systemd does."""
+def worker_environment(deployment: Deployment) -> dict[str, str]:
+    """Return the boot script's environment file, read as systemd does."""
     lines = re.findall(r'^([A-Z][A-Z0-9_]*)="(.*)"$', user_data(deployment), re.MULTILINE)
     return {name: re.sub(r'\\(["\\$`])', r"\1", value) for name, value in lines}
 
 
-def finders(deployment: Deployment) -> dict[str, str]:
+def finder_environment(deployment: Deployment) -> dict[str, str]:
     definition = deployment.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"]
     (container,) = json.loads(definition)
     return {v["name"]: v["value"] for v in container["environment"]}
 
 
 @pytest.mark.parametrize("stack", ["cn", "global"])
-def test_worker_and_finder_start_from_what_they_are_given(bundles: Path, stack: str) -> None:
+def test_worker_and_finder_parse_the_settings_of_the_deployment(bundles: Path, stack: str) -> None:
     side = json.loads(config_of(stack)[f"dualsync:{stack}"])
     former = ["AIDAOLDUSEROLDUSER12", "AIDAOLDERUSEROLDER12"]
     found = deploy(stack, bundles, {stack: side | {"formerUserIds": former, "prefix": 'a "b" $c/'}})
-    worker, finder = workers(found), finders(found)
+    worker, finder = worker_environment(found), finder_environment(found)
     assert Settings.from_environment(worker) == Settings.from_environment(finder)
     assert set(worker) >= {variable(f.name) for f in dataclasses.fields(Settings)}
     assert Settings.from_environment(worker).own_user_ids == (f"AIDA{side['accountId']}USER", *former)
@@ -124,7 +124,7 @@ def test_worker_and_finder_start_from_what_they_are_given(bundles: Path, stack: 
         assert "AWS_ENDPOINT_URL" not in environment
 
 
-def test_no_secret_is_told_by_environment(deployment: Deployment) -> None:
+def test_no_secret_is_in_an_environment(deployment: Deployment) -> None:
     for template in deployment.of("aws:ec2/launchTemplate:LaunchTemplate"):
         text = base64.b64decode(template.inputs["userData"]).decode()
         assert KEY_SECRET not in text

@@ -1,4 +1,4 @@
-"""The fleet as registered: hardened template, a group that rolls and drains, steps by backlog, least privilege."""
+"""Test the fleet's resources: hardened template, rolling group with drain, scaling steps, least privilege."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_user_data_boots_the_bundle_that_was_uploaded(world: World) -> None:
     assert 'AWS_REGION="cn-north-1"' in script
 
 
-def test_group_rolls_drains_and_leaves_scaling_alone(world: World) -> None:
+def test_the_group_rolls_and_drains_and_ignores_the_desired_capacity(world: World) -> None:
     group = world.one("Group").inputs
     assert (group["minSize"], group["desiredCapacity"], group["maxSize"]) == (1, 1, 20)
     assert group["launchTemplate"]["version"] == "7"
@@ -95,7 +95,7 @@ def test_group_rolls_drains_and_leaves_scaling_alone(world: World) -> None:
     assert hook["defaultResult"] == "CONTINUE"
 
 
-def test_spot_is_for_what_scaling_adds(tmp_path: Path) -> None:
+def test_spot_applies_only_to_instances_above_the_base_capacity(tmp_path: Path) -> None:
     group = fleet(tmp_path, spot_percent=75, min_capacity=2, desired_capacity=2).one("Group").inputs
     assert "launchTemplate" not in group
     distribution = group["mixedInstancesPolicy"]["instancesDistribution"]
@@ -106,7 +106,7 @@ def test_spot_is_for_what_scaling_adds(tmp_path: Path) -> None:
     assert template["launchTemplateSpecification"]["version"] == "7"
 
 
-def test_a_side_that_carries_nothing_has_no_instance_and_nothing_that_starts_one(tmp_path: Path) -> None:
+def test_a_side_that_copies_nothing_has_no_instance_and_no_scaling(tmp_path: Path) -> None:
     world = fleet(tmp_path, enabled=False, min_capacity=2, desired_capacity=2)
     group = world.one("Group").inputs
     assert (group["minSize"], group["desiredCapacity"], group["maxSize"]) == (0, 0, 0)
@@ -121,7 +121,7 @@ def test_siblings() -> None:
 @pytest.mark.parametrize(
     ("backlog", "added"), [(100, 1), (499, 1), (500, 2), (1999, 2), (2000, 5), (9999, 5), (10000, 10), (10**6, 10)]
 )
-def test_steps_are_the_guides(backlog: int, added: int) -> None:
+def test_scaling_steps_are_those_of_the_guide(backlog: int, added: int) -> None:
     above = backlog - STEPS[0][0]
     (step,) = [
         s
@@ -132,7 +132,7 @@ def test_steps_are_the_guides(backlog: int, added: int) -> None:
     assert step.scaling_adjustment == added
 
 
-def test_scaling_counts_what_waits_and_what_is_worked_on(world: World) -> None:
+def test_scaling_counts_waiting_and_received_messages(world: World) -> None:
     out = world.one("MetricAlarm", "scale-out-alarm").inputs
     assert (out["threshold"], out["comparisonOperator"]) == (100, "GreaterThanOrEqualToThreshold")
     queries = {q["id"]: q for q in out["metricQueries"]}
@@ -143,7 +143,7 @@ def test_scaling_counts_what_waits_and_what_is_worked_on(world: World) -> None:
     assert out["alarmActions"] == [f"arn:test:{world.one('Policy', 'scale-out').type}:dth-dual-cn-scale-out"]
 
 
-def test_when_all_is_done_the_fleet_goes_back_to_its_minimum(tmp_path: Path) -> None:
+def test_an_empty_queue_scales_the_fleet_to_its_minimum(tmp_path: Path) -> None:
     world = fleet(tmp_path, min_capacity=2, desired_capacity=2)
     back = world.one("Policy", "scale-in").inputs
     assert back["adjustmentType"] == "ExactCapacity"
@@ -151,7 +151,7 @@ def test_when_all_is_done_the_fleet_goes_back_to_its_minimum(tmp_path: Path) -> 
     assert {p.inputs["estimatedInstanceWarmup"] for p in world.of("Policy")} == {120}
 
 
-def test_a_fleet_that_may_rest_is_woken_by_the_first_message(tmp_path: Path) -> None:
+def test_a_fleet_scaled_to_zero_starts_with_the_first_message(tmp_path: Path) -> None:
     assert [p.name for p in fleet(tmp_path).of("Policy") if p.name.endswith("wake")] == []
     world = fleet(tmp_path, min_capacity=0, desired_capacity=0)
     alarm = world.one("MetricAlarm", "wake-alarm").inputs
@@ -167,7 +167,7 @@ def statements(world: World, name: str) -> dict[str, dict[str, Any]]:
     return {s["Sid"]: s for s in json.loads(policy.inputs["policy"])["Statement"]}
 
 
-def test_worker_may_do_what_it_does_and_no_more(tmp_path: Path) -> None:
+def test_worker_has_exactly_the_rights_that_it_needs(tmp_path: Path) -> None:
     found = statements(fleet(tmp_path), "dth-dual-cn-worker")
     assert found["Objects"]["Resource"] == ["arn:aws-cn:s3:::dth-dual-dev-cn-north-1/*"]
     assert found["Bucket"]["Resource"] == "arn:aws-cn:s3:::dth-dual-dev-cn-north-1"

@@ -1,4 +1,4 @@
-"""The finder's start script, run as the container runs it, over fakes of ECS, S3 and the image's boto3."""
+"""Test the finder's start script as the container runs it, over fakes of ECS, S3 and the image's boto3."""
 
 from __future__ import annotations
 
@@ -86,13 +86,13 @@ def start(tmp_path: Path, metadata: str, *, running: list[str], sha256: str = ""
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_fetches_checks_and_becomes_the_finder(tmp_path: Path, metadata: str) -> None:
+def test_the_script_fetches_and_verifies_the_bundle_and_starts_the_finder(tmp_path: Path, metadata: str) -> None:
     done = start(tmp_path, metadata, running=["arn:me"])
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"['finder'] cn {tmp_path}/work/dualsync/runtime/__main__.py\n"
 
 
-def test_leaves_while_another_is_at_it(tmp_path: Path, metadata: str) -> None:
+def test_the_script_ends_while_another_finder_runs(tmp_path: Path, metadata: str) -> None:
     done = start(tmp_path, metadata, running=["arn:me", "arn:other"])
     assert done.returncode == 0
     assert json.loads(done.stdout) == {
@@ -103,14 +103,14 @@ def test_leaves_while_another_is_at_it(tmp_path: Path, metadata: str) -> None:
     }
 
 
-def test_other_content_is_not_run(tmp_path: Path, metadata: str) -> None:
+def test_a_bundle_with_another_digest_is_not_run(tmp_path: Path, metadata: str) -> None:
     done = start(tmp_path, metadata, running=[], sha256="b" * 64)
     assert done.returncode == 1
     assert "deploy again" in done.stderr
     assert not (tmp_path / "work" / "dualsync").exists()
 
 
-def test_a_failure_is_a_line_that_the_alarm_sees(tmp_path: Path) -> None:
+def test_a_failure_logs_a_line_that_raises_the_alarm(tmp_path: Path) -> None:
     done = start(tmp_path, "http://127.0.0.1:1", running=[])
     assert done.returncode == 1
     line = json.loads(done.stdout)

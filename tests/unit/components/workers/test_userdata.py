@@ -1,4 +1,4 @@
-"""The boot script: clean, small enough, safe to fill, and really run, over fakes of the system."""
+"""Test the boot script: shellcheck, size, safe quoting of settings, and whole runs over fakes of the system."""
 
 from __future__ import annotations
 
@@ -48,30 +48,30 @@ def test_shellcheck_finds_nothing(name: str, tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
-def test_every_name_is_filled_in() -> None:
+def test_every_placeholder_is_filled_in() -> None:
     assert re.findall(r"@[A-Z_]+@", userdata.render(boot())) == []
 
 
-def test_a_setting_of_any_content_stays_a_setting() -> None:
+def test_a_setting_with_any_characters_stays_one_line() -> None:
     text = userdata.environment_file({"A": 'x"; rm -rf $HOME `id` \\ @REGION@ %i'})
     assert text == 'A="x\\"; rm -rf \\$HOME \\`id\\` \\\\ @REGION@ %i"'
     with pytest.raises(ValueError, match="control characters"):
         userdata.environment_file({"A": "x\nB=y"})
 
 
-def test_names_that_would_leave_their_quotes_are_refused() -> None:
+def test_names_that_would_break_their_quotes_are_refused() -> None:
     with pytest.raises(ValueError, match="boot script"):
         userdata.render(boot(group="x'; reboot; '"))
 
 
-def test_ec2_takes_it_and_says_so_when_not() -> None:
+def test_user_data_beyond_ec2s_limit_is_refused() -> None:
     crowded = {f"DUALSYNC_SETTING_{i}": "x" * 60 for i in range(40)}
     assert len(userdata.render(boot(environment=crowded)).encode()) < userdata.LIMIT
     with pytest.raises(ValueError, match="EC2 takes 16384"):
         userdata.render(boot(environment={"A": "x" * 9000}))
 
 
-def test_the_drain_ends_before_the_groups_patience() -> None:
+def test_the_drain_ends_before_the_lifecycle_hooks_timeout() -> None:
     from dualsync.components.workers.fleet import HEARTBEAT_SECONDS
 
     assert userdata.DRAIN_SECONDS < HEARTBEAT_SECONDS
@@ -98,11 +98,11 @@ SYSTEM = {
     "curl": 'if [[ "$*" == *instance-id* ]]; then echo i-1; else echo token; fi',
     **dict.fromkeys(["systemctl", "sysctl", "modprobe", "shutdown", "sleep"], ":"),
 }
-"""Commands of the machine: each writes down how it was called, then does this."""
+"""Fake commands of the machine. Each records its call, then runs this line."""
 
 
 class Machine:
-    """Where the boot script can run: its absolute paths moved under a folder, with fakes of the system's commands."""
+    """A folder in which the boot script can run: absolute paths moved below it, with fakes of the system's commands."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.state, self.calls = root / "root", root / "state", root / "state" / "calls"
@@ -173,7 +173,7 @@ def test_booting_again_changes_nothing(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("command", ["dnf", "aws", "systemctl"])
-def test_a_failed_step_is_logged_and_ends_the_machine(machine: Machine, command: str) -> None:
+def test_a_failed_step_is_logged_and_terminates_the_instance(machine: Machine, command: str) -> None:
     machine.break_(command)
     assert machine.boot().returncode != 0
     assert machine.called("shutdown") == ["shutdown -h now"]
@@ -187,20 +187,20 @@ def test_a_failed_step_is_logged_and_ends_the_machine(machine: Machine, command:
     assert command in line["message"]
 
 
-def test_a_bundle_of_other_content_is_not_run(machine: Machine) -> None:
+def test_a_boot_with_another_bundle_digest_runs_nothing(machine: Machine) -> None:
     assert machine.boot("b" * 64).returncode != 0
     assert machine.called("shutdown") == ["shutdown -h now"]
     assert not (machine.root / "opt/dualsync/current").exists()
 
 
 @pytest.mark.parametrize(("result", "lines"), [("success", 0), ("exit-code", 1), ("oom-kill", 1), ("watchdog", 1)])
-def test_an_end_that_nobody_asked_for_is_told(machine: Machine, result: str, lines: int) -> None:
+def test_an_unrequested_end_of_the_worker_is_reported(machine: Machine, result: str, lines: int) -> None:
     machine.boot()
     ended = machine.root / "opt/dualsync/ended"
     told = subprocess.run([ended], env={"SERVICE_RESULT": result}, capture_output=True, text=True, check=True).stdout
     assert [json.loads(line)["event"] for line in told.splitlines()] == ["fatal"] * lines
 
 
-def test_without_bbr_it_goes_on(machine: Machine) -> None:
+def test_a_boot_without_bbr_continues(machine: Machine) -> None:
     machine.break_("modprobe")
     assert machine.boot().returncode == 0
