@@ -1,4 +1,4 @@
-"""Hypothesis draws the same examples in each run, without a deadline. Coroutine tests run on a loop of their own."""
+"""Settings of unit tests: Hypothesis draws the same examples in each run; coroutine tests have their own loop."""
 
 from __future__ import annotations
 

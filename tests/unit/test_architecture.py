@@ -1,4 +1,4 @@
-"""Architecture: which package may import which, that the core does no I/O, and that only adapters know vendors."""
+"""Test the architecture: allowed imports per package, a core without I/O, vendors in adapters only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RUNTIME = ROOT / "runtime"
 PACKAGE = "dualsync.runtime"
 
 VENDORS = {"boto3", "botocore", "awscrt", "s3transfer", "mypy_boto3_s3", "urllib3", "pycurl"}
-WORLD = {"os", "time", "random", "socket", "subprocess", "threading"}
+NONDETERMINISTIC = {"os", "time", "random", "socket", "subprocess", "threading"}
 """Modules whose results a deterministic scheduler can not control."""
 
 LEAVES = {"settings", "errors", "log"}
@@ -48,7 +48,7 @@ TO_SYSTEMD = RUNTIME / "service" / "systemd_watchdog.py"
 
 
 def imports(file: Path) -> Iterator[str]:
-    """Every module that a file imports, wherever in it."""
+    """Yield every module that a file imports, at any place in it."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -73,7 +73,7 @@ def tops(file: Path) -> set[str]:
 
 
 def part(file: Path) -> str:
-    """The package of the runtime that a file belongs to, or the module at its root."""
+    """Return the package of the runtime that a file belongs to, or the module at its root."""
     return file.relative_to(RUNTIME).parts[0].removesuffix(".py")
 
 
@@ -88,7 +88,7 @@ def test_a_package_imports_only_packages_below_it(file: Path) -> None:
     assert parts_imported(file) - LEAVES - {own} <= ARROWS[own]
 
 
-def test_the_table_of_arrows_is_acyclic_and_names_what_exists() -> None:
+def test_the_table_of_arrows_is_acyclic_and_names_existing_packages() -> None:
     assert set(ARROWS) == {part(f) for f in files("runtime")} - {"__init__"}
     done: set[str] = set()
     while ready := {p for p, below in ARROWS.items() if p not in done and below <= done}:
@@ -105,24 +105,24 @@ def test_every_arrow_of_the_table_is_in_use() -> None:
 
 
 @pytest.mark.parametrize("file", files("runtime"), ids=name)
-def test_the_runtime_does_not_know_what_deploys_it(file: Path) -> None:
+def test_the_runtime_imports_nothing_of_the_deployment(file: Path) -> None:
     assert not tops(file) & {"pulumi", "pulumi_aws", "pulumi_policy", "policy", "sandbox", "tests", "tools"}
     assert not [m for m in imports(file) if m.startswith("dualsync.components")]
 
 
 @pytest.mark.parametrize("file", [f for f in files("runtime") if part(f) in PURE and f != TO_SYSTEMD], ids=name)
-def test_the_core_has_no_vendor_no_clock_and_no_environment(file: Path) -> None:
-    assert not tops(file) & (VENDORS | WORLD)
+def test_the_core_imports_no_vendor_no_clock_and_no_environment(file: Path) -> None:
+    assert not tops(file) & (VENDORS | NONDETERMINISTIC)
 
 
 ACTIONS = RUNTIME / "sync" / "actions.py"
 """The only module of the core that writes or deletes objects."""
 NOT_BUCKETS = {"ledger", "_ledger", "queue", "_queue"}
-"""What else has a `put` or a `delete`."""
+"""Other owners of a `put` or a `delete`."""
 
 
 def effects(file: Path) -> Iterator[str]:
-    """Each call that writes or deletes an object, as `context.local.delete`."""
+    """Yield each call that writes or deletes an object, as `context.local.delete`."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
@@ -139,7 +139,7 @@ def test_only_actions_write_and_delete_objects(file: Path) -> None:
     assert list(effects(file)) == []
 
 
-def test_actions_have_every_effect() -> None:
+def test_actions_contain_every_write_and_deletion() -> None:
     assert set(effects(ACTIONS)) == {"context.local.delete", "context.remote.delete", "context.copier.copy"}
 
 
@@ -151,7 +151,7 @@ def test_components_share_only_settings_and_log_fields_with_the_runtime(file: Pa
 
 
 @pytest.mark.parametrize("file", files("sandbox"), ids=name)
-def test_the_sandbox_needs_neither_tests_nor_tools(file: Path) -> None:
+def test_the_sandbox_imports_neither_tests_nor_tools(file: Path) -> None:
     assert not tops(file) & {"tests", "tools", "policy", "bench", "docs"}
 
 
@@ -172,5 +172,5 @@ def test_the_folders_are_imported_through_the_package(file: Path) -> None:
     sorted({f.parent for top in ("runtime", "components", "sandbox", "tools") for f in files(top)}),
     ids=name,
 )
-def test_no_folder_is_a_flat_room(folder: Path) -> None:
+def test_no_folder_has_more_than_16_modules(folder: Path) -> None:
     assert len([f for f in folder.glob("*.py") if f.name != "__init__.py"]) <= 16

@@ -1,4 +1,4 @@
-"""Docstrings: one per field and member, no question, the imperative first, and no name of what does not exist."""
+"""Test docstrings: one per field and member, imperative first, no question, only names that exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_VERB = re.compile(
     r"|where|whether|which|who|whoever|whole|whose|why)\b",
     re.IGNORECASE,
 )
-"""What a function's docstring does not begin with. ruff's D401 judges only first words that are verbs."""
+"""Words with which a function's docstring must not begin. ruff's D401 judges only first words that are verbs."""
 
 DECLARED = {"setting", "option"}
 """Functions that declare a field together with its description."""
@@ -32,14 +32,14 @@ def name(file: Path) -> str:
 
 
 def described(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
-    """Each module, class and function of a file with its docstring."""
+    """Yield each module, class and function of a file with its docstring."""
     for node in ast.walk(tree):
         if isinstance(node, Function | ast.ClassDef | ast.Module) and (text := ast.get_docstring(node)):
             yield node, text
 
 
 def undocumented(tree: ast.AST) -> Iterator[str]:
-    """Fields of dataclasses and named tuples, and members of enumerations, without a docstring of their own."""
+    """Yield fields of dataclasses and named tuples, and members of enumerations, without their own docstring."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.ClassDef):
             continue
@@ -70,7 +70,7 @@ def test_a_missing_docstring_is_found() -> None:
     assert list(undocumented(ast.parse(text))) == ["A.b", "E.C"]
 
 
-def test_a_function_is_described_by_what_it_does() -> None:
+def test_a_functions_docstring_begins_with_a_verb() -> None:
     wrong = []
     for file, tree in TREES.items():
         for node, text in described(tree):
@@ -108,7 +108,7 @@ def test_names_and_paths_in_docstrings_and_comments_exist() -> None:
     assert dead == []
 
 
-def test_a_dead_name_is_found() -> None:
+def test_a_name_that_does_not_exist_is_found() -> None:
     assert resolves("dualsync.runtime.ports.Bucket")
     assert resolves("dualsync.runtime.sync")
     assert not resolves("dualsync.runtime.ports.Census")

@@ -1,4 +1,4 @@
-"""`--no-skips` makes a skipped test a failure of the run: releases use it for the examples."""
+"""Test the option `--no-skips`, with which a skipped test fails the run. Releases use it for the examples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from sandbox.environment.processes import ROOT
 
 
 @pytest.mark.parametrize(("options", "code"), [((), 0), (("--no-skips",), 1)])
-def test_a_run_with_a_skipped_test(tmp_path: Path, options: tuple[str, ...], code: int) -> None:
+def test_a_run_with_a_skipped_test_fails_only_with_the_option(
+    tmp_path: Path, options: tuple[str, ...], code: int
+) -> None:
     (tmp_path / "test_skipped.py").write_text("import pytest\n\n\ndef test_it():\n    pytest.skip('not here')\n")
     command = [
         sys.executable,

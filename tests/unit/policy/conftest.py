@@ -1,4 +1,4 @@
-"""The plans that the rules are asked about, made once a session."""
+"""Fixtures: the plans that the rules review, made once per test session."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def both(bundles: Path) -> Plan:
 
 @pytest.fixture(params=["cn", "other", "both"])
 def plan(request: pytest.FixtureRequest) -> Plan:
-    """Each of them in turn."""
+    """Yield each of the three plans in turn."""
     found: Plan = request.getfixturevalue(request.param)
     return found

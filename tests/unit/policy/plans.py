@@ -1,4 +1,4 @@
-"""The program's plan without the engine: what the mock monitor is told, as the rules read it."""
+"""Make the program's plan without the engine, from what it registers with the mock monitor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Extra = Callable[[], None]
 
 
 class _Monitor(recorder.Monitor):
-    """Keeps each registration as the engine would hand it to a policy pack after the resource is made."""
+    """A monitor that keeps each registration as the engine passes it to a policy pack after creation."""
 
     kept: list[tuple[Any, Any]]
 
@@ -37,7 +37,7 @@ def plan_of(
     transformation: Transformation | None = None,
     extra: Extra | None = None,
 ) -> Plan:
-    """The plan of `__main__.py` as `stack`, with every value known; changed on the way as a seed wants it."""
+    """Return the plan of `__main__.py` as `stack`, with every value known, and with the changes of the seeds."""
     kept: list[tuple[Any, Any]] = []
     run = runpy.run_path
 
@@ -60,7 +60,7 @@ def plan_of(
 
 
 def plan(kept: list[tuple[Any, Any]]) -> Plan:
-    """Registrations as a plan."""
+    """Return registrations as a plan."""
     resources: list[Resource] = []
     accounts: dict[str, Account] = {}
     for request, answer in kept:
@@ -84,12 +84,12 @@ def plan(kept: list[tuple[Any, Any]]) -> Plan:
 
 
 def at_first_preview(plan: Plan) -> Plan:
-    """The same plan while nothing exists: whatever is made from another resource is unknown, and so are outputs."""
+    """Return the same plan while nothing exists: outputs, and values made from them, are unknown."""
     return partly_deployed(plan, frozenset())
 
 
 def partly_deployed(plan: Plan, existing: Set[str]) -> Plan:
-    """The same plan while only the resources with these URNs exist, as after an interrupted deployment."""
+    """Return the same plan while only the resources with these URNs exist, as after an interrupted deployment."""
     outputs = {"uniqueId", "secret", "id", "arn", "url"}
     computed = {
         "autoscaling.Group": {"launchTemplate", "mixedInstancesPolicy"},
@@ -99,7 +99,7 @@ def partly_deployed(plan: Plan, existing: Set[str]) -> Plan:
 
     def hidden(resource: Resource) -> Resource:
         exists = resource.urn in existing
-        # The engine shows what AWS may fill in, and the program left out, as unknown too.
+        # Properties that AWS may fill in, and that the program left out, are unknown in the engine's plan too.
         more = {k: UNKNOWN for k in computed.get(resource.kind, ()) if k not in resource.properties and not exists}
         properties = more | {
             key: UNKNOWN

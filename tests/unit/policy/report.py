@@ -15,8 +15,8 @@ from policy.review import Violation, review
 from policy.rules import RULES
 from tests.unit.components.conftest import both_sides, fake_bundles, tidied
 from tests.unit.policy.plans import at_first_preview, plan_of
+from tests.unit.policy.seeding import Seed, Seeder, batches
 from tests.unit.policy.seeds import SEEDS
-from tests.unit.policy.sowing import Seed, Sower, batches
 from tools.docs import reference
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "policy-report.md"
@@ -41,11 +41,11 @@ def stacks(bundles: Path) -> Iterator[tuple[str, str, list[Violation]]]:
         yield name, "deployment", review(plan)
 
 
-def sown(bundles: Path) -> Iterator[tuple[Seed, bool, Violation]]:
+def seeded_violations(bundles: Path) -> Iterator[tuple[Seed, bool, Violation]]:
     """Yield (seed, known at preview, violation) of each seed."""
     for seeds in batches(SEEDS):
-        sower = Sower(*seeds)
-        plan: Plan = plan_of("cn", bundles, both_sides(), sower.transformation, sower.extra)
+        seeder = Seeder(*seeds)
+        plan: Plan = plan_of("cn", bundles, both_sides(), seeder.transformation, seeder.extra)
         early = {(v.rule.name, v.finding.resource.name) for v in review(at_first_preview(plan))}
         for violation in review(plan):
             found = (violation.rule.name, violation.finding.resource.name)
@@ -57,7 +57,8 @@ def text(bundles: Path) -> str:
     clean = [[what, when, ", ".join(map(str, found)) or "nothing"] for what, when, found in stacks(bundles)]
     order = {seed.id: number for number, seed in enumerate(SEEDS)}
     found = sorted(
-        sown(bundles), key=lambda row: (order[row[0].id], row[2].rule.name != row[0].rule, row[2].finding.detail)
+        seeded_violations(bundles),
+        key=lambda row: (order[row[0].id], row[2].rule.name != row[0].rule, row[2].finding.detail),
     )
     rows = [
         (f"`{seed.id}`", f"`{v.rule.name}`", _moment(early), reference.plain(v.finding.detail))

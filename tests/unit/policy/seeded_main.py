@@ -1,4 +1,4 @@
-"""The program with the violations that SEEDS names planted in it; it replaces `__main__.py` under the real engine."""
+"""The program with the seeded violations that SEEDS names. It replaces `__main__.py` under the real engine."""
 
 import os
 import runpy
@@ -10,11 +10,11 @@ import pulumi
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
+from tests.unit.policy.seeding import Seeder  # noqa: E402
 from tests.unit.policy.seeds import SEEDS  # noqa: E402
-from tests.unit.policy.sowing import Sower  # noqa: E402
 
 wanted = os.environ["SEEDS"].split(",")
-sower = Sower(*[seed for seed in SEEDS if seed.id in wanted])
-pulumi.runtime.register_stack_transformation(sower.transformation)
+seeder = Seeder(*[seed for seed in SEEDS if seed.id in wanted])
+pulumi.runtime.register_stack_transformation(seeder.transformation)
 runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
-sower.extra()
+seeder.extra()

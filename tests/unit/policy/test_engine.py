@@ -1,4 +1,4 @@
-"""The pack as the real engine runs it: over both stacks, and over the program with violations planted in it."""
+"""Test the pack under the real engine: over both stacks, and over the program with seeded violations."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sandbox.environment.checkout import Checkout
 from sandbox.environment.environment import Stage
 from sandbox.provider.attached import Attached
 from tests.e2e.pulumi_lifecycle.command import Command, Done
+from tests.unit.policy.seeding import Seed, batches
 from tests.unit.policy.seeds import SEEDS
-from tests.unit.policy.sowing import Seed, batches
 
 pytestmark = pytest.mark.engine
 
-SOWN = [s for s in SEEDS if s.engine]
+ENGINE_SEEDS = [s for s in SEEDS if s.engine]
 _VIOLATION = re.compile(r"- \[(\w+)\]\s+(\S+)\s+\((\S+?): (.+)\)")
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Command]:
-    """An engine at an emulator of its own, with the two stacks of the project and one that manages both sides."""
+    """Yield an engine with its own emulator, with the project's two stacks and one that manages both sides."""
     with Stage.open("policy") as stage:
         stage.make_buckets()
         stage.build_bundles()
@@ -45,12 +45,12 @@ def engine() -> Iterator[Command]:
 
 
 def violations(done: Done) -> set[tuple[str, str]]:
-    """(rule, resource's name) of every violation that the engine printed."""
+    """Return (rule, resource's name) of every violation that the engine printed."""
     return {(rule, name) for _, rule, _, name in _VIOLATION.findall(done.text)}
 
 
 @pytest.mark.parametrize("stack", ["cn", "global"])
-def test_both_stacks_pass_at_their_first_preview_and_when_they_are_deployed(engine: Command, stack: str) -> None:
+def test_both_stacks_pass_at_the_first_preview_and_at_deployment(engine: Command, stack: str) -> None:
     preview = engine.preview(stack, "--policy-pack", "policy")
     assert "✅ dualsync@v" in preview.text, preview.text
     assert violations(preview) == set()
@@ -58,17 +58,17 @@ def test_both_stacks_pass_at_their_first_preview_and_when_they_are_deployed(engi
     assert violations(deployed) == set()
     again = engine.preview(stack, "--policy-pack", "policy", "--expect-no-changes")
     assert violations(again) == set()
-    # What is deployed next has the same names.
+    # The next deployment uses the same names.
     engine.destroy(stack)
 
 
 @pytest.mark.engine(long=True)
-@pytest.mark.parametrize("seeds", batches(s for s in SOWN if not s.known_later), ids=lambda seeds: seeds[0].id)
-def test_a_preview_reports_each_sown_violation_and_nothing_else(
+@pytest.mark.parametrize("seeds", batches(s for s in ENGINE_SEEDS if not s.known_later), ids=lambda seeds: seeds[0].id)
+def test_a_preview_reports_each_seeded_violation_and_nothing_else(
     engine: Command, seeds: list[Seed], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    sow(engine, seeds, monkeypatch)
-    # A mandatory rule ends the preview at the first resource that it refuses; for the whole report all only advise.
+    seed_program(engine, seeds, monkeypatch)
+    # A mandatory rule ends the preview at the first resource that it refuses, so all rules are advisory here.
     config = tmp_path / "levels.json"
     config.write_text('{"all": "advisory"}')
     done = engine.preview("both", "--policy-pack", "policy", "--policy-pack-config", str(config))
@@ -78,11 +78,11 @@ def test_a_preview_reports_each_sown_violation_and_nothing_else(
             assert f"Remedy: {rule.remedy}" in done.text
 
 
-def test_a_violation_that_only_the_deployment_knows_is_refused_before_the_resource_is_made(
+def test_a_violation_known_only_at_deployment_is_refused_before_creation(
     engine: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (seed,) = (s for s in SEEDS if s.id == "worker-deletes-buckets")
-    sow(engine, [seed], monkeypatch)
+    seed_program(engine, [seed], monkeypatch)
     done = engine.up("both", "--policy-pack", "policy", wanted=(1, 255))
     assert violations(done) == {seed.caught}
     assert seed.name not in {r["urn"].rpartition("::")[2] for r in engine.resources("both")}
@@ -90,7 +90,7 @@ def test_a_violation_that_only_the_deployment_knows_is_refused_before_the_resour
 
 def test_a_level_is_changed_by_configuration(engine: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (seed,) = (s for s in SEEDS if s.id == "open-port")
-    sow(engine, [seed], monkeypatch)
+    seed_program(engine, [seed], monkeypatch)
     config = tmp_path / "levels.json"
     config.write_text('{"no-inbound-rule": "advisory"}')
     done = engine.preview("both", "--policy-pack", "policy", "--policy-pack-config", str(config))
@@ -98,8 +98,8 @@ def test_a_level_is_changed_by_configuration(engine: Command, monkeypatch: pytes
     assert "[advisory]  no-inbound-rule" in done.text
 
 
-def sow(engine: Command, seeds: list[Seed], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the seeded program in the place of the program; only stack `both` is run with it."""
+def seed_program(engine: Command, seeds: list[Seed], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the program by the seeded program; only stack `both` is run with it."""
     main = engine.checkout.folder / "__main__.py"
     main.unlink()
     main.symlink_to(Path(__file__).with_name("seeded_main.py"))

@@ -1,4 +1,4 @@
-"""The rules as CrossGuard policies: the engine's messages in, its reports out."""
+"""Test the rules as CrossGuard policies: requests of the engine, and the reports that it gets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from policy.rules import RULES
 
 @pytest.fixture
 def pack() -> Any:
-    """The pack's servant, which the engine would talk to."""
+    """Return the pack's gRPC servant, which the engine calls."""
     return _PolicyAnalyzerServicer(
         NAME, "0.0.1", [policy(r) for r in RULES], EnforcementLevel.MANDATORY, None, None, None, None, None, None, None
     )
@@ -35,7 +35,7 @@ def reported(answer: Any) -> list[tuple[str, int]]:
     return [(d.policyName, d.enforcementLevel) for d in answer.diagnostics]
 
 
-def test_what_it_tells_of_itself_has_every_rule(pack: Any) -> None:
+def test_the_packs_description_has_every_rule(pack: Any) -> None:
     info = pack.GetAnalyzerInfo(None, None)
     assert [p.name for p in info.policies] == [r.name for r in RULES]
     assert all(p.remediation_steps and p.description for p in info.policies)
@@ -53,7 +53,7 @@ def test_a_resource_is_refused_before_it_is_made(pack: Any) -> None:
     assert "Remedy: " in hit.message
 
 
-def test_an_unknown_value_is_no_violation_and_no_complaint(pack: Any) -> None:
+def test_an_unknown_value_is_no_violation(pack: Any) -> None:
     request = asked(
         "aws:ec2/launchTemplate:LaunchTemplate",
         "template",

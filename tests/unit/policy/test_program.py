@@ -1,4 +1,4 @@
-"""The program passes its own pack, with no rule waived; the rule that names it catches each seeded violation."""
+"""Test that the program passes its own policy pack, and that each rule finds its seeded violations."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.unit.components.conftest import both_sides
 from tests.unit.components.recorder import ISSUERS, by_role, config_of
 from tests.unit.policy.plans import at_first_preview, partly_deployed, plan_of
 from tests.unit.policy.report import PAGE, text
+from tests.unit.policy.seeding import Seed, Seeder, batches
 from tests.unit.policy.seeds import SEEDS
-from tests.unit.policy.sowing import Seed, Sower, batches
 
 ACCOUNT = "111122223333"
 RECEIVED = json.dumps(
@@ -52,7 +52,7 @@ def test_the_program_passes_at_the_preview_after_an_interrupted_deployment(
         assert found == [], f"while these do not exist: {sorted(set(urns) - some)}"
 
 
-def test_a_preview_without_the_settings_refuses_the_secret_and_the_image_of_others(plan: Plan) -> None:
+def test_another_accounts_secret_or_image_is_refused_while_settings_are_unknown(plan: Plan) -> None:
     seeds = {
         "secret:dth-credentials-": "secret:payroll-",
         f":{ACCOUNT}:repository/": ":999988887777:repository/",
@@ -110,7 +110,7 @@ def test_the_program_passes_in_every_mode_with_no_rule_waived(name: str, bundles
     if "cn" in changes and "issuer" not in changes["cn"]:
         changes["cn"] = {**json.loads(config_of("cn")["dualsync:cn"]), **changes["cn"]}
     plan = plan_of("cn", bundles, changes)
-    # Deletion protection is what `protect` is about.
+    # `protect` switches deletion protection.
     expected = ["ledger-recoverable"] if name == "unprotected" else []
     assert [v.rule.name for v in review(plan)] == expected
     assert [v.rule.name for v in review(at_first_preview(plan))] == expected
@@ -136,8 +136,8 @@ ONE_WAY_FAULTS: dict[str, tuple[str, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", ONE_WAY_FAULTS)
-def test_parts_of_another_direction_are_caught(name: str, bundles: Path) -> None:
-    deployed, told, problem = ONE_WAY_FAULTS[name]
+def test_settings_of_another_direction_are_found(name: str, bundles: Path) -> None:
+    deployed, settings, problem = ONE_WAY_FAULTS[name]
     plan = plan_of("cn", bundles, {"direction": deployed})
 
     def change(resource: Resource) -> Resource:
@@ -145,7 +145,7 @@ def test_parts_of_another_direction_are_caught(name: str, bundles: Path) -> None
             return resource
         containers = json.loads(resource.properties["containerDefinitions"])
         for entry in containers[0]["environment"]:
-            entry["value"] = told.get(entry["name"], entry["value"])
+            entry["value"] = settings.get(entry["name"], entry["value"])
         properties = {**resource.properties, "containerDefinitions": json.dumps(containers)}
         return dataclasses.replace(resource, properties=properties)
 
@@ -155,7 +155,7 @@ def test_parts_of_another_direction_are_caught(name: str, bundles: Path) -> None
     ]
 
 
-def test_the_users_policy_at_a_destination_is_bound_to_its_bucket(bundles: Path) -> None:
+def test_the_users_policy_at_a_destination_must_name_its_bucket(bundles: Path) -> None:
     plan = plan_of("cn", bundles, {"direction": "global-to-cn"})
 
     def change(resource: Resource) -> Resource:
@@ -168,17 +168,17 @@ def test_the_users_policy_at_a_destination_is_bound_to_its_bucket(bundles: Path)
     assert {v.rule.name for v in found} == {"own-resources-only"}
 
 
-def test_the_rules_have_something_to_look_at(both: Plan) -> None:
+def test_the_plan_has_resources_and_statements_for_the_rules(both: Plan) -> None:
     kinds = {r.kind for r in both.resources}
     assert {"iam.User", "secretsmanager.SecretVersion", "ec2.LaunchTemplate", "ecs.TaskDefinition"} <= kinds
     assert sum(1 for r in both.resources for _ in allowed(r)) > 20
 
 
 @pytest.mark.parametrize("seeds", batches(SEEDS), ids=lambda seeds: seeds[0].id)
-def test_seeded_violations_are_caught_each_by_exactly_its_rule(seeds: list[Seed], bundles: Path) -> None:
-    sower = Sower(*seeds)
-    plan = plan_of("cn", bundles, both_sides(), sower.transformation, sower.extra)
-    assert sorted(sower.sown) == sorted(s.id for s in seeds), "the program no longer registers what a seed changes"
+def test_each_seeded_violation_is_found_by_exactly_its_rule(seeds: list[Seed], bundles: Path) -> None:
+    seeder = Seeder(*seeds)
+    plan = plan_of("cn", bundles, both_sides(), seeder.transformation, seeder.extra)
+    assert sorted(seeder.seeded) == sorted(s.id for s in seeds), "the program no longer registers what a seed changes"
     late = caught(plan)
     assert late == sorted({found for s in seeds for found in s.found})
     early = caught(at_first_preview(plan))
@@ -188,7 +188,7 @@ def test_seeded_violations_are_caught_each_by_exactly_its_rule(seeds: list[Seed]
 
 
 def caught(plan: Plan) -> list[tuple[str, str]]:
-    """(rule, resource) of every violation, each once."""
+    """Return (rule, resource) of every violation, each once."""
     return sorted({(v.rule.name, v.finding.resource.name) for v in review(plan)})
 
 
@@ -198,12 +198,12 @@ def test_every_rule_has_a_seed() -> None:
     assert len({s.id for s in SEEDS}) == len(SEEDS)
 
 
-def test_the_list_of_actions_holds_nothing_that_the_program_does_not_ask_for(both: Plan) -> None:
+def test_every_listed_action_is_used_by_the_program(both: Plan) -> None:
     asked = {a for r in both.resources if is_identity(r) for s in allowed(r) for a in s.actions}
     assert asked == USER_ACTIONS | ROLE_ACTIONS
 
 
-def test_the_report_in_the_documentation_is_that_of_this_program(bundles: Path) -> None:
+def test_the_report_in_the_documentation_is_up_to_date(bundles: Path) -> None:
     assert PAGE.read_text() == text(bundles), "python -m tests.unit.policy.report"
 
 
@@ -235,7 +235,7 @@ def _trusts_another_subject(text: str) -> str:
         ("iam.Role", "assumeRolePolicy", _trusts_any_subject, "can be assumed with tokens whose sub is not one value"),
     ],
 )
-def test_a_peer_s_role_with_more_than_a_user_s_rights_is_caught(
+def test_a_peers_role_with_more_rights_than_a_user_is_found(
     bundles: Path, kind: str, path: str, change: Callable[[str], str], problem: str
 ) -> None:
     plan = plan_of("cn", bundles, by_role())
@@ -252,7 +252,7 @@ def test_a_peer_s_role_with_more_than_a_user_s_rights_is_caught(
     assert any(v.rule.name == "peer-role-confined" and problem in v.finding.detail for v in found)
 
 
-def test_tokens_of_another_issuer_than_the_other_sides_are_caught(bundles: Path) -> None:
+def test_trust_in_an_issuer_other_than_the_other_sides_is_found(bundles: Path) -> None:
     plan = plan_of("cn", bundles, VARIANTS["roles of both sides"])
 
     def change(resource: Resource) -> Resource:

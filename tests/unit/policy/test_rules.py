@@ -1,4 +1,4 @@
-"""Rules at their edges, over resources made by hand: what the program itself never does."""
+"""Test edge cases of the rules over hand-made resources, which the program itself never registers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rule(name: str) -> Rule:
 
 
 def found(name: str, *resources: Resource, **options: Any) -> list[str]:
-    """Details of what one rule finds."""
+    """Return the details of what one rule finds."""
     return [f.detail for f in rule(name).check(Plan(resources), options)]
 
 
@@ -72,7 +72,7 @@ def allow(actions: Any, resources: Any, **more: Any) -> dict[str, Any]:
         ("anything", False),
     ],
 )
-def test_a_wildcard_may_stand_behind_a_name_only(arn: str, fine: bool) -> None:
+def test_a_wildcard_is_allowed_only_after_a_name(arn: str, fine: bool) -> None:
     made = resource("aws:iam/rolePolicy:RolePolicy", policy=policy(allow("sqs:SendMessage", arn)))
     assert (found("no-wildcard", made) == []) is fine
 
@@ -85,7 +85,7 @@ def test_actions_without_resources_are_confined_by_their_condition() -> None:
     assert found("no-wildcard", resource("aws:iam/rolePolicy:RolePolicy", policy=policy(bound))) == []
 
 
-def test_a_key_is_its_accounts_administrators_and_of_nobody_else() -> None:
+def test_a_key_policy_may_allow_only_the_accounts_administrators() -> None:
     root = {**allow("kms:*", "*"), "Principal": {"AWS": "arn:aws-cn:iam::111122223333:root"}}
     assert found("no-wildcard", resource("aws:kms/key:Key", policy=policy(root))) == []
     user = {**root, "Principal": {"AWS": ["arn:aws-cn:iam::111122223333:root", "arn:aws-cn:iam::111122223333:user/x"]}}
@@ -100,18 +100,18 @@ def test_actions_for_options_are_allowed_by_name() -> None:
     assert found("least-privilege", made, moreActions=["s3:GetObjectTagging"]) == []
 
 
-def test_inline_policies_of_roles_are_read_too() -> None:
+def test_inline_policies_of_roles_are_checked() -> None:
     inline = [{"name": "x", "policy": policy(allow("iam:CreateUser", "arn:aws-cn:iam::111122223333:user/x"))}]
     made = resource("aws:iam/role:Role", inlinePolicies=inline, assumeRolePolicy=policy())
     assert found("least-privilege", made) == ["it: statement number 1 allows iam:CreateUser, which nothing here calls"]
 
 
-def test_a_policy_that_is_attached_on_the_role_itself_is_found() -> None:
+def test_a_managed_policy_listed_in_the_role_is_found() -> None:
     made = resource("aws:iam/role:Role", managedPolicyArns=["arn:aws-cn:iam::aws:policy/AmazonS3FullAccess"])
     assert "not a policy of this plan" in found("own-policies-only", made)[0]
 
 
-def test_a_policy_for_everybody_is_public_unless_bound() -> None:
+def test_a_policy_for_every_principal_is_public_without_a_condition() -> None:
     statement = {**allow("sqs:SendMessage", "arn:aws-cn:sqs:cn-north-1:111122223333:q"), "Principal": {"AWS": "*"}}
     made = resource("aws:sqs/queuePolicy:QueuePolicy", policy=policy(statement))
     assert found("nothing-public", made) == ["it: statement number 1 allows everybody"]
@@ -119,14 +119,14 @@ def test_a_policy_for_everybody_is_public_unless_bound() -> None:
     assert found("nothing-public", resource("aws:sqs/queuePolicy:QueuePolicy", policy=policy(bound))) == []
 
 
-def test_a_new_bucket_needs_its_block_and_no_acls() -> None:
+def test_a_new_bucket_needs_a_public_access_block_and_no_acls() -> None:
     assert found("nothing-public", resource("aws:s3/bucket:Bucket", bucket="b")) == [
         "it has no public access block",
         "it lets ACLs open it to other accounts (BucketOwnerEnforced)",
     ]
 
 
-def test_what_aws_fills_in_is_no_finding() -> None:
+def test_policies_that_aws_fills_in_are_no_finding() -> None:
     # Outputs of a deployment: SNS's first policy of each topic, and EC2's of each endpoint.
     default = {
         "Sid": "__default_statement_ID",
@@ -171,7 +171,9 @@ def test_what_aws_fills_in_is_no_finding() -> None:
         ),
     ],
 )
-def test_no_machine_and_no_task_is_started_in_another_way(type_: str, properties: dict[str, Any], problem: str) -> None:
+def test_resources_that_start_further_instances_or_tasks_are_found(
+    type_: str, properties: dict[str, Any], problem: str
+) -> None:
     assert found("no-second-way", resource(type_, **properties)) == [problem]
 
 
@@ -207,7 +209,7 @@ def test_a_secrets_policy_denies_its_value_to_all_but_named_principals(
     assert (found("secret-confined", made) == []) is fine
 
 
-def test_what_is_not_set_or_not_known_is_no_second_way() -> None:
+def test_unset_and_unknown_properties_are_no_second_way() -> None:
     values: tuple[Any, ...] = (None, UNKNOWN, False, "", [], {})
     for value in values:
         table = resource("aws:dynamodb/table:Table", replicas=value, streamEnabled=value)
@@ -222,15 +224,15 @@ def test_what_is_not_set_or_not_known_is_no_second_way() -> None:
         ("aws:ec2/securityGroup:SecurityGroup", {"ingress": [{"fromPort": 443}]}),
     ],
 )
-def test_every_way_of_letting_somebody_in_is_found(type_: str, properties: dict[str, Any]) -> None:
+def test_every_kind_of_inbound_rule_is_found(type_: str, properties: dict[str, Any]) -> None:
     assert found("no-inbound-rule", resource(type_, **properties))
 
 
-def test_a_rule_outwards_is_not_one_inwards() -> None:
+def test_an_outbound_rule_is_no_inbound_rule() -> None:
     assert found("no-inbound-rule", resource("aws:ec2/securityGroupRule:SecurityGroupRule", type="egress")) == []
 
 
-def test_a_data_bucket_is_not_created_either() -> None:
+def test_a_created_data_bucket_is_found() -> None:
     subscription = resource("dualsync:index:BucketSubscription", "events", bucket="data")
     bucket = resource("aws:s3/bucket:Bucket", "mine", bucket="data")
     other = resource("aws:s3/bucket:Bucket", "artifacts", bucket="dth-dual-cn-artifacts")
@@ -239,7 +241,7 @@ def test_a_data_bucket_is_not_created_either() -> None:
     ]
 
 
-def test_a_data_bucket_is_known_from_the_workers_settings_without_a_subscription() -> None:
+def test_a_data_bucket_is_identified_by_settings_without_a_subscription() -> None:
     finder = resource(
         "aws:ecs/taskDefinition:TaskDefinition",
         containerDefinitions=json.dumps([{"environment": [{"name": "DUALSYNC_LOCAL_BUCKET", "value": "data"}]}]),
@@ -247,7 +249,7 @@ def test_a_data_bucket_is_known_from_the_workers_settings_without_a_subscription
     assert found("data-buckets-adopted", finder, resource("aws:s3/bucketPolicy:BucketPolicy", "p", bucket="data"))
 
 
-def test_the_guard_says_what_it_misses() -> None:
+def test_the_guard_rule_names_what_is_missing() -> None:
     template = resource("aws:ec2/launchTemplate:LaunchTemplate", "worker", userData='DUALSYNC_PAIR="x"\n')
     assert "no dedicated user in this stack" in found("guard-knows-own-user", template)[0]
     # The source of a one-way pair has none, and only the deployment knows the direction.
@@ -276,7 +278,7 @@ def hand_over(**content: str) -> Resource:
     return resource("aws:secretsmanager/secretVersion:SecretVersion", "secret", secretString=json.dumps(content))
 
 
-def test_a_hand_over_from_elsewhere_is_complete_and_not_about_the_own_user() -> None:
+def test_a_hand_over_from_another_stack_is_complete_and_names_another_user() -> None:
     user = resource("aws:iam/user:User", "user", uniqueId="AIDAOWN")
     whole = {"access_key_id": "AKIAEXAMPLEEXAMPLE12", "secret_access_key": "s3cr3t", "user_id": "AIDAPEER"}
     name = "hand-over-names-suppressed-user"
@@ -292,7 +294,7 @@ def test_a_finding_never_shows_a_key() -> None:
     assert found("keys-in-secrets-manager-only", key, leak) == ["leak.value holds an access key"]
 
 
-def test_the_stacks_hand_over_and_the_ids_in_outputs_are_no_leaks() -> None:
+def test_the_stacks_hand_over_and_the_ids_in_outputs_are_no_findings() -> None:
     stack = resource(
         "pulumi:pulumi:Stack",
         account=None,
@@ -318,7 +320,7 @@ def test_a_provider_with_a_key_is_found() -> None:
         ("ec2.amazonaws.com.cn", ""),
     ],
 )
-def test_partitions_are_told_by_arn_and_host(text: str, problem: str) -> None:
+def test_partitions_are_recognised_by_arn_and_host(text: str, problem: str) -> None:
     texts = found("own-partition", resource("aws:sqs/queue:Queue", value=text))
     assert ([problem] if problem else []) == [t.split(": ", 1)[1].split(", and")[0] for t in texts]
 
@@ -337,14 +339,14 @@ def test_default_providers_are_found() -> None:
     assert found("provider-tied-to-account", resource("aws:sqs/queue:Queue")) == []
 
 
-def test_a_stand_ins_ledger_has_nothing_to_lose() -> None:
-    stand_in = Account(urn="u", name="n", properties={"endpoints": '[{"sqs": "http://127.0.0.1:5000"}]'})
+def test_an_emulators_ledger_needs_no_deletion_protection() -> None:
+    emulator = Account(urn="u", name="n", properties={"endpoints": '[{"sqs": "http://127.0.0.1:5000"}]'})
     table: dict[str, Any] = {"pointInTimeRecovery": {"enabled": True}, "deletionProtectionEnabled": False}
-    assert found("ledger-recoverable", resource("aws:dynamodb/table:Table", account=stand_in, **table)) == []
+    assert found("ledger-recoverable", resource("aws:dynamodb/table:Table", account=emulator, **table)) == []
     assert found("ledger-recoverable", resource("aws:dynamodb/table:Table", **table)) == ["it can be deleted"]
 
 
-def test_stand_ins_on_this_machine_may_be_plain() -> None:
+def test_endpoints_on_this_machine_may_use_plain_http() -> None:
     def provider(url: str) -> Resource:
         return resource("pulumi:providers:aws", account=None, endpoints=json.dumps([{"sqs": url}]))
 
@@ -361,7 +363,7 @@ def test_stand_ins_on_this_machine_may_be_plain() -> None:
     ]
 
 
-def test_a_queue_without_dead_letters_is_found_and_a_dead_letter_queue_needs_none() -> None:
+def test_only_a_dead_letter_queue_needs_no_dead_letter_queue() -> None:
     dead = resource("aws:sqs/queue:Queue", "dead", messageRetentionSeconds=14 * 86400)
     queue = resource(
         "aws:sqs/queue:Queue",
@@ -375,14 +377,14 @@ def test_a_queue_without_dead_letters_is_found_and_a_dead_letter_queue_needs_non
     assert found("dead-letters-outlive-queue", dead, queue, lone) == ["lone has no dead-letter queue"]
 
 
-def test_names_of_a_persons_own_are_allowed_by_name() -> None:
+def test_configured_names_are_allowed_without_the_prefix() -> None:
     user = resource("aws:iam/user:User", name_="x")
     user = Resource(type=user.type, name="u", urn="u", properties={"name": "robot"}, account=CN)
     assert found("prefixed", user) == ["u is named robot, which does not begin with dth-dual-"]
     assert found("prefixed", user, otherNames=["robot"]) == []
 
 
-def test_every_rule_says_what_why_and_what_to_do() -> None:
+def test_every_rule_describes_what_why_and_the_remedy() -> None:
     for one in RULES:
         assert one.what.endswith("."), one.name
         assert one.why.endswith("."), one.name
@@ -390,7 +392,7 @@ def test_every_rule_says_what_why_and_what_to_do() -> None:
         assert len(one.why) > 60, one.name
 
 
-def test_a_disabled_rule_is_not_asked() -> None:
+def test_a_disabled_rule_is_not_run() -> None:
     import dataclasses
 
     from policy.rule import Level
@@ -434,14 +436,14 @@ def test_ports_are_read_as_the_engine_and_the_provider_write_them(rule_: dict[st
         ("${aws:username}/", "${aws:username}/*", False),
     ],
 )
-def test_a_user_policy_stays_under_the_prefix(prefix: str, pattern: str, fine: bool) -> None:
+def test_a_user_policy_beyond_the_prefix_is_found(prefix: str, pattern: str, fine: bool) -> None:
     events = resource("dualsync:index:BucketSubscription", "events", bucket="b", owner="111122223333", prefix=prefix)
     made = resource("aws:iam/policy:Policy", policy=policy(allow("s3:GetObject", f"arn:aws-cn:s3:::b/{pattern}")))
     assert (found("own-resources-only", events, made) == []) is fine
 
 
 @pytest.mark.parametrize("text", PREFIXES)
-def test_what_the_program_writes_for_a_prefix_or_a_list_of_prefixes_is_its_own(text: str) -> None:
+def test_policies_for_a_prefix_or_a_list_of_prefixes_are_accepted(text: str) -> None:
     for pattern in policy_patterns(text):
         assert _within(f"{pattern}*", DataBucket("b", text))
         assert not text or _within(pattern, DataBucket("b", "elsewhere/", text))
@@ -450,5 +452,5 @@ def test_what_the_program_writes_for_a_prefix_or_a_list_of_prefixes_is_its_own(t
 
 
 @pytest.mark.parametrize(("file", "key"), [("list*", "list*"), ("a?", "a?"), ("${aws:username}", "${aws:username}")])
-def test_a_list_of_prefixes_is_one_key(file: str, key: str) -> None:
+def test_the_right_to_read_a_prefix_list_names_one_key(file: str, key: str) -> None:
     assert not _within(key, DataBucket("b", "elsewhere/", file))

@@ -1,4 +1,4 @@
-"""Drivers can hold, fail and kill a call on both sides of its effect."""
+"""Test that drivers can pause, fail and kill a fake's call before and after its effect."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_call_stops_before_and_after_its_effect() -> None:
     assert isinstance(done.value.value, PutResult)
 
 
-def test_a_fault_before_leaves_no_effect_and_a_lost_answer_after_leaves_one() -> None:
+def test_a_fault_before_the_call_has_no_effect_and_one_after_it_has() -> None:
     store, bucket = make()
     throttled = bucket.put("a", b"x", Attributes(), None, MUST_NOT_EXIST)
     throttled.send(None)
@@ -46,7 +46,7 @@ def test_a_fault_before_leaves_no_effect_and_a_lost_answer_after_leaves_one() ->
     assert store.keys
 
 
-def test_what_is_killed_cleans_nothing_up() -> None:
+def test_a_killed_call_runs_no_clean_up() -> None:
     store, bucket = make()
 
     async def upload() -> None:
@@ -72,7 +72,7 @@ def test_a_ledger_write_is_conditional() -> None:
     assert run(ledger.get("a")) == LedgerEntry("a", revision=1)
 
 
-def test_a_clock_moves_when_told() -> None:
+def test_a_clock_advances_only_on_request() -> None:
     time = Time(100.0)
     clock = FakeClock(time, 5.0)
     run(clock.sleep(10))

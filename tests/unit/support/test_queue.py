@@ -1,4 +1,4 @@
-"""The fake queue against what SQS documents of standard queues."""
+"""Test that the fake queue behaves as SQS documents standard queues."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def broker() -> Broker:
     return Broker(Time())
 
 
-def test_a_received_message_is_hidden_and_comes_again(broker: Broker) -> None:
+def test_a_received_message_is_hidden_and_delivered_again(broker: Broker) -> None:
     broker.send("x")
     (first,) = broker.receive(10)
     assert broker.receive(10) == []
@@ -25,7 +25,7 @@ def test_a_received_message_is_hidden_and_comes_again(broker: Broker) -> None:
     assert first.handle != second.handle
 
 
-def test_an_older_handle_deletes_nothing_and_extends_nothing(broker: Broker) -> None:
+def test_a_former_handle_can_neither_delete_nor_extend(broker: Broker) -> None:
     broker.send("x")
     (first,) = broker.receive(10)
     broker.time.now += VISIBILITY
@@ -38,7 +38,7 @@ def test_an_older_handle_deletes_nothing_and_extends_nothing(broker: Broker) -> 
     assert broker.receive(10) == []
 
 
-def test_too_many_receives_end_among_the_dead_letters(broker: Broker) -> None:
+def test_a_message_received_too_often_becomes_a_dead_letter(broker: Broker) -> None:
     broker.send("x")
     for _ in range(MAX_RECEIVES):
         assert broker.receive(1)
@@ -57,7 +57,7 @@ def test_delayed_messages_wait(broker: Broker) -> None:
         run(queue.send(["x"], 901))
 
 
-def test_messages_end_with_the_retention(broker: Broker) -> None:
+def test_messages_are_deleted_after_the_retention(broker: Broker) -> None:
     broker.send("x")
     broker.time.now += RETENTION + 1
     assert broker.receive(10) == []
@@ -72,7 +72,7 @@ def test_extending_hides_for_longer_from_now(broker: Broker) -> None:
     assert broker.receive(10) == []
 
 
-def test_no_order_is_kept(broker: Broker) -> None:
+def test_messages_arrive_in_any_order(broker: Broker) -> None:
     for i in range(50):
         broker.send(str(i))
     received = [m.body for _ in range(5) for m in broker.receive(10)]
@@ -81,7 +81,7 @@ def test_no_order_is_kept(broker: Broker) -> None:
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x0b", "\x1f", "\ufffe", "\uffff"])
-def test_a_body_with_a_character_that_sqs_refuses(broker: Broker, character: str) -> None:
+def test_a_body_with_an_invalid_character_is_refused(broker: Broker, character: str) -> None:
     with pytest.raises(PermanentError, match="InvalidMessageContents"):
         run(FakeQueue(broker).send(["good", f"a{character}"]))
     assert [message.body for message in broker.receive(10)] == ["good"]
@@ -93,7 +93,7 @@ def test_every_other_character_is_allowed(broker: Broker) -> None:
     assert [message.body for message in broker.receive(10)] == [body]
 
 
-def test_a_handle_whose_time_is_over_extends_nothing(broker: Broker) -> None:
+def test_an_expired_handle_can_not_extend(broker: Broker) -> None:
     broker.send("x")
     (message,) = broker.receive(10)
     broker.time.now += VISIBILITY

@@ -1,4 +1,4 @@
-"""The fake bucket's service side against what AWS documents; `tests/contract` covers what the ports can reach."""
+"""Test that the fake bucket's service side behaves as AWS documents; `tests/contract` tests it through the ports."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Bench:
         return [e.name for e in self.events]
 
 
-def test_last_modified_has_whole_seconds_and_an_upload_that_of_its_start() -> None:
+def test_last_modified_is_in_whole_seconds_and_of_an_uploads_start() -> None:
     bench = Bench()
     upload = bench.store.create_upload("a")
     bench.time.now += 100
@@ -71,7 +71,7 @@ def test_a_deletion_removes_or_leaves_a_marker(versioning: Versioning, names: li
     assert bench.names() == names
 
 
-def test_a_deletion_of_nothing_says_nothing_without_versioning_and_leaves_a_marker_with_it() -> None:
+def test_deleting_a_missing_key_sends_an_event_only_with_versioning() -> None:
     plain, versioned = Bench(), Bench(Versioning.ENABLED)
     plain.store.delete("a", USER)
     versioned.store.delete("a", USER)
@@ -79,7 +79,7 @@ def test_a_deletion_of_nothing_says_nothing_without_versioning_and_leaves_a_mark
     assert versioned.names() == ["ObjectRemoved:DeleteMarkerCreated"]
 
 
-def test_removing_the_marker_brings_the_object_back() -> None:
+def test_removing_the_delete_marker_restores_the_object() -> None:
     bench = Bench(Versioning.ENABLED)
     written = bench.store.put("a", b"x", USER)
     bench.store.delete("a", USER)
@@ -109,7 +109,7 @@ def test_expiry_has_its_own_events_and_principal() -> None:
     assert (bench.events[-1].name, bench.events[-1].principal) == ("LifecycleExpiration:Delete", LIFECYCLE)
 
 
-def test_a_copy_takes_metadata_and_stamp_along_unless_they_are_replaced() -> None:
+def test_a_copy_keeps_metadata_and_stamp_unless_they_are_replaced() -> None:
     bench = Bench()
     attributes = Attributes(metadata=(("w", "1"),))
     run(bench.bucket.put("a", b"x", attributes, STAMP, MUST_NOT_EXIST))
@@ -132,7 +132,7 @@ def test_sequencers_of_a_key_grow_padded_on_the_left_and_differ_in_length() -> N
     assert len({len(s) for s in found}) > 1
 
 
-def test_an_event_is_the_documented_json() -> None:
+def test_an_event_has_the_documented_json() -> None:
     bench = Bench(Versioning.ENABLED)
     bench.store.put("red flower+é.jpg", b"x", USER)
     record = json.loads(body(bench.events[0]))["Records"][0]
@@ -144,7 +144,7 @@ def test_an_event_is_the_documented_json() -> None:
     assert len(json.loads(body(bench.events[0], bench.events[0]))["Records"]) == 2
 
 
-def test_a_missing_key_is_404_for_if_match_and_either_answer_for_a_deletion() -> None:
+def test_if_match_on_a_missing_key_is_404_and_a_deletion_may_succeed() -> None:
     bench = Bench()
     with pytest.raises(PreconditionFailedError):
         run(bench.bucket.put("a", b"x", Attributes(), None, Precondition("e")))
@@ -154,7 +154,7 @@ def test_a_missing_key_is_404_for_if_match_and_either_answer_for_a_deletion() ->
     run(bench.bucket.delete("a", Precondition("e")))
 
 
-def test_a_conditional_write_that_meets_another_is_409_and_spends_an_upload() -> None:
+def test_a_conflicting_conditional_write_is_409_and_ends_the_upload() -> None:
     bench = Bench()
     upload = run(bench.bucket.create_upload("a", Attributes(), None)).id
     part = run(bench.bucket.put_part("a", upload, 1, b"x"))
@@ -166,7 +166,7 @@ def test_a_conditional_write_that_meets_another_is_409_and_spends_an_upload() ->
         run(bench.bucket.complete_upload("a", upload, [part], MUST_NOT_EXIST))
 
 
-def test_versioning_shows_version_ids_only_once_it_was_enabled() -> None:
+def test_version_ids_are_returned_only_after_versioning_was_enabled() -> None:
     bench = Bench()
     bench.store.put("a", b"x", USER)
     before = run(bench.bucket.head("a"))

@@ -1,4 +1,4 @@
-"""Environments from lock files: pip's settings for uv, the bar, the fall-back to pip, and what the small lock holds."""
+"""Test installation from lock files: pip's settings for uv, the bar, the fall-back to pip, contents of the locks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def imported(*folders: str) -> Iterator[str]:
                     yield node.module.partition(".")[0]
 
 
-def test_small_lock_holds_all_that_demo_sandbox_and_program_import() -> None:
+def test_small_lock_has_all_imports_of_demo_sandbox_and_program() -> None:
     found = set(imported("__main__.py", "components", "runtime", "sandbox"))
     foreign = found - set(sys.stdlib_module_names) - {"dualsync", "sandbox", "tests", "tools"}
     packages = importlib.metadata.packages_distributions()
@@ -54,7 +54,7 @@ def test_small_lock_covers_a_deployment() -> None:
     assert pinned("deploy.lock").items() <= pinned("demo.lock").items()
 
 
-def test_full_lock_has_the_small_ones_versions() -> None:
+def test_full_lock_has_the_small_locks_versions() -> None:
     assert pinned("demo.lock").items() <= pinned("dev.lock").items()
     assert len(pinned("demo.lock")) * 2 < len(pinned("dev.lock")) + 10
 
@@ -103,7 +103,7 @@ def test_uv_uses_pips_indexes() -> None:
     ]
 
 
-def test_an_index_set_for_uv_stays() -> None:
+def test_an_index_set_for_uv_is_kept() -> None:
     assert environment.uv_options({"index-url": "https://one"}, {"UV_DEFAULT_INDEX": "https://two"}) == []
 
 
@@ -140,7 +140,7 @@ def test_bar_starts_at_once_and_ends_at_100_percent(monkeypatch: pytest.MonkeyPa
     assert frames[-1] == f"[{'#' * 30}] 100%    9 s\n"
 
 
-def test_without_a_terminal_a_line_appears_now_and_then() -> None:
+def test_without_a_terminal_progress_is_printed_at_intervals() -> None:
     screen, times = io.StringIO(), iter((0.0, 1.0, 16.0, 17.0, 20.0))
     bar = environment.Bar(screen, 4, lambda: next(times))
     for done in (0, 1, 2, 4):
@@ -172,7 +172,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return taken
 
 
-def test_uv_installs_where_it_can(steps: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_uv_installs_when_it_is_available(steps: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert environment.main(["demo", ".venv"]) == 0
     assert steps == ["uv", "project by uv"]
     count, (size, fast, _) = len(pinned("demo.lock")), environment.NEEDS["demo"]
@@ -194,7 +194,7 @@ def test_pip_installs_where_uv_fails(steps: list[str], monkeypatch: pytest.Monke
     assert steps == ["pip", "project by pip"]
 
 
-def test_a_failure_is_one_line(
+def test_a_failed_installation_is_reported_in_one_line(
     steps: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(folder: Path) -> Path:
@@ -207,6 +207,6 @@ def test_a_failure_is_one_line(
     ]
 
 
-def test_the_script_needs_no_syntax_of_new_pythons() -> None:
-    """An old Python must be able to read it, or the message about old Pythons never appears."""
+def test_the_script_parses_under_old_pythons() -> None:
+    """An old Python must be able to parse it, otherwise the message about old Pythons never appears."""
     ast.parse((ROOT / "tools" / "environment.py").read_text(encoding="utf-8"), feature_version=(3, 8))

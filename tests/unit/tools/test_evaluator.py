@@ -1,4 +1,4 @@
-"""The evaluator decides as the IAM User Guide says, for the elements that the documents use."""
+"""Test the policy evaluator against the IAM User Guide, for the elements that the documents use."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_actions_are_compared_without_case_and_resources_with_it() -> None:
     assert not decide(one(Resource="secret:name-??????"), Request("s3:GetObject", "secret:name-other-AbCdEf")).allowed
 
 
-def test_negated_elements_stand_for_everything_else() -> None:
+def test_negated_elements_match_everything_else() -> None:
     statement = {"Statement": [{"Sid": "N", "Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}]}
     assert decide([statement], Request("s3:GetObject", "x")).allowed
     assert not decide([statement], Request("iam:CreateUser", "x")).allowed
@@ -59,7 +59,7 @@ def test_a_denial_wins_and_is_named() -> None:
     assert (found.allowed, found.by) == (False, "No")
 
 
-def test_a_boundary_limits_and_gives_nothing() -> None:
+def test_a_boundary_limits_rights_and_grants_none() -> None:
     everything = one(Action="*")
     boundary = one(Action="sqs:SendMessage")
     assert not decide(everything, Request("s3:GetObject", "x"), boundary=boundary).allowed

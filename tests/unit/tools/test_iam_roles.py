@@ -1,4 +1,4 @@
-"""The roles' documents are those of a present deployment, and no wider than they must be."""
+"""Test the operators' roles: generated from the calls of a deployment, and no wider than necessary."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def granted(role: str, side: str) -> set[str]:
     return {action for s in statements(role, side) if s["Effect"] == "Allow" for action in s["Action"]}
 
 
-def test_the_documents_are_those_of_todays_calls(tmp_path: Path) -> None:
+def test_the_documents_are_up_to_date(tmp_path: Path) -> None:
     """Run `python -m tools.iam_roles docs/roles` after a change of what a deployment makes."""
-    # In a process of its own: the program must not leave its event loops behind in this one.
+    # In its own process, because the program leaves event loops open.
     subprocess.run(
         [sys.executable, "-m", "tools.iam_roles", str(tmp_path)], check=True, cwd=ROOT, stdout=subprocess.DEVNULL
     )
@@ -68,7 +68,7 @@ def test_the_documents_are_those_of_todays_calls(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_each_fits_into_a_managed_policy_and_names_its_statements_once(path: Path) -> None:
+def test_each_document_fits_a_managed_policy_and_has_unique_statement_ids(path: Path) -> None:
     found = load(path)
     assert size(dict(found)) <= LIMIT
     names = [s["Sid"] for s in found["Statement"]]
@@ -78,7 +78,7 @@ def test_each_fits_into_a_managed_policy_and_names_its_statements_once(path: Pat
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("role", ROLES)
-def test_what_can_be_confined_is_confined(role: str, side: str) -> None:
+def test_actions_with_resource_types_name_resources_or_have_conditions(role: str, side: str) -> None:
     for statement in statements(role, side):
         if statement["Effect"] == "Deny":
             continue
@@ -113,7 +113,7 @@ BESIDE = {
     ("ec2:CreateVpcEndpoint", "vpc"),
     ("ec2:ModifyVpcEndpoint", "route-table"),
 }
-"""Resources that a call names beside one of the pair's own, which has a condition."""
+"""Resources that a call names together with one of the pair's own, which has a condition."""
 
 MADE = {
     ("ec2:CreateLaunchTemplate", "launch-template"),
@@ -121,12 +121,12 @@ MADE = {
     ("ec2:CreateVpcEndpoint", "vpc-endpoint"),
     ("kms:TagResource", "key"),
 }
-"""Resources that the call makes; and the tag of a key, which gives no right on it."""
+"""Resources that the call creates, and the tag of a key, which gives no right on it."""
 
 
 @pytest.mark.parametrize("side", SIDES)
 def test_no_action_of_the_deploy_role_reaches_another_teams_resource(side: str) -> None:
-    """Every granted action on a foreign resource of each of its kinds, with the context most in the thief's favour."""
+    """Evaluate every granted action on a foreign resource of each kind, with the context that favours a thief most."""
     partition, account = SIDES[side]
     region = {"cn": "cn-north-1", "global": "us-west-2"}[side]
     own = {"aws:RequestTag/dualsync:pair": "dth-dual", "aws:RequestTag/dualsync:side": side}
@@ -155,11 +155,11 @@ def test_no_action_of_the_deploy_role_reaches_another_teams_resource(side: str) 
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: f"{q.role}: {q.goal}")
-def test_a_thief_of_a_pipelines_role_gets_what_is_intended_and_no_more(question: Any) -> None:
+def test_a_stolen_pipeline_role_allows_only_what_is_intended(question: Any) -> None:
     assert question.answer().allowed is question.wanted
 
 
-def test_the_first_deployment_has_what_it_calls() -> None:
+def test_the_first_deployment_is_allowed_every_call() -> None:
     """Calls with several resources are authorised on each of them."""
     new, old = tagged("aws:RequestTag"), tagged("aws:ResourceTag")
     template = {"ec2:LaunchTemplate": f"{EC2}launch-template/lt-1"}
@@ -205,8 +205,8 @@ def test_the_first_deployment_has_what_it_calls() -> None:
     assert decide(documents("deploy"), Request("iam:AttachUserPolicy", f"{iam}user/dth-dual-user", attach)).allowed
 
 
-def test_what_no_identity_policy_allows_on_a_key_its_own_policy_does() -> None:
-    """Everything that the program and the provider call on a key that exists."""
+def test_calls_on_a_key_that_no_identity_policy_allows_are_in_the_key_policy() -> None:
+    """Evaluate every call of the program and the provider on an existing key."""
     called = actions("kms", CHANGING["kms"]) | {
         *("kms:CreateAlias", "kms:DeleteAlias", "kms:EnableKeyRotation", "kms:ScheduleKeyDeletion")
     }
@@ -217,9 +217,7 @@ def test_what_no_identity_policy_allows_on_a_key_its_own_policy_does() -> None:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_the_boundary_allows_what_the_program_gives_and_nothing_that_is_not_on_the_list(
-    side: SideName, bundles: Path
-) -> None:
+def test_the_boundary_allows_exactly_the_listed_rights(side: SideName, bundles: Path) -> None:
     plan = plan_of("cn", bundles, both_sides())
     asked = 0
     for resource in plan.resources:
@@ -252,7 +250,7 @@ def test_the_hand_over_role_writes_one_secret_and_nothing_else(side: str) -> Non
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_who_only_reads_can_change_nothing_and_read_no_secret(side: str) -> None:
+def test_read_only_roles_can_change_nothing_and_read_no_secret(side: str) -> None:
     verbs = ("Describe", "Get", "List", "Head")
     for role in ("preview", "drift"):
         assert all(a.partition(":")[2].startswith(verbs) for a in granted(role, side)), role
@@ -260,7 +258,7 @@ def test_who_only_reads_can_change_nothing_and_read_no_secret(side: str) -> None
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_deployment_may_not_touch_what_is_in_the_data_bucket(side: str) -> None:
+def test_the_deploy_role_may_not_access_objects_of_the_data_bucket(side: str) -> None:
     bucket = {"cn": "dth-dual-dev-cn-north-1", "global": "dth-dual-dev-us-west-2"}[side]
     about = [s for s in statements("deploy", side) if bucket in json.dumps(s["Resource"])]
     actions_ = {a for s in about for a in s["Action"]}
@@ -269,7 +267,7 @@ def test_a_deployment_may_not_touch_what_is_in_the_data_bucket(side: str) -> Non
 
 
 class Watched:
-    """A bucket, or another part of a side, whose every use is noted."""
+    """A bucket, or another part of a side, that records each method used."""
 
     def __init__(self, part: Any, name: str, used: set[str]) -> None:
         self._part, self._name, self._used = part, name, used
@@ -279,29 +277,29 @@ class Watched:
         return getattr(self._part, method)
 
 
-ASKED = {
+NEEDED = {
     "bucket.put": "s3:PutObject",
     "bucket.read": "s3:GetObject",
     "bucket.head": "s3:GetObject",
     "bucket.delete": "s3:DeleteObject",
 }
-"""What the calls behind a bucket's methods need (S3 User Guide, Required permissions for S3 API operations)."""
+"""Actions that a bucket's methods need (S3 User Guide, Required permissions for S3 API operations)."""
 
 
-def test_the_smoke_role_may_do_what_the_smoke_test_does_and_no_more() -> None:
+def test_the_smoke_role_has_exactly_the_rights_of_the_smoke_test() -> None:
     used: set[str] = set()
     operator = test_smoke.operator(*SideName)
     for side, found in list(operator.sides.items()):
         parts = {n: Watched(getattr(found, n), n, used) for n in ("bucket", "ledger", "queue", "store", "metrics")}
         operator.change(side, **parts)
     assert operator.call("smoke").code == 0
-    assert used == {*ASKED}
+    assert used == {*NEEDED}
     for name in SIDES:
-        # Without leave to list the bucket, a key that is not there is answered as denied.
-        assert granted("smoke", name) == {*ASKED.values(), "s3:ListBucket"}
+        # Without the right to list the bucket, S3 answers 403 for a missing key.
+        assert granted("smoke", name) == {*NEEDED.values(), "s3:ListBucket"}
 
 
-def test_a_named_vpc_confines_what_is_named_beside_the_own_resources() -> None:
+def test_a_configured_vpc_limits_the_network_resources_of_calls() -> None:
     pair = declared()
     named = replace(pair.cn, network=replace(pair.cn.network, vpc_id="vpc-1"))
     names = {"ec2:CreateSecurityGroup", "ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"}
@@ -321,7 +319,7 @@ def test_a_named_vpc_confines_what_is_named_beside_the_own_resources() -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_roles_are_passed_to_the_three_services_that_take_them(side: str) -> None:
+def test_roles_may_be_passed_only_to_three_services(side: str) -> None:
     (passing,) = [s for s in statements("deploy", side) if s["Action"] == ["iam:PassRole"]]
     services = {n.partition(".")[0] for n in passing["Condition"]["StringEquals"]["iam:PassedToService"]}
     assert services == {"ec2", "ecs-tasks", "scheduler"}
@@ -335,7 +333,7 @@ def subject(role: str, side: str) -> str:
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_pipelines_roles_are_taken_with_the_partitions_audience_and_one_exact_subject(side: str) -> None:
+def test_a_pipelines_roles_trust_the_partitions_audience_and_one_exact_subject(side: str) -> None:
     partition = partition_of({"cn": "cn-north-1", "global": "us-west-2"}[side])
     assert partition is not None
     for role in (*ROLES, "state"):
@@ -350,12 +348,12 @@ def test_a_pipelines_roles_are_taken_with_the_partitions_audience_and_one_exact_
     assert CLAIMS == ("repo", "context", "ref", "job_workflow_ref")
 
 
-def test_the_job_of_one_side_takes_the_other_sides_hand_over_role_and_not_its_deploy_role() -> None:
+def test_one_sides_job_may_assume_the_other_sides_hand_over_role_only() -> None:
     for side, peer in (("cn", "global"), ("global", "cn")):
         assert f":environment:{side}:" in subject("deploy", side)
         assert f":environment:{side}:" in subject("hand-over", peer)
         assert subject("deploy", side) != subject("deploy", peer)
-    # No other role than these two belongs to a side's own job.
+    # Only these two roles trust a side's own job.
     for role, environment in (
         ("drift", "drift"),
         ("preview", "preview"),
@@ -365,7 +363,7 @@ def test_the_job_of_one_side_takes_the_other_sides_hand_over_role_and_not_its_de
         assert f":environment:{environment}:" in subject(role, "cn")
 
 
-def test_the_tables_of_further_calls_hold_only_actions_that_exist() -> None:
+def test_the_tables_of_further_calls_have_only_actions_that_exist() -> None:
     for table in (READING, CHANGING):
         for service, operations in table.items():
             assert actions(service, operations)
@@ -373,7 +371,7 @@ def test_the_tables_of_further_calls_hold_only_actions_that_exist() -> None:
         actions("s3", ["GetBucketMood"])
 
 
-def test_documents_are_split_where_they_would_be_too_long() -> None:
+def test_documents_that_would_be_too_long_are_split() -> None:
     one = {"Sid": "A", "Effect": "Allow", "Action": ["x" * 2500], "Resource": "*"}
     found = packed([one, one, one])
     assert [[s["Sid"] for s in d["Statement"]] for d in found] == [["A1", "A2"], ["A"]]

@@ -1,4 +1,4 @@
-"""The prose check: what counts as prose, what is found, and that no file has any of it."""
+"""Test the prose check: what counts as prose, what is found, and that no file has a finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tags become releases, and with which notes."""
+"""Test which tags become releases, and with which notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents for a pair whose sides are roles for each other: no right on users, and the keys known by alias."""
+"""Test the operators' roles for a pair without users: no right on users, and signing keys named by alias."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pair() -> PairModel:
 
 
 def deployment(pair: PairModel) -> Mapping[str, Any]:
-    """The documents after the calls that such a pair makes beside all others."""
+    """Return the documents with the additional calls of such a pair."""
     recorder = Recorder(frozenset())
     for operation in ("CreateRole", "PutRolePolicy", "CreateOpenIDConnectProvider", "DeleteOpenIDConnectProvider"):
         recorder.calls[Phase.CHANGE].add(Call("cn", "iam", operation, stack="cn"))
@@ -45,7 +45,7 @@ def granted(documents: Iterable[Mapping[str, Any]]) -> set[str]:
     return {a for d in documents for s in d["Statement"] if s["Effect"] == "Allow" for a in s["Action"]}
 
 
-def test_the_deploy_role_makes_the_provider_and_the_role_and_no_user(pair: PairModel) -> None:
+def test_the_deploy_role_may_create_provider_and_role_and_no_user(pair: PairModel) -> None:
     documents = deployment(pair)["deploy"]
     provider = f"{IAM}oidc-provider/{ISSUERS['global'].removeprefix('https://')}"
     create = "iam:CreateOpenIDConnectProvider"
@@ -74,8 +74,8 @@ def test_the_preview_reads_the_public_key_of_the_pairs_keys_only(pair: PairModel
     assert not decide(documents, Request("kms:GetPublicKey", f"{KEYS}1", {})).allowed
 
 
-def test_the_boundary_knows_the_keys_by_alias(pair: PairModel) -> None:
-    """A tag would not do: the deploy role may tag any key at its creation."""
+def test_the_boundary_names_the_keys_by_alias(pair: PairModel) -> None:
+    """A tag is not enough, because the deploy role may tag any key at its creation."""
     document = [boundary(pair, CN)]
     for action, part, condition in (
         ("kms:Sign", "token-key", {"kms:SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256"}),
@@ -89,6 +89,6 @@ def test_the_boundary_knows_the_keys_by_alias(pair: PairModel) -> None:
         assert not decide(document, Request(action, f"{KEYS}1", {**condition, **other})).allowed
 
 
-def test_the_further_calls_exist() -> None:
+def test_the_additional_calls_are_actions_that_exist() -> None:
     assert {a for a in actions("iam", CHANGING["iam"]) if "OpenIDConnect" in a}
     assert not {a for a in actions("iam", READING["iam"]) if "OpenIDConnect" in a}

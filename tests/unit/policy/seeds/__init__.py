@@ -1,4 +1,4 @@
-"""Violations, each of which its rule must find."""
+"""Seeded violations, each of which its rule must find."""
 
 from tests.unit.policy.seeds import access, confinement, naming, program, runtime, second_ways, transport
 

@@ -1,4 +1,4 @@
-"""Violations in policies: other accounts, other resources, conditions that bind nothing, attachments."""
+"""Seeded violations in policies: other accounts, other resources, conditions without effect, attachments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi_aws as aws
 
-from tests.unit.policy.sowing import Seed, Seen, at, document, grant, put, registered
+from tests.unit.policy.seeding import Seed, Seen, at, document, grant, put, registered
 
 CN, STRANGER = "111122223333", "999999999999"
 ARN = "arn:aws-cn:"
@@ -61,7 +61,7 @@ def secret_policy(seen: Seen) -> None:
     )
 
 
-def all_but_sending(policy: dict[str, Any]) -> None:
+def deny_all_but_sending(policy: dict[str, Any]) -> None:
     """Deny insecure transport for every action but the one that matters."""
     statement = denial(policy)
     del statement["Action"]

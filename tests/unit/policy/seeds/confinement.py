@@ -1,4 +1,4 @@
-"""Violations of the denials: who may send to the queues, and what a thief of the dedicated user's key could do."""
+"""Seeded violations of denials: senders to the queues, and the use of a stolen key of the dedicated user."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pulumi_aws as aws
 
+from tests.unit.policy.seeding import Seed, Seen, at, document, put
 from tests.unit.policy.seeds.access import QUEUE_POLICY, USER_POLICY, statement
-from tests.unit.policy.sowing import Seed, Seen, at, document, put
 
 NOT_PLAYED: dict[str, Any] = {"engine": False}
 IAM = "arn:aws-cn:iam::111122223333"
@@ -56,7 +56,7 @@ def exempting(arn: str) -> Any:
     )
 
 
-def way_out(found: dict[str, Any]) -> None:
+def exempt_by_tag(found: dict[str, Any]) -> None:
     """Exempt the principals with a tag."""
     for sid in ("OtherSources", "OtherAccounts"):
         statement(found, sid)["Condition"].update(StringNotEquals={"aws:PrincipalTag/team": "x"})
@@ -105,7 +105,7 @@ SEEDS = (
         "denial-with-a-way-out",
         "senders-denied",
         **QUEUE_POLICY,
-        change=document("policy", way_out),
+        change=document("policy", exempt_by_tag),
         **NOT_PLAYED,
     ),
     Seed(

@@ -1,8 +1,8 @@
-"""Violations of names and tags."""
+"""Seeded violations of names and tags."""
 
 from __future__ import annotations
 
-from tests.unit.policy.sowing import Seed, put, tags
+from tests.unit.policy.seeding import Seed, put, tags
 
 SEEDS = (
     Seed("untagged", "tagged", kind="Secret", name="dth-dual-cn-credentials", change=put(tags=None)),

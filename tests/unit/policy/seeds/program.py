@@ -1,4 +1,4 @@
-"""Violations, each of which must be caught by its rule, and by no other."""
+"""Seeded violations, each of which only its own rule must find."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 import pulumi_aws as aws
 
-from tests.unit.policy.seeds.wiring import foreign_queue, mixed_up_secret, own_key, second_user, swapped_finder
-from tests.unit.policy.sowing import (
+from tests.unit.policy.seeding import (
     Seed,
     at,
     document,
@@ -21,6 +20,7 @@ from tests.unit.policy.sowing import (
     variable,
     without_tls,
 )
+from tests.unit.policy.seeds.wiring import foreign_queue, mixed_up_secret, own_key, second_user, swapped_finder
 
 ACCOUNT_CN, ACCOUNT_GLOBAL = "111122223333", "444455556666"
 BUCKET_CN = "dth-dual-dev-cn-north-1"
@@ -390,7 +390,7 @@ SEEDS = (
         kind="aws",
         name="dth-dual-cn",
         change=put(allowed_account_ids=json.dumps([ACCOUNT_CN, ACCOUNT_GLOBAL])),
-        # Without one account nothing is the account's own.
+        # Without a single account, no resource counts as the account's own.
         besides=(
             *(
                 ("own-resources-only", f"dth-dual-cn-{part}-policy")

@@ -1,4 +1,4 @@
-"""Violations in what runs, where it runs, and what else is there."""
+"""Seeded violations in scripts, containers, instances and additional resources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from tests.unit.policy.sowing import Change, Seed, Seen, at, put, registered, tags, user_data
+from tests.unit.policy.seeding import Change, Seed, Seen, at, put, registered, tags, user_data
 
 CN = "111122223333"
 GROUP: dict[str, Any] = {"kind": "SecurityGroup", "name": "dth-dual-cn-security-group"}

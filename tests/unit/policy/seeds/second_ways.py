@@ -1,4 +1,4 @@
-"""Violations in properties that the program never sets, and in parts that point at resources of others."""
+"""Seeded violations in properties that the program never sets, and in references to other teams' resources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from dualsync.components.subscription import BucketSubscription
-from tests.unit.policy.sowing import Change, Seed, Seen, at, document, put, tags
+from tests.unit.policy.seeding import Change, Seed, Seen, at, document, put, tags
 
 CN = "111122223333"
 SCHEDULE: dict[str, Any] = {"kind": "Schedule", "name": "dth-dual-cn-finder-schedule", "known_later": True}
@@ -69,7 +69,7 @@ def other_bucket(seen: Seen) -> None:
 
 
 def other_identity(seen: Seen) -> None:
-    """Make it so by a component's facts."""
+    """Make another team's bucket data of the pair, by a component's outputs."""
     del seen
     facts = {"bucket": "payroll", "prefix": "", "owner": "444455556666"}
     pulumi.ComponentResource("dualsync:index:Identity", "dth-dual-global-seeded-identity", facts)

@@ -1,9 +1,9 @@
-"""Violations of TLS: denials that do not cover everybody, every action or the whole resource."""
+"""Seeded violations of TLS: denials that do not cover every principal, every action or the whole resource."""
 
 from __future__ import annotations
 
-from tests.unit.policy.seeds.access import ARN, ARTIFACTS, BUCKET_POLICY, CN, QUEUE_POLICY, all_but_sending, denial
-from tests.unit.policy.sowing import Seed, document
+from tests.unit.policy.seeding import Seed, document
+from tests.unit.policy.seeds.access import ARN, ARTIFACTS, BUCKET_POLICY, CN, QUEUE_POLICY, denial, deny_all_but_sending
 
 SEEDS = (
     Seed(
@@ -19,7 +19,7 @@ SEEDS = (
         "tls-only",
         **QUEUE_POLICY,
         at="dth-dual-cn-queue",
-        change=document("policy", all_but_sending),
+        change=document("policy", deny_all_but_sending),
         engine=False,
     ),
     Seed(

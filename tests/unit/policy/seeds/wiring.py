@@ -1,4 +1,4 @@
-"""Changes that join the wrong user, key or queue: made from what the program has registered by then."""
+"""Seeded violations that connect the wrong user, key or queue, made from what the program has registered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from tests.unit.policy.sowing import Seen, at, tags
+from tests.unit.policy.seeding import Seen, at, tags
 
 
 def mixed_up_secret(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Seen) -> None:

@@ -1,7 +1,7 @@
-"""How a violation is put into the program on its way to the engine.
+"""Put seeded violations into the program's registrations.
 
 A seed changes one registration of the real program, or adds one, through a stack transformation, so that the same seeds
-serve the mock monitor and the real engine. They are made for a stack that manages both sides.
+serve the mock monitor and the real engine. The seeds fit a stack that manages both sides.
 """
 
 from __future__ import annotations
@@ -39,38 +39,38 @@ class Seed:
     """One violation."""
 
     id: str
-    """Its name in reports."""
+    """Name of the seed in reports."""
     rule: str
-    """The rule that names it."""
+    """The rule that must find it."""
     kind: str = ""
     """Kind of the resource that `change` applies to."""
     name: str = ""
     """Logical name of that resource."""
     change: Change | None = None
-    """Changes one registration of the program."""
+    """Function that changes one registration of the program."""
     extra: Callable[[Seen], None] | None = None
-    """Registers something more."""
+    """Function that registers an additional resource."""
     engine: bool = True
-    """Whether the real engine plays it too: not where the change would keep it from working, or adds nothing to it."""
+    """Whether the real engine runs it too: not if the change would break the engine, or if it adds nothing there."""
     known_later: bool = False
-    """Whether only the deployment itself knows the value."""
+    """Whether the value is known only during the deployment."""
     at: str = ""
-    """The resource that the rule blames, where it is not the changed one."""
+    """The resource that the rule reports, if it is not the changed one."""
     also: tuple[str, ...] = ()
-    """Further rules that blame the same resource."""
+    """Further rules that report the same resource."""
     also_at: tuple[str, ...] = ()
-    """Further resources that the same rule blames."""
+    """Further resources that the same rule reports."""
     besides: tuple[tuple[str, str], ...] = ()
     """Further (rule, resource) that the change violates."""
 
     @property
     def caught(self) -> tuple[str, str]:
-        """The rule, and the resource that it must name."""
+        """Return the rule, and the resource that it must report."""
         return self.rule, self.at or self.name
 
     @property
     def found(self) -> set[tuple[str, str]]:
-        """All (rule, resource) that must be found, and no other."""
+        """Return all (rule, resource) that must be found, and no other."""
         at = self.at or self.name
         return {
             self.caught,
@@ -81,20 +81,20 @@ class Seed:
 
     @property
     def touched(self) -> set[str]:
-        """Resources changed or named."""
+        """Return the resources that are changed or reported."""
         return {self.name, self.at, *(name for _, name in self.found)} - {""}
 
     def matches(self, type_: str, name: str) -> bool:
         return self.change is not None and type_.endswith(f":{self.kind}") and name == self.name
 
 
-class Sower:
+class Seeder:
     """Apply seeds to a program's registrations."""
 
     def __init__(self, *seeds: Seed) -> None:
         self._seeds = seeds
         self._seen = Seen()
-        self.sown: list[str] = []
+        self.seeded: list[str] = []
 
     def transformation(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         self._seen.resources[(args.type_, args.name)] = args.resource
@@ -105,14 +105,14 @@ class Sower:
         for seed in hits:
             assert seed.change is not None
             seed.change(props, opts, self._seen)
-            self.sown.append(seed.id)
+            self.seeded.append(seed.id)
         return pulumi.ResourceTransformationResult(props=props, opts=opts)
 
     def extra(self) -> None:
         for seed in self._seeds:
             if seed.extra is not None:
                 seed.extra(self._seen)
-                self.sown.append(seed.id)
+                self.seeded.append(seed.id)
 
 
 def put(**values: Any) -> Change:
@@ -140,7 +140,7 @@ def document(key: str, edit: Callable[[dict[str, Any]], None]) -> Change:
 
 
 def user_data(edit: Callable[[str, Mapping[str, str]], str], *users: str) -> Change:
-    """Edit a launch template's script; `users` are dedicated users whose ids the edit is given."""
+    """Edit a launch template's script; the edit gets the ids of the dedicated users `users`."""
 
     def change(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Seen) -> None:
         ids = {u: seen("User", u).unique_id for u in users}
@@ -195,7 +195,7 @@ def tags(part: str = "seeded") -> dict[str, str]:
 
 
 def batches(seeds: Iterable[Seed]) -> list[list[Seed]]:
-    """Group seeds that can be planted together: no two of them touch the same resource."""
+    """Group seeds that can be applied together: no two of them touch the same resource."""
     made: list[list[Seed]] = []
     for seed in seeds:
         free = (b for b in made if all(not seed.touched & other.touched for other in b))
