@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from dualsync.components.bucket_access import inspection
-from dualsync.components.bucket_access.inspection import BucketFacts
+from dualsync.components.bucket_access.inspection import BucketFacts, Versioning
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.images import image_of
 from dualsync.components.config.model import PairModel, PeerIdentity
@@ -88,7 +88,8 @@ def _check_bucket(context: SideContext, facts: BucketFacts) -> None:
             " worker, finder and the peer's user name each of them as `?` and also reach keys that differ only there;"
             " to bound them exactly, use a prefix of Latin-1 characters or a bucket of its own"
         )
-    if facts.versioning != "Enabled" and receives and not context.pair.keep_loser:
+    if facts.versioning is not Versioning.ENABLED and receives and not context.pair.keep_loser:
+        _check_losers(context, facts.versioning)
         unversioned = "the bucket keeps no versions (as far as this deployment may read)"
         pulumi.log.warn(f"{key}={local.bucket!r}: {unversioned}, {_loss(context)}")
     for rule in facts.expiring_rules:
@@ -106,6 +107,28 @@ def _check_bucket(context: SideContext, facts: BucketFacts) -> None:
         )
 
 
+def _check_losers(context: SideContext, versioning: Versioning) -> None:
+    """Raise `ConfigError` if nothing keeps a conflict's loser in this bucket, and config does not state that as wanted.
+
+    A bucket of the other stack's side is not refused, so that this side can always be updated. Nor is a bucket whose
+    versioning can't be read.
+    """
+    pair, bucket = context.pair, context.local.bucket
+    if pair.direction.one_way or pair.keep_loser is not None or context.side not in pair.manages:
+        return
+    if versioning is Versioning.UNKNOWN:
+        return
+    alike = "" if len(pair.manages) > 1 else ", in both stacks,"
+    raise ConfigError(
+        "keepLoser",
+        None,
+        f"not given, and bucket {bucket} of side {context.side} keeps no versions (versioning: {versioning}), so the"
+        " loser of a conflict there is lost",
+        f"set keepLoser to true{alike} to keep losers under a conflict name, switch on the bucket's versioning, or set"
+        " keepLoser to false to accept the loss",
+    )
+
+
 def _loss(context: SideContext) -> str:
     """Return what a bucket without versions loses, and what to do."""
     if context.pair.direction.one_way:
@@ -113,9 +136,9 @@ def _loss(context: SideContext) -> str:
             "so what others change at the destination is lost when the source's version replaces it; switch on"
             " versioning"
         )
+    decided = "keepLoser=false" if context.pair.keep_loser is False else "keepLoser is not given"
     return (
-        "and keepLoser=false: the loser of a conflict on this side is lost; set keepLoser to true, or switch on"
-        " versioning"
+        f"and {decided}: the loser of a conflict on this side is lost; set keepLoser to true, or switch on versioning"
     )
 
 

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 TOKEN = "dualsync:index:inspectBucket"  # noqa: S105 - a function's name
 """Name of the lookup, as the program invokes it."""
+
+
+class Versioning(StrEnum):
+    """Versioning of a bucket: the statuses of GetBucketVersioning (S3 API Reference), and two of its absence."""
+
+    ENABLED = "Enabled"
+    """What a write or a deletion replaces stays as a version."""
+    SUSPENDED = "Suspended"
+    """Earlier versions stay. A write or a deletion replaces the null version, which is lost."""
+    NONE = "none"
+    """The bucket never had versioning: the answer has no status."""
+    UNKNOWN = ""
+    """The status can't be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +34,8 @@ class BucketFacts:
     """Why the bucket can't be used, and the remedy; empty for a usable one."""
     key: str = "bucket"
     """Config key of the side that the problem is about: bucket, region or profile."""
-    versioning: str = ""
-    """Status of versioning."""
+    versioning: Versioning = Versioning.UNKNOWN
+    """Versioning of the bucket."""
     ownership: str = ""
     """Object ownership."""
     expiring_rules: tuple[str, ...] = ()
@@ -41,8 +55,8 @@ def inspect(s3: Any, *, bucket: str, account_id: str, region: str, prefix: str =
         return BucketFacts(problem=_OTHER_REGION.format(actual=actual), key="region")
     rules = _rules(s3, bucket, account_id)
     return BucketFacts(
-        versioning=_ask(s3.get_bucket_versioning, bucket, account_id).get("Status", ""),
-        ownership=_ownership(_ask(s3.get_bucket_ownership_controls, bucket, account_id)),
+        versioning=_versioning(_ask(s3.get_bucket_versioning, bucket, account_id)),
+        ownership=_ownership(_ask(s3.get_bucket_ownership_controls, bucket, account_id) or {}),
         expiring_rules=_expiring(rules or (), prefix),
         rules_read=rules is not None,
     )
@@ -54,7 +68,7 @@ def to_result(facts: BucketFacts) -> dict[str, Any]:
     return {
         "problem": f["problem"],
         "key": f["key"],
-        "versioning": f["versioning"],
+        "versioning": str(f["versioning"]),
         "ownership": f["ownership"],
         "expiringRules": list(f["expiring_rules"]),
         "rulesRead": f["rules_read"],
@@ -66,7 +80,7 @@ def from_result(result: dict[str, Any]) -> BucketFacts:
     return BucketFacts(
         problem=result["problem"],
         key=result.get("key", "bucket"),
-        versioning=result["versioning"],
+        versioning=Versioning(result["versioning"]),
         ownership=result["ownership"],
         expiring_rules=tuple(result["expiringRules"]),
         rules_read=result["rulesRead"],
@@ -93,12 +107,23 @@ def _problem(e: ClientError, account_id: str, region: str) -> BucketFacts:
     return BucketFacts(problem=f"can't be read ({code}); correct profile, region or endpoint", key=key)
 
 
-def _ask(call: Any, bucket: str, account_id: str) -> dict[str, Any]:
+def _ask(call: Any, bucket: str, account_id: str) -> dict[str, Any] | None:
+    """Return the answer, or None if it is refused."""
     try:
         answer: dict[str, Any] = call(Bucket=bucket, ExpectedBucketOwner=account_id)
     except ClientError:
-        return {}
+        return None
     return answer
+
+
+def _versioning(answer: dict[str, Any] | None) -> Versioning:
+    """Return what an answer states. A status that AWS does not have is one that can't be read."""
+    if answer is None:
+        return Versioning.UNKNOWN
+    status = answer.get("Status")
+    if not status:
+        return Versioning.NONE
+    return Versioning(status) if status in (Versioning.ENABLED, Versioning.SUSPENDED) else Versioning.UNKNOWN
 
 
 def _rules(s3: Any, bucket: str, account_id: str) -> list[dict[str, Any]] | None:

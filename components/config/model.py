@@ -247,11 +247,11 @@ class PairModel:
         default=ConflictPolicy.NEWEST,
         setting="conflict_policy",
     )
-    keep_loser: bool = option(
+    keep_loser: bool | None = option(
         "keepLoser",
-        "Keep the losing version of a conflict under a conflict name, on both sides.",
-        default=False,
-        setting="keep_loser",
+        "Keep the losing version of a conflict under a conflict name, on both sides. If it is not given, it counts as"
+        " false, and a managed bucket without versions is refused, unless the pair is one-way.",
+        default=None,
     )
     first_contact: FirstContact = option(
         "firstContact",

@@ -65,6 +65,11 @@ class Option:
         return names.get(self.kind, "string")
 
     @property
+    def has_default(self) -> bool:
+        """Whether a value of the key's type applies where the key is not given. If not, its absence has a meaning."""
+        return self.type == "string" or self.declared.default != ""
+
+    @property
     def default(self) -> Any:
         """The default as JSON."""
         value = self.declared.default

@@ -64,6 +64,7 @@ def settings_of(
         token_key=keys[0],
         message_key=keys[1],
         worker_role=pair.names(side).worker_role if carries else "",
+        keep_loser=bool(pair.keep_loser),
         local_expires=hold and expires.get(side, True),
         # An absence at a one-way pair's destination is no deletion here: the object is copied again, but for what a
         # rule there would expire again and again.

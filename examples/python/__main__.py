@@ -26,6 +26,7 @@ pair = dualsync.DualSyncPair(
         "endpoint": config.get("endpoint"),
     },
     conflict_policy=dualsync.ConflictPolicy.PREFER_CN,
+    keep_loser=True,
     alarm_email=config.get("alarmEmail") or "",
     bundle=config.get("bundle") or "",
     protect=config.get_bool("protect", True),

@@ -24,6 +24,7 @@ const pair = new dualsync.DualSyncPair("storage", {
         endpoint: config.get("endpoint"),
     },
     conflictPolicy: dualsync.ConflictPolicy.PreferCn,
+    keepLoser: true,
     alarmEmail: config.get("alarmEmail") ?? "",
     bundle: config.get("bundle") ?? "",
     protect: config.getBoolean("protect") ?? true,

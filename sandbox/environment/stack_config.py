@@ -24,7 +24,10 @@ def config_of(stack: str, endpoint: str, bundles: Path, changes: dict[str, Any] 
 
 
 def overrides(endpoint: str, bundles: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the keys that the sandbox sets: accounts and endpoint, a local bundle, no deletion protection."""
+    """Return the keys that the sandbox sets: accounts and endpoint, a local bundle, no deletion protection.
+
+    Its buckets keep no versions, and the loser of a conflict is not kept.
+    """
     sides = {}
     for side in SideName:
         account = ACCOUNTS[side]
@@ -37,7 +40,7 @@ def overrides(endpoint: str, bundles: Path, values: dict[str, Any]) -> dict[str,
             "endpoint": endpoint,
             "finderImage": image,
         }
-    return {**sides, "bundle": str(bundles), "protect": False}
+    return {**sides, "bundle": str(bundles), "protect": False, "keepLoser": False}
 
 
 def _declared() -> dict[str, Any]:

@@ -71,12 +71,22 @@ def _section(title: str, options: Iterable[Option], comment: str = "") -> str:
     if comment:
         lines.append(comment)
     for option in options:
-        lines += [f"  {option.declared.key}:", f"    type: {option.type}"]
-        lines += _description(option.declared.description)
-        if option.type == "array":
-            lines += ["    items:", "      type: string"]
-        lines.append(f"    default: {_default(option.default)}")
+        lines += _declaration(option) if option.has_default else _undeclared(option)
     return "\n".join(lines)
+
+
+def _declaration(option: Option, default: str = "") -> list[str]:
+    lines = [f"  {option.declared.key}:", f"    type: {option.type}"]
+    lines += _description(option.declared.description)
+    if option.type == "array":
+        lines += ["    items:", "      type: string"]
+    return [*lines, f"    default: {default or _default(option.default)}"]
+
+
+def _undeclared(option: Option) -> list[str]:
+    """Return the comment for a key without a default: the engine requires a value of each declared key without one."""
+    why = "  # No default: the engine would require this key if it were declared. To give it for both stacks:"
+    return [why, *(f"  # {line[2:]}" for line in _declaration(option, f"<{option.type}>"))]
 
 
 def _description(text: str) -> list[str]:

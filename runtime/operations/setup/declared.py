@@ -62,6 +62,8 @@ class DeclaredSide:
     """Name of the dedicated user, if config gives one."""
     issuer: str = ""
     """Address of the side's token issuer, if the sides are roles for each other."""
+    keep_loser: bool | None = None
+    """Whether a conflict's loser is kept, as the stack that provisions the side states it; None if it does not."""
     managed: bool = True
     """Whether one of the stacks that were read provisions it."""
 
@@ -74,8 +76,6 @@ class Declaration:
     """Name of the pair."""
     sides: Mapping[SideName, DeclaredSide] = field(default_factory=dict)
     """What is declared of each side."""
-    keep_loser: bool = False
-    """Whether a conflict's loser is kept."""
     direction: Direction = Direction.BOTH
     """Directions in which changes are copied."""
     source: str = ""
@@ -126,7 +126,6 @@ def read_declaration(
     return Declaration(
         pair=str(first.get("pair") or DEFAULT_PAIR),
         sides=sides,
-        keep_loser=_value(first.get("keepLoser")) is True,
         direction=next(iter(directions.values())),
         source=", ".join(str(path) for path in files),
         faults=faults,
@@ -146,13 +145,13 @@ def declaration_of(pair: Pair) -> Declaration:
             endpoint=stack.services.get("AWS_ENDPOINT_URL", ""),
             user_name=stack.fact("userName"),
             issuer=stack.settings.token_issuer,
+            keep_loser=stack.settings.keep_loser,
             managed=False,
         )
         for side, stack in pair.stacks.items()
     }
-    keep = any(stack.settings.keep_loser for stack in pair.stacks.values())
     direction = next((stack.settings.direction for stack in pair.stacks.values()), Direction.BOTH)
-    return Declaration(pair=pair.name, sides=sides, keep_loser=keep, direction=direction, source="the stacks' outputs")
+    return Declaration(pair=pair.name, sides=sides, direction=direction, source="the stacks' outputs")
 
 
 def _project(folder: Path) -> dict[str, Any]:
@@ -204,7 +203,7 @@ def _side(side: SideName, given: Mapping[str, Any], managed: bool, profile: str)
         value = merged.get(name)
         return str(value) if value not in (None, "") else default
 
-    public = _value(merged.get("publicIp"))
+    public, keep = _value(merged.get("publicIp")), _value(given.get("keepLoser"))
     return DeclaredSide(
         side=side,
         account_id=text("accountId"),
@@ -224,6 +223,7 @@ def _side(side: SideName, given: Mapping[str, Any], managed: bool, profile: str)
         topic=str(own.get("eventsTopicArn") or ""),
         user_name=str(own.get("userName") or ""),
         issuer=str(own.get("issuer") or ""),
+        keep_loser=keep if isinstance(keep, bool) else None,
         managed=managed,
     )
 

@@ -181,21 +181,19 @@ def _versioning(pair: Declaration, declared: DeclaredSide, state: BucketState) -
     if state.versioned:
         return Finding(side, "versioning", Verdict.FINE, "on: deleted and overwritten objects can be restored")
     if state.versioned is None:
-        return Finding(
-            side, "versioning", Verdict.WARNING, "not visible to you", "give your role s3:GetBucketVersioning"
-        )
-    conflicts = not pair.keep_loser and not pair.direction.one_way
+        remedy = "give your role s3:GetBucketVersioning"
+        return Finding(side, "versioning", Verdict.WARNING, "not visible to you", remedy)
+    conflicts = not declared.keep_loser and not pair.direction.one_way
+    # The preview refuses such a bucket (`components.preflight`).
+    undecided = conflicts and declared.managed and declared.keep_loser is None
     lost = "deleted objects and the losers of conflicts" if conflicts else "deleted objects"
     if not pair.direction.carries(declared.side):
         lost = "deleted objects, and changes of others that the source's version replaces,"
-    keep = "" if not conflicts else ", or set keepLoser: true for the losers"
-    return Finding(
-        side,
-        "versioning",
-        Verdict.WARNING,
-        f"off: {lost} of this side can't be restored",
-        f"`aws s3api put-bucket-versioning --bucket {declared.bucket} --versioning-configuration Status=Enabled`{keep}",
-    )
+    what = f"off{', and keepLoser is not given' if undecided else ''}: {lost} of this side can't be restored"
+    keep = ", or set keepLoser: true for the losers" if conflicts else ""
+    keep += ", or false to accept their loss" if undecided else ""
+    on = f"`aws s3api put-bucket-versioning --bucket {declared.bucket} --versioning-configuration Status=Enabled`"
+    return Finding(side, "versioning", Verdict.WRONG if undecided else Verdict.WARNING, what, f"{on}{keep}")
 
 
 def _notifications(pair: Declaration, declared: DeclaredSide, state: BucketState) -> list[Finding]:

@@ -178,7 +178,7 @@ class Pair:
             }
             for side, account in ACCOUNTS.items()
         }
-        return {**sides, "finderImage": None}
+        return {**sides, "finderImage": None, "keepLoser": False}
 
     def s3(self, side: SideName) -> Any:
         """Return the S3 client of a user on this side."""

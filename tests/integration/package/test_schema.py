@@ -63,6 +63,15 @@ def test_defaults_and_types_are_the_configs() -> None:
             assert described["type"] == declared[name].type
 
 
+def test_an_input_whose_absence_has_a_meaning_has_no_default() -> None:
+    """Generated code would set a default, so that the component could not see that nothing was given."""
+    assert schema.inputs()["keepLoser"] == {
+        "type": "boolean",
+        "plain": True,
+        "description": keys()["keepLoser"].declared.description,
+    }
+
+
 def test_a_sides_options_have_no_defaults_that_would_hide_what_is_said_for_both() -> None:
     assert not [n for n, p in schema.side()["properties"].items() if "default" in p]
 

@@ -12,14 +12,14 @@ from botocore.stub import Stubber
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from dualsync.components.bucket_access.inspection import BucketFacts, from_result, inspect, to_result
-from tests.unit.components.recorder import Call, Deployment, config_of, deploy
+from dualsync.components.bucket_access.inspection import BucketFacts, Versioning, from_result, inspect, to_result
+from tests.unit.components.recorder import Call, Cloud, Deployment, config_of, deploy
 
 SIDE_TYPES = {"aws:sqs/queue:Queue", "aws:iam/user:User", "aws:dynamodb/table:Table"}
 
 
 def facts(**changes: Any) -> Call:
-    found = to_result(BucketFacts(**{"versioning": "Enabled", **changes}))
+    found = to_result(BucketFacts(**{"versioning": Versioning.ENABLED, **changes}))
 
     def call(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
         return found if token == "dualsync:index:inspectBucket" and args["region"] == "cn-north-1" else None
@@ -136,7 +136,7 @@ def test_rules_that_may_not_be_read_are_unknown(s3: Any) -> None:
         stub.add_client_error("get_bucket_lifecycle_configuration", "AccessDenied", http_status_code=403)
         stub.add_response("get_bucket_versioning", {})
         stub.add_client_error("get_bucket_ownership_controls", "AccessDenied", http_status_code=403)
-        assert inspect_bucket(s3) == BucketFacts(rules_read=False)
+        assert inspect_bucket(s3) == BucketFacts(versioning=Versioning.NONE, rules_read=False)
 
 
 def test_an_acl_that_the_bucket_does_not_support_is_refused(bundles: Path) -> None:
@@ -184,7 +184,7 @@ def inspect_bucket(s3: Any, **changes: Any) -> BucketFacts:
 
 
 def test_a_usable_bucket(s3: Any) -> None:
-    assert inspect_bucket(s3) == BucketFacts(rules_read=True)
+    assert inspect_bucket(s3) == BucketFacts(versioning=Versioning.NONE, rules_read=True)
 
 
 def test_facts_of_a_bucket(s3: Any) -> None:
@@ -206,7 +206,7 @@ def test_facts_of_a_bucket(s3: Any) -> None:
     s3.put_bucket_lifecycle_configuration(Bucket="bucket", LifecycleConfiguration={"Rules": rules})
     found = inspect_bucket(s3, prefix="a/")
     assert found == BucketFacts(
-        versioning="Enabled", ownership="BucketOwnerEnforced", expiring_rules=("all",), rules_read=True
+        versioning=Versioning.ENABLED, ownership="BucketOwnerEnforced", expiring_rules=("all",), rules_read=True
     )
     assert from_result(to_result(found)) == found
 
@@ -224,10 +224,21 @@ def test_unusable_buckets(s3: Any) -> None:
         )
 
 
-def test_losing_versions_that_would_not_be_kept_are_a_warning(bundles: Path) -> None:
-    """With keepLoser off and no versioning, the preview names what conflicts would lose."""
-    (warning,) = deploy("cn", bundles, call=facts(versioning="")).warnings
-    assert warning.startswith("cn.bucket='dth-dual-dev-cn-north-1': the bucket keeps no versions")
-    assert "set keepLoser to true" in warning
-    assert deploy("cn", bundles, {"keepLoser": True}, facts(versioning="")).warnings == []
-    assert deploy("cn", bundles, call=facts(versioning="Enabled")).warnings == []
+def test_a_refused_bucket_leaves_nothing_behind(bundles: Path) -> None:
+    recorded: list[Deployment] = []
+
+    def cloud_of(deployment: Deployment, call: Call | None) -> Cloud:
+        recorded.append(deployment)
+        return Cloud(deployment, call)
+
+    with pytest.raises(Exception, match=r"^keepLoser: not given, and bucket dth-dual-dev-cn-north-1 of side cn keeps"):
+        deploy("cn", bundles, call=facts(versioning=Versioning.NONE), cloud_of=cloud_of)
+    (deployment,) = recorded
+    assert {r.type for r in deployment.resources if r.custom} == {"pulumi:providers:aws", "pulumi:providers:dualsync"}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_decision_about_losers_is_deployed(bundles: Path, kept: bool) -> None:
+    found = deploy("cn", bundles, {"keepLoser": kept}, facts(versioning=Versioning.NONE, rules_read=True))
+    assert found.outputs["cn"]["environment"]["DUALSYNC_KEEP_LOSER"] == str(kept).lower()
+    assert len(found.warnings) == (0 if kept else 1)

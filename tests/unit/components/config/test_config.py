@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from tests.unit.components.recorder import ROOT, config_of, deploy
 
 CN = {"accountId": "111122223333", "region": "cn-north-1", "bucket": "bucket-cn", "profile": "a"}
 GLOBAL = {"accountId": "444455556666", "region": "us-west-2", "bucket": "bucket-global", "profile": "b"}
+WITHOUT_DEFAULT = ["keepLoser"]
+"""Keys at the top whose absence is a state of its own."""
 
 
 def project() -> dict[str, Any]:
@@ -39,11 +42,37 @@ def pair(changes: dict[str, Any] | None = None) -> PairModel:
 
 def test_every_key_is_declared_with_type_description_and_default() -> None:
     declared = {k: v for k, v in project()["config"].items() if not k.startswith("pulumi:")}
-    assert set(declared) == set(declared_keys.all_keys())
+    assert set(declared) == set(declared_keys.all_keys()) - set(WITHOUT_DEFAULT)
     for key, declaration in declared.items():
         assert declaration["type"] in ("string", "integer", "boolean", "array", "object"), key
         assert declaration["description"].strip(), key
         assert "default" in declaration, key
+
+
+def test_a_key_whose_absence_has_a_meaning_is_shown_and_not_declared() -> None:
+    """The engine requires a value of each declared key without a default (Pulumi, "Project file", `config`)."""
+    assert [key for key, option in declared_keys.keys().items() if not option.has_default] == WITHOUT_DEFAULT
+    shown = re.sub(r"^  # ", "  ", (ROOT / "Pulumi.yaml").read_text(), flags=re.MULTILINE)
+    for key in WITHOUT_DEFAULT:
+        block = re.search(rf"^  {key}:\n(?:    .*\n)+", shown, re.MULTILINE)
+        assert block, key
+        entry = yaml.safe_load(block[0])[key]
+        assert entry["type"] == declared_keys.keys()[key].type
+        assert entry["description"].strip() == declared_keys.keys()[key].declared.description
+
+
+@pytest.mark.parametrize(("text", "kept"), [(None, None), ("true", True), ("false", False)])
+def test_keep_loser_has_three_states(text: str | None, kept: bool | None) -> None:
+    given = {} if text is None else {"keepLoser": text}
+    model = pair(stack_config.read(given, given))
+    assert model.keep_loser is kept
+    assert settings_of(model, SideName.CN).keep_loser is bool(kept)
+
+
+@pytest.mark.parametrize("text", ["", "yes", "1", "null"])
+def test_keep_loser_is_nothing_else(text: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^keepLoser='{text}': is not true or false; give true or false$"):
+        stack_config.read({"keepLoser": text}, ["keepLoser"])
 
 
 def test_default_providers_are_disabled_and_the_projects_plugin_exists() -> None:

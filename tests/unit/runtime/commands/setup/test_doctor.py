@@ -23,7 +23,7 @@ from dualsync.runtime.operations.setup.account import (
     SubnetRoute,
     Vpc,
 )
-from dualsync.runtime.operations.setup.declared import Declaration, DeclaredSide
+from dualsync.runtime.operations.setup.declared import Declaration, DeclaredSide, read_declaration
 from dualsync.runtime.operations.setup.doctor import Finding, Verdict, examine
 from dualsync.runtime.operations.setup.machine import examine_machine
 from dualsync.runtime.operations.setup.permissions import creating_calls
@@ -167,14 +167,39 @@ def test_a_bucket_that_cannot_be_used() -> None:
 def test_an_unversioned_bucket_names_what_can_be_lost() -> None:
     accounts = fine()
     accounts[CN].state = BucketState(versioned=False, notifications=[])
+    found = check(accounts, keep_loser=False)["cn", "versioning"]
+    assert found.verdict is Verdict.WARNING
+    assert found.what == "off: deleted objects and the losers of conflicts of this side can't be restored"
+    assert found.remedy.endswith("`, or set keepLoser: true for the losers")
+    found = check(accounts, keep_loser=True)["cn", "versioning"]
+    assert found.verdict is Verdict.WARNING
+    assert "losers" not in found.what + found.remedy
+
+
+def test_an_unversioned_bucket_whose_losers_config_does_not_decide_about_is_wrong_as_the_preview_refuses_it() -> None:
+    accounts = fine()
+    accounts[CN].state = BucketState(versioned=False, notifications=[])
     found = check(accounts)["cn", "versioning"]
-    assert found.verdict is Verdict.WARNING
-    assert "losers of conflicts" in found.what
-    assert "keepLoser" in found.remedy
-    keeping = Declaration(sides={CN: CN_SIDE, GLOBAL: GLOBAL_SIDE}, keep_loser=True)
-    found = check(accounts, keeping)["cn", "versioning"]
-    assert found.verdict is Verdict.WARNING
-    assert "losers" not in found.what
+    assert found.verdict is Verdict.WRONG
+    assert found.what.startswith("off, and keepLoser is not given: deleted objects and the losers of conflicts")
+    assert found.remedy.endswith("`, or set keepLoser: true for the losers, or false to accept their loss")
+    assert check(accounts, managed=False)["cn", "versioning"].verdict is Verdict.WARNING, "another stack's"
+    accounts[CN].state = BucketState(versioned=None, notifications=[])
+    assert check(accounts)["cn", "versioning"].verdict is Verdict.WARNING, "not visible"
+
+
+def test_keep_loser_is_read_of_the_stack_that_manages_the_side(tmp_path: Path) -> None:
+    side = {"accountId": "123456789012", "region": "us-west-2", "bucket": "one"}
+    sides = {"dualsync:cn": side, "dualsync:global": {**side, "bucket": "two"}}
+    (tmp_path / "Pulumi.yaml").write_text("config: {}\n")
+    for stack, more in (("cn", {"dualsync:keepLoser": True}), ("global", {})):
+        config = {"dualsync:manages": [stack], **sides, **more}
+        (tmp_path / f"Pulumi.{stack}.yaml").write_text(json.dumps({"config": config}))
+    found = read_declaration(tmp_path, {})
+    assert [s.keep_loser for s in found.sides.values()] == [True, None]
+    shared = {"config": {"keepLoser": {"type": "boolean", "default": False}}}
+    (tmp_path / "Pulumi.yaml").write_text(json.dumps(shared))
+    assert [s.keep_loser for s in read_declaration(tmp_path, {}).sides.values()] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -122,10 +122,10 @@ def test_values_that_pulumi_config_set_wrote_are_read_as_the_program_reads_them(
     document = {"config": {f"dualsync:{name}": given for name, given in values.items()}}
     (tmp_path / "Pulumi.cn.yaml").write_text(yaml.safe_dump(document))
     found = read_declaration(tmp_path, {})
-    assert (found.keep_loser, found.faults) == (True, [])
-    assert [(s.bucket, s.managed, s.public_ip) for s in found.sides.values()] == [
-        ("one", True, False),
-        ("two", True, False),
+    assert found.faults == []
+    assert [(s.bucket, s.managed, s.public_ip, s.keep_loser) for s in found.sides.values()] == [
+        ("one", True, False, True),
+        ("two", True, False, True),
     ]
     assert found.sides[SideName.GLOBAL].subnet_ids == ("subnet-1",)
     values |= {"keepLoser": "false", "direction": "cn-to-global"}

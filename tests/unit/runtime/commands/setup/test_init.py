@@ -132,7 +132,8 @@ def test_a_prefix_that_a_deployment_refuses_is_refused(prefix: str) -> None:
 def test_doctor_reads_what_it_writes(folder: Path) -> None:
     call(folder, "init", "--name", "prod", *FLAGS, "--no-keep-loser")
     found = read_declaration(folder, {})
-    assert (found.pair, found.keep_loser, found.faults) == ("prod", False, [])
+    assert (found.pair, found.faults) == ("prod", [])
+    assert [side.keep_loser for side in found.sides.values()] == [False, False]
     assert found.sides[SideName.GLOBAL].region == "eu-central-1"
     assert all(side.managed for side in found.sides.values())
 
@@ -248,7 +249,7 @@ def test_the_program_and_doctor_take_a_one_way_pair(folder: Path, direction: Dir
     assert answer.code == 0
     for side in SideName:
         model = stack_config.pair_of(config(folder, str(side)))
-        assert (model.direction, model.keep_loser, model.manages) == (direction, False, (side,))
+        assert (model.direction, model.keep_loser, model.manages) == (direction, None, (side,))
     found = read_declaration(folder, {})
     assert (found.direction, found.faults) == (direction, [])
     assert ("finderImage is not given" in answer.out) is direction.carries(SideName.CN)
