@@ -1,4 +1,4 @@
-"""One JSON line an outcome."""
+"""Test the log: one JSON line per outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def lines(level: str = "INFO") -> tuple[JsonLog, io.StringIO]:
     return JsonLog(stream, level, pair="p", side="cn"), stream
 
 
-def test_a_line_is_one_json_object_with_time_level_event_and_where_it_is_from() -> None:
+def test_line_is_one_json_object_with_time_level_event_pair_and_side() -> None:
     log, stream = lines()
     log.line("INFO", "outcome", outcome=Outcome.COPIED, key="a\nb/é", bytes=3, reason=None)
     [text] = stream.getvalue().splitlines()
@@ -33,7 +33,7 @@ def test_a_line_is_one_json_object_with_time_level_event_and_where_it_is_from() 
     }
 
 
-def test_the_time_of_a_line_is_utc_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_line_time_is_utc_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
     log, stream = lines()
     moments = (0.0, 1792567680.0009, 1792567680.9999, 1792567681.25)
     for moment in moments:
@@ -47,7 +47,7 @@ def test_the_time_of_a_line_is_utc_in_milliseconds(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("threshold", "shown"), [("DEBUG", 4), ("INFO", 3), ("WARNING", 2), ("ERROR", 1)])
-def test_what_is_below_the_level_is_not_said(threshold: str, shown: int) -> None:
+def test_lines_below_the_level_are_not_written(threshold: str, shown: int) -> None:
     log, stream = lines(threshold)
     for level in ("DEBUG", "INFO", "WARNING", "ERROR"):
         log.line(level, "controls", reason="x")
@@ -55,7 +55,7 @@ def test_what_is_below_the_level_is_not_said(threshold: str, shown: int) -> None
 
 
 @pytest.mark.parametrize("event", sorted(COUNTED))
-def test_what_metrics_are_counted_from_is_said_at_every_level(event: str) -> None:
+def test_lines_that_metrics_count_are_written_at_any_level(event: str) -> None:
     log, stream = lines("ERROR")
     log.line("INFO", event, state=State.RUNNING)
     assert json.loads(stream.getvalue())["event"] == event
@@ -75,7 +75,7 @@ def test_what_metrics_are_counted_from_is_said_at_every_level(event: str) -> Non
         "\ud800",
     ],
 )
-def test_a_line_holds_no_character_that_a_terminal_obeys(key: str) -> None:
+def test_line_contains_no_terminal_control_character(key: str) -> None:
     log, stream = lines()
     log.line("INFO", "outcome", key=key, reason=f"about {key}", city="数据/Straße")
     text = stream.getvalue()
@@ -86,7 +86,7 @@ def test_a_line_holds_no_character_that_a_terminal_obeys(key: str) -> None:
     text.encode()
 
 
-def test_what_json_does_not_know_is_written_as_text() -> None:
+def test_values_without_a_json_type_are_written_as_text() -> None:
     log, stream = lines()
     log.line("INFO", "x", what={1}, error=ValueError("v"))
     assert json.loads(stream.getvalue())["error"] == "v"

@@ -1,4 +1,4 @@
-"""`python -m dualsync.runtime`: what it answers before it knows any cloud."""
+"""Test `python -m dualsync.runtime` before it connects to a cloud: its settings and their errors."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.support.builders import settings
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_it_lists_every_variable(capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_command_lists_all_variables(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["settings"]) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for variable, _, help_text in describe():
-        assert variable in said
-        assert help_text in said
+        assert variable in printed
+        assert help_text in printed
 
 
 @pytest.mark.parametrize("role", ["worker", "finder"])
-def test_a_wrong_setting_is_said_in_one_line(
+def test_wrong_setting_is_reported_in_one_line(
     role: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (settings().to_environment() | {"DUALSYNC_SIDE": "left"}).items():
@@ -34,7 +34,7 @@ def test_a_wrong_setting_is_said_in_one_line(
     assert capsys.readouterr().err == "DUALSYNC_SIDE='left': use one of cn, global\n"
 
 
-def test_a_wrong_setting_is_found_without_waiting_for_boto3() -> None:
+def test_wrong_setting_is_reported_without_importing_boto3() -> None:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("DUALSYNC_")}
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "dualsync.runtime", "worker"],

@@ -1,4 +1,4 @@
-"""The contract between components and runtime: every variable read, written, refused."""
+"""Test the settings, the contract between components and runtime: all variables are written, read and validated."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
 
 
 def any_value(field: dataclasses.Field[Any]) -> st.SearchStrategy[Any]:
-    """Valid values of a setting."""
+    """Return a strategy for valid values of a setting."""
     if field.name in SPECIAL:
         return SPECIAL[field.name]
     if field.default is dataclasses.MISSING:
@@ -55,24 +55,24 @@ def any_value(field: dataclasses.Field[Any]) -> st.SearchStrategy[Any]:
 
 
 def consistent(values: dict[str, Any]) -> dict[str, Any]:
-    """Values as settings accept them: of the three that replace an access key, all or none."""
+    """Return values that settings accept: of the three that replace an access key, all or none."""
     names = ("token_issuer", "token_key", "message_key")
     return values if all(values[n] for n in names) else values | dict.fromkeys(names, "")
 
 
 @given(st.fixed_dictionaries({f.name: any_value(f) for f in dataclasses.fields(Settings)}).map(consistent))
-def test_the_environment_carries_every_setting(values: dict[str, Any]) -> None:
+def test_settings_round_trip_through_the_environment(values: dict[str, Any]) -> None:
     written = Settings(**values)
     assert Settings.from_environment(written.to_environment()) == written
 
 
-def test_what_has_a_default_need_not_be_set() -> None:
+def test_settings_with_a_default_are_optional() -> None:
     environment = {variable(name): render(value) for name, value in REQUIRED.items()}
     assert Settings.from_environment(environment | {"PATH": "/bin"}) == settings()
 
 
 @pytest.mark.parametrize("name", sorted(REQUIRED))
-def test_what_has_none_must_be_set(name: str) -> None:
+def test_settings_without_a_default_are_required(name: str) -> None:
     environment = {variable(n): render(v) for n, v in REQUIRED.items() if n != name}
     with pytest.raises(SettingError, match=f"^{variable(name)} is not set: give ."):
         Settings.from_environment(environment)
@@ -112,26 +112,26 @@ def test_what_has_none_must_be_set(name: str) -> None:
         ("log_level", "TRACE", "DUALSYNC_LOG_LEVEL='TRACE': use DEBUG, INFO, WARNING or ERROR"),
     ],
 )
-def test_a_wrong_value_is_refused_by_name_value_and_remedy(name: str, text: str, message: str) -> None:
+def test_wrong_value_is_refused_with_name_value_and_remedy(name: str, text: str, message: str) -> None:
     environment = settings().to_environment() | {variable(name): text}
     with pytest.raises(SettingError, match=f"^{re.escape(message)}"):
         Settings.from_environment(environment)
 
 
 @pytest.mark.parametrize("field", [f for f in dataclasses.fields(Settings) if f.metadata["low"]], ids=lambda f: f.name)
-def test_every_lowest_value_is_allowed_and_one_less_is_not(field: dataclasses.Field[Any]) -> None:
+def test_minimum_value_is_allowed_and_one_less_is_not(field: dataclasses.Field[Any]) -> None:
     low = int(field.metadata["low"])
     assert getattr(settings(**{field.name: low}), field.name) == low
     with pytest.raises(SettingError, match=f"must be at least {low}$"):
         settings(**{field.name: low - 1})
 
 
-def test_a_misspelt_variable_is_refused() -> None:
+def test_misspelt_variable_is_refused() -> None:
     with pytest.raises(SettingError, match=r"^DUALSYNC_LOCAL_BUCKETS is not a setting of this version: remove it"):
         Settings.from_environment(settings().to_environment() | {"DUALSYNC_LOCAL_BUCKETS": "x"})
 
 
-def test_ids_may_be_written_with_spaces_since_an_unknown_id_would_echo_for_ever() -> None:
+def test_user_ids_may_be_separated_with_spaces() -> None:
     environment = settings().to_environment() | {"DUALSYNC_OWN_USER_IDS": "AIDANEW, AIDAOLD ,"}
     assert Settings.from_environment(environment).own_user_ids == ("AIDANEW", "AIDAOLD")
 
@@ -151,7 +151,7 @@ def test_each_side_has_the_other_as_peer() -> None:
 
 
 @pytest.mark.parametrize("empty", ["token_issuer", "token_key", "message_key"])
-def test_the_settings_that_replace_a_key_are_given_together(empty: str) -> None:
+def test_settings_that_replace_a_key_are_required_together(empty: str) -> None:
     given = {"token_issuer": "https://id.example.com", "token_key": "arn:1", "message_key": "arn:2"}
     assert settings(**given).token_key == "arn:1"
     with pytest.raises(SettingError, match=f"{variable(empty)} is empty: give .* Or empty the other two."):

@@ -1,4 +1,4 @@
-"""What a worker reports of itself: it follows what the process holds."""
+"""Test the resource figures that a worker logs of its own process."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Lines:
         self.lines.append((level, event, fields))
 
 
-def test_the_figures_follow_what_the_process_holds() -> None:
+def test_figures_follow_the_open_resources() -> None:
     async def serve() -> None:
-        def say(asked: Asked) -> bytes:
+        def serve_empty(asked: Asked) -> bytes:
             return answer(200, b"")
 
-        async with scripted(say) as script:
+        async with scripted(serve_empty) as script:
             before = resources()
             pool = Pool(Endpoint.of(script.url))
             connection, _ = await pool.take()
@@ -48,7 +48,7 @@ def test_the_figures_follow_what_the_process_holds() -> None:
     asyncio.run(serve())
 
 
-def test_they_are_one_line() -> None:
+def test_figures_are_logged_in_one_line() -> None:
     async def report() -> list[tuple[str, str, dict[str, object]]]:
         log = Lines()
         log_resources(log)

@@ -1,4 +1,4 @@
-"""One worker process per vCPU: how many, how they stop, and who feeds systemd's watchdog."""
+"""Test the supervisor of one worker process per vCPU: number, shutdown and systemd's watchdog."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ while True:
     ("cpus", "memory", "processes"),
     [(1, GIB, 1), (2, GIB, 2), (2, 2 * GIB, 2), (8, 16 * GIB, 8), (2, GIB // 4, 1), (64, 4 * GIB, 16)],
 )
-def test_one_process_per_vcpu_as_far_as_memory_allows(cpus: int, memory: int, processes: int) -> None:
+def test_process_count_is_one_per_vcpu_limited_by_memory(cpus: int, memory: int, processes: int) -> None:
     assert process_count(cpus, memory) == processes
     budget = content_budget(processes, memory)
     assert MIN_CONTENT_BYTES <= budget <= BUDGET_BYTES
     assert processes == 1 or processes * (budget + PROCESS_BYTES) <= 0.7 * memory
 
 
-def test_the_machine_sets_the_number() -> None:
+def test_vcpu_count_is_that_of_the_cpu_affinity() -> None:
     assert vcpus() == len(os.sched_getaffinity(0))
 
 
@@ -81,7 +81,7 @@ async def until(folder: Path, pattern: str, count: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_stop_reaches_every_process_and_waits_until_all_have_drained(tmp_path: Path) -> None:
+async def test_stop_signals_all_processes_and_waits_until_they_have_drained(tmp_path: Path) -> None:
     made = supervisor(WAITS, tmp_path)
     running = asyncio.create_task(made.run())
     await asyncio.wait_for(until(tmp_path, "up*", 3), 20)
@@ -91,16 +91,14 @@ async def test_a_stop_reaches_every_process_and_waits_until_all_have_drained(tmp
 
 
 @pytest.mark.parametrize(("end", "code"), [("sys.exit(3)", 3), ("os.kill(os.getpid(), 9)", 137)])
-async def test_when_one_process_fails_the_others_drain_and_its_code_is_returned(
-    tmp_path: Path, end: str, code: int
-) -> None:
+async def test_failed_process_stops_the_others_and_its_code_is_returned(tmp_path: Path, end: str, code: int) -> None:
     made = supervisor(ONE_FAILS.format(end=end), tmp_path)
     assert await asyncio.wait_for(made.run(), 20) == code
     assert all(child.process.returncode is not None for child in made._children)
 
 
 @pytest.mark.parametrize("mute", [False, True])
-async def test_systemd_is_fed_only_while_every_process_feeds_its_own_watchdog(tmp_path: Path, mute: bool) -> None:
+async def test_systemd_watchdog_is_notified_only_while_all_processes_are_alive(tmp_path: Path, mute: bool) -> None:
     fed: list[str] = []
     done = asyncio.Event()
 
@@ -122,7 +120,7 @@ async def test_systemd_is_fed_only_while_every_process_feeds_its_own_watchdog(tm
     await asyncio.wait_for(running, 20)
 
 
-async def test_a_process_ends_when_its_supervisor_is_gone() -> None:
+async def test_process_ends_with_its_supervisor() -> None:
     program = (
         "import asyncio, os, sys\n"
         "from dualsync.runtime.app.supervisor import end_with_parent\n"
@@ -134,7 +132,7 @@ async def test_a_process_ends_when_its_supervisor_is_gone() -> None:
     assert await asyncio.wait_for(process.wait(), 30) == 7
 
 
-def test_the_signal_at_which_workers_log_what_they_hold_ends_no_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigusr1_does_not_end_the_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run(self: Supervisor) -> int:
         os.kill(os.getpid(), signal.SIGUSR1)
         return 0

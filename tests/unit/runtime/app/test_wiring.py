@@ -1,4 +1,4 @@
-"""Every setting of what is written, and how it is asked for, reaches the buckets and the copier."""
+"""Test the wiring: all settings of reads and writes reach the buckets and the copier."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ ALL = settings(
 )
 
 
-def test_how_the_own_bucket_is_asked() -> None:
+def test_local_bucket_options_follow_the_settings() -> None:
     assert local_options(ALL) == Options(tags=True, requester_pays=True, owner="111122223333", restores=True)
     assert local_options(settings()) == Options(restores=True)
 
 
-def test_what_replicas_get() -> None:
+def test_remote_bucket_options_follow_the_settings() -> None:
     assert remote_options(ALL) == Options(
         storage_class="STANDARD_IA",
         acl="private",
@@ -56,7 +56,7 @@ def test_what_replicas_get() -> None:
     )
 
 
-def test_only_s3_itself_is_believed_what_is_archived() -> None:
+def test_restore_status_is_requested_from_s3_only() -> None:
     elsewhere = settings(local_endpoint="http://127.0.0.1:1", remote_endpoint="http://127.0.0.1:1")
     assert not local_options(elsewhere).restores
     assert not remote_options(elsewhere).restores
@@ -68,14 +68,14 @@ def edges(monkeypatch: pytest.MonkeyPatch) -> LocalEdges:
     return local_edges(ALL)
 
 
-async def test_the_buckets_are_made_with_them(edges: LocalEdges) -> None:
+async def test_buckets_are_made_with_these_options(edges: LocalEdges) -> None:
     theirs = remote_bucket(ALL, FixedCredentials(Credential("AKIA", "secret")), edges.admission)
     assert edges.bucket._options == edges.whole._options == local_options(ALL)
     assert theirs._options == remote_options(ALL)
-    assert edges.bucket.admission is edges.whole.admission is theirs.admission, "one bound for all"
+    assert edges.bucket.admission is edges.whole.admission is theirs.admission, "one memory bound for all buckets"
 
 
-async def test_how_objects_are_carried(edges: LocalEdges) -> None:
+async def test_copier_follows_the_settings(edges: LocalEdges) -> None:
     plain = copier_of(settings(), edges)
     assert (plain.include_metadata, plain.keep_class) == (True, False)
     assert (plain.threshold, plain.part_size, plain.giant) == (16 << 20, 8 << 20, 1 << 30)
@@ -94,13 +94,13 @@ async def test_how_objects_are_carried(edges: LocalEdges) -> None:
 
 
 class Secrets:
-    """There is one, and it is read."""
+    """A secrets reader that returns one peer secret."""
 
     async def read(self) -> PeerSecret:
         return PeerSecret("AKIA", "secret", "AIDAPEER")
 
 
-async def test_who_began_what_is_known_to_the_sweep_and_sts_is_asked_once(edges: LocalEdges) -> None:
+async def test_sweep_recognises_its_initiators_with_one_sts_request(edges: LocalEdges) -> None:
     arn = "arn:aws:iam::444455556666:user/p-user"
     body = f"<R><Arn>{arn}</Arn><UserId>AIDAPEER</UserId></R>".encode()
     async with scripted(answer(200, body)) as script:

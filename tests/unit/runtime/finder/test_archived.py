@@ -1,4 +1,4 @@
-"""What the finder makes of archived objects: counted where only their content could help, looked at otherwise."""
+"""Test archived objects in a finder run: counted if only their content could help, queued otherwise."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ Version = tuple[str, int, int]
 D = Difference
 
 
-def pair(here: Version | None, there: Version | None, asleep: str) -> ListedPair:
+def pair(here: Version | None, there: Version | None, archived: str) -> ListedPair:
     return ListedPair(
         "k",
-        None if here is None else ListedObject("k", *here, archived="here" in asleep),
-        None if there is None else ListedObject("k", *there, archived="peer" in asleep),
+        None if here is None else ListedObject("k", *here, archived="here" in archived),
+        None if there is None else ListedObject("k", *there, archived="peer" in archived),
     )
 
 
@@ -57,11 +57,11 @@ ROWS: list[tuple[str, Version | None, Version | None, str, LedgerEntry | None, b
     ),
     ("new here after a deletion without proof", NEW, None, "here", LedgerEntry("k", 1, last_deletion="1"), False),
     ("new here after an expiry", NEW, None, "here", LedgerEntry("k", 1, expired=PROOF), True),
-    ("changed at the peer, gone here: the peer's business", None, NEW, "peer", AGREED, False),
+    ("changed at the peer, gone here: the peer's finder queues it", None, NEW, "peer", AGREED, False),
     ("changed here, of another length", OTHER, OLD, "here", AGREED, True),
     ("changed here, of the same length: may be the same", NEW, OLD, "here", AGREED, False),
     ("changed here, the former one there archived", OTHER, OLD, "peer", AGREED, False),
-    ("changed at the peer: ours may be wanted there", OLD, OTHER, "peer", AGREED, False),
+    ("changed at the peer: ours may have to be copied there", OLD, OTHER, "peer", AGREED, False),
     ("changed at the peer, ours archived", OLD, OTHER, "here", AGREED, False),
     ("changed at the peer, neither readable", OLD, OTHER, "here peer", AGREED, True),
     ("changed on both sides, ours archived", OTHER, LONGER, "here", AGREED, False),
@@ -73,24 +73,26 @@ ROWS: list[tuple[str, Version | None, Version | None, str, LedgerEntry | None, b
 
 
 @pytest.mark.parametrize(
-    ("here", "there", "asleep", "entry", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
+    ("here", "there", "archived", "entry", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
 )
 def test_row(
-    here: Version | None, there: Version | None, asleep: str, entry: LedgerEntry | None, expected: bool
+    here: Version | None, there: Version | None, archived: str, entry: LedgerEntry | None, expected: bool
 ) -> None:
-    rows = pair(here, there, asleep)
+    rows = pair(here, there, archived)
     difference = classify(rows, entry, Rules())
     assert difference is not None
     assert unreadable(rows, entry, difference) is expected
 
 
-def test_never_without_an_archived_row_and_never_a_deletion() -> None:
+def test_only_pairs_with_an_archived_object_and_no_deletions_are_unreadable() -> None:
     entries = [None, AGREED, replace(AGREED, deleted_versions=(PROOF,)), LedgerEntry("k", 1, expired=PROOF)]
     versions = [None, OLD, NEW, OTHER, LONGER]
-    for here, there, entry, asleep in itertools.product(versions, versions, entries, ["", "here", "peer", "here peer"]):
+    for here, there, entry, archived in itertools.product(
+        versions, versions, entries, ["", "here", "peer", "here peer"]
+    ):
         if here is None and there is None:
             continue
-        rows = pair(here, there, asleep)
+        rows = pair(here, there, archived)
         difference = classify(rows, entry, Rules())
         if difference is not None and unreadable(rows, entry, difference):
             assert not difference.is_deletion
@@ -99,7 +101,7 @@ def test_never_without_an_archived_row_and_never_a_deletion() -> None:
             assert rows.there is None or rows.here.size != rows.there.size
 
 
-def test_archived_objects_make_no_message_and_are_counted_and_said_once() -> None:
+def test_archived_objects_are_counted_and_not_queued() -> None:
     world = FinderHarness()
     keys = [f"k{i:04d}" for i in range(BATCH + 7)]
     world.only_here(*keys, "readable")
@@ -115,7 +117,7 @@ def test_archived_objects_make_no_message_and_are_counted_and_said_once() -> Non
     assert line["archived"] == len(keys)
 
 
-def test_a_restored_one_is_found_and_archived_again_not_lost() -> None:
+def test_archived_object_is_queued_after_its_restore() -> None:
     world = FinderHarness()
     world.only_here("k")
     world.here.archive("k")
@@ -126,7 +128,7 @@ def test_a_restored_one_is_found_and_archived_again_not_lost() -> None:
     assert world.find().archived == 1
 
 
-def test_deletions_of_archived_objects_are_sent() -> None:
+def test_deletions_of_archived_objects_are_queued() -> None:
     world = FinderHarness()
     world.both("gone here", "gone there")
     for store in (world.here, world.there):
@@ -135,11 +137,11 @@ def test_deletions_of_archived_objects_are_sent() -> None:
     world.here.delete("gone here", USER)
     world.there.delete("gone there", USER)
     report = world.find()
-    assert {look.key: look.may_delete for look in world.queued()} == {"gone here": True, "gone there": True}
+    assert {request.key: request.may_delete for request in world.queued()} == {"gone here": True, "gone there": True}
     assert report.archived == 0
 
 
-def test_what_is_young_is_not_counted_as_archived() -> None:
+def test_young_object_is_not_counted_as_archived() -> None:
     world = FinderHarness(finder_grace_seconds=300)
     world.only_here("k")
     world.here.archive("k")
@@ -147,7 +149,7 @@ def test_what_is_young_is_not_counted_as_archived() -> None:
     assert (report.young, report.archived) == (1, 0)
 
 
-def test_equal_ones_get_their_proof_wherever_they_sleep() -> None:
+def test_equal_archived_objects_are_recorded_as_synced() -> None:
     world = FinderHarness(seeded=False)
     world.both("k", known=False)
     world.here.archive("k")
@@ -156,21 +158,21 @@ def test_equal_ones_get_their_proof_wherever_they_sleep() -> None:
     assert world.entry("k").synced is not None
 
 
-def test_a_checkpoint_keeps_the_count() -> None:
+def test_checkpoint_keeps_the_archived_count() -> None:
     progress = RangeProgress(KeyRange("", ""))
     progress.report.archived = 5
     progress.settle(0.0)
     assert RangeProgress.of(progress.data()).report.archived == 5
 
 
-def test_a_finding_of_what_is_archived_makes_no_dead_letter() -> None:
-    """Where the listing left a doubt: the next run asks again anyway."""
+def test_finder_request_of_an_archived_object_is_skipped() -> None:
+    """The object was archived after the listing; the next run checks it again."""
     world = FinderHarness()
     world.only_here("k")
     assert world.find().queued == 1
     world.here.archive("k")
-    [look] = world.queued()
-    run(world.worker.process(world.signed(look)))
+    [request] = world.queued()
+    run(world.worker.process(world.signed(request)))
     assert not world.broker.dead
     assert world.outcomes() == {Outcome.SKIPPED: 1}
 
@@ -181,15 +183,15 @@ STAMPS = (
     None,
     *(OriginVersion(side, TIMES[name.split("-")[0]], name) for side in (CN, GLOBAL) for name in LENGTHS),
 )
-"""Whose replica an object may be: none, of the synced version, of another version of either side."""
+"""The version that a replica's stamp may name: none, the synced version, or another version of either side."""
 
 
 def stamps(version: Version | None) -> list[OriginVersion | None]:
-    """Those that are valid for content of this length."""
+    """Return the stamps that are valid for content of this length."""
     return [stamp for stamp in STAMPS if stamp is None or (version is not None and LENGTHS[stamp.etag] == version[1])]
 
 
-def sighting(
+def observed(
     version: Version, stamp_of: OriginVersion | None, archived: bool, entry: LedgerEntry, *, local: bool
 ) -> ObservedVersion:
     etag, size, modified = version
@@ -201,8 +203,8 @@ def sighting(
     return ObservedVersion(seen, identity, replica)
 
 
-def test_no_look_that_is_left_out_could_have_done_anything() -> None:
-    """Whatever the stamps say, which no listing shows: the worker would only have met content that can't be read."""
+def test_requests_that_are_not_queued_could_change_nothing() -> None:
+    """Try all stamps, which no listing shows: the worker could only have met content that it cannot read."""
     agreed_by_both = [
         SyncedVersion(OriginVersion(side, 10, "old"), CopyState("old", 10), CopyState("old", 10))
         for side in (CN, GLOBAL)
@@ -210,19 +212,19 @@ def test_no_look_that_is_left_out_could_have_done_anything() -> None:
     entries = [LedgerEntry("k"), *(LedgerEntry("k", 1, synced=a) for a in agreed_by_both)]
     entries += [LedgerEntry("k", 1, expired=a) for a in agreed_by_both]
     versions = [None, OLD, NEW, OTHER, LONGER]
-    deeds: set[Action] = set()
-    for here, there, asleep, entry in itertools.product(
+    actions: set[Action] = set()
+    for here, there, archived, entry in itertools.product(
         (OLD, NEW, OTHER, LONGER), versions, ["here", "here peer"], entries
     ):
-        rows = pair(here, there, asleep)
+        rows = pair(here, there, archived)
         difference = classify(rows, entry if entry.revision else None, Rules())
         if difference is None or not unreadable(rows, entry, difference):
             continue
         for mine, theirs, attempt, settled, policy in itertools.product(
             stamps(here), stamps(there), (0, 9), (False, True), ConflictPolicy
         ):
-            local = sighting(here, mine, True, entry, local=True)
-            remote = None if there is None else sighting(there, theirs, "peer" in asleep, entry, local=False)
+            local = observed(here, mine, True, entry, local=True)
+            remote = None if there is None else observed(there, theirs, "peer" in archived, entry, local=False)
             crossed = local.is_replica and remote is not None and remote.is_replica
             if crossed and difference is D.CHANGED_HERE:
                 # Workers leave no replica beside what both agreed on. A user may, by copying a former one with its
@@ -240,13 +242,13 @@ def test_no_look_that_is_left_out_could_have_done_anything() -> None:
                 unmatched=settled,
                 may_delete=False,
             )
-            deed = decide(view).action
-            deeds.add(deed)
-            assert deed in (Action.PUSH, Action.PULL, Action.WAIT, Action.NOTHING, Action.MARK_UNMATCHED), (
+            action = decide(view).action
+            actions.add(action)
+            assert action in (Action.PUSH, Action.PULL, Action.WAIT, Action.NOTHING, Action.MARK_UNMATCHED), (
                 rows,
                 entry,
                 mine,
                 theirs,
             )
-            assert deed is not Action.PULL or "peer" in asleep, (rows, entry, mine, theirs)
-    assert {Action.PUSH, Action.WAIT, Action.NOTHING} <= deeds
+            assert action is not Action.PULL or "peer" in archived, (rows, entry, mine, theirs)
+    assert {Action.PUSH, Action.WAIT, Action.NOTHING} <= actions

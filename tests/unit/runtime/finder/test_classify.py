@@ -1,4 +1,4 @@
-"""The finder's truth table: two listings and the ledger, one row a test."""
+"""Test the finder's truth table over two listings and the ledger, one row per test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.builders import CN
 
 OLD, NEW, OTHER = ("old", 10), ("new", 20), ("other", 30)
 TOUCHED = ("old", 11)
-"""The agreed ETag at another time: metadata may have changed."""
+"""The synced ETag at another time: metadata may have changed."""
 PROOF = SyncedVersion(OriginVersion(CN, 10, "old"), CopyState(*OLD), CopyState(*OLD))
 AGREED = LedgerEntry("k", 1, synced=PROOF)
 EXPIRED = LedgerEntry("k", 1, expired=PROOF)
@@ -25,7 +25,9 @@ TOMB = LedgerEntry("k", 1, deleted_versions=(PROOF,))
 Version = tuple[str, int]
 
 
-def look(here: Version | None, there: Version | None, entry: LedgerEntry | None, rules: Rules | None = None) -> object:
+def difference(
+    here: Version | None, there: Version | None, entry: LedgerEntry | None, rules: Rules | None = None
+) -> object:
     rows = [None if v is None else ListedObject("k", v[0], 3, v[1]) for v in (here, there)]
     return classify(ListedPair("k", *rows), entry, rules or Rules())
 
@@ -50,7 +52,7 @@ ROWS: list[tuple[str, Version | None, Version | None, LedgerEntry | None, Differ
     ("only there: the peer's finder sees it", None, NEW, None, None),
     ("equal over a tombstone", NEW, NEW, TOMB, D.CHANGED_BOTH),
     ("new here over a tombstone", NEW, None, TOMB, D.NEW_HERE),
-    ("there over a tombstone", None, NEW, TOMB, D.NEW_THERE),
+    ("new there over a tombstone", None, NEW, TOMB, D.NEW_THERE),
     ("expired here, kept there", None, OLD, EXPIRED, None),
     ("expired here, changed there", None, NEW, EXPIRED, D.NEW_THERE),
     ("expired here, written again", NEW, OLD, EXPIRED, D.CHANGED_BOTH),
@@ -62,12 +64,12 @@ ROWS: list[tuple[str, Version | None, Version | None, LedgerEntry | None, Differ
 def test_row(
     here: Version | None, there: Version | None, entry: LedgerEntry | None, expected: Difference | None
 ) -> None:
-    assert look(here, there, entry) is expected
+    assert difference(here, there, entry) is expected
 
 
-def test_an_unknown_time_is_no_difference() -> None:
+def test_unknown_time_is_no_difference() -> None:
     written = SyncedVersion(OriginVersion(CN, 10, "old"), CopyState("old", 10), CopyState("replica"))
-    assert look(OLD, ("replica", 99), LedgerEntry("k", 1, synced=written)) is None
+    assert difference(OLD, ("replica", 99), LedgerEntry("k", 1, synced=written)) is None
 
 
 @pytest.mark.parametrize(
@@ -79,10 +81,10 @@ def test_an_unknown_time_is_no_difference() -> None:
     ],
     ids=["a lifecycle rule there", "a lifecycle rule here", "only creations travel"],
 )
-def test_what_makes_an_absence_no_deletion(rules: Rules, here: object, there: object) -> None:
-    assert look(None, OLD, AGREED, rules) is here
-    assert look(OLD, None, AGREED, rules) is there
-    assert look(NEW, OLD, AGREED, rules) is D.CHANGED_HERE
+def test_absence_is_no_deletion_under_these_rules(rules: Rules, here: object, there: object) -> None:
+    assert difference(None, OLD, AGREED, rules) is here
+    assert difference(OLD, None, AGREED, rules) is there
+    assert difference(NEW, OLD, AGREED, rules) is D.CHANGED_HERE
 
 
 VERSIONS = [None, OLD, NEW, TOUCHED]
@@ -90,11 +92,11 @@ ANY_RULES = st.builds(Rules, st.booleans(), st.booleans(), st.booleans())
 
 
 @given(ANY_RULES)
-def test_no_deletion_without_an_entry_that_proves_it(rules: Rules) -> None:
+def test_deletion_is_found_only_with_an_entry_that_proves_it(rules: Rules) -> None:
     for here, there, entry in itertools.product(VERSIONS, VERSIONS, [None, AGREED, EXPIRED, TOMB]):
         if here is None and there is None:
             continue
-        found = look(here, there, entry, rules)
+        found = difference(here, there, entry, rules)
         if isinstance(found, Difference) and found.is_deletion:
             assert entry is AGREED
             assert OLD in (here, there)

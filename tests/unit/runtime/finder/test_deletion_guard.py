@@ -1,4 +1,4 @@
-"""The deletion guard: too many deletions of one finder run wait for an operator, and nothing else does."""
+"""Test the deletion guard: too many deletions of one finder run wait for an operator, and nothing else does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.finder_harness import FinderHarness
 
 
 def with_deletions(count: int, of: int, **changes: Any) -> FinderHarness:
-    """`count` of `of` agreed keys are gone here, and one key is new."""
+    """Return a finder over `of` synced keys of which `count` are deleted here, and one new key."""
     world = FinderHarness(**changes)
     keys = [f"k{i:04d}" for i in range(of)]
     world.both(*keys)
@@ -31,7 +31,7 @@ def with_deletions(count: int, of: int, **changes: Any) -> FinderHarness:
         (12, 100, {"deletion_limit_percent": 11}, "12 deletions of 100 keys, more than 11 %"),
     ],
 )
-def test_too_many_deletions_are_held_and_copying_goes_on(
+def test_too_many_deletions_are_held_and_copying_continues(
     count: int, of: int, changes: dict[str, int], reason: str
 ) -> None:
     world = with_deletions(count, of, **changes)
@@ -57,7 +57,7 @@ def test_too_many_deletions_are_held_and_copying_goes_on(
     ],
     ids=["the number", "the share", "the free ones"],
 )
-def test_up_to_the_limit_they_go(count: int, of: int, changes: dict[str, int]) -> None:
+def test_deletions_up_to_the_limit_are_queued(count: int, of: int, changes: dict[str, int]) -> None:
     world = with_deletions(count, of, **changes)
     assert world.find().held == 0
     assert len(world.queued()) == count + 1
@@ -65,7 +65,7 @@ def test_up_to_the_limit_they_go(count: int, of: int, changes: dict[str, int]) -
 
 
 @pytest.mark.parametrize("here", [True, False])
-def test_an_empty_side_never_reads_as_all_deleted(here: bool) -> None:
+def test_deletions_are_held_if_one_side_is_empty(here: bool) -> None:
     world = FinderHarness()
     world.both("a", "b")
     for key in "ab":
@@ -76,7 +76,7 @@ def test_an_empty_side_never_reads_as_all_deleted(here: bool) -> None:
     assert world.queued() == []
 
 
-def test_a_hold_ends_when_the_deletions_are_few_again() -> None:
+def test_hold_ends_when_the_deletions_are_below_the_limit() -> None:
     world = with_deletions(3, 100, deletion_limit=2)
     world.find()
     world.here.put("k0000", b"k0000", USER)
@@ -84,7 +84,7 @@ def test_a_hold_ends_when_the_deletions_are_few_again() -> None:
     assert world.record(HELD_DELETION) is None
 
 
-def test_an_approved_number_goes_once() -> None:
+def test_approved_deletions_are_queued_once() -> None:
     world = with_deletions(5, 100, deletion_limit=2)
     assert world.find().held == 5
     world.approve(5)
@@ -95,15 +95,15 @@ def test_an_approved_number_goes_once() -> None:
     assert world.find().held == 5
 
 
-def test_an_approval_goes_no_further_than_its_number() -> None:
+def test_approval_covers_only_its_number_of_deletions() -> None:
     world = with_deletions(8, 100, deletion_limit=2)
     world.approve(5)
     assert world.find().held == 3
-    assert sum(look.may_delete for look in world.queued()) == 5
+    assert sum(request.may_delete for request in world.queued()) == 5
     assert world.find().held == 8
 
 
-def test_an_empty_side_can_be_approved() -> None:
+def test_deletions_of_an_empty_side_can_be_approved() -> None:
     world = FinderHarness()
     world.both("a", "b")
     for key in "ab":
@@ -114,13 +114,13 @@ def test_an_empty_side_can_be_approved() -> None:
 
 
 @pytest.mark.parametrize("up_to", [None, "all", 0, -1])
-def test_what_is_no_number_approves_nothing(up_to: object) -> None:
+def test_approval_without_a_valid_number_approves_nothing(up_to: object) -> None:
     world = with_deletions(3, 100, deletion_limit=2)
     world.approve(up_to)
     assert world.find().held == 3
 
 
-def test_the_record_names_a_sample_and_memory_stays_bounded() -> None:
+def test_record_of_held_deletions_names_a_bounded_sample() -> None:
     world = with_deletions(300, 400, deletion_limit=5)
     assert world.find().held == 300
     record = world.record(HELD_DELETION)

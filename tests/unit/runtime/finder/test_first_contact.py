@@ -1,4 +1,4 @@
-"""Equal objects of two seeded buckets: their metadata is compared once, and a listing alone proves nothing of it."""
+"""Test first contact in the finder: metadata of equal objects is compared once, since listings do not show it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def seeded(there: Attributes, here: Attributes = PLAIN, **changes: Any) -> Finde
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=repr)
-def test_other_metadata_is_queued_and_counted(other: Attributes) -> None:
+def test_equal_objects_with_other_metadata_are_queued_and_counted(other: Attributes) -> None:
     world = seeded(other)
     report = world.find()
     assert report.found == {Difference.OTHER_METADATA: 1}
@@ -50,7 +50,7 @@ def test_other_metadata_is_queued_and_counted(other: Attributes) -> None:
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=repr)
-def test_the_conflict_rule_brings_both_sides_together(other: Attributes) -> None:
+def test_other_metadata_converges_by_the_conflict_rule(other: Attributes) -> None:
     world = seeded(other)
     world.find()
     for _ in range(9):
@@ -69,7 +69,7 @@ def test_the_conflict_rule_brings_both_sides_together(other: Attributes) -> None
     [PLAIN, replace(PLAIN, storage_class="STANDARD_IA"), replace(PLAIN, tags=(("a", "b"),))],
     ids=["the same", "another storage class", "other tags"],
 )
-def test_what_each_side_has_for_itself_is_no_difference(alike: Attributes) -> None:
+def test_storage_class_and_tags_are_no_difference(alike: Attributes) -> None:
     world = seeded(alike)
     report = world.find()
     assert (report.agreed, report.queued, report.found) == (1, 0, {Difference.UNKNOWN: 1})
@@ -82,7 +82,7 @@ def test_metadata_that_is_not_copied_is_no_difference() -> None:
     assert world.find().queued == 1
 
 
-def test_size_compares_no_metadata_and_no_etag() -> None:
+def test_first_contact_by_size_compares_no_metadata_and_no_etag() -> None:
     world = seeded(OTHERS[0], first_contact=FirstContact.SIZE)
     world.here.put("other", b"1", USER)
     world.there.put("other", b"2", USER)
@@ -93,7 +93,7 @@ def test_size_compares_no_metadata_and_no_etag() -> None:
     assert report.found == {Difference.UNKNOWN: 2, Difference.CHANGED_BOTH: 1}
 
 
-def test_a_lost_message_is_found_again_as_equal_pairs_are_compared_until_all_are_recorded() -> None:
+def test_lost_message_is_queued_again_until_seeding_is_done() -> None:
     world = seeded(OTHERS[0])
     world.both("other", known=False)
     world.find()
@@ -101,7 +101,7 @@ def test_a_lost_message_is_found_again_as_equal_pairs_are_compared_until_all_are
     assert [world.find().queued for _ in range(3)] == [1, 1, 1], "the queue was empty each time"
 
 
-def test_a_waiting_message_is_not_queued_again() -> None:
+def test_waiting_message_is_not_queued_again() -> None:
     world = seeded(OTHERS[0])
     world.find()
     world.time.now += 10_000
@@ -110,7 +110,7 @@ def test_a_waiting_message_is_not_queued_again() -> None:
     assert len(world.broker.letters) == 1
 
 
-def test_an_object_that_changed_since_it_was_listed_is_checked_by_a_worker() -> None:
+def test_object_that_changed_since_it_was_listed_is_queued() -> None:
     world = seeded(PLAIN)
     listed = world.remote.list
 
@@ -128,7 +128,7 @@ def test_an_object_that_changed_since_it_was_listed_is_checked_by_a_worker() -> 
     "error", [AccessDeniedError("403"), PermanentError("InvalidRequest", "SSE-C"), UnavailableError("500")], ids=repr
 )
 @pytest.mark.parametrize("where", ["local", "remote"])
-def test_a_pair_that_can_not_be_read_is_that_pairs_problem(error: Exception, where: str) -> None:
+def test_unreadable_pair_fails_alone(error: Exception, where: str) -> None:
     world = FinderHarness(seeded=False)
     world.both("a", "poison", "z", known=False)
     world.only_here("new")
@@ -143,7 +143,7 @@ def test_a_pair_that_can_not_be_read_is_that_pairs_problem(error: Exception, whe
     assert {line["key"] for line in world.log.of("finder-key")} == {"poison"}
 
 
-def test_a_service_that_does_not_answer_ends_the_run() -> None:
+def test_run_fails_if_the_service_does_not_answer() -> None:
     world = FinderHarness(seeded=False)
     world.both("a", "b", known=False)
     refuse(world.remote, {"a", "b"}, UnavailableError("500"))
@@ -151,7 +151,7 @@ def test_a_service_that_does_not_answer_ends_the_run() -> None:
         world.find()
 
 
-def test_a_refused_credential_ends_the_run() -> None:
+def test_run_fails_if_the_credential_is_rejected() -> None:
     world = FinderHarness(seeded=False)
     world.both("a", "b", known=False)
     refuse(world.remote, {"a"}, CredentialRejectedError("expired"))
@@ -160,7 +160,7 @@ def test_a_refused_credential_ends_the_run() -> None:
 
 
 def refuse(bucket: Any, keys: set[str], error: Exception) -> None:
-    """Let a HEAD of these keys fail."""
+    """Let a HEAD of these keys fail with this error."""
     head = bucket.head
 
     async def failing(key: str, **more: Any) -> Any:

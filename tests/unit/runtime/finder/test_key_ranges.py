@@ -1,4 +1,4 @@
-"""Ranges of keys: together they are everything, each key in one of them; marks are evenly spaced and few."""
+"""Test key ranges: together they cover all keys, each key is in one range, and the sampled keys are few and even."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ KEY = st.text(st.sampled_from("ab/é😀\uffff\x01"), min_size=1, max_size=4)
 
 
 def within(key: str, range: KeyRange) -> bool:
-    """In bytes, as S3 orders keys."""
+    """Return whether the key is in the range, in S3's order of bytes."""
     encoded = key.encode()
     return range.after.encode() < encoded and (not range.until or encoded <= range.until.encode())
 
 
 @given(st.lists(KEY), st.integers(1, 32), st.lists(KEY))
-def test_every_key_is_in_one_range(points: list[str], number: int, keys: list[str]) -> None:
+def test_each_key_is_in_exactly_one_range(points: list[str], number: int, keys: list[str]) -> None:
     ranges = divide(points, number)
     assert len(ranges) <= number
     assert len(ranges) == min(number, len(set(points)) + 1)
@@ -29,13 +29,13 @@ def test_every_key_is_in_one_range(points: list[str], number: int, keys: list[st
 
 
 @given(KEY, KEY, st.text(st.sampled_from("ab/é😀\uffff\x01"), max_size=3), KEY)
-def test_a_prefix_that_does_not_meet_a_range_has_no_key_in_it(after: str, until: str, prefix: str, key: str) -> None:
+def test_range_with_a_key_of_a_prefix_meets_the_prefix(after: str, until: str, prefix: str, key: str) -> None:
     for range in (KeyRange(after, until), KeyRange("", until), KeyRange(after, "")):
         if key.startswith(prefix) and within(key, range):
             assert range.meets(prefix)
 
 
-def test_what_lies_beside_is_not_met() -> None:
+def test_range_does_not_meet_a_prefix_outside_it() -> None:
     assert not KeyRange("b", "").meets("a")
     assert not KeyRange("", "b").meets("c")
     assert not KeyRange("ab", "").meets("aa")
@@ -44,22 +44,22 @@ def test_what_lies_beside_is_not_met() -> None:
 
 
 def passed(keys: int, page: int = 1) -> KeySampler:
-    marks = KeySampler()
+    sampler = KeySampler()
     for n in range(page, keys + 1, page):
-        marks.passed(page, f"{n:09}")
-    return marks
+        sampler.passed(page, f"{n:09}")
+    return sampler
 
 
-def test_marks_are_few_and_evenly_spaced() -> None:
+def test_sampled_keys_are_few_and_evenly_spaced() -> None:
     for keys, page in ((10, 1), (1000, 1), (10_000_000, 1000)):
-        marks = passed(keys, page)
-        numbers = [int(key) for key in marks.keys]
+        sampler = passed(keys, page)
+        numbers = [int(key) for key in sampler.keys]
         assert len(numbers) < 2 * POINTS
         gaps = {b - a for a, b in pairwise(numbers)}
         assert max(gaps) <= 2 * min(gaps)
 
 
-def test_points_of_ranges_of_unlike_size_divide_the_whole_evenly() -> None:
+def test_points_sampled_in_unequal_ranges_divide_all_keys_evenly() -> None:
     small, large = passed(1000), KeySampler()
     for n in range(1, 100_001):
         large.passed(1, f"9{n:08}")
@@ -71,13 +71,13 @@ def test_points_of_ranges_of_unlike_size_divide_the_whole_evenly() -> None:
     assert [round(edge / 25_000) for edge in edges] == [1, 2, 3]
 
 
-def test_few_keys_divide_as_far_as_they_go() -> None:
+def test_few_keys_give_few_ranges() -> None:
     assert spaced([]) == []
     assert spaced([passed(1)]) == []
     assert len(divide(spaced([passed(2)]), 8)) == 2
 
 
-def test_a_point_is_cut_so_that_records_stay_small() -> None:
-    marks = KeySampler()
-    marks.passed(1, "x" * 1024)
-    assert [len(key) for key in marks.keys] == [MAX_POINT_CHARACTERS]
+def test_point_is_truncated_to_its_maximum_length() -> None:
+    sampler = KeySampler()
+    sampler.passed(1, "x" * 1024)
+    assert [len(key) for key in sampler.keys] == [MAX_POINT_CHARACTERS]

@@ -1,4 +1,4 @@
-"""A bucket that sends no events any more is noticed by the first run that finds a fresh change."""
+"""Test missed events: the first run that finds a fresh change reports a bucket that no longer sends events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR = 3600
 
 
 class Watched(FinderHarness):
-    """A side whose finder has run once, a moment ago."""
+    """A side whose finder has just run once."""
 
     def __init__(self, **changes: Any) -> None:
         super().__init__(**changes)
@@ -26,13 +26,13 @@ class Watched(FinderHarness):
         self.began = int(self.time.now)
 
     def change(self, key: str = "k", content: bytes = b"x") -> int:
-        """A user writes half an hour after the last run; return when."""
+        """Write a key half an hour after the last run, and return the time."""
         self.time.now += HOUR // 2
         self.here.put(key, content, USER)
         return int(self.time.now)
 
-    def look(self, **worker: Any) -> dict[str, object]:
-        """The next run, with what a worker has recorded; return what the run's record keeps."""
+    def run_next(self, **worker: Any) -> dict[str, object]:
+        """Run the finder with this heartbeat of a worker, and return what the run's record holds on missed events."""
         self.time.now += HOUR // 2
         self.beat(**worker)
         run(self.finder().run())
@@ -44,38 +44,38 @@ class Watched(FinderHarness):
         return [fields["state"] for fields in self.log.of("finder") if fields["state"] == "no-events"]
 
 
-def test_a_change_without_an_event_is_noticed() -> None:
+def test_new_object_without_an_event_is_reported() -> None:
     side = Watched()
     when = side.change()
-    assert side.look(event=side.began - 60) == {SINCE: when, COUNT: 1}
+    assert side.run_next(event=side.began - 60) == {SINCE: when, COUNT: 1}
     assert side.lines == ["no-events"]
 
 
-def test_a_changed_object_without_an_event_is_noticed() -> None:
+def test_changed_object_without_an_event_is_reported() -> None:
     side = Watched()
     when = side.change("old", b"new")
-    assert side.look(event=0) == {SINCE: when, COUNT: 1}
+    assert side.run_next(event=0) == {SINCE: when, COUNT: 1}
 
 
-def test_several_are_counted_from_the_oldest_on() -> None:
+def test_several_missed_events_are_counted_with_the_oldest_time() -> None:
     side = Watched()
     when = side.change("a")
     side.change("b")
-    assert side.look(event=0) == {SINCE: when, COUNT: 2}
+    assert side.run_next(event=0) == {SINCE: when, COUNT: 2}
     assert len(side.lines) == 1
 
 
-def test_it_lasts_until_an_event_has_come() -> None:
+def test_report_lasts_until_an_event_arrives() -> None:
     side = Watched()
     when = side.change()
-    side.look(event=0)
-    assert side.look(event=0) == {SINCE: when}, "nothing fresh was found, and nothing has come"
+    side.run_next(event=0)
+    assert side.run_next(event=0) == {SINCE: when}, "no fresh change was found, and no event has arrived"
     assert len(side.lines) == 1
     later = side.change("b")
-    assert side.look(event=0, started=side.began + HOUR) == {SINCE: when, COUNT: 1}, (
-        "another worker has begun meanwhile"
+    assert side.run_next(event=0, started=side.began + HOUR) == {SINCE: when, COUNT: 1}, (
+        "another worker has started since"
     )
-    assert side.look(event=later + 1) == {}
+    assert side.run_next(event=later + 1) == {}
 
 
 @pytest.mark.parametrize(
@@ -88,16 +88,16 @@ def test_it_lasts_until_an_event_has_come() -> None:
         {"event": 0, "state": "STOPPED"},
         {"event": 0, "started": 10**10},
     ],
-    ids=["a later event has come", "version 0.1", "paused", "not receiving", "stopped", "started later"],
+    ids=["a later event has arrived", "version 0.1", "paused", "not receiving", "stopped", "started later"],
 )
-def test_what_explains_the_silence_or_proves_nothing(worker: dict[str, Any]) -> None:
+def test_nothing_is_reported_if_the_worker_explains_the_missing_event(worker: dict[str, Any]) -> None:
     side = Watched()
     side.change()
-    assert side.look(**worker) == {}
+    assert side.run_next(**worker) == {}
     assert side.lines == []
 
 
-def test_a_dead_workers_record_proves_nothing() -> None:
+def test_nothing_is_reported_from_a_stale_worker_record() -> None:
     side = Watched()
     side.beat(event=0)
     side.change()
@@ -106,15 +106,15 @@ def test_a_dead_workers_record_proves_nothing() -> None:
     assert side.lines == []
 
 
-def test_what_was_there_before_the_last_run_is_not_fresh() -> None:
+def test_change_before_the_last_run_is_not_reported() -> None:
     side = Watched()
     side.here.put("k", b"x", USER)
     side.time.now += 2 * HOUR
     side.ledger.table.records[FINDER_RUN, LAST_ID] = Record(FINDER_RUN, LAST_ID, int(side.time.now))
-    assert side.look(event=0) == {}
+    assert side.run_next(event=0) == {}
 
 
-def test_an_event_may_still_be_on_its_way() -> None:
+def test_recent_change_is_not_reported() -> None:
     side = Watched(finder_grace_seconds=0)
     side.time.now += HOUR
     side.here.put("k", b"x", USER)
@@ -124,7 +124,7 @@ def test_an_event_may_still_be_on_its_way() -> None:
     assert side.lines == []
 
 
-def test_the_first_run_and_a_bucket_without_events_prove_nothing() -> None:
+def test_first_run_and_disabled_events_report_nothing() -> None:
     first = FinderHarness()
     first.only_here("k")
     first.time.now += HOUR
@@ -134,17 +134,17 @@ def test_the_first_run_and_a_bucket_without_events_prove_nothing() -> None:
     assert not [f for f in first.log.of("finder") if f["state"] == "no-events"]
     side = Watched(events=Events.NO)
     side.change()
-    assert side.look(event=0) == {}
+    assert side.run_next(event=0) == {}
 
 
-def test_a_change_of_the_peer_is_the_peers_finders_to_notice() -> None:
+def test_change_at_the_peer_is_not_reported_here() -> None:
     side = Watched()
     side.time.now += HOUR // 2
     side.there.put("k", b"x", USER)
-    assert side.look(event=0) == {}
+    assert side.run_next(event=0) == {}
 
 
-def test_a_plan_logs_and_records_nothing() -> None:
+def test_preview_run_reports_no_missed_events() -> None:
     side = Watched()
     side.change()
     side.time.now += HOUR // 2
@@ -155,15 +155,15 @@ def test_a_plan_logs_and_records_nothing() -> None:
     assert side.lines == []
 
 
-def test_an_event_may_wait_behind_a_backlog() -> None:
+def test_nothing_is_reported_while_the_queue_has_a_backlog() -> None:
     side = Watched()
     side.change()
     for number in range(BACKLOG_MESSAGES):
         side.broker.send(f"request {number} of a first copy")
-    assert side.look(event=0) == {}
+    assert side.run_next(event=0) == {}
     assert side.lines == []
     for number in list(side.broker.letters)[1:]:
         del side.broker.letters[number]
     when = side.change("b")
-    assert side.look(event=0)[SINCE] in (when, when - HOUR)
+    assert side.run_next(event=0)[SINCE] in (when, when - HOUR)
     assert side.lines == ["no-events"]

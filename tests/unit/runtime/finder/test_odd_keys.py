@@ -1,4 +1,4 @@
-"""Keys of any characters are found, queued, copied and deleted, also those that no SQS message may contain raw."""
+"""Test keys of any characters, also those that SQS messages cannot hold raw, from finding to deletion."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def work(world: FinderHarness) -> None:
             run(world.worker.process(message))
 
 
-def test_all_are_copied_and_deleted_by_the_finder_alone() -> None:
+def test_finder_copies_and_deletes_keys_of_any_characters() -> None:
     world = FinderHarness(deletion_limit_percent=100)
     world.both("~beside")  # an empty side would hold all deletions
     world.only_here(*KEYS)
@@ -50,7 +50,7 @@ def test_all_are_copied_and_deleted_by_the_finder_alone() -> None:
     assert not world.broker.dead
 
 
-def test_a_check_that_waits_is_sent_again_for_each() -> None:
+def test_waiting_check_is_sent_again_for_keys_of_any_characters() -> None:
     world = FinderHarness()
     for key in KEYS:
         world.here.put(key, b"here", USER)

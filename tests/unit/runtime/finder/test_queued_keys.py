@@ -1,4 +1,4 @@
-"""A finder run queues no key again that an earlier run has queued; a lost message is found all the same."""
+"""Test queued keys: a run queues no key again that an earlier run queued, and lost messages are found again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ HOUR = 3600
 
 
 def find(world: FinderHarness, *, after: float = HOUR) -> Report:
-    """A run that leaves the queue's messages where they are."""
+    """Run the finder and leave the queue's messages in place."""
     world.time.now += after
     return run(world.finder().run())
 
 
 def work(world: FinderHarness, most: int = 10**9) -> int:
-    """Handle at most `most` visible messages."""
+    """Process up to `most` visible messages."""
     done = 0
     while done < most:
         messages = world.broker.receive(min(10, most - done))
@@ -42,9 +42,9 @@ def names(count: int) -> list[str]:
     return [f"k{i:05d}" for i in range(count)]
 
 
-@pytest.fixture(params=["all remembered", "times only"])
+@pytest.fixture(params=["all recorded", "times only"])
 def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few differences are remembered by their digests; of more, only the times are known."""
+    """Record all differences as digests, or more than fit, so that only their times are kept."""
     if request.param == "times only":
         monkeypatch.setattr(queued_keys, "MAX_DIGESTS", 15)
         monkeypatch.setattr(queued_keys, "MAX_DELETION_DIGESTS", 5)
@@ -52,7 +52,7 @@ def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("memory")
-def test_a_standing_backlog_is_queued_once() -> None:
+def test_standing_backlog_is_queued_once() -> None:
     world = FinderHarness()
     world.only_here(*names(1000))
     find(world, after=3 * HOUR)
@@ -66,7 +66,7 @@ def test_a_standing_backlog_is_queued_once() -> None:
 @pytest.mark.parametrize(
     ("count", "hours"), [(1200, 6), (2800, 56)], ids=["10 M objects at 500/s", "100 M objects at 500/s"]
 )
-def test_a_first_copy_costs_hardly_more_than_one_message_per_object(
+def test_first_copy_sends_at_most_1_05_messages_per_object(
     count: int, hours: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In an hour, 500/s carry 1.8 M objects: 10 M take 6 hours and 100 M take 56, with a finder run in each.
@@ -88,7 +88,7 @@ def test_a_first_copy_costs_hardly_more_than_one_message_per_object(
     assert world.broker.sends <= 1.05 * count
 
 
-def test_a_pause_over_a_weekend_leaves_one_message_per_changed_key() -> None:
+def test_pause_over_a_weekend_leaves_one_message_per_changed_key() -> None:
     world = FinderHarness()
     keys = names(50)
     world.both(*keys)
@@ -110,7 +110,7 @@ def test_a_pause_over_a_weekend_leaves_one_message_per_changed_key() -> None:
 
 
 @pytest.mark.usefixtures("memory")
-def test_denied_keys_cost_one_message_each_and_become_one_dead_letter_each() -> None:
+def test_denied_key_has_one_message_and_becomes_one_dead_letter() -> None:
     world = FinderHarness(deletion_limit=10)
 
     async def refuse(*_: object, **__: object) -> None:
@@ -131,7 +131,7 @@ def test_denied_keys_cost_one_message_each_and_become_one_dead_letter_each() -> 
     assert len(world.broker.dead) == len(keys)
 
 
-def test_while_the_direction_is_paused_nothing_is_queued() -> None:
+def test_nothing_is_queued_while_the_direction_is_paused() -> None:
     world = FinderHarness()
     keys = names(50)
     for key in keys:
@@ -148,7 +148,7 @@ def test_while_the_direction_is_paused_nothing_is_queued() -> None:
 
 
 @pytest.mark.usefixtures("memory")
-def test_what_was_found_during_a_pause_without_a_message_is_queued_at_its_end() -> None:
+def test_differences_found_during_a_pause_are_queued_at_its_end() -> None:
     world = FinderHarness()
     orders = Record(CONTROL, ORDERS_ID, 1, data={"paused": True})
     world.ledger.table.records[CONTROL, ORDERS_ID] = orders
@@ -159,7 +159,7 @@ def test_what_was_found_during_a_pause_without_a_message_is_queued_at_its_end() 
     assert find(world).queued == 20
 
 
-def test_an_event_that_was_lost_during_a_pause_is_found_after_it() -> None:
+def test_event_lost_during_a_pause_is_found_after_it() -> None:
     world = FinderHarness()
     orders = Record(CONTROL, ORDERS_ID, 1, data={"paused": True})
     world.ledger.table.records[CONTROL, ORDERS_ID] = orders
@@ -184,7 +184,7 @@ def test_lost_messages_are_queued_again() -> None:
 
 
 @pytest.mark.usefixtures("memory")
-def test_what_has_changed_since_is_queued_beside_a_standing_backlog() -> None:
+def test_new_changes_are_queued_despite_a_standing_backlog() -> None:
     world = FinderHarness()
     keys = names(40)
     world.only_here(*keys)
@@ -205,7 +205,7 @@ def test_what_has_changed_since_is_queued_beside_a_standing_backlog() -> None:
     assert find(world).queued == 0
 
 
-def test_a_deletion_is_queued_once_and_again_after_an_approval() -> None:
+def test_deletion_is_queued_once_and_again_after_an_approval() -> None:
     world = FinderHarness()
     world.both(*names(5))
     world.here.delete(names(5)[0], USER)
@@ -215,7 +215,7 @@ def test_a_deletion_is_queued_once_and_again_after_an_approval() -> None:
     assert find(world).queued == 1
 
 
-def test_other_settings_forget_what_was_queued() -> None:
+def test_queued_keys_are_forgotten_under_other_settings() -> None:
     world = FinderHarness()
     world.only_here(*names(3))
     find(world, after=3 * HOUR)
@@ -238,7 +238,7 @@ def test_other_settings_forget_what_was_queued() -> None:
         {"repeated": None},
     ],
 )
-def test_a_record_that_makes_no_sense_is_ignored(data: dict[str, object]) -> None:
+def test_malformed_record_is_ignored(data: dict[str, object]) -> None:
     world = FinderHarness()
     world.only_here(*names(3))
     find(world, after=3 * HOUR)
@@ -249,7 +249,7 @@ def test_a_record_that_makes_no_sense_is_ignored(data: dict[str, object]) -> Non
     assert find(world).queued == 3
 
 
-def test_the_record_is_bounded_and_fits_into_one_item(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_is_bounded_and_fits_into_one_item(monkeypatch: pytest.MonkeyPatch) -> None:
     queued = queued_keys.QueuedKeys("of", 0.0)
     for number in range(queued_keys.MAX_DIGESTS + 500):
         queued.is_queued(number.to_bytes(queued_keys.DIGEST_BYTES), 0.0)
@@ -279,11 +279,13 @@ def test_the_record_is_bounded_and_fits_into_one_item(monkeypatch: pytest.Monkey
         (5, None, DAY_SECONDS, True),
     ],
 )
-def test_when_messages_count_as_lost(waiting: int, depth: QueueDepth | None, seconds: float, lost: bool) -> None:
+def test_messages_count_as_lost_by_depth_and_age(
+    waiting: int, depth: QueueDepth | None, seconds: float, lost: bool
+) -> None:
     assert are_lost(waiting, depth, seconds) is lost
 
 
-def test_a_message_that_the_queue_refuses_does_not_stop_the_run() -> None:
+def test_message_that_the_queue_refuses_does_not_stop_the_run() -> None:
     world = FinderHarness()
     world.only_here(*names(150))
     queue = world.context.queue
@@ -300,7 +302,7 @@ def test_a_message_that_the_queue_refuses_does_not_stop_the_run() -> None:
     assert "InvalidMessageContents" in str(world.log.of("finder-key"))
 
 
-def test_an_entry_that_cannot_be_decoded_is_that_keys_problem() -> None:
+def test_undecodable_entry_fails_only_its_own_key() -> None:
     world = FinderHarness()
     world.only_here(*names(3))
     world.both("damaged")

@@ -1,4 +1,4 @@
-"""A finder's run over in-memory listings: what it queues, what it holds, what it never does."""
+"""Test a finder run over in-memory listings: what it queues, holds and never changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.finder_harness import OLD, FinderHarness
 
 
 class Listing(FakeBucket):
-    """A bucket whose listing ends in an error after a number of pages of one row."""
+    """A bucket whose listing fails after `good_pages` pages of one row."""
 
     good_pages = 0
 
@@ -32,7 +32,7 @@ class Listing(FakeBucket):
             yield page
 
 
-def test_findings_are_careful_looks_with_their_reason() -> None:
+def test_differences_are_queued_as_full_checks_with_their_reason() -> None:
     world = FinderHarness()
     world.both("same")
     world.only_here("new")
@@ -40,17 +40,17 @@ def test_findings_are_careful_looks_with_their_reason() -> None:
     world.here.delete("gone here", USER)
     world.there.delete("gone there", USER)
     world.find()
-    looks = {look.key: look for look in world.queued()}
-    assert {k: (look.may_delete, look.reason) for k, look in looks.items()} == {
+    requests = {request.key: request for request in world.queued()}
+    assert {k: (request.may_delete, request.reason) for k, request in requests.items()} == {
         "new": (False, "new here"),
         "gone here": (True, "deleted here"),
         "gone there": (True, "deleted at the peer"),
     }
-    assert all(look.full_check and look.cause is Cause.FINDER for look in looks.values())
-    assert {look.first_sent for look in looks.values()} == {float(world.time.now)}
+    assert all(request.full_check and request.cause is Cause.FINDER for request in requests.values())
+    assert {request.first_sent for request in requests.values()} == {float(world.time.now)}
 
 
-def test_it_counts_what_it_saw_and_leaves_a_record() -> None:
+def test_run_reports_counts_and_writes_a_record() -> None:
     world = FinderHarness()
     world.both("same", "gone")
     world.there.delete("gone", USER)
@@ -76,7 +76,7 @@ def test_it_counts_what_it_saw_and_leaves_a_record() -> None:
     assert {k: v for k, v in world.log.of("finder")[-1].items() if k != "state"} == data
 
 
-def test_all_of_many_differences_are_queued_once() -> None:
+def test_many_differences_are_each_queued_once() -> None:
     world = FinderHarness()
     keys = [f"k{i:04d}" for i in range(2 * BATCH + 7)]
     world.only_here(*keys)
@@ -85,7 +85,7 @@ def test_all_of_many_differences_are_queued_once() -> None:
     assert report.queued == len(keys)
 
 
-def test_it_writes_to_no_bucket_and_to_no_entry_it_knows() -> None:
+def test_run_writes_to_no_bucket_and_no_existing_entry() -> None:
     world = FinderHarness(seeded=False)
     world.both("a", known=True)
     world.only_here("b")
@@ -99,7 +99,7 @@ def test_it_writes_to_no_bucket_and_to_no_entry_it_knows() -> None:
 # -- first contact
 
 
-def test_first_contact_is_a_union_nothing_is_deleted() -> None:
+def test_first_contact_deletes_nothing() -> None:
     world = FinderHarness(seeded=False)
     world.only_here("here")
     world.only_there("there")
@@ -107,13 +107,13 @@ def test_first_contact_is_a_union_nothing_is_deleted() -> None:
     world.here.put("unequal", b"1", USER)
     world.there.put("unequal", b"2", USER)
     report = world.find()
-    assert {look.key: look.may_delete for look in world.queued()} == {"here": False, "unequal": False}
+    assert {request.key: request.may_delete for request in world.queued()} == {"here": False, "unequal": False}
     assert report.agreed == 1
     assert world.record(SEEDED) is not None
 
 
 @pytest.mark.parametrize("policy", list(ConflictPolicy))
-def test_equal_since_before_the_ledger_gets_its_proof_under_the_winners_name(policy: ConflictPolicy) -> None:
+def test_equal_objects_are_recorded_as_the_version_that_wins(policy: ConflictPolicy) -> None:
     world = FinderHarness(seeded=False, conflict_policy=policy)
     world.here.put("k", b"x", USER)
     world.time.now += 5
@@ -132,7 +132,7 @@ def test_equal_since_before_the_ledger_gets_its_proof_under_the_winners_name(pol
     assert world.queued() == []
 
 
-def test_once_seeded_equal_keys_cost_no_ledger_read() -> None:
+def test_equal_keys_need_no_ledger_read_after_seeding() -> None:
     world = FinderHarness(seeded=False)
     world.both("k", known=False)
     world.find()
@@ -140,7 +140,7 @@ def test_once_seeded_equal_keys_cost_no_ledger_read() -> None:
     assert world.find().counters.equal == 1
 
 
-def test_equal_keys_too_young_to_be_seeded_are_seeded_by_a_later_run() -> None:
+def test_young_equal_keys_are_recorded_by_a_later_run() -> None:
     world = FinderHarness(seeded=False)
     world.both("k", known=False)
     assert world.find(after=10).young == 1
@@ -148,7 +148,7 @@ def test_equal_keys_too_young_to_be_seeded_are_seeded_by_a_later_run() -> None:
     assert world.entry("k").synced is not None
 
 
-def test_a_worker_that_was_quicker_knows_better() -> None:
+def test_entry_that_a_worker_wrote_first_is_kept() -> None:
     world = FinderHarness(seeded=False)
     world.both("k", known=False)
 
@@ -162,7 +162,7 @@ def test_a_worker_that_was_quicker_knows_better() -> None:
 # -- young objects
 
 
-def test_what_is_young_is_left_to_its_events() -> None:
+def test_young_object_is_left_to_its_event() -> None:
     world = FinderHarness(finder_grace_seconds=300)
     world.only_here("k")
     assert world.find(after=299).young == 1
@@ -171,7 +171,7 @@ def test_what_is_young_is_left_to_its_events() -> None:
     assert world.queued_keys() == ["k"]
 
 
-def test_what_the_ledger_learnt_just_now_is_young_too() -> None:
+def test_key_whose_entry_was_just_updated_is_young() -> None:
     world = FinderHarness()
     world.both("k")
     world.there.delete("k", USER)
@@ -186,7 +186,7 @@ def test_what_the_ledger_learnt_just_now_is_young_too() -> None:
 
 @pytest.mark.parametrize("local", [True, False])
 @pytest.mark.parametrize("pages", [0, 1, 2])
-def test_a_listing_that_fails_midway_deletes_nothing_and_ends_the_run(local: bool, pages: int) -> None:
+def test_failed_listing_ends_the_run_without_deletions(local: bool, pages: int) -> None:
     world = FinderHarness()
     world.both("a", "b", "c")
     store, who = (world.here, "role") if local else (world.there, "peer")
@@ -202,7 +202,7 @@ def test_a_listing_that_fails_midway_deletes_nothing_and_ends_the_run(local: boo
     assert world.record(FINDER_RUN) is None
 
 
-def test_a_failed_first_run_does_not_count_as_seeded() -> None:
+def test_failed_first_run_does_not_count_as_seeded() -> None:
     world = FinderHarness(seeded=False)
     world.both("a", "b", known=False)
     broken = Listing(world.there, "peer", page=1)
@@ -213,7 +213,7 @@ def test_a_failed_first_run_does_not_count_as_seeded() -> None:
     assert world.record(SEEDED) is None
 
 
-def test_when_only_creations_travel_an_absence_is_none() -> None:
+def test_absence_is_no_deletion_if_only_creations_are_synced() -> None:
     world = FinderHarness(events=Events.CREATE)
     world.both("a", "b")
     world.here.delete("a", USER)
@@ -224,7 +224,7 @@ def test_when_only_creations_travel_an_absence_is_none() -> None:
 
 
 @pytest.mark.parametrize(("prefix", "other"), [("in/", ""), ("", "out/"), ("in/", "out/")])
-def test_prefixes_are_taken_off_on_both_sides(prefix: str, other: str) -> None:
+def test_prefixes_of_both_sides_are_removed(prefix: str, other: str) -> None:
     world = FinderHarness(local_prefix=prefix, remote_prefix=other)
     for key in ("a", "b"):
         world.here.put(prefix + key, b"x", USER)

@@ -1,4 +1,4 @@
-"""A finder that compares several ranges at once finds what one does that compares all in one go."""
+"""Test a finder run over several ranges at once: it finds the same as a run over all keys."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def divided(made: FinderHarness, points: list[str]) -> FinderHarness:
     st.integers(0, 2),
     st.lists(KEY, max_size=2),
 )
-def test_any_division_finds_the_same(
+def test_run_finds_the_same_in_any_division_into_ranges(
     fates: dict[str, str], points: list[str], number: int, seeded: bool, limit: int, prefixes: list[str]
 ) -> None:
     whole = world(fates, seeded=seeded, deletion_limit=limit)
@@ -73,7 +73,7 @@ def test_any_division_finds_the_same(
 
 
 class Slow(FakeBucket):
-    """One whose pages come while others run; it counts how many listings are under way at once."""
+    """A bucket whose listings overlap; it counts how many run at once."""
 
     listing = most = 0
     fails = ""
@@ -89,7 +89,7 @@ class Slow(FakeBucket):
         self.listing -= 1
 
 
-def test_ranges_are_compared_at_once_and_a_failure_of_one_ends_the_run() -> None:
+def test_ranges_are_compared_in_parallel_and_one_failure_ends_the_run() -> None:
     fates = {
         f"{letter}{n}": "gone there" if n == 3 else "new" if n == 5 else "equal" for letter in "abcd" for n in range(8)
     }
@@ -108,10 +108,10 @@ def test_ranges_are_compared_at_once_and_a_failure_of_one_ends_the_run() -> None
     source.fails = "c4"
     with pytest.raises(UnavailableError):
         asyncio.run(several.finder().run())
-    assert not any(look.may_delete for look in several.queued())
+    assert not any(request.may_delete for request in several.queued())
 
 
-def test_a_run_leaves_points_to_the_next_only_where_it_divides() -> None:
+def test_run_records_points_only_if_it_uses_several_ranges() -> None:
     alone, several = world({}), world({}, finder_number=3)
     for made in (alone, several):
         made.both(*(f"k{n:03}" for n in range(100)))
@@ -128,7 +128,7 @@ def test_a_run_leaves_points_to_the_next_only_where_it_divides() -> None:
     assert several.queued_keys() == ["k050x"]
 
 
-def test_a_list_keeps_to_its_prefixes_and_what_leaves_it_is_no_deletion() -> None:
+def test_prefix_list_limits_the_run_and_keys_outside_it_are_no_deletions() -> None:
     made = FinderHarness()
     made.both("a/1", "b/1", "c/1")
     made.here.delete("b/1", USER)
@@ -139,7 +139,7 @@ def test_a_list_keeps_to_its_prefixes_and_what_leaves_it_is_no_deletion() -> Non
     assert (report.counters.here, report.counters.there, report.held) == (2, 1, 0)
 
 
-def test_another_list_is_seeded_anew() -> None:
+def test_another_prefix_list_is_seeded_again() -> None:
     made = FinderHarness(seeded=False)
     made.both("a/1", "b/1", known=False)
     made.scope = KeyFilter.of(["a/"])

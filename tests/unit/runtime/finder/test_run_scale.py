@@ -1,4 +1,4 @@
-"""A finder over a million keys: streams, so that memory does not grow with the buckets."""
+"""Test a finder run over a million keys: listings are streamed, so memory does not grow with the buckets."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.support.pages import paged
 
 OLD = 1_700_000_000
 CHANGED, GONE, NEW = 9_973, 99_991, 49_999
-"""Every so-manieth key has changed at the peer, is gone there, or is only there."""
+"""Each key whose number is a multiple has changed at the peer, is missing there, or exists only there."""
 
 
 class Listed:
-    """A bucket that only lists: `keys` numbered keys, made page by page. `there` is the peer's view."""
+    """A bucket that only lists numbered keys, made page by page; `there` makes it the peer's."""
 
     def __init__(self, keys: int, *, there: bool) -> None:
         self._keys = keys
@@ -42,7 +42,7 @@ class Listed:
 
 
 class Proven:
-    """A ledger that knows every key as agreed upon, and keeps none in memory."""
+    """A ledger whose entries prove each key synced, and that keeps none in memory."""
 
     def __init__(self, ledger: Any) -> None:
         self._ledger = ledger
@@ -58,7 +58,7 @@ class Proven:
 
 
 def find(keys: int, *, seeded: bool = True) -> None:
-    """A run over that many keys, in a process of its own: prints what it saw, and how far its memory grew, in KiB."""
+    """Run the finder over these keys, and print what it found and how far its memory grew, in KiB."""
     world = FinderHarness(seeded=seeded)
     ledger = Proven(world.ledger)
     world.source, world.target = Listed(keys, there=False), Listed(keys, there=True)
@@ -69,12 +69,12 @@ def find(keys: int, *, seeded: bool = True) -> None:
 
 
 def found(keys: int, *, seeded: bool = True) -> list[int]:
-    """What `find` prints."""
+    """Return what `find` prints in a process of its own."""
     code = f"from tests.unit.runtime.finder.test_run_scale import find; find({keys}, seeded={seeded})"
     return [int(n) for n in subprocess.check_output([sys.executable, "-c", code], text=True).split()]
 
 
-def test_a_million_keys_in_a_few_megabytes() -> None:
+def test_run_over_a_million_keys_needs_a_few_megabytes() -> None:
     here, queued, letters, asked, grown = found(1_000_000)
     assert here == 1_000_000 - 1_000_000 // NEW
     differing = 1_000_000 // CHANGED + 1_000_000 // GONE + 1_000_000 // NEW
@@ -83,7 +83,7 @@ def test_a_million_keys_in_a_few_megabytes() -> None:
     assert grown < 16 << 10, "memory must not grow with the buckets"
 
 
-def test_nor_does_it_grow_when_every_key_is_to_be_learnt() -> None:
+def test_memory_does_not_grow_if_all_keys_must_be_recorded() -> None:
     _, queued, _, asked, grown = found(100_000, seeded=False)
     assert asked >= 99_000
     assert queued

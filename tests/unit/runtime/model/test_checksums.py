@@ -1,4 +1,4 @@
-"""The number of parts in a checksum's text, which a server or a ledger may have spoiled."""
+"""Test the number of parts in a checksum's or ETag's text, also if it is malformed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dualsync.runtime.model.checksums import composite, parts_of
     ],
     ids=["composite", "whole", "no number", "no digit of ASCII", "too long"],
 )
-def test_parts(text: str, parts: int) -> None:
+def test_part_count_of_a_checksum(text: str, parts: int) -> None:
     assert composite(text) == parts
 
 
@@ -27,5 +27,5 @@ def test_parts(text: str, parts: int) -> None:
     [("0123-7", 7), ("0123", 0), ("a-b-3", 3), ("0123-²", 0), ("0123-", 0)],
     ids=["in parts", "whole", "two dashes", "no digit of ASCII", "no number"],
 )
-def test_parts_of_an_etag(etag: str, parts: int) -> None:
+def test_part_count_of_an_etag(etag: str, parts: int) -> None:
     assert parts_of(etag) == parts

@@ -1,4 +1,4 @@
-"""What a list of prefixes covers."""
+"""Test the key filter: which keys a list of prefixes covers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = st.text(st.sampled_from("ab/é"), min_size=1, max_size=5)
 
 
 @given(st.lists(TEXT), st.lists(KEY))
-def test_a_key_is_covered_if_it_begins_with_one_of_them(prefixes: list[str], keys: list[str]) -> None:
+def test_key_is_covered_if_it_begins_with_a_listed_prefix(prefixes: list[str], keys: list[str]) -> None:
     scope = KeyFilter.of(prefixes)
     for key in keys:
         assert scope.covers(key) == any(key.startswith(prefix) for prefix in prefixes)
@@ -27,7 +27,7 @@ def test_a_key_is_covered_if_it_begins_with_one_of_them(prefixes: list[str], key
 
 
 @given(st.lists(TEXT, min_size=1), st.sets(KEY), st.lists(KEY), st.integers(1, 4))
-def test_its_pages_are_the_covered_keys_of_the_range_in_order(
+def test_scope_lists_the_covered_keys_of_a_range_in_order(
     prefixes: list[str], keys: set[str], points: list[str], number: int
 ) -> None:
     side = Side(settings())
@@ -46,19 +46,19 @@ def listed(scope: KeyFilter, bucket: FakeBucket, within: KeyRange) -> Sequence[s
     return run(collect())
 
 
-def test_only_what_is_covered_is_listed() -> None:
+def test_only_listed_prefixes_within_the_range_are_requested() -> None:
     asked: list[tuple[str, str, str]] = []
 
-    class Noting(FakeBucket):
+    class Recording(FakeBucket):
         def list(self, after: str = "", until: str = "", prefix: str = ""):  # type: ignore[no-untyped-def]
             asked.append((after, until, prefix))
             return super().list(after, until, prefix)
 
-    bucket = Noting(Side(settings()).here, "role")
+    bucket = Recording(Side(settings()).here, "role")
     listed(KeyFilter.of(["b/", "a/", "a/x", "c/"]), bucket, KeyRange("", "b/k"))
     assert asked == [("", "b/k", "a/"), ("", "b/k", "b/")]
 
 
-def test_names_tell_scopes_apart() -> None:
+def test_filter_name_identifies_the_covered_keys() -> None:
     assert EVERYTHING.name == "" == KeyFilter.of(["", "a"]).name
     assert KeyFilter.of(["a", "b"]).name == KeyFilter.of(["b", "a", "ab"]).name != KeyFilter.of(["a", "c"]).name

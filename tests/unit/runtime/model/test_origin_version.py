@@ -1,4 +1,4 @@
-"""Stamps: what a replica says of itself, and how little of what users write there passes for one."""
+"""Test stamps: what a replica's stamp contains, and that text which users write there is no stamp."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ GOOD = Stamp("p", key_hash("k"), OriginVersion(SideName.CN, 1_700_000_000, "5d41
 
 
 @given(STAMP)
-def test_a_stamp_survives_the_header(stamp: Stamp) -> None:
+def test_stamp_round_trips_through_a_header(stamp: Stamp) -> None:
     text = stamp.encode()
     assert text.isascii()
     assert text.isprintable()
     assert Stamp.decode(text) == stamp
 
 
-def test_a_stamp_leaves_room_for_the_users_metadata() -> None:
+def test_stamp_is_at_most_160_characters() -> None:
     longest = Stamp("p" * 40, key_hash("k"), OriginVersion(SideName.GLOBAL, 10**10 - 1, "f" * 32 + "-10000"), 50 << 40)
     assert len(longest.encode()) <= 160
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_a_stamp_or_none(text: str) -> None:
+def test_decoding_any_text_gives_a_stamp_or_none(text: str) -> None:
     decoded = Stamp.decode(text)
     assert decoded is None or decoded == Stamp.decode(decoded.encode())
 
@@ -70,11 +70,11 @@ def test_any_text_is_a_stamp_or_none(text: str) -> None:
         "=?UTF-8?Q?1;p;x?=",
     ],
 )
-def test_garbled_or_of_another_version_it_is_none(text: str) -> None:
+def test_malformed_stamp_or_other_format_is_none(text: str) -> None:
     assert Stamp.decode(text) is None
 
 
-def test_it_is_bound_to_pair_key_and_size() -> None:
+def test_stamp_is_valid_only_for_its_pair_key_and_size() -> None:
     assert is_valid_stamp(GOOD, "p", "k", 42)
     assert not is_valid_stamp(GOOD, "q", "k", 42)
     assert not is_valid_stamp(GOOD, "p", "copy-of-k", 42)
@@ -82,17 +82,17 @@ def test_it_is_bound_to_pair_key_and_size() -> None:
     assert not is_valid_stamp(replace(GOOD, key_hash=key_hash("other")), "p", "k", 42)
 
 
-def test_keys_hash_alike_on_both_sides_and_unlike_each_other() -> None:
+def test_key_hashes_are_unique_and_of_equal_length() -> None:
     keys = ["a", "a/", "/a", "a//b", "A", "é", "e\u0301", "x" * 1024, "\x01"]
     assert len({key_hash(k) for k in keys}) == len(keys)
     assert {len(key_hash(k)) for k in keys} == {22}
 
 
-def test_an_identity_reads_as_side_time_and_etag() -> None:
+def test_version_prints_as_side_time_and_etag() -> None:
     assert str(GOOD.version) == "cn@1700000000:5d41402abc4b2a76b9719d911017c592-12"
 
 
-def test_a_restored_version_is_another_and_still_says_what_its_bucket_shows() -> None:
+def test_restored_version_differs_and_keeps_the_etag_and_time_that_its_bucket_shows() -> None:
     first = OriginVersion(SideName.CN, 100, "eee")
     again = first.restored(200)
     assert again != first
@@ -103,5 +103,5 @@ def test_a_restored_version_is_another_and_still_says_what_its_bucket_shows() ->
 
 
 @pytest.mark.parametrize("etag", ["x+²", "x+٣", "x+" + "9" * 5000, "x+-1", "x+"])
-def test_what_only_looks_like_a_restored_version_is_shown_as_it_is(etag: str) -> None:
+def test_etag_that_resembles_a_restored_version_is_kept(etag: str) -> None:
     assert OriginVersion(SideName.CN, 7, etag).shown == (etag, 7)

@@ -1,4 +1,4 @@
-"""A ledger is about two buckets, and beside others it proves nothing."""
+"""Test the bucket guard: a ledger belongs to two buckets, and is refused with others."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CN = SideName.CN
 KNOWN = settings(CN, local_account="111111111111", remote_account="222222222222", local_prefix="in/")
 
 
-def ask(ledger: FakeLedger, **changes: Any) -> str:
+def check(ledger: FakeLedger, **changes: Any) -> str:
     return run(check_buckets(ledger, replace(KNOWN, **changes), FakeClock(Time())))
 
 
-def test_the_first_process_writes_down_what_the_ledger_is_about() -> None:
+def test_first_process_records_the_buckets() -> None:
     ledger = FakeLedger()
-    assert ask(ledger) == ""
+    assert check(ledger) == ""
     (record,) = ledger.table.records.values()
     assert record.kind == PREMISES
     assert record.data["local"] == {
@@ -34,7 +34,7 @@ def test_the_first_process_writes_down_what_the_ledger_is_about() -> None:
         "account": "111111111111",
         "region": "cn-north-1",
     }
-    assert ask(ledger) == ""
+    assert check(ledger) == ""
     assert len(ledger.table.records) == 1
 
 
@@ -51,20 +51,20 @@ def test_the_first_process_writes_down_what_the_ledger_is_about() -> None:
         {"remote_account": "333333333333"},
     ],
 )
-def test_another_bucket_or_prefix_is_refused_and_does_not_become_the_known_one(change: dict[str, str]) -> None:
+def test_other_bucket_account_region_or_prefix_is_refused_and_not_recorded(change: dict[str, str]) -> None:
     ledger = FakeLedger()
-    ask(ledger)
+    check(ledger)
     for _ in range(2):
-        problem = ask(ledger, **change)
+        problem = check(ledger, **change)
         ((field, value),) = change.items()
         assert f"{field.replace('_', ' ')} " in problem
         assert repr(value) in problem
         assert "every key would look deleted" in problem
-    assert ask(ledger) == ""
+    assert check(ledger) == ""
 
 
-def test_an_account_that_was_not_known_is_no_other_one() -> None:
-    """A ledger of a version that knew no accounts, or of a store that has none."""
+def test_unknown_account_is_accepted() -> None:
+    """The record may be of a version without accounts, or the store may have none."""
     ledger = FakeLedger()
-    assert ask(ledger, local_account="", remote_account="") == ""
-    assert ask(ledger) == ""
+    assert check(ledger, local_account="", remote_account="") == ""
+    assert check(ledger) == ""

@@ -1,4 +1,4 @@
-"""The worker's process: what it receives, how many at a time, how long it hides them, and how it ends."""
+"""Test the consumer: what it receives, how many messages at a time, visibility extensions and shutdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dualsync.runtime.service.consumer import BATCH, RECEIVERS
 from tests.support.consumer_harness import VISIBILITY, ConsumerHarness, play, settle
 
 
-def test_it_receives_handles_and_stops() -> None:
+def test_consumer_receives_processes_and_stops() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.queue.add("a", "b")
         await settle()
@@ -24,7 +24,7 @@ def test_it_receives_handles_and_stops() -> None:
     play(story)
 
 
-def test_stop_drains_what_was_received_and_receives_no_more() -> None:
+def test_stop_drains_received_messages_and_receives_no_more() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("a", "b")
         rig.queue.add("a", "b")
@@ -42,7 +42,7 @@ def test_stop_drains_what_was_received_and_receives_no_more() -> None:
     play(story)
 
 
-def test_what_a_poll_brings_while_stopping_is_done_too() -> None:
+def test_messages_of_a_poll_under_way_are_processed_while_stopping() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.loop.stop()
         rig.queue.add("a")
@@ -53,7 +53,7 @@ def test_what_a_poll_brings_while_stopping_is_done_too() -> None:
     play(story)
 
 
-def test_no_more_than_so_many_at_a_time() -> None:
+def test_concurrency_limits_the_messages_in_process() -> None:
     async def story(rig: ConsumerHarness) -> None:
         bodies = [f"m{i}" for i in range(12)]
         rig.hold(*bodies)
@@ -70,7 +70,7 @@ def test_no_more_than_so_many_at_a_time() -> None:
     play(story, concurrency=3)
 
 
-def test_a_full_worker_stops_too() -> None:
+def test_worker_at_its_concurrency_limit_stops() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("a", "b")
         rig.queue.add("a", "b", "c")
@@ -83,7 +83,7 @@ def test_a_full_worker_stops_too() -> None:
     play(story, concurrency=2)
 
 
-def test_a_poll_asks_for_ten_at_most() -> None:
+def test_poll_requests_ten_messages_at_most() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.queue.add(*(f"m{i}" for i in range(25)))
         await settle()
@@ -93,7 +93,7 @@ def test_a_poll_asks_for_ten_at_most() -> None:
     play(story, concurrency=64)
 
 
-def test_while_polls_come_back_full_several_are_under_way() -> None:
+def test_several_polls_run_while_polls_return_full() -> None:
     async def story(rig: ConsumerHarness) -> None:
         await settle()
         assert len(rig.queue.limits) == 1
@@ -104,12 +104,12 @@ def test_while_polls_come_back_full_several_are_under_way() -> None:
         await settle()
         rig.queue.empty()
         await settle()
-        assert len(rig.queue.limits) == 2 + RECEIVERS  # not full any more: one is enough
+        assert len(rig.queue.limits) == 2 + RECEIVERS  # polls are no longer full: one is enough
 
     play(story, concurrency=64)
 
 
-def test_polls_under_way_have_their_room() -> None:
+def test_parallel_polls_stay_within_the_concurrency_limit() -> None:
     async def story(rig: ConsumerHarness) -> None:
         bodies = [f"m{i}" for i in range(60)]
         rig.hold(*bodies)
@@ -124,7 +124,7 @@ def test_polls_under_way_have_their_room() -> None:
     play(story, concurrency=20)
 
 
-def test_all_polls_under_way_are_heard_at_the_end() -> None:
+def test_messages_of_all_polls_under_way_are_processed_at_the_end() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.queue.add(*(f"m{i}" for i in range(BATCH)))
         await settle()
@@ -141,7 +141,7 @@ def test_all_polls_under_way_are_heard_at_the_end() -> None:
 # -- visibility
 
 
-def test_the_heartbeat_extends_what_is_worked_on_and_nothing_else() -> None:
+def test_visibility_is_extended_for_messages_in_process_only() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow", "quick")
@@ -154,7 +154,7 @@ def test_the_heartbeat_extends_what_is_worked_on_and_nothing_else() -> None:
     play(story)
 
 
-def test_the_heartbeat_goes_on_while_draining() -> None:
+def test_visibility_is_extended_while_draining() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow")
@@ -166,7 +166,7 @@ def test_the_heartbeat_goes_on_while_draining() -> None:
     play(story)
 
 
-def test_a_heartbeat_that_fails_beats_again() -> None:
+def test_failed_visibility_extension_is_repeated() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow")
@@ -183,7 +183,7 @@ def test_a_heartbeat_that_fails_beats_again() -> None:
 # -- the end
 
 
-def test_an_exception_in_one_message_leaves_the_process_and_its_other_messages_running() -> None:
+def test_error_in_one_message_leaves_other_messages_running() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.fails = {
@@ -209,7 +209,7 @@ def test_an_exception_in_one_message_leaves_the_process_and_its_other_messages_r
     play(story)
 
 
-def test_a_fatal_error_in_one_message_closes_the_gate_and_not_the_process() -> None:
+def test_fatal_error_in_one_message_opens_the_circuit_and_keeps_the_process() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.fails = {"a": [FatalError("dynamodb ledger: ResourceNotFoundException")], "b": [FatalError("still so")]}
         rig.queue.add("a")
@@ -224,7 +224,7 @@ def test_a_fatal_error_in_one_message_closes_the_gate_and_not_the_process() -> N
         await settle()
         assert len(rig.queue.limits) == polls
         await rig.clock.pass_(1)
-        assert rig.queue.limits[polls:] == [1], "one message is tried, and no second one beside it"
+        assert rig.queue.limits[polls:] == [1], "one message is tried, and no second one at the same time"
         assert rig.tries == ["a", "b"]
         await rig.clock.pass_(1)
         assert rig.done == []
@@ -239,7 +239,7 @@ def test_a_fatal_error_in_one_message_closes_the_gate_and_not_the_process() -> N
 
 
 @pytest.mark.parametrize("error", [FatalError("no such queue"), PermanentError("InvalidParameterValue")])
-def test_a_poll_that_can_never_succeed_stops_the_worker_after_the_others_are_done(error: Exception) -> None:
+def test_permanent_poll_error_stops_the_worker_after_draining(error: Exception) -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow")
@@ -255,7 +255,7 @@ def test_a_poll_that_can_never_succeed_stops_the_worker_after_the_others_are_don
         play(story)
 
 
-def test_a_wrong_setting_found_while_connecting_stops_the_worker() -> None:
+def test_fatal_error_while_connecting_stops_the_worker() -> None:
     async def story() -> None:
         rig = ConsumerHarness()
         rig.connect_error = FatalError("wrong region")
@@ -265,7 +265,7 @@ def test_a_wrong_setting_found_while_connecting_stops_the_worker() -> None:
         asyncio.run(story())
 
 
-def test_an_extension_with_a_fault_of_the_program_is_tried_again() -> None:
+def test_visibility_extension_is_repeated_after_a_program_fault() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow")
@@ -279,7 +279,7 @@ def test_an_extension_with_a_fault_of_the_program_is_tried_again() -> None:
     play(story)
 
 
-def test_an_extension_that_hangs_delays_no_other_message() -> None:
+def test_hanging_visibility_extension_delays_no_other_message() -> None:
     async def story(rig: ConsumerHarness) -> None:
         bodies = [f"m{i:02}" for i in range(4 * BATCH)]
         rig.hold(*bodies)

@@ -1,4 +1,4 @@
-"""The worker's process when a credential is refused or services do not answer."""
+"""Test the consumer when a credential is rejected or services do not answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.consumer_harness import VISIBILITY, ConsumerHarness, play, se
 # -- the credential
 
 
-def test_nothing_is_received_before_the_peer_is_there() -> None:
+def test_nothing_is_received_before_the_peer_is_connected() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.queue.add("a")
         await settle()
@@ -37,7 +37,7 @@ def test_nothing_is_received_before_the_peer_is_there() -> None:
     play(story, connected=False)
 
 
-def test_stopping_while_waiting_for_the_peer() -> None:
+def test_stop_while_waiting_for_the_peer_ends_the_worker() -> None:
     async def story(rig: ConsumerHarness) -> None:
         await rig.stop()
         assert rig.task.done()
@@ -47,7 +47,7 @@ def test_stopping_while_waiting_for_the_peer() -> None:
     play(story, connected=False)
 
 
-def test_a_rejected_credential_spends_no_receive_and_stops_receiving() -> None:
+def test_rejected_credential_stops_receiving_and_the_messages_are_retried_after_reconnecting() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.connecting.clear()
         rig.fails = {b: [CredentialRejectedError("ExpiredToken")] for b in ("a", "b", "c")}
@@ -71,7 +71,7 @@ def test_a_rejected_credential_spends_no_receive_and_stops_receiving() -> None:
     play(story, concurrency=8)
 
 
-def test_a_credential_that_stays_rejected_is_tried_less_and_less() -> None:
+def test_rejected_credential_is_retried_with_growing_delays() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.fails = {"a": [CredentialRejectedError("InvalidAccessKeyId") for _ in range(1000)]}
         rig.probe_error = CredentialRejectedError("InvalidAccessKeyId")
@@ -88,7 +88,7 @@ def test_a_credential_that_stays_rejected_is_tried_less_and_less() -> None:
     play(story)
 
 
-def test_one_message_that_is_rejected_while_the_credential_works_is_left_after_some_tries() -> None:
+def test_message_that_alone_is_rejected_is_left_after_the_maximum_of_tries() -> None:
     """An object whose headers S3 signs differently: SignatureDoesNotMatch for this object only."""
 
     async def story(rig: ConsumerHarness) -> None:
@@ -107,7 +107,7 @@ def test_one_message_that_is_rejected_while_the_credential_works_is_left_after_s
     play(story)
 
 
-def test_stopping_while_the_credential_is_rejected_leaves_the_message() -> None:
+def test_stop_while_the_credential_is_rejected_leaves_the_message() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.connecting.clear()
         rig.fails = {"a": [CredentialRejectedError("ExpiredToken")]}
@@ -121,10 +121,10 @@ def test_stopping_while_the_credential_is_rejected_leaves_the_message() -> None:
     play(story)
 
 
-# -- trouble
+# -- unanswered requests
 
 
-def test_what_could_not_even_be_postponed_is_left_and_counted() -> None:
+def test_message_that_cannot_be_postponed_is_left_and_counted() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.fails = {"a": [UnavailableError("no answer")]}
         rig.queue.add("a", "b")
@@ -139,7 +139,7 @@ def test_what_could_not_even_be_postponed_is_left_and_counted() -> None:
 @pytest.mark.parametrize(
     "error", [ThrottledError("slow down"), UnavailableError("reset"), CredentialRejectedError("expired")]
 )
-def test_a_poll_that_fails_is_made_again_after_a_while(error: Exception) -> None:
+def test_failed_poll_is_repeated_after_a_delay(error: Exception) -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.queue.errors.append(error)
         rig.queue.add("a")
@@ -152,7 +152,7 @@ def test_a_poll_that_fails_is_made_again_after_a_while(error: Exception) -> None
 
 
 async def open_circuit(rig: ConsumerHarness) -> None:
-    """The services stop answering while a poll is under way."""
+    """Let the services stop answering while a poll is under way."""
     for number in range(CIRCUIT_THRESHOLD):
         rig.health.record_no_answer("s3 PutObject b/k: timed out", f"k{number}")
     rig.queue.add("last")
@@ -161,7 +161,7 @@ async def open_circuit(rig: ConsumerHarness) -> None:
     assert "s3 PutObject b/k: timed out" in str(rig.log.of("state")[-1]["reason"])
 
 
-def test_the_circuit_opens_and_closes() -> None:
+def test_circuit_opens_and_closes() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.probe_error = UnavailableError("no answer")
         await open_circuit(rig)
@@ -178,7 +178,7 @@ def test_the_circuit_opens_and_closes() -> None:
     play(story)
 
 
-def test_an_open_circuit_can_be_stopped() -> None:
+def test_worker_with_an_open_circuit_can_be_stopped() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.probe_error = UnavailableError("no answer")
         await open_circuit(rig)
@@ -191,7 +191,7 @@ def test_an_open_circuit_can_be_stopped() -> None:
 @pytest.mark.parametrize(
     "error", [PermanentError("NoSuchBucket"), PreconditionFailedError("412"), AccessDeniedError("AccessDenied")]
 )
-def test_a_refusal_is_an_answer_too(error: DualSyncError) -> None:
+def test_refused_probe_closes_the_circuit(error: DualSyncError) -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.probe_error = error
         await open_circuit(rig)
@@ -202,7 +202,7 @@ def test_a_refusal_is_an_answer_too(error: DualSyncError) -> None:
     play(story)
 
 
-def test_a_probe_that_finds_the_credential_rejected_reads_it_anew() -> None:
+def test_probe_with_a_rejected_credential_reconnects() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.probe_error = CredentialRejectedError("expired")
         await open_circuit(rig)
@@ -213,7 +213,7 @@ def test_a_probe_that_finds_the_credential_rejected_reads_it_anew() -> None:
     play(story)
 
 
-def test_one_key_without_an_answer_does_not_open_the_circuit_while_the_services_answer() -> None:
+def test_single_unanswered_key_does_not_open_the_circuit_if_the_probe_succeeds() -> None:
     async def story(rig: ConsumerHarness) -> None:
         for _ in range(CIRCUIT_THRESHOLD):
             rig.health.record_no_answer("500 InternalError", "poison")
@@ -226,7 +226,7 @@ def test_one_key_without_an_answer_does_not_open_the_circuit_while_the_services_
     play(story)
 
 
-def test_one_key_without_an_answer_opens_the_circuit_where_the_probe_gets_none_either() -> None:
+def test_single_unanswered_key_opens_the_circuit_if_the_probe_fails() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.probe_error = UnavailableError("no route")
         for _ in range(CIRCUIT_THRESHOLD):
@@ -241,7 +241,7 @@ def test_one_key_without_an_answer_opens_the_circuit_where_the_probe_gets_none_e
     play(story)
 
 
-# -- a refusal that every key gets
+# -- refusals of all keys
 
 
 def refuse(rig: ConsumerHarness, keys: int) -> None:
@@ -249,7 +249,7 @@ def refuse(rig: ConsumerHarness, keys: int) -> None:
         rig.health.record_refusal("s3 PutObject b: NoSuchBucket (404)", f"k{number}")
 
 
-def test_refusals_of_every_key_close_the_gate_until_a_content_is_copied() -> None:
+def test_refusals_of_all_keys_open_the_circuit_until_an_object_is_copied() -> None:
     async def story(rig: ConsumerHarness) -> None:
         refuse(rig, REFUSED_KEYS)
         rig.queue.add("last")
@@ -276,8 +276,8 @@ def test_refusals_of_every_key_close_the_gate_until_a_content_is_copied() -> Non
     play(story)
 
 
-def test_a_worker_that_may_not_delete_messages_stops_receiving_and_says_so_once() -> None:
-    """Messages that cannot be deleted return, each as often as the queue lets it."""
+def test_worker_that_may_not_delete_messages_stops_receiving_and_logs_it_once() -> None:
+    """Messages that cannot be deleted return, up to the queue's maximum of receives."""
     denied = OwnAccessDeniedError("sqs DeleteMessageBatch q: AccessDenied (403)")
 
     async def story(rig: ConsumerHarness) -> None:
@@ -298,7 +298,7 @@ def test_a_worker_that_may_not_delete_messages_stops_receiving_and_says_so_once(
     play(story)
 
 
-def test_a_few_refused_keys_do_not_close_the_gate() -> None:
+def test_few_refused_keys_do_not_open_the_circuit() -> None:
     async def story(rig: ConsumerHarness) -> None:
         refuse(rig, REFUSED_KEYS - 1)
         refuse(rig, REFUSED_KEYS - 1)  # the same keys again
@@ -310,7 +310,7 @@ def test_a_few_refused_keys_do_not_close_the_gate() -> None:
     play(story)
 
 
-def test_a_probe_that_is_refused_like_every_key_keeps_the_gate_closed() -> None:
+def test_circuit_stays_open_while_the_probe_is_refused_too() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.probe_error = ServiceBlockedError("s3 HeadObject b: NoSuchBucket (404)")
         refuse(rig, REFUSED_KEYS)

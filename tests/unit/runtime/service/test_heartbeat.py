@@ -1,4 +1,4 @@
-"""What a worker tells of itself is what its log told."""
+"""Test the heartbeat record: it repeats what the worker logged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def data(vitals: HeartbeatLog) -> Any:
     return vitals.record(3).data
 
 
-def test_everything_goes_through() -> None:
+def test_lines_are_passed_to_the_log() -> None:
     log = Lines()
     vitals(Time(), log).line("INFO", "outcome", outcome=Outcome.COPIED, key="k")
     assert log.lines == [{"level": "INFO", "event": "outcome", "outcome": "copied", "key": "k"}]
@@ -44,7 +44,7 @@ def test_outcomes_are_counted() -> None:
     assert [(p["key"], p["outcome"]) for p in found["problems"]] == [("k", "copied"), ("bad", "buried")]
 
 
-def test_what_is_denied_is_told_until_it_is_not() -> None:
+def test_longest_denied_key_is_recorded_until_it_succeeds() -> None:
     v = vitals(Time())
     for key, seconds in (("a", 0.0), ("k", 930.4)):
         v.line("WARNING", "outcome", outcome=Outcome.POSTPONED, key=key, reason="AccessDenied", denied_seconds=seconds)
@@ -59,7 +59,7 @@ def test_what_is_denied_is_told_until_it_is_not() -> None:
     assert data(v)["denied"] == {}
 
 
-def test_lags_are_of_the_last_minutes() -> None:
+def test_lags_cover_the_last_window() -> None:
     time = Time()
     v = vitals(time)
     v.line("INFO", "outcome", outcome=Outcome.COPIED, lag_seconds=1.0)
@@ -73,7 +73,7 @@ def test_lags_are_of_the_last_minutes() -> None:
     assert data(v)["total"] == {"copied": 2}
 
 
-def test_the_state_is_the_log_s() -> None:
+def test_state_is_that_of_the_last_logged_state() -> None:
     time = Time()
     v = vitals(time)
     assert data(v)["state"] == "STARTING"
@@ -88,14 +88,14 @@ def test_the_state_is_the_log_s() -> None:
     )
 
 
-def test_the_record_is_small_whatever_happens() -> None:
+def test_record_size_is_bounded() -> None:
     v = vitals(Time())
     for number in range(2000):
         v.line("WARNING", "outcome", outcome=Outcome.BURIED, key="k" * 1024, reason="r" * 1000, lag_seconds=1.1**number)
     assert len(str(data(v))) < 8000
 
 
-def test_alive_until_it_says_otherwise_or_nothing() -> None:
+def test_worker_is_alive_until_it_stops_or_its_record_is_stale() -> None:
     time, ledger = Time(), FakeLedger()
     v = vitals(time)
     record = v.record(0)
@@ -106,8 +106,8 @@ def test_alive_until_it_says_otherwise_or_nothing() -> None:
     assert not is_alive(ledger.table.records[WORKER, "w1"], time.now)
 
 
-def test_once_a_minute_the_state_is_told_with_what_is_held() -> None:
-    """However the finder was started that holds them: an alarm is on this line."""
+def test_state_is_logged_once_per_minute_with_the_held_deletions() -> None:
+    """An alarm uses this line, however the finder was started that holds the deletions."""
     time, ledger, log = Time(), FakeLedger(), Lines()
     v = vitals(time, log)
     v.line("INFO", "state", state=State.RUNNING)
@@ -131,11 +131,11 @@ def test_once_a_minute_the_state_is_told_with_what_is_held() -> None:
 
 
 class Enough(Exception):
-    """The story is over."""
+    """The test's number of sleeps is over."""
 
 
 class StoppingClock(FakeClock):
-    """Ends what sleeps for ever."""
+    """A clock that raises `Enough` after this number of sleeps."""
 
     def __init__(self, time: Time, sleeps: int) -> None:
         super().__init__(time)
@@ -149,12 +149,12 @@ class StoppingClock(FakeClock):
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.06, 1, 30, 3600, 86400])
-def test_a_percentile_is_nearly_right(seconds: float) -> None:
+def test_percentile_of_one_lag_is_within_13_percent(seconds: float) -> None:
     classes = {latency_histogram.class_of(seconds): 1}
     assert latency_histogram.percentile(classes, 0.5) == pytest.approx(max(seconds, 0.05), rel=0.13)
 
 
-def test_percentiles_of_many() -> None:
+def test_percentiles_of_merged_histograms() -> None:
     one = {latency_histogram.class_of(1): 98}
     other = {latency_histogram.class_of(100): 2}
     both = latency_histogram.merge((one, other))
@@ -163,7 +163,7 @@ def test_percentiles_of_many() -> None:
     assert latency_histogram.percentile({}, 0.5) is None
 
 
-def test_the_newest_event_is_told_and_none_from_the_future() -> None:
+def test_newest_event_time_is_recorded_and_limited_to_now() -> None:
     time = Time()
     v = vitals(time)
     assert data(v)["last_event"] == 0

@@ -1,4 +1,4 @@
-"""One worker process handles one key at a time."""
+"""Test key locks: one worker process handles one key at a time."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ import pytest
 from dualsync.runtime.service.key_locks import KeyLocks
 
 
-def test_one_key_is_held_by_one_at_a_time_and_in_order() -> None:
+def test_lock_of_a_key_is_held_by_one_task_at_a_time_in_order() -> None:
     async def story() -> list[str]:
-        locks, said = KeyLocks(), list[str]()
+        locks, order = KeyLocks(), list[str]()
 
         async def work(name: str, key: str) -> None:
             async with locks.hold(key):
-                said.append(f"{name} begins")
+                order.append(f"{name} begins")
                 for _ in range(5):
                     await asyncio.sleep(0)
-                said.append(f"{name} ends")
+                order.append(f"{name} ends")
 
         await asyncio.gather(work("a1", "a"), work("a2", "a"), work("b", "b"), work("a3", "a"))
-        return said
+        return order
 
-    said = asyncio.run(story())
-    a = [line for line in said if line.startswith("a")]
+    order = asyncio.run(story())
+    a = [line for line in order if line.startswith("a")]
     assert a == ["a1 begins", "a1 ends", "a2 begins", "a2 ends", "a3 begins", "a3 ends"]
-    assert said.index("b begins") < said.index("a1 ends")
+    assert order.index("b begins") < order.index("a1 ends")
 
 
-def test_a_task_that_is_cancelled_while_it_waits_leaves_the_lock_to_the_next() -> None:
+def test_cancelled_waiter_leaves_the_lock_to_the_next_task() -> None:
     async def story() -> list[str]:
-        locks, said = KeyLocks(), list[str]()
+        locks, order = KeyLocks(), list[str]()
 
         async def work(name: str) -> None:
             async with locks.hold("k"):
                 await asyncio.sleep(0)
-                said.append(name)
+                order.append(name)
 
         tasks = [asyncio.create_task(work(name)) for name in "abc"]
         await asyncio.sleep(0)
@@ -44,12 +44,12 @@ def test_a_task_that_is_cancelled_while_it_waits_leaves_the_lock_to_the_next() -
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(result) for result in results] == [type(None), asyncio.CancelledError, type(None)]
         assert not vars(locks)["_locks"]
-        return said
+        return order
 
     assert asyncio.run(story()) == ["a", "c"]
 
 
-def test_nothing_is_remembered_of_keys_that_nobody_wants() -> None:
+def test_released_locks_are_removed() -> None:
     async def story() -> KeyLocks:
         locks = KeyLocks()
 

@@ -1,4 +1,4 @@
-"""Limits by the time of day: which one holds, how the ledger keeps them, and what version 0.1 reads of them."""
+"""Test limits by the time of day: which one applies, how the ledger stores them, and what version 0.1 reads of them."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def at(text: str) -> float:
     ("time", "limit"),
     [("00:00", 0), ("07:59:59", 0), ("08:00", 20_000_000), ("18:59:59", 20_000_000), ("19:00", 0), ("23:59", 0)],
 )
-def test_the_limit_of_a_time(time: str, limit: int) -> None:
+def test_limit_is_that_of_the_last_change(time: str, limit: int) -> None:
     assert OFFICE.limit_at(at(time)) == limit
 
 
-def test_before_the_first_change_the_last_one_of_the_day_before_holds() -> None:
+def test_last_change_of_the_day_before_applies_before_the_first_one() -> None:
     night = Timetable((Change(60, 5), Change(23 * 60, 7)))
     assert [night.limit_at(at(time)) for time in ("00:30", "01:00", "23:00")] == [7, 5, 7]
 
 
-def test_a_time_zone_with_its_summer_time() -> None:
+def test_limit_follows_the_time_zone_and_its_summer_time() -> None:
     shanghai = Timetable(OFFICE.changes, "Asia/Shanghai")
     assert [shanghai.limit_at(at(time)) for time in ("00:00", "10:59", "11:00")] == [20_000_000, 20_000_000, 0]
     berlin = Timetable(OFFICE.changes, "Europe/Berlin")
@@ -44,12 +44,12 @@ def test_a_time_zone_with_its_summer_time() -> None:
     assert (berlin.limit_at(winter), berlin.limit_at(summer)) == (0, 20_000_000)
 
 
-def test_a_zone_that_a_worker_does_not_have_counts_as_utc() -> None:
+def test_unknown_time_zone_counts_as_utc() -> None:
     assert zone_of("Mars/Olympus") is None
     assert Timetable(OFFICE.changes, "Mars/Olympus").limit_at(at("12:00")) == 20_000_000
 
 
-def test_the_ledger_keeps_it_in_a_member_of_its_own() -> None:
+def test_timetable_is_stored_in_a_member_of_its_own() -> None:
     orders = Orders(requests_per_second=3, timetable=OFFICE)
     record = orders.record(int(at("09:00")))
     assert Orders.of(record).timetable == OFFICE
@@ -75,17 +75,17 @@ def test_the_ledger_keeps_it_in_a_member_of_its_own() -> None:
         {"format": 1, "zone": "UTC", "changes": [[n, 1] for n in range(MAX_ENTRIES + 1)]},
     ],
 )
-def test_what_is_malformed_or_newer_counts_as_none(data: Any) -> None:
+def test_malformed_or_newer_timetable_is_ignored(data: Any) -> None:
     record = Record(CONTROL, "orders", 1, data={"bytes_per_second": 9, "timetable": data})
     assert Orders.of(record) == Orders(bytes_per_second=9)
 
 
 @pytest.mark.parametrize(("text", "minute"), [("08:05", 485), ("8:05", 485), ("24:00", None), ("8", None)])
-def test_times(text: str, minute: int | None) -> None:
+def test_times_are_parsed_to_minutes(text: str, minute: int | None) -> None:
     assert minute_of(text) == minute
 
 
-def test_a_worker_follows_the_day_without_another_order() -> None:
+def test_worker_applies_the_changes_of_the_day() -> None:
     ledger, time, log = FakeLedger(), Time(), Lines()
     throttle = Throttle(FakeClock(time))
 

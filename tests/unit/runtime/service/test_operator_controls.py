@@ -1,4 +1,4 @@
-"""An operator's orders reach the workers: pauses, limits shared by those alive, and what happens without a ledger."""
+"""Test operator controls: pauses and limits reach the workers, and stay while the ledger is unavailable."""
 
 from __future__ import annotations
 
@@ -44,40 +44,40 @@ def controls(ledger: FakeLedger, time: Time, log: Lines, throttle: Throttle | No
     return OperatorControls(ledger, clock, log, throttle or Throttle(clock))
 
 
-def test_orders_survive_the_ledger_and_strangers() -> None:
+def test_orders_round_trip_and_malformed_members_are_ignored() -> None:
     orders = Orders(paused=True, reason="night", by="ann", since=5, bytes_per_second=1000)
     assert Orders.of(orders.record(7)) == orders
     odd = Record(CONTROL, "orders", 1, data={"paused": "yes", "limit": 3, "bytes_per_second": 9, "since": True})
     assert Orders.of(odd) == Orders(bytes_per_second=9)
 
 
-def test_no_orders_mean_work() -> None:
+def test_worker_runs_without_orders() -> None:
     assert asyncio.run(read_orders(FakeLedger())) == Orders()
 
 
-def test_a_pause_is_heard_and_lifted() -> None:
+def test_pause_closes_the_gate_until_it_is_lifted() -> None:
     ledger, time, log = FakeLedger(), Time(), Lines()
 
     async def story() -> None:
-        ear = controls(ledger, time, log)
-        await ear.poll()
-        open_now = ear.closed is False
+        controlled = controls(ledger, time, log)
+        await controlled.poll()
+        open_now = controlled.closed is False
         assert open_now
         await ledger.record(Orders(paused=True, by="ann", reason="moving house").record(1))
-        await ear.poll()
-        assert ear.closed
-        assert ear.why == "paused by ann: moving house"
-        waiting = asyncio.create_task(ear.opened())
+        await controlled.poll()
+        assert controlled.closed
+        assert controlled.why == "paused by ann: moving house"
+        waiting = asyncio.create_task(controlled.opened())
         await asyncio.sleep(0)
         assert not waiting.done()
         await ledger.record(Orders().record(2))
-        await ear.poll()
+        await controlled.poll()
         await waiting
 
     asyncio.run(story())
 
 
-def test_without_a_ledger_the_last_orders_stand() -> None:
+def test_last_orders_apply_while_the_ledger_is_unavailable() -> None:
     class Broken(FakeLedger):
         broken = False
 
@@ -89,19 +89,19 @@ def test_without_a_ledger_the_last_orders_stand() -> None:
     ledger, time, log = Broken(), Time(), Lines()
 
     async def story() -> None:
-        ear = controls(ledger, time, log)
+        controlled = controls(ledger, time, log)
         await ledger.record(Orders(paused=True).record(1))
-        await ear.poll()
+        await controlled.poll()
         ledger.broken = True
-        await ear.poll()
-        assert ear.closed
+        await controlled.poll()
+        assert controlled.closed
 
     asyncio.run(story())
     assert log.lines[-1]["event"] == "controls"
     assert "no answer" in str(log.lines[-1]["reason"])
 
 
-def test_workers_share_a_limit() -> None:
+def test_limit_is_shared_by_the_workers_alive() -> None:
     ledger, time, log = FakeLedger(), Time(), Lines()
     clock = FakeClock(time)
     throttle = Throttle(clock)
@@ -119,21 +119,21 @@ def test_workers_share_a_limit() -> None:
         start = time.now
         for _ in range(51):
             await throttle.request()
-        assert 8.9 <= time.now - start <= 10.1  # five a second each, the first second's worth at once
+        assert 8.9 <= time.now - start <= 10.1  # five per second each, the first second's worth at once
 
     asyncio.run(story())
 
 
 class Yielding(FakeClock):
-    """Its sleepers let others run."""
+    """A clock whose sleepers let other tasks run."""
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(seconds)
         await asyncio.sleep(0)
 
 
-def test_another_rate_forgives_no_debt() -> None:
-    """Workers come and go, and share the limit: what waited under the old rate waits under the new one."""
+def test_changed_rate_applies_to_bytes_already_waiting() -> None:
+    """The number of workers that share the limit changes: waiting bytes then wait at the new rate."""
     time = Time()
     throttle = Throttle(Yielding(time))
 
@@ -163,7 +163,7 @@ class _Memory(FakeBucket):
 
 
 @pytest.mark.parametrize("kind", [FakeBucket, _Memory], ids=["in chunks", "in one piece"])
-def test_bytes_are_limited_in_both_ways(kind: type[FakeBucket]) -> None:
+def test_bytes_are_limited_for_reads_and_writes(kind: type[FakeBucket]) -> None:
     time = Time()
     clock = FakeClock(time)
     throttle = Throttle(clock)
@@ -192,7 +192,7 @@ def test_bytes_are_limited_in_both_ways(kind: type[FakeBucket]) -> None:
 
 
 class Waits:
-    """A queue with nothing in it that lets others run."""
+    """An empty queue whose polls let other tasks run."""
 
     def __init__(self) -> None:
         self.receives = 0
@@ -204,7 +204,7 @@ class Waits:
 
 
 class Slow:
-    """Real turns of the event loop, no real time."""
+    """A clock whose sleepers never wake."""
 
     def now(self) -> float:
         return 0.0
@@ -216,13 +216,13 @@ class Slow:
         await asyncio.get_running_loop().create_future()
 
 
-def test_a_paused_loop_receives_nothing() -> None:
+def test_paused_consumer_receives_nothing() -> None:
     ledger, time, log = FakeLedger(), Time(), Lines()
 
     async def story() -> None:
-        ear = controls(ledger, time, log)
+        controlled = controls(ledger, time, log)
         await ledger.record(Orders(paused=True, by="ann", reason="tests").record(1))
-        await ear.poll()
+        await controlled.poll()
         queue: Any = Waits()
 
         async def nothing(*_: object) -> None:
@@ -242,14 +242,14 @@ def test_a_paused_loop_receives_nothing() -> None:
             health=health,
             concurrency=4,
             visibility_seconds=30,
-            gate=ear,
+            gate=controlled,
         )
         running = asyncio.create_task(loop.run())
         while State.PAUSED not in log.states:  # noqa: ASYNC110 - turns of the loop, no time
             await asyncio.sleep(0)
         assert queue.receives == 0
         await ledger.record(Orders().record(2))
-        await ear.poll()
+        await controlled.poll()
         while not queue.receives:  # noqa: ASYNC110
             await asyncio.sleep(0)
         loop.stop()

@@ -1,4 +1,4 @@
-"""The guard over the peer's credential, and the waiting for it."""
+"""Test the check of the peer's credential, and the wait for it."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from tests.support.builders import Lines
 from tests.support.fakes.gate import run
 
 PEER, STRANGER = "AIDAPEER", "AIDASTRANGER"
-Said = str | None | DualSyncError
+Answer = str | None | DualSyncError
 
 
 @dataclass
 class Credential:
-    """Answers (promised, real), one after the other; the last one for ever."""
+    """A credential with (promised, real) answers in order; the last one repeats."""
 
-    answers: Sequence[tuple[Said, Said]]
-    looks: int = 0
+    answers: Sequence[tuple[Answer, Answer]]
+    checks: int = 0
     used: int = 0
     wrong: str = ""
 
     async def user_id_promised(self) -> str | None:
-        self.looks += 1
-        return self._say(0)
+        self.checks += 1
+        return self._answer(0)
 
     async def user_id_real(self) -> str:
-        return self._say(1) or ""
+        return self._answer(1) or ""
 
     async def wrong_buckets(self) -> str:
         return self.wrong
@@ -46,11 +46,11 @@ class Credential:
     async def use(self) -> None:
         self.used += 1
 
-    def _say(self, which: int) -> str | None:
-        said = self.answers[min(self.looks, len(self.answers)) - 1][which]
-        if isinstance(said, DualSyncError):
-            raise said
-        return said
+    def _answer(self, which: int) -> str | None:
+        answer_given = self.answers[min(self.checks, len(self.answers)) - 1][which]
+        if isinstance(answer_given, DualSyncError):
+            raise answer_given
+        return answer_given
 
 
 @dataclass
@@ -67,8 +67,8 @@ class Clock:
         self.slept.append(seconds)
 
 
-READY: tuple[Said, Said] = (PEER, PEER)
-MISSING: tuple[Said, Said] = (None, None)
+READY: tuple[Answer, Answer] = (PEER, PEER)
+MISSING: tuple[Answer, Answer] = (None, None)
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,21 @@ MISSING: tuple[Said, Said] = (None, None)
         (PEER, "", GuardStatus.REFUSED, "belongs to"),
     ],
 )
-def test_what_the_guard_says(promised: Said, real: Said, verdict: GuardStatus, reason: str) -> None:
+def test_status_of_the_credential_and_its_reason(
+    promised: Answer, real: Answer, verdict: GuardStatus, reason: str
+) -> None:
     answer = run(check_credential(Credential([(promised, real)])))
     assert answer.status is verdict
     assert reason in answer.reason
 
 
-def test_ready_at_once_without_waiting_or_a_word() -> None:
+def test_ready_credential_is_used_at_once_without_a_log_line() -> None:
     credential, clock, log = Credential([READY]), Clock(), Lines()
     assert run(wait_for_peer(credential, clock, log)) is GuardStatus.READY
     assert (credential.used, clock.slept, log.kept) == (1, [], [])
 
 
-def test_it_waits_longer_and_longer_and_says_so_once() -> None:
+def test_wait_grows_and_is_logged_once() -> None:
     credential, clock, log = Credential([MISSING] * 9 + [READY]), Clock(), Lines()
     assert run(wait_for_peer(credential, clock, log)) is GuardStatus.READY
     assert clock.slept == [1, 2, 4, 8, 16, 32, 60, 60, 60]
@@ -107,7 +109,7 @@ def test_it_waits_longer_and_longer_and_says_so_once() -> None:
     assert credential.used == 1
 
 
-def test_each_new_reason_is_said() -> None:
+def test_each_new_reason_is_logged() -> None:
     credential, log = Credential([MISSING, (PEER, STRANGER), (PEER, STRANGER), MISSING, READY]), Lines()
     assert run(wait_for_peer(credential, Clock(), log)) is GuardStatus.READY
     assert [(level, fields["state"]) for level, _, fields in log.kept] == [
@@ -117,24 +119,24 @@ def test_each_new_reason_is_said() -> None:
     ]
 
 
-def test_a_refused_credential_is_never_used() -> None:
+def test_refused_credential_is_never_used() -> None:
     credential, clock = Credential([(PEER, STRANGER)]), Clock()
     assert run(wait_for_peer(credential, clock, Lines(), tries=20)) is not GuardStatus.READY
-    assert (credential.used, credential.looks, len(clock.slept)) == (0, 20, 19)
+    assert (credential.used, credential.checks, len(clock.slept)) == (0, 20, 19)
 
 
-def test_a_finder_looks_a_few_times_and_leaves_it() -> None:
+def test_wait_ends_after_the_given_tries() -> None:
     credential, clock = Credential([MISSING]), Clock()
     assert run(wait_for_peer(credential, clock, Lines(), tries=3)) is not GuardStatus.READY
-    assert (credential.looks, clock.slept) == (3, [1, 2])
+    assert (credential.checks, clock.slept) == (3, [1, 2])
 
 
-def test_what_only_a_person_can_mend_ends_the_waiting() -> None:
+def test_fatal_error_ends_the_wait() -> None:
     with pytest.raises(FatalError, match="wrong region"):
         run(wait_for_peer(Credential([(FatalError("wrong region"), None)]), Clock(), Lines()))
 
 
-def test_the_wrong_buckets_are_refused_and_only_a_proven_key_asks() -> None:
+def test_wrong_buckets_are_refused_and_checked_only_with_a_proven_key() -> None:
     wrong = Credential([READY], wrong="bucket b is not account 2's")
     answer = run(check_credential(wrong))
     assert (answer.status, answer.reason) == (GuardStatus.REFUSED, "bucket b is not account 2's")

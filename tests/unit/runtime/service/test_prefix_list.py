@@ -1,4 +1,4 @@
-"""The prefix-list file: what it says, and that without it nothing is synchronised."""
+"""Test the prefix-list file: its format, and that nothing is synchronised without it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FILE = "lists/synchronised.txt"
 
 
 class Given:
-    """A side with a prefix, a file beside it, and a journal of the calls that read it."""
+    """A side with a prefix, its prefix-list file, and a journal of the calls that read it."""
 
     def __init__(self, text: bytes | None = b"a/\n") -> None:
         self.side = Side(settings(local_prefix="in/"))
@@ -53,7 +53,7 @@ class Given:
         self.side.here.put(FILE, text, USER)
 
     def poll(self) -> State | None:
-        """What the worker says of itself then; None: it works."""
+        """Poll the file and return the worker's state if the gate is closed, None if it is open."""
         run(self.watched.poll())
         return self.watched.state if self.watched.closed else None
 
@@ -69,17 +69,17 @@ class Given:
         ("ü/\n".encode(), ("ü/",)),
     ],
 )
-def test_a_prefix_a_line_exactly_as_it_stands(text: bytes, prefixes: tuple[str, ...]) -> None:
+def test_each_line_is_one_prefix_exactly_as_written(text: bytes, prefixes: tuple[str, ...]) -> None:
     assert parse(text) == KeyFilter(tuple(sorted(prefixes)))
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"\r\n\n", b"\xef\xbb\xbf\n"])
-def test_nothing_is_not_everything(text: bytes) -> None:
+def test_empty_list_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match="names no prefix"):
         parse(text)
 
 
-def test_without_a_key_all_keys_count_and_nothing_is_asked() -> None:
+def test_all_keys_are_covered_without_a_configured_file() -> None:
     given = Given()
     assert run(PrefixList(FakeBucket(given.side.here, "role", gate=given.journal.gate), "").read()) is EVERYTHING
     assert given.journal.calls == []
@@ -94,7 +94,7 @@ def test_without_a_key_all_keys_count_and_nothing_is_asked() -> None:
         (b"x" * (MAX_LIST_BYTES + 1), f"has {MAX_LIST_BYTES + 1} bytes"),
     ],
 )
-def test_what_is_no_list_stops_the_finder_and_keeps_the_worker_waiting(text: bytes | None, why: str) -> None:
+def test_invalid_list_stops_the_finder_and_keeps_the_worker_waiting(text: bytes | None, why: str) -> None:
     given = Given(text)
     with pytest.raises(FatalError, match=rf"^DUALSYNC_PREFIX_LIST_FILE='{FILE}' {why}.*: put a text file there"):
         run(given.file.read())
@@ -104,7 +104,7 @@ def test_what_is_no_list_stops_the_finder_and_keeps_the_worker_waiting(text: byt
 
 @pytest.mark.parametrize("error", [AccessDeniedError("AccessDenied"), PermanentError("InvalidObjectState")])
 @pytest.mark.parametrize("call", ["local.head", "local.get"])
-def test_what_may_not_be_read_is_no_list(error: DualSyncError, call: str) -> None:
+def test_denied_list_stops_the_finder_and_keeps_the_worker_waiting(error: DualSyncError, call: str) -> None:
     given = Given()
     given.journal.faults[call] = error
     with pytest.raises(FatalError, match="can't be read"):
@@ -113,7 +113,7 @@ def test_what_may_not_be_read_is_no_list(error: DualSyncError, call: str) -> Non
 
 
 @pytest.mark.parametrize("error", [UnavailableError("500"), CredentialRejectedError("ExpiredToken")])
-def test_a_bucket_that_does_not_answer_says_nothing_of_the_list(error: DualSyncError) -> None:
+def test_last_list_applies_while_the_bucket_does_not_answer(error: DualSyncError) -> None:
     given = Given()
     given.journal.faults["local.head"] = error
     with pytest.raises(type(error)):
@@ -126,7 +126,7 @@ def test_a_bucket_that_does_not_answer_says_nothing_of_the_list(error: DualSyncE
     assert given.watched.covers("a/x")
 
 
-def test_an_unchanged_file_is_not_read_again_a_changed_one_is() -> None:
+def test_file_is_read_again_only_if_it_changed() -> None:
     given = Given()
     for _ in range(3):
         assert given.poll() is None
@@ -137,7 +137,7 @@ def test_an_unchanged_file_is_not_read_again_a_changed_one_is() -> None:
     assert given.log.of("prefix-list")[-1]["prefixes"] == 1
 
 
-def test_a_file_that_goes_closes_and_one_that_comes_opens() -> None:
+def test_deleted_file_closes_the_gate_and_a_new_one_opens_it() -> None:
     given = Given()
     assert given.poll() is None
     given.side.here.delete(FILE, USER)
@@ -147,11 +147,11 @@ def test_a_file_that_goes_closes_and_one_that_comes_opens() -> None:
 
 
 class Sleeps:
-    """A clock that ends a watch after this number of naps."""
+    """A clock that ends a watch after this number of sleeps."""
 
-    def __init__(self, naps: int) -> None:
+    def __init__(self, sleeps: int) -> None:
         self.slept: list[float] = []
-        self._naps = naps
+        self._sleeps = sleeps
 
     def now(self) -> float:
         return 0.0
@@ -161,11 +161,11 @@ class Sleeps:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        if len(self.slept) == self._naps:
+        if len(self.slept) == self._sleeps:
             raise UnavailableError("enough")
 
 
-def test_it_looks_again_by_and_by_and_sooner_while_there_is_none() -> None:
+def test_file_is_polled_periodically_and_more_often_while_missing() -> None:
     given, clock = Given(None), Sleeps(3)
     watched = PrefixListWatcher(given.file, clock, given.log)
 
@@ -186,7 +186,7 @@ def worker(side: Side, *prefixes: str) -> MessageHandler:
     return handler_of(side.context, covers=KeyFilter.of(prefixes).covers)
 
 
-def test_a_worker_leaves_what_the_list_does_not_name() -> None:
+def test_worker_skips_keys_outside_the_list() -> None:
     side = Side(settings())
     side.put("a/1", b"1")
     side.put("b/1", b"2")
@@ -198,7 +198,7 @@ def test_a_worker_leaves_what_the_list_does_not_name() -> None:
     assert side.entry("b/1") == LedgerEntry("b/1")
 
 
-def test_what_left_the_list_is_not_deleted_nor_are_its_findings_acted_on() -> None:
+def test_deletions_and_finder_requests_of_keys_outside_the_list_are_skipped() -> None:
     side = Side(settings())
     side.put("b/1", b"2")
     side.work()
@@ -209,18 +209,18 @@ def test_what_left_the_list_is_not_deleted_nor_are_its_findings_acted_on() -> No
     assert side.there.current("b/1") is not None
 
 
-def test_an_echo_beyond_the_list_teaches_nothing() -> None:
+def test_echo_of_a_key_outside_the_list_is_not_recorded() -> None:
     side = Side(settings())
     event = side.put("b/1", b"x", by=PEERS_USER)
     run(worker(side, "a/").process(side.message(body(event))))
     assert side.ledger.table.entries == {}
 
 
-# -- gates in a row
+# -- several gates
 
 
-class Door:
-    """A gate by hand."""
+class ManualGate:
+    """A gate that the test opens."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -238,17 +238,17 @@ class Door:
         await self.event.wait()
 
 
-def test_gates_are_open_when_all_are() -> None:
+def test_gates_are_open_only_if_all_are_open() -> None:
     async def story() -> None:
-        doors = Door(State.PAUSED), Door(State.WAITING_FOR_LIST)
-        gates = ReceiveGates(doors)
-        for door in doors:
+        manual = ManualGate(State.PAUSED), ManualGate(State.WAITING_FOR_LIST)
+        gates = ReceiveGates(manual)
+        for gate in manual:
             assert gates.closed
-            assert (gates.state, gates.why) == (door.state, door.why)
+            assert (gates.state, gates.why) == (gate.state, gate.why)
             waiting = asyncio.create_task(gates.opened())
             await asyncio.sleep(0)
             assert not waiting.done()
-            door.event.set()
+            gate.event.set()
             await waiting
         assert not gates.closed
         assert (gates.state, gates.why) == (State.RUNNING, "")

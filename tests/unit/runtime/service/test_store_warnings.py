@@ -1,4 +1,4 @@
-"""What a store lacks is said once."""
+"""Test store warnings: each missing feature of a store is logged once."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ class Store:
     unchecked: set[str] = field(default_factory=set)
 
 
-def test_a_store_without_conditional_writes_is_named_once() -> None:
+def test_store_without_conditional_writes_is_logged_once() -> None:
     here, there, log, time = Store(), Store(), Lines(), Time()
-    said: list[tuple[float, object]] = []
+    logged: list[tuple[float, object]] = []
 
     class Clock(FakeClock):
         async def sleep(self, seconds: float) -> None:
-            said.append((time.now, [fields["store"] for fields in log.of("store")]))
+            logged.append((time.now, [fields["store"] for fields in log.of("store")]))
             time.now += seconds
-            there.unconditional = len(said) >= 2
-            here.unconditional = len(said) >= 3
+            there.unconditional = len(logged) >= 2
+            here.unconditional = len(logged) >= 3
 
     start = time.now
     run(watch_stores({"local": here, "remote": there}, Clock(time), log))
-    assert [(at - start, names) for at, names in said] == [
+    assert [(at - start, names) for at, names in logged] == [
         (0, []),
         (STORE_POLL_SECONDS, []),
         (2 * STORE_POLL_SECONDS, ["remote"]),
@@ -38,7 +38,7 @@ def test_a_store_without_conditional_writes_is_named_once() -> None:
     assert "If-Match" in str(log.of("store")[0]["reason"])
 
 
-def test_a_kind_of_checksums_that_a_store_refuses_is_named_once() -> None:
+def test_refused_kind_of_checksums_is_logged_once() -> None:
     here, there, log, time = Store(), Store(), Lines(), Time()
     seen: list[int] = []
 
@@ -61,10 +61,10 @@ class Listing:
     refused: bool
 
 
-def test_a_store_that_refused_to_tell_what_is_archived_is_named() -> None:
+def test_store_that_refuses_the_restore_status_is_logged() -> None:
     log = Lines()
     listings = {"local": Listing(False), "remote": Listing(True)}
     warn_of_archives(listings, log)
-    [said] = log.of("store")
-    assert said["store"] == "remote"
-    assert "archived" in str(said["reason"])
+    [logged] = log.of("store")
+    assert logged["store"] == "remote"
+    assert "archived" in str(logged["reason"])
