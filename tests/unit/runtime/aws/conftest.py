@@ -1,4 +1,4 @@
-"""One moto server per test process."""
+"""Run one moto server per test process."""
 
 from __future__ import annotations
 

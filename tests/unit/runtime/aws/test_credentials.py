@@ -1,4 +1,4 @@
-"""The machine's own key."""
+"""Test the machine's own credential: caching, renewal and expiry."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Frozen:
 
 
 class Session:
-    """botocore's session, whose key changes at each look."""
+    """A botocore session whose key changes with each lookup."""
 
     def __init__(self, expiry: float | None = EXPIRY) -> None:
-        self.looks = 0
+        self.lookups = 0
         self.error: Exception | None = None
         self.gate = threading.Event()
         self.gate.set()
@@ -40,14 +40,14 @@ class Session:
     def get_frozen_credentials(self) -> Frozen:
         self.gate.wait()
         self.threads.add(threading.current_thread().name)
-        self.looks += 1
+        self.lookups += 1
         if self.error is not None:
             raise self.error
-        return Frozen(self.looks)
+        return Frozen(self.lookups)
 
 
 class Time:
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = EXPIRY - 3600
@@ -57,26 +57,26 @@ class Time:
 
 
 async def settle(credentials: MachineCredentials) -> None:
-    """Wait for a search in the background."""
+    """Wait for a lookup in the background."""
     if credentials._finding is not None:
         await asyncio.wait([credentials._finding])
 
 
-async def test_many_waiting_requests_make_one_look_in_a_thread_of_its_own() -> None:
+async def test_concurrent_requests_share_one_lookup_in_a_separate_thread() -> None:
     session = Session()
     credentials = MachineCredentials(session, Time())  # type: ignore[arg-type]
     session.gate.clear()
     waiting = [asyncio.create_task(credentials.get()) for _ in range(128)]
     await asyncio.sleep(0)
-    # The event loop's own threads, which resolve host names, are free meanwhile.
+    # The event loop's own threads, which resolve host names, stay available.
     await asyncio.get_running_loop().getaddrinfo("localhost", 80)
     session.gate.set()
     assert {(await task).access_key_id for task in waiting} == {"AKIA1"}
-    assert session.looks == 1
+    assert session.lookups == 1
     assert all(name.startswith("credentials") for name in session.threads)
 
 
-async def test_valid_key_is_used_while_another_is_sought() -> None:
+async def test_valid_key_is_used_during_a_lookup() -> None:
     session, now = Session(), Time()
     credentials = MachineCredentials(session, now)  # type: ignore[arg-type]
     assert (await credentials.get()).access_key_id == "AKIA1"
@@ -89,7 +89,7 @@ async def test_valid_key_is_used_while_another_is_sought() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("refreshed credentials are still expired"), OSError("metadata")])
-async def test_valid_key_stays_until_it_expires_whatever_the_sdk_raises(error: Exception) -> None:
+async def test_valid_key_is_kept_until_it_expires_if_lookups_fail(error: Exception) -> None:
     session, now = Session(), Time()
     credentials = MachineCredentials(session, now)  # type: ignore[arg-type]
     await credentials.get()
@@ -106,7 +106,7 @@ async def test_valid_key_stays_until_it_expires_whatever_the_sdk_raises(error: E
     assert (await credentials.get()).access_key_id.startswith("AKIA")
 
 
-async def test_refused_key_is_replaced_if_there_is_another() -> None:
+async def test_rejected_key_is_replaced_if_there_is_another() -> None:
     session = Session(None)
     credentials = MachineCredentials(session, Time())  # type: ignore[arg-type]
     await credentials.get()
@@ -116,7 +116,7 @@ async def test_refused_key_is_replaced_if_there_is_another() -> None:
     assert (await credentials.get()).access_key_id == "AKIA2"
 
 
-async def test_cancelled_request_does_not_stop_the_search_of_others() -> None:
+async def test_cancelled_request_does_not_stop_the_lookup_for_others() -> None:
     session = Session()
     credentials = MachineCredentials(session, Time())  # type: ignore[arg-type]
     session.gate.clear()
@@ -128,7 +128,7 @@ async def test_cancelled_request_does_not_stop_the_search_of_others() -> None:
     assert (await second).access_key_id == "AKIA1"
 
 
-async def test_machine_without_a_key() -> None:
+async def test_machine_without_a_credential_raises() -> None:
     class Empty(Session):
         def get_credentials(self) -> Any:
             return None

@@ -1,4 +1,4 @@
-"""Endpoints as the SDK's variables choose them."""
+"""Test which endpoints the SDK's environment variables select."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def test_dual_stack_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hosts(Network("us-gov-west-1"))[0] == "b.s3-fips.dualstack.us-gov-west-1.amazonaws.com"
 
 
-def test_given_endpoint_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configured_endpoint_is_used_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
     client, path_style = Network("cn-north-1", PEER).s3("b", "https://s3.cn-north-1.amazonaws.com.cn")
     assert (client.pool.endpoint.host, path_style) == ("s3.cn-north-1.amazonaws.com.cn", True)
 
 
-def test_variables_of_the_shell_lead_neither_of_two_sides_elsewhere(
+def test_endpoint_variables_of_the_shell_are_ignored_for_sides_with_profiles(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """An operator opens both sides, each with a profile. The profile's own endpoint is the side's."""

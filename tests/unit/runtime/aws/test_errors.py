@@ -1,4 +1,4 @@
-"""Vendors' errors as ours: every code that botocore's service models declare for the calls in use is known."""
+"""Test the translation of service errors: all codes that botocore declares for the calls in use are known."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def refusal(code: str, status: int = 400, service: str = "s3") -> Refusal:
 
 
 @pytest.mark.parametrize("service", CALLS)
-def test_every_declared_code_is_known(service: str) -> None:
+def test_all_declared_error_codes_are_known(service: str) -> None:
     model = botocore.session.get_session().get_service_model(service)
     shapes: list[Any] = [s for call in CALLS[service].split() for s in model.operation_model(call).error_shapes]
     declared = {code for shape in shapes for code in (shape.name, shape.error_code)}
     assert declared - set(CODES) - set(OWN_CODES) == set()
 
 
-def test_every_call_in_use_is_listed() -> None:
-    """What the edges ask for by name, they ask in CALLS."""
+def test_all_calls_in_use_are_listed() -> None:
+    """Check that the adapters name no operation that CALLS lacks."""
     names = re.compile(
         r'"((?:Head|Get|Batch|Put|Create|Upload|Complete|Abort|Delete|List|Send|Receive|Query)[A-Z]\w*)"'
     )
@@ -62,7 +62,7 @@ def test_every_call_in_use_is_listed() -> None:
     ]
     used = {name for text in texts for name in names.findall(text)}
     assert len(used) > 10
-    used -= {"SenderFault", "UploadId", "GetQueueAttributes"}  # the last has the queue's errors, which are common
+    used -= {"SenderFault", "UploadId", "GetQueueAttributes"}  # the last one declares only errors common to SQS
     assert used <= {call for calls in CALLS.values() for call in calls.split()}
 
 
@@ -93,7 +93,7 @@ def test_every_call_in_use_is_listed() -> None:
         ("AuthorizationHeaderMalformed", 400, FatalError),
     ],
 )
-def test_codes_decide_not_the_status(code: str, status: int, kind: type[Exception]) -> None:
+def test_error_code_takes_precedence_over_the_status(code: str, status: int, kind: type[Exception]) -> None:
     assert type(error_of(refusal(code, status))) is kind
 
 
@@ -110,8 +110,8 @@ def test_codes_decide_not_the_status(code: str, status: int, kind: type[Exceptio
         (500, UnavailableError),
     ],
 )
-def test_the_status_speaks_for_unknown_codes(status: int, kind: type[Exception]) -> None:
-    assert type(error_of(refusal("NeverHeardOf", status))) is kind
+def test_status_decides_for_unknown_codes(status: int, kind: type[Exception]) -> None:
+    assert type(error_of(refusal("UnknownCode", status))) is kind
 
 
 @pytest.mark.parametrize(
@@ -133,25 +133,25 @@ def test_the_status_speaks_for_unknown_codes(status: int, kind: type[Exception])
         ("s3", "InvalidBucketOwnerAWSAccountID", 400, ServiceBlockedError),
     ],
 )
-def test_codes_of_each_service(service: str, code: str, status: int, kind: type[Exception]) -> None:
+def test_codes_are_translated_per_service(service: str, code: str, status: int, kind: type[Exception]) -> None:
     assert type(error_of(refusal(code, status, service))) is kind
 
 
 @pytest.mark.parametrize("service", ["sqs", "dynamodb", "secretsmanager"])
-def test_a_denial_of_our_own_services_is_no_fault_of_a_message(service: str) -> None:
+def test_denial_of_the_sides_own_services_is_retryable(service: str) -> None:
     error = error_of(refusal("AccessDeniedException", 400, service))
     assert isinstance(error, RetryableError)
 
 
-def test_an_error_names_service_call_target_and_code_in_one_line() -> None:
+def test_error_names_service_call_target_and_code_in_one_line() -> None:
     error = error_of(Refusal("s3", "PutObject", "bucket/k", "KeyTooLongError", 400, "Too\nlong.", "request 4F"))
     assert isinstance(error, PermanentError)
     assert error.reason == "KeyTooLongError"
     assert str(error) == ("KeyTooLongError: s3 PutObject bucket/k: KeyTooLongError (400): Too long. (request 4F)")
 
 
-def test_long_text_keeps_its_beginning_and_its_end() -> None:
-    """IAM names the principal first, and last which policy does not allow the action."""
+def test_long_message_keeps_its_start_and_end() -> None:
+    """IAM's message starts with the principal and ends with the policy type that does not allow the action."""
     text = "User: arn is not authorized to perform: s3:PutObject on resource: x because no identity-based policy"
     text = text.replace("resource: x", f"resource: {'x' * 300}")
     assert str(error_of(Refusal("s3", "PutObject", "b/k", "AccessDenied", 403, text))).endswith(text)
@@ -162,7 +162,7 @@ def test_long_text_keeps_its_beginning_and_its_end() -> None:
 
 
 @pytest.mark.parametrize("status", [302, 303, 407])
-def test_proxies_answers_are_no_fault_of_a_message(status: int) -> None:
+def test_proxy_answers_are_retryable(status: int) -> None:
     assert isinstance(error_of(Refusal("s3", "PutObject", "b/k", str(status), status)), UnavailableError)
 
 
@@ -178,5 +178,5 @@ def test_proxies_answers_are_no_fault_of_a_message(status: int) -> None:
         (vendor.ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject"), PreconditionFailedError),
     ],
 )
-def test_boto3s_exceptions(error: Exception, kind: type[Exception]) -> None:
+def test_boto3_exceptions_are_translated(error: Exception, kind: type[Exception]) -> None:
     assert type(translate(error, "s3", "bucket")) is kind

@@ -1,4 +1,4 @@
-"""Heads of answers that no store sends: each is a retryable error of that request, or is read without harm."""
+"""Test answer heads that no store sends: each is a retryable error of the request, or is read without harm."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tests.support.wire import DATE, PLAIN, bucket
         "2026-10-21T07:28:00Z",
     ],
 )
-async def test_an_object_without_a_readable_time_is_no_answer(date: str) -> None:
-    """Taken for a time of 1970, it would lose every conflict."""
+async def test_object_with_an_unreadable_time_is_a_retryable_error(date: str) -> None:
+    """With a time of 1970, it would lose all conflicts."""
     async with scripted(Last(answer(200, b"hello", ETag='"e"', Last_Modified=date))) as script:
         with pytest.raises(UnavailableError, match="is no time"):
             await bucket(script).head("k")
 
 
-async def test_an_object_without_a_time_at_all_is_no_answer() -> None:
+async def test_object_without_a_time_is_a_retryable_error() -> None:
     async with scripted(Last(answer(200, b"hello", ETag='"e"'))) as script:
         with pytest.raises(UnavailableError, match="is no time"):
             await bucket(script).head("k")
@@ -50,7 +50,9 @@ async def test_an_object_without_a_time_at_all_is_no_answer() -> None:
         ({"x_amz_version_id": "a\x00b"}, "no version id"),
     ],
 )
-async def test_what_the_ledger_could_not_hold_is_no_answer(headers: dict[str, str], message: str) -> None:
+async def test_etag_or_version_id_that_the_ledger_cannot_store_is_a_retryable_error(
+    headers: dict[str, str], message: str
+) -> None:
     async with scripted(Last(answer(200, b"hello", **{**DATE, **headers}))) as script:
         with pytest.raises(UnavailableError, match=message):
             await bucket(script).head("k")
@@ -73,22 +75,22 @@ async def test_what_the_ledger_could_not_hold_is_no_answer(headers: dict[str, st
         b"HTTP/2.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     ],
 )
-async def test_a_head_without_one_certain_length_is_no_answer(head: bytes) -> None:
+async def test_head_with_an_ambiguous_length_is_a_retryable_error(head: bytes) -> None:
     async with scripted(Last(head)) as script:
         with pytest.raises(UnavailableError):
             await bucket(script).head("k")
 
 
 @pytest.mark.parametrize("value", ["a\nx-amz-acl: public-read", "a\rx-amz-acl: public-read", "\n", "a\r"])
-async def test_a_line_break_inside_a_header_is_no_answer(value: str) -> None:
-    """RFC 9110, 5.5. Sent on with the copy, it would be a header of its own."""
+async def test_line_break_inside_a_header_is_a_retryable_error(value: str) -> None:
+    """RFC 9110, 5.5. Copied into a request, it would start a header of its own."""
     for name in ("Content_Type", "x_amz_meta_x"):
         async with scripted(Last(answer(200, b"hello", **{**DATE, name: value}))) as script:
             with pytest.raises(UnavailableError, match="a line break inside a header"):
                 await bucket(script).head("k")
 
 
-async def test_the_same_length_twice_is_one_length() -> None:
+async def test_same_length_given_twice_is_accepted() -> None:
     raw = b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\nETag: "e"\r\nLast-Modified: '
     async with scripted(Last(raw + DATE["Last_Modified"].encode() + b"\r\n\r\nhello")) as script:
         head = await bucket(script).head("k")
@@ -115,7 +117,7 @@ async def test_the_same_length_twice_is_one_length() -> None:
         {"x_amz_restore": "\xff"},
     ],
 )
-async def test_odd_attributes_are_no_stamp_and_no_error(headers: dict[str, str]) -> None:
+async def test_malformed_attributes_give_no_stamp_and_no_error(headers: dict[str, str]) -> None:
     async with scripted(Last(answer(200, b"hello", **DATE, **headers))) as script:
         head = await bucket(script).head("k")
     assert isinstance(head, ObjectHead)

@@ -1,4 +1,4 @@
-"""Bodies that no service sends: each is a retryable error of that request, and none is taken for "nothing there"."""
+"""Test malformed bodies: each is a retryable error of the request, and none is read as an absent item."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
         '{"Item":{"ObjectKey":{"S":"another"},"Revision":{"N":"1"}}}',
     ],
 )
-async def test_item_that_is_none_is_no_entry(body: str) -> None:
+async def test_malformed_item_is_a_retryable_error(body: str) -> None:
     """DynamoDB answers `{}` for a key that it does not have, and only that."""
     async with scripted(answer(200, body.encode())) as script:
         ledger = DynamoLedger(script.caller("dynamodb"), "t")
@@ -66,26 +66,26 @@ async def test_item_that_is_none_is_no_entry(body: str) -> None:
         '{"Responses":{},"UnprocessedKeys":7}',
     ],
 )
-async def test_batch_that_is_none_holds_no_entries(body: str) -> None:
+async def test_malformed_batch_is_a_retryable_error(body: str) -> None:
     async with scripted(answer(200, body.encode())) as script:
         with pytest.raises(UnavailableError, match="dynamodb BatchGetItem"):
             await DynamoLedger(script.caller("dynamodb"), "t").get_many(["k", "j"])
 
 
-async def test_batch_without_unprocessed_keys_is_whole() -> None:
+async def test_batch_without_unprocessed_keys_is_complete() -> None:
     async with scripted(answer(200, b'{"Responses":{"t":[]},"UnprocessedKeys":null}')) as script:
         assert await DynamoLedger(script.caller("dynamodb"), "t").get_many(["k"]) == {}
 
 
 @pytest.mark.parametrize("body", ["{}", '{"Items":null}', '{"Items":[{}]}', '{"Items":[],"LastEvaluatedKey":{"a":1}}'])
-async def test_list_of_records_that_is_none_ends_with_an_error(body: str) -> None:
+async def test_malformed_list_of_records_is_a_retryable_error(body: str) -> None:
     async with scripted(answer(200, body.encode())) as script:
         records = DynamoLedger(script.caller("dynamodb"), "t").records(CONFLICT)
         with pytest.raises(UnavailableError, match="dynamodb Query"):
             assert [record async for record in records] == []
 
 
-async def test_refused_condition_without_an_item_is_a_refused_condition() -> None:
+async def test_refused_condition_without_an_item_is_raised() -> None:
     for body in (b"<html>", b'{"Item":null}', b"{}"):
         refused = answer(400, body, x_amzn_errortype="ConditionalCheckFailedException")
         async with scripted(refused) as script:
@@ -102,7 +102,7 @@ async def test_refused_condition_without_an_item_is_a_refused_condition() -> Non
         ("ListMultipartUploads", "<Upload><Key>p/k</Key><UploadId>u</UploadId><Initiated>now</Initiated></Upload>"),
     ],
 )
-async def test_row_that_lacks_an_element_is_no_row(call: str, row: str) -> None:
+async def test_row_without_a_required_element_is_a_retryable_error(call: str, row: str) -> None:
     async with scripted(answer(200, CUT[call].format(row, "false").encode())) as script:
         b = bucket(script)
         with pytest.raises(UnavailableError, match=f"s3 {call}: the answer is malformed"):
@@ -117,8 +117,8 @@ async def test_row_that_lacks_an_element_is_no_row(call: str, row: str) -> None:
         ("ListObjectsV2", f"{ROW}<NextContinuationToken>t</NextContinuationToken>"),
     ],
 )
-async def test_page_that_comes_again_ends_the_listing(call: str, rest: str) -> None:
-    """botocore's paginators raise "The same next token was received twice"; without that it would never end."""
+async def test_repeated_page_ends_the_listing(call: str, rest: str) -> None:
+    """botocore's paginators raise "The same next token was received twice"; without that the listing would not end."""
     async with scripted(answer(200, CUT[call].format(rest, "true").encode())) as script:
         b = bucket(script)
 
@@ -133,7 +133,7 @@ async def test_page_that_comes_again_ends_the_listing(call: str, rest: str) -> N
         assert len(script.asked) <= 3
 
 
-async def test_another_range_is_not_the_one_that_was_asked_for() -> None:
+async def test_answer_with_another_range_is_a_retryable_error() -> None:
     async with scripted(answer(206, b"hello", ETag='"e"', Content_Range="bytes 0-4/10")) as script:
         assert await bucket(script).read_range("k", 0, 5, "e") == b"hello"
         with pytest.raises(UnavailableError, match="bytes 0-4/10 came for 5 to 10"):
@@ -143,7 +143,7 @@ async def test_another_range_is_not_the_one_that_was_asked_for() -> None:
 @pytest.mark.parametrize(
     "listed", [b"", b"<Tagging><TagSet><Tag><Key>a</Key>", b"<Tagging>\xff<Tag><Key>\xff</Key><Value/></Tag></Tagging>"]
 )
-async def test_object_is_not_copied_without_tags_that_it_has(listed: bytes) -> None:
+async def test_object_with_unreadable_tags_is_not_copied(listed: bytes) -> None:
     def serve(asked: Asked) -> bytes:
         return answer(200, listed if "tagging" in asked.path else b"x", **DATE, x_amz_tagging_count="1")
 

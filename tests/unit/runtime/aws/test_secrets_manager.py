@@ -1,4 +1,4 @@
-"""The peer's secret, as stacks write it and as operators paste it."""
+"""Test the peer's secret, as stacks write it and as operators paste it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GOOD = {"access_key_id": "AKIA1", "secret_access_key": "hush/hush+hush", "user_i
         json.dumps({**GOOD, "secret_access_key": "\ufeff hush/hush+hush"}),
     ],
 )
-def test_what_pasting_adds_is_removed(text: str) -> None:
+def test_white_space_and_byte_order_marks_are_removed(text: str) -> None:
     found = parse("name", text)
     assert (found.access_key_id, found.secret_access_key, found.user_id) == ("AKIA1", "hush/hush+hush", "AIDA1")
 
@@ -67,7 +67,7 @@ def test_what_pasting_adds_is_removed(text: str) -> None:
         (json.dumps({"AccessKey": {"AccessKeyId": "AKIA1", "SecretAccessKey": "hush"}}), "it has 'AccessKey' instead"),
     ],
 )
-def test_what_is_wrong_is_named_and_never_shown(text: str, words: str) -> None:
+def test_malformed_secret_is_described_and_never_shown(text: str, words: str) -> None:
     with pytest.raises(CredentialRejectedError) as caught:
         parse("dth/peer", text)
     message = str(caught.value)
@@ -79,26 +79,26 @@ def test_what_is_wrong_is_named_and_never_shown(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_a_secret_that_was_stored_as_bytes_is_read(encoding: str) -> None:
+def test_binary_secret_is_read(encoding: str) -> None:
     """`aws secretsmanager put-secret-value --secret-binary` of a file, as Windows writes it too."""
     stored = base64.b64encode(json.dumps(GOOD).encode(encoding)).decode()
     assert parse("name", text_of({"SecretBinary": stored})).access_key_id == "AKIA1"
 
 
 @pytest.mark.parametrize("stored", ["!", base64.b64encode(b"\xff\x00\xfe").decode(), 7])
-def test_bytes_that_are_no_text_are_named(stored: object) -> None:
+def test_binary_secret_that_is_no_text_is_refused(stored: object) -> None:
     with pytest.raises(CredentialRejectedError, match=r"^secret name is not a JSON object .*: it is not JSON"):
         parse("name", text_of({"SecretBinary": stored}))
 
 
-def test_a_secret_without_a_value_is_empty() -> None:
+def test_secret_without_a_value_is_empty() -> None:
     assert text_of({}) == text_of({"SecretString": None}) == ""
 
 
 ROLE = "arn:aws-cn:iam::111122223333:role/dth-dual-cn-peer"
 
 
-def test_a_role_is_read_without_a_key() -> None:
+def test_secret_with_a_role_needs_no_key() -> None:
     found = parse("s", json.dumps({"role_arn": ROLE, "user_id": "AROA1", "bucket": "b", "region": "r"}))
     assert (found.role_arn, found.user_id, found.access_key_id, found.secret_access_key) == (ROLE, "AROA1", "", "")
     both = parse("s", json.dumps({"role_arn": ROLE, "access_key_id": "AKIA1", "secret_access_key": "s"}))
@@ -108,6 +108,6 @@ def test_a_role_is_read_without_a_key() -> None:
 @pytest.mark.parametrize(
     "wrong", ["x", "arn:aws:iam::1:role/x", "arn:aws:iam::111122223333:user/x", ROLE + " y", ROLE + "\n&Action=x"]
 )
-def test_what_is_no_role_is_refused(wrong: str) -> None:
+def test_malformed_role_is_refused(wrong: str) -> None:
     with pytest.raises(CredentialRejectedError, match="role_arn"):
         parse("s", json.dumps({"role_arn": wrong, "user_id": "AROA1"}))

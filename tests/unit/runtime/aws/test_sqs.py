@@ -1,4 +1,4 @@
-"""The queue over scripted answers."""
+"""Test the SQS adapter over scripted answers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def refusal(code: str, message: str) -> bytes:
         ),
     ],
 )
-async def test_spent_handle_is_no_failure_whatever_its_code(code: str, message: str) -> None:
+async def test_expired_receipt_handle_is_no_error_with_any_code(code: str, message: str) -> None:
     """AWS answers InvalidParameterValue with a reason where its reference names MessageNotInflight."""
     failed = {
         "Successful": [{"Id": "0"}],
@@ -62,7 +62,7 @@ async def test_visibility_beyond_its_limit_is_an_error() -> None:
             await queue(script).extend(messages(1), 50_000)
 
 
-async def test_failing_batch_does_not_keep_the_others_back() -> None:
+async def test_failed_batch_does_not_stop_the_other_batches() -> None:
     def serve(asked: Asked) -> bytes:
         handles = [entry["ReceiptHandle"] for entry in json.loads(asked.body)["Entries"]]
         assert all(entry["VisibilityTimeout"] == 30 for entry in json.loads(asked.body)["Entries"])
@@ -82,20 +82,20 @@ async def test_failing_batch_does_not_keep_the_others_back() -> None:
 @pytest.mark.parametrize(
     "body", [b'{"Messages":[{"Body":"b"}]}', b'{"Messages":[null]}', b'{"Messages":7}', b'{"Messages":[{"Body":1}]}']
 )
-async def test_malformed_messages_are_an_error_of_the_request(body: bytes) -> None:
+async def test_malformed_messages_are_a_retryable_error(body: bytes) -> None:
     async with scripted(answer(200, body)) as script:
         with pytest.raises(UnavailableError, match="ReceiveMessage"):
             await queue(script).receive(10, 0)
 
 
-async def test_answer_without_messages() -> None:
+async def test_answer_without_messages_is_empty() -> None:
     for body in (b"{}", b'{"Messages":null}'):
         async with scripted(answer(200, body)) as script:
             assert await queue(script).receive(10, 0) == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"Successful":[]}', b'{"Successful":[{"Id":"0"}]}'])
-async def test_entries_that_no_answer_names_are_not_taken_for_sent(body: bytes) -> None:
+async def test_entries_missing_in_the_answer_are_not_sent(body: bytes) -> None:
     """A message is deleted once its retry has been sent: a retry that was lost would be a lost change."""
     async with scripted(answer(200, body)) as script:
         with pytest.raises(UnavailableError, match="SendMessageBatch"):
@@ -103,21 +103,21 @@ async def test_entries_that_no_answer_names_are_not_taken_for_sent(body: bytes) 
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"MessageId":null}'])
-async def test_dead_letter_that_no_answer_names_was_not_sent(body: bytes) -> None:
+async def test_dead_letter_without_a_message_id_is_not_sent(body: bytes) -> None:
     async with scripted(answer(200, body)) as script:
         with pytest.raises(UnavailableError, match="SendMessage"):
             await queue(script).send_to_dlq(messages(1)[0], "why")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"Attributes":null}', b'{"Attributes":{}}'])
-async def test_queue_of_unknown_length_is_not_empty(body: bytes) -> None:
+async def test_missing_queue_length_is_a_retryable_error(body: bytes) -> None:
     async with scripted(answer(200, body)) as script:
         with pytest.raises(UnavailableError, match="GetQueueAttributes"):
             await queue(script).depth()
 
 
 class Ticking:
-    """A clock that is one second further at each look."""
+    """A clock that advances one second with each reading."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -133,8 +133,8 @@ class Ticking:
         self.time += seconds
 
 
-async def test_a_message_counts_as_hidden_from_when_it_was_asked_for() -> None:
-    """When SQS hid it is not in the answer, and the process may have been stopped before it read the answer."""
+async def test_visibility_is_counted_from_the_time_of_the_request() -> None:
+    """The answer does not contain when SQS hid the message, and the process may stop before it reads the answer."""
     received = {"Messages": [{"Body": "b", "ReceiptHandle": "h"}, {"Body": "c", "ReceiptHandle": "i"}]}
     failed = {
         "Successful": [{"Id": "0"}],

@@ -1,4 +1,4 @@
-"""Tokens that KMS signs, and the sessions of a role that they are exchanged for."""
+"""Test tokens that KMS signs, and the role sessions that they are exchanged for."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def decoded(part: str) -> Any:
     return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
-async def test_a_token_names_issuer_subject_audience_and_its_short_life() -> None:
+async def test_token_contains_issuer_subject_audience_and_expiry() -> None:
     signed: list[bytes] = []
 
     async def sign(message: bytes) -> bytes:
@@ -54,7 +54,7 @@ async def test_a_token_names_issuer_subject_audience_and_its_short_life() -> Non
 
 
 def session(number: int, expires: float) -> bytes:
-    """An answer as STS gives it (API Reference, AssumeRoleWithWebIdentity)."""
+    """Return an answer of STS (API Reference, AssumeRoleWithWebIdentity)."""
     end = datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return answer(
         200,
@@ -71,8 +71,8 @@ def refusal(code: str, status: int = 400) -> bytes:
     )
 
 
-class Place:
-    """A role's credentials with a clock that is set by hand, and tokens that can fail."""
+class RoleSession:
+    """A role's credentials with a clock that the test sets, and tokens that can fail."""
 
     def __init__(self, sts: Any) -> None:
         self.now = NOW
@@ -96,25 +96,25 @@ class Place:
         await asyncio.wait([task])
 
 
-async def test_a_session_is_used_until_it_is_stale_and_renewed_beside() -> None:
+async def test_session_is_renewed_in_the_background_before_it_expires() -> None:
     answers = [session(1, NOW + SESSION_SECONDS), session(2, NOW + 2 * SESSION_SECONDS)]
     async with scripted(*answers) as server:
-        place = Place(server.caller("sts", NoCredentials()))
-        assert await asyncio.gather(*(place.key() for _ in range(20))) == ["ASIA1"] * 20
+        role = RoleSession(server.caller("sts", NoCredentials()))
+        assert await asyncio.gather(*(role.key() for _ in range(20))) == ["ASIA1"] * 20
         assert len(server.asked) == 1
-        place.now = NOW + SESSION_SECONDS - REFRESH_BEFORE_SECONDS - 1
-        assert await place.key() == "ASIA1"
+        role.now = NOW + SESSION_SECONDS - REFRESH_BEFORE_SECONDS - 1
+        assert await role.key() == "ASIA1"
         assert len(server.asked) == 1
-        place.now += 1
-        assert await asyncio.gather(*(place.key() for _ in range(20))) == ["ASIA1"] * 20
-        await place.settle()
-        assert await place.key() == "ASIA2"
-        assert len(server.asked) == place.made == 2
+        role.now += 1
+        assert await asyncio.gather(*(role.key() for _ in range(20))) == ["ASIA1"] * 20
+        await role.settle()
+        assert await role.key() == "ASIA2"
+        assert len(server.asked) == role.made == 2
 
 
-async def test_the_request_is_not_signed_and_names_role_session_and_token() -> None:
+async def test_request_is_unsigned_and_names_role_session_and_token() -> None:
     async with scripted(session(1, NOW + SESSION_SECONDS)) as server:
-        assert (await Place(server.caller("sts", NoCredentials())).credentials.get()).token == "token1"
+        assert (await RoleSession(server.caller("sts", NoCredentials())).credentials.get()).token == "token1"
         asked: Asked = server.asked[0]
         assert "authorization" not in asked.headers
         assert {k: v[0] for k, v in parse_qs(asked.body.decode()).items()} == {
@@ -136,55 +136,55 @@ FAULTS: dict[str, Exception] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_a_valid_session_is_kept_whatever_fails(fault: Exception) -> None:
+async def test_valid_session_is_kept_if_its_renewal_fails(fault: Exception) -> None:
     async with scripted(session(1, NOW + SESSION_SECONDS), session(2, NOW + 2 * SESSION_SECONDS)) as server:
-        place = Place(server.caller("sts", NoCredentials()))
-        await place.key()
-        place.error, place.now = fault, NOW + SESSION_SECONDS - REFRESH_BEFORE_SECONDS
+        role = RoleSession(server.caller("sts", NoCredentials()))
+        await role.key()
+        role.error, role.now = fault, NOW + SESSION_SECONDS - REFRESH_BEFORE_SECONDS
         for _ in range(3):
-            assert await place.key() == "ASIA1"
-            await place.settle()
-        assert place.made == 2
-        place.now += RETRY_SECONDS
-        assert await place.key() == "ASIA1"
-        await place.settle()
-        assert place.made == 3
-        place.now = NOW + SESSION_SECONDS
+            assert await role.key() == "ASIA1"
+            await role.settle()
+        assert role.made == 2
+        role.now += RETRY_SECONDS
+        assert await role.key() == "ASIA1"
+        await role.settle()
+        assert role.made == 3
+        role.now = NOW + SESSION_SECONDS
         with pytest.raises(CredentialRejectedError) as refused:
-            await place.key()
+            await role.key()
         assert ROLE in str(refused.value)
         assert "secret-of-the-fault" not in str(refused.value)
-        place.error = None
-        assert await place.key() == "ASIA2"
+        role.error = None
+        assert await role.key() == "ASIA2"
 
 
 @pytest.mark.parametrize("code", ["InvalidIdentityToken", "AccessDenied", "ExpiredTokenException", "IDPRejectedClaim"])
-async def test_a_refused_token_is_the_lack_of_a_session(code: str) -> None:
+async def test_refused_token_rejects_the_credential(code: str) -> None:
     async with scripted(refusal(code, 403)) as server:
         with pytest.raises(CredentialRejectedError, match=code):
-            await Place(server.caller("sts", NoCredentials())).key()
+            await RoleSession(server.caller("sts", NoCredentials())).key()
 
 
 @pytest.mark.parametrize(
     "text", [b"<a/>", session(1, NOW).replace(b"Z</Expiration>", b"?</Expiration>").split(b"\r\n\r\n")[1]]
 )
-async def test_an_odd_answer_is_the_lack_of_a_session(text: bytes) -> None:
+async def test_malformed_answer_rejects_the_credential(text: bytes) -> None:
     async with scripted(answer(200, text)) as server:
         with pytest.raises(CredentialRejectedError, match="sts AssumeRoleWithWebIdentity"):
-            await Place(server.caller("sts", NoCredentials())).key()
+            await RoleSession(server.caller("sts", NoCredentials())).key()
 
 
-async def test_a_refused_session_is_replaced_if_there_is_another() -> None:
+async def test_rejected_session_is_replaced_if_there_is_another() -> None:
     async with scripted(session(1, NOW + 3600), session(2, NOW + 3600), refusal("AccessDenied", 403)) as server:
-        place = Place(server.caller("sts", NoCredentials()))
-        await place.key()
-        assert await place.credentials.renew()
-        assert await place.key() == "ASIA2"
-        assert not await place.credentials.renew()
-        assert await place.key() == "ASIA2"
+        role = RoleSession(server.caller("sts", NoCredentials()))
+        await role.key()
+        assert await role.credentials.renew()
+        assert await role.key() == "ASIA2"
+        assert not await role.credentials.renew()
+        assert await role.key() == "ASIA2"
 
 
-async def test_kms_signs_and_authenticates_with_one_algorithm_each() -> None:
+async def test_kms_requests_name_key_and_algorithm() -> None:
     signature, mac = base64.b64encode(b"signature").decode(), base64.b64encode(b"mac").decode()
     answers = [answer(200, json.dumps(d).encode()) for d in ({"Signature": signature}, {"Mac": mac})]
     async with scripted(*answers) as server:
@@ -210,13 +210,13 @@ async def test_kms_signs_and_authenticates_with_one_algorithm_each() -> None:
 
 
 @pytest.mark.parametrize("document", [{}, {"Signature": None}, {"Signature": "not base64!"}, {"Signature": 5}])
-async def test_an_odd_signature_is_retried(document: dict[str, Any]) -> None:
+async def test_malformed_signature_is_a_retryable_error(document: dict[str, Any]) -> None:
     async with scripted(answer(200, json.dumps(document).encode())) as server:
         with pytest.raises(UnavailableError):
             await KmsKeys(server.caller("kms", KEY), "arn:token", "arn:message").sign(b"text")
 
 
-async def test_a_denied_role_is_no_fault_of_a_message() -> None:
+async def test_denied_kms_request_is_retryable() -> None:
     denied = answer(400, json.dumps({"__type": "AccessDeniedException", "message": "no"}).encode())
     async with scripted(denied) as server:
         with pytest.raises(RetryableError):

@@ -1,4 +1,4 @@
-"""Records that this version cannot read: a list shows the others, and one that is asked for is no answer."""
+"""Test ledger records that this version cannot read: lists skip them, and a request for one fails."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ UNREADABLE: list[dict[str, Any]] = [
 
 
 class Table:
-    """DynamoDB with these items."""
+    """A DynamoDB table with these items."""
 
     def __init__(self, *stored: Any) -> None:
         self.stored = stored
@@ -43,7 +43,7 @@ def ledger(*stored: Any) -> DynamoLedger:
 
 
 @pytest.mark.parametrize("bad", UNREADABLE, ids=[str(n) for n in range(len(UNREADABLE))])
-def test_an_unreadable_record_hides_no_other(bad: dict[str, Any]) -> None:
+def test_list_skips_unreadable_records(bad: dict[str, Any]) -> None:
     async def listed() -> list[str]:
         return [record.id async for record in ledger(bad, GOOD, bad).records(CONFLICT)]
 
@@ -51,6 +51,6 @@ def test_an_unreadable_record_hides_no_other(bad: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("bad", UNREADABLE, ids=[str(n) for n in range(len(UNREADABLE))])
-def test_an_unreadable_record_is_no_answer(bad: dict[str, Any]) -> None:
+def test_request_for_an_unreadable_record_fails(bad: dict[str, Any]) -> None:
     with pytest.raises(UnavailableError, match=r"^dynamodb GetItem table, record conflict/good: the answer is malf"):
         run(ledger(bad).get_record(CONFLICT, "good"))

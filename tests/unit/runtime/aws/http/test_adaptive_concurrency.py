@@ -1,4 +1,4 @@
-"""How many requests at a time."""
+"""Test adaptive concurrency: how many requests run at a time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.support.scripted_server import answer, error, scripted
 from tests.support.virtual_time import run_at_once
 
 
-async def fill(pace: AdaptiveConcurrency) -> int:
-    """As many as get in at once."""
+async def fill(limit: AdaptiveConcurrency) -> int:
+    """Enter until a task has to wait, and return how many entered."""
     number = 0
     while True:
-        task = asyncio.create_task(pace.enter())
+        task = asyncio.create_task(limit.enter())
         await asyncio.sleep(0)
         if not task.done():
             task.cancel()
@@ -24,54 +24,54 @@ async def fill(pace: AdaptiveConcurrency) -> int:
         number += 1
 
 
-async def test_it_doubles_until_the_first_refusal_and_then_creeps() -> None:
-    pace = AdaptiveConcurrency(4)
-    assert await fill(pace) == 4
+async def test_window_grows_fast_until_the_first_refusal_and_then_slowly() -> None:
+    limit = AdaptiveConcurrency(4)
+    assert await fill(limit) == 4
     for _ in range(2):
-        pace.answered()
-    assert pace.window == 6
-    pace.refused()
-    pace.refused()
-    assert pace.window == 3, "refusals of one moment count once"
+        limit.answered()
+    assert limit.window == 6
+    limit.refused()
+    limit.refused()
+    assert limit.window == 3, "refusals of one moment count once"
     for _ in range(3):
-        await pace.enter()
+        await limit.enter()
     for _ in range(2):
-        pace.answered()
-    assert pace.window == 3
+        limit.answered()
+    assert limit.window == 3
     for _ in range(1):
-        pace.answered()
-    assert pace.window <= 4
+        limit.answered()
+    assert limit.window <= 4
 
 
-async def test_an_idle_window_does_not_grow() -> None:
-    pace = AdaptiveConcurrency(8)
+async def test_idle_window_does_not_grow() -> None:
+    limit = AdaptiveConcurrency(8)
     for _ in range(100):
-        await pace.enter()
-        pace.answered()
-    assert pace.window == 8
+        await limit.enter()
+        limit.answered()
+    assert limit.window == 8
 
 
-async def test_it_never_closes() -> None:
-    pace = AdaptiveConcurrency(1)
-    await pace.enter()
-    pace.refused()
-    assert pace.window == 1
-    await pace.enter()
+async def test_window_never_falls_below_one() -> None:
+    limit = AdaptiveConcurrency(1)
+    await limit.enter()
+    limit.refused()
+    assert limit.window == 1
+    await limit.enter()
 
 
-async def test_who_is_cancelled_gives_the_place_to_the_next() -> None:
-    pace = AdaptiveConcurrency(1)
-    await pace.enter()
-    first, second = (asyncio.create_task(pace.enter()) for _ in range(2))
+async def test_cancelled_waiter_leaves_its_place_to_the_next() -> None:
+    limit = AdaptiveConcurrency(1)
+    await limit.enter()
+    first, second = (asyncio.create_task(limit.enter()) for _ in range(2))
     await asyncio.sleep(0)
-    pace.failed()
+    limit.failed()
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
     await asyncio.wait_for(second, 1)
 
 
-async def test_a_caller_slows_down_when_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_client_reduces_its_window_after_slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: 0)
     async with scripted(error(503, "SlowDown")) as script:
         caller = script.caller()
@@ -86,7 +86,7 @@ async def test_a_caller_slows_down_when_told_to(monkeypatch: pytest.MonkeyPatch)
 
 
 class Table:
-    """A table for a number of writes per second, with a second's worth in reserve."""
+    """A table with a limit of writes per second, and one second's worth in reserve."""
 
     def __init__(self, per_second: float) -> None:
         self.per_second = per_second
@@ -108,8 +108,8 @@ class Table:
 
 
 @pytest.mark.parametrize("per_second", [50, 1000])
-def test_throttled_table_is_used_at_its_rate_without_a_storm(per_second: int) -> None:
-    """DynamoDB answers a throttled write in milliseconds: one request at a time would still be too many."""
+def test_throttled_table_is_used_at_its_rate_with_few_refusals(per_second: int) -> None:
+    """DynamoDB refuses a throttled write in milliseconds, so even one request at a time would be too many."""
     seconds, writers = 60, 128
 
     async def main() -> Table:
@@ -132,7 +132,7 @@ def test_throttled_table_is_used_at_its_rate_without_a_storm(per_second: int) ->
     assert table.refused < 0.1 * table.accepted
 
 
-def test_rate_is_no_limit_any_more_once_the_service_has_recovered() -> None:
+def test_rate_limit_ends_once_the_service_has_recovered() -> None:
     async def main() -> float:
         limit = AdaptiveConcurrency()
         await limit.enter()

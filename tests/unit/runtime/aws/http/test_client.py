@@ -1,4 +1,4 @@
-"""Requests over the wire: what is sent, what comes back, and what is tried again."""
+"""Test requests over HTTP: what is sent, what is received, and what is retried."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: 0)
 
 
-async def test_a_request_is_signed_whole_and_byte_for_byte() -> None:
+async def test_request_path_is_sent_and_signed_unchanged() -> None:
     async with scripted(answer(200, b"hello")) as script:
         assert await get(script.caller(), "/b/a//../%2E/x%20y") == b"hello"
     (asked,) = script.asked
@@ -46,7 +46,7 @@ async def test_a_request_is_signed_whole_and_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize("broken", ["a\r\nx-amz-acl: public-read", "a\nb", "a\rb", "a\0b"])
-async def test_nothing_is_sent_whose_head_would_be_read_otherwise(broken: str) -> None:
+async def test_request_with_a_line_break_or_nul_in_its_head_is_not_sent(broken: str) -> None:
     async with scripted(answer(200, b"hello")) as script:
         caller = script.caller()
         for path, query, headers in (
@@ -61,8 +61,8 @@ async def test_nothing_is_sent_whose_head_would_be_read_otherwise(broken: str) -
 
 
 @pytest.mark.parametrize("value", ["\xc3\xa0", "\x85", "a\xa0", "\x1c"])
-async def test_only_blanks_and_tabs_are_around_a_value(value: str) -> None:
-    """RFC 9110, 5.5. A name in UTF-8 that ends with "à" ends with what Latin-1 takes for a blank."""
+async def test_only_spaces_and_tabs_are_trimmed_from_header_values(value: str) -> None:
+    """RFC 9110, 5.5. The last byte of "à" in UTF-8 is a non-breaking space in Latin-1."""
     head = f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Name: \t {value} \t\r\n\r\n".encode("latin-1")
     async with scripted(head) as script:
         answered = await script.caller().call("GetObject", "b/k", "GET", "/b/k")
@@ -73,13 +73,13 @@ async def test_only_blanks_and_tabs_are_around_a_value(value: str) -> None:
     ("value", "signed"),
     [("a  b\xc3\xa0", "a b\xc3\xa0"), (" \x85 ", "\x85"), ("a   b  c", "a b c"), ("\xc3\xa0", "\xc3\xa0")],
 )
-def test_a_signature_trims_blanks_and_nothing_else(value: str, signed: str) -> None:
-    """IAM User Guide, "Create a signed AWS API request": sequential spaces become one. Other signs are the value's."""
+def test_signature_folds_spaces_only(value: str, signed: str) -> None:
+    """IAM User Guide, "Create a signed AWS API request": sequential spaces become one. Other characters stay."""
     assert _trimmed(value) == signed
 
 
 @pytest.mark.parametrize("size", [0, 1, HEAD_BYTES - 200, HEAD_BYTES, HEAD_BYTES + 1, 3_000_000])
-async def test_bodies_of_any_size_both_ways(size: int) -> None:
+async def test_bodies_of_any_size_are_sent_and_received(size: int) -> None:
     body = bytes(range(256)) * (size // 256 + 1)
     async with scripted(answer(200, body[:size])) as script:
         caller = script.caller()
@@ -89,7 +89,7 @@ async def test_bodies_of_any_size_both_ways(size: int) -> None:
     assert script.connections == 1
 
 
-async def test_answers_in_chunks_and_until_the_end() -> None:
+async def test_chunked_and_close_delimited_answers_are_read() -> None:
     end = Last(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end")
     async with scripted(chunked(b"one", b"two" * 100_000, b"\r\n"), end) as script:
         caller = script.caller()
@@ -97,12 +97,12 @@ async def test_answers_in_chunks_and_until_the_end() -> None:
         assert await get(caller) == b"until the end"
 
 
-async def test_a_provisional_answer_is_not_the_answer() -> None:
+async def test_provisional_answer_is_skipped() -> None:
     async with scripted(b"HTTP/1.1 100 Continue\r\n\r\n" + answer(200, b"hello")) as script:
         assert await get(script.caller()) == b"hello"
 
 
-async def test_connections_are_kept() -> None:
+async def test_connections_are_reused() -> None:
     async with scripted(answer(200, b"x")) as script:
         caller = script.caller()
         for _ in range(5):
@@ -112,21 +112,21 @@ async def test_connections_are_kept() -> None:
         assert script.connections == 5
 
 
-async def test_a_kept_connection_that_was_closed_costs_no_attempt() -> None:
+async def test_closed_idle_connection_counts_no_attempt() -> None:
     async with scripted(answer(200, b"x"), CLOSE, CLOSE, answer(200, b"y")) as script:
         caller = script.caller()
         await asyncio.gather(get(caller))
         assert await get(caller) == b"y"
 
 
-async def test_a_connection_with_an_error_that_is_not_read_is_not_kept() -> None:
-    """The next request would wait behind it."""
+async def test_connection_with_an_unread_error_body_is_not_reused() -> None:
+    """The next request would wait behind the unread body."""
     async with scripted(answer(404, b"x" * 100_000), answer(200, b"hello")) as script:
         assert await get(script.caller()) == b"hello"
         assert script.connections == 2
 
 
-async def test_closed_while_idle() -> None:
+async def test_connection_closed_while_idle_is_replaced() -> None:
     async with scripted(answer(200, b"x")) as script:
         caller = script.caller()
         for _ in range(3):
@@ -147,9 +147,7 @@ async def test_closed_while_idle() -> None:
         (answer(502), ATTEMPTS),
     ],
 )
-async def test_faults_are_tried_again_and_not_for_ever(
-    fault: bytes, attempts: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_faults_are_retried_up_to_the_limit(fault: bytes, attempts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adaptive_concurrency, "FIRST_RATE", 1e6)
     async with scripted(*[fault] * (attempts - 1), answer(200, b"x")) as script:
         assert await get(script.caller()) == b"x"
@@ -159,7 +157,7 @@ async def test_faults_are_tried_again_and_not_for_ever(
         assert len(script.asked) == attempts
 
 
-async def test_pauses_are_drawn_by_lot_and_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retry_delays_are_random_and_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:
@@ -173,7 +171,7 @@ async def test_pauses_are_drawn_by_lot_and_grow(monkeypatch: pytest.MonkeyPatch)
     assert drawn == [(0, 0.2), (0, 0.4), (0, 0.8), (0, 1.6), (0, 3.2), (0, 5.0), (0, 5.0)]
 
 
-async def test_refusals_are_not_tried_again() -> None:
+async def test_refusals_are_not_retried() -> None:
     async with scripted(error(412, "PreconditionFailed", "At least one.")) as script:
         with pytest.raises(ServiceError) as caught:
             await put(script.caller(), b"x" * 100_000)
@@ -182,7 +180,7 @@ async def test_refusals_are_not_tried_again() -> None:
     assert (refusal.code, refusal.status, refusal.message) == ("PreconditionFailed", 412, "At least one.")
 
 
-async def test_a_code_is_read_from_what_is_no_xml() -> None:
+async def test_error_code_is_read_from_malformed_xml() -> None:
     body = b"<Error><Code>NoSuchKey</Code><Message>m</Message><Key>\x01&#x1;</Key></Error>"
     async with scripted(answer(404, body)) as script:
         with pytest.raises(ServiceError) as caught:
@@ -204,14 +202,14 @@ async def test_a_code_is_read_from_what_is_no_xml() -> None:
         (b"", {}, "400"),
     ],
 )
-async def test_codes_of_the_json_services(body: bytes, headers: dict[str, str], code: str) -> None:
+async def test_error_codes_of_json_services_are_read(body: bytes, headers: dict[str, str], code: str) -> None:
     async with scripted(answer(400, body, **headers)) as script:
         with pytest.raises(ServiceError) as caught:
             await script.caller("sqs").json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {})
     assert caught.value.refusal.code == code
 
 
-async def test_json_calls() -> None:
+async def test_json_request_and_answer_are_encoded() -> None:
     async with scripted(answer(200, b'{"a": 1}'), answer(200)) as script:
         caller = script.caller("dynamodb")
         assert await caller.json("GetItem", "DynamoDB_20120810", "table", "1.0", {"ü": [1]}) == {"a": 1}
@@ -223,7 +221,7 @@ async def test_json_calls() -> None:
     assert asked.body == b'{"\\u00fc": [1]}'
 
 
-async def test_a_truncated_answer_is_no_answer() -> None:
+async def test_truncated_answer_is_a_retryable_error() -> None:
     for cut in (answer(200, b"x" * 1000)[:-10], answer(200, b"x" * 1_000_000)[:-10], chunked(b"x" * 10)[:-10]):
         async with scripted(Last(cut)) as script:
             with pytest.raises(UnavailableError, match="s3 GetObject b/k"):
@@ -231,20 +229,20 @@ async def test_a_truncated_answer_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * HEAD_BYTES])
-async def test_garbage_is_no_answer(garbage: bytes) -> None:
+async def test_answer_that_is_no_http_is_a_retryable_error(garbage: bytes) -> None:
     async with scripted(garbage) as script:
         with pytest.raises((ServiceError, UnavailableError)):
             await get(script.caller())
 
 
-async def test_nobody_there() -> None:
+async def test_refused_connection_is_a_retryable_error() -> None:
     async with scripted(answer()) as script:
         pass
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1"):
         await get(script.caller())
 
 
-async def test_a_cancelled_request_leaves_no_connection_in_the_middle() -> None:
+async def test_cancelled_request_closes_its_connection() -> None:
     asked = asyncio.Event()
 
     def half(_: Asked) -> bytes:
@@ -261,7 +259,7 @@ async def test_a_cancelled_request_leaves_no_connection_in_the_middle() -> None:
         assert caller.pool.open == 0
 
 
-async def test_a_wrong_clock_is_set_by_the_services() -> None:
+async def test_skewed_clock_is_corrected_from_the_answer() -> None:
     late = formatdate(time.time() + 3600, usegmt=True)
     refused = answer(403, b"<Error><Code>RequestTimeTooSkewed</Code></Error>", Date=late)
     async with scripted(refused, answer(200, b"x")) as script:
@@ -271,7 +269,7 @@ async def test_a_wrong_clock_is_set_by_the_services() -> None:
 
 
 class Rotating:
-    """Credentials of which the second is good."""
+    """Credentials whose first key is rejected and whose second one is accepted."""
 
     def __init__(self) -> None:
         self.keys = ["AKIAOLD", "AKIANEW"]
@@ -286,7 +284,7 @@ class Rotating:
         return True
 
 
-async def test_a_refused_key_is_looked_up_anew_once() -> None:
+async def test_rejected_key_is_renewed_once() -> None:
     async with scripted(error(403, "ExpiredToken"), answer(200, b"x")) as script:
         assert await get(script.caller(credentials=Rotating())) == b"x"
     assert "AKIAOLD" in script.asked[0].headers["authorization"]
@@ -298,7 +296,7 @@ async def test_a_refused_key_is_looked_up_anew_once() -> None:
         assert len(script.asked) == 1
 
 
-async def test_no_key_at_all() -> None:
+async def test_request_without_a_credential_is_not_sent() -> None:
     class Nothing(Rotating):
         async def get(self) -> Credential:
             raise CredentialRejectedError("none")
@@ -309,7 +307,7 @@ async def test_no_key_at_all() -> None:
         assert script.asked == []
 
 
-async def test_spare_connections_are_opened_ahead() -> None:
+async def test_spare_connections_are_opened_in_advance() -> None:
     async with scripted(answer(200, b"x")) as script:
         caller = script.caller(spare=3)
         await get(caller)
@@ -320,7 +318,7 @@ async def test_spare_connections_are_opened_ahead() -> None:
         assert script.connections == 3
 
 
-async def test_requests_name_the_program_and_errors_name_the_request() -> None:
+async def test_requests_have_a_user_agent_and_errors_have_the_request_id() -> None:
     ids = {"x_amz_request_id": "4442587FB7D0A2F9", "x_amz_id_2": "vi5pAP7u"}
     refused = answer(403, b"<Error><Code>AccessDenied</Code><Message>&quot;a&#39;b&quot;</Message></Error>", **ids)
     async with scripted(refused) as script:
@@ -335,7 +333,7 @@ async def test_requests_name_the_program_and_errors_name_the_request() -> None:
             await script.caller("dynamodb").json("GetItem", "DynamoDB_20120810", "table", "1.0", {})
 
 
-def test_version_is_the_packages() -> None:
+def test_version_equals_that_of_the_package() -> None:
     project = tomllib.loads((Path(__file__).parents[5] / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
 
@@ -343,7 +341,7 @@ def test_version_is_the_packages() -> None:
 @pytest.mark.parametrize(
     "body", [b"null", b"[]", b"7", b"{", b"\xff", b"<html><body>Sign in</body></html>", b" <!DOCTYPE html>"]
 )
-async def test_answer_that_is_no_json_object_is_an_error_of_the_request(body: bytes) -> None:
+async def test_answer_that_is_no_json_object_is_a_retryable_error(body: bytes) -> None:
     """A captive portal or an inspecting proxy answers 200."""
     async with scripted(answer(200, body), answer(200, b'{"a":1}')) as script:
         assert await script.caller("sqs").json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {}) == {"a": 1}
@@ -365,7 +363,7 @@ async def test_answer_that_is_no_json_object_is_an_error_of_the_request(body: by
         (b"", False),
     ],
 )
-async def test_html_page_is_no_answer_to_a_write(body: bytes, is_page: bool) -> None:
+async def test_html_page_in_answer_to_a_write_is_a_retryable_error(body: bytes, is_page: bool) -> None:
     async with scripted(answer(200, body)) as script:
         if is_page:
             with pytest.raises(UnavailableError, match=r"an HTML page came instead of an answer \(200\)"):
@@ -375,8 +373,8 @@ async def test_html_page_is_no_answer_to_a_write(body: bytes, is_page: bool) -> 
         assert len(script.asked) == (ATTEMPTS if is_page else 1)
 
 
-async def test_empty_answer_of_a_service_that_sends_none_is_malformed() -> None:
-    """DynamoDB answers a write with `{}`: a body of no bytes comes from something in between."""
+async def test_empty_answer_is_retried_for_a_service_that_always_sends_a_body() -> None:
+    """DynamoDB answers a write with `{}`; an empty body comes from a proxy."""
     async with scripted(answer(200), answer(200, b"{}")) as script:
         assert await script.caller("dynamodb").json("PutItem", "DynamoDB_20120810", "table", "1.0", {}) == {}
         assert len(script.asked) == 2
@@ -400,7 +398,7 @@ async def test_code_is_read_wherever_the_protocol_allows_it(refused: bytes) -> N
 
 
 @pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])
-async def test_throttling_is_known_by_its_code(code: str) -> None:
+async def test_throttling_code_reduces_the_window(code: str) -> None:
     refused = answer(400, f'{{"__type":"x#{code}"}}'.encode())
     async with scripted(refused, answer(200, b"{}")) as script:
         client = script.caller("dynamodb")

@@ -1,4 +1,4 @@
-"""One connection on a network that misbehaves."""
+"""Test one connection on a network that misbehaves."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["plain", "tls"])
 def tls(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext | None:
-    """Server's side of TLS, whose authority is trusted in this test."""
+    """Return the server's TLS context, whose authority this test trusts, or None."""
     if request.param == "plain":
         return None
     authority, context = make_authority(tmp_path)
@@ -49,8 +49,8 @@ async def get(client: ServiceClient) -> bytes:
     return bytes((await client.call("GetObject", "b/k", "GET", "/b/k")).body or b"")
 
 
-async def test_refusal_from_the_head_keeps_its_code_and_costs_no_body(tls: ssl.SSLContext | None) -> None:
-    """S3 refuses many writes from the head, and closes without reading the body."""
+async def test_refusal_after_the_head_keeps_its_code_and_no_body_is_sent(tls: ssl.SSLContext | None) -> None:
+    """S3 refuses many writes after their head, and closes without reading the body."""
     requests, received = 0, 0
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,10 +67,10 @@ async def test_refusal_from_the_head_keeps_its_code_and_costs_no_body(tls: ssl.S
             with pytest.raises(ServiceError, match="AccessDenied"):
                 await put(client)
     assert (requests, received) == (3, 0)
-    assert client.pool.open == 0, "the server may take the next request for the body"
+    assert client.pool.open == 0, "the server may read the next request as the body"
 
 
-async def test_refusal_in_the_middle_of_the_body_keeps_its_code() -> None:
+async def test_refusal_within_the_body_keeps_its_code() -> None:
     """asyncio stops reading when a write fails; the refusal is in the socket."""
     requests = 0
 
@@ -91,7 +91,7 @@ async def test_refusal_in_the_middle_of_the_body_keeps_its_code() -> None:
     assert requests == 3
 
 
-async def test_large_bodies_arrive_after_consent(tls: ssl.SSLContext | None) -> None:
+async def test_large_body_is_sent_after_100_continue(tls: ssl.SSLContext | None) -> None:
     arrived = []
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,7 +111,7 @@ async def test_large_bodies_arrive_after_consent(tls: ssl.SSLContext | None) -> 
     assert [len(body) for body in arrived] == [EXPECT_BYTES] * 2
 
 
-async def test_server_that_ignores_expect_gets_the_body_and_is_not_asked_for_ever(
+async def test_expect_is_dropped_after_a_server_has_ignored_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(wire, "CONTINUE_SECONDS", 0.01)
@@ -131,13 +131,13 @@ async def test_server_that_ignores_expect_gets_the_body_and_is_not_asked_for_eve
     assert expected == [True] * pool.MAX_IGNORED_EXPECTS + [False] * 2
 
 
-async def test_small_bodies_are_sent_at_once() -> None:
+async def test_small_body_is_sent_without_expect() -> None:
     async with scripted(answer(200)) as script:
         await put(script.caller(), LARGE[: EXPECT_BYTES - 1])
         assert "expect" not in script.asked[0].headers
 
 
-async def test_success_before_the_body_was_sent_is_no_answer() -> None:
+async def test_success_before_the_body_was_sent_is_a_retryable_error() -> None:
     async def confused(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_head(reader)
         writer.write(answer(200))
@@ -149,7 +149,7 @@ async def test_success_before_the_body_was_sent_is_no_answer() -> None:
 
 
 def counters(connection: Connection, monkeypatch: pytest.MonkeyPatch, rate: float, *, sending: bool) -> list[float]:
-    """Let the kernel's counters move at `rate` bytes per second of the time in the list that is returned."""
+    """Let the kernel's counters move at `rate` bytes per second, and return a list that holds the time."""
     now = [connection.progress]
     start = now[0]
     monkeypatch.setattr(connection, "_wire", lambda: (int((now[0] - start) * rate), sending))
@@ -162,7 +162,7 @@ async def connected(client: ServiceClient) -> Connection:
 
 
 @pytest.mark.parametrize("rate", [24 << 10, 2 << 10])
-async def test_slow_but_moving_transfer_is_left_alone(rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_transfer_is_not_ended(rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted(answer(200)) as script:
         client = script.caller()
         connection = await connected(client)
@@ -173,7 +173,7 @@ async def test_slow_but_moving_transfer_is_left_alone(rate: int, monkeypatch: py
         client.close()
 
 
-async def test_creeping_transfer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_transfer_below_the_minimum_rate_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted(answer(200)) as script:
         client = script.caller()
         connection = await connected(client)
@@ -187,8 +187,8 @@ async def test_creeping_transfer_is_ended(monkeypatch: pytest.MonkeyPatch) -> No
         client.close()
 
 
-async def test_waiting_for_an_answer_is_bound_by_silence_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long poll takes 20 s, a completion of many parts minutes with white space now and then."""
+async def test_wait_for_an_answer_ends_only_after_the_silence_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long poll takes 20 s; a completion of many parts takes minutes and sends white space."""
     async with scripted(answer(200)) as script:
         client = script.caller()
         connection = await connected(client)
@@ -201,8 +201,10 @@ async def test_waiting_for_an_answer_is_bound_by_silence_only(monkeypatch: pytes
         client.close()
 
 
-async def test_white_space_before_a_long_completion_is_no_slow_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """S3 sends white space for minutes while it completes an upload of many parts; then the answer must not creep."""
+async def test_white_space_before_a_completion_is_not_judged_as_a_slow_transfer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S3 sends white space for minutes while it completes an upload; the answer itself must keep the minimum rate."""
     sent = asyncio.Event()
     content = asyncio.Event()
     release = asyncio.Event()
@@ -245,7 +247,7 @@ async def test_white_space_before_a_long_completion_is_no_slow_transfer(monkeypa
             await asking
 
 
-async def test_server_that_refuses_expect_gets_the_body_without() -> None:
+async def test_request_is_repeated_without_expect_after_417() -> None:
     """RFC 9110, 15.5.18: old proxies answer 417, and the client repeats the request without the header."""
     seen = []
 
@@ -268,8 +270,8 @@ async def test_server_that_refuses_expect_gets_the_body_without() -> None:
     assert seen == [True, False, False]
 
 
-async def test_the_kernels_counters_see_the_wire() -> None:
-    """What lies in buffers has not moved; what the peer takes has, though the sender's buffer is as full as before."""
+async def test_kernel_counters_count_bytes_that_left_the_send_buffer() -> None:
+    """Bytes in a buffer have not moved. Bytes that the peer took have, even if the buffer is as full as before."""
     read = asyncio.Event()
     taken = asyncio.Event()
 
@@ -298,8 +300,8 @@ async def test_the_kernels_counters_see_the_wire() -> None:
         client.close()
 
 
-async def test_body_that_creeps_in_is_read_from_another_connection() -> None:
-    """The whole way: the sweep ends the connection, the request is sent again."""
+async def test_answer_below_the_minimum_rate_is_read_again_over_another_connection() -> None:
+    """The sweep ends the slow connection, and the client repeats the request."""
     asked = asyncio.Event()
     connections = 0
 
@@ -341,7 +343,7 @@ async def test_body_that_creeps_in_is_read_from_another_connection() -> None:
         chunked(b"hello")[:-3],
     ],
 )
-async def test_malformed_length_is_an_error_of_the_request(malformed: bytes) -> None:
+async def test_malformed_length_is_a_retryable_error(malformed: bytes) -> None:
     async with scripted(Last(malformed)) as script:
         with pytest.raises(UnavailableError, match="s3 GetObject b/k"):
             await get(script.caller())

@@ -1,4 +1,4 @@
-"""Connections that are kept, and those that turn out to be dead."""
+"""Test the connection pool: idle connections, and those that turn out to be dead."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ async def get(client: ServiceClient) -> bytes:
     return bytes((await client.call("GetObject", "b/k", "GET", "/b/k")).body or b"")
 
 
-async def test_dead_kept_connections_cost_one_silence_not_one_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A NAT instance or a border that forgot them sends neither FIN nor RST."""
+async def test_dead_idle_connections_together_cost_one_silence_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A NAT instance or firewall that dropped them sends neither FIN nor RST."""
     dead = False
     silent = asyncio.Event()
     connections = 0
@@ -55,7 +55,7 @@ async def test_dead_kept_connections_cost_one_silence_not_one_each(monkeypatch: 
         assert client.pool.open == 1
 
 
-async def test_connections_that_were_idle_for_long_are_not_used() -> None:
+async def test_connections_idle_beyond_the_limit_are_not_used() -> None:
     async with scripted(answer(200, b"x")) as script:
         client = script.caller()
         await get(client)
@@ -67,8 +67,8 @@ async def test_connections_that_were_idle_for_long_are_not_used() -> None:
         assert client.pool.open == 0
 
 
-async def test_busy_connection_is_replaced_in_time() -> None:
-    """A service's addresses change: a connection that is used all the time would never learn of it."""
+async def test_connection_is_replaced_after_its_lifetime() -> None:
+    """A service's addresses change, and a connection in constant use would never follow."""
     async with scripted(answer(200, b"x")) as script:
         client = script.caller()
         await get(client)
@@ -106,7 +106,7 @@ async def test_closed_client_holds_no_connection_and_can_be_used_again() -> None
         assert await get(client) == b"x"
 
 
-async def test_spare_connections_are_for_a_process_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_spare_connections_are_not_refilled_while_unused(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted(answer(200, b"x")) as script:
         client = script.caller(spare=2)
         await get(client)
@@ -117,7 +117,7 @@ async def test_spare_connections_are_for_a_process_that_works(monkeypatch: pytes
         assert client.pool._sweeping is None
 
 
-async def test_second_address_is_tried_beside_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_second_address_is_tried_while_the_first_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "EYEBALLS_SECONDS", 0.01)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -148,7 +148,7 @@ async def test_second_address_is_tried_beside_the_first(monkeypatch: pytest.Monk
                 opened.close()
 
 
-async def test_the_kernel_watches_connections() -> None:
+async def test_keepalive_and_user_timeout_are_set() -> None:
     async with scripted(answer(200, b"x")) as script:
         client = script.caller()
         await get(client)

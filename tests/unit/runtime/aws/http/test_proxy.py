@@ -1,4 +1,4 @@
-"""The way through a proxy."""
+"""Test requests through a proxy."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ async def test_requests_go_through_the_tunnel(secure: bool, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(("status", "remedy"), [(407, "give it a user"), (403, "refuses"), (502, "refuses")])
-async def test_refusal_of_the_proxy_names_it(status: int, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxy_refusal_names_the_proxy_and_a_remedy(
+    status: int, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_head(reader)
         writer.write(answer(status))
@@ -78,7 +80,7 @@ async def test_refusal_of_the_proxy_names_it(status: int, remedy: str, monkeypat
         assert remedy in str(caught.value)
 
 
-def test_hosts_without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_is_chosen_by_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for("s3.example") is None
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", "localhost,.amazonaws.com.cn")
@@ -108,13 +110,15 @@ def test_hosts_without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         (",. ,", "s3.example", 443, False),
     ],
 )
-def test_forms_of_no_proxy(listed: str, host: str, port: int, direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_forms_are_supported(
+    listed: str, host: str, port: int, direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", listed)
     assert (proxy_for(host, port) is None) is direct
 
 
-def test_addresses_of_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_addresses_are_parsed_and_wrong_ones_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Proxy.of("proxy:3128") == Proxy("proxy", 3128, False)
     assert Proxy.of("https://proxy") == Proxy("proxy", 443, True)
     assert Proxy.of("http://proxy:3128/") == Proxy("proxy", 3128, False)

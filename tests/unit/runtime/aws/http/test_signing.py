@@ -1,4 +1,4 @@
-"""Signatures beside botocore's."""
+"""Test signatures against botocore's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEXT = st.text(
 
 @given(TEXT)
 def test_header_values_are_canonicalised_as_botocore_does(value: str) -> None:
-    """Headers go out as UTF-8; botocore signs the text, we the bytes."""
+    """Headers are sent as UTF-8; botocore signs the text, this client signs the bytes."""
     theirs = SigV4Auth(Credentials("AKID", "secret"), "s3", "us-west-2")._header_value(value)  # type: ignore[attr-defined]
     assert _trimmed(value.encode().decode("latin-1")) == theirs.encode().decode("latin-1")
 
@@ -33,7 +33,7 @@ VALUES = st.one_of(
     st.sampled_from(["", "x", " x", "x ", "x  y", "a: b", "bytes=0-9", '"e"', "x\ty"]),
 )
 SIGNER = Signer("s3", "us-west-2")
-"""One for all examples: what it keeps between signatures must not reach the next one."""
+"""One signer for all examples: its cache must not affect the next signature."""
 
 
 @given(
@@ -42,9 +42,7 @@ SIGNER = Signer("s3", "us-west-2")
     st.sampled_from(["", "token"]),
     st.sampled_from([1792567680.0, 1792567681.0, 1792654080.0]),
 )
-def test_a_request_is_signed_as_botocore_signs_it(
-    values: dict[str, str], secret: str, token: str, moment: float
-) -> None:
+def test_request_is_signed_as_by_botocore(values: dict[str, str], secret: str, token: str, moment: float) -> None:
     given = values | {"x-amz-content-sha256": UNSIGNED, "host": "b.s3.us-west-2.amazonaws.com"}
     headers = {name: value.encode().decode("latin-1") for name, value in given.items()}
     with pytest.MonkeyPatch.context() as patch:
@@ -71,5 +69,5 @@ def test_a_request_is_signed_as_botocore_signs_it(
         ("\xfc\t \xa0", "\xfc \xa0"),
     ],
 )
-def test_tabs_are_folded_like_blanks(value: str, signed: str) -> None:
+def test_tabs_are_folded_like_spaces(value: str, signed: str) -> None:
     assert _trimmed(value) == signed

@@ -1,4 +1,4 @@
-"""Whose bucket it is and where, as S3 says it."""
+"""Test the check of a bucket's owner and region."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ELSEWHERE = {"x_amz_bucket_region": "eu-west-1"}
         ([answer(403, b"", **RIGHT), answer(403, b"", **RIGHT)], ""),
     ],
 )
-async def test_what_is_wrong_with_a_bucket(answers: list[bytes], problem: str) -> None:
+async def test_wrong_region_missing_bucket_and_wrong_owner_are_reported(answers: list[bytes], problem: str) -> None:
     async with scripted(*answers) as script:
         found = await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True)
         assert found == problem
@@ -39,26 +39,26 @@ async def test_what_is_wrong_with_a_bucket(answers: list[bytes], problem: str) -
 
 
 @pytest.mark.parametrize(("where", "problem"), [(ELSEWHERE, "bucket b is in eu-west-1, not in us-west-2"), (RIGHT, "")])
-async def test_a_bucket_that_is_so_new_that_names_lead_elsewhere(where: dict[str, str], problem: str) -> None:
+async def test_redirect_of_a_new_bucket_reports_its_region(where: dict[str, str], problem: str) -> None:
     async with scripted(answer(307, b"", **where)) as script:
         assert await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True) == problem
     async with scripted(answer(307, b"", **where), answer(200, b"", **RIGHT)) as script:
         assert await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True) == ""
 
 
-async def test_whose_it_is_may_be_nobody_s_business() -> None:
+async def test_owner_is_not_checked_without_an_account() -> None:
     async with scripted(answer(403)) as script:
         assert await wrong_place(script.caller(), "b", "us-west-2", "", path_style=False) == ""
         assert (len(script.asked), script.asked[0].path) == (1, "/")
 
 
-async def test_no_answer_says_nothing() -> None:
+async def test_unanswered_check_raises_a_retryable_error() -> None:
     async with scripted(answer(503)) as script:
         with pytest.raises(UnavailableError):
             await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True)
 
 
-async def test_every_request_names_the_owner_and_a_refusal_is_no_absence() -> None:
+async def test_requests_name_the_owner_and_a_refusal_raises() -> None:
     denied = error(403, "AccessDenied")
     async with scripted(denied) as script:
         bucket = S3Bucket(script.caller(), "b", path_style=True, options=Options(owner="222222222222"))

@@ -1,4 +1,4 @@
-"""Checksums on the wire: what S3 is told, what it answers, and stores that know only some of it."""
+"""Test checksums on the wire: request headers, answers, and stores that support only some of them."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from tests.support.wire import PLAIN, bucket
 CREATED = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
 DONE = b'<CompleteMultipartUploadResult><ETag>"e-2"</ETag>%s</CompleteMultipartUploadResult>'
 MISMATCH = "Checksum Type mismatch occurred, expected checksum Type: crc32, actual checksum Type: null"
-"""S3's words for a part without the checksum of its upload."""
+"""S3's message about a part without the checksum of its upload."""
 WHOLE, OF_PARTS = "crc32:AAAAAA==", "sha256:AAAA-2"
 
 
 def echo(algorithm: str, type: str) -> bytes:
-    """An answer to CreateMultipartUpload."""
+    """Return an answer to CreateMultipartUpload."""
     given = {"x_amz_checksum_algorithm": algorithm, "x_amz_checksum_type": type}
     return answer(200, CREATED, **{name: text for name, text in given.items() if text})
 
 
 def sent(script: Script, at: int = -1) -> dict[str, str]:
-    """The headers about checksums of a request."""
+    """Return the checksum headers of a request."""
     return {name[15:]: text for name, text in script.asked[at].headers.items() if name.startswith("x-amz-checksum-")}
 
 
 @pytest.mark.parametrize(
-    ("checksum", "told"),
+    ("checksum", "expected"),
     [
         ("", {}),
         (WHOLE, {"algorithm": "CRC32", "type": "FULL_OBJECT"}),
@@ -49,20 +49,20 @@ def sent(script: Script, at: int = -1) -> dict[str, str]:
         ("xxhash128:AA==-3", {"algorithm": "XXHASH128", "type": "COMPOSITE"}),
     ],
 )
-async def test_an_upload_is_begun_with_its_checksums_kind_and_type(checksum: str, told: dict[str, str]) -> None:
-    async with scripted(echo(told.get("algorithm", ""), told.get("type", ""))) as script:
+async def test_upload_is_created_with_kind_and_type_of_its_checksum(checksum: str, expected: dict[str, str]) -> None:
+    async with scripted(echo(expected.get("algorithm", ""), expected.get("type", ""))) as script:
         assert await bucket(script).create_upload("k", PLAIN, None, checksum) == StartedUpload("u", checksum)
-        assert sent(script) == told
+        assert sent(script) == expected
         assert len(script.asked) == 1
 
 
-async def test_a_store_that_does_not_echo_it_gets_parts_as_ever() -> None:
+async def test_upload_has_no_checksum_if_the_store_does_not_confirm_it() -> None:
     async with scripted(answer(200, CREATED)) as script:
         assert await bucket(script).create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
 
 
 @pytest.mark.parametrize("echoed", [("CRC32", ""), ("CRC32", "COMPOSITE"), ("CRC32C", "FULL_OBJECT")])
-async def test_a_store_that_makes_something_else_of_it_is_not_told_again(echoed: tuple[str, str]) -> None:
+async def test_checksum_is_not_sent_again_if_the_store_confirms_another(echoed: tuple[str, str]) -> None:
     async with scripted(echo(*echoed), answer(204), answer(200, CREATED)) as script:
         b = bucket(script)
         assert await b.create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
@@ -80,7 +80,7 @@ async def test_a_store_that_makes_something_else_of_it_is_not_told_again(echoed:
         ("InvalidArgument", "Value for x-amz-checksum-type header is invalid."),
     ],
 )
-async def test_a_store_that_knows_no_such_kind_is_asked_without_and_other_kinds_with(code: str, message: str) -> None:
+async def test_unsupported_kind_is_not_sent_again_and_other_kinds_are(code: str, message: str) -> None:
     refusal, knowing = error(400, code, message), echo("SHA256", "COMPOSITE")
     async with scripted(refusal, answer(200, CREATED), answer(200, CREATED), knowing) as script:
         b = bucket(script)
@@ -92,7 +92,7 @@ async def test_a_store_that_knows_no_such_kind_is_asked_without_and_other_kinds_
         assert not b.unconditional
 
 
-async def test_a_store_without_a_kind_takes_whole_objects_without_it_and_keeps_its_conditions() -> None:
+async def test_object_is_written_without_an_unsupported_checksum_and_with_its_condition() -> None:
     refusal = error(501, "NotImplemented", "The checksum crc64nvme is not supported")
     async with scripted(refusal, answer(200, ETag='"e"')) as script:
         b = bucket(script)
@@ -108,14 +108,14 @@ async def test_a_store_without_a_kind_takes_whole_objects_without_it_and_keeps_i
 @pytest.mark.parametrize(
     ("code", "message"), [("InvalidRequest", "The storage class"), ("EntityTooLarge", "Too large for a checksum")]
 )
-async def test_a_refusal_that_means_something_else_teaches_nothing(code: str, message: str) -> None:
+async def test_refusal_for_another_reason_is_not_retried(code: str, message: str) -> None:
     async with scripted(error(400, code, message)) as script:
         with pytest.raises(PermanentError):
             await bucket(script).create_upload("k", PLAIN, None, WHOLE)
         assert len(script.asked) == 1
 
 
-async def test_what_a_store_does_not_know_in_parts_it_may_know_in_one_piece() -> None:
+async def test_kind_unsupported_in_parts_is_still_sent_for_whole_objects() -> None:
     refusal = error(400, "InvalidRequest", "Checksum algorithm provided is unsupported.")
     async with scripted(refusal, answer(200, CREATED), answer(200, ETag='"e"')) as script:
         b = bucket(script)
@@ -126,7 +126,7 @@ async def test_what_a_store_does_not_know_in_parts_it_may_know_in_one_piece() ->
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["its value is refused", "its kind is known"])
-async def test_one_odd_object_does_not_end_the_checks_of_all_others(known: bool) -> None:
+async def test_refused_checksum_of_one_object_is_still_sent_for_others(known: bool) -> None:
     message = "A checksum that I do not like." if known else "Value for x-amz-checksum-sha1 header is invalid."
     taken = answer(200, ETag='"e"')
     before = [taken] if known else []
@@ -141,7 +141,7 @@ async def test_one_odd_object_does_not_end_the_checks_of_all_others(known: bool)
         assert b.unchecked == set()
 
 
-async def test_a_kind_that_uploads_have_ended_with_is_not_unlearnt_by_one_that_is_unfit() -> None:
+async def test_kind_that_has_worked_stays_supported_after_one_refusal() -> None:
     done = answer(200, DONE % b"<ChecksumSHA256>AAAA-2</ChecksumSHA256>")
     async with scripted(done, error(400, "InvalidRequest", MISMATCH)) as script:
         b = bucket(script)
@@ -155,7 +155,7 @@ async def test_a_kind_that_uploads_have_ended_with_is_not_unlearnt_by_one_that_i
 # -- parts
 
 
-async def test_a_part_goes_with_its_own_checksum_and_is_listed_with_it() -> None:
+async def test_part_is_sent_and_completed_with_its_own_checksum() -> None:
     done = DONE % b"<ChecksumSHA256>AAAA-2</ChecksumSHA256>"
     async with scripted(answer(200, ETag='"p"'), answer(200, ETag='"p"'), answer(200, done)) as script:
         b = bucket(script)
@@ -171,7 +171,7 @@ async def test_a_part_goes_with_its_own_checksum_and_is_listed_with_it() -> None
 
 @pytest.mark.parametrize("kind", ["crc32", "md5", "sha1", "sha256", "sha512"])
 @pytest.mark.parametrize("size", [5, 1 << 20])
-async def test_what_nobody_shows_is_worked_out(kind: str, size: int) -> None:
+async def test_requested_checksum_is_computed(kind: str, size: int) -> None:
     body = b"x" * size
     digest_of = zlib.crc32(body).to_bytes(4, "big") if kind == "crc32" else hashlib.new(kind, body).digest()
     expected = b64encode(digest_of).decode()
@@ -188,7 +188,7 @@ async def test_what_nobody_shows_is_worked_out(kind: str, size: int) -> None:
 
 @pytest.mark.parametrize("checksum", [WHOLE, OF_PARTS])
 @pytest.mark.parametrize("code", ["InvalidRequest", "InvalidArgument", "NotImplemented"])
-async def test_a_store_that_refuses_the_parts_is_not_told_again(code: str, checksum: str) -> None:
+async def test_kind_refused_for_a_part_is_not_sent_again(code: str, checksum: str) -> None:
     async with scripted(error(400, code, MISMATCH), answer(200, CREATED)) as script:
         b = bucket(script)
         with pytest.raises(ChecksumUnsupportedError, match="mismatch"):
@@ -198,7 +198,7 @@ async def test_a_store_that_refuses_the_parts_is_not_told_again(code: str, check
         assert sent(script) == {}
 
 
-async def test_to_begin_an_upload_with_a_kind_is_not_yet_to_know_it() -> None:
+async def test_kind_confirmed_at_creation_and_refused_for_a_part_is_unsupported() -> None:
     refusal = error(400, "InvalidRequest", MISMATCH)
     async with scripted(echo("SHA256", "COMPOSITE"), refusal, answer(200, CREATED)) as script:
         b = bucket(script)
@@ -208,14 +208,14 @@ async def test_to_begin_an_upload_with_a_kind_is_not_yet_to_know_it() -> None:
         assert b.unchecked == {"sha256 in parts"}
 
 
-async def test_a_bucket_with_object_lock_gets_the_digest_that_it_wants_before_anything_else() -> None:
+async def test_part_is_sent_with_an_md5_if_object_lock_requires_it() -> None:
     lock = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests with Object Lock parameters"
     async with scripted(error(400, "InvalidRequest", lock), answer(200, ETag='"p"')) as script:
         await bucket(script).put_part("k", "u", 1, b"x", "", WHOLE)
         assert script.asked[-1].headers["content-md5"]
 
 
-async def test_a_store_that_refuses_with_and_without_is_not_asked_for_ever() -> None:
+async def test_write_refused_with_and_without_a_checksum_fails() -> None:
     async with scripted(error(400, "InvalidRequest", "No checksum pleases me")) as script:
         with pytest.raises(PermanentError):
             await bucket(script).put("k", b"x", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
@@ -223,7 +223,7 @@ async def test_a_store_that_refuses_with_and_without_is_not_asked_for_ever() -> 
         assert len(script.asked) == 2
 
 
-async def test_an_upload_that_was_begun_with_them_goes_on_with_them() -> None:
+async def test_other_uploads_keep_their_checksums_after_a_refusal() -> None:
     async with scripted(error(400, "InvalidRequest", MISMATCH), answer(200, ETag='"p"')) as script:
         b = bucket(script)
         with pytest.raises(ChecksumUnsupportedError):
@@ -232,14 +232,14 @@ async def test_an_upload_that_was_begun_with_them_goes_on_with_them() -> None:
         assert sent(script) == {"sha256": "AA=="}
 
 
-async def test_a_part_of_an_upload_without_checksums_is_refused_as_ever() -> None:
+async def test_refused_part_without_checksums_fails_permanently() -> None:
     async with scripted(error(400, "InvalidRequest", MISMATCH)) as script:
         with pytest.raises(PermanentError):
             await bucket(script).put_part("k", "u", 1, b"x")
 
 
 @pytest.mark.parametrize("code", ["BadDigest", "XAmzContentChecksumMismatch"])
-async def test_what_arrives_otherwise_is_sent_again_and_then_corrupt(code: str) -> None:
+async def test_digest_mismatch_is_retried_and_then_raised(code: str) -> None:
     async with scripted(error(400, code)) as script:
         b = bucket(script)
         with pytest.raises(ChecksumMismatchError, match=code):
@@ -249,7 +249,7 @@ async def test_what_arrives_otherwise_is_sent_again_and_then_corrupt(code: str) 
             await b.put("k", b"x", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
 
 
-async def test_a_part_is_read_as_it_was_uploaded() -> None:
+async def test_part_is_read_by_its_number_with_its_checksum() -> None:
     shown = {"x_amz_checksum_sha256": "S2==", "x_amz_checksum_type": "COMPOSITE"}
     async with scripted(answer(206, b"hello", **shown)) as script:
         b = bucket(script)
@@ -261,7 +261,7 @@ async def test_a_part_is_read_as_it_was_uploaded() -> None:
 
 
 @pytest.mark.parametrize("length", [4, 200_000])
-async def test_a_part_of_another_length_is_not_taken(length: int) -> None:
+async def test_part_of_another_length_is_refused(length: int) -> None:
     async with scripted(answer(206, b"x" * length)) as script:
         b = bucket(script)
         with pytest.raises(ChecksumUnsupportedError, match=f"{length} bytes are part 2, not 5"):
@@ -269,13 +269,13 @@ async def test_a_part_of_another_length_is_not_taken(length: int) -> None:
         assert b.admission.held == 0
 
 
-async def test_a_part_of_another_version_is_told() -> None:
+async def test_part_of_another_version_raises_precondition_failed() -> None:
     async with scripted(error(412, "PreconditionFailed")) as script:
         with pytest.raises(PreconditionFailedError):
             await bucket(script).read_part("k", 2, 5, "e")
 
 
-async def test_the_head_of_a_part_shows_length_and_checksum() -> None:
+async def test_head_of_a_part_returns_length_and_checksum() -> None:
     head = b"HTTP/1.1 206 OK\r\nContent-Length: 9\r\nx-amz-checksum-crc32c: S1==\r\nx-amz-mp-parts-count: 2\r\n\r\n"
     async with scripted(head) as script:
         part = await bucket(script).head_part("k", 1, "e")
@@ -287,31 +287,31 @@ async def test_the_head_of_a_part_shows_length_and_checksum() -> None:
 
 
 @pytest.mark.parametrize("status", [404, 412])
-async def test_an_object_that_is_gone_has_changed(status: int) -> None:
+async def test_head_of_a_part_raises_if_the_object_is_gone_or_changed(status: int) -> None:
     async with scripted(answer(status)) as script:
         with pytest.raises(PreconditionFailedError):
             await bucket(script).head_part("k", 1, "e")
 
 
 @pytest.mark.parametrize("status", [400, 405, 416, 501])
-async def test_a_store_that_does_not_tell_of_parts_has_none_of_any_length(status: int) -> None:
+async def test_head_of_a_part_has_size_zero_if_the_store_supports_no_parts(status: int) -> None:
     async with scripted(lambda asked: answer(status if asked.method == "HEAD" else 206)) as script:
         assert (await bucket(script).head_part("k", 1, "e")).size == 0
 
 
-async def test_a_credential_that_is_refused_for_a_part_says_so() -> None:
+async def test_rejected_credential_for_a_part_is_raised() -> None:
     async with scripted(answer(400), error(400, "ExpiredToken")) as script:
         with pytest.raises(CredentialRejectedError):
             await bucket(script).head_part("k", 1, "e")
 
 
 @pytest.mark.parametrize("size", [5, 200_000])
-async def test_a_store_that_does_not_heed_a_condition_can_not_mix_two_versions(size: int) -> None:
+async def test_read_of_another_version_is_refused_if_the_store_ignores_if_match(size: int) -> None:
     async with scripted(answer(206, b"x" * size, ETag='"another"')) as script:
         b = bucket(script)
         with pytest.raises(PreconditionFailedError):
             await b.read_range("k", 0, size, "e")
-        with pytest.raises(ChecksumUnsupportedError):  # it may be the part's own; by ranges it will be seen
+        with pytest.raises(ChecksumUnsupportedError):  # the ETag may be the part's own; reads of ranges show it
             await b.read_part("k", 1, size, "e")
 
 
@@ -337,7 +337,7 @@ async def complete(script: Script, checksum: str, declared: str, parts: list[Par
 
 
 @pytest.mark.parametrize(
-    ("checksum", "said"),
+    ("checksum", "answered"),
     [
         (WHOLE, b"<ChecksumCRC32>AAAAAA==</ChecksumCRC32>"),
         (WHOLE, b""),
@@ -348,15 +348,15 @@ async def complete(script: Script, checksum: str, declared: str, parts: list[Par
         ("", b"<ChecksumCRC32>BBBBBB==</ChecksumCRC32>"),
     ],
 )
-async def test_an_answer_that_agrees_or_can_not_be_compared_is_taken(checksum: str, said: bytes) -> None:
-    async with scripted(answer(200, DONE % said)) as script:
+async def test_completion_with_an_equal_or_incomparable_checksum_is_accepted(checksum: str, answered: bytes) -> None:
+    async with scripted(answer(200, DONE % answered)) as script:
         assert await complete(script, checksum, "") == "e-2"
         assert sent(script) == {}
-        assert b"Checksum" not in script.asked[-1].body, "S3 takes parts for wrong that name what was not declared"
+        assert b"Checksum" not in script.asked[-1].body, "S3 refuses part checksums that the upload did not declare"
 
 
 @pytest.mark.parametrize(
-    ("checksum", "said"),
+    ("checksum", "answered"),
     [
         (WHOLE, b"<ChecksumCRC32>BBBBBB==</ChecksumCRC32>"),
         (OF_PARTS, b"<ChecksumSHA256>BBBB-2</ChecksumSHA256>"),
@@ -364,14 +364,14 @@ async def test_an_answer_that_agrees_or_can_not_be_compared_is_taken(checksum: s
         ("xxhash3:AA==", b"<ChecksumXXHASH3>BBBB</ChecksumXXHASH3>"),
     ],
 )
-async def test_an_answer_with_another_checksum_is_taken_back(checksum: str, said: bytes) -> None:
-    async with scripted(answer(200, DONE % said), answer(204)) as script:
+async def test_object_completed_with_another_checksum_is_deleted(checksum: str, answered: bytes) -> None:
+    async with scripted(answer(200, DONE % answered), answer(204)) as script:
         with pytest.raises(ChecksumMismatchError, match="checksum"):
             await complete(script, checksum, "")
         assert (script.asked[-1].method, script.asked[-1].headers["if-match"]) == ("DELETE", '"e-2"')
 
 
-async def test_a_whole_checksum_is_told_at_the_end_and_the_parts_if_all_are_known() -> None:
+async def test_completion_sends_the_object_checksum_and_those_of_all_parts_if_known() -> None:
     done = answer(200, DONE % b"<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")
     async with scripted(done) as script:
         assert await complete(script, WHOLE, WHOLE) == "e-2"
@@ -383,15 +383,15 @@ async def test_a_whole_checksum_is_told_at_the_end_and_the_parts_if_all_are_know
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["status", "after a 200"])
-async def test_a_completion_that_s3_refuses_for_its_content_is_corrupt(late: bool) -> None:
+async def test_completion_refused_for_its_digest_raises_checksum_mismatch(late: bool) -> None:
     body = b"<Error><Code>BadDigest</Code><Message>The CRC32 you specified did not match</Message></Error>"
     async with scripted(answer(200, body) if late else answer(400, body)) as script:
         with pytest.raises(ChecksumMismatchError, match="BadDigest"):
             await complete(script, WHOLE, WHOLE)
-        assert not [asked for asked in script.asked if asked.method == "DELETE"], "nothing came into being"
+        assert not [asked for asked in script.asked if asked.method == "DELETE"], "no object was created"
 
 
-async def test_a_completion_that_wants_what_is_not_known_is_unfit() -> None:
+async def test_completion_that_requires_unknown_part_checksums_is_unsupported() -> None:
     message = "The complete request must include the checksum for each part. It was missing for part 1 in the request."
     async with scripted(error(400, "InvalidRequest", message)) as script:
         with pytest.raises(ChecksumUnsupportedError):

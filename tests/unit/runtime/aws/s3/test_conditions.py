@@ -1,4 +1,4 @@
-"""Stores that refuse conditional writes, and those that answer 501 for another reason."""
+"""Test stores that refuse conditional writes, and those that answer 501 for another reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: 0)
 
 
-async def test_only_the_operation_that_the_store_refuses_loses_its_condition() -> None:
+async def test_only_the_refused_operation_loses_its_condition() -> None:
     def serve(asked: Asked) -> bytes:
         if asked.method == "DELETE" and "if-match" in asked.headers:
             return REFUSED
@@ -31,7 +31,7 @@ async def test_only_the_operation_that_the_store_refuses_loses_its_condition() -
         assert script.asked[-1].headers["if-match"] == '"e"'
 
 
-async def test_refusal_of_something_else_keeps_the_conditions() -> None:
+async def test_refusal_for_another_reason_keeps_the_conditions() -> None:
     """A server without a key service answers 501 to SSE-KMS, with the condition and without."""
 
     def serve(asked: Asked) -> bytes:

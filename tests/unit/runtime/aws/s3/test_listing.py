@@ -1,4 +1,4 @@
-"""Pages of ListObjectsV2."""
+"""Test pages of ListObjectsV2."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ def row(key: str, size: int = 5) -> ListedObject:
     return ListedObject(key, "e", size, 1_792_567_681)
 
 
-def test_rows_relative_to_the_prefix() -> None:
+def test_keys_are_decoded_and_relative_to_the_prefix() -> None:
     got = parse(page(contents("p/"), contents("p/a%2Fb"), contents("p/a+b%2B%01%C3%BC", 0), token="a&amp;b="), "p/")
     assert got.rows == [row("a/b"), row("a b+\x01ü", 0)]
-    assert parse(page(contents("a+b")), "").rows == [row("a b")], "S3 writes a blank so, and nothing else may be there"
+    assert parse(page(contents("a+b")), "").rows == [row("a b")], "S3 encodes a space as a plus sign"
     assert got.token == "a&b="
 
 
-def test_keys_that_are_escaped_twice() -> None:
+def test_keys_with_two_levels_of_escaping_are_decoded() -> None:
     assert parse(page(contents("a&amp;b"), contents("%26amp;")), "").rows == [row("a&b"), row("&amp;")]
 
 
 @pytest.mark.parametrize("etag", ["&quot;e&quot;", '"e"', "e", "&#34;e&#34;"])
-def test_etags_however_quoted(etag: str) -> None:
+def test_etags_are_unquoted(etag: str) -> None:
     assert parse(page(contents("k", etag=etag)), "").rows == [row("k")]
 
 
-def test_another_order_of_elements() -> None:
+def test_elements_in_another_order_are_parsed() -> None:
     other = (
         b"<Contents><Size>5</Size><ETag>&quot;e&quot;</ETag><Key>a%20b</Key>"
         b"<LastModified>2026-10-21T07:28:01Z</LastModified></Contents>"
@@ -77,27 +77,27 @@ def test_another_order_of_elements() -> None:
         page(contents("k")).replace(b"IsTruncated", b"Other"),
     ],
 )
-def test_a_page_that_is_not_whole_is_no_page(body: bytes) -> None:
+def test_incomplete_page_is_a_retryable_error(body: bytes) -> None:
     with pytest.raises(UnavailableError, match="whole"):
         parse(body, "")
 
 
-def test_an_answer_that_is_not_utf_8_is_no_page() -> None:
+def test_page_that_is_not_utf_8_is_a_retryable_error() -> None:
     with pytest.raises(UnavailableError, match="not UTF-8"):
         parse(page(contents("k")).replace(b"<Name>b", b"<Name>\xff"), "")
 
 
-def test_elements_within_elements_are_read_by_the_parser() -> None:
+def test_nested_elements_are_parsed() -> None:
     nested = b"<Owner><ID>x</ID></Owner><Size>"
     assert parse(page(contents("k").replace(b"<Size>", nested), contents("l")), "").rows == [row("k"), row("l")]
 
 
-def test_a_row_that_can_not_be_read_is_not_left_out() -> None:
+def test_unreadable_row_is_an_error() -> None:
     with pytest.raises((UnavailableError, KeyError)):
         parse(page(contents("k").replace(b"<Size>5</Size>", b""), contents("l")), "")
 
 
-async def test_pages_follow_each_other() -> None:
+async def test_listing_follows_continuation_tokens() -> None:
     def serve(asked: Asked) -> bytes:
         if "continuation-token=t%2B1" in asked.path:
             return answer(200, page(contents("p/b")))
@@ -111,7 +111,7 @@ async def test_pages_follow_each_other() -> None:
         assert second == "/b?continuation-token=t%2B1&encoding-type=url&list-type=2&prefix=p%2F"
 
 
-async def test_a_listing_that_fails_midway_raises() -> None:
+async def test_failed_page_raises() -> None:
     async with scripted(answer(200, page(contents("p/a"), token="t")), error(503, "SlowDown")) as script:
         pages = bucket(script).list()
         assert await anext(pages) == [row("a")]
@@ -119,14 +119,14 @@ async def test_a_listing_that_fails_midway_raises() -> None:
             await anext(pages)
 
 
-async def test_a_listing_may_be_left() -> None:
+async def test_listing_can_be_closed_early() -> None:
     async with scripted(answer(200, page(contents("p/a"), token="t"))) as script:
         pages = bucket(script).list()
         assert await anext(pages) == [row("a")]
         await pages.aclose()  # type: ignore[attr-defined]
 
 
-async def test_an_upper_end_asks_for_no_page_beyond_it() -> None:
+async def test_listing_requests_no_page_beyond_its_upper_end() -> None:
     first = answer(200, page(contents("p/a"), contents("p/b"), contents("p/c"), token="t"))
     for until, wanted in (("b", ["a", "b"]), ("bb", ["a", "b"]), ("c", ["a", "b", "c"])):
         async with scripted(first) as script:
@@ -134,13 +134,13 @@ async def test_an_upper_end_asks_for_no_page_beyond_it() -> None:
             assert len(script.asked) == 1
 
 
-async def test_only_keys_with_a_prefix_below_the_buckets_own() -> None:
+async def test_listing_of_a_prefix_below_the_buckets_own() -> None:
     async with scripted(answer(200, page(contents("p/x/a")))) as script:
         assert [row.key async for rows in bucket(script).list("w", prefix="x/") for row in rows] == ["x/a"]
         assert script.asked[0].path == "/b?encoding-type=url&list-type=2&prefix=p%2Fx%2F&start-after=p%2Fw"
 
 
-# -- what is archived
+# -- archived objects
 
 STATUS = "<RestoreStatus><IsRestoreInProgress>{}</IsRestoreInProgress>{}</RestoreStatus>"
 RESTORED = STATUS.format("false", "<RestoreExpiryDate>2026-12-21T00:00:00.000Z</RestoreExpiryDate>")
@@ -149,9 +149,9 @@ ASKING = "x-amz-optional-object-attributes"
 
 
 def kept(key: str, storage_class: str, status: str = "") -> bytes:
-    """A row in this class, with what S3 tells of its restore."""
-    told = f"<StorageClass>{storage_class}</StorageClass>{status}".encode()
-    return contents(key).replace(b"<StorageClass>STANDARD</StorageClass>", told)
+    """Return a row in this class, with S3's restore status."""
+    class_and_status = f"<StorageClass>{storage_class}</StorageClass>{status}".encode()
+    return contents(key).replace(b"<StorageClass>STANDARD</StorageClass>", class_and_status)
 
 
 @pytest.mark.parametrize(
@@ -170,11 +170,13 @@ def kept(key: str, storage_class: str, status: str = "") -> bytes:
     ],
 )
 @pytest.mark.parametrize("nested", [False, True], ids=["by expression", "by parser"])
-def test_what_a_listing_tells_of_archives(storage_class: str, status: str, archived: bool, nested: bool) -> None:
-    asleep = kept("k", storage_class, status)
+def test_archived_rows_are_those_without_a_completed_restore(
+    storage_class: str, status: str, archived: bool, nested: bool
+) -> None:
+    archived_row = kept("k", storage_class, status)
     if nested:
-        asleep = asleep.replace(b"<Size>", b"<Owner><ID>x</ID></Owner><Size>")
-    body = page(contents("p/"), contents("GLACIER"), asleep, kept("z", "DEEP_ARCHIVE", RESTORED), contents("zz"))
+        archived_row = archived_row.replace(b"<Size>", b"<Owner><ID>x</ID></Owner><Size>")
+    body = page(contents("p/"), contents("GLACIER"), archived_row, kept("z", "DEEP_ARCHIVE", RESTORED), contents("zz"))
     rows = parse(body, "", archives=True).rows
     assert [(row.key, row.archived) for row in rows] == [
         ("p/", False),
@@ -183,16 +185,16 @@ def test_what_a_listing_tells_of_archives(storage_class: str, status: str, archi
         ("z", False),
         ("zz", False),
     ]
-    assert not any(row.archived for row in parse(body, "").rows), "not asked, not believed"
+    assert not any(row.archived for row in parse(body, "").rows), "ignored if not requested"
 
 
-def test_archived_rows_below_a_prefix() -> None:
+def test_archived_rows_below_a_prefix_are_marked() -> None:
     body = page(contents("p/"), kept("p/a", "GLACIER"), contents("p/b"), kept("p/c", "DEEP_ARCHIVE"))
     rows = parse(body, "p/", archives=True).rows
     assert [(row.key, row.archived) for row in rows] == [("a", True), ("b", False), ("c", True)]
 
 
-async def test_only_s3_itself_is_asked_what_is_restored() -> None:
+async def test_restore_status_is_requested_only_if_configured() -> None:
     async with scripted(answer(200, page(kept("p/a", "GLACIER")))) as script:
         assert [row.archived async for rows in bucket(script, S3).list() for row in rows] == [True]
         assert script.asked[0].headers[ASKING] == "RestoreStatus"
@@ -200,7 +202,7 @@ async def test_only_s3_itself_is_asked_what_is_restored() -> None:
         assert ASKING not in script.asked[1].headers
 
 
-async def test_a_store_that_refuses_the_question_is_not_asked_again() -> None:
+async def test_restore_status_is_not_requested_again_after_a_refusal() -> None:
     def serve(asked: Asked) -> bytes:
         if ASKING in asked.headers:
             return error(501, "NotImplemented")
@@ -216,7 +218,7 @@ async def test_a_store_that_refuses_the_question_is_not_asked_again() -> None:
         assert asking.pages.refused
 
 
-async def test_what_fails_without_the_question_too_says_nothing_of_it() -> None:
+async def test_restore_status_is_still_requested_after_another_error() -> None:
     async with scripted(error(404, "NoSuchBucket")) as script:
         asking = bucket(script, S3)
         with pytest.raises(ServiceBlockedError, match="NoSuchBucket"):

@@ -1,4 +1,4 @@
-"""An object's content on its way: archived, cut off, waiting for room, of unknown length."""
+"""Test reads of an object's content: archived, interrupted, waiting for memory, of unknown length."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.support.scripted_server import CLOSE, Asked, Last, answer, error, scr
 from tests.support.wire import DATE, bucket
 
 
-async def test_an_archived_object_is_seen_though_it_cant_be_read() -> None:
-    """S3 refuses its GET, not its HEAD; INTELLIGENT_TIERING's archives may not even be told by the class."""
+async def test_archived_object_is_read_as_a_head_without_content() -> None:
+    """S3 refuses its GET, not its HEAD; the class does not show archives of INTELLIGENT_TIERING."""
     refused = error(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
 
     def serve(asked: Asked) -> bytes:
@@ -37,8 +37,8 @@ async def test_an_archived_object_is_seen_though_it_cant_be_read() -> None:
         assert await bucket(script).read("k") is None, "deleted meanwhile"
 
 
-@pytest.mark.parametrize("when", ["while it waits for room", "in the middle"])
-async def test_a_content_whose_connection_is_lost_is_read_again_from_the_same_version(when: str) -> None:
+@pytest.mark.parametrize("when", ["while it waits for memory", "in the middle"])
+async def test_content_of_a_lost_connection_is_read_again_from_the_same_version(when: str) -> None:
     content = b"x" * 200_000
     whole = answer(200, content, **DATE)
     admission = Admission(len(content))
@@ -59,7 +59,7 @@ async def test_a_content_whose_connection_is_lost_is_read_again_from_the_same_ve
             script.hang_up()
             connection = reading._connection
             assert connection is not None
-            connection.abort()  # as the pool does with what is silent for a minute
+            connection.abort()  # as the pool does after the silence limit
         del others
         assert await asyncio.wait_for(reading_it, 60) == content
         assert [asked.headers.get("if-match") for asked in script.asked] == [None, '"e"']
@@ -68,8 +68,8 @@ async def test_a_content_whose_connection_is_lost_is_read_again_from_the_same_ve
 
 
 @pytest.mark.parametrize("size", [200_000, 20 << 20])
-async def test_what_failed_lets_its_room_go_at_once(size: int) -> None:
-    """Not when the collector of cycles comes by: others wait for it."""
+async def test_failed_request_releases_its_memory_at_once(size: int) -> None:
+    """Other tasks wait for that memory, so it must not depend on the garbage collector."""
     admission = Admission(size)
     gc.disable()
     try:
@@ -95,7 +95,7 @@ async def test_what_failed_lets_its_room_go_at_once(size: int) -> None:
         gc.enable()
 
 
-async def test_an_object_of_unknown_length_is_given_up() -> None:
+async def test_object_of_unknown_length_fails_permanently() -> None:
     head = b'HTTP/1.1 200 OK\r\nETag: "e"\r\nTransfer-Encoding: chunked\r\n\r\n'
     async with scripted(head + b"5\r\nhello\r\n0\r\n\r\n") as script:
         with pytest.raises(PermanentError, match="MissingContentLength"):

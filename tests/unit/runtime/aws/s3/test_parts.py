@@ -1,4 +1,4 @@
-"""The small parts: metadata, memory, batches, side by side, keys, endpoints, secrets."""
+"""Test metadata, memory bound, batches, parallel calls, credentials, endpoints and secrets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def text(value: object) -> bytes:
 
 
 @pytest.mark.parametrize("value", ["grün", "漢字" * 100, "🎈", "a" * 60 + "ü", "Ã¤ is not ä"])
-def test_what_is_not_ascii_travels_as_rfc_2047_words(value: str) -> None:
+def test_non_ascii_metadata_is_sent_as_rfc_2047_words(value: str) -> None:
     sent = metadata.ascii_value(value)
     assert sent.isascii()
     assert all(len(word) <= 75 for word in sent.split(" "))
@@ -54,17 +54,17 @@ def test_what_is_not_ascii_travels_as_rfc_2047_words(value: str) -> None:
     assert str(make_header(decode_header(sent))) == meant
 
 
-def test_what_came_as_words_goes_as_it_came() -> None:
+def test_metadata_received_as_words_is_sent_unchanged() -> None:
     assert metadata.outgoing([("k", "=?UTF-8?Q?gr=C3=BCn?=")], None) == {"k": "=?UTF-8?Q?gr=C3=BCn?="}
 
 
-def test_the_users_metadata_comes_before_the_stamp() -> None:
+def test_stamp_is_left_out_if_user_metadata_leaves_no_room() -> None:
     room = metadata.LIMIT_BYTES - len(STAMP_KEY) - len(STAMP.encode())
     assert STAMP_KEY in metadata.outgoing([("k", "v" * (room - 1))], STAMP)
     assert metadata.outgoing([("k", "v" * room)], STAMP) == {"k": "v" * room}
 
 
-def test_what_looks_like_a_stamp_and_is_none_is_the_users() -> None:
+def test_invalid_stamp_is_kept_as_user_metadata() -> None:
     assert metadata.incoming({STAMP_KEY: "mine", "B": "1", "a": "2"}) == (
         (("a", "2"), ("b", "1"), (STAMP_KEY, "mine")),
         None,
@@ -76,14 +76,14 @@ def test_what_looks_like_a_stamp_and_is_none_is_the_users() -> None:
 # -- memory
 
 
-async def test_bodies_are_admitted_in_turn() -> None:
+async def test_bodies_are_admitted_in_order() -> None:
     admission = Admission(100)
     first = await admission.body(60)
     large = asyncio.create_task(admission.body(90))
     small = asyncio.create_task(admission.body(10))
     await asyncio.sleep(0)
     assert not large.done()
-    assert not small.done(), "a small one does not overtake: the large one would wait for ever"
+    assert not small.done(), "a small body does not overtake a large one"
     del first
     await asyncio.sleep(0)
     assert large.done()
@@ -91,7 +91,7 @@ async def test_bodies_are_admitted_in_turn() -> None:
     assert admission.held == 100
 
 
-async def test_a_piece_of_a_request_under_way_goes_first() -> None:
+async def test_piece_of_a_request_under_way_is_admitted_first() -> None:
     async def hurrying(size: int) -> Body:
         HURRY.set(True)
         return await admission.body(size)
@@ -117,7 +117,7 @@ async def test_a_piece_of_a_request_under_way_goes_first() -> None:
     assert small.done()
 
 
-async def test_a_body_beyond_the_budget_gets_in_alone() -> None:
+async def test_body_beyond_the_budget_is_admitted_alone() -> None:
     admission = Admission(100)
     first = await admission.body(1)
     huge = asyncio.create_task(admission.body(1000))
@@ -127,7 +127,7 @@ async def test_a_body_beyond_the_budget_gets_in_alone() -> None:
     assert len(await huge) == 1000
 
 
-async def test_who_is_cancelled_while_waiting_takes_nothing() -> None:
+async def test_cancelled_waiter_takes_no_memory() -> None:
     admission = Admission(100)
     first: Body | None = await admission.body(100)
     waiting = [asyncio.create_task(admission.body(50)) for _ in range(3)]
@@ -143,7 +143,7 @@ async def test_who_is_cancelled_while_waiting_takes_nothing() -> None:
 # -- batches
 
 
-async def test_who_asks_together_is_answered_together() -> None:
+async def test_concurrent_items_are_batched() -> None:
     asked: list[list[int]] = []
 
     async def ask(items: object) -> list[int]:
@@ -156,7 +156,7 @@ async def test_who_asks_together_is_answered_together() -> None:
     assert await together(9) == 18
 
 
-async def test_an_error_of_a_batch_is_everybodys_and_the_cancelled_are_left_out() -> None:
+async def test_batch_error_is_raised_for_all_its_items_without_cancelled_ones() -> None:
     asked: list[list[int]] = []
 
     async def ask(items: object) -> list[int]:
@@ -172,10 +172,10 @@ async def test_an_error_of_a_batch_is_everybodys_and_the_cancelled_are_left_out(
     assert asked == [[0, 2]]
 
 
-# -- side by side
+# -- parallel calls
 
 
-async def test_side_by_side_keeps_order_and_limit() -> None:
+async def test_parallel_map_keeps_order_and_limit() -> None:
     running = most = 0
 
     async def double(number: int) -> int:
@@ -193,7 +193,7 @@ async def test_side_by_side_keeps_order_and_limit() -> None:
     assert await parallel.map(double, [3], 0) == [6]
 
 
-async def test_the_first_error_ends_the_others() -> None:
+async def test_first_error_cancels_the_other_calls() -> None:
     ended = []
 
     async def work(number: int) -> None:
@@ -212,7 +212,7 @@ async def test_the_first_error_ends_the_others() -> None:
 # -- queue and ledger
 
 
-async def test_what_failed_of_a_batch_is_sent_again() -> None:
+async def test_failed_entries_of_a_batch_are_sent_again() -> None:
     rejected = {"Id": "1", "SenderFault": False, "Code": "InternalError"}
     failed = {"Successful": [{"Id": "0"}, {"Id": "2"}], "Failed": [rejected]}
     async with scripted(text(failed), text({"Successful": [{"Id": "1"}]})) as script:
@@ -225,22 +225,22 @@ async def test_what_failed_of_a_batch_is_sent_again() -> None:
     ("item", "kind"),
     [
         ({"SenderFault": True, "Code": "InvalidMessageContents"}, PermanentError),
-        ({"SenderFault": True, "Code": "NeverHeardOf"}, PermanentError),
-        ({"SenderFault": False, "Code": "NeverHeardOf"}, UnavailableError),
+        ({"SenderFault": True, "Code": "UnknownCode"}, PermanentError),
+        ({"SenderFault": False, "Code": "UnknownCode"}, UnavailableError),
     ],
 )
-async def test_a_batch_that_stays_failed_raises(item: dict[str, object], kind: type[Exception]) -> None:
+async def test_batch_that_keeps_failing_raises(item: dict[str, object], kind: type[Exception]) -> None:
     async with scripted(text({"Failed": [{"Id": "0", **item}]})) as script:
         with pytest.raises(kind):
             await SqsQueue(script.caller("sqs"), "q", "d").send(["a"])
 
 
 @pytest.mark.parametrize(("reason", "sent"), [("a\nb\x00c", "a b c"), ("", "unknown"), ("ü" * 600, "ü" * 512)])
-def test_reasons_are_printable(reason: str, sent: str) -> None:
+def test_dead_letter_reason_is_printable_and_bounded(reason: str, sent: str) -> None:
     assert printable(reason) == sent
 
 
-async def test_entries_asked_for_at_once_are_one_request() -> None:
+async def test_concurrent_ledger_reads_are_one_request() -> None:
     async with scripted(text({"Responses": {"t": [{"ObjectKey": {"S": "b"}, "Revision": {"N": "1"}}]}})) as script:
         ledger = DynamoLedger(script.caller("dynamodb"), "t")
         got = await asyncio.gather(*(ledger.get(key) for key in "abb"))
@@ -251,7 +251,7 @@ async def test_entries_asked_for_at_once_are_one_request() -> None:
         assert keys == {"Keys": [{"ObjectKey": {"S": "a"}}, {"ObjectKey": {"S": "b"}}], "ConsistentRead": True}
 
 
-async def test_keys_that_stay_unprocessed_are_not_taken_for_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unprocessed_keys_are_read_again_and_then_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: 0)
     again = {"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [{"ObjectKey": {"S": "a"}}]}}}
     done = {"Responses": {"t": [{"ObjectKey": {"S": "a"}, "Revision": {"N": "3"}}]}}
@@ -264,7 +264,7 @@ async def test_keys_that_stay_unprocessed_are_not_taken_for_missing(monkeypatch:
             await DynamoLedger(script.caller("dynamodb"), "t").get_many(["a"])
 
 
-async def test_a_write_whose_answer_was_lost_is_known_again(server: Server) -> None:
+async def test_repeated_write_of_the_same_entry_succeeds(server: Server) -> None:
     caller = Network("cn-north-1", KEY).caller("dynamodb", server.url)
     ledger = DynamoLedger(caller, server.make_table())
     entry = LedgerEntry("k", 1, updated=5)
@@ -277,7 +277,7 @@ async def test_a_write_whose_answer_was_lost_is_known_again(server: Server) -> N
 # -- secret and identity
 
 
-async def test_the_peers_secret(server: Server) -> None:
+async def test_peer_secret_is_read(server: Server) -> None:
     caller = Network("cn-north-1", KEY).caller("secretsmanager", server.url)
     values = {"access_key_id": "AKIA", "secret_access_key": "very/secret", "user_id": "AIDA"}
     secret = await PeerSecrets(caller, server.make_secret(values)).read()
@@ -298,13 +298,13 @@ async def test_the_peers_secret(server: Server) -> None:
         assert "very" not in str(caught.value)
 
 
-async def test_a_secret_marked_for_deletion_is_absent() -> None:
+async def test_secret_marked_for_deletion_is_absent() -> None:
     body = b'{"__type":"InvalidRequestException","Message":"marked for deletion"}'
     async with scripted(answer(400, body)) as script:
         assert await PeerSecrets(script.caller("secretsmanager"), "s").read() is None
 
 
-async def test_the_callers_user_id(server: Server) -> None:
+async def test_user_id_of_the_caller_is_read(server: Server) -> None:
     identity = StsIdentity(Network("cn-north-1", KEY).caller("sts", server.url))
     assert await identity.user_id() == server.client("sts").get_caller_identity()["UserId"]
     async with scripted(error(403, "InvalidClientTokenId")) as script:
@@ -329,7 +329,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
 
 @pytest.mark.usefixtures("_bare")
 @pytest.mark.parametrize(("region", "suffix"), [("cn-north-1", "amazonaws.com.cn"), ("us-west-2", "amazonaws.com")])
-def test_endpoints_of_both_partitions(region: str, suffix: str) -> None:
+def test_endpoints_follow_the_partition(region: str, suffix: str) -> None:
     network = Network(region)
     assert network.caller("sqs").pool.endpoint == Endpoint(f"sqs.{region}.{suffix}", 443, True)
     caller, path_style = network.s3("bucket")
@@ -339,7 +339,7 @@ def test_endpoints_of_both_partitions(region: str, suffix: str) -> None:
 
 
 @pytest.mark.usefixtures("_bare")
-def test_endpoints_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configured_endpoints_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:5000")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:6000/base/")
     network = Network("us-west-2")
@@ -351,13 +351,13 @@ def test_endpoints_given(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_bare")
-def test_no_such_region() -> None:
+def test_unknown_region_is_a_fatal_error() -> None:
     with pytest.raises(FatalError, match="nowhere"):
         Network("nowhere").caller("sqs")
 
 
 @pytest.mark.usefixtures("_bare")
-async def test_the_machines_key(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_credential_of_the_machine_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CredentialRejectedError, match="no AWS credential"):
         await MachineCredentials(Session()).get()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")

@@ -1,4 +1,4 @@
-"""What a bucket sends beyond an object's own attributes: encryption, tags, who pays, what a store wants or lacks."""
+"""Test the options of a bucket: encryption, tags, requester pays, and what stores require or lack."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.scripted_server import Asked, answer, error, scripted
 from tests.support.wire import DATE, PLAIN, bucket, put
 
 
-async def test_encryption_of_replicas() -> None:
+async def test_replicas_are_encrypted_as_configured() -> None:
     async with scripted(answer(200, ETag='"e"')) as script:
         for options, expected in (
             (Options(encryption="AES256"), {"": "AES256"}),
@@ -33,7 +33,7 @@ async def test_encryption_of_replicas() -> None:
             assert {name.removeprefix(base): value for name, value in sent.items() if base in name} == expected
 
 
-async def test_tags_travel_when_they_are_to() -> None:
+async def test_tags_are_copied_if_configured() -> None:
     listed = (
         b"<Tagging><TagSet><Tag><Key>b &amp; c</Key><Value>1+1=2</Value></Tag>"
         b"<Tag><Key>a</Key><Value></Value></Tag></TagSet></Tagging>"
@@ -60,7 +60,7 @@ async def test_tags_travel_when_they_are_to() -> None:
 
 
 @pytest.mark.parametrize("value", ["<Value></Value>", "<Value/>", "<Value />"])
-async def test_a_tag_without_a_value_is_a_tag(value: str) -> None:
+async def test_tag_without_a_value_is_parsed(value: str) -> None:
     listed = (
         f"<Tagging><TagSet><Tag><Key>a</Key>{value}</Tag><Tag><Key>b</Key><Value>c</Value></Tag></TagSet></Tagging>"
     )
@@ -70,7 +70,7 @@ async def test_a_tag_without_a_value_is_a_tag(value: str) -> None:
         assert reading.head.attributes.tags == (("a", ""), ("b", "c"))
 
 
-async def test_tags_that_are_refused_leave_no_connection_in_the_middle() -> None:
+async def test_denied_tags_close_the_object_connection() -> None:
     def serve(asked: Asked) -> bytes:
         if "tagging" in asked.path:
             return error(403, "AccessDenied")
@@ -83,7 +83,7 @@ async def test_tags_that_are_refused_leave_no_connection_in_the_middle() -> None
         assert b.caller.pool.open == 1
 
 
-async def test_the_requester_pays_for_every_request() -> None:
+async def test_all_requests_name_the_requester_as_payer() -> None:
     done = b'<R><UploadId>u</UploadId><ETag>"e"</ETag></R>'
     async with scripted(answer(200, done, **DATE)) as script:
         b = bucket(script, Options(requester_pays=True))
@@ -100,7 +100,7 @@ async def test_the_requester_pays_for_every_request() -> None:
         assert {asked.headers.get("x-amz-request-payer") for asked in script.asked} == {"requester"}
 
 
-async def test_a_bucket_with_object_lock_gets_the_digest_that_it_wants() -> None:
+async def test_object_is_sent_with_an_md5_if_object_lock_requires_it() -> None:
     wants = error(
         400, "InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests"
     )
@@ -111,14 +111,14 @@ async def test_a_bucket_with_object_lock_gets_the_digest_that_it_wants() -> None
         assert [asked.headers.get("content-md5") for asked in script.asked] == [None, *["XUFAKrxLKna5cZ2REBfFkg=="] * 2]
     async with scripted(wants, answer(200, ETag='"e"')) as script:
         await bucket(script).put("k", b"", PLAIN, None, MUST_NOT_EXIST)
-        assert script.asked[1].headers["content-md5"] == "1B2M2Y8AsgTpgAmY7PhCfg==", "of nothing, too"
+        assert script.asked[1].headers["content-md5"] == "1B2M2Y8AsgTpgAmY7PhCfg==", "of an empty body, too"
     async with scripted(wants) as script:
         with pytest.raises(PermanentError, match="InvalidRequest"):
             await bucket(script).put("k", b"hello", PLAIN, None, MUST_NOT_EXIST)
         assert len(script.asked) == 2
 
 
-async def test_a_store_without_conditional_writes_is_looked_at_first() -> None:
+async def test_object_is_read_before_the_write_if_the_store_has_no_conditional_writes() -> None:
     there = {"k"}
 
     def serve(asked: Asked) -> bytes:
@@ -149,10 +149,10 @@ async def test_a_store_without_conditional_writes_is_looked_at_first() -> None:
         ("InvalidEncryptionAlgorithmError", Options(), PermanentError),
     ],
 )
-async def test_refusal_of_a_configured_option_is_one_for_every_object(
+async def test_refusal_of_a_configured_option_blocks_the_service(
     code: str, options: Options, kind: type[Exception]
 ) -> None:
-    """No object may become a dead letter for it. Without the option, it is the object's own class that is refused."""
+    """No object may become a dead letter for it. Without the option, the object's own class is refused."""
     async with scripted(error(400, code)) as script:
         with pytest.raises(kind, match=code):
             await put(script, PLAIN, options=options)

@@ -1,4 +1,4 @@
-"""What a bucket sends and makes of S3's answers, where no emulator shows it."""
+"""Test requests and answers of S3 that no emulator shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.scripted_server import Asked, answer, chunked, error, scripte
 from tests.support.wire import DATE, MODIFIED, PLAIN, STAMP, bucket, put
 
 
-async def test_replicas_get_class_and_acl_of_the_bucket() -> None:
+async def test_replicas_have_the_configured_class_and_acl() -> None:
     async with scripted(answer(200, ETag='"e"')) as script:
         asked = await put(script, Attributes(storage_class="GLACIER_IR"), options=Options("STANDARD_IA", "private"))
         assert (asked.method, asked.path) == ("PUT", "/b/p/k")
@@ -49,14 +49,14 @@ async def test_replicas_get_class_and_acl_of_the_bucket() -> None:
         ("folder/", "folder/"),
     ],
 )
-async def test_a_key_is_encoded_as_signatures_want_it(key: str, path: str) -> None:
+async def test_key_is_encoded_as_signatures_require(key: str, path: str) -> None:
     """IAM User Guide, "Create a signed AWS API request": all but A-Z a-z 0-9 - . _ ~ and, in a key, the slash."""
     async with scripted(answer(200, b"", **DATE)) as script:
         await bucket(script).head(key)
         assert script.asked[0].path == f"/b/p/{path}"
 
 
-async def test_an_object_as_its_headers_tell() -> None:
+async def test_object_headers_are_parsed_and_written_back() -> None:
     headers = DATE | {
         "Content_Type": "text/plain; charset=utf-8",
         "Content_Disposition": "attachment; filename=caf\u00e9",
@@ -91,7 +91,7 @@ async def test_an_object_as_its_headers_tell() -> None:
 @pytest.mark.parametrize(
     "expires", ["Wed, 21 Oct 2026 07:28:00 GMT", "0", "-1", "never", "Thursday, 01-Jan-70 00:00:00 GMT"]
 )
-async def test_many_entries_and_any_expires_survive_whole_and_in_parts(expires: str) -> None:
+async def test_metadata_entries_and_expires_are_kept_for_objects_and_uploads(expires: str) -> None:
     entries = {f"x_amz_meta_entry{number}": f"{number}" for number in range(150)}
     begun = answer(200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
     shown = answer(200, b"hello", **DATE, **entries, Expires=expires)
@@ -120,14 +120,14 @@ async def test_many_entries_and_any_expires_survive_whole_and_in_parts(expires: 
         ({}, False),
     ],
 )
-async def test_what_is_archived(headers: dict[str, str], archived: bool) -> None:
+async def test_archived_objects_are_recognised_from_their_headers(headers: dict[str, str], archived: bool) -> None:
     async with scripted(answer(200, b"", **DATE, **headers)) as script:
         seen = await bucket(script).head("k")
         assert seen is not None
         assert seen.archived is archived
 
 
-async def test_a_write_that_is_answered_without_an_etag_is_not_believed() -> None:
+async def test_write_answered_without_an_etag_is_a_retryable_error() -> None:
     nothing = b"<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"
     async with scripted(answer(200)) as script:
         with pytest.raises(UnavailableError, match="without an ETag"):
@@ -143,7 +143,7 @@ async def test_a_write_that_is_answered_without_an_etag_is_not_believed() -> Non
     "headers", [{}, {"ETag": '"' + "e" * 300 + '"'}, {"ETag": '"e"', "x_amz_version_id": "a\x00"}, {"ETag": '"e"'}]
 )
 async def test_malformed_answers_name_the_request(headers: dict[str, str]) -> None:
-    """Nothing else lets AWS Support find it."""
+    """AWS Support needs the request id to find the request."""
     async with scripted(answer(200, b"", **headers, x_amz_request_id="4442587FB7D0A2F9")) as script:
         with pytest.raises(UnavailableError, match=r"\(request 4442587FB7D0A2F9\)"):
             await bucket(script).head("k")
@@ -159,7 +159,7 @@ async def test_malformed_answers_name_the_request(headers: dict[str, str]) -> No
         ("AA==", "FULL_OBJECT", True),
     ],
 )
-async def test_a_composite_checksum_is_not_taken_for_the_contents(
+async def test_composite_checksum_is_not_used_as_the_contents_checksum(
     kind: str, value: str, type: str | None, shown: bool
 ) -> None:
     headers = {f"x_amz_checksum_{kind}": value} | ({"x_amz_checksum_type": type} if type else {})
@@ -172,7 +172,7 @@ async def test_a_composite_checksum_is_not_taken_for_the_contents(
         assert sent == ({f"x-amz-checksum-{kind}": value} if type == "FULL_OBJECT" else {})
 
 
-async def test_a_missing_object_is_told_from_a_missing_bucket() -> None:
+async def test_missing_object_is_distinguished_from_a_missing_bucket() -> None:
     async with scripted(answer(404), error(404, "NoSuchKey")) as script:
         assert await bucket(script).head("k") is None
         assert [(asked.method, asked.headers.get("range")) for asked in script.asked] == [
@@ -187,20 +187,20 @@ async def test_a_missing_object_is_told_from_a_missing_bucket() -> None:
             await bucket(script).read("k")
 
 
-async def test_forbidden_never_means_gone() -> None:
+async def test_denied_head_is_not_an_absent_object() -> None:
     async with scripted(answer(403), error(403, "AccessDenied")) as script:
         with pytest.raises(AccessDeniedError):
             await bucket(script).head("k")
 
 
-async def test_a_delete_marker_needs_no_second_question() -> None:
+async def test_delete_marker_is_recognised_with_one_request() -> None:
     for status in (404, 405):
         async with scripted(answer(status, x_amz_delete_marker="true")) as script:
             assert await bucket(script).head("k", "v 1") is None
             assert [asked.path for asked in script.asked] == ["/b/p/k?versionId=v%201"]
 
 
-async def test_an_object_that_comes_between_head_and_get() -> None:
+async def test_object_written_between_head_and_get_is_found() -> None:
     for second in (answer(206, b"h"), error(416, "InvalidRange")):
         async with scripted(answer(404), second, answer(200, b"", **DATE)) as script:
             seen = await bucket(script).head("k")
@@ -208,7 +208,7 @@ async def test_an_object_that_comes_between_head_and_get() -> None:
             assert seen.etag == "e"
 
 
-async def test_a_hopeful_200_that_fails() -> None:
+async def test_error_in_the_body_of_a_200_is_raised() -> None:
     parts = [Part(1, "e")]
     done = b" \n<CompleteMultipartUploadResult><ETag>&quot;e-1&quot;</ETag></CompleteMultipartUploadResult>"
     for body, kind in (
@@ -282,14 +282,14 @@ async def test_uploads_are_listed_page_by_page() -> None:
         ]
 
 
-async def test_a_part_that_another_worker_put_again_is_no_reason_to_give_up() -> None:
+async def test_part_that_another_worker_replaced_is_a_retryable_error() -> None:
     async with scripted(error(400, "InvalidPart")) as script:
         with pytest.raises(UnavailableError, match="InvalidPart"):
             await bucket(script).complete_upload("k", "u", [Part(1, "e")], MUST_NOT_EXIST)
 
 
 @pytest.mark.parametrize(("theirs", "agree"), [("AAAAAAAAAAA=", True), ("BBBBBBBBBBB=", False)])
-async def test_an_upload_is_compared_with_its_sources_checksum(theirs: str, agree: bool) -> None:
+async def test_upload_is_compared_with_the_checksum_of_its_source(theirs: str, agree: bool) -> None:
     created = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
     done = f'<R><ETag>"e-1"</ETag><ChecksumCRC64NVME>{theirs}</ChecksumCRC64NVME></R>'.encode()
     async with scripted(answer(200, created), answer(200, done), answer(204)) as script:
@@ -305,7 +305,7 @@ async def test_an_upload_is_compared_with_its_sources_checksum(theirs: str, agre
         assert (script.asked[-1].method, script.asked[-1].headers["if-match"]) == ("DELETE", '"e-1"')
 
 
-async def test_what_is_too_large_is_read_in_ranges_of_one_version() -> None:
+async def test_large_object_is_read_in_ranges_of_one_version() -> None:
     size = WHOLE_BYTES + 5
 
     def serve(asked: Asked) -> bytes:
@@ -326,7 +326,7 @@ async def test_what_is_too_large_is_read_in_ranges_of_one_version() -> None:
         assert b.admission.held == 0
 
 
-async def test_a_large_body_waits_for_room_and_gives_it_back() -> None:
+async def test_large_body_holds_memory_until_it_is_released() -> None:
     async with scripted(answer(200, b"x" * 200_000, **DATE)) as script:
         b = S3Bucket(script.caller(), "b", path_style=True, admission=Admission(250_000))
         reading = await b.read("k")
@@ -340,7 +340,7 @@ async def test_a_large_body_waits_for_room_and_gives_it_back() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 16, 200_000], ids=["empty", "with the head", "after the head"])
-async def test_a_content_is_read_whole_once(size: int) -> None:
+async def test_content_is_read_in_one_request(size: int) -> None:
     content = b"x" * size
     async with scripted(answer(200, content, **DATE)) as script:
         b = bucket(script)
@@ -354,7 +354,7 @@ async def test_a_content_is_read_whole_once(size: int) -> None:
         assert (b.admission.held, b.caller.pool.open) == (0, 1)
 
 
-async def test_a_reading_that_is_closed_unread_leaves_no_connection_in_the_middle() -> None:
+async def test_reader_closed_unread_closes_its_connection() -> None:
     async with scripted(answer(200, b"x" * 200_000, **DATE)) as script:
         b = bucket(script)
         for _ in range(3):
@@ -365,7 +365,7 @@ async def test_a_reading_that_is_closed_unread_leaves_no_connection_in_the_middl
         assert b.caller.pool.open == 0
 
 
-async def test_a_store_that_ignores_ranges_is_not_swallowed_whole() -> None:
+async def test_answer_longer_than_the_requested_range_is_refused() -> None:
     async with scripted(answer(200, b"x" * 200_000)) as script:
         b = bucket(script)
         with pytest.raises(UnavailableError, match="200000 bytes came for 0 to 100000"):
@@ -375,7 +375,7 @@ async def test_a_store_that_ignores_ranges_is_not_swallowed_whole() -> None:
         assert b.caller.pool.open == 0
 
 
-async def test_a_deletion_without_a_name_is_a_fault_of_ours() -> None:
+async def test_deletion_without_an_etag_is_refused() -> None:
     async with scripted(answer(204)) as script:
         with pytest.raises(ValueError, match="ETag"):
             await bucket(script).delete("k", MUST_NOT_EXIST)

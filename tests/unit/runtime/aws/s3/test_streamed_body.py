@@ -1,4 +1,4 @@
-"""Parts too long for memory go out while they are read."""
+"""Test streamed parts: parts too long for memory are sent while they are read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZE = 2 * PIECE_BYTES + 5
 
 
 class Source:
-    """Bytes that say where they are from; `fails` before a read from that byte on."""
+    """Bytes that name the piece they are from; a read at or after byte `fails` raises the error."""
 
     def __init__(self, fails: int = SIZE, error: Exception | None = None) -> None:
         self.read_from: list[int] = []
@@ -48,7 +48,7 @@ def bucket(script: Script) -> S3Bucket:
     return S3Bucket(script.caller(), "b", path_style=True)
 
 
-async def test_a_long_part_arrives_whole() -> None:
+async def test_long_part_is_sent_whole() -> None:
     source = Source()
     assert len(source.pieces()) == SIZE
     async with scripted(answer(200, ETag='"e"')) as script:
@@ -63,7 +63,7 @@ async def test_a_long_part_arrives_whole() -> None:
 
 
 @pytest.mark.parametrize("first", [error(503, "SlowDown"), error(500, "InternalError"), CLOSE])
-async def test_a_part_that_is_sent_again_is_read_again(first: bytes) -> None:
+async def test_retried_part_is_read_again(first: bytes) -> None:
     source = Source()
     async with scripted(first, answer(200, ETag='"e"')) as script:
         await bucket(script).put_part("k", "u", 7, source.pieces())
@@ -72,7 +72,7 @@ async def test_a_part_that_is_sent_again_is_read_again(first: bytes) -> None:
 
 
 @pytest.mark.parametrize("error", [PreconditionFailedError("replaced"), UnavailableError("reset")], ids=repr)
-async def test_a_source_that_fails_leaves_no_connection_in_the_middle(error: Exception) -> None:
+async def test_failed_source_closes_the_connection(error: Exception) -> None:
     answered: list[Asked] = []
 
     def serve(asked: Asked) -> bytes:
@@ -84,19 +84,19 @@ async def test_a_source_that_fails_leaves_no_connection_in_the_middle(error: Exc
         with pytest.raises(type(error)):
             await b.put_part("k", "u", 7, Source(PIECE_BYTES, error).pieces())
         assert b.caller.pool.open == 0
-        assert answered == [], "half a part is none"
+        assert answered == [], "half a part is not stored"
         await b.put_part("k", "u", 7, Source().pieces())
         assert len(answered) == 1
 
 
-async def test_a_refusal_before_all_is_sent_ends_the_sending() -> None:
+async def test_refusal_ends_the_sending_of_the_part() -> None:
     async with scripted(error(403, "AccessDenied")) as script:
         with pytest.raises(Exception, match="AccessDenied"):
             await bucket(script).put_part("k", "u", 7, Source().pieces())
 
 
-async def test_a_piece_is_let_go_before_the_next_is_asked_for() -> None:
-    """Else many parts at once, each with one piece in hand, would wait for each other's for ever."""
+async def test_piece_is_released_before_the_next_is_read() -> None:
+    """Otherwise many parts, each holding one piece, would deadlock on the memory bound."""
     admission = Admission(PIECE_BYTES)
 
     async def read(start: int, end: int) -> bytes:
@@ -109,7 +109,7 @@ async def test_a_piece_is_let_go_before_the_next_is_asked_for() -> None:
         assert admission.held == 0
 
 
-async def test_a_bucket_that_wants_a_digest_ahead_gets_it_by_a_first_reading() -> None:
+async def test_part_is_read_twice_if_its_md5_is_required_in_advance() -> None:
     wants = error(400, "InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests")
     source = Source()
     async with scripted(wants, answer(200, ETag='"e"')) as script:
@@ -120,10 +120,10 @@ async def test_a_bucket_that_wants_a_digest_ahead_gets_it_by_a_first_reading() -
         assert source.read_from[-6:] == [0, PIECE_BYTES, 2 * PIECE_BYTES] * 2
 
 
-async def test_a_refusal_between_two_pieces_leaves_no_connection_in_the_middle(
+async def test_refusal_between_two_pieces_closes_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The other end would take the next request for the rest of the content."""
+    """The server would read the next request as the rest of the content."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -153,7 +153,7 @@ async def test_a_refusal_between_two_pieces_leaves_no_connection_in_the_middle(
         server.close()
 
 
-async def test_a_source_that_fails_is_not_tried_on_every_kept_connection() -> None:
+async def test_failed_source_is_not_retried_on_each_idle_connection() -> None:
     source = Source(0, UnavailableError("silent"))
     tries = 0
 
@@ -172,10 +172,10 @@ async def test_a_source_that_fails_is_not_tried_on_every_kept_connection() -> No
         await b.put("k", b"x", Attributes(), None, MUST_NOT_EXIST)
 
 
-async def test_only_so_many_go_out_at_a_time_that_each_keeps_moving() -> None:
-    """S3 ends a request on which nothing moves, and each is begun when its turn comes."""
+async def test_number_of_streams_at_a_time_is_limited() -> None:
+    """S3 ends a request on which nothing moves, so a stream starts only when it has a slot."""
     begun: set[int] = set()
-    go_on = asyncio.Event()
+    proceed = asyncio.Event()
     full = asyncio.Event()
 
     def pieces(number: int) -> StreamedBody:
@@ -184,7 +184,7 @@ async def test_only_so_many_go_out_at_a_time_that_each_keeps_moving() -> None:
             assert HURRY.get()
             if len(begun) == STREAMS:
                 full.set()
-            await go_on.wait()
+            await proceed.wait()
             return b"x" * (end - start)
 
         return StreamedBody(read, 0, 5)
@@ -195,8 +195,8 @@ async def test_only_so_many_go_out_at_a_time_that_each_keeps_moving() -> None:
         await full.wait()
         small = asyncio.create_task(b.put("k", b"x", Attributes(), None, MUST_NOT_EXIST))
         await small
-        assert len(begun) == STREAMS, "what is small does not wait, nor do others begin"
-        go_on.set()
+        assert len(begun) == STREAMS, "a small write does not wait, and no other stream starts"
+        proceed.set()
         await asyncio.gather(*parts)
         assert len(begun) == STREAMS + 3
         assert not HURRY.get()
