@@ -1,4 +1,4 @@
-"""The command line itself: who imports what, help that teaches, completion, colours, errors in one line."""
+"""Test the command line itself: imports, help, completion, colours, errors in one line."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("role", ["settings", "worker", "finder"])
-def test_services_start_without_the_command_line(role: str) -> None:
+def test_services_import_no_command_line_modules(role: str) -> None:
     code = (
         "import sys, runtime.__main__ as m\n"
         f"code = m.main(['{role}'])\n"
@@ -61,7 +61,7 @@ def test_services_start_without_the_command_line(role: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_help_needs_no_boto3() -> None:
+def test_help_imports_no_boto3() -> None:
     code = (
         "import sys, dualsync.runtime.commands.app\n"
         "sys.exit(repr([n for n in sys.modules if n.split('.')[0] in ('boto3', 'botocore')]) if 'boto3' in sys.modules"
@@ -72,20 +72,20 @@ def test_help_needs_no_boto3() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str) -> None:
+def test_commands_have_help(command: str) -> None:
     answer = Operator().call(command, "--help")
     assert answer.code == 0
     assert f"dualsync {command}" in answer.out
 
 
-def test_the_help_names_every_command_and_the_exit_codes() -> None:
+def test_help_lists_all_commands_and_exit_codes() -> None:
     out = Operator().call("--help").out
     assert all(command in out for command in COMMANDS)
     assert "Exit codes: 0 done" in out
 
 
 @pytest.mark.parametrize(("group", "count"), GROUPS.items())
-def test_every_word_of_a_group_explains_itself(group: str, count: int) -> None:
+def test_subcommands_have_help(group: str, count: int) -> None:
     found = next(g for g in app.registered_groups if g.name == group).typer_instance
     assert found is not None
     names = [c.name or c.callback.__name__ for c in found.registered_commands if c.callback]
@@ -109,18 +109,16 @@ def test_every_word_of_a_group_explains_itself(group: str, count: int) -> None:
         (1_234_567, "1.2 MB/s"),
     ],
 )
-def test_a_limit_is_said_as_it_was_given(count: int, words: str) -> None:
+def test_rate_is_shown_in_the_unit_given(count: int, words: str) -> None:
     assert rate(count) == words
 
 
-def test_one_and_many() -> None:
+def test_counts_are_shown_in_singular_and_plural() -> None:
     assert [some(n, "worker") for n in (0, 1, 2)] == ["0 workers", "1 worker", "2 workers"]
 
 
 @pytest.mark.parametrize("columns", ["", "60"])
-def test_a_pipe_gets_every_row_in_one_line_and_nothing_is_cut_off(
-    monkeypatch: pytest.MonkeyPatch, columns: str
-) -> None:
+def test_piped_rows_are_on_one_line_and_not_cut(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns:
         monkeypatch.setenv("COLUMNS", columns)
@@ -141,24 +139,24 @@ def test_a_pipe_gets_every_row_in_one_line_and_nothing_is_cut_off(
         (("conflicts", "show", "xyz"), "error: no conflict has the id or key 'xyz'"),
     ],
 )
-def test_an_error_names_what_was_wrong_and_no_class(arguments: tuple[str, ...], words: str) -> None:
+def test_error_message_names_the_wrong_value(arguments: tuple[str, ...], words: str) -> None:
     answer = Operator().call(*arguments)
     assert answer.code in (1, 2)
     assert words in answer.err
 
 
-def test_a_file_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:
+def test_missing_pair_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NoPair, match=r"nope: No such file or directory; make it"):
         find(Where(file=tmp_path / "nope"))
 
 
-def test_completion() -> None:
+def test_shell_completion_lists_commands() -> None:
     environment = {"_DUALSYNC_COMPLETE": "complete_bash", "COMP_WORDS": "dualsync pa", "COMP_CWORD": "1"}
     done = python("from runtime.__main__ import console; import sys; sys.argv[1:] = []; console()", **environment)
     assert done.stdout.split() == ["pause"], done.stderr
 
 
-def test_words_that_are_none() -> None:
+def test_unknown_command_or_option_exits_with_two() -> None:
     assert main(["no-such-command"]) == 2
     assert Operator().call("status", "--no-such-option").code == 2
 
@@ -167,7 +165,7 @@ GREEN = "\x1b\\[[0-9;]*32m"
 
 
 def live(monkeypatch: pytest.MonkeyPatch, **console: Any) -> str:
-    """The live screen's first picture; then Ctrl-C."""
+    """Return the text of the live screen's first status, ended by Ctrl-C."""
     operator = Operator()
     asyncio.run(operator.heartbeat())
     out = Console(file=io.StringIO(), force_terminal=True, width=160, height=50, **console)
@@ -186,18 +184,18 @@ def live(monkeypatch: pytest.MonkeyPatch, **console: Any) -> str:
     return text
 
 
-def test_the_live_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_screen_shows_the_state_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     text = live(monkeypatch)
     assert "RUNNING" in text
     assert re.search(GREEN, text)
 
 
-def test_no_colours_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_variable_disables_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert not re.search(GREEN, live(monkeypatch))
 
 
-def test_an_error_is_one_line() -> None:
+def test_error_is_printed_in_one_line() -> None:
     async def open_context(where: Where) -> OperatorContext:
         raise UnavailableError("dynamodb ledger: no answer")
 
@@ -206,14 +204,14 @@ def test_an_error_is_one_line() -> None:
     assert result.stderr == "error: UnavailableError: dynamodb ledger: no answer\n"
 
 
-def test_without_pulumi_and_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pulumi_and_pair_file_name_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoPair, match=r"pulumi is not installed here.*--pair"):
         find(Where(project=tmp_path))
 
 
-def test_pulumis_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fake of the CLI that has one stack."""
+def test_pair_is_read_from_pulumi_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use a fake of Pulumi's CLI that has one stack."""
     script = tmp_path / "pulumi"
     from tests.support.operator_harness import settings
 
@@ -234,7 +232,7 @@ def test_pulumis_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         find(Where(project=tmp_path, stack_names=dict.fromkeys(SideName, "other")))
 
 
-def test_numbers_for_people() -> None:
+def test_durations_sizes_and_times_are_human_readable() -> None:
     assert [duration(s) for s in (None, 0.44, 12, 300, 36_000, 864_000)] == [
         *("–", "0.4 s", "12 s", "5.0 min", "10 h", "10 d"),
     ]
@@ -244,13 +242,13 @@ def test_numbers_for_people() -> None:
     assert moment(1_790_000_000) == "2026-09-21 14:13:20Z"
 
 
-def test_times_are_local_with_their_offset(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_shown_in_local_time_with_offset(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         monkeypatch.setenv("TZ", "Asia/Shanghai")
         time.tzset()
         assert moment(1_790_000_000) == "2026-09-21 22:13:20+08:00"
         now = datetime(2026, 11, 28, tzinfo=UTC)
-        # What is shown can be given back.
+        # A shown time is accepted as an argument.
         assert instant("--since", moment(1_790_000_000), now, Session()) == 1_790_000_000
         assert instant("--since", "2026-09-21 22:13:20 +08:00", now, Session()) == 1_790_000_000
     finally:

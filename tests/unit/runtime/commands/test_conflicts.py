@@ -1,4 +1,4 @@
-"""Conflicts: seen once though both workers saw them, accepted, and undone while the loser exists."""
+"""Test `dualsync conflicts`: list, resolve, and undo while the loser exists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 def contested(key: str = "k", **more: Any) -> Operator:
-    """Both sides' users write the key; global later, so it wins."""
+    """Return a pair whose users wrote the key on both sides; global wrote later and wins."""
     operator = Operator(**more)
     clash(operator, key)
     return operator
@@ -38,13 +38,13 @@ def only(operator: Operator) -> dict[str, Any]:
     return found
 
 
-def test_none() -> None:
+def test_list_without_conflicts_exits_with_zero() -> None:
     answer = Operator().call("conflicts", "list")
     assert answer.code == 0
     assert "no conflicts" in answer.out
 
 
-def test_one_is_listed_once() -> None:
+def test_conflict_is_listed_once() -> None:
     operator = contested()
     assert operator.call("conflicts", "list").code == 3
     found = only(operator)
@@ -54,7 +54,7 @@ def test_one_is_listed_once() -> None:
     assert found["id"] in operator.call("conflicts", "list").out
 
 
-def test_accept_the_winner() -> None:
+def test_resolve_accepts_the_winner() -> None:
     operator = contested()
     assert operator.call("conflicts", "resolve", only(operator)["id"]).code == 2
     assert operator.call("conflicts", "resolve", only(operator)["id"][:5], "--yes").code == 0
@@ -63,7 +63,7 @@ def test_accept_the_winner() -> None:
     assert (act["command"], act["key"]) == ("conflicts resolve", "k")
 
 
-def test_accept_all() -> None:
+def test_resolve_all_accepts_all_winners() -> None:
     operator = Operator()
     for number in range(5):
         clash(operator, f"k{number}")
@@ -72,7 +72,7 @@ def test_accept_all() -> None:
     assert operator.call("conflicts", "resolve", "--yes").code == 2
 
 
-def test_a_lost_loser_can_not_be_had() -> None:
+def test_undo_is_refused_if_the_loser_is_gone() -> None:
     operator = contested()
     assert "the loser is gone" in operator.call("conflicts", "show", "k").out
     answer = operator.call("conflicts", "undo", "k", "--yes")
@@ -81,7 +81,7 @@ def test_a_lost_loser_can_not_be_had() -> None:
     assert operator.content(CN, "k") == b"global's"
 
 
-def test_undo_with_a_kept_loser() -> None:
+def test_undo_writes_a_kept_loser() -> None:
     operator = contested(keep_loser=True)
     assert "is kept at" in operator.call("conflicts", "show", "k").out
     answer = operator.call("conflicts", "undo", "k", "--yes", "--json")
@@ -93,7 +93,7 @@ def test_undo_with_a_kept_loser() -> None:
     assert operator.call("conflicts", "list").code == 0
 
 
-def test_undo_with_versions() -> None:
+def test_undo_writes_the_losers_version() -> None:
     operator = contested(versioning=Versioning.ENABLED)
     shown = operator.call("conflicts", "show", "k", "--json").data
     assert shown["loser_at"]["side"] == "cn"
@@ -104,7 +104,7 @@ def test_undo_with_versions() -> None:
 
 
 @pytest.mark.parametrize("id", ["nothing", ""])
-def test_an_unknown_one(id: str) -> None:
+def test_unknown_conflict_names_the_list_command(id: str) -> None:
     operator = contested()
     clash(operator, "other")
     answer = operator.call("conflicts", "show", id)
@@ -112,14 +112,14 @@ def test_an_unknown_one(id: str) -> None:
     assert "dualsync conflicts list" in answer.err
 
 
-def test_names() -> None:
+def test_versions_are_parsed_and_have_conflict_names() -> None:
     version = OriginVersion(CN, 5, "e-2")
     assert parse_identity(str(version)) == version
     assert parse_identity("nobody") is None
     assert conflict_name("k", version)
 
 
-def test_storm() -> None:
+def test_many_conflicts_are_limited_and_counted() -> None:
     operator = Operator()
     for number in range(30):
         clash(operator, f"k{number}")

@@ -1,4 +1,4 @@
-"""Held deletions: seen, approved, and taken back so that nothing in flight can undo that."""
+"""Test `dualsync deletions`: held deletions are listed, approved, rejected and restored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MANY = 40
 
 
 def emptied(*, versioning: Versioning = Versioning.NEVER, lost: bool = True) -> Operator:
-    """Forty objects on both sides, of which cn's users deleted all but five; the events were lost."""
+    """Return a pair of 40 synced objects of which cn's users deleted all but five; by default the events are lost."""
     operator = Operator(versioning=versioning)
     for number in range(MANY):
         operator.put(CN if number % 2 else GLOBAL, f"k{number:02}")
@@ -30,7 +30,7 @@ def emptied(*, versioning: Versioning = Versioning.NEVER, lost: bool = True) -> 
     return operator
 
 
-def both(operator: Operator) -> int:
+def on_both_sides(operator: Operator) -> int:
     return sum(
         operator.content(CN, f"k{n:02}") == operator.content(GLOBAL, f"k{n:02}") == b"hello" for n in range(MANY)
     )
@@ -41,7 +41,7 @@ def run_finders(operator: Operator) -> None:
     operator.settle()
 
 
-def test_nothing_is_held() -> None:
+def test_commands_without_held_deletions_change_nothing() -> None:
     operator = Operator()
     assert operator.call("deletions", "list").code == 0
     assert "no deletion is held" in operator.call("deletions", "list").out
@@ -49,7 +49,7 @@ def test_nothing_is_held() -> None:
     assert operator.call("deletions", "reject", "--yes", "--json").data == {"kept": 0, "changed": 0}
 
 
-def test_too_many_are_held_and_listed() -> None:
+def test_too_many_deletions_are_held_and_listed() -> None:
     operator = emptied()
     answer = operator.call("reconcile", "--yes", "--json")
     assert answer.code == 3
@@ -64,7 +64,7 @@ def test_too_many_are_held_and_listed() -> None:
     assert "35 held" in operator.call("deletions", "list").out
 
 
-def test_approved_ones_go_at_the_next_run() -> None:
+def test_approved_deletions_are_applied_at_the_next_run() -> None:
     operator = emptied()
     run_finders(operator)
     assert operator.call("deletions", "approve").code == 2
@@ -75,7 +75,7 @@ def test_approved_ones_go_at_the_next_run() -> None:
     assert not any(kind in (HELD_DELETION, DELETION_APPROVAL) for kind, _ in _records(operator))
 
 
-def test_only_as_many_as_approved() -> None:
+def test_only_the_approved_number_is_deleted() -> None:
     operator = emptied()
     run_finders(operator)
     operator.call("deletions", "approve", "--up-to", "7", "--yes")
@@ -85,52 +85,52 @@ def test_only_as_many_as_approved() -> None:
 
 
 @pytest.mark.parametrize("versioning", [Versioning.NEVER, Versioning.ENABLED])
-def test_rejected_ones_come_back(versioning: Versioning) -> None:
+def test_rejected_deletions_restore_the_objects(versioning: Versioning) -> None:
     operator = emptied(versioning=versioning)
     run_finders(operator)
     answer = operator.call("deletions", "reject", "--yes", "--json")
     assert answer.code == 0
     assert answer.data == {"kept": 35, "changed": 0, "failed": {}}
     operator.settle()
-    assert both(operator) == MANY
+    assert on_both_sides(operator) == MANY
     assert operator.call("deletions", "list").code == 0
     operator.time.now += 3600
     run_finders(operator)
-    assert both(operator) == MANY
+    assert on_both_sides(operator) == MANY
     assert operator.call("deletions", "list", "--live").code == 0
 
 
-def test_a_rejection_holds_against_deletions_on_their_way() -> None:
-    """cn is paused with all its deletions in the queue; they are handled before and after the objects are back."""
+def test_rejection_prevails_over_queued_deletions() -> None:
+    """cn's deletions are in its queue, and are processed before and after the objects are restored."""
     operator = emptied(lost=False)
     assert operator.call("deletions", "reject", "--yes", "--json").data["kept"] == 35
     asyncio.run(operator.work(CN, rounds=2))
     operator.settle()
-    assert both(operator) == MANY
+    assert on_both_sides(operator) == MANY
     operator.time.now += 3600
     run_finders(operator)
-    assert both(operator) == MANY
+    assert on_both_sides(operator) == MANY
 
 
-def test_a_rejection_holds_when_the_survivors_come_first() -> None:
+def test_rejection_prevails_if_the_restored_objects_are_processed_first() -> None:
     operator = emptied(lost=False)
     operator.call("deletions", "reject", "--yes")
     asyncio.run(operator.work(GLOBAL, rounds=3))
     operator.settle()
-    assert both(operator) == MANY
+    assert on_both_sides(operator) == MANY
 
 
-def test_some_only() -> None:
+def test_rejection_is_limited_to_a_key_or_prefix() -> None:
     operator = emptied()
     run_finders(operator)
     assert operator.call("deletions", "reject", "--key", "k10", "--yes", "--json").data["kept"] == 1
     assert operator.call("deletions", "reject", "--prefix", "k2", "--yes", "--json").data["kept"] == 10
     operator.settle()
-    assert both(operator) == 5 + 11
+    assert on_both_sides(operator) == 5 + 11
     assert operator.call("deletions", "list", "--json").data["held"]
 
 
-def test_a_new_object_is_no_deletion() -> None:
+def test_new_object_is_not_listed_as_a_deletion() -> None:
     operator = Operator()
     operator.put(GLOBAL, "new")
     operator.brokers[GLOBAL].letters.clear()
@@ -151,23 +151,23 @@ def _records(operator: Operator) -> list[tuple[str, str]]:
 
 
 def gone(versioning: Versioning = Versioning.ENABLED) -> Operator:
-    """Forty objects, all but five deleted by cn's users, on both sides: the deletions have travelled."""
+    """Return a pair of 40 objects of which all but five are deleted on both sides."""
     operator = emptied(versioning=versioning, lost=False)
     operator.settle()
     assert sum(operator.content(GLOBAL, f"k{n:02}") is not None for n in range(MANY)) == 5
     return operator
 
 
-def test_what_is_gone_on_both_sides_comes_back_from_its_versions() -> None:
+def test_restore_brings_back_objects_deleted_on_both_sides() -> None:
     operator = gone()
     answer = operator.call("deletions", "restore", "--since", "2026-09-01T00:00", "--yes", "--json")
     assert answer.code == 0, answer.err
     assert answer.data == {"restored": 35, "changed": 0, "failed": {}}
     operator.settle()
-    assert both(operator) == MANY
+    assert on_both_sides(operator) == MANY
     operator.time.now += 3600
     run_finders(operator)
-    assert both(operator) == MANY
+    assert on_both_sides(operator) == MANY
     again = operator.call("deletions", "restore", "--since", "2026-09-01T00:00", "--yes", "--json")
     assert again.data == {"restored": 0, "changed": 0}
     acts = operator.call("audit", "--json").data["acts"]
@@ -176,7 +176,7 @@ def test_what_is_gone_on_both_sides_comes_back_from_its_versions() -> None:
     ]
 
 
-def test_only_a_prefix_and_only_a_time_come_back() -> None:
+def test_restore_is_limited_to_a_prefix_and_a_period() -> None:
     operator = gone()
     begun = "2026-09-01T00:00+00:00"
     call = ("deletions", "restore", "--yes", "--json", "--since")
@@ -186,13 +186,13 @@ def test_only_a_prefix_and_only_a_time_come_back() -> None:
     assert "nothing was deleted on both sides" in operator.call("deletions", "restore", "--yes", "--since", "1s").out
 
 
-def test_what_still_stands_on_one_side_is_left_to_reject() -> None:
+def test_restore_leaves_objects_that_exist_on_one_side() -> None:
     operator = emptied(versioning=Versioning.ENABLED)
     assert operator.call("deletions", "restore", "--since", "2026-09-01", "--yes", "--json").data["restored"] == 0
     assert operator.call("deletions", "reject", "--yes", "--json").data["kept"] == 35
 
 
-def test_without_versions_nothing_can_be_brought_back() -> None:
+def test_restore_is_refused_without_versioning() -> None:
     answer = gone(Versioning.NEVER).call("deletions", "restore", "--since", "4h", "--yes")
     assert answer.code == 1
     assert "neither bucket keeps versions" in answer.err
@@ -207,10 +207,10 @@ def test_without_versions_nothing_can_be_brought_back() -> None:
         (("--since", "99999999999d"), "use a time such as"),
     ],
 )
-def test_a_time_that_is_none_is_refused(arguments: tuple[str, ...], words: str) -> None:
+def test_malformed_time_is_refused(arguments: tuple[str, ...], words: str) -> None:
     answer = Operator().call("deletions", "restore", *arguments, "--yes")
     assert (answer.code, words in answer.err) == (2, True), answer.err
 
 
-def test_restoring_asks() -> None:
+def test_restore_requires_confirmation() -> None:
     assert gone().call("deletions", "restore", "--since", "2026-09-01").code == 2

@@ -1,4 +1,4 @@
-"""Pausing, limiting, draining: the orders in the ledger, the audit trail, and waiting."""
+"""Test pause, resume, limit and drain: the orders in the ledger, the audit trail, and waiting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def orders(operator: Operator, side: SideName) -> Orders:
 
 
 @pytest.mark.parametrize("direction", ["cn", "cn->global"])
-def test_pause_one_direction(direction: str) -> None:
+def test_pause_and_resume_apply_to_one_direction(direction: str) -> None:
     operator = Operator()
     answer = operator.call("pause", direction, "--reason", "moving", "--yes")
     assert answer.code == 0
@@ -29,7 +29,7 @@ def test_pause_one_direction(direction: str) -> None:
     assert not orders(operator, CN).paused
 
 
-def test_pause_all_and_wait_for_the_workers() -> None:
+def test_pause_waits_until_all_workers_are_paused() -> None:
     operator = Operator()
     asyncio.run(operator.heartbeat())
     answer = operator.call("pause", "--wait", "--timeout", "20", "--yes", "--json")
@@ -43,7 +43,7 @@ def test_pause_all_and_wait_for_the_workers() -> None:
     assert answer.data["still"] is True
 
 
-def test_a_pause_needs_a_yes() -> None:
+def test_pause_requires_confirmation() -> None:
     operator = Operator()
     answer = operator.call("pause")
     assert answer.code == 2
@@ -51,13 +51,13 @@ def test_a_pause_needs_a_yes() -> None:
     assert not orders(operator, CN).paused
 
 
-def test_an_unknown_direction() -> None:
+def test_unknown_direction_is_refused() -> None:
     answer = Operator().call("pause", "north", "--yes")
     assert answer.code == 2
     assert "use cn" in answer.err
 
 
-def test_limits() -> None:
+def test_limits_are_stored_and_changed_separately() -> None:
     operator = Operator()
     assert operator.call("limit", "cn", "--bytes", "20M", "--yes").code == 0
     assert operator.call("limit", "cn", "--requests", "50", "--yes").code == 0
@@ -71,7 +71,7 @@ def test_limits() -> None:
     assert orders(operator, CN).bytes_per_second == 1 << 30
 
 
-def test_every_act_is_in_the_trail() -> None:
+def test_changing_commands_are_in_the_audit_trail() -> None:
     operator = Operator()
     operator.call("pause", "cn", "--reason", "night", "--yes")
     operator.time.now += 5
@@ -85,7 +85,7 @@ def test_every_act_is_in_the_trail() -> None:
     assert "resume" in operator.call("audit").out
 
 
-def test_a_paused_direction_is_named_when_its_queue_does_not_empty() -> None:
+def test_drain_names_a_paused_direction() -> None:
     operator = Operator()
     operator.put(CN, "k")
     operator.call("pause", "cn", "--yes")
@@ -108,7 +108,7 @@ def test_drain_waits_for_an_empty_queue() -> None:
     assert orders(operator, CN).paused
 
 
-def test_a_timetable_of_limits() -> None:
+def test_timetable_of_limits_is_stored_and_shown() -> None:
     operator = Operator()
     answer = operator.call("limit", "cn", "--timetable", "19:00 off, 08:00 20M", "--zone", "Asia/Shanghai", "--yes")
     assert answer.code == 0, answer.err
@@ -119,7 +119,7 @@ def test_a_timetable_of_limits() -> None:
     asyncio.run(operator.heartbeat())
     assert "by time: 08:00 20 MB/s, 19:00 off" in " ".join(operator.call("status").out.split())
     operator.call("pause", "cn", "--yes")
-    assert orders(operator, CN).timetable == given, "a pause keeps it"
+    assert orders(operator, CN).timetable == given, "a pause keeps the timetable"
     operator.call("limit", "cn", "--bytes", "0", "--yes")
     assert orders(operator, CN).timetable is None
 
@@ -134,13 +134,13 @@ def test_a_timetable_of_limits() -> None:
         (("--timetable", "08:00 1M", "--bytes", "1M"), "not both"),
     ],
 )
-def test_a_timetable_that_is_none(arguments: tuple[str, ...], words: str) -> None:
+def test_malformed_timetable_is_refused(arguments: tuple[str, ...], words: str) -> None:
     answer = Operator().call("limit", "cn", *arguments, "--yes")
     assert answer.code == 2
     assert words in answer.err
 
 
-def test_a_second_pause_keeps_the_reason_of_the_first_unless_it_has_its_own() -> None:
+def test_second_pause_keeps_the_first_reason_if_it_gives_none() -> None:
     operator = Operator()
     operator.call("pause", "cn", "--reason", "weekend", "--yes")
     operator.call("pause", "cn", "--yes")

@@ -1,4 +1,4 @@
-"""Acts show what they would do before they ask, and `--dry-run` does nothing."""
+"""Test that changing commands show what they would do before they ask, and that `--dry-run` changes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 def held(**more: Any) -> Operator:
-    """Three deletions made at cn and two made at global, without events, held by both finders."""
+    """Return a pair with three deletions made at cn and two at global, without events, held by both finders."""
     operator = Operator(**more)
     for number in range(5):
         operator.put(CN, f"{'a' if number < 3 else 'b'}/{number}", b"12345")
@@ -40,7 +40,7 @@ def approvals(operator: Operator) -> int:
 
 
 @pytest.mark.parametrize("versioning", [Versioning.NEVER, Versioning.ENABLED])
-def test_approve_names_what_it_deletes(versioning: Versioning) -> None:
+def test_approve_shows_what_it_would_delete(versioning: Versioning) -> None:
     operator = held(versioning=versioning)
     answer = operator.call("deletions", "approve")
     assert answer.code == 2  # no terminal, no --yes
@@ -54,7 +54,7 @@ def test_approve_names_what_it_deletes(versioning: Versioning) -> None:
     assert approvals(operator) == 0
 
 
-def test_a_dry_run_of_approve_approves_nothing() -> None:
+def test_dry_run_of_approve_approves_nothing() -> None:
     operator = held()
     answer = operator.call("deletions", "approve", "--dry-run", "--json")
     assert answer.code == 0
@@ -79,7 +79,7 @@ def test_a_dry_run_of_approve_approves_nothing() -> None:
         (("cn", "--up-to", "2"), ["a/0", "a/1"], ["a/2", "b/3", "b/4"]),
     ],
 )
-def test_a_part_is_approved_and_the_rest_stays(words: tuple[str, ...], gone: list[str], left: list[str]) -> None:
+def test_approval_of_a_part_leaves_the_rest_held(words: tuple[str, ...], gone: list[str], left: list[str]) -> None:
     operator = held()
     answer = operator.call("deletions", "approve", *words, "--yes", "--json")
     assert answer.data["approved"] == len(gone)
@@ -88,7 +88,7 @@ def test_a_part_is_approved_and_the_rest_stays(words: tuple[str, ...], gone: lis
     assert there == set(left)
 
 
-def test_what_was_written_again_survives_an_approval() -> None:
+def test_object_written_again_is_not_deleted_by_an_approval() -> None:
     operator = held()
     operator.put(GLOBAL, "a/0", b"new")
     operator.brokers[GLOBAL].letters.clear()
@@ -98,7 +98,7 @@ def test_what_was_written_again_survives_an_approval() -> None:
 
 
 @pytest.mark.parametrize("words", [("reject",), ("restore", "--since", "2026-01-01T00:00")])
-def test_a_dry_run_writes_nothing(words: tuple[str, ...]) -> None:
+def test_dry_run_of_reject_and_restore_writes_nothing(words: tuple[str, ...]) -> None:
     operator = held(versioning=Versioning.ENABLED)
     if words[0] == "restore":
         operator.put(CN, "both")
@@ -111,7 +111,7 @@ def test_a_dry_run_writes_nothing(words: tuple[str, ...]) -> None:
     assert operator.content(CN, "both") is None
 
 
-def test_a_dry_run_of_redrive_sends_nothing() -> None:
+def test_dry_run_of_redrive_sends_nothing() -> None:
     operator = Operator()
     body = '{"dualsync": {"key": "k", "cause": "created"}}'
     operator.brokers[CN].dead.append((body, "denied: s3 PutObject k: AccessDenied"))
@@ -122,7 +122,7 @@ def test_a_dry_run_of_redrive_sends_nothing() -> None:
     assert "Send 1 dead letter of all again?" in operator.call("dlq", "redrive", "--all").err
 
 
-def test_reconcile_below_a_prefix_leaves_the_hold_of_the_rest() -> None:
+def test_reconcile_of_a_prefix_leaves_other_keys_held() -> None:
     operator = held()
     operator.put(CN, "a/new")
     operator.put(CN, "b/new")
@@ -137,7 +137,7 @@ def test_reconcile_below_a_prefix_leaves_the_hold_of_the_rest() -> None:
 
 
 def second_key(**facts: str) -> Operator:
-    """cn's user has two keys. The secret at global names the first."""
+    """Return a pair where cn's user has two keys and the secret at global names the first."""
     operator = Operator()
     asyncio.run(operator.heartbeat())
     for side, access, promised in (
@@ -152,7 +152,7 @@ def second_key(**facts: str) -> Operator:
     return operator
 
 
-def test_a_second_key_made_by_hand_is_named_with_the_command_that_deletes_it() -> None:
+def test_unknown_second_key_is_reported_with_the_command_that_deletes_it() -> None:
     operator = second_key(keyId="AKIA1")
     answer = operator.call("rotate-key", "cn")
     assert answer.code == 3
@@ -164,7 +164,7 @@ def test_a_second_key_made_by_hand_is_named_with_the_command_that_deletes_it() -
     assert "cn's user has a second key AKIAHAND, which the secret does not name" in texts
 
 
-def test_run_deletes_the_second_key_before_it_rotates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rotation_deletes_an_unknown_second_key_first(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = second_key(keyId="AKIA1")
     ran: list[Any] = []
     monkeypatch.setattr(keys, "present_version", lambda project, stack: 4)
@@ -174,7 +174,7 @@ def test_run_deletes_the_second_key_before_it_rotates(monkeypatch: pytest.Monkey
     assert [step[1] for step in ran] == ["refresh", "config", "up"]
 
 
-def test_a_rotation_under_way_deletes_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rotation_under_way_deletes_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = second_key(keyId="AKIAHAND")
     ran: list[Any] = []
     monkeypatch.setattr(keys, "present_version", lambda project, stack: 4)

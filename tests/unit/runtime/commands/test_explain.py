@@ -1,4 +1,4 @@
-"""`explain` says in a sentence why an object is, or is not, where it should be."""
+"""Test `dualsync explain`: one sentence says why an object is, or is not, on both sides."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def forget_events(operator: Operator) -> None:
         broker.letters.clear()
 
 
-def test_all_is_as_it_should_be(operator: Operator) -> None:
+def test_synced_object_is_explained(operator: Operator) -> None:
     operator.put(CN, "k")
     operator.settle()
     answer = operator.call("explain", "k", "--json")
@@ -53,14 +53,14 @@ def test_all_is_as_it_should_be(operator: Operator) -> None:
     assert "none: written by a user" in text
 
 
-def test_it_changes_nothing(operator: Operator) -> None:
+def test_explain_changes_nothing(operator: Operator) -> None:
     operator.put(CN, "k")
     before = (len(operator.brokers[CN].letters), operator.stores[GLOBAL].rows())
     operator.call("explain", "k")
     assert (len(operator.brokers[CN].letters), operator.stores[GLOBAL].rows()) == before
 
 
-def test_on_its_way(operator: Operator) -> None:
+def test_object_waiting_in_the_queue_is_explained(operator: Operator) -> None:
     operator.put(CN, "k")
     answer = operator.call("explain", "k")
     assert answer.code == 3
@@ -70,7 +70,7 @@ def test_on_its_way(operator: Operator) -> None:
     )
 
 
-def test_the_event_was_lost(operator: Operator) -> None:
+def test_lost_event_is_explained(operator: Operator) -> None:
     operator.put(CN, "k")
     forget_events(operator)
     assert "its event may still be on its way" in verdict(operator)
@@ -78,19 +78,19 @@ def test_the_event_was_lost(operator: Operator) -> None:
     assert "its event was lost: the finder's next run sees to it" in verdict(operator)
 
 
-def test_paused(operator: Operator) -> None:
+def test_pause_is_explained(operator: Operator) -> None:
     operator.put(CN, "k")
     asyncio.run(operator.cn.ledger.record(Orders(paused=True, by="ann").record(1)))
     assert "cn->global is paused by ann: `dualsync resume cn`" in verdict(operator)
 
 
-def test_no_worker(operator: Operator) -> None:
+def test_missing_worker_is_explained(operator: Operator) -> None:
     operator.put(CN, "k")
     operator.time.now += 3600
     assert "no worker of cn is alive" in operator.call("explain", "k").out
 
 
-def test_a_dead_letter(operator: Operator) -> None:
+def test_dead_letter_is_explained(operator: Operator) -> None:
     operator.put(CN, "k")
     (letter,) = operator.brokers[CN].letters.values()
     operator.brokers[CN].dead.append((letter.body, "archived: restore it first"))
@@ -98,7 +98,7 @@ def test_a_dead_letter(operator: Operator) -> None:
     assert verdict(operator) == "A message about it is a dead letter at cn: archived: restore it first."
 
 
-def test_deleted_and_remembered(operator: Operator) -> None:
+def test_synced_deletion_is_explained(operator: Operator) -> None:
     operator.put(CN, "k")
     operator.settle()
     operator.delete(CN, "k")
@@ -108,11 +108,11 @@ def test_deleted_and_remembered(operator: Operator) -> None:
     assert "It is on neither side: it was deleted, and the ledger of" in answer.out
 
 
-def test_never_heard_of(operator: Operator) -> None:
+def test_unknown_key_is_explained(operator: Operator) -> None:
     assert "no ledger knows the key" in verdict(operator, "nothing/here")
 
 
-def test_a_delete_marker() -> None:
+def test_delete_marker_is_explained() -> None:
     operator = Operator(versioning=Versioning.ENABLED)
     operator.put(CN, "k")
     operator.delete(CN, "k")
@@ -121,7 +121,7 @@ def test_a_delete_marker() -> None:
     assert len(operator.call("explain", "k", "--json").data["sides"]["cn"]["versions"]) == 2
 
 
-def test_of_two_who_could_delete_the_one_to_whom_it_happened_is_named(operator: Operator) -> None:
+def test_pending_deletion_names_the_side_where_it_happened(operator: Operator) -> None:
     operator.put(CN, "k")
     operator.settle()
     operator.delete(GLOBAL, "k")
@@ -130,12 +130,12 @@ def test_of_two_who_could_delete_the_one_to_whom_it_happened_is_named(operator: 
     assert "`dualsync resume global`" in verdict(operator)
 
 
-def test_nothing_to_do_is_called_nothing(operator: Operator) -> None:
+def test_key_absent_on_both_sides_needs_nothing(operator: Operator) -> None:
     assert "nothing: gone on both sides" in operator.call("explain", "never").out
     assert "0 messages, 1 worker " in operator.call("explain", "never").out
 
 
-def test_a_held_deletion(operator: Operator) -> None:
+def test_held_deletion_is_explained(operator: Operator) -> None:
     operator.put(CN, "k")
     operator.settle()
     operator.delete(CN, "k")
@@ -146,18 +146,18 @@ def test_a_held_deletion(operator: Operator) -> None:
     assert "holds its deletions until an operator decides" in verdict(operator)
 
 
-def test_the_last_decisions(operator: Operator) -> None:
+def test_last_decisions_are_listed(operator: Operator) -> None:
     line = {"event": "outcome", "key": "k", "outcome": "postponed", "reason": "changed under it", "time": "then"}
     operator.change(CN, history=FakeHistory([line]))
     assert "postponed  changed under it" in operator.call("explain", "k").out
 
 
-def test_brackets_and_control_characters_are_shown_as_they_are(operator: Operator) -> None:
+def test_brackets_and_control_characters_are_shown_as_text(operator: Operator) -> None:
     out = operator.call("explain", "a[bold]b\x1b[31m").out
     assert "a[bold]b\\x1b[31m" in out
 
 
-def test_an_upload_under_way(operator: Operator) -> None:
+def test_upload_under_way_is_explained(operator: Operator) -> None:
     operator.put(CN, "k", b"x" * 30)
     asyncio.run(_begin(operator, "k"))
     assert verdict(operator).endswith("it is on its way: 1 of 3 parts are there.")
@@ -200,7 +200,7 @@ async def _begin(operator: Operator, key: str) -> None:
         "a b.txt",
     ],
 )
-def test_a_key_as_it_is_pasted(text: str) -> None:
+def test_pasted_key_or_uri_is_resolved(text: str) -> None:
     operator = Operator(local_prefix="in/", remote_prefix="in/")
     asyncio.run(operator.heartbeat())
     operator.put(CN, "in/a b.txt")
@@ -209,13 +209,13 @@ def test_a_key_as_it_is_pasted(text: str) -> None:
     assert answer.data["sides"]["cn"]["object"] is not None
 
 
-def test_a_key_that_begins_with_the_prefix_as_such_goes_first() -> None:
+def test_existing_key_that_begins_with_the_prefix_is_preferred() -> None:
     operator = Operator(local_prefix="in/", remote_prefix="in/")
     operator.put(CN, "in/in/k")
     assert operator.call("explain", "in/k", "--json").data["key"] == "in/k"
 
 
-def test_an_object_outside_of_the_prefix_is_not_denied() -> None:
+def test_object_outside_the_prefix_is_explained() -> None:
     operator = Operator(local_prefix="in/", remote_prefix="in/")
     operator.put(CN, "other/k")
     for text in ("other/k", "/other/k", "s3://bucket-cn/other/k"):
@@ -226,13 +226,13 @@ def test_an_object_outside_of_the_prefix_is_not_denied() -> None:
         assert "it is at cn" in answer.data["verdict"]
 
 
-def test_a_uri_of_another_bucket_is_refused(operator: Operator) -> None:
+def test_uri_of_another_bucket_is_refused(operator: Operator) -> None:
     answer = operator.call("explain", "s3://elsewhere/k")
     assert answer.code == 2
     assert "bucket 'elsewhere' is not of this pair; give a key of bucket-cn or bucket-global" in answer.err
 
 
-def test_an_upload_of_a_user_that_is_not_complete(operator: Operator) -> None:
+def test_incomplete_upload_of_a_user_is_explained(operator: Operator) -> None:
     async def begin() -> None:
         await operator.cn.bucket.create_upload("k", Attributes(), None)
 
@@ -243,7 +243,7 @@ def test_an_upload_of_a_user_that_is_not_complete(operator: Operator) -> None:
     assert "not complete" in text
 
 
-def test_the_hold_is_named_before_the_pause(operator: Operator) -> None:
+def test_held_deletion_is_named_before_a_pause(operator: Operator) -> None:
     operator.put(CN, "k")
     operator.settle()
     operator.delete(CN, "k")
@@ -253,14 +253,14 @@ def test_the_hold_is_named_before_the_pause(operator: Operator) -> None:
     assert "holds its deletions until an operator decides" in verdict(operator)
 
 
-def test_an_open_circuit_is_named(operator: Operator) -> None:
+def test_open_circuit_is_explained(operator: Operator) -> None:
     operator.put(CN, "k")
     operator.vitals[CN].line("ERROR", "state", state=State.CIRCUIT_OPEN, reason="s3: no answer")
     text = verdict(operator)
     assert "services do not answer (s3: no answer)" in text
 
 
-def test_a_ledger_entry_that_cannot_be_decoded(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undecodable_ledger_entry_is_explained(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     operator.put(CN, "k")
     operator.settle()
     broken = LedgerEntry("k", 1, unreadable="synced version: null is not an ETag")
@@ -275,7 +275,7 @@ def test_a_ledger_entry_that_cannot_be_decoded(operator: Operator, monkeypatch: 
     assert answer.data["sides"]["cn"]["ledger_problem"] == "synced version: null is not an ETag"
 
 
-def test_a_ledger_entry_that_cannot_be_read(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_ledger_entry_is_explained(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     operator.put(CN, "k")
     operator.settle()
 

@@ -1,4 +1,4 @@
-"""What the finder would do is explained without doing it; reconcile does it."""
+"""Test `dualsync plan`, which explains what the finder would do, and `dualsync reconcile`, which does it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 def missed() -> Operator:
-    """One key new at cn, one deleted at global, one equal; all events lost."""
+    """Return a pair with one key new at cn, one deleted at global and one equal; all events are lost."""
     operator = Operator()
     operator.put(CN, "same")
     operator.put(CN, "gone")
@@ -26,7 +26,7 @@ def missed() -> Operator:
     return operator
 
 
-def test_a_plan_does_nothing() -> None:
+def test_plan_lists_differences_and_changes_nothing() -> None:
     operator = missed()
     tables = [dict(s.ledger.table.entries) for s in operator.sides.values()]  # type: ignore[attr-defined]
     answer = operator.call("plan", "--json")
@@ -45,7 +45,7 @@ def test_a_plan_does_nothing() -> None:
     assert "1 of them delete" in text
 
 
-def test_reconcile_does_it() -> None:
+def test_reconcile_applies_the_differences() -> None:
     operator = missed()
     answer = operator.call("reconcile", "--yes")
     assert answer.code == 0
@@ -62,7 +62,7 @@ def test_reconcile_does_it() -> None:
     assert operator.call("status", "--json").data["directions"][0]["finder"]["data"]["queued"] == 2
 
 
-def test_young_keys_are_left_to_their_events() -> None:
+def test_plan_leaves_young_keys_to_their_events() -> None:
     operator = Operator()
     operator.put(CN, "young")
     answer = operator.call("plan", "cn", "--json")
@@ -71,7 +71,7 @@ def test_young_keys_are_left_to_their_events() -> None:
 
 
 @pytest.mark.parametrize("command", ["plan", "reconcile"])
-def test_beside_a_ledger_of_other_buckets_nothing_is_compared(command: str) -> None:
+def test_ledger_of_other_buckets_is_refused(command: str) -> None:
     operator = Operator()
     operator.put(CN, "k")
     operator.settle()
@@ -84,13 +84,13 @@ def test_beside_a_ledger_of_other_buckets_nothing_is_compared(command: str) -> N
     assert not operator.brokers[CN].letters
 
 
-def test_a_plan_writes_down_nothing() -> None:
+def test_plan_writes_no_record() -> None:
     operator = Operator()
     assert operator.call("plan").code == 0
     assert not operator.cn.ledger.table.records  # type: ignore[attr-defined]
 
 
-def test_what_is_archived_is_said_and_waits() -> None:
+def test_archived_objects_are_counted_and_not_queued() -> None:
     operator = Operator()
     operator.put(CN, "k")
     operator.stores[CN].archive("k")

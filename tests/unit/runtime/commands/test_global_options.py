@@ -1,4 +1,4 @@
-"""Options of every command stand anywhere; the environment's variables; versions; words are checked first."""
+"""Test global options before and after a command, environment variables, versions and early validation."""
 
 from __future__ import annotations
 
@@ -46,46 +46,46 @@ def where(*arguments: str, **environment: str) -> tuple[Where, str]:
         ("dlq", "list", "--pair", "p.json", "cn", "--profile-cn", "ann"),
     ],
 )
-def test_global_options_stand_before_or_after_the_command(arguments: tuple[str, ...]) -> None:
+def test_global_options_are_accepted_before_and_after_the_command(arguments: tuple[str, ...]) -> None:
     found, _ = where(*arguments)
     assert found.file == Path("p.json")
     assert found.profiles == {CN: "ann"}
 
 
-def test_what_follows_two_dashes_is_no_option() -> None:
+def test_arguments_after_two_dashes_are_no_options() -> None:
     assert global_options_first(["explain", "--", "--pair", "x"]) == ["explain", "--", "--pair", "x"]
     assert global_options_first(["status", "--pair"]) == ["--pair", "status"]
 
 
-def test_variables_of_the_environment() -> None:
+def test_environment_variables_set_global_options() -> None:
     found, err = where("status", DUALSYNC_PAIR="p.json", DUALSYNC_PROFILE_GLOBAL="bob", DUALSYNC_STACK_CN="prod-cn")
     assert (found.file, found.profiles, found.stack_names) == (Path("p.json"), {GLOBAL: "bob"}, {CN: "prod-cn"})
     assert "deprecated" not in err
 
 
-def test_variables_of_version_0_1_are_read_with_a_note() -> None:
+def test_variables_of_version_0_1_are_read_with_a_deprecation_note() -> None:
     found, err = where("status", DUALSYNCCTL_PAIR="p.json")
     assert found.file == Path("p.json")
     assert "note: DUALSYNCCTL_PAIR is deprecated: set DUALSYNC_PAIR instead" in err
 
 
-def test_a_workers_variable_is_no_file() -> None:
+def test_pair_name_of_a_worker_is_not_read_as_a_file() -> None:
     """On a worker, DUALSYNC_PAIR is the pair's name."""
     assert where("status", DUALSYNC_PAIR="dth-dual", DUALSYNC_SIDE="cn")[0].file is None
 
 
-def test_the_operators_variables_are_no_unknown_settings() -> None:
+def test_operator_variables_are_accepted_by_the_settings() -> None:
     environment = settings(CN).to_environment() | {"DUALSYNC_PROFILE_CN": "ann", "DUALSYNC_PROJECT": "."}
     assert Settings.from_environment(environment) == settings(CN)
 
 
-def test_the_version_needs_no_pair() -> None:
+def test_version_option_needs_no_pair() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.stdout) == (0, f"dualsync {VERSION}\n")
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
-def test_versions_that_differ_are_shown() -> None:
+def test_different_versions_are_reported() -> None:
     operator = Operator()
     asyncio.run(operator.heartbeat())
     assert operator.call("version").code == 0
@@ -102,7 +102,7 @@ def test_versions_that_differ_are_shown() -> None:
     assert "The versions differ" in operator.call("version").out
 
 
-def test_a_ledger_that_is_gone_hides_no_version_of_the_other_side() -> None:
+def test_missing_ledger_leaves_the_version_of_the_other_side() -> None:
     operator = Operator()
     asyncio.run(operator.heartbeat())
     lose_ledger(operator)
@@ -118,20 +118,20 @@ def pair_file(folder: Path, **more: str) -> Path:
     return file
 
 
-def test_a_newer_pair_file_is_read_with_a_note(tmp_path: Path) -> None:
+def test_newer_pair_file_is_read_with_a_note(tmp_path: Path) -> None:
     pair = find(Where(file=pair_file(tmp_path, DUALSYNC_NEW_THING="7")))
     assert pair.stacks[CN].settings == settings(CN)
     assert len(pair.notes) == 2
     assert "cn was deployed by a newer version: DUALSYNC_NEW_THING not known here and ignored" in pair.notes[0]
 
 
-def test_a_newer_choice_does_not_lock_an_older_command_line_out(tmp_path: Path) -> None:
+def test_unknown_choice_of_a_newer_version_is_ignored_with_a_note(tmp_path: Path) -> None:
     pair = find(Where(file=pair_file(tmp_path, DUALSYNC_CONFLICT_POLICY="by-vote")))
     assert pair.stacks[CN].settings == settings(CN)
     assert "DUALSYNC_CONFLICT_POLICY='by-vote' is not known here" in pair.notes[0]
 
 
-def test_a_broken_pair_file_names_file_and_side(tmp_path: Path) -> None:
+def test_broken_pair_file_names_file_and_side(tmp_path: Path) -> None:
     file = pair_file(tmp_path, DUALSYNC_QUEUE_URL="")
     with pytest.raises(NoPair, match=r"pair.json: cn: DUALSYNC_QUEUE_URL is empty"):
         find(Where(file=file))
@@ -149,7 +149,7 @@ def test_a_broken_pair_file_names_file_and_side(tmp_path: Path) -> None:
         ("deletions", "approve"),
     ],
 )
-def test_a_word_that_is_none_is_refused_before_any_question(words: tuple[str, ...]) -> None:
+def test_unknown_direction_is_refused_before_confirmation(words: tuple[str, ...]) -> None:
     answer = Operator().call(*words, "mars")
     assert answer.code == 2
     assert "direction 'mars': use cn" in answer.err
@@ -157,7 +157,7 @@ def test_a_word_that_is_none_is_refused_before_any_question(words: tuple[str, ..
     assert "--yes" not in answer.err
 
 
-def test_an_act_on_one_side_that_cannot_be_reached_is_not_begun() -> None:
+def test_changing_command_is_refused_if_a_side_is_unreachable() -> None:
     operator = Operator()
 
     async def open_context(given: Where) -> OperatorContext:

@@ -1,4 +1,4 @@
-"""`rotate-key` says where a key stands, and proves a rotation by the workers' own word."""
+"""Test `dualsync rotate-key`: it shows a key's phase, and proves a rotation by what workers recorded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def metrics(operator: Operator, side: SideName) -> FakeSideMetrics:
 
 
 def keyed(*ids: str, secret: str = "AKIA1") -> Operator:
-    """cn's user has these keys, the secret at global names `secret`, and global's worker has proven it."""
+    """Return a pair where cn's user has these keys, and global's secret and worker use key `secret`."""
     operator = Operator()
     asyncio.run(operator.heartbeat())
     metrics(operator, CN).access = [AccessKey(id, int(operator.time.now) - 86400 * 40) for id in ids]
@@ -32,7 +32,7 @@ def keyed(*ids: str, secret: str = "AKIA1") -> Operator:
     return operator
 
 
-def test_steady() -> None:
+def test_single_proven_key_is_steady() -> None:
     answer = keyed("AKIA1").call("rotate-key", "cn")
     assert answer.code == 0
     assert "one key, 40 d old" in answer.out
@@ -47,20 +47,20 @@ def test_steady() -> None:
         (("AKIA2",), "AKIA1", "broken"),
     ],
 )
-def test_what_is_not_steady(ids: tuple[str, ...], secret: str, phase: str) -> None:
+def test_second_or_wrong_key_is_not_steady(ids: tuple[str, ...], secret: str, phase: str) -> None:
     answer = keyed(*ids, secret=secret).call("rotate-key", "cn", "--json")
     assert answer.code == 3
     assert answer.data["phase"] == phase
     assert answer.data["commands"][-1] == ["pulumi", "up", "--stack", "cn"]
 
 
-def test_not_visible() -> None:
+def test_phase_is_unknown_if_keys_cannot_be_listed() -> None:
     operator = keyed()
     metrics(operator, CN).access = None
     assert operator.call("rotate-key", "cn", "--json").data["phase"] == "unknown"
 
 
-def test_a_worker_that_has_not_proven_it() -> None:
+def test_key_is_not_steady_until_all_workers_have_proven_it() -> None:
     operator = keyed("AKIA1")
     operator.vitals[GLOBAL].guard = "AIDASOMEBODY"
     asyncio.run(operator.heartbeat())
@@ -68,20 +68,20 @@ def test_a_worker_that_has_not_proven_it() -> None:
 
 
 class Rotating(FakeClock):
-    """While the command waits, the rotation continues."""
+    """A clock whose sleep completes the rotation."""
 
     def __init__(self, operator: Operator) -> None:
         super().__init__(operator.time)
-        self._office = operator
+        self._operator = operator
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(seconds)
-        metrics(self._office, CN).access = [AccessKey("AKIA2", int(self.now()))]
-        metrics(self._office, GLOBAL).promised = ExpectedUser("AKIA2", IDS[CN])
-        await self._office.heartbeat()
+        metrics(self._operator, CN).access = [AccessKey("AKIA2", int(self.now()))]
+        metrics(self._operator, GLOBAL).promised = ExpectedUser("AKIA2", IDS[CN])
+        await self._operator.heartbeat()
 
 
-def test_waiting_for_the_proof() -> None:
+def test_wait_ends_when_the_new_key_is_proven() -> None:
     operator = keyed("AKIA1")
     operator.clock = Rotating(operator)
     answer = operator.call("rotate-key", "cn", "--wait", "--json")
@@ -90,7 +90,7 @@ def test_waiting_for_the_proof() -> None:
     assert keyed("AKIA1").call("rotate-key", "cn", "--wait", "--timeout", "10").code == 3
 
 
-def test_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_executes_the_pulumi_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = keyed("AKIA1")
     operator.clock = Rotating(operator)
     ran: list[Any] = []
@@ -106,20 +106,20 @@ def test_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert act["command"] == "rotate-key"
 
 
-def test_nothing_secret_is_shown() -> None:
+def test_output_contains_no_secret() -> None:
     for more in ((), ("--json",)):
         out = keyed("AKIA1").call("rotate-key", "cn", *more).out
         assert "secret_access_key" not in out
 
 
 def by_role() -> Operator:
-    """global's workers act at cn as a role."""
+    """Return a pair where global's workers use a role at cn."""
     operator = keyed()
     metrics(operator, GLOBAL).promised = ExpectedUser("", IDS[CN], role_arn="arn:aws-cn:iam::1:role/p-cn-peer")
     return operator
 
 
-def test_a_role_has_no_key_to_rotate() -> None:
+def test_role_has_no_key_to_rotate() -> None:
     answer = by_role().call("rotate-key", "cn", "--json")
     assert (answer.code, answer.data["phase"], answer.data["commands"]) == (0, "role", [])
     text = by_role().call("rotate-key", "cn").out
@@ -131,7 +131,7 @@ def test_a_role_has_no_key_to_rotate() -> None:
         assert "which has no access key" in refused.err
 
 
-def test_status_of_a_role_finds_nothing_wrong_with_its_key() -> None:
+def test_status_with_a_role_reports_no_key_problem() -> None:
     operator = by_role()
     shown = operator.call("status", "--json").data
     assert not [p for p in shown["problems"] if "key" in json.dumps(p) or "secret" in json.dumps(p)]

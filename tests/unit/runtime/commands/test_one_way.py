@@ -1,4 +1,4 @@
-"""The commands with a one-way pair: the destination has a bucket and a user, and nothing else."""
+"""Test the commands with a one-way pair, whose destination has only a bucket and a user."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def record(operator: Operator, kind: str, id: str, **data: object) -> None:
     asyncio.run(operator.cn.ledger.record(Record(kind, id, int(operator.time.now), data=data)))
 
 
-def test_the_destination_is_no_missing_side(operator: Operator) -> None:
+def test_destination_is_not_reported_as_missing(operator: Operator) -> None:
     answer = operator.call("status")
     assert answer.code == 0
     assert "All is well." in answer.out
@@ -48,17 +48,17 @@ def test_the_destination_is_no_missing_side(operator: Operator) -> None:
     assert [key["id"] for key in data["directions"][0]["keys"]] == ["AKIAPEER"]
 
 
-def test_a_two_way_pair_says_nothing_of_it() -> None:
+def test_two_way_pair_shows_no_one_way_note() -> None:
     assert Operator().call("status", "--json").data["one_way"] is None
 
 
-def test_a_destination_out_of_reach_is_only_noted(operator: Operator) -> None:
+def test_unreachable_destination_is_a_note(operator: Operator) -> None:
     context = operator.context(CN, unreachable={GLOBAL: "sign in"})
     found = asyncio.run(_problems(context))
     assert found == ["note cn->global: global is not visible to you"]
 
 
-def test_a_source_without_its_destinations_stack_is_a_problem(operator: Operator) -> None:
+def test_missing_stack_of_the_destination_is_a_problem(operator: Operator) -> None:
     assert any("the other side's stack was not found" in p for p in asyncio.run(_problems(operator.context(CN))))
 
 
@@ -69,7 +69,7 @@ async def _problems(context: Any) -> list[str]:
     return [f"{p.weight} {p.direction}: {p.what}" for p in problems(await gather(context))]
 
 
-def test_the_destinations_key_is_judged(operator: Operator) -> None:
+def test_status_reports_problems_of_the_destinations_key(operator: Operator) -> None:
     metrics: Any = operator.global_.metrics
     fake: FakeSideMetrics = metrics._metrics
     fake.access = [AccessKey("AKIAOTHER", int(operator.time.now))]
@@ -82,7 +82,7 @@ def test_the_destinations_key_is_judged(operator: Operator) -> None:
     assert any(what.startswith("global's user has a second key AKIAOTHER") for what in words)
 
 
-def test_keys_are_rotated_where_the_user_is(operator: Operator) -> None:
+def test_key_rotation_is_offered_only_for_the_destination(operator: Operator) -> None:
     answer = operator.call("rotate-key", "global")
     assert answer.code == 0
     assert "global's user has one key" in answer.out
@@ -93,14 +93,14 @@ def test_keys_are_rotated_where_the_user_is(operator: Operator) -> None:
 
 
 @pytest.mark.parametrize("command", ["pause", "plan", "smoke", "reconcile", "drain"])
-def test_the_other_direction_is_refused(operator: Operator, command: str) -> None:
+def test_commands_refuse_the_other_direction(operator: Operator, command: str) -> None:
     more = ["--yes"] if command in ("pause", "reconcile") else []
     answer = operator.call(command, "global", *more)
     assert answer.code == 2
     assert "direction 'global': the pair is one-way and copies cn->global only" in answer.err
 
 
-def test_explain_names_one_side_that_acts(operator: Operator) -> None:
+def test_explain_names_the_source_as_the_only_acting_side(operator: Operator) -> None:
     answer = operator.call("explain", "a")
     assert answer.code == 0
     assert "Both sides hold the same version, written at cn." in answer.out
@@ -109,7 +109,7 @@ def test_explain_names_one_side_that_acts(operator: Operator) -> None:
     )
 
 
-def test_explain_what_exists_only_at_the_destination(operator: Operator) -> None:
+def test_explain_object_that_exists_only_at_the_destination(operator: Operator) -> None:
     operator.put(GLOBAL, "theirs")
     answer = operator.call("explain", "theirs", "--json")
     assert answer.code == 3
@@ -118,20 +118,20 @@ def test_explain_what_exists_only_at_the_destination(operator: Operator) -> None
     )
 
 
-def test_explain_what_was_changed_at_the_destination(operator: Operator) -> None:
+def test_explain_object_changed_at_the_destination(operator: Operator) -> None:
     operator.put(GLOBAL, "a", b"other")
     verdict = operator.call("explain", "a", "--json").data["verdict"]
     assert verdict.startswith("The worker of cn has yet to copy it to global (the destination holds another version")
 
 
-def test_verify_knows_what_the_mode_leaves(operator: Operator) -> None:
+def test_verify_accepts_objects_that_exist_only_at_the_destination(operator: Operator) -> None:
     operator.put(GLOBAL, "theirs")
     operator.time.now += OLD
     answer = operator.call("verify", "--json")
     assert (answer.code, answer.data["causes"]) == (0, {"so by the pair's settings": 1})
 
 
-def test_verify_finds_what_the_destination_lost_or_changed(operator: Operator) -> None:
+def test_verify_finds_objects_missing_or_changed_at_the_destination(operator: Operator) -> None:
     operator.delete(GLOBAL, "a")
     operator.put(GLOBAL, "b", b"other")
     operator.time.now += OLD
@@ -143,7 +143,7 @@ def test_verify_finds_what_the_destination_lost_or_changed(operator: Operator) -
     assert operator.call("verify", "--json").data["causes"]["so by the pair's settings"] == 1
 
 
-def test_plan_and_reconcile_run_the_only_finder(operator: Operator) -> None:
+def test_plan_and_reconcile_run_the_finder_of_the_source(operator: Operator) -> None:
     operator.delete(GLOBAL, "a")
     operator.put(GLOBAL, "theirs")
     operator.time.now += OLD
@@ -156,7 +156,7 @@ def test_plan_and_reconcile_run_the_only_finder(operator: Operator) -> None:
     assert operator.content(CN, "theirs") is None
 
 
-def test_held_deletions_are_those_of_the_source(operator: Operator) -> None:
+def test_held_deletions_of_the_source_are_listed_and_approved(operator: Operator) -> None:
     operator.brokers[CN].letters.clear()
     operator.delete(CN, "a")
     operator.brokers[CN].letters.clear()
@@ -169,7 +169,7 @@ def test_held_deletions_are_those_of_the_source(operator: Operator) -> None:
     assert operator.content(GLOBAL, "a") is None
 
 
-def test_a_rejected_deletion_leaves_the_object_at_the_destination(operator: Operator) -> None:
+def test_rejected_deletion_leaves_the_object_at_the_destination(operator: Operator) -> None:
     operator.delete(CN, "a")
     operator.brokers[CN].letters.clear()
     operator.time.now += OLD
@@ -181,13 +181,13 @@ def test_a_rejected_deletion_leaves_the_object_at_the_destination(operator: Oper
     assert operator.content(CN, "a") is None
 
 
-def test_smoke_and_report_cover_the_only_direction(operator: Operator) -> None:
+def test_report_and_version_cover_the_only_direction(operator: Operator) -> None:
     report = operator.call("report", "--since", "1h", "--json").data
     assert [d["name"] for d in report["directions"]] == ["cn->global"]
     assert list(operator.call("version", "--json").data["sides"]) == ["cn"]
 
 
-def test_a_promise_without_the_destinations_stack(operator: Operator) -> None:
+def test_secret_with_another_user_is_reported(operator: Operator) -> None:
     metrics: Any = operator.cn.metrics
     metrics.promised = ExpectedUser("AKIAPEER", "AIDASOMEONE")
     words = [p["what"] for p in operator.call("status", "--json").data["problems"]]
@@ -195,7 +195,7 @@ def test_a_promise_without_the_destinations_stack(operator: Operator) -> None:
 
 
 def lines_of(text: str) -> dict[str, str]:
-    """A table's rows, or a text's lines, by the words before the first two blanks."""
+    """Return a table's rows, or a text's lines, by the words before the first two spaces."""
     rows = (line.partition("  ") for line in text.splitlines() if line)
     return {name: rest.strip() for name, _, rest in rows}
 
@@ -204,7 +204,7 @@ BOTH_DIRECTIONS = pytest.mark.parametrize("direction", [Direction.CN_TO_GLOBAL, 
 
 
 @BOTH_DIRECTIONS
-def test_no_table_has_a_column_or_a_row_of_the_other_direction(direction: Direction, tmp_path: Path) -> None:
+def test_tables_have_no_column_or_row_of_the_other_direction(direction: Direction, tmp_path: Path) -> None:
     operator = Operator(direction=direction)
     source = direction.source
     assert source is not None
@@ -219,7 +219,7 @@ def test_no_table_has_a_column_or_a_row_of_the_other_direction(direction: Direct
         assert "echoes" not in text
         assert "conflicts" not in text
     asyncio.run(operator.sides[source].ledger.record(Record(CONFLICT, "old", 1, "k", {"loser": "x", "winner": "y"})))
-    assert "conflicts" in lines_of(operator.call("status").out), "one of the time before is shown"
+    assert "conflicts" in lines_of(operator.call("status").out), "a conflict from two-way operation is shown"
     answers = [operator.call(*command.split()).out for command in ("pending", "report", "dlq list")]
     for text in answers[:2]:
         assert only in text
@@ -251,7 +251,7 @@ def test_explain_shows_no_ledger_and_no_queue_at_the_destination(operator: Opera
 
 
 @pytest.mark.parametrize("change", ["deleted", "written"])
-def test_explain_waits_for_no_event_of_the_destination(operator: Operator, change: str) -> None:
+def test_explain_expects_no_event_of_the_destination(operator: Operator, change: str) -> None:
     if change == "deleted":
         operator.delete(GLOBAL, "a")
     else:
@@ -265,7 +265,7 @@ def test_explain_waits_for_no_event_of_the_destination(operator: Operator, chang
     )
 
 
-def test_explain_knows_that_an_expired_copy_is_not_written_again(operator: Operator) -> None:
+def test_explain_expired_copy_is_not_written_again(operator: Operator) -> None:
     operator.delete(GLOBAL, "a")
     operator.change(CN, settings=replace(operator.cn.settings, remote_expires=True))
     answer = operator.call("explain", "a", "--json")
@@ -280,7 +280,7 @@ def test_explain_knows_that_an_expired_copy_is_not_written_again(operator: Opera
 
 
 @BOTH_DIRECTIONS
-def test_deletions_are_the_sources_alone(direction: Direction) -> None:
+def test_deletions_list_and_approve_cover_the_source_only(direction: Direction) -> None:
     operator = Operator(direction=direction, versioning=Versioning.ENABLED)
     source = direction.source
     assert source is not None

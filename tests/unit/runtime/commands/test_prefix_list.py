@@ -1,4 +1,4 @@
-"""Where a list says which keys are synchronised, an operator's commands keep to it."""
+"""Test operators' commands with a prefix list: they cover only the keys that it names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 def listed(text: str | None) -> Operator:
-    """`a/1` new at cn, `b/1` too, `b/2` gone at global; the list is beside them."""
+    """Return a pair with a prefix list, `a/1` and `b/1` new at cn, and `b/2` deleted at global."""
     operator = Operator(prefix_list_file="list")
     operator.put(CN, "b/2")
     operator.settle()
@@ -25,7 +25,7 @@ def listed(text: str | None) -> Operator:
     return operator
 
 
-def test_what_the_list_does_not_name_is_no_difference() -> None:
+def test_keys_outside_the_list_are_no_difference() -> None:
     operator = listed("a/\n")
     cn, global_ = operator.call("plan", "--json").data["plans"]
     assert [finding["key"] for finding in cn["findings"]] == ["a/1"]
@@ -35,12 +35,12 @@ def test_what_the_list_does_not_name_is_no_difference() -> None:
     assert operator.call("deletions", "list", "--live", "--json").data["pending"] == []
 
 
-def test_a_deletion_that_the_list_names_is_seen() -> None:
+def test_deletion_of_a_listed_key_is_found() -> None:
     found = listed("b/\n").call("deletions", "list", "--live", "--json").data["pending"]
     assert [deletion["key"] for deletion in found] == ["b/2"]
 
 
-def test_without_the_list_nothing_is_compared() -> None:
+def test_commands_fail_without_the_list() -> None:
     operator = listed(None)
     for command in (["plan"], ["reconcile", "--yes"], ["verify"], ["deletions", "list", "--live"]):
         answer = operator.call(*command)

@@ -1,4 +1,4 @@
-"""Errors of sign-in name the command that ends them."""
+"""Test errors of sign-in, which name the command that fixes them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def refused(code: str, operation: str = "GetCallerIdentity") -> vendor.ClientErr
         (vendor.PartialCredentialsError(provider="p", cred_var="v"), "gives no credentials"),
     ],
 )
-def test_the_command_is_named(error: Exception, words: str) -> None:
+def test_sign_in_error_names_the_command(error: Exception, words: str) -> None:
     assert words in sign_in_problem(error, "x")
 
 
 @pytest.mark.parametrize(
     "error", [vendor.EndpointConnectionError(endpoint_url="https://x"), OSError("reset"), refused("Throttling")]
 )
-def test_another_error_is_none_of_sign_in(error: Exception) -> None:
+def test_other_errors_are_no_sign_in_problem(error: Exception) -> None:
     assert sign_in_problem(error, "x") == ""

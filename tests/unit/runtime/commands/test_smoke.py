@@ -1,4 +1,4 @@
-"""A smoke test goes there and back, says where it waited without success, and leaves nothing behind."""
+"""Test `dualsync smoke`: a round trip in both directions that names where it waited and removes its objects."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 class Working(FakeClock):
-    """While the command waits, these workers work."""
+    """A clock whose sleep lets the workers of these sides run."""
 
     def __init__(self, operator: Operator, *sides: SideName) -> None:
         super().__init__(operator.time)
-        self._office = operator
+        self._operator = operator
         self._sides = sides
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(seconds)
-        await self._office.work(*self._sides, rounds=1)
+        await self._operator.work(*self._sides, rounds=1)
 
 
 def operator(*sides: SideName) -> Operator:
@@ -34,7 +34,7 @@ def operator(*sides: SideName) -> Operator:
     return found
 
 
-def test_both_directions_work() -> None:
+def test_round_trip_succeeds_in_both_directions() -> None:
     answer = operator(CN, GLOBAL).call("smoke", "--json")
     assert answer.code == 0
     assert answer.data["fine"] is True
@@ -42,14 +42,14 @@ def test_both_directions_work() -> None:
     assert all(t["put"] > 0 and t["deleted"] > 0 for t in answer.data["trips"])
 
 
-def test_nothing_is_left_behind() -> None:
+def test_round_trip_removes_its_objects() -> None:
     at = operator(CN, GLOBAL)
     at.call("smoke")
     at.settle()
     assert at.stores[CN].rows() == at.stores[GLOBAL].rows() == []
 
 
-def test_a_direction_that_stands_still() -> None:
+def test_stopped_direction_is_reported() -> None:
     at = operator(GLOBAL)
     answer = at.call("smoke", "--timeout", "5")
     assert answer.code == 3
@@ -58,7 +58,7 @@ def test_a_direction_that_stands_still() -> None:
     assert at.stores[CN].rows() == []
 
 
-def test_deletions_that_do_not_travel() -> None:
+def test_deletion_that_is_not_applied_is_reported() -> None:
     at = operator(CN, GLOBAL)
     work = at.workers[CN].process
 
@@ -74,7 +74,7 @@ def test_deletions_that_do_not_travel() -> None:
     assert at.stores[GLOBAL].rows() == []
 
 
-def test_a_store_that_does_not_enforce_conditions_is_reported() -> None:
+def test_store_that_ignores_conditions_is_reported() -> None:
     at = operator(CN, GLOBAL)
     bucket = at.global_.bucket
     refusing = bucket.put

@@ -1,4 +1,4 @@
-"""`status` answers: is it running, how far behind, what waits for an operator, and what ends it."""
+"""Test `dualsync status`: state, backlog, problems and their remedies."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ def problems(operator: Operator) -> list[str]:
     return [f"{p['weight']} {p['direction']}: {p['what']}" for p in operator.call("status", "--json").data["problems"]]
 
 
-def test_all_is_well(operator: Operator) -> None:
+def test_healthy_pair_exits_with_zero(operator: Operator) -> None:
     answer = operator.call("status")
     assert answer.code == 0
     assert "All is well." in answer.out
     assert "cn->global" in answer.out
-    assert "\x1b[" not in answer.out  # no colours into a pipe
+    assert "\x1b[" not in answer.out  # no colours in a pipe
     data = operator.call("status", "--json").data
     assert data["healthy"] is True
     assert [d["state"] for d in data["directions"]] == ["RUNNING", "RUNNING"]
 
 
-def test_json_before_and_after_the_command(operator: Operator) -> None:
+def test_json_option_is_accepted_before_and_after_the_command(operator: Operator) -> None:
     assert operator.call("--json", "status").data["pair"] == operator.call("status", "--json").data["pair"] == "p"
 
 
-def test_what_was_done_and_how_fast(operator: Operator) -> None:
+def test_counts_and_latencies_are_shown(operator: Operator) -> None:
     operator.put(CN, "a")
     operator.put(CN, "b")
     operator.time.now += 8
@@ -76,7 +76,7 @@ def test_what_was_done_and_how_fast(operator: Operator) -> None:
     assert cn["deletes"]["count"] == 1
 
 
-def test_without_a_worker(operator: Operator) -> None:
+def test_missing_worker_is_a_problem(operator: Operator) -> None:
     operator.time.now += 3600
     answer = operator.call("status")
     assert answer.code == 3
@@ -84,7 +84,7 @@ def test_without_a_worker(operator: Operator) -> None:
     assert "no worker is alive" in answer.out
 
 
-def test_each_problem_has_a_way_out(operator: Operator) -> None:
+def test_each_problem_has_a_remedy(operator: Operator) -> None:
     record(operator, CN, HELD_DELETION, "held", count=12, reason="one side is empty")
     record(operator, GLOBAL, CONFLICT, "x", winner="w", loser="l")
     operator.brokers[CN].dead.append(("{}", "archived: restore it first"))
@@ -109,7 +109,7 @@ def test_each_problem_has_a_way_out(operator: Operator) -> None:
     assert len(operator.brokers[CN].dead) == 2
 
 
-def test_many_dead_letters_of_one_kind_are_one_reason(operator: Operator) -> None:
+def test_dead_letters_with_similar_reasons_are_grouped(operator: Operator) -> None:
     for number in range(5):
         operator.brokers[CN].dead.append(("{}", f"denied: s3 PutObject b/{number}: AccessDenied"))
     operator.brokers[CN].dead.append(("{}", "archived: restore it first"))
@@ -121,7 +121,7 @@ def test_many_dead_letters_of_one_kind_are_one_reason(operator: Operator) -> Non
     assert "5 × denied, as s3 PutObject b/0" in listed
 
 
-def test_many_deletions_that_have_travelled_are_told_with_the_way_back(operator: Operator) -> None:
+def test_many_applied_deletions_are_noted_with_the_commands_that_restore_them(operator: Operator) -> None:
     for _ in range(1000):
         operator.vitals[CN].line("INFO", "outcome", outcome=Outcome.DELETED, key="k", lag_seconds=1.0)
     asyncio.run(operator.heartbeat())
@@ -139,7 +139,7 @@ def test_many_deletions_that_have_travelled_are_told_with_the_way_back(operator:
         assert command in problem["remedy"]
 
 
-def test_a_sample_of_the_dead_letters_is_told_as_one(operator: Operator) -> None:
+def test_reasons_from_a_sample_of_dead_letters_are_marked_as_such(operator: Operator) -> None:
     for number in range(30):
         operator.brokers[CN].dead.append(("{}", f"denied: s3 PutObject b/{number}: AccessDenied"))
     (problem,) = operator.call("status", "--json").data["problems"]
@@ -147,7 +147,7 @@ def test_a_sample_of_the_dead_letters_is_told_as_one(operator: Operator) -> None
 
 
 @pytest.mark.parametrize(("key", "explained"), [("k", True), (None, False)])
-def test_only_a_message_about_a_key_can_be_explained(operator: Operator, key: str | None, explained: bool) -> None:
+def test_explain_is_offered_only_for_a_message_with_a_key(operator: Operator, key: str | None, explained: bool) -> None:
     fields = {"key": key} if key else {}
     operator.vitals[CN].line(
         "ERROR", "outcome", outcome=Outcome.FAILED, reason="unreadable message: not JSON", **fields
@@ -158,7 +158,7 @@ def test_only_a_message_about_a_key_can_be_explained(operator: Operator, key: st
     assert "`dualsync dlq list`" in problem["remedy"]
 
 
-def test_approved_deletions_are_only_noted(operator: Operator) -> None:
+def test_approved_deletions_are_a_note(operator: Operator) -> None:
     record(operator, CN, HELD_DELETION, "held", count=12, reason="too many")
     record(operator, CN, DELETION_APPROVAL, "approval", up_to=12)
     answer = operator.call("status")
@@ -166,8 +166,8 @@ def test_approved_deletions_are_only_noted(operator: Operator) -> None:
     assert "12 deletions are approved" in answer.out
 
 
-def test_a_refusal_of_every_key_is_no_outage(operator: Operator) -> None:
-    """It ends when an operator has acted, so the remedy is not to wait."""
+def test_refusal_of_all_keys_is_a_problem_to_fix(operator: Operator) -> None:
+    """It ends only after an operator has acted, so the remedy is not to wait."""
     reason = f"{BLOCKED}; the last: sqs DeleteMessageBatch q: AccessDenied (403)"
     operator.vitals[CN].line("ERROR", "state", state=State.CIRCUIT_OPEN, reason=reason)
     asyncio.run(operator.heartbeat())
@@ -185,7 +185,7 @@ def test_a_refusal_of_every_key_is_no_outage(operator: Operator) -> None:
         (State.CIRCUIT_OPEN, "services do not answer, nothing is received until they do: why"),
     ],
 )
-def test_what_stops_a_direction(operator: Operator, state: State, words: str) -> None:
+def test_state_that_stops_a_direction_is_a_problem(operator: Operator, state: State, words: str) -> None:
     operator.vitals[CN].line("ERROR", "state", state=state, reason="why")
     asyncio.run(operator.heartbeat())
     found = problems(operator)
@@ -195,7 +195,7 @@ def test_what_stops_a_direction(operator: Operator, state: State, words: str) ->
 
 
 @pytest.mark.parametrize(("seconds", "weight"), [(5.0, "note"), (930.0, "waiting")])
-def test_what_is_denied_names_key_and_call(operator: Operator, seconds: float, weight: str) -> None:
+def test_denied_key_is_reported_with_its_call(operator: Operator, seconds: float, weight: str) -> None:
     why = "s3 PutObject there/k: AccessDenied (403)"
     line = {"outcome": Outcome.POSTPONED, "key": "k", "reason": why, "denied_seconds": seconds}
     operator.vitals[CN].line("WARNING", "outcome", **line)
@@ -215,7 +215,7 @@ def test_what_is_denied_names_key_and_call(operator: Operator, seconds: float, w
         ("ledger t is about local prefix 'in/', the settings say ''", "correct bucket, accountId, region or prefix"),
     ],
 )
-def test_a_wrong_key_and_a_wrong_bucket_have_their_own_remedies(operator: Operator, reason: str, remedy: str) -> None:
+def test_wrong_key_and_wrong_bucket_have_their_own_remedies(operator: Operator, reason: str, remedy: str) -> None:
     operator.vitals[CN].line("ERROR", "state", state=State.GUARD_REFUSED, reason=reason)
     asyncio.run(operator.heartbeat())
     (problem,) = operator.call("status", "--json").data["problems"]
@@ -223,7 +223,7 @@ def test_a_wrong_key_and_a_wrong_bucket_have_their_own_remedies(operator: Operat
     assert remedy in problem["remedy"]
 
 
-def test_a_key_that_was_revoked_is_told_with_the_command_that_makes_another(operator: Operator) -> None:
+def test_revoked_key_is_reported_with_the_rotation_command(operator: Operator) -> None:
     metrics(operator, CN).promised = ExpectedUser("AKIA1", "AIDAGLOBAL")
     metrics(operator, GLOBAL).access = [AccessKey("AKIA1", int(operator.time.now))]
     assert not problems(operator)
@@ -237,13 +237,13 @@ def test_a_key_that_was_revoked_is_told_with_the_command_that_makes_another(oper
     assert "`dualsync rotate-key global --run`" in problem["remedy"]
 
 
-def test_a_pause_says_who_and_why(operator: Operator) -> None:
+def test_pause_is_reported_with_operator_and_reason(operator: Operator) -> None:
     asyncio.run(operator.cn.ledger.record(Orders(paused=True, by="ann", reason="moving").record(1)))
     assert problems(operator) == ["stopped cn->global: paused by ann: moving"]
     assert operator.call("status", "--json").data["directions"][0]["state"] == "PAUSED"
 
 
-def test_workers_that_die_again_and_again(operator: Operator) -> None:
+def test_repeated_worker_crashes_are_reported(operator: Operator) -> None:
     for number in range(20):
         record(operator, CN, "worker", f"done-{number}", state="STOPPED")
         record(operator, CN, "worker", f"old-{number}", state="RUNNING")
@@ -262,20 +262,20 @@ def test_workers_that_die_again_and_again(operator: Operator) -> None:
     assert problems(operator)[0].startswith("note")
 
 
-def test_a_message_that_fails(operator: Operator) -> None:
+def test_failed_message_is_noted(operator: Operator) -> None:
     operator.vitals[CN].line("ERROR", "outcome", outcome=Outcome.FAILED, reason="unreadable message: not JSON")
     asyncio.run(operator.heartbeat())
     assert problems(operator) == ["note cn->global: a message failed lately: unreadable message: not JSON"]
 
 
-def test_one_side_alone(operator: Operator) -> None:
+def test_missing_stack_of_the_other_side_is_a_problem(operator: Operator) -> None:
     answer = operator.call("status", "--json", only=CN)
     assert answer.code == 3
     assert [d["name"] for d in answer.data["directions"]] == ["cn->global"]
     assert "the other side's stack was not found" in answer.data["problems"][0]["what"]
 
 
-def test_uploads_under_way(operator: Operator) -> None:
+def test_uploads_under_way_are_counted_with_their_size(operator: Operator) -> None:
     plan = UploadRecord(route="local>remote", key="k", target_key="k", size=3 << 30, part_length=8 << 20, upload_id="u")
     asyncio.run(operator.cn.ledger.record(upload_record_codec.encode(plan)))
     asyncio.run(operator.cn.ledger.record(upload_record_codec.encode(replace(plan, target_key="another"))))
@@ -284,7 +284,7 @@ def test_uploads_under_way(operator: Operator) -> None:
     assert "2, 6.0 GiB" in operator.call("status").out
 
 
-def test_a_side_that_is_configured_to_carry_nothing_is_not_a_dead_one() -> None:
+def test_disabled_side_is_shown_as_disabled() -> None:
     operator = Operator()
     side = operator.sides[CN]
     operator.sides[CN] = replace(side, settings=replace(side.settings, enabled=False))
@@ -296,7 +296,7 @@ def test_a_side_that_is_configured_to_carry_nothing_is_not_a_dead_one() -> None:
     ]
 
 
-def test_a_bucket_that_sends_no_events_is_named_with_what_restores_it(operator: Operator) -> None:
+def test_bucket_without_events_is_reported_with_its_remedy(operator: Operator) -> None:
     now = int(operator.time.now)
     record(operator, GLOBAL, FINDER_RUN, "last", no_events_since=now - 1800, without_event=3)
     (problem,) = operator.call("status", "--json").data["problems"]

@@ -1,4 +1,4 @@
-"""`verify` finds every difference by its own means, says why it thinks so, and writes reports that stand alone."""
+"""Test `dualsync verify`: it finds all differences independently, gives causes, and writes self-contained reports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 def synced(count: int = 20, **more: Any) -> Operator:
-    """Keys on both sides, an hour ago."""
+    """Return a pair with these keys synced an hour ago."""
     operator = Operator(**more)
     for number in range(count):
         operator.put(CN if number % 2 else GLOBAL, f"folder/k{number:03}")
@@ -37,7 +37,7 @@ def synced(count: int = 20, **more: Any) -> Operator:
 
 
 def silently(operator: Operator, *, also_old: bool = True) -> None:
-    """What users did just now raised no event, and is long ago."""
+    """Drop the events of what users just did, and by default let an hour pass."""
     for broker in operator.brokers.values():
         broker.letters.clear()
     if also_old:
@@ -58,7 +58,7 @@ def lister(operator: Operator, side: SideName) -> FakeBucketLister:
     return fake
 
 
-def test_the_same() -> None:
+def test_equal_sides_exit_with_zero() -> None:
     operator = synced()
     answer = operator.call("verify")
     assert answer.code == 0
@@ -68,7 +68,7 @@ def test_the_same() -> None:
     assert data["bytes"]["read"] == 0
 
 
-def test_every_kind_of_difference() -> None:
+def test_all_kinds_of_differences_are_found() -> None:
     operator = synced()
     operator.put(CN, "only-cn")
     operator.put(GLOBAL, "only-global")
@@ -88,7 +88,7 @@ def test_every_kind_of_difference() -> None:
     assert verify(operator)["verdict"] == "5 keys differ; besides, 0 on their way, 0 so by the settings."
 
 
-def test_what_is_on_its_way_is_no_fault() -> None:
+def test_change_within_the_grace_period_is_under_way() -> None:
     operator = synced()
     operator.put(CN, "new")
     answer = operator.call("verify", "--json")
@@ -97,7 +97,7 @@ def test_what_is_on_its_way_is_no_fault() -> None:
     assert operator.call("verify", "--grace", "0").code == 3
 
 
-def test_a_paused_direction_is_named() -> None:
+def test_difference_of_a_paused_direction_has_that_cause() -> None:
     operator = synced()
     operator.put(CN, "new")
     silently(operator)
@@ -105,7 +105,7 @@ def test_a_paused_direction_is_named() -> None:
     assert found(operator) == {"new": (Kind.ONLY_CN, Cause.PAUSED)}
 
 
-def test_a_paused_direction_is_the_likely_cause_of_what_both_sides_wrote() -> None:
+def test_pause_is_the_cause_of_a_key_written_on_both_sides() -> None:
     operator = synced()
     operator.put(CN, "new", b"cn's own")
     operator.put(GLOBAL, "new", b"global's own")
@@ -114,7 +114,7 @@ def test_a_paused_direction_is_the_likely_cause_of_what_both_sides_wrote() -> No
     assert found(operator) == {"new": (Kind.SIZE, Cause.PAUSED)}
 
 
-def test_changed_behind_both_ledgers_and_on_both_sides() -> None:
+def test_key_changed_on_both_sides_without_events_is_found() -> None:
     operator = synced()
     operator.put(CN, "folder/k001", b"cn's own")
     operator.put(GLOBAL, "folder/k001", b"global's own")
@@ -122,7 +122,7 @@ def test_changed_behind_both_ledgers_and_on_both_sides() -> None:
     assert found(operator) == {"folder/k001": (Kind.SIZE, Cause.CHANGED_BOTH)}
 
 
-def test_deletions_that_do_not_travel_are_wanted() -> None:
+def test_deletion_that_is_not_synced_is_accepted() -> None:
     from dualsync.runtime.settings import Events
 
     operator = synced(events=Events.CREATE)
@@ -132,8 +132,8 @@ def test_deletions_that_do_not_travel_are_wanted() -> None:
     assert operator.call("verify").code == 0
 
 
-def test_other_etags_of_the_same_content() -> None:
-    """Parts of other sizes, or encryption with a key: only the content tells."""
+def test_equal_content_with_other_etags_is_compared_by_content() -> None:
+    """With other part sizes or KMS encryption, only the content can be compared."""
     operator = Operator()
     store = operator.stores[CN]
     upload = store.create_upload("k")
@@ -151,7 +151,7 @@ def test_other_etags_of_the_same_content() -> None:
     assert found(operator)["k"][0] == Kind.CONTENT
 
 
-def test_metadata_and_tags() -> None:
+def test_metadata_and_tags_are_compared_if_requested() -> None:
     operator = synced(4)
     version = operator.stores[GLOBAL].current("folder/k001")
     assert version is not None
@@ -165,7 +165,7 @@ def test_metadata_and_tags() -> None:
     }
 
 
-def test_all_content_finds_what_etags_hide() -> None:
+def test_all_content_finds_corruption_that_etags_do_not_show() -> None:
     operator = synced(4)
     version = operator.stores[GLOBAL].current("folder/k001")
     assert version is not None
@@ -175,7 +175,7 @@ def test_all_content_finds_what_etags_hide() -> None:
     assert verify(operator, "--content", "all", "--sample", "0")["keys"]["looked_at_closely"] == 0
 
 
-def test_what_can_not_be_read_is_told() -> None:
+def test_unreadable_object_is_reported() -> None:
     operator = synced(4)
     lister(operator, CN).denied.add("folder/k001")
     data = verify(operator, "--metadata")
@@ -183,7 +183,7 @@ def test_what_can_not_be_read_is_told() -> None:
     assert "AccessDenied" in data["named"][0]["detail"]
 
 
-def test_a_prefix() -> None:
+def test_verify_is_limited_to_a_prefix() -> None:
     operator = synced(4)
     operator.put(CN, "other")
     silently(operator)
@@ -191,7 +191,7 @@ def test_a_prefix() -> None:
     assert verify(operator, "--prefix", "o")["keys"]["cn"] == 1
 
 
-def test_reports_stand_alone(tmp_path: Path) -> None:
+def test_reports_are_self_contained(tmp_path: Path) -> None:
     operator = synced()
     for number in range(30):
         operator.put(CN, f"new<{number}>/x")
@@ -229,19 +229,19 @@ KEYS = st.sets(st.text(st.characters(codec="utf-8"), min_size=1, max_size=3), ma
 
 
 @given(KEYS, KEYS, st.integers(1, 5))
-def test_the_merge_loses_nothing(a: set[str], b: set[str], page: int) -> None:
+def test_merge_contains_all_keys_of_both_sides(a: set[str], b: set[str], page: int) -> None:
     result = asyncio.run(merged(items(list(a)), items(list(b)), page))
     assert [pair.key for pair in result] == sorted(a | b, key=str.encode)
     assert all((pair.cn is not None) == (pair.key in a) for pair in result)
     assert all((pair.global_ is not None) == (pair.key in b) for pair in result)
 
 
-def test_an_unsorted_listing_proves_nothing() -> None:
+def test_unsorted_listing_is_a_fatal_error() -> None:
     with pytest.raises(FatalError, match="global is not sorted"):
         asyncio.run(merged(items(["a"]), items(["a", "b"])[::-1], 3))
 
 
-def test_a_listing_that_fails_ends_the_comparison() -> None:
+def test_failed_listing_ends_the_comparison() -> None:
     operator = synced(4)
 
     async def broken(prefix: str) -> AsyncIterator[Sequence[Item]]:
@@ -254,7 +254,7 @@ def test_a_listing_that_fails_ends_the_comparison() -> None:
     assert "NoSuchBucket" in answer.err
 
 
-def test_plots() -> None:
+def test_plots_are_empty_without_data_and_escape_text() -> None:
     assert bars("t", []) == line("t", [(0, 1)], "x", "y") == ""
     assert "&lt;b&gt;" in bars("t", [("<b>", 3)])
     assert "polyline" in line("t", [(0, 0), (1, 5)], "x", "y")

@@ -1,4 +1,4 @@
-"""Keys and texts of others are shown exactly, and as nothing but text: no control, no markup, no emoji."""
+"""Test that keys and texts of others are shown exactly, and only as text: no control characters, markup or emoji."""
 
 from __future__ import annotations
 
@@ -71,14 +71,16 @@ def operator() -> Operator:
     ],
 )
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_no_list_obeys_a_key(operator: Operator, words: tuple[str, ...], form: tuple[str, ...]) -> None:
+def test_lists_print_no_control_character_of_a_key(
+    operator: Operator, words: tuple[str, ...], form: tuple[str, ...]
+) -> None:
     answer = operator.call(*words, *form)
     assert answer.code in (0, 3), answer.err
     assert hostile(answer.out + answer.err) == []
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_is_shown_exactly(operator: Operator, key: str) -> None:
+def test_explain_shows_a_key_exactly(operator: Operator, key: str) -> None:
     text = operator.call("explain", key)
     assert hostile(text.out) == []
     assert shown_key(key) in text.out
@@ -86,7 +88,7 @@ def test_a_key_is_shown_exactly(operator: Operator, key: str) -> None:
     assert hostile(operator.call("explain", key, "--json").out) == []
 
 
-def test_keys_that_show_themselves_stay_as_they_are(operator: Operator) -> None:
+def test_printable_keys_are_shown_unchanged(operator: Operator) -> None:
     out = operator.call("conflicts", "list").out
     for key in (":warning:", "a:smile:b", "[bold]x[/bold]", "back\\", "Straße/数据.txt"):
         assert key in out
@@ -94,7 +96,7 @@ def test_keys_that_show_themselves_stay_as_they_are(operator: Operator) -> None:
 
 @pytest.mark.parametrize("key", [key for key in KEYS if "\x00" not in key])
 @pytest.mark.parametrize("form", [shown_key, shell_word])
-def test_a_key_that_is_shown_escaped_can_be_pasted_into_a_shell(key: str, form: object) -> None:
+def test_escaped_key_can_be_pasted_into_a_shell(key: str, form: object) -> None:
     word = shown_key(key) if form is shown_key and key != shown_key(key) else shell_word(key)
     done = subprocess.run(
         ["bash", "-c", f"printf %s {word}"], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
@@ -103,13 +105,13 @@ def test_a_key_that_is_shown_escaped_can_be_pasted_into_a_shell(key: str, form: 
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_json_keeps_its_meaning(key: str) -> None:
+def test_printable_json_decodes_to_the_same_value(key: str) -> None:
     text = printable_json(json.dumps({"key": key}, ensure_ascii=False, indent=2))
     assert json.loads(text) == {"key": key}
     assert hostile(text) == []
 
 
-def test_reports_hold_no_character_that_acts(operator: Operator, tmp_path: Path) -> None:
+def test_reports_contain_no_control_character_and_no_script(operator: Operator, tmp_path: Path) -> None:
     operator.call("verify", "--out", str(tmp_path))
     files = sorted(tmp_path.iterdir())
     assert len(files) == 4
@@ -120,22 +122,22 @@ def test_reports_hold_no_character_that_acts(operator: Operator, tmp_path: Path)
 
 
 @pytest.mark.parametrize("digits", [13, 5000])
-def test_a_conflicts_record_with_an_impossible_time_hides_no_other(digits: int) -> None:
+def test_conflict_record_with_an_impossible_time_is_not_parsed(digits: int) -> None:
     assert parse_identity(f"cn@{'9' * digits}:e") is None
     assert parse_identity("cn@1790000000:e") is not None
 
 
 @pytest.mark.parametrize("seconds", [10**12, 10**17, -(10**15), 1e300])
-def test_an_impossible_time_is_shown_as_a_number(seconds: float) -> None:
+def test_impossible_time_is_shown_as_a_number(seconds: float) -> None:
     assert moment(seconds).endswith(" s after 1970")
     assert short_moment(seconds)
 
 
-def test_a_text_is_escaped_without_ambiguity() -> None:
+def test_escaping_is_unambiguous() -> None:
     assert escaped("plain \\x1b text") == "plain \\x1b text"
     assert escaped("\\x1b and \x1b") == "\\\\x1b and \\x1b"
 
 
-def test_variables_are_shown_as_the_configuration_names_them() -> None:
+def test_environment_variables_are_shown_as_configuration_keys() -> None:
     text = "300 deletions of 400 keys, more than 10 % (DUALSYNC_DELETION_LIMIT_PERCENT)"
     assert operator_words(text) == "300 deletions of 400 keys, more than 10 % (deletionLimitPercent)"

@@ -1,4 +1,4 @@
-"""What `--json` prints keeps the names that version 0.1 printed. Programs read them."""
+"""Test that `--json` keeps the member names that version 0.1 printed, since programs read them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def missing(old: Any, new: Any, path: str = "") -> list[str]:
 
 @pytest.fixture
 def operator() -> Operator:
-    """Both sides after some work: a conflict, a copy, a deletion, a dead letter, a hold with its approval."""
+    """Return both sides after a conflict, a copy, a deletion, a dead letter and held, approved deletions."""
     operator = Operator(versioning=Versioning.ENABLED)
     operator.put(CN, "both", b"cn's")
     operator.time.now += 2
@@ -73,7 +73,7 @@ READS = [
 
 
 @pytest.mark.parametrize("name", READS)
-def test_a_document_has_all_names_of_version_0_1(operator: Operator, name: str) -> None:
+def test_document_has_all_names_of_version_0_1(operator: Operator, name: str) -> None:
     words = name.split(" [")[0].removeprefix("dualsync ").split()
     answer = operator.call(*words)
     assert answer.code in (0, 3), answer.err
@@ -92,12 +92,14 @@ def test_a_document_has_all_names_of_version_0_1(operator: Operator, name: str) 
         ("dualsync conflicts resolve --all --yes --json", ()),
     ],
 )
-def test_an_act_has_all_names_of_version_0_1(operator: Operator, name: str, words: tuple[str, ...]) -> None:
+def test_result_of_a_changing_command_has_all_names_of_version_0_1(
+    operator: Operator, name: str, words: tuple[str, ...]
+) -> None:
     answer = operator.call(*(words or name.removeprefix("dualsync ").split()))
     assert answer.code in (0, 3), answer.err
     assert missing(CASES[name], answer.data) == []
 
 
-def test_the_comparison_finds_a_lost_name() -> None:
+def test_comparison_finds_a_missing_name() -> None:
     assert missing({"a": [{"b": 1}]}, {"a": [{"c": 1}]}) == ["/a[]/b"]
     assert len(READS) > 10

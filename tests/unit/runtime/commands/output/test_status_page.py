@@ -1,4 +1,4 @@
-"""The status as a page: a file, and a read-only server on loopback that survives calls without an answer."""
+"""Test the status as a page: a file, and a read-only server on loopback that keeps the last answer on failed calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.operator_harness import Operator
 from tests.unit.runtime.commands.output.test_status_screen import troubled
 
 
-def test_a_file_has_verdict_problems_and_table(tmp_path: Path) -> None:
+def test_file_contains_verdict_problems_and_table(tmp_path: Path) -> None:
     file = tmp_path / "status.html"
     answer = troubled().call("status", "--html", str(file))
     assert answer.code == 3
@@ -31,7 +31,7 @@ def test_a_file_has_verdict_problems_and_table(tmp_path: Path) -> None:
     assert 'http-equiv="refresh"' not in page
 
 
-def test_hostile_names_are_text(tmp_path: Path) -> None:
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     operator = Operator()
     operator.brokers[SideName.CN].dead.append(("{}", "denied: <img src=x onerror=alert(1)> \u202e \x1b[2J"))
     file = tmp_path / "status.html"
@@ -42,7 +42,7 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     assert "\x1b" not in page
 
 
-def test_a_file_that_cannot_be_written_names_the_option(tmp_path: Path) -> None:
+def test_file_that_cannot_be_written_names_the_option(tmp_path: Path) -> None:
     answer = Operator().call("status", "--html", str(tmp_path / "no" / "x.html"))
     assert answer.code == 2
     assert "--html" in answer.err
@@ -60,11 +60,11 @@ def test_a_file_that_cannot_be_written_names_the_option(tmp_path: Path) -> None:
         ("\x00\x01", "421"),
     ],
 )
-def test_the_server_answers_reads_of_its_own_host_only(head: str, status: str) -> None:
-    server = PageServer({"/": lambda: ("text/html", "PICTURE"), "/status.json": lambda: ("application/json", "{}")})
+def test_server_answers_reads_for_its_own_host_only(head: str, status: str) -> None:
+    server = PageServer({"/": lambda: ("text/html", "STATUS"), "/status.json": lambda: ("application/json", "{}")})
     answer = server.respond(head).decode()
     assert answer.split(" ")[1] == status
-    assert ("PICTURE" in answer.split("\r\n\r\n")[1]) is (head.startswith("GET / ") and status == "200")
+    assert ("STATUS" in answer.split("\r\n\r\n")[1]) is (head.startswith("GET / ") and status == "200")
 
 
 async def read(port: int, path: str) -> str:
@@ -75,24 +75,24 @@ async def read(port: int, path: str) -> str:
     return text.split("\r\n\r\n", 1)[1]
 
 
-def test_served_over_a_socket_the_last_picture_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_keeps_the_last_status_on_failed_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = Operator()
-    said: list[str] = []
+    printed: list[str] = []
     listening = asyncio.Event()
 
     def say(self: Session, text: str) -> None:
-        said.append(text)
+        printed.append(text)
         listening.set()
 
     monkeypatch.setattr(Session, "say", say)
-    looks = 0
+    calls = 0
     real = read_status
     answered = asyncio.Event()
 
     async def gather(context: OperatorContext) -> Status:
-        nonlocal looks
-        looks += 1
-        if looks > 1:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
             answered.set()
             raise UnavailableError("sqs GetQueueAttributes: EndpointConnectionError")
         return await real(context)
@@ -103,7 +103,7 @@ def test_served_over_a_socket_the_last_picture_stays(monkeypatch: pytest.MonkeyP
         await operator.heartbeat()
         serving = asyncio.create_task(command._serve(Session(), operator.context(), 0.01, 0))
         await listening.wait()
-        port = int(said[0].split("127.0.0.1:")[1].split("/")[0])
+        port = int(printed[0].split("127.0.0.1:")[1].split("/")[0])
         await answered.wait()
         await asyncio.sleep(0)
         page, document = await read(port, "/"), json.loads(await read(port, "/status.json"))

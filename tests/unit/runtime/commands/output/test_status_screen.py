@@ -1,4 +1,4 @@
-"""The status on a terminal: the verdict first, within its height, and alive while services do not answer."""
+"""Test the status on a terminal: verdict first, within the height, and live while services do not answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REASON = "300 deletions, more than 100 (DUALSYNC_DELETION_LIMIT)"
 
 
 def troubled(**more: Any) -> Operator:
-    """20 dead letters, 300 held deletions, 30 conflicts, a pause, and work in both directions."""
+    """Return a pair with 20 dead letters, 300 held deletions, 30 conflicts, a pause, and work in both directions."""
     operator = Operator(**more)
     asyncio.run(operator.heartbeat())
     now = int(operator.time.now)
@@ -60,7 +60,7 @@ def plain(lines: list[str]) -> str:
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 24), (60, 12)])
-def test_the_whole_fits_and_says_what_is_hidden(width: int, height: int) -> None:
+def test_screen_fits_and_names_what_is_hidden(width: int, height: int) -> None:
     lines = shown(troubled(), width, height)
     text = plain(lines)
     assert len(lines) <= height
@@ -72,7 +72,7 @@ def test_the_whole_fits_and_says_what_is_hidden(width: int, height: int) -> None
 
 
 @pytest.mark.parametrize("width", [80, 60])
-def test_a_healthy_pair_fits_whole(width: int) -> None:
+def test_screen_of_a_healthy_pair_hides_nothing(width: int) -> None:
     operator = Operator()
     operator.put(CN, "a")
     operator.settle()
@@ -84,7 +84,7 @@ def test_a_healthy_pair_fits_whole(width: int) -> None:
     assert "dead letters" in " ".join(text.split())
 
 
-def test_what_both_sides_hold_counts_once() -> None:
+def test_problem_of_both_sides_is_listed_once() -> None:
     data = troubled().call("status", "--json").data
     texts = [problem["what"] for problem in data["problems"]]
     assert sum("deletions are held" in text for text in texts) == 1
@@ -108,7 +108,7 @@ def test_undo_is_offered_only_where_a_loser_can_exist() -> None:
     assert "undo ID" in kept.call("conflicts", "list").out
 
 
-def test_catch_up() -> None:
+def test_catch_up_time_follows_backlog_and_rate() -> None:
     operator = Operator()
     for number in range(60):
         operator.vitals[CN].line("INFO", "outcome", outcome=Outcome.COPIED, key=f"k{number}", lag_seconds=1.0)
@@ -123,7 +123,7 @@ def test_catch_up() -> None:
 
 
 class Failing:
-    """A ledger that answers no question."""
+    """A ledger whose calls all fail with this error."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -142,7 +142,7 @@ class Failing:
         return fail
 
 
-def test_a_missing_ledger_hides_only_itself() -> None:
+def test_missing_ledger_leaves_the_rest_of_the_status() -> None:
     operator = Operator()
     asyncio.run(operator.heartbeat())
     operator.put(CN, "k")
@@ -158,7 +158,7 @@ def test_a_missing_ledger_hides_only_itself() -> None:
     assert not [p for p in answer.data["problems"] if "no worker" in p["what"] and p["direction"] == "cn->global"]
 
 
-def test_a_side_without_credentials_hides_only_itself() -> None:
+def test_side_without_credentials_leaves_the_status_of_the_other() -> None:
     operator = Operator()
     asyncio.run(operator.heartbeat())
     why = "side global: profile 'x' is signed out: run `aws sso login --profile x`"
@@ -174,7 +174,7 @@ def test_a_side_without_credentials_hides_only_itself() -> None:
 
 
 def watch(operator: Operator, monkeypatch: pytest.MonkeyPatch, steps: list[Any]) -> str:
-    """The live screen; between two pictures the steps are taken, then Ctrl-C."""
+    """Run the live screen, take one step between two screens, then press Ctrl-C, and return the text."""
     out = Console(file=io.StringIO(), force_terminal=True, no_color=True, width=100, height=40)
 
     async def open_context(where: Where) -> OperatorContext:
@@ -192,7 +192,7 @@ def watch(operator: Operator, monkeypatch: pytest.MonkeyPatch, steps: list[Any])
     return plain([file.getvalue()])
 
 
-def test_the_live_screen_survives_calls_that_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_screen_keeps_the_last_values_on_failed_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = Operator()
     asyncio.run(operator.heartbeat())
     queue: Any = operator.cn.metrics

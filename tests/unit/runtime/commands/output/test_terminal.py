@@ -1,4 +1,4 @@
-"""What a terminal shows: at 80 and 60 columns, without colours, without a terminal. Each list keeps keys whole."""
+"""Test terminal output at 80 and 60 columns, without colours and without a terminal: no list cuts a key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def scene() -> Operator:
-    """Dead letters, held deletions, conflicts and a difference, with a key that is longer than a narrow screen."""
+    """Return a pair with dead letters, held deletions, conflicts and a key that is longer than a narrow screen."""
     operator = troubled()
     operator.put(CN, LONG)
     operator.settle()
@@ -39,7 +39,7 @@ def scene() -> Operator:
 
 
 def shown(operator: Operator, *arguments: str, width: int, colours: bool = True) -> tuple[int, str]:
-    """What a terminal of that width gets on standard output."""
+    """Run the command, and return its exit code and what a terminal of that width shows."""
     out = Console(
         file=io.StringIO(),
         force_terminal=True,
@@ -76,7 +76,7 @@ SCREENS = (
 
 @pytest.mark.parametrize("width", [80, 60])
 @pytest.mark.parametrize("arguments", SCREENS, ids=" ".join)
-def test_nothing_runs_over_the_edge_and_no_key_is_cut(arguments: tuple[str, ...], width: int) -> None:
+def test_no_line_exceeds_the_width_and_no_key_is_cut(arguments: tuple[str, ...], width: int) -> None:
     code, text = shown(scene(), *arguments, width=width)
     assert code in (0, 3)
     plain = CONTROL.sub("", text)
@@ -84,11 +84,11 @@ def test_nothing_runs_over_the_edge_and_no_key_is_cut(arguments: tuple[str, ...]
     joined = "".join(plain.split())
     if LONG[-12:] in joined:
         assert "report-00042.txt" in joined
-    # A cut word ends in an ellipsis; a count of what is left out is a line of its own.
+    # A cut word ends in an ellipsis; the count of rows left out is a line of its own.
     assert not re.search(r"\w…(?!\w)", plain), plain
 
 
-def test_usual_keys_of_pending_are_on_one_line_at_80_columns() -> None:
+def test_pending_shows_usual_keys_on_one_line_at_80_columns() -> None:
     operator = Operator()
     sample = [f"deleted here: reports/2026/{n:03}.csv" for n in range(3)]
     held = Record(HELD_DELETION, HELD_ID, 1_790_000_100, data={"count": 3, "sample": sample})
@@ -105,7 +105,7 @@ def test_usual_keys_of_pending_are_on_one_line_at_80_columns() -> None:
         ("arn:aws:sts::444455556666:assumed-role/storage-operator/ann", "storage-operator/ann"),
     ],
 )
-def test_an_act_has_its_time_and_its_caller_on_one_line(who: str, name: str) -> None:
+def test_audit_shows_time_and_caller_on_one_line(who: str, name: str) -> None:
     operator = Operator()
     operator.who = who
     operator.call("limit", "cn", "--bytes", "20M", "--yes")
@@ -116,26 +116,26 @@ def test_an_act_has_its_time_and_its_caller_on_one_line(who: str, name: str) -> 
 
 
 @pytest.mark.parametrize("arguments", [("dlq", "list"), ("conflicts", "list"), ("deletions", "list"), ("verify",)])
-def test_a_list_ends_with_its_summary_and_the_next_command(arguments: tuple[str, ...]) -> None:
+def test_list_ends_with_its_summary_and_the_next_command(arguments: tuple[str, ...]) -> None:
     _, text = shown(scene(), *arguments, width=80)
     last = " ".join(CONTROL.sub("", text).rstrip().splitlines()[-4:])
     assert "dualsync" in last, text
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("dlq", "list"), ("verify",)])
-def test_without_colours_there_are_none(arguments: tuple[str, ...]) -> None:
+def test_no_colour_is_printed_if_colours_are_off(arguments: tuple[str, ...]) -> None:
     assert COLOUR.search(shown(scene(), *arguments, width=80)[1])
     assert not COLOUR.search(shown(scene(), *arguments, width=80, colours=False)[1])
 
 
 @pytest.mark.parametrize("arguments", SCREENS, ids=" ".join)
-def test_without_a_terminal_there_is_no_control_character(arguments: tuple[str, ...]) -> None:
+def test_no_control_character_is_printed_without_a_terminal(arguments: tuple[str, ...]) -> None:
     answer = scene().call(*arguments)
     assert "\x1b" not in answer.out
     assert all(len(line) <= PIPE_WIDTH for line in answer.out.splitlines())
 
 
-def test_the_verdict_is_the_first_line_that_a_terminal_shows() -> None:
+def test_verdict_is_the_first_line() -> None:
     first = CONTROL.sub("", shown(scene(), "status", width=80)[1]).splitlines()[0]
     assert first.startswith("p: STOPPED: ")
 
@@ -151,7 +151,7 @@ def progress(width: int, total: int | None, words: str) -> str:
 
 @pytest.mark.parametrize("width", [80, 60])
 @pytest.mark.parametrize("total", [None, 5149])
-def test_progress_fits_and_ends_at_what_there_is(width: int, total: int | None) -> None:
+def test_progress_fits_and_ends_at_the_actual_total(width: int, total: int | None) -> None:
     text = progress(width, total, "1,000 at cn, 400 at global, 99 equal" if width == 80 else "comparing")
     last = text.rstrip().replace("\r", "\n").splitlines()[-1]
     assert len(last.rstrip()) <= width
@@ -159,7 +159,7 @@ def test_progress_fits_and_ends_at_what_there_is(width: int, total: int | None) 
     assert "?" not in last
 
 
-def test_the_total_is_the_finders_last_count() -> None:
+def test_total_is_the_last_count_of_the_finder() -> None:
     operator = Operator()
     assert asyncio.run(last_counts(operator.context())) is None
     record = Record(FINDER_RUN, "last", 1, data={"here": 7, "there": 9})
@@ -167,7 +167,7 @@ def test_the_total_is_the_finders_last_count() -> None:
     assert asyncio.run(last_counts(operator.context())) == (9, 7)
 
 
-def test_a_counter_without_a_terminal_is_silent_for_a_minute() -> None:
+def test_counter_without_a_terminal_prints_nothing_in_the_first_minute() -> None:
     err = Console(file=io.StringIO(), width=80)
     with counting(Session(err=err), "comparing") as add:
         add(5)

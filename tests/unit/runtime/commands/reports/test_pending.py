@@ -1,4 +1,4 @@
-"""`dualsync pending`: keys that are not done, by what ledgers, dead letters and logs say; the rest is counted."""
+"""Test `dualsync pending`: it lists unfinished keys from ledgers, dead letters and logs, and counts other messages."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def keys(operator: Operator, side: int = 0) -> list[tuple[str, str, str]]:
     return [(key["key"], key["state"], key["reason"]) for key in found]
 
 
-def test_at_rest_nothing_is_pending() -> None:
+def test_nothing_is_pending_in_an_idle_pair() -> None:
     answer = Operator().call("pending")
     assert answer.code == 0
     assert "cn->global: 0 keys known; messages in the queue: 0" in answer.out
 
 
-def test_each_source_names_its_keys_in_the_order_of_the_states() -> None:
+def test_keys_of_all_sources_are_listed_in_order_of_state() -> None:
     operator = Operator()
     history: Any = operator.cn.history
     history.lines += [
@@ -73,7 +73,7 @@ def test_each_source_names_its_keys_in_the_order_of_the_states() -> None:
     assert "09-21 14:13" in answer.out
 
 
-def test_a_deletion_that_both_sides_hold_is_one_row() -> None:
+def test_deletion_held_by_both_sides_is_one_row() -> None:
     operator = Operator()
     record(operator, HELD)
     asyncio.run(operator.global_.ledger.record(HELD))
@@ -82,7 +82,7 @@ def test_a_deletion_that_both_sides_hold_is_one_row() -> None:
     assert "both" in out
 
 
-def test_approved_deletions_wait_for_no_operator() -> None:
+def test_approved_deletions_are_not_pending() -> None:
     operator = Operator()
     record(operator, HELD, Record(DELETION_APPROVAL, APPROVAL_ID, 1_790_000_200))
     assert keys(operator) == []
@@ -101,7 +101,7 @@ def test_messages_without_a_key_are_counted() -> None:
     assert operator.call("pending", "--json").data["directions"][0]["messages"] == 6
 
 
-def test_what_is_not_visible_is_named() -> None:
+def test_unreadable_sources_are_named() -> None:
     operator = Operator()
     history, dead, metrics = (
         operator.cn.history,
@@ -121,7 +121,7 @@ def test_what_is_not_visible_is_named() -> None:
     assert "global->cn: 0 keys known; messages in the queue: 0" in text
 
 
-def test_a_ledger_that_is_gone_hides_neither_the_other_direction_nor_the_rest_of_its_own() -> None:
+def test_missing_ledger_leaves_the_other_sources_and_direction() -> None:
     operator = Operator()
     operator.brokers[CN].dead.append((sync_request_codec.encode(SyncRequest("ice", Cause.FINDER)), "archived"))
     asyncio.run(operator.global_.ledger.record(upload_record_codec.encode(UPLOAD)))
@@ -133,7 +133,7 @@ def test_a_ledger_that_is_gone_hides_neither_the_other_direction_nor_the_rest_of
     assert keys(operator, 1) == [("big.iso", "upload under way", "2 of 4 parts when last noted, 100 bytes")]
 
 
-def test_an_unreadable_record_of_an_upload_is_named_and_hides_no_other() -> None:
+def test_unreadable_upload_record_is_named_and_the_others_are_listed() -> None:
     operator = Operator()
     bad = upload_record_codec.encode(UPLOAD)
     record(operator, Record(bad.kind, "bad", bad.time, "k", {**bad.data, "size": "x"}), bad)
@@ -142,7 +142,7 @@ def test_an_unreadable_record_of_an_upload_is_named_and_hides_no_other() -> None
     assert operator.call("explain", "k").code != 1
 
 
-def test_a_list_that_is_not_whole_says_so(monkeypatch: Any) -> None:
+def test_truncated_list_says_what_it_leaves_out(monkeypatch: Any) -> None:
     operator = Operator()
     history: Any = operator.cn.history
     history.lines += [line(f"k{number}", "postponed") for number in range(3)]
@@ -155,7 +155,7 @@ def test_a_list_that_is_not_whole_says_so(monkeypatch: Any) -> None:
     assert "… and 4 more: --limit, or --json for all" in answer.out
 
 
-def test_keys_can_not_steer_the_terminal() -> None:
+def test_keys_print_no_control_characters() -> None:
     operator = Operator()
     history: Any = operator.cn.history
     history.lines += [line("a\x1b[2Jb", "postponed", "[red]x[/red]")]
@@ -164,7 +164,7 @@ def test_keys_can_not_steer_the_terminal() -> None:
     assert "[red]x[/red]" in out
 
 
-def test_two_dead_letters_of_one_direction_are_one_key_of_that_direction() -> None:
+def test_two_dead_letters_of_a_key_are_one_row() -> None:
     operator = Operator()
     letter = (sync_request_codec.encode(SyncRequest("ice", Cause.FINDER)), "archived")
     operator.brokers[CN].dead += [letter, letter]

@@ -1,4 +1,4 @@
-"""`dualsync report`: counts from metrics, keys from logs, acts from the trail; what can't be read is named."""
+"""Test `dualsync report`: counts from metrics, keys from logs, operators' commands from the audit trail."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def working() -> Operator:
     return operator
 
 
-def test_what_travelled_what_failed_and_who_acted() -> None:
+def test_report_lists_copies_failures_and_operator_commands() -> None:
     operator = working()
     operator.call("pause", "cn", "--yes", "--reason", "night")
     operator.time.now = 0
@@ -44,7 +44,7 @@ def test_what_travelled_what_failed_and_who_acted() -> None:
     assert answer.out.splitlines()[-1].startswith("p: 2026-09-01 00:00:00Z to ")
 
 
-def test_for_programs_and_as_a_page(tmp_path: Path) -> None:
+def test_report_as_json_and_as_a_page(tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     answer = working().call("report", "--json", "--html", str(file))
     cn, global_ = answer.data["directions"]
@@ -60,12 +60,12 @@ def test_for_programs_and_as_a_page(tmp_path: Path) -> None:
     assert "<b>" not in page
 
 
-def test_nothing_failed() -> None:
+def test_report_without_failures_exits_with_zero() -> None:
     answer = Operator().call("report", "--since", "2h")
     assert answer.code == 0
 
 
-def test_what_is_not_visible_is_named() -> None:
+def test_unreadable_sources_are_named_and_the_report_is_incomplete() -> None:
     operator = Operator()
     history: Any = operator.cn.history
     metrics: Any = operator.global_.metrics
@@ -76,7 +76,7 @@ def test_what_is_not_visible_is_named() -> None:
     assert operator.call("report", "--json").data["complete"] is False
 
 
-def test_a_ledger_that_is_gone_hides_only_its_acts() -> None:
+def test_missing_ledger_leaves_out_only_its_audit_records() -> None:
     operator = working()
     operator.call("pause", "global", "--yes", "--reason", "night")
     lose_ledger(operator)
@@ -88,11 +88,11 @@ def test_a_ledger_that_is_gone_hides_only_its_acts() -> None:
     assert "not all of it is visible to you" in text
 
 
-def test_a_period_that_ends_before_it_begins() -> None:
+def test_period_that_ends_before_it_begins_is_refused() -> None:
     assert Operator().call("report", "--since", "1h", "--until", "2h").code == 2
 
 
-def test_the_metrics_are_those_that_the_component_counts() -> None:
+def test_report_reads_metrics_that_the_component_defines() -> None:
     assert set(COUNTED.values()) <= set(re.findall(r'Counted\(\s*"(\w+)"', COMPONENT.read_text()))
 
 
@@ -100,7 +100,7 @@ def test_the_metrics_are_those_that_the_component_counts() -> None:
     ("days", "length", "period"),
     [(1, 1, 60), (4, 4, 300), (20, 1, 300), (30, 30, 3600), (80, 1, 3600), (400, 400, 86400)],
 )
-def test_cloudwatch_has_that_period(days: float, length: float, period: int) -> None:
+def test_metric_period_follows_cloudwatch_retention(days: float, length: float, period: int) -> None:
     now = 2e9
     since = now - days * 86400
     assert period_of(since, since + length * 86400, now) == period

@@ -1,4 +1,4 @@
-"""`dualsync doctor`: each check with its remedy, over accounts in memory."""
+"""Test `dualsync doctor`: each check and its remedy, over accounts in memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ GLOBAL_SIDE = DeclaredSide(side=GLOBAL, account_id="210987654321", region="us-we
 
 @dataclass
 class FakeAccount:
-    """An account in order, of which a test breaks a part."""
+    """A correct account, of which a test breaks a part."""
 
     caller_: Caller
     state: BucketState = field(default_factory=lambda: BucketState(versioned=True, notifications=[]))
@@ -107,12 +107,12 @@ def check(
     given: dict[SideName, Account] = dict(accounts)
     found = asyncio.run(examine(declared, given, partition_of))
     assert all(f.remedy for f in found if f.verdict is not Verdict.FINE), "every problem has its remedy"
-    # The worst of each check.
+    # The worst finding of each check.
     order = list(Verdict)
     return {(f.side, f.check): f for f in sorted(found, key=lambda f: order.index(f.verdict))}
 
 
-def test_two_accounts_in_order_are_fine() -> None:
+def test_two_correct_accounts_have_no_problems() -> None:
     accounts = fine()
     found = check(accounts)
     assert {f.verdict for f in found.values()} == {Verdict.FINE}
@@ -123,17 +123,17 @@ def test_two_accounts_in_order_are_fine() -> None:
     assert set(accounts[GLOBAL].asked) == {"arn:aws:iam::210987654321:role/path/deploy"}
 
 
-def test_a_profile_of_the_other_account_is_named_before_anything_is_read() -> None:
+def test_profile_of_another_account_is_reported_before_other_checks() -> None:
     accounts = fine()
     accounts[CN].caller_ = accounts[GLOBAL].caller_
     found = check(accounts)
     assert found["cn", "identity"].verdict is Verdict.WRONG
     assert "profile 'cn' is of account 210987654321 in aws" in found["cn", "identity"].what
     assert ("cn", "bucket") not in found
-    assert found["global", "bucket"].verdict is Verdict.FINE, "one side hides nothing of the other"
+    assert found["global", "bucket"].verdict is Verdict.FINE, "a problem of one side leaves the checks of the other"
 
 
-def test_a_profile_that_is_signed_out_gives_the_command() -> None:
+def test_signed_out_profile_names_the_sign_in_command() -> None:
     accounts = fine()
     accounts[CN].errors["caller"] = FatalError(
         "profile 'cn' is signed out: run `aws sso login`; or give --profile-cn X"
@@ -144,19 +144,19 @@ def test_a_profile_that_is_signed_out_gives_the_command() -> None:
 
 
 @pytest.mark.parametrize(("skew", "verdict"), [(20.0, Verdict.FINE), (-90.0, Verdict.WARNING), (400.0, Verdict.WRONG)])
-def test_the_clock(skew: float, verdict: Verdict) -> None:
+def test_clock_skew_is_judged_by_its_size(skew: float, verdict: Verdict) -> None:
     accounts = fine()
     accounts[CN].caller_ = replace(accounts[CN].caller_, skew_seconds=skew)
     assert check(accounts)["cn", "clock"].verdict is verdict
 
 
-def test_the_sample_accounts_of_the_project_file_are_not_asked() -> None:
+def test_sample_accounts_of_the_project_file_are_not_checked() -> None:
     found = check(fine(), account_id="111122223333")
     assert found["cn", "config"].remedy == "`dualsync init` writes yours"
     assert ("cn", "identity") not in found
 
 
-def test_a_bucket_that_cannot_be_used() -> None:
+def test_unusable_bucket_is_reported_with_its_remedy() -> None:
     accounts = fine()
     accounts[CN].state = BucketState(problem="does not exist", remedy="create it")
     assert check(accounts)["cn", "bucket"] == Finding(
@@ -164,7 +164,7 @@ def test_a_bucket_that_cannot_be_used() -> None:
     )
 
 
-def test_an_unversioned_bucket_names_what_can_be_lost() -> None:
+def test_unversioned_bucket_is_a_warning_that_names_what_can_be_lost() -> None:
     accounts = fine()
     accounts[CN].state = BucketState(versioned=False, notifications=[])
     found = check(accounts, keep_loser=False)["cn", "versioning"]
@@ -211,14 +211,16 @@ def test_keep_loser_is_read_of_the_stack_that_manages_the_side(tmp_path: Path) -
         (["s3:ObjectRestore:Completed"], "", "", Verdict.FINE),
     ],
 )
-def test_another_consumer_of_the_same_events(events: list[str], prefix: str, own: str, verdict: Verdict) -> None:
+def test_another_consumer_of_the_same_events_is_reported(
+    events: list[str], prefix: str, own: str, verdict: Verdict
+) -> None:
     accounts = fine()
     other = Notification("other", "arn:aws-cn:sqs:cn-north-1:123456789012:other", events, prefix)
     accounts[CN].state = BucketState(versioned=True, notifications=[other])
     assert check(accounts, prefix=own)["cn", "events"].verdict is verdict
 
 
-def test_the_pairs_own_notification_and_a_topic_are_no_overlap() -> None:
+def test_own_notification_and_a_topic_are_no_overlap() -> None:
     accounts = fine()
     own = Notification("dth-dual-cn-events", "arn:aws-cn:sqs:::q", ["s3:ObjectCreated:*"], "")
     accounts[CN].state = BucketState(versioned=True, notifications=[own])
@@ -227,7 +229,7 @@ def test_the_pairs_own_notification_and_a_topic_are_no_overlap() -> None:
     assert check(accounts, topic="arn:aws-cn:sns:cn-north-1:123456789012:t")["cn", "events"].verdict is Verdict.FINE
 
 
-def test_subnets_without_a_way_out() -> None:
+def test_subnets_without_internet_access_are_reported() -> None:
     accounts = fine()
     accounts[CN].vpc_ = Vpc("vpc-1", [SubnetRoute("subnet-1", "rtb-1", "")])
     assert "no subnet of vpc-1 has a route" in check(accounts)["cn", "network"].what
@@ -239,7 +241,7 @@ def test_subnets_without_a_way_out() -> None:
     assert "no default VPC" in check(accounts)["cn", "network"].what
 
 
-def test_an_image_in_china_must_be_in_a_registry_that_it_reaches() -> None:
+def test_image_in_china_must_be_in_a_reachable_registry() -> None:
     assert "no public registry" in check(fine(), image="")["cn", "finder image"].what
     assert check(fine(), image="public.ecr.aws/lambda/python:3.12")["cn", "finder image"].verdict is Verdict.WRONG
     accounts = fine()
@@ -247,7 +249,7 @@ def test_an_image_in_china_must_be_in_a_registry_that_it_reaches() -> None:
     assert check(accounts)["cn", "finder image"].verdict is Verdict.WRONG
 
 
-def test_an_instance_type_of_another_architecture() -> None:
+def test_instance_type_of_another_architecture_is_reported() -> None:
     accounts = fine()
     accounts[CN].offered = ["x86_64"]
     assert check(accounts)["cn", "instance type"].verdict is Verdict.WRONG
@@ -255,7 +257,7 @@ def test_an_instance_type_of_another_architecture() -> None:
     assert "not offered in cn-north-1" in check(accounts)["cn", "instance type"].what
 
 
-def test_permissions_that_are_missing_and_those_that_depend() -> None:
+def test_missing_permissions_are_reported_and_conditional_ones_are_warnings() -> None:
     accounts = fine()
     accounts[CN].denied = frozenset({"sqs:CreateQueue", "iam:PassRole"})
     accounts[GLOBAL].conditional = frozenset({"ec2:CreateSecurityGroup"})
@@ -264,7 +266,7 @@ def test_permissions_that_are_missing_and_those_that_depend() -> None:
     assert found["global", "permissions"].verdict is Verdict.WARNING
 
 
-def test_what_may_not_be_read_is_a_warning() -> None:
+def test_denied_check_is_a_warning() -> None:
     accounts = fine()
     accounts[CN].errors = {
         "vpc": AccessDeniedError("ec2 DescribeVpcs"),
@@ -276,14 +278,14 @@ def test_what_may_not_be_read_is_a_warning() -> None:
     assert found["cn", "bucket"].verdict is Verdict.FINE
 
 
-def test_the_root_user_cannot_be_simulated() -> None:
+def test_permissions_of_the_root_user_are_not_checked() -> None:
     accounts = fine()
     accounts[CN].caller_ = replace(accounts[CN].caller_, arn="arn:aws-cn:iam::123456789012:root")
     assert "not checked" in check(accounts)["cn", "permissions"].what
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_the_creating_calls_are_those_of_the_deploy_role(side: SideName) -> None:
+def test_simulated_calls_are_allowed_by_the_deploy_role(side: SideName) -> None:
     """Each call that is simulated is one that the generated role document allows, on the same resource."""
     documents = [json.loads(path.read_text()) for path in ROLES.glob(f"deploy-{side}-[0-9].json")]
     accounts = {CN: "111122223333", GLOBAL: "444455556666"}
@@ -309,7 +311,7 @@ def test_the_creating_calls_are_those_of_the_deploy_role(side: SideName) -> None
             assert decide(documents, Request(action, resource, context)).allowed, (action, resource)
 
 
-def test_a_pair_of_roles_makes_no_user() -> None:
+def test_pair_with_roles_simulates_no_user_creation() -> None:
     accounts, regions = {CN: "1" * 12, GLOBAL: "2" * 12}, {CN: "cn-north-1", GLOBAL: "us-west-2"}
     sides = {
         s: DeclaredSide(
@@ -327,7 +329,7 @@ def test_a_pair_of_roles_makes_no_user() -> None:
 
 
 @pytest.mark.parametrize("name", ["dth-dual", "other"])
-def test_users_and_secrets_are_named_as_the_component_names_them(name: str) -> None:
+def test_simulated_resources_are_named_as_in_the_component(name: str) -> None:
     models = {
         side: SideModel(side=side, account_id=account, region=region, bucket="b", access=Access())
         for side, account, region in ((CN, "1" * 12, "cn-north-1"), (GLOBAL, "2" * 12, "us-west-2"))
@@ -340,7 +342,7 @@ def test_users_and_secrets_are_named_as_the_component_names_them(name: str) -> N
         assert wanted in resources
 
 
-def test_this_machine(tmp_path: Path) -> None:
+def test_tools_of_this_machine_are_checked(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.yaml").write_text("name: dualsync\n")
     answers = {
         "version": "v3.260.0\n",

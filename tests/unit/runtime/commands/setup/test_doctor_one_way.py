@@ -1,4 +1,4 @@
-"""`dualsync doctor` with a one-way pair: the destination is asked only for what it gets."""
+"""Test `dualsync doctor` with a one-way pair: the destination is checked only for its own resources."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ends(direction: Direction) -> tuple[SideName, SideName]:
 
 
 @pytest.mark.parametrize("direction", ONE_WAY)
-def test_each_side_is_checked_for_what_it_gets(direction: Direction) -> None:
+def test_each_side_is_checked_for_its_own_resources(direction: Direction) -> None:
     source, destination = ends(direction)
     found = check(fine(), pair(direction))
     assert {f.verdict for f in found.values()} == {Verdict.FINE}
@@ -44,8 +44,8 @@ def test_each_side_is_checked_for_what_it_gets(direction: Direction) -> None:
 
 
 @pytest.mark.parametrize("direction", ONE_WAY)
-def test_what_workers_would_miss_at_the_destination_is_no_fault(direction: Direction) -> None:
-    """Neither a consumer of the bucket's events, nor a missing network, type or image matters there."""
+def test_resources_that_only_workers_need_are_not_checked_at_the_destination(direction: Direction) -> None:
+    """A consumer of the bucket's events, a missing network, instance type or image does not matter there."""
     source, destination = ends(direction)
     accounts = fine()
     for account in accounts.values():
@@ -59,7 +59,7 @@ def test_what_workers_would_miss_at_the_destination_is_no_fault(direction: Direc
     assert wrong == {source: expected, destination: set()}
 
 
-def test_versioning_at_the_destination_keeps_what_the_mirror_replaces() -> None:
+def test_versioning_warning_of_the_destination_names_replaced_changes() -> None:
     accounts = fine()
     for account in accounts.values():
         account.state = BucketState(versioned=False, notifications=[])
@@ -70,7 +70,7 @@ def test_versioning_at_the_destination_keeps_what_the_mirror_replaces() -> None:
 
 
 @pytest.mark.parametrize("direction", ONE_WAY)
-def test_a_user_is_made_only_at_the_destination(direction: Direction) -> None:
+def test_user_creation_is_simulated_only_at_the_destination(direction: Direction) -> None:
     source, destination = ends(direction)
     declared = pair(direction)
 
@@ -90,7 +90,7 @@ def test_a_user_is_made_only_at_the_destination(direction: Direction) -> None:
     ("key", "value"), [("keepLoser", True), ("conflictPolicy", "prefer-cn"), ("peerIdentity", "role")]
 )
 @pytest.mark.parametrize("direction", Direction)
-def test_keys_that_the_program_refuses_are_named_before(
+def test_configuration_keys_without_use_in_a_one_way_pair_are_reported(
     tmp_path: Path, direction: Direction, key: str, value: object
 ) -> None:
     side = {"accountId": "123456789012", "region": "us-west-2", "bucket": "one"}
@@ -108,7 +108,7 @@ def test_keys_that_the_program_refuses_are_named_before(
     assert fault.endswith("; remove it, or set direction to both")
 
 
-def test_values_that_pulumi_config_set_wrote_are_read_as_the_program_reads_them(tmp_path: Path) -> None:
+def test_text_values_of_pulumi_config_set_are_converted(tmp_path: Path) -> None:
     """`pulumi config set` writes text, whatever the key's type is."""
     side = {"accountId": "123456789012", "region": "us-west-2", "bucket": "one"}
     (tmp_path / "Pulumi.yaml").write_text("config: {}\n")

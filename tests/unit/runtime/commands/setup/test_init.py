@@ -1,4 +1,4 @@
-"""`dualsync init`: files that the program takes as they are, and that replace no others."""
+"""Test `dualsync init`: it writes files that the program accepts, and replaces no others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def call(folder: Path, *arguments: str, input: str | None = None) -> Answer:
 
 
 def config(folder: Path, stack: str) -> dict[str, Any]:
-    """The config of a stack as the program reads it: the project's defaults below the stack's values."""
+    """Return a stack's configuration as the program reads it: the project's defaults, then the stack's values."""
     shared = {
         key: value["default"] if "default" in value else value.get("value")
         for key, value in yaml.safe_load((folder / "Pulumi.yaml").read_text())["config"].items()
@@ -59,7 +59,7 @@ def config(folder: Path, stack: str) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value not in (None, "")}
 
 
-def test_the_program_takes_what_it_writes(folder: Path) -> None:
+def test_program_accepts_the_written_files(folder: Path) -> None:
     answer = call(folder, "init", "--name", "prod", *FLAGS, "--alarm-email", "ann@example.com")
     assert answer.code == 0
     for side in SideName:
@@ -75,7 +75,7 @@ def test_the_program_takes_what_it_writes(folder: Path) -> None:
 ISSUERS = ("--issuer-cn", "https://keys.example.com/prod/cn", "--issuer-global", "https://keys.example.com/prod/global")
 
 
-def test_two_issuers_make_the_sides_roles_for_each_other(folder: Path) -> None:
+def test_two_issuers_give_each_side_a_role(folder: Path) -> None:
     answer = call(folder, "init", "--name", "prod", *FLAGS, *ISSUERS)
     assert answer.code == 0
     assert "publish the documents of cn: pulumi stack output cn --stack cn --json | jq .issuer" in answer.out
@@ -99,7 +99,7 @@ def test_two_issuers_make_the_sides_roles_for_each_other(folder: Path) -> None:
         ("https://keys.example.com/" + "a" * 231, False),
     ],
 )
-def test_an_issuer_is_judged_as_the_component_judges_it(folder: Path, issuer: str, fine: bool) -> None:
+def test_issuer_is_validated_as_in_the_component(folder: Path, issuer: str, fine: bool) -> None:
     answer = call(folder, "init", "--name", "prod", *FLAGS, "--issuer-cn", issuer, "--issuer-global", ISSUERS[3])
     assert (answer.code == 0) is fine
     cn = {"accountId": "123456789012", "region": "cn-north-1", "bucket": "our-cn", "issuer": issuer}
@@ -114,7 +114,7 @@ def test_an_issuer_is_judged_as_the_component_judges_it(folder: Path, issuer: st
 
 
 @pytest.mark.parametrize("prefix", [p for p in PREFIXES if not p.startswith("/")])
-def test_a_prefix_that_a_deployment_takes_is_taken_and_read_back(folder: Path, prefix: str) -> None:
+def test_prefix_that_a_deployment_accepts_is_accepted_and_read_back(folder: Path, prefix: str) -> None:
     assert check_answer("prefix", prefix, partition_of) == ""
     assert call(folder, "init", *FLAGS, f"--prefix-cn={prefix}").code == 0
     assert stack_config.pair_of(config(folder, "cn")).cn.prefix == prefix
@@ -122,14 +122,14 @@ def test_a_prefix_that_a_deployment_takes_is_taken_and_read_back(folder: Path, p
 
 
 @pytest.mark.parametrize("prefix", [*REFUSED, "~" * 400], ids=repr)
-def test_a_prefix_that_a_deployment_refuses_is_refused(prefix: str) -> None:
+def test_prefix_that_a_deployment_refuses_is_refused(prefix: str) -> None:
     side = {"accountId": "111122223333", "region": "cn-north-1", "bucket": "bucket-cn", "prefix": prefix}
     with pytest.raises(ConfigError):
         stack_config.pair_of({"manages": ["cn"], "cn": side, "global": {**side, "region": "us-west-2"}})
     assert check_answer("prefix", prefix, partition_of)
 
 
-def test_doctor_reads_what_it_writes(folder: Path) -> None:
+def test_doctor_reads_the_written_files(folder: Path) -> None:
     call(folder, "init", "--name", "prod", *FLAGS, "--no-keep-loser")
     found = read_declaration(folder, {})
     assert (found.pair, found.faults) == ("prod", [])
@@ -138,7 +138,7 @@ def test_doctor_reads_what_it_writes(folder: Path) -> None:
     assert all(side.managed for side in found.sides.values())
 
 
-def test_contradictions_between_the_stacks_are_named(folder: Path) -> None:
+def test_contradictions_between_the_stacks_are_reported(folder: Path) -> None:
     call(folder, "init", *FLAGS)
     path = folder / "Pulumi.global.yaml"
     path.write_text(path.read_text().replace("our-cn", "other-cn"))
@@ -156,7 +156,7 @@ def test_nothing_is_overwritten_without_force(folder: Path) -> None:
     assert yaml.safe_load((folder / "Pulumi.cn.yaml").read_text())["encryptionsalt"] == "v1:abc"
 
 
-def test_other_stack_names_leave_the_versioned_files_alone(folder: Path) -> None:
+def test_other_stack_names_leave_the_default_files_unchanged(folder: Path) -> None:
     before = "config: {}\n"
     (folder / "Pulumi.cn.yaml").write_text(before)
     answer = call(folder, "init", *FLAGS, "--stack-cn", "prod-cn", "--stack-global", "prod-global", "--json")
@@ -182,14 +182,14 @@ def test_other_stack_names_leave_the_versioned_files_alone(folder: Path) -> None
         ((*ISSUERS, "--direction", "cn-to-global"), "roles are not offered with --direction cn-to-global"),
     ],
 )
-def test_a_wrong_value_names_its_option(folder: Path, change: tuple[str, ...], words: str) -> None:
+def test_wrong_value_names_its_option(folder: Path, change: tuple[str, ...], words: str) -> None:
     answer = call(folder, "init", *FLAGS, *change)
     assert answer.code == 2
     assert words in answer.err
     assert list(folder.glob("Pulumi.*.yaml")) == []
 
 
-def test_without_a_terminal_missing_options_are_listed(folder: Path) -> None:
+def test_missing_options_are_listed_without_a_terminal(folder: Path) -> None:
     answer = call(folder, "init", "--account-cn", "123456789012")
     assert answer.code == 2
     assert "--region-cn, --bucket-cn, --account-global" in answer.err
@@ -197,7 +197,7 @@ def test_without_a_terminal_missing_options_are_listed(folder: Path) -> None:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the command find a terminal, so that it asks."""
+    """Let the command find a terminal, so that it prompts."""
     import dualsync.runtime.commands.setup.init as command
 
     class Terminal:
@@ -210,10 +210,10 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("terminal")
-def test_the_wizard_asks_for_what_is_missing_and_asks_again(folder: Path) -> None:
+def test_missing_values_are_prompted_and_wrong_ones_prompted_again(folder: Path) -> None:
     (folder / "Pulumi.cn.yaml").write_text("config: {}\n")
     lines = [
-        *("prod", "", ""),  # the pair; both directions; the stack of cn: as suggested, since Pulumi.cn.yaml is there
+        *("prod", "", ""),  # the pair; both directions; the stack of cn: as suggested, since Pulumi.cn.yaml exists
         *("12", "123456789012", "", "our-cn", "", "china", ""),  # account twice, region, bucket, prefix, profile, image
         *("", "210987654321", "", "our-global", "", ""),  # stack, account, region, bucket, prefix, profile
         "",
@@ -228,7 +228,7 @@ def test_the_wizard_asks_for_what_is_missing_and_asks_again(folder: Path) -> Non
 
 
 @pytest.mark.usefixtures("terminal")
-def test_the_wizard_offers_the_directions_and_asks_a_destination_in_china_for_no_image(folder: Path) -> None:
+def test_prompts_offer_the_directions_and_no_image_for_a_destination_in_china(folder: Path) -> None:
     lines = [
         *("prod", "cn->global", "global-to-cn"),
         *("", "123456789012", "", "our-cn", "", ""),  # stack, account, region, bucket, prefix, profile: no image
@@ -244,7 +244,7 @@ def test_the_wizard_offers_the_directions_and_asks_a_destination_in_china_for_no
 
 
 @pytest.mark.parametrize("direction", [Direction.CN_TO_GLOBAL, Direction.GLOBAL_TO_CN])
-def test_the_program_and_doctor_take_a_one_way_pair(folder: Path, direction: Direction) -> None:
+def test_program_and_doctor_accept_a_one_way_pair(folder: Path, direction: Direction) -> None:
     answer = call(folder, "init", "--name", "prod", *FLAGS, "--direction", str(direction))
     assert answer.code == 0
     for side in SideName:
@@ -255,14 +255,14 @@ def test_the_program_and_doctor_take_a_one_way_pair(folder: Path, direction: Dir
     assert ("finderImage is not given" in answer.out) is direction.carries(SideName.CN)
 
 
-def test_an_unknown_direction_names_the_choices(folder: Path) -> None:
+def test_unknown_direction_names_the_choices(folder: Path) -> None:
     answer = call(folder, "init", *FLAGS, "--direction", "cn->global")
     assert answer.code == 2
     assert all(str(direction) in answer.err for direction in Direction)
     assert list(folder.glob("Pulumi.*.yaml")) == []
 
 
-def test_the_longest_pair_is_the_components(folder: Path) -> None:
+def test_longest_pair_name_is_that_of_the_component(folder: Path) -> None:
     names = config(folder, "x") if (folder / "Pulumi.x.yaml").exists() else {}
     assert not names
     call(folder, "init", "--name", "p" * LONGEST_PAIR, *FLAGS)
@@ -277,8 +277,8 @@ def test_init_needs_the_programs_folder(tmp_path: Path) -> None:
     assert "no Pulumi.yaml" in answer.err
 
 
-def test_doctor_as_a_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sample accounts are refused without a call to AWS; the machine's checks can be left out."""
+def test_doctor_command_reports_the_sample_accounts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are reported without a call to AWS, and `--no-machine` leaves out the machine's checks."""
     monkeypatch.setenv("PATH", "")
     for side in SideName:
         shutil.copy(ROOT / f"Pulumi.{side}.yaml", folder)
