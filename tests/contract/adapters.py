@@ -1,4 +1,4 @@
-"""What a conformity test needs from an implementation of the ports."""
+"""Define what a contract test needs from an implementation of the ports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dualsync.runtime.aws.secrets_manager import PeerSecret
 from dualsync.runtime.ports import Bucket, Ledger, Queue
 
 VISIBILITY_SECONDS = 30
-"""Visibility time-out of every world's queue."""
+"""Visibility timeout of the queue in all worlds, in seconds."""
 
 
 class AdapterWorld(Protocol):
@@ -27,43 +27,43 @@ class AdapterWorld(Protocol):
     def ledger(self) -> Ledger: ...
 
     def bucket(self, prefix: str = "") -> Bucket:
-        """The world's bucket, which never had versioning, under a prefix."""
+        """Return the world's bucket, which never had versioning, under a prefix."""
 
     def versioned(self) -> Bucket:
-        """Another bucket, with versioning enabled."""
+        """Return another bucket, with versioning enabled."""
 
     def remove_version(self, key: str, version_id: str) -> None:
-        """A user deletes a version of the versioned bucket."""
+        """Delete a version of the versioned bucket, as a user does."""
 
     def archive(self, key: str) -> None:
-        """An object of the world's bucket moves to GLACIER."""
+        """Move an object of the world's bucket to GLACIER."""
 
     def thaw(self, key: str) -> None:
-        """It is restored, and that is done at once."""
+        """Restore an archived object at once."""
 
     def advance(self, seconds: float) -> None:
         """Let the queue's time pass."""
 
     def dead_letters(self) -> Sequence[tuple[str, str]]:
-        """(body, reason) of what was buried."""
+        """Return (body, reason) of the messages in the dead-letter queue."""
 
     def secrets(self) -> Secrets:
-        """What reads the world's one secret; there is none at first."""
+        """Return the reader of the world's one secret, which does not exist at first."""
 
     def put_secret(self, text: str) -> None:
-        """Create the secret, or give it another text."""
+        """Create the secret, or replace its text."""
 
     def delete_secret(self) -> None:
-        """Mark it for deletion, to happen in some days."""
+        """Mark the secret for deletion in some days."""
 
     def make_user(self) -> tuple[str, str, str]:
-        """A new user: its id, and the two parts of an access key of its."""
+        """Create a user, and return its id and the two parts of its access key."""
 
     def delete_key(self, access_key_id: str) -> None:
-        """DeleteAccessKey."""
+        """Delete the access key (DeleteAccessKey)."""
 
     def identity(self, access_key_id: str, secret_access_key: str) -> StsIdentity:
-        """STS, asked with this key."""
+        """Return STS as called with this key."""
 
     def close(self) -> None: ...
 

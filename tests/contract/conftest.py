@@ -1,4 +1,4 @@
-"""The worlds that the suite runs in, and coroutine tests."""
+"""Provide the worlds that the contract tests run in, and run coroutine tests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
 
 
 WORLDS = ["moto", "memory", *(["ministack"] if interpreter() else [])]
-"""ministack takes part where `make conformity` has installed it."""
+"""ministack is included where `make conformity` has installed it."""
 
 
 @pytest.fixture(params=WORLDS)

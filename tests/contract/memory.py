@@ -1,4 +1,4 @@
-"""The in-memory fakes as a world."""
+"""Provide the in-memory fakes as a world of the contract tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRINCIPAL = "AWS:AIDAMEMORY"
 
 
 class MemoryWorld:
-    """`World` over `tests.support.fakes`."""
+    """An `AdapterWorld` over `tests.support.fakes`."""
 
     name = "memory"
 

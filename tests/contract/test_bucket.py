@@ -1,4 +1,4 @@
-"""Buckets (Amazon S3 User Guide and API Reference)."""
+"""Test buckets (Amazon S3 User Guide and API Reference)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def upload(bucket: Bucket, key: str, *bodies: bytes) -> tuple[str, list[Pa
     return upload_id, [await bucket.put_part(key, upload_id, n, body) for n, body in enumerate(bodies, 1)]
 
 
-async def test_what_is_put_is_there(world: AdapterWorld) -> None:
+async def test_written_object_is_read_and_listed(world: AdapterWorld) -> None:
     bucket = world.bucket()
     attributes = Attributes(
         content_type="text/css",
@@ -93,7 +93,7 @@ async def test_what_is_put_is_there(world: AdapterWorld) -> None:
     assert await rows(bucket) == [ListedObject("k", seen.etag, 5, seen.modified)]
 
 
-async def test_reading_shows_what_heading_shows(world: AdapterWorld) -> None:
+async def test_read_returns_the_same_head_as_a_head_request(world: AdapterWorld) -> None:
     bucket = world.bucket()
     await put(bucket, "k", stamp=STAMP)
     reading = await bucket.read("k")
@@ -103,7 +103,7 @@ async def test_reading_shows_what_heading_shows(world: AdapterWorld) -> None:
     await reading.close()
 
 
-async def test_what_is_archived_is_seen_and_listed_so(world: AdapterWorld) -> None:
+async def test_archived_object_is_marked_in_head_and_listing(world: AdapterWorld) -> None:
     bucket = world.bucket()
     await put(bucket, "asleep")
     await put(bucket, "awake")
@@ -117,7 +117,7 @@ async def test_what_is_archived_is_seen_and_listed_so(world: AdapterWorld) -> No
     assert [row.archived for row in await rows(bucket)] == [False, False]
 
 
-async def test_what_is_not_there_is_none(world: AdapterWorld) -> None:
+async def test_missing_object_is_none(world: AdapterWorld) -> None:
     bucket = world.bucket()
     assert await bucket.head("k") is None
     assert await bucket.read("k") is None
@@ -125,7 +125,7 @@ async def test_what_is_not_there_is_none(world: AdapterWorld) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (2 << 20) + 7])
-async def test_any_size(world: AdapterWorld, size: int) -> None:
+async def test_object_of_any_size_is_written_and_read(world: AdapterWorld, size: int) -> None:
     body = bytes(range(251)) * (size // 251 + 1)
     bucket = world.bucket()
     await put(bucket, "k", body[:size])
@@ -135,7 +135,7 @@ async def test_any_size(world: AdapterWorld, size: int) -> None:
 
 @pytest.mark.parametrize("key", ODD_KEYS, ids=lambda key: ascii(key[:9]))
 @pytest.mark.parametrize("prefix", ["", "data/x y+z/"])
-async def test_any_key(world: AdapterWorld, key: str, prefix: str) -> None:
+async def test_object_with_any_key_is_written_read_and_deleted(world: AdapterWorld, key: str, prefix: str) -> None:
     if "\n" in key:
         differs(world, "moto", "has no route for a key with a line feed", "Amazon S3 User Guide, Naming objects")
     bucket = world.bucket(prefix)
@@ -156,7 +156,7 @@ async def test_any_key(world: AdapterWorld, key: str, prefix: str) -> None:
     assert await rows(bucket) == []
 
 
-async def test_a_put_for_nothing_never_overwrites(world: AdapterWorld) -> None:
+async def test_put_that_must_not_exist_never_overwrites(world: AdapterWorld) -> None:
     bucket = world.bucket()
     await put(bucket, "k", b"first")
     with pytest.raises(PreconditionFailedError):
@@ -164,7 +164,7 @@ async def test_a_put_for_nothing_never_overwrites(world: AdapterWorld) -> None:
     assert await content(bucket, "k") == b"first"
 
 
-async def test_a_put_overwrites_only_what_it_names(world: AdapterWorld) -> None:
+async def test_put_overwrites_only_the_named_etag(world: AdapterWorld) -> None:
     bucket = world.bucket()
     first = await put(bucket, "k", b"first")
     second = await bucket.put("k", b"second", PLAIN, None, Precondition(first.etag))
@@ -174,12 +174,12 @@ async def test_a_put_overwrites_only_what_it_names(world: AdapterWorld) -> None:
     assert await content(bucket, "k") == b"second"
 
 
-async def test_a_put_over_what_has_gone(world: AdapterWorld) -> None:
+async def test_put_over_a_missing_object_is_refused(world: AdapterWorld) -> None:
     with pytest.raises(PreconditionFailedError):
         await world.bucket().put("k", b"x", PLAIN, None, Precondition("0123456789abcdef0123456789abcdef"))
 
 
-async def test_a_deletion_takes_only_what_it_names(world: AdapterWorld) -> None:
+async def test_deletion_removes_only_the_named_etag(world: AdapterWorld) -> None:
     bucket = world.bucket()
     first = await put(bucket, "k", b"first")
     second = await bucket.put("k", b"second", PLAIN, None, Precondition(first.etag))
@@ -190,7 +190,7 @@ async def test_a_deletion_takes_only_what_it_names(world: AdapterWorld) -> None:
     assert await bucket.head("k") is None
 
 
-async def test_a_deletion_of_what_has_gone_makes_nothing(world: AdapterWorld) -> None:
+async def test_deletion_of_a_missing_object_creates_nothing(world: AdapterWorld) -> None:
     """Whether it is an error is not documented ("How to perform conditional deletes")."""
     bucket = world.bucket()
     with contextlib.suppress(PreconditionFailedError):
@@ -198,7 +198,7 @@ async def test_a_deletion_of_what_has_gone_makes_nothing(world: AdapterWorld) ->
     assert await bucket.head("k") is None
 
 
-async def test_ranges_are_of_one_version(world: AdapterWorld) -> None:
+async def test_range_is_read_only_from_the_named_version(world: AdapterWorld) -> None:
     bucket = world.bucket()
     first = await put(bucket, "k", b"0123456789")
     assert await bucket.read_range("k", 0, 10, first.etag) == b"0123456789"
@@ -211,13 +211,13 @@ async def test_ranges_are_of_one_version(world: AdapterWorld) -> None:
         await bucket.read_range("k", 0, 4, second.etag)
 
 
-async def test_an_upload_in_parts(world: AdapterWorld) -> None:
+async def test_completed_upload_is_one_object(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "k", b"a" * PART, b"b")
     assert await bucket.head("k") is None
     written = await bucket.complete_upload("k", upload_id, parts, MUST_NOT_EXIST)
     seen = await head(bucket, "k")
-    # Only the number of parts is documented of it ("Checking object integrity").
+    # Of the ETag, only the number of parts is documented ("Checking object integrity").
     assert written.etag == seen.etag
     assert seen.etag.endswith("-2")
     assert (seen.size, seen.stamp, seen.attributes.content_type) == (PART + 1, STAMP, "text/plain")
@@ -226,7 +226,7 @@ async def test_an_upload_in_parts(world: AdapterWorld) -> None:
     assert await bucket.head("k") is not None
 
 
-async def test_the_size_of_a_first_part(world: AdapterWorld) -> None:
+async def test_head_of_the_first_part_returns_its_size(world: AdapterWorld) -> None:
     differs(world, "moto", "matches the part's ETag", "Amazon S3 API Reference, HeadObject (If-Match, partNumber)")
     differs(world, "ministack", "shows the object's length", "Amazon S3 API Reference, HeadObject (partNumber)")
     bucket = world.bucket()
@@ -237,7 +237,7 @@ async def test_the_size_of_a_first_part(world: AdapterWorld) -> None:
         await bucket.head_part("k", 1, "0123456789abcdef0123456789abcdef-2")
 
 
-async def test_a_completion_for_nothing_never_overwrites(world: AdapterWorld) -> None:
+async def test_completion_that_must_not_exist_never_overwrites(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "k", b"part")
     await put(bucket, "k")
@@ -247,7 +247,7 @@ async def test_a_completion_for_nothing_never_overwrites(world: AdapterWorld) ->
     await bucket.abort_upload("k", upload_id)
 
 
-async def test_a_completion_overwrites_what_it_names(world: AdapterWorld) -> None:
+async def test_completion_overwrites_the_named_etag(world: AdapterWorld) -> None:
     bucket = world.bucket()
     first = await put(bucket, "k")
     upload_id, parts = await upload(bucket, "k", b"part")
@@ -255,7 +255,7 @@ async def test_a_completion_overwrites_what_it_names(world: AdapterWorld) -> Non
     assert await content(bucket, "k") == b"part"
 
 
-async def test_a_completion_overwrites_nothing_else(world: AdapterWorld) -> None:
+async def test_completion_with_another_etag_is_refused(world: AdapterWorld) -> None:
     differs(world, "moto", "completes with a wrong If-Match", "Amazon S3 API Reference, CompleteMultipartUpload")
     bucket = world.bucket()
     await put(bucket, "k")
@@ -265,7 +265,7 @@ async def test_a_completion_overwrites_nothing_else(world: AdapterWorld) -> None
     assert await content(bucket, "k") == b"hello"
 
 
-async def test_an_upload_that_is_no_more(world: AdapterWorld) -> None:
+async def test_completion_of_an_aborted_upload_is_refused(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "k", b"part")
     await bucket.abort_upload("k", upload_id)
@@ -276,7 +276,7 @@ async def test_an_upload_that_is_no_more(world: AdapterWorld) -> None:
     assert await bucket.head("k") is None
 
 
-async def test_a_part_for_an_upload_that_is_no_more(world: AdapterWorld) -> None:
+async def test_part_of_an_aborted_upload_is_refused(world: AdapterWorld) -> None:
     differs(world, "moto", "answers 500 for it", "Amazon S3 API Reference, UploadPart (NoSuchUpload)")
     bucket = world.bucket()
     upload_id, _ = await upload(bucket, "k", b"part")
@@ -285,7 +285,7 @@ async def test_a_part_for_an_upload_that_is_no_more(world: AdapterWorld) -> None
         await bucket.put_part("k", upload_id, 2, b"more")
 
 
-async def test_the_parts_that_are_there(world: AdapterWorld) -> None:
+async def test_uploaded_parts_are_listed(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "k", b"a" * PART, b"b")
     listed = await bucket.list_parts("k", upload_id)
@@ -299,7 +299,7 @@ async def test_the_parts_that_are_there(world: AdapterWorld) -> None:
         await bucket.list_parts("k", upload_id)
 
 
-async def test_the_uploads_under_way(world: AdapterWorld) -> None:
+async def test_uploads_under_way_are_listed(world: AdapterWorld) -> None:
     bucket = world.bucket("p/")
     upload_id, parts = await upload(bucket, "a &+%é", b"part")
     await upload(world.bucket("other/"), "b", b"part")
@@ -310,7 +310,7 @@ async def test_the_uploads_under_way(world: AdapterWorld) -> None:
     assert await bucket.list_uploads() == []
 
 
-async def test_a_listing_is_sorted_by_bytes(world: AdapterWorld) -> None:
+async def test_listing_is_sorted_by_bytes(world: AdapterWorld) -> None:
     bucket = world.bucket("p/")
     keys = ["B", "a", "a b", "a/b", "ab", "é", "\uff5e", "\U0001f388"]
     for key in reversed(keys):
@@ -330,7 +330,7 @@ async def test_a_listing_is_sorted_by_bytes(world: AdapterWorld) -> None:
         ]
 
 
-async def test_a_listing_of_many_pages(world: AdapterWorld) -> None:
+async def test_listing_of_many_pages_is_complete(world: AdapterWorld) -> None:
     bucket = world.bucket()
     keys = [f"{number:05}" for number in range(1003)]
     for key in keys:
@@ -339,7 +339,7 @@ async def test_a_listing_of_many_pages(world: AdapterWorld) -> None:
     assert [row.key for row in await rows(bucket, "00001")] == keys[2:]
 
 
-async def test_a_listing_shows_what_heading_shows(world: AdapterWorld) -> None:
+async def test_listing_shows_the_same_fields_as_a_head_request(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, parts = await upload(bucket, "m", b"a" * PART, b"b")
     await bucket.complete_upload("m", upload_id, parts, MUST_NOT_EXIST)
@@ -350,7 +350,7 @@ async def test_a_listing_shows_what_heading_shows(world: AdapterWorld) -> None:
     ]
 
 
-async def test_versions(world: AdapterWorld) -> None:
+async def test_former_version_is_found_by_its_id(world: AdapterWorld) -> None:
     bucket = world.versioned()
     first = await put(bucket, "k", b"first")
     second = await bucket.put("k", b"second!", PLAIN, None, Precondition(first.etag))
@@ -363,7 +363,7 @@ async def test_versions(world: AdapterWorld) -> None:
     assert await bucket.head("k", "") == await bucket.head("k", second.version_id)
 
 
-async def test_a_delete_marker_is_nothing(world: AdapterWorld) -> None:
+async def test_deleted_object_with_versions_is_none(world: AdapterWorld) -> None:
     bucket = world.versioned()
     first = await put(bucket, "k", b"first")
     await bucket.delete("k", Precondition(first.etag))
@@ -377,7 +377,7 @@ async def test_a_delete_marker_is_nothing(world: AdapterWorld) -> None:
     assert (await head(bucket, "k")).etag == again.etag
 
 
-async def test_a_removed_version_uncovers_the_one_before(world: AdapterWorld) -> None:
+async def test_removed_version_uncovers_the_previous_one(world: AdapterWorld) -> None:
     bucket = world.versioned()
     first = await put(bucket, "k", b"first")
     second = await bucket.put("k", b"second", PLAIN, None, Precondition(first.etag))

@@ -1,4 +1,4 @@
-"""Checksums of objects and of uploads (Amazon S3 User Guide, "Checking object integrity for data uploads")."""
+"""Test checksums of objects and uploads (Amazon S3 User Guide, "Checking object integrity for data uploads")."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INTEGRITY = "Amazon S3 User Guide, Checking object integrity for data uploads"
 
 
 def without_whole_checksums(world: AdapterWorld, checksum: str) -> None:
-    """Skip a test of a whole object's checksum where uploads in parts have none."""
+    """Skip a test of a whole object's checksum for emulators whose uploads have none."""
     if not checksum.endswith("-2"):
         page = "Amazon S3 API Reference, CreateMultipartUpload (x-amz-checksum-type: FULL_OBJECT)"
         differs(world, "ministack", "takes FULL_OBJECT for COMPOSITE", page)
@@ -37,7 +37,7 @@ async def upload_with(world: AdapterWorld, bucket: Bucket, checksum: str) -> tup
 
 
 @pytest.mark.parametrize("checksum", [WHOLE, OF_PARTS])
-async def test_an_upload_has_the_checksum_that_it_was_begun_with(world: AdapterWorld, checksum: str) -> None:
+async def test_upload_keeps_the_checksum_it_was_created_with(world: AdapterWorld, checksum: str) -> None:
     without_whole_checksums(world, checksum)
     bucket = world.bucket()
     upload_id, _ = await upload_with(world, bucket, checksum)
@@ -61,7 +61,7 @@ async def test_an_upload_has_the_checksum_that_it_was_begun_with(world: AdapterW
 
 
 @pytest.mark.parametrize("checksum", [WHOLE, OF_PARTS])
-async def test_an_upload_of_another_content_does_not_come_into_being(world: AdapterWorld, checksum: str) -> None:
+async def test_completion_with_a_wrong_checksum_is_refused(world: AdapterWorld, checksum: str) -> None:
     without_whole_checksums(world, WRONG[checksum])
     bucket = world.bucket()
     upload_id, parts = await upload_with(world, bucket, WRONG[checksum])
@@ -71,7 +71,7 @@ async def test_an_upload_of_another_content_does_not_come_into_being(world: Adap
     assert await bucket.head("k") is None
 
 
-async def test_a_part_of_another_content_is_refused(world: AdapterWorld) -> None:
+async def test_part_with_a_wrong_checksum_is_refused(world: AdapterWorld) -> None:
     bucket = world.bucket()
     upload_id, _ = await upload_with(world, bucket, OF_PARTS)
     differs(world, "moto", "believes any checksum", INTEGRITY)
@@ -80,7 +80,7 @@ async def test_a_part_of_another_content_is_refused(world: AdapterWorld) -> None
 
 
 @pytest.mark.parametrize("kind", ["crc32", "sha1", "sha256"])
-async def test_an_object_of_another_content_is_refused(world: AdapterWorld, kind: str) -> None:
+async def test_object_with_a_wrong_checksum_is_refused(world: AdapterWorld, kind: str) -> None:
     bucket = world.bucket()
     differs(world, "moto", "believes any checksum", INTEGRITY)
     with pytest.raises(ChecksumMismatchError):
@@ -89,7 +89,7 @@ async def test_an_object_of_another_content_is_refused(world: AdapterWorld, kind
 
 
 @pytest.mark.parametrize("kind", ["crc32", "sha1", "sha256"])
-async def test_an_object_keeps_the_checksum_that_it_came_with(world: AdapterWorld, kind: str) -> None:
+async def test_object_keeps_its_checksum(world: AdapterWorld, kind: str) -> None:
     bucket = world.bucket()
     await bucket.put("k", b"tail", replace(PLAIN, checksum=checksum_of(kind, b"tail")), STAMP, MUST_NOT_EXIST)
     differs(world, "moto", "keeps only those of which an SDK speaks", "Amazon S3 API Reference, PutObject")

@@ -28,33 +28,33 @@ FOLDER = Path(__file__).parent / "formats" / "v0_1"
 TOMBSTONE_SECONDS = 60 * 86400
 NOBODY = Principals(frozenset())
 KEYED = Authenticator("https://queue", "secret")
-"""Version 0.1 signs nothing: its bytes are signed here, so that all fields are believed and can be compared."""
+"""Version 0.1 signs nothing. Its bytes are signed here, so that all fields are used and can be compared."""
 GROWN = {"unknown field", "a version beside"}
 """Cases that version 0.1 refuses and this version reads: a decoder ignores fields that it does not know."""
 
 
 def cases(name: str, part: str = "cases") -> list[Any]:
-    """The cases of one fixture file, as parameters named after them."""
+    """Return the cases of one fixture file as parameters named after them."""
     document = json.loads((FOLDER / f"{name}.json").read_text())
     assert document["cases"]
     return [pytest.param(case, id=case["name"]) for case in document.get(part, [])]
 
 
 def without_format(item: dict[str, Any]) -> dict[str, Any]:
-    """An item without its format number, which version 0.1 neither writes nor reads."""
+    """Return an item without its format number, which version 0.1 neither writes nor reads."""
     assert item["Format"] == {"N": "1"}
     return {name: value for name, value in item.items() if name != "Format"}
 
 
 @pytest.mark.parametrize("to_value", [to_entry, to_record])
 @pytest.mark.parametrize("number", ["2", "-1", "x", ""])
-def test_an_item_of_another_format_is_refused(to_value: Callable[[dict[str, Any]], object], number: str) -> None:
+def test_item_of_another_format_is_refused(to_value: Callable[[dict[str, Any]], object], number: str) -> None:
     with pytest.raises(FieldError, match=r"format|Format"):
         to_value({"ObjectKey": {"S": "k"}, "Format": {"N": number}})
 
 
 def synced(version: SyncedVersion | None) -> dict[str, Any] | None:
-    """A synced version in the words of the fixtures."""
+    """Return a synced version in the words of the fixtures."""
     if version is None:
         return None
     origin, here, there = version.version, version.local, version.remote
@@ -68,7 +68,7 @@ def synced(version: SyncedVersion | None) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize("case", cases("queue-look"))
-def test_a_sync_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
+def test_sync_request_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
     (request,) = parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
     assert case["decoded"] == {
         "key": request.key,
@@ -92,7 +92,7 @@ def test_a_sync_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("case", cases("queue-look"))
-def test_of_an_unsigned_sync_request_only_the_key_is_believed(case: dict[str, Any]) -> None:
+def test_only_the_key_of_an_unsigned_sync_request_is_used(case: dict[str, Any]) -> None:
     (request,) = parse_message(case["bytes"], NOBODY, lambda key: key, 7.0, authenticator=KEYED)
     assert request == SyncRequest(
         case["decoded"]["key"],
@@ -106,7 +106,7 @@ def test_of_an_unsigned_sync_request_only_the_key_is_believed(case: dict[str, An
 
 
 @pytest.mark.parametrize("case", cases("queue-look"))
-def test_a_sync_request_is_written_as_version_0_1_reads_it(case: dict[str, Any]) -> None:
+def test_sync_request_is_encoded_as_by_version_0_1(case: dict[str, Any]) -> None:
     """Version 0.1 refuses unknown fields, and ignores members beside its own."""
     (request,) = parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
     written = json.loads(sync_request_codec.encode(request))
@@ -115,7 +115,7 @@ def test_a_sync_request_is_written_as_version_0_1_reads_it(case: dict[str, Any])
 
 
 @pytest.mark.parametrize("case", [c for c in cases("queue-look", "refused") if c.id not in GROWN])
-def test_a_malformed_sync_request_is_refused(case: dict[str, Any]) -> None:
+def test_malformed_sync_request_is_refused(case: dict[str, Any]) -> None:
     if case["name"] == "an empty agreement":
         pytest.skip("an empty list is read like an absent one")
     with pytest.raises(UnreadableMessageError):
@@ -128,14 +128,14 @@ def test_unknown_fields_of_a_sync_request_are_ignored(case: dict[str, Any]) -> N
     assert request.key == "k"
 
 
-def test_a_message_of_a_later_format_is_refused() -> None:
+def test_message_of_a_later_format_is_refused() -> None:
     body = json.dumps({"dualsync": {"key": "k", "cause": "finding"}, "format": sync_request_codec.FORMAT + 1})
     with pytest.raises(UnreadableMessageError, match="format"):
         parse_message(body, NOBODY, lambda key: key, 0.0)
 
 
 @pytest.mark.parametrize("case", [*cases("queue-parts"), *cases("queue-parts", "also_read")])
-def test_a_part_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
+def test_part_request_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
     if not case["bytes"].startswith(part_request_codec.START):
         (request,) = parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
         assert request.full_check
@@ -159,13 +159,13 @@ def test_a_part_request_of_version_0_1_means_the_same(case: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("case", [c for c in cases("queue-parts", "refused") if c.id not in GROWN])
-def test_a_malformed_part_request_is_refused(case: dict[str, Any]) -> None:
+def test_malformed_part_request_is_refused(case: dict[str, Any]) -> None:
     with pytest.raises(UnreadableMessageError):
         parse_part_request(KEYED.sign(case["bytes"]), KEYED)
 
 
 @pytest.mark.parametrize("case", cases("ledger-entry"))
-def test_a_ledger_entry_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
+def test_ledger_entry_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
     entry = to_entry(case["bytes"])
     read = {
         "key": entry.key,
@@ -188,13 +188,13 @@ def test_a_ledger_entry_of_version_0_1_means_the_same(case: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("case", cases("ledger-entry", "refused"))
-def test_a_malformed_ledger_entry_is_refused(case: dict[str, Any]) -> None:
+def test_malformed_ledger_entry_is_refused(case: dict[str, Any]) -> None:
     with pytest.raises(FieldError):
         to_entry(case["bytes"])
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("record-*.json")))
-def test_records_of_version_0_1_are_written_back_byte_for_byte(name: str) -> None:
+def test_records_of_version_0_1_are_encoded_byte_for_byte(name: str) -> None:
     """Version 0.1 compares the text of the data when it replaces or removes a record."""
     for parameter in cases(name):
         item = parameter.values[0]["bytes"]
@@ -202,7 +202,7 @@ def test_records_of_version_0_1_are_written_back_byte_for_byte(name: str) -> Non
 
 
 @pytest.mark.parametrize("case", cases("record-upload"))
-def test_an_upload_of_version_0_1_is_continued(case: dict[str, Any]) -> None:
+def test_upload_record_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
     record = to_record(case["bytes"])
     upload = upload_record_codec.decode(record)
     assert upload_record_codec.encode(upload) == record
@@ -212,7 +212,7 @@ def test_an_upload_of_version_0_1_is_continued(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", [*cases("record-control"), *cases("record-control", "also_read")])
-def test_controls_of_version_0_1_mean_the_same(case: dict[str, Any]) -> None:
+def test_controls_of_version_0_1_are_decoded(case: dict[str, Any]) -> None:
     orders, wanted = Orders.of(to_record(case["bytes"])), case["decoded"]["data"]
     assert wanted == {
         "paused": orders.paused,
@@ -225,14 +225,14 @@ def test_controls_of_version_0_1_mean_the_same(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", cases("record-finder-checkpoint"))
-def test_a_checkpoint_of_version_0_1_is_continued(case: dict[str, Any]) -> None:
+def test_checkpoint_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
     data: Any = to_record(case["bytes"]).data
     for progress in data["legs"]:
         assert RangeProgress.of(progress).data() == {**progress, "waiting": 0}, "version 0.1 ignores the new count"
 
 
 @pytest.mark.parametrize("case", [c for c in cases("stamp") if c.values[0]["bytes"]])
-def test_a_stamp_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
+def test_stamp_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
     stamp = Stamp.decode(case["bytes"])
     assert stamp is not None
     assert stamp.encode() == case["bytes"]
@@ -247,5 +247,5 @@ def test_a_stamp_of_version_0_1_means_the_same(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", cases("stamp", "refused"))
-def test_no_other_text_is_a_stamp(case: dict[str, Any]) -> None:
+def test_text_that_version_0_1_refuses_is_no_stamp(case: dict[str, Any]) -> None:
     assert Stamp.decode(case["bytes"]) is None

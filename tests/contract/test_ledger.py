@@ -1,4 +1,4 @@
-"""Ledgers (Amazon DynamoDB Developer Guide: conditional writes, strongly consistent reads, BatchGetItem)."""
+"""Test ledgers (Amazon DynamoDB Developer Guide: conditional writes, strongly consistent reads, BatchGetItem)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def records(world: AdapterWorld, kind: str) -> list[Record]:
     return [record async for record in world.ledger.records(kind)]
 
 
-async def test_nothing(world: AdapterWorld) -> None:
+async def test_empty_ledger_returns_nothing(world: AdapterWorld) -> None:
     assert await world.ledger.get("k") is None
     assert await world.ledger.get_many([]) == {}
     assert await world.ledger.get_many(["k"]) == {}
@@ -47,7 +47,7 @@ async def test_nothing(world: AdapterWorld) -> None:
 
 
 @pytest.mark.parametrize("entry", [FULL, LedgerEntry(key="k", revision=1), replace(FULL, synced=None, expired=None)])
-async def test_what_is_put_is_there(world: AdapterWorld, entry: LedgerEntry) -> None:
+async def test_written_entry_is_read(world: AdapterWorld, entry: LedgerEntry) -> None:
     await world.ledger.put(entry, 0)
     assert await world.ledger.get("k") == entry
     assert await world.ledger.get_many(["k", "j"]) == {"k": entry}
@@ -56,7 +56,7 @@ async def test_what_is_put_is_there(world: AdapterWorld, entry: LedgerEntry) -> 
 @pytest.mark.parametrize(
     "key", ["//dualsync/record/conflict/1", "//dualsync/object/k", "ü" * 512, "\x01 \n", ".", "/"], ids=list("123456")
 )
-async def test_any_key(world: AdapterWorld, key: str) -> None:
+async def test_entry_with_any_key_is_written_and_read(world: AdapterWorld, key: str) -> None:
     await world.ledger.record(Record(CONFLICT, "1", 5))
     entry = replace(FULL, key=key)
     await world.ledger.put(entry, 0)
@@ -65,7 +65,7 @@ async def test_any_key(world: AdapterWorld, key: str) -> None:
     assert await records(world, CONFLICT) == [Record(CONFLICT, "1", 5)]
 
 
-async def test_a_put_needs_the_revision_that_it_was_made_from(world: AdapterWorld) -> None:
+async def test_put_requires_the_revision_that_was_read(world: AdapterWorld) -> None:
     await world.ledger.put(FULL, 0)
     for expected in (0, 2):
         with pytest.raises(PreconditionFailedError):
@@ -80,14 +80,14 @@ async def test_a_put_needs_the_revision_that_it_was_made_from(world: AdapterWorl
     assert await world.ledger.get("other") is None
 
 
-async def test_a_put_counts_the_revision_from_the_one_it_was_made_from(world: AdapterWorld) -> None:
+async def test_put_increments_the_revision_that_was_read(world: AdapterWorld) -> None:
     await world.ledger.put(replace(FULL, revision=0), 0)
     assert await world.ledger.get("k") == FULL
     await world.ledger.put(replace(FULL, revision=7), 1)
     assert await world.ledger.get("k") == replace(FULL, revision=2)
 
 
-async def test_many_at_once(world: AdapterWorld) -> None:
+async def test_many_entries_are_read_at_once(world: AdapterWorld) -> None:
     for number in range(0, 100, 3):
         await world.ledger.put(replace(FULL, key=f"k{number}"), 0)
     found = await world.ledger.get_many([f"k{number}" for number in range(100)])
@@ -95,12 +95,12 @@ async def test_many_at_once(world: AdapterWorld) -> None:
     assert list(await world.ledger.get_many(["k3", "k3"])) == ["k3"]
 
 
-async def test_more_than_a_hundred_are_refused(world: AdapterWorld) -> None:
+async def test_read_of_more_than_100_entries_is_refused(world: AdapterWorld) -> None:
     with pytest.raises(ValueError, match="100"):
         await world.ledger.get_many([str(number) for number in range(101)])
 
 
-async def test_records_of_a_kind_oldest_first(world: AdapterWorld) -> None:
+async def test_records_of_a_kind_are_listed_oldest_first(world: AdapterWorld) -> None:
     kept = [Record(CONFLICT, str(time), time, "key", {"a": [1, "ü"], "b": None}) for time in (30, 10, 20)]
     for record in kept:
         await world.ledger.record(record)
@@ -109,7 +109,7 @@ async def test_records_of_a_kind_oldest_first(world: AdapterWorld) -> None:
     assert await records(world, HELD_DELETION) == [Record(HELD_DELETION, "10", 5)]
 
 
-async def test_a_record_is_replaced_and_removed_by_its_id(world: AdapterWorld) -> None:
+async def test_record_is_replaced_and_removed_by_its_id(world: AdapterWorld) -> None:
     long = "k" * 1024 + "@1"
     for id in ("1", long):
         await world.ledger.record(Record(CONFLICT, id, 10, "old"))
@@ -120,7 +120,7 @@ async def test_a_record_is_replaced_and_removed_by_its_id(world: AdapterWorld) -
     assert [record.id for record in await records(world, CONFLICT)] == ["1"]
 
 
-async def test_a_record_is_claimed_once_and_released_by_its_claimer(world: AdapterWorld) -> None:
+async def test_record_is_claimed_once_and_released_by_its_claimer(world: AdapterWorld) -> None:
     first, second = Record(UPLOAD, "a", 10, "k", {"id": "1"}), Record(UPLOAD, "a", 10, "k", {"id": "2"})
     ledger = world.ledger
     assert await ledger.get_record(UPLOAD, "a") is None

@@ -1,4 +1,4 @@
-"""Queues (Amazon SQS Developer Guide and API Reference)."""
+"""Test queues (Amazon SQS Developer Guide and API Reference)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def bodies(messages: Sequence[Message]) -> Counter[str]:
     return Counter(message.body for message in messages)
 
 
-async def test_nothing(world: AdapterWorld) -> None:
+async def test_empty_queue_returns_nothing(world: AdapterWorld) -> None:
     assert list(await world.queue.receive(10, 0)) == []
     await world.queue.send([])
     await world.queue.delete([])
     assert list(await world.queue.receive(10, 0)) == []
 
 
-async def test_what_is_sent_arrives(world: AdapterWorld) -> None:
+async def test_sent_messages_are_received(world: AdapterWorld) -> None:
     sent = [f'{{"n": {number}, "text": "ü\\u0001"}}' for number in range(23)]
     await world.queue.send(sent)
     messages = await drain(world.queue)
@@ -37,18 +37,18 @@ async def test_what_is_sent_arrives(world: AdapterWorld) -> None:
     assert max(m.sent for m in messages) - min(m.sent for m in messages) < 60
 
 
-async def test_never_more_than_asked_for(world: AdapterWorld) -> None:
+async def test_receive_returns_at_most_the_limit(world: AdapterWorld) -> None:
     await world.queue.send(["a", "b", "c"])
     assert len(await world.queue.receive(2, 0)) <= 2
 
 
-async def test_large_messages_are_sent_apart(world: AdapterWorld) -> None:
+async def test_large_messages_are_sent_in_separate_batches(world: AdapterWorld) -> None:
     sent = [str(number) * 60_000 for number in range(10)]
     await world.queue.send(sent)
     assert bodies(await drain(world.queue)) == Counter(sent)
 
 
-async def test_a_received_message_comes_back_unless_deleted(world: AdapterWorld) -> None:
+async def test_received_message_returns_unless_deleted(world: AdapterWorld) -> None:
     await world.queue.send(["kept", "deleted"])
     messages = await drain(world.queue)
     await world.queue.delete([message for message in messages if message.body == "deleted"])
@@ -62,14 +62,14 @@ async def test_a_received_message_comes_back_unless_deleted(world: AdapterWorld)
     assert await drain(world.queue) == []
 
 
-async def test_many_are_deleted_at_once(world: AdapterWorld) -> None:
+async def test_many_messages_are_deleted_at_once(world: AdapterWorld) -> None:
     await world.queue.send([str(number) for number in range(25)])
     await world.queue.delete(await drain(world.queue))
     world.advance(VISIBILITY_SECONDS + 1)
     assert await drain(world.queue) == []
 
 
-async def test_an_extended_message_stays_hidden(world: AdapterWorld) -> None:
+async def test_extended_message_stays_hidden(world: AdapterWorld) -> None:
     await world.queue.send(["a"])
     (message,) = await drain(world.queue)
     await world.queue.extend([message], 5 * VISIBILITY_SECONDS)
@@ -79,7 +79,7 @@ async def test_an_extended_message_stays_hidden(world: AdapterWorld) -> None:
     assert len(await drain(world.queue)) == 1
 
 
-async def test_a_message_handed_back_is_received_again(world: AdapterWorld) -> None:
+async def test_message_handed_back_is_received_again(world: AdapterWorld) -> None:
     await world.queue.send(["a"])
     (message,) = await drain(world.queue)
     await world.queue.extend([message], 0)
@@ -87,7 +87,7 @@ async def test_a_message_handed_back_is_received_again(world: AdapterWorld) -> N
     assert again.receives == 2
 
 
-async def test_extending_what_is_deleted_does_nothing(world: AdapterWorld) -> None:
+async def test_extending_a_deleted_message_does_nothing(world: AdapterWorld) -> None:
     await world.queue.send(["a"])
     (message,) = await drain(world.queue)
     await world.queue.delete([message])
@@ -95,7 +95,7 @@ async def test_extending_what_is_deleted_does_nothing(world: AdapterWorld) -> No
     assert await drain(world.queue) == []
 
 
-async def test_a_delayed_message_waits(world: AdapterWorld) -> None:
+async def test_delayed_message_is_received_after_its_delay(world: AdapterWorld) -> None:
     await world.queue.send(["later"], delay_seconds=900)
     world.advance(880)
     assert await drain(world.queue) == []
@@ -103,7 +103,7 @@ async def test_a_delayed_message_waits(world: AdapterWorld) -> None:
     assert bodies(await drain(world.queue)) == {"later": 1}
 
 
-async def test_a_buried_message_is_a_dead_letter_with_its_reason(world: AdapterWorld) -> None:
+async def test_message_sent_to_the_dead_letter_queue_keeps_its_reason(world: AdapterWorld) -> None:
     await world.queue.send(["bad"])
     (message,) = await drain(world.queue)
     await world.queue.send_to_dlq(message, "NoSuchBucket: it is gone")

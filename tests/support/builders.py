@@ -1,4 +1,4 @@
-"""What the core's tests start from: settings, sightings, entries, and one side with everything around it."""
+"""Provide settings, observed versions, entries, and one side with its fakes, for tests of the core."""
 
 from __future__ import annotations
 
@@ -51,19 +51,19 @@ REQUIRED: dict[str, Any] = {
 
 
 def settings(**changes: Any) -> Settings:
-    """Valid settings of side `cn`."""
+    """Return valid settings of side `cn`."""
     return Settings(**REQUIRED | changes)
 
 
 def stamp(identity: OriginVersion, size: int = 3, *, key: str = "k", pair: str = "p") -> Stamp:
-    """The stamp of a replica of `identity`."""
+    """Return the stamp of a replica of `identity`."""
     return Stamp(pair, key_hash(key), identity, size)
 
 
 def agreement(
     identity: OriginVersion, *, local: str = "", remote: str = "", modified: int | None = None
 ) -> SyncedVersion:
-    """Both sides hold `identity`, by default with its own ETag."""
+    """Return a synced version that both sides hold, by default with its own ETag."""
     time = identity.modified if modified is None else modified
     return SyncedVersion(identity, CopyState(local or identity.etag, time), CopyState(remote or identity.etag, time))
 
@@ -78,19 +78,19 @@ class Lines:
         self.kept.append((level, event, fields))
 
     def of(self, event: str) -> list[dict[str, object]]:
-        """The fields of all lines of one kind."""
+        """Return the fields of all lines of one kind."""
         return [fields for _, name, fields in self.kept if name == event]
 
 
 class Journal:
-    """A gate that keeps every call that was answered, and lets those in `faults` fail before their effect."""
+    """A gate that records each answered call, and fails the calls in `faults` before their effect."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.faults: dict[str, Exception] = {}
 
     def gate(self, call: str) -> Pair:
-        """For fakes."""
+        """Return the steps of a call, for fakes."""
         return _Moment(self, call, False), _Moment(self, call, True)
 
 
@@ -108,7 +108,7 @@ class _Moment:
 
 @dataclass
 class Side:
-    """Side `cn` of a pair, its peer's bucket, and every call to an edge in order (`calls`)."""
+    """Side `cn` of a pair, its peer's bucket, queue and ledger in memory."""
 
     settings: Settings
     gate: Gate = open_gate
@@ -149,37 +149,37 @@ class Side:
         self.worker = handler_of(self.context, health=self.health)
 
     def signed(self, request: SyncRequest | PartRequest) -> FakeMessage:
-        """An authenticated message of this side's own, sent and received."""
+        """Send and receive an authenticated message of this side's own."""
         codec = part_request_codec if isinstance(request, PartRequest) else sync_request_codec
         return self.message(self.context.authenticator.sign(codec.encode(request)))
 
     def message(self, text: str) -> FakeMessage:
-        """Sent and received."""
+        """Send and receive a message."""
         letter = self.broker.send(text)
         message = self.broker.take(letter)
         assert message is not None
         return message
 
     def work(self, *events: Event) -> None:
-        """One message with these events (by default the last one), processed to its end."""
+        """Process one message with these events, by default the last one."""
         run(self.worker.process(self.message(body(*events or self.events[-1:]))))
 
     def put(self, key: str, content: bytes, *, by: str = USER) -> Event:
-        """A write here, a second later; its event."""
+        """Write here as a user, one second later, and return the event."""
         self.time.now += 1
         self.here.put(key, content, by)
         return self.events[-1]
 
     def delete(self, key: str, *, by: str = USER) -> Event:
-        """A deletion here, a second later; its event."""
+        """Delete here as a user, one second later, and return the event."""
         self.time.now += 1
         self.here.delete(key, by)
         return self.events[-1]
 
     def entry(self, key: str = "k") -> LedgerEntry:
-        """What the ledger holds of `key`."""
+        """Return the ledger's entry of `key`."""
         return self.ledger.table.entries.get(key, LedgerEntry(key))
 
     def outcomes(self) -> Counter[str]:
-        """How many looks ended how."""
+        """Return the number of logged outcomes by kind."""
         return Counter(str(fields["outcome"]) for fields in self.log.of("outcome"))

@@ -1,4 +1,4 @@
-"""The worker's loop under asyncio, with time that is moved by hand and a queue that is filled by hand."""
+"""Provide the consumer under asyncio, with a clock and a queue that the test controls."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ VISIBILITY = 90
 
 
 async def settle() -> None:
-    """Let everything happen that can happen without time passing."""
+    """Run all tasks as far as they get without time passing."""
     for _ in range(60):
         await asyncio.sleep(0)
 
 
 class Clock:
-    """Sleepers wake when `pass_` moves the time to their moment."""
+    """A clock whose sleepers wake when `pass_` moves the time."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -67,7 +67,7 @@ class Letter:
 
 @dataclass
 class ScriptedQueue:
-    """A long poll waits until there is a message, an error, or `close`."""
+    """A queue whose long poll waits until there is a message, an error, or `close`."""
 
     waiting: list[str] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
@@ -75,7 +75,7 @@ class ScriptedQueue:
     extended: list[tuple[str, int]] = field(default_factory=list)
     extend_error: Exception | None = None
     hanging: set[str] = field(default_factory=set)
-    """A call that is to extend one of these never returns."""
+    """Bodies whose extension never returns."""
     closed: bool = False
 
     def __post_init__(self) -> None:
@@ -87,7 +87,7 @@ class ScriptedQueue:
         self._news.set()
 
     def empty(self) -> None:
-        """The polls under way come back without anything."""
+        """Let the polls under way return empty."""
         self._polls += 1
         self._news.set()
 
@@ -130,7 +130,7 @@ class ScriptedQueue:
 
 
 class ConsumerHarness:
-    """A loop and all around it. `gates` hold back messages until `finish`; `fails` are raised by the next tries."""
+    """A consumer. `gates` hold back messages until `finish`; `fails` are raised by the next tries."""
 
     def __init__(self, *, concurrency: int = 4, connected: bool = True) -> None:
         self.clock, self.log, self.health, self.queue = Clock(), Lines(), ServiceHealth(), ScriptedQueue()
@@ -196,7 +196,7 @@ class ConsumerHarness:
             raise self.probe_error
 
     async def stop(self) -> None:
-        """As SIGTERM does; the long poll comes back empty."""
+        """Stop as SIGTERM does; the long poll returns empty."""
         self.loop.stop()
         self.queue.close()
         await settle()
@@ -208,7 +208,7 @@ class ConsumerHarness:
 def play(
     story: Callable[[ConsumerHarness], Coroutine[Any, Any, None]], *, concurrency: int = 4, connected: bool = True
 ) -> None:
-    """Run a story from the start of the loop to its end, with a guard against hanging."""
+    """Run a test story with the consumer, and fail if it hangs."""
 
     async def all_of_it() -> None:
         rig = ConsumerHarness(concurrency=concurrency, connected=connected)

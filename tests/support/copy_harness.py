@@ -1,4 +1,4 @@
-"""What tests of the copier copy, from where and to where."""
+"""Provide a copier between two in-memory buckets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STAMP = stamp(OriginVersion(CN, 5, "e"))
 
 @dataclass
 class MemoryObjectReader:
-    """An object being read; `closed` counts."""
+    """A reader of an object in memory; `closed` counts its closings."""
 
     head: ObjectHead
     content: tuple[bytes, ...] = ()
@@ -49,7 +49,7 @@ class MemoryObjectReader:
 
 @dataclass
 class CopyHarness:
-    """A source and a target bucket and a copier that goes in parts from nine bytes."""
+    """A source and a target bucket, and a copier that copies in parts from nine bytes on."""
 
     source: Store = field(default_factory=lambda: Store("source", "cn-north-1", Time()))
     target: Store = field(default_factory=lambda: Store("target", "us-west-2", Time()))
@@ -61,7 +61,7 @@ class CopyHarness:
         self.route = Route(FakeBucket(self.source, "AIDA"), FakeBucket(self.target, "AIDA"), "local>remote")
 
     def reading(self, content: bytes, *chunks: bytes) -> MemoryObjectReader:
-        """Put `content` into the source and begin to read it (in `chunks`, if they are given)."""
+        """Write `content` to the source and return a reader of it (in `chunks`, if given)."""
         self.source.put("k", content, "AIDA", ATTRIBUTES)
         version = self.source.current("k")
         assert version is not None

@@ -1,4 +1,4 @@
-"""Tests that are coroutines, each in an event loop of its own."""
+"""Run coroutine tests, each in an event loop of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def run_if_coroutine(function: pytest.Function) -> bool | None:
-    """For a `pytest_pyfunc_call` hook: run a coroutine test to its end."""
+    """Run a coroutine test to its end, for a `pytest_pyfunc_call` hook."""
     if not inspect.iscoroutinefunction(function.obj):
         return None
     names = function._fixtureinfo.argnames

@@ -1,4 +1,4 @@
-"""A finder over in-memory buckets."""
+"""Provide a finder over in-memory buckets."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.support.fakes.gate import run
 from tests.support.fakes.parallel import Serial
 
 OLD = 10_000
-"""Seconds after which nothing is young any more."""
+"""Seconds after which no object is young."""
 
 
 class FinderHarness(Side):
-    """Side `cn` with a finder. `seeded`: a run has been before."""
+    """Side `cn` with a finder; with `seeded`, an earlier run has recorded all equal objects."""
 
     def __init__(self, *, seeded: bool = True, **changes: Any) -> None:
         super().__init__(settings(**changes))
@@ -35,7 +35,7 @@ class FinderHarness(Side):
         self.target: Any = self.remote
 
     def both(self, *keys: str, known: bool = True) -> None:
-        """The same content on both sides, agreed on (if `known`)."""
+        """Write the same content to both sides, recorded as synced if `known`."""
         for key in keys:
             self.only_here(key, known=known)
             self.there.put(key, key.encode(), USER)
@@ -84,7 +84,7 @@ class FinderHarness(Side):
         )
 
     def beat(self, *, event: int | None, started: int = 0, state: str = "RUNNING") -> None:
-        """A worker's record of this moment; `event` is when the newest event happened that it has read."""
+        """Write a worker's heartbeat of now; `event` is the time of the newest event that it has read."""
         data: dict[str, object] = {"state": state, "started": started}
         if event is not None:
             data["last_event"] = event

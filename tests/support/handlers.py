@@ -1,4 +1,4 @@
-"""Message handlers for tests that run one message at a time."""
+"""Provide message handlers for tests that process one message at a time."""
 
 from __future__ import annotations
 

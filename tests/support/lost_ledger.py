@@ -1,4 +1,4 @@
-"""A side whose table was deleted by hand."""
+"""Provide a side whose table was deleted by hand."""
 
 from __future__ import annotations
 

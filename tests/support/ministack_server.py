@@ -1,4 +1,4 @@
-"""ministack as a server of the contract tests. It verifies signatures and evaluates IAM policies; moto does neither."""
+"""Provide ministack as a server of the contract tests; it verifies signatures and evaluates IAM policies."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Ministack:
 
     @property
     def offset(self) -> float:
-        """Seconds by which the queues' clock is ahead."""
+        """Return by how many seconds the queues' clock is ahead."""
         return self._offset
 
     @offset.setter

@@ -1,4 +1,4 @@
-"""A moto server on loopback in this process, and what is made in it for a test."""
+"""Provide a moto server on loopback in this process, and its resources for a test."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def free_port() -> int:
 
 
 class HttpServer(Protocol):
-    """A server of the emulated services, as a world needs it."""
+    """A server of the emulated services, as an `AdapterWorld` needs it."""
 
     url: str
     """Its address."""
@@ -146,7 +146,7 @@ TABLE: dict[str, Any] = {
 
 
 class ServerWorld:
-    """`World` over the real adapters and a server."""
+    """An `AdapterWorld` over the real adapters and a server."""
 
     def __init__(self, server: HttpServer, name: str = "moto", region: str = REGION) -> None:
         self.server = server

@@ -1,4 +1,4 @@
-"""A context over the fakes: two sides in memory, a command line that sits at it, and a worker that can be let loose."""
+"""Provide the command line over fakes: two sides in memory, and workers that run on demand."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def settings(side: SideName, **more: Any) -> Settings:
 
 
 class FakeDeadLetterQueue:
-    """The broker's dead letters."""
+    """The dead letters of a `Broker`."""
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
@@ -109,7 +109,7 @@ class FakeDeadLetterQueue:
 
 
 class FakeUserStore:
-    """The operator's own writes."""
+    """The operator's own writes to a `Store`."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -148,7 +148,7 @@ class FakeUserStore:
 
 @dataclass
 class FakeSideMetrics:
-    """Counts that a test sets, and those of the broker."""
+    """Counts that a test sets, and those of the `Broker`."""
 
     broker: Broker
     letters: FakeDeadLetterQueue
@@ -189,7 +189,7 @@ class FakeSideMetrics:
 
 @dataclass
 class FakeHistory:
-    """Lines that a test sets."""
+    """Log lines that a test sets."""
 
     lines: list[Mapping[str, Any]] = field(default_factory=list)
     hidden: bool = False
@@ -204,7 +204,7 @@ class FakeHistory:
 
 
 class FakeBucketLister:
-    """The store as a comparison sees it. `tagged` and `rotten` (another digest than the content's) are a test's."""
+    """The store as `verify` lists it. A test sets `tagged` and `rotten` (content with another digest)."""
 
     def __init__(self, store: Store, page: int = 7) -> None:
         self.store = store
@@ -241,7 +241,7 @@ class FakeBucketLister:
 
 
 class Answer:
-    """What a call of the command line gave."""
+    """The exit code and output of one call of the command line."""
 
     def __init__(self, result: Any) -> None:
         self.code: int = result.exit_code
@@ -260,7 +260,7 @@ def _ignore(event: object) -> None:
 
 
 class Operator:
-    """Both sides in memory, with workers that run when explained, and the command line."""
+    """Both sides in memory, with workers that run on demand, and the command line."""
 
     def __init__(self, *, versioning: Versioning = Versioning.NEVER, **more: Any) -> None:
         self.time = Time()
@@ -348,7 +348,7 @@ class Operator:
         return None if version is None else version.body
 
     async def work(self, *sides: SideName, rounds: int = 30) -> None:
-        """Let the workers empty their queues; delays pass."""
+        """Let the workers empty their queues, and skip delays."""
         names = sides or tuple(SideName)
         for _ in range(rounds):
             for name in names:
@@ -380,7 +380,7 @@ class Operator:
         self.sides[side] = replace(self.sides[side], **more)
 
     def call(self, *arguments: str, input: str | None = None, only: SideName | None = None) -> Answer:
-        """`dualsync ARGUMENTS`."""
+        """Call `dualsync` with these arguments."""
 
         async def open_context(where: Where) -> OperatorContext:
             return self.context(*([only] if only else []))

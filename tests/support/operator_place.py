@@ -1,4 +1,4 @@
-"""A deployed pair in one account of a moto server, as the operator's commands find it."""
+"""Provide a deployed pair in one account of a moto server, as the operator's commands find it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ACCOUNT = "123456789012"
 
 
 class Place:
-    """Both sides' buckets, queues, tables, users, secrets and logs, and the file that says where."""
+    """Both sides' buckets, queues, tables, users, secrets and logs, and the pair file that names them."""
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server

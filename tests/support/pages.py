@@ -1,4 +1,4 @@
-"""Pages of a listing that is made on the way."""
+"""Provide pages of a listing whose rows are made one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An HTTP server that answers what a test tells it to, byte for byte, and remembers what it was asked."""
+"""Provide an HTTP server that sends scripted answers byte for byte, and records the requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dualsync.runtime.aws.http.pool import Endpoint, Pool
 
 KEY = FixedCredentials(Credential("AKIDEXAMPLE", "secret-of-the-example"))
 CLOSE = b""
-"""As an answer: the connection is closed without one."""
+"""As an answer: close the connection without one."""
 
 
 class Last(bytes):
@@ -33,7 +33,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Script:
-    """Answers in order; a callable makes its answer from the request. The last one is for all that follow."""
+    """Answers in order, the last one for all further requests; a callable makes its answer from the request."""
 
     answers: list[bytes | Callable[[Asked], bytes]]
     asked: list[Asked] = field(default_factory=list)
@@ -91,7 +91,7 @@ def _parse_head(raw: bytes) -> Asked:
 
 @asynccontextmanager
 async def scripted(*answers: bytes | Callable[[Asked], bytes]) -> AsyncIterator[Script]:
-    """A server on loopback for the time of a `with`."""
+    """Serve the answers on loopback within a `with` block."""
     script = Script(list(answers))
     server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
     script.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -103,19 +103,19 @@ async def scripted(*answers: bytes | Callable[[Asked], bytes]) -> AsyncIterator[
 
 
 def answer(status: int = 200, body: bytes = b"", /, **headers: str) -> bytes:
-    """An answer with its length. `x_amz_version_id="1"` is header `x-amz-version-id: 1`."""
+    """Return an answer with its length. `x_amz_version_id="1"` is header `x-amz-version-id: 1`."""
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {status} Some Words\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode() + body
 
 
 def chunked(*chunks: bytes, status: int = 200) -> bytes:
-    """An answer in chunks, as S3 sends lists and completions."""
+    """Return an answer in chunks, as S3 sends lists and completions."""
     body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
     return f"HTTP/1.1 {status} Some Words\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + body
 
 
 def error(status: int, code: str, message: str = "Something.") -> bytes:
-    """An error as S3 says it."""
+    """Return an error in S3's format."""
     return answer(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode())
 
 
@@ -124,7 +124,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @asynccontextmanager
 async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Serve each connection with `handler`, for servers that misbehave; the server's URL."""
+    """Serve each connection with `handler`, for servers that misbehave, and yield the server's URL."""
 
     tasks = set()
 

@@ -18,7 +18,7 @@ class Stalls:
         self.armed = False
 
     def gate(self, call: str) -> Pair:
-        """For fakes."""
+        """Return the steps of a call, for fakes."""
         return _Moment(self, call, False), _Moment(self, call, True)
 
 

@@ -1,4 +1,4 @@
-"""A certificate authority for loopback, made for one test run."""
+"""Provide a certificate authority for loopback, made for one test run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event loop whose time passes at once, for code that waits and uses no sockets."""
+"""Provide an event loop whose time passes at once, for code that waits and uses no sockets."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def run_at_once(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main`; whenever everything waits, the time jumps to the next one's turn."""
+    """Run `main`; whenever all tasks wait, move the time to the next wake-up."""
     with asyncio.Runner(loop_factory=_Loop) as runner:
         return runner.run(main)

@@ -1,4 +1,4 @@
-"""A bucket over scripted answers, for tests of what goes over the wire."""
+"""Provide a bucket over scripted answers, for tests of requests on the wire."""
 
 from __future__ import annotations
 

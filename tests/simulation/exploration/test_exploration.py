@@ -1,4 +1,4 @@
-"""Every schedule of every short history ends right. `make explore` explores more and longer ones."""
+"""Test that all schedules of all short histories end right. `make explore` explores more and longer ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliberate faults that exploration finds. Each history here ends right, by events alone, without the fault."""
+"""Test that exploration finds deliberate faults. Without its fault, each history here ends right by events alone."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def explore(caught: Caught, mutant: Mutant | None) -> Exploration:
 
 
 @pytest.mark.parametrize("caught", CAUGHT, ids=lambda caught: caught.mutant)
-def test_exploration_finds_the_fault(caught: Caught) -> None:
+def test_exploration_finds_a_deliberate_fault(caught: Caught) -> None:
     mutant = next(each for each in MUTANTS if each.name == caught.mutant)
     faulty = explore(caught, mutant)
     assert faulty.wrong or faulty.needed_finder

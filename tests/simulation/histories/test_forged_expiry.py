@@ -1,4 +1,4 @@
-"""Random histories in which events of lifecycle rules are forged too, in every other one after each message."""
+"""Test random histories with forged lifecycle events, in every second history after each message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.simulation.histories.simulation import Simulation, simulate
 
 
 @pytest.mark.parametrize("first", range(0, 100, 25))
-def test_forged_expiries_change_no_end(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_histories_with_forged_expiries_end_right(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Simulation, "forged_names", (*NAMES, *EXPIRIES))
     for seed in range(first, first + 25):
         plain = draw(seed)

@@ -1,4 +1,4 @@
-"""Random histories of the real code, and the checker's own sense of wrong. `make histories N=100000` runs many more."""
+"""Test random histories of the real code, and that the checker finds deliberate faults."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def test_seeds_that_once_failed_end_right() -> None:
     assert not {seed: found for seed, found in wrong.items() if found}
 
 
-def test_the_same_seed_is_the_same_history() -> None:
+def test_same_seed_gives_the_same_history() -> None:
     one, two = (simulate(draw(7), record=True) for _ in range(2))
     assert one.script == two.script
     assert one.counts == two.counts
 
 
-def test_a_naive_worker_goes_wrong_in_some_per_cent() -> None:
+def test_naive_worker_fails_in_some_percent_of_histories() -> None:
     wrong = sum(bool(simulate(draw(seed), naive_worker).wrong) for seed in range(200))
     assert wrong >= 4, "the checker finds nothing: it is broken"
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
-def test_a_fault_is_caught(mutant: Mutant) -> None:
+def test_deliberate_fault_is_caught(mutant: Mutant) -> None:
     for seed in range(3000):
         history = draw(seed)
         result = mutant.run(history)

@@ -1,4 +1,4 @@
-"""With versioning on both sides, and no event or ledger lost, two exceptions are left."""
+"""Test the recommended set-up: with versioning, events and ledgers intact, two exceptions are left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that was stopped acts on nothing that it had read before."""
+"""Test processes that were stopped: they act on nothing that they had read before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Histories whose objects go in parts, and as giants: whatever is stopped, in the end no upload is left."""
+"""Test histories of objects copied in parts, also by several workers: no upload is left in the end."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def test_no_upload_is_left(seed: int) -> None:
         assert not [r for r in world.tables[side].records.values() if r.kind == UPLOAD]
 
 
-def test_some_of_them_are_giants() -> None:
+def test_some_objects_are_copied_in_parts_by_several_workers() -> None:
     assert 10 < sum(draw(seed).modes.giants for seed in SEEDS) < 50

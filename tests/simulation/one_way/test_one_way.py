@@ -1,4 +1,4 @@
-"""Random histories of one-way pairs, and the judge's own sense of wrong."""
+"""Test random histories of one-way pairs, and that their judge finds deliberate faults."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_random_histories_end_as_a_mirror(first: int) -> None:
     assert not wrong
 
 
-def test_the_same_seed_is_the_same_history() -> None:
+def test_same_seed_gives_the_same_history() -> None:
     one, two = (simulate_one_way(draw_one_way(7)) for _ in range(2))
     assert (one.steps, one.counts) == (two.steps, two.counts)
 
@@ -37,7 +37,7 @@ def test_both_directions_are_drawn() -> None:
     assert {draw_one_way(seed).modes.settings[-1][1] for seed in range(20)} == {"cn-to-global", "global-to-cn"}
 
 
-def test_the_two_way_history_of_a_seed_is_not_changed() -> None:
+def test_two_way_history_of_a_seed_is_unchanged() -> None:
     before = draw(11)
     draw_one_way(11)
     assert draw(11) == before
@@ -74,7 +74,7 @@ MUTANTS: dict[str, Decide] = {
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_fault_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deliberate_fault_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(full_sync, "decide_for", MUTANTS[name])
     if not any(simulate_one_way(draw_one_way(seed)).wrong for seed in range(400)):
         pytest.fail(f"no history shows that {name}")

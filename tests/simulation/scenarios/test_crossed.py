@@ -29,7 +29,7 @@ def given(request: pytest.FixtureRequest) -> tuple[str, ...]:
 @pytest.mark.parametrize("fails", [True, False], ids=["killed", "recorded"])
 @pytest.mark.parametrize("shown", [True, False], ids=["absence shown", "absence not shown"])
 @pytest.mark.parametrize("received", [True, False], ids=["received again", "received once"])
-def test_what_was_deleted_comes_back_only_if_both_workers_fail(
+def test_deleted_version_reappears_only_if_both_workers_fail(
     given: tuple[str, ...], fails: bool, shown: bool, received: bool
 ) -> None:
     """The peer's worker lost the answer to its own write, and checks the key again."""
@@ -51,7 +51,7 @@ def test_what_was_deleted_comes_back_only_if_both_workers_fail(
 
 @pytest.mark.parametrize("order", list(permutations(("e1", "e2", "e3"))), ids="-".join)
 @pytest.mark.parametrize("before", [(), ("e1",), ("e2",), ("e1", "e2")], ids=lambda events: "-".join(events) or "none")
-def test_the_same_where_a_finder_had_found_it(
+def test_version_deleted_after_a_finder_queued_it_does_not_reappear(
     given: tuple[str, ...], order: tuple[str, ...], before: tuple[str, ...]
 ) -> None:
     stage = perform(

@@ -74,7 +74,7 @@ class Story:
 @pytest.mark.parametrize("event", ["first", "late", "lost"])
 @pytest.mark.parametrize("side", ["cn", "global"])
 @pytest.mark.parametrize("acts", ACTS)
-def test_a_stamp_deletes_nothing_that_others_wrote(acts: str, side: str, event: str) -> None:
+def test_forged_stamp_deletes_nothing_that_others_wrote(acts: str, side: str, event: str) -> None:
     for name in STAMPS:
         story = Story(side)
         for act in acts:

@@ -1,4 +1,4 @@
-"""A held deletion that an operator rejects: the object comes back where it was deleted, and stays on both sides."""
+"""Test a held deletion that an operator rejects: the object returns where it was deleted, and stays on both sides."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def reject(stage: Stage, key: str = "") -> int:
 
 @pytest.mark.parametrize("given", ["", "given versioning cn=Enabled global=Enabled", "given prefix cn=in/ global=out/"])
 @pytest.mark.parametrize("side", SideName)
-def test_rejected_deletions_come_back_and_stay(side: str, given: str) -> None:
+def test_rejected_deletions_are_undone_and_the_objects_stay(side: str, given: str) -> None:
     stage = Stage()
     prefix = dict(cn="in/", **{"global": "out/"})[side] if "prefix" in given else ""
     play(stage, side, *([given] if given else []), *(line.replace("k{", f"{prefix}k{{") for line in HELD))
@@ -89,7 +89,7 @@ def test_rejected_deletions_come_back_and_stay(side: str, given: str) -> None:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_one_key_comes_back_and_the_others_stay_held(side: str) -> None:
+def test_rejection_of_one_key_leaves_the_others_held(side: str) -> None:
     stage = Stage()
     play(stage, side, *HELD)
     assert reject(stage, "k3") == 1
@@ -98,7 +98,7 @@ def test_one_key_comes_back_and_the_others_stay_held(side: str) -> None:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_what_users_wrote_meanwhile_is_nobody_s_to_take_back(side: str) -> None:
+def test_rejection_keeps_what_users_wrote_meanwhile(side: str) -> None:
     stage = Stage()
     play(stage, side, *HELD, "wait 100", "PEER put k1 newer", "SIDE put k2 again", "settle")
     assert reject(stage) == 13
@@ -106,7 +106,7 @@ def test_what_users_wrote_meanwhile_is_nobody_s_to_take_back(side: str) -> None:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_a_rejected_object_can_be_deleted_afterwards(side: str) -> None:
+def test_object_can_be_deleted_after_a_rejection(side: str) -> None:
     stage = Stage()
     play(stage, side, *HELD)
     reject(stage)

@@ -1,4 +1,4 @@
-"""Every story in the folder's `*.scenario` files, and what is best told in all orders."""
+"""Test all stories of the folder's `*.scenario` files, and stories in all orders of their events."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def test_ending_with_a_deletion_in_any_order_of_arrival(order: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("order", list(permutations(("e1", "e2", "e3"))), ids="-".join)
-def test_each_handled_to_its_end_before_the_next(order: tuple[str, ...]) -> None:
+def test_events_processed_one_after_the_other_end_right(order: tuple[str, ...]) -> None:
     acts = ("cn put a one", "wait 2", "cn delete a", "wait 2", "cn put a two")
     turns = (line for e in order for line in (f"cn deliver {e}", f"cn take {e}", f"cn {e} ends"))
     perform(*acts, *turns, "settle", "expect a two", "expect right")
 
 
 @pytest.mark.parametrize(("cn", "there"), list(product(STATES, STATES)))
-def test_any_mix_of_versioning(cn: str, there: str) -> None:
+def test_scenario_ends_right_with_any_mix_of_versioning(cn: str, there: str) -> None:
     given = " ".join(f"{side}={state}" for side, state in (("cn", cn), ("global", there)) if state)
     start = (f"given versioning {given}",) if given else ()
     stage = perform(
@@ -71,7 +71,7 @@ def test_any_mix_of_versioning(cn: str, there: str) -> None:
 @pytest.mark.parametrize("deleted", ["cn", "global"])
 @pytest.mark.parametrize("restored", ["cn", "global"])
 @pytest.mark.parametrize("other", STATES)
-def test_a_removed_delete_marker_brings_the_object_back(silent: bool, deleted: str, restored: str, other: str) -> None:
+def test_removed_delete_marker_restores_the_object(silent: bool, deleted: str, restored: str, other: str) -> None:
     peer = "global" if restored == "cn" else "cn"
     versioning = f"{restored}=Enabled" + (f" {peer}={other}" if other else "")
     perform(
@@ -93,7 +93,7 @@ def test_a_removed_delete_marker_brings_the_object_back(silent: bool, deleted: s
     )
 
 
-def test_a_wrong_expectation_fails() -> None:
+def test_wrong_expectation_fails() -> None:
     with pytest.raises(ScenarioError, match="'a' on cn: one, expected two"):
         perform("cn put a one", "expect a two")
     with pytest.raises(ScenarioError, match="diverged"):

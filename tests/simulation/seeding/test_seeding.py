@@ -1,4 +1,4 @@
-"""Two buckets that hold the same objects already cost no transfer and no conflict (`__main__` runs a million keys)."""
+"""Test two buckets with equal objects: no transfer and no conflict (`__main__` runs a million keys)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_seeded_keys_in_other_parts_are_recognised(contact: FirstContact) -> Non
     assert counts.calls["cn.local.read_range"] == KEYS // 6 * -(-48 // 10)
 
 
-def test_sizes_alone_cost_a_listing_and_a_ledger_write() -> None:
+def test_comparison_by_size_needs_only_a_listing_and_a_ledger_write() -> None:
     counts, _ = first_contact(KEYS, first_contact=FirstContact.SIZE)
     assert counts.synced == {SideName.CN: KEYS, SideName.GLOBAL: KEYS}
     assert (counts.messages, dict(counts.calls)) == (0, {})

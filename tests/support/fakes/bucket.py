@@ -1,4 +1,4 @@
-"""`dualsync.runtime.ports.Bucket` over a `Store`: one credential, one prefix, and two stops a call."""
+"""Provide `dualsync.runtime.ports.Bucket` over a `Store`: one credential, one prefix, and two steps per call."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from tests.support.fakes.gate import Gate, Pair, open_gate
 from tests.support.fakes.store import Store, Upload, Version, checksum_of
 
 PAGE = 1000
-"""Keys a page of a listing ("ListObjectsV2", API Reference)."""
+"""Keys per page of a listing ("ListObjectsV2", API Reference)."""
 
 
 class FakeObjectReader:
-    """The version that was current when the GET was answered, whatever happens to the key meanwhile."""
+    """A reader of the version that was current at the GET, whatever happens to the key later."""
 
     __slots__ = ("_body", "_step", "head")
 
@@ -48,7 +48,7 @@ class FakeObjectReader:
         return None
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The content in two pieces, if it has as much."""
+        """Yield the content in two pieces, if it has at least two bytes."""
         half = (len(self._body) + 1) // 2
         await self._step[0]
         if half:
@@ -62,7 +62,7 @@ class FakeObjectReader:
 
 
 class FakeBucket:
-    """`name` (`local`, `remote`) prefixes the names of its calls; `principal` is who its writes are by."""
+    """A bucket whose calls are named after `name` (`local`, `remote`) and whose writes are by `principal`."""
 
     def __init__(
         self,
@@ -218,7 +218,9 @@ class FakeBucket:
             upload.spent = True
             raise
         except PreconditionFailedError:
-            upload.spent = self.store.spent_by_412  # of 412 the documentation does not say whether it may be repeated
+            upload.spent = (
+                self.store.spent_by_412
+            )  # for a 412, the documentation does not say whether the completion may be repeated
             raise
         upload.parts = {n: upload.parts[n] for n in numbers}
         if declared and declared != self.store.checksum(upload):

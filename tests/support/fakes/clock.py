@@ -1,4 +1,4 @@
-"""Time that only moves when told to."""
+"""Provide a clock whose time moves only when a test moves it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ START = 1_790_000_000
 
 
 class Time:
-    """The world's true time; `now` in seconds since the epoch."""
+    """The true time of the test, in seconds since the epoch (`now`)."""
 
     __slots__ = ("now",)
 
@@ -31,7 +31,7 @@ class FakeClock:
         return self._time.now + self.skew
 
     def monotonic(self) -> float:
-        """The true time: a wrong clock still runs evenly."""
+        """Return the true time: a skewed clock still runs evenly."""
         return self._time.now
 
     async def sleep(self, seconds: float) -> None:

@@ -50,19 +50,19 @@ _OPEN: Any = (_Open(), _Open())
 
 
 def open_gate(call: str) -> Pair:
-    """No stops: for tests that run under asyncio, or straight through."""
+    """Return steps that never stop: for tests that run under asyncio, or straight through."""
     return _OPEN  # type: ignore[no-any-return]
 
 
 def stepping_gate(call: str) -> Pair:
-    """Stops at every step, for a driver."""
+    """Return steps that stop at each call, for a driver."""
     before: Any = Step(call, False)
     after: Any = Step(call, True)
     return before, after
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run to the end without stopping anywhere."""
+    """Run a coroutine to its end without stopping."""
     try:
         while True:
             coroutine.send(None)
@@ -71,12 +71,12 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def kill(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """End `coroutine` where it stands without letting it do anything more to the world."""
+    """End `coroutine` at its current step without any further effect."""
     for _ in range(1000):
         try:
             coroutine.throw(Killed())
         except (Killed, StopIteration):
             return
-        except BaseException:  # what its clean-up raises is of no interest
+        except BaseException:  # errors of its clean-up are ignored
             return
     raise AssertionError("a coroutine survives being killed: it catches BaseException in a loop")

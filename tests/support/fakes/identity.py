@@ -24,18 +24,18 @@ class Accounts:
         self._count = 0
 
     def create(self, user_id: str, known_in: float = 0.0) -> str:
-        """A new access key of this user, accepted after `known_in` seconds; returns its id."""
+        """Create an access key of this user, accepted after `known_in` seconds, and return its id."""
         self._count += 1
         key_id = f"AKIA{user_id[4:]}{self._count}"
         self._keys[key_id] = (user_id, self._time.now + known_in)
         return key_id
 
     def delete(self, key_id: str) -> None:
-        """DeleteAccessKey."""
+        """Delete the key (DeleteAccessKey)."""
         self._keys.pop(key_id, None)
 
     def user_of(self, key_id: str) -> str:
-        """Whose key this is. Raises `CredentialRejectedError` for one that is not known, or not yet."""
+        """Return whose key this is. Raises `CredentialRejectedError` for one that is not known, or not yet."""
         user_id, since = self._keys.get(key_id, ("", 0.0))
         if not user_id or self._time.now < since:
             raise CredentialRejectedError(f"InvalidClientTokenId: {key_id}")
@@ -43,7 +43,7 @@ class Accounts:
 
 
 class Vault:
-    """One secret of one account: its text, or None where there is none (or it is being deleted)."""
+    """One secret of one account: its text, or None if it does not exist or is being deleted."""
 
     __slots__ = ("text",)
 
@@ -51,7 +51,7 @@ class Vault:
         self.text: str | None = None
 
     def put(self, key_id: str, user_id: str) -> None:
-        """PutSecretValue, as the peer's stack writes it."""
+        """Replace the text (PutSecretValue), as the peer's stack does."""
         self.text = json.dumps({"access_key_id": key_id, "secret_access_key": f"of-{key_id}", "user_id": user_id})
 
 
@@ -112,12 +112,12 @@ class FakeCredential:
             self._key_id = self._secret.access_key_id
 
     def principal(self) -> str:
-        """Who calls with the key in use. Raises `CredentialRejectedError`."""
+        """Return the user whose key is in use. Raises `CredentialRejectedError`."""
         return self._accounts.user_of(self._key_id)
 
 
 def keyed(gate: Gate, check: Callable[[], object]) -> Gate:
-    """A gate whose calls are refused where `check` raises, before they take effect."""
+    """Return a gate whose calls are refused where `check` raises, before they take effect."""
 
     def make(call: str) -> Pair:
         before, after = gate(call)

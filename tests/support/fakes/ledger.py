@@ -1,4 +1,4 @@
-"""`dualsync.runtime.ports.Ledger` in memory: strongly consistent reads, conditional writes."""
+"""Provide `dualsync.runtime.ports.Ledger` in memory: strongly consistent reads, conditional writes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.fakes.gate import Gate, open_gate
 
 
 class Table:
-    """What the table holds; entries are immutable, so a copy of the dict is a backup."""
+    """The content of a table; entries are immutable, so a copy of the dict is a backup."""
 
     __slots__ = ("entries", "records")
 

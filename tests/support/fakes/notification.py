@@ -1,4 +1,4 @@
-"""Event records as S3 sends them: the JSON text of "Event message structure", Amazon S3 User Guide."""
+"""Provide event records as S3 sends them: the JSON of "Event message structure", Amazon S3 User Guide."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TEST_EVENT = json.dumps(
         "HostId": "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR+YstdA6Knx4Ip8EXAMPLE",
     }
 )
-"""What S3 sends when a notification configuration is stored."""
+"""The message that S3 sends when a notification configuration is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One record. `name` without `s3:`; `etag` and `size` only for creations, `version_id` only with versioning."""
+    """One record. `name` is without `s3:`; `etag` and `size` are of creations, `version_id` of versioned buckets."""
 
     name: str
     time: float
@@ -38,7 +38,7 @@ class Event:
 
 
 def body(*events: Event) -> str:
-    """The message body that carries these events."""
+    """Return the message body that contains these events."""
     return f'{{"Records":[{",".join(map(_record, events))}]}}'
 
 

@@ -1,4 +1,4 @@
-"""Independent calls, one after the other."""
+"""Run independent calls one after the other."""
 
 from __future__ import annotations
 

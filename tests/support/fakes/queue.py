@@ -22,7 +22,7 @@ RETENTION = 14 * 86400
 
 
 class Letter:
-    """A message in the queue. `label` is a driver's name for it. A handle is of one receive."""
+    """A message in the queue. `label` is a driver's name for it. A handle belongs to one receive."""
 
     __slots__ = ("body", "deleted", "label", "number", "receives", "sent", "visible")
 
@@ -50,12 +50,12 @@ class FakeMessage:
 
     @property
     def hidden_until(self) -> float:
-        """As its receiver knows it: the letter's own time until another one receives it."""
+        """Return the time until which the receiver counts the message as hidden."""
         return self.letter.visible if self.letter.receives == self.receives else -math.inf
 
 
 class Broker:
-    """The queue's service side. `wake(letter)` is told when a letter will be visible; `dead` holds (body, reason)."""
+    """The queue's service side. `wake(letter)` is called when its visibility is set; `dead` holds (body, reason)."""
 
     def __init__(
         self,

@@ -22,11 +22,11 @@ from tests.support.fakes.notification import Event
 EVENTS_OF_REMOVAL = {True: "ObjectRemoved:DeleteMarkerCreated", False: "ObjectRemoved:Delete"}
 EVENTS_OF_EXPIRY = {True: "LifecycleExpiration:DeleteMarkerCreated", False: "LifecycleExpiration:Delete"}
 LIFECYCLE = "s3.amazonaws.com"
-"""Who caused an expiry ("Supported event types", Amazon S3 User Guide)."""
+"""The principal of an expiry ("Supported event types", Amazon S3 User Guide)."""
 
 
 class Versioning(StrEnum):
-    """A bucket's state, named as GetBucketVersioning does; a bucket that never had it answers nothing."""
+    """A bucket's state, named as by GetBucketVersioning, which returns none for a bucket that never had it."""
 
     NEVER = ""
     ENABLED = "Enabled"
@@ -47,7 +47,7 @@ class Version:
         """Length and checksum of each."""
 
     def part(self, number: int) -> tuple[bytes, str]:
-        """Its content, and its checksum if the version has a composite one."""
+        """Return the part's content, and its checksum if the version has a composite one."""
         start = sum(length for length, _ in self.parts[: number - 1])
         length, checksum = self.parts[number - 1]
         return self.body[start : start + length], checksum
@@ -72,7 +72,7 @@ class Upload:
 
 
 class Store:
-    """A bucket. `emit` gets every event; `busy` says whether a conditional write meets another one under way (409)."""
+    """A bucket. `emit` gets all events; `busy` returns True if a conditional write meets another one (409)."""
 
     def __init__(
         self,
@@ -111,14 +111,14 @@ class Store:
         """Whether it takes checksums at an upload's beginning, and refuses its parts then."""
         self._count = 0
 
-    # -- what anyone sees
+    # -- reads
 
     def now(self) -> int:
-        """The service's clock in whole seconds, as LastModified shows it."""
+        """Return the service's clock in whole seconds, as LastModified shows it."""
         return int(self.time.now + self.skew)
 
     def current(self, key: str) -> Version | None:
-        """The current version, None when there is none or it is a delete marker."""
+        """Return the current version, None when there is none or it is a delete marker."""
         versions = self.keys.get(key)
         if not versions:
             return None
@@ -126,14 +126,14 @@ class Store:
         return None if newest.marker else newest
 
     def version(self, key: str, version_id: str) -> Version | None:
-        """That version, None when there is none or it is a delete marker."""
+        """Return that version, None when there is none or it is a delete marker."""
         for version in self.keys.get(key, ()):
             if version.version_id == version_id and not version.marker:
                 return version
         return None
 
     def rows(self, prefix: str = "", after: str = "", limit: int = 1000) -> list[ListedObject]:
-        """One page of ListObjectsV2: current objects in UTF-8 binary order, keys greater than `after`."""
+        """Return one page of ListObjectsV2: current objects in UTF-8 binary order, keys greater than `after`."""
         keys = [k for k in self.keys if k.startswith(prefix) and self.current(k)]
         keys.sort(key=str.encode)
         edge = after.encode()
@@ -149,11 +149,11 @@ class Store:
     # -- archives
 
     def archive(self, key: str) -> None:
-        """A lifecycle rule's transition: no new version, no event that anybody here listens to, the same time."""
+        """Apply a lifecycle transition: no new version, no subscribed event, the same time."""
         self._asleep(key, True)
 
     def thaw(self, key: str) -> None:
-        """RestoreObject, completed: the class stays, the content can be read."""
+        """Complete a RestoreObject: the class stays, the content can be read."""
         self._asleep(key, False)
 
     def _asleep(self, key: str, archived: bool) -> None:
@@ -175,7 +175,7 @@ class Store:
         *,
         event: str = "ObjectCreated:Put",
     ) -> PutResult:
-        """PutObject. Of a checksum only the kind counts."""
+        """Write an object (PutObject). Only the kind of a given checksum is used."""
         given = attributes or Attributes()
         kind = given.checksum.partition(":")[0]
         given = replace(given, checksum=checksum_of(kind, body) if kind else "")
@@ -188,7 +188,7 @@ class Store:
         principal: str,
         attributes: Attributes | None = None,
     ) -> PutResult | None:
-        """CopyObject. Metadata comes along, our stamp too, unless `attributes` replace it (metadata directive)."""
+        """Copy an object (CopyObject), with its metadata and stamp unless `attributes` replace them."""
         version = self.current(source)
         if version is None:
             return None
@@ -204,7 +204,7 @@ class Store:
         principal: str = "",
         checksum: str = "",
     ) -> str:
-        """CreateMultipartUpload; `checksum` as in `UploadRecord`."""
+        """Create an upload (CreateMultipartUpload); `checksum` as in `UploadRecord`."""
         self._count += 1
         upload_id = f"upload-{self._count}"
         self.uploads[upload_id] = Upload(key, attributes or Attributes(), stamp, self.now(), principal)
@@ -212,7 +212,7 @@ class Store:
         return upload_id
 
     def put_part(self, upload_id: str, number: int, body: bytes) -> Part:
-        """UploadPart."""
+        """Write a part (UploadPart)."""
         etag = self._etag(body)
         upload = self.uploads[upload_id]
         upload.parts[number] = (etag, body)
@@ -221,7 +221,7 @@ class Store:
         return Part(number, etag, len(body), upload.checksums[number])
 
     def complete_upload(self, upload_id: str, principal: str) -> PutResult:
-        """CompleteMultipartUpload of all parts. LastModified is the initiation ("HeadObject", API Reference)."""
+        """Complete an upload of all parts; LastModified is the initiation ("HeadObject", API Reference)."""
         upload = self.uploads.pop(upload_id)
         parts = [upload.parts[n] for n in sorted(upload.parts)]
         body = b"".join(b for _, b in parts)
@@ -249,7 +249,7 @@ class Store:
         return f"{checksum_of(kind, b''.join(sums))}-{len(sums)}"
 
     def delete(self, key: str, principal: str, names: dict[bool, str] = EVENTS_OF_REMOVAL) -> None:
-        """DeleteObject without a version: the object goes, or a delete marker comes ("Working with delete markers")."""
+        """Delete the object, or add a delete marker ("Working with delete markers")."""
         versions = self.keys.get(key)
         before = self.current(key)
         if self.versioning is Versioning.NEVER:
@@ -262,12 +262,12 @@ class Store:
         self._changed(key, before, None, principal, names[True], marker.version_id)
 
     def expire(self, key: str) -> None:
-        """A lifecycle rule expires the current version."""
+        """Expire the current version, as a lifecycle rule does."""
         if self.current(key):
             self.delete(key, LIFECYCLE, EVENTS_OF_EXPIRY)
 
     def remove_version(self, key: str, version_id: str, principal: str) -> bool:
-        """DeleteObject with a version: permanent; removing the newest, marker or not, brings back the one below."""
+        """Delete one version permanently; if it was the newest, the one below becomes current."""
         versions = self.keys.get(key, [])
         for i, version in enumerate(versions):
             if version.version_id == version_id:
@@ -281,7 +281,7 @@ class Store:
                 return True
         return False
 
-    # -- how it is kept
+    # -- storage
 
     def _create(
         self,
@@ -358,15 +358,15 @@ class Store:
 
     @property
     def last_sequencer(self) -> str:
-        """The highest one so far, at least."""
+        """Return the highest sequencer so far, at least."""
         return f"{0x5A17C3B2D5F60000 + self._count * 0x11:X}"
 
     def suspend(self) -> None:
-        """PutBucketVersioning: Suspended."""
+        """Suspend versioning (PutBucketVersioning)."""
         self.versioning = Versioning.SUSPENDED
 
     def enable(self) -> None:
-        """PutBucketVersioning: Enabled. What is there keeps the version id `null`."""
+        """Enable versioning (PutBucketVersioning). Existing objects keep the version id `null`."""
         self.versioning = Versioning.ENABLED
         for versions in self.keys.values():
             for version in versions:
@@ -374,7 +374,7 @@ class Store:
 
 
 def checksum_of(kind: str, body: bytes) -> str:
-    """As text. A kind that Python does not know has something else for it: nothing here works it out again."""
+    """Return a checksum as text; for a kind that Python does not implement, another digest takes its place."""
     if kind == "crc32":
         digest = zlib.crc32(body).to_bytes(4, "big")
     elif kind in ("md5", "sha1", "sha256", "sha512"):
