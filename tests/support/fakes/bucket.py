@@ -218,9 +218,7 @@ class FakeBucket:
             upload.spent = True
             raise
         except PreconditionFailedError:
-            upload.spent = (
-                self.store.spent_by_412
-            )  # for a 412, the documentation does not say whether the completion may be repeated
+            upload.spent = self.store.spent_by_412  # the documentation does not say whether a 412 may be repeated
             raise
         upload.parts = {n: upload.parts[n] for n in numbers}
         if declared and declared != self.store.checksum(upload):
