@@ -1,4 +1,4 @@
-"""Bytes that version 0.1 wrote are read for ever, and what this version writes can be read by version 0.1.
+"""Test that bytes of version 0.1 are read, and that version 0.1 can read what this version writes.
 
 `formats/v0_1` holds the bytes, made by version 0.1 itself; its README explains the files.
 """

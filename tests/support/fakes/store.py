@@ -102,11 +102,11 @@ class Store:
         self.spent_by_412 = True
         self.marker_removal_raises_event = True
         self.shows_parts = True
-        """Whether a part's own checksum is told."""
+        """Whether the checksum of a part is shown."""
         self.unknown: set[str] = set()
         """Kinds of checksums that it does not know."""
         self.own = ""
-        """The kind of checksum that it makes of every upload, whatever it is told."""
+        """The kind of checksum that the store computes for each upload, whatever the request names."""
         self.picky = False
         """Whether it takes checksums at an upload's beginning, and refuses its parts then."""
         self._count = 0
