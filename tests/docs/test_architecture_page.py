@@ -1,4 +1,4 @@
-"""The architecture page: its drawing comes from the imports, and each of a newcomer's questions has one path."""
+"""Test the architecture page: its drawing agrees with the imports, and each question of a newcomer has one path."""
 
 from __future__ import annotations
 

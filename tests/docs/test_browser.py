@@ -1,4 +1,4 @@
-"""The site in a browser: pages fit a phone and a desk, follow the system's colours, and the search finds operations."""
+"""Test the site in a browser: width on phone and desktop, system colours, copy buttons, search results."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def shown() -> Iterator[Browser]:
         yield started
 
 
-def test_pages_fit_a_phone_and_a_desk_and_load_without_a_fault(site: Path, tmp_path: Path, shown: Browser) -> None:
+def test_pages_fit_phone_and_desktop_and_load_without_errors(site: Path, tmp_path: Path, shown: Browser) -> None:
     folder = tmp_path / "site"
     shutil.copytree(site, folder)
     # Every page builds the search from its index, which takes most of the time.

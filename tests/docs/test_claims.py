@@ -1,4 +1,4 @@
-"""The migration page's claims about the first run, checked with the real worker and finder over the fakes."""
+"""Test the migration page's claims about the first run with the real worker and finder over the fakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that the documentation shows: they exist, with the options shown."""
+"""Test that the commands in the documentation exist, with the options shown."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_operators_command_shown_exists(page: str, arguments: list[str]) -
     assert {a.split("=")[0] for a in rest if a.startswith("-")} <= known, page
 
 
-def test_commands_are_found_at_all() -> None:
+def test_commands_are_found_in_the_documentation() -> None:
     assert len(operator_lines()) > 60
     with pytest.raises(AssertionError, match="no command 'sing'"):
         resolve(["sing"])
@@ -61,7 +61,7 @@ def test_commands_are_found_at_all() -> None:
         resolve(["--loud", "status"])
 
 
-def test_operations_tell_of_every_command_that_changes_something() -> None:
+def test_the_operations_page_names_every_command_that_changes_something() -> None:
     text = (ROOT / "docs" / "operations.md").read_text()
     changing = text[text.index("## What each command changes") : text.index("## Pause a direction")]
     acts = {command for command, c in COMMANDS.items() if "--yes" in option_names(c)}

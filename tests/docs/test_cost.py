@@ -1,4 +1,4 @@
-"""The estimate: its arithmetic, its command, and that it counts what the worker really calls."""
+"""Test the cost estimate: its arithmetic, its command, and its counts against the worker's real calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.docs.cost import CALLS, Usage, estimate, prices
 FREE = dict.fromkeys((k for k, v in prices("us-west-2").items() if isinstance(v, (int, float))), 0.0)
 
 
-def test_a_change_costs_what_the_worker_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_estimate_of_a_change_counts_the_workers_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: Counter[str] = Counter()
 
     class Counted(Step):
@@ -76,13 +76,13 @@ def test_a_finder_that_takes_longer_than_its_interval_runs_less_often() -> None:
     assert bill.total("finder") == pytest.approx(month / (60 + 100_000_000 / 3000) * 2 * 100_000_000 / 1000 / 1000)
 
 
-def test_large_objects_go_in_parts() -> None:
+def test_large_objects_are_priced_as_multipart_uploads() -> None:
     price = FREE | {"put_1000": 1000.0}
     assert estimate(Usage(keys=0, changes=1, mib=15), price).total("changes") == 1
     assert estimate(Usage(keys=0, changes=1, mib=64), price).total("changes") == 8 + 2
 
 
-def test_nat_and_unequal_etags_add_to_it() -> None:
+def test_nat_and_unequal_etags_raise_the_estimate() -> None:
     price = prices("us-west-2")
     plain = estimate(Usage(keys=1_000_000, changes=100_000), price).total()
     assert estimate(Usage(keys=1_000_000, changes=100_000, nat=True), price).total() > plain
@@ -90,7 +90,7 @@ def test_nat_and_unequal_etags_add_to_it() -> None:
     assert reads.total("finder") == pytest.approx(2 * 730)
 
 
-def test_a_region_without_prices_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_region_without_prices_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert cost.main(["--keys", "1", "--changes", "1", "--region", "cn-north-1"]) == 2
     assert "add a table for it" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""The recorded examples: one for every command, with the labels and options that the program has today."""
+"""Test the recorded examples: one per command, with the program's current labels and options."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_recorded_command_exists_with_its_options(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
-def test_an_example_is_whole_and_fits_the_page(file: Path) -> None:
+def test_an_example_is_complete_and_fits_the_page(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     assert len(lines) > 1
     assert max(map(len, lines)) <= 80

@@ -1,4 +1,4 @@
-"""Numbers in the documentation that have a counterpart in the code: they are equal.
+"""Test that numbers in the documentation equal their counterparts in the code.
 
 A claim is a page, a piece of its text with `{}` for each number, and the numbers as the code has them.
 """
@@ -191,7 +191,9 @@ def part_sizes() -> tuple[float, ...]:
 
 
 @pytest.mark.parametrize(("page", "claim", "numbers"), CLAIMS, ids=[f"{c[0]}: {c[1]}" for c in CLAIMS])
-def test_a_number_is_the_codes(page: str, claim: str, numbers: Callable[[], tuple[float, ...]]) -> None:
+def test_a_number_in_the_documentation_equals_the_codes(
+    page: str, claim: str, numbers: Callable[[], tuple[float, ...]]
+) -> None:
     text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
     pattern = re.escape(claim).replace(r"\{\}", NUMBER)
     found = [tuple(value(n) for n in match.groups()) for match in re.finditer(pattern, text, re.IGNORECASE)]

@@ -1,4 +1,4 @@
-"""Pages are what the program says now, and the site builds without a warning and without anybody else's scripts."""
+"""Test that generated pages are up to date, and that the site builds without warnings and external scripts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_what_is_generated_is_up_to_date(page: Path) -> None:
     assert generate.render(page.read_text()) == page.read_text(), "run `python -m tools.docs.generate`"
 
 
-def test_every_block_is_somewhere_and_a_stale_one_is_found(tmp_path: Path) -> None:
+def test_every_generated_block_is_in_a_page_and_a_stale_one_is_found(tmp_path: Path) -> None:
     text = "".join(page.read_text() for page in generate.pages())
     assert all(f"<!-- begin {block} -->" in text and f"<!-- end {block} -->" in text for block in generate.BLOCKS)
     page = tmp_path / "page.md"
@@ -58,7 +58,7 @@ def test_the_search_puts_operations_first_and_leaves_records_out(site: Path) -> 
     assert boosts["troubleshooting.html"] >= max(boosts.values())
 
 
-def test_every_word_that_people_type_leads_to_a_section(site: Path) -> None:
+def test_every_search_word_has_a_section(site: Path) -> None:
     entries = json.loads((site / "search" / "search_index.json").read_text())["docs"]
     found = {entry["location"]: tuple(entry["tags"]) for entry in entries if "tags" in entry}
     assert found == site_hooks.WORDS
@@ -74,14 +74,14 @@ def test_a_word_of_a_section_that_does_not_exist_stops_the_build(
         site_hooks.on_post_build({"site_dir": str(tmp_path)})
 
 
-def test_borrowed_pages_hold_their_files_and_diagrams_are_inlined(site: Path) -> None:
+def test_included_pages_contain_their_files_and_diagrams_are_inlined(site: Path) -> None:
     assert 'id="recipes"' in (site / "contributing.html").read_text()
     assert 'id="levels"' in (site / "tests.html").read_text()
     assert '<svg class="ds ds-inlined"' in (site / "index.html").read_text()
     assert '<svg class="ds ds-inlined"' in (site / "how-it-works.html").read_text()
 
 
-def test_links_of_a_borrowed_page_lead_from_the_site() -> None:
+def test_links_of_an_included_page_are_valid_on_the_site() -> None:
     text = site_hooks.borrowed("CONTRIBUTING.md")
     assert "[Architecture](architecture.md)" in text
     assert "[Tests](tests.md)" in text
@@ -193,7 +193,7 @@ def test_a_table_of_long_texts_names_the_column_of_each_cell() -> None:
     assert "data-" not in site_hooks.on_page_content(short)
 
 
-def test_pictures_of_the_site_say_how_to_get_a_browser(
+def test_a_missing_browser_is_reported_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(browser, "path", lambda: None)

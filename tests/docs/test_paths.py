@@ -1,4 +1,4 @@
-"""Paths, functions and links that the documentation names: they exist."""
+"""Test that paths, functions and links in the documentation exist."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_every_path_exists(page: Path) -> None:
     assert not missing
 
 
-def test_a_dead_path_and_a_dead_function_are_found() -> None:
+def test_a_missing_path_and_a_missing_function_are_found() -> None:
     text = "`runtime/log.py:JsonLog.line`, `runtime/nowhere.py`, `runtime/log.py:sing`, `a/b`"
     assert named_paths(text) == [
         ("runtime/log.py", "JsonLog.line"),
@@ -62,7 +62,7 @@ def test_a_dead_path_and_a_dead_function_are_found() -> None:
 
 
 @pytest.mark.parametrize("page", [p for p in sources() if FOLDER not in p.parents], ids=name)
-def test_every_link_outside_the_site_leads_somewhere(page: Path) -> None:
+def test_every_link_of_files_outside_the_site_has_a_target(page: Path) -> None:
     """mkdocs checks the links between pages; these files are read on their own."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if "://" in target or target.startswith("mailto:"):

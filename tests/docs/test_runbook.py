@@ -1,4 +1,4 @@
-"""The runbook has an entry for every name that an operator may see: alarms, states, errors, reasons, config keys."""
+"""Test that the runbook has an entry for every alarm, state, error, reason and config key."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def errors(kind: type[Exception] = DualSyncError) -> Iterator[type[Exception]]:
         yield from errors(child)
 
 
-def test_every_alarm() -> None:
+def test_every_alarm_has_an_entry() -> None:
     for module in ("monitoring/alarms.py", "workers/scaling.py"):
         tree = ast.parse((ROOT / "components" / module).read_text())
         for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
@@ -54,13 +54,13 @@ def test_every_alarm() -> None:
             assert str(part.value) in HEADINGS, f"the runbook does not know the alarm {part.value!r}"
 
 
-def test_every_state() -> None:
+def test_every_state_has_an_entry() -> None:
     wanted = {*map(str, State), "STARTING", "NO WORKER"}
     assert wanted <= HEADINGS
     assert all(f"`{state}`" in section("Finder states") for state in FinderState)
 
 
-def test_every_error() -> None:
+def test_every_error_has_an_entry() -> None:
     for module in pkgutil.walk_packages(runtime.__path__, "dualsync.runtime."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
@@ -76,7 +76,7 @@ def test_every_error() -> None:
 _BASES = ("Exception", "ValueError", "RuntimeError", "LookupError")
 
 
-def test_every_reason_of_ours() -> None:
+def test_every_reason_has_an_entry() -> None:
     reasons: set[str] = set()
     core = ("finder", "messages", "service", "sync", "transfer")
     for path in (p for name in core for p in (ROOT / "runtime" / name).rglob("*.py")):
@@ -111,7 +111,7 @@ def test_every_key_that_an_error_may_name() -> None:
     assert not missing, missing
 
 
-def test_links_within_the_page_lead_somewhere() -> None:
+def test_links_within_the_page_have_targets() -> None:
     anchors = {re.sub(r"[^\w\s-]", "", title.lower()).strip().replace(" ", "-") for title in _titles()}
     assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
 

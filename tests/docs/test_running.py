@@ -1,4 +1,4 @@
-"""The operator's commands that the documentation shows, run over the fakes."""
+"""Run the operator's commands that the documentation shows, over the fakes."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def runnable() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("arguments", runnable(), ids=" ".join)
-def test_a_command_shown_does_its_work(arguments: tuple[str, ...]) -> None:
+def test_a_documented_command_succeeds(arguments: tuple[str, ...]) -> None:
     operator = Operator(versioning=Versioning.ENABLED)
     yes = ["--yes"] if "--yes" in option_names(resolve([*arguments])[0]) else []
     answer = operator.call(*arguments, *yes)
     assert answer.code in (0, 3), answer.err
 
 
-def test_they_are_not_few() -> None:
+def test_enough_commands_are_run() -> None:
     assert len(runnable()) > 20
 
 

@@ -1,4 +1,4 @@
-"""`dualsync doctor` over boto3 and a moto server: what it reads of an account, and that it changes nothing."""
+"""Test `dualsync doctor` over boto3 and a moto server: it reads an account and changes nothing."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def test_the_caller_and_the_clock(account: AwsAccount) -> None:
     assert abs(caller.skew_seconds) < 30
 
 
-def test_a_clock_that_is_off(declared: DeclaredSide) -> None:
+def test_a_clock_that_differs_from_awss_is_reported(declared: DeclaredSide) -> None:
     account = AwsAccount(declared, clock=lambda: 0.0)
     assert asyncio.run(account.caller()).skew_seconds > 1e9
     account.close()
 
 
-def test_an_unknown_profile_gives_the_option(declared: DeclaredSide) -> None:
+def test_an_unknown_profile_is_reported_with_the_option(declared: DeclaredSide) -> None:
     account = AwsAccount(replace(declared, profile="no-such"))
     with pytest.raises(FatalError, match=r"profile 'no-such' is not in your AWS config; .*--profile-cn NAME"):
         asyncio.run(account.caller())
@@ -102,7 +102,7 @@ def test_instance_types(account: AwsAccount) -> None:
     assert asyncio.run(account.architectures("t9.huge")) == []
 
 
-def test_a_simulation_is_read_as_iam_gives_it(account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_simulation_is_parsed(account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     """moto has no simulation: the answer's form is that of the IAM API reference, EvaluationResult."""
     asked: list[dict[str, Any]] = []
 

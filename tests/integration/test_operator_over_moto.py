@@ -1,4 +1,4 @@
-"""The operator's commands over the real AWS edges, against a moto server on loopback: one account plays both."""
+"""Test the operator's commands with the real AWS adapters against a moto server; one account serves both sides."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def place(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
     return Place(server, tmp_path)
 
 
-def test_status_of_a_place_without_workers(place: Place) -> None:
+def test_status_of_a_pair_without_workers(place: Place) -> None:
     place.server.client("sqs").send_message(QueueUrl=place.queues[CN], MessageBody="{}")
     place.bury(CN, "{}", "archived: restore it first")
     place.record(GLOBAL, Record(HELD_DELETION, "held", 1, data={"count": 7, "reason": "too many"}))
@@ -54,7 +54,7 @@ def test_status_of_a_place_without_workers(place: Place) -> None:
     assert len(place.call("dlq", "list", "--json").data["letters"]) == 1
 
 
-def test_verify_reads_everything_it_is_asked_for(place: Place, tmp_path: Path) -> None:
+def test_verify_reads_and_compares_all_objects(place: Place, tmp_path: Path) -> None:
     for side in SideName:
         for number in range(7):
             place.put(side, f"a b/ü+{number}", Metadata={"a": "b"}, ContentType="text/plain")
@@ -88,7 +88,7 @@ def test_explain_with_logs_and_versions(place: Place) -> None:
     assert "no worker of cn is alive" in answer.data["verdict"]
 
 
-def test_dead_letters_are_sent_anew(place: Place) -> None:
+def test_dead_letters_are_sent_again(place: Place) -> None:
     place.bury(GLOBAL, sync_request_codec.encode(SyncRequest("k", Cause.CREATED)), "contended")
     place.bury(GLOBAL, "poison", "")
     answer = place.call("dlq", "redrive", "global", "--all", "--yes", "--json")
@@ -102,7 +102,7 @@ def test_dead_letters_are_sent_anew(place: Place) -> None:
     assert place.call("dlq", "list").code == 0
 
 
-def test_orders_and_their_trail(place: Place) -> None:
+def test_orders_are_stored_with_an_audit_record(place: Place) -> None:
     assert place.call("pause", "cn", "--reason", "why", "--yes").code == 0
     assert place.call("limit", "cn", "--bytes", "5M", "--yes").code == 0
     data = place.call("status", "--json").data["directions"][0]
@@ -113,7 +113,7 @@ def test_orders_and_their_trail(place: Place) -> None:
     assert acts[0]["who"].startswith("arn:")
 
 
-def test_an_undo_writes_the_old_version_again(place: Place) -> None:
+def test_undo_writes_the_old_version_again(place: Place) -> None:
     etag = place.put(CN, "k", b"cn's", Metadata={"a": "b", "dualsync-origin": "x"}, ContentType="text/x")
     seen = place.s3.head_object(Bucket=place.names[CN], Key="data/k")
     loser = f"cn@{int(seen['LastModified'].timestamp())}:{etag}"
@@ -139,11 +139,11 @@ def test_a_rejected_deletion_is_written_again_without_the_stamp(place: Place) ->
         "k", 1, SyncedVersion(OriginVersion(CN, at, etag), CopyState(etag, at), CopyState(etag, None)), updated=at
     )
 
-    async def teach() -> None:
+    async def record() -> None:
         context = await open_context(find(Where(file=place.file)))
         await context.sides[CN].ledger.put(entry, 0)
 
-    asyncio.run(teach())
+    asyncio.run(record())
     (pending,) = place.call("deletions", "list", "--live", "--json").data["pending"]
     assert (pending["key"], pending["gone_at"]) == ("k", "cn")
     assert place.call("deletions", "reject", "--yes", "--json").data == {"kept": 1, "changed": 0, "failed": {}}
@@ -152,8 +152,8 @@ def test_a_rejected_deletion_is_written_again_without_the_stamp(place: Place) ->
 
 
 @pytest.mark.parametrize("page", [2, 3, 1000])
-def test_what_delete_markers_cover_is_written_again(place: Place, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
-    """Keys' versions reach over the pages of the listing; a key in use, or with no version left, is none of it."""
+def test_versions_below_delete_markers_are_restored(place: Place, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
+    """Versions of a key continue over pages of the listing. Keys in use, or without versions, are left out."""
     monkeypatch.setattr(store, "VERSIONS_AT_ONCE", page)
     for number in range(5):
         for side in SideName:
@@ -174,7 +174,7 @@ def test_what_delete_markers_cover_is_written_again(place: Place, monkeypatch: p
     assert [item["Key"] for item in listed] == ["data/ü 0", "data/ü 1", "data/ü 2", "data/ü 4"]
 
 
-def test_a_smoke_test_in_vain_leaves_nothing(place: Place) -> None:
+def test_a_failed_smoke_test_leaves_nothing(place: Place) -> None:
     answer = place.call("smoke", "cn", "--timeout", "1", "--json")
     assert answer.code == 3
     assert answer.data["fine"] is False
@@ -195,7 +195,7 @@ def test_the_wrong_account_is_refused_before_anything_is_read(place: Place) -> N
     assert words in status.data["unreachable"]["cn"]
 
 
-def test_no_credential_at_all_says_what_to_give(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_reported_with_the_remedy(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -205,14 +205,14 @@ def test_no_credential_at_all_says_what_to_give(place: Place, monkeypatch: pytes
     assert "--profile-" in answer.err
 
 
-def test_an_unknown_profile(place: Place) -> None:
+def test_an_unknown_profile_is_refused(place: Place) -> None:
     answer = place.call("--profile-cn", "unknown", "drain")
     assert answer.code == 2
     assert "side cn: profile 'unknown' is not in your AWS config: give --profile-cn NAME" in answer.err
     assert place.call("--profile-cn", "unknown", "status").code == 3
 
 
-def test_the_dedicated_user_is_no_operator(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dedicated_user_is_refused_as_operator(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     document = json.loads(place.file.read_text())
     identity = place.server.client("sts").get_caller_identity()["UserId"]
     document["cn"]["environment"]["DUALSYNC_OWN_USER_IDS"] = identity
@@ -239,14 +239,14 @@ def test_stacks(place: Place, tmp_path: Path) -> None:
         ('{"cn": {"bucket": "b"}}', "has no output `environment`"),
     ],
 )
-def test_a_bad_file(tmp_path: Path, text: str, words: str) -> None:
+def test_an_invalid_pair_file_is_refused(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "pair.json"
     file.write_text(text)
     with pytest.raises(NoPair, match=words):
         find(Where(file=file))
 
 
-def test_sides_the_wrong_way_round(place: Place) -> None:
+def test_swapped_sides_are_refused(place: Place) -> None:
     document = json.loads(place.file.read_text())
     document["cn"], document["global"] = document["global"], document["cn"]
     place.file.write_text(json.dumps(document))
@@ -259,7 +259,7 @@ def test_a_filter_pattern_survives_any_key() -> None:
 
 
 def carried(place: Place, side: SideName, key: str) -> dict[str, Any]:
-    """What the product carries besides the content, as boto3 shows it."""
+    """Return the attributes that the product copies besides the content, as boto3 shows them."""
     head = place.s3.head_object(Bucket=place.names[side], Key=f"data/{key}")
     names = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ExpiresString")
     found = {name: head[name] for name in (*names, "WebsiteRedirectLocation", "StorageClass") if name in head}
@@ -282,7 +282,7 @@ ATTRIBUTES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("parts", [False, True], ids=["whole", "in parts"])
-def test_all_that_the_product_carries_survives_a_restore(
+def test_a_restore_keeps_all_attributes_that_the_product_copies(
     place: Place, monkeypatch: pytest.MonkeyPatch, parts: bool
 ) -> None:
     if parts:
@@ -300,7 +300,7 @@ def test_all_that_the_product_carries_survives_a_restore(
     assert carried(place, CN, "k &=+ü.txt") == before
 
 
-def test_an_object_that_fails_stops_no_other(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_object_does_not_stop_the_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     for key in ("a", "bad", "c"):
         place.put(CN, key)
         place.s3.delete_object(Bucket=place.names[CN], Key=f"data/{key}")
@@ -319,7 +319,7 @@ def test_an_object_that_fails_stops_no_other(place: Place, monkeypatch: pytest.M
     assert "run the same command again" in answer.out
 
 
-def test_the_secret_as_an_operator_pasted_it(place: Place) -> None:
+def test_a_secret_pasted_by_an_operator_is_read(place: Place) -> None:
     key_id = place.users[GLOBAL][1]
     name = json.loads(place.file.read_text())["cn"]["environment"]["DUALSYNC_PEER_SECRET"]
     text = "\ufeff" + json.dumps({"accessKeyId": key_id, "secretAccessKey": "hush"})

@@ -1,1 +1,1 @@
-"""Chaos: users and real processes under kills, stops and a proxy that cuts, delays and repeats; two judges decide."""
+"""Chaos run: users and real processes under kills, stops and a faulty proxy; two judges check the result."""

@@ -1,4 +1,4 @@
-"""Chaos in seconds, the judgement of recorded histories, and that a seed decides what is chosen."""
+"""Test a short chaos run, the judgement of recorded histories, and that a seed determines the plan."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_plan_has_every_kind_and_bytes_of_its_own_per_version() -> None:
 
 
 def written(record: KeyRecord) -> None:
-    """A user writes a version, which a worker copies; the ledger learns it."""
+    """Let a user write a version and a worker copy it; the ledger records it."""
     record.user_wrote("cn", "a", A, 10, "ea", "", upload=False)
     record.worker_wrote("global", "a", "ea")
 
@@ -140,12 +140,12 @@ def test_a_wrong_key_is_reported_with_its_history() -> None:
     assert "1 keys, 3 changes, 1 keys wrong" in text
 
 
-def test_a_length_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_duration_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--minutes", "0"]) == 2
     assert "use a number from 0.2 to 600" in capsys.readouterr().err
 
 
-def test_half_a_minute_of_it() -> None:
+def test_a_run_of_half_a_minute_ends_with_equal_sides() -> None:
     result = chaos(1, 24, versioned=True)
     assert result.good, report(result, 0)
     assert result.verdict.judged >= KEYS

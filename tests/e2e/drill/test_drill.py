@@ -1,4 +1,4 @@
-"""The failure drill with small numbers: faults, status, alarms, remedies, both sides equal."""
+"""Test the failure drill with small numbers: faults, status, alarms, remedies, equal sides."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_all_numbers_are_scaled_and_keep_a_minimum() -> None:
 
 
 @pytest.mark.parametrize("scale", ["0", "-1", "11"])
-def test_a_scale_that_is_none_is_refused(scale: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_scale_is_refused(scale: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--scale", scale]) == 2
     assert "use a number above 0" in capsys.readouterr().err
 
@@ -88,7 +88,7 @@ def test_a_case_that_ends_too_late_fails_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize("checks", [[], [Check("a", True), Check("b", False, "why")]])
-def test_a_case_without_checks_or_with_a_failed_one_is_no_success(checks: list[Check]) -> None:
+def test_a_case_without_checks_or_with_a_failed_one_fails(checks: list[Check]) -> None:
     assert not CaseReport("name", "title", checks=checks).good
 
 

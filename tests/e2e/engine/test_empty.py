@@ -1,4 +1,4 @@
-"""The empty sandbox: its printed instructions, run literally, deploy both stacks."""
+"""Test that the empty sandbox's printed instructions deploy both stacks when run literally."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def empty(tmp_path: Path) -> Iterator[dict[str, Any]]:
     assert not Path(found["folder"]).exists()
 
 
-def test_its_instructions_deploy_both_stacks(empty: dict[str, Any], tmp_path: Path) -> None:
+def test_the_printed_instructions_deploy_both_stacks(empty: dict[str, Any], tmp_path: Path) -> None:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_", "DUALSYNC_"))}
     home = {"PULUMI_HOME": str(tmp_path / "home"), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     environment = {**clean, **empty["environment"], **empty["instead"], **home}

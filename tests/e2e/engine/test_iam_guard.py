@@ -1,4 +1,4 @@
-"""The evaluator in front of a deployment's calls: what the published deploy role may do, and what it may not."""
+"""Test the IAM evaluator in front of a deployment's calls with the published deploy role."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_operators_key_only_assumes_roles(calls: Calls) -> None:
     assert "the operator's key is not authorized to perform: sqs:ListQueues" in said
 
 
-def test_names_and_accounts_decide(calls: Calls) -> None:
+def test_names_and_accounts_are_checked(calls: Calls) -> None:
     calls("sqs", "create_queue", QueueName="dth-dual-cn-queue")
     queues = f"arn:aws-cn:sqs:cn-north-1:{ACCOUNT}:"
     assert calls.refused("sqs", "create_queue", QueueName="others") == (
@@ -73,7 +73,7 @@ def test_names_and_accounts_decide(calls: Calls) -> None:
     assert list(asked(calls.asked)) == [("deploy-cn", "sqs:CreateQueue", f"{queues}dth-dual-cn-queue")]
 
 
-def test_tags_of_the_request_and_of_the_resource_decide(calls: Calls) -> None:
+def test_tags_of_request_and_resource_are_checked(calls: Calls) -> None:
     named: dict[str, Any] = {"GroupName": "x", "Description": "x", "VpcId": "vpc-1"}
 
     def tagged(tags: list[dict[str, str]]) -> list[dict[str, Any]]:
@@ -101,7 +101,7 @@ def test_a_role_is_passed_to_known_services(calls: Calls) -> None:
     assert "iam:PassRole" in calls.refused("iam", "add_role_to_instance_profile", **profile, RoleName="others")
 
 
-def test_a_keys_own_policy_decides_too(calls: Calls) -> None:
+def test_a_keys_own_policy_is_evaluated(calls: Calls) -> None:
     calls.refused("kms", "enable_key_rotation", KeyId="key-1")
     tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in OWN]
     calls("kms", "create_key", Policy=KEY_POLICY, Tags=tags)
@@ -109,7 +109,7 @@ def test_a_keys_own_policy_decides_too(calls: Calls) -> None:
     calls.refused("kms", "disable_key", KeyId="key-1")
 
 
-def test_a_group_with_a_launch_template_needs_what_its_machines_need() -> None:
+def test_a_group_with_a_launch_template_needs_the_rights_to_run_its_instances() -> None:
     place = Place("aws-cn", "cn-north-1", ACCOUNT)
     data = {
         "ImageId": "resolve:ssm:/aws/service/ami-amazon-linux-latest/x",

@@ -18,7 +18,7 @@ OTHERS = [section for section in SECTIONS if section.name not in ("life", "inter
 
 
 @pytest.mark.engine
-def test_a_pairs_whole_life() -> None:
+def test_the_lifecycle_of_a_pair() -> None:
     page = Section("life-test", "A life", lambda engine, page: Life(engine, page, files=12).play(), SETTINGS).run()
     said = page.text()
     assert said.count("### ") == 10
@@ -29,7 +29,7 @@ def test_a_pairs_whole_life() -> None:
 
 @pytest.mark.engine(long=True)
 @pytest.mark.parametrize("section", OTHERS, ids=lambda section: section.name)
-def test_an_incident_has_its_way_back(section: Section) -> None:
+def test_an_incident_is_repaired_by_the_documented_steps(section: Section) -> None:
     said = section.run().text()
     assert "/.sandbox/" not in said
     assert not re.search(r"127\.0\.0\.1:\d", said)
@@ -37,7 +37,7 @@ def test_an_incident_has_its_way_back(section: Section) -> None:
 
 @pytest.mark.engine(long=True)
 @pytest.mark.parametrize("moment", Moment)
-def test_up_is_killed_at_every_creation(moment: Moment) -> None:
+def test_an_up_killed_at_any_creation_is_repaired(moment: Moment) -> None:
     def play(engine: EngineStage, page: Transcript) -> None:
         incidents.interrupted(engine, page, moment)
 

@@ -1,4 +1,4 @@
-"""The provider over gRPC, called as the engine does, without the engine."""
+"""Test the provider over gRPC, called as by the engine, without the engine."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def name() -> str:
     return f"queue-{next(_numbers)}"
 
 
-def test_two_instances_are_told_apart_by_their_connections(connect: Callable[[], Any], cloud: Cloud) -> None:
+def test_two_instances_are_distinguished_by_their_connections(connect: Callable[[], Any], cloud: Cloud) -> None:
     stubs = {side: connect() for side in SideName}
     for side, stub in stubs.items():
         stub.Configure(provider_pb2.ConfigureRequest(args=configuration(cloud, side)))
@@ -143,7 +143,7 @@ def test_default_tags_become_inputs(cn: Any) -> None:
     assert decode(answer.inputs).plain["tagsAll"] == {"pair": "p", "own": "1"}
 
 
-def test_a_preview_knows_what_is_given_and_nothing_else(cn: Any) -> None:
+def test_a_preview_returns_given_values_and_unknown_outputs(cn: Any) -> None:
     given = {"name": name(), "kmsMasterKeyId": UNKNOWN}
     answer = make(cn, QUEUE, given, preview=True)
     outputs = decode(answer.properties).plain
@@ -156,7 +156,7 @@ def test_a_secret_input_is_a_secret_output(cn: Any) -> None:
     assert decode(made.properties).secret == {"name", "tags"}
 
 
-def test_a_secret_that_only_the_service_tells_is_one(cn: Any) -> None:
+def test_a_secret_output_of_the_service_is_marked_secret(cn: Any) -> None:
     user = name()
     make(cn, "aws:iam/user:User", {"name": user})
     made = make(cn, "aws:iam/accessKey:AccessKey", {"user": user})
@@ -185,7 +185,7 @@ def test_what_changes_and_what_is_replaced(
     assert (list(answer.diffs), list(answer.replaces)) == (changed, replacing)
 
 
-def test_a_replacement_that_wants_the_old_ones_name_comes_after_its_deletion(cn: Any) -> None:
+def test_a_replacement_with_the_same_name_follows_the_deletion(cn: Any) -> None:
     kind = "aws:dynamodb/table:Table"
     given = difference(cn, kind, {"name": "mine", "hashKey": "a"}, {"name": "mine", "hashKey": "b"})
     assert given.deleteBeforeReplace
@@ -193,13 +193,13 @@ def test_a_replacement_that_wants_the_old_ones_name_comes_after_its_deletion(cn:
     assert not difference(cn, kind, {**generated, "hashKey": "a"}, {**generated, "hashKey": "b"}).deleteBeforeReplace
 
 
-def test_what_is_gone_is_read_as_nothing(cn: Any) -> None:
+def test_reading_a_deleted_resource_returns_no_id(cn: Any) -> None:
     made = make(cn, QUEUE, {"name": name()})
     cn.Delete(provider_pb2.DeleteRequest(urn=urn(QUEUE), id=made.id, properties=made.properties))
     assert cn.Read(provider_pb2.ReadRequest(urn=urn(QUEUE), id=made.id, properties=made.properties)).id == ""
 
 
-def test_a_read_tells_what_was_changed_by_hand(cn: Any, cloud: Cloud) -> None:
+def test_a_read_returns_manual_changes(cn: Any, cloud: Cloud) -> None:
     inputs = {"name": name(), "visibilityTimeoutSeconds": 60, "tagsAll": {"pair": "p"}}
     made = make(cn, QUEUE, {"name": inputs["name"], "visibilityTimeoutSeconds": 60})
     cloud.client(SideName.CN, "sqs").set_queue_attributes(QueueUrl=made.id, Attributes={"VisibilityTimeout": "33"})
@@ -207,7 +207,7 @@ def test_a_read_tells_what_was_changed_by_hand(cn: Any, cloud: Cloud) -> None:
     assert decode(cn.Read(request).inputs).plain == {**inputs, "visibilityTimeoutSeconds": 33}
 
 
-def test_an_import_gives_what_is_not_the_default(cn: Any, cloud: Cloud) -> None:
+def test_an_import_returns_values_that_are_not_defaults(cn: Any, cloud: Cloud) -> None:
     url = cloud.client(SideName.CN, "sqs").create_queue(
         QueueName=name(), Attributes={"VisibilityTimeout": "60"}, tags={"a": "b"}
     )["QueueUrl"]
@@ -217,7 +217,7 @@ def test_an_import_gives_what_is_not_the_default(cn: Any, cloud: Cloud) -> None:
     assert not {"messageRetentionSeconds", "delaySeconds", "region", "fifoQueue"} & set(inputs)
 
 
-def test_a_fault_is_said_in_the_services_words(cn: Any) -> None:
+def test_an_error_has_the_services_message(cn: Any) -> None:
     user = name()
     make(cn, "aws:iam/user:User", {"name": user})
     with pytest.raises(grpc.RpcError) as error:
@@ -225,7 +225,7 @@ def test_a_fault_is_said_in_the_services_words(cn: Any) -> None:
     assert "EntityAlreadyExists" in error.value.details()
 
 
-def test_a_type_without_handler_says_where_to_add_one(cn: Any) -> None:
+def test_a_type_without_handler_is_refused_with_the_place_to_add_one(cn: Any) -> None:
     with pytest.raises(grpc.RpcError) as error:
         make(cn, "aws:rds/cluster:Cluster", {})
     assert "sandbox/resources" in error.value.details()

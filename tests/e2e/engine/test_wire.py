@@ -41,7 +41,7 @@ def test_plain_values_come_back(properties: dict[str, Any]) -> None:
     assert decode(encode(properties)).plain == properties
 
 
-def test_what_came_wrapped_goes_back_as_it_came() -> None:
+def test_wrapped_values_are_encoded_unchanged() -> None:
     given = {"deep": {"list": [SECRET, 1]}, "plain": "x"}
     message = decode(struct(given))
     assert message.plain == {"deep": {"list": ["s3cret", 1]}, "plain": "x"}

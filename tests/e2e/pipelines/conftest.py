@@ -27,7 +27,7 @@ class Runner:
 
     folder: Path
 
-    def stand_in(self, program: str, code: int = 0, says: str = "") -> None:
+    def fake(self, program: str, code: int = 0, says: str = "") -> None:
         path = self.folder / "bin" / program
         path.parent.mkdir(exist_ok=True)
         path.write_text(
@@ -61,6 +61,6 @@ class Runner:
 def run(tmp_path: Path) -> Runner:
     """A runner in a folder of its own."""
     made = Runner(tmp_path)
-    made.stand_in("pulumi")
-    made.stand_in("gh")
+    made.fake("pulumi")
+    made.fake("gh")
     return made

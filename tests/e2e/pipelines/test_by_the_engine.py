@@ -1,4 +1,4 @@
-"""The pipelines' steps as they stand, with the real engine: preview, deployment, smoke test, drift."""
+"""Test the pipelines' unmodified steps with the real engine: preview, deployment, smoke test, drift."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def step(stage: EngineStage, script: str, *arguments: str) -> subprocess.Complet
     )
 
 
-def test_the_way_of_a_change_from_its_preview_to_the_smoke_test(stage: EngineStage, tmp_path: Path) -> None:
+def test_a_change_passes_preview_deployment_and_smoke_test(stage: EngineStage, tmp_path: Path) -> None:
     login = step(stage, "login")
     assert login.returncode == 0, login.stderr
 

@@ -1,4 +1,4 @@
-"""The pipelines' steps, run as they stand."""
+"""Run the pipelines' unmodified steps with fakes of the programs that they call."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_company_with_one_account_signs_in_to_that_one(run: Runner, service: d
     assert found.sections() == ["profile dualsync-global"]
 
 
-def test_pulumi_cloud_takes_a_token_too(run: Runner, service: dict[str, str]) -> None:
+def test_pulumi_cloud_gets_a_token(run: Runner, service: dict[str, str]) -> None:
     profiles(run, service, CN_ROLE=CN_ROLE, PULUMI_ORG="acme")
     (call,) = run.calls
     assert call.arguments[:4] == ["login", "--oidc-org", "acme", "--oidc-token"]
@@ -118,22 +118,22 @@ def test_a_refused_token_ends_the_sign_in(run: Runner, service: dict[str, str]) 
     assert run.calls == []
 
 
-def test_on_a_laptop_the_profiles_are_left_alone(run: Runner) -> None:
+def test_outside_a_pipeline_the_profiles_are_not_changed(run: Runner) -> None:
     done = run("login", PULUMI_BACKEND_URL="file://state")
     assert done.returncode == 0
     assert "using the profiles that exist" in done.stderr
     assert [c.arguments for c in run.calls] == [["login", "file://state"]]
 
 
-def test_without_a_state_it_says_what_to_do(run: Runner) -> None:
-    run.stand_in("pulumi", code=1)
+def test_a_missing_state_is_reported_with_the_remedy(run: Runner) -> None:
+    run.fake("pulumi", code=1)
     done = run("login")
     assert done.returncode == 1
     assert "PULUMI_BACKEND_URL or PULUMI_ORG" in done.stderr
 
 
 def test_both_stacks_are_previewed_with_the_pack_onto_one_page(run: Runner) -> None:
-    run.stand_in("pulumi", says="+ aws:sqs/queue:Queue ```")
+    run.fake("pulumi", says="+ aws:sqs/queue:Queue ```")
     page = run.folder / "page.md"
     done = run("preview", "-o", str(page))
     assert done.returncode == 0, done.stderr
@@ -202,7 +202,7 @@ def test_a_state_is_written_without_its_secrets(run: Runner) -> None:
             "resources": [{"urn": "u", "outputs": {"secret": hidden, "list": [hidden], "plain": "text"}}],
         },
     }
-    run.stand_in("pulumi", says=json.dumps(state))
+    run.fake("pulumi", says=json.dumps(state))
     folder = run.folder / "states"
     done = run("redacted-state", str(folder), STACKS="cn", PULUMI_STACK_PREFIX="acme/")
     assert done.returncode == 0, done.stderr
@@ -219,8 +219,8 @@ def test_a_state_is_written_without_its_secrets(run: Runner) -> None:
     assert {*json.loads(json.loads(found["secret"]["plaintext"])).values()} == {"redacted"}
 
 
-def test_a_refused_preview_is_on_the_page_too(run: Runner) -> None:
-    run.stand_in("pulumi", code=255, says="[mandatory] guard-knows-own-user")
+def test_a_refused_preview_is_on_the_page(run: Runner) -> None:
+    run.fake("pulumi", code=255, says="[mandatory] guard-knows-own-user")
     page = run.folder / "page.md"
     done = run("preview", "-o", str(page), STACKS="cn", PULUMI_STACK_PREFIX="acme/")
     assert done.returncode == 1
@@ -230,7 +230,7 @@ def test_a_refused_preview_is_on_the_page_too(run: Runner) -> None:
 
 
 def test_a_long_preview_still_fits_into_a_comment(run: Runner) -> None:
-    run.stand_in("pulumi", says="x" * 200_000 + "the end")
+    run.fake("pulumi", says="x" * 200_000 + "the end")
     page = run.folder / "page.md"
     assert run("preview", "-o", str(page)).returncode == 0
     text = page.read_text()
@@ -249,14 +249,14 @@ def test_a_deployment_is_reviewed_by_the_pack(run: Runner) -> None:
     assert run("up", "cn").returncode == 0
     (call,) = run.calls
     assert call.arguments[:6] == ["up", "--stack", "cn", "--policy-pack", "policy", "--yes"]
-    run.stand_in("pulumi", code=255)
+    run.fake("pulumi", code=255)
     assert run("up", "cn").returncode == 255
 
 
-def test_drift_in_one_stack_is_drift_and_the_other_is_looked_at_all_the_same(run: Runner) -> None:
+def test_drift_in_one_stack_fails_and_the_other_is_still_checked(run: Runner) -> None:
     assert run("drift").returncode == 0
     assert all({"--refresh", "--expect-no-changes"} <= set(c.arguments) for c in run.calls)
-    run.stand_in("pulumi", code=1)
+    run.fake("pulumi", code=1)
     assert run("drift").returncode == 1
     assert len(run.calls) == 4
 
@@ -265,7 +265,7 @@ def test_drift_in_one_stack_is_drift_and_the_other_is_looked_at_all_the_same(run
     ("script", "arguments"),
     [("up", []), ("comment", ["17"]), ("redacted-state", []), ("sbom", []), ("release", ["v1"])],
 )
-def test_wrong_usage_is_told_before_anything_happens(run: Runner, script: str, arguments: list[str]) -> None:
+def test_wrong_usage_is_reported_before_anything_is_done(run: Runner, script: str, arguments: list[str]) -> None:
     done = run(script, *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith(f"usage: .ci/{script}")

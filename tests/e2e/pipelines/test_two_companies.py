@@ -102,7 +102,7 @@ def companies() -> Iterator[tuple[Company, Company]]:
                 one.attached.stop()
 
 
-def test_two_companies_without_shared_state_keep_their_buckets_the_same(companies: tuple[Company, Company]) -> None:
+def test_two_companies_without_shared_state_sync_their_buckets(companies: tuple[Company, Company]) -> None:
     cn, other = companies
     # Each deploys when it likes; workers wait until they are given the peer's key.
     for one in companies:
@@ -123,7 +123,7 @@ def test_two_companies_without_shared_state_keep_their_buckets_the_same(companie
     stage.fleet.wait_until_running()
 
 
-def test_a_companys_stack_can_be_read_by_nobody_else(companies: tuple[Company, Company]) -> None:
+def test_only_the_company_can_read_its_stack(companies: tuple[Company, Company]) -> None:
     cn, other = companies
     cn.up()
     key = json.loads(cn.hand_over())["secret_access_key"]

@@ -1,4 +1,4 @@
-"""What holds of every workflow: pinned, with the least permissions, no long-lived key, and only scripts as steps."""
+"""Test every workflow: pinned actions, least permissions, no long-lived key, only scripts as steps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ each_job = pytest.mark.parametrize(("workflow", "name", "job"), JOBS, ids=[f"{w}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
-def test_every_action_is_pinned_by_its_commit_and_says_which_release_that_is(path: Path) -> None:
+def test_every_action_is_pinned_by_its_commit_and_names_its_release(path: Path) -> None:
     uses = re.findall(r"uses: (\S+)(.*)", path.read_text())
     assert uses
     for action, rest in uses:
@@ -54,7 +54,7 @@ def test_one_action_has_one_pin() -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
-def test_no_workflow_knows_a_long_lived_key(path: Path) -> None:
+def test_no_workflow_has_a_long_lived_key(path: Path) -> None:
     text = path.read_text()
     assert "secrets." not in text
     assert "access-key" not in text.lower()
@@ -62,7 +62,7 @@ def test_no_workflow_knows_a_long_lived_key(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
-def test_permissions_are_none_but_reading_until_a_job_says_otherwise(path: Path) -> None:
+def test_permissions_are_read_only_unless_a_job_declares_others(path: Path) -> None:
     assert load(path)["permissions"] == {"contents": "read"}
 
 
@@ -105,7 +105,7 @@ def test_no_checkout_leaves_a_token_behind(workflow: str, name: str, job: dict[s
 
 
 @each_job
-def test_no_job_runs_for_ever(workflow: str, name: str, job: dict[str, Any]) -> None:
+def test_every_job_has_a_timeout(workflow: str, name: str, job: dict[str, Any]) -> None:
     assert "uses" in job or job["timeout-minutes"] <= 60
 
 
@@ -183,7 +183,7 @@ def test_main_is_deployed_in_order_and_each_side_waits_for_its_reviewers() -> No
     assert found["smoke"]["steps"][-1]["run"] == ".ci/smoke"
 
 
-def test_a_deployment_is_never_cut_off_and_drift_does_not_look_meanwhile() -> None:
+def test_a_deployment_is_never_cancelled_and_drift_is_not_checked_during_it() -> None:
     deploy, drift = (load(ROOT / f".github/workflows/{n}.yml") for n in ("deploy", "drift"))
     assert deploy["concurrency"] == drift["concurrency"] == {"group": "deploy", "cancel-in-progress": False}
 
@@ -229,7 +229,7 @@ def test_the_jobs_of_a_release_that_may_sign_run_no_code_of_the_repository() -> 
     assert jobs["index"]["environment"] == "release"
 
 
-def test_shellcheck_has_nothing_to_say() -> None:
+def test_shellcheck_finds_no_fault_in_the_scripts() -> None:
     shellcheck = shutil.which("shellcheck", path=str(ROOT / ".venv/bin")) or shutil.which("shellcheck")
     if shellcheck is None:
         pytest.skip("no shellcheck here: `make test` brings one")
@@ -238,7 +238,7 @@ def test_shellcheck_has_nothing_to_say() -> None:
     assert done.stdout == ""
 
 
-def test_actionlint_has_nothing_to_say() -> None:
+def test_actionlint_finds_no_fault_in_the_workflows() -> None:
     actionlint = shutil.which("actionlint")
     if actionlint is None:
         pytest.skip("no actionlint on the path: `go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12`")

@@ -72,7 +72,7 @@ def test_growth_or_a_difference_fails_the_soak() -> None:
     assert table(leaking).count("flat") == 9
 
 
-def test_a_length_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_duration_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--minutes", "0"]) == 2
     assert "use a number from 1 to 600" in capsys.readouterr().err
 

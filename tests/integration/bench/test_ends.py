@@ -1,4 +1,4 @@
-"""The harness ends what it has started: at a deadline, at SIGTERM and at Ctrl-C; a peer's failure ends nothing else."""
+"""Test that the benchmark harness ends its processes at deadlines and signals, and isolates a peer's failure."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_signal_ends_servers_and_peers(number: signal.Signals, tmp_path: Path)
             os.kill(child, 0)
 
 
-def test_a_peer_that_is_late_is_killed_and_named_with_its_deadline(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_peer_beyond_its_deadline_is_killed_and_named(capsys: pytest.CaptureFixture[str]) -> None:
     started: list[int] = []
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     assert attempt("slow", lambda: run(command, seconds=0.3, take=started.append)) is None
@@ -66,7 +66,7 @@ def test_a_peer_that_is_late_is_killed_and_named_with_its_deadline(capsys: pytes
         run(command, seconds=0.1)
 
 
-def test_a_peer_that_fails_gives_its_last_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_peer_is_reported_with_its_last_line(capsys: pytest.CaptureFixture[str]) -> None:
     code = "print('first'); raise SystemExit('panic: the last')"
     assert attempt("broken", lambda: run([sys.executable, "-c", code])) is None
     assert capsys.readouterr().out.endswith("failed: panic: the last\n")
@@ -74,7 +74,7 @@ def test_a_peer_that_fails_gives_its_last_line(capsys: pytest.CaptureFixture[str
     failed.clear()
 
 
-def test_a_failed_benchmark_leaves_the_results_of_the_others(
+def test_a_failed_benchmark_keeps_the_results_of_the_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(stage: Stage, *, quick: bool) -> Section:
@@ -148,7 +148,7 @@ def test_a_quota_bounds_a_program_while_the_group_before_is_still_held() -> None
     assert used < 0.6
 
 
-def test_the_memory_of_a_program_is_its_own() -> None:
+def test_measured_memory_is_that_of_the_program_alone() -> None:
     ours = bytearray(300 << 20)
     ours[:: 1 << 12] = b"x" * len(ours[:: 1 << 12])
     used = run([sys.executable, "-c", "import time\nheld = b'x' * (64 << 20)\ntime.sleep(0.5)"]).usage.rss

@@ -1,4 +1,4 @@
-"""The benchmarks' harness: figures, plot, proxy, made-up listings, events."""
+"""Test the benchmark harness: figures, plot, proxy, synthetic listings, events."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SECTION = Section(
 )
 
 
-def test_figures_stand_beside_their_targets() -> None:
+def test_figures_are_shown_with_their_targets() -> None:
     text = table(SECTION)
     assert [line.split() for line in text.splitlines()[2:5]] == [
         ["cost", "0.5", "ms", "≤", "0.8", "ms", "met", "one", "3.9;", "another", "missing"],
@@ -81,7 +81,7 @@ def test_a_target_beyond_all_bars_is_within_the_chart() -> None:
     assert {"<cost>", "<a peer>", "less is better; alone", "target 4"} <= texts
 
 
-def test_dollars_a_million_objects() -> None:
+def test_price_per_million_objects() -> None:
     assert prices.per_million({"GetObject": 1, "PutObject": 1}, {}, {}, 0) == pytest.approx(5.4)
     assert prices.per_million({"HeadObject": 1, "DeleteObject": 1}, {}, {}, 0) == pytest.approx(0.4)
     spent = {READ_UNITS: 2, WRITE_UNITS: 2, "PutItem": 1}
@@ -106,14 +106,14 @@ def test_dollars_a_million_objects() -> None:
         (b"PUT /b", "PUT"),
     ],
 )
-def test_requests_are_told_apart(line: bytes, name: str) -> None:
+def test_requests_are_distinguished(line: bytes, name: str) -> None:
     assert operation(line + b" HTTP/1.1\r\nHost: h\r\n") == name
     copy = operation(b"PUT /b/k HTTP/1.1\r\nx-amz-copy-source: /b/j\r\n")
     assert copy == "CopyObject"
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
-def test_requests_are_read_in_pieces_of_any_size(size: int) -> None:
+def test_requests_are_parsed_from_chunks_of_any_size(size: int) -> None:
     counts: Counter[str] = Counter()
     reader = Reader(counts)
     asked = [
@@ -140,7 +140,7 @@ def _post(name: str, body: dict[str, object]) -> bytes:
     )  # fmt: skip
 
 
-def test_made_up_listings_are_sorted_whole_and_nearly_equal() -> None:
+def test_synthetic_listings_are_sorted_complete_and_nearly_equal() -> None:
     rows = [row for number in range(3) for row in parse(page(number, 3, differs=False), "").rows]
     others = [row for number in range(3) for row in parse(page(number, 3, differs=True), "").rows]
     assert len(rows) == 3 * PAGE
@@ -149,7 +149,7 @@ def test_made_up_listings_are_sorted_whole_and_nearly_equal() -> None:
     assert sum(a != b for a, b in zip(rows, others, strict=True)) == 1
 
 
-def test_made_up_listings_go_on_after_any_key() -> None:
+def test_synthetic_listings_continue_after_any_key() -> None:
     whole = [row.key for number in range(3) for row in parse(page(number, 3, differs=False), "").rows]
     assert whole == [key(number) for number in range(3 * PAGE)]
     for at in (0, 1, 998, 999, 1000, 1700):
@@ -161,7 +161,7 @@ def test_made_up_listings_go_on_after_any_key() -> None:
     assert after("") == 0
 
 
-def test_announced_events_are_users_creations() -> None:
+def test_synthetic_events_are_creations_by_users() -> None:
     (look,) = read_event(
         event(SOURCE, REGION, "a b/ü", 5, 7), Principals(frozenset({"AIDAOWN"})), lambda key: key, time.time()
     )
@@ -195,13 +195,13 @@ async def test_the_proxy_adds_a_round_trip_and_counts() -> None:
         serving.cancel()
 
 
-def test_a_failing_peer_says_why() -> None:
+def test_a_failing_peers_reason_is_reported() -> None:
     with pytest.raises(RuntimeError, match="last words"):
         run(["sh", "-c", "echo last words; exit 3"])
 
 
-@pytest.mark.parametrize("looks", [True, False], ids=["seen while it runs", "ended before the first look"])
-def test_a_short_program_has_a_size(monkeypatch: pytest.MonkeyPatch, looks: bool) -> None:
+@pytest.mark.parametrize("looks", [True, False], ids=["seen while it runs", "ended before the first sample"])
+def test_a_short_programs_memory_is_measured(monkeypatch: pytest.MonkeyPatch, looks: bool) -> None:
     if not looks:
 
         def gone(pid: int) -> Usage:
@@ -239,7 +239,7 @@ async def _keys(servers: Stage) -> list[str]:
 
 
 def test_a_worker_has_no_more_memory_than_the_limit() -> None:
-    """In whatever way this machine allows."""
+    """Use whichever kind of limit this machine has."""
     told = f"import sys; x = bytearray(b'1' * {limit.BYTES // 2}); sys.stdin.read(1); x += x; x += x"
     process = subprocess.Popen(
         limit.command([sys.executable, "-c", told]), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -249,7 +249,7 @@ def test_a_worker_has_no_more_memory_than_the_limit() -> None:
     assert process.returncode != 0
 
 
-def test_the_servers_data_is_gone_afterwards_wherever_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_servers_data_is_deleted_after_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tools, "HOME", tmp_path)
     for room in (0, 1 << 60):
         monkeypatch.setattr(place, "ROOM", room)

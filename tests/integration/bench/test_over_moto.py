@@ -1,4 +1,4 @@
-"""The harness with the real worker over one moto server, so that it is run where the real servers can't be had."""
+"""Test the benchmark harness with the real worker over one moto server, where the real servers are not available."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def over_moto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage
         server.stop()
 
 
-def test_a_run_counts_measures_and_says_what_is_missing(over_moto: Stage) -> None:
+def test_a_run_counts_measures_and_names_what_is_missing(over_moto: Stage) -> None:
     section = small.measure(over_moto, quick=True, plan=PLAN)
     figures = {figure.what: figure for figure in section.figures}
     requests = figures["requests per object"]

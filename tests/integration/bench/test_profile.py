@@ -1,4 +1,4 @@
-"""The profile's page: layers, shares and the functions that take most."""
+"""Test the profile's page: layers, shares, and the functions with the highest cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.harness.servers.tools import ROOT
 from bench.profile import LAYERS, REST, TRIED, layer, page, shares, waits
 
 
-def test_functions_belong_to_layers() -> None:
+def test_each_function_is_assigned_to_a_layer() -> None:
     assert layer("/x/runtime/aws/http/pool.py", "take") == "HTTP client"
     assert layer("/x/runtime/aws/s3/bucket.py", "put") == "S3, SQS and DynamoDB adapters"
     assert layer("~", "<method 'write' of '_ssl._SSLSocket' objects>") == "TLS"

@@ -1,4 +1,4 @@
-"""The target that throws parts away: what a copy in parts is told by it."""
+"""Test the benchmark's target that discards bodies: its answers to a multipart upload."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def bucket() -> Iterator[S3Bucket]:
         sink.server_close()
 
 
-async def test_an_upload_in_parts_leaves_an_object_of_their_size(bucket: S3Bucket) -> None:
+async def test_a_multipart_upload_leaves_an_object_of_the_parts_size(bucket: S3Bucket) -> None:
     assert await bucket.head("a/k") is None
     assert list(await bucket.list_uploads()) == []
     upload = (await bucket.create_upload("a/k", Attributes(metadata=(("x", "y"),)), None)).id

@@ -1,4 +1,4 @@
-"""The benchmark's table answers as DynamoDB does, as far as the ledger and the peers ask it."""
+"""Test that the benchmark's table answers as DynamoDB does, for the requests of ledger and peers."""
 
 from __future__ import annotations
 

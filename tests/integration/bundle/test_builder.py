@@ -1,4 +1,4 @@
-"""Building: the same bytes for the same input, nothing that does not belong, and a cache that is believed."""
+"""Test the bundle builder: reproducible bytes, only runtime and dependencies, and the cache."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def test_changed_source_is_another_bundle(project: Builder) -> None:
     assert project.build(Architecture.ARM64).sha256 != before.sha256
 
 
-def test_operators_tools_are_none_of_the_fleets_business(project: Builder) -> None:
+def test_operators_commands_do_not_change_the_bundle(project: Builder) -> None:
     before = project.build(Architecture.ARM64)
     (project.runtime / "commands" / "cli.py").write_text("# changed\n")
     assert project.build(Architecture.ARM64) == before
 
 
-def test_wheel_of_other_content_is_refused(project: Builder) -> None:
+def test_a_wheel_with_another_hash_is_refused(project: Builder) -> None:
     assert project.wheels is not None
     wheel(project.wheels, "demo", {"demo/__init__.py": "x = 2\n"})
     with pytest.raises(ConfigError, match=r"bundle='arm64': pip could not fetch .*; give this machine a package index"):
@@ -95,13 +95,13 @@ def test_wheel_of_other_content_is_refused(project: Builder) -> None:
     assert not list(project.cache.glob("*.tar"))
 
 
-def test_without_a_lock_it_says_what_to_give(project: Builder, tmp_path: Path) -> None:
+def test_a_missing_lock_is_reported_with_the_remedy(project: Builder, tmp_path: Path) -> None:
     lost = Builder(runtime=project.runtime, lock=tmp_path / "gone.lock", cache=project.cache)
     with pytest.raises(ConfigError, match=r"bundle: not given, and there is no gone.lock .*; set bundle to a folder"):
         lost.build(Architecture.ARM64)
 
 
-def test_pip_takes_the_targets_wheel_not_this_machines(tmp_path: Path) -> None:
+def test_pip_selects_wheels_of_the_target_platform(tmp_path: Path) -> None:
     lines = []
     for architecture in ("aarch64", "x86_64"):
         made = wheel(tmp_path / "wheels", "native", {"native.py": ""}, f"cp311-abi3-manylinux2014_{architecture}")
@@ -113,7 +113,7 @@ def test_pip_takes_the_targets_wheel_not_this_machines(tmp_path: Path) -> None:
         assert [p.name for p in (tmp_path / target).iterdir()] == [f"native-1.0-cp311-abi3-manylinux2014_{word}.whl"]
 
 
-def test_wheels_parts_go_where_site_packages_has_them(tmp_path: Path) -> None:
+def test_a_wheels_parts_are_placed_as_in_site_packages(tmp_path: Path) -> None:
     made = wheel(
         tmp_path,
         "demo",
@@ -136,7 +136,7 @@ def test_wheels_parts_go_where_site_packages_has_them(tmp_path: Path) -> None:
     }
 
 
-def test_tar_tells_nothing_of_who_made_it(tmp_path: Path) -> None:
+def test_the_archive_has_no_owner_or_time_of_its_build(tmp_path: Path) -> None:
     write(tmp_path / "x.tar", {"b/c/d.py": b"1", "a.py": b"2"})
     with tarfile.open(tmp_path / "x.tar") as archive:
         members = archive.getmembers()

@@ -1,4 +1,4 @@
-"""The real bundles: this machine's unpacked into an empty root and run, the other's wheels inspected."""
+"""Test the real bundles: this architecture's is unpacked and run, the other one's wheels are inspected."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def environment(root: Path, **more: str) -> dict[str, str]:
 
 
 @runs_here
-def test_settings_are_asked_for_by_name(root: Path) -> None:
+def test_a_missing_setting_is_reported_by_name(root: Path) -> None:
     done = subprocess.run(
         command("-m", "dualsync.runtime", "worker"),
         env=environment(root),

@@ -1,4 +1,4 @@
-"""What `pip install` of the project brings: all of components and runtime, their data, and the command."""
+"""Test the contents of the wheel: all modules of components and runtime, their data, and the command."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_every_module_and_every_data_file_is_in_the_wheel(names: dict[str, str])
     assert "dualsync/components/workers/templates/boot.sh" in wanted
 
 
-def test_nothing_else_is(names: dict[str, str]) -> None:
+def test_the_wheel_has_no_other_files(names: dict[str, str]) -> None:
     assert {n.split("/")[0] for n in names if ".dist-info/" not in n} == {"dualsync"}
 
 

@@ -134,7 +134,7 @@ class HttpSide:
             keep_class=settings.keep_class,
         )
 
-    # -- what its users do, as any S3 tool would
+    # -- requests of users
 
     def put(self, key: str, content: str, body: str) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body.encode(), Metadata={"w": content})
@@ -177,7 +177,7 @@ class HttpSide:
             if marker["Key"] == key and marker["IsLatest"]:
                 self.s3.delete_object(Bucket=self.bucket, Key=key, VersionId=marker["VersionId"])
 
-    # -- what is there
+    # -- state of bucket, ledger and queue
 
     def shown(self, key: str) -> str:
         """Return the name of the content, `nothing` for no object."""

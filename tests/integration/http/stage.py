@@ -117,7 +117,7 @@ class HttpStage:
         else:
             self._side(SideName(first), rest[0], rest[1:])
 
-    # -- the stage is set
+    # -- preparation
 
     def _of_side(self, name: str, side: SideName) -> str:
         return dict(w.split("=", 1) for w in self.given.get(name, ())).get(str(side), "")
@@ -175,7 +175,7 @@ class HttpStage:
         named = [(n.split(".")[-1], v) for n, v in self.settings if "." not in n or n.startswith(f"{here.name}.")]
         return Settings.from_environment(s.to_environment() | {variable(name): value for name, value in named})
 
-    # -- what happens
+    # -- events
 
     async def _settle(self) -> None:
         """Process the queues until they are empty."""

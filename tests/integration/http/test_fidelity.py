@@ -1,4 +1,4 @@
-"""Objects with everything that S3 returns about them, after a copy either way: whole, in parts, by the fleet."""
+"""Test that copies keep everything S3 returns about an object: whole, in parts, or in parts by several workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.integration.http.stage import Perform
 
 MIB = 1 << 20
 PARTS = ("given settings multipart_threshold 5242880", "given settings part_size 5242880")
-GIANTS = (*PARTS, "given settings giant_threshold 5242880")
+PARTS_BY_SEVERAL_WORKERS = (*PARTS, "given settings giant_threshold 5242880")
 HEADERS: dict[str, Any] = {
     "ContentType": "text/css; charset=utf-8",
     "CacheControl": "max-age=60, no-transform",
@@ -88,9 +88,13 @@ def raw(side: HttpSide, key: str) -> Mapping[str, str]:
     return dict(answer["ResponseMetadata"]["HTTPHeaders"])
 
 
-@pytest.mark.parametrize("lines", [(), PARTS, GIANTS], ids=["whole", "parts", "giants"])
+@pytest.mark.parametrize(
+    "lines", [(), PARTS, PARTS_BY_SEVERAL_WORKERS], ids=["whole", "parts", "parts by several workers"]
+)
 @pytest.mark.parametrize("origin", list(SideName))
-def test_objects_arrive_as_they_are(perform: Perform, origin: SideName, lines: tuple[str, ...]) -> None:
+def test_objects_arrive_unchanged_in_both_directions(
+    perform: Perform, origin: SideName, lines: tuple[str, ...]
+) -> None:
     http = perform(
         *lines,
         "given prefix cn=p/ 'global=q r/'",
@@ -107,7 +111,7 @@ def test_objects_arrive_as_they_are(perform: Perform, origin: SideName, lines: t
         assert (f"x-amz-meta-{STAMP_KEY}" in raw(there, key)) is ("full" not in key), key
     assert differences({key: described(here, key) for key in OBJECTS}, before) == [], "nothing came back"
 
-    # And the other way: what arrived is changed there, in its metadata alone or as a whole.
+    # And the other way: the copy is changed there, either its metadata or its content.
     for key in ("everything", "empty", "folder/", "full metadata"):
         there.s3.put_object(Bucket=there.bucket, Key=there.prefix + key, Body=b"second", Metadata={"colour": "red"})
     http.clock.forward(10)
@@ -136,7 +140,7 @@ def test_each_side_encrypts_with_its_own_key(perform: Perform, lines: tuple[str,
             answer = there.s3.get_object(Bucket=there.bucket, Key=f"{key} of {origin}")
             assert answer["Body"].read() == body
             assert (answer["ServerSideEncryption"], answer["SSEKMSKeyId"]) == ("aws:kms", f"arn:of:{origin.peer}")
-            if not lines:  # moto forgets it of an upload in parts
+            if not lines:  # moto does not keep it for multipart uploads
                 assert answer["BucketKeyEnabled"] is True
 
 
@@ -165,7 +169,7 @@ def test_retention_is_kept_and_new_versions_arrive(perform: Perform, body: bytes
         assert dead(here) == []
         answer = there.s3.get_object(Bucket=there.bucket, Key="k")
         assert answer["Body"].read() == content
-        if len(content) < 5 * MIB:  # moto forgets it of an upload in parts
+        if len(content) < 5 * MIB:  # moto does not keep it for multipart uploads
             assert answer["ObjectLockMode"] == "COMPLIANCE"
     here.delete("k")
     http.perform("settle")
@@ -182,7 +186,7 @@ def dead(side: HttpSide) -> list[str]:
     return [message["MessageAttributes"][REASON_ATTRIBUTE]["StringValue"] for message in found.get("Messages", ())]
 
 
-def test_an_archived_object_is_a_dead_letter_that_says_so(perform: Perform) -> None:
+def test_an_archived_object_becomes_a_dead_letter_with_the_reason(perform: Perform) -> None:
     http = perform("given versioning cn=Enabled")
     here, there = http.sides[SideName.CN], http.sides[SideName.GLOBAL]
     here.s3.put_object(Bucket=here.bucket, Key="k", Body=b"asleep", StorageClass="DEEP_ARCHIVE")

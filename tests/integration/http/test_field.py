@@ -1,4 +1,4 @@
-"""What operators meet, over HTTP: seeded buckets, pauses, one bucket of two pairs, undelete, odd bodies, a purge."""
+"""Test situations of operators over HTTP: seeded buckets, pauses, shared buckets, undelete, odd messages, a purge."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def play(http: HttpStage, *lines: str) -> None:
 
 @pytest.mark.parametrize("side", list(SideName))
 @pytest.mark.parametrize("parts", [False, True], ids=["the same parts", "other parts"])
-def test_seeded_buckets_meet_without_a_write_and_a_deletion_then_travels(
+def test_seeded_buckets_converge_without_writes_and_later_deletions_are_copied(
     http: HttpStage, side: SideName, parts: bool
 ) -> None:
     play(http, *(["given parts True"] if parts else []), f"{side} seed a one", f"{side} seed b two")
@@ -101,12 +101,13 @@ def test_two_subscriptions_of_one_bucket_send_each_its_own_events(stage: Sides) 
         side.put(f"{name} =&/k", name, name)
     for url, arn in arns.items():
         messages = side.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
-        (event,) = [record for m in messages for record in json.loads(m["Body"]).get("Records", ())]  # not the test's
+        # S3's test event has no records.
+        (event,) = [record for m in messages for record in json.loads(m["Body"]).get("Records", ())]
         assert event["s3"]["object"]["key"] == quote_plus(f"{arn[-1]} =&/k", safe="/")
 
 
 @pytest.mark.parametrize("side", list(SideName))
-def test_a_removed_delete_marker_travels_at_once_by_its_event(http: HttpStage, side: SideName) -> None:
+def test_a_removed_delete_marker_is_copied_by_its_event(http: HttpStage, side: SideName) -> None:
     play(http, f"given versioning {side}=Enabled", f"{side} put a one", "settle", "wait 100")
     play(http, f"{side} delete a", "settle", "expect a nothing", "wait 100", f"{side} undelete a", "settle")
     play(http, "expect a one", "expect right")
@@ -125,7 +126,7 @@ class Log:
 
 @pytest.fixture
 def settled(http: HttpStage) -> HttpStage:
-    """A pair that holds `a` and `b` on both sides, long copied."""
+    """Return a pair that has held `a` and `b` on both sides for a long time."""
     play(http, "cn put a one", "cn put b one", "settle", "wait 1000", "expect writes 2")
     return http
 
@@ -162,15 +163,18 @@ def event(http: HttpStage, key: str) -> dict[str, Any]:
 
 
 def test_dead_letters_that_the_console_moved_back_change_nothing(settled: HttpStage) -> None:
-    look = {"key": "b", "cause": "created", "actor": "user", "attempt": 50, "careful": True, "since": 1.0}
+    request = {"key": "b", "cause": "created", "actor": "user", "attempt": 50, "careful": True, "since": 1.0}
     send(
-        settled, event(settled, "a"), {"dualsync": {**look, "reason": "contended"}}, {"dualsync": look | {"key": "no"}}
+        settled,
+        event(settled, "a"),
+        {"dualsync": {**request, "reason": "contended"}},
+        {"dualsync": request | {"key": "no"}},
     )
     play(settled, "settle", "expect a one", "expect b one", "expect right", "expect writes 2", "expect deletions 0")
     assert depth(settled) == 0
 
 
-def test_bodies_of_others_are_read_or_left_and_stop_no_neighbour(settled: HttpStage) -> None:
+def test_foreign_messages_are_parsed_or_left_and_do_not_block_others(settled: HttpStage) -> None:
     log = Log()
     settled.contexts[SideName.CN] = replace(settled.contexts[SideName.CN], log=log)
     read: list[dict[str, Any]] = [
@@ -187,7 +191,7 @@ def test_bodies_of_others_are_read_or_left_and_stop_no_neighbour(settled: HttpSt
     assert sum("EventBridge" in reason for reason in log.reasons) == 1
 
 
-def test_what_a_purged_queue_held_is_found_by_the_finders(settled: HttpStage) -> None:
+def test_the_finders_pick_up_the_changes_of_a_purged_queue(settled: HttpStage) -> None:
     for number in range(12):
         settled.perform(f"cn put k{number:02} w")
     cn = settled.sides[SideName.CN]
@@ -229,7 +233,7 @@ def test_a_folder_that_is_renamed_while_the_other_side_edits_in_it(http: HttpSta
     play(http, "expect old/1 nothing", "expect old/0 edit0", "expect old/4 edit4")
 
 
-def test_many_deletions_by_one_request_travel(http: HttpStage) -> None:
+def test_many_deletions_by_one_request_are_copied(http: HttpStage) -> None:
     keys = [f"batch/{number:02} +&" for number in range(30)]
     for key in keys:
         http.perform(f"cn put '{key}' w")

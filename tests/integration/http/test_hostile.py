@@ -1,4 +1,4 @@
-"""Hostile keys, metadata, stamps and messages over the real clients against the local cloud emulator."""
+"""Test hostile keys, metadata, stamps and messages with the real clients against the local cloud emulator."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def put(side: HttpSide, key: str, body: bytes = b"x", **more: Any) -> None:
 
 
 def names(side: HttpSide) -> set[str]:
-    """All keys of the bucket, under the prefix or not."""
+    """Return all keys of the bucket, under the prefix or not."""
     listed = side.s3.list_objects_v2(Bucket=side.bucket).get("Contents", ())
     return {row["Key"] for row in listed} - {side.prefix + BESIDE}
 
@@ -77,7 +77,7 @@ def send(side: HttpSide, document: object) -> None:
 
 
 def reasons(side: HttpSide) -> list[str]:
-    """Why the messages of the dead-letter queue are there."""
+    """Return the reasons of the messages in the dead-letter queue."""
     found = side.sqs.receive_message(
         QueueUrl=side.dead_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0
     )
@@ -89,7 +89,7 @@ def stamp_of(key: str, version: OriginVersion, size: int) -> dict[str, str]:
 
 
 def shown(side: HttpSide, key: str) -> OriginVersion:
-    """The name of the version that a user wrote on this side."""
+    """Return the name of the version that this side holds."""
     head = side.s3.head_object(Bucket=side.bucket, Key=key)
     return OriginVersion(side.name, int(head["LastModified"].timestamp()), head["ETag"].strip('"'))
 
@@ -125,7 +125,7 @@ def test_hostile_metadata_adds_no_header(perform: Perform) -> None:
     assert grants[0] == grants[1]
 
 
-def test_a_stamp_of_the_future_does_not_win_for_ever(perform: Perform) -> None:
+def test_a_stamp_of_the_future_does_not_win_against_later_writes(perform: Perform) -> None:
     http = perform()
     here, there = http.sides[CN], http.sides[GLOBAL]
     future = OriginVersion(GLOBAL, 99_999_999_999, "0" * 32)
@@ -139,7 +139,7 @@ def test_a_stamp_of_the_future_does_not_win_for_ever(perform: Perform) -> None:
     assert content(here, "k") == content(there, "k") == b"v2"
 
 
-def test_an_object_hidden_by_a_stamp_is_copied_by_the_finder(perform: Perform) -> None:
+def test_an_object_with_a_forged_stamp_is_copied_by_the_finder(perform: Perform) -> None:
     http = perform()
     here, there = http.sides[CN], http.sides[GLOBAL]
     put(here, "h", b"hidden", Metadata=stamp_of("h", OriginVersion(GLOBAL, 1, "0" * 32), 6))
@@ -150,7 +150,7 @@ def test_an_object_hidden_by_a_stamp_is_copied_by_the_finder(perform: Perform) -
 
 
 def test_a_stamp_of_a_deleted_version_deletes_no_newer_content(perform: Perform) -> None:
-    """The event of the forged write is lost, and each finder sees it."""
+    """The event of the forged write is lost, and each finder finds the version."""
     http = perform()
     here, there = http.sides[CN], http.sides[GLOBAL]
     put(there, "d", b"old")
@@ -207,7 +207,7 @@ def test_events_of_another_bucket_are_dropped(perform: Perform) -> None:
     assert content(here, "k") == content(there, "k") == b"v2"
 
 
-def test_no_odd_message_raises_or_changes_an_object(perform: Perform) -> None:
+def test_no_malformed_message_raises_or_changes_an_object(perform: Perform) -> None:
     http = perform()
     here, there = http.sides[CN], http.sides[GLOBAL]
     put(here, "k", b"v1")

@@ -1,4 +1,4 @@
-"""The scenarios of `tests/simulation/scenarios` over HTTP and mirrored: real adapters against the emulator."""
+"""Run the scenarios of `tests/simulation/scenarios` over HTTP, also mirrored: real adapters against the emulator."""
 
 from __future__ import annotations
 

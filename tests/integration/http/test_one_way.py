@@ -71,7 +71,7 @@ def test_only_the_source_has_a_queue_a_ledger_and_events(http: HttpStage, play: 
     assert not [name for name in configured if name.endswith("Configurations")]
 
 
-def test_puts_overwrites_and_deletions_travel_in_the_one_direction(
+def test_puts_overwrites_and_deletions_are_copied_in_one_direction(
     http: HttpStage, play: Play, source: SideName
 ) -> None:
     play("source put a one", "source put b one", "source multipart big large", "source complete large", "settle")
@@ -132,7 +132,7 @@ def test_metadata_alone_that_was_changed_at_the_destination_is_replaced(play: Pl
     play("finders", "expect a one", "expect right")
 
 
-def test_a_deletion_at_the_destination_is_not_sent_back_and_is_made_good(
+def test_a_deletion_at_the_destination_is_not_sent_back_and_the_object_is_restored(
     http: HttpStage, play: Play, source: SideName
 ) -> None:
     play("source put a one", "settle", "wait 100")
@@ -148,7 +148,7 @@ def test_an_absence_at_the_destination_stays_where_a_rule_may_have_expired_it(pl
     play("source put a two", "settle", "expect a two")
 
 
-def test_what_was_changed_at_the_destination_outlives_the_sources_deletion(play: Play) -> None:
+def test_an_object_changed_at_the_destination_is_not_deleted_with_the_source(play: Play) -> None:
     play("source put a one", "settle", "wait 100", "destination put a theirs", "wait 100", "source delete a", "settle")
     play("finders", "finders", "expect source a nothing", "expect destination a theirs", "expect deletions 0")
 
@@ -158,7 +158,7 @@ def test_without_events_of_deletions_the_destination_keeps_what_the_source_delet
     play("finders", "expect source a nothing", "expect destination a one", "expect deletions 0")
 
 
-def test_equal_objects_of_both_buckets_meet_without_a_write_and_the_deletion_travels(play: Play) -> None:
+def test_equal_objects_of_both_buckets_are_recorded_without_a_write_and_a_deletion_is_copied(play: Play) -> None:
     play("source seed a one", "finders", "expect writes 0", "wait 100", "source delete a", "settle")
     play("expect a nothing", "expect right", "expect records conflict 0")
 

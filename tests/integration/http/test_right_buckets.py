@@ -1,4 +1,4 @@
-"""A finder stops and deletes nothing when owner, region, bucket or prefix differ from the deployed ones."""
+"""Test that a finder stops and deletes nothing when owner, region, bucket or prefix differ from the deployed ones."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def refused(place: Place, words: str, **changes: Any) -> None:
     assert place.waiting == 0
 
 
-def test_the_right_ones_are_compared(place: Place) -> None:
+def test_the_deployed_buckets_are_compared(place: Place) -> None:
     place.cn.delete("k0")
     place.cn.lose_events()
     assert place.find()[0] == 0
@@ -117,7 +117,7 @@ def test_the_right_ones_are_compared(place: Place) -> None:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_another_owner(place: Place, side: SideName) -> None:
+def test_a_bucket_of_another_owner_is_refused(place: Place, side: SideName) -> None:
     name = "local" if side is CN else "remote"
     stranger = {f"{name}_account": "999999999999"}
     bucket = getattr(place.settings, f"{name}_bucket")
@@ -125,23 +125,23 @@ def test_another_owner(place: Place, side: SideName) -> None:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_no_bucket(place: Place, side: SideName) -> None:
+def test_a_missing_bucket_is_refused(place: Place, side: SideName) -> None:
     name = "local" if side is CN else "remote"
     refused(place, "bucket gone-away does not exist", **{f"{name}_bucket": "gone-away"})
 
 
-def test_another_region(place: Place) -> None:
+def test_a_bucket_in_another_region_is_refused(place: Place) -> None:
     bucket = place.global_.bucket
     refused(place, f"bucket {bucket} is in {place.global_.region}, not in eu-west-1", remote_region="eu-west-1")
 
 
-def test_another_partition(place: Place) -> None:
+def test_a_bucket_in_another_partition_is_refused(place: Place) -> None:
     """The peer's name is a bucket of this side's own partition, which the peer's key can't access."""
     refused(place, f"bucket {place.cn.bucket} does not exist", remote_bucket=place.cn.bucket)
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_another_bucket_of_the_same_owner(place: Place, side: SideName) -> None:
+def test_another_bucket_of_the_same_owner_is_refused(place: Place, side: SideName) -> None:
     other = HttpSide(place.people[side])
     other.put("k0", "one", "one")
     name = "local" if side is CN else "remote"
@@ -149,11 +149,11 @@ def test_another_bucket_of_the_same_owner(place: Place, side: SideName) -> None:
 
 
 @pytest.mark.parametrize("name", ["local", "remote"])
-def test_another_prefix(place: Place, name: str) -> None:
+def test_another_prefix_is_refused(place: Place, name: str) -> None:
     refused(place, f"{name} prefix ''", **{f"{name}_prefix": "deeper/"})
 
 
-def test_an_emptied_ledger_takes_the_new_buckets_for_its_own(place: Place) -> None:
+def test_after_the_ledger_was_emptied_new_buckets_are_accepted(place: Place) -> None:
     """The remedy for an intended change: without ledger entries nothing is deleted."""
     place.cn.dynamodb.delete_table(TableName=place.cn.table)
     place.cn.dynamodb.create_table(TableName=place.cn.table, **TABLE)
@@ -164,7 +164,7 @@ def test_an_emptied_ledger_takes_the_new_buckets_for_its_own(place: Place) -> No
     assert place.waiting == 0
 
 
-class Heard(io.StringIO):
+class LogWatch(io.StringIO):
     """A log with the time of each line."""
 
     def __init__(self, words: str) -> None:
@@ -179,15 +179,15 @@ class Heard(io.StringIO):
 
 
 @pytest.mark.parametrize("changes", [{"local_prefix": "deeper/"}, {"remote_account": "999999999999"}])
-def test_a_worker_refuses_too_and_receives_nothing(place: Place, changes: dict[str, Any]) -> None:
+def test_a_worker_with_other_buckets_refuses_and_receives_nothing(place: Place, changes: dict[str, Any]) -> None:
     place.cn.delete("k0")
     assert place.waiting == 1
 
     async def story() -> None:
-        heard = Heard("GUARD_REFUSED")
-        place.patch.setattr(sys, "stdout", heard)
+        watch = LogWatch("GUARD_REFUSED")
+        place.patch.setattr(sys, "stdout", watch)
         work = asyncio.create_task(worker.work(replace(place.settings, **changes)))
-        await asyncio.wait_for(heard.event.wait(), 60)
+        await asyncio.wait_for(watch.event.wait(), 60)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
 

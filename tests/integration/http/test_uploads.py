@@ -1,4 +1,4 @@
-"""Large objects over HTTP: real parts and adapters, the local cloud emulator, workers that stop during a copy."""
+"""Test copies in parts over HTTP with real adapters: workers that stop, changed objects, flipped bytes, clean-up."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 MIB = 1 << 20
 PARTS = ("given settings multipart_threshold 5242880", "given settings part_size 5242880")
 WORKER_ROLE = "story-worker"
-GIANTS = (*PARTS, "given settings giant_threshold 5242880")
+PARTS_BY_SEVERAL_WORKERS = (*PARTS, "given settings giant_threshold 5242880")
 
 
 def content(letter: bytes) -> bytes:
@@ -103,11 +103,11 @@ class Play:
             try:
                 await handler_of(context).process(received[0])
             except Killed:
-                await context.queue.extend(received[:1], 0)  # as when its visibility ends
+                await context.queue.extend(received[:1], 0)  # as at the end of its visibility timeout
                 return
 
     def settle(self) -> None:
-        """All that is visible. (A look that watches a giant is not, for minutes; nor is it needed.)"""
+        """Process all visible messages. The delayed check of a copy by several workers is not visible."""
         self.worker()
         self.http.perform("settle")
 
@@ -139,7 +139,7 @@ class Play:
 
         self.http._runner.run(begin())
 
-    def noted(self) -> int:
+    def upload_records(self) -> int:
         return sum(item.get("RecordKind") == {"S": UPLOAD} for item in self.http.sides[CN].items())
 
 
@@ -160,22 +160,22 @@ def perform(stage: tuple[Mapping[SideName, People], StoryClock]) -> Iterator[Per
         play.http.close()
 
 
-def test_a_worker_killed_between_two_parts_and_another_that_goes_on(perform: Perform) -> None:
+def test_another_worker_continues_the_upload_of_a_killed_worker(perform: Perform) -> None:
     play = perform(*PARTS)
     play.put(content(b"a"))
     play.worker(put_part=2)
     assert play.arrived() is None
-    assert (play.uploads(), play.noted()) == (1, 1)
+    assert (play.uploads(), play.upload_records()) == (1, 1)
     put = play.counts["put_part"]
-    assert put in (2, 3), "parts go side by side: the third may have been under way"
+    assert put in (2, 3), "parts are uploaded in parallel: the third may have been under way"
     play.settle()
     assert play.arrived() == content(b"a")
     assert play.counts["create_upload"] == play.counts["complete_upload"] == 1
     assert play.counts["put_part"] <= 4
-    assert (play.uploads(), play.noted()) == (0, 0)
+    assert (play.uploads(), play.upload_records()) == (0, 0)
 
 
-def test_a_worker_killed_thrice_leaves_nothing_undone_and_nothing_behind(perform: Perform) -> None:
+def test_after_three_killed_workers_the_copy_is_complete_and_no_upload_is_left(perform: Perform) -> None:
     play = perform(*PARTS)
     for number in range(6):
         play.http.perform(f"cn put small{number} w")
@@ -190,38 +190,40 @@ def test_a_worker_killed_thrice_leaves_nothing_undone_and_nothing_behind(perform
     # A worker that ends between the completion and its record leaves the record to the finder.
     play.http.clock.forward(ABANDONED_SECONDS)
     play.sweep()
-    assert (play.uploads(), play.noted()) == (0, 0)
+    assert (play.uploads(), play.upload_records()) == (0, 0)
     play.http.perform("expect right")
 
 
-def test_a_giant_over_two_workers_of_which_one_dies(perform: Perform) -> None:
-    play = perform(*GIANTS)
+def test_a_copy_in_parts_by_two_workers_continues_when_one_is_killed(perform: Perform) -> None:
+    play = perform(*PARTS_BY_SEVERAL_WORKERS)
     play.put(content(b"b"))
     play.worker(1)
-    assert play.noted() == 1
+    assert play.upload_records() == 1
     play.worker(1)
     play.worker(1, put_part=1)
     play.settle()
     assert play.arrived() == content(b"b")
-    assert play.counts["read_range"] == play.counts["put_part"] == 3, "no part twice, not even the dead one's"
+    assert play.counts["read_range"] == play.counts["put_part"] == 3, (
+        "no part is copied twice, not even the killed worker's"
+    )
     assert play.counts["complete_upload"] == play.http.counts["writes"] == 1
-    assert (play.uploads(), play.noted()) == (0, 0)
+    assert (play.uploads(), play.upload_records()) == (0, 0)
 
 
-def test_a_giant_replaced_midway(perform: Perform) -> None:
-    play = perform(*GIANTS)
+def test_an_object_replaced_during_its_copy_in_parts_arrives_in_the_new_version(perform: Perform) -> None:
+    play = perform(*PARTS_BY_SEVERAL_WORKERS)
     play.put(content(b"c"))
     play.worker(2)
     play.put(content(b"d"))
     play.worker()
     play.settle()
     assert play.arrived() == content(b"d")
-    assert (play.uploads(), play.noted()) == (0, 0)
+    assert (play.uploads(), play.upload_records()) == (0, 0)
     play.http.perform("expect right")
 
 
-def test_a_giant_deleted_midway(perform: Perform) -> None:
-    play = perform(*GIANTS)
+def test_an_object_deleted_during_its_copy_in_parts_does_not_arrive(perform: Perform) -> None:
+    play = perform(*PARTS_BY_SEVERAL_WORKERS)
     play.put(content(b"e"))
     play.worker(2)
     play.http.perform("cn delete k")
@@ -230,11 +232,11 @@ def test_a_giant_deleted_midway(perform: Perform) -> None:
     assert play.http.counts["writes"] == 0
 
 
-def test_an_upload_that_its_worker_could_not_note_is_known_by_who_began_it(perform: Perform) -> None:
+def test_an_unrecorded_upload_is_identified_by_its_initiator_and_aborted(perform: Perform) -> None:
     play = perform(*PARTS)
     play.put(content(b"f"))
     play.worker(create_upload=1)
-    assert (play.uploads(), play.noted()) == (1, 0)
+    assert (play.uploads(), play.upload_records()) == (1, 0)
     play.settle()
     assert play.arrived() == content(b"f")
     theirs = play.http.sides[GLOBAL]
@@ -246,7 +248,7 @@ def test_an_upload_that_its_worker_could_not_note_is_known_by_who_began_it(perfo
     assert play.uploads() == 1
 
 
-def test_a_pull_that_its_worker_could_not_note_is_known_by_the_workers_role(perform: Perform) -> None:
+def test_an_unrecorded_upload_to_the_own_bucket_is_identified_by_the_workers_role(perform: Perform) -> None:
     play = perform("given prefix cn=p/", *PARTS)
     play.pull(WORKER_ROLE, "lost")
     play.pull("somebodys-role", "theirs")
@@ -275,9 +277,9 @@ def by_parts(play: Play, kind: str, body: bytes) -> None:
     side.s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
 
 
-@pytest.mark.parametrize("lines", [PARTS, GIANTS], ids=["parts", "giant"])
+@pytest.mark.parametrize("lines", [PARTS, PARTS_BY_SEVERAL_WORKERS], ids=["parts", "parts by several workers"])
 @pytest.mark.parametrize("kind", ["CRC32", "SHA256", "of parts CRC32", "of parts SHA256"])
-def test_a_byte_that_is_flipped_on_the_way(perform: Perform, kind: str, lines: tuple[str, ...]) -> None:
+def test_a_byte_flipped_in_transit_never_arrives(perform: Perform, kind: str, lines: tuple[str, ...]) -> None:
     play = perform(*lines)
     source, target = (play.http.sides[name] for name in (CN, GLOBAL))
     algorithm = kind.removeprefix("of parts ")
@@ -288,7 +290,7 @@ def test_a_byte_that_is_flipped_on_the_way(perform: Perform, kind: str, lines: t
     play.counts["flip"] = 1
     for _ in range(10):
         play.worker(1)
-        assert play.arrived() in (None, content(b"f")), "nothing wrong is ever seen"
+        assert play.arrived() in (None, content(b"f")), "wrong content never arrives"
     play.settle()
     assert play.counts["flip"] == 0
     assert play.arrived() == content(b"f")
@@ -297,7 +299,7 @@ def test_a_byte_that_is_flipped_on_the_way(perform: Perform, kind: str, lines: t
         for side in (source, target)
     ]
     assert shown[0] == shown[1]
-    assert (play.uploads(), play.noted()) == (0, 0)
+    assert (play.uploads(), play.upload_records()) == (0, 0)
 
 
 LAYOUTS = {
@@ -326,4 +328,4 @@ def test_an_object_in_any_layout_of_parts_arrives_once(perform: Perform, sizes: 
     copied = play.counts["complete_upload"] + play.http.counts["writes"]
     play.http.perform("finders")
     assert play.counts["complete_upload"] + play.http.counts["writes"] == copied
-    assert (play.uploads(), play.noted()) == (0, 0)
+    assert (play.uploads(), play.upload_records()) == (0, 0)

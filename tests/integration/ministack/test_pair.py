@@ -1,4 +1,4 @@
-"""A pair under its own policies: changes of users reach the peer, echoes cause nothing, the finder repairs."""
+"""Test a pair under its own policies: changes reach the peer, echoes cause no copy, the finder repairs lost events."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_key_outside_the_prefix_stays(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_the_finder_repairs_what_lost_events_left(pair: Pair, side: SideName) -> None:
+def test_the_finder_copies_changes_whose_events_were_lost(pair: Pair, side: SideName) -> None:
     s3, bucket = pair.s3(side), BUCKETS[side]
     gone, new = f"{side}-gone", f"{side}-new"
     s3.put_object(Bucket=bucket, Key=PREFIX + gone, Body=b"gone")

@@ -1,6 +1,6 @@
-"""ministack evaluates the pair's policies: each caller is allowed what it needs and refused what lies just beside it.
+"""Test the pair's policies with ministack's evaluation: each caller may do what it needs and nothing similar.
 
-Each refusal stands beside an allowed call with the same key, so that a broken key can't pass for a refusal.
+For each refusal there is an allowed call with the same key, so a broken key does not count as a refusal.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def test_a_caller_may_do_what_it_needs(callers: Callable[[str], Caller], name: s
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_caller_may_do_nothing_beside_it(callers: Callable[[str], Caller], name: str) -> None:
+def test_a_caller_is_refused_similar_calls(callers: Callable[[str], Caller], name: str) -> None:
     may = []
     for number, call in enumerate(REFUSED[name]):
         try:

@@ -1,4 +1,4 @@
-"""The end of every wave of changes, whichever versions carried it."""
+"""Wait until both sides are equal after a wave of changes."""
 
 from __future__ import annotations
 

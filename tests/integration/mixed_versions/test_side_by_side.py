@@ -1,4 +1,4 @@
-"""A rolling update and the way back: version 0.1's workers and this version's share queues, ledgers and buckets."""
+"""Test a rolling update and its roll-back: workers of version 0.1 and of this version share queues and ledgers."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_rolling_update_and_a_roll_back_lose_nothing(mixed: Mixed) -> None:
     mixed.new.find(cn, FIND_NOW, SETTLE_SECONDS)
     mixed.settle()
 
-    # The way back: what this version left in queues and ledgers is read by version 0.1.
+    # Roll back: version 0.1 reads what this version left in queues and ledgers.
     mixed.start(mixed.old)
     mixed.write("back")
     for side in SideName:

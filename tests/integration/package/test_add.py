@@ -1,4 +1,4 @@
-"""`pulumi package add` and `pulumi install` out of the folder, as a user does it, without a network.
+"""Test `pulumi package add` and `pulumi install` from the project's folder, without a network.
 
 The engine wants to see every plugin that the component needs installed before it asks the component for its schema; it
 does not start them for that. So the `aws` plugin may be a fake here, which fails if it is run.
@@ -30,7 +30,7 @@ class Place:
     folder: Path
 
     def run(self, where: str, *arguments: str) -> str:
-        """Run the engine there; what it printed. Raises `AssertionError` with all it said when it fails."""
+        """Run the engine there and return its output. Raises `AssertionError` with the whole output if it fails."""
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_", "PIP_"))}
         done = subprocess.run(
             ["pulumi", "-C", str(self.folder / where), "--non-interactive", "--color", "never", *arguments],

@@ -1,4 +1,4 @@
-"""The component's inputs and outputs, as a program in another language passes and gets them."""
+"""Test the component's inputs and outputs as a program in another language passes and gets them."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def constructed(inputs: dict[str, Any], kind: str = PAIR) -> None:
     asyncio.run(construct(request))
 
 
-def test_inputs_come_as_config_has_them() -> None:
+def test_inputs_arrive_in_the_form_of_config() -> None:
     given = {"a": 3, "b": [True, "x"], "c": {"d": 1.5, "e": None}}
     assert plain(value(given)) == given
 
 
 @pytest.mark.parametrize("unknown", [PropertyValue(UNKNOWN), PropertyValue(Computed())])
-def test_what_is_not_known_yet_is_refused_by_name(unknown: PropertyValue) -> None:
+def test_an_unknown_input_is_refused_by_name(unknown: PropertyValue) -> None:
     with pytest.raises(InputPropertyError, match="known before the deployment"):
         plain(PropertyValue({"bucket": unknown}))
 
 
-def test_a_number_that_is_a_text_becomes_one_again() -> None:
+def test_a_number_given_as_text_is_converted() -> None:
     given = {"accountId": 12345678901, "bucket": 2024, "maxCapacity": 3, "prefix": None}
     assert as_texts(given, side()["properties"]) == {"accountId": "012345678901", "bucket": "2024", "maxCapacity": 3}
 
@@ -62,7 +62,7 @@ def test_a_number_that_is_a_text_becomes_one_again() -> None:
         ({"cn": {}}, "cn.accountId", "is missing"),
     ],
 )
-def test_a_wrong_input_is_told_by_its_name_before_anything_is_made(
+def test_a_wrong_input_is_reported_by_name_before_anything_is_created(
     change: dict[str, Any], where: str, why: str
 ) -> None:
     with pytest.raises(InputPropertyError, match=why) as told:
@@ -70,12 +70,12 @@ def test_a_wrong_input_is_told_by_its_name_before_anything_is_made(
     assert told.value.property_path == where
 
 
-def test_another_type_is_refused() -> None:
+def test_an_unknown_component_type_is_refused() -> None:
     with pytest.raises(InputPropertyError, match="is no component of this package"):
         constructed(SIDES, "dualsync:index:Other")
 
 
-def test_outputs_go_with_their_secrecy_and_unknowns_as_such() -> None:
+def test_outputs_keep_secrets_and_unknowns() -> None:
     async def given() -> PropertyValue:
         return await property_value(
             {"plain": 3, "secret": pulumi.Output.secret("s"), "list": [pulumi.Output.from_input("x")], "no": False}

@@ -1,4 +1,4 @@
-"""The examples, each in its language, by the real engine: previewed, deployed into the sandbox, taken away."""
+"""Test the examples in their languages with the real engine: preview, deployment into the sandbox, destroy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Example:
     more: dict[str, str]
 
     def run(self, *arguments: str) -> str:
-        """Run the engine; what it says. Raises `AssertionError` with that when it fails."""
+        """Run the engine and return its output. Raises `AssertionError` with the output if it fails."""
         done = subprocess.run(
             ["pulumi", "-C", str(self.folder), "--non-interactive", "--color", "never", *arguments],
             env={**self.stage.pulumi.environment(), **self.more},
@@ -67,7 +67,7 @@ def image(account: Account) -> str:
 
 
 def sdk(stage: EngineStage, language: str, folder: Path) -> Path:
-    """The package in a language, as the engine writes it out of the schema."""
+    """Return the package in a language, as the engine generates it from the schema."""
     path = folder / "schema.json"
     path.write_text(json.dumps(schema()))
     out = folder / "made"
@@ -80,7 +80,7 @@ def python(stage: EngineStage, folder: Path) -> dict[str, str]:
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"needs {needed}, which packages made by the engine import: `pip install {needed}`")
     made = sdk(stage, "python", folder)
-    # What an installer would note of it; the package asks for its own version.
+    # The metadata that an installer would write; the package reads its own version.
     note = made / f"pulumi_dualsync-{VERSION}.dist-info"
     note.mkdir()
     (note / "METADATA").write_text(f"Metadata-Version: 2.1\nName: pulumi_dualsync\nVersion: {VERSION}\n")
@@ -135,7 +135,7 @@ def example(stage: EngineStage, request: pytest.FixtureRequest) -> Example:
     return Example(stage, request.param, folder, PREPARE[request.param](stage, folder))
 
 
-def test_an_example_is_previewed_deployed_and_taken_away(example: Example) -> None:
+def test_an_example_is_previewed_deployed_and_destroyed(example: Example) -> None:
     before, stack = example.stage.census(), example.language
     example.configure()
     assert "to create" in example.run("preview", "--stack", stack, "--suppress-progress", "--policy-pack", policy())

@@ -1,4 +1,4 @@
-"""The package's schema says what the component takes and gives, all of it, with a description each."""
+"""Test the package's schema: every input and output with type, default and description."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_input_and_output_has_a_description() -> None:
         assert re.fullmatch(r"[A-Z\"].{10,}[.…]", text) or len(text) > 10, name
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_has_a_target() -> None:
     types = package()["types"]
     for name, described in properties():
         if "$ref" in described:
@@ -72,11 +72,11 @@ def test_an_input_whose_absence_has_a_meaning_has_no_default() -> None:
     }
 
 
-def test_a_sides_options_have_no_defaults_that_would_hide_what_is_said_for_both() -> None:
+def test_a_sides_options_have_no_defaults_that_would_hide_the_pairs_options() -> None:
     assert not [n for n, p in schema.side()["properties"].items() if "default" in p]
 
 
-def test_only_the_hand_over_may_be_known_later_and_is_secret() -> None:
+def test_only_the_hand_over_may_be_unknown_and_is_secret() -> None:
     inputs = schema.inputs()
     assert [n for n, p in inputs.items() if not p.get("plain")] == ["peerCredential"]
     assert inputs["peerCredential"]["secret"] is True
@@ -93,12 +93,12 @@ def test_closed_choices_are_enumerations() -> None:
     assert schema.inputs()["conflictPolicy"]["$ref"] == "#/types/dualsync:index:ConflictPolicy"
 
 
-def test_what_a_side_tells_is_what_the_schema_says(both: Deployment) -> None:
+def test_a_sides_outputs_are_those_of_the_schema(both: Deployment) -> None:
     for side in ("cn", "global"):
         assert set(both.outputs[side]) == set(schema.FACT_OUTPUTS)
 
 
-def test_the_versions_are_one() -> None:
+def test_all_version_numbers_are_equal() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     assert f'version = "{VERSION}"' in project
     assert package()["version"] == VERSION
@@ -107,7 +107,7 @@ def test_the_versions_are_one() -> None:
     assert next(line for line in changes.splitlines() if line.startswith("## ")) == f"## {VERSION}"
 
 
-def test_what_the_package_needs_is_what_the_project_needs() -> None:
+def test_the_packages_requirements_are_those_of_the_project() -> None:
     lines = (ROOT / "components" / "requirements.txt").read_text().splitlines()
     wanted = {line for line in lines if line and not line.startswith("#")}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -115,7 +115,7 @@ def test_what_the_package_needs_is_what_the_project_needs() -> None:
 
 
 def test_the_commands_install_without_pulumi() -> None:
-    """A laptop needs no 300 MB of providers: neither the base nor the extra of the commands asks for Pulumi."""
+    """Neither the base nor the extra of the commands requires Pulumi, whose providers take 300 MB."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = {re.split(r"[<>=\[]", line)[0].lower() for line in project["dependencies"]}
     needed |= {re.split(r"[<>=\[]", line)[0].lower() for line in project["optional-dependencies"]["cli"]}

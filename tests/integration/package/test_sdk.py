@@ -1,4 +1,4 @@
-"""The engine writes the package in every language whose host is there."""
+"""Test that the engine generates the package in every language whose host is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `pip install` gives: everything under names of its own, whole, and able to work away from the project."""
+"""Test the installed wheel: own top-level names, complete files, and use outside the project."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Python, away from the project."""
+    """Run Python outside the project."""
     return subprocess.run(
         [sys.executable, "-P", *arguments],
         env={"PYTHONPATH": str(installed), "PATH": "/usr/bin:/bin", "HOME": str(installed)},
@@ -54,7 +54,7 @@ def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_its_names_clash_with_nobodys(installed: Path) -> None:
+def test_its_top_level_names_are_unique(installed: Path) -> None:
     names = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert names == {"dualsync"}
 
@@ -67,7 +67,7 @@ def test_its_python_files_are_the_projects_byte_for_byte(installed: Path) -> Non
         assert (installed / "dualsync" / name).read_bytes() == path.read_bytes(), name
 
 
-def test_the_component_and_its_schema_work_from_there(installed: Path) -> None:
+def test_the_component_and_its_schema_work_when_installed(installed: Path) -> None:
     code = (
         "import dualsync.components.plugin.plugin as p, dualsync.components.pair\n"
         "import dualsync.components.bundle.builder as b\n"
@@ -85,7 +85,7 @@ def test_the_component_and_its_schema_work_from_there(installed: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_command_works_from_there(installed: Path) -> None:
+def test_the_command_works_when_installed(installed: Path) -> None:
     done = run(installed, "-m", "dualsync.runtime", "settings")
     assert done.returncode == 0, done.stderr
     assert "DUALSYNC_OWN_USER_IDS" in done.stdout
@@ -94,7 +94,7 @@ def test_the_command_works_from_there(installed: Path) -> None:
     assert "pulumi-resource-dualsync = dualsync.components.plugin.console:main" in entry.read_text()
 
 
-def test_the_engine_can_start_the_package_from_there(installed: Path) -> None:
+def test_the_engine_can_start_the_installed_package(installed: Path) -> None:
     plugin = (installed / "dualsync" / "components" / "PulumiPlugin.yaml").read_text()
     assert "virtualenv: ../../../../.." in plugin
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The demo's comparison finds each kind of difference, and its result each reason to fail."""
+"""Test the demo's comparison and result: each kind of difference, and each reason to fail."""
 
 from __future__ import annotations
 
@@ -121,14 +121,14 @@ def test_a_run_without_echo_or_conflict_proves_nothing(good: Result, tmp_path: P
     assert any("was not detected" in f for f in failures)
 
 
-def test_buckets_are_listed_when_the_workers_are_quiet_or_after_a_while() -> None:
+def test_buckets_are_listed_when_the_workers_are_idle_or_after_a_deadline() -> None:
     now, lines = 0.0, 0
     lull = Lull(lambda: lines, lambda: now)
     listed: list[float] = []
     step = 0.1
     for tick in range(1, 81):
         now = tick * step
-        # Busy for four seconds, then quiet.
+        # Busy for four seconds, then idle.
         lines += now <= 4.0
         if lull():
             listed.append(round(now, 1))

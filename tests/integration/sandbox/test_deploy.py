@@ -1,4 +1,4 @@
-"""The real program deployed into the local cloud emulator, either stack first, and its runtime at work."""
+"""Test the real program deployed into the local cloud emulator, with its runtime running."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def outputs(stage: Stage, stack: str) -> dict[str, Any]:
     return found
 
 
-def test_one_pass_each_in_either_order_wires_the_guard(stage: Stage) -> None:
+def test_one_deployment_of_each_stack_in_either_order_connects_the_guard(stage: Stage) -> None:
     first, second = outputs(stage, "global"), outputs(stage, "cn")
     assert first["peer"]["deployed"] is False
     assert second["peer"]["userIds"] == {"global": first["userIds"]["global"]}
@@ -72,7 +72,7 @@ def test_no_secret_is_among_the_outputs(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_instance_and_task_are_told_what_the_runtime_reads(stage: Stage, side: SideName) -> None:
+def test_instance_and_task_get_all_settings_of_the_runtime(stage: Stage, side: SideName) -> None:
     worker = worker_job(stage.cloud, side, stage.fleet.outputs[side], "i-0123")
     finder = finder_job(stage.cloud, side, stage.fleet.outputs[side])
     assert Settings.from_environment(worker.environment) == Settings.from_environment(finder.environment)
@@ -92,7 +92,7 @@ def test_a_boot_script_without_an_environment_is_refused() -> None:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_an_object_its_edit_and_its_deletion_travel(stage: Stage, side: SideName) -> None:
+def test_an_object_its_edit_and_its_deletion_are_copied(stage: Stage, side: SideName) -> None:
     here, there = stage.s3(side), stage.s3(side.peer)
     key = f"travels/from {side} + ü.txt"
 
@@ -111,11 +111,11 @@ def test_an_object_its_edit_and_its_deletion_travel(stage: Stage, side: SideName
     assert wait_for(lambda: not any(sum(stage.backlog(s)) for s in SideName), 30)
 
 
-def test_what_another_team_had_on_the_bucket_is_still_there(stage: Stage) -> None:
+def test_another_teams_notifications_on_the_bucket_are_kept(stage: Stage) -> None:
     assert stage.foreign_notification_is_there()
 
 
-def test_a_refused_config_is_one_line(stage: Stage) -> None:
+def test_a_refused_config_is_reported_in_one_line(stage: Stage) -> None:
     with pytest.raises(DeployError) as caught:
         deploy("cn", stage.workspace, stage.cloud.endpoint, changes={"minCapacity": 30})
     text = str(caught.value)
@@ -145,12 +145,12 @@ def _side_config(stage: Stage, side: SideName) -> dict[str, Any]:
     }
 
 
-def test_a_finder_that_can_do_nothing_says_so(stage: Stage) -> None:
+def test_a_finder_that_fails_logs_the_reason(stage: Stage) -> None:
     with pytest.raises(ProcessFailedError, match="DUALSYNC_LOCAL_BUCKET"):
         stage.fleet.find(CN, {"DUALSYNC_LOCAL_BUCKET": ""})
 
 
-def test_the_pair_file_is_as_the_commands_save_it(stage: Stage, tmp_path: Path) -> None:
+def test_the_pair_file_equals_the_one_that_the_commands_save(stage: Stage, tmp_path: Path) -> None:
     file, again = stage.write_pair(), tmp_path / "again.json"
     command = [sys.executable, "-m", "dualsync.runtime", "--pair", str(file), "stacks", "--save", str(again), "--json"]
     subprocess.run(command, env={**os.environ, **stage.workspace.environment}, check=True, capture_output=True)
@@ -163,7 +163,7 @@ def test_the_pair_file_is_as_the_commands_save_it(stage: Stage, tmp_path: Path) 
         assert written[side]["environment"].items() <= saved[side]["environment"].items()
 
 
-def test_the_served_sandbox_is_described_and_ends_without_a_trace(tmp_path: Path) -> None:
+def test_the_served_sandbox_is_described_and_leaves_nothing_behind(tmp_path: Path) -> None:
     file = tmp_path / "sandbox.json"
     command = [sys.executable, "-m", "sandbox", "serve", "--file", str(file)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as serving:

@@ -1,4 +1,4 @@
-"""The lifecycle of every handler against the local cloud emulator: create, read, change, read, delete, gone."""
+"""Test the lifecycle of every handler against the local cloud emulator: create, read, change, delete."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def account(cloud: Cloud, request: pytest.FixtureRequest) -> Account:
 
 
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.token.split(":")[1])
-def test_life(account: Account, life: Life) -> None:
+def test_create_read_change_and_delete(account: Account, life: Life) -> None:
     makes = Makes(account)
     inputs = operations.check(life.token, makes.name(), life.inputs(makes))
     id, made = operations.create(life.token, account, inputs)
@@ -56,12 +56,12 @@ def test_life(account: Account, life: Life) -> None:
     operations.delete(life.token, account, id, made)
 
 
-def test_every_handler_has_its_life() -> None:
+def test_every_handler_has_a_lifecycle_test() -> None:
     tested = {life.token for life in LIVES} | {"dualsync:index:BucketSubscription"}
     assert tested == set(REGISTRY)
 
 
-def test_what_has_no_handler_says_where_to_add_one(account: Account) -> None:
+def test_a_type_without_handler_is_reported_with_the_remedy(account: Account) -> None:
     with pytest.raises(operations.UnknownTokenError, match="sandbox/resources"):
         operations.create("aws:lambda/function:Function", account, {})
     with pytest.raises(operations.UnknownTokenError, match=r"lookups\.py"):

@@ -1,4 +1,4 @@
-"""A one-way pair deployed into the local cloud emulator: nothing of the other direction exists, and files arrive."""
+"""Test a deployed one-way pair: no resources of the other direction exist, and files arrive."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LISTS: dict[str, Callable[[Any], list[str]]] = {
     "sns": lambda c: [t["TopicArn"] for t in c.list_topics()["Topics"]],
     "sqs": lambda c: c.list_queues().get("QueueUrls", []),
 }
-"""What an account holds, by service."""
+"""Functions that list an account's resources, per service."""
 
 
 @dataclass
@@ -145,7 +145,7 @@ def test_no_user_and_no_key_of_the_source_exists(deployed: Deployed) -> None:
     )
 
 
-def test_a_file_its_edit_and_its_deletion_arrive(deployed: Deployed) -> None:
+def test_a_file_its_edit_and_its_deletion_are_copied(deployed: Deployed) -> None:
     source = deployed.source
     for body in (b"first", b"second"):
         deployed.put(source, "travels/über + 1.txt", body)

@@ -1,4 +1,4 @@
-"""A pair without long-lived keys, deployed into the local cloud emulator: it syncs, and wrong tokens open nothing."""
+"""Test a deployed pair without long-lived keys: it syncs, and wrong tokens are refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def handed_over(stage: Stage, side: SideName) -> dict[str, str]:
     return found
 
 
-def test_nothing_that_lasts_is_handed_over(stage: Stage) -> None:
+def test_the_hand_over_has_no_long_lived_key(stage: Stage) -> None:
     for side in SideName:
         peer = stage.fleet.outputs[side.peer]
         assert handed_over(stage, side) == {
@@ -73,7 +73,7 @@ def test_nothing_that_lasts_is_handed_over(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_an_object_its_edit_and_its_deletion_travel_once(stage: Stage, side: SideName) -> None:
+def test_an_object_its_edit_and_its_deletion_are_copied_once(stage: Stage, side: SideName) -> None:
     here, there = stage.s3(side), stage.s3(side.peer)
     key = f"travels/from {side} + ü.txt"
 
@@ -102,7 +102,7 @@ def test_an_object_its_edit_and_its_deletion_travel_once(stage: Stage, side: Sid
     assert "Repeated transfer job!" in text
 
 
-def test_a_finder_acts_as_the_same_role(stage: Stage) -> None:
+def test_the_finder_uses_the_same_role(stage: Stage) -> None:
     stage.find_both({})
     for side in SideName:
         worker = worker_job(stage.cloud, side, stage.fleet.outputs[side], "i-0123")
@@ -115,7 +115,7 @@ Sign = Callable[[bytes], Awaitable[bytes]]
 
 
 class Forger:
-    """What a thief could try with this side's issuer known, and with the right to use other keys."""
+    """Attempts of a thief who knows this side's issuer and may use other keys."""
 
     def __init__(self, stage: Stage, side: SideName) -> None:
         account = ACCOUNTS[side]
@@ -157,9 +157,7 @@ WRONG: dict[str, Callable[[Claims], Claims]] = {
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("side", SideName)
-def test_a_token_with_other_claims_opens_nothing(
-    stage: Stage, side: SideName, wrong: Callable[[Claims], Claims]
-) -> None:
+def test_a_token_with_other_claims_is_refused(stage: Stage, side: SideName, wrong: Callable[[Claims], Claims]) -> None:
     async def run() -> None:
         forger = Forger(stage, side)
         with pytest.raises(CredentialRejectedError, match=r"InvalidIdentityToken|AccessDenied"):
@@ -168,7 +166,7 @@ def test_a_token_with_other_claims_opens_nothing(
     asyncio.run(run())
 
 
-def test_only_a_fresh_token_of_the_right_key_opens_the_role(stage: Stage) -> None:
+def test_only_a_fresh_token_of_the_right_key_is_accepted(stage: Stage) -> None:
     async def run() -> None:
         now = time.time()
         found = await (good := Forger(stage, CN)).try_token(good.right, good.keys.sign, now)

@@ -1,4 +1,4 @@
-"""Child processes end with their parent, however it ends."""
+"""Test that child processes end with their parent, however it ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_leashed_child_dies_with_its_parent(number: signal.Signals) -> None:
+def test_a_child_process_ends_with_its_parent(number: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())

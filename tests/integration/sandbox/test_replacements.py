@@ -1,4 +1,4 @@
-"""Where the provider replaces, so does the sandbox: its handlers against a table taken from the provider's schema."""
+"""Test that the sandbox replaces a resource for the same changed properties as the provider's schema."""
 
 from __future__ import annotations
 

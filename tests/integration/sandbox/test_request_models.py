@@ -1,4 +1,4 @@
-"""Requests outside AWS's models are refused before they reach the local cloud emulator."""
+"""Test that requests outside AWS's models are refused before they reach the local cloud emulator."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_secret_value_is_not_shown() -> None:
     assert "geheim" not in found[1]
 
 
-def test_a_resource_that_aws_would_refuse_is_not_made(cloud: Cloud) -> None:
+def test_a_resource_that_aws_would_refuse_is_not_created(cloud: Cloud) -> None:
     a = ACCOUNTS[SideName.CN]
     account = Account(cloud.session(a.side), cloud.endpoint, a.account_id, a.region, a.partition, a.dns_suffix)
     with pytest.raises(InvalidRequestError, match="UserName"):

@@ -1,4 +1,4 @@
-"""Progress of the sandbox's commands, and their failures in one line."""
+"""Test the progress output of the sandbox's commands, and their failures in one line."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_both_stacks_are_deployed_and_counted_together(tmp_path: Path, monkeypat
     assert stage.fleet.outputs == {side: {"queueUrl": str(side)} for side in SideName}
 
 
-def test_one_stack_s_failure_waits_for_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_stacks_failure_is_reported_after_the_other_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
 
     def deploy(stack: str, *_: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def test_one_stack_s_failure_waits_for_the_other(tmp_path: Path, monkeypatch: py
     assert sorted(ended) == ["cn", "global"]
 
 
-def test_any_other_fault_is_one_line_with_the_file_that_has_the_rest(
+def test_an_unexpected_error_is_one_line_with_the_log_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(objects: int, kill: bool) -> int:
@@ -127,7 +127,7 @@ def test_a_step_that_fails_is_not_reported_as_done() -> None:
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda e: type(e).__name__)
-def test_a_failed_demo_is_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_demo_is_reported_in_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Demo) -> None:
         raise error
 
@@ -138,7 +138,7 @@ def test_a_failed_demo_is_one_line(error: Exception, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("error", ERRORS[:3], ids=lambda e: type(e).__name__)
-def test_a_failed_command_is_one_line(
+def test_a_failed_command_is_reported_in_one_line(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> int:

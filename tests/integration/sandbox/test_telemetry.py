@@ -1,4 +1,4 @@
-"""CloudWatch, emulated: filter patterns, metrics from log lines, alarms."""
+"""Test the emulated CloudWatch: filter patterns, metrics from log lines, alarms."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ LINE = {"event": "outcome", "outcome": "copied", "bytes": 12, "conflict": True, 
         ("{ $.event > 3 }", False),
     ],
 )
-def test_a_pattern_is_read_as_cloudwatch_logs_does(pattern: str, matches: bool) -> None:
+def test_a_pattern_is_parsed_as_by_cloudwatch_logs(pattern: str, matches: bool) -> None:
     assert compile_pattern(pattern)(LINE) is matches
 
 
 @pytest.mark.parametrize("pattern", ["ERROR", "{ $.a }", '{ $.a = "b"', "{ $.a[0] = 1 }", "{ $.a = %b% }"])
-def test_what_is_not_understood_is_refused(pattern: str) -> None:
+def test_an_unsupported_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="filter pattern"):
         compile_pattern(pattern)
 
 
-def test_every_filter_of_the_program_is_understood() -> None:
+def test_every_filter_of_the_program_is_supported() -> None:
     for metric in METRICS:
         compile_pattern(metric.pattern)
 
 
-def test_values_are_found_where_they_stand() -> None:
+def test_values_are_read_from_nested_fields() -> None:
     assert value_at(LINE, "$.bytes") == 12
     assert value_at(LINE, "$.deep.none") is None
 
 
-def test_lines_become_points_and_others_the_default() -> None:
+def test_matching_lines_give_their_value_and_others_the_default() -> None:
     transformation = {"metricNamespace": "ns", "metricName": "Bytes", "metricValue": "$.bytes", "defaultValue": 0.0}
     given = {
         "filterPattern": '{ $.event = "outcome" }',
@@ -115,5 +115,7 @@ def of(*times: float, value: float = 1.0) -> Readings:
         (of(50, 350, 650), {"Dimensions": [{"Name": "QueueName", "Value": "q"}]}, AlarmState.INSUFFICIENT_DATA),
     ],
 )
-def test_an_alarm_is_judged_by_its_definition(readings: Readings, changes: dict[str, Any], state: AlarmState) -> None:
+def test_an_alarm_is_evaluated_by_its_definition(
+    readings: Readings, changes: dict[str, Any], state: AlarmState
+) -> None:
     assert judge({**ALARM, **changes}, readings, 900.0).state is state

@@ -1,4 +1,4 @@
-"""Inputs against pulumi_aws's own types."""
+"""Test the check of inputs against pulumi_aws's own types."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_assets() -> None:
     assert problems(token, {"bucket": "b", "key": "k", "source": "x"}) == [("source", "must be an asset")]
 
 
-def test_types_of_other_packages_have_none() -> None:
+def test_types_of_other_packages_have_no_checks() -> None:
     assert arguments("dualsync:index:BucketSubscription") is None
     assert problems("dualsync:index:BucketSubscription", {"anything": 1}) == []
 
@@ -66,13 +66,13 @@ def test_check_names_all_that_is_wrong_in_one_line() -> None:
     assert all(word in text for word in (QUEUE, "visibility is no input", "policy is not JSON", "delaySeconds must be"))
 
 
-def test_names_are_made_up_once() -> None:
+def test_a_generated_name_is_kept() -> None:
     first = check(QUEUE, "q", {})
     assert first["name"].startswith("q-")
     assert check(QUEUE, "q", {}, first)["name"] == first["name"]
 
 
-def test_diff_compares_documents_by_what_they_say() -> None:
+def test_diff_compares_documents_by_content() -> None:
     old = {"queueUrl": "u", "policy": '{"a": 1, "b": [1]}'}
     same = diff("aws:sqs/queuePolicy:QueuePolicy", old, {"queueUrl": "u", "policy": '{"b":[1],"a":1}'})
     assert same.changed == ()

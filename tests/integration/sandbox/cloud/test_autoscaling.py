@@ -1,4 +1,4 @@
-"""An Auto Scaling group whose template has changed: it grows, and a refresh replaces its instances."""
+"""Test the emulated Auto Scaling group whose template has changed: scale-out and instance refresh."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def fleet(cloud: Cloud) -> Iterator[Fleet]:
     ec2.delete_launch_template(LaunchTemplateId=made["LaunchTemplateId"])
 
 
-def test_it_grows(fleet: Fleet) -> None:
+def test_a_raised_desired_capacity_starts_instances(fleet: Fleet) -> None:
     fleet.scaling.set_desired_capacity(AutoScalingGroupName="workers", DesiredCapacity=3)
     assert len(fleet.instances()) == 3
 
 
-def test_a_refresh_replaces_every_instance_and_is_told_of(fleet: Fleet) -> None:
+def test_a_refresh_replaces_every_instance_and_is_described(fleet: Fleet) -> None:
     before = fleet.instances()
     id = fleet.scaling.start_instance_refresh(
         AutoScalingGroupName="workers", Strategy="Rolling", Preferences={"MinHealthyPercentage": 100}
@@ -68,7 +68,7 @@ def test_a_refresh_replaces_every_instance_and_is_told_of(fleet: Fleet) -> None:
     assert described(AutoScalingGroupName="workers", InstanceRefreshIds=["another"])["InstanceRefreshes"] == []
 
 
-def test_what_is_over_can_not_be_cancelled(fleet: Fleet) -> None:
+def test_a_finished_refresh_can_not_be_cancelled(fleet: Fleet) -> None:
     with pytest.raises(ClientError) as caught:
         fleet.scaling.cancel_instance_refresh(AutoScalingGroupName="workers")
     assert caught.value.response["Error"]["Code"] == "ActiveInstanceRefreshNotFound"

@@ -1,4 +1,4 @@
-"""Buckets whose versioning is suspended, and a bucket's owner, region and partition."""
+"""Test emulated buckets with suspended versioning, and the checks of owner, region and partition."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def versions(w: Watched) -> list[str]:
     )
 
 
-def test_a_put_takes_the_null_versions_place(suspended: Watched) -> None:
+def test_a_put_replaces_the_null_version(suspended: Watched) -> None:
     w = suspended
     for content in (b"1", b"22"):
         w.s3.put_object(Bucket=w.bucket, Key="a", Body=content)
@@ -55,7 +55,7 @@ def test_a_delete_puts_a_null_marker_and_keeps_earlier_versions(suspended: Watch
     assert w.s3.get_object(Bucket=w.bucket, Key="a")["Body"].read() == b"kept"
 
 
-def test_a_delete_of_nothing_puts_a_null_marker(suspended: Watched) -> None:
+def test_deleting_a_missing_key_puts_a_null_marker(suspended: Watched) -> None:
     w = suspended
     w.s3.delete_object(Bucket=w.bucket, Key="b")
     assert versions(w) == ["id", "null marker"]
@@ -81,11 +81,11 @@ def test_another_partition_has_no_such_bucket(cloud: Cloud, watched: Make) -> No
     assert refused(cloud.client(SideName.GLOBAL, "s3").list_objects_v2, Bucket=w.bucket) == (404, "NoSuchBucket")
 
 
-def test_another_region_is_told_the_right_one(cloud: Cloud, watched: Make) -> None:
+def test_a_request_to_another_region_is_answered_with_the_buckets_region(cloud: Cloud, watched: Make) -> None:
     w = watched(SideName.GLOBAL)
     account = ACCOUNTS[SideName.GLOBAL]
     session = boto3.Session(account.access_key_id, account.secret_access_key, region_name="eu-west-1")
     elsewhere = session.client("s3", endpoint_url=cloud.endpoint, config=Config(s3={"addressing_style": "path"}))
-    # The SDK follows the region that it is told.
+    # The SDK follows the region in the answer.
     assert elsewhere.head_bucket(Bucket=w.bucket)["BucketRegion"] == "us-west-2"
     assert elsewhere.list_objects_v2(Bucket=w.bucket)["KeyCount"] == 0

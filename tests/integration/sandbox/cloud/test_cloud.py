@@ -1,4 +1,4 @@
-"""The accounts, the refusals, the queues and the checks of notifications."""
+"""Test the local cloud emulator: accounts, refusals, queues, checks of notifications."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def code(call: Callable[..., Any], **arguments: Any) -> str:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_each_account_lives_in_its_partition(cloud: Cloud, side: SideName) -> None:
+def test_each_account_is_in_its_partition(cloud: Cloud, side: SideName) -> None:
     who = cloud.client(side, "sts").get_caller_identity()
     account = ACCOUNTS[side]
     assert (who["Account"], who["Arn"].split(":")[1]) == (account.account_id, account.partition)
@@ -153,12 +153,12 @@ def test_a_destination_that_does_not_let_s3_send_is_refused(watched: Make) -> No
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_the_default_vpc_leads_out(cloud: Cloud, side: SideName) -> None:
+def test_the_default_vpc_has_internet_egress(cloud: Cloud, side: SideName) -> None:
     (table,) = cloud.client(side, "ec2").describe_route_tables()["RouteTables"]
     assert [r["GatewayId"][:4] for r in table["Routes"] if r["DestinationCidrBlock"] == "0.0.0.0/0"] == ["igw-"]
 
 
-def test_a_bucket_policys_conditions_count(watched: Make) -> None:
+def test_a_bucket_policys_conditions_are_evaluated(watched: Make) -> None:
     w = watched()
 
     def policy(condition: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Conditional requests as the Amazon S3 User Guide describes them ("Add preconditions to S3 operations …")."""
+"""Test emulated conditional requests against the Amazon S3 User Guide ("Add preconditions to S3 operations …")."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_delete_if_match(watched: Make, versioned: bool) -> None:
     assert refused(w.s3.head_object, Bucket=w.bucket, Key="a")[0] == 404
 
 
-def test_of_racing_conditional_writes_one_wins(watched: Make) -> None:
+def test_only_one_of_several_concurrent_conditional_writes_succeeds(watched: Make) -> None:
     w = watched()
 
     def put(n: int) -> bool:

@@ -1,4 +1,4 @@
-"""DynamoDB: a table with provisioned capacity throttles the writes above it."""
+"""Test the emulated DynamoDB: a table with provisioned capacity throttles the writes above it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_provisioned_table_is_throttled_until_it_is_on_demand_again(table: tup
     assert put(client, name, 30) == []
 
 
-def test_batches_and_transactions_say_what_was_not_written(table: tuple[Any, str]) -> None:
+def test_batches_and_transactions_return_the_items_not_written(table: tuple[Any, str]) -> None:
     client, name = table
     provision(client, name, 5)
     requests = [{"PutRequest": {"Item": {"k": {"S": f"b{n}"}}}} for n in range(20)]

@@ -1,4 +1,4 @@
-"""S3's event records as "Event message structure" (Amazon S3 User Guide) describes them."""
+"""Test the emulated S3 event records against "Event message structure" (Amazon S3 User Guide)."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_deletion_without_versions_has_neither_etag_nor_version(watched: Make)
     assert set(event["s3"]["object"]) == {"key", "sequencer"}
 
 
-def test_delete_markers_and_removed_versions_are_told(watched: Make) -> None:
+def test_delete_markers_and_removed_versions_send_events(watched: Make) -> None:
     w = watched(versioned=True)
     version = w.s3.put_object(Bucket=w.bucket, Key="a", Body=b"x")["VersionId"]
     marker = w.s3.delete_object(Bucket=w.bucket, Key="a")
@@ -116,7 +116,7 @@ def test_the_removal_of_a_delete_marker_sends_an_event(watched: Make) -> None:
     assert w.events() == []
 
 
-def test_deleting_what_never_was_in_a_versioned_bucket_makes_a_marker(watched: Make) -> None:
+def test_deleting_a_missing_key_of_a_versioned_bucket_makes_a_marker(watched: Make) -> None:
     w = watched(versioned=True)
     assert w.s3.delete_object(Bucket=w.bucket, Key="a")["DeleteMarker"]
     (event,) = w.events()
@@ -125,7 +125,7 @@ def test_deleting_what_never_was_in_a_versioned_bucket_makes_a_marker(watched: M
 
 
 @pytest.mark.parametrize("versioned", [False, True])
-def test_delete_objects_tells_of_each(watched: Make, versioned: bool) -> None:
+def test_delete_objects_sends_one_event_per_key(watched: Make, versioned: bool) -> None:
     w = watched(versioned=versioned)
     for key in "ab":
         w.s3.put_object(Bucket=w.bucket, Key=key, Body=b"x")

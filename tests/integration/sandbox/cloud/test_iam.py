@@ -1,4 +1,4 @@
-"""IAM: alphabets, patterns and lengths of documents and names (IAM API Reference)."""
+"""Test the emulated IAM: alphabets, patterns and lengths of documents and names (IAM API Reference)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What moto lacks, one gap per patch module: a test that fails means that moto has caught up and the patch can go.
+"""Test that moto still lacks what each patch module adds. After a failure, the patch is no longer needed.
 
-The patches are applied in the emulator's process only, so moto is as it comes here.
+The patches are applied in the emulator's process only, so moto is unpatched here.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def bucket(versioned: str = "") -> Any:
 
 
 def watched(s3: Any, **filters: str) -> Callable[[], list[Any]]:
-    """Send the bucket's events to a queue and return what reads them."""
+    """Send the bucket's events to a queue and return a function that reads them."""
     sqs = client("sqs")
     url = sqs.create_queue(QueueName="gap")["QueueUrl"]
     rules = [{"Name": name, "Value": value} for name, value in filters.items()]
@@ -245,13 +245,13 @@ def china_has_images() -> bool:
     return not refuses("ParameterNotFound", ssm.get_parameter, Name=name)
 
 
-def default_vpcs_have_a_way_out() -> bool:
+def default_vpcs_have_internet_egress() -> bool:
     tables = client("ec2").describe_route_tables()["RouteTables"]
     return any(route.get("GatewayId", "").startswith("igw-") for table in tables for route in table["Routes"])
 
 
 def tokens_are_verified() -> bool:
-    """A text that is no token is exchanged for a session of a role that does not exist."""
+    """Exchange an invalid token for a session of a role that does not exist."""
     return refuses(
         "InvalidIdentityToken",
         client("sts").assume_role_with_web_identity,
@@ -264,7 +264,7 @@ def tokens_are_verified() -> bool:
 GAPS: dict[str, tuple[Gap, ...]] = {
     "autoscaling": (groups_have_instance_refreshes,),
     "dynamodb": (provisioned_tables_throttle,),
-    "ec2": (default_vpcs_have_a_way_out,),
+    "ec2": (default_vpcs_have_internet_egress,),
     "federation": (tokens_are_verified,),
     "iam": (audiences_can_be_changed, documents_have_an_alphabet, users_have_upper_case_ids),
     "logs": (queries_are_saved,),
@@ -279,7 +279,7 @@ GAPS: dict[str, tuple[Gap, ...]] = {
     "sqs": (messages_have_an_alphabet, spent_handles_are_invalid_values),
     "ssm": (china_has_images,),
 }
-"""What AWS does and moto does not, per patch module. Each returns whether moto does it."""
+"""Behaviour of AWS that moto lacks, per patch module. Each function returns whether moto has it."""
 
 
 def test_every_patch_names_its_gaps() -> None:

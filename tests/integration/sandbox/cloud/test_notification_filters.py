@@ -1,4 +1,4 @@
-"""Filters of notifications, matched URL-decoded as S3 does (User Guide, "Configuring event notifications …")."""
+"""Test notification filters, which match URL-decoded as in S3 (User Guide, "Configuring event notifications …")."""
 
 from __future__ import annotations
 
@@ -75,5 +75,5 @@ def test_overlaps_are_compared_decoded(watched: Make) -> None:
 
 
 @pytest.mark.parametrize("text", ["a=b", "a b", "ü", "%zz", "%", "%ff", "a&b", "a\tb"])
-def test_what_matches_nothing(text: str) -> None:
+def test_filters_that_match_nothing(text: str) -> None:
     assert decoded(text) is None

@@ -1,4 +1,4 @@
-"""Keys with line breaks and control characters, parts whose numbers have gaps, and errors inside the emulator."""
+"""Test keys with line breaks and control characters, part numbers with gaps, and errors inside the emulator."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_uploads_are_listed_with_encoded_keys(watched: Make) -> None:
 
 @pytest.fixture
 def with_gaps(watched: Make) -> Watched:
-    """A bucket with the object `gaps`, uploaded as the parts 2 and 5."""
+    """Make a bucket with the object `gaps`, uploaded as the parts 2 and 5."""
     w = watched()
     upload = w.s3.create_multipart_upload(Bucket=w.bucket, Key="gaps")["UploadId"]
     named: dict[str, Any] = {"Bucket": w.bucket, "Key": "gaps", "UploadId": upload}
@@ -69,7 +69,7 @@ def test_a_part_that_does_not_exist_is_416(with_gaps: Watched, call: str) -> Non
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 416
 
 
-def test_an_error_inside_is_500_and_the_connection_stays_open(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_internal_error_is_500_and_keeps_the_connection_open(capsys: pytest.CaptureFixture[str]) -> None:
     def fail(environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
         raise KeyError("inside")
 

@@ -1,4 +1,4 @@
-"""Signatures and session tokens, checked as AWS does; a switch turns the check off."""
+"""Test the emulator's check of signatures and session tokens, and the switch that turns it off."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def put(cloud: Cloud, bucket: str, body: bytes, sent: bytes, **changed: str) -> 
         connection.close()
 
 
-def test_what_was_signed_is_what_must_arrive(cloud: Cloud, watched: Make) -> None:
+def test_a_changed_request_fails_the_signature_check(cloud: Cloud, watched: Make) -> None:
     w = watched()
     assert put(cloud, w.bucket, b"one", b"one")[0] == 200
     status, answer = put(cloud, w.bucket, b"one", b"two")

@@ -1,4 +1,4 @@
-"""SQS: which characters a message may have, and receipt handles that are no longer valid (SQS API Reference)."""
+"""Test the emulated SQS: characters of messages, and receipt handles that are no longer valid (SQS API Reference)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_handle_of_a_deleted_message(queue: tuple[Any, str]) -> None:
     assert (failed["Code"], failed["SenderFault"]) == ("InvalidParameterValue", True)
 
 
-def test_a_handle_whose_time_is_over_or_that_is_not_the_newest(queue: tuple[Any, str]) -> None:
+def test_an_expired_or_older_handle_is_refused(queue: tuple[Any, str]) -> None:
     sqs, url = queue
     sqs.send_message(QueueUrl=url, MessageBody="a")
     old = received(sqs, url)
