@@ -1,4 +1,4 @@
-"""Finds words that the style guide in CONTRIBUTING.md replaces, in documentation, docstrings, texts and comments.
+"""Finds words that the style guide in CONTRIBUTING.md replaces: in documentation, docstrings, texts, comments, names.
 
 python -m tools.prose_check             exit code 1 and one line per finding
 python -m tools.prose_check --count     findings per file
@@ -47,6 +47,27 @@ WORDS: dict[str, str] = {
 }
 """What is not written, as a regular expression for whole words, and what to write."""
 
+NAME_WORDS: dict[str, str] = {
+    **{word: instead for word, instead in WORDS.items() if word != r"work(s|ed|ing)? off"},
+    r"stand ins?": "local cloud emulator, fake",
+    r"sow|sows|sower|sowing": "seed, seeded",
+    r"bury|buries|buried": "send to the dead-letter queue, record a tombstone",
+    r"giants?": "object copied in parts by several workers",
+    r"careful": "full check",
+    r"is no more(?! than)|no more$": "ended, deleted",
+    r"(be|is|was) had": "is available, can be recovered",
+    r"(a|the|each|every|no|one) looks?(?! up)": "request, check",
+    r"dies?|died": "ends, is killed",
+    r"thrice": "three times",
+}
+"""The same for names of functions, classes and constants, whose words are separated by underscores or capitals."""
+
+WIRE_NAMES = frozenset({"BURIED"})
+"""Names of values that logs and messages have had since version 0.1."""
+
+NAMES_NOT_CHECKED = ("tests/contract/", "tests/simulation/", "tests/support/", "tests/unit/runtime/")
+"""Folders whose names are not checked yet."""
+
 FOLDERS = (
     "bench",
     "components",
@@ -64,9 +85,15 @@ SUFFIXES = (".md", ".py", ".yaml", ".yml", ".toml", ".sh", ".scenario")
 NOT_PROSE = ("tools/prose_check.py", "tests/unit/tools/test_prose_check.py")
 """Files that have to spell the words out."""
 
-_PATTERN = re.compile(
-    "|".join(f"(?P<w{i}>\\b(?:{word})\\b)" for i, word in enumerate(WORDS)).replace(" ", "\\s+"), re.IGNORECASE
-)
+
+def _pattern(words: dict[str, str]) -> re.Pattern[str]:
+    """Return a pattern with one group per entry, named by its position."""
+    groups = (f"(?P<w{i}>\\b(?:{word})(?!\\w))" for i, word in enumerate(words))
+    return re.compile("|".join(groups).replace(" ", "\\s+"), re.IGNORECASE)
+
+
+_PATTERN = _pattern(WORDS)
+_NAME_PATTERN = _pattern(NAME_WORDS)
 _MIN_SPACES = 1
 
 
@@ -101,12 +128,36 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
 
 def findings(path: Path, root: Path = ROOT) -> Iterator[Finding]:
     """Yield what is wrong in a file."""
-    instead = list(WORDS.values())
+    where = str(path.relative_to(root))
     for start, text in prose(path):
         for match in _PATTERN.finditer(text):
             line = start + text.count("\n", 0, match.start())
-            which = int((match.lastgroup or "w0")[1:])
-            yield Finding(str(path.relative_to(root)), line, " ".join(match[0].split()), instead[which])
+            yield Finding(where, line, " ".join(match[0].split()), _instead(match, WORDS))
+    if path.suffix == ".py" and not where.startswith(NAMES_NOT_CHECKED):
+        for line, name in names(path.read_text(encoding="utf-8")):
+            for match in _NAME_PATTERN.finditer(_words(name)):
+                yield Finding(where, line, name, _instead(match, NAME_WORDS))
+
+
+def names(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and name of each function, class and constant that a module defines, except wire names."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name) and target.id.isupper() and target.id not in WIRE_NAMES:
+                    yield node.lineno, target.id
+
+
+def _words(name: str) -> str:
+    """Return the words of an identifier, separated by spaces."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).strip("_").replace("_", " ").lower()
+
+
+def _instead(match: re.Match[str], words: dict[str, str]) -> str:
+    """Return what to write instead of a match."""
+    return list(words.values())[int((match.lastgroup or "w0")[1:])]
 
 
 def files(root: Path = ROOT) -> list[Path]:

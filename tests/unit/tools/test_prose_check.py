@@ -15,13 +15,43 @@ def found(tmp_path: Path, name: str, text: str) -> list[str]:
     return [str(finding) for finding in prose_check.findings(file, tmp_path)]
 
 
-def test_texts_and_comments_of_python_are_read_names_are_not(tmp_path: Path) -> None:
+def test_texts_and_comments_of_python_are_read_and_variables_are_not(tmp_path: Path) -> None:
     text = '"""It goes\non."""\n\nmend = "mend"  # mended later\nsays = f"send {mend} anew"\n'
     assert sorted(found(tmp_path, "a.py", text)) == [
         "a.py:1: 'goes on': write continue, resume",
         "a.py:4: 'mended': write fix",
         "a.py:5: 'anew': write again",
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("def test_a_key_is_read_anew(): ...", "test_a_key_is_read_anew"),
+        ("class BuriedMessages: ...", "BuriedMessages"),
+        ("SOWN_SEEDS = 1", "SOWN_SEEDS"),
+        ("async def test_an_upload_that_is_no_more(): ...", "test_an_upload_that_is_no_more"),
+        ("class A:\n    def _the_run_goes_on(self): ...", "_the_run_goes_on"),
+        ("def fake(): ...\ndef stand_ins(): ...", "stand_ins"),
+    ],
+)
+def test_names_of_functions_classes_and_constants_are_checked(tmp_path: Path, code: str, name: str) -> None:
+    (finding,) = found(tmp_path, "a.py", code)
+    assert f": '{name}': write " in finding
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "BURIED = 'buried'",
+        "stand_in = 1",
+        "def test_no_more_than_ten(): ...",
+        "def amend(): ...",
+        "def test_a_look_up_fails(): ...",
+    ],
+)
+def test_wire_names_variables_and_similar_names_are_no_findings(tmp_path: Path, code: str) -> None:
+    assert found(tmp_path, "a.py", code) == []
 
 
 def test_code_and_links_in_markdown_are_left_out(tmp_path: Path) -> None:
