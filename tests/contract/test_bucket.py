@@ -30,8 +30,8 @@ ODD_KEYS = [
     "/a",
     "a/",
     ".",
-    "..",
     "./a",
+    "a/..",
     "a/../b",
     "a b+c%20d",
     "a\tb\rc\x7f",
@@ -42,6 +42,7 @@ ODD_KEYS = [
     "ü" * 512,
     "?a=b#c",
 ]
+"""S3 takes no key with more `..` than other elements before them (Amazon S3 User Guide, Naming objects)."""
 
 
 async def content(bucket: Bucket, key: str) -> bytes | None:

@@ -16,7 +16,7 @@ import boto3
 
 from dualsync.runtime.aws.boto3_bridge import client_config
 from dualsync.runtime.aws.credentials import Credential
-from tests.support.moto_server import TABLE, free_port, next_number
+from tests.support.moto_server import UsEast1Server, free_port
 from tests.support.tls import make_authority
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ def interpreter() -> Path | None:
     return found if found.exists() else None
 
 
-class Ministack:
+class Ministack(UsEast1Server):
     """A running ministack. Its clients sign with the key of an IAM user, because it does not verify root keys.
 
     With `tls` it serves HTTPS only. Then other clients need `AWS_CA_BUNDLE` with the path `authority`.
@@ -48,8 +48,8 @@ class Ministack:
         port = free_port()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         self.authority = make_authority(folder)[0] if tls else ""
-        self._offset_file = folder / "offset"
-        self._offset = 0.0
+        clock = folder / "offset"
+        super().__init__(clock)
         self.log = folder / "ministack.log"
         environment = {
             "PATH": os.environ["PATH"],
@@ -62,7 +62,7 @@ class Ministack:
             "AUTH": "true",
             "LOG_LEVEL": "WARNING",
             "DOCKER_HOST": "unix:///nonexistent",
-            "QUEUE_CLOCK": str(self._offset_file),
+            "QUEUE_CLOCK": str(clock),
         }
         if tls:
             pair = str(Path(self.authority).with_name("server.pem"))
@@ -77,18 +77,6 @@ class Ministack:
         except BaseException:
             self.stop()
             raise
-
-    @property
-    def offset(self) -> float:
-        """Return by how many seconds the queues' clock is ahead."""
-        return self._offset
-
-    @offset.setter
-    def offset(self, seconds: float) -> None:
-        self._offset = seconds
-        partial = self._offset_file.with_suffix(".new")
-        partial.write_text(str(seconds))
-        partial.rename(self._offset_file)
 
     def client(self, service: Any, region: str = REGION) -> Any:
         """Return a boto3 client with the key of a user who may do everything."""
@@ -109,26 +97,6 @@ class Ministack:
         iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=json.dumps(policy))
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return str(user_id), Credential(key["AccessKeyId"], key["SecretAccessKey"])
-
-    def make_bucket(self, *, versioned: bool = False) -> str:
-        """Create a bucket and return its name."""
-        name = f"bucket-{next_number()}"
-        self.client("s3").create_bucket(Bucket=name)
-        if versioned:
-            self.client("s3").put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-        return name
-
-    def make_queue(self) -> str:
-        """Create a queue and return its address."""
-        attributes = {"VisibilityTimeout": "30"}
-        answer = self.client("sqs").create_queue(QueueName=f"queue-{next_number()}", Attributes=attributes)
-        return str(answer["QueueUrl"])
-
-    def make_table(self) -> str:
-        """Create a ledger's table and return its name."""
-        name = f"table-{next_number()}"
-        self.client("dynamodb").create_table(TableName=name, **TABLE)
-        return name
 
     def stop(self) -> None:
         """End the process."""

@@ -7,11 +7,14 @@ import json
 import logging
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import boto3
 import moto.sqs.models
+import pytest
 from moto.server import ThreadedMotoServer
 
 from dualsync.runtime.aws.boto3_bridge import client_config
@@ -27,7 +30,8 @@ from dualsync.runtime.aws.sts import StsIdentity
 from tests.contract.adapters import VISIBILITY_SECONDS
 
 REGION = "cn-north-1"
-_numbers = itertools.count(1)
+_numbers = itertools.count(time.time_ns())
+"""A server may still have what an earlier run, or another process of this one, made in it."""
 
 
 def next_number() -> int:
@@ -70,6 +74,53 @@ class HttpServer(Protocol):
 
     def make_table(self) -> str:
         """Create a ledger's table and return its name."""
+
+
+class UsEast1Server(ABC):
+    """A server of us-east-1: its resources for a test, and its queues' clock."""
+
+    def __init__(self, clock: Path | None) -> None:
+        """Take the file that has by how many seconds the server's clock is ahead, None if the server reads none."""
+        self._clock = clock
+        self._offset = 0.0
+
+    @property
+    def offset(self) -> float:
+        """Return by how many seconds the queues' clock is ahead."""
+        return self._offset
+
+    @offset.setter
+    def offset(self, seconds: float) -> None:
+        if self._clock is None:
+            pytest.skip("the clock of this server can not be put forward")
+        self._offset = seconds
+        partial = self._clock.with_suffix(".new")
+        partial.write_text(str(seconds))
+        partial.rename(self._clock)
+
+    @abstractmethod
+    def client(self, service: Any) -> Any:
+        """Return a boto3 client."""
+
+    def make_bucket(self, *, versioned: bool = False) -> str:
+        """Create a bucket and return its name."""
+        name = f"bucket-{next_number()}"
+        self.client("s3").create_bucket(Bucket=name)
+        if versioned:
+            self.client("s3").put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    def make_queue(self) -> str:
+        """Create a queue and return its address."""
+        attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
+        answer = self.client("sqs").create_queue(QueueName=f"queue-{next_number()}", Attributes=attributes)
+        return str(answer["QueueUrl"])
+
+    def make_table(self) -> str:
+        """Create a ledger's table and return its name."""
+        name = f"table-{next_number()}"
+        self.client("dynamodb").create_table(TableName=name, **TABLE)
+        return name
 
 
 class Server:
