@@ -10,7 +10,8 @@ import pulumi
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.model import SIDE_OPTIONS, HandOverMode, PairModel, PeerIdentity, SideModel
 from dualsync.components.handover import identity_in
-from dualsync.runtime.settings import Direction, SideName
+from dualsync.components.workers.worker_settings import settings_of
+from dualsync.runtime.settings import Direction, SideName, variable
 
 TOKEN = "pulumi:pulumi:readStackOutputs"  # noqa: S105 - a function's name
 HAND_OVER = "handOver"
@@ -21,6 +22,17 @@ OPTIONS, PEER_OPTIONS = "options", "peerOptions"
 
 PEER_IDENTITY = "peerIdentity"
 """Fact of a side: as what the peer's workers act there. Without it they are a user."""
+
+ENVIRONMENT = "environment"
+"""Fact of a side: the settings of its workers and finder."""
+
+SHARED_RULES = {
+    "conflictPolicy": "conflict_policy",
+    "keepLoser": "keep_loser",
+    "firstContact": "first_contact",
+    "onLifecycleExpiry": "on_lifecycle_expiry",
+}
+"""Keys by which workers of both sides decide about one object, with the settings that carry them."""
 
 COMPARED = ("bucket", "region", "prefix", "accountId", PEER_IDENTITY)
 """Facts of a side that are texts and the same in both stacks."""
@@ -112,6 +124,7 @@ def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None
                 "give both stacks the same in Pulumi.yaml (to change a deployed pair: Runbook, From keys to roles)",
             )
         _compare_options(pair, side, facts, stack)
+        _compare_rules(pair, side, facts.get(ENVIRONMENT) or {}, stack)
 
 
 def _check_types(outputs: Mapping[str, Any], stack: str) -> None:
@@ -142,7 +155,7 @@ def _typed(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, bool]]:
         facts = outputs.get(side)
         yield side, facts, "a mapping", isinstance(facts, Mapping)
         for name, value in (facts or {}).items():
-            if name in (OPTIONS, PEER_OPTIONS):
+            if name in (OPTIONS, PEER_OPTIONS, ENVIRONMENT):
                 texts = isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
                 yield f"{side}.{name}", value, "a mapping of texts", texts
             elif name in COMPARED:
@@ -207,6 +220,21 @@ def _compare_options(pair: PairModel, peer: SideName, facts: Mapping[str, Any], 
             pulumi.log.warn(
                 f"{peer}.{key}={assumed[key]!r}: stack {stack} deployed {deployed[key]!r}; give it under {peer} in"
                 " Pulumi.yaml, which both stacks read, and deploy that stack first"
+            )
+
+
+def _compare_rules(pair: PairModel, peer: SideName, theirs: Mapping[str, str], stack: str) -> None:
+    """Warn of rules for conflicts and expiries in which the two stacks differ.
+
+    That is no error, because a change of a rule is deployed to one stack after the other.
+    """
+    ours = settings_of(pair, peer.peer).to_environment()
+    for key, setting in SHARED_RULES.items():
+        name = variable(setting)
+        if theirs.get(name, ours[name]) != ours[name]:
+            pulumi.log.warn(
+                f"{key}={ours[name]!r}: stack {stack} deployed {theirs[name]!r}, so the workers of the two sides decide"
+                " differently about one object; give both stacks the same, and deploy both"
             )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pulumi
 import pytest
 
+from dualsync.components.peer_stack import SHARED_RULES
+from dualsync.runtime.settings import variable
 from tests.unit.components.recorder import KEY_SECRET, Call, Deployment, by_role, config_of, deploy, in_clear
 
 READ = "pulumi:pulumi:readStackOutputs"
@@ -224,3 +226,32 @@ def test_a_role_is_handed_over_by_config(bundles: Path) -> None:
     assert version.inputs["secretString"] == ROLE
     assert deployment.provider_of(version).inputs["region"] == "cn-north-1"
     assert set(json.loads(deployment.outputs["handOver"])) == {"role_arn", "user_id", "bucket", "region"}
+
+
+@pytest.mark.parametrize(
+    ("config", "theirs", "warning"),
+    [
+        ({}, {"DUALSYNC_CONFLICT_POLICY": "prefer-cn"}, "conflictPolicy='newest': stack {} deployed 'prefer-cn'"),
+        ({"keepLoser": True}, {"DUALSYNC_KEEP_LOSER": "false"}, "keepLoser='true': stack {} deployed 'false'"),
+        ({}, {"DUALSYNC_FIRST_CONTACT": "size"}, "firstContact='checksum': stack {} deployed 'size'"),
+        (
+            {"onLifecycleExpiry": "propagate"},
+            {"DUALSYNC_ON_LIFECYCLE_EXPIRY": "ignore"},
+            "onLifecycleExpiry='propagate': stack {} deployed 'ignore'",
+        ),
+        ({}, {"DUALSYNC_CONFLICT_POLICY": "newest", "DUALSYNC_LOCAL_PREFIX": "other/"}, None),
+        ({"keepLoser": True}, {}, None),
+    ],
+)
+def test_rules_that_differ_between_the_stacks_are_a_warning(
+    bundles: Path, config: dict[str, Any], theirs: dict[str, str], warning: str | None
+) -> None:
+    deployed = deploy("cn", bundles, config, answering(DEPLOYED | {"global": FACTS | {"environment": theirs}}))
+    found = [text for text in deployed.warnings if "decide differently" in text]
+    assert [text.partition(", so ")[0] for text in found] == (
+        [] if warning is None else [warning.format("organization/dualsync/global")]
+    )
+
+
+def test_a_deployed_stack_has_the_rules_that_are_compared(cn: Deployment) -> None:
+    assert {variable(setting) for setting in SHARED_RULES.values()} <= set(cn.outputs["cn"]["environment"])
