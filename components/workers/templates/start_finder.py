@@ -58,7 +58,9 @@ def fetch(bucket: str, key: str, version: str, sha256: str, root: str) -> None:
     if digest.hexdigest() != sha256:
         raise SystemExit(f"s3://{bucket}/{key} has sha256 {digest.hexdigest()}, not {sha256}: deploy again")
     with tarfile.open(path) as archive:
-        archive.extractall(root, filter="data")
+        # The filter came with Python 3.11.4; before, the checksum alone vouches for the archive.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(root)  # noqa: S202 - its checksum was verified
 
 
 def main(bucket: str, key: str, version: str, sha256: str, root: str) -> None:

@@ -47,7 +47,7 @@ def root(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert HERE is not None
     folder = tmp_path_factory.mktemp("root")
     with tarfile.open(builder.build(HERE).path) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder)
     return folder
 
 

@@ -43,4 +43,4 @@ def _unpack(folder: Path, *names: str) -> None:
     assert commit is not None
     archive = subprocess.run(["git", "archive", commit, *names], cwd=ROOT, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder, filter="data")
+        tar.extractall(folder)
