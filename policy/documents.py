@@ -10,7 +10,7 @@ from typing import Any
 from policy.plan import UNKNOWN, Resource
 
 IDENTITY = ("iam.Policy", "iam.RolePolicy", "iam.UserPolicy", "iam.GroupPolicy")
-"""Kinds whose policy says what its holder may do. All other policies say who may use the resource."""
+"""Kinds whose policy grants rights to its holder. The policies of all other kinds grant the use of their resource."""
 
 POSITIVE = ("stringequals", "stringequalsignorecase", "arnequals", "stringlike", "arnlike")
 """Operators that hold only if the key is present and has one of the values (IAM User Guide, condition operators).
@@ -34,7 +34,7 @@ class Statement:
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """The condition block: values by key by operator."""
     negated: tuple[str, ...] = ()
-    """Elements that stand for everything but what they name: `NotAction`, `NotResource`, `NotPrincipal`."""
+    """Elements that match everything except their values: `NotAction`, `NotResource`, `NotPrincipal`."""
 
     def condition(self, operator: str, key: str) -> tuple[str, ...]:
         """Return the values of one condition. Operators and keys are compared without regard to case, as in IAM."""
@@ -76,7 +76,7 @@ def has_wildcard(text: str) -> bool:
 def documents(resource: Resource) -> Iterator[tuple[str, Any]]:
     """Yield (property, document) of every known policy in the resource, trust policies apart.
 
-    The policy of a VPC endpoint only narrows what passes it, and EC2 fills in one for everybody.
+    The policy of a VPC endpoint only narrows what passes it, and EC2 fills in one for every principal.
     """
     if resource.kind == "iam.Role":
         for inline in resource.items("inlinePolicies"):
@@ -113,7 +113,7 @@ def trust(resource: Resource) -> Iterator[Statement]:
 
 
 def is_identity(resource: Resource) -> bool:
-    """Return whether the resource's policy is about what its holder may do."""
+    """Return whether the resource's policy grants rights to its holder."""
     return resource.kind in IDENTITY or resource.kind == "iam.Role"
 
 

@@ -89,7 +89,7 @@ class Owned:
         return any(name == b.name and (not key or _within(key, b)) for b in self.data_buckets)
 
     def _may_be_named_by_settings(self, arn: str) -> bool:
-        """Return whether an ARN is one that the settings name; the deployment, which knows them, checks which one.
+        """Return whether an ARN may be one that the settings name; the deployment, with known settings, checks it.
 
         An interrupted deployment may leave the roles, whose policies are then known, without worker and finder.
         """

@@ -1,4 +1,4 @@
-"""The resources of a plan as plain data. Values that only the deployment knows are marked as `UNKNOWN`."""
+"""The resources of a plan as plain data. Values that are known at deployment only are marked as `UNKNOWN`."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Resource:
             return []
         return list(value) if isinstance(value, (list, tuple)) else [value]
 
-    def knows(self, path: str) -> bool:
+    def is_known(self, path: str) -> bool:
         """Return whether the value is known at this stage."""
         return self.get(path) is not UNKNOWN
 

@@ -11,7 +11,7 @@ from policy.plan import Plan, Resource
 
 
 class Level(StrEnum):
-    """The effect of a finding, as CrossGuard names it."""
+    """The effect of a finding, by CrossGuard's names."""
 
     MANDATORY = "mandatory"
     """The finding ends the preview or the deployment."""
@@ -26,7 +26,7 @@ class Finding:
     """One place where a rule does not hold."""
 
     resource: Resource
-    """The resource to blame."""
+    """The resource that violates the rule."""
     detail: str
     """What is wrong, in one line without secrets."""
 
@@ -65,7 +65,7 @@ class Rule:
     all: PlanCheck | None = None
     """Check of the whole stack; it runs at the end of a preview and of a deployment."""
     level: Level = Level.MANDATORY
-    """What a finding does."""
+    """The effect of its findings."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """Settings by name."""
 

@@ -24,7 +24,7 @@ def senders_denied(plan: Plan, _: Options) -> Iterator[Finding]:
     """
     for queue in plan.of("sqs.Queue"):
         china = Owned(plan, queue.account).partition == "aws-cn"
-        if not china and queue.knows("redriveAllowPolicy") and not _refuses_letters(queue):
+        if not china and queue.is_known("redriveAllowPolicy") and not _refuses_letters(queue):
             yield Finding(queue, f"{queue.name} takes the dead letters of any queue (redriveAllowPolicy)")
     for policy in plan.of("sqs.QueuePolicy"):
         if policy.get("policy") is UNKNOWN:
@@ -47,7 +47,7 @@ def user_confined(resource: Resource, _: Options) -> Iterator[Finding]:
 def unconfined(resource: Resource, *, of_role: bool) -> Iterator[Finding]:
     """Yield what the policy of a user, or of the role in its place, does not deny."""
     found = list(denied(resource))
-    # A role has nothing but sessions; they end by themselves.
+    # A role acts through sessions only, which expire.
     if not of_role and not any(_denies(s, "*", "aws:TokenIssueTime") for s in found):
         yield Finding(resource, f"{resource.name} lets a holder of the key make sessions that outlive it")
     if not any(_denies(s, "s3:putobject", "s3:x-amz-server-side-encryption-customer-algorithm") for s in found):
@@ -62,13 +62,13 @@ def unconfined(resource: Resource, *, of_role: bool) -> Iterator[Finding]:
 def _about_sending(plan: Plan, policy: Resource, statement: Statement) -> bool:
     """Return whether a denial is about sending to this queue, for all but named principals and sources."""
     return (
-        _spares_only(statement, "aws:principalarn", "aws:sourcearn")
+        _exempts_only(statement, "aws:principalarn", "aws:sourcearn")
         and bool(_SENDING & {a.lower() for a in statement.actions})
         and _covers_queue(plan, policy, statement)
     )
 
 
-def _spares_only(statement: Statement, *keys: str) -> bool:
+def _exempts_only(statement: Statement, *keys: str) -> bool:
     """Return whether a denial is for all principals but those that its conditions name by these keys.
 
     A further condition would exempt each principal that does not meet it, those of the own account for example.
@@ -155,7 +155,7 @@ def secret_confined(plan: Plan, _: Options) -> Iterator[Finding]:
 def _about_value(statement: Statement) -> bool:
     """Return whether a denial is about the secret's value, for all but named principals."""
     return (
-        _spares_only(statement, "aws:principalarn")
+        _exempts_only(statement, "aws:principalarn")
         and {a.lower() for a in statement.actions} >= _VALUE
         and "*" in statement.resources
     )

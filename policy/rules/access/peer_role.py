@@ -1,6 +1,6 @@
-"""The role that takes a dedicated user's place: what it may do, and whose tokens it trusts (peerIdentity: role).
+"""The role that replaces a dedicated user: what it may do, and whose tokens it trusts (peerIdentity: role).
 
-Which role that is follows from the plan as a whole, so this is checked at its end. The rules that know a single policy
+Only the whole plan shows which role that is, so this is checked at its end. The rules that check a single policy
 (`least-privilege`, `roles-for-services`) refuse what neither a user nor a role of the program may do before it is made.
 """
 
@@ -50,7 +50,7 @@ def _tokens(plan: Plan, role: Resource, statement: Statement, name: str) -> Iter
         if len(values) != 1:
             yield f"can be assumed with tokens whose {claim} is not one value"
         elif claim == "aud" and tuple(provider.items("clientIdLists")) != values:
-            yield f"can be assumed with tokens for {values[0]}, and {provider.name} knows other audiences"
+            yield f"can be assumed with tokens for {values[0]}, and {provider.name} accepts other audiences"
         elif claim == "sub" and not values[0].startswith(f"{Owned(plan, role.account).pair}-"):
             yield f"can be assumed with tokens of {values[0]}, which is not a side of this pair"
     peers = [e.get(variable("token_issuer")) for e in environments(plan) if e.holder.account != role.account]

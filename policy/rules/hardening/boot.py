@@ -146,7 +146,7 @@ def _boot_pattern() -> re.Pattern[str]:
 
 
 def _fetched(holder: Resource) -> tuple[str, str, str] | None:
-    """Return bucket, key and SHA-256 of the bundle that a holder starts; None where its script says nothing."""
+    """Return bucket, key and SHA-256 of the bundle that a holder starts; None if its script fetches no bundle."""
     if holder.kind == "ecs.TaskDefinition":
         found = [c for c in containers(holder) if c.get("name") == FINDER]
         command: Any = found[0].get("command") if found else None

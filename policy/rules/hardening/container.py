@@ -1,4 +1,4 @@
-"""The finder's containers: a known image, no privileges, nothing to write to but the work folder."""
+"""The finder's containers: a known image, no privileges, and no writable folder but the work folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROPERTIES = frozenset(
         *("startTimeout", "stopTimeout"),
     ]
 )
-"""Properties of a container definition that the finder needs, or that give it nothing."""
+"""Properties of a container definition that the finder needs, or that give it no further rights."""
 
 _LINUX = frozenset({"capabilities", "initProcessEnabled"})
 """The same of its Linux parameters."""
@@ -51,7 +51,7 @@ _MORE_POWER = {
     "dnsServers": "resolves names elsewhere",
     "systemControls": "changes the kernel's parameters",
 }
-"""What further properties give it (ECS API Reference, ContainerDefinition)."""
+"""Effects of further properties (ECS API Reference, ContainerDefinition)."""
 
 
 def confined(resource: Resource, options: Options) -> Iterator[Finding]:

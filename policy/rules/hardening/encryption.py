@@ -46,7 +46,7 @@ def _elsewhere(plan: Plan, alarm: Resource) -> Iterator[Finding]:
             wrong = [str(a) for a in alarm.items(path) if a not in own and not (behind and UNKNOWN in own)]
         if wrong:
             yield Finding(alarm, f"{alarm.name} calls {', '.join(wrong)} ({path})")
-        elif path == "alarmActions" and not alarm.items(path) and alarm.knows(path):
+        elif path == "alarmActions" and not alarm.items(path) and alarm.is_known(path):
             yield Finding(alarm, f"{alarm.name} calls nothing when it begins (alarmActions)")
 
 
@@ -83,7 +83,7 @@ def _problem(plan: Plan, resource: Resource) -> str:
 
 def _volumes(resource: Resource) -> str:
     mappings = [m for m in resource.items("blockDeviceMappings") if isinstance(m, Mapping)]
-    if not mappings and resource.knows("blockDeviceMappings"):
+    if not mappings and resource.is_known("blockDeviceMappings"):
         return "leaves its volumes to the image, which may not encrypt them"
     for mapping in mappings:
         ebs = mapping.get("ebs")

@@ -50,7 +50,7 @@ NAMED_ELSEWHERE = frozenset(
         *("vpc.SecurityGroupEgressRule", "vpc.SecurityGroupIngressRule"),
     ]
 )
-"""Kinds that other rules judge, with the reason that is theirs."""
+"""Kinds that other rules refuse, with a more specific reason."""
 
 
 def known_kinds(resource: Resource, options: Options) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Names and tags say of every resource which pair, side and part it belongs to."""
+"""Every resource has a name and tags that identify its pair, side and part."""
 
 from __future__ import annotations
 

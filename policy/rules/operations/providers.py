@@ -21,7 +21,7 @@ def explicit(resource: Resource, _: Options) -> Iterator[Finding]:
     if resource.type.startswith("aws:") and (resource.account is None or resource.account.default):
         yield Finding(resource, f"{resource.name} goes to whatever account the shell has (default provider)")
     ours = resource.type == "pulumi:providers:aws" and not resource.name.startswith("default")
-    if ours and resource.knows("allowedAccountIds") and len(as_account(resource).account_ids) != 1:
+    if ours and resource.is_known("allowedAccountIds") and len(as_account(resource).account_ids) != 1:
         yield Finding(resource, f"provider {resource.name} is not tied to one account (allowedAccountIds)")
 
 

@@ -1,4 +1,4 @@
-"""Data is kept long enough, and log lines are not kept for ever."""
+"""Data is kept long enough, and log lines for a limited time."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _DEFAULT_SECONDS = 4 * _DAY
 
 
 def logs_limited(resource: Resource, options: Options) -> Iterator[Finding]:
-    """Yield log groups that keep lines for ever, or not long enough to investigate a fault."""
-    if resource.kind != "cloudwatch.LogGroup" or not resource.knows("retentionInDays"):
+    """Yield log groups that keep lines without limit, or not long enough to investigate a fault."""
+    if resource.kind != "cloudwatch.LogGroup" or not resource.is_known("retentionInDays"):
         return
     days = resource.get("retentionInDays")
     if not days:
@@ -44,7 +44,7 @@ def dead_letters_outlive(plan: Plan, _: Options) -> Iterator[Finding]:
 
 
 def tombstones_outlive(plan: Plan, _: Options) -> Iterator[Finding]:
-    """Yield processes that forget deletions while messages about them can still arrive."""
+    """Yield processes whose tombstones expire while messages about the deleted keys can still arrive."""
     for environment in environments(plan):
         days = (environment.variables or {}).get(variable("tombstone_days"))
         own = environment.holder.account
@@ -122,8 +122,8 @@ RULES = (
     Rule(
         name="ledger-recoverable",
         what="The ledger has point-in-time recovery and deletion protection.",
-        why="It holds the proof that both sides once had a version. Without it a deletion cannot be told from an object"
-        " that was never copied.",
+        why="It holds the proof that both sides once had a version. Without it a deletion cannot be distinguished from"
+        " an object that was never copied.",
         remedy="Turn on pointInTimeRecovery and deletionProtectionEnabled (config key protect).",
         each=ledger_recoverable,
     ),

@@ -12,7 +12,7 @@ from policy.rule import Finding, Options, Rule
 
 
 def data_buckets(plan: Plan) -> set[str]:
-    """Return the names of the synchronised buckets, as far as the plan knows them."""
+    """Return the names of the synchronised buckets, as far as they are known in the plan."""
     names = {s.get("bucket") for s in plan.of(SUBSCRIPTION)}
     for environment in environments(plan):
         for field in ("local_bucket", "remote_bucket"):

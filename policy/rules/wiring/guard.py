@@ -13,7 +13,7 @@ from policy.rule import Finding, Options, Rule
 OWN_USER_IDS = variable("own_user_ids")
 
 
-def knows_own_user(plan: Plan, _: Options) -> Iterator[Finding]:
+def own_user_suppressed(plan: Plan, _: Options) -> Iterator[Finding]:
     """Yield workers and finders whose first own user id is not that of their side's dedicated user.
 
     At preview, while ids are unknown, the resources that the environment is made from decide.
@@ -42,7 +42,7 @@ def _problem(plan: Plan, environment: Environment) -> str:
             instead = f", not from {own[0].name}" if own else ""
             return f"is made from {user.name}, the dedicated {noun(user)} of the other side{instead}"
     if environment.variables is None:
-        # Without a user it may be the source of a one-way pair, which only the deployment knows.
+        # Without a user it may be the source of a one-way pair, which is known at deployment only.
         return "" if made_from or not own else f"is not made from {own[0].name}, its side's dedicated {noun(own[0])}"
     ids = [i for i in environment.variables.get(OWN_USER_IDS, "").split(",") if i]
     if not ids and not direction.one_way:
@@ -76,6 +76,6 @@ RULES = (
         " replica for a user's write and sends it back: the sides copy to each other without end.",
         remedy=f"Make {OWN_USER_IDS} of each side from `unique_id` of the user that this side's own provider creates"
         " (earlier users of the same side may follow it).",
-        all=knows_own_user,
+        all=own_user_suppressed,
     ),
 )

@@ -1,4 +1,4 @@
-"""A bucket's notifications have several owners: the pair adds one entry, which tells expiry from deletion."""
+"""A bucket's notifications have several owners: the pair adds one entry, with expiry apart from deletion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def kept(resource: Resource, _: Options) -> Iterator[Finding]:
         yield Finding(resource, f"{resource.name} replaces all notifications of bucket {_shown(resource, 'bucket')}")
     if resource.type == SUBSCRIPTION:
         for path, what in (("notificationId", "an entry of its own"), ("owner", "the bucket's owner")):
-            if resource.knows(path) and not resource.get(path):
+            if resource.is_known(path) and not resource.get(path):
                 yield Finding(resource, f"{resource.name} does not name {what} ({path})")
         if resource.delete_before_replace is False:
             yield Finding(resource, f"{resource.name} is created before its predecessor is deleted, which S3 refuses")
@@ -58,7 +58,7 @@ def from_own_bucket(plan: Plan, _: Options) -> Iterator[Finding]:
                 yield Finding(policy, f"{where} takes events of {wrong}, which is not the side's topic")
 
 
-def expiry_told_apart(resource: Resource, _: Options) -> Iterator[Finding]:
+def expiry_included(resource: Resource, _: Options) -> Iterator[Finding]:
     """Yield subscriptions to deletions that do not include expiry."""
     if resource.type != SUBSCRIPTION:
         return
@@ -93,7 +93,7 @@ RULES = (
     Rule(
         name="events-of-own-bucket",
         what="A queue takes events of its own side's bucket (or topic) alone.",
-        why="A service sends for every bucket of every account that names the queue. An event says which key to check,"
+        why="A service sends for every bucket of every account that names the queue. An event names the key to check,"
         " and the wrong bucket's keys cost requests and hide the right ones.",
         remedy="Give the statement ArnEquals on aws:SourceArn with the data bucket or the topic, without wildcards.",
         all=from_own_bucket,
@@ -104,6 +104,6 @@ RULES = (
         why="Expiry raises no s3:ObjectRemoved event. Without its own events, a 30-day rule on one side looks to the"
         " finder like deletions by users, which would be carried to the other side.",
         remedy="Add s3:LifecycleExpiration:* to the events.",
-        each=expiry_told_apart,
+        each=expiry_included,
     ),
 )

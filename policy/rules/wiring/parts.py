@@ -11,7 +11,7 @@ from policy.rule import Finding, Options, Rule
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """One property that names another resource of the plan."""
+    """A property that must name another resource of the plan."""
 
     kind: str
     """Kind of the resource with the property."""
@@ -67,7 +67,7 @@ JOINTS = (
     Joint("secretsmanager.SecretVersion", "secretId", "secretsmanager.Secret", ("id", "arn")),
     Joint("secretsmanager.SecretPolicy", "secretArn", "secretsmanager.Secret", ("id", "arn")),
 )
-"""All joints of the program that decide with which rights something runs, or whose policy is written."""
+"""The properties that decide with which rights something runs, or to which resource a policy applies."""
 
 
 def joined_to_own(plan: Plan, _: Options) -> Iterator[Finding]:
@@ -102,7 +102,7 @@ RULES = (
     Rule(
         name="joined-to-own-parts",
         what="Machines, tasks, schedules and policies are joined to roles, templates and resources of this plan.",
-        why="A task with another role has that role's rights, whatever the policies of this plan say.",
+        why="A task with another role has that role's rights, whatever the policies of this plan allow.",
         remedy="Give the property the resource of this plan.",
         all=joined_to_own,
     ),

@@ -28,7 +28,7 @@ Findings over this project's own two stacks, and over the same program with seed
 test fails when the page is out of date. `tests/unit/policy/test_engine.py` runs part of the same seeds under the real
 engine (`pulumi preview --policy-pack policy`), and expects these violations and no other.
 
-A violation that is found at deployment only depends on a value that nothing before the deployment knows.
+A violation that is found at deployment only depends on a value that is unknown before the deployment.
 
 """
 
@@ -70,8 +70,7 @@ def text(bundles: Path) -> str:
         + reference.table(("stack", "when", "violations"), clean)
         + "\n## Seeded violations\n\n"
         + f"{len(SEEDS)} seeds, at least one per rule. The first rule of a seed names the violation; others follow"
-        " where the change breaks them too.\n\n"
-        + reference.table(("seed", "caught by", "found at", "what the report says"), rows)
+        " where the change breaks them too.\n\n" + reference.table(("seed", "caught by", "found at", "finding"), rows)
     )
 
 

@@ -16,8 +16,8 @@ import pulumi
 
 
 @dataclass
-class Seen:
-    """What the program has registered so far."""
+class Registered:
+    """The resources that the program has registered so far."""
 
     resources: dict[tuple[str, str], Any] = field(default_factory=dict)
     """Resources by type and logical name."""
@@ -31,7 +31,7 @@ class Seen:
         )
 
 
-Change = Callable[[dict[str, Any], pulumi.ResourceOptions, Seen], None]
+Change = Callable[[dict[str, Any], pulumi.ResourceOptions, Registered], None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Seed:
     """Logical name of that resource."""
     change: Change | None = None
     """Function that changes one registration of the program."""
-    extra: Callable[[Seen], None] | None = None
+    extra: Callable[[Registered], None] | None = None
     """Function that registers an additional resource."""
     engine: bool = True
     """Whether the real engine runs it too: not if the change would break the engine, or if it adds nothing there."""
@@ -93,7 +93,7 @@ class Seeder:
 
     def __init__(self, *seeds: Seed) -> None:
         self._seeds = seeds
-        self._seen = Seen()
+        self._seen = Registered()
         self.seeded: list[str] = []
 
     def transformation(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
@@ -118,7 +118,7 @@ class Seeder:
 def put(**values: Any) -> Change:
     """Set properties."""
 
-    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
+    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Registered) -> None:
         props.update(values)
 
     return change
@@ -132,7 +132,7 @@ def document(key: str, edit: Callable[[dict[str, Any]], None]) -> Change:
         edit(found)
         return json.dumps(found)
 
-    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
+    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Registered) -> None:
         value = props[key]
         props[key] = apply(value) if isinstance(value, str) else value.apply(apply)
 
@@ -142,7 +142,7 @@ def document(key: str, edit: Callable[[dict[str, Any]], None]) -> Change:
 def user_data(edit: Callable[[str, Mapping[str, str]], str], *users: str) -> Change:
     """Edit a launch template's script; the edit gets the ids of the dedicated users `users`."""
 
-    def change(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Seen) -> None:
+    def change(props: dict[str, Any], _: pulumi.ResourceOptions, seen: Registered) -> None:
         ids = {u: seen("User", u).unique_id for u in users}
         props["user_data"] = pulumi.Output.all(script=props["user_data"], **ids).apply(
             lambda v: base64.b64encode(edit(base64.b64decode(v["script"]).decode(), v).encode()).decode()
@@ -179,14 +179,14 @@ def without_tls(found: dict[str, Any]) -> None:
 
 
 def option(**values: Any) -> Change:
-    def change(_: dict[str, Any], opts: pulumi.ResourceOptions, __: Seen) -> None:
+    def change(_: dict[str, Any], opts: pulumi.ResourceOptions, __: Registered) -> None:
         for key, value in values.items():
             setattr(opts, key, value)
 
     return change
 
 
-def at(seen: Seen, side: str = "cn") -> pulumi.ResourceOptions:
+def at(seen: Registered, side: str = "cn") -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(provider=seen.provider(side))
 
 

@@ -1,4 +1,4 @@
-"""Test the rules as CrossGuard policies: requests of the engine, and the reports that it gets."""
+"""Test the rules as CrossGuard policies: requests of the engine and reports to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def pack() -> Any:
     )
 
 
-def asked(type_: str, name: str, properties: dict[str, Any], **more: Any) -> Any:
+def resource_request(type_: str, name: str, properties: dict[str, Any], **more: Any) -> Any:
+    """Return the engine's request about one resource."""
     request = analyzer_pb2.AnalyzeRequest(type=type_, name=name, urn=f"urn:pulumi:s::p::{type_}::{name}")
     request.properties.update(properties)
     request.provider.type = "pulumi:providers:aws"
@@ -44,7 +45,7 @@ def test_the_packs_description_has_every_rule(pack: Any) -> None:
 
 
 def test_a_resource_is_refused_before_it_is_made(pack: Any) -> None:
-    request = asked("aws:ec2/securityGroup:SecurityGroup", "group", {"ingress": [{"fromPort": 22}]})
+    request = resource_request("aws:ec2/securityGroup:SecurityGroup", "group", {"ingress": [{"fromPort": 22}]})
     answer = pack.Analyze(request, None)
     hit = next(d for d in answer.diagnostics if d.policyName == "no-inbound-rule")
     assert hit.enforcementLevel == analyzer_pb2.MANDATORY
@@ -53,8 +54,8 @@ def test_a_resource_is_refused_before_it_is_made(pack: Any) -> None:
     assert "Remedy: " in hit.message
 
 
-def test_an_unknown_value_is_no_violation(pack: Any) -> None:
-    request = asked(
+def test_an_unknown_value_is_accepted(pack: Any) -> None:
+    request = resource_request(
         "aws:ec2/launchTemplate:LaunchTemplate",
         "template",
         {
@@ -67,8 +68,8 @@ def test_an_unknown_value_is_no_violation(pack: Any) -> None:
     assert reported(pack.Analyze(request, None)) == []
 
 
-def test_levels_and_options_are_configured(pack: Any) -> None:
-    request = asked("aws:cloudwatch/logGroup:LogGroup", "log", {"retentionInDays": 7})
+def test_levels_and_options_are_set_by_the_configuration(pack: Any) -> None:
+    request = resource_request("aws:cloudwatch/logGroup:LogGroup", "log", {"retentionInDays": 7})
     configure = analyzer_pb2.ConfigureAnalyzerRequest()
     configure.policyConfig["tagged"].enforcementLevel = analyzer_pb2.DISABLED
     configure.policyConfig["logs-limited"].enforcementLevel = analyzer_pb2.ADVISORY

@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi_aws as aws
 
-from tests.unit.policy.seeding import Seed, Seen, at, document, grant, put, registered
+from tests.unit.policy.seeding import Registered, Seed, at, document, grant, put, registered
 
 CN, STRANGER = "111122223333", "999999999999"
 ARN = "arn:aws-cn:"
@@ -51,7 +51,7 @@ def parsed(text: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [json.loads(text)]})
 
 
-def secret_policy(seen: Seen) -> None:
+def secret_policy(seen: Registered) -> None:
     allowed = {"Effect": "Allow", "Principal": ROOT, "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
     aws.secretsmanager.SecretPolicy(
         "dth-dual-cn-seeded-secret-policy",
@@ -168,7 +168,7 @@ SEEDS = (
         engine=False,
     ),
     Seed(
-        "alarms-of-anybody",
+        "topic-open-to-alarms-of-any-account",
         "principals-named",
         **TOPIC_POLICY,
         change=document("policy", lambda d: statement(d, "Alarms").pop("Condition")),
@@ -238,7 +238,7 @@ SEEDS = (
         engine=False,
     ),
     Seed(
-        "policy-that-is-no-policy",
+        "policy-that-is-no-json",
         "no-wildcard",
         kind="RolePolicy",
         name="dth-dual-cn-worker-policy",
@@ -246,7 +246,7 @@ SEEDS = (
         engine=False,
     ),
     Seed(
-        "action-in-another-case",
+        "action-in-lower-case",
         "least-privilege",
         **USER_POLICY,
         change=document("policy", grant(["s3:deleteobject"], f"{ARN}s3:::dth-dual-dev-cn-north-1/*")),

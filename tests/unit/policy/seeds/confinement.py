@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi_aws as aws
 
-from tests.unit.policy.seeding import Seed, Seen, at, document, put
+from tests.unit.policy.seeding import Registered, Seed, at, document, put
 from tests.unit.policy.seeds.access import QUEUE_POLICY, USER_POLICY, statement
 
 NOT_PLAYED: dict[str, Any] = {"engine": False}
@@ -15,7 +15,7 @@ IAM = "arn:aws-cn:iam::111122223333"
 
 
 def secret_policy(
-    seen: Seen,
+    seen: Registered,
     name: str,
     *,
     effect: str,
@@ -50,7 +50,7 @@ def denying(**elements: Any) -> Any:
 
 
 def exempting(arn: str) -> Any:
-    """Exempt one more principal from the denial."""
+    """Exempt a further principal from the denial."""
     return document(
         "policy", lambda d: statement(d, "OtherSources")["Condition"]["ArnNotLike"]["aws:PrincipalArn"].append(arn)
     )
@@ -64,7 +64,7 @@ def exempt_by_tag(found: dict[str, Any]) -> None:
 
 SEEDS = (
     Seed(
-        "dead-letters-of-anybody",
+        "dead-letters-from-any-sender",
         "senders-denied",
         kind="QueuePolicy",
         name="dth-dual-cn-dead-letters-policy",
@@ -102,7 +102,7 @@ SEEDS = (
         **NOT_PLAYED,
     ),
     Seed(
-        "denial-with-a-way-out",
+        "denial-that-exempts-a-tag",
         "senders-denied",
         **QUEUE_POLICY,
         change=document("policy", exempt_by_tag),
@@ -132,7 +132,7 @@ SEEDS = (
         **NOT_PLAYED,
     ),
     Seed(
-        "sessions-denied-in-clear-text-alone",
+        "sessions-denied-without-tls-only",
         "user-confined",
         **USER_POLICY,
         change=document(
@@ -142,7 +142,7 @@ SEEDS = (
         **NOT_PLAYED,
     ),
     Seed(
-        "keys-of-a-thief-on-a-condition",
+        "customer-keys-denied-on-a-condition",
         "user-confined",
         **USER_POLICY,
         change=document(
@@ -152,7 +152,7 @@ SEEDS = (
         **NOT_PLAYED,
     ),
     Seed(
-        "secret-of-anybody",
+        "secret-readable-by-all-roles",
         "secret-confined",
         at="dth-dual-cn-seeded-confinement",
         extra=lambda seen: secret_policy(
@@ -161,7 +161,7 @@ SEEDS = (
         **NOT_PLAYED,
     ),
     Seed(
-        "secret-replaced-by-anybody",
+        "secret-writable-by-all-principals",
         "secret-confined",
         at="dth-dual-cn-seeded-replacement",
         extra=lambda seen: secret_policy(
@@ -174,7 +174,7 @@ SEEDS = (
         **NOT_PLAYED,
     ),
     Seed("sessions-outlive-the-key", "user-confined", **USER_POLICY, change=without("NoSessions"), **NOT_PLAYED),
-    Seed("keys-of-a-thief", "user-confined", **USER_POLICY, change=without("NoKeysOfOthers"), **NOT_PLAYED),
+    Seed("customer-keys-allowed", "user-confined", **USER_POLICY, change=without("NoKeysOfOthers"), **NOT_PLAYED),
     Seed(
         "any-acl",
         "user-confined",

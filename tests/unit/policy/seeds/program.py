@@ -1,4 +1,4 @@
-"""Seeded violations, each of which only its own rule must find."""
+"""Seeded violations of single resources: keys, rights, encryption, retention, regions and accounts."""
 
 from __future__ import annotations
 
@@ -20,118 +20,17 @@ from tests.unit.policy.seeding import (
     variable,
     without_tls,
 )
-from tests.unit.policy.seeds.wiring import foreign_queue, mixed_up_secret, own_key, second_user, swapped_finder
+from tests.unit.policy.seeds.wiring import BUCKET_CN, TEMPLATE
 
 ACCOUNT_CN, ACCOUNT_GLOBAL = "111122223333", "444455556666"
-BUCKET_CN = "dth-dual-dev-cn-north-1"
 BUCKET_GLOBAL = "arn:aws:s3:::dth-dual-dev-us-west-2"
 KEY_IN_CLEAR = "AKIA" + "IOSFODNN7EXAMPLE"
 
 
-TEMPLATE: dict[str, Any] = {"kind": "LaunchTemplate", "name": "dth-dual-global-worker-template"}
 WORKER_POLICY: dict[str, Any] = {"kind": "RolePolicy", "name": "dth-dual-cn-worker-policy"}
 QUEUE_POLICY: dict[str, Any] = {"kind": "QueuePolicy", "name": "dth-dual-cn-queue-policy"}
 
 SEEDS = (
-    Seed(
-        "worker-suppresses-the-peers-user",
-        "guard-knows-own-user",
-        **TEMPLATE,
-        change=user_data(
-            lambda script, ids: script.replace(ids["dth-dual-global-user"], ids["dth-dual-cn-user"]),
-            "dth-dual-global-user",
-            "dth-dual-cn-user",
-        ),
-    ),
-    Seed(
-        "finder-suppresses-the-peers-user",
-        "guard-knows-own-user",
-        kind="TaskDefinition",
-        name="dth-dual-global-finder",
-        change=swapped_finder,
-    ),
-    Seed(
-        "worker-suppresses-no-user",
-        "guard-knows-own-user",
-        **TEMPLATE,
-        change=user_data(variable("DUALSYNC_OWN_USER_IDS", "")),
-        known_later=True,
-    ),
-    Seed(
-        "id-beside-the-key-is-anothers",
-        "hand-over-names-suppressed-user",
-        kind="SecretVersion",
-        name="dth-dual-cn-credentials-value",
-        change=mixed_up_secret,
-    ),
-    Seed(
-        "own-key-in-own-account",
-        "hand-over-names-suppressed-user",
-        kind="SecretVersion",
-        name="dth-dual-cn-credentials-value",
-        change=own_key,
-    ),
-    Seed(
-        "key-of-a-user-that-is-not-suppressed",
-        "hand-over-names-suppressed-user",
-        kind="SecretVersion",
-        name="dth-dual-cn-credentials-value",
-        change=second_user,
-        besides=(
-            ("nothing-besides", "dth-dual-global-user"),
-            ("nothing-besides", "dth-dual-global-key"),
-        ),
-        # Which of the two users counts as additional depends on the order in which the engine registers them.
-        engine=False,
-    ),
-    Seed(
-        "whole-notification-document",
-        "notifications-kept",
-        at="dth-dual-cn-seeded-notification",
-        extra=lambda seen: registered(
-            aws.s3.BucketNotification(
-                "dth-dual-cn-seeded-notification", bucket=BUCKET_CN, eventbridge=True, opts=at(seen)
-            )
-        ),
-        # The local cloud has no such resource, and should have none.
-        engine=False,
-    ),
-    Seed(
-        "entry-without-id",
-        "notifications-kept",
-        kind="BucketSubscription",
-        name="dth-dual-cn-events",
-        change=put(notificationId=""),
-        engine=False,
-    ),
-    Seed(
-        "events-to-the-other-sides-queue",
-        "events-to-own-queue",
-        kind="BucketSubscription",
-        name="dth-dual-global-events",
-        change=foreign_queue,
-    ),
-    Seed(
-        "deaf-to-expiry",
-        "expiry-told-apart",
-        kind="BucketSubscription",
-        name="dth-dual-global-events",
-        change=put(events=["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]),
-    ),
-    Seed(
-        "data-bucket-configured",
-        "data-buckets-adopted",
-        at="dth-dual-cn-seeded-versioning",
-        also=("joined-to-own-parts",),
-        extra=lambda seen: registered(
-            aws.s3.BucketVersioning(
-                "dth-dual-cn-seeded-versioning",
-                bucket=BUCKET_CN,
-                versioning_configuration={"status": "Enabled"},
-                opts=at(seen),
-            )
-        ),
-    ),
     Seed(
         "key-in-user-data",
         "keys-in-secrets-manager-only",
@@ -180,7 +79,7 @@ SEEDS = (
         change=document("policy", grant(["iam:CreateAccessKey"], f"arn:aws-cn:iam::{ACCOUNT_CN}:user/dth-dual-user")),
     ),
     Seed(
-        "roles-passed-to-anything",
+        "roles-passed-to-any-service",
         "least-privilege",
         kind="RolePolicy",
         name="dth-dual-cn-finder-schedule-policy",
@@ -204,7 +103,7 @@ SEEDS = (
         ),
     ),
     Seed(
-        "role-on-anybodys-behalf",
+        "role-for-any-account",
         "roles-for-services",
         kind="Role",
         name="dth-dual-cn-finder-task",
@@ -232,7 +131,7 @@ SEEDS = (
         change=document("policy", grant("s3:GetObject", "arn:aws:s3:::*/*")),
     ),
     Seed(
-        "all-but-some",
+        "all-actions-but-some",
         "no-wildcard",
         kind="Policy",
         name="dth-dual-global-policy",
@@ -297,7 +196,7 @@ SEEDS = (
         at="dth-dual-global-alarms",
     ),
     Seed(
-        "anybody-sends",
+        "every-principal-may-send",
         "nothing-public",
         **QUEUE_POLICY,
         change=document(
@@ -319,9 +218,9 @@ SEEDS = (
         name="dth-dual-cn-security-group",
         change=put(ingress=[{"protocol": "tcp", "from_port": 22, "to_port": 22, "cidr_blocks": ["10.0.0.0/8"]}]),
     ),
-    Seed("metadata-for-anybody", "imdsv2", **TEMPLATE, change=put(metadata_options={"http_tokens": "optional"})),
+    Seed("metadata-without-token", "imdsv2", **TEMPLATE, change=put(metadata_options={"http_tokens": "optional"})),
     Seed(
-        "logs-for-ever",
+        "logs-without-retention",
         "logs-limited",
         kind="LogGroup",
         name="dth-dual-cn-worker-log",
@@ -335,14 +234,14 @@ SEEDS = (
         change=put(retention_in_days=1),
     ),
     Seed(
-        "dead-letters-die-first",
+        "dead-letters-expire-first",
         "dead-letters-outlive-queue",
         kind="Queue",
         name="dth-dual-cn-dead-letters",
         change=put(message_retention_seconds=7 * 86400),
     ),
     Seed(
-        "deletions-forgotten",
+        "tombstones-expire-first",
         "tombstones-outlive-messages",
         **TEMPLATE,
         change=user_data(variable("DUALSYNC_TOMBSTONE_DAYS", "10")),

