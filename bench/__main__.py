@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
             with place.data() as folder, stage(folder, secure=name not in PLAIN) as servers:
                 sections.append(_measure(BENCHMARKS[name], servers, given.quick))
         except RuntimeError as error:
-            # The results of the others are printed all the same.
+            # The results of the other benchmarks are printed nevertheless.
             failed.append(name)
             print(f"{name}: not measured: {error}", file=sys.stderr, flush=True)
         else:
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _end(number: int, frame: object) -> None:
-    """End after a signal with all that was started; further signals do not interrupt that."""
+    """End this process and all that it started after a signal, and ignore further signals meanwhile."""
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)

@@ -1,7 +1,7 @@
 """`python -m bench.profile`: where the worker's CPU goes with small objects; writes docs/profile.md.
 
-cProfile makes every call dearer, small ones most of all. So the table shows shares, not times, and the CPU per object
-is measured without it by `make bench`.
+cProfile adds time to every call, relatively most to small ones. So the table shows shares, not times, and the CPU per
+object is measured without it by `make bench`.
 """
 
 from __future__ import annotations

@@ -20,14 +20,14 @@ from dualsync.components.network import Network
 from dualsync.components.workers.userdata import template
 
 ROOT = "/dev/shm/dualsync"  # noqa: S108 - the container has no other folder, and runs nothing else
-"""Folder into which the task unpacks the bundle (6 MB), the only place that it can write to.
+"""Folder into which the task unpacks the bundle (6 MB), the only folder that it can write to.
 
 Fargate gives each container shared memory of 64 MiB that every user may write to. A volume would be root's with mode
 0755 (ECS Developer Guide, "Use bind mounts with Amazon ECS"), so that the finder would have to run as root.
 """
 
 USER = "1000:1000"
-"""User and group of the finder's process: none that the image knows."""
+"""User and group of the finder's process, neither of which exists in the image."""
 
 UNPRIVILEGED = {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}}
 """Linux parameters of the container."""

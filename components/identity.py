@@ -27,7 +27,7 @@ class Identity(pulumi.ComponentResource):
     secret_access_key: pulumi.Output[str]
     """Secret of the access key, a secret output."""
     role_arn = ""
-    """A user has no role."""
+    """Empty: a user has no role."""
 
     def __init__(self, context: SideContext, opts: pulumi.ResourceOptions | None = None) -> None:
         # Elsewhere the subscription names the bucket that the user is for. The policy pack reads it here.

@@ -21,7 +21,7 @@ OPTIONS, PEER_OPTIONS = "options", "peerOptions"
 """Facts of a side: its own options that the peer's stack needs, and those of the peer that this stack assumes."""
 
 PEER_IDENTITY = "peerIdentity"
-"""Fact of a side: as what the peer's workers act there. Without it they are a user."""
+"""Fact of a side: the kind of identity of the peer's workers there. Stacks without it have a user."""
 
 ENVIRONMENT = "environment"
 """Fact of a side: the settings of its workers and finder."""
@@ -70,7 +70,7 @@ def read_outputs(stack: str) -> dict[str, Any] | None:
 
 
 def shared_options(side: SideModel) -> dict[str, str]:
-    """Return the options of a side that both stacks must know, as texts for outputs."""
+    """Return the options of a side that both stacks need, as texts for outputs."""
     return {key: _text(SIDE_OPTIONS[key].value(side)) for key in (*POLICY_OPTIONS, *SECRET_OPTIONS)}
 
 
@@ -163,10 +163,10 @@ def _typed(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, bool]]:
 
 
 def _compare_direction(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None:
-    """Compare the direction with the peer's stack's. While they differ, the source's stack must be the one-way one.
+    """Compare the direction with that of the peer's stack. If they differ, only the source's stack may be one-way.
 
-    Then no key of the source's account exists, so the other side's workers, if they are there, wait. The other
-    way round the source's workers would still apply what others do at the destination, with no worker there.
+    Then no key of the source's account exists, so the workers of the other side wait. In the opposite case the source's
+    workers would still apply changes of the destination, where no worker runs.
     """
     ours, theirs = pair.direction, Direction(outputs.get("direction") or Direction.BOTH)
     if ours is theirs:
@@ -188,30 +188,30 @@ def _compare_direction(pair: PairModel, outputs: Mapping[str, Any], stack: str) 
 
 
 def _compare_options(pair: PairModel, peer: SideName, facts: Mapping[str, Any], stack: str) -> None:
-    """Compare what one stack's worker is told to do with what the other stack's policy allows it.
+    """Compare the options of one stack's worker with the rights that the other stack's policy gives it.
 
-    A worker must not be told more than the deployed policy allows: its copies would be refused for hours. So a right is
-    added at the policy's stack first, and removed at the worker's stack first.
+    Options beyond the deployed policy would let copies be refused for hours. So a right is added at the policy's stack
+    first, and removed at the worker's stack first.
     """
     own = peer.peer
-    for key, told, allowed in _uncovered(shared_options(pair.side(own)), facts.get(PEER_OPTIONS), POLICY_OPTIONS):
+    for key, wanted, allowed in _uncovered(shared_options(pair.side(own)), facts.get(PEER_OPTIONS), POLICY_OPTIONS):
         raise ConfigError(
             pair.side(own).key(key),
-            told,
+            wanted,
             f"stack {stack} allows this side's worker {allowed or 'none'}",
             f"give it under {own} in Pulumi.yaml, which both stacks read, and deploy stack {stack} first",
         )
-    for key, told, allowed in _uncovered(facts.get(OPTIONS), shared_options(pair.side(peer)), POLICY_OPTIONS):
+    for key, wanted, allowed in _uncovered(facts.get(OPTIONS), shared_options(pair.side(peer)), POLICY_OPTIONS):
         if key in pair.side(peer).given:
             pulumi.log.warn(
-                f"{peer}.{key}={allowed!r}: the worker of stack {stack} is still told {told}, and its copies will be"
+                f"{peer}.{key}={allowed!r}: the worker of stack {stack} still has {wanted}, and its copies will be"
                 f" refused until that stack is deployed too"
             )
             continue
         raise ConfigError(
             f"{peer}.{key}",
             allowed,
-            f"stack {stack} tells its worker {told}, which this stack's policy would refuse",
+            f"stack {stack} gives its worker {wanted}, which this stack's policy would refuse",
             f"give {key} under {peer} in Pulumi.yaml, which both stacks read",
         )
     deployed, assumed = facts.get(OPTIONS) or {}, shared_options(pair.side(peer))
@@ -239,13 +239,13 @@ def _compare_rules(pair: PairModel, peer: SideName, theirs: Mapping[str, str], s
 
 
 def _uncovered(
-    told: Mapping[str, str] | None, allowed: Mapping[str, str] | None, keys: tuple[str, ...]
+    wanted: Mapping[str, str] | None, allowed: Mapping[str, str] | None, keys: tuple[str, ...]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield (key, what the worker is told, what the policy allows) where the policy does not cover it."""
-    if not told or not allowed:
+    """Yield (key, worker's option, policy's option) where the policy does not cover the worker's option."""
+    if not wanted or not allowed:
         return
     for key in keys:
-        asked, given = told.get(key, ""), allowed.get(key, "")
+        asked, given = wanted.get(key, ""), allowed.get(key, "")
         if asked not in ("", "false", given):
             yield key, asked, given
 

@@ -235,7 +235,7 @@ def _federation(reach: Reach) -> list[Statement]:
 
 
 def _drain(context: SideContext, group_name: str) -> Statement:
-    """Allow the end of a drain. The id in a group's ARN exists only with the group, which needs this role first."""
+    """Allow completing the drain hook in a group of this name. The id in its ARN exists only after this role."""
     arn = context.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{group_name}")
     return allow("Drain", ["autoscaling:CompleteLifecycleAction"], arn)
 

@@ -1,4 +1,4 @@
-"""Check at preview what only the cloud knows, before the first resource, with each side's own provider."""
+"""Check at preview what only AWS can answer, with each side's own provider, before the first resource."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def _limit(key: str, entries: Sequence[str], size: int, limit: int, what: str) -
 
 
 def _longest_boot(context: SideContext) -> userdata.Boot:
-    """Return a side's boot values with texts as long as those that only the deployment knows."""
+    """Return a side's boot values with texts as long as those that are known at deployment only."""
     names, queues = context.names, context.arn("sqs", context.names.of("dead-letters"))
     known = settings_of(
         context.pair,

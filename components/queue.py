@@ -133,8 +133,8 @@ def queue_policy(context: SideContext) -> dict[str, Any]:
 def dead_letters_policy(context: SideContext) -> dict[str, Any]:
     """Return who may send dead letters: the worker and operators. SQS moves messages from the queue by itself.
 
-    The move is no request to the dead-letter queue, so its policy is not asked; the queue's ARN is exempt as a source
-    all the same.
+    The move is no request to the dead-letter queue, so its policy is not evaluated. The queue's ARN is exempt as a
+    source nevertheless.
     """
     arn = context.arn("sqs", context.names.of("dead-letters"))
     source = {"ArnNotEquals": {"aws:SourceArn": context.arn("sqs", context.names.of("queue"))}}

@@ -73,7 +73,7 @@ class Side(pulumi.ComponentResource):
     def __init__(self, context: SideContext, args: SideArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:Side", context.names.prefix, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        # First, as it looks up what exists: a lookup that fails comes before anything is created.
+        # The network is first, because its lookups fail before anything is created.
         network = Network(context, child) if context.pair.carries(context.side) else None
         by_role = context.pair.peer_identity is PeerIdentity.ROLE
         identity: Identity | PeerRole | None = None

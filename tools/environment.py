@@ -45,7 +45,7 @@ _STARTED = re.compile(r"^\s*(Collecting|Requirement already satisfied)\b")
 
 
 class SetUpError(Exception):
-    """The environment could not be made; the text says why, and what to do."""
+    """The environment could not be made; the text holds the reason and the remedy."""
 
 
 def main(arguments: list[str]) -> int:
@@ -215,7 +215,7 @@ def install_with_pip(python: Path, lock: Path, screen: IO[str]) -> None:
 
 
 class Seen:
-    """What pip has printed so far."""
+    """The output of pip so far."""
 
     def __init__(self) -> None:
         self.packages = 0

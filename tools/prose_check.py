@@ -45,7 +45,7 @@ WORDS: dict[str, str] = {
     r"quiet path": "fast path",
     r"in good order": "cleanly",
 }
-"""What is not written, as a regular expression for whole words, and what to write."""
+"""Replaced phrases, as regular expressions for whole words, with what to write instead."""
 
 NAME_WORDS: dict[str, str] = {
     **{word: instead for word, instead in WORDS.items() if word != r"work(s|ed|ing)? off"},

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class ReleaseError(Exception):
-    """The tag can't become a release; the text says why, and what to do."""
+    """The tag can't become a release; the text holds the reason and the remedy."""
 
 
 def notes(tag: str, version: str, changelog: str) -> str:

@@ -19,7 +19,7 @@ def all_cores() -> set[int]:
 
 _ALL = frozenset(os.sched_getaffinity(0))
 _NUMBERS = itertools.count(1)
-"""Numbers of control groups: a group that a dying program still holds is never taken for a new one."""
+"""Numbers in the names of control groups, so that a group which an ending program still uses is not used again."""
 
 
 def split() -> tuple[set[int], set[int]] | None:

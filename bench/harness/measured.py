@@ -1,4 +1,4 @@
-"""What a run of a program used."""
+"""The resources that a run of a program used."""
 
 from __future__ import annotations
 

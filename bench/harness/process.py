@@ -22,7 +22,7 @@ END_SECONDS = 15.0
 
 
 SAMPLE_SECONDS = 0.05
-"""Time between two looks at the memory of a program, in seconds."""
+"""Time between two samples of a program's memory, in seconds."""
 
 
 class DeadlineError(RuntimeError):
@@ -157,7 +157,7 @@ def run(
         try:
             if take is not None:
                 take(process.pid)
-            # It is not reaped before the timer has ended: its id stays its own.
+            # The process is not reaped before the timer has ended, so its id is not reused.
             peak = _peak_until_end(process.pid)
         except BaseException:
             process.kill()
@@ -183,8 +183,8 @@ def run(
 def _peak_until_end(pid: int) -> int:
     """Wait until a process ends, without reaping it, and return its largest resident memory in bytes.
 
-    What `wait4` says of memory includes this process's own, from which the other one was forked (getrusage(2)). It
-    serves as an upper bound for a process that ends before the first look, for which this function returns 0.
+    The memory that `wait4` reports includes this process's own, from which the other one was forked (getrusage(2)). It
+    serves as an upper bound for a process that ends before the first sample, for which this function returns 0.
     """
     peak = 0
     handle = os.pidfd_open(pid)

@@ -91,7 +91,7 @@ class Site:
 
     @contextlib.contextmanager
     def as_client(self) -> Iterator[cores.Quota | None]:
-        """Start programs where this stage wants the measured one; yield the group that it has to be put into."""
+        """Start programs on the measured program's cores during the block; yield the control group for it."""
         with cores.quota(self.client_share, "client") as group, cores.on(self.client_cores):
             yield group
 
@@ -146,7 +146,7 @@ class Site:
         asyncio.run(self.renew())
 
     async def renew(self) -> None:
-        """Do as `fresh` does, inside a running event loop."""
+        """Do the same as `fresh` inside a running event loop."""
         self._run += 1
         s3, _ = self.network.s3(SOURCE, self.url("s3"))
         for name in (SOURCE, TARGET):

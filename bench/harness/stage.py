@@ -1,4 +1,4 @@
-"""Load for the real worker, and what it uses."""
+"""Run the real worker under load, and measure what it uses."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Stage(Site):
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         names += ["ApproximateNumberOfMessagesDelayed"] * delayed
         given = {"QueueUrl": f"{self._watched}/000000000000/work-{self._run}", "AttributeNames": names}
-        # Not through a proxy: its requests are none of the worker's.
+        # Not through a proxy, which would count this request as the worker's.
         answer = await ask(self.network.caller("sqs", self._watched), "GetQueueAttributes", "AmazonSQS", given)
         return sum(int(answer["Attributes"][name]) for name in names)
 
@@ -174,8 +174,8 @@ class Stage(Site):
         Args:
             objects: How many objects the messages name.
             settings: The worker's; None for those of this stage.
-            delayed: Wait also for messages that are to be seen later, such as a giant object's, which is checked
-                minutes later.
+            delayed: Wait also for delayed messages, such as the completion check of an object that several workers
+                copy in parts.
             last: File of the object that comes last, before which the queue is not counted.
         """
         with self.worker(settings) as process:
@@ -198,7 +198,7 @@ class Stage(Site):
         """
         start, before, servers = time.monotonic(), usage(process.pid), self.servers_cpu()
         reset_peak(process.pid)
-        # Counting takes the queue's server's time, which is the worker's here: not while something else can be seen.
+        # Counting messages takes CPU from the worker, as the servers share its cores. A file is checked instead.
         while last is not None and not last.exists():
             self._continues(process, start, seconds)
             time.sleep(0.01)
@@ -246,7 +246,7 @@ class Stage(Site):
                 self.ports = before
 
     def _passing(self, round_trip_ms: float) -> list[str]:
-        """Return how a proxy passes TLS on: as it is over a distance, so that its handshake takes the round trips."""
+        """Return a proxy's TLS arguments. Over a distance TLS passes unchanged, so its handshake takes trips."""
         if self.authority is None:
             return []
         return ["-"] if round_trip_ms else [str(self.authority.both), str(self.authority.ca)]

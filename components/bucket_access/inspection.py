@@ -1,4 +1,4 @@
-"""Read what a preview must know of an adopted bucket: whether it exists, its owner, its region, its rules."""
+"""Read what a preview checks of an adopted bucket: whether it exists, its owner, its region, its rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOKEN = "dualsync:index:inspectBucket"  # noqa: S105 - a function's name
 
 
 class Versioning(StrEnum):
-    """Versioning of a bucket: the statuses of GetBucketVersioning (S3 API Reference), and two of its absence."""
+    """Versioning of a bucket: the statuses of GetBucketVersioning (S3 API Reference), and two for its absence."""
 
     ENABLED = "Enabled"
     """What a write or a deletion replaces stays as a version."""

@@ -2,7 +2,7 @@
 
 S3 keeps one document per bucket and replaces it as a whole, without condition. Each change therefore reads the
 document, changes the entry with this program's `Id`, writes the document, and reads it again. This module works on an
-S3 client and knows nothing of Pulumi.
+S3 client and does not use Pulumi.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ OBJECT_TAGS = 10
 _OWN_TAGS_ONLY = aws.s3.BucketObjectv2OverrideProviderArgs(
     default_tags=aws.s3.BucketObjectv2OverrideProviderDefaultTagsArgs(tags={})
 )
-"""Override for objects that would have too many tags with the user's; the bucket has those."""
+"""Override that leaves out the provider's default tags, which could be too many for an object. The bucket has them."""
 
 
 class MakesBundles(Protocol):

@@ -37,7 +37,7 @@ class Partition:
     def trusted(self, service: str) -> tuple[str, ...]:
         """Return a service's names in a role's trust policy; EC2 in China has two.
 
-        AWS's own guide for China had EC2 as `.com.cn`, and EKS there still insists on it; CDK and the AWS provider now
+        AWS's own guide for China had EC2 as `.com.cn`, and EKS there still requires it; CDK and the AWS provider now
         have `.com`, which IAM there accepts as well. A trust policy with both is right whichever of them EC2 uses.
         """
         domains = [universal_suffix()]

@@ -139,7 +139,7 @@ class FleetOptions:
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """Smallest, first and largest number of workers; none of a side that is not to carry anything."""
+        """Smallest, first and largest number of workers; all 0 while the side copies nothing."""
         return (self.min_capacity, self.desired_capacity, self.max_capacity) if self.enabled else (0, 0, 0)
 
 

@@ -45,7 +45,7 @@ FARGATE = {
 """Memory in MiB that Fargate offers per number of CPU units (ECS Developer Guide, Task size)."""
 
 MAX_PREFIX_BYTES = 512
-"""Half of what a key may have, so that keys under the prefix have room for names of their own."""
+"""Longest prefix: half of the 1,024 bytes of a key, so that the keys under the prefix can have names of their own."""
 
 
 _INNER = tuple(

@@ -59,7 +59,7 @@ class Issuer(pulumi.ComponentResource):
             # The successor exists before the old key is disabled, and the machines are replaced in between.
             opts=context.options(self, replacement_trigger=context.pair.key_version, delete_before_replace=False),
         )
-        # By the alias the roles' permissions boundary knows the key: an alias can't be given to another team's key.
+        # The roles' permissions boundary names the key by its alias, which can't be given to another team's key.
         aws.kms.Alias(f"{name}-alias", name=f"alias/{name}", target_key_id=key.key_id, opts=context.options(self))
         return key
 

@@ -22,11 +22,11 @@ class PeerRole(pulumi.ComponentResource):
     user_id: pulumi.Output[str]
     """Id of the role (AROA…), as S3's events name its sessions."""
     user_name = ""
-    """A role is no user."""
+    """Empty: a role has no user name."""
     role_arn: pulumi.Output[str]
     """ARN of the role."""
     access_key_id = ""
-    """A role has no access key."""
+    """Empty: a role has no access key."""
 
     def __init__(self, context: SideContext, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dualsync:index:PeerRole", context.names.of("peer-identity"), None, opts)

@@ -1,8 +1,7 @@
 """Name what metric filters, saved queries and alarms match in log lines.
 
-One JSON object per line. Outcomes and states are the runtime's own enums (`dualsync.runtime.log`); here are the field
-names, the
-events, and what the finder says of itself:
+One JSON object per line. Outcomes and states are the runtime's own enums (`dualsync.runtime.log`). Here are the names
+of fields and events, and the states of a finder run:
 
     {"event": "outcome", "outcome": "copied", "key": "a/b", "bytes": 1024, "lag_seconds": 2.5,
      "direction": "cn->global", "conflict": true, "reason": "", "correlation": "…", "message": "…"}

@@ -62,7 +62,7 @@ async def construct(request: ConstructRequest) -> ConstructResponse:
 
 
 def as_texts(values: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that are set, texts as texts: some languages make a number of an account's number."""
+    """Return the set values with text keys as text, because some languages pass an account's number as a number."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if type(value) is int and properties.get(name, {}).get("type") == "string":

@@ -16,7 +16,7 @@ SECONDS = 10
 
 
 def to_engine(address: str) -> Warn:
-    """Return a function that sends warnings to the engine at `address`. A warning that can't be sent fails nothing."""
+    """Return a function that sends warnings to the engine at `address`. A warning that can't be sent is dropped."""
 
     async def warn(message: str, urn: str) -> None:
         request = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=message, urn=urn)

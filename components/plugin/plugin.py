@@ -86,7 +86,7 @@ class DualSyncProvider(Provider):
         return GetSchemaResponse(schema=json.dumps(schema()))
 
     async def check_config(self, request: CheckRequest) -> CheckResponse:
-        """Refuse a state that knows nothing of a side which is deployed: the first of all checks, in `up` too.
+        """Refuse a state without resources of a side that is deployed. This check is the first, in `up` too.
 
         Other buckets than before are a warning, since that change may be intended.
 
@@ -376,5 +376,5 @@ for _name in _CALLS:
 
 def serve(arguments: list[str]) -> None:
     """Run the provider: print the port on one line of standard output, then serve until the engine ends it."""
-    server.ProviderServicer = Servicer  # type: ignore[misc]  # the SDK's main knows no other way in
+    server.ProviderServicer = Servicer  # type: ignore[misc]  # the SDK's main offers no other way
     server.main(arguments, VERSION, DualSyncProvider())

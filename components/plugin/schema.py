@@ -52,7 +52,7 @@ FACT_OUTPUTS: Mapping[str, str] = {
     "alarmTopic": "Topic that receives the alarms.",
     "metrics": "CloudWatch namespace of the side's own metrics.",
     "environment": "Settings of worker and finder; nothing secret.",
-    "options": "The side's options that the peer's stack must know, as texts.",
+    "options": "The side's options that the peer's stack reads, as texts.",
     "peerOptions": "The peer's options that this side's policies and secret assume, as texts.",
     "peerIdentity": "As what the peer's workers act here: user or role.",
     "roleArn": "ARN of the role as which the peer's workers act here; empty if it is a user.",

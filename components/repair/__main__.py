@@ -25,7 +25,7 @@ ACCESS_KEY = "aws:iam/accessKey:AccessKey"
 
 
 class RepairError(Exception):
-    """The state can't be repaired; the text says why and what to do, in one line."""
+    """The state can't be repaired; the text is one line with the reason and the remedy."""
 
 
 class Engine:
@@ -111,7 +111,7 @@ def _with_whole_checkpoint(engine: Engine, act: Callable[[], T], run: bool) -> T
 
 
 def lost_peer(engine: Engine, stack: str, run: bool) -> None:
-    """Forget what the stack made in an account that can not be reached any longer, and let it do without."""
+    """Remove the resources of an account that is out of reach from the state, and configure the stack without it."""
     state = engine.state()
     managed = _outputs(state).get("manages") or [stack]
     lost = [urn for urn in providers(state) if not urn.endswith(tuple(f"-{side}" for side in managed))]

@@ -20,7 +20,7 @@ _CUT = ("failed to load checkpoint", "unexpected end of JSON", "unexpected EOF",
 
 
 def is_cut(error: str) -> bool:
-    """Return whether the engine's output says that the checkpoint ends in the middle."""
+    """Return whether the engine reports a checkpoint that ends in the middle."""
     return any(words in error for words in _CUT)
 
 

@@ -165,7 +165,7 @@ LOOKUPS: Mapping[str, Callable[[Clients, Mapping[str, Any]], str]] = {
     "aws:cloudwatch/queryDefinition:QueryDefinition": _query_definition,
     "aws:ecs/taskDefinition:TaskDefinition": _task_definition,
 }
-"""Look-ups of ids that only the service knows, by type."""
+"""Look-ups of ids that the service assigns, by type."""
 
 _ABSENT = frozenset({"ClientException", "InvalidLaunchTemplateName.NotFoundException", "ResourceNotFoundException"})
 """Error codes of a resource that does not exist; `ClientException` is that of ECS for a task definition."""

@@ -1,4 +1,4 @@
-"""The environment of worker and finder, from `dualsync.runtime.settings`, which defines and checks every variable."""
+"""Make the environment of worker and finder with `dualsync.runtime.settings`, which checks every variable."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def settings_of(
         worker_role=pair.names(side).worker_role if carries else "",
         keep_loser=bool(pair.keep_loser),
         local_expires=hold and expires.get(side, True),
-        # An absence at a one-way pair's destination is no deletion here: the object is copied again, but for what a
-        # rule there would expire again and again.
+        # An object that is missing at a one-way pair's destination is copied again, unless a lifecycle rule there may
+        # have removed it: the rule would remove each copy.
         remote_expires=(hold or pair.direction.one_way) and expires.get(side.peer, True),
         **_declared(local, {**SIDE_FACTS, **SIDE_OPTIONS}),
         **_declared(pair, PAIR_OPTIONS),
@@ -91,7 +91,7 @@ def environment(
     keys: tuple[pulumi.Output[str], pulumi.Output[str]] | None = None,
     expires: Mapping[SideName, bool] = UNKNOWN,
 ) -> Mapping[str, pulumi.Input[str]]:
-    """Return the settings as environment variables, with values that only the deployment knows as outputs.
+    """Return the settings as environment variables, with outputs for values that are known at deployment only.
 
     None is for what a one-way pair's side does not have: queue and ledger at the destination, the user at the source.
     """

@@ -43,10 +43,10 @@ addEventListener("DOMContentLoaded", () => {
   document.head.append(style)
 })
 """
-"""Script that runs in each page before its own, so that the page is at its end of all movements at once."""
+"""Script that runs in each page before its own, so that all animations of the page end at once."""
 
 SETTLED = "document.fonts.ready.then(() => new Promise(requestAnimationFrame)).then(() => null)"
-"""Expression that ends after the page's fonts are loaded and the page has been drawn."""
+"""Expression whose promise resolves when the page's fonts are loaded and the page is drawn."""
 
 OPTIONS = (
     "--headless=new",
@@ -87,7 +87,7 @@ class Screen:
 DESKTOP = Screen(1280, 800, dark=False)
 PHONE = Screen(390, 844, dark=False)
 SCREENS = (DESKTOP, Screen(1280, 800, dark=True), PHONE, Screen(390, 844, dark=True))
-"""A desk and a phone, each in both colour schemes."""
+"""A desktop screen and a phone, each in both colour schemes."""
 
 
 def path() -> str | None:
@@ -197,7 +197,7 @@ class Browser:
         return [fault for event in self._seen if (fault := _fault(event))]
 
     def run(self, script: str) -> Any:
-        """Return the value of an expression in the page, of a promise after it is kept."""
+        """Return the value of an expression in the page; a promise is awaited."""
         answer = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in answer:
             raise BrowserError(f"{script}: {_exception(answer['exceptionDetails'])}")
@@ -220,7 +220,7 @@ def _pipe() -> tuple[int, int]:
 
 
 def _fault(event: dict[str, Any]) -> str:
-    """Return what an event says of a fault, empty for any other event."""
+    """Return the fault that an event reports, empty for any other event."""
     details = event.get("params", {})
     match event.get("method"):
         case "Network.loadingFailed" if not details.get("canceled"):

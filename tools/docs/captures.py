@@ -37,13 +37,13 @@ SETTINGS = {
 """Settings of the runtime (variables): shorter delays than the deployed ones, and the losers of conflicts are kept."""
 
 WAIT_SECONDS = 90
-"""Deadline of each step of the story, in seconds."""
+"""Deadline of each step, in seconds."""
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 class CaptureError(Exception):
-    """A command ended otherwise than the story expects; the text holds what it printed."""
+    """A command ended with an unexpected exit code; the text holds its output."""
 
 
 class Story:
@@ -72,7 +72,7 @@ class Story:
             s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=kept)
 
     @contextmanager
-    def standing_still(self) -> Iterator[None]:
+    def stopped_workers(self) -> Iterator[None]:
         """Stop both workers during the block."""
         running = self.stage.fleet.workers.values()
         try:
@@ -91,7 +91,7 @@ class Story:
     def show(self, line: str, *codes: int, file: str = "", **values: str) -> terminal.Shown:
         """Run `dualsync LINE`, with `values` in place of the words that they name, and record what it prints.
 
-        A command that ends otherwise than expected is not recorded; the end of the story raises `CaptureError` for it.
+        A command that ends otherwise than expected is not recorded. `record_commands` raises `CaptureError` at its end.
         """
         try:
             shown = self.run([values.get(word, word) for word in line.split()], *codes)
@@ -124,7 +124,7 @@ class Story:
 
 
 def play(story: Story) -> None:
-    """Let the pair live through everything that an operator sees, and record each command."""
+    """Bring the pair into every state that an operator sees, and record each command."""
     stage = story.stage
     reports = [f"reports/2026/{number:03}.csv" for number in range(1, 61)]
     story.put(CN, reports)
@@ -149,7 +149,7 @@ def play(story: Story) -> None:
     story.delete(GLOBAL, reports[:3])
     story.settle()
     story.show("deletions restore --since 1h --dry-run", file="deletions-restore")
-    with story.standing_still():
+    with story.stopped_workers():
         story.put(CN, ["plans/roadmap.txt"])
         story.put(GLOBAL, ["plans/roadmap.txt"])
     story.settle()
@@ -178,7 +178,7 @@ def play(story: Story) -> None:
 
 
 def record_commands() -> None:
-    """Run the story. Raises `CaptureError` and the errors of the sandbox."""
+    """Run all commands in a sandbox. Raises `CaptureError` and the errors of the sandbox."""
     with Stage.open("captures", settings=SETTINGS) as stage:
         stage.make_buckets()
         for side, bucket in stage.buckets.items():

@@ -28,7 +28,7 @@ def policy_options() -> str:
 
 
 def role_questions() -> str:
-    """Return what the published roles answer to a thief."""
+    """Return the table of what a thief of a pipeline's role could do."""
     return reference.table(("stolen", "for", "call", "answer"), questions.rows())
 
 

@@ -50,7 +50,7 @@ WORDS = {
     "troubleshooting.html#7-the-commands-do-not-work": ("sso", "login", "expired token", "command not found"),
     "uninstall.html": ("uninstall", "remove", "destroy", "decommission"),
 }
-"""Words that people type, by the section that should be found first, whether it contains them or not."""
+"""Search words by the section that should be found first for them, whether it contains them or not."""
 
 WIDE = ("demo.svg", "status.svg", "benchmarks.svg", "dashboard.png")
 """Pictures that scroll on a narrow screen instead of shrinking to an unreadable size."""
@@ -66,7 +66,7 @@ EXCLUDED = ("decisions/", "changes.md", "engine-demo.md", "independent-checks.md
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Return the page's Markdown, of a borrowed page that of its file, and set the page's weight in the search."""
+    """Return the page's Markdown (a borrowed page's is that of its file), and set its weight in the search."""
     path = page.file.src_uri
     if path in BORROWED:
         markdown = borrowed(BORROWED[path])
@@ -108,7 +108,7 @@ def on_page_content(content: str, **_: Any) -> str:
 
 @event_priority(-100)
 def on_post_build(config: Any, **_: Any) -> None:
-    """Add the words that people type to the search's index. Raises `KeyError` for a section that does not exist."""
+    """Add the search words to the search's index. Raises `KeyError` for a section that does not exist."""
     file = Path(config["site_dir"]) / "search" / "search_index.json"
     index = json.loads(file.read_text(encoding="utf-8"))
     entries = {entry["location"]: entry for entry in index["docs"]}

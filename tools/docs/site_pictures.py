@@ -1,4 +1,4 @@
-"""Take pictures of the documentation's pages as a desk and a phone show them, in both colour schemes, to be looked at.
+"""Take pictures of the documentation's pages, as on a desktop screen and a phone, for a review by eye.
 
 `python -m tools.docs.site_pictures` builds the site and writes `build/pictures/PAGE-WIDTH-SCHEME-N.png`; page names as
 arguments choose other pages. Needs Chromium, which no other part of the project needs. Nothing of it is committed.

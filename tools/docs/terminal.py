@@ -18,7 +18,7 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 COLUMNS, LINES = 80, 200
-"""Size of the terminal. The lines are many, so that nothing is left out for want of room."""
+"""Size of the terminal. It has many lines, so that no output is cut off."""
 
 FRAME = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
 <title>{title}</title>

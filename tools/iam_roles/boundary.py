@@ -1,7 +1,7 @@
 """The permissions boundary of a side's users and roles: the union of what the program gives them, and nothing more.
 
-IAM grants an action only if the boundary allows it too, whatever the policies of the user or role say (IAM User Guide,
-"Permissions boundaries for IAM entities"). So a deployment that may write those policies still gives no other right.
+IAM grants an action only if the boundary allows it too, whatever the policies of the user or role allow (IAM User
+Guide, "Permissions boundaries for IAM entities"). So a deployment that may write those policies gives no other right.
 """
 
 from __future__ import annotations

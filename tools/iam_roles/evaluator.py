@@ -28,7 +28,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of a request."""
+    """The result of evaluating a request."""
 
     allowed: bool
     """Whether it is allowed."""

@@ -1,4 +1,4 @@
-"""Ask the published documents what a thief of a pipeline's role could do, for the table in docs/security.md."""
+"""Evaluate what a thief of a pipeline's role could do by the published documents, for docs/security.md."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ ANY_POLICY = {"iam:PolicyARN": f"{ARN}iam::aws:policy/AdministratorAccess"}
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing that a thief would try, as the calls that it takes."""
+    """One attempt of a thief, as the call that it takes."""
 
     goal: str
-    """What it would be good for."""
+    """The goal of the thief."""
     action: str
     """The call."""
     resource: str
     """The resource of the call."""
     context: Mapping[str, Value] = field(default_factory=dict)
-    """The context most in the thief's favour."""
+    """The context that allows the most."""
     role: str = "deploy"
     """The role that is stolen."""
     bounded: bool = False
@@ -42,7 +42,7 @@ class Question:
     """Whether it is allowed on purpose."""
 
     def answer(self) -> Decision:
-        """Return what the published documents say."""
+        """Evaluate the call with the published documents."""
         request = Request(self.action, self.resource, self.context)
         if self.bounded:
             everything = {"Statement": [{"Sid": "All", "Effect": "Allow", "Action": "*", "Resource": "*"}]}

@@ -57,18 +57,18 @@ class Call:
 
 @dataclass
 class Recorder:
-    """Notes the calls of each phase."""
+    """Records the calls of each phase."""
 
     data_buckets: frozenset[str]
     """Names of the synchronised buckets."""
     calls: dict[Phase, set[Call]] = field(default_factory=lambda: {phase: set() for phase in Phase})
     """Calls by phase."""
     phase: Phase = Phase.CHANGE
-    """The present phase."""
+    """The current phase."""
     stack: str = ""
-    """The stack at work."""
+    """The stack that is deployed now."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held while what several threads share is read or changed."""
+    """Lock for the fields that several threads use."""
 
     def note(self, service: str, operation: str, region: str, parameters: Mapping[str, Any]) -> None:
         side = next((str(s) for s, a in ACCOUNTS.items() if a.region == region), "")
@@ -79,7 +79,7 @@ class Recorder:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Note every call of every client in this process."""
+        """Record every call of every client in this process."""
         make = BaseClient._make_api_call  # type: ignore[attr-defined]
 
         def noted(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
@@ -93,7 +93,7 @@ class Recorder:
 
 @dataclass
 class _Made:
-    """A resource that exists."""
+    """A resource that the last run has created."""
 
     token: str
     """Type of the resource."""
@@ -102,9 +102,9 @@ class _Made:
     id: str
     """Id of the resource."""
     inputs: dict[str, Any]
-    """What it was made from."""
+    """Its inputs."""
     outputs: dict[str, Any]
-    """What it shows."""
+    """Its outputs."""
 
 
 class _Life(Sandboxed):
@@ -192,7 +192,7 @@ CHANGES: Mapping[str, Any] = {
 def record(pair: PairModel) -> Recorder:
     """Deploy, refresh, change, refresh and destroy both stacks, and return every call.
 
-    Of `pair` only what decides about kinds of resources is used: as what the sides act for each other.
+    Of `pair` only the kind of peer identity is used, because it decides about kinds of resources.
     """
     with Stage.open("deployrole") as stage:
         stage.make_buckets()

@@ -12,7 +12,7 @@ AUDIENCES = {"aws": "sts.amazonaws.com", "aws-cn": "sts.amazonaws.com.cn"}
 """The audience of a token for each partition (IAM User Guide, OIDC federation)."""
 
 REPOSITORY = "ORGANIZATION/REPOSITORY"
-"""The reader replaces it."""
+"""Placeholder that the reader of the documents replaces."""
 
 BRANCH = "refs/heads/main"
 """The protected branch: workflows of another ref get no role."""
@@ -30,7 +30,7 @@ WITHOUT_DOCUMENTS = ("state",)
 
 
 def job(role: str, side: SideName) -> tuple[str, str]:
-    """Return the context and the workflow of the one job that may take a side's role."""
+    """Return the context and the workflow of the one job that may assume a side's role."""
     return {
         "deploy": (f"environment:{side}", "deploy"),
         "hand-over": (f"environment:{side.peer}", "deploy"),
@@ -42,7 +42,7 @@ def job(role: str, side: SideName) -> tuple[str, str]:
 
 
 def subject(role: str, side: SideName) -> str:
-    """Return the subject of the tokens of the one job that may take a side's role."""
+    """Return the subject of the tokens of the one job that may assume a side's role."""
     context, workflow = job(role, side)
     file = f"{REPOSITORY}/.github/workflows/{workflow}.yml@{BRANCH}"
     return f"repo:{REPOSITORY}:{context}:ref:{BRANCH}:job_workflow_ref:{file}"

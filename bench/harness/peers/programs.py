@@ -45,7 +45,7 @@ def missing(name: str) -> str:
 
 
 def attempt(name: str, measure: Callable[[], Result | None]) -> Result | None:
-    """Return a peer's result. What goes wrong with a peer is printed and noted, and ends nothing else."""
+    """Return a peer's result. A peer's failure is printed and noted; the others still run."""
     try:
         return measure()
     except (DeadlineError, RuntimeError, OSError) as error:
@@ -128,7 +128,7 @@ def dthcli(
 ) -> Measured | None:
     """Run the worker that ours replaces (aws-solutions/data-transfer-hub-cli), over a queue and a table like ours.
 
-    It is used as it is found on the path, and reaches the servers by the SDK's own environment variables. It gets its
+    It is run as found on PATH, and reaches the servers by the SDK's environment variables. It gets its
     work from messages about the keys; `prefix` is for the others.
     """
     program = tools.installed("dthcli")
@@ -149,7 +149,7 @@ def dthcli(
     ):
         stage.started(process, group)
         try:
-            # Of one object, the file is its end: it keeps receiving after that.
+            # For one object, its file shows the end, because dthcli continues to receive.
             last = stage.file(TARGET, f"dthcli/{keys[0]}") if single else None
             limit = seconds or deadline(len(keys))
             return stage.watch(process, len(keys), delayed=False, last=last, seconds=limit, until_empty=not single)

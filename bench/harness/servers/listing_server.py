@@ -1,4 +1,4 @@
-"""ListObjectsV2 over keys that are made up on the way.
+"""Server for ListObjectsV2 over generated keys.
 
 `python -m bench.harness.servers.listing_server PORT KEYS [CERTIFICATE]`. All buckets are the same; a bucket named
 `…-differs` has one key in ten thousand changed, one named `few…` ends with its first page. A GET of `/counts` returns

@@ -1,4 +1,4 @@
-"""Identifies passing requests: the operation, and its cost in a table's units."""
+"""Identify requests that pass a proxy: the operation, and its cost in a table's units."""
 
 from __future__ import annotations
 

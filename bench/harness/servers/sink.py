@@ -2,7 +2,7 @@
 
 `python -m bench.harness.servers.sink PORT [CERTIFICATE]`.
 
-As much of S3 as a copy in parts asks of its target: it keeps what parts there are, not what is in them.
+It implements what a copy in parts needs of its target, and keeps the sizes of parts instead of their content.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _XML = '<?xml version="1.0" encoding="UTF-8"?>\n<{0} xmlns="http://s3.amazonaws.
 
 
 class Sink(ThreadingHTTPServer):
-    """Unfinished uploads, and sizes and headers of completed ones."""
+    """Server with unfinished uploads, and with sizes and headers of completed ones."""
 
     daemon_threads = True
 

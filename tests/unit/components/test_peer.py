@@ -141,13 +141,13 @@ def test_a_worker_option_beyond_the_peers_deployed_policy_is_refused(bundles: Pa
 
 
 def test_a_policy_narrower_than_the_peers_deployed_worker_needs_is_refused(bundles: Path) -> None:
-    with pytest.raises(Exception, match=r"^global.acl='bucket-owner-full-control': stack .* tells its worker private,"):
+    with pytest.raises(Exception, match=r"^global.acl='bucket-owner-full-control': stack .* gives its worker private,"):
         deploy("cn", bundles, {}, answering(peer_with("options", acl="private")))
     peer = json.loads(config_of("cn")["dualsync:global"]) | {"acl": "bucket-owner-read"}
     later = deploy("cn", bundles, {"global": peer}, answering(peer_with("options", acl="private")))
     (warning,) = later.warnings
     assert warning.startswith(
-        "global.acl='bucket-owner-read': the worker of stack organization/dualsync/global is still"
+        "global.acl='bucket-owner-read': the worker of stack organization/dualsync/global still has"
     )
 
 

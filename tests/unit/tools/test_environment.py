@@ -50,7 +50,7 @@ def test_small_lock_has_all_imports_of_demo_sandbox_and_program() -> None:
     assert not missing
 
 
-def test_small_lock_covers_a_deployment() -> None:
+def test_small_lock_has_every_package_of_a_deployment() -> None:
     assert pinned("deploy.lock").items() <= pinned("demo.lock").items()
 
 
@@ -115,7 +115,7 @@ def test_uv_uses_pips_certificates_and_proxy_unless_given() -> None:
     }
 
 
-def test_pips_lines_are_counted() -> None:
+def test_packages_are_counted_in_pips_output() -> None:
     seen = environment.Seen()
     seen.read(["Collecting a==1\n", "  Downloading a-1.whl (1 kB)\n", "Requirement already satisfied: b==2\n", "\n"])
     assert (seen.packages, seen.last) == (2, "Requirement already satisfied: b==2")
@@ -149,7 +149,7 @@ def test_without_a_terminal_progress_is_printed_at_intervals() -> None:
     assert screen.getvalue() == "25% after 16 s\n100% after 20 s\n"
 
 
-def test_an_old_python_is_named_with_its_remedy() -> None:
+def test_an_old_python_is_refused_with_the_remedy() -> None:
     with pytest.raises(environment.SetUpError, match=r"Python 3\.9: 3\.11 or later is needed; .*PYTHON=python3\.11"):
         environment.check_python((3, 9))
     environment.check_python((3, 11))
@@ -157,7 +157,7 @@ def test_an_old_python_is_named_with_its_remedy() -> None:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Steps of `main`, recorded instead of taken."""
+    """Return the steps of `main`, which are recorded instead of executed."""
     taken: list[str] = []
 
     def with_uv(uv: str, python: Path, lock: Path) -> bool:
@@ -208,5 +208,5 @@ def test_a_failed_installation_is_reported_in_one_line(
 
 
 def test_the_script_parses_under_old_pythons() -> None:
-    """An old Python must be able to parse it, otherwise the message about old Pythons never appears."""
+    """An old Python must parse the script to print that it is too old."""
     ast.parse((ROOT / "tools" / "environment.py").read_text(encoding="utf-8"), feature_version=(3, 8))

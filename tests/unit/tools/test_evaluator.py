@@ -9,7 +9,7 @@ import pytest
 from tools.iam_roles.evaluator import Request, decide
 
 
-def one(**elements: Any) -> list[dict[str, Any]]:
+def policies(**elements: Any) -> list[dict[str, Any]]:
     return [{"Statement": [{"Sid": "One", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", **elements}]}]
 
 
@@ -36,15 +36,17 @@ def one(**elements: Any) -> list[dict[str, Any]]:
         ({"StringEquals": {"k": "a"}, "StringLike": {"l": "b"}}, {"k": "a", "l": "b"}, True),
     ],
 )
-def test_conditions(condition: dict[str, Any], context: dict[str, Any], holds: bool) -> None:
-    assert decide(one(Condition=condition), Request("s3:GetObject", "x", context)).allowed is holds
+def test_a_condition_is_evaluated(condition: dict[str, Any], context: dict[str, Any], holds: bool) -> None:
+    assert decide(policies(Condition=condition), Request("s3:GetObject", "x", context)).allowed is holds
 
 
 def test_actions_are_compared_without_case_and_resources_with_it() -> None:
-    assert decide(one(Action="S3:get*"), Request("s3:GetObject", "x")).allowed
-    assert not decide(one(Resource="arn:aws:s3:::A"), Request("s3:GetObject", "arn:aws:s3:::a")).allowed
-    assert decide(one(Resource="secret:name-??????"), Request("s3:GetObject", "secret:name-AbCdEf")).allowed
-    assert not decide(one(Resource="secret:name-??????"), Request("s3:GetObject", "secret:name-other-AbCdEf")).allowed
+    assert decide(policies(Action="S3:get*"), Request("s3:GetObject", "x")).allowed
+    assert not decide(policies(Resource="arn:aws:s3:::A"), Request("s3:GetObject", "arn:aws:s3:::a")).allowed
+    assert decide(policies(Resource="secret:name-??????"), Request("s3:GetObject", "secret:name-AbCdEf")).allowed
+    assert not decide(
+        policies(Resource="secret:name-??????"), Request("s3:GetObject", "secret:name-other-AbCdEf")
+    ).allowed
 
 
 def test_negated_elements_match_everything_else() -> None:
@@ -55,13 +57,13 @@ def test_negated_elements_match_everything_else() -> None:
 
 def test_a_denial_wins_and_is_named() -> None:
     denied = {"Statement": [{"Sid": "No", "Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
-    found = decide([*one(), denied], Request("s3:GetObject", "x"))
+    found = decide([*policies(), denied], Request("s3:GetObject", "x"))
     assert (found.allowed, found.by) == (False, "No")
 
 
 def test_a_boundary_limits_rights_and_grants_none() -> None:
-    everything = one(Action="*")
-    boundary = one(Action="sqs:SendMessage")
+    everything = policies(Action="*")
+    boundary = policies(Action="sqs:SendMessage")
     assert not decide(everything, Request("s3:GetObject", "x"), boundary=boundary).allowed
     assert decide(everything, Request("sqs:SendMessage", "x"), boundary=boundary).allowed
     assert not decide([], Request("sqs:SendMessage", "x"), boundary=boundary).allowed

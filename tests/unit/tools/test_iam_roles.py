@@ -113,7 +113,7 @@ BESIDE = {
     ("ec2:CreateVpcEndpoint", "vpc"),
     ("ec2:ModifyVpcEndpoint", "route-table"),
 }
-"""Resources that a call names together with one of the pair's own, which has a condition."""
+"""Kinds that a call names beside a resource of the pair, whose tags are checked."""
 
 MADE = {
     ("ec2:CreateLaunchTemplate", "launch-template"),
@@ -121,12 +121,12 @@ MADE = {
     ("ec2:CreateVpcEndpoint", "vpc-endpoint"),
     ("kms:TagResource", "key"),
 }
-"""Resources that the call creates, and the tag of a key, which gives no right on it."""
+"""Kinds that the call creates, and tags of a key, which give no right on it."""
 
 
 @pytest.mark.parametrize("side", SIDES)
 def test_no_action_of_the_deploy_role_reaches_another_teams_resource(side: str) -> None:
-    """Evaluate every granted action on a foreign resource of each kind, with the context that favours a thief most."""
+    """Evaluate every granted action on a foreign resource of each kind, with the context that allows the most."""
     partition, account = SIDES[side]
     region = {"cn": "cn-north-1", "global": "us-west-2"}[side]
     own = {"aws:RequestTag/dualsync:pair": "dth-dual", "aws:RequestTag/dualsync:side": side}
@@ -266,8 +266,8 @@ def test_the_deploy_role_may_not_access_objects_of_the_data_bucket(side: str) ->
     assert not actions_ & {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteBucket", "s3:PutBucketPolicy"}
 
 
-class Watched:
-    """A bucket, or another part of a side, that records each method used."""
+class Recorded:
+    """A bucket, or another part of a side, that records the methods that are called."""
 
     def __init__(self, part: Any, name: str, used: set[str]) -> None:
         self._part, self._name, self._used = part, name, used
@@ -290,7 +290,7 @@ def test_the_smoke_role_has_exactly_the_rights_of_the_smoke_test() -> None:
     used: set[str] = set()
     operator = test_smoke.operator(*SideName)
     for side, found in list(operator.sides.items()):
-        parts = {n: Watched(getattr(found, n), n, used) for n in ("bucket", "ledger", "queue", "store", "metrics")}
+        parts = {n: Recorded(getattr(found, n), n, used) for n in ("bucket", "ledger", "queue", "store", "metrics")}
         operator.change(side, **parts)
     assert operator.call("smoke").code == 0
     assert used == {*NEEDED}

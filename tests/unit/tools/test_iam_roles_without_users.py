@@ -45,7 +45,7 @@ def granted(documents: Iterable[Mapping[str, Any]]) -> set[str]:
     return {a for d in documents for s in d["Statement"] if s["Effect"] == "Allow" for a in s["Action"]}
 
 
-def test_the_deploy_role_may_create_provider_and_role_and_no_user(pair: PairModel) -> None:
+def test_the_deploy_role_may_create_provider_and_role_but_no_user(pair: PairModel) -> None:
     documents = deployment(pair)["deploy"]
     provider = f"{IAM}oidc-provider/{ISSUERS['global'].removeprefix('https://')}"
     create = "iam:CreateOpenIDConnectProvider"
