@@ -1,4 +1,4 @@
-"""`make chaos MINUTES=30`: users and processes under kills, stops and a bad proxy; two judges decide at the end."""
+"""`make chaos MINUTES=30`: users and processes under kills, stops and a faulty proxy; two judges check the result."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def report(result: Result, seconds: float) -> str:
     verdict = result.verdict
     lines = [
         f"seed {result.seed}, buckets {'with' if result.versioned else 'without'} versions, {seconds:.0f} s in all",
-        f"users: {_counts(result.acts)}",
-        f"processes: {_counts(result.blows)}; finder runs that failed: {result.failed_finders}",
+        f"users: {_counts(result.actions)}",
+        f"processes: {_counts(result.process_faults)}; finder runs that failed: {result.failed_finders}",
         f"proxy: {sum(result.faults.values())} faults in {result.requests} requests: {_counts(result.faults)}",
         f"dead letters sent again: {result.letters}",
     ]
     for key, why in verdict.wrong.items():
         lines += [f"WRONG {key}", *(f"    {line}" for line in why)]
     excused = f"; exceptions: {_counts(verdict.excused)}" if verdict.excused else ""
-    lines.append(f"{verdict.judged} keys, {verdict.acts} changes, {len(verdict.wrong)} keys wrong{excused}")
+    lines.append(f"{verdict.judged} keys, {verdict.changes} changes, {len(verdict.wrong)} keys wrong{excused}")
     return "\n".join(lines)
 
 

@@ -1,8 +1,8 @@
 """The proxy between all clients and the local cloud emulator: it records changes in their order, and injects faults.
 
 Every change of a key passes here, one at a time per key over both buckets, until it is recorded. So the recorded order
-is the order in which S3 saw the changes (a linearisation), and a copy is never recorded before its original. Requests
-of users have no faults. A lost answer is recorded like any other: S3 has made the change.
+is the order in which S3 applied the changes (a linearisation), and a copy is never recorded before its original.
+Requests of users have no faults. A lost answer is recorded like any other, because S3 has made the change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from dualsync.runtime.aws.dynamodb import items
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
-from tests.e2e.chaos.plan import PREFIX, Dice, Fault
+from tests.e2e.chaos.plan import PREFIX, FaultGenerator, ProxyFault
 from tests.e2e.chaos.record import KeyRecord, digest
 from tests.e2e.relays.http_relay import Answer, HttpRelay, Request, Send
 
@@ -34,7 +34,7 @@ _SUBRESOURCES = {"tagging", "acl", "retention", "legal-hold", "partNumber"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One side, as the proxy sees it."""
+    """One side: its bucket and its ledger's table."""
 
     side: SideName
     """The side."""
@@ -43,10 +43,10 @@ class Place:
     """Its bucket."""
 
     s3: Any
-    """S3 client of a user, past the proxy."""
+    """S3 client of a user, which does not use the proxy."""
 
     dynamodb: Any
-    """DynamoDB client of the account, past the proxy."""
+    """DynamoDB client of the account, which does not use the proxy."""
 
     table: str
     """The ledger's table."""
@@ -56,7 +56,7 @@ class Place:
 
 
 class ChaosProxy:
-    """Passes everything on unchanged until `wild` is set."""
+    """Forwards every request unchanged until `wild` is set, then injects faults into those of workers and finders."""
 
     def __init__(self, endpoint: str, places: Mapping[str, Place], seed: int) -> None:
         """Create the proxy. `places` are the sides by the name of their bucket."""
@@ -64,13 +64,13 @@ class ChaosProxy:
         """Whether faults are injected."""
         self.requests = 0
         """Requests of workers and finders while faults were injected."""
-        self.faults: Counter[Fault] = Counter()
+        self.faults: Counter[ProxyFault] = Counter()
         """Faults that were injected."""
         self.records: dict[str, KeyRecord] = {}
         """Histories by key."""
         self._places = places
         self._versioned = frozenset(str(place.side) for place in places.values() if place.versioned)
-        self._dice = Dice(seed)
+        self._generator = FaultGenerator(seed)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._uploads: dict[str, str] = {}
         self._completed: set[str] = set()
@@ -84,7 +84,7 @@ class ChaosProxy:
         self._relay.stop()
 
     def announce(self, name: str, content: bytes) -> None:
-        """Give the content of the version that a user is about to write."""
+        """Store the digest of the version that a user is about to write."""
         self._digests[name] = digest(content)
 
     async def _decide(self, request: Request, send: Send) -> bytes:
@@ -97,30 +97,30 @@ class ChaosProxy:
         if user or not self.wild:
             return (await once()).raw
         self.requests += 1
-        fault = self._dice.fault()
-        if fault is not Fault.NONE:
+        fault = self._generator.fault()
+        if fault is not ProxyFault.NONE:
             self.faults[fault] += 1
         match fault:
-            case Fault.LATE_REQUEST:
-                await asyncio.sleep(self._dice.delay())
+            case ProxyFault.LATE_REQUEST:
+                await asyncio.sleep(self._generator.delay())
                 return (await once()).raw
-            case Fault.LATE_ANSWER:
+            case ProxyFault.LATE_ANSWER:
                 answer = await once()
-                await asyncio.sleep(self._dice.delay())
+                await asyncio.sleep(self._generator.delay())
                 return answer.raw
-            case Fault.LOST_REQUEST:
+            case ProxyFault.LOST_REQUEST:
                 return b""
-            case Fault.LOST_ANSWER:
+            case ProxyFault.LOST_ANSWER:
                 await once()
                 return b""
-            case Fault.HALF_ANSWER:
+            case ProxyFault.HALF_ANSWER:
                 raw = (await once()).raw
                 return raw[: len(raw) // 2]
-            case Fault.TWICE_FIRST:
+            case ProxyFault.TWICE_FIRST:
                 first = await once()
                 await once()
                 return first.raw
-            case Fault.TWICE_SECOND:
+            case ProxyFault.TWICE_SECOND:
                 await once()
                 return (await once()).raw
         return (await once()).raw
@@ -177,7 +177,7 @@ class ChaosProxy:
 
 
 def _modified(place: Place, key: str) -> int:
-    """Return S3's time of the object, in whole seconds."""
+    """Return the object's LastModified in S3, in whole seconds."""
     return int(place.s3.head_object(Bucket=place.bucket, Key=key)["LastModified"].timestamp())
 
 

@@ -1,7 +1,7 @@
-"""Records what happens to each key, and judges its end by the simulator's two judges.
+"""Record the changes of each key, and judge its final state by the two judges of the simulation.
 
-The oracle decides. The reference model names the exception of docs/consistency.md that a wrong end falls under; the two
-must call the same keys wrong.
+The oracle decides. The reference model names the exception of docs/consistency.md that explains a wrong final state.
+Both must call the same keys wrong.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from tests.simulation.oracle import KeyHistory
 SIDES = ("cn", "global")
 
 Shown = tuple[str, bytes] | None
-"""What a side shows: name and digest of the content; None for no object."""
+"""The object that a side has under a key: name of the version and digest of the content; None for no object."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What a side shows of a key."""
+class ShownVersion:
+    """The version that a side has under a key."""
 
     name: str
     """Name of the version."""
@@ -45,22 +45,22 @@ class KeyRecord:
     """Sides whose bucket keeps versions."""
 
     history: KeyHistory = field(default_factory=KeyHistory)
-    """For the oracle."""
+    """The history as the oracle reads it."""
 
     model: KeyModel = field(init=False)
-    """For the reference model."""
+    """The history as the reference model reads it."""
 
-    held: dict[str, Held | None] = field(default_factory=lambda: dict.fromkeys(SIDES))
-    """What each side shows."""
+    shown: dict[str, ShownVersion | None] = field(default_factory=lambda: dict.fromkeys(SIDES))
+    """The version that each side has now."""
 
     etags: dict[str, str] = field(default_factory=dict)
     """ETags of versions where users wrote them, by name."""
 
     comparable: bool = True
-    """False once an upload was used: S3 dates it by its beginning."""
+    """False after a multipart upload, whose time in S3 is that of its start, so that times do not show the order."""
 
     lines: list[str] = field(default_factory=list)
-    """The history as text."""
+    """The history as text for the report."""
 
     def __post_init__(self) -> None:
         self.model = KeyModel(self.key, newest)
@@ -68,44 +68,44 @@ class KeyRecord:
     def user_wrote(
         self, side: str, name: str, digest: bytes, second: int, etag: str, known: str, *, upload: bool
     ) -> None:
-        """A user wrote a version. `known` is the ETag that the side's ledger held then, empty for none."""
+        """Record that a user wrote a version. `known` is the ETag that the side's ledger held then, empty for none."""
         self._note_unread(side, known)
         self.comparable = self.comparable and not upload
         self.history = self.history.user_wrote(side, name, second, etag, digest)
         self.model.user(side, name, digest, second, etag)
-        self.held[side] = Held(name, etag, False)
+        self.shown[side] = ShownVersion(name, etag, False)
         self.etags[name] = etag
         self.lines.append(f"{side}: a user {'uploads' if upload else 'writes'} {name} (second {second}, {etag})")
 
     def user_deleted(self, side: str, second: int, known: str) -> None:
-        """A user deleted what the side shows. Does nothing if it shows nothing."""
-        if self.held[side] is None:
+        """Record that a user deleted the side's object. Does nothing if there is none."""
+        if self.shown[side] is None:
             return
         self._note_unread(side, known)
         self.history = self.history.user_deleted(side)
         self.model.user(side, "", b"", second, "")
-        self.held[side] = None
+        self.shown[side] = None
         self.lines.append(f"{side}: a user deletes (second {second})")
 
     def worker_wrote(self, side: str, name: str, etag: str) -> None:
-        """A worker wrote a version."""
+        """Record that a worker wrote a version."""
         self.history = self.history.worker_wrote(side, name)
         self.model.worker_wrote(side, name)
-        self.held[side] = Held(name, etag, True)
+        self.shown[side] = ShownVersion(name, etag, True)
         self.lines.append(f"{side}: a worker writes {name} ({etag})")
 
     def worker_deleted(self, side: str) -> None:
-        """A worker deleted what the side shows."""
-        if self.held[side] is None:
+        """Record that a worker deleted the side's object. Does nothing if there is none."""
+        if self.shown[side] is None:
             return
         self.history = self.history.worker_deleted(side)
         self.model.worker_deleted(side)
-        self.held[side] = None
+        self.shown[side] = None
         self.lines.append(f"{side}: a worker deletes")
 
     def _note_unread(self, side: str, known: str) -> None:
-        """Note whether the side's ledger knew the copy that a user replaces or deletes now."""
-        before = self.held[side]
+        """Mark the version that a user replaces or deletes before the side's ledger has recorded it."""
+        before = self.shown[side]
         if before is None or before.etag == known:
             return
         if not before.copy:
@@ -116,7 +116,7 @@ class KeyRecord:
             self.model.unrecognised.add(before.name)
 
     def judge(self, ends: Mapping[str, Shown]) -> tuple[list[str], set[str]]:
-        """Return what is wrong with the ends, and the exceptions that it falls under; none if there is no excuse."""
+        """Return what is wrong with the final state, and the documented exceptions that explain it, if any."""
         broken = self.history.wrong(ends, comparable=self.comparable)
         found = judge(self.model, dict(ends), strict=self.comparable)
         if bool(broken) != bool(found):
@@ -127,23 +127,23 @@ class KeyRecord:
 
 @dataclass(slots=True)
 class Verdict:
-    """The judgement of a run."""
+    """The verdict on all keys of a run."""
 
     judged: int = 0
-    """Keys."""
+    """Number of judged keys."""
 
-    acts: int = 0
-    """Recorded changes of users and workers."""
+    changes: int = 0
+    """Number of recorded changes of users and workers."""
 
     excused: Counter[str] = field(default_factory=Counter)
-    """Keys that fall under an exception, by its name."""
+    """Number of keys that an exception explains, by its name."""
 
     wrong: dict[str, list[str]] = field(default_factory=dict)
-    """What is wrong with keys that fall under none, with their histories."""
+    """What is wrong with each key that no exception explains, with its history."""
 
 
 def judge_all(records: Mapping[str, KeyRecord], ends: Mapping[str, Mapping[str, Shown]]) -> Verdict:
-    """Judge every key. `ends` holds what both sides show per key; keys that no user wrote are wrong."""
+    """Judge every key. `ends` holds the final object of both sides per key; a key that no user wrote is wrong."""
     verdict = Verdict()
     for key in sorted(records.keys() | ends.keys()):
         shown = ends.get(key) or dict.fromkeys(SIDES)
@@ -152,7 +152,7 @@ def judge_all(records: Mapping[str, KeyRecord], ends: Mapping[str, Mapping[str, 
         if record is None:
             verdict.wrong[key] = [f"no user wrote this key: {shown}"]
             continue
-        verdict.acts += len(record.lines)
+        verdict.changes += len(record.lines)
         broken, excused = record.judge(shown)
         if broken and not excused:
             ended = ", ".join(f"{side} shows {end[0] if end else 'nothing'}" for side, end in shown.items())
@@ -163,5 +163,5 @@ def judge_all(records: Mapping[str, KeyRecord], ends: Mapping[str, Mapping[str, 
 
 
 def digest(content: bytes) -> bytes:
-    """Return the digest that is kept instead of a content."""
+    """Return the digest that is recorded instead of the content."""
     return hashlib.sha256(content).digest()

@@ -1,4 +1,4 @@
-"""One run: users and processes under faults, then rest, then the judgement."""
+"""Run users and processes under faults, then without faults until the queues are empty, and judge the result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ from typing import Any
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.handle import client
 from sandbox.environment.workers import Fleet, ProcessFailedError
-from tests.e2e.chaos.plan import PREFIX, VISIBILITY_SECONDS, WORKERS, WRITERS, Act, Blow, Kind, acts, content, incidents
+from tests.e2e.chaos.plan import (
+    PREFIX,
+    VISIBILITY_SECONDS,
+    WORKERS,
+    WRITERS,
+    ActionKind,
+    ProcessFault,
+    UserAction,
+    content,
+    process_faults,
+    user_actions,
+)
 from tests.e2e.chaos.proxy import ChaosProxy, Place
 from tests.e2e.chaos.record import SIDES, Shown, Verdict, digest, judge_all
 from tests.e2e.drill.case_report import CaseReport
@@ -29,7 +40,7 @@ SETTINGS = {
     "DUALSYNC_PART_SIZE": str(5 << 20),
     "DUALSYNC_DELETION_LIMIT_PERCENT": "100",
 }
-"""Beside those of the drill. Deletions are not held: there is no operator."""
+"""Settings besides those of the drill. Deletions are not held, because no operator would approve them."""
 
 ENDPOINTS = (
     "AWS_ENDPOINT_URL",
@@ -40,18 +51,18 @@ ENDPOINTS = (
 """Variables through which workers and finders reach every service."""
 
 REST_SECONDS = 300.0
-"""Deadline for empty queues after the last act."""
+"""Deadline for empty queues after the last action of a user."""
 
 FINDER_SECONDS = 120.0
 """Deadline for a finder's run under faults."""
 
 FINDER_PASSES = 2
-"""Passes of both finders at the end: what the first one asks for may have been contended."""
+"""Passes of both finders at the end. A request of the first pass may fail because another worker changed the key."""
 
 
 @dataclass(slots=True)
 class Result:
-    """What happened, and the judgement."""
+    """Counts of what happened in a run, and the verdict."""
 
     seed: int
     """The seed."""
@@ -59,11 +70,11 @@ class Result:
     versioned: bool
     """Whether both buckets keep versions."""
 
-    acts: Counter[Kind] = field(default_factory=Counter)
-    """Acts of users."""
+    actions: Counter[ActionKind] = field(default_factory=Counter)
+    """Actions of users, by kind."""
 
-    blows: Counter[Blow] = field(default_factory=Counter)
-    """Blows to processes."""
+    process_faults: Counter[ProcessFault] = field(default_factory=Counter)
+    """Faults of processes, by kind."""
 
     failed_finders: int = 0
     """Finder runs that ended with an error under faults."""
@@ -72,22 +83,22 @@ class Result:
     """Requests of workers and finders under faults."""
 
     faults: Counter[str] = field(default_factory=Counter)
-    """Faults of the proxy."""
+    """Faults that the proxy injected, by kind."""
 
     letters: int = 0
-    """Dead letters at the end of the faults, which were sent again."""
+    """Dead letters at the end of the faults. They were redriven."""
 
     verdict: Verdict = field(default_factory=Verdict)
-    """The judgement."""
+    """The verdict of both judges."""
 
     @property
     def good(self) -> bool:
-        """Return whether something was judged and nothing is wrong."""
+        """Return whether at least one key was judged and none is wrong."""
         return self.verdict.judged > 0 and not self.verdict.wrong
 
 
 class Chaos:
-    """The environment of a run."""
+    """A pair in a sandbox with its users, the faults and the verdict of one run."""
 
     def __init__(self, drill: Drill, seed: int, seconds: float, versioned: bool) -> None:
         self.drill = drill
@@ -131,7 +142,7 @@ class Chaos:
             fleet.wait_until_running()
 
     def run(self) -> None:
-        """Let users write and faults happen."""
+        """Run the users and inject faults until the end of the run."""
         self.proxy.wild = True
         users = [
             threading.Thread(target=self._user, args=(side, writer), daemon=True)
@@ -142,15 +153,15 @@ class Chaos:
             begun = time.monotonic()
             for user in users:
                 user.start()
-            for incident in incidents(self.seed, self.seconds):
+            for incident in process_faults(self.seed, self.seconds):
                 self._until(begun + incident.at)
-                self.result.blows[incident.blow] += 1
-                if incident.blow is Blow.FINDER:
+                self.result.process_faults[incident.fault] += 1
+                if incident.fault is ProcessFault.FINDER:
                     finders.append(self._pool.submit(self._find, incident.side))
-                elif incident.blow is Blow.STOP:
+                elif incident.fault is ProcessFault.STOP:
                     self._stop(incident.side, incident.number, incident.seconds)
                 else:
-                    self._replace(incident.side, incident.number, incident.blow)
+                    self._replace(incident.side, incident.number, incident.fault)
             self._until(begun + self.seconds)
             for user in users:
                 user.join()
@@ -158,7 +169,7 @@ class Chaos:
             raise self._errors[0]
 
     def rest(self) -> None:
-        """End all faults, and wait until nothing is left to do."""
+        """End all faults, redrive dead letters, run the finders, and wait until the queues are empty."""
         self.proxy.wild = False
         self.result.requests, self.result.faults = self.proxy.requests, Counter(map(str, self.proxy.faults.elements()))
         self._continue(float("inf"))
@@ -179,7 +190,7 @@ class Chaos:
             self._drain()
 
     def judge(self) -> None:
-        """Read what both sides show, and judge it."""
+        """Read the objects of both sides and judge them."""
         ends: dict[str, dict[str, Shown]] = {}
         for side, place in self.places.items():
             for page in place.s3.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=PREFIX):
@@ -203,7 +214,7 @@ class Chaos:
 
     @contextmanager
     def _in_the_background(self) -> Iterator[list[Future[None]]]:
-        """Run finders in one thread, which lives as long as they do: they end with the thread that started them."""
+        """Run finders in one thread until all have ended: a finder process ends with the thread that started it."""
         finders: list[Future[None]] = []
         with ThreadPoolExecutor(1) as self._pool:
             yield finders
@@ -217,7 +228,7 @@ class Chaos:
             self.result.failed_finders += 1
 
     def _until(self, at: float) -> None:
-        """Wait for a time; let stopped workers continue when theirs has come."""
+        """Wait until a time, and meanwhile continue each stopped worker at the end of its stop."""
         while (now := time.monotonic()) < at:
             self._continue(now)
             if self._errors:
@@ -236,11 +247,11 @@ class Chaos:
                 del self._stopped[pid]
                 os.kill(pid, signal.SIGCONT)
 
-    def _replace(self, side: SideName, number: int, blow: Blow) -> None:
+    def _replace(self, side: SideName, number: int, fault: ProcessFault) -> None:
         fleet = self.fleets[number]
         running = fleet.workers[side]
         stopped = self._stopped.pop(running.process.pid, None)
-        if blow is Blow.KILL:
+        if fault is ProcessFault.KILL:
             running.kill()
         else:
             if stopped is not None:
@@ -253,27 +264,27 @@ class Chaos:
             place = self.places[side]
             s3 = client(self.drill.stage.cloud.session(side), "s3", self.proxy.endpoint)
             begun = time.monotonic()
-            for act in acts(self.seed, side, writer, self.seconds):
-                if self._users.wait(max(0.0, begun + act.at - time.monotonic())):
+            for action in user_actions(self.seed, side, writer, self.seconds):
+                if self._users.wait(max(0.0, begun + action.at - time.monotonic())):
                     return
-                self._act(s3, place.bucket, act)
-                self.result.acts[act.kind] += 1
+                self._perform(s3, place.bucket, action)
+                self.result.actions[action.kind] += 1
         except BaseException as e:
             self._errors.append(e)
 
-    def _act(self, s3: Any, bucket: str, act: Act) -> None:
-        if act.kind is Kind.DELETE:
-            s3.delete_object(Bucket=bucket, Key=act.key)
+    def _perform(self, s3: Any, bucket: str, action: UserAction) -> None:
+        if action.kind is ActionKind.DELETE:
+            s3.delete_object(Bucket=bucket, Key=action.key)
             return
-        body = content(self.seed, act)
-        self.proxy.announce(act.name, body)
-        named = {"Bucket": bucket, "Key": act.key}
-        if act.kind is not Kind.UPLOAD:
-            s3.put_object(**named, Body=body, Metadata={"w": act.name})
+        body = content(self.seed, action)
+        self.proxy.announce(action.name, body)
+        named = {"Bucket": bucket, "Key": action.key}
+        if action.kind is not ActionKind.UPLOAD:
+            s3.put_object(**named, Body=body, Metadata={"w": action.name})
             return
-        upload = s3.create_multipart_upload(**named, Metadata={"w": act.name})["UploadId"]
+        upload = s3.create_multipart_upload(**named, Metadata={"w": action.name})["UploadId"]
         part = s3.upload_part(**named, UploadId=upload, PartNumber=1, Body=body)
-        self._users.wait(act.seconds)
+        self._users.wait(action.seconds)
         parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
         s3.complete_multipart_upload(**named, UploadId=upload, MultipartUpload=parts)
 

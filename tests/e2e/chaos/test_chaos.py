@@ -12,14 +12,14 @@ from tests.e2e.chaos.plan import (
     KEYS,
     PREFIX,
     VISIBILITY_SECONDS,
-    Act,
-    Blow,
-    Dice,
-    Fault,
-    Kind,
-    acts,
+    ActionKind,
+    FaultGenerator,
+    ProcessFault,
+    ProxyFault,
+    UserAction,
     content,
-    incidents,
+    process_faults,
+    user_actions,
 )
 from tests.e2e.chaos.record import KeyRecord, Shown, digest, judge_all
 from tests.e2e.chaos.run import Result, chaos
@@ -28,28 +28,29 @@ A, B = digest(b"a"), digest(b"b")
 BOTH = frozenset(("cn", "global"))
 
 
-def drawn(seed: int) -> tuple[list[Act], list[object], list[Fault]]:
-    dice = Dice(seed)
-    users = [act for side in SideName for writer in range(2) for act in acts(seed, side, writer, 120)]
-    return users, list(incidents(seed, 120)), [dice.fault() for _ in range(2000)]
+def plan_of(seed: int) -> tuple[list[UserAction], list[object], list[ProxyFault]]:
+    """Return all actions and faults of a seed."""
+    generator = FaultGenerator(seed)
+    users = [action for side in SideName for writer in range(2) for action in user_actions(seed, side, writer, 120)]
+    return users, list(process_faults(seed, 120)), [generator.fault() for _ in range(2000)]
 
 
-def test_the_seed_decides_everything() -> None:
-    assert drawn(7) == drawn(7)
-    assert drawn(7) != drawn(8)
+def test_equal_seeds_give_equal_plans_and_other_seeds_others() -> None:
+    assert plan_of(7) == plan_of(7)
+    assert plan_of(7) != plan_of(8)
 
 
-def test_a_plan_has_every_kind_and_bytes_of_its_own_per_version() -> None:
-    users, _, faults = drawn(3)
-    written = [act for act in users if act.name]
-    assert {act.kind for act in users} == {*Kind}
-    assert len({act.name for act in written}) == len(written)
+def test_a_plan_has_every_kind_of_action_and_fault_and_different_content_per_version() -> None:
+    users, _, faults = plan_of(3)
+    written = [action for action in users if action.name]
+    assert {action.kind for action in users} == {*ActionKind}
+    assert len({action.name for action in written}) == len(written)
     assert content(3, written[0]) == content(3, written[0])
     assert content(3, written[0]) != content(4, written[0])
-    assert {act.key for act in users} == {f"{PREFIX}{round}/{key}" for round in range(6) for key in range(KEYS)}
-    assert {*faults} == {*Fault}
-    assert {one.blow for one in incidents(3, 40)} == {*Blow}
-    assert all(one.seconds > VISIBILITY_SECONDS for one in incidents(3, 300))
+    assert {action.key for action in users} == {f"{PREFIX}{round}/{key}" for round in range(6) for key in range(KEYS)}
+    assert {*faults} == {*ProxyFault}
+    assert {one.fault for one in process_faults(3, 40)} == {*ProcessFault}
+    assert all(one.seconds > VISIBILITY_SECONDS for one in process_faults(3, 300))
 
 
 def written(record: KeyRecord) -> None:
@@ -59,28 +60,32 @@ def written(record: KeyRecord) -> None:
 
 
 def overwritten(record: KeyRecord) -> None:
+    """Let a user of the other side overwrite the copy."""
     written(record)
     record.user_wrote("global", "b", B, 12, "eb", "ea", upload=False)
 
 
 def deleted(record: KeyRecord) -> None:
+    """Let a user of the other side delete the copy."""
     written(record)
     record.user_deleted("global", 12, "ea")
 
 
 def deleted_unread(record: KeyRecord) -> None:
-    """A copy is deleted before the ledger knows it, and written again."""
+    """Let a user delete a copy before the ledger has recorded it; a worker writes it again."""
     written(record)
     record.user_deleted("global", 12, "")
     record.worker_wrote("global", "a", "ea")
 
 
 def crossed(record: KeyRecord) -> None:
+    """Let users of both sides write before any worker does."""
     record.user_wrote("cn", "a", A, 10, "ea", "", upload=False)
     record.user_wrote("global", "b", B, 12, "eb", "", upload=False)
 
 
 def echoed(record: KeyRecord) -> None:
+    """Let a worker copy its own copy back, which is a fault."""
     written(record)
     record.worker_wrote("cn", "a", "ea")
 
@@ -101,7 +106,7 @@ def echoed(record: KeyRecord) -> None:
         (echoed, ("a", A), ("a", A), "an echo was written"),
     ],
 )
-def test_an_end_is_judged_by_what_users_wrote(
+def test_a_final_state_is_judged_by_the_versions_that_users_wrote(
     happens: Callable[[KeyRecord], None], cn: Shown, there: Shown, wrong: str
 ) -> None:
     record = KeyRecord("k", BOTH)
@@ -126,7 +131,7 @@ def test_a_key_that_no_user_wrote_is_wrong() -> None:
     assert not Result(1, True, verdict=verdict).good
 
 
-def test_nothing_judged_is_no_success() -> None:
+def test_a_run_without_judged_keys_fails() -> None:
     assert not Result(1, True).good
 
 
@@ -149,7 +154,7 @@ def test_a_run_of_half_a_minute_ends_with_equal_sides() -> None:
     result = chaos(1, 24, versioned=True)
     assert result.good, report(result, 0)
     assert result.verdict.judged >= KEYS
-    assert sum(result.acts.values()) > 30
+    assert sum(result.actions.values()) > 30
     assert sum(result.faults.values()) > 20
-    assert result.blows[Blow.STOP] >= 1
-    assert result.blows[Blow.KILL] >= 1
+    assert result.process_faults[ProcessFault.STOP] >= 1
+    assert result.process_faults[ProcessFault.KILL] >= 1

@@ -1,4 +1,4 @@
-"""`make drill`: play every fault of the drill, or those that `--case` names."""
+"""Run every case of the failure drill, or those that `--case` names: `make drill`."""
 
 from __future__ import annotations
 

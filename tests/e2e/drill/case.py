@@ -1,4 +1,4 @@
-"""A case of the drill, and how it runs."""
+"""Define the cases of the drill, and run one case in a sandbox of its own."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.e2e.drill.case_report import CaseReport
 from tests.e2e.drill.environment import DeadlineError, Drill, timed
 from tests.e2e.drill.runbook import PageError
 
-LEAST = 20
+MIN_COUNT = 20
 """Smallest number of deletions, conflicts and dead letters: above the finder's limit of deletions per run."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many of everything a case uses."""
+    """Numbers of objects, keys and messages that a case uses."""
 
     deletions: int = 10_000
     """Objects that are deleted by mistake."""
@@ -36,8 +36,9 @@ class Sizes:
     """Objects that users write on each side during an outage."""
 
     def scaled(self, share: float) -> Sizes:
-        """Multiply the numbers by `share`, but keep at least `LEAST` of each."""
-        given = {name: max(LEAST, round(getattr(self, name) * share)) for name in ("deletions", "conflicts", "letters")}
+        """Multiply the numbers by `share`, but keep at least `MIN_COUNT` of each."""
+        names = ("deletions", "conflicts", "letters")
+        given = {name: max(MIN_COUNT, round(getattr(self, name) * share)) for name in names}
         return replace(self, **given)
 
 
@@ -52,7 +53,7 @@ class Case:
     """Heading of the report."""
 
     play: Callable[[Drill, Sizes], None]
-    """Starts the pair in an empty sandbox, injects the fault, checks and repairs."""
+    """Starts the pair in an empty sandbox, injects the fault, checks status and alarms, and applies the remedy."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     """Settings of the runtime (variables) that differ for this case."""

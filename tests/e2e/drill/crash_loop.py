@@ -1,4 +1,4 @@
-"""A worker that is killed each time it receives one certain message."""
+"""Case of a crash loop: a worker is killed each time it receives one certain message."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ RECEIVES = 5
 """Receives before SQS moves a message to the dead-letter queue (the queue's redrive policy)."""
 
 BYTES = 41 << 20
-"""Nine parts. The first part of each worker passes any limit at once, the others wait. There are more parts than
-receives, because a worker continues the upload of the one before it."""
+"""Size of the object: nine parts. The speed limit lets the first part of each worker pass at once; the others wait.
+There are more parts than receives, because a worker continues the upload of the one before it."""
 
 PARTS = str(5 << 20)
 """Part size, and size above which an object is copied in parts, in bytes."""
@@ -47,22 +47,22 @@ def kill_workers(drill: Drill, sizes: Sizes) -> None:
     limited = lambda: any(fleet.journal.lines("controls", process="worker-cn", bytes_per_second=1000))  # noqa: E731
     drill.until("the worker applies the limit", limited)
     drill.put(CN, {"bomb.bin": b"\0" * BYTES})
-    deaths = 0
+    kills = 0
     while not _is_dead(drill):
         # The parts that a killed worker uploaded stay, so one more part is one more receive.
-        drill.until(f"copy {deaths + 1} has begun", lambda n=deaths: _parts(drill) > n or _is_dead(drill))  # type: ignore[misc]
+        drill.until(f"copy {kills + 1} has begun", lambda n=kills: _parts(drill) > n or _is_dead(drill))  # type: ignore[misc]
         if _is_dead(drill):
             break
         fleet.workers[CN].kill()
         fleet.log_exit(CN)
         fleet.start(CN)
-        deaths += 1
-    drill.note(f"{deaths} workers in a row are killed (SIGKILL) while they copy the same object")
-    drill.check("after at most five receives the message is a dead letter", 3 <= deaths <= RECEIVES, deaths)
-    # Half an hour later no worker has ended for a long time, so only the dead letter remains.
+        kills += 1
+    drill.note(f"{kills} workers in a row are killed (SIGKILL) while they copy the same object")
+    drill.check("after at most five receives the message is a dead letter", 3 <= kills <= RECEIVES, kills)
+    # Half an hour later the kills are out of the alarm's period, so only the alarm about dead letters remains.
     drill.alarms(now=["cn-dead-letters", "cn-fatal"], lasting=["cn-dead-letters"])
     status = drill.status_until(
-        "workers that ended", lambda s: any("workers died" in p["what"] for p in s["problems"]), 360
+        "ended workers are reported", lambda s: any("workers died" in p["what"] for p in s["problems"]), 360
     )
     drill.report.status = status
     drill.check("status: exit code 3", status.code == 3, status.code)

@@ -1,4 +1,4 @@
-"""Dead letters: some that no worker can decode, and hundreds with one cause."""
+"""Cases of dead letters: a few that no worker can decode, and hundreds with one cause."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.e2e.drill.environment import DeadlineError, Drill
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
-ODD = (
+UNDECODABLE = (
     "[" * 100_000,
     '{"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": 7, "size": -1}}}]}',
     '{"dualsync": {"key": "before/cn/0.txt", "cause": "finding", "since": 1e999}, "format": 2}',
 )
-"""Messages that are no text of ours: nested without end, of wrong types, and with a number out of range."""
+"""Messages that no worker can decode: nested too deeply, with wrong types, and with a number out of range."""
 
 
 def _letters(answer: Answer) -> str:
@@ -31,17 +31,17 @@ def _moved(answer: Answer) -> str:
     return f"{counts['done']} done, {counts['unreadable']} unreadable, {counts['left']} left"
 
 
-def poison(drill: Drill, sizes: Sizes) -> None:
-    """Deliver messages that no worker can decode, one of them the event of a write that is cut in half."""
+def deliver_undecodable_messages(drill: Drill, sizes: Sizes) -> None:
+    """Deliver messages that no worker can decode, among them the first half of an event."""
     drill.begin()
-    _deliver_odd_ones(drill)
-    count = len(ODD) + 1
-    drill.note(f"the event of one new object arrives cut in half, beside {len(ODD)} other odd messages")
-    neighbours = {f"neighbours/{n}.txt": b"its event is as it should be" for n in range(sizes.objects)}
+    _put_undecodable_messages(drill)
+    count = len(UNDECODABLE) + 1
+    drill.note(f"the event of one new object arrives cut in half, beside {len(UNDECODABLE)} other undecodable messages")
+    neighbours = {f"neighbours/{n}.txt": b"its event is complete" for n in range(sizes.objects)}
     drill.put(CN, neighbours)
     drill.until("other changes arrive", lambda: neighbours.keys() <= drill.sides[GLOBAL].listing().keys())
-    drill.check("other changes arrive while the odd messages return", drill.stage.backlog(CN)[1] < count)
-    drill.until("the odd messages are dead letters", lambda: drill.stage.backlog(CN)[1] == count)
+    drill.check("other changes arrive while these messages are received again", drill.stage.backlog(CN)[1] < count)
+    drill.until("these messages are dead letters", lambda: drill.stage.backlog(CN)[1] == count)
     drill.note("after five receives each of them is a dead letter")
     drill.check("the worker is still running", drill.stage.fleet.workers[CN].process.poll() is None)
     status = drill.status_until("dead letters", lambda s: s["directions"][0]["dead"]["visible"] == count)
@@ -63,8 +63,8 @@ def poison(drill: Drill, sizes: Sizes) -> None:
     drill.check_healthy()
 
 
-def _deliver_odd_ones(drill: Drill) -> None:
-    """While no worker runs, replace an event in the queue by its first half, and add odd messages."""
+def _put_undecodable_messages(drill: Drill) -> None:
+    """While no worker runs, replace an event in the queue by its first half, and add the undecodable messages."""
     fleet, sqs = drill.stage.fleet, drill.stage.cloud.client(CN, "sqs")
     url = fleet.outputs[CN]["queueUrl"]
     fleet.workers[CN].stop()
@@ -80,12 +80,12 @@ def _deliver_odd_ones(drill: Drill) -> None:
 
     if not wait_for(received, 10):
         raise DeadlineError("the event of poison.txt did not arrive in 10 s")
-    for text in (body[: len(body) // 2], *ODD):
+    for text in (body[: len(body) // 2], *UNDECODABLE):
         sqs.send_message(QueueUrl=url, MessageBody=text)
     fleet.start(CN)
 
 
-def full(drill: Drill, sizes: Sizes) -> None:
+def fill_dead_letter_queue(drill: Drill, sizes: Sizes) -> None:
     """Refuse every write by a policy of the other bucket, for longer than a worker retries."""
     drill.begin()
     s3, bucket = drill.stage.cloud.client(GLOBAL, "s3"), drill.sides[GLOBAL].bucket
@@ -103,7 +103,9 @@ def full(drill: Drill, sizes: Sizes) -> None:
     status = drill.status_until("dead letters", lambda s: s["directions"][0]["dead"]["visible"] == count)
     drill.report.status = status
     drill.check(
-        "status: exit code 3, and names the reason denied", status.code == 3 and "denied" in _all(status), _all(status)
+        "status: exit code 3, and names the reason denied",
+        status.code == 3 and "denied" in _problems(status),
+        _problems(status),
     )
     drill.alarms(now=["cn-dead-letters"])
     listed = drill.dualsync("dlq", "list", "cn", "--limit", "100000", gist=_letters)
@@ -118,11 +120,11 @@ def full(drill: Drill, sizes: Sizes) -> None:
     drill.check_healthy()
 
 
-def _all(status: Answer) -> str:
+def _problems(status: Answer) -> str:
     return "; ".join(problem["what"] for problem in status.data["problems"])
 
 
 CASES = (
-    Case("poison", "Messages that no worker can decode", poison),
-    Case("dead-letters", "A full dead-letter queue", full, {"DUALSYNC_DENIED_SECONDS": "0"}),
+    Case("poison", "Messages that no worker can decode", deliver_undecodable_messages),
+    Case("dead-letters", "A full dead-letter queue", fill_dead_letter_queue, {"DUALSYNC_DENIED_SECONDS": "0"}),
 )

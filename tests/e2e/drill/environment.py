@@ -137,16 +137,16 @@ class Drill:
             raise DeadlineError(f"not within {seconds:.0f} s: {what}; messages (waiting, dead): {backlog}")
 
     def settle(self, seconds: float = SETTLE_SECONDS) -> None:
-        """Wait until no message waits and both sides hold what users expect."""
+        """Wait until the queues are empty and both sides have the objects that users wrote last."""
         self.until("the queues are empty", lambda: not any(self.stage.backlog(s)[0] for s in SideName), seconds)
-        self.until("both sides hold what users expect", lambda: not self.late(), 60)
+        self.until("both sides have the objects that users wrote last", lambda: not self.unsettled_keys(), 60)
 
-    def late(self) -> list[str]:
-        """Return the keys that are not as users expect; conflict copies do not count."""
+    def unsettled_keys(self) -> list[str]:
+        """Return the keys whose objects are not those that users wrote last; conflict copies do not count."""
         return [key for key in unsettled(self.sides.values(), self.expected) if not is_conflict_name(key)]
 
     def check(self, text: str, good: bool, detail: object = "") -> None:
-        """Record whether an expectation holds; the case continues either way."""
+        """Add a check to the report; the case continues if it fails, too."""
         self.report.check(Check(text, good, "" if good else str(detail)))
 
     def alarms(self, now: Iterable[str] = (), lasting: Iterable[str] | None = None) -> None:
@@ -173,11 +173,11 @@ class Drill:
         self.until(f"alarm {alarm}", lambda: alarm in _names(self.watch.raised()), seconds)
 
     def check_same(self) -> None:
-        """Check that both sides are equal, by `dualsync verify` and by what users expect."""
+        """Check that both sides are equal: by `dualsync verify`, and against what users wrote last."""
         self.settle()
         answer = self.dualsync("verify", "--grace", "0", gist=_verdict)
         self.check("verify: both sides are equal", answer.code == 0, answer.out[-300:] + answer.err)
-        self.check("users find what they wrote last", not self.late(), self.late()[:5])
+        self.check("users find what they wrote last", not self.unsettled_keys(), self.unsettled_keys()[:5])
 
     def check_healthy(self) -> None:
         """Check that `dualsync status` reports a healthy pair."""

@@ -1,4 +1,4 @@
-"""Thousands of deletions by mistake, and hundreds of conflicts."""
+"""Cases of mass changes: thousands of deletions by mistake, and hundreds of conflicts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETTLE_EACH = 0.1
 """Seconds per object that are added to a deadline."""
 
 
-def _many(drill: Drill, count: int) -> list[str]:
+def _begin_with_objects(drill: Drill, count: int) -> list[str]:
     """Create objects on both sides before deployment; the first finder run records them."""
     objects = {f"archive/{n % 100:02}/{n:06}.txt": f"document {n}".encode() for n in range(count)}
     for side in SideName:
@@ -29,10 +29,10 @@ def _pending(answer: Answer) -> str:
     return f"{len(answer.data['pending'])} pending, {sum(hold['count'] for hold in answer.data['held'])} held"
 
 
-def lost(drill: Drill, sizes: Sizes) -> None:
-    """Lose the events of deletions: the finder finds all of them in one run and holds them."""
+def delete_without_events(drill: Drill, sizes: Sizes) -> None:
+    """Delete while the notification is missing: one finder run finds all deletions and holds them."""
     count = sizes.deletions
-    keys = _many(drill, count)
+    keys = _begin_with_objects(drill, count)
     s3, bucket = drill.stage.cloud.client(CN, "s3"), drill.sides[CN].bucket
     notification = s3.get_bucket_notification_configuration(Bucket=bucket)
     notification.pop("ResponseMetadata")
@@ -59,15 +59,15 @@ def lost(drill: Drill, sizes: Sizes) -> None:
 
 def _reject(drill: Drill, count: int) -> None:
     taken = drill.dualsync("deletions", "reject", "--yes", gist=lambda a: f"{a.data['kept']} written again")
-    drill.check("deletions reject brings them back", taken.code == 0 and taken.data["kept"] == count, taken.data)
+    drill.check("deletions reject writes them again", taken.code == 0 and taken.data["kept"] == count, taken.data)
 
 
-def live(drill: Drill, sizes: Sizes) -> None:
-    """Delete with events: an alarm fires, a pause saves the rest, versions restore what is gone."""
+def delete_with_events(drill: Drill, sizes: Sizes) -> None:
+    """Delete with events: after the alarm a pause keeps the rest, and versions restore the deleted objects."""
     count = sizes.deletions
     s3, bucket = drill.stage.cloud.client(GLOBAL, "s3"), drill.sides[GLOBAL].bucket
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    keys = _many(drill, count)
+    keys = _begin_with_objects(drill, count)
     begun = datetime.now(UTC).replace(microsecond=0)
     drill.delete(CN, keys)
     drill.wait_for_alarm("cn-many-deletions")
@@ -85,13 +85,14 @@ def live(drill: Drill, sizes: Sizes) -> None:
     waits = ["cn-oldest-message"] if drill.stage.backlog(CN)[0] else []
     drill.alarms(now=["cn-many-deletions"], lasting=waits)
     listed = drill.dualsync("deletions", "list", "--live", gist=_pending)
-    drill.check("deletions list --live names the saved", _keys(listed) == survivors, len(_keys(listed)))
+    named = _keys(listed)
+    drill.check("deletions list --live names the objects that the pause kept", named == survivors, len(named))
     _reject(drill, saved)
     back = drill.dualsync(
         "deletions", "restore", "--since", begun.isoformat(), "--yes", gist=lambda a: f"{a.data['restored']} restored"
     )
     drill.check(
-        "deletions restore brings back what is gone", back.code == 0 and back.data["restored"] == gone, back.out
+        "deletions restore writes the deleted objects again", back.code == 0 and back.data["restored"] == gone, back.out
     )
     resumed = drill.dualsync("resume", "cn")
     drill.check("resume", resumed.code == 0, resumed.err)
@@ -106,7 +107,7 @@ def _keys(answer: Answer) -> set[str]:
     return {deletion["key"] for deletion in answer.data["pending"]}
 
 
-def storm(drill: Drill, sizes: Sizes) -> None:
+def write_conflicts(drill: Drill, sizes: Sizes) -> None:
     """Write the same keys on both sides while no worker runs."""
     drill.begin()
     count, fleet = sizes.conflicts, drill.stage.fleet
@@ -124,7 +125,7 @@ def storm(drill: Drill, sizes: Sizes) -> None:
     status = drill.status_until("conflicts are listed", lambda s: s["directions"][0]["conflicts"] > 0)
     drill.report.status = status
     drill.check("status: exit code 0, because all are settled", status.code == 0, status.data["problems"])
-    drill.check("the later write won everywhere", not drill.late(), drill.late()[:3])
+    drill.check("the later write won everywhere", not drill.unsettled_keys(), drill.unsettled_keys()[:3])
     drill.alarms(now=["cn-many-conflicts", "global-many-conflicts"], lasting=[])
     listed = drill.dualsync("conflicts", "list", gist=lambda a: f"{len(a.data['conflicts'])} conflicts")
     found: list[dict[str, Any]] = listed.data["conflicts"]
@@ -134,7 +135,7 @@ def storm(drill: Drill, sizes: Sizes) -> None:
     drill.expected.write(keys[0], f"cn's {keys[0]}".encode())
     drill.settle()
     # A listing holds sizes; the two sides' contents differ in size.
-    drill.check("the loser is back on both sides", not drill.late(), drill.late()[:3])
+    drill.check("the loser is back on both sides", not drill.unsettled_keys(), drill.unsettled_keys()[:3])
     struck = drill.dualsync("conflicts", "resolve", "--all", "--yes", gist=lambda a: f"{a.data['resolved']} resolved")
     drill.check("conflicts resolve accepts the rest", struck.code == 0, struck.err)
     drill.check("no conflict is left on the list", drill.dualsync("conflicts", "list").code == 0)
@@ -143,17 +144,17 @@ def storm(drill: Drill, sizes: Sizes) -> None:
 
 
 CASES = (
-    Case("deletions-lost", "Deletions by mistake whose events were lost", lost),
+    Case("deletions-lost", "Deletions by mistake whose events were lost", delete_without_events),
     Case(
         "deletions-live",
         "Deletions by mistake, with their events",
-        live,
+        delete_with_events,
         config=lambda sizes: {"deletionsAlarm": max(1, sizes.deletions // 10)},
     ),
     Case(
         "conflicts",
         "Many conflicts at once",
-        storm,
+        write_conflicts,
         config=lambda sizes: {"conflictsAlarm": max(1, sizes.conflicts // 2)},
     ),
 )

@@ -1,4 +1,4 @@
-"""The network misbehaves: a proxy refuses tunnels, transfers stall, the ledger's table is throttled."""
+"""Cases of network faults: a proxy refuses tunnels, transfers stall, the ledger's table is throttled."""
 
 from __future__ import annotations
 
@@ -34,24 +34,25 @@ STALL_AFTER = 1 << 20
 """Bytes of a transfer after which it stalls."""
 
 STALLED_SECONDS = 100.0
-"""A connection on which nothing moves is given up after 60 seconds; the rest is for a busy machine."""
+"""The worker closes a connection without progress after 60 seconds; the rest is for a busy machine."""
 
 WRITES_PER_SECOND = 10.0
 """Writes that the throttled table allows."""
 
 
-def proxy(drill: Drill, sizes: Sizes) -> None:
+def refuse_tunnels(drill: Drill, sizes: Sizes) -> None:
     """Reach the peer only through a proxy, which then refuses tunnels for a while."""
     with tempfile.TemporaryDirectory() as folder:
         authority, context = make_authority(Path(folder), PEER_HOST)
         front = TlsFront(drill.stage.cloud.endpoint, context)
-        way = ConnectProxy(f"{PEER_HOST}:{PEER_PORT}", front.port, "worker", PASSWORD)
+        proxy = ConnectProxy(f"{PEER_HOST}:{PEER_PORT}", front.port, "worker", PASSWORD)
         try:
             through = dict.fromkeys(REMOTE, f"https://{PEER_HOST}")
-            drill.begin({CN: {**through, "HTTPS_PROXY": way.url, "AWS_CA_BUNDLE": authority}})
-            drill.check("every connection to the peer is a tunnel of the proxy", way.tunnels > 0 and not way.refused)
+            drill.begin({CN: {**through, "HTTPS_PROXY": proxy.url, "AWS_CA_BUNDLE": authority}})
+            tunnelled = proxy.tunnels > 0 and not proxy.refused
+            drill.check("every connection to the peer is a tunnel of the proxy", tunnelled)
             drill.note("the proxy refuses tunnels (403) and closes those that are open; users continue to write")
-            way.refuse("403 Forbidden")
+            proxy.refuse("403 Forbidden")
             drill.put(CN, {f"meanwhile/{n}.txt": b"waits" for n in range(sizes.objects)})
             status = drill.status_until(
                 "the circuit is open", lambda s: s["directions"][0]["state"] == State.CIRCUIT_OPEN
@@ -64,19 +65,19 @@ def proxy(drill: Drill, sizes: Sizes) -> None:
             )
             drill.alarms(lasting=["cn-oldest-message", "cn-peer-down"])
             drill.note("the proxy opens tunnels again; no operator acts")
-            way.allow()
+            proxy.allow()
             drill.check_same()
             drill.check_healthy()
             drill.check("no message became a dead letter", not any(drill.stage.backlog(side)[1] for side in SideName))
             logged = any(PASSWORD in path.read_text() for path in (drill.stage.workspace.folder / "logs").iterdir())
             drill.check("the proxy's password is in no log and no answer", not logged and PASSWORD not in status.out)
         finally:
-            way.stop()
+            proxy.stop()
             front.stop()
 
 
-def stalled(drill: Drill, sizes: Sizes) -> None:
-    """Stop in the middle of an upload to the peer, and in the middle of a download from cn's own bucket."""
+def stall_transfers(drill: Drill, sizes: Sizes) -> None:
+    """Stall one upload to the peer, and one download from cn's own bucket, in the middle."""
     gateway = StallingGateway(drill.stage.cloud.endpoint, STALL_AFTER)
     try:
         drill.begin({CN: dict.fromkeys((*REMOTE, "DUALSYNC_LOCAL_ENDPOINT"), gateway.endpoint)})
@@ -84,7 +85,7 @@ def stalled(drill: Drill, sizes: Sizes) -> None:
         large = {f"large/{n}.bin": str(n).encode() * LARGE_BYTES for n in range(2)}
         drill.put(CN, large)
         drill.until("an upload and a download are stalled", lambda: len(gateway.stalls) == 2)
-        drill.note("in the middle of an upload and of a download nothing moves any more; both connections stay open")
+        drill.note("in the middle of an upload and of a download no more bytes arrive; both connections stay open")
         small = {f"meanwhile/{n}.txt": b"passes" for n in range(sizes.objects)}
         drill.put(CN, small)
         drill.until("other changes arrive", lambda: small.keys() <= drill.sides[GLOBAL].listing().keys())
@@ -96,7 +97,7 @@ def stalled(drill: Drill, sizes: Sizes) -> None:
         drill.until("both objects arrive", lambda: large.keys() <= drill.sides[GLOBAL].listing().keys())
         seconds = time.monotonic() - min(stall.since for stall in gateway.stalls)
         drill.note(
-            f"the worker gives both connections up and uses others; both objects are there after {seconds:.0f} s"
+            f"the worker closes both connections and uses others; both objects have arrived after {seconds:.0f} s"
         )
         drill.check(f"both objects arrive within {STALLED_SECONDS:.0f} s", seconds <= STALLED_SECONDS, seconds)
         drill.check("the download's connection is closed", not any(not stall.upload for stall in gateway.lasting))
@@ -108,7 +109,7 @@ def stalled(drill: Drill, sizes: Sizes) -> None:
         gateway.down()
 
 
-def throttled(drill: Drill, sizes: Sizes) -> None:
+def throttle_table(drill: Drill, sizes: Sizes) -> None:
     """Allow few writes per second to cn's ledger table, and refuse the others as DynamoDB does: with 400."""
     table = ThrottledTable(drill.stage.cloud.endpoint)
     try:
@@ -125,11 +126,12 @@ def throttled(drill: Drill, sizes: Sizes) -> None:
         least = count / WRITES_PER_SECOND
         drill.note(
             f"cn's table allows {WRITES_PER_SECOND:.0f} writes per second; {count} objects are written at once:"
-            f" carried in {seconds:.0f} s, {table.allowed} writes done, {table.refused} refused"
+            f" copied in {seconds:.0f} s, {table.allowed} writes done, {table.refused} refused"
         )
         drill.check("no write is repeated without need", table.allowed <= 1.2 * count, table.allowed)
         drill.check("the table's rate is used", seconds <= 3 * least + 20, f"{seconds:.0f} s instead of {least:.0f} s")
-        drill.check("no storm of retries", table.refused <= 3 * table.allowed, f"{table.refused} of {table.allowed}")
+        retries = f"{table.refused} of {table.allowed}"
+        drill.check("refused writes are not retried too often", table.refused <= 3 * table.allowed, retries)
         drill.alarms()
         table.limit(None)
         drill.check_same()
@@ -140,7 +142,7 @@ def throttled(drill: Drill, sizes: Sizes) -> None:
 
 
 CASES = (
-    Case("proxy", "The way to the peer is a proxy, which refuses for a while", proxy),
-    Case("stalled-peer", "A store that stops in the middle of transfers", stalled),
-    Case("throttled-table", "A ledger table that is throttled", throttled),
+    Case("proxy", "A proxy on the route to the peer that refuses tunnels for a while", refuse_tunnels),
+    Case("stalled-peer", "A store that stops in the middle of transfers", stall_transfers),
+    Case("throttled-table", "A ledger table that is throttled", throttle_table),
 )

@@ -1,4 +1,4 @@
-"""The other side is unreachable: its key is revoked, or its services do not answer."""
+"""Cases of outages: the key for the other side is revoked, or its services do not answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e.relays.gateway import Gateway
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
-def _is(state: str) -> Any:
+def _cn_is(state: str) -> Any:
     return lambda status: status["directions"][0]["state"] == state
 
 
@@ -26,7 +26,7 @@ def _write_meanwhile(drill: Drill, count: int) -> None:
     drill.check("the other direction continues", True)
 
 
-def revoked(drill: Drill, sizes: Sizes) -> None:
+def revoke_key(drill: Drill, sizes: Sizes) -> None:
     """Make the access key inactive with which cn's workers write."""
     drill.begin()
     facts = drill.stage.fleet.outputs[GLOBAL]
@@ -35,7 +35,7 @@ def revoked(drill: Drill, sizes: Sizes) -> None:
     )
     drill.note("the access key of global's dedicated user is made inactive; users continue to write")
     _write_meanwhile(drill, sizes.objects)
-    status = drill.status_until("cn->global waits for the peer", _is(State.WAITING_FOR_PEER))
+    status = drill.status_until("cn->global waits for the peer", _cn_is(State.WAITING_FOR_PEER))
     drill.report.status = status
     drill.check("status: exit code 3", status.code == 3, status.code)
     remedies = [p["remedy"] for p in status.data["problems"] if p["direction"] == "cn->global"]
@@ -52,7 +52,7 @@ def revoked(drill: Drill, sizes: Sizes) -> None:
     drill.check("no message became a dead letter", not any(drill.stage.backlog(s)[1] for s in SideName))
 
 
-def peer_down(drill: Drill, sizes: Sizes) -> None:
+def cut_peer(drill: Drill, sizes: Sizes) -> None:
     """Cut every connection from cn to the other side, then restore them."""
     gateway = Gateway(drill.stage.cloud.endpoint)
     cut = dict.fromkeys(("DUALSYNC_REMOTE_ENDPOINT", "DUALSYNC_REMOTE_STS_ENDPOINT"), gateway.endpoint)
@@ -61,7 +61,7 @@ def peer_down(drill: Drill, sizes: Sizes) -> None:
         gateway.down()
         drill.note("cn can no longer connect to global's S3 and STS; users continue to write")
         _write_meanwhile(drill, sizes.objects)
-        status = drill.status_until("the circuit is open", _is(State.CIRCUIT_OPEN))
+        status = drill.status_until("the circuit is open", _cn_is(State.CIRCUIT_OPEN))
         drill.report.status = status
         drill.check("status: exit code 3", status.code == 3, status.code)
         drill.alarms(lasting=["cn-oldest-message", "cn-peer-down"])
@@ -76,6 +76,6 @@ def peer_down(drill: Drill, sizes: Sizes) -> None:
 
 
 CASES = (
-    Case("revoked", "Credentials revoked", revoked),
-    Case("peer-down", "Peer down", peer_down),
+    Case("revoked", "Credentials revoked", revoke_key),
+    Case("peer-down", "Peer down", cut_peer),
 )

@@ -1,4 +1,4 @@
-"""Runs every case, or those that are named; prints a report per case and a summary."""
+"""Run all cases, or those that are named; print a report per case and a summary."""
 
 from __future__ import annotations
 

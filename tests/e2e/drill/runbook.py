@@ -1,4 +1,4 @@
-"""Plays a page of the runbook: its commands, in its order, with values for its placeholders."""
+"""Run the commands of a page of the runbook, in its order, with values for its placeholders."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tests.e2e.drill.case_report import Answer
 from tests.e2e.drill.environment import Drill
 
 YES = {"pause", "rotate-key"}
-"""Commands that ask before they act; `--yes` is added."""
+"""Commands that ask for confirmation; `--yes` is added to them."""
 
 PLACEHOLDER = re.compile(r"\b[A-Z]+(?:_[A-Z]+)*\b")
 """A value that the operator fills in: KEY_ID."""
 
 SERVICES = {"s3api": "s3"}
-"""Services that the AWS command line names otherwise than boto3 does."""
+"""Services whose names differ between the AWS command line and boto3: boto3's by the command line's."""
 
 
 class PageError(Exception):
-    """The page does not have the expected command next."""
+    """The next command of the page is not the expected one."""
 
 
 class Page:
@@ -38,7 +38,7 @@ class Page:
 
     @property
     def left(self) -> Sequence[str]:
-        """Return the commands that were not played."""
+        """Return the commands that were not run."""
         return self._lines
 
     def dualsync(self, start: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Starts the command line as an operator's shell does."""
+"""Run the command line as an operator's shell does."""
 
 from __future__ import annotations
 

@@ -59,8 +59,8 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 def test_the_operators_key_only_assumes_roles(calls: Calls) -> None:
-    said = calls.refused("sqs", "list_queues", "AKIA")
-    assert "the operator's key is not authorized to perform: sqs:ListQueues" in said
+    refusal = calls.refused("sqs", "list_queues", "AKIA")
+    assert "the operator's key is not authorized to perform: sqs:ListQueues" in refusal
 
 
 def test_names_and_accounts_are_checked(calls: Calls) -> None:

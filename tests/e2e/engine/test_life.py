@@ -1,4 +1,4 @@
-"""The sections of `make engine-demo` as tests: each checks its own results."""
+"""Test the sections of `make engine-demo`, each of which checks its own results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.provider.hold import Moment
 from tests.e2e.pulumi_lifecycle import incidents
-from tests.e2e.pulumi_lifecycle.life import SETTINGS, Life
+from tests.e2e.pulumi_lifecycle.life import SETTINGS, Lifecycle
 from tests.e2e.pulumi_lifecycle.sections import SECTIONS, Section, merged
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
@@ -19,20 +19,22 @@ OTHERS = [section for section in SECTIONS if section.name not in ("life", "inter
 
 @pytest.mark.engine
 def test_the_lifecycle_of_a_pair() -> None:
-    page = Section("life-test", "A life", lambda engine, page: Life(engine, page, files=12).play(), SETTINGS).run()
-    said = page.text()
-    assert said.count("### ") == 10
-    assert "/.sandbox/" not in said
-    assert not re.search(r"127\.0\.0\.1:\d", said)
-    assert not re.search(r'File "|/home/|/root/', said)
+    def play(engine: EngineStage, page: Transcript) -> None:
+        Lifecycle(engine, page, files=12).play()
+
+    text = Section("life-test", "A lifecycle", play, SETTINGS).run().text()
+    assert text.count("### ") == 10
+    assert "/.sandbox/" not in text
+    assert not re.search(r"127\.0\.0\.1:\d", text)
+    assert not re.search(r'File "|/home/|/root/', text)
 
 
 @pytest.mark.engine(long=True)
 @pytest.mark.parametrize("section", OTHERS, ids=lambda section: section.name)
 def test_an_incident_is_repaired_by_the_documented_steps(section: Section) -> None:
-    said = section.run().text()
-    assert "/.sandbox/" not in said
-    assert not re.search(r"127\.0\.0\.1:\d", said)
+    text = section.run().text()
+    assert "/.sandbox/" not in text
+    assert not re.search(r"127\.0\.0\.1:\d", text)
 
 
 @pytest.mark.engine(long=True)
@@ -41,8 +43,8 @@ def test_an_up_killed_at_any_creation_is_repaired(moment: Moment) -> None:
     def play(engine: EngineStage, page: Transcript) -> None:
         incidents.interrupted(engine, page, moment)
 
-    said = Section("interrupted", "Kills", play).run().text()
-    assert said.count("# SIGKILL during") >= 5
+    text = Section("interrupted", "Kills", play).run().text()
+    assert text.count("# SIGKILL during") >= 5
 
 
 def test_a_section_is_written_again_without_the_others() -> None:

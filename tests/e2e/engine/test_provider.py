@@ -178,7 +178,7 @@ def test_a_secret_output_of_the_service_is_marked_secret(cn: Any) -> None:
         ("aws:iam/accessKey:AccessKey", {"user": "a"}, {"user": UNKNOWN}, ["user"], ["user"]),
     ],
 )
-def test_what_changes_and_what_is_replaced(
+def test_a_changed_property_is_reported_as_update_or_replacement(
     cn: Any, token: str, old: dict[str, Any], new: dict[str, Any], changed: list[str], replacing: list[str]
 ) -> None:
     answer = difference(cn, token, old, new)
@@ -231,6 +231,6 @@ def test_a_type_without_handler_is_refused_with_the_place_to_add_one(cn: Any) ->
     assert "sandbox/resources" in error.value.details()
 
 
-def test_a_lookup_is_answered(cn: Any) -> None:
+def test_a_lookup_returns_the_accounts_id(cn: Any) -> None:
     request = provider_pb2.InvokeRequest(tok="aws:index/getCallerIdentity:getCallerIdentity", args=struct({}))
     assert decode(getattr(cn.Invoke(request), "return")).plain["accountId"] == "111122223333"

@@ -1,4 +1,4 @@
-"""The documented ways back: from an `up` that was killed, and from a peer whose credential is lost."""
+"""Test the documented repairs: after a killed `up`, and after the loss of the peer's credential."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ KILLS = (
 )
 """Moments at which `up` is killed.
 
-The creations beside them are interrupted, too: the engine runs them in parallel.
+Other creations are interrupted with them, because the engine runs creations in parallel.
 """
 
 
-def test_a_killed_up_is_repaired_and_a_lost_peer_is_left_behind(engine: EngineStage) -> None:
-    before = engine.census()
+def test_a_killed_up_is_repaired_and_a_lost_peer_is_removed_from_the_state(engine: EngineStage) -> None:
+    before = engine.inventory()
     engine.create("cn")
     for moment, name in KILLS:
         kill_at(engine, moment, name)
-        said = repair(engine, "interrupted")
-        assert f"{name}: " in said, said
+        printed = repair(engine, "interrupted")
+        assert f"{name}: " in printed, printed
     engine.up("cn")
     assert engine.preview("cn", "--expect-no-changes").changed == {}
 
@@ -39,7 +39,7 @@ def test_a_killed_up_is_repaired_and_a_lost_peer_is_left_behind(engine: EngineSt
     engine.up("cn")
     assert engine.refresh("cn").changed == {}
     engine.destroy("cn")
-    after = engine.census()
+    after = engine.inventory()
     assert after[SideName.CN] == before[SideName.CN]
     left = {entry.split()[0] for entry in after[SideName.GLOBAL] - before[SideName.GLOBAL]}
     assert left == {"secretsmanager"}, "the secret stays in the lost account, and nothing else"

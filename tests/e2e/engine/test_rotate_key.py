@@ -1,4 +1,4 @@
-"""`dualsync rotate-key --run` with the real engine: stacks found by their outputs, a new key, all workers use it."""
+"""Test `dualsync rotate-key --run` with the real engine: stacks found by their outputs, a new key in all workers."""
 
 from __future__ import annotations
 
@@ -50,25 +50,25 @@ def test_a_key_is_rotated_and_a_revoked_one_replaced(engine: EngineStage) -> Non
     for side in SideName:
         fleet.start(side)
     fleet.wait_until_running()
-    # Workers tell in the ledger what they have proven, a few seconds after they have.
+    # Workers record their checked credential in the ledger a few seconds after the check.
     assert wait_for(lambda: dualsync(engine, "rotate-key", "cn")[0] == 0, 60)
     before = keys(engine, CN)
 
-    code, said, errors = dualsync(engine, "rotate-key", "cn", "--run", "--yes", "--timeout", "120")
+    code, document, errors = dualsync(engine, "rotate-key", "cn", "--run", "--yes", "--timeout", "120")
     assert code == 0, errors
-    assert said["commands"][0] == ["pulumi", "config", "set", "dualsync:keyVersion", "2", "--stack", "cn"]
-    assert (said["phase"], said["fine"], said["workers_ready"]) == ("steady", True, 1)
-    assert said["secret_names"] == keys(engine, CN)[0] != before[0]
-    assert "dth-dual-cn-key" in errors, "what the engine says is not part of the document"
+    assert document["commands"][0] == ["pulumi", "config", "set", "dualsync:keyVersion", "2", "--stack", "cn"]
+    assert (document["phase"], document["fine"], document["workers_ready"]) == ("steady", True, 1)
+    assert document["secret_names"] == keys(engine, CN)[0] != before[0]
+    assert "dth-dual-cn-key" in errors, "the output of the engine is not part of the document"
 
     engine.stage.cloud.client(CN, "iam").update_access_key(
-        UserName=fleet.outputs[CN]["userName"], AccessKeyId=said["secret_names"], Status="Inactive"
+        UserName=fleet.outputs[CN]["userName"], AccessKeyId=document["secret_names"], Status="Inactive"
     )
-    code, said, _ = dualsync(engine, "rotate-key", "cn")
-    assert (code, said["phase"]) == (3, "broken")
-    code, said, errors = dualsync(engine, "rotate-key", "cn", "--run", "--yes", "--timeout", "120")
-    assert (code, said["phase"]) == (0, "steady"), errors
-    assert said["commands"][0][4] == "3"
+    code, document, _ = dualsync(engine, "rotate-key", "cn")
+    assert (code, document["phase"]) == (3, "broken")
+    code, document, errors = dualsync(engine, "rotate-key", "cn", "--run", "--yes", "--timeout", "120")
+    assert (code, document["phase"]) == (0, "steady"), errors
+    assert document["commands"][0][4] == "3"
     assert len(keys(engine, CN)) == 1
     acts = dualsync(engine, "audit")[1]["acts"]
     assert [(act["command"], act["state"]) for act in acts] == [("rotate-key", "done")] * 2

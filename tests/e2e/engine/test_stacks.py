@@ -1,4 +1,4 @@
-"""Stacks in the states and modes that the lifecycle does not have."""
+"""Test stacks in states and modes that the lifecycle does not cover."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _handed_over(engine: EngineStage, holder: SideName) -> dict[str, str]:
 
 def test_hand_over_through_the_peers_stack(engine: EngineStage) -> None:
     """Deploy without access to the other account: the key is a secret output of the peer's stack, in two passes."""
-    before = engine.census()
+    before = engine.inventory()
     for stack in ("cn", "global"):
         engine.create(stack, handOver="stack-reference")
     engine.up("cn")
     outputs = engine.pulumi.outputs("cn")
     assert outputs["handOver"] == "[secret]"
-    assert engine.census()[SideName.GLOBAL] == before[SideName.GLOBAL], "cn's stack touched the peer's account"
+    assert engine.inventory()[SideName.GLOBAL] == before[SideName.GLOBAL], "cn's stack touched the peer's account"
     in_clear = json.loads(engine.pulumi.outputs("cn", secrets=True)["handOver"])
     engine.keys.add(in_clear["secret_access_key"])
 
@@ -42,7 +42,7 @@ def test_hand_over_through_the_peers_stack(engine: EngineStage) -> None:
 
     for stack in ("cn", "global"):
         engine.destroy(stack)
-    assert engine.census() == before
+    assert engine.inventory() == before
 
 
 def test_a_hand_over_under_another_passphrase_is_refused_with_the_remedy(engine: EngineStage) -> None:
@@ -57,7 +57,7 @@ def test_a_hand_over_under_another_passphrase_is_refused_with_the_remedy(engine:
     assert "Traceback" not in done.text
 
 
-def test_a_peer_never_created_then_destroyed_then_removed(engine: EngineStage) -> None:
+def test_a_stack_is_unchanged_while_its_peer_is_missing_destroyed_or_removed(engine: EngineStage) -> None:
     engine.create("cn")
     engine.up("cn")
     assert engine.pulumi.outputs("cn")["peer"] == {
@@ -78,7 +78,7 @@ def test_a_peer_never_created_then_destroyed_then_removed(engine: EngineStage) -
 
 
 def test_one_stack_may_manage_both_sides(engine: EngineStage) -> None:
-    before = engine.census()
+    before = engine.inventory()
     engine.create("both", like="cn", manages=["cn", "global"], peerStack="")
     engine.up("both")
     assert set(engine.pulumi.outputs("both")["userIds"]) == {"cn", "global"}
@@ -86,11 +86,11 @@ def test_one_stack_may_manage_both_sides(engine: EngineStage) -> None:
     assert engine.refresh("both").changed == {}
     assert engine.leaks() == []
     engine.destroy("both")
-    assert engine.census() == before
+    assert engine.inventory() == before
 
 
 def test_credentials_of_the_other_account_are_refused_before_a_write(engine: EngineStage) -> None:
-    before = engine.census()
+    before = engine.inventory()
     engine.create("cn")
     config = engine.changes["cn"]
     ours = {"accountId": "111122223333", "region": "cn-north-1", "partition": "aws-cn", "prefix": ""}
@@ -103,10 +103,10 @@ def test_credentials_of_the_other_account_are_refused_before_a_write(engine: Eng
     engine.configure("cn", **{**config, "cn": swapped})
     done = engine.up("cn", wanted=(1, 255))
     assert "444455556666" in done.text
-    assert engine.census() == before
+    assert engine.inventory() == before
 
 
-def test_a_planted_key_is_found(engine: EngineStage) -> None:
+def test_a_key_in_clear_text_is_found_by_the_search_for_leaks(engine: EngineStage) -> None:
     engine.keys.add("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
     assert engine.leaks() == []
     (engine.stage.workspace.folder / "plan.json").write_text('{"key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}')

@@ -1,4 +1,4 @@
-"""An upgrade and the way back by the real engine: version 0.1's own program, this one, and version 0.1's again.
+"""Test an upgrade and a roll-back by the real engine: version 0.1's program, this one, and version 0.1's again.
 
 Users write while no worker runs, so that each deployment finds messages in the queues.
 """
@@ -91,7 +91,7 @@ class Upgrade:
         return Fleet(stage.cloud, stage.workspace, stage.fleet.outputs, SETTINGS, release=self.release)
 
     def write(self, wave: str) -> None:
-        """Write new objects on both sides; edit and delete some that both sides hold, each on the other side."""
+        """Write new objects on both sides, and edit and delete older objects on the side that did not write them."""
         for side, other in zip(self.sides, reversed(self.sides), strict=True):
             for number in range(6):
                 self.put(side, f"{wave}/{side.name}/{number} +&%数.txt", f"{wave} {side.name} {number}".encode())
@@ -112,7 +112,7 @@ class Upgrade:
         self.carried = sorted(self.expected.contents)
 
     def work(self, version: str) -> None:
-        """Let workers of this version run until all is carried, and stop them."""
+        """Run workers of this version until both sides are equal, then stop them."""
         fleet = self.fleet(version)
         try:
             for side in SideName:
@@ -123,7 +123,7 @@ class Upgrade:
             fleet.stop()
 
 
-def test_an_upgrade_and_the_way_back_lose_no_message(engine: EngineStage, tmp_path: Path) -> None:
+def test_an_upgrade_and_a_roll_back_lose_no_message(engine: EngineStage, tmp_path: Path) -> None:
     upgrade = Upgrade(engine, tmp_path)
     for stack in SideName:
         engine.create(stack)

@@ -1,4 +1,4 @@
-"""Secrets, unknowns, assets and numbers are unchanged after decoding and encoding."""
+"""Test that secrets, unknowns, assets and numbers are unchanged after decoding and encoding."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.text("xyz", min_size=1), values, max_size=4))
-def test_plain_values_come_back(properties: dict[str, Any]) -> None:
+def test_plain_values_are_unchanged(properties: dict[str, Any]) -> None:
     assert decode(encode(properties)).plain == properties
 
 
@@ -55,14 +55,14 @@ def test_a_changed_value_of_a_secret_property_stays_secret() -> None:
     assert decode(encode({"text": "other"}, (), message)).secret == {"text"}
 
 
-def test_reading_a_message_leaves_it_as_it_is() -> None:
+def test_decoding_does_not_change_the_message() -> None:
     message = struct({"source": ASSET, "secret": SECRET})
     before = message.SerializeToString(deterministic=True)
     decode(message)
     assert message.SerializeToString(deterministic=True) == before
 
 
-def test_an_asset_is_its_content() -> None:
+def test_assets_are_compared_by_content() -> None:
     one, other = decode(struct({"source": ASSET})), decode(struct({"source": {**ASSET, "path": ""}}))
     assert one.plain == other.plain
     assert isinstance(one.plain["source"], pulumi.FileAsset)
@@ -73,7 +73,7 @@ def test_the_engines_own_properties_are_left_out() -> None:
     assert decode(struct({"__defaults": [], "a": 1})).plain == {"a": 1}
 
 
-def test_unknowns_are_found_wherever_they_are() -> None:
+def test_unknowns_are_found_in_nested_values() -> None:
     assert contains_unknown({"a": [{"b": UNKNOWN}]})
     assert not contains_unknown({"a": [{"b": "known"}]})
 
@@ -90,11 +90,11 @@ def test_unknowns_are_found_wherever_they_are() -> None:
         ({"a": 1, "write-only": 2}, {"a": 1}, {"a": 1, "write-only": 2}),
     ],
 )
-def test_live_values_take_the_given_ones_form(given: Any, live: Any, now: Any) -> None:
+def test_live_values_are_returned_in_the_form_of_the_given_ones(given: Any, live: Any, now: Any) -> None:
     assert adopted(given, live) == now
 
 
-def test_a_transcript_keeps_the_essence() -> None:
+def test_a_transcript_keeps_changes_errors_and_counts() -> None:
     text = (
         "Updating (cn):\n +  pulumi:pulumi:Stack x creating (0s) \n +  aws:sqs:Queue a creating (0s) \n"
         " +  aws:sqs:Queue a created (0.1s) \n ~  aws:sqs:Queue b updated (0.1s) \n"

@@ -1,4 +1,4 @@
-"""The pipelines' scripts, run here unchanged, with fakes of the programs that they call."""
+"""Fixtures: a runner for the pipelines' unmodified scripts, with fakes of the programs that they call."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class Called:
 
 @dataclass
 class Runner:
-    """Runs scripts; `pulumi` and `gh` are fakes that record how they are called, and end as given."""
+    """Runs scripts. `pulumi` and `gh` are fakes that record their calls, and end with a given code and output."""
 
     folder: Path
 
-    def fake(self, program: str, code: int = 0, says: str = "") -> None:
+    def fake(self, program: str, code: int = 0, output: str = "") -> None:
         path = self.folder / "bin" / program
         path.parent.mkdir(exist_ok=True)
         path.write_text(
             "#!/usr/bin/env python3\n"
             "import json, sys\n"
             f"open({str(self.folder / 'calls')!r}, 'a').write(json.dumps([{program!r}, sys.argv[1:]]) + '\\n')\n"
-            f"print({says!r})\n"
+            f"print({output!r})\n"
             f"sys.exit({code})\n"
         )
         path.chmod(0o755)
@@ -59,7 +59,7 @@ class Runner:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Runner:
-    """A runner in a folder of its own."""
+    """Return a runner in a folder of its own."""
     made = Runner(tmp_path)
     made.fake("pulumi")
     made.fake("gh")

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[EngineStage]:
-    """Both stacks created, nothing deployed; the scripts beside the program, as in a checkout."""
+    """Yield both stacks without resources, with the scripts beside the program, as in a checkout."""
     with EngineStage.open("steps") as opened:
         shutil.copytree(ROOT / ".ci", opened.pulumi.checkout.folder / ".ci")
         for stack in ("cn", "global"):
@@ -28,7 +28,7 @@ def stage() -> Iterator[EngineStage]:
 
 
 def step(stage: EngineStage, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """One line of a workflow."""
+    """Run one line of a workflow."""
     environment = stage.pulumi.environment()
     profiles = {f"{side.upper()}_PROFILE": account.profile for side, account in ACCOUNTS.items()}
     return subprocess.run(

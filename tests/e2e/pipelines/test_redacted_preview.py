@@ -1,4 +1,4 @@
-"""A preview of a branch against states without secrets, with the real engine."""
+"""Test a preview of a branch against states without secrets, with the real engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.engine(long=True)
 
 @pytest.fixture
 def stage() -> Iterator[EngineStage]:
-    """The stack cn deployed, with the scripts beside the program, as in a checkout."""
+    """Yield the deployed stack cn, with the scripts beside the program, as in a checkout."""
     with EngineStage.open("redacted") as opened:
         shutil.copytree(ROOT / ".ci", opened.pulumi.checkout.folder / ".ci")
         opened.create("cn")
@@ -38,9 +38,7 @@ def step(stage: EngineStage, script: str, *arguments: str, **more: str) -> subpr
     )
 
 
-def test_a_branch_is_previewed_without_the_state_the_passphrase_and_every_secret(
-    stage: EngineStage, tmp_path: Path
-) -> None:
+def test_a_branch_is_previewed_without_state_passphrase_and_secrets(stage: EngineStage, tmp_path: Path) -> None:
     states, page = tmp_path / "states", tmp_path / "page.md"
     # The export needs no passphrase: secrets are replaced while they are encrypted.
     redacted = step(stage, "redacted-state", str(states), PULUMI_CONFIG_PASSPHRASE="another")
@@ -49,18 +47,18 @@ def test_a_branch_is_previewed_without_the_state_the_passphrase_and_every_secret
     assert "ciphertext" not in text
     assert not [key for key in stage.current_keys() if key in text]
 
-    # From here on nothing leads to the real state.
-    nowhere = tmp_path / "nowhere"
-    nowhere.mkdir()
+    # The preview gets an empty backend and another passphrase, so it cannot read the real state.
+    empty = tmp_path / "empty"
+    empty.mkdir()
     preview = step(
         stage,
         *("preview", "-o", str(page), "-s", str(states)),
-        PULUMI_BACKEND_URL=f"file://{nowhere}",
+        PULUMI_BACKEND_URL=f"file://{empty}",
         PULUMI_CONFIG_PASSPHRASE="another",
     )
     assert preview.returncode == 0, preview.stdout + preview.stderr
     assert "### Stack `cn`: as follows" in page.read_text()
-    assert list(nowhere.iterdir()) == []
-    # The hand-over's secret shows as replaced, as its old value is a placeholder. Nothing else is to be changed.
+    assert list(empty.iterdir()) == []
+    # The hand-over's secret is shown as replaced, because its old value is a placeholder. Nothing else changes.
     changed = re.findall(r"^\s*(?:\+-?|-|~)\s+aws:\S+\s+(\S+)", preview.stdout, re.MULTILINE)
     assert changed == ["dth-dual-global-credentials-value"]

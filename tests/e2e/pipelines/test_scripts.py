@@ -1,4 +1,4 @@
-"""Run the pipelines' unmodified steps with fakes of the programs that they call."""
+"""Test the pipelines' unmodified steps with fakes of the programs that they call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GLOBAL_ROLE = "arn:aws:iam::444455556666:role/dualsync-deploy"
 
 
 class Tokens(BaseHTTPRequestHandler):
-    """The pipeline's own service: a token for an audience, to whom has the request's token."""
+    """The pipeline's token service: returns a token for an audience to callers with the request's token."""
 
     def do_GET(self) -> None:
         audience = parse_qs(urlsplit(self.path).query)["audience"][0]
@@ -37,7 +37,7 @@ class Tokens(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def service() -> Iterator[dict[str, str]]:
-    """What a pipeline's job finds in its environment."""
+    """Start the token service and yield the variables that a pipeline's job has for it."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Tokens)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -74,7 +74,7 @@ def test_each_partition_gets_the_token_of_its_audience(run: Runner, service: dic
     assert [c.arguments for c in run.calls] == [["login", "s3://state?region=us-west-2"]]
 
 
-def test_the_profiles_are_what_boto3_understands(run: Runner, service: dict[str, str]) -> None:
+def test_the_profiles_are_parsed_by_botocore(run: Runner, service: dict[str, str]) -> None:
     import botocore.session
 
     env = run.folder / "env"
@@ -133,7 +133,7 @@ def test_a_missing_state_is_reported_with_the_remedy(run: Runner) -> None:
 
 
 def test_both_stacks_are_previewed_with_the_pack_onto_one_page(run: Runner) -> None:
-    run.fake("pulumi", says="+ aws:sqs/queue:Queue ```")
+    run.fake("pulumi", output="+ aws:sqs/queue:Queue ```")
     page = run.folder / "page.md"
     done = run("preview", "-o", str(page))
     assert done.returncode == 0, done.stderr
@@ -173,10 +173,10 @@ def test_another_program_is_previewed_with_the_pack_of_this_checkout(run: Runner
         ({"peerIdentity": {"default": "user"}}, {"dualsync:peerIdentity": "role"}, {"role_arn", "user_id"}),
     ],
 )
-def test_a_secret_hand_over_becomes_one_of_the_pairs_kind(
+def test_a_secret_hand_over_is_replaced_by_a_placeholder_of_the_pairs_kind(
     run: Runner, project: dict[str, Any], own: dict[str, Any], fields: set[str]
 ) -> None:
-    """A preview has no key. With another kind of hand-over the program would refuse its config."""
+    """Preview without the secret. The program would refuse a placeholder of the other kind of identity."""
     change, states = run.folder / "change", run.folder / "states"
     change.mkdir()
     states.mkdir()
@@ -202,7 +202,7 @@ def test_a_state_is_written_without_its_secrets(run: Runner) -> None:
             "resources": [{"urn": "u", "outputs": {"secret": hidden, "list": [hidden], "plain": "text"}}],
         },
     }
-    run.fake("pulumi", says=json.dumps(state))
+    run.fake("pulumi", output=json.dumps(state))
     folder = run.folder / "states"
     done = run("redacted-state", str(folder), STACKS="cn", PULUMI_STACK_PREFIX="acme/")
     assert done.returncode == 0, done.stderr
@@ -214,13 +214,13 @@ def test_a_state_is_written_without_its_secrets(run: Runner) -> None:
     found = json.loads(text)["deployment"]["resources"][0]["outputs"]
     assert found["plain"] == "text"
     assert found["secret"] == found["list"][0]
-    # It stays a secret, and reads as a complete hand-over, so that a program which wants one can be previewed.
+    # The placeholder is a secret with all fields of a hand-over, so that the program accepts it in a preview.
     assert found["secret"][mark] == secret
     assert {*json.loads(json.loads(found["secret"]["plaintext"])).values()} == {"redacted"}
 
 
 def test_a_refused_preview_is_on_the_page(run: Runner) -> None:
-    run.fake("pulumi", code=255, says="[mandatory] guard-knows-own-user")
+    run.fake("pulumi", code=255, output="[mandatory] guard-knows-own-user")
     page = run.folder / "page.md"
     done = run("preview", "-o", str(page), STACKS="cn", PULUMI_STACK_PREFIX="acme/")
     assert done.returncode == 1
@@ -230,7 +230,7 @@ def test_a_refused_preview_is_on_the_page(run: Runner) -> None:
 
 
 def test_a_long_preview_still_fits_into_a_comment(run: Runner) -> None:
-    run.fake("pulumi", says="x" * 200_000 + "the end")
+    run.fake("pulumi", output="x" * 200_000 + "the end")
     page = run.folder / "page.md"
     assert run("preview", "-o", str(page)).returncode == 0
     text = page.read_text()
@@ -238,7 +238,7 @@ def test_a_long_preview_still_fits_into_a_comment(run: Runner) -> None:
     assert text.count("the end") == 2
 
 
-def test_the_comment_replaces_the_one_from_before(run: Runner) -> None:
+def test_a_comment_replaces_the_earlier_one(run: Runner) -> None:
     assert run("comment", "17", "preview.md").returncode == 0
     (call,) = run.calls
     assert call.program == "gh"

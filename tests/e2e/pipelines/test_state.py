@@ -1,4 +1,4 @@
-"""State without Pulumi Cloud: a bucket and a KMS key in one partition serve the stack of the other, by profile."""
+"""Test state without Pulumi Cloud: the bucket and KMS key in one partition also hold the other partition's stack."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def documented_init(stack: str) -> list[str]:
 
 
 def at_the_emulators_profile(address: str) -> str:
-    """Return a documented address with the profile that the local cloud has instead of the page's."""
+    """Return a documented address with the local cloud's profile instead of the documented one."""
     return address.replace("dualsync-global", GLOBAL.profile)
 
 
@@ -49,7 +49,7 @@ def test_every_documented_address_names_its_profile(stack: str) -> None:
 
 @dataclass
 class State:
-    """The state's bucket and key, in global's account, and an engine that knows no other state and no passphrase."""
+    """The state's bucket and key in global's account, and an engine without another backend or a passphrase."""
 
     stage: EngineStage
     bucket: str = "my-state"
@@ -105,7 +105,7 @@ def test_one_bucket_and_one_key_in_one_partition_serve_a_stack_in_the_other(stat
     *command, address = documented_init("cn")
     state.run(*command, at_the_emulators_profile(address) + state.at_the_emulator)
     state.run("up", "--stack", "cn", "--yes", "--skip-preview", "--suppress-progress", "--policy-pack", "policy")
-    # The stack's file names the key and holds what only the key opens.
+    # The stack's file names the key and holds a data key that only this key decrypts.
     file = yaml.safe_load(state.stage.pulumi.checkout.stack_file("cn").read_text())
     assert file["secretsprovider"].startswith(f"awskms://{state.alias}?")
     assert file["encryptedkey"]

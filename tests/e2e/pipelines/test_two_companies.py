@@ -1,5 +1,7 @@
-"""Two companies, an account each, nothing shared: neither state nor passphrase nor credentials. Only the two hand-overs
-travel, as secrets, the way people send such things."""
+"""Test a pair of two companies without shared state, passphrase or credentials.
+
+Only the two hand-overs are exchanged, as secrets.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.engine(long=True)
 
 @dataclass
 class Company:
-    """One side's people: a checkout, a state, a passphrase and a profile of their own."""
+    """The operators of one side: a checkout, a state, a passphrase and a profile of their own."""
 
     side: SideName
     pulumi: Command
@@ -44,15 +46,15 @@ class Company:
         self.pulumi.up(self.stack, "--policy-pack", "policy")
 
     def hand_over(self) -> str:
-        """What they send: `pulumi stack output handOver --show-secrets`."""
+        """Return the hand-over for the other company: `pulumi stack output handOver --show-secrets`."""
         return self.pulumi.run("stack", "output", "handOver", "--show-secrets", "--stack", self.stack).text.strip()
 
     def take(self, text: str) -> None:
-        """What they do with what they were sent; the text comes in as input, never as an argument."""
+        """Store the other company's hand-over as a config secret, given on standard input and not as an argument."""
         self.pulumi.run("config", "set", "--secret", "--stack", self.stack, "dualsync:peerCredential", text=text)
 
     def secret(self) -> dict[str, str]:
-        """What their worker reads."""
+        """Return the content of the secret that their worker reads."""
         manager = self.stage.cloud.client(self.side, "secretsmanager")
         name = self.pulumi.outputs(self.stack)[self.stack]["secretName"]
         found: dict[str, str] = json.loads(manager.get_secret_value(SecretId=name)["SecretString"])
@@ -104,14 +106,14 @@ def companies() -> Iterator[tuple[Company, Company]]:
 
 def test_two_companies_without_shared_state_sync_their_buckets(companies: tuple[Company, Company]) -> None:
     cn, other = companies
-    # Each deploys when it likes; workers wait until they are given the peer's key.
+    # The deployments need no order, because workers wait until they get the peer's key.
     for one in companies:
         one.up()
     for one, peer in ((cn, other), (other, cn)):
         one.take(peer.hand_over())
         one.up()
         assert one.secret()["user_id"] == peer.user_id
-    # The guard is right on both sides: what the peer's worker writes here, it writes as the user suppressed here.
+    # On both sides the suppressed user is the one as which the peer's worker writes there.
     for one, peer in ((cn, other), (other, cn)):
         environment = one.pulumi.outputs(one.stack)[one.stack]["environment"]
         assert environment["DUALSYNC_OWN_USER_IDS"] == peer.secret()["user_id"] == one.user_id

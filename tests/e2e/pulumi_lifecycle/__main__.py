@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sandbox.environment.workers import ProcessFailedError
+from tests.e2e.pulumi_lifecycle.checks import LifecycleError
 from tests.e2e.pulumi_lifecycle.command import MISSING, EngineError, is_available
-from tests.e2e.pulumi_lifecycle.promises import LifecycleError
 from tests.e2e.pulumi_lifecycle.sections import SECTIONS, Section, merged
 
 

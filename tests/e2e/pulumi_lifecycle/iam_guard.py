@@ -1,9 +1,10 @@
-"""Answers AccessDenied to what the documents of a role do not allow, in every process of a deployment.
+"""Refuse every call of a deployment that the documents of its role do not allow, with AccessDenied.
 
-moto evaluates no identity policies. This stands before boto3's calls: a session of a role may do what the documents of
-`docs/roles` allow on the resource of each call, and the operator's own key may only assume roles. Sources: Service
-Authorization Reference (actions and resources); EC2 Auto Scaling User Guide, "Control Amazon EC2 launch template usage"
-(what the caller of CreateAutoScalingGroup needs); IAM User Guide, "Grant permissions to pass a role".
+moto evaluates no identity policies. This module wraps boto3's calls in every process of the deployment: a session of a
+role may do what the documents of `docs/roles` allow on the resource of each call, and the operator's own key may only
+assume roles. Sources: Service Authorization Reference (actions and resources); EC2 Auto Scaling User Guide, "Control
+Amazon EC2 launch template usage" (what the caller of CreateAutoScalingGroup needs); IAM User Guide, "Grant permissions
+to pass a role".
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Role:
     """A role that was assumed."""
 
     name: str
-    """Name, as the files in the folder have it: `deploy-cn`."""
+    """Name as in the names of the documents' files, like `deploy-cn`."""
 
     place: Place
     """Account, region and partition."""
@@ -59,13 +60,13 @@ class Guard:
         self._lock = threading.Lock()
 
     def install(self) -> None:
-        """Stand before every call of this process."""
+        """Wrap boto3's method for calls, so that every call of this process is evaluated first."""
         make = BaseClient._make_api_call  # type: ignore[attr-defined]
 
         def guarded(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
             role = self._check(client, operation, parameters)
             answer = make(client, operation, parameters)
-            self._learn(client, role, operation, parameters, answer)
+            self._remember(client, role, operation, parameters, answer)
             return answer
 
         BaseClient._make_api_call = guarded  # type: ignore[attr-defined]
@@ -113,10 +114,10 @@ class Guard:
         named = [s for s in policy["Statement"] if s.get("Principal") == {"AWS": "*"}]
         return decide([{"Statement": named}], request).allowed
 
-    def _learn(
+    def _remember(
         self, client: Any, role: Role | None, operation: str, parameters: Mapping[str, Any], answer: Mapping[str, Any]
     ) -> None:
-        """Keep what later decisions depend on: sessions, tags, boundaries, keys' policies, launch templates."""
+        """Store what later decisions depend on: sessions, tags, boundaries, keys' policies, launch templates."""
         if operation == "AssumeRole":
             found = self._role(parameters["RoleArn"], client.meta.region_name)
             with self._lock:
@@ -153,7 +154,7 @@ def _denied(operation: str, action: str, resource: str, who: str) -> ClientError
 
 
 def asked(file: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield role, action and resource of every request that was evaluated and allowed."""
+    """Yield role, action and resource of every allowed request, from the file in which the processes record them."""
     for line in file.read_text().splitlines() if file.exists() else ():
         role, action, resource = line.split(" ", 2)
         yield role, action, resource
@@ -166,7 +167,7 @@ def install() -> None:
 
 
 def environment(folder: Path, tag: str) -> dict[str, str]:
-    """Return the variables by which every Python process installs the guard at its start, from a file in a folder."""
+    """Return variables with which every Python process installs the guard at its start, by a `sitecustomize.py`."""
     hook = folder / "guard"
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(

@@ -1,4 +1,4 @@
-"""From keys to roles and back, on a deployed pair, by the runbook's steps."""
+"""Change a deployed pair from keys to roles and back, by the steps of the runbook."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from sandbox.demo.comparison import Side
 from sandbox.demo.scenario import Scenario, library
-from tests.e2e.pulumi_lifecycle.promises import hold
-from tests.e2e.pulumi_lifecycle.settling import hold_settled
+from tests.e2e.pulumi_lifecycle.checks import expect
+from tests.e2e.pulumi_lifecycle.settling import expect_settled
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
 
@@ -17,12 +17,12 @@ ISSUERS = {side: f"https://id.example.com/dth-dual/{side}" for side in SideName}
 
 
 def keys_and_roles(engine: EngineStage, page: Transcript) -> None:
-    """Deploy with users, change to roles, change back, and destroy; a file travels each way in every mode."""
+    """Deploy with users, change to roles, change back, and destroy. Each mode copies a file in both directions."""
     Change(engine, page).play()
 
 
 class Change:
-    """A pair whose mode is changed twice."""
+    """A pair whose kind of peer identity is changed twice."""
 
     def __init__(self, engine: EngineStage, page: Transcript) -> None:
         self.engine, self.page = engine, page
@@ -32,39 +32,39 @@ class Change:
 
     def play(self) -> None:
         """Run all steps. Raises `LifecycleError` and the errors of commands."""
-        before = self.engine.census()
+        before = self.engine.inventory()
         for stack in SideName:
             self.engine.create(stack, protect=True)
             self.engine.up(stack)
         for side in SideName:
             self.fleet.start(side)
-        self.travels("with-keys")
+        self.copy_files("with-keys")
         self.page.chapter("From keys to roles")
         self.change("role", {"issuer"})
-        self.travels("with-roles")
-        hold("no user and no key is left", self.iam("iam user dth", "iam key"), [])
+        self.copy_files("with-roles")
+        expect("no user and no key is left", self.iam("iam user dth", "iam key"), [])
         self.page.remark("No account has a dedicated user or an access key. A file of each side reached the other.")
-        self.page.chapter("And back to keys")
+        self.page.chapter("From roles to keys")
         self.change("user", set())
-        self.travels("with-keys-again")
-        hold("no role of a peer is left", self.iam("iam role dth-dual-cn-peer", "iam role dth-dual-global-peer"), [])
-        hold("no issuer is left", self.iam("iam issuer"), [])
+        self.copy_files("with-keys-again")
+        expect("no role of a peer is left", self.iam("iam role dth-dual-cn-peer", "iam role dth-dual-global-peer"), [])
+        expect("no issuer is left", self.iam("iam issuer"), [])
         self.page.remark("A file of each side reached the other, and the roles are gone with their issuers.")
         self.fleet.stop()
-        hold("no secret key is in clear", self.engine.leaks(), [])
+        expect("no secret key is in clear", self.engine.leaks(), [])
         for stack in SideName:
             self.engine.up(stack, protect=False)
             self.engine.destroy(stack)
-        hold("nothing is left", self.engine.census(), before)
+        expect("nothing is left", self.engine.inventory(), before)
 
     def iam(self, *kinds: str) -> list[str]:
-        """Return what IAM holds of some kinds in both accounts, without the operators' own keys."""
+        """Return the IAM resources of some kinds in both accounts, without the operators' own keys."""
         operators = {f"iam key {account.access_key_id}" for account in ACCOUNTS.values()}
-        found = {entry for entries in self.engine.census().values() for entry in entries if entry.startswith(kinds)}
+        found = {entry for entries in self.engine.inventory().values() for entry in entries if entry.startswith(kinds)}
         return sorted(found - operators)
 
     def change(self, mode: str, given: set[str]) -> None:
-        """Change the mode of both stacks by the runbook's five steps."""
+        """Change the kind of peer identity of both stacks by the five steps of the runbook."""
         former = {side: self.fleet.outputs[side]["userId"] for side in SideName}
         for stack in SideName:  # 1
             self.engine.up(stack, protect=False)
@@ -86,17 +86,17 @@ class Change:
             self.engine.stage.cloud.publish(self.fleet.outputs[side]["issuer"])
         for stack in SideName:  # 5
             self.engine.up(stack, peerStack=str(SideName(stack).peer), protect=True)
-            hold("no change is left", self.engine.preview(stack, "--expect-no-changes").changed, {})
+            expect("no change is left", self.engine.preview(stack, "--expect-no-changes").changed, {})
         for side in SideName:
             # The group's instance refresh replaced the machines.
             self.fleet.workers.pop(side).stop()
             self.fleet.start(side)
 
-    def travels(self, prefix: str) -> None:
+    def copy_files(self, prefix: str) -> None:
         """Write a file on each side and wait until it is on the other."""
         self.fleet.wait_until_running()
         for side in SideName:
             self.users.upload(side, f"{prefix}-{side}", library(1), lambda count: None)
-        hold_settled(f"files arrive {prefix}", self.fleet, self.users)
+        expect_settled(f"files arrive {prefix}", self.fleet, self.users)
         dead = {side: self.engine.stage.backlog(side)[1] for side in SideName}
-        hold("no message became a dead letter", dead, dict.fromkeys(SideName, 0))
+        expect("no message became a dead letter", dead, dict.fromkeys(SideName, 0))

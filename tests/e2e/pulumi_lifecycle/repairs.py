@@ -1,4 +1,4 @@
-"""The documented ways back: kills of `up`, the repair command, and a credential that is lost."""
+"""Kill `up`, run the repair command, and remove a credential, for tests of the documented repairs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.e2e.pulumi_lifecycle.command import EndedError, EngineError
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 
 QUIET_SECONDS = 2.0
-"""Time without a further creation after which an `up` is killed: the engine waits for those that are held."""
+"""Time without a further creation after which `up` is killed, because the engine then waits for the held creations."""
 
 
 def repair(engine: EngineStage, command: str, stack: str = "cn") -> str:
@@ -44,7 +44,7 @@ def kill_at(engine: EngineStage, moment: Moment, name: str, stack: str = "cn") -
 def kill_at_next_creations(engine: EngineStage, moment: Moment, stack: str = "cn") -> list[str]:
     """Kill an `up` while every creation that it can begin is held, and return their names.
 
-    A creation is held once in the life of the stage. Without any left, `up` ends and the list is empty.
+    Each creation is held once per stage. When none is left, `up` ends and the list is empty.
     """
     folder = engine.stage.workspace.folder
     hold.ask(folder, moment, EVERY)

@@ -1,4 +1,4 @@
-"""The sections of the transcript. Each has a sandbox of its own, so that one can be made again without the others."""
+"""List the sections of the transcript. Each has a sandbox of its own, so that one can be written again alone."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from tests.e2e.pulumi_lifecycle import confined, identities, incidents
-from tests.e2e.pulumi_lifecycle.life import FILES, SETTINGS, Life
+from tests.e2e.pulumi_lifecycle import deploy_roles, identities, incidents
+from tests.e2e.pulumi_lifecycle.life import FILES, SETTINGS, Lifecycle
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
 
 HEAD = """# A pair's life under the real engine
 
-The transcript of `make engine-demo`, written by it: the `pulumi` command with the real program, on a local file
+`make engine-demo` wrote this transcript: the `pulumi` command with the real program, on a local file
 backend, against the sandbox's two accounts. Workers and finder are the real ones. Every remark was checked. Lines are
 trimmed.
 
-What schemas of AWS and servers of other projects judge is on [a page of its own](independent-checks.md).
+Checks by schemas of AWS and by servers of other projects are on [a page of their own](independent-checks.md).
 """
 
 
 @dataclass(frozen=True)
 class Section:
-    """One life under the engine, from empty accounts."""
+    """One lifecycle under the engine, which begins and ends with empty accounts."""
 
     name: str
     """Name on the command line."""
@@ -34,7 +34,7 @@ class Section:
     """Heading in the transcript."""
 
     play: Callable[[EngineStage, Transcript], None]
-    """Plays it. Raises `LifecycleError` and the errors of commands."""
+    """Runs it. Raises `LifecycleError` and the errors of commands."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     """Settings of the runtime (variables)."""
@@ -43,7 +43,7 @@ class Section:
     """Returns further variables of the deployment's processes, for the sandbox's folder."""
 
     def run(self, report: Callable[[str], None] = lambda line: None) -> Transcript:
-        """Play it in a sandbox of its own and return its transcript."""
+        """Run it in a sandbox of its own and return its transcript."""
         page = Transcript(report)
         with EngineStage.open(f"engine-{self.name}", self.settings, self.environment) as engine:
             self.play(engine, page)
@@ -51,7 +51,7 @@ class Section:
 
 
 def _life(engine: EngineStage, page: Transcript) -> None:
-    Life(engine, page, FILES).play()
+    Lifecycle(engine, page, FILES).play()
 
 
 SECTIONS = (
@@ -61,7 +61,7 @@ SECTIONS = (
     Section("deleted-by-hand", "Resources deleted by hand", incidents.deleted_by_hand),
     Section("second-state", "Protection, a second state, renames", incidents.second_state),
     Section("identities", "From keys to roles, and back", identities.keys_and_roles, SETTINGS),
-    Section("deploy-roles", "Under the published deploy roles", confined.under_roles, {}, confined.environment),
+    Section("deploy-roles", "Under the published deploy roles", deploy_roles.under_roles, {}, deploy_roles.environment),
 )
 
 

@@ -1,4 +1,4 @@
-"""A local cloud emulator with the engine: stacks that `pulumi` deploys, and the secrets that it must never show."""
+"""A local cloud emulator with the engine: stacks that `pulumi` deploys, and a search for secrets in clear."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sandbox.environment.checkout import Checkout
 from sandbox.environment.environment import Stage
 from sandbox.environment.stack_config import config_of
 from sandbox.provider.attached import Attached
-from tests.e2e.pulumi_lifecycle.census import census
 from tests.e2e.pulumi_lifecycle.command import Command, Done
+from tests.e2e.pulumi_lifecycle.inventory import inventory
 
 
 @dataclass
@@ -30,7 +30,7 @@ class EngineStage:
     keys: set[str] = field(default_factory=set, repr=False)
     """Every secret access key that was handed over so far."""
 
-    said: list[str] = field(default_factory=list, repr=False)
+    printed: list[str] = field(default_factory=list, repr=False)
     """Output of every command of the engine."""
 
     @classmethod
@@ -78,13 +78,13 @@ class EngineStage:
         self.pulumi.init(stack)
 
     def preview(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
-        return self._heard(self.pulumi.preview(stack, *more, wanted=wanted))
+        return self._record(self.pulumi.preview(stack, *more, wanted=wanted))
 
     def up(self, stack: str, *more: str, wanted: Iterable[int] = (0,), **changes: Any) -> Done:
         """Deploy after `changes` of the config; workers then start from the new deployment."""
         if changes:
             self.configure(stack, **changes)
-        done = self._heard(self.pulumi.up(stack, *more, wanted=wanted))
+        done = self._record(self.pulumi.up(stack, *more, wanted=wanted))
         self.keys |= self.current_keys()
         if done.code == 0:
             outputs = self.pulumi.outputs(stack)
@@ -93,10 +93,10 @@ class EngineStage:
         return done
 
     def refresh(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
-        return self._heard(self.pulumi.refresh(stack, *more, wanted=wanted))
+        return self._record(self.pulumi.refresh(stack, *more, wanted=wanted))
 
     def destroy(self, stack: str, *more: str, wanted: Iterable[int] = (0,)) -> Done:
-        return self._heard(self.pulumi.destroy(stack, *more, wanted=wanted))
+        return self._record(self.pulumi.destroy(stack, *more, wanted=wanted))
 
     def adopt(self, stack: str, token: str, name: str, id: str) -> Done:
         """Import an existing resource under a name; its parent and provider are in the state."""
@@ -106,12 +106,12 @@ class EngineStage:
         path = self.stage.workspace.folder / "import.json"
         entry = {"type": token, "name": name, "id": id, "parent": "parent", "provider": "provider"}
         path.write_text(json.dumps({"nameTable": {"parent": parent, "provider": provider}, "resources": [entry]}))
-        # Not protected by the import: the program says what is.
+        # The import protects nothing, because the program decides which resources are protected.
         more = ("--yes", "--skip-preview", "--generate-code=false", "--protect=false", "--suppress-progress")
-        return self._heard(self.pulumi.run("import", "--stack", stack, "--file", str(path), *more))
+        return self._record(self.pulumi.run("import", "--stack", stack, "--file", str(path), *more))
 
     def current_keys(self) -> set[str]:
-        """Return the secret access keys in the hand-over secrets of both accounts. That of a role holds none."""
+        """Return the secret access keys in the hand-over secrets of both accounts. The hand-over of a role has none."""
         found = set()
         for side in SideName:
             manager = self.stage.cloud.client(side, "secretsmanager")
@@ -122,7 +122,7 @@ class EngineStage:
         return found
 
     def leaks(self) -> list[str]:
-        """Return where a secret key is in clear or Base64: state, its history, plans, events, logs, output."""
+        """Return where a secret key is in clear or Base64: files of the sandbox, or the output of the engine."""
         spellings = [s for key in self.keys for s in (key.encode(), base64.b64encode(key.encode()).rstrip(b"=")[:-1])]
         folder = self.stage.workspace.folder
         found = [
@@ -130,19 +130,19 @@ class EngineStage:
             for path in sorted(folder.rglob("*"))
             if path.is_file() and not path.is_symlink() and any(s in path.read_bytes() for s in spellings)
         ]
-        text = "\n".join(self.said).encode()
+        text = "\n".join(self.printed).encode()
         return found + ["output of the engine" for s in spellings if s in text]
 
-    def census(self) -> dict[SideName, set[str]]:
+    def inventory(self) -> dict[SideName, set[str]]:
         """Return the resources of both accounts."""
-        return {side: census(self.stage.cloud, side) for side in SideName}
+        return {side: inventory(self.stage.cloud, side) for side in SideName}
 
     def plan_file(self, stack: str) -> Path:
         """Return the file for `preview --save-plan`."""
         return self.stage.workspace.folder / f"plan-{stack}.json"
 
-    def _heard(self, done: Done) -> Done:
-        self.said += [done.text, done.errors]
+    def _record(self, done: Done) -> Done:
+        self.printed += [done.text, done.errors]
         return done
 
     def close(self) -> None:

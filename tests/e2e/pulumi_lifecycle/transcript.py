@@ -35,7 +35,7 @@ class Transcript:
         self._add(f"- {text}")
 
     def command(self, line: str, done: Done, shown: int = SHOWN) -> None:
-        """Add a command and the essence of its output."""
+        """Add a command and the essential lines of its output."""
         self.output(line, essence(done.text, shown))
 
     def refusal(self, line: str, done: Done, word: str) -> None:
@@ -68,16 +68,16 @@ def essence(text: str, shown: int) -> list[str]:
     return [
         *steps[:shown],
         *([f"   … and {more} more"] if more > 0 else []),
-        *untraced(line for line in complaints if line.strip()),
+        *without_tracebacks(line for line in complaints if line.strip()),
         *([line.strip() and f"   {line.strip()}" for line in counts]),
     ]
 
 
-def untraced(complaints: Iterable[str]) -> Iterator[str]:
+def without_tracebacks(complaints: Iterable[str]) -> Iterator[str]:
     """Remove tracebacks: the engine interrupts the program when a resource fails, which prints one."""
     inside = False
     for line in complaints:
-        # A resource's heading is indented by two, what it says by four.
+        # The heading of a resource is indented by two blanks, its messages by four.
         inside = (inside or line.strip().startswith("Traceback ")) and line.startswith("    ")
         if not inside:
             yield line

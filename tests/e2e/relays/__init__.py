@@ -1,1 +1,1 @@
-"""Relays on loopback between the real processes and the local cloud emulator: they cut, stall, refuse, and repeat."""
+"""Relays on loopback between the real processes and the local cloud emulator, which inject network faults."""

@@ -29,7 +29,7 @@ class TlsFront:
 
 
 class ConnectProxy:
-    """A proxy with a user and a password, which lets through to one host only."""
+    """A proxy with a user and a password, which opens tunnels to one host only."""
 
     def __init__(self, host: str, port: int, user: str, password: str) -> None:
         """Create the proxy. `host` is a name that only the proxy resolves: to `port` on loopback."""

@@ -1,4 +1,4 @@
-"""A relay that reads every request whole and lets `answer` decide what happens to it."""
+"""An HTTP relay that reads every request whole and calls a function that decides on the answer."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Upstream:
 
 
 async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request | None:
-    """Read a request whole, and consent to a body that is announced; None at the end of the connection."""
+    """Read a request whole, and send 100 Continue if the client waits for it; None at the end of the connection."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:

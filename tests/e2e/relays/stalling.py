@@ -1,4 +1,4 @@
-"""A relay that stops in the middle of large transfers: the connection stays open, and nothing moves on it any more."""
+"""A relay that stalls large transfers: the connection stays open, and no more bytes pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tests.e2e.relays.gateway import CHUNK, Gateway
 
-GONE = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+CLOSED = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 """What `poll` reports once the other end has closed the connection, also while bytes from it are unread."""
 
 
@@ -23,11 +23,11 @@ class Stall:
     """Whether the client was sending; else it was receiving."""
 
     since: float
-    """When nothing moved any more, on the monotonic clock."""
+    """When the stall began, on the monotonic clock."""
 
     ended: float | None = None
-    """When the client's end arrived, on the monotonic clock; None before. That of an upload never arrives: it waits
-    behind the bytes that are not read."""
+    """When the client closed the connection, on the monotonic clock; None before. It stays None for an upload, because
+    the close arrives behind bytes that are not read."""
 
 
 class StallingGateway(Gateway):
@@ -48,7 +48,7 @@ class StallingGateway(Gateway):
 
     @property
     def lasting(self) -> list[Stall]:
-        """Return the stalled connections whose end has not arrived."""
+        """Return the stalled connections that the client has not closed."""
         return [stall for stall in self.stalls if stall.ended is None]
 
     def _pass(self, source: socket.socket, target: socket.socket) -> None:
@@ -77,7 +77,7 @@ class StallingGateway(Gateway):
 
     def _wait_for_end(self, near: socket.socket, stall: Stall) -> None:
         poller = select.poll()
-        poller.register(near, GONE)
+        poller.register(near, CLOSED)
         while not poller.poll(200):
             with self._lock:
                 if near not in self._open:

@@ -1,4 +1,4 @@
-"""The relay that the drill cuts."""
+"""Test the TCP relay that the drill cuts and restores."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def ask(gateway: Gateway) -> bytes:
         connection.close()
 
 
-def test_it_relays_until_it_is_cut_and_again_at_the_same_address(gateway: Gateway) -> None:
+def test_a_gateway_relays_until_it_is_cut_and_again_at_the_same_address(gateway: Gateway) -> None:
     before = gateway.endpoint
     assert ask(gateway) == b"ok"
     gateway.down()

@@ -1,4 +1,4 @@
-"""The relays do what the drill says they do."""
+"""Test the relays: tunnels of a proxy, stalled transfers, repeated requests, throttled writes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def tunnel(proxy: ConnectProxy, host: str, user: str) -> socket.socket:
 
 
 def ends(made: ssl.SSLSocket) -> bool:
-    """Read to the end; False if it does not come within the socket's deadline."""
+    """Return whether the connection ends within the socket's deadline, after reading all its bytes."""
     try:
         while made.recv(1000):
             pass
@@ -85,7 +85,7 @@ def ends(made: ssl.SSLSocket) -> bool:
     return True
 
 
-def test_a_tunnel_leads_to_tls_and_to_one_host_only(server: tuple[str, list[str]], tmp_path: Path) -> None:
+def test_the_proxy_opens_tunnels_to_one_host_with_the_password(server: tuple[str, list[str]], tmp_path: Path) -> None:
     authority, context = make_authority(tmp_path, "peer.invalid")
     front = TlsFront(server[0], context)
     proxy = ConnectProxy("peer.invalid:443", front.port, "user", "password")
@@ -143,7 +143,7 @@ def test_one_large_download_stalls_until_the_client_closes(server: tuple[str, li
         gateway.down()
 
 
-def test_requests_are_passed_dropped_cut_and_repeated(server: tuple[str, list[str]]) -> None:
+def test_a_relay_forwards_drops_truncates_and_repeats_requests(server: tuple[str, list[str]]) -> None:
     async def decide(request: Request, send: Send) -> bytes:
         if request.target == "/drop":
             return b""
@@ -170,7 +170,7 @@ def test_requests_are_passed_dropped_cut_and_repeated(server: tuple[str, list[st
         relay.stop()
 
 
-def test_writes_above_the_rate_are_refused_as_dynamodb_does(server: tuple[str, list[str]]) -> None:
+def test_writes_above_the_rate_get_dynamodbs_throttling_error(server: tuple[str, list[str]]) -> None:
     table = ThrottledTable(server[0])
     try:
         client = connection(table.endpoint)

@@ -1,1 +1,1 @@
-"""The soak: steady load with faults and rotations of the key; what workers hold must not grow."""
+"""Soak test: under steady load with faults and key rotations, memory and connections of the workers must not grow."""

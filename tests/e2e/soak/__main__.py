@@ -1,4 +1,4 @@
-"""`make soak MINUTES=30`: steady load with faults and rotations of the key; a table of what the workers hold."""
+"""`make soak MINUTES=30`: load with faults and key rotations; print memory, connections and tasks of the workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a figure that is sampled over time grows."""
+"""Decide whether a figure that is sampled over time grows."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 WARM_UP = 0.25
 """Share of the run that is left out at the beginning: caches fill, and connections open."""
 
-LEAST_SAMPLES = 8
-"""Fewer samples, after the warm-up, prove nothing."""
+MIN_SAMPLES = 8
+"""Smallest number of samples after the warm-up. A trend over fewer is not reliable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a worker held at a time."""
+    """The resources of a worker at one time."""
 
     seconds: float
-    """Since the begin of the run."""
+    """Seconds since the start of the run."""
     values: dict[str, int]
     """Figures by name."""
 
@@ -30,7 +30,7 @@ class Allowed:
     share: float
     """Share of its median."""
     least: float
-    """Or this much, if that is more: what moves with the load."""
+    """Absolute bound, which applies if it is larger: such changes follow the load."""
 
 
 ALLOWED = {
@@ -47,15 +47,15 @@ class Trend:
     """A figure over the run."""
 
     name: str
-    """Its name."""
+    """Name of the figure."""
     start: float
     """Median of the first third after the warm-up."""
     end: float
     """Median of the last third."""
     per_hour: float
-    """Slope, by the median of all pairs of samples (Theil and Sen): single peaks do not bend it."""
+    """Slope, by the median of all pairs of samples (Theil and Sen): single peaks do not change it."""
     growth: float
-    """Slope over the length of the samples."""
+    """Growth by the slope over the time of all samples."""
     flat: bool
     """Whether the growth is allowed."""
 
@@ -66,8 +66,8 @@ def trends(samples: Sequence[Sample]) -> list[Trend]:
         raise ValueError("no samples")
     last = samples[-1].seconds
     kept = [sample for sample in samples if sample.seconds >= last * WARM_UP]
-    if len(kept) < LEAST_SAMPLES:
-        raise ValueError(f"{len(kept)} samples after the warm-up; at least {LEAST_SAMPLES} are needed")
+    if len(kept) < MIN_SAMPLES:
+        raise ValueError(f"{len(kept)} samples after the warm-up; at least {MIN_SAMPLES} are needed")
     return [_trend(name, kept) for name in samples[0].values]
 
 

@@ -1,4 +1,4 @@
-"""Steady load in a sandbox, with cut connections and rotations of the key, and samples of what the workers hold."""
+"""Run a steady load in a sandbox with cut connections and key rotations, and sample the resources of the workers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ REMOTE = ("DUALSYNC_REMOTE_ENDPOINT", "DUALSYNC_REMOTE_STS_ENDPOINT")
 CUT_SECONDS = 2.0
 """How long a connection to the other side stays cut."""
 KEYS = 100
-"""Keys per side, which are overwritten again and again: the stores do not grow."""
+"""Keys per side, which are overwritten repeatedly, so that the stores do not grow."""
 SIZES = (100, 16 << 10, 200 << 10)
 """Sizes of objects in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """When what happens."""
+    """Length of the load, and intervals of its events."""
 
     seconds: float
     """Length of the load."""
@@ -43,7 +43,7 @@ class Pace:
 
 @dataclass(slots=True)
 class Result:
-    """What was observed."""
+    """Samples and counts of a run."""
 
     samples: dict[SideName, list[Sample]] = field(default_factory=lambda: {side: [] for side in SideName})
     """Samples of the worker of each side."""
@@ -67,7 +67,7 @@ class Result:
 
 
 def soak(pace: Pace) -> Result:
-    """Run the load and return what was observed."""
+    """Run the load and return samples and counts."""
     report, result = CaseReport("soak", "Soak"), Result()
     with Drill(report, {}, {}) as drill:
         gateways = {side: Gateway(drill.stage.cloud.endpoint) for side in SideName}
@@ -76,7 +76,8 @@ def soak(pace: Pace) -> Result:
             with ThreadPoolExecutor(1) as operator:
                 _load(drill, gateways, pace, result, operator)
             drill.settle()
-            result.equal = drill.dualsync("verify", "--grace", "0", reported=False).code == 0 and not drill.late()
+            verified = drill.dualsync("verify", "--grace", "0", reported=False).code == 0
+            result.equal = verified and not drill.unsettled_keys()
         finally:
             for gateway in gateways.values():
                 gateway.down()
@@ -92,13 +93,13 @@ def _load(
     written = sampled = 0
     cut_at: float | None = None
     rotating: Future[None] | None = None
-    # A worker reads its key again when it is refused: a rotation ends only while there is load.
+    # A worker reads its key again only after a refused request, so a rotation ends only under load.
     while (now := time.monotonic() - begun) < pace.seconds or rotating is not None:
         drill.stage.fleet.check()
         if written < now * pace.per_second:
             written += 1
             for side in sides:
-                # Each side has its own keys: what a user wrote last is known.
+                # Each side has its own keys, so that the last write of each key is known.
                 key = f"soak/{side}/{rng.randrange(KEYS)}.bin"
                 drill.put(side, {key: rng.randbytes(rng.choice(SIZES))})
                 result.writes += 1

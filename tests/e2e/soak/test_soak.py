@@ -1,4 +1,4 @@
-"""The soak in seconds, and that it finds what grows."""
+"""Test a soak of a few seconds, and the detection of figures that grow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 
 def samples(growing: str = "", per_sample: float = 0.0, number: int = 60) -> list[Sample]:
-    """Return samples that move as a worker's do, with one figure that grows."""
+    """Return samples that vary like those of a worker, with one figure that grows."""
     rng = random.Random(7)
     levels = {"memory_bytes": 80 * MIB, "descriptors": 40, "tasks": 30, "pools": 6, "connections": 25}
     noise = {"memory_bytes": 4 * MIB, "descriptors": 10, "tasks": 10, "pools": 0, "connections": 10}
@@ -31,7 +31,7 @@ def samples(growing: str = "", per_sample: float = 0.0, number: int = 60) -> lis
     ]
 
 
-def test_what_only_moves_is_flat() -> None:
+def test_a_figure_that_varies_without_a_trend_is_flat() -> None:
     assert all(trend.flat for trend in trends(samples()))
 
 
@@ -39,11 +39,11 @@ def test_what_only_moves_is_flat() -> None:
     ("name", "per_sample"),
     [("memory_bytes", 0.4 * MIB), ("descriptors", 0.5), ("tasks", 0.5), ("pools", 0.1), ("connections", 0.5)],
 )
-def test_what_grows_is_found(name: str, per_sample: float) -> None:
+def test_a_growing_figure_is_found(name: str, per_sample: float) -> None:
     assert [trend.name for trend in trends(samples(name, per_sample)) if not trend.flat] == [name]
 
 
-def test_a_peak_is_no_growth_and_neither_is_the_warm_up() -> None:
+def test_a_peak_and_the_warm_up_are_not_counted_as_growth() -> None:
     peaks = samples()
     for sample in peaks[-2:]:
         sample.values["memory_bytes"] += 100 * MIB
@@ -53,12 +53,12 @@ def test_a_peak_is_no_growth_and_neither_is_the_warm_up() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 5])
-def test_too_few_samples_are_no_result(number: int) -> None:
+def test_too_few_samples_are_refused(number: int) -> None:
     with pytest.raises(ValueError, match="samples"):
         trends(samples(number=number))
 
 
-def test_every_figure_has_a_bound() -> None:
+def test_every_figure_has_an_allowed_growth() -> None:
     assert set(samples()[0].values) == set(ALLOWED)
 
 
@@ -77,7 +77,7 @@ def test_an_invalid_duration_is_refused(capsys: pytest.CaptureFixture[str]) -> N
     assert "use a number from 1 to 600" in capsys.readouterr().err
 
 
-def test_seconds_of_it() -> None:
+def test_a_soak_of_16_seconds_ends_equal_and_within_bounds() -> None:
     result = soak(Pace(seconds=16, per_second=2, cut_every=5, rotate_every=9, sample_every=0.8))
     assert result.equal
     assert result.cuts >= 2

@@ -1,4 +1,4 @@
-"""Lists all resources of an account by service, to check what a `destroy` deleted and what it left."""
+"""List all resources of an account by service, to check that `destroy` deleted those of a stack and no others."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import boto3
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.handle import Cloud, client
 
-Counter = Callable[[Any], Iterator[str]]
+Lister = Callable[[Any], Iterator[str]]
 
 
-def census(cloud: Cloud, side: SideName) -> set[str]:
+def inventory(cloud: Cloud, side: SideName) -> set[str]:
     """Return `service kind name` of every resource, without keys that await deletion and retired task definitions."""
     found = set()
-    for service, counter in _COUNTERS.items():
-        found |= {f"{service} {thing}" for thing in counter(_client(cloud.endpoint, side, service))}
+    for service, list_resources in _LISTERS.items():
+        found |= {f"{service} {thing}" for thing in list_resources(_client(cloud.endpoint, side, service))}
     return found
 
 
@@ -102,7 +102,7 @@ def _autoscaling(scaling: Any) -> Iterator[str]:
     yield from (f"group {g['AutoScalingGroupName']}" for g in groups)
 
 
-_COUNTERS: dict[str, Counter] = {
+_LISTERS: dict[str, Lister] = {
     "iam": _iam,
     "s3": _s3,
     "ec2": _ec2,

@@ -1,4 +1,4 @@
-"""A pair's deployments as the published deploy roles, with an IAM evaluator in front of every call."""
+"""Run a pair's deployments as the published deploy roles, with an IAM evaluator in front of every call."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dualsync.components.monitoring.observability import DEPLOYER_TAG
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from tests.e2e.pulumi_lifecycle import iam_guard
-from tests.e2e.pulumi_lifecycle.promises import hold
+from tests.e2e.pulumi_lifecycle.checks import expect
 from tests.e2e.pulumi_lifecycle.stage import EngineStage
 from tests.e2e.pulumi_lifecycle.transcript import Transcript
 from tools.iam_roles.recording import CHANGES
 
 PAIR = "dth-dual"
 ROLES = iam_guard.ROOT / "docs" / "roles"
-LEAST_ACTIONS = 80
-"""Fewer than the different actions of such a life."""
+MIN_ACTIONS = 80
+"""Lower bound for the number of different actions in such a lifecycle."""
 
 
 def environment(folder: Path) -> Mapping[str, str]:
@@ -27,17 +27,17 @@ def environment(folder: Path) -> Mapping[str, str]:
 
 
 def under_roles(engine: EngineStage, page: Transcript) -> None:
-    """Deploy, refresh, change, rotate and destroy both stacks as the published roles; as another role, nothing."""
+    """Run a lifecycle of both stacks as the published deploy roles; check that the preview role can create nothing."""
     for side in SideName:
         _make_roles(engine, side)
-    before = engine.census()
+    before = engine.inventory()
     page.chapter("As the role that may only preview")
     for stack in SideName:
         engine.create(stack, **_sides(engine, stack, "preview", "preview"))
     refused = engine.up("cn", wanted=(1, 255))
     page.refusal("pulumi up --stack cn   # cn.roleArn: preview-cn", refused, "AccessDenied")
-    hold("the refusal names role and action", "preview-cn is not authorized to perform: " in refused.text)
-    hold("nothing was created", engine.census(), before)
+    expect("the refusal names role and action", "preview-cn is not authorized to perform: " in refused.text)
+    expect("nothing was created", engine.inventory(), before)
 
     page.chapter("As the deploy role of the own account, and the hand-over role of the other")
     for stack in SideName:
@@ -47,18 +47,19 @@ def under_roles(engine: EngineStage, page: Transcript) -> None:
     page.command(f"pulumi up --stack cn   # {len(CHANGES)} keys of config changed", done, 3)
     done = engine.up("cn", keyVersion=2)
     page.command("pulumi config set dualsync:keyVersion 2 && pulumi up --stack cn", done)
-    hold("a rotation replaces the key", "dth-dual-cn-key" in done.touched("replace"))
-    hold("a refresh finds nothing", engine.refresh("cn").changed, {})
+    expect("a rotation replaces the key", "dth-dual-cn-key" in done.touched("replace"))
+    expect("a refresh finds nothing", engine.refresh("cn").changed, {})
     for stack in SideName:
         page.command(f"pulumi destroy --stack {stack}", engine.destroy(stack), 3)
-    hold("nothing is left", engine.census(), before)
+    expect("nothing is left", engine.inventory(), before)
     asked = list(iam_guard.asked(engine.stage.workspace.folder / "asked"))
     names = {action for _, action, _ in asked}
-    hold("the evaluator has seen the life", len(names) >= LEAST_ACTIONS)
-    hold("and the plugin's calls too", {"s3:PutBucketNotification", "s3:GetBucketNotification"} <= names)
+    expect("the evaluator was asked about the lifecycle's actions", len(names) >= MIN_ACTIONS)
+    notifications = {"s3:PutBucketNotification", "s3:GetBucketNotification"}
+    expect("the evaluator was asked about the plugin's calls", notifications <= names)
     page.remark(
         f"{len(asked)} requests with {len(names)} different actions were evaluated against `docs/roles`,"
-        " each on its resource and with its conditions. As preview role nothing could be created, and as deploy role no"
+        " each on its resource and with its conditions. The preview role could create nothing. For the deploy roles no"
         " request was refused."
     )
 
