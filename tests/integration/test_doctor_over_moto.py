@@ -33,7 +33,7 @@ def account(declared: DeclaredSide) -> Iterator[AwsAccount]:
     account.close()
 
 
-def test_the_caller_and_the_clock(account: AwsAccount) -> None:
+def test_the_caller_and_the_clocks_skew_are_read(account: AwsAccount) -> None:
     caller = asyncio.run(account.caller())
     assert caller.account == ACCOUNT
     assert abs(caller.skew_seconds) < 30
@@ -52,7 +52,7 @@ def test_an_unknown_profile_is_reported_with_the_option(declared: DeclaredSide) 
     account.close()
 
 
-def test_a_bucket(server: Server, account: AwsAccount) -> None:
+def test_versioning_and_notifications_of_a_bucket_are_read(server: Server, account: AwsAccount) -> None:
     name = server.make_bucket(versioned=True)
     queue = server.make_queue()
     arn = server.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
@@ -77,7 +77,7 @@ def test_a_bucket(server: Server, account: AwsAccount) -> None:
     assert asyncio.run(account.bucket("no-such-bucket", ACCOUNT, REGION)).problem == "does not exist"
 
 
-def test_the_network_and_its_routes(server: Server, account: AwsAccount) -> None:
+def test_the_default_routes_of_subnets_are_read(server: Server, account: AwsAccount) -> None:
     ec2 = server.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{n}.0/24")["Subnet"]["SubnetId"] for n in (1, 2)]
@@ -91,19 +91,19 @@ def test_the_network_and_its_routes(server: Server, account: AwsAccount) -> None
     assert asyncio.run(account.vpc("")).id, "the default VPC"
 
 
-def test_the_image(server: Server, account: AwsAccount) -> None:
+def test_a_missing_image_is_reported(server: Server, account: AwsAccount) -> None:
     server.client("ecr").create_repository(repositoryName="lambda-python")
     assert asyncio.run(account.has_image(ACCOUNT, "lambda-python", "sha256:" + "a" * 64)) is False
     assert asyncio.run(account.has_image(ACCOUNT, "no-such", "sha256:" + "a" * 64)) is False
 
 
-def test_instance_types(account: AwsAccount) -> None:
+def test_the_architectures_of_an_instance_type_are_read(account: AwsAccount) -> None:
     assert asyncio.run(account.architectures("t4g.micro")) == ["arm64"]
     assert asyncio.run(account.architectures("t9.huge")) == []
 
 
 def test_a_policy_simulation_is_parsed(account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto has no simulation: the answer's form is that of the IAM API reference, EvaluationResult."""
+    """Parse an answer in the form of the IAM API Reference (EvaluationResult), because moto has no simulation."""
     asked: list[dict[str, Any]] = []
 
     class Iam:
@@ -138,7 +138,7 @@ def test_a_policy_simulation_is_parsed(account: AwsAccount, monkeypatch: pytest.
     ]
 
 
-def test_partitions() -> None:
+def test_the_partition_of_a_region_is_found() -> None:
     assert (partition_of("cn-northwest-1"), partition_of("eu-west-1")) == ("aws-cn", "aws")
     with pytest.raises(FatalError, match="is not a region"):
         partition_of("mars-1x")

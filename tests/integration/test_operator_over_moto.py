@@ -76,7 +76,7 @@ def test_verify_reads_and_compares_all_objects(place: Place, tmp_path: Path) -> 
     assert len(answer.data["files"]) == 4
 
 
-def test_explain_with_logs_and_versions(place: Place) -> None:
+def test_explain_reads_logs_and_versions(place: Place) -> None:
     place.put(CN, 'odd "key"', b"1")
     place.put(CN, 'odd "key"', b"2")
     answer = place.call("explain", 'odd "key"', "--json")
@@ -102,7 +102,7 @@ def test_dead_letters_are_sent_again(place: Place) -> None:
     assert place.call("dlq", "list").code == 0
 
 
-def test_orders_are_stored_with_an_audit_record(place: Place) -> None:
+def test_operators_orders_are_stored_with_an_audit_record(place: Place) -> None:
     assert place.call("pause", "cn", "--reason", "why", "--yes").code == 0
     assert place.call("limit", "cn", "--bytes", "5M", "--yes").code == 0
     data = place.call("status", "--json").data["directions"][0]
@@ -113,7 +113,7 @@ def test_orders_are_stored_with_an_audit_record(place: Place) -> None:
     assert acts[0]["who"].startswith("arn:")
 
 
-def test_undo_writes_the_old_version_again(place: Place) -> None:
+def test_undo_of_a_conflict_writes_the_losing_version_again(place: Place) -> None:
     etag = place.put(CN, "k", b"cn's", Metadata={"a": "b", "dualsync-origin": "x"}, ContentType="text/x")
     seen = place.s3.head_object(Bucket=place.names[CN], Key="data/k")
     loser = f"cn@{int(seen['LastModified'].timestamp())}:{etag}"
@@ -129,7 +129,7 @@ def test_undo_writes_the_old_version_again(place: Place) -> None:
 
 
 def test_a_rejected_deletion_is_written_again_without_the_stamp(place: Place) -> None:
-    """The ledger proves that both held it, and cn lost it."""
+    """The ledger has the version of both sides, and cn's object is missing."""
     from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
     from dualsync.runtime.model.origin_version import OriginVersion
 
@@ -222,7 +222,7 @@ def test_the_dedicated_user_is_refused_as_operator(place: Place, monkeypatch: py
     assert "is the dedicated user of cn" in answer.err
 
 
-def test_stacks(place: Place, tmp_path: Path) -> None:
+def test_the_stacks_are_saved_as_a_pair_file(place: Place, tmp_path: Path) -> None:
     saved = tmp_path / "saved.json"
     assert place.call("stacks", "--save", str(saved)).code == 0
     assert find(Where(file=saved)) == find(Where(file=place.file))
@@ -254,11 +254,11 @@ def test_swapped_sides_are_refused(place: Place) -> None:
         find(Where(file=place.file))
 
 
-def test_a_filter_pattern_survives_any_key() -> None:
+def test_special_characters_of_a_key_are_replaced_in_a_filter_pattern() -> None:
     assert pattern('a"b\\c\n*') == '{ $.key = "a*b*c**" }'
 
 
-def carried(place: Place, side: SideName, key: str) -> dict[str, Any]:
+def copied_attributes(place: Place, side: SideName, key: str) -> dict[str, Any]:
     """Return the attributes that the product copies besides the content, as boto3 shows them."""
     head = place.s3.head_object(Bucket=place.names[side], Key=f"data/{key}")
     names = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ExpiresString")
@@ -292,12 +292,12 @@ def test_a_restore_keeps_all_attributes_that_the_product_copies(
         place.file.write_text(json.dumps(document))
         monkeypatch.setattr(store, "COPY_LIMIT", 0)
     place.put(CN, "k &=+ü.txt", **ATTRIBUTES)
-    before = carried(place, CN, "k &=+ü.txt")
+    before = copied_attributes(place, CN, "k &=+ü.txt")
     assert before["ExpiresString"] == ATTRIBUTES["Expires"]
     place.s3.delete_object(Bucket=place.names[CN], Key="data/k &=+ü.txt")
     answer = place.call("deletions", "restore", "--since", "1h", "--yes", "--json")
     assert answer.data == {"restored": 1, "changed": 0, "failed": {}}
-    assert carried(place, CN, "k &=+ü.txt") == before
+    assert copied_attributes(place, CN, "k &=+ü.txt") == before
 
 
 def test_a_failed_object_does_not_stop_the_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Coroutine tests."""
+"""Run coroutine tests."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_a_failed_benchmark_keeps_the_results_of_the_others(
     def fine(stage: Stage, *, quick: bool) -> Section:
         return Section("fine", [Figure("count", 1, "")])
 
-    monkeypatch.setattr("bench.__main__.stage", lambda folder, secure: _Nothing())
+    monkeypatch.setattr("bench.__main__.stage", lambda folder, secure: _NoServers())
     monkeypatch.setattr(tools, "missing", list)
     monkeypatch.setitem(BENCHMARKS, "broken", broken)
     monkeypatch.setitem(BENCHMARKS, "fine", fine)
@@ -98,7 +98,7 @@ def test_a_failed_benchmark_keeps_the_results_of_the_others(
     assert "count" in printed.out
 
 
-class _Nothing:
+class _NoServers:
     def __enter__(self) -> None:
         return None
 

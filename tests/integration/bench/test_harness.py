@@ -57,7 +57,7 @@ def test_figures_are_shown_with_their_targets() -> None:
     assert "missing on this machine" in text
 
 
-def test_the_page_and_the_plot(tmp_path: Path) -> None:
+def test_page_and_plot_show_figures_targets_and_peers(tmp_path: Path) -> None:
     text = write([SECTION], tmp_path, quick=True).read_text()
     assert "| cost | 0.5 ms | ≤ 0.8 ms | met | one 3.9; another missing |" in text
     assert "| **MISSED** |" in text
@@ -106,7 +106,7 @@ def test_price_per_million_objects() -> None:
         (b"PUT /b", "PUT"),
     ],
 )
-def test_requests_are_distinguished(line: bytes, name: str) -> None:
+def test_the_operation_of_a_request_is_identified_by_its_head(line: bytes, name: str) -> None:
     assert operation(line + b" HTTP/1.1\r\nHost: h\r\n") == name
     copy = operation(b"PUT /b/k HTTP/1.1\r\nx-amz-copy-source: /b/j\r\n")
     assert copy == "CopyObject"
@@ -162,10 +162,10 @@ def test_synthetic_listings_continue_after_any_key() -> None:
 
 
 def test_synthetic_events_are_creations_by_users() -> None:
-    (look,) = read_event(
+    (request,) = read_event(
         event(SOURCE, REGION, "a b/ü", 5, 7), Principals(frozenset({"AIDAOWN"})), lambda key: key, time.time()
     )
-    assert (look.key, look.cause, look.actor) == ("a b/ü", Cause.CREATED, Actor.USER)
+    assert (request.key, request.cause, request.actor) == ("a b/ü", Cause.CREATED, Actor.USER)
     assert (
         json.loads(event(SOURCE, REGION, "k", 5, 8))["Records"][0]["s3"]["object"]["sequencer"] > "0055AED6DC00000007"
     )
@@ -200,17 +200,17 @@ def test_a_failing_peers_reason_is_reported() -> None:
         run(["sh", "-c", "echo last words; exit 3"])
 
 
-@pytest.mark.parametrize("looks", [True, False], ids=["seen while it runs", "ended before the first sample"])
-def test_a_short_programs_memory_is_measured(monkeypatch: pytest.MonkeyPatch, looks: bool) -> None:
-    if not looks:
+@pytest.mark.parametrize("sampled", [True, False], ids=["seen while it runs", "ended before the first sample"])
+def test_a_short_programs_memory_is_measured(monkeypatch: pytest.MonkeyPatch, sampled: bool) -> None:
+    if not sampled:
 
-        def gone(pid: int) -> Usage:
+        def ended(pid: int) -> Usage:
             raise FileNotFoundError(pid)
 
-        monkeypatch.setattr(process, "usage", gone)
+        monkeypatch.setattr(process, "usage", ended)
     size = run(["sleep", "0.1"]).usage.rss
     assert size > 0
-    assert size < 2**26 or not looks, "an upper bound holds this process's own memory"
+    assert size < 2**26 or not sampled, "an upper bound holds this process's own memory"
 
 
 def test_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,10 +239,10 @@ async def _keys(servers: Stage) -> list[str]:
 
 
 def test_a_worker_has_no_more_memory_than_the_limit() -> None:
-    """Use whichever kind of limit this machine has."""
-    told = f"import sys; x = bytearray(b'1' * {limit.BYTES // 2}); sys.stdin.read(1); x += x; x += x"
+    """Use the kind of limit that this machine has."""
+    script = f"import sys; x = bytearray(b'1' * {limit.BYTES // 2}); sys.stdin.read(1); x += x; x += x"
     process = subprocess.Popen(
-        limit.command([sys.executable, "-c", told]), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+        limit.command([sys.executable, "-c", script]), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     limit.enforce(process.pid)
     process.communicate(b".", timeout=60)

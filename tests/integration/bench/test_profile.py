@@ -26,7 +26,7 @@ def test_every_layer_of_the_runtime_exists() -> None:
                 assert (ROOT / mark).is_dir(), mark
 
 
-def test_a_page_of_a_real_profile(tmp_path: Path) -> None:
+def test_a_page_is_written_from_a_real_profile(tmp_path: Path) -> None:
     profile = cProfile.Profile()
     profile.runcall(lambda: [json.loads(json.dumps({"a": list(range(50))})) for _ in range(200)])
     profile.dump_stats(tmp_path / "profile")
@@ -44,5 +44,5 @@ def test_shares_are_of_the_time_that_is_not_waiting() -> None:
     assert shares(stats) == {"decision, ledger entry, messages": 0.75, REST: 0.25}
 
 
-def test_what_was_tried_names_pages_that_exist() -> None:
+def test_every_page_named_for_an_experiment_exists() -> None:
     assert all((ROOT / "docs" / where).exists() for _, _, where in TRIED)

@@ -29,7 +29,7 @@ VALUES = {":x": {"S": "x"}, ":y": {"S": "y"}, ":n": {"N": "10.0"}, ":m": {"N": "
 
 
 class TableWorld(MemoryWorld):
-    """A world with the benchmark's table as its ledger."""
+    """The contract tests' stores, with the benchmark's table as ledger."""
 
     name = "benchmark's table"
 
@@ -65,17 +65,17 @@ for _name in [name for name in dir(contract) if name.startswith("test_")]:
         ("n >= :n and n <= :n", True),
     ],
 )
-def test_conditions(expression: str, holds: bool) -> None:
+def test_condition_expressions_are_evaluated(expression: str, holds: bool) -> None:
     assert matches(expression, ITEM, VALUES, {"#a": "a"}) is holds
 
 
 @pytest.mark.parametrize("expression", ["size(a) > :n", "a = ", "a = :x a", "contains(a, :x)", "a ~ :x"])
-def test_what_is_not_supported_is_refused(expression: str) -> None:
+def test_an_unsupported_expression_is_refused(expression: str) -> None:
     with pytest.raises(ExpressionError):
         matches(expression, ITEM, VALUES, {})
 
 
-def test_updates() -> None:
+def test_update_expressions_are_applied() -> None:
     item = dict(ITEM)
     update("set b = :x, c = :n - n, d = n + :m", item, VALUES, {})
     assert (item["b"], float(item["c"]["N"]), item["d"]) == ({"S": "x"}, 0.0, {"N": "19"})
@@ -83,7 +83,7 @@ def test_updates() -> None:
         update("REMOVE b", item, VALUES, {})
 
 
-def test_over_tls_with_an_authority_of_its_own(tmp_path: Path) -> None:
+def test_the_table_answers_over_tls_with_its_own_authority(tmp_path: Path) -> None:
     authority = make(tmp_path)
     port, log = free_port(), tmp_path / "table.log"
     command = [sys.executable, "-m", "bench.harness.servers.table", str(port), str(authority.both)]

@@ -30,7 +30,7 @@ def wheel(folder: Path, name: str, files: dict[str, str], tag: str = "py3-none-a
 
 @pytest.fixture
 def project(tmp_path: Path) -> Builder:
-    """A runtime of two modules and one dependency, which is in a folder of wheels."""
+    """Return a builder of a runtime of two modules and one dependency, which is in a folder of wheels."""
     runtime = tmp_path / "runtime"
     for name in ("__init__.py", "edges/__init__.py", "edges/s3.py", "commands/cli.py", "__pycache__/x.pyc"):
         (runtime / name).parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def names(path: Path) -> list[str]:
         return [m.name for m in archive.getmembers() if m.isfile()]
 
 
-def test_bundle_is_runtime_and_dependencies_and_nothing_else(project: Builder) -> None:
+def test_a_bundle_has_runtime_and_dependencies_and_nothing_else(project: Builder) -> None:
     assert names(project.build(Architecture.ARM64).path) == [
         "demo-1.0.dist-info/METADATA",
         "demo-1.0.dist-info/RECORD",
@@ -59,7 +59,7 @@ def test_bundle_is_runtime_and_dependencies_and_nothing_else(project: Builder) -
     ]
 
 
-def test_same_input_gives_the_same_bytes_in_another_place(project: Builder, tmp_path: Path) -> None:
+def test_the_same_input_gives_the_same_bytes_in_another_folder(project: Builder, tmp_path: Path) -> None:
     first = project.build(Architecture.ARM64)
     for path in project.runtime.rglob("*.py"):
         path.touch()
@@ -69,13 +69,13 @@ def test_same_input_gives_the_same_bytes_in_another_place(project: Builder, tmp_
     assert first.sha256 == second.sha256 == hashlib.sha256(second.path.read_bytes()).hexdigest()
 
 
-def test_cache_needs_no_wheels(project: Builder, tmp_path: Path) -> None:
+def test_a_cached_bundle_needs_no_wheels(project: Builder, tmp_path: Path) -> None:
     built = project.build(Architecture.X86_64)
     blind = Builder(runtime=project.runtime, lock=project.lock, cache=project.cache, wheels=tmp_path / "nothing")
     assert blind.build(Architecture.X86_64) == built
 
 
-def test_changed_source_is_another_bundle(project: Builder) -> None:
+def test_a_changed_source_gives_another_bundle(project: Builder) -> None:
     before = project.build(Architecture.ARM64)
     (project.runtime / "edges" / "s3.py").write_text("# changed\n")
     assert project.build(Architecture.ARM64).sha256 != before.sha256

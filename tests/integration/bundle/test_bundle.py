@@ -43,7 +43,7 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 
 @pytest.fixture(scope="module")
 def root(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty root with nothing but the bundle in it."""
+    """Return a folder with nothing but the unpacked bundle."""
     assert HERE is not None
     folder = tmp_path_factory.mktemp("root")
     with tarfile.open(builder.build(HERE).path) as archive:
@@ -52,7 +52,7 @@ def root(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(*words: str) -> list[str]:
-    """This interpreter without its own site-packages, as the instance has none."""
+    """Return a command of this interpreter without its site-packages, which an instance does not have."""
     return [sys.executable, "-S", "-P", "-W", "ignore", *words]
 
 
@@ -107,7 +107,7 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture(scope="module")
 def settings(cloud: Cloud, root: Path) -> dict[str, str]:
-    """A side and its peer's bucket and key; the variables of its processes."""
+    """Create a side, with its peer's bucket and key, and return the variables of its processes."""
     for side, bucket, region in (
         (SideName.GLOBAL, "bundle-here", "us-west-2"),
         (SideName.CN, "bundle-there", "cn-north-1"),
@@ -213,7 +213,7 @@ def test_finder_runs_to_its_end(cloud: Cloud, settings: dict[str, str], root: Pa
 
 
 def elf_machines(path: Path) -> dict[str, str]:
-    """Native libraries of a bundle and the machine that each is for (ELF header, e_machine)."""
+    """Return the native libraries of a bundle with the architecture of each (ELF header, e_machine)."""
     words = {0x3E: "x86_64", 0xB7: "arm64"}
     found: dict[str, str] = {}
     with tarfile.open(path) as archive:
@@ -234,6 +234,6 @@ def test_bundle_is_small_enough_to_boot_quickly(builder: Builder) -> None:
     assert builder.build(Architecture.ARM64).path.stat().st_size < 64 << 20
 
 
-def test_same_bundle_when_built_again(builder: Builder, tmp_path: Path) -> None:
+def test_a_second_build_gives_the_same_bundle(builder: Builder, tmp_path: Path) -> None:
     again = Builder(runtime=builder.runtime, lock=builder.lock, cache=tmp_path, wheels=WHEELS)
     assert again.build(Architecture.ARM64).sha256 == builder.build(Architecture.ARM64).sha256

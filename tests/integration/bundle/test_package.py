@@ -16,7 +16,7 @@ PACKAGES = ("components", "runtime")
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The wheel's files and, of the text ones that matter here, their content; built from a copy, without a network."""
+    """Build the wheel from a copy without a network; return its files, with the content of text files."""
     source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("made")
     for name in ("pyproject.toml", "setup.py", "README.md", "Pulumi.yaml"):
         shutil.copy(ROOT / name, source)

@@ -14,12 +14,12 @@ from dualsync.runtime.platform import SystemClock
 from sandbox.cloud.handle import Cloud
 from sandbox.environment.processes import ROOT, tied_to_parent
 
-VARIABLE = "STORY_CLOCK"
+VARIABLE = "EMULATOR_CLOCK"
 """Environment variable with the file that holds by how many seconds the emulator's clock is ahead."""
 
 
-class StoryClock(SystemClock):
-    """The runtime's clock, which is ahead as far as the emulator's."""
+class EmulatorClock(SystemClock):
+    """A clock for the runtime that is ahead by as many seconds as the emulator's."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -8,22 +8,24 @@ from pathlib import Path
 import pytest
 
 from dualsync.runtime.settings import SideName
-from tests.integration.http.cloud import StoryClock, start
-from tests.integration.http.side import People
+from tests.integration.http.cloud import EmulatorClock, start
+from tests.integration.http.side import AccountClients
 from tests.integration.http.stage import HttpStage, Perform
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mapping[SideName, People], StoryClock]]:
+def stage(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Mapping[SideName, AccountClients], EmulatorClock]]:
     file: Path = tmp_path_factory.mktemp("clock") / "ahead"
-    clock = StoryClock(file)
+    clock = EmulatorClock(file)
     with start(file) as cloud:
-        yield {side: People(cloud, side) for side in SideName}, clock
+        yield {side: AccountClients(cloud, side) for side in SideName}, clock
 
 
 @pytest.fixture
-def perform(stage: tuple[Mapping[SideName, People], StoryClock]) -> Iterator[Perform]:
-    """Yield a stage after these lines."""
+def perform(stage: tuple[Mapping[SideName, AccountClients], EmulatorClock]) -> Iterator[Perform]:
+    """Yield a function that performs lines of a scenario in a new stage and returns the stage."""
     stages: list[HttpStage] = []
 
     def begin(*lines: str) -> HttpStage:

@@ -29,7 +29,7 @@ EVERYTHING = json.dumps(
 
 
 PART = 5 << 20
-"""Bytes of a part, S3's least ("Multipart upload limits", User Guide)."""
+"""Bytes of a part: the least that S3 takes ("Multipart upload limits", User Guide)."""
 
 
 def seeded_body(content: str) -> bytes:
@@ -38,35 +38,35 @@ def seeded_body(content: str) -> bytes:
 
 
 @dataclass
-class Person:
-    """An IAM user: an id that events name, and a key. One replaces the worker's role, which events name alike."""
+class IamUser:
+    """An IAM user: the id that events name, and a key. One of them replaces the worker's role."""
 
     user_id: str
     credential: Credential
 
 
-class People:
-    """Clients and users of one account, created once for all tests."""
+class AccountClients:
+    """Clients of one account, with the dedicated user and a user for the worker; created once for all tests."""
 
     def __init__(self, cloud: Cloud, side: SideName) -> None:
         self.cloud = cloud
         self.side = side
         self.s3, self.sqs, self.dynamodb = (cloud.client(side, service) for service in ("s3", "sqs", "dynamodb"))
-        self.dedicated, self.worker = self._person("dedicated"), self._person("worker")
+        self.dedicated, self.worker = self._create_user("dedicated"), self._create_user("worker")
 
-    def _person(self, name: str) -> Person:
+    def _create_user(self, name: str) -> IamUser:
         iam = self.cloud.client(self.side, "iam")
         user_id = iam.create_user(UserName=name)["User"]["UserId"]
         iam.put_user_policy(UserName=name, PolicyName="everything", PolicyDocument=EVERYTHING)
         key = iam.create_access_key(UserName=name)["AccessKey"]
-        return Person(user_id, Credential(key["AccessKeyId"], key["SecretAccessKey"]))
+        return IamUser(user_id, Credential(key["AccessKeyId"], key["SecretAccessKey"]))
 
 
 @dataclass
 class HttpSide:
-    """A new bucket with its events in a new queue, a new table, and their users."""
+    """A new bucket whose events go to a new queue, with a new ledger table."""
 
-    people: People
+    account: AccountClients
     versioning: str = ""
     prefix: str = ""
     carries: bool = True
@@ -74,11 +74,11 @@ class HttpSide:
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __post_init__(self) -> None:
-        self.cloud, self.name = self.people.cloud, self.people.side
+        self.cloud, self.name = self.account.cloud, self.account.side
         self.region = ACCOUNTS[self.name].region
-        self.bucket = f"story-{self.name}-{self.number}"
-        self.s3, self.sqs, self.dynamodb = self.people.s3, self.people.sqs, self.people.dynamodb
-        self.dedicated, self.worker = self.people.dedicated, self.people.worker
+        self.bucket = f"scenario-{self.name}-{self.number}"
+        self.s3, self.sqs, self.dynamodb = self.account.s3, self.account.sqs, self.account.dynamodb
+        self.dedicated, self.worker = self.account.dedicated, self.account.worker
         self.queue_url = self.dead_url = self.table = ""
         self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": self.region})
         if self.versioning:
@@ -105,18 +105,18 @@ class HttpSide:
         self.table = self.bucket
         self.dynamodb.create_table(TableName=self.table, **TABLE)
 
-    # -- edges, made inside the loop that uses them
+    # -- the runtime's adapters, created inside the loop that uses them
 
-    def bucket_edge(self, person: Person, options: Options | None = None) -> S3Bucket:
-        network = Network(self.region, FixedCredentials(person.credential))
+    def bucket_adapter(self, user: IamUser, options: Options | None = None) -> S3Bucket:
+        network = Network(self.region, FixedCredentials(user.credential))
         caller, path_style = network.s3(self.bucket, self.cloud.endpoint)
         return S3Bucket(caller, self.bucket, self.prefix, path_style=path_style, options=options)
 
-    def queue_edge(self) -> SqsQueue:
+    def queue_adapter(self) -> SqsQueue:
         network = Network(self.region, FixedCredentials(self.worker.credential))
         return SqsQueue(network.caller("sqs", self.cloud.endpoint), self.queue_url, self.dead_url)
 
-    def ledger_edge(self) -> DynamoLedger:
+    def ledger_adapter(self) -> DynamoLedger:
         network = Network(self.region, FixedCredentials(self.worker.credential))
         return DynamoLedger(network.caller("dynamodb", self.cloud.endpoint), self.table)
 

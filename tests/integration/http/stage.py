@@ -1,7 +1,7 @@
 """Scenarios over HTTP: the real worker and finder with the real adapters, against the local cloud emulator.
 
 It performs the lines of `tests/simulation/scenarios/README.md` that do not touch single calls, events and messages.
-`wait` puts the cloud's clock forward; messages that must wait come back at once.
+`wait` advances the emulator's clock. Messages that are delayed are received again at once.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dualsync.runtime.model.records import DELETION_APPROVAL, Record
 from dualsync.runtime.platform import LoopParallel
 from dualsync.runtime.settings import ConflictPolicy, Direction, Settings, SideName, variable
 from dualsync.runtime.sync.context import SyncContext
-from tests.integration.http.cloud import StoryClock
-from tests.integration.http.side import HttpSide, People, seeded_body
+from tests.integration.http.cloud import EmulatorClock
+from tests.integration.http.side import AccountClients, HttpSide, seeded_body
 from tests.simulation.histories.world import Silent, finder_of
 from tests.simulation.scenarios.stage import ScenarioError, equal
 from tests.support.handlers import handler_of
@@ -59,8 +59,8 @@ class Counted:
 class HttpStage:
     """Performs the lines of a scenario until `close`."""
 
-    def __init__(self, people: Mapping[SideName, People], clock: StoryClock) -> None:
-        self.people = people
+    def __init__(self, accounts: Mapping[SideName, AccountClients], clock: EmulatorClock) -> None:
+        self.accounts = accounts
         self.clock = clock
         self.given: dict[str, list[str]] = {}
         self.settings: list[tuple[str, str]] = []
@@ -126,7 +126,7 @@ class HttpStage:
         self.direction = Direction(dict(self.settings).get("direction", Direction.BOTH))
         for name in SIDES:
             versioning, prefix = (self._of_side(what, name) for what in ("versioning", "prefix"))
-            self.sides[name] = HttpSide(self.people[name], versioning, prefix, self.direction.carries(name))
+            self.sides[name] = HttpSide(self.accounts[name], versioning, prefix, self.direction.carries(name))
         self._runner.run(self._make())
         if self.given.get("beside") != ["False"]:
             for side in self.sides.values():
@@ -136,15 +136,15 @@ class HttpStage:
     async def _make(self) -> None:
         for name in filter(self.direction.carries, SIDES):
             here, there = self.sides[name], self.sides[name.peer]
-            ledger = here.ledger_edge()
+            ledger = here.ledger_adapter()
             settings = self._settings(here, there)
             self.contexts[name] = SyncContext(
                 settings=settings,
                 clock=self.clock,
-                local=Counted(here.bucket_edge(here.worker, local_options(settings)), self.counts),
-                remote=Counted(there.bucket_edge(there.dedicated, remote_options(settings)), self.counts),
+                local=Counted(here.bucket_adapter(here.worker, local_options(settings)), self.counts),
+                remote=Counted(there.bucket_adapter(there.dedicated, remote_options(settings)), self.counts),
                 ledger=ledger,
-                queue=here.queue_edge(),
+                queue=here.queue_adapter(),
                 copier=here.copier(settings, ledger, self.clock),
                 principals=Principals(frozenset(settings.own_user_ids), here.worker.user_id),
                 authenticator=Authenticator(settings.queue_url, f"secret of {name.peer}"),

@@ -38,13 +38,13 @@ HEADERS: dict[str, Any] = {
 FULL = {"Metadata": {"full": "x" * (LIMIT_BYTES - 4)}}
 OBJECTS: dict[str, tuple[bytes, dict[str, Any]]] = {
     "everything": (b"content", HEADERS),
-    "nothing but bytes": (b"\x00\xff" * 50_000, {}),
+    "without attributes": (b"\x00\xff" * 50_000, {}),
     "empty": (b"", HEADERS),
-    "empty and bare": (b"", {}),
+    "empty without attributes": (b"", {}),
     "folder/": (b"a folder with content", HEADERS),
     "a//b/../c +%20\u00fc\U0001f388?x=y#z": (b"odd", HEADERS),
     "full metadata": (b"2048 bytes of them", FULL),
-    "almost full metadata": (b"the stamp has no room", {"Metadata": {"almost": "x" * (LIMIT_BYTES - 60)}}),
+    "almost full metadata": (b"too little room for the stamp", {"Metadata": {"almost": "x" * (LIMIT_BYTES - 60)}}),
     "with a checksum": (b"checked", {"ChecksumAlgorithm": "SHA256"}),
     "as large as the threshold": (b"t" * (5 * MIB), HEADERS),
     "one byte below": (b"t" * (5 * MIB - 1), HEADERS),

@@ -14,12 +14,12 @@ from dualsync.components.bucket_access.notifications import Subscription, get, p
 from dualsync.runtime.model.records import CONTROL, ORDERS_ID, Record
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
-from tests.integration.http.cloud import StoryClock
-from tests.integration.http.side import HttpSide, People
+from tests.integration.http.cloud import EmulatorClock
+from tests.integration.http.side import AccountClients, HttpSide
 from tests.integration.http.stage import HttpStage
 from tests.integration.sandbox.conftest import queue_policy
 
-Sides = tuple[Mapping[SideName, People], StoryClock]
+Sides = tuple[Mapping[SideName, AccountClients], EmulatorClock]
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_removed_delete_marker_is_copied_by_its_event(http: HttpStage, side: S
 
 
 class Log:
-    """Reasons that a worker logs."""
+    """A log that keeps the reasons of a worker's outcomes."""
 
     def __init__(self) -> None:
         self.reasons: list[str] = []
@@ -208,7 +208,7 @@ def move(side: SideName, key: str, to: str) -> list[str]:
 
 @pytest.mark.parametrize("side", list(SideName))
 def test_keys_that_are_swapped_or_moved_there_and_back_arrive(http: HttpStage, side: SideName) -> None:
-    """At the origin and at the side that holds replicas."""
+    """Move at the origin, and at the side that has the replicas."""
     play(http, "cn put a A", "cn put b B", "settle", "wait 100")
     play(http, *move(side, "a", "t"), *move(side, "b", "a"), *move(side, "t", "b"), "settle")
     play(http, "expect a B", "expect b A", "expect t nothing", "expect right")
@@ -218,7 +218,9 @@ def test_keys_that_are_swapped_or_moved_there_and_back_arrive(http: HttpStage, s
 
 
 @pytest.mark.parametrize("side", list(SideName))
-def test_a_folder_that_is_renamed_while_the_other_side_edits_in_it(http: HttpStage, side: SideName) -> None:
+def test_a_folder_renamed_while_the_other_side_edits_in_it_arrives_with_the_edits(
+    http: HttpStage, side: SideName
+) -> None:
     for number in range(8):
         http.perform(f"cn put old/{number} v{number}")
     play(http, "settle", "wait 100")

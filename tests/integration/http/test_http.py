@@ -8,19 +8,19 @@ from collections.abc import Mapping
 import pytest
 
 from dualsync.runtime.settings import SideName
-from tests.integration.http.cloud import StoryClock
-from tests.integration.http.side import People
+from tests.integration.http.cloud import EmulatorClock
+from tests.integration.http.side import AccountClients
 from tests.integration.http.stage import HttpStage
 from tests.simulation.scenarios.script import Scenario, expand, scenarios
 
-BY_HAND = re.compile(
+NOT_OVER_HTTP = re.compile(
     r" (deliver|take|until|fails|dies|unreachable|revoke|rekey|swap|expire|unversion|purge|archive|thaw) "
     r"|given (kms|parts|silent|expiry|expires)|dead"
     r"|\.conflict-|records"
 )
 """Scenarios that need control of single calls or messages, lifecycle rules, archives or simulated time."""
 MIRROR = {"cn": "global", "global": "cn"}
-STORIES = [s for s in scenarios() if not any(BY_HAND.search(f" {line} ") for line in s.lines)]
+SCENARIOS = [s for s in scenarios() if not any(NOT_OVER_HTTP.search(f" {line} ") for line in s.lines)]
 
 
 def mirrored(line: str) -> str:
@@ -28,19 +28,21 @@ def mirrored(line: str) -> str:
     return re.sub(r"\b(cn|global)\b", lambda side: MIRROR[side[1]], line)
 
 
-def test_there_are_stories_of_every_kind() -> None:
-    assert len(STORIES) >= 24
-    assert {s.file for s in STORIES} >= {
+def test_scenarios_of_every_subject_run_over_http() -> None:
+    assert len(SCENARIOS) >= 24
+    assert {s.file for s in SCENARIOS} >= {
         f"{n}.scenario" for n in ("conflicts", "copies", "deletions", "finder", "ledger")
     }
 
 
 @pytest.mark.parametrize("mirror", [False, True], ids=["", "mirrored"])
-@pytest.mark.parametrize("story", STORIES, ids=lambda s: f"{s.file} {s.title}")
-def test_over_http(stage: tuple[Mapping[SideName, People], StoryClock], story: Scenario, mirror: bool) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: f"{s.file} {s.title}")
+def test_a_scenario_runs_over_http(
+    stage: tuple[Mapping[SideName, AccountClients], EmulatorClock], scenario: Scenario, mirror: bool
+) -> None:
     http = HttpStage(*stage)
     try:
-        for line in story.lines:
+        for line in scenario.lines:
             for one in expand(line):
                 http.perform(mirrored(one) if mirror else one)
     finally:
@@ -49,7 +51,7 @@ def test_over_http(stage: tuple[Mapping[SideName, People], StoryClock], story: S
 
 @pytest.mark.parametrize("side", list(SideName))
 def test_a_removed_delete_marker_brings_the_object_back(
-    stage: tuple[Mapping[SideName, People], StoryClock], side: SideName
+    stage: tuple[Mapping[SideName, AccountClients], EmulatorClock], side: SideName
 ) -> None:
     http = HttpStage(*stage)
     try:

@@ -1,6 +1,6 @@
-"""One-way pairs over HTTP: the source's changes travel, and changes at the destination stay there or are replaced.
+"""Test one-way pairs over HTTP: the source's changes are copied, and changes at the destination stay or are replaced.
 
-The table of `docs/configuration.md`, "Copy in one direction", a row a test.
+Each test is one row of the table in `docs/configuration.md`, "Copy in one direction".
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.settings import SideName
-from tests.integration.http.cloud import StoryClock
-from tests.integration.http.side import HttpSide, People
+from tests.integration.http.cloud import EmulatorClock
+from tests.integration.http.side import AccountClients, HttpSide
 from tests.integration.http.stage import HttpStage
 
 Play = Callable[..., None]
 
 
 class Log:
-    """A worker's log that a test reads."""
+    """A log that keeps the lines of a worker for the test."""
 
     def __init__(self) -> None:
         self.outcomes: list[dict[str, Any]] = []
@@ -32,13 +32,13 @@ class Log:
 
 @pytest.fixture(params=list(SideName))
 def source(request: pytest.FixtureRequest) -> SideName:
-    """The source's name; the other side is the destination."""
+    """Return the source's name; the other side is the destination."""
     side: SideName = request.param
     return side
 
 
 @pytest.fixture
-def http(stage: tuple[Mapping[SideName, People], StoryClock], source: SideName) -> Iterator[HttpStage]:
+def http(stage: tuple[Mapping[SideName, AccountClients], EmulatorClock], source: SideName) -> Iterator[HttpStage]:
     http = HttpStage(*stage)
     http.perform(f"given settings direction {source}-to-{source.peer}")
     yield http

@@ -17,8 +17,8 @@ import pytest
 from dualsync.runtime.app import finder, worker
 from dualsync.runtime.settings import Settings, SideName
 from sandbox.cloud.accounts import ACCOUNTS
-from tests.integration.http.cloud import StoryClock, start
-from tests.integration.http.side import HttpSide, People
+from tests.integration.http.cloud import EmulatorClock, start
+from tests.integration.http.side import AccountClients, HttpSide
 from tests.support.moto_server import TABLE
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
@@ -27,19 +27,19 @@ KEYS = [f"k{n}" for n in range(5)]
 
 
 @pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[SideName, People]]:
+def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[SideName, AccountClients]]:
     file: Path = tmp_path_factory.mktemp("clock") / "ahead"
-    StoryClock(file)
+    EmulatorClock(file)
     with start(file) as cloud:
-        yield {side: People(cloud, side) for side in SideName}
+        yield {side: AccountClients(cloud, side) for side in SideName}
 
 
-class Place:
-    """Yield a pair whose ledger at cn has five objects of both sides."""
+class GuardedPair:
+    """A pair whose ledger at cn has five objects of both sides."""
 
-    def __init__(self, people: Mapping[SideName, People], patch: pytest.MonkeyPatch) -> None:
-        self.people = people
-        self.cn, self.global_ = (HttpSide(people[side]) for side in SideName)
+    def __init__(self, accounts: Mapping[SideName, AccountClients], patch: pytest.MonkeyPatch) -> None:
+        self.accounts = accounts
+        self.cn, self.global_ = (HttpSide(accounts[side]) for side in SideName)
         for key in KEYS:
             for side in (self.cn, self.global_):
                 side.put(key, "one", "one")
@@ -94,14 +94,14 @@ class Place:
 
 
 @pytest.fixture
-def place(people: Mapping[SideName, People], monkeypatch: pytest.MonkeyPatch) -> Place:
-    place = Place(people, monkeypatch)
+def place(accounts: Mapping[SideName, AccountClients], monkeypatch: pytest.MonkeyPatch) -> GuardedPair:
+    place = GuardedPair(accounts, monkeypatch)
     code, lines = place.find()
     assert (code, lines[-1].get("agreed")) == (0, len(KEYS)), lines
     return place
 
 
-def refused(place: Place, words: str, **changes: Any) -> None:
+def refused(place: GuardedPair, words: str, **changes: Any) -> None:
     code, lines = place.find(**changes)
     assert code == 1, lines
     assert [(line["event"], line["state"]) for line in lines] == [("state", "GUARD_REFUSED"), ("finder", "failed")]
@@ -109,7 +109,7 @@ def refused(place: Place, words: str, **changes: Any) -> None:
     assert place.waiting == 0
 
 
-def test_the_deployed_buckets_are_compared(place: Place) -> None:
+def test_the_deployed_buckets_are_compared(place: GuardedPair) -> None:
     place.cn.delete("k0")
     place.cn.lose_events()
     assert place.find()[0] == 0
@@ -117,7 +117,7 @@ def test_the_deployed_buckets_are_compared(place: Place) -> None:
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_a_bucket_of_another_owner_is_refused(place: Place, side: SideName) -> None:
+def test_a_bucket_of_another_owner_is_refused(place: GuardedPair, side: SideName) -> None:
     name = "local" if side is CN else "remote"
     stranger = {f"{name}_account": "999999999999"}
     bucket = getattr(place.settings, f"{name}_bucket")
@@ -125,39 +125,39 @@ def test_a_bucket_of_another_owner_is_refused(place: Place, side: SideName) -> N
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_a_missing_bucket_is_refused(place: Place, side: SideName) -> None:
+def test_a_missing_bucket_is_refused(place: GuardedPair, side: SideName) -> None:
     name = "local" if side is CN else "remote"
     refused(place, "bucket gone-away does not exist", **{f"{name}_bucket": "gone-away"})
 
 
-def test_a_bucket_in_another_region_is_refused(place: Place) -> None:
+def test_a_bucket_in_another_region_is_refused(place: GuardedPair) -> None:
     bucket = place.global_.bucket
     refused(place, f"bucket {bucket} is in {place.global_.region}, not in eu-west-1", remote_region="eu-west-1")
 
 
-def test_a_bucket_in_another_partition_is_refused(place: Place) -> None:
+def test_a_bucket_in_another_partition_is_refused(place: GuardedPair) -> None:
     """The peer's name is a bucket of this side's own partition, which the peer's key can't access."""
     refused(place, f"bucket {place.cn.bucket} does not exist", remote_bucket=place.cn.bucket)
 
 
 @pytest.mark.parametrize("side", SideName)
-def test_another_bucket_of_the_same_owner_is_refused(place: Place, side: SideName) -> None:
-    other = HttpSide(place.people[side])
+def test_another_bucket_of_the_same_owner_is_refused(place: GuardedPair, side: SideName) -> None:
+    other = HttpSide(place.accounts[side])
     other.put("k0", "one", "one")
     name = "local" if side is CN else "remote"
     refused(place, f"{name} bucket", **{f"{name}_bucket": other.bucket})
 
 
 @pytest.mark.parametrize("name", ["local", "remote"])
-def test_another_prefix_is_refused(place: Place, name: str) -> None:
+def test_another_prefix_is_refused(place: GuardedPair, name: str) -> None:
     refused(place, f"{name} prefix ''", **{f"{name}_prefix": "deeper/"})
 
 
-def test_after_the_ledger_was_emptied_new_buckets_are_accepted(place: Place) -> None:
+def test_after_the_ledger_was_emptied_new_buckets_are_accepted(place: GuardedPair) -> None:
     """The remedy for an intended change: without ledger entries nothing is deleted."""
     place.cn.dynamodb.delete_table(TableName=place.cn.table)
     place.cn.dynamodb.create_table(TableName=place.cn.table, **TABLE)
-    other = HttpSide(place.people[CN])
+    other = HttpSide(place.accounts[CN])
     code, lines = place.find(local_bucket=other.bucket)
     assert code == 0
     assert (lines[-1]["here"], lines[-1]["there"], lines[-1]["found"]) == (0, len(KEYS), {})
@@ -179,11 +179,11 @@ class LogWatch(io.StringIO):
 
 
 @pytest.mark.parametrize("changes", [{"local_prefix": "deeper/"}, {"remote_account": "999999999999"}])
-def test_a_worker_with_other_buckets_refuses_and_receives_nothing(place: Place, changes: dict[str, Any]) -> None:
+def test_a_worker_with_other_buckets_refuses_and_receives_nothing(place: GuardedPair, changes: dict[str, Any]) -> None:
     place.cn.delete("k0")
     assert place.waiting == 1
 
-    async def story() -> None:
+    async def run_worker() -> None:
         watch = LogWatch("GUARD_REFUSED")
         place.patch.setattr(sys, "stdout", watch)
         work = asyncio.create_task(worker.work(replace(place.settings, **changes)))
@@ -191,6 +191,6 @@ def test_a_worker_with_other_buckets_refuses_and_receives_nothing(place: Place, 
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
 
-    asyncio.run(story())
+    asyncio.run(run_worker())
     assert place.waiting == 1
     assert place.global_.shown("k0") == "one"

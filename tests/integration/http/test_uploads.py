@@ -19,8 +19,8 @@ from dualsync.runtime.settings import SideName
 from dualsync.runtime.sync.context import SyncContext
 from dualsync.runtime.transfer.stale_uploads import ABANDONED_SECONDS, sessions_of
 from sandbox.cloud.accounts import ACCOUNTS
-from tests.integration.http.cloud import StoryClock
-from tests.integration.http.side import EVERYTHING, People, Person
+from tests.integration.http.cloud import EmulatorClock
+from tests.integration.http.side import EVERYTHING, AccountClients, IamUser
 from tests.integration.http.stage import HttpStage
 from tests.simulation.histories.world import sweep_of
 from tests.support.fakes.gate import Killed
@@ -29,7 +29,7 @@ from tests.support.handlers import handler_of
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 MIB = 1 << 20
 PARTS = ("given settings multipart_threshold 5242880", "given settings part_size 5242880")
-WORKER_ROLE = "story-worker"
+WORKER_ROLE = "scenario-worker"
 PARTS_BY_SEVERAL_WORKERS = (*PARTS, "given settings giant_threshold 5242880")
 
 
@@ -38,8 +38,8 @@ def content(letter: bytes) -> bytes:
     return letter * (5 * MIB) + b"middle" * (5 * MIB // 6) + b"--" + b"the end"
 
 
-class Spy:
-    """A bucket that counts calls, and stops the worker after `fatal` calls of a name."""
+class FailingBucket:
+    """A bucket that counts calls, and stops the worker after the given number of calls of a method."""
 
     def __init__(self, bucket: Any, counts: Counter[str], fatal: Mapping[str, int]) -> None:
         self._bucket, self._counts, self._fatal = bucket, counts, fatal
@@ -69,7 +69,7 @@ def _flipped(body: bytes) -> bytes:
 class Play:
     """A stage with one large object at `cn`, whose workers the test starts."""
 
-    def __init__(self, stage: tuple[Mapping[SideName, People], StoryClock], lines: tuple[str, ...]) -> None:
+    def __init__(self, stage: tuple[Mapping[SideName, AccountClients], EmulatorClock], lines: tuple[str, ...]) -> None:
         self.http = HttpStage(*stage)
         for line in (*lines, "settle"):
             self.http.perform(line)
@@ -91,7 +91,11 @@ class Play:
         """Let one worker process that many messages of `cn`, unless it stops."""
         context = self.http.contexts[CN]
         counts = Counter[str]() if fatal else self.counts
-        spied = replace(context, local=Spy(context.local, counts, fatal), remote=Spy(context.remote, counts, fatal))
+        spied = replace(
+            context,
+            local=FailingBucket(context.local, counts, fatal),
+            remote=FailingBucket(context.remote, counts, fatal),
+        )
         self.http._runner.run(self._work(spied, messages))
         if fatal:
             self.counts += counts
@@ -115,8 +119,8 @@ class Play:
         """Run the finder's clean-up with the dedicated user's key and name, and the name of the workers' role."""
 
         async def sweep() -> int:
-            person = self.http.sides[GLOBAL].dedicated
-            network = Network(self.http.sides[GLOBAL].region, FixedCredentials(person.credential))
+            user = self.http.sides[GLOBAL].dedicated
+            network = Network(self.http.sides[GLOBAL].region, FixedCredentials(user.credential))
             who = await StsIdentity(network.caller("sts", self.http.sides[GLOBAL].cloud.endpoint)).who()
             workers = sessions_of(ACCOUNTS[CN].account_id, WORKER_ROLE)
             return await sweep_of(self.http.contexts[CN], who.arn, workers).run()
@@ -135,7 +139,7 @@ class Play:
         key_of_session = Credential(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
         async def begin() -> None:
-            await side.bucket_edge(Person("", key_of_session)).create_upload(key, Attributes(), None)
+            await side.bucket_adapter(IamUser("", key_of_session)).create_upload(key, Attributes(), None)
 
         self.http._runner.run(begin())
 
@@ -147,8 +151,8 @@ Perform = Callable[..., Play]
 
 
 @pytest.fixture
-def perform(stage: tuple[Mapping[SideName, People], StoryClock]) -> Iterator[Perform]:
-    """Yield a stage that begins with these lines."""
+def perform(stage: tuple[Mapping[SideName, AccountClients], EmulatorClock]) -> Iterator[Perform]:
+    """Yield a function that performs lines of a scenario in a new stage and returns it."""
     plays: list[Play] = []
 
     def begin(*lines: str) -> Play:

@@ -25,7 +25,7 @@ LARGE = 17 << 20
 
 
 class Mixed:
-    """A pair whose sides have a worker of either version."""
+    """A pair whose sides have workers of both versions."""
 
     def __init__(self, folder: Path) -> None:
         self.stage = Stage.open("mixed", settings=SETTINGS)
@@ -54,14 +54,14 @@ class Mixed:
         self.expected.delete(name)
 
     def write(self, wave: str) -> None:
-        """New objects on both sides, odd keys and one in parts among them."""
+        """Write new objects on both sides, some with unusual keys and one that is copied in parts."""
         for side in self.sides:
             for number in range(12):
                 self.put(side, f"{wave}/{side.name}/{number} +&%数.txt", f"{wave} {side.name} {number}".encode())
             self.put(side, f"{wave}/{side.name}/large.bin", str(side.name).encode() * (LARGE // len(side.name)))
 
     def change(self, wave: str) -> None:
-        """Edit and delete what the other side wrote in an earlier wave."""
+        """Edit and delete objects that the other side wrote in an earlier wave."""
         one, other = self.sides
         for side, origin in ((one, other), (other, one)):
             for number in range(4):

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.engine
 
 
 @dataclass
-class Place:
+class Workspace:
     """A checkout of the project beside a user's program, and an engine of its own."""
 
     folder: Path
@@ -52,19 +52,19 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> Workspace:
     project = tmp_path / "dualsync"
     for name in ("components", "runtime", "dualsync", "requirements"):
         shutil.copytree(ROOT / name, project / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Pulumi.yaml", project)
-    # An environment that sees what is installed in this one.
+    # A virtual environment that uses the packages installed in this one.
     venv.create(project / ".venv", with_pip=False)
     packages = Path(sysconfig.get_paths(vars={"base": str(project / ".venv")})["purelib"])
     (packages / "here.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    # The engine has pip bring this one up to date, which nothing here needs; a note of it will do.
-    note = packages / "wheel-1.dist-info"
-    note.mkdir()
-    (note / "METADATA").write_text("Metadata-Version: 2.1\nName: wheel\nVersion: 1\n")
+    # The engine has pip install `wheel`, which these tests do not need. Its metadata alone satisfies pip.
+    metadata = packages / "wheel-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: wheel\nVersion: 1\n")
     plugin = tmp_path / "home" / "plugins" / f"resource-aws-v{version('pulumi-aws')}" / "pulumi-resource-aws"
     plugin.parent.mkdir(parents=True)
     plugin.write_text("#!/bin/sh\necho 'the aws plugin was run' >&2\nexit 1\n")
@@ -72,10 +72,10 @@ def place(tmp_path: Path) -> Place:
     program = tmp_path / "program"
     program.mkdir()
     (program / "Pulumi.yaml").write_text("name: mine\nruntime: yaml\n")
-    return Place(tmp_path)
+    return Workspace(tmp_path)
 
 
-def test_the_package_is_added_to_a_program_by_its_folder(place: Place) -> None:
+def test_the_package_is_added_to_a_program_by_its_folder(place: Workspace) -> None:
     if shutil.which("pulumi-language-yaml") is None:
         pytest.skip("needs the engine's host for YAML (pulumi-language-yaml) on the path")
     said = place.run("program", "package", "add", "../dualsync/components")
@@ -85,6 +85,6 @@ def test_the_package_is_added_to_a_program_by_its_folder(place: Place) -> None:
     place.run("program", "install")
 
 
-def test_the_engine_gets_the_schema_from_the_folder(place: Place) -> None:
+def test_the_engine_gets_the_schema_from_the_folder(place: Workspace) -> None:
     said = place.run("program", "package", "get-schema", "../dualsync/components")
     assert '"dualsync:index:DualSyncPair"' in said

@@ -65,9 +65,9 @@ def test_a_number_given_as_text_is_converted() -> None:
 def test_a_wrong_input_is_reported_by_name_before_anything_is_created(
     change: dict[str, Any], where: str, why: str
 ) -> None:
-    with pytest.raises(InputPropertyError, match=why) as told:
+    with pytest.raises(InputPropertyError, match=why) as caught:
         constructed({**SIDES, **change})
-    assert told.value.property_path == where
+    assert caught.value.property_path == where
 
 
 def test_an_unknown_component_type_is_refused() -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.engine(long=True)
 
 @dataclass
 class Example:
-    """One example in a folder of its own, as a user would have it, with what `pulumi install` would make."""
+    """One example in its own folder, with the packages that `pulumi install` would bring."""
 
     stage: EngineStage
     language: str
@@ -136,7 +136,7 @@ def example(stage: EngineStage, request: pytest.FixtureRequest) -> Example:
 
 
 def test_an_example_is_previewed_deployed_and_destroyed(example: Example) -> None:
-    before, stack = example.stage.census(), example.language
+    before, stack = example.stage.inventory(), example.language
     example.configure()
     assert "to create" in example.run("preview", "--stack", stack, "--suppress-progress", "--policy-pack", policy())
     example.run("up", "--stack", stack, "--yes", "--skip-preview", "--suppress-progress")
@@ -146,9 +146,9 @@ def test_an_example_is_previewed_deployed_and_destroyed(example: Example) -> Non
     again = example.run("preview", "--stack", stack, "--suppress-progress", "--expect-no-changes")
     assert "unchanged" in again
     example.run("destroy", "--stack", stack, "--yes", "--skip-preview", "--suppress-progress")
-    assert example.stage.census() == before
+    assert example.stage.inventory() == before
 
 
 def policy() -> str:
-    """The pack reviews components of programs in any language."""
+    """Return the folder of the policy pack, which reviews components of programs in any language."""
     return str(ROOT / "policy")

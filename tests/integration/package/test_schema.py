@@ -64,7 +64,7 @@ def test_defaults_and_types_are_the_configs() -> None:
 
 
 def test_an_input_whose_absence_has_a_meaning_has_no_default() -> None:
-    """Generated code would set a default, so that the component could not see that nothing was given."""
+    """Generated code would set a default, and the component could not recognise a missing value."""
     assert schema.inputs()["keepLoser"] == {
         "type": "boolean",
         "plain": True,

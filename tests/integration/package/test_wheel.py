@@ -16,7 +16,7 @@ pytest.importorskip("setuptools", reason="builds a wheel: `pip install setuptool
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the wheel holds, as site-packages would have it."""
+    """Return a folder with the unpacked wheel, as in site-packages."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
@@ -54,12 +54,12 @@ def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_its_top_level_names_are_unique(installed: Path) -> None:
+def test_the_wheel_has_one_top_level_name_of_its_own(installed: Path) -> None:
     names = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert names == {"dualsync"}
 
 
-def test_its_python_files_are_the_projects_byte_for_byte(installed: Path) -> None:
+def test_the_wheels_python_files_equal_the_projects(installed: Path) -> None:
     here = {path.relative_to(ROOT): path for name in ("components", "runtime") for path in (ROOT / name).rglob("*.py")}
     there = {path.relative_to(installed / "dualsync") for path in (installed / "dualsync").rglob("*.py")}
     assert there - {Path("__init__.py")} == set(here)

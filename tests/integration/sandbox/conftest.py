@@ -1,4 +1,4 @@
-"""One local cloud emulator per test process; each test creates its own buckets and queues."""
+"""Fixtures: one local cloud emulator per test process, in which each test creates its own buckets and queues."""
 
 from __future__ import annotations
 

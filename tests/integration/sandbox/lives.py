@@ -27,8 +27,8 @@ OTHER_TRUST = document(Action="sts:AssumeRole", Principal={"Service": "ecs-tasks
 _numbers = itertools.count()
 
 
-class Makes:
-    """Creates resources that others need; `Makes(account).queue()` returns a queue's URL."""
+class Prerequisites:
+    """Creates resources that other types need. `Prerequisites(account).queue()` returns a queue's URL."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -92,17 +92,17 @@ Inputs = dict[str, Any]
 
 @dataclass(frozen=True)
 class Life:
-    """Inputs of a type, changes in place (None when nothing can be changed), and expected outputs."""
+    """Lifecycle of a type: inputs, changes in place (None if it has none), and expected outputs."""
 
     token: str
-    inputs: Callable[[Makes], Inputs]
+    inputs: Callable[[Prerequisites], Inputs]
     change: Inputs | None = None
     outputs: tuple[str, ...] = ()
     stays: bool = False
-    """Whether deleting leaves the resource (AWS has no such deletion)."""
+    """Whether the resource still exists after its deletion, which AWS does not offer."""
 
 
-def plain(**inputs: Any) -> Callable[[Makes], Inputs]:
+def plain(**inputs: Any) -> Callable[[Prerequisites], Inputs]:
     return lambda makes: inputs
 
 

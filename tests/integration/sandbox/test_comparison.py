@@ -100,7 +100,7 @@ def test_a_good_run_has_no_failures(good: Result) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "words"),
     [
         ({"comparison": Comparison({CN: 1, GLOBAL: 1}, 1, ["a: is missing on cn"])}, "a: is missing"),
         ({"comparison": Comparison({CN: 2, GLOBAL: 1}, 1, [])}, "expected on each side"),
@@ -110,12 +110,12 @@ def test_a_good_run_has_no_failures(good: Result) -> None:
         ({"writes": 0}, "an echo was copied back"),
     ],
 )
-def test_each_reason_to_fail(good: Result, change: dict[str, object], says: str) -> None:
+def test_each_reason_to_fail(good: Result, change: dict[str, object], words: str) -> None:
     (failure,) = dataclasses.replace(good, **change).failures()  # type: ignore[arg-type]
-    assert says in failure
+    assert words in failure
 
 
-def test_a_run_without_echo_or_conflict_proves_nothing(good: Result, tmp_path: Path) -> None:
+def test_a_run_without_an_echo_or_a_conflict_fails(good: Result, tmp_path: Path) -> None:
     failures = dataclasses.replace(good, journal=journal(tmp_path, COPY)).failures()
     assert any("no echo" in f for f in failures)
     assert any("was not detected" in f for f in failures)
@@ -132,7 +132,8 @@ def test_buckets_are_listed_when_the_workers_are_idle_or_after_a_deadline() -> N
         lines += now <= 4.0
         if lull():
             listed.append(round(now, 1))
-    assert listed[0] == pytest.approx(LISTING_SECONDS, abs=step), "not while they work, but for a look now and then"
+    # While the workers are busy, buckets are listed only at the longest interval.
+    assert listed[0] == pytest.approx(LISTING_SECONDS, abs=step)
     assert listed[1] == pytest.approx(4.0 + QUIET_SECONDS, abs=2 * step)
     rest = [later - earlier for earlier, later in itertools.pairwise(listed[1:])]
     assert min(rest) >= QUIET_SECONDS - 1e-9

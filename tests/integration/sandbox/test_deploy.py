@@ -24,7 +24,7 @@ from sandbox.environment.deployed import boot_environment, finder_job, worker_jo
 from sandbox.environment.environment import ESTIMATED_RESOURCES, Stage
 from sandbox.environment.processes import ROOT
 from sandbox.environment.workers import ProcessFailedError
-from tests.integration.sandbox.test_processes import alive
+from tests.integration.sandbox.test_processes import is_running
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
@@ -208,7 +208,7 @@ def test_the_served_sandbox_is_described_and_leaves_nothing_behind(tmp_path: Pat
     assert not file.exists()
     assert not Path(described["pair"]).exists()
     assert not Path(described["folder"]).exists()
-    assert wait_for(lambda: not any(alive(child) for child in children), 10)
+    assert wait_for(lambda: not any(is_running(child) for child in children), 10)
 
 
 def _typed(command: str, described: dict[str, Any], pair: Path) -> int:

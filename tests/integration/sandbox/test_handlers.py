@@ -13,7 +13,7 @@ from sandbox.cloud.handle import Cloud
 from sandbox.provider import operations
 from sandbox.provider.base import Account
 from sandbox.provider.catalogue import REGISTRY
-from tests.integration.sandbox.lives import LIVES, Inputs, Life, Makes
+from tests.integration.sandbox.lives import LIVES, Inputs, Life, Prerequisites
 
 
 @pytest.fixture(scope="module", params=list(SideName))
@@ -25,7 +25,7 @@ def account(cloud: Cloud, request: pytest.FixtureRequest) -> Account:
 
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.token.split(":")[1])
 def test_create_read_change_and_delete(account: Account, life: Life) -> None:
-    makes = Makes(account)
+    makes = Prerequisites(account)
     inputs = operations.check(life.token, makes.name(), life.inputs(makes))
     id, made = operations.create(life.token, account, inputs)
     assert id
@@ -68,19 +68,19 @@ def test_a_type_without_handler_is_reported_with_the_remedy(account: Account) ->
         operations.invoke("aws:lambda/getFunction:getFunction", account, {})
 
 
-def test_lookups(account: Account) -> None:
-    def ask(token: str, **arguments: Any) -> Inputs:
+def test_lookups_return_resources_of_the_account(account: Account) -> None:
+    def look_up(token: str, **arguments: Any) -> Inputs:
         return operations.invoke(token, account, arguments)
 
-    assert ask("aws:index/getCallerIdentity:getCallerIdentity")["accountId"] == account.account_id
-    assert ask("aws:index/getRegion:getRegion")["region"] == account.region
-    assert ask("aws:index/getPartition:getPartition")["dnsSuffix"] == account.dns_suffix
-    (table,) = ask("aws:ec2/getRouteTables:getRouteTables", vpcId=Makes(account).vpc())["ids"]
-    routes = ask("aws:ec2/getRouteTable:getRouteTable", routeTableId=table)["routes"]
+    assert look_up("aws:index/getCallerIdentity:getCallerIdentity")["accountId"] == account.account_id
+    assert look_up("aws:index/getRegion:getRegion")["region"] == account.region
+    assert look_up("aws:index/getPartition:getPartition")["dnsSuffix"] == account.dns_suffix
+    (table,) = look_up("aws:ec2/getRouteTables:getRouteTables", vpcId=Prerequisites(account).vpc())["ids"]
+    routes = look_up("aws:ec2/getRouteTable:getRouteTable", routeTableId=table)["routes"]
     assert [r["cidrBlock"] for r in routes] == ["0.0.0.0/0"]
     parameter = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
-    assert ask("aws:ssm/getParameter:getParameter", name=parameter)["value"].startswith("ami-")
-    bucket = Makes(account).bucket()
-    assert ask("aws:s3/getBucket:getBucket", bucket=bucket)["arn"] == f"arn:{account.partition}:s3:::{bucket}"
+    assert look_up("aws:ssm/getParameter:getParameter", name=parameter)["value"].startswith("ami-")
+    bucket = Prerequisites(account).bucket()
+    assert look_up("aws:s3/getBucket:getBucket", bucket=bucket)["arn"] == f"arn:{account.partition}:s3:::{bucket}"
     with pytest.raises(LookupError, match="couldn't find resource"):
-        ask("aws:s3/getBucket:getBucket", bucket="nowhere-to-be-seen")
+        look_up("aws:s3/getBucket:getBucket", bucket="nowhere-to-be-seen")

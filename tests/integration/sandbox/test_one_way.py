@@ -52,15 +52,15 @@ LISTS: dict[str, Callable[[Any], list[str]]] = {
 
 @dataclass
 class Deployed:
-    """A one-way pair, with what both accounts held before it and hold since."""
+    """A deployed one-way pair, with the resources of both accounts before and after the deployment."""
 
     stage: Stage
     source: SideName
     before: dict[SideName, set[str]]
     after: dict[SideName, set[str]]
 
-    def made(self, side: SideName) -> set[str]:
-        """Return what the deployment made in an account."""
+    def created(self, side: SideName) -> set[str]:
+        """Return the resources that the deployment created in an account."""
         return self.after[side] - self.before[side]
 
     def s3(self, side: SideName) -> Any:
@@ -79,7 +79,7 @@ class Deployed:
     def arrives(self, key: str, body: bytes | None) -> bool:
         return wait_for(lambda: self.body(self.source.peer, key) == body, 30)
 
-    def rests(self) -> bool:
+    def is_idle(self) -> bool:
         return wait_for(lambda: not any(self.stage.backlog(self.source)), 30)
 
     def dualsync(self, *arguments: str) -> tuple[int, Any]:
@@ -92,7 +92,7 @@ class Deployed:
 
 
 def inventory(stage: Stage, side: SideName) -> set[str]:
-    """Return what an account holds."""
+    """Return the resources of an account."""
     clients = {service: stage.cloud.client(side, service) for service in LISTS}
     return {f"{service}: {name}" for service, names in LISTS.items() for name in names(clients[service])}
 
@@ -116,7 +116,7 @@ def deployed(request: pytest.FixtureRequest) -> Iterator[Deployed]:
 
 def test_the_destination_gets_a_user_with_its_policy_and_nothing_else(deployed: Deployed) -> None:
     source, destination = deployed.source, deployed.source.peer
-    made = deployed.made(destination)
+    made = deployed.created(destination)
     assert {name.split()[1] for name in made} == {"user", "policy"}
     assert len(made) == 2
     outputs = deployed.stage.fleet.outputs[destination]
@@ -127,13 +127,13 @@ def test_the_destination_gets_a_user_with_its_policy_and_nothing_else(deployed: 
     entries = [e["Id"] for name, given in configured.items() if name.endswith("Configurations") for e in given]
     assert entries == (["another-teams-restores"] if destination is CN else [])
     assert outputs["queueUrl"] == outputs["ledgerTable"] == outputs["workerGroup"] == outputs["finderTask"] == ""
-    services = {name.partition(":")[0] for name in deployed.made(source)}
+    services = {name.partition(":")[0] for name in deployed.created(source)}
     assert services >= set(LISTS) - {"kms"}, "each list is able to show what a side has"
 
 
 def test_no_user_and_no_key_of_the_source_exists(deployed: Deployed) -> None:
     source = deployed.source
-    assert not {name for name in deployed.made(source) if name.startswith(("iam: user", "iam: policy"))}
+    assert not {name for name in deployed.created(source) if name.startswith(("iam: user", "iam: policy"))}
     outputs = deployed.stage.fleet.outputs
     secret = deployed.stage.cloud.client(source, "secretsmanager").get_secret_value(
         SecretId=outputs[source]["secretName"]
@@ -152,7 +152,7 @@ def test_a_file_its_edit_and_its_deletion_are_copied(deployed: Deployed) -> None
         assert deployed.arrives("travels/über + 1.txt", body)
     deployed.s3(source).delete_object(Bucket=deployed.stage.buckets[source], Key="travels/über + 1.txt")
     assert deployed.arrives("travels/über + 1.txt", None)
-    assert deployed.rests()
+    assert deployed.is_idle()
 
 
 def test_changes_at_the_destination_are_not_sent_back_and_the_finder_mirrors_the_source(deployed: Deployed) -> None:
@@ -167,7 +167,7 @@ def test_changes_at_the_destination_are_not_sent_back_and_the_finder_mirrors_the
     assert found["queued"] == 2
     assert deployed.arrives("edited", b"source's")
     assert deployed.arrives("removed", b"source's")
-    assert deployed.rests()
+    assert deployed.is_idle()
     assert deployed.body(source, "theirs") is None
     assert deployed.body(destination, "theirs") == b"their own"
     assert deployed.stage.backlog(source) == (0, 0)
@@ -176,7 +176,7 @@ def test_changes_at_the_destination_are_not_sent_back_and_the_finder_mirrors_the
 def test_the_worker_may_write_nothing_at_the_source(deployed: Deployed) -> None:
     source = deployed.source
     iam = deployed.stage.cloud.client(source, "iam")
-    (role,) = [n.split()[-1] for n in deployed.made(source) if n.startswith("iam: role") and n.endswith("-worker")]
+    (role,) = [n.split()[-1] for n in deployed.created(source) if n.startswith("iam: role") and n.endswith("-worker")]
     documents = [
         iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -201,7 +201,7 @@ def test_operators_see_one_direction(deployed: Deployed) -> None:
     source, destination = deployed.source, deployed.source.peer
     deployed.put(source, "seen", b"1")
     assert deployed.arrives("seen", b"1")
-    assert deployed.rests()
+    assert deployed.is_idle()
     name = f"{source}->{destination}"
     _, status = deployed.dualsync("status")
     assert (status["one_way"], [d["name"] for d in status["directions"]]) == (name, [name])

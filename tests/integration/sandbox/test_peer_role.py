@@ -30,7 +30,7 @@ ISSUERS = {side: f"https://id.example.com/dth-dual/{side}" for side in SideName}
 
 
 def role_config(stage: Stage) -> dict[str, Any]:
-    """Config of a pair whose sides are roles for each other."""
+    """Return the config of a pair whose sides use roles for each other."""
     config = config_of("cn", stage.cloud.endpoint, stage.workspace.folder / "bundles")
     sides = {side: json.loads(config[f"dualsync:{side}"]) | {"issuer": ISSUERS[side]} for side in SideName}
     return {"peerIdentity": "role", **{str(side): value for side, value in sides.items()}}
@@ -50,7 +50,7 @@ def stage() -> Iterator[Stage]:
 
 
 def handed_over(stage: Stage, side: SideName) -> dict[str, str]:
-    """The secret in this side's account."""
+    """Return the content of the secret in this side's account."""
     client = stage.cloud.client(side, "secretsmanager")
     text = client.get_secret_value(SecretId=stage.fleet.outputs[side]["secretName"])["SecretString"]
     found: dict[str, str] = json.loads(text)
@@ -115,7 +115,7 @@ Sign = Callable[[bytes], Awaitable[bytes]]
 
 
 class Forger:
-    """Attempts of a thief who knows this side's issuer and may use other keys."""
+    """Attempts to get a session with forged tokens, with this side's issuer and with other keys."""
 
     def __init__(self, stage: Stage, side: SideName) -> None:
         account = ACCOUNTS[side]

@@ -22,7 +22,7 @@ time.sleep(300)
 """
 
 
-def alive(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     """Return whether the process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -30,12 +30,12 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent ends")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_child_process_ends_with_its_parent(number: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        assert wait_for(lambda: alive(child), 10, 0.02)
+        assert wait_for(lambda: is_running(child), 10, 0.02)
         os.kill(parent.pid, number)
-    assert wait_for(lambda: not alive(child), 10, 0.02)
+    assert wait_for(lambda: not is_running(child), 10, 0.02)

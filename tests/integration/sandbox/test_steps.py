@@ -43,7 +43,7 @@ def test_a_bar_pulses_before_the_first_count() -> None:
 
 
 @pytest.mark.parametrize("counts", [[], [1, 62], [93], [62, 63, 120]])
-def test_a_bar_ends_at_100_percent_whatever_the_estimate_was(counts: list[int]) -> None:
+def test_a_bar_ends_at_100_percent_for_any_estimate(counts: list[int]) -> None:
     bar, progress = bar_with(93)
     for count in counts:
         bar(count)

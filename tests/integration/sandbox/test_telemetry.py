@@ -68,7 +68,7 @@ def test_matching_lines_give_their_value_and_others_the_default() -> None:
     assert derived([given], lines).points == {Metric("ns", "Bytes"): [(1.0, 12.0)]}
 
 
-def test_statistics() -> None:
+def test_statistics_are_computed_as_by_cloudwatch() -> None:
     values = [float(n) for n in range(1, 101)]
     assert [statistic(values, n) for n in ("Sum", "Average", "Minimum", "Maximum", "SampleCount")] == [
         5050,

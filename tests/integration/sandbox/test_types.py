@@ -37,7 +37,7 @@ GOOD_TABLE = {
         ("aws:s3/bucketVersioning:BucketVersioning", {"bucket": "b", "versioningConfiguration": {"status": "x"}}, []),
     ],
 )
-def test_problems(token: str, inputs: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+def test_the_problems_of_inputs_are_named(token: str, inputs: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     assert problems(token, inputs) == expected
 
 
@@ -47,18 +47,18 @@ def test_enumerations_are_checked_where_pulumi_has_them() -> None:
     assert [where for where, _ in found] in ([], ["enabledMetrics[1]"])
 
 
-def test_assets() -> None:
+def test_an_input_for_a_file_must_be_an_asset() -> None:
     token = "aws:s3/bucketObjectv2:BucketObjectv2"
     assert problems(token, {"bucket": "b", "key": "k", "source": pulumi.StringAsset("x")}) == []
     assert problems(token, {"bucket": "b", "key": "k", "source": "x"}) == [("source", "must be an asset")]
 
 
-def test_types_of_other_packages_have_no_checks() -> None:
+def test_inputs_of_other_packages_are_not_checked() -> None:
     assert arguments("dualsync:index:BucketSubscription") is None
     assert problems("dualsync:index:BucketSubscription", {"anything": 1}) == []
 
 
-def test_check_names_all_that_is_wrong_in_one_line() -> None:
+def test_all_problems_of_inputs_are_reported_in_one_line() -> None:
     with pytest.raises(InvalidInputsError) as caught:
         check(QUEUE, "q", {"visibility": 3, "policy": "{not json", "delaySeconds": True})
     text = str(caught.value)

@@ -18,7 +18,7 @@ SCRIPT = base64.b64encode(b"#!/bin/bash\n").decode()
 
 @dataclass
 class Fleet:
-    """Yield a group of one instance whose template has a second version."""
+    """A group of one instance whose template has a second version."""
 
     scaling: Any
     template: dict[str, str]
@@ -63,12 +63,13 @@ def test_a_refresh_replaces_every_instance_and_is_described(fleet: Fleet) -> Non
     assert len(after) == len(before) == 1
     assert not after & before
     described = fleet.scaling.describe_instance_refreshes
-    (told,) = described(AutoScalingGroupName="workers")["InstanceRefreshes"]
-    assert (told["InstanceRefreshId"], told["Status"], told["PercentageComplete"]) == (id, "Successful", 100)
+    (refresh,) = described(AutoScalingGroupName="workers")["InstanceRefreshes"]
+    found = (refresh["InstanceRefreshId"], refresh["Status"], refresh["PercentageComplete"])
+    assert found == (id, "Successful", 100)
     assert described(AutoScalingGroupName="workers", InstanceRefreshIds=["another"])["InstanceRefreshes"] == []
 
 
-def test_a_finished_refresh_can_not_be_cancelled(fleet: Fleet) -> None:
+def test_a_finished_refresh_cannot_be_cancelled(fleet: Fleet) -> None:
     with pytest.raises(ClientError) as caught:
         fleet.scaling.cancel_instance_refresh(AutoScalingGroupName="workers")
     assert caught.value.response["Error"]["Code"] == "ActiveInstanceRefreshNotFound"

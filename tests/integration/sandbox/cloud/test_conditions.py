@@ -33,7 +33,7 @@ def upload(w: Watched, key: str = "a") -> dict[str, Any]:
     }
 
 
-def test_put_if_match(watched: Make) -> None:
+def test_a_put_with_if_match_needs_the_objects_etag(watched: Make) -> None:
     w = watched()
     there = {"Bucket": w.bucket, "Key": "a", "Body": b"new"}
     assert refused(w.s3.put_object, **there, IfMatch=ABSENT) == (404, "NoSuchKey")
@@ -53,14 +53,14 @@ def test_reads_take_etags_with_and_without_quotes(watched: Make, call: str) -> N
     assert refused(read, Bucket=w.bucket, Key="a", IfMatch=ABSENT)[0] == 412
 
 
-def test_put_if_none_match(watched: Make) -> None:
+def test_a_put_with_if_none_match_needs_a_missing_object(watched: Make) -> None:
     w = watched()
     there = {"Bucket": w.bucket, "Key": "a", "Body": b"new", "IfNoneMatch": "*"}
     w.s3.put_object(**there)
     assert refused(w.s3.put_object, **there) == (412, "PreconditionFailed")
 
 
-def test_complete_if_match(watched: Make) -> None:
+def test_a_completion_with_if_match_needs_the_objects_etag(watched: Make) -> None:
     w = watched()
     assert refused(w.s3.complete_multipart_upload, **upload(w), IfMatch=ABSENT) == (404, "NoSuchKey")
     etag = w.s3.put_object(Bucket=w.bucket, Key="a", Body=b"old")["ETag"]
@@ -69,13 +69,13 @@ def test_complete_if_match(watched: Make) -> None:
     assert w.s3.get_object(Bucket=w.bucket, Key="a")["Body"].read() == b"new"
 
 
-def test_complete_if_none_match(watched: Make) -> None:
+def test_a_completion_with_if_none_match_needs_a_missing_object(watched: Make) -> None:
     w = watched()
     w.s3.complete_multipart_upload(**upload(w), IfNoneMatch="*")
     assert refused(w.s3.complete_multipart_upload, **upload(w), IfNoneMatch="*") == (412, "PreconditionFailed")
 
 
-def test_a_parts_head_is_the_objects(watched: Make) -> None:
+def test_head_of_a_part_returns_the_objects_etag_and_part_count(watched: Make) -> None:
     w = watched()
     etag = w.s3.complete_multipart_upload(**upload(w))["ETag"]
     head = w.s3.head_object(Bucket=w.bucket, Key="a", PartNumber=1, IfMatch=etag)
@@ -83,7 +83,7 @@ def test_a_parts_head_is_the_objects(watched: Make) -> None:
     assert refused(w.s3.head_object, Bucket=w.bucket, Key="a", PartNumber=1, IfMatch=ABSENT)[0] == 412
 
 
-def test_an_unknown_upload_is_no_such_upload(watched: Make) -> None:
+def test_completing_an_aborted_upload_returns_no_such_upload(watched: Make) -> None:
     w = watched()
     arguments = upload(w)
     w.s3.abort_multipart_upload(Bucket=w.bucket, Key="a", UploadId=arguments["UploadId"])
@@ -91,7 +91,7 @@ def test_an_unknown_upload_is_no_such_upload(watched: Make) -> None:
 
 
 @pytest.mark.parametrize("versioned", [False, True])
-def test_delete_if_match(watched: Make, versioned: bool) -> None:
+def test_a_deletion_with_if_match_needs_the_objects_etag(watched: Make, versioned: bool) -> None:
     w = watched(versioned=versioned)
     etag = w.s3.put_object(Bucket=w.bucket, Key="a", Body=b"old")["ETag"]
     assert refused(w.s3.delete_object, Bucket=w.bucket, Key="a", IfMatch=ABSENT) == (412, "PreconditionFailed")

@@ -135,7 +135,7 @@ def test_delete_objects_sends_one_event_per_key(watched: Make, versioned: bool) 
     assert [(e["eventName"], e["s3"]["object"]["key"]) for e in w.events()] == [(name, "a"), (name, "b")]
 
 
-def test_a_completed_upload_is_one_event_and_dated_by_its_initiation(watched: Make) -> None:
+def test_a_completed_upload_sends_one_event_and_keeps_its_metadata(watched: Make) -> None:
     w = watched()
     upload = w.s3.create_multipart_upload(Bucket=w.bucket, Key="a", Metadata={"m": "1"})["UploadId"]
     part = w.s3.upload_part(Bucket=w.bucket, Key="a", UploadId=upload, PartNumber=1, Body=b"xyz")
@@ -147,7 +147,7 @@ def test_a_completed_upload_is_one_event_and_dated_by_its_initiation(watched: Ma
     assert w.s3.head_object(Bucket=w.bucket, Key="a")["Metadata"] == {"m": "1"}
 
 
-def test_a_copy_is_one_event(watched: Make) -> None:
+def test_a_copy_sends_one_event(watched: Make) -> None:
     w = watched()
     w.s3.put_object(Bucket=w.bucket, Key="a", Body=b"x")
     w.s3.copy_object(Bucket=w.bucket, Key="b", CopySource={"Bucket": w.bucket, "Key": "a"})

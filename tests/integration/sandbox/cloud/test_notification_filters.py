@@ -48,7 +48,7 @@ def test_a_raw_special_character_never_matches(watched: Make, prefix: str) -> No
     assert keys(w) == 0
 
 
-def test_a_raw_plus_is_a_blank(watched: Make) -> None:
+def test_a_raw_plus_matches_a_blank(watched: Make) -> None:
     w = watched()
     configure(w, ("a+b/", ""))
     w.s3.put_object(Bucket=w.bucket, Key="a b/key", Body=b"x")
@@ -57,7 +57,7 @@ def test_a_raw_plus_is_a_blank(watched: Make) -> None:
     assert event["s3"]["object"]["key"] == "a+b/key"
 
 
-def test_suffixes_and_names_in_any_case(watched: Make) -> None:
+def test_suffixes_match_and_rule_names_ignore_case(watched: Make) -> None:
     w = watched()
     configure(w, ("logs/", "%3Dx.txt"), name="Prefix")
     w.s3.put_object(Bucket=w.bucket, Key="logs/a=x.txt", Body=b"x")
@@ -67,7 +67,7 @@ def test_suffixes_and_names_in_any_case(watched: Make) -> None:
     assert [rule["Name"] for rule in kept["Filter"]["Key"]["FilterRules"]] == ["Prefix", "Suffix"]
 
 
-def test_overlaps_are_compared_decoded(watched: Make) -> None:
+def test_overlapping_filters_are_compared_decoded(watched: Make) -> None:
     w = watched()
     with pytest.raises(ClientError, match="overlap"):
         configure(w, ("dt%3D2026", ""), ("dt%3d2026/11", ""))
@@ -75,5 +75,5 @@ def test_overlaps_are_compared_decoded(watched: Make) -> None:
 
 
 @pytest.mark.parametrize("text", ["a=b", "a b", "ü", "%zz", "%", "%ff", "a&b", "a\tb"])
-def test_filters_that_match_nothing(text: str) -> None:
+def test_an_undecodable_filter_matches_no_key(text: str) -> None:
     assert decoded(text) is None

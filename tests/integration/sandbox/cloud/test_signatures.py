@@ -63,7 +63,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_odd_keys_are_signed_alike(watched: Make, key: str) -> None:
+def test_unusual_keys_are_signed_as_by_the_sdk(watched: Make, key: str) -> None:
     w = watched()
     w.s3.put_object(Bucket=w.bucket, Key=key, Body=b"x", Metadata={"m": "a  b"}, Tagging="a=b%20c&d=%2B")
     assert w.s3.get_object(Bucket=w.bucket, Key=key)["Body"].read() == b"x"

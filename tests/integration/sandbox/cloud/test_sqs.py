@@ -32,7 +32,7 @@ def error(call: Callable[..., Any], **arguments: Any) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("character", FORBIDDEN)
-def test_forbidden_characters(queue: tuple[Any, str], character: str) -> None:
+def test_a_message_with_a_forbidden_character_is_refused(queue: tuple[Any, str], character: str) -> None:
     sqs, url = queue
     assert error(sqs.send_message, QueueUrl=url, MessageBody=f"a{character}")[0] == "InvalidMessageContents"
     entries = [{"Id": "good", "MessageBody": "a"}, {"Id": "bad", "MessageBody": f"a{character}"}]
@@ -45,7 +45,7 @@ def test_forbidden_characters(queue: tuple[Any, str], character: str) -> None:
     assert len(answer["Failed"]) == 1
 
 
-def test_allowed_characters_arrive(queue: tuple[Any, str]) -> None:
+def test_allowed_characters_are_received_unchanged(queue: tuple[Any, str]) -> None:
     sqs, url = queue
     body = "".join(ALLOWED)
     sqs.send_message(QueueUrl=url, MessageBody=body)
@@ -56,7 +56,7 @@ def received(sqs: Any, url: str) -> str:
     return str(sqs.receive_message(QueueUrl=url)["Messages"][0]["ReceiptHandle"])
 
 
-def test_a_handle_of_a_deleted_message(queue: tuple[Any, str]) -> None:
+def test_a_handle_of_a_deleted_message_is_refused(queue: tuple[Any, str]) -> None:
     sqs, url = queue
     sqs.send_message(QueueUrl=url, MessageBody="a")
     handle = received(sqs, url)
