@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
+from dualsync.components.config import egress
 from dualsync.components.config.errors import ConfigError
+from dualsync.components.config.model import SideModel
 from dualsync.components.context import SideContext
 
 ANYWHERE = "0.0.0.0/0"
+ANYWHERE_IPV6 = "::/0"
 
 FARGATE_ZONES = {
     "ap-northeast-1": ("apne1-az1", "apne1-az2", "apne1-az4"),
@@ -82,15 +86,7 @@ class Network(pulumi.ComponentResource):
             description="Worker and finder: out only, nothing in",
             vpc_id=self.vpc_id,
             ingress=[],
-            egress=[
-                {
-                    "description": "HTTPS to AWS in both partitions",
-                    "protocol": "tcp",
-                    "from_port": 443,
-                    "to_port": 443,
-                    "cidr_blocks": [ANYWHERE],
-                },
-            ],
+            egress=_rules(context.local),
             tags=context.tags("security-group"),
             opts=context.options(self),
         )
@@ -119,8 +115,31 @@ class Network(pulumi.ComponentResource):
             )
 
 
+def _rules(local: SideModel) -> list[dict[str, Any]]:
+    """Return what the security group lets out: HTTPS, and the proxy's port if that is another one."""
+    https: dict[str, Any] = {
+        "description": "HTTPS to AWS in both partitions",
+        "protocol": "tcp",
+        "from_port": 443,
+        "to_port": 443,
+        "cidr_blocks": [ANYWHERE],
+    }
+    if local.network.dual_stack_endpoints:
+        https["ipv6_cidr_blocks"] = [ANYWHERE_IPV6]
+    port = egress.port(local)
+    if port in (None, 443):
+        return [https]
+    blocks = [egress.address(local) or ANYWHERE]
+    proxy = {"description": "Proxy", "protocol": "tcp", "from_port": port, "to_port": port, "cidr_blocks": blocks}
+    return [https, proxy]
+
+
 def choose(context: SideContext, vpc_id: str, routes: dict[str, Route]) -> list[Route]:
-    """Return the subnets to use. Raises `ConfigError` for one that is missing or has no route to the internet."""
+    """Return the subnets to use. Raises `ConfigError` for one that is missing or has no route to the internet.
+
+    With a proxy, a subnet needs a route to the proxy only, which no lookup shows. So each named subnet is taken, and
+    all of the VPC if none is named and none leads to the internet.
+    """
     wanted = context.local.network
     key = context.local.key
     for subnet_id in wanted.subnet_ids:
@@ -132,17 +151,20 @@ def choose(context: SideContext, vpc_id: str, routes: dict[str, Route]) -> list[
                 f"is no subnet of {vpc_id} in {context.region}",
                 f"give subnets of that VPC, or another {key('vpcId')}",
             )
-        if not usable(route, wanted.public_ip):
+        if not (wanted.https_proxy or usable(route, wanted.public_ip)):
             raise ConfigError(key("subnetIds"), subnet_id, _fault(route), _remedy(key, route))
     if wanted.subnet_ids:
         return [routes[subnet_id] for subnet_id in wanted.subnet_ids]
     chosen = [route for route in routes.values() if usable(route, wanted.public_ip)]
+    if wanted.https_proxy and not chosen:
+        chosen = list(routes.values())
     if not chosen:
         raise ConfigError(
             key("vpcId"),
             vpc_id,
             "none of its subnets has a route to the internet, so worker and finder could not reach AWS and the peer",
-            f"add an internet gateway or a NAT gateway and a route to it, or give another {key('vpcId')}",
+            f"add an internet gateway or a NAT gateway and a route to it, or give another {key('vpcId')}, or"
+            f" {key('httpsProxy')}",
         )
     return chosen
 

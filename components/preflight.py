@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from dualsync.components.bucket_access import inspection
 from dualsync.components.bucket_access.inspection import BucketFacts, Versioning
+from dualsync.components.config import egress
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.images import image_of
 from dualsync.components.config.model import PairModel, PeerIdentity
@@ -215,7 +216,10 @@ def check_documents(context: SideContext) -> None:
             local.key("operatorRoles"), operators, len(_text(queue_policy(context))), QUEUE_POLICY, "a queue's policy"
         )
         size = len(userdata.script(_longest_boot(context)).encode())
-        _limit(f"{context.side}.formerUserIds", local.former_user_ids, size, userdata.LIMIT, "the workers' boot script")
+        key, entries = f"{context.side}.formerUserIds", local.former_user_ids
+        if len("".join(local.network.no_proxy)) > len("".join(entries)):
+            key, entries = local.key("noProxy"), local.network.no_proxy
+        _limit(key, entries, size, userdata.LIMIT, "the workers' boot script")
 
 
 def _text(document: Mapping[str, object]) -> str:
@@ -250,7 +254,12 @@ def _longest_boot(context: SideContext) -> userdata.Boot:
         group=names.of("workers"),
         hook=names.of("drain"),
         metrics_namespace=names.metrics,
-        environment={"AWS_REGION": context.region, "AWS_DEFAULT_REGION": context.region, **known.to_environment()},
+        environment={
+            "AWS_REGION": context.region,
+            "AWS_DEFAULT_REGION": context.region,
+            **known.to_environment(),
+            **egress.variables(context.local),
+        },
     )
 
 

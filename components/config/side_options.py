@@ -55,7 +55,7 @@ class Network:
     )
     subnet_ids: tuple[str, ...] = option(
         "subnetIds",
-        "Subnets with a route to the internet; empty for all such subnets of the VPC.",
+        "Subnets with a route to the internet or to httpsProxy; empty for all of the VPC with a route to the internet.",
         default=(),
         pattern=r"subnet-[0-9a-f]{8,17}",
         remedy="use a list of subnet-…",
@@ -68,6 +68,29 @@ class Network:
     gateway_endpoints: bool = option(
         "gatewayEndpoints",
         "Create gateway endpoints for S3 and DynamoDB in the VPC. Traffic to the peer does not use them.",
+        default=False,
+    )
+    https_proxy: str = option(
+        "httpsProxy",
+        "HTTP proxy through which worker and finder reach AWS (http://host:port, or https://host:port if the proxy has"
+        " TLS), by CONNECT; empty for none. Without user and password.",
+        default="",
+    )
+    no_proxy: tuple[str, ...] = option(
+        "noProxy",
+        "Hosts that worker and finder reach without the proxy: names, .suffixes, addresses, networks. The addresses of"
+        " instance and task metadata are always among them.",
+        default=(),
+    )
+    fips_endpoints: bool = option(
+        "fipsEndpoints",
+        "Use AWS's FIPS endpoints. Refused where the side's region lacks them, as China's regions do. A peer there is"
+        " reached at its ordinary endpoints.",
+        default=False,
+    )
+    dual_stack_endpoints: bool = option(
+        "dualStackEndpoints",
+        "Use AWS's dual-stack endpoints (IPv4 and IPv6) of the services that have them, and let HTTPS out over IPv6.",
         default=False,
     )
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from dualsync.components.config import images, one_way, tags
+from dualsync.components.config import egress, images, one_way, tags
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.model import (
     ISSUER_LENGTH,
@@ -285,6 +285,7 @@ def _options(side: str, model: SideModel) -> None:
             model.key("finderMemory"), finder.memory, f"not offered for {finder.cpu} CPU units", f"use one of {offered}"
         )
     images.check(model)
+    egress.check(model)
     for key, arns in (("operatorRoles", model.security.operator_roles), ("deployers", model.security.deployers)):
         for arn in arns:
             start = f"arn:{model.partition.id}:iam::{model.account_id}:"

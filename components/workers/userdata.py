@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dualsync.components.config import egress
+
 LIMIT = 16 * 1024
 """Bytes of user data that EC2 accepts, before base64 (EC2 guide: Run commands at launch)."""
 
@@ -68,6 +70,8 @@ def script(boot: Boot) -> str:
             "LOG_GROUP": word(boot.log_group),
             "GROUP": word(boot.group),
             "HOOK": word(boot.hook),
+            "EGRESS": exports(boot.environment),
+            "EGRESS_UNITS": egress_units(boot.environment),
             "ENVIRONMENT": environment_file(boot.environment),
             "AGENT": json.dumps(agent(boot), indent=1),
             "WORKER_UNIT": worker_unit(),
@@ -98,11 +102,18 @@ def agent(boot: Boot) -> dict[str, Any]:
         {"file_path": "/var/log/dualsync/worker.log", "log_stream_name": "{instance_id}/worker"},
         {"file_path": "/var/log/dualsync/boot.log", "log_stream_name": "{instance_id}/boot"},
     ]
+    # It takes the FIPS endpoints as addresses (CloudWatch agent configuration file, `endpoint_override`).
+    fips = egress.FIPS in boot.environment
+    logs, metrics = (
+        {"endpoint_override": f"https://{egress.fips_host(service, boot.region)}"} if fips else {}
+        for service in ("logs", "monitoring")
+    )
     return {
         "agent": {"metrics_collection_interval": 60, "omit_hostname": True},
         "logs": {
             "logs_collected": {"files": {"collect_list": [{**f, "log_group_name": boot.log_group} for f in files]}},
             "force_flush_interval": 5,
+            **logs,
         },
         "metrics": {
             "namespace": boot.metrics_namespace,
@@ -119,8 +130,26 @@ def agent(boot: Boot) -> dict[str, Any]:
                     **dimensions,
                 },
             },
+            **metrics,
         },
     }
+
+
+def exports(environment: Mapping[str, str]) -> str:
+    """Return the line by which the script's own programs leave as the worker does; empty without such variables."""
+    given = [f"{name}='{_quoted(environment[name])}'" for name in egress.carried(environment)]
+    return "\n" + " ".join(("export", *given)) if given else ""
+
+
+def egress_units(environment: Mapping[str, str]) -> str:
+    """Return the lines that pass these variables on to what systemd starts; empty without them."""
+    return "\n" + template("egress.sh").rstrip("\n") if exports(environment) else ""
+
+
+def _quoted(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._/:,\[\]-]+", value):
+        raise ValueError(f"{value!r}: only letters, digits and ._/:,[]- are allowed in the boot script")
+    return value
 
 
 def environment_file(environment: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pulumi
 
+from dualsync.components.config import egress
 from dualsync.components.config.model import PAIR_OPTIONS, SIDE_FACTS, SIDE_OPTIONS, PairModel, PeerIdentity
 from dualsync.components.config.options import Option
 from dualsync.runtime.settings import OnLifecycleExpiry, Settings, SideName, variable
@@ -54,8 +55,8 @@ def settings_of(
         remote_region=remote.region,
         remote_account=remote.account_id,
         remote_prefix=remote.prefix,
-        remote_endpoint=remote.access.endpoint,
-        remote_sts_endpoint=remote.access.endpoint,
+        remote_endpoint=egress.peer_endpoint(pair, local, "s3"),
+        remote_sts_endpoint=egress.peer_endpoint(pair, local, "sts"),
         queue_url=queue_url if carries else "",
         dead_letter_queue_url=dead_letter_queue_url if carries else "",
         ledger_table=ledger_table if carries else "",
@@ -107,4 +108,5 @@ def environment(
         later |= {variable("token_key"): keys[0], variable("message_key"): keys[1]}
     endpoint = pair.side(side).access.endpoint
     services = {"AWS_ENDPOINT_URL": endpoint} if endpoint else {}
-    return {**known, **{name: value for name, value in later.items() if value is not None}, **services}
+    way_out = egress.variables(pair.side(side)) if pair.carries(side) else {}
+    return {**known, **{name: value for name, value in later.items() if value is not None}, **services, **way_out}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from dualsync.runtime.aws.credentials import Credential, Credentials, FixedCredentials, NoCredentials
 from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
-from dualsync.runtime.aws.endpoints import Network
+from dualsync.runtime.aws.endpoints import Network, is_aws
 from dualsync.runtime.aws.http.body_memory import BUDGET_BYTES, Admission
 from dualsync.runtime.aws.kms import KmsKeys
 from dualsync.runtime.aws.s3.bucket import S3Bucket
@@ -124,7 +124,7 @@ def local_options(settings: Settings) -> Options:
         tags=settings.include_tags,
         requester_pays=settings.requester_pays,
         owner=settings.local_account,
-        restores=not settings.local_endpoint,
+        restores=not settings.local_endpoint or is_aws(settings.local_endpoint),
     )
 
 
@@ -138,7 +138,7 @@ def remote_options(settings: Settings) -> Options:
         tags=settings.include_tags,
         requester_pays=settings.requester_pays,
         owner=settings.remote_account,
-        restores=not settings.remote_endpoint,
+        restores=not settings.remote_endpoint or is_aws(settings.remote_endpoint),
     )
 
 

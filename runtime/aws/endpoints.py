@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import BotoCoreError
@@ -36,6 +37,12 @@ def configured_endpoint(session: Session, service: str, *, variables: bool) -> s
         return provider.provide() or ""
     except BotoCoreError as error:
         raise FatalError(f"the AWS profile can't be read: {error}") from None
+
+
+def is_aws(url: str) -> bool:
+    """Return whether an address is one of AWS's own, in any partition."""
+    host = urlsplit(url).hostname or ""
+    return host.endswith(tuple(f".{p['dnsSuffix']}" for p in Session().get_data("endpoints")["partitions"]))
 
 
 def _flag(session: Session, name: str) -> bool:

@@ -93,7 +93,15 @@ def test_every_reason_has_an_entry() -> None:
 def test_every_key_that_an_error_may_name() -> None:
     keys = {*declared.all_keys(), *SIDE_FACTS}
     named: set[str] = set()
-    modules = ("config/stack_config", "config/validation", "config/images", "peer_stack", "preflight", "network")
+    modules = (
+        "config/stack_config",
+        "config/validation",
+        "config/images",
+        "config/egress",
+        "peer_stack",
+        "preflight",
+        "network",
+    )
     for module in (*modules, "bundle/bundle", "bundle/builder"):
         for text in strings(ROOT / "components" / f"{module}.py"):
             named |= (

@@ -16,7 +16,7 @@ readonly hook='@HOOK@'
 readonly root=/opt/dualsync
 readonly log=/var/log/dualsync
 readonly agent=/opt/aws/amazon-cloudwatch-agent
-export AWS_DEFAULT_REGION="$region" AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=5
+export AWS_DEFAULT_REGION="$region" AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=5@EGRESS@
 
 mkdir -p "$root" "$log" /etc/dualsync
 exec > >(tee -a "$log/boot.log" >/dev/console) 2>&1
@@ -135,7 +135,7 @@ DRAIN
 cat >"$root/ended" <<'ENDED'
 @ENDED@
 ENDED
-chmod 0755 "$root/drain" "$root/ended"
+chmod 0755 "$root/drain" "$root/ended"@EGRESS_UNITS@
 cat >/etc/systemd/system/dualsync-drain.service <<UNIT
 [Unit]
 Description=Drains the dualsync worker before the group or EC2 takes this machine away

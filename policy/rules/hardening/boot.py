@@ -21,7 +21,7 @@ FINDER = "finder"
 
 VARIABLES = re.compile(
     r"DUALSYNC_[A-Z0-9_]+|AWS_(?:DEFAULT_)?REGION|AWS_ENDPOINT_URL(?:_[A-Z0-9_]+)?|TMPDIR"
-    r"|PYTHONUNBUFFERED|(?:HTTPS?|NO)_PROXY"
+    r"|PYTHONUNBUFFERED|(?:HTTPS?|NO)_PROXY|AWS_USE_(?:FIPS|DUALSTACK)_ENDPOINT"
 )
 """Variables that the program sets. Others (PYTHONPATH, LD_PRELOAD …) can make the interpreter run other code."""
 
@@ -29,6 +29,8 @@ _WORD = r"[A-Za-z0-9._/:+-]*"
 _LINES = {
     "ENVIRONMENT": r'(?:[A-Z][A-Z0-9_]*="[^\n]*"\n?)*',
     "AGENT": r"(?:(?!AGENT\n)[^\n]*\n)*(?!AGENT\n)[^\n]*",
+    "EGRESS": r"(?:\nexport [^\n]*)?",
+    "EGRESS_UNITS": rf"(?:\n{re.escape(userdata.template('egress.sh').rstrip())})?",
 }
 
 
@@ -79,33 +81,47 @@ def _worker(resource: Resource) -> str:
     match = _boot_pattern().fullmatch(user_data(value))
     if match is None:
         return "has a boot script that is not the one of components/workers/templates"
+    variables = next(iter(environments(Plan((resource,))))).variables or {}
+    if not _leaves_as_built(match, variables):
+        return "boots with another proxy or other endpoints than its worker has"
     try:
         agent = json.loads(match["AGENT"])
     except json.JSONDecodeError:
         return "configures the CloudWatch agent with something that is not JSON"
-    if agent != _agent(match, agent):
+    if agent != _agent(match, agent, variables):
         return "configures the CloudWatch agent otherwise than the program does"
     return ""
 
 
-def _agent(match: re.Match[str], found: Any) -> dict[str, Any]:
-    """Return the agent's configuration that the program renders for this script."""
+def _leaves_as_built(match: re.Match[str], variables: Mapping[str, str]) -> bool:
+    """Return whether the script's own programs reach AWS as the worker does."""
+    try:
+        wanted = userdata.exports(variables), userdata.egress_units(variables)
+    except ValueError:
+        return False
+    return (match["EGRESS"], match["EGRESS_UNITS"]) == wanted
+
+
+def _agent(match: re.Match[str], found: Any, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the agent's configuration that the program renders for this script; empty if it renders none."""
     metrics = found.get("metrics") if isinstance(found, Mapping) else None
     namespace = str(metrics.get("namespace")) if isinstance(metrics, Mapping) else ""
-    return userdata.agent(
-        userdata.Boot(
-            region=match["REGION"],
-            bundle_bucket=match["BUNDLE_BUCKET"],
-            bundle_key=match["BUNDLE_KEY"],
-            bundle_version=match["BUNDLE_VERSION"],
-            bundle_sha256=match["BUNDLE_SHA256"],
-            log_group=match["LOG_GROUP"],
-            group=match["GROUP"],
-            hook=match["HOOK"],
-            metrics_namespace=namespace,
-            environment={},
-        )
+    boot = userdata.Boot(
+        region=match["REGION"],
+        bundle_bucket=match["BUNDLE_BUCKET"],
+        bundle_key=match["BUNDLE_KEY"],
+        bundle_version=match["BUNDLE_VERSION"],
+        bundle_sha256=match["BUNDLE_SHA256"],
+        log_group=match["LOG_GROUP"],
+        group=match["GROUP"],
+        hook=match["HOOK"],
+        metrics_namespace=namespace,
+        environment=variables,
     )
+    try:
+        return userdata.agent(boot)
+    except LookupError:  # FIPS endpoints in a region without them
+        return {}
 
 
 def _finder(resource: Resource) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dualsync.components.config import egress
+from dualsync.components.config.partitions import partition_of
 from dualsync.runtime.settings import variable
 from policy.environment import Environment, environments
 from policy.ownership import Owned
@@ -39,7 +41,7 @@ def endpoints_kept(resource: Resource, options: Options) -> Iterator[Finding]:
     """Yield processes that are sent to an address which is neither AWS's nor their provider's own."""
     for environment in _known(resource):
         local_cloud = resource.account.endpoints if resource.account is not None else ()
-        allowed = {"", *local_cloud, *options["otherEndpoints"]}
+        allowed = {"", *local_cloud, *options["otherEndpoints"], *_ordinary(environment)}
         names = {variable(n) for n in ENDPOINTS} | {
             n for n in environment.variables or {} if n.startswith("AWS_ENDPOINT_URL")
         }
@@ -47,6 +49,14 @@ def endpoints_kept(resource: Resource, options: Options) -> Iterator[Finding]:
             value = environment.get(name)
             if value not in allowed:
                 yield Finding(resource, f"{environment.label}: {name} sends its requests to {value}")
+
+
+def _ordinary(environment: Environment) -> Iterator[str]:
+    """Yield AWS's own endpoints, which the program names where a service has no FIPS or dual-stack one."""
+    for name in ("local_region", "remote_region"):
+        region = environment.get(variable(name))
+        if partition_of(region) is not None:
+            yield from (egress.ordinary(service, region) for service in egress.SERVICES)
 
 
 def replicas_private(resource: Resource, _: Options) -> Iterator[Finding]:

@@ -50,6 +50,8 @@ class DeclaredSide:
     """Subnets of workers and finder; empty for all that lead out."""
     public_ip: bool = True
     """Whether machines get public addresses."""
+    by_proxy: bool = False
+    """Whether workers and finder reach AWS through a proxy."""
     image: str = ""
     """The finder's image; empty for the stock image."""
     instance_type: str = "t4g.micro"
@@ -217,6 +219,7 @@ def _side(side: SideName, given: Mapping[str, Any], managed: bool, profile: str)
         vpc_id=text("vpcId"),
         subnet_ids=tuple(_list(merged.get("subnetIds"))),
         public_ip=public if isinstance(public, bool) else True,
+        by_proxy=bool(text("httpsProxy")),
         image=text("finderImage"),
         instance_type=text("instanceType", "t4g.micro"),
         architecture=text("architecture", "arm64"),

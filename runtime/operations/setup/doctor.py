@@ -248,13 +248,15 @@ async def _network(declared: DeclaredSide, account: Account) -> AsyncIterator[Fi
             yield Finding(
                 side, "network", Verdict.WRONG, f"{name} is no subnet of {vpc.id}", "correct subnetIds or vpcId"
             )
-        elif not _usable(routes[name], declared.public_ip):
+        elif not (declared.by_proxy or _usable(routes[name], declared.public_ip)):
             yield Finding(side, "network", Verdict.WRONG, f"{name} {_closed(routes[name])}", _opening(routes[name]))
     chosen = [routes[name] for name in declared.subnet_ids if name in routes] or list(routes.values())
     usable = [route for route in chosen if _usable(route, declared.public_ip)]
     if usable:
         ways = ", ".join(sorted({route.target.split("-")[0] for route in usable}))
         yield Finding(side, "network", Verdict.FINE, f"{len(usable)} subnets of {vpc.id} lead out ({ways})")
+    elif declared.by_proxy and chosen:
+        yield Finding(side, "network", Verdict.FINE, f"{len(chosen)} subnets of {vpc.id}, through httpsProxy")
     elif not declared.subnet_ids:
         yield Finding(
             side,

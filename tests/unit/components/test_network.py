@@ -71,6 +71,68 @@ def test_the_security_group_allows_only_outgoing_https() -> None:
     assert group.name == "dth-dual-cn-security-group"
 
 
+HTTPS_OUT = {
+    "description": "HTTPS to AWS in both partitions",
+    "protocol": "tcp",
+    "fromPort": 443,
+    "toPort": 443,
+    "cidrBlocks": ["0.0.0.0/0"],
+}
+
+
+def proxy_out(port: int, block: str) -> dict[str, object]:
+    return {"description": "Proxy", "protocol": "tcp", "fromPort": port, "toPort": port, "cidrBlocks": [block]}
+
+
+@pytest.mark.parametrize(
+    ("options", "rules"),
+    [
+        pytest.param({}, [HTTPS_OUT], id="none"),
+        pytest.param({"fips_endpoints": True}, [HTTPS_OUT], id="fips"),
+        pytest.param(
+            {"https_proxy": "http://proxy.example:3128"}, [HTTPS_OUT, proxy_out(3128, "0.0.0.0/0")], id="name"
+        ),
+        pytest.param(
+            {"https_proxy": "https://10.0.0.7:8443"}, [HTTPS_OUT, proxy_out(8443, "10.0.0.7/32")], id="address"
+        ),
+        pytest.param({"https_proxy": "https://proxy.example:443"}, [HTTPS_OUT], id="the same port"),
+        pytest.param({"dual_stack_endpoints": True}, [HTTPS_OUT | {"ipv6CidrBlocks": ["::/0"]}], id="dual stack"),
+    ],
+)
+def test_the_security_group_lets_out_https_and_the_proxys_port(
+    options: dict[str, object], rules: list[dict[str, object]]
+) -> None:
+    _, world = network(World(), **options)
+    assert world.one("SecurityGroup").inputs["egress"] == rules
+
+
+PROXY = "http://proxy.example:3128"
+
+
+@pytest.mark.parametrize(
+    ("world", "options", "subnets", "public_ip"),
+    [
+        pytest.param(World(), {"subnet_ids": ("subnet-c",)}, ("subnet-c",), False, id="no route"),
+        pytest.param(
+            World(), {"subnet_ids": ("subnet-a",), "public_ip": False}, ("subnet-a",), False, id="no public addresses"
+        ),
+        pytest.param(World(tables=[CLOSED], subnets=["subnet-c"]), {}, ("subnet-c",), False, id="closed vpc"),
+        pytest.param(World(), {}, ("subnet-a", "subnet-b"), True, id="subnets that lead out first"),
+    ],
+)
+def test_with_a_proxy_no_route_to_the_internet_is_needed(
+    world: World, options: dict[str, object], subnets: tuple[str, ...], public_ip: bool
+) -> None:
+    world.zones = {**world.zones, "subnet-c": "cnn1-az1"}
+    made, _ = network(world, https_proxy=PROXY, **options)
+    assert (made.subnet_ids, made.public_ip) == (subnets, public_ip)
+
+
+def test_with_a_proxy_a_subnet_of_another_vpc_is_still_refused() -> None:
+    with pytest.raises(ConfigError, match=f"no subnet of {VPC}"):
+        network(World(), https_proxy=PROXY, subnet_ids=("subnet-z",))
+
+
 def test_gateway_endpoints_use_the_route_tables_of_the_chosen_subnets() -> None:
     assert network(World())[1].of("VpcEndpoint") == []
     _, world = network(World(), gateway_endpoints=True, subnet_ids=("subnet-b",))

