@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -115,22 +114,26 @@ class Network(pulumi.ComponentResource):
             )
 
 
-def _rules(local: SideModel) -> list[dict[str, Any]]:
+def _rules(local: SideModel) -> list[aws.ec2.SecurityGroupEgressArgs]:
     """Return what the security group lets out: HTTPS, and the proxy's port if that is another one."""
-    https: dict[str, Any] = {
-        "description": "HTTPS to AWS in both partitions",
-        "protocol": "tcp",
-        "from_port": 443,
-        "to_port": 443,
-        "cidr_blocks": [ANYWHERE],
-    }
-    if local.network.dual_stack_endpoints:
-        https["ipv6_cidr_blocks"] = [ANYWHERE_IPV6]
+    https = aws.ec2.SecurityGroupEgressArgs(
+        description="HTTPS to AWS in both partitions",
+        protocol="tcp",
+        from_port=443,
+        to_port=443,
+        cidr_blocks=[ANYWHERE],
+        ipv6_cidr_blocks=[ANYWHERE_IPV6] if local.network.dual_stack_endpoints else None,
+    )
     port = egress.port(local)
-    if port in (None, 443):
+    if port is None or port == 443:
         return [https]
-    blocks = [egress.address(local) or ANYWHERE]
-    proxy = {"description": "Proxy", "protocol": "tcp", "from_port": port, "to_port": port, "cidr_blocks": blocks}
+    proxy = aws.ec2.SecurityGroupEgressArgs(
+        description="Proxy",
+        protocol="tcp",
+        from_port=port,
+        to_port=port,
+        cidr_blocks=[egress.address(local) or ANYWHERE],
+    )
     return [https, proxy]
 
 
