@@ -156,7 +156,7 @@ def test_worker_finder_and_machine_get_the_configured_proxy_and_endpoints(
     bundles: Path, options: dict[str, Any], variables: dict[str, str]
 ) -> None:
     found = deploy("global", bundles, options)
-    for environment in (workers(found), finders(found), found.outputs["global"]["environment"]):
+    for environment in (worker_environment(found), finder_environment(found), found.outputs["global"]["environment"]):
         own = {n: v for n, v in environment.items() if not n.startswith("DUALSYNC_")}
         assert own.items() >= variables.items()
         assert set(own) - set(variables) <= {"AWS_REGION", "AWS_DEFAULT_REGION", "PYTHONUNBUFFERED", "TMPDIR"}
