@@ -1,1 +1,1 @@
-"""A moto server on loopback that plays both accounts in both partitions, with moto's gaps closed as AWS documents."""
+"""A moto server on loopback that emulates both accounts in both partitions, with patches where AWS's pages differ."""

@@ -1,4 +1,4 @@
-"""Region, partition and owner of buckets: what S3 refuses before it processes a request, and moto does not check.
+"""Checks of region, partition and owner of a bucket, which S3 makes before it processes a request and moto does not.
 
 A signature for another region is 400 with the right region, a bucket of another partition does not exist, and an
 `x-amz-expected-bucket-owner` that is not the owner is 403.

@@ -1,4 +1,4 @@
-"""OIDC federation: what issuers publish, and the exchange of their tokens for sessions of a role.
+"""OIDC federation: the documents of issuers, and the exchange of their tokens for sessions of a role.
 
 moto hands out a session for any token, of any role. Here a token is verified as IAM does: against the identity provider
 in the role's account, the keys that the issuer publishes, and the role's trust policy. Published documents are put and
@@ -32,7 +32,7 @@ from sandbox.cloud.patches.replace import replace
 from sandbox.cloud.policies import Request, Verdict, evaluate
 
 PATH = "/published/"
-"""Where documents are put and read: `/published/HOST/PATH` for `https://HOST/PATH`."""
+"""Path below which documents are put and read: `/published/HOST/PATH` for `https://HOST/PATH`."""
 
 PUBLISHED: dict[str, bytes] = {}
 """Documents by address."""

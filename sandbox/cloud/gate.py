@@ -56,7 +56,7 @@ class Gate(DomainDispatcherApplication):
         why = _unverified(scope, caller, environ)
         if why:
             return _refuse(scope, why, start_response)
-        # moto would search every account and partition for the key, and make what is missing of them.
+        # moto would search every account and partition for the key, and create those that are missing.
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = caller.account_id
         if "HTTP_AUTHORIZATION" not in environ:
             _sign_by_header(scope, environ)

@@ -1,4 +1,4 @@
-"""Starts the local cloud emulator as a process of its own, and creates clients of it."""
+"""Starts the local cloud emulator in a separate process, and creates clients of it."""
 
 from __future__ import annotations
 

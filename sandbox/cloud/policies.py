@@ -1,7 +1,7 @@
 """Evaluates resource policies with their conditions.
 
 Source: IAM User Guide, "Policy evaluation logic", "IAM JSON policy elements: Condition operators". Only the operators
-that such policies use here are known; a condition with any other is not met.
+that such policies use here are supported; a condition with any other is not met.
 """
 
 from __future__ import annotations

@@ -10,12 +10,12 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-# Comes with moto; the standard library's does not know Unicode's classes, which AWS's patterns use.
+# Installed with moto. `re` does not support Unicode's classes, which AWS's patterns use.
 import regex
 
 
 class InvalidRequestError(ValueError):
-    """AWS does not take this request; the text names operation and parameters."""
+    """AWS would refuse this request; the text names operation and parameters."""
 
 
 def watch(client: Any) -> Any:
@@ -38,7 +38,7 @@ def problems(shape: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
         return
     if shape.type_name == "structure" and isinstance(value, dict):
         for name, inner in value.items():
-            # boto3 refuses a name that is no member.
+            # boto3 itself refuses unknown names.
             if name in shape.members:
                 yield from problems(shape.members[name], inner, f"{path}.{name}" if path else name)
     elif shape.type_name == "list" and isinstance(value, (list, tuple)):

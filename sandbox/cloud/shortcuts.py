@@ -1,6 +1,6 @@
-"""Shortcuts in moto, which computes some things for every request that never change, or that need no effort.
+"""Makes moto faster: caches what it computes for every request, and makes request ids in one call.
 
-They change no answer.
+No answer changes.
 """
 
 from __future__ import annotations

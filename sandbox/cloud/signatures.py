@@ -38,7 +38,7 @@ _SPACES = re.compile(r"[ \t\n\x0b\f\r]+")
 
 
 class Fault(Enum):
-    """What is wrong with a signature."""
+    """Faults of a signature."""
 
     MISMATCH = "mismatch"
     """Another secret key, or another request, was signed."""
@@ -64,7 +64,7 @@ class _Signed:
     time: str
     """The request's time, as it was signed."""
     payload: str
-    """The signed SHA-256 of the body, or what the protocol has instead."""
+    """The signed SHA-256 of the body, or the protocol's placeholder for it."""
     query: str
     """The canonical query."""
     expires: int | None
@@ -77,7 +77,7 @@ def is_enabled() -> bool:
 
 
 def fault_of(environ: Mapping[str, Any], body: bytes, secret: str, service: str) -> Fault | None:
-    """Return what is wrong with a request's signature, None for a right one."""
+    """Return the fault of a request's signature, None for a valid one."""
     signed = _from_header(environ, body) or _from_query(environ)
     if signed is None:
         return Fault.MISMATCH

@@ -1,7 +1,7 @@
 """Evaluates a deployed alarm on readings.
 
 Source: Amazon CloudWatch User Guide, "Alarm evaluation", "Configuring how CloudWatch alarms treat missing data".
-Each evaluation here looks at the periods that end at that moment; CloudWatch's own fill gaps from a few older points.
+An evaluation here uses the periods that end at that moment; CloudWatch also fills gaps with a few older points.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Verdict:
     state: AlarmState
     """Its state."""
 
-    says: str
-    """Its description, which the notification contains."""
+    description: str
+    """Description, which the notification contains."""
 
 
 def judge(alarm: Mapping[str, Any], readings: Readings, now: float) -> Verdict:

@@ -13,7 +13,7 @@ from sandbox.cloudwatch.filter_patterns import compile_pattern, value_at
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What identifies a metric."""
+    """The identity of a metric."""
 
     namespace: str
     """Its namespace."""

@@ -22,7 +22,7 @@ PUBLISHED_EVERY = 5.0
 """Interval at which the oldest message's age is published as a metric, which `dualsync status` reads."""
 
 LASTING = 1800.0
-"""Seconds that `raised(lasting=True)` looks ahead: longer than the period of every alarm but the finder's."""
+"""Seconds ahead for which `raised(lasting=True)` evaluates: longer than the period of all alarms but the finder's."""
 
 NOT_FOR_PEOPLE = ("scale-out", "scale-in", "wake")
 """Endings of the names of alarms that control the Auto Scaling group."""
@@ -38,9 +38,9 @@ class Watch:
     """The sandbox."""
 
     _sampled: Readings = field(default_factory=Readings)
-    """What the thread has read."""
+    """Readings of the thread."""
     _filled: dict[str, float] = field(default_factory=dict)
-    """Since when each queue has held a message."""
+    """Time since which each queue has held a message."""
     _stop: threading.Event = field(default_factory=threading.Event)
     """Ends the thread."""
     _thread: threading.Thread | None = None
@@ -116,7 +116,7 @@ class Watch:
     def readings(
         self, side: SideName, more: Readings | None = None, lines: list[dict[str, Any]] | None = None
     ) -> Readings:
-        """Return what was measured of a side so far; `more` and `lines` are assumed readings and log lines on top."""
+        """Return the measurements of a side so far, with assumed further readings (`more`) and log lines (`lines`)."""
         outputs = self.stage.fleet.outputs[side]
         groups = {f"worker-{side}": outputs["workerLogGroup"], f"finder-{side}": outputs["finderLogGroup"]}
         logged: dict[str, list[tuple[float, Any]]] = {group: [] for group in groups.values()}
@@ -148,14 +148,14 @@ class Watch:
         now = time.time()
         found = []
         for side in SideName:
-            lines = self._foreseen(side, now) if lasting else None
+            lines = self._assumed_lines(side, now) if lasting else None
             readings = self.readings(side, self._grown(now) if lasting else None, lines)
             at = now + LASTING if lasting else now
             verdicts = [judge(alarm, readings, at) for alarm in self.alarms(side)]
             found += [verdict for verdict in verdicts if verdict.state is AlarmState.ALARM]
         return found
 
-    def _foreseen(self, side: SideName, now: float) -> list[dict[str, Any]]:
+    def _assumed_lines(self, side: SideName, now: float) -> list[dict[str, Any]]:
         running = self.stage.fleet.workers.get(side)
         if running is None or running.process.poll() is not None:
             return []

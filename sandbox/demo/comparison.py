@@ -1,4 +1,4 @@
-"""Compares two buckets object by object with each other and with what users wrote."""
+"""Compares two buckets object by object with each other and with the objects that users wrote."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Side:
 
 @dataclass
 class Expected:
-    """What users have written and deleted so far."""
+    """Writes and deletions of users so far."""
 
     contents: dict[str, tuple[str, int]] = field(default_factory=dict)
     """SHA-256 and size by key."""
@@ -147,7 +147,7 @@ LISTING_SECONDS = 3.0
 
 
 class Lull:
-    """Decides when to list the buckets: when the workers log nothing any more.
+    """Decides when to list the buckets: when the workers have stopped logging.
 
     The emulator is one process. Listings of a thousand objects, one after the other, would take from the workers about
     as much of its time as they use themselves.
@@ -159,7 +159,7 @@ class Lull:
         self._changed = self._listed = clock()
 
     def __call__(self) -> bool:
-        """Return whether it is time for a listing, and take it as made if so."""
+        """Return True if a listing is due, and count it as made."""
         now, seen = self._clock(), self._lines()
         if seen != self._seen:
             self._seen, self._changed = seen, now

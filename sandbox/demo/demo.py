@@ -48,7 +48,7 @@ class Demo:
     """One run of the demo."""
 
     console: Console
-    """Where progress is printed."""
+    """Console on which progress is printed."""
 
     objects: int = 1000
     """Files uploaded to A; B gets a quarter as many."""

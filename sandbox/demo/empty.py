@@ -19,7 +19,7 @@ from sandbox.environment.processes import ROOT
 from sandbox.provider.attached import Attached
 
 DESCRIPTION = ROOT / ".sandbox" / "empty.json"
-"""Where the description for programs is written while it runs."""
+"""File with the description for programs while the environment runs."""
 
 PASSPHRASE = "sandbox"
 """Passphrase of the state's encryption; it protects nothing but this machine's local cloud emulator."""

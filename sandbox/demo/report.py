@@ -1,4 +1,4 @@
-"""The demo's summary: what is equal, which echoes were suppressed, which conflict was settled, how long it took."""
+"""Prints the demo's summary: the comparison, suppressed echoes, the conflict, and durations."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sandbox.environment.journal import Journal
 
 @dataclass(frozen=True)
 class Result:
-    """Everything that decides whether a run succeeded."""
+    """The data by which a run succeeds or fails."""
 
     comparison: Comparison
     """Both buckets, compared byte for byte."""
 
     expected: Expected
-    """What users wrote and deleted."""
+    """Writes and deletions of users."""
 
     writes: int
     """Objects that users wrote."""
@@ -54,7 +54,7 @@ class Result:
     """Steps with their durations."""
 
     def failures(self) -> list[str]:
-        """Return what is wrong, one line per fault."""
+        """Return the faults, one line each."""
         counts = self.journal.counts()
         found = list(self.comparison.differences)
         wrong = {side: n for side, n in self.comparison.objects.items() if n != len(self.expected.contents)}

@@ -45,13 +45,13 @@ def library(count: int) -> list[Path]:
 
 @dataclass
 class Scenario:
-    """The users of both sides, and what they expect to find."""
+    """The users of both sides, and the objects that both buckets must hold."""
 
     sides: dict[SideName, Side]
     """The two buckets."""
 
     expected: Expected = field(default_factory=Expected)
-    """What both buckets must hold once everything is copied."""
+    """Objects that both buckets must hold once everything is copied."""
 
     winner: bytes = b""
     """Content of the newer version of the conflict."""
@@ -62,7 +62,7 @@ class Scenario:
     deletions: int = 0
     """Objects deleted so far."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held while what several threads share is read or changed."""
+    """Lock of the state that threads share."""
 
     def before_set_up(self) -> None:
         """Write one object on each side, for which no event is sent."""

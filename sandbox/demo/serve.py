@@ -1,4 +1,4 @@
-"""`make sandbox`: the deployment left running, with what an operator or a program needs to use it."""
+"""`make sandbox`: deploys both stacks, leaves them running, and describes their use for operators and programs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS = {"DUALSYNC_RETRY_DELAY_SECONDS": "2", "DUALSYNC_VISIBILITY_SECONDS": 
 """Settings of the runtime (variables): shorter delays than the deployed ones."""
 
 DESCRIPTION = ROOT / ".sandbox" / "sandbox.json"
-"""Where the description for programs is written while a sandbox runs."""
+"""File with the description for programs while a sandbox runs."""
 
 PAIR = "pair.json"
 """Name of the pair file, which is written beside the description."""

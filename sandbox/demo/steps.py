@@ -24,10 +24,10 @@ class Step:
     """A finished step."""
 
     text: str
-    """What was done."""
+    """Description of the step."""
 
     seconds: float
-    """Time that it took."""
+    """Duration."""
 
 
 class Bar:

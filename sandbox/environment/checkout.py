@@ -1,4 +1,4 @@
-"""A project folder for the engine: a copy of the program with stack files of its own.
+"""A project folder for the engine: a copy of the program with its own stack files.
 
 The engine writes into the stack files that it finds (at least an encryption salt), so the project's own files are
 copied. An edit of the program during a run is not deployed.

@@ -1,6 +1,6 @@
 """Deploys a stack of the real program into the local cloud emulator without the Pulumi CLI.
 
-`python -m sandbox.environment.deploy STACK FOLDER ENDPOINT [CHANGES]` does it in a process of its own.
+`python -m sandbox.environment.deploy STACK FOLDER ENDPOINT [CHANGES]` does so in a separate process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ORGANIZATION = "organization"
 
 
 class DeployError(Exception):
-    """The program or a resource handler refused; the text is its error in one line."""
+    """The program or a resource handler failed; the text is its error in one line."""
 
 
 def build_bundles(workspace: Workspace) -> Path:

@@ -50,13 +50,13 @@ class Stage:
     """Workers and finders."""
 
     keep: bool = False
-    """Leave the folder at exit; set after an error."""
+    """True to leave the folder at exit, as after an error."""
 
     buckets: dict[SideName, str] = field(default_factory=bucket_names)
     """The data bucket of each side."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held while what several threads share is read or changed."""
+    """Lock of the state that threads share."""
 
     @classmethod
     def open(cls, name: str, port: int = 0, settings: Mapping[str, str] | None = None) -> Stage:

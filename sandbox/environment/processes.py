@@ -1,4 +1,4 @@
-"""Child processes that end with this one."""
+"""Starts child processes that end with this one."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Running:
     """Reads its output into the journal."""
 
     since: int = 0
-    """The journal's mark at its start: earlier lines are of another process of that name."""
+    """Number of lines in the journal at its start; earlier lines are of another process of that name."""
 
     def stop(self, seconds: float = 30) -> int:
         """Send SIGTERM, and SIGKILL after `seconds`; return the exit code."""
@@ -70,16 +70,16 @@ class Release:
     """A version of the runtime."""
 
     module: str
-    """What `python -m` starts."""
+    """Module that `python -m` starts."""
 
     folder: Path
-    """Where the module is found."""
+    """Folder that contains the module."""
 
     variables: frozenset[str] | None = None
-    """The settings (variables) that the version knows; it refuses others. None: all that are deployed."""
+    """Settings (variables) that the version accepts; it refuses others. None for all that are deployed."""
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables of an environment that the version knows."""
+        """Return the variables of an environment that the version accepts."""
         return {
             name: value
             for name, value in given.items()
@@ -92,10 +92,10 @@ class Fleet:
     """The workers of both sides, one each, and their log lines."""
 
     cloud: Cloud
-    """Where they were deployed."""
+    """Local cloud emulator into which they were deployed."""
 
     workspace: Workspace
-    """Where log files are written."""
+    """Folder of the sandbox, in which log files are written."""
 
     outputs: Mapping[SideName, Mapping[str, Any]]
     """Outputs of the deployed stacks."""
@@ -113,11 +113,11 @@ class Fleet:
     """The current worker of each side."""
 
     def worker_job(self, side: SideName, instance: str) -> Job:
-        """Return what an instance of a side's group runs."""
+        """Return the process that an instance of a side's group runs."""
         return worker_job(self.cloud, side, self.outputs[side], instance)
 
     def finder_job(self, side: SideName) -> Job:
-        """Return what a task of a side's finder runs."""
+        """Return the process that a task of a side's finder runs."""
         return finder_job(self.cloud, side, self.outputs[side])
 
     def start(self, side: SideName, changes: Mapping[str, str] | None = None) -> None:

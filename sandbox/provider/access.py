@@ -22,7 +22,7 @@ def account_of(config: Properties) -> Account:
     config = {k: _decoded(v) for k, v in config.items()}
     region, endpoint = config.get("region"), _endpoint(config)
     if not region or not endpoint:
-        raise AccessError("the provider needs region and endpoint: without an endpoint it would reach the real AWS")
+        raise AccessError("the provider needs region and endpoint, because without an endpoint it would connect to AWS")
     session = boto3.Session(profile_name=config.get("profile") or None, region_name=region)
     for role in config.get("assumeRoles") or ([{"roleArn": config["roleArn"]}] if config.get("roleArn") else []):
         given = client(session, "sts", endpoint).assume_role(

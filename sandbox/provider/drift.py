@@ -1,4 +1,4 @@
-"""Derives the inputs that describe a resource as it is now, for a refresh and an import."""
+"""Derives the inputs of a resource from its present state, for a refresh and an import."""
 
 from __future__ import annotations
 

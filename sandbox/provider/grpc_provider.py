@@ -1,4 +1,4 @@
-"""The provider's side of the engine's protocol over gRPC, in front of the sandbox's resource handlers."""
+"""Serves the engine's provider protocol over gRPC with the sandbox's resource handlers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EXPECTED = (
     operations.InvalidInputsError,
     operations.UnknownTokenError,
 )
-"""Failures with a text for the operator; any other is a fault of the sandbox, whose traceback is logged."""
+"""Failures with a text for the operator. Any other is a fault of the sandbox, and its traceback is logged."""
 
 RECOMPUTED = {
     "aws:ec2/launchTemplate:LaunchTemplate": frozenset({"latestVersion", "defaultVersion"}),
@@ -91,7 +91,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def CheckConfig(self, request: Any, context: Any) -> Any:
         news = decode(request.news)
         failures = [
-            provider_pb2.CheckFailure(property=name, reason="is required: nothing here reaches the real AWS")
+            provider_pb2.CheckFailure(property=name, reason="is required, because the sandbox never connects to AWS")
             for name in ("region", "endpoints")
             if not news.plain.get(name)
         ]

@@ -12,7 +12,7 @@ from pathlib import Path
 VARIABLE = "DUALSYNC_SANDBOX_HOLD"
 """Environment variable with the folder of both files."""
 
-ASKED, REACHED, PASSED = "hold", "held", "held-before"
+REQUESTED, REACHED, PASSED = "hold", "held", "held-before"
 """File in which a test names the moment, names at which the provider waits now, and names of all earlier waits."""
 
 EVERY = "*"
@@ -27,25 +27,25 @@ class Moment(StrEnum):
     BEFORE = "before"
     """Before the resource is created."""
     AFTER = "after"
-    """After it is created, and before the engine learns its id."""
+    """After it is created, before the engine receives its id."""
 
 
 class KilledError(LookupError):
     """The engine was killed while the provider waited."""
 
 
-def ask(folder: Path, moment: Moment, name: str) -> None:
-    """Ask the provider to stop at a resource, by its logical name, or at `EVERY` one.
+def request_stop(folder: Path, moment: Moment, name: str) -> None:
+    """Request that the provider stops at a resource, given by its logical name, or at `EVERY` one.
 
     With `EVERY`, each creation that the engine begins is held, so one kill interrupts all that run in parallel.
     """
     (folder / REACHED).unlink(missing_ok=True)
-    (folder / ASKED).write_text(f"{moment} {name}")
+    (folder / REQUESTED).write_text(f"{moment} {name}")
 
 
 def withdraw(folder: Path) -> None:
-    """Ask for nothing any more."""
-    (folder / ASKED).unlink(missing_ok=True)
+    """Withdraw the request."""
+    (folder / REQUESTED).unlink(missing_ok=True)
 
 
 def reached(folder: Path) -> list[str]:
@@ -55,9 +55,9 @@ def reached(folder: Path) -> list[str]:
 
 
 def wait(moment: Moment, name: str, is_active: Callable[[], bool]) -> None:
-    """Block while the engine lives if a test asked for this moment.
+    """Block until the engine ends, if a test requested a stop at this moment.
 
-    Raises `KilledError` afterwards, so that nothing is created for a dead engine.
+    Raises `KilledError` afterwards, so that nothing is created after the engine ended.
     """
     given = os.environ.get(VARIABLE)
     if given is None or not _take(Path(given), moment, name):
@@ -68,14 +68,14 @@ def wait(moment: Moment, name: str, is_active: Callable[[], bool]) -> None:
 
 
 def _take(folder: Path, moment: Moment, name: str) -> bool:
-    """Return whether this is the moment that a test asked for, and note that it is reached."""
+    """Return True if a test requested a stop at this moment, and record that it is reached."""
     passed = folder / PASSED
     with _LOCK:
-        asked = _lines(folder / ASKED)
+        requested = _lines(folder / REQUESTED)
         held = _lines(passed)
-        if asked == [f"{moment} {name}"]:
-            (folder / ASKED).unlink(missing_ok=True)
-        elif asked != [f"{moment} {EVERY}"] or name in held:
+        if requested == [f"{moment} {name}"]:
+            (folder / REQUESTED).unlink(missing_ok=True)
+        elif requested != [f"{moment} {EVERY}"] or name in held:
             return False
         _write_whole(passed, [*held, name])
         _write_whole(folder / REACHED, [*_lines(folder / REACHED), name])

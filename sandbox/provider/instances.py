@@ -1,6 +1,6 @@
 """Finds the account of a call. The engine's calls do not name their provider instance, their connections do.
 
-The engine opens one connection for each provider instance, and Configure, which says region and profile, comes through
+The engine opens one connection for each provider instance, and Configure, which has region and profile, comes through
 it before anything else (`plugin.NewProvider` of Pulumi's SDK). A call on a connection without one is refused.
 """
 

@@ -60,7 +60,7 @@ class Sandboxed(mocks.Mocks):
             name = arguments["name"].split("/")[-1]
             state = self._workspace.stack(name)
             if state is None:
-                # In the engine's words. An exception would end the program instead of failing the call.
+                # With the engine's text. An exception would end the program instead of failing the call.
                 return {}, [("name", f"unknown stack {arguments['name']!r}")]
             return {"outputs": state["outputs"], "secretOutputNames": state["secretOutputNames"]}, []
         return operations.invoke(args.token, self._account(args.provider), arguments), []
@@ -98,7 +98,7 @@ def is_secret(value: Any) -> bool:
 
 
 def revealed(value: Any) -> Any:
-    """Return the value without the wrappers of secrets. The wire has only doubles: whole ones become integers."""
+    """Return the value without wrappers of secrets. Whole numbers become integers, as the protocol has only doubles."""
     if isinstance(value, dict):
         if value.get(rpc._special_sig_key) == rpc._special_secret_sig:
             return revealed(value["value"])

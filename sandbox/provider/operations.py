@@ -13,7 +13,7 @@ from sandbox.provider.catalogue import LOOKUPS
 
 
 class InvalidInputsError(Exception):
-    """Inputs that the provider refuses; `problems` are (property, reason)."""
+    """The provider refuses the inputs; `problems` are pairs of property and reason."""
 
     def __init__(self, resource: str, problems: list[tuple[str, str]]) -> None:
         super().__init__(f"{resource}: " + "; ".join(f"{where} {why}" for where, why in problems))
@@ -40,7 +40,7 @@ def handler(token: str) -> type[Resource]:
     try:
         return REGISTRY[token]
     except KeyError:
-        raise UnknownTokenError(f"the sandbox has no handler for {token}: add one under sandbox/resources") from None
+        raise UnknownTokenError(f"no handler for {token}: add one under sandbox/provider/services") from None
 
 
 def check(token: str, name: str, inputs: Properties, old: Properties | None = None) -> Properties:
@@ -90,7 +90,7 @@ def create(token: str, account: Account, inputs: Properties) -> tuple[str, Prope
     id, created = made if isinstance(made, tuple) else (made, {})
     live = resource.read(id, {**full, **created})
     if live is None:
-        raise RuntimeError(f"{token} {id}: was created and is not there")
+        raise RuntimeError(f"{token} {id}: was created but can't be read back")
     return id, {**live, **full, **created, "id": id}
 
 
@@ -119,7 +119,7 @@ def invoke(token: str, account: Account, arguments: Properties) -> Properties:
     """Return the answer of a function. Raises `UnknownTokenError`."""
     function = LOOKUPS.get(token)
     if function is None:
-        raise UnknownTokenError(f"the sandbox has no answer to {token}: add one to sandbox/resources/lookups.py")
+        raise UnknownTokenError(f"no function {token}: add one to sandbox/provider/services/data_sources.py")
     return {**arguments, **function(account, arguments)}
 
 

@@ -94,7 +94,7 @@ def _plain(value: struct_pb2.Value) -> Any:
         return [_plain(v) for v in value.list_value.values]
     if kind == "number_value":
         number = value.number_value
-        # The wire knows doubles only: whole ones are whole numbers again.
+        # The protocol has only doubles, so whole numbers become integers.
         return int(number) if number.is_integer() else number
     return None if kind in ("null_value", None) else getattr(value, kind)
 

@@ -1,4 +1,4 @@
-"""What moto lacks of what AWS documents: one module per service and subject, each with its AWS page as source."""
+"""Patches of moto where it differs from AWS's documentation, one module per service and subject, each with its page."""
 
 from __future__ import annotations
 

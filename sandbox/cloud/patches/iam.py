@@ -25,7 +25,7 @@ from sandbox.cloud.request_models import problems
 
 
 class ValidationError(ServiceException):
-    """A parameter is not as IAM's model says."""
+    """A parameter does not match IAM's model."""
 
     code = "ValidationError"
 

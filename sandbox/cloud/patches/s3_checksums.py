@@ -1,4 +1,4 @@
-"""Checksums of the kinds that Python has: compared, kept, and shown per part; moto accepts any and shows no part's.
+"""Checksums of the kinds that Python has: compared, and returned per part; moto does neither.
 
 Source: Amazon S3 User Guide, "Checking object integrity for data uploads": a different value is refused with BadDigest;
 a part's checksum is returned by its number where it is composite, and by ListParts.
@@ -68,14 +68,14 @@ def _parts() -> None:
         parts = multipart.parts if multipart else {}
         serialized = self.serialized
 
-        def with_theirs(answer: Any) -> Any:
+        def with_part_checksums(answer: Any) -> Any:
             for shown in answer.result["Parts"] if isinstance(answer.result, dict) else ():
                 part = parts[shown["PartNumber"]]
                 if part.checksum_algorithm:
                     shown[f"Checksum{part.checksum_algorithm}"] = part.checksum_value
             return serialized(answer)
 
-        self.serialized = with_theirs
+        self.serialized = with_part_checksums
         return listed(self)
 
     def get_object(self: Any) -> Any:

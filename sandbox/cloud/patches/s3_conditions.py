@@ -3,7 +3,7 @@
 On HEAD, moto requires the ETag in quotes, which S3 does not, and with a part's number it compares the part's ETag
 instead of the object's.
 Source: Amazon S3 User Guide, "Add preconditions to S3 operations with conditional requests": 412 when the ETag is
-another, 404 when there is no object. An upload that moto does not know is 404 NoSuchUpload (moto: 500).
+another, 404 when there is no object. An unknown upload is 404 NoSuchUpload (moto: 500).
 """
 
 from __future__ import annotations

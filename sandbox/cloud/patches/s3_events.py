@@ -94,7 +94,7 @@ def _delete_object(
     bucket = self.get_bucket(bucket_name)
     versions = list(bucket.keys.getlist(key_name, []))
     if bucket.is_versioned and version_id is None and not versions:
-        marker = _marker_of_nothing(key_name)
+        marker = _marker_of_absent_key(key_name)
         if bucket.versioning_status == "Suspended":
             marker._version_id = "null"
         bucket.keys.setlist(key_name, [marker])
@@ -114,7 +114,7 @@ def _delete_object(
     return done, answer
 
 
-def _marker_of_nothing(key_name: str) -> Any:
+def _marker_of_absent_key(key_name: str) -> Any:
     key: Any = SimpleNamespace(name=key_name)
     return models.FakeDeleteMarker(key=key)
 

@@ -6,7 +6,7 @@ number under which it was uploaded, and a read of a part that does not exist end
 Sources: Amazon S3 User Guide, "Supported event types", "Working with object metadata" (Last-Modified of a multipart
 upload is the date of its initiation); API Reference, "Initiator" (for an IAM user the user's ARN; for roles it
 has no rule, here it is the session's ARN as STS returns it), "GetObject" (partNumber; 416).
-The parts of a completed object count from 1 without gaps here; no AWS page says what their numbers are when the
+The parts of a completed object count from 1 without gaps here; no AWS page defines their numbers when the
 uploaded ones have gaps.
 """
 
@@ -79,14 +79,14 @@ def apply() -> None:
         known = self.backend.list_multipart_uploads(self.bucket_name)
         serialized = self.serialized
 
-        def truthfully(answer: Any) -> Any:
+        def with_times_and_initiators(answer: Any) -> Any:
             for shown in answer.result["Uploads"]:
                 upload = known[shown["UploadId"]]
                 shown["Initiator"] = {"ID": upload.initiator, "DisplayName": upload.initiator.rpartition("/")[2]}
                 shown["Initiated"] = upload.initiated.strftime("%Y-%m-%dT%H:%M:%S.000Z")
             return serialized(answer)
 
-        self.serialized = truthfully
+        self.serialized = with_times_and_initiators
         return listed(self)
 
     replace(responses.S3Response, "list_multipart_uploads", list_multipart_uploads)

@@ -1,4 +1,4 @@
-"""Notification configurations: what S3 checks when they are put, and how it matches their filters; moto does neither.
+"""Notification configurations: S3's checks of them and its matching of their filters, neither of which moto has.
 
 The destination must exist and its policy must let S3 send for this bucket ("Unable to validate the following
 destination configurations"), and two configurations may not share an event type where their prefixes and suffixes

@@ -1,7 +1,7 @@
-"""SQS: nothing is lost under threads, no polling, the characters of a message, and handles that are no longer valid.
+"""SQS: no lost messages under threads, no polling, the characters of a message, and handles that are no longer valid.
 
 moto rebuilds a queue's list on each deletion while other threads append to it (messages are lost), converts dates
-for each comparison with each message (4,000 deep: 16 sends per second), and polls. One lock for all of SQS cures it.
+for each comparison with each message (4,000 deep: 16 sends per second), and polls. One lock for SQS prevents this.
 moto also takes any character in a message, and lets an older receipt handle extend a message.
 Sources: Amazon SQS Developer Guide, "Amazon SQS short and long polling", "Amazon SQS visibility timeout"; Amazon SQS
 API Reference, "SendMessage" (allowed characters, InvalidMessageContents), "ChangeMessageVisibility",

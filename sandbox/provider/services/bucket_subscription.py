@@ -1,4 +1,4 @@
-"""The program's own resource and lookup, served by the logic of its own plugin (`components/plugin`)."""
+"""The program's own resource and function, with the logic of its plugin (`components/plugin`)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 
 from dualsync.components.bucket_access import inspection, notifications
 from sandbox.provider.base import Account, Properties, Resource, handles
-from sandbox.provider.services.data_sources import looks_up
+from sandbox.provider.services.data_sources import function_of
 
 
 def _pause(seconds: float) -> None:
-    """Wait for a moment instead of seconds: the emulator's documents and policies are there at once."""
+    """Wait for a moment instead of seconds, because the emulator applies documents and policies at once."""
     time.sleep(min(seconds, 0.05))
 
 
@@ -61,7 +61,7 @@ class BucketSubscription(Resource):
         notifications.remove(self.account.client("s3"), _record(state), _pause)
 
 
-@looks_up(inspection.TOKEN)
+@function_of(inspection.TOKEN)
 def inspect_bucket(account: Account, args: Properties) -> Properties:
     facts = inspection.inspect(
         account.client("s3"),

@@ -15,7 +15,7 @@ LOOKUPS: dict[str, Lookup] = {}
 """Functions by token."""
 
 
-def looks_up(token: str) -> Callable[[Lookup], Lookup]:
+def function_of(token: str) -> Callable[[Lookup], Lookup]:
     """Register a function as the answer to `token`."""
 
     def register(function: Lookup) -> Lookup:
@@ -30,18 +30,18 @@ def _filters(args: Properties) -> list[dict[str, Any]]:
     return filters + [{"Name": f"tag:{k}", "Values": [v]} for k, v in (args.get("tags") or {}).items()]
 
 
-@looks_up("aws:index/getCallerIdentity:getCallerIdentity")
+@function_of("aws:index/getCallerIdentity:getCallerIdentity")
 def caller_identity(account: Account, args: Properties) -> Properties:
     who = account.client("sts").get_caller_identity()
     return {"accountId": who["Account"], "arn": who["Arn"], "userId": who["UserId"], "id": who["Account"]}
 
 
-@looks_up("aws:index/getRegion:getRegion")
+@function_of("aws:index/getRegion:getRegion")
 def region(account: Account, args: Properties) -> Properties:
     return {"id": account.region, "region": account.region, "name": account.region, "description": account.region}
 
 
-@looks_up("aws:index/getPartition:getPartition")
+@function_of("aws:index/getPartition:getPartition")
 def partition(account: Account, args: Properties) -> Properties:
     reverse = ".".join(reversed(account.dns_suffix.split(".")))
     return {
@@ -52,7 +52,7 @@ def partition(account: Account, args: Properties) -> Properties:
     }
 
 
-@looks_up("aws:kms/getPublicKey:getPublicKey")
+@function_of("aws:kms/getPublicKey:getPublicKey")
 def public_key(account: Account, args: Properties) -> Properties:
     key = account.client("kms").get_public_key(KeyId=args["keyId"])
     return {
@@ -69,7 +69,7 @@ def public_key(account: Account, args: Properties) -> Properties:
     }
 
 
-@looks_up("aws:s3/getBucket:getBucket")
+@function_of("aws:s3/getBucket:getBucket")
 def bucket(account: Account, args: Properties) -> Properties:
     name = args["bucket"]
     try:
@@ -81,7 +81,7 @@ def bucket(account: Account, args: Properties) -> Properties:
     return {"id": name, "bucket": name, "arn": arn, "bucketDomainName": domain, "bucketRegion": account.region}
 
 
-@looks_up("aws:ssm/getParameter:getParameter")
+@function_of("aws:ssm/getParameter:getParameter")
 def parameter(account: Account, args: Properties) -> Properties:
     found = account.client("ssm").get_parameter(Name=args["name"], WithDecryption=args.get("withDecryption", True))[
         "Parameter"
@@ -97,7 +97,7 @@ def parameter(account: Account, args: Properties) -> Properties:
     }
 
 
-@looks_up("aws:ec2/getInstanceType:getInstanceType")
+@function_of("aws:ec2/getInstanceType:getInstanceType")
 def instance_type(account: Account, args: Properties) -> Properties:
     name = args["instanceType"]
     (found,) = account.client("ec2").describe_instance_types(InstanceTypes=[name])["InstanceTypes"]
@@ -109,13 +109,13 @@ def instance_type(account: Account, args: Properties) -> Properties:
     }
 
 
-@looks_up("aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings")
+@function_of("aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings")
 def instance_type_offerings(account: Account, args: Properties) -> Properties:
     pages = account.client("ec2").get_paginator("describe_instance_type_offerings")
     wanted = {"LocationType": args["locationType"], "Filters": _filters(args)}
     found = [one for page in pages.paginate(**wanted) for one in page["InstanceTypeOfferings"]]
     if not found:
-        # moto has no offerings of the China regions: every type that it knows there is in every zone.
+        # moto has no offerings of the China regions, so every instance type is offered in every zone there.
         zones = {subnet["AvailabilityZoneId"] for subnet in account.client("ec2").describe_subnets()["Subnets"]}
         (name,) = [value for f in wanted["Filters"] for value in f["Values"]]
         found = [
@@ -131,15 +131,15 @@ def instance_type_offerings(account: Account, args: Properties) -> Properties:
     }
 
 
-@looks_up("aws:ec2/getVpcs:getVpcs")
+@function_of("aws:ec2/getVpcs:getVpcs")
 def vpcs(account: Account, args: Properties) -> Properties:
     found = account.client("ec2").describe_vpcs(Filters=_filters(args))["Vpcs"]
     return {"id": account.region, "ids": [v["VpcId"] for v in found]}
 
 
-@looks_up("aws:ec2/getSubnets:getSubnets")
+@function_of("aws:ec2/getSubnets:getSubnets")
 def subnets(account: Account, args: Properties) -> Properties:
-    # moto does not know the filter by a zone's id.
+    # moto does not support the filter by a zone's id.
     filters = _filters(args)
     zones = [v for f in filters if f["Name"] == "availability-zone-id" for v in f["Values"]]
     known = [f for f in filters if f["Name"] != "availability-zone-id"]
@@ -150,7 +150,7 @@ def subnets(account: Account, args: Properties) -> Properties:
     }
 
 
-@looks_up("aws:ec2/getRouteTables:getRouteTables")
+@function_of("aws:ec2/getRouteTables:getRouteTables")
 def route_tables(account: Account, args: Properties) -> Properties:
     filters = _filters(args)
     if args.get("vpcId"):
@@ -159,7 +159,7 @@ def route_tables(account: Account, args: Properties) -> Properties:
     return {"id": account.region, "ids": [t["RouteTableId"] for t in found]}
 
 
-@looks_up("aws:ec2/getRouteTable:getRouteTable")
+@function_of("aws:ec2/getRouteTable:getRouteTable")
 def route_table(account: Account, args: Properties) -> Properties:
     (found,) = account.client("ec2").describe_route_tables(RouteTableIds=[args["routeTableId"]])["RouteTables"]
     id = found["RouteTableId"]

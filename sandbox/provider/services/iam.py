@@ -52,7 +52,7 @@ class Policy(Resource):
     def update(self, id: str, old: Properties, new: Properties) -> None:
         iam = self.account.client("iam")
         if changed(old, new, "policy"):
-            # A policy keeps five versions (IAM User Guide, "Versioning IAM policies"): the oldest makes room.
+            # A policy keeps five versions (IAM User Guide, "Versioning IAM policies"): delete the oldest.
             others = [v for v in iam.list_policy_versions(PolicyArn=id)["Versions"] if not v["IsDefaultVersion"]]
             if len(others) > 3:
                 oldest = min(others, key=lambda v: v["CreateDate"])

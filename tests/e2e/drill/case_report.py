@@ -127,6 +127,6 @@ def _alarms(console: Console, report: CaseReport) -> None:
     later = [verdict for verdict in report.lasting if verdict.name not in now]
     for verdicts, when in ((report.now, "at once"), (later, "if it lasts")):
         for verdict in verdicts:
-            console.print(f"  [yellow]alarm[/] {verdict.name} ({when}): [dim]{escape(verdict.says)}[/]")
+            console.print(f"  [yellow]alarm[/] {verdict.name} ({when}): [dim]{escape(verdict.description)}[/]")
     if not report.now and not report.lasting:
         console.print("  [yellow]alarm[/] none")

@@ -228,7 +228,7 @@ def test_an_error_has_the_services_message(cn: Any) -> None:
 def test_a_type_without_handler_is_refused_with_the_place_to_add_one(cn: Any) -> None:
     with pytest.raises(grpc.RpcError) as error:
         make(cn, "aws:rds/cluster:Cluster", {})
-    assert "sandbox/resources" in error.value.details()
+    assert "sandbox/provider/services" in error.value.details()
 
 
 def test_a_lookup_returns_the_accounts_id(cn: Any) -> None:

@@ -37,7 +37,7 @@ def repair(engine: EngineStage, command: str, stack: str = "cn") -> str:
 def kill_at(engine: EngineStage, moment: Moment, name: str, stack: str = "cn") -> None:
     """Kill an `up` at one moment of the creation of one resource."""
     folder = engine.stage.workspace.folder
-    hold.ask(folder, moment, name)
+    hold.request_stop(folder, moment, name)
     engine.pulumi.kill_up(stack, lambda: bool(hold.reached(folder)))
 
 
@@ -47,7 +47,7 @@ def kill_at_next_creations(engine: EngineStage, moment: Moment, stack: str = "cn
     Each creation is held once per stage. When none is left, `up` ends and the list is empty.
     """
     folder = engine.stage.workspace.folder
-    hold.ask(folder, moment, EVERY)
+    hold.request_stop(folder, moment, EVERY)
     begun: dict[str, float] = {}
 
     def is_quiet() -> bool:
