@@ -65,9 +65,6 @@ NAME_WORDS: dict[str, str] = {
 WIRE_NAMES = frozenset({"BURIED"})
 """Names of values that logs and messages have had since version 0.1."""
 
-NAMES_NOT_CHECKED = ("tests/contract/", "tests/simulation/", "tests/support/", "tests/unit/runtime/")
-"""Folders whose names are not checked yet."""
-
 FOLDERS = (
     "bench",
     "components",
@@ -133,7 +130,7 @@ def findings(path: Path, root: Path = ROOT) -> Iterator[Finding]:
         for match in _PATTERN.finditer(text):
             line = start + text.count("\n", 0, match.start())
             yield Finding(where, line, " ".join(match[0].split()), _instead(match, WORDS))
-    if path.suffix == ".py" and not where.startswith(NAMES_NOT_CHECKED):
+    if path.suffix == ".py":
         for line, name in names(path.read_text(encoding="utf-8")):
             for match in _NAME_PATTERN.finditer(_words(name)):
                 yield Finding(where, line, name, _instead(match, NAME_WORDS))

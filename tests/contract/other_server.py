@@ -15,12 +15,12 @@ from dualsync.runtime.aws.credentials import Credential
 from tests.support.moto_server import UsEast1Server
 
 URL = "CONTRACT_SERVER"
-"""Has the server's address, on loopback: `http://127.0.0.1:4566`. Without it there is no such server."""
+"""Environment variable with the server's address on loopback, such as `http://127.0.0.1:4566`."""
 NAME = "CONTRACT_SERVER_NAME"
-"""Has the server's name for the tests' ids and `differs`: `other` unless given."""
+"""Environment variable with the server's name in test ids and `differs`; `other` if it is not set."""
 CLOCK = "CONTRACT_SERVER_CLOCK"
-"""Has the path of a file that the tests write: by how many seconds the server's clock must be ahead. Without it, tests
-that let time pass are skipped."""
+"""Environment variable with the path of a file into which tests write the seconds by which the server's clock must be
+ahead. Without it, tests that let time pass are skipped."""
 REGION = "us-east-1"
 
 
@@ -36,7 +36,7 @@ def other_server() -> OtherServer:
 
 
 class OtherServer(UsEast1Server):
-    """The server at an address on loopback. It is left running, with all that was made in it."""
+    """The server at an address on loopback. It is neither stopped nor emptied."""
 
     def __init__(self, url: str, clock: Path | None) -> None:
         if not _is_loopback(urlsplit(url).hostname or ""):

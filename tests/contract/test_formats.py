@@ -26,7 +26,7 @@ from dualsync.runtime.transfer import upload_record_codec
 
 FOLDER = Path(__file__).parent / "formats" / "v0_1"
 TOMBSTONE_SECONDS = 60 * 86400
-NOBODY = Principals(frozenset())
+NO_PRINCIPALS = Principals(frozenset())
 KEYED = Authenticator("https://queue", "secret")
 """Version 0.1 signs nothing. Its bytes are signed here, so that all fields are used and can be compared."""
 GROWN = {"unknown field", "a version beside"}
@@ -69,7 +69,7 @@ def synced(version: SyncedVersion | None) -> dict[str, Any] | None:
 
 @pytest.mark.parametrize("case", cases("queue-look"))
 def test_sync_request_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
-    (request,) = parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
+    (request,) = parse_message(KEYED.sign(case["bytes"]), NO_PRINCIPALS, lambda key: key, 0.0, authenticator=KEYED)
     assert case["decoded"] == {
         "key": request.key,
         "why to look": str(request.cause),
@@ -93,7 +93,7 @@ def test_sync_request_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", cases("queue-look"))
 def test_only_the_key_of_an_unsigned_sync_request_is_used(case: dict[str, Any]) -> None:
-    (request,) = parse_message(case["bytes"], NOBODY, lambda key: key, 7.0, authenticator=KEYED)
+    (request,) = parse_message(case["bytes"], NO_PRINCIPALS, lambda key: key, 7.0, authenticator=KEYED)
     assert request == SyncRequest(
         case["decoded"]["key"],
         request.cause,
@@ -108,7 +108,7 @@ def test_only_the_key_of_an_unsigned_sync_request_is_used(case: dict[str, Any]) 
 @pytest.mark.parametrize("case", cases("queue-look"))
 def test_sync_request_is_encoded_as_by_version_0_1(case: dict[str, Any]) -> None:
     """Version 0.1 refuses unknown fields, and ignores members beside its own."""
-    (request,) = parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
+    (request,) = parse_message(KEYED.sign(case["bytes"]), NO_PRINCIPALS, lambda key: key, 0.0, authenticator=KEYED)
     written = json.loads(sync_request_codec.encode(request))
     assert next(iter(written)) == sync_request_codec.MEMBER
     assert written[sync_request_codec.MEMBER] == json.loads(case["bytes"])[sync_request_codec.MEMBER]
@@ -119,25 +119,25 @@ def test_malformed_sync_request_is_refused(case: dict[str, Any]) -> None:
     if case["name"] == "an empty agreement":
         pytest.skip("an empty list is read like an absent one")
     with pytest.raises(UnreadableMessageError):
-        parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
+        parse_message(KEYED.sign(case["bytes"]), NO_PRINCIPALS, lambda key: key, 0.0, authenticator=KEYED)
 
 
 @pytest.mark.parametrize("case", [c for c in cases("queue-look", "refused") if c.id in GROWN])
 def test_unknown_fields_of_a_sync_request_are_ignored(case: dict[str, Any]) -> None:
-    (request,) = parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
+    (request,) = parse_message(KEYED.sign(case["bytes"]), NO_PRINCIPALS, lambda key: key, 0.0, authenticator=KEYED)
     assert request.key == "k"
 
 
 def test_message_of_a_later_format_is_refused() -> None:
     body = json.dumps({"dualsync": {"key": "k", "cause": "finding"}, "format": sync_request_codec.FORMAT + 1})
     with pytest.raises(UnreadableMessageError, match="format"):
-        parse_message(body, NOBODY, lambda key: key, 0.0)
+        parse_message(body, NO_PRINCIPALS, lambda key: key, 0.0)
 
 
 @pytest.mark.parametrize("case", [*cases("queue-parts"), *cases("queue-parts", "also_read")])
 def test_part_request_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
     if not case["bytes"].startswith(part_request_codec.START):
-        (request,) = parse_message(KEYED.sign(case["bytes"]), NOBODY, lambda key: key, 0.0, authenticator=KEYED)
+        (request,) = parse_message(KEYED.sign(case["bytes"]), NO_PRINCIPALS, lambda key: key, 0.0, authenticator=KEYED)
         assert request.full_check
         return
     part = parse_part_request(KEYED.sign(case["bytes"]), KEYED)

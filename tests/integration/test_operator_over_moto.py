@@ -19,13 +19,13 @@ from dualsync.runtime.operations.aws.open import open_context
 from dualsync.runtime.operations.stacks import NoPair, Where, document_of, find
 from dualsync.runtime.settings import SideName
 from tests.support.moto_server import Server
-from tests.support.operator_place import ACCOUNT, Place
+from tests.support.operator_place import ACCOUNT, DeployedPair
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 @pytest.fixture
-def place(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployedPair:
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(dead_letter_queue, "WAIT_SECONDS", 0)
@@ -33,12 +33,12 @@ def place(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
-    return Place(server, tmp_path)
+    return DeployedPair(server, tmp_path)
 
 
-def test_status_of_a_pair_without_workers(place: Place) -> None:
+def test_status_of_a_pair_without_workers(place: DeployedPair) -> None:
     place.server.client("sqs").send_message(QueueUrl=place.queues[CN], MessageBody="{}")
-    place.bury(CN, "{}", "archived: restore it first")
+    place.put_dead_letter(CN, "{}", "archived: restore it first")
     place.record(GLOBAL, Record(HELD_DELETION, "held", 1, data={"count": 7, "reason": "too many"}))
     answer = place.call("status", "--json")
     assert answer.code == 3
@@ -54,7 +54,7 @@ def test_status_of_a_pair_without_workers(place: Place) -> None:
     assert len(place.call("dlq", "list", "--json").data["letters"]) == 1
 
 
-def test_verify_reads_and_compares_all_objects(place: Place, tmp_path: Path) -> None:
+def test_verify_reads_and_compares_all_objects(place: DeployedPair, tmp_path: Path) -> None:
     for side in SideName:
         for number in range(7):
             place.put(side, f"a b/ü+{number}", Metadata={"a": "b"}, ContentType="text/plain")
@@ -76,7 +76,7 @@ def test_verify_reads_and_compares_all_objects(place: Place, tmp_path: Path) -> 
     assert len(answer.data["files"]) == 4
 
 
-def test_explain_reads_logs_and_versions(place: Place) -> None:
+def test_explain_reads_logs_and_versions(place: DeployedPair) -> None:
     place.put(CN, 'odd "key"', b"1")
     place.put(CN, 'odd "key"', b"2")
     answer = place.call("explain", 'odd "key"', "--json")
@@ -88,9 +88,9 @@ def test_explain_reads_logs_and_versions(place: Place) -> None:
     assert "no worker of cn is alive" in answer.data["verdict"]
 
 
-def test_dead_letters_are_sent_again(place: Place) -> None:
-    place.bury(GLOBAL, sync_request_codec.encode(SyncRequest("k", Cause.CREATED)), "contended")
-    place.bury(GLOBAL, "poison", "")
+def test_dead_letters_are_sent_again(place: DeployedPair) -> None:
+    place.put_dead_letter(GLOBAL, sync_request_codec.encode(SyncRequest("k", Cause.CREATED)), "contended")
+    place.put_dead_letter(GLOBAL, "poison", "")
     answer = place.call("dlq", "redrive", "global", "--all", "--yes", "--json")
     assert answer.code == 3
     assert answer.data["global->cn"] == {"done": 1, "unreadable": 1, "left": 0}
@@ -102,7 +102,7 @@ def test_dead_letters_are_sent_again(place: Place) -> None:
     assert place.call("dlq", "list").code == 0
 
 
-def test_operators_orders_are_stored_with_an_audit_record(place: Place) -> None:
+def test_operators_orders_are_stored_with_an_audit_record(place: DeployedPair) -> None:
     assert place.call("pause", "cn", "--reason", "why", "--yes").code == 0
     assert place.call("limit", "cn", "--bytes", "5M", "--yes").code == 0
     data = place.call("status", "--json").data["directions"][0]
@@ -113,7 +113,7 @@ def test_operators_orders_are_stored_with_an_audit_record(place: Place) -> None:
     assert acts[0]["who"].startswith("arn:")
 
 
-def test_undo_of_a_conflict_writes_the_losing_version_again(place: Place) -> None:
+def test_undo_of_a_conflict_writes_the_losing_version_again(place: DeployedPair) -> None:
     etag = place.put(CN, "k", b"cn's", Metadata={"a": "b", "dualsync-origin": "x"}, ContentType="text/x")
     seen = place.s3.head_object(Bucket=place.names[CN], Key="data/k")
     loser = f"cn@{int(seen['LastModified'].timestamp())}:{etag}"
@@ -128,7 +128,7 @@ def test_undo_of_a_conflict_writes_the_losing_version_again(place: Place) -> Non
     assert place.call("conflicts", "list").code == 0
 
 
-def test_a_rejected_deletion_is_written_again_without_the_stamp(place: Place) -> None:
+def test_a_rejected_deletion_is_written_again_without_the_stamp(place: DeployedPair) -> None:
     """The ledger has the version of both sides, and cn's object is missing."""
     from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
     from dualsync.runtime.model.origin_version import OriginVersion
@@ -152,7 +152,9 @@ def test_a_rejected_deletion_is_written_again_without_the_stamp(place: Place) ->
 
 
 @pytest.mark.parametrize("page", [2, 3, 1000])
-def test_versions_below_delete_markers_are_restored(place: Place, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
+def test_versions_below_delete_markers_are_restored(
+    place: DeployedPair, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
     """Versions of a key continue over pages of the listing. Keys in use, or without versions, are left out."""
     monkeypatch.setattr(store, "VERSIONS_AT_ONCE", page)
     for number in range(5):
@@ -174,14 +176,14 @@ def test_versions_below_delete_markers_are_restored(place: Place, monkeypatch: p
     assert [item["Key"] for item in listed] == ["data/ü 0", "data/ü 1", "data/ü 2", "data/ü 4"]
 
 
-def test_a_failed_smoke_test_leaves_nothing(place: Place) -> None:
+def test_a_failed_smoke_test_leaves_nothing(place: DeployedPair) -> None:
     answer = place.call("smoke", "cn", "--timeout", "1", "--json")
     assert answer.code == 3
     assert answer.data["fine"] is False
     assert place.s3.list_objects_v2(Bucket=place.names[CN]).get("Contents", []) == []
 
 
-def test_the_wrong_account_is_refused_before_anything_is_read(place: Place) -> None:
+def test_the_wrong_account_is_refused_before_anything_is_read(place: DeployedPair) -> None:
     document = json.loads(place.file.read_text())
     document["cn"]["accountId"] = "999999999999"
     place.file.write_text(json.dumps(document))
@@ -195,7 +197,7 @@ def test_the_wrong_account_is_refused_before_anything_is_read(place: Place) -> N
     assert words in status.data["unreachable"]["cn"]
 
 
-def test_missing_credentials_are_reported_with_the_remedy(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_reported_with_the_remedy(place: DeployedPair, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -205,14 +207,14 @@ def test_missing_credentials_are_reported_with_the_remedy(place: Place, monkeypa
     assert "--profile-" in answer.err
 
 
-def test_an_unknown_profile_is_refused(place: Place) -> None:
+def test_an_unknown_profile_is_refused(place: DeployedPair) -> None:
     answer = place.call("--profile-cn", "unknown", "drain")
     assert answer.code == 2
     assert "side cn: profile 'unknown' is not in your AWS config: give --profile-cn NAME" in answer.err
     assert place.call("--profile-cn", "unknown", "status").code == 3
 
 
-def test_the_dedicated_user_is_refused_as_operator(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dedicated_user_is_refused_as_operator(place: DeployedPair, monkeypatch: pytest.MonkeyPatch) -> None:
     document = json.loads(place.file.read_text())
     identity = place.server.client("sts").get_caller_identity()["UserId"]
     document["cn"]["environment"]["DUALSYNC_OWN_USER_IDS"] = identity
@@ -222,7 +224,7 @@ def test_the_dedicated_user_is_refused_as_operator(place: Place, monkeypatch: py
     assert "is the dedicated user of cn" in answer.err
 
 
-def test_the_stacks_are_saved_as_a_pair_file(place: Place, tmp_path: Path) -> None:
+def test_the_stacks_are_saved_as_a_pair_file(place: DeployedPair, tmp_path: Path) -> None:
     saved = tmp_path / "saved.json"
     assert place.call("stacks", "--save", str(saved)).code == 0
     assert find(Where(file=saved)) == find(Where(file=place.file))
@@ -246,7 +248,7 @@ def test_an_invalid_pair_file_is_refused(tmp_path: Path, text: str, words: str) 
         find(Where(file=file))
 
 
-def test_swapped_sides_are_refused(place: Place) -> None:
+def test_swapped_sides_are_refused(place: DeployedPair) -> None:
     document = json.loads(place.file.read_text())
     document["cn"], document["global"] = document["global"], document["cn"]
     place.file.write_text(json.dumps(document))
@@ -258,7 +260,7 @@ def test_special_characters_of_a_key_are_replaced_in_a_filter_pattern() -> None:
     assert pattern('a"b\\c\n*') == '{ $.key = "a*b*c**" }'
 
 
-def copied_attributes(place: Place, side: SideName, key: str) -> dict[str, Any]:
+def copied_attributes(place: DeployedPair, side: SideName, key: str) -> dict[str, Any]:
     """Return the attributes that the product copies besides the content, as boto3 shows them."""
     head = place.s3.head_object(Bucket=place.names[side], Key=f"data/{key}")
     names = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ExpiresString")
@@ -283,7 +285,7 @@ ATTRIBUTES: dict[str, Any] = {
 
 @pytest.mark.parametrize("parts", [False, True], ids=["whole", "in parts"])
 def test_a_restore_keeps_all_attributes_that_the_product_copies(
-    place: Place, monkeypatch: pytest.MonkeyPatch, parts: bool
+    place: DeployedPair, monkeypatch: pytest.MonkeyPatch, parts: bool
 ) -> None:
     if parts:
         document = json.loads(place.file.read_text())
@@ -300,7 +302,7 @@ def test_a_restore_keeps_all_attributes_that_the_product_copies(
     assert copied_attributes(place, CN, "k &=+ü.txt") == before
 
 
-def test_a_failed_object_does_not_stop_the_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_object_does_not_stop_the_others(place: DeployedPair, monkeypatch: pytest.MonkeyPatch) -> None:
     for key in ("a", "bad", "c"):
         place.put(CN, key)
         place.s3.delete_object(Bucket=place.names[CN], Key=f"data/{key}")
@@ -319,7 +321,7 @@ def test_a_failed_object_does_not_stop_the_others(place: Place, monkeypatch: pyt
     assert "run the same command again" in answer.out
 
 
-def test_a_secret_pasted_by_an_operator_is_read(place: Place) -> None:
+def test_a_secret_pasted_by_an_operator_is_read(place: DeployedPair) -> None:
     key_id = place.users[GLOBAL][1]
     name = json.loads(place.file.read_text())["cn"]["environment"]["DUALSYNC_PEER_SECRET"]
     text = "\ufeff" + json.dumps({"accessKeyId": key_id, "secretAccessKey": "hush"})

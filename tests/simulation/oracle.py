@@ -1,11 +1,12 @@
-"""A second judge of a history's end, written from the guarantees of docs/consistency.md alone.
+"""Judge the end of a history by the guarantees of docs/consistency.md alone: the second judge beside the model.
 
-It shares no code with the simulator's model and keeps less: for each key the versions that users wrote, the versions
-that each of them replaces, and which of them are dead. A version is dead when a user who saw it replaced or deleted it,
-or when a worker wrote the winner of a conflict over it. If that winner was dead by then, the loser may live: it is as
-if the deletion had come before the conflict. Everything here is immutable, so a state can be compared.
+The oracle shares no code with the simulator's model and keeps less. For each key it keeps the versions that users
+wrote, the versions that each of them replaces, and which of them are superseded. A version is superseded when a user
+who had seen it replaced or deleted it, or when a worker wrote the winner of a conflict over it. If that winner was
+superseded by then, the loser may survive, as if the deletion had come before the conflict. All values here are
+immutable, so states can be compared.
 
-The oracle knows no exceptions. The model must call exactly the same keys wrong before it applies its exceptions.
+The oracle has no exceptions. The model must report exactly the same keys as wrong before it applies its exceptions.
 """
 
 from __future__ import annotations
@@ -22,81 +23,86 @@ NOTHING: frozenset[int] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A version that a user wrote, or brought back."""
+    """A version that a user wrote or restored."""
 
     number: int
-    """Which write of the key this was."""
+    """Position among the versions of the key, from 0."""
     name: str
-    """Its name, which every copy carries in its metadata."""
+    """Name of the version, which every copy has in its metadata."""
     side: str
-    """Where the user wrote it."""
+    """Side where the user wrote it."""
     second: int
-    """S3's LastModified there."""
+    """LastModified on that side, in seconds."""
     etag: str
-    """Its ETag there."""
+    """ETag on that side."""
     body: bytes
-    """Its content."""
+    """Content."""
     replaces: frozenset[int]
-    """Numbers of the versions that it replaces, directly or through others."""
+    """Numbers of the versions that it replaces, directly or indirectly."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyHistory:
-    """What was seen of one key. Pairs are in the order of `SIDES`."""
+    """The recorded history of one key. Pairs are in the order of `SIDES`."""
 
     preferred: str = ""
     """The side that wins conflicts; empty if the newest version wins."""
     versions: tuple[Written, ...] = ()
-    """What users wrote, by number."""
-    dead: frozenset[int] = NOTHING
-    """Numbers of versions that must not survive."""
-    spared: frozenset[int] = NOTHING
-    """Numbers of dead versions that may survive: no user replaced them, and the winner over them was dead."""
+    """Versions that users wrote, by number."""
+    superseded: frozenset[int] = NOTHING
+    """Numbers of superseded versions, which must not survive."""
+    may_survive: frozenset[int] = NOTHING
+    """Numbers of superseded versions that may survive: no user replaced them, and the winner was superseded itself."""
     seen: tuple[frozenset[int], frozenset[int]] = (NOTHING, NOTHING)
-    """What a user who acts on the side replaces: what the side showed last, and what that replaces."""
+    """Numbers of the versions that a user's act on the side replaces: the last one shown, and those it replaces."""
     shown: tuple[str, str] = ("", "")
-    """The name that each side shows, empty for no object."""
+    """Name of the version that each side shows; empty for no object."""
     expired: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
-    """Names that a lifecycle rule took on the side."""
+    """Names of the versions that a lifecycle rule removed on the side."""
     echoed: bool = False
-    """True if a worker wrote a version to a side that showed it."""
+    """True if a worker wrote a version to a side that already showed it."""
 
     def find(self, name: str) -> Written | None:
-        """Return the latest version of this name: a copy is of that one."""
+        """Return the latest version of this name, which is the one that a copy of this name copies."""
         return next((version for version in reversed(self.versions) if version.name == name), None)
 
     def seed(self, side: str, name: str, second: int, etag: str, body: bytes) -> KeyHistory:
-        """Both sides hold the same version from before; `second` and `etag` are those of `side`."""
+        """Record that both sides hold the same version from the start; `second` and `etag` are those of `side`."""
         written = Written(len(self.versions), name, side, second, etag, body, NOTHING)
         both = frozenset((written.number,))
         return replace(self, versions=(*self.versions, written), seen=(both, both), shown=(name, name))
 
     def user_wrote(self, side: str, name: str, second: int, etag: str, body: bytes) -> KeyHistory:
-        """A user writes a version, or brings one back, over what the side shows."""
+        """Record that a user writes or restores a version over what the side shows."""
         seen = self.seen[SIDES.index(side)]
         written = Written(len(self.versions), name, side, second, etag, body, seen)
         return replace(
             self,
             versions=(*self.versions, written),
-            dead=self.dead | seen,
-            spared=self.spared - seen,
+            superseded=self.superseded | seen,
+            may_survive=self.may_survive - seen,
             seen=_with(self.seen, side, seen | {written.number}),
             shown=_with(self.shown, side, name),
         )
 
     def user_deleted(self, side: str) -> KeyHistory:
-        """A user deletes what the side shows."""
+        """Record that a user deletes what the side shows."""
         seen = self.seen[SIDES.index(side)]
-        return replace(self, dead=self.dead | seen, spared=self.spared - seen, shown=_with(self.shown, side, ""))
+        return replace(
+            self,
+            superseded=self.superseded | seen,
+            may_survive=self.may_survive - seen,
+            shown=_with(self.shown, side, ""),
+        )
 
     def expire(self, side: str) -> KeyHistory:
-        """A lifecycle rule takes what the side shows."""
+        """Record that a lifecycle rule removes what the side shows."""
         at = SIDES.index(side)
         gone = self.expired[at] | {self.shown[at]}
         return replace(self, expired=_with(self.expired, side, gone), shown=_with(self.shown, side, ""))
 
     def worker_wrote(self, side: str, name: str) -> KeyHistory:
-        """A worker writes a version over what the side shows. The loser of a conflict is dead then."""
+        """Record that a worker writes a version over what the side shows; a conflict's loser is superseded by this."""
         new = self.find(name)
         if new is None:
             return self
@@ -116,18 +122,19 @@ class KeyHistory:
         return replace(
             state,
             versions=tuple(settled if version == new else version for version in self.versions),
-            dead=self.dead | {old.number},
-            spared=self.spared | ({old.number} if new.number in self.dead and old.number not in self.dead else NOTHING),
+            superseded=self.superseded | {old.number},
+            may_survive=self.may_survive
+            | ({old.number} if new.number in self.superseded and old.number not in self.superseded else NOTHING),
             seen=_with(state.seen, side, settled.replaces | {new.number}),
         )
 
     def _held(self, at: int) -> Written | None:
-        """Return what a side shows: of several versions of that name, the latest one that the side has seen."""
+        """Return the version that a side shows: the latest one of that name among those the side has shown."""
         seen = (v for v in reversed(self.versions) if v.name == self.shown[at] and v.number in self.seen[at])
         return next(seen, None)
 
     def worker_deleted(self, side: str) -> KeyHistory:
-        """A worker deletes what the side shows."""
+        """Record that a worker deletes what the side shows."""
         return replace(self, shown=_with(self.shown, side, ""))
 
     def beats(self, a: Written, b: Written) -> bool:
@@ -141,23 +148,23 @@ class KeyHistory:
     def wrong(
         self, ends: Mapping[str, tuple[str, bytes] | None], *, comparable: bool, echoes: bool = True
     ) -> list[str]:
-        """Return which promises do not hold at the end.
+        """Return the guarantees that do not hold at the end.
 
         Args:
-            ends: What each side shows: name and content.
-            comparable: The versions' times tell which one is newer.
-            echoes: Count a version that was written to a side that showed it.
+            ends: Name and content that each side shows.
+            comparable: True if the versions' times order them, so that the winner of a conflict is determined.
+            echoes: True to report a version that was written to a side that already showed it.
         """
         broken = []
         left = [ends[side] for side in SIDES]
         for at in (0, 1):
             other = left[1 - at]
             if left[at] is None and other is not None and other[0] in self.expired[at]:
-                left[at] = other  # kept at the peer, as promised
+                left[at] = other  # the peer keeps it, as the page states
         if left[0] != left[1]:
             broken.append("the sides differ")
-        alive = [version for version in self.versions if version.number not in self.dead]
-        owed = [v for v in alive if v.name not in self.expired[SIDES.index(v.side)]]
+        live = [version for version in self.versions if version.number not in self.superseded]
+        owed = [v for v in live if v.name not in self.expired[SIDES.index(v.side)]]
         for shown in left:
             if shown is None:
                 if owed:
@@ -166,7 +173,7 @@ class KeyHistory:
             same = [v for v in self.versions if v.name == shown[0]]
             if not any(v.body == shown[1] for v in same):
                 broken.append(f"no user wrote this content of {shown[0]}")
-            elif not any(v in alive or v.number in self.spared for v in same):
+            elif not any(v in live or v.number in self.may_survive for v in same):
                 broken.append(f"{shown[0]} is back")
             elif comparable and owed and any(v.name != shown[0] and self.beats(v, same[-1]) for v in owed):
                 broken.append(f"{shown[0]} should have lost")

@@ -60,7 +60,7 @@ def stamp(identity: OriginVersion, size: int = 3, *, key: str = "k", pair: str =
     return Stamp(pair, key_hash(key), identity, size)
 
 
-def agreement(
+def synced_version(
     identity: OriginVersion, *, local: str = "", remote: str = "", modified: int | None = None
 ) -> SyncedVersion:
     """Return a synced version that both sides hold, by default with its own ETag."""

@@ -19,13 +19,13 @@ VISIBILITY = 90
 
 
 async def settle() -> None:
-    """Run all tasks as far as they get without time passing."""
+    """Run all tasks until each waits for time to pass."""
     for _ in range(60):
         await asyncio.sleep(0)
 
 
 class Clock:
-    """A clock whose sleepers wake when `pass_` moves the time."""
+    """A clock whose sleepers wake when `advance` moves the time."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -44,7 +44,7 @@ class Clock:
         heapq.heappush(self._sleepers, (self._now + seconds, self._count, future))
         await future
 
-    async def pass_(self, seconds: float) -> None:
+    async def advance(self, seconds: float) -> None:
         await settle()
         end = self._now + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
@@ -67,7 +67,7 @@ class Letter:
 
 @dataclass
 class ScriptedQueue:
-    """A queue whose long poll waits until there is a message, an error, or `close`."""
+    """A queue whose long poll returns at a message, an error, or `close`."""
 
     waiting: list[str] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
@@ -87,7 +87,7 @@ class ScriptedQueue:
         self._news.set()
 
     def empty(self) -> None:
-        """Let the polls under way return empty."""
+        """End the running polls without a message."""
         self._polls += 1
         self._news.set()
 
@@ -117,20 +117,20 @@ class ScriptedQueue:
         self.extended.extend((message.body, seconds) for message in messages)
 
     async def delete(self, messages: Sequence[Message]) -> None:
-        raise AssertionError("the worker's business")
+        raise AssertionError("the consumer must not delete messages: the handler does")
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
-        raise AssertionError("the worker's business")
+        raise AssertionError("the consumer must not send messages: the handler does")
 
     async def depth(self) -> QueueDepth:
-        raise AssertionError("the finder's business")
+        raise AssertionError("the consumer must not read the depth: the finder does")
 
     async def send_to_dlq(self, message: Message, reason: str) -> None:
-        raise AssertionError("the worker's business")
+        raise AssertionError("the consumer must not send dead letters: the handler does")
 
 
 class ConsumerHarness:
-    """A consumer. `gates` hold back messages until `finish`; `fails` are raised by the next tries."""
+    """A consumer. Messages in `gates` are processed until `finish`; the next attempts raise the errors in `fails`."""
 
     def __init__(self, *, concurrency: int = 4, connected: bool = True) -> None:
         self.clock, self.log, self.health, self.queue = Clock(), Lines(), ServiceHealth(), ScriptedQueue()

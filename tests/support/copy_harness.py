@@ -27,7 +27,7 @@ STAMP = stamp(OriginVersion(CN, 5, "e"))
 
 @dataclass
 class MemoryObjectReader:
-    """A reader of an object in memory; `closed` counts its closings."""
+    """A reader of an object in memory. `closed` counts the calls of `close`."""
 
     head: ObjectHead
     content: tuple[bytes, ...] = ()
@@ -49,7 +49,7 @@ class MemoryObjectReader:
 
 @dataclass
 class CopyHarness:
-    """A source and a target bucket, and a copier that copies in parts from nine bytes on."""
+    """A source and a target bucket, and a copier that copies objects of nine bytes or more in parts."""
 
     source: Store = field(default_factory=lambda: Store("source", "cn-north-1", Time()))
     target: Store = field(default_factory=lambda: Store("target", "us-west-2", Time()))
@@ -70,7 +70,7 @@ class CopyHarness:
     def copy(self, reading: MemoryObjectReader, condition: Precondition = MUST_NOT_EXIST, to: str = "") -> PutResult:
         return run(self.copier.copy(self.route, reading, "k", STAMP, condition, to))
 
-    def noted(self) -> list[str]:
+    def upload_records(self) -> list[str]:
         return [record.id for record in self.ledger.table.records.values() if record.kind == UPLOAD]
 
     def copied(self, key: str = "k") -> tuple[bytes, ObjectHead] | None:

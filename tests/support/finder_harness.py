@@ -22,7 +22,7 @@ OLD = 10_000
 
 
 class FinderHarness(Side):
-    """Side `cn` with a finder; with `seeded`, an earlier run has recorded all equal objects."""
+    """Side `cn` with a finder. If `seeded`, an earlier run has recorded all equal objects."""
 
     def __init__(self, *, seeded: bool = True, **changes: Any) -> None:
         super().__init__(settings(**changes))
@@ -83,8 +83,8 @@ class FinderHarness(Side):
             checkpoint_seconds=self.checkpoint_seconds,
         )
 
-    def beat(self, *, event: int | None, started: int = 0, state: str = "RUNNING") -> None:
-        """Write a worker's heartbeat of now; `event` is the time of the newest event that it has read."""
+    def write_heartbeat(self, *, event: int | None, started: int = 0, state: str = "RUNNING") -> None:
+        """Write a worker's heartbeat with the current time; `event` is the time of the newest event that it read."""
         data: dict[str, object] = {"state": state, "started": started}
         if event is not None:
             data["last_event"] = event
@@ -93,15 +93,15 @@ class FinderHarness(Side):
 
     def queued(self) -> list[SyncRequest]:
         return [
-            look
+            request
             for letter in self.broker.letters.values()
-            for look in parse_message(
+            for request in parse_message(
                 letter.body, Principals(frozenset()), str, letter.sent, authenticator=self.context.authenticator
             )
         ]
 
     def queued_keys(self) -> list[str]:
-        return [look.key for look in self.queued()]
+        return [request.key for request in self.queued()]
 
     def record(self, kind: str) -> Record | None:
         return next((r for r in self.ledger.table.records.values() if r.kind == kind), None)

@@ -1,4 +1,4 @@
-"""Provide a side whose table was deleted by hand."""
+"""Provide a side whose ledger table an operator has deleted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.operator_harness import Operator
 
 
 def lose_ledger(operator: Operator) -> None:
-    """Delete the table of `cn`: each read fails as DynamoDB answers it."""
+    """Make each read of the table of `cn` fail with DynamoDB's error for a missing table."""
     ledger: Any = operator.cn.ledger
 
     async def gone(*_: object) -> Any:

@@ -1,18 +1,18 @@
-"""ministack in a process of its own, run by an interpreter that has it: `python -P ministack_process.py`.
+"""Run ministack in a separate process, with an interpreter that has it: `python -P ministack_process.py`.
 
-It is corrected where AWS's documentation decides otherwise:
+It is corrected where AWS's documentation differs:
 
-- Its S3 events name the caller, who is `EXAMPLE` otherwise ("Event message structure", Amazon S3 User Guide:
+- Its S3 events name the caller instead of `EXAMPLE` ("Event message structure", Amazon S3 User Guide:
   `userIdentity.principalId`).
 - A role's session has the role's ARN as `aws:PrincipalArn`, not the session's ("AWS global condition context keys", IAM
   User Guide).
-- An account's root may assume the roles of services. It does so with `aws:SourceAccount`, as ECS does ("Amazon ECS task
-  IAM role", ECS Developer Guide).
-- A right to an action of SQS is one to its batch form ("Amazon SQS API permissions: Actions and resource reference",
+- An account's root may assume the roles of services, with `aws:SourceAccount`, as ECS does ("Amazon ECS task IAM role",
+  ECS Developer Guide).
+- A permission for an action of SQS covers its batch form ("Amazon SQS API permissions: Actions and resource reference",
   SQS Developer Guide; AddPermission, SQS API Reference).
 
-The clock of its queues is put forward by the number of seconds in the file that `QUEUE_CLOCK` names, so that tests need
-not wait. Everything else is ministack's own: signatures, policies, conditions, checksums.
+The clock of its queues is ahead by the number of seconds in the file that `QUEUE_CLOCK` names, so that tests do not
+wait. Signatures, policies, conditions and checksums are ministack's own.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _now() -> float:
         return time.time()
 
 
-def _as_aws_has_it(key: str, context: Any) -> Any:
+def _as_documented(key: str, context: Any) -> Any:
     value = _resolve(key, context)
     match key.lower():
         case "aws:principalarn" if session := _ROLE_SESSION.fullmatch(value):
@@ -69,7 +69,7 @@ def _without_batch(service: str, *arguments: Any, **named: Any) -> Any:
 
 s3._deliver_event_to_sqs = _with_caller
 iam_actions.extract_iam_action = _without_batch
-iam_evaluator._resolve_condition_key = _as_aws_has_it
+iam_evaluator._resolve_condition_key = _as_documented
 sqs.time = types.SimpleNamespace(time=_now)
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tests.support.tls import make_authority
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERPRETER = ROOT / "build" / "conformity" / "bin" / "python"
-"""Made by `make conformity` from requirements/conformity.lock: ministack wants another botocore than this project."""
+"""Created by `make conformity` from requirements/conformity.lock, because ministack needs another botocore."""
 REGION = "us-east-1"
 ACCOUNT = "111111111111"
 START_SECONDS = 60.0

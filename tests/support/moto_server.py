@@ -31,7 +31,7 @@ from tests.contract.adapters import VISIBILITY_SECONDS
 
 REGION = "cn-north-1"
 _numbers = itertools.count(time.time_ns())
-"""A server may still have what an earlier run, or another process of this one, made in it."""
+"""Numbers for names, which start at the current time: a server may have resources of an earlier or parallel run."""
 
 
 def next_number() -> int:
@@ -54,11 +54,11 @@ class HttpServer(Protocol):
 
     @property
     def credential(self) -> Credential:
-        """Return the key that the worlds sign with."""
+        """Return the key with which the worlds sign."""
 
     @property
     def offset(self) -> float:
-        """Return by how many seconds the queues' clock is ahead."""
+        """Return the number of seconds by which the queues' clock is ahead."""
 
     @offset.setter
     def offset(self, seconds: float) -> None: ...
@@ -80,13 +80,13 @@ class UsEast1Server(ABC):
     """A server of us-east-1: its resources for a test, and its queues' clock."""
 
     def __init__(self, clock: Path | None) -> None:
-        """Take the file that has by how many seconds the server's clock is ahead, None if the server reads none."""
+        """Take the file with the seconds by which the server's clock is ahead; None if the server reads no file."""
         self._clock = clock
         self._offset = 0.0
 
     @property
     def offset(self) -> float:
-        """Return by how many seconds the queues' clock is ahead."""
+        """Return the number of seconds by which the queues' clock is ahead."""
         return self._offset
 
     @offset.setter
@@ -124,7 +124,7 @@ class UsEast1Server(ABC):
 
 
 class Server:
-    """moto with a queue clock that can be put forward. moto's own clock function costs a search of the call stack."""
+    """moto with a queue clock that can be put forward. moto's own clock function searches the call stack per call."""
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
@@ -139,7 +139,7 @@ class Server:
         self.url = f"http://{host}:{port}"
 
     def client(self, service: Any, region: str = REGION) -> Any:
-        """A boto3 client of this server, with a key of moto's default account."""
+        """Return a boto3 client of this server with a key of moto's default account."""
         if (service, region) not in self._clients:
             session = boto3.Session("testing", "testing", region_name=region)
             self._clients[service, region] = session.client(

@@ -1,4 +1,4 @@
-"""Provide the command line over fakes: two sides in memory, and workers that run on demand."""
+"""Provide the command line over fakes: both sides in memory, and workers that run on demand."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class FakeDeadLetterQueue:
 
     async def remove(self, letters: Sequence[Letter]) -> None:
         gone = {letter.id for letter in letters}
-        # Numbers are ids here: a removed letter leaves a gap.
+        # Positions are part of the ids, so a removed letter is replaced instead of deleted.
         for number, (text, reason) in enumerate(self.broker.dead):
             if f"{number}-{hash((text, reason))}" in gone:
                 self.broker.dead[number] = ("", "removed")
@@ -148,7 +148,7 @@ class FakeUserStore:
 
 @dataclass
 class FakeSideMetrics:
-    """Counts that a test sets, and those of the `Broker`."""
+    """Metrics that a test sets, and the counts of the `Broker`."""
 
     broker: Broker
     letters: FakeDeadLetterQueue
@@ -204,7 +204,7 @@ class FakeHistory:
 
 
 class FakeBucketLister:
-    """The store as `verify` lists it. A test sets `tagged` and `rotten` (content with another digest)."""
+    """The store as `verify` lists it. A test sets tags in `tagged` and keys without access in `denied`."""
 
     def __init__(self, store: Store, page: int = 7) -> None:
         self.store = store
@@ -284,9 +284,9 @@ class Operator:
                 emit=(lambda event, broker=broker: broker.send(body(event))) if carries else _ignore,  # type: ignore[misc]
             )
         for name in SideName:
-            self._furnish(name, settings(name, **more))
+            self._create_side(name, settings(name, **more))
 
-    def _furnish(self, name: SideName, values: Settings) -> None:
+    def _create_side(self, name: SideName, values: Settings) -> None:
         store, broker = self.stores[name], self.brokers[name]
         letters = FakeDeadLetterQueue(broker)
         ledger, queue = FakeLedger(), FakeQueue(broker)
@@ -348,7 +348,7 @@ class Operator:
         return None if version is None else version.body
 
     async def work(self, *sides: SideName, rounds: int = 30) -> None:
-        """Let the workers empty their queues, and skip delays."""
+        """Process messages until the queues are empty, and move the time past delays."""
         names = sides or tuple(SideName)
         for _ in range(rounds):
             for name in names:

@@ -1,4 +1,4 @@
-"""Provide a deployed pair in one account of a moto server, as the operator's commands find it."""
+"""Provide a deployed pair in one account of a moto server, for the operator's commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACCOUNT = "123456789012"
 """The account of every moto server."""
 
 
-class Place:
+class DeployedPair:
     """Both sides' buckets, queues, tables, users, secrets and logs, and the pair file that names them."""
 
     def __init__(self, server: Server, folder: Path) -> None:
@@ -85,7 +85,7 @@ class Place:
         answer = self.s3.put_object(Bucket=self.names[side], Key=f"data/{key}", Body=body, **more)
         return str(answer["ETag"]).strip('"')
 
-    def bury(self, side: SideName, body: str, reason: str) -> None:
+    def put_dead_letter(self, side: SideName, body: str, reason: str) -> None:
         attributes = {REASON_ATTRIBUTE: {"DataType": "String", "StringValue": reason}} if reason else {}
         self.server.client("sqs").send_message(QueueUrl=self.dead[side], MessageBody=body, MessageAttributes=attributes)
 

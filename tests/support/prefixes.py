@@ -1,4 +1,4 @@
-"""List prefixes that some place has read as something else: filters, policies, URLs, patterns, shells, XML, JSON."""
+"""List prefixes with characters that are special in filters, policies, URLs, patterns, shells, XML or JSON."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Last(bytes):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReceivedRequest:
     """One request; header names in lower case."""
 
     method: str
@@ -35,8 +35,8 @@ class Asked:
 class Script:
     """Answers in order, the last one for all further requests; a callable makes its answer from the request."""
 
-    answers: list[bytes | Callable[[Asked], bytes]]
-    asked: list[Asked] = field(default_factory=list)
+    answers: list[bytes | Callable[[ReceivedRequest], bytes]]
+    requests: list[ReceivedRequest] = field(default_factory=list)
     connections: int = 0
     url: str = ""
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Script:
     def caller(self, service: str = "s3", credentials: Credentials = KEY, *, spare: int = 0) -> ServiceClient:
         return ServiceClient(Pool(Endpoint.of(self.url), spare=spare), service, "us-west-2", credentials)
 
-    def hang_up(self) -> None:
+    def close_connections(self) -> None:
         """Close all connections, as a server does with idle ones."""
         for writer in self._writers:
             writer.close()
@@ -67,30 +67,30 @@ class Script:
         finally:
             writer.close()
 
-    def _answer(self, asked: Asked) -> bytes:
-        self.asked.append(asked)
+    def _answer(self, request: ReceivedRequest) -> bytes:
+        self.requests.append(request)
         answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
-        return answer(asked) if callable(answer) else answer
+        return answer(request) if callable(answer) else answer
 
 
-async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked:
-    asked = _parse_head(await reader.readuntil(b"\r\n\r\n"))
-    if "expect" in asked.headers:
+async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ReceivedRequest:
+    request = _parse_head(await reader.readuntil(b"\r\n\r\n"))
+    if "expect" in request.headers:
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    return replace(asked, body=await reader.readexactly(int(asked.headers.get("content-length", 0))))
+    return replace(request, body=await reader.readexactly(int(request.headers.get("content-length", 0))))
 
 
-def _parse_head(raw: bytes) -> Asked:
+def _parse_head(raw: bytes) -> ReceivedRequest:
     head = raw.decode("latin-1").split("\r\n")
     method, path, _ = head[0].split(" ")
     headers = {
         name.lower(): value.strip(" \t") for name, _, value in (line.partition(":") for line in head[1:] if line)
     }
-    return Asked(method, path, headers, b"")
+    return ReceivedRequest(method, path, headers, b"")
 
 
 @asynccontextmanager
-async def scripted(*answers: bytes | Callable[[Asked], bytes]) -> AsyncIterator[Script]:
+async def scripted(*answers: bytes | Callable[[ReceivedRequest], bytes]) -> AsyncIterator[Script]:
     """Serve the answers on loopback within a `with` block."""
     script = Script(list(answers))
     server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
@@ -99,7 +99,7 @@ async def scripted(*answers: bytes | Callable[[Asked], bytes]) -> AsyncIterator[
         yield script
     finally:
         server.close()
-        script.hang_up()
+        script.close_connections()
 
 
 def answer(status: int = 200, body: bytes = b"", /, **headers: str) -> bytes:
@@ -156,6 +156,6 @@ def client_of(url: str, service: str = "s3", *, spare: int = 0) -> ServiceClient
     return ServiceClient(Pool(Endpoint.of(url), spare=spare), service, "us-west-2", KEY)
 
 
-async def read_head(reader: asyncio.StreamReader) -> Asked:
+async def read_head(reader: asyncio.StreamReader) -> ReceivedRequest:
     """Read a request's head, and leave its body."""
     return _parse_head(await reader.readuntil(b"\r\n\r\n"))

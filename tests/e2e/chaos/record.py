@@ -69,7 +69,7 @@ class KeyRecord:
         self, side: str, name: str, digest: bytes, second: int, etag: str, known: str, *, upload: bool
     ) -> None:
         """Record that a user wrote a version. `known` is the ETag that the side's ledger held then, empty for none."""
-        self._note_unread(side, known)
+        self._note_unrecorded(side, known)
         self.comparable = self.comparable and not upload
         self.history = self.history.user_wrote(side, name, second, etag, digest)
         self.model.user(side, name, digest, second, etag)
@@ -81,7 +81,7 @@ class KeyRecord:
         """Record that a user deleted the side's object. Does nothing if there is none."""
         if self.shown[side] is None:
             return
-        self._note_unread(side, known)
+        self._note_unrecorded(side, known)
         self.history = self.history.user_deleted(side)
         self.model.user(side, "", b"", second, "")
         self.shown[side] = None
@@ -103,15 +103,15 @@ class KeyRecord:
         self.shown[side] = None
         self.lines.append(f"{side}: a worker deletes")
 
-    def _note_unread(self, side: str, known: str) -> None:
+    def _note_unrecorded(self, side: str, known: str) -> None:
         """Mark the version that a user replaces or deletes before the side's ledger has recorded it."""
         before = self.shown[side]
         if before is None or before.etag == known:
             return
         if not before.copy:
-            self.model.unrecorded.add(before.name)
+            self.model.unrecorded_originals.add(before.name)
             return
-        self.model.unread.add(before.name)
+        self.model.unrecorded_copies.add(before.name)
         if side not in self.versioned and self.etags.get(before.name) != before.etag:
             self.model.unrecognised.add(before.name)
 

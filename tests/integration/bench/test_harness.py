@@ -32,7 +32,7 @@ from dualsync.runtime.aws.s3.listing import parse
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.messages.parser import parse_message as read_event
 from dualsync.runtime.messages.sync_request import Actor, Cause
-from tests.support.scripted_server import Asked, answer, scripted
+from tests.support.scripted_server import ReceivedRequest, answer, scripted
 
 SECTION = Section(
     "A title",
@@ -172,8 +172,8 @@ def test_synthetic_events_are_creations_by_users() -> None:
 
 
 async def test_the_proxy_adds_a_round_trip_and_counts() -> None:
-    def serve(asked: Asked) -> bytes:
-        return answer(200, asked.body)
+    def serve(request: ReceivedRequest) -> bytes:
+        return answer(200, request.body)
 
     async with scripted(serve) as script:
         proxy = Proxy(int(script.url.rsplit(":", 1)[1]), 100)

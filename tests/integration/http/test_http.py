@@ -14,7 +14,7 @@ from tests.integration.http.stage import HttpStage
 from tests.simulation.scenarios.script import Scenario, expand, scenarios
 
 NOT_OVER_HTTP = re.compile(
-    r" (deliver|take|until|fails|dies|unreachable|revoke|rekey|swap|expire|unversion|purge|archive|thaw) "
+    r" (deliver|take|until|fails|killed|unreachable|revoke|rekey|swap|expire|unversion|purge|archive|thaw) "
     r"|given (kms|parts|silent|expiry|expires)|dead"
     r"|\.conflict-|records"
 )

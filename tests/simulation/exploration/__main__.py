@@ -1,5 +1,7 @@
-"""`python -m tests.simulation.exploration` explores all rows on all cores and prints a report; `--quick` those of the
-test suite."""
+"""Explore rows of histories: `python -m tests.simulation.exploration` explores all rows on all cores.
+
+`--quick` explores those of the test suite. A report is printed per row.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ Job = tuple[str, tuple[tuple[str, tuple[tuple[str, str], ...], str], ...]]
 
 
 def explore(job: Job) -> tuple[int, Exploration]:
-    """Explore some histories of a row, in a process that keeps what it has learnt."""
+    """Explore some histories of a row, in a process that caches the computed calls for the next ones."""
     name, histories = job
     if name not in _runners:
         _runners.clear()
@@ -36,14 +38,14 @@ def explore(job: Job) -> tuple[int, Exploration]:
 
 
 def jobs(row: Row) -> Iterator[Job]:
-    """Return a row's histories in chunks."""
+    """Yield the histories of a row in chunks."""
     histories = tuple(row.histories())
     for at in range(0, len(histories), CHUNK):
         yield row.name, histories[at : at + CHUNK]
 
 
 def report(row: Row, histories: int, found: Exploration, seconds: float) -> Iterator[str]:
-    """Return a row's lines."""
+    """Yield the lines of the report on a row."""
     yield (
         f"{row.name}: {histories:,} histories, {found.schedules:,} schedules in {found.states:,} states "
         f"({found.transitions:,} transitions, {found.again:,} to a known state, {found.eager:,} calls without "
@@ -51,14 +53,14 @@ def report(row: Row, histories: int, found: Exploration, seconds: float) -> Iter
         f"finder, {seconds:.0f} s{', CUT' if found.cut else ''}"
     )
     for name, count in found.excused.most_common():
-        yield f"    counted apart: {count:,} ends, {name}"
+        yield f"    documented exception: {count:,} ends, {name}"
     for title, schedule in found.wrong[:3]:
         yield f"    WRONG {title}"
         yield from (f"        {line}" for line in schedule)
 
 
 def main() -> int:
-    """Return 0 if nothing was wrong and nothing was left out."""
+    """Run the command and return its exit code: 0 if nothing was wrong and no history was cut."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.exploration", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only the rows of the test suite")
     parser.add_argument("--row", default="", help="only rows whose name contains this")

@@ -1,4 +1,4 @@
-"""The histories that are explored: what users do, in order."""
+"""Generate the histories that are explored: sequences of users' acts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.simulation.histories.plan import SIDES, Op
 KEY = "a"
 OTHER = "b"
 PLAIN = ("put", "same bytes", "retouch", "multipart", "upload", "delete")
-"""What users do to a key of any bucket. `upload` begins before the act before it and ends after it."""
+"""Acts of users on a key of any bucket. `upload` starts before the previous act and is completed after it."""
 VERSIONED = ("undelete", "unversion", "bring back")
-"""What they can do besides where versions are kept: remove the delete marker, remove the current version, and copy the
+"""Further acts on a versioned bucket: remove the delete marker, delete the current version permanently, and copy the
 version before the current one onto the key."""
 TIMES = {"same second": (0, 0), "own second": (1, 0), "seconds apart": (1, 1)}
 """Seconds before and after each act."""
@@ -21,9 +21,10 @@ TIMES = {"same second": (0, 0), "own second": (1, 0), "seconds apart": (1, 1)}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happens in one instant."""
+    """Acts of one instant."""
 
     ops: tuple[tuple[str, Op], ...]
+    """Pairs of a step (`do`, `begin`, `complete`, `bring back`) and its act."""
     before: int
     """Seconds that pass before it."""
     after: int
@@ -40,10 +41,10 @@ class Acts:
     """The users' acts of one history."""
 
     name: str
-    """For reports: `cn put, global delete`."""
+    """Name for reports, such as `cn put, global delete`."""
     steps: tuple[Step, ...]
     strict: bool
-    """True if times tell which version is newer."""
+    """True if times determine which version is newer."""
     key: str = KEY
 
 
@@ -55,12 +56,12 @@ def sequences(length: int, *, versioned: bool, copies: bool = False) -> Iterator
 
 
 def sensible(sequence: tuple[tuple[str, str], ...], *, present: bool) -> bool:
-    """Return False if an act surely does nothing, or if another sequence is the same."""
+    """Return False if an act has no effect, or if another sequence is equivalent."""
     exists = present
     other = False
     for at, (_, kind) in enumerate(sequence):
         if kind == "upload" and at == 0:
-            return False  # the same as `multipart`
+            return False  # equivalent to `multipart`
         if kind == "copy" and not other:
             return False
         if kind == "delete other" and not other:

@@ -1,8 +1,8 @@
-"""The real worker and finder as automata: what a process asks next depends only on what it was answered.
+"""Represent the real worker and finder as automata: the next call of a process depends only on its answers so far.
 
-A process is identified by a node: the message it was given and all answers so far. Each node's next call is worked out
-once by the real code and remembered. To leave a node by an answer that is new, its coroutine is run again from the
-start with the answers that led there.
+A process is identified by a node: its message and all answers so far. The real code computes the next call of each node
+once, and the result is cached. For a new answer at a node, a coroutine is run again from the start with the answers
+that led there.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from dualsync.runtime.errors import DualSyncError
-from tests.simulation.exploration.asking import AnsweredClock, Ask
+from tests.simulation.exploration.service_proxies import AnsweredClock, Call
 from tests.support.fakes.gate import kill
 
 Start = Callable[[AnsweredClock], Coroutine[Any, Any, Any]]
 MAX_LIVE = 4000
-"""Coroutines kept at the node where they stand; further ones are made again when needed."""
+"""Coroutines that are kept at their nodes; further ones are run again when needed."""
 
 
 class Raised:
-    """An answer that is an error. Two errors of one kind and text are one answer."""
+    """An answer that is an error. Errors of the same type and text are the same answer."""
 
     __slots__ = ("error",)
 
@@ -29,9 +29,9 @@ class Raised:
 
 
 class Node:
-    """Where a process stands. `ask` is its next call; None at its end, with the `error` that ended it."""
+    """State of a process. `call` is its next call, or None at its end, where `error` is the error that ended it."""
 
-    __slots__ = ("answer", "ask", "children", "error", "name", "number", "parent", "start", "time")
+    __slots__ = ("answer", "call", "children", "error", "name", "number", "parent", "start", "time")
 
     def __init__(self, number: int, name: str, parent: Node | None, answer: Any, time: int, start: Start) -> None:
         self.number = number
@@ -40,23 +40,23 @@ class Node:
         self.answer = answer
         self.time = time
         self.start = start
-        self.ask: Ask | None = None
+        self.call: Call | None = None
         self.error: Exception | None = None
         self.children: dict[tuple[int, int], Node] = {}
 
 
 class Automata:
-    """All nodes met so far."""
+    """All nodes so far."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.runs = 0
-        """How often the real code ran from its start."""
+        """Number of runs of the real code from its start."""
         self._roots: dict[tuple[Any, ...], Node] = {}
         self._live: dict[int, tuple[Coroutine[Any, Any, Any], AnsweredClock]] = {}
 
     def root(self, key: tuple[Any, ...], name: str, time: int, start: Start) -> Node:
-        """Return the node of a process that has just been started at `time`. `key` identifies what it was given."""
+        """Return the node of a process that starts at `time`. `key` identifies the process and its message."""
         node = self._roots.get((key, time))
         if node is None:
             node = self._roots[key, time] = self._add(name, None, None, time, start)
@@ -67,7 +67,7 @@ class Automata:
         return node
 
     def next(self, node: Node, number: int, answer: Any, time: int) -> Node:
-        """Return where the process stands after this answer at `time`. `number` identifies the answer."""
+        """Return the node after this answer at `time`. `number` identifies the answer."""
         child = node.children.get((number, time))
         if child is None:
             child = node.children[number, time] = self._add(node.name, node, answer, time, node.start)
@@ -97,7 +97,7 @@ class Automata:
     def _advance(self, node: Node, coroutine: Coroutine[Any, Any, Any], clock: AnsweredClock, answer: Any) -> None:
         clock.time = node.time
         try:
-            node.ask = _send(coroutine, answer)
+            node.call = _send(coroutine, answer)
         except StopIteration:
             return
         except DualSyncError as e:

@@ -1,9 +1,10 @@
-"""All schedules of one history: every state that the real worker and finder can bring both sides into.
+"""Explore all schedules of one history: every state that the real worker and finder can reach.
 
-A state is the content of both buckets, tables and queues, what the judges know, and where each process stands. At a
-state, each process may make its next call, an idle worker may take any message, and the users may act. States are
-visited once. A call that no other process can notice (of a ledger that one process uses, or to a queue) is made before
-all others: in any other order it leads to the same states. `Limits` adds faults, each at any point.
+A state consists of the contents of both buckets, tables and queues, the state of the judges, and the node of each
+process. In a state, each process may make its next call, an idle worker may take any message, and the users may act.
+Each state is visited once. A call whose effect no other process can observe (of a ledger that one process uses, or to
+a queue) is made before all others, because any other order leads to the same states. `Limits` adds faults, each of
+which may happen at any point.
 """
 
 from __future__ import annotations
@@ -23,31 +24,33 @@ from tests.simulation.histories.plan import Op
 MAX_STATES = 2_000_000
 """States of one history; a history with more is reported as cut."""
 FINDER_PASSES = 4
-"""Finder passes at the end; a pass that queues nothing is the last one."""
+"""Maximum number of runs of both finders at the end; a run that queues nothing is the last one."""
 
 
 @dataclass(slots=True)
 class Exploration:
-    """What came of one history."""
+    """The results of one history, or of several."""
 
     states: int = 0
+    """States visited."""
     schedules: int = 0
-    """Orders of calls from the beginning to an end that these states stand for."""
+    """Orders of calls from the start to an end that these states represent."""
     transitions: int = 0
+    """Transitions between states."""
     ends: int = 0
-    """States in which nothing is left to do."""
+    """States in which no work is left."""
     eager: int = 0
-    """States of which only one process was continued, because no other can notice its call."""
+    """States in which only one process was continued, because no other can observe the effect of its call."""
     again: int = 0
     """Transitions that led to a state visited before."""
     needed_finder: int = 0
-    """Ends without lost messages that only a finder made right."""
+    """Ends that were right only after a finder run."""
     cut: bool = False
     """True if there are more states than `MAX_STATES`."""
     wrong: list[tuple[str, list[str]]] = field(default_factory=list)
-    """Findings with the schedule that led there."""
+    """Findings, each with the schedule that led to it."""
     excused: Counter[str] = field(default_factory=Counter)
-    """Ends under an exception of docs/consistency.md."""
+    """Ends to which an exception of docs/consistency.md applies, by its name."""
 
     def add(self, other: Exploration) -> None:
         """Add another history's numbers."""
@@ -59,7 +62,7 @@ class Exploration:
 
 
 class Explorer:
-    """Explores one history over `services`, which keeps what it has learnt for the next one."""
+    """Explores one history. `services` caches the computed calls for the next history."""
 
     def __init__(self, services: Services, acts: Acts, limits: Limits, start: State | None = None) -> None:
         self.services = services
@@ -87,7 +90,7 @@ class Explorer:
                 found.transitions += 1
                 after = self.transitions.fused(each)
                 if after.faults < most and after not in parents and (more := after._replace(faults=most)) in parents:
-                    after = more  # what may happen at the one is a part of what may happen at the other
+                    after = more  # the transitions with fewer faults left are part of those with more
                 following.append(after)
                 if after in parents:
                     found.again += 1
@@ -122,7 +125,7 @@ class Explorer:
                 self.found.wrong.append((str(finding), self._schedule(state, parents)))
 
     def verdict(self, state: State) -> tuple[list[Finding], bool]:
-        """Let both finders run, and judge. The second value is True if only the finders made it right."""
+        """Run both finders and judge the end. The second value is True if it was right only after the finder runs."""
         strict = self.acts.strict
         before = self.services.judge(self.transitions.parts(state), strict=strict)
         end = state._replace(faults=0, finders=(0, 0))
@@ -153,7 +156,7 @@ class Explorer:
             if following is None:
                 return state
             state = following
-        raise AssertionError("never at rest")
+        raise AssertionError("the schedule does not end")
 
     # -- reports
 
@@ -168,12 +171,12 @@ class Explorer:
         return [self._difference(a, b) for a, b in pairwise(whole)]
 
     def _between(self, before: State, after: State) -> list[State]:
-        """Return the states that were passed from one stored state to the next one."""
+        """Return the states between two stored states, with the last one."""
         for first in self.transitions.after(before):
             chain = [first]
             while chain[-1] != after and chain[-1].faults == 0:
                 process = next(
-                    (each for each in chain[-1].processes if self.transitions.unnoticed(chain[-1], each)), None
+                    (each for each in chain[-1].processes if self.transitions.unobservable(chain[-1], each)), None
                 )
                 if process is None:
                     break
@@ -191,11 +194,11 @@ class Explorer:
         gone, come = set(before.processes) - set(after.processes), set(after.processes) - set(before.processes)
         for process in gone:
             node = self.services.automata.nodes[process.node]
-            parts.append(f"{node.name} {process.node}: {node.ask or 'ends'}")
+            parts.append(f"{node.name} {process.node}: {node.call or 'ends'}")
         for process in come:
             node = self.services.automata.nodes[process.node]
             answer = "" if node.parent is None else f" after {str(getattr(node.answer, 'error', node.answer))[:90]}"
-            parts.append(f"-> {process.role} {process.node} at {node.ask}{answer}")
+            parts.append(f"-> {process.role} {process.node} at {node.call}{answer}")
         for side in (0, 1):
             if after.stores[side] != before.stores[side]:
                 parts.append(f"[{SIDES[side]} shows {self.services.shown(after.stores[side], self.acts.key)}]")
@@ -205,8 +208,7 @@ class Explorer:
 
 
 def _paths(first: State, children: dict[State, list[State]]) -> int:
-    """Return the number of ways from `first` to an end. No state is reached again from itself: attempts and time
-    grow."""
+    """Return the number of paths from `first` to an end. There are no cycles, because attempts and time only grow."""
     counts: dict[State, int] = {}
     stack = [first]
     while stack:
@@ -224,7 +226,7 @@ def _paths(first: State, children: dict[State, list[State]]) -> int:
 
 
 def synced(services: Services, side: str, empty: State) -> State:
-    """Return the state in which both sides hold what a user of `side` wrote."""
+    """Return the state in which both sides hold an object that a user of `side` wrote."""
     write = Acts("", (Step((("do", Op(0.0, side, "put", KEY, "w0")),), 0, 0),), True)
     explorer = Explorer(services, write, Limits())
     state = explorer.drain(empty)
@@ -232,7 +234,7 @@ def synced(services: Services, side: str, empty: State) -> State:
 
 
 def initial(services: Services) -> State:
-    """Return the state in which nothing has happened yet."""
+    """Return the state before the first act."""
     parts = services.save()
     return State(
         initial_time(services), 0, (parts[0], parts[1]), (parts[2], parts[3]), ((), ()), (), parts[4], 0, (0, 0), 0
@@ -240,5 +242,5 @@ def initial(services: Services) -> State:
 
 
 def initial_time(services: Services) -> int:
-    """Return when a history begins."""
+    """Return the second at which a history starts."""
     return int(services.start)

@@ -1,4 +1,4 @@
-"""What the fakes hold, as values that can be compared, numbered and put back."""
+"""Convert the content of the fakes to values that can be compared and numbered, and back."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ T = TypeVar("T")
 SIDES = ("cn", "global")
 _MODEL = KeyModel("", newest)
 FLAGS = tuple(name for name in KeyModel.__slots__ if isinstance(getattr(_MODEL, name), set))
-"""Sets of a key's model."""
+"""Attributes of a key's model that are sets."""
 
 
 class Pool(Generic[T]):
-    """Numbers for values: equal values have one number."""
+    """Numbers of values. Equal values have the same number."""
 
     __slots__ = ("_numbers", "values")
 
@@ -30,7 +30,7 @@ class Pool(Generic[T]):
         self.values: list[T] = []
 
     def number(self, key: Hashable, value: T) -> int:
-        """Return the number of what is identified by `key`."""
+        """Return the number of the value that `key` identifies."""
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.values)
@@ -42,7 +42,7 @@ class Pool(Generic[T]):
 
 
 def answer_key(value: Any) -> Hashable:
-    """Return what distinguishes an answer from others."""
+    """Return a key by which answers are compared."""
     if isinstance(value, Raised):
         return ("raised", type(value.error), str(value.error))
     if isinstance(value, FakeObjectReader):
@@ -55,12 +55,12 @@ def answer_key(value: Any) -> Hashable:
 
 
 def record_key(record: Record) -> Hashable:
-    """Return what distinguishes a record from others."""
+    """Return a key by which records are compared."""
     return (record.kind, record.id, record.time, record.key, repr(sorted(record.data.items())), record.expires)
 
 
 class Versions:
-    """One object per version, however often it was made: then two buckets are compared quickly."""
+    """One Python object per equal version, so that buckets can be compared quickly."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, Version] = {}
@@ -92,7 +92,7 @@ class Versions:
 
 
 def thaw_store(store: Store, frozen: Any) -> None:
-    """Put a bucket back."""
+    """Restore a bucket."""
     store._count, keys, uploads = frozen
     store.keys = {key: list(versions) for key, versions in keys}
     store.uploads = {}
@@ -105,27 +105,27 @@ def thaw_store(store: Store, frozen: Any) -> None:
 
 
 def freeze_table(table: Table) -> tuple[Hashable, Any]:
-    """Return what distinguishes a table from others, and a copy of it."""
+    """Return a key by which tables are compared, and a copy of the table."""
     entries = tuple(table.entries[key] for key in sorted(table.entries))
     records = tuple(table.records[each] for each in sorted(table.records))
     return (entries, tuple(map(record_key, records))), (entries, records)
 
 
 def thaw_table(table: Table, frozen: Any) -> None:
-    """Put a table back."""
+    """Restore a table."""
     entries, records = frozen
     table.entries = {entry.key: entry for entry in entries}
     table.records = {(record.kind, record.id): record for record in records}
 
 
 def freeze_judges(users: Users) -> Hashable:
-    """Return what both judges know."""
+    """Return the state of both judges."""
     models = tuple(_freeze_model(users.models[key]) for key in sorted(users.models))
     return (models, tuple(sorted(users.oracle.items(), key=lambda item: item[0])))
 
 
 def thaw_judges(users: Users, frozen: Any) -> None:
-    """Put both judges back."""
+    """Restore both judges."""
     models, oracle = frozen
     users.models = {each[0]: _thaw_model(each, users.rule) for each in models}
     users.oracle = dict(oracle)
@@ -133,7 +133,8 @@ def thaw_judges(users: Users, frozen: Any) -> None:
 
 def _freeze_model(model: KeyModel) -> tuple[Any, ...]:
     acts = tuple(
-        (a.side, a.content, a.body, a.time, a.etag, tuple(sorted({b.number for b in a.by}))) for a in model.acts
+        (a.side, a.content, a.body, a.time, a.etag, tuple(sorted({b.number for b in a.replaced_by})))
+        for a in model.acts
     )
     seen = tuple(None if (act := model.seen[side]) is None else act.number for side in SIDES)
     return (
@@ -158,7 +159,7 @@ def _thaw_model(frozen: tuple[Any, ...], rule: Rule) -> KeyModel:
         if content:
             model.contents.setdefault(content, []).append(act)
     for act, each in zip(model.acts, acts, strict=True):
-        act.by = [model.acts[number] for number in each[5]]
+        act.replaced_by = [model.acts[number] for number in each[5]]
     for at, side in enumerate(SIDES):
         model.seen[side] = None if seen[at] is None else model.acts[seen[at]]
         model.present[side] = present[at]

@@ -1,4 +1,4 @@
-"""What `make explore` explores: rows of histories with one kind of surroundings each."""
+"""Define what `make explore` explores: rows of histories, each with its own settings, faults and starts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SYNCED = (*SIDES,)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Histories of one length in one kind of surroundings."""
+    """Histories of one length with the same settings and faults."""
 
     name: str
-    """For the report."""
+    """Name for the report."""
     length: int
     """Acts of users per history."""
     modes: Modes = Modes()
@@ -31,13 +31,13 @@ class Row:
     limits: Limits = Limits()
     """Faults, finders and workers."""
     starts: tuple[str, ...] = (EMPTY,)
-    """What is there before the first act."""
+    """Starts: what both sides hold before the first act."""
     times: tuple[str, ...] = tuple(TIMES)
-    """How much time passes between acts."""
+    """Time that passes between acts, as keys of `TIMES`."""
     copies: bool = False
-    """True with a second key that is copied to the first one."""
+    """True if there is a second key, which is copied to the first one."""
     quick: bool = False
-    """True if the row is a part of the test suite."""
+    """True if the row is part of the test suite."""
 
     def histories(self) -> Iterator[tuple[str, tuple[tuple[str, str], ...], str]]:
         """Return all (start, sequence, timing)."""
@@ -88,7 +88,7 @@ ROWS = (
 
 
 class Runner:
-    """Explores a row's histories, one after the other, with what was learnt from the earlier ones."""
+    """Explores the histories of a row one after the other, and reuses what was computed for earlier ones."""
 
     def __init__(self, row: Row, services: Services | None = None) -> None:
         self.row = row

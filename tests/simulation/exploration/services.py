@@ -1,4 +1,4 @@
-"""The fakes of both sides, brought into any state and asked one call there."""
+"""Set the fakes of both sides to any state, and perform one call in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 
 from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.sync.context import SyncContext
-from tests.simulation.exploration.asking import AnsweredClock, Ask, AskingBucket, AskingLedger, AskingQueue
 from tests.simulation.exploration.automaton import Automata, Node, Raised
 from tests.simulation.exploration.frozen import (
     SIDES,
@@ -24,6 +23,7 @@ from tests.simulation.exploration.frozen import (
     thaw_store,
     thaw_table,
 )
+from tests.simulation.exploration.service_proxies import AnsweredClock, BucketProxy, Call, LedgerProxy, QueueProxy
 from tests.simulation.histories.model import Finding
 from tests.simulation.histories.plan import Modes, Op
 from tests.simulation.histories.users import Users, content_of
@@ -66,11 +66,11 @@ class Received:
         self.sent = float(sent)
         self.receives = receives
         self.handle = "handle"
-        self.hidden_until = math.inf  # a stalled worker acts on, so that what is shown holds without the clock's help
+        self.hidden_until = math.inf  # a stalled worker continues, so that the guarantees are shown without this check
 
 
 class CountedETags(Random):
-    """ETags of an encrypted bucket: another one per request, the same for the same state."""
+    """Random numbers for the ETags of an encrypted bucket: different per request, the same for the same state."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(0)
@@ -81,7 +81,7 @@ class CountedETags(Random):
 
 
 class Services:
-    """Performs calls. A state's parts are numbers: of a bucket's content, a table's, of what the judges know."""
+    """Performs calls on the fakes. Contents of buckets and tables and the state of the judges are numbered."""
 
     def __init__(
         self, modes: Modes, make_worker: MakeProcessor = handler_of, make_finder: MakeSearcher = finder_of
@@ -95,7 +95,7 @@ class Services:
         self.answers: Pool[Any] = Pool()
         self.bodies: Pool[str] = Pool()
         self.calls = 0
-        """Calls that the fakes performed, each once per state of what it touches."""
+        """Number of calls that the fakes performed, each once per state of what it uses."""
         self._versions = Versions()
         self._loaded: dict[str, int] = {}
         self._events: list[tuple[int, int]] = []
@@ -118,13 +118,13 @@ class Services:
 
     # -- processes
 
-    def _asking(self, side: str, clock: AnsweredClock) -> SyncContext:
+    def _context(self, side: str, clock: AnsweredClock) -> SyncContext:
         real = self._real[side]
         peer = SIDES[1 - SIDES.index(side)]
-        ledger: Any = AskingLedger(self.world.tables[side])
-        local: Any = AskingBucket("local", self.world.stores[side])
-        remote: Any = AskingBucket("remote", self.world.stores[peer])
-        queue: Any = AskingQueue()
+        ledger: Any = LedgerProxy(self.world.tables[side])
+        local: Any = BucketProxy("local", self.world.stores[side])
+        remote: Any = BucketProxy("remote", self.world.stores[peer])
+        queue: Any = QueueProxy()
         return replace(
             real,
             clock=clock,
@@ -141,7 +141,7 @@ class Services:
 
         def start(clock: AnsweredClock) -> Any:
             message: Any = Received(self.bodies.values[text], sent, receives)
-            return self._make_worker(self._asking(side, clock)).process(message)
+            return self._make_worker(self._context(side, clock)).process(message)
 
         return self.automata.root(("worker", at, text, sent, receives), f"{side} worker", now, start)
 
@@ -152,37 +152,37 @@ class Services:
             ("finder", at),
             f"{side} finder",
             now,
-            lambda clock: self._make_finder(self._asking(side, clock)).run(),
+            lambda clock: self._make_finder(self._context(side, clock)).run(),
         )
 
     # -- calls
 
     def bucket_call(
-        self, node: Node, at: int, ask: Ask, store: int, judges: int, now: int
+        self, node: Node, at: int, call: Call, store: int, judges: int, now: int
     ) -> tuple[int, int, int, tuple[int, ...]]:
-        """Perform a bucket's call: (store, judges, answer, bodies of events) after it."""
-        changes = ask.method in EFFECTS
+        """Perform a call of a bucket. Return store, judges and answer after it, and the events' bodies, as numbers."""
+        changes = call.method in EFFECTS
         key = (node.number, store, judges, now) if changes else (node.number, store)
         done = self._effects.get(key)
         if done is None:
-            target = SIDES[at if ask.service == "local" else 1 - at]
+            target = SIDES[at if call.service == "local" else 1 - at]
             self._load_store(target, store)
             self._load_judges(judges)
             self.world.time.now = now
             self._events.clear()
-            answer = self._perform(getattr(self._real[SIDES[at]], ask.service), ask)
+            answer = self._perform(getattr(self._real[SIDES[at]], call.service), call)
             if changes:
                 store, judges = self._save_store(target), self._save_judges()
             done = self._effects[key] = (store, judges, answer, tuple(text for _, text in self._events))
         return done if changes else (store, judges, done[2], ())
 
-    def ledger_call(self, node: Node, at: int, ask: Ask, table: int) -> tuple[int, int]:
-        """Perform a ledger's call: (table, answer) after it."""
+    def ledger_call(self, node: Node, at: int, call: Call, table: int) -> tuple[int, int]:
+        """Perform a call of a ledger. Return table and answer after it, as numbers."""
         key = (node.number, table)
         done = self._ledger_calls.get(key)
         if done is None:
             self._load_table(SIDES[at], table)
-            answer = self._perform(self._real[SIDES[at]].ledger, ask)
+            answer = self._perform(self._real[SIDES[at]].ledger, call)
             done = self._ledger_calls[key] = (self._save_table(SIDES[at]), answer)
         return done
 
@@ -190,10 +190,10 @@ class Services:
         """Return an answer's number."""
         return self.answers.number(answer_key(value), value)
 
-    def _perform(self, service: Any, ask: Ask) -> int:
+    def _perform(self, service: Any, call: Call) -> int:
         self.calls += 1
         try:
-            called = getattr(service, ask.method)(*ask.arguments, **ask.named)
+            called = getattr(service, call.method)(*call.arguments, **call.named)
             value = run(_collect(called)) if hasattr(called, "__aiter__") else run(called)
         except DualSyncError as e:
             value = Raised(e)
@@ -206,9 +206,9 @@ class Services:
     # -- users
 
     def act(self, ops: tuple[tuple[str, Op], ...], parts: tuple[int, ...], now: int) -> tuple[Any, ...]:
-        """Let users act; `parts` are both stores, both tables and the judges.
+        """Perform acts of users in the state `parts` (both stores, both tables, the judges).
 
-        Returns both stores, the judges, and the events' (side, body).
+        Returns the numbers of both stores and the judges after it, and side and body of each event.
         """
         key = (ops, now, parts)
         done = self._acts.get(key)
@@ -239,10 +239,10 @@ class Services:
             self.users.do(op)
 
     def judge(self, parts: tuple[int, ...], *, strict: bool) -> list[Finding]:
-        """Return what both judges find."""
+        """Return the findings of both judges."""
         self.load(parts)
         found = self.users.judge(strict=strict)
-        del self._loaded["judges"]  # to judge may add models of keys without acts
+        del self._loaded["judges"]  # `judge` may add models of keys without acts
         return found
 
     def shown(self, store: int, key: str) -> str:
@@ -255,12 +255,12 @@ class Services:
     # -- states
 
     def save(self) -> tuple[int, ...]:
-        """Return the numbers of what is there now: both stores, both tables, the judges."""
+        """Return the numbers of the present state: both stores, both tables, the judges."""
         stores = tuple(self._save_store(side) for side in SIDES)
         return (*stores, *(self._save_table(side) for side in SIDES), self._save_judges())
 
     def load(self, parts: tuple[int, ...]) -> None:
-        """Bring everything into a state."""
+        """Restore a state."""
         for at, side in enumerate(SIDES):
             self._load_store(side, parts[at])
             self._load_table(side, parts[2 + at])

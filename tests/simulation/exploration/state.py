@@ -1,4 +1,4 @@
-"""One state of an exploration, and what may happen in it besides the plain course."""
+"""Represent one state of an exploration, and the faults that may happen in it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class Fault:
-    """What may happen once per history, at any point."""
+    """Faults, each of which may happen at any point of a history."""
 
     CRASH = "crash"
-    """A process stops after a call's effect. Its message is received again."""
+    """A process is killed after a call's effect. Its message is received again."""
     DUPLICATE = "duplicate"
     """A message is received twice: at once, or after all retries."""
     LATE = "late"
@@ -32,12 +32,12 @@ ALL_FAULTS = (*QUICK_FAULTS, Fault.STALL)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What surrounds a history."""
+    """Faults, finder runs and workers of a history."""
 
     faults: int = 0
-    """Faults per history."""
+    """Maximum number of faults per history."""
     kinds: tuple[str, ...] = ALL_FAULTS
-    """Which faults."""
+    """Kinds of faults."""
     finders: tuple[int, int] = (0, 0)
     """Finder runs that start at any point, per side."""
     workers: tuple[int, int] = (1, 1)
@@ -50,11 +50,11 @@ class Message(NamedTuple):
     body: int
     """Number of its text."""
     sent: int
-    """When it was sent."""
+    """Second at which it was sent."""
     due: int
-    """From when on it may be received; 0 is now."""
+    """Second from which it may be received; 0 for now."""
     receives: int
-    """How often it was received."""
+    """Number of receives."""
 
 
 class Process(NamedTuple):
@@ -63,18 +63,18 @@ class Process(NamedTuple):
     side: int
     role: str
     node: int
-    """Number of its node: all that it was answered so far."""
+    """Number of its node, which stands for all answers so far."""
     message: Message | None
-    """What it has not yet acknowledged."""
+    """The message that it has not yet acknowledged."""
 
 
 class State(NamedTuple):
     """One state. Numbers are those of `Services`."""
 
     now: int
-    """Seconds."""
+    """Time in seconds."""
     acts: int
-    """How many acts were done."""
+    """Number of acts done."""
     stores: tuple[int, int]
     tables: tuple[int, int]
     queues: tuple[tuple[Message, ...], tuple[Message, ...]]
@@ -94,10 +94,10 @@ def changed(pair: tuple[T, T], side: int, value: T) -> tuple[T, T]:
 
 
 def queue_of(messages: Iterable[Message]) -> tuple[Message, ...]:
-    """Return a queue of these messages: it has no order, so equal queues are equal values."""
+    """Return a queue of these messages. A queue has no order, so the messages are sorted to make equal queues equal."""
     return tuple(sorted(messages))
 
 
 def in_order(processes: tuple[Process, ...]) -> tuple[Process, ...]:
-    """Return the same processes in one order."""
+    """Return the processes in a canonical order."""
     return tuple(sorted(processes, key=lambda p: p[:3])) if len(processes) > 1 else processes

@@ -1,4 +1,4 @@
-"""What may happen in a state: the next call of each process, a message's receipt, an act of a user, or a fault."""
+"""Generate the transitions of a state: the next call of each process, a received message, an act of a user, a fault."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.simulation.exploration.state import Fault, Limits, Message, Process, 
 from tests.simulation.histories.world import VISIBILITY
 
 LATE = 1200
-"""Seconds by which a late event is late: longer than all retries of what came before it."""
+"""Delay of a late event in seconds, which is longer than all retries of earlier messages."""
 RECORDS = '{"Records":['
-"""How the text of S3's messages begins."""
+"""Start of the body of S3's messages."""
 UNANSWERED = Raised(UnavailableError("the answer was lost"))
 
 
 class Transitions:
-    """The transitions of one history. `eager` counts the states of which only one process was continued."""
+    """The transitions of one history. `eager` counts the states in which only one process was continued."""
 
     def __init__(self, services: Services, acts: Acts, limits: Limits) -> None:
         self.services = services
@@ -31,9 +31,9 @@ class Transitions:
         self._lost_answer = services.answer(UNANSWERED)
 
     def after(self, state: State) -> Iterator[State]:
-        """Return the states that may follow."""
+        """Yield the states that may follow."""
         for process in state.processes:
-            if self.unnoticed(state, process):
+            if self.unobservable(state, process):
                 self.eager += 1
                 yield from self.steps(state, process)
                 return
@@ -53,9 +53,9 @@ class Transitions:
             yield state._replace(now=max(now, state.now), queues=(queues[0], queues[1]))
 
     def fused(self, state: State) -> State:
-        """Follow the state as long as there is one transition, which no other process can notice."""
+        """Follow a state while it has one transition only, whose effect no other process can observe."""
         while state.faults == 0:
-            process = next((each for each in state.processes if self.unnoticed(state, each)), None)
+            process = next((each for each in state.processes if self.unobservable(state, each)), None)
             if process is None:
                 return state
             state = self.moved(state, process)
@@ -66,10 +66,10 @@ class Transitions:
         """Return the state after the next call of a process, without a fault."""
         return next(self.steps(state, process))
 
-    def unnoticed(self, state: State, process: Process) -> bool:
-        """Return True if no other process can notice the next call of this one, now or later."""
-        ask = self._nodes[process.node].ask
-        if ask is None or ask.service not in ("ledger", "queue") or ask.method == "depth":
+    def unobservable(self, state: State, process: Process) -> bool:
+        """Return True if no other process can observe the effect of this one's next call, now or later."""
+        call = self._nodes[process.node].call
+        if call is None or call.service not in ("ledger", "queue") or call.method == "depth":
             return False
         side = process.side
         return (
@@ -138,10 +138,10 @@ class Transitions:
         return state._replace(processes=in_order((*state.processes, process)))
 
     def steps(self, state: State, process: Process) -> Iterator[State]:
-        """One call of a process, and the faults that may befall it."""
+        """Yield the states after the next call of a process: without a fault, and with each fault that may happen."""
         node = self._nodes[process.node]
         others = tuple(each for each in state.processes if each is not process)
-        if node.ask is None:
+        if node.call is None:
             yield self._ended(state, process, others)
             return
         after, answer, message = self._perform(state, process, node)
@@ -151,7 +151,7 @@ class Transitions:
         kinds = self.limits.kinds if state.faults else ()
         if not kinds:
             return
-        changes = node.ask.method in EFFECTS
+        changes = node.call.method in EFFECTS
         after = after._replace(faults=state.faults - 1)
         if Fault.CRASH in kinds and (changes or node.parent is None):
             yield self._returned(after._replace(processes=others), process.side, message)
@@ -166,18 +166,18 @@ class Transitions:
             yield self._returned(stalled, process.side, process.message)
 
     def _perform(self, state: State, process: Process, node: Node) -> tuple[State, int, Message | None]:
-        ask, side, message = node.ask, process.side, process.message
-        assert ask is not None
-        if ask.service == "ledger":
-            table, answer = self.services.ledger_call(node, side, ask, state.tables[side])
+        call, side, message = node.call, process.side, process.message
+        assert call is not None
+        if call.service == "ledger":
+            table, answer = self.services.ledger_call(node, side, call, state.tables[side])
             return state._replace(tables=changed(state.tables, side, table)), answer, message
-        if ask.service == "queue":
+        if call.service == "queue":
             return self._queue_call(state, process, node)
-        if ask.service == "clock":
+        if call.service == "clock":
             raise AssertionError("no process sleeps here")
-        target = side if ask.service == "local" else 1 - side
+        target = side if call.service == "local" else 1 - side
         store, judges, answer, events = self.services.bucket_call(
-            node, side, ask, state.stores[target], state.judges, state.now
+            node, side, call, state.stores[target], state.judges, state.now
         )
         queue = state.queues[target]
         if events:
@@ -190,20 +190,20 @@ class Transitions:
         return state, answer, message
 
     def _queue_call(self, state: State, process: Process, node: Node) -> tuple[State, int, Message | None]:
-        ask, side, message = node.ask, process.side, process.message
-        assert ask is not None
+        call, side, message = node.call, process.side, process.message
+        assert call is not None
         queue = state.queues[side]
         answer: object = None
-        if ask.method == "delete":
+        if call.method == "delete":
             message = None
-        elif ask.method == "send":
-            bodies, delay = ask.arguments
+        elif call.method == "send":
+            bodies, delay = call.arguments
             due = state.now + delay if delay else 0
             sent = (Message(self.services.bodies.number(text, text), state.now, due, 0) for text in bodies)
             queue = queue_of((*queue, *sent))
-        elif ask.method == "send_to_dlq":
+        elif call.method == "send_to_dlq":
             state = state._replace(dead=state.dead + 1)
-        elif ask.method == "depth":
+        elif call.method == "depth":
             answer = QueueDepth(
                 len(queue) + sum(p.side == side and p.message is not None for p in state.processes), state.dead
             )
@@ -212,7 +212,7 @@ class Transitions:
     def _continued(
         self, state: State, process: Process, others: tuple[Process, ...], node: Node, message: Message | None
     ) -> State:
-        if node.ask is None:
+        if node.call is None:
             return self._ended(state, process._replace(node=node.number, message=message), others)
         moved = process._replace(node=node.number, message=message)
         return state._replace(processes=in_order((*others, moved)))
@@ -221,12 +221,12 @@ class Transitions:
         return self._returned(state._replace(processes=others), process.side, process.message)
 
     def _returned(self, state: State, side: int, message: Message | None) -> State:
-        """What was not acknowledged is received again."""
+        """Return the state in which a message that was not acknowledged becomes visible again later."""
         if message is None:
             return state
         queue = queue_of((*state.queues[side], message._replace(due=state.now + VISIBILITY)))
         return state._replace(queues=changed(state.queues, side, queue))
 
     def parts(self, state: State) -> tuple[int, ...]:
-        """Return the numbers of what the services hold in a state."""
+        """Return the numbers of stores, tables and judges in a state."""
         return (*state.stores, *state.tables, state.judges)

@@ -1,5 +1,7 @@
-"""`python -m tests.simulation.histories N` runs the seeds 0 to N-1 on all cores; `--seed S` shrinks one seed to a
-scenario."""
+"""Run random histories: `python -m tests.simulation.histories N` runs the seeds 0 to N-1 on all cores.
+
+`--seed S` shrinks the history of one failing seed to a scenario.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,14 @@ from tests.simulation.histories.simulation import simulate
 
 CHUNK = 50
 LOGGED = 5000
-"""Histories between two lines of progress where they are not overwritten: in a log file."""
+"""Histories between two lines of progress in a log file, where they are not overwritten."""
 FIXED = Path(__file__).parent / "seeds.txt"
-"""Seeds that failed once. They are run for ever, before all others."""
+"""Seeds that once failed, which every run includes before all others."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a number of histories came to. `failures` counts histories, not findings."""
+    """The results of several histories. `failures` counts histories, not findings."""
 
     histories: int = 0
     operations: int = 0
@@ -40,7 +42,7 @@ class Tally:
     failed: list[tuple[int, str]] = field(default_factory=list)
 
     def run(self, seed: int, length: int) -> None:
-        """One history more."""
+        """Run one history and add its result."""
         history = draw(seed, length)
         result = simulate(history)
         self.histories += 1
@@ -56,7 +58,7 @@ class Tally:
             self.failed.append((seed, str(wrong[0])))
 
     def add(self, other: Tally) -> None:
-        """Both together."""
+        """Add the results of other histories."""
         for name in ("histories", "operations", "steps", "healed"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("faults", "happened", "failures", "excused"):
@@ -64,13 +66,13 @@ class Tally:
         self.failed.extend(other.failed)
 
     def lines(self, seconds: float) -> Iterator[str]:
-        """For people."""
+        """Return the report as lines of text."""
         yield f"{self.histories:,} histories, {self.operations:,} operations, {self.steps:,} calls interrupted,"
-        yield f"{seconds:.0f} s, {self.histories / max(seconds, 1e-9):.0f} histories a second"
+        yield f"{seconds:.0f} s, {self.histories / max(seconds, 1e-9):.0f} histories per second"
         yield from _table("histories with", self.faults)
-        yield from _table("what happened", self.happened)
-        yield f"\nmade good only by the finder, without a lost event: {self.healed}"
-        yield from _table("counted apart (docs/consistency.md)", self.excused)
+        yield from _table("acts and faults", self.happened)
+        yield f"\ncorrected only by the finder, without a lost event: {self.healed}"
+        yield from _table("documented exceptions (docs/consistency.md)", self.excused)
         yield from _table("failures", self.failures)
         if not self.failed:
             yield "  none"
@@ -85,7 +87,7 @@ def _table(title: str, counts: Counter[str]) -> Iterator[str]:
 
 
 def fixed_seeds() -> list[int]:
-    """Once-failing seeds; a line is a seed and, after `#`, what it showed."""
+    """Return the seeds that once failed. Each line of the file is a seed and, after `#`, what it showed."""
     return [int(line.split("#")[0]) for line in FIXED.read_text().splitlines() if line.split("#")[0].strip()]
 
 
@@ -97,11 +99,11 @@ def _chunk(job: tuple[range, int]) -> Tally:
 
 
 def run(start: int, count: int, length: int, processes: int) -> Tally:
-    """The seeds from `start` on, with progress on stderr: in place on a terminal, else a line each `LOGGED`."""
+    """Run `count` seeds from `start`, with progress on stderr: in place on a terminal, else one line per `LOGGED`."""
     total = Tally()
     jobs = [(range(s, min(s + CHUNK, start + count)), length) for s in range(start, start + count, CHUNK)]
     began = time.monotonic()
-    with multiprocessing.Pool(processes, initializer=_deaf) as pool:
+    with multiprocessing.Pool(processes, initializer=_ignore_interrupt) as pool:
         try:
             for tally in pool.imap_unordered(_chunk, jobs):
                 total.add(tally)
@@ -115,18 +117,18 @@ def run(start: int, count: int, length: int, processes: int) -> Tally:
                     sys.stderr.write(f"{done}\n")
                 sys.stderr.flush()
         except KeyboardInterrupt:
-            sys.stderr.write("interrupted: what follows is of the histories so far")
+            sys.stderr.write("interrupted: the report covers the histories so far")
     sys.stderr.write("\n")
     return total
 
 
-def _deaf() -> None:
-    """Ctrl-C is the parent's business."""
+def _ignore_interrupt() -> None:
+    """Ignore Ctrl-C, which the parent process handles."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def shrink(seed: int, length: int) -> str:
-    """The scenario to paste into `tests/simulation/scenarios/`."""
+    """Return the failing history as a scenario for `tests/simulation/scenarios/`."""
     history = draw(seed, length)
     wrong = simulate(history).wrong
     if not wrong:
@@ -138,11 +140,11 @@ def shrink(seed: int, length: int) -> str:
 
 
 def main() -> int:
-    """0 when no history failed."""
+    """Run the command and return its exit code: 0 if no history failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.histories", description=__doc__)
-    parser.add_argument("count", nargs="?", type=int, default=1000, help="how many histories")
-    parser.add_argument("--start", type=int, default=0, help="the first seed")
-    parser.add_argument("--length", type=int, default=30, help="operations in a history")
+    parser.add_argument("count", nargs="?", type=int, default=1000, help="number of histories")
+    parser.add_argument("--start", type=int, default=0, help="first seed")
+    parser.add_argument("--length", type=int, default=30, help="acts per history")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, help="shrink this seed and print its scenario")
     options = parser.parse_args()
@@ -158,7 +160,7 @@ def main() -> int:
     for line in tally.lines(time.monotonic() - began):
         write(line + "\n")
     if tally.failed:
-        write("\nthe first failing seed, shrunk:\n" + shrink(min(tally.failed)[0], options.length) + "\n")
+        write("\nthe lowest failing seed, shrunk:\n" + shrink(min(tally.failed)[0], options.length) + "\n")
     return 1 if tally.failed else 0
 
 

@@ -1,4 +1,4 @@
-"""What befalls the calls of a simulation's machines."""
+"""Inject faults into the calls of a simulation's machines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONDITIONAL = frozenset(f"{b}.{call}" for b in ("local", "remote") for call in (
 
 
 class Faults:
-    """Draws them, by the chances that `modes` gives. `kills` counts the machines killed, `counts` all by kind."""
+    """Faults drawn with the chances of `modes`. `kills` counts killed machines, `counts` all faults by kind."""
 
     __slots__ = ("_chance", "_modes", "_random", "_time", "any", "counts", "kills")
 
@@ -32,7 +32,7 @@ class Faults:
         self.any = bool(self._chance or modes.windows or modes.busy or modes.stop)
 
     def spread(self, mean: float) -> float:
-        """Seconds, mostly few."""
+        """Draw seconds from an exponential distribution."""
         return -math.log(1.0 - self._random.random()) * mean
 
     def unsubscribed(self, side: str) -> bool:
@@ -40,8 +40,8 @@ class Faults:
         now = self._time.now - START
         return any(w.kind == "unsubscribed" and w.side == side and w.start <= now < w.end for w in self._modes.windows)
 
-    def befall(self, task: Task, step: Step) -> float | None:
-        """Something may befall a call. Seconds it takes longer; None when its machine is to be killed."""
+    def inject(self, task: Task, step: Step) -> float | None:
+        """Draw a fault for a call. Return by how many seconds it is delayed, or None to kill its machine."""
         modes = self._modes
         for w in modes.windows:
             if w.side != task.side or not w.start <= self._time.now - START < w.end:
@@ -69,7 +69,7 @@ class Faults:
         if x < modes.crash:
             return None if self.kills < MAX_KILLS else 0.0
         if step.call == "clock.sleep":
-            return 0.0  # to sleep is no call
+            return 0.0  # a sleep is not a call to a service
         x -= modes.crash
         if x < modes.stall:
             return self._stall(task)
@@ -84,7 +84,7 @@ class Faults:
         return self.spread(2.0)
 
     def _stall(self, task: Task) -> float:
-        """The process stops, in half of the cases without its heartbeat. How many seconds."""
+        """Stop the process and, in half of the cases, its heartbeat. Return for how many seconds."""
         self.counts["stalled"] += 1
         task.frozen = self._random.random() < 0.5
         return self.spread(self._random.choice((3.0, 60.0, 600.0)))

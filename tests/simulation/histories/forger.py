@@ -1,4 +1,4 @@
-"""One who may send to a side's queue, knows everything, and has no key: forged and replayed messages."""
+"""Forge and replay messages, as an attacker does who may send to a queue and read everything, but holds no key."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ NAMES = (
     "ObjectRemoved:DeleteMarkerCreated",
 )
 EXPIRIES = ("LifecycleExpiration:Delete", "LifecycleExpiration:DeleteMarkerCreated")
-"""Forged in histories of their own, so that the others keep their choices."""
+"""Names of forged expiries, in separate histories, so that the others keep their random choices."""
 LOWEST, HIGHEST = "1", "f" * 32
 KEPT = 40
 
 
 class Forger:
-    """Draws messages for the queue of a side, from what went through that queue and what the buckets hold."""
+    """Draws forged messages for a side's queue, from the messages of that queue and the objects of both buckets."""
 
     def __init__(self, world: SimulatedWorld, seed: int, chance: float, names: Sequence[str] = NAMES) -> None:
-        """`chance` is that of a forged message after a delivered one, `names` are those of forged events."""
+        """Take the chance of a forged message after a delivered one, and the names of forged events."""
         self._world = world
         self._random = Random(seed ^ 0xF0126F)
         self._chance = chance
         self._names = names
-        self._heard: dict[str, list[str]] = {side: [] for side in PEER}
+        self._observed: dict[str, list[str]] = {side: [] for side in PEER}
 
-    def hear(self, side: str, body: str) -> None:
-        """Keep a message that went to the queue of this side."""
-        heard = self._heard[side]
-        heard.append(body)
-        del heard[:-KEPT]
+    def observe(self, side: str, body: str) -> None:
+        """Keep a message that was sent to the queue of this side."""
+        observed = self._observed[side]
+        observed.append(body)
+        del observed[:-KEPT]
 
     def delay(self) -> float | None:
-        """Return in how many seconds a forged message follows, None for no message."""
+        """Return after how many seconds a forged message follows; None for no message."""
         if not self._chance or self._random.random() >= self._chance:
             return None
         return self._random.expovariate(0.5)
 
     def forge(self, side: str, keys: Sequence[str]) -> str:
-        """Return a message about one of these keys for the side's queue."""
+        """Return a forged message for the side's queue about one of these keys."""
         key = self._world.prefix(side) + self._random.choice(keys)
         choice = self._random.random()
-        heard = self._heard[side]
-        if choice < 0.25 and heard:
-            return self._random.choice(heard)
-        if choice < 0.4 and heard:
-            return self._tampered(self._random.choice(heard))
+        observed = self._observed[side]
+        if choice < 0.25 and observed:
+            return self._random.choice(observed)
+        if choice < 0.4 and observed:
+            return self._tampered(self._random.choice(observed))
         if choice < 0.75:
             return json.dumps({"Records": [self._record(side, key)]})
         return self._own(side, key)
@@ -92,7 +92,7 @@ class Forger:
         return self._random.choice((*DEDICATED.values(), *USERS.values(), *(f"{role}:i-0" for role in ROLES.values())))
 
     def _etag(self, side: str, key: str) -> str:
-        """An ETag that one of the buckets holds or held at the key."""
+        """Return an ETag that one of the buckets holds or held at the key."""
         world = self._world
         relative = world.relative(side, key) or ""
         found = [

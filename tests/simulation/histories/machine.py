@@ -1,4 +1,4 @@
-"""What runs in a simulation: machines and the tasks they have in hand."""
+"""Represent the machines of a simulation and the tasks that they run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.fakes.identity import FakeCredential
 
 
 class Machine:
-    """A worker process: what it has in memory dies with it."""
+    """A worker process, whose memory is lost when it is killed."""
 
     __slots__ = ("credential", "name", "paused", "side", "tasks", "worker")
 
@@ -25,7 +25,7 @@ class Machine:
 
 
 class Task:
-    """A message being processed, or a finder's run (then without machine)."""
+    """A message being processed, or a finder run, which has no machine."""
 
     __slots__ = ("coroutine", "fault", "frozen", "machine", "name", "side", "step")
 
@@ -35,6 +35,6 @@ class Task:
         self.machine = machine
         self.fault: Exception | None = None
         self.frozen = False
-        """In a stall in which not even the message's visibility is extended."""
+        """True during a stall in which the message's visibility is not extended either."""
         self.step: Step | None = None
         self.name = name

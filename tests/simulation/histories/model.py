@@ -1,8 +1,8 @@
-"""The reference: what every user wrote, and had seen when writing. It judges what is left, and knows no algorithm.
+"""The reference model: what every user wrote, and had seen when writing. It judges the end without any sync algorithm.
 
-A user's act on a key (a write, a deletion) *replaces* what the user's side showed at that moment. A worker's write
-that settles a conflict rightly makes the loser *replaced* by the winner. What no act replaces is a tip; only tips may
-survive.
+A user's act on a key (a write or a deletion) *replaces* what the user's side showed at that moment. A worker's write
+that correctly resolves a conflict makes the loser *replaced* by the winner. An act that no other act replaces is a
+tip. Only tips may survive.
 """
 
 from __future__ import annotations
@@ -13,42 +13,43 @@ from enum import StrEnum
 
 PEER = {"cn": "global", "global": "cn"}
 BESIDE = "~beside"
-"""The object that is on both sides from the start."""
+"""Key of an object that is on both sides from the start."""
 
 
 class Excuse(StrEnum):
-    """The exceptions that docs/consistency.md shows to be unavoidable, each only for the contents that it befell."""
+    """The exceptions of docs/consistency.md. Each excuses only the contents that it affected."""
 
     SAME_BYTES = "same bytes written again"
-    """A condition on an ETag can't tell them apart."""
+    """A precondition on an ETag can't distinguish versions with the same bytes."""
     EXPIRED = "expired before its copy was made"
-    """What a lifecycle rule took before any worker saw it can't be copied; what the peer has instead stays."""
+    """An object that a lifecycle rule deletes before a worker reads it can't be copied; the peer keeps what it has."""
     UNRECOGNISED = "copy deleted before its echo was read, its ETag another and no version kept"
-    """Nothing then says which version it was that a user deleted or replaced."""
+    """Nothing identifies the version that the user deleted or replaced."""
     NO_LATER = "replaced by what would lose a conflict, before the echo was read"
-    """An upload bears the time of its beginning, and two versions may have the same second: without the echo, time says
-    the other order. Or one side is preferred and has lost its ledger."""
+    """S3 dates an upload by its start, and two versions may have the same second: without the echo, the times give the
+    wrong order. Or one side is preferred and has lost its ledger."""
     EVENT_LOST = "event lost while the version was written twice"
-    """Of its first copy or of its deletion: the second arrival looks like the first."""
+    """An event of its first copy or of its deletion: the second arrival can't be distinguished from the first."""
     LEDGERS_LOST = "both ledgers lost the key"
+    """No ledger proves which version replaced the other."""
     NEVER_MET = "deleted before the first contact"
-    """No ledger proves that both sides held what they were seeded with: what a user did to it on one side is a
-    conflict with what the other side holds."""
+    """No ledger proves that both sides held the seeded object, so a user's act on one side conflicts with the object on
+    the other side."""
     UNPROVEN = "copy deleted before its echo was read, and no version kept"
-    """Only events tell then that it was here, and events can be forged: they delete nothing. The other side's finder
-    has the proof, unless a lifecycle rule forbids it to delete; a second copy looks like the first."""
+    """Only events show that the copy was here. Events can be forged, so they delete nothing. The other side's finder
+    has the proof, unless a lifecycle rule forbids it to delete. A second copy can't be distinguished from the first."""
     CROSSED = "deleted while the copies crossed"
-    """A deletion is read when the other side's copy is here already: then only its event says when it was. A ledger
-    that holds the crossed copy holds nothing of what was there before."""
+    """A deletion is processed when the other side's copy has already arrived: only its event has its time. A ledger
+    that holds the crossed copy holds nothing of the version before it."""
     FORGED_EXPIRY = "expired, and a forged event of its deletion"
-    """Only the event says who removed it: a lifecycle rule, or a user whose deletion is carried across."""
+    """Only the event names what removed it: a lifecycle rule, or a user whose deletion is carried to the peer."""
     FORGED = "written again after a forged event"
-    """A forged event that a user copied a replica over itself makes a worker write the same content again. Or one has
-    raised the order of the key's events: then no event proves that a copy was written again after its deletion."""
+    """A forged event of a user's copy of a replica onto itself makes a worker write the same content again. Or it
+    raised the key's highest sequencer, so no event proves that a copy was written again after its deletion."""
 
 
 class Failure(StrEnum):
-    """How a history can go wrong."""
+    """Kinds of wrong ends."""
 
     DIVERGED = "diverged"
     EDIT_LOST = "edit lost"
@@ -62,12 +63,12 @@ class Failure(StrEnum):
     DEAD_LETTER = "dead letter"
     ERROR = "unexpected error"
     DISAGREEMENT = "the two judges disagree"
-    """The model and the oracle do not call the same keys wrong."""
+    """The model and the oracle do not report the same keys as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing gone wrong. `excused` names the documented exception it falls under, empty for none."""
+    """One wrong result. `excused` names the documented exception that applies; empty for none."""
 
     failure: Failure
     key: str
@@ -79,9 +80,9 @@ class Finding:
 
 
 class Act:
-    """What a user did: wrote `content`, or with an empty one deleted. `time` is S3's, in whole seconds."""
+    """An act of a user: a write of `content`, or a deletion if it is empty. `time` is S3's, in whole seconds."""
 
-    __slots__ = ("body", "by", "content", "etag", "number", "side", "time")
+    __slots__ = ("body", "content", "etag", "number", "replaced_by", "side", "time")
 
     def __init__(self, number: int, side: str, content: str, body: bytes, time: int, etag: str) -> None:
         self.number = number
@@ -90,7 +91,7 @@ class Act:
         self.body = body
         self.time = time
         self.etag = etag
-        self.by: list[Act] = []
+        self.replaced_by: list[Act] = []
 
     def __repr__(self) -> str:
         return f"{self.side}:{self.content or 'deletion'}"
@@ -100,87 +101,87 @@ Rule = Callable[[Act, Act], bool]
 
 
 def newest(a: Act, b: Act) -> bool:
-    """Does `a` win over `b`? By S3's time, ties to `cn`, then to the higher ETag."""
+    """Return True if `a` wins over `b`: by S3's time, then side `cn`, then the higher ETag."""
     return (a.time, a.side == "cn", a.etag) > (b.time, b.side == "cn", b.etag)
 
 
 class KeyModel:
-    """All acts on one key, and which of them each side shows."""
+    """All acts on one key, and the act whose result each side shows."""
 
     __slots__ = (
         "acts",
         "contents",
         "crossed",
         "echoes",
+        "event_lost",
         "expired",
         "expires",
         "forged",
-        "forgotten",
+        "forged_order",
         "held",
         "key",
+        "ledger_lost",
         "losers",
-        "misled",
+        "may_survive",
         "overruled",
         "present",
         "rule",
+        "seeded_unrecorded",
         "seen",
-        "spared",
-        "twice",
         "uncopied",
-        "unheard",
-        "unmet",
-        "unread",
         "unrecognised",
-        "unrecorded",
+        "unrecorded_copies",
+        "unrecorded_originals",
+        "written_twice",
     )
 
     def __init__(self, key: str, rule: Rule, *, expires: bool = False) -> None:
         self.key = key
         self.rule = rule
         self.expires = expires
-        """Lifecycle rules forbid the finder to delete."""
+        """True if lifecycle rules forbid the finder to delete."""
         self.acts: list[Act] = []
         self.contents: dict[str, list[Act]] = {}
         self.seen: dict[str, Act | None] = {"cn": None, "global": None}
         self.present = {"cn": False, "global": False}
         self.expired: dict[str, set[str]] = {"cn": set(), "global": set()}
         self.losers: set[str] = set()
-        self.spared: set[str] = set()
-        """Losers of a conflict against a version that users had replaced or deleted before its copy was written: they
-        may survive, as if that had come before the conflict."""
+        self.may_survive: set[str] = set()
+        """Losers against a version that users had replaced or deleted before its copy was written. They may survive, as
+        if that had happened before the conflict."""
         self.echoes: list[tuple[str, str]] = []
         self.held: dict[str, set[str]] = {"cn": set(), "global": set()}
-        self.twice: set[str] = set()
-        """Contents that a worker wrote to a side which had held them before."""
-        self.unheard: set[str] = set()
-        """Contents of whose arrival or removal an event was lost."""
-        self.unread: set[str] = set()
-        """Contents whose copy a user replaced or deleted before the side's ledger knew it."""
-        self.unmet: set[str] = set()
-        """Seeded contents that a user replaced or deleted before the side's ledger knew them."""
+        self.written_twice: set[str] = set()
+        """Contents that a worker wrote to a side that had held them before."""
+        self.event_lost: set[str] = set()
+        """Contents of which an event was lost, of their arrival or their removal."""
+        self.unrecorded_copies: set[str] = set()
+        """Contents whose copy a user replaced or deleted before the side's ledger recorded it."""
+        self.seeded_unrecorded: set[str] = set()
+        """Seeded contents that a user replaced or deleted before the side's ledger recorded them."""
         self.overruled: dict[str, Excuse] = {}
-        """Contents over which a worker wrote what they had replaced, and the exception that this falls under."""
+        """Contents over which a worker wrote a version that they had replaced, with the exception that applies."""
         self.unrecognised: set[str] = set()
-        self.unrecorded: set[str] = set()
-        """Contents that a user replaced or deleted where they were written, before the side's ledger knew a copy."""
+        self.unrecorded_originals: set[str] = set()
+        """Contents that a user replaced or deleted on their own side before its ledger recorded a copy."""
         self.crossed: set[str] = set()
-        """Contents of a side that the other one showed while this side showed one of the other's."""
-        self.misled: set[str] = set()
-        """Contents that a user replaced or deleted where a forged event had raised the order of the key's events."""
+        """Contents of both sides that were shown by the respective other side at the same time."""
+        self.forged_order: set[str] = set()
+        """Contents that a user replaced or deleted where a forged event had raised the key's highest sequencer."""
         self.uncopied: set[str] = set()
-        """Contents that expired while the peer had never held them."""
+        """Contents that expired before the peer held them."""
         self.forged = False
-        """Forged events named the key."""
-        self.forgotten: set[str] = set()
-        """Sides whose ledger lost what it knew of the key."""
+        """True if forged events may name the key."""
+        self.ledger_lost: set[str] = set()
+        """Sides whose ledger lost its entry of the key."""
 
     def user(self, side: str, content: str, body: bytes, time: int, etag: str) -> None:
-        """A user writes (or, with empty content, deletes) what is on this side now (an upload: then)."""
+        """Record that a user writes over what this side shows or, with empty content, deletes it."""
         act = Act(len(self.acts), side, content, body, time, etag)
         last = self.seen[side]
         if last is not None:
-            last.by.append(act)
-            self.spared -= {each.content for each in self.acts if each is last or reaches(each, last)}
+            last.replaced_by.append(act)
+            self.may_survive -= {each.content for each in self.acts if each is last or reaches(each, last)}
         if content:
             self.contents.setdefault(content, []).append(act)
             self.held[side].add(content)
@@ -189,7 +190,7 @@ class KeyModel:
         self.present[side] = bool(content)
 
     def seed(self, side: str, content: str, body: bytes, time: int, etag: str) -> None:
-        """Both sides hold the same object from before. `side` is where the rule looks for its time."""
+        """Record that both sides hold the same object from the start; the rule takes `time` as that of `side`."""
         act = Act(len(self.acts), side, content, body, time, etag)
         self.contents[content] = [act]
         self.acts.append(act)
@@ -199,7 +200,7 @@ class KeyModel:
             self.present[each] = True
 
     def expire(self, side: str) -> None:
-        """A lifecycle rule takes the object from this side: no user's act."""
+        """Record that a lifecycle rule deletes the object on this side, which is not an act of a user."""
         seen = self.seen[side]
         if seen is not None:
             self.expired[side].add(seen.content)
@@ -208,12 +209,12 @@ class KeyModel:
         self.present[side] = False
 
     def worker_wrote(self, side: str, content: str) -> None:
-        """A worker wrote a version over what this side shows."""
+        """Record that a worker wrote a version over what this side shows."""
         acts = self.contents.get(content)
         if not acts:
             return
         if content in self.held[side]:
-            self.twice.add(content)
+            self.written_twice.add(content)
         self.held[side].add(content)
         act = acts[-1]
         last = self.seen[side]
@@ -222,12 +223,12 @@ class KeyModel:
                 self.echoes.append((content, side))
             elif not reaches(last, act) and not reaches(act, last) and self.rule(act, last):
                 known = any(reaches(a, act) for a in self.acts if a.body == last.body)
-                if last.side != act.side and not known and not last.by:
-                    # Of the other side, not replaced there, and not overwritten by a user who knew these bytes.
+                if last.side != act.side and not known and not last.replaced_by:
+                    # Of the other side, not replaced there, and not overwritten by a user who had seen its bytes.
                     self.losers.add(last.content)
-                if act.by and not last.by:
-                    self.spared.add(last.content)
-                last.by.append(act)
+                if act.replaced_by and not last.replaced_by:
+                    self.may_survive.add(last.content)
+                last.replaced_by.append(act)
             elif reaches(act, last) and (why := self._why_overruled(act, last)):
                 self.overruled[last.content] = why
         elif self.present[side] and last is act:
@@ -241,55 +242,56 @@ class KeyModel:
     def _why_overruled(self, act: Act, last: Act) -> Excuse | None:
         """Return why `act` may win over `last`, which a user wrote over it."""
         there = Act(act.number, PEER[last.side], act.content, act.body, act.time, act.etag)
-        if act.content in self.unmet and self.rule(there, last):  # both sides held it: it is the other side's as well
+        # Both sides held a seeded object, so it also counts as the peer's.
+        if act.content in self.seeded_unrecorded and self.rule(there, last):
             return Excuse.NEVER_MET
-        return Excuse.NO_LATER if act.content in self.unread and _loses(self, act, last) else None
+        return Excuse.NO_LATER if act.content in self.unrecorded_copies and _loses(self, act, last) else None
 
     def worker_deleted(self, side: str) -> None:
-        """A worker deleted what this side shows. Who then writes here has seen it gone."""
+        """Record that a worker deleted what this side shows. A user who writes here later has seen the deletion."""
         self.present[side] = False
 
     def tips(self) -> list[Act]:
-        """The acts that nothing replaced (or only what they replace in turn: times of uploads may run in circles)."""
+        """Return the acts that only acts replaced which they replace in turn: times of uploads allow cycles."""
         return [a for a in self.acts if all(reaches(b, a) for b in descendants(a))]
 
 
 def descendants(act: Act) -> set[Act]:
-    """All acts that replace `act`, directly or not."""
+    """Return all acts that replace `act`, directly or indirectly."""
     found: set[Act] = set()
-    todo = list(act.by)
+    todo = list(act.replaced_by)
     while todo:
         a = todo.pop()
         if a not in found:
             found.add(a)
-            todo.extend(a.by)
+            todo.extend(a.replaced_by)
     return found
 
 
 def reaches(a: Act, b: Act) -> bool:
-    """Return True if `a` was replaced by `b`, directly or not."""
-    if not a.by:
+    """Return True if `a` was replaced by `b`, directly or indirectly."""
+    if not a.replaced_by:
         return False
-    return b in a.by or b in descendants(a)
+    return b in a.replaced_by or b in descendants(a)
 
 
 def judge(model: KeyModel, shown: dict[str, tuple[str, bytes] | None], *, strict: bool) -> list[Finding]:
-    """What is wrong with what the sides show in the end: (content, body) or None.
+    """Return what is wrong with what the sides show at the end: (content, body), or None for no object.
 
-    `strict`: times are comparable (no skew, no uploads), so that the winner among the tips is known.
+    `strict` is True if times are comparable (no skew, no uploads), so that the winner among the tips is determined.
     """
     key = model.key
     sides = dict(shown)
     for side, peer in (("cn", "global"), ("global", "cn")):
         other = sides[peer]
         if sides[side] is None and other is not None and other[0] in model.expired[side]:
-            sides[side] = other  # expired here, kept there: what a user asked for
+            sides[side] = other  # expired on this side and kept at the peer, as documented
     tips = model.tips()
     excused = _excuse(model, tips, shown)
     story = f"{key!r}: cn={name(shown['cn'])} global={name(shown['global'])}, tips {tips}"
     found = []
     if sides["cn"] != sides["global"]:
-        # With the same bytes on both only metadata differs; with lifecycle rules no finder removes what stands alone.
+        # With equal bytes, only metadata differs. With lifecycle rules, no finder removes an object of one side alone.
         alike = len({s[1] if s else None for s in sides.values()}) == 1 or (model.expires and None in sides.values())
         found.append(
             Finding(Failure.DIVERGED, key, story, "" if excused == Excuse.SAME_BYTES and not alike else excused)
@@ -310,7 +312,7 @@ def judge(model: KeyModel, shown: dict[str, tuple[str, bytes] | None], *, strict
 
 
 def judge_kept(base: KeyModel, key: str, shown: dict[str, tuple[str, bytes] | None]) -> list[Finding]:
-    """What is wrong with a conflict's kept loser, which no user wrote under this name."""
+    """Return what is wrong with a conflict copy, which no user wrote under this name."""
     found = []
     if shown["cn"] != shown["global"]:
         text = f"{key!r}: cn={name(shown['cn'])} global={name(shown['global'])}"
@@ -322,7 +324,7 @@ def judge_kept(base: KeyModel, key: str, shown: dict[str, tuple[str, bytes] | No
 
 
 def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes] | None]) -> str:
-    """The documented exception that a key's history falls under, empty for none."""
+    """Return the documented exception that applies to a key's history; empty for none."""
     stale = {s[0] for s in shown.values() if s} - {a.content for a in tips}
     if any(a.content in model.uncopied for a in tips) or (stale and stale <= model.uncopied):
         return Excuse.EXPIRED
@@ -331,38 +333,42 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.SAME_BYTES
     if stale and stale <= model.unrecognised:
         return Excuse.UNRECOGNISED
-    if stale and stale <= model.unread and all(_no_later(model, content, tips) for content in stale):
+    if stale and stale <= model.unrecorded_copies and all(_no_later(model, content, tips) for content in stale):
         return Excuse.NO_LATER
-    if stale and stale <= (model.unread if model.expires else model.unread & model.twice):
+    if stale and stale <= (model.unrecorded_copies if model.expires else model.unrecorded_copies & model.written_twice):
         return Excuse.UNPROVEN
     if model.forged and any(tip.content in model.expired[side] for tip in tips for side in PEER):
         return Excuse.FORGED_EXPIRY
     gone = not any(tip.content for tip in tips)
     both = {tip.side for tip in tips} == {"cn", "global"}
-    if stale and gone and stale <= model.crossed | (model.unread | model.unrecorded if both else set()):
+    if (
+        stale
+        and gone
+        and stale <= model.crossed | (model.unrecorded_copies | model.unrecorded_originals if both else set())
+    ):
         return Excuse.CROSSED
-    if stale and stale <= model.misled & model.twice:
+    if stale and stale <= model.forged_order & model.written_twice:
         return Excuse.FORGED
-    if stale and stale <= model.unheard & model.twice:
+    if stale and stale <= model.event_lost & model.written_twice:
         return Excuse.EVENT_LOST
-    if stale and stale <= model.unmet:
+    if stale and stale <= model.seeded_unrecorded:
         return Excuse.NEVER_MET
     lost = {a.content for a in tips if a.content} - {s[0] for s in shown.values() if s}
     if lost and lost <= model.overruled.keys():
         return model.overruled[min(lost)]
-    if stale and len(model.forgotten) == 2 and all(_copy_replaced(model, content) for content in stale):
+    if stale and len(model.ledger_lost) == 2 and all(_copy_replaced(model, content) for content in stale):
         return Excuse.LEDGERS_LOST
     return ""
 
 
 def _copy_replaced(model: KeyModel, content: str) -> bool:
-    """Was it the copy that a user replaced or deleted? Of an original the other side's copy bears the proof."""
+    """Return True if a user replaced or deleted the copy. For an original, the other side's copy is the proof."""
     act = model.contents[content][-1]
-    return any(b.side != act.side for b in act.by)
+    return any(b.side != act.side for b in act.replaced_by)
 
 
 def _no_later(model: KeyModel, content: str, tips: list[Act]) -> bool:
-    """Return True if all that replaced it, and are left, would lose against it had they not known it."""
+    """Return True if all tips that replaced the content would lose a conflict against it."""
     act = model.contents[content][-1]
     over = [tip for tip in tips if tip.content and reaches(act, tip)]
     return bool(over) and all(_loses(model, act, tip) for tip in over)
@@ -370,7 +376,7 @@ def _no_later(model: KeyModel, content: str, tips: list[Act]) -> bool:
 
 def _loses(model: KeyModel, act: Act, tip: Act) -> bool:
     """Return True if `tip`, which replaced `act`, would lose a conflict against it."""
-    return tip.time <= act.time or (bool(model.forgotten) and model.rule(act, tip))
+    return tip.time <= act.time or (bool(model.ledger_lost) and model.rule(act, tip))
 
 
 def _judge_one(
@@ -384,7 +390,7 @@ def _judge_one(
     acts = model.contents.get(content, [])
     if not any(a.body == body for a in acts):
         return Finding(Failure.FOREIGN, key, f"{story}: {content!r} with body {body[:24]!r}", excused)
-    if content not in model.spared and not any(a.content == content for a in tips):
+    if content not in model.may_survive and not any(a.content == content for a in tips):
         after = descendants(acts[-1])
         over = [a for a in tips if a in after]
         gone = over and not any(a.content for a in over)
@@ -400,5 +406,5 @@ def _judge_one(
 
 
 def name(shown: tuple[str, bytes] | None) -> str:
-    """For messages."""
+    """Return the content's name, for messages."""
     return shown[0] if shown else "nothing"

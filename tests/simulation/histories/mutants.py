@@ -1,7 +1,6 @@
-"""Deliberate faults, each a mistake that a developer could make in the worker or the finder. Every one must be caught.
+"""Provide mutants: deliberate faults in the worker or the finder, each of which the histories must catch.
 
-Most sit between the core and its edges, so that the core can be rewritten without touching them; some replace a
-function of the core.
+Most wrap an adapter, so that they remain valid when the core is rewritten. Some replace a function of the core.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from tests.support.handlers import handler_of
 
 
 class Proxy:
-    """Passes everything on to `inner`."""
+    """An adapter that forwards all calls to `inner`."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -46,7 +45,7 @@ class Proxy:
 
 
 class Unconditional(Proxy):
-    """Writes whatever is there."""
+    """A bucket that writes and deletes without preconditions."""
 
     inner: FakeBucket
 
@@ -71,7 +70,7 @@ class Unconditional(Proxy):
 
 
 class _Any(Precondition):
-    """A condition that holds whatever there is, asked when the write takes effect."""
+    """A precondition that holds for any object, and is evaluated when the write takes effect."""
 
     def __init__(self, bucket: FakeBucket, key: str) -> None:
         object.__setattr__(self, "_bucket", bucket)
@@ -85,8 +84,8 @@ class _Any(Precondition):
         return object.__getattribute__(self, name)
 
 
-class ChangedIsDone(Proxy):
-    """Takes a 412 for success, as if another write were as good."""
+class IgnoredPreconditionFailure(Proxy):
+    """A bucket that takes a 412 for success."""
 
     async def put(self, key: str, *rest: Any) -> PutResult:
         try:
@@ -102,8 +101,8 @@ class ChangedIsDone(Proxy):
             return
 
 
-class StampBlind(Proxy):
-    """Sees no stamps: a replica's own time is taken for its version's."""
+class WithoutStamps(Proxy):
+    """A bucket that shows no stamps, so that a replica's own time counts as its version's."""
 
     async def head(self, key: str, version_id: str = "", *, checksum: bool = False) -> ObjectHead | None:
         seen = await self.inner.head(key, version_id, checksum=checksum)
@@ -117,15 +116,15 @@ class StampBlind(Proxy):
 
 
 class PartsOfAnyVersion(Proxy):
-    """Reads parts without If-Match."""
+    """A bucket that reads parts without If-Match."""
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         seen = await self.inner.head(key)
         return await self.inner.read_range(key, start, end, seen.etag if seen else etag)  # type: ignore[no-any-return]
 
 
-class Amnesiac(Proxy):
-    """A ledger that keeps no tombstones."""
+class WithoutTombstones(Proxy):
+    """A ledger that stores no tombstones."""
 
     inner: FakeLedger
 
@@ -134,7 +133,7 @@ class Amnesiac(Proxy):
 
 
 class LastWriterLedger(Proxy):
-    """A ledger written without condition."""
+    """A ledger that is written without a condition."""
 
     inner: FakeLedger
 
@@ -147,16 +146,16 @@ class LastWriterLedger(Proxy):
         self.inner.table.entries[entry.key] = replace(entry, revision=revision + 1)
 
 
-class Unproven(Proxy):
-    """A ledger that answers a finder nothing."""
+class WithoutEntries(Proxy):
+    """A ledger that returns no entries to a finder."""
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
         await self.inner.get_many(keys)
         return {}
 
 
-class NothingPostponed(Proxy):
-    """A queue to which nothing is sent again."""
+class WithoutDelayedMessages(Proxy):
+    """A queue that drops delayed messages, which are all retries."""
 
     inner: FakeQueue
 
@@ -166,7 +165,7 @@ class NothingPostponed(Proxy):
 
 
 class AcknowledgesFirst:
-    """Deletes the message, then does what it says."""
+    """A worker that deletes the message before it processes it."""
 
     def __init__(self, context: SyncContext) -> None:
         self.context = context
@@ -180,79 +179,79 @@ class AcknowledgesFirst:
 
 
 def without_sequencers(*arguments: Any, **options: Any) -> list[SyncRequest]:
-    """No event is ever stale, none is known to be later than another."""
-    return [replace(look, sequencer="") for look in parse_message(*arguments, **options)]
+    """Return requests without sequencers, so that no event is stale or ordered."""
+    return [replace(request, sequencer="") for request in parse_message(*arguments, **options)]
 
 
 def first_record_only(*arguments: Any, **options: Any) -> list[SyncRequest]:
-    """As the guide's worker does with a message of several records."""
+    """Return only the first record of a message."""
     return parse_message(*arguments, **options)[:1]
 
 
 def deletes_without_proof(view: KeyState) -> Decision:
-    """What is gone here must go there."""
+    """Decide to delete at the peer what is absent here, without proof that both sides held it."""
     if view.local is None and view.remote is not None and view.cause is Cause.REMOVED:
         return Decision(Action.DELETE_REMOTE, "gone here")
     return decide(view)
 
 
-async def never_quiet(*_: Any) -> None:
-    """A removal without the fast path."""
+async def without_fast_path(*_: Any) -> None:
+    """Leave every deletion to the full sync."""
     return
 
 
-def mine_wins_ties(a: OriginVersion, b: OriginVersion, policy: object) -> bool:
-    """Each side gives itself the benefit of the doubt."""
+def own_version_wins_ties(a: OriginVersion, b: OriginVersion, policy: object) -> bool:
+    """Return True if `a` is as new as `b`, so that each side prefers its own version."""
     return a.modified >= b.modified
 
 
-async def deaf_to_echoes(context: SyncContext, look: SyncRequest, entry: LedgerEntry) -> SyncResult:
-    """Echoes are dropped and teach nothing."""
+async def ignore_echo(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> SyncResult:
+    """Drop an echo without a ledger update."""
     return SyncResult(Outcome.CANCELLED)
 
 
-async def edge_not_level(context: SyncContext, look: SyncRequest, entry: LedgerEntry) -> SyncResult | None:
-    """A deletion is applied without looking whether the object is back."""
+async def unchecked_deletion(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> SyncResult | None:
+    """Apply a deletion without a check whether the object exists again."""
     if entry.synced is None:
         return SyncResult(Outcome.SKIPPED)
-    await context.remote.delete(look.key, Precondition(entry.synced.remote.etag))
+    await context.remote.delete(request.key, Precondition(entry.synced.remote.etag))
     await context.ledger.put(replace(entry, synced=None, revision=entry.revision + 1), entry.revision)
     return SyncResult(Outcome.DELETED)
 
 
 def any_upload(self: UploadRecord, other: UploadRecord) -> bool:
-    """An upload is resumed, whatever version it is of."""
+    """Return True for every upload, so that one of another version is resumed."""
     return True
 
 
 def nothing_missing(self: UploadRecord, present: Mapping[int, Part]) -> list[int]:
-    """What is there is taken for all."""
+    """Return no missing part."""
     return []
 
 
-async def not_watched(context: SyncContext, look: SyncRequest, under: UploadInProgressError) -> SyncResult:
-    """A giant's messages are sent, and lost ones are not noticed."""
-    return replace(await fleet_upload.watch_upload(context, look, under), follow_up=None)
+async def unwatched_upload(context: SyncContext, request: SyncRequest, under: UploadInProgressError) -> SyncResult:
+    """Send the part requests of a shared upload without the request that later checks for missing parts."""
+    return replace(await fleet_upload.watch_upload(context, request, under), follow_up=None)
 
 
 def always_copy(view: KeyState) -> Decision:
-    """Level-triggered but with no idea of whose version it is: copies what is here, replica or not."""
+    """Decide to copy whatever is here and differs at the peer, also a replica."""
     if view.local is not None and (view.remote is None or view.remote.version != view.local.version):
         return Decision(Action.PUSH, "it is here")
     return decide(view)
 
 
-async def never_the_same(*_: object) -> bool:
-    """Other parts are taken for other content."""
+async def content_differs(*_: object) -> bool:
+    """Return False, so that objects uploaded in other parts count as other content."""
     return False
 
 
 def no_wait(self: SyncContext, head: ObjectHead, entry: LedgerEntry, request: SyncRequest) -> None:
-    """An event that a user wrote a replica is believed at once, forged or not."""
+    """Accept an event by which a user wrote a replica at once, although it may be forged."""
 
 
-async def stale_at_its_word(context: SyncContext, look: SyncRequest, entry: LedgerEntry) -> SyncResult:
-    """An event below the ledger's sequencer is acknowledged, whatever the bucket shows."""
+async def unchecked_stale_event(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> SyncResult:
+    """Acknowledge an event below the ledger's sequencer without a check of the bucket."""
     return SyncResult(Outcome.SKIPPED, "stale")
 
 
@@ -260,13 +259,13 @@ ChangeContext = Callable[[SyncContext], SyncContext]
 
 
 def same(context: SyncContext) -> SyncContext:
-    """No change."""
+    """Return the context unchanged."""
     return context
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A fault by name: what it does to a machine's surroundings, which functions it replaces."""
+    """A named fault: the changes of a machine's context, and the functions that it replaces."""
 
     name: str
     context: ChangeContext = same
@@ -275,7 +274,7 @@ class Mutant:
     patches: Sequence[tuple[object, str, object]] = field(default_factory=tuple)
 
     def run(self, history: History) -> Outcomes:
-        """A history with this fault in both sides' machines."""
+        """Run a history with this fault in the machines of both sides."""
 
         def make_worker(world: SimulatedWorld, side: str) -> Processor:
             return self.make(self.context(world.context(side)))
@@ -290,7 +289,7 @@ class Mutant:
 
 
 def swap(**wrappers: Callable[[Any], Any]) -> ChangeContext:
-    """A context with some of its parts wrapped."""
+    """Return a change that wraps some adapters of a context."""
 
     def change(context: SyncContext) -> SyncContext:
         return replace(context, **{name: wrap(getattr(context, name)) for name, wrap in wrappers.items()})
@@ -298,33 +297,39 @@ def swap(**wrappers: Callable[[Any], Any]) -> ChangeContext:
     return change
 
 
-NOBODY = Principals(frozenset())
+NO_PRINCIPALS = Principals(frozenset())
 
 MUTANTS = (
-    Mutant("drop the guard", lambda c: replace(c, principals=NOBODY)),
+    Mutant("drop the guard", lambda c: replace(c, principals=NO_PRINCIPALS)),
     Mutant("drop the condition", swap(remote=Unconditional)),
-    Mutant("take 412 for success", swap(remote=ChangedIsDone)),
+    Mutant("take 412 for success", swap(remote=IgnoredPreconditionFailure)),
     Mutant("ignore the sequencer", patches=[(handler, "parse_message", without_sequencers)]),
     Mutant("acknowledge first", make=AcknowledgesFirst),
-    Mutant("forget tombstones", swap(ledger=Amnesiac)),
-    Mutant("trust replica times", swap(local=StampBlind, remote=StampBlind)),
+    Mutant("store no tombstones", swap(ledger=WithoutTombstones)),
+    Mutant("trust replica times", swap(local=WithoutStamps, remote=WithoutStamps)),
     Mutant(
         "delete without proof",
-        patches=[(decide_module, "decide", deletes_without_proof), (fast_path, "propagate_deletion", never_quiet)],
+        patches=[
+            (decide_module, "decide", deletes_without_proof),
+            (fast_path, "propagate_deletion", without_fast_path),
+        ],
     ),
     Mutant("skip the second record", patches=[(handler, "parse_message", first_record_only)]),
     Mutant("write the ledger blindly", swap(ledger=LastWriterLedger)),
-    Mutant("let echoes teach nothing", patches=[(handler, "handle_echo", deaf_to_echoes)]),
-    Mutant("win every tie", patches=[(full_sync, "wins", mine_wins_ties), (decide_module, "wins", mine_wins_ties)]),
-    Mutant("lose what is postponed", swap(queue=NothingPostponed)),
+    Mutant("ignore echoes", patches=[(handler, "handle_echo", ignore_echo)]),
+    Mutant(
+        "win every tie",
+        patches=[(full_sync, "wins", own_version_wins_ties), (decide_module, "wins", own_version_wins_ties)],
+    ),
+    Mutant("drop retries", swap(queue=WithoutDelayedMessages)),
     Mutant("read parts of any version", swap(local=PartsOfAnyVersion, remote=PartsOfAnyVersion)),
     Mutant("continue any upload", patches=[(UploadRecord, "is_of", any_upload)]),
-    Mutant("complete what is there", patches=[(UploadRecord, "missing", nothing_missing)]),
-    Mutant("begin a giant and forget it", patches=[(handler, "watch_upload", not_watched)]),
-    Mutant("apply deletions unseen", patches=[(fast_path, "propagate_deletion", edge_not_level)]),
+    Mutant("complete with missing parts", patches=[(UploadRecord, "missing", nothing_missing)]),
+    Mutant("start a shared upload and do not watch it", patches=[(handler, "watch_upload", unwatched_upload)]),
+    Mutant("apply deletions unchecked", patches=[(fast_path, "propagate_deletion", unchecked_deletion)]),
     Mutant("copy replicas back", patches=[(decide_module, "decide", always_copy)]),
-    Mutant("believe that a user wrote any replica", patches=[(SyncContext, "wait_for_echo", no_wait)]),
-    Mutant("take a stale event at its word", patches=[(fast_path, "acknowledge_stale", stale_at_its_word)]),
-    Mutant("search without the ledger", finder_context=swap(ledger=Unproven)),
-    Mutant("compare no content", patches=[(full_sync, "holds_same_content", never_the_same)]),
+    Mutant("trust events about replicas", patches=[(SyncContext, "wait_for_echo", no_wait)]),
+    Mutant("acknowledge stale events unchecked", patches=[(fast_path, "acknowledge_stale", unchecked_stale_event)]),
+    Mutant("run the finder without the ledger", finder_context=swap(ledger=WithoutEntries)),
+    Mutant("compare no content", patches=[(full_sync, "holds_same_content", content_differs)]),
 )

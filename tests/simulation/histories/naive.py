@@ -1,6 +1,6 @@
-"""A worker as one writes it at first: guard, sequencer, conditional writes, newest wins, another try at once.
+"""Provide a naive worker: guard, sequencer, conditional writes, newest wins, immediate retries.
 
-It is wrong in some per cent of the histories. A checker that finds it right is broken.
+It is wrong in some percent of the histories. A checker that finds nothing wrong with it is broken.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ TRIES = 5
 
 
 class NaiveWorker:
-    """One side's worker without the rules that histories taught."""
+    """A worker of one side without the rules that the histories require."""
 
     def __init__(self, context: SyncContext) -> None:
         self.context = context
 
     async def process(self, message: FakeMessage) -> None:
         context = self.context
-        for look in parse_message(message.body, context.principals, lambda key: key, message.sent):
-            if look.actor is Actor.USER:
+        for request in parse_message(message.body, context.principals, lambda key: key, message.sent):
+            if request.actor is Actor.USER:
                 for _ in range(TRIES):
                     try:
-                        await self._look(look)
+                        await self._sync(request)
                         break
                     except (PreconditionFailedError, ConcurrentWriteError):
                         continue
@@ -40,18 +40,18 @@ class NaiveWorker:
                         return  # received again later
         await context.queue.delete([message])
 
-    async def _look(self, look: SyncRequest) -> None:
+    async def _sync(self, request: SyncRequest) -> None:
         context = self.context
-        entry = await context.ledger.get(look.key) or LedgerEntry(look.key)
-        if look.sequencer and look.sequencer <= entry.sequencer:
+        entry = await context.ledger.get(request.key) or LedgerEntry(request.key)
+        if request.sequencer and request.sequencer <= entry.sequencer:
             return
-        reading = await context.local.read(look.key)
-        remote = await context.remote.head(look.key)
+        reading = await context.local.read(request.key)
+        remote = await context.remote.head(request.key)
         if reading is None:
-            if look.cause is Cause.REMOVED and remote is not None:
+            if request.cause is Cause.REMOVED and remote is not None:
                 if entry.synced is not None and entry.synced.remote.etag == remote.etag:
-                    await context.remote.delete(look.key, Precondition(remote.etag))
-                await self._note(entry, look, None)
+                    await context.remote.delete(request.key, Precondition(remote.etag))
+                await self._note(entry, request, None)
             return
         seen = reading.head
         known = entry.synced is not None and remote is not None and entry.synced.remote.etag == remote.etag
@@ -63,14 +63,14 @@ class NaiveWorker:
         written = await context.copier.copy(
             context.push_route,
             reading,
-            look.key,
-            context.stamp(look.key, identity, seen.size),
+            request.key,
+            context.stamp(request.key, identity, seen.size),
             MUST_NOT_EXIST if remote is None else Precondition(remote.etag),
         )
-        await self._note(entry, look, SyncedVersion(identity, CopyState(seen.etag), CopyState(written.etag)))
+        await self._note(entry, request, SyncedVersion(identity, CopyState(seen.etag), CopyState(written.etag)))
 
-    async def _note(self, entry: LedgerEntry, look: SyncRequest, agreement: SyncedVersion | None) -> None:
-        new = replace(entry, synced=agreement, sequencer=look.sequencer, revision=entry.revision + 1)
+    async def _note(self, entry: LedgerEntry, request: SyncRequest, synced: SyncedVersion | None) -> None:
+        new = replace(entry, synced=synced, sequencer=request.sequencer, revision=entry.revision + 1)
         await self.context.ledger.put(new, entry.revision)
 
 
@@ -79,5 +79,5 @@ def _time(seen: ObjectHead) -> int:
 
 
 def naive_worker(world: SimulatedWorld, side: str) -> NaiveWorker:
-    """For `simulate`."""
+    """Return a naive worker, for `simulate`."""
     return NaiveWorker(world.context(side))

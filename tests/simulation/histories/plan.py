@@ -1,4 +1,4 @@
-"""A history as data: what users do and when, and what the world does to the machines. Drawn from a seed."""
+"""Draw a history from a seed: the acts of users with their times, and the faults of services and machines."""
 
 from __future__ import annotations
 
@@ -11,34 +11,40 @@ KEYS = ("a", "b", "dir/c d+é", "x//y")
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """At `at` seconds from the start, a user of `side` does `kind` to `key`.
-
-    `content` names what is written (unique in the history, unless bytes are repeated on purpose: `bytes_of` names whose
-    bytes). `seconds` is how long a multipart upload takes. `source` is the key copied from.
-    """
+    """An act of a user, or a change of the system."""
 
     at: float
+    """Seconds from the start of the history."""
     side: str
+    """Side on which it happens."""
     kind: str
+    """One of `USER`, or `finder`, `forget`, `restore`."""
     key: str = ""
+    """Key, with the side's prefix."""
     content: str = ""
+    """Name of the content that is written, unique in the history."""
     bytes_of: str = ""
+    """Name of the content whose bytes are written again; empty for bytes of its own."""
     seconds: float = 0.0
+    """Duration of an upload in parts."""
     source: str = ""
+    """Key that is copied."""
 
 
 USER = ("put", "seed", "multipart", "copy", "retouch", "delete", "undelete", "unversion", "purge", "expire")
-"""What users (and lifecycle rules) do, and what they did before (`seed`). The other kinds are done to
-the system: finder, forget, restore."""
+"""Acts of users and lifecycle rules; `seed` stands for objects from before the history. The other kinds change the
+system: finder, forget, restore."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What is wrong with `side` from `start` to `end` (seconds); `kind` is one of these.
+    """A disturbance of `side` from `start` to `end` (seconds). `kind` is one of these:
 
-    `outage`, `credentials` (the key was deleted) and `wrong key` (the secret holds another user's): all its calls to
-    the peer fail. `denied`: the peer refuses its writes. `paused`: an operator has paused it. `unsubscribed`: its
-    bucket sends no events.
+    - `outage`, `credentials` (the key was deleted), `wrong key` (the secret holds another user's key): all its calls to
+      the peer fail.
+    - `denied`: the peer refuses its writes.
+    - `paused`: an operator has paused it.
+    - `unsubscribed`: its bucket sends no events.
     """
 
     side: str
@@ -49,54 +55,81 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Modes:
-    """What the world is like. Chances are a call's or an event's; times in seconds."""
+    """Properties of the services, the settings and the faults. Chances are per call or event, times in seconds."""
 
     workers: int = 1
+    """Workers per side."""
     latency: float = 0.05
+    """Mean duration of a call."""
     delivery: float = 0.5
+    """Mean delay of an event."""
     late: float = 0.0
+    """Chance of an event that is delayed further."""
     late_by: float = 60.0
+    """Mean of that further delay."""
     duplicate: float = 0.0
+    """Chance of an event that is delivered twice."""
     lose: float = 0.0
+    """Chance of an event that is not delivered."""
     batch: float = 0.0
+    """Chance that an event waits for others, to be delivered in one message with them."""
     throttle: float = 0.0
+    """Chance of a call that is throttled."""
     unanswered: float = 0.0
+    """Chance of a call whose answer is lost."""
     busy: float = 0.0
+    """Chance of a conditional write that is refused with 409."""
     stall: float = 0.0
+    """Chance of a call at which the process is stopped for a while."""
     crash: float = 0.0
+    """Chance of a call at which the machine is killed."""
     worker_skew: float = 0.0
+    """Error of the machines' clocks."""
     service_skew: float = 0.0
+    """Difference of the clock of S3 on side `global`."""
     windows: tuple[Window, ...] = ()
+    """Disturbances that last for some time."""
     versioning: tuple[str, str] = ("", "")
+    """Versioning of each side's bucket, as GetBucketVersioning returns it."""
     kms: tuple[bool, bool] = (False, False)
+    """True per side whose bucket encrypts with a KMS key."""
     parts: bool = False
+    """True if objects are copied in parts of a few bytes."""
     giants: bool = False
-    """Parts are messages."""
+    """True if objects exceed `giantThreshold`, so that all workers share the copy of one: each part is a message."""
     policy: str = "newest"
+    """Conflict policy."""
     keep_loser: bool = False
+    """Setting `keepLoser`."""
     expiry: str = "ignore"
+    """Effect of a lifecycle expiry on the peer."""
     expires: bool = False
-    """A lifecycle rule is there: the finder takes no absence for a deletion, so a lost deletion is not made good."""
+    """True with a lifecycle rule. The finder takes no absence for a deletion, so it does not repair a lost deletion."""
     grace: int = 900
+    """Age below which a finder skips an object."""
     silent_undelete: bool = False
+    """True if the removal of a delete marker raises no event."""
     absent_204: bool = False
+    """True if a conditional delete of an absent key succeeds, and an upload can be completed after a 412."""
     page: int = 1000
+    """Rows per page of a listing."""
     ranges: int = 0
-    """Ranges that a finder compares at once; it then also writes down where it is after every page. 0: as usual."""
+    """Key ranges that a finder compares at a time, with a checkpoint after each page. 0: the default settings."""
     prefix: tuple[str, str] = ("", "")
+    """Prefix of each side."""
     settings: tuple[tuple[str, str], ...] = ()
     """Further settings of both sides by name, as text; `cn.NAME` for one side only."""
     seeded: bool = False
-    """Both sides hold some keys from before."""
+    """True if both sides hold some keys from the start."""
     stop: float = 0.0
-    """Chance per call that its process is stopped once the answer is there, before it is read."""
+    """Chance per call that its process is stopped after the answer arrived and before it is read."""
     forge: float = 0.0
     """Chance per delivered message that a forged or replayed one follows."""
     beside: bool = True
-    """Another object is on both sides from the start: an empty side would make the finder hold deletions."""
+    """True if another object is on both sides from the start; an empty side would make the finder hold deletions."""
 
     def faults(self) -> list[str]:
-        """Names of what is out of the ordinary here, for the counts."""
+        """Return the names of the faults and unusual properties, for the counts."""
         named = {
             "late or reordered": self.late,
             "duplicated": self.duplicate,
@@ -131,7 +164,7 @@ class Modes:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Ops in order of time, the world's modes, and the seed of the schedule."""
+    """Acts in order of time, the modes, and the seed of the schedule."""
 
     ops: tuple[Op, ...]
     modes: Modes
@@ -147,7 +180,7 @@ class History:
 
 
 def draw(seed: int, length: int = 30) -> History:
-    """The history of this seed."""
+    """Return the history of this seed."""
     r = Random(seed)
     span = r.choice((2.0, 5.0, 15.0, 60.0, 300.0))
     versioning = tuple(r.choice(("", "", "Enabled", "Suspended")) for _ in SIDES) if r.random() < 0.4 else ("", "")
@@ -182,7 +215,7 @@ def draw(seed: int, length: int = 30) -> History:
         absent_204=r.random() < 0.5,
         page=r.choice((1, 2, 1000)),
     )
-    more = Random(seed ^ 0xC0FFEE)  # of its own, so that what is drawn here does not change what is drawn below
+    more = Random(seed ^ 0xC0FFEE)  # a separate generator, so that its draws do not change those below
     modes = replace(
         modes,
         policy=more.choice(("prefer-cn", "prefer-global")) if more.random() < 0.1 else "newest",
@@ -252,13 +285,13 @@ def draw(seed: int, length: int = 30) -> History:
 
 
 def _standing(r: Random, span: float, modes: Modes, ops: list[Op]) -> tuple[Modes, list[Op]]:
-    """Now and then let a queue stand, or no event come, while the finder runs several times."""
+    """Add, in some histories, a window in which a queue is not emptied or no event arrives, and several finder runs."""
     if r.random() >= 0.12:
         return modes, ops
     side = r.choice(SIDES)
-    # With lifecycle rules the finder makes no lost deletion good.
+    # With lifecycle rules, the finder does not repair a lost deletion.
     kind = r.choice(("denied", "paused") if modes.expires else ("denied", "paused", "unsubscribed"))
-    # A refused message is tried again and again, each time with all its calls.
+    # A refused message is retried often, each time with all its calls.
     start, length = r.random() * span, r.choice((60.0, 600.0) if kind == "denied" else (60.0, 3000.0, 4 * 3600.0))
     window = Window(side, kind, start, start + length)
     runs = [Op(start + length * n / 4, side, "finder") for n in (1, 2, 3)]
@@ -266,7 +299,7 @@ def _standing(r: Random, span: float, modes: Modes, ops: list[Op]) -> tuple[Mode
 
 
 def _seeded(r: Random, modes: Modes, ops: list[Op], keys: tuple[str, ...]) -> tuple[Modes, list[Op]]:
-    """Now and then begin with objects that both sides hold, and with both finders; users follow, soon or later."""
+    """Start some histories with objects on both sides and a run of both finders, 0 to 600 seconds before users act."""
     if r.random() >= 0.12 or modes.expires:
         return modes, ops
     found = modes.grace + 100.0

@@ -1,7 +1,7 @@
-"""Histories of the recommended set-up: versioning on both sides, and no event or ledger is lost.
+"""Run histories of the recommended set-up: versioning on both sides, and no event or ledger is lost.
 
-`python -m tests.simulation.histories.recommended N` counts which exceptions are left in N of them. All other faults of
-`plan.draw` are there: late, repeated and forged messages, killed and stopped workers, throttling, encryption.
+`python -m tests.simulation.histories.recommended N` counts which exceptions remain in N histories. All other faults of
+`plan.draw` occur: late, repeated and forged messages, killed and stopped workers, throttling, encryption.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from tests.simulation.histories.plan import History, draw
 from tests.simulation.histories.simulation import simulate
 
 LENGTH = 30
-"""Acts in a history."""
+"""Acts per history."""
 LOSSES = frozenset({"forget", "restore"})
-"""Acts after which a ledger does not know what it knew."""
+"""Acts after which a ledger lacks entries."""
 
 
 def recommended(seed: int) -> History:

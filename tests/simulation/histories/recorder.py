@@ -1,4 +1,4 @@
-"""Record what a simulation does in the language of `tests/simulation/scenarios`: a failing history is a scenario."""
+"""Record a simulation as a scenario, in the language of `tests/simulation/scenarios`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.fakes.gate import Step
 
 
 class Recorder:
-    """Lines of a scenario. Consecutive steps of one task become one line."""
+    """The lines of a scenario. Consecutive steps of one task are joined to one line."""
 
     def __init__(self, time: Time) -> None:
         self.lines: list[str] = []
@@ -23,25 +23,25 @@ class Recorder:
         self._passed: Counter[str] = Counter()
 
     def op(self, op: Op) -> None:
-        """A user's act, or something done to the system."""
+        """Record an act of a user or a change of the system."""
         self._add(f"{op.side} {act(op)}")
 
     def event(self, side: str, what: str, labels: str) -> None:
-        """deliver or lose."""
+        """Record that events are delivered or lost (`what`: deliver, lose)."""
         self._add(f"{side} {what} {labels}")
 
     def take(self, side: str, label: str) -> None:
-        """A worker receives a message."""
+        """Record that a worker receives a message."""
         self._add(f"{side} take {label}")
         self._starting = True
 
     def finder(self, side: str, name: str) -> None:
-        """A finder starts."""
+        """Record that a finder starts."""
         self._add(f"{side} finder {name}")
         self._starting = True
 
     def step(self, side: str, task: str, step: Step) -> None:
-        """A task continues as far as `step`; to its first one it went by being started."""
+        """Record that a task continues to `step`. The first step of a task is part of its start."""
         if self._starting:
             self._starting = False
             return
@@ -53,16 +53,16 @@ class Recorder:
         self._pending = (f"{side} {task}", text, self._passed[text])
 
     def fails(self, side: str, task: str, error: Exception) -> None:
-        """The call at which a task stands raises."""
+        """Record that the call at which a task waits raises."""
         self._add(f"{side} {task} fails {type(error).__name__}")
         self._starting = True
 
-    def dies(self, side: str, task: str) -> None:
-        """A task is killed."""
-        self._add(f"{side} {task} dies")
+    def killed(self, side: str, task: str) -> None:
+        """Record that a task is killed."""
+        self._add(f"{side} {task} killed")
 
     def ends(self, side: str, task: str) -> None:
-        """A task ran to its end."""
+        """Record that a task ran to its end."""
         if self._starting:
             self._starting = False
             return
@@ -73,7 +73,7 @@ class Recorder:
         self._add(f"{side} {task} ends")
 
     def other(self, line: str) -> None:
-        """Anything else."""
+        """Record any other line."""
         self._add(line)
 
     def _add(self, line: str) -> None:
@@ -82,7 +82,7 @@ class Recorder:
         self.lines.append(line)
 
     def _tick(self) -> None:
-        """S3 tells whole seconds: that is how exactly time must be kept."""
+        """Record the time if it matters: S3 shows whole seconds."""
         now = self._time.now - START
         if now - self._at >= 0.5 or int(now) != int(self._at):
             self._flush()
@@ -98,15 +98,15 @@ class Recorder:
 
 
 def sent_by(task: str) -> str:
-    """The label of a message that `task` sends: `e3~`, then `e3~2`."""
+    """Return the label of a message that `task` sends: `e3~`, then `e3~2`."""
     stem, mark, n = task.rpartition("~")
     return f"{stem}~{int(n or 1) + 1}" if mark and (not n or n.isdigit()) else f"{task}~"
 
 
 class Labels:
-    """Names for messages, each given once: `e1`, then `e1b`, `e1c` for further ones of the same origin.
+    """Unique labels of messages: `e1`, then `e1b`, `e1c` for further ones of the same origin.
 
-    `events` or `task` is set by the driver to what may be about to send.
+    The driver sets `events` or `task` to the origin before a message may be sent.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class Labels:
         self.task = ""
 
     def give(self, side: str) -> str:
-        """The label of what is sent now."""
+        """Return a new label for the message that is sent now."""
         origin = self.events or sent_by(self.task)
         self._given[side, origin] += 1
         n = self._given[side, origin]
@@ -123,7 +123,7 @@ class Labels:
 
 
 def act(op: Op) -> str:
-    """An op as a scenario's words, without the side."""
+    """Return an act as words of a scenario line, without the side."""
     words = [op.kind]
     if op.source:
         words.append(op.source)
@@ -137,7 +137,7 @@ def act(op: Op) -> str:
 
 
 def op_of(side: str, verb: str, words: list[str]) -> Op:
-    """The inverse of `act`. Raises ValueError for words that are none."""
+    """Parse the words that `act` returns. Raises `ValueError` for other words."""
     like = ""
     if "like" in words:
         i = words.index("like")
@@ -151,7 +151,7 @@ def op_of(side: str, verb: str, words: list[str]) -> Op:
 
 
 def given(modes: Modes) -> list[str]:
-    """What the scenario's world is like, as far as it differs from the plain one."""
+    """Return the `given` lines of a scenario for all modes that differ from the defaults."""
     plain = Modes()
     lines = []
     for name in ("versioning", "kms", "prefix"):

@@ -1,4 +1,4 @@
-"""What a simulation came to."""
+"""Represent the result of a simulation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.simulation.histories.model import Finding
 
 @dataclass(slots=True)
 class Result:
-    """How a history went. `healed` names what was wrong until a finder pass; `counts` what happened."""
+    """The result of one history: `healed` is what a finder run corrected, `counts` the number of acts and faults."""
 
     findings: list[Finding]
     healed: list[Finding]
@@ -20,5 +20,5 @@ class Result:
 
     @property
     def wrong(self) -> list[Finding]:
-        """Findings under no documented exception."""
+        """Return the findings to which no documented exception applies."""
         return [f for f in self.findings if not f.excused]

@@ -1,4 +1,4 @@
-"""From a failing history to the least that still fails: fewer acts, fewer faults, then fewer lines of its scenario."""
+"""Reduce a failing history while it still fails: fewer acts, fewer faults, then fewer lines of its scenario."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.simulation.scenarios.stage import Stage
 
 T = TypeVar("T")
 SCHEDULES = 60
-"""How many schedules a smaller history may try: each changes what happens when."""
+"""Schedules, that is seeds, which are tried per smaller history."""
 
 
 class Shrinker:
-    """Shrinks histories that fail in one way; `make_*` as for `simulate`."""
+    """Shrinks histories that fail in one way. `make_*` are as for `simulate`."""
 
     def __init__(
         self, failure: Failure, make_worker: MakeWorker = real_worker, make_finder: MakeFinder = real_finder
@@ -29,11 +29,11 @@ class Shrinker:
         self.make_finder = make_finder
 
     def fails(self, result: Result) -> bool:
-        """In the way that is looked for."""
+        """Return True if the result has the wanted failure."""
         return any(f.failure is self.failure for f in result.wrong)
 
     def history(self, history: History) -> History:
-        """The smallest failing history found, with the schedule's seed that shows it."""
+        """Return the smallest failing history found, with the seed of the schedule in which it fails."""
         best = history
         for _ in range(3):
             before = best
@@ -44,10 +44,10 @@ class Shrinker:
         return best
 
     def scenario(self, history: History) -> list[str]:
-        """The failing run as a scenario's lines, as few as still fail; all of them where replaying does not fail."""
+        """Return the failing run as the fewest lines of a scenario that still fail; all if the replay does not fail."""
         lines = simulate(history, self.make_worker, self.make_finder, record=True).script
         if not self._lines_fail(lines):
-            return ["# a run of the simulator; replayed, it does not fail:", *lines]
+            return ["# a run of the simulator, which does not fail when it is replayed:", *lines]
         return reduce(lines, self._lines_fail)
 
     def _lines_fail(self, lines: Sequence[str]) -> bool:
@@ -88,7 +88,7 @@ class Shrinker:
         plain = Modes()
         for f in fields(Modes):
             if f.name == "expires" and any(op.kind == "expire" for op in best.ops):
-                continue  # without it the finder may take what a lifecycle rule took for a deletion: another fault
+                continue  # without it, the finder may take an expiry for a user's deletion, which is another failure
             value = getattr(plain, f.name)
             if getattr(best.modes, f.name) != value:
                 simpler = self._try(replace(best, modes=replace(best.modes, **{f.name: value})))
@@ -98,7 +98,7 @@ class Shrinker:
 
 
 def reduce(items: list[T], fails: Callable[[list[T]], bool]) -> list[T]:
-    """Leave out what can be left out, in ever smaller pieces (after Zeller's ddmin)."""
+    """Return the items without those that are not needed to fail, by removing smaller and smaller runs (ddmin)."""
     size = max(1, len(items) // 2)
     while True:
         removed = False

@@ -1,7 +1,7 @@
-"""One history, run: the real worker and finder over the fakes, in virtual time, every call a point of interruption.
+"""Run one history: the real worker and finder over the fakes, in virtual time, interrupted at any call.
 
-A discrete-event simulation: each coroutine stands at a `Step`, and a heap says which one continues when. All chance
-comes from the history's seed, so that a history always runs the same way.
+This is a discrete-event simulation. Each coroutine waits at a `Step`, and a heap holds the time at which it continues.
+All random choices come from the history's seed, so a history always runs the same way.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from tests.support.fakes.notification import Event, body
 from tests.support.fakes.queue import Letter
 
 MAX_STEPS = 200_000
-"""More than any history needs: who takes more is going round in circles."""
+"""More than any history needs: one that takes more does not terminate."""
 IN_FLIGHT = 4
-"""Messages one worker handles at a time here."""
+"""Messages that one worker processes at a time here."""
 
 
 class Simulation:
     """Runs `history` once; see `simulate`."""
 
     make_users: type[Users] = Users
-    """Who acts, and judges."""
+    """Class of the users, which perform the acts and judge the end."""
     forged_names: tuple[str, ...] = NAMES
     """Names of the events that are forged."""
 
@@ -58,7 +58,7 @@ class Simulation:
         self.history = history
         modes = self.modes = history.modes
         self.random = Random(history.seed ^ 0x5DEECE66D)
-        self._deaths = Random(history.seed ^ 0xDEAD)  # of its own: other histories keep their schedules
+        self._deaths = Random(history.seed ^ 0xDEAD)  # separate, so that other histories keep their schedules
         self.world = SimulatedWorld(modes, self.random, stepping_gate)
         self.time = self.world.time
         self.make_worker = make_worker
@@ -97,7 +97,7 @@ class Simulation:
             self.must_find = True
 
     def run(self) -> Result:
-        """Everything, then the judgement."""
+        """Perform the history, then judge the end."""
         for op in self.history.ops:
             self._at(START + op.at, self._op, op)
         last = self.history.ops[-1].at if self.history.ops else 0.0
@@ -107,8 +107,8 @@ class Simulation:
                 self._at(START + w.start, self._pause, w)
                 self._at(START + w.end, self._resume_side, w)
             elif w.kind in ("credentials", "wrong key"):
-                self._at(START + w.start, self._take_key, w)
-                self._at(START + w.end, self._give_key, w)
+                self._at(START + w.start, self._withdraw_key, w)
+                self._at(START + w.end, self._renew_key, w)
         self._at(START + last + 30.0, lambda _: setattr(self, "calm", True), None)
         at_rest = self._drain()
         healed: list[Finding] = []
@@ -157,11 +157,11 @@ class Simulation:
         return True
 
     def _checkpoints(self) -> int:
-        """How many finders' runs may be continued: those compare only what is left."""
+        """Return the number of finder runs with a checkpoint, whose continuation compares only the rest."""
         return sum(kind == FINDER_CHECKPOINT for t in self.world.tables.values() for kind, _ in t.records)
 
     def _finders(self) -> bool:
-        """A pass of both finders, when nothing is young any more."""
+        """Run both finders once no object is within the grace time. Return False if it does not terminate."""
         self.time.now += self.modes.grace + 2000
         for side in self.world.carriers:
             self._start_finder(side)
@@ -169,7 +169,7 @@ class Simulation:
                 return False
         return self._drain()
 
-    # -- what users do, and what is done to the system
+    # -- acts of users, and changes of the system
 
     def _op(self, op: Any) -> None:
         self.counts[op.kind] += 1
@@ -195,7 +195,7 @@ class Simulation:
     def _forget(self, side: str, backup: dict[str, LedgerEntry]) -> None:
         self.must_find = True
         entries = self.world.tables[side].entries
-        self.users.forgot(side, entries, backup)
+        self.users.record_lost_ledger(side, entries, backup)
         entries.clear()
         entries.update(backup)
 
@@ -210,7 +210,7 @@ class Simulation:
             held = self._held[side]
             self._events[side] += 1
             held.append((self._events[side], event))
-            self.users.tell(side, event)
+            self.users.record_event(side, event)
             modes = self.modes
             if len(held) == 1 and modes.batch and self.random.random() < modes.batch:
                 self._at(self.time.now + self._faults.spread(1.0), self._flush, side)
@@ -233,7 +233,7 @@ class Simulation:
         if self._faults.unsubscribed(side) or (modes.lose and not self.calm and random() < modes.lose):
             self.counts["lost"] += 1
             self.must_find = True
-            self.users.lost(side, events)
+            self.users.record_lost_events(side, events)
             if self.recorder:
                 self.recorder.event(side, "lose", label)
             return
@@ -264,7 +264,7 @@ class Simulation:
 
     def _waker(self, side: str) -> Callable[[Letter], None]:
         def wake(letter: Letter) -> None:
-            self._forger.hear(side, letter.body)
+            self._forger.observe(side, letter.body)
             if not letter.label and self.recorder:
                 letter.label = self._labels.give(side)
             self._at(letter.visible, self._visible, (side, letter))
@@ -339,12 +339,12 @@ class Simulation:
         wait = step.seconds or -math.log(1.0 - self.random.random()) * self.modes.latency
         if self.recorder:
             self.recorder.step(task.side, task.name, step)
-        mortal = self.modes.ranges and task.machine is None and not self.calm and self._faults.kills < MAX_KILLS
-        if mortal and self._deaths.random() < 0.05:
+        killable = self.modes.ranges and task.machine is None and not self.calm and self._faults.kills < MAX_KILLS
+        if killable and self._deaths.random() < 0.05:
             self._kill(task)
             return
         if self._faults.any and not self.calm:
-            more = self._faults.befall(task, step)
+            more = self._faults.inject(task, step)
             if more is None:
                 self._kill(task)
                 return
@@ -363,14 +363,14 @@ class Simulation:
         machine.tasks.remove(task)
         self._dispatch(task.side)
 
-    def _take_key(self, window: Window) -> None:
+    def _withdraw_key(self, window: Window) -> None:
         self.counts[window.kind] += 1
         what = "revoke" if window.kind == "credentials" else "swap"
         (self.world.revoke if what == "revoke" else self.world.swap)(window.side)
         if self.recorder:
             self.recorder.other(f"{window.side} {what}")
 
-    def _give_key(self, window: Window) -> None:
+    def _renew_key(self, window: Window) -> None:
         self.world.rekey(window.side, 8.0)
         if self.recorder:
             self.recorder.other(f"{window.side} rekey")
@@ -392,7 +392,7 @@ class Simulation:
                 kill(t.coroutine)
                 t.coroutine = None
                 if self.recorder:
-                    self.recorder.dies(t.side, t.name)
+                    self.recorder.killed(t.side, t.name)
         if machine:
             machine.tasks.clear()
             machine.paused = True
@@ -415,5 +415,5 @@ def simulate(
     *,
     record: bool = False,
 ) -> Result:
-    """Run a history and judge it. The same history gives the same result."""
+    """Run a history and judge its end. The same history always gives the same result."""
     return Simulation(history, make_worker, make_finder, record=record).run()

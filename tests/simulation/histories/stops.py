@@ -1,8 +1,8 @@
-"""Histories of stopped processes and equal bytes.
+"""Run histories with stopped processes and equal bytes.
 
-`python -m tests.simulation.histories.stops N` counts what goes wrong in N of them, without and with stops.
-Users act eight seconds apart on average, and half of their writes have the same bytes. Without a stop such a history
-is quiet; a process that acts on what it read before a stop shows at once.
+`python -m tests.simulation.histories.stops N` counts wrong ends in N histories, without and with stops. Users act
+eight seconds apart on average, and half of their writes have the same bytes. Without stops, almost nothing interferes
+in such a history, so the effect of a process that acts on reads from before a stop is visible.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.simulation.histories.plan import History, Modes, draw
 from tests.simulation.histories.simulation import simulate
 
 LENGTH = 12
-"""Acts in a history."""
+"""Acts per history."""
 GAP_SECONDS = 8.0
 """Mean seconds between two acts."""
 STOP = 0.04

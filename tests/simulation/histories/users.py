@@ -1,4 +1,4 @@
-"""Those who write to the buckets: they act, and the reference model is told what they saw."""
+"""Perform the acts of users on both buckets, and record in both judges what each user saw."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.support.fakes.notification import Event
 from tests.support.fakes.store import Store, Version
 
 SEEDED_PART = 10
-"""Bytes of a part of what was uploaded before by another tool."""
+"""Bytes per part of seeded objects, which another tool uploaded."""
 WORKERS = frozenset((*DEDICATED.values(), *(f"{r}:i-0" for r in ROLES.values())))
 
 
 def preferring(side: str) -> Rule:
-    """The rule where a side is preferred."""
+    """Return the conflict rule by which versions of one side win."""
     return lambda a, b: a.side == side if a.side != b.side else newest(a, b)
 
 
@@ -34,17 +34,17 @@ RULES: dict[str, Rule] = {
 
 
 class Users:
-    """Acts of users on both sides. Content is named in the metadata `w`, and its bytes are made of the name."""
+    """Users of both sides. The metadata `w` names the content, whose bytes are made of the name."""
 
     def __init__(self, world: SimulatedWorld, modes: Modes) -> None:
         self.world = world
         self.rule = RULES[modes.policy]
         self.models: dict[str, KeyModel] = {}
         self.oracle: dict[str, KeyHistory] = {}
-        """The second judge, which must find the same keys wrong."""
+        """Histories for the oracle, the second judge, which must report the same keys as wrong."""
         self._preferred = modes.policy.removeprefix("prefer-") if modes.policy != "newest" else ""
         self.changed: dict[str, tuple[str, str]] = {}
-        self.told: dict[tuple[str, str], tuple[str, str]] = {}
+        self.event_subjects: dict[tuple[str, str], tuple[str, str]] = {}
         self.seeded: set[tuple[str, str]] = set()
         """Keys and contents that both sides held before."""
         self.writes = 0
@@ -56,7 +56,7 @@ class Users:
                 store.put(world.prefix(side) + BESIDE, b"keep", USERS[side], named("keep"))
 
     def do(self, op: Op) -> None:
-        """One act, in an instant."""
+        """Perform one act at the current time."""
         store = self.world.stores[op.side]
         user = USERS[op.side]
         if op.kind == "put":
@@ -84,10 +84,10 @@ class Users:
             raise ValueError(f"unknown act {op.kind!r}")
 
     def _seed(self, op: Op) -> None:
-        """Fill both buckets with the same object without any event, as before the pair; the peer's in parts."""
+        """Write the same object to both buckets without an event, on the peer in parts if the mode `parts` is set."""
         relative = self.world.relative(op.side, op.key)
         if relative is None:
-            raise ValueError(f"{op.key!r} is outside of the prefix")
+            raise ValueError(f"key={op.key!r}: is outside the prefix")
         attributes = replace(named(op.content), checksum="crc64nvme:" if any(self.world.modes.kms) else "")
         body = self.body(op)
         for side, store in self.world.stores.items():
@@ -111,7 +111,7 @@ class Users:
             self.seeded.add((relative, op.content))
 
     def _delete_expired(self, side: str, key: str) -> None:
-        """Who puts a delete marker over what a lifecycle rule took deletes what the other side still shows."""
+        """Record a user's delete marker on an expired object, which deletes what the other side still shows."""
         store, relative = self.world.stores[side], self.world.relative(side, key)
         if relative is None or store.current(key) is not None or not store.keys.get(key):
             return
@@ -122,11 +122,11 @@ class Users:
             self.oracle[relative] = self.history(relative).user_deleted(side)
 
     def begin(self, op: Op) -> str:
-        """Start an upload: its id."""
+        """Start an upload and return its id."""
         return self.world.stores[op.side].create_upload(op.key, named(op.content))
 
     def complete(self, op: Op, upload: str) -> None:
-        """Two parts and the completion, which replaces what is there then, as on any bucket."""
+        """Upload two parts and complete the upload, which replaces the object that is there at that time."""
         store = self.world.stores[op.side]
         body = self.body(op)
         half = len(body) // 2
@@ -135,11 +135,11 @@ class Users:
         store.complete_upload(upload, USERS[op.side])
 
     def body(self, op: Op) -> bytes:
-        """All bodies have one size: nothing can be told from it."""
+        """Return the content of a write. All have one size, so that the size distinguishes none."""
         return f"<{op.bytes_of or op.content:>6}>".encode() * self._copies
 
     def model(self, key: str) -> KeyModel:
-        """What is known of this key."""
+        """Return the reference model of a key."""
         found = self.models.get(key)
         if found is None:
             found = self.models[key] = KeyModel(key, self.rule, expires=self.world.modes.expires)
@@ -147,11 +147,11 @@ class Users:
         return found
 
     def history(self, key: str) -> KeyHistory:
-        """Return what the second judge has seen of this key."""
+        """Return the oracle's history of a key."""
         return self.oracle.get(key) or KeyHistory(self._preferred)
 
     def judge(self, *, strict: bool) -> list[Finding]:
-        """What is wrong now."""
+        """Return what is wrong now."""
         findings = []
         stores = self.world.stores
         kept: dict[str, set[str]] = {}
@@ -176,49 +176,49 @@ class Users:
         return findings
 
     def _kept_for(self, key: str) -> KeyModel | None:
-        """The model of the key whose conflict's loser this is, if no user ever wrote here."""
+        """Return the model of the key whose conflict copy this is; None if it is none, or users wrote this key."""
         if not is_conflict_name(key) or (key in self.models and self.models[key].acts):
             return None
         return self.models.get(key.rpartition(".conflict-")[0])
 
-    def _note_unread(self, side: str, key: str, model: KeyModel, before: Version) -> None:
-        """A user replaced or deleted a copy: note whether its side's ledger knew it, and whether more can be learnt.
+    def _note_unrecorded(self, side: str, key: str, model: KeyModel, before: Version) -> None:
+        """Record whether the side's ledger has the version that a user replaces or deletes, and whether S3 keeps it.
 
-        A ledger with a sequencer that S3 has not reached yet has believed a forged event.
+        A ledger whose sequencer is higher than S3's last one took a forged event for a real one.
         """
         stamp = before.seen.stamp
         entry = self.world.tables[side].entries.get(model.key)
-        agreed = entry.synced if entry is not None else None
+        synced = entry.synced if entry is not None else None
         if entry is not None and entry.sequencer > normalise(self.world.stores[side].last_sequencer):
-            model.misled.add(content_of(before))
-        if agreed is None and (model.key, content_of(before)) in self.seeded:
-            model.unmet.add(content_of(before))
-        if agreed is not None and agreed.local.etag == before.seen.etag:
+            model.forged_order.add(content_of(before))
+        if synced is None and (model.key, content_of(before)) in self.seeded:
+            model.seeded_unrecorded.add(content_of(before))
+        if synced is not None and synced.local.etag == before.seen.etag:
             return
         if stamp is None:
-            model.unrecorded.add(content_of(before))
+            model.unrecorded_originals.add(content_of(before))
             return
-        model.unread.add(content_of(before))
+        model.unrecorded_copies.add(content_of(before))
         gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
         if gone and stamp.version.shown[0] != before.seen.etag:
             model.unrecognised.add(content_of(before))
 
-    def lost(self, side: str, events: Iterable[Event]) -> None:
-        """Lose these events."""
+    def record_lost_events(self, side: str, events: Iterable[Event]) -> None:
+        """Record that these events are not delivered."""
         for event in events:
-            key, content = self.told[side, event.sequencer]
+            key, content = self.event_subjects[side, event.sequencer]
             if key:
-                self.model(key).unheard.add(content)
+                self.model(key).event_lost.add(content)
 
-    def tell(self, side: str, event: Event) -> None:
-        """An event of the change just made: remember which version it is about."""
-        self.told[side, event.sequencer] = self.changed[side]
+    def record_event(self, side: str, event: Event) -> None:
+        """Record the version that an event of the change just made is about."""
+        self.event_subjects[side, event.sequencer] = self.changed[side]
 
-    def forgot(self, side: str, before: dict[str, LedgerEntry], after: dict[str, LedgerEntry]) -> None:
-        """A side's ledger was lost, or replaced by an old copy."""
+    def record_lost_ledger(self, side: str, before: dict[str, LedgerEntry], after: dict[str, LedgerEntry]) -> None:
+        """Record that a side's ledger was emptied, or replaced by a backup."""
         for key, entry in before.items():
             if after.get(key) != entry:
-                self.model(key).forgotten.add(side)
+                self.model(key).ledger_lost.add(side)
 
     def _watcher(self, side: str, store: Store):  # type: ignore[no-untyped-def]
         world = self.world
@@ -243,9 +243,9 @@ class Users:
                     self.oracle[relative] = history.worker_deleted(side)
                 return
             if before is now:
-                return  # a former version or marker was removed: nothing to see
+                return  # a noncurrent version or marker was removed: the key shows the same
             if before is not None:
-                self._note_unread(side, key, model, before)
+                self._note_unrecorded(side, key, model, before)
             if principal == "s3.amazonaws.com" and not propagate:
                 model.expire(side)
                 self.oracle[relative] = history.expire(side)
@@ -261,9 +261,9 @@ class Users:
 
 
 def second_of(model: KeyModel, side: str, before: Version | None, now: Version) -> int:
-    """When a user wrote what is there now. What only its metadata tells from what it replaced counts as a second later.
+    """Return the second of a user's write. A change of metadata alone counts as made one second later.
 
-    S3 shows both with the same ETag and the same time.
+    S3 shows it with the same ETag and the same time as the version that it replaced.
     """
     second, replaced = now.seen.modified, model.seen[side]
     if before is None or replaced is None or (before.seen.etag, before.seen.modified) != (now.seen.etag, second):
@@ -272,12 +272,12 @@ def second_of(model: KeyModel, side: str, before: Version | None, now: Version) 
 
 
 def named(content: str) -> Attributes:
-    """Attributes that say which write this is."""
+    """Return attributes with the name of a write."""
     return Attributes(content_type="text/plain", metadata=(("w", content),))
 
 
 def content_of(version: Version) -> str:
-    """The write's name."""
+    """Return the name of the write that made a version."""
     for name, value in version.seen.attributes.metadata:
         if name == "w":
             return value
@@ -285,5 +285,5 @@ def content_of(version: Version) -> str:
 
 
 def show(version: Version | None) -> tuple[str, bytes] | None:
-    """As the model's judge wants it."""
+    """Return name and content of a version, as the judges take them."""
     return (content_of(version), version.body) if version else None

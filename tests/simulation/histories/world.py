@@ -1,4 +1,4 @@
-"""The two sides, their buckets, queues and ledgers, and the machines that work on them."""
+"""Provide both sides in memory: buckets, queues and ledgers, and the workers and finders that use them."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ ROLES = {"cn": "AROAWORKERROLEOFCN000", "global": "AROAWORKERROLEOFGL000"}
 USERS = {"cn": "AIDAUSEROFCN000000000", "global": "AIDAUSEROFGLOBAL00000"}
 PEER = {"cn": "global", "global": "cn"}
 PART = 8
-"""Bytes of a part where `Modes.parts` is on: S3's least (5 MiB) would only cost time."""
+"""Bytes per part if `Modes.parts` is set. S3's minimum (5 MiB) would only cost time."""
 VISIBILITY = next(int(str(f.default)) for f in fields(Settings) if f.name == "visibility_seconds")
-"""Seconds, for which the worker hides what it receives; it extends that while it works."""
+"""Seconds for which a received message is hidden; a worker extends them while it processes the message."""
 
 
 T = TypeVar("T")
 
 
 class Processor(Protocol):
-    """A worker, as far as a driver is concerned."""
+    """The part of a worker that a driver calls."""
 
     def process(self, message: FakeMessage) -> Coroutine[Any, Any, None]: ...
 
 
 class Searcher(Protocol):
-    """A finder, as far as a driver is concerned."""
+    """The part of a finder that a driver calls."""
 
     def run(self) -> Coroutine[Any, Any, Any]: ...
 
 
 class Silent:
-    """`dualsync.runtime.log.Log` that keeps nothing, or with `lines` everything."""
+    """A `dualsync.runtime.log.Log` that drops all lines or, with `lines`, appends them there."""
 
     __slots__ = ("lines",)
 
@@ -71,7 +71,7 @@ class Silent:
 
 
 class SimulatedWorld:
-    """Both sides. `principals` tell a worker's writes from users'."""
+    """Both sides of a pair over the fakes."""
 
     def __init__(self, modes: Modes, random: Random, gate: Gate, *, stop_clock: bool = True) -> None:
         self.modes = modes
@@ -105,9 +105,9 @@ class SimulatedWorld:
         for side in SIDES:
             self.rekey(side)
         self.connected = True
-        """Machines made now know their key already; those made later look for it first."""
+        """True while the machines that are created have their key from the start; later ones read it first."""
         self.made: FakeCredential | None = None
-        """The credential of the machine made last."""
+        """The credential of the machine that was created last."""
         for store in self.stores.values():
             store.marker_removal_raises_event = not modes.silent_undelete
             store.absent_delete_is_404 = not modes.absent_204
@@ -115,41 +115,41 @@ class SimulatedWorld:
 
     @property
     def carriers(self) -> list[str]:
-        """Sides with workers and a finder: of a one-way pair the source alone."""
+        """Return the sides with workers and a finder, which in a one-way pair is the source alone."""
         return [side for side in SIDES if self.settings[side].carries]
 
     def prefix(self, side: str) -> str:
-        """Keys under it are synchronised."""
+        """Return the side's prefix, under which keys are synced."""
         return self.modes.prefix[SIDES.index(side)]
 
     def relative(self, side: str, key: str) -> str | None:
-        """The key below the prefix, by which both sides know it; None outside."""
+        """Return the key without the side's prefix; None outside the prefix."""
         prefix = self.prefix(side)
         return key[len(prefix) :] if key.startswith(prefix) and key != prefix else None
 
     def rekey(self, side: str, known_in: float = 0.0) -> None:
-        """The peer's stack puts a new key of its user into this side's secret; it is accepted after some seconds."""
+        """Put a new key of the peer's user into this side's secret; STS accepts it after `known_in` seconds."""
         peer = PEER[side]
         self.keys[side] = self.accounts[peer].create(DEDICATED[peer], known_in)
         self.vaults[side].put(self.keys[side], DEDICATED[peer])
 
     def revoke(self, side: str) -> None:
-        """The key that this side's machines use is deleted."""
+        """Delete the key that this side's machines use."""
         self.accounts[PEER[side]].delete(self.keys[side])
 
     def swap(self, side: str) -> None:
-        """By mistake the secret holds another user's key, and the one in use is deleted."""
+        """Delete the key in use, and put another user's key into the secret, as an operator might by mistake."""
         self.revoke(side)
         self.vaults[side].put(self.accounts[PEER[side]].create(USERS[PEER[side]]), DEDICATED[PEER[side]])
 
     def pause(self, side: str) -> None:
-        """An operator pauses the direction: the worker receives nothing, and the finder queues nothing."""
+        """Pause the direction, so that the worker receives nothing and the finder queues nothing."""
         self.paused.add(side)
         orders = Record(CONTROL, ORDERS_ID, int(self.time.now), data={"paused": True})
         self.tables[side].records[orders.kind, orders.id] = orders
 
     def resume(self, side: str) -> None:
-        """The operator resumes it."""
+        """Resume the direction."""
         self.paused.discard(side)
         self.tables[side].records.pop((CONTROL, ORDERS_ID), None)
 
@@ -158,7 +158,7 @@ class SimulatedWorld:
             raise AssertionError(f"{peer}'s bucket is used with the key of {credential.principal()}")
 
     def context(self, side: str) -> SyncContext:
-        """A machine of `side`, with clients of its own."""
+        """Return the context of a machine of `side`, with its own clients."""
         peer = PEER[side]
         s = self.settings[side]
         gate, page = self.gate, self.modes.page
@@ -199,7 +199,7 @@ MakeFinder = Callable[[SimulatedWorld, str], Searcher]
 
 
 async def handle(world: SimulatedWorld, worker: Processor, credential: FakeCredential, message: FakeMessage) -> None:
-    """As `dualsync.runtime.service.consumer` does: a refused credential spends no receive."""
+    """Process a message as `dualsync.runtime.service.consumer` does: a rejected credential costs no receive."""
     while True:
         try:
             await worker.process(message)
@@ -209,14 +209,14 @@ async def handle(world: SimulatedWorld, worker: Processor, credential: FakeCrede
 
 
 def equip(world: SimulatedWorld, make: Callable[[SimulatedWorld, str], T], side: str) -> tuple[T, FakeCredential]:
-    """A worker or finder, and the credential that its calls to the peer are made with."""
+    """Return a worker or finder, and the credential of its calls to the peer."""
     made = make(world, side)
     assert world.made is not None
     return made, world.made
 
 
 async def find(world: SimulatedWorld, make: MakeFinder, side: str) -> bool:
-    """As `dualsync.runtime.app.finder` does: the credential first, or the run is left to the next one."""
+    """Run a finder as `dualsync.runtime.app.finder` does. Return False if it got no credential and did not start."""
     finder, credential = equip(world, make, side)
     clock = FakeClock(world.time, stop=world.stop_clock)
     if await wait_for_peer(credential, clock, world.log, tries=MAX_CREDENTIAL_TRIES) is not GuardStatus.READY:
@@ -226,19 +226,19 @@ async def find(world: SimulatedWorld, make: MakeFinder, side: str) -> bool:
 
 
 def real_worker(world: SimulatedWorld, side: str) -> Processor:
-    """The code that runs in the cloud."""
+    """Return the worker of the product."""
     return handler_of(world.context(side))
 
 
 def real_finder(world: SimulatedWorld, side: str) -> Searcher:
-    """The code that runs in the cloud."""
+    """Return the finder of the product."""
     return finder_of(world.context(side), 0.0 if world.modes.ranges else CHECKPOINT_INTERVAL_SECONDS)
 
 
 def finder_of(
     c: SyncContext, checkpoint_seconds: float = CHECKPOINT_INTERVAL_SECONDS, parallel: Parallel | None = None
 ) -> Finder:
-    """A finder with the surroundings of a worker; its ranges one after the other, if nothing else is said."""
+    """Return a finder with the adapters of a worker's context, by default with its ranges one after the other."""
     return Finder(
         settings=c.settings,
         clock=c.clock,
@@ -254,7 +254,7 @@ def finder_of(
 
 
 def sweep_of(c: SyncContext, initiator: str, by_worker: Callable[[str], bool]) -> StaleUploadSweep:
-    """A finder's last act, with the surroundings of a worker."""
+    """Return the sweep of stale uploads that ends a finder run, with the adapters of a worker's context."""
     return StaleUploadSweep(
         clock=c.clock,
         local=c.local,
@@ -267,7 +267,7 @@ def sweep_of(c: SyncContext, initiator: str, by_worker: Callable[[str], bool]) -
 
 
 def settings(modes: Modes, side: str) -> Settings:
-    """As the component would make them, but with parts of a few bytes where parts are wanted."""
+    """Return the settings that the component would deploy, with parts of a few bytes if the mode `parts` is set."""
     s = Settings(
         pair="p",
         side=SideName(side),

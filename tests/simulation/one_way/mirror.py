@@ -1,11 +1,13 @@
-"""One-way pairs: histories of the same kinds, run with workers at the source alone, and judged by the mirror rule.
+"""Run histories of one-way pairs, with workers at the source alone, and judge them by the mirror rule.
 
-The judge keeps for each key what the source shows, and who wrote what the destination shows. It knows no algorithm:
+For each key, the judge keeps what the source shows, and whether a worker or a user wrote what the destination shows. It
+contains no sync algorithm. Its rules are:
 
-- no worker writes or deletes at the source;
-- what the source shows, the destination shows;
-- what a worker deletes at the destination is a copy of the source's, and the source holds nothing then;
-- what exists at the destination alone was written there, or is a copy that a lifecycle rule took at the source.
+- No worker writes or deletes at the source.
+- The destination shows every object that the source shows.
+- A worker deletes only copies at the destination, and only if the source holds no object.
+- An object at the destination alone was written there, or is a copy of an object that a lifecycle rule deleted at the
+  source.
 """
 
 from __future__ import annotations
@@ -31,11 +33,11 @@ from tests.support.fakes.store import Store, Version
 
 DIRECTIONS = {"cn-to-global": "cn", "global-to-cn": "global"}
 _LEDGER = ("forget", "restore")
-"""A lost ledger has lost the proofs of deletions; docs/consistency.md names that for both kinds of pairs."""
+"""Acts that are left out: a lost ledger has lost the proofs of deletions (docs/consistency.md)."""
 
 
 def draw_one_way(seed: int, length: int = 30) -> History:
-    """The history of this seed, with one direction. The seed's two-way history is drawn as ever."""
+    """Return the history of this seed with one direction. It leaves the seed's two-way history unchanged."""
     history = draw(seed, length)
     direction = Random(seed ^ 0x01E3A7).choice(sorted(DIRECTIONS))
     source = DIRECTIONS[direction]
@@ -52,24 +54,24 @@ def draw_one_way(seed: int, length: int = 30) -> History:
 
 @dataclass(slots=True)
 class Mirrored:
-    """What is known of a key."""
+    """The recorded history of a key."""
 
     copy: bool = False
-    """Whether a worker wrote what the destination shows."""
+    """True if a worker wrote what the destination shows."""
     body: bytes = b""
-    """The content that the last copy had."""
+    """Content of the last copy."""
     expired: set[str] = field(default_factory=set)
-    """Names of what a lifecycle rule took at the source, and of what the destination showed then."""
-    unmet: set[str] = field(default_factory=set)
-    """Names of what both sides held before and the source lost before any finder recorded it."""
-    unheard: bool = False
-    """Whether an event of the source's was lost."""
+    """Names of the objects that a lifecycle rule deleted at the source, and of those the destination showed then."""
+    seeded_unrecorded: set[str] = field(default_factory=set)
+    """Names of seeded objects that left the source before a finder recorded them."""
+    event_lost: bool = False
+    """True if an event of the source was lost."""
     broken: list[str] = field(default_factory=list)
-    """What went wrong on the way."""
+    """Violations of the rules during the history."""
 
 
 class MirrorUsers(Users):
-    """The users, and the judge of a mirror."""
+    """The users of both sides, and the judge of the mirror."""
 
     def __init__(self, world: SimulatedWorld, modes: Modes) -> None:
         (self.source,) = world.carriers
@@ -78,17 +80,17 @@ class MirrorUsers(Users):
         super().__init__(world, modes)
 
     def of(self, key: str) -> Mirrored:
-        """What is known of this key."""
+        """Return the recorded history of a key."""
         return self.keys.setdefault(key, Mirrored())
 
     def _seed(self, op: Op) -> None:
-        """Both sides hold it from before, which is as good as a copy: a deletion of it is carried on."""
+        """Write the same object to both sides. It counts as a copy, so its deletion is carried to the destination."""
         super()._seed(op)
         known = self.of(self.world.relative(op.side, op.key) or "")
         known.copy, known.body = True, self.body(op)
 
     def judge(self, *, strict: bool) -> list[Finding]:
-        """What is wrong now."""
+        """Return what is wrong now."""
         stores, found = self.world.stores, []
         names = {self.world.relative(side, key) for side, store in stores.items() for key in store.keys}
         for key in sorted({name for name in names if name is not None} | set(self.keys)):
@@ -101,22 +103,27 @@ class MirrorUsers(Users):
                 continue
             if here is not None and here != there and not (there is None and self.world.modes.expires):
                 text = f"{key!r}: {self.source} shows {here[0]}, {self.destination} {there[0] if there else 'nothing'}"
-                # No listing shows it, if it happened while the copy's own time may lie (docs/limits.md).
+                # No listing shows the change within a minute of the copy, whose time may be wrong (docs/limits.md).
                 alike = there is not None and here[1] == there[1] and not known.copy
                 excuse = "metadata alone was changed at the destination, within a minute of the copy" if alike else ""
                 found.append(Finding(Failure.DIVERGED, key, text, excuse))
-            if here is None and there is not None and known.copy and there[0] not in known.expired | known.unmet:
-                # Where a lifecycle rule may have removed it, the finder makes no lost deletion good.
-                excuse = "an event was lost, and a rule may have removed it" if known.unheard else ""
+            if (
+                here is None
+                and there is not None
+                and known.copy
+                and there[0] not in known.expired | known.seeded_unrecorded
+            ):
+                # Where a lifecycle rule may have deleted it, the finder does not repair a lost deletion.
+                excuse = "an event was lost, and a rule may have removed it" if known.event_lost else ""
                 excuse = excuse if self.world.modes.expires else ""
                 text = f"{key!r}: {there[0]} was deleted at {self.source}, and {self.destination} shows it"
                 found.append(Finding(Failure.UNDONE, key, text, excuse))
         return found
 
-    def lost(self, side: str, events: object) -> None:
-        """Note that these events are lost."""
+    def record_lost_events(self, side: str, events: object) -> None:
+        """Record that events are not delivered."""
         for known in self.keys.values():
-            known.unheard = True
+            known.event_lost = True
 
     def _watcher(self, side: str, store: Store):  # type: ignore[no-untyped-def]
         def watch(key: str, before: Version | None, now: Version | None, principal: str) -> None:
@@ -129,12 +136,14 @@ class MirrorUsers(Users):
             if side == self.source:
                 entry = self.world.tables[side].entries.get(relative)
                 if before is not None and (entry is None or entry.synced is None):
-                    known.unmet |= {content_of(before)} & {name for key, name in self.seeded if key == relative}
+                    known.seeded_unrecorded |= {content_of(before)} & {
+                        name for key, name in self.seeded if key == relative
+                    }
                 if principal in WORKERS:
                     known.broken.append(f"a worker acted at {side}, the source")
                 if principal == "s3.amazonaws.com" and before is not None and self.world.modes.expiry != "propagate":
                     known.expired.add(content_of(before))
-                    # It may not have been copied yet: then the destination keeps what it has (docs/consistency.md).
+                    # If it was not copied yet, the destination keeps what it has (docs/consistency.md).
                     there = self.world.stores[self.destination].current(self.world.prefix(self.destination) + relative)
                     known.expired.add(content_of(there) if there is not None else "")
                 return
@@ -169,7 +178,7 @@ class OneWaySimulation(Simulation):
             return super()._emitter(side)
 
         def ignore(event: Event) -> None:
-            """Drop it: the destination's bucket has no subscription."""
+            """Drop an event: the destination's bucket has no subscription."""
 
         return ignore
 
@@ -181,5 +190,5 @@ class OneWaySimulation(Simulation):
 def simulate_one_way(
     history: History, make_worker: MakeWorker = real_worker, make_finder: MakeFinder = real_finder
 ) -> Result:
-    """Run a history and judge it. The same history gives the same result."""
+    """Run a history and judge its end. The same history always gives the same result."""
     return OneWaySimulation(history, make_worker, make_finder, record=False).run()

@@ -1,4 +1,4 @@
-"""Scenario files: titles and lines."""
+"""Read and perform scenario files, each of which holds stories of a title and lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One story. `line` is where it begins in `file`."""
+    """One story: its title and lines, and its place (`file`, `line`)."""
 
     file: str
     line: int
@@ -22,12 +22,12 @@ class Scenario:
     lines: tuple[str, ...]
 
     def perform(self) -> Stage:
-        """From the first line to the last. Raises `ScenarioError`."""
+        """Perform all lines. Raises `ScenarioError`."""
         return perform(*self.lines)
 
 
 def perform(*lines: str) -> Stage:
-    """Perform lines on a new stage, and return it. Raises `ScenarioError`."""
+    """Perform lines on a new stage and return it. Raises `ScenarioError`."""
     stage = Stage()
     for line in lines:
         for one in expand(line):
@@ -36,7 +36,7 @@ def perform(*lines: str) -> Stage:
 
 
 def expand(line: str) -> list[str]:
-    """A line for each number of its ranges."""
+    """Return one line per number of the line's range `{a..b}`, or the line itself if it has none."""
     found = _RANGE.search(line)
     if not found:
         return [line]
@@ -44,7 +44,7 @@ def expand(line: str) -> list[str]:
 
 
 def scenarios(folder: Path = FOLDER) -> list[Scenario]:
-    """All of the folder's."""
+    """Return all stories of a folder's files."""
     found = []
     for path in sorted(folder.glob("*.scenario")):
         title, start, lines = "", 0, list[str]()

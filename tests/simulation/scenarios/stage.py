@@ -1,7 +1,7 @@
-"""A scenario's stage: both sides over the fakes, driven line by line. README.md in this folder is the language.
+"""Run scenarios: both sides over the fakes, driven line by line. README.md in this folder describes the language.
 
-Unlike the simulator nothing happens by chance: events wait until delivered, messages until taken, and a worker's task
-goes as far as it is told. `settle` lets everything that is left happen.
+In contrast to the simulator, nothing happens by chance: events wait until a line delivers them, messages until a line
+takes them, and a task runs to the step that a line names. `settle` performs everything that is left.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ ACTS = frozenset(("put", "seed", "copy", "retouch", "delete", "undelete", "unver
 
 
 class ScenarioError(AssertionError):
-    """A line that can't be performed, or an expectation not met."""
+    """A line can't be performed, or an expectation is not met."""
 
 
 class Task:
-    """A message being processed or a finder's run, and the step it stands at."""
+    """A message being processed or a finder run, and the step at which it waits."""
 
     __slots__ = ("coroutine", "error", "step")
 
@@ -56,7 +56,7 @@ class Task:
         self.error: Exception | None = None
 
     def go(self, fault: Exception | None = None) -> bool:
-        """One step on; false when it has ended."""
+        """Continue to the next step, or raise `fault` at the current one. Return False if the task has ended."""
         if self.coroutine is None:
             return False
         try:
@@ -70,7 +70,7 @@ class Task:
 
 
 class Stage:
-    """Performs lines. `lenient`: what can't be done is passed over, as a shrinker wants it."""
+    """Both sides of a scenario. If `lenient`, lines that can't be performed are skipped, which the shrinker needs."""
 
     def __init__(
         self,
@@ -85,26 +85,26 @@ class Stage:
         self.modes = Modes()
         self.steps = 0
         self.errors: list[Finding] = []
-        self.restless = False
+        self.unsettled = False
         self.calls: Counter[str] = Counter()
         self._world: SimulatedWorld | None = None
 
-    # -- the stage is set at the first line that is no `given`
+    # -- both sides are created at the first line that is not a `given`
 
     @property
     def world(self) -> SimulatedWorld:
-        """Both sides, made when first needed."""
+        """Return both sides, which are created at the first use."""
         if self._world is None:
-            self._set()
+            self._create()
         assert self._world is not None
         return self._world
 
-    def _set(self) -> None:
+    def _create(self) -> None:
         world = self._world = SimulatedWorld(self.modes, Random(1), stepping_gate)
         self.users = Users(world, self.modes)
         self.tasks: dict[tuple[str, str], Task] = {}
         self.events: dict[str, dict[str, Event]] = {side: {} for side in SIDES}
-        self.told: dict[str, dict[str, Event]] = {side: {} for side in SIDES}
+        self.all_events: dict[str, dict[str, Event]] = {side: {} for side in SIDES}
         self.letters: dict[str, list[Letter]] = {side: [] for side in SIDES}
         self.uploads: dict[str, tuple[Op, str]] = {}
         self.backups: dict[str, dict[str, Any]] = {side: {} for side in SIDES}
@@ -118,9 +118,9 @@ class Stage:
 
     def _emitter(self, side: str) -> Callable[[Event], None]:
         def emit(event: Event) -> None:
-            label = f"e{len(self.told[side]) + 1}"
-            self.told[side][label] = self.events[side][label] = event
-            self.users.tell(side, event)
+            label = f"e{len(self.all_events[side]) + 1}"
+            self.all_events[side][label] = self.events[side][label] = event
+            self.users.record_event(side, event)
 
         return emit
 
@@ -135,7 +135,7 @@ class Stage:
     # -- lines
 
     def perform(self, line: str) -> None:
-        """Do what a line says. Raises `ScenarioError`."""
+        """Perform one line. Raises `ScenarioError`."""
         words = shlex.split(line, comments=True)
         if not words:
             return
@@ -164,7 +164,7 @@ class Stage:
         elif first in SIDES:
             self._side(first, rest[0], rest[1:])
         else:
-            raise ScenarioError(f"unknown word {first!r}")
+            raise ScenarioError(f"unknown command {first!r}")
 
     def _given(self, words: list[str]) -> None:
         if self._world is not None:
@@ -197,7 +197,7 @@ class Stage:
             self._deliver(side, words[0])
         elif verb == "lose":
             labels = words[0].split("+")
-            self.users.lost(side, [e for label in labels if (e := self.events[side].pop(label, None))])
+            self.users.record_lost_events(side, [e for label in labels if (e := self.events[side].pop(label, None))])
         elif verb == "take":
             self._take(side, words[0])
         elif verb == "finder":
@@ -220,13 +220,13 @@ class Stage:
 
     def _forget(self, side: str, backup: dict[str, LedgerEntry]) -> None:
         entries = self.world.tables[side].entries
-        self.users.forgot(side, entries, backup)
+        self.users.record_lost_ledger(side, entries, backup)
         entries.clear()
         entries.update(backup)
 
     def _deliver(self, side: str, labels: str) -> None:
         names = list(self.events[side]) if labels == "all" else labels.split("+")
-        events = [self.told[side][name] for name in names]
+        events = [self.all_events[side][name] for name in names]
         for name in names:
             self.events[side].pop(name, None)
         if events:
@@ -258,12 +258,12 @@ class Stage:
         if fault is None and side in self.cut and task.step and task.step.call.startswith("remote."):
             fault = errors.UnavailableError("no route to the peer")
         self.labels.task = name
-        goes_on = task.go(fault)
-        if goes_on and task.step is not None and task.step.after:
+        running = task.go(fault)
+        if running and task.step is not None and task.step.after:
             self.calls[f"{side} {task.step.call}"] += 1
-        if not goes_on and task.error is not None and not isinstance(task.error, DualSyncError):
+        if not running and task.error is not None and not isinstance(task.error, DualSyncError):
             self.errors.append(Finding(Failure.ERROR, "", f"{side} {name}: {task.error!r}"))
-        return goes_on
+        return running
 
     def _task(self, side: str, name: str, words: list[str]) -> None:
         task = self.tasks.get((side, name))
@@ -277,23 +277,25 @@ class Stage:
                 while left and self._go(side, name, task):
                     left -= str(task.step) == wanted
                     if self.steps - start > MAX_STEPS:
-                        raise ScenarioError(f"{name} goes round in circles and never comes to {wanted}")
+                        raise ScenarioError(f"{name} did not reach `{wanted}` within {MAX_STEPS} steps")
             case ["ends"]:
                 while self._go(side, name, task):
                     pass
             case ["fails", error]:
                 self._go(side, name, task, getattr(errors, f"{error}Error")("in this scenario"))
-            case ["dies"]:
+            case ["killed"]:
                 if task.coroutine is not None:
                     kill(task.coroutine)
                     task.coroutine = None
             case _:
-                raise ScenarioError(f"a task can go `until before|after CALL`, `ends`, `fails ERROR`, `dies`: {words}")
+                raise ScenarioError(
+                    f"{words}: not `until before|after CALL`, `ends`, `fails ERROR` or `killed`, which a task can do"
+                )
 
     # -- everything that is left
 
     def settle(self, until: float = math.inf) -> None:
-        """Deliver all events, take all messages, end all tasks; time passes as it must, but not past `until`."""
+        """Deliver all events, take all messages and end all tasks; move the time as needed, but not past `until`."""
         world = self.world
         start = self.steps
         asleep: list[Task] = []
@@ -318,10 +320,10 @@ class Stage:
             world.time.now = max(world.time.now, visible)
             self._receive(side, letter)
             self.letters[side] = [x for x in self.letters[side] if not x.deleted]
-        self.restless = True
+        self.unsettled = True
 
     def _to_its_end(self, side: str, name: str, task: Task, until: float, start: int) -> bool:
-        """False when the task sleeps beyond `until`, or never ends."""
+        """Run a task. Return False if it sleeps beyond `until`, or does not end within `MAX_STEPS`."""
         time = self.world.time
         while self._go(side, name, task):
             seconds = task.step.seconds if task.step else 0.0
@@ -331,7 +333,7 @@ class Stage:
         return True
 
     def finders(self) -> None:
-        """A pass of both finders when nothing is young any more, and what follows from it."""
+        """Run both finders once no object is within the grace time, and process what they queue."""
         self.settle()
         self.world.time.now += self.modes.grace + 2000
         for side in SIDES:
@@ -339,12 +341,12 @@ class Stage:
             self.settle()
 
     def verdict(self) -> list[Finding]:
-        """What is wrong when everything has settled, after finder passes."""
+        """Settle, run the finders three times, and return what is wrong."""
         self.settle()
         for _ in range(3):
             self.finders()
-        if self.restless:
-            return [Finding(Failure.RESTLESS, "", "never settles")]
+        if self.unsettled:
+            return [Finding(Failure.RESTLESS, "", "work is left after the maximum number of steps")]
         return self.users.judge(strict=False) + self.errors
 
     # -- expectations
@@ -385,7 +387,7 @@ class Stage:
                 raise ScenarioError(f"unknown expectation {words}")
 
 
-def equal(what: str, is_: object, should: object) -> None:
-    """Raises `ScenarioError` when it is not as it should be."""
-    if is_ != should:
-        raise ScenarioError(f"{what}: {is_}, expected {should}")
+def equal(what: str, actual: object, expected: object) -> None:
+    """Compare a value with the expected one. Raises `ScenarioError` if they differ."""
+    if actual != expected:
+        raise ScenarioError(f"{what}: {actual}, expected {expected}")

@@ -1,6 +1,6 @@
-"""A copy reaches the peer long after its version was deleted, and replaces what the peer's users wrote meanwhile.
+"""Test copies that reach the peer long after their version was deleted, and replace what the peer's users wrote.
 
-The peer's own copy has arrived here in its place, so that each side holds a replica of the other's version.
+Meanwhile the peer's version was copied to this side, so each side holds a replica of the other side's version.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def test_deleted_version_reappears_only_if_both_workers_fail(
         *((*handled("e2"), "wait 5") if shown else ()),
         *("global e1 until after remote.put", "global e1 fails Unavailable"),
         *(("wait 60", "cn take e1~", "cn e1~.2 ends") if received else ()),
-        *("wait 5", "cn e1~ until after remote.put", "cn e1~ dies" if fails else "cn e1~ ends"),
+        *("wait 5", "cn e1~ until after remote.put", "cn e1~ killed" if fails else "cn e1~ ends"),
         *(() if shown else ("cn deliver e2",)),
         *("settle", "finders"),
     )

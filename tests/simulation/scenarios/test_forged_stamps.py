@@ -1,7 +1,7 @@
-"""A user who may write objects, but delete none, writes one with a forged stamp. It costs the other users nothing.
+"""Test objects with forged stamps, written by a user who may not delete: no version of another user is lost.
 
-The stamp names any version: one deleted before, the present one, one of either side and of any time. The event of the
-write is read first, or after the peer's finder has run, or it is lost.
+The stamp names any version: one that was deleted, the present one, one of either side and of any time. The event of
+the write is read first, or after a run of the peer's finder, or it is lost.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ BEFORE = {"o": b"old", "O": b"old!", "n": b"newer", "N": b"newest"}
 """Contents by act. A user of the forger's side writes `o` and `n`, one of the other side `O` and `N`."""
 FORGED = b"forged"
 ACTS = ("o", "O", "on", "oN", "odn", "odN", "oDn", "Odn", "ODN", "odnDn", "OdNdn")
-"""What happened before, each act with all that follows. `d` deletes on the forger's side, `D` on the other one."""
+"""Acts before the forged write, each followed by `settle`. `d` deletes on the forger's side, `D` on the other one."""
 STAMPS = ("first", "last", "own 0", "other 0", "own between", "other between", "own later", "other later")
-"""Which version the stamp names: the first that was written, the last one, or one of a side and a time."""
+"""Versions that the stamp names: the first that was written, the last one, or one of a side and a time."""
 
 
 class Story:
@@ -33,7 +33,7 @@ class Story:
             self.stage.perform(line)
 
     def held(self) -> tuple[bytes | None, bytes | None]:
-        """What the forger's side and the other side hold."""
+        """Return what the forger's side and the other side hold."""
         here, there = (self.stage.world.stores[side].current("k") for side in (self.side, self.other))
         return here.body if here else None, there.body if there else None
 

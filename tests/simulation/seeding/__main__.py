@@ -1,4 +1,4 @@
-"""`python -m tests.simulation.seeding N` brings two seeded buckets of N keys together and prints what it cost."""
+"""Sync two seeded buckets: `python -m tests.simulation.seeding N` runs both finders over N keys and counts the work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.simulation.seeding.world import first_contact
 
 
 def main() -> int:
-    """Print the counts; 1 if anything was transferred, conflicted or missed."""
+    """Print the counts. Return 1 if anything was transferred, conflicted, or not recorded."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.seeding")
     parser.add_argument("keys", type=int, nargs="?", default=1_000_000)
     keys = parser.parse_args().keys

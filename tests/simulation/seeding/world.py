@@ -1,8 +1,8 @@
-"""Two buckets that were filled outside of the program, made key by key, so that a million keys need no memory.
+"""Provide two buckets with equal objects of another tool, computed per key, so that 1,000,000 keys fit in memory.
 
-Key `i` holds the same content on both sides. Every third key was uploaded in other parts on side `global`; half of
-those have a stored checksum of the whole content. Both finders and both workers are the real ones. A message is
-processed as soon as it is queued, and a ledger entry is counted instead of kept.
+Every third key was uploaded in other parts on side `global`; half of those have a stored checksum of the whole content.
+Finders and workers are the real ones. A message is processed as soon as it is queued, and a ledger entry is counted
+instead of stored.
 """
 
 from __future__ import annotations
@@ -35,38 +35,38 @@ from tests.support.pages import paged
 
 SEEDED_AT = 1_700_000_000
 LENGTHS = {SideName.CN: 16, SideName.GLOBAL: 10}
-"""Bytes of a part on each side, of the 48 bytes of each object. S3's least part (5 MiB) would only cost time."""
+"""Bytes per part on each side, of the 48 bytes of an object. S3's minimum part (5 MiB) would only cost time."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """What happened on both sides."""
+    """Counts of the work on both sides."""
 
     calls: Counter[str] = field(default_factory=Counter)
-    """Calls of the buckets, by side, bucket and name."""
+    """Calls by side, bucket and name."""
     messages: int = 0
-    """Messages that the finders queued or the workers sent again."""
+    """Messages that finders queued or workers sent."""
     synced: Counter[str] = field(default_factory=Counter)
     """Ledger entries with a synced version, by side."""
     conflicts: int = 0
-    """Recorded conflicts."""
+    """Conflicts that were recorded."""
     dead: int = 0
     """Dead letters."""
 
     @property
     def transfers(self) -> int:
-        """Writes and deletions of objects on any side."""
+        """Return the number of writes and deletions of objects on both sides."""
         written = ("put", "create_upload", "put_part", "complete_upload", "delete")
         return sum(count for call, count in self.calls.items() if call.rpartition(".")[2] in written)
 
     @property
     def across(self) -> int:
-        """Reads of content from the other side."""
+        """Return the number of reads of content from the other side."""
         return sum(count for call, count in self.calls.items() if call.endswith((".remote.read", ".remote.read_range")))
 
 
 class SeededBucket:
-    """A bucket of numbered keys; any write is counted and refused."""
+    """A bucket of numbered keys, which counts and refuses all writes."""
 
     def __init__(self, side: SideName, keys: int, name: str, counts: Counts) -> None:
         self._side = side
@@ -125,7 +125,7 @@ class SeededBucket:
 
 
 class _Reader:
-    """An object that is opened; its content is not asked for."""
+    """A reader of one object."""
 
     def __init__(self, head: ObjectHead) -> None:
         self.head = head
@@ -141,7 +141,7 @@ class _Reader:
 
 
 class CountingLedger(FakeLedger):
-    """A ledger of records; entries are counted. Each key is written once."""
+    """A ledger that stores records and counts entries. Each key is written once."""
 
     def __init__(self, side: SideName, counts: Counts) -> None:
         super().__init__()
@@ -202,7 +202,7 @@ class ImmediateQueue:
 
 
 class Silent:
-    """A log of nothing."""
+    """A log that drops all lines."""
 
     def line(self, level: str, event: str, **fields: object) -> None:
         pass
@@ -224,7 +224,7 @@ def etag_of(number: int, content: bytes, side: SideName) -> str:
 
 
 def first_contact(keys: int, **changes: Any) -> tuple[Counts, dict[SideName, Report]]:
-    """Run both finders over the seeded buckets, and the workers on what they queue."""
+    """Run both finders over the seeded buckets, and process the messages that they queue."""
     counts, time = Counts(), Time()
     time.now = SEEDED_AT + 86_400
     reports = {}

@@ -137,7 +137,7 @@ class FakeBucket:
         full = self._prefix + key
         self._check("PUT", full, condition)
         checksum = attributes.checksum
-        if composite(checksum) or kind(checksum) in self.store.unknown:
+        if composite(checksum) or kind(checksum) in self.store.unsupported_checksums:
             attributes = replace(attributes, checksum="")
         elif checksum and checksum != checksum_of(kind(checksum), content):
             raise ChecksumMismatchError(f"PUT {key}: BadDigest")
@@ -149,8 +149,8 @@ class FakeBucket:
         self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
     ) -> StartedUpload:
         await self._create[0]
-        declared = "" if self.store.own or kind(checksum) in self.store.unknown else checksum
-        wanted = self.store.own or kind(declared) + ("-" if composite(declared) else "")
+        declared = "" if self.store.own_checksum or kind(checksum) in self.store.unsupported_checksums else checksum
+        wanted = self.store.own_checksum or kind(declared) + ("-" if composite(declared) else "")
         if declared and not composite(declared) and not linear(declared):
             raise PermanentError("InvalidRequest", f"The FULL_OBJECT checksum type can't be used with {kind(declared)}")
         upload_id = self.store.create_upload(self._prefix + key, attributes, stamp, self.principal, wanted)
@@ -163,7 +163,7 @@ class FakeBucket:
         content = await _content(body)
         await self._part[0]
         wanted, dash, _ = self._upload(key, upload_id).checksum.partition("-")
-        if wanted and self.store.picky:
+        if wanted and self.store.refuses_declared_checksums:
             raise ChecksumUnsupportedError(f"{upload_id}: InvalidArgument")
         if dash and kind(checksum) != wanted:
             raise PermanentError(
@@ -271,7 +271,7 @@ class FakeBucket:
                 return
 
     def _check(self, call: str, key: str, condition: Precondition) -> None:
-        """412, 404 for If-Match on a missing key, 409 ("Add preconditions to S3 operations")."""
+        """Raise 412, 404 for If-Match on a missing key, or 409 ("Add preconditions to S3 operations")."""
         if self.store.busy and self.store.busy(key):
             raise ConcurrentWriteError(f"{call} {key}: 409 ConditionalRequestConflict")
         version = self.store.current(key)

@@ -1,7 +1,7 @@
-"""Where a driver may take hold of a fake call: just before its effect and just after it.
+"""Provide steps at which a driver can stop a call of a fake: just before its effect and just after it.
 
-Nothing here needs an event loop: a driver runs a coroutine with `send(None)` and gets back the `Step` it stands at.
-There it may let others run, throw an error into it (throttling before the effect, a lost answer after it), or kill it.
+No event loop is needed. A driver runs a coroutine with `send(None)` and receives the `Step` at which it waits. There
+the driver may run others, throw an error (throttling before the effect, a lost answer after it), or kill the process.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class Killed(BaseException):
-    """The process was killed here. No `except Exception` sees it; further calls are killed too, before their effect."""
+    """The process was killed here. `except Exception` does not catch it; further calls end before their effect."""
 
 
 class Step:
-    """One side of one kind of call. Awaiting it hands it to the driver; it may be awaited any number of times."""
+    """The moment before or after one kind of call. `await` passes it to the driver, any number of times."""
 
     __slots__ = ("after", "call", "seconds")
 
@@ -44,13 +44,13 @@ class _Open:
 
 Pair = tuple[Awaitable[None], Awaitable[None]]
 Gate = Callable[[str], Pair]
-"""From a call's name (`remote.put`) to its two steps. Asked once when a fake is made, not at each call."""
+"""Function from a call's name (`remote.put`) to its two steps, called once per fake and not at each call."""
 
 _OPEN: Any = (_Open(), _Open())
 
 
 def open_gate(call: str) -> Pair:
-    """Return steps that never stop: for tests that run under asyncio, or straight through."""
+    """Return steps that never stop, for tests without a driver."""
     return _OPEN  # type: ignore[no-any-return]
 
 
@@ -79,4 +79,4 @@ def kill(coroutine: Coroutine[Any, Any, Any]) -> None:
             return
         except BaseException:  # errors of its clean-up are ignored
             return
-    raise AssertionError("a coroutine survives being killed: it catches BaseException in a loop")
+    raise AssertionError("the coroutine continues after it was killed: it catches BaseException in a loop")

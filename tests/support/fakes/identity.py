@@ -1,5 +1,4 @@
-"""IAM's keys, STS and Secrets Manager in memory, and the way from the secret to the peer's bucket
-(`dualsync.runtime.service.peer_credential`)."""
+"""Provide IAM's keys, STS and Secrets Manager in memory, and the credential that is read from them."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from tests.support.fakes.gate import Gate, Pair, Step, open_gate
 
 
 class Accounts:
-    """The keys of one partition, by key id: whose they are, and from when they are known everywhere.
+    """The access keys of one partition, with their users and the times from which they are accepted.
 
     "Changes that I make are not always immediately visible" (IAM User Guide, eventual consistency).
     """
@@ -35,7 +34,7 @@ class Accounts:
         self._keys.pop(key_id, None)
 
     def user_of(self, key_id: str) -> str:
-        """Return whose key this is. Raises `CredentialRejectedError` for one that is not known, or not yet."""
+        """Return the user of a key. Raises `CredentialRejectedError` for a key that is not, or not yet, accepted."""
         user_id, since = self._keys.get(key_id, ("", 0.0))
         if not user_id or self._time.now < since:
             raise CredentialRejectedError(f"InvalidClientTokenId: {key_id}")
@@ -85,8 +84,10 @@ class FakeSts:
 
 
 class FakeCredential:
-    """`dualsync.runtime.service.peer_credential.Credential` of one machine. What is written with it is written by
-    whom the key belongs to."""
+    """`dualsync.runtime.service.peer_credential.Credential` of one machine.
+
+    Writes with it are writes of the user to whom the key in use belongs.
+    """
 
     def __init__(self, vault: Vault, accounts: Accounts, *, gate: Gate = open_gate, key_id: str = "") -> None:
         self._secrets = FakeSecrets(vault, gate=gate)

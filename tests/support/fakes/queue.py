@@ -1,5 +1,8 @@
-"""`dualsync.runtime.ports.Queue` in memory: at least once, in no order, hidden while received, redriven when
-received often."""
+"""Provide `dualsync.runtime.ports.Queue` in memory.
+
+Messages are delivered at least once and in any order, hidden while they are received, and moved to the dead-letter
+queue when they were received too often.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ RETENTION = 14 * 86400
 
 
 class Letter:
-    """A message in the queue. `label` is a driver's name for it. A handle belongs to one receive."""
+    """A message in the queue. `label` is the driver's name for it. A handle belongs to one receive."""
 
     __slots__ = ("body", "deleted", "label", "number", "receives", "sent", "visible")
 
@@ -123,7 +126,7 @@ class Broker:
         return taken
 
     def delete(self, handle: str) -> None:
-        """DeleteMessage. With an older receive's handle it succeeds and need not do anything ("DeleteMessage")."""
+        """DeleteMessage. With the handle of an older receive it succeeds without effect ("DeleteMessage")."""
         number, _, receive = handle.partition("#")
         letter = self.letters.get(int(number))
         if letter and int(receive) == letter.receives:
@@ -132,7 +135,7 @@ class Broker:
                 self.deleted(letter)
 
     def extend(self, handle: str, seconds: float) -> None:
-        """ChangeMessageVisibility of the newest receive while it is in flight; nothing for any other."""
+        """ChangeMessageVisibility of the newest receive while it is in flight; no effect for any other receive."""
         number, _, receive = handle.partition("#")
         letter = self.letters.get(int(number))
         if letter and int(receive) == letter.receives and letter.visible > self.time.now:
@@ -151,8 +154,8 @@ class FakeQueue:
     def __init__(self, broker: Broker, *, gate: Gate = open_gate) -> None:
         self.broker = broker
         self._depth = gate("queue.depth")
-        self._receive, self._delete, self._extend, self._send, self._bury = (
-            gate(f"queue.{call}") for call in ("receive", "delete", "extend", "send", "bury")
+        self._receive, self._delete, self._extend, self._send, self._send_to_dlq = (
+            gate(f"queue.{call}") for call in ("receive", "delete", "extend", "send", "send_to_dlq")
         )
 
     async def receive(self, limit: int, wait_seconds: int) -> Sequence[FakeMessage]:
@@ -174,7 +177,7 @@ class FakeQueue:
         await self._extend[1]
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
-        """SendMessageBatch: what is allowed is sent, then a body with other characters is an error."""
+        """SendMessageBatch: send all bodies with allowed characters, then raise an error if there are others."""
         if not 0 <= delay_seconds <= 900:
             raise ValueError(f"delay of {delay_seconds} s: SQS takes 0 to 900")
         await self._send[0]
@@ -195,6 +198,6 @@ class FakeQueue:
         return depth
 
     async def send_to_dlq(self, message: object, reason: str) -> None:
-        await self._bury[0]
+        await self._send_to_dlq[0]
         self.broker.dead.append((message.body, reason))  # type: ignore[attr-defined]
-        await self._bury[1]
+        await self._send_to_dlq[1]

@@ -1,7 +1,7 @@
-"""What a bucket holds, and what its users do to it: versions, delete markers, uploads, and an event for each change.
+"""Provide a bucket in memory: versions, delete markers, uploads, requests of users, and an event per change.
 
-Nothing here waits: a user's request is one instant. `FakeBucket` is how the runtime reaches it. Facts from the Amazon
-S3 User Guide and API Reference; the page is named where one decides.
+Requests of users take no time. The runtime uses a store through `FakeBucket`. The behaviour is that of the Amazon S3
+User Guide and API Reference; comments name the page where one decides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LIFECYCLE = "s3.amazonaws.com"
 
 
 class Versioning(StrEnum):
-    """A bucket's state, named as by GetBucketVersioning, which returns none for a bucket that never had it."""
+    """States of versioning, as GetBucketVersioning names them; it returns none if versioning was never enabled."""
 
     NEVER = ""
     ENABLED = "Enabled"
@@ -44,7 +44,7 @@ class Version:
         self.body = body
         self.marker = marker
         self.parts: Sequence[tuple[int, str]] = ((len(body), ""),)
-        """Length and checksum of each."""
+        """Length and checksum of each part."""
 
     def part(self, number: int) -> tuple[bytes, str]:
         """Return the part's content, and its checksum if the version has a composite one."""
@@ -67,12 +67,12 @@ class Upload:
         self.parts: dict[int, tuple[str, bytes]] = {}
         self.spent = False
         self.checksum = ""
-        """Which is to be made of the content (`crc32`) or of the parts' (`crc32-`)."""
+        """Kind of checksum of the content (`crc32`), or of the parts' checksums (`crc32-`)."""
         self.checksums: dict[int, str] = {}
 
 
 class Store:
-    """A bucket. `emit` gets all events; `busy` returns True if a conditional write meets another one (409)."""
+    """A bucket. `emit` receives all events; `busy` returns True if a conditional write must fail with 409."""
 
     def __init__(
         self,
@@ -102,13 +102,13 @@ class Store:
         self.spent_by_412 = True
         self.marker_removal_raises_event = True
         self.shows_parts = True
-        """Whether the checksum of a part is shown."""
-        self.unknown: set[str] = set()
-        """Kinds of checksums that it does not know."""
-        self.own = ""
-        """The kind of checksum that the store computes for each upload, whatever the request names."""
-        self.picky = False
-        """Whether it takes checksums at an upload's beginning, and refuses its parts then."""
+        """True if the checksums of parts are returned."""
+        self.unsupported_checksums: set[str] = set()
+        """Kinds of checksums that are not supported."""
+        self.own_checksum = ""
+        """Kind of checksum that is computed for each upload, whatever the request names; empty for the named one."""
+        self.refuses_declared_checksums = False
+        """True if checksums are accepted when an upload is created, but its parts are then refused."""
         self._count = 0
 
     # -- reads
@@ -150,13 +150,13 @@ class Store:
 
     def archive(self, key: str) -> None:
         """Apply a lifecycle transition: no new version, no subscribed event, the same time."""
-        self._asleep(key, True)
+        self._set_archived(key, True)
 
     def thaw(self, key: str) -> None:
         """Complete a RestoreObject: the class stays, the content can be read."""
-        self._asleep(key, False)
+        self._set_archived(key, False)
 
-    def _asleep(self, key: str, archived: bool) -> None:
+    def _set_archived(self, key: str, archived: bool) -> None:
         version = self.current(key)
         if version is None:
             raise ValueError(f"there is no {key!r}")
@@ -240,8 +240,10 @@ class Store:
         )
 
     def checksum(self, upload: Upload) -> str:
-        """Of the parts that are there. ("Checking object integrity for data uploads": a composite one is that of the
-        parts' checksums, as bytes, one after the other.)"""
+        """Return the checksum of the uploaded parts.
+
+        A composite one is the checksum of the parts' checksums as bytes ("Checking object integrity for data uploads").
+        """
         kind, dash, _ = upload.checksum.partition("-")
         if not dash:
             return checksum_of(kind, b"".join(upload.parts[n][1] for n in sorted(upload.parts))) if kind else ""
@@ -339,7 +341,7 @@ class Store:
             )
 
     def _etag(self, body: bytes) -> str:
-        """MD5 of the content, or with SSE-KMS something else ("Common response headers", ETag)."""
+        """Return the MD5 of the content, or a random ETag with SSE-KMS ("Common response headers", ETag)."""
         if self.kms:
             return f"{self.random.getrandbits(128):032x}"
         return hashlib.md5(body, usedforsecurity=False).hexdigest()
@@ -351,14 +353,14 @@ class Store:
         return "null"
 
     def _sequencer(self) -> str:
-        """Grows with every event; now and then written longer ("Event message structure": compare padded)."""
+        """Return a higher sequencer, sometimes with leading zeros ("Event message structure": compare padded)."""
         self._count += 1
         digits = self.last_sequencer
         return "00" + digits if self._count % 7 == 3 else digits
 
     @property
     def last_sequencer(self) -> str:
-        """Return the highest sequencer so far, at least."""
+        """Return a sequencer that is at least the highest one so far."""
         return f"{0x5A17C3B2D5F60000 + self._count * 0x11:X}"
 
     def suspend(self) -> None:

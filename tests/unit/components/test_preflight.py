@@ -28,8 +28,8 @@ def facts(**changes: Any) -> Call:
 
 
 def test_each_bucket_is_inspected_with_its_own_accounts_provider(cn: Deployment) -> None:
-    looks = [(args, provider) for token, args, provider in cn.calls if token == "dualsync:index:inspectBucket"]
-    assert {(a["bucket"], a["accountId"], p.split("::")[-2]) for a, p in looks} == {
+    lookups = [(args, provider) for token, args, provider in cn.calls if token == "dualsync:index:inspectBucket"]
+    assert {(a["bucket"], a["accountId"], p.split("::")[-2]) for a, p in lookups} == {
         ("dth-dual-dev-cn-north-1", "111122223333", "dth-dual-cn-sync"),
         ("dth-dual-dev-us-west-2", "444455556666", "dth-dual-global-sync"),
     }

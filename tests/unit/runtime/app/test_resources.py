@@ -7,7 +7,7 @@ import os
 
 from dualsync.runtime.app.resources import log_resources, resources
 from dualsync.runtime.aws.http.pool import Endpoint, Pool
-from tests.support.scripted_server import Asked, answer, scripted
+from tests.support.scripted_server import ReceivedRequest, answer, scripted
 
 
 class Lines:
@@ -22,7 +22,7 @@ class Lines:
 
 def test_figures_follow_the_open_resources() -> None:
     async def serve() -> None:
-        def serve_empty(asked: Asked) -> bytes:
+        def serve_empty(request: ReceivedRequest) -> bytes:
             return answer(200, b"")
 
         async with scripted(serve_empty) as script:

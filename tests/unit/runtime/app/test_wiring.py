@@ -108,7 +108,7 @@ async def test_sweep_recognises_its_initiators_with_one_sts_request(edges: Local
         credential = PeerCredential(s, replace(edges, secrets=Secrets()))  # type: ignore[arg-type]
         assert await credential.user_id_promised() == await credential.user_id_real() == "AIDAPEER"
         sweep = sweep_of(s, edges, credential, Lines())
-        assert len(script.asked) == 1
+        assert len(script.requests) == 1
     assert (sweep.initiator, sweep.local, sweep.remote) == (arn, edges.bucket, credential.bucket)
     assert sweep.by_worker("arn:aws:sts::111122223333:assumed-role/p-cn-worker/i-0123456789abcdef0")
     assert not sweep.by_worker("arn:aws:sts::444455556666:assumed-role/p-cn-worker/i-0123456789abcdef0")

@@ -9,7 +9,7 @@ from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.errors import PreconditionFailedError, UnavailableError
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import CONFLICT
-from tests.support.scripted_server import Asked, answer, scripted
+from tests.support.scripted_server import ReceivedRequest, answer, scripted
 from tests.support.wire import DATE, bucket
 
 ROW = (
@@ -130,7 +130,7 @@ async def test_repeated_page_ends_the_listing(call: str, rest: str) -> None:
 
         with pytest.raises(UnavailableError, match=f"{call}.*same page again"):
             await all_pages()
-        assert len(script.asked) <= 3
+        assert len(script.requests) <= 3
 
 
 async def test_answer_with_another_range_is_a_retryable_error() -> None:
@@ -144,8 +144,8 @@ async def test_answer_with_another_range_is_a_retryable_error() -> None:
     "listed", [b"", b"<Tagging><TagSet><Tag><Key>a</Key>", b"<Tagging>\xff<Tag><Key>\xff</Key><Value/></Tag></Tagging>"]
 )
 async def test_object_with_unreadable_tags_is_not_copied(listed: bytes) -> None:
-    def serve(asked: Asked) -> bytes:
-        return answer(200, listed if "tagging" in asked.path else b"x", **DATE, x_amz_tagging_count="1")
+    def serve(request: ReceivedRequest) -> bytes:
+        return answer(200, listed if "tagging" in request.path else b"x", **DATE, x_amz_tagging_count="1")
 
     async with scripted(serve) as script:
         with pytest.raises(UnavailableError, match="GetObjectTagging"):

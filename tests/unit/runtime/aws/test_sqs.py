@@ -9,7 +9,7 @@ import pytest
 
 from dualsync.runtime.aws.sqs import SqsMessage, SqsQueue
 from dualsync.runtime.errors import DualSyncError, RetryableError, UnavailableError
-from tests.support.scripted_server import Asked, Script, answer, scripted
+from tests.support.scripted_server import ReceivedRequest, Script, answer, scripted
 
 GONE = "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for"
 
@@ -52,7 +52,7 @@ async def test_expired_receipt_handle_is_no_error_with_any_code(code: str, messa
     }
     async with scripted(answer(200, json.dumps(failed).encode())) as script:
         await queue(script).extend(messages(2), 30)
-        assert len(script.asked) == 1
+        assert len(script.requests) == 1
 
 
 async def test_visibility_beyond_its_limit_is_an_error() -> None:
@@ -63,13 +63,13 @@ async def test_visibility_beyond_its_limit_is_an_error() -> None:
 
 
 async def test_failed_batch_does_not_stop_the_other_batches() -> None:
-    def serve(asked: Asked) -> bytes:
-        handles = [entry["ReceiptHandle"] for entry in json.loads(asked.body)["Entries"]]
-        assert all(entry["VisibilityTimeout"] == 30 for entry in json.loads(asked.body)["Entries"])
+    def serve(request: ReceivedRequest) -> bytes:
+        handles = [entry["ReceiptHandle"] for entry in json.loads(request.body)["Entries"]]
+        assert all(entry["VisibilityTimeout"] == 30 for entry in json.loads(request.body)["Entries"])
         if "h0" in handles:
             return refusal("AccessDeniedException", "no")
         extended.extend(handles)
-        done = {"Successful": [{"Id": entry["Id"]} for entry in json.loads(asked.body)["Entries"]]}
+        done = {"Successful": [{"Id": entry["Id"]} for entry in json.loads(request.body)["Entries"]]}
         return answer(200, json.dumps(done).encode())
 
     extended: list[str] = []
@@ -145,6 +145,6 @@ async def test_visibility_is_counted_from_the_time_of_the_request() -> None:
         hidden = SqsQueue(script.caller("sqs"), "q", "d", visibility_seconds=40, clock=Ticking())
         found = await hidden.receive(10, 20)
         assert [message.hidden_until for message in found] == [41.0, 41.0]
-        assert json.loads(script.asked[0].body)["WaitTimeSeconds"] == 10
+        assert json.loads(script.requests[0].body)["WaitTimeSeconds"] == 10
         await hidden.extend(found, 90)
     assert [message.hidden_until for message in found] == [92.0, -math.inf]

@@ -24,7 +24,7 @@ from dualsync.runtime.aws.web_identity import (
     token,
 )
 from dualsync.runtime.errors import CredentialRejectedError, PermanentError, RetryableError, UnavailableError
-from tests.support.scripted_server import KEY, Asked, answer, scripted
+from tests.support.scripted_server import KEY, ReceivedRequest, answer, scripted
 
 NOW = 1_790_000_000.0
 ROLE = "arn:aws-cn:iam::111122223333:role/dth-dual-cn-peer"
@@ -101,23 +101,23 @@ async def test_session_is_renewed_in_the_background_before_it_expires() -> None:
     async with scripted(*answers) as server:
         role = RoleSession(server.caller("sts", NoCredentials()))
         assert await asyncio.gather(*(role.key() for _ in range(20))) == ["ASIA1"] * 20
-        assert len(server.asked) == 1
+        assert len(server.requests) == 1
         role.now = NOW + SESSION_SECONDS - REFRESH_BEFORE_SECONDS - 1
         assert await role.key() == "ASIA1"
-        assert len(server.asked) == 1
+        assert len(server.requests) == 1
         role.now += 1
         assert await asyncio.gather(*(role.key() for _ in range(20))) == ["ASIA1"] * 20
         await role.settle()
         assert await role.key() == "ASIA2"
-        assert len(server.asked) == role.made == 2
+        assert len(server.requests) == role.made == 2
 
 
 async def test_request_is_unsigned_and_names_role_session_and_token() -> None:
     async with scripted(session(1, NOW + SESSION_SECONDS)) as server:
         assert (await RoleSession(server.caller("sts", NoCredentials())).credentials.get()).token == "token1"
-        asked: Asked = server.asked[0]
-        assert "authorization" not in asked.headers
-        assert {k: v[0] for k, v in parse_qs(asked.body.decode()).items()} == {
+        request: ReceivedRequest = server.requests[0]
+        assert "authorization" not in request.headers
+        assert {k: v[0] for k, v in parse_qs(request.body.decode()).items()} == {
             "Action": "AssumeRoleWithWebIdentity",
             "Version": "2011-06-15",
             "RoleArn": ROLE,
@@ -192,7 +192,7 @@ async def test_kms_requests_name_key_and_algorithm() -> None:
         assert await keys.sign(b"text") == b"signature"
         assert await keys.mac(b"text") == b"mac"
         message = base64.b64encode(b"text").decode()
-        assert [(a.headers["x-amz-target"], json.loads(a.body)) for a in server.asked] == [
+        assert [(a.headers["x-amz-target"], json.loads(a.body)) for a in server.requests] == [
             (
                 "TrentService.Sign",
                 {

@@ -48,7 +48,7 @@ def test_destination_is_not_reported_as_missing(operator: Operator) -> None:
     assert [key["id"] for key in data["directions"][0]["keys"]] == ["AKIAPEER"]
 
 
-def test_two_way_pair_shows_no_one_way_note() -> None:
+def test_two_way_pair_is_not_reported_as_one_way() -> None:
     assert Operator().call("status", "--json").data["one_way"] is None
 
 

@@ -34,7 +34,7 @@ class Watched(FinderHarness):
     def run_next(self, **worker: Any) -> dict[str, object]:
         """Run the finder with this heartbeat of a worker, and return what the run's record holds on missed events."""
         self.time.now += HOUR // 2
-        self.beat(**worker)
+        self.write_heartbeat(**worker)
         run(self.finder().run())
         record = self.ledger.table.records[FINDER_RUN, LAST_ID]
         return {name: record.data[name] for name in (SINCE, COUNT) if name in record.data}
@@ -99,7 +99,7 @@ def test_nothing_is_reported_if_the_worker_explains_the_missing_event(worker: di
 
 def test_nothing_is_reported_from_a_stale_worker_record() -> None:
     side = Watched()
-    side.beat(event=0)
+    side.write_heartbeat(event=0)
     side.change()
     side.time.now += HOUR // 2
     run(side.finder().run())
@@ -119,7 +119,7 @@ def test_recent_change_is_not_reported() -> None:
     side.time.now += HOUR
     side.here.put("k", b"x", USER)
     side.time.now += 200
-    side.beat(event=0)
+    side.write_heartbeat(event=0)
     run(side.finder().run())
     assert side.lines == []
 
@@ -128,7 +128,7 @@ def test_first_run_and_disabled_events_report_nothing() -> None:
     first = FinderHarness()
     first.only_here("k")
     first.time.now += HOUR
-    first.beat(event=0)
+    first.write_heartbeat(event=0)
     run(first.finder().run())
     assert first.log.of("finder")[-1]["state"] == "finished"
     assert not [f for f in first.log.of("finder") if f["state"] == "no-events"]
@@ -148,7 +148,7 @@ def test_preview_run_reports_no_missed_events() -> None:
     side = Watched()
     side.change()
     side.time.now += HOUR // 2
-    side.beat(event=0)
+    side.write_heartbeat(event=0)
     finder = side.finder()
     finder._preview = True
     run(finder.run())

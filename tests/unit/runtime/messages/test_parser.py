@@ -22,7 +22,7 @@ from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.sequencer import normalise
 from dualsync.runtime.settings import SideName
-from tests.support.builders import DEDICATED, ROLE, USER, agreement
+from tests.support.builders import DEDICATED, ROLE, USER, synced_version
 from tests.support.fakes.notification import TEST_EVENT
 
 RECORD: dict[str, Any] = {
@@ -311,7 +311,7 @@ FORGED = SyncRequest(
     event_time=5.0,
     attempt=99,
     may_delete=True,
-    unrecorded=agreement(OriginVersion(SideName.CN, 1, "e")),
+    unrecorded=synced_version(OriginVersion(SideName.CN, 1, "e")),
 )
 CHECK = SyncRequest(
     "k", Cause.FINDER, first_sent=SENT, full_check=True, may_have_written=True, reason="not authenticated"

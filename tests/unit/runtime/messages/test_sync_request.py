@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.origin_version import OriginVersion
-from tests.support.builders import CN, agreement
+from tests.support.builders import CN, synced_version
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
 TIME = st.floats(0, 1e11)
-WROTE = agreement(OriginVersion(CN, 5, "e"), remote="f")
+WROTE = synced_version(OriginVersion(CN, 5, "e"), remote="f")
 REQUESTS = st.builds(
     SyncRequest,
     key=TEXT.filter(bool),

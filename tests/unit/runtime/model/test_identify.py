@@ -16,7 +16,7 @@ from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
 from dualsync.runtime.model.objects import Attributes, ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import SideName
-from tests.support.builders import CN, GLOBAL, agreement, stamp
+from tests.support.builders import CN, GLOBAL, stamp, synced_version
 
 THEIRS = OriginVersion(GLOBAL, 100, "aaa")
 EMPTY = LedgerEntry("k")
@@ -56,7 +56,7 @@ def test_user_event_overrides_the_stamp() -> None:
 
 
 def test_object_recorded_as_synced_keeps_its_version() -> None:
-    proof = agreement(THEIRS, local="eee", remote="aaa", modified=200)
+    proof = synced_version(THEIRS, local="eee", remote="aaa", modified=200)
     for entry in (LedgerEntry("k", synced=proof), LedgerEntry("k", expired=proof)):
         assert identified(ObjectHead("eee", 3, 200), entry) == (THEIRS, False)
         assert identified(ObjectHead("eee", 3, 200, stamp(THEIRS)), entry) == (THEIRS, True)
@@ -64,19 +64,19 @@ def test_object_recorded_as_synced_keeps_its_version() -> None:
 
 
 def test_same_bytes_at_another_time_are_another_version() -> None:
-    entry = LedgerEntry("k", synced=agreement(THEIRS, local="eee", modified=200))
+    entry = LedgerEntry("k", synced=synced_version(THEIRS, local="eee", modified=200))
     assert identified(ObjectHead("eee", 3, 201), entry) == (OriginVersion(CN, 201, "eee"), False)
-    unknown = replace(agreement(THEIRS), local=CopyState("eee"))
+    unknown = replace(synced_version(THEIRS), local=CopyState("eee"))
     assert identified(ObjectHead("eee", 3, 201), LedgerEntry("k", synced=unknown)) == (THEIRS, False)
 
 
 def test_other_content_under_the_synced_versions_stamp_is_a_user_version() -> None:
-    entry = LedgerEntry("k", synced=agreement(THEIRS, local="eee", modified=150))
+    entry = LedgerEntry("k", synced=synced_version(THEIRS, local="eee", modified=150))
     assert identified(ObjectHead("fff", 3, 200, stamp(THEIRS)), entry) == (OriginVersion(CN, 200, "fff"), False)
 
 
 def test_deleted_replica_that_reappears_unchanged_was_restored_by_a_user() -> None:
-    dead = replace(agreement(THEIRS), local=CopyState("eee", 200))
+    dead = replace(synced_version(THEIRS), local=CopyState("eee", 200))
     entry = LedgerEntry("k", deleted_versions=(dead,))
     assert identified(ObjectHead("eee", 3, 200, stamp(THEIRS)), entry) == (OriginVersion(CN, 201, "eee+200"), False)
     assert (
@@ -110,7 +110,7 @@ def test_newer_is_a_strict_order(identities: list[OriginVersion]) -> None:
             assert newer(a, c)
 
 
-SYNCED = agreement(OriginVersion(CN, 200, "eee"), modified=200)
+SYNCED = synced_version(OriginVersion(CN, 200, "eee"), modified=200)
 PLAIN = Attributes(content_type="text/plain", metadata=(("mode", "1"),))
 TOUCHED = replace(PLAIN, metadata=(("mode", "2"),))
 

@@ -24,7 +24,7 @@ def test_consumer_receives_processes_and_stops() -> None:
     play(story)
 
 
-def test_stop_drains_received_messages_and_receives_no_more() -> None:
+def test_stop_drains_received_messages_and_ends_receiving() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("a", "b")
         rig.queue.add("a", "b")
@@ -145,10 +145,10 @@ def test_visibility_is_extended_for_messages_in_process_only() -> None:
     async def story(rig: ConsumerHarness) -> None:
         rig.hold("slow")
         rig.queue.add("slow", "quick")
-        await rig.clock.pass_(VISIBILITY)
+        await rig.clock.advance(VISIBILITY)
         assert rig.queue.extended == [("slow", VISIBILITY)] * 3
         await rig.finish("slow")
-        await rig.clock.pass_(VISIBILITY)
+        await rig.clock.advance(VISIBILITY)
         assert len(rig.queue.extended) == 3
 
     play(story)
@@ -160,7 +160,7 @@ def test_visibility_is_extended_while_draining() -> None:
         rig.queue.add("slow")
         await settle()
         await rig.stop()
-        await rig.clock.pass_(VISIBILITY / 3)
+        await rig.clock.advance(VISIBILITY / 3)
         assert rig.queue.extended == [("slow", VISIBILITY)]
 
     play(story)
@@ -171,9 +171,9 @@ def test_failed_visibility_extension_is_repeated() -> None:
         rig.hold("slow")
         rig.queue.add("slow")
         rig.queue.extend_error = UnavailableError("time-out")
-        await rig.clock.pass_(VISIBILITY / 3)
+        await rig.clock.advance(VISIBILITY / 3)
         rig.queue.extend_error = None
-        await rig.clock.pass_(VISIBILITY / 3)
+        await rig.clock.advance(VISIBILITY / 3)
         assert rig.queue.extended == [("slow", VISIBILITY)]
         assert "time-out" in str(rig.log.of("heartbeat"))
 
@@ -223,15 +223,15 @@ def test_fatal_error_in_one_message_opens_the_circuit_and_keeps_the_process() ->
         rig.queue.add("b", "c", "d")
         await settle()
         assert len(rig.queue.limits) == polls
-        await rig.clock.pass_(1)
+        await rig.clock.advance(1)
         assert rig.queue.limits[polls:] == [1], "one message is tried, and no second one at the same time"
         assert rig.tries == ["a", "b"]
-        await rig.clock.pass_(1)
+        await rig.clock.advance(1)
         assert rig.done == []
-        await rig.clock.pass_(2)
+        await rig.clock.advance(2)
         assert rig.done == ["c", "d"]
         rig.queue.add(*"efghijkl")
-        await rig.clock.pass_(1)
+        await rig.clock.advance(1)
         assert sorted(rig.done) == list("cdefghijkl")
         assert rig.states()[-1] is State.RUNNING
 
@@ -270,10 +270,10 @@ def test_visibility_extension_is_repeated_after_a_program_fault() -> None:
         rig.hold("slow")
         rig.queue.add("slow")
         rig.queue.extend_error = ZeroDivisionError("a fault of the program")
-        await rig.clock.pass_(VISIBILITY / 3)
+        await rig.clock.advance(VISIBILITY / 3)
         assert "ZeroDivisionError" in str(rig.log.of("heartbeat"))
         rig.queue.extend_error = None
-        await rig.clock.pass_(VISIBILITY / 3)
+        await rig.clock.advance(VISIBILITY / 3)
         assert rig.queue.extended == [("slow", VISIBILITY)]
 
     play(story)
@@ -288,12 +288,12 @@ def test_hanging_visibility_extension_delays_no_other_message() -> None:
         assert len(rig.running) == len(bodies)
         rig.queue.hanging = {bodies[0]}
         for _ in range(3):
-            await rig.clock.pass_(VISIBILITY / 3)
+            await rig.clock.advance(VISIBILITY / 3)
         others = {body: rig.queue.extended.count((body, VISIBILITY)) for body in bodies[BATCH:]}
         assert min(others.values()) >= 2, "extended again before its visibility ends"
         assert "not extended in time" in str(rig.log.of("heartbeat"))
         rig.queue.hanging = set()
-        await rig.clock.pass_(VISIBILITY / 3)
+        await rig.clock.advance(VISIBILITY / 3)
         assert (bodies[0], VISIBILITY) in rig.queue.extended
         await rig.finish(*bodies)
 

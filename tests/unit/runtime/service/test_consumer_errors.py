@@ -61,7 +61,7 @@ def test_rejected_credential_stops_receiving_and_the_messages_are_retried_after_
         await settle()
         assert len(rig.queue.limits) == polls
         assert rig.queue.waiting == ["d", "e"]
-        await rig.clock.pass_(VISIBILITY / 3)
+        await rig.clock.advance(VISIBILITY / 3)
         assert {body for body, _ in rig.queue.extended} >= {"a", "b", "c"}
         rig.connecting.set()
         await settle()
@@ -78,11 +78,11 @@ def test_rejected_credential_is_retried_with_growing_delays() -> None:
         rig.queue.add("a")
         await settle()
         assert len(rig.tries) <= 3
-        await rig.clock.pass_(600)
+        await rig.clock.advance(600)
         assert 8 <= len(rig.tries) <= 30
         assert rig.connects <= 30
         del rig.fails["a"]
-        await rig.clock.pass_(61)
+        await rig.clock.advance(61)
         assert rig.done == ["a"]
 
     play(story)
@@ -96,7 +96,7 @@ def test_message_that_alone_is_rejected_is_left_after_the_maximum_of_tries() -> 
         rig.queue.add("odd")
         for number in range(40):
             rig.queue.add(f"other{number}")
-            await rig.clock.pass_(1)
+            await rig.clock.advance(1)
         assert rig.tries.count("odd") == MAX_REJECTIONS
         assert rig.connects <= 1 + MAX_REJECTIONS
         assert len(rig.done) == 40
@@ -145,7 +145,7 @@ def test_failed_poll_is_repeated_after_a_delay(error: Exception) -> None:
         rig.queue.add("a")
         await settle()
         assert rig.done == []
-        await rig.clock.pass_(5)
+        await rig.clock.advance(5)
         assert rig.done == ["a"]
 
     play(story)
@@ -166,11 +166,11 @@ def test_circuit_opens_and_closes() -> None:
         rig.probe_error = UnavailableError("no answer")
         await open_circuit(rig)
         rig.queue.add("a")
-        await rig.clock.pass_(300)
+        await rig.clock.advance(300)
         assert rig.done == ["last"]
         assert rig.probes == [1, 3, 7, 15, 31, 63, 123, 183, 243]
         rig.probe_error = None
-        await rig.clock.pass_(60)
+        await rig.clock.advance(60)
         assert rig.done == ["last", "a"]
         assert rig.health.failures_in_a_row == 0
         assert rig.states() == [State.RUNNING, State.CIRCUIT_OPEN, State.RUNNING]
@@ -196,7 +196,7 @@ def test_refused_probe_closes_the_circuit(error: DualSyncError) -> None:
         rig.probe_error = error
         await open_circuit(rig)
         rig.queue.add("a")
-        await rig.clock.pass_(1)
+        await rig.clock.advance(1)
         assert rig.done == ["last", "a"]
 
     play(story)
@@ -207,7 +207,7 @@ def test_probe_with_a_rejected_credential_reconnects() -> None:
         rig.probe_error = CredentialRejectedError("expired")
         await open_circuit(rig)
         connects = rig.connects
-        await rig.clock.pass_(1)
+        await rig.clock.advance(1)
         assert rig.connects == connects + 1
 
     play(story)
@@ -235,7 +235,7 @@ def test_single_unanswered_key_opens_the_circuit_if_the_probe_fails() -> None:
         await settle()
         assert rig.states() == [State.RUNNING, State.CIRCUIT_OPEN]
         rig.probe_error = None
-        await rig.clock.pass_(1)
+        await rig.clock.advance(1)
         assert rig.states()[-1] is State.RUNNING
 
     play(story)
@@ -259,14 +259,14 @@ def test_refusals_of_all_keys_open_the_circuit_until_an_object_is_copied() -> No
         assert "NoSuchBucket" in str(line["reason"])
         rig.queue.add("a", "b", "c")
         rig.hold("a")
-        await rig.clock.pass_(1)
+        await rig.clock.advance(1)
         assert rig.running == {"a"}
         refuse(rig, 1)
         await rig.finish("a")
-        await rig.clock.pass_(1)
+        await rig.clock.advance(1)
         assert rig.tries[-1] == "a", "refused again: the next try comes later"
         rig.hold("b")
-        await rig.clock.pass_(1)
+        await rig.clock.advance(1)
         assert rig.running == {"b"}
         rig.health.record_answer("b", copied=True)
         await rig.finish("b")
@@ -292,7 +292,7 @@ def test_worker_that_may_not_delete_messages_stops_receiving_and_logs_it_once() 
         rig.queue.add("d", "e")
         await settle()
         assert rig.tries == ["a", "b", "c"], "nothing more is received"
-        await rig.clock.pass_(1)
+        await rig.clock.advance(1)
         assert rig.running == {"d"}, "one is tried after a pause"
 
     play(story)
@@ -317,10 +317,10 @@ def test_circuit_stays_open_while_the_probe_is_refused_too() -> None:
         rig.queue.add("last")
         await settle()
         rig.queue.add("a")
-        await rig.clock.pass_(600)
+        await rig.clock.advance(600)
         assert rig.done == ["last"]
         rig.probe_error = None
-        await rig.clock.pass_(60)
+        await rig.clock.advance(60)
         assert rig.done == ["last", "a"]
 
     play(story)

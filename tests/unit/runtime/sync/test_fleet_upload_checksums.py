@@ -209,7 +209,7 @@ def test_unfit_checksum_is_recorded_despite_a_concurrent_update_of_the_upload_re
 @pytest.mark.parametrize("checksum", KINDS)
 def test_parts_are_copied_without_checksums_if_the_store_refuses_them(checksum: str) -> None:
     w = checksummed_upload()
-    w.there.picky = True
+    w.there.refuses_declared_checksums = True
     w.begin_with(checksum)
     w.process_all()
     assert (w.arrived(), w.checksum()) == (CONTENT, "")

@@ -59,7 +59,7 @@ def test_permanent_failure_is_dead_lettered_and_the_other_records_are_processed(
     assert reason.startswith("archived: ")
     assert held(world.there, "other") == b"y"
     assert world.outcomes() == {"buried": 1, "copied": 1}
-    assert journal.calls.index("queue.bury") < journal.calls.index("queue.delete")
+    assert journal.calls.index("queue.send_to_dlq") < journal.calls.index("queue.delete")
     assert not world.broker.letters
 
 
@@ -228,11 +228,11 @@ def test_error_of_the_whole_process_leaves_the_message_in_the_queue(error: Excep
     with pytest.raises(type(error)):
         world.work(event)
     assert len(world.broker.letters) == 1
-    assert not {"queue.delete", "queue.send", "queue.bury"} & set(journal.calls)
+    assert not {"queue.delete", "queue.send", "queue.send_to_dlq"} & set(journal.calls)
 
 
 @pytest.mark.parametrize(
-    ("fault", "call"), [(PreconditionFailedError("412"), "queue.send"), (PermanentError("never"), "queue.bury")]
+    ("fault", "call"), [(PreconditionFailedError("412"), "queue.send"), (PermanentError("never"), "queue.send_to_dlq")]
 )
 def test_message_stays_if_its_retry_or_dead_letter_cannot_be_sent(fault: Exception, call: str) -> None:
     journal = Journal()

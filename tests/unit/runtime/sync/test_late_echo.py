@@ -12,14 +12,14 @@ from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.sync.decision import ObservedVersion
 from dualsync.runtime.sync.late_echo import LateEcho, LateEchoState, classify_late_echo
-from tests.support.builders import CN, GLOBAL, agreement, stamp
+from tests.support.builders import CN, GLOBAL, stamp, synced_version
 
 ECHO = SyncRequest("k", Cause.CREATED, Actor.ECHO, sequencer="5", etag="e", event_time=1000.0)
 THEIRS = OriginVersion(GLOBAL, 990, "e")
 REMOTE = ObservedVersion(ObjectHead("e", 3, 990), THEIRS, False)
 OTHER = ObservedVersion(ObjectHead("x", 3, 1200), OriginVersion(GLOBAL, 1200, "x"), False)
 OURS = ObjectHead("mine", 3, 1100)
-NEWER = agreement(OriginVersion(CN, 1100, "mine"))
+NEWER = synced_version(OriginVersion(CN, 1100, "mine"))
 """A version of this side, synced after the echo's."""
 NOTHING = LedgerEntry("k")
 

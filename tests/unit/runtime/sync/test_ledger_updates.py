@@ -15,10 +15,10 @@ from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.model.sequencer import normalise
 from dualsync.runtime.sync import ledger_updates
-from tests.support.builders import CN, GLOBAL, agreement
+from tests.support.builders import CN, GLOBAL, synced_version
 
 ONE, TWO, THREE = normalise("1"), normalise("2"), normalise("3")
-OLD, NEW = agreement(OriginVersion(CN, 10, "old")), agreement(OriginVersion(GLOBAL, 20, "new"))
+OLD, NEW = synced_version(OriginVersion(CN, 10, "old")), synced_version(OriginVersion(GLOBAL, 20, "new"))
 AGREED = LedgerEntry("k", 3, synced=OLD, sequencer=TWO, first_event=TWO, last_event=TWO)
 NOW = 1000
 
@@ -68,7 +68,7 @@ def test_arrival_is_taken_only_from_the_versions_own_event() -> None:
 def test_version_deleted_between_two_arrivals_is_rewritten() -> None:
     deleted = replace(AGREED, first_event=ONE, last_event=ONE, last_deletion=TWO)
     assert not deleted.rewritten_after_deletion
-    again = agreement(OLD.version, modified=30)
+    again = synced_version(OLD.version, modified=30)
     assert ledger_updates.record_synced(deleted, again, request(THREE, etag="old"), NOW).rewritten_after_deletion
     assert not ledger_updates.record_synced(deleted, OLD, request(THREE, etag="old"), NOW).rewritten_after_deletion, (
         "the bucket shows one copy only, whatever events say"
@@ -144,7 +144,7 @@ def test_version_before_the_synced_one_is_recognised_if_written_again() -> None:
     assert ledger_updates.record_earlier_version(agreed_later, NEW, request(ONE)).deleted_versions == ()
     after = ledger_updates.record_earlier_version(replace(agreed_later, last_deletion=TWO), NEW, request(ONE))
     assert (after.previous, after.previous_last_event, after.deleted_versions) == (NEW, ONE, (NEW,))
-    again = agreement(NEW.version, modified=30)
+    again = synced_version(NEW.version, modified=30)
     assert ledger_updates.record_synced(after, again, request(normalise("4"), etag="new"), NOW).rewritten_after_deletion
 
 
@@ -155,7 +155,7 @@ def test_version_between_two_arrivals_of_the_synced_one_is_recorded() -> None:
     nine = request(normalise("9"), etag="new")
     long_gone = replace(twice, last_event=normalise("7"), sequencer=normalise("7"))
     after = ledger_updates.record_earlier_version(long_gone, NEW, request(TWO))
-    again = agreement(NEW.version, modified=30)
+    again = synced_version(NEW.version, modified=30)
     assert ledger_updates.record_synced(replace(after, last_deletion=THREE), again, nine, NOW).rewritten_after_deletion
     assert not ledger_updates.record_synced(
         replace(after, last_deletion=normalise("8")), again, nine, NOW
@@ -214,7 +214,7 @@ def test_updates_leave_the_revision_unchanged() -> None:
 
 def test_deleted_versions_are_bounded_unique_and_newest_last() -> None:
     entry = LedgerEntry("k")
-    dead = [agreement(OriginVersion(CN, t, "e")) for t in range(MAX_DELETED_VERSIONS + 2)]
+    dead = [synced_version(OriginVersion(CN, t, "e")) for t in range(MAX_DELETED_VERSIONS + 2)]
     for d in (*dead, dead[-1]):
         entry = replace(entry, deleted_versions=entry.with_deleted(d))
     assert entry.deleted_versions == tuple(dead[2:])

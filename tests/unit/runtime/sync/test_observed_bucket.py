@@ -8,7 +8,7 @@ from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.transfer.observed_bucket import MAX_AGE_SECONDS, MAX_LOOKS
-from tests.support.builders import CN, PEERS_USER, USER, Side, agreement, settings, stamp
+from tests.support.builders import CN, PEERS_USER, USER, Side, settings, stamp, synced_version
 from tests.support.fakes.gate import run
 from tests.support.fakes.notification import body
 from tests.support.fakes.store import Store
@@ -92,7 +92,7 @@ def test_write_decided_before_a_stop_is_dropped_if_the_copy_was_written_and_dele
     def meanwhile() -> None:
         world.time.now += STALL
         world.there.put("k", b"abc", PEERS_USER, stamp=stamp(version))
-        run(world.context.write(LedgerEntry("k"), LedgerEntry("k", synced=agreement(version))))
+        run(world.context.write(LedgerEntry("k"), LedgerEntry("k", synced=synced_version(version))))
         world.there.delete("k", PEERS_OWN_USER)
 
     stalls.during, stalls.armed = meanwhile, True

@@ -71,7 +71,7 @@ class Case:
             return False
         assert copied[0] == CONTENT
         assert copied[1].attributes.checksum == self.seen.attributes.checksum != ""
-        assert (self.world.target.uploads, self.world.noted()) == ({}, [])
+        assert (self.world.target.uploads, self.world.upload_records()) == ({}, [])
         return True
 
 
@@ -160,28 +160,28 @@ class Computing(FakeBucket):
         return await super().put_part(key, upload_id, number, body, checksum, declared)
 
 
-def _hides(c: Case) -> None:
+def _without_part_checksums(c: Case) -> None:
     c.world.source.shows_parts = False
 
 
-def _picky(c: Case) -> None:
-    c.world.target.picky = True
+def _refusing_declared_checksums(c: Case) -> None:
+    c.world.target.refuses_declared_checksums = True
 
 
-def _unknowing(c: Case) -> None:
-    c.world.target.unknown.add(kind(c.seen.attributes.checksum))
+def _without_this_kind(c: Case) -> None:
+    c.world.target.unsupported_checksums.add(kind(c.seen.attributes.checksum))
 
 
 @pytest.mark.parametrize("threshold", [NOTED, SMALL])
 @pytest.mark.parametrize(
     ("checksum", "parts", "but"),
     [
-        ("xxhash64-", EVEN, _hides),
-        ("crc32c-", EVEN, _hides),
-        ("sha256-", EVEN, _picky),
-        ("crc32", EVEN, _picky),
-        ("crc64nvme", EVEN, _unknowing),
-        ("sha1-", EVEN, _unknowing),
+        ("xxhash64-", EVEN, _without_part_checksums),
+        ("crc32c-", EVEN, _without_part_checksums),
+        ("sha256-", EVEN, _refusing_declared_checksums),
+        ("crc32", EVEN, _refusing_declared_checksums),
+        ("crc64nvme", EVEN, _without_this_kind),
+        ("sha1-", EVEN, _without_this_kind),
         ("sha512-", UNEVEN, None),
         ("crc32c-", UNEVEN, None),
         ("", EVEN, None),
@@ -198,15 +198,15 @@ def test_object_is_copied_without_a_checksum_if_it_cannot_be_carried(
     assert copied is not None
     assert copied[0] == CONTENT
     assert copied[1].attributes.checksum == ""
-    assert (c.world.target.uploads, c.world.noted()) == ({}, [])
-    if but is _hides:
+    assert (c.world.target.uploads, c.world.upload_records()) == ({}, [])
+    if but is _without_part_checksums:
         assert len(c.source.reads) == 3, "decided before any content is read"
 
 
 @pytest.mark.parametrize("nth", [-1, 2])
 def test_checksum_that_only_the_store_computes_is_compared_after_the_write(nth: int) -> None:
     c = case("crc64nvme", *EVEN, nth=nth)
-    c.world.target.own = "crc64nvme"
+    c.world.target.own_checksum = "crc64nvme"
     if nth >= 0:
         with pytest.raises(ChecksumMismatchError):
             c.copy()
@@ -303,7 +303,7 @@ def test_resumed_upload_keeps_its_checksums(checksum: str) -> None:
     c.world.route = Route(c.source, Breaking(c.world.target, "AIDA"), "local>remote")
     with pytest.raises(UnavailableError):
         c.copy()
-    assert c.world.noted() == ["local>remote/k"]
+    assert c.world.upload_records() == ["local>remote/k"]
     c.source.nth = 1
     c.copy()
     assert c.arrived()

@@ -14,7 +14,7 @@ from dualsync.runtime.model.objects import MUST_NOT_EXIST
 from dualsync.runtime.platform import LoopParallel, SystemClock
 from dualsync.runtime.ports import Route
 from dualsync.runtime.transfer.copier import Copier
-from tests.support.scripted_server import Asked, Script, answer, error, scripted
+from tests.support.scripted_server import ReceivedRequest, Script, answer, error, scripted
 from tests.support.wire import MODIFIED, STAMP, bucket
 
 CONTENT = b"A" * 20_000
@@ -49,14 +49,14 @@ async def copy(script: Script, options: Options = S3) -> str:
     return (await copier.copy(Route(b, b, "local>remote"), reading, "k", STAMP, MUST_NOT_EXIST)).etag
 
 
-def store(read: bytes, **headers: str) -> Callable[[Asked], bytes]:
+def store(read: bytes, **headers: str) -> Callable[[ReceivedRequest], bytes]:
     """Serve S3 with one object in one piece, whose reads return `read`."""
 
-    def serve(asked: Asked) -> bytes:
-        if asked.method == "GET":
+    def serve(request: ReceivedRequest) -> bytes:
+        if request.method == "GET":
             return answer(200, read, ETag=f'"{DIGEST.hexdigest()}"', Last_Modified=MODIFIED, **headers)
-        sent = asked.headers.get("content-md5")
-        arrived = hashlib.md5(asked.body)
+        sent = request.headers.get("content-md5")
+        arrived = hashlib.md5(request.body)
         if sent is not None and sent != b64encode(arrived.digest()).decode():
             return error(400, "BadDigest")
         return answer(200, ETag=f'"{arrived.hexdigest()}"')
@@ -67,7 +67,7 @@ def store(read: bytes, **headers: str) -> Callable[[Asked], bytes]:
 async def test_md5_of_the_source_is_sent_with_the_object() -> None:
     async with scripted(store(CONTENT)) as script:
         assert await copy(script) == DIGEST.hexdigest()
-        assert script.asked[-1].headers["content-md5"] == b64encode(DIGEST.digest()).decode()
+        assert script.requests[-1].headers["content-md5"] == b64encode(DIGEST.digest()).decode()
 
 
 async def test_corrupted_content_is_refused() -> None:
@@ -84,30 +84,30 @@ async def test_corrupted_content_is_refused() -> None:
 async def test_etag_that_is_not_an_md5_is_not_sent(headers: dict[str, str], options: Options) -> None:
     async with scripted(store(CONTENT, **headers)) as script:
         await copy(script, options)
-        assert "content-md5" not in script.asked[-1].headers
+        assert "content-md5" not in script.requests[-1].headers
 
 
-def parts(read: bytes, sizes: tuple[int, int] = (PART, PART), **written: str) -> Callable[[Asked], bytes]:
+def parts(read: bytes, sizes: tuple[int, int] = (PART, PART), **written: str) -> Callable[[ReceivedRequest], bytes]:
     """Serve S3 with one object in two parts, whose reads return `read`."""
     etag = f'"{composite(CONTENT)}"'
     arrived: dict[str, bytes] = {}
 
-    def serve(asked: Asked) -> bytes:
-        query = dict(pair.partition("=")[::2] for pair in asked.path.partition("?")[2].split("&"))
-        if asked.method == "HEAD":
+    def serve(request: ReceivedRequest) -> bytes:
+        query = dict(pair.partition("=")[::2] for pair in request.path.partition("?")[2].split("&"))
+        if request.method == "HEAD":
             number = int(query["partNumber"])
             head = f"HTTP/1.1 206 Some\r\nContent-Length: {sizes[number - 1]}\r\nETag: {etag}\r\n\r\n"
             return head.encode()
-        if asked.method == "GET":
-            given = asked.headers.get("range")
+        if request.method == "GET":
+            given = request.headers.get("range")
             start, end = (int(n) for n in given.removeprefix("bytes=").split("-")) if given else (0, len(read) - 1)
             return answer(206 if given else 200, read[start : end + 1], ETag=etag, Last_Modified=MODIFIED)
-        if asked.method == "POST" and "uploads" in query:
+        if request.method == "POST" and "uploads" in query:
             return answer(200, b"<R><UploadId>u</UploadId></R>")
-        if asked.method == "PUT":
-            arrived[query["partNumber"]] = asked.body
+        if request.method == "PUT":
+            arrived[query["partNumber"]] = request.body
             return answer(200, ETag='"part"')
-        if asked.method == "POST":
+        if request.method == "POST":
             whole = b"".join(arrived[number] for number in sorted(arrived))
             return answer(200, f"<R><ETag>{composite(whole)}</ETag></R>".encode(), **written)
         return answer(204)
@@ -121,7 +121,7 @@ async def test_composite_etags_are_compared() -> None:
     async with scripted(parts(CORRUPT)) as script:
         with pytest.raises(ChecksumMismatchError, match="ETag"):
             await copy(script)
-        deleted = next(asked for asked in script.asked if asked.method == "DELETE")
+        deleted = next(request for request in script.requests if request.method == "DELETE")
         assert deleted.headers["if-match"] == f'"{composite(CORRUPT)}"', "what this upload wrote, and nothing newer"
 
 

@@ -94,7 +94,7 @@ def test_failed_upload_is_aborted_and_raises_its_own_error(error: Exception, whe
     world, _, _ = broken(**{when: error, "abort_fails": abort_fails})
     with pytest.raises(type(error), match="the reason"):
         world.copy(world.reading(THREE))
-    assert len(world.target.uploads) == len(world.noted()) == abort_fails
+    assert len(world.target.uploads) == len(world.upload_records()) == abort_fails
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_interrupted_upload_is_kept_and_resumed(error: BaseException, when: str)
     world, target, source = broken(**{when: error})
     with pytest.raises(type(error)):
         world.copy(world.reading(THREE))
-    assert world.noted() == ["local>remote/k"]
+    assert world.upload_records() == ["local>remote/k"]
     target.part = target.completion = None
     world.target.put("k", b"written meanwhile", "AIDA")
     current = world.target.current("k")
@@ -128,7 +128,7 @@ def test_interrupted_upload_is_kept_and_resumed(error: BaseException, when: str)
     assert sorted(before + source.starts) in ([0, MIB, MIB, 2 * MIB], [0, MIB, 2 * MIB]), (
         "reads only the lost part again"
     )
-    assert (world.target.uploads, world.noted()) == ({}, [])
+    assert (world.target.uploads, world.upload_records()) == ({}, [])
 
 
 def interrupted() -> tuple[CopyHarness, Breaking, Counting]:
@@ -148,7 +148,7 @@ def test_upload_restarts_for_another_version_of_the_source() -> None:
     assert copied is not None
     assert set(copied[0]) == {ord("a")}
     assert source.starts == [0, MIB, 2 * MIB]
-    assert (world.target.uploads, world.noted()) == ({}, [])
+    assert (world.target.uploads, world.upload_records()) == ({}, [])
 
 
 def test_upload_restarts_with_other_parts_or_attributes() -> None:
@@ -162,7 +162,7 @@ def test_upload_restarts_with_other_parts_or_attributes() -> None:
         assert copied is not None
         assert copied[0] == THREE
         assert source.starts[0] == 0
-        assert (world.target.uploads, world.noted()) == ({}, [])
+        assert (world.target.uploads, world.upload_records()) == ({}, [])
 
 
 def test_upload_restarts_if_it_was_aborted_meanwhile() -> None:
@@ -172,7 +172,7 @@ def test_upload_restarts_if_it_was_aborted_meanwhile() -> None:
     assert version is not None
     world.copy(MemoryObjectReader(version.seen))
     assert source.starts == [0, MIB, 2 * MIB]
-    assert world.noted() == []
+    assert world.upload_records() == []
 
 
 def test_part_of_another_length_is_uploaded_again() -> None:
@@ -242,7 +242,7 @@ def test_source_replaced_during_a_streamed_part_is_never_mixed(monkeypatch: pyte
     source.read_range = replaced  # type: ignore[method-assign]
     with pytest.raises(SourceChangedError):
         world.copy(world.reading(THREE))
-    assert (world.copied(), world.target.uploads, world.noted()) == (None, {}, [])
+    assert (world.copied(), world.target.uploads, world.upload_records()) == (None, {}, [])
 
 
 class WithoutListing(Breaking):
@@ -259,7 +259,7 @@ def test_upload_restarts_if_the_store_lists_no_parts() -> None:
     assert version is not None
     world.copy(MemoryObjectReader(version.seen))
     assert source.starts == [0, MIB, 2 * MIB]
-    assert (world.target.uploads, world.noted()) == ({}, [])
+    assert (world.target.uploads, world.upload_records()) == ({}, [])
 
 
 def test_second_worker_to_record_an_upload_aborts_its_own() -> None:

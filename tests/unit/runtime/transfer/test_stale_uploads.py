@@ -88,8 +88,8 @@ def test_upload_of_a_deleted_or_replaced_source_is_aborted_after_the_quiet_time(
 def test_upload_of_a_synced_version_is_aborted() -> None:
     world = World()
     world.begin(to="k.conflict-cn-1-00000000")
-    agreement = SyncedVersion(world.identity, CopyState(world.etag, 1), CopyState(world.etag))
-    run(world.ledger.put(LedgerEntry("k", synced=agreement), 0))
+    synced_version = SyncedVersion(world.identity, CopyState(world.etag, 1), CopyState(world.etag))
+    run(world.ledger.put(LedgerEntry("k", synced=synced_version), 0))
     world.time.now += QUIET_SECONDS
     assert world.sweep() == 1
     assert world.remaining() == (1, 1), "the upload of a conflict copy is kept"

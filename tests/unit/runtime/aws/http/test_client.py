@@ -16,7 +16,7 @@ from dualsync.runtime.aws.http.connection import HEAD_BYTES
 from dualsync.runtime.aws.http.signing import _trimmed
 from dualsync.runtime.errors import CredentialRejectedError, PermanentError
 from dualsync.runtime.settings import VERSION
-from tests.support.scripted_server import CLOSE, Asked, Last, answer, chunked, error, scripted
+from tests.support.scripted_server import CLOSE, Last, ReceivedRequest, answer, chunked, error, scripted
 from tests.unit.runtime.aws.http.calls import get, put
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 async def test_request_path_is_sent_and_signed_unchanged() -> None:
     async with scripted(answer(200, b"hello")) as script:
         assert await get(script.caller(), "/b/a//../%2E/x%20y") == b"hello"
-    (asked,) = script.asked
-    assert (asked.method, asked.path) == ("GET", "/b/a//../%2E/x%20y")
-    assert asked.headers["host"] == script.url.removeprefix("http://")
-    authorization = asked.headers["authorization"]
+    (request,) = script.requests
+    assert (request.method, request.path) == ("GET", "/b/a//../%2E/x%20y")
+    assert request.headers["host"] == script.url.removeprefix("http://")
+    authorization = request.headers["authorization"]
     assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert "/us-west-2/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=" in authorization
 
@@ -45,7 +45,7 @@ async def test_request_with_a_line_break_or_nul_in_its_head_is_not_sent(broken: 
         ):
             with pytest.raises(PermanentError, match="a line break or NUL in the head of the request"):
                 await caller.call("PutObject", "b/k", "PUT", path, query, headers, b"x")
-        assert script.asked == []
+        assert script.requests == []
 
 
 @pytest.mark.parametrize("value", ["\xc3\xa0", "\x85", "a\xa0", "\x1c"])
@@ -73,7 +73,7 @@ async def test_bodies_of_any_size_are_sent_and_received(size: int) -> None:
         caller = script.caller()
         await put(caller, body[:size])
         assert await get(caller) == body[:size]
-    assert script.asked[0].body == body[:size]
+    assert script.requests[0].body == body[:size]
     assert script.connections == 1
 
 
@@ -119,9 +119,9 @@ async def test_connection_closed_while_idle_is_replaced() -> None:
         caller = script.caller()
         for _ in range(3):
             assert await get(caller) == b"x"
-            script.hang_up()
+            script.close_connections()
             await asyncio.sleep(0)
-        assert len(script.asked) == 3
+        assert len(script.requests) == 3
 
 
 async def test_json_request_and_answer_are_encoded() -> None:
@@ -129,24 +129,24 @@ async def test_json_request_and_answer_are_encoded() -> None:
         caller = script.caller("dynamodb")
         assert await caller.json("GetItem", "DynamoDB_20120810", "table", "1.0", {"ü": [1]}) == {"a": 1}
         assert await script.caller("sqs").json("DeleteMessage", "AmazonSQS", "queue", "1.0", {}) == {}
-    asked = script.asked[0]
-    assert (asked.method, asked.path) == ("POST", "/")
-    assert asked.headers["x-amz-target"] == "DynamoDB_20120810.GetItem"
-    assert asked.headers["content-type"] == "application/x-amz-json-1.0"
-    assert asked.body == b'{"\\u00fc": [1]}'
+    request = script.requests[0]
+    assert (request.method, request.path) == ("POST", "/")
+    assert request.headers["x-amz-target"] == "DynamoDB_20120810.GetItem"
+    assert request.headers["content-type"] == "application/x-amz-json-1.0"
+    assert request.body == b'{"\\u00fc": [1]}'
 
 
 async def test_cancelled_request_closes_its_connection() -> None:
-    asked = asyncio.Event()
+    request_received = asyncio.Event()
 
-    def half(_: Asked) -> bytes:
-        asked.set()
+    def half(_: ReceivedRequest) -> bytes:
+        request_received.set()
         return answer(200, b"x" * 1000)[:-10]
 
     async with scripted(half) as script:
         caller = script.caller()
         asking = asyncio.create_task(get(caller))
-        await asked.wait()
+        await request_received.wait()
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
@@ -158,7 +158,7 @@ async def test_skewed_clock_is_corrected_from_the_answer() -> None:
     refused = answer(403, b"<Error><Code>RequestTimeTooSkewed</Code></Error>", Date=late)
     async with scripted(refused, answer(200, b"x")) as script:
         assert await get(script.caller()) == b"x"
-    first, second = (asked.headers["x-amz-date"] for asked in script.asked)
+    first, second = (request.headers["x-amz-date"] for request in script.requests)
     assert second > first
 
 
@@ -181,13 +181,13 @@ class Rotating:
 async def test_rejected_key_is_renewed_once() -> None:
     async with scripted(error(403, "ExpiredToken"), answer(200, b"x")) as script:
         assert await get(script.caller(credentials=Rotating())) == b"x"
-    assert "AKIAOLD" in script.asked[0].headers["authorization"]
-    assert "AKIANEW" in script.asked[1].headers["authorization"]
-    assert script.asked[1].headers["x-amz-security-token"] == "token"
+    assert "AKIAOLD" in script.requests[0].headers["authorization"]
+    assert "AKIANEW" in script.requests[1].headers["authorization"]
+    assert script.requests[1].headers["x-amz-security-token"] == "token"
     async with scripted(error(403, "InvalidAccessKeyId")) as script:
         with pytest.raises(ServiceError):
             await get(script.caller())
-        assert len(script.asked) == 1
+        assert len(script.requests) == 1
 
 
 async def test_request_without_a_credential_is_not_sent() -> None:
@@ -198,7 +198,7 @@ async def test_request_without_a_credential_is_not_sent() -> None:
     async with scripted(answer()) as script:
         with pytest.raises(CredentialRejectedError):
             await get(script.caller(credentials=Nothing()))
-        assert script.asked == []
+        assert script.requests == []
 
 
 async def test_spare_connections_are_opened_in_advance() -> None:
@@ -218,8 +218,8 @@ async def test_requests_have_a_user_agent_and_errors_have_the_request_id() -> No
     async with scripted(refused) as script:
         with pytest.raises(ServiceError) as caught:
             await get(script.caller())
-    assert script.asked[0].headers["user-agent"].startswith(f"dualsync/{VERSION} Python/3.")
-    assert "user-agent" not in script.asked[0].headers["authorization"]
+    assert script.requests[0].headers["user-agent"].startswith(f"dualsync/{VERSION} Python/3.")
+    assert "user-agent" not in script.requests[0].headers["authorization"]
     assert str(caught.value).endswith('AccessDenied (403): "a\'b" (request 4442587FB7D0A2F9 host vi5pAP7u)')
     refused = answer(400, b'{"__type":"x#ValidationException","message":"m"}', x_amzn_requestid="R1")
     async with scripted(refused) as script:

@@ -33,7 +33,7 @@ async def test_faults_are_retried_up_to_the_limit(fault: bytes, attempts: int, m
     async with scripted(fault) as script:
         with pytest.raises((ServiceError, UnavailableError)):
             await get(script.caller())
-        assert len(script.asked) == attempts
+        assert len(script.requests) == attempts
 
 
 async def test_retry_delays_are_random_and_grow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ async def test_refusals_are_not_retried() -> None:
     async with scripted(error(412, "PreconditionFailed", "At least one.")) as script:
         with pytest.raises(ServiceError) as caught:
             await put(script.caller(), b"x" * 100_000)
-        assert len(script.asked) == 1
+        assert len(script.requests) == 1
     refusal = caught.value.refusal
     assert (refusal.code, refusal.status, refusal.message) == ("PreconditionFailed", 412, "At least one.")
 
@@ -119,7 +119,7 @@ async def test_answer_that_is_no_json_object_is_a_retryable_error(body: bytes) -
     async with scripted(answer(200, body)) as script:
         with pytest.raises(UnavailableError, match="sqs ReceiveMessage queue"):
             await script.caller("sqs").json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {})
-        assert len(script.asked) == ATTEMPTS
+        assert len(script.requests) == ATTEMPTS
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ async def test_html_page_in_answer_to_a_write_is_a_retryable_error(body: bytes, 
                 await put(script.caller(), b"x")
         else:
             await put(script.caller(), b"x")
-        assert len(script.asked) == (ATTEMPTS if is_page else 1)
+        assert len(script.requests) == (ATTEMPTS if is_page else 1)
 
 
 async def test_empty_answer_is_retried_for_a_service_that_always_sends_a_body() -> None:
     """DynamoDB answers a write with `{}`; an empty body comes from a proxy."""
     async with scripted(answer(200), answer(200, b"{}")) as script:
         assert await script.caller("dynamodb").json("PutItem", "DynamoDB_20120810", "table", "1.0", {}) == {}
-        assert len(script.asked) == 2
+        assert len(script.requests) == 2
     async with scripted(answer(200)) as script:
         assert await script.caller("sqs").json("DeleteMessage", "AmazonSQS", "queue", "1.0", {}) == {}
 

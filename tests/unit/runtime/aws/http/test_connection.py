@@ -96,11 +96,11 @@ async def test_large_body_is_sent_after_100_continue(tls: ssl.SSLContext | None)
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
-            asked = await read_head(reader)
-            assert asked.headers["expect"] == "100-continue"
-            assert "expect" not in asked.headers["authorization"]
+            request = await read_head(reader)
+            assert request.headers["expect"] == "100-continue"
+            assert "expect" not in request.headers["authorization"]
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            arrived.append(await reader.readexactly(int(asked.headers["content-length"])))
+            arrived.append(await reader.readexactly(int(request.headers["content-length"])))
             writer.write(answer(200))
 
     async with serving(take, tls) as url:
@@ -119,9 +119,9 @@ async def test_expect_is_dropped_after_a_server_has_ignored_it(
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
-            asked = await read_head(reader)
-            expected.append("expect" in asked.headers)
-            await reader.readexactly(int(asked.headers["content-length"]))
+            request = await read_head(reader)
+            expected.append("expect" in request.headers)
+            await reader.readexactly(int(request.headers["content-length"]))
             writer.write(answer(200))
 
     async with serving(take) as url:
@@ -134,7 +134,7 @@ async def test_expect_is_dropped_after_a_server_has_ignored_it(
 async def test_small_body_is_sent_without_expect() -> None:
     async with scripted(answer(200)) as script:
         await put(script.caller(), LARGE[: EXPECT_BYTES - 1])
-        assert "expect" not in script.asked[0].headers
+        assert "expect" not in script.requests[0].headers
 
 
 async def test_success_before_the_body_was_sent_is_a_retryable_error() -> None:
@@ -253,12 +253,12 @@ async def test_request_is_repeated_without_expect_after_417() -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
-            asked = await read_head(reader)
-            seen.append("expect" in asked.headers)
-            if "expect" in asked.headers:
+            request = await read_head(reader)
+            seen.append("expect" in request.headers)
+            if "expect" in request.headers:
                 writer.write(answer(417))
                 return
-            await reader.readexactly(int(asked.headers["content-length"]))
+            await reader.readexactly(int(request.headers["content-length"]))
             writer.write(answer(200))
             await writer.drain()
 
@@ -302,7 +302,7 @@ async def test_kernel_counters_count_bytes_that_left_the_send_buffer() -> None:
 
 async def test_answer_below_the_minimum_rate_is_read_again_over_another_connection() -> None:
     """The sweep ends the slow connection, and the client repeats the request."""
-    asked = asyncio.Event()
+    request_received = asyncio.Event()
     connections = 0
 
     async def creep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -315,13 +315,13 @@ async def test_answer_below_the_minimum_rate_is_read_again_over_another_connecti
             return
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx")
         await writer.drain()
-        asked.set()
+        request_received.set()
         await reader.read()
 
     async with serving(creep) as url:
         client = client_of(url)
         reading = asyncio.create_task(get(client))
-        await asked.wait()
+        await request_received.wait()
         (busy,) = client.pool._busy
         while busy._body is None:  # noqa: ASYNC110
             await asyncio.sleep(0)

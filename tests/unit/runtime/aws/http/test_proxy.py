@@ -36,9 +36,9 @@ async def test_requests_go_through_the_tunnel(secure: bool, tmp_path: Path, monk
         await writer.drain()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked = await read_head(reader)
-        tunnels.append((asked.method, asked.path, asked.headers.get("proxy-authorization")))
-        host, _, port = asked.path.partition(":")
+        request = await read_head(reader)
+        tunnels.append((request.method, request.path, request.headers.get("proxy-authorization")))
+        host, _, port = request.path.partition(":")
         there, back = await asyncio.open_connection(host, int(port))
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
 

@@ -33,8 +33,8 @@ async def test_wrong_region_missing_bucket_and_wrong_owner_are_reported(answers:
     async with scripted(*answers) as script:
         found = await wrong_place(script.caller(), "b", "us-west-2", "222222222222", path_style=True)
         assert found == problem
-        assert [(asked.method, asked.path) for asked in script.asked] == [("HEAD", "/b")] * len(answers)
-        owners = [asked.headers.get(OWNER, "") for asked in script.asked]
+        assert [(request.method, request.path) for request in script.requests] == [("HEAD", "/b")] * len(answers)
+        owners = [request.headers.get(OWNER, "") for request in script.requests]
         assert owners == ["222222222222", "", "222222222222"][: len(answers)]
 
 
@@ -49,7 +49,7 @@ async def test_redirect_of_a_new_bucket_reports_its_region(where: dict[str, str]
 async def test_owner_is_not_checked_without_an_account() -> None:
     async with scripted(answer(403)) as script:
         assert await wrong_place(script.caller(), "b", "us-west-2", "", path_style=False) == ""
-        assert (len(script.asked), script.asked[0].path) == (1, "/")
+        assert (len(script.requests), script.requests[0].path) == (1, "/")
 
 
 async def test_unanswered_check_raises_a_retryable_error() -> None:
@@ -66,4 +66,4 @@ async def test_requests_name_the_owner_and_a_refusal_raises() -> None:
             await anext(aiter(bucket.list()))
         with pytest.raises(AccessDeniedError):
             await bucket.read("k")
-        assert all(asked.headers[OWNER] == "222222222222" for asked in script.asked)
+        assert all(request.headers[OWNER] == "222222222222" for request in script.requests)

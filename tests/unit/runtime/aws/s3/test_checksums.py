@@ -36,7 +36,7 @@ def echo(algorithm: str, type: str) -> bytes:
 
 def sent(script: Script, at: int = -1) -> dict[str, str]:
     """Return the checksum headers of a request."""
-    return {name[15:]: text for name, text in script.asked[at].headers.items() if name.startswith("x-amz-checksum-")}
+    return {name[15:]: text for name, text in script.requests[at].headers.items() if name.startswith("x-amz-checksum-")}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ async def test_upload_is_created_with_kind_and_type_of_its_checksum(checksum: st
     async with scripted(echo(expected.get("algorithm", ""), expected.get("type", ""))) as script:
         assert await bucket(script).create_upload("k", PLAIN, None, checksum) == StartedUpload("u", checksum)
         assert sent(script) == expected
-        assert len(script.asked) == 1
+        assert len(script.requests) == 1
 
 
 async def test_upload_has_no_checksum_if_the_store_does_not_confirm_it() -> None:
@@ -66,7 +66,7 @@ async def test_checksum_is_not_sent_again_if_the_store_confirms_another(echoed: 
     async with scripted(echo(*echoed), answer(204), answer(200, CREATED)) as script:
         b = bucket(script)
         assert await b.create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
-        assert [asked.method for asked in script.asked] == ["POST", "DELETE", "POST"]
+        assert [request.method for request in script.requests] == ["POST", "DELETE", "POST"]
         assert sent(script) == {}
         assert await b.create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
         assert sent(script) == {}
@@ -98,7 +98,7 @@ async def test_object_is_written_without_an_unsupported_checksum_and_with_its_co
         b = bucket(script)
         await b.put("k", b"hello", Attributes(checksum="crc64nvme:AA=="), None, MUST_NOT_EXIST)
         assert [sent(script, n) for n in range(2)] == [{"crc64nvme": "AA=="}, {}]
-        assert script.asked[-1].headers["if-none-match"] == "*"
+        assert script.requests[-1].headers["if-none-match"] == "*"
         await b.put("k", b"hello", Attributes(checksum="crc64nvme:AA=="), None, MUST_NOT_EXIST)
         await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
         assert [sent(script, n) for n in (2, 3)] == [{}, {"sha1": "AA=="}]
@@ -112,7 +112,7 @@ async def test_refusal_for_another_reason_is_not_retried(code: str, message: str
     async with scripted(error(400, code, message)) as script:
         with pytest.raises(PermanentError):
             await bucket(script).create_upload("k", PLAIN, None, WHOLE)
-        assert len(script.asked) == 1
+        assert len(script.requests) == 1
 
 
 async def test_kind_unsupported_in_parts_is_still_sent_for_whole_objects() -> None:
@@ -165,7 +165,7 @@ async def test_part_is_sent_and_completed_with_its_own_checksum() -> None:
         assert (await b.complete_upload("k", "u", parts, MUST_NOT_EXIST, OF_PARTS, OF_PARTS)).etag == "e-2"
         assert sent(script) == {"sha256": "AAAA-2", "type": "COMPOSITE"}
         assert b"<PartNumber>2</PartNumber><ETag>&quot;p&quot;</ETag><ChecksumSHA256>S2==</ChecksumSHA256></Part>" in (
-            script.asked[-1].body
+            script.requests[-1].body
         )
 
 
@@ -193,7 +193,7 @@ async def test_kind_refused_for_a_part_is_not_sent_again(code: str, checksum: st
         b = bucket(script)
         with pytest.raises(ChecksumUnsupportedError, match="mismatch"):
             await b.put_part("k", "u", 1, b"x", "sha256:AA==" if checksum is OF_PARTS else "", checksum)
-        assert len(script.asked) == 1
+        assert len(script.requests) == 1
         assert await b.create_upload("k", PLAIN, None, checksum) == StartedUpload("u")
         assert sent(script) == {}
 
@@ -212,7 +212,7 @@ async def test_part_is_sent_with_an_md5_if_object_lock_requires_it() -> None:
     lock = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests with Object Lock parameters"
     async with scripted(error(400, "InvalidRequest", lock), answer(200, ETag='"p"')) as script:
         await bucket(script).put_part("k", "u", 1, b"x", "", WHOLE)
-        assert script.asked[-1].headers["content-md5"]
+        assert script.requests[-1].headers["content-md5"]
 
 
 async def test_write_refused_with_and_without_a_checksum_fails() -> None:
@@ -220,7 +220,7 @@ async def test_write_refused_with_and_without_a_checksum_fails() -> None:
         with pytest.raises(PermanentError):
             await bucket(script).put("k", b"x", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
         assert [sent(script, n) for n in range(2)] == [{"sha1": "AA=="}, {}]
-        assert len(script.asked) == 2
+        assert len(script.requests) == 2
 
 
 async def test_other_uploads_keep_their_checksums_after_a_refusal() -> None:
@@ -244,7 +244,7 @@ async def test_digest_mismatch_is_retried_and_then_raised(code: str) -> None:
         b = bucket(script)
         with pytest.raises(ChecksumMismatchError, match=code):
             await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
-        assert len(script.asked) == 3
+        assert len(script.requests) == 3
         with pytest.raises(ChecksumMismatchError, match=code):
             await b.put("k", b"x", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
 
@@ -254,10 +254,10 @@ async def test_part_is_read_by_its_number_with_its_checksum() -> None:
     async with scripted(answer(206, b"hello", **shown)) as script:
         b = bucket(script)
         assert await b.read_part("k", 2, 5, "e") == (b"hello", "sha256:S2==")
-        asked = script.asked[-1]
-        assert asked.path == "/b/p/k?partNumber=2"
-        assert (asked.headers["if-match"], asked.headers["x-amz-checksum-mode"]) == ('"e"', "ENABLED")
-        assert "range" not in asked.headers
+        request = script.requests[-1]
+        assert request.path == "/b/p/k?partNumber=2"
+        assert (request.headers["if-match"], request.headers["x-amz-checksum-mode"]) == ('"e"', "ENABLED")
+        assert "range" not in request.headers
 
 
 @pytest.mark.parametrize("length", [4, 200_000])
@@ -280,8 +280,8 @@ async def test_head_of_a_part_returns_length_and_checksum() -> None:
     async with scripted(head) as script:
         part = await bucket(script).head_part("k", 1, "e")
         assert (part.size, part.checksum) == (9, "crc32c:S1==")
-        asked = script.asked[-1]
-        assert (asked.method, asked.path, asked.headers["x-amz-checksum-mode"]) == (
+        request = script.requests[-1]
+        assert (request.method, request.path, request.headers["x-amz-checksum-mode"]) == (
             "HEAD", "/b/p/k?partNumber=1", "ENABLED",
         )  # fmt: skip
 
@@ -295,7 +295,7 @@ async def test_head_of_a_part_raises_if_the_object_is_gone_or_changed(status: in
 
 @pytest.mark.parametrize("status", [400, 405, 416, 501])
 async def test_head_of_a_part_has_size_zero_if_the_store_supports_no_parts(status: int) -> None:
-    async with scripted(lambda asked: answer(status if asked.method == "HEAD" else 206)) as script:
+    async with scripted(lambda request: answer(status if request.method == "HEAD" else 206)) as script:
         assert (await bucket(script).head_part("k", 1, "e")).size == 0
 
 
@@ -352,7 +352,7 @@ async def test_completion_with_an_equal_or_incomparable_checksum_is_accepted(che
     async with scripted(answer(200, DONE % answered)) as script:
         assert await complete(script, checksum, "") == "e-2"
         assert sent(script) == {}
-        assert b"Checksum" not in script.asked[-1].body, "S3 refuses part checksums that the upload did not declare"
+        assert b"Checksum" not in script.requests[-1].body, "S3 refuses part checksums that the upload did not declare"
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ async def test_object_completed_with_another_checksum_is_deleted(checksum: str, 
     async with scripted(answer(200, DONE % answered), answer(204)) as script:
         with pytest.raises(ChecksumMismatchError, match="checksum"):
             await complete(script, checksum, "")
-        assert (script.asked[-1].method, script.asked[-1].headers["if-match"]) == ("DELETE", '"e-2"')
+        assert (script.requests[-1].method, script.requests[-1].headers["if-match"]) == ("DELETE", '"e-2"')
 
 
 async def test_completion_sends_the_object_checksum_and_those_of_all_parts_if_known() -> None:
@@ -376,10 +376,10 @@ async def test_completion_sends_the_object_checksum_and_those_of_all_parts_if_kn
     async with scripted(done) as script:
         assert await complete(script, WHOLE, WHOLE) == "e-2"
         assert sent(script) == {"crc32": "AAAAAA==", "type": "FULL_OBJECT"}
-        assert script.asked[-1].body.count(b"<ChecksumCRC32>P") == 2
+        assert script.requests[-1].body.count(b"<ChecksumCRC32>P") == 2
         for other in ("", "sha1:P2=="):
             await complete(script, WHOLE, WHOLE, [PARTS[0], Part(2, "e", 1, other)])
-            assert b"Checksum" not in script.asked[-1].body
+            assert b"Checksum" not in script.requests[-1].body
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["status", "after a 200"])
@@ -388,7 +388,7 @@ async def test_completion_refused_for_its_digest_raises_checksum_mismatch(late: 
     async with scripted(answer(200, body) if late else answer(400, body)) as script:
         with pytest.raises(ChecksumMismatchError, match="BadDigest"):
             await complete(script, WHOLE, WHOLE)
-        assert not [asked for asked in script.asked if asked.method == "DELETE"], "no object was created"
+        assert not [request for request in script.requests if request.method == "DELETE"], "no object was created"
 
 
 async def test_completion_that_requires_unknown_part_checksums_is_unsupported() -> None:

@@ -13,7 +13,7 @@ from dualsync.runtime.errors import (
     UnavailableError,
 )
 from dualsync.runtime.model.objects import ListedObject
-from tests.support.scripted_server import Asked, answer, error, scripted
+from tests.support.scripted_server import ReceivedRequest, answer, error, scripted
 from tests.support.wire import bucket
 
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
@@ -98,15 +98,15 @@ def test_unreadable_row_is_an_error() -> None:
 
 
 async def test_listing_follows_continuation_tokens() -> None:
-    def serve(asked: Asked) -> bytes:
-        if "continuation-token=t%2B1" in asked.path:
+    def serve(request: ReceivedRequest) -> bytes:
+        if "continuation-token=t%2B1" in request.path:
             return answer(200, page(contents("p/b")))
         return answer(200, page(contents("p/a"), token="t+1"))
 
     async with scripted(serve) as script:
         rows = [row async for rows in bucket(script).list("0 0") for row in rows]
         assert rows == [row("a"), row("b")]
-        first, second = (asked.path for asked in script.asked)
+        first, second = (request.path for request in script.requests)
         assert first == "/b?encoding-type=url&list-type=2&prefix=p%2F&start-after=p%2F0%200"
         assert second == "/b?continuation-token=t%2B1&encoding-type=url&list-type=2&prefix=p%2F"
 
@@ -131,13 +131,13 @@ async def test_listing_requests_no_page_beyond_its_upper_end() -> None:
     for until, wanted in (("b", ["a", "b"]), ("bb", ["a", "b"]), ("c", ["a", "b", "c"])):
         async with scripted(first) as script:
             assert [row.key async for rows in bucket(script).list(until=until) for row in rows] == wanted
-            assert len(script.asked) == 1
+            assert len(script.requests) == 1
 
 
 async def test_listing_of_a_prefix_below_the_buckets_own() -> None:
     async with scripted(answer(200, page(contents("p/x/a")))) as script:
         assert [row.key async for rows in bucket(script).list("w", prefix="x/") for row in rows] == ["x/a"]
-        assert script.asked[0].path == "/b?encoding-type=url&list-type=2&prefix=p%2Fx%2F&start-after=p%2Fw"
+        assert script.requests[0].path == "/b?encoding-type=url&list-type=2&prefix=p%2Fx%2F&start-after=p%2Fw"
 
 
 # -- archived objects
@@ -197,23 +197,23 @@ def test_archived_rows_below_a_prefix_are_marked() -> None:
 async def test_restore_status_is_requested_only_if_configured() -> None:
     async with scripted(answer(200, page(kept("p/a", "GLACIER")))) as script:
         assert [row.archived async for rows in bucket(script, S3).list() for row in rows] == [True]
-        assert script.asked[0].headers[ASKING] == "RestoreStatus"
+        assert script.requests[0].headers[ASKING] == "RestoreStatus"
         assert [row.archived async for rows in bucket(script).list() for row in rows] == [False]
-        assert ASKING not in script.asked[1].headers
+        assert ASKING not in script.requests[1].headers
 
 
 async def test_restore_status_is_not_requested_again_after_a_refusal() -> None:
-    def serve(asked: Asked) -> bytes:
-        if ASKING in asked.headers:
+    def serve(request: ReceivedRequest) -> bytes:
+        if ASKING in request.headers:
             return error(501, "NotImplemented")
-        token = "" if "continuation-token" in asked.path else "t"
+        token = "" if "continuation-token" in request.path else "t"
         return answer(200, page(kept("p/b" if not token else "p/a", "GLACIER"), token=token))
 
     async with scripted(serve) as script:
         asking = bucket(script, S3)
         rows = [row async for rows in asking.list() for row in rows]
         assert [(row.key, row.archived) for row in rows] == [("a", False), ("b", False)]
-        assert [ASKING in asked.headers for asked in script.asked] == [True, False, False]
+        assert [ASKING in request.headers for request in script.requests] == [True, False, False]
         assert not asking.pages.restores
         assert asking.pages.refused
 
@@ -229,4 +229,4 @@ async def test_restore_status_is_still_requested_after_another_error() -> None:
         asking = bucket(script, S3)
         with pytest.raises(AccessDeniedError):
             await anext(asking.list())
-        assert len(script.asked) == 1
+        assert len(script.requests) == 1

@@ -12,7 +12,7 @@ import pytest
 from dualsync.runtime.aws.http.body_memory import Admission
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.errors import PermanentError, UnavailableError
-from tests.support.scripted_server import CLOSE, Asked, Last, answer, error, scripted
+from tests.support.scripted_server import CLOSE, Last, ReceivedRequest, answer, error, scripted
 from tests.support.wire import DATE, bucket
 
 
@@ -20,8 +20,8 @@ async def test_archived_object_is_read_as_a_head_without_content() -> None:
     """S3 refuses its GET, not its HEAD; the class does not show archives of INTELLIGENT_TIERING."""
     refused = error(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
 
-    def serve(asked: Asked) -> bytes:
-        return refused if asked.method == "GET" else answer(200, b"", **DATE, x_amz_storage_class="DEEP_ARCHIVE")
+    def serve(request: ReceivedRequest) -> bytes:
+        return refused if request.method == "GET" else answer(200, b"", **DATE, x_amz_storage_class="DEEP_ARCHIVE")
 
     async with scripted(serve) as script:
         reading = await bucket(script).read("k")
@@ -44,8 +44,8 @@ async def test_content_of_a_lost_connection_is_read_again_from_the_same_version(
     admission = Admission(len(content))
     others = await admission.body(1)
 
-    def serve(asked: Asked) -> bytes:
-        if "range" in asked.headers:
+    def serve(request: ReceivedRequest) -> bytes:
+        if "range" in request.headers:
             return answer(206, content, **DATE)
         return whole if when.startswith("while") else Last(whole[:-10])
 
@@ -56,13 +56,13 @@ async def test_content_of_a_lost_connection_is_read_again_from_the_same_version(
         reading_it: asyncio.Future[bytes] = asyncio.ensure_future(anext(aiter(reading.chunks())))
         await asyncio.sleep(0)
         if when.startswith("while"):
-            script.hang_up()
+            script.close_connections()
             connection = reading._connection
             assert connection is not None
             connection.abort()  # as the pool does after the silence limit
         del others
         assert await asyncio.wait_for(reading_it, 60) == content
-        assert [asked.headers.get("if-match") for asked in script.asked] == [None, '"e"']
+        assert [request.headers.get("if-match") for request in script.requests] == [None, '"e"']
         del reading_it
     assert admission.held == 0
 

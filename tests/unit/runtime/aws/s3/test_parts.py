@@ -217,7 +217,7 @@ async def test_failed_entries_of_a_batch_are_sent_again() -> None:
     failed = {"Successful": [{"Id": "0"}, {"Id": "2"}], "Failed": [rejected]}
     async with scripted(text(failed), text({"Successful": [{"Id": "1"}]})) as script:
         await SqsQueue(script.caller("sqs"), "q", "d").send(["a", "b", "c"], 7)
-        second = json.loads(script.asked[1].body)
+        second = json.loads(script.requests[1].body)
         assert second == {"QueueUrl": "q", "Entries": [{"Id": "1", "MessageBody": "b", "DelaySeconds": 7}]}
 
 
@@ -245,9 +245,9 @@ async def test_concurrent_ledger_reads_are_one_request() -> None:
         ledger = DynamoLedger(script.caller("dynamodb"), "t")
         got = await asyncio.gather(*(ledger.get(key) for key in "abb"))
         assert [entry.key if entry else None for entry in got] == [None, "b", "b"]
-        (asked,) = script.asked
-        assert asked.headers["x-amz-target"].endswith(".BatchGetItem")
-        keys = json.loads(asked.body)["RequestItems"]["t"]
+        (request,) = script.requests
+        assert request.headers["x-amz-target"].endswith(".BatchGetItem")
+        keys = json.loads(request.body)["RequestItems"]["t"]
         assert keys == {"Keys": [{"ObjectKey": {"S": "a"}}, {"ObjectKey": {"S": "b"}}], "ConsistentRead": True}
 
 
@@ -258,7 +258,7 @@ async def test_unprocessed_keys_are_read_again_and_then_raise(monkeypatch: pytes
     async with scripted(text(again), text(again), text(done)) as script:
         ledger = DynamoLedger(script.caller("dynamodb"), "t")
         assert (await ledger.get_many(["a", "b"]))["a"].revision == 3
-        assert len(json.loads(script.asked[1].body)["RequestItems"]["t"]["Keys"]) == 1
+        assert len(json.loads(script.requests[1].body)["RequestItems"]["t"]["Keys"]) == 1
     async with scripted(text(again)) as script:
         with pytest.raises(ThrottledError, match="unprocessed"):
             await DynamoLedger(script.caller("dynamodb"), "t").get_many(["a"])

@@ -12,7 +12,7 @@ from dualsync.runtime.errors import (
     ServiceBlockedError,
 )
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Part, Precondition
-from tests.support.scripted_server import Asked, answer, error, scripted
+from tests.support.scripted_server import ReceivedRequest, answer, error, scripted
 from tests.support.wire import DATE, PLAIN, bucket, put
 
 
@@ -39,24 +39,24 @@ async def test_tags_are_copied_if_configured() -> None:
         b"<Tag><Key>a</Key><Value></Value></Tag></TagSet></Tagging>"
     )
 
-    def serve(asked: Asked) -> bytes:
-        if "tagging" in asked.path:
+    def serve(request: ReceivedRequest) -> bytes:
+        if "tagging" in request.path:
             return answer(200, listed)
         return answer(200, b"x", **DATE, x_amz_tagging_count="2", x_amz_version_id="v/1")
 
     async with scripted(serve) as script:
         plain = await bucket(script).read("k")
         assert plain is not None
-        assert (plain.head.attributes.tags, len(script.asked)) == ((), 1)
+        assert (plain.head.attributes.tags, len(script.requests)) == ((), 1)
         b = bucket(script, Options(tags=True))
         reading = await b.read("k")
         assert reading is not None
         assert reading.head.attributes.tags == (("a", ""), ("b & c", "1+1=2"))
-        assert script.asked[-1].path == "/b/p/k?tagging=&versionId=v%2F1"
+        assert script.requests[-1].path == "/b/p/k?tagging=&versionId=v%2F1"
         await b.put("k", b"x", reading.head.attributes, None, MUST_NOT_EXIST)
-        assert script.asked[-1].headers["x-amz-tagging"] == "a=&b+%26+c=1%2B1%3D2"
+        assert script.requests[-1].headers["x-amz-tagging"] == "a=&b+%26+c=1%2B1%3D2"
         await bucket(script).put("k", b"x", reading.head.attributes, None, MUST_NOT_EXIST)
-        assert "x-amz-tagging" not in script.asked[-1].headers
+        assert "x-amz-tagging" not in script.requests[-1].headers
 
 
 @pytest.mark.parametrize("value", ["<Value></Value>", "<Value/>", "<Value />"])
@@ -71,8 +71,8 @@ async def test_tag_without_a_value_is_parsed(value: str) -> None:
 
 
 async def test_denied_tags_close_the_object_connection() -> None:
-    def serve(asked: Asked) -> bytes:
-        if "tagging" in asked.path:
+    def serve(request: ReceivedRequest) -> bytes:
+        if "tagging" in request.path:
             return error(403, "AccessDenied")
         return answer(200, b"x" * 200_000, **DATE, x_amz_tagging_count="2")
 
@@ -97,7 +97,7 @@ async def test_all_requests_name_the_requester_as_payer() -> None:
         await b.abort_upload("k", "u")
         await b.delete("k", Precondition("e"))
         await b.read_range("k", 0, len(done), "e")
-        assert {asked.headers.get("x-amz-request-payer") for asked in script.asked} == {"requester"}
+        assert {request.headers.get("x-amz-request-payer") for request in script.requests} == {"requester"}
 
 
 async def test_object_is_sent_with_an_md5_if_object_lock_requires_it() -> None:
@@ -108,24 +108,27 @@ async def test_object_is_sent_with_an_md5_if_object_lock_requires_it() -> None:
         b = bucket(script)
         for _ in range(2):
             await b.put("k", b"hello", PLAIN, None, MUST_NOT_EXIST)
-        assert [asked.headers.get("content-md5") for asked in script.asked] == [None, *["XUFAKrxLKna5cZ2REBfFkg=="] * 2]
+        assert [request.headers.get("content-md5") for request in script.requests] == [
+            None,
+            *["XUFAKrxLKna5cZ2REBfFkg=="] * 2,
+        ]
     async with scripted(wants, answer(200, ETag='"e"')) as script:
         await bucket(script).put("k", b"", PLAIN, None, MUST_NOT_EXIST)
-        assert script.asked[1].headers["content-md5"] == "1B2M2Y8AsgTpgAmY7PhCfg==", "of an empty body, too"
+        assert script.requests[1].headers["content-md5"] == "1B2M2Y8AsgTpgAmY7PhCfg==", "of an empty body, too"
     async with scripted(wants) as script:
         with pytest.raises(PermanentError, match="InvalidRequest"):
             await bucket(script).put("k", b"hello", PLAIN, None, MUST_NOT_EXIST)
-        assert len(script.asked) == 2
+        assert len(script.requests) == 2
 
 
 async def test_object_is_read_before_the_write_if_the_store_has_no_conditional_writes() -> None:
     there = {"k"}
 
-    def serve(asked: Asked) -> bytes:
-        if "if-match" in asked.headers or "if-none-match" in asked.headers:
+    def serve(request: ReceivedRequest) -> bytes:
+        if "if-match" in request.headers or "if-none-match" in request.headers:
             return error(501, "NotImplemented", "A header you provided implies functionality that is not implemented.")
-        if asked.method in ("HEAD", "GET"):
-            return answer(200, b"", **DATE) if asked.path[-1] in there else error(404, "NoSuchKey")
+        if request.method in ("HEAD", "GET"):
+            return answer(200, b"", **DATE) if request.path[-1] in there else error(404, "NoSuchKey")
         return answer(200, b"", **DATE)
 
     async with scripted(serve) as script:
@@ -137,7 +140,7 @@ async def test_object_is_read_before_the_write_if_the_store_has_no_conditional_w
             with pytest.raises(PreconditionFailedError):
                 await b.put(key, b"x", PLAIN, None, condition)
         await b.delete("k", Precondition("e"))
-        assert [asked.method for asked in script.asked[-2:]] == ["HEAD", "DELETE"]
+        assert [request.method for request in script.requests[-2:]] == ["HEAD", "DELETE"]
 
 
 @pytest.mark.parametrize(

@@ -17,23 +17,23 @@ from dualsync.runtime.errors import (
 )
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Part, Precondition
 from dualsync.runtime.model.origin_version import STAMP_KEY
-from tests.support.scripted_server import Asked, answer, chunked, error, scripted
+from tests.support.scripted_server import ReceivedRequest, answer, chunked, error, scripted
 from tests.support.wire import DATE, MODIFIED, PLAIN, STAMP, bucket, put
 
 
 async def test_replicas_have_the_configured_class_and_acl() -> None:
     async with scripted(answer(200, ETag='"e"')) as script:
-        asked = await put(script, Attributes(storage_class="GLACIER_IR"), options=Options("STANDARD_IA", "private"))
-        assert (asked.method, asked.path) == ("PUT", "/b/p/k")
-        assert asked.headers["x-amz-storage-class"] == "STANDARD_IA"
-        assert asked.headers["x-amz-acl"] == "private"
-        assert asked.headers["if-none-match"] == "*"
-        assert asked.headers[f"x-amz-meta-{STAMP_KEY}"] == STAMP.encode()
-        asked = await put(script, Attributes(storage_class="GLACIER_IR"))
-        assert asked.headers["x-amz-storage-class"] == "GLACIER_IR"
-        assert "x-amz-acl" not in asked.headers
-        asked = await put(script, PLAIN, None)
-        assert not [name for name in asked.headers if "class" in name or "meta" in name]
+        request = await put(script, Attributes(storage_class="GLACIER_IR"), options=Options("STANDARD_IA", "private"))
+        assert (request.method, request.path) == ("PUT", "/b/p/k")
+        assert request.headers["x-amz-storage-class"] == "STANDARD_IA"
+        assert request.headers["x-amz-acl"] == "private"
+        assert request.headers["if-none-match"] == "*"
+        assert request.headers[f"x-amz-meta-{STAMP_KEY}"] == STAMP.encode()
+        request = await put(script, Attributes(storage_class="GLACIER_IR"))
+        assert request.headers["x-amz-storage-class"] == "GLACIER_IR"
+        assert "x-amz-acl" not in request.headers
+        request = await put(script, PLAIN, None)
+        assert not [name for name in request.headers if "class" in name or "meta" in name]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ async def test_key_is_encoded_as_signatures_require(key: str, path: str) -> None
     """IAM User Guide, "Create a signed AWS API request": all but A-Z a-z 0-9 - . _ ~ and, in a key, the slash."""
     async with scripted(answer(200, b"", **DATE)) as script:
         await bucket(script).head(key)
-        assert script.asked[0].path == f"/b/p/{path}"
+        assert script.requests[0].path == f"/b/p/{path}"
 
 
 async def test_object_headers_are_parsed_and_written_back() -> None:
@@ -75,13 +75,13 @@ async def test_object_headers_are_parsed_and_written_back() -> None:
         reading = await b.read("k")
         assert reading is not None
         seen = reading.head
-        assert script.asked[0].headers["x-amz-checksum-mode"] == "ENABLED"
+        assert script.requests[0].headers["x-amz-checksum-mode"] == "ENABLED"
         assert (seen.etag, seen.size, seen.modified, seen.version_id) == ("e", 5, 1_792_567_680, "v1")
         assert (seen.stamp, seen.archived, seen.opaque) == (STAMP, True, True)
         assert seen.attributes.metadata == (("colour", "=?UTF-8?Q?gr=C3=BCn?="),)
         assert seen.attributes.checksum == "crc64nvme:AAAAAAAAAAA="
         await b.put("k", b"hello", seen.attributes, None, MUST_NOT_EXIST)
-    sent = script.asked[1].headers
+    sent = script.requests[1].headers
     for name, value in headers.items():
         wire = name.replace("_", "-").lower()
         if wire.startswith(("content-", "expires", "x-amz-website", "x-amz-meta-colour", "x-amz-checksum-crc")):
@@ -103,9 +103,9 @@ async def test_metadata_entries_and_expires_are_kept_for_objects_and_uploads(exp
         assert reading.head.attributes == head.attributes
         await b.put("k", b"hello", head.attributes, STAMP, MUST_NOT_EXIST)
         await b.create_upload("k", head.attributes, STAMP)
-    for asked in script.asked[2:]:
-        assert asked.headers["expires"] == expires
-        found = {name: value for name, value in asked.headers.items() if name.startswith("x-amz-meta-entry")}
+    for request in script.requests[2:]:
+        assert request.headers["expires"] == expires
+        found = {name: value for name, value in request.headers.items() if name.startswith("x-amz-meta-entry")}
         assert found == {name.replace("_", "-"): value for name, value in entries.items()}
 
 
@@ -168,14 +168,14 @@ async def test_composite_checksum_is_not_used_as_the_contents_checksum(
         assert seen is not None
         assert seen.attributes.checksum == (f"{kind}:{value}" if shown else "")
         await bucket(script).put("k", b"hello", seen.attributes, None, MUST_NOT_EXIST)
-        sent = {name: text for name, text in script.asked[-1].headers.items() if "checksum" in name}
+        sent = {name: text for name, text in script.requests[-1].headers.items() if "checksum" in name}
         assert sent == ({f"x-amz-checksum-{kind}": value} if type == "FULL_OBJECT" else {})
 
 
 async def test_missing_object_is_distinguished_from_a_missing_bucket() -> None:
     async with scripted(answer(404), error(404, "NoSuchKey")) as script:
         assert await bucket(script).head("k") is None
-        assert [(asked.method, asked.headers.get("range")) for asked in script.asked] == [
+        assert [(request.method, request.headers.get("range")) for request in script.requests] == [
             ("HEAD", None),
             ("GET", "bytes=0-0"),
         ]
@@ -197,7 +197,7 @@ async def test_delete_marker_is_recognised_with_one_request() -> None:
     for status in (404, 405):
         async with scripted(answer(status, x_amz_delete_marker="true")) as script:
             assert await bucket(script).head("k", "v 1") is None
-            assert [asked.path for asked in script.asked] == ["/b/p/k?versionId=v%201"]
+            assert [request.path for request in script.requests] == ["/b/p/k?versionId=v%201"]
 
 
 async def test_object_written_between_head_and_get_is_found() -> None:
@@ -218,12 +218,12 @@ async def test_error_in_the_body_of_a_200_is_raised() -> None:
         async with scripted(chunked(b"  ", body)) as script:
             with pytest.raises(kind):
                 await bucket(script).complete_upload("k", "u+/=", parts, MUST_NOT_EXIST)
-            assert script.asked[0].path == "/b/p/k?uploadId=u%2B%2F%3D"
+            assert script.requests[0].path == "/b/p/k?uploadId=u%2B%2F%3D"
     async with scripted(chunked(done)) as script:
         written = await bucket(script).complete_upload("k", "u", parts, Precondition("x"))
         assert written.etag == "e-1"
-        assert script.asked[0].headers["if-match"] == '"x"'
-        assert b"<PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag>" in script.asked[0].body
+        assert script.requests[0].headers["if-match"] == '"x"'
+        assert b"<PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag>" in script.requests[0].body
 
 
 async def test_parts_are_listed_page_by_page() -> None:
@@ -240,12 +240,12 @@ async def test_parts_are_listed_page_by_page() -> None:
         listed = await bucket(script).list_parts("k", "u/")
         assert listed is not None
         assert [(p.number, p.etag, p.size) for p in listed] == [(1, "e1", 10), (2, "e2", 20), (5, "e5", 50)]
-        assert [asked.path for asked in script.asked] == [
+        assert [request.path for request in script.requests] == [
             f"/b/p/k?max-parts=1000&part-number-marker={marker}&uploadId=u%2F" for marker in (0, 2)
         ]
     async with scripted(page(4, 5, more="5")) as script:
         assert await bucket(script).list_parts("k", "u", 4, 5) == [Part(4, "e4"), Part(5, "e5")]
-        assert "max-parts=2&part-number-marker=3" in script.asked[0].path
+        assert "max-parts=2&part-number-marker=3" in script.requests[0].path
     for cut in (b"<ListPartsResult><IsTruncated>false", b"<ListPartsResult></ListPartsResult>", b""):
         async with scripted(answer(200, cut)) as script:
             with pytest.raises(UnavailableError, match="not a whole page"):
@@ -276,7 +276,7 @@ async def test_uploads_are_listed_page_by_page() -> None:
             ("a b&1", "u1", 0, "arn:i"),
             ("a b&2", "u2", 1, "arn:i"),
         ]
-        assert [asked.path for asked in script.asked] == [
+        assert [request.path for request in script.requests] == [
             "/b?encoding-type=url&prefix=p%2F&uploads=",
             "/b?encoding-type=url&key-marker=p%2Fa%20b%261&prefix=p%2F&upload-id-marker=u1&uploads=",
         ]
@@ -298,22 +298,22 @@ async def test_upload_is_compared_with_the_checksum_of_its_source(theirs: str, a
         checksum = "crc64nvme:AAAAAAAAAAA="
         if agree:
             assert (await b.complete_upload("k", "u", [Part(1, "e")], MUST_NOT_EXIST, checksum)).etag == "e-1"
-            assert len(script.asked) == 2
+            assert len(script.requests) == 2
             return
         with pytest.raises(UnavailableError, match="checksum"):
             await b.complete_upload("k", "u", [Part(1, "e")], MUST_NOT_EXIST, checksum)
-        assert (script.asked[-1].method, script.asked[-1].headers["if-match"]) == ("DELETE", '"e-1"')
+        assert (script.requests[-1].method, script.requests[-1].headers["if-match"]) == ("DELETE", '"e-1"')
 
 
 async def test_large_object_is_read_in_ranges_of_one_version() -> None:
     size = WHOLE_BYTES + 5
 
-    def serve(asked: Asked) -> bytes:
-        if "range" not in asked.headers:
+    def serve(request: ReceivedRequest) -> bytes:
+        if "range" not in request.headers:
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nETag: x\r\nLast-Modified: {MODIFIED}\r\n\r\n"
             return head.encode() + b"x" * 100_000
-        start, end = (int(text) for text in asked.headers["range"].removeprefix("bytes=").split("-"))
-        assert asked.headers["if-match"] == '"x"'
+        start, end = (int(text) for text in request.headers["range"].removeprefix("bytes=").split("-"))
+        assert request.headers["if-match"] == '"x"'
         return answer(206, b"y" * (end + 1 - start))
 
     async with scripted(serve) as script:
@@ -379,4 +379,4 @@ async def test_deletion_without_an_etag_is_refused() -> None:
     async with scripted(answer(204)) as script:
         with pytest.raises(ValueError, match="ETag"):
             await bucket(script).delete("k", MUST_NOT_EXIST)
-        assert script.asked == []
+        assert script.requests == []

@@ -18,7 +18,7 @@ from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.errors import PreconditionFailedError, UnavailableError
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Part
 from dualsync.runtime.model.streamed_body import PIECE_BYTES, StreamedBody
-from tests.support.scripted_server import CLOSE, Asked, Script, answer, error, scripted
+from tests.support.scripted_server import CLOSE, ReceivedRequest, Script, answer, error, scripted
 
 SIZE = 2 * PIECE_BYTES + 5
 
@@ -54,10 +54,10 @@ async def test_long_part_is_sent_whole() -> None:
     async with scripted(answer(200, ETag='"e"')) as script:
         b = bucket(script)
         assert await b.put_part("k", "u", 7, source.pieces()) == Part(7, "e")
-        (asked,) = script.asked
-        assert asked.body == WHOLE
-        assert asked.headers["content-length"] == str(SIZE)
-        assert asked.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+        (request,) = script.requests
+        assert request.body == WHOLE
+        assert request.headers["content-length"] == str(SIZE)
+        assert request.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
         assert source.read_from == [0, PIECE_BYTES, 2 * PIECE_BYTES]
         assert b.caller.pool.open == 1
 
@@ -67,16 +67,16 @@ async def test_retried_part_is_read_again(first: bytes) -> None:
     source = Source()
     async with scripted(first, answer(200, ETag='"e"')) as script:
         await bucket(script).put_part("k", "u", 7, source.pieces())
-        assert script.asked[-1].body == WHOLE
+        assert script.requests[-1].body == WHOLE
         assert source.read_from[-3:] == [0, PIECE_BYTES, 2 * PIECE_BYTES]
 
 
 @pytest.mark.parametrize("error", [PreconditionFailedError("replaced"), UnavailableError("reset")], ids=repr)
 async def test_failed_source_closes_the_connection(error: Exception) -> None:
-    answered: list[Asked] = []
+    answered: list[ReceivedRequest] = []
 
-    def serve(asked: Asked) -> bytes:
-        answered.append(asked)
+    def serve(request: ReceivedRequest) -> bytes:
+        answered.append(request)
         return answer(200, ETag='"e"')
 
     async with scripted(serve) as script:
@@ -115,8 +115,8 @@ async def test_part_is_read_twice_if_its_md5_is_required_in_advance() -> None:
     async with scripted(wants, answer(200, ETag='"e"')) as script:
         await bucket(script).put_part("k", "u", 7, source.pieces())
         expected = b64encode(hashlib.md5(WHOLE, usedforsecurity=False).digest()).decode()
-        assert script.asked[-1].headers["content-md5"] == expected
-        assert script.asked[-1].body == WHOLE
+        assert script.requests[-1].headers["content-md5"] == expected
+        assert script.requests[-1].body == WHOLE
         assert source.read_from[-6:] == [0, PIECE_BYTES, 2 * PIECE_BYTES] * 2
 
 

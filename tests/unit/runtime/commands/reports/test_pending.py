@@ -142,7 +142,7 @@ def test_unreadable_upload_record_is_named_and_the_others_are_listed() -> None:
     assert operator.call("explain", "k").code != 1
 
 
-def test_truncated_list_says_what_it_leaves_out(monkeypatch: Any) -> None:
+def test_truncated_list_reports_how_much_it_leaves_out(monkeypatch: Any) -> None:
     operator = Operator()
     history: Any = operator.cn.history
     history.lines += [line(f"k{number}", "postponed") for number in range(3)]

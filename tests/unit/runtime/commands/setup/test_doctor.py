@@ -176,7 +176,7 @@ def test_unversioned_bucket_is_a_warning_that_names_what_can_be_lost() -> None:
     assert "losers" not in found.what + found.remedy
 
 
-def test_an_unversioned_bucket_whose_losers_config_does_not_decide_about_is_wrong_as_the_preview_refuses_it() -> None:
+def test_unversioned_bucket_is_wrong_if_keep_loser_is_not_configured() -> None:
     accounts = fine()
     accounts[CN].state = BucketState(versioned=False, notifications=[])
     found = check(accounts)["cn", "versioning"]
@@ -188,7 +188,7 @@ def test_an_unversioned_bucket_whose_losers_config_does_not_decide_about_is_wron
     assert check(accounts)["cn", "versioning"].verdict is Verdict.WARNING, "not visible"
 
 
-def test_keep_loser_is_read_of_the_stack_that_manages_the_side(tmp_path: Path) -> None:
+def test_keep_loser_is_read_from_the_managing_stack_then_from_the_default(tmp_path: Path) -> None:
     side = {"accountId": "123456789012", "region": "us-west-2", "bucket": "one"}
     sides = {"dualsync:cn": side, "dualsync:global": {**side, "bucket": "two"}}
     (tmp_path / "Pulumi.yaml").write_text("config: {}\n")
