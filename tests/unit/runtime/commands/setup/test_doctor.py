@@ -241,7 +241,7 @@ def test_subnets_without_internet_access_are_reported() -> None:
     assert "no default VPC" in check(accounts)["cn", "network"].what
 
 
-def test_with_a_proxy_subnets_need_no_way_out() -> None:
+def test_subnets_need_no_internet_egress_with_a_proxy() -> None:
     accounts = fine()
     accounts[CN].vpc_ = Vpc("vpc-1", [SubnetRoute("subnet-1", "rtb-1", "")])
     for subnets in ((), ("subnet-1",)):
