@@ -1,8 +1,5 @@
 # `make demo` shows the whole system, `make test` tests it. Neither needs a cloud account. `make help` lists all targets.
-# Distributions compile their Python with profiles, which makes programs a third faster than most other builds do, and
-# deployed workers run such a one. It is taken where it can make virtual environments.
-SYSTEM_PYTHON := /usr/bin/python3.11
-PYTHON ?= $(shell $(SYSTEM_PYTHON) -m ensurepip --version >/dev/null 2>&1 && echo $(SYSTEM_PYTHON) || echo python3)
+PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -91,8 +88,16 @@ soak: $(READY)  ## steady load with faults and key rotations for MINUTES=30: wha
 chaos: $(READY)  ## users and real workers for MINUTES=30 under kill -9, SIGSTOP and a bad proxy, judged at the end; SEED=N repeats a run's choices
 	@$(BIN)/python -m tests.e2e.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(UNVERSIONED),--unversioned)
 
-profile: $(READY)  ## profile the worker over small objects (needs the benchmarks' servers); writes docs/profile.md
-	@$(BIN)/python -m bench.profile
+# Benchmarks run with the system's Python, as the deployed worker does. Distributions compile theirs with profiles, which
+# makes Python code a third faster; other builds often are not.
+BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11) $(PYTHON))
+BENCH_READY := build/bench/.ready
+$(BENCH_READY): requirements/dev.lock pyproject.toml
+	@$(BENCH_PYTHON) tools/environment.py dev $(@D)
+	@touch $@
+
+profile: $(BENCH_READY)  ## profile the worker over small objects (needs the benchmarks' servers); writes docs/profile.md
+	@build/bench/bin/python -m bench.profile
 
 N ?= 100000
 histories: $(READY)  ## run N=100000 random histories of users, machines and faults against the reference model
@@ -101,8 +106,8 @@ histories: $(READY)  ## run N=100000 random histories of users, machines and fau
 explore: $(READY)  ## run every schedule of all short histories (hours); QUICK=1 for those of the test suite, ROW=NAME for some
 	@$(BIN)/python -m tests.simulation.exploration $(if $(QUICK),--quick) $(if $(ROW),--row "$(ROW)")
 
-bench: $(READY)  ## run the benchmarks over TLS against targets and peers (needs go, mvn, java); writes docs/benchmarks.md
-	@$(BIN)/python -m bench --write $(BENCH)
+bench: $(BENCH_READY)  ## run the benchmarks over TLS against targets and peers (needs go, mvn, java); writes docs/benchmarks.md
+	@build/bench/bin/python -m bench --write $(BENCH)
 
 bench-quick: $(READY)  ## run the benchmarks' harness with small numbers and no peers; skipped if the servers are not available
 	@$(BIN)/python -m bench small start --quick --no-peers --if-possible
