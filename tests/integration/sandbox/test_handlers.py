@@ -64,7 +64,7 @@ def test_every_handler_has_a_lifecycle_test() -> None:
 def test_a_type_without_handler_is_reported_with_the_remedy(account: Account) -> None:
     with pytest.raises(operations.UnknownTokenError, match="sandbox/provider/services"):
         operations.create("aws:lambda/function:Function", account, {})
-    with pytest.raises(operations.UnknownTokenError, match=r"lookups\.py"):
+    with pytest.raises(operations.UnknownTokenError, match=r"services/data_sources\.py"):
         operations.invoke("aws:lambda/getFunction:getFunction", account, {})
 
 
