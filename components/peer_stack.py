@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from dualsync.components.config.errors import ConfigError
-from dualsync.components.config.model import SIDE_OPTIONS, HandOverMode, PairModel, PeerIdentity, SideModel
+from dualsync.components.config.model import SIDE_FACTS, SIDE_OPTIONS, HandOverMode, PairModel, PeerIdentity, SideModel
 from dualsync.components.handover import identity_in
 from dualsync.components.workers.worker_settings import settings_of
 from dualsync.runtime.settings import Direction, SideName, variable
@@ -34,8 +34,8 @@ SHARED_RULES = {
 }
 """Keys by which workers of both sides decide about one object, with the settings that carry them."""
 
-COMPARED = ("bucket", "region", "prefix", "accountId", PEER_IDENTITY)
-"""Facts of a side that are texts and the same in both stacks."""
+SHARED_FACTS = ("bucket", "region", "prefix", "accountId")
+"""Facts of a side that both stacks must give alike."""
 
 POLICY_OPTIONS = ("acl", "includeTags", "kmsKey")
 """Options of a side's worker that the policy of the peer's dedicated user must allow. The peer's stack writes it."""
@@ -104,13 +104,8 @@ def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None
         _compare_direction(pair, outputs, stack)
     for name in theirs:
         facts, side = outputs.get(name) or {}, SideName(name)
-        ours = pair.side(side)
-        for key, value in (
-            ("bucket", ours.bucket),
-            ("region", ours.region),
-            ("prefix", ours.prefix),
-            ("accountId", ours.account_id),
-        ):
+        for key in SHARED_FACTS:
+            value = SIDE_FACTS[key].value(pair.side(side))
             if facts.get(key) not in (None, value):
                 raise ConfigError(
                     f"{name}.{key}", value, f"stack {stack} deployed {facts[key]!r}", "give both stacks the same"
@@ -158,7 +153,7 @@ def _typed(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, bool]]:
             if name in (OPTIONS, PEER_OPTIONS, ENVIRONMENT):
                 texts = isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
                 yield f"{side}.{name}", value, "a mapping of texts", texts
-            elif name in COMPARED:
+            elif name in (*SHARED_FACTS, PEER_IDENTITY):
                 yield f"{side}.{name}", value, "a text", isinstance(value, str)
 
 

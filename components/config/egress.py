@@ -41,9 +41,6 @@ SERVICES: Mapping[str, str] = {
 """Services that a side's worker, finder and their machine call in its own account: the name in host names, and in the
 variable `AWS_ENDPOINT_URL_<SERVICE>` (AWS SDKs and Tools Reference Guide, "Service-specific endpoints")."""
 
-PEER_SERVICES = ("s3", "sts")
-"""Services that they call in the peer's account."""
-
 _PROXY = re.compile(r"https?://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?):(?P<port>[0-9]{1,5})/?", re.ASCII)
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?"
 _NAME = re.compile(rf"(?:\*?\.)?{_LABEL}(?:\.{_LABEL})*")
@@ -77,7 +74,7 @@ def _check_proxy(model: SideModel) -> None:
             "use http://host:port, and let the proxy admit the addresses of the subnets",
         )
     found = _PROXY.fullmatch(url)
-    if found is None or not 1 <= int(found["port"]) <= 65535:
+    if found is None or not _is_port(found["port"]):
         remedy = "use http://host:port, or https://host:port for a proxy with TLS"
         raise ConfigError(key, url, "not the address of an HTTP proxy", remedy)
 

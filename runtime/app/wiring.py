@@ -118,13 +118,18 @@ def remote_bucket(settings: Settings, credentials: Credentials, admission: Admis
     )
 
 
+def _restores(endpoint: str) -> bool:
+    """Return whether a store restores archived objects: AWS's, at the default endpoint or at a named one."""
+    return not endpoint or is_aws(endpoint)
+
+
 def local_options(settings: Settings) -> Options:
     """Return how this side's bucket is read and written. Objects written there follow the bucket's own defaults."""
     return Options(
         tags=settings.include_tags,
         requester_pays=settings.requester_pays,
         owner=settings.local_account,
-        restores=not settings.local_endpoint or is_aws(settings.local_endpoint),
+        restores=_restores(settings.local_endpoint),
     )
 
 
@@ -138,7 +143,7 @@ def remote_options(settings: Settings) -> Options:
         tags=settings.include_tags,
         requester_pays=settings.requester_pays,
         owner=settings.remote_account,
-        restores=not settings.remote_endpoint or is_aws(settings.remote_endpoint),
+        restores=_restores(settings.remote_endpoint),
     )
 
 

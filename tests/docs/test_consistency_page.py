@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.docs.pages import FOLDER
 from tests.simulation.exploration.test_mutants import CAUGHT
-from tests.simulation.histories.model import Excuse
+from tests.simulation.histories.findings import Excuse
 from tests.simulation.histories.mutants import MUTANTS
 
 

@@ -18,7 +18,7 @@ from tests.simulation.exploration.frozen import SIDES
 from tests.simulation.exploration.services import Services
 from tests.simulation.exploration.state import Limits, State
 from tests.simulation.exploration.transitions import Transitions
-from tests.simulation.histories.model import Failure, Finding
+from tests.simulation.histories.findings import Failure, Finding
 from tests.simulation.histories.plan import Op
 
 MAX_STATES = 2_000_000

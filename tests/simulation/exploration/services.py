@@ -24,7 +24,7 @@ from tests.simulation.exploration.frozen import (
     thaw_table,
 )
 from tests.simulation.exploration.service_proxies import AnsweredClock, BucketProxy, Call, LedgerProxy, QueueProxy
-from tests.simulation.histories.model import Finding
+from tests.simulation.histories.findings import Finding
 from tests.simulation.histories.plan import Modes, Op
 from tests.simulation.histories.users import Users, content_of
 from tests.simulation.histories.world import USERS, Processor, Searcher, SimulatedWorld, finder_of

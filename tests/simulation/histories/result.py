@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.simulation.histories.model import Finding
+from tests.simulation.histories.findings import Finding
 
 
 @dataclass(slots=True)

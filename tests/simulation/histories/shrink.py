@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import TypeVar
 
-from tests.simulation.histories.model import Failure
+from tests.simulation.histories.findings import Failure
 from tests.simulation.histories.plan import History, Modes
 from tests.simulation.histories.result import Result
 from tests.simulation.histories.simulation import simulate

@@ -17,9 +17,9 @@ from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import FINDER_CHECKPOINT
 from tests.simulation.histories.faults import MAX_KILLS, Faults
+from tests.simulation.histories.findings import Failure, Finding
 from tests.simulation.histories.forger import NAMES, Forger
 from tests.simulation.histories.machine import Machine, Task
-from tests.simulation.histories.model import Failure, Finding
 from tests.simulation.histories.plan import History, Window
 from tests.simulation.histories.recorder import Labels, Recorder, given
 from tests.simulation.histories.result import Result

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 
-from tests.simulation.histories.model import Excuse
+from tests.simulation.histories.findings import Excuse
 from tests.simulation.histories.plan import History, Modes, draw
 from tests.simulation.histories.simulation import simulate
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.histories.model import Excuse
+from tests.simulation.histories.findings import Excuse
 from tests.simulation.histories.recommended import count
 
 

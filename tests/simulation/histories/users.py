@@ -9,7 +9,8 @@ from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.sequencer import normalise
 from dualsync.runtime.sync.conflict_copy import is_conflict_name
-from tests.simulation.histories.model import BESIDE, Failure, Finding, KeyModel, Rule, judge, judge_kept, newest
+from tests.simulation.histories.findings import Failure, Finding
+from tests.simulation.histories.model import BESIDE, KeyModel, Rule, judge, judge_kept, newest
 from tests.simulation.histories.plan import Modes, Op
 from tests.simulation.histories.world import DEDICATED, ROLES, USERS, SimulatedWorld
 from tests.simulation.oracle import KeyHistory

@@ -15,7 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from tests.simulation.histories.model import BESIDE, Failure, Finding
+from tests.simulation.histories.findings import Failure, Finding
+from tests.simulation.histories.model import BESIDE
 from tests.simulation.histories.plan import History, Modes, Op, draw
 from tests.simulation.histories.result import Result
 from tests.simulation.histories.simulation import Simulation

@@ -18,7 +18,8 @@ from dualsync.runtime import errors
 from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import DELETION_APPROVAL, Record
-from tests.simulation.histories.model import BESIDE, Failure, Finding
+from tests.simulation.histories.findings import Failure, Finding
+from tests.simulation.histories.model import BESIDE
 from tests.simulation.histories.plan import SIDES, Modes, Op
 from tests.simulation.histories.recorder import Labels, op_of
 from tests.simulation.histories.users import Users

@@ -9,7 +9,7 @@ from itertools import permutations
 
 import pytest
 
-from tests.simulation.histories.model import Excuse, Failure
+from tests.simulation.histories.findings import Excuse, Failure
 from tests.simulation.scenarios.script import perform
 
 LOSER = ("global put a w1", "global deliver e1", "global take e1", "global e1 until before remote.put", "wait 1")
