@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from dualsync.runtime.settings import variable
 from policy.environment import environments
@@ -76,14 +76,16 @@ def nothing_besides(plan: Plan, _: Options) -> Iterator[Finding]:
     yield from _users(plan)
     yield from _twice(plan)
     yield from _data_buckets(plan)
+    keys: list[Resource] = []
     for key in plan.of("iam.AccessKey"):
         users = [u for u in plan.of("iam.User") if _same_side(u, key)]
         value = key.get("user")
         named = [u for u in users if u.get("name") == value or u in plan.behind(key, "user", "iam.User")]
         if not named:
             yield Finding(key, f"{key.name} is a key of {_shown(value)}, who is not a user of this plan")
-        elif [k for k in plan.of("iam.AccessKey") if _same_side(k, key)].index(key) > 0:
-            yield Finding(key, f"{key.name} is a second key of its side's dedicated user")
+        else:
+            keys.append(key)
+    yield from _several(keys, lambda _: "key")
     for role in plan.of("iam.Role"):
         if not _used(plan, role) and not is_peer_role(plan, role):
             yield Finding(role, f"{role.name} is a role that no profile, task or schedule of this plan uses")
@@ -103,22 +105,27 @@ def nothing_besides(plan: Plan, _: Options) -> Iterator[Finding]:
 
 
 def _users(plan: Plan) -> Iterator[Finding]:
-    first: dict[str, Resource] = {}
-    for user in peer_identities(plan):
-        side = user.account.urn if user.account is not None else ""
-        if side in first:
-            yield Finding(user, f"{user.name} is a second {noun(user)} of its side, besides {first[side].name}")
-        first.setdefault(side, user)
+    yield from _several(peer_identities(plan), noun)
 
 
 def _twice(plan: Plan) -> Iterator[Finding]:
-    """Yield what a side has once, and the plan has once more: it could run or hold something else."""
-    first: dict[tuple[str, str], Resource] = {}
-    for resource in plan.of(*ONCE):
-        key = (resource.kind, resource.account.urn if resource.account is not None else "")
-        if key in first:
-            yield Finding(resource, f"{resource.name} is a second {resource.kind}, besides {first[key].name}")
-        first.setdefault(key, resource)
+    """Yield what a side has once, and the plan has more often: one of them could run or hold something else."""
+    for kind in ONCE:
+        yield from _several(plan.of(kind), lambda resource: resource.kind)
+
+
+def _several(resources: Iterable[Resource], name: Callable[[Resource], str]) -> Iterator[Finding]:
+    """Yield each resource of which its side has more than one.
+
+    Nothing tells which of them is the pair's: the engine registers resources in any order.
+    """
+    sides: dict[str, list[Resource]] = defaultdict(list)
+    for resource in resources:
+        sides[resource.account.urn if resource.account is not None else ""].append(resource)
+    for found in sides.values():
+        for resource in found if len(found) > 1 else ():
+            others = ", ".join(sorted(other.name for other in found if other is not resource))
+            yield Finding(resource, f"{resource.name} is not the only {name(resource)} of its side, beside {others}")
 
 
 def _data_buckets(plan: Plan) -> Iterator[Finding]:
@@ -131,19 +138,24 @@ def _data_buckets(plan: Plan) -> Iterator[Finding]:
     for found in environments(plan):
         for account in found.holder.account.account_ids if found.holder.account is not None else ():
             settings[account] |= {found.get(variable("local_bucket"))} - {""}
-    # Settings that contradict each other are found by `settings-of-own-side`.
-    agreed = {account: found for account, found in settings.items() if len(found) <= max(1, sides[account])}
-    names: dict[str, set[str]] = defaultdict(set, agreed)
-    pairs: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    owned: dict[str, dict[tuple[str, str], list[Resource]]] = defaultdict(lambda: defaultdict(list))
     for resource in (*plan.of(SUBSCRIPTION), *plan.of(IDENTITY)):
         owner, bucket, prefix = resource.get("owner"), resource.get("bucket"), resource.get("prefix") or ""
-        if not isinstance(owner, str) or not isinstance(bucket, str) or not isinstance(prefix, str):
-            continue
+        if isinstance(owner, str) and isinstance(bucket, str) and isinstance(prefix, str):
+            owned[owner][bucket, prefix].append(resource)
+    for owner, data in owned.items():
         most = max(1, sides[owner])
-        if len(names[owner] | {bucket}) > most or len(pairs[owner] | {(bucket, prefix)}) > most:
-            yield Finding(resource, f"{resource.name} makes {bucket}/{prefix}* data of the pair, besides its own")
-        names[owner].add(bucket)
-        pairs[owner].add((bucket, prefix))
+        # Settings that contradict each other are found by `settings-of-own-side`.
+        own = settings[owner] if len(settings[owner]) <= most else set()
+        places = {f"{bucket}/{prefix}*" for bucket, prefix in data}
+        places |= {f"{bucket}/*" for bucket in own - {bucket for bucket, _ in data}}
+        if len(places) <= most:
+            continue
+        for (bucket, prefix), resources in data.items():
+            place = f"{bucket}/{prefix}*"
+            for resource in resources:
+                others = ", ".join(sorted(places - {place}))
+                yield Finding(resource, f"{resource.name} makes {place} data of the pair, beside {others}")
 
 
 def _used(plan: Plan, role: Resource) -> bool:

@@ -27,7 +27,7 @@ def own_user_suppressed(plan: Plan, _: Options) -> Iterator[Finding]:
 
 def _problem(plan: Plan, environment: Environment) -> str:
     holder = environment.holder
-    identities = [*peer_identities(plan)]
+    identities = sorted(peer_identities(plan), key=lambda user: user.name)
     own = [u for u in identities if _same_side(u, holder)]
     direction, side = _direction(environment), environment.get(variable("side"))
     if side in list(SideName) and not direction.carries(SideName(side)):

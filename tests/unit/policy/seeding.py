@@ -62,6 +62,8 @@ class Seed:
     """Further resources that the same rule reports."""
     besides: tuple[tuple[str, str], ...] = ()
     """Further (rule, resource) that the change violates."""
+    apart_from: tuple[str, ...] = ()
+    """Further resources whose own seeds would change what is found."""
 
     @property
     def caught(self) -> tuple[str, str]:
@@ -81,8 +83,8 @@ class Seed:
 
     @property
     def touched(self) -> set[str]:
-        """Return the resources that are changed or reported."""
-        return {self.name, self.at, *(name for _, name in self.found)} - {""}
+        """Return the resources that no seed beside this one may change or report."""
+        return {self.name, self.at, *self.apart_from, *(name for _, name in self.found)} - {""}
 
     def matches(self, type_: str, name: str) -> bool:
         return self.change is not None and type_.endswith(f":{self.kind}") and name == self.name

@@ -234,6 +234,8 @@ def test_each_seeded_violation_is_found_by_exactly_its_rule(seeds: list[Seed], b
     assert sorted(seeder.seeded) == sorted(s.id for s in seeds), "the program no longer registers what a seed changes"
     late = caught(plan)
     assert late == sorted({found for s in seeds for found in s.found})
+    reversed_plan = Plan(plan.resources[::-1])
+    assert sorted(map(str, review(reversed_plan))) == sorted(map(str, review(plan))), "the engine gives any order"
     early = caught(at_first_preview(plan))
     assert [c for c in early if c not in late] == []
     assert {s.caught for s in seeds if not s.known_later} <= {*early}

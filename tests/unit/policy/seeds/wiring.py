@@ -97,9 +97,9 @@ SEEDS = (
         besides=(
             ("nothing-besides", "dth-dual-global-user"),
             ("nothing-besides", "dth-dual-global-key"),
+            ("nothing-besides", "dth-dual-global-second"),
+            ("nothing-besides", "dth-dual-global-second-key"),
         ),
-        # Which of the two users counts as additional depends on the order in which the engine registers them.
-        engine=False,
     ),
     Seed(
         "whole-notification-document",
