@@ -281,7 +281,7 @@ class Connection(asyncio.BufferedProtocol):
     def _read_what_came(self) -> None:
         """Read an answer that arrived before the connection failed: asyncio stops reading when a write fails.
 
-        Over TLS the socket is closed by now, so what protects a refusal there is `Expect`.
+        Over TLS the layer below has done so.
         """
         descriptor = self._socket.fileno() if self._socket is not None else -1
         if descriptor < 0 or self._transport.get_extra_info("ssl_object") is not None:

@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from dualsync.runtime.aws.http.connection import Connection
 from dualsync.runtime.aws.http.proxy import Proxy, Tunnel, proxy_for
+from dualsync.runtime.aws.http.tls import TlsLayer
 from dualsync.runtime.errors import UnavailableError
 
 CONNECT_SECONDS = 10.0
@@ -70,6 +71,19 @@ class Endpoint:
 @cache
 def _tls() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=environ.get("AWS_CA_BUNDLE") or None)
+
+
+async def _dial(protocol: asyncio.BufferedProtocol, host: str, port: int, *, secure: bool) -> asyncio.Transport:
+    """Connect `protocol` and return its transport. Raises `OSError`."""
+    loop = asyncio.get_running_loop()
+    layer = TlsLayer(protocol, _tls(), host) if secure else None
+    transport, _ = await loop.create_connection(
+        lambda: layer or protocol, host, port, happy_eyeballs_delay=EYEBALLS_SECONDS
+    )
+    if layer is None:
+        return transport
+    await layer.secured()
+    return layer
 
 
 def _is_fresh(connection: Connection, now: float) -> bool:
@@ -207,30 +221,23 @@ class Pool:
 
     async def _connect(self) -> Connection:
         e = self.endpoint
-        _, connection = await asyncio.get_running_loop().create_connection(
-            Connection, e.host, e.port, ssl=_tls() if e.secure else None, happy_eyeballs_delay=EYEBALLS_SECONDS
-        )
+        connection = Connection()
+        await _dial(connection, e.host, e.port, secure=e.secure)
         return connection
 
     async def _connect_through(self, proxy: Proxy) -> Connection:
-        loop, e = asyncio.get_running_loop(), self.endpoint
-        transport, tunnel = await loop.create_connection(
-            Tunnel,
-            proxy.host,
-            proxy.port,
-            ssl=_tls() if proxy.secure else None,
-            happy_eyeballs_delay=EYEBALLS_SECONDS,
-        )
+        e = self.endpoint
+        tunnel, connection = Tunnel(), Connection()
+        transport = await _dial(tunnel, proxy.host, proxy.port, secure=proxy.secure)
         try:
             await tunnel.open(proxy, e.host, e.port)
-            connection = Connection()
-            secured = await loop.start_tls(transport, connection, _tls(), server_hostname=e.host)
-            if secured is None:
-                raise UnavailableError(f"{e.authority}: the proxy closed the connection")
-            connection.connection_made(secured)
         except BaseException:
             transport.abort()
             raise
+        layer = TlsLayer(connection, _tls(), e.host)
+        transport.set_protocol(layer)
+        layer.connection_made(transport)
+        await layer.secured()
         return connection
 
     def _sweep(self) -> None:

@@ -97,12 +97,13 @@ def _entry(text: str) -> tuple[str, str]:
     return text, ""
 
 
-class Tunnel(asyncio.Protocol):
+class Tunnel(asyncio.BufferedProtocol):
     """The exchange with the proxy before TLS begins (CONNECT; RFC 9110, 9.3.6)."""
 
     def __init__(self) -> None:
         self._answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._head = b""
+        self._head = bytearray(_HEAD_BYTES)
+        self._filled = 0
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
 
     async def open(self, proxy: Proxy, host: str, port: int) -> None:
@@ -123,10 +124,14 @@ class Tunnel(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    def data_received(self, data: bytes) -> None:
-        self._head += data
-        if (b"\r\n\r\n" in self._head or len(self._head) > _HEAD_BYTES) and not self._answer.done():
-            self._answer.set_result(self._head)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return memoryview(self._head)[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._filled += nbytes
+        complete = self._head.find(b"\r\n\r\n", 0, self._filled) >= 0 or self._filled == _HEAD_BYTES
+        if complete and not self._answer.done():
+            self._answer.set_result(bytes(self._head[: self._filled]))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._answer.done():

@@ -70,7 +70,7 @@ async def test_refusal_after_the_head_keeps_its_code_and_no_body_is_sent(tls: ss
     assert client.pool.open == 0, "the server may read the next request as the body"
 
 
-async def test_refusal_within_the_body_keeps_its_code() -> None:
+async def test_refusal_within_the_body_keeps_its_code(tls: ssl.SSLContext | None) -> None:
     """asyncio stops reading when a write fails; the refusal is in the socket."""
     requests = 0
 
@@ -83,7 +83,7 @@ async def test_refusal_within_the_body_keeps_its_code() -> None:
         writer.write(DENIED)
         await writer.drain()
 
-    async with serving(refuse) as url:
+    async with serving(refuse, tls) as url:
         client = client_of(url)
         for _ in range(3):
             with pytest.raises(ServiceError, match="AccessDenied"):
