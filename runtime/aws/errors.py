@@ -74,8 +74,10 @@ def request_id(headers: Mapping[str, str]) -> str:
 
     Source: "Getting Amazon S3 request IDs for AWS Support", Amazon S3 User Guide.
     """
-    ids = [headers.get(name, "") for name in ("x-amz-request-id", "x-amzn-requestid", "x-amz-id-2")]
-    return " ".join(f"{name} {value}" for name, value in zip(("request", "request", "host"), ids, strict=True) if value)
+    # Some other stores send both of the first two, with the same id.
+    request = headers.get("x-amz-request-id") or headers.get("x-amzn-requestid", "")
+    ids = {"request": request, "host": headers.get("x-amz-id-2", "")}
+    return " ".join(f"{name} {value}" for name, value in ids.items() if value)
 
 
 MISSING_OBJECT = frozenset({"NoSuchKey", "NoSuchVersion"})

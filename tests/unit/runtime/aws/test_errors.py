@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore import exceptions as vendor
 
-from dualsync.runtime.aws.errors import CODES, OWN_CODES, Refusal, error_of, translate
+from dualsync.runtime.aws.errors import CODES, OWN_CODES, Refusal, error_of, request_id, translate
 from dualsync.runtime.errors import (
     AccessDeniedError,
     ConcurrentWriteError,
@@ -148,6 +148,19 @@ def test_error_names_service_call_target_and_code_in_one_line() -> None:
     assert isinstance(error, PermanentError)
     assert error.reason == "KeyTooLongError"
     assert str(error) == ("KeyTooLongError: s3 PutObject bucket/k: KeyTooLongError (400): Too long. (request 4F)")
+
+
+@pytest.mark.parametrize(
+    ("headers", "text"),
+    [
+        ({}, ""),
+        ({"x-amz-request-id": "1A", "x-amz-id-2": "2B="}, "request 1A host 2B="),
+        ({"x-amzn-requestid": "c-3"}, "request c-3"),
+        ({"x-amz-request-id": "1A", "x-amzn-requestid": "1A"}, "request 1A"),
+    ],
+)
+def test_request_id_is_named_once(headers: dict[str, str], text: str) -> None:
+    assert request_id(headers) == text
 
 
 def test_long_message_keeps_its_start_and_end() -> None:
