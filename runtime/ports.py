@@ -174,7 +174,7 @@ class Ledger(Protocol):
 
     `get`, `get_many` and `get_record` are strongly consistent. `records` reads an index and is eventually consistent: a
     record just written may be missing, one just removed may still be listed. A record with a fixed id (an approval,
-    held deletions, an operator's orders, the buckets, a finder's points) is read by `get_record`.
+    held deletions, an operator's controls, the buckets, a finder's points) is read by `get_record`.
     """
 
     async def get(self, key: str) -> LedgerEntry | None: ...

@@ -27,7 +27,7 @@ OPERATOR_VARIABLES = frozenset(
 """Variables of the operator's commands. They may be in the shell from which a worker is started."""
 KEEP_CLASS = "SOURCE"
 """Value of a storage class that means the original's."""
-MOST_RANGES = 32
+MAX_RANGES = 32
 """Most ranges of keys of one finder. Each holds some pages of both listings in memory, 2 MB in all."""
 
 
@@ -220,7 +220,7 @@ class Settings:
         "Ranges of keys that the finder compares at once; more than one where a listing's round trips are long.",
         default=1,
         low=1,
-        high=MOST_RANGES,
+        high=MAX_RANGES,
     )
     tombstone_days: int = setting("Days a tombstone is kept; longer than both queues' retention.", default=60, low=1)
     log_level: str = setting(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dualsync.components.config.options import option
-from dualsync.runtime.settings import MOST_RANGES
+from dualsync.runtime.settings import MAX_RANGES
 
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 """Retention that CloudWatch Logs accepts, in days (PutRetentionPolicy)."""
@@ -187,10 +187,10 @@ class FinderOptions:
     )
     number: int = option(
         "finderNumber",
-        f"Ranges of keys that the finder compares at once, up to {MOST_RANGES}. Raise it if listing the peer is slow.",
+        f"Ranges of keys that the finder compares at once, up to {MAX_RANGES}. Raise it if listing the peer is slow.",
         default=1,
         low=1,
-        high=MOST_RANGES,
+        high=MAX_RANGES,
         setting="finder_number",
     )
     cpu: int = option("finderCpu", "CPU of the finder in units of 1/1024 vCPU, as Fargate offers them.", default=512)

@@ -53,7 +53,7 @@ async def find(settings: Settings) -> int:
     return 0
 
 
-def sweep_of(settings: Settings, edges: LocalEdges, credential: PeerCredential, log: Log) -> StaleUploadSweep:
+def build_sweep(settings: Settings, edges: LocalEdges, credential: PeerCredential, log: Log) -> StaleUploadSweep:
     """Build the sweep of stale uploads, for the initiators that the settings and the guard name."""
     return StaleUploadSweep(
         clock=edges.clock,
@@ -69,6 +69,6 @@ def sweep_of(settings: Settings, edges: LocalEdges, credential: PeerCredential, 
 async def _sweep(settings: Settings, edges: LocalEdges, credential: PeerCredential, log: JsonLog) -> None:
     """Run the sweep. Its failure does not make the finder's run a failure, since both are independent."""
     try:
-        await sweep_of(settings, edges, credential, log).run()
+        await build_sweep(settings, edges, credential, log).run()
     except DualSyncError as e:
         log.line("WARNING", "uploads", reason=f"{type(e).__name__}: {e}")

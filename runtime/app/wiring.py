@@ -17,12 +17,12 @@ from dualsync.runtime.aws.endpoints import Network, is_aws
 from dualsync.runtime.aws.http.body_memory import BUDGET_BYTES, Admission
 from dualsync.runtime.aws.kms import KmsKeys
 from dualsync.runtime.aws.s3.bucket import S3Bucket
-from dualsync.runtime.aws.s3.bucket_owner import wrong_place
+from dualsync.runtime.aws.s3.bucket_owner import bucket_problem
 from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.aws.secrets_manager import PeerSecret, PeerSecrets
 from dualsync.runtime.aws.sqs import SqsQueue
 from dualsync.runtime.aws.sts import StsIdentity, unique_id
-from dualsync.runtime.aws.web_identity import Claims, RoleCredentials, token
+from dualsync.runtime.aws.web_identity import Claims, RoleCredentials, sign_token
 from dualsync.runtime.errors import CredentialRejectedError
 from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.platform import LoopParallel, SystemClock
@@ -193,7 +193,7 @@ class PeerAccess:
             subject=token_subject(s.pair, s.side),
             audience=token_audience(s.pair, s.side.peer),
         )
-        return await token(claims, self._keys.sign, time.time())
+        return await sign_token(claims, self._keys.sign, time.time())
 
 
 class BucketCheck:
@@ -212,8 +212,8 @@ class BucketCheck:
         s = self._settings
         self._there.use(credentials)
         found = await asyncio.gather(
-            wrong_place(self._here, s.local_bucket, s.local_region, s.local_account, path_style=self._here_by_path),
-            wrong_place(
+            bucket_problem(self._here, s.local_bucket, s.local_region, s.local_account, path_style=self._here_by_path),
+            bucket_problem(
                 self._there, s.remote_bucket, s.remote_region, s.remote_account, path_style=self._there_by_path
             ),
         )
@@ -273,7 +273,7 @@ class PeerCredential:
             self.user_id = self._secret.user_id
 
 
-def copier_of(settings: Settings, edges: LocalEdges) -> Copier:
+def build_copier(settings: Settings, edges: LocalEdges) -> Copier:
     """Build the copier that the settings describe."""
     return Copier(
         threshold=settings.multipart_threshold,

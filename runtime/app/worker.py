@@ -10,7 +10,7 @@ import sys
 
 from dualsync.runtime.app.resources import log_resources
 from dualsync.runtime.app.supervisor import end_with_parent
-from dualsync.runtime.app.wiring import LocalEdges, PeerCredential, copier_of, local_edges, process_name
+from dualsync.runtime.app.wiring import LocalEdges, PeerCredential, build_copier, local_edges, process_name
 from dualsync.runtime.aws.http.body_memory import BUDGET_BYTES
 from dualsync.runtime.errors import CredentialRejectedError, UnavailableError
 from dualsync.runtime.log import JsonLog, State
@@ -19,7 +19,7 @@ from dualsync.runtime.service.circuit_breaker import CircuitBreaker
 from dualsync.runtime.service.consumer import Consumer
 from dualsync.runtime.service.heartbeat import HeartbeatLog
 from dualsync.runtime.service.key_locks import KeyLocks
-from dualsync.runtime.service.operator_controls import OperatorControls
+from dualsync.runtime.service.operator_controls import ControlsWatcher
 from dualsync.runtime.service.peer_credential import GuardStatus, wait_for_peer
 from dualsync.runtime.service.prefix_list import PrefixList, PrefixListWatcher
 from dualsync.runtime.service.receive_gate import ReceiveGates
@@ -53,7 +53,7 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
     credential = PeerCredential(settings, edges)
     health = ServiceHealth()
     throttle = Throttle(edges.clock)
-    controls = OperatorControls(edges.ledger, edges.clock, plain, throttle)
+    controls = ControlsWatcher(edges.ledger, edges.clock, plain, throttle)
     listed = PrefixListWatcher(PrefixList(edges.whole, settings.prefix_list_file), edges.clock, plain)
     context = SyncContext(
         settings=settings,
@@ -62,7 +62,7 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
         remote=ThrottledBucket(credential.bucket, throttle),
         ledger=edges.ledger,
         queue=edges.queue,
-        copier=copier_of(settings, edges),
+        copier=build_copier(settings, edges),
         principals=Principals(frozenset(settings.own_user_ids), await _own_role(edges)),
         authenticator=credential.authenticator,
         log=log,
@@ -79,7 +79,7 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
             log.line("INFO", "state", state=State.RUNNING)
         return ready
 
-    async def prove_conditions() -> None:
+    async def check_conditional_writes() -> None:
         # Not before the guard has found that these are the right buckets. A one-way source is only read.
         await connected.wait()
         local = {} if settings.direction.one_way else {"local": edges.bucket}
@@ -117,7 +117,7 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
         asyncio.create_task(listed.watch()),
         asyncio.create_task(log.beat(edges.ledger, lambda: consumer.in_flight)),
         asyncio.create_task(feed_watchdog(os.environ, edges.clock)),
-        asyncio.create_task(prove_conditions()),
+        asyncio.create_task(check_conditional_writes()),
         asyncio.create_task(watch_stores({"local": edges.bucket, "remote": credential.bucket}, edges.clock, log)),
     ]
     if supervised:

@@ -53,7 +53,7 @@ class Refusal:
 
     def __str__(self) -> str:
         text = f"{self.service} {self.operation} {self.target}: {self.code} ({self.status})"
-        message = shortened(" ".join(self.message.split()))
+        message = shorten_middle(" ".join(self.message.split()))
         text = f"{text}: {message}" if message else text
         return f"{text} ({self.request_id})" if self.request_id else text
 
@@ -62,7 +62,7 @@ MESSAGE_LENGTH = 1000
 """Most characters of a service's text in an error."""
 
 
-def shortened(text: str) -> str:
+def shorten_middle(text: str) -> str:
     """Cut the middle out of a long text: IAM's texts name the principal first and the reason last."""
     if len(text) <= MESSAGE_LENGTH:
         return text
@@ -85,7 +85,7 @@ MISSING_OBJECT = frozenset({"NoSuchKey", "NoSuchVersion"})
 
 
 @contextmanager
-def malformed(call: str) -> Iterator[None]:
+def malformed_as_unavailable(call: str) -> Iterator[None]:
     """Raise `UnavailableError` where an answer's fields are missing or of another type: it proves nothing."""
     try:
         yield
@@ -236,5 +236,5 @@ def translate(error: Exception, service: str, target: str) -> DualSyncError:
     ):
         return CredentialRejectedError(text)
     if isinstance(error, vendor.ParamValidationError):
-        return PermanentError("InvalidArgument", f"{text}: {shortened(' '.join(str(error).split()))}")
-    return UnavailableError(f"{text}: {shortened(' '.join(str(error).split()))}")
+        return PermanentError("InvalidArgument", f"{text}: {shorten_middle(' '.join(str(error).split()))}")
+    return UnavailableError(f"{text}: {shorten_middle(' '.join(str(error).split()))}")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dualsync.runtime.aws.errors import Refusal, error_of, malformed
+from dualsync.runtime.aws.errors import Refusal, error_of, malformed_as_unavailable
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.request_batching import RequestBatcher
 from dualsync.runtime.errors import DualSyncError, PermanentError, UnavailableError
@@ -27,7 +27,7 @@ LONG_POLL_SECONDS = 20
 REASON_ATTRIBUTE = "DualSyncReason"
 """Message attribute of a message in the dead-letter queue: why it can never succeed."""
 
-TOGETHER_SECONDS = 0.05
+BATCHING_SECONDS = 0.05
 """How long an acknowledgement waits for others, to be one request with them."""
 
 _API = "AmazonSQS"
@@ -80,7 +80,7 @@ class SqsQueue:
         self._clock = clock or SystemClock()
         self._visibility = math.inf if visibility_seconds is None else float(visibility_seconds)
         self._hidden = {} if visibility_seconds is None else {"VisibilityTimeout": visibility_seconds}
-        self._acknowledge: RequestBatcher[str, None] = RequestBatcher(self._delete_together, BATCH, TOGETHER_SECONDS)
+        self._acknowledge: RequestBatcher[str, None] = RequestBatcher(self._delete_together, BATCH, BATCHING_SECONDS)
 
     async def receive(self, limit: int, wait_seconds: int) -> Sequence[SqsMessage]:
         # When SQS hid a message is not in its answer: at the earliest when it was asked. So a poll is much shorter.
@@ -93,7 +93,7 @@ class SqsQueue:
             MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             **self._hidden,
         )
-        with malformed("sqs ReceiveMessage"):
+        with malformed_as_unavailable("sqs ReceiveMessage"):
             return [_message(item, asked + self._visibility) for item in answer.get("Messages") or ()]
 
     async def delete(self, messages: Sequence[Message]) -> None:
@@ -145,7 +145,7 @@ class SqsQueue:
 
     async def _count(self, url: str) -> int:
         answer = await self._ask("GetQueueAttributes", url, AttributeNames=list(_COUNTS))
-        with malformed("sqs GetQueueAttributes"):
+        with malformed_as_unavailable("sqs GetQueueAttributes"):
             return sum(int(answer["Attributes"][name]) for name in _COUNTS)
 
     async def _batch(self, operation: str, url: str, entries: Sequence[dict[str, Any]]) -> set[str]:
@@ -161,7 +161,7 @@ class SqsQueue:
         for _ in range(_ATTEMPTS):
             batch = [{"Id": number, **entry} for number, entry in todo.items()]
             answer = await self._ask(operation, url, Entries=batch)
-            with malformed(f"sqs {operation}"):
+            with malformed_as_unavailable(f"sqs {operation}"):
                 rejected = answer.get("Failed") or ()
                 spent |= {item["Id"] for item in rejected if _is_spent(item.get("Code"), item.get("Message"))}
                 failed = [item for item in rejected if item["Id"] not in spent]

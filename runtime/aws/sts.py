@@ -13,7 +13,7 @@ _FOUND = {name: re.compile(rb"<%s>\s*([^<]+?)\s*</" % name.encode()) for name in
 
 
 @dataclass(frozen=True, slots=True)
-class Identified:
+class CallerIdentity:
     """The owner of a credential."""
 
     user_id: str
@@ -36,7 +36,7 @@ class StsIdentity:
         """Return the unique id. Raises `CredentialRejectedError` and `RetryableError`."""
         return (await self.who()).user_id
 
-    async def who(self) -> Identified:
+    async def who(self) -> CallerIdentity:
         """Return the identity. Raises `CredentialRejectedError` and `RetryableError`."""
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
         body = b"Action=GetCallerIdentity&Version=2011-06-15"
@@ -44,7 +44,7 @@ class StsIdentity:
             answer = await self._client.call("GetCallerIdentity", "caller", "POST", "/", "", headers, body)
         except ServiceError as refused:
             raise error_of(refused.refusal) from None
-        return Identified(_found("UserId", answer.body or b""), _found("Arn", answer.body or b""))
+        return CallerIdentity(_found("UserId", answer.body or b""), _found("Arn", answer.body or b""))
 
 
 def unique_id(user_id: str) -> str:

@@ -54,7 +54,7 @@ class Claims:
     """Whom the token is for: the other side of the pair."""
 
 
-async def token(claims: Claims, sign: Callable[[bytes], Awaitable[bytes]], now: float) -> str:
+async def sign_token(claims: Claims, sign: Callable[[bytes], Awaitable[bytes]], now: float) -> str:
     """Return a signed token that is valid from now on. Raises what `sign` raises."""
     header = {"alg": "RS256", "kid": claims.key_id, "typ": "JWT"}
     body = {

@@ -21,7 +21,7 @@ from dualsync.runtime.commands.finder import plan, reconcile
 from dualsync.runtime.commands.keys import rotate_key
 from dualsync.runtime.commands.reports.pending import pending
 from dualsync.runtime.commands.reports.report import report
-from dualsync.runtime.commands.session import EXIT_CODES, session, where_of
+from dualsync.runtime.commands.session import EXIT_CODES, pair_location, session
 from dualsync.runtime.commands.setup.doctor import doctor
 from dualsync.runtime.commands.setup.init import init
 from dualsync.runtime.commands.smoke import smoke
@@ -115,7 +115,7 @@ def options(
             cli.note(f"{name} is deprecated: set {name.replace('DUALSYNCCTL_', 'DUALSYNC_')} instead")
     if pair is not None and _is_a_name(pair):
         pair = None
-    cli.where = where_of(
+    cli.where = pair_location(
         pair,
         project,
         {SideName.CN: stack_cn, SideName.GLOBAL: stack_global},

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.output.formatting import short_moment
+from dualsync.runtime.commands.output.formatting import short_local_time
 from dualsync.runtime.commands.session import Direction, Json, escape, session, sides_of
 from dualsync.runtime.model.records import Record
-from dualsync.runtime.operations.audit import trail
+from dualsync.runtime.operations.audit import read_audit_trail
 from dualsync.runtime.operations.context import OperatorContext, Side
 
 
@@ -24,7 +24,9 @@ def audit(
     cli = session(invocation, json)
 
     async def work(context: OperatorContext) -> list[tuple[Side, Record]]:
-        return [(side, record) for side in sides_of(context, direction) for record in await trail(side, limit)]
+        return [
+            (side, record) for side in sides_of(context, direction) for record in await read_audit_trail(side, limit)
+        ]
 
     acts: dict[str, tuple[Record, list[str]]] = {}
     for side, record in cli.run(work):
@@ -41,7 +43,7 @@ def audit(
             what = {n: v for n, v in {**data.get("arguments", {}), **data.get("result", {})}.items() if v}
             what = {n: v for n, v in what.items() if n not in ("direction", "before")}
             table.add_row(
-                short_moment(record.time),
+                short_local_time(record.time),
                 escape(_name(str(data.get("who", "")))),
                 str(data.get("command", "")),
                 ", ".join(sides),
@@ -60,6 +62,6 @@ def _name(who: str) -> str:
 
 
 def _brief(values: dict[str, Any]) -> str:
-    """Return the arguments that have a value, as `a=1, b=x`; orders without their author."""
+    """Return the arguments that have a value, as `a=1, b=x`; those of controls without their author."""
     flat = {**values, **values["orders"]} if isinstance(values.get("orders"), dict) else values
     return ", ".join(f"{n}={v}" for n, v in flat.items() if v and n not in ("orders", "by", "since"))

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.output.formatting import moment, some
+from dualsync.runtime.commands.output.formatting import count_text, local_time
 from dualsync.runtime.commands.session import DryRun, Exit, Json, Yes, escape, key_text, session
 from dualsync.runtime.operations import conflicts as operations
-from dualsync.runtime.operations.conflicts import Conflict, Whereabouts
+from dualsync.runtime.operations.conflicts import Conflict, LoserLocation
 from dualsync.runtime.operations.context import OperatorContext
 
 conflicts = typer.Typer(
@@ -53,7 +53,7 @@ def list_(
             cli.out.print(f"… and {len(found) - SHOWN} more: --json has all")
         gone = sum(undoable[c.id] is False for c in found)
         cli.out.print(
-            f"{some(len(found), 'conflict')}" + (f", [yellow]{gone} losers are gone[/yellow]" if gone else "")
+            f"{count_text(len(found), 'conflict')}" + (f", [yellow]{gone} losers are gone[/yellow]" if gone else "")
         )
         undo = "; `undo ID` restores the loser" if gone < len(found) else ""
         cli.out.print(f"`dualsync conflicts show ID`; `resolve ID` accepts the winner{undo}")
@@ -72,14 +72,14 @@ def show(invocation: typer.Context, id: Id, json: Json = False) -> None:
     """Show one conflict: both versions, the rule, and where the loser is."""
     cli = session(invocation, json)
 
-    async def work(context: OperatorContext) -> tuple[Conflict, Whereabouts | None]:
+    async def work(context: OperatorContext) -> tuple[Conflict, LoserLocation | None]:
         found = await operations.conflict(context, id)
-        return found, await operations.whereabouts(context, found)
+        return found, await operations.locate_loser(context, found)
 
     found, loser = cli.run(work)
 
     def text() -> None:
-        cli.out.print(f"[bold]{key_text(found.key)}[/bold]  recorded {moment(found.time)}, rule {found.policy}")
+        cli.out.print(f"[bold]{key_text(found.key)}[/bold]  recorded {local_time(found.time)}, rule {found.policy}")
         cli.out.print(f"won:  {_version(found.winner)}, ETag {found.winner.etag}")
         cli.out.print(f"lost: {_version(found.loser)}, ETag {found.loser.etag}")
         cli.out.print(_where(loser))
@@ -108,11 +108,11 @@ def resolve(
 
     found = cli.run(find)
     names = ", ".join(key_text(c.key) for c in found[:SAMPLE]) + (" …" if len(found) > SAMPLE else "")
-    cli.say(f"{some(len(found), 'conflict')}: {names}" if found else "no conflicts")
+    cli.say(f"{count_text(len(found), 'conflict')}: {names}" if found else "no conflicts")
     if dry_run:
         cli.show({"resolved": 0, "would": len(found)}, lambda: cli.out.print("nothing was resolved"))
         return
-    cli.ask(f"Remove {some(len(found), 'conflict')} from the list?", yes)
+    cli.ask(f"Remove {count_text(len(found), 'conflict')} from the list?", yes)
 
     async def work(context: OperatorContext) -> int:
         # Exactly those that were shown: later ones stay on the list.
@@ -135,9 +135,9 @@ def undo(invocation: typer.Context, id: Id, dry_run: DryRun = False, yes: Yes = 
     """
     cli = session(invocation, json)
 
-    async def find_loser(context: OperatorContext) -> tuple[Conflict, Whereabouts | None]:
+    async def find_loser(context: OperatorContext) -> tuple[Conflict, LoserLocation | None]:
         found = await operations.conflict(context, id)
-        return found, await operations.whereabouts(context, found)
+        return found, await operations.locate_loser(context, found)
 
     found, loser = cli.run(find_loser)
     if loser is None:
@@ -161,10 +161,10 @@ async def _undo(context: OperatorContext, id: str) -> str:
 
 
 def _version(identity: Any) -> str:
-    return f"{identity.origin} {moment(identity.modified)}"
+    return f"{identity.origin} {local_time(identity.modified)}"
 
 
-def _where(loser: Whereabouts | None) -> str:
+def _where(loser: LoserLocation | None) -> str:
     if loser is None:
         return "the loser is gone: keepLoser was off, and its bucket has no such version; it cannot be restored"
     if loser.version_id:
@@ -172,7 +172,7 @@ def _where(loser: Whereabouts | None) -> str:
     return f"the loser is kept at {loser.side.name} as {key_text(loser.key)}"
 
 
-def _place(loser: Whereabouts | None) -> dict[str, str] | None:
+def _place(loser: LoserLocation | None) -> dict[str, str] | None:
     if loser is None:
         return None
     return {"side": str(loser.side.name), "key": loser.key, "version_id": loser.version_id}

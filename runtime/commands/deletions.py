@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.output.formatting import moment, number, size, some
-from dualsync.runtime.commands.output.progress import counting, showing
+from dualsync.runtime.commands.output.formatting import count_text, local_time, number, size
+from dualsync.runtime.commands.output.progress import show_count, show_progress
 from dualsync.runtime.commands.session import (
     Direction,
     DryRun,
@@ -30,9 +30,9 @@ from dualsync.runtime.commands.session import (
 from dualsync.runtime.operations import deletions as operations
 from dualsync.runtime.operations import restoration
 from dualsync.runtime.operations.context import OperatorContext
-from dualsync.runtime.operations.deletions import Deletion, Held
+from dualsync.runtime.operations.deletions import HeldDeletions, PendingDeletion
 from dualsync.runtime.operations.finder_run import reconcile
-from dualsync.runtime.operations.key_text.plain_text import operator_words, shown_key
+from dualsync.runtime.operations.key_text.plain_text import display_key, use_config_names
 from dualsync.runtime.settings import SideName
 
 deletions = typer.Typer(
@@ -66,7 +66,7 @@ class _Survey:
     def __str__(self) -> str:
         names = ", ".join(key_text(name) for name in self.sample)
         more = " …" if self.count > len(self.sample) else ""
-        return f"{some(self.count, 'object')}, {size(self.bytes)}: {names}{more}"
+        return f"{count_text(self.count, 'object')}, {size(self.bytes)}: {names}{more}"
 
     @property
     def data(self) -> dict[str, Any]:
@@ -86,14 +86,14 @@ def list_(
     """Show which deletions are held, and why. With --live also those that wait in a paused direction's queue."""
     cli = session(invocation, json)
 
-    async def work(context: OperatorContext) -> tuple[list[Held], list[Deletion]]:
-        found: list[Deletion] = []
+    async def work(context: OperatorContext) -> tuple[list[HeldDeletions], list[PendingDeletion]]:
+        found: list[PendingDeletion] = []
         if live:
-            with counting(cli, "comparing") as on_progress:
-                async for batch in operations.pending(context, prefix):
+            with show_count(cli, "comparing") as on_progress:
+                async for batch in operations.pending_deletions(context, prefix):
                     found += batch
                     on_progress(len(batch))
-        return await operations.held(context), found
+        return await operations.held_deletions(context), found
 
     held, found = cli.run(work)
     document = {
@@ -124,7 +124,7 @@ def approve(
     cli = session(invocation, json)
     check_direction(cli, direction)
     part = bool(prefix) or direction != "all"
-    held = cli.run(operations.held)
+    held = cli.run(operations.held_deletions)
     if not held and not part:
         cli.show({"approved": 0}, lambda: cli.out.print("nothing is held"))
         return
@@ -151,18 +151,20 @@ def approve(
         return
     count = up_to or (found if part else max(hold.count for hold in held))
     forever = sum(survey.count for (side, _), survey in surveys.items() if not versioned[side])
-    warning = f" {some(forever, 'object')} of them cannot be restored afterwards." if forever else ""
-    cli.ask(f"Delete up to {some(count, 'object')}{f' below {shown_key(prefix)}' if prefix else ''}?{warning}", yes)
+    warning = f" {count_text(forever, 'object')} of them cannot be restored afterwards." if forever else ""
+    cli.ask(
+        f"Delete up to {count_text(count, 'object')}{f' below {display_key(prefix)}' if prefix else ''}?{warning}", yes
+    )
     if part:
         queued = cli.run(lambda context: _carry_out(cli, context, prefix, direction, up_to))
-        cli.show({"approved": queued, **document}, lambda: cli.out.print(f"{some(queued, 'deletion')} queued"))
+        cli.show({"approved": queued, **document}, lambda: cli.out.print(f"{count_text(queued, 'deletion')} queued"))
         return
 
     async def work(context: OperatorContext) -> int:
         approved = await operations.approve(context, held, up_to)
         if now:
             context.both()
-            with counting(cli, "comparing") as on_progress:
+            with show_count(cli, "comparing") as on_progress:
                 for side in context.carriers:
                     await reconcile(context, side, context.sides[side.name.peer], on_progress)
         return approved
@@ -173,8 +175,8 @@ def approve(
 
 
 async def _carry_out(cli: Session, context: OperatorContext, prefix: str, direction: str, up_to: int | None) -> int:
-    with counting(cli, "comparing") as on_progress:
-        return await operations.carry_out(context, prefix, direction, up_to, on_progress)
+    with show_count(cli, "comparing") as on_progress:
+        return await operations.queue_pending(context, prefix, direction, up_to, on_progress)
 
 
 def _survey_deletions(
@@ -185,8 +187,8 @@ def _survey_deletions(
     async def survey(context: OperatorContext) -> tuple[dict[tuple[SideName, str], _Survey], dict[SideName, bool]]:
         surveys: dict[tuple[SideName, str], _Survey] = {}
         names = {side.name for side in sides_of(context, direction)}
-        with counting(cli, "comparing") as on_progress:
-            async for batch in operations.pending(context, prefix):
+        with show_count(cli, "comparing") as on_progress:
+            async for batch in operations.pending_deletions(context, prefix):
                 for d in batch:
                     if d.gone.name in names:
                         where = (d.kept.name, d.kept.settings.local_bucket)
@@ -215,9 +217,9 @@ def reject(
     cli = session(invocation, json)
 
     async def survey(context: OperatorContext) -> tuple[_Survey, str]:
-        with counting(cli, "comparing") as on_progress:
+        with show_count(cli, "comparing") as on_progress:
             survey = _Survey()
-            async for batch in operations.pending(context, key or prefix):
+            async for batch in operations.pending_deletions(context, key or prefix):
                 survey.add([(d.key, d.size) for d in batch if key in ("", d.key)])
                 on_progress(len(batch))
         return survey, context.one_way.partition("->")[2]
@@ -231,12 +233,12 @@ def reject(
     if dry_run:
         cli.show({"kept": 0, "changed": 0, "objects": found.data}, lambda: cli.out.print("nothing was written"))
         return
-    objects = some(count, "object")
+    objects = count_text(count, "object")
     again = f"Write {objects} again where they survive, so that they return?"
     cli.ask(f"Let {objects} stay at {destination} as its own?" if destination else again, yes)
 
-    async def work(context: OperatorContext) -> operations.Restored:
-        with showing(cli, "restoring", count) as on_progress:
+    async def work(context: OperatorContext) -> operations.RejectResult:
+        with show_progress(cli, "restoring", count) as on_progress:
             return await operations.reject(
                 context, prefix, key, lambda r: on_progress(r.kept + r.changed + len(r.failed), "")
             )
@@ -283,16 +285,16 @@ def restore(
     """
     cli = session(invocation, json)
     now = datetime.now(UTC)
-    begin = instant("--since", since, now, cli)
-    end = instant("--until", until, now, cli) if until else math.inf
+    begin = parse_time("--since", since, now, cli)
+    end = parse_time("--until", until, now, cli) if until else math.inf
     if begin >= end:
         cli.fail(f"--since {since}: is not before --until {until or 'now'}", Exit.USAGE)
-    wanted = restoration.Wanted(since=begin, until=end, prefix=prefix)
+    wanted = restoration.RestoreSelection(since=begin, until=end, prefix=prefix)
 
     async def survey(context: OperatorContext) -> _Survey:
-        with counting(cli, "looking for delete markers") as on_progress:
+        with show_count(cli, "looking for delete markers") as on_progress:
             survey = _Survey()
-            async for batch in restoration.lost(context, wanted):
+            async for batch in restoration.restorable_objects(context, wanted):
                 survey.add([(one.gone.key, one.gone.size) for one in batch])
                 on_progress(len(batch))
         return survey
@@ -300,17 +302,18 @@ def restore(
     found = cli.run(survey)
     count = found.count
     if not count:
-        nothing = f"nothing was deleted on both sides since {moment(begin)}{f', before {moment(end)}' if until else ''}"
+        before = f", before {local_time(end)}" if until else ""
+        nothing = f"nothing was deleted on both sides since {local_time(begin)}{before}"
         cli.show({"restored": 0, "changed": 0}, lambda: cli.out.print(nothing))
         return
     cli.say(str(found))
     if dry_run:
         cli.show({"restored": 0, "changed": 0, "objects": found.data}, lambda: cli.out.print("nothing was written"))
         return
-    cli.ask(f"Write the last versions of {some(count, 'key')} again?", yes)
+    cli.ask(f"Write the last versions of {count_text(count, 'key')} again?", yes)
 
-    async def work(context: OperatorContext) -> restoration.Restored:
-        with showing(cli, "restoring", count) as on_progress:
+    async def work(context: OperatorContext) -> restoration.RestoreResult:
+        with show_progress(cli, "restoring", count) as on_progress:
             return await restoration.restore(
                 context, wanted, lambda r: on_progress(r.restored + r.changed + len(r.failed), "")
             )
@@ -327,7 +330,7 @@ def restore(
     cli.show(document, text, Exit.ATTENTION if done.changed or done.failed else Exit.DONE)
 
 
-def instant(option: str, text: str, now: datetime, cli: Session) -> float:
+def parse_time(option: str, text: str, now: datetime, cli: Session) -> float:
     """Return `2026-11-23T15:00` (UTC unless an offset is given) or an age of `4h` in seconds since the epoch."""
     ago = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
     if ago is not None:
@@ -341,7 +344,7 @@ def instant(option: str, text: str, now: datetime, cli: Session) -> float:
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
 
 
-def _held(hold: Held) -> dict[str, Any]:
+def _held(hold: HeldDeletions) -> dict[str, Any]:
     return {
         "direction": hold.side.direction,
         "time": hold.record.time,
@@ -350,7 +353,7 @@ def _held(hold: Held) -> dict[str, Any]:
     }
 
 
-def _data(deletion: Deletion) -> dict[str, Any]:
+def _data(deletion: PendingDeletion) -> dict[str, Any]:
     return {
         "key": deletion.key,
         "gone_at": str(deletion.gone.name),
@@ -361,12 +364,12 @@ def _data(deletion: Deletion) -> dict[str, Any]:
     }
 
 
-def _table(cli: Session, held: list[Held], found: list[Deletion], live: bool) -> None:
+def _table(cli: Session, held: list[HeldDeletions], found: list[PendingDeletion], live: bool) -> None:
     if live and found:
         table = Table("key", "gone at", "still at", "size", "written", box=None, pad_edge=False)
         table.columns[0].overflow = "fold"
         for d in found[:SHOWN]:
-            table.add_row(key_text(d.key), str(d.gone.name), str(d.kept.name), size(d.size), moment(d.modified))
+            table.add_row(key_text(d.key), str(d.gone.name), str(d.kept.name), size(d.size), local_time(d.modified))
         cli.out.print(table)
         cli.out.print(
             f"{number(len(found))} pending now" + (f", the first {SHOWN} shown" if len(found) > SHOWN else "")
@@ -379,9 +382,9 @@ def _table(cli: Session, held: list[Held], found: list[Deletion], live: bool) ->
         for line in (sample if isinstance(sample, list) else [])[:10]:
             cli.out.print(f"  [dim]{escape(str(line))}[/dim]")
         cli.out.print(
-            f"{hold.side.direction}: [yellow]{hold.count} held[/yellow] since {moment(hold.record.time)}{approved}"
+            f"{hold.side.direction}: [yellow]{hold.count} held[/yellow] since {local_time(hold.record.time)}{approved}"
         )
-        cli.out.print(f"  {escape(operator_words(str(hold.record.data.get('reason', ''))))}")
+        cli.out.print(f"  {escape(use_config_names(str(hold.record.data.get('reason', ''))))}")
     if not held:
         cli.out.print("no deletion is held")
         return

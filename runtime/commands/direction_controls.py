@@ -1,4 +1,4 @@
-"""`dualsync pause`, `resume`, `limit` and `drain`: orders for the workers while they run."""
+"""`dualsync pause`, `resume`, `limit` and `drain`: controls of the workers while they run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from dualsync.runtime.commands.output.documents import orders_document
+from dualsync.runtime.commands.output.documents import controls_document
 from dualsync.runtime.commands.output.formatting import number, rate, timetable_text
-from dualsync.runtime.commands.output.progress import showing
+from dualsync.runtime.commands.output.progress import show_progress
 from dualsync.runtime.commands.session import (
     Direction,
     Exit,
@@ -23,8 +23,8 @@ from dualsync.runtime.commands.session import (
 )
 from dualsync.runtime.operations import direction_controls
 from dualsync.runtime.operations.context import OperatorContext, Side
-from dualsync.runtime.service.limit_timetable import MAX_ENTRIES, Change, Timetable, minute_of, zone_of
-from dualsync.runtime.service.operator_controls import CONTROL_POLL_SECONDS, Orders, read_orders
+from dualsync.runtime.service.limit_timetable import MAX_ENTRIES, LimitChange, Timetable, find_time_zone, parse_minute
+from dualsync.runtime.service.operator_controls import CONTROL_POLL_SECONDS, DirectionControls, read_controls
 from dualsync.runtime.settings import SideName
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
@@ -49,16 +49,16 @@ def pause(
     check_direction(cli, direction)
     cli.ask(f"Pause {direction}? Changes wait until `dualsync resume {direction}`.", yes)
 
-    async def work(context: OperatorContext) -> tuple[list[Side], list[Orders], bool | None]:
+    async def work(context: OperatorContext) -> tuple[list[Side], list[DirectionControls], bool | None]:
         sides = sides_of(context, direction)
-        orders = await direction_controls.pause(context, sides, reason)
+        controls = await direction_controls.pause(context, sides, reason)
         still = None
         if wait:
-            with showing(cli, "waiting for the workers") as on_progress:
+            with show_progress(cli, "waiting for the workers") as on_progress:
                 still = await direction_controls.wait_until_idle(
                     context, sides, timeout, lambda now: on_progress(0, _words(now))
                 )
-        return sides, orders, still
+        return sides, controls, still
 
     _show(cli, *cli.run(work), done="paused; ends with `dualsync resume`")
 
@@ -67,7 +67,7 @@ def resume(invocation: typer.Context, direction: Direction = "all", json: Json =
     """Carry changes again, beginning with those that have waited."""
     cli = session(invocation, json)
 
-    async def work(context: OperatorContext) -> tuple[list[Side], list[Orders], bool | None]:
+    async def work(context: OperatorContext) -> tuple[list[Side], list[DirectionControls], bool | None]:
         sides = sides_of(context, direction)
         return sides, await direction_controls.resume(context, sides), None
 
@@ -99,12 +99,12 @@ def limit(
         cli.fail("give --bytes, --requests or --timetable; 0 lifts a limit", Exit.USAGE)
     if rate is not None and timetable:
         cli.fail("give --bytes or --timetable, not both: each replaces the other", Exit.USAGE)
-    count = None if rate is None else cli.guard(lambda: number_of(rate, cli))
-    table = timetable_of(timetable, zone, cli) if timetable else None
+    count = None if rate is None else cli.guard(lambda: parse_size(rate, cli))
+    table = parse_timetable(timetable, zone, cli) if timetable else None
     check_direction(cli, direction)
     cli.ask(f"Change the limits of {direction}?", yes)
 
-    async def work(context: OperatorContext) -> tuple[list[Side], list[Orders], bool | None]:
+    async def work(context: OperatorContext) -> tuple[list[Side], list[DirectionControls], bool | None]:
         sides = sides_of(context, direction)
         return sides, await direction_controls.limit(context, sides, count, requests, table), None
 
@@ -130,10 +130,10 @@ def drain(
     async def work(context: OperatorContext) -> tuple[bool, direction_controls.QueueProgress]:
         sides = sides_of(context, direction)
         first = await direction_controls.read_progress(context, sides)
-        paused.extend([side.name for side in sides if (await read_orders(side.ledger)).paused])
+        paused.extend([side.name for side in sides if (await read_controls(side.ledger)).paused])
         if paused:
             cli.say(f"{' and '.join(paused)} paused: nothing travels there until `dualsync resume`")
-        with showing(cli, "draining", first.left or None) as on_progress:
+        with show_progress(cli, "draining", first.left or None) as on_progress:
             empty = await direction_controls.wait_until_empty(
                 context, sides, timeout, lambda now: on_progress(max(0, first.left - now.left), _words(now))
             )
@@ -152,26 +152,26 @@ def drain(
     cli.show(document, text, Exit.DONE if empty else Exit.ATTENTION)
 
 
-def timetable_of(text: str, zone: str, cli: Session) -> Timetable:
+def parse_timetable(text: str, zone: str, cli: Session) -> Timetable:
     """Parse `08:00 20M, 19:00 off`."""
-    if zone_of(zone) is None:
+    if find_time_zone(zone) is None:
         cli.fail(f"--zone {zone!r}: is not a time zone; use a name such as Asia/Shanghai or UTC", Exit.USAGE)
-    changes: dict[int, Change] = {}
+    changes: dict[int, LimitChange] = {}
     for part in text.split(","):
         words = part.split()
-        minute = minute_of(words[0]) if len(words) == 2 else None
+        minute = parse_minute(words[0]) if len(words) == 2 else None
         if minute is None:
             cli.fail(f"--timetable {part.strip()!r}: use a time and a limit, as in '08:00 20M, 19:00 off'", Exit.USAGE)
         if minute in changes:
             cli.fail(f"--timetable {words[0]!r}: is given twice; give each time once", Exit.USAGE)
         off = words[1].lower() == "off"
-        changes[minute] = Change(minute, 0 if off else number_of(words[1], cli, "--timetable"))
+        changes[minute] = LimitChange(minute, 0 if off else parse_size(words[1], cli, "--timetable"))
     if len(changes) > MAX_ENTRIES:
         cli.fail(f"--timetable: {len(changes)} changes; use at most {MAX_ENTRIES} per day", Exit.USAGE)
     return Timetable(tuple(changes[minute] for minute in sorted(changes)), zone)
 
 
-def number_of(text: str, cli: Session, option: str = "--bytes") -> int:
+def parse_size(text: str, cli: Session, option: str = "--bytes") -> int:
     """Parse a size: `20M` → 20000000, `1Gi` → 1073741824."""
     found = re.fullmatch(r"([0-9]+)([kmg]i?)?b?(?:/s)?", text.strip().lower())
     if found is None:
@@ -194,20 +194,22 @@ def _words(now: direction_controls.QueueProgress) -> str:
     return "; ".join(parts)
 
 
-def _show(cli: Session, sides: Sequence[Side], orders: Sequence[Orders], still: bool | None, *, done: str) -> None:
+def _show(
+    cli: Session, sides: Sequence[Side], controls: Sequence[DirectionControls], still: bool | None, *, done: str
+) -> None:
     document: dict[str, Any] = {
         "directions": [
-            {"direction": side.direction, **orders_document(order)} for side, order in zip(sides, orders, strict=True)
+            {"direction": side.direction, **controls_document(one)} for side, one in zip(sides, controls, strict=True)
         ]
     }
     if still is not None:
         document["still"] = still
 
     def text() -> None:
-        for side, order in zip(sides, orders, strict=True):
-            limits = rate(order.bytes_per_second) if order.bytes_per_second else "no limit of bytes"
-            limits = limits if order.timetable is None else timetable_text(order.timetable)
-            requests = f"{order.requests_per_second} requests/s" if order.requests_per_second else "none of requests"
+        for side, one in zip(sides, controls, strict=True):
+            limits = rate(one.bytes_per_second) if one.bytes_per_second else "no limit of bytes"
+            limits = limits if one.timetable is None else timetable_text(one.timetable)
+            requests = f"{one.requests_per_second} requests/s" if one.requests_per_second else "none of requests"
             cli.out.print(
                 f"{side.direction}: {done} (in effect within {CONTROL_POLL_SECONDS:.0f} s; {limits}, {requests})"
             )

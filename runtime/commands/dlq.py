@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.output.formatting import short_moment, some
-from dualsync.runtime.commands.output.progress import showing
+from dualsync.runtime.commands.output.formatting import count_text, short_local_time
+from dualsync.runtime.commands.output.progress import show_progress
 from dualsync.runtime.commands.session import (
     Direction,
     DryRun,
@@ -24,10 +24,10 @@ from dualsync.runtime.commands.session import (
     sides_of,
 )
 from dualsync.runtime.operations import dead_letters
-from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.audit import audit_act
 from dualsync.runtime.operations.context import OperatorContext, Side
-from dualsync.runtime.operations.dead_letters import OpenedLetter, Tally, Wanted
-from dualsync.runtime.operations.status import by_kind
+from dualsync.runtime.operations.dead_letters import LetterSelection, OpenedLetter, Tally
+from dualsync.runtime.operations.status import group_reasons
 
 dlq = typer.Typer(
     help="Dead letters: messages that could not succeed, with the reason. They expire 14 days after the change.",
@@ -56,7 +56,7 @@ def list_(
 ) -> None:
     """List the dead letters, by reason. While they are read, they are hidden from other readers."""
     cli = session(invocation, json)
-    wanted = Wanted(key=key, reason=reason)
+    wanted = LetterSelection(key=key, reason=reason)
 
     async def work(context: OperatorContext) -> list[tuple[Side, OpenedLetter]]:
         found = []
@@ -95,7 +95,7 @@ def redrive(
     if dry_run:
         cli.show({"would": count}, lambda: cli.out.print("nothing was sent"))
         return
-    cli.ask(f"Send {some(sum(count.values()), 'dead letter')} of {direction} again?", yes)
+    cli.ask(f"Send {count_text(sum(count.values()), 'dead letter')} of {direction} again?", yes)
 
     async def work(context: OperatorContext) -> dict[str, Tally]:
         return await _each(cli, context, direction, "redrive", wanted, limit)
@@ -124,7 +124,7 @@ def drop(
     if dry_run:
         cli.show({"would": count}, lambda: cli.out.print("nothing was dropped"))
         return
-    cli.ask(f"Drop {some(sum(count.values()), 'dead letter')} of {direction} for good?", yes)
+    cli.ask(f"Drop {count_text(sum(count.values()), 'dead letter')} of {direction} for good?", yes)
 
     async def work(context: OperatorContext) -> dict[str, Tally]:
         return await _each(cli, context, direction, "drop", wanted, limit)
@@ -132,7 +132,7 @@ def drop(
     _result(cli, cli.run(work), "dropped", every)
 
 
-def _survey(cli: Session, direction: str, wanted: Wanted, limit: int) -> dict[str, int]:
+def _survey(cli: Session, direction: str, wanted: LetterSelection, limit: int) -> dict[str, int]:
     """Print the chosen letters by reason, with sample keys; return their number per direction."""
 
     async def work(context: OperatorContext) -> list[tuple[Side, OpenedLetter]]:
@@ -157,30 +157,32 @@ def _by_reason(found: list[tuple[Side, OpenedLetter]]) -> list[str]:
     lines = []
     for direction in dict.fromkeys(side.direction for side, _ in found):
         reasons = Counter(opened.reason for side, opened in found if side.direction == direction)
-        lines += [f"{direction}  [yellow]{count}[/yellow] × {escape(reason)}" for reason, count in by_kind(reasons)]
+        lines += [
+            f"{direction}  [yellow]{count}[/yellow] × {escape(reason)}" for reason, count in group_reasons(reasons)
+        ]
     return lines
 
 
 async def _each(
-    cli: Session, context: OperatorContext, direction: str, what: str, wanted: Wanted, limit: int
+    cli: Session, context: OperatorContext, direction: str, what: str, wanted: LetterSelection, limit: int
 ) -> dict[str, Tally]:
     tallies = {}
     act = dead_letters.redrive if what == "redrive" else dead_letters.drop
     for side in sides_of(context, direction):
         total = (await side.metrics.dead()).total
         arguments = {"direction": side.direction, "id": wanted.id, "key": wanted.key, "reason": wanted.reason}
-        async with audited(context, [side], f"dlq {what}", arguments) as record:
-            with showing(cli, f"{what} {side.direction}", total or None) as on_progress:
+        async with audit_act(context, [side], f"dlq {what}", arguments) as record:
+            with show_progress(cli, f"{what} {side.direction}", total or None) as on_progress:
                 tally = await act(side, wanted, limit, lambda done, on_progress=on_progress: on_progress(done, ""))  # type: ignore[misc]
             record.result.update(done=tally.done, unreadable=tally.unreadable)
         tallies[side.direction] = tally
     return tallies
 
 
-def _wanted(cli: Session, every: bool, id: str, key: str, reason: str) -> Wanted:
+def _wanted(cli: Session, every: bool, id: str, key: str, reason: str) -> LetterSelection:
     if not (every or id or key or reason):
         cli.fail("choose the letters: --all, --id, --key or --reason (see `dualsync dlq list`)", Exit.USAGE)
-    return Wanted(id=id, key=key, reason=reason)
+    return LetterSelection(id=id, key=key, reason=reason)
 
 
 def _result(cli: Session, tallies: dict[str, Tally], done: str, every: bool) -> None:
@@ -229,7 +231,7 @@ def _table(cli: Session, found: list[tuple[Side, OpenedLetter]]) -> None:
         request = opened.requests[0] if opened.requests else None
         table.add_row(
             opened.letter.id[:8],
-            short_moment(opened.letter.sent),
+            short_local_time(opened.letter.sent),
             side.direction,
             key_text(request.key) if request else f"[dim]{escape(opened.letter.body[:60])}[/dim]",
             *([escape(opened.reason.split(":", 1)[0][:40])] if kinds else []),

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from dualsync.runtime.commands.output.documents import entry_document, object_document, version_document
-from dualsync.runtime.commands.output.formatting import moment, size, some
+from dualsync.runtime.commands.output.formatting import count_text, local_time, size
 from dualsync.runtime.commands.output.status_document import depth_document
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, session
 from dualsync.runtime.model.ledger_entry import LedgerEntry, SyncedVersion
@@ -101,7 +101,7 @@ def _text(cli: Session, found: Explanation) -> None:
     for record in found.conflicts:
         winner, loser = record.data.get("winner"), record.data.get("loser")
         won, lost = _written(str(winner)), _written(str(loser))
-        cli.out.print(f"\nconflict of {moment(record.time)}: the version {won} won over the one {lost}")
+        cli.out.print(f"\nconflict of {local_time(record.time)}: the version {won} won over the one {lost}")
     for view in (found.cn, found.global_):
         _history(cli, view)
 
@@ -109,7 +109,7 @@ def _text(cli: Session, found: Explanation) -> None:
 def _written(text: str) -> str:
     """Return a version's identity as text: where and when it was written."""
     identity = parse_identity(text)
-    return escape(text) if identity is None else f"of {identity.origin}, {moment(identity.modified)}"
+    return escape(text) if identity is None else f"of {identity.origin}, {local_time(identity.modified)}"
 
 
 def _history(cli: Session, view: SideView) -> None:
@@ -126,7 +126,7 @@ def _object(view: SideView) -> str:
     if seen is None:
         return "none"
     archived = ", archived" if seen.archived else ""
-    return f"{size(seen.size)}, written {moment(seen.modified)}, ETag {seen.etag}{archived}"
+    return f"{size(seen.size)}, written {local_time(seen.modified)}, ETag {seen.etag}{archived}"
 
 
 def _which(view: SideView) -> str:
@@ -134,7 +134,7 @@ def _which(view: SideView) -> str:
         return "–"
     identity = view.observed.version
     what = "copy of" if view.observed.is_replica else "version"
-    return f"{what} {identity.origin}, {moment(identity.modified)}, ETag {identity.etag}"
+    return f"{what} {identity.origin}, {local_time(identity.modified)}, ETag {identity.etag}"
 
 
 def _stamp(view: SideView) -> str:
@@ -145,7 +145,7 @@ def _stamp(view: SideView) -> str:
 
 
 def _versions(view: SideView) -> str:
-    shown = [f"{moment(v.modified)} {'deleted' if v.marker else v.etag[:8]}" for v in view.versions[:5]]
+    shown = [f"{local_time(v.modified)} {'deleted' if v.marker else v.etag[:8]}" for v in view.versions[:5]]
     return "; ".join(shown) or "none"
 
 
@@ -162,7 +162,7 @@ def _synced(view: SideView) -> str:
 
 def _synced_version(synced: SyncedVersion) -> str:
     i = synced.version
-    return f"{i.origin}, {moment(i.modified)}, ETag {i.etag} (here {synced.local.etag}, there {synced.remote.etag})"
+    return f"{i.origin}, {local_time(i.modified)}, ETag {i.etag} (here {synced.local.etag}, there {synced.remote.etag})"
 
 
 def _dead(view: SideView) -> str:
@@ -174,7 +174,7 @@ def _sequencer(view: SideView) -> str:
     entry = view.entry
     if entry is None or not entry.sequencer:
         return "–"
-    return f"{entry.sequencer.lstrip('0')}, ledger written {moment(entry.updated)}"
+    return f"{entry.sequencer.lstrip('0')}, ledger written {local_time(entry.updated)}"
 
 
 _ACTIONS = {
@@ -188,7 +188,7 @@ _ACTIONS = {
 
 
 def _user_upload(view: SideView) -> str:
-    return "; ".join(f"by a user, begun {moment(u.initiated)}, not complete" for u in view.user_uploads) or "none"
+    return "; ".join(f"by a user, begun {local_time(u.initiated)}, not complete" for u in view.user_uploads) or "none"
 
 
 _ROWS: dict[str, Callable[[SideView], str]] = {
@@ -202,7 +202,8 @@ _ROWS: dict[str, Callable[[SideView], str]] = {
     "upload": lambda s: "; ".join(map(str, s.uploads)) or _user_upload(s),
     "would now": lambda s: f"{_ACTIONS.get(s.decision.action, s.decision.action)}: {s.decision.reason}",
     "queue": lambda s: (
-        f"{some(s.backlog.total, 'message')}, {some(s.alive, 'worker')}{', paused' if s.orders.paused else ''}"
+        f"{count_text(s.backlog.total, 'message')}, {count_text(s.alive, 'worker')}"
+        f"{', paused' if s.orders.paused else ''}"
     ),
     "dead letters": lambda s: "; ".join(opened.reason for opened in s.letters) or "none",
 }

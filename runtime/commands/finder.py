@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from dualsync.runtime.commands.output.formatting import number
-from dualsync.runtime.commands.output.progress import counting
+from dualsync.runtime.commands.output.progress import show_count
 from dualsync.runtime.commands.session import (
     Direction,
     Exit,
@@ -27,7 +27,7 @@ from dualsync.runtime.finder.report import Report
 from dualsync.runtime.operations import finder_run
 from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.operations.finder_run import Plan
-from dualsync.runtime.operations.key_text.plain_text import operator_words, shown_key
+from dualsync.runtime.operations.key_text.plain_text import display_key, use_config_names
 
 SHOWN = 100
 Prefix = Annotated[str, typer.Option(help="Only keys that start with this.")]
@@ -44,7 +44,7 @@ def plan(invocation: typer.Context, direction: Direction = "all", prefix: Prefix
         context.both()
         plans = []
         sides = sides_of(context, direction)
-        with counting(cli, "comparing", await _total(context, sides, prefix)) as on_progress:
+        with show_count(cli, "comparing", await _total(context, sides, prefix)) as on_progress:
             for side in sides:
                 plans.append(await finder_run.plan(context, side, context.sides[side.name.peer], on_progress, prefix))
         return plans
@@ -70,7 +70,8 @@ def reconcile(
     cli = session(invocation, json)
     check_direction(cli, direction)
     cli.ask(
-        f"Compare both buckets and queue what differs ({direction}{f', below {shown_key(prefix)}' if prefix else ''})?",
+        f"Compare both buckets and queue what differs"
+        f" ({direction}{f', below {display_key(prefix)}' if prefix else ''})?",
         yes,
     )
 
@@ -78,7 +79,7 @@ def reconcile(
         context.both()
         reports = []
         sides = sides_of(context, direction)
-        with counting(cli, "comparing", await _total(context, sides, prefix)) as on_progress:
+        with show_count(cli, "comparing", await _total(context, sides, prefix)) as on_progress:
             for side in sides:
                 reports.append(
                     (
@@ -118,7 +119,7 @@ def _report(cli: Session, direction: str, report: Report, verb: str) -> None:
         cli.out.print(f"  [yellow]{number(report.archived)} archived[/yellow]: of these, copied once they are restored")
     if report.held:
         cli.out.print(
-            f"  [yellow]{number(report.held)} deletions held[/yellow]: {escape(operator_words(report.reason))}"
+            f"  [yellow]{number(report.held)} deletions held[/yellow]: {escape(use_config_names(report.reason))}"
         )
         cli.out.print("  `dualsync deletions list`, then approve or reject")
 
@@ -139,7 +140,9 @@ def _plans(cli: Session, plans: list[Plan]) -> None:
         table.add_row(direction, key_text(request.key), escape(request.reason))
     cli.out.print(table)
     if len(requests) > SHOWN:
-        cli.out.print(f"… and {len(requests) - SHOWN} more: --json has up to {finder_run.KEPT} a direction")
+        cli.out.print(
+            f"… and {len(requests) - SHOWN} more: --json has up to {finder_run.MAX_LISTED_REQUESTS} a direction"
+        )
     counts: Counter[Any] = Counter(request.may_delete for _, request in requests)
     if counts[True]:
         cli.out.print(f"{counts[True]} of them delete")

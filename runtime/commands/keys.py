@@ -9,9 +9,9 @@ import typer
 from dualsync.runtime.commands.output.formatting import duration
 from dualsync.runtime.commands.session import Exit, Json, Session, Yes, escape, session, side_named
 from dualsync.runtime.operations import keys
-from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.audit import audit_act
 from dualsync.runtime.operations.context import OperatorContext, Side
-from dualsync.runtime.operations.keys import KeyState, Phase
+from dualsync.runtime.operations.keys import AccessKeyState, Phase
 from dualsync.runtime.settings import SideName
 
 
@@ -44,7 +44,7 @@ def rotate_key(
         cli.guard(lambda: keys.refuse_role(str(side)))
     if not wait and before.phase is not Phase.ROLE:
         version = cli.guard(lambda: keys.present_version(cli.where.project, stack)) if run else None
-        steps = keys.commands(stack, "N+1" if version is None else str(version + 1))
+        steps = keys.rotation_commands(stack, "N+1" if version is None else str(version + 1))
         # An interrupted rotation is completed with the same version: only the update is run again.
         steps = steps[1:] if before.phase is Phase.ROTATING else steps
         if second:
@@ -74,18 +74,20 @@ def rotate_key(
     cli.show(_data(after) | {"commands": steps}, text, Exit.DONE if done else Exit.ATTENTION)
 
 
-async def _rotate(cli: Session, context: OperatorContext, side: Side, state: KeyState, steps: list[list[str]]) -> None:
+async def _rotate(
+    cli: Session, context: OperatorContext, side: Side, state: AccessKeyState, steps: list[list[str]]
+) -> None:
     arguments: dict[str, object] = {"side": str(side.name)}
     if state.phase is Phase.SECOND_KEY:
         arguments["deleted_key"] = state.unnamed[0].id
-    async with audited(context, [side], "rotate-key", arguments):
+    async with audit_act(context, [side], "rotate-key", arguments):
         if state.phase is Phase.SECOND_KEY:
             await side.metrics.delete_key(state.unnamed[0].id)
             steps = steps[1:]
-        keys.run(cli.where.project, steps)
+        keys.run_commands(cli.where.project, steps)
 
 
-def _words(state: KeyState) -> str:
+def _words(state: AccessKeyState) -> str:
     name, peer = state.side.name, state.side.name.peer
     age = duration(state.age)
     lines = {
@@ -104,7 +106,7 @@ def _words(state: KeyState) -> str:
     return f"{lines[state.phase]}\n{state.ready} of {state.alive} living workers of {peer} have proven it"
 
 
-def _data(state: KeyState) -> dict[str, Any]:
+def _data(state: AccessKeyState) -> dict[str, Any]:
     return {
         "side": str(state.side.name),
         "phase": str(state.phase),

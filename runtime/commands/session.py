@@ -17,8 +17,8 @@ from rich.console import Console
 
 from dualsync.runtime.errors import DualSyncError, FatalError, PermanentError
 from dualsync.runtime.log import printable_json
-from dualsync.runtime.operations.key_text.plain_text import escaped, shown_key
-from dualsync.runtime.operations.stacks import Pair, Where, find
+from dualsync.runtime.operations.key_text.plain_text import display_key, escape_invisible
+from dualsync.runtime.operations.stacks import Pair, PairLocation, find_pair
 from dualsync.runtime.settings import SideName
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 
-OpenContext = Callable[[Where], Awaitable["OperatorContext"]]
+OpenContext = Callable[[PairLocation], Awaitable["OperatorContext"]]
 
 
 class AwsContextOpener:
@@ -58,12 +58,12 @@ class AwsContextOpener:
     def __init__(self) -> None:
         self._pair: Pair | None = None
 
-    async def __call__(self, where: Where) -> OperatorContext:
+    async def __call__(self, where: PairLocation) -> OperatorContext:
         # boto3 takes most of a second to import: not for --help.
         from dualsync.runtime.operations.aws.open import open_context
 
         if self._pair is None:
-            self._pair = await asyncio.to_thread(find, where)
+            self._pair = await asyncio.to_thread(find_pair, where)
         return await open_context(self._pair)
 
 
@@ -71,7 +71,7 @@ class AwsContextOpener:
 class Session:
     """One call of the command line."""
 
-    where: Where = field(default_factory=Where)
+    where: PairLocation = field(default_factory=PairLocation)
     """How to find the pair."""
     json: bool = False
     """Whether the result is one JSON document."""
@@ -155,7 +155,7 @@ class Session:
             return
         if self.json or not sys.stdin.isatty():
             self.fail(f"{question} Confirm with --yes.", Exit.USAGE)
-        if not typer.confirm(escaped(question), default=False, err=True):
+        if not typer.confirm(escape_invisible(question), default=False, err=True):
             self.fail("nothing was done")
 
 
@@ -174,14 +174,14 @@ def escape(text: str) -> str:
     """Return text for a console: its brackets are no markup, and no character moves the cursor."""
     from rich.markup import escape as rich_escape
 
-    return rich_escape(escaped(text))
+    return rich_escape(escape_invisible(text))
 
 
 def key_text(key: str) -> str:
     """Return a key for a console, as it can be pasted into a shell."""
     from rich.markup import escape as rich_escape
 
-    return rich_escape(shown_key(key))
+    return rich_escape(display_key(key))
 
 
 def session(invocation: typer.Context, json_too: bool = False) -> Session:
@@ -239,11 +239,11 @@ Direction = Annotated[
 ]
 
 
-def where_of(
+def pair_location(
     pair: Path | None, project: Path | None, stacks: dict[SideName, str | None], profiles: dict[SideName, str | None]
-) -> Where:
-    """Return flags and environment as `Where`."""
-    return Where(
+) -> PairLocation:
+    """Return flags and environment as a `PairLocation`."""
+    return PairLocation(
         file=pair,
         project=project or Path(os.curdir),
         stack_names={side: name for side, name in stacks.items() if name},

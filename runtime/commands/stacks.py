@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from dualsync.runtime.commands.session import Exit, Json, escape, session
-from dualsync.runtime.operations.stacks import document_of, find
+from dualsync.runtime.operations.stacks import find_pair, pair_document
 
 
 def stacks(
@@ -22,8 +22,8 @@ def stacks(
 ) -> None:
     """Show the buckets, accounts and outputs of both sides' stacks. The outputs hold no secret."""
     cli = session(invocation, json)
-    pair = cli.guard(lambda: find(cli.where))
-    document = document_of(pair)
+    pair = cli.guard(lambda: find_pair(cli.where))
+    document = pair_document(pair)
     for note in pair.notes:
         cli.note(note)
     if save is not None:

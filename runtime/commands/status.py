@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from dualsync.runtime.commands.output.formatting import moment
+from dualsync.runtime.commands.output.formatting import local_time
 from dualsync.runtime.commands.output.page_server import LOOPBACK, PageServer
 from dualsync.runtime.commands.output.status_document import status_document
 from dualsync.runtime.commands.output.status_page import status_page
@@ -23,9 +23,9 @@ from dualsync.runtime.commands.session import Exit, Json, Session, session
 from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.log import printable_json
 from dualsync.runtime.operations.context import OperatorContext
-from dualsync.runtime.operations.key_text.plain_text import escaped
+from dualsync.runtime.operations.key_text.plain_text import escape_invisible
 from dualsync.runtime.operations.problems import Severity, problems
-from dualsync.runtime.operations.status import Direction, Status, gather
+from dualsync.runtime.operations.status import Direction, Status, read_status
 
 
 def status(
@@ -52,7 +52,7 @@ def status(
     if watch and not cli.json and cli.out.is_terminal:
         cli.run(lambda context: _watch(context, every, cli.out), partial=True, names_unreachable=True)
         return
-    found = cli.run(gather, partial=True, names_unreachable=True)
+    found = cli.run(read_status, partial=True, names_unreachable=True)
     wrong = problems(found)
     bad = any(problem.weight is not Severity.NOTE for problem in wrong)
     if html is not None:
@@ -68,7 +68,7 @@ def status(
 
 
 @dataclass(slots=True)
-class Memory:
+class LastAnswers:
     """The last good picture of each direction, for the time without an answer."""
 
     last: dict[str, Direction] = field(default_factory=dict)
@@ -94,37 +94,37 @@ class Memory:
 
     def without_answer(self, found: Status, why: str) -> tuple[Status, str]:
         """Return the last picture, and a line that states since when it is the last."""
-        return found, self._banner(dict.fromkeys(self.last, why)) or f"no answer: {escaped(why)}"
+        return found, self._banner(dict.fromkeys(self.last, why)) or f"no answer: {escape_invisible(why)}"
 
     def _banner(self, missing: Mapping[str, str]) -> str:
         if not missing:
             return ""
-        since = moment(min(self.answered[name] for name in missing))
-        why = escaped(next(iter(missing.values())))
+        since = local_time(min(self.answered[name] for name in missing))
+        why = escape_invisible(next(iter(missing.values())))
         return f"no answer about {' and '.join(missing)} since {since}: {why}"
 
 
 @dataclass(slots=True)
-class Picture:
+class StatusView:
     """The last status that was read, for a screen or a page."""
 
     status: Status
     """What to show."""
     banner: str = "reading …"
     """Since when there is no answer; empty while there is one."""
-    memory: Memory = field(default_factory=Memory)
+    memory: LastAnswers = field(default_factory=LastAnswers)
     """The last good values."""
 
     async def read(self, context: OperatorContext) -> None:
         """Read the status again. A call that fails leaves the last picture, with a banner."""
         try:
-            self.status, self.banner = self.memory.keep(await gather(context))
+            self.status, self.banner = self.memory.keep(await read_status(context))
         except DualSyncError as e:
             self.status, self.banner = self.memory.without_answer(self.status, str(e))
 
 
 async def _watch(context: OperatorContext, every: float, out: Console) -> None:
-    picture = Picture(Status(context.pair, context.now()))
+    picture = StatusView(Status(context.pair, context.now()))
     with Live(Text("reading …"), console=out, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
         while True:
             await picture.read(context)
@@ -135,7 +135,7 @@ async def _watch(context: OperatorContext, every: float, out: Console) -> None:
 
 async def _serve(cli: Session, context: OperatorContext, every: float, port: int) -> None:
     """Read the status repeatedly, and serve the last picture."""
-    picture = Picture(Status(context.pair, context.now()))
+    picture = StatusView(Status(context.pair, context.now()))
 
     def page() -> tuple[str, str]:
         found = picture.status

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from dualsync.runtime.commands.output.progress import showing
+from dualsync.runtime.commands.output.progress import show_progress
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
 from dualsync.runtime.log import printable_json
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.finder_run import last_counts
 from dualsync.runtime.operations.verify import render
-from dualsync.runtime.operations.verify.compare import Content, Depth, Seen
+from dualsync.runtime.operations.verify.compare import ComparisonCounts, ComparisonDepth, Content
 from dualsync.runtime.operations.verify.report import Report
 from dualsync.runtime.operations.verify.run import verify as run
 
@@ -44,7 +44,7 @@ def verify(
     small with millions of keys. Exit code 3 when the sides differ by more than what is on its way.
     """
     cli = session(invocation, json)
-    depth = Depth(content=content, metadata=metadata, tags=tags, sample=sample, read_limit=read_limit << 30)
+    depth = ComparisonDepth(content=content, metadata=metadata, tags=tags, sample=sample, read_limit=read_limit << 30)
     name = f"verify-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}"
     if out is not None:
         cli.guard(lambda: out.mkdir(parents=True, exist_ok=True))
@@ -59,9 +59,9 @@ def verify(
                     listed.write(printable_json(texts.dumps(data, ensure_ascii=False)) + "\n")
 
             counts = None if prefix else await last_counts(context)
-            on_progress = stack.enter_context(showing(cli, "comparing", max(counts) if counts else None))
+            on_progress = stack.enter_context(show_progress(cli, "comparing", max(counts) if counts else None))
 
-            def note(seen: Seen) -> None:
+            def note(seen: ComparisonCounts) -> None:
                 words = f"{seen.cn:,} at cn, {seen.global_:,} at global, {seen.equal:,} equal"
                 on_progress(max(seen.cn, seen.global_), words)
 
@@ -72,7 +72,7 @@ def verify(
 
     def text() -> None:
         colour = "green" if report.same else "yellow"
-        before, verdict, after = render.text(report).rpartition(report.verdict)
+        before, verdict, after = render.report_text(report).rpartition(report.verdict)
         cli.out.print(before, markup=False, end="")
         cli.out.print(f"[{colour}]{escape(verdict)}[/{colour}]")
         cli.out.print(after.lstrip("\n"), markup=False, end="")
@@ -85,9 +85,9 @@ def verify(
 
 def _write(cli: Session, report: Report, folder: Path, name: str) -> list[Path]:
     contents = {
-        "txt": render.text(report, shown=1000),
+        "txt": render.report_text(report, shown=1000),
         "json": printable_json(texts.dumps(report.data, indent=2, ensure_ascii=False)) + "\n",
-        "html": render.html(report),
+        "html": render.report_html(report),
     }
     files = [folder / f"{name}.differences.jsonl"]
     for ending, content in contents.items():

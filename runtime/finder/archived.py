@@ -12,7 +12,9 @@ from dualsync.runtime.finder.merge import ListedPair
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 
 
-def unreadable(pair: ListedPair, entry: LedgerEntry | None, difference: Difference, *, one_way: bool = False) -> bool:
+def needs_archived_content(
+    pair: ListedPair, entry: LedgerEntry | None, difference: Difference, *, one_way: bool = False
+) -> bool:
     """Return True if a check of this key could do nothing but read archived content.
 
     In a one-way pair the content here is the only one that is ever read.

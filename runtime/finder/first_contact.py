@@ -16,7 +16,7 @@ from dualsync.runtime.errors import (
     UnavailableError,
 )
 from dualsync.runtime.finder.merge import ListedPair
-from dualsync.runtime.model.carried_attributes import carried
+from dualsync.runtime.model.carried_attributes import select_carried
 from dualsync.runtime.model.conflict_order import wins
 from dualsync.runtime.model.identify import is_unchanged
 from dualsync.runtime.model.ledger_entry import CopyState, SyncedVersion
@@ -37,7 +37,9 @@ async def attributes_differ(pair: ListedPair, local: Bucket, remote: Bucket, set
         return True
     if not (is_unchanged(here, pair.here) and is_unchanged(there, pair.there)):
         return True
-    of_here, of_there = (carried(h.attributes, include_metadata=settings.include_metadata) for h in (here, there))
+    of_here, of_there = (
+        select_carried(h.attributes, include_metadata=settings.include_metadata) for h in (here, there)
+    )
     return of_here != of_there
 
 

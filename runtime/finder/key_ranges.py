@@ -49,7 +49,7 @@ class KeySampler:
             self.every *= 2
 
 
-def spaced(ranges: Iterable[KeySampler]) -> list[str]:
+def evenly_spaced_keys(ranges: Iterable[KeySampler]) -> list[str]:
     """Return at most `POINTS` keys, evenly spaced over all ranges in their order."""
     weighed = [(key, marks.every) for marks in ranges for key in marks.keys]
     total = sum(weight for _, weight in weighed)

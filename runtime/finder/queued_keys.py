@@ -37,9 +37,9 @@ DAY_SECONDS = 86_400
 WEEK_SECONDS = 7 * DAY_SECONDS
 RETENTION_SECONDS = 14 * DAY_SECONDS
 """Seconds after which no message of an earlier run can exist (SQS's longest retention)."""
-SHARE = 20
+DRAINED_RATIO = 20
 """Differences per message that make a queue count as drained: queuing all of them again then repeats 5 % at most."""
-FEW = 1000
+MAX_REPEATED_DAILY = 1000
 """Differences that may be queued again daily while the queue never drains."""
 
 
@@ -58,7 +58,7 @@ def digest(pair: ListedPair, entry: LedgerEntry | None, difference: Difference) 
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
-def newest(pair: ListedPair, entry: LedgerEntry | None) -> float:
+def last_changed(pair: ListedPair, entry: LedgerEntry | None) -> float:
     """Return when the key's objects or its entry changed last, in seconds since the epoch."""
     times = [row.modified for row in (pair.here, pair.there) if row is not None]
     return max([*times, entry.updated] if entry is not None else times)
@@ -169,12 +169,12 @@ def are_lost(waiting: int, depth: QueueDepth | None, seconds: float) -> bool:
         return True
     if depth is None:
         return seconds >= DAY_SECONDS
-    if depth.messages * SHARE > waiting > FEW:
+    if depth.messages * DRAINED_RATIO > waiting > MAX_REPEATED_DAILY:
         return False
     if seconds >= WEEK_SECONDS:
         return True
     if waiting <= depth.dead_letters:
         return False
-    return (depth.messages + depth.dead_letters) * SHARE <= waiting or (
+    return (depth.messages + depth.dead_letters) * DRAINED_RATIO <= waiting or (
         seconds >= DAY_SECONDS and waiting > depth.dead_letters
     )

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dualsync.runtime.errors import DualSyncError, PermanentError, PreconditionFailedError
-from dualsync.runtime.finder.archived import unreadable
+from dualsync.runtime.finder.archived import needs_archived_content
 from dualsync.runtime.finder.checkpoint import CHECKPOINT_INTERVAL_SECONDS, Checkpoints, digest_settings
 from dualsync.runtime.finder.classify import Difference, Rules, classify
 from dualsync.runtime.finder.deletion_guard import DeletionGuard, read_approval
 from dualsync.runtime.finder.first_contact import HEADS_AT_ONCE, compare_attributes, synced_version, unreadable_pairs
-from dualsync.runtime.finder.key_ranges import divide, spaced
+from dualsync.runtime.finder.key_ranges import divide, evenly_spaced_keys
 from dualsync.runtime.finder.merge import ListedPair, merge
 from dualsync.runtime.finder.missed_events import MissedEvents
-from dualsync.runtime.finder.queued_keys import QueuedKeys, are_lost, digest, newest
+from dualsync.runtime.finder.queued_keys import QueuedKeys, are_lost, digest, last_changed
 from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.finder.report import Report
 from dualsync.runtime.finder.run_state import RunState
@@ -32,10 +32,10 @@ from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter, KeyRange
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import (
     CONTROL,
+    CONTROLS_ID,
     FINDER_POINTS,
     FINDER_RUN,
     LAST_ID,
-    ORDERS_ID,
     SEEDED,
     SEEDED_ID,
     Record,
@@ -107,7 +107,7 @@ class Finder:
         if not run.seeded and not report.unseeded:
             await self._ledger.record(Record(SEEDED, SEEDED_ID, now, data={"scope": self._scope.name}))
         if self._settings.finder_number > 1 and not run.resumed:
-            points: dict[str, object] = {"points": spaced(each.marks for each in run.ranges)}
+            points: dict[str, object] = {"points": evenly_spaced_keys(each.marks for each in run.ranges)}
             await self._ledger.record(Record(FINDER_POINTS, LAST_ID, now, data=points))
         missed = {} if self._preview else await run.events.judge(self._ledger, self._clock, self._log, run.depth)
         done = {"state": "finished", "version": VERSION} | missed
@@ -122,7 +122,7 @@ class Finder:
         mark = await self._ledger.get_record(SEEDED, SEEDED_ID)
         seeded = mark is not None and mark.data.get("scope", "") == self._scope.name
         approval = await read_approval(self._ledger)
-        orders = await self._ledger.get_record(CONTROL, ORDERS_ID)
+        controls = await self._ledger.get_record(CONTROL, CONTROLS_ID)
         now = self._clock.now()
         configuration = digest_settings([self._sides(), self._rules_of_absence(), self._scope.name])
         queued = await QueuedKeys.load(self._ledger, configuration, now)
@@ -134,7 +134,7 @@ class Finder:
             queued=queued,
             checkpoints=self._checkpoints(seeded, approval),
             depth=None if self._preview else await self._depth(),
-            paused=not self._preview and orders is not None and orders.data.get("paused") is True,
+            paused=not self._preview and controls is not None and controls.data.get("paused") is True,
             events=MissedEvents.since(await self._ledger.get_record(FINDER_RUN, LAST_ID), self._settings),
         )
         run.ranges = await run.checkpoints.take_up()
@@ -231,7 +231,7 @@ class Finder:
             run.events.note(pair, difference, self._clock.now())
             if difference is Difference.UNKNOWN:
                 unknown.append(pair)
-            elif unreadable(pair, entry, difference, one_way=self._rules.one_way):
+            elif needs_archived_content(pair, entry, difference, one_way=self._rules.one_way):
                 report.archived += 1
             elif difference.is_deletion:
                 if not run.guard.hold_back(progress, pair.key, difference):
@@ -265,7 +265,7 @@ class Finder:
         run: RunState,
     ) -> None:
         """Add a message to `bodies`, unless an earlier run has queued the difference."""
-        if run.queued.is_queued(digest(pair, entry, difference), newest(pair, entry)):
+        if run.queued.is_queued(digest(pair, entry, difference), last_changed(pair, entry)):
             report.waiting += 1
             run.queued.keep_waiting(pair.key, difference)
         else:
@@ -297,7 +297,7 @@ class Finder:
             return entries, failed
 
     def _is_young(self, pair: ListedPair, entry: LedgerEntry | None) -> bool:
-        return self._clock.now() - newest(pair, entry) < self._settings.finder_grace_seconds
+        return self._clock.now() - last_changed(pair, entry) < self._settings.finder_grace_seconds
 
     async def _record_equal(self, pair: ListedPair) -> bool:
         """Record a pair that has been equal since before the ledger, as the proof that later deletions need."""

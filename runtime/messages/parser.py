@@ -20,7 +20,7 @@ from dualsync.runtime.model.field_reader import (
     MAX_TEXT_CHARACTERS,
     is_encodable,
     parse_json,
-    shortened,
+    shorten,
 )
 from dualsync.runtime.model.sequencer import normalise
 
@@ -119,7 +119,7 @@ def parse_message(
         try:
             if bucket and (name := record["s3"]["bucket"]["name"]) != bucket:
                 if skip is not None:
-                    skip(shortened(name))
+                    skip(shorten(name))
                 continue
             request = _from_record(record, principals, relative, sent)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:

@@ -13,7 +13,7 @@ DIGEST_BYTES = 9
 """Bytes of a digest; 12 characters in base64. Two sets of attributes have the same one in 1 of 10^21 cases."""
 
 
-def carried(attributes: Attributes, *, include_metadata: bool = True) -> Attributes:
+def select_carried(attributes: Attributes, *, include_metadata: bool = True) -> Attributes:
     """Return the attributes without those that each side has for itself, and without tags, which no HEAD shows.
 
     `include_metadata` is False if only the content type is copied.

@@ -28,7 +28,7 @@ def value(text: str) -> str:
     return text.partition(":")[2]
 
 
-def composite(text: str) -> int:
+def composite_parts(text: str) -> int:
     """Return the number of parts of a composite checksum; 0 for one of the whole content. Base64 has no dash."""
     return parts_of(value(text))
 
@@ -42,20 +42,20 @@ def parts_of(text: str) -> int:
     return int(count) if dash and count.isascii() and count.isdigit() and len(count) < 6 else 0
 
 
-def linear(text: str) -> bool:
+def is_linear(text: str) -> bool:
     """Return True if S3 can compute it from an upload's parts: a CRC of the whole content.
 
     Source: "Full object checksums in multipart uploads are only available for CRC-based checksums" (User Guide, on
     the same page).
     """
-    return bool(value(text)) and not composite(text) and text.startswith("crc")
+    return bool(value(text)) and not composite_parts(text) and text.startswith("crc")
 
 
 CONTENT_MD5 = "content-md5"
 """Kind of a checksum that travels in the header of that name, for objects without a stored one."""
 
 
-def of_md5_etag(etag: str) -> str:
+def md5_etag_checksum(etag: str) -> str:
     """Return the checksum of an object in one piece whose ETag is its MD5, empty for another ETag."""
     return f"{CONTENT_MD5}:{b64encode(bytes.fromhex(etag)).decode()}" if _MD5.fullmatch(etag) else ""
 

@@ -11,10 +11,10 @@ def wins(a: OriginVersion, b: OriginVersion, policy: ConflictPolicy) -> bool:
     if policy is not ConflictPolicy.NEWEST and a.origin is not b.origin:
         preferred = SideName.CN if policy is ConflictPolicy.PREFER_CN else SideName.GLOBAL
         return a.origin is preferred
-    return newer(a, b)
+    return is_newer(a, b)
 
 
-def newer(a: OriginVersion, b: OriginVersion) -> bool:
+def is_newer(a: OriginVersion, b: OriginVersion) -> bool:
     """Return True if `a` wins over `b` by time: whole seconds of S3's clocks; ties go to `cn`, then to the higher ETag.
 
     Only values that both sides see decide, so that both return the same.

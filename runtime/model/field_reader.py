@@ -122,7 +122,7 @@ class FieldReader:
         return default
 
     def _refuse(self, name: str, value: object, wanted: str) -> NoReturn:
-        raise FieldError(f"{self._what}: field {name!r} is {shortened(value)}, not {wanted}")
+        raise FieldError(f"{self._what}: field {name!r} is {shorten(value)}, not {wanted}")
 
 
 def is_encodable(text: str) -> bool:
@@ -134,7 +134,7 @@ def is_encodable(text: str) -> bool:
     return True
 
 
-def shortened(value: object) -> str:
+def shorten(value: object) -> str:
     """Return the value's representation, at most 80 characters of it, for an error message."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_COUNT:
         return "a huge integer"

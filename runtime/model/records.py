@@ -1,4 +1,4 @@
-"""Records in the ledger: conflicts, held deletions, finder runs, orders of operators."""
+"""Records in the ledger: conflicts, held deletions, finder runs, controls of operators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEEDED = "seeded"
 CONTROL = "control"
 WORKER = "worker"
 AUDIT = "audit"
-PREMISES = "premises"
+BUCKET_GUARD = "premises"
 UPLOAD = "upload"
 FINDER_QUEUED = "finder-queued"
 
@@ -29,8 +29,8 @@ SEEDED_ID = "seeded"
 """Id of the only record of its kind."""
 LAST_ID = "last"
 """Id of the records that describe the last finder run."""
-ORDERS_ID = "orders"
-"""Id of the only record of an operator's orders."""
+CONTROLS_ID = "orders"
+"""Id of the only record of an operator's controls of a direction."""
 
 
 @dataclass(frozen=True, slots=True)

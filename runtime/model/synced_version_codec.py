@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dualsync.runtime.model.field_reader import MAX_ETAG_CHARACTERS, MAX_SECONDS, FieldError, is_encodable, shortened
+from dualsync.runtime.model.field_reader import MAX_ETAG_CHARACTERS, MAX_SECONDS, FieldError, is_encodable, shorten
 from dualsync.runtime.model.ledger_entry import CopyState, SyncedVersion
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import SideName
@@ -41,12 +41,12 @@ def encode(version: SyncedVersion) -> list[str | int | None]:
 def decode(row: object) -> SyncedVersion:
     """Return the version that `encode` made a list of. Raises `FieldError` for anything else."""
     if not isinstance(row, (list, tuple)) or len(row) != LENGTH:
-        raise FieldError(f"synced version: {shortened(row)} is not a list of {LENGTH}")
+        raise FieldError(f"synced version: {shorten(row)} is not a list of {LENGTH}")
     origin, modified, etag = row[0], row[1], row[2]
     if origin not in tuple(SideName):
-        raise FieldError(f"synced version: {shortened(origin)} is not a side")
+        raise FieldError(f"synced version: {shorten(origin)} is not a side")
     if type(modified) is not int or not 0 <= modified <= MAX_SECONDS:
-        raise FieldError(f"synced version: {shortened(modified)} is not a time")
+        raise FieldError(f"synced version: {shorten(modified)} is not a time")
     identity = OriginVersion(SideName(origin), modified, _etag(etag))
     return SyncedVersion(identity, _copy(row[3:5]), _copy(row[5:7]))
 
@@ -54,11 +54,11 @@ def decode(row: object) -> SyncedVersion:
 def _copy(pair: Sequence[Any]) -> CopyState:
     etag, modified = pair
     if modified is not None and (type(modified) is not int or not 0 <= modified <= MAX_SECONDS):
-        raise FieldError(f"synced version: {shortened(modified)} is not a time")
+        raise FieldError(f"synced version: {shorten(modified)} is not a time")
     return CopyState(_etag(etag), modified)
 
 
 def _etag(value: object) -> str:
     if type(value) is not str or len(value) > MAX_ETAG_CHARACTERS or not is_encodable(value):
-        raise FieldError(f"synced version: {shortened(value)} is not an ETag")
+        raise FieldError(f"synced version: {shorten(value)} is not an ETag")
     return value

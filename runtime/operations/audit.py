@@ -20,7 +20,7 @@ class AuditedAct:
 
 
 @asynccontextmanager
-async def audited(
+async def audit_act(
     context: OperatorContext, sides: Iterable[Side], command: str, arguments: Mapping[str, object], key: str = ""
 ) -> AsyncIterator[AuditedAct]:
     """Record an act before it is done, and its result afterwards.
@@ -45,7 +45,7 @@ async def audited(
     await write("done", act.result)
 
 
-async def trail(side: Side, limit: int) -> list[Record]:
+async def read_audit_trail(side: Side, limit: int) -> list[Record]:
     """Return the last `limit` acts, newest last."""
     records = [record async for record in side.ledger.records(AUDIT)]
     return records[-limit:]

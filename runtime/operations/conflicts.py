@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from dualsync.runtime.errors import PermanentError, PreconditionFailedError
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.records import CONFLICT, Record
-from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.audit import audit_act
 from dualsync.runtime.operations.context import OperatorContext, Side, Version
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.sync.conflict_copy import conflict_name
 
-VERSIONS = 1000
+MAX_VERSIONS_SEARCHED = 1000
 """Most versions of a key that are searched for a loser."""
 _IDENTITY = re.compile(r"(cn|global)@([0-9]{1,12}):(.+)")
 
@@ -51,7 +51,7 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
+class LoserLocation:
     """Where a loser is: a kept copy, or an old version of the bucket that it was written to."""
 
     side: Side
@@ -118,18 +118,18 @@ async def can_be_undone(context: OperatorContext, found: Sequence[Conflict]) -> 
     return {c.id: True if c.kept else versioned.get(c.loser.origin) for c in found}
 
 
-async def whereabouts(context: OperatorContext, conflict: Conflict) -> Whereabouts | None:
+async def locate_loser(context: OperatorContext, conflict: Conflict) -> LoserLocation | None:
     """Find the loser; None when it is nowhere."""
     for side in context.sides.values():
         kept = await side.bucket.head(conflict.name) if conflict.name else None
         if kept is not None:
-            return Whereabouts(side, conflict.name, kept.etag)
+            return LoserLocation(side, conflict.name, kept.etag)
     origin = context.sides.get(conflict.loser.origin)
     if origin is None:
         return None
-    for version in await origin.store.versions(conflict.key, VERSIONS):
+    for version in await origin.store.versions(conflict.key, MAX_VERSIONS_SEARCHED):
         if _is(version, conflict.loser):
-            return Whereabouts(origin, conflict.key, version.etag, version.version_id)
+            return LoserLocation(origin, conflict.key, version.etag, version.version_id)
     return None
 
 
@@ -139,7 +139,7 @@ def _is(version: Version, loser: OriginVersion) -> bool:
 
 async def accept(context: OperatorContext, conflict: Conflict) -> None:
     """Accept the winner: remove the conflict from the list."""
-    async with audited(context, conflict.sides, "conflicts resolve", _data(conflict), conflict.key):
+    async with audit_act(context, conflict.sides, "conflicts resolve", _data(conflict), conflict.key):
         await _remove_records(conflict)
 
 
@@ -148,7 +148,7 @@ async def undo(context: OperatorContext, conflict: Conflict) -> str:
 
     Raises `PermanentError` when the loser is nowhere, `PreconditionFailedError` when the key was written meanwhile.
     """
-    found = await whereabouts(context, conflict)
+    found = await locate_loser(context, conflict)
     if found is None:
         raise PermanentError(
             f"the loser {conflict.loser} is gone: it was not kept (keepLoser=false) and bucket"
@@ -156,7 +156,7 @@ async def undo(context: OperatorContext, conflict: Conflict) -> str:
         )
     side = found.side
     now_there = await side.bucket.head(conflict.key)
-    async with audited(context, conflict.sides, "conflicts undo", _data(conflict), conflict.key) as act:
+    async with audit_act(context, conflict.sides, "conflicts undo", _data(conflict), conflict.key) as act:
         kept = ""
         if now_there is not None:
             kept = await _keep(side, conflict.key, now_there.etag, now_there.modified)

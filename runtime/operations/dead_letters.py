@@ -14,7 +14,7 @@ from dualsync.runtime.messages.parser import Principals, UnreadableMessageError,
 from dualsync.runtime.messages.sync_request import SyncRequest
 from dualsync.runtime.messages.sync_request_codec import message_body
 from dualsync.runtime.operations.context import Letter, Side
-from dualsync.runtime.operations.status import UNEXPLAINED
+from dualsync.runtime.operations.status import UNEXPLAINED_REASON
 
 HOLD_SECONDS = 300
 """How long a letter is hidden from other operators while this one reads."""
@@ -35,11 +35,11 @@ class OpenedLetter:
     @property
     def reason(self) -> str:
         """Why it is a dead letter."""
-        return self.letter.reason or (f"unreadable: {self.unreadable}" if self.unreadable else UNEXPLAINED)
+        return self.letter.reason or (f"unreadable: {self.unreadable}" if self.unreadable else UNEXPLAINED_REASON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class LetterSelection:
     """Which letters. Nothing given: all."""
 
     id: str = ""
@@ -109,7 +109,7 @@ class Tally:
     """Not chosen."""
 
 
-async def redrive(side: Side, wanted: Wanted, limit: int, on_progress: Callable[[int], None]) -> Tally:
+async def redrive(side: Side, wanted: LetterSelection, limit: int, on_progress: Callable[[int], None]) -> Tally:
     """Send the chosen letters again, and remove each only when its message is durable."""
     tally = Tally()
     async for batch in letters(side, limit):
@@ -125,7 +125,7 @@ async def redrive(side: Side, wanted: Wanted, limit: int, on_progress: Callable[
     return tally
 
 
-async def drop(side: Side, wanted: Wanted, limit: int, on_progress: Callable[[int], None]) -> Tally:
+async def drop(side: Side, wanted: LetterSelection, limit: int, on_progress: Callable[[int], None]) -> Tally:
     """Remove the chosen letters for good."""
     tally = Tally()
     async for batch in letters(side, limit):

@@ -19,7 +19,7 @@ from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.key_filter import KeyRange
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.records import DELETION_APPROVAL, HELD_DELETION, Record
-from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.audit import audit_act
 from dualsync.runtime.operations.context import OperatorContext, Side
 
 BATCH = 100
@@ -31,7 +31,7 @@ APPROVAL_ID = "approval"
 
 
 @dataclass(frozen=True, slots=True)
-class Deletion:
+class PendingDeletion:
     """A key that is gone at one side and still at the other."""
 
     key: str
@@ -49,7 +49,7 @@ class Deletion:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldDeletions:
     """Deletions that a side's finder holds."""
 
     side: Side
@@ -66,17 +66,17 @@ class Held:
         return value if isinstance(value, int) else 0
 
 
-async def held(context: OperatorContext) -> list[Held]:
+async def held_deletions(context: OperatorContext) -> list[HeldDeletions]:
     """Return the held deletions of every side."""
     found = []
     for side in context.sides.values():
         record = await _first(side, HELD_DELETION)
         if record is not None:
-            found.append(Held(side, record, await _first(side, DELETION_APPROVAL)))
+            found.append(HeldDeletions(side, record, await _first(side, DELETION_APPROVAL)))
     return found
 
 
-async def pending(context: OperatorContext, prefix: str = "") -> AsyncIterator[list[Deletion]]:
+async def pending_deletions(context: OperatorContext, prefix: str = "") -> AsyncIterator[list[PendingDeletion]]:
     """Yield all deletions that have not reached the other side, from both listings and both ledgers as they are now."""
     cn, global_ = context.both()
     lonely: list[ListedPair] = []
@@ -96,7 +96,7 @@ async def pending(context: OperatorContext, prefix: str = "") -> AsyncIterator[l
         yield await _proven(cn, global_, lonely)
 
 
-async def _proven(cn: Side, global_: Side, pairs: Sequence[ListedPair]) -> list[Deletion]:
+async def _proven(cn: Side, global_: Side, pairs: Sequence[ListedPair]) -> list[PendingDeletion]:
     keys = [pair.key for pair in pairs]
     ours, theirs = await asyncio.gather(cn.ledger.get_many(keys), global_.ledger.get_many(keys))
     found = []
@@ -108,16 +108,16 @@ async def _proven(cn: Side, global_: Side, pairs: Sequence[ListedPair]) -> list[
             row = pair.here or pair.there
             gone, kept = (global_, cn) if pair.here is not None else (cn, global_)
             if row is not None:
-                found.append(Deletion(pair.key, gone, kept, row.etag, row.size, row.modified))
+                found.append(PendingDeletion(pair.key, gone, kept, row.etag, row.size, row.modified))
     return found
 
 
-async def approve(context: OperatorContext, holds: Sequence[Held], up_to: int | None = None) -> int:
+async def approve(context: OperatorContext, holds: Sequence[HeldDeletions], up_to: int | None = None) -> int:
     """Let the finder's next run do up to N deletions (default: as many as it held); return how many are approved."""
     most = 0
     for hold in holds:
         count = hold.count if up_to is None else up_to
-        async with audited(
+        async with audit_act(
             context, [hold.side], "deletions approve", {"direction": hold.side.direction, "up_to": count}
         ):
             data: dict[str, object] = {"up_to": count, "by": context.who}
@@ -126,7 +126,7 @@ async def approve(context: OperatorContext, holds: Sequence[Held], up_to: int | 
     return most
 
 
-async def carry_out(
+async def queue_pending(
     context: OperatorContext, prefix: str, direction: str, up_to: int | None, on_progress: Callable[[int], None]
 ) -> int:
     """Queue the pending deletions below a prefix or of one direction now; return how many.
@@ -138,8 +138,8 @@ async def carry_out(
     names = {side.name for side in context.carriers if direction in ("all", side.name, side.direction)}
     arguments: dict[str, object] = {"prefix": prefix, "direction": direction, "up_to": up_to}
     concerned = [side for side in context.sides.values() if side.name in names]
-    async with audited(context, concerned, "deletions approve", arguments) as act:
-        async for batch in pending(context, prefix):
+    async with audit_act(context, concerned, "deletions approve", arguments) as act:
+        async for batch in pending_deletions(context, prefix):
             for side in concerned:
                 chosen = [d for d in batch if d.gone.name == side.name]
                 if up_to is not None:
@@ -164,7 +164,7 @@ def _request(context: OperatorContext, key: str) -> str:
 
 
 @dataclass(slots=True)
-class Restored:
+class RejectResult:
     """The result of a rejection, in keys."""
 
     kept: int = 0
@@ -175,7 +175,9 @@ class Restored:
     """Keys that could not be written again, and why."""
 
 
-async def reject(context: OperatorContext, prefix: str, key: str, on_progress: Callable[[Restored], None]) -> Restored:
+async def reject(
+    context: OperatorContext, prefix: str, key: str, on_progress: Callable[[RejectResult], None]
+) -> RejectResult:
     """Take the deletions back: write each survivor again, as the operator, so that it travels.
 
     First the proof of the deletion is removed from the ledger of the side that lost the object, so that no deletion
@@ -183,10 +185,10 @@ async def reject(context: OperatorContext, prefix: str, key: str, on_progress: C
     user's new version. An interruption between the two leaves the deletion held; a repetition completes it. An object
     that fails stops no other. In a one-way pair only the proof is removed: the survivor stays at the destination.
     """
-    tally = Restored()
+    tally = RejectResult()
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def restore(deletion: Deletion) -> None:
+    async def restore(deletion: PendingDeletion) -> None:
         async with slots:
             try:
                 await _forget(context, deletion.gone, deletion.key)
@@ -204,12 +206,12 @@ async def reject(context: OperatorContext, prefix: str, key: str, on_progress: C
         on_progress(tally)
 
     arguments: dict[str, object] = {"prefix": prefix, "key": key}
-    async with audited(context, context.sides.values(), "deletions reject", arguments) as act:
-        async for batch in pending(context, key or prefix):
+    async with audit_act(context, context.sides.values(), "deletions reject", arguments) as act:
+        async for batch in pending_deletions(context, key or prefix):
             chosen = [deletion for deletion in batch if key in ("", deletion.key)]
             await asyncio.gather(*(restore(deletion) for deletion in chosen))
         if not (prefix or key or tally.failed):
-            for hold in await held(context):
+            for hold in await held_deletions(context):
                 await hold.side.ledger.remove_record(hold.record)
                 if hold.approval is not None:
                     await hold.side.ledger.remove_record(hold.approval)

@@ -7,49 +7,55 @@ from dataclasses import dataclass, replace
 
 from dualsync.runtime.log import State
 from dualsync.runtime.model.records import WORKER, is_alive
-from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.audit import audit_act
 from dualsync.runtime.operations.context import Depth, OperatorContext, Side
 from dualsync.runtime.service.limit_timetable import Timetable
-from dualsync.runtime.service.operator_controls import Orders, read_orders
+from dualsync.runtime.service.operator_controls import DirectionControls, read_controls
 
 POLL_SECONDS = 5.0
 EMPTY_POLLS = 3
 """Polls in a row that must find an empty queue: its counts are approximate for about a minute."""
 
 
-async def change_orders(
-    context: OperatorContext, sides: Sequence[Side], command: str, change: Callable[[Orders], Orders]
-) -> list[Orders]:
-    """Change the orders of each side. The audit trail keeps the old and the new ones."""
+async def change_controls(
+    context: OperatorContext,
+    sides: Sequence[Side],
+    command: str,
+    change: Callable[[DirectionControls], DirectionControls],
+) -> list[DirectionControls]:
+    """Change the controls of each side. The audit trail keeps the old and the new ones."""
     given = []
     for side in sides:
-        before = await read_orders(side.ledger)
+        before = await read_controls(side.ledger)
         after = change(before)
-        async with audited(context, [side], command, {"direction": side.direction, "orders": _data(after)}) as act:
+        async with audit_act(context, [side], command, {"direction": side.direction, "orders": _data(after)}) as act:
             await side.ledger.record(after.record(context.now()))
             act.result["before"] = _data(before)
         given.append(after)
     return given
 
 
-async def pause(context: OperatorContext, sides: Sequence[Side], reason: str) -> list[Orders]:
+async def pause(context: OperatorContext, sides: Sequence[Side], reason: str) -> list[DirectionControls]:
     """Stop receiving. What was received is finished; what comes meanwhile waits in the queue.
 
     The reason of an earlier pause stays unless another one is given.
     """
     now = context.now()
 
-    def paused(orders: Orders) -> Orders:
-        return replace(orders, paused=True, reason=reason or orders.reason, by=context.name, since=now)
+    def paused(controls: DirectionControls) -> DirectionControls:
+        return replace(controls, paused=True, reason=reason or controls.reason, by=context.name, since=now)
 
-    return await change_orders(context, sides, "pause", paused)
+    return await change_controls(context, sides, "pause", paused)
 
 
-async def resume(context: OperatorContext, sides: Sequence[Side]) -> list[Orders]:
+async def resume(context: OperatorContext, sides: Sequence[Side]) -> list[DirectionControls]:
     """Receive again."""
     now = context.now()
-    return await change_orders(
-        context, sides, "resume", lambda orders: replace(orders, paused=False, reason="", by=context.name, since=now)
+    return await change_controls(
+        context,
+        sides,
+        "resume",
+        lambda found: replace(found, paused=False, reason="", by=context.name, since=now),
     )
 
 
@@ -59,27 +65,27 @@ async def limit(
     bytes_per_second: int | None,
     requests_per_second: int | None,
     timetable: Timetable | None = None,
-) -> list[Orders]:
+) -> list[DirectionControls]:
     """Set limits of the direction as a whole; None leaves one as it is, 0 lifts it.
 
     A timetable replaces the fixed limit of bytes, and a fixed limit the timetable.
     """
 
-    def change(orders: Orders) -> Orders:
+    def change(controls: DirectionControls) -> DirectionControls:
         if bytes_per_second is not None:
-            orders = replace(orders, bytes_per_second=bytes_per_second, timetable=None)
+            controls = replace(controls, bytes_per_second=bytes_per_second, timetable=None)
         if timetable is not None:
-            orders = replace(orders, timetable=timetable)
+            controls = replace(controls, timetable=timetable)
         if requests_per_second is not None:
-            orders = replace(orders, requests_per_second=requests_per_second)
-        return orders
+            controls = replace(controls, requests_per_second=requests_per_second)
+        return controls
 
-    return await change_orders(context, sides, "limit", change)
+    return await change_controls(context, sides, "limit", change)
 
 
-def _data(orders: Orders) -> dict[str, object]:
-    data: dict[str, object] = dict(orders.fields())
-    return data if orders.timetable is None else {**data, "timetable": orders.timetable.data()}
+def _data(controls: DirectionControls) -> dict[str, object]:
+    data: dict[str, object] = dict(controls.fields())
+    return data if controls.timetable is None else {**data, "timetable": controls.timetable.data()}
 
 
 @dataclass(frozen=True, slots=True)

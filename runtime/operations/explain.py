@@ -17,7 +17,7 @@ from dualsync.runtime.model.records import CONFLICT, DELETION_APPROVAL, HELD_DEL
 from dualsync.runtime.operations.context import Depth, OperatorContext, Side, Version
 from dualsync.runtime.operations.dead_letters import OpenedLetter, letters
 from dualsync.runtime.operations.key_text.pasted_key import find_key
-from dualsync.runtime.service.operator_controls import Orders, read_orders
+from dualsync.runtime.service.operator_controls import DirectionControls, read_controls
 from dualsync.runtime.settings import Events
 from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion
 from dualsync.runtime.sync.one_way import decide_for
@@ -33,7 +33,7 @@ LOG_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class UploadProgress:
     """An upload of the key by a worker."""
 
     upload: UploadRecord
@@ -65,7 +65,7 @@ class SideView:
     """Why the ledger's entry can't be read; empty for nothing."""
     decision: Decision
     """What its worker would do if asked to check the key now."""
-    orders: Orders
+    orders: DirectionControls
     """Pause and limits."""
     alive: int
     """Living workers."""
@@ -79,7 +79,7 @@ class SideView:
     """Dead letters about the key."""
     history: Sequence[Mapping[str, Any]] | None
     """The last outcomes from the logs; None: not visible to this operator."""
-    uploads: Sequence[Progress] = ()
+    uploads: Sequence[UploadProgress] = ()
     """Uploads of the key by workers."""
     user_uploads: Sequence[ListedUpload] = ()
     """Multipart uploads of the key by users that are not complete."""
@@ -190,7 +190,7 @@ async def _view_side(
         entry=entry,
         entry_problem=entry_problem,
         decision=decide_for(settings, view) if settings.carries else _NO_COPIES,
-        orders=await read_orders(side.ledger),
+        orders=await read_controls(side.ledger),
         alive=alive,
         circuit=circuit,
         backlog=await side.metrics.depth(),
@@ -219,7 +219,7 @@ async def _letters(side: Side, key: str) -> list[OpenedLetter]:
     return found
 
 
-async def _uploads(context: OperatorContext, side: Side, key: str) -> list[Progress]:
+async def _uploads(context: OperatorContext, side: Side, key: str) -> list[UploadProgress]:
     found = []
     async for record in side.ledger.records(UPLOAD):
         upload = upload_record_codec.decode_or_none(record) if record.key == key else None
@@ -232,7 +232,7 @@ async def _uploads(context: OperatorContext, side: Side, key: str) -> list[Progr
             continue  # ended; the finder clears the note away
         except DualSyncError:
             listed = None
-        found.append(Progress(upload, None if listed is None else len(upload.present(listed))))
+        found.append(UploadProgress(upload, None if listed is None else len(upload.present(listed))))
     return found
 
 

@@ -16,13 +16,13 @@ from dualsync.runtime.model.key_filter import KeyFilter
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import ListedObject
 from dualsync.runtime.model.records import DELETION_APPROVAL, FINDER_RUN, Record
-from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.audit import audit_act
 from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.ports import Bucket, Ledger, Message, QueueDepth
 from dualsync.runtime.service.bucket_guard import check_buckets
 from dualsync.runtime.settings import SideName
 
-KEPT = 1000
+MAX_LISTED_REQUESTS = 1000
 """Requests that are kept by name. All are counted."""
 
 
@@ -125,13 +125,13 @@ class RecordingQueue:
     """A queue that records what it should send."""
 
     requests: list[SyncRequest] = field(default_factory=list)
-    """The first `KEPT` requests."""
+    """The first `MAX_LISTED_REQUESTS` requests."""
     count: int = 0
     """All of them."""
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         self.count += len(bodies)
-        for body in bodies[: max(0, KEPT - len(self.requests))]:
+        for body in bodies[: max(0, MAX_LISTED_REQUESTS - len(self.requests))]:
             self.requests.append(sync_request_codec.decode_fields(json.loads(body)[sync_request_codec.MEMBER]))
 
     async def receive(self, limit: int, wait_seconds: int) -> Sequence[Message]:
@@ -220,7 +220,7 @@ async def reconcile(
         name="reconcile",
         fresh=True,
     )
-    async with audited(context, [side], "reconcile", {"direction": side.direction, "prefix": prefix}) as act:
+    async with audit_act(context, [side], "reconcile", {"direction": side.direction, "prefix": prefix}) as act:
         report = await finder.run()
         act.result.update(report.data())
     return report

@@ -36,7 +36,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyState:
+class AccessKeyState:
     """The key of `side`'s dedicated user, which the peer's workers write with. It holds no secret."""
 
     side: Side
@@ -89,7 +89,7 @@ class KeyState:
         return self.phase in (Phase.STEADY, Phase.ROLE) and 0 < self.alive == self.ready
 
 
-async def key_state(context: OperatorContext, side: Side) -> KeyState:
+async def key_state(context: OperatorContext, side: Side) -> AccessKeyState:
     """Read the user's keys here, and the secret and the workers at the peer.
 
     Raises `FatalError` for a one-way pair's source, which has no such user.
@@ -108,10 +108,10 @@ async def key_state(context: OperatorContext, side: Side) -> KeyState:
             alive += 1
             waits = record.data.get("state") in (State.WAITING_FOR_PEER, State.GUARD_REFUSED)
             ready += not waits and record.data.get("guard") == user
-    return KeyState(side=side, keys=keys, promise=promise, alive=alive, ready=ready, now=context.now())
+    return AccessKeyState(side=side, keys=keys, promise=promise, alive=alive, ready=ready, now=context.now())
 
 
-async def until_rotated(context: OperatorContext, side: Side, before: KeyState, seconds: float) -> KeyState:
+async def until_rotated(context: OperatorContext, side: Side, before: AccessKeyState, seconds: float) -> AccessKeyState:
     """Wait for another key than before, in use by all workers; return the last state after `seconds`."""
     end = context.clock.now() + seconds
     former = before.promise.key_id if before.promise else ""
@@ -123,7 +123,7 @@ async def until_rotated(context: OperatorContext, side: Side, before: KeyState, 
         await context.clock.sleep(POLL_SECONDS)
 
 
-def commands(stack: str, version: str) -> list[list[str]]:
+def rotation_commands(stack: str, version: str) -> list[list[str]]:
     """Return the commands that rotate the key: the next key version, and an update of the side's own stack."""
     return [
         ["pulumi", "config", "set", "dualsync:keyVersion", version, "--stack", stack],
@@ -131,7 +131,7 @@ def commands(stack: str, version: str) -> list[list[str]]:
     ]
 
 
-def delete_command(state: KeyState, profile: str) -> list[str]:
+def delete_command(state: AccessKeyState, profile: str) -> list[str]:
     """Return the command that deletes the key which neither secret nor stack names."""
     user = state.side.facts.get("userName", "")
     command = ["aws", "iam", "delete-access-key", "--user-name", user, "--access-key-id", state.unnamed[0].id]
@@ -163,7 +163,7 @@ def present_version(project: Path, stack: str) -> int:
     return int(text) if done.returncode == 0 and text.isdigit() else 1
 
 
-def run(project: Path, steps: Sequence[Sequence[str]]) -> None:
+def run_commands(project: Path, steps: Sequence[Sequence[str]]) -> None:
     """Run them in the program's folder. Their output goes to standard error, as standard output holds the result.
 
     Raises `PermanentError` at the first that fails.

@@ -8,17 +8,17 @@ from enum import StrEnum
 
 from dualsync.runtime.finder import missed_events
 from dualsync.runtime.log import Outcome, State
-from dualsync.runtime.operations.key_text.plain_text import operator_words
-from dualsync.runtime.operations.status import LEDGER, QUEUE, Direction, Status, by_kind
+from dualsync.runtime.operations.key_text.plain_text import use_config_names
+from dualsync.runtime.operations.status import LEDGER, QUEUE, Direction, Status, group_reasons
 from dualsync.runtime.service.circuit_breaker import BLOCKED
 
-OLD_SECONDS = 900
+LAG_LIMIT_SECONDS = 900
 """A change that waits longer than this needs attention; the lag alarm's default."""
 DENIED_KEPT_SECONDS = 1800
 """Denied requests are tried again within 15 minutes. What was not denied again is repaired, or another worker's."""
-FINDER_SECONDS = 3 * 3600
+FINDER_OVERDUE_SECONDS = 3 * 3600
 """Three of the finder's default intervals."""
-KEY_DAYS = 90
+MAX_KEY_AGE_DAYS = 90
 """Age in days from which a dedicated user's key should be rotated."""
 MANY_CRASHES = 3
 """Workers that ended by a fault within an hour, from which it counts as a problem."""
@@ -85,7 +85,7 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
         yield from _of_workers(d, broken) if d.enabled else _of_disabled(d)
         yield from _of_finder(d) if d.enabled else ()
     yield from _of_guard(d, broken)
-    if d.oldest is not None and d.oldest > OLD_SECONDS and not d.orders.paused and d.enabled:
+    if d.oldest is not None and d.oldest > LAG_LIMIT_SECONDS and not d.orders.paused and d.enabled:
         yield Problem(
             d.name,
             Severity.WAITING,
@@ -104,7 +104,9 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
     if d.dead.total:
         looked_at = sum(d.dead_reasons.values())
         of = f" of {looked_at} looked at" if looked_at < d.dead.total else ""
-        why = "; ".join(f"{reason} ({count}{of})" for reason, count in by_kind(d.dead_reasons)) or "see `dlq list`"
+        why = (
+            "; ".join(f"{reason} ({count}{of})" for reason, count in group_reasons(d.dead_reasons)) or "see `dlq list`"
+        )
         yield Problem(
             d.name,
             Severity.WAITING,
@@ -113,7 +115,7 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
         )
     if d.keys:
         age = (d.now - min(key.created for key in d.keys)) // 86400
-        if age > KEY_DAYS:
+        if age > MAX_KEY_AGE_DAYS:
             yield Problem(
                 d.name,
                 Severity.NOTE,
@@ -155,7 +157,7 @@ def _of_deletions(directions: Sequence[Direction]) -> Iterator[Problem]:
                 "`dualsync reconcile` runs it now",
             )
         else:
-            reason = operator_words(str(d.held.data.get("reason"))) if d.held is not None else ""
+            reason = use_config_names(str(d.held.data.get("reason"))) if d.held is not None else ""
             yield Problem(
                 name,
                 Severity.WAITING,
@@ -276,7 +278,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             " https://phd.amazonaws.cn) for the region of that service",
         )
     if len(d.broken) >= MANY_CRASHES:
-        continuing = d.now - max(worker.heard for worker in d.broken) < OLD_SECONDS
+        continuing = d.now - max(worker.heard for worker in d.broken) < LAG_LIMIT_SECONDS
         said = next((worker.reason for worker in reversed(d.broken) if worker.reason), "no reason recorded")
         yield Problem(
             d.name,
@@ -286,7 +288,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
         )
     yield from _of_denials(d)
     troubles = [p for worker in d.alive for p in worker.problems if p.get("outcome") in _TROUBLES]
-    lately = [p for p in troubles if d.now - int(p.get("time", 0)) < OLD_SECONDS]
+    lately = [p for p in troubles if d.now - int(p.get("time", 0)) < LAG_LIMIT_SECONDS]
     if lately:
         last = max(lately, key=lambda p: int(p.get("time", 0)))
         key = f" {last['key']!r}" if last.get("key") else ""
@@ -307,7 +309,7 @@ def _of_denials(d: Direction) -> Iterator[Problem]:
     seconds = int(first.get("seconds", 0))
     yield Problem(
         d.name,
-        Severity.WAITING if seconds > OLD_SECONDS else Severity.NOTE,
+        Severity.WAITING if seconds > LAG_LIMIT_SECONDS else Severity.NOTE,
         f"access is denied, for {seconds} s now: {first.get('key', '')!r} {first.get('reason', '')}",
         "correct the policy (of the bucket, the user, the object or its KMS key): the copy is repeated without help;"
         " after hours the message is a dead letter (runbook: Denied)",
@@ -344,7 +346,7 @@ def _of_guard(d: Direction, broken: bool) -> Iterator[Problem]:
 def _of_finder(d: Direction) -> Iterator[Problem]:
     if d.finder is None:
         yield Problem(d.name, Severity.NOTE, "the finder has not run yet", "`dualsync reconcile` runs it now")
-    elif d.now - d.finder.time > FINDER_SECONDS:
+    elif d.now - d.finder.time > FINDER_OVERDUE_SECONDS:
         yield Problem(
             d.name,
             Severity.WAITING,

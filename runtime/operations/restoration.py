@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from dualsync.runtime.errors import PermanentError, PreconditionFailedError, RetryableError
-from dualsync.runtime.operations.audit import audited
+from dualsync.runtime.operations.audit import audit_act
 from dualsync.runtime.operations.context import DeletedObject, OperatorContext, Side
 
 AT_ONCE = 16
@@ -20,7 +20,7 @@ AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class RestoreSelection:
     """Which deletions are to be undone."""
 
     since: float
@@ -32,7 +32,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class RestorableObject:
     """A key on neither side."""
 
     side: Side
@@ -42,7 +42,7 @@ class Lost:
 
 
 @dataclass(slots=True)
-class Restored:
+class RestoreResult:
     """The result, in keys."""
 
     restored: int = 0
@@ -53,7 +53,9 @@ class Restored:
     """Keys that could not be written again, and why."""
 
 
-async def lost(context: OperatorContext, wanted: Wanted) -> AsyncIterator[list[Lost]]:
+async def restorable_objects(
+    context: OperatorContext, wanted: RestoreSelection
+) -> AsyncIterator[list[RestorableObject]]:
     """Yield keys on neither side now that a versioned bucket can restore.
 
     Raises `PermanentError` when neither keeps versions. In a one-way pair only the source's versions count, as nothing
@@ -68,7 +70,7 @@ async def lost(context: OperatorContext, wanted: Wanted) -> AsyncIterator[list[L
     for side in keeping:
         async for batch in side.store.gone(wanted.prefix, wanted.since, wanted.until):
             there = await _exist(context.sides[side.name.peer], batch)
-            found = [Lost(side, one) for one in batch if one.key not in there | named]
+            found = [RestorableObject(side, one) for one in batch if one.key not in there | named]
             named |= {one.gone.key for one in found}
             if found:
                 yield found
@@ -86,11 +88,13 @@ async def _exist(side: Side, batch: Sequence[DeletedObject]) -> frozenset[str]:
     return frozenset(key for key in found if key is not None)
 
 
-async def restore(context: OperatorContext, wanted: Wanted, on_progress: Callable[[Restored], None]) -> Restored:
+async def restore(
+    context: OperatorContext, wanted: RestoreSelection, on_progress: Callable[[RestoreResult], None]
+) -> RestoreResult:
     """Write the last version of each again, as the operator. It travels like any write."""
-    tally, slots = Restored(), asyncio.Semaphore(AT_ONCE)
+    tally, slots = RestoreResult(), asyncio.Semaphore(AT_ONCE)
 
-    async def one(lost: Lost) -> None:
+    async def one(lost: RestorableObject) -> None:
         async with slots:
             try:
                 gone = lost.gone
@@ -105,8 +109,8 @@ async def restore(context: OperatorContext, wanted: Wanted, on_progress: Callabl
     arguments: dict[str, object] = {"since": int(wanted.since), "prefix": wanted.prefix}
     if wanted.until < math.inf:
         arguments["until"] = int(wanted.until)
-    async with audited(context, context.sides.values(), "deletions restore", arguments) as act:
-        async for batch in lost(context, wanted):
+    async with audit_act(context, context.sides.values(), "deletions restore", arguments) as act:
+        async for batch in restorable_objects(context, wanted):
             await asyncio.gather(*(one(each) for each in batch))
         act.result.update(restored=tally.restored, changed=tally.changed, failed=len(tally.failed))
     return tally

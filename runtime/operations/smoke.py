@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dualsync.runtime.errors import DualSyncError, PreconditionFailedError
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, Precondition
 from dualsync.runtime.operations.context import OperatorContext, Side
-from dualsync.runtime.transfer.condition_proof import ignored_condition
+from dualsync.runtime.transfer.condition_proof import find_ignored_condition
 
 FOLDER = "dualsync-smoke/"
 POLL_SECONDS = 1.0
@@ -56,7 +56,7 @@ async def run_round_trip(context: OperatorContext, here: Side, there: Side, seco
             return RoundTrip(direction, key, error=f"not at {there.name} after {seconds:.0f} s")
         put = context.clock.now() - start
         # The workers of this direction write there. A refused write changes nothing.
-        ignored = await ignored_condition(there.bucket, key)
+        ignored = await find_ignored_condition(there.bucket, key)
         if ignored:
             return RoundTrip(direction, key, put, error=_UNSAFE.format(side=there.name, write=ignored))
         start = context.clock.now()

@@ -14,7 +14,7 @@ from dualsync.runtime.errors import FatalError
 from dualsync.runtime.settings import PREFIX, SettingError, Settings, SideName
 
 
-class NoPair(FatalError):
+class PairNotFoundError(FatalError):
     """The stacks can't be found. The text names the places that were searched, and what to give instead."""
 
 
@@ -51,7 +51,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
+class PairLocation:
     """How to find the pair."""
 
     file: Path | None = None
@@ -64,21 +64,21 @@ class Where:
     """The operator's AWS profiles."""
 
 
-def find(where: Where) -> Pair:
-    """Find the pair. Raises `NoPair`."""
+def find_pair(where: PairLocation) -> Pair:
+    """Find the pair. Raises `PairNotFoundError`."""
     if where.file is not None:
-        return parse([_read(where.file)], where.profiles, str(where.file))
+        return parse_outputs([_read(where.file)], where.profiles, str(where.file))
     names = [where.stack_names.get(side, str(side)) for side in SideName]
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda name: _ask_pulumi(where.project, name), dict.fromkeys(names)))
     documents = [document for document, _ in answers if document is not None]
     if not documents:
         reasons = "; ".join(dict.fromkeys(reason for _, reason in answers))
-        raise NoPair(
+        raise PairNotFoundError(
             f"no stack's outputs can be read: {reasons}; {_remedy(reasons)}, or give --pair FILE (made by"
             " `dualsync stacks --save FILE`)"
         )
-    return parse(documents, where.profiles, f"Pulumi ({', '.join(dict.fromkeys(names))})")
+    return parse_outputs(documents, where.profiles, f"Pulumi ({', '.join(dict.fromkeys(names))})")
 
 
 def _remedy(reasons: str) -> str:
@@ -93,9 +93,9 @@ def _read(path: Path) -> Mapping[str, Any]:
         document = json.loads(path.read_text())
     except (OSError, ValueError) as e:
         why = e.strerror if isinstance(e, OSError) else e
-        raise NoPair(f"--pair {path}: {why}; make it with `dualsync stacks --save {path}`") from None
+        raise PairNotFoundError(f"--pair {path}: {why}; make it with `dualsync stacks --save {path}`") from None
     if not isinstance(document, dict):
-        raise NoPair(f"--pair {path}: not a JSON object; make it with `dualsync stacks --save {path}`")
+        raise PairNotFoundError(f"--pair {path}: not a JSON object; make it with `dualsync stacks --save {path}`")
     return document
 
 
@@ -114,8 +114,8 @@ def _ask_pulumi(project: Path, stack: str) -> tuple[Mapping[str, Any] | None, st
     return (document, "") if any(side in document for side in SideName) else (None, f"stack {stack} is empty")
 
 
-def parse(documents: Sequence[Mapping[str, Any]], profiles: Mapping[SideName, str], source: str) -> Pair:
-    """Merge the outputs of one or two stacks. Raises `NoPair` for what is no output of this program."""
+def parse_outputs(documents: Sequence[Mapping[str, Any]], profiles: Mapping[SideName, str], source: str) -> Pair:
+    """Merge the outputs of one or two stacks. Raises `PairNotFoundError` for what is no output of this program."""
     stacks: dict[SideName, Stack] = {}
     notes: list[str] = []
     for document in documents:
@@ -124,10 +124,10 @@ def parse(documents: Sequence[Mapping[str, Any]], profiles: Mapping[SideName, st
             if isinstance(facts, dict) and facts:
                 stacks[side] = _stack(side, facts, profiles.get(side, ""), source, notes)
     if not stacks:
-        raise NoPair(f"{source}: neither cn nor global is in it; deploy a stack first (`pulumi up`)")
+        raise PairNotFoundError(f"{source}: neither cn nor global is in it; deploy a stack first (`pulumi up`)")
     names = {stack.settings.pair for stack in stacks.values()}
     if len(names) > 1:
-        raise NoPair(
+        raise PairNotFoundError(
             f"{source}: the sides belong to different pairs ({', '.join(sorted(names))}): give the right stacks"
         )
     return Pair(names.pop(), stacks, notes)
@@ -136,7 +136,9 @@ def parse(documents: Sequence[Mapping[str, Any]], profiles: Mapping[SideName, st
 def _stack(side: SideName, facts: Mapping[str, Any], profile: str, source: str, notes: list[str]) -> Stack:
     environment = facts.get("environment")
     if not isinstance(environment, dict):
-        raise NoPair(f"{source}: {side} has no output `environment`: update the stack with this version (`pulumi up`)")
+        raise PairNotFoundError(
+            f"{source}: {side} has no output `environment`: update the stack with this version (`pulumi up`)"
+        )
     variables = {str(name): str(value) for name, value in environment.items()}
     known = set(Settings.variables())
     newer = sorted(n for n in variables if n.startswith(PREFIX) and n not in known)
@@ -156,9 +158,9 @@ def _stack(side: SideName, facts: Mapping[str, Any], profile: str, source: str, 
         settings = Settings.from_environment(given)
     except SettingError as e:
         update = "update dualsync, as a newer version deployed it" if newer else f"run `pulumi up` of {side} again"
-        raise NoPair(f"{source}: {side}: {e}; {update}") from None
+        raise PairNotFoundError(f"{source}: {side}: {e}; {update}") from None
     if settings.side is not side:
-        raise NoPair(f"{source}: the entry {side} describes side {settings.side}: swap the two stacks")
+        raise PairNotFoundError(f"{source}: the entry {side} describes side {settings.side}: swap the two stacks")
     return Stack(
         side=side,
         settings=settings,
@@ -168,7 +170,7 @@ def _stack(side: SideName, facts: Mapping[str, Any], profile: str, source: str, 
     )
 
 
-def document_of(pair: Pair) -> dict[str, Any]:
+def pair_document(pair: Pair) -> dict[str, Any]:
     """Return the pair as the file that `Where.file` reads. It holds no secret."""
     return {
         str(side): {

@@ -22,7 +22,7 @@ from dualsync.runtime.model.records import (
 )
 from dualsync.runtime.operations.context import AccessKey, Depth, ExpectedUser, OperatorContext, Side
 from dualsync.runtime.service import latency_histogram
-from dualsync.runtime.service.operator_controls import Orders, read_orders
+from dualsync.runtime.service.operator_controls import DirectionControls, read_controls
 
 T = TypeVar("T")
 
@@ -122,7 +122,7 @@ class Direction:
     """Bytes of that time."""
     recent_seconds: int = 0
     """The longest window of the living workers."""
-    orders: Orders = Orders()
+    orders: DirectionControls = DirectionControls()
     """Pause and limits."""
     losers: Mapping[str, Loser] = field(default_factory=dict)
     """Conflicts in this side's ledger, by the record's id. Both sides may have the same."""
@@ -225,7 +225,7 @@ class Status:
     """Whether a one-way pair's destination is deployed and can be reached."""
 
 
-async def gather(context: OperatorContext) -> Status:
+async def read_status(context: OperatorContext) -> Status:
     """Read everything at once. A part that cannot be read is named, and hides nothing else."""
     found = await asyncio.gather(*(_direction(context, side) for side in context.carriers))
     missing = {str(side): reason for side, reason in context.unreachable.items()}
@@ -266,7 +266,7 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
         dead = start(ask(QUEUE, metrics.dead(), Depth()))
         oldest, size = start(ask(QUEUE, metrics.oldest(), None)), start(ask(QUEUE, metrics.group(), None))
         promise, keys = start(ask(QUEUE, metrics.promise(), None)), start(ask(QUEUE, _keys(side, peer), None))
-        orders = start(ask(LEDGER, read_orders(side.ledger), Orders()))
+        controls = start(ask(LEDGER, read_controls(side.ledger), DirectionControls()))
         reasons = start(ask(QUEUE, _reasons(side), {}))
         workers, conflicts = start(records(WORKER)), start(records(CONFLICT))
         held, approval = start(records(HELD_DELETION)), start(records(DELETION_APPROVAL))
@@ -291,7 +291,7 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
         recent=_sum(living, "window"),
         recent_bytes=sum(_int(record.data.get("window_bytes")) for record in living),
         recent_seconds=max((_int(record.data.get("window_seconds")) for record in living), default=0),
-        orders=orders.result(),
+        orders=controls.result(),
         losers={record.id: _loser(record) for record in conflicts.result()},
         uploads=[_int(record.data.get("size")) for record in uploads.result()],
         held=next(iter(held.result()), None),
@@ -329,13 +329,13 @@ async def _reasons(side: Side) -> dict[str, int]:
         return {}
     letters = await side.dead_letter_queue.hold(LETTERS_SAMPLED, SAMPLE_HIDDEN_SECONDS)
     await side.dead_letter_queue.release(letters)
-    return dict(Counter(letter.reason or UNEXPLAINED for letter in letters))
+    return dict(Counter(letter.reason or UNEXPLAINED_REASON for letter in letters))
 
 
-UNEXPLAINED = "received five times without success (a worker died of it, or it can't be read)"
+UNEXPLAINED_REASON = "received five times without success (a worker died of it, or it can't be read)"
 
 
-def by_kind(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+def group_reasons(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
     """Group reasons of one kind, most frequent first: `denied, as …` instead of a line per object."""
     kinds: dict[str, list[tuple[str, int]]] = {}
     for reason, count in reasons.items():

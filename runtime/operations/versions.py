@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dualsync.runtime.model.records import FINDER_RUN, WORKER, is_alive
 from dualsync.runtime.operations.context import Side
 
-FIRST = "0.1.0"
+FIRST_VERSION = "0.1.0"
 """The version whose records do not name a version."""
 
 
@@ -30,8 +30,8 @@ async def read_versions(side: Side, now: int) -> Versions:
     workers: Counter[str] = Counter()
     async for record in side.ledger.records(WORKER):
         if is_alive(record, now):
-            workers[str(record.data.get("version") or FIRST)] += 1
+            workers[str(record.data.get("version") or FIRST_VERSION)] += 1
     finder = ""
     async for record in side.ledger.records(FINDER_RUN):
-        finder = str(record.data.get("version") or FIRST)
+        finder = str(record.data.get("version") or FIRST_VERSION)
     return Versions(side, dict(workers), finder)

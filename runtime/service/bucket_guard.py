@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dualsync.runtime.model.records import PREMISES, Record
+from dualsync.runtime.model.records import BUCKET_GUARD, Record
 from dualsync.runtime.ports import Clock, Ledger
 from dualsync.runtime.settings import Settings
 
@@ -50,10 +50,10 @@ async def check_buckets(ledger: Ledger, settings: Settings, clock: Clock) -> str
     A ledger without the record gets it now. Raises `RetryableError`.
     """
     now = describe_buckets(settings)
-    record = await ledger.get_record(PREMISES, RECORD_ID)
+    record = await ledger.get_record(BUCKET_GUARD, RECORD_ID)
     if record is not None:
         return _difference(record.data, now, settings.ledger_table)
-    await ledger.record(Record(PREMISES, RECORD_ID, int(clock.now()), data=now))
+    await ledger.record(Record(BUCKET_GUARD, RECORD_ID, int(clock.now()), data=now))
     return ""
 
 

@@ -20,7 +20,7 @@ _CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LimitChange:
     """From a minute of the day on, this limit holds."""
 
     minute: int
@@ -33,14 +33,14 @@ class Change:
 class Timetable:
     """Changes of a day, by time. The last one holds until the first one of the next day."""
 
-    changes: Sequence[Change]
+    changes: Sequence[LimitChange]
     """At least one, in the order of the day."""
     zone: str = "UTC"
     """IANA name of the time zone, such as Asia/Shanghai."""
 
     def limit_at(self, now: float) -> int:
         """Return the bytes per second that hold at `now`, seconds since the epoch; 0 for no limit."""
-        local = datetime.fromtimestamp(now, UTC).astimezone(zone_of(self.zone) or UTC)
+        local = datetime.fromtimestamp(now, UTC).astimezone(find_time_zone(self.zone) or UTC)
         minute = local.hour * 60 + local.minute
         past = [change for change in self.changes if change.minute <= minute]
         return (past or list(self.changes))[-1].bytes_per_second
@@ -61,18 +61,18 @@ class Timetable:
         zone, rows = data.get("zone"), data.get("changes")
         if type(zone) is not str or not isinstance(rows, list) or not 0 < len(rows) <= MAX_ENTRIES:
             return None
-        changes: list[Change] = []
+        changes: list[LimitChange] = []
         for row in rows:
             if not isinstance(row, list) or len(row) != 2 or any(type(value) is not int for value in row):
                 return None
             minute, limit = row
             if not 0 <= minute < 24 * 60 or limit < 0 or (changes and minute <= changes[-1].minute):
                 return None
-            changes.append(Change(minute, limit))
+            changes.append(LimitChange(minute, limit))
         return cls(tuple(changes), zone)
 
 
-def zone_of(name: str) -> tzinfo | None:
+def find_time_zone(name: str) -> tzinfo | None:
     """Return a time zone by its IANA name; None where this machine does not have it."""
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
@@ -80,7 +80,7 @@ def zone_of(name: str) -> tzinfo | None:
         return None
 
 
-def minute_of(text: str) -> int | None:
+def parse_minute(text: str) -> int | None:
     """Return the minute of the day that `08:00` names; None for any other text."""
     found = _CLOCK.fullmatch(text)
     return None if found is None else int(found[1]) * 60 + int(found[2])

@@ -1,4 +1,4 @@
-"""An operator's orders to a side's workers while they run: a record in the ledger that each worker polls.
+"""An operator's controls of a side's workers while they run: a record in the ledger that each worker polls.
 
 A side's workers carry its bucket's changes to the peer. To pause the direction `cn->global` is to pause `cn`.
 """
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.log import Log, State
-from dualsync.runtime.model.records import CONTROL, ORDERS_ID, WORKER, Record, is_alive
+from dualsync.runtime.model.records import CONTROL, CONTROLS_ID, WORKER, Record, is_alive
 from dualsync.runtime.ports import Clock, Ledger
 from dualsync.runtime.service.limit_timetable import Timetable
 from dualsync.runtime.transfer.throttle import Throttle
 
 CONTROL_POLL_SECONDS = 10.0
-"""Seconds until every worker has read an order. It is obeyed at most one long poll later."""
+"""Seconds until every worker has read a change. It takes effect at most one long poll later."""
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
-    """An operator's present orders for a direction. Limits are for all its workers together."""
+class DirectionControls:
+    """An operator's pause and limits of a direction. Limits are for all its workers together."""
 
     paused: bool = False
     """True: the workers receive nothing."""
@@ -30,10 +30,10 @@ class Orders:
     """Why the direction is paused."""
 
     by: str = ""
-    """ARN or name of the operator who gave the order."""
+    """ARN or name of the operator who set them."""
 
     since: int = 0
-    """When it was given, in seconds since the epoch."""
+    """When they were set, in seconds since the epoch."""
 
     bytes_per_second: int = 0
     """Most bytes of content per second; 0 for no limit."""
@@ -49,7 +49,7 @@ class Orders:
         return self.bytes_per_second if self.timetable is None else self.timetable.limit_at(now)
 
     def fields(self) -> dict[str, str | int | bool]:
-        """Return the orders under the names that the ledger, the log and `--json` use for them."""
+        """Return the controls under the names that the ledger, the log and `--json` use for them."""
         return {
             "paused": self.paused,
             "reason": self.reason,
@@ -60,18 +60,18 @@ class Orders:
         }
 
     def record(self, now: int) -> Record:
-        """Return the orders as the ledger keeps them. `now` in seconds since the epoch.
+        """Return the controls as the ledger keeps them. `now` in seconds since the epoch.
 
         Workers of version 0.1 ignore the timetable and keep the limit that holds now.
         """
         data: dict[str, object] = {**self.fields(), "bytes_per_second": self.byte_limit(now)}
         if self.timetable is not None:
             data["timetable"] = self.timetable.data()
-        return Record(CONTROL, id=ORDERS_ID, time=now, data=data)
+        return Record(CONTROL, id=CONTROLS_ID, time=now, data=data)
 
     @classmethod
-    def of(cls, record: Record) -> Orders:
-        """Return the orders of a record; a value of the wrong type counts as not given."""
+    def of(cls, record: Record) -> DirectionControls:
+        """Return the controls of a record; a value of the wrong type counts as not given."""
         data = record.data
 
         def text(name: str) -> str:
@@ -93,14 +93,14 @@ class Orders:
         )
 
 
-async def read_orders(ledger: Ledger) -> Orders:
-    """Return the side's present orders. Without a record the workers work."""
-    record = await ledger.get_record(CONTROL, ORDERS_ID)
-    return Orders() if record is None else Orders.of(record)
+async def read_controls(ledger: Ledger) -> DirectionControls:
+    """Return the side's present controls. Without a record the workers work."""
+    record = await ledger.get_record(CONTROL, CONTROLS_ID)
+    return DirectionControls() if record is None else DirectionControls.of(record)
 
 
-class OperatorControls:
-    """A worker's copy of the orders. It is a receive gate, closed while the direction is paused."""
+class ControlsWatcher:
+    """A worker's copy of the controls. It is a receive gate, closed while the direction is paused."""
 
     def __init__(self, ledger: Ledger, clock: Clock, log: Log, throttle: Throttle) -> None:
         self._ledger = ledger
@@ -109,7 +109,7 @@ class OperatorControls:
         self._throttle = throttle
         self._open = asyncio.Event()
         self._open.set()
-        self.orders = Orders()
+        self.orders = DirectionControls()
         self._limit = 0
 
     @property
@@ -138,19 +138,19 @@ class OperatorControls:
             await self.poll()
 
     async def poll(self) -> None:
-        """Read the orders once. If the ledger does not answer, the last known ones hold."""
+        """Read the controls once. If the ledger does not answer, the last known ones hold."""
         try:
-            orders = await read_orders(self._ledger)
-            limit = orders.byte_limit(self._clock.now())
-            workers = await self._workers() if limit or orders.requests_per_second else 1
+            controls = await read_controls(self._ledger)
+            limit = controls.byte_limit(self._clock.now())
+            workers = await self._workers() if limit or controls.requests_per_second else 1
         except DualSyncError as e:
             self._log.line("WARNING", "controls", reason=f"{type(e).__name__}: {e}")
             return
-        self._throttle.limit(limit / workers, orders.requests_per_second / workers)
-        if orders != self.orders or limit != self._limit:
-            self._log.line("INFO", "controls", **{**orders.fields(), "bytes_per_second": limit})
-        self.orders, self._limit = orders, limit
-        if orders.paused:
+        self._throttle.limit(limit / workers, controls.requests_per_second / workers)
+        if controls != self.orders or limit != self._limit:
+            self._log.line("INFO", "controls", **{**controls.fields(), "bytes_per_second": limit})
+        self.orders, self._limit = controls, limit
+        if controls.paused:
             self._open.clear()
         else:
             self._open.set()

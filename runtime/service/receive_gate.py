@@ -1,4 +1,4 @@
-"""Reasons not to receive: an operator's order, or a missing prefix list."""
+"""Reasons not to receive: an operator's pause, or a missing prefix list."""
 
 from __future__ import annotations
 

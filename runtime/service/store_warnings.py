@@ -15,7 +15,7 @@ STORE_POLL_SECONDS = 60.0
 """Seconds between two checks of the buckets' flags."""
 
 
-class Store(Protocol):
+class StoreSupport(Protocol):
     """A bucket that records what its store lacks (`dualsync.runtime.aws.s3.bucket.S3Bucket`)."""
 
     @property
@@ -27,14 +27,14 @@ class Store(Protocol):
         """Kinds of checksums that the store has refused."""
 
 
-class Listed(Protocol):
-    """A bucket's listing (`dualsync.runtime.aws.s3.listing.Pages`)."""
+class ListingSupport(Protocol):
+    """A bucket's listing (`dualsync.runtime.aws.s3.listing.PageReader`)."""
 
     refused: bool
     """True once the store has refused to list restore states."""
 
 
-def warn_of_archives(listings: Mapping[str, Listed], log: Log) -> None:
+def warn_of_archives(listings: Mapping[str, ListingSupport], log: Log) -> None:
     """Log which stores do not list whether an archived object is restored."""
     for name, listed in listings.items():
         if listed.refused:
@@ -44,7 +44,7 @@ def warn_of_archives(listings: Mapping[str, Listed], log: Log) -> None:
             log.line("WARNING", "store", store=name, reason=f"{reason} (Limits: archived objects)")
 
 
-async def watch_stores(stores: Mapping[str, Store], clock: Clock, log: Log) -> None:
+async def watch_stores(stores: Mapping[str, StoreSupport], clock: Clock, log: Log) -> None:
     """Log once per store what it lacks. Return when all stores are known to lack conditional writes."""
     conditional = dict(stores)
     logged: set[tuple[str, str]] = set()

@@ -66,7 +66,7 @@ async def pull(
     return True
 
 
-async def copy_beside(
+async def copy_to_new_key(
     context: SyncContext,
     key: str,
     *,

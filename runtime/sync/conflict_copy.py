@@ -52,7 +52,7 @@ async def keep_loser(context: SyncContext, key: str, loser: ObservedVersion, hol
             await reader.close()
             raise PermanentError("loser archived", f"the conflict's loser at {key!r} can't be kept: restore it first")
         try:
-            await actions.copy_beside(
+            await actions.copy_to_new_key(
                 context, key, holder=holder, target=target, reader=reader, loser=loser.version, to=name
             )
         except (SourceChangedError, UploadGoneError):

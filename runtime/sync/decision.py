@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dualsync.runtime.messages.sync_request import Cause
-from dualsync.runtime.model.carried_attributes import carried
-from dualsync.runtime.model.conflict_order import newer, wins
+from dualsync.runtime.model.carried_attributes import select_carried
+from dualsync.runtime.model.conflict_order import is_newer, wins
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
@@ -258,7 +258,7 @@ def _contest(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -
         return Decision(Action.COMPARE, "first contact: both sides may hold the same content in other parts")
     tie = local.version.modified == remote.version.modified or _in_parts(local) or _in_parts(remote) or crossed
     ours = wins(local.version, remote.version, state.policy)
-    overruled = ours != newer(local.version, remote.version)  # the later one loses: it may have seen the other
+    overruled = ours != is_newer(local.version, remote.version)  # the later one loses: it may have seen the other
     if state.attempt < (
         WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN
         if state.may_have_written
@@ -298,7 +298,7 @@ def _same_object(state: KeyState, a: ObjectHead, b: ObjectHead) -> bool:
 
 
 def _same_attributes(state: KeyState, a: ObjectHead, b: ObjectHead) -> bool:
-    of_a, of_b = (carried(head.attributes, include_metadata=state.include_metadata) for head in (a, b))
+    of_a, of_b = (select_carried(head.attributes, include_metadata=state.include_metadata) for head in (a, b))
     return of_a == of_b
 
 

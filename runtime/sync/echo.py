@@ -21,10 +21,10 @@ from dualsync.runtime.sync.late_echo import (
     LateEcho,
     LateEchoState,
     classify_late_echo,
-    gone_since,
+    is_gone_since,
     is_rewrite_candidate,
     is_superseded,
-    synced_then,
+    synced_at_echo,
 )
 from dualsync.runtime.sync.ledger_updates import (
     record_arrival,
@@ -175,7 +175,7 @@ async def _handle_late_arrival(
                 await context.write(entry, first)
     superseded = is_superseded(entry, request, local)
     former = None
-    if not superseded or gone_since(entry, request, local):
+    if not superseded or is_gone_since(entry, request, local):
         former = await _former_head(context, request)
     if former is not None and not _is_same_head(await context.local.head(request.key), local):
         raise PreconditionFailedError("the key was written while the echo's version was read")
@@ -203,7 +203,7 @@ def _then(state: LateEchoState) -> SyncedVersion:
     """Return what both sides held, in the cases that a former version and the peer's object prove."""
     if state.former is None or state.former.stamp is None or state.remote is None:
         raise ValueError("this case needs a former version and the peer's object")
-    return synced_then(state.former.stamp.version, state.former, state.remote)
+    return synced_at_echo(state.former.stamp.version, state.former, state.remote)
 
 
 async def _handle_former_version(context: SyncContext, state: LateEchoState) -> SyncResult:

@@ -12,7 +12,7 @@ import re
 from base64 import b64encode
 
 from dualsync.runtime.errors import AccessDeniedError, ChecksumUnsupportedError, PreconditionFailedError
-from dualsync.runtime.model.checksums import COMPUTABLE, Digest, composite, kind, new_digest, parts_of, value
+from dualsync.runtime.model.checksums import COMPUTABLE, Digest, composite_parts, kind, new_digest, parts_of, value
 from dualsync.runtime.model.identify import is_unchanged
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.ports import Bucket
@@ -69,7 +69,7 @@ async def _stored_checksum(bucket: Bucket, key: str, seen: ObjectHead) -> str:
 
 def _is_whole(checksum: str) -> bool:
     """Return True for the checksum of a whole content, in contrast to one of parts' checksums."""
-    return bool(value(checksum)) and not composite(checksum)
+    return bool(value(checksum)) and not composite_parts(checksum)
 
 
 async def _part_lengths(bucket: Bucket, key: str, seen: ObjectHead) -> list[int] | None:

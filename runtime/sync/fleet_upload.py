@@ -102,7 +102,7 @@ async def _queue(context: SyncContext, under: UploadInProgressError, now: int) -
     await context.send(wanted)
 
 
-async def carry_parts(context: SyncContext, part: PartRequest) -> SyncResult:
+async def copy_requested_parts(context: SyncContext, part: PartRequest) -> SyncResult:
     """Put the parts that a message names, as far as they are missing. Raises `RetryableError`, `PermanentError`."""
     record = await context.ledger.get_record(UPLOAD, record_id(part.route, part.target_key))
     upload = None if record is None else upload_record_codec.decode_or_none(record)

@@ -32,7 +32,7 @@ from dualsync.runtime.settings import OnLifecycleExpiry
 from dualsync.runtime.sync import fast_path, one_way
 from dualsync.runtime.sync.context import LedgerWriteFailedError, SyncContext, SyncResult
 from dualsync.runtime.sync.echo import handle_echo
-from dualsync.runtime.sync.fleet_upload import carry_parts, watch_upload
+from dualsync.runtime.sync.fleet_upload import copy_requested_parts, watch_upload
 from dualsync.runtime.sync.full_sync import full_check
 from dualsync.runtime.sync.service_health import ServiceHealth, probe
 from dualsync.runtime.transfer.multipart import CORRUPT_ATTEMPTS, UploadInProgressError
@@ -152,7 +152,7 @@ class MessageHandler:
         delay = 0
         try:
             async with self._part_slots:
-                result = await carry_parts(context, part)
+                result = await copy_requested_parts(context, part)
             retry = result.follow_up
             self._health.record_answer(part.key, copied=True)
         except RetryableError as e:

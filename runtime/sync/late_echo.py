@@ -72,7 +72,7 @@ def classify_late_echo(state: LateEchoState) -> LateEcho:
     entry, request, local, former, remote = state.entry, state.request, state.local, state.former, state.remote
     if is_superseded(entry, request, local):
         # Only on a versioned bucket the version can come back.
-        can_return = former is not None and gone_since(entry, request, local)
+        can_return = former is not None and is_gone_since(entry, request, local)
         return LateEcho.FORMER_VERSION if can_return else LateEcho.SUPERSEDED
     if former is None or former.stamp is None:
         return LateEcho.UNPROVEN
@@ -89,13 +89,13 @@ def classify_late_echo(state: LateEchoState) -> LateEcho:
         return LateEcho.REWRITTEN if rewritten and current else LateEcho.COPY_OF_SYNCED
     if local is None and request.sequencer < entry.last_deletion and state.deletions_travel:
         return LateEcho.DELETED_BEFORE_ECHO
-    if gone_since(entry, request, local):
+    if is_gone_since(entry, request, local):
         return LateEcho.EXPIRED_SINCE
     # What is here now was written over it: that write knew this version.
     return LateEcho.LEARNT_REPLACED if local is not None and _is_later(entry, request) else LateEcho.LEARNT
 
 
-def synced_then(version: OriginVersion, former: ObjectHead, remote: ObservedVersion) -> SyncedVersion:
+def synced_at_echo(version: OriginVersion, former: ObjectHead, remote: ObservedVersion) -> SyncedVersion:
     """Return what both sides held when the echo's version was here."""
     there = CopyState(remote.head.etag, remote.head.modified)
     return SyncedVersion(version, CopyState(former.etag, former.modified), there)
@@ -107,11 +107,11 @@ def is_superseded(entry: LedgerEntry, request: SyncRequest, local: ObjectHead | 
         return False
     since = _is_synced_since(entry, request)
     # What was deleted before the echo's event was another version.
-    deleted_since = gone_since(entry, request, local) and entry.deleted_at >= max(1, int(request.event_time))
+    deleted_since = is_gone_since(entry, request, local) and entry.deleted_at >= max(1, int(request.event_time))
     return (since or deleted_since) and not (since and was_current_in_between(entry, request.sequencer))
 
 
-def gone_since(entry: LedgerEntry, request: SyncRequest, local: ObjectHead | None) -> bool:
+def is_gone_since(entry: LedgerEntry, request: SyncRequest, local: ObjectHead | None) -> bool:
     """Return True if a later event is known, nothing is here, and no user's deletion explains that."""
     return _is_later(entry, request) and local is None and entry.last_deletion < request.sequencer
 

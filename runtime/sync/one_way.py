@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.messages.sync_request import Actor, SyncRequest
-from dualsync.runtime.model.carried_attributes import carried
+from dualsync.runtime.model.carried_attributes import select_carried
 from dualsync.runtime.settings import Settings
 from dualsync.runtime.sync import decision
 from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion
@@ -50,7 +50,9 @@ def _gone_here(state: KeyState, two_way: Decision) -> Decision:
 
 
 def _same_attributes(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
-    ours, theirs = (carried(seen.head.attributes, include_metadata=state.include_metadata) for seen in (local, remote))
+    ours, theirs = (
+        select_carried(seen.head.attributes, include_metadata=state.include_metadata) for seen in (local, remote)
+    )
     return ours == theirs
 
 

@@ -47,7 +47,7 @@ class Writable(Protocol):
         """Delete an object if the condition holds."""
 
 
-async def ignored_condition(bucket: Writable, key: str) -> str:
+async def find_ignored_condition(bucket: Writable, key: str) -> str:
     """Return the first write that the store made against its condition; empty if it refused all. `key` must exist."""
     no_match = Precondition(NO_ETAG)
     writes: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (

@@ -5,16 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dualsync.runtime.errors import PermanentError
-from dualsync.runtime.model.checksums import COMPUTABLE, composite, kind, linear, of_md5_etag, parts_of, value
+from dualsync.runtime.model.checksums import (
+    COMPUTABLE,
+    composite_parts,
+    is_linear,
+    kind,
+    md5_etag_checksum,
+    parts_of,
+    value,
+)
 from dualsync.runtime.model.objects import Attributes, ObjectHead, Precondition, PutResult
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.ports import Clock, Ledger, ObjectReader, Parallel, Route
-from dualsync.runtime.transfer.multipart import MultipartCopier, SourceChangedError, of_version, whole_of
+from dualsync.runtime.transfer.multipart import MultipartCopier, SourceChangedError, read_version, stream_range
 from dualsync.runtime.transfer.upload_record import UploadRecord
 from dualsync.runtime.transfer.upload_record_codec import digest_attributes
 
 MAX_PARTS = 10_000
-LONGEST_PART = 5 << 30
+MAX_PART_BYTES = 5 << 30
 """Bytes, S3's limit for a part, and for an object in one request. A source in parts is copied in the same parts, so
 that its ETag is the same on both sides (which tells both sides' versions apart cheaply), and a composite checksum, too.
 The largest object has 48.8 TiB ("Multipart upload limits", S3 User Guide).
@@ -83,9 +91,14 @@ class Copier:
             return await route.target.put(to or key, body, with_md5(attributes, seen), stamp, condition)
         await reading.close()
         whole_sum = with_md5(attributes, seen) if seen.size <= MD5_BYTES else attributes
-        if not parts and seen.size <= LONGEST_PART and value(whole_sum.checksum) and not linear(whole_sum.checksum):
+        if (
+            not parts
+            and seen.size <= MAX_PART_BYTES
+            and value(whole_sum.checksum)
+            and not is_linear(whole_sum.checksum)
+        ):
             # S3 makes no such checksum of parts, but compares it with one request, however long.
-            whole = whole_of(route.source, key, seen.etag, 0, seen.size)
+            whole = stream_range(route.source, key, seen.etag, 0, seen.size)
             try:
                 return await route.target.put(to or key, whole, whole_sum, stamp, condition)
             except PermanentError as e:
@@ -120,12 +133,12 @@ class Copier:
         The length is the source's own where it is known. A composite checksum needs parts of the source's layout.
         """
         checksum = seen.attributes.checksum
-        whole = checksum if linear(checksum) else ""
+        whole = checksum if is_linear(checksum) else ""
         if parts:
-            first = await of_version(route.source.head_part(key, 1, seen.etag))
-            if 0 < first.size <= LONGEST_PART and -(-seen.size // first.size) == parts:
+            first = await read_version(route.source.head_part(key, 1, seen.etag))
+            if 0 < first.size <= MAX_PART_BYTES and -(-seen.size // first.size) == parts:
                 can = kind(first.checksum) == kind(checksum) or kind(checksum) in COMPUTABLE
-                return first.size, checksum if composite(checksum) == parts and can else whole
+                return first.size, checksum if composite_parts(checksum) == parts and can else whole
         return part_length(seen.size, self.part_size), whole
 
 
@@ -136,7 +149,7 @@ def with_md5(attributes: Attributes, head: ObjectHead) -> Attributes:
     """
     if value(attributes.checksum) or not head.md5_etag:
         return attributes
-    return replace(attributes, checksum=of_md5_etag(head.etag))
+    return replace(attributes, checksum=md5_etag_checksum(head.etag))
 
 
 def part_length(size: int, smallest: int) -> int:

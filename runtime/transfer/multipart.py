@@ -16,7 +16,7 @@ from dualsync.runtime.errors import (
     PreconditionFailedError,
     UploadGoneError,
 )
-from dualsync.runtime.model.checksums import COMPUTABLE, composite, kind
+from dualsync.runtime.model.checksums import COMPUTABLE, composite_parts, kind
 from dualsync.runtime.model.objects import Attributes, Part, Precondition, PutResult
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.records import UPLOAD
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 PARTS_AT_ONCE = 8
 """Parts of one upload that a process copies at a time."""
-LONGEST_WHOLE = 64 << 20
+MAX_BUFFERED_PART_BYTES = 64 << 20
 """Bytes of a part. A longer one is sent while it is read."""
 CORRUPT_ATTEMPTS = 8
 """Checks, uploads of one version, or tries of a part request after which content that arrives damaged is given up. Each
@@ -174,7 +174,7 @@ class MultipartCopier:
 
         async def same(number: int) -> bool:
             start, end = upload.span(number)
-            part = await of_version(self.route.source.head_part(upload.key, number, upload.etag))
+            part = await read_version(self.route.source.head_part(upload.key, number, upload.etag))
             return part.size == end - start
 
         return all(await self.parallel.map(same, range(1, upload.count + 1), PARTS_AT_ONCE))
@@ -230,23 +230,23 @@ class MultipartCopier:
         `RetryableError`.
         """
         source, target = self.route.source, self.route.target
-        of = kind(upload.checksum) if composite(upload.checksum) else ""
+        of = kind(upload.checksum) if composite_parts(upload.checksum) else ""
 
         async def one(number: int) -> Part:
             start, end = upload.span(number)
             shown = ""
             body: bytes | StreamedBody
-            if end - start > LONGEST_WHOLE:
+            if end - start > MAX_BUFFERED_PART_BYTES:
                 if of:
-                    part = await of_version(source.head_part(upload.key, number, upload.etag))
+                    part = await read_version(source.head_part(upload.key, number, upload.etag))
                     shown = part.checksum
                     if part.size != end - start:
                         raise ChecksumUnsupportedError(f"{part.size} bytes are part {number}, not {end - start}")
-                body = whole_of(source, upload.key, upload.etag, start, end)
+                body = stream_range(source, upload.key, upload.etag, start, end)
             elif of:
-                body, shown = await of_version(source.read_part(upload.key, number, end - start, upload.etag))
+                body, shown = await read_version(source.read_part(upload.key, number, end - start, upload.etag))
             else:
-                body = await of_version(source.read_range(upload.key, start, end, upload.etag))
+                body = await read_version(source.read_range(upload.key, start, end, upload.etag))
             return await target.put_part(
                 upload.target_key, upload.upload_id, number, body, _sent(of, shown), upload.checksum
             )
@@ -293,7 +293,7 @@ def _after(ended: UploadRecord, plan: UploadRecord) -> UploadRecord:
     return replace(plan, checksum=plan.checksum if ended.checksum else "", checksum_failures=ended.checksum_failures)
 
 
-async def of_version(reading: Awaitable[T]) -> T:
+async def read_version(reading: Awaitable[T]) -> T:
     """Return what is read of one version. Raises `SourceChangedError` when it has been replaced."""
     try:
         return await reading
@@ -303,9 +303,9 @@ async def of_version(reading: Awaitable[T]) -> T:
         raise SourceChangedError(str(e)) from e
 
 
-def whole_of(source: Bucket, key: str, etag: str, start: int, end: int) -> StreamedBody:
+def stream_range(source: Bucket, key: str, etag: str, start: int, end: int) -> StreamedBody:
     """Return these bytes of one version, read while they are sent. Reading raises `SourceChangedError`."""
-    return StreamedBody(lambda at, to: of_version(source.read_range(key, at, to, etag)), start, end)
+    return StreamedBody(lambda at, to: read_version(source.read_range(key, at, to, etag)), start, end)
 
 
 def _sent(of: str, shown: str) -> str:
@@ -315,7 +315,7 @@ def _sent(of: str, shown: str) -> str:
     """
     if not of:
         return ""
-    if kind(shown) == of and not composite(shown):
+    if kind(shown) == of and not composite_parts(shown):
         return shown
     if of not in COMPUTABLE:
         raise ChecksumUnsupportedError(f"the store shows no checksum of a part, and {of} can't be computed here")

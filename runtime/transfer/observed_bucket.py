@@ -27,7 +27,7 @@ from dualsync.runtime.transfer.forwarding_bucket import ForwardingBucket
 
 MAX_AGE_SECONDS = 5.0
 """Seconds after which an observation is made again before a write or deletion. A call takes a fraction of a second."""
-MAX_LOOKS = 3
+MAX_READS = 3
 """How often an observation is made again before the request is given back to the queue."""
 
 
@@ -66,7 +66,7 @@ class Observations:
         to other workers.
         """
         self._check_message()
-        for _ in range(MAX_LOOKS):
+        for _ in range(MAX_READS):
             old = [at for at, (_, _, asked) in self._seen.items() if self.now() - asked > MAX_AGE_SECONDS]
             if old and deleted is not None and (id(deleted[0]), deleted[1]) not in self._seen:
                 raise PreconditionFailedError("too long ago that the ledger was read for a deletion")

@@ -21,7 +21,7 @@ from dualsync.runtime.ports import Bucket, Clock, Ledger
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
 
-QUIET_SECONDS = 3600
+RECENTLY_MOVED_SECONDS = 3600
 """Seconds since an upload last moved within which it is left alone: a worker is copying its parts."""
 ABANDONED_SECONDS = 7 * 86400
 """Seconds without any progress after which an upload is aborted, whatever it carries."""
@@ -88,7 +88,7 @@ class StaleUploadSweep:
 
     async def _recorded(self, upload: UploadRecord, now: float) -> int:
         since = max(upload.started, upload.last_progress)
-        if now - since < QUIET_SECONDS:
+        if now - since < RECENTLY_MOVED_SECONDS:
             return 0
         why = "" if now - since < ABANDONED_SECONDS else f"nothing has moved for {ABANDONED_SECONDS // 86400} days"
         why = why or await self._useless(upload)

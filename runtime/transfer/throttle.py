@@ -17,7 +17,7 @@ from dualsync.runtime.model.streamed_body import StreamedBody
 from dualsync.runtime.ports import Bucket, Clock, ObjectReader
 from dualsync.runtime.transfer.forwarding_bucket import ForwardingBucket
 
-SLICE = 5.0
+MAX_SLEEP_SECONDS = 5.0
 """Longest sleep in seconds, so that a lifted limit is felt soon."""
 
 
@@ -54,7 +54,7 @@ class _Rate:
         start = max(self._booked, self._now() - self.rate)
         self._booked = start + amount
         while self.rate > 0 and (wait := (start - self._now()) / self.rate) > SHORTEST:
-            await self._clock.sleep(min(wait, SLICE))
+            await self._clock.sleep(min(wait, MAX_SLEEP_SECONDS))
 
 
 class Throttle:

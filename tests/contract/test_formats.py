@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dualsync.runtime.aws.dynamodb.items import of_entry, of_record, to_entry, to_record
+from dualsync.runtime.aws.dynamodb.items import decode_entry, decode_record, encode_entry, encode_record
 from dualsync.runtime.finder.range_progress import RangeProgress
 from dualsync.runtime.messages import part_request_codec, sync_request_codec
 from dualsync.runtime.messages.authenticator import Authenticator
@@ -21,7 +21,7 @@ from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.field_reader import FieldError
 from dualsync.runtime.model.ledger_entry import SyncedVersion
 from dualsync.runtime.model.origin_version import Stamp
-from dualsync.runtime.service.operator_controls import Orders
+from dualsync.runtime.service.operator_controls import DirectionControls
 from dualsync.runtime.transfer import upload_record_codec
 
 FOLDER = Path(__file__).parent / "formats" / "v0_1"
@@ -46,7 +46,7 @@ def without_format(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name != "Format"}
 
 
-@pytest.mark.parametrize("to_value", [to_entry, to_record])
+@pytest.mark.parametrize("to_value", [decode_entry, decode_record])
 @pytest.mark.parametrize("number", ["2", "-1", "x", ""])
 def test_item_of_another_format_is_refused(to_value: Callable[[dict[str, Any]], object], number: str) -> None:
     with pytest.raises(FieldError, match=r"format|Format"):
@@ -166,7 +166,7 @@ def test_malformed_part_request_is_refused(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", cases("ledger-entry"))
 def test_ledger_entry_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
-    entry = to_entry(case["bytes"])
+    entry = decode_entry(case["bytes"])
     read = {
         "key": entry.key,
         "revision": entry.revision,
@@ -184,13 +184,13 @@ def test_ledger_entry_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
         "stood alone": entry.unmatched,
     }
     assert {name: case["decoded"][name] for name in read} == read
-    assert without_format(of_entry(entry, TOMBSTONE_SECONDS)) == case["bytes"]
+    assert without_format(encode_entry(entry, TOMBSTONE_SECONDS)) == case["bytes"]
 
 
 @pytest.mark.parametrize("case", cases("ledger-entry", "refused"))
 def test_malformed_ledger_entry_is_refused(case: dict[str, Any]) -> None:
     with pytest.raises(FieldError):
-        to_entry(case["bytes"])
+        decode_entry(case["bytes"])
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("record-*.json")))
@@ -198,12 +198,12 @@ def test_records_of_version_0_1_are_encoded_byte_for_byte(name: str) -> None:
     """Version 0.1 compares the text of the data when it replaces or removes a record."""
     for parameter in cases(name):
         item = parameter.values[0]["bytes"]
-        assert without_format(of_record(to_record(item))) == item, parameter.id
+        assert without_format(encode_record(decode_record(item))) == item, parameter.id
 
 
 @pytest.mark.parametrize("case", cases("record-upload"))
 def test_upload_record_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
-    record = to_record(case["bytes"])
+    record = decode_record(case["bytes"])
     upload = upload_record_codec.decode(record)
     assert upload_record_codec.encode(upload) == record
     if upload.request:
@@ -213,7 +213,7 @@ def test_upload_record_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", [*cases("record-control"), *cases("record-control", "also_read")])
 def test_controls_of_version_0_1_are_decoded(case: dict[str, Any]) -> None:
-    orders, wanted = Orders.of(to_record(case["bytes"])), case["decoded"]["data"]
+    orders, wanted = DirectionControls.of(decode_record(case["bytes"])), case["decoded"]["data"]
     assert wanted == {
         "paused": orders.paused,
         "reason": orders.reason,
@@ -226,7 +226,7 @@ def test_controls_of_version_0_1_are_decoded(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", cases("record-finder-checkpoint"))
 def test_checkpoint_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
-    data: Any = to_record(case["bytes"]).data
+    data: Any = decode_record(case["bytes"]).data
     for progress in data["legs"]:
         assert RangeProgress.of(progress).data() == {**progress, "waiting": 0}, "version 0.1 ignores the new count"
 

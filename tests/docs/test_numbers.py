@@ -25,7 +25,7 @@ from dualsync.runtime.model import records
 from dualsync.runtime.operations import problems
 from dualsync.runtime.operations import status as operator_status
 from dualsync.runtime.service import circuit_breaker, operator_controls, prefix_list
-from dualsync.runtime.settings import MOST_RANGES, Settings
+from dualsync.runtime.settings import MAX_RANGES, Settings
 from dualsync.runtime.sync import conflict_copy, fleet_upload
 from dualsync.runtime.transfer import copier, multipart, stale_uploads
 from sandbox.demo import demo
@@ -142,13 +142,13 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     (
         "docs/limits.md",
         "The maximum is {} TiB",
-        lambda: (round(copier.MAX_PARTS * copier.LONGEST_PART / TIB - 0.05, 1),),
+        lambda: (round(copier.MAX_PARTS * copier.MAX_PART_BYTES / TIB - 0.05, 1),),
     ),
-    ("docs/limits.md", "{} parts of up to {} GiB", lambda: (copier.MAX_PARTS, copier.LONGEST_PART / GIB)),
-    ("docs/limits.md", "parts longer than {} MiB are read twice", lambda: (multipart.LONGEST_WHOLE / MIB,)),
+    ("docs/limits.md", "{} parts of up to {} GiB", lambda: (copier.MAX_PARTS, copier.MAX_PART_BYTES / GIB)),
+    ("docs/limits.md", "parts longer than {} MiB are read twice", lambda: (multipart.MAX_BUFFERED_PART_BYTES / MIB,)),
     ("docs/limits.md", "returns every {} minutes, so the queue", lambda: (fleet_upload.WATCH_SECONDS / MINUTE,)),
     ("docs/limits.md", "any upload after {} days without", lambda: (stale_uploads.ABANDONED_SECONDS / DAY,)),
-    ("docs/limits.md", "{} hour after their source has gone", lambda: (stale_uploads.QUIET_SECONDS / HOUR,)),
+    ("docs/limits.md", "{} hour after their source has gone", lambda: (stale_uploads.RECENTLY_MOVED_SECONDS / HOUR,)),
     ("docs/limits.md", "takes effect within {} minutes", lambda: (prefix_list.PREFIX_LIST_POLL_SECONDS / MINUTE,)),
     ("docs/limits.md", "If the {} KB of user metadata", lambda: (metadata.LIMIT_BYTES / 1024,)),
     (
@@ -158,7 +158,7 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ),
     ("docs/consistency.md", "So {} mutants", lambda: (len(MUTANTS),)),
     ("docs/migration.md", "at a time, not processes; {} by default", lambda: (DEFAULTS["worker_concurrency"],)),
-    ("docs/migration.md", "{} as in the plugin, {} at most", lambda: (DEFAULTS["finder_number"], MOST_RANGES)),
+    ("docs/migration.md", "{} as in the plugin, {} at most", lambda: (DEFAULTS["finder_number"], MAX_RANGES)),
     (
         "docs/cost.md",
         "({} × {} by default)",

@@ -14,9 +14,9 @@ from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, Record
 from dualsync.runtime.operations.aws import dead_letter_queue, store
-from dualsync.runtime.operations.aws.history import pattern
+from dualsync.runtime.operations.aws.history import line_pattern
 from dualsync.runtime.operations.aws.open import open_context
-from dualsync.runtime.operations.stacks import NoPair, Where, document_of, find
+from dualsync.runtime.operations.stacks import PairLocation, PairNotFoundError, find_pair, pair_document
 from dualsync.runtime.settings import SideName
 from tests.support.moto_server import Server
 from tests.support.operator_place import ACCOUNT, DeployedPair
@@ -140,7 +140,7 @@ def test_a_rejected_deletion_is_written_again_without_the_stamp(place: DeployedP
     )
 
     async def record() -> None:
-        context = await open_context(find(Where(file=place.file)))
+        context = await open_context(find_pair(PairLocation(file=place.file)))
         await context.sides[CN].ledger.put(entry, 0)
 
     asyncio.run(record())
@@ -227,8 +227,10 @@ def test_the_dedicated_user_is_refused_as_operator(place: DeployedPair, monkeypa
 def test_the_stacks_are_saved_as_a_pair_file(place: DeployedPair, tmp_path: Path) -> None:
     saved = tmp_path / "saved.json"
     assert place.call("stacks", "--save", str(saved)).code == 0
-    assert find(Where(file=saved)) == find(Where(file=place.file))
-    assert document_of(find(Where(file=saved)))["cn"]["environment"]["AWS_ENDPOINT_URL"] == place.server.url
+    assert find_pair(PairLocation(file=saved)) == find_pair(PairLocation(file=place.file))
+    assert (
+        pair_document(find_pair(PairLocation(file=saved)))["cn"]["environment"]["AWS_ENDPOINT_URL"] == place.server.url
+    )
     assert place.names[CN] in place.call("stacks").out
 
 
@@ -244,8 +246,8 @@ def test_the_stacks_are_saved_as_a_pair_file(place: DeployedPair, tmp_path: Path
 def test_an_invalid_pair_file_is_refused(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "pair.json"
     file.write_text(text)
-    with pytest.raises(NoPair, match=words):
-        find(Where(file=file))
+    with pytest.raises(PairNotFoundError, match=words):
+        find_pair(PairLocation(file=file))
 
 
 def test_swapped_sides_are_refused(place: DeployedPair) -> None:
@@ -253,11 +255,11 @@ def test_swapped_sides_are_refused(place: DeployedPair) -> None:
     document["cn"], document["global"] = document["global"], document["cn"]
     place.file.write_text(json.dumps(document))
     with pytest.raises(FatalError, match="the entry cn describes side global: swap the two stacks"):
-        find(Where(file=place.file))
+        find_pair(PairLocation(file=place.file))
 
 
 def test_special_characters_of_a_key_are_replaced_in_a_filter_pattern() -> None:
-    assert pattern('a"b\\c\n*') == '{ $.key = "a*b*c**" }'
+    assert line_pattern('a"b\\c\n*') == '{ $.key = "a*b*c**" }'
 
 
 def copied_attributes(place: DeployedPair, side: SideName, key: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from dualsync.runtime.operations.context import (
     Side,
     Version,
 )
-from dualsync.runtime.operations.stacks import Where
+from dualsync.runtime.operations.stacks import PairLocation
 from dualsync.runtime.operations.verify.bucket_lister import Item, ObjectFacts
 from dualsync.runtime.service.heartbeat import HeartbeatLog
 from dualsync.runtime.settings import Direction, Settings, SideName
@@ -382,7 +382,7 @@ class Operator:
     def call(self, *arguments: str, input: str | None = None, only: SideName | None = None) -> Answer:
         """Call `dualsync` with these arguments."""
 
-        async def open_context(where: Where) -> OperatorContext:
+        async def open_context(where: PairLocation) -> OperatorContext:
             return self.context(*([only] if only else []))
 
         runner = CliRunner()

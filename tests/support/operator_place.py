@@ -15,7 +15,7 @@ from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import Session
 from dualsync.runtime.model.records import Record
 from dualsync.runtime.operations.aws.open import open_context
-from dualsync.runtime.operations.stacks import Where, find
+from dualsync.runtime.operations.stacks import PairLocation, find_pair
 from dualsync.runtime.settings import SideName
 from tests.support.moto_server import REGION, Server
 from tests.support.operator_harness import Answer, settings
@@ -100,7 +100,7 @@ class DeployedPair:
 
     def record(self, side: SideName, record: Record) -> None:
         async def write() -> None:
-            context = await open_context(find(Where(file=self.file)))
+            context = await open_context(find_pair(PairLocation(file=self.file)))
             await context.sides[side].ledger.record(record)
 
         asyncio.run(write())

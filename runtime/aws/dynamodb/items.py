@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dualsync.runtime.model import synced_version_codec
-from dualsync.runtime.model.field_reader import MAX_COUNT, MAX_SECONDS, FieldError, parse_json, shortened
+from dualsync.runtime.model.field_reader import MAX_COUNT, MAX_SECONDS, FieldError, parse_json, shorten
 from dualsync.runtime.model.ledger_entry import MAX_DELETED_VERSIONS, NEWER_FORMAT, LedgerEntry, UnreadableEntryError
 from dualsync.runtime.model.records import Record
 from dualsync.runtime.model.sequencer import normalise
@@ -57,7 +57,7 @@ def record_key(kind: str, id: str) -> str:
     return f"{_RECORD}{kind}/{id}"
 
 
-def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
+def encode_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
     """Return the whole item of an entry.
 
     If no side holds the object, it expires `tombstone_seconds` after its last update.
@@ -97,8 +97,8 @@ def of_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
     return item
 
 
-def to_entry(item: Mapping[str, Any]) -> LedgerEntry:
-    """Return the entry of an item that `of_entry` made. Raises `UnreadableEntryError` for any other item."""
+def decode_entry(item: Mapping[str, Any]) -> LedgerEntry:
+    """Return the entry of an item that `encode_entry` made. Raises `UnreadableEntryError` for any other item."""
     key = object_key(_lenient(item, KEY, "S"))
     try:
         _check_format(item)
@@ -115,7 +115,7 @@ def to_entry(item: Mapping[str, Any]) -> LedgerEntry:
 def entry_or_unreadable(item: Mapping[str, Any]) -> LedgerEntry:
     """Return the entry of an item, or for an unreadable one an entry that says so, so that other keys are not held."""
     try:
-        return to_entry(item)
+        return decode_entry(item)
     except UnreadableEntryError as e:
         return e.entry()
 
@@ -159,18 +159,18 @@ def _sequencer(item: Mapping[str, Any], name: str) -> str:
     text = _text(item, name)
     normalised = normalise(text)
     if text and not normalised:
-        raise FieldError(f"ledger entry: {name!r} is {shortened(text)}, not a sequencer")
+        raise FieldError(f"ledger entry: {name!r} is {shorten(text)}, not a sequencer")
     return normalised
 
 
 def _count(item: Mapping[str, Any], name: str, high: int = MAX_COUNT) -> int:
     number = _number(item, name)
     if not 0 <= number <= high:
-        raise FieldError(f"ledger entry: {name!r} is {shortened(number)}, not an integer from 0 to {high}")
+        raise FieldError(f"ledger entry: {name!r} is {shorten(number)}, not an integer from 0 to {high}")
     return number
 
 
-def of_record(record: Record) -> Item:
+def encode_record(record: Record) -> Item:
     """Return the item of a record. Only records have the index's attributes, so the index holds nothing else."""
     item: Item = {
         KEY: {"S": record_key(record.kind, record.id)},
@@ -187,12 +187,12 @@ def of_record(record: Record) -> Item:
     return item
 
 
-def to_record(item: Mapping[str, Any]) -> Record:
-    """Return the record of an item that `of_record` made. Raises `FieldError` for any other item."""
+def decode_record(item: Mapping[str, Any]) -> Record:
+    """Return the record of an item that `encode_record` made. Raises `FieldError` for any other item."""
     _check_format(item)
     data = parse_json(_text(item, "RecordData") or "{}")
     if not isinstance(data, dict):
-        raise FieldError(f"ledger item: attribute 'RecordData' is {shortened(data)}, not an object")
+        raise FieldError(f"ledger item: attribute 'RecordData' is {shorten(data)}, not an object")
     return Record(
         kind=_text(item, RECORD_KIND),
         id=_text(item, "RecordId"),
@@ -209,9 +209,9 @@ def record_or_none(item: Mapping[str, Any], kind: str) -> Record | None:
     Raises `ValueError` for an item of another kind, and what an item that is no map raises.
     """
     if _text(item, RECORD_KIND) != kind:
-        raise FieldError(f"ledger item: of kind {shortened(item.get(RECORD_KIND))}, not {kind!r}")
+        raise FieldError(f"ledger item: of kind {shorten(item.get(RECORD_KIND))}, not {kind!r}")
     try:
-        return to_record(item)
+        return decode_record(item)
     except (AttributeError, LookupError, TypeError, ValueError):
         return None
 
@@ -231,7 +231,7 @@ def _text(item: Mapping[str, Any], name: str) -> str:
         return ""
     value = item[name].get("S") if isinstance(item[name], Mapping) else None
     if not isinstance(value, str):
-        raise FieldError(f"ledger item: attribute {name!r} is {shortened(item[name])}, not a text")
+        raise FieldError(f"ledger item: attribute {name!r} is {shorten(item[name])}, not a text")
     return value
 
 
@@ -240,5 +240,5 @@ def _number(item: Mapping[str, Any], name: str) -> int:
         return 0
     value = item[name].get("N") if isinstance(item[name], Mapping) else None
     if not isinstance(value, str) or not _INTEGER.fullmatch(value):
-        raise FieldError(f"ledger item: attribute {name!r} is {shortened(item[name])}, not an integer")
+        raise FieldError(f"ledger item: attribute {name!r} is {shorten(item[name])}, not an integer")
     return int(value)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from dualsync.runtime.aws.dynamodb import items as items
-from dualsync.runtime.aws.errors import error_of, malformed
+from dualsync.runtime.aws.errors import error_of, malformed_as_unavailable
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.request_batching import RequestBatcher
 from dualsync.runtime.errors import ThrottledError, UnavailableError
@@ -22,7 +22,7 @@ from dualsync.runtime.model.records import Record
 from dualsync.runtime.platform import SystemClock
 from dualsync.runtime.ports import Clock
 
-MOST_KEYS = 100
+MAX_BATCH_KEYS = 100
 """Most keys of one BatchGetItem (Amazon DynamoDB API reference)."""
 
 _ROUNDS = 6
@@ -44,7 +44,7 @@ class DynamoLedger:
         self._table = table
         self._tombstone_seconds = tombstone_days * _SECONDS_A_DAY
         self._clock = clock or SystemClock()
-        self._together: RequestBatcher[str, LedgerEntry | None] = RequestBatcher(self._get_together, MOST_KEYS)
+        self._together: RequestBatcher[str, LedgerEntry | None] = RequestBatcher(self._get_together, MAX_BATCH_KEYS)
 
     async def get(self, key: str) -> LedgerEntry | None:
         return await self._together(key)
@@ -55,12 +55,12 @@ class DynamoLedger:
             return [found.get(key) for key in keys]
         key = {items.KEY: {"S": items.table_key(keys[0])}}
         answer = await self._ask("GetItem", Key=key, ConsistentRead=True)
-        with malformed(f"dynamodb GetItem {self._table}"):
+        with malformed_as_unavailable(f"dynamodb GetItem {self._table}"):
             return [_of_key(items.entry_or_unreadable(answer["Item"]), keys) if "Item" in answer else None]
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
-        if len(keys) > MOST_KEYS:
-            raise ValueError(f"{len(keys)} keys asked at once: at most {MOST_KEYS}")
+        if len(keys) > MAX_BATCH_KEYS:
+            raise ValueError(f"{len(keys)} keys asked at once: at most {MAX_BATCH_KEYS}")
         found: dict[str, LedgerEntry] = {}
         wanted = dict.fromkeys(keys)
         todo = [{items.KEY: {"S": items.table_key(key)}} for key in wanted]
@@ -72,7 +72,7 @@ class DynamoLedger:
                 await self._clock.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
             asked = {self._table: {"Keys": todo, "ConsistentRead": True}}
             answer = await self._ask("BatchGetItem", TableName=None, RequestItems=asked)
-            with malformed(f"dynamodb BatchGetItem {self._table}"):
+            with malformed_as_unavailable(f"dynamodb BatchGetItem {self._table}"):
                 for stored in answer["Responses"].get(self._table, ()):
                     entry = _of_key(items.entry_or_unreadable(stored), wanted)
                     found[entry.key] = entry
@@ -93,7 +93,7 @@ class DynamoLedger:
             }
         given |= {
             "TableName": self._table,
-            "Item": items.of_entry(entry, self._tombstone_seconds),
+            "Item": items.encode_entry(entry, self._tombstone_seconds),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         try:
@@ -105,7 +105,7 @@ class DynamoLedger:
             raise error_of(refused.refusal) from None
 
     async def record(self, record: Record) -> None:
-        await self._ask("PutItem", Item=items.of_record(record))
+        await self._ask("PutItem", Item=items.encode_record(record))
 
     async def records(self, kind: str) -> AsyncIterator[Record]:
         position: dict[str, Any] = {}
@@ -117,7 +117,7 @@ class DynamoLedger:
                 ExpressionAttributeValues={":kind": {"S": kind}},
                 **position,
             )
-            with malformed(f"dynamodb Query {self._table}"):
+            with malformed_as_unavailable(f"dynamodb Query {self._table}"):
                 found = [items.record_or_none(stored, kind) for stored in answer["Items"]]
             for record in found:
                 if record is not None:
@@ -134,12 +134,12 @@ class DynamoLedger:
     async def get_record(self, kind: str, id: str) -> Record | None:
         key = {items.KEY: {"S": items.record_key(kind, id)}}
         answer = await self._ask("GetItem", Key=key, ConsistentRead=True)
-        with malformed(f"dynamodb GetItem {self._table}, record {kind}/{id}"):
-            return _of_kind(items.to_record(answer["Item"]), kind) if "Item" in answer else None
+        with malformed_as_unavailable(f"dynamodb GetItem {self._table}, record {kind}/{id}"):
+            return _of_kind(items.decode_record(answer["Item"]), kind) if "Item" in answer else None
 
     async def claim(self, record: Record, instead: Record | None) -> None:
-        given = _only(instead) | {"Item": items.of_record(record)}
-        await self._conditionally("PutItem", given, items.of_record(record))
+        given = _only(instead) | {"Item": items.encode_record(record)}
+        await self._conditionally("PutItem", given, items.encode_record(record))
 
     async def release(self, record: Record) -> None:
         given = _only(record) | {"Key": {items.KEY: {"S": items.record_key(record.kind, record.id)}}}
@@ -188,7 +188,7 @@ def _stored(refused: ServiceError) -> LedgerEntry | None:
 
 
 def _old(refused: ServiceError) -> items.Item | None:
-    with malformed(str(refused)):
+    with malformed_as_unavailable(str(refused)):
         found: items.Item | None = json.loads(refused.body or b"{}").get("Item")
     return found or None
 
@@ -197,7 +197,7 @@ def _only(record: Record | None) -> dict[str, Any]:
     """Return the condition that the table holds exactly `record`, or nothing if it is None."""
     if record is None:
         return {"ConditionExpression": f"attribute_not_exists({items.KEY})"}
-    item = items.of_record(record)
+    item = items.encode_record(record)
     return {
         "ConditionExpression": "RecordData = :data AND RecordTime = :time",
         "ExpressionAttributeValues": {":data": item["RecordData"], ":time": item[items.RECORD_TIME]},

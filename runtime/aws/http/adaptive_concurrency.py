@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-FIRST, MOST = 16, 1024
+FIRST_WINDOW, MAX_WINDOW = 16, 1024
 """Requests at a time: at the start, and at most."""
 
-CALM_SECONDS = 1.0
+SAME_REFUSAL_SECONDS = 1.0
 """Refusals within this time after one count as the same refusal."""
 
 RATE_CUT = 0.7
@@ -17,7 +17,7 @@ RATE_CUT = 0.7
 RATE_GROWTH = 0.4
 """Scale of the cubic growth of the rate after a cut (the same mode's constant)."""
 
-LEAST_RATE, FIRST_RATE = 2.0, 16.0
+MIN_RATE, FIRST_RATE = 2.0, 16.0
 """Requests per second that are always allowed, and those that the first cut starts from at least."""
 
 MEASURE_SECONDS = 1.0
@@ -33,7 +33,7 @@ class AdaptiveConcurrency:
     service has accepted. The rate grows again by a cubic function of time, and without bound once it is no limit.
     """
 
-    def __init__(self, first: int = FIRST, most: int = MOST) -> None:
+    def __init__(self, first: int = FIRST_WINDOW, most: int = MAX_WINDOW) -> None:
         self._window = float(first)
         self._most = most
         self._slow_start = True
@@ -84,7 +84,7 @@ class AdaptiveConcurrency:
         """Leave, after a refusal that asks for fewer requests."""
         now = asyncio.get_running_loop().time()
         if now >= self._calm_from:
-            self._calm_from = now + CALM_SECONDS
+            self._calm_from = now + SAME_REFUSAL_SECONDS
             self._slow_start = False
             self._window = max(1.0, self._window / 2)
             self._rate.cut(now)
@@ -122,7 +122,7 @@ class _Rate:
             return float("inf")
         origin: float = (self._before * (1 - RATE_CUT) / RATE_GROWTH) ** (1 / 3)
         cubic: float = RATE_GROWTH * (now - self._cut_at - origin) ** 3 + self._before
-        return max(LEAST_RATE, cubic)
+        return max(MIN_RATE, cubic)
 
     def reserve(self, now: float) -> float:
         """Take the next place below the limit, and return the seconds until its turn."""
@@ -143,7 +143,7 @@ class _Rate:
     def cut(self, now: float) -> None:
         """Set the rate to a fraction of what was accepted, or of what was allowed if that is less."""
         latest = self._accepted / max(now - self._since, MEASURE_SECONDS / 2)
-        measured = max(self._measured, latest, LEAST_RATE if self.limited else FIRST_RATE)
+        measured = max(self._measured, latest, MIN_RATE if self.limited else FIRST_RATE)
         self._before = min(measured, self.allowed(now))
         self.limited, self._cut_at = True, now
         self._next = max(self._next, now)

@@ -56,7 +56,7 @@ def read_head(text: str) -> Answer:
     return answer
 
 
-def unchunked(raw: bytes | bytearray) -> bytearray | None:
+def decode_chunked(raw: bytes | bytearray) -> bytearray | None:
     """Return the body of a chunked transfer, None while it is incomplete (RFC 9112, 7.1).
 
     Raises `ValueError` for what is no chunk's length.

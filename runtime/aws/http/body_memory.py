@@ -10,13 +10,13 @@ BUDGET_BYTES = 160 << 20
 """Most bytes of contents that one process holds at a time, small ones apart. With the process itself that stays below
 300 MB of resident memory, however many parts of large objects are under way (the benchmarks measure it)."""
 
-HURRY: ContextVar[bool] = ContextVar("hurry", default=False)
+HAS_PRIORITY: ContextVar[bool] = ContextVar("has_priority", default=False)
 """Whether the bytes being read belong to a request under way. S3 ends a request on which nothing moves
 (RequestTimeout), so they do not wait behind bodies for which no request has begun."""
 
 
 class Admission:
-    """Hands out `Body`s of at most `budget` bytes together, first come, first served, those in a `HURRY` first.
+    """Hands out `Body`s of at most `budget` bytes together, first come, first served, those with `HAS_PRIORITY` first.
 
     A body larger than the budget is admitted when it is alone. Its memory is counted as free once the body is
     collected.
@@ -35,7 +35,7 @@ class Admission:
 
     async def body(self, size: int) -> Body:
         """Wait until there is room for `size` bytes, and return memory for them."""
-        hurry = HURRY.get()
+        hurry = HAS_PRIORITY.get()
         if self._hurrying or (self._waiting and not hurry) or not self._fits(size):
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             (self._hurrying if hurry else self._waiting).append((size, turn))

@@ -18,7 +18,7 @@ from dualsync.runtime.aws.credentials import Credentials
 from dualsync.runtime.aws.errors import Refusal, error_of, request_id
 from dualsync.runtime.aws.http.adaptive_concurrency import AdaptiveConcurrency
 from dualsync.runtime.aws.http.answer import Answer
-from dualsync.runtime.aws.http.body_memory import HURRY
+from dualsync.runtime.aws.http.body_memory import HAS_PRIORITY
 from dualsync.runtime.aws.http.connection import EXPECT_BYTES, Connection
 from dualsync.runtime.aws.http.pool import Pool
 from dualsync.runtime.aws.http.signing import EMPTY, UNSIGNED, Signer
@@ -32,7 +32,7 @@ ATTEMPTS = 3
 THROTTLED_ATTEMPTS = 8
 """Attempts of a request that the service throttles; the pauses between them add up to 12 s on average."""
 
-PAUSE_SECONDS, THROTTLED_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.1, 5.0
+PAUSE_SECONDS, THROTTLED_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.05, 0.1, 5.0
 """Base of the pause after an error and after throttling, doubled per attempt, and its upper limit. A pause is drawn
 between zero and that ("Retry behavior", AWS SDKs and Tools Reference Guide: exponential backoff with jitter)."""
 
@@ -190,7 +190,7 @@ class ServiceClient:
                 if failures >= ATTEMPTS:
                     raise UnavailableError(f"{self.service} {operation} {target}: {error}") from None
                 pause = PAUSE_SECONDS * 2**failures
-            await asyncio.sleep(random.uniform(0, min(pause, LONGEST_PAUSE_SECONDS)))  # noqa: S311
+            await asyncio.sleep(random.uniform(0, min(pause, MAX_PAUSE_SECONDS)))  # noqa: S311
 
     async def json(self, operation: str, prefix: str, target: str, version: str, given: dict[str, Any]) -> Any:
         """Call the AWS JSON protocol (`X-Amz-Target: prefix.operation`), and return its answer, an object.
@@ -209,11 +209,11 @@ class ServiceClient:
     async def _stream(self, *request: Any) -> tuple[Answer, Connection]:
         """Do `_once` in its turn; no piece of the body waits for anything but memory."""
         async with self._streams:
-            before = HURRY.set(True)
+            before = HAS_PRIORITY.set(True)
             try:
                 return await self._once(*request)
             finally:
-                HURRY.reset(before)
+                HAS_PRIORITY.reset(before)
 
     async def _once(
         self,

@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from typing import Any, cast
 
 from dualsync.runtime.aws.http import tcp_socket
-from dualsync.runtime.aws.http.answer import Answer, has_begun, read_head, unchunked
+from dualsync.runtime.aws.http.answer import Answer, decode_chunked, has_begun, read_head
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.model.streamed_body import StreamedBody
 
@@ -222,7 +222,7 @@ class Connection(asyncio.BufferedProtocol):
     def _wire(self) -> tuple[int, bool]:
         """Return how many bytes have been acknowledged and received, and whether any sent ones are still under way."""
         waiting = self._transport.get_write_buffer_size()
-        counted = tcp_socket.moved(self._socket)
+        counted = tcp_socket.transfer_progress(self._socket)
         if counted is None:
             return self._received + self._written - waiting, waiting > 0
         return counted[0], counted[1] or waiting > 0
@@ -367,7 +367,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._chunked or answer is None or raw is None or not raw.endswith(b"\r\n"):
             return
         try:
-            body = unchunked(raw) if raw.endswith(b"\r\n\r\n") else None
+            body = decode_chunked(raw) if raw.endswith(b"\r\n\r\n") else None
         except ValueError:
             self._lose("the answer's chunks have no length")
             return

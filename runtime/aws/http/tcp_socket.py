@@ -47,7 +47,7 @@ def limit_unsent(connected: Any) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, option, NOTSENT_BYTES)
 
 
-def moved(connected: Any) -> tuple[int, bool] | None:
+def transfer_progress(connected: Any) -> tuple[int, bool] | None:
     """Return how many bytes have been acknowledged and received, and whether any sent ones are still under way.
 
     None where the kernel has no such counters.

@@ -17,11 +17,11 @@ from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.http.connection import Connection
 from dualsync.runtime.aws.s3 import checksums, multipart
 from dualsync.runtime.aws.s3 import headers as wire
-from dualsync.runtime.aws.s3.checksums import Checks
-from dualsync.runtime.aws.s3.conditions import Conditions
-from dualsync.runtime.aws.s3.listing import Pages
-from dualsync.runtime.aws.s3.object_reader import ARCHIVED, S3ObjectReader, as_bytes, asleep
-from dualsync.runtime.aws.s3.options import Options, tags
+from dualsync.runtime.aws.s3.checksums import ChecksumSupport
+from dualsync.runtime.aws.s3.conditions import ConditionSupport
+from dualsync.runtime.aws.s3.listing import PageReader
+from dualsync.runtime.aws.s3.object_reader import ARCHIVED, S3ObjectReader, as_bytes, open_archived
+from dualsync.runtime.aws.s3.options import Options, parse_tags
 from dualsync.runtime.aws.s3.requests import BucketRequests
 from dualsync.runtime.errors import (
     ChecksumMismatchError,
@@ -69,11 +69,11 @@ class S3Bucket(BucketRequests):
         self._options = options or Options()
         super().__init__(caller, bucket, prefix, path_style=path_style, headers=self._options.asking())
         self.admission = admission or Admission()
-        self.pages = Pages(self._listed, prefix, restores=self._options.restores)
+        self.pages = PageReader(self._listed, prefix, restores=self._options.restores)
         self._digests = False
-        self._checks = Checks()
+        self._checks = ChecksumSupport()
         self.unchecked = self._checks.unchecked
-        self._conditions = Conditions()
+        self._conditions = ConditionSupport()
 
     @property
     def unconditional(self) -> bool:
@@ -106,7 +106,7 @@ class S3Bucket(BucketRequests):
             if refused.refusal.code in MISSING_OBJECT:
                 return None
             if refused.refusal.code == ARCHIVED:
-                return await asleep(self, key)
+                return await open_archived(self, key)
             raise error_of(refused.refusal) from None
         if answer.body is not None:
             self.caller.pool.give(connection)
@@ -130,7 +130,7 @@ class S3Bucket(BucketRequests):
         """Return the head with the tags of the same version, where the bucket keeps versions."""
         query = f"tagging=&versionId={quote(seen.version_id, safe='')}" if seen.version_id else "tagging="
         answer = await self._ask("GetObjectTagging", "GET", key, query)
-        return replace(seen, attributes=replace(seen.attributes, tags=tags(answer.body or b"")))
+        return replace(seen, attributes=replace(seen.attributes, tags=parse_tags(answer.body or b"")))
 
     async def receive(self, key: str, connection: Connection, memory: Body) -> Body:
         """Read the content of an object whose head has been received."""
@@ -147,7 +147,7 @@ class S3Bucket(BucketRequests):
     async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
         query, what = f"partNumber={number}", f"are part {number}, not {length}"
         answer = await self._range(key, query, checksums.ENABLED, etag, length, ChecksumUnsupportedError, what)
-        return as_bytes(answer.body or b""), checksums.shown(answer.headers)
+        return as_bytes(answer.body or b""), checksums.from_headers(answer.headers)
 
     async def _range(
         self,
@@ -198,13 +198,13 @@ class S3Bucket(BucketRequests):
             if spoken is not None:
                 raise error_of(spoken) from None
             return Part(number, "")  # the object can be read: it is its parts that the store does not tell of
-        return Part(number, "", answer.length or 0, checksums.shown(answer.headers))
+        return Part(number, "", answer.length or 0, checksums.from_headers(answer.headers))
 
     async def put(
         self, key: str, body: bytes | StreamedBody, attributes: Attributes, stamp: Stamp | None, condition: Precondition
     ) -> PutResult:
-        checksum = wire.of_checksum(attributes)
-        headers = self._given(attributes, stamp) | checksums.giving(checksum)
+        checksum = wire.checksum_to_send(attributes)
+        headers = self._given(attributes, stamp) | checksums.checksum_header(checksum)
         answer = await self._write("PutObject", "PUT", key, "", headers, body, condition, checksum)
         return wire.put_result(answer.headers, is_s3=self._options.restores)
 
@@ -212,12 +212,12 @@ class S3Bucket(BucketRequests):
         self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
     ) -> StartedUpload:
         while True:
-            headers = self._given(attributes, stamp) | checksums.declaring(checksum)
+            headers = self._given(attributes, stamp) | checksums.create_upload_headers(checksum)
             answer = await self._write("CreateMultipartUpload", "POST", key, "uploads=", headers, checksum=checksum)
-            upload_id = multipart.text(answer.body or b"", "UploadId")
+            upload_id = multipart.element_text(answer.body or b"", "UploadId")
             if not upload_id:
                 raise UnavailableError(f"s3 CreateMultipartUpload {self._target(key)}: the answer names no upload")
-            declared = checksums.declared(checksum, answer.headers)
+            declared = checksums.is_declaration_confirmed(checksum, answer.headers)
             if declared is not None:
                 return StartedUpload(upload_id, checksum if declared else "")
             self._checks.unknown("CreateMultipartUpload", checksum)
@@ -236,7 +236,7 @@ class S3Bucket(BucketRequests):
                 if error.reason in multipart.UNKNOWN:
                     return None
                 raise
-            page = multipart.parts(bytes(answer.body or b""))
+            page = multipart.parse_parts(bytes(answer.body or b""))
             found += [part for part in page.parts if first <= part.number <= last]
             if not page.marker or page.marker >= last:
                 return found
@@ -249,7 +249,7 @@ class S3Bucket(BucketRequests):
         position: dict[str, str] = {}
         while True:
             answer = await self._listed("ListMultipartUploads", {"prefix": self._prefix, "uploads": ""} | position)
-            page, following = multipart.begun(answer, self._prefix)
+            page, following = multipart.parse_uploads(answer, self._prefix)
             found += page
             if not following:
                 return found
@@ -263,10 +263,10 @@ class S3Bucket(BucketRequests):
         if checksum and not value(checksum):
             checksum += await checksums.digest(body, kind(checksum))
         query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
-        headers = checksums.giving(checksum)
+        headers = checksums.checksum_header(checksum)
         answer = await self._write("UploadPart", "PUT", key, query, headers, body, checksum=declared, bound=True)
         return Part(
-            number, wire.put_result(answer.headers).etag, len(body), checksum or checksums.shown(answer.headers)
+            number, wire.put_result(answer.headers).etag, len(body), checksum or checksums.from_headers(answer.headers)
         )
 
     async def complete_upload(
@@ -278,8 +278,8 @@ class S3Bucket(BucketRequests):
         checksum: str = "",
         declared: str = "",
     ) -> PutResult:
-        body = multipart.completion(parts, checksums.beside(parts, declared))
-        headers = {"content-type": "application/xml"} | checksums.completing(declared)
+        body = multipart.completion_body(parts, checksums.part_elements(parts, declared))
+        headers = {"content-type": "application/xml"} | checksums.complete_upload_headers(declared)
         query = f"uploadId={quote(upload_id, safe='')}"
         try:
             answer = await self._write(
@@ -290,8 +290,8 @@ class S3Bucket(BucketRequests):
                 raise
             raise UnavailableError(str(error)) from None  # another worker put a part again: listed again, it succeeds
         said = answer.body or b""
-        written = wire.put_result(answer.headers, multipart.text(said, "ETag"), is_s3=self._options.restores)
-        if not multipart.agree(checksum, said):
+        written = wire.put_result(answer.headers, multipart.element_text(said, "ETag"), is_s3=self._options.restores)
+        if not multipart.is_checksum_equal(checksum, said):
             with contextlib.suppress(DualSyncError):
                 await self.delete(key, Precondition(written.etag))
             raise ChecksumMismatchError(
@@ -335,7 +335,7 @@ class S3Bucket(BucketRequests):
             await asyncio.gather(asked, return_exceptions=True)
 
     def _given(self, attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
-        return wire.of_attributes(attributes, stamp) | self._options.writing(attributes)
+        return wire.attribute_headers(attributes, stamp) | self._options.writing(attributes)
 
     async def _write(
         self,
@@ -352,7 +352,7 @@ class S3Bucket(BucketRequests):
         """Send a write, and repeat it in the form that the bucket requires.
 
         That is with a digest of the content (Object Lock), without conditions, or without a kind of checksums
-        (`Checks`).
+        (`ChecksumSupport`).
 
         Raises `ChecksumUnsupportedError` if the write is `bound` to its `checksum`.
         """
@@ -365,7 +365,7 @@ class S3Bucket(BucketRequests):
             if self._digests and operation in ("PutObject", "UploadPart") and "content-md5" not in given:
                 given["content-md5"] = await checksums.digest(body, "md5")
             if condition is not None and conditional:
-                given |= wire.of_condition(condition)
+                given |= wire.condition_headers(condition)
             elif condition is not None:
                 await self._check_condition(key, condition)
             try:

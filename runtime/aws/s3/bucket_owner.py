@@ -11,7 +11,7 @@ with bucket owner condition")."""
 _REGION = "x-amz-bucket-region"
 
 
-async def wrong_place(caller: ServiceClient, bucket: str, region: str, owner: str, *, path_style: bool) -> str:
+async def bucket_problem(caller: ServiceClient, bucket: str, region: str, owner: str, *, path_style: bool) -> str:
     """Return what is wrong with the bucket, in words; empty if it belongs to `owner` and lies in `region`.
 
     An empty `owner` accepts any. A bucket that may not be read yields the empty string: nothing is proven. Raises

@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
 from dualsync.runtime.errors import ChecksumUnsupportedError, PermanentError
-from dualsync.runtime.model.checksums import CONTENT_MD5, composite, kind, linear, new_digest, value
+from dualsync.runtime.model.checksums import CONTENT_MD5, composite_parts, is_linear, kind, new_digest, value
 from dualsync.runtime.model.objects import Part
 from dualsync.runtime.model.streamed_body import StreamedBody
 
@@ -23,7 +23,7 @@ _COMPARED = frozenset({"PutObject", "CompleteMultipartUpload"})
 _ELEMENT = re.compile(rb"<Checksum([A-Z0-9]+)>([^<]+)</Checksum")
 
 
-def shown(headers: Mapping[str, str]) -> str:
+def from_headers(headers: Mapping[str, str]) -> str:
     """Return the checksum in an answer's headers, of a part or of an object."""
     for name, text in headers.items():
         if name.startswith(PREFIX) and name[len(PREFIX) :] not in _NO_KIND:
@@ -31,28 +31,28 @@ def shown(headers: Mapping[str, str]) -> str:
     return ""
 
 
-def whole(headers: Mapping[str, str]) -> str:
+def full_object_from_headers(headers: Mapping[str, str]) -> str:
     """Return the checksum of a whole object; empty where a store calls one composite that does not look so."""
-    text = shown(headers)
-    if headers.get(PREFIX + "type", "FULL_OBJECT") != "FULL_OBJECT" and not composite(text):
+    text = from_headers(headers)
+    if headers.get(PREFIX + "type", "FULL_OBJECT") != "FULL_OBJECT" and not composite_parts(text):
         return ""
     return text
 
 
-def listed(row: bytes) -> str:
+def listed_part_checksum(row: bytes) -> str:
     """Return the checksum of a part in an answer to ListParts."""
     found = _ELEMENT.search(row)
     return f"{found[1].decode().lower()}:{found[2].decode()}" if found else ""
 
 
-def giving(text: str) -> dict[str, str]:
+def checksum_header(text: str) -> dict[str, str]:
     """Return the header by which S3 compares a checksum with what arrives."""
     if not value(text):
         return {}
     return {kind(text) if kind(text) == CONTENT_MD5 else PREFIX + kind(text): value(text)}
 
 
-def declaring(text: str) -> dict[str, str]:
+def create_upload_headers(text: str) -> dict[str, str]:
     """Return the headers of CreateMultipartUpload by which S3 makes the same checksum of the parts.
 
     Which kinds are of which type: "Full object and composite checksum types", User Guide.
@@ -60,7 +60,7 @@ def declaring(text: str) -> dict[str, str]:
     return {PREFIX + "algorithm": kind(text).upper(), PREFIX + "type": _type(text)} if text else {}
 
 
-def declared(text: str, headers: Mapping[str, str]) -> bool | None:
+def is_declaration_confirmed(text: str, headers: Mapping[str, str]) -> bool | None:
     """Return whether the answer confirms the checksum, None if it names another one.
 
     Source: "CreateMultipartUpload", API Reference: both headers come back.
@@ -71,12 +71,12 @@ def declared(text: str, headers: Mapping[str, str]) -> bool | None:
     return True if said.lower() == kind(text) and headers.get(PREFIX + "type", "") == _type(text) else None
 
 
-def completing(text: str) -> dict[str, str]:
+def complete_upload_headers(text: str) -> dict[str, str]:
     """Return the headers of CompleteMultipartUpload for a declared upload: S3 refuses other content (BadDigest)."""
-    return giving(text) | {PREFIX + "type": _type(text)} if text else {}
+    return checksum_header(text) | {PREFIX + "type": _type(text)} if text else {}
 
 
-def beside(parts: Sequence[Part], text: str) -> dict[int, str]:
+def part_elements(parts: Sequence[Part], text: str) -> dict[int, str]:
     """Return the element to list with each part, by number: all or none.
 
     A composite checksum needs them ("The complete request must include the checksum for each part"). In an upload that
@@ -89,7 +89,7 @@ def beside(parts: Sequence[Part], text: str) -> dict[int, str]:
     return {part.number: f"<{name}>{value(part.checksum)}</{name}>" for part in parts}
 
 
-def refused(error: PermanentError) -> bool:
+def is_checksum_refusal(error: PermanentError) -> bool:
     """Return whether a store refuses a kind of checksum, or its use in this way."""
     return error.reason in _REFUSING and "checksum" in str(error).lower()
 
@@ -112,49 +112,49 @@ async def digest(body: bytes | bytearray | StreamedBody, kind: str) -> str:
 
 
 def _type(text: str) -> str:
-    return "FULL_OBJECT" if linear(text) else "COMPOSITE"
+    return "FULL_OBJECT" if is_linear(text) else "COMPOSITE"
 
 
-class Checks:
+class ChecksumSupport:
     """Remembers which checksums a store does not support, so that they are not sent with every object.
 
-    A kind in one piece and the same kind in parts (`way`) are distinguished: many stores support only one of them. A
-    way that a store has once accepted stays supported, whatever it answers for a single object later.
+    A kind in one piece and the same kind in parts (`checksum_form`) are distinguished: many stores support only one
+    of them. A form that a store has once accepted stays supported, whatever it answers for a single object later.
     """
 
     def __init__(self) -> None:
         self.unchecked: set[str] = set()
-        """Ways that the store refuses."""
+        """Forms that the store refuses."""
         self._known: set[str] = set()
 
     def plain(self, operation: str, checksum: str) -> bool:
         """Return whether to leave the checksum out."""
-        return way(operation, checksum) in self.unchecked
+        return checksum_form(operation, checksum) in self.unchecked
 
     def accepted(self, operation: str, checksum: str) -> None:
         """Remember that a write with the checksum succeeded."""
         if checksum and operation in _COMPARED:
-            self._known.add(way(operation, checksum))
+            self._known.add(checksum_form(operation, checksum))
 
     def unknown(self, operation: str, checksum: str) -> None:
         """Remember that the store makes another checksum than it was asked for."""
-        self.unchecked.add(way(operation, checksum))
+        self.unchecked.add(checksum_form(operation, checksum))
 
     def refused(self, error: PermanentError, operation: str, checksum: str, bound: bool) -> bool:
         """Return whether a refusal is for the checksum, so that the object goes without it.
 
         Raises `ChecksumUnsupportedError` where it cannot (`bound`).
         """
-        if not checksum or not refused(error):
+        if not checksum or not is_checksum_refusal(error):
             return False
-        if way(operation, checksum) not in self._known and not _malformed(error, checksum):
+        if checksum_form(operation, checksum) not in self._known and not _malformed(error, checksum):
             self.unknown(operation, checksum)
         if bound:
             raise ChecksumUnsupportedError(str(error)) from None
         return True
 
 
-def way(operation: str, text: str) -> str:
+def checksum_form(operation: str, text: str) -> str:
     """Return a kind, or that kind in parts; empty for no checksum."""
     of = kind(text)
     return of if not of or operation == "PutObject" else f"{of} in parts"

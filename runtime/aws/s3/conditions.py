@@ -5,7 +5,7 @@ from __future__ import annotations
 from dualsync.runtime.errors import PermanentError
 
 
-class Conditions:
+class ConditionSupport:
     """Remembers per operation that a store does not support conditions.
 
     A 501 may be about any header of a request (S3: "A header you provided implies functionality that is not

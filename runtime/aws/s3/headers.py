@@ -10,7 +10,7 @@ from functools import lru_cache
 from dualsync.runtime.aws.errors import request_id
 from dualsync.runtime.aws.s3 import checksums, metadata
 from dualsync.runtime.errors import PermanentError, UnavailableError
-from dualsync.runtime.model.checksums import composite
+from dualsync.runtime.model.checksums import composite_parts
 from dualsync.runtime.model.field_reader import MAX_ETAG_CHARACTERS, MAX_SECONDS, MAX_TEXT_CHARACTERS
 from dualsync.runtime.model.objects import ARCHIVES, Attributes, ObjectHead, Precondition, PutResult
 from dualsync.runtime.model.origin_version import Stamp
@@ -27,27 +27,27 @@ _PLAIN = (
 _USER = "x-amz-meta-"
 
 
-def of_attributes(attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
+def attribute_headers(attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
     """Return the content headers and the user metadata of a new object."""
     headers = {}
     for field, name in _PLAIN:
         value: str = getattr(attributes, field)
         if value:
             headers[name] = _wire(value)
-    for key, value in metadata.outgoing(attributes.metadata, stamp).items():
+    for key, value in metadata.encode_headers(attributes.metadata, stamp).items():
         headers[_USER + key] = value
     return headers
 
 
-def of_checksum(attributes: Attributes) -> str:
+def checksum_to_send(attributes: Attributes) -> str:
     """Return the source's own checksum, for S3 to compare with what arrives: end to end, and nothing is computed here.
 
     A composite one says nothing about the same content in one piece.
     """
-    return "" if composite(attributes.checksum) else attributes.checksum
+    return "" if composite_parts(attributes.checksum) else attributes.checksum
 
 
-def of_condition(condition: Precondition) -> dict[str, str]:
+def condition_headers(condition: Precondition) -> dict[str, str]:
     """Return If-Match, or If-None-Match where nothing is expected."""
     return {"if-none-match": "*"} if condition.etag is None else {"if-match": f'"{condition.etag}"'}
 
@@ -79,7 +79,7 @@ def read_head(headers: Mapping[str, str], size: int | None, *, is_s3: bool = Fal
         raise PermanentError("MissingContentLength", "the store does not tell the object's length")
     get = headers.get
     user = {name[len(_USER) :]: value for name, value in headers.items() if name.startswith(_USER)}
-    users, stamp = metadata.incoming(user) if user else ((), None)
+    users, stamp = metadata.decode_headers(user) if user else ((), None)
     storage_class = get("x-amz-storage-class", "")
     asleep = storage_class in ARCHIVES or "x-amz-archive-status" in headers
     opaque = _is_opaque(headers)
@@ -98,7 +98,7 @@ def read_head(headers: Mapping[str, str], size: int | None, *, is_s3: bool = Fal
             website_redirect=get("x-amz-website-redirect-location", ""),
             storage_class=storage_class,
             metadata=users,
-            checksum=checksums.whole(headers),
+            checksum=checksums.full_object_from_headers(headers),
         ),
         version_id=get("x-amz-version-id", ""),
         archived=asleep and 'ongoing-request="false"' not in get("x-amz-restore", ""),

@@ -17,7 +17,7 @@ from html import unescape
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
-from dualsync.runtime.aws.errors import malformed
+from dualsync.runtime.aws.errors import malformed_as_unavailable
 from dualsync.runtime.aws.s3.headers import minute
 from dualsync.runtime.errors import PermanentError, UnavailableError
 from dualsync.runtime.model.objects import ARCHIVES, ListedObject
@@ -43,7 +43,7 @@ class Page:
     """Continuation token; empty on the last page."""
 
 
-class Pages:
+class PageReader:
     """Read pages through `listed`, with `restores` including restore states.
 
     A store that refuses restore states is not asked for them again (`refused`), and no row counts as archived then.
@@ -97,7 +97,7 @@ def parse(body: bytes, prefix: str, *, archives: bool = False) -> Page:
         raise UnavailableError("s3 ListObjectsV2: the answer is not a whole page")
     cut = len(prefix)
     found = _ROW.findall(text)
-    with malformed("s3 ListObjectsV2"):
+    with malformed_as_unavailable("s3 ListObjectsV2"):
         if len(found) == text.count("<Contents>"):
             rows = [
                 ListedObject(_key(key)[cut:], etag, int(size), minute(when) + int(second))

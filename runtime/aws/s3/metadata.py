@@ -16,7 +16,7 @@ _WORD_BYTES = 45
 """Bytes of text in one encoded word, so that the word stays within RFC 2047's 75 characters."""
 
 
-def outgoing(metadata: Iterable[tuple[str, str]], stamp: Stamp | None) -> dict[str, str]:
+def encode_headers(metadata: Iterable[tuple[str, str]], stamp: Stamp | None) -> dict[str, str]:
     """Return the metadata headers to send. A stamp that does not fit beside the user's metadata is left out.
 
     The ledger, and the principal of its event, still identify a replica without a stamp. Only if the ledger is lost
@@ -30,7 +30,7 @@ def outgoing(metadata: Iterable[tuple[str, str]], stamp: Stamp | None) -> dict[s
     return sent
 
 
-def incoming(headers: Mapping[str, str]) -> tuple[tuple[tuple[str, str], ...], Stamp | None]:
+def decode_headers(headers: Mapping[str, str]) -> tuple[tuple[tuple[str, str], ...], Stamp | None]:
     """Return the user's metadata, sorted, and the stamp. `headers`: names without `x-amz-meta-`, values as received."""
     users: list[tuple[str, str]] = []
     stamp = None

@@ -86,7 +86,7 @@ class S3ObjectReader:
             self._bucket.caller.pool.give(connection)
 
 
-async def asleep(bucket: S3Bucket, key: str) -> S3ObjectReader | None:
+async def open_archived(bucket: S3Bucket, key: str) -> S3ObjectReader | None:
     """Return a reader of an object whose content S3 refuses as archived: its head alone may be enough."""
     seen = await bucket.head(key)
     return S3ObjectReader(bucket, key, replace(seen, archived=True), None, None) if seen is not None else None

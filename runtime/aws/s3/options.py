@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import urlencode
 
-from dualsync.runtime.aws.errors import malformed
+from dualsync.runtime.aws.errors import malformed_as_unavailable
 from dualsync.runtime.aws.s3.bucket_owner import OWNER
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.model.objects import Attributes
@@ -66,12 +66,12 @@ class Options:
         return self.tags and headers.get("x-amz-tagging-count", "0") != "0"
 
 
-def tags(body: bytes | bytearray) -> tuple[tuple[str, str], ...]:
+def parse_tags(body: bytes | bytearray) -> tuple[tuple[str, str], ...]:
     """Return the tags of an answer to GetObjectTagging, sorted.
 
     Raises `UnavailableError` for one that is not whole: the object would be copied without its tags.
     """
     if b"</Tagging>" not in body:
         raise UnavailableError("s3 GetObjectTagging: the answer is not whole")
-    with malformed("s3 GetObjectTagging"):
+    with malformed_as_unavailable("s3 GetObjectTagging"):
         return tuple(sorted((unescape(key.decode()), unescape(value.decode())) for key, value in _TAG.findall(body)))

@@ -8,13 +8,13 @@ from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVe
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.operations.context import Version
-from dualsync.runtime.service.operator_controls import Orders
+from dualsync.runtime.service.operator_controls import DirectionControls
 
 
-def orders_document(orders: Orders) -> dict[str, Any]:
-    """Return an operator's orders."""
-    table = orders.timetable
-    return {**orders.fields(), "timetable": None if table is None else table.data()}
+def controls_document(controls: DirectionControls) -> dict[str, Any]:
+    """Return an operator's controls of a direction."""
+    table = controls.timetable
+    return {**controls.fields(), "timetable": None if table is None else table.data()}
 
 
 def object_document(seen: ObjectHead) -> dict[str, Any]:

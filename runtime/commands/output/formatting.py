@@ -49,12 +49,12 @@ def timetable_text(timetable: Timetable) -> str:
     return f"{changes} ({timetable.zone})"
 
 
-def some(count: int, word: str) -> str:
+def count_text(count: int, word: str) -> str:
     """`1 worker`, `2 workers`."""
     return f"{count} {word}{'s' if count != 1 else ''}"
 
 
-def moment(seconds: float) -> str:
+def local_time(seconds: float) -> str:
     """Local time to the second, with its offset from UTC (`Z` for none); a dash for 0.
 
     A time that no calendar has, as a spoiled record may hold it, is shown as a number.
@@ -69,9 +69,9 @@ def moment(seconds: float) -> str:
     return local.strftime("%Y-%m-%d %H:%M:%S") + ("Z" if offset == "+0000" else f"{offset[:3]}:{offset[3:5]}")
 
 
-def short_moment(seconds: float) -> str:
+def short_local_time(seconds: float) -> str:
     """Local month, day, hour and minute, for a column of a list; a dash for 0."""
-    return moment(seconds)[5:16] if seconds else moment(seconds)
+    return local_time(seconds)[5:16] if seconds else local_time(seconds)
 
 
 def number(count: int) -> str:

@@ -26,10 +26,10 @@ LINE_SECONDS = 60.0
 
 
 @contextmanager
-def counting(cli: Session, what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def show_count(cli: Session, what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Show a counter. The yielded function adds to it."""
     done = 0
-    with showing(cli, what, total) as show:
+    with show_progress(cli, what, total) as show:
 
         def add(more: int) -> None:
             nonlocal done
@@ -40,7 +40,7 @@ def counting(cli: Session, what: str, total: int | None = None) -> Iterator[Call
 
 
 @contextmanager
-def showing(cli: Session, what: str, total: int | None = None) -> Iterator[Callable[[int, str], None]]:
+def show_progress(cli: Session, what: str, total: int | None = None) -> Iterator[Callable[[int, str], None]]:
     """Show a counter. The yielded function sets it, with words in place of `what` if there are any."""
     if cli.json:
         yield lambda done, words: None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dualsync.runtime.commands.output.documents import orders_document
+from dualsync.runtime.commands.output.documents import controls_document
 from dualsync.runtime.model.records import Record
 from dualsync.runtime.operations.context import Depth
 from dualsync.runtime.operations.problems import Problem, Severity
@@ -53,7 +53,7 @@ def _direction(d: Direction) -> dict[str, Any]:
         "recent": dict(d.recent),
         "recent_bytes": d.recent_bytes,
         "recent_seconds": d.recent_seconds,
-        "orders": orders_document(d.orders),
+        "orders": controls_document(d.orders),
         "conflicts": d.conflicts,
         "uploads": list(d.uploads),
         "held": _record(d.held),

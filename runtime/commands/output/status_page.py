@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from dualsync.runtime.commands.output.formatting import moment
-from dualsync.runtime.commands.output.status_screen import mode, rows_of, together, verdict
+from dualsync.runtime.commands.output.formatting import local_time
+from dualsync.runtime.commands.output.status_screen import merge_directions, mode, rows_of, verdict
 from dualsync.runtime.operations.key_text.plain_text import html_text
 from dualsync.runtime.operations.problems import BOTH, Problem, Severity
 from dualsync.runtime.operations.status import Status
@@ -33,9 +33,9 @@ def status_page(found: Status, wrong: Sequence[Problem], *, every: float | None 
             f'<h1>{html_text(found.pair)}</h1><p class="verdict {colour}">{html_text(line)}</p>',
             f'<p class="soft">{html_text(mode(found))}</p>' if found.one_way else "",
             f'<p class="bad">{html_text(banner)}</p>' if banner else "",
-            *(_problem(problem) for problem in together(wrong)),
+            *(_problem(problem) for problem in merge_directions(wrong)),
             _table(found),
-            f'<p class="soft">Read {moment(found.now)}. Read-only: the commands are for a terminal.</p>',
+            f'<p class="soft">Read {local_time(found.now)}. Read-only: the commands are for a terminal.</p>',
             "</body></html>\n",
         ]
     )

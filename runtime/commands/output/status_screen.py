@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dualsync.runtime.commands.output.formatting import duration, moment, number, rate, size, timetable_text
+from dualsync.runtime.commands.output.formatting import duration, local_time, number, rate, size, timetable_text
 from dualsync.runtime.commands.session import escape
 from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.operations.problems import BOTH, Problem, Severity
@@ -28,7 +28,7 @@ def verdict(found: Status, wrong: Sequence[Problem]) -> str:
     count = {severity: sum(p.weight is severity for p in wrong) for severity in Severity}
     words = {Severity.STOPPED: "stopped", Severity.WAITING: "waiting for you", Severity.NOTE: "to note"}
     counted = ", ".join(f"{n} {words[severity]}" for severity, n in count.items() if n)
-    pair, time = f"[bold]{escape(found.pair)}[/bold]", f"[dim]{moment(found.now)}[/dim]"
+    pair, time = f"[bold]{escape(found.pair)}[/bold]", f"[dim]{local_time(found.now)}[/dim]"
     if count[Severity.STOPPED]:
         return f"{pair}: [bold red]STOPPED[/bold red]: {counted}  {time}"
     if count[Severity.WAITING]:
@@ -61,7 +61,7 @@ def screen(
         head.append(Text(mode(found), style="dim"))
     if banner:
         head.append(Text(banner, style="bold red"))
-    shown = [_problem(problem) for problem in together(wrong)]
+    shown = [_problem(problem) for problem in merge_directions(wrong)]
     rows = rows_of(found)
     zero = [] if complete else [name for name, values in rows.items() if all(value in EMPTY for value in values)]
     kept = [name for name in rows if name not in zero]
@@ -123,7 +123,7 @@ def rows_of(found: Status) -> dict[str, list[str]]:
     return {name: values for name, values in rows.items() if name not in left_out}
 
 
-def together(wrong: Sequence[Problem]) -> list[Problem]:
+def merge_directions(wrong: Sequence[Problem]) -> list[Problem]:
     """Return the problems; two that differ in nothing but the direction are one."""
     found: dict[tuple[str, str, str], Problem] = {}
     for problem in wrong:
@@ -184,7 +184,7 @@ def _done(d: Direction) -> str:
     if not (copied or deleted):
         return "0"
     since = min((worker.started for worker in d.alive), default=0)
-    when = f" since {moment(since)[5:16]}" if since else ""
+    when = f" since {local_time(since)[5:16]}" if since else ""
     return f"{number(copied)} / {number(deleted)}{when}"
 
 

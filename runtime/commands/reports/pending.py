@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.output.formatting import number, short_moment, some
+from dualsync.runtime.commands.output.formatting import count_text, number, short_local_time
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, session
 from dualsync.runtime.operations.reports import pending as operations
 from dualsync.runtime.operations.reports.pending import PendingDirection, PendingKey, PendingState
@@ -56,7 +56,7 @@ def _text(cli: Session, found: list[PendingDirection], limit: int) -> None:
         for column in table.columns[1:4]:
             column.no_wrap = True
         for key, name in rows[:limit]:
-            since = short_moment(key.since) if key.since else ""
+            since = short_local_time(key.since) if key.since else ""
             table.add_row(key_text(key.key), str(key.state), name, since, escape(key.reason))
         cli.out.print(table)
     if len(rows) > limit:
@@ -66,8 +66,8 @@ def _text(cli: Session, found: list[PendingDirection], limit: int) -> None:
             cli.out.print(f"[yellow]{direction.name}: not listed: {escape(text)}[/yellow]")
     for direction in found:
         waiting = "unknown" if direction.depth is None else number(direction.depth.total)
-        held = f", {some(direction.held, 'deletion')} held" if direction.held else ""
-        keys = some(len({key.key for key in direction.keys}), "key")
+        held = f", {count_text(direction.held, 'deletion')} held" if direction.held else ""
+        keys = count_text(len({key.key for key in direction.keys}), "key")
         cli.out.print(f"{direction.name}: {keys} known{held}; messages in the queue: {waiting}")
     cli.out.print("`dualsync explain KEY` says more of one key; `dualsync plan` finds every key that differs")
 

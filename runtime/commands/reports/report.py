@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.deletions import instant
-from dualsync.runtime.commands.output.formatting import moment, number
+from dualsync.runtime.commands.deletions import parse_time
+from dualsync.runtime.commands.output.formatting import local_time, number
 from dualsync.runtime.commands.output.report_page import report_page, total
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, session
 from dualsync.runtime.operations.reports import report as operations
@@ -36,8 +36,8 @@ def report(
     """
     cli = session(invocation, json)
     now = datetime.now(UTC)
-    begin = instant("--since", since, now, cli)
-    end = instant("--until", until, now, cli) if until else now.timestamp()
+    begin = parse_time("--since", since, now, cli)
+    end = parse_time("--until", until, now, cli) if until else now.timestamp()
     if begin >= end:
         cli.fail(f"--since {since}: is not before --until {until or 'now'}", Exit.USAGE)
     found = cli.run(lambda context: operations.report(context, begin, end), partial=True)
@@ -80,17 +80,17 @@ def _text(cli: Session, found: PeriodReport) -> None:
     for act in found.acts:
         who = str(act.get("who", "")).rsplit(":", 1)[-1]
         cli.out.print(
-            f"{moment(act['time'])}  {escape(who)}  {escape(str(act.get('command', '')))}  {act.get('state')}"
+            f"{local_time(act['time'])}  {escape(who)}  {escape(str(act.get('command', '')))}  {act.get('state')}"
         )
     for side, why in found.unread.items():
         cli.out.print(f"[dim]acts of operators in the ledger of {side} are not visible: {escape(why)}[/dim]")
     table = Table("", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for d in found.directions:
         table.add_column(d.name, justify="right")
-    for name in operations.COUNTED:
+    for name in operations.COUNTED_METRICS:
         table.add_row(f"[dim]{name}[/dim]", *(total(d, name) for d in found.directions))
     cli.out.print(table)
-    cli.out.print(f"{escape(found.pair)}: {moment(found.since)} to {moment(found.until)}")
+    cli.out.print(f"{escape(found.pair)}: {local_time(found.since)} to {local_time(found.until)}")
     if not found.is_complete:
         cli.out.print("[yellow]not all of it is visible to you: a dash or `not visible` marks what is missing[/yellow]")
 
@@ -108,4 +108,4 @@ def _lines(cli: Session, direction: str, word: str, lines: Sequence[Mapping[str,
         reason = escape(str(line.get("reason") or ""))
         cli.out.print(f"{direction}: [yellow]{line.get('outcome')}[/yellow] {key_text(str(line.get('key')))}: {reason}")
     if len(lines) > SHOWN:
-        cli.out.print(f"{direction}: … and {len(lines) - SHOWN} earlier: --json has up to {operations.LINES}")
+        cli.out.print(f"{direction}: … and {len(lines) - SHOWN} earlier: --json has up to {operations.MAX_LOG_LINES}")

@@ -10,15 +10,15 @@ import typer
 
 from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
 from dualsync.runtime.operations.problems import BOTH, Problem, Severity, problems
-from dualsync.runtime.operations.stacks import NoPair, Pair, find
-from dualsync.runtime.operations.status import gather
+from dualsync.runtime.operations.stacks import Pair, PairNotFoundError, find_pair
+from dualsync.runtime.operations.status import read_status
 from dualsync.runtime.settings import SideName
 
 if TYPE_CHECKING:
     from dualsync.runtime.operations.context import OperatorContext
     from dualsync.runtime.operations.setup.account import Account
     from dualsync.runtime.operations.setup.declared import Declaration, DeclaredSide
-    from dualsync.runtime.operations.setup.doctor import Finding
+    from dualsync.runtime.operations.setup.doctor import CheckResult
 
 COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
 OpenAccount = Callable[["DeclaredSide"], "Account"]
@@ -63,19 +63,19 @@ def doctor(
     cli.show(document, text, Exit.ATTENTION if wrong else Exit.DONE)
 
 
-def _line(cli: Session, f: Finding) -> None:
+def _line(cli: Session, f: CheckResult) -> None:
     colour = COLOURS[f.verdict.value]
     cli.out.print(f"  [{colour}]{f.verdict}[/{colour}] {f.check}: {escape(f.what)}")
     if f.remedy:
         cli.out.print(f"    [dim]→ {escape(f.remedy)}[/dim]")
 
 
-def _examine(cli: Session, machine: bool) -> list[Finding]:
+def _examine(cli: Session, machine: bool) -> list[CheckResult]:
     from dualsync.runtime.operations.aws.account import AwsAccount, partition_of
-    from dualsync.runtime.operations.setup.doctor import examine
+    from dualsync.runtime.operations.setup.doctor import check_setup
     from dualsync.runtime.operations.setup.machine import examine_machine
 
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     pair, missing = _deployed(cli)
     declaration = _declaration(cli, pair)
     opened = {side: AwsAccount(declared) for side, declared in declaration.sides.items()}
@@ -83,7 +83,7 @@ def _examine(cli: Session, machine: bool) -> list[Finding]:
     if machine:
         found += examine_machine(cli.where.project)
     try:
-        found += asyncio.run(examine(declaration, accounts, partition_of))
+        found += asyncio.run(check_setup(declaration, accounts, partition_of))
     finally:
         for account in opened.values():
             account.close()
@@ -94,8 +94,8 @@ def _examine(cli: Session, machine: bool) -> list[Finding]:
 def _deployed(cli: Session) -> tuple[Pair | None, str]:
     """Return the deployed pair, or why there is none."""
     try:
-        return find(cli.where), ""
-    except NoPair as e:
+        return find_pair(cli.where), ""
+    except PairNotFoundError as e:
         if cli.where.file is not None:
             raise
         return None, str(e).removeprefix("no stack's outputs can be read: ").partition("; ")[0]
@@ -110,22 +110,24 @@ def _declaration(cli: Session, pair: Pair | None) -> Declaration:
     return read_declaration(cli.where.project, cli.where.stack_names, cli.where.profiles)
 
 
-def _deployment(cli: Session, pair: Pair | None, missing: str) -> Iterable[Finding]:
-    from dualsync.runtime.operations.setup.doctor import Finding, Verdict
+def _deployment(cli: Session, pair: Pair | None, missing: str) -> Iterable[CheckResult]:
+    from dualsync.runtime.operations.setup.doctor import CheckResult, Verdict
 
     if pair is None:
         return [
-            Finding("deployment", "stacks", Verdict.FINE, f"not deployed yet, as far as can be read here: {missing}")
+            CheckResult(
+                "deployment", "stacks", Verdict.FINE, f"not deployed yet, as far as can be read here: {missing}"
+            )
         ]
     try:
         wrong = cli.run(_problems, partial=True, names_unreachable=True)
     except typer.Exit:
         return [
-            Finding("deployment", "status", Verdict.WRONG, "can't be read", "`dualsync status` shows why"),
+            CheckResult("deployment", "status", Verdict.WRONG, "can't be read", "`dualsync status` shows why"),
         ]
     verdicts = {Severity.STOPPED: Verdict.WRONG, Severity.WAITING: Verdict.WRONG, Severity.NOTE: Verdict.WARNING}
     shown = [
-        Finding(
+        CheckResult(
             "deployment",
             "both directions" if p.direction == BOTH else p.direction,
             verdicts[p.weight],
@@ -134,8 +136,8 @@ def _deployment(cli: Session, pair: Pair | None, missing: str) -> Iterable[Findi
         )
         for p in wrong
     ]
-    return shown or [Finding("deployment", "status", Verdict.FINE, "changes travel in both directions")]
+    return shown or [CheckResult("deployment", "status", Verdict.FINE, "changes travel in both directions")]
 
 
 async def _problems(context: OperatorContext) -> list[Problem]:
-    return problems(await gather(context))
+    return problems(await read_status(context))

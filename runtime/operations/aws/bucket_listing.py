@@ -15,7 +15,7 @@ from dualsync.runtime.aws.boto3_bridge import Threads
 from dualsync.runtime.aws.errors import translate
 from dualsync.runtime.operations.verify.bucket_lister import Item, ObjectFacts
 
-AHEAD = 4
+PREFETCHED_PAGES = 4
 """Pages that are fetched before they are asked for."""
 CHUNK_BYTES = 1 << 20
 STAMP = "dualsync-origin"
@@ -46,7 +46,7 @@ class S3BucketLister:
         self._threads = threads
 
     async def pages(self, prefix: str) -> AsyncIterator[Sequence[Item]]:
-        queue: asyncio.Queue[Sequence[Item] | Exception | None] = asyncio.Queue(AHEAD)
+        queue: asyncio.Queue[Sequence[Item] | Exception | None] = asyncio.Queue(PREFETCHED_PAGES)
 
         async def fetch() -> None:
             try:

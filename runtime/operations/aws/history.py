@@ -9,7 +9,7 @@ from typing import Any
 from dualsync.runtime.aws.boto3_bridge import Threads
 from dualsync.runtime.errors import DualSyncError
 
-PAGES = 20
+MAX_PAGES = 20
 """Most pages of log that one question reads."""
 
 
@@ -22,7 +22,7 @@ class CloudWatchHistory:
         self._threads = threads
 
     async def decisions(self, key: str, since: float, limit: int = 20) -> Sequence[Mapping[str, Any]] | None:
-        found = await self._lines(pattern(key), since, None, None)
+        found = await self._lines(line_pattern(key), since, None, None)
         return None if found is None else [line for line in found if line.get("key") == key][-limit:]
 
     async def outcomes(
@@ -40,7 +40,7 @@ class CloudWatchHistory:
         found: list[Mapping[str, Any]] = []
         position: dict[str, Any] = {} if until is None else {"endTime": int(until * 1000)}
         try:
-            for _ in range(PAGES):
+            for _ in range(MAX_PAGES):
                 answer = await self._threads.ask(
                     "logs",
                     self._group,
@@ -59,7 +59,7 @@ class CloudWatchHistory:
         return found
 
 
-def pattern(key: str) -> str:
+def line_pattern(key: str) -> str:
     """Return a filter pattern for the key's lines; quotes and backslashes match any character."""
     text = "".join("*" if character in '"\\*' or not character.isprintable() else character for character in key)
     return f'{{ $.key = "{text}" }}'

@@ -59,7 +59,7 @@ class CopyingBucket(S3Bucket):
 
 
 def _etag(body: bytes | bytearray | None) -> str:
-    found = unescape(multipart.text(body or b"", "ETag")).strip('"')
+    found = unescape(multipart.element_text(body or b"", "ETag")).strip('"')
     if not found:
         raise UnavailableError("s3: a copy was answered without an ETag")
     return found

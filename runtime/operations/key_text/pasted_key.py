@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from dualsync.runtime.errors import DualSyncError, FatalError
 from dualsync.runtime.operations.context import OperatorContext, Side
-from dualsync.runtime.operations.key_text.plain_text import shown_key
+from dualsync.runtime.operations.key_text.plain_text import display_key
 
 _URI = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
 
@@ -100,7 +100,7 @@ async def _in_scope(sides: tuple[Side, Side], key: str, note: str) -> FoundKey:
             return FoundKey(
                 side.settings.local_prefix + key,
                 note,
-                f"{shown_key(key)} is not below any prefix of {side.name}'s list {side.settings.prefix_list_file!r}:"
+                f"{display_key(key)} is not below any prefix of {side.name}'s list {side.settings.prefix_list_file!r}:"
                 " it is not synchronised. Add its prefix to the list on both sides.",
             )
     return FoundKey(key, note)
@@ -117,4 +117,4 @@ async def _outside(sides: tuple[Side, Side], whole: str, *, only_if_there: bool 
         return ""
     where = f"it is at {' and '.join(str(side.name) for side in there)}" if there else "it is on neither side"
     prefixes = ", ".join(f"{side.settings.local_prefix!r} at {side.name}" for side in sides)
-    return f"{shown_key(whole)} is outside the synchronised prefix ({prefixes}): {where}, and is not synchronised."
+    return f"{display_key(whole)} is outside the synchronised prefix ({prefixes}): {where}, and is not synchronised."

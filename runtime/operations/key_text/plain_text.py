@@ -17,7 +17,7 @@ def is_plain(text: str) -> bool:
     return text.isprintable()
 
 
-def escaped(text: str) -> str:
+def escape_invisible(text: str) -> str:
     r"""Return one line in which every character that is not visible as itself is escaped: `\x1b`, `\u202e`."""
     if is_plain(text):
         return text
@@ -25,11 +25,11 @@ def escaped(text: str) -> str:
 
 
 def html_text(text: str) -> str:
-    """Return one line for a page: escaped as `escaped` does, and as HTML."""
-    return html.escape(escaped(text))
+    """Return one line for a page: escaped as `escape_invisible` does, and as HTML."""
+    return html.escape(escape_invisible(text))
 
 
-def shown_key(key: str) -> str:
+def display_key(key: str) -> str:
     """Return a key as it can be read, and pasted into a shell (bash, zsh): raw, or as `$'…'` with escapes.
 
     The quoted form is used only for keys that hold a character that does not show itself.
@@ -42,11 +42,11 @@ def shown_key(key: str) -> str:
 def shell_word(key: str) -> str:
     """Return a key as one word of a command line."""
     if not is_plain(key):
-        return shown_key(key)
+        return display_key(key)
     return key if key and re.fullmatch(r"[\w@%+=:,./-]+", key) else "'" + key.replace("'", "'\\''") + "'"
 
 
-def operator_words(text: str) -> str:
+def use_config_names(text: str) -> str:
     """Return a service's text with the configuration's names for its variables: `deletionLimit`."""
     return CONFIG_KEY.sub(lambda found: _camel_case(found[1]), text)
 

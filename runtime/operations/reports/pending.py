@@ -21,11 +21,13 @@ from dualsync.runtime.transfer import upload_record_codec
 
 LOG_SECONDS = 2100.0
 """Seconds of logs that are read: a postponed request is tried again, and logged again, after 900 seconds at most."""
-LINES = 10_000
+MAX_LOG_LINES = 10_000
 """Log lines that are read per direction at most."""
-LETTERS = 1000
+MAX_LETTERS = 1000
 """Dead letters that are read per direction at most."""
-DONE = tuple(outcome for outcome in Outcome if outcome not in (Outcome.POSTPONED, Outcome.FAILED, Outcome.CARRIED))
+FINAL_OUTCOMES = tuple(
+    outcome for outcome in Outcome if outcome not in (Outcome.POSTPONED, Outcome.FAILED, Outcome.CARRIED)
+)
 
 
 class PendingState(StrEnum):
@@ -126,7 +128,7 @@ async def _held(side: Side, found: PendingDirection) -> int:
 async def _dead_letters(side: Side, found: PendingDirection) -> None:
     read = 0
     try:
-        async for batch in letters(side, LETTERS):
+        async for batch in letters(side, MAX_LETTERS):
             read += len(batch)
             for opened in batch:
                 for request in opened.requests:
@@ -134,17 +136,19 @@ async def _dead_letters(side: Side, found: PendingDirection) -> None:
                     found.keys.append(PendingKey(request.key, PendingState.DEAD_LETTER, opened.reason, letter.sent))
     except DualSyncError as e:
         found.unseen.append(f"dead letters: {e}")
-    if read >= LETTERS:
-        found.unseen.append(f"dead letters beyond the first {LETTERS}")
+    if read >= MAX_LETTERS:
+        found.unseen.append(f"dead letters beyond the first {MAX_LETTERS}")
 
 
 async def _postponed(side: Side, found: PendingDirection, now: float) -> None:
-    lines = await side.history.outcomes(list(Outcome), now - LOG_SECONDS, now, LINES)
+    lines = await side.history.outcomes(list(Outcome), now - LOG_SECONDS, now, MAX_LOG_LINES)
     if lines is None:
         found.unseen.append("postponed keys: the logs are not visible to you")
         return
-    if len(lines) >= LINES:
-        found.unseen.append(f"postponed keys beyond {LINES} log lines of the last {LOG_SECONDS / 60:.0f} minutes")
+    if len(lines) >= MAX_LOG_LINES:
+        found.unseen.append(
+            f"postponed keys beyond {MAX_LOG_LINES} log lines of the last {LOG_SECONDS / 60:.0f} minutes"
+        )
     found.keys.extend(_latest(lines))
 
 
@@ -153,7 +157,7 @@ def _latest(lines: Iterable[Mapping[str, Any]]) -> list[PendingKey]:
     open_keys: dict[str, PendingKey] = {}
     for line in lines:
         key, outcome = str(line.get("key", "")), line.get("outcome")
-        if outcome in DONE:
+        if outcome in FINAL_OUTCOMES:
             open_keys.pop(key, None)
         elif key:
             first = open_keys.get(key)

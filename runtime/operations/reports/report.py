@@ -9,14 +9,14 @@ from typing import Any
 
 from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.log import Outcome
-from dualsync.runtime.operations.audit import trail
+from dualsync.runtime.operations.audit import read_audit_trail
 from dualsync.runtime.operations.context import OperatorContext, Side
 
-LINES = 500
+MAX_LOG_LINES = 500
 """Log lines that are read per direction and kind at most; the counts are of everything."""
-ACTS = 1000
+MAX_ACTS = 1000
 """Newest acts of operators that are searched."""
-COUNTED: Mapping[str, str] = {
+COUNTED_METRICS: Mapping[str, str] = {
     "copied": "TransferredObjects",
     "bytes": "CompletedBytes",
     "deleted": "DeletedObjects",
@@ -29,13 +29,13 @@ COUNTED: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Travelled:
+class DirectionReport:
     """One direction in a period."""
 
     name: str
     """`cn->global`."""
     totals: Mapping[str, int] | None
-    """Counts by the names of `COUNTED`; None: the metrics are not visible to this operator."""
+    """Counts by the names of `COUNTED_METRICS`; None: the metrics are not visible to this operator."""
     failed: Sequence[Mapping[str, Any]] | None
     """Log lines of what failed or became a dead letter; None: the logs are not visible."""
     skipped: Sequence[Mapping[str, Any]] | None
@@ -52,7 +52,7 @@ class PeriodReport:
     """The period's begin."""
     until: float
     """Its end."""
-    directions: Sequence[Travelled] = ()
+    directions: Sequence[DirectionReport] = ()
     """Those that can be seen."""
     acts: Sequence[Mapping[str, Any]] = field(default_factory=list)
     """What operators did in that time."""
@@ -78,7 +78,7 @@ async def report(context: OperatorContext, since: float, until: float) -> Period
     unread: dict[str, str] = {}
     for side in sides:
         try:
-            records = await trail(side, ACTS)
+            records = await read_audit_trail(side, MAX_ACTS)
         except DualSyncError as e:
             unread[str(side.name)] = str(e)
             continue
@@ -90,11 +90,11 @@ async def report(context: OperatorContext, since: float, until: float) -> Period
     return PeriodReport(pair=context.pair, since=since, until=until, directions=directions, acts=ordered, unread=unread)
 
 
-async def _travelled(side: Side, since: float, until: float) -> Travelled:
+async def _travelled(side: Side, since: float, until: float) -> DirectionReport:
     sums, failed, skipped = await asyncio.gather(
-        side.metrics.sums(list(COUNTED.values()), since, until),
-        side.history.outcomes([Outcome.FAILED, Outcome.BURIED], since, until, LINES),
-        side.history.outcomes([Outcome.SKIPPED], since, until, LINES),
+        side.metrics.sums(list(COUNTED_METRICS.values()), since, until),
+        side.history.outcomes([Outcome.FAILED, Outcome.BURIED], since, until, MAX_LOG_LINES),
+        side.history.outcomes([Outcome.SKIPPED], since, until, MAX_LOG_LINES),
     )
-    totals = None if sums is None else {name: int(sums.get(metric, 0)) for name, metric in COUNTED.items()}
-    return Travelled(name=side.direction, totals=totals, failed=failed, skipped=skipped)
+    totals = None if sums is None else {name: int(sums.get(metric, 0)) for name, metric in COUNTED_METRICS.items()}
+    return DirectionReport(name=side.direction, totals=totals, failed=failed, skipped=skipped)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from dualsync.runtime.errors import AccessDeniedError, DualSyncError, FatalError
 from dualsync.runtime.operations.setup.account import Account, BucketState, Caller, Notification, SubnetRoute
 from dualsync.runtime.operations.setup.declared import SAMPLE_ACCOUNTS, Declaration, DeclaredSide
-from dualsync.runtime.operations.setup.permissions import creating_calls
+from dualsync.runtime.operations.setup.permissions import creation_actions
 from dualsync.runtime.settings import SideName
 
 SKEW_WARNING_SECONDS = 60.0
@@ -41,7 +41,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """The result of one check, with its remedy."""
 
     side: str
@@ -56,7 +56,9 @@ class Finding:
     """What to do; empty if nothing has to be done."""
 
 
-async def examine(pair: Declaration, accounts: dict[SideName, Account], partition_of: PartitionOf) -> list[Finding]:
+async def check_setup(
+    pair: Declaration, accounts: dict[SideName, Account], partition_of: PartitionOf
+) -> list[CheckResult]:
     """Check the config and both accounts. A side that cannot be read hides nothing of the other."""
     found = [_of_fault(fault) for fault in pair.faults]
     for findings in await asyncio.gather(
@@ -66,21 +68,21 @@ async def examine(pair: Declaration, accounts: dict[SideName, Account], partitio
     return found
 
 
-def _of_fault(fault: str) -> Finding:
+def _of_fault(fault: str) -> CheckResult:
     what, _, remedy = fault.partition("; ")
-    return Finding("here", "config", Verdict.WRONG, what, remedy)
+    return CheckResult("here", "config", Verdict.WRONG, what, remedy)
 
 
 async def _side(
     pair: Declaration, declared: DeclaredSide, account: Account, partition_of: PartitionOf
-) -> list[Finding]:
+) -> list[CheckResult]:
     side = str(declared.side)
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     try:
         partition = partition_of(declared.region)
         if declared.account_id in SAMPLE_ACCOUNTS and not declared.endpoint:
             found.append(
-                Finding(
+                CheckResult(
                     side,
                     "config",
                     Verdict.WRONG,
@@ -92,12 +94,12 @@ async def _side(
         caller = await account.caller()
     except DualSyncError as e:
         what, _, remedy = str(e).partition("; ")
-        found.append(Finding(side, "identity", Verdict.WRONG, what, remedy or "check the network, and try again"))
+        found.append(CheckResult(side, "identity", Verdict.WRONG, what, remedy or "check the network, and try again"))
         return found
     found += _identity(declared, caller, partition)
     if found[0].verdict is Verdict.WRONG:
         return found
-    checks: list[tuple[str, AsyncIterator[Finding]]] = [
+    checks: list[tuple[str, AsyncIterator[CheckResult]]] = [
         ("bucket", _bucket(pair, declared, account)),
         ("permissions", _permissions(pair, declared, account, caller, partition)),
     ]
@@ -109,32 +111,32 @@ async def _side(
         ]
     else:
         what = f"one-way ({pair.direction}): the destination gets a user, and no workers, finder or queue"
-        found.append(Finding(side, "direction", Verdict.FINE, what))
+        found.append(CheckResult(side, "direction", Verdict.FINE, what))
     for parts in await asyncio.gather(*(_collect(side, name, check) for name, check in checks)):
         found += parts
     return found
 
 
-async def _collect(side: str, name: str, check: AsyncIterator[Finding]) -> list[Finding]:
+async def _collect(side: str, name: str, check: AsyncIterator[CheckResult]) -> list[CheckResult]:
     """Return a check's findings; what it may not read is a warning."""
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     try:
         async for finding in check:
             found.append(finding)
     except AccessDeniedError as e:
         remedy = "give your role the permissions of docs/roles (preview), or ask who may read it"
-        found.append(Finding(side, name, Verdict.WARNING, f"not checked: you may not read it ({e})", remedy))
+        found.append(CheckResult(side, name, Verdict.WARNING, f"not checked: you may not read it ({e})", remedy))
     except DualSyncError as e:
-        found.append(Finding(side, name, Verdict.WARNING, f"not checked: {e}", "try again, or check it by hand"))
+        found.append(CheckResult(side, name, Verdict.WARNING, f"not checked: {e}", "try again, or check it by hand"))
     return found
 
 
-def _identity(declared: DeclaredSide, caller: Caller, partition: str) -> list[Finding]:
+def _identity(declared: DeclaredSide, caller: Caller, partition: str) -> list[CheckResult]:
     side = str(declared.side)
     using = f"profile {declared.profile!r}" if declared.profile else "the shell's credential"
     if caller.account != declared.account_id or caller.partition != partition:
         return [
-            Finding(
+            CheckResult(
                 side,
                 "identity",
                 Verdict.WRONG,
@@ -143,11 +145,11 @@ def _identity(declared: DeclaredSide, caller: Caller, partition: str) -> list[Fi
                 f"swap the profiles, correct {side}.accountId or {side}.region, or give --profile-{side} NAME",
             )
         ]
-    found = [Finding(side, "identity", Verdict.FINE, f"{caller.arn} in {caller.partition}, {declared.region}")]
+    found = [CheckResult(side, "identity", Verdict.FINE, f"{caller.arn} in {caller.partition}, {declared.region}")]
     skew = abs(caller.skew_seconds)
     if skew > SKEW_WARNING_SECONDS:
         found.append(
-            Finding(
+            CheckResult(
                 side,
                 "clock",
                 Verdict.WRONG if skew > SKEW_LIMIT_SECONDS else Verdict.WARNING,
@@ -156,17 +158,17 @@ def _identity(declared: DeclaredSide, caller: Caller, partition: str) -> list[Fi
             )
         )
     else:
-        found.append(Finding(side, "clock", Verdict.FINE, f"differs from AWS's by {skew:.0f} s"))
+        found.append(CheckResult(side, "clock", Verdict.FINE, f"differs from AWS's by {skew:.0f} s"))
     return found
 
 
-async def _bucket(pair: Declaration, declared: DeclaredSide, account: Account) -> AsyncIterator[Finding]:
+async def _bucket(pair: Declaration, declared: DeclaredSide, account: Account) -> AsyncIterator[CheckResult]:
     side = str(declared.side)
     state = await account.bucket(declared.bucket, declared.account_id, declared.region)
     if state.problem:
-        yield Finding(side, "bucket", Verdict.WRONG, f"{declared.bucket} {state.problem}", state.remedy)
+        yield CheckResult(side, "bucket", Verdict.WRONG, f"{declared.bucket} {state.problem}", state.remedy)
         return
-    yield Finding(
+    yield CheckResult(
         side, "bucket", Verdict.FINE, f"{declared.bucket} is account {declared.account_id}'s, {declared.region}"
     )
     yield _versioning(pair, declared, state)
@@ -176,13 +178,13 @@ async def _bucket(pair: Declaration, declared: DeclaredSide, account: Account) -
         yield finding
 
 
-def _versioning(pair: Declaration, declared: DeclaredSide, state: BucketState) -> Finding:
+def _versioning(pair: Declaration, declared: DeclaredSide, state: BucketState) -> CheckResult:
     side = str(declared.side)
     if state.versioned:
-        return Finding(side, "versioning", Verdict.FINE, "on: deleted and overwritten objects can be restored")
+        return CheckResult(side, "versioning", Verdict.FINE, "on: deleted and overwritten objects can be restored")
     if state.versioned is None:
         remedy = "give your role s3:GetBucketVersioning"
-        return Finding(side, "versioning", Verdict.WARNING, "not visible to you", remedy)
+        return CheckResult(side, "versioning", Verdict.WARNING, "not visible to you", remedy)
     conflicts = not declared.keep_loser and not pair.direction.one_way
     # The preview refuses such a bucket (`components.preflight`).
     undecided = conflicts and declared.managed and declared.keep_loser is None
@@ -193,19 +195,19 @@ def _versioning(pair: Declaration, declared: DeclaredSide, state: BucketState) -
     keep = ", or set keepLoser: true for the losers" if conflicts else ""
     keep += ", or false to accept their loss" if undecided else ""
     on = f"`aws s3api put-bucket-versioning --bucket {declared.bucket} --versioning-configuration Status=Enabled`"
-    return Finding(side, "versioning", Verdict.WRONG if undecided else Verdict.WARNING, what, f"{on}{keep}")
+    return CheckResult(side, "versioning", Verdict.WRONG if undecided else Verdict.WARNING, what, f"{on}{keep}")
 
 
-def _notifications(pair: Declaration, declared: DeclaredSide, state: BucketState) -> list[Finding]:
+def _notifications(pair: Declaration, declared: DeclaredSide, state: BucketState) -> list[CheckResult]:
     side = str(declared.side)
     if declared.topic:
-        return [Finding(side, "events", Verdict.FINE, f"come through {declared.topic}")]
+        return [CheckResult(side, "events", Verdict.FINE, f"come through {declared.topic}")]
     if state.notifications is None:
         remedy = "give your role s3:GetBucketNotification"
-        return [Finding(side, "events", Verdict.WARNING, "notifications are not visible to you", remedy)]
+        return [CheckResult(side, "events", Verdict.WARNING, "notifications are not visible to you", remedy)]
     own = f"{pair.pair}-{declared.side}-events"
     found = [
-        Finding(
+        CheckResult(
             side,
             "events",
             Verdict.WRONG,
@@ -216,7 +218,7 @@ def _notifications(pair: Declaration, declared: DeclaredSide, state: BucketState
         for other in state.notifications
         if other.id != own and _overlaps(other, declared.prefix)
     ]
-    return found or [Finding(side, "events", Verdict.FINE, "no other consumer of the bucket's events")]
+    return found or [CheckResult(side, "events", Verdict.FINE, "no other consumer of the bucket's events")]
 
 
 def _overlaps(other: Notification, prefix: str) -> bool:
@@ -230,11 +232,11 @@ def _same_event(a: str, b: str) -> bool:
     return (a.endswith("*") and y.startswith(x)) or (b.endswith("*") and x.startswith(y)) or a == b
 
 
-async def _network(declared: DeclaredSide, account: Account) -> AsyncIterator[Finding]:
+async def _network(declared: DeclaredSide, account: Account) -> AsyncIterator[CheckResult]:
     side = str(declared.side)
     vpc = await account.vpc(declared.vpc_id)
     if not vpc.id:
-        yield Finding(
+        yield CheckResult(
             side,
             "network",
             Verdict.WRONG,
@@ -245,20 +247,20 @@ async def _network(declared: DeclaredSide, account: Account) -> AsyncIterator[Fi
     routes = {route.subnet_id: route for route in vpc.routes}
     for name in declared.subnet_ids:
         if name not in routes:
-            yield Finding(
+            yield CheckResult(
                 side, "network", Verdict.WRONG, f"{name} is no subnet of {vpc.id}", "correct subnetIds or vpcId"
             )
         elif not (declared.by_proxy or _usable(routes[name], declared.public_ip)):
-            yield Finding(side, "network", Verdict.WRONG, f"{name} {_closed(routes[name])}", _opening(routes[name]))
+            yield CheckResult(side, "network", Verdict.WRONG, f"{name} {_closed(routes[name])}", _opening(routes[name]))
     chosen = [routes[name] for name in declared.subnet_ids if name in routes] or list(routes.values())
     usable = [route for route in chosen if _usable(route, declared.public_ip)]
     if usable:
         ways = ", ".join(sorted({route.target.split("-")[0] for route in usable}))
-        yield Finding(side, "network", Verdict.FINE, f"{len(usable)} subnets of {vpc.id} lead out ({ways})")
+        yield CheckResult(side, "network", Verdict.FINE, f"{len(usable)} subnets of {vpc.id} lead out ({ways})")
     elif declared.by_proxy and chosen:
-        yield Finding(side, "network", Verdict.FINE, f"{len(chosen)} subnets of {vpc.id}, through httpsProxy")
+        yield CheckResult(side, "network", Verdict.FINE, f"{len(chosen)} subnets of {vpc.id}, through httpsProxy")
     elif not declared.subnet_ids:
-        yield Finding(
+        yield CheckResult(
             side,
             "network",
             Verdict.WRONG,
@@ -283,24 +285,24 @@ def _opening(route: SubnetRoute) -> str:
     return "add a route to an internet or NAT gateway, or give another subnet"
 
 
-async def _instance_type(declared: DeclaredSide, account: Account) -> AsyncIterator[Finding]:
+async def _instance_type(declared: DeclaredSide, account: Account) -> AsyncIterator[CheckResult]:
     side, name = str(declared.side), declared.instance_type
     offered = await account.architectures(name)
     if not offered:
         remedy = f"use one of `aws ec2 describe-instance-type-offerings --region {declared.region}`"
-        yield Finding(side, "instance type", Verdict.WRONG, f"{name} is not offered in {declared.region}", remedy)
+        yield CheckResult(side, "instance type", Verdict.WRONG, f"{name} is not offered in {declared.region}", remedy)
     elif declared.architecture not in offered:
         what = f"{name} is {', '.join(offered)}, and architecture is {declared.architecture}"
-        yield Finding(side, "instance type", Verdict.WRONG, what, "change either, so that they match")
+        yield CheckResult(side, "instance type", Verdict.WRONG, what, "change either, so that they match")
     else:
-        yield Finding(side, "instance type", Verdict.FINE, f"{name} ({declared.architecture})")
+        yield CheckResult(side, "instance type", Verdict.FINE, f"{name} ({declared.architecture})")
 
 
-async def _image(declared: DeclaredSide, account: Account, partition: str) -> AsyncIterator[Finding]:
+async def _image(declared: DeclaredSide, account: Account, partition: str) -> AsyncIterator[CheckResult]:
     side, image = str(declared.side), declared.image
     if not image:
         if partition == "aws-cn":
-            yield Finding(
+            yield CheckResult(
                 side,
                 "finder image",
                 Verdict.WRONG,
@@ -309,18 +311,18 @@ async def _image(declared: DeclaredSide, account: Account, partition: str) -> As
                 " digest",
             )
         else:
-            yield Finding(side, "finder image", Verdict.FINE, "the stock image")
+            yield CheckResult(side, "finder image", Verdict.FINE, "the stock image")
         return
     found = _PRIVATE_IMAGE.fullmatch(image)
     if found is None:
         remedy = "use REPOSITORY@sha256:… by digest" if "@sha256:" not in image else "check that the region reaches it"
         verdict = Verdict.WRONG if "@sha256:" not in image else Verdict.WARNING
-        yield Finding(side, "finder image", verdict, f"{image} is not in a registry that can be checked", remedy)
+        yield CheckResult(side, "finder image", verdict, f"{image} is not in a registry that can be checked", remedy)
         return
     if await account.has_image(found["account"], found["name"], found["digest"]):
-        yield Finding(side, "finder image", Verdict.FINE, f"is in registry {found['account']}, {found['name']}")
+        yield CheckResult(side, "finder image", Verdict.FINE, f"is in registry {found['account']}, {found['name']}")
     else:
-        yield Finding(
+        yield CheckResult(
             side,
             "finder image",
             Verdict.WRONG,
@@ -331,11 +333,11 @@ async def _image(declared: DeclaredSide, account: Account, partition: str) -> As
 
 async def _permissions(
     pair: Declaration, declared: DeclaredSide, account: Account, caller: Caller, partition: str
-) -> AsyncIterator[Finding]:
+) -> AsyncIterator[CheckResult]:
     side = str(declared.side)
     principal = await _principal(caller, account)
     if not principal:
-        yield Finding(
+        yield CheckResult(
             side,
             "permissions",
             Verdict.WARNING,
@@ -344,7 +346,7 @@ async def _permissions(
         )
         return
     slots = asyncio.Semaphore(SIMULATIONS_AT_ONCE)
-    calls = list(creating_calls(declared, pair, partition))
+    calls = list(creation_actions(declared, pair, partition))
 
     async def ask(resource: str, actions: list[str]) -> tuple[list[str], list[str]]:
         async with slots:
@@ -357,7 +359,7 @@ async def _permissions(
     depends = [action for _, unsure in answers for action in unsure]
     count = sum(len(actions) for _, actions in calls)
     if denied:
-        yield Finding(
+        yield CheckResult(
             side,
             "permissions",
             Verdict.WRONG,
@@ -365,7 +367,7 @@ async def _permissions(
             f"attach docs/roles/deploy-{side}-*.json, with your account, bucket and pair",
         )
     if depends:
-        yield Finding(
+        yield CheckResult(
             side,
             "permissions",
             Verdict.WARNING,
@@ -373,7 +375,7 @@ async def _permissions(
             "none, if the role has the documents of docs/roles",
         )
     if not denied:
-        yield Finding(
+        yield CheckResult(
             side, "permissions", Verdict.FINE, f"{count - len(depends)} creating calls are allowed (simulated)"
         )
 

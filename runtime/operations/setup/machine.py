@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from dualsync.runtime.operations.setup.doctor import Finding, Verdict
+from dualsync.runtime.operations.setup.doctor import CheckResult, Verdict
 
 PULUMI = (3, 220)
 """The oldest Pulumi that the program supports (pyproject.toml)."""
@@ -31,11 +31,11 @@ def run_command(command: Sequence[str]) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def examine_machine(folder: Path, run: Run = run_command) -> Iterator[Finding]:
+def examine_machine(folder: Path, run: Run = run_command) -> Iterator[CheckResult]:
     """Yield what this machine lacks for a `pulumi up`."""
     text = run(["pulumi", "version"])
     if text is None:
-        yield Finding(
+        yield CheckResult(
             "here",
             "pulumi",
             Verdict.WRONG,
@@ -45,22 +45,22 @@ def examine_machine(folder: Path, run: Run = run_command) -> Iterator[Finding]:
         return
     version = _version(text)
     if version < PULUMI:
-        yield Finding(
+        yield CheckResult(
             "here", "pulumi", Verdict.WRONG, f"pulumi {text.strip()} is too old", f"update it to {_dotted(PULUMI)}"
         )
     else:
-        yield Finding("here", "pulumi", Verdict.FINE, text.strip())
+        yield CheckResult("here", "pulumi", Verdict.FINE, text.strip())
     yield _plugin(run(["pulumi", "plugin", "ls", "--json"]))
     if (folder / "Pulumi.yaml").exists():
         who = run(["pulumi", "whoami", "--non-interactive", "--cwd", str(folder)])
         if who is None:
             remedy = "`pulumi login`, or `pulumi login s3://BUCKET` for state in a bucket of yours"
-            yield Finding("here", "state", Verdict.WRONG, "pulumi is not signed in to a backend", remedy)
+            yield CheckResult("here", "state", Verdict.WRONG, "pulumi is not signed in to a backend", remedy)
         else:
-            yield Finding("here", "state", Verdict.FINE, f"signed in as {who.strip()}")
+            yield CheckResult("here", "state", Verdict.FINE, f"signed in as {who.strip()}")
 
 
-def _plugin(text: str | None) -> Finding:
+def _plugin(text: str | None) -> CheckResult:
     remedy = "`pulumi install` in the program's folder (several hundred MB, once)"
     try:
         listed = json.loads(text or "[]")
@@ -70,11 +70,11 @@ def _plugin(text: str | None) -> Finding:
     except (ValueError, AttributeError):
         found = []
     if not found:
-        return Finding("here", "plugin", Verdict.WRONG, "the aws plugin is not installed", remedy)
+        return CheckResult("here", "plugin", Verdict.WRONG, "the aws plugin is not installed", remedy)
     newest = max(found)
     if newest < AWS_PLUGIN:
-        return Finding("here", "plugin", Verdict.WRONG, f"the aws plugin {_dotted(newest)} is too old", remedy)
-    return Finding("here", "plugin", Verdict.FINE, f"aws {_dotted(newest)}")
+        return CheckResult("here", "plugin", Verdict.WRONG, f"the aws plugin {_dotted(newest)} is too old", remedy)
+    return CheckResult("here", "plugin", Verdict.FINE, f"aws {_dotted(newest)}")
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dualsync.runtime.operations.setup.declared import Declaration, DeclaredSide
 
 
-def creating_calls(declared: DeclaredSide, pair: Declaration, partition: str) -> Iterator[tuple[str, list[str]]]:
+def creation_actions(declared: DeclaredSide, pair: Declaration, partition: str) -> Iterator[tuple[str, list[str]]]:
     """Yield each resource's ARN with the actions on it."""
     account, region = declared.account_id, declared.region
     name = f"{pair.pair}-{declared.side}"

@@ -14,9 +14,9 @@ from dualsync.runtime.errors import FatalError
 from dualsync.runtime.operations.setup.declared import PROJECT
 from dualsync.runtime.settings import Direction, SideName
 
-LONGEST_PAIR = 63 - len("-global-artifacts-") - 12
+MAX_PAIR_CHARACTERS = 63 - len("-global-artifacts-") - 12
 """Characters of a pair's name: its artifacts bucket has at most 63 with side and account (CreateBucket)."""
-KEPT = ("secretsprovider", "encryptedkey", "encryptionsalt")
+PULUMI_KEYS = ("secretsprovider", "encryptedkey", "encryptionsalt")
 """Keys of a stack's file that belong to Pulumi: without them the stack's secrets can't be read any more."""
 PartitionOf = Callable[[str], str]
 
@@ -71,8 +71,8 @@ class Answers:
 
 def check_answer(name: str, value: str, partition_of: PartitionOf) -> str:
     """Return what is wrong with one value, and what to do; empty for nothing. `name` is the key in config."""
-    if name == "pair" and not (_PAIR.fullmatch(value) and len(value) <= LONGEST_PAIR):
-        return f"use at most {LONGEST_PAIR} lower-case letters, digits and hyphens, a letter first"
+    if name == "pair" and not (_PAIR.fullmatch(value) and len(value) <= MAX_PAIR_CHARACTERS):
+        return f"use at most {MAX_PAIR_CHARACTERS} lower-case letters, digits and hyphens, a letter first"
     if name == "direction" and value not in list(Direction):
         return f"use one of {', '.join(Direction)}"
     if name == "accountId" and not re.fullmatch(r"[0-9]{12}", value, re.ASCII):
@@ -238,4 +238,4 @@ def _kept(path: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
-    return {key: document[key] for key in KEPT if key in document} if isinstance(document, dict) else {}
+    return {key: document[key] for key in PULUMI_KEYS if key in document} if isinstance(document, dict) else {}

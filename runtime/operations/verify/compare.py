@@ -52,7 +52,7 @@ class Content(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Depth:
+class ComparisonDepth:
     """How closely to compare."""
 
     content: Content = Content.UNSURE
@@ -104,7 +104,7 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Seen:
+class ComparisonCounts:
     """Counts of the comparison under way."""
 
     cn: int = 0
@@ -125,7 +125,9 @@ class Seen:
     """Keys per first folder."""
 
 
-async def pairs(cn: AsyncIterator[Sequence[Item]], global_: AsyncIterator[Sequence[Item]]) -> AsyncIterator[list[Pair]]:
+async def merge_listings(
+    cn: AsyncIterator[Sequence[Item]], global_: AsyncIterator[Sequence[Item]]
+) -> AsyncIterator[list[Pair]]:
     """Merge two sorted listings. Raises `FatalError` when one is not sorted, as no comparison is possible then."""
     left, right = _Reader(cn, "cn"), _Reader(global_, "global")
     while True:
@@ -185,25 +187,30 @@ class Comparison:
     """One comparison of two buckets: of the keys that all `scopes` cover."""
 
     def __init__(
-        self, cn: BucketLister, global_: BucketLister, depth: Depth, prefix: str = "", scopes: Sequence[KeyFilter] = ()
+        self,
+        cn: BucketLister,
+        global_: BucketLister,
+        depth: ComparisonDepth,
+        prefix: str = "",
+        scopes: Sequence[KeyFilter] = (),
     ) -> None:
         self._cn = cn
         self._global = global_
         self._depth = depth
         self._prefix = prefix
         self._scopes = [scope for scope in scopes if scope != EVERYTHING]
-        self.seen = Seen()
+        self.seen = ComparisonCounts()
 
-    async def run(self, on_progress: Callable[[Seen], None]) -> AsyncIterator[list[Difference]]:
+    async def run(self, on_progress: Callable[[ComparisonCounts], None]) -> AsyncIterator[list[Difference]]:
         """Yield all differences in batches, each in the order of the keys."""
-        async for batch in pairs(self._cn.pages(self._prefix), self._global.pages(self._prefix)):
+        async for batch in merge_listings(self._cn.pages(self._prefix), self._global.pages(self._prefix)):
             found: list[Difference] = []
             closer: list[Pair] = []
             for pair in batch:
                 if not all(scope.covers(pair.key) for scope in self._scopes):
                     continue
                 self._count(pair)
-                known = by_listing(pair)
+                known = listing_difference(pair)
                 if known is not None:
                     found.append(known)
                 elif self._needs_closer_check(pair):
@@ -280,7 +287,7 @@ class Comparison:
         return None if ours == theirs else Difference(pair, Kind.CONTENT, f"SHA-256 {ours[:12]}… and {theirs[:12]}…")
 
 
-def by_listing(pair: Pair) -> Difference | None:
+def listing_difference(pair: Pair) -> Difference | None:
     """Return the difference that the listings alone prove; None if they prove none."""
     if pair.global_ is None:
         return Difference(pair, Kind.ONLY_CN)

@@ -1,4 +1,4 @@
-"""Why two sides differ on a key, as far as the ledgers, the settings and the orders on_progress. Pure.
+"""Why two sides differ on a key, as far as ledgers, settings and pauses show it. Pure.
 
 The comparison does not depend on this: a difference is one whatever is said here of its cause.
 """
@@ -71,7 +71,9 @@ class Circumstances:
     """Whether a lifecycle rule expires objects of a one-way pair's destination."""
 
 
-def reason(difference: Difference, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances) -> Cause:
+def likely_cause(
+    difference: Difference, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances
+) -> Cause:
     """Return the likely cause of one difference; `cn` and `global_` are the key's ledger entries."""
     a, b = difference.pair.cn, difference.pair.global_
     newest = max(item.modified for item in (a, b) if item is not None)

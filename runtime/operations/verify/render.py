@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 
-from dualsync.runtime.operations.key_text.plain_text import shown_key
+from dualsync.runtime.operations.key_text.plain_text import display_key
 from dualsync.runtime.operations.verify.report import AGES, SIZES, Report
-from dualsync.runtime.operations.verify.svg import bars, line
+from dualsync.runtime.operations.verify.svg import bar_chart, line_chart
 
 SHOWN = 500
 """Differences in the page's table."""
@@ -20,7 +20,7 @@ def date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def text(report: Report, shown: int = 50) -> str:
+def report_text(report: Report, shown: int = 50) -> str:
     """Return the report for a terminal, a mail or a ticket: the differences, the counts, and the verdict last."""
     seen = report.seen
     lines = []
@@ -28,14 +28,14 @@ def text(report: Report, shown: int = 50) -> str:
         lines.append("differences")
         for explained in report.named[:shown]:
             detail = f" ({explained.difference.detail})" if explained.difference.detail else ""
-            lines.append(f"  {shown_key(explained.difference.pair.key)}")
+            lines.append(f"  {display_key(explained.difference.pair.key)}")
             lines.append(f"      {explained.difference.kind}{detail}: {explained.cause}")
         if report.differences > shown:
             lines.append(f"  … and {report.differences - min(shown, len(report.named)):,} more")
         lines.append("")
     lines += [
         f"pair      {report.pair}: {report.buckets[0]} and {report.buckets[1]}"
-        + (f", prefix {shown_key(report.prefix)}" if report.prefix else ""),
+        + (f", prefix {display_key(report.prefix)}" if report.prefix else ""),
         f"compared  {date(report.started)} to {date(report.finished)}, {_looked(report)}",
         f"cn        {seen.cn:,} keys, {_size(seen.cn_bytes)}",
         f"global    {seen.global_:,} keys, {_size(seen.global_bytes)}",
@@ -49,14 +49,14 @@ def text(report: Report, shown: int = 50) -> str:
     return "\n".join(lines) + "\n"
 
 
-def html(report: Report) -> str:
+def report_html(report: Report) -> str:
     """Return the report as one HTML page."""
     seen = report.seen
     colour = "good" if report.same else "bad"
     facts = [
         ("Pair", report.pair),
         ("Buckets", f"{report.buckets[0]} (cn) and {report.buckets[1]} (global)"),
-        ("Prefix", shown_key(report.prefix) or "none"),
+        ("Prefix", display_key(report.prefix) or "none"),
         ("Compared", f"{date(report.started)} to {date(report.finished)}"),
         ("Looked at", _looked(report)),
         ("Keys", f"{seen.cn:,} at cn, {seen.global_:,} at global, {seen.equal:,} equal"),
@@ -64,12 +64,15 @@ def html(report: Report) -> str:
         ("Differences", f"{report.differences:,}, of which {report.faults:,} count as wrong"),
     ]
     plots = [
-        ("How they differ", bars("Differences by kind", report.kinds.most_common())),
-        ("Why, probably", bars("Differences by likely cause", report.causes.most_common())),
-        ("How long ago they were written", bars("Differences by age", _ordered(report.ages, AGES))),
-        ("How large they are", bars("Differences by size", _ordered(report.sizes, SIZES))),
-        ("Where they are", bars("Differences by first folder", report.folders.most_common(15))),
-        ("The comparison", line("Keys compared over time", [(0.0, 0), *report.progress], "seconds", "keys compared")),
+        ("How they differ", bar_chart("Differences by kind", report.kinds.most_common())),
+        ("Why, probably", bar_chart("Differences by likely cause", report.causes.most_common())),
+        ("How long ago they were written", bar_chart("Differences by age", _ordered(report.ages, AGES))),
+        ("How large they are", bar_chart("Differences by size", _ordered(report.sizes, SIZES))),
+        ("Where they are", bar_chart("Differences by first folder", report.folders.most_common(15))),
+        (
+            "The comparison",
+            line_chart("Keys compared over time", [(0.0, 0), *report.progress], "seconds", "keys compared"),
+        ),
     ]
     return "".join(
         [
@@ -95,7 +98,7 @@ def _table(report: Report) -> Iterable[str]:
     for explained in report.named[:SHOWN]:
         d = explained.difference
         cells = [
-            f"<code>{escape(shown_key(d.pair.key))}</code>",
+            f"<code>{escape(display_key(d.pair.key))}</code>",
             escape(f"{d.kind}{f' ({d.detail})' if d.detail else ''}"),
             escape(str(explained.cause)),
             *(

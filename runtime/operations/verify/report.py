@@ -7,14 +7,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from dualsync.runtime.operations.verify.compare import Depth, Difference, Seen
+from dualsync.runtime.operations.verify.compare import ComparisonCounts, ComparisonDepth, Difference
 from dualsync.runtime.operations.verify.reasons import Cause
 
-KEPT = 1000
+MAX_NAMED_DIFFERENCES = 1000
 """Differences that are named in the report. All are counted, and written to the list if there is one."""
-PREFIXES = 1000
+MAX_FOLDERS = 1000
 """First folders that are counted apart."""
-NEXT: dict[str, str] = {
+NEXT_STEPS: dict[str, str] = {
     str(Cause.HELD): "`dualsync deletions list`, then `dualsync deletions approve` or `dualsync deletions reject`",
     str(Cause.PAUSED): "`dualsync resume`",
     str(Cause.DELETED): "`dualsync status`; `dualsync explain KEY`",
@@ -79,13 +79,13 @@ class Report:
     """Names of the buckets, `cn`'s first."""
     prefix: str
     """Prefix of the compared keys, relative to the sides' prefixes; empty for all."""
-    depth: Depth
+    depth: ComparisonDepth
     """How closely the objects were compared."""
     started: float
     """When the comparison started."""
     finished: float = 0.0
     """When it ended; 0 while it runs."""
-    seen: Seen = field(default_factory=Seen)
+    seen: ComparisonCounts = field(default_factory=ComparisonCounts)
     """Counts of what was compared."""
     kinds: Counter[str] = field(default_factory=Counter)
     """Differences per kind."""
@@ -120,15 +120,15 @@ class Report:
         self.kinds[str(explained.difference.kind)] += 1
         self.causes[str(explained.cause)] += 1
         folder = pair.key.split("/", 1)[0] + "/" if "/" in pair.key else "(no folder)"
-        self.folders[folder if folder in self.folders or len(self.folders) < PREFIXES else "(others)"] += 1
+        self.folders[folder if folder in self.folders or len(self.folders) < MAX_FOLDERS else "(others)"] += 1
         age = self.started - max(item.modified for item in items)
         self.ages[next(name for limit, name in AGES if age <= limit)] += 1
         size = max(item.size for item in items)
         self.sizes[next(name for limit, name in SIZES if size <= limit)] += 1
-        if len(self.named) < KEPT:
+        if len(self.named) < MAX_NAMED_DIFFERENCES:
             self.named.append(explained)
 
-    def mark(self, now: float, seen: Seen) -> None:
+    def mark(self, now: float, seen: ComparisonCounts) -> None:
         """Add a point of the progress; drop every second one when there are many."""
         self.seen = seen
         self.progress.append((now - self.started, max(seen.cn, seen.global_)))
@@ -151,7 +151,7 @@ class Report:
     @property
     def next_steps(self) -> list[str]:
         """The commands for what was found, the most frequent cause first."""
-        steps = [NEXT[cause] for cause, _ in self.causes.most_common() if cause in NEXT]
+        steps = [NEXT_STEPS[cause] for cause, _ in self.causes.most_common() if cause in NEXT_STEPS]
         return list(dict.fromkeys(steps))
 
     @property

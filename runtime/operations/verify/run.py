@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from dualsync.runtime.operations.context import OperatorContext, Side
-from dualsync.runtime.operations.deletions import held
-from dualsync.runtime.operations.verify.compare import Comparison, Depth, Difference, Seen
-from dualsync.runtime.operations.verify.reasons import Circumstances, reason
+from dualsync.runtime.operations.deletions import held_deletions
+from dualsync.runtime.operations.verify.compare import Comparison, ComparisonCounts, ComparisonDepth, Difference
+from dualsync.runtime.operations.verify.reasons import Circumstances, likely_cause
 from dualsync.runtime.operations.verify.report import ExplainedDifference, Report
-from dualsync.runtime.service.operator_controls import read_orders
+from dualsync.runtime.service.operator_controls import read_controls
 
 BATCH = 100
 """Keys asked of a ledger at a time."""
@@ -19,11 +19,11 @@ BATCH = 100
 
 async def verify(
     context: OperatorContext,
-    depth: Depth,
+    depth: ComparisonDepth,
     *,
     prefix: str = "",
     grace: float,
-    on_progress: Callable[[Seen], None],
+    on_progress: Callable[[ComparisonCounts], None],
     each: Callable[[dict[str, Any]], None] | None = None,
 ) -> Report:
     """Compare all keys that start with `prefix`. Changes younger than `grace` seconds count as on their way.
@@ -43,14 +43,14 @@ async def verify(
         grace=grace,
         events=cn.settings.events,
         on_expiry=cn.settings.on_lifecycle_expiry,
-        paused=frozenset([side.name for side in (cn, global_) if (await read_orders(side.ledger)).paused]),
-        held=frozenset([hold.side.name for hold in await held(context) if hold.approval is None]),
+        paused=frozenset([side.name for side in (cn, global_) if (await read_controls(side.ledger)).paused]),
+        held=frozenset([hold.side.name for hold in await held_deletions(context) if hold.approval is None]),
         source=cn.settings.direction.source,
         destination_expires=any(side.settings.remote_expires for side in context.carriers),
         include_metadata=cn.settings.include_metadata and global_.settings.include_metadata,
     )
 
-    def note(seen: Seen) -> None:
+    def note(seen: ComparisonCounts) -> None:
         report.mark(context.clock.now(), seen)
         on_progress(seen)
 
@@ -69,4 +69,4 @@ async def verify(
 async def _told(cn: Side, global_: Side, found: list[Difference], at: Circumstances) -> list[ExplainedDifference]:
     keys = [difference.pair.key for difference in found]
     ours, theirs = await asyncio.gather(cn.ledger.get_many(keys), global_.ledger.get_many(keys))
-    return [ExplainedDifference(d, reason(d, ours.get(d.pair.key), theirs.get(d.pair.key), at)) for d in found]
+    return [ExplainedDifference(d, likely_cause(d, ours.get(d.pair.key), theirs.get(d.pair.key), at)) for d in found]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from dualsync.runtime.operations.key_text.plain_text import shown_key
+from dualsync.runtime.operations.key_text.plain_text import display_key
 
 WIDTH = 820
 ROW, LABEL, BAR = 26, 420, 320
 HEIGHT, LEFT, BOTTOM = 220, 70, 34
 
 
-def bars(title: str, rows: Sequence[tuple[str, int]]) -> str:
+def bar_chart(title: str, rows: Sequence[tuple[str, int]]) -> str:
     """Horizontal bars with their numbers; nothing for no rows."""
     if not rows:
         return ""
@@ -22,13 +22,13 @@ def bars(title: str, rows: Sequence[tuple[str, int]]) -> str:
     for number, (name, count) in enumerate(rows):
         y = number * ROW + 4
         width = max(2, round(BAR * count / most)) if count else 0
-        parts.append(f'<text x="{LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(_short(shown_key(name)))}</text>')
+        parts.append(f'<text x="{LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(_short(display_key(name)))}</text>')
         parts.append(f'<rect x="{LABEL}" y="{y + 2}" width="{width}" height="18" rx="2" class="bar"/>')
         parts.append(f'<text x="{LABEL + width + 6}" y="{y + 15}">{count:,}</text>')
     return "".join([*parts, "</svg>"])
 
 
-def line(title: str, points: Sequence[tuple[float, int]], across: str, up: str) -> str:
+def line_chart(title: str, points: Sequence[tuple[float, int]], across: str, up: str) -> str:
     """Return a line through points that grow in both axes; nothing for fewer than two."""
     if len(points) < 2:
         return ""

@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from dualsync.components.bucket_access.notifications import Subscription, get, put
-from dualsync.runtime.model.records import CONTROL, ORDERS_ID, Record
+from dualsync.runtime.model.records import CONTROL, CONTROLS_ID, Record
 from dualsync.runtime.settings import SideName
 from sandbox.cloud.accounts import ACCOUNTS
 from tests.integration.http.cloud import EmulatorClock
@@ -59,7 +59,7 @@ def test_finders_queue_nothing_while_a_side_is_paused(http: HttpStage) -> None:
     cn = http.contexts[SideName.CN]
 
     async def pause(paused: bool) -> None:
-        await cn.ledger.record(Record(CONTROL, ORDERS_ID, 1, data={"paused": paused}))
+        await cn.ledger.record(Record(CONTROL, CONTROLS_ID, 1, data={"paused": paused}))
 
     async def waiting() -> int:
         return (await cn.queue.depth()).messages

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from dualsync.runtime.aws.credentials import Credential, FixedCredentials, NoCredentials
 from dualsync.runtime.aws.endpoints import Network
 from dualsync.runtime.aws.kms import KmsKeys
-from dualsync.runtime.aws.web_identity import Claims, RoleCredentials, token
+from dualsync.runtime.aws.web_identity import Claims, RoleCredentials, sign_token
 from dualsync.runtime.errors import CredentialRejectedError
 from dualsync.runtime.settings import Settings, SideName, token_audience, token_subject
 from sandbox.cloud.accounts import ACCOUNTS
@@ -136,7 +136,7 @@ class Forger:
 
     async def try_token(self, claims: Claims, sign: Sign, now: float, alter: Callable[[str], str] = str) -> Credential:
         async def make() -> str:
-            return alter(await token(claims, sign, now))
+            return alter(await sign_token(claims, sign, now))
 
         try:
             return await RoleCredentials(self.sts, self.role_arn, "session", make).get()

@@ -13,7 +13,7 @@ from dualsync.runtime.finder.checkpoint import CHECKPOINT_INTERVAL_SECONDS
 from dualsync.runtime.finder.run import Finder
 from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
-from dualsync.runtime.model.records import CONTROL, FINDER_POINTS, ORDERS_ID, Record
+from dualsync.runtime.model.records import CONTROL, CONTROLS_ID, FINDER_POINTS, Record
 from dualsync.runtime.ports import Parallel
 from dualsync.runtime.service.peer_credential import GuardStatus, wait_for_peer
 from dualsync.runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName, variable
@@ -145,13 +145,13 @@ class SimulatedWorld:
     def pause(self, side: str) -> None:
         """Pause the direction, so that the worker receives nothing and the finder queues nothing."""
         self.paused.add(side)
-        orders = Record(CONTROL, ORDERS_ID, int(self.time.now), data={"paused": True})
+        orders = Record(CONTROL, CONTROLS_ID, int(self.time.now), data={"paused": True})
         self.tables[side].records[orders.kind, orders.id] = orders
 
     def resume(self, side: str) -> None:
         """Resume the direction."""
         self.paused.discard(side)
-        self.tables[side].records.pop((CONTROL, ORDERS_ID), None)
+        self.tables[side].records.pop((CONTROL, CONTROLS_ID), None)
 
     def _by_dedicated_user(self, credential: FakeCredential, peer: str) -> None:
         if credential.principal() != DEDICATED[peer]:

@@ -14,7 +14,7 @@ from dualsync.runtime.errors import (
     UnavailableError,
     UploadGoneError,
 )
-from dualsync.runtime.model.checksums import composite, kind, linear, value
+from dualsync.runtime.model.checksums import composite_parts, is_linear, kind, value
 from dualsync.runtime.model.objects import (
     Attributes,
     ListedObject,
@@ -137,7 +137,7 @@ class FakeBucket:
         full = self._prefix + key
         self._check("PUT", full, condition)
         checksum = attributes.checksum
-        if composite(checksum) or kind(checksum) in self.store.unsupported_checksums:
+        if composite_parts(checksum) or kind(checksum) in self.store.unsupported_checksums:
             attributes = replace(attributes, checksum="")
         elif checksum and checksum != checksum_of(kind(checksum), content):
             raise ChecksumMismatchError(f"PUT {key}: BadDigest")
@@ -150,8 +150,8 @@ class FakeBucket:
     ) -> StartedUpload:
         await self._create[0]
         declared = "" if self.store.own_checksum or kind(checksum) in self.store.unsupported_checksums else checksum
-        wanted = self.store.own_checksum or kind(declared) + ("-" if composite(declared) else "")
-        if declared and not composite(declared) and not linear(declared):
+        wanted = self.store.own_checksum or kind(declared) + ("-" if composite_parts(declared) else "")
+        if declared and not composite_parts(declared) and not is_linear(declared):
             raise PermanentError("InvalidRequest", f"The FULL_OBJECT checksum type can't be used with {kind(declared)}")
         upload_id = self.store.create_upload(self._prefix + key, attributes, stamp, self.principal, wanted)
         await self._create[1]
@@ -226,7 +226,7 @@ class FakeBucket:
         made = self.store.checksum(upload)
         written = self.store.complete_upload(upload_id, self.principal)
         await self._complete[1]
-        if kind(made) == kind(checksum) and composite(made) == composite(checksum) and made != checksum:
+        if kind(made) == kind(checksum) and composite_parts(made) == composite_parts(checksum) and made != checksum:
             self.store.delete(full, self.principal)
             raise ChecksumMismatchError(f"{upload_id}: the checksum is not the source's")
         return written

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from dualsync.runtime.app.finder import sweep_of
+from dualsync.runtime.app.finder import build_sweep
 from dualsync.runtime.app.wiring import (
     LocalEdges,
     PeerCredential,
-    copier_of,
+    build_copier,
     local_edges,
     local_options,
     remote_bucket,
@@ -76,10 +76,10 @@ async def test_buckets_are_made_with_these_options(edges: LocalEdges) -> None:
 
 
 async def test_copier_follows_the_settings(edges: LocalEdges) -> None:
-    plain = copier_of(settings(), edges)
+    plain = build_copier(settings(), edges)
     assert (plain.include_metadata, plain.keep_class) == (True, False)
     assert (plain.threshold, plain.part_size, plain.giant) == (16 << 20, 8 << 20, 1 << 30)
-    odd = copier_of(
+    odd = build_copier(
         settings(
             include_metadata=False,
             remote_storage_class="SOURCE",
@@ -107,7 +107,7 @@ async def test_sweep_recognises_its_initiators_with_one_sts_request(edges: Local
         s = replace(ALL, remote_sts_endpoint=script.url, worker_role="p-cn-worker")
         credential = PeerCredential(s, replace(edges, secrets=Secrets()))  # type: ignore[arg-type]
         assert await credential.user_id_promised() == await credential.user_id_real() == "AIDAPEER"
-        sweep = sweep_of(s, edges, credential, Lines())
+        sweep = build_sweep(s, edges, credential, Lines())
         assert len(script.requests) == 1
     assert (sweep.initiator, sweep.local, sweep.remote) == (arn, edges.bucket, credential.bucket)
     assert sweep.by_worker("arn:aws:sts::111122223333:assumed-role/p-cn-worker/i-0123456789abcdef0")

@@ -21,7 +21,7 @@ from dualsync.runtime.aws.web_identity import (
     TOKEN_SECONDS,
     Claims,
     RoleCredentials,
-    token,
+    sign_token,
 )
 from dualsync.runtime.errors import CredentialRejectedError, PermanentError, RetryableError, UnavailableError
 from tests.support.scripted_server import KEY, ReceivedRequest, answer, scripted
@@ -42,7 +42,7 @@ async def test_token_contains_issuer_subject_audience_and_expiry() -> None:
         signed.append(message)
         return b"signature"
 
-    first, second = await token(CLAIMS, sign, NOW), await token(CLAIMS, sign, NOW)
+    first, second = await sign_token(CLAIMS, sign, NOW), await sign_token(CLAIMS, sign, NOW)
     head, body, signature = first.split(".")
     assert decoded(head) == {"alg": "RS256", "kid": "kid-1", "typ": "JWT"}
     claims = decoded(body)

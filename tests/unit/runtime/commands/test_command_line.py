@@ -19,12 +19,12 @@ from typer.testing import CliRunner
 
 from dualsync.runtime.__main__ import main
 from dualsync.runtime.commands.app import app
-from dualsync.runtime.commands.deletions import instant
-from dualsync.runtime.commands.output.formatting import duration, moment, number, rate, size, some
+from dualsync.runtime.commands.deletions import parse_time
+from dualsync.runtime.commands.output.formatting import count_text, duration, local_time, number, rate, size
 from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.operations.context import OperatorContext
-from dualsync.runtime.operations.stacks import NoPair, Where, find
+from dualsync.runtime.operations.stacks import PairLocation, PairNotFoundError, find_pair
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator
 
@@ -114,7 +114,7 @@ def test_rate_is_shown_in_the_unit_given(count: int, words: str) -> None:
 
 
 def test_counts_are_shown_in_singular_and_plural() -> None:
-    assert [some(n, "worker") for n in (0, 1, 2)] == ["0 workers", "1 worker", "2 workers"]
+    assert [count_text(n, "worker") for n in (0, 1, 2)] == ["0 workers", "1 worker", "2 workers"]
 
 
 @pytest.mark.parametrize("columns", ["", "60"])
@@ -146,8 +146,8 @@ def test_error_message_names_the_wrong_value(arguments: tuple[str, ...], words: 
 
 
 def test_missing_pair_file_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(NoPair, match=r"nope: No such file or directory; make it"):
-        find(Where(file=tmp_path / "nope"))
+    with pytest.raises(PairNotFoundError, match=r"nope: No such file or directory; make it"):
+        find_pair(PairLocation(file=tmp_path / "nope"))
 
 
 def test_shell_completion_lists_commands() -> None:
@@ -170,7 +170,7 @@ def live(monkeypatch: pytest.MonkeyPatch, **console: Any) -> str:
     asyncio.run(operator.heartbeat())
     out = Console(file=io.StringIO(), force_terminal=True, width=160, height=50, **console)
 
-    async def open_context(where: Where) -> OperatorContext:
+    async def open_context(where: PairLocation) -> OperatorContext:
         return operator.context()
 
     async def interrupted(seconds: float) -> None:
@@ -196,7 +196,7 @@ def test_no_color_variable_disables_colours(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_error_is_printed_in_one_line() -> None:
-    async def open_context(where: Where) -> OperatorContext:
+    async def open_context(where: PairLocation) -> OperatorContext:
         raise UnavailableError("dynamodb ledger: no answer")
 
     result = CliRunner().invoke(app, ["status"], obj=Session(open_context=open_context))
@@ -206,8 +206,8 @@ def test_error_is_printed_in_one_line() -> None:
 
 def test_missing_pulumi_and_pair_file_name_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NoPair, match=r"pulumi is not installed here.*--pair"):
-        find(Where(project=tmp_path))
+    with pytest.raises(PairNotFoundError, match=r"pulumi is not installed here.*--pair"):
+        find_pair(PairLocation(project=tmp_path))
 
 
 def test_pair_is_read_from_pulumi_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,12 +224,12 @@ def test_pair_is_read_from_pulumi_outputs(tmp_path: Path, monkeypatch: pytest.Mo
     )
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    pair = find(Where(project=tmp_path, profiles={SideName.CN: "me"}))
+    pair = find_pair(PairLocation(project=tmp_path, profiles={SideName.CN: "me"}))
     assert pair.name == "p"
     assert list(pair.stacks) == [SideName.CN]
     assert pair.stacks[SideName.CN].profile == "me"
-    with pytest.raises(NoPair, match="no stack named 'other' found"):
-        find(Where(project=tmp_path, stack_names=dict.fromkeys(SideName, "other")))
+    with pytest.raises(PairNotFoundError, match="no stack named 'other' found"):
+        find_pair(PairLocation(project=tmp_path, stack_names=dict.fromkeys(SideName, "other")))
 
 
 def test_durations_sizes_and_times_are_human_readable() -> None:
@@ -238,20 +238,20 @@ def test_durations_sizes_and_times_are_human_readable() -> None:
     ]
     assert [size(n) for n in (5, 2048, 3 << 30)] == ["5 B", "2.0 KiB", "3.0 GiB"]
     assert number(1234567) == "1 234 567"
-    assert moment(0) == "–"
-    assert moment(1_790_000_000) == "2026-09-21 14:13:20Z"
+    assert local_time(0) == "–"
+    assert local_time(1_790_000_000) == "2026-09-21 14:13:20Z"
 
 
 def test_times_are_shown_in_local_time_with_offset(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         monkeypatch.setenv("TZ", "Asia/Shanghai")
         time.tzset()
-        assert moment(1_790_000_000) == "2026-09-21 22:13:20+08:00"
+        assert local_time(1_790_000_000) == "2026-09-21 22:13:20+08:00"
         now = datetime(2026, 11, 28, tzinfo=UTC)
         # A shown time is accepted as an argument.
-        assert instant("--since", moment(1_790_000_000), now, Session()) == 1_790_000_000
-        assert instant("--since", "2026-09-21 22:13:20 +08:00", now, Session()) == 1_790_000_000
+        assert parse_time("--since", local_time(1_790_000_000), now, Session()) == 1_790_000_000
+        assert parse_time("--since", "2026-09-21 22:13:20 +08:00", now, Session()) == 1_790_000_000
     finally:
         monkeypatch.delenv("TZ")
         time.tzset()
-    assert moment(1_790_000_000) == "2026-09-21 14:13:20Z"
+    assert local_time(1_790_000_000) == "2026-09-21 14:13:20Z"

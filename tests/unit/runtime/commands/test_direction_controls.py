@@ -7,15 +7,15 @@ import asyncio
 import pytest
 
 from dualsync.runtime.log import State
-from dualsync.runtime.service.operator_controls import Orders, read_orders
+from dualsync.runtime.service.operator_controls import DirectionControls, read_controls
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
-def orders(operator: Operator, side: SideName) -> Orders:
-    return asyncio.run(read_orders(operator.sides[side].ledger))
+def orders(operator: Operator, side: SideName) -> DirectionControls:
+    return asyncio.run(read_controls(operator.sides[side].ledger))
 
 
 @pytest.mark.parametrize("direction", ["cn", "cn->global"])
@@ -23,7 +23,9 @@ def test_pause_and_resume_apply_to_one_direction(direction: str) -> None:
     operator = Operator()
     answer = operator.call("pause", direction, "--reason", "moving", "--yes")
     assert answer.code == 0
-    assert orders(operator, CN) == Orders(paused=True, reason="moving", by="ann", since=int(operator.time.now))
+    assert orders(operator, CN) == DirectionControls(
+        paused=True, reason="moving", by="ann", since=int(operator.time.now)
+    )
     assert not orders(operator, GLOBAL).paused
     assert operator.call("resume", direction).code == 0
     assert not orders(operator, CN).paused

@@ -168,7 +168,7 @@ def test_rotation_deletes_an_unknown_second_key_first(monkeypatch: pytest.Monkey
     operator = second_key(keyId="AKIA1")
     ran: list[Any] = []
     monkeypatch.setattr(keys, "present_version", lambda project, stack: 4)
-    monkeypatch.setattr(keys, "run", lambda project, steps: ran.extend(steps))
+    monkeypatch.setattr(keys, "run_commands", lambda project, steps: ran.extend(steps))
     operator.call("rotate-key", "cn", "--run", "--yes", "--timeout", "0")
     assert [key.id for key in asyncio.run(operator.cn.metrics.keys()) or ()] == ["AKIA1"]
     assert [step[1] for step in ran] == ["refresh", "config", "up"]
@@ -178,7 +178,7 @@ def test_rotation_under_way_deletes_no_key(monkeypatch: pytest.MonkeyPatch) -> N
     operator = second_key(keyId="AKIAHAND")
     ran: list[Any] = []
     monkeypatch.setattr(keys, "present_version", lambda project, stack: 4)
-    monkeypatch.setattr(keys, "run", lambda project, steps: ran.extend(steps))
+    monkeypatch.setattr(keys, "run_commands", lambda project, steps: ran.extend(steps))
     assert operator.call("rotate-key", "cn", "--json").data["phase"] == "rotating"
     operator.call("rotate-key", "cn", "--run", "--yes", "--timeout", "0")
     assert len(asyncio.run(operator.cn.metrics.keys()) or ()) == 2

@@ -11,7 +11,7 @@ from dualsync.runtime.log import State
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.records import HELD_DELETION, Record
-from dualsync.runtime.service.operator_controls import Orders
+from dualsync.runtime.service.operator_controls import DirectionControls
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
@@ -80,7 +80,7 @@ def test_lost_event_is_explained(operator: Operator) -> None:
 
 def test_pause_is_explained(operator: Operator) -> None:
     operator.put(CN, "k")
-    asyncio.run(operator.cn.ledger.record(Orders(paused=True, by="ann").record(1)))
+    asyncio.run(operator.cn.ledger.record(DirectionControls(paused=True, by="ann").record(1)))
     assert "cn->global is paused by ann: `dualsync resume cn`" in verdict(operator)
 
 
@@ -126,7 +126,7 @@ def test_pending_deletion_names_the_side_where_it_happened(operator: Operator) -
     operator.settle()
     operator.delete(GLOBAL, "k")
     assert "The worker of global has yet to delete it at cn" in verdict(operator)
-    asyncio.run(operator.global_.ledger.record(Orders(paused=True, by="ann").record(1)))
+    asyncio.run(operator.global_.ledger.record(DirectionControls(paused=True, by="ann").record(1)))
     assert "`dualsync resume global`" in verdict(operator)
 
 
@@ -249,7 +249,7 @@ def test_held_deletion_is_named_before_a_pause(operator: Operator) -> None:
     operator.delete(CN, "k")
     forget_events(operator)
     asyncio.run(operator.cn.ledger.record(Record(HELD_DELETION, "held", 1, data={"count": 1})))
-    asyncio.run(operator.cn.ledger.record(Orders(paused=True, by="ann").record(1)))
+    asyncio.run(operator.cn.ledger.record(DirectionControls(paused=True, by="ann").record(1)))
     assert "holds its deletions until an operator decides" in verdict(operator)
 
 

@@ -15,7 +15,7 @@ from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.model.records import FINDER_RUN, WORKER, Record
 from dualsync.runtime.operations.context import OperatorContext
-from dualsync.runtime.operations.stacks import NoPair, Where, find
+from dualsync.runtime.operations.stacks import PairLocation, PairNotFoundError, find_pair
 from dualsync.runtime.settings import VERSION, Settings, SideName
 from tests.support.lost_ledger import lose_ledger
 from tests.support.operator_harness import Operator, settings
@@ -24,11 +24,11 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def where(*arguments: str, **environment: str) -> tuple[Where, str]:
+def where(*arguments: str, **environment: str) -> tuple[PairLocation, str]:
     """Return how a call finds the pair, and what it prints on stderr."""
-    seen: list[Where] = []
+    seen: list[PairLocation] = []
 
-    async def open_context(given: Where) -> OperatorContext:
+    async def open_context(given: PairLocation) -> OperatorContext:
         seen.append(given)
         return Operator().context()
 
@@ -119,22 +119,22 @@ def pair_file(folder: Path, **more: str) -> Path:
 
 
 def test_newer_pair_file_is_read_with_a_note(tmp_path: Path) -> None:
-    pair = find(Where(file=pair_file(tmp_path, DUALSYNC_NEW_THING="7")))
+    pair = find_pair(PairLocation(file=pair_file(tmp_path, DUALSYNC_NEW_THING="7")))
     assert pair.stacks[CN].settings == settings(CN)
     assert len(pair.notes) == 2
     assert "cn was deployed by a newer version: DUALSYNC_NEW_THING not known here and ignored" in pair.notes[0]
 
 
 def test_unknown_choice_of_a_newer_version_is_ignored_with_a_note(tmp_path: Path) -> None:
-    pair = find(Where(file=pair_file(tmp_path, DUALSYNC_CONFLICT_POLICY="by-vote")))
+    pair = find_pair(PairLocation(file=pair_file(tmp_path, DUALSYNC_CONFLICT_POLICY="by-vote")))
     assert pair.stacks[CN].settings == settings(CN)
     assert "DUALSYNC_CONFLICT_POLICY='by-vote' is not known here" in pair.notes[0]
 
 
 def test_broken_pair_file_names_file_and_side(tmp_path: Path) -> None:
     file = pair_file(tmp_path, DUALSYNC_QUEUE_URL="")
-    with pytest.raises(NoPair, match=r"pair.json: cn: DUALSYNC_QUEUE_URL is empty"):
-        find(Where(file=file))
+    with pytest.raises(PairNotFoundError, match=r"pair.json: cn: DUALSYNC_QUEUE_URL is empty"):
+        find_pair(PairLocation(file=file))
 
 
 @pytest.mark.parametrize(
@@ -160,11 +160,11 @@ def test_unknown_direction_is_refused_before_confirmation(words: tuple[str, ...]
 def test_changing_command_is_refused_if_a_side_is_unreachable() -> None:
     operator = Operator()
 
-    async def open_context(given: Where) -> OperatorContext:
+    async def open_context(given: PairLocation) -> OperatorContext:
         return operator.context(CN, unreachable={GLOBAL: "side global: profile 'x' is signed out: run `aws sso login`"})
 
     result = CliRunner().invoke(app, ["pause", "--yes"], obj=Session(open_context=open_context))
     assert result.exit_code == 2
     assert "side global: profile 'x' is signed out: run `aws sso login`" in result.stderr
     with pytest.raises(FatalError, match="signed out"):
-        asyncio.run(open_context(Where())).both()
+        asyncio.run(open_context(PairLocation())).both()

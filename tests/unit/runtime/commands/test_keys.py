@@ -95,7 +95,7 @@ def test_run_executes_the_pulumi_commands(monkeypatch: pytest.MonkeyPatch) -> No
     operator.clock = Rotating(operator)
     ran: list[Any] = []
     monkeypatch.setattr(keys, "present_version", lambda project, stack: 4)
-    monkeypatch.setattr(keys, "run", lambda project, steps: ran.extend(steps))
+    monkeypatch.setattr(keys, "run_commands", lambda project, steps: ran.extend(steps))
     assert operator.call("rotate-key", "cn", "--run").code == 2
     assert operator.call("rotate-key", "cn", "--run", "--yes").code == 0
     assert ran == [

@@ -64,9 +64,9 @@ def test_missing_stack_of_the_destination_is_a_problem(operator: Operator) -> No
 
 async def _problems(context: Any) -> list[str]:
     from dualsync.runtime.operations.problems import problems
-    from dualsync.runtime.operations.status import gather
+    from dualsync.runtime.operations.status import read_status
 
-    return [f"{p.weight} {p.direction}: {p.what}" for p in problems(await gather(context))]
+    return [f"{p.weight} {p.direction}: {p.what}" for p in problems(await read_status(context))]
 
 
 def test_status_reports_problems_of_the_destinations_key(operator: Operator) -> None:

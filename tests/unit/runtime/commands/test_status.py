@@ -12,7 +12,7 @@ from dualsync.runtime.log import Outcome, State
 from dualsync.runtime.model.records import CONFLICT, DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, Record
 from dualsync.runtime.operations.context import AccessKey, ExpectedUser
 from dualsync.runtime.service.circuit_breaker import BLOCKED
-from dualsync.runtime.service.operator_controls import Orders
+from dualsync.runtime.service.operator_controls import DirectionControls
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
@@ -238,7 +238,7 @@ def test_revoked_key_is_reported_with_the_rotation_command(operator: Operator) -
 
 
 def test_pause_is_reported_with_operator_and_reason(operator: Operator) -> None:
-    asyncio.run(operator.cn.ledger.record(Orders(paused=True, by="ann", reason="moving").record(1)))
+    asyncio.run(operator.cn.ledger.record(DirectionControls(paused=True, by="ann", reason="moving").record(1)))
     assert problems(operator) == ["stopped cn->global: paused by ann: moving"]
     assert operator.call("status", "--json").data["directions"][0]["state"] == "PAUSED"
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.operations.verify.bucket_lister import Item
-from dualsync.runtime.operations.verify.compare import Kind, Pair, pairs
+from dualsync.runtime.operations.verify.compare import Kind, Pair, merge_listings
 from dualsync.runtime.operations.verify.reasons import Cause
-from dualsync.runtime.operations.verify.svg import bars, line
-from dualsync.runtime.service.operator_controls import Orders
+from dualsync.runtime.operations.verify.svg import bar_chart, line_chart
+from dualsync.runtime.service.operator_controls import DirectionControls
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import USER, FakeBucketLister, Operator
 
@@ -101,7 +101,7 @@ def test_difference_of_a_paused_direction_has_that_cause() -> None:
     operator = synced()
     operator.put(CN, "new")
     silently(operator)
-    asyncio.run(operator.cn.ledger.record(Orders(paused=True).record(1)))
+    asyncio.run(operator.cn.ledger.record(DirectionControls(paused=True).record(1)))
     assert found(operator) == {"new": (Kind.ONLY_CN, Cause.PAUSED)}
 
 
@@ -110,7 +110,7 @@ def test_pause_is_the_cause_of_a_key_written_on_both_sides() -> None:
     operator.put(CN, "new", b"cn's own")
     operator.put(GLOBAL, "new", b"global's own")
     silently(operator)
-    asyncio.run(operator.cn.ledger.record(Orders(paused=True).record(1)))
+    asyncio.run(operator.cn.ledger.record(DirectionControls(paused=True).record(1)))
     assert found(operator) == {"new": (Kind.SIZE, Cause.PAUSED)}
 
 
@@ -222,7 +222,7 @@ async def paged(rows: Sequence[Item], page: int) -> AsyncIterator[Sequence[Item]
 
 
 async def merged(a: Sequence[Item], b: Sequence[Item], page: int) -> list[Pair]:
-    return [pair async for batch in pairs(paged(a, page), paged(b, page + 1)) for pair in batch]
+    return [pair async for batch in merge_listings(paged(a, page), paged(b, page + 1)) for pair in batch]
 
 
 KEYS = st.sets(st.text(st.characters(codec="utf-8"), min_size=1, max_size=3), max_size=12)
@@ -255,6 +255,6 @@ def test_failed_listing_ends_the_comparison() -> None:
 
 
 def test_plots_are_empty_without_data_and_escape_text() -> None:
-    assert bars("t", []) == line("t", [(0, 1)], "x", "y") == ""
-    assert "&lt;b&gt;" in bars("t", [("<b>", 3)])
-    assert "polyline" in line("t", [(0, 0), (1, 5)], "x", "y")
+    assert bar_chart("t", []) == line_chart("t", [(0, 1)], "x", "y") == ""
+    assert "&lt;b&gt;" in bar_chart("t", [("<b>", 3)])
+    assert "polyline" in line_chart("t", [(0, 0), (1, 5)], "x", "y")

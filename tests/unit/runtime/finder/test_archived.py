@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dualsync.runtime.finder.archived import unreadable
+from dualsync.runtime.finder.archived import needs_archived_content
 from dualsync.runtime.finder.classify import Difference, Rules, classify
 from dualsync.runtime.finder.merge import ListedPair
 from dualsync.runtime.finder.range_progress import RangeProgress
@@ -81,7 +81,7 @@ def test_row(
     rows = pair(here, there, archived)
     difference = classify(rows, entry, Rules())
     assert difference is not None
-    assert unreadable(rows, entry, difference) is expected
+    assert needs_archived_content(rows, entry, difference) is expected
 
 
 def test_only_pairs_with_an_archived_object_and_no_deletions_are_unreadable() -> None:
@@ -94,7 +94,7 @@ def test_only_pairs_with_an_archived_object_and_no_deletions_are_unreadable() ->
             continue
         rows = pair(here, there, archived)
         difference = classify(rows, entry, Rules())
-        if difference is not None and unreadable(rows, entry, difference):
+        if difference is not None and needs_archived_content(rows, entry, difference):
             assert not difference.is_deletion
             assert rows.here is not None
             assert rows.here.archived
@@ -218,7 +218,7 @@ def test_requests_that_are_not_queued_could_change_nothing() -> None:
     ):
         rows = pair(here, there, archived)
         difference = classify(rows, entry if entry.revision else None, Rules())
-        if difference is None or not unreadable(rows, entry, difference):
+        if difference is None or not needs_archived_content(rows, entry, difference):
             continue
         for mine, theirs, attempt, settled, policy in itertools.product(
             stamps(here), stamps(there), (0, 9), (False, True), ConflictPolicy

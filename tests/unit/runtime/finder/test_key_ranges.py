@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualsync.runtime.finder.key_ranges import MAX_POINT_CHARACTERS, POINTS, KeySampler, divide, spaced
+from dualsync.runtime.finder.key_ranges import MAX_POINT_CHARACTERS, POINTS, KeySampler, divide, evenly_spaced_keys
 from dualsync.runtime.model.key_filter import KeyRange
 
 KEY = st.text(st.sampled_from("ab/é😀\uffff\x01"), min_size=1, max_size=4)
@@ -63,7 +63,7 @@ def test_points_sampled_in_unequal_ranges_divide_all_keys_evenly() -> None:
     small, large = passed(1000), KeySampler()
     for n in range(1, 100_001):
         large.passed(1, f"9{n:08}")
-    points = spaced([small, large])
+    points = evenly_spaced_keys([small, large])
     assert len(points) <= POINTS
     assert sum(point < "9" for point in points) <= 2
     ranges = divide(points, 4)
@@ -72,9 +72,9 @@ def test_points_sampled_in_unequal_ranges_divide_all_keys_evenly() -> None:
 
 
 def test_few_keys_give_few_ranges() -> None:
-    assert spaced([]) == []
-    assert spaced([passed(1)]) == []
-    assert len(divide(spaced([passed(2)]), 8)) == 2
+    assert evenly_spaced_keys([]) == []
+    assert evenly_spaced_keys([passed(1)]) == []
+    assert len(divide(evenly_spaced_keys([passed(2)]), 8)) == 2
 
 
 def test_point_is_truncated_to_its_maximum_length() -> None:

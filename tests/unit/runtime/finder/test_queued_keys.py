@@ -7,9 +7,15 @@ import pytest
 from dualsync.runtime.errors import AccessDeniedError, PermanentError
 from dualsync.runtime.finder import queued_keys
 from dualsync.runtime.finder.classify import Difference
-from dualsync.runtime.finder.queued_keys import DAY_SECONDS, FEW, RETENTION_SECONDS, WEEK_SECONDS, are_lost
+from dualsync.runtime.finder.queued_keys import (
+    DAY_SECONDS,
+    MAX_REPEATED_DAILY,
+    RETENTION_SECONDS,
+    WEEK_SECONDS,
+    are_lost,
+)
 from dualsync.runtime.finder.report import Report
-from dualsync.runtime.model.records import CONTROL, FINDER_QUEUED, LAST_ID, ORDERS_ID, Record
+from dualsync.runtime.model.records import CONTROL, CONTROLS_ID, FINDER_QUEUED, LAST_ID, Record
 from dualsync.runtime.ports import QueueDepth
 from tests.support.builders import USER
 from tests.support.fakes.gate import run
@@ -74,7 +80,7 @@ def test_first_copy_sends_at_most_1_05_messages_per_object(
     The number of objects is scaled, and with it what a run remembers (of 100 M it remembers 0.03 %, here 0.5 %) and
     how many differences may be queued again each day (1000 of 100 M).
     """
-    monkeypatch.setattr(queued_keys, "FEW", 1)
+    monkeypatch.setattr(queued_keys, "MAX_REPEATED_DAILY", 1)
     world = FinderHarness()
     world.only_here(*names(count))
     runs = most = 0
@@ -93,15 +99,15 @@ def test_pause_over_a_weekend_leaves_one_message_per_changed_key() -> None:
     keys = names(50)
     world.both(*keys)
     world.time.now += 3 * HOUR
-    orders = Record(CONTROL, ORDERS_ID, 1, data={"paused": True})
-    world.ledger.table.records[CONTROL, ORDERS_ID] = orders
+    orders = Record(CONTROL, CONTROLS_ID, 1, data={"paused": True})
+    world.ledger.table.records[CONTROL, CONTROLS_ID] = orders
     for hour in range(60):
         for key in keys[hour::60]:
             world.here.put(key, b"changed", USER)
             world.broker.send(body(world.events[-1]))
         find(world)
     assert len(world.broker.letters) == len(keys)
-    del world.ledger.table.records[CONTROL, ORDERS_ID]
+    del world.ledger.table.records[CONTROL, CONTROLS_ID]
     find(world)
     assert len(world.broker.letters) == len(keys), "the first run after the pause"
     work(world)
@@ -137,12 +143,12 @@ def test_nothing_is_queued_while_the_direction_is_paused() -> None:
     for key in keys:
         world.broker.send(f"event of {key}")
     world.only_here(*keys)
-    orders = Record(CONTROL, ORDERS_ID, 1, data={"paused": True})
-    world.ledger.table.records[CONTROL, ORDERS_ID] = orders
+    orders = Record(CONTROL, CONTROLS_ID, 1, data={"paused": True})
+    world.ledger.table.records[CONTROL, CONTROLS_ID] = orders
     for _ in range(60):
         assert find(world).queued == 0
     assert len(world.broker.letters) == len(keys)
-    del world.ledger.table.records[CONTROL, ORDERS_ID]
+    del world.ledger.table.records[CONTROL, CONTROLS_ID]
     world.broker.letters.clear()  # as if their events had been lost
     assert find(world).queued == len(keys)
 
@@ -150,25 +156,25 @@ def test_nothing_is_queued_while_the_direction_is_paused() -> None:
 @pytest.mark.usefixtures("memory")
 def test_differences_found_during_a_pause_are_queued_at_its_end() -> None:
     world = FinderHarness()
-    orders = Record(CONTROL, ORDERS_ID, 1, data={"paused": True})
-    world.ledger.table.records[CONTROL, ORDERS_ID] = orders
+    orders = Record(CONTROL, CONTROLS_ID, 1, data={"paused": True})
+    world.ledger.table.records[CONTROL, CONTROLS_ID] = orders
     world.only_here(*names(20))
     for _ in range(3):
         assert find(world, after=3 * HOUR).queued == 0
-    del world.ledger.table.records[CONTROL, ORDERS_ID]
+    del world.ledger.table.records[CONTROL, CONTROLS_ID]
     assert find(world).queued == 20
 
 
 def test_event_lost_during_a_pause_is_found_after_it() -> None:
     world = FinderHarness()
-    orders = Record(CONTROL, ORDERS_ID, 1, data={"paused": True})
-    world.ledger.table.records[CONTROL, ORDERS_ID] = orders
+    orders = Record(CONTROL, CONTROLS_ID, 1, data={"paused": True})
+    world.ledger.table.records[CONTROL, CONTROLS_ID] = orders
     for key in names(20):
         world.here.put(key, b"x", USER)
         world.broker.send(body(world.events[-1]))
     find(world, after=3 * HOUR)
     world.broker.letters.popitem()
-    del world.ledger.table.records[CONTROL, ORDERS_ID]
+    del world.ledger.table.records[CONTROL, CONTROLS_ID]
     work(world)
     assert find(world).queued == 1
 
@@ -274,7 +280,7 @@ def test_record_is_bounded_and_fits_into_one_item(monkeypatch: pytest.MonkeyPatc
         (8_000_000, QueueDepth(7_990_000, 0), WEEK_SECONDS, False),
         (8_000_000, QueueDepth(7_990_000, 0), RETENTION_SECONDS, True),
         (8_000_000, QueueDepth(300_000, 0), HOUR, True),
-        (FEW + 1, QueueDepth(FEW, 0), WEEK_SECONDS, False),
+        (MAX_REPEATED_DAILY + 1, QueueDepth(MAX_REPEATED_DAILY, 0), WEEK_SECONDS, False),
         (5, None, HOUR, False),
         (5, None, DAY_SECONDS, True),
     ],

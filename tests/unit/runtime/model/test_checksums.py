@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dualsync.runtime.model.checksums import composite, parts_of
+from dualsync.runtime.model.checksums import composite_parts, parts_of
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from dualsync.runtime.model.checksums import composite, parts_of
     ids=["composite", "whole", "no number", "no digit of ASCII", "too long"],
 )
 def test_part_count_of_a_checksum(text: str, parts: int) -> None:
-    assert composite(text) == parts
+    assert composite_parts(text) == parts
 
 
 @pytest.mark.parametrize(

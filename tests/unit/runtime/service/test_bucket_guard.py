@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dualsync.runtime.model.records import PREMISES
+from dualsync.runtime.model.records import BUCKET_GUARD
 from dualsync.runtime.service.bucket_guard import check_buckets
 from dualsync.runtime.settings import SideName
 from tests.support.fakes.clock import FakeClock, Time
@@ -27,7 +27,7 @@ def test_first_process_records_the_buckets() -> None:
     ledger = FakeLedger()
     assert check(ledger) == ""
     (record,) = ledger.table.records.values()
-    assert record.kind == PREMISES
+    assert record.kind == BUCKET_GUARD
     assert record.data["local"] == {
         "bucket": "bucket-cn",
         "prefix": "in/",

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.model.records import CONTROL, Record
-from dualsync.runtime.service.limit_timetable import MAX_ENTRIES, Change, Timetable, minute_of, zone_of
-from dualsync.runtime.service.operator_controls import Orders
+from dualsync.runtime.service.limit_timetable import MAX_ENTRIES, LimitChange, Timetable, find_time_zone, parse_minute
+from dualsync.runtime.service.operator_controls import DirectionControls
 from dualsync.runtime.transfer.throttle import Throttle
 from tests.support.fakes.clock import FakeClock, Time
 from tests.support.fakes.ledger import FakeLedger
 from tests.unit.runtime.service.test_operator_controls import Lines, controls
 
-OFFICE = Timetable((Change(8 * 60, 20_000_000), Change(19 * 60, 0)))
+OFFICE = Timetable((LimitChange(8 * 60, 20_000_000), LimitChange(19 * 60, 0)))
 
 
 def at(text: str) -> float:
@@ -32,7 +32,7 @@ def test_limit_is_that_of_the_last_change(time: str, limit: int) -> None:
 
 
 def test_last_change_of_the_day_before_applies_before_the_first_one() -> None:
-    night = Timetable((Change(60, 5), Change(23 * 60, 7)))
+    night = Timetable((LimitChange(60, 5), LimitChange(23 * 60, 7)))
     assert [night.limit_at(at(time)) for time in ("00:30", "01:00", "23:00")] == [7, 5, 7]
 
 
@@ -45,17 +45,17 @@ def test_limit_follows_the_time_zone_and_its_summer_time() -> None:
 
 
 def test_unknown_time_zone_counts_as_utc() -> None:
-    assert zone_of("Mars/Olympus") is None
+    assert find_time_zone("Mars/Olympus") is None
     assert Timetable(OFFICE.changes, "Mars/Olympus").limit_at(at("12:00")) == 20_000_000
 
 
 def test_timetable_is_stored_in_a_member_of_its_own() -> None:
-    orders = Orders(requests_per_second=3, timetable=OFFICE)
+    orders = DirectionControls(requests_per_second=3, timetable=OFFICE)
     record = orders.record(int(at("09:00")))
-    assert Orders.of(record).timetable == OFFICE
+    assert DirectionControls.of(record).timetable == OFFICE
     # Version 0.1 reads the members that it knows: the limit that held when it was given.
     assert record.data["bytes_per_second"] == 20_000_000
-    assert set(record.data) - set(Orders().record(1).data) == {"timetable"}
+    assert set(record.data) - set(DirectionControls().record(1).data) == {"timetable"}
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_timetable_is_stored_in_a_member_of_its_own() -> None:
 )
 def test_malformed_or_newer_timetable_is_ignored(data: Any) -> None:
     record = Record(CONTROL, "orders", 1, data={"bytes_per_second": 9, "timetable": data})
-    assert Orders.of(record) == Orders(bytes_per_second=9)
+    assert DirectionControls.of(record) == DirectionControls(bytes_per_second=9)
 
 
 @pytest.mark.parametrize(("text", "minute"), [("08:05", 485), ("8:05", 485), ("24:00", None), ("8", None)])
 def test_times_are_parsed_to_minutes(text: str, minute: int | None) -> None:
-    assert minute_of(text) == minute
+    assert parse_minute(text) == minute
 
 
 def test_worker_applies_the_changes_of_the_day() -> None:
@@ -90,7 +90,7 @@ def test_worker_applies_the_changes_of_the_day() -> None:
     throttle = Throttle(FakeClock(time))
 
     async def story() -> None:
-        await ledger.record(Orders(timetable=OFFICE).record(1))
+        await ledger.record(DirectionControls(timetable=OFFICE).record(1))
         controlled = controls(ledger, time, log, throttle)
         for hour in ("07:59", "08:00", "12:00", "19:00"):
             time.now = at(hour)

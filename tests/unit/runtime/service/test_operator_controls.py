@@ -15,7 +15,7 @@ from dualsync.runtime.model.records import CONTROL, WORKER_STALE_SECONDS, Record
 from dualsync.runtime.service.circuit_breaker import CircuitBreaker
 from dualsync.runtime.service.consumer import Consumer
 from dualsync.runtime.service.heartbeat import HeartbeatLog
-from dualsync.runtime.service.operator_controls import OperatorControls, Orders, read_orders
+from dualsync.runtime.service.operator_controls import ControlsWatcher, DirectionControls, read_controls
 from dualsync.runtime.sync.service_health import ServiceHealth
 from dualsync.runtime.transfer.throttle import Throttle, ThrottledBucket
 from tests.support.copy_harness import MemoryObjectReader
@@ -39,20 +39,20 @@ class Lines:
         return [line["state"] for line in self.lines if line["event"] == "state"]
 
 
-def controls(ledger: FakeLedger, time: Time, log: Lines, throttle: Throttle | None = None) -> OperatorControls:
+def controls(ledger: FakeLedger, time: Time, log: Lines, throttle: Throttle | None = None) -> ControlsWatcher:
     clock = FakeClock(time)
-    return OperatorControls(ledger, clock, log, throttle or Throttle(clock))
+    return ControlsWatcher(ledger, clock, log, throttle or Throttle(clock))
 
 
 def test_orders_round_trip_and_malformed_members_are_ignored() -> None:
-    orders = Orders(paused=True, reason="night", by="ann", since=5, bytes_per_second=1000)
-    assert Orders.of(orders.record(7)) == orders
+    orders = DirectionControls(paused=True, reason="night", by="ann", since=5, bytes_per_second=1000)
+    assert DirectionControls.of(orders.record(7)) == orders
     odd = Record(CONTROL, "orders", 1, data={"paused": "yes", "limit": 3, "bytes_per_second": 9, "since": True})
-    assert Orders.of(odd) == Orders(bytes_per_second=9)
+    assert DirectionControls.of(odd) == DirectionControls(bytes_per_second=9)
 
 
 def test_worker_runs_without_orders() -> None:
-    assert asyncio.run(read_orders(FakeLedger())) == Orders()
+    assert asyncio.run(read_controls(FakeLedger())) == DirectionControls()
 
 
 def test_pause_closes_the_gate_until_it_is_lifted() -> None:
@@ -63,14 +63,14 @@ def test_pause_closes_the_gate_until_it_is_lifted() -> None:
         await controlled.poll()
         open_now = controlled.closed is False
         assert open_now
-        await ledger.record(Orders(paused=True, by="ann", reason="moving house").record(1))
+        await ledger.record(DirectionControls(paused=True, by="ann", reason="moving house").record(1))
         await controlled.poll()
         assert controlled.closed
         assert controlled.why == "paused by ann: moving house"
         waiting = asyncio.create_task(controlled.opened())
         await asyncio.sleep(0)
         assert not waiting.done()
-        await ledger.record(Orders().record(2))
+        await ledger.record(DirectionControls().record(2))
         await controlled.poll()
         await waiting
 
@@ -90,7 +90,7 @@ def test_last_orders_apply_while_the_ledger_is_unavailable() -> None:
 
     async def story() -> None:
         controlled = controls(ledger, time, log)
-        await ledger.record(Orders(paused=True).record(1))
+        await ledger.record(DirectionControls(paused=True).record(1))
         await controlled.poll()
         ledger.broken = True
         await controlled.poll()
@@ -114,7 +114,7 @@ def test_limit_is_shared_by_the_workers_alive() -> None:
                 ledger.table.records["worker", "gone"] = Record(
                     record.kind, record.id, int(record.time - WORKER_STALE_SECONDS - 1), data=record.data
                 )
-        await ledger.record(Orders(requests_per_second=10).record(1))
+        await ledger.record(DirectionControls(requests_per_second=10).record(1))
         await controls(ledger, time, log, throttle).poll()
         start = time.now
         for _ in range(51):
@@ -221,7 +221,7 @@ def test_paused_consumer_receives_nothing() -> None:
 
     async def story() -> None:
         controlled = controls(ledger, time, log)
-        await ledger.record(Orders(paused=True, by="ann", reason="tests").record(1))
+        await ledger.record(DirectionControls(paused=True, by="ann", reason="tests").record(1))
         await controlled.poll()
         queue: Any = Waits()
 
@@ -248,7 +248,7 @@ def test_paused_consumer_receives_nothing() -> None:
         while State.PAUSED not in log.states:  # noqa: ASYNC110 - turns of the loop, no time
             await asyncio.sleep(0)
         assert queue.receives == 0
-        await ledger.record(Orders().record(2))
+        await ledger.record(DirectionControls().record(2))
         await controlled.poll()
         while not queue.receives:  # noqa: ASYNC110
             await asyncio.sleep(0)

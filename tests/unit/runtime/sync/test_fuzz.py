@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dualsync.runtime.aws.dynamodb.items import to_entry
+from dualsync.runtime.aws.dynamodb.items import decode_entry
 from dualsync.runtime.messages import part_request_codec, sync_request_codec
 from dualsync.runtime.model import synced_version_codec
 from dualsync.runtime.model.field_reader import FieldError
@@ -204,7 +204,7 @@ def test_ledger_item_decoder_raises_unreadable_entry_errors_only(text: str) -> N
         return
     error = None
     try:
-        to_entry(item)
+        decode_entry(item)
     except UnreadableEntryError as e:
         error = e
     if error is not None:

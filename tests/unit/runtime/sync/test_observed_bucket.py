@@ -7,7 +7,7 @@ import pytest
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.origin_version import OriginVersion
-from dualsync.runtime.transfer.observed_bucket import MAX_AGE_SECONDS, MAX_LOOKS
+from dualsync.runtime.transfer.observed_bucket import MAX_AGE_SECONDS, MAX_READS
 from tests.support.builders import CN, PEERS_USER, USER, Side, settings, stamp, synced_version
 from tests.support.fakes.gate import run
 from tests.support.fakes.notification import body
@@ -138,7 +138,7 @@ def test_request_is_postponed_if_buckets_answer_too_slowly() -> None:
     stalls.during, stalls.armed = slow, True
     run(world.worker.process(world.signed(request)))
     assert held(world.there) == b"abc"
-    assert stalls.calls.count("remote.head") == MAX_LOOKS + 1
+    assert stalls.calls.count("remote.head") == MAX_READS + 1
     assert world.outcomes()["postponed"] == 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.errors import ChecksumMismatchError, PermanentError, UnavailableError
-from dualsync.runtime.model.checksums import composite, kind, linear, value
+from dualsync.runtime.model.checksums import composite_parts, is_linear, kind, value
 from dualsync.runtime.model.objects import Attributes, ObjectHead, PutResult
 from dualsync.runtime.ports import Route
 from tests.support.copy_harness import ATTRIBUTES, CopyHarness, MemoryObjectReader
@@ -131,7 +131,7 @@ def test_corrupted_read_never_becomes_visible(
     assert c.world.copied() is None
     c.copy()
     assert c.arrived()
-    if composite(c.seen.attributes.checksum) and threshold == NOTED:
+    if composite_parts(c.seen.attributes.checksum) and threshold == NOTED:
         assert len(c.source.reads) == 4, "only the corrupted part is read again"
 
 
@@ -265,7 +265,7 @@ def test_object_is_copied_in_parts_if_the_store_refuses_it_as_too_large() -> Non
 
 
 def test_object_is_copied_in_parts_if_too_large_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dualsync.runtime.transfer.copier.LONGEST_PART", 17)
+    monkeypatch.setattr("dualsync.runtime.transfer.copier.MAX_PART_BYTES", 17)
     c = case("sha256")
     c.copy()
     copied = c.world.copied()
@@ -277,7 +277,7 @@ def test_object_is_copied_in_parts_if_too_large_for_one_request(monkeypatch: pyt
 def test_streamed_part_is_sent_with_the_checksum_from_its_head(
     parts: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dualsync.runtime.transfer.multipart.LONGEST_WHOLE", 7)
+    monkeypatch.setattr("dualsync.runtime.transfer.multipart.MAX_BUFFERED_PART_BYTES", 7)
     c = case("crc32c-", *parts, nth=1)
     with pytest.raises(ChecksumMismatchError) if parts is EVEN else nullcontext():
         c.copy()
@@ -327,9 +327,9 @@ def test_object_with_a_permanently_wrong_checksum_never_arrives() -> None:
 
 
 def test_checksum_text_is_split_into_kind_value_and_part_count() -> None:
-    assert (kind("sha256:a=-3"), value("sha256:a=-3"), composite("sha256:a=-3")) == ("sha256", "a=-3", 3)
-    assert (kind(""), value(""), composite(""), linear("")) == ("", "", 0, False)
-    assert [linear(text) for text in ("crc32:AA==", "crc32:AA==-2", "sha1:AA==", "crc32:")] == [
+    assert (kind("sha256:a=-3"), value("sha256:a=-3"), composite_parts("sha256:a=-3")) == ("sha256", "a=-3", 3)
+    assert (kind(""), value(""), composite_parts(""), is_linear("")) == ("", "", 0, False)
+    assert [is_linear(text) for text in ("crc32:AA==", "crc32:AA==-2", "sha1:AA==", "crc32:")] == [
         True,
         False,
         False,

@@ -19,7 +19,7 @@ from dualsync.runtime.transfer.condition_proof import (
     POLL_SECONDS,
     PROBE_PREFIX,
     Writable,
-    ignored_condition,
+    find_ignored_condition,
     warn_of_ignored_conditions,
 )
 from tests.support.builders import Lines
@@ -64,11 +64,11 @@ class Store:
 )
 def test_call_whose_condition_is_ignored_is_named(ignores: str, named: str) -> None:
     """Stores differ by operation: MinIO ignores If-Match on DELETE alone."""
-    assert asyncio.run(ignored_condition(Store(ignores), "there")) == named
+    assert asyncio.run(find_ignored_condition(Store(ignores), "there")) == named
 
 
 def test_conflict_counts_as_a_refusal() -> None:
-    assert asyncio.run(ignored_condition(Store(refusal=ConcurrentWriteError("409")), "there")) == ""
+    assert asyncio.run(find_ignored_condition(Store(refusal=ConcurrentWriteError("409")), "there")) == ""
 
 
 def warnings(stores: dict[str, Writable]) -> tuple[list[object], float]:

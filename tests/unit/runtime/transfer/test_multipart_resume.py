@@ -219,7 +219,7 @@ class _Never:
 
 
 def test_long_part_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dualsync.runtime.transfer.multipart.LONGEST_WHOLE", MIB - 1)
+    monkeypatch.setattr("dualsync.runtime.transfer.multipart.MAX_BUFFERED_PART_BYTES", MIB - 1)
     monkeypatch.setattr("dualsync.runtime.model.streamed_body.PIECE_BYTES", MIB // 2)
     world, _, source = broken()
     world.copy(world.reading(THREE))
@@ -230,7 +230,7 @@ def test_long_part_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_source_replaced_during_a_streamed_part_is_never_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dualsync.runtime.transfer.multipart.LONGEST_WHOLE", MIB - 1)
+    monkeypatch.setattr("dualsync.runtime.transfer.multipart.MAX_BUFFERED_PART_BYTES", MIB - 1)
     monkeypatch.setattr("dualsync.runtime.model.streamed_body.PIECE_BYTES", MIB // 2)
     world, _, source = broken()
 

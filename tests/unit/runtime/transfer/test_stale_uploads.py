@@ -12,7 +12,7 @@ from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.transfer import upload_record_codec
-from dualsync.runtime.transfer.stale_uploads import ABANDONED_SECONDS, QUIET_SECONDS, sessions_of
+from dualsync.runtime.transfer.stale_uploads import ABANDONED_SECONDS, RECENTLY_MOVED_SECONDS, sessions_of
 from dualsync.runtime.transfer.upload_record import UploadRecord
 from tests.simulation.histories.world import sweep_of
 from tests.support.builders import CN, PEERS_USER, ROLE, USER, Journal, Side, settings, stamp
@@ -78,7 +78,7 @@ def test_upload_of_a_deleted_or_replaced_source_is_aborted_after_the_quiet_time(
         world.here.delete("k", USER)
     else:
         world.here.put("k", b"another", USER)
-    world.time.now += QUIET_SECONDS - 1
+    world.time.now += RECENTLY_MOVED_SECONDS - 1
     assert world.sweep() == 0
     world.time.now += 1
     assert world.sweep() == 1
@@ -90,7 +90,7 @@ def test_upload_of_a_synced_version_is_aborted() -> None:
     world.begin(to="k.conflict-cn-1-00000000")
     synced_version = SyncedVersion(world.identity, CopyState(world.etag, 1), CopyState(world.etag))
     run(world.ledger.put(LedgerEntry("k", synced=synced_version), 0))
-    world.time.now += QUIET_SECONDS
+    world.time.now += RECENTLY_MOVED_SECONDS
     assert world.sweep() == 1
     assert world.remaining() == (1, 1), "the upload of a conflict copy is kept"
 
@@ -98,7 +98,7 @@ def test_upload_of_a_synced_version_is_aborted() -> None:
 def test_upload_of_a_pull_is_aborted_on_this_side() -> None:
     world = World()
     world.begin("remote>local")
-    world.time.now += QUIET_SECONDS
+    world.time.now += RECENTLY_MOVED_SECONDS
     assert world.sweep() == 1
     assert world.here.uploads == {}
     assert world.remaining() == (1, 1)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.aws.http.body_memory import Admission
-from dualsync.runtime.transfer.throttle import SLICE, Throttle
+from dualsync.runtime.transfer.throttle import MAX_SLEEP_SECONDS, Throttle
 
 
 class TaskClock:
@@ -97,7 +97,7 @@ def test_changed_limit_applies_to_waiting_tasks_within_seconds() -> None:
         throttle.limit(0, 0)
 
     seconds = agenda.play(many(lambda: throttle.request(10_000), 3), lift())
-    assert 30 <= seconds <= 30 + SLICE
+    assert 30 <= seconds <= 30 + MAX_SLEEP_SECONDS
 
     async def lower() -> None:
         await agenda.sleep(1)
@@ -114,7 +114,7 @@ def test_changed_limit_applies_to_waiting_tasks_within_seconds() -> None:
 
     begun = agenda.now()
     agenda.play(steady(), lower())
-    later = [at for at in done if at > begun + 1 + SLICE]
+    later = [at for at in done if at > begun + 1 + MAX_SLEEP_SECONDS]
     assert len(later) >= 30, "what came after the change waits at the new rate"
     assert later[-1] - later[0] >= (len(later) - 2) * 10
 
@@ -147,4 +147,4 @@ def test_throttle_and_memory_bound_do_not_deadlock() -> None:
     sizes = [1000, 2500, 10, 9000, 700] * 4
     seconds = agenda.play(*(copy(size) for size in sizes), *(pull(size) for size in sizes))
     assert admission.held == 0
-    assert 2 * sum(sizes) / 1000 - 12 <= seconds <= 2 * sum(sizes) / 1000 + SLICE
+    assert 2 * sum(sizes) / 1000 - 12 <= seconds <= 2 * sum(sizes) / 1000 + MAX_SLEEP_SECONDS

@@ -14,7 +14,7 @@ from dualsync.runtime.model.records import CONFLICT, Record
 from tests.support.fakes.clock import FakeClock, Time
 from tests.support.fakes.gate import run
 
-GOOD = items.of_record(Record(CONFLICT, "good", 1, "k"))
+GOOD = items.encode_record(Record(CONFLICT, "good", 1, "k"))
 UNREADABLE: list[dict[str, Any]] = [
     {**GOOD, "RecordData": {"S": "{"}},
     {**GOOD, "RecordData": {"S": "[]"}},

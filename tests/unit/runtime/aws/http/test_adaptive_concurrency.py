@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from dualsync.runtime.aws.http.adaptive_concurrency import FIRST, AdaptiveConcurrency
+from dualsync.runtime.aws.http.adaptive_concurrency import FIRST_WINDOW, AdaptiveConcurrency
 from dualsync.runtime.aws.http.client import ServiceError
 from tests.support.scripted_server import answer, error, scripted
 from tests.support.virtual_time import run_at_once
@@ -77,11 +77,11 @@ async def test_client_reduces_its_window_after_slow_down(monkeypatch: pytest.Mon
         caller = script.caller()
         with pytest.raises(ServiceError):
             await caller.call("GetObject", "b/k", "GET", "/b/k")
-        assert caller.concurrency.window == FIRST // 2
+        assert caller.concurrency.window == FIRST_WINDOW // 2
     async with scripted(answer(200)) as script:
         caller = script.caller()
-        await asyncio.gather(*(caller.call("GetObject", "b/k", "GET", "/b/k") for _ in range(3 * FIRST)))
-        assert caller.concurrency.window > FIRST
+        await asyncio.gather(*(caller.call("GetObject", "b/k", "GET", "/b/k") for _ in range(3 * FIRST_WINDOW)))
+        assert caller.concurrency.window > FIRST_WINDOW
         assert script.connections <= caller.concurrency.window
 
 

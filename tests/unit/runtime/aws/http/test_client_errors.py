@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dualsync.runtime.aws.http import adaptive_concurrency
-from dualsync.runtime.aws.http.adaptive_concurrency import FIRST
+from dualsync.runtime.aws.http.adaptive_concurrency import FIRST_WINDOW
 from dualsync.runtime.aws.http.client import ATTEMPTS, THROTTLED_ATTEMPTS, ServiceError
 from dualsync.runtime.aws.http.connection import HEAD_BYTES
 from dualsync.runtime.errors import UnavailableError
@@ -174,4 +174,4 @@ async def test_throttling_code_reduces_the_window(code: str) -> None:
     async with scripted(refused, answer(200, b"{}")) as script:
         client = script.caller("dynamodb")
         await client.json("PutItem", "DynamoDB_20120810", "table", "1.0", {})
-        assert client.concurrency.window == FIRST // 2
+        assert client.concurrency.window == FIRST_WINDOW // 2

@@ -10,7 +10,7 @@ import pytest
 
 from dualsync.runtime.aws.http import connection as wire
 from dualsync.runtime.aws.http import pool
-from dualsync.runtime.aws.http.answer import unchunked
+from dualsync.runtime.aws.http.answer import decode_chunked
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.aws.http.connection import (
     EXPECT_BYTES,
@@ -359,5 +359,5 @@ async def test_excess_bytes_are_neither_body_nor_the_next_answer() -> None:
 
 
 def test_chunk_extensions_are_allowed() -> None:
-    assert bytes(unchunked(b"5;a=b\r\nhello\r\n0\r\n\r\n") or b"") == b"hello"
-    assert unchunked(b"5\r\nhel") is None
+    assert bytes(decode_chunked(b"5;a=b\r\nhello\r\n0\r\n\r\n") or b"") == b"hello"
+    assert decode_chunked(b"5\r\nhel") is None

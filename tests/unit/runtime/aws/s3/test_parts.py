@@ -12,7 +12,7 @@ from botocore.session import Session
 from dualsync.runtime.aws.credentials import MachineCredentials
 from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
 from dualsync.runtime.aws.endpoints import Network
-from dualsync.runtime.aws.http.body_memory import HURRY, Admission, Body
+from dualsync.runtime.aws.http.body_memory import HAS_PRIORITY, Admission, Body
 from dualsync.runtime.aws.http.pool import Endpoint
 from dualsync.runtime.aws.request_batching import RequestBatcher
 from dualsync.runtime.aws.s3 import metadata
@@ -55,21 +55,21 @@ def test_non_ascii_metadata_is_sent_as_rfc_2047_words(value: str) -> None:
 
 
 def test_metadata_received_as_words_is_sent_unchanged() -> None:
-    assert metadata.outgoing([("k", "=?UTF-8?Q?gr=C3=BCn?=")], None) == {"k": "=?UTF-8?Q?gr=C3=BCn?="}
+    assert metadata.encode_headers([("k", "=?UTF-8?Q?gr=C3=BCn?=")], None) == {"k": "=?UTF-8?Q?gr=C3=BCn?="}
 
 
 def test_stamp_is_left_out_if_user_metadata_leaves_no_room() -> None:
     room = metadata.LIMIT_BYTES - len(STAMP_KEY) - len(STAMP.encode())
-    assert STAMP_KEY in metadata.outgoing([("k", "v" * (room - 1))], STAMP)
-    assert metadata.outgoing([("k", "v" * room)], STAMP) == {"k": "v" * room}
+    assert STAMP_KEY in metadata.encode_headers([("k", "v" * (room - 1))], STAMP)
+    assert metadata.encode_headers([("k", "v" * room)], STAMP) == {"k": "v" * room}
 
 
 def test_invalid_stamp_is_kept_as_user_metadata() -> None:
-    assert metadata.incoming({STAMP_KEY: "mine", "B": "1", "a": "2"}) == (
+    assert metadata.decode_headers({STAMP_KEY: "mine", "B": "1", "a": "2"}) == (
         (("a", "2"), ("b", "1"), (STAMP_KEY, "mine")),
         None,
     )
-    assert metadata.incoming({STAMP_KEY: STAMP.encode()}) == ((), STAMP)
+    assert metadata.decode_headers({STAMP_KEY: STAMP.encode()}) == ((), STAMP)
     assert Stamp.decode(STAMP.encode()) == STAMP
 
 
@@ -93,7 +93,7 @@ async def test_bodies_are_admitted_in_order() -> None:
 
 async def test_piece_of_a_request_under_way_is_admitted_first() -> None:
     async def hurrying(size: int) -> Body:
-        HURRY.set(True)
+        HAS_PRIORITY.set(True)
         return await admission.body(size)
 
     admission = Admission(100)

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from dualsync.runtime.aws.http.answer import Answer
-from dualsync.runtime.aws.http.body_memory import HURRY, Admission
+from dualsync.runtime.aws.http.body_memory import HAS_PRIORITY, Admission
 from dualsync.runtime.aws.http.client import ATTEMPTS, STREAMS
 from dualsync.runtime.aws.http.connection import Connection
 from dualsync.runtime.aws.s3.bucket import S3Bucket
@@ -181,7 +181,7 @@ async def test_number_of_streams_at_a_time_is_limited() -> None:
     def pieces(number: int) -> StreamedBody:
         async def read(start: int, end: int) -> bytes:
             begun.add(number)
-            assert HURRY.get()
+            assert HAS_PRIORITY.get()
             if len(begun) == STREAMS:
                 full.set()
             await proceed.wait()
@@ -199,4 +199,4 @@ async def test_number_of_streams_at_a_time_is_limited() -> None:
         proceed.set()
         await asyncio.gather(*parts)
         assert len(begun) == STREAMS + 3
-        assert not HURRY.get()
+        assert not HAS_PRIORITY.get()

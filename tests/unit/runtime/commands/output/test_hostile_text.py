@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dualsync.runtime.commands.output.formatting import moment, short_moment
+from dualsync.runtime.commands.output.formatting import local_time, short_local_time
 from dualsync.runtime.log import printable_json
 from dualsync.runtime.operations.conflicts import parse_identity
-from dualsync.runtime.operations.key_text.plain_text import escaped, operator_words, shell_word, shown_key
+from dualsync.runtime.operations.key_text.plain_text import display_key, escape_invisible, shell_word, use_config_names
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator
 
@@ -83,7 +83,7 @@ def test_lists_print_no_control_character_of_a_key(
 def test_explain_shows_a_key_exactly(operator: Operator, key: str) -> None:
     text = operator.call("explain", key)
     assert hostile(text.out) == []
-    assert shown_key(key) in text.out
+    assert display_key(key) in text.out
     assert operator.call("explain", key, "--json").data["key"] == key
     assert hostile(operator.call("explain", key, "--json").out) == []
 
@@ -95,9 +95,9 @@ def test_printable_keys_are_shown_unchanged(operator: Operator) -> None:
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if "\x00" not in key])
-@pytest.mark.parametrize("form", [shown_key, shell_word])
+@pytest.mark.parametrize("form", [display_key, shell_word])
 def test_escaped_key_can_be_pasted_into_a_shell(key: str, form: object) -> None:
-    word = shown_key(key) if form is shown_key and key != shown_key(key) else shell_word(key)
+    word = display_key(key) if form is display_key and key != display_key(key) else shell_word(key)
     done = subprocess.run(
         ["bash", "-c", f"printf %s {word}"], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
     )
@@ -129,15 +129,15 @@ def test_conflict_record_with_an_impossible_time_is_not_parsed(digits: int) -> N
 
 @pytest.mark.parametrize("seconds", [10**12, 10**17, -(10**15), 1e300])
 def test_impossible_time_is_shown_as_a_number(seconds: float) -> None:
-    assert moment(seconds).endswith(" s after 1970")
-    assert short_moment(seconds)
+    assert local_time(seconds).endswith(" s after 1970")
+    assert short_local_time(seconds)
 
 
 def test_escaping_is_unambiguous() -> None:
-    assert escaped("plain \\x1b text") == "plain \\x1b text"
-    assert escaped("\\x1b and \x1b") == "\\\\x1b and \\x1b"
+    assert escape_invisible("plain \\x1b text") == "plain \\x1b text"
+    assert escape_invisible("\\x1b and \x1b") == "\\\\x1b and \\x1b"
 
 
 def test_environment_variables_are_shown_as_configuration_keys() -> None:
     text = "300 deletions of 400 keys, more than 10 % (DUALSYNC_DELETION_LIMIT_PERCENT)"
-    assert operator_words(text) == "300 deletions of 400 keys, more than 10 % (deletionLimitPercent)"
+    assert use_config_names(text) == "300 deletions of 400 keys, more than 10 % (deletionLimitPercent)"

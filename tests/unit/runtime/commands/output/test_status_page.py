@@ -14,8 +14,7 @@ from dualsync.runtime.commands.output.page_server import LOOPBACK, PageServer
 from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.operations.context import OperatorContext
-from dualsync.runtime.operations.status import Status
-from dualsync.runtime.operations.status import gather as read_status
+from dualsync.runtime.operations.status import Status, read_status
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator
 from tests.unit.runtime.commands.output.test_status_screen import troubled
@@ -89,7 +88,7 @@ def test_server_keeps_the_last_status_on_failed_calls(monkeypatch: pytest.Monkey
     real = read_status
     answered = asyncio.Event()
 
-    async def gather(context: OperatorContext) -> Status:
+    async def read_once(context: OperatorContext) -> Status:
         nonlocal calls
         calls += 1
         if calls > 1:
@@ -97,7 +96,7 @@ def test_server_keeps_the_last_status_on_failed_calls(monkeypatch: pytest.Monkey
             raise UnavailableError("sqs GetQueueAttributes: EndpointConnectionError")
         return await real(context)
 
-    monkeypatch.setattr(command, "gather", gather)
+    monkeypatch.setattr(command, "read_status", read_once)
 
     async def work() -> tuple[str, Any]:
         await operator.heartbeat()

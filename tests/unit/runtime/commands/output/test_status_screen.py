@@ -18,9 +18,9 @@ from dualsync.runtime.log import Outcome
 from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, Record
 from dualsync.runtime.operations.context import Depth, OperatorContext
 from dualsync.runtime.operations.problems import problems
-from dualsync.runtime.operations.stacks import Where
-from dualsync.runtime.operations.status import gather
-from dualsync.runtime.service.operator_controls import Orders
+from dualsync.runtime.operations.stacks import PairLocation
+from dualsync.runtime.operations.status import read_status
+from dualsync.runtime.service.operator_controls import DirectionControls
 from dualsync.runtime.settings import SideName
 from tests.support.fakes.store import Versioning
 from tests.support.operator_harness import Operator
@@ -41,13 +41,13 @@ def troubled(**more: Any) -> Operator:
         for number in range(30):
             data = {"winner": f"global@{now}:w", "loser": f"cn@{now}:l{number}", "kept": False}
             asyncio.run(side.ledger.record(Record(CONFLICT, f"c{number}", now, f"shared/{number}", data)))
-    asyncio.run(operator.global_.ledger.record(Orders(paused=True, by="ann", reason="moving").record(now)))
+    asyncio.run(operator.global_.ledger.record(DirectionControls(paused=True, by="ann", reason="moving").record(now)))
     return operator
 
 
 def shown(operator: Operator, width: int, height: int | None) -> list[str]:
     out = Console(file=io.StringIO(), force_terminal=True, no_color=True, width=width, height=height or 99)
-    found = asyncio.run(gather(operator.context()))
+    found = asyncio.run(read_status(operator.context()))
     out.print(screen(found, problems(found), out, height=height))
     file: Any = out.file
     return [line.rstrip() for line in file.getvalue().splitlines()]
@@ -163,7 +163,7 @@ def test_side_without_credentials_leaves_the_status_of_the_other() -> None:
     asyncio.run(operator.heartbeat())
     why = "side global: profile 'x' is signed out: run `aws sso login --profile x`"
 
-    async def open_context(where: Where) -> OperatorContext:
+    async def open_context(where: PairLocation) -> OperatorContext:
         return operator.context(CN, unreachable={GLOBAL: why})
 
     result = CliRunner().invoke(app, ["status"], obj=Session(open_context=open_context))
@@ -177,7 +177,7 @@ def watch(operator: Operator, monkeypatch: pytest.MonkeyPatch, steps: list[Any])
     """Run the live screen, take one step between two screens, then press Ctrl-C, and return the text."""
     out = Console(file=io.StringIO(), force_terminal=True, no_color=True, width=100, height=40)
 
-    async def open_context(where: Where) -> OperatorContext:
+    async def open_context(where: PairLocation) -> OperatorContext:
         return operator.context()
 
     async def sleep(seconds: float) -> None:

@@ -12,12 +12,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from dualsync.runtime.commands.app import app
-from dualsync.runtime.commands.output.progress import counting, showing
+from dualsync.runtime.commands.output.progress import show_count, show_progress
 from dualsync.runtime.commands.session import PIPE_WIDTH, Session
 from dualsync.runtime.model.records import FINDER_RUN, HELD_DELETION, HELD_ID, Record
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.finder_run import last_counts
-from dualsync.runtime.operations.stacks import Where
+from dualsync.runtime.operations.stacks import PairLocation
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator
 from tests.unit.runtime.commands.output.test_status_screen import troubled
@@ -50,7 +50,7 @@ def shown(operator: Operator, *arguments: str, width: int, colours: bool = True)
         highlight=False,
     )
 
-    async def open_context(where: Where) -> OperatorContext:
+    async def open_context(where: PairLocation) -> OperatorContext:
         return operator.context()
 
     result = CliRunner().invoke(app, list(arguments), obj=Session(open_context=open_context, out=out))
@@ -142,7 +142,7 @@ def test_verdict_is_the_first_line() -> None:
 
 def progress(width: int, total: int | None, words: str) -> str:
     err = Console(file=io.StringIO(), force_terminal=True, width=width, height=24)
-    with showing(Session(err=err), "comparing", total) as show:
+    with show_progress(Session(err=err), "comparing", total) as show:
         for done in (1000, 2000, 6000):
             show(done, words)
     file: Any = err.file
@@ -169,7 +169,7 @@ def test_total_is_the_last_count_of_the_finder() -> None:
 
 def test_counter_without_a_terminal_prints_nothing_in_the_first_minute() -> None:
     err = Console(file=io.StringIO(), width=80)
-    with counting(Session(err=err), "comparing") as add:
+    with show_count(Session(err=err), "comparing") as add:
         add(5)
     file: Any = err.file
     assert file.getvalue() == ""

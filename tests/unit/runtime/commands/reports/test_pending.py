@@ -147,8 +147,8 @@ def test_truncated_list_reports_how_much_it_leaves_out(monkeypatch: Any) -> None
     history: Any = operator.cn.history
     history.lines += [line(f"k{number}", "postponed") for number in range(3)]
     operator.brokers[CN].dead.extend((sync_request_codec.encode(SyncRequest(f"d{n}", Cause.FINDER)), "") for n in "12")
-    monkeypatch.setattr(pending, "LINES", 3)
-    monkeypatch.setattr(pending, "LETTERS", 2)
+    monkeypatch.setattr(pending, "MAX_LOG_LINES", 3)
+    monkeypatch.setattr(pending, "MAX_LETTERS", 2)
     unseen = operator.call("pending", "--json").data["directions"][0]["unseen"]
     assert unseen == ["dead letters beyond the first 2", "postponed keys beyond 3 log lines of the last 35 minutes"]
     answer = operator.call("pending", "--limit", "1")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dualsync.runtime.operations.aws.metrics import period_of
-from dualsync.runtime.operations.reports.report import COUNTED
+from dualsync.runtime.operations.reports.report import COUNTED_METRICS
 from tests.support.lost_ledger import lose_ledger
 from tests.support.operator_harness import Operator
 
@@ -48,7 +48,7 @@ def test_report_as_json_and_as_a_page(tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     answer = working().call("report", "--json", "--html", str(file))
     cn, global_ = answer.data["directions"]
-    assert set(cn["totals"]) == set(COUNTED)
+    assert set(cn["totals"]) == set(COUNTED_METRICS)
     assert (cn["totals"]["copied"], cn["totals"]["bytes"]) == (5020, 3 << 30)
     assert [line["key"] for line in cn["failed"]] == ["a/<b>.txt"]
     assert len(cn["skipped"]) == 2
@@ -93,7 +93,7 @@ def test_period_that_ends_before_it_begins_is_refused() -> None:
 
 
 def test_report_reads_metrics_that_the_component_defines() -> None:
-    assert set(COUNTED.values()) <= set(re.findall(r'Counted\(\s*"(\w+)"', COMPONENT.read_text()))
+    assert set(COUNTED_METRICS.values()) <= set(re.findall(r'Counted\(\s*"(\w+)"', COMPONENT.read_text()))
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,9 @@ from dualsync.runtime.operations.setup.account import (
     Vpc,
 )
 from dualsync.runtime.operations.setup.declared import Declaration, DeclaredSide, read_declaration
-from dualsync.runtime.operations.setup.doctor import Finding, Verdict, examine
+from dualsync.runtime.operations.setup.doctor import CheckResult, Verdict, check_setup
 from dualsync.runtime.operations.setup.machine import examine_machine
-from dualsync.runtime.operations.setup.permissions import creating_calls
+from dualsync.runtime.operations.setup.permissions import creation_actions
 from dualsync.runtime.settings import SideName
 from tools.iam_roles.evaluator import Request, decide
 
@@ -102,10 +102,10 @@ def fine() -> dict[SideName, FakeAccount]:
 
 def check(
     accounts: dict[SideName, FakeAccount], pair: Declaration | None = None, **cn: Any
-) -> dict[tuple[str, str], Finding]:
+) -> dict[tuple[str, str], CheckResult]:
     declared = pair or Declaration(sides={CN: replace(CN_SIDE, **cn), GLOBAL: GLOBAL_SIDE})
     given: dict[SideName, Account] = dict(accounts)
-    found = asyncio.run(examine(declared, given, partition_of))
+    found = asyncio.run(check_setup(declared, given, partition_of))
     assert all(f.remedy for f in found if f.verdict is not Verdict.FINE), "every problem has its remedy"
     # The worst finding of each check.
     order = list(Verdict)
@@ -159,7 +159,7 @@ def test_sample_accounts_of_the_project_file_are_not_checked() -> None:
 def test_unusable_bucket_is_reported_with_its_remedy() -> None:
     accounts = fine()
     accounts[CN].state = BucketState(problem="does not exist", remedy="create it")
-    assert check(accounts)["cn", "bucket"] == Finding(
+    assert check(accounts)["cn", "bucket"] == CheckResult(
         "cn", "bucket", Verdict.WRONG, "ours-cn does not exist", "create it"
     )
 
@@ -313,7 +313,7 @@ def test_simulated_calls_are_allowed_by_the_deploy_role(side: SideName) -> None:
         "aws:RequestTag/dualsync:pair": "dth-dual",
         "aws:RequestTag/dualsync:side": str(side),
     }
-    calls = list(creating_calls(sides[side], pair, partition))
+    calls = list(creation_actions(sides[side], pair, partition))
     assert len(calls) > 15
     for resource, actions in calls:
         for action in actions:
@@ -328,7 +328,7 @@ def test_pair_with_roles_simulates_no_user_creation() -> None:
         )
         for s in SideName
     }
-    calls = dict(creating_calls(sides[CN], Declaration(sides=sides), "aws-cn"))
+    calls = dict(creation_actions(sides[CN], Declaration(sides=sides), "aws-cn"))
     assert calls["arn:aws-cn:iam::111111111111:oidc-provider/id.example.com/global"] == [
         "iam:CreateOpenIDConnectProvider"
     ]
@@ -345,7 +345,7 @@ def test_simulated_resources_are_named_as_in_the_component(name: str) -> None:
     }
     model = PairModel(cn=models[CN], global_=models[GLOBAL], manages=(CN,), name=name)
     sides = {s: DeclaredSide(side=s, account_id=m.account_id, region=m.region, bucket="b") for s, m in models.items()}
-    resources = " ".join(r for r, _ in creating_calls(sides[CN], Declaration(pair=name, sides=sides), "aws-cn"))
+    resources = " ".join(r for r, _ in creation_actions(sides[CN], Declaration(pair=name, sides=sides), "aws-cn"))
     names = model.names(CN)
     for wanted in (names.user, names.policy, names.secret, names.of("queue"), names.artifacts_bucket):
         assert wanted in resources

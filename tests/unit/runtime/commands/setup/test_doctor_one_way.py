@@ -13,7 +13,7 @@ from dualsync.runtime.operations.aws.account import partition_of
 from dualsync.runtime.operations.setup.account import BucketState, Notification, Vpc
 from dualsync.runtime.operations.setup.declared import Declaration, DeclaredSide, read_declaration
 from dualsync.runtime.operations.setup.doctor import Verdict
-from dualsync.runtime.operations.setup.permissions import creating_calls
+from dualsync.runtime.operations.setup.permissions import creation_actions
 from dualsync.runtime.settings import Direction, SideName
 from tests.unit.runtime.commands.setup.test_doctor import CN_SIDE, GLOBAL_SIDE, check, fine
 
@@ -76,7 +76,7 @@ def test_user_creation_is_simulated_only_at_the_destination(direction: Direction
 
     def actions(side: SideName) -> set[str]:
         whole: DeclaredSide = declared.sides[side]
-        calls = creating_calls(whole, declared, partition_of(whole.region))
+        calls = creation_actions(whole, declared, partition_of(whole.region))
         return {action for _, listed in calls for action in listed}
 
     assert actions(destination) == {

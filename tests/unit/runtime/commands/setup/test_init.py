@@ -19,7 +19,7 @@ from dualsync.runtime.commands.app import app
 from dualsync.runtime.commands.session import Session
 from dualsync.runtime.operations.aws.account import partition_of
 from dualsync.runtime.operations.setup.declared import read_declaration
-from dualsync.runtime.operations.setup.stack_files import LONGEST_PAIR, check_answer
+from dualsync.runtime.operations.setup.stack_files import MAX_PAIR_CHARACTERS, check_answer
 from dualsync.runtime.settings import Direction, SideName
 from tests.support.operator_harness import Answer
 from tests.support.prefixes import PREFIXES, REFUSED
@@ -265,9 +265,9 @@ def test_unknown_direction_names_the_choices(folder: Path) -> None:
 def test_longest_pair_name_is_that_of_the_component(folder: Path) -> None:
     names = config(folder, "x") if (folder / "Pulumi.x.yaml").exists() else {}
     assert not names
-    call(folder, "init", "--name", "p" * LONGEST_PAIR, *FLAGS)
+    call(folder, "init", "--name", "p" * MAX_PAIR_CHARACTERS, *FLAGS)
     stack_config.pair_of(config(folder, "cn"))
-    assert check_answer("pair", "p" * (LONGEST_PAIR + 1), partition_of)
+    assert check_answer("pair", "p" * (MAX_PAIR_CHARACTERS + 1), partition_of)
     assert check_answer("pair", DEFAULT_PAIR, partition_of) == ""
 
 
