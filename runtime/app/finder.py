@@ -46,7 +46,7 @@ async def find(settings: Settings) -> int:
         )
         await finder.run()
         warn_of_archives({"local": edges.bucket.pages, "remote": credential.bucket.pages}, log)
-        await _sweep(settings, edges, credential, log)
+        await _run_sweep(settings, edges, credential, log)
     except DualSyncError as e:
         log.line("ERROR", "finder", state="failed", reason=f"{type(e).__name__}: {e}")
         return 1
@@ -66,7 +66,7 @@ def build_sweep(settings: Settings, edges: LocalEdges, credential: PeerCredentia
     )
 
 
-async def _sweep(settings: Settings, edges: LocalEdges, credential: PeerCredential, log: JsonLog) -> None:
+async def _run_sweep(settings: Settings, edges: LocalEdges, credential: PeerCredential, log: JsonLog) -> None:
     """Run the sweep. Its failure does not make the finder's run a failure, since both are independent."""
     try:
         await build_sweep(settings, edges, credential, log).run()

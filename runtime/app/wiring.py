@@ -118,7 +118,7 @@ def remote_bucket(settings: Settings, credentials: Credentials, admission: Admis
     )
 
 
-def _restores(endpoint: str) -> bool:
+def _is_restoring_store(endpoint: str) -> bool:
     """Return whether a store restores archived objects: AWS's, at the default endpoint or at a named one."""
     return not endpoint or is_aws(endpoint)
 
@@ -129,7 +129,7 @@ def local_options(settings: Settings) -> Options:
         tags=settings.include_tags,
         requester_pays=settings.requester_pays,
         owner=settings.local_account,
-        restores=_restores(settings.local_endpoint),
+        restores=_is_restoring_store(settings.local_endpoint),
     )
 
 
@@ -143,7 +143,7 @@ def remote_options(settings: Settings) -> Options:
         tags=settings.include_tags,
         requester_pays=settings.requester_pays,
         owner=settings.remote_account,
-        restores=_restores(settings.remote_endpoint),
+        restores=_is_restoring_store(settings.remote_endpoint),
     )
 
 

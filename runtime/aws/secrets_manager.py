@@ -91,7 +91,7 @@ def parse(name: str, text: str) -> PeerSecret:
             if value and not _WORD.fullmatch(value):
                 problem = f"{field_name} holds a blank, a line break or another character that no key has"
                 break
-    problem = problem or _misplaced(values)
+    problem = problem or _misplaced_value(values)
     role = values.get("role_arn", "")
     if not problem and role and not _ROLE_ARN.fullmatch(role):
         problem = "role_arn is not the ARN of a role"
@@ -105,7 +105,7 @@ def parse(name: str, text: str) -> PeerSecret:
     return PeerSecret(values["access_key_id"], values["secret_access_key"], values.get("user_id", ""))
 
 
-def _misplaced(values: Mapping[str, str]) -> str:
+def _misplaced_value(values: Mapping[str, str]) -> str:
     """Return which value is in another's place, empty for none.
 
     Ids of keys and users are shown to operators, so a secret in their place must be refused before it is. An id has

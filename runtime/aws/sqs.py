@@ -174,7 +174,7 @@ class SqsQueue:
                 f"sqs {operation} {url}: the answer leaves out {len(todo)} of {len(entries)} entries"
             )
         if todo:
-            raise _failure(operation, url, failed)
+            raise _batch_error(operation, url, failed)
         return spent
 
     async def _ask(self, operation: str, url: str, **given: Any) -> Any:
@@ -184,7 +184,7 @@ class SqsQueue:
             raise error_of(refused.refusal) from None
 
 
-def _failure(operation: str, url: str, failed: Sequence[Any]) -> DualSyncError:
+def _batch_error(operation: str, url: str, failed: Sequence[Any]) -> DualSyncError:
     worst = max(failed, key=lambda item: bool(item.get("SenderFault")))
     status = 400 if worst.get("SenderFault") else 503
     refusal = Refusal("sqs", operation, url, str(worst.get("Code", "")), status, str(worst.get("Message", "")))

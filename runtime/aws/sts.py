@@ -44,7 +44,7 @@ class StsIdentity:
             answer = await self._client.call("GetCallerIdentity", "caller", "POST", "/", "", headers, body)
         except ServiceError as refused:
             raise error_of(refused.refusal) from None
-        return CallerIdentity(_found("UserId", answer.body or b""), _found("Arn", answer.body or b""))
+        return CallerIdentity(_element_text("UserId", answer.body or b""), _element_text("Arn", answer.body or b""))
 
 
 def unique_id(user_id: str) -> str:
@@ -52,7 +52,7 @@ def unique_id(user_id: str) -> str:
     return user_id.partition(":")[0]
 
 
-def _found(name: str, body: bytes | bytearray) -> str:
+def _element_text(name: str, body: bytes | bytearray) -> str:
     found = _FOUND[name].search(body)
     if found is None:
         raise UnavailableError(f"sts GetCallerIdentity: the answer has no {name}")

@@ -159,11 +159,11 @@ def _parse(body: str) -> dict[str, Any]:
 def _from_record(
     record: Any, principals: Principals, relative: Callable[[str], str | None], sent: float
 ) -> SyncRequest | None:
-    cause = _cause(_required(record, "eventName", MAX_TEXT_CHARACTERS))
+    cause = _cause(_required_text(record, "eventName", MAX_TEXT_CHARACTERS))
     if cause is None:
         return None
     s3_object = record["s3"]["object"]
-    key = relative(unquote_plus(_required(s3_object, "key", 9 * MAX_KEY_BYTES), errors="strict"))
+    key = relative(unquote_plus(_required_text(s3_object, "key", 9 * MAX_KEY_BYTES), errors="strict"))
     if key is None:
         return None
     if len(key.encode()) > MAX_KEY_BYTES:
@@ -188,7 +188,7 @@ def _from_record(
     )
 
 
-def _required(record: Any, name: str, longest: int) -> str:
+def _required_text(record: Any, name: str, longest: int) -> str:
     """Return a text of the record that may not be absent, null or empty."""
     text = _text(record, name, longest)
     if not text:

@@ -37,11 +37,11 @@ def identify_version(
     held = None if agreed is None else agreed.local if local else agreed.remote
     if agreed is not None and held is not None and matches_copy(seen, held):
         if local and entry.synced is not None and entry.attributes not in ("", digest(seen.attributes)):
-            return _retouched(own, entry, agreed.version), False
+            return _rewritten_version(own, entry, agreed.version), False
         return agreed.version, stamp is not None
     if local and any(d.local == CopyState(seen.etag, seen.modified) for d in entry.deleted_versions):
         # Deleted, and here again just as it was: a user removed the delete marker, which is a new act.
-        return _restored(own, entry), False
+        return _restored_version(own, entry), False
     if stamp is None or user_wrote:
         return own, False
     known = agreed is not None and held is not None and stamp.version == agreed.version
@@ -50,7 +50,7 @@ def identify_version(
     return stamp.version, True
 
 
-def _restored(own: OriginVersion, entry: LedgerEntry) -> OriginVersion:
+def _restored_version(own: OriginVersion, entry: LedgerEntry) -> OriginVersion:
     """Return the identity of a version that a user brought back: later than its deletion, the same until the next."""
     at = max(entry.deleted_at, own.modified) + 1
     while entry.was_deleted(own.restored(at)):
@@ -58,7 +58,7 @@ def _restored(own: OriginVersion, entry: LedgerEntry) -> OriginVersion:
     return own.restored(at)
 
 
-def _retouched(own: OriginVersion, entry: LedgerEntry, before: OriginVersion) -> OriginVersion:
+def _rewritten_version(own: OriginVersion, entry: LedgerEntry, before: OriginVersion) -> OriginVersion:
     """Return the identity of what a user made of the synced version within its second, by changing metadata only.
 
     It is later than the synced version, and the same whenever it is asked for until it is recorded.

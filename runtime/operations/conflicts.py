@@ -128,12 +128,12 @@ async def locate_loser(context: OperatorContext, conflict: Conflict) -> LoserLoc
     if origin is None:
         return None
     for version in await origin.store.versions(conflict.key, MAX_VERSIONS_SEARCHED):
-        if _is(version, conflict.loser):
+        if _is_loser(version, conflict.loser):
             return LoserLocation(origin, conflict.key, version.etag, version.version_id)
     return None
 
 
-def _is(version: Version, loser: OriginVersion) -> bool:
+def _is_loser(version: Version, loser: OriginVersion) -> bool:
     return not version.marker and version.etag == loser.etag and abs(version.modified - loser.modified) <= 1
 
 

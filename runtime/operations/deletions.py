@@ -90,13 +90,13 @@ async def pending_deletions(context: OperatorContext, prefix: str = "") -> Async
             if (p.here is None or p.there is None) and p.key.startswith(prefix) and theirs.covers(p.key)
         ]
         while len(lonely) >= BATCH:
-            yield await _proven(cn, global_, lonely[:BATCH])
+            yield await _proven_deletions(cn, global_, lonely[:BATCH])
             del lonely[:BATCH]
     if lonely:
-        yield await _proven(cn, global_, lonely)
+        yield await _proven_deletions(cn, global_, lonely)
 
 
-async def _proven(cn: Side, global_: Side, pairs: Sequence[ListedPair]) -> list[PendingDeletion]:
+async def _proven_deletions(cn: Side, global_: Side, pairs: Sequence[ListedPair]) -> list[PendingDeletion]:
     keys = [pair.key for pair in pairs]
     ours, theirs = await asyncio.gather(cn.ledger.get_many(keys), global_.ledger.get_many(keys))
     found = []

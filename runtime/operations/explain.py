@@ -279,12 +279,12 @@ def verdict(now: float, cn: SideView, global_: SideView) -> str:
             )
     for view in views:
         if view.user_uploads and cn.seen is None and global_.seen is None:
-            return _being_uploaded(now, view)
+            return _upload_sentence(now, view)
     if cn.seen is None and global_.seen is None:
-        return _nowhere(views)
+        return _absence_sentence(views)
     carriers = [view for view in views if view.side.settings.carries]
     if all(view.decision.action is Action.RECORD_SYNCED for view in carriers):
-        return _same(cn, global_)
+        return _equality_sentence(cn, global_)
     for view in views:
         if view.letters:
             return f"A message about it is a dead letter at {view.side.name}: {view.letters[0].reason}."
@@ -306,7 +306,7 @@ def verdict(now: float, cn: SideView, global_: SideView) -> str:
             f" Write it again at {here} to copy it."
         )
     doing = _DOING[first.decision.action].format(side=first.side.name, peer=first.side.name.peer)
-    return f"{doing} ({first.decision.reason}); {_obstacle(now, first)}."
+    return f"{doing} ({first.decision.reason}); {_obstacle_sentence(now, first)}."
 
 
 def _only_destination_changed(view: SideView) -> bool:
@@ -321,7 +321,7 @@ def _may_have_expired(view: SideView, views: Sequence[SideView]) -> bool:
     return absent and view.side.settings.remote_expires and _only_destination_changed(view)
 
 
-def _being_uploaded(now: float, view: SideView) -> str:
+def _upload_sentence(now: float, view: SideView) -> str:
     first = view.user_uploads[0]
     minutes = max(0, int(now - first.initiated)) // 60
     return (
@@ -331,7 +331,7 @@ def _being_uploaded(now: float, view: SideView) -> str:
     )
 
 
-def _nowhere(views: Sequence[SideView]) -> str:
+def _absence_sentence(views: Sequence[SideView]) -> str:
     dead = [view for view in views if view.entry is not None and view.entry.deleted_versions]
     if dead:
         names = " and ".join(str(view.side.name) for view in dead)
@@ -341,7 +341,7 @@ def _nowhere(views: Sequence[SideView]) -> str:
     return "It is on neither side, and no ledger knows the key: it was never here, or its tombstone has expired."
 
 
-def _same(cn: SideView, global_: SideView) -> str:
+def _equality_sentence(cn: SideView, global_: SideView) -> str:
     identity = cn.observed.version if cn.observed is not None else None
     unknown = [str(s.side.name) for s in (cn, global_) if s.side.settings.carries and not (s.entry and s.entry.synced)]
     ledger = f", though the ledger of {' and '.join(unknown)} does not know it yet" if unknown else ""
@@ -349,7 +349,7 @@ def _same(cn: SideView, global_: SideView) -> str:
     return f"Both sides hold the same version{origin}{ledger}."
 
 
-def _obstacle(now: float, view: SideView) -> str:
+def _obstacle_sentence(now: float, view: SideView) -> str:
     settings, seen = view.side.settings, view.seen
     if view.held and view.decision.action in (Action.DELETE_LOCAL, Action.DELETE_REMOTE):
         return (

@@ -177,18 +177,18 @@ async def plan(
 ) -> Plan:
     """Run the side's finder without its effects. Raises `FatalError` beside a ledger of other buckets."""
     recorded = RecordingQueue()
-    await _right_buckets(context, side, ReadOnlyLedger(side.ledger))
+    await _check_buckets(context, side, ReadOnlyLedger(side.ledger))
     finder = Finder(
         settings=side.settings,
         clock=context.clock,
-        local=_counting(side, on_progress),
-        remote=_counting(peer, on_progress),
+        local=_counting_bucket(side, on_progress),
+        remote=_counting_bucket(peer, on_progress),
         ledger=ReadOnlyLedger(side.ledger),
         queue=recorded,
         authenticator=Authenticator(side.settings.queue_url),
         parallel=context.parallel,
         log=SilentLog(),
-        scope=_below(await side.scope(), prefix),
+        scope=_scope_below(await side.scope(), prefix),
         fresh=True,
         preview=True,
     )
@@ -204,19 +204,19 @@ async def reconcile(
 
     Raises `FatalError` beside a ledger of other buckets.
     """
-    await _right_buckets(context, side, side.ledger)
+    await _check_buckets(context, side, side.ledger)
     finder = Finder(
         settings=side.settings,
         clock=context.clock,
-        local=_counting(side, on_progress),
-        remote=_counting(peer, on_progress),
+        local=_counting_bucket(side, on_progress),
+        remote=_counting_bucket(peer, on_progress),
         ledger=PartialRunLedger(side.ledger) if prefix else side.ledger,
         queue=side.queue,
         # The operator has no key: the worker checks the keys, and leaves deletions to a scheduled run.
         authenticator=Authenticator(side.settings.queue_url),
         parallel=context.parallel,
         log=SilentLog(),
-        scope=_below(await side.scope(), prefix),
+        scope=_scope_below(await side.scope(), prefix),
         name="reconcile",
         fresh=True,
     )
@@ -236,7 +236,7 @@ async def last_counts(context: OperatorContext) -> tuple[int, int] | None:
     return None
 
 
-def _below(scope: KeyFilter, prefix: str) -> KeyFilter:
+def _scope_below(scope: KeyFilter, prefix: str) -> KeyFilter:
     """Return the part of a scope that is below a prefix."""
     if not prefix:
         return scope
@@ -244,12 +244,12 @@ def _below(scope: KeyFilter, prefix: str) -> KeyFilter:
     return KeyFilter.of([prefix] if any(prefix.startswith(p) for p in scope.prefixes) else inside)
 
 
-async def _right_buckets(context: OperatorContext, side: Side, ledger: Ledger) -> None:
+async def _check_buckets(context: OperatorContext, side: Side, ledger: Ledger) -> None:
     wrong = await check_buckets(ledger, side.settings, context.clock)
     if wrong:
         raise FatalError(wrong)
 
 
-def _counting(side: Side, on_progress: Callable[[int], None]) -> Bucket:
+def _counting_bucket(side: Side, on_progress: Callable[[int], None]) -> Bucket:
     bucket: Bucket = CountingBucket(side.bucket, on_progress)  # type: ignore[assignment]
     return bucket

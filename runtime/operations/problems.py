@@ -26,7 +26,7 @@ MANY_DELETIONS = 1000
 """Deletions within the last minutes that need attention; the deletions alarm's default."""
 BOTH = "both"
 """The direction of a problem that concerns the pair."""
-_TROUBLES = (Outcome.FAILED, Outcome.BURIED)
+_FAILED_OUTCOMES = (Outcome.FAILED, Outcome.BURIED)
 
 
 class Severity(StrEnum):
@@ -287,7 +287,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             f"{logs} has their last lines; the messages they held return to the queue",
         )
     yield from _of_denials(d)
-    troubles = [p for worker in d.alive for p in worker.problems if p.get("outcome") in _TROUBLES]
+    troubles = [p for worker in d.alive for p in worker.problems if p.get("outcome") in _FAILED_OUTCOMES]
     lately = [p for p in troubles if d.now - int(p.get("time", 0)) < LAG_LIMIT_SECONDS]
     if lately:
         last = max(lately, key=lambda p: int(p.get("time", 0)))

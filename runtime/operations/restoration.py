@@ -69,14 +69,14 @@ async def restorable_objects(
     named: set[str] = set()
     for side in keeping:
         async for batch in side.store.gone(wanted.prefix, wanted.since, wanted.until):
-            there = await _exist(context.sides[side.name.peer], batch)
+            there = await _existing_keys(context.sides[side.name.peer], batch)
             found = [RestorableObject(side, one) for one in batch if one.key not in there | named]
             named |= {one.gone.key for one in found}
             if found:
                 yield found
 
 
-async def _exist(side: Side, batch: Sequence[DeletedObject]) -> frozenset[str]:
+async def _existing_keys(side: Side, batch: Sequence[DeletedObject]) -> frozenset[str]:
     """Return those that the other side still has: a deletion under way, or an object on its way back."""
     slots = asyncio.Semaphore(AT_ONCE)
 

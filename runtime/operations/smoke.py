@@ -52,7 +52,7 @@ async def run_round_trip(context: OperatorContext, here: Side, there: Side, seco
     try:
         start = context.clock.now()
         written = await here.bucket.put(key, content, Attributes("application/octet-stream"), None, MUST_NOT_EXIST)
-        if not await _until(context, there, key, content, start + seconds):
+        if not await _wait_until(context, there, key, content, start + seconds):
             return RoundTrip(direction, key, error=f"not at {there.name} after {seconds:.0f} s")
         put = context.clock.now() - start
         # The workers of this direction write there. A refused write changes nothing.
@@ -61,7 +61,7 @@ async def run_round_trip(context: OperatorContext, here: Side, there: Side, seco
             return RoundTrip(direction, key, put, error=_UNSAFE.format(side=there.name, write=ignored))
         start = context.clock.now()
         await here.bucket.delete(key, Precondition(written.etag))
-        if not await _until(context, there, key, None, start + seconds):
+        if not await _wait_until(context, there, key, None, start + seconds):
             return RoundTrip(direction, key, put, error=f"deleted here, still at {there.name} after {seconds:.0f} s")
         return RoundTrip(direction, key, put, context.clock.now() - start)
     except DualSyncError as e:
@@ -72,7 +72,7 @@ async def run_round_trip(context: OperatorContext, here: Side, there: Side, seco
                 await _remove(side, key)
 
 
-async def _until(context: OperatorContext, side: Side, key: str, content: bytes | None, end: float) -> bool:
+async def _wait_until(context: OperatorContext, side: Side, key: str, content: bytes | None, end: float) -> bool:
     while True:
         if await _content(side, key) == content:
             return True

@@ -28,7 +28,7 @@ KEPT_SECONDS = 86400
 PROBLEMS_KEPT = 8
 """Most problems that a record lists, the newest ones."""
 
-_TROUBLES = (Outcome.BURIED, Outcome.FAILED)
+_FAILED_OUTCOMES = (Outcome.BURIED, Outcome.FAILED)
 _LAGS: dict[str, str] = {Outcome.COPIED: "put", Outcome.DELETED: "delete"}
 
 
@@ -95,7 +95,7 @@ class HeartbeatLog:
         kind = _LAGS.get(outcome)
         if kind is not None and isinstance(lag, int | float):
             self._now.lags[kind][latency_histogram.class_of(float(lag))] += 1
-        if outcome in _TROUBLES or "conflict" in names:
+        if outcome in _FAILED_OUTCOMES or "conflict" in names:
             self._problems.append(self._problem(outcome, fields))
         seconds = fields.get("denied_seconds")
         if isinstance(seconds, int | float):

@@ -131,7 +131,7 @@ def decide(state: KeyState) -> Decision:
     local, remote = state.local, state.remote
     # A deletion stays deleted: a copy written by a worker that did not know of it must go, whatever the peer holds.
     # But any principal that may write here can forge a stamp: it never costs the peer's own or the synced version.
-    if local is not None and _zombie_here(state, local) and _may_follow(state, local, remote):
+    if local is not None and _zombie_here(state, local) and _may_delete_remote(state, local, remote):
         return Decision(Action.DELETE_LOCAL, "a copy that arrived after its deletion")
     if local is not None and remote is not None:
         return _both(state, local, remote)
@@ -191,17 +191,17 @@ def _both(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> D
     if _same_object(state, local.head, remote.head):
         return Decision(Action.RECORD_SYNCED, "the same content on both sides")
     if _is_same(state, local):
-        former = remote.is_replica and remote.version.origin is state.side and not _long_after(local, remote)
+        former = remote.is_replica and remote.version.origin is state.side and not _arrived_long_after(local, remote)
         # Pulled under its name, a copy of a deleted version would have what it replaced deleted on both sides.
         if former or (state.cause is Cause.FINDER and _zombie_there(state, remote)):
-            return _crossed(state, local, remote) if local.is_replica else Decision(Action.PUSH, _FORMER)
+            return _decide_crossed(state, local, remote) if local.is_replica else Decision(Action.PUSH, _FORMER)
         if state.cause is Cause.FINDER:
             return Decision(Action.PULL, "changed at the peer, unchanged here")
         return Decision(Action.NOTHING, "changed at the peer: the peer's own event will say so")
     # The user here wrote over the version that the peer still holds: no conflict.
     if _is_same(state, remote) and not local.is_replica:
         return Decision(Action.PUSH, "changed here, unchanged at the peer")
-    if _zombie_there(state, remote) and (not local.is_replica or _confirmed(state, remote)):
+    if _zombie_there(state, remote) and (not local.is_replica or _is_deletion_confirmed(state, remote)):
         if local.is_replica:
             return Decision(Action.DELETE_REMOTE, "a copy that arrived after its deletion")
         return Decision(Action.PUSH, "over a copy that arrived after its deletion")
@@ -209,21 +209,23 @@ def _both(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> D
         return Decision(Action.NOTHING, "a replica here, newer content at the peer: the peer's own event will say so")
     if not local.is_replica and remote.is_replica and remote.version.origin is state.side:
         return Decision(Action.PUSH, _FORMER)
-    return _contest(state, local, remote)
+    return _decide_conflict(state, local, remote)
 
 
 _FORMER = "the peer holds a former version of this side"
 _BOTH_DELETED = Decision(Action.DELETE_BOTH, "both were deleted while their copies crossed")
 
 
-def _crossed(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> Decision:
+def _decide_crossed(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> Decision:
     """Decide when each side holds a replica of the other's version: both workers wrote after users had changed the key.
 
     The peer's version was there when it was copied here, and ours is there now. So the peer's was deleted there, or
     ours was written over it as a conflict's winner. If ours was deleted here, both are deleted, as far as this side
     wrote ours there itself. Otherwise only a stamp says so, which any principal that may write there can forge.
     """
-    if remote.version == state.unrecorded and (_zombie_there(state, remote) or _outlived(state, local, remote)):
+    if remote.version == state.unrecorded and (
+        _zombie_there(state, remote) or _was_deleted_before(state, local, remote)
+    ):
         return _BOTH_DELETED
     patience = (
         WAIT_ATTEMPTS_IN_A_TIE
@@ -235,7 +237,7 @@ def _crossed(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -
     return Decision(Action.PUSH, _FORMER)
 
 
-def _long_after(local: ObservedVersion, remote: ObservedVersion) -> bool:
+def _arrived_long_after(local: ObservedVersion, remote: ObservedVersion) -> bool:
     """Return True if it arrived there so long after ours arrived here that no worker wrote it.
 
     Then a user brought an old version back by copying it with its stamp: an edit at the peer.
@@ -243,16 +245,16 @@ def _long_after(local: ObservedVersion, remote: ObservedVersion) -> bool:
     return local.is_replica and remote.head.modified - local.head.modified > CROSSING_SECONDS
 
 
-def _outlived(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
+def _was_deleted_before(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
     """Return True if times prove that this version of ours was deleted before what is here now arrived."""
     died = state.entry.deleted_at if state.entry.last_deletion and state.deletions_travel else 0
     return remote.version.modified <= died <= local.head.modified and not _in_parts(remote)
 
 
-def _contest(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> Decision:
+def _decide_conflict(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> Decision:
     users = not local.is_replica and not remote.is_replica
     crossed = local.is_replica and remote.is_replica and remote.version.origin is state.side
-    if crossed and remote.version == state.unrecorded and _outlived(state, local, remote):
+    if crossed and remote.version == state.unrecorded and _was_deleted_before(state, local, remote):
         return _BOTH_DELETED
     if users and state.same_content is None and _may_be_seeded(state, local.head, remote.head):
         return Decision(Action.COMPARE, "first contact: both sides may hold the same content in other parts")
@@ -280,7 +282,7 @@ def _in_parts(observed: ObservedVersion) -> bool:
     return "-" in observed.version.shown[0]
 
 
-def _confirmed(state: KeyState, remote: ObservedVersion) -> bool:
+def _is_deletion_confirmed(state: KeyState, remote: ObservedVersion) -> bool:
     """Return True if this bucket showed nothing after the deletion of what the peer holds: an event can be forged."""
     return remote.version == state.unrecorded or remote.version.modified <= state.entry.deleted_at
 
@@ -322,7 +324,7 @@ def _zombie_here(state: KeyState, local: ObservedVersion) -> bool:
     return state.entry.was_rewritten(local.version, local.head.modified)
 
 
-def _may_follow(state: KeyState, local: ObservedVersion, remote: ObservedVersion | None) -> bool:
+def _may_delete_remote(state: KeyState, local: ObservedVersion, remote: ObservedVersion | None) -> bool:
     """Return True if the peer's object may be lost after a deletion here: it is none that a stamp here can condemn."""
     if remote is None or remote.version == local.version:
         return True

@@ -60,7 +60,7 @@ async def _handle_deletion(
     )
     if not stale and not later and not await _is_synced_at_peer(context, request, entry):
         await context.write(entry, record_tombstone(entry, request, context.now(), by_user=False))
-    return _echo("the peer's deletion")
+    return _echo_result("the peer's deletion")
 
 
 async def _is_synced_at_peer(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> bool:
@@ -71,7 +71,7 @@ async def _is_synced_at_peer(context: SyncContext, request: SyncRequest, entry: 
     return remote is not None and context.observe_remote(remote, entry).version == entry.synced.version
 
 
-def _echo(reason: str) -> SyncResult:
+def _echo_result(reason: str) -> SyncResult:
     return SyncResult(Outcome.CANCELLED, f"{ECHO_LINE} {reason}")
 
 
@@ -101,22 +101,25 @@ async def _handle_arrival(
             return await _delete_both(context, request, entry, head, version)
         if updated != entry:
             await context.write(entry, replace(updated, updated=context.now()))
-        return _echo("known")
+        return _echo_result("known")
     if entry.sequencer > request.sequencer and entry.synced is not None:
         if was_current_in_between(entry, request.sequencer) and version.origin is context.side.peer:
             former = SyncedVersion(version, local, CopyState(*version.shown))
             await context.write(entry, record_earlier_version(entry, former, request))
         # What is here is not what the ledger knows, whatever the order of events says: the buckets decide.
-        return replace(_echo("older than what was agreed since"), follow_up=_check(request, "not the synced version"))
+        return replace(
+            _echo_result("older than what was agreed since"),
+            follow_up=_check_request(request, "not the synced version"),
+        )
     remote = await _remote_copy(context, request, entry, version)
     if remote is None:
-        return _echo("the peer holds another version by now")
+        return _echo_result("the peer holds another version by now")
     updated = record_synced(entry, SyncedVersion(version, local, remote), request, context.now(), here=head)
     updated = replace(updated, second_copy=updated.second_copy or second)
     if updated.rewritten_after_deletion:
         return await _delete_both(context, request, entry, head, version)
     await context.write(entry, updated)
-    return _echo("learnt")
+    return _echo_result("learnt")
 
 
 async def _is_second_copy(context: SyncContext, request: SyncRequest, head: ObjectHead, version: OriginVersion) -> bool:
@@ -199,7 +202,7 @@ def _is_same_head(now: ObjectHead | None, before: ObjectHead | None) -> bool:
     return now is before if now is None or before is None else is_unchanged(now, before)
 
 
-def _then(state: LateEchoState) -> SyncedVersion:
+def _synced_at_echo(state: LateEchoState) -> SyncedVersion:
     """Return what both sides held, in the cases that a former version and the peer's object prove."""
     if state.former is None or state.former.stamp is None or state.remote is None:
         raise ValueError("this case needs a former version and the peer's object")
@@ -211,33 +214,35 @@ async def _handle_former_version(context: SyncContext, state: LateEchoState) -> 
     if former is not None and former.stamp is not None:
         deleted = SyncedVersion(former.stamp.version, CopyState(former.etag, former.modified), CopyState(""))
         await _write_if_new(context, entry, replace(entry, deleted_versions=entry.with_deleted(deleted)))
-    return _echo("late: a later event was acted on")
+    return _echo_result("late: a later event was acted on")
 
 
 async def _handle_unproven(context: SyncContext, state: LateEchoState) -> SyncResult:
     if state.local is not None and state.local.etag == state.request.etag:
         # It is here, but without a stamp: there was no room for one. The two buckets decide what it is.
-        return replace(_echo("a copy without a stamp"), follow_up=_check(state.request, "a copy without a stamp"))
+        return replace(
+            _echo_result("a copy without a stamp"), follow_up=_check_request(state.request, "a copy without a stamp")
+        )
     if state.local is None:
         await _write_if_new(context, state.entry, record_arrival(state.entry, state.request))
-    return _echo("late: nothing here shows its version any more")
+    return _echo_result("late: nothing here shows its version any more")
 
 
 async def _handle_superseded(context: SyncContext, state: LateEchoState) -> SyncResult:
-    return _echo("late: a later event was acted on")
+    return _echo_result("late: a later event was acted on")
 
 
 async def _handle_gone_at_peer(context: SyncContext, state: LateEchoState) -> SyncResult:
-    return _echo("late: gone on the other side as well")
+    return _echo_result("late: gone on the other side as well")
 
 
 async def _handle_replaced_at_peer(context: SyncContext, state: LateEchoState) -> SyncResult:
-    return _echo("late: the peer holds another version by now")
+    return _echo_result("late: the peer holds another version by now")
 
 
 async def _handle_copy_of_synced(context: SyncContext, state: LateEchoState) -> SyncResult:
     await _write_if_new(context, state.entry, _first_arrival(state))
-    return _echo("late: one of its copies")
+    return _echo_result("late: one of its copies")
 
 
 async def _handle_rewritten(context: SyncContext, state: LateEchoState) -> SyncResult:
@@ -254,12 +259,12 @@ def _first_arrival(state: LateEchoState) -> LedgerEntry:
 
 
 async def _handle_before_synced(context: SyncContext, state: LateEchoState) -> SyncResult:
-    await context.write(state.entry, record_earlier_version(state.entry, _then(state), state.request))
-    return _echo("late: it came before what was agreed since")
+    await context.write(state.entry, record_earlier_version(state.entry, _synced_at_echo(state), state.request))
+    return _echo_result("late: it came before what was agreed since")
 
 
 async def _handle_deleted_before_echo(context: SyncContext, state: LateEchoState) -> SyncResult:
-    then = _then(state)
+    then = _synced_at_echo(state)
     proven = replace(state.entry, synced=then)
     await actions.delete_remote(
         context, state.request, before=state.entry, entry=proven, etag=then.remote.etag, by_user=False
@@ -268,22 +273,22 @@ async def _handle_deleted_before_echo(context: SyncContext, state: LateEchoState
 
 
 async def _handle_expired_since(context: SyncContext, state: LateEchoState) -> SyncResult:
-    learnt = _learn(context, state)
+    learnt = _record_new_version(context, state)
     await context.write(state.entry, record_expiration(learnt, state.request, context.now()))
-    return _echo("learnt late")
+    return _echo_result("learnt late")
 
 
 async def _handle_learnt(context: SyncContext, state: LateEchoState) -> SyncResult:
-    await context.write(state.entry, _learn(context, state))
-    return _echo("learnt late")
+    await context.write(state.entry, _record_new_version(context, state))
+    return _echo_result("learnt late")
 
 
 async def _handle_learnt_replaced(context: SyncContext, state: LateEchoState) -> SyncResult:
-    await context.write(state.entry, _learn(context, state))
-    return replace(_echo("learnt late"), follow_up=_check(state.request, "learnt late"))
+    await context.write(state.entry, _record_new_version(context, state))
+    return replace(_echo_result("learnt late"), follow_up=_check_request(state.request, "learnt late"))
 
 
-def _check(request: SyncRequest, reason: str) -> SyncRequest:
+def _check_request(request: SyncRequest, reason: str) -> SyncRequest:
     return SyncRequest(request.key, Cause.FINDER, first_sent=request.first_sent, full_check=True, reason=reason)
 
 
@@ -303,9 +308,9 @@ _HANDLERS = {
 }
 
 
-def _learn(context: SyncContext, state: LateEchoState) -> LedgerEntry:
+def _record_new_version(context: SyncContext, state: LateEchoState) -> LedgerEntry:
     """Return the entry with the echo's version as the synced one, and as deleted if a user deleted it since."""
-    synced = _then(state)
+    synced = _synced_at_echo(state)
     learnt = record_synced(state.entry, synced, state.request, context.now())
     if state.request.sequencer < state.entry.last_deletion:
         return replace(learnt, deleted_versions=learnt.with_deleted(synced))

@@ -52,20 +52,20 @@ async def watch_upload(context: SyncContext, request: SyncRequest, under: Upload
     """
     upload, now = under.upload, context.now()
     if not upload.requests_sent:
-        await _send(context, request, under, now)
+        await _send_part_requests(context, request, under, now)
     elif under.present != upload.parts:
-        await _note(context, upload, replace(upload, parts=under.present, last_progress=now, stalls=0))
+        await _replace_record(context, upload, replace(upload, parts=under.present, last_progress=now, stalls=0))
     elif now - upload.last_progress >= STALL_SECONDS << upload.stalls:
         if upload.stalls >= MAX_STALLS:
-            await _note(context, upload, replace(upload, requests_sent=0, stalls=0))
+            await _replace_record(context, upload, replace(upload, requests_sent=0, stalls=0))
             raise PermanentError(
                 "stuck", f"{under.present} of {upload.count} parts, and none more for {now - upload.last_progress} s"
             )
         context.log.line(
             "WARNING", "parts", key=request.key, present=under.present, of=upload.count, stalls=upload.stalls
         )
-        await _note(context, upload, replace(upload, stalls=upload.stalls + 1))
-        await _queue(context, under, now)
+        await _replace_record(context, upload, replace(upload, stalls=upload.stalls + 1))
+        await _queue_part_requests(context, under, now)
     reason = f"in parts: {under.present} of {upload.count} are there"
     return SyncResult(
         Outcome.POSTPONED,
@@ -75,7 +75,9 @@ async def watch_upload(context: SyncContext, request: SyncRequest, under: Upload
     )
 
 
-async def _send(context: SyncContext, request: SyncRequest, under: UploadInProgressError, now: int) -> None:
+async def _send_part_requests(
+    context: SyncContext, request: SyncRequest, under: UploadInProgressError, now: int
+) -> None:
     """Record the request to repeat at the end, send the messages, then record that they were sent.
 
     A worker that stops in between leaves a request that sends them again.
@@ -83,12 +85,12 @@ async def _send(context: SyncContext, request: SyncRequest, under: UploadInProgr
     told = replace(
         under.upload, request=sync_request_codec.encode_fields(request), parts=under.present, last_progress=now
     )
-    if await _note(context, under.upload, told):
-        await _queue(context, under, now)
-        await _note(context, told, replace(told, requests_sent=now))
+    if await _replace_record(context, under.upload, told):
+        await _queue_part_requests(context, under, now)
+        await _replace_record(context, told, replace(told, requests_sent=now))
 
 
-async def _note(context: SyncContext, before: UploadRecord, after: UploadRecord) -> bool:
+async def _replace_record(context: SyncContext, before: UploadRecord, after: UploadRecord) -> bool:
     """Replace the upload's record. Returns False if another request has replaced it, and continues the upload."""
     try:
         await context.ledger.claim(upload_record_codec.encode(after), upload_record_codec.encode(before))
@@ -97,7 +99,7 @@ async def _note(context: SyncContext, before: UploadRecord, after: UploadRecord)
     return True
 
 
-async def _queue(context: SyncContext, under: UploadInProgressError, now: int) -> None:
+async def _queue_part_requests(context: SyncContext, under: UploadInProgressError, now: int) -> None:
     wanted = part_requests(under.upload, under.missing, context.copier.part_request_bytes, float(now))
     await context.send(wanted)
 

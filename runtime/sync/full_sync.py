@@ -36,7 +36,7 @@ from dualsync.runtime.sync.one_way import decide_for
 
 SETTLED_SECONDS = 3600
 """Seconds after which an object can not be the work of a worker under way: no message stays hidden for so long."""
-ALONE_SECONDS = 900
+UNMATCHED_SECONDS = 900
 """Seconds that an object without proof must have been unmatched before it is copied again: the peer's finder, started
 at about the same time, may hold the proof that it was deleted."""
 
@@ -58,14 +58,14 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
         remote = context.observe_remote(remote_head, known) if remote_head is not None else None
         updated = record_late_creation(_with_own_write(known, request, local), request)
         travels = context.settings.events is not Events.CREATE
-        if _user_removed(request) and travels and entry.last_deletion < request.sequencer:
+        if _is_user_deletion(request) and travels and entry.last_deletion < request.sequencer:
             updated = record_user_deletion(
-                updated, request, context.now(), present=_as_agreed(local, updated), here=local is not None
+                updated, request, context.now(), present=_is_synced_version(local, updated), here=local is not None
             )
         settings = context.settings
         order = EventOrder(request, entry)
         rewritten = updated.rewritten_after_deletion and not settings.direction.one_way
-        if local is not None and _as_agreed(local, updated) and rewritten:
+        if local is not None and _is_synced_version(local, updated) and rewritten:
             return await _remove_both(context, request, entry, updated, local, remote)
         state = KeyState(
             side=context.side,
@@ -82,13 +82,13 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             may_delete=request.may_delete,
             deletions_travel=travels,
             unrecorded=request.unrecorded.version if request.unrecorded else None,
-            superseded_etag=request.etag if _spent(request, updated) else "",
+            superseded_etag=request.etag if _was_deleted_since(request, updated) else "",
             settled=reader is not None and context.now() - reader.head.modified >= SETTLED_SECONDS,
             stale=order.stale,
             order_unknown=settings.local_expires and order.unknown,
             unmatched=reader is not None
             and entry.unmatched == unmatched_mark(reader.head)
-            and _long_since(context, entry),
+            and _has_peer_finder_run(context, entry),
         )
         decision = decide_for(settings, state)
         if decision.action is Action.COMPARE and reader is not None and local is not None and remote is not None:
@@ -105,9 +105,9 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             await reader.close()
 
 
-def _long_since(context: SyncContext, entry: LedgerEntry) -> bool:
+def _has_peer_finder_run(context: SyncContext, entry: LedgerEntry) -> bool:
     """Return True if the peer's finder has run since the object was marked."""
-    return context.now() - entry.updated >= ALONE_SECONDS
+    return context.now() - entry.updated >= UNMATCHED_SECONDS
 
 
 def unmatched_mark(head: ObjectHead) -> str:
@@ -115,7 +115,7 @@ def unmatched_mark(head: ObjectHead) -> str:
     return f"{head.modified};{head.etag}"
 
 
-def _as_agreed(local: ObservedVersion | None, entry: LedgerEntry) -> bool:
+def _is_synced_version(local: ObservedVersion | None, entry: LedgerEntry) -> bool:
     return local is not None and entry.synced is not None and local.version == entry.synced.version
 
 
@@ -146,7 +146,7 @@ async def _remove_both(
     return SyncResult(Outcome.REMOVED, "written again after its deletion here")
 
 
-def _spent(request: SyncRequest, entry: LedgerEntry) -> bool:
+def _was_deleted_since(request: SyncRequest, entry: LedgerEntry) -> bool:
     """Return True if the version that this event created was deleted here since."""
     created = request.cause is Cause.CREATED and request.actor is Actor.USER
     return created and bool(request.etag) and request.sequencer < entry.last_deletion
@@ -168,14 +168,16 @@ async def _perform(
             await context.write(before, entry)
         raise PreconditionFailedError(decision.reason)
     if decision.action is Action.RECORD_SYNCED and local is not None and remote is not None:
-        return await _agree(context, request, before, state, local, remote, decision)
+        return await _record_same_version(context, request, before, state, local, remote, decision)
     if decision.action is Action.MARK_UNMATCHED and local is not None:
         if entry.unmatched != unmatched_mark(local.head):
             await context.write(before, replace(entry, unmatched=unmatched_mark(local.head), updated=context.now()))
         return SyncResult(Outcome.SKIPPED, decision.reason)
     if decision.action is Action.RECORD_TOMBSTONE:
         if entry.synced is not None or entry != before:
-            await context.write(before, record_tombstone(entry, request, context.now(), by_user=_user_removed(request)))
+            await context.write(
+                before, record_tombstone(entry, request, context.now(), by_user=_is_user_deletion(request))
+            )
         return SyncResult(Outcome.SKIPPED, decision.reason)
     if decision.action is Action.PUSH and local is not None and reader is not None:
         return await _push(context, request, before, state, local, decision, reader)
@@ -183,7 +185,7 @@ async def _perform(
         return await _pull(context, request, before, state, remote, decision)
     if decision.action is Action.DELETE_REMOTE and remote is not None:
         await actions.delete_remote(
-            context, request, before=before, entry=entry, etag=remote.head.etag, by_user=_user_removed(request)
+            context, request, before=before, entry=entry, etag=remote.head.etag, by_user=_is_user_deletion(request)
         )
         return SyncResult(Outcome.DELETED, decision.reason)
     if decision.action is Action.DELETE_BOTH and local is not None and remote is not None:
@@ -194,7 +196,7 @@ async def _perform(
             entry=entry,
             local_etag=local.head.etag,
             remote_etag=remote.head.etag,
-            by_user=_user_removed(request),
+            by_user=_is_user_deletion(request),
         )
         return SyncResult(Outcome.REMOVED, decision.reason)
     if decision.action is Action.DELETE_LOCAL and local is not None:
@@ -205,11 +207,11 @@ async def _perform(
     return SyncResult(Outcome.SKIPPED, decision.reason, conflict=decision.loser is not None)
 
 
-def _user_removed(request: SyncRequest) -> bool:
+def _is_user_deletion(request: SyncRequest) -> bool:
     return request.cause is Cause.REMOVED and request.actor is Actor.USER
 
 
-async def _agree(
+async def _record_same_version(
     context: SyncContext,
     request: SyncRequest,
     before: LedgerEntry,
@@ -221,7 +223,7 @@ async def _agree(
     """Record the same version, or the same content under the winner's name, so that both sides use one name."""
     entry = state.entry
     version = local.version
-    if version != remote.version and not _ours(state, local, remote):
+    if version != remote.version and not _is_ours_winner(state, local, remote):
         version = remote.version
     synced = SyncedVersion(
         version, CopyState(local.head.etag, local.head.modified), CopyState(remote.head.etag, remote.head.modified)
@@ -231,7 +233,7 @@ async def _agree(
     return SyncResult(Outcome.AGREED, decision.reason)
 
 
-def _ours(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
+def _is_ours_winner(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
     return wins(local.version, remote.version, state.policy)
 
 

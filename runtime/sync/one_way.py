@@ -25,7 +25,7 @@ def decide(state: KeyState) -> Decision:
     local, remote = state.local, state.remote
     two_way = decision.decide(state)
     if local is None:
-        return _gone_here(state, two_way)
+        return _decide_absence(state, two_way)
     if remote is None:
         return Decision(Action.PUSH, "missing at the destination")
     if two_way.action is Action.COMPARE:
@@ -38,7 +38,7 @@ def decide(state: KeyState) -> Decision:
     return Decision(Action.PUSH, "the destination holds another version: the source's applies")
 
 
-def _gone_here(state: KeyState, two_way: Decision) -> Decision:
+def _decide_absence(state: KeyState, two_way: Decision) -> Decision:
     """Return what follows from an absence here: the proofs of a deletion are those of a two-way pair."""
     remote, entry = state.remote, state.entry
     if two_way.action is not Action.NOTHING or remote is None:

@@ -205,7 +205,7 @@ class MultipartCopier:
         former = upload_record_codec.decode_or_none(recorded) if recorded is not None else None
         if former is not None:
             if former.is_of(plan):
-                plan = _after(former, plan)
+                plan = _plan_after(former, plan)
                 with contextlib.suppress(UploadGoneError):
                     listed = await self.route.target.list_parts(former.target_key, former.upload_id)
                     if listed is not None:
@@ -248,7 +248,7 @@ class MultipartCopier:
             else:
                 body = await read_version(source.read_range(upload.key, start, end, upload.etag))
             return await target.put_part(
-                upload.target_key, upload.upload_id, number, body, _sent(of, shown), upload.checksum
+                upload.target_key, upload.upload_id, number, body, _part_checksum(of, shown), upload.checksum
             )
 
         return await self.parallel.map(one, numbers, PARTS_AT_ONCE)
@@ -280,7 +280,7 @@ class MultipartCopier:
             await self.ledger.release(upload_record_codec.encode(upload))
 
 
-def _after(ended: UploadRecord, plan: UploadRecord) -> UploadRecord:
+def _plan_after(ended: UploadRecord, plan: UploadRecord) -> UploadRecord:
     """Return `plan` with what an earlier upload of the same version has shown.
 
     Raises `PermanentError` when its content was damaged repeatedly: each of a large object's checks would try as
@@ -308,7 +308,7 @@ def stream_range(source: Bucket, key: str, etag: str, start: int, end: int) -> S
     return StreamedBody(lambda at, to: read_version(source.read_range(key, at, to, etag)), start, end)
 
 
-def _sent(of: str, shown: str) -> str:
+def _part_checksum(of: str, shown: str) -> str:
     """Return the checksum to send with a part of a composite one: the source's own, else one that the adapter computes.
 
     A checksum of the whole content, which some stores show instead (with a dash), proves nothing about the part.

@@ -105,7 +105,7 @@ def decode_entry(item: Mapping[str, Any]) -> LedgerEntry:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
         raise UnreadableEntryError(key, NEWER_FORMAT, f"{type(e).__name__}: {e}"[:200]) from None
     try:
-        return _decode_entry(key, item)
+        return _entry_of_fields(key, item)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
         revision = _lenient(item, REVISION, "N")
         known = int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 16 else 0
@@ -126,7 +126,7 @@ def _lenient(item: Mapping[str, Any], name: str, kind: str) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _decode_entry(key: str, item: Mapping[str, Any]) -> LedgerEntry:
+def _entry_of_fields(key: str, item: Mapping[str, Any]) -> LedgerEntry:
     agreed = _text(item, "Agreed")
     expired = _text(item, "Expired")
     former = _text(item, "Former")

@@ -100,7 +100,7 @@ class DynamoLedger:
             await self._caller.json("PutItem", _API, f"{self._table}/{entry.key}", "1.0", given)
         except ServiceError as refused:
             # A first attempt has written it, and its answer was lost.
-            if refused.refusal.code == "ConditionalCheckFailedException" and _stored(refused) == entry:
+            if refused.refusal.code == "ConditionalCheckFailedException" and _stored_entry(refused) == entry:
                 return
             raise error_of(refused.refusal) from None
 
@@ -138,11 +138,11 @@ class DynamoLedger:
             return _of_kind(items.decode_record(answer["Item"]), kind) if "Item" in answer else None
 
     async def claim(self, record: Record, instead: Record | None) -> None:
-        given = _only(instead) | {"Item": items.encode_record(record)}
+        given = _condition_of(instead) | {"Item": items.encode_record(record)}
         await self._conditionally("PutItem", given, items.encode_record(record))
 
     async def release(self, record: Record) -> None:
-        given = _only(record) | {"Key": {items.KEY: {"S": items.record_key(record.kind, record.id)}}}
+        given = _condition_of(record) | {"Key": {items.KEY: {"S": items.record_key(record.kind, record.id)}}}
         await self._conditionally("DeleteItem", given, None)
 
     async def _conditionally(self, operation: str, given: dict[str, Any], done: items.Item | None) -> None:
@@ -155,7 +155,7 @@ class DynamoLedger:
         try:
             await self._caller.json(operation, _API, self._table, "1.0", given)
         except ServiceError as refused:
-            if refused.refusal.code == "ConditionalCheckFailedException" and _old(refused) == done:
+            if refused.refusal.code == "ConditionalCheckFailedException" and _old_item(refused) == done:
                 return
             raise error_of(refused.refusal) from None
 
@@ -181,19 +181,19 @@ def _of_kind(record: Record, kind: str) -> Record:
     return record
 
 
-def _stored(refused: ServiceError) -> LedgerEntry | None:
+def _stored_entry(refused: ServiceError) -> LedgerEntry | None:
     """Return the entry that the table holds instead."""
-    stored = _old(refused)
+    stored = _old_item(refused)
     return items.entry_or_unreadable(stored) if stored else None
 
 
-def _old(refused: ServiceError) -> items.Item | None:
+def _old_item(refused: ServiceError) -> items.Item | None:
     with malformed_as_unavailable(str(refused)):
         found: items.Item | None = json.loads(refused.body or b"{}").get("Item")
     return found or None
 
 
-def _only(record: Record | None) -> dict[str, Any]:
+def _condition_of(record: Record | None) -> dict[str, Any]:
     """Return the condition that the table holds exactly `record`, or nothing if it is None."""
     if record is None:
         return {"ConditionExpression": f"attribute_not_exists({items.KEY})"}

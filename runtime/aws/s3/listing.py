@@ -28,9 +28,9 @@ _ROW = re.compile(
 )
 _TOKEN = re.compile(r"<NextContinuationToken>([^<]*)</NextContinuationToken>")
 _TRUNCATED = re.compile(r"<IsTruncated>\s*(true|false)\s*</IsTruncated>")
-_ASLEEP = tuple(f"<StorageClass>{name}</StorageClass>" for name in ARCHIVES)
+_ARCHIVED = tuple(f"<StorageClass>{name}</StorageClass>" for name in ARCHIVES)
 _RESTORING = re.compile(r"<IsRestoreInProgress>\s*true\s*<", re.IGNORECASE)
-_ASKING = {"x-amz-optional-object-attributes": "RestoreStatus"}
+_RESTORE_STATUS_HEADER = {"x-amz-optional-object-attributes": "RestoreStatus"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ class PageReader:
         asked = self.restores
         if asked:
             try:
-                return parse(await self._listed("ListObjectsV2", given, _ASKING), self._prefix, archives=True)
+                return parse(
+                    await self._listed("ListObjectsV2", given, _RESTORE_STATUS_HEADER), self._prefix, archives=True
+                )
             except PermanentError:
                 pass  # for this, or for anything: without it the store says which
         body = await self._listed("ListObjectsV2", given, {})
@@ -105,7 +107,7 @@ def parse(body: bytes, prefix: str, *, archives: bool = False) -> Page:
             ]
         else:
             rows = _by_parser(body, cut)
-    if archives and any(name in text for name in _ASLEEP):
+    if archives and any(name in text for name in _ARCHIVED):
         rows = _with_archives(rows, text)
     return Page([row for row in rows if row.key] if prefix else rows, unescape(token[1]) if token else "")
 
@@ -122,12 +124,12 @@ def _with_archives(rows: list[ListedObject], text: str) -> list[ListedObject]:
     if len(told) != len(rows):
         return rows
     return [
-        row._replace(archived=True) if _is_asleep(element) else row for row, element in zip(rows, told, strict=True)
+        row._replace(archived=True) if _is_archived(element) else row for row, element in zip(rows, told, strict=True)
     ]
 
 
-def _is_asleep(element: str) -> bool:
-    if not any(name in element for name in _ASLEEP):
+def _is_archived(element: str) -> bool:
+    if not any(name in element for name in _ARCHIVED):
         return False
     return "<RestoreStatus" not in element or _RESTORING.search(element) is not None
 

@@ -73,7 +73,7 @@ class PeriodReport:
 async def report(context: OperatorContext, since: float, until: float) -> PeriodReport:
     """Read what travelled from `since` to `until`. Reads only."""
     sides = context.carriers
-    directions = await asyncio.gather(*(_travelled(side, since, until) for side in sides))
+    directions = await asyncio.gather(*(_direction_report(side, since, until) for side in sides))
     acts: dict[str, dict[str, Any]] = {}
     unread: dict[str, str] = {}
     for side in sides:
@@ -90,7 +90,7 @@ async def report(context: OperatorContext, since: float, until: float) -> Period
     return PeriodReport(pair=context.pair, since=since, until=until, directions=directions, acts=ordered, unread=unread)
 
 
-async def _travelled(side: Side, since: float, until: float) -> DirectionReport:
+async def _direction_report(side: Side, since: float, until: float) -> DirectionReport:
     sums, failed, skipped = await asyncio.gather(
         side.metrics.sums(list(COUNTED_METRICS.values()), since, until),
         side.history.outcomes([Outcome.FAILED, Outcome.BURIED], since, until, MAX_LOG_LINES),

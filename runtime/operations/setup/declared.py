@@ -124,7 +124,7 @@ def read_declaration(
     if len(set(directions.values())) > 1:
         shown = ", ".join(f"{direction} in {name}" for name, direction in directions.items())
         faults.append(f"direction: the stacks differ ({shown}); give both the same, best in Pulumi.yaml")
-    faults += sorted({fault for name, given in values.items() for fault in _useless(given, directions[name])})
+    faults += sorted({fault for name, given in values.items() for fault in _useless_keys(given, directions[name])})
     return Declaration(
         pair=str(first.get("pair") or DEFAULT_PAIR),
         sides=sides,
@@ -249,7 +249,7 @@ def _direction(given: Mapping[str, Any], faults: list[str]) -> Direction:
     return Direction.BOTH
 
 
-def _useless(given: Mapping[str, Any], direction: Direction) -> list[str]:
+def _useless_keys(given: Mapping[str, Any], direction: Direction) -> list[str]:
     """Return which keys of a stack the program refuses beside its one-way direction."""
     two_way = {"conflictPolicy": ConflictPolicy.NEWEST, "keepLoser": False, "peerIdentity": "user"}
     return [

@@ -250,10 +250,12 @@ async def _network(declared: DeclaredSide, account: Account) -> AsyncIterator[Ch
             yield CheckResult(
                 side, "network", Verdict.WRONG, f"{name} is no subnet of {vpc.id}", "correct subnetIds or vpcId"
             )
-        elif not (declared.by_proxy or _usable(routes[name], declared.public_ip)):
-            yield CheckResult(side, "network", Verdict.WRONG, f"{name} {_closed(routes[name])}", _opening(routes[name]))
+        elif not (declared.by_proxy or _is_usable(routes[name], declared.public_ip)):
+            yield CheckResult(
+                side, "network", Verdict.WRONG, f"{name} {_closed_reason(routes[name])}", _opening_remedy(routes[name])
+            )
     chosen = [routes[name] for name in declared.subnet_ids if name in routes] or list(routes.values())
-    usable = [route for route in chosen if _usable(route, declared.public_ip)]
+    usable = [route for route in chosen if _is_usable(route, declared.public_ip)]
     if usable:
         ways = ", ".join(sorted({route.target.split("-")[0] for route in usable}))
         yield CheckResult(side, "network", Verdict.FINE, f"{len(usable)} subnets of {vpc.id} lead out ({ways})")
@@ -269,17 +271,17 @@ async def _network(declared: DeclaredSide, account: Account) -> AsyncIterator[Ch
         )
 
 
-def _usable(route: SubnetRoute, public_ip: bool) -> bool:
+def _is_usable(route: SubnetRoute, public_ip: bool) -> bool:
     return bool(route.target) and (public_ip or not route.target.startswith("igw-"))
 
 
-def _closed(route: SubnetRoute) -> str:
+def _closed_reason(route: SubnetRoute) -> str:
     if route.target:
         return f"leads to the internet gateway {route.target}, which needs public addresses, and publicIp is false"
     return f"has no route to the internet ({route.route_table_id or 'no route table'})"
 
 
-def _opening(route: SubnetRoute) -> str:
+def _opening_remedy(route: SubnetRoute) -> str:
     if route.target:
         return "set publicIp: true, or give a subnet that leads to a NAT gateway"
     return "add a route to an internet or NAT gateway, or give another subnet"

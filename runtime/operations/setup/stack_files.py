@@ -176,7 +176,7 @@ def stack_files(folder: Path, answers: Answers, partition_of: PartitionOf) -> di
         if answers.email:
             config["alarmEmail"] = answers.email
         path = folder / f"Pulumi.{one.stack}.yaml"
-        document = {**_kept(path), "config": {f"{PROJECT}:{key}": value for key, value in config.items()}}
+        document = {**_pulumi_keys(path), "config": {f"{PROJECT}:{key}": value for key, value in config.items()}}
         head = (
             f"# Stack {one.stack}: side {side} of pair {answers.pair}, written by `dualsync init`."
             " Pulumi.yaml lists all keys.\n"
@@ -233,7 +233,7 @@ def _facts(one: SideAnswers, partition_of: PartitionOf) -> dict[str, str]:
     return {**facts, **{key: value for key, value in optional.items() if value}}
 
 
-def _kept(path: Path) -> dict[str, Any]:
+def _pulumi_keys(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):

@@ -84,24 +84,24 @@ def likely_cause(
         wanted = difference.kind is Kind.METADATA and not at.include_metadata
         return Cause.WANTED if wanted or difference.kind is Kind.TAGS else Cause.SIMILAR
     if a is None or b is None:
-        return _alone(a or b, SideName.CN if b is None else SideName.GLOBAL, cn, global_, at)
-    return _both(a, b, cn, global_, at)
+        return _cause_if_one_sided(a or b, SideName.CN if b is None else SideName.GLOBAL, cn, global_, at)
+    return _cause_if_on_both(a, b, cn, global_, at)
 
 
-def _alone(
+def _cause_if_one_sided(
     item: Item | None, there: SideName, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances
 ) -> Cause:
     """Return the cause where only `there` has the key."""
     here, gone = (cn, global_) if there is SideName.CN else (global_, cn)
     if item is None:
         return Cause.MISSED
-    if at.source is not None and there is not at.source and not _is(item, gone, local=False):
+    if at.source is not None and there is not at.source and not _is_synced_version(item, gone, local=False):
         return Cause.WANTED  # it exists only at the destination, where it stays
-    if at.source is there and _is(item, here, local=True) and item.storage_class not in ARCHIVES:
+    if at.source is there and _is_synced_version(item, here, local=True) and item.storage_class not in ARCHIVES:
         return Cause.WANTED if at.destination_expires else _or_paused(Cause.CHANGED, there, at)
     if gone is not None and gone.expired is not None and at.on_expiry is OnLifecycleExpiry.IGNORE:
         return Cause.WANTED
-    deleted = (_is(item, here, local=True), _is(item, gone, local=False))
+    deleted = (_is_synced_version(item, here, local=True), _is_synced_version(item, gone, local=False))
     if any(deleted):
         if at.events is Events.CREATE:
             return Cause.WANTED
@@ -114,9 +114,11 @@ def _alone(
     return _or_paused(Cause.MISSED, there, at)
 
 
-def _both(a: Item, b: Item, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances) -> Cause:
-    ours = _is(a, cn, local=True) or _is(a, global_, local=False)
-    theirs = _is(b, cn, local=False) or _is(b, global_, local=True)
+def _cause_if_on_both(
+    a: Item, b: Item, cn: LedgerEntry | None, global_: LedgerEntry | None, at: Circumstances
+) -> Cause:
+    ours = _is_synced_version(a, cn, local=True) or _is_synced_version(a, global_, local=False)
+    theirs = _is_synced_version(b, cn, local=False) or _is_synced_version(b, global_, local=True)
     if ours and theirs:
         return Cause.DISAGREED
     if ours:
@@ -128,7 +130,7 @@ def _both(a: Item, b: Item, cn: LedgerEntry | None, global_: LedgerEntry | None,
     return Cause.PAUSED if at.paused else cause
 
 
-def _is(item: Item, entry: LedgerEntry | None, *, local: bool) -> bool:
+def _is_synced_version(item: Item, entry: LedgerEntry | None, *, local: bool) -> bool:
     """Return True if it is the version that `entry` records as synced."""
     if entry is None or entry.synced is None:
         return False

@@ -36,7 +36,7 @@ def report_text(report: Report, shown: int = 50) -> str:
     lines += [
         f"pair      {report.pair}: {report.buckets[0]} and {report.buckets[1]}"
         + (f", prefix {display_key(report.prefix)}" if report.prefix else ""),
-        f"compared  {date(report.started)} to {date(report.finished)}, {_looked(report)}",
+        f"compared  {date(report.started)} to {date(report.finished)}, {_coverage_text(report)}",
         f"cn        {seen.cn:,} keys, {_size(seen.cn_bytes)}",
         f"global    {seen.global_:,} keys, {_size(seen.global_bytes)}",
         f"equal     {seen.equal:,} keys",
@@ -58,7 +58,7 @@ def report_html(report: Report) -> str:
         ("Buckets", f"{report.buckets[0]} (cn) and {report.buckets[1]} (global)"),
         ("Prefix", display_key(report.prefix) or "none"),
         ("Compared", f"{date(report.started)} to {date(report.finished)}"),
-        ("Looked at", _looked(report)),
+        ("Looked at", _coverage_text(report)),
         ("Keys", f"{seen.cn:,} at cn, {seen.global_:,} at global, {seen.equal:,} equal"),
         ("Bytes", f"{_size(seen.cn_bytes)} at cn, {_size(seen.global_bytes)} at global"),
         ("Differences", f"{report.differences:,}, of which {report.faults:,} count as wrong"),
@@ -66,8 +66,8 @@ def report_html(report: Report) -> str:
     plots = [
         ("How they differ", bar_chart("Differences by kind", report.kinds.most_common())),
         ("Why, probably", bar_chart("Differences by likely cause", report.causes.most_common())),
-        ("How long ago they were written", bar_chart("Differences by age", _ordered(report.ages, AGES))),
-        ("How large they are", bar_chart("Differences by size", _ordered(report.sizes, SIZES))),
+        ("How long ago they were written", bar_chart("Differences by age", _ordered_counts(report.ages, AGES))),
+        ("How large they are", bar_chart("Differences by size", _ordered_counts(report.sizes, SIZES))),
         ("Where they are", bar_chart("Differences by first folder", report.folders.most_common(15))),
         (
             "The comparison",
@@ -111,7 +111,7 @@ def _table(report: Report) -> Iterable[str]:
     yield "</table>"
 
 
-def _looked(report: Report) -> str:
+def _coverage_text(report: Report) -> str:
     depth = report.depth
     parts = ["keys, sizes, ETags"]
     parts.append({"never": "no content", "unsure": "content where these can't tell", "all": "content"}[depth.content])
@@ -120,7 +120,7 @@ def _looked(report: Report) -> str:
     return ", ".join(parts) + sample
 
 
-def _ordered(counts: Counter[str], classes: Iterable[tuple[float, str]]) -> list[tuple[str, int]]:
+def _ordered_counts(counts: Counter[str], classes: Iterable[tuple[float, str]]) -> list[tuple[str, int]]:
     return [(name, counts[name]) for _, name in classes] if counts else []
 
 

@@ -57,7 +57,7 @@ async def verify(
     comparison = Comparison(cn.lister, global_.lister, depth, prefix, [await side.scope() for side in context.carriers])
     async for found in comparison.run(note):
         for start in range(0, len(found), BATCH):
-            for explained in await _told(cn, global_, found[start : start + BATCH], at):
+            for explained in await _explained(cn, global_, found[start : start + BATCH], at):
                 report.add(explained)
                 if each is not None:
                     each(explained.data)
@@ -66,7 +66,7 @@ async def verify(
     return report
 
 
-async def _told(cn: Side, global_: Side, found: list[Difference], at: Circumstances) -> list[ExplainedDifference]:
+async def _explained(cn: Side, global_: Side, found: list[Difference], at: Circumstances) -> list[ExplainedDifference]:
     keys = [difference.pair.key for difference in found]
     ours, theirs = await asyncio.gather(cn.ledger.get_many(keys), global_.ledger.get_many(keys))
     return [ExplainedDifference(d, likely_cause(d, ours.get(d.pair.key), theirs.get(d.pair.key), at)) for d in found]
